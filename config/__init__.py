@@ -1,0 +1,1 @@
+"""What an operator decides and what every layer needs: settings, errors, logs."""

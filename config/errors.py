@@ -1,0 +1,67 @@
+"""What can go wrong in the sight of a caller, each kind once.
+
+Any layer raises one of these; the HTTP surface turns it into the one error body. ``code`` is the stable
+word clients may branch on, the message is for people, ``problems`` name each fault by its JSON pointer.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One fault of an input: where it is (RFC 6901 pointer, "" = the whole) and what is wrong, with a remedy."""
+
+    pointer: str
+    detail: str
+
+    def under(self, prefix: str) -> "Problem":
+        """The same fault, seen from a document that holds this one at ``prefix``."""
+        return Problem(prefix + self.pointer, self.detail)
+
+
+class CallerError(Exception):
+    """The request cannot be carried out."""
+
+    status = 400
+    code = "invalid_request"
+    retryable = False
+
+    def __init__(self, message: str = "", *, code: str = "", problems: Sequence[Problem] = ()) -> None:
+        super().__init__(message or self.__doc__ or "")
+        self.code = code or type(self).code
+        self.problems = list(problems)
+
+
+class InvalidRequest(CallerError):  # noqa: N818 - reads as the condition it is
+    """The request is malformed or misses something it needs."""
+
+
+class NotFound(CallerError):  # noqa: N818
+    """There is no such thing in this workspace."""
+
+    status, code = 404, "not_found"
+
+
+class Forbidden(CallerError):  # noqa: N818
+    """The key does not carry the permission this needs."""
+
+    status, code = 403, "forbidden"
+
+
+class Conflict(CallerError):  # noqa: N818
+    """The state of the thing does not allow this now."""
+
+    status, code = 409, "conflict"
+
+
+class Unprocessable(CallerError):  # noqa: N818
+    """The values do not fit the declared parameters."""
+
+    status, code = 422, "invalid_parameters"
+
+
+class Unavailable(CallerError):  # noqa: N818
+    """The database cannot be reached; nothing was accepted. Try again in a moment."""
+
+    status, code, retryable = 503, "unavailable", True

@@ -1,0 +1,132 @@
+"""Every setting, read once from the environment (prefix ``TOCSIN_``) and from ``.env``.
+
+Nothing else in the project reads the environment. A wrong value stops the process at start with a message
+that names the variable. Secrets have no default outside development.
+"""
+
+import contextlib
+import functools
+import ipaddress
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from environs import Env
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+class SettingsError(SystemExit):
+    """The environment does not describe a system that could run; ends the process with one clear line."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What an operator can decide; durations in seconds. Documented one by one in docs/settings.md."""
+
+    env: str
+    host: str
+    port: int
+    var_dir: Path
+    config_dir: Path
+    actions_dir: Path
+    database_url: str
+    redis_url: str
+    broker_url: str
+    secret_key: str
+    egress_allow: tuple[Network, ...]
+    rate_limit: str
+    lease_seconds: int
+    retention_days: int
+    idempotency_hours: int
+    steps_concurrency: int
+    log_level: str
+    log_format: str
+    bwrap: str
+    sqlite_synchronous: str
+
+    @property
+    def development(self) -> bool:
+        """Whether defaults may be friendly instead of safe."""
+        return self.env == "development"
+
+
+def _networks(text: str) -> tuple[Network, ...]:
+    try:
+        return tuple(ipaddress.ip_network(part.strip()) for part in text.split(",") if part.strip())
+    except ValueError as error:
+        raise SettingsError(f"TOCSIN_EGRESS_ALLOW: {error}; write CIDRs such as 10.0.0.0/8,192.168.1.7/32") from error
+
+
+def _broker(redis_url: str) -> str:
+    """Kombu's spelling of a redis-py URL (they differ for Unix sockets)."""
+    if redis_url.startswith("unix://"):
+        path, _, query = redis_url.removeprefix("unix://").partition("?")
+        number = dict(part.partition("=")[::2] for part in query.split("&")).get("db", "0")
+        return f"redis+socket://{path}?virtual_host={number or 0}"
+    return redis_url
+
+
+def _secret_key(given: str, env: str, var_dir: Path) -> str:
+    """The key that seals secrets at rest; made once and kept beside the data in development only."""
+    if given:
+        if len(given) < 32:  # noqa: PLR2004 - 32 characters of a random key is the floor we document
+            raise SettingsError("TOCSIN_SECRET_KEY is too short: use at least 32 random characters")
+        return given
+    if env != "development":
+        raise SettingsError(
+            "TOCSIN_SECRET_KEY is not set: generate one with "
+            "python3 -c 'import secrets; print(secrets.token_urlsafe(48))' and keep it safe"
+        )
+    path = var_dir / "secret.key"
+    if not path.exists():
+        var_dir.mkdir(parents=True, exist_ok=True)
+        fresh = path.with_suffix(f".{secrets.token_hex(4)}")
+        fresh.touch(mode=0o600)
+        fresh.write_text(secrets.token_urlsafe(48))
+        with contextlib.suppress(FileExistsError):
+            path.hardlink_to(fresh)  # the first process wins; all read the same key
+        fresh.unlink()
+    return path.read_text().strip()
+
+
+def load() -> Settings:
+    """Read the environment now.
+
+    Raises:
+        SettingsError: a variable is missing or cannot be understood.
+    """
+    reader = Env(prefix="TOCSIN_")
+    reader.read_env(Path.cwd() / ".env", recurse=False)
+    env = reader.str("ENV", "production")
+    var_dir = Path(reader.str("VAR_DIR", "var")).absolute()
+    config_dir = Path(reader.str("CONFIG_DIR", str(var_dir / "config"))).absolute()
+    redis_url = reader.str("REDIS_URL", "redis://127.0.0.1:6379/0")
+    return Settings(
+        env=env,
+        host=reader.str("HOST", "127.0.0.1"),
+        port=reader.int("PORT", 8080),
+        var_dir=var_dir,
+        config_dir=config_dir,
+        actions_dir=Path(reader.str("ACTIONS_DIR", str(config_dir / "actions"))).absolute(),
+        database_url=reader.str("DATABASE_URL", "") or f"sqlite:///{var_dir / 'tocsin.db'}",
+        redis_url=redis_url,
+        broker_url=reader.str("BROKER_URL", "") or _broker(redis_url),
+        secret_key=_secret_key(reader.str("SECRET_KEY", ""), env, var_dir),
+        egress_allow=_networks(reader.str("EGRESS_ALLOW", "")),
+        rate_limit=reader.str("RATE_LIMIT", "6000/minute"),
+        lease_seconds=reader.int("LEASE_SECONDS", 30),
+        retention_days=reader.int("RETENTION_DAYS", 90),
+        idempotency_hours=reader.int("IDEMPOTENCY_HOURS", 24),
+        steps_concurrency=reader.int("STEPS_CONCURRENCY", 16),
+        log_level=reader.str("LOG_LEVEL", "INFO").upper(),
+        log_format=reader.str("LOG_FORMAT", "json"),
+        bwrap=reader.str("BWRAP", ""),
+        sqlite_synchronous=reader.str("SQLITE_SYNCHRONOUS", "NORMAL").upper(),
+    )
+
+
+@functools.cache
+def settings() -> Settings:
+    """The settings of this process."""
+    return load()

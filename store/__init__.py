@@ -1,0 +1,1 @@
+"""All that is remembered: each table with its queries in one file, the Redis connection, the migrations."""

@@ -1,0 +1,186 @@
+"""Workspaces, API keys, and what a role may do.
+
+A key looks like ``tcn_<id>_<secret>``. Only a SHA-256 of the secret is kept (it is random and long, so a slow
+password hash would add delay and no safety); the whole key is shown once, when it is made.
+"""
+
+import hashlib
+import hmac
+import json
+import secrets
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from store import audit
+from store.db import Connection, Row, metadata, now_ms
+
+workspaces = sa.Table(
+    "workspaces",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+)
+
+api_keys = sa.Table(
+    "api_keys",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("workspace_id", sa.Text, sa.ForeignKey("workspaces.id"), nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("role", sa.Text, nullable=False),
+    sa.Column("scopes", sa.Text, nullable=False),
+    sa.Column("secret_hash", sa.Text, nullable=False),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("expires_at", sa.BigInteger),
+    sa.Column("last_used_at", sa.BigInteger),
+    sa.Index("ix_api_keys_workspace_id", "workspace_id"),
+)
+
+#: role → the permissions it may hold; a key's scopes narrow them
+ROLES: dict[str, frozenset[str]] = {
+    "viewer": frozenset({"read:actions", "read:playbooks"}),
+    "operator": frozenset({"read:actions", "write:actions", "execute:actions", "read:playbooks", "write:playbooks"}),
+    "admin": frozenset(
+        {"read:actions", "write:actions", "execute:actions", "read:playbooks", "write:playbooks", "admin"}
+    ),
+}
+
+#: other spellings in use for a permission → ours
+ALIASES = {
+    "actions:read": "read:actions",
+    "actions:write": "write:actions",
+    "action:execute": "execute:actions",
+    "actions:execute": "execute:actions",
+    "playbooks:read": "read:playbooks",
+    "playbooks:write": "write:playbooks",
+    "playbook:execute": "write:playbooks",
+}
+
+#: a permission that carries others: who may write actions may trigger them
+IMPLIES = {"write:actions": "execute:actions"}
+
+_USE_RECORDED_EVERY_MS = 60_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Caller:
+    """Who is asking, for which workspace, and what they may do."""
+
+    key_id: str
+    workspace_id: str
+    role: str
+    permissions: frozenset[str]
+
+    def may(self, permission: str) -> bool:
+        """Whether this caller holds the permission."""
+        return permission in self.permissions
+
+
+def permissions(role: str, scopes: list[str]) -> frozenset[str]:
+    """What a key with this role and these scopes may do; no scopes means all of the role."""
+    allowed = ROLES[role]
+    if not scopes:
+        return allowed
+    wanted = {ALIASES.get(scope, scope) for scope in scopes}
+    if "admin" in wanted:
+        return allowed
+    wanted |= {IMPLIES[scope] for scope in wanted if scope in IMPLIES}
+    return allowed & wanted
+
+
+def known_scopes() -> set[str]:
+    """Every scope that a key may be given, in every spelling."""
+    return set(ROLES["admin"]) | set(ALIASES)
+
+
+def ensure_workspace(db: Connection, workspace_id: str, name: str) -> None:
+    """Make the workspace unless it is there."""
+    known = db.execute(sa.select(workspaces.c.id).where(workspaces.c.id == workspace_id)).first()
+    if known is None:
+        db.execute(sa.insert(workspaces).values(id=workspace_id, name=name, created_at=now_ms()))
+
+
+def create_key(
+    db: Connection,
+    *,
+    workspace_id: str,
+    name: str,
+    role: str,
+    scopes: list[str],
+    expires_at: int | None,
+    actor: str,
+) -> tuple[str, str]:
+    """Make a key; returns its id and the key itself, which is never to be had again."""
+    key_id, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
+    db.execute(
+        sa.insert(api_keys).values(
+            id=key_id,
+            workspace_id=workspace_id,
+            name=name,
+            role=role,
+            scopes=json.dumps(scopes),
+            secret_hash=_hash(secret),
+            created_at=now_ms(),
+            expires_at=expires_at,
+        )
+    )
+    audit.record(db, workspace_id, actor, "key.created", key_id, role=role)
+    return key_id, f"tcn_{key_id}_{secret}"
+
+
+_by_id = sa.select(api_keys).where(api_keys.c.id == sa.bindparam("key_id"))
+
+
+def authenticate(db: Connection, key: str) -> tuple[Caller, bool] | None:
+    """The caller behind a key and whether its use is due to be noted; None for a wrong or expired key."""
+    prefix, _, rest = key.partition("_")
+    key_id, _, secret = rest.partition("_")
+    if prefix != "tcn" or not key_id or not secret or not key.isascii():
+        return None
+    row = db.execute(_by_id, {"key_id": key_id}).first()
+    if row is None or not hmac.compare_digest(row.secret_hash, _hash(secret)):
+        return None
+    now = now_ms()
+    if row.expires_at is not None and row.expires_at <= now:
+        return None
+    caller = Caller(
+        key_id=row.id,
+        workspace_id=row.workspace_id,
+        role=row.role,
+        permissions=permissions(row.role, json.loads(row.scopes)),
+    )
+    return caller, now - (row.last_used_at or 0) > _USE_RECORDED_EVERY_MS
+
+
+def note_use(db: Connection, key_id: str) -> None:
+    """Remember that the key was used just now."""
+    db.execute(sa.update(api_keys).where(api_keys.c.id == key_id).values(last_used_at=now_ms()))
+
+
+def list_keys(db: Connection, workspace_id: str, *, limit: int, offset: int) -> tuple[list[Row], int]:
+    """The workspace's keys, newest first, and how many there are."""
+    where = api_keys.c.workspace_id == workspace_id
+    total = db.execute(sa.select(sa.func.count()).select_from(api_keys).where(where)).scalar_one()
+    query = sa.select(api_keys).where(where).order_by(api_keys.c.created_at.desc(), api_keys.c.id)
+    return list(db.execute(query.limit(limit).offset(offset))), total
+
+
+def get_key(db: Connection, workspace_id: str, key_id: str) -> Row | None:
+    """One key of the workspace."""
+    mine = sa.and_(api_keys.c.workspace_id == workspace_id, api_keys.c.id == key_id)
+    return db.execute(sa.select(api_keys).where(mine)).first()
+
+
+def revoke_key(db: Connection, workspace_id: str, key_id: str, actor: str) -> bool:
+    """Forget a key; false when there is none such."""
+    mine = sa.and_(api_keys.c.workspace_id == workspace_id, api_keys.c.id == key_id)
+    gone = db.execute(sa.delete(api_keys).where(mine)).rowcount == 1
+    if gone:
+        audit.record(db, workspace_id, actor, "key.revoked", key_id)
+    return gone
+
+
+def _hash(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()

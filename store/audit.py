@@ -1,0 +1,51 @@
+"""The audit trail: who did what to which thing, written in the transaction that did it.
+
+Append-only: the database itself refuses to change or delete a row (triggers in the first migration). Rows
+never hold parameters, outputs or secrets; they name things by id.
+"""
+
+import json
+from typing import Any
+
+import sqlalchemy as sa
+
+from store.db import Connection, metadata, now_ms
+
+audit = sa.Table(
+    "audit",
+    metadata,
+    sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True),
+    sa.Column("workspace_id", sa.Text, nullable=False),
+    sa.Column("at", sa.BigInteger, nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("event", sa.Text, nullable=False),
+    sa.Column("subject", sa.Text, nullable=False),
+    sa.Column("details", sa.Text),
+    sa.Index("ix_audit_subject", "workspace_id", "subject"),
+)
+
+#: who acts when no caller does: recovery, timeouts, workers
+SYSTEM = "system"
+
+_insert = sa.insert(audit).inline()
+
+
+def record(db: Connection, workspace_id: str, actor: str, event: str, subject: str, **details: Any) -> None:
+    """Add one row; part of the caller's transaction."""
+    db.execute(
+        _insert,
+        {
+            "workspace_id": workspace_id,
+            "at": now_ms(),
+            "actor": actor,
+            "event": event,
+            "subject": subject,
+            "details": json.dumps(details, separators=(",", ":")) if details else None,
+        },
+    )
+
+
+def of(db: Connection, workspace_id: str, subject: str) -> list[sa.Row[Any]]:
+    """Everything that was done to one thing, oldest first."""
+    query = sa.select(audit).where(audit.c.workspace_id == workspace_id, audit.c.subject == subject)
+    return list(db.execute(query.order_by(audit.c.id)))

@@ -1,0 +1,155 @@
+"""The database: one engine per process, and the two ways to use it.
+
+``with read() as db`` looks, ``with write() as db`` changes; each is one transaction, committed when the block
+ends well. Rule: no I/O inside ``write()`` other than its own statements; publish after it.
+
+SQLite runs in WAL mode with one writer at a time. Writers take the lock at the start (``BEGIN IMMEDIATE``; a
+later upgrade could fail at once) and wait for it in Python, because SQLite's own waiting sleeps in C and
+would freeze every other greenlet of an API process. Readers never wait for writers.
+
+When the database cannot be reached every use raises ``config.errors.Unavailable``.
+"""
+
+import os
+import random
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import exc
+
+from config.errors import Unavailable
+from config.settings import settings
+
+#: how long a writer waits for SQLite's lock before the database counts as unavailable, seconds
+LOCK_PATIENCE = 10.0
+
+metadata = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+Connection = sa.Connection
+Row = sa.Row[Any]
+IntegrityError = exc.IntegrityError
+
+_lock = threading.Lock()
+_engines: tuple[int, sa.Engine, sa.Engine] | None = None
+
+
+def now_ms() -> int:
+    """The present in milliseconds since 1970, UTC: the unit of every time column."""
+    return time.time_ns() // 1_000_000
+
+
+def engine(*, writing: bool = True) -> sa.Engine:
+    """The engine of this process; a forked child makes its own and leaves its parent's connections alone."""
+    global _engines  # noqa: PLW0603 - one per process is the point
+    current = _engines
+    if current is None or current[0] != os.getpid():
+        with _lock:
+            current = _engines
+            if current is None or current[0] != os.getpid():
+                if current is not None:
+                    current[1].dispose(close=False)
+                    current[2].dispose(close=False)
+                writer = create_engine(settings().database_url, writing=True)
+                reader = writer
+                if writer.dialect.name == "sqlite":
+                    reader = create_engine(settings().database_url, writing=False)
+                current = _engines = (os.getpid(), reader, writer)
+    return current[2] if writing else current[1]
+
+
+def dispose() -> None:
+    """Close the connections of this process; the next use opens new ones."""
+    global _engines  # noqa: PLW0603
+    with _lock:
+        if _engines is not None and _engines[0] == os.getpid():
+            _engines[1].dispose()
+            _engines[2].dispose()
+        _engines = None
+
+
+def create_engine(url: str, *, writing: bool) -> sa.Engine:
+    """An engine with this project's rules for its kind of database."""
+    if url.startswith("sqlite"):
+        made = sa.create_engine(
+            url,
+            pool_size=20,
+            max_overflow=0,
+            pool_timeout=LOCK_PATIENCE,
+            connect_args={"timeout": 0 if writing else 2, "check_same_thread": False},
+        )
+        sa.event.listen(made, "connect", _open_sqlite)
+        sa.event.listen(made, "begin", _begin_sqlite if writing else _begin_reading)
+        return made
+    return sa.create_engine(
+        url,
+        pool_size=20,
+        max_overflow=0,
+        pool_timeout=5,
+        pool_pre_ping=True,
+        connect_args={"connect_timeout": 3, "options": "-c statement_timeout=15000 -c jit=off"},
+    )
+
+
+def _open_sqlite(raw: Any, _record: Any) -> None:
+    raw.isolation_level = None  # we say BEGIN ourselves
+    raw.execute("PRAGMA journal_mode=WAL")
+    raw.execute(f"PRAGMA synchronous={settings().sqlite_synchronous}")
+    raw.execute("PRAGMA foreign_keys=ON")
+
+
+def _begin_reading(connection: sa.Connection) -> None:
+    connection.exec_driver_sql("BEGIN")
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    give_up = time.monotonic() + LOCK_PATIENCE
+    while True:
+        try:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        except exc.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > give_up:
+                raise
+            time.sleep(random.uniform(0.0005, 0.005))  # noqa: S311 - spreads the waiters, hides nothing
+        else:
+            return
+
+
+@contextmanager
+def read() -> Iterator[Connection]:
+    """A transaction that looks.
+
+    Raises:
+        Unavailable: the database cannot be reached.
+    """
+    with _unavailable_when_down(), engine(writing=False).connect() as connection:
+        yield connection
+
+
+@contextmanager
+def write() -> Iterator[Connection]:
+    """A transaction that changes; committed when the block ends without an exception.
+
+    Raises:
+        Unavailable: the database cannot be reached or its lock cannot be had; nothing was changed.
+    """
+    with _unavailable_when_down(), engine().begin() as connection:
+        yield connection
+
+
+@contextmanager
+def _unavailable_when_down() -> Iterator[None]:
+    try:
+        yield
+    except (exc.OperationalError, exc.InterfaceError, exc.TimeoutError, exc.InternalError) as error:
+        reason = str(getattr(error, "orig", None) or error).strip().split("\n")[0]
+        raise Unavailable(f"The database cannot be reached; nothing was accepted ({reason}).") from error

@@ -1,0 +1,35 @@
+"""Brings the database to the schema of this version: ``python -m store.migrate``.
+
+Safe to run again and by several processes at once (on PostgreSQL an advisory lock lets one do it, on SQLite
+the file's own lock). Run it once per deploy, before the processes start.
+"""
+
+import sys
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+
+from config.settings import settings
+
+HERE = Path(__file__).parent / "migrations"
+
+
+def configuration() -> Config:
+    """Alembic's configuration for this database."""
+    config = Config()
+    config.set_main_option("script_location", str(HERE))
+    config.attributes["url"] = settings().database_url
+    return config
+
+
+def upgrade() -> None:
+    """Bring the schema up to date."""
+    if settings().database_url.startswith("sqlite:///"):
+        Path(settings().database_url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+    command.upgrade(configuration(), "head")
+
+
+if __name__ == "__main__":
+    upgrade()
+    sys.stdout.write("The database is up to date.\n")

@@ -1,0 +1,25 @@
+"""Alembic's door to our metadata."""
+
+import sqlalchemy as sa
+from alembic import context
+
+from store.schema import metadata
+
+#: any number; tells our lock from others' in the same database
+LOCK = 7_461_203
+
+
+def run() -> None:
+    """Run the wanted migrations in one transaction, one process at a time."""
+    engine = sa.create_engine(context.config.attributes["url"], connect_args={})
+    with engine.connect() as connection:
+        if engine.dialect.name == "postgresql":
+            connection.execute(sa.text("SELECT pg_advisory_lock(:key)"), {"key": LOCK})
+            connection.commit()
+        context.configure(connection=connection, target_metadata=metadata, render_as_batch=True)
+        with context.begin_transaction():
+            context.run_migrations()
+    engine.dispose()
+
+
+run()

@@ -1,0 +1,67 @@
+"""Worker processes: who is there, and whether each still takes work off its queues.
+
+Each process writes its row every few seconds (``beat_at``) and whenever a message has reached it
+(``consumed_at``); tick sends every process a probe through its own queue, so an idle one has something to take.
+A row that beats but no longer consumes is a worker that lives and does nothing.
+"""
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from store.db import Connection, Row, metadata, now_ms
+
+processes = sa.Table(
+    "processes",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("queues", sa.Text, nullable=False),
+    sa.Column("pid", sa.Integer, nullable=False),
+    sa.Column("started_at", sa.BigInteger, nullable=False),
+    sa.Column("beat_at", sa.BigInteger, nullable=False),
+    sa.Column("consumed_at", sa.BigInteger, nullable=False),
+    sa.Column("running", sa.Integer, nullable=False),
+)
+
+#: a process that has not beaten for this long is gone, ms
+GONE_AFTER = 30_000
+#: a process that beats but has taken nothing for this long, probes included, is stuck, ms
+STUCK_AFTER = 90_000
+
+
+def beat(db: Connection, name: str, **values: Any) -> None:
+    """Write the row of a process, new or known."""
+    changed = {**values, "beat_at": now_ms()}
+    if db.execute(sa.update(processes).where(processes.c.name == name).values(changed)).rowcount == 0:
+        db.execute(sa.insert(processes).values(name=name, **changed))
+
+
+def leave(db: Connection, name: str) -> None:
+    """A process that stops in good order takes its row along."""
+    db.execute(sa.delete(processes).where(processes.c.name == name))
+
+
+def living(db: Connection) -> list[Row]:
+    """Every process that has beaten lately."""
+    query = sa.select(processes).where(processes.c.beat_at > now_ms() - GONE_AFTER)
+    return list(db.execute(query.order_by(processes.c.name)))
+
+
+def get(db: Connection, name: str) -> Row | None:
+    """The row of one process."""
+    return db.execute(sa.select(processes).where(processes.c.name == name)).first()
+
+
+def sweep(db: Connection) -> None:
+    """Forget processes that have been gone for a day."""
+    db.execute(sa.delete(processes).where(processes.c.beat_at < now_ms() - 86_400_000))
+
+
+def state(row: Row) -> str:
+    """``consuming``, ``stuck`` (lives but takes nothing) or ``gone``."""
+    now = now_ms()
+    if row.beat_at <= now - GONE_AFTER:
+        return "gone"
+    if row.running == 0 and row.consumed_at <= now - STUCK_AFTER:
+        return "stuck"
+    return "consuming"

@@ -1,0 +1,1 @@
+"""Everything the queue can run, and the functions that put it there."""

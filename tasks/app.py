@@ -1,0 +1,103 @@
+"""The Celery app: queues, limits, and how it behaves when the broker is away.
+
+The database is the truth and the broker a doorbell, hence these choices: messages carry ids only; results are
+not kept; a message is acknowledged when its work starts (the lease in the database brings it back, not the
+broker); publishing never waits or retries (tick publishes again what was lost).
+"""
+
+from typing import Any
+
+from celery import Celery
+from celery.app.amqp import AMQP
+from kombu.connection import Connection
+
+from config.settings import settings
+
+#: queue → what it carries. A worker asks them in the order of its -Q line: what contains harm goes before what
+#: only tells about it.
+QUEUES = {
+    "urgent": "remediation and containment: outside calls that stop harm",
+    "steps": "every other outside call",
+    "notices": "notifications",
+    "scripts": "sandboxed scripts and the operator's Python actions, on killable processes",
+    "suspects": "executions whose worker died or froze: retried alone, apart from innocent neighbours",
+    "control": "tick, upkeep",
+}
+
+#: a worker that lost the broker tries again at most this much later, seconds (Celery's own default grows to 30)
+RECONNECT_CEILING = 3.0
+
+
+class PromptConnection(Connection):
+    """A broker connection whose owner comes back soon after the broker does."""
+
+    def ensure_connection(self, *args: Any, **options: Any) -> Any:
+        """As kombu's, with a low ceiling on the pause between two tries."""
+        options.update(interval_start=0.5, interval_step=0.5, interval_max=RECONNECT_CEILING)
+        return super().ensure_connection(*args, **options)  # type: ignore[no-untyped-call]
+
+
+class PromptAMQP(AMQP):  # type: ignore[misc]
+    """Celery's AMQP part with our connection."""
+
+    Connection = PromptConnection
+
+
+def _transport_options(broker_url: str) -> dict[str, Any]:
+    if not broker_url.startswith("redis"):
+        return {"max_retries": 0, "confirm_publish": True}
+    return {
+        # fail at once when Redis is away: without this every publish after the first costs seconds
+        "max_retries": 0,
+        "socket_timeout": 20,  # above the blocking read's own time-out
+        "socket_connect_timeout": 1,
+        "socket_keepalive": True,
+        "health_check_interval": 15,
+        # queues are asked in the order of -Q
+        "queue_order_strategy": "priority",
+        "visibility_timeout": 3600,
+    }
+
+
+def create_app() -> Celery:
+    """The app of this process."""
+    app = Celery("tocsin", amqp=PromptAMQP, set_as_current=True)
+    url = settings().broker_url
+    app.conf.update(
+        broker_url=url,
+        broker_transport_options=_transport_options(url),
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        broker_connection_timeout=3,
+        result_backend=None,
+        task_ignore_result=True,
+        task_serializer="json",
+        accept_content=["json"],
+        task_acks_late=False,
+        task_publish_retry=False,
+        task_default_queue="steps",
+        task_track_started=False,
+        task_create_missing_queues=True,
+        worker_direct=True,
+        worker_prefetch_multiplier=1,
+        worker_max_tasks_per_child=1000,
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+        worker_hijack_root_logger=False,
+        worker_redirect_stdouts=False,
+        worker_send_task_events=False,  # Flower switches events on when it runs; nobody pays before
+        worker_enable_remote_control=True,
+        event_queue_expires=60,
+        beat_schedule={
+            "tick": {"task": "tocsin.tick", "schedule": 1.0, "options": {"queue": "control", "expires": 1}},
+            "probe": {"task": "tocsin.probe_workers", "schedule": 15.0, "options": {"queue": "control", "expires": 15}},
+            "upkeep": {"task": "tocsin.upkeep", "schedule": 300.0, "options": {"queue": "control", "expires": 300}},
+        },
+        beat_max_loop_interval=1,
+        enable_utc=True,
+        timezone="UTC",
+        include=["tasks.run", "tasks.tick", "tasks.upkeep"],
+    )
+    return app
+
+
+app = create_app()

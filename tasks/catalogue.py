@@ -1,0 +1,122 @@
+"""Actions as things to keep: checked as a whole when written, versioned when changed, secrets sealed."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from config.errors import InvalidRequest, Problem
+from playbooks import actions as meaning
+from providers import registry
+from store import actions as catalogue
+from store import db
+from store.access import Caller
+from store.actions import Action
+from store.seal import seal, unseal
+from tasks import secrets
+
+
+def problems_of(definition: Mapping[str, Any]) -> list[Problem]:
+    """Every fault of an action's definition that can be found before it runs."""
+    whole = meaning.normalise(dict(definition))
+    problems = list(meaning.check(whole))
+    if whole.get("executor") in meaning.EXECUTORS and isinstance(whole.get("config"), dict):
+        executor = registry.executor(whole["executor"])
+        found = executor.check(whole["config"], meaning.known_names(whole))
+        problems += [problem.under("/config") for problem in found]
+    return problems
+
+
+def create(caller: Caller, wanted: Mapping[str, Any]) -> Action:
+    """Add an action.
+
+    Raises:
+        InvalidRequest: the definition has faults, all named. Conflict: the id is taken.
+    """
+    definition = _checked(wanted)
+    action_id = definition.pop("id", None) or meaning.slug(definition["name"])
+    definition, sealed = _sealed(definition, {})
+    with db.write() as connection:
+        return catalogue.create(
+            connection,
+            workspace_id=caller.workspace_id,
+            action_id=action_id,
+            definition=definition,
+            sealed=sealed,
+            actor=caller.key_id,
+        )
+
+
+def revise(caller: Caller, action_id: str, changes: Mapping[str, Any], *, whole: bool) -> Action:
+    """Change an action: ``whole`` replaces the definition, else ``changes`` are laid over it.
+
+    The version goes up by itself unless a higher one is given; a change that changes nothing makes no version.
+
+    Raises:
+        NotFound: no such action. InvalidRequest: faults, all named. Conflict: changed meanwhile.
+    """
+    with db.read() as connection:
+        action = catalogue.get(connection, caller.workspace_id, action_id)
+    old = {**action.revision.definition, "enabled": action.enabled}
+    known = unseal(action.revision.sealed)
+    given = {name: value for name, value in changes.items() if name != "id"}
+    base = {"version": old["version"], "enabled": old["enabled"]} if whole else old
+    definition = _checked(_unmasked({**base, **given}, known))
+    definition, sealed = _sealed(definition, known)
+    definition["version"] = _next_version(old, definition, secrets_changed=unseal(sealed) != known)
+    if definition == old and unseal(sealed) == known:
+        return action
+    with db.write() as connection:
+        if definition["version"] == old["version"]:  # only the switch was turned
+            return catalogue.set_enabled(
+                connection, caller.workspace_id, action_id, enabled=definition["enabled"], actor=caller.key_id
+            )
+        return catalogue.revise(
+            connection,
+            workspace_id=caller.workspace_id,
+            action=action,
+            definition=definition,
+            sealed=sealed,
+            actor=caller.key_id,
+        )
+
+
+def _next_version(old: Mapping[str, Any], new: Mapping[str, Any], *, secrets_changed: bool) -> str:
+    """The version of a changed definition: the one that was asked for, else the next one.
+
+    Raises:
+        InvalidRequest: the version asked for is not higher than the present one.
+    """
+    asked, present = str(new["version"]), str(old["version"])
+    if asked != present:
+        if _numbers(asked) <= _numbers(present):
+            problem = Problem("/version", f"Must be higher than the present version {present}, or left out.")
+            raise InvalidRequest("The version does not go up.", problems=[problem])
+        return asked
+    same_switch = {**new, "enabled": old["enabled"]}  # turning an action on or off is no new version
+    if secrets_changed:  # the masked configs may be equal, what they do is not
+        same_switch["config"] = {**new["config"], "": "changed"}
+    return meaning.next_version(old, same_switch)
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(number) for number in version.split(".")]
+
+
+def _checked(wanted: Mapping[str, Any]) -> dict[str, Any]:
+    problems = problems_of(wanted)
+    if problems:
+        raise InvalidRequest("The action's definition has faults.", code="invalid_action", problems=problems)
+    return meaning.normalise(dict(wanted))
+
+
+def _unmasked(wanted: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
+    """The definition with the secrets that its reader sent back masked, so that it can be checked whole."""
+    config = wanted.get("config")
+    if not isinstance(config, dict):
+        return dict(wanted)
+    return {**wanted, "config": secrets.unmask(config, dict(known))}
+
+
+def _sealed(definition: dict[str, Any], known: Mapping[str, Any]) -> tuple[dict[str, Any], str | None]:
+    patterns = registry.executor(definition["executor"]).SECRETS
+    config, hidden = secrets.take_out(definition["config"], patterns, dict(known))
+    return {**definition, "config": config}, seal(hidden)

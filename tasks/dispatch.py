@@ -1,0 +1,164 @@
+"""The one way in: whatever is to be done, by whomever it was asked, is accepted here.
+
+In order of time: the action is looked up, the gateway's verdict is taken (until rules exist it lets everything
+through), the values are checked against the declared parameters, secrets are sealed, the execution is committed
+together with its idempotency key and its audit row, and only then the doorbell rings. Once ``dispatch`` has
+returned nothing can lose the execution.
+"""
+
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from config.errors import Conflict, Unprocessable
+from config.settings import settings
+from playbooks import parameters
+from providers.base import Mode
+from store import actions, db, executions
+from store.access import Caller
+from store.actions import Action
+from store.db import IntegrityError
+from store.ids import new_id
+from store.seal import seal
+from tasks import doorbell
+from tasks.canvas import Ring
+from tasks.redact import MASK
+
+#: action type → queue; what is not named goes to ``steps``
+_QUEUE_OF_TYPE = {"remediation": "urgent", "containment": "urgent", "notification": "notices"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dispatch:
+    """One request to perform something now."""
+
+    caller: Caller
+    action_id: str
+    parameters: Mapping[str, Any]
+    target: str | None = None
+    mode: Mode = "live"
+    idempotency_key: str | None = None
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Accepted:
+    """The execution a dispatch has made, or, when ``replayed``, had made before under the same key."""
+
+    execution_id: str
+    action_id: str
+    mode: Mode
+    created_at: int
+    replayed: bool = False
+
+
+def dispatch(wish: Dispatch) -> Accepted:
+    """Accept a request to perform an action.
+
+    Raises:
+        NotFound: no such action. Conflict: it is switched off, or nobody could carry it out.
+        Unprocessable: values that do not fit its parameters, or a key that was used for something else.
+        Unavailable: the database is away; nothing was accepted.
+    """
+    workspace_id = wish.caller.workspace_id
+    with db.read() as connection:
+        if (earlier := _earlier(connection, wish)) is not None:
+            return earlier
+        action = actions.get(connection, workspace_id, wish.action_id)
+    _refuse_the_impossible(action, wish)
+    definition = action.revision.definition
+    values, problems = parameters.resolve(definition["parameters"], wish.parameters)
+    if problems:
+        raise Unprocessable(problems=[problem.under("/parameters") for problem in problems])
+    row, ring = _new_execution(action, wish, values)
+    try:
+        with db.write() as connection:
+            if wish.idempotency_key:
+                executions.remember_key(
+                    connection,
+                    workspace_id,
+                    wish.idempotency_key,
+                    fingerprint=_fingerprint(wish),
+                    execution_id=row["id"],
+                    created_at=row["created_at"],
+                )
+            executions.accept(connection, row, publish_again_at=row["created_at"] + settings().lease_seconds * 1000)
+    except IntegrityError:  # a concurrent copy of this request was faster
+        with db.read() as connection:
+            earlier = _earlier(connection, wish)
+        if earlier is None:
+            raise
+        return earlier
+    doorbell.ring(ring)
+    return Accepted(execution_id=row["id"], action_id=action.id, mode=wish.mode, created_at=row["created_at"])
+
+
+def _refuse_the_impossible(action: Action, wish: Dispatch) -> None:
+    if not action.enabled:
+        raise Conflict(f"The action {action.id!r} is disabled; enable it first.", code="action_disabled")
+    if action.revision.definition["executor"] == "opservant" and wish.mode == "live":
+        raise Conflict("No agent is connected that could carry this out.", code="no_agent")
+
+
+def queue_of(definition: Mapping[str, Any]) -> str:
+    """The queue an action goes to: what may have to be killed apart, what contains harm first."""
+    if definition["executor"] == "local":
+        return "scripts"
+    return _QUEUE_OF_TYPE.get(definition["type"], "steps")
+
+
+def _new_execution(action: Action, wish: Dispatch, values: Mapping[str, Any]) -> tuple[dict[str, Any], Ring]:
+    definition = action.revision.definition
+    hidden = parameters.secret_names(definition["parameters"])
+    row = {
+        "id": new_id("exec"),
+        "workspace_id": wish.caller.workspace_id,
+        "action_id": action.id,
+        "revision_id": action.revision.id,
+        "queue": queue_of(definition),
+        "mode": wish.mode,
+        "idempotent": definition["idempotent"],
+        "timeout_ms": int(definition["timeout_seconds"] * 1000),
+        "target": wish.target,
+        "input": json.dumps({name: MASK if name in hidden else value for name, value in values.items()}),
+        "sealed": seal({name: value for name, value in values.items() if name in hidden}),
+        "created_by": wish.caller.key_id,
+        "request_id": wish.request_id,
+        "created_at": db.now_ms(),
+    }
+    ring = Ring(execution_id=row["id"], action_id=action.id, queue=row["queue"], timeout_ms=row["timeout_ms"])
+    return row, ring
+
+
+def _earlier(connection: db.Connection, wish: Dispatch) -> Accepted | None:
+    """What the same idempotency key made before.
+
+    Raises:
+        Unprocessable: the key was used for a different request.
+    """
+    if not wish.idempotency_key:
+        return None
+    known = executions.find_key(connection, wish.caller.workspace_id, wish.idempotency_key)
+    if known is None:
+        return None
+    if not hmac.compare_digest(known.fingerprint, _fingerprint(wish)):
+        raise Unprocessable(
+            "This Idempotency-Key was used for a different request; take a new one.", code="idempotency_key_reused"
+        )
+    return Accepted(
+        execution_id=known.execution_id,
+        action_id=wish.action_id,
+        mode=wish.mode,
+        created_at=known.created_at,
+        replayed=True,
+    )
+
+
+def _fingerprint(wish: Dispatch) -> str:
+    """What makes two requests the same; keyed, so that it tells nothing about secrets in the parameters."""
+    same = [wish.action_id, wish.target, wish.mode, dict(wish.parameters)]
+    text = json.dumps(same, sort_keys=True)
+    return hmac.new(settings().secret_key.encode(), text.encode(), hashlib.sha256).hexdigest()

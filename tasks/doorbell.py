@@ -1,0 +1,89 @@
+"""The doorbell: publishing after the commit and off the request's path.
+
+``ring`` returns at once. One thread per process publishes what has piled up. When the broker is away the rows
+are made due in a second, so that tick publishes them as soon as it is back; the thread then leaves the broker
+alone for a moment instead of waiting on it for every request.
+"""
+
+import contextlib
+import os
+import queue
+import threading
+import time
+
+from config import logs
+from config.errors import Unavailable
+from store import db, executions
+from tasks import canvas
+from tasks.canvas import Ring
+
+#: after a failure the broker is left alone for this long, seconds
+REST = 1.0
+#: at most this many are published in one go
+BATCH = 100
+
+log = logs.logger(__name__)
+
+
+class Doorbell:
+    """A queue and the thread that empties it."""
+
+    def __init__(self) -> None:
+        self.pid = os.getpid()
+        self._piled: queue.SimpleQueue[Ring | str] = queue.SimpleQueue()
+        self._rest_until = 0.0
+        threading.Thread(target=self._work, name="doorbell", daemon=True).start()
+
+    def put(self, *items: Ring | str) -> None:
+        """Publish executions, or revoke the messages of ended ones (given by id)."""
+        for item in items:
+            self._piled.put(item)
+
+    def _work(self) -> None:
+        while True:
+            items = [self._piled.get()]
+            with contextlib.suppress(queue.Empty):
+                while len(items) < BATCH:
+                    items.append(self._piled.get_nowait())
+            try:
+                self._deliver(items)
+            except Exception:
+                log.warning("doorbell failed", exc_info=True)
+
+    def _deliver(self, items: list[Ring | str]) -> None:
+        rings = [item for item in items if isinstance(item, Ring)]
+        if time.monotonic() < self._rest_until:
+            missed = rings
+        else:
+            missed = canvas.publish(rings)
+            revoked = all(canvas.revoke(item) for item in items if isinstance(item, str))
+            if missed or not revoked:
+                self._rest_until = time.monotonic() + REST
+                log.warning("the broker is away; tick will publish", executions=len(missed))
+        if missed:
+            with contextlib.suppress(Unavailable), db.write() as connection:
+                soon = db.now_ms() + 1000
+                executions.publish_soon(connection, [ring.execution_id for ring in missed], at=soon)
+
+
+_lock = threading.Lock()
+_doorbell: Doorbell | None = None
+
+
+def _mine() -> Doorbell:
+    global _doorbell  # noqa: PLW0603 - one per process
+    if _doorbell is None or _doorbell.pid != os.getpid():
+        with _lock:
+            if _doorbell is None or _doorbell.pid != os.getpid():
+                _doorbell = Doorbell()
+    return _doorbell
+
+
+def ring(*rings: Ring) -> None:
+    """Have executions published; call it after the commit that made them pending."""
+    _mine().put(*rings)
+
+
+def revoke(execution_id: str) -> None:
+    """Have the message of an ended execution dropped, best effort."""
+    _mine().put(execution_id)

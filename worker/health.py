@@ -1,0 +1,32 @@
+"""Liveness of one worker for a supervisor: ``python -m worker.health NAME`` (as given with ``-n``).
+
+Exit status 0: it lives and takes work. 1: it is gone, or it lives and takes nothing (restart it). 2: the
+database cannot be asked (restarting the worker would not help).
+"""
+
+import socket
+import sys
+
+from config.errors import Unavailable
+from store import db, processes
+
+
+def main(arguments: list[str]) -> int:
+    """Say in one line how the worker is."""
+    if len(arguments) != 1:
+        sys.stderr.write("usage: python -m worker.health NAME   (for example steps@myhost or steps@%h)\n")
+        return 2
+    name = arguments[0].replace("%h", socket.gethostname())
+    try:
+        with db.read() as connection:
+            row = processes.get(connection, name)
+    except Unavailable as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    state = "gone" if row is None else processes.state(row)
+    sys.stdout.write(f"{name}: {state}\n")
+    return 0 if state == "consuming" else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,66 @@
+"""The sign of life of a worker process: its row in ``processes``, written every few seconds.
+
+It tells apart a worker that lives from one that works: ``consumed_at`` moves only when Celery's consumer has
+received a message, and tick's probes make sure that there is one to receive.
+"""
+
+import os
+import threading
+import time
+
+from celery.worker import state
+
+from config import logs
+from config.errors import Unavailable
+from store import db, processes
+
+#: seconds between two signs
+EVERY = 5.0
+
+log = logs.logger(__name__)
+
+
+class Pulse(threading.Thread):
+    """Writes the row until it is stopped."""
+
+    def __init__(self, name: str, queues: list[str]) -> None:
+        super().__init__(name="pulse", daemon=True)
+        self.worker = name
+        self.queues = queues
+        self._ended = threading.Event()
+        self._received = 0
+        self._consumed_at = self._started_at = db.now_ms()
+
+    def run(self) -> None:
+        """Beat until stopped; a database that is away is tried again at the next beat."""
+        while not self._ended.is_set():
+            started = time.monotonic()
+            self._beat()
+            self._ended.wait(max(0.1, EVERY - (time.monotonic() - started)))
+
+    def stop(self) -> None:
+        """End, and take the row along."""
+        self._ended.set()
+        try:
+            with db.write() as connection:
+                processes.leave(connection, self.worker)
+        except Unavailable:
+            log.info("the row of this process stays behind; it will be swept")
+
+    def _beat(self) -> None:
+        received = sum(state.total_count.values())
+        if received != self._received:
+            self._received, self._consumed_at = received, db.now_ms()
+        try:
+            with db.write() as connection:
+                processes.beat(
+                    connection,
+                    self.worker,
+                    queues=",".join(self.queues),
+                    pid=os.getpid(),
+                    started_at=self._started_at,
+                    consumed_at=self._consumed_at,
+                    running=len(state.active_requests),
+                )
+        except Unavailable:
+            log.warning("no sign of life: the database is away")
