@@ -1,0 +1,23 @@
+"""The nearest known name for a misspelt one, as the end of a sentence."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from itertools import islice
+
+from expressions.limits import MAX_SUGGESTION_CANDIDATES, MAX_SUGGESTION_CHARACTERS
+
+
+def nearest(name: str, known: Iterable[object], likeness: float = 0.6) -> str | None:
+    """The known name most like ``name`` (1.0 is the same), or None; compares a bounded number of short names."""
+    if len(name) > MAX_SUGGESTION_CHARACTERS:
+        return None
+    texts = (item for item in known if isinstance(item, str) and len(item) <= MAX_SUGGESTION_CHARACTERS)
+    candidates = {text.lower(): text for text in islice(texts, MAX_SUGGESTION_CANDIDATES)}
+    found = get_close_matches(name.lower(), candidates, n=1, cutoff=likeness)
+    return candidates[found[0]] if found else None
+
+
+def did_you_mean(name: str, known: Iterable[object], prefix: str = "") -> str:
+    """``"; did you mean 'host'?"``, or nothing when no known name is near."""
+    near = nearest(name, known)
+    return f"; did you mean '{prefix}{near}'?" if near is not None else ""

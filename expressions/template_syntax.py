@@ -1,0 +1,248 @@
+"""From the text of a template to the few things it may mean.
+
+Jinja2 reads the text; this module walks what it read, refuses every kind of node that is not listed here, and
+keeps a form of its own: pieces of text, paths, constants and filters. Nothing that a template names is ever
+compiled or called, so there is no sandbox to leave: ``a.b`` is the key ``b`` of the object ``a``, whatever
+``a`` is. ``{% raw %}`` and comments are as in Jinja2; in a text with expressions every line end becomes a
+line feed.
+"""
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Protocol
+
+from jinja2 import Environment, TemplateSyntaxError, nodes
+
+from expressions.filters import FILTERS, Filter
+from expressions.limits import CACHED_TEMPLATES, MAX_EXPRESSIONS, MAX_NESTING, MAX_TEMPLATE_CHARACTERS
+from expressions.suggestions import did_you_mean
+from expressions.values import MissingValue, TemplateError, is_encodable, step_into
+
+_ENVIRONMENT = Environment(keep_trailing_newline=True)  # noqa: S701 - it only parses, nothing is rendered by it
+_MARKUP = re.compile(r"\{[{%#]")
+_INTERNAL_NAME = re.compile(r"__.*__", re.DOTALL)
+_LARGEST_INTEGER = 2**63
+_ALLOWED = "there are paths like {{ a.b.c }} and filters like {{ a | upper }}"
+_REFUSED: dict[type[nodes.Node], str] = {
+    nodes.Call: "calls",
+    nodes.Sub: "subtractions (for a name with a dash write steps['block-ip'])",
+    nodes.BinExpr: "arithmetic and logic",
+    nodes.UnaryExpr: "arithmetic and logic",
+    nodes.Compare: "comparisons",
+    nodes.Concat: "concatenation",
+    nodes.CondExpr: "conditions",
+    nodes.Test: "tests",
+    nodes.Slice: "slices",
+    nodes.Literal: "lists and objects",
+    nodes.Stmt: "statements",
+}
+
+
+class Expression(Protocol):
+    """What stands between ``{{`` and ``}}``."""
+
+    def evaluate(self, context: Mapping[str, Any]) -> Any:
+        """Its value; raises TemplateError."""
+
+    def roots(self, *, optional: bool = False) -> Iterator[tuple[str, bool]]:
+        """The names it starts from, each with whether a ``default`` answers for its absence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """A text, number, boolean or null written in the template."""
+
+    value: Any
+
+    def evaluate(self, context: Mapping[str, Any]) -> Any:  # noqa: ARG002
+        """The constant."""
+        return self.value
+
+    def roots(self, *, optional: bool = False) -> Iterator[tuple[str, bool]]:  # noqa: ARG002
+        """None."""
+        return iter(())
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """A name and the keys and indexes to follow from it."""
+
+    root: str
+    steps: tuple[str | int, ...]
+
+    def evaluate(self, context: Mapping[str, Any]) -> Any:
+        """What the path leads to; raises MissingValue naming the first step that does not exist."""
+        try:
+            value = context[self.root]
+        except KeyError:
+            raise MissingValue(f"'{self.root}' is not known" + did_you_mean(self.root, context)) from None
+        for position, step in enumerate(self.steps):
+            if type(value) is dict and step in value:
+                value = value[step]
+            else:
+                value = step_into(value, step, self._spelled(position))
+        return value
+
+    def _spelled(self, steps: int) -> str:
+        return self.root + "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in self.steps[:steps])
+
+    def roots(self, *, optional: bool = False) -> Iterator[tuple[str, bool]]:
+        """The name it starts from."""
+        yield self.root, optional
+
+
+@dataclass(frozen=True, slots=True)
+class Filtered:
+    """A value passed through a filter."""
+
+    operand: Expression
+    filter: Filter
+    arguments: tuple[Expression, ...]
+
+    def evaluate(self, context: Mapping[str, Any]) -> Any:
+        """What the filter makes of the value."""
+        arguments = [argument.evaluate(context) for argument in self.arguments]
+        return self.filter.apply(self.operand.evaluate(context), *arguments)
+
+    def roots(self, *, optional: bool = False) -> Iterator[tuple[str, bool]]:
+        """The names of the value and of the arguments."""
+        for part in (self.operand, *self.arguments):
+            yield from part.roots(optional=optional)
+
+
+@dataclass(frozen=True, slots=True)
+class Default:
+    """A value, or another one when the first is missing or null (or, if asked for, empty, zero or false)."""
+
+    operand: Expression
+    replacement: Expression
+    also_if_empty: Expression
+
+    def evaluate(self, context: Mapping[str, Any]) -> Any:
+        """The value or its replacement."""
+        try:
+            value = self.operand.evaluate(context)
+        except MissingValue:
+            return self.replacement.evaluate(context)
+        if value is None or (not value and self.also_if_empty.evaluate(context)):
+            return self.replacement.evaluate(context)
+        return value
+
+    def roots(self, *, optional: bool = False) -> Iterator[tuple[str, bool]]:
+        """The names of the value, which may be absent, and of its replacement, which may not."""
+        yield from self.operand.roots(optional=True)
+        yield from self.replacement.roots(optional=optional)
+        yield from self.also_if_empty.roots(optional=optional)
+
+
+Part = str | Expression
+
+
+def has_markup(source: str) -> bool:
+    """Whether the text is a template at all; anything else is text as it stands."""
+    return "{" in source and _MARKUP.search(source) is not None
+
+
+@lru_cache(maxsize=CACHED_TEMPLATES)
+def parse(source: str) -> tuple[Part, ...]:
+    """The pieces of a template in order: texts and expressions. Raises TemplateError; the result is kept."""
+    if len(source) > MAX_TEMPLATE_CHARACTERS:
+        raise TemplateError(f"the template is longer than {MAX_TEMPLATE_CHARACTERS} characters")
+    if not is_encodable(source):
+        raise TemplateError("the template holds half surrogates, which are not text")
+    if source.rstrip("-+").endswith("{#"):  # the one comment without an end that Jinja2 lets pass
+        raise TemplateError("Missing end of comment tag")
+    parts: list[Part] = []
+    for node in _read(source).body:
+        if not isinstance(node, nodes.Output):
+            raise _refusal(node)
+        parts.extend(
+            item.data if isinstance(item, nodes.TemplateData) else _convert(item, MAX_NESTING) for item in node.nodes
+        )
+    if sum(not isinstance(part, str) for part in parts) > MAX_EXPRESSIONS:
+        raise TemplateError(f"the template holds more than {MAX_EXPRESSIONS} expressions")
+    return tuple(parts)
+
+
+def _read(source: str) -> nodes.Template:
+    try:
+        return _ENVIRONMENT.parse(source)
+    except TemplateSyntaxError as error:
+        raise TemplateError(f"line {error.lineno}: {error.message}; {_ALLOWED}") from None
+    except RecursionError:
+        raise TemplateError(f"an expression is nested more than {MAX_NESTING} deep") from None
+    except ValueError:
+        raise TemplateError("a number in the template is too long") from None
+
+
+def _refusal(node: nodes.Node) -> TemplateError:
+    what = next((words for kind, words in _REFUSED.items() if isinstance(node, kind)), type(node).__name__)
+    return TemplateError(f"line {node.lineno}: {what} are not allowed; {_ALLOWED}")
+
+
+def _convert(node: nodes.Node, depth: int) -> Expression:
+    if depth <= 0:
+        raise TemplateError(f"an expression is nested more than {MAX_NESTING} deep")
+    if isinstance(node, nodes.Const):
+        return Constant(_constant(node.value))
+    if isinstance(node, nodes.Filter):
+        return _filter(node, depth)
+    if isinstance(node, nodes.Name | nodes.Getattr | nodes.Getitem):
+        return _path(node)
+    raise _refusal(node)
+
+
+def _constant(value: Any) -> Any:
+    if isinstance(value, str) and not is_encodable(value):
+        raise TemplateError("a constant holds half surrogates, which are not text")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise TemplateError("a number in the template is too large")
+    if isinstance(value, int) and value >= _LARGEST_INTEGER:
+        raise TemplateError("a number in the template is too large")
+    return value
+
+
+def _path(node: nodes.Node) -> Path:
+    steps: list[str | int] = []
+    while not isinstance(node, nodes.Name):
+        if isinstance(node, nodes.Getattr):
+            step: Any = node.attr
+        elif isinstance(node, nodes.Getitem) and isinstance(node.arg, nodes.Const):
+            step = _constant(node.arg.value)
+        else:
+            raise _refusal(node.arg if isinstance(node, nodes.Getitem) else node)
+        steps.append(_step(step))
+        if len(steps) >= MAX_NESTING:
+            raise TemplateError(f"a path has more than {MAX_NESTING} steps")
+        node = node.node
+    return Path(str(_step(node.name)), tuple(reversed(steps)))
+
+
+def _step(step: Any) -> str | int:
+    if type(step) not in (str, int):
+        raise TemplateError("a path is made of names and whole numbers")
+    if isinstance(step, str) and _INTERNAL_NAME.fullmatch(step):
+        raise TemplateError(f"names like '{step[:64]}' are not allowed")
+    return step  # type: ignore[no-any-return]
+
+
+def _filter(node: nodes.Filter, depth: int) -> Expression:
+    if node.kwargs or node.dyn_args or node.dyn_kwargs or node.node is None:
+        raise TemplateError(f"line {node.lineno}: filters take plain arguments, like {{{{ a | default('b') }}}}")
+    if node.name != "default" and node.name not in FILTERS:
+        known = sorted([*FILTERS, "default"])
+        hint = did_you_mean(node.name, known) + "; there are " + ", ".join(known)
+        raise TemplateError(f"line {node.lineno}: there is no filter '{node.name[:64]}'{hint}")
+    least, most = (0, 2) if node.name == "default" else (FILTERS[node.name].least, FILTERS[node.name].most)
+    if not least <= len(node.args) <= most:
+        number = str(least) if least == most else f"{least} to {most}"
+        raise TemplateError(f"line {node.lineno}: '{node.name}' takes {number} arguments")
+    operand = _convert(node.node, depth - 1)
+    arguments = [_convert(argument, depth - 1) for argument in node.args]
+    if node.name != "default":
+        return Filtered(operand, FILTERS[node.name], tuple(arguments))
+    replacement = arguments[0] if arguments else Constant("")
+    return Default(operand, replacement, arguments[1] if len(arguments) == most else Constant(value=False))

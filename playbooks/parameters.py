@@ -1,0 +1,256 @@
+"""The declared parameters of an action or a playbook.
+
+When it is written, ``check_definitions`` names every fault of the declarations and ``normalise`` brings them into
+one form; that form is stored. When it is started, ``resolve`` checks the given values against it, names every
+fault at once and fills in the defaults. A pattern is read by RE2 and must match the whole value.
+
+The form: ``name``, ``type``, ``required``; where given ``label``, ``description``, ``default``, ``options`` (the
+values of an enum) and ``validation`` with ``pattern``, ``min``, ``max``, ``min_length``, ``max_length``. Other
+fields are kept as notes, unless they look like a misspelt one of these.
+"""
+
+import copy
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from config.errors import Problem
+from expressions.suggestions import did_you_mean, nearest
+from expressions.values import is_encodable
+from playbooks.parameter_values import (
+    TYPES,
+    is_integer,
+    is_number,
+    pattern_fault,
+    value_fault,
+)
+
+#: names that templates give another meaning
+RESERVED = frozenset({"parameters", "target", "execution", "action"})
+#: a form that asks for more is a document: take one parameter of type object
+MAX_PARAMETERS = 100
+MAX_OPTIONS = 500
+MAX_TEXT_CHARACTERS = 1024
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
+_FIELDS = ("name", "label", "type", "required", "default", "description", "validation", "options", "enum", "values")
+_VALIDATIONS = ("pattern", "min", "max", "length", "min_length", "max_length", "options")
+_RULES = ("pattern", "min", "max", "min_length", "max_length")
+_OPTION_FIELDS = ("options", "enum", "values")
+#: how alike (0 to 1) an unknown field must be to a known one to be taken for a slip of the pen
+_MISSPELT = 0.8
+#: which types a rule means something for
+_APPLIES = {
+    "pattern": ("string", "secret"),
+    "min": ("integer", "number"),
+    "max": ("integer", "number"),
+    "min_length": ("string", "secret", "array"),
+    "max_length": ("string", "secret", "array"),
+    "options": ("enum", "string", "integer", "number"),
+}
+
+
+def check_definitions(definitions: Any, reserved: frozenset[str] = RESERVED) -> list[Problem]:
+    """Every fault of the declarations, with pointers relative to the list; ``reserved`` names are refused."""
+    if not isinstance(definitions, list):
+        return [Problem("", "parameters must be a list of definitions")]
+    if len(definitions) > MAX_PARAMETERS:
+        return [Problem("", f"there may be at most {MAX_PARAMETERS} parameters")]
+    problems: list[Problem] = []
+    seen: set[str] = set()
+    for index, definition in enumerate(definitions):
+        if not isinstance(definition, dict):
+            problems.append(Problem(f"/{index}", "a parameter must be an object with a name and a type"))
+            continue
+        found = _check_definition(definition, reserved)
+        name = definition.get("name")
+        if isinstance(name, str) and name in seen:
+            found.append(Problem("/name", f"the name '{name[:64]}' is used twice"))
+        elif isinstance(name, str):
+            seen.add(name)
+        problems.extend(problem.under(f"/{index}") for problem in found)
+    return problems
+
+
+def _check_definition(definition: dict[str, Any], reserved: frozenset[str]) -> list[Problem]:
+    problems = _check_name(definition.get("name"), reserved)
+    problems += _misspelt(definition)
+    problems.extend(
+        Problem(f"/{field}", f"must be a string of at most {MAX_TEXT_CHARACTERS} characters")
+        for field in ("label", "description")
+        if not _is_text(definition.get(field, ""))
+    )
+    if not isinstance(definition.get("required", False), bool):
+        problems.append(Problem("/required", "must be true or false"))
+    kind = definition.get("type", "string")
+    if kind not in TYPES:
+        allowed = ", ".join(TYPES)
+        shown = kind[:64] if isinstance(kind, str) else type(kind).__name__
+        return [*problems, Problem("/type", f"Invalid parameter type '{shown}'. Allowed: {allowed}.")]
+    rules = _check_options(definition, kind) + _check_validation(definition, kind)
+    return problems + (rules or _check_default(definition, kind))
+
+
+def _check_name(name: Any, reserved: frozenset[str]) -> list[Problem]:
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        return [Problem("/name", "must be 1 to 64 letters, digits and underscores, not beginning with a digit")]
+    if name in reserved:
+        words = ", ".join(sorted(reserved))
+        return [Problem("/name", f"'{name}' has a meaning of its own in templates; reserved are {words}")]
+    return []
+
+
+def _is_text(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and len(value) <= MAX_TEXT_CHARACTERS and is_encodable(value))
+
+
+def _misspelt(definition: Mapping[str, Any]) -> list[Problem]:
+    nearby = ((field, nearest(str(field), _FIELDS, _MISSPELT)) for field in definition if field not in _FIELDS)
+    return [Problem(_pointer(field), f"is no field; did you mean '{near}'?") for field, near in nearby if near]
+
+
+def _check_options(definition: dict[str, Any], kind: str) -> list[Problem]:
+    field, given = _options(definition)
+    if given is None:
+        return [Problem("/options", "an enum needs its values, as 'options'")] if kind == "enum" else []
+    if kind not in _APPLIES["options"]:
+        return [Problem(field, f"a parameter of type {kind} has no options")]
+    if not isinstance(given, list) or not 1 <= len(given) <= MAX_OPTIONS:
+        return [Problem(field, f"must be a list of 1 to {MAX_OPTIONS} values")]
+    problems = []
+    for index, option in enumerate(given):
+        if not isinstance(option, str | bool) and not is_number(option):
+            fault: str | None = "must be a string, a number, true or false"
+        else:
+            fault = value_fault({"type": "string" if isinstance(option, str) and kind == "enum" else kind}, option)
+        if fault:
+            problems.append(Problem(f"{field}/{index}", fault))
+    return problems
+
+
+def _options(definition: Mapping[str, Any]) -> tuple[str, Any]:
+    """Where the options are (a pointer) and what they are; None when there are none."""
+    for field in _OPTION_FIELDS:
+        if definition.get(field) is not None:
+            return f"/{field}", definition[field]
+    validation = definition.get("validation")
+    return "/validation/options", validation.get("options") if isinstance(validation, dict) else None
+
+
+def _check_validation(definition: dict[str, Any], kind: str) -> list[Problem]:
+    given = definition.get("validation")
+    if given is None:
+        return []
+    if not isinstance(given, dict):
+        return [Problem("/validation", "must be an object")]
+    problems = [
+        Problem("/validation", f"'{str(rule)[:64]}' is no rule" + did_you_mean(str(rule), _VALIDATIONS))
+        for rule in given
+        if rule not in _VALIDATIONS
+    ]
+    if not isinstance(given.get("length") or {}, dict):
+        return [*problems, Problem("/validation/length", "must be an object with 'min' and 'max'")]
+    rules = _rules(given)
+    for rule, value in rules.items():
+        if kind not in _APPLIES[rule]:
+            problems.append(Problem("/validation", f"'{rule}' means nothing for type {kind}"))
+        elif fault := _rule_fault(rule, value):
+            problems.append(Problem("/validation", f"'{rule}' {fault}"))
+    if not problems:
+        problems.extend(
+            Problem("/validation", f"'{least}' is greater than '{most}'")
+            for least, most in (("min", "max"), ("min_length", "max_length"))
+            if least in rules and most in rules and rules[least] > rules[most]
+        )
+    return problems
+
+
+def _rules(validation: Mapping[str, Any]) -> dict[str, Any]:
+    """The rules of a validation object in one spelling; ``length: {min, max}`` becomes two."""
+    length = validation.get("length") or {}
+    spelled = {**validation, "min_length": validation.get("min_length", length.get("min"))}
+    spelled["max_length"] = validation.get("max_length", length.get("max"))
+    return {rule: spelled[rule] for rule in _RULES if spelled.get(rule) is not None}
+
+
+def _rule_fault(rule: str, value: Any) -> str | None:
+    if rule in {"min", "max"}:
+        return None if is_number(value) else "must be a number"
+    if rule in {"min_length", "max_length"}:
+        return None if is_integer(value) and value >= 0 else "must be a whole number of at least 0"
+    return pattern_fault(value)
+
+
+def _check_default(definition: dict[str, Any], kind: str) -> list[Problem]:
+    default = definition.get("default")
+    if default is None:
+        return []
+    if kind == "secret":
+        return [
+            Problem(
+                "/default",
+                "a secret has no default, it would be readable in the definition; "
+                "give it with each call or keep it in the action's config",
+            )
+        ]
+    fault = value_fault(_normalised(definition), default)
+    return [Problem("/default", f"the default {fault}")] if fault else []
+
+
+def normalise(definitions: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The declarations in their one form; they must have passed ``check_definitions``."""
+    return [_normalised(definition) for definition in definitions]
+
+
+def _normalised(definition: Mapping[str, Any]) -> dict[str, Any]:
+    dropped = {*_OPTION_FIELDS, "validation", "name", "type", "required"}
+    form: dict[str, Any] = {
+        "name": definition.get("name"),
+        "type": definition.get("type", "string"),
+        "required": definition.get("required", False),
+    }
+    form.update((field, value) for field, value in definition.items() if field not in dropped and value is not None)
+    options = _options(definition)[1]
+    if options is not None:
+        form["options"] = list(options)
+    rules = _rules(definition.get("validation") or {})
+    if rules:
+        form["validation"] = rules
+    return form
+
+
+def secret_names(definitions: list[dict[str, Any]]) -> frozenset[str]:
+    """The parameters whose values must be sealed at rest and masked everywhere."""
+    return frozenset(definition["name"] for definition in definitions if definition.get("type") == "secret")
+
+
+def resolve(definitions: list[dict[str, Any]], values: Any) -> tuple[dict[str, Any], list[Problem]]:
+    """The values an execution works with, and every fault of those given (pointers relative to them).
+
+    ``definitions`` are normalised. A null counts as not given. What is optional, not given and without default
+    is null in the result, so that every declared name can be used. Values that are not declared are faults.
+    """
+    if not isinstance(values, Mapping):
+        return {}, [Problem("", "parameters must be an object")]
+    resolved: dict[str, Any] = {}
+    problems: list[Problem] = []
+    for definition in definitions:
+        name = definition["name"]
+        value = values.get(name)
+        if value is None:
+            value = copy.deepcopy(definition.get("default"))
+            if value is None and definition.get("required"):
+                problems.append(Problem(f"/{name}", f"'{name}' is required"))
+        elif fault := value_fault(definition, value):
+            problems.append(Problem(f"/{name}", f"'{name}' {fault}"))
+        resolved[name] = value
+    problems.extend(
+        Problem(_pointer(name), f"'{str(name)[:64]}' is not a parameter" + did_you_mean(str(name), resolved))
+        for name in values
+        if name not in resolved
+    )
+    return resolved, problems
+
+
+def _pointer(name: Any) -> str:
+    return "/" + str(name).replace("~", "~0").replace("/", "~1")

@@ -1,0 +1,85 @@
+"""The house keeps its shape: small files, small functions, imports that point down, names nobody else claims."""
+
+import ast
+import importlib.metadata
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = ("api", "config", "expressions", "launcher", "playbooks", "providers", "store", "tasks", "worker")
+SOURCES = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
+
+
+def _functions(path):
+    tree = ast.parse(path.read_text())
+    return [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+
+
+def test_no_file_is_longer_than_400_lines():
+    """A file that grows past 400 lines holds more than one thing."""
+    long = {str(path.relative_to(ROOT)): n for path in SOURCES if (n := len(path.read_text().splitlines())) > 400}
+    assert not long
+
+
+def test_no_function_is_longer_than_60_lines():
+    """A function that grows past 60 lines cannot be read at a glance."""
+    long = [
+        f"{path.relative_to(ROOT)}:{node.name}"
+        for path in SOURCES
+        if "migrations" not in path.parts
+        for node in _functions(path)
+        if node.end_lineno - node.lineno + 1 > 60
+    ]
+    assert not long
+
+
+def test_most_files_and_functions_are_small():
+    """The median file has at most 160 lines, nine of ten functions at most 30."""
+    files = sorted(len(path.read_text().splitlines()) for path in SOURCES if path.name != "__init__.py")
+    assert files[len(files) // 2] <= 160
+    functions = sorted(node.end_lineno - node.lineno + 1 for path in SOURCES for node in _functions(path))
+    assert functions[len(functions) * 9 // 10] <= 30
+
+
+def test_every_module_says_what_it_is_for():
+    """Each module opens with a docstring."""
+    assert not [str(path) for path in SOURCES if not ast.get_docstring(ast.parse(path.read_text()))]
+
+
+def test_every_test_tells_its_behaviour():
+    """Each test has a docstring that states the behaviour it holds."""
+    silent = [
+        f"{path.name}:{node.name}"
+        for path in sorted((ROOT / "tests").rglob("test_*.py"))
+        for node in _functions(path)
+        if node.name.startswith("test_") and not ast.get_docstring(node)
+    ]
+    assert not silent
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_no_other_distribution_claims_our_names(package):
+    """Our top-level names resolve to this checkout and to nothing that was installed beside it."""
+    spec = importlib.util.find_spec(package)
+    assert spec is not None
+    assert Path(spec.origin).is_relative_to(ROOT)
+    owners = set(importlib.metadata.packages_distributions().get(package, [])) - {"tocsin-server"}
+    assert not owners, f"{package} is claimed by {owners}"
+
+
+def test_imports_point_down():
+    """The contracts in setup.cfg hold: layers, purity, who speaks SQL, who knows Celery, who leaves the machine."""
+    if importlib.util.find_spec("importlinter") is None:
+        pytest.skip("import-linter is not installed (make lint installs it)")
+    ran = subprocess.run(
+        [sys.executable, "-c", "from importlinter.cli import lint_imports_command; lint_imports_command()"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stdout

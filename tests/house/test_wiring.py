@@ -1,0 +1,84 @@
+"""What is named in one place exists in the other: queues and processes, settings and their pages, tables."""
+
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from config.settings import Settings
+from tasks import dispatch
+from tasks.app import QUEUES, app
+
+ROOT = Path(__file__).parents[2]
+
+
+def _procfile():
+    lines = (ROOT / "Procfile").read_text().splitlines()
+    return dict(line.split(":", 1) for line in lines if line.strip())
+
+
+def test_every_queue_is_consumed_by_a_process():
+    """Each queue the code knows stands in the -Q of exactly one Procfile line, and none stands there unknown."""
+    consumed = [name for line in _procfile().values() for found in re.findall(r"-Q (\S+)", line) for name in found.split(",")]
+    assert sorted(consumed) == sorted(QUEUES)
+
+
+def test_every_action_type_has_a_queue():
+    """Whatever type an action has, the queue it goes to is one of ours."""
+    from playbooks.actions import EXECUTORS, TYPES
+
+    for kind in TYPES:
+        for executor in EXECUTORS:
+            assert dispatch.queue_of({"type": kind, "executor": executor}) in QUEUES
+
+
+def test_the_procfile_has_every_process():
+    """release, web, worker, scripts, beat and flower are there."""
+    assert list(_procfile()) == ["release", "web", "worker", "scripts", "beat", "flower"]
+
+
+def test_every_setting_is_documented():
+    """Each field of Settings has its line in docs/settings.md and in .env.example."""
+    page, example = (ROOT / "docs/settings.md").read_text(), (ROOT / ".env.example").read_text()
+    missing = [
+        name
+        for field in fields(Settings)
+        if (name := f"TOCSIN_{field.name.upper()}") not in page or name not in example
+    ]
+    assert not missing
+
+
+def test_every_scheduled_task_exists():
+    """Beat's entries name tasks that are registered."""
+    app.loader.import_default_modules()
+    assert {entry["task"] for entry in app.conf.beat_schedule.values()} <= set(app.tasks)
+
+
+def test_migrations_make_the_tables_of_the_code(fresh_database):
+    """After `python -m store.migrate` the database and the tables declared in store/ are the same, on each kind."""
+    from store import migrate
+    from store.db import engine
+    from store.schema import metadata
+
+    migrate.upgrade()
+    with engine().connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+
+
+def test_the_audit_trail_cannot_be_changed(fresh_database):
+    """UPDATE and DELETE on the audit table are refused by the database itself."""
+    import sqlalchemy as sa
+
+    from store import audit, db, migrate
+
+    migrate.upgrade()
+    with db.write() as connection:
+        audit.record(connection, "w", "me", "tested", "thing")
+    for statement in ("UPDATE audit SET actor = 'x'", "DELETE FROM audit"):
+        with pytest.raises(sa.exc.DatabaseError, match="append-only"), db.engine().begin() as connection:
+            connection.exec_driver_sql(statement)
+    with db.read() as connection:
+        assert [row.event for row in audit.of(connection, "w", "thing")] == ["tested"]
