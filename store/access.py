@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from store import audit
 from store.db import Connection, Row, metadata, now_ms
+from store.prepared import Prepared
 
 workspaces = sa.Table(
     "workspaces",
@@ -130,7 +131,7 @@ def create_key(
     return key_id, f"tcn_{key_id}_{secret}"
 
 
-_by_id = sa.select(api_keys).where(api_keys.c.id == sa.bindparam("key_id"))
+_by_id = Prepared(sa.select(api_keys).where(api_keys.c.id == sa.bindparam("key_id")))
 
 
 def authenticate(db: Connection, key: str) -> tuple[Caller, bool] | None:
@@ -139,7 +140,7 @@ def authenticate(db: Connection, key: str) -> tuple[Caller, bool] | None:
     key_id, _, secret = rest.partition("_")
     if prefix != "tcn" or not key_id or not secret or not key.isascii():
         return None
-    row = db.execute(_by_id, {"key_id": key_id}).first()
+    row = _by_id.first(db, {"key_id": key_id})
     if row is None or not hmac.compare_digest(row.secret_hash, _hash(secret)):
         return None
     now = now_ms()

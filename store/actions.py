@@ -6,7 +6,7 @@ ran. ``uid`` tells an action from an earlier one of the same id that was deleted
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from config.errors import Conflict, NotFound
 from store import audit
 from store.db import Connection, IntegrityError, Row, metadata, now_ms
 from store.ids import new_id
+from store.prepared import Prepared
 
 actions = sa.Table(
     "actions",
@@ -88,7 +89,9 @@ _current = sa.select(
     action_revisions.c.definition,
     action_revisions.c.sealed,
 ).select_from(_joined)
-_one = _current.where(actions.c.workspace_id == sa.bindparam("workspace_id"), actions.c.id == sa.bindparam("action_id"))
+_one = Prepared(
+    _current.where(actions.c.workspace_id == sa.bindparam("workspace_id"), actions.c.id == sa.bindparam("action_id"))
+)
 
 
 def _action(row: Any) -> Action:
@@ -102,7 +105,7 @@ def _action(row: Any) -> Action:
     return Action(
         id=row.id,
         uid=row.uid,
-        enabled=row.enabled,
+        enabled=bool(row.enabled),
         created_at=row.created_at,
         updated_at=row.updated_at,
         revision=revision,
@@ -115,7 +118,7 @@ def get(db: Connection, workspace_id: str, action_id: str) -> Action:
     Raises:
         NotFound: this workspace has none of that id.
     """
-    row = db.execute(_one, {"workspace_id": workspace_id, "action_id": action_id}).first()
+    row = _one.first(db, {"workspace_id": workspace_id, "action_id": action_id})
     if row is None:
         raise NotFound(f"There is no action {action_id!r}.")
     return _action(row)
@@ -263,6 +266,13 @@ def revision(db: Connection, revision_id: str) -> Revision:
         definition=json.loads(row.definition),
         sealed=row.sealed,
     )
+
+
+def versions(db: Connection, revision_ids: Iterable[str]) -> dict[str, str]:
+    """The version number of each of these revisions."""
+    query = sa.select(action_revisions.c.id, action_revisions.c.version)
+    wanted = action_revisions.c.id.in_(list(revision_ids))
+    return {row.id: row.version for row in db.execute(query.where(wanted))}
 
 
 def _head(definition: Mapping[str, Any], revision_id: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from store.db import Connection, metadata, now_ms
+from store.prepared import Prepared
 
 audit = sa.Table(
     "audit",
@@ -27,13 +28,14 @@ audit = sa.Table(
 #: who acts when no caller does: recovery, timeouts, workers
 SYSTEM = "system"
 
-_insert = sa.insert(audit).inline()
+_COLUMNS = ("workspace_id", "at", "actor", "event", "subject", "details")
+_insert = Prepared(sa.insert(audit).values({name: sa.bindparam(name) for name in _COLUMNS}).inline())
 
 
 def record(db: Connection, workspace_id: str, actor: str, event: str, subject: str, **details: Any) -> None:
     """Add one row; part of the caller's transaction."""
-    db.execute(
-        _insert,
+    _insert.run(
+        db,
         {
             "workspace_id": workspace_id,
             "at": now_ms(),

@@ -12,12 +12,14 @@ When the database cannot be reached every use raises ``config.errors.Unavailable
 
 import os
 import random
+import sqlite3
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import psycopg
 import sqlalchemy as sa
 from sqlalchemy import exc
 
@@ -39,7 +41,20 @@ Connection = sa.Connection
 Row = sa.Row[Any]
 IntegrityError = exc.IntegrityError
 
+#: what a database that is away raises, by SQLAlchemy or by the drivers themselves
+_AWAY = (
+    exc.OperationalError,
+    exc.InterfaceError,
+    exc.InternalError,
+    exc.TimeoutError,
+    sqlite3.OperationalError,
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+    psycopg.InternalError,
+)
+
 _lock = threading.Lock()
+_writing = threading.Lock()
 _engines: tuple[int, sa.Engine, sa.Engine] | None = None
 
 
@@ -142,14 +157,31 @@ def write() -> Iterator[Connection]:
     Raises:
         Unavailable: the database cannot be reached or its lock cannot be had; nothing was changed.
     """
-    with _unavailable_when_down(), engine().begin() as connection:
+    with _unavailable_when_down(), _turn(), engine().begin() as connection:
         yield connection
+
+
+@contextmanager
+def _turn() -> Iterator[None]:
+    """One writer of this process at a time where the database takes only one anyway.
+
+    Waiting here costs nothing; every failed try for SQLite's lock costs an exception.
+    """
+    if engine().dialect.name != "sqlite":
+        yield
+        return
+    if not _writing.acquire(timeout=LOCK_PATIENCE):
+        raise Unavailable("The database cannot be reached; nothing was accepted (too many writers wait).")
+    try:
+        yield
+    finally:
+        _writing.release()
 
 
 @contextmanager
 def _unavailable_when_down() -> Iterator[None]:
     try:
         yield
-    except (exc.OperationalError, exc.InterfaceError, exc.TimeoutError, exc.InternalError) as error:
+    except _AWAY as error:
         reason = str(getattr(error, "orig", None) or error).strip().split("\n")[0]
         raise Unavailable(f"The database cannot be reached; nothing was accepted ({reason}).") from error

@@ -10,6 +10,7 @@ transaction open, and finishes it. Two rules make that safe:
   time is up · waiting → when the back-off or the approval ends · terminal → never (NULL).
 """
 
+import functools
 import json
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -19,6 +20,7 @@ import sqlalchemy as sa
 from config.errors import NotFound
 from store import audit
 from store.db import Connection, Row, metadata, now_ms
+from store.prepared import Prepared, words
 
 executions = sa.Table(
     "executions",
@@ -105,32 +107,79 @@ def transition(
     *,
     actor: str = audit.SYSTEM,
     fence: int | None = None,
-    guard: Iterable[sa.ColumnElement[bool]] = (),
-    returning: Iterable[sa.Column[Any]] = (),
+    guard: str = "",
+    parameters: Mapping[str, Any] | None = None,
     **changes: Any,
-) -> Row | None:
+) -> Any:
     """Move an execution to another status, or do nothing; the audit row is part of it.
 
-    ``fence`` restricts it to the holder of that attempt, ``guard`` adds conditions, ``changes`` are other
-    columns to set. Returns the row (id, workspace, attempt, owner and ``returning``), None when the row was not
-    in a state from which ``to`` may be entered.
+    ``fence`` restricts it to the holder of that attempt, ``guard`` names further conditions (``_GUARDS``, with
+    their ``parameters``), ``changes`` are other columns to set. Returns the row as it is now, None when the row
+    was not in a state from which ``to`` may be entered.
     """
-    table = executions.c
-    where = [table.id == execution_id, table.status.in_(SOURCES[to]), *guard]
-    if fence is not None:
-        where.append(table.attempt == fence)
     if to in TERMINAL:
         changes = {"due_at": None, "waiting_for": None, "sealed": None, "completed_at": now_ms(), **changes}
-    statement = (
-        sa.update(executions)
-        .where(*where)
-        .values(status=to, **changes)
-        .returning(table.id, table.workspace_id, table.attempt, table.owner, *returning)
-    )
-    row = db.execute(statement).first()
+    statement = _statement(to, guard, tuple(changes), fenced=fence is not None)
+    values = {"id_": execution_id, "fence_": fence, **(parameters or {}), **changes}
+    row = statement.first(db, values)
     if row is not None:
         audit.record(db, row.workspace_id, actor, f"execution.{to}", row.id, attempt=row.attempt)
     return row
+
+
+@functools.cache
+def _statement(to: str, guard: str, changed: tuple[str, ...], *, fenced: bool) -> Prepared:
+    table = executions.c
+    where = [table.id == sa.bindparam("id_"), table.status.in_(words(SOURCES[to]))]
+    conditions, expressions = _GUARDS[guard]
+    where += conditions
+    if fenced:
+        where.append(table.attempt == sa.bindparam("fence_"))
+    values = {"status": to, **{name: sa.bindparam(name) for name in changed}, **expressions}
+    returning = _CLAIMED if to == "running" else _MOVED
+    return Prepared(sa.update(executions).where(*where).values(values).returning(*returning))
+
+
+_MOVED = (executions.c.id, executions.c.workspace_id, executions.c.attempt, executions.c.owner)
+_CLAIMED = (
+    *_MOVED,
+    executions.c.action_id,
+    executions.c.revision_id,
+    executions.c.mode,
+    executions.c.queue,
+    executions.c.timeout_ms,
+    executions.c.failures,
+    executions.c.idempotent,
+    executions.c.target,
+    executions.c.input,
+    executions.c.sealed,
+    executions.c.logs,
+    executions.c.request_id,
+)
+
+_now, _lease = sa.bindparam("now_", type_=sa.BigInteger), sa.bindparam("lease_", type_=sa.BigInteger)
+_time_up = executions.c.timeout_ms + TIMEOUT_GRACE
+
+#: guard → further conditions, and columns that are computed from the row
+_GUARDS: dict[str, tuple[list[sa.ColumnElement[bool]], dict[str, Any]]] = {
+    "": ([], {}),
+    "awaits approval": ([executions.c.waiting_for == "approval"], {}),
+    "may be claimed": (
+        [
+            sa.or_(
+                executions.c.status == "pending",
+                sa.and_(executions.c.waiting_for == "retry", executions.c.due_at <= _now + RETRY_GRACE),
+            )
+        ],
+        {
+            "attempt": executions.c.attempt + 1,
+            "waiting_for": sa.null(),
+            "started_at": sa.func.coalesce(executions.c.started_at, _now),
+            "expires_at": _now + executions.c.timeout_ms,
+            "due_at": sa.case((_time_up < _lease, _now + _time_up), else_=_now + _lease),
+        },
+    ),
+}
 
 
 def accept(db: Connection, values: Mapping[str, Any], *, publish_again_at: int) -> None:
@@ -146,11 +195,12 @@ def accept(db: Connection, values: Mapping[str, Any], *, publish_again_at: int) 
         "created_at": now_ms(),
         **values,
     }
-    db.execute(_insert, row)
+    _insert.run(db, {**_NOTHING, **row})
     audit.record(db, row["workspace_id"], row["created_by"], "execution.accepted", row["id"], action=row["action_id"])
 
 
-_insert = sa.insert(executions).inline()
+_NOTHING = dict.fromkeys(executions.c.keys())
+_insert = Prepared(sa.insert(executions).values({name: sa.bindparam(name) for name in _NOTHING}).inline())
 
 
 def remember_key(
@@ -173,46 +223,16 @@ def find_key(db: Connection, workspace_id: str, key: str) -> Row | None:
     return db.execute(sa.select(idempotency_keys).where(mine)).first()
 
 
-_CLAIMED = (
-    executions.c.action_id,
-    executions.c.revision_id,
-    executions.c.mode,
-    executions.c.queue,
-    executions.c.timeout_ms,
-    executions.c.failures,
-    executions.c.idempotent,
-    executions.c.target,
-    executions.c.input,
-    executions.c.sealed,
-    executions.c.logs,
-    executions.c.started_at,
-    executions.c.request_id,
-)
-
-
-def claim(db: Connection, execution_id: str, owner: str, lease_ms: int) -> Row | None:
+def claim(db: Connection, execution_id: str, owner: str, lease_ms: int) -> Any:
     """Take an execution up: ``running``, one attempt more, a lease. None when it is not to be had (any more)."""
-    table, now = executions.c, now_ms()
-    ready = sa.or_(
-        table.status == "pending",
-        sa.and_(table.waiting_for == "retry", table.due_at <= now + RETRY_GRACE),
-    )
     return transition(
         db,
         execution_id,
         "running",
         actor=owner,
-        guard=[ready],
-        returning=_CLAIMED,
+        guard="may be claimed",
+        parameters={"now_": now_ms(), "lease_": lease_ms},
         owner=owner,
-        attempt=table.attempt + 1,
-        waiting_for=None,
-        started_at=sa.func.coalesce(table.started_at, now),
-        expires_at=now + table.timeout_ms,
-        due_at=sa.case(
-            (table.timeout_ms + TIMEOUT_GRACE < lease_ms, now + table.timeout_ms + TIMEOUT_GRACE),
-            else_=now + lease_ms,
-        ),
     )
 
 
@@ -310,7 +330,7 @@ def backlog(db: Connection) -> int:
 def counts(db: Connection) -> dict[str, int]:
     """How many executions there are by status."""
     query = sa.select(executions.c.status, sa.func.count()).group_by(executions.c.status)
-    return dict(db.execute(query).tuples().all())
+    return {row[0]: row[1] for row in db.execute(query)}
 
 
 def oldest_overdue_ms(db: Connection) -> int:

@@ -53,7 +53,7 @@ def decide(caller: Caller, execution_id: str, *, approve: bool, note: str) -> Ro
             execution_id,
             "completed" if approve else "failed",
             actor=caller.key_id,
-            guard=[executions.executions.c.waiting_for == "approval"],
+            guard="awaits approval",
             output=executions.dump({**executions.load(before.output, {}), **decision}),
             error=None if approve else executions.dump(error),
         )

@@ -1,0 +1,1 @@
+"""The outside work: HTTP, mail, chat, scripts, people; the only code that leaves the machine."""

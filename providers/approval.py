@@ -1,0 +1,53 @@
+"""Executor ``approval``: nothing leaves the machine; the execution waits for a person.
+
+``perform`` renders the question and raises ``Waiting``; the worker then parks the execution until somebody
+approves or rejects it, or until it expires.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from config.errors import Problem
+from expressions import templates
+from providers.base import Call, Json, ProviderError, Waiting
+
+SECRETS: tuple[str, ...] = ()
+
+DEFAULT_EXPIRY = 86_400
+LONGEST_EXPIRY = 30 * 86_400
+_KEYS = {"message", "expires_in_seconds"}
+
+
+def check(config: Mapping[str, Any], names: set[str]) -> list[Problem]:
+    """Config: ``message`` (template, optional), ``expires_in_seconds`` (1 to 30 days, default one day)."""
+    problems = [Problem(f"/{key}", f"Unknown key {key!r}; known: {sorted(_KEYS)}.") for key in config.keys() - _KEYS]
+    message = config.get("message", "")
+    if not isinstance(message, str):
+        problems.append(Problem("/message", "Must be text."))
+    else:
+        problems += [problem.under("/message") for problem in templates.check(message, names)]
+    seconds = config.get("expires_in_seconds", DEFAULT_EXPIRY)
+    if not isinstance(seconds, int) or isinstance(seconds, bool) or not 1 <= seconds <= LONGEST_EXPIRY:
+        problems.append(Problem("/expires_in_seconds", f"Must be a whole number from 1 to {LONGEST_EXPIRY}."))
+    return problems
+
+
+def plan(call: Call) -> Json:
+    """The question that would be asked, and for how long."""
+    try:
+        message = templates.render_text(call.config.get("message", ""), call.context, str)
+    except templates.TemplateError as error:
+        raise ProviderError("template_error", str(error)) from error
+    return {"message": message, "expires_in_seconds": call.config.get("expires_in_seconds", DEFAULT_EXPIRY)}
+
+
+def perform(call: Call) -> Any:
+    """Ask.
+
+    Raises:
+        Waiting: always, in live mode: the answer comes from a person.
+    """
+    question = plan(call)
+    if call.mode == "sandbox":
+        return {"decision": "approved", "simulated": True, "message": question["message"]}
+    raise Waiting(seconds=question["expires_in_seconds"], output={"message": question["message"]})

@@ -1,0 +1,116 @@
+"""What every executor shares: the call it is given, the result it returns, the ways it may fail.
+
+In order of time: the worker claims an execution and builds a ``Call``; the executor renders the action's
+``config`` with ``call.context``; right before its first outward effect it calls ``call.checkpoint()``, which
+raises ``Abandoned`` when the execution is no longer ours (cancelled, timed out, taken over); while it works
+it looks at ``call.aborted()`` at least once a second and gives up when that turns true; it returns a
+``Result`` or raises a ``ProviderError``. Everything outward goes through ``providers.egress`` or
+``providers.sandbox``, which honour ``call.mode``:
+
+``live``      do it
+``sandbox``   run, but every outward call is recorded in ``call.report`` instead of made
+``dry_run``   render and describe only (``plan``), nothing runs
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from config.errors import Problem
+
+Mode = Literal["live", "sandbox", "dry_run"]
+Json = dict[str, Any]
+
+
+class Abandoned(Exception):  # noqa: N818 - not an error: the execution belongs to somebody else now
+    """The execution was cancelled, timed out or taken over; nothing more may be done for it."""
+
+
+class Waiting(Exception):  # noqa: N818 - not an error: the execution goes on when a person has answered
+    """The execution waits for a person for at most ``seconds``; ``output`` says what is asked."""
+
+    def __init__(self, *, seconds: float, output: Json) -> None:
+        super().__init__()
+        self.seconds = seconds
+        self.output = output
+
+
+class ProviderError(Exception):
+    """The outside work failed.
+
+    ``retryable`` says whether trying again may help; ``retry_after`` is the receiver's wish in seconds;
+    ``code`` is a stable word such as ``http_status``, ``egress_refused``, ``script_failed``; ``unknown``
+    says that the effect may have happened although no answer came.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        *,
+        retryable: bool = False,
+        retry_after: float | None = None,
+        unknown: bool = False,
+        details: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.retryable = retryable
+        self.retry_after = retry_after
+        self.unknown = unknown
+        self.details = dict(details or {})
+
+
+class TimedOut(ProviderError):
+    """The attempt used up the action's ``timeout_seconds``."""
+
+    def __init__(self, message: str = "the action took longer than its timeout_seconds") -> None:
+        super().__init__("timeout", message)
+
+
+@dataclass
+class Report:
+    """What a sandboxed execution would have done (``sandbox_report`` on the wire)."""
+
+    intercepted_calls: list[Json] = field(default_factory=list)
+    commands_executed: list[Json] = field(default_factory=list)
+
+
+@dataclass(kw_only=True)
+class Call:
+    """One attempt at one action, as an executor sees it."""
+
+    execution_id: str
+    idempotency_key: str
+    config: Mapping[str, Any]
+    parameters: Mapping[str, Any]
+    context: Mapping[str, Any]
+    mode: Mode = "live"
+    expires_at: float = field(default_factory=lambda: time.monotonic() + 300)
+    log: Callable[[str, str], None] = lambda _level, _message: None
+    checkpoint: Callable[[], None] = lambda: None
+    aborted: Callable[[], bool] = lambda: False
+    report: Report = field(default_factory=Report)
+
+    @property
+    def seconds_left(self) -> float:
+        """Time until the attempt must have ended (``timeout_seconds`` minus what is gone)."""
+        return max(0.0, self.expires_at - time.monotonic())
+
+
+class Executor(Protocol):
+    """One way of doing things. Implemented by a module with these four names."""
+
+    #: keys of ``config`` (dotted for nested ones) that are secrets: sealed at rest, masked in answers
+    SECRETS: tuple[str, ...]
+
+    def check(self, config: Mapping[str, Any], names: set[str]) -> list[Problem]:
+        """Every fault of ``config`` (pointers relative to it); ``names`` are the known template roots."""
+
+    def plan(self, call: Call) -> Json:
+        """What ``perform`` would do, rendered, as JSON; touches nothing outside."""
+
+    def perform(self, call: Call) -> Any:
+        """Do it and return the output (any JSON value)."""

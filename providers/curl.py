@@ -1,0 +1,244 @@
+"""libcurl handles that are tied to one checked address, and the pool that keeps their connections alive.
+
+In order of time: ``POOL.take`` hands out the most recently used idle line to (address, host, port, TLS), or a new
+one; ``Line.exchange`` makes one request over it; a line that did well goes back with ``POOL.give``, any other is
+closed. libcurl never sees a name to look up: each line connects to its address whatever the URL says, so a kept
+connection cannot lead anywhere that was not checked. After a fork the child leaves its parent's connections alone.
+"""
+
+import functools
+import ipaddress
+import os
+import ssl
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pycurl
+
+from providers.headers import MAX_HEADERS
+
+MAX_BODY = 1 << 20
+MAX_IDLE = 64
+IDLE_SECONDS = 20
+#: how often a running transfer asks whether it should stop
+LOOK_SECONDS = 0.25
+_SAFE_METHODS = frozenset({"GET", "HEAD"})
+_GO, _HALT = 0, 1  # what libcurl's callbacks answer
+
+_FIXED = {
+    pycurl.NOSIGNAL: 1,
+    pycurl.PROXY: "",  # not even one named by the environment
+    pycurl.PROTOCOLS: pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS,
+    pycurl.FOLLOWLOCATION: 0,
+    pycurl.PATH_AS_IS: 1,
+    pycurl.HTTP_VERSION: pycurl.CURL_HTTP_VERSION_1_1,
+    pycurl.SSLVERSION: pycurl.SSLVERSION_TLSv1_2,
+    pycurl.SSL_VERIFYPEER: 1,
+    pycurl.SSL_VERIFYHOST: 2,
+    pycurl.ENCODING: "identity",  # and a server that compresses all the same is unpacked before we count
+    pycurl.MAXFILESIZE_LARGE: MAX_BODY,
+    pycurl.MAXAGE_CONN: IDLE_SECONDS,
+    pycurl.TCP_NODELAY: 1,
+    pycurl.NOPROGRESS: 0,
+}
+
+
+class Key(NamedTuple):
+    """What a connection may be used for again."""
+
+    address: str
+    host: str
+    port: int
+    tls: bool
+
+
+@functools.cache
+def _authorities() -> list[tuple[int, str]]:
+    """Where the certificate authorities are: where Python's ``ssl`` looks (``SSL_CERT_FILE`` counts)."""
+    paths = ssl.get_default_verify_paths()
+    found = [(pycurl.CAINFO, paths.cafile), (pycurl.CAPATH, paths.capath)]
+    return [(option, path) for option, path in found if path and Path(path).exists()]
+
+
+class Line:
+    """One libcurl handle whose connections all lead to ``key.address``. Used by one thread at a time.
+
+    After ``exchange``: ``status``, ``header_lines`` and ``body``. After a failure: ``sent`` (the request may have
+    been received), ``too_large``, ``stopped`` (the caller's ``aborted`` said so), ``strayed`` (libcurl reached some
+    other address and was held back).
+    """
+
+    def __init__(self, key: Key) -> None:
+        self.key = key
+        self.curl = curl = pycurl.Curl()
+        for option, value in (*_FIXED.items(), *_authorities()):
+            curl.setopt(option, value)
+        address = f"[{key.address}]" if ":" in key.address else key.address
+        curl.setopt(pycurl.CONNECT_TO, [f"::{address}:{key.port}"])  # for every host and port
+        curl.setopt(pycurl.PREREQFUNCTION, self._before_request)
+        curl.setopt(pycurl.XFERINFOFUNCTION, self._progress)
+        curl.setopt(pycurl.HEADERFUNCTION, self._header)
+        curl.setopt(pycurl.WRITEFUNCTION, self._write)
+        self._aborted: Callable[[], bool] = bool
+        self._start("GET")
+
+    def _start(self, method: str) -> None:
+        self._resendable = method in _SAFE_METHODS
+        self._next_look = time.monotonic() + LOOK_SECONDS
+        self._chunks: list[bytes] = []
+        self._received = self._header_bytes = self.status = 0
+        self.header_lines: list[bytes] = []
+        self.sent = self.too_large = self.stopped = self.strayed = False
+
+    def exchange(
+        self,
+        method: str,
+        url: str,
+        headers: list[bytes],
+        body: bytes | None,
+        *,
+        seconds: float,
+        connect_seconds: float,
+        aborted: Callable[[], bool],
+    ) -> None:
+        """Send one request and read its answer; raises ``pycurl.error``."""
+        self._start(method)
+        self._aborted = aborted
+        setopt = self.curl.setopt
+        if body is not None:
+            setopt(pycurl.POST, 1)
+            setopt(pycurl.POSTFIELDS, body)
+        elif method == "HEAD":
+            setopt(pycurl.NOBODY, 1)
+        else:
+            setopt(pycurl.HTTPGET, 1)
+        setopt(pycurl.CUSTOMREQUEST, method)
+        setopt(pycurl.URL, url)
+        setopt(pycurl.HTTPHEADER, headers)
+        setopt(pycurl.TIMEOUT_MS, max(1, int(seconds * 1000)))
+        setopt(pycurl.CONNECTTIMEOUT_MS, max(1, int(connect_seconds * 1000)))
+        self.curl.perform()
+        self.status = self.curl.getinfo(pycurl.RESPONSE_CODE)
+
+    @property
+    def body(self) -> bytes:
+        """What was received, unpacked."""
+        return b"".join(self._chunks)
+
+    def forget(self) -> None:
+        """Let go of everything of the last exchange; only the connection stays."""
+        self._aborted = bool
+        self._chunks, self.header_lines = [], []
+        self.curl.setopt(pycurl.HTTPHEADER, [])
+        self.curl.setopt(pycurl.POSTFIELDS, b"")
+
+    def close(self) -> None:
+        """End the connection."""
+        self.curl.close()
+
+    def _before_request(self, reached: str, _local: str, _port: int, _local_port: int) -> int:
+        """Called by libcurl when connected, right before the request is written."""
+        if reached != self.key.address and ipaddress.ip_address(reached) != ipaddress.ip_address(self.key.address):
+            self.strayed = True
+            return _HALT
+        if self.sent and not self._resendable:
+            # libcurl repeats a request by itself when a kept connection ends without an answer. The first copy may
+            # have been carried out, so only requests without effects may be repeated here.
+            return _HALT
+        self.sent = True
+        return _GO
+
+    def _progress(self, *_sizes: int) -> int:
+        """Called by libcurl often while bytes move and about once a second while they do not."""
+        now = time.monotonic()
+        if now >= self._next_look:
+            self._next_look = now + LOOK_SECONDS
+            self.stopped = self._aborted()
+        return self.stopped
+
+    def _header(self, line: bytes) -> int | None:
+        if line.startswith(b"HTTP/"):
+            self.header_lines = []  # those before belong to an interim answer (1xx)
+        self._header_bytes += len(line)
+        if self._header_bytes > MAX_HEADERS:
+            self.too_large = True
+            return 0
+        self.header_lines.append(line)
+        return None
+
+    def _write(self, chunk: bytes) -> int | None:
+        self._received += len(chunk)
+        if self._received > MAX_BODY:
+            self.too_large = True
+            return 0
+        self._chunks.append(chunk)
+        return None
+
+
+class Pool:
+    """Idle lines of this process; the last one given back is the first to be taken."""
+
+    def __init__(self, most: int = MAX_IDLE) -> None:
+        self._most = most
+        self._inherited: list[Line] = []
+        self._reset()
+
+    def _reset(self) -> None:
+        self._lock = threading.Lock()
+        self._idle: OrderedDict[Key, list[Line]] = OrderedDict()
+        self._count = 0
+
+    def has(self, key: Key) -> bool:
+        """Whether a kept connection is there to be taken."""
+        return key in self._idle
+
+    def take(self, key: Key) -> Line:
+        """An idle line, or a new one."""
+        with self._lock:
+            lines = self._idle.get(key)
+            if lines:
+                line = lines.pop()
+                self._count -= 1
+                if not lines:
+                    del self._idle[key]
+                return line
+        return Line(key)
+
+    def give(self, line: Line) -> None:
+        """Keep a line for later; beyond the bound the line that was idle longest is closed."""
+        line.forget()
+        surplus = None
+        with self._lock:
+            self._idle.setdefault(line.key, []).append(line)
+            self._idle.move_to_end(line.key)
+            self._count += 1
+            if self._count > self._most:
+                oldest = next(iter(self._idle))
+                surplus = self._idle[oldest].pop(0)
+                self._count -= 1
+                if not self._idle[oldest]:
+                    del self._idle[oldest]
+        if surplus:
+            surplus.close()
+
+    def close(self) -> None:
+        """End every idle connection."""
+        with self._lock:
+            lines = [line for lines in self._idle.values() for line in lines]
+            self._idle.clear()
+            self._count = 0
+        for line in lines:
+            line.close()
+
+    def disown(self) -> None:
+        """In a forked child: closing would say goodbye on connections that the parent still uses, so keep them shut."""
+        self._inherited += [line for lines in self._idle.values() for line in lines]
+        self._reset()
+
+
+POOL = Pool()
+os.register_at_fork(after_in_child=POOL.disown)

@@ -1,0 +1,238 @@
+"""The one way out: every outbound HTTP request and every other outbound connection of the project.
+
+In order of time, ``send`` reads the URL and the headers and refuses what is doubtful; in sandbox mode it stops here
+and records the request. It looks the host up once and holds every address against the rules
+(``providers.addresses``), asks ``call.checkpoint()`` whether the execution is still ours, and makes the request
+over a line that can only lead to a checked address (``providers.curl``): no redirects, no proxies, certificates
+always verified. While it waits it looks at ``call.aborted()``. ``connect`` does the same for protocols that need a
+bare socket.
+"""
+
+import base64
+import json
+import socket
+import threading
+import time
+from collections.abc import Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any
+
+import pycurl
+
+from providers import addresses, headers
+from providers.base import Abandoned, Call, Json, ProviderError, TimedOut
+from providers.curl import LOOK_SECONDS, MAX_BODY, POOL, Key, Line
+
+TOTAL_SECONDS = 30.0
+CONNECT_SECONDS = 5.0
+MAX_ADDRESSES = 4
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD")
+
+_UNREACHABLE = frozenset({pycurl.E_COULDNT_CONNECT, pycurl.E_OPERATION_TIMEDOUT})
+_CERTIFICATE = frozenset({pycurl.E_PEER_FAILED_VERIFICATION, pycurl.E_SSL_CACERT_BADFILE})
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to send. ``purpose`` names the caller's business in messages; ``hidden`` are texts not to be shown."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | None = None
+    purpose: str = "request"
+    hidden: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What came back; header names in lower case, repeated headers joined by commas."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    duration_ms: int
+
+
+def send(request: Request, call: Call) -> Response:
+    """Make one HTTP request, at most once for methods that change things.
+
+    Raises:
+        ProviderError: ``egress_refused``, ``invalid_header``, ``connection_failed``, ``http_timeout``,
+            ``tls_verification_failed``, ``response_too_large``; ``unknown`` when the request may have arrived.
+        TimedOut: the action's own time is used up.
+        Abandoned: the execution is no longer ours.
+    """
+    if call.mode == "dry_run":
+        raise RuntimeError("a dry run must not send anything")
+    if request.method not in METHODS or (request.method == "HEAD" and request.body is not None):
+        raise ValueError(f"{request.method} with this body cannot be sent")
+    if call.mode == "sandbox":
+        call.report.intercepted_calls.append(described(request))
+        return Response(200, {"content-type": "application/json"}, b'{"simulated": true}', 0)
+    url = addresses.parse(request.url)
+    lines = headers.outgoing(request.headers)
+    began = time.monotonic()
+    deadline = began + min(TOTAL_SECONDS, _time_left(call))
+    found = _look_up(url.host, url.port, call)
+    keys = [Key(address, url.host, url.port, url.scheme == "https") for address in found]
+    call.checkpoint()
+    line = _exchange(request, url, lines, keys, deadline, call)
+    took = round((time.monotonic() - began) * 1000)
+    response = Response(line.status, headers.incoming(line.header_lines), line.body, took)
+    POOL.give(line)
+    return response
+
+
+def connect(host: str, port: int, call: Call, timeout: float = CONNECT_SECONDS) -> socket.socket:
+    """A TCP connection to a checked address; ``timeout`` in seconds is for connecting and stays on the socket.
+
+    Raises:
+        ProviderError: ``egress_refused``, ``connection_failed``, ``http_timeout``.
+        TimedOut: the action's own time is used up.
+        Abandoned: the execution is no longer ours.
+    """
+    if call.mode != "live":
+        raise RuntimeError(f"a {call.mode} call must not connect to anything")
+    host = addresses.hostname(host)
+    deadline = time.monotonic() + min(timeout, _time_left(call))
+    found = _look_up(host, port, call)[:MAX_ADDRESSES]
+    call.checkpoint()
+    for count, address in enumerate(found, start=1):
+        if call.aborted():
+            raise Abandoned
+        bare = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
+        try:
+            bare.settimeout(max(0.01, (deadline - time.monotonic()) / (len(found) - count + 1)))
+            bare.connect((address, port))
+        except OSError as error:
+            bare.close()
+            if count == len(found):
+                raise _failed(f"{host}:{port}", error.strerror or str(error) or "no answer", call) from error
+        else:
+            bare.settimeout(timeout)
+            return bare
+    raise AssertionError("resolve() returns at least one address or raises")
+
+
+def described(request: Request) -> Json:
+    """A request as reports show it: credentials are not; JSON bodies as JSON. Raises like ``send``."""
+    url, body = addresses.parse(request.url).text, request.body
+    headers.outgoing(request.headers)
+    for text in request.hidden:
+        url = url.replace(text, "[redacted]") if len(text) > 1 else url
+        body = body.replace(text.encode(), b"[redacted]") if body and text else body
+    return {
+        "type": "http",
+        "method": request.method,
+        "url": url,
+        "headers": headers.shown(request.headers),
+        "body": _described_body(body) if body else None,
+    }
+
+
+def _described_body(body: bytes) -> Any:
+    try:
+        text = body.decode()
+    except UnicodeDecodeError:
+        return {"body": base64.b64encode(body).decode(), "encoding": "base64"}
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+
+
+def _time_left(call: Call) -> float:
+    left = call.seconds_left
+    if left <= 0:
+        raise TimedOut
+    return left
+
+
+def _look_up(host: str, port: int, call: Call) -> list[str]:
+    """The checked addresses of a host. The system's resolver cannot be stopped, so another thread waits for it."""
+    if addresses.is_literal(host):
+        return addresses.resolve(host, port)
+    answer: Future[list[str]] = Future()
+
+    def ask() -> None:
+        try:
+            answer.set_result(addresses.resolve(host, port))
+        except BaseException as error:  # noqa: BLE001 - it is raised again by whoever waits
+            answer.set_exception(error)
+
+    threading.Thread(target=ask, name="egress-look-up", daemon=True).start()
+    deadline = time.monotonic() + min(CONNECT_SECONDS, _time_left(call))
+    while True:
+        try:
+            return answer.result(LOOK_SECONDS)
+        except TimeoutError:
+            if call.aborted():
+                raise Abandoned from None
+            _time_left(call)
+            if time.monotonic() >= deadline:
+                message = f"the name {host} was not resolved within {CONNECT_SECONDS:g} s"
+                raise ProviderError("http_timeout", message, retryable=True) from None
+
+
+def _exchange(
+    request: Request, url: addresses.Url, lines: list[bytes], keys: list[Key], deadline: float, call: Call
+) -> Line:
+    """The request made over one of the checked addresses; the next one is tried only while nothing was sent."""
+    if len(keys) > 1:
+        keys = sorted(keys, key=lambda key: not POOL.has(key))[:MAX_ADDRESSES]
+    connect_deadline = min(deadline, time.monotonic() + CONNECT_SECONDS)
+    for others in range(len(keys) - 1, -1, -1):
+        line = POOL.take(keys[len(keys) - 1 - others])
+        now = time.monotonic()
+        try:
+            line.exchange(
+                request.method,
+                url.text,
+                lines,
+                request.body,
+                seconds=deadline - now,
+                connect_seconds=(connect_deadline - now) / (others + 1),
+                aborted=call.aborted,
+            )
+        except pycurl.error as error:
+            line.close()
+            code, words = error.args
+            if not (others and code in _UNREACHABLE and not line.sent and time.monotonic() < connect_deadline):
+                raise _explained(code, words, line, f"the {request.purpose} to {url.origin}", call) from None
+        else:
+            return line
+    raise AssertionError("resolve() returns at least one address or raises")
+
+
+def _explained(code: int, words: str, line: Line, what: str, call: Call) -> Exception:
+    """An error of libcurl in our terms."""
+    if line.stopped:
+        return Abandoned()
+    if line.strayed:
+        return addresses.refused(f"{what} would have reached an address that was not checked")
+    if line.too_large or code == pycurl.E_FILESIZE_EXCEEDED:
+        most = f"{MAX_BODY >> 20} MiB, or {headers.MAX_HEADERS >> 10} KiB of headers"
+        message = f"{what} was answered with more than {most}"
+        return ProviderError("response_too_large", message, unknown=True)
+    if code in _CERTIFICATE:
+        return ProviderError("tls_verification_failed", f"{what} failed: {words}")
+    if code == pycurl.E_OPERATION_TIMEDOUT:
+        return _late(f"{what} was not answered in time" if line.sent else f"{what} found no answer", line.sent, call)
+    if code == pycurl.E_ABORTED_BY_CALLBACK:
+        words = "the connection was closed before an answer came"
+    return ProviderError("connection_failed", f"{what} failed: {words}", retryable=True, unknown=line.sent)
+
+
+def _late(message: str, sent: bool, call: Call) -> ProviderError:
+    if call.seconds_left <= LOOK_SECONDS / 10:  # libcurl counts whole milliseconds and may be a little early
+        error: ProviderError = TimedOut()
+        error.unknown = sent
+        return error
+    return ProviderError("http_timeout", message, retryable=True, unknown=sent)
+
+
+def _failed(place: str, words: str, call: Call) -> ProviderError:
+    _time_left(call)
+    return ProviderError("connection_failed", f"no connection to {place}: {words}", retryable=True)

@@ -1,0 +1,83 @@
+"""HTTP headers on their way out and in: which may be sent, how libcurl wants them, what reports show of them.
+
+A value may come from an attacker (the title of a finding), so nothing that could end a line or reframe a message
+passes, and nothing is repaired silently.
+"""
+
+import functools
+import re
+from collections.abc import Mapping
+from importlib.metadata import version
+
+from providers.base import ProviderError
+
+MAX_HEADERS = 64 << 10
+
+#: headers that carry credentials: secret in a config, not shown in reports
+SECRET_HEADERS = frozenset(
+    {"api-key", "apikey", "authorization", "cookie", "x-access-token", "x-api-key", "x-api-token", "x-auth-key"}
+    | {"x-auth-token", "x-gitlab-token", "x-token", "x-vault-token", "proxy-authorization"}
+)
+_OURS = frozenset(
+    {"accept-encoding", "connection", "content-length", "expect", "host", "keep-alive", "proxy-authorization"}
+    | {"proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"}
+)
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}\Z")
+_VALUE = re.compile(r"[\t\x20-\x7e\xa0-\xff]*\Z")
+
+
+def fault(name: str, value: str = "") -> str | None:
+    """What is wrong with a header that a caller wants to send, or None."""
+    if not _NAME.match(name):
+        return f"'{name[:64]}' is no header name"
+    if name.lower() in _OURS:
+        return f"the header {name} is set by Tocsin itself and cannot be chosen"
+    if not _VALUE.match(value):
+        return f"the header {name} contains a line break, a control character or a character outside of Latin-1"
+    return None
+
+
+def outgoing(headers: Mapping[str, str]) -> list[bytes]:
+    """The headers in libcurl's spelling: ``Name;`` is an empty header, ``Name:`` takes away one libcurl would add.
+
+    Raises:
+        ProviderError: ``invalid_header``.
+    """
+    lines, seen, size = [b"Expect:"], set(), 0
+    for name, value in headers.items():
+        wrong, lower = fault(name, value), name.lower()
+        if wrong or lower in seen:
+            raise ProviderError("invalid_header", wrong or f"the header {name} appears twice")
+        seen.add(lower)
+        content = value.strip()
+        lines.append(f"{name}: {content}".encode("latin-1") if content else f"{name};".encode())
+        size += len(lines[-1])
+    if size > MAX_HEADERS:
+        raise ProviderError("invalid_header", f"the headers are longer than {MAX_HEADERS} bytes together")
+    if "user-agent" not in seen:
+        lines.append(_user_agent())
+    if "content-type" not in seen:
+        lines.append(b"Content-Type:")
+    return lines
+
+
+def incoming(lines: list[bytes]) -> dict[str, str]:
+    """The headers of an answer, names in lower case, repeated ones joined by commas."""
+    headers: dict[str, str] = {}
+    for line in lines[1:]:
+        name, colon, value = line.decode("latin-1").partition(":")
+        if not colon:
+            break  # the blank line; trailers that may follow a chunked body say nothing we use
+        name = name.strip().lower()
+        headers[name] = f"{headers[name]}, {value.strip()}" if name in headers else value.strip()
+    return headers
+
+
+def shown(headers: Mapping[str, str]) -> dict[str, str]:
+    """The headers as reports show them: credentials are not."""
+    return {name: "[redacted]" if name.lower() in SECRET_HEADERS else value for name, value in headers.items()}
+
+
+@functools.cache
+def _user_agent() -> bytes:
+    return f"User-Agent: Tocsin/{version('tocsin-server')}".encode()

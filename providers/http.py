@@ -1,0 +1,219 @@
+"""What every executor that speaks HTTP shares: rendering a request, and making an output of an answer.
+
+In order of time: ``check_url`` and ``check_headers`` name the faults of a config when it is written; ``render_url`` and
+``render_headers`` fill the values in, each escaped for the place it goes to; after ``egress.send``, ``outcome``
+turns a good answer into the step's output and a bad one into a ``ProviderError``.
+"""
+
+import base64
+import contextlib
+import json
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping
+from email.utils import parsedate_to_datetime
+from typing import Any, NoReturn
+from urllib.parse import quote
+
+from config.errors import Problem
+from expressions import templates
+from expressions.limits import MAX_DEPTH
+from expressions.suggestions import nearest
+from expressions.template_syntax import has_markup, parse
+from expressions.templates import TemplateError, as_text
+from providers import addresses, headers
+from providers.base import Call, Json, ProviderError
+from providers.egress import Response
+
+MAX_RETRY_AFTER = 3600.0
+_RETRYABLE = frozenset({429, 502, 503, 504})
+_SHOWN_BYTES = 2048
+_BASE = re.compile(r"https?://[^?#@\\\s]+\Z")
+_SCHEME = re.compile(r"https?://|\{", re.IGNORECASE)
+
+
+def _no_constant(word: str) -> NoReturn:
+    raise ValueError(f"{word} is not JSON")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_no_constant)
+
+
+@contextlib.contextmanager
+def rendering() -> Iterator[None]:
+    """Turns a ``TemplateError`` inside the block into the executor's failure ``template_error``."""
+    try:
+        yield
+    except TemplateError as error:
+        raise ProviderError("template_error", str(error)) from error
+
+
+def check_keys(config: Mapping[str, Any], known: tuple[str, ...], required: tuple[str, ...]) -> list[Problem]:
+    """Missing keys, and keys that look like a misspelling; other unknown keys are left to those who put them."""
+    problems = [Problem(f"/{key}", "required") for key in required if config.get(key) in (None, "")]
+    for key in config:
+        near = None if key in known else nearest(str(key), known)
+        if near and near not in config:
+            problems.append(Problem(f"/{key}", f"not known; did you mean '{near}'?"))
+    return problems
+
+
+def check_texts(config: Mapping[str, Any], keys: tuple[str, ...], names: set[str]) -> list[Problem]:
+    """Faults of those keys that hold one template each."""
+    problems = []
+    for key in keys:
+        value = config.get(key)
+        if isinstance(value, str):
+            problems += [problem.under(f"/{key}") for problem in templates.check(value, names)]
+        elif value is not None:
+            problems.append(Problem(f"/{key}", "must be text"))
+    return problems
+
+
+def check_url(config: Mapping[str, Any], names: set[str], key: str = "url") -> list[Problem]:
+    """Faults of the config's URL, as far as they show before values are in it."""
+    url = config.get(key)
+    if not isinstance(url, str) or not url.strip():
+        return [] if url in (None, "") else [Problem(f"/{key}", "must be text")]
+    if has_markup(url):
+        problems = [problem.under(f"/{key}") for problem in templates.check(url, names)]
+        if not _SCHEME.match(url.strip()):
+            problems.append(Problem(f"/{key}", "the URL must start with http:// or https://"))
+        return problems
+    try:
+        addresses.parse(url.strip())
+    except ProviderError as error:
+        return [Problem(f"/{key}", error.message)]
+    return []
+
+
+def check_headers(config: Mapping[str, Any], names: set[str]) -> list[Problem]:
+    """Faults of the config's ``headers``."""
+    given = config.get("headers")
+    if given is None:
+        return []
+    if not isinstance(given, Mapping):
+        return [Problem("/headers", "must be an object of header names and texts")]
+    problems = []
+    for name, value in given.items():
+        pointer = "/headers/" + str(name).replace("~", "~0").replace("/", "~1")
+        if not isinstance(value, str | int | float) or isinstance(value, bool):
+            problems.append(Problem(pointer, "must be text"))
+            continue
+        text = str(value)
+        fault = headers.fault(str(name), "" if has_markup(text) else text)
+        problems += [Problem(pointer, fault)] if fault else []
+        problems += [problem.under(pointer) for problem in templates.check(text, names)]
+    return problems
+
+
+def render_url(source: str, context: Mapping[str, Any]) -> str:
+    """The URL with its values: percent-encoded, except one that is the whole URL or its beginning.
+
+    A beginning is scheme, host and perhaps path (``{{ base }}/users/{{ id }}``); no value can add a user name, a
+    port or a path to a host that the template spells. Raises TemplateError.
+    """
+    source = source.strip()
+    if not has_markup(source):
+        return source
+    parts = parse(source)
+    if len(parts) == 1:
+        return templates.render_text(source, context).strip()
+    return templates.render_text(source, context, _url_escape(leading=not isinstance(parts[0], str)))
+
+
+def _url_escape(*, leading: bool) -> Callable[[Any], str]:
+    """Escapes one value after another; ``leading`` says that the first stands at the beginning of the URL."""
+
+    def escape(value: Any) -> str:
+        nonlocal leading
+        first, leading = leading, False
+        text = as_text(value)
+        return text if first and _BASE.match(text) else quote(text, safe="", errors="replace")
+
+    return escape
+
+
+def render_headers(config: Mapping[str, Any], context: Mapping[str, Any]) -> dict[str, str]:
+    """The config's headers with their values. Raises TemplateError."""
+    return {name: templates.render_text(str(text), context) for name, text in (config.get("headers") or {}).items()}
+
+
+def with_default(given: dict[str, str], name: str, value: str) -> None:
+    """Add a header unless it is there in some spelling."""
+    if all(other.lower() != name.lower() for other in given):
+        given[name] = value
+
+
+def outcome(response: Response, call: Call) -> Any:
+    """The output of a step whose request was answered: the JSON object itself, or ``{"body": ...}``.
+
+    Raises:
+        ProviderError: ``http_status`` for everything but 2xx, with status and the beginning of the body.
+    """
+    call.log("INFO", f"answered {response.status} after {response.duration_ms} ms")
+    status = response.status
+    if status // 100 == 2:  # noqa: PLR2004
+        return _output(response)
+    details: Json = {"status": status, "body": response.body[:_SHOWN_BYTES].decode(errors="replace")}
+    message = f"the receiver answered {status}"
+    if status // 100 == 3:  # noqa: PLR2004
+        message += "; redirects are not followed, configure the final URL"
+        details["location"] = response.headers.get("location", "")[:_SHOWN_BYTES]
+    raise ProviderError(
+        "http_status",
+        message,
+        retryable=status in _RETRYABLE,
+        retry_after=_retry_after(response.headers.get("retry-after")) if status in _RETRYABLE else None,
+        details=details,
+    )
+
+
+def _retry_after(text: str | None) -> float | None:
+    """Seconds from a ``Retry-After`` header (a number or a date), at most an hour; None when it says nothing."""
+    if not text:
+        return None
+    try:
+        seconds = float(text) if text.isdecimal() else parsedate_to_datetime(text).timestamp() - time.time()
+    except (ValueError, OverflowError):
+        return None
+    return min(max(seconds, 0.0), MAX_RETRY_AFTER)
+
+
+def _output(response: Response) -> Any:
+    if not response.body:
+        return {}
+    try:
+        text = response.body.decode()
+    except UnicodeDecodeError:
+        return {"body": base64.b64encode(response.body).decode(), "encoding": "base64"}
+    kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == "application/json" or kind.endswith("+json") or text.lstrip()[:1] in ("{", "["):
+        try:
+            value = _DECODER.decode(text)
+            if _depth_within(value, MAX_DEPTH):
+                return _clean(value, text)
+        except (ValueError, RecursionError):
+            return {"body": text}  # not the JSON it claims to be
+    return {"body": text}
+
+
+def _clean(value: Any, text: str) -> Any:
+    """The parsed answer as an object that can be stored: half surrogates, which UTF-8 cannot write, replaced."""
+    if "\\ud" in text.lower():
+        value = json.loads(json.dumps(value, ensure_ascii=False).encode(errors="replace"))
+    return value if isinstance(value, dict) else {"body": value}
+
+
+def _depth_within(value: Any, depth: int) -> bool:
+    level = [value]
+    for _ in range(depth + 1):
+        level = [
+            child
+            for item in level
+            if isinstance(item, dict | list)
+            for child in (item.values() if isinstance(item, dict) else item)
+        ]
+        if not level:
+            return True
+    return False

@@ -1,0 +1,173 @@
+"""The executor ``local``: one of the operator's Python functions, or a script.
+
+``config`` is either ``{handler: name}`` or ``{interpreter, script}``. A function runs in this process when
+the execution is live, because it is the operator's own code and may need the operator's network; in mode
+``sandbox`` it runs isolated, without network, so that nothing it does can reach anybody. A script always
+runs isolated (``providers.script``).
+"""
+
+import difflib
+import json
+import sysconfig
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from config.errors import Problem
+from config.settings import settings
+from providers import functions, sandbox, sandbox_recipe, script
+from providers.base import Call, Json, ProviderError
+from providers.capture import LineLog, capture
+from providers.outputs import output_in
+
+SECRETS: tuple[str, ...] = ()
+
+_PROJECT = Path(__file__).parent.parent
+# Everything that the runner inside the sandbox imports; nothing else of the project is visible there.
+_RUNNER = (
+    "config/errors.py",
+    "providers/base.py",
+    "providers/capture.py",
+    "providers/functions.py",
+    "providers/outputs.py",
+    "providers/sandboxed_handler.py",
+    "providers/signatures.py",
+)
+_ACTIONS_BYTES = 8 * 1024 * 1024
+
+
+def check(config: Mapping[str, Any], names: set[str]) -> list[Problem]:  # noqa: ARG001 - no templates here
+    """Every fault of ``config``."""
+    unknown = [Problem(f"/{key}", "is not known here") for key in config if key not in _KEYS]
+    if "handler" in config and ("script" in config or "interpreter" in config):
+        return [*unknown, Problem("", "give either handler, or interpreter and script, not both")]
+    if "handler" in config:
+        return unknown + _check_handler(config["handler"])
+    if "script" in config or "interpreter" in config:
+        return unknown + script.check(config)
+    return [*unknown, Problem("", "give either handler (a function), or interpreter and script")]
+
+
+_KEYS = ("handler", "interpreter", "script")
+
+
+def _check_handler(name: Any) -> list[Problem]:
+    known = functions.handlers()
+    if isinstance(name, str) and name in known:
+        return []
+    near = difflib.get_close_matches(str(name), known, n=1)
+    advice = f"did you mean {near[0]}?" if near else f"known are: {', '.join(sorted(known)) or 'none'}"
+    return [Problem("/handler", f"no function of this name in {settings().actions_dir}; {advice}")]
+
+
+def plan(call: Call) -> Json:
+    """What would run, without the values."""
+    if "handler" not in call.config:
+        return script.plan(call)
+    handler = _handler(call)
+    return {
+        "executor": "local",
+        "handler": handler.name,
+        "description": handler.description,
+        "parameters": sorted(call.parameters),
+        "timeout_seconds": round(call.seconds_left),
+    }
+
+
+def perform(call: Call) -> Json:
+    """Run it and return its output.
+
+    Raises:
+        ProviderError: ``unknown_handler``, ``bad_parameters``, ``handler_failed``, ``bad_output``, and what
+            ``script.perform`` raises.
+    """
+    if "handler" not in call.config:
+        return script.perform(call)
+    handler = _handler(call)
+    if call.mode == "sandbox":
+        return _perform_inside(call, handler)
+    call.checkpoint()
+    with capture(call.log) as lines:
+        context = functions.Context(call.execution_id, _target(call), call.idempotency_key, lines)
+        return functions.invoke(handler, call.parameters, context)
+
+
+def _handler(call: Call) -> functions.Handler:
+    name = call.config["handler"]
+    try:
+        return functions.handlers()[name]
+    except KeyError:
+        raise ProviderError("unknown_handler", f"no function {name} in {settings().actions_dir}") from None
+
+
+def _target(call: Call) -> str:
+    return str(call.context.get("target") or "")
+
+
+def _perform_inside(call: Call, handler: functions.Handler) -> Json:
+    python, readonly = script.command("python")
+    packages = Path(sysconfig.get_path("purelib"))
+    if sandbox_recipe.reachable(packages) and not packages.is_relative_to("/usr"):
+        readonly = [*readonly, packages]
+    call.checkpoint()
+    finished = sandbox.run(
+        [*python, "-m", "providers.sandboxed_handler"],
+        stdin=json.dumps(
+            {
+                "handler": handler.name,
+                "parameters": dict(call.parameters),
+                "context": {
+                    "execution_id": call.execution_id,
+                    "target": _target(call),
+                    "idempotency_key": call.idempotency_key,
+                },
+            }
+        ).encode(),
+        env={"PYTHONPATH": f"/job/project:{packages}"},
+        files=_files(settings().actions_dir),
+        timeout=call.seconds_left,
+        aborted=call.aborted,
+        readonly=readonly,
+    )
+    script.record(call, finished, {"interpreter": "python", "handler": handler.name})
+    told = _told(call, finished)
+    if told is None:
+        script.raise_for(finished)
+        raise ProviderError("handler_failed", "the function ended the process without returning")
+    if "error" in told:
+        raise ProviderError(**told["error"])
+    output: Json = told["output"]
+    return output
+
+
+def _files(actions: Path) -> dict[str, bytes]:
+    """The runner and the actions folder, as contents: the folders themselves may be closed to the sandbox."""
+    files = {"/job/project/providers/__init__.py": b"", "/job/project/config/__init__.py": b""}
+    for name in _RUNNER:
+        files[f"/job/project/{name}"] = (_PROJECT / name).read_bytes()
+    room = _ACTIONS_BYTES
+    for path in sorted(actions.rglob("*")):
+        inner = path.relative_to(actions)
+        if not path.is_file() or any(part.startswith((".", "__pycache__")) for part in inner.parts):
+            continue
+        room -= path.stat().st_size
+        if room < 0:
+            raise sandbox_recipe.unavailable(f"{actions} holds more than {_ACTIONS_BYTES >> 20} MiB")
+        files[f"/job/actions/{inner}"] = path.read_bytes()
+    return files
+
+
+def _told(call: Call, finished: sandbox.Finished) -> Json | None:
+    """Pass the function's lines on to the log; return the runner's last word, if it had one."""
+    log, last = LineLog(call.log), None
+    for line in finished.stdout.decode(errors="replace").splitlines():
+        message = output_in(line)
+        if message is not None and "log" in message:
+            log(*message["log"])
+        elif message is not None and ("output" in message or "error" in message):
+            last = message
+        else:
+            log("INFO", line)
+    log("WARNING", finished.stderr.decode(errors="replace"))
+    log.close()
+    return last if finished.ended == "exit" else None

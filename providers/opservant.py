@@ -1,0 +1,31 @@
+"""Executor ``opservant``: a job that an agent inside a network fetches.
+
+Until agents exist an action may be defined for one, but not triggered (``no_agent``).
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from config.errors import Problem
+from providers.base import Call, Json, ProviderError
+
+SECRETS: tuple[str, ...] = ()
+
+
+def check(config: Mapping[str, Any], names: set[str]) -> list[Problem]:  # noqa: ARG001 - the protocol's shape
+    """Any config is kept for the agent that will read it."""
+    return []
+
+
+def plan(call: Call) -> Json:
+    """Which config and parameters an agent would get."""
+    return {"executor": "opservant", "config": dict(call.config), "parameters": dict(call.parameters)}
+
+
+def perform(call: Call) -> Any:  # noqa: ARG001
+    """Not to be had yet.
+
+    Raises:
+        ProviderError: always; dispatch refuses such a trigger before it comes to this.
+    """
+    raise ProviderError("no_agent", "No agent is connected that could do this.")

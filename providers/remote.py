@@ -1,0 +1,90 @@
+"""Executor ``remote``: a signed JSON message to an endpoint of the user's, by the Standard Webhooks convention.
+
+``config``: ``target`` (URL), ``secret`` (``whsec_...`` or any text of at least 16 characters), perhaps ``headers``. The
+message says which execution of which action it is, for which target asset, with which parameters. ``webhook-id``
+is the same for every attempt, so the receiver can drop repetitions; each attempt is signed with its own time.
+"""
+
+import base64
+import binascii
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from standardwebhooks import Webhook
+
+from config.errors import Problem
+from expressions.values import compact
+from providers import egress, http
+from providers.base import Call, Json, ProviderError
+from providers.egress import Request
+
+SECRETS = ("secret",)
+_KEYS = ("target", "secret", "headers")
+_PREFIX, _SHORTEST = "whsec_", 16
+
+
+def check(config: Mapping[str, Any], names: set[str]) -> list[Problem]:
+    """Every fault of the config."""
+    problems = http.check_keys(config, _KEYS, required=("target", "secret"))
+    problems += http.check_url(config, names, "target")
+    problems += http.check_headers(config, names)
+    secret = config.get("secret")
+    if secret and (not isinstance(secret, str) or _signing_key(secret) is None):
+        detail = f"must be 'whsec_' and base64, or any text of at least {_SHORTEST} characters"
+        problems.append(Problem("/secret", detail))
+    return problems
+
+
+def plan(call: Call) -> Json:
+    """The message as it would be sent."""
+    return egress.described(_request(call))
+
+
+def perform(call: Call) -> Any:
+    """Send the message; the output is the answer's JSON object, or ``{"body": ...}``."""
+    return http.outcome(egress.send(_request(call), call), call)
+
+
+def _request(call: Call) -> Request:
+    key = _signing_key(str(call.config.get("secret", "")))
+    if key is None:
+        raise ProviderError("invalid_config", "the remote executor needs a secret to sign its messages with")
+    now = datetime.now(UTC)
+    with http.rendering():
+        url = http.render_url(call.config["target"], call.context)
+        headers = http.render_headers(call.config, call.context)
+        body = compact(_message(call, now))
+    signed = {
+        "Content-Type": "application/json",
+        "webhook-id": call.idempotency_key,
+        "webhook-timestamp": str(int(now.timestamp())),
+        "webhook-signature": Webhook(key).sign(call.idempotency_key, now, body),
+    }
+    names = {name.lower() for name in signed}
+    headers = {name: value for name, value in headers.items() if name.lower() not in names} | signed
+    http.with_default(headers, "Idempotency-Key", call.idempotency_key)
+    return Request("POST", url, headers, body.encode(), "message")
+
+
+def _message(call: Call, now: datetime) -> Json:
+    data = {"execution_id": call.execution_id, "target": call.context.get("target")}
+    action = call.context.get("action_id")
+    if action is not None:
+        data["action_id"] = action
+    return {
+        "type": "action.triggered",
+        "timestamp": now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "data": data | {"parameters": dict(call.parameters)},
+    }
+
+
+def _signing_key(secret: str) -> bytes | None:
+    """The bytes to sign with, or None when the secret is not usable."""
+    if not secret.startswith(_PREFIX):
+        return secret.encode() if len(secret) >= _SHORTEST else None
+    encoded = secret.removeprefix(_PREFIX)
+    try:
+        return base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True) or None
+    except (binascii.Error, ValueError):
+        return None

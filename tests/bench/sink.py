@@ -1,0 +1,118 @@
+"""The sink: the HTTP server at which every measured call ends; a process of its own.
+
+It prints its port, then serves until it is stopped. ``POST /hook`` takes ``{"id": ..., "text": "measured
+<id>"}``, notes when each id arrived first (``time.monotonic``, one clock for all processes of a Linux
+machine) and answers ``{"ok": true}``. A body that was templated wrongly counts as a fault. The other
+addresses are for the bench itself: ``/count``, ``/arrivals``, ``/forget`` and ``/wait/<id>``, which answers
+at the moment the id arrives.
+"""
+
+import asyncio
+import gc
+import json
+import re
+import time
+
+LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+HEADER = "HTTP/1.1 {} \r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n"
+OK = (HEADER.format(200, 12) + '{"ok": true}').encode()
+
+
+class Ledger:
+    """What arrived, when, and who waits for it."""
+
+    def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        self.arrivals: dict[str, float] = {}
+        self.waiting: dict[str, asyncio.Transport] = {}
+        self.repeats = 0
+        self.faults = 0
+
+    def take(self, body: bytes) -> None:
+        now = time.monotonic()
+        try:
+            message = json.loads(body)
+            key = message["id"]
+        except (ValueError, KeyError, TypeError):
+            self.faults += 1
+            return
+        if message.get("text") != f"measured {key}":
+            self.faults += 1
+        elif key in self.arrivals:
+            self.repeats += 1
+        else:
+            self.arrivals[key] = now
+            waiter = self.waiting.pop(key, None)
+            if waiter:
+                reply(waiter, {"at": now})
+
+    def summary(self) -> dict[str, int]:
+        return {"count": len(self.arrivals), "repeats": self.repeats, "faults": self.faults}
+
+
+def reply(transport: asyncio.Transport, content: object, status: int = 200) -> None:
+    body = json.dumps(content).encode()
+    transport.write(HEADER.format(status, len(body)).encode() + body)
+
+
+class Connection(asyncio.Protocol):
+    """One keep-alive connection; requests may come in pieces or several at once."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+        self.pending = b""
+
+    def connection_made(self, transport) -> None:
+        self.transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        if self.pending:
+            data = self.pending + data
+        while data:
+            head_end = data.find(b"\r\n\r\n")
+            if head_end < 0:
+                break
+            length = LENGTH.search(data, 0, head_end)
+            end = head_end + 4 + (int(length[1]) if length else 0)
+            if len(data) < end:
+                break
+            if data.startswith(b"POST /hook"):
+                self.ledger.take(data[head_end + 4 : end])
+                self.transport.write(OK)
+            else:
+                self.inquiry(data.split(b" ", 2)[1].decode())
+            data = data[end:]
+        self.pending = data
+
+    def inquiry(self, path: str) -> None:
+        ledger = self.ledger
+        if path == "/count":
+            reply(self.transport, ledger.summary())
+        elif path == "/arrivals":
+            reply(self.transport, ledger.summary() | {"arrivals": ledger.arrivals})
+        elif path == "/forget":
+            ledger.forget()
+            reply(self.transport, {})
+        elif path.startswith("/wait/"):
+            key = path.removeprefix("/wait/")
+            if key in ledger.arrivals:
+                reply(self.transport, {"at": ledger.arrivals[key]})
+            else:
+                ledger.waiting[key] = self.transport
+        else:
+            reply(self.transport, {"error": "no such address"}, 404)
+
+
+async def serve() -> None:
+    ledger = Ledger()
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: Connection(ledger), "127.0.0.1", 0, backlog=1024)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    gc.freeze()
+    await server.serve_forever()
+
+
+if __name__ == "__main__":
+    asyncio.run(serve())
