@@ -47,6 +47,22 @@ def record(db: Connection, workspace_id: str, actor: str, event: str, subject: s
     )
 
 
+def noting(source: sa.FromClause, *, details: sa.ColumnElement[str]) -> sa.Insert:
+    """The insertion of one row for each row of ``source`` (columns id, workspace_id), for use in the same statement.
+
+    Open parameters: ``at_``, ``actor_``, ``event_``.
+    """
+    row = sa.select(
+        source.c.workspace_id,
+        sa.bindparam("at_", type_=sa.BigInteger),
+        sa.bindparam("actor_", type_=sa.Text),
+        sa.bindparam("event_", type_=sa.Text),
+        source.c.id,
+        details,
+    )
+    return sa.insert(audit).from_select(list(_COLUMNS), row)
+
+
 def of(db: Connection, workspace_id: str, subject: str) -> list[sa.Row[Any]]:
     """Everything that was done to one thing, oldest first."""
     query = sa.select(audit).where(audit.c.workspace_id == workspace_id, audit.c.subject == subject)

@@ -119,16 +119,33 @@ def transition(
     """
     if to in TERMINAL:
         changes = {"due_at": None, "waiting_for": None, "sealed": None, "completed_at": now_ms(), **changes}
-    statement = _statement(to, guard, tuple(changes), fenced=fence is not None)
     values = {"id_": execution_id, "fence_": fence, **(parameters or {}), **changes}
-    row = statement.first(db, values)
+    shape = (to, guard, tuple(changes), fence is not None)
+    event = f"execution.{to}"
+    if db.dialect.name == "postgresql":
+        return _audited(*shape).first(db, {**values, "at_": now_ms(), "actor_": actor, "event_": event})
+    row = _plain(*shape).first(db, values)
     if row is not None:
-        audit.record(db, row.workspace_id, actor, f"execution.{to}", row.id, attempt=row.attempt)
+        audit.record(db, row.workspace_id, actor, event, row.id, attempt=row.attempt)
     return row
 
 
 @functools.cache
-def _statement(to: str, guard: str, changed: tuple[str, ...], *, fenced: bool) -> Prepared:
+def _plain(to: str, guard: str, changed: tuple[str, ...], fenced: bool) -> Prepared:
+    """The move alone; the audit row follows as a statement of its own."""
+    return Prepared(_moving(to, guard, changed, fenced))
+
+
+@functools.cache
+def _audited(to: str, guard: str, changed: tuple[str, ...], fenced: bool) -> Prepared:
+    """The move and its audit row in one statement, which is one round trip and one transaction."""
+    moved = _moving(to, guard, changed, fenced).cte("moved")
+    attempt = sa.cast(moved.c.attempt, sa.Text)
+    noted = audit.noting(moved, details=sa.literal('{"attempt":') + attempt + sa.literal("}")).cte("noted")
+    return Prepared(sa.select(moved).add_cte(noted))
+
+
+def _moving(to: str, guard: str, changed: tuple[str, ...], fenced: bool) -> Any:
     table = executions.c
     where = [table.id == sa.bindparam("id_"), table.status.in_(words(SOURCES[to]))]
     conditions, expressions = _GUARDS[guard]
@@ -137,7 +154,7 @@ def _statement(to: str, guard: str, changed: tuple[str, ...], *, fenced: bool) -
         where.append(table.attempt == sa.bindparam("fence_"))
     values = {"status": to, **{name: sa.bindparam(name) for name in changed}, **expressions}
     returning = _CLAIMED if to == "running" else _MOVED
-    return Prepared(sa.update(executions).where(*where).values(values).returning(*returning))
+    return sa.update(executions).where(*where).values(values).returning(*returning)
 
 
 _MOVED = (executions.c.id, executions.c.workspace_id, executions.c.attempt, executions.c.owner)
@@ -195,12 +212,22 @@ def accept(db: Connection, values: Mapping[str, Any], *, publish_again_at: int) 
         "created_at": now_ms(),
         **values,
     }
-    _insert.run(db, {**_NOTHING, **row})
-    audit.record(db, row["workspace_id"], row["created_by"], "execution.accepted", row["id"], action=row["action_id"])
+    values = {**_NOTHING, **row}
+    actor, event = row["created_by"], "execution.accepted"
+    if db.dialect.name == "postgresql":
+        _audited_insert.run(db, {**values, "at_": row["created_at"], "actor_": actor, "event_": event})
+        return
+    _insert.run(db, values)
+    audit.record(db, row["workspace_id"], actor, event, row["id"], action=row["action_id"])
 
 
 _NOTHING = dict.fromkeys(executions.c.keys())
-_insert = Prepared(sa.insert(executions).values({name: sa.bindparam(name) for name in _NOTHING}).inline())
+_adding = sa.insert(executions).values({name: sa.bindparam(name) for name in _NOTHING})
+_insert = Prepared(_adding.inline())
+_added = _adding.returning(executions.c.id, executions.c.workspace_id, executions.c.action_id).cte("added")
+_audited_insert = Prepared(
+    audit.noting(_added, details=sa.literal('{"action":"') + _added.c.action_id + sa.literal('"}'))
+)
 
 
 def remember_key(

@@ -133,7 +133,7 @@ def _write(this: Attempt, status: str, record: Mapping[str, Any], changes: Mappi
     give_up = time.monotonic() + settings().lease_seconds
     while True:
         try:
-            with db.write() as connection:
+            with db.write(single=True) as connection:
                 return executions.finish(
                     connection,
                     this.row.id,

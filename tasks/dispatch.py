@@ -75,7 +75,7 @@ def dispatch(wish: Dispatch) -> Accepted:
         raise Unprocessable(problems=[problem.under("/parameters") for problem in problems])
     row, ring = _new_execution(action, wish, values)
     try:
-        with db.write() as connection:
+        with db.write(single=not wish.idempotency_key) as connection:
             if wish.idempotency_key:
                 executions.remember_key(
                     connection,

@@ -133,7 +133,7 @@ class Keeper:
         if not ids:
             return
         try:
-            with db.write() as connection:
+            with db.write(single=True) as connection:
                 executions.extend_leases(connection, self.owner, ids, self.lease_ms)
         except Unavailable:
             log.warning("leases could not be extended", executions=len(ids))

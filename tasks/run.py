@@ -56,7 +56,7 @@ def attempt(execution_id: str) -> Ending:
     keep = keeper()
     claimed = time.monotonic()
     try:
-        with db.write() as connection:
+        with db.write(single=True) as connection:
             row = executions.claim(connection, execution_id, keep.owner, keep.lease_ms)
     except Unavailable:
         log.warning("cannot claim: the database is away; tick will publish it again")
@@ -174,7 +174,7 @@ def _interrupter() -> Callable[[], None] | None:
 
 def _let_go(held: Hold) -> None:
     try:
-        with db.write() as connection:
+        with db.write(single=True) as connection:
             executions.let_go(connection, held.execution_id, keeper().owner, held.attempt)
     except Unavailable:
         log.warning("could not say that the execution was let go")
