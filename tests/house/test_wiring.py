@@ -22,7 +22,9 @@ def _procfile():
 
 def test_every_queue_is_consumed_by_a_process():
     """Each queue the code knows stands in the -Q of exactly one Procfile line, and none stands there unknown."""
-    consumed = [name for line in _procfile().values() for found in re.findall(r"-Q (\S+)", line) for name in found.split(",")]
+    consumed = [
+        name for line in _procfile().values() for found in re.findall(r"-Q (\S+)", line) for name in found.split(",")
+    ]
     assert sorted(consumed) == sorted(QUEUES)
 
 

@@ -1,0 +1,76 @@
+"""The HTTP surface: authorises, validates, calls ``tasks``, shapes the answer.
+
+In order of time a request gets its id, its caller is found and its place in the rate limit counted, its handler
+runs, and whatever happens is answered with the one error body or the handler's own.
+"""
+
+import random
+import re
+
+from flask import Flask, Response, g, request
+
+from api import actions, auth, docs, errors, executions, health, keys, triggers
+from api.blueprint import IdConverter
+from api.body import MAX_BYTES
+from api.limits import Limiter, show_standing
+from api.longpoll import Watcher
+from config import logs
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
+
+#: what is served under both prefixes
+_FAMILIES = (actions.blueprint, triggers.blueprint, executions.blueprint, keys.blueprint)
+#: the canonical prefix, which is documented, comes first
+_PREFIXES = {"/api": "", "/api/v1": "v1-"}
+
+
+def create_app() -> Flask:
+    """The WSGI application.
+
+    Raises:
+        SettingsError: the environment does not describe a system that could run.
+    """
+    app = Flask("api", static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BYTES
+    app.url_map.strict_slashes = False
+    app.url_map.converters["id"] = IdConverter
+    app.extensions["tocsin.limiter"] = Limiter()
+    app.extensions["tocsin.watcher"] = Watcher()
+    app.extensions["tocsin.gauge"] = health.Gauge()
+    app.before_request(_begin)
+    app.after_request(_finish)
+    app.teardown_request(_forget)
+    _mount(app)
+    errors.install(app)
+    return app
+
+
+def _mount(app: Flask) -> None:
+    api = docs.create(app)
+    api.register_blueprint(health.blueprint)
+    for prefix, name in _PREFIXES.items():
+        for family in _FAMILIES:
+            if name:
+                app.register_blueprint(family, url_prefix=prefix, name=name + family.name)
+            else:
+                api.register_blueprint(family, url_prefix=prefix)
+        app.register_blueprint(docs.blueprint, url_prefix=prefix, name=name + docs.blueprint.name)
+    docs.install(app, api)
+
+
+def _begin() -> None:
+    given = request.headers.get("X-Request-Id", "")
+    g.request_id = given if _REQUEST_ID.fullmatch(given) else f"{random.getrandbits(128):032x}"
+    logs.bind(request_id=g.request_id)
+    if request.path.startswith("/api/"):
+        auth.identify()
+
+
+def _finish(response: Response) -> Response:
+    response.headers["X-Request-Id"] = g.request_id
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    return show_standing(response)
+
+
+def _forget(_error: BaseException | None) -> None:
+    logs.clear()

@@ -1,0 +1,118 @@
+"""Who is asking, and whether they may.
+
+Before anything under ``/api`` is looked at, ``identify`` finds the caller behind the key and counts the request;
+``requires`` on each handler then checks the permission, and leaves it on the handler for the documentation and
+for the test that walks every route.
+"""
+
+import functools
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from flask import current_app, g, request
+
+from api import body, errors
+from api.blueprint import notes
+from api.limits import Limiter
+from config import logs
+from config.errors import Forbidden, InvalidRequest, Problem, Unavailable
+from store import access, db
+from store.access import Caller
+
+#: a key's use is noted at most this often, seconds
+_NOTED_EVERY = 60.0
+
+View = Callable[..., Any]
+
+log = logs.logger(__name__)
+_noted: dict[str, float] = {}
+
+
+def identify() -> None:
+    """Find the caller of the present request and count the request.
+
+    Raises:
+        Unauthorized: no valid key. TooManyRequests. Unavailable: the database cannot be asked.
+    """
+    limiter: Limiter = current_app.extensions["tocsin.limiter"]
+    view = current_app.view_functions.get(request.endpoint or "")
+    if request.method == "OPTIONS" or getattr(view, "public", False):
+        limiter.allow(f"address/{request.remote_addr}")
+        return
+    key = _presented()
+    if key is not None:
+        with db.read() as connection:
+            found = access.authenticate(connection, key)
+        if found is not None:
+            g.caller, due = found
+            if due:
+                _note_use(g.caller.key_id)
+            limiter.allow(f"key/{g.caller.key_id}")
+            return
+    limiter.refuse_guessing(request.remote_addr or "")
+    if key is None:
+        raise errors.unauthorized("Send an API key, as 'Authorization: Bearer KEY' or as 'X-API-Key: KEY'.")
+    raise errors.unauthorized("The API key is wrong, expired or revoked.")
+
+
+def caller() -> Caller:
+    """Who makes the present request."""
+    found: Caller = g.caller
+    return found
+
+
+def _presented() -> str | None:
+    scheme, _, key = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer":
+        key = request.headers.get("X-API-Key", "")
+    key = key.strip()
+    return key if key and key.isprintable() else None
+
+
+def _note_use(key_id: str) -> None:
+    """Remember that the key was used, beside the request, which neither waits for it nor fails with it."""
+    now = time.monotonic()
+    if now - _noted.get(key_id, -_NOTED_EVERY) >= _NOTED_EVERY:
+        _noted[key_id] = now
+        threading.Thread(target=_write_use, args=(key_id,), name="key-use", daemon=True).start()
+
+
+def _write_use(key_id: str) -> None:
+    try:
+        with db.write() as connection:
+            access.note_use(connection, key_id)
+    except Unavailable:
+        log.info("the use of a key was not noted: the database is away", key_id=key_id)
+
+
+def requires(permission: str) -> Callable[[View], View]:
+    """Let only callers with ``permission`` through; documents it and marks the handler with it."""
+
+    def decorate(view: View) -> View:
+        documented = notes(view, security=[{"bearer": [permission]}, {"apiKey": [permission]}])
+        taken = [parameter["in"] for parameter in documented.get("arguments", {}).get("parameters", ())]
+        takes_query, takes_body = "query" in taken, "json" in taken or getattr(view, "reads_body", False)
+
+        @functools.wraps(view)
+        def guarded(*args: Any, **kwargs: Any) -> Any:
+            if permission not in g.caller.permissions:
+                raise Forbidden(f"This needs the permission {permission}, which the key does not carry.")
+            if not takes_query and request.query_string:
+                problems = [Problem("/query" + errors.step(name), "Unknown parameter.") for name in request.args]
+                raise InvalidRequest("This operation takes no query parameters.", problems=problems)
+            if not takes_body:
+                body.refuse()
+            return view(*args, **kwargs)
+
+        guarded.permission = permission  # type: ignore[attr-defined]
+        return guarded
+
+    return decorate
+
+
+def public(view: View) -> View:
+    """Mark a handler as open to everybody."""
+    view.public = True  # type: ignore[attr-defined]
+    return view

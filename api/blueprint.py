@@ -1,0 +1,155 @@
+"""How a handler is declared: its route, what it takes, what it answers, how it may fail; all of it documented.
+
+Read a handler's decorators from the top: route, permission, arguments, answer. The first line of its docstring is
+the operation's summary, the rest its description, its name in camel case the operationId.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import flask_smorest
+from flask import Response
+from marshmallow import Schema
+from werkzeug.routing import BaseConverter
+
+from api import errors, schemas
+from api.body import Parser
+
+View = Callable[..., Any]
+
+#: what every operation behind a key may answer
+_ALWAYS = (400, 401, 403, 429, 503)
+_WITH_BODY = (413, 415)
+_WHEN = {
+    400: ("The request is malformed or misses something.", "/name: an action needs a name"),
+    401: ("No valid API key.", "Send an API key, as 'Authorization: Bearer KEY' or as 'X-API-Key: KEY'."),
+    403: ("The key lacks the permission.", "This needs the permission write:actions, which the key does not carry."),
+    404: ("There is no such thing in this workspace.", "There is no action 'act-block-ip'."),
+    409: ("The state of the thing does not allow it.", "The action 'act-block-ip' is disabled; enable it first."),
+    413: ("The body is larger than 1 MiB.", "The data value transmitted exceeds the capacity limit."),
+    415: ("The body is not plain JSON.", "Send the body as JSON, with Content-Type: application/json."),
+    422: ("Values do not fit the declared parameters.", "/parameters/ip_address: is required"),
+    429: ("Too many requests; Retry-After says when to come back.", "This key may ask 6000 per 1 minute; slow down."),
+    503: ("The database cannot be reached.", "The database cannot be reached; nothing was accepted."),
+}
+
+
+class IdConverter(BaseConverter):
+    """An id in a path; anything else that might stand there names nothing."""
+
+    #: words of our own paths are no ids: a method they lack must not fall through to a thing of that name
+    regex = r"(?!(?:executions|validate)(?:/|$))[A-Za-z0-9][A-Za-z0-9._-]{0,127}"
+
+    @classmethod
+    def schema(cls, _converter: BaseConverter) -> dict[str, str]:
+        """Its description in the OpenAPI document."""
+        return {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"}
+
+
+#: the header of answers that tell where a new thing is
+LOCATION = {"Location": {"description": "Where the new thing is.", "schema": {"type": "string"}}}
+_IDS = {
+    "action_id": ("The action's id.", "act-block-ip"),
+    "execution_id": ("The execution's id.", "exec-9912"),
+    "key_id": ("The key's id, not the key.", "3f1c9a60b2d4"),
+}
+
+
+class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
+    """flask-smorest's blueprint with this project's parser, names and error answers."""
+
+    ARGUMENTS_PARSER = Parser()
+
+    def route(self, rule: str, *, parameters: Sequence[dict[str, Any]] = (), **options: Any) -> Callable[[View], View]:
+        """Declare the route of a handler."""
+        described = [
+            {"in": "path", "name": name, "description": words, "example": example}
+            for name, (words, example) in _IDS.items()
+            if f":{name}>" in rule
+        ]
+        described += parameters
+
+        def decorate(view: View) -> View:
+            first, *rest = view.__name__.split("_")
+            name = first + "".join(word.capitalize() for word in rest)
+            notes(view, operationId=name)
+            add: Callable[[View], View] = super(Blueprint, self).route(rule, parameters=described, **options)
+            return add(view)
+
+        return decorate
+
+    def answers(
+        self,
+        status: int,
+        schema: Schema | None = None,
+        *,
+        example: Any = None,
+        fails: tuple[int, ...] = (),
+        words: str | None = None,
+        takes_body: bool = False,
+        headers: dict[str, Any] | None = None,
+    ) -> Callable[[View], View]:
+        """Document what a handler answers: its own answer, the errors every operation may give, and ``fails``.
+
+        Handlers return a finished ``Response``; the schema describes it and does not dump it, which is faster.
+        """
+        statuses = [*_ALWAYS, *fails, *(_WITH_BODY if takes_body else ())]
+
+        def decorate(view: View) -> View:
+            for code in statuses:
+                self.fails(code)(view)
+            documented: View = self.response(status, schema, example=example, description=words, headers=headers)(view)
+            return documented
+
+        return decorate
+
+    @staticmethod
+    def fails(status: int) -> Callable[[View], View]:
+        """Document one error answer."""
+        words, detail = _WHEN[status]
+        documented = {
+            "schema": schemas.Error(),
+            "content_type": errors.CONTENT_TYPE,
+            "description": words,
+            "example": {**errors.body(status, detail), "request_id": "5f0c2a9be1d34c7f"},
+        }
+
+        def decorate(view: View) -> View:
+            notes(view).setdefault("response", {}).setdefault("responses", {}).setdefault(status, []).append(documented)
+            return view
+
+        return decorate
+
+    @staticmethod
+    def reads(schema: Schema, *, example: Any) -> Callable[[View], View]:
+        """Document a body that the handler reads itself, because lower layers name its faults."""
+        content = {"application/json": {"schema": schema, "example": example}}
+
+        def decorate(view: View) -> View:
+            notes(view, requestBody={"required": True, "content": content})
+            view.reads_body = True  # type: ignore[attr-defined]
+            return view
+
+        return decorate
+
+
+def notes(view: View, **more: Any) -> dict[str, Any]:
+    """What is documented about a handler so far, in the library's form; ``more`` members of the operation are added.
+
+    Writing there costs nothing at run time, where each of the library's decorators adds a call to every request.
+    """
+    documented: dict[str, Any] = view.__dict__.setdefault("_apidoc", {})
+    documented.setdefault("manual_doc", {}).update(more)
+    return documented
+
+
+def answer(members: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """A JSON answer."""
+    text = json.dumps(members, ensure_ascii=False, separators=(",", ":"))
+    return Response(text, status, headers, content_type="application/json")
+
+
+def nothing() -> Response:
+    """The answer that has nothing to say."""
+    return Response(status=204)

@@ -1,0 +1,152 @@
+"""Reads the JSON body of a request and refuses what could not be stored or would break a later answer.
+
+In order: what kind of body it says it is (415), its size (413), UTF-8, JSON without duplicate members, NaN or
+numbers beyond the range of a double, no more than 32 levels, text without NUL and lone surrogates (400).
+"""
+
+import json
+import math
+from collections.abc import Iterator
+from typing import Any, NoReturn
+
+from flask import Request, request
+from marshmallow import RAISE
+from webargs import missing
+from webargs.flaskparser import FlaskParser
+from werkzeug.exceptions import HTTPException, UnsupportedMediaType
+
+from config.errors import InvalidRequest, Problem
+
+MAX_BYTES = 1024 * 1024
+MAX_DEPTH = 32
+
+
+class Parser(FlaskParser):
+    """webargs' parser with this project's reading of JSON."""
+
+    DEFAULT_VALIDATION_STATUS = 400
+    DEFAULT_UNKNOWN_BY_LOCATION = {  # noqa: RUF012 - overrides the library's
+        **FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION,
+        "query": RAISE,
+        "json": RAISE,
+    }
+
+    def load_json(self, req: Request, schema: Any) -> Any:  # noqa: ARG002 - the library's signature
+        """The body, or webargs' ``missing`` when there is none."""
+        return read(req)
+
+
+def read_object() -> dict[str, Any]:
+    """The body of the present request as a JSON object.
+
+    Raises:
+        InvalidRequest: it is missing or something else.
+    """
+    value = read(request)
+    if not isinstance(value, dict):
+        raise InvalidRequest("The body must be a JSON object.")
+    return value
+
+
+def refuse() -> None:
+    """Raise InvalidRequest when the present request brings a body although nothing would read it."""
+    if (request.content_length or request.headers.get("Transfer-Encoding")) and read(request) not in (missing, {}):
+        raise InvalidRequest("This operation takes no body.")
+
+
+def read(req: Request) -> Any:
+    """The body's JSON value, ``missing`` for an empty one.
+
+    Raises:
+        UnsupportedMediaType: it is not plain JSON. RequestEntityTooLarge. InvalidRequest: it is not sound.
+    """
+    try:
+        raw = req.get_data(cache=False)
+    except HTTPException:
+        raise
+    except Exception as error:  # the server could not make out the chunks; its errors have no base in common
+        raise InvalidRequest("The body could not be read to its end.") from error
+    if not raw:
+        return missing
+    if req.mimetype != "application/json":
+        raise UnsupportedMediaType("Send the body as JSON, with Content-Type: application/json.")
+    if req.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise UnsupportedMediaType("Send the body as it is, without Content-Encoding.")
+    return parse(raw)
+
+
+def parse(raw: bytes) -> Any:
+    """The JSON value of ``raw``.
+
+    Raises:
+        InvalidRequest: it is not JSON, or JSON that cannot be stored.
+    """
+    try:
+        text = raw.decode()
+        value = json.loads(text, parse_constant=_constant, parse_float=_number, object_pairs_hook=_members)
+    except UnicodeDecodeError as error:
+        raise InvalidRequest(f"The body is not UTF-8 (byte {error.start}).") from error
+    except json.JSONDecodeError as error:
+        raise InvalidRequest(f"The body is not JSON: {error}.") from error
+    except RecursionError:
+        _too_deep()
+    except ValueError as error:  # an integer of thousands of digits
+        raise InvalidRequest("The body holds a number that is too long.") from error
+    # only text with that many brackets can be that deep, only an escape can make the odd characters
+    if text.count("[") + text.count("{") > MAX_DEPTH or "\\u" in text:
+        _inspect(value)
+    return value
+
+
+def _constant(name: str) -> NoReturn:
+    raise InvalidRequest(f"The body is not JSON: {name} is no JSON number.")
+
+
+def _number(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise InvalidRequest(f"The body holds a number that is too large: {text[:32]}.")
+    return number
+
+
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise InvalidRequest(f"The body names a member twice: {json.dumps(twice[:64])}.")
+    return members
+
+
+def _inspect(value: Any) -> None:
+    level = [value]
+    for _ in range(MAX_DEPTH + 1):
+        for text in _texts(level):
+            _check_text(text)
+        holders = [item for item in level if isinstance(item, dict | list)]
+        if not holders:
+            return
+        level = [item for holder in holders for item in (holder.values() if isinstance(holder, dict) else holder)]
+    _too_deep()
+
+
+def _texts(level: list[Any]) -> Iterator[str]:
+    for item in level:
+        if isinstance(item, str):
+            yield item
+        elif isinstance(item, dict):
+            yield from item
+
+
+def _check_text(text: str) -> None:
+    if "\0" in text:
+        raise InvalidRequest("The body holds the character NUL, which cannot be stored.")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidRequest("The body holds half of a surrogate pair, which is not text.") from error
+
+
+def _too_deep() -> NoReturn:
+    detail = f"must not be nested more than {MAX_DEPTH} deep"
+    raise InvalidRequest("The body is nested too deep.", problems=[Problem("", detail)])

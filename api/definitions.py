@@ -1,0 +1,45 @@
+"""What the API itself has to say about a definition that a client sends; its meaning is checked in ``tasks``."""
+
+from typing import Any
+
+from api import schemas
+from api.errors import step
+from config.errors import InvalidRequest, Problem
+
+#: what a client may send; the last three are read-only and passed over, so that what was read may be sent back
+_KNOWN = {
+    *schemas.ActionDefinition().fields,
+    *("conditions", "input_mapping", "output_mapping"),
+    *("created_at", "updated_at"),
+}
+_READ_ONLY = {"created_at", "updated_at"}
+#: ids that are words in our own paths
+_TAKEN = {"executions", "validate"}
+
+
+def taken(given: dict[str, Any], action_id: str | None = None) -> dict[str, Any]:
+    """The members that make up the definition; ``action_id`` is the action they are meant for, if it exists.
+
+    Raises:
+        InvalidRequest: unknown members, or an id that cannot be had.
+    """
+    problems = unknown(given)
+    wanted = given.get("id")
+    if action_id is None and wanted in _TAKEN:
+        problems.append(Problem("/id", f"{wanted!r} is a word of this API's own paths."))
+    if action_id is not None and wanted not in (None, action_id):
+        problems.append(Problem("/id", "The id of an action never changes."))
+    if problems:
+        raise InvalidRequest("The action's definition has faults.", code="invalid_action", problems=problems)
+    return {name: value for name, value in given.items() if name not in _READ_ONLY}
+
+
+def unknown(given: dict[str, Any]) -> list[Problem]:
+    """The members that mean nothing."""
+    return [Problem(step(name), "Unknown field.") for name in given if name not in _KNOWN]
+
+
+def json_path(pointer: str) -> str:
+    """``/parameters/0/type`` as ``$.parameters[0].type``."""
+    names = [name.replace("~1", "/").replace("~0", "~") for name in pointer.split("/")[1:]]
+    return "$" + "".join(f"[{name}]" if name.isdecimal() else f".{name}" for name in names)

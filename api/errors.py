@@ -1,0 +1,137 @@
+"""The one error body (RFC 9457), whoever raised the error: a handler, a lower layer, the framework, or nobody.
+
+``code`` is the stable word to branch on, ``detail`` (also as ``error`` and ``message``) is for people, ``errors``
+name each fault by its JSON pointer, ``retryable`` says whether the same request may succeed later.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from http import HTTPStatus
+from typing import Any
+
+from flask import Flask, Response, g
+from werkzeug.datastructures import WWWAuthenticate
+from werkzeug.exceptions import HTTPException, TooManyRequests, Unauthorized
+
+from config import logs
+from config.errors import CallerError, Problem, Unavailable
+
+CONTENT_TYPE = "application/problem+json"
+
+#: status → code, where the raiser gave none
+CODES = {
+    400: "invalid_request",
+    401: "unauthorized",
+    403: "forbidden",
+    404: "not_found",
+    405: "method_not_allowed",
+    409: "conflict",
+    413: "too_large",
+    414: "uri_too_long",
+    415: "unsupported_media_type",
+    422: "invalid_parameters",
+    429: "rate_limited",
+    500: "internal_error",
+    503: "unavailable",
+}
+_RETRYABLE = frozenset({429, 503})
+#: how long a caller should leave an unavailable service alone, seconds
+_REST = 1
+
+log = logs.logger(__name__)
+
+
+def body(status: int, detail: str, *, code: str = "", problems: Iterable[Problem] = ()) -> dict[str, Any]:
+    """The members of an error body."""
+    return {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "code": code or CODES.get(status, "invalid_request"),
+        "error": detail,
+        "message": detail,
+        "retryable": status in _RETRYABLE,
+        "errors": [{"pointer": problem.pointer, "detail": problem.detail} for problem in problems],
+    }
+
+
+def install(app: Flask) -> None:
+    """Have every error of ``app`` answered with the one body."""
+    app.register_error_handler(CallerError, _from_caller_error)
+    app.register_error_handler(HTTPException, from_http)
+    app.register_error_handler(Exception, _from_surprise)
+
+
+def from_http(error: HTTPException) -> Any:
+    """The answer for an error of the framework; redirects pass through."""
+    if error.code is None or error.code < 400:  # noqa: PLR2004 - not an error
+        return error
+    messages = (getattr(error, "data", None) or {}).get("messages")
+    problems = list(_problems(messages)) if messages else []
+    detail = _summary(problems) if problems else error.description or HTTPStatus(error.code).phrase
+    response = _respond(body(error.code, detail, problems=problems))
+    for name, value in error.get_headers():
+        if name.lower() not in ("content-type", "content-length"):
+            response.headers.add(name, value)
+    return response
+
+
+def _from_caller_error(error: CallerError) -> Response:
+    if isinstance(error, Unavailable):
+        log.warning("unavailable", reason=str(error))
+        response = _respond(body(error.status, Unavailable.__doc__ or "", code=error.code))
+        response.headers["Retry-After"] = str(_REST)
+        return response
+    detail = str(error)
+    if len(error.problems) == 1:
+        detail = f"{detail} {_summary(error.problems)}"
+    return _respond(body(error.status, detail, code=error.code, problems=error.problems))
+
+
+def _from_surprise(error: Exception) -> Response:
+    log.error("request failed", exc_info=error)
+    return _respond(body(500, "Something went wrong here; the log tells what, under this request_id."))
+
+
+def _respond(members: dict[str, Any]) -> Response:
+    members["request_id"] = g.get("request_id")
+    return Response(json.dumps(members), members["status"], content_type=CONTENT_TYPE)
+
+
+def _summary(problems: Sequence[Problem]) -> str:
+    first = problems[0]
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    return f"{first.pointer or 'The body'}: {first.detail}{more}"
+
+
+def _problems(messages: dict[str, Any]) -> Iterator[Problem]:
+    """Marshmallow's nested messages, flattened; those about the query string point below ``/query``."""
+    for location, found in messages.items():
+        yield from _flat(found, "" if location == "json" else f"/{location}")
+
+
+def _flat(found: Any, pointer: str) -> Iterator[Problem]:
+    if isinstance(found, dict):
+        for name, inner in found.items():
+            yield from _flat(inner, pointer + ("" if name == "_schema" else step(str(name))))
+    elif isinstance(found, list):
+        for inner in found:
+            yield from _flat(inner, pointer)
+    else:
+        yield Problem(pointer, str(found))
+
+
+def step(name: str) -> str:
+    """The part of a JSON pointer that leads to the member ``name``."""
+    return "/" + name.replace("~", "~0").replace("/", "~1")
+
+
+def unauthorized(detail: str) -> Unauthorized:
+    """The error for a request that does not say, or wrongly says, who is asking."""
+    return Unauthorized(detail, www_authenticate=WWWAuthenticate("bearer", {"realm": "tocsin"}))
+
+
+def too_many(detail: str, retry_after: int) -> TooManyRequests:
+    """The error for a caller that has used up its requests; ``retry_after`` in seconds."""
+    return TooManyRequests(detail, retry_after=retry_after)

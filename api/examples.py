@@ -1,0 +1,119 @@
+"""The example bodies of the documentation."""
+
+from typing import Any
+
+DEFINITION: dict[str, Any] = {
+    "name": "Send Slack Alert",
+    "type": "notification",
+    "description": "Send a notification to a Slack channel.",
+    "executor": "webhook",
+    "parameters": [
+        {"name": "channel", "type": "string", "required": True},
+        {"name": "message", "type": "string", "required": True},
+    ],
+    "config": {
+        "url": "https://hooks.slack.com/services/T00/B00/xxx",
+        "method": "POST",
+        "headers": {"Content-Type": "application/json"},
+        "body_template": '{"channel": "{{ channel }}", "text": "{{ message }}"}',
+    },
+}
+
+_KEPT = {
+    "version": "1.0.0",
+    "tags": [],
+    "timeout_seconds": 300,
+    "retry": {"max_attempts": 1, "backoff_seconds": 5, "jitter": True},
+    "idempotent": True,
+    "enabled": True,
+    "created_at": "2026-04-28T12:00:00.000Z",
+}
+
+ACTION = {"id": "act-send-slack-alert", **DEFINITION, **_KEPT, "updated_at": "2026-04-28T12:00:00.000Z"}
+VERSION = {"id": "act-send-slack-alert", **DEFINITION, **_KEPT, "created_by": "3f1c9a60b2d4"}
+META = {"total": 1, "page": 1, "per_page": 20, "total_pages": 1}
+
+CHANGES = {"description": "Tell the on-call channel.", "timeout_seconds": 30}
+VERDICT = {
+    "valid": False,
+    "warnings": [],
+    "errors": [
+        {
+            "path": "$.parameters[0].type",
+            "pointer": "/parameters/0/type",
+            "message": "Invalid parameter type 'text'. Allowed: string, integer, boolean, enum, secret.",
+        }
+    ],
+}
+
+TRIGGER = {"target": "a-1001", "parameters": {"ip_address": "203.0.113.50", "duration_hours": 48}}
+ACCEPTED = {
+    "execution_id": "exec-9912",
+    "action_id": "act-block-ip",
+    "status": "pending",
+    "created_at": "2026-04-28T12:00:00.000Z",
+    "started_at": None,
+    "sandbox": False,
+    "dry_run": False,
+}
+
+ITEM = {
+    "execution_id": "exec-9912",
+    "action_id": "act-block-ip",
+    "version": "1.2.0",
+    "status": "completed",
+    "target": "a-1001",
+    "parameters": {"ip_address": "203.0.113.50", "duration_hours": 48},
+    "output": {"rule_id": "fw-789", "blocked": True, "expires_at": "2026-04-30T12:00:00Z"},
+    "error": None,
+    "created_at": "2026-04-28T12:00:00.000Z",
+    "started_at": "2026-04-28T12:00:00.000Z",
+    "completed_at": "2026-04-28T12:00:05.000Z",
+    "duration_seconds": 5,
+    "sandbox": False,
+    "dry_run": False,
+}
+EXECUTION = {
+    **ITEM,
+    "action_name": "Block IP Address",
+    "logs": [{"timestamp": "2026-04-28T12:00:01.000Z", "level": "INFO", "message": "Connecting to firewall API."}],
+    "attempt": 1,
+    "waiting_for": None,
+    "waiting_until": None,
+    "retry": {"failures": 0, "max_attempts": 1, "next_attempt_at": None},
+}
+CANCELLED = {**EXECUTION, "status": "cancelled", "output": None}
+APPROVED = {**EXECUTION, "output": {"decision": "approved", "by": "3f1c9a60b2d4", "note": "Confirmed by phone."}}
+REJECTED = {
+    **EXECUTION,
+    "status": "failed",
+    "output": {"decision": "rejected", "by": "3f1c9a60b2d4", "note": "A known scanner."},
+    "error": {"code": "rejected", "message": "A known scanner.", "outcome_unknown": False},
+}
+
+NEW_KEY = {"name": "SIEM connector", "role": "operator", "scopes": ["execute:actions"]}
+KEY = {
+    "id": "3f1c9a60b2d4",
+    "name": "SIEM connector",
+    "role": "operator",
+    "scopes": ["execute:actions"],
+    "created_at": "2026-04-28T12:00:00.000Z",
+    "expires_at": None,
+    "last_used": None,
+}
+FRESH_KEY = {**KEY, "key": "tcn_3f1c9a60b2d4_THE-SECRET-IS-SHOWN-ONCE"}
+
+METRICS = {
+    "executions": {"pending": 2, "running": 1, "completed": 240},
+    "backlog": 2,
+    "oldest_overdue_seconds": 0.0,
+    "workers": {"consuming": 1},
+}
+HEALTH = {
+    "status": "ok",
+    "database": "ok",
+    "redis": "ok",
+    "workers": [{"name": "steps@host", "queues": ["urgent", "steps"], "state": "consuming", "running": 0}],
+    "oldest_overdue_seconds": 0.0,
+    "metrics": METRICS,
+}

@@ -1,0 +1,174 @@
+"""``/api/actions/executions`` and ``/api/actions/{id}/executions``: what is being done and what was done."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from flask import Response, current_app
+from marshmallow import Schema, fields, validate
+from webargs.fields import DelimitedList
+
+from api import examples, pages, schemas, views
+from api.auth import caller, requires
+from api.blueprint import Blueprint, answer
+from api.longpoll import Watcher
+from store import actions, db, executions
+from store.db import Row
+from tasks import control
+
+blueprint = Blueprint("executions", __name__, description="What is being done and what was done.")
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_ONE = schemas.enveloped(schemas.Execution)
+_PAGE = schemas.page_of(schemas.ExecutionItem)
+_PAGE_EXAMPLE = {"data": [examples.ITEM], "meta": examples.META}
+_DECISION = schemas.Decision()
+
+
+class OfActionQuery(pages.PageQuery):
+    """The filters of the list of one action's executions."""
+
+    status = DelimitedList(
+        fields.String(validate=validate.OneOf(executions.STATUSES)),
+        metadata={"description": "Only these statuses, separated by commas.", "example": ["failed", "timeout"]},
+    )
+    target = pages.text(255, "Only those about this asset.", "a-1001")
+    since = fields.AwareDateTime(
+        format="iso",
+        default_timezone=UTC,
+        data_key="from",
+        metadata={"description": "Only those created at this time or later.", "example": "2026-04-28T00:00:00Z"},
+    )
+    until = fields.AwareDateTime(
+        format="iso",
+        default_timezone=UTC,
+        data_key="to",
+        metadata={"description": "Only those created before this time.", "example": "2026-04-29T00:00:00Z"},
+    )
+
+
+class ExecutionQuery(OfActionQuery):
+    """The filters of the list of all executions."""
+
+    action_id = pages.text(128, "Only those of this action.", "act-block-ip")
+
+
+class WaitQuery(Schema):
+    """How long a reader is ready to wait for news."""
+
+    wait = fields.Float(
+        load_default=0,
+        validate=validate.Range(min=0, max=30),
+        metadata={
+            "description": "Seconds to wait, up to 30, for the status or the attempt to change.",
+            "example": 10,
+        },
+    )
+
+
+@blueprint.get("/actions/executions")
+@requires("read:actions")
+@blueprint.arguments(ExecutionQuery(), location="query")
+@blueprint.answers(200, _PAGE, example=_PAGE_EXAMPLE, words="One page of executions, newest first.")
+def list_executions(query: dict[str, Any]) -> Response:
+    """List executions of all actions.
+
+    Newest first. Filters narrow the list together.
+    """
+    return _listed(query, {})
+
+
+@blueprint.get("/actions/<id:action_id>/executions")
+@requires("read:actions")
+@blueprint.arguments(OfActionQuery(), location="query")
+@blueprint.answers(200, _PAGE, example=_PAGE_EXAMPLE, words="One page of executions, newest first.", fails=(404,))
+def list_action_executions(query: dict[str, Any], action_id: str) -> Response:
+    """List the executions of one action.
+
+    Newest first. Filters narrow the list together.
+    """
+    with db.read() as connection:
+        actions.get(connection, caller().workspace_id, action_id)
+    return _listed(query, {"action_id": action_id})
+
+
+@blueprint.get("/actions/executions/<id:execution_id>")
+@requires("read:actions")
+@blueprint.arguments(WaitQuery(), location="query")
+@blueprint.answers(200, _ONE, example={"data": examples.EXECUTION}, words="The execution.", fails=(404,))
+def get_execution(query: dict[str, Any], execution_id: str) -> Response:
+    """Show an execution in full.
+
+    With wait the answer comes when the status or the attempt changes, or after that many seconds.
+    """
+    row = _read(execution_id)
+    if query["wait"] and row.status not in executions.TERMINAL:
+        watcher: Watcher = current_app.extensions["tocsin.watcher"]
+        watcher.wait(row.id, (row.status, row.attempt), query["wait"])
+        row = _read(execution_id)
+    return _shown(row)
+
+
+@blueprint.post("/actions/executions/<id:execution_id>/cancel")
+@requires("execute:actions")
+@blueprint.answers(200, _ONE, example={"data": examples.CANCELLED}, words="It is cancelled.", fails=(404, 409))
+def cancel_execution(execution_id: str) -> Response:
+    """Cancel an execution.
+
+    After the answer no effect of it starts any more; a call under way is abandoned within seconds, and what it
+    has done stays done.
+    """
+    return _shown(control.cancel(caller(), execution_id))
+
+
+@blueprint.post("/actions/executions/<id:execution_id>/approve")
+@requires("execute:actions")
+@blueprint.arguments(_DECISION, example={"note": "Confirmed by phone."}, required=False)
+@blueprint.answers(
+    200, _ONE, example={"data": examples.APPROVED}, words="It is approved.", fails=(404, 409), takes_body=True
+)
+def approve_execution(given: dict[str, Any], execution_id: str) -> Response:
+    """Approve an execution that waits for it.
+
+    Exactly one decision wins; any later one answers 409.
+    """
+    return _shown(control.decide(caller(), execution_id, approve=True, note=given["note"]))
+
+
+@blueprint.post("/actions/executions/<id:execution_id>/reject")
+@requires("execute:actions")
+@blueprint.arguments(_DECISION, example={"note": "A known scanner."}, required=False)
+@blueprint.answers(
+    200, _ONE, example={"data": examples.REJECTED}, words="It is rejected.", fails=(404, 409), takes_body=True
+)
+def reject_execution(given: dict[str, Any], execution_id: str) -> Response:
+    """Reject an execution that waits for approval.
+
+    Exactly one decision wins; any later one answers 409.
+    """
+    return _shown(control.decide(caller(), execution_id, approve=False, note=given["note"]))
+
+
+def _read(execution_id: str) -> Row:
+    with db.read() as connection:
+        return executions.get(connection, caller().workspace_id, execution_id)
+
+
+def _shown(row: Row) -> Response:
+    with db.read() as connection:
+        revision = actions.revision(connection, row.revision_id)
+    return answer({"data": views.execution(row, revision)})
+
+
+def _listed(query: dict[str, Any], more: dict[str, str]) -> Response:
+    times: dict[str, Any] = {name: _milliseconds(query[name]) for name in ("since", "until") if name in query}
+    filters: dict[str, Any] = {**query, **times, **more}
+    bounds = pages.bounds(query)
+    with db.read() as connection:
+        rows, total = executions.search(
+            connection, caller().workspace_id, filters=filters, limit=bounds["limit"], offset=bounds["offset"]
+        )
+        return pages.page(views.execution_items(connection, rows), total, query)
+
+
+def _milliseconds(moment: datetime) -> int:
+    return int((moment - _EPOCH).total_seconds() * 1000)

@@ -1,0 +1,119 @@
+"""``/api/keys``: who may come in."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from flask import Response, request
+
+from api import examples, pages, schemas, views
+from api.auth import caller, requires
+from api.blueprint import LOCATION, Blueprint, answer, nothing
+from config.errors import InvalidRequest, NotFound, Problem
+from store import access, db
+
+blueprint = Blueprint("keys", __name__, description="API keys: who may come in, and what they may do.")
+
+_NEW_KEY = schemas.NewKey()
+
+
+@blueprint.get("/keys")
+@requires("admin")
+@blueprint.arguments(pages.PageQuery(), location="query")
+@blueprint.answers(
+    200,
+    schemas.page_of(schemas.Key),
+    example={"data": [examples.KEY], "meta": examples.META},
+    words="One page of keys, newest first.",
+)
+def list_keys(query: dict[str, Any]) -> Response:
+    """List API keys.
+
+    Without their secrets, which are not kept.
+    """
+    with db.read() as connection:
+        rows, total = access.list_keys(connection, caller().workspace_id, **pages.bounds(query))
+    return pages.page([views.key(row) for row in rows], total, query)
+
+
+@blueprint.post("/keys")
+@requires("admin")
+@blueprint.arguments(_NEW_KEY, example=examples.NEW_KEY)
+@blueprint.answers(
+    201,
+    schemas.enveloped(schemas.FreshKey),
+    example={"data": examples.FRESH_KEY},
+    words="The key, shown this once.",
+    headers=LOCATION,
+    takes_body=True,
+)
+def create_key(given: dict[str, Any]) -> Response:
+    """Make an API key.
+
+    The key itself is in this answer and nowhere else; keep it.
+    """
+    expires_at = _expiry(given["expires_at"])
+    _check_scopes(given["role"], given["scopes"])
+    with db.write() as connection:
+        key_id, key = access.create_key(
+            connection,
+            workspace_id=caller().workspace_id,
+            name=given["name"],
+            role=given["role"],
+            scopes=given["scopes"],
+            expires_at=expires_at,
+            actor=caller().key_id,
+        )
+        row = access.get_key(connection, caller().workspace_id, key_id)
+    assert row is not None
+    location = f"{request.path.rstrip('/')}/{key_id}"
+    return answer({"data": {**views.key(row), "key": key}}, 201, {"Location": location})
+
+
+@blueprint.get("/keys/<id:key_id>")
+@requires("admin")
+@blueprint.answers(
+    200, schemas.enveloped(schemas.Key), example={"data": examples.KEY}, words="The key's record.", fails=(404,)
+)
+def get_key(key_id: str) -> Response:
+    """Show an API key.
+
+    Without its secret, which is not kept.
+    """
+    with db.read() as connection:
+        row = access.get_key(connection, caller().workspace_id, key_id)
+    if row is None:
+        raise NotFound(f"There is no key {key_id!r}.")
+    return answer({"data": views.key(row)})
+
+
+@blueprint.delete("/keys/<id:key_id>")
+@requires("admin")
+@blueprint.answers(204, words="It no longer opens anything.", fails=(404,))
+def revoke_key(key_id: str) -> Response:
+    """Revoke an API key.
+
+    At once and for ever.
+    """
+    with db.write() as connection:
+        if not access.revoke_key(connection, caller().workspace_id, key_id, caller().key_id):
+            raise NotFound(f"There is no key {key_id!r}.")
+    return nothing()
+
+
+def _expiry(moment: datetime | None) -> int | None:
+    if moment is None:
+        return None
+    if moment <= datetime.now(UTC):
+        raise InvalidRequest("The key would never be valid.", problems=[Problem("/expires_at", "Must lie ahead.")])
+    return int(moment.timestamp() * 1000)
+
+
+def _check_scopes(role: str, scopes: list[str]) -> None:
+    """Raise InvalidRequest for scopes beyond the role, which would silently open nothing."""
+    problems = [
+        Problem(f"/scopes/{index}", f"The role {role} does not include {scope}.")
+        for index, scope in enumerate(scopes)
+        if access.ALIASES.get(scope, scope) not in access.ROLES[role]
+    ]
+    if problems:
+        raise InvalidRequest("The scopes go beyond the role.", problems=problems)

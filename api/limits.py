@@ -1,0 +1,149 @@
+"""How often a caller may ask: a fixed window per key, and a tighter one per address for wrong keys.
+
+The count is kept in Redis, so that all processes share it. A window is named by its number (time divided by its
+length), and a process takes a hundredth of the limit at a time: most requests ask nobody, and what is taken and
+not used before the window ends is lost. When Redis fails or is slow this process counts alone for a few seconds
+and goes on; a dead Redis costs one request a quarter second now and then.
+"""
+
+import itertools
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from flask import Response, g
+from limits import RateLimitItem, parse
+from limits.storage import RedisStorage
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
+
+from api import errors
+from config import logs
+from config.settings import SettingsError, settings
+
+#: wrong or missing keys that one address may present
+FAILURES = parse("30/minute")
+#: how long Redis may take, and for how long it is left alone after it failed, seconds
+PATIENCE = 0.25
+REST = 5.0
+#: a process takes this part of a limit from Redis at a time, and hands it out without asking again
+LOTS = 100
+#: callers that a process remembers
+MOST_REMEMBERED = 10_000
+
+#: a window's number, and the places in its count that this process may hand out (an iterator: safe among threads)
+Lot = tuple[int, Iterator[int]]
+_NO_LOT: Lot = (-1, iter(()))
+
+log = logs.logger(__name__)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a caller stands in the present window; ``reset`` is its end, Unix seconds."""
+
+    limit: int
+    remaining: int
+    reset: int
+
+
+class Limiter:
+    """Counts requests; one per process."""
+
+    def __init__(self) -> None:
+        self.item = _configured()
+        self._redis = RedisStorage(
+            settings().redis_url,
+            key_prefix="tocsin:rate",
+            retry=Retry(NoBackoff(), 0),  # type: ignore[arg-type]  # passed on to the client as it is
+            socket_timeout=PATIENCE,
+            socket_connect_timeout=PATIENCE,
+        )
+        self._failing, self._alone_until = False, 0.0
+        self._lots: dict[str, Lot] = {}
+        self._alone: dict[str, Lot] = {}
+
+    def allow(self, who: str) -> None:
+        """Count a request of ``who``.
+
+        Raises:
+            TooManyRequests: it was one too many.
+        """
+        self._note(self.item, who, f"This key may ask {self.item}; slow down.")
+
+    def refuse_guessing(self, address: str) -> None:
+        """Count a wrong key presented by ``address``.
+
+        Raises:
+            TooManyRequests: it was one too many. Right keys are never held back by it.
+        """
+        self._note(FAILURES, f"wrong-key/{address}", "Too many requests without a valid key from this address.")
+
+    def _note(self, item: RateLimitItem, who: str, refusal: str) -> None:
+        now, length = int(time.time()), item.get_expiry()
+        window = now // length
+        place = self._place(item, who, window)
+        reset = (window + 1) * length
+        g.standing = Standing(item.amount, max(0, item.amount - place), reset)
+        if place > item.amount:
+            raise errors.too_many(refusal, max(1, reset - now))
+
+    def _place(self, item: RateLimitItem, who: str, window: int) -> int:
+        """The place of this request in the count of its window, from 1."""
+        held, places = self._lots.get(who, _NO_LOT)
+        if held == window and (place := next(places, 0)):
+            return place
+        if not self._may_ask():
+            return self._count_alone(who, window)
+        size = max(1, item.amount // LOTS)
+        try:
+            taken = self._redis.incr(f"{who}/{window}", item.get_expiry(), amount=size)
+        except (RedisError, OSError) as error:
+            if not self._failing:
+                log.warning("redis is away; this process counts requests alone", reason=str(error))
+            self._failing, self._alone_until = True, time.monotonic() + REST
+            return self._count_alone(who, window)
+        self._failing, self._alone_until = False, 0.0
+        places = iter(range(taken - size + 1, taken + 1))
+        _put(self._lots, who, (window, places))
+        return next(places)
+
+    def _may_ask(self) -> bool:
+        now = time.monotonic()
+        if now < self._alone_until:
+            return False
+        if self._failing:
+            self._alone_until = now + REST  # this request asks whether Redis is back, the others do not wait with it
+        return True
+
+    def _count_alone(self, who: str, window: int) -> int:
+        held, places = self._alone.get(who, _NO_LOT)
+        if held != window:
+            places = itertools.count(1)
+            _put(self._alone, who, (window, places))
+        return next(places)
+
+
+def _put(lots: dict[str, Lot], who: str, lot: Lot) -> None:
+    if len(lots) >= MOST_REMEMBERED:
+        lots.clear()
+    lots[who] = lot
+
+
+def _configured() -> RateLimitItem:
+    try:
+        return parse(settings().rate_limit)
+    except ValueError as error:
+        raise SettingsError(f"TOCSIN_RATE_LIMIT: {error}; write for example 6000/minute") from error
+
+
+def show_standing(response: Response) -> Response:
+    """Tell the caller where it stands, on every answer for which its requests were counted."""
+    standing = g.get("standing")
+    if standing is not None:
+        headers = response.headers
+        headers["X-RateLimit-Limit"] = str(standing.limit)
+        headers["X-RateLimit-Remaining"] = str(standing.remaining)
+        headers["X-RateLimit-Reset"] = str(standing.reset)
+    return response

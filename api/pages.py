@@ -1,0 +1,45 @@
+"""Lists come in pages: which one is asked for, and what it looks like."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from flask import Response
+from marshmallow import Schema, fields, validate
+
+from api.blueprint import answer
+
+#: beyond this a page number is a mistake, and its offset would not fit into the database's integers
+_LAST_PAGE = 1_000_000_000
+
+
+class PageQuery(Schema):
+    """The query parameters of every list."""
+
+    page = fields.Integer(
+        load_default=1,
+        validate=validate.Range(min=1, max=_LAST_PAGE),
+        metadata={"description": "Which page, from 1.", "example": 1},
+    )
+    per_page = fields.Integer(
+        load_default=20,
+        validate=validate.Range(min=1, max=100),
+        metadata={"description": "Items on a page, up to 100.", "example": 20},
+    )
+
+
+def text(most: int, description: str, example: str) -> fields.String:
+    """A text in a query string; NUL, which no database stores, is refused."""
+    checks = [validate.Length(min=1, max=most), validate.ContainsNoneOf("\0", error="Must not hold NUL.")]
+    return fields.String(validate=checks, metadata={"description": description, "example": example})
+
+
+def bounds(query: dict[str, Any]) -> dict[str, int]:
+    """``limit`` and ``offset`` for the store."""
+    return {"limit": query["per_page"], "offset": (query["page"] - 1) * query["per_page"]}
+
+
+def page(items: Sequence[Any], total: int, query: dict[str, Any]) -> Response:
+    """The answer that shows one page."""
+    size = query["per_page"]
+    meta = {"total": total, "page": query["page"], "per_page": size, "total_pages": -(-total // size)}
+    return answer({"data": items, "meta": meta})

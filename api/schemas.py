@@ -1,0 +1,288 @@
+"""The shapes of the API's bodies. Those of requests are checked with; those of answers are documented with."""
+
+from typing import Any
+
+from marshmallow import RAISE, Schema, ValidationError, fields, validate, validates_schema
+
+from playbooks.actions import EXECUTORS, TYPES
+from store.access import ROLES, known_scopes
+from store.executions import STATUSES
+
+
+def _words(text: str, **more: Any) -> dict[str, Any]:
+    return {"description": text, **more}
+
+
+class Flag(fields.Boolean):
+    """true or false, and nothing that merely looks like it."""
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **_: Any) -> bool:  # noqa: ARG002
+        if not isinstance(value, bool):
+            raise self.make_error("invalid", input=value)
+        return value
+
+
+class Strict(Schema):
+    """A body in which unknown members are errors."""
+
+    class Meta:
+        """Unknown members are errors."""
+
+        unknown = RAISE
+
+
+class Fault(Schema):
+    """One fault of a request."""
+
+    pointer = fields.String(metadata=_words("JSON pointer into the request body; '' is the whole body."))
+    detail = fields.String(metadata=_words("What is wrong, with a remedy."))
+
+
+class Error(Schema):
+    """The body of every error (RFC 9457)."""
+
+    type = fields.String(metadata=_words("Always about:blank: branch on code."))
+    title = fields.String(metadata=_words("The HTTP status in words."))
+    status = fields.Integer(metadata=_words("The HTTP status."))
+    detail = fields.String(metadata=_words("What happened, for people."))
+    code = fields.String(metadata=_words("A stable word to branch on."))
+    error = fields.String(metadata=_words("The same as detail."))
+    message = fields.String(metadata=_words("The same as detail."))
+    retryable = fields.Boolean(metadata=_words("Whether the same request may succeed later."))
+    errors = fields.List(fields.Nested(Fault), metadata=_words("Each fault, where there are several to name."))
+    request_id = fields.String(allow_none=True, metadata=_words("Names this request in the server's log."))
+
+
+class Meta(Schema):
+    """Where a page stands in its list."""
+
+    total = fields.Integer(metadata=_words("How many items match."))
+    page = fields.Integer(metadata=_words("The number of this page, from 1."))
+    per_page = fields.Integer(metadata=_words("Items on a full page."))
+    total_pages = fields.Integer(metadata=_words("How many pages there are."))
+
+
+class Retry(Schema):
+    """How often and when a failed attempt is repeated."""
+
+    max_attempts = fields.Integer(metadata=_words("Attempts in all, 1 to 10."))
+    backoff_seconds = fields.Float(metadata=_words("Pause before the first retry; it doubles each time."))
+    jitter = fields.Boolean(metadata=_words("Whether pauses vary by a fifth."))
+
+
+class Parameter(Schema):
+    """A declared parameter of an action."""
+
+    name = fields.String(required=True, metadata=_words("Letters, digits and underscores."))
+    type = fields.String(metadata=_words("string, integer, number, boolean, enum, object, array or secret."))
+    required = fields.Boolean(metadata=_words("Whether a trigger must give it."))
+    default = fields.Raw(metadata=_words("Its value when a trigger gives none."))
+    description = fields.String(metadata=_words("What it is for."))
+    options = fields.List(fields.Raw(), metadata=_words("The values of an enum."))
+    validation = fields.Dict(metadata=_words("pattern, min, max, min_length, max_length."))
+
+
+class ActionDefinition(Schema):
+    """An action as its author writes it."""
+
+    id = fields.String(metadata=_words("Given by the author, else made from the name."))
+    name = fields.String(required=True, metadata=_words("1 to 128 characters."))
+    type = fields.String(required=True, metadata=_words("What kind of action it is.", enum=list(TYPES)))
+    description = fields.String(metadata=_words("What it is for, up to 1024 characters."))
+    version = fields.String(metadata=_words("MAJOR.MINOR.PATCH; goes up by itself when not given."))
+    executor = fields.Raw(
+        required=True,
+        metadata=_words(
+            "Who carries it out: the name, or an object with the name as type and the rest of config.",
+            oneOf=[{"type": "string", "enum": list(EXECUTORS)}, {"type": "object"}],
+        ),
+    )
+    parameters = fields.List(fields.Nested(Parameter), metadata=_words("The parameters a trigger may give."))
+    config = fields.Dict(metadata=_words("What the executor needs; secrets in it are stored encrypted."))
+    tags = fields.List(fields.String(), metadata=_words("Words to find it by."))
+    timeout_seconds = fields.Integer(metadata=_words("How long one attempt may take, 1 to 86400; default 300."))
+    retry = fields.Nested(Retry, metadata=_words("What happens after a failure that may pass."))
+    idempotent = fields.Boolean(metadata=_words("Whether repeating it in doubt does no harm; default true."))
+    enabled = fields.Boolean(metadata=_words("Whether it may be triggered; default true."))
+
+
+class ActionChanges(ActionDefinition):
+    """The members of an action's definition that are to change."""
+
+    name = fields.String(metadata=_words("1 to 128 characters."))
+    type = fields.String(metadata=_words("What kind of action it is.", enum=list(TYPES)))
+    executor = fields.Raw(metadata=_words("Who carries it out."))
+
+
+class Action(ActionDefinition):
+    """An action as it is kept; secrets in its config are masked."""
+
+    created_at = fields.String(metadata=_words("ISO 8601, UTC."))
+    updated_at = fields.String(metadata=_words("ISO 8601, UTC."))
+
+
+class Version(Action):
+    """An action as it was at one version."""
+
+    created_by = fields.String(metadata=_words("The id of the key that made it."))
+
+
+class Finding(Schema):
+    """A fault of a definition."""
+
+    path = fields.String(metadata=_words("Where, as a JSON path."))
+    pointer = fields.String(metadata=_words("Where, as a JSON pointer."))
+    message = fields.String(metadata=_words("What is wrong."))
+
+
+class Verdict(Schema):
+    """Whether a definition could be stored."""
+
+    valid = fields.Boolean(metadata=_words("Whether it has no faults."))
+    warnings = fields.List(fields.Nested(Finding), metadata=_words("What is allowed but doubtful."))
+    errors = fields.List(fields.Nested(Finding), metadata=_words("Every fault."))
+
+
+class Trigger(Strict):
+    """A request to perform an action now."""
+
+    target = fields.String(
+        allow_none=True,
+        load_default=None,
+        validate=validate.Length(min=1, max=255),
+        metadata=_words("The asset it is about."),
+    )
+    parameters = fields.Dict(
+        keys=fields.String(), required=True, metadata=_words("Values for the declared parameters; {} for none.")
+    )
+    sandbox = Flag(load_default=False, metadata=_words("Run it with every outside call recorded instead of made."))
+    dry_run = Flag(load_default=False, metadata=_words("Check and render everything, perform nothing."))
+
+    @validates_schema
+    def one_mode(self, data: dict[str, Any], **_: Any) -> None:
+        """Sandbox and dry_run exclude each other."""
+        if data["sandbox"] and data["dry_run"]:
+            raise ValidationError("Ask for a sandbox or a dry run, not both.", "dry_run")
+
+
+class Accepted(Schema):
+    """The execution that a trigger has made."""
+
+    execution_id = fields.String(metadata=_words("Its id."))
+    action_id = fields.String(metadata=_words("The action."))
+    status = fields.String(metadata=_words("pending: a worker has yet to take it up."))
+    created_at = fields.String(metadata=_words("When it was accepted, ISO 8601, UTC."))
+    started_at = fields.String(allow_none=True, metadata=_words("null: it has not started."))
+    sandbox = fields.Boolean(metadata=_words("Whether outside calls are recorded instead of made."))
+    dry_run = fields.Boolean(metadata=_words("Whether nothing is performed."))
+
+
+class ExecutionItem(Schema):
+    """An execution in a list."""
+
+    execution_id = fields.String(metadata=_words("Its id."))
+    action_id = fields.String(metadata=_words("The action."))
+    version = fields.String(metadata=_words("The action's version that runs."))
+    status = fields.String(metadata=_words("Where it is in its life.", enum=list(STATUSES)))
+    target = fields.String(allow_none=True, metadata=_words("The asset it is about."))
+    parameters = fields.Dict(metadata=_words("The values it runs with; secrets masked."))
+    output = fields.Raw(allow_none=True, metadata=_words("What it brought."))
+    error = fields.Dict(allow_none=True, metadata=_words("code, message, outcome_unknown; null unless it failed."))
+    created_at = fields.String(metadata=_words("ISO 8601, UTC."))
+    started_at = fields.String(allow_none=True, metadata=_words("When its first attempt began."))
+    completed_at = fields.String(allow_none=True, metadata=_words("When it ended."))
+    duration_seconds = fields.Float(allow_none=True, metadata=_words("From start to end."))
+    sandbox = fields.Boolean(metadata=_words("Whether outside calls were recorded instead of made."))
+    dry_run = fields.Boolean(metadata=_words("Whether nothing was performed."))
+
+
+class LogLine(Schema):
+    """A line of an execution's log."""
+
+    timestamp = fields.String(metadata=_words("ISO 8601, UTC."))
+    level = fields.String(metadata=_words("DEBUG, INFO, WARNING or ERROR."))
+    message = fields.String(metadata=_words("What happened."))
+
+
+class RetryState(Schema):
+    """How the retries of an execution stand."""
+
+    failures = fields.Integer(metadata=_words("Attempts that failed."))
+    max_attempts = fields.Integer(metadata=_words("Attempts allowed."))
+    next_attempt_at = fields.String(allow_none=True, metadata=_words("When it is tried again, if it waits for that."))
+
+
+class SandboxReport(Schema):
+    """What a sandboxed execution would have done."""
+
+    intercepted_calls = fields.List(fields.Dict(), metadata=_words("Outside calls that were recorded."))
+    commands_executed = fields.List(fields.Dict(), metadata=_words("Scripts that ran in isolation."))
+    output = fields.Raw(allow_none=True, metadata=_words("What it brought."))
+
+
+class Execution(ExecutionItem):
+    """An execution in full."""
+
+    action_name = fields.String(metadata=_words("The action's name at that version."))
+    logs = fields.List(fields.Nested(LogLine), metadata=_words("What happened, in order."))
+    attempt = fields.Integer(metadata=_words("How often a worker has taken it up."))
+    waiting_for = fields.String(allow_none=True, metadata=_words("retry or approval, while it waits."))
+    waiting_until = fields.String(allow_none=True, metadata=_words("When the wait ends by itself."))
+    retry = fields.Nested(RetryState, metadata=_words("How its retries stand."))
+    sandbox_report = fields.Nested(SandboxReport, metadata=_words("Only of sandboxed executions."))
+
+
+class Decision(Strict):
+    """What goes with an approval or a rejection."""
+
+    note = fields.String(
+        load_default="", validate=validate.Length(max=1024), metadata=_words("Why; kept with the decision.")
+    )
+
+
+class NewKey(Strict):
+    """The key that is wanted."""
+
+    name = fields.String(required=True, validate=validate.Length(min=1, max=128), metadata=_words("Who uses it."))
+    role = fields.String(
+        load_default="operator", validate=validate.OneOf(sorted(ROLES)), metadata=_words("The most it may do.")
+    )
+    scopes = fields.List(
+        fields.String(validate=validate.OneOf(sorted(known_scopes()))),
+        load_default=[],
+        validate=validate.Length(max=50),
+        metadata=_words("Narrow the role to these permissions; none means all of the role."),
+    )
+    expires_at = fields.AwareDateTime(
+        format="iso", allow_none=True, load_default=None, metadata=_words("ISO 8601 with a time zone; null: never.")
+    )
+
+
+class Key(Schema):
+    """An API key without its secret."""
+
+    id = fields.String(metadata=_words("Its id, also the second part of the key."))
+    name = fields.String(metadata=_words("Who uses it."))
+    role = fields.String(metadata=_words("The most it may do."))
+    scopes = fields.List(fields.String(), metadata=_words("What the role is narrowed to."))
+    created_at = fields.String(metadata=_words("ISO 8601, UTC."))
+    expires_at = fields.String(allow_none=True, metadata=_words("ISO 8601, UTC; null: never."))
+    last_used = fields.String(allow_none=True, metadata=_words("To the minute; null: never."))
+
+
+class FreshKey(Key):
+    """An API key, this one time with its secret."""
+
+    key = fields.String(metadata=_words("The key itself. It is never shown again."))
+
+
+def enveloped(schema: type[Schema], **more: fields.Field[Any]) -> Schema:
+    """The shape ``{data: ...}`` around one thing."""
+    name = f"{schema.__name__}Answer"
+    return Schema.from_dict({"data": fields.Nested(schema), **more}, name=name)()
+
+
+def page_of(schema: type[Schema]) -> Schema:
+    """The shape ``{data: [...], meta}`` of a list."""
+    members: dict[str, fields.Field[Any]] = {"data": fields.List(fields.Nested(schema)), "meta": fields.Nested(Meta)}
+    return Schema.from_dict(members, name=f"{schema.__name__}Page")()

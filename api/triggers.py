@@ -1,0 +1,77 @@
+"""``/api/actions/{id}/trigger``: having an action done. The hot path of the API."""
+
+import re
+from typing import Any
+
+from flask import Response, g, request
+
+from api import examples, schemas, views
+from api.auth import caller, requires
+from api.blueprint import LOCATION, Blueprint, answer
+from config.errors import InvalidRequest
+from providers.base import Mode
+from tasks.dispatch import Dispatch, dispatch
+
+blueprint = Blueprint("triggers", __name__, description="Having actions done.")
+
+_IDEMPOTENCY_KEY = re.compile(r"[\x20-\x7e]{1,255}")
+_TRIGGER = schemas.Trigger()
+_KEY_HEADER = {
+    "in": "header",
+    "name": "Idempotency-Key",
+    "description": "Names this request: sent again with the same key it makes no second execution.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+    "example": "alert-4711-block",
+}
+
+
+@blueprint.post("/actions/<id:action_id>/trigger", parameters=[_KEY_HEADER])
+@requires("execute:actions")
+@blueprint.arguments(_TRIGGER, example=examples.TRIGGER)
+@blueprint.answers(
+    202,
+    schemas.enveloped(schemas.Accepted),
+    example={"data": examples.ACCEPTED},
+    words="Accepted: it will be done, whatever breaks. Location says where to follow it.",
+    headers=LOCATION,
+    fails=(404, 409, 422),
+    takes_body=True,
+)
+def trigger_action(given: dict[str, Any], action_id: str) -> Response:
+    """Trigger an action.
+
+    Answers as soon as the execution is safely recorded; a worker carries it out.
+    """
+    mode: Mode = "sandbox" if given["sandbox"] else "dry_run" if given["dry_run"] else "live"
+    accepted = dispatch(
+        Dispatch(
+            caller=caller(),
+            action_id=action_id,
+            parameters=given["parameters"],
+            target=given["target"],
+            mode=mode,
+            idempotency_key=_idempotency_key(),
+            request_id=g.request_id,
+        )
+    )
+    members = {
+        "execution_id": accepted.execution_id,
+        "action_id": accepted.action_id,
+        "status": "pending",
+        "created_at": views.stamp(accepted.created_at),
+        "started_at": None,
+        "sandbox": accepted.mode == "sandbox",
+        "dry_run": accepted.mode == "dry_run",
+    }
+    prefix = request.path.partition("/actions/")[0]
+    headers = {"Location": f"{prefix}/actions/executions/{accepted.execution_id}"}
+    if accepted.replayed:
+        headers["Idempotency-Replayed"] = "true"
+    return answer({"data": members}, 202, headers)
+
+
+def _idempotency_key() -> str | None:
+    key = request.headers.get("Idempotency-Key")
+    if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key):
+        raise InvalidRequest("Idempotency-Key must be 1 to 255 printable ASCII characters.")
+    return key

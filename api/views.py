@@ -1,0 +1,130 @@
+"""How actions, executions and keys are shown."""
+
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from store import actions, executions
+from store.actions import Action, Revision
+from store.db import Connection, Row
+
+_FIELDS = (
+    "name",
+    "type",
+    "description",
+    "version",
+    "executor",
+    "parameters",
+    "config",
+    "tags",
+    "timeout_seconds",
+    "retry",
+    "idempotent",
+    "conditions",
+    "input_mapping",
+    "output_mapping",
+)
+
+
+def stamp(milliseconds: int | None) -> str | None:
+    """A moment as ISO 8601 in UTC, to the millisecond."""
+    if milliseconds is None:
+        return None
+    seconds, rest = divmod(milliseconds, 1000)
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{rest:03d}Z"
+
+
+def action(this: Action) -> dict[str, Any]:
+    """An action as it is now."""
+    return {
+        "id": this.id,
+        **_definition(this.revision.definition),
+        "enabled": this.enabled,
+        "created_at": stamp(this.created_at),
+        "updated_at": stamp(this.updated_at),
+    }
+
+
+def version(row: Row) -> dict[str, Any]:
+    """An action as it was at one version."""
+    definition = executions.load(row.definition)
+    return {
+        "id": row.action_id,
+        **_definition(definition),
+        "enabled": definition["enabled"],
+        "created_at": stamp(row.created_at),
+        "created_by": row.created_by,
+    }
+
+
+def _definition(definition: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: definition[name] for name in _FIELDS if name in definition}
+
+
+def execution_items(db: Connection, rows: Iterable[Row]) -> list[dict[str, Any]]:
+    """Executions for a list."""
+    rows = list(rows)
+    versions = actions.versions(db, {row.revision_id for row in rows})
+    return [_item(row, versions[row.revision_id]) for row in rows]
+
+
+def execution(row: Row, revision: Revision) -> dict[str, Any]:
+    """An execution in full; ``revision`` is the one it runs."""
+    waits_until = row.due_at if row.status == "waiting" else None
+    if waits_until is not None and row.waiting_for == "retry":
+        waits_until -= executions.RETRY_GRACE
+    shown = {
+        **_item(row, revision.version),
+        "action_name": revision.definition["name"],
+        "logs": executions.load(row.logs, []),
+        "attempt": row.attempt,
+        "waiting_for": row.waiting_for,
+        "waiting_until": stamp(waits_until),
+        "retry": {
+            "failures": row.failures,
+            "max_attempts": revision.definition["retry"]["max_attempts"],
+            "next_attempt_at": stamp(waits_until) if row.waiting_for == "retry" else None,
+        },
+    }
+    if row.mode == "sandbox":
+        shown["sandbox_report"] = executions.load(row.report)
+    return shown
+
+
+def _item(row: Row, of_version: str) -> dict[str, Any]:
+    return {
+        "execution_id": row.id,
+        "action_id": row.action_id,
+        "version": of_version,
+        "status": row.status,
+        "target": row.target,
+        "parameters": executions.load(row.input),
+        "output": executions.load(row.output),
+        "error": executions.load(row.error),
+        "created_at": stamp(row.created_at),
+        "started_at": stamp(row.started_at),
+        "completed_at": stamp(row.completed_at),
+        "duration_seconds": _seconds(row.started_at, row.completed_at),
+        "sandbox": row.mode == "sandbox",
+        "dry_run": row.mode == "dry_run",
+    }
+
+
+def _seconds(start: int | None, end: int | None) -> float | None:
+    if start is None or end is None:
+        return None
+    seconds = (end - start) / 1000
+    return int(seconds) if seconds == int(seconds) else seconds
+
+
+def key(row: Row) -> dict[str, Any]:
+    """An API key without its secret."""
+    return {
+        "id": row.id,
+        "name": row.name,
+        "role": row.role,
+        "scopes": executions.load(row.scopes),
+        "created_at": stamp(row.created_at),
+        "expires_at": stamp(row.expires_at),
+        "last_used": stamp(row.last_used_at),
+    }

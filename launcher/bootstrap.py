@@ -1,0 +1,202 @@
+"""From a bare machine to a command that runs: ``python3 launcher/bootstrap.py run|demo|test|lint|bench|chaos [WORDS]``.
+
+In order of time: find a Python that is new enough; make ``.venv`` unless it is there; install what ``setup.cfg``
+names, unless that was done before and ``setup.cfg`` is unchanged; become the command. Needs the standard
+library only, and runs on old Pythons as far as it takes to say in one line that they are too old.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+VENV = ROOT / ".venv"
+STAMP = VENV / ".installed"
+SYSTEM_CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
+OLDEST = (3, 11)
+#: in this order, because the wheel with the embedded Redis exists for 3.11 and 3.12 only
+CANDIDATES = ("python3.12", "python3.11", "python3.13", "python3.14")
+BEGUN = time.monotonic()
+
+#: command → the extras it needs, and the programs it becomes, one after the other
+COMMANDS = {
+    "run": ((), [["python", "-m", "launcher", "run"]]),
+    "demo": ((), [["python", "-m", "launcher", "demo"]]),
+    "test": (("test",), [["python", "-m", "pytest", "-m", "not chaos and not wide"]]),
+    "chaos": (("test",), [["python", "-m", "pytest", "-m", "chaos"]]),
+    "bench": (("test",), [["python", "tests/bench/run.py"]]),
+    "lint": (
+        ("lint", "test"),
+        [["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy", "."], ["lint-imports"]],
+    ),
+}
+
+
+class SetupError(Exception):
+    """The machine misses something; the message says what to do."""
+
+
+def say(text: str) -> None:
+    """A line with the seconds since the start."""
+    print(f"[{time.monotonic() - BEGUN:5.1f}s] {text}", flush=True)
+
+
+def find_python() -> str:
+    """A Python that is new enough and can make virtual environments: this one if possible.
+
+    Raises:
+        SetupError: there is none.
+    """
+    mine = sys.version_info[:2]
+    if mine in ((3, 11), (3, 12)) and _can_make_venv(sys.executable):
+        return sys.executable
+    found = [path for path in map(shutil.which, CANDIDATES) if path and _is_new_enough(path)]
+    if mine >= OLDEST:
+        found.append(sys.executable)
+    for path in found:
+        if _can_make_venv(path):
+            return path
+    if found:
+        raise SetupError("Python's venv module is missing: apt install python3-venv, then try again")
+    have = "{}.{}".format(*mine)
+    raise SetupError(f"Python 3.11 or newer is needed and only {have} was found: apt install python3 python3-venv")
+
+
+def _is_new_enough(python: str) -> bool:
+    return _succeeds([python, "-c", f"import sys; sys.exit(sys.version_info < {OLDEST})"])
+
+
+def _can_make_venv(python: str) -> bool:
+    return _has_pip(python) or _succeeds([python, "-c", "import venv, ensurepip"])
+
+
+def _has_pip(python: str) -> bool:
+    """Whether it has a pip that can install into another environment, which is faster than giving each its own."""
+    code = "import sys, venv, pip; sys.exit([*map(int, pip.__version__.split('.')[:2])] < [22, 3])"
+    return _succeeds([python, "-c", code])
+
+
+def _succeeds(command: list[str]) -> bool:
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0  # noqa: S603 - our own words
+
+
+def fingerprint() -> str:
+    """What an installation depends on: the lists of packages, and where it is (scripts name their folder)."""
+    parts = [(ROOT / name).read_bytes() for name in ("setup.cfg", "pyproject.toml")]
+    return hashlib.sha256(b"\0".join([*parts, str(VENV).encode()])).hexdigest()
+
+
+def installed() -> tuple[str, set[str]]:
+    """The fingerprint and the extras of what is installed; empty when nothing is."""
+    try:
+        stamp = json.loads(STAMP.read_text())
+        return str(stamp["fingerprint"]), set(stamp["extras"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return "", set()
+
+
+def prepare(extras: tuple[str, ...]) -> None:
+    """Make sure that ``.venv`` holds everything ``setup.cfg`` names and these extras.
+
+    Raises:
+        SetupError: it cannot be done; the message says why.
+    """
+    folder = os.open(ROOT, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)  # two first starts at once: one installs, the other finds it done
+        known, have = installed()
+        if known == fingerprint() and have.issuperset(extras):
+            return
+        if not _usable():
+            _create()
+        _install(sorted(have.union(extras)))
+    finally:
+        os.close(folder)
+
+
+def _usable() -> bool:
+    """Whether there is a ``.venv`` that works and was made in this very place."""
+    try:
+        here = os.fsencode(VENV) in (VENV / "bin" / "activate").read_bytes()
+    except OSError:
+        return False
+    return here and _is_new_enough(str(VENV / "bin" / "python"))
+
+
+def _create() -> None:
+    python = find_python()
+    if VENV.is_symlink() or VENV.is_file():
+        raise SetupError(f"{VENV} is no folder; remove it, then try again")
+    if VENV.exists():
+        say("The folder .venv does not work here (moved, or half made): making it anew")
+        shutil.rmtree(VENV)
+    say(f"First start: making .venv with {python}")
+    options = ["--without-pip"] if _has_pip(python) else []
+    _run([python, "-m", "venv", *options, str(VENV)], "Making .venv failed")
+
+
+def _install(extras: list[str]) -> None:
+    """Install with uv, which is many times faster; where it does not work (a private index), with pip."""
+    what = f".[{','.join(extras)}]" if extras else "."
+    say(f"Installing what setup.cfg names{' with ' + ', '.join(extras) if extras else ''}")
+    python = str(VENV / "bin" / "python")
+    pip = [python, "-m", "pip"] if _has_pip(python) else [find_python(), "-m", "pip", "--python", python]
+    pip += ["--disable-pip-version-check", "--quiet"]
+    uv = [str(VENV / "bin" / "uv"), "pip", "install", "--quiet", "--python", python]
+    if SYSTEM_CERTIFICATES.exists():
+        uv.append("--system-certs")  # as pip does; a company's own authority is known there only
+    if not (_succeeds([*pip, "install", "uv"]) and _succeeds([*uv, "pip", "-e", what])):
+        say("Installing with pip, which takes a little longer")
+        _run([*pip, "install", "-e", what], "Installing failed (it needs a network the first time)")
+    STAMP.write_text(json.dumps({"fingerprint": fingerprint(), "extras": extras}))
+    say("Installed")
+
+
+def _run(command: list[str], complaint: str) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)  # noqa: S603 - our own words
+    if done.returncode:
+        last = [line.strip() for line in (done.stdout + done.stderr).splitlines() if line.strip()][-3:]
+        raise SetupError(f"{complaint}: {' | '.join(last)}")
+
+
+def become(programs: list[list[str]]) -> int:
+    """Run the programs from ``.venv``; a single one takes this process's place."""
+    binaries = VENV / "bin"
+    environment = dict(os.environ)  # noqa: TID251 - nothing is installed yet that could read settings
+    environment["PATH"] = f"{binaries}:{environment.get('PATH', os.defpath)}"
+    environment.pop("PYTHONHOME", None)
+    commands = [[str(binaries / name), *words] for name, *words in programs]
+    if len(commands) == 1:
+        os.execve(commands[0][0], commands[0], environment)  # noqa: S606 - our own words
+    codes = [subprocess.run(command, check=False, env=environment).returncode for command in commands]  # noqa: S603
+    return 1 if any(codes) else 0
+
+
+def main(arguments: list[str]) -> int:
+    """Set up, then become the command; more words go to its (last) program."""
+    if not arguments or arguments[0] not in COMMANDS:
+        print("usage: bootstrap.py " + "|".join(COMMANDS) + " [WORDS]", file=sys.stderr)
+        return 2
+    extras, programs = COMMANDS[arguments[0]]
+    os.chdir(ROOT)
+    try:
+        prepare(extras)
+    except SetupError as error:
+        print(f"make {arguments[0]}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    more = ["--since", str(BEGUN)] if arguments[0] in ("run", "demo") else []
+    return become([*programs[:-1], [*programs[-1], *more, *arguments[1:]]])
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

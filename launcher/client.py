@@ -1,0 +1,122 @@
+"""The demo's way to the API: what anybody could do with curl, in the standard library."""
+
+import http.client
+import json
+import time
+import urllib.error
+import urllib.request
+from typing import Any
+
+from launcher.terminal import LauncherError
+
+Json = dict[str, Any]
+
+#: seconds an execution's state is waited for in one request
+_WAIT = 5
+_TIMEOUT = 15.0
+#: how long a server that does not take connections (being restarted) is tried again, seconds
+_PATIENCE = 10.0
+_ENDED = frozenset({"completed", "failed", "timeout", "cancelled"})
+# No proxies: everything called here is on this machine.
+_open = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
+
+
+class Api:
+    """The API at one address, called with one key."""
+
+    def __init__(self, url: str, key: str) -> None:
+        self._url = url
+        self._key = key
+
+    def call(self, method: str, path: str, body: Json | None = None) -> tuple[int, Json]:
+        """Send a request and return the status and the body of the answer, whatever the status.
+
+        Raises:
+            LauncherError: nothing answers, or not in JSON.
+        """
+        headers = {"Authorization": f"Bearer {self._key}"}
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self._url + path, data, headers, method=method)  # noqa: S310 - our own URL
+        give_up = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                return _answer(request)
+            except (OSError, http.client.HTTPException, ValueError) as error:
+                if time.monotonic() > give_up:
+                    raise LauncherError(f"{method} {path} failed: {error}") from error
+                time.sleep(0.2)
+
+    def put_action(self, definition: Json) -> None:
+        """Make sure that the action exists and is as defined; doing it twice changes nothing.
+
+        Raises:
+            LauncherError: the API refuses it.
+        """
+        path = f"/api/actions/{definition['id']}"
+        status, answer = self.call("GET", path)
+        if status == http.HTTPStatus.NOT_FOUND:
+            status, answer = self.call("POST", "/api/actions", definition)
+        else:
+            status, answer = self.call("PATCH", path, {name: definition[name] for name in definition if name != "id"})
+        if status >= http.HTTPStatus.BAD_REQUEST:
+            raise LauncherError(f"the action {definition['id']} was refused: {reason(answer)}")
+
+    def trigger(self, action_id: str, body: Json) -> str:
+        """Have an action performed; returns the id of the execution.
+
+        Raises:
+            LauncherError: the API refuses it.
+        """
+        status, answer = self.call("POST", f"/api/actions/{action_id}/trigger", body)
+        if status != http.HTTPStatus.ACCEPTED:
+            raise LauncherError(f"the action {action_id} could not be triggered: {reason(answer)}")
+        return str(answer["data"]["execution_id"])
+
+    def outcome(self, execution_id: str, patience: float) -> Json:
+        """The execution when it has ended, or as it is after ``patience`` seconds."""
+        give_up = time.monotonic() + patience
+        while True:
+            wait = max(0, min(_WAIT, int(give_up - time.monotonic())))
+            status, answer = self.call("GET", f"/api/actions/executions/{execution_id}?wait={wait}")
+            execution: Json = answer.get("data", {})
+            if status == http.HTTPStatus.OK and (execution["status"] in _ENDED or time.monotonic() > give_up):
+                return execution
+            if status != http.HTTPStatus.OK and time.monotonic() > give_up:
+                raise LauncherError(f"the execution {execution_id} cannot be read: {reason(answer)}")
+            time.sleep(0.05)
+
+
+def is_up(url: str) -> bool:
+    """Whether a server answers there with success."""
+    try:
+        with _open(url, timeout=2) as answer:
+            return bool(answer.status == http.HTTPStatus.OK)
+    except (OSError, http.client.HTTPException):
+        return False
+
+
+def fetch(url: str) -> Json:
+    """A JSON object from a server on this machine; empty when it cannot be had."""
+    try:
+        with _open(url, timeout=5) as answer:
+            found = json.load(answer)
+    except (OSError, http.client.HTTPException, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def reason(answer: Json) -> str:
+    """What an error body says, faults included."""
+    faults = [f"{fault.get('pointer', '')}: {fault.get('detail', '')}" for fault in answer.get("errors") or []]
+    return " | ".join([str(answer.get("detail") or answer), *faults])
+
+
+def _answer(request: urllib.request.Request) -> tuple[int, Json]:
+    try:
+        with _open(request, timeout=_TIMEOUT) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as refused:  # an OSError, too, but it carries an answer
+        with refused:
+            return refused.code, json.load(refused)

@@ -1,0 +1,161 @@
+"""The environment of everything that is started: what the operator set wins, friendly defaults fill the rest.
+
+In order of time: ``.env`` is read; ``var/`` is made, closed to others; defaults for development are laid under
+what is set; ports are looked at before anything listens on them. Child processes inherit the result.
+"""
+
+import os
+import secrets
+import socket
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from environs import Env
+
+from config.settings import Settings, settings
+from launcher.terminal import LauncherError
+
+ROOT = Path(__file__).resolve().parent.parent
+#: in the environment of everything that a launcher starts, descendants included: which var folder it works for
+MARK = "TOCSIN_LAUNCHED_FROM"
+#: how many ports above the wished one are tried for Flower
+_PORTS_TRIED = 50
+
+_DEFAULTS = {
+    "TOCSIN_ENV": "development",
+    "TOCSIN_HOST": "127.0.0.1",
+    "TOCSIN_PORT": "8080",
+    "TOCSIN_FLOWER_PORT": "5555",
+    "TOCSIN_EGRESS_ALLOW": "127.0.0.0/8,::1/128",
+    "TOCSIN_ACTIONS_DIR": "examples/actions",
+    "PYTHONUNBUFFERED": "1",
+}
+_environ = os.environ  # noqa: TID251 - preparing it for everybody else is what this module is for
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where this installation lives and listens."""
+
+    settings: Settings
+    flower_auth_given: bool
+
+    @property
+    def var(self) -> Path:
+        """The folder of everything that is kept."""
+        return self.settings.var_dir
+
+    @property
+    def url(self) -> str:
+        """Where a person on this machine reaches the API."""
+        return f"http://{_reachable(self.settings.host)}:{self.settings.port}"
+
+    @property
+    def flower_url(self) -> str:
+        """Where a person on this machine reaches Flower."""
+        return f"http://{_reachable(self.settings.host)}:{_environ['TOCSIN_FLOWER_PORT']}"
+
+    @property
+    def embedded_redis(self) -> bool:
+        """Whether the launcher has to start a Redis of its own."""
+        return not _environ.get("TOCSIN_REDIS_URL")
+
+    def shown(self, path: Path) -> str:
+        """A path as a person in the checkout would write it."""
+        return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
+
+
+def load() -> Place:
+    """Prepare the environment of this process and of those to come.
+
+    Raises:
+        LauncherError: ``var/`` cannot be used. SettingsError: a setting is wrong.
+    """
+    os.chdir(ROOT)
+    os.umask(0o077)  # logs, keys and the database are nobody else's business
+    Env().read_env(str(ROOT / ".env"), recurse=False)
+    var = Path(_environ.get("TOCSIN_VAR_DIR") or "var").absolute()
+    _make_private(var)
+    if _environ.get("PORT"):
+        _environ["TOCSIN_PORT"] = _environ["PORT"]
+    for name, value in _DEFAULTS.items():
+        _environ.setdefault(name, value)
+    _environ["PORT"] = _environ["TOCSIN_PORT"]
+    _environ["PATH"] = f"{Path(sys.executable).parent}:{_environ.get('PATH', os.defpath)}"
+    _environ[MARK] = str(var)
+    given = bool(_environ.get("TOCSIN_FLOWER_AUTH"))
+    if not given:
+        _environ["TOCSIN_FLOWER_AUTH"] = _flower_auth(var / "flower.auth")
+    return Place(settings=settings(), flower_auth_given=given)
+
+
+def use_redis(url: str) -> None:
+    """Tell everything that is started from now on where Redis is."""
+    _environ["TOCSIN_REDIS_URL"] = url
+
+
+def claim_ports() -> str | None:
+    """Look whether the ports are free; returns what there is to say when Flower moves to another one.
+
+    Raises:
+        LauncherError: somebody else listens on the port of the API.
+    """
+    host, port = _environ["TOCSIN_HOST"], int(_environ["TOCSIN_PORT"])
+    if not is_free(host, port):
+        advice = f"choose another one with PORT=, for example: make run PORT={port + 1}"
+        raise LauncherError(f"Port {port} of {host} is in use by another program; {advice}")
+    wished = int(_environ["TOCSIN_FLOWER_PORT"])
+    candidates = (one for one in range(wished, wished + _PORTS_TRIED) if one != port)
+    free = next((one for one in candidates if is_free(host, one)), None)
+    if free is None:
+        raise LauncherError(f"No free port for Flower from {wished} on; set TOCSIN_FLOWER_PORT")
+    _environ["TOCSIN_FLOWER_PORT"] = str(free)
+    return None if free == wished else f"Port {wished} is in use by another program: Flower takes {free}"
+
+
+def is_free(host: str, port: int) -> bool:
+    """Whether a server could listen there."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except PermissionError as error:
+            raise LauncherError(f"Port {port} may not be used by this account; choose one above 1023") from error
+        except (OSError, OverflowError):
+            return False
+    return True
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only this account can read, all at once."""
+    fresh = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+    fresh.touch(mode=0o600)
+    fresh.write_text(text)
+    fresh.replace(path)
+
+
+def _reachable(host: str) -> str:
+    """The address to call for a server that listens on ``host``."""
+    if host in ("0.0.0.0", "::", ""):  # noqa: S104 - nothing is bound here
+        return "127.0.0.1"
+    return f"[{host}]" if ":" in host else host
+
+
+def _make_private(var: Path) -> None:
+    """Make the folder; one of the checkout's own is closed to others, one from elsewhere is left as it is."""
+    try:
+        var.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if var.is_relative_to(ROOT) and var != ROOT:
+            var.chmod(0o700)
+        (var / "log").mkdir(exist_ok=True)
+    except OSError as error:
+        raise LauncherError(f"The folder {var} cannot be used: {error.strerror}") from error
+
+
+def _flower_auth(path: Path) -> str:
+    """Flower's user and password, made at the first start."""
+    if not path.exists():
+        write_private(path, f"demo:{secrets.token_urlsafe(12)}\n")
+    return path.read_text().strip()

@@ -1,0 +1,45 @@
+"""Make an API key from the command line: ``python -m launcher.key [--workspace ID] [--role ROLE] [--name NAME]``.
+
+The way to the first key of an installation; more can be made through the API. Standard output is the key and
+nothing else, and it is shown this once. The workspace is made unless it is there.
+"""
+
+import argparse
+import sys
+
+from config.errors import Unavailable
+from store import access, db
+
+
+def make(workspace: str, role: str, name: str) -> str:
+    """A new key.
+
+    Raises:
+        Unavailable: the database cannot be reached or has no tables yet.
+    """
+    with db.write() as connection:
+        access.ensure_workspace(connection, workspace, workspace)
+        _, key = access.create_key(
+            connection, workspace_id=workspace, name=name, role=role, scopes=[], expires_at=None, actor="command-line"
+        )
+    return key
+
+
+def main(arguments: list[str]) -> int:
+    """Print a new key."""
+    parser = argparse.ArgumentParser(prog="python -m launcher.key", description="Make an API key and print it once.")
+    parser.add_argument("--workspace", default="default", help="whose key it is (default: %(default)s)")
+    parser.add_argument("--role", default="admin", choices=sorted(access.ROLES), help="default: %(default)s")
+    parser.add_argument("--name", default="command line", help="what the key is listed as")
+    wanted = parser.parse_args(arguments)
+    try:
+        key = make(wanted.workspace, wanted.role, wanted.name)
+    except Unavailable as error:
+        print(f"{error} Has `python -m store.migrate` been run?", file=sys.stderr)
+        return 1
+    print(key)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

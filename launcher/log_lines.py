@@ -1,0 +1,85 @@
+"""From the log files of the processes to the terminal: what went wrong, one line each, said once.
+
+Each process writes to its own file, so that it does not depend on anybody who reads it. Our own processes write
+JSON lines; gunicorn, Flower and a Python that ends with a traceback write text.
+"""
+
+import json
+import re
+import time
+from pathlib import Path
+
+_BAD_LEVELS = {"warning", "error", "critical"}
+_BAD_TEXT = re.compile(r"^\[[EC] |\[(?:ERROR|CRITICAL)\]")
+_TRACEBACK = "Traceback (most recent call last):"
+#: the same line is not said again for so many seconds
+_SILENCE = 60.0
+_LONGEST = 200
+
+
+class LogTail:
+    """What is new in one log file and worth telling."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._position = 0
+        self._rest = b""
+        self._in_traceback = False
+        self._said: dict[str, float] = {}
+
+    def news(self) -> list[str]:
+        """The lines about trouble since the last call, each once a minute at most."""
+        now = time.monotonic()
+        fresh = []
+        for line in self._new_lines():
+            text = self._trouble(line)
+            if text and now - self._said.get(text, -_SILENCE) >= _SILENCE:
+                self._said[text] = now
+                fresh.append(text)
+        return fresh
+
+    def _new_lines(self) -> list[str]:
+        try:
+            with self.path.open("rb") as file:
+                file.seek(self._position)
+                data = file.read()
+        except OSError:
+            return []
+        self._position += len(data)
+        *whole, self._rest = (self._rest + data).split(b"\n")
+        return [line.decode(errors="replace") for line in whole]
+
+    def _trouble(self, line: str) -> str:
+        """What the line tells about trouble; nothing if it tells of none."""
+        if line.startswith("{"):
+            return trouble_in_json(line)
+        if line.startswith(_TRACEBACK):
+            self._in_traceback = True
+            return ""
+        if self._in_traceback and line[:1].strip():  # the first line that is not indented names the error
+            self._in_traceback = False
+            return line[:_LONGEST]
+        return line[:_LONGEST] if _BAD_TEXT.search(line) else ""
+
+
+def trouble_in_json(line: str) -> str:
+    """The event of a JSON log line of level warning or worse, with the error it ends in."""
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return ""
+    if not isinstance(entry, dict) or str(entry.get("level", "")).lower() not in _BAD_LEVELS:
+        return ""
+    parts = [str(entry.get("event", ""))]
+    parts += [str(entry[name]) for name in ("reason", "error") if entry.get(name)]
+    parts += [line for line in str(entry.get("exception", "")).splitlines() if line.strip()][-1:]
+    return " | ".join(" ".join(part.split()) for part in parts)[:_LONGEST]
+
+
+def last_lines(path: Path, count: int = 15) -> str:
+    """The end of a log file, for a person."""
+    try:
+        lines = path.read_text(errors="replace").splitlines()
+    except OSError:
+        return ""
+    return "\n".join(line[:300] for line in lines[-count:])

@@ -1,0 +1,126 @@
+"""Bring everything up, in order: Redis, the database's schema, the processes of the Procfile; and see them work."""
+
+import re
+import subprocess
+import time
+from collections.abc import Callable
+
+from launcher import embedded_redis
+from launcher.client import is_up
+from launcher.environment import ROOT, Place, use_redis
+from launcher.log_lines import last_lines
+from launcher.services import Service, Services
+from launcher.terminal import LauncherError, Terminal
+
+_LINE = re.compile(r"([A-Za-z0-9_-]+):\s*(.+)")
+#: what only watches: started when the others are up
+_WATCHERS = ("flower",)
+#: how long everything may take to come up, seconds: a slow machine's first start compiles thousands of modules
+_PATIENCE = 90.0
+_LOOK_EVERY = 0.05
+
+
+def procfile() -> dict[str, str]:
+    """Name → command line of each process, in the order of the Procfile."""
+    found = map(_LINE.fullmatch, (ROOT / "Procfile").read_text().splitlines())
+    return {match[1]: match[2] for match in found if match}
+
+
+class Start:
+    """The start of everything, in two parts, so that what only watches does not slow down what works."""
+
+    def __init__(self, terminal: Terminal, place: Place, services: Services) -> None:
+        self._terminal = terminal
+        self._place = place
+        self._services = services
+        self._commands = procfile()
+        self._waiting: dict[str, Callable[[], bool]] = {}
+
+    def bring_up(self) -> None:
+        """Start everything; returns when all but the watchers works.
+
+        Raises:
+            LauncherError: something does not come up; the message holds the end of its log.
+        """
+        if self._place.embedded_redis:
+            _start_redis(self._terminal, self._place, self._services)
+        _release(self._place, self._commands.pop("release"))
+        self._terminal.say(f"Database {_described(self._place)} is up to date")
+        self._launch([name for name in self._commands if name not in _WATCHERS])
+        self.wait()
+        self._launch([name for name in self._commands if name in _WATCHERS])
+
+    def wait(self) -> None:
+        """Return when all that has been started works.
+
+        Raises:
+            LauncherError: something does not come up.
+        """
+        names = list(self._waiting)
+        _wait(self._waiting, self._services)
+        self._waiting = {}
+        self._terminal.say("   ".join(f"{name} ok" for name in names), "good")
+
+    def _launch(self, names: list[str]) -> None:
+        for name in names:
+            self._services.start(Service(name, self._commands[name], self._place.var / "log"))
+            self._waiting[name] = _sign_of_life(name, self._place, self._services)
+
+
+def _start_redis(terminal: Terminal, place: Place, services: Services) -> None:
+    path = embedded_redis.socket_path(place.var)
+    command = embedded_redis.command(embedded_redis.find_program(), place.var, path)
+    services.start(Service("redis", command, place.var / "log", quiet=True))
+    _wait({"redis": lambda: embedded_redis.answers(path)}, services)
+    use_redis(embedded_redis.url(path))
+    terminal.say(f"Redis: embedded, at {place.shown(path)} (set TOCSIN_REDIS_URL to use another)")
+
+
+def _described(place: Place) -> str:
+    """Which database it is, without its password."""
+    kind = place.settings.database_url.partition(":")[0].partition("+")[0]
+    return place.settings.database_url.removeprefix("sqlite:///") if kind == "sqlite" else f"({kind})"
+
+
+def _release(place: Place, command: str) -> None:
+    """Run the Procfile's release line to its end."""
+    log = place.var / "log" / "release.log"
+    with log.open("wb") as output:
+        done = subprocess.run(  # noqa: S602 - the Procfile is written for a shell
+            command, shell=True, stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False
+        )
+    if done.returncode:
+        raise LauncherError(f"The database could not be prepared. The end of {log}:\n{last_lines(log)}")
+
+
+def _sign_of_life(name: str, place: Place, services: Services) -> Callable[[], bool]:
+    """How to tell that a process works: servers answer, workers write their pulse to the database."""
+    if name == "web":
+        return lambda: is_up(f"{place.url}/health")
+    if name == "flower":
+        return lambda: is_up(f"{place.flower_url}/healthcheck")
+    return lambda: services[name].pid in _pulses()
+
+
+def _pulses() -> set[int]:
+    from config.errors import Unavailable
+    from store import db, processes  # SQLAlchemy takes its time to load: beside the processes, not before them
+
+    try:
+        with db.read() as connection:
+            return {row.pid for row in processes.living(connection)}
+    except Unavailable:
+        return set()
+
+
+def _wait(waiting: dict[str, Callable[[], bool]], services: Services) -> None:
+    give_up = time.monotonic() + _PATIENCE
+    waiting = dict(waiting)
+    while waiting:
+        services.check()
+        if time.monotonic() > give_up:
+            name = next(iter(waiting))
+            log = services[name].log
+            raise LauncherError(f"{name} is not up after {_PATIENCE:.0f} s. The end of {log}:\n{last_lines(log)}")
+        waiting = {name: works for name, works in waiting.items() if not works()}
+        time.sleep(_LOOK_EVERY)

@@ -1,0 +1,122 @@
+"""Cancelling and deciding: an answer at once, and nothing new after it."""
+
+import random
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.support.stack import Stack
+from tests.support.waiting import eventually
+
+#: a cancel is answered within this time, and what it interrupts is let go of within that, seconds
+ANSWERED, LET_GO = 1.0, 5.0
+
+
+def make_actions(stack: Stack) -> list[str]:
+    """Actions that spend their time in every state: queued, calling, in a script, waiting, backing off."""
+    create, url = stack.api.create_action, stack.sink.url
+    sleepy = {"interpreter": "bash", "script": "sleep 8"}
+    retry = {"max_attempts": 5, "backoff_seconds": 0.3}
+    return [
+        create(config={"url": f"{url}/slow?seconds=8"}, idempotent=False),
+        create(config={"url": f"{url}/ok?quick"}, idempotent=False),
+        create(config={"url": f"{url}/status/503"}, retry=retry),
+        create(type="script", executor="local", config=sleepy),
+        create(type="approval", executor="approval", config={"message": "May we?"}),
+    ]
+
+
+def cancel_at_random(stack: Stack, number: int, seed: int) -> None:
+    """Cancel ``number`` executions, each at a random moment of its life, and hold every promise against them."""
+    actions, rng = make_actions(stack), random.Random(seed)
+    moments = [rng.choice([0, 0.01, 0.05, rng.uniform(0, 0.3), rng.uniform(0, 3)]) for _ in range(number)]
+
+    def one(index: int) -> tuple[str, int, float, float]:
+        execution = stack.api.trigger(actions[index % len(actions)])
+        time.sleep(moments[index])
+        asked = time.monotonic()
+        status = stack.api.cancel(execution).status_code
+        return execution, status, asked, time.monotonic()
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(one, range(number)))
+    rows = stack.wait_ended([execution for execution, *_ in answers], 10)
+    eventually(lambda: all(row["owner"] is None for row in _owners(stack)), LET_GO + 3, "every worker has let go")
+    arrivals = stack.sink.arrivals()
+    slow = [answered - asked for _, _, asked, answered in answers if answered - asked > ANSWERED]
+    assert len(slow) <= number // 20, slow  # the machine may be slow, the product may not
+    for execution, status, _, answered in answers:
+        late = [call for call in arrivals if call.key == execution and call.at > answered]
+        if status == 200:
+            assert rows[execution]["status"] == "cancelled"
+            assert not late, f"{execution}: an effect started {late[0].at - answered:.3f} s after the cancel's answer"
+        else:
+            assert status == 409
+            assert rows[execution]["status"] in ("completed", "failed"), "409 is for what has ended by itself"
+    assert Counter(status for _, status, *_ in answers)[200] >= number // 2
+
+
+def _owners(stack: Stack) -> list[dict]:
+    return stack.rows("SELECT owner FROM executions WHERE status = 'cancelled'")
+
+
+def test_nothing_starts_after_a_cancel_was_answered(stack: Stack) -> None:
+    """60 executions cancelled at random moments: answered at once, no later effect, running calls let go."""
+    cancel_at_random(stack, 60, seed=3)
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(900)
+def test_nothing_starts_after_a_cancel_was_answered_at_length(stack: Stack) -> None:
+    """The same with 200."""
+    cancel_at_random(stack, 200, seed=4)
+
+
+def test_a_cancelled_call_is_abandoned(sqlite_stack: Stack) -> None:
+    """A call, a script and a function under way are let go of within five seconds; a second cancel is 409."""
+    create, url = sqlite_stack.api.create_action, sqlite_stack.sink.url
+    definitions = [
+        {"config": {"url": f"{url}/slow?seconds=60"}},
+        {"type": "script", "executor": "local", "config": {"interpreter": "bash", "script": "sleep 60"}},
+        {"type": "script", "executor": "local", "config": {"handler": "spin"}},
+    ]
+    executions = [sqlite_stack.api.trigger(create(**one)) for one in definitions]
+    for execution in executions:
+        sqlite_stack.api.in_status(execution, "running")
+    for execution in executions:
+        answer = sqlite_stack.api.cancel(execution)
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["data"]["status"] == "cancelled"
+        eventually(lambda e=execution: sqlite_stack.row(e)["owner"] is None, LET_GO + 2, f"{execution} is let go of")
+        again = sqlite_stack.api.cancel(execution)
+        assert again.status_code == 409
+        assert again.json()["code"] == "already_ended"
+
+
+def test_exactly_one_decision_wins(stack: Stack) -> None:
+    """16 people approve and reject at the same moment: one is answered 200, the others 409, and it stays so."""
+    execution = stack.api.trigger(stack.api.create_action(type="approval", executor="approval", config={}))
+    stack.api.in_status(execution, "waiting")
+    words = ["approve", "reject"] * 8
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(lambda word: stack.api.decide(execution, word, note="decided").status_code, words))
+    assert Counter(answers) == {200: 1, 409: 15}
+    winner = words[answers.index(200)]
+    ended = stack.api.ended(execution)
+    assert ended["status"] == ("completed" if winner == "approve" else "failed")
+    assert ended["output"]["decision"] == ("approved" if winner == "approve" else "rejected")
+    assert stack.api.decide(execution, "approve").status_code == 409
+
+
+def test_an_approval_expires(sqlite_stack: Stack) -> None:
+    """Nobody decides in time: the execution ends as a timeout, and a late decision decides nothing."""
+    config = {"expires_in_seconds": 1}
+    execution = sqlite_stack.api.trigger(
+        sqlite_stack.api.create_action(type="approval", executor="approval", config=config)
+    )
+    ended = sqlite_stack.api.ended(execution)
+    assert ended["status"] == "timeout"
+    assert ended["error"]["code"] == "approval_expired"
+    assert sqlite_stack.api.decide(execution, "approve").status_code == 409

@@ -1,0 +1,168 @@
+"""What was accepted is done, whatever dies: the crash tests.
+
+A load of triggers of every kind runs while a nemesis kills processes with SIGKILL, flushes Redis and restarts it
+empty. Afterwards every accepted execution must have ended, every completed one must have reached the receiver,
+no effect may have happened more often than attempts were lost, and actions that must not be repeated were not.
+"""
+
+import random
+import threading
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import pytest
+
+from tests.support.stack import Stack
+from tests.support.waiting import eventually
+
+#: every accepted execution ends within this time after the last fault, seconds
+SETTLED = 60
+
+
+@dataclass
+class Plan:
+    """How much is asked for, and what is broken meanwhile."""
+
+    triggers: int
+    kills: list[str]
+    flushes: int
+    empty_restarts: int
+    seed: int
+    callers: int = 4
+
+    def faults(self) -> list[str]:
+        """The faults in the order of this seed."""
+        faults = [*self.kills, *["flush"] * self.flushes, *["empty"] * self.empty_restarts]
+        random.Random(self.seed).shuffle(faults)
+        return faults
+
+
+@dataclass
+class History:
+    """What the callers and the nemesis did."""
+
+    accepted: dict[str, str] = field(default_factory=dict)  # idempotency key → execution
+    kinds: dict[str, str] = field(default_factory=dict)  # execution → kind of action
+    repeats: list[tuple[str, str]] = field(default_factory=list)
+    kills: Counter[str] = field(default_factory=Counter)
+
+
+def make_actions(stack: Stack) -> dict[str, tuple[str, dict]]:
+    """Kind → action and parameters: every queue, every executor, both delivery classes."""
+    url = stack.sink.url
+    create = stack.api.create_action
+    handler = {"type": "script", "executor": "local", "config": {"handler": "post_to"}}
+    script = {"interpreter": "bash", "script": 'sleep 0.2; echo "{\\"done\\": true}"'}
+    text = [{"name": "url", "type": "string", "required": True}]
+    return {
+        "notice": (create(type="notification", config={"url": f"{url}/ok?notice"}), {}),
+        "urgent": (create(type="containment", config={"url": f"{url}/slow?seconds=1.5"}), {}),
+        "steady": (create(config={"url": f"{url}/slow?seconds=0.5"}), {}),
+        "once": (create(config={"url": f"{url}/slow?seconds=1"}, idempotent=False), {}),
+        "handler": (create(**handler, parameters=text), {"url": f"{url}/ok?handler"}),
+        "handler once": (create(**handler, parameters=text, idempotent=False), {"url": f"{url}/slow?seconds=0.7"}),
+        "script": (create(type="script", executor="local", config=script), {}),
+    }
+
+
+def unleash(stack: Stack, plan: Plan) -> History:
+    """Run the load and the faults side by side until both are through."""
+    history = History()
+    actions = make_actions(stack)
+    kinds = [*actions, "notice", "steady", "once", "urgent", "steady", "once"]  # scripts are slow, and thus fewer
+    faults_over = threading.Event()
+    pace = threading.Semaphore(0)
+
+    def call(number: int) -> None:
+        pace.acquire(timeout=120)
+        kind, key = kinds[number % len(kinds)], f"{plan.seed}-{number}"
+        action_id, parameters = actions[kind]
+        execution = stack.api.insist(action_id, parameters, key=key)
+        history.accepted[key] = execution
+        history.kinds[execution] = kind
+        if number % 5 == 0:
+            history.repeats.append((key, stack.api.insist(action_id, parameters, key=key)))
+
+    def set_pace() -> None:
+        """Spread the triggers over the time of the faults; what is left over comes at the end, in a burst."""
+        for _ in range(plan.triggers):
+            if not faults_over.wait(0.35 if plan.triggers < 200 else 0.12):
+                pace.release()
+            else:
+                break
+        pace.release(plan.triggers)
+
+    with ThreadPoolExecutor(plan.callers + 1) as pool:
+        pacing = pool.submit(set_pace)
+        calls = [pool.submit(call, number) for number in range(plan.triggers)]
+        try:
+            for fault in plan.faults():
+                strike(stack, fault, history)
+        finally:
+            faults_over.set()
+        for future in (pacing, *calls):
+            future.result()
+    return history
+
+
+def strike(stack: Stack, fault: str, history: History) -> None:
+    """One fault, at a moment nobody can foresee."""
+    rng = random.Random(f"{fault}{sum(history.kills.values())}")
+    if fault == "flush":
+        stack.redis.client().flushall()
+    elif fault == "empty":
+        stack.redis.kill()
+        time.sleep(rng.uniform(0.2, 1.0))
+        stack.redis.forget()
+        stack.redis.start()
+    else:
+        stack.wait_ready(fault)  # one that is still starting would be no loss
+        history.kills[fault] += 1
+        stack.kill(fault)
+        stack.start(fault)
+    time.sleep(rng.uniform(0.3, 1.2))
+
+
+def check(stack: Stack, history: History) -> None:
+    """The promises, one by one."""
+    last_fault = time.monotonic()
+    rows = stack.wait_ended(list(history.accepted.values()), SETTLED)
+    assert time.monotonic() - last_fault <= SETTLED
+    eventually(lambda: stack.queued() == 0, 20, "every left-over message is consumed")
+    arrived = stack.sink.keys()
+    worker_kills = history.kills["worker"] + history.kills["scripts"]
+    for key, again in history.repeats:
+        assert again == history.accepted[key], "the same Idempotency-Key made two executions"
+    for execution, kind in history.kinds.items():
+        row = rows[execution]
+        if kind != "script" and row["status"] == "completed":
+            assert arrived[execution] >= 1, f"{kind} {execution} is completed and its effect never arrived"
+        if kind.endswith("once"):
+            assert arrived[execution] <= 1, f"{kind} {execution} must not be repeated and was"
+            assert row["status"] == "completed" or '"outcome_unknown":true' in row["error"], row
+        else:
+            given_up = row["lapses"] == 2 and '"attempts_exhausted"' in (row["error"] or "")
+            assert row["status"] == "completed" or given_up, row
+            assert arrived[execution] <= row["attempt"], f"{kind} {execution}: more effects than attempts"
+            assert row["lapses"] <= worker_kills
+    extra = sum(count - 1 for execution, count in arrived.items() if execution in history.kinds and count > 1)
+    assert extra <= sum(rows[execution]["lapses"] for execution in history.kinds)
+
+
+def test_nothing_accepted_is_lost(stack: Stack) -> None:
+    """60 triggers through six kills, a flush and an empty restart: none lost, none done twice without cause."""
+    kills = ["worker", "worker", "scripts", "scripts", "web", "beat"]
+    history = unleash(stack, Plan(triggers=60, kills=kills, flushes=1, empty_restarts=1, seed=7))
+    check(stack, history)
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("seed", [1])
+def test_nothing_accepted_is_lost_at_length(stack: Stack, seed: int) -> None:
+    """The same with 1,000 triggers, 30 kills, two flushes and an empty restart."""
+    kills = ["worker"] * 10 + ["scripts"] * 8 + ["web"] * 6 + ["beat"] * 6
+    plan = Plan(triggers=1000, kills=kills, flushes=2, empty_restarts=1, seed=seed, callers=8)
+    check(stack, unleash(stack, plan))

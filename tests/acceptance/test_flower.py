@@ -1,0 +1,37 @@
+"""Flower speaks of the same executions as everything else, and shows nothing of what they carry."""
+
+import httpx
+
+from tests.support.flower import Flower
+from tests.support.stack import FLOWER_LOGIN, Stack
+from tests.support.waiting import eventually
+
+
+def test_flower_shows_executions_and_no_parameters(sqlite_stack: Stack) -> None:
+    """The task's id is the execution's id, its arguments name the action, and no value of a parameter is there."""
+    stack = sqlite_stack
+    flower = Flower(stack)
+    flower.start()
+    parameters = [{"name": "word", "type": "string", "required": True}]
+    action_id = stack.api.create_action(
+        parameters=parameters, config={"url": f"{stack.sink.url}/ok", "body": {"word": "{{ word }}"}}
+    )
+    execution = stack.api.trigger(action_id, {"word": "unmistakable"})
+    assert stack.api.ended(execution)["status"] == "completed"
+    task = eventually(lambda: flower.tasks().get(execution), 15, "Flower shows the execution")
+    assert task["name"] == "tocsin.run"
+    assert action_id in task["args"]
+    assert execution in task["args"]
+    assert "unmistakable" not in flower.get("/api/tasks").text
+
+
+def test_flower_lets_nobody_in_without_the_password(sqlite_stack: Stack) -> None:
+    """Neither the pages nor the API answer without a login, and nothing can be revoked through it."""
+    stack = sqlite_stack
+    flower = Flower(stack)
+    flower.start()
+    for path in ("/", "/api/tasks", "/api/workers", "/tasks"):
+        assert httpx.get(f"{flower.url}{path}").status_code == 401
+        assert httpx.get(f"{flower.url}{path}", auth=("tests", "wrong")).status_code == 401
+    revoke = httpx.post(f"{flower.url}/api/task/revoke/exec-1", auth=FLOWER_LOGIN)
+    assert revoke.status_code in (403, 404, 405)

@@ -1,0 +1,166 @@
+"""`make run` and `make demo` as a newcomer meets them: real processes, each test with a var folder of its own."""
+
+import contextlib
+import re
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from launcher.environment import MARK
+from providers import sandbox
+from tests.support.processes import ROOT, Process, born, clean_environment, descendants, free_port
+from tests.support.services import missing
+from tests.support.waiting import eventually
+
+#: generous, because these tests share two cores with others
+PATIENCE = 120
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """A var folder, ports, and the environment that names them."""
+    if (reason := sandbox.probe()) is not None:
+        missing(f"scripts cannot run here: {reason}")
+    var = tmp_path_factory.mktemp("run") / "var"
+    return {"TOCSIN_VAR_DIR": str(var), "PORT": str(free_port()), "TOCSIN_FLOWER_PORT": str(free_port())}
+
+
+def command(name):
+    return [sys.executable, "-m", "launcher", name]
+
+
+def launch(name, env, **more):
+    """Run a launcher to its end."""
+    return subprocess.run(
+        command(name),
+        cwd=ROOT,
+        env=clean_environment(**env, **more),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+
+
+def at_work(env):
+    """Every process on this machine that works for the var folder, as a launcher marks them."""
+    mark = f"{MARK}={env['TOCSIN_VAR_DIR']}".encode()
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            if entry.name.isdigit() and mark in (entry / "environ").read_bytes().split(b"\0"):
+                found.append((entry / "cmdline").read_bytes())
+        except OSError:
+            continue
+    return found
+
+
+def alive(family):
+    """Those of the processes that still run; what has ended and waits for init to collect it shows no command."""
+    found = []
+    for pid, birth in family.items():
+        with contextlib.suppress(OSError):
+            if born(pid) == birth and Path(f"/proc/{pid}/cmdline").read_bytes():
+                found.append(pid)
+    return found
+
+
+def completed_demo(output):
+    """Both showpieces completed, with what they really brought."""
+    return (
+        re.search(r"Notify receiver: completed in \S+ s", output)
+        and re.search(r'output +\{"received": true, "ticket": "DEMO-\d+"\}', output)
+        and re.search(r"Triage script: completed in \S+ s", output)
+        and '"verdict": "brute-force"' in output
+    )
+
+
+@pytest.fixture(scope="module")
+def running(home, tmp_path_factory):
+    """A `run` that has come up while somebody else held Flower's port."""
+    log = tmp_path_factory.mktemp("terminal") / "output"
+    with socket.create_server(("127.0.0.1", int(home["TOCSIN_FLOWER_PORT"]))):
+        process = Process(command("run"), log, env=clean_environment(**home))
+        try:
+            eventually(lambda: "Ctrl-C stops" in log.read_text() or not process.alive(), PATIENCE, "it serves")
+            assert process.alive(), log.read_text()
+            yield process
+        finally:
+            process.end()
+
+
+def test_run_shows_two_real_completions_and_where_everything_is(home, running):
+    """What a newcomer sees: the demo's outcomes with their output, then the links, the key and a command to copy."""
+    output = running.log.read_text()
+    assert completed_demo(output), output
+    assert f"http://127.0.0.1:{home['PORT']}/docs" in output
+    assert f"Port {home['TOCSIN_FLOWER_PORT']} is in use by another program: Flower takes" in output
+    key_file = Path(home["TOCSIN_VAR_DIR"]) / "demo.key"
+    assert key_file.stat().st_mode & 0o777 == 0o600
+    assert f"$(cat {key_file})" in output
+
+
+def test_a_second_run_points_to_the_first(home, running):
+    """One instance: the second start says so, prints the links and is content."""
+    done = launch("run", home)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"running already (process {running.pid})" in done.stdout
+    assert f"http://127.0.0.1:{home['PORT']}/docs" in done.stdout
+
+
+def test_a_demo_beside_a_run_is_performed_there(home, running):
+    """`make demo` while `make run` serves uses what is there, and leaves it running."""
+    done = launch("demo", home)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert completed_demo(done.stdout), done.stdout
+    assert running.alive()
+
+
+def test_a_taken_port_is_said_in_one_line(home, running, tmp_path):
+    """Another checkout on the same port: one line that names PORT=, a failure, and nothing left behind."""
+    other = {**home, "TOCSIN_VAR_DIR": str(tmp_path / "var")}
+    done = launch("run", other)
+    assert done.returncode == 1
+    assert f"Port {home['PORT']} of 127.0.0.1 is in use by another program" in done.stdout
+    assert "PORT=" in done.stdout
+    assert at_work(other) == []
+
+
+def test_ctrl_c_stops_everything(home, running):
+    """Ctrl-C is the way to stop: exit code 0, and every process that was started is gone."""
+    family = descendants([running.pid])
+    assert len(family) > 6
+    running.send(signal.SIGINT)
+    assert running.popen.wait(PATIENCE) == 0, running.log.read_text()
+    eventually(lambda: not alive(family), 10, "nothing that it started is left")
+    assert at_work(home) == []
+
+
+def test_demo_after_a_kill_cleans_up_works_and_stops_by_itself(home, running, tmp_path):
+    """A launcher killed with -9 leaves processes; the next start ends them, keeps the data, and all is well."""
+    running.end()
+    key = (Path(home["TOCSIN_VAR_DIR"]) / "demo.key").read_text()
+    killed = Process(command("run"), tmp_path / "output", env=clean_environment(**home))
+    eventually(lambda: len(at_work(home)) >= 3, PATIENCE, "some processes have been started")
+    killed.kill()
+    assert at_work(home), "they outlive the launcher"
+    done = launch("demo", home)
+    assert re.search(r"An earlier start was killed: ended \d+ processes", done.stdout), done.stdout
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert completed_demo(done.stdout), done.stdout
+    assert (Path(home["TOCSIN_VAR_DIR"]) / "demo.key").read_text() == key
+    assert at_work(home) == []
+
+
+def test_a_database_that_cannot_be_had_is_said_with_the_log(home, tmp_path):
+    """What cannot come up fails with the end of the log that tells why, and leaves nothing running."""
+    env = {**home, "TOCSIN_VAR_DIR": str(tmp_path / "var"), "PORT": str(free_port())}
+    done = launch("demo", env, TOCSIN_DATABASE_URL=f"sqlite:////proc/{tmp_path.name}/tocsin.db")
+    assert done.returncode == 1
+    assert "The database could not be prepared. The end of" in done.stdout
+    assert "Error" in done.stdout
+    assert at_work(env) == []

@@ -1,0 +1,130 @@
+"""What all tests share: a safe environment, real servers, and empty databases.
+
+The environment is set before anything of the project is imported, because settings are read once and the Celery
+app is made at import. ``TOCSIN_REDIS_URL`` names a socket at which Redis listens only when a test asks for
+``redis_server``; until then the broker is simply away, which every part must bear.
+"""
+
+import os
+import shutil
+import sqlite3
+import tempfile
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+_HOME = Path(tempfile.mkdtemp(prefix="tcn-"))
+for _name in [name for name in os.environ if name.startswith("TOCSIN_") and "_TEST_" not in name]:  # noqa: TID251
+    del os.environ[_name]  # noqa: TID251
+os.environ.update(  # noqa: TID251
+    TOCSIN_ENV="development",
+    TOCSIN_VAR_DIR=str(_HOME / "var"),
+    TOCSIN_REDIS_URL=f"unix://{_HOME}/redis.sock",
+    TOCSIN_RATE_LIMIT="1000000/minute",
+)
+
+from config.settings import settings  # noqa: E402
+from store import db, migrate  # noqa: E402
+from tests.support.services import ForeignPostgres, Missing, PostgresServer, RedisServer, missing  # noqa: E402
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """The long and the wide tests run only when they are asked for with ``-m``."""
+    if config.option.markexpr:
+        return
+    optional = [item for item in items if item.get_closest_marker("chaos") or item.get_closest_marker("wide")]
+    config.hook.pytest_deselected(items=optional)
+    items[:] = [item for item in items if item not in optional]
+
+
+def pytest_unconfigure() -> None:
+    """Leave nothing behind."""
+    shutil.rmtree(_HOME, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[RedisServer]:
+    """A Redis for tests inside this process; it answers at TOCSIN_REDIS_URL."""
+    try:
+        server = RedisServer(_HOME)
+    except Missing as reason:
+        missing(reason)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer | ForeignPostgres]:
+    """A PostgreSQL server for the whole run."""
+    foreign = os.environ.get("TOCSIN_TEST_POSTGRES_URL")  # noqa: TID251
+    try:
+        server = ForeignPostgres(foreign) if foreign else PostgresServer()
+    except Missing as reason:
+        missing(reason)
+    if isinstance(server, PostgresServer):
+        server.start()
+    yield server
+    server.remove()
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite() -> Path:
+    """A migrated, empty SQLite file to be copied."""
+    template = _HOME / "template.db"
+    _migrate(f"sqlite:///{template}")
+    with sqlite3.connect(template) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.close()
+    return template
+
+
+@pytest.fixture(scope="session")
+def migrated_postgres(postgres_server: PostgresServer | ForeignPostgres) -> Iterator[str]:
+    """The name of a migrated, empty PostgreSQL database to be copied."""
+    name = f"template_{uuid.uuid4().hex[:12]}"
+    _migrate(postgres_server.create_database(name))
+    yield name
+    postgres_server.drop_database(name)
+
+
+def _migrate(url: str) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TOCSIN_DATABASE_URL", url)
+        settings.cache_clear()
+        migrate.upgrade()
+    settings.cache_clear()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """An empty database that this process uses; each test runs once with each kind. Yields the kind."""
+    yield from _use_database(request, monkeypatch, request.param)
+
+
+@pytest.fixture
+def sqlite_database(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """An empty SQLite database that this process uses, where the kind makes no difference."""
+    yield from _use_database(request, monkeypatch, "sqlite")
+
+
+def _use_database(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, kind: str) -> Iterator[str]:
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    if kind == "sqlite":
+        path = _HOME / f"{name}.db"
+        shutil.copy(request.getfixturevalue("migrated_sqlite"), path)
+        url = f"sqlite:///{path}"
+    else:
+        template = request.getfixturevalue("migrated_postgres")
+        server = request.getfixturevalue("postgres_server")
+        url = server.create_database(name, template)
+    monkeypatch.setenv("TOCSIN_DATABASE_URL", url)
+    settings.cache_clear()
+    db.dispose()
+    yield kind
+    db.dispose()
+    settings.cache_clear()
+    if kind == "postgresql":
+        server.drop_database(name)

@@ -1,0 +1,180 @@
+"""Every route against everybody who might knock; a route that nobody has thought about fails here."""
+
+from typing import Any
+
+import pytest
+
+from tests.support.api import Door, assert_problem
+
+_READ, _EXECUTE, _WRITE, _ADMIN, _PUBLIC = "viewer", "execute", "operator", "admin", "public"
+
+#: (method, path below the prefix) → the least role that may; "execute" is an operator's scope on its own
+ENTRIES = {
+    ("GET", "/actions"): _READ,
+    ("POST", "/actions"): _WRITE,
+    ("POST", "/actions/validate"): _READ,
+    ("GET", "/actions/<id:action_id>"): _READ,
+    ("PUT", "/actions/<id:action_id>"): _WRITE,
+    ("PATCH", "/actions/<id:action_id>"): _WRITE,
+    ("DELETE", "/actions/<id:action_id>"): _WRITE,
+    ("POST", "/actions/<id:action_id>/enable"): _WRITE,
+    ("POST", "/actions/<id:action_id>/disable"): _WRITE,
+    ("GET", "/actions/<id:action_id>/versions"): _READ,
+    ("GET", "/actions/<id:action_id>/executions"): _READ,
+    ("POST", "/actions/<id:action_id>/trigger"): _EXECUTE,
+    ("GET", "/actions/executions"): _READ,
+    ("GET", "/actions/executions/<id:execution_id>"): _READ,
+    ("POST", "/actions/executions/<id:execution_id>/cancel"): _EXECUTE,
+    ("POST", "/actions/executions/<id:execution_id>/approve"): _EXECUTE,
+    ("POST", "/actions/executions/<id:execution_id>/reject"): _EXECUTE,
+    ("GET", "/keys"): _ADMIN,
+    ("POST", "/keys"): _ADMIN,
+    ("GET", "/keys/<id:key_id>"): _ADMIN,
+    ("DELETE", "/keys/<id:key_id>"): _ADMIN,
+    ("GET", "/openapi.json"): _PUBLIC,
+    ("GET", "/health"): _PUBLIC,
+    ("GET", "/metrics"): _PUBLIC,
+    ("GET", "/metrics/prometheus"): _PUBLIC,
+    ("GET", "/docs/"): _PUBLIC,
+    ("GET", "/docs/<path:path>"): _PUBLIC,
+}
+_RANK = {"viewer": {_READ}, "execute": {_READ, _EXECUTE}, "operator": {_READ, _EXECUTE, _WRITE}}
+_RANK["admin"] = {*_RANK["operator"], _ADMIN}
+
+_BODIES: dict[tuple[str, str], Any] = {
+    ("POST", "/actions"): {"name": "New", "type": "webhook", "executor": "webhook", "config": {"url": "http://h/"}},
+    ("POST", "/actions/<id:action_id>/trigger"): {"parameters": {}},
+    ("PATCH", "/actions/<id:action_id>"): {"description": "new"},
+    ("POST", "/keys"): {"name": "new"},
+}
+_BODIES["POST", "/actions/validate"] = _BODIES["PUT", "/actions/<id:action_id>"] = _BODIES["POST", "/actions"]
+
+
+def below(rule: str) -> str:
+    """The path of a rule below its prefix."""
+    for prefix in ("/api/v1", "/api"):
+        if rule.startswith(f"{prefix}/"):
+            return rule.removeprefix(prefix)
+    return rule
+
+
+def routes(door: Door) -> list[tuple[str, str, str]]:
+    """Every (method, rule, path below the prefix) that the application serves."""
+    return [
+        (method, rule.rule, below(rule.rule))
+        for rule in door.app.url_map.iter_rules()
+        for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"})
+    ]
+
+
+class Things:
+    """An action, an execution and a key of one workspace, and the path of a rule that names them."""
+
+    def __init__(self, door: Door) -> None:
+        self.action = door.create(name="Seen")["id"]
+        self.execution = door.trigger(self.action)
+        self.key = door.key().split("_")[1]
+
+    def path(self, rule: str) -> str:
+        """The rule with the ids filled in."""
+        return (
+            rule.replace("<id:action_id>", self.action)
+            .replace("<id:execution_id>", self.execution)
+            .replace("<id:key_id>", self.key)
+            .replace("<path:path>", "swagger-ui.css")
+        )
+
+
+def test_every_route_has_an_entry_and_says_its_permission(door: Door) -> None:
+    """A new route must be added here, and each handler either names its permission or is openly public."""
+    assert {(method, path) for method, _, path in routes(door)} == set(ENTRIES)
+    for rule in door.app.url_map.iter_rules():
+        view = door.app.view_functions[rule.endpoint]
+        public = ENTRIES[next(iter((rule.methods or set()) - {"HEAD", "OPTIONS"})), below(rule.rule)] == _PUBLIC
+        assert public != hasattr(view, "permission"), rule
+
+
+def test_without_a_key_only_public_routes_answer(door: Door) -> None:
+    """No key is 401 everywhere else, before anything is looked at."""
+    things = Things(door)
+    for method, rule, path in routes(door):
+        answer = door.call(method, things.path(rule), key=None, json=_BODIES.get((method, path)))
+        if ENTRIES[method, path] == _PUBLIC:
+            assert answer.status_code == 200, rule
+        else:
+            assert assert_problem(answer)["status"] in (401, 429), rule
+        answer.close()
+
+
+@pytest.mark.parametrize("who", ["viewer", "execute", "operator", "admin"])
+def test_each_role_does_what_it_may_and_no_more(door: Door, who: str) -> None:
+    """A role that lacks the permission gets 403; one that has it never does."""
+    scopes = ("read:actions", "execute:actions") if who == "execute" else ()
+    key = door.key("operator" if who == "execute" else who, scopes=scopes)
+    for method, rule, path in routes(door):
+        if ENTRIES[method, path] == _PUBLIC:
+            continue
+        things = Things(door) if method != "GET" else _shared(door)
+        answer = door.call(method, things.path(rule), key=key, json=_BODIES.get((method, path)))
+        if ENTRIES[method, path] in _RANK[who]:
+            assert answer.status_code in (200, 201, 202, 204, 409), f"{method} {rule}: {answer.text}"
+        else:
+            assert_problem(answer, 403)
+        _remove(door)
+
+
+_LAST: dict[int, Things] = {}
+
+
+def _shared(door: Door) -> Things:
+    return _LAST.setdefault(id(door), Things(door)) if id(door) not in _LAST else _LAST[id(door)]
+
+
+def _remove(door: Door) -> None:
+    _LAST.pop(id(door), None)
+    for action in door.call("GET", "/api/actions").json["data"]:
+        door.call("DELETE", f"/api/actions/{action['id']}")
+
+
+def test_another_workspace_sees_nothing(door: Door) -> None:
+    """What belongs to others is answered exactly as what does not exist, and is in no list."""
+    things, stranger = Things(door), door.key(workspace="elsewhere")
+    missing = {things.action: "act-missing", things.execution: "exec-missing", things.key: "0123456789ab"}
+    for method, rule, path in routes(door):
+        if "<id:" not in rule:
+            continue
+        body = _BODIES.get((method, path))
+        theirs, nothing = things.path(rule), things.path(rule)
+        for real, other in missing.items():
+            nothing = nothing.replace(real, other)
+        first = assert_problem(door.call(method, theirs, key=stranger, json=body), 404)
+        second = assert_problem(door.call(method, nothing, key=stranger, json=body), 404)
+        text = first["detail"]
+        for real, other in missing.items():
+            text = text.replace(real, other)
+        assert (text, first["code"], first["errors"]) == (second["detail"], second["code"], second["errors"])
+    for path in ("/api/actions", "/api/actions/executions"):
+        assert door.call("GET", path, key=stranger).json["data"] == []
+    assert len(door.call("GET", "/api/keys", key=stranger).json["data"]) == 1
+    assert door.call("GET", f"/api/actions/{things.action}").status_code == 200
+    shown = door.call("GET", f"/api/actions/executions/{things.execution}").json["data"]
+    assert shown["status"] == "pending"
+
+
+def test_the_same_id_in_two_workspaces_is_two_actions(door: Door) -> None:
+    """A workspace's ids are its own."""
+    mine = door.create(name="Mine", id="act-same")
+    stranger = door.key(workspace="elsewhere")
+    definition = {**_BODIES["POST", "/actions"], "id": "act-same"}
+    assert door.call("POST", "/api/actions", key=stranger, json=definition).status_code == 201
+    assert door.call("DELETE", "/api/actions/act-same", key=stranger).status_code == 204
+    assert door.call("GET", "/api/actions/act-same").json["data"] == mine
+
+
+def test_both_prefixes_serve_the_same(door: Door) -> None:
+    """Every path under /api is there under /api/v1, with the same permission."""
+    views = {rule.rule: door.app.view_functions[rule.endpoint] for rule in door.app.url_map.iter_rules()}
+    plain = {path for path in views if path.startswith("/api/") and not path.startswith("/api/v1/")}
+    assert plain
+    for path in plain:
+        assert views["/api/v1" + path.removeprefix("/api")] is views[path]

@@ -1,0 +1,121 @@
+"""Rate limits: counted per key, shared through Redis, and no hindrance when Redis is away or frozen."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from api.limits import Limiter
+from config.settings import SettingsError, settings
+from tests.support.api import Door, assert_problem
+from tests.support.services import RedisServer
+
+_HEADERS = ("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset")
+
+
+def limited(monkeypatch: pytest.MonkeyPatch, limit: str) -> Door:
+    """The application under another limit."""
+    monkeypatch.setenv("TOCSIN_RATE_LIMIT", limit)
+    settings.cache_clear()
+    return Door()
+
+
+@pytest.fixture
+def start_of_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock that stands at the start of a window, so that no window ends within a test."""
+    monkeypatch.setattr("api.limits.time.time", lambda: 1_800_000_000.0)
+
+
+@pytest.mark.usefixtures("sqlite_database", "start_of_window")
+def test_a_key_that_asks_too_often_is_held_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The request after the last allowed one is 429 and says when to come back; another key is not affected."""
+    door = limited(monkeypatch, "3/minute")
+    left = [door.call("GET", "/api/actions").headers["X-RateLimit-Remaining"] for _ in range(3)]
+    assert left == ["2", "1", "0"]
+    refused = door.call("GET", "/api/actions")
+    problem = assert_problem(refused, 429)
+    assert (problem["code"], problem["retryable"]) == ("rate_limited", True)
+    assert refused.headers["Retry-After"] == "60"
+    assert refused.headers["X-RateLimit-Reset"] == str(1_800_000_060)
+    assert door.call("GET", "/api/actions", key=door.key()).status_code == 200
+
+
+@pytest.mark.usefixtures("sqlite_database")
+def test_the_next_window_is_open_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the window is over the count begins anew."""
+    clock = [1_800_000_000.0]
+    monkeypatch.setattr("api.limits.time.time", lambda: clock[0])
+    door = limited(monkeypatch, "1/minute")
+    assert [door.call("GET", "/api/actions").status_code for _ in range(2)] == [200, 429]
+    clock[0] += 60
+    assert door.call("GET", "/api/actions").status_code == 200
+
+
+def test_every_answer_under_api_says_where_the_caller_stands(door: Door) -> None:
+    """The three headers are on successes and on errors alike."""
+    for method, path, key in (
+        ("GET", "/api/actions", ""),
+        ("GET", "/api/v1/actions", ""),
+        ("GET", "/api/nothing", ""),
+        ("PUT", "/api/actions", ""),
+        ("POST", "/api/actions", ""),
+        ("GET", "/api/actions", None),
+        ("GET", "/api/openapi.json", None),
+        ("OPTIONS", "/api/actions", None),
+    ):
+        answer = door.call(method, path, key=key)
+        assert all(answer.headers[name].isdecimal() for name in _HEADERS), f"{method} {path}"
+
+
+@pytest.mark.usefixtures("start_of_window")
+def test_guessing_keys_is_slowed_down_and_right_keys_are_not(door: Door) -> None:
+    """After 30 wrong keys in a minute an address gets 429 for each further one; a right key still opens."""
+    statuses = [door.call("GET", "/api/actions", key=f"tcn_000000000000_{guess}").status_code for guess in range(32)]
+    assert statuses == [401] * 30 + [429] * 2
+    assert door.call("GET", "/api/actions").status_code == 200
+
+
+@pytest.fixture
+def frozen(redis_server: RedisServer) -> Iterator[None]:
+    """Redis, stopped in the middle of whatever it did."""
+    redis_server.freeze()
+    yield
+    redis_server.thaw()
+
+
+@pytest.mark.usefixtures("sqlite_database", "start_of_window", "redis_server")
+def test_processes_count_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two processes that share a Redis give out one limit between them."""
+    door = limited(monkeypatch, "4/minute")
+    other = Limiter()
+    statuses = []
+    for _ in range(3):
+        statuses.append(door.call("GET", "/api/actions").status_code)
+        mine, door.app.extensions["tocsin.limiter"] = door.app.extensions["tocsin.limiter"], other
+        statuses.append(door.call("GET", "/api/actions").status_code)
+        other, door.app.extensions["tocsin.limiter"] = door.app.extensions["tocsin.limiter"], mine
+    assert statuses == [200] * 4 + [429] * 2
+
+
+@pytest.mark.usefixtures("sqlite_database", "frozen")
+def test_a_frozen_redis_costs_one_request_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One request notices, the others go on at once, and the limit still holds within the process."""
+    door = limited(monkeypatch, "5/minute")
+    monkeypatch.setattr("api.limits.time.time", lambda: 1_800_000_000.0)
+    waits, statuses = [], []
+    for _ in range(6):
+        before = time.monotonic()
+        statuses.append(door.call("GET", "/api/actions").status_code)
+        waits.append(time.monotonic() - before)
+    assert statuses == [200] * 5 + [429]
+    assert sum(wait >= 0.2 for wait in waits) == 1, waits
+
+
+@pytest.mark.parametrize("value", ["often", "", "-1/minute", "1/fortnight"])
+def test_a_senseless_limit_stops_the_process_at_its_start(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    """The message names the variable."""
+    monkeypatch.setenv("TOCSIN_RATE_LIMIT", value)
+    settings.cache_clear()
+    with pytest.raises(SettingsError, match="TOCSIN_RATE_LIMIT"):
+        Limiter()
+    settings.cache_clear()

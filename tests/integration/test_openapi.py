@@ -1,0 +1,148 @@
+"""The documentation: complete, true to the routes, and served without help from outside; health and metrics."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from config.settings import settings
+from store import db, processes
+from tests.support.api import Door
+
+
+def operations(door: Door) -> dict[str, dict[str, Any]]:
+    """``METHOD path`` → operation of the OpenAPI document."""
+    document = door.call("GET", "/api/openapi.json", key=None).json
+    return {
+        f"{method.upper()} {path}": operation
+        for path, item in document["paths"].items()
+        for method, operation in item.items()
+        if method in ("get", "post", "put", "patch", "delete")
+    }
+
+
+def permissions(door: Door) -> dict[str, str | None]:
+    """``METHOD path`` → the permission that the handler asks for, of every route."""
+    found = {}
+    for rule in door.app.url_map.iter_rules():
+        path = re.sub(r"<[^:]+:(\w+)>", r"{\1}", rule.rule)
+        view = door.app.view_functions[rule.endpoint]
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}:
+            found[f"{method} {path}"] = getattr(view, "permission", None)
+    return found
+
+
+def test_the_document_says_what_it_is(door: Door) -> None:
+    """Version 3.1, with title, version, description, contact and both ways to authenticate."""
+    document = door.call("GET", "/api/openapi.json", key=None).json
+    assert document["openapi"].startswith("3.1")
+    assert all(document["info"][name] for name in ("title", "version", "description", "contact"))
+    assert set(document["components"]["securitySchemes"]) == {"bearer", "apiKey"}
+
+
+def test_every_route_is_documented_once(door: Door) -> None:
+    """The canonical paths are there, the paths under /api/v1 are not, and nothing else is."""
+    unlisted = ("/api/v1/", "/docs", "/api/openapi.json")
+    served = {name for name in permissions(door) if not name.split()[1].startswith(unlisted)}
+    assert set(operations(door)) == served
+
+
+def test_every_operation_is_explained_with_examples(door: Door) -> None:
+    """Each has an id of its own, a summary, a description, and an example of every body that it takes or gives."""
+    documented = operations(door)
+    ids = [operation["operationId"] for operation in documented.values()]
+    assert len(set(ids)) == len(ids)
+    for name, operation in documented.items():
+        assert operation["summary"].endswith("."), name
+        assert operation["description"], name
+        if "requestBody" in operation:
+            assert "example" in operation["requestBody"]["content"]["application/json"], name
+        for status, answer in operation["responses"].items():
+            assert answer["description"], f"{name} {status}"
+            for kind, content in answer.get("content", {}).items():
+                assert "example" in content, f"{name} {status} {kind}"
+                assert (kind == "application/problem+json") == (int(status) >= 400), f"{name} {status}"
+
+
+def test_every_guarded_operation_names_its_permission_and_its_errors(door: Door) -> None:
+    """Security says which permission is needed; 400, 401, 403, 429 and 503 are always possible, 404 with an id."""
+    needed = permissions(door)
+    for name, operation in operations(door).items():
+        permission = needed[name]
+        if permission is None:
+            continue
+        assert operation["security"] == [{"bearer": [permission]}, {"apiKey": [permission]}], name
+        expected = {"400", "401", "403", "429", "503"}
+        expected |= {"404"} if "{" in name else set()
+        expected |= {"413", "415"} if "requestBody" in operation else set()
+        assert expected <= set(operation["responses"]), name
+
+
+def test_references_in_the_document_lead_somewhere(door: Door) -> None:
+    """Every $ref names a component that is there."""
+    text = door.call("GET", "/api/openapi.json", key=None).text
+    schemas = json.loads(text)["components"]["schemas"]
+    names = set(re.findall(r'"\$ref": "#/components/schemas/([^"]+)"', text))
+    assert names
+    assert names <= set(schemas)
+
+
+def test_the_page_needs_nothing_from_outside(door: Door) -> None:
+    """Every script and style of the documentation page is served by this server."""
+    page = door.call("GET", "/docs", key=None)
+    assert page.status_code == 200
+    assert "default-src 'self'" in page.headers["Content-Security-Policy"]
+    links = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+    assert len(links) >= 4
+    for link in links:
+        assert link.startswith("/docs/")
+        with door.call("GET", link, key=None) as answer:
+            assert answer.status_code == 200, link
+    assert not re.search(r"https?://", page.text)
+
+
+def test_health_tells_what_is_missing(door: Door) -> None:
+    """Without workers and Redis it is degraded and says so, yet it serves."""
+    answer = door.call("GET", "/health", key=None)
+    assert answer.status_code == 200
+    assert (answer.json["status"], answer.json["database"], answer.json["workers"]) == ("degraded", "ok", [])
+
+
+@pytest.mark.usefixtures("redis_server")
+def test_health_is_ok_when_work_is_done(door: Door) -> None:
+    """With Redis and a worker that takes work, all is well; the worker is listed."""
+    with db.write() as connection:
+        now = db.now_ms()
+        processes.beat(
+            connection, "steps@test", queues="urgent,steps", pid=1, started_at=now, consumed_at=now, running=2
+        )
+    answer = door.call("GET", "/health", key=None).json
+    worker = {"name": "steps@test", "queues": ["urgent", "steps"], "state": "consuming", "running": 2}
+    assert (answer["status"], answer["workers"]) == ("ok", [worker])
+
+
+def test_health_is_unavailable_without_the_database(door: Door, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    """A database that is away makes /health and every operation answer 503, without telling where it is."""
+    monkeypatch.setenv("TOCSIN_DATABASE_URL", f"sqlite:///{tmp_path}/nowhere/hidden.db")
+    settings.cache_clear()
+    db.dispose()
+    health = door.call("GET", "/health", key=None)
+    assert (health.status_code, health.json["status"], health.json["database"]) == (503, "degraded", "away")
+    refused = door.call("GET", "/api/actions")
+    assert (refused.status_code, refused.json["code"], refused.json["retryable"]) == (503, "unavailable", True)
+    assert refused.headers["Retry-After"] == "1"
+    assert "hidden" not in refused.text
+    assert "hidden" not in health.text
+
+
+def test_metrics_count_in_both_forms(door: Door) -> None:
+    """JSON by default; Prometheus text for whoever prefers text, or at a path of its own."""
+    door.trigger(door.create()["id"])
+    assert door.call("GET", "/metrics", key=None).json["executions"] == {"pending": 1}
+    scraper = "application/openmetrics-text;version=1.0.0;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
+    for path, accept in (("/metrics", "text/plain"), ("/metrics", scraper), ("/metrics/prometheus", "*/*")):
+        text = door.call("GET", path, key=None, headers={"Accept": accept})
+        assert text.content_type.startswith("text/plain")
+        assert 'tocsin_executions{status="pending"} 1.0' in text.text
+        assert "tocsin_backlog 1.0" in text.text

@@ -1,0 +1,114 @@
+"""The web application inside the test's own process: its client, keys for it, and a stand-in for the worker."""
+
+import functools
+import secrets
+from typing import Any
+
+from flask import Flask
+from werkzeug.test import TestResponse
+
+from api import create_app
+from api.health import Gauge
+from api.limits import Limiter
+from store import access, db, executions
+
+#: the members of every error body
+PROBLEM = {
+    "type",
+    "title",
+    "status",
+    "detail",
+    "code",
+    "error",
+    "message",
+    "retryable",
+    "errors",
+    "request_id",
+}
+
+
+@functools.cache
+def _application() -> Flask:
+    """One for all tests, because making it takes a while; what it remembers is made new for each."""
+    return create_app()
+
+
+class Door:
+    """The application, and the ways in."""
+
+    def __init__(self) -> None:
+        self.app = _application()
+        self.app.extensions["tocsin.limiter"] = Limiter()
+        self.app.extensions["tocsin.gauge"] = Gauge()
+        self.client = self.app.test_client()
+        self.client.environ_base["REMOTE_ADDR"] = f"fd00::{secrets.token_hex(2)}"  # counted apart from other tests
+        self.admin = self.key()
+
+    def key(
+        self, role: str = "admin", workspace: str = "default", scopes: tuple[str, ...] = (), expires_at: Any = None
+    ) -> str:
+        """A new key."""
+        with db.write() as connection:
+            access.ensure_workspace(connection, workspace, workspace)
+            _, key = access.create_key(
+                connection,
+                workspace_id=workspace,
+                name="a test",
+                role=role,
+                scopes=list(scopes),
+                expires_at=expires_at,
+                actor="test",
+            )
+        return key
+
+    def call(self, method: str, path: str, key: str | None = "", **options: Any) -> TestResponse:
+        """One request, by the administrator unless another key (or None: nobody) is named."""
+        headers = dict(options.pop("headers", {}))
+        key = self.admin if key == "" else key
+        if key is not None:
+            headers["Authorization"] = f"Bearer {key}"
+        return self.client.open(path, method=method, headers=headers, **options)
+
+    def create(self, **definition: Any) -> dict[str, Any]:
+        """Add an action and return it."""
+        whole = {
+            "name": "Tell the sink",
+            "type": "webhook",
+            "executor": "webhook",
+            "config": {"url": "http://127.0.0.1:9/", "method": "POST"},
+            **definition,
+        }
+        answer = self.call("POST", "/api/actions", json=whole)
+        assert answer.status_code == 201, answer.text
+        return answer.json["data"]
+
+    def trigger(self, action_id: str, **body: Any) -> str:
+        """Trigger an action and return the execution's id."""
+        answer = self.call("POST", f"/api/actions/{action_id}/trigger", json={"parameters": {}, **body})
+        assert answer.status_code == 202, answer.text
+        return answer.json["data"]["execution_id"]
+
+
+def carry_out(execution_id: str, to: str = "completed", **record: Any) -> None:
+    """What a worker does to an execution's row, without the outside call; ``record``: output, error, logs, report."""
+    changes = {name: record.pop(name) for name in ("waiting_for", "due_at") if name in record}
+    with db.write() as connection:
+        row = executions.claim(connection, execution_id, "steps@test", 30_000)
+        assert row is not None
+        if to != "running":
+            assert executions.finish(
+                connection, execution_id, to, owner="steps@test", attempt=row.attempt, record=record, **changes
+            )
+
+
+def assert_problem(answer: TestResponse, status: int | None = None) -> dict[str, Any]:
+    """The one error body, of any 4xx unless ``status`` says which; returns it."""
+    expected = f"{answer.request.method} {answer.request.path}: {answer.status_code} {answer.text[:300]}"
+    assert 400 <= answer.status_code < 500 if status is None else answer.status_code == status, expected
+    assert answer.content_type == "application/problem+json", expected
+    body = answer.json
+    assert set(body) == PROBLEM, expected
+    assert body["status"] == answer.status_code
+    assert body["error"] == body["message"] == body["detail"] != ""
+    assert body["request_id"] == answer.headers["X-Request-Id"]
+    return body

@@ -1,0 +1,99 @@
+"""A caller of the product's REST interface, as short as tests want it."""
+
+import time
+import uuid
+from typing import Any
+
+import httpx
+
+from tests.support.waiting import eventually
+
+TERMINAL = {"completed", "failed", "timeout", "cancelled"}
+
+
+class Api:
+    """One API key at one address. Methods that expect success fail the test with the answer's body."""
+
+    def __init__(self, url: str, key: str) -> None:
+        self.key = key
+        self.http = httpx.Client(
+            base_url=url,
+            headers={"Authorization": f"Bearer {key}"},
+            timeout=30,
+            limits=httpx.Limits(max_connections=64, max_keepalive_connections=0),
+        )
+
+    def close(self) -> None:
+        """Close the connections."""
+        self.http.close()
+
+    def health(self) -> httpx.Response:
+        """GET /health."""
+        return self.http.get("/health")
+
+    def create_action(self, **definition: Any) -> str:
+        """Add an action (a webhook of type webhook unless said otherwise); returns its id."""
+        whole = {"name": f"test {uuid.uuid4().hex[:12]}", "type": "webhook", "executor": "webhook", **definition}
+        answer = self.http.post("/api/actions", json=whole)
+        assert answer.status_code == 201, answer.text
+        return answer.json()["data"]["id"]
+
+    def post_trigger(
+        self, action_id: str, parameters: dict[str, Any] | None = None, *, key: str | None = None, **more: Any
+    ) -> httpx.Response:
+        """POST the trigger and return whatever is answered."""
+        headers = {"Idempotency-Key": key} if key else {}
+        body = {"parameters": parameters or {}, **more}
+        return self.http.post(f"/api/actions/{action_id}/trigger", json=body, headers=headers)
+
+    def trigger(self, action_id: str, parameters: dict[str, Any] | None = None, **more: Any) -> str:
+        """Trigger an action; returns the execution's id."""
+        answer = self.post_trigger(action_id, parameters, **more)
+        assert answer.status_code == 202, answer.text
+        return answer.json()["data"]["execution_id"]
+
+    def insist(self, action_id: str, parameters: dict[str, Any], *, key: str, seconds: float = 60) -> str:
+        """Trigger with the same Idempotency-Key until it is accepted, whatever happens to the server meanwhile."""
+        give_up = time.monotonic() + seconds
+        while True:
+            try:
+                answer = self.post_trigger(action_id, parameters, key=key)
+                if answer.status_code == 202:
+                    return answer.json()["data"]["execution_id"]
+                assert answer.status_code >= 500, answer.text
+            except httpx.TransportError:
+                assert time.monotonic() < give_up, "the API did not come back"
+            assert time.monotonic() < give_up, "the API did not recover"
+            time.sleep(0.1)
+
+    def execution(self, execution_id: str) -> dict[str, Any]:
+        """The execution as the API shows it."""
+        answer = self.http.get(f"/api/actions/executions/{execution_id}")
+        assert answer.status_code == 200, answer.text
+        return answer.json()["data"]
+
+    def ended(self, execution_id: str, seconds: float = 20) -> dict[str, Any]:
+        """The execution once it is in a terminal state."""
+
+        def look() -> dict[str, Any] | None:
+            seen = self.execution(execution_id)
+            return seen if seen["status"] in TERMINAL else None
+
+        return eventually(look, seconds, f"{execution_id} has ended")
+
+    def in_status(self, execution_id: str, status: str, seconds: float = 20) -> dict[str, Any]:
+        """The execution once it has this status."""
+
+        def look() -> dict[str, Any] | None:
+            seen = self.execution(execution_id)
+            return seen if seen["status"] == status else None
+
+        return eventually(look, seconds, f"{execution_id} is {status}")
+
+    def cancel(self, execution_id: str) -> httpx.Response:
+        """POST the cancel and return whatever is answered."""
+        return self.http.post(f"/api/actions/executions/{execution_id}/cancel", json={})
+
+    def decide(self, execution_id: str, word: str, note: str = "") -> httpx.Response:
+        """POST ``approve`` or ``reject`` and return whatever is answered."""
+        return self.http.post(f"/api/actions/executions/{execution_id}/{word}", json={"note": note})

@@ -1,0 +1,33 @@
+"""Flower beside a running product, as the Procfile starts it."""
+
+import httpx
+
+from tests.support.stack import FLOWER_LOGIN, Stack
+from tests.support.waiting import eventually
+
+
+class Flower:
+    """The page of the product's workers and tasks."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+        self.url = f"http://127.0.0.1:{stack.environment['TOCSIN_FLOWER_PORT']}"
+
+    def start(self) -> None:
+        """Start it, and wait until it has made the workers report their tasks (it sees a tick, then)."""
+        self._stack.start("flower")
+        eventually(self._sees_tasks, 40, "Flower sees tasks", every=0.3)
+
+    def _sees_tasks(self) -> bool:
+        try:
+            return bool(self.tasks())
+        except (httpx.TransportError, ValueError):
+            return False
+
+    def get(self, path: str) -> httpx.Response:
+        """GET with the right password."""
+        return httpx.get(f"{self.url}{path}", auth=FLOWER_LOGIN)
+
+    def tasks(self) -> dict[str, dict]:
+        """What it shows of tasks, by task id."""
+        return self.get("/api/tasks").json()

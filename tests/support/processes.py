@@ -1,0 +1,128 @@
+"""Real processes for tests: started in a group of their own, ended with everything they have started."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def clean_environment(**more: str) -> dict[str, str]:
+    """What a process needs to run from this checkout, and nothing that the caller's shell has set."""
+    path = f"{Path(sys.executable).parent}:{os.environ.get('PATH', '/usr/bin:/bin')}"  # noqa: TID251
+    home = os.environ.get("HOME", "/tmp")  # noqa: TID251
+    return {"PATH": path, "HOME": home, "LANG": "C.UTF-8", "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(ROOT)} | more
+
+
+def free_port() -> int:
+    """A TCP port of the loopback interface that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Process:
+    """One command with its output in a log file."""
+
+    def __init__(
+        self,
+        command: list[str],
+        log: Path,
+        *,
+        env: Mapping[str, str],
+        cwd: Path = ROOT,
+        user: str | None = None,
+    ) -> None:
+        self.log = log
+        with log.open("ab") as output:
+            self.popen = subprocess.Popen(
+                command,
+                cwd=cwd,
+                env=dict(env),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                user=user,
+                start_new_session=True,
+            )
+
+    @property
+    def pid(self) -> int:
+        """The process id, which is the id of its group too."""
+        return self.popen.pid
+
+    def alive(self) -> bool:
+        """Whether it has not ended."""
+        return self.popen.poll() is None
+
+    def send(self, number: int) -> None:
+        """Send a signal to the whole group."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, number)
+
+    def kill(self) -> None:
+        """End the whole group the hard way."""
+        self.send(signal.SIGKILL)
+        self.popen.wait(timeout=10)
+
+    def end(self, *, grace: float = 5, with_signal: int = signal.SIGTERM) -> None:
+        """Ask it to end, then end it and all its descendants."""
+        family = descendants([self.pid])
+        if self.alive():
+            self.send(signal.SIGCONT)
+            self.send(with_signal)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.popen.wait(timeout=grace)
+        for pid, started in family.items():
+            if born(pid) == started:  # not somebody else who got the number since
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        self.popen.wait(timeout=10)
+
+
+def end_all(processes: Iterable[Process], *, grace: float = 5) -> None:
+    """Ask all to end at once, then see each of them off."""
+    waiting = list(processes)
+    for process in waiting:
+        if process.alive():
+            process.send(signal.SIGCONT)
+            process.send(signal.SIGTERM)
+    give_up = time.monotonic() + grace
+    for process in waiting:
+        process.end(grace=max(0.05, give_up - time.monotonic()))
+
+
+def _stat(pid: int) -> list[str]:
+    """Fields of /proc/PID/stat from the state on; none when the process is gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return []
+
+
+def born(pid: int) -> str:
+    """When a process started, in ticks since boot; with the pid it names a process for ever."""
+    fields = _stat(pid)
+    return fields[19] if fields else ""
+
+
+def descendants(roots: Iterable[int]) -> dict[int, str]:
+    """The roots and everything below them that lives now, each with the time it was born."""
+    children: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and (fields := _stat(int(entry.name))):
+            children.setdefault(int(fields[1]), []).append(int(entry.name))
+    found: dict[int, str] = {}
+    queue = list(roots)
+    while queue:
+        pid = queue.pop()
+        if pid not in found and (started := born(pid)):
+            found[pid] = started
+            queue += children.get(pid, [])
+    return found

