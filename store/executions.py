@@ -70,17 +70,6 @@ sa.Index(
 sa.Index("ix_executions_action", executions.c.workspace_id, executions.c.action_id, executions.c.id)
 sa.Index("ix_executions_workspace", executions.c.workspace_id, executions.c.id)
 
-idempotency_keys = sa.Table(
-    "idempotency_keys",
-    metadata,
-    sa.Column("workspace_id", sa.Text, primary_key=True),
-    sa.Column("key", sa.Text, primary_key=True),
-    sa.Column("fingerprint", sa.Text, nullable=False),
-    sa.Column("execution_id", sa.Text, nullable=False),
-    sa.Column("created_at", sa.BigInteger, nullable=False),
-    sa.Index("ix_idempotency_keys_created_at", "created_at"),
-)
-
 #: status → the states it may be entered from; a terminal state has no way out
 SOURCES: dict[str, tuple[str, ...]] = {
     "pending": ("running", "waiting"),
@@ -228,26 +217,6 @@ _added = _adding.returning(executions.c.id, executions.c.workspace_id, execution
 _audited_insert = Prepared(
     audit.noting(_added, details=sa.literal('{"action":"') + _added.c.action_id + sa.literal('"}'))
 )
-
-
-def remember_key(
-    db: Connection, workspace_id: str, key: str, *, fingerprint: str, execution_id: str, created_at: int
-) -> None:
-    """Tie an idempotency key to the execution it made; a second use raises ``IntegrityError``."""
-    values = {
-        "workspace_id": workspace_id,
-        "key": key,
-        "fingerprint": fingerprint,
-        "execution_id": execution_id,
-        "created_at": created_at,
-    }
-    db.execute(sa.insert(idempotency_keys).inline(), values)
-
-
-def find_key(db: Connection, workspace_id: str, key: str) -> Row | None:
-    """What an idempotency key was used for."""
-    mine = sa.and_(idempotency_keys.c.workspace_id == workspace_id, idempotency_keys.c.key == key)
-    return db.execute(sa.select(idempotency_keys).where(mine)).first()
 
 
 def claim(db: Connection, execution_id: str, owner: str, lease_ms: int) -> Any:
@@ -407,14 +376,12 @@ def search(
     return list(db.execute(sa.select(executions).where(*where).order_by(order).limit(limit).offset(offset))), total
 
 
-def forget(db: Connection, *, before: int, keys_before: int, limit: int = 500) -> int:
-    """Retention: delete ended executions made before ``before`` and idempotency keys made before ``keys_before``.
+def forget(db: Connection, *, before: int, limit: int = 500) -> int:
+    """Retention: delete ended executions made before ``before`` (milliseconds), oldest first.
 
-    Both in milliseconds. At most ``limit`` executions a call, so that the lock is held briefly; returns how many
-    went. Ids begin with their time, so the primary key serves as the index.
+    At most ``limit`` a call, so that the lock is held briefly; returns how many went. Ids begin with their time, so
+    the primary key serves as the index.
     """
     table = executions.c
     old = sa.select(table.id).where(table.id < f"exec-{before:012x}", table.due_at.is_(None)).limit(limit)
-    gone = db.execute(sa.delete(executions).where(table.id.in_(old.scalar_subquery()))).rowcount
-    db.execute(sa.delete(idempotency_keys).where(idempotency_keys.c.created_at < keys_before))
-    return gone
+    return db.execute(sa.delete(executions).where(table.id.in_(old.scalar_subquery()))).rowcount

@@ -17,7 +17,7 @@ from config.errors import Conflict, Unprocessable
 from config.settings import settings
 from playbooks import parameters
 from providers.base import Mode
-from store import actions, db, executions
+from store import actions, db, executions, idempotency
 from store.access import Caller
 from store.actions import Action
 from store.db import IntegrityError
@@ -77,7 +77,7 @@ def dispatch(wish: Dispatch) -> Accepted:
     try:
         with db.write(single=not wish.idempotency_key) as connection:
             if wish.idempotency_key:
-                executions.remember_key(
+                idempotency.remember(
                     connection,
                     workspace_id,
                     wish.idempotency_key,
@@ -141,7 +141,7 @@ def _earlier(connection: db.Connection, wish: Dispatch) -> Accepted | None:
     """
     if not wish.idempotency_key:
         return None
-    known = executions.find_key(connection, wish.caller.workspace_id, wish.idempotency_key)
+    known = idempotency.find(connection, wish.caller.workspace_id, wish.idempotency_key)
     if known is None:
         return None
     if not hmac.compare_digest(known.fingerprint, _fingerprint(wish)):

@@ -3,7 +3,7 @@
 from config import logs
 from config.errors import Unavailable
 from config.settings import settings
-from store import db, executions, processes
+from store import db, executions, idempotency, processes
 from tasks import canvas
 from tasks.app import app
 
@@ -20,15 +20,12 @@ def upkeep() -> int:
     try:
         while True:
             with db.write() as connection:
-                bite = executions.forget(
-                    connection,
-                    before=now - settings().retention_days * _DAY,
-                    keys_before=now - settings().idempotency_hours * _HOUR,
-                )
+                bite = executions.forget(connection, before=now - settings().retention_days * _DAY)
             gone += bite
             if bite == 0:
                 break
         with db.write() as connection:
+            idempotency.forget(connection, before=now - settings().idempotency_hours * _HOUR)
             processes.sweep(connection)
     except Unavailable as error:
         log.warning("upkeep skipped: the database is away", reason=str(error))

@@ -1,0 +1,49 @@
+"""Idempotency keys: which execution a caller's key has made, so that the same request makes no second one.
+
+The row is written in the transaction that accepts the execution; of two concurrent copies of a request one
+commits and the other meets the primary key (``IntegrityError``) and finds what the first has made.
+"""
+
+import sqlalchemy as sa
+
+from store.db import Connection, Row, metadata
+
+idempotency_keys = sa.Table(
+    "idempotency_keys",
+    metadata,
+    sa.Column("workspace_id", sa.Text, primary_key=True),
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("fingerprint", sa.Text, nullable=False),
+    sa.Column("execution_id", sa.Text, nullable=False),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Index("ix_idempotency_keys_created_at", "created_at"),
+)
+
+
+def remember(
+    db: Connection, workspace_id: str, key: str, *, fingerprint: str, execution_id: str, created_at: int
+) -> None:
+    """Tie a key to the execution it makes.
+
+    Raises:
+        IntegrityError: the key has been used.
+    """
+    values = {
+        "workspace_id": workspace_id,
+        "key": key,
+        "fingerprint": fingerprint,
+        "execution_id": execution_id,
+        "created_at": created_at,
+    }
+    db.execute(sa.insert(idempotency_keys).inline(), values)
+
+
+def find(db: Connection, workspace_id: str, key: str) -> Row | None:
+    """What a key was used for."""
+    mine = sa.and_(idempotency_keys.c.workspace_id == workspace_id, idempotency_keys.c.key == key)
+    return db.execute(sa.select(idempotency_keys).where(mine)).first()
+
+
+def forget(db: Connection, *, before: int) -> int:
+    """Delete keys used before ``before`` (milliseconds); returns how many."""
+    return db.execute(sa.delete(idempotency_keys).where(idempotency_keys.c.created_at < before)).rowcount
