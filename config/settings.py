@@ -46,6 +46,11 @@ class Settings:
     sqlite_synchronous: str
 
     @property
+    def redis_is_broker(self) -> bool:
+        """Whether messages live in the same Redis as everything else."""
+        return self.broker_url == _broker(self.redis_url)
+
+    @property
     def development(self) -> bool:
         """Whether defaults may be friendly instead of safe."""
         return self.env == "development"

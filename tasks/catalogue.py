@@ -5,7 +5,7 @@ from typing import Any
 
 from config.errors import InvalidRequest, Problem
 from playbooks import actions as meaning
-from providers import registry
+from providers import functions, registry
 from store import actions as catalogue
 from store import db
 from store.access import Caller
@@ -14,9 +14,20 @@ from store.seal import seal, unseal
 from tasks import secrets
 
 
+def _whole(definition: Mapping[str, Any]) -> dict[str, Any]:
+    """The definition in its stored form; a Python function brings its own parameters unless others are given."""
+    whole = meaning.normalise(dict(definition))
+    config = whole["config"]
+    if whole.get("executor") == "local" and isinstance(config, dict) and definition.get("parameters") is None:
+        handler = functions.handlers().get(str(config.get("handler")))
+        if handler is not None:
+            whole = meaning.normalise({**whole, "parameters": handler.parameters})
+    return whole
+
+
 def problems_of(definition: Mapping[str, Any]) -> list[Problem]:
     """Every fault of an action's definition that can be found before it runs."""
-    whole = meaning.normalise(dict(definition))
+    whole = _whole(definition)
     problems = list(meaning.check(whole))
     if whole.get("executor") in meaning.EXECUTORS and isinstance(whole.get("config"), dict):
         executor = registry.executor(whole["executor"])
@@ -105,7 +116,7 @@ def _checked(wanted: Mapping[str, Any]) -> dict[str, Any]:
     problems = problems_of(wanted)
     if problems:
         raise InvalidRequest("The action's definition has faults.", code="invalid_action", problems=problems)
-    return meaning.normalise(dict(wanted))
+    return _whole(wanted)
 
 
 def _unmasked(wanted: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:

@@ -78,11 +78,12 @@ def _carry_out(row: Row, held: Hold) -> Ending:
         redact=Redactor(()),
     )
     try:
-        work = _prepare(this, revision, held)
-        return conclude(this, _perform(work, held))
+        ending = conclude(this, _perform(_prepare(this, revision, held), held))
     except Abandoned:
+        ending = Ending("abandoned")
+    if ending.status in ("abandoned", "stale"):  # it was taken from us; a cancel may wait for this word
         _let_go(held)
-        return Ending("abandoned")
+    return ending
 
 
 @dataclass(frozen=True)

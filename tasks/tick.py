@@ -53,7 +53,7 @@ def tick() -> int:
 
 def _notice_empty_broker() -> None:
     """A Redis that forgot our mark forgot our messages too: publish every pending row now."""
-    if not redis_store.emptied():
+    if not settings().redis_is_broker or not redis_store.emptied():
         return
     with db.write() as connection:
         number = executions.publish_soon(connection, at=db.now_ms())
