@@ -4,6 +4,7 @@ In order of time a request gets its id, its caller is found and its place in the
 runs, and whatever happens is answered with the one error body or the handler's own.
 """
 
+import functools
 import random
 import re
 
@@ -15,6 +16,7 @@ from api.body import MAX_BYTES
 from api.limits import Limiter, show_standing
 from api.longpoll import Watcher
 from config import logs
+from tasks import doorbell
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
@@ -37,12 +39,23 @@ def create_app() -> Flask:
     app.extensions["tocsin.limiter"] = Limiter()
     app.extensions["tocsin.watcher"] = Watcher()
     app.extensions["tocsin.gauge"] = health.Gauge()
+    app.extensions["tocsin.drain"] = functools.partial(_drain, app)
     app.before_request(_begin)
     app.after_request(_finish)
     app.teardown_request(_forget)
     _mount(app)
     errors.install(app)
     return app
+
+
+def _drain(app: Flask, seconds: float) -> bool:
+    """Let what goes on beside the requests come to its end, after the last one; whether all of it did.
+
+    ``seconds`` is what each part may take.
+    """
+    parts = (app.extensions["tocsin.watcher"].drain, auth.drain, doorbell.drain)
+    busy = [drain for drain in parts if not drain(seconds)]
+    return not busy
 
 
 def _mount(app: Flask) -> None:

@@ -17,6 +17,8 @@ blueprint = Blueprint("actions", __name__, description="What can be done.")
 
 _ONE = schemas.enveloped(schemas.Action)
 _ONE_EXAMPLE = {"data": examples.ACTION}
+#: what may be asked about is more than what may be kept
+_ANYTHING = {"anyOf": [schemas.ActionDefinition(), {"type": "object"}]}
 
 
 class ActionQuery(pages.PageQuery):
@@ -90,7 +92,7 @@ def create_action() -> Response:
 
 @blueprint.post("/actions/validate")
 @requires("read:actions")
-@blueprint.reads(schemas.ActionDefinition(), example=examples.DEFINITION)
+@blueprint.reads(_ANYTHING, example=examples.DEFINITION)
 @blueprint.answers(
     200, schemas.Verdict(), example=examples.VERDICT, words="The verdict; faults do not make it fail.", takes_body=True
 )

@@ -28,6 +28,8 @@ View = Callable[..., Any]
 
 log = logs.logger(__name__)
 _noted: dict[str, float] = {}
+_writers: set[threading.Thread] = set()
+_lock = threading.Lock()
 
 
 def identify() -> None:
@@ -76,7 +78,10 @@ def _note_use(key_id: str) -> None:
     now = time.monotonic()
     if now - _noted.get(key_id, -_NOTED_EVERY) >= _NOTED_EVERY:
         _noted[key_id] = now
-        threading.Thread(target=_write_use, args=(key_id,), name="key-use", daemon=True).start()
+        writer = threading.Thread(target=_write_use, args=(key_id,), name="key-use", daemon=True)
+        with _lock:
+            _writers.add(writer)
+            writer.start()
 
 
 def _write_use(key_id: str) -> None:
@@ -85,6 +90,19 @@ def _write_use(key_id: str) -> None:
             access.note_use(connection, key_id)
     except Unavailable:
         log.info("the use of a key was not noted: the database is away", key_id=key_id)
+    finally:
+        with _lock:
+            _writers.discard(threading.current_thread())
+
+
+def drain(seconds: float) -> bool:
+    """Wait until no use of a key is being noted any more, at most ``seconds``; whether it is so."""
+    give_up = time.monotonic() + seconds
+    with _lock:
+        writers = list(_writers)
+    for writer in writers:
+        writer.join(max(0.0, give_up - time.monotonic()))
+    return not _writers
 
 
 def requires(permission: str) -> Callable[[View], View]:

@@ -39,12 +39,12 @@ class IdConverter(BaseConverter):
     """An id in a path; anything else that might stand there names nothing."""
 
     #: words of our own paths are no ids: a method they lack must not fall through to a thing of that name
-    regex = r"(?!(?:executions|validate)(?:/|$))[A-Za-z0-9][A-Za-z0-9._-]{0,127}"
+    regex = rf"(?!(?:{'|'.join(schemas.RESERVED_IDS)})(?:/|$))[A-Za-z0-9][A-Za-z0-9._-]{{0,127}}"
 
     @classmethod
     def schema(cls, _converter: BaseConverter) -> dict[str, str]:
         """Its description in the OpenAPI document."""
-        return {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"}
+        return {"type": "string", "pattern": schemas.ID_PATTERN}
 
 
 #: the header of answers that tell where a new thing is
@@ -122,7 +122,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         return decorate
 
     @staticmethod
-    def reads(schema: Schema, *, example: Any) -> Callable[[View], View]:
+    def reads(schema: Schema | dict[str, Any], *, example: Any) -> Callable[[View], View]:
         """Document a body that the handler reads itself, because lower layers name its faults."""
         content = {"application/json": {"schema": schema, "example": example}}
 

@@ -6,15 +6,9 @@ from api import schemas
 from api.errors import step
 from config.errors import InvalidRequest, Problem
 
-#: what a client may send; the last three are read-only and passed over, so that what was read may be sent back
-_KNOWN = {
-    *schemas.ActionDefinition().fields,
-    *("conditions", "input_mapping", "output_mapping"),
-    *("created_at", "updated_at"),
-}
-_READ_ONLY = {"created_at", "updated_at"}
-#: ids that are words in our own paths
-_TAKEN = {"executions", "validate"}
+_KNOWN = schemas.ActionDefinition().fields
+#: what is passed over, so that what was read may be sent back
+_READ_ONLY = schemas.ActionDefinition().dump_fields.keys() - schemas.ActionDefinition().load_fields.keys()
 
 
 def taken(given: dict[str, Any], action_id: str | None = None) -> dict[str, Any]:
@@ -25,7 +19,7 @@ def taken(given: dict[str, Any], action_id: str | None = None) -> dict[str, Any]
     """
     problems = unknown(given)
     wanted = given.get("id")
-    if action_id is None and wanted in _TAKEN:
+    if action_id is None and wanted in schemas.RESERVED_IDS:
         problems.append(Problem("/id", f"{wanted!r} is a word of this API's own paths."))
     if action_id is not None and wanted not in (None, action_id):
         problems.append(Problem("/id", "The id of an action never changes."))

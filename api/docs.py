@@ -10,7 +10,7 @@ from flask_swagger_ui import get_swaggerui_blueprint
 from api.auth import public
 from api.blueprint import IdConverter
 from api.errors import from_http
-from api.schemas import Error
+from api.schemas import BEYOND, Error
 
 blueprint = Blueprint("docs", __name__)
 
@@ -50,6 +50,8 @@ def create(app: Flask) -> Documented:
 
 def install(app: Flask, api: Documented) -> None:
     """Serve the document and the page; call it when every operation is registered."""
+    for name, more in BEYOND.items():
+        api.spec.components.schemas[name].update(more)
     app.extensions["tocsin.openapi"] = json.dumps(api.spec.to_dict())
     config = {"app_name": "Tocsin API", "validatorUrl": None, "oauth2RedirectUrl": ""}
     app.register_blueprint(get_swaggerui_blueprint(_PAGE, "/api/openapi.json", config=config))

@@ -31,26 +31,34 @@ class Watcher:
         self.draining = False
         self._waiters: set[_Waiter] = set()
         self._lock = threading.Lock()
-        self._running = False
+        self._thread: threading.Thread | None = None
 
     def wait(self, execution_id: str, seen: State, seconds: float) -> None:
         """Return when the (status, attempt) of the execution is no longer ``seen``, at the latest after ``seconds``."""
         waiter = _Waiter(execution_id, seen)
         with self._lock:
             self._waiters.add(waiter)
-            if not self._running:
-                self._running = True
-                threading.Thread(target=self._watch, name="longpoll", daemon=True).start()
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._watch, name="longpoll", daemon=True)
+                self._thread.start()
         waiter.news.wait(seconds)
         with self._lock:
             self._waiters.discard(waiter)
+
+    def drain(self, seconds: float) -> bool:
+        """Wait until nobody waits and nothing is looked up any more, at most ``seconds``; whether it is so."""
+        with self._lock:
+            thread = self._thread
+        if thread is not None:
+            thread.join(seconds)
+        return self._thread is None
 
     def _watch(self) -> None:
         while True:
             with self._lock:
                 waiters = list(self._waiters)
                 if not waiters:
-                    self._running = False
+                    self._thread = None
                     return
             for waiter in self._with_news(waiters):
                 waiter.news.set()

@@ -2,15 +2,54 @@
 
 from typing import Any
 
-from marshmallow import RAISE, Schema, ValidationError, fields, validate, validates_schema
+from marshmallow import INCLUDE, RAISE, Schema, ValidationError, fields, validate, validates_schema
 
+from playbooks import actions as meaning
+from playbooks import parameters
 from playbooks.actions import EXECUTORS, TYPES
+from playbooks.parameter_values import TYPES as VALUE_TYPES
 from store.access import ROLES, known_scopes
 from store.executions import STATUSES
+
+ID_PATTERN = "^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
+#: ids that are words in our own paths
+RESERVED_IDS = ("executions", "validate")
 
 
 def _words(text: str, **more: Any) -> dict[str, Any]:
     return {"description": text, **more}
+
+
+_NAME = validate.Length(1, meaning.MAX_NAME_CHARACTERS)
+_NOTE = validate.Length(max=parameters.MAX_TEXT_CHARACTERS)
+_TYPE = _words("What kind of action it is.", enum=list(TYPES))
+_EXECUTOR = _words(
+    "Who carries it out: the name, or an object with the name as type and the rest of config. "
+    "An approval without config may leave it out.",
+    oneOf=[
+        {"type": "string", "enum": list(EXECUTORS)},
+        {
+            "type": "object",
+            "properties": {"type": {"type": "string", "enum": list(EXECUTORS)}},
+            "required": ["type"],
+        },
+    ],
+)
+#: what the library cannot say of a shape, by its name
+BEYOND: dict[str, dict[str, Any]] = {
+    "ActionDefinition": {
+        "anyOf": [
+            {"required": ["executor"]},
+            {"properties": {"type": {"const": "approval"}, "config": {"maxProperties": 0}}, "required": ["type"]},
+        ]
+    },
+    "Trigger": {
+        "not": {
+            "properties": {"sandbox": {"const": True}, "dry_run": {"const": True}},
+            "required": ["sandbox", "dry_run"],
+        }
+    },
+}
 
 
 class Flag(fields.Boolean):
@@ -62,63 +101,122 @@ class Meta(Schema):
     total_pages = fields.Integer(metadata=_words("How many pages there are."))
 
 
-class Retry(Schema):
+class Retry(Strict):
     """How often and when a failed attempt is repeated."""
 
-    max_attempts = fields.Integer(metadata=_words("Attempts in all, 1 to 10."))
-    backoff_seconds = fields.Float(metadata=_words("Pause before the first retry; it doubles each time."))
+    max_attempts = fields.Integer(
+        validate=validate.Range(1, meaning.MAX_ATTEMPTS), metadata=_words("Attempts in all, 1 to 10.")
+    )
+    backoff_seconds = fields.Float(
+        validate=validate.Range(0, meaning.MAX_BACKOFF_SECONDS),
+        metadata=_words("Pause before the first retry, up to an hour; it doubles each time."),
+    )
     jitter = fields.Boolean(metadata=_words("Whether pauses vary by a fifth."))
 
 
 class Parameter(Schema):
-    """A declared parameter of an action."""
+    """A declared parameter of an action; members that mean nothing here are kept as notes."""
 
-    name = fields.String(required=True, metadata=_words("Letters, digits and underscores."))
-    type = fields.String(metadata=_words("string, integer, number, boolean, enum, object, array or secret."))
-    required = fields.Boolean(metadata=_words("Whether a trigger must give it."))
-    default = fields.Raw(metadata=_words("Its value when a trigger gives none."))
-    description = fields.String(metadata=_words("What it is for."))
-    options = fields.List(fields.Raw(), metadata=_words("The values of an enum."))
-    validation = fields.Dict(metadata=_words("pattern, min, max, min_length, max_length."))
+    class Meta:
+        """Unknown members are notes."""
 
+        unknown = INCLUDE
 
-class ActionDefinition(Schema):
-    """An action as its author writes it."""
-
-    id = fields.String(metadata=_words("Given by the author, else made from the name."))
-    name = fields.String(required=True, metadata=_words("1 to 128 characters."))
-    type = fields.String(required=True, metadata=_words("What kind of action it is.", enum=list(TYPES)))
-    description = fields.String(metadata=_words("What it is for, up to 1024 characters."))
-    version = fields.String(metadata=_words("MAJOR.MINOR.PATCH; goes up by itself when not given."))
-    executor = fields.Raw(
+    name = fields.String(
         required=True,
         metadata=_words(
-            "Who carries it out: the name, or an object with the name as type and the rest of config.",
-            oneOf=[{"type": "string", "enum": list(EXECUTORS)}, {"type": "object"}],
+            "1 to 64 letters, digits and underscores, not beginning with a digit.",
+            pattern="^[A-Za-z_][A-Za-z0-9_]{0,63}$",
+            **{"not": {"enum": sorted(parameters.RESERVED)}},
         ),
     )
-    parameters = fields.List(fields.Nested(Parameter), metadata=_words("The parameters a trigger may give."))
-    config = fields.Dict(metadata=_words("What the executor needs; secrets in it are stored encrypted."))
-    tags = fields.List(fields.String(), metadata=_words("Words to find it by."))
-    timeout_seconds = fields.Integer(metadata=_words("How long one attempt may take, 1 to 86400; default 300."))
-    retry = fields.Nested(Retry, metadata=_words("What happens after a failure that may pass."))
-    idempotent = fields.Boolean(metadata=_words("Whether repeating it in doubt does no harm; default true."))
-    enabled = fields.Boolean(metadata=_words("Whether it may be triggered; default true."))
+    type = fields.String(metadata=_words("What its values are; string unless said otherwise.", enum=list(VALUE_TYPES)))
+    required = fields.Boolean(metadata=_words("Whether a trigger must give it."))
+    default = fields.Raw(allow_none=True, metadata=_words("Its value when a trigger gives none."))
+    label = fields.String(allow_none=True, validate=_NOTE, metadata=_words("What people call it."))
+    description = fields.String(allow_none=True, validate=_NOTE, metadata=_words("What it is for."))
+    options = fields.List(
+        fields.Raw(),
+        allow_none=True,
+        validate=validate.Length(1, parameters.MAX_OPTIONS),
+        metadata=_words("The values of an enum."),
+    )
+    validation = fields.Dict(allow_none=True, metadata=_words("pattern, min, max, min_length, max_length."))
 
 
-class ActionChanges(ActionDefinition):
+class _Described(Strict):
+    """What may be said of an action; null says nothing, so the default holds."""
+
+    id = fields.String(
+        allow_none=True,
+        metadata=_words(
+            "Given by the author, else made from the name; it never changes.",
+            pattern=ID_PATTERN,
+            **{"not": {"enum": list(RESERVED_IDS)}},
+        ),
+    )
+    description = fields.String(
+        allow_none=True,
+        validate=validate.Length(max=meaning.MAX_DESCRIPTION_CHARACTERS),
+        metadata=_words("What it is for, up to 1024 characters."),
+    )
+    version = fields.String(
+        allow_none=True,
+        metadata=_words(
+            "MAJOR.MINOR.PATCH; goes up by itself when not given.",
+            pattern=r"^(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})$",
+        ),
+    )
+    parameters = fields.List(
+        fields.Nested(Parameter),
+        allow_none=True,
+        validate=validate.Length(max=parameters.MAX_PARAMETERS),
+        metadata=_words("The parameters a trigger may give."),
+    )
+    config = fields.Dict(
+        allow_none=True, metadata=_words("What the executor needs; secrets in it are stored encrypted.")
+    )
+    tags = fields.List(
+        fields.String(validate=validate.Length(1, meaning.MAX_TAG_CHARACTERS)),
+        allow_none=True,
+        validate=validate.Length(max=meaning.MAX_TAGS),
+        metadata=_words("Words to find it by."),
+    )
+    timeout_seconds = fields.Integer(
+        allow_none=True,
+        validate=validate.Range(1, meaning.MAX_TIMEOUT_SECONDS),
+        metadata=_words("How long one attempt may take, 1 to 86400; default 300."),
+    )
+    retry = fields.Nested(Retry, allow_none=True, metadata=_words("What happens after a failure that may pass."))
+    idempotent = fields.Boolean(
+        allow_none=True, metadata=_words("Whether repeating it in doubt does no harm; default true.")
+    )
+    enabled = fields.Boolean(allow_none=True, metadata=_words("Whether it may be triggered; default true."))
+    conditions = fields.Raw(allow_none=True, metadata=_words("Kept and shown; an action by itself has no use for it."))
+    input_mapping = fields.Raw(allow_none=True, metadata=_words("Kept and shown, likewise."))
+    output_mapping = fields.Raw(allow_none=True, metadata=_words("Kept and shown, likewise."))
+    created_at = fields.String(dump_only=True, metadata=_words("ISO 8601, UTC; passed over when sent."))
+    updated_at = fields.String(dump_only=True, metadata=_words("ISO 8601, UTC; passed over when sent."))
+
+
+class ActionDefinition(_Described):
+    """An action as its author writes it."""
+
+    name = fields.String(required=True, validate=_NAME, metadata=_words("1 to 128 printable characters."))
+    type = fields.String(required=True, metadata=_TYPE)
+    executor = fields.Raw(metadata=_EXECUTOR)
+
+
+class ActionChanges(_Described):
     """The members of an action's definition that are to change."""
 
-    name = fields.String(metadata=_words("1 to 128 characters."))
-    type = fields.String(metadata=_words("What kind of action it is.", enum=list(TYPES)))
-    executor = fields.Raw(metadata=_words("Who carries it out."))
+    name = fields.String(validate=_NAME, metadata=_words("1 to 128 printable characters."))
+    type = fields.String(metadata=_TYPE)
+    executor = fields.Raw(metadata=_EXECUTOR)
 
 
 class Action(ActionDefinition):
     """An action as it is kept; secrets in its config are masked."""
-
-    created_at = fields.String(metadata=_words("ISO 8601, UTC."))
-    updated_at = fields.String(metadata=_words("ISO 8601, UTC."))
 
 
 class Version(Action):

@@ -20,7 +20,7 @@ _KEY_HEADER = {
     "in": "header",
     "name": "Idempotency-Key",
     "description": "Names this request: sent again with the same key it makes no second execution.",
-    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+    "schema": {"type": "string", "pattern": "^[!-~]([ -~]{0,253}[!-~])?$"},
     "example": "alert-4711-block",
 }
 

@@ -2,7 +2,8 @@
 
 One process on SQLite (it has one writer anyway), two elsewhere; each serves many requests at once on greenlets.
 On SIGTERM no new request is taken, readers that wait for news are answered, and what is under way has ten
-seconds to finish. Errors that the server answers itself have the same body as all others.
+seconds to finish; then what was accepted last is put on its queue before the process ends. Errors that the server
+answers itself have the same body as all others.
 """
 
 import json
@@ -29,6 +30,8 @@ limit_request_line = 8190
 limit_request_fields = 100
 limit_request_field_size = 8190
 
+#: what each part that works beside the requests may still take when the process ends, seconds
+_DRAIN = 2.0
 _CODES = {414: "uri_too_long", 431: "headers_too_large", 500: "internal_error"}
 
 
@@ -87,3 +90,10 @@ def post_worker_init(worker: Any) -> None:
         worker.handle_exit(number, frame)
 
     signal.signal(signal.SIGTERM, stop)
+
+
+def worker_exit(_server: Any, worker: Any) -> None:
+    """Publish what was accepted last; called in the process that ends, and later in the one that reaps it."""
+    drain = getattr(getattr(worker, "wsgi", None), "extensions", {}).get("tocsin.drain")
+    if drain is not None:
+        drain(_DRAIN)

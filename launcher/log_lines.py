@@ -7,6 +7,7 @@ JSON lines; gunicorn, Flower and a Python that ends with a traceback write text.
 import json
 import re
 import time
+from collections import deque
 from pathlib import Path
 
 _BAD_LEVELS = {"warning", "error", "critical"}
@@ -14,6 +15,8 @@ _BAD_TEXT = re.compile(r"^\[[EC] |\[(?:ERROR|CRITICAL)\]")
 _TRACEBACK = "Traceback (most recent call last):"
 #: the same line is not said again for so many seconds
 _SILENCE = 60.0
+#: at most so many lines of one file in so many seconds: one cause, such as a lost broker, has many complaints
+_LINES, _SECONDS = 3, 10.0
 _LONGEST = 200
 
 
@@ -26,9 +29,10 @@ class LogTail:
         self._rest = b""
         self._in_traceback = False
         self._said: dict[str, float] = {}
+        self._times: deque[float] = deque(maxlen=_LINES)
 
     def news(self) -> list[str]:
-        """The lines about trouble since the last call, each once a minute at most."""
+        """The lines about trouble since the last call, each once a minute at most and few at a time."""
         now = time.monotonic()
         fresh = []
         for line in self._new_lines():
@@ -36,7 +40,13 @@ class LogTail:
             if text and now - self._said.get(text, -_SILENCE) >= _SILENCE:
                 self._said[text] = now
                 fresh.append(text)
-        return fresh
+        return [text for text in fresh if self._may_speak(now)]
+
+    def _may_speak(self, now: float) -> bool:
+        if len(self._times) == _LINES and now - self._times[0] < _SECONDS:
+            return False
+        self._times.append(now)
+        return True
 
     def _new_lines(self) -> list[str]:
         try:
@@ -69,6 +79,8 @@ def trouble_in_json(line: str) -> str:
     except ValueError:
         return ""
     if not isinstance(entry, dict) or str(entry.get("level", "")).lower() not in _BAD_LEVELS:
+        return ""
+    if entry.get("logger") == "py.warnings":  # of a library to its users: nothing that this reader could mend
         return ""
     parts = [str(entry.get("event", ""))]
     parts += [str(entry[name]) for name in ("reason", "error") if entry.get(name)]

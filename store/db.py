@@ -87,8 +87,7 @@ def _create_engines(url: str) -> tuple[sa.Engine, sa.Engine]:
     """The engine that reads and the one that writes."""
     if url.startswith("sqlite"):
         return _sqlite(url, writing=False), _sqlite(url, writing=True)
-    writer = _postgresql(url)
-    return writer.execution_options(isolation_level="AUTOCOMMIT"), writer
+    return _postgresql(url, isolation_level="AUTOCOMMIT"), _postgresql(url)
 
 
 def dispose() -> None:
@@ -115,9 +114,11 @@ def _sqlite(url: str, *, writing: bool) -> sa.Engine:
     return made
 
 
-def _postgresql(url: str) -> sa.Engine:
+def _postgresql(url: str, **options: Any) -> sa.Engine:
     made = sa.create_engine(
         url,
+        **options,
+        pool_reset_on_return=None,  # every use ends its transaction itself
         pool_size=20,
         max_overflow=0,
         pool_timeout=5,
@@ -138,9 +139,9 @@ def _check_idle(raw: Any, record: Any, _proxy: Any) -> None:
     if time.monotonic() - record.info.get("used", time.monotonic()) < IDLE:
         return
     try:
-        raw.autocommit = True
         raw.execute("SELECT 1")
-        raw.autocommit = False
+        if not raw.autocommit:
+            raw.rollback()
     except psycopg.Error as error:
         raise exc.DisconnectionError from error
 
@@ -153,20 +154,25 @@ def _open_sqlite(raw: Any, _record: Any) -> None:
 
 
 def _begin_reading(connection: sa.Connection) -> None:
-    connection.exec_driver_sql("BEGIN")
+    _raw(connection).execute("BEGIN")
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:
+    raw = _raw(connection)  # another process may hold the lock: a failed try must cost next to nothing
     give_up = time.monotonic() + LOCK_PATIENCE
     while True:
         try:
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-        except exc.OperationalError as error:
+            raw.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
             if "locked" not in str(error) or time.monotonic() > give_up:
                 raise
-            time.sleep(random.uniform(0.0005, 0.005))  # noqa: S311 - spreads the waiters, hides nothing
+            time.sleep(random.uniform(0.0005, 0.004))  # noqa: S311 - spreads the waiters, hides nothing
         else:
             return
+
+
+def _raw(connection: sa.Connection) -> Any:
+    return connection.connection.dbapi_connection
 
 
 @contextmanager

@@ -8,10 +8,9 @@ broker); publishing never waits or retries (tick publishes again what was lost).
 from typing import Any
 
 from celery import Celery
-from celery.app.amqp import AMQP
-from kombu.connection import Connection
 
 from config.settings import settings
+from tasks.broker import PromptAMQP
 
 #: queue → what it carries. A worker asks them in the order of its -Q line: what contains harm goes before what
 #: only tells about it.
@@ -23,24 +22,6 @@ QUEUES = {
     "suspects": "executions whose worker died or froze: retried alone, apart from innocent neighbours",
     "control": "tick, upkeep",
 }
-
-#: a worker that lost the broker tries again at most this much later, seconds (Celery's own default grows to 30)
-RECONNECT_CEILING = 3.0
-
-
-class PromptConnection(Connection):
-    """A broker connection whose owner comes back soon after the broker does."""
-
-    def ensure_connection(self, *args: Any, **options: Any) -> Any:
-        """As kombu's, with a low ceiling on the pause between two tries."""
-        options.update(interval_start=0.5, interval_step=0.5, interval_max=RECONNECT_CEILING)
-        return super().ensure_connection(*args, **options)  # type: ignore[no-untyped-call]
-
-
-class PromptAMQP(AMQP):  # type: ignore[misc]
-    """Celery's AMQP part with our connection."""
-
-    Connection = PromptConnection
 
 
 def _transport_options(broker_url: str) -> dict[str, Any]:

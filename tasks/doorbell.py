@@ -2,7 +2,8 @@
 
 ``ring`` returns at once. One thread per process publishes what has piled up. When the broker is away the rows
 are made due in a second, so that tick publishes them as soon as it is back; the thread then leaves the broker
-alone for a moment instead of waiting on it for every request.
+alone for a moment instead of waiting on it for every request. A process that stops in good order calls ``drain``,
+else what has piled up would have to wait for tick to find it.
 """
 
 import contextlib
@@ -30,7 +31,7 @@ class Doorbell:
 
     def __init__(self) -> None:
         self.pid = os.getpid()
-        self._piled: queue.SimpleQueue[Ring | str] = queue.SimpleQueue()
+        self._piled: queue.SimpleQueue[Ring | str | threading.Event] = queue.SimpleQueue()
         self._rest_until = 0.0
         threading.Thread(target=self._work, name="doorbell", daemon=True).start()
 
@@ -38,6 +39,12 @@ class Doorbell:
         """Publish executions, or revoke the messages of ended ones (given by id)."""
         for item in items:
             self._piled.put(item)
+
+    def drain(self, seconds: float) -> bool:
+        """Wait until what has been put so far is delivered, at most ``seconds``; whether it is."""
+        reached = threading.Event()
+        self._piled.put(reached)
+        return reached.wait(seconds)
 
     def _work(self) -> None:
         while True:
@@ -49,8 +56,11 @@ class Doorbell:
                 self._deliver(items)
             except Exception:
                 log.warning("doorbell failed", exc_info=True)
+            for item in items:
+                if isinstance(item, threading.Event):
+                    item.set()
 
-    def _deliver(self, items: list[Ring | str]) -> None:
+    def _deliver(self, items: list[Ring | str | threading.Event]) -> None:
         rings = [item for item in items if isinstance(item, Ring)]
         if time.monotonic() < self._rest_until:
             missed = rings
@@ -87,3 +97,9 @@ def ring(*rings: Ring) -> None:
 def revoke(execution_id: str) -> None:
     """Have the message of an ended execution dropped, best effort."""
     _mine().put(execution_id)
+
+
+def drain(seconds: float) -> bool:
+    """Wait until everything rung so far by this process is delivered, at most ``seconds``; whether it is."""
+    mine = _doorbell
+    return mine is None or mine.pid != os.getpid() or mine.drain(seconds)

@@ -20,6 +20,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 
 from config import logs
 from config.errors import Unavailable
+from config.settings import settings
 from providers import registry
 from providers.base import Abandoned, Call, ProviderError, TimedOut, Waiting
 from store import actions, db, executions
@@ -69,7 +70,7 @@ def attempt(execution_id: str) -> Ending:
 
 
 def _carry_out(row: Row, held: Hold) -> Ending:
-    revision = _revision(row.revision_id)
+    revision = _revision_in_time(row.revision_id)
     this = Attempt(
         row=row,
         owner=keeper().owner,
@@ -179,6 +180,18 @@ def _let_go(held: Hold) -> None:
             executions.let_go(connection, held.execution_id, keeper().owner, held.attempt)
     except Unavailable:
         log.warning("could not say that the execution was let go")
+
+
+def _revision_in_time(revision_id: str) -> Revision:
+    """The revision, also when the database goes away just now: as long as the lease lasts nothing is lost."""
+    give_up = time.monotonic() + settings().lease_seconds
+    while True:
+        try:
+            return _revision(revision_id)
+        except Unavailable:
+            if time.monotonic() > give_up:
+                raise
+            time.sleep(0.5)
 
 
 @functools.lru_cache(maxsize=1024)

@@ -11,6 +11,7 @@ import sqlite3
 import tempfile
 import uuid
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,13 @@ def pytest_unconfigure() -> None:
 
 
 @pytest.fixture(scope="session")
+def until_the_end() -> Iterator[ExitStack]:
+    """Ends what runs for the whole session, the latest first (fixtures that are asked for late end too early)."""
+    with ExitStack() as everything:
+        yield everything
+
+
+@pytest.fixture(scope="session")
 def redis_server() -> Iterator[RedisServer]:
     """A Redis for tests inside this process; it answers at TOCSIN_REDIS_URL."""
     try:
@@ -57,17 +65,17 @@ def redis_server() -> Iterator[RedisServer]:
 
 
 @pytest.fixture(scope="session")
-def postgres_server() -> Iterator[PostgresServer | ForeignPostgres]:
+def postgres_server(until_the_end: ExitStack) -> PostgresServer | ForeignPostgres:
     """A PostgreSQL server for the whole run."""
     foreign = os.environ.get("TOCSIN_TEST_POSTGRES_URL")  # noqa: TID251
     try:
         server = ForeignPostgres(foreign) if foreign else PostgresServer()
     except Missing as reason:
         missing(reason)
+    until_the_end.callback(server.remove)
     if isinstance(server, PostgresServer):
         server.start()
-    yield server
-    server.remove()
+    return server
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 
@@ -12,10 +13,12 @@ from tests.support.stack import Stack
 class Stacks:
     """Holds the product that runs, and replaces it when a test wants another kind of database."""
 
-    def __init__(self, request: pytest.FixtureRequest) -> None:
+    def __init__(self, request: pytest.FixtureRequest, until_the_end: ExitStack) -> None:
         self._request = request
+        self._until_the_end = until_the_end
         self._kind = ""
         self._running: Stack | None = None
+        self._ending = ExitStack()
 
     def of(self, kind: str) -> Stack:
         """The product on this kind of database, whole and idle."""
@@ -23,29 +26,28 @@ class Stacks:
             self.end()
             url = ""
             if kind == "postgresql":
-                server = self._request.getfixturevalue("postgres_server")
-                url = server.create_database(f"stack_{uuid.uuid4().hex[:12]}")
+                server, name = self._request.getfixturevalue("postgres_server"), f"stack_{uuid.uuid4().hex[:12]}"
+                url = server.create_database(name)
+                self._ending.callback(server.drop_database, name)
             try:
-                self._running = Stack(url).__enter__()
+                self._running = self._ending.enter_context(Stack(url))
             except Missing as reason:
                 missing(reason)
+            self._until_the_end.callback(self.end)
             self._kind = kind
         self._running.heal()
         return self._running
 
     def end(self) -> None:
         """End what runs."""
-        if self._running is not None:
-            self._running.__exit__()
         self._running = None
+        self._ending.close()
 
 
 @pytest.fixture(scope="session")
-def stacks(request: pytest.FixtureRequest) -> Iterator[Stacks]:
+def stacks(request: pytest.FixtureRequest, until_the_end: ExitStack) -> Stacks:
     """The holder of the running product."""
-    holder = Stacks(request)
-    yield holder
-    holder.end()
+    return Stacks(request, until_the_end)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

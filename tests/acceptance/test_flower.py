@@ -12,6 +12,7 @@ def test_flower_shows_executions_and_no_parameters(sqlite_stack: Stack) -> None:
     stack = sqlite_stack
     flower = Flower(stack)
     flower.start()
+    flower.wait_for_tasks()
     parameters = [{"name": "word", "type": "string", "required": True}]
     action_id = stack.api.create_action(
         parameters=parameters, config={"url": f"{stack.sink.url}/ok", "body": {"word": "{{ word }}"}}

@@ -141,7 +141,9 @@ def test_no_secret_is_seen_anywhere(sqlite_stack: Stack) -> None:
         "python": script("import os, sys; print(sys.stdin.read()); sys.exit(os.environ['PARAM_TOKEN'])", "python"),
         "function": handler,
     }
-    Flower(stack).start()
+    flower = Flower(stack)
+    flower.start()
+    flower.wait_for_tasks()
     with Witness(stack).watching() as witness:
         values, executions = {"token": parameter.text}, []
         actions = {name: stack.api.create_action(**definition) for name, definition in definitions.items()}
@@ -182,9 +184,7 @@ def test_a_cut_leaves_no_beginning_of_a_secret(sqlite_stack: Stack) -> None:
     pads = {limit: {"token": canary.text, "pad": "x" * (limit - 20)} for limit in limits}
     executions = {f"limit {limit}": stack.api.trigger(action_id, values) for limit, values in pads.items()}
     executions["log line"] = stack.api.trigger(
-        stack.api.create_action(
-            type="script", executor="local", parameters=TOKEN, config={"handler": "tell_secret"}
-        ),
+        stack.api.create_action(type="script", executor="local", parameters=TOKEN, config={"handler": "tell_secret"}),
         {"token": canary.text},
     )
     shown = {name: {**stack.api.ended(execution), "parameters": None} for name, execution in executions.items()}

@@ -2,10 +2,16 @@
 
 import pytest
 
-from tests.support.api import Door
+from tests.support.api import Door, at_rest
 
 
 @pytest.fixture
 def door(sqlite_database: str) -> Door:
     """The application on SQLite, and an administrator's key to it."""
     return Door()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_teardown() -> None:
+    """Before the database is taken away, let the threads beside the requests be done with it."""
+    assert at_rest(20)

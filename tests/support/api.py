@@ -33,6 +33,11 @@ def _application() -> Flask:
     return create_app()
 
 
+def at_rest(seconds: float) -> bool:
+    """Wait until nothing goes on beside the requests; whether it is so. ``seconds`` is what each part may take."""
+    return not _application.cache_info().currsize or _application().extensions["tocsin.drain"](seconds)
+
+
 class Door:
     """The application, and the ways in."""
 

@@ -14,14 +14,18 @@ class Flower:
         self.url = f"http://127.0.0.1:{stack.environment['TOCSIN_FLOWER_PORT']}"
 
     def start(self) -> None:
-        """Start it, and wait until it has made the workers report their tasks (it sees a tick, then)."""
+        """Start it, and wait until it answers."""
         self._stack.start("flower")
-        eventually(self._sees_tasks, 40, "Flower sees tasks", every=0.3)
+        eventually(self._answers, 30, "Flower answers", every=0.2)
 
-    def _sees_tasks(self) -> bool:
+    def wait_for_tasks(self) -> None:
+        """Wait until it has made the workers report their tasks (it sees a tick, then)."""
+        eventually(self.tasks, 20, "Flower sees tasks", every=0.3)
+
+    def _answers(self) -> bool:
         try:
-            return bool(self.tasks())
-        except (httpx.TransportError, ValueError):
+            return self.get("/api/workers").status_code == 200
+        except httpx.TransportError:
             return False
 
     def get(self, path: str) -> httpx.Response:

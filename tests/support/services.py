@@ -25,7 +25,7 @@ from tests.support.waiting import eventually
 _UNPRIVILEGED = "nobody"
 
 
-class Missing(Exception):
+class Missing(Exception):  # noqa: N818 - reads as the condition it is
     """A service is not installed here."""
 
 

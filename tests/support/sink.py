@@ -2,7 +2,8 @@
 
 ``/ok`` answers 200; ``/slow?seconds=S`` answers after S seconds; ``/status/N`` answers with that status;
 ``/echo?status=N`` answers with everything it was sent, headers included; ``/parrot/N`` with the body alone;
-``/fail-first/N`` answers 503 to the first N calls of each Idempotency-Key. A call is written down when it has arrived, before it is answered.
+``/fail-first/N`` answers 503 to the first N calls of each Idempotency-Key. A call is written down when it has
+arrived, before it is answered.
 """
 
 import asyncio

@@ -11,7 +11,7 @@ import signal
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import httpx
 import sqlalchemy as sa
@@ -75,7 +75,7 @@ class Stack:
         self._altered: set[str] = set()
         self._engine = sa.create_engine(self.database_url, poolclass=sa.NullPool)
 
-    def __enter__(self) -> "Stack":
+    def __enter__(self) -> Self:
         try:
             self._set_up()
         except BaseException:

@@ -1,0 +1,54 @@
+"""How this system talks to the broker, where kombu's own way costs too much.
+
+Two changes: a worker that lost the broker comes back soon after the broker does (kombu's pause between two tries
+grows to half a minute), and a Redis channel keeps one client instead of building a new one for every message
+fetched, acknowledged and published, which took a fifth of a busy worker's time. RabbitMQ is left as it is.
+"""
+
+from typing import Any
+
+from celery.app.amqp import AMQP
+from kombu.connection import Connection
+from kombu.transport import redis
+
+#: the longest pause between two tries to reach the broker, seconds
+LONGEST_PAUSE = 3.0
+
+
+class Channel(redis.Channel):
+    """Redis channel with one client for all that waits for its answer; those of the event loop stay apart."""
+
+    _kept: Any = None
+
+    def _create_client(self, asynchronous: bool = False) -> Any:
+        if asynchronous:
+            return super()._create_client(asynchronous=True)  # type: ignore[no-untyped-call]
+        if self._kept is None or self._kept.connection_pool is not self.pool:
+            self._kept = super()._create_client()  # type: ignore[no-untyped-call]
+        return self._kept
+
+
+class Transport(redis.Transport):
+    """Redis transport with that channel."""
+
+    Channel = Channel
+
+
+class PromptConnection(Connection):
+    """A broker connection whose owner comes back soon."""
+
+    def ensure_connection(self, *args: Any, **options: Any) -> Any:
+        """As kombu's, with a low ceiling on the pause between two tries."""
+        options.update(interval_start=0.5, interval_step=0.5, interval_max=LONGEST_PAUSE)
+        return super().ensure_connection(*args, **options)  # type: ignore[no-untyped-call]
+
+    def get_transport_cls(self) -> Any:
+        """As kombu's, with our transport in the place of its Redis transport."""
+        chosen = super().get_transport_cls()  # type: ignore[no-untyped-call]
+        return Transport if chosen is redis.Transport else chosen
+
+
+class PromptAMQP(AMQP):  # type: ignore[misc]
+    """Celery's AMQP part with our connection."""
+
+    Connection = PromptConnection

@@ -1,0 +1,223 @@
+"""The database and the queue together, inside one process: what is published when, and that copies do no harm."""
+
+import itertools
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import sqlalchemy as sa
+import time_machine
+
+from config.errors import Unprocessable
+from config.settings import settings
+from store import access, db, executions, idempotency, processes
+from store import redis as redis_store
+from store.access import Caller
+from tasks import catalogue, run, tick, upkeep
+from tasks.dispatch import Accepted, Dispatch, dispatch
+from tests.support.services import RedisServer
+from tests.support.waiting import eventually
+
+CALLER = Caller(key_id="key", workspace_id="queue", role="admin", permissions=access.ROLES["admin"])
+START = 1_800_000_000.0
+
+
+@pytest.fixture
+def action(database: str, redis_server: RedisServer) -> Iterator[str]:
+    """An action in an empty database, beside an empty Redis."""
+    redis_server.client().flushall()
+    redis_store.set_mark()
+    with db.write() as connection:
+        access.ensure_workspace(connection, CALLER.workspace_id, "Queue")
+    config = {"url": "http://192.0.2.1/", "body": {"n": "{{ n }}"}}
+    parameters = [{"name": "n", "type": "integer", "required": False, "default": 0}]
+    wanted = {"name": "queued", "type": "webhook", "executor": "webhook", "config": config, "parameters": parameters}
+    yield catalogue.create(CALLER, wanted).id
+    redis_server.client().flushall()
+
+
+def accept(action_id: str, n: int = 0, key: str | None = None) -> Accepted:
+    """Dispatch in dry-run mode: everything but the call itself."""
+    wish = Dispatch(caller=CALLER, action_id=action_id, parameters={"n": n}, mode="dry_run", idempotency_key=key)
+    return dispatch(wish)
+
+
+def row(execution_id: str) -> db.Row:
+    with db.read() as connection:
+        return executions.get(connection, CALLER.workspace_id, execution_id)
+
+
+def queued(server: RedisServer, queue: str = "steps") -> int:
+    return server.client().llen(queue)
+
+
+def wait_queued(server: RedisServer, number: int) -> None:
+    eventually(lambda: queued(server) == number, 5, f"{number} messages are queued")
+
+
+def test_twenty_keys_times_eight_copies_make_twenty_executions(action: str) -> None:
+    """Concurrent copies of a request with one Idempotency-Key all get the same execution."""
+    barrier = threading.Barrier(8)
+
+    def copy(_: int) -> list[Accepted]:
+        made = []
+        for number in range(20):
+            barrier.wait(timeout=30)
+            made.append(accept(action, number, key=f"key-{number}"))
+        return made
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(copy, range(8)))
+    for number in range(20):
+        assert len({made[number].execution_id for made in answers}) == 1
+        assert sorted(made[number].replayed for made in answers) == [False] + [True] * 7
+    with db.read() as connection:
+        assert executions.counts(connection) == {"pending": 20}
+
+
+def test_a_key_used_for_something_else_is_refused(action: str) -> None:
+    """The same key with other values is a mistake of the caller, said so, and makes nothing."""
+    accept(action, 1, key="same")
+    with pytest.raises(Unprocessable) as refused:
+        accept(action, 2, key="same")
+    assert refused.value.code == "idempotency_key_reused"
+    with db.read() as connection:
+        assert executions.counts(connection) == {"pending": 1}
+
+
+def test_one_message_delivered_eight_times_is_carried_out_once(action: str) -> None:
+    """Of eight deliveries at the same moment one does the work; the others find nothing to do."""
+    execution_id = accept(action).execution_id
+    with ThreadPoolExecutor(8) as pool:
+        endings = list(pool.map(lambda _: run.attempt(execution_id).status, range(8)))
+    assert Counter(endings) == {"completed": 1, "stale": 7}
+    assert row(execution_id).attempt == 1
+
+
+def test_publishing_again_backs_off_as_far_as_the_backlog_explains(
+    action: str, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pending rows are published again and again, at longer and longer pauses, so that a backlog is not multiplied."""
+    monkeypatch.setattr(tick, "SLOWEST_DRAIN", 1)
+    number = 100
+    with time_machine.travel(START, tick=False) as clock:
+        ids = [accept(action).execution_id for _ in range(number)]
+        wait_queued(redis_server, number)
+        pauses = [row(ids[0]).due_at - db.now_ms()]
+        for copies in range(2, 6):
+            clock.shift(pauses[-1] / 1000 - 1)
+            assert tick.tick() == 0, "published before its time"
+            clock.shift(1)
+            assert tick.tick() == number
+            assert queued(redis_server) == copies * number
+            pauses.append(row(ids[0]).due_at - db.now_ms())
+    lease = settings().lease_seconds * 1000
+    assert pauses == [lease, 2 * lease, number * 1000, number * 1000, number * 1000]
+
+
+def test_a_lone_pending_row_is_published_every_lease(action: str, redis_server: RedisServer) -> None:
+    """With nothing before it in the queue, a message that was not answered by a claim must have been lost."""
+    with time_machine.travel(START, tick=False) as clock:
+        execution_id = accept(action).execution_id
+        wait_queued(redis_server, 1)
+        for copies in range(2, 8):
+            clock.shift(settings().lease_seconds)
+            assert tick.tick() == 1
+            assert queued(redis_server) == copies
+            assert row(execution_id).due_at - db.now_ms() == settings().lease_seconds * 1000
+
+
+def test_an_emptied_redis_is_noticed_at_the_next_tick(action: str, redis_server: RedisServer) -> None:
+    """After a flush every pending row is published again at once, and only once."""
+    for _ in range(30):
+        accept(action)
+    wait_queued(redis_server, 30)
+    tick.tick()
+    assert queued(redis_server) == 30
+    redis_server.client().flushall()
+    assert tick.tick() == 30
+    assert queued(redis_server) == 30
+    assert tick.tick() == 0
+
+
+def test_an_accepted_trigger_waits_for_a_dead_redis(action: str, redis_server: RedisServer) -> None:
+    """With Redis down a dispatch is accepted all the same, and tick publishes it once Redis is back."""
+    redis_server.kill()
+    try:
+        execution_id = accept(action).execution_id
+        eventually(lambda: row(execution_id).due_at <= db.now_ms() + 1000, 5, "the row is due soon")
+        assert row(execution_id).status == "pending"
+        tick.tick()
+    finally:
+        redis_server.start()
+
+    def published() -> bool:
+        tick.tick()
+        return queued(redis_server) > 0
+
+    eventually(published, 10, "the message is queued", every=0.3)
+
+
+def test_retention_forgets_what_has_ended_long_ago_and_nothing_else(action: str) -> None:
+    """Upkeep deletes ended executions and idempotency keys past their time; open ones stay, however old."""
+    day = 86_400
+    with time_machine.travel(START, tick=False) as clock:
+        old_and_ended, old_and_open = (accept(action, key=key).execution_id for key in ("ended", "open"))
+        assert run.attempt(old_and_ended).status == "completed"
+        clock.shift((settings().retention_days - 1) * day)
+        young = accept(action, key="young").execution_id
+        assert run.attempt(young).status == "completed"
+        clock.shift(day / 2)
+        assert upkeep.upkeep() == 0
+        with db.read() as connection:
+            known = connection.execute(sa.select(idempotency.idempotency_keys.c.key)).scalars().all()
+        assert known == ["young"]
+        clock.shift(day)
+        assert upkeep.upkeep() == 1
+        with db.read() as connection:
+            left = executions.states(connection, [old_and_ended, old_and_open, young])
+    assert left == {old_and_open: ("pending", 0), young: ("completed", 1)}
+
+
+@pytest.mark.parametrize(
+    ("silent", "idle", "running", "state"),
+    [
+        (0, 0, 0, "consuming"),
+        (0, 89_000, 0, "consuming"),
+        (0, 91_000, 0, "stuck"),
+        (0, 91_000, 3, "consuming"),
+        (31_000, 31_000, 0, "gone"),
+        (31_000, 91_000, 3, "gone"),
+    ],
+)
+def test_a_worker_that_lives_but_takes_nothing_is_reported(
+    database: str, silent: int, idle: int, running: int, state: str
+) -> None:
+    """Sign of life and consumption are told apart: silent ones are gone, idle ones stuck in spite of probes."""
+    now = db.now_ms()
+    with db.write() as connection:
+        processes.beat(
+            connection,
+            "steps@test",
+            queues="steps",
+            pid=1,
+            started_at=now - 200_000,
+            consumed_at=now - idle,
+            running=running,
+        )
+        connection.execute(processes.processes.update().values(beat_at=now - silent))
+        known = processes.get(connection, "steps@test")
+        assert processes.state(known) == state
+        assert [one.name for one in processes.living(connection)] == ([] if state == "gone" else ["steps@test"])
+
+
+def test_ids_follow_time(action: str) -> None:
+    """Executions sort by the moment of their acceptance, which retention and paging rely on."""
+    ids = []
+    with time_machine.travel(START, tick=False) as clock:
+        for _ in range(5):
+            ids.append(accept(action).execution_id)
+            clock.shift(1)
+    assert all(earlier < later for earlier, later in itertools.pairwise(ids))

@@ -1,0 +1,121 @@
+"""The set-up on a bare machine: finding a Python, making .venv, installing only when there is something to install."""
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from launcher import bootstrap
+
+ROOT = Path(__file__).parents[2]
+
+
+def fake_python(folder, name, *, version_ok, venv_ok):
+    """A program that answers the two questions that the set-up asks a Python."""
+    script = folder / name
+    script.write_text(
+        "#!/bin/sh\n"
+        f'case "$2" in *version_info*) exit {0 if version_ok else 1};; *) exit {0 if venv_ok else 1};; esac\n'
+    )
+    script.chmod(0o755)
+
+
+def test_the_set_up_can_be_read_by_old_pythons():
+    """An old Python gets as far as saying that it is too old, so the file may use nothing newer than 3.8."""
+    ast.parse((ROOT / "launcher/bootstrap.py").read_text(), feature_version=(3, 8))
+
+
+def test_the_set_up_needs_nothing_installed():
+    """It runs before anything is installed: isolated from site-packages it still answers."""
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", ROOT / "launcher/bootstrap.py"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("usage:")
+
+
+def test_an_old_python_without_a_newer_one_is_said_in_one_line(tmp_path, monkeypatch):
+    """Where no Python is new enough the message names the version found and the packages to install."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(bootstrap.sys, "version_info", (3, 9, 2))
+    fake_python(tmp_path, "python3.12", version_ok=False, venv_ok=True)  # such as a pyenv shim without a version
+    with pytest.raises(bootstrap.SetupError, match=r"3\.11 or newer.*3\.9.*apt install python3") as raised:
+        bootstrap.find_python()
+    assert "\n" not in str(raised.value)
+
+
+def test_a_missing_venv_module_is_said_in_one_line(tmp_path, monkeypatch):
+    """Debian's Python has neither ensurepip nor pip at first; the message names the package that brings one."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(bootstrap.sys, "version_info", (3, 9, 2))
+    fake_python(tmp_path, "python3.11", version_ok=True, venv_ok=False)
+    with pytest.raises(bootstrap.SetupError, match="apt install python3-venv"):
+        bootstrap.find_python()
+
+
+def test_a_newer_python_on_the_path_is_found_from_an_old_one(tmp_path, monkeypatch):
+    """Started by an old python3, the set-up takes a new enough one that can make environments."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(bootstrap.sys, "version_info", (3, 9, 2))
+    fake_python(tmp_path, "python3.12", version_ok=True, venv_ok=False)
+    fake_python(tmp_path, "python3.11", version_ok=True, venv_ok=True)
+    assert bootstrap.find_python() == str(tmp_path / "python3.11")
+
+
+@pytest.fixture
+def checkout(tmp_path, monkeypatch):
+    """A checkout with a set-up that only writes down what it would do; yields the list of that."""
+    (tmp_path / "setup.cfg").write_text("[metadata]")
+    (tmp_path / "pyproject.toml").write_text("")
+    done = []
+    monkeypatch.setattr(bootstrap, "ROOT", tmp_path)
+    monkeypatch.setattr(bootstrap, "VENV", tmp_path / ".venv")
+    monkeypatch.setattr(bootstrap, "STAMP", tmp_path / ".venv" / ".installed")
+    monkeypatch.setattr(bootstrap, "_create", lambda: done.append("create"))
+
+    def install(extras):
+        done.append(extras)
+        (tmp_path / ".venv/bin").mkdir(parents=True, exist_ok=True)
+        (tmp_path / ".venv/bin/activate").write_text(f"VIRTUAL_ENV={tmp_path}/.venv")
+        link = tmp_path / ".venv/bin/python"
+        link.unlink(missing_ok=True)
+        link.symlink_to(sys.executable)
+        stamp = {"fingerprint": bootstrap.fingerprint(), "extras": extras}
+        bootstrap.STAMP.write_text(json.dumps(stamp))
+
+    monkeypatch.setattr(bootstrap, "_install", install)
+    return tmp_path, done
+
+
+def test_the_second_start_installs_nothing(checkout):
+    """What is installed is installed again only when setup.cfg changed or more is asked for, and never loses extras."""
+    folder, done = checkout
+    bootstrap.prepare(())
+    bootstrap.prepare(())
+    assert done == ["create", []]
+    bootstrap.prepare(("test",))
+    bootstrap.prepare(())
+    assert done == ["create", [], ["test"]]
+    (folder / "setup.cfg").write_text("[metadata]\nname = other")
+    bootstrap.prepare(())
+    assert done == ["create", [], ["test"], ["test"]]
+
+
+def test_an_environment_from_elsewhere_is_made_anew(checkout):
+    """A copied or moved checkout holds scripts that name the old folder; a half-made one has none."""
+    folder, done = checkout
+    bootstrap.prepare(())
+    (folder / ".venv/bin/activate").write_text("VIRTUAL_ENV=/somewhere/else/.venv")
+    bootstrap.STAMP.unlink()
+    bootstrap.prepare(())
+    assert done == ["create", [], "create", []]
+
+
+def test_make_alone_prints_what_can_be_made():
+    """Each public target stands in the help with what it does."""
+    done = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True)
+    for target in ("run", "demo", "test", "lint", "bench", "chaos", "clean"):
+        assert f"make {target} " in done.stdout
