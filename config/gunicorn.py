@@ -31,7 +31,7 @@ limit_request_fields = 100
 limit_request_field_size = 8190
 
 #: what each part that works beside the requests may still take when the process ends, seconds
-_DRAIN = 2.0
+_DRAIN = 3.0
 _CODES = {414: "uri_too_long", 431: "headers_too_large", 500: "internal_error"}
 
 

@@ -63,7 +63,7 @@ class ProviderError(Exception):
         self.details = dict(details or {})
 
 
-class TimedOut(ProviderError):
+class TimedOut(ProviderError):  # noqa: N818 - reads as the condition it is
     """The attempt used up the action's ``timeout_seconds``."""
 
     def __init__(self, message: str = "the action took longer than its timeout_seconds") -> None:

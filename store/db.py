@@ -13,6 +13,7 @@ of exactly one statement: that spares the two round trips of BEGIN and COMMIT on
 When the database cannot be reached every use raises ``config.errors.Unavailable``.
 """
 
+import functools
 import os
 import random
 import sqlite3
@@ -22,7 +23,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import psycopg
 import sqlalchemy as sa
 from sqlalchemy import exc
 
@@ -45,18 +45,6 @@ metadata = sa.MetaData(
 Connection = sa.Connection
 Row = sa.Row[Any]
 IntegrityError = exc.IntegrityError
-
-#: what a database that is away raises, by SQLAlchemy or by the drivers themselves
-_AWAY = (
-    exc.OperationalError,
-    exc.InterfaceError,
-    exc.InternalError,
-    exc.TimeoutError,
-    sqlite3.OperationalError,
-    psycopg.OperationalError,
-    psycopg.InterfaceError,
-    psycopg.InternalError,
-)
 
 _lock = threading.Lock()
 _writing = threading.Lock()
@@ -92,6 +80,7 @@ def _create_engines(url: str) -> tuple[sa.Engine, sa.Engine]:
 
 def dispose() -> None:
     """Close the connections of this process; the next use opens new ones."""
+    _away.cache_clear()
     global _engines  # noqa: PLW0603
     with _lock:
         if _engines is not None and _engines[0] == os.getpid():
@@ -142,7 +131,7 @@ def _check_idle(raw: Any, record: Any, _proxy: Any) -> None:
         raw.execute("SELECT 1")
         if not raw.autocommit:
             raw.rollback()
-    except psycopg.Error as error:
+    except _away() as error:
         raise exc.DisconnectionError from error
 
 
@@ -182,7 +171,7 @@ def read() -> Iterator[Connection]:
     Raises:
         Unavailable: the database cannot be reached.
     """
-    with _unavailable_when_down(), engine(writing=False).connect() as connection:
+    with _unavailable_when_down(), engine(writing=False).connect() as connection, _distrusted_after_failure(connection):
         yield connection
 
 
@@ -198,10 +187,10 @@ def write(*, single: bool = False) -> Iterator[Connection]:
     alone = single and engine().dialect.name == "postgresql"
     with _unavailable_when_down(), _turn():
         if alone:
-            with engine(writing=False).connect() as connection:
+            with engine(writing=False).connect() as connection, _distrusted_after_failure(connection):
                 yield connection
         else:
-            with engine().begin() as connection:
+            with engine().begin() as connection, _distrusted_after_failure(connection):
                 yield connection
 
 
@@ -223,9 +212,34 @@ def _turn() -> Iterator[None]:
 
 
 @contextmanager
+def _distrusted_after_failure(connection: Connection) -> Iterator[None]:
+    """A connection over which the database could not be reached does not go back into the pool.
+
+    SQLAlchemy sees to that for its own statements, but not for those that run on the driver's cursor.
+    """
+    try:
+        yield
+    except _away():
+        if connection.dialect.name == "postgresql" and not connection.invalidated:
+            connection.invalidate()
+        raise
+
+
+@contextmanager
 def _unavailable_when_down() -> Iterator[None]:
     try:
         yield
-    except _AWAY as error:
+    except _away() as error:
         reason = str(getattr(error, "orig", None) or error).strip().split("\n")[0]
         raise Unavailable(f"The database cannot be reached; nothing was accepted ({reason}).") from error
+
+
+@functools.cache
+def _away() -> tuple[type[Exception], ...]:
+    """What a database that is away raises, by SQLAlchemy or by the driver itself."""
+    errors = (exc.OperationalError, exc.InterfaceError, exc.InternalError, exc.TimeoutError, sqlite3.OperationalError)
+    if engine().dialect.name == "sqlite":
+        return errors
+    import psycopg  # only where it is the driver: it is large, and there are many processes
+
+    return (*errors, psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalError)

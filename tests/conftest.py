@@ -118,16 +118,25 @@ def sqlite_database(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPa
     yield from _use_database(request, monkeypatch, "sqlite")
 
 
-def _use_database(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, kind: str) -> Iterator[str]:
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_database(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A database that this process uses and that has no tables yet, of each kind. Yields the kind."""
+    yield from _use_database(request, monkeypatch, request.param, migrated=False)
+
+
+def _use_database(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, kind: str, *, migrated: bool = True
+) -> Iterator[str]:
     name = f"test_{uuid.uuid4().hex[:12]}"
     if kind == "sqlite":
         path = _HOME / f"{name}.db"
-        shutil.copy(request.getfixturevalue("migrated_sqlite"), path)
+        if migrated:
+            shutil.copy(request.getfixturevalue("migrated_sqlite"), path)
         url = f"sqlite:///{path}"
     else:
-        template = request.getfixturevalue("migrated_postgres")
         server = request.getfixturevalue("postgres_server")
-        url = server.create_database(name, template)
+        template = (request.getfixturevalue("migrated_postgres"),) if migrated else ()
+        url = server.create_database(name, *template)
     monkeypatch.setenv("TOCSIN_DATABASE_URL", url)
     settings.cache_clear()
     db.dispose()

@@ -66,7 +66,10 @@ def _configs(port: int) -> dict[str, tuple[str, dict]]:
         "webhook": ("webhook", {"url": url, "body_template": '{"ip": "{{ ip }}"}'}),
         "remote": ("remote", {"target": url, "secret": "a-secret-of-enough-length"}),
         "slack": ("notification", {"kind": "slack", "url": url, "text": "{{ ip }}"}),
-        "pagerduty": ("notification", {"kind": "pagerduty", "url": url, "routing_key": "R" * 32, "summary": "{{ ip }}"}),
+        "pagerduty": (
+            "notification",
+            {"kind": "pagerduty", "url": url, "routing_key": "R" * 32, "summary": "{{ ip }}"},
+        ),
         "generic": ("notification", {"kind": "webhook", "url": url, "body": {"ip": "{{ ip }}"}}),
         "email": ("notification", {**mail, "to": "b@example.com", "subject": "{{ ip }}", "body": "x"}),
         "script": ("local", {"interpreter": "python", "script": script % port}),
