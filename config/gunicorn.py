@@ -1,6 +1,7 @@
 """The web server: ``gunicorn -c config/gunicorn.py "api:create_app()"``.
 
-One process on SQLite (it has one writer anyway), two elsewhere; each serves many requests at once on greenlets.
+One process unless ``WEB_CONCURRENCY`` says otherwise (gunicorn's own setting; on PostgreSQL give it one per two
+cores); each serves many requests at once on greenlets.
 On SIGTERM no new request is taken, readers that wait for news are answered, and what is under way has ten
 seconds to finish; then what was accepted last is put on its queue before the process ends. Errors that the server
 answers itself have the same body as all others.
@@ -18,7 +19,6 @@ from config.settings import settings
 
 bind = f"{settings().host}:{settings().port}"
 worker_class = "gevent"
-workers = 1 if settings().database_url.startswith("sqlite") else 2
 worker_connections = 1000
 timeout = 30
 graceful_timeout = 10

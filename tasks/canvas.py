@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from celery import Signature
-from kombu.exceptions import OperationalError
+from kombu.exceptions import BatchPublishError, OperationalError
 
 from tasks.app import app
 
@@ -21,7 +21,7 @@ HARD_GRACE = 5
 KILLABLE = frozenset({"scripts", "suspects"})
 
 #: what publishing raises when the broker is away
-BrokerDown = (OperationalError, OSError, RuntimeError)
+BrokerDown = (OperationalError, BatchPublishError, OSError, RuntimeError)
 
 
 @dataclass(frozen=True, kw_only=True)

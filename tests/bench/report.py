@@ -40,7 +40,7 @@ def ratios(rounds: Rounds, product: str, measure: str, floor: str) -> list[float
     if measure in OWN:
         return values(rounds, product, measure)
     both = [found for found in rounds if all(measure in found.get(name, {}) for name in (product, floor))]
-    return [found[product][measure] / found[floor][measure] for found in both]
+    return [found[product][measure] / found[floor][measure] for found in both if found[floor][measure]]
 
 
 def cell(rounds: Rounds, product: str, measure: str, floor: str) -> str:
