@@ -26,10 +26,12 @@ class ActionQuery(pages.PageQuery):
 
     type = DelimitedList(
         fields.String(validate=validate.OneOf(TYPES)),
+        validate=validate.Length(min=1),
         metadata={"description": "Only these types, separated by commas.", "example": ["remediation"]},
     )
     executor = DelimitedList(
         fields.String(validate=validate.OneOf(EXECUTORS)),
+        validate=validate.Length(min=1),
         metadata={"description": "Only these executors, separated by commas.", "example": ["webhook"]},
     )
     search = pages.text(200, "Text in the name or the description.", "slack")

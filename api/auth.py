@@ -6,6 +6,7 @@ for the test that walks every route.
 """
 
 import functools
+import hashlib
 import threading
 import time
 from collections.abc import Callable
@@ -24,10 +25,16 @@ from store.access import Caller
 #: a key's use is noted at most this often, seconds
 _NOTED_EVERY = 60.0
 
+#: how long a recognised key is not looked up again, seconds; and how many keys are remembered
+_REMEMBERED = 1.0
+_MOST_KNOWN = 1_000
+
 View = Callable[..., Any]
 
 log = logs.logger(__name__)
 _noted: dict[str, float] = {}
+#: SHA-256 of a key → its caller, and until when (monotonic) that is believed
+_known: dict[bytes, tuple[Caller, float]] = {}
 _writers: set[threading.Thread] = set()
 _lock = threading.Lock()
 
@@ -44,15 +51,10 @@ def identify() -> None:
         limiter.allow(f"address/{request.remote_addr}")
         return
     key = _presented()
-    if key is not None:
-        with db.read() as connection:
-            found = access.authenticate(connection, key)
-        if found is not None:
-            g.caller, due = found
-            if due:
-                _note_use(g.caller.key_id)
-            limiter.allow(f"key/{g.caller.key_id}")
-            return
+    if key is not None and (found := _recognised(key)) is not None:
+        g.caller = found
+        limiter.allow(f"key/{found.key_id}")
+        return
     limiter.refuse_guessing(request.remote_addr or "")
     if key is None:
         raise errors.unauthorized("Send an API key, as 'Authorization: Bearer KEY' or as 'X-API-Key: KEY'.")
@@ -63,6 +65,33 @@ def caller() -> Caller:
     """Who makes the present request."""
     found: Caller = g.caller
     return found
+
+
+def forget(key_id: str) -> None:
+    """A key was revoked: it must not be recognised by this process any more (others forget it within a second)."""
+    for digest, (found, _) in list(_known.items()):
+        if found.key_id == key_id:
+            _known.pop(digest, None)
+
+
+def _recognised(key: str) -> Caller | None:
+    """The caller behind a key. A right key is remembered for a second, a wrong one never."""
+    digest, now = hashlib.sha256(key.encode(errors="replace")).digest(), time.monotonic()
+    known = _known.get(digest)
+    if known is not None and now < known[1]:
+        return known[0]
+    with db.read() as connection:
+        found = access.authenticate(connection, key)
+    if found is None:
+        _known.pop(digest, None)
+        return None
+    recognised, due = found
+    if due:
+        _note_use(recognised.key_id)
+    if len(_known) >= _MOST_KNOWN:
+        _known.clear()
+    _known[digest] = recognised, now + _REMEMBERED
+    return recognised
 
 
 def _presented() -> str | None:

@@ -29,6 +29,7 @@ class OfActionQuery(pages.PageQuery):
 
     status = DelimitedList(
         fields.String(validate=validate.OneOf(executions.STATUSES)),
+        validate=validate.Length(min=1),
         metadata={"description": "Only these statuses, separated by commas.", "example": ["failed", "timeout"]},
     )
     target = pages.text(255, "Only those about this asset.", "a-1001")

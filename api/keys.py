@@ -5,7 +5,7 @@ from typing import Any
 
 from flask import Response, request
 
-from api import examples, pages, schemas, views
+from api import auth, examples, pages, schemas, views
 from api.auth import caller, requires
 from api.blueprint import LOCATION, Blueprint, answer, nothing
 from config.errors import InvalidRequest, NotFound, Problem
@@ -92,11 +92,12 @@ def get_key(key_id: str) -> Response:
 def revoke_key(key_id: str) -> Response:
     """Revoke an API key.
 
-    At once and for ever.
+    For ever; every process knows within a second.
     """
     with db.write() as connection:
         if not access.revoke_key(connection, caller().workspace_id, key_id, caller().key_id):
             raise NotFound(f"There is no key {key_id!r}.")
+    auth.forget(key_id)
     return nothing()
 
 
