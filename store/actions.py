@@ -185,6 +185,7 @@ def revise(
         actions.c.workspace_id == workspace_id,
         actions.c.id == action.id,
         actions.c.revision_id == action.revision.id,
+        actions.c.enabled == action.enabled,  # who switched it off meanwhile must not be overruled unseen
     )
     if db.execute(sa.update(actions).where(unchanged).values(head)).rowcount != 1:
         raise Conflict(f"The action {action.id!r} was changed by somebody else; read it again.", code="changed")
@@ -247,10 +248,14 @@ def search(
     return [_action(row) for row in rows], total
 
 
-def revisions(db: Connection, action: Action) -> list[Row]:
-    """Every revision of the action, newest first."""
-    query = sa.select(action_revisions).where(action_revisions.c.action_uid == action.uid)
-    return list(db.execute(query.order_by(action_revisions.c.created_at.desc(), action_revisions.c.id.desc())))
+def revisions(db: Connection, action: Action, *, limit: int, offset: int) -> tuple[list[Row], int]:
+    """One page of the action's revisions, newest first, without their secrets, and how many there are."""
+    table = action_revisions.c
+    its = table.action_uid == action.uid
+    total = db.execute(sa.select(sa.func.count()).select_from(action_revisions).where(its)).scalar_one()
+    columns = (table.action_id, table.definition, table.created_at, table.created_by)
+    page = sa.select(*columns).where(its).order_by(table.created_at.desc(), table.id.desc())
+    return list(db.execute(page.limit(limit).offset(offset))), total
 
 
 _revision = sa.select(action_revisions).where(action_revisions.c.id == sa.bindparam("revision_id"))

@@ -46,6 +46,9 @@ Connection = sa.Connection
 Row = sa.Row[Any]
 IntegrityError = exc.IntegrityError
 
+#: engines of a parent process: kept, because forgetting them would close the parent's connections
+_inherited: list[object] = []
+
 _lock = threading.Lock()
 _writing = threading.Lock()
 _engines: tuple[int, sa.Engine, sa.Engine] | None = None
@@ -64,11 +67,18 @@ def engine(*, writing: bool = True) -> sa.Engine:
         with _lock:
             current = _engines
             if current is None or current[0] != os.getpid():
-                if current is not None:
-                    current[1].dispose(close=False)
-                    current[2].dispose(close=False)
                 current = _engines = (os.getpid(), *_create_engines(settings().database_url))
     return current[2] if writing else current[1]
+
+
+def _after_fork() -> None:
+    """A child starts with nothing of its parent's: no engine, and no lock that a thread left behind held."""
+    global _engines, _lock, _writing
+    _inherited.append(_engines)
+    _engines, _lock, _writing = None, threading.Lock(), threading.Lock()
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 
 def _create_engines(url: str) -> tuple[sa.Engine, sa.Engine]:

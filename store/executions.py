@@ -45,6 +45,8 @@ executions = sa.Table(
     sa.Column("publishes", sa.Integer, nullable=False),
     sa.Column("due_at", sa.BigInteger),
     sa.Column("expires_at", sa.BigInteger),
+    #: when its worker was last heard of: the claim, then every renewal of the lease
+    sa.Column("renewed_at", sa.BigInteger),
     sa.Column("waiting_for", sa.Text),
     #: the worker process that holds it; a cancelled one keeps it until that worker has let go
     sa.Column("owner", sa.Text),
@@ -76,7 +78,7 @@ SOURCES: dict[str, tuple[str, ...]] = {
     "running": ("pending", "waiting"),
     "waiting": ("running",),
     "completed": ("running", "waiting"),
-    "failed": ("pending", "running", "waiting"),
+    "failed": ("running", "waiting"),
     "timeout": ("running", "waiting"),
     "cancelled": ("pending", "running", "waiting"),
 }
@@ -169,6 +171,7 @@ _time_up = executions.c.timeout_ms + TIMEOUT_GRACE
 #: guard → further conditions, and columns that are computed from the row
 _GUARDS: dict[str, tuple[list[sa.ColumnElement[bool]], dict[str, Any]]] = {
     "": ([], {}),
+    "is running": ([executions.c.status == "running"], {}),
     "awaits approval": ([executions.c.waiting_for == "approval"], {}),
     "may be claimed": (
         [
@@ -182,6 +185,7 @@ _GUARDS: dict[str, tuple[list[sa.ColumnElement[bool]], dict[str, Any]]] = {
             "waiting_for": sa.null(),
             "started_at": sa.func.coalesce(executions.c.started_at, _now),
             "expires_at": _now + executions.c.timeout_ms,
+            "renewed_at": _now,
             "due_at": sa.case((_time_up < _lease, _now + _time_up), else_=_now + _lease),
         },
     ),
@@ -241,12 +245,12 @@ def finish(
     """
     stored: dict[str, Any] = {name: dump(value) for name, value in record.items()}
     changes = {"owner": None, **stored, **changes}
-    return transition(db, execution_id, to, actor=owner, fence=attempt, **changes) is not None
+    return transition(db, execution_id, to, actor=owner, fence=attempt, guard="is running", **changes) is not None
 
 
 def dump(value: Any) -> str | None:
-    """A JSON column's text; None stays NULL."""
-    return None if value is None else json.dumps(value, separators=(",", ":"))
+    """A JSON column's text; None stays NULL. Raises ValueError for NaN and infinity, which JSON does not have."""
+    return None if value is None else json.dumps(value, separators=(",", ":"), allow_nan=False)
 
 
 def load(text: str | None, default: Any = None) -> Any:
@@ -260,7 +264,9 @@ def extend_leases(db: Connection, owner: str, execution_ids: list[str], lease_ms
     end = table.expires_at + TIMEOUT_GRACE
     mine = sa.and_(table.id.in_(execution_ids), table.owner == owner, table.status == "running")
     db.execute(
-        sa.update(executions).where(mine).values(due_at=sa.case((end < now + lease_ms, end), else_=now + lease_ms))
+        sa.update(executions)
+        .where(mine)
+        .values(renewed_at=now, due_at=sa.case((end < now + lease_ms, end), else_=now + lease_ms))
     )
 
 
@@ -292,6 +298,7 @@ def due(db: Connection, *, limit: int) -> list[Row]:
         table.lapses,
         table.publishes,
         table.expires_at,
+        table.renewed_at,
         table.timeout_ms,
         table.waiting_for,
     ).where(table.due_at <= now_ms())
@@ -323,12 +330,6 @@ def backlog(db: Connection) -> int:
     return db.execute(sa.select(sa.func.count()).select_from(executions).where(where)).scalar_one()
 
 
-def counts(db: Connection) -> dict[str, int]:
-    """How many executions there are by status."""
-    query = sa.select(executions.c.status, sa.func.count()).group_by(executions.c.status)
-    return {row[0]: row[1] for row in db.execute(query)}
-
-
 def oldest_overdue_ms(db: Connection) -> int:
     """By how much the most overdue row is late, milliseconds; 0 when none is."""
     earliest = db.execute(sa.select(sa.func.min(executions.c.due_at))).scalar_one()
@@ -353,27 +354,6 @@ def states(db: Connection, execution_ids: Iterable[str]) -> dict[str, tuple[str,
     table = executions.c
     query = sa.select(table.id, table.status, table.attempt).where(table.id.in_(list(execution_ids)))
     return {row.id: (row.status, row.attempt) for row in db.execute(query)}
-
-
-def search(
-    db: Connection, workspace_id: str, *, filters: Mapping[str, Any], limit: int, offset: int, descending: bool = True
-) -> tuple[list[Row], int]:
-    """One page of the workspace's executions, newest first, and how many match.
-
-    ``filters``: ``action_id``, ``status`` (list), ``target``, ``since`` and ``until`` (milliseconds).
-    """
-    table = executions.c
-    where = [table.workspace_id == workspace_id]
-    where += [table[name] == filters[name] for name in ("action_id", "target") if filters.get(name)]
-    if filters.get("status"):
-        where.append(table.status.in_(filters["status"]))
-    if filters.get("since") is not None:
-        where.append(table.created_at >= filters["since"])
-    if filters.get("until") is not None:
-        where.append(table.created_at < filters["until"])
-    total = db.execute(sa.select(sa.func.count()).select_from(executions).where(*where)).scalar_one()
-    order = table.id.desc() if descending else table.id.asc()
-    return list(db.execute(sa.select(executions).where(*where).order_by(order).limit(limit).offset(offset))), total
 
 
 def forget(db: Connection, *, before: int, limit: int = 500) -> int:

@@ -42,9 +42,9 @@ def create(caller: Caller, wanted: Mapping[str, Any]) -> Action:
     Raises:
         InvalidRequest: the definition has faults, all named. Conflict: the id is taken.
     """
-    definition = _checked(wanted)
+    definition = _checked(secrets.unmask(_whole(wanted), {"config": {}}, {}))
     action_id = definition.pop("id", None) or meaning.slug(definition["name"])
-    definition, sealed = _sealed(definition, {})
+    definition, sealed = _sealed(definition)
     with db.write() as connection:
         return catalogue.create(
             connection,
@@ -70,8 +70,8 @@ def revise(caller: Caller, action_id: str, changes: Mapping[str, Any], *, whole:
     known = unseal(action.revision.sealed)
     given = {name: value for name, value in changes.items() if name != "id"}
     base = {"version": old["version"], "enabled": old["enabled"]} if whole else old
-    definition = _checked(_unmasked({**base, **given}, known))
-    definition, sealed = _sealed(definition, known)
+    definition = _checked(secrets.unmask(_whole({**base, **given}), old, known))
+    definition, sealed = _sealed(definition)
     definition["version"] = _next_version(old, definition, secrets_changed=unseal(sealed) != known)
     if definition == old and unseal(sealed) == known:
         return action
@@ -119,15 +119,7 @@ def _checked(wanted: Mapping[str, Any]) -> dict[str, Any]:
     return _whole(wanted)
 
 
-def _unmasked(wanted: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
-    """The definition with the secrets that its reader sent back masked, so that it can be checked whole."""
-    config = wanted.get("config")
-    if not isinstance(config, dict):
-        return dict(wanted)
-    return {**wanted, "config": secrets.unmask(config, dict(known))}
-
-
-def _sealed(definition: dict[str, Any], known: Mapping[str, Any]) -> tuple[dict[str, Any], str | None]:
+def _sealed(definition: dict[str, Any]) -> tuple[dict[str, Any], str | None]:
     patterns = registry.executor(definition["executor"]).SECRETS
-    config, hidden = secrets.take_out(definition["config"], patterns, dict(known))
+    config, hidden = secrets.take_out(definition["config"], patterns)
     return {**definition, "config": config}, seal(hidden)

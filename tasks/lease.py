@@ -20,6 +20,7 @@ from config.errors import Unavailable
 from config.settings import settings
 from providers.base import Abandoned
 from store import db, executions
+from store.db import Row
 
 #: how often held attempts are looked at, seconds
 LOOK = 0.25
@@ -32,6 +33,16 @@ STUCK = 5.0
 log = logs.logger(__name__)
 
 
+def renewal_ms(timeout_ms: int, lease_ms: int) -> int:
+    """The time between two renewals: short enough to tell at an attempt's end whether its worker lived, ms."""
+    return min(lease_ms // 3, max(500, timeout_ms // 4))
+
+
+def silent(row: Row, lease_ms: int) -> bool:
+    """Whether the worker of a running row was not heard of for two renewals: it died or froze."""
+    return db.now_ms() - (row.renewed_at or 0) > 2 * renewal_ms(row.timeout_ms, lease_ms) + 1_000
+
+
 class Hold:
     """One attempt in hand."""
 
@@ -41,6 +52,8 @@ class Hold:
         self.verified = claimed
         self.aborted_at: float | None = None
         self.interrupt: Callable[[], None] | None = None
+        #: seconds between two renewals of its lease
+        self.renew_every = 0.0
         self._keeper = keeper
 
     def aborted(self) -> bool:
@@ -79,9 +92,10 @@ class Keeper:
         threading.Thread(target=self._keep, name="leases", daemon=True).start()
 
     @contextmanager
-    def hold(self, execution_id: str, attempt: int, claimed: float) -> Iterator[Hold]:
+    def hold(self, execution_id: str, attempt: int, timeout_ms: int, claimed: float) -> Iterator[Hold]:
         """Keep an attempt while the block runs; ``claimed`` is the monotonic time at which its claim began."""
         held = Hold(execution_id, attempt, self, claimed)
+        held.renew_every = renewal_ms(timeout_ms, self.lease_ms) / 1000
         with self._lock:
             self._holds[execution_id] = held
             self._some.set()
@@ -89,12 +103,15 @@ class Keeper:
             yield held
         finally:
             with self._lock:
-                self._holds.pop(execution_id, None)
+                if self._holds.get(execution_id) is held:  # not a later attempt that came here again
+                    del self._holds[execution_id]
                 if not self._holds:
                     self._some.clear()
 
     def look(self, holds: list[Hold]) -> None:
         """See which attempts are still ours; abort the others."""
+        if not holds:
+            return
         asked = time.monotonic()
         try:
             with db.read() as connection:
@@ -117,7 +134,7 @@ class Keeper:
                 holds = list(self._holds.values())
             try:
                 self.look([hold for hold in holds if not hold.aborted() and self._age(hold) > LOOK])
-                if time.monotonic() - extended > self.lease_ms / 3000:
+                if time.monotonic() - extended > min((hold.renew_every for hold in holds), default=60):
                     self._extend(holds)
                     extended = time.monotonic()
                 self._abort_the_lost(holds)

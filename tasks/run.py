@@ -65,7 +65,7 @@ def attempt(execution_id: str) -> Ending:
     if row is None:
         return Ending("stale")
     logs.bind(request_id=row.request_id)
-    with keep.hold(execution_id, row.attempt, claimed) as held:
+    with keep.hold(execution_id, row.attempt, row.timeout_ms, claimed) as held:
         return _carry_out(row, held)
 
 

@@ -1,39 +1,67 @@
 """Which parts of an action's config are secret, and how they travel: out of the definition, sealed, and back.
 
 Executors name the secret places as dotted patterns (``headers.authorization``), compared without regard to case.
+What a reader gets is masked, and what was read may be sent back: a mask keeps the secret that stands there, but only
+as long as the action would send it to the same place in the same way. Otherwise whoever may change an action could
+have its secrets shown, or delivered elsewhere.
 """
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from config.errors import InvalidRequest, Problem
 from tasks.redact import MASK
 
 Path = tuple[str, ...]
 
+#: keys of a config that say where and how an action sends
+_PLACES = ("kind", "url", "target", "host", "port", "tls")
+_MOVED = "where this secret would be sent has changed: give the secret again"
+_NONE_KEPT = "this is the mask of a secret, and none is kept here: give the secret itself"
 
-def take_out(
-    config: dict[str, Any], patterns: tuple[str, ...], known: dict[str, Any]
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """``config`` with its secrets masked, and the secrets by their path (``headers/Authorization``).
 
-    A place that holds the mask keeps the value it has in ``known``: what a client reads it may send back.
-    """
+def take_out(config: dict[str, Any], patterns: tuple[str, ...]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """``config`` with its secrets masked, and the secrets by their path (``headers/Authorization``)."""
     masked, secrets = copy.deepcopy(config), {}
     wanted = {pattern.lower() for pattern in patterns}
     for path, value in list(_leaves(config, ())):
         if ".".join(path).lower() not in wanted or value in (None, ""):
             continue
-        name = "/".join(path)
-        secrets[name] = known.get(name, value) if value == MASK else value
+        secrets["/".join(path)] = value
         _place(masked, path[:-1])[path[-1]] = MASK
     return masked, secrets
 
 
-def unmask(config: dict[str, Any], known: dict[str, Any]) -> dict[str, Any]:
-    """``config`` with every mask that stands at a known place replaced by the secret it stands for."""
-    masked = {"/".join(path) for path, value in _leaves(config, ()) if value == MASK}
-    return put_back(config, {name: value for name, value in known.items() if name in masked})
+def unmask(wanted: Mapping[str, Any], old: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
+    """The wanted definition with its masks replaced by the secrets they stand for.
+
+    ``old`` is the definition as it is kept (masked), ``known`` its secrets by path.
+
+    Raises:
+        InvalidRequest: a mask stands where no secret is kept, or the secret would go somewhere else.
+    """
+    config = wanted.get("config")
+    if not isinstance(config, dict):
+        return dict(wanted)
+    masked = ["/".join(path) for path, value in _leaves(config, ()) if value == MASK]
+    kept = {name.lower(): value for name, value in known.items()}
+    moved = _destination(wanted, known) != _destination(old, known)
+    problems = [
+        Problem(f"/config/{name}", _MOVED if name.lower() in kept else _NONE_KEPT)
+        for name in masked
+        if moved or name.lower() not in kept
+    ]
+    if problems:
+        raise InvalidRequest("A masked secret cannot be kept here.", code="secret_needed", problems=problems)
+    return {**wanted, "config": put_back(config, {name: kept[name.lower()] for name in masked})}
+
+
+def _destination(definition: Mapping[str, Any], known: Mapping[str, Any]) -> list[Any]:
+    """By what and where to the action sends; a masked place counts as the secret that is kept there."""
+    config = put_back(dict(definition["config"]), {})
+    places = [known.get(name, config[name]) if config.get(name) == MASK else config.get(name) for name in _PLACES]
+    return [definition.get("executor"), *places]
 
 
 def put_back(config: dict[str, Any], secrets: dict[str, Any]) -> dict[str, Any]:

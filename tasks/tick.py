@@ -16,7 +16,7 @@ from config.settings import settings
 from store import db, executions
 from store import redis as redis_store
 from store.db import Connection, Row
-from tasks import canvas
+from tasks import canvas, lease
 from tasks.app import app
 from tasks.canvas import Ring
 
@@ -72,8 +72,8 @@ def _look() -> tuple[list[Ring], int]:
 
 def _pause(connection: Connection) -> int:
     """The longest pause between two publishings that the backlog explains, ms."""
-    lease = settings().lease_seconds * 1000
-    return max(lease, executions.backlog(connection) * 1000 // SLOWEST_DRAIN)
+    shortest = settings().lease_seconds * 1000
+    return max(shortest, executions.backlog(connection) * 1000 // SLOWEST_DRAIN)
 
 
 def _attend(connection: Connection, row: Row, longest_pause: int) -> Ring | None:
@@ -92,9 +92,14 @@ def _attend(connection: Connection, row: Row, longest_pause: int) -> Ring | None
 
 
 def _recover(connection: Connection, row: Row) -> Ring | None:
-    """A running row whose time is up or whose worker no longer keeps its lease."""
+    """A running row whose time is up or whose worker no longer keeps its lease.
+
+    When both hold the worker's death explains it, and the action is tried again; not on processes that are killed
+    at the end of their time, where silence may be the action's own doing.
+    """
     unknown = not row.idempotent
-    if row.expires_at is not None and row.expires_at <= db.now_ms():
+    lost = row.queue not in canvas.KILLABLE and lease.silent(row, settings().lease_seconds * 1000)
+    if row.expires_at is not None and row.expires_at <= db.now_ms() and not lost:
         message = "the action took longer than its timeout_seconds"
         _end(connection, row, "timeout", {"code": "timeout", "message": message, "outcome_unknown": unknown})
         return None

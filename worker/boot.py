@@ -1,11 +1,14 @@
 """How a worker process starts and stops.
 
-Start: logs are configured, a forked child drops its parent's database connections, the pulse begins. Stop: on
+Start: logs are configured, the executors are imported, the pulse begins; the scheduler that runs beside a control
+worker is tied to it, so that neither outlives the other. Stop: on
 TERM Celery waits for running work; a thread that never returns would make it wait for ever, so after
 ``GRACE`` seconds the process ends hard. That is safe: what it held is recovered by lease.
 """
 
+import ctypes
 import os
+import signal
 import threading
 import time
 from typing import Any
@@ -14,11 +17,12 @@ from celery import signals
 
 from config import logs
 from providers import registry
-from store import db
 from worker.pulse import Pulse
 
 #: how long a stopping worker may finish its work, seconds
 GRACE = 25
+
+_PR_SET_PDEATHSIG = 1
 
 _pulses: dict[str, Pulse] = {}
 
@@ -27,7 +31,7 @@ def connect() -> None:
     """Tie this module to Celery's signals."""
     signals.setup_logging.connect(_configure_logs)
     signals.worker_init.connect(_warm_up)
-    signals.worker_process_init.connect(_forget_parent)
+    signals.beat_embedded_init.connect(_end_with_parent)
     signals.worker_ready.connect(_start)
     signals.worker_shutting_down.connect(_end_hard_later)
     signals.worker_shutdown.connect(_stop)
@@ -41,13 +45,14 @@ def _warm_up(**_: Any) -> None:
     registry.load_all()  # the first execution must not pay for the imports
 
 
-def _forget_parent(**_: Any) -> None:
-    db.dispose()  # a connection shared across the fork would hand one task the rows of another
+def _end_with_parent(**_: Any) -> None:
+    """A scheduler whose worker was killed must not go on alone: the worker's successor brings its own."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _start(sender: Any, **_: Any) -> None:
     queues = [name for name in sender.app.amqp.queues.consume_from if not name.endswith(".dq2")]
-    pulse = Pulse(sender.hostname, queues)
+    pulse = Pulse(sender.hostname, queues, getattr(sender.controller, "beat", None))
     _pulses[sender.hostname] = pulse
     pulse.start()
 

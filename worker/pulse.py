@@ -7,6 +7,7 @@ received a message, and tick's probes make sure that there is one to receive.
 import os
 import threading
 import time
+from typing import Any
 
 from celery.worker import state
 
@@ -23,10 +24,11 @@ log = logs.logger(__name__)
 class Pulse(threading.Thread):
     """Writes the row until it is stopped."""
 
-    def __init__(self, name: str, queues: list[str]) -> None:
+    def __init__(self, name: str, queues: list[str], scheduler: Any = None) -> None:
         super().__init__(name="pulse", daemon=True)
         self.worker = name
         self.queues = queues
+        self._scheduler = scheduler
         self._ended = threading.Event()
         self._received = 0
         self._consumed_at = self._started_at = db.now_ms()
@@ -36,6 +38,7 @@ class Pulse(threading.Thread):
         while not self._ended.is_set():
             started = time.monotonic()
             self._beat()
+            self._watch_scheduler()
             self._ended.wait(max(0.1, EVERY - (time.monotonic() - started)))
 
     def stop(self) -> None:
@@ -46,6 +49,13 @@ class Pulse(threading.Thread):
                 processes.leave(connection, self.worker)
         except Unavailable:
             log.info("the row of this process stays behind; it will be swept")
+
+    def _watch_scheduler(self) -> None:
+        """End the process when the scheduler beside it has died: its supervisor starts both anew."""
+        alive = getattr(self._scheduler, "is_alive", None)
+        if alive is not None and not alive() and not self._ended.is_set():
+            log.error("the scheduler has died; ending this worker so that both are started again")
+            os._exit(1)
 
     def _beat(self) -> None:
         received = sum(state.total_count.values())

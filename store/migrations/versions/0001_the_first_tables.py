@@ -76,6 +76,7 @@ def upgrade() -> None:
         sa.Column("publishes", sa.Integer(), nullable=False),
         sa.Column("due_at", sa.BigInteger(), nullable=True),
         sa.Column("expires_at", sa.BigInteger(), nullable=True),
+        sa.Column("renewed_at", sa.BigInteger(), nullable=True),
         sa.Column("waiting_for", sa.Text(), nullable=True),
         sa.Column("owner", sa.Text(), nullable=True),
         sa.Column("target", sa.Text(), nullable=True),
