@@ -206,10 +206,9 @@ def list_action_versions(query: dict[str, Any], action_id: str) -> Response:
     Each with its whole definition as it was, newest first.
     """
     with db.read() as connection:
-        rows = actions.revisions(connection, actions.get(connection, caller().workspace_id, action_id))
-    first = pages.bounds(query)["offset"]
-    shown = [views.version(row) for row in rows[first : first + query["per_page"]]]
-    return pages.page(shown, len(rows), query)
+        action = actions.get(connection, caller().workspace_id, action_id)
+        rows, total = actions.revisions(connection, action, **pages.bounds(query))
+    return pages.page([views.version(row) for row in rows], total, query)
 
 
 def _shown(action: actions.Action) -> Response:

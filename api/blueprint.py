@@ -145,8 +145,8 @@ def notes(view: View, **more: Any) -> dict[str, Any]:
 
 
 def answer(members: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    """A JSON answer."""
-    text = json.dumps(members, ensure_ascii=False, separators=(",", ":"))
+    """A JSON answer. Raises ValueError for NaN and infinity, which JSON does not have."""
+    text = json.dumps(members, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return Response(text, status, headers, content_type="application/json")
 
 

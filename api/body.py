@@ -111,10 +111,13 @@ def _number(text: str) -> float:
 
 def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
-    if len(members) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise InvalidRequest(f"The body names a member twice: {json.dumps(twice[:64])}.")
+    if len(members) == len(pairs):
+        return members
+    seen: set[str] = set()
+    for name, _ in pairs:
+        if name in seen:
+            raise InvalidRequest(f"The body names a member twice: {json.dumps(name[:64])}.")
+        seen.add(name)
     return members
 
 

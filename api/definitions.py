@@ -25,7 +25,10 @@ def taken(given: dict[str, Any], action_id: str | None = None) -> dict[str, Any]
         problems.append(Problem("/id", "The id of an action never changes."))
     if problems:
         raise InvalidRequest("The action's definition has faults.", code="invalid_action", problems=problems)
-    return {name: value for name, value in given.items() if name not in _READ_ONLY}
+    passed_over = (
+        _READ_ONLY if given.get("version") is not None else {*_READ_ONLY, "version"}
+    )  # null: it goes up itself
+    return {name: value for name, value in given.items() if name not in passed_over}
 
 
 def unknown(given: dict[str, Any]) -> list[Problem]:

@@ -11,7 +11,7 @@ from api import examples, pages, schemas, views
 from api.auth import caller, requires
 from api.blueprint import Blueprint, answer
 from api.longpoll import Watcher
-from store import actions, db, executions
+from store import actions, db, executions, listing
 from store.db import Row
 from tasks import control
 
@@ -165,7 +165,7 @@ def _listed(query: dict[str, Any], more: dict[str, str]) -> Response:
     filters: dict[str, Any] = {**query, **times, **more}
     bounds = pages.bounds(query)
     with db.read() as connection:
-        rows, total = executions.search(
+        rows, total = listing.search(
             connection, caller().workspace_id, filters=filters, limit=bounds["limit"], offset=bounds["offset"]
         )
         return pages.page(views.execution_items(connection, rows), total, query)

@@ -1,6 +1,7 @@
 """``/health`` for people and load balancers, ``/metrics`` for machines. Open to everybody, hence no names of things.
 
-What is read from the database is kept for a second, so that many askers cost no more than one.
+What is read from the database is kept for a second, or longer where reading takes long, so that many askers cost no
+more than one and a process spends little of its time on it.
 """
 
 import threading
@@ -21,13 +22,14 @@ from api import examples
 from api.auth import public
 from api.blueprint import Blueprint, answer
 from config.errors import Unavailable
-from store import db, executions, processes
+from store import db, executions, listing, processes
 from store import redis as redis_store
 
 blueprint = Blueprint("health", __name__, description="How the system is.")
 
-#: for how long a reading is good, seconds
-FRESH = 1.0
+#: for how long a reading is good: this many times what it took, within these bounds in seconds
+PATIENCE = 50
+FRESH, STALE = 1.0, 60.0
 #: overdue work of this age means that nobody looks after it, seconds
 LATE = 15.0
 
@@ -35,7 +37,12 @@ LATE = 15.0
 class Metrics(Schema):
     """Counts over all workspaces."""
 
-    executions = fields.Dict(metadata={"description": "Executions by status."})
+    executions = fields.Dict(
+        metadata={
+            "description": "Executions by status: all that have not ended, and the newest "
+            f"{listing.MOST_COUNTED} that have."
+        }
+    )
     backlog = fields.Integer(metadata={"description": "Executions that wait for a worker."})
     oldest_overdue_seconds = fields.Float(metadata={"description": "By how much the most overdue work is late."})
     workers = fields.Dict(metadata={"description": "Worker processes by state."})
@@ -72,11 +79,11 @@ class Reading:
 
 
 class Gauge:
-    """Reads the database at most once in ``FRESH`` seconds; one per process."""
+    """Reads the database at most once in ``FRESH`` seconds, less often where that takes long; one per process."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._read_at = float("-inf")
+        self._good_until = float("-inf")
         self._reading = Reading([], {})
 
     def read(self) -> Reading:
@@ -86,15 +93,17 @@ class Gauge:
             Unavailable: the database cannot be asked.
         """
         with self._lock:
-            if time.monotonic() - self._read_at > FRESH:
-                self._reading, self._read_at = _read(), time.monotonic()
+            begun = time.monotonic()
+            if begun > self._good_until:
+                self._reading, done = _read(), time.monotonic()
+                self._good_until = done + min(max(FRESH, PATIENCE * (done - begun)), STALE)
             return self._reading
 
 
 def _read() -> Reading:
     with db.read() as connection:
         rows = processes.living(connection)
-        counts, backlog = executions.counts(connection), executions.backlog(connection)
+        counts = listing.counts(connection)
         overdue = executions.oldest_overdue_ms(connection) / 1000
     workers = [
         {"name": row.name, "queues": row.queues.split(","), "state": processes.state(row), "running": row.running}
@@ -102,7 +111,7 @@ def _read() -> Reading:
     ]
     metrics = {
         "executions": counts,
-        "backlog": backlog,
+        "backlog": counts.get("pending", 0),
         "oldest_overdue_seconds": overdue,
         "workers": dict(Counter(worker["state"] for worker in workers)),
     }

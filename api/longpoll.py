@@ -1,12 +1,14 @@
 """Readers that wait for news of an execution: one query at short intervals for all of them together.
 
 A waiter says which state it has seen; the watcher's thread runs only while there are waiters, asks the database
-for the states of all executions waited for, and wakes those whose execution is elsewhere by now.
+for the states of all executions waited for, and wakes those whose execution is elsewhere by now. Whatever a look runs
+into is logged, and the next look is taken all the same.
 """
 
 import threading
 import time
 
+from config import logs
 from config.errors import Unavailable
 from store import db, executions
 
@@ -14,6 +16,8 @@ from store import db, executions
 EVERY = 0.1
 
 State = tuple[str, int]
+
+log = logs.logger(__name__)
 
 
 class _Waiter:
@@ -38,7 +42,7 @@ class Watcher:
         waiter = _Waiter(execution_id, seen)
         with self._lock:
             self._waiters.add(waiter)
-            if self._thread is None:
+            if self._thread is None or not self._thread.is_alive():  # dead: something ended it from outside
                 self._thread = threading.Thread(target=self._watch, name="longpoll", daemon=True)
                 self._thread.start()
         waiter.news.wait(seconds)
@@ -72,4 +76,7 @@ class Watcher:
                 states = executions.states(connection, {waiter.execution_id for waiter in waiters})
         except Unavailable:
             return []  # their time runs on; the database may come back before it ends
+        except Exception:
+            log.exception("looking for news failed; it is tried again")
+            return []
         return [waiter for waiter in waiters if states.get(waiter.execution_id) != waiter.seen]

@@ -62,10 +62,16 @@ def _definition(definition: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def execution_items(db: Connection, rows: Iterable[Row]) -> list[dict[str, Any]]:
-    """Executions for a list."""
+    """Executions for a list, rows of ``store.listing``; of what is too large for one it is said that it is left out."""
     rows = list(rows)
     versions = actions.versions(db, {row.revision_id for row in rows})
-    return [_item(row, versions[row.revision_id]) for row in rows]
+    items = [_item(row, versions[row.revision_id]) for row in rows]
+    for row, item in zip(rows, items, strict=True):
+        if row.input is None:
+            item["parameters_omitted"] = True
+        if row.output is None and row.has_output:
+            item["output_omitted"] = True
+    return items
 
 
 def execution(row: Row, revision: Revision) -> dict[str, Any]:

@@ -174,8 +174,8 @@ def _read(source: str) -> nodes.Template:
         raise TemplateError(f"line {error.lineno}: {error.message}; {_ALLOWED}") from None
     except RecursionError:
         raise TemplateError(f"an expression is nested more than {MAX_NESTING} deep") from None
-    except ValueError:
-        raise TemplateError("a number in the template is too long") from None
+    except (ValueError, SyntaxError, OverflowError, MemoryError):  # of a literal: its digits, or how many they are
+        raise TemplateError("a number in the template cannot be read") from None
 
 
 def _refusal(node: nodes.Node) -> TemplateError:

@@ -15,6 +15,7 @@ from expressions.suggestions import did_you_mean
 from expressions.values import is_encodable
 from playbooks import parameters
 from playbooks.parameter_values import is_number
+from playbooks.parameters import MAX_NAMED
 
 TYPES = (
     "notification",
@@ -172,10 +173,10 @@ def _check_limits(form: Mapping[str, Any]) -> list[Problem]:
     retry = form["retry"]
     if not isinstance(retry, dict):
         return [*problems, Problem("/retry", "must be an object with max_attempts and backoff_seconds")]
+    unknown = [str(field) for field in retry if field not in DEFAULT_RETRY]
     problems.extend(
-        Problem("/retry", f"'{str(field)[:64]}' is no field of retry" + did_you_mean(str(field), DEFAULT_RETRY))
-        for field in retry
-        if field not in DEFAULT_RETRY
+        Problem("/retry", f"'{field[:64]}' is no field of retry" + did_you_mean(field, DEFAULT_RETRY))
+        for field in unknown[:MAX_NAMED]
     )
     if not _is_whole(retry["max_attempts"], 1, MAX_ATTEMPTS):
         problems.append(Problem("/retry/max_attempts", f"must be a whole number from 1 to {MAX_ATTEMPTS}"))

@@ -19,6 +19,8 @@ MAX_STRING_CHARACTERS = 65_536
 MAX_SECRET_CHARACTERS = 8192
 #: characters of a pattern; RE2 matches in linear time, but what it compiles grows with the pattern
 MAX_PATTERN_CHARACTERS = 512
+#: bytes a compiled pattern may take: short ones such as \pL{250} grow large, and take long to compile
+MAX_PATTERN_BYTES = 512 * 1024
 #: containers inside containers of one value
 MAX_VALUE_DEPTH = 16
 #: characters of all keys and texts of one object or array, and the number of its items
@@ -28,24 +30,25 @@ MAX_VALUE_ITEMS = 10_000
 _LARGEST_INTEGER = 2**63 - 1
 _OPTIONS = re2.Options()
 _OPTIONS.log_errors = False
+_OPTIONS.max_mem = MAX_PATTERN_BYTES
 
 
-@lru_cache(maxsize=1024)
-def _compiled(pattern: str) -> Any:
-    return re2.compile(pattern, options=_OPTIONS)
+@lru_cache(maxsize=128)
+def _compiled(pattern: str) -> tuple[Any, str]:
+    """The compiled pattern, or None and why there is none: failing takes as long as succeeding."""
+    try:
+        return re2.compile(pattern, options=_OPTIONS), ""
+    except re2.error as error:
+        words = error.args[0] if error.args else ""
+        return None, words.decode(errors="replace") if isinstance(words, bytes) else str(words)
 
 
 def pattern_fault(pattern: Any) -> str | None:
     """Why a pattern cannot be used, or None."""
     if not isinstance(pattern, str) or len(pattern) > MAX_PATTERN_CHARACTERS or not is_encodable(pattern):
         return f"must be a string of at most {MAX_PATTERN_CHARACTERS} characters"
-    try:
-        _compiled(pattern)
-    except re2.error as error:
-        words = error.args[0] if error.args else ""
-        reason = words.decode(errors="replace") if isinstance(words, bytes) else str(words)
-        return f"is not a regular expression RE2 can read: {reason}"
-    return None
+    compiled, reason = _compiled(pattern)
+    return None if compiled is not None else f"is not a regular expression RE2 can read: {reason}"
 
 
 def value_fault(definition: Mapping[str, Any], value: Any) -> str | None:
@@ -168,6 +171,7 @@ def _option_fault(options: list[Any], value: Any) -> str | None:
 
 
 def _match_fault(pattern: str, value: str) -> str | None:
-    if _compiled(pattern).fullmatch(value) is None:
+    compiled, _ = _compiled(pattern)
+    if compiled is None or compiled.fullmatch(value) is None:
         return f"must match the pattern {pattern}"
     return None

@@ -18,6 +18,7 @@ from config.errors import Problem
 from expressions.suggestions import did_you_mean, nearest
 from expressions.values import is_encodable
 from playbooks.parameter_values import (
+    MAX_PATTERN_CHARACTERS,
     TYPES,
     is_integer,
     is_number,
@@ -30,6 +31,15 @@ RESERVED = frozenset({"parameters", "target", "execution", "action"})
 #: a form that asks for more is a document: take one parameter of type object
 MAX_PARAMETERS = 100
 MAX_OPTIONS = 500
+#: patterns of all parameters together, and their characters: what is compiled for one definition
+MAX_PATTERNS = 50
+MAX_PATTERNS_CHARACTERS = 8192
+#: fields of one parameter or of its validation, notes included, and those that are looked through for misspellings
+MAX_FIELDS = 50
+MAX_LIKENED = 10
+#: undeclared values that are named one by one, and those of them for which the nearest declared name is looked up
+MAX_NAMED = 20
+MAX_SUGGESTED = 5
 MAX_TEXT_CHARACTERS = 1024
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
@@ -56,6 +66,10 @@ def check_definitions(definitions: Any, reserved: frozenset[str] = RESERVED) -> 
         return [Problem("", "parameters must be a list of definitions")]
     if len(definitions) > MAX_PARAMETERS:
         return [Problem("", f"there may be at most {MAX_PARAMETERS} parameters")]
+    patterns = _patterns(definitions)
+    if len(patterns) > MAX_PATTERNS or sum(map(len, patterns)) > MAX_PATTERNS_CHARACTERS:
+        most = f"{MAX_PATTERNS} patterns of {MAX_PATTERNS_CHARACTERS} characters together"
+        return [Problem("", f"the parameters may have at most {most}")]
     problems: list[Problem] = []
     seen: set[str] = set()
     for index, definition in enumerate(definitions):
@@ -72,7 +86,16 @@ def check_definitions(definitions: Any, reserved: frozenset[str] = RESERVED) -> 
     return problems
 
 
+def _patterns(definitions: list[Any]) -> list[str]:
+    """Every different pattern of the declarations, faulty ones too."""
+    validations = (definition.get("validation") for definition in definitions if isinstance(definition, dict))
+    found = (validation.get("pattern") for validation in validations if isinstance(validation, dict))
+    return list({pattern for pattern in found if isinstance(pattern, str) and len(pattern) <= MAX_PATTERN_CHARACTERS})
+
+
 def _check_definition(definition: dict[str, Any], reserved: frozenset[str]) -> list[Problem]:
+    if len(definition) > MAX_FIELDS:
+        return [Problem("", f"a parameter may have at most {MAX_FIELDS} fields")]
     problems = _check_name(definition.get("name"), reserved)
     problems += _misspelt(definition)
     problems.extend(
@@ -105,7 +128,8 @@ def _is_text(value: Any) -> bool:
 
 
 def _misspelt(definition: Mapping[str, Any]) -> list[Problem]:
-    nearby = ((field, nearest(str(field), _FIELDS, _MISSPELT)) for field in definition if field not in _FIELDS)
+    unknown = [field for field in definition if field not in _FIELDS][:MAX_LIKENED]
+    nearby = ((field, nearest(str(field), _FIELDS, _MISSPELT)) for field in unknown)
     return [Problem(_pointer(field), f"is no field; did you mean '{near}'?") for field, near in nearby if near]
 
 
@@ -143,10 +167,11 @@ def _check_validation(definition: dict[str, Any], kind: str) -> list[Problem]:
         return []
     if not isinstance(given, dict):
         return [Problem("/validation", "must be an object")]
+    if len(given) > MAX_FIELDS:
+        return [Problem("/validation", f"may have at most {MAX_FIELDS} rules")]
     problems = [
         Problem("/validation", f"'{str(rule)[:64]}' is no rule" + did_you_mean(str(rule), _VALIDATIONS))
-        for rule in given
-        if rule not in _VALIDATIONS
+        for rule in [rule for rule in given if rule not in _VALIDATIONS][:MAX_LIKENED]
     ]
     if not isinstance(given.get("length") or {}, dict):
         return [*problems, Problem("/validation/length", "must be an object with 'min' and 'max'")]
@@ -244,12 +269,20 @@ def resolve(definitions: list[dict[str, Any]], values: Any) -> tuple[dict[str, A
         elif fault := value_fault(definition, value):
             problems.append(Problem(f"/{name}", f"'{name}' {fault}"))
         resolved[name] = value
-    problems.extend(
-        Problem(_pointer(name), f"'{str(name)[:64]}' is not a parameter" + did_you_mean(str(name), resolved))
-        for name in values
-        if name not in resolved
-    )
-    return resolved, problems
+    return resolved, problems + _undeclared([str(name) for name in values if name not in resolved], resolved)
+
+
+def _undeclared(names: list[str], declared: Mapping[str, Any]) -> list[Problem]:
+    problems = [
+        Problem(
+            _pointer(name),
+            f"'{name[:64]}' is not a parameter" + (did_you_mean(name, declared) if index < MAX_SUGGESTED else ""),
+        )
+        for index, name in enumerate(names[:MAX_NAMED])
+    ]
+    if len(names) > MAX_NAMED:
+        problems.append(Problem("", f"and {len(names) - MAX_NAMED} more that are not parameters"))
+    return problems
 
 
 def _pointer(name: Any) -> str:

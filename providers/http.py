@@ -8,10 +8,12 @@ turns a good answer into the step's output and a bad one into a ``ProviderError`
 import base64
 import contextlib
 import json
+import math
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from email.utils import parsedate_to_datetime
+from itertools import islice
 from typing import Any, NoReturn
 from urllib.parse import quote
 
@@ -26,6 +28,8 @@ from providers.base import Call, Json, ProviderError
 from providers.egress import Response
 
 MAX_RETRY_AFTER = 3600.0
+#: keys of a config that are looked through for misspellings
+MAX_KEYS = 200
 _RETRYABLE = frozenset({429, 502, 503, 504})
 _SHOWN_BYTES = 2048
 _BASE = re.compile(r"https?://[^?#@\\\s]+\Z")
@@ -36,7 +40,14 @@ def _no_constant(word: str) -> NoReturn:
     raise ValueError(f"{word} is not JSON")
 
 
-_DECODER = json.JSONDecoder(parse_constant=_no_constant)
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError("the number is beyond the range of a double and could not be written as JSON again")
+    return number
+
+
+_DECODER = json.JSONDecoder(parse_constant=_no_constant, parse_float=_finite)
 
 
 @contextlib.contextmanager
@@ -51,7 +62,7 @@ def rendering() -> Iterator[None]:
 def check_keys(config: Mapping[str, Any], known: tuple[str, ...], required: tuple[str, ...]) -> list[Problem]:
     """Missing keys, and keys that look like a misspelling; other unknown keys are left to those who put them."""
     problems = [Problem(f"/{key}", "required") for key in required if config.get(key) in (None, "")]
-    for key in config:
+    for key in islice(config, MAX_KEYS):
         near = None if key in known else nearest(str(key), known)
         if near and near not in config:
             problems.append(Problem(f"/{key}", f"not known; did you mean '{near}'?"))

@@ -36,7 +36,7 @@ def check(config: Mapping[str, Any], names: set[str]) -> list[Problem]:
     problems = http.check_keys(config, KEYS, required=("host", "from", "to", "subject", "body"))
     problems += http.check_texts(config, ("from", "subject", "body"), names)
     tls = config.get("tls", "starttls")
-    if tls not in PORTS:
+    if not isinstance(tls, str) or tls not in PORTS:
         problems.append(Problem("/tls", "must be starttls, implicit or none"))
     elif tls == "none" and config.get("username"):
         problems.append(Problem("/username", "a password is not sent without TLS: use tls starttls or implicit"))

@@ -49,7 +49,12 @@ def search(
     if filters.get("until") is not None:
         where.append(table.created_at < filters["until"])
     total = db.execute(sa.select(sa.func.count()).select_from(executions).where(*where)).scalar_one()
-    columns = (*_PLAIN, _small(db, table.input), _small(db, table.output), table.output.is_not(None).label("has_output"))
+    columns = (
+        *_PLAIN,
+        _small(db, table.input),
+        _small(db, table.output),
+        table.output.is_not(None).label("has_output"),
+    )
     page = sa.select(*columns).where(*where).order_by(table.id.desc()).limit(limit).offset(offset)
     return list(db.execute(page)), total
 

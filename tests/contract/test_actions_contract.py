@@ -313,3 +313,12 @@ def test_every_documented_state_is_shown_and_found(door: Door, state: str) -> No
     assert door.call("GET", f"/api/actions/executions/{execution_id}").json["data"]["status"] == state
     found = door.call("GET", f"/api/actions/executions?status={state}").json["data"]
     assert [item["execution_id"] for item in found] == [execution_id]
+
+
+def test_a_version_of_null_goes_up_by_itself(door: Door) -> None:
+    """Null says nothing, as if the version had been left out."""
+    action = door.create(id="act-counted")
+    for expected in ("1.1.0", "1.2.0"):
+        change = {"version": None, "timeout_seconds": int(expected[2]) + 1}
+        answer = door.call("PATCH", f"/api/actions/{action['id']}", json=change)
+        assert (answer.status_code, answer.json["data"]["version"]) == (200, expected)

@@ -146,6 +146,7 @@ DEFINITIONS: list[Any] = [
     {"name": "x", "type": "webhook", "executor": "webhook", "config": {"url": "http://h/"}, "timeout_seconds": True},
     {"name": "x", "type": "webhook", "executor": "webhook", "config": {"url": "http://h/"}, "id": "../../etc"},
     {"name": "x", "type": "webhook", "executor": "webhook", "config": {"url": "http://h/"}, "id": "executions"},
+    {"name": "x", "type": "webhook", "executor": "webhook", "config": {"url": "http://h/"}, "id": {}},
     {"name": "x", "type": "webhook", "executor": "webhook", "config": {"url": "http://h/"}, "versoin": "1.0.0"},
     {"name": "x", "type": "webhook", "executor": "webhook", "config": {"url": "http://h/"}, "version": 1},
     {"name": "x", "type": "webhook", "executor": "webhook", "config": {"url": "http://h/"}, "tags": "a"},
@@ -191,7 +192,16 @@ def test_validation_names_the_place_twice(door: Door) -> None:
     "query",
     [
         *("page=0", "page=-1", "page=x", "page=1e3", "page=", "page=99999999999999999999", "per_page=0"),
-        *("per_page=101", "type=none", "executor=x,y", "type=,", "enabled=maybe", "sort_by=secret", "sort_order=up"),
+        *(
+            "per_page=101",
+            "type=none",
+            "executor=x,y",
+            "executor=",
+            "type=,",
+            "enabled=maybe",
+            "sort_by=secret",
+            "sort_order=up",
+        ),
         *("search=", "search=%00", "colour=red", "page[]=1", "search=" + "x" * 201),
     ],
 )
@@ -204,8 +214,16 @@ def test_a_nonsensical_query_of_actions_is_a_bad_request(door: Door, query: str)
 @pytest.mark.parametrize(
     "query",
     [
-        *("status=done", "status=completed,", "action_id=%00", "target=%00", "from=yesterday", "to=2026-13-01"),
-        *("from=0001-01-01T00:00:00%2B14:00x", "from=", "wait=1"),
+        *(
+            "status=done",
+            "status=completed,",
+            "status=",
+            "action_id=%00",
+            "target=%00",
+            "from=yesterday",
+            "to=2026-13-01",
+        ),
+        *("from=0001-01-01T00:00:00%2B14:00x", "from=", "wait=1", "status="),
     ],
 )
 def test_a_nonsensical_query_of_executions_is_a_bad_request(door: Door, query: str) -> None:

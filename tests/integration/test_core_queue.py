@@ -12,7 +12,7 @@ import time_machine
 
 from config.errors import Unprocessable
 from config.settings import settings
-from store import access, db, executions, idempotency, processes
+from store import access, db, executions, idempotency, listing, processes
 from store import redis as redis_store
 from store.access import Caller
 from tasks import catalogue, run, tick, upkeep
@@ -74,7 +74,7 @@ def test_twenty_keys_times_eight_copies_make_twenty_executions(action: str) -> N
         assert len({made[number].execution_id for made in answers}) == 1
         assert sorted(made[number].replayed for made in answers) == [False] + [True] * 7
     with db.read() as connection:
-        assert executions.counts(connection) == {"pending": 20}
+        assert listing.counts(connection) == {"pending": 20}
 
 
 def test_a_key_used_for_something_else_is_refused(action: str) -> None:
@@ -84,7 +84,7 @@ def test_a_key_used_for_something_else_is_refused(action: str) -> None:
         accept(action, 2, key="same")
     assert refused.value.code == "idempotency_key_reused"
     with db.read() as connection:
-        assert executions.counts(connection) == {"pending": 1}
+        assert listing.counts(connection) == {"pending": 1}
 
 
 def test_one_message_delivered_eight_times_is_carried_out_once(action: str) -> None:
