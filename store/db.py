@@ -106,9 +106,9 @@ def _sqlite(url: str, *, writing: bool) -> sa.Engine:
         max_overflow=0,
         pool_timeout=LOCK_PATIENCE,
         pool_use_lifo=True,
-        connect_args={"timeout": 0 if writing else 2, "check_same_thread": False},
+        connect_args={"timeout": 2, "check_same_thread": False},
     )
-    sa.event.listen(made, "connect", _open_sqlite)
+    sa.event.listen(made, "connect", _open_writer if writing else _open_sqlite)
     sa.event.listen(made, "begin", _begin_sqlite if writing else _begin_reading)
     return made
 
@@ -150,6 +150,11 @@ def _open_sqlite(raw: Any, _record: Any) -> None:
     raw.execute("PRAGMA journal_mode=WAL")
     raw.execute(f"PRAGMA synchronous={settings().sqlite_synchronous}")
     raw.execute("PRAGMA foreign_keys=ON")
+
+
+def _open_writer(raw: Any, record: Any) -> None:
+    _open_sqlite(raw, record)
+    raw.execute("PRAGMA busy_timeout=0")  # from here on a writer waits in Python
 
 
 def _begin_reading(connection: sa.Connection) -> None:

@@ -1,9 +1,13 @@
 """Secrets in an action's config: sealed, masked, kept when sent back masked, and never shown or led elsewhere."""
 
+from pathlib import Path
+
 import pytest
 
-from config.errors import InvalidRequest
-from store import access, db
+from config.errors import Conflict, InvalidRequest
+from config.settings import settings
+from providers import functions
+from store import access, actions, db
 from store.seal import unseal
 from tasks import catalogue
 
@@ -74,9 +78,6 @@ def test_a_new_action_cannot_have_a_mask_for_a_secret(caller):
 
 def test_a_switch_that_was_turned_meanwhile_is_not_turned_back(caller, monkeypatch):
     """An action that is disabled while somebody edits it stays disabled; the edit is refused."""
-    from config.errors import Conflict
-    from store import actions
-
     action = catalogue.create(caller, HOOK)
     real = actions.revise
 
@@ -89,15 +90,22 @@ def test_a_switch_that_was_turned_meanwhile_is_not_turned_back(caller, monkeypat
         catalogue.revise(caller, action.id, {"description": "new"}, whole=False)
 
 
-def test_a_python_function_brings_its_own_parameters(caller, monkeypatch):
-    """An action of a handler that declares no parameters takes the function's."""
-    from pathlib import Path
+@pytest.fixture
+def example_functions(monkeypatch):
+    """The functions of examples/actions, and no others."""
 
-    from config.settings import settings
+    def forget():
+        settings.cache_clear()
+        functions.handlers.cache_clear()
 
     monkeypatch.setenv("TOCSIN_ACTIONS_DIR", str(Path(__file__).parents[2] / "examples/actions"))
-    settings.cache_clear()
+    forget()
+    yield
+    forget()
+
+
+def test_a_python_function_brings_its_own_parameters(caller, example_functions):
+    """An action of a handler that declares no parameters takes the function's."""
     wanted = {"name": "Block", "type": "remediation", "executor": "local", "config": {"handler": "block_ip"}}
     action = catalogue.create(caller, wanted)
     assert [one["name"] for one in action.revision.definition["parameters"]] == ["ip", "duration_hours", "reason"]
-    settings.cache_clear()
