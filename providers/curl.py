@@ -64,12 +64,16 @@ def _authorities() -> list[tuple[int, str]]:
     return [(option, path) for option, path in found if path and Path(path).exists()]
 
 
+def _no_objection() -> None:
+    """A checkpoint that lets everything pass."""
+
+
 class Line:
     """One libcurl handle whose connections all lead to ``key.address``. Used by one thread at a time.
 
     After ``exchange``: ``status``, ``header_lines`` and ``body``. After a failure: ``sent`` (the request may have
     been received), ``too_large``, ``stopped`` (the caller's ``aborted`` said so), ``strayed`` (libcurl reached some
-    other address and was held back).
+    other address and was held back), ``objection`` (what the caller's ``checkpoint`` raised; nothing was sent).
     """
 
     def __init__(self, key: Key) -> None:
@@ -84,6 +88,7 @@ class Line:
         curl.setopt(pycurl.HEADERFUNCTION, self._header)
         curl.setopt(pycurl.WRITEFUNCTION, self._write)
         self._aborted: Callable[[], bool] = bool
+        self._checkpoint: Callable[[], None] = _no_objection
         self._start("GET")
 
     def _start(self, method: str) -> None:
@@ -93,6 +98,7 @@ class Line:
         self._received = self._header_bytes = self.status = 0
         self.header_lines: list[bytes] = []
         self.sent = self.too_large = self.stopped = self.strayed = False
+        self.objection: BaseException | None = None
 
     def exchange(
         self,
@@ -104,10 +110,14 @@ class Line:
         seconds: float,
         connect_seconds: float,
         aborted: Callable[[], bool],
+        checkpoint: Callable[[], None] = _no_objection,
     ) -> None:
-        """Send one request and read its answer; raises ``pycurl.error``."""
+        """Send one request and read its answer; raises ``pycurl.error``.
+
+        ``checkpoint`` is called when the connection stands and nothing is sent; what it raises ends the exchange.
+        """
         self._start(method)
-        self._aborted = aborted
+        self._aborted, self._checkpoint = aborted, checkpoint
         setopt = self.curl.setopt
         if body is not None:
             setopt(pycurl.POST, 1)
@@ -131,7 +141,7 @@ class Line:
 
     def forget(self) -> None:
         """Let go of everything of the last exchange; only the connection stays."""
-        self._aborted = bool
+        self._aborted, self._checkpoint = bool, _no_objection
         self._chunks, self.header_lines = [], []
         self.curl.setopt(pycurl.HTTPHEADER, [])
         self.curl.setopt(pycurl.POSTFIELDS, b"")
@@ -148,6 +158,11 @@ class Line:
         if self.sent and not self._resendable:
             # libcurl repeats a request by itself when a kept connection ends without an answer. The first copy may
             # have been carried out, so only requests without effects may be repeated here.
+            return _HALT
+        try:
+            self._checkpoint()
+        except BaseException as error:  # noqa: BLE001 - libcurl cannot pass it on; whoever made the exchange does
+            self.objection = error
             return _HALT
         self.sent = True
         return _GO

@@ -4,7 +4,8 @@ In order of time, ``send`` reads the URL and the headers and refuses what is dou
 and records the request. It looks the host up once and holds every address against the rules
 (``providers.addresses``), asks ``call.checkpoint()`` whether the execution is still ours, and makes the request
 over a line that can only lead to a checked address (``providers.curl``): no redirects, no proxies, certificates
-always verified. While it waits it looks at ``call.aborted()``. ``connect`` does the same for protocols that need a
+always verified. Connecting may take seconds, so ``call.checkpoint()`` is asked again right before the request is
+written. While it waits it looks at ``call.aborted()``. ``connect`` does the same for protocols that need a
 bare socket.
 """
 
@@ -195,9 +196,12 @@ def _exchange(
                 seconds=deadline - now,
                 connect_seconds=(connect_deadline - now) / (others + 1),
                 aborted=call.aborted,
+                checkpoint=call.checkpoint,
             )
         except pycurl.error as error:
             line.close()
+            if line.objection is not None:
+                raise line.objection from None
             code, words = error.args
             if not (others and code in _UNREACHABLE and not line.sent and time.monotonic() < connect_deadline):
                 raise _explained(code, words, line, f"the {request.purpose} to {url.origin}", call) from None

@@ -151,7 +151,7 @@ def invoke(handler: Handler, given: Mapping[str, Any], context: Context) -> Json
         raise
     except Retry as error:
         raise ProviderError("handler_failed", str(error), retryable=True, retry_after=error.after) from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # sys.exit() ends the function, not the worker that runs it
         # The worker ends an overlong call by raising its own exception inside it; that one is not a failure
         # of the function. It is known by its module's name because only the worker may import Celery.
         if type(error).__module__.partition(".")[0] in {"celery", "billiard"}:

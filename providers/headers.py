@@ -18,6 +18,8 @@ SECRET_HEADERS = frozenset(
     {"api-key", "apikey", "authorization", "cookie", "x-access-token", "x-api-key", "x-api-token", "x-auth-key"}
     | {"x-auth-token", "x-gitlab-token", "x-token", "x-vault-token", "proxy-authorization"}
 )
+#: headers by which a receiver knows a message for genuine: no config names them, but they are not shown either
+_PROOFS = frozenset({"webhook-signature"})
 _OURS = frozenset(
     {"accept-encoding", "connection", "content-length", "expect", "host", "keep-alive", "proxy-authorization"}
     | {"proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"}
@@ -75,7 +77,8 @@ def incoming(lines: list[bytes]) -> dict[str, str]:
 
 def shown(headers: Mapping[str, str]) -> dict[str, str]:
     """The headers as reports show them: credentials are not."""
-    return {name: "[redacted]" if name.lower() in SECRET_HEADERS else value for name, value in headers.items()}
+    hidden = SECRET_HEADERS | _PROOFS
+    return {name: "[redacted]" if name.lower() in hidden else value for name, value in headers.items()}
 
 
 @functools.cache

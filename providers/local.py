@@ -107,7 +107,7 @@ def _target(call: Call) -> str:
 def _perform_inside(call: Call, handler: functions.Handler) -> Json:
     python, readonly = script.command("python")
     packages = Path(sysconfig.get_path("purelib"))
-    if sandbox_recipe.reachable(packages) and not packages.is_relative_to("/usr"):
+    if sandbox_recipe.reachable(packages):
         readonly = [*readonly, packages]
     call.checkpoint()
     finished = sandbox.run(

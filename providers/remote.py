@@ -37,7 +37,7 @@ def check(config: Mapping[str, Any], names: set[str]) -> list[Problem]:
 
 
 def plan(call: Call) -> Json:
-    """The message as it would be sent."""
+    """The message as it would be sent, but for its signature: with it, anybody could send the message."""
     return egress.described(_request(call))
 
 

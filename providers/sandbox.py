@@ -56,7 +56,7 @@ def probe() -> str | None:
     try:
         tried = _run(["/usr/bin/true"], b"", {}, {"/job/script": b""}, 10, lambda: False, ())
     except ProviderError as error:
-        return error.message
+        return error.message.removeprefix(sandbox_recipe.UNAVAILABLE)
     if tried.exit_code != 0:
         return f"a trial ended with {tried.exit_code}: {tried.stderr.decode(errors='replace')[:300]}"
     return None

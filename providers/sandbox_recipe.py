@@ -1,9 +1,10 @@
 """What a sandbox is made of: which bubblewrap, which interpreter, what is visible inside, which limits hold.
 
 Nothing here starts a process; ``providers.sandbox`` asks for the parts and starts the launcher with them.
-Visible inside: the machine's programs and libraries (``/usr``, read-only), the job's own files under ``/job``
-(read-only), an empty ``/tmp`` of 16 MiB and a ``/dev`` of the harmless devices. Not visible: the network, the
-machine's other files, its processes, its environment.
+Visible inside: the machine's programs and libraries (parts of ``/usr``, read-only), the job's own files under
+``/job`` (read-only), an empty ``/tmp`` of 16 MiB and a ``/dev`` of the harmless devices. Not visible: the network, the
+machine's other files, its processes, its environment; and never this project's checkout, its data and its config,
+even where they lie inside a visible folder.
 """
 
 import os
@@ -11,16 +12,22 @@ import platform
 import shutil
 import struct
 import sys
+import sysconfig
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from config.settings import settings
 from providers.base import ProviderError
 
+UNAVAILABLE = "scripts cannot run here: "
 OWNER = 65533  # nobody's: neither root nor any account; 65534 is what the kernel shows for unmapped ids
 TMP_BYTES = 16 * 1024 * 1024
 _SHM_BYTES = 1024 * 1024
 _BASE_ENV = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/tmp", "TMPDIR": "/tmp", "LANG": "C.UTF-8"}  # noqa: S108 - the sandbox's own /tmp
+
+# What programs need of /usr. Not /usr/local, /usr/src and the like: operators keep files of their own there.
+_PROGRAMS = ("bin", "sbin", "lib", "lib32", "lib64", "libexec")
+_SHARED = ("awk", "file", "i18n", "locale", "misc", "perl", "perl5", "terminfo", "zoneinfo")
 
 # Refused system calls, x86_64 and aarch64 number. The first six hold memory that belongs to no process, so
 # that the watch could not count it; the others only widen what of the kernel can be reached.
@@ -57,7 +64,7 @@ _ARCHITECTURES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 
 def unavailable(reason: str) -> ProviderError:
     """The error for "a script cannot be run safely on this machine"."""
-    return ProviderError("sandbox_unavailable", f"scripts cannot run here: {reason}")
+    return ProviderError("sandbox_unavailable", f"{UNAVAILABLE}{reason}")
 
 
 def reachable(path: Path) -> bool:
@@ -105,7 +112,8 @@ def python() -> tuple[str, list[Path]]:
     base = Path(sys.base_prefix)
     if not reachable(base):
         raise unavailable(f"{base} is closed to uid {OWNER}; install {version} or run workers without root")
-    return str(base / "bin" / version), [] if base.is_relative_to("/usr") else [base]
+    parts = _existing(base, ("bin", "lib", "lib64")) if base in {Path("/usr"), Path("/usr/local")} else [base]
+    return str(base / "bin" / version), parts
 
 
 def options(
@@ -122,11 +130,14 @@ def options(
     words += ["--die-with-parent", "--new-session", "--cap-drop", "ALL", "--hostname", "sandbox", "--clearenv"]
     for name, value in {**_BASE_ENV, **env}.items():
         words += ["--setenv", name, value]
-    words += ["--ro-bind", "/usr", "/usr", *_roots()]
+    visible = {*_existing(Path("/usr"), _PROGRAMS), *_existing(Path("/usr/share"), _SHARED), *readonly}
+    hidden = _hidden(visible)
+    for folder in sorted(visible | hidden, key=lambda folder: len(folder.parts)):  # what is inside another comes later
+        words += ["--tmpfs", str(folder)] if folder in hidden else ["--ro-bind", str(folder), str(folder)]
+    words += [word for folder in sorted(hidden) for word in ("--remount-ro", str(folder))]
+    words += _roots()
     for path in ("/etc/ld.so.cache", "/etc/alternatives"):
         words += ["--ro-bind-try", path, path]
-    for folder in readonly:
-        words += ["--ro-bind", str(folder), str(folder)]
     for destination, fd in files.items():
         words += ["--ro-bind-data", str(fd), destination]
     words += ["--proc", "/proc", "--dev", "/dev", "--size", str(_SHM_BYTES), "--tmpfs", "/dev/shm"]  # noqa: S108
@@ -136,6 +147,22 @@ def options(
     if any("\0" in word for word in words):
         raise ProviderError("bad_parameters", "a value for a script's environment holds a NUL character")
     return "\0".join(words).encode(errors="surrogateescape")
+
+
+def _existing(parent: Path, names: Iterable[str]) -> list[Path]:
+    return [parent / name for name in names if (parent / name).is_dir()]
+
+
+def _hidden(visible: set[Path]) -> set[Path]:
+    """The installation's own folders as far as they lie inside a visible one.
+
+    Where the project is installed beside other packages its folder holds nothing but public code.
+    """
+    project = Path(__file__).parent.parent
+    own = {settings().var_dir, settings().config_dir, settings().actions_dir}
+    own |= set() if project == Path(sysconfig.get_path("purelib")) else {project}
+    own = {folder.resolve() for folder in own if folder.is_dir()} - visible
+    return {folder for folder in own if any(folder.is_relative_to(other.resolve()) for other in visible)}
 
 
 def _roots() -> list[str]:

@@ -1,8 +1,9 @@
 """Handing a message to a mail server.
 
 In order of time: ``deliver`` opens a connection to a checked address, secures it as configured (the certificate must be
-the configured host's, and there is no falling back to plain text), logs in if asked to, and hands the message
-over. Meanwhile a watcher ends the connection when the execution is no longer ours or its time is used up.
+the configured host's, and there is no falling back to plain text), logs in if asked to, looks a last time whether the
+execution is still ours, and hands the message over. Meanwhile a watcher ends the connection when the execution is no
+longer ours or its time is used up. A reply that does not end is not read to its end.
 """
 
 import contextlib
@@ -14,13 +15,14 @@ import ssl
 import threading
 from collections.abc import Iterator
 from email.message import EmailMessage
-from typing import Any
+from typing import Any, BinaryIO
 
 from providers import egress
 from providers.base import Abandoned, Call, Json, ProviderError, TimedOut
 
 PORTS = {"starttls": 587, "implicit": 465, "none": 25}
 REPLY_SECONDS = 30.0
+REPLY_LINES, REPLY_BYTES = 100, 64 << 10
 _LOOK_SECONDS = 0.5
 _TEMPORARY = range(400, 500)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]+")
@@ -46,7 +48,7 @@ def deliver(mail: EmailMessage, call: Call) -> Json:
         if config.get("username"):
             client.login(config["username"], config["password"])
         refused = client.send_message(mail)
-        with contextlib.suppress(smtplib.SMTPException, OSError):  # the message is theirs already
+        with contextlib.suppress(smtplib.SMTPException, OSError, _TooMuch):  # the message is theirs already
             client.quit()
     accepted = [address for address in recipients(mail) if address not in refused]
     call.log("WARNING" if refused else "INFO", f"the mail server accepted the message for {len(accepted)} recipients")
@@ -99,6 +101,35 @@ class _Watch:
                 return
 
 
+class _TooMuch(Exception):  # noqa: N818 - nobody but this module sees it
+    """A reply that does not end. No OSError: smtplib would take it for a lost connection."""
+
+
+class _Replies:
+    """The server's side of the connection, with a bound on how much one reply may say."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self.begin()
+
+    def begin(self) -> None:
+        """The next line begins another reply."""
+        self._lines, self._room = REPLY_LINES, REPLY_BYTES
+
+    def readline(self, limit: int) -> bytes:
+        """The next line, of at most ``limit`` bytes."""
+        line = self._stream.readline(limit)
+        self._lines -= 1
+        self._room -= len(line)
+        if self._lines < 0 or self._room < 0:
+            raise _TooMuch(f"it replied with more than {REPLY_LINES} lines or {REPLY_BYTES >> 10} KiB")
+        return line
+
+    def close(self) -> None:
+        """Read no more."""
+        self._stream.close()
+
+
 class _Client(smtplib.SMTP):
     """smtplib over a connection that egress checked."""
 
@@ -122,8 +153,20 @@ class _Client(smtplib.SMTP):
             return ssl.create_default_context().wrap_socket(bare, server_hostname=host)
         return bare
 
+    def getreply(self) -> tuple[int, bytes]:
+        """Read one reply; one that does not end is given up, because smtplib keeps all its lines in memory."""
+        if self.file is None and self.sock is not None:
+            self.file = _Replies(self.sock.makefile("rb"))
+        if self.file is not None:
+            self.file.begin()
+        return super().getreply()
+
     def data(self, msg: Any) -> tuple[int, bytes]:
-        """Transmit the message; from here on it may have been accepted although no answer comes."""
+        """Transmit the message; from here on it may have been accepted although no answer comes.
+
+        The server may have taken long until here, so the question whether the execution is still ours is put again.
+        """
+        self._call.checkpoint()
         self._handed_over = True
         return super().data(msg)
 
@@ -132,7 +175,7 @@ class _Client(smtplib.SMTP):
         """Ends the connection, and says what went wrong in our terms."""
         try:
             yield
-        except (smtplib.SMTPException, OSError, ValueError) as error:
+        except (smtplib.SMTPException, OSError, ValueError, _TooMuch) as error:
             raise self._explained(error) from error
         finally:
             self.close()

@@ -1,10 +1,18 @@
-"""Takes the values of secrets out of whatever an action brought back, before it is stored or logged."""
+"""Takes the values of secrets out of whatever an action brought back, before it is stored or logged.
+
+In order of time: a ``Redactor`` works out every form that its secrets may take on their way (in clear, URL, JSON,
+base64); the first four bytes of all forms become one expression for RE2, which reads any text once however many
+forms there are. Where it finds such a beginning, the forms that begin so are compared, longest first.
+"""
 
 import base64
 import json
+from bisect import bisect_left
 from collections.abc import Iterable
 from typing import Any
 from urllib.parse import quote, quote_plus
+
+import re2
 
 MASK = "********"
 
@@ -16,49 +24,90 @@ _LINE = 8
 _NESTED = 4
 #: what stands where a text was cut
 CUT = " […]"
+#: where texts are cut without a mark: bytes of an answer's body, characters of a mail server's or launcher's words
+_BODY, _WORDS = 2048, (300, 500)
+#: of so many lines of a secret every form is looked for, of the others the line in clear and in JSON
+_LINES = 200
+#: more than this cannot be looked for at a reasonable cost
+_FORMS = 10_000
+_MEMORY = 256 << 20
+#: bytes that may be compared for one text, and for each byte of it
+_ROOM, _ROOM_EACH = 1 << 20, 256
+#: beginnings often come in runs; a call to RE2 costs as much as looking at this many bytes
+_NEAR = 64
 
 
 class Redactor:
     """Masks a set of secret values, in clear and in the forms they take on their way (URL, JSON, base64).
 
     A secret of several lines is masked line by line too, and where a text was cut in the middle of a secret
-    what is left of it is masked.
+    what is left of it is masked. Secrets of more lines than can be looked for mask every longer text as a whole.
     """
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        plain = {secret for secret in secrets if secret}
-        self._whole = plain
-        lines = {line.strip() for secret in plain if "\n" in secret for line in secret.splitlines()}
-        forms: set[str] = set()
-        for secret in plain | {line for line in lines if len(line) >= _LINE}:
-            if len(secret) < _SHORT:
-                continue
-            forms |= {secret, quote(secret, safe=""), quote(secret), quote_plus(secret)}
-            forms |= _json_forms(secret) | _base64_forms(secret)
-        self._forms = sorted(forms, key=len, reverse=True)
+        self._whole = {secret for secret in secrets if secret}
+        forms = {form for secret in self._whole for form in _forms_of(secret)}
+        self._too_many = len(forms) > _FORMS
+        self._forms = [] if self._too_many else sorted(form.encode(errors="surrogatepass") for form in forms)
+        lengths: dict[bytes, set[int]] = {}
+        for form in self._forms:
+            lengths.setdefault(form[:_SHORT], set()).add(len(form))
+        self._lengths = {start: sorted(found, reverse=True) for start, found in lengths.items()}
+        self._known = frozenset(self._forms)
+        self._starts = _expression(self._lengths) if self._lengths else None
 
     def text(self, value: str) -> str:
         """``value`` without the secrets."""
         if value in self._whole:
             return MASK
-        for form in self._forms:
-            if form in value:
-                value = value.replace(form, MASK)
-        return self._without_ends(value)
-
-    def _without_ends(self, value: str) -> str:
-        """``value`` without the beginning of a secret at its end and the end of one at its beginning."""
+        if len(value) < _SHORT:
+            return value
+        if self._too_many:
+            return MASK if len(value) >= _LINE else value
         kept = value.removesuffix(CUT)
-        for form in self._forms:
-            if kept[-_SHORT:] in form:
-                sizes = range(min(len(form), len(kept)), _SHORT - 1, -1)
-                size = next((size for size in sizes if kept.endswith(form[:size])), 0)
-                kept = kept[: len(kept) - size] + MASK if size else kept
-            if kept[:_SHORT] in form:
-                sizes = range(min(len(form), len(kept)), _SHORT - 1, -1)
-                size = next((size for size in sizes if kept.startswith(form[-size:])), 0)
-                kept = MASK + kept[size:] if size else kept
-        return kept + value[len(value.removesuffix(CUT)) :]
+        data = kept.encode(errors="surrogatepass")
+        cut = kept != value or len(value) in _WORDS or len(value) <= _BODY <= len(data)
+        pieces, done = [], 0
+        for start, end in self._places(data, cut=cut):
+            pieces += [data[done:start], MASK.encode()]
+            done = end
+        if not pieces:
+            return value
+        return b"".join([*pieces, data[done:]]).decode(errors="surrogatepass") + value[len(kept) :]
+
+    def _places(self, data: bytes, *, cut: bool) -> list[tuple[int, int]]:
+        """Where the secrets stand, from left to right; ``cut`` says that the last may lack its end.
+
+        A text that almost holds a secret again and again is given up as a whole: the work stays in proportion to it.
+        """
+        found: list[tuple[int, int]] = []
+        room = _ROOM + _ROOM_EACH * len(data)
+        at = self._next(data, 0, 0)
+        while at is not None:
+            lengths = self._lengths[data[at : at + _SHORT]]
+            room -= sum(lengths)
+            if room < 0:
+                return [(0, len(data))]
+            length = next((length for length in lengths if data[at : at + length] in self._known), 0)
+            if not length and cut and len(data) - at < lengths[0] and self._begins(data[at:]):
+                length = len(data) - at
+            if length:
+                found.append((at, at + length))
+            at = self._next(data, at + (length or 1), 0 if length else _NEAR)
+        return found
+
+    def _next(self, data: bytes, at: int, near: int) -> int | None:
+        """The next place where some form may begin; the first ``near`` bytes are tried without a call to RE2."""
+        for place in range(at, min(at + near, len(data))):
+            if data[place : place + _SHORT] in self._lengths:
+                return place
+        found = None if self._starts is None else self._starts.search(data, at + near)
+        return None if found is None else int(found.start())
+
+    def _begins(self, rest: bytes) -> bool:
+        """Whether some form begins with ``rest``."""
+        at = bisect_left(self._forms, rest)
+        return at < len(self._forms) and self._forms[at].startswith(rest)
 
     def __call__(self, value: Any) -> Any:
         """A JSON value without the secrets, in keys and values, at any depth."""
@@ -71,6 +120,29 @@ class Redactor:
         if isinstance(value, list | tuple):
             return [self(item) for item in value]
         return value
+
+
+def _expression(starts: Iterable[bytes]) -> Any:
+    """One expression for all beginnings: their bytes as they are, the leftmost first."""
+    options = re2.Options()
+    options.log_errors, options.max_mem, options.encoding = False, _MEMORY, re2.Options.Encoding.LATIN1
+    return re2.compile(b"|".join(map(re2.escape, sorted(starts))), options)
+
+
+def _forms_of(secret: str) -> set[str]:
+    """Everything that is looked for because of one secret."""
+    lines = [line.strip() for line in secret.splitlines()] if "\n" in secret else []
+    lines = [line for line in dict.fromkeys(lines) if len(line) >= _LINE]
+    forms: set[str] = set()
+    for text in [secret, *lines[:_LINES]]:
+        if len(text) >= _SHORT:
+            forms |= {text, quote(text, safe="", errors="replace"), quote(text, errors="replace")}
+            forms |= {quote_plus(text, errors="replace")} | _json_forms(text) | _base64_forms(text)
+    for line in lines[_LINES:]:
+        forms |= {line, json.dumps(line)[1:-1]}
+        if len(forms) > _FORMS:
+            break
+    return {form for form in forms if len(form.encode(errors="surrogatepass")) >= _SHORT}
 
 
 def _json_forms(secret: str) -> set[str]:
@@ -88,9 +160,9 @@ def _base64_forms(secret: str) -> set[str]:
     """How the secret looks inside base64 text, whatever stands before it (three alignments)."""
     found = set()
     for shift in range(3):
-        encoded = base64.b64encode(b"\0" * shift + secret.encode()).decode()
+        encoded = base64.b64encode(b"\0" * shift + secret.encode(errors="replace")).decode()
         inner = encoded[4 if shift else 0 :].rstrip("=")
-        inner = inner[: len(inner) - 1] if len(secret.encode()) + shift else inner
+        inner = inner[: len(inner) - 1] if len(secret.encode(errors="replace")) + shift else inner
         if len(inner) >= 8:  # noqa: PLR2004 - shorter pieces would be found in innocent text
             found |= {inner, inner.replace("+", "-").replace("/", "_")}
     return found

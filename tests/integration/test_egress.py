@@ -450,6 +450,33 @@ def test_unknown_certificates_are_not_trusted(secure_server):
     assert secure_server.seen == []
 
 
+def test_cancelling_during_a_slow_connect_sends_nothing(environment, certificate):
+    """The last look is taken when the connection stands: a cancel that came while it was made stops the request."""
+    environment.setenv("SSL_CERT_FILE", str(certificate[1]))
+    curl._authorities.cache_clear()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate[0])
+    cancelled, got = threading.Event(), []
+
+    def look():
+        if cancelled.is_set():
+            raise Abandoned
+
+    def accept_late(listener):
+        bare, _ = listener.accept()
+        cancelled.set()
+        with context.wrap_socket(bare, server_side=True, suppress_ragged_eofs=True) as secured:
+            got.append(secured.recv(1000))
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=accept_late, args=(listener,), daemon=True)
+        thread.start()
+        url = f"https://localhost:{listener.getsockname()[1]}/"
+        fails(Request("POST", url, body=b"x"), call(checkpoint=look), Abandoned)
+        thread.join()
+    assert got == [b""]
+
+
 def test_certificate_must_carry_the_name(environment, certificate, secure_server):
     """With the authority known the call succeeds under the certificate's name and fails under any other."""
     environment.setenv("SSL_CERT_FILE", str(certificate[1]))

@@ -394,6 +394,58 @@ def test_mail_ends_with_the_time_of_the_action(silent):
     fails(call(silent, expires_at=time.monotonic() + 0.2), TimedOut)
 
 
+@contextlib.contextmanager
+def speaking(silent, speak):
+    """The config of a channel to a server that does ``speak(stream)`` with its one client."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve():
+            client, _ = server.accept()
+            with client, client.makefile("rwb", 0) as stream, contextlib.suppress(OSError):
+                speak(stream)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield silent | {"port": server.getsockname()[1]}
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+@pytest.mark.parametrize("line", [b"220-x\r\n", b"220-" + b"x" * 8000 + b"\r\n"], ids=["lines", "bytes"])
+def test_a_reply_without_end_is_given_up(silent, line):
+    """A server that never ends its reply is left after 100 lines or 64 KiB, and not asked again."""
+
+    def babble(stream):
+        while True:
+            stream.write(line)
+
+    with speaking(silent, babble) as config:
+        error = fails(call(config))
+    assert (error.code, error.retryable, error.unknown) == ("smtp_failed", False, False)
+    assert "100 lines or 64 KiB" in error.message
+
+
+def test_cancelling_during_a_slow_greeting_sends_no_message(silent):
+    """The last look is taken right before DATA: a cancel that came while the server took its time stops the mail."""
+    cancelled, got = threading.Event(), []
+
+    def look():
+        if cancelled.is_set():
+            raise Abandoned
+
+    def greet_late(stream):
+        cancelled.set()
+        stream.write(b"220 here\r\n")
+        while line := stream.readline():
+            got.append(line[:4].upper())
+            stream.write(b"354 go\r\n" if got[-1] == b"DATA" else b"250 yes\r\n")
+
+    with speaking(silent, greet_late) as config:
+        fails(call(config, checkpoint=look), Abandoned)
+    assert b"RCPT" in got
+    assert b"DATA" not in got
+
+
 def test_server_that_hangs_up_is_tried_again():
     """A connection that breaks before the message was handed over had no effect."""
     with socket.create_server(("127.0.0.1", 0)) as server:

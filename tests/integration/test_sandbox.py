@@ -1,12 +1,15 @@
 """The sandbox holds: what a hostile program may try, and how it is stopped. Real bubblewrap, no stand-ins."""
 
+import json
 import os
 import re
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -126,6 +129,60 @@ def test_the_hosts_files_and_environment_are_not_there() -> None:
     finished = run(f"cat /proc/*/environ; ls -d {paths}; env")
     assert b"canary" not in finished.stdout
     assert not re.search(rb"shadow|passwd|/root$|/home|/var|/sys|config", finished.stdout, re.MULTILINE)
+
+
+def test_of_usr_only_programs_are_there() -> None:
+    """What operators keep below /usr, such as a checkout in /usr/src, is not visible; programs and libraries are."""
+    finished = run("ls /usr /usr/share; ls -d /usr/src /usr/local/etc /usr/local/share; ls /usr/local 2>/dev/null")
+    assert {b"bin", b"lib", b"zoneinfo"} <= {*finished.stdout.split()}
+    assert not {b"src", b"etc", b"include", b"doc", b"/usr/src", b"/usr/local/etc"} & {*finished.stdout.split()}
+
+
+def test_the_installations_own_folders_are_hidden_inside_a_visible_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the interpreter's folder holds the data, the config or the checkout, these look empty."""
+    base = Path(tempfile.mkdtemp(prefix="base", dir="/tmp"))
+    try:
+        for name in ("var", "etc", "checkout/providers", "lib"):
+            (base / name).mkdir(parents=True)
+            (base / name / "file").write_text("canary-of-the-folder" if name != "lib" else "a library")
+        base.chmod(0o755)
+        monkeypatch.setenv("TOCSIN_VAR_DIR", str(base / "var"))
+        monkeypatch.setenv("TOCSIN_CONFIG_DIR", str(base / "etc"))
+        monkeypatch.setattr(sandbox_recipe, "__file__", str(base / "checkout/providers/sandbox_recipe.py"))
+        settings.cache_clear()
+        words = sandbox_recipe.options({}, {}, [base], 9, None).decode().split("\0")
+    finally:
+        shutil.rmtree(base)
+    at = words.index(str(base))
+    for name in ("var", "etc", "checkout"):
+        assert words[words.index(str(base / name)) - 1] == "--tmpfs"
+        assert words.index(str(base / name)) > at
+        assert words[len(words) - words[::-1].index(str(base / name)) - 2] == "--remount-ro"
+
+
+INTERPRETER = """
+import ctypes, hashlib, json, sqlite3, ssl, sys, zoneinfo
+ssl.create_default_context()
+print(json.dumps({"zone": str(zoneinfo.ZoneInfo("Europe/Berlin")), "prefix": sys.base_prefix}))
+"""
+
+
+@pytest.mark.parametrize("own", [False, True], ids=["machine's", "worker's"])
+def test_either_interpreter_is_whole(own: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The standard library works inside, with the machine's interpreter and with the worker's own."""
+    system = Path("/usr/bin", f"python{sys.version_info.major}.{sys.version_info.minor}")
+    if own:
+        exists = Path.exists
+        monkeypatch.setattr(Path, "exists", lambda path: path != system and exists(path))
+        if not sandbox_recipe.reachable(Path(sys.base_prefix)):
+            pytest.skip("the worker's interpreter is closed to the sandbox")
+    elif not system.exists():
+        pytest.skip("the machine has no interpreter of this version")
+    finished = run(INTERPRETER, python=True)
+    assert finished.stderr == b""
+    assert json.loads(finished.stdout) == {"zone": "Europe/Berlin", "prefix": sys.base_prefix if own else "/usr"}
 
 
 def test_nothing_can_be_written_but_tmp() -> None:
@@ -343,6 +400,7 @@ def test_without_a_working_sandbox_nothing_runs(program: str, monkeypatch: pytes
     with pytest.raises(ProviderError) as caught:
         run("exit 0")
     assert caught.value.code == "sandbox_unavailable"
+    assert caught.value.message.count("scripts cannot run here") == 1
     assert not caught.value.retryable
 
 

@@ -361,6 +361,17 @@ def test_every_attempt_of_a_remote_message_has_the_same_id(server):
     assert [headers.get_all("webhook-id") for _, _, headers, _ in server.seen] == [["exec-1/key"]] * 2
 
 
+def test_reports_do_not_show_the_signature_of_a_message(server):
+    """Who may read a dry run or a sandbox report cannot send the message that it shows as genuine."""
+    config = {"target": server.url, "secret": "x" * 16}
+    sandboxed = call(config, mode="sandbox")
+    remote.perform(sandboxed)
+    for shown in (remote.plan(call(config, mode="dry_run")), *sandboxed.report.intercepted_calls):
+        assert shown["headers"]["webhook-id"] == "exec-1/key"
+        assert shown["headers"]["webhook-signature"] == "[redacted]"
+        assert "v1," not in str(shown)
+
+
 @pytest.mark.parametrize("secret", [None, "", "short", 7, "whsec_", "whsec_not base64!"])
 def test_remote_needs_a_secret(server, secret):
     """Unsigned or weakly signed messages are not sent."""

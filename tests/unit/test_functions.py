@@ -143,6 +143,14 @@ def test_a_function_may_ask_to_be_tried_again() -> None:
     assert (caught.value.retryable, caught.value.retry_after) == (True, 30)
 
 
+@pytest.mark.parametrize("code", [0, 3, "no more"])
+def test_a_function_that_exits_fails_alone(code: object) -> None:
+    """sys.exit() in a function is the function's failure, not the end of the worker that runs it."""
+    with pytest.raises(ProviderError, match=f"SystemExit: {code}") as caught:
+        invoke(returning(SystemExit(code)), {}, context())
+    assert (caught.value.code, caught.value.retryable) == ("handler_failed", False)
+
+
 def test_the_workers_own_exceptions_pass_through() -> None:
     """The exception by which the worker ends an overlong call is not turned into a failure of the function."""
     limit = type("SoftTimeLimitExceeded", (Exception,), {"__module__": "billiard.exceptions"})
