@@ -170,7 +170,7 @@ def _begin_sqlite(connection: sa.Connection) -> None:
         except sqlite3.OperationalError as error:
             if "locked" not in str(error) or time.monotonic() > give_up:
                 raise
-            time.sleep(random.uniform(0.0005, 0.004))  # noqa: S311 - spreads the waiters, hides nothing
+            time.sleep(random.uniform(0.0002, 0.002))  # noqa: S311 - spreads the waiters, hides nothing
         else:
             return
 

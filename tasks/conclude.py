@@ -15,8 +15,8 @@ from typing import Any
 from config import logs
 from config.errors import Unavailable
 from config.settings import settings
-from store import db, executions
-from store.db import Row
+from store import db, executions, group
+from store.db import Connection, Row
 from tasks.redact import Redactor
 
 #: limits of what one execution keeps
@@ -130,21 +130,25 @@ def _retry_or_fail(this: Attempt, ending: Ending) -> tuple[Ending, dict[str, Any
 
 
 def _write(this: Attempt, status: str, record: Mapping[str, Any], changes: Mapping[str, Any]) -> bool:
+    def finish(connection: Connection) -> bool:
+        return executions.finish(
+            connection,
+            this.row.id,
+            status,
+            owner=this.owner,
+            attempt=this.row.attempt,
+            record=record,
+            **changes,
+        )
+
     give_up = time.monotonic() + settings().lease_seconds
     while True:
         try:
-            with db.write(single=True) as connection:
-                return executions.finish(
-                    connection,
-                    this.row.id,
-                    status,
-                    owner=this.owner,
-                    attempt=this.row.attempt,
-                    record=record,
-                    **changes,
-                )
+            ours: bool = group.commit(finish, single=True)
         except Unavailable:
             if time.monotonic() > give_up:
                 log.exception("the database stayed away; the end of this attempt is not recorded")
                 return False
             time.sleep(0.5)
+        else:
+            return ours

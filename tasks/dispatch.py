@@ -6,6 +6,7 @@ together with its idempotency key and its audit row, and only then the doorbell 
 returned nothing can lose the execution.
 """
 
+import functools
 import hashlib
 import hmac
 import json
@@ -17,7 +18,7 @@ from config.errors import Conflict, Unprocessable
 from config.settings import settings
 from playbooks import parameters
 from providers.base import Mode
-from store import actions, db, executions, idempotency
+from store import actions, db, executions, group, idempotency
 from store.access import Caller
 from store.actions import Action
 from store.db import IntegrityError
@@ -75,17 +76,7 @@ def dispatch(wish: Dispatch) -> Accepted:
         raise Unprocessable(problems=[problem.under("/parameters") for problem in problems])
     row, ring = _new_execution(action, wish, values)
     try:
-        with db.write(single=not wish.idempotency_key) as connection:
-            if wish.idempotency_key:
-                idempotency.remember(
-                    connection,
-                    workspace_id,
-                    wish.idempotency_key,
-                    fingerprint=_fingerprint(wish),
-                    execution_id=row["id"],
-                    created_at=row["created_at"],
-                )
-            executions.accept(connection, row, publish_again_at=row["created_at"] + settings().lease_seconds * 1000)
+        group.commit(functools.partial(_accept, wish=wish, row=row), single=not wish.idempotency_key)
     except IntegrityError:  # a concurrent copy of this request was faster
         with db.read() as connection:
             earlier = _earlier(connection, wish)
@@ -94,6 +85,19 @@ def dispatch(wish: Dispatch) -> Accepted:
         return earlier
     doorbell.ring(ring)
     return Accepted(execution_id=row["id"], action_id=action.id, mode=wish.mode, created_at=row["created_at"])
+
+
+def _accept(connection: db.Connection, *, wish: Dispatch, row: Mapping[str, Any]) -> None:
+    if wish.idempotency_key:
+        idempotency.remember(
+            connection,
+            wish.caller.workspace_id,
+            wish.idempotency_key,
+            fingerprint=_fingerprint(wish),
+            execution_id=row["id"],
+            created_at=row["created_at"],
+        )
+    executions.accept(connection, row, publish_again_at=row["created_at"] + settings().lease_seconds * 1000)
 
 
 def _refuse_the_impossible(action: Action, wish: Dispatch) -> None:

@@ -23,7 +23,7 @@ from config.errors import Unavailable
 from config.settings import settings
 from providers import registry
 from providers.base import Abandoned, Call, ProviderError, TimedOut, Waiting
-from store import actions, db, executions
+from store import actions, db, executions, group
 from store.actions import Revision
 from store.db import Row
 from store.seal import SealBroken, unseal
@@ -57,8 +57,9 @@ def attempt(execution_id: str) -> Ending:
     keep = keeper()
     claimed = time.monotonic()
     try:
-        with db.write(single=True) as connection:
-            row = executions.claim(connection, execution_id, keep.owner, keep.lease_ms)
+        row = group.commit(
+            lambda connection: executions.claim(connection, execution_id, keep.owner, keep.lease_ms), single=True
+        )
     except Unavailable:
         log.warning("cannot claim: the database is away; tick will publish it again")
         return Ending("unavailable")
