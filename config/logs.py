@@ -42,6 +42,8 @@ def configure() -> None:
     root.setLevel(settings().log_level)
     for name in _CHATTY:
         logging.getLogger(name).setLevel(max(root.level, logging.WARNING))
+    # a revoked task is no record of ours: without a result backend Celery warns about each
+    logging.getLogger("celery.worker.control").setLevel(logging.ERROR)
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,

@@ -35,7 +35,7 @@ def check(config: Mapping[str, Any], names: set[str]) -> list[Problem]:
 def plan(call: Call) -> Json:
     """The question that would be asked, and for how long."""
     try:
-        message = templates.render_text(call.config.get("message", ""), call.context, str)
+        message = templates.render_text(call.config.get("message", ""), call.context, templates.as_text)
     except templates.TemplateError as error:
         raise ProviderError("template_error", str(error)) from error
     return {"message": message, "expires_in_seconds": call.config.get("expires_in_seconds", DEFAULT_EXPIRY)}

@@ -25,6 +25,13 @@ LONGEST_LOG_LINE = 2_048
 #: the longest pause before a retry, seconds
 LONGEST_PAUSE = 3_600
 
+#: mode → the last line of a log that ends well
+_DONE = {
+    "live": "Action completed successfully.",
+    "sandbox": "Sandbox run completed; every outward call was recorded instead of made.",
+    "dry_run": "Dry run completed; nothing was done.",
+}
+
 log = logs.logger(__name__)
 
 
@@ -94,7 +101,7 @@ def conclude(this: Attempt, ending: Ending) -> Ending:
     elif ending.status == "failed":
         ending, changes = _retry_or_fail(this, ending)
     elif ending.status == "completed":
-        this.log("INFO", "Action completed successfully.")
+        this.log("INFO", _DONE[row.mode])
     if ending.error is not None:
         unknown = bool(ending.error["outcome_unknown"]) and not row.idempotent and row.mode == "live"
         ending = _with_error(ending, {**ending.error, "outcome_unknown": unknown})

@@ -127,8 +127,10 @@ def _new_execution(action: Action, wish: Dispatch, values: Mapping[str, Any]) ->
         "idempotent": definition["idempotent"],
         "timeout_ms": int(definition["timeout_seconds"] * 1000),
         "target": wish.target,
-        "input": json.dumps({name: MASK if name in hidden else value for name, value in values.items()}),
-        "sealed": seal({name: value for name, value in values.items() if name in hidden}),
+        "input": json.dumps(
+            {name: MASK if name in hidden and value is not None else value for name, value in values.items()}
+        ),
+        "sealed": seal({name: value for name, value in values.items() if name in hidden and value is not None}),
         "created_by": wish.caller.key_id,
         "request_id": wish.request_id,
         "created_at": db.now_ms(),
