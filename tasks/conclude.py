@@ -8,7 +8,7 @@ after that the attempt counts as lost and recovery decides, which is honest: nob
 import random
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -35,7 +35,7 @@ _DONE = {
 log = logs.logger(__name__)
 
 
-@dataclass(frozen=True, kw_only=False)
+@dataclass(frozen=True)
 class Ending:
     """How an attempt ended: a status to enter, or a word for a message that changed nothing."""
 
@@ -104,7 +104,7 @@ def conclude(this: Attempt, ending: Ending) -> Ending:
         this.log("INFO", _DONE[row.mode])
     if ending.error is not None:
         unknown = bool(ending.error["outcome_unknown"]) and not row.idempotent and row.mode == "live"
-        ending = _with_error(ending, {**ending.error, "outcome_unknown": unknown})
+        ending = replace(ending, error={**ending.error, "outcome_unknown": unknown})
     record = {
         "output": this.redact(ending.output),
         "error": this.redact(ending.error),
@@ -115,10 +115,6 @@ def conclude(this: Attempt, ending: Ending) -> Ending:
         return Ending("stale")
     log.info("execution ended", status=ending.status, attempt=row.attempt, action_id=row.action_id)
     return ending
-
-
-def _with_error(ending: Ending, error: Mapping[str, Any]) -> Ending:
-    return Ending(**{**vars(ending), "error": error})
 
 
 def _retry_or_fail(this: Attempt, ending: Ending) -> tuple[Ending, dict[str, Any]]:
