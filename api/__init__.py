@@ -10,7 +10,7 @@ import re
 
 from flask import Flask, Response, g, request
 
-from api import actions, auth, docs, errors, executions, health, keys, triggers
+from api import actions, auth, docs, errors, executions, health, keys, playbooks, triggers
 from api.blueprint import IdConverter
 from api.body import MAX_BYTES
 from api.limits import Limiter, show_standing
@@ -21,7 +21,13 @@ from tasks import doorbell
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
 #: what is served under both prefixes
-_FAMILIES = (actions.blueprint, triggers.blueprint, executions.blueprint, keys.blueprint)
+_FAMILIES = (
+    actions.blueprint,
+    triggers.blueprint,
+    executions.blueprint,
+    playbooks.blueprint,
+    keys.blueprint,
+)
 #: the canonical prefix, which is documented, comes first
 _PREFIXES = {"/api": "", "/api/v1": "v1-"}
 

@@ -52,6 +52,7 @@ LOCATION = {"Location": {"description": "Where the new thing is.", "schema": {"t
 _IDS = {
     "action_id": ("The action's id.", "act-block-ip"),
     "execution_id": ("The execution's id.", "exec-9912"),
+    "playbook_id": ("The playbook's id.", "pb-critical-finding-alert"),
     "key_id": ("The key's id, not the key.", "3f1c9a60b2d4"),
 }
 
@@ -122,9 +123,10 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         return decorate
 
     @staticmethod
-    def reads(schema: Schema | dict[str, Any], *, example: Any) -> Callable[[View], View]:
+    def reads(schema: Schema | dict[str, Any], *, example: Any, yaml: bool = False) -> Callable[[View], View]:
         """Document a body that the handler reads itself, because lower layers name its faults."""
-        content = {"application/json": {"schema": schema, "example": example}}
+        kinds = ("application/json", "application/yaml") if yaml else ("application/json",)
+        content = {kind: {"schema": schema, "example": example} for kind in kinds}
 
         def decorate(view: View) -> View:
             notes(view, requestBody={"required": True, "content": content})

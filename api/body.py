@@ -1,7 +1,8 @@
 """Reads the JSON body of a request and refuses what could not be stored or would break a later answer.
 
 In order: what kind of body it says it is (415), its size (413), UTF-8, JSON without duplicate members, NaN or
-numbers beyond the range of a double, no more than 32 levels, text without NUL and lone surrogates (400).
+numbers beyond the range of a double, no more than 32 levels, text without NUL and lone surrogates (400). Where a
+handler takes YAML too, the same holds for that.
 """
 
 import json
@@ -15,10 +16,12 @@ from webargs import missing
 from webargs.flaskparser import FlaskParser
 from werkzeug.exceptions import HTTPException, UnsupportedMediaType
 
+from api import yaml_body
+from api.yaml_body import MAX_DEPTH
 from config.errors import InvalidRequest, Problem
 
 MAX_BYTES = 1024 * 1024
-MAX_DEPTH = 32
+_JSON, _YAML = "application/json", "application/yaml"
 
 
 class Parser(FlaskParser):
@@ -36,15 +39,15 @@ class Parser(FlaskParser):
         return read(req)
 
 
-def read_object() -> dict[str, Any]:
-    """The body of the present request as a JSON object.
+def read_object(*, yaml: bool = False) -> dict[str, Any]:
+    """The body of the present request as a JSON object; ``yaml`` says that it may be written as YAML.
 
     Raises:
         InvalidRequest: it is missing or something else.
     """
-    value = read(request)
+    value = read(request, yaml=yaml)
     if not isinstance(value, dict):
-        raise InvalidRequest("The body must be a JSON object.")
+        raise InvalidRequest("The body must be an object." if yaml else "The body must be a JSON object.")
     return value
 
 
@@ -54,8 +57,8 @@ def refuse() -> None:
         raise InvalidRequest("This operation takes no body.")
 
 
-def read(req: Request) -> Any:
-    """The body's JSON value, ``missing`` for an empty one.
+def read(req: Request, *, yaml: bool = False) -> Any:
+    """The body's value, ``missing`` for an empty one; ``yaml`` says that it may be written as YAML.
 
     Raises:
         UnsupportedMediaType: it is not plain JSON. RequestEntityTooLarge. InvalidRequest: it is not sound.
@@ -68,11 +71,26 @@ def read(req: Request) -> Any:
         raise InvalidRequest("The body could not be read to its end.") from error
     if not raw:
         return missing
-    if req.mimetype != "application/json":
-        raise UnsupportedMediaType("Send the body as JSON, with Content-Type: application/json.")
+    if req.mimetype not in ((_JSON, _YAML) if yaml else (_JSON,)):
+        or_yaml = f", or as YAML, with Content-Type: {_YAML}" if yaml else ""
+        raise UnsupportedMediaType(f"Send the body as JSON, with Content-Type: {_JSON}{or_yaml}.")
     if req.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise UnsupportedMediaType("Send the body as it is, without Content-Encoding.")
-    return parse(raw)
+    return parse(raw) if req.mimetype == _JSON else parse_yaml(raw)
+
+
+def parse_yaml(raw: bytes) -> Any:
+    """The JSON value that ``raw`` writes as YAML.
+
+    Raises:
+        InvalidRequest: it is not YAML, or holds what cannot be stored.
+    """
+    try:
+        value = yaml_body.load(raw.decode())
+    except UnicodeDecodeError as error:
+        raise InvalidRequest(f"The body is not UTF-8 (byte {error.start}).") from error
+    _inspect(value)
+    return value
 
 
 def parse(raw: bytes) -> Any:

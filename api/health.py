@@ -22,7 +22,7 @@ from api import examples
 from api.auth import public
 from api.blueprint import Blueprint, answer
 from config.errors import Unavailable
-from store import db, executions, listing, processes
+from store import db, listing, processes, recovery
 from store import redis as redis_store
 
 blueprint = Blueprint("health", __name__, description="How the system is.")
@@ -104,7 +104,7 @@ def _read() -> Reading:
     with db.read() as connection:
         rows = processes.living(connection)
         counts = listing.counts(connection)
-        overdue = executions.oldest_overdue_ms(connection) / 1000
+        overdue = recovery.oldest_overdue_ms(connection) / 1000
     workers = [
         {"name": row.name, "queues": row.queues.split(","), "state": processes.state(row), "running": row.running}
         for row in rows

@@ -46,6 +46,11 @@ class Settings:
     sqlite_synchronous: str
 
     @property
+    def chords_url(self) -> str:
+        """Where Celery counts the members of chords: Redis, whatever the broker is."""
+        return _broker(self.redis_url)
+
+    @property
     def redis_is_broker(self) -> bool:
         """Whether messages live in the same Redis as everything else."""
         return self.broker_url == _broker(self.redis_url)

@@ -1,7 +1,8 @@
 """How large a template may be, each bound with its reason.
 
 They bound time and memory before any work is done: a template comes from whoever may write an action, the
-values in it from whoever can cause an alert.
+values in it from whoever can cause an alert. The same holds for conditions: once CEL runs it cannot be stopped,
+so what it may cost is worked out beforehand.
 """
 
 #: characters of one template; the longest useful message or request body is a tenth of this
@@ -28,3 +29,31 @@ CACHED_TEMPLATES = 2048
 #: names compared when a suggestion is looked for, and the longest compared; it costs their product
 MAX_SUGGESTION_CANDIDATES = 200
 MAX_SUGGESTION_CHARACTERS = 64
+
+#: characters and tokens of one condition; the tokens also bound how deep CEL's parser goes (500 of them need
+#: less than the 256 KiB of the smallest stack a thread may have)
+MAX_CONDITION_CHARACTERS = 4096
+MAX_CONDITION_TOKENS = 500
+
+#: ``exists``, ``all`` and the like inside one another; a third level multiplies the cost by the list once more
+MAX_MACRO_NESTING = 2
+
+#: values (each 64 characters of text are one more) that one condition may read; copying them takes about 20 ms
+MAX_CONDITION_VALUES = 10_000
+
+#: containers inside containers of what a condition reads: those of a request body and the few around them
+MAX_CONDITION_DEPTH = 64
+
+#: copies of one small value that evaluating a condition may take at most; each takes 0.1 to 0.2 microseconds
+MAX_CONDITION_WORK = 250_000
+
+#: characters of a pattern, and bytes of what RE2 makes of it: both decide how long compiling takes
+MAX_MATCH_CHARACTERS = 256
+MAX_MATCH_BYTES = 64 * 1024
+
+#: instructions of the compiled pattern times characters it is held against, in one evaluation; RE2 needs at most
+#: 9 nanoseconds for each (and mostly a hundredth of that)
+MAX_MATCH_WORK = 6_000_000
+
+#: compiled conditions kept
+CACHED_CONDITIONS = 1024

@@ -3,8 +3,9 @@
 Jinja2 reads the text; this module walks what it read, refuses every kind of node that is not listed here, and
 keeps a form of its own: pieces of text, paths, constants and filters. Nothing that a template names is ever
 compiled or called, so there is no sandbox to leave: ``a.b`` is the key ``b`` of the object ``a``, whatever
-``a`` is. ``{% raw %}`` and comments are as in Jinja2; in a text with expressions every line end becomes a
-line feed.
+``a`` is. The id of a playbook step may hold dashes: ``steps.block-ip.output`` is read as
+``steps['block-ip'].output``. ``{% raw %}`` and comments are as in Jinja2; in a text with expressions
+every line end becomes a line feed.
 """
 
 import math
@@ -12,6 +13,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import groupby
 from typing import Any, Protocol
 
 from jinja2 import Environment, TemplateSyntaxError, nodes
@@ -23,6 +25,8 @@ from expressions.values import MissingValue, TemplateError, is_encodable, step_i
 
 _ENVIRONMENT = Environment(keep_trailing_newline=True)  # noqa: S701 - it only parses, nothing is rendered by it
 _MARKUP = re.compile(r"\{[{%#]")
+_STEP = re.compile(r"(?<![\w.])steps\.(?=[0-9]|[0-9A-Za-z_]+-)([0-9A-Za-z_]+(?:-+[0-9A-Za-z_]+)*+)", re.ASCII)
+_NO_CODE = frozenset({"data", "string", "comment_begin", "comment", "comment_end", "raw_begin", "raw_end"})
 _INTERNAL_NAME = re.compile(r"__.*__", re.DOTALL)
 _LARGEST_INTEGER = 2**63
 _ALLOWED = "there are paths like {{ a.b.c }} and filters like {{ a | upper }}"
@@ -47,8 +51,8 @@ class Expression(Protocol):
     def evaluate(self, context: Mapping[str, Any]) -> Any:
         """Its value; raises TemplateError."""
 
-    def roots(self, *, optional: bool = False) -> Iterator[tuple[str, bool]]:
-        """The names it starts from, each with whether a ``default`` answers for its absence."""
+    def reads(self, *, optional: bool = False) -> "Iterator[tuple[Path, bool]]":
+        """The paths it follows, each with whether a ``default`` answers for its absence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +65,7 @@ class Constant:
         """The constant."""
         return self.value
 
-    def roots(self, *, optional: bool = False) -> Iterator[tuple[str, bool]]:  # noqa: ARG002
+    def reads(self, *, optional: bool = False) -> "Iterator[tuple[Path, bool]]":  # noqa: ARG002
         """None."""
         return iter(())
 
@@ -89,9 +93,9 @@ class Path:
     def _spelled(self, steps: int) -> str:
         return self.root + "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in self.steps[:steps])
 
-    def roots(self, *, optional: bool = False) -> Iterator[tuple[str, bool]]:
-        """The name it starts from."""
-        yield self.root, optional
+    def reads(self, *, optional: bool = False) -> "Iterator[tuple[Path, bool]]":
+        """Itself."""
+        yield self, optional
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +111,10 @@ class Filtered:
         arguments = [argument.evaluate(context) for argument in self.arguments]
         return self.filter.apply(self.operand.evaluate(context), *arguments)
 
-    def roots(self, *, optional: bool = False) -> Iterator[tuple[str, bool]]:
-        """The names of the value and of the arguments."""
+    def reads(self, *, optional: bool = False) -> Iterator[tuple[Path, bool]]:
+        """The paths of the value and of the arguments."""
         for part in (self.operand, *self.arguments):
-            yield from part.roots(optional=optional)
+            yield from part.reads(optional=optional)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,11 +135,11 @@ class Default:
             return self.replacement.evaluate(context)
         return value
 
-    def roots(self, *, optional: bool = False) -> Iterator[tuple[str, bool]]:
-        """The names of the value, which may be absent, and of its replacement, which may not."""
-        yield from self.operand.roots(optional=True)
-        yield from self.replacement.roots(optional=optional)
-        yield from self.also_if_empty.roots(optional=optional)
+    def reads(self, *, optional: bool = False) -> Iterator[tuple[Path, bool]]:
+        """The paths of the value, which may be absent, and of its replacement, which may not."""
+        yield from self.operand.reads(optional=True)
+        yield from self.replacement.reads(optional=optional)
+        yield from self.also_if_empty.reads(optional=optional)
 
 
 Part = str | Expression
@@ -169,13 +173,28 @@ def parse(source: str) -> tuple[Part, ...]:
 
 def _read(source: str) -> nodes.Template:
     try:
-        return _ENVIRONMENT.parse(source)
+        return _ENVIRONMENT.parse(_with_brackets(source) if _STEP.search(source) else source)
     except TemplateSyntaxError as error:
         raise TemplateError(f"line {error.lineno}: {error.message}; {_ALLOWED}") from None
     except RecursionError:
         raise TemplateError(f"an expression is nested more than {MAX_NESTING} deep") from None
     except (ValueError, SyntaxError, OverflowError, MemoryError):  # of a literal: its digits, or how many they are
         raise TemplateError("a number in the template cannot be read") from None
+
+
+def _with_brackets(source: str) -> str:
+    """The template with step ids that are no names to Jinja2 in brackets, its texts and comments as they were."""
+    pieces = []
+    for is_code, tokens in groupby(_ENVIRONMENT.lex(source), lambda token: token[1] not in _NO_CODE):
+        text = "".join(value for _, _, value in tokens)
+        pieces.append(_STEP.sub(r"steps['\1']", text) if is_code else text)
+    return "".join(pieces)
+
+
+def dashed_step(source: str, position: int) -> str | None:
+    """The id of the step, when ``steps.<id>`` with an id that is no plain name starts at this position."""
+    match = _STEP.match(source, position)
+    return match[1] if match else None
 
 
 def _refusal(node: nodes.Node) -> TemplateError:

@@ -29,7 +29,8 @@ def names(source: str) -> set[str]:
 
 
 def _roots(parts: tuple[Part, ...]) -> list[tuple[str, bool]]:
-    return [root for part in parts if not isinstance(part, str) for root in part.roots()]
+    reads = (read for part in parts if not isinstance(part, str) for read in part.reads())
+    return [(path.root, optional) for path, optional in reads]
 
 
 def check(source: Any, known: set[str] | None = None) -> list[Problem]:

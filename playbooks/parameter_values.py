@@ -69,7 +69,7 @@ def value_fault(definition: Mapping[str, Any], value: Any) -> str | None:
 
 def is_number(value: Any) -> bool:
     """Whether the value is a number of JSON: neither a boolean nor infinite."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return is_integer(value) or (isinstance(value, float) and math.isfinite(value))
 
 
 def is_integer(value: Any) -> bool:

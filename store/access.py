@@ -39,13 +39,12 @@ api_keys = sa.Table(
     sa.Index("ix_api_keys_workspace_id", "workspace_id"),
 )
 
+_WORK = frozenset(f"{doing}:{things}" for doing in ("read", "write", "execute") for things in ("actions", "playbooks"))
 #: role → the permissions it may hold; a key's scopes narrow them
 ROLES: dict[str, frozenset[str]] = {
     "viewer": frozenset({"read:actions", "read:playbooks"}),
-    "operator": frozenset({"read:actions", "write:actions", "execute:actions", "read:playbooks", "write:playbooks"}),
-    "admin": frozenset(
-        {"read:actions", "write:actions", "execute:actions", "read:playbooks", "write:playbooks", "admin"}
-    ),
+    "operator": _WORK,
+    "admin": _WORK | {"admin"},
 }
 
 #: other spellings in use for a permission → ours
@@ -56,11 +55,12 @@ ALIASES = {
     "actions:execute": "execute:actions",
     "playbooks:read": "read:playbooks",
     "playbooks:write": "write:playbooks",
-    "playbook:execute": "write:playbooks",
+    "playbook:execute": "execute:playbooks",
+    "playbooks:execute": "execute:playbooks",
 }
 
-#: a permission that carries others: who may write actions may trigger them
-IMPLIES = {"write:actions": "execute:actions"}
+#: a permission that carries another: who may write actions may trigger them, who may write playbooks run them
+IMPLIES = {"write:actions": "execute:actions", "write:playbooks": "execute:playbooks"}
 
 _USE_RECORDED_EVERY_MS = 60_000
 

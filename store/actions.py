@@ -280,6 +280,18 @@ def versions(db: Connection, revision_ids: Iterable[str]) -> dict[str, str]:
     return {row.id: row.version for row in db.execute(query.where(wanted))}
 
 
+def definitions(db: Connection, workspace_id: str, wanted: Iterable[str]) -> dict[str, Action]:
+    """Those of the actions ``wanted`` (ids) that the workspace has, by id."""
+    mine = sa.and_(actions.c.workspace_id == workspace_id, actions.c.id.in_(sorted(set(wanted))))
+    return {row.id: _action(row) for row in db.execute(_current.where(mine))}
+
+
+def ids(db: Connection, workspace_id: str, *, limit: int) -> list[str]:
+    """The ids of up to ``limit`` of the workspace's actions."""
+    mine = sa.select(actions.c.id).where(actions.c.workspace_id == workspace_id)
+    return [row.id for row in db.execute(mine.order_by(actions.c.id).limit(limit))]
+
+
 def _head(definition: Mapping[str, Any], revision_id: str) -> dict[str, Any]:
     names = ("name", "description", "type", "executor", "version")
     return {**{name: definition[name] for name in names}, "revision_id": revision_id}

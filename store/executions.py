@@ -7,12 +7,16 @@ transaction open, and finishes it. Two rules make that safe:
   acts, the attempt it acts for; when the row is elsewhere by now it changes nothing and says so.
 * ``due_at`` is the moment at which somebody must look at the row again if nothing else happens:
   pending → when to publish it (again) · running → when the lease lapses (heartbeats move it) or the attempt's
-  time is up · waiting → when the back-off or the approval ends · terminal → never (NULL).
+  time is up · waiting → when the back-off, the delay or the approval ends · a run → its deadline · terminal →
+  never (NULL), but for a step of which it has yet to be planned what follows (``waiting_for`` "follow").
+
+A row is of one of three kinds: an ``action`` that was triggered, a run of a ``playbook``, a ``step`` of a run. Steps
+are the business of ``store.steps``, runs of ``store.runs``.
 """
 
 import functools
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -62,28 +66,66 @@ executions = sa.Table(
     sa.Column("created_at", sa.BigInteger, nullable=False),
     sa.Column("started_at", sa.BigInteger),
     sa.Column("completed_at", sa.BigInteger),
+    #: the run a step belongs to
+    sa.Column("run_id", sa.Text),
+    #: of a step: the step that holds it (a parallel, a loop); of a run: the step that started it
+    sa.Column("parent_id", sa.Text),
+    sa.Column("step_id", sa.Text),
+    #: which pass of the loops around it, "3.1"; "" outside of loops
+    sa.Column("iteration", sa.Text),
+    sa.Column("type", sa.Text),
+    #: the step that led here
+    sa.Column("previous_id", sa.Text),
+    #: what the step's ``outputs`` set
+    sa.Column("vars", sa.Text),
+    #: of a run: what started it, and the revisions of the actions it began with
+    sa.Column("context", sa.Text),
+    #: of a step that holds others: how many branches or passes are under way, and how many have been begun
+    sa.Column("open", sa.Integer),
+    sa.Column("cursor", sa.Integer),
 )
-sa.Index(
-    "ix_executions_due_at",
-    executions.c.due_at,
-    sqlite_where=executions.c.due_at.is_not(None),
-    postgresql_where=executions.c.due_at.is_not(None),
+
+
+def partial_index(name: str, *columns: sa.Column[Any], where: Any, unique: bool = False) -> sa.Index:
+    """An index of some rows only, spelled for both databases."""
+    return sa.Index(name, *columns, unique=unique, sqlite_where=where, postgresql_where=where)
+
+
+partial_index("ix_executions_due_at", executions.c.due_at, where=executions.c.due_at.is_not(None))
+partial_index("ix_executions_run", executions.c.run_id, where=executions.c.run_id.is_not(None))
+partial_index(
+    "ix_executions_child",
+    executions.c.parent_id,
+    where=sa.text("kind = 'playbook' AND parent_id IS NOT NULL"),
+)
+#: one running run for each playbook and asset
+partial_index(
+    "uq_executions_running",
+    executions.c.workspace_id,
+    executions.c.action_id,
+    executions.c.target,
+    where=sa.text("kind = 'playbook' AND mode <> 'dry_run' AND status IN ('pending', 'running', 'paused')"),
+    unique=True,
 )
 sa.Index("ix_executions_action", executions.c.workspace_id, executions.c.action_id, executions.c.id)
 sa.Index("ix_executions_workspace", executions.c.workspace_id, executions.c.id)
 
 #: status → the states it may be entered from; a terminal state has no way out
 SOURCES: dict[str, tuple[str, ...]] = {
-    "pending": ("running", "waiting"),
-    "running": ("pending", "waiting"),
+    "pending": ("running", "waiting", "paused"),
+    "running": ("pending", "waiting", "paused"),
     "waiting": ("running",),
-    "completed": ("running", "waiting"),
-    "failed": ("running", "waiting"),
+    "paused": ("pending", "running"),
+    "completed": ("running", "waiting", "paused"),
+    "failed": ("pending", "running", "waiting", "paused"),
     "timeout": ("running", "waiting"),
-    "cancelled": ("pending", "running", "waiting"),
+    "cancelled": ("pending", "running", "waiting", "paused"),
 }
 TERMINAL = frozenset({"completed", "failed", "timeout", "cancelled", "skipped"})
+#: the statuses an action's execution may have
 STATUSES = ("pending", "running", "waiting", *sorted(TERMINAL - {"skipped"}))
+#: a run in one of these goes on
+LIVE = ("pending", "running", "paused")
 
 #: added to an attempt's time before tick ends it: the worker itself is given the chance to say so first, ms
 TIMEOUT_GRACE = 2_000
@@ -139,18 +181,16 @@ def _audited(to: str, guard: str, changed: tuple[str, ...], fenced: bool) -> Pre
 def _moving(to: str, guard: str, changed: tuple[str, ...], fenced: bool) -> Any:
     table = executions.c
     where = [table.id == sa.bindparam("id_"), table.status.in_(words(SOURCES[to]))]
-    conditions, expressions = _GUARDS[guard]
+    conditions, expressions, more = _GUARDS[guard]
     where += conditions
     if fenced:
         where.append(table.attempt == sa.bindparam("fence_"))
     values = {"status": to, **{name: sa.bindparam(name) for name in changed}, **expressions}
-    returning = _CLAIMED if to == "running" else _MOVED
-    return sa.update(executions).where(*where).values(values).returning(*returning)
+    return sa.update(executions).where(*where).values(values).returning(*_MOVED, *more)
 
 
 _MOVED = (executions.c.id, executions.c.workspace_id, executions.c.attempt, executions.c.owner)
 _CLAIMED = (
-    *_MOVED,
     executions.c.action_id,
     executions.c.revision_id,
     executions.c.mode,
@@ -168,27 +208,44 @@ _CLAIMED = (
 _now, _lease = sa.bindparam("now_", type_=sa.BigInteger), sa.bindparam("lease_", type_=sa.BigInteger)
 _time_up = executions.c.timeout_ms + TIMEOUT_GRACE
 
-#: guard → further conditions, and columns that are computed from the row
-_GUARDS: dict[str, tuple[list[sa.ColumnElement[bool]], dict[str, Any]]] = {
-    "": ([], {}),
-    "is running": ([executions.c.status == "running"], {}),
-    "awaits approval": ([executions.c.waiting_for == "approval"], {}),
-    "may be claimed": (
-        [
-            sa.or_(
-                executions.c.status == "pending",
-                sa.and_(executions.c.waiting_for == "retry", executions.c.due_at <= _now + RETRY_GRACE),
-            )
-        ],
-        {
-            "attempt": executions.c.attempt + 1,
-            "waiting_for": sa.null(),
-            "started_at": sa.func.coalesce(executions.c.started_at, _now),
-            "expires_at": _now + executions.c.timeout_ms,
-            "renewed_at": _now,
-            "due_at": sa.case((_time_up < _lease, _now + _time_up), else_=_now + _lease),
-        },
-    ),
+_run = executions.alias("run")
+#: where the run of a step stands; a run that was cancelled, paused or has ended lets no step begin
+run_status: Any = sa.literal_column(  # spelled out: for SQLite the library leaves out the names of tables here
+    "(SELECT run.status FROM executions AS run WHERE run.id = executions.run_id)", sa.Text
+)
+_run_goes_on = sa.exists().where(_run.c.id == executions.c.run_id, _run.c.status.in_(words(("pending", "running"))))
+
+_to_be_had = sa.or_(
+    executions.c.status == "pending",
+    sa.and_(executions.c.waiting_for == "retry", executions.c.due_at <= _now + RETRY_GRACE),
+)
+_taken: dict[str, Any] = {
+    "attempt": executions.c.attempt + 1,
+    "waiting_for": sa.null(),
+    "started_at": sa.func.coalesce(executions.c.started_at, _now),
+    "expires_at": _now + executions.c.timeout_ms,
+    "renewed_at": _now,
+    "due_at": sa.case((_time_up < _lease, _now + _time_up), else_=_now + _lease),
+}
+_STEP = (
+    executions.c.run_id,
+    executions.c.parent_id,
+    executions.c.step_id,
+    executions.c.iteration,
+    executions.c.type,
+    executions.c.previous_id,
+)
+
+#: guard → further conditions, columns that are computed from the row, further columns to return
+_GUARDS: dict[str, tuple[list[Any], dict[str, Any], tuple[Any, ...]]] = {
+    "": ([], {}, ()),
+    "is running": ([executions.c.status == "running"], {}, ()),
+    "awaits approval": ([executions.c.waiting_for == "approval"], {}, ()),
+    "may be claimed": ([_to_be_had, executions.c.kind == "action"], _taken, _CLAIMED),
+    "step may be claimed": ([_to_be_had, executions.c.kind == "step", _run_goes_on], _taken, (*_CLAIMED, *_STEP)),
+    "step is running": ([executions.c.status == "running"], {}, (*_STEP, run_status.label("run_status"))),
+    "all arms have ended": ([executions.c.open == 0], {}, (run_status.label("run_status"),)),
+    "run has not begun": ([executions.c.status == "pending"], {}, ()),
 }
 
 
@@ -205,13 +262,29 @@ def accept(db: Connection, values: Mapping[str, Any], *, publish_again_at: int) 
         "created_at": now_ms(),
         **values,
     }
-    values = {**_NOTHING, **row}
-    actor, event = row["created_by"], "execution.accepted"
+    add(db, [row], row["created_by"])
+
+
+def add(db: Connection, rows: Sequence[Mapping[str, Any]], actor: str) -> None:
+    """Add executions in the state they name; each is audited as entered into that state."""
+    values = [
+        {**_NOTHING, **row, "at_": row["created_at"], "actor_": actor, "event_": _entered(row["status"])}
+        for row in rows
+    ]
     if db.dialect.name == "postgresql":
-        _audited_insert.run(db, {**values, "at_": row["created_at"], "actor_": actor, "event_": event})
+        _audited_insert.many(db, values) if len(values) > 1 else _audited_insert.run(db, values[0])
         return
-    _insert.run(db, values)
-    audit.record(db, row["workspace_id"], actor, event, row["id"], action=row["action_id"])
+    for row in values:
+        _insert.run(db, row)
+        audit.record(db, row["workspace_id"], actor, row["event_"], row["id"], **_what(row))
+
+
+def _entered(status: str) -> str:
+    return "execution.accepted" if status == "pending" else f"execution.{status}"
+
+
+def _what(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {"action": row["action_id"]} if row["action_id"] else {}
 
 
 _NOTHING = dict.fromkeys(executions.c.keys())
@@ -219,18 +292,24 @@ _adding = sa.insert(executions).values({name: sa.bindparam(name) for name in _NO
 _insert = Prepared(_adding.inline())
 _added = _adding.returning(executions.c.id, executions.c.workspace_id, executions.c.action_id).cte("added")
 _audited_insert = Prepared(
-    audit.noting(_added, details=sa.literal('{"action":"') + _added.c.action_id + sa.literal('"}'))
+    audit.noting(
+        _added,
+        details=sa.case((_added.c.action_id != "", sa.literal('{"action":"') + _added.c.action_id + sa.literal('"}'))),
+    )
 )
 
 
-def claim(db: Connection, execution_id: str, owner: str, lease_ms: int) -> Any:
-    """Take an execution up: ``running``, one attempt more, a lease. None when it is not to be had (any more)."""
+def claim(db: Connection, execution_id: str, owner: str, lease_ms: int, *, step: bool = False) -> Any:
+    """Take an execution up: ``running``, one attempt more, a lease. None when it is not to be had (any more).
+
+    ``step`` says that it is a step of a run.
+    """
     return transition(
         db,
         execution_id,
         "running",
         actor=owner,
-        guard="may be claimed",
+        guard="step may be claimed" if step else "may be claimed",
         parameters={"now_": now_ms(), "lease_": lease_ms},
         owner=owner,
     )
@@ -258,84 +337,6 @@ def load(text: str | None, default: Any = None) -> Any:
     return default if text is None else json.loads(text)
 
 
-def extend_leases(db: Connection, owner: str, execution_ids: list[str], lease_ms: int) -> None:
-    """The heartbeat: every running row of one process gets a fresh lease, up to the end of its attempt's time."""
-    table, now = executions.c, now_ms()
-    end = table.expires_at + TIMEOUT_GRACE
-    mine = sa.and_(table.id.in_(execution_ids), table.owner == owner, table.status == "running")
-    db.execute(
-        sa.update(executions)
-        .where(mine)
-        .values(renewed_at=now, due_at=sa.case((end < now + lease_ms, end), else_=now + lease_ms))
-    )
-
-
-def still_held(db: Connection, owner: str, execution_ids: list[str]) -> set[tuple[str, int]]:
-    """Which of these are running for this owner still, each with its attempt."""
-    table = executions.c
-    mine = sa.and_(table.id.in_(execution_ids), table.owner == owner, table.status == "running")
-    return {(row.id, row.attempt) for row in db.execute(sa.select(table.id, table.attempt).where(mine))}
-
-
-def let_go(db: Connection, execution_id: str, owner: str, attempt: int) -> None:
-    """Say that this process does nothing more for a row that was taken from it (what a cancel waits for)."""
-    table = executions.c
-    mine = sa.and_(table.id == execution_id, table.owner == owner, table.attempt == attempt)
-    db.execute(sa.update(executions).where(mine, table.status != "running").values(owner=None))
-
-
-def due(db: Connection, *, limit: int) -> list[Row]:
-    """Rows that somebody must look at now, locked for this transaction; other tickers skip them."""
-    table = executions.c
-    query = sa.select(
-        table.id,
-        table.workspace_id,
-        table.action_id,
-        table.status,
-        table.queue,
-        table.idempotent,
-        table.attempt,
-        table.lapses,
-        table.publishes,
-        table.expires_at,
-        table.renewed_at,
-        table.timeout_ms,
-        table.waiting_for,
-    ).where(table.due_at <= now_ms())
-    return list(db.execute(query.order_by(table.due_at).limit(limit).with_for_update(skip_locked=True)))
-
-
-def published(db: Connection, execution_id: str, *, again_at: int) -> None:
-    """Note that a pending row is put on its queue once more, and when to do it again."""
-    table = executions.c
-    mine = sa.and_(table.id == execution_id, table.status == "pending")
-    db.execute(sa.update(executions).where(mine).values(publishes=table.publishes + 1, due_at=again_at))
-
-
-def publish_soon(db: Connection, execution_ids: list[str] | None = None, *, at: int) -> int:
-    """Pending rows become due at ``at`` unless they were due earlier: their messages are known to be lost.
-
-    ``execution_ids`` None means all of them. Returns how many.
-    """
-    table = executions.c
-    where = [table.status == "pending", table.due_at > at]
-    if execution_ids is not None:
-        where.append(table.id.in_(execution_ids))
-    return db.execute(sa.update(executions).where(*where).values(due_at=at, publishes=0)).rowcount
-
-
-def backlog(db: Connection) -> int:
-    """How many rows are pending."""
-    where = sa.and_(executions.c.due_at.is_not(None), executions.c.status == "pending")
-    return db.execute(sa.select(sa.func.count()).select_from(executions).where(where)).scalar_one()
-
-
-def oldest_overdue_ms(db: Connection) -> int:
-    """By how much the most overdue row is late, milliseconds; 0 when none is."""
-    earliest = db.execute(sa.select(sa.func.min(executions.c.due_at))).scalar_one()
-    return max(0, now_ms() - earliest) if earliest is not None else 0
-
-
 def get(db: Connection, workspace_id: str, execution_id: str) -> Row:
     """The execution.
 
@@ -354,14 +355,3 @@ def states(db: Connection, execution_ids: Iterable[str]) -> dict[str, tuple[str,
     table = executions.c
     query = sa.select(table.id, table.status, table.attempt).where(table.id.in_(list(execution_ids)))
     return {row.id: (row.status, row.attempt) for row in db.execute(query)}
-
-
-def forget(db: Connection, *, before: int, limit: int = 500) -> int:
-    """Retention: delete ended executions made before ``before`` (milliseconds), oldest first.
-
-    At most ``limit`` a call, so that the lock is held briefly; returns how many went. Ids begin with their time, so
-    the primary key serves as the index.
-    """
-    table = executions.c
-    old = sa.select(table.id).where(table.id < f"exec-{before:012x}", table.due_at.is_(None)).limit(limit)
-    return db.execute(sa.delete(executions).where(table.id.in_(old.scalar_subquery()))).rowcount

@@ -6,12 +6,13 @@ conversions (a Boolean of SQLite is 0 or 1). Errors of the driver pass as they a
 """
 
 from collections import namedtuple
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import sqlalchemy as sa
 
-from store.db import Connection
+from store.db import Connection, IntegrityError
 
 
 class Prepared:
@@ -30,12 +31,26 @@ class Prepared:
             values = [values[name] for name in order]
         cursor = db.connection.cursor()
         try:
-            cursor.execute(text, values)
+            with _integrity(db):
+                cursor.execute(text, values)
             description: Any = cursor.description
             if description is None:
                 return [], cursor.rowcount
             self._row = self._row or namedtuple("Row", [column[0] for column in description])  # noqa: PYI024
             return [self._row._make(row) for row in cursor.fetchall()], cursor.rowcount
+        finally:
+            cursor.close()
+
+    def many(self, db: Connection, parameters: Sequence[Mapping[str, Any]]) -> None:
+        """Execute it once for each of ``parameters``, in few round trips; what it returns is dropped."""
+        text, order, constants = self._compiled.get(db.dialect.name) or self._compile(db)
+        filled: list[Any] = [{**constants, **one} for one in parameters]
+        if order is not None:
+            filled = [[values[name] for name in order] for values in filled]
+        cursor = db.connection.cursor()
+        try:
+            with _integrity(db):
+                cursor.executemany(text, filled)
         finally:
             cursor.close()
 
@@ -50,6 +65,15 @@ class Prepared:
         order = list(made.positiontup) if made.positional else None
         self._compiled[db.dialect.name] = made.string, order, constants
         return self._compiled[db.dialect.name]
+
+
+@contextmanager
+def _integrity(db: Connection) -> Iterator[None]:
+    """A broken rule of the database, such as a row too many, is raised in the form that SQLAlchemy gives it."""
+    try:
+        yield
+    except db.dialect.loaded_dbapi.IntegrityError as error:
+        raise IntegrityError(None, None, error) from error
 
 
 def words(values: tuple[str, ...]) -> list[sa.ColumnElement[Any]]:

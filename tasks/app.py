@@ -1,8 +1,9 @@
 """The Celery app: queues, limits, and how it behaves when the broker is away.
 
 The database is the truth and the broker a doorbell, hence these choices: messages carry ids only; results are
-not kept; a message is acknowledged when its work starts (the lease in the database brings it back, not the
-broker); publishing never waits or retries (tick publishes again what was lost).
+not kept (the result backend only counts the members of chords); a message is acknowledged when its work starts (the
+lease in the database brings it back, not the broker); publishing never waits or retries (tick publishes again what
+was lost).
 """
 
 from typing import Any
@@ -50,8 +51,12 @@ def create_app() -> Celery:
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         broker_connection_timeout=3,
-        result_backend=None,
+        result_backend=settings().chords_url,  # counts the members of chords; results are not kept
+        result_backend_transport_options={"retry_policy": {"max_retries": 0}, "socket_connect_timeout": 1},
+        result_expires=86_400,
+        result_chord_expires=86_400,
         task_ignore_result=True,
+        task_store_errors_even_if_ignored=False,
         task_serializer="json",
         accept_content=["json"],
         task_acks_late=False,
@@ -76,7 +81,7 @@ def create_app() -> Celery:
         beat_max_loop_interval=1,
         enable_utc=True,
         timezone="UTC",
-        include=["tasks.run", "tasks.tick", "tasks.upkeep"],
+        include=["tasks.run", "tasks.steps", "tasks.tick", "tasks.upkeep"],
     )
     return app
 

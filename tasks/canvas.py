@@ -1,7 +1,12 @@
 """The one file that composes Celery signatures and publishes them.
 
-A message carries the id of an execution and nothing else; its task id *is* the execution id, so that Flower,
-logs and the database speak of the same thing.
+A message carries the id of an execution and nothing else; its task id *is* the execution id, so that Flower, logs and
+the database speak of the same thing; the root id of all that a run does is the run's id. A ``Ring`` is one task, a
+``Chain`` what is carried out one after the other, a ``Chord`` what is carried out side by side and then joined.
+
+The join is counted in the database (``store.steps.arrive``), so that it happens once even when Redis forgot the
+chord; the chord's body is the message that brings it about at once. Hence nothing in a chord may raise, be revoked or
+expire: its tasks return a word, whatever happens.
 """
 
 from collections.abc import Iterable
@@ -10,6 +15,8 @@ from typing import Any
 
 from celery import Signature
 from kombu.exceptions import BatchPublishError, OperationalError
+from kombu.messaging import Producer
+from redis.exceptions import RedisError
 
 from tasks.app import app
 
@@ -21,7 +28,7 @@ HARD_GRACE = 5
 KILLABLE = frozenset({"scripts", "suspects"})
 
 #: what publishing raises when the broker is away
-BrokerDown = (OperationalError, BatchPublishError, OSError, RuntimeError)
+BrokerDown = (OperationalError, BatchPublishError, RedisError, OSError, RuntimeError)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,9 +36,45 @@ class Ring:
     """What must be known of an execution to put it on its queue."""
 
     execution_id: str
-    action_id: str
     queue: str
-    timeout_ms: int
+    #: what people look for in Flower: the action's id, the playbook's, the type of a step
+    label: str
+    timeout_ms: int = 0
+    task: str = "tocsin.run"
+    run_id: str | None = None
+
+    @property
+    def first(self) -> str:
+        """The execution with which it begins."""
+        return self.execution_id
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Tasks one after the other."""
+
+    rings: tuple[Ring, ...]
+
+    @property
+    def first(self) -> str:
+        """The execution with which it begins."""
+        return self.rings[0].execution_id
+
+
+@dataclass(frozen=True)
+class Chord:
+    """Chains side by side, and the task that joins them."""
+
+    arms: tuple[tuple[Ring, ...], ...]
+    join: Ring
+
+    @property
+    def first(self) -> str:
+        """The execution that it is for."""
+        return self.join.execution_id
+
+
+Canvas = Ring | Chain | Chord
 
 
 def signature(ring: Ring) -> Signature:
@@ -39,31 +82,69 @@ def signature(ring: Ring) -> Signature:
     options: dict[str, Any] = {
         "task_id": ring.execution_id,
         "queue": ring.queue,
-        "argsrepr": f"({ring.action_id!r}, {ring.execution_id!r})",
+        "argsrepr": f"({ring.label!r}, {ring.execution_id!r})",
         "kwargsrepr": "{}",
+        "add_to_parent": False,
     }
+    if ring.run_id:
+        options["root_id"] = ring.run_id
     if ring.queue in KILLABLE:
         seconds = ring.timeout_ms / 1000
         options |= {"soft_time_limit": seconds + SOFT_GRACE, "time_limit": seconds + HARD_GRACE}
-    return app.signature("tocsin.run", args=(ring.execution_id,), immutable=True, options=options)
+    return app.signature(ring.task, args=(ring.execution_id,), immutable=True, options=options)
 
 
-def publish(rings: Iterable[Ring]) -> list[Ring]:
-    """Put executions on their queues in one round trip; returns those that tick must publish later.
+def publish(canvases: Iterable[Canvas], *, countdown: float | None = None) -> list[str]:
+    """Put executions on their queues in one round trip; returns the ids of those that tick must publish later.
 
     When the broker fails on the way nobody knows which messages it has; all count as missed, and a message too
-    many does no harm.
+    many does no harm. ``countdown`` (seconds) has the first of each chain wait.
     """
-    wanted = list(rings)
+    wanted = list(canvases)
     if not wanted:
         return []
+    options: dict[str, Any] = {} if countdown is None else {"countdown": countdown}
     try:
         with app.producer_or_acquire() as producer, producer.batch():
-            for ring in wanted:
-                signature(ring).apply_async(producer=producer, retry=False)
+            for canvas in wanted:
+                if isinstance(canvas, Chord):
+                    _publish_chord(canvas, producer)
+                else:
+                    rings = canvas.rings if isinstance(canvas, Chain) else (canvas,)
+                    _publish_chain([signature(ring) for ring in rings], producer, **options)
     except BrokerDown:
-        return wanted
+        return [execution_id for canvas in wanted for execution_id in _all_of(canvas)]
     return []
+
+
+def _all_of(canvas: Canvas) -> list[str]:
+    """The executions that are ready to begin."""
+    if isinstance(canvas, Chord):
+        return [arm[0].execution_id for arm in canvas.arms]
+    return [canvas.first]
+
+
+def _publish_chain(links: list[Signature], producer: Producer, **options: Any) -> None:
+    """The first message, which carries the others.
+
+    ``celery.chain`` makes the same message; it copies every link twice on the way and keeps a result for each.
+    """
+    first, *others = links
+    if others:
+        options["chain"] = [dict(link) for link in reversed(others)]
+    first.apply_async(producer=producer, retry=False, **options)
+
+
+def _publish_chord(chord: Chord, producer: Producer) -> None:
+    """The messages of ``celery.chord``, without the result object it would keep for each member."""
+    group_id = chord.join.execution_id
+    body = signature(chord.join)
+    body.options["task_id"] = f"{group_id}.join"
+    app.backend.set_chord_size(group_id, len(chord.arms))
+    for index, arm in enumerate(chord.arms):
+        links = [signature(ring) for ring in arm]
+        links[-1].options |= {"chord": body, "group_id": group_id, "group_index": index}
+        _publish_chain(links, producer)
 
 
 def revoke(execution_id: str) -> bool:

@@ -7,10 +7,10 @@ after that the attempt counts as lost and recovery decides, which is honest: nob
 
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from config import logs
 from config.errors import Unavailable
@@ -33,6 +33,8 @@ _DONE = {
 }
 
 log = logs.logger(__name__)
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -92,8 +94,17 @@ def retry_delay(retry: Mapping[str, Any], failures: int, wish: float | None = No
     return min(max(delay, wish or 0.0), LONGEST_PAUSE)
 
 
-def conclude(this: Attempt, ending: Ending) -> Ending:
-    """Write how the attempt ended; returns what really holds now (``stale`` when it was taken from us)."""
+@dataclass(frozen=True)
+class Settled:
+    """An ending as it is to be written: the record (secrets taken out) and the other columns that change."""
+
+    ending: Ending
+    record: Mapping[str, Any]
+    changes: Mapping[str, Any]
+
+
+def settle(this: Attempt, ending: Ending) -> Settled:
+    """Decide between done, failed and again later, and take the secrets out."""
     row = this.row
     changes: dict[str, Any] = {}
     if ending.status == "waiting":
@@ -111,10 +122,34 @@ def conclude(this: Attempt, ending: Ending) -> Ending:
         "report": this.redact(ending.report),
         "logs": this.redact(this.logs),
     }
-    if not _write(this, ending.status, record, changes):
+    return Settled(ending, record, changes)
+
+
+def conclude(this: Attempt, ending: Ending) -> Ending:
+    """Write how the attempt ended; returns what really holds now (``stale`` when it was taken from us)."""
+    settled = settle(this, ending)
+
+    def finish(connection: Connection) -> bool:
+        status, row = settled.ending.status, this.row
+        return executions.finish(
+            connection,
+            row.id,
+            status,
+            owner=this.owner,
+            attempt=row.attempt,
+            record=settled.record,
+            **settled.changes,
+        )
+
+    if not commit_in_time(finish):
         return Ending("stale")
-    log.info("execution ended", status=ending.status, attempt=row.attempt, action_id=row.action_id)
-    return ending
+    ended(this, settled.ending)
+    return settled.ending
+
+
+def ended(this: Attempt, ending: Ending) -> None:
+    """Tell the log."""
+    log.info("execution ended", status=ending.status, attempt=this.row.attempt, action_id=this.row.action_id)
 
 
 def _retry_or_fail(this: Attempt, ending: Ending) -> tuple[Ending, dict[str, Any]]:
@@ -132,26 +167,19 @@ def _retry_or_fail(this: Attempt, ending: Ending) -> tuple[Ending, dict[str, Any
     return waiting, {"failures": failures, "waiting_for": "retry", "due_at": due_at}
 
 
-def _write(this: Attempt, status: str, record: Mapping[str, Any], changes: Mapping[str, Any]) -> bool:
-    def finish(connection: Connection) -> bool:
-        return executions.finish(
-            connection,
-            this.row.id,
-            status,
-            owner=this.owner,
-            attempt=this.row.attempt,
-            record=record,
-            **changes,
-        )
+def commit_in_time(change: Callable[[Connection], Any], *, single: bool = True) -> Any:
+    """Commit a change, also when the database is away for as long as a lease lasts; None when it stayed away."""
+    return in_time(lambda: group.commit(change, single=single))
 
+
+def in_time(work: Callable[[], Result]) -> Result | None:
+    """The result of work with the database, tried for as long as a lease lasts; None when it stayed away."""
     give_up = time.monotonic() + settings().lease_seconds
     while True:
         try:
-            ours: bool = group.commit(finish, single=True)
+            return work()
         except Unavailable:
             if time.monotonic() > give_up:
-                log.exception("the database stayed away; the end of this attempt is not recorded")
-                return False
+                log.exception("the database stayed away; this is left to recovery")
+                return None
             time.sleep(0.5)
-        else:
-            return ours

@@ -1,12 +1,18 @@
-"""What people do to executions: cancel them, and decide about those that wait for a decision."""
+"""What people do to executions: cancel them, pause and resume them, try them again, decide about those that wait."""
 
+import json
 import time
+from typing import Any
 
-from config.errors import Conflict
-from store import db, executions
+from config.errors import Conflict, NotFound
+from store import db, executions, recovery, runs, steps
 from store.access import Caller
-from store.db import Row
-from tasks import doorbell
+from store.db import Connection, Row
+from store.executions import LIVE, TERMINAL
+from store.seal import unseal
+from tasks import doorbell, stop
+from tasks.runs import Started, Wish, begin_ring, row_id, start
+from tasks.tick_runs import follow_ring
 
 #: a cancel waits this long for the worker to let go before it answers, seconds. Longer than
 #: ``tasks.lease.FRESH``: a worker that has not begun its effect by then looks first and finds the cancel.
@@ -16,18 +22,20 @@ _POLL = 0.02
 
 
 def cancel(caller: Caller, execution_id: str) -> Row:
-    """Cancel an execution; when this returns no effect of it starts any more.
+    """Cancel an action's execution; when this returns no effect of it starts any more.
 
     A call under way is abandoned within seconds; what it has done stays done.
 
     Raises:
-        NotFound: no such execution. Conflict: it has ended already.
+        NotFound: no such execution. Conflict: it has ended already, or is a step of a run.
     """
     with db.write() as connection:
         before = executions.get(connection, caller.workspace_id, execution_id)
+        if before.kind != "action":
+            raise Conflict(f"This is part of the run {before.run_id or before.id!r}; cancel that.", code="part_of_run")
         moved = executions.transition(connection, execution_id, "cancelled", actor=caller.key_id)
     if moved is None:
-        raise Conflict(f"The execution has ended already: it is {before.status}.", code="already_ended")
+        raise _ended(before)
     doorbell.revoke(execution_id)
     give_up = time.monotonic() + SETTLE
     while True:
@@ -38,8 +46,114 @@ def cancel(caller: Caller, execution_id: str) -> Row:
         time.sleep(_POLL)
 
 
+def cancel_run(caller: Caller, run_id: str) -> Row:
+    """Cancel a run, and the runs it has started; when this returns no step of it starts any more.
+
+    Completed steps stay completed; calls under way are abandoned within seconds.
+
+    Raises:
+        NotFound: no such run. Conflict: it has ended already.
+    """
+    with db.write() as connection:
+        before = runs.get(connection, caller.workspace_id, run_id)
+        end = steps.End(status="cancelled", parent_id=before.parent_id)
+        ended = steps.end_run(connection, run_id, end, caller.key_id)
+    if not ended:
+        raise _ended(before)
+    concerned = stop.end_steps(run_id, caller.key_id)
+    give_up = time.monotonic() + SETTLE
+    while True:
+        with db.read() as connection:
+            held = steps.held(connection, concerned)
+        if not held or time.monotonic() > give_up:
+            break
+        time.sleep(_POLL)
+    stop.end_steps(run_id, caller.key_id)  # what was begun in the moment in which the run was cancelled
+    with db.read() as connection:
+        return runs.get(connection, caller.workspace_id, run_id)
+
+
+def pause(caller: Caller, run_id: str) -> Row:
+    """Let no further step of a run begin; those under way go on to their end, and delays run on.
+
+    Raises:
+        NotFound: no such run. Conflict: it is paused or has ended.
+    """
+    with db.write() as connection:
+        before = runs.get(connection, caller.workspace_id, run_id)
+        changes = {"waiting_for": "operator", "due_at": before.expires_at}
+        if (
+            before.mode == "dry_run"
+            or executions.transition(connection, run_id, "paused", actor=caller.key_id, **changes) is None
+        ):
+            raise _ended(before) if before.status in TERMINAL else Conflict("The run is paused already.", code="paused")
+        return runs.get(connection, caller.workspace_id, run_id)
+
+
+def resume(caller: Caller, run_id: str) -> Row:
+    """Let a paused run go on.
+
+    Raises:
+        NotFound: no such run. Conflict: it is not paused.
+    """
+    with db.write() as connection:
+        before = runs.get(connection, caller.workspace_id, run_id)
+        if before.status != "paused":
+            raise Conflict(f"The run is not paused: it is {before.status}.", code="not_paused")
+        to = "running" if before.started_at else "pending"
+        due_at = min(before.expires_at, db.now_ms() + runs.PATROL) if before.started_at else db.now_ms()
+        executions.transition(connection, run_id, to, actor=caller.key_id, waiting_for=None, due_at=due_at)
+        recovery.publish_now(connection, run_id)
+        after = runs.get(connection, caller.workspace_id, run_id)
+    if to == "pending":
+        doorbell.ring(begin_ring(run_id, before.action_id, before.queue))
+    return after
+
+
+def retry(caller: Caller, run_id: str, *, completed_stay: bool) -> Started:
+    """Run a run that has ended once more, with the same parameters and the same version of its playbook.
+
+    ``completed_stay`` has the new run begin where the old one failed: what it completed is not repeated.
+
+    Raises:
+        NotFound: no such run. Conflict: it has not ended. Else as ``tasks.runs.start``.
+    """
+    with db.read() as connection:
+        before = runs.get(connection, caller.workspace_id, run_id)
+        if before.status in LIVE:
+            raise Conflict(f"The run has not ended: it is {before.status}.", code="not_ended")
+        done = [_carried(row) for row in steps.of_run(connection, run_id) if _stays(row)] if completed_stay else []
+    context = json.loads(before.context)
+    return start(
+        Wish(
+            workspace_id=caller.workspace_id,
+            actor=caller.key_id,
+            playbook_id=before.action_id,
+            revision_id=before.revision_id,
+            parameters={**json.loads(before.input), **unseal(before.sealed)},
+            target=before.target,
+            mode=before.mode,
+            trigger="retry",
+            event=context["event"],
+            hops=context["hops"],
+            retry_of=run_id,
+            carried=tuple(done),
+        )
+    )
+
+
+def _stays(row: Row) -> bool:
+    return row.status == "completed" and row.type in ("action", "approval", "delay")
+
+
+def _carried(row: Row) -> dict[str, Any]:
+    """What a new run takes over of a completed step."""
+    kept: dict[str, Any] = dict(row._mapping)  # noqa: SLF001 - how a row becomes a dictionary
+    return {**kept, "owner": None, "due_at": None, "waiting_for": None}
+
+
 def decide(caller: Caller, execution_id: str, *, approve: bool, note: str) -> Row:
-    """Approve or reject an execution that waits for it; exactly one decision wins.
+    """Approve or reject what waits for it; exactly one decision wins.
 
     Raises:
         NotFound: no such execution. Conflict: it does not wait for a decision (any more).
@@ -48,6 +162,7 @@ def decide(caller: Caller, execution_id: str, *, approve: bool, note: str) -> Ro
     error = {"code": "rejected", "message": note or "Rejected.", "outcome_unknown": False}
     with db.write() as connection:
         before = executions.get(connection, caller.workspace_id, execution_id)
+        mark = steps.follow_mark() if before.kind == "step" else {}
         moved = executions.transition(
             connection,
             execution_id,
@@ -56,7 +171,39 @@ def decide(caller: Caller, execution_id: str, *, approve: bool, note: str) -> Ro
             guard="awaits approval",
             output=executions.dump({**executions.load(before.output, {}), **decision}),
             error=None if approve else executions.dump(error),
+            **mark,
         )
         if moved is None:
             raise Conflict(f"The execution does not wait for a decision: it is {before.status}.", code="not_waiting")
-        return executions.get(connection, caller.workspace_id, execution_id)
+        after = executions.get(connection, caller.workspace_id, execution_id)
+    if mark:
+        doorbell.ring(follow_ring(after))
+    return after
+
+
+def decide_step(
+    caller: Caller, run_id: str, step_id: str, *, approve: bool, note: str, iteration: str | None = None
+) -> Row:
+    """Approve or reject a step of a run; without ``iteration`` the one pass of it that waits.
+
+    Raises:
+        NotFound: no such run or step. Conflict: it does not wait for a decision (any more).
+    """
+    with db.read() as connection:
+        run = runs.get(connection, caller.workspace_id, run_id)
+        wanted = iteration if iteration is not None else _waiting_pass(connection, run, step_id)
+    if run.status in TERMINAL:
+        raise _ended(run)
+    return decide(caller, row_id(run_id, step_id, wanted), approve=approve, note=note)
+
+
+def _waiting_pass(connection: Connection, run: Row, step_id: str) -> str:
+    passes = [row for row in steps.of_run(connection, run.id) if row.step_id == step_id]
+    if not passes:
+        raise NotFound(f"The run {run.id!r} has not come to a step {step_id!r}.")
+    waiting = [row for row in passes if row.waiting_for == "approval"]
+    return str((waiting or passes)[-1].iteration)
+
+
+def _ended(row: Row) -> Conflict:
+    return Conflict(f"The execution has ended already: it is {row.status}.", code="already_ended")

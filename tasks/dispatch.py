@@ -7,9 +7,6 @@ returned nothing can lose the execution.
 """
 
 import functools
-import hashlib
-import hmac
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,15 +15,14 @@ from config.errors import Conflict, Unprocessable
 from config.settings import settings
 from playbooks import parameters
 from providers.base import Mode
-from store import actions, db, executions, group, idempotency
+from store import actions, db, executions, group
 from store.access import Caller
 from store.actions import Action
 from store.db import IntegrityError
 from store.ids import new_id
-from store.seal import seal
-from tasks import doorbell
+from tasks import doorbell, replay
 from tasks.canvas import Ring
-from tasks.redact import MASK
+from tasks.secrets import hide
 
 #: action type → queue; what is not named goes to ``steps``
 _QUEUE_OF_TYPE = {"remediation": "urgent", "containment": "urgent", "notification": "notices"}
@@ -89,11 +85,11 @@ def dispatch(wish: Dispatch) -> Accepted:
 
 def _accept(connection: db.Connection, *, wish: Dispatch, row: Mapping[str, Any]) -> None:
     if wish.idempotency_key:
-        idempotency.remember(
+        replay.remember(
             connection,
             wish.caller.workspace_id,
             wish.idempotency_key,
-            fingerprint=_fingerprint(wish),
+            _same(wish),
             execution_id=row["id"],
             created_at=row["created_at"],
         )
@@ -116,7 +112,7 @@ def queue_of(definition: Mapping[str, Any]) -> str:
 
 def _new_execution(action: Action, wish: Dispatch, values: Mapping[str, Any]) -> tuple[dict[str, Any], Ring]:
     definition = action.revision.definition
-    hidden = parameters.secret_names(definition["parameters"])
+    masked, sealed = hide(values, parameters.secret_names(definition["parameters"]))
     row = {
         "id": new_id("exec"),
         "workspace_id": wish.caller.workspace_id,
@@ -127,33 +123,26 @@ def _new_execution(action: Action, wish: Dispatch, values: Mapping[str, Any]) ->
         "idempotent": definition["idempotent"],
         "timeout_ms": int(definition["timeout_seconds"] * 1000),
         "target": wish.target,
-        "input": json.dumps(
-            {name: MASK if name in hidden and value is not None else value for name, value in values.items()}
-        ),
-        "sealed": seal({name: value for name, value in values.items() if name in hidden and value is not None}),
+        "input": masked,
+        "sealed": sealed,
         "created_by": wish.caller.key_id,
         "request_id": wish.request_id,
         "created_at": db.now_ms(),
     }
-    ring = Ring(execution_id=row["id"], action_id=action.id, queue=row["queue"], timeout_ms=row["timeout_ms"])
+    ring = Ring(execution_id=row["id"], label=action.id, queue=row["queue"], timeout_ms=row["timeout_ms"])
     return row, ring
 
 
-def _earlier(connection: db.Connection, wish: Dispatch) -> Accepted | None:
-    """What the same idempotency key made before.
+def _same(wish: Dispatch) -> list[Any]:
+    """What makes two requests the same."""
+    return [wish.action_id, wish.target, wish.mode, dict(wish.parameters)]
 
-    Raises:
-        Unprocessable: the key was used for a different request.
-    """
-    if not wish.idempotency_key:
-        return None
-    known = idempotency.find(connection, wish.caller.workspace_id, wish.idempotency_key)
+
+def _earlier(connection: db.Connection, wish: Dispatch) -> Accepted | None:
+    """What the same idempotency key made before."""
+    known = replay.earlier(connection, wish.caller.workspace_id, wish.idempotency_key, _same(wish))
     if known is None:
         return None
-    if not hmac.compare_digest(known.fingerprint, _fingerprint(wish)):
-        raise Unprocessable(
-            "This Idempotency-Key was used for a different request; take a new one.", code="idempotency_key_reused"
-        )
     return Accepted(
         execution_id=known.execution_id,
         action_id=wish.action_id,
@@ -161,10 +150,3 @@ def _earlier(connection: db.Connection, wish: Dispatch) -> Accepted | None:
         created_at=known.created_at,
         replayed=True,
     )
-
-
-def _fingerprint(wish: Dispatch) -> str:
-    """What makes two requests the same; keyed, so that it tells nothing about secrets in the parameters."""
-    same = [wish.action_id, wish.target, wish.mode, dict(wish.parameters)]
-    text = json.dumps(same, sort_keys=True)
-    return hmac.new(settings().secret_key.encode(), text.encode(), hashlib.sha256).hexdigest()

@@ -14,9 +14,9 @@ import time
 
 from config import logs
 from config.errors import Unavailable
-from store import db, executions
+from store import db, recovery
 from tasks import canvas
-from tasks.canvas import Ring
+from tasks.canvas import Canvas
 
 #: after a failure the broker is left alone for this long, seconds
 REST = 1.0
@@ -31,11 +31,11 @@ class Doorbell:
 
     def __init__(self) -> None:
         self.pid = os.getpid()
-        self._piled: queue.SimpleQueue[Ring | str | threading.Event] = queue.SimpleQueue()
+        self._piled: queue.SimpleQueue[Canvas | str | threading.Event] = queue.SimpleQueue()
         self._rest_until = 0.0
         threading.Thread(target=self._work, name="doorbell", daemon=True).start()
 
-    def put(self, *items: Ring | str) -> None:
+    def put(self, *items: Canvas | str) -> None:
         """Publish executions, or revoke the messages of ended ones (given by id)."""
         for item in items:
             self._piled.put(item)
@@ -60,10 +60,10 @@ class Doorbell:
                 if isinstance(item, threading.Event):
                     item.set()
 
-    def _deliver(self, items: list[Ring | str | threading.Event]) -> None:
-        rings = [item for item in items if isinstance(item, Ring)]
+    def _deliver(self, items: list[Canvas | str | threading.Event]) -> None:
+        rings = [item for item in items if isinstance(item, Canvas)]
         if time.monotonic() < self._rest_until:
-            missed = rings
+            missed = [item.first for item in rings]
         else:
             missed = canvas.publish(rings)
             revoked = all(canvas.revoke(item) for item in items if isinstance(item, str))
@@ -71,9 +71,13 @@ class Doorbell:
                 self._rest_until = time.monotonic() + REST
                 log.warning("the broker is away; tick will publish", executions=len(missed))
         if missed:
-            with contextlib.suppress(Unavailable), db.write() as connection:
-                soon = db.now_ms() + 1000
-                executions.publish_soon(connection, [ring.execution_id for ring in missed], at=soon)
+            put_off(missed)
+
+
+def put_off(execution_ids: list[str]) -> None:
+    """Have tick publish these soon: the broker did not take them."""
+    with contextlib.suppress(Unavailable), db.write() as connection:
+        recovery.publish_soon(connection, execution_ids, at=db.now_ms() + 1000)
 
 
 _lock = threading.Lock()
@@ -89,7 +93,7 @@ def _mine() -> Doorbell:
     return _doorbell
 
 
-def ring(*rings: Ring) -> None:
+def ring(*rings: Canvas) -> None:
     """Have executions published; call it after the commit that made them pending."""
     _mine().put(*rings)
 

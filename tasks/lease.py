@@ -19,7 +19,7 @@ from config import logs
 from config.errors import Unavailable
 from config.settings import settings
 from providers.base import Abandoned
-from store import db, executions
+from store import db, leases
 from store.db import Row
 
 #: how often held attempts are looked at, seconds
@@ -115,7 +115,7 @@ class Keeper:
         asked = time.monotonic()
         try:
             with db.read() as connection:
-                ours = executions.still_held(connection, self.owner, [hold.execution_id for hold in holds])
+                ours = leases.still_held(connection, self.owner, [hold.execution_id for hold in holds])
         except Unavailable:
             return
         for hold in holds:
@@ -151,7 +151,7 @@ class Keeper:
             return
         try:
             with db.write(single=True) as connection:
-                executions.extend_leases(connection, self.owner, ids, self.lease_ms)
+                leases.extend(connection, self.owner, ids, self.lease_ms)
         except Unavailable:
             log.warning("leases could not be extended", executions=len(ids))
 

@@ -7,10 +7,12 @@ have its secrets shown, or delivered elsewhere.
 """
 
 import copy
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from config.errors import InvalidRequest, Problem
+from store.seal import seal
 from tasks.redact import MASK
 
 Path = tuple[str, ...]
@@ -31,6 +33,12 @@ def take_out(config: dict[str, Any], patterns: tuple[str, ...]) -> tuple[dict[st
         secrets["/".join(path)] = value
         _place(masked, path[:-1])[path[-1]] = MASK
     return masked, secrets
+
+
+def hide(values: Mapping[str, Any], names: Collection[str]) -> tuple[str, str | None]:
+    """Parameters as they are stored: JSON with those of ``names`` masked, and these in sealed form."""
+    hidden = {name: value for name, value in values.items() if name in names and value is not None}
+    return json.dumps({name: MASK if name in hidden else value for name, value in values.items()}), seal(hidden)
 
 
 def unmask(wanted: Mapping[str, Any], old: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:

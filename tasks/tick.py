@@ -5,7 +5,9 @@ is moved by a guarded transition. What is decided in the transaction is publishe
 
 pending    put on its queue (again); the pause doubles, but never beyond what the backlog explains
 running    its worker died, froze or overran: end it, or have it tried again on the queue of suspects
-waiting    the back-off is over: pending again; the approval has expired: ended
+waiting    the back-off or the delay is over: on it goes; the approval has expired: ended
+runs       over their time: failed, and with them their steps (``tasks.tick_runs``)
+ended      a step of which nobody has planned yet what follows: a worker is asked to
 """
 
 import time
@@ -13,10 +15,11 @@ import time
 from config import logs
 from config.errors import Unavailable
 from config.settings import settings
-from store import db, executions
+from store import db, executions, recovery, steps
 from store import redis as redis_store
 from store.db import Connection, Row
-from tasks import canvas, lease
+from store.executions import LIVE, TERMINAL
+from tasks import canvas, doorbell, lease, tick_runs
 from tasks.app import app
 from tasks.canvas import Ring
 
@@ -38,11 +41,14 @@ def tick() -> int:
     try:
         _notice_empty_broker()
         while time.monotonic() - started < PATIENCE:
-            rings, number = _look()
+            rings, over, number = _look()
             seen += number
+            for each in over:
+                each.end_steps()
             missed = canvas.publish(rings)
             if missed:
-                _try_again_soon(missed)
+                doorbell.put_off(missed)
+                log.warning("the broker is away; publishing again in a second", executions=len(missed))
                 break
             if number < BATCH:
                 break
@@ -56,39 +62,55 @@ def _notice_empty_broker() -> None:
     if not settings().redis_is_broker or not redis_store.emptied():
         return
     with db.write() as connection:
-        number = executions.publish_soon(connection, at=db.now_ms())
+        number = recovery.publish_soon(connection, at=db.now_ms())
     redis_store.set_mark()
     if number:
         log.warning("redis was emptied; publishing every pending execution again", executions=number)
 
 
-def _look() -> tuple[list[Ring], int]:
+def _look() -> tuple[list[Ring], list[tick_runs.Over], int]:
+    over: list[tick_runs.Over] = []
     with db.write() as connection:
-        rows = executions.due(connection, limit=BATCH)
+        rows = recovery.due(connection, limit=BATCH)
         pause = _pause(connection) if any(row.status == "pending" for row in rows) else 0
-        rings = [ring for row in rows if (ring := _attend(connection, row, pause)) is not None]
-    return rings, len(rows)
+        rings = [ring for row in rows if (ring := _attend(connection, row, pause, over)) is not None]
+    return rings, over, len(rows)
 
 
 def _pause(connection: Connection) -> int:
     """The longest pause between two publishings that the backlog explains, ms."""
     shortest = settings().lease_seconds * 1000
-    return max(shortest, executions.backlog(connection) * 1000 // SLOWEST_DRAIN)
+    return max(shortest, recovery.backlog(connection) * 1000 // SLOWEST_DRAIN)
 
 
-def _attend(connection: Connection, row: Row, longest_pause: int) -> Ring | None:
+def _attend(connection: Connection, row: Row, longest_pause: int, over: list[tick_runs.Over]) -> Ring | None:
     """Do what one row needs; returns what is to be published after the commit."""
+    if row.kind == "playbook" and (row.status != "pending" or tick_runs.is_late(row)):
+        tick_runs.attend(connection, row, over)
+        return None
+    if row.kind == "step" and (row.status in TERMINAL or row.run_status not in LIVE):
+        return tick_runs.attend_ended(connection, row)
+    if row.kind == "step" and row.open is not None:
+        return tick_runs.attend_holder(connection, row, over)
     if row.status == "pending":
+        if row.run_status == "paused":
+            recovery.postpone(connection, row.id, at=db.now_ms() + longest_pause)
+            return None
         pause = min(settings().lease_seconds * 1000 * 2 ** min(row.publishes, 10), longest_pause)
-        executions.published(connection, row.id, again_at=db.now_ms() + pause)
+        recovery.published(connection, row.id, again_at=db.now_ms() + pause)
         return _ring(row, row.queue)
     if row.status == "running":
         return _recover(connection, row)
-    if row.waiting_for == "retry":
+    return _wait_is_over(connection, row)
+
+
+def _wait_is_over(connection: Connection, row: Row) -> Ring | None:
+    if row.waiting_for == "delay" and row.type == "delay":
+        return _end(connection, row, "completed", None)
+    if row.waiting_for in ("retry", "delay"):
         return _again(connection, row, row.queue)
     error = {"code": "approval_expired", "message": "Nobody decided in time.", "outcome_unknown": False}
-    _end(connection, row, "timeout", error)
-    return None
+    return _end(connection, row, "timeout", error)
 
 
 def _recover(connection: Connection, row: Row) -> Ring | None:
@@ -101,16 +123,14 @@ def _recover(connection: Connection, row: Row) -> Ring | None:
     lost = row.queue not in canvas.KILLABLE and lease.silent(row, settings().lease_seconds * 1000)
     if row.expires_at is not None and row.expires_at <= db.now_ms() and not lost:
         message = "the action took longer than its timeout_seconds"
-        _end(connection, row, "timeout", {"code": "timeout", "message": message, "outcome_unknown": unknown})
-        return None
+        return _end(connection, row, "timeout", {"code": "timeout", "message": message, "outcome_unknown": unknown})
     if unknown:
         message = "The worker died or froze while the action ran; it may or may not have had its effect."
-        _end(connection, row, "failed", {"code": "worker_lost", "message": message, "outcome_unknown": True})
-        return None
+        return _end(connection, row, "failed", {"code": "worker_lost", "message": message, "outcome_unknown": True})
     if row.lapses + 1 >= POISON_CAP:
         message = f"The worker died or froze {POISON_CAP} times while this action ran; it is not tried again."
-        _end(connection, row, "failed", {"code": "attempts_exhausted", "message": message, "outcome_unknown": False})
-        return None
+        error = {"code": "attempts_exhausted", "message": message, "outcome_unknown": False}
+        return _end(connection, row, "failed", error)
     log.warning("worker lost; trying again", execution_id=row.id, lapses=row.lapses + 1)
     return _again(connection, row, "suspects", lapses=row.lapses + 1)
 
@@ -132,16 +152,24 @@ def _again(connection: Connection, row: Row, queue: str, *, lapses: int | None =
     return _ring(row, queue) if moved is not None else None
 
 
-def _end(connection: Connection, row: Row, status: str, error: dict[str, object]) -> None:
-    executions.transition(connection, row.id, status, fence=row.attempt, error=executions.dump(error))
-    log.warning("execution ended by tick", execution_id=row.id, status=status, code=error["code"])
+def _end(connection: Connection, row: Row, status: str, error: dict[str, object] | None) -> Ring | None:
+    """End a row; of a step a worker then plans what follows."""
+    mark = steps.follow_mark() if row.kind == "step" else {}
+    moved = executions.transition(connection, row.id, status, fence=row.attempt, error=executions.dump(error), **mark)
+    if error is not None:
+        log.warning("execution ended by tick", execution_id=row.id, status=status, code=error["code"])
+    return tick_runs.follow_ring(row) if mark and moved is not None else None
 
 
 def _ring(row: Row, queue: str) -> Ring:
-    return Ring(execution_id=row.id, action_id=row.action_id, queue=queue, timeout_ms=row.timeout_ms)
-
-
-def _try_again_soon(missed: list[Ring]) -> None:
-    with db.write() as connection:
-        executions.publish_soon(connection, [ring.execution_id for ring in missed], at=db.now_ms() + 1000)
-    log.warning("the broker is away; publishing again in a second", executions=len(missed))
+    if row.kind == "playbook":
+        return tick_runs.begin_ring(row.id, row.action_id, queue)
+    task = "tocsin.step" if row.kind == "step" else "tocsin.run"
+    return Ring(
+        task=task,
+        execution_id=row.id,
+        label=row.action_id,
+        queue=queue,
+        timeout_ms=row.timeout_ms,
+        run_id=row.run_id,
+    )

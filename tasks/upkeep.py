@@ -3,7 +3,7 @@
 from config import logs
 from config.errors import Unavailable
 from config.settings import settings
-from store import db, executions, idempotency, processes
+from store import db, idempotency, processes, recovery
 from tasks import canvas
 from tasks.app import app
 
@@ -20,7 +20,7 @@ def upkeep() -> int:
     try:
         while True:
             with db.write() as connection:
-                bite = executions.forget(connection, before=now - settings().retention_days * _DAY)
+                bite = recovery.forget(connection, before=now - settings().retention_days * _DAY)
             gone += bite
             if bite == 0:
                 break

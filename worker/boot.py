@@ -16,7 +16,9 @@ from typing import Any
 from celery import signals
 
 from config import logs
+from expressions import conditions
 from providers import registry
+from tasks import task_events
 from worker.pulse import Pulse
 
 #: how long a stopping worker may finish its work, seconds
@@ -43,6 +45,7 @@ def _configure_logs(**_: Any) -> None:
 
 def _warm_up(**_: Any) -> None:
     registry.load_all()  # the first execution must not pay for the imports
+    conditions.check("true")  # loads the evaluator
 
 
 def _end_with_parent(**_: Any) -> None:
@@ -51,6 +54,7 @@ def _end_with_parent(**_: Any) -> None:
 
 
 def _start(sender: Any, **_: Any) -> None:
+    task_events.send_through(sender.event_dispatcher)
     queues = [name for name in sender.app.amqp.queues.consume_from if not name.endswith(".dq2")]
     pulse = Pulse(sender.hostname, queues, getattr(sender.controller, "beat", None))
     _pulses[sender.hostname] = pulse

@@ -27,6 +27,17 @@ ENTRIES = {
     ("POST", "/actions/executions/<id:execution_id>/cancel"): _EXECUTE,
     ("POST", "/actions/executions/<id:execution_id>/approve"): _EXECUTE,
     ("POST", "/actions/executions/<id:execution_id>/reject"): _EXECUTE,
+    ("GET", "/playbooks"): _READ,
+    ("POST", "/playbooks"): _WRITE,
+    ("POST", "/playbooks/validate"): _READ,
+    ("GET", "/playbooks/<id:playbook_id>"): _READ,
+    ("PUT", "/playbooks/<id:playbook_id>"): _WRITE,
+    ("PATCH", "/playbooks/<id:playbook_id>"): _WRITE,
+    ("DELETE", "/playbooks/<id:playbook_id>"): _WRITE,
+    ("POST", "/playbooks/<id:playbook_id>/enable"): _WRITE,
+    ("POST", "/playbooks/<id:playbook_id>/disable"): _WRITE,
+    ("GET", "/playbooks/<id:playbook_id>/versions"): _READ,
+    ("GET", "/playbooks/<id:playbook_id>/versions/diff"): _READ,
     ("GET", "/keys"): _ADMIN,
     ("POST", "/keys"): _ADMIN,
     ("GET", "/keys/<id:key_id>"): _ADMIN,
@@ -47,6 +58,9 @@ _BODIES: dict[tuple[str, str], Any] = {
     ("PATCH", "/actions/<id:action_id>"): {"description": "new"},
     ("POST", "/keys"): {"name": "new"},
 }
+_BODIES["POST", "/playbooks"] = {"name": "New", "steps": [{"id": "wait", "type": "delay", "seconds": 1}]}
+_BODIES["POST", "/playbooks/validate"] = _BODIES["PUT", "/playbooks/<id:playbook_id>"] = _BODIES["POST", "/playbooks"]
+_BODIES["PATCH", "/playbooks/<id:playbook_id>"] = {"description": "new"}
 _BODIES["POST", "/actions/validate"] = _BODIES["PUT", "/actions/<id:action_id>"] = _BODIES["POST", "/actions"]
 
 
@@ -68,18 +82,21 @@ def routes(door: Door) -> list[tuple[str, str, str]]:
 
 
 class Things:
-    """An action, an execution and a key of one workspace, and the path of a rule that names them."""
+    """An action, an execution, a playbook and a key of one workspace, and the path of a rule that names them."""
 
     def __init__(self, door: Door) -> None:
         self.action = door.create(name="Seen")["id"]
         self.execution = door.trigger(self.action)
+        self.playbook = door.create_playbook(name="Seen")["id"]
         self.key = door.key().split("_")[1]
 
     def path(self, rule: str) -> str:
-        """The rule with the ids filled in."""
+        """The rule with the ids filled in, and what a query cannot do without."""
         return (
             rule.replace("<id:action_id>", self.action)
             .replace("<id:execution_id>", self.execution)
+            .replace("<id:playbook_id>", self.playbook)
+            .replace("/versions/diff", "/versions/diff?from=1.0.0")
             .replace("<id:key_id>", self.key)
             .replace("<path:path>", "swagger-ui.css")
         )
@@ -109,7 +126,7 @@ def test_without_a_key_only_public_routes_answer(door: Door) -> None:
 @pytest.mark.parametrize("who", ["viewer", "execute", "operator", "admin"])
 def test_each_role_does_what_it_may_and_no_more(door: Door, who: str) -> None:
     """A role that lacks the permission gets 403; one that has it never does."""
-    scopes = ("read:actions", "execute:actions") if who == "execute" else ()
+    scopes = ("read:actions", "execute:actions", "read:playbooks", "execute:playbooks") if who == "execute" else ()
     key = door.key("operator" if who == "execute" else who, scopes=scopes)
     for method, rule, path in routes(door):
         if ENTRIES[method, path] == _PUBLIC:
@@ -134,12 +151,19 @@ def _remove(door: Door) -> None:
     _LAST.pop(id(door), None)
     for action in door.call("GET", "/api/actions").json["data"]:
         door.call("DELETE", f"/api/actions/{action['id']}")
+    for playbook in door.call("GET", "/api/playbooks").json["data"]:
+        door.call("DELETE", f"/api/playbooks/{playbook['id']}")
 
 
 def test_another_workspace_sees_nothing(door: Door) -> None:
     """What belongs to others is answered exactly as what does not exist, and is in no list."""
     things, stranger = Things(door), door.key(workspace="elsewhere")
-    missing = {things.action: "act-missing", things.execution: "exec-missing", things.key: "0123456789ab"}
+    missing = {
+        things.action: "act-missing",
+        things.execution: "exec-missing",
+        things.playbook: "pb-missing",
+        things.key: "0123456789ab",
+    }
     for method, rule, path in routes(door):
         if "<id:" not in rule:
             continue
@@ -153,10 +177,11 @@ def test_another_workspace_sees_nothing(door: Door) -> None:
         for real, other in missing.items():
             text = text.replace(real, other)
         assert (text, first["code"], first["errors"]) == (second["detail"], second["code"], second["errors"])
-    for path in ("/api/actions", "/api/actions/executions"):
+    for path in ("/api/actions", "/api/actions/executions", "/api/playbooks"):
         assert door.call("GET", path, key=stranger).json["data"] == []
     assert len(door.call("GET", "/api/keys", key=stranger).json["data"]) == 1
     assert door.call("GET", f"/api/actions/{things.action}").status_code == 200
+    assert door.call("GET", f"/api/playbooks/{things.playbook}").status_code == 200
     shown = door.call("GET", f"/api/actions/executions/{things.execution}").json["data"]
     assert shown["status"] == "pending"
 

@@ -4,7 +4,7 @@ import pytest
 import time_machine
 
 from config.settings import settings
-from store import db, executions
+from store import db, executions, leases
 from store.ids import new_id
 from tasks import tick
 from tasks.lease import renewal_ms
@@ -59,7 +59,7 @@ def test_a_living_worker_whose_time_is_up_has_timed_out(database: str, timeout_s
             clock.shift(step)
             gone += step
             with db.write() as connection:
-                executions.extend_leases(connection, "owner", [execution_id], lease_ms)
+                leases.extend(connection, "owner", [execution_id], lease_ms)
             tick._look()
         assert _row(execution_id).status == "timeout"
 

@@ -20,7 +20,7 @@ from hypothesis.stateful import (
 )
 
 from config.errors import Conflict
-from store import audit, db, executions
+from store import audit, db, executions, leases
 from store.access import Caller
 from store.ids import new_id
 from tasks import control, doorbell, tick
@@ -146,7 +146,7 @@ class Executions(RuleBasedStateMachine):
     def the_living_extend_their_leases(self) -> None:
         with db.write() as connection:
             for this in self.held:
-                executions.extend_leases(connection, this.owner, [this.row.id], LEASE_MS)
+                leases.extend(connection, this.owner, [this.row.id], LEASE_MS)
 
     @rule(seconds=st.sampled_from([0.5, 4, 10, 31, 61, 200]))
     def time_passes_and_tick_looks(self, seconds: float) -> None:

@@ -1,0 +1,60 @@
+"""``text.matches('pattern')`` in conditions, on RE2: linear in the text, and compiled once.
+
+CEL's own ``matches`` compiles its pattern anew at every call, which a list of a thousand items makes a matter of
+many seconds. The pattern is written out in the condition, so that it is checked when the condition is.
+"""
+
+from functools import lru_cache
+from typing import Any
+
+import re2
+
+from expressions import limits
+from expressions.condition_syntax import ConditionError
+from expressions.values import type_name
+
+_OPTIONS = re2.Options()
+_OPTIONS.log_errors = False
+_OPTIONS.max_mem = limits.MAX_MATCH_BYTES
+
+
+@lru_cache(maxsize=limits.CACHED_CONDITIONS)
+def _compiled(pattern: str) -> tuple[Any, str]:
+    """The compiled pattern, or None and why there is none: failing takes as long as succeeding."""
+    if len(pattern) > limits.MAX_MATCH_CHARACTERS:
+        return None, f"it is longer than {limits.MAX_MATCH_CHARACTERS} characters"
+    try:
+        return re2.compile(pattern, options=_OPTIONS), ""
+    except re2.error as error:
+        words = error.args[0] if error.args else ""
+        return None, words.decode(errors="replace") if isinstance(words, bytes) else str(words)
+
+
+def check_pattern(pattern: str) -> None:
+    """Raises ConditionError when RE2 cannot use the pattern."""
+    compiled, reason = _compiled(pattern)
+    if compiled is None:
+        raise ConditionError(f"the pattern of matches is not a regular expression RE2 can read: {reason}")
+
+
+class Matching:
+    """The function behind ``matches`` for one evaluation, with the work it may still do.
+
+    It never raises into CEL, which would write the error to the log: ``fault`` tells why it gave up.
+    """
+
+    def __init__(self) -> None:
+        self.left = limits.MAX_MATCH_WORK
+        self.fault = ""
+
+    def __call__(self, text: Any, pattern: Any) -> bool | None:
+        """Whether the pattern occurs in the text; None after a fault."""
+        compiled = _compiled(pattern)[0] if isinstance(pattern, str) else None
+        if compiled is None or not isinstance(text, str):
+            self.fault = f"matches needs a text and a pattern, not {type_name(text)}"
+            return None
+        self.left -= (len(text) + 1) * compiled.programsize
+        if self.left < 0:
+            self.fault = "the patterns of the condition take too long for texts as long as these"
+            return None
+        return compiled.search(text) is not None

@@ -1,0 +1,334 @@
+"""From the text of a condition to the CEL that is run, and what it reads.
+
+The text is cut into tokens; ``{{ }}`` becomes a variable of its own (its value is worked out by the template
+engine and never pasted into the text), ``steps.create-ticket`` becomes ``steps["create-ticket"]``, and
+``matches`` becomes a function that runs on RE2. Then brackets, macros and functions are checked against the
+bounds, and every name that is read is noted with its path. CEL's own parser has the last word on the grammar.
+"""
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
+
+from expressions import limits
+from expressions.suggestions import did_you_mean
+from expressions.template_syntax import Part, dashed_step, parse
+from expressions.values import TemplateError, is_encodable
+
+#: what is called as ``list.name(item, question)``, once for each item
+MACROS = frozenset({"all", "exists", "exists_one", "filter", "map"})
+_OF_TIMES = (
+    "Date",
+    "DayOfMonth",
+    "DayOfWeek",
+    "DayOfYear",
+    "FullYear",
+    "Hours",
+    "Milliseconds",
+    "Minutes",
+    "Month",
+    "Seconds",
+)
+_CONVERSIONS = ("bytes", "double", "duration", "dyn", "int", "string", "timestamp", "type", "uint")
+_OF_TEXTS = ("contains", "endsWith", "matches", "size", "startsWith")
+FUNCTIONS = frozenset((*_CONVERSIONS, *_OF_TEXTS, "has", *(f"get{part}" for part in _OF_TIMES)))
+#: the name in CEL of the function that stands in for ``matches``
+MATCHES = "__matches"
+
+_TOKEN = re.compile(
+    r"""(?P<blank>(?:[ \t\r\n\f]|//[^\n]*+)++)
+    |(?P<template>\{\{(?:"[^"]*+"|'[^']*+'|[^"'}]|\}(?!\}))*+\}\})
+    |(?P<raw>[bB]?[rR](?:\"{3}(?s:.*?)\"{3}|'{3}(?s:.*?)'{3}|"[^"\r\n]*+"|'[^'\r\n]*+'))
+    |(?P<string>[bB]?(?:\"{3}(?s:\\.|[^\\])*?\"{3}|'{3}(?s:\\.|[^\\])*?'{3}
+        |"(?:\\.|[^"\\\r\n])*+"|'(?:\\.|[^'\\\r\n])*+'))
+    |(?P<number>(?:0x[0-9a-fA-F]+|[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)[uU]?)
+    |(?P<name>[A-Za-z_][A-Za-z0-9_]*+)
+    |(?P<sign>&&|\|\||[=!<>]=|\{(?!\{)|[-+*/%<>!?:.,()\[\]}])""",
+    re.VERBOSE,
+)
+_CONSTANTS = frozenset({"true", "false", "null", "in"})
+_SHORTENING = ("filter", "map")  # what these leave is no longer than the list they were given
+_CLOSING = {")": "(", "]": "[", "}": "{"}
+
+
+class ConditionError(Exception):
+    """A condition cannot be read or evaluated; the message says why and never shows a value."""
+
+
+class Token(NamedTuple):
+    """A piece of the text; ``gap`` is whether a blank stands before it."""
+
+    kind: str
+    text: str
+    gap: bool = False
+
+
+class Macro(NamedTuple):
+    """One ``list.name(variable, body)``; the numbers are places in the list of tokens."""
+
+    name: str
+    variable: str
+    body: int
+    end: int
+    outer: tuple["Macro", ...]
+    walks: tuple[str, ...] | int | None  # the path of its list, or how long it is, or None when neither is written
+
+
+class Read(NamedTuple):
+    """A name and the keys followed from it; ``local`` is the variable of a macro."""
+
+    path: tuple[str, ...]
+    local: bool
+    inside: tuple[Macro, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What a text means: CEL, the templates in it by the name of their variable, and what both read."""
+
+    cel: str
+    templates: dict[str, tuple[Part, ...]]
+    reads: tuple[Read, ...]
+    macros: tuple[Macro, ...]
+    plain: tuple[tuple[Macro, ...], ...]  # for each other token the macros it stands in
+    selects: tuple[tuple[Macro, ...], ...]  # the same for each step into something that is not a path
+    additions: int
+    patterns: tuple[str, ...]  # of matches, as they are written
+    matches: tuple[tuple[Macro, ...], ...]  # for each pattern the macros it stands in
+
+
+@lru_cache(maxsize=limits.CACHED_CONDITIONS)
+def read(source: str) -> Condition:
+    """What a condition means. Raises ConditionError; the result is kept."""
+    if len(source) > limits.MAX_CONDITION_CHARACTERS:
+        raise ConditionError(f"the condition is longer than {limits.MAX_CONDITION_CHARACTERS} characters")
+    if not is_encodable(source):
+        raise ConditionError("the condition holds half surrogates, which are not text")
+    templates: dict[str, tuple[Part, ...]] = {}
+    tokens = _tokens(source, templates)
+    if not tokens:
+        raise ConditionError("the condition is empty")
+    if len(tokens) > limits.MAX_CONDITION_TOKENS:
+        raise ConditionError(f"the condition has more than {limits.MAX_CONDITION_TOKENS} words and signs")
+    return _Reading(tokens, _pairs(tokens)).condition(templates)
+
+
+def _tokens(source: str, templates: dict[str, tuple[Part, ...]]) -> list[Token]:
+    tokens: list[Token] = []
+    position, gap = 0, False
+    while position < len(source):
+        if (step := dashed_step(source, position)) and not (tokens and tokens[-1].text == "."):
+            tokens += [
+                Token("name", "steps", gap),
+                Token("sign", "["),
+                Token("string", f'"{step}"'),
+                Token("sign", "]"),
+            ]
+            position, gap = position + len(f"steps.{step}"), False
+            continue
+        match = _TOKEN.match(source, position)
+        if match is None:
+            line, column = source.count("\n", 0, position) + 1, position - source.rfind("\n", 0, position)
+            raise ConditionError(f"line {line}, column {column}: nothing a condition may hold starts here")
+        kind = str(match.lastgroup)
+        position = match.end()
+        if kind == "blank":
+            gap = True
+            continue
+        tokens.append(_token(kind, match.group(), gap=gap, templates=templates))
+        gap = False
+    return tokens
+
+
+def _token(kind: str, text: str, *, gap: bool, templates: dict[str, tuple[Part, ...]]) -> Token:
+    if kind == "name" and text.startswith("__"):
+        raise ConditionError(f"names like '{text[:64]}' are not allowed")
+    quoted = kind in ("string", "raw") and "{{" in text
+    if kind != "template" and not quoted:
+        return Token("string" if kind == "raw" else kind, text, gap)
+    if quoted and (kind == "raw" or "\\" in text or text[:1] in "bB" or text[:3] in ('"""', "'''")):
+        raise ConditionError("write {{ }} without quotes, or in plain quotes without backslashes")
+    try:
+        parts = parse(text[1:-1] if quoted else text)
+    except TemplateError as error:
+        raise ConditionError(str(error)) from None
+    if quoted:
+        parts = ("", *parts)  # never one expression alone: what stands in quotes is text
+    elif len(parts) != 1 or isinstance(parts[0], str):
+        raise ConditionError("between {{ and }} stands one expression")
+    name = f"__value_{len(templates)}"
+    templates[name] = parts
+    return Token("name", name, gap)
+
+
+def _pairs(tokens: list[Token]) -> dict[int, int]:
+    """For each bracket the place of its partner."""
+    pairs: dict[int, int] = {}
+    waiting: list[int] = []
+    for place, token in enumerate(tokens):
+        if token.kind != "sign" or token.text not in "()[]{}":
+            continue
+        if token.text in "([{":
+            waiting.append(place)
+            if len(waiting) > limits.MAX_NESTING:
+                raise ConditionError(f"brackets are nested more than {limits.MAX_NESTING} deep")
+            continue
+        if not waiting or tokens[waiting[-1]].text != _CLOSING[token.text]:
+            raise ConditionError(f"a '{token.text}' closes nothing")
+        opened = waiting.pop()
+        pairs[opened], pairs[place] = place, opened
+    if waiting:
+        raise ConditionError(f"a '{tokens[waiting[-1]].text}' is never closed")
+    return pairs
+
+
+class _Reading:
+    """One walk over the tokens of a condition."""
+
+    def __init__(self, tokens: list[Token], pairs: dict[int, int]) -> None:
+        self.tokens = tokens
+        self.pairs = pairs
+        self.macros: list[Macro] = []
+        self.patterns: list[tuple[str, tuple[Macro, ...]]] = []
+        self.in_path: set[int] = set()
+
+    def text(self, place: int) -> str:
+        """The sign or name at a place; a text literal is none of them."""
+        inside = 0 <= place < len(self.tokens) and self.tokens[place].kind != "string"
+        return self.tokens[place].text if inside else ""
+
+    def around(self, place: int) -> tuple[Macro, ...]:
+        return tuple(macro for macro in self.macros if macro.body <= place < macro.end)
+
+    def condition(self, templates: dict[str, tuple[Part, ...]]) -> Condition:
+        reads: list[Read] = []
+        for place, token in enumerate(self.tokens):
+            if token.kind != "name" or token.text in _CONSTANTS or place in self.in_path:
+                continue
+            if self.text(place + 1) == "(":
+                self.call(place)
+            elif self.text(place - 1) != ".":
+                reads.append(self.read(place))
+        for macro in self.macros:
+            if macro.name == "map":
+                self.check_map(macro)
+        others = [place for place in range(len(self.tokens)) if place not in self.in_path]
+        return Condition(
+            cel="".join(f" {token.text}" if token.gap else token.text for token in self.tokens),
+            templates=templates,
+            reads=tuple(reads),
+            macros=tuple(self.macros),
+            plain=tuple(self.around(place) for place in others),
+            selects=tuple(self.around(place) for place in others if self.is_select(place)),
+            additions=sum(token.text == "+" for token in self.tokens),
+            patterns=tuple(pattern for pattern, _ in self.patterns),
+            matches=tuple(around for _, around in self.patterns),
+        )
+
+    def is_select(self, place: int) -> bool:
+        if self.text(place) == ".":
+            return self.text(place + 2) != "("
+        return self.text(place) == "[" and place > 0 and _ends_value(self.tokens[place - 1])
+
+    def read(self, place: int) -> Read:
+        """The name at a place and as much of the path behind it as is written out."""
+        around = self.around(place)
+        root = self.tokens[place].text
+        path, end = self.path(place)
+        self.in_path.update(range(place, end))
+        if self.text(place - 1) == ".":
+            raise ConditionError("a name does not start with a dot")
+        return Read(path, any(macro.variable == root for macro in around), around)
+
+    def path(self, place: int) -> tuple[tuple[str, ...], int]:
+        """The path that starts at a place, and the place after it."""
+        path = [self.tokens[place].text]
+        place += 1
+        while True:
+            step = self.tokens[place + 1] if place + 1 < len(self.tokens) else None
+            if self.text(place) == "." and step and step.kind == "name" and self.text(place + 2) != "(":
+                path.append(step.text)
+                place += 2
+            elif self.text(place) == "[" and step and self.pairs[place] == place + 2 and _key(step) is not None:
+                path.append(str(_key(step)))
+                place += 3
+            else:
+                return tuple(path), place
+
+    def call(self, place: int) -> None:
+        """Notes a macro or checks a function."""
+        name = self.tokens[place].text
+        if self.text(place - 1) == "." and name in MACROS:
+            self.macro(place)
+        elif name not in FUNCTIONS:
+            hint = did_you_mean(name, sorted(MACROS | FUNCTIONS))
+            raise ConditionError(f"there is no function '{name[:64]}'{hint}")
+        elif name == "matches":
+            self.match(place)
+
+    def match(self, place: int) -> None:
+        end = self.pairs[place + 1]
+        pattern = self.tokens[end - 1]
+        if self.text(place - 1) != "." or end != place + 3 or pattern.kind != "string":
+            raise ConditionError("matches takes one pattern, written out: text.matches('^web-[0-9]+$')")
+        self.patterns.append((pattern.text, self.around(place)))
+        self.tokens[place] = self.tokens[place]._replace(text=MATCHES)
+
+    def macro(self, place: int) -> None:
+        name, variable, end = self.tokens[place].text, self.text(place + 2), self.pairs[place + 1]
+        if self.text(place + 3) != "," or not variable.isidentifier() or variable in _CONSTANTS:
+            raise ConditionError(f"{name} takes a name and a question: list.{name}(item, item.open)")
+        outer = self.around(place)
+        if len(outer) >= limits.MAX_MACRO_NESTING:
+            raise ConditionError(
+                f"{', '.join(sorted(MACROS))} stand at most {limits.MAX_MACRO_NESTING} inside one another"
+            )
+        walks = self.walked(place - 1, outer)
+        self.in_path.add(place + 2)
+        self.macros.append(Macro(name, variable, place + 4, end, outer, walks))
+
+    def walked(self, end: int, outer: tuple[Macro, ...]) -> tuple[str, ...] | int | None:
+        """What is known of the list that ends before the place ``end``; refuses lists that are made on the way."""
+        start = end
+        while start > 0 and (self.text(start - 1) in (")", "]") or self.tokens[start - 1].kind == "name"):
+            opened = self.pairs.get(start - 1)
+            if opened is None:
+                start -= 1
+            elif (
+                self.text(opened) == "(" and self.text(opened - 1) in ("filter", "map") and self.text(opened - 2) == "."
+            ):
+                start = opened - 2
+                continue
+            elif self.text(opened) == "[" and _ends_value(self.tokens[opened - 1] if opened else None):
+                start = opened
+                continue
+            elif self.text(opened) == "[" and self.is_constant(opened):
+                return start - 1 - opened
+            else:
+                break
+            if self.text(start - 1) != ".":
+                path, _ = self.path(start)
+                return None if any(macro.variable == path[0] for macro in outer) else path
+            start -= 1
+        raise ConditionError("a list to walk is named or written out: finding.tags.exists(tag, tag == 'pci')")
+
+    def is_constant(self, opened: int) -> bool:
+        inside = self.tokens[opened + 1 : self.pairs[opened]]
+        return all(token.kind in ("string", "number") or token.text in (",", "-", "true", "false") for token in inside)
+
+    def check_map(self, macro: Macro) -> None:
+        path, end = self.path(macro.body)
+        if path[0] != macro.variable or end != macro.end:
+            raise ConditionError("map takes a name and a path from it: findings.map(item, item.severity)")
+
+
+def _ends_value(token: Token | None) -> bool:
+    return token is not None and (token.text in (")", "]") or (token.kind == "name" and token.text not in _CONSTANTS))
+
+
+def _key(token: Token) -> str | None:
+    if token.kind == "number":
+        return token.text
+    simple = token.kind == "string" and token.text[0] in "\"'" and "\\" not in token.text
+    return token.text[1:-1] if simple and token.text[1:3] != token.text[0] * 2 else None

@@ -1,0 +1,161 @@
+"""Conditions: questions in CEL about the context of a step, such as ``finding.severity == 'critical'``.
+
+When a playbook is written, ``check`` names the faults of a condition. When a step is decided, ``holds`` takes the
+values the condition reads out of the context, works out what evaluating it may cost, and asks CEL. Nothing that
+was given can stop the worker or keep it for long: CEL cannot be interrupted, so everything that decides how much
+it does (``expressions.limits``) is bounded before it starts.
+
+``{{ path | filter }}`` inside a condition is worked out by the template engine and keeps its type; in quotes it is
+text. ``steps.create-ticket.status`` means the step with that id. Comprehensions walk lists that are named or
+written out. Whole numbers have 64 bits; numbers that are not finite and keys that are no text are refused.
+"""
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+from expressions import limits
+from expressions.condition_patterns import Matching, check_pattern
+from expressions.condition_syntax import MATCHES, Condition, ConditionError, read
+from expressions.condition_values import Plain, bound_work, taken
+from expressions.suggestions import did_you_mean
+from expressions.template_syntax import Part
+from expressions.values import TemplateError, as_text, bounded, type_name
+
+__all__ = ["ConditionError", "check", "evaluate", "holds"]
+
+_PARSER = re.compile(r"ERROR: <input>:(.{1,160})", re.DOTALL)
+_UNKNOWN = re.compile(r"Undefined variable or function: '(\w{1,64})'")
+_KINDS = (
+    "the types of two values do not fit together, or a value has not the type a function needs; "
+    "int(), double() and string() convert, '== null' asks for null"
+)
+#: what CEL raises, the first that fits; its own words may hold values, which must not be shown
+_FAULTS: tuple[tuple[type[BaseException], str], ...] = (
+    (IndexError, "an index lies outside of its list"),
+    (ZeroDivisionError, "a division by zero"),
+    (ArithmeticError, "a number is too large"),
+    (TypeError, _KINDS),
+)
+
+
+def check(source: str, known: set[str] | None = None) -> list[str]:
+    """The faults of a condition, none when it can be used; with ``known``, names that are not in it are faults."""
+    try:
+        condition = read(source)
+        _program(condition.cel)
+        for literal in condition.patterns:
+            check_pattern(_program(literal).execute({}))
+    except ConditionError as error:
+        return [str(error)]
+    if known is None:
+        return []
+    names = [item.path[0] for item in condition.reads if not item.local and item.path[0] not in condition.templates]
+    for parts in condition.templates.values():
+        inner = (item for part in parts if not isinstance(part, str) for item in part.reads())
+        names += [path.root for path, optional in inner if not optional]
+    unknown = dict.fromkeys(name for name in names if name not in known)
+    return [f"'{name[:64]}' is not known" + did_you_mean(name, sorted(known)) for name in unknown]
+
+
+def holds(source: str, context: Mapping[str, Any]) -> bool:
+    """Whether the condition is true; raises ConditionError, also when the answer is no boolean."""
+    value = evaluate(source, context)
+    if not isinstance(value, bool):
+        raise ConditionError(f"the condition gives {type_name(value)}, not true or false")
+    return value
+
+
+def evaluate(source: str, context: Mapping[str, Any]) -> Any:
+    """The value of an expression as plain data; raises ConditionError."""
+    condition = read(source)
+    program = _program(condition.cel)
+    values = taken(context, (item.path for item in condition.reads if not item.local))
+    for name, parts in condition.templates.items():
+        values[name] = _filled(parts, context)
+    plain = Plain()
+    values = {name: plain.copy(value) for name, value in values.items()}
+    bound_work(condition, values)
+    matching = Matching()
+    try:
+        result = _run(program, values, matching if condition.patterns else None)
+    except KeyError as error:
+        raise _missing(condition, context, error) from None
+    if matching.fault:
+        raise ConditionError(matching.fault)
+    return Plain().copy(result)
+
+
+def _filled(parts: tuple[Part, ...], context: Mapping[str, Any]) -> Any:
+    try:
+        if len(parts) == 1 and not isinstance(parts[0], str):
+            return parts[0].evaluate(context)
+        return bounded("".join(part if isinstance(part, str) else as_text(part.evaluate(context)) for part in parts))
+    except TemplateError as error:
+        raise ConditionError(str(error)) from None
+
+
+@lru_cache(maxsize=limits.CACHED_CONDITIONS)
+def _program(source: str) -> Any:
+    import cel  # takes a third of a second, which commands that decide nothing need not wait for
+
+    try:
+        return cel.compile(source)
+    except ValueError as error:
+        found = _PARSER.search(str(error))
+        reason = found[1].split("\n")[0] if found else "it cannot be read"
+        raise ConditionError(f"not a CEL expression: {reason}") from None
+    except BaseException as error:  # noqa: BLE001 - a panic of Rust is no Exception
+        raise _panic(error) from None
+
+
+def _run(program: Any, values: dict[str, Any], matching: Matching | None) -> Any:
+    """What CEL answers; a KeyError is passed on, for it says which key is missing."""
+    try:
+        if matching is None:
+            return program.execute(values)
+        import cel
+
+        surroundings = cel.Context(values)
+        surroundings.add_function(MATCHES, matching)
+        return program.execute(surroundings)
+    except KeyError:
+        raise
+    except (IndexError, TypeError, ArithmeticError, ValueError, RuntimeError) as error:
+        raise _fault(error, values) from None
+    except BaseException as error:  # noqa: BLE001 - a panic of Rust is no Exception
+        raise _panic(error) from None
+
+
+def _fault(error: Exception, values: Mapping[str, Any]) -> ConditionError:
+    unknown = _UNKNOWN.match(str(error))
+    if unknown:
+        return ConditionError(f"'{unknown[1]}' is not known" + did_you_mean(unknown[1], values))
+    words = next((words for kind, words in _FAULTS if isinstance(error, kind)), None)
+    return ConditionError(words or "a function was given a value it cannot take")
+
+
+def _panic(error: BaseException) -> BaseException:
+    """A fault inside CEL as a ConditionError; anything else (a time limit, an interrupt) is not ours to keep."""
+    if type(error).__name__ != "PanicException":
+        return error
+    return ConditionError("CEL cannot work this expression out")
+
+
+def _missing(condition: Condition, context: Mapping[str, Any], error: KeyError) -> ConditionError:
+    """The first path that lacks the key CEL did not find, spelled out; else the key alone."""
+    key = error.args[0] if error.args else None
+    for item in condition.reads:
+        value: Any = None if item.local else dict(context)
+        for position, step in enumerate(item.path):
+            if not isinstance(value, dict):
+                break
+            if step not in value:
+                if step != key:
+                    break
+                before = "".join(f"{name}." for name in item.path[:position])
+                return ConditionError(f"'{before}{step}' does not exist" + did_you_mean(step, value, prefix=before))
+            value = value[step]
+    written = any(key in item.path for item in condition.reads)  # any other key is a value
+    return ConditionError(f"'{key}' does not exist" if written else "a key that the condition asks for does not exist")

@@ -1,0 +1,140 @@
+"""Every fault of a playbook definition, each with its place and a remedy.
+
+The definition is brought into its stored form first, and pointers lead into that form. Then, in this order: size, the
+members of the top level, each step by itself, ids and links, templates and conditions, and the actions and playbooks
+that are called. Nothing here runs anything, and the work is bounded by the size of the definition.
+"""
+
+from collections.abc import Collection, Mapping
+from itertools import islice
+from typing import Any
+
+from config.errors import Problem
+from expressions.values import TemplateError, compact
+from playbooks import fields, parameters, triggers
+from playbooks.call_checks import ActionFacts, check_calls, holds_template
+from playbooks.definitions import normalise
+from playbooks.faults import Faults, below, shown
+from playbooks.link_checks import check_links
+from playbooks.places import Place, places
+from playbooks.step_checks import check_list, check_step
+from playbooks.step_types import (
+    MAX_DEFINITION_CHARACTERS,
+    MAX_RETRIES,
+    MAX_STEPS,
+    MAX_TIMEOUT_MINUTES,
+    MEMBERS,
+    RESERVED_NAMES,
+    STRATEGIES,
+    TOP_ALIASES,
+)
+from playbooks.template_checks import check_templates
+
+#: types of actions that protect something: when one fails, somebody should learn of it
+_PROTECTING = ("remediation", "containment")
+
+
+def check(
+    definition: Mapping[str, Any],
+    actions: Mapping[str, ActionFacts] | None = None,
+    playbooks: Collection[str] | None = None,
+) -> list[Problem]:
+    """The faults of a definition; an empty list means that it can be compiled and run.
+
+    ``actions`` are the definitions of the actions there are, by id, ``playbooks`` the ids of the playbooks; with
+    None, references to them are not looked up.
+    """
+    fault = _size_fault(definition)
+    if fault:
+        return [Problem("", fault)]
+    faults = Faults()
+    form = normalise(definition)
+    found = list(islice(places(form), MAX_STEPS + 1))
+    _check_top(form, faults)
+    if len(found) > MAX_STEPS:
+        faults.add("/steps", f"a playbook may have at most {MAX_STEPS} steps: make parts of it playbooks of their own")
+        return faults.listed()
+    for place in found:
+        if not faults.full:
+            check_step(place, faults)
+    graph = check_links(form, found, faults)
+    check_templates(form, found, graph, faults)
+    check_calls(form, found, actions, playbooks, faults)
+    return faults.listed()
+
+
+def _size_fault(definition: Any) -> str | None:
+    if not isinstance(definition, Mapping):
+        return "a playbook must be an object with a name and steps"
+    try:
+        size = len(compact(definition))
+    except TemplateError:
+        return "cannot be written as JSON: it is nested too deep, or holds a number that is not finite"
+    if size > MAX_DEFINITION_CHARACTERS:
+        return f"a playbook may have at most {MAX_DEFINITION_CHARACTERS} characters as JSON"
+    return None
+
+
+def _check_top(form: Mapping[str, Any], faults: Faults) -> None:
+    for member in form:
+        if member in TOP_ALIASES:
+            canonical = TOP_ALIASES[member]
+            faults.add(below("", member), f"says the same as '{canonical}', which is given too: keep one of them")
+        elif member not in MEMBERS and not faults.full:
+            hint = faults.hint(member, MEMBERS)
+            faults.add(below("", shown(member)), f"'{shown(member)}' is no member of a playbook{hint}")
+    faults.extend("", fields.check_identity(form, "a playbook"))
+    faults.extend("/trigger", triggers.check_trigger(form["trigger"]))
+    faults.extend("/parameters", parameters.check_definitions(form["parameters"], RESERVED_NAMES))
+    if "steps" in form:
+        check_list(form["steps"], "/steps", faults)
+    else:
+        faults.add("/steps", "a playbook needs its steps: a list of at least one step")
+    if form["on_failure"] not in STRATEGIES:
+        hint = faults.hint(form["on_failure"], STRATEGIES)
+        faults.add("/on_failure", f"must be one of {', '.join(STRATEGIES)}{hint}")
+    if not fields.is_whole(form["max_retries"], 0, MAX_RETRIES):
+        faults.add("/max_retries", f"must be a whole number from 0 to {MAX_RETRIES}")
+    if not fields.is_whole(form["timeout_minutes"], 1, MAX_TIMEOUT_MINUTES):
+        faults.add("/timeout_minutes", f"must be a whole number of minutes from 1 to {MAX_TIMEOUT_MINUTES}")
+    faults.extend("", fields.check_tags(form["tags"]))
+    for switch in ("enabled", "target_required"):
+        if not isinstance(form[switch], bool):
+            faults.add(below("", switch), "must be true or false")
+
+
+def warnings(definition: Mapping[str, Any], actions: Mapping[str, ActionFacts] | None = None) -> list[Problem]:
+    """What is allowed in a definition free of faults and yet is perhaps not meant."""
+    form = normalise(definition)
+    faults = Faults()
+    if form["on_failure"] == "retry" and not form["max_retries"]:
+        faults.add("/max_retries", "with on_failure retry and max_retries 0 nothing is tried again: set max_retries")
+    if form["on_failure"] != "retry" and form["max_retries"]:
+        faults.add("/max_retries", "counts only with on_failure retry: set that, or leave max_retries out")
+    for place in islice(places(form), MAX_STEPS):
+        if place.step.get("type") == "approval" and "timeout_seconds" not in place.step:
+            faults.add(
+                place.pointer, "waits for an answer until the time of the whole run is over: set timeout_seconds"
+            )
+        facts = (actions or {}).get(str(place.step.get("action_ref")))
+        if place.step.get("type") == "action" and facts is not None:
+            _warn_of_action(form, place, facts, faults)
+    return faults.listed()
+
+
+def _warn_of_action(form: Mapping[str, Any], place: Place, facts: ActionFacts, faults: Faults) -> None:
+    step = place.step
+    if facts.get("enabled") is False:
+        faults.add(
+            below(place.pointer, "action_ref"), "this action is disabled: the step will fail until it is enabled"
+        )
+    passed_over = step.get("on_failure") or ("next" if step.get("continue_on_error") else form["on_failure"])
+    if facts.get("type") in _PROTECTING and passed_over in ("continue", "next"):
+        text = f"when this {facts['type']} fails the run goes on as if it had not: name a step in on_failure"
+        faults.add(place.pointer, text)
+    given = step.get("parameters")
+    secrets = parameters.secret_names(facts.get("parameters") or [])
+    for name, value in (given if isinstance(given, dict) else {}).items():
+        if name in secrets and not holds_template(value):
+            text = "a secret given here can be read by whoever may read the playbook: take it from a secret parameter"
+            faults.add(below(below(place.pointer, "parameters"), name), text)

@@ -1,0 +1,226 @@
+"""Whether the links of a playbook lead somewhere: known steps of the same block, none unreached, no circles.
+
+Each block is checked by itself: links that lead nowhere are named and left out, ``playbooks.plan`` resolves the
+rest, and one walk over the result finds what is never reached and what would follow itself. The walk also tells which
+steps may come before which, for the references in templates. All of it takes time in proportion to steps and links.
+"""
+
+from collections.abc import Collection, Iterator, Mapping
+from itertools import chain
+from typing import Any
+
+from playbooks import plan
+from playbooks.faults import MAX_PROBLEMS, Faults, below, shown
+from playbooks.places import Block, Place
+from playbooks.step_types import COMMON, LINK_WORDS, LINKS, OPTIONAL
+
+_SHOWN_STEPS = 6
+#: types whose links differ from those of an action
+_BRANCHING = ("condition", "switch", "approval")
+
+
+class Graph:
+    """Where every step is, and which steps of its block may have come before it."""
+
+    def __init__(self) -> None:
+        self.places: dict[str, Place] = {}
+        self._bits: dict[str, int] = {}
+        self._before: dict[str, int] = {}
+
+    def add_order(self, compiled: plan.Plan, order: list[str]) -> None:
+        """Learn the order of one block from its steps, each after those that lead to it."""
+        bits = {step_id: 1 << number for number, step_id in enumerate(order)}
+        before = dict.fromkeys(order, 0)
+        for step_id in order:
+            for target in compiled.nodes[step_id].links():
+                before[target] |= before[step_id] | bits[step_id]
+        if compiled.exception_step is not None:  # any step may fail, so all others may come before this one
+            entry = bits[compiled.exception_step]
+            after = [one for one in order if bits[one] == entry or before[one] & entry]
+            others = (1 << len(order)) - 1 - sum(bits[one] for one in after)
+            before.update((one, before[one] | others) for one in after)
+        self._bits |= bits
+        self._before |= before
+
+    def reading_fault(self, step_id: Any, reader: Place, member: str) -> str | None:
+        """Why ``member`` of a step cannot read what the known step ``step_id`` has left, or None."""
+        owner = self.places[step_id]
+        if owner is reader:
+            return "a step cannot read its own record: in 'outputs' its result is called 'output'"
+        readers = {place.block: place for place in _outwards(reader)}
+        shared, mine = next((place, readers[place.block]) for place in _outwards(owner) if place.block in readers)
+        if shared is mine and owner is shared:
+            return f"'{step_id}' has not ended while the steps inside it run"
+        if shared is mine and reader is mine and member not in ("while", "outputs"):
+            return f"'{step_id}' is inside this step and runs later"
+        if shared is mine or shared.block.repeats:
+            return None
+        first, second = shared.step["id"], mine.step.get("id")
+        if second not in self._before or first not in self._bits or self._before[second] & self._bits[first]:
+            return None
+        return f"'{step_id}' never runs before this step: read a step that leads here"
+
+
+def _outwards(place: Place) -> Iterator[Place]:
+    """A step, the step it is in, the step that one is in ..."""
+    found: Place | None = place
+    while found is not None:
+        yield found
+        found = found.block.around
+
+
+def check_links(form: Mapping[str, Any], found: Collection[Place], faults: Faults) -> Graph:
+    """Name every fault of ids and links; the result knows the steps and their order."""
+    graph = Graph()
+    blocks: dict[Block, list[Place]] = {}
+    for place in found:
+        given = place.step.get("id")
+        if not isinstance(given, str):
+            continue
+        if given in graph.places:
+            there = graph.places[given].pointer
+            faults.add(below(place.pointer, "id"), f"the id '{shown(given)}' is used twice, first at {there}")
+        else:
+            graph.places[given] = place
+            blocks.setdefault(place.block, []).append(place)
+    exception = _exception_step(form, graph, faults)
+    for block, members in blocks.items():
+        if faults.full:
+            break
+        _check_block(form, members, exception if block.around is None else None, graph, faults)
+    return graph
+
+
+def _exception_step(form: Mapping[str, Any], graph: Graph, faults: Faults) -> str | None:
+    given = form.get("exception_step")
+    if given is None:
+        return None
+    place = graph.places.get(given) if isinstance(given, str) else None
+    if place is None:
+        hint = faults.hint(given, graph.places)
+        faults.add("/exception_step", f"there is no step '{shown(given)}'{hint}")
+    elif place.block.around is not None:
+        faults.add("/exception_step", f"'{given}' belongs to {place.block.words}: name a step of the top level")
+    elif place.pointer == "/steps/0":
+        faults.add("/exception_step", "the first step begins the run: name a step that only follows a failure")
+    elif given not in LINK_WORDS:
+        return str(given)
+    return None
+
+
+def _check_block(
+    form: Mapping[str, Any], members: list[Place], exception: str | None, graph: Graph, faults: Faults
+) -> None:
+    before = len(faults.problems)
+    flat = [_flat(place, graph, faults) for place in members if place.step["id"] not in LINK_WORDS]
+    if not flat:
+        return
+    sound = len(faults.problems) == before
+    compiled = plan.compile({"steps": flat, "on_failure": form.get("on_failure"), "exception_step": exception})
+    entries = [step["id"] for step in flat]
+    order, circles = _walk(compiled, entries)
+    for circle in circles:
+        pointer = _closing_link(compiled, circle, graph)
+        names = [f"'{name}'" for name in circle[:_SHOWN_STEPS]] + ["..."] * (len(circle) > _SHOWN_STEPS)
+        round_trip = " → ".join([*names, f"'{circle[0]}'"])
+        faults.add(pointer, f"{round_trip} would never end: what is to be repeated needs a step of type loop")
+    if not circles:
+        graph.add_order(compiled, order)
+    if sound and not circles and len(flat) == len(members):
+        reached = set(_walk(compiled, [entries[0], *([exception] if exception else [])])[0])
+        for step_id in entries:
+            if step_id not in reached:
+                faults.add(graph.places[step_id].pointer, f"no step leads to '{step_id}': link to it, or remove it")
+
+
+def _flat(place: Place, graph: Graph, faults: Faults) -> dict[str, Any]:
+    """What of a step decides which steps follow it, without the links that lead nowhere."""
+    step = place.step
+    kind = step.get("type")
+    flat: dict[str, Any] = {"id": step["id"], "name": "", "type": kind if kind in _BRANCHING else "action"}
+    flat.update((member, step[member]) for member in ("when", "continue_on_error") if member in step)
+    cases: dict[str, str] = {}
+    for member, case, target in _links(step):
+        fault = _link_fault(target, LINKS[member], place, graph, faults)
+        if fault:
+            faults.add(_link_pointer(place, member, case), fault)
+        elif case is None:
+            flat[member] = target
+        else:
+            cases[case] = target
+    return {**flat, "cases": cases} if cases else flat
+
+
+def _links(step: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
+    """The links that are written down: the member, for a switch the value too, and where it leads."""
+    kind = step.get("type")
+    own = OPTIONAL.get(kind, ()) if isinstance(kind, str) else ()
+    for member in LINKS:
+        if member in step and (member in COMMON or member in own):
+            yield member, None, step[member]
+    if kind == "switch" and isinstance(step.get("cases"), dict):
+        for case, target in step["cases"].items():
+            yield "default", case, target
+
+
+def _link_pointer(place: Place, member: str, case: Any) -> str:
+    return below(place.pointer, member) if case is None else below(below(place.pointer, "cases"), case)
+
+
+def _link_fault(target: Any, words: tuple[str, ...], place: Place, graph: Graph, faults: Faults) -> str | None:
+    if isinstance(target, str) and target in words:
+        return None
+    allowed = ", ".join(words)
+    if not isinstance(target, str) or target in LINK_WORDS:
+        return f"must be the id of a step or one of {allowed}"
+    there = graph.places.get(target)
+    if there is None:
+        known = (name for name, other in graph.places.items() if other.block is place.block)
+        hint = faults.hint(target, chain(words, known))
+        return f"there is no step '{shown(target)}'{hint}"
+    if there.block is not place.block:
+        return f"'{shown(target)}' belongs to {there.block.words}: links stay among the steps of one list; end this one instead"
+    return None
+
+
+def _walk(compiled: plan.Plan, entries: list[str]) -> tuple[list[str], list[list[str]]]:
+    """The steps that can be reached, each after those that lead to it, and the circles met on the way."""
+    done: list[str] = []
+    circles: list[list[str]] = []
+    seen: set[str] = set()
+    for entry in entries:
+        if entry in seen:
+            continue
+        seen.add(entry)
+        path, on_path = [entry], {entry: 0}
+        waiting = [iter(_ahead(compiled, entry))]
+        while path:
+            target = next(waiting[-1], None)
+            if target is None:
+                done.append(path[-1])
+                del on_path[path.pop()]
+                waiting.pop()
+            elif target in on_path:
+                if len(circles) < MAX_PROBLEMS:
+                    circles.append(path[on_path[target] :])
+            elif target not in seen:
+                seen.add(target)
+                on_path[target] = len(path)
+                path.append(target)
+                waiting.append(iter(_ahead(compiled, target)))
+    return done[::-1], circles
+
+
+def _ahead(compiled: plan.Plan, step_id: str) -> list[str]:
+    return sorted(compiled.nodes[step_id].links(), key=lambda target: compiled.nodes[target].index)
+
+
+def _closing_link(compiled: plan.Plan, circle: list[str], graph: Graph) -> str:
+    """The link of a circle that leads back: it is written down, for implicit links only lead forward."""
+    for step_id, target in zip(circle, [*circle[1:], circle[0]], strict=True):
+        if compiled.nodes[target].index <= compiled.nodes[step_id].index:
+            place = graph.places[step_id]
+            for member, case, leads_to in _links(place.step):
+                if leads_to == target:
+                    return _link_pointer(place, member, case)
+    return graph.places[circle[0]].pointer

@@ -1,0 +1,126 @@
+"""How far a run has come: every step of the definition with the state it is shown in.
+
+A step that was entered has a row and shows the row's status; inside loops that is the row of its last pass. A step
+without a row is ``pending`` while the run can still come to it and ``skipped`` once it cannot: another branch was
+taken, its block has ended, or the run has. Whether it can is read off the graph, from the steps that are under way;
+where this cannot be known, because a step may fail or not, it counts as possible.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from playbooks.plan import END, Block, Node, Plan
+
+#: a row: id, step_id, iteration, status, parent_id (the row of the step around it, or None)
+Row = Mapping[str, Any]
+
+_LIVE = frozenset({"pending", "running", "waiting"})
+_ENDED_RUNS = {"completed": "skipped", "failed": "skipped", "cancelled": "cancelled"}
+_UNDER_WAY = frozenset({"running", "waiting"})
+
+
+@dataclass(frozen=True, slots=True)
+class StepState:
+    """A step of the definition, the row it shows (None: never entered), and how many rows it has."""
+
+    node: Node
+    row: Row | None
+    status: str
+    rows_count: int
+
+
+def progress(plan: Plan, run_status: str, rows: Iterable[Row]) -> list[StepState]:
+    """The state of every step, in the order of the definition; ``rows`` are all step rows of the run."""
+    by_step: dict[str, list[Row]] = {}
+    for row in rows:
+        if row["step_id"] in plan.nodes:
+            by_step.setdefault(row["step_id"], []).append(row)
+    ended = _ENDED_RUNS.get(run_status)
+    possible = _possible(plan, by_step) if ended is None else set()
+    states = []
+    for step_id, node in plan.nodes.items():
+        found = by_step.get(step_id, [])
+        last = max(found, key=_pass_number, default=None)
+        unentered = "pending" if step_id in possible else ended or "skipped"
+        states.append(StepState(node, last, str(last["status"]) if last else unentered, len(found)))
+    return states
+
+
+def counts(states: Sequence[StepState]) -> tuple[int, int]:
+    """How many steps are completed, and how many there are."""
+    return sum(state.status == "completed" for state in states), len(states)
+
+
+def current(states: Sequence[StepState]) -> str | None:
+    """The first step that is running or waiting, else the first that is queued; None: there is none.
+
+    An inner step comes before the one around it.
+    """
+    under_way = [state.node for state in states if state.status in _UNDER_WAY]
+    under_way += [state.node for state in states if state.row is not None and state.status == "pending"]
+    inner = (node.id for node in under_way if node.type not in ("parallel", "loop", "for_each"))
+    return next(inner, under_way[0].id if under_way else None)
+
+
+def _pass_number(row: Row) -> tuple[int, ...]:
+    """Which pass of the loops around it a row belongs to: "2.10" comes after "2.9"."""
+    return tuple(int(number) for number in str(row["iteration"] or "").split(".") if number)
+
+
+def _possible(plan: Plan, by_step: Mapping[str, Sequence[Row]]) -> set[str]:
+    """The steps a run under way may still enter, or enter again in another pass."""
+    found: set[str] = set()
+    for block in _outer_first(plan):
+        if block.container is None:
+            found |= _ahead(plan, _entries(plan, block, by_step))
+        elif block.container in found:
+            found.update(block.steps)
+        else:
+            found |= _possible_inside(plan, block, by_step)
+    return found
+
+
+def _outer_first(plan: Plan) -> list[Block]:
+    position = {step_id: number for number, step_id in enumerate(plan.nodes)}
+    return sorted(plan.blocks.values(), key=lambda block: -1 if block.container is None else position[block.container])
+
+
+def _entries(plan: Plan, block: Block, by_step: Mapping[str, Sequence[Row]]) -> set[str]:
+    """Where the top level of a run under way may go next."""
+    entries = {block.first}
+    ran = [row for step_id in block.steps for row in by_step.get(step_id, ())]
+    if ran:
+        live = [row for row in ran if row["status"] in _LIVE]
+        # between two steps there may be none under way: then the one that was entered last decides
+        at = live or [max(reversed(ran), key=lambda row: row["created_at"])]
+        entries = {link for row in at for link in plan.nodes[row["step_id"]].links()}
+    if plan.exception_step is not None and plan.exception_step not in by_step:
+        entries.add(plan.exception_step)
+    return entries - {END}
+
+
+def _possible_inside(plan: Plan, block: Block, by_step: Mapping[str, Sequence[Row]]) -> set[str]:
+    """The steps of a block that may still be entered by the rows its container has."""
+    container = str(block.container)
+    live = {row["id"] for row in by_step.get(container, ()) if row["status"] in _LIVE}
+    if not live:
+        return set()
+    if plan.nodes[container].type != "parallel":
+        return set(block.steps)  # another pass may come to any of them
+    inside = [row for step_id in block.steps for row in by_step.get(step_id, ()) if row["parent_id"] in live]
+    if live - {row["parent_id"] for row in inside}:
+        return set(block.steps)  # the branch has yet to begin
+    at = {row["step_id"] for row in inside if row["status"] in _LIVE}
+    return _ahead(plan, {link for step_id in at for link in plan.nodes[step_id].links()})
+
+
+def _ahead(plan: Plan, entries: Iterable[str]) -> set[str]:
+    """The steps that can be reached from some, these included."""
+    found = set(entries)
+    waiting = list(found)
+    while waiting:
+        ahead = plan.nodes[waiting.pop()].links() - found
+        found |= ahead
+        waiting += ahead
+    return found

@@ -1,0 +1,124 @@
+"""The words of a playbook definition: its members and those of each type of step, the other spellings, the bounds."""
+
+from types import MappingProxyType
+
+from playbooks.parameters import RESERVED
+
+MEMBERS = (
+    "id",
+    "name",
+    "version",
+    "description",
+    "trigger",
+    "parameters",
+    "steps",
+    "on_failure",
+    "max_retries",
+    "timeout_minutes",
+    "tags",
+    "enabled",
+    "target_required",
+    "exception_step",
+)
+STRATEGIES = ("abort", "continue", "retry")
+
+#: what every step may say
+COMMON = (
+    "id",
+    "name",
+    "type",
+    "description",
+    "when",
+    "delay_seconds",
+    "timeout_seconds",
+    "retry",
+    "continue_on_error",
+    "outputs",
+    "on_success",
+    "on_failure",
+)
+#: type → what a step of it must say and what it may say besides
+REQUIRED = MappingProxyType(
+    {
+        "action": ("action_ref",),
+        "condition": ("expression",),
+        "switch": ("expression", "cases"),
+        "parallel": ("branches",),
+        "loop": ("while", "steps"),
+        "for_each": ("items", "steps"),
+        "delay": ("seconds",),
+        "approval": (),
+        "playbook": ("playbook_ref",),
+    }
+)
+OPTIONAL = MappingProxyType(
+    {
+        "action": ("parameters", "target"),
+        "condition": ("on_true", "on_false"),
+        "switch": ("default",),
+        "parallel": (),
+        "loop": ("max_iterations", "interval_seconds"),
+        "for_each": ("as", "max_concurrency"),
+        "delay": (),
+        "approval": ("message", "approvers", "on_timeout"),
+        "playbook": ("parameters", "target"),
+    }
+)
+TYPES = tuple(REQUIRED)
+BRANCH_MEMBERS = ("name", "steps", "on_failure")
+
+#: another spelling → the member it stands for
+TOP_ALIASES = MappingProxyType({"variables": "parameters", "inputs": "parameters"})
+COMMON_ALIASES = MappingProxyType({"next": "on_success"})
+ALIASES = MappingProxyType(
+    {
+        "action": {"action": "action_ref", "action_id": "action_ref"},
+        "condition": {"condition": "expression", "if": "expression"},
+        "loop": {"expression": "while", "condition": "while"},
+        "delay": {"duration_seconds": "seconds", "duration": "seconds"},
+        "approval": {"on_approve": "on_success", "on_reject": "on_failure", "timeout_minutes": "timeout_seconds"},
+        "playbook": {"playbook": "playbook_ref", "playbook_id": "playbook_ref"},
+    }
+)
+#: what users call the types of parameters, in lower case
+PARAMETER_TYPES = MappingProxyType({"finding": "object", "asset": "object", "list": "array"})
+
+#: members that lead to another step, and the words each takes beside a step id
+LINKS = MappingProxyType(
+    {
+        "on_success": ("next", "end"),
+        "on_true": ("next", "end"),
+        "on_false": ("next", "end"),
+        "default": ("next", "end"),
+        "on_failure": ("next", "end", "abort", "continue"),
+        "on_timeout": ("next", "end", "abort", "continue"),
+    }
+)
+#: words that links give a meaning: no step can be called so
+LINK_WORDS = frozenset({"next", "end", "abort", "continue", "retry"})
+#: the names every template and condition of a playbook may start from
+ROOTS = frozenset({"parameters", "steps", "previous_step", "finding", "asset", "event", "execution", "vars", "target"})
+#: names no parameter and no loop variable can have
+RESERVED_NAMES = RESERVED | ROOTS
+
+#: steps of one playbook, in all blocks together
+MAX_STEPS = 5000
+#: containers inside containers; what needs more is a playbook of its own
+MAX_DEPTH = 5
+MAX_BRANCHES = 1000
+MAX_CASES = 200
+MAX_ITEMS = 1000
+MAX_OUTPUTS = 100
+MAX_APPROVERS = 100
+MAX_ITERATIONS = 1000
+MAX_CONCURRENCY = 50
+#: 30 days
+MAX_WAIT_SECONDS = 2_592_000
+MAX_RETRIES = 10
+#: a year, and the week a run has when nothing else is said
+MAX_TIMEOUT_MINUTES = 525_600
+DEFAULT_TIMEOUT_MINUTES = 10_080
+#: characters of the definition as JSON: a request body and what ``normalise`` adds to it
+MAX_DEFINITION_CHARACTERS = 2 * 1024 * 1024
+#: texts with ``{{ }}`` and conditions of one playbook; reading one takes some 0.1 ms
+MAX_TEMPLATES = 20_000

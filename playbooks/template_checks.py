@@ -1,0 +1,120 @@
+"""Whether the templates and conditions of a playbook can be read, and whether what they name can exist."""
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+from expressions import conditions, references, templates
+from expressions.limits import MAX_DEPTH
+from expressions.template_syntax import has_markup
+from playbooks.faults import Faults, below, shown
+from playbooks.link_checks import Graph
+from playbooks.places import Place
+from playbooks.step_types import MAX_TEMPLATES, ROOTS
+
+TEMPLATES = ("parameters", "target", "message", "items", "outputs")
+CONDITIONS = ("when", "expression", "while")
+#: what a step leaves for others to read, and what is told of the one before
+_RECORD = ("output", "status", "error", "vars")
+_PREVIOUS = ("id", "name", "status", "output", "error")
+
+
+def check_templates(form: Mapping[str, Any], found: Collection[Place], graph: Graph, faults: Faults) -> None:
+    """Name every fault of every template and condition, and every reference to what cannot be there."""
+    reader = _Reader(form, found, graph, faults)
+    for place in found:
+        for member in (*TEMPLATES, *CONDITIONS):
+            if member in place.step:
+                reader.read(place, member)
+        if faults.full or reader.left < 0:
+            break
+    if reader.left < 0:
+        faults.add("", f"a playbook may have at most {MAX_TEMPLATES} templates and conditions")
+
+
+class _Reader:
+    """One reading of all templates, with what they may name."""
+
+    def __init__(self, form: Mapping[str, Any], found: Collection[Place], graph: Graph, faults: Faults) -> None:
+        self.graph = graph
+        self.faults = faults
+        self.left = MAX_TEMPLATES
+        declared = form["parameters"] if isinstance(form["parameters"], list) else []
+        #: empty: a playbook that declares no parameters takes any
+        self.parameters = {str(one["name"]) for one in declared if isinstance(one, dict) and "name" in one}
+        outputs = (place.step.get("outputs") for place in found)
+        self.variables = {str(name) for given in outputs if isinstance(given, dict) for name in given}
+
+    def read(self, place: Place, member: str) -> None:
+        """Check one member of a step."""
+        known = self.known(place, member)
+        value, pointer = place.step[member], below(place.pointer, member)
+        if member in CONDITIONS:
+            if isinstance(value, str) and value.strip():
+                self.left -= 1
+                found = conditions.check(value, known)
+                for detail in found:
+                    self.faults.add(pointer, detail)
+                self.follow(place, member, pointer, set() if found else references.condition_paths(value))
+            return
+        for where, text in _texts(value, pointer, self.faults):
+            self.left -= 1
+            if self.faults.full or self.left < 0:
+                return
+            problems = templates.check(text, known)
+            self.faults.extend(where, problems)
+            self.follow(place, member, where, set() if problems else references.paths(text))
+
+    def known(self, place: Place, member: str) -> set[str] | None:
+        """The names a member may start from, or None: any."""
+        if not self.parameters:
+            return None
+        own = {"outputs": {"output"}, "while": {"index"}}.get(member, set())
+        return set(ROOTS) | self.parameters | place.block.names | own
+
+    def follow(self, place: Place, member: str, pointer: str, paths: set[tuple[Any, ...]]) -> None:
+        """Name the paths that lead to nothing."""
+        for path in sorted(paths, key=str):
+            fault = self.path_fault(place, member, path)
+            if fault:
+                self.faults.add(pointer, fault)
+
+    def path_fault(self, place: Place, member: str, path: tuple[Any, ...]) -> str | None:
+        root, name = path[0], path[1] if len(path) > 1 else None
+        if root == "steps":
+            return self.step_fault(place, member, path)
+        if name is None or (root == "parameters" and not self.parameters):
+            return None
+        known = {"vars": self.variables, "parameters": self.parameters, "previous_step": _PREVIOUS}.get(root)
+        if known is None or name in known:
+            return None
+        remedy = "; declare it in the outputs of a step" if root == "vars" else ""
+        return f"'{root}.{shown(name)}' does not exist" + (self.faults.hint(name, sorted(known)) or remedy)
+
+    def step_fault(self, place: Place, member: str, path: tuple[Any, ...]) -> str | None:
+        if len(path) == 1:
+            return "name the step that is meant, such as steps.lookup.output: which one cannot be found out by a value"
+        name = path[1]
+        if not isinstance(name, str) or name not in self.graph.places:
+            return f"there is no step '{shown(name)}'" + self.faults.hint(name, self.graph.places)
+        if len(path) > 2 and path[2] not in _RECORD:  # noqa: PLR2004 - steps, its id, the part of its record
+            words = ", ".join(_RECORD)
+            hint = self.faults.hint(path[2], _RECORD)
+            return f"a step leaves {words}; 'steps.{name}.{shown(path[2])}' does not exist{hint}"
+        return self.graph.reading_fault(name, place, member)
+
+
+def _texts(value: Any, pointer: str, faults: Faults) -> Iterator[tuple[str, str]]:
+    """Every template in a value, keys too, with its place."""
+    waiting = [(pointer, value, 0)]
+    while waiting:
+        where, one, depth = waiting.pop()
+        if isinstance(one, str):
+            if has_markup(one):
+                yield where, one
+        elif isinstance(one, dict | list) and depth >= MAX_DEPTH:
+            faults.add(where, f"containers are nested more than {MAX_DEPTH} deep")
+        elif isinstance(one, list):
+            waiting.extend((f"{where}/{index}", item, depth + 1) for index, item in enumerate(one))
+        elif isinstance(one, dict):
+            waiting.extend((below(where, key), item, depth + 1) for key, item in one.items())
+            waiting.extend((below(where, key), key, depth + 1) for key in one if isinstance(key, str))

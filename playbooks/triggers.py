@@ -1,0 +1,277 @@
+"""What starts a playbook: by hand, a schedule, or an event that meets conditions.
+
+``check_trigger`` names every fault of a trigger when it is written. When an event comes in, ``names`` tells under
+which names playbooks may wait for it, ``matches`` whether it meets the conditions of one of them, and ``subject`` what
+that playbook's templates may say about it.
+
+An event is ``{"event": "finding.new", "data": {"finding": {...}}}``; the data may also be the finding itself. A
+condition names a member of the finding (``severity``, ``asset.tags``; ``asset_tags`` means the same) or of the data.
+What is asked of it is a value it must be equal to, or an object of operators that must all hold.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import re2
+
+from config.errors import Problem
+from expressions.suggestions import did_you_mean
+from expressions.values import is_encodable
+from playbooks.parameter_values import is_integer, is_number, pattern_fault
+from playbooks.schedules import check_cron, check_timezone
+
+MANUAL, SCHEDULE = "manual", "schedule"
+#: the events that are told of without anybody naming them; others may be
+EVENTS = (
+    MANUAL,
+    SCHEDULE,
+    "finding.new",
+    "finding.status_changed",
+    "finding.*",
+    "scan.completed",
+    "scan.failed",
+    "scan.*",
+    "action.completed",
+)
+#: from the least to the worst
+SEVERITIES = ("info", "low", "medium", "high", "critical")
+OPERATORS = ("$eq", "$ne", "$in", "$nin", "$gt", "$gte", "$lt", "$lte", "$contains", "$exists", "$regex")
+
+MAX_EVENT_CHARACTERS = 128
+MAX_CONDITIONS = 50
+MAX_PATH_CHARACTERS = 256
+#: values of one $in, and characters of one text
+MAX_VALUES = 500
+MAX_TEXT_CHARACTERS = 1024
+
+_EVENT = re.compile(r"[a-z][a-z0-9_]*(\.[a-z0-9_]+)*\.([a-z0-9_]+|\*)")
+_DATE = re.compile(r"\d{4}-\d\d-\d\d([T ].*)?")
+_FIELDS = ("event", "conditions", "cron", "timezone")
+_MISSING = object()
+#: whether a value is less than, equal to or greater than what it is compared with → the operators that hold
+_BY_ORDER = {-1: ("$lt", "$lte"), 0: ("$gte", "$lte"), 1: ("$gt", "$gte")}
+
+
+def check_trigger(trigger: Any) -> list[Problem]:
+    """Every fault of a trigger; pointers are relative to it."""
+    if not isinstance(trigger, Mapping):
+        return [Problem("", "must be the name of an event, or an object with event and conditions")]
+    problems = [
+        Problem(_pointer(field), "is no member of a trigger" + did_you_mean(str(field), _FIELDS))
+        for field in list(trigger)[:MAX_CONDITIONS]
+        if field not in _FIELDS
+    ]
+    event = trigger.get("event")
+    if not isinstance(event, str) or len(event) > MAX_EVENT_CHARACTERS or not _is_event(event):
+        hint = did_you_mean(event, EVENTS) if isinstance(event, str) else ""
+        named = ", ".join(EVENTS)
+        problems.append(Problem("/event", f"must be one of {named}, or another name of that form{hint}"))
+    problems += _check_schedule(trigger)
+    conditions = trigger.get("conditions")
+    if conditions and event in (MANUAL, SCHEDULE):
+        problems.append(Problem("/conditions", f"there is no event to look at when the trigger is {event}"))
+    return problems + [problem.under("/conditions") for problem in _check_conditions(conditions)]
+
+
+def _is_event(event: str) -> bool:
+    return event in (MANUAL, SCHEDULE) or _EVENT.fullmatch(event) is not None
+
+
+def _check_schedule(trigger: Mapping[str, Any]) -> list[Problem]:
+    cron, timezone = trigger.get("cron"), trigger.get("timezone")
+    if trigger.get("event") != SCHEDULE:
+        given = [field for field in ("cron", "timezone") if trigger.get(field) is not None]
+        return [Problem(f"/{field}", "belongs to a trigger whose event is schedule") for field in given]
+    if cron is None:
+        return [Problem("/cron", "a schedule needs its five fields, for example '0 8 * * 1'")]
+    faults = [("/cron", check_cron(cron)), ("/timezone", None if timezone is None else check_timezone(timezone))]
+    return [Problem(pointer, fault) for pointer, fault in faults if fault]
+
+
+def _check_conditions(conditions: Any) -> list[Problem]:
+    if conditions is None:
+        return []
+    if not isinstance(conditions, Mapping) or len(conditions) > MAX_CONDITIONS:
+        return [Problem("", f"must be an object with at most {MAX_CONDITIONS} conditions")]
+    problems = []
+    for path, asked in conditions.items():
+        if not isinstance(path, str) or not 1 <= len(path) <= MAX_PATH_CHARACTERS or not all(path.split(".")):
+            problems.append(Problem(_pointer(path), "must be named by a path such as severity or asset.tags"))
+        elif isinstance(asked, Mapping):
+            problems += [problem.under(_pointer(path)) for problem in _check_operators(asked)]
+        elif not _is_literal(asked):
+            problems.append(Problem(_pointer(path), f"must be a value of at most {MAX_TEXT_CHARACTERS} characters"))
+    return problems
+
+
+def _check_operators(asked: Mapping[Any, Any]) -> list[Problem]:
+    words = ", ".join(OPERATORS)
+    if not asked:
+        return [Problem("", f"must be a value or name what is asked for: {words}")]
+    problems = []
+    for operator, operand in asked.items():
+        if operator not in OPERATORS:
+            hint = did_you_mean(str(operator), OPERATORS) or "; a member inside is named by a path such as asset.tags"
+            problems.append(Problem(_pointer(operator), f"is no operator, these are: {words}{hint}"))
+        elif fault := _operand_fault(operator, operand):
+            problems.append(Problem(_pointer(operator), fault))
+    return problems
+
+
+def _operand_fault(operator: str, operand: Any) -> str | None:
+    if operator == "$regex":
+        return pattern_fault(operand)
+    if operator == "$exists":
+        return None if isinstance(operand, bool) else "must be true or false"
+    if operator in ("$in", "$nin"):
+        sound = isinstance(operand, list) and 1 <= len(operand) <= MAX_VALUES and all(map(_is_literal, operand))
+        return None if sound else f"must be a list of 1 to {MAX_VALUES} values"
+    if operator in ("$eq", "$ne", "$contains"):
+        return None if _is_literal(operand) else f"must be a value of at most {MAX_TEXT_CHARACTERS} characters"
+    if _is_number(operand) or _severity(operand) is not None or _is_date(operand):
+        return None
+    return f"must be a number, a date such as 2026-04-28, or a severity: {', '.join(SEVERITIES)}"
+
+
+def _is_literal(value: Any) -> bool:
+    if isinstance(value, list):
+        return len(value) <= MAX_VALUES and not any(isinstance(item, list) or not _is_literal(item) for item in value)
+    if isinstance(value, str):
+        return len(value) <= MAX_TEXT_CHARACTERS and is_encodable(value)
+    return value is None or isinstance(value, bool) or _is_number(value)
+
+
+def _is_number(value: Any) -> bool:
+    return is_integer(value) or is_number(value)  # in this order: endless integers are no doubles
+
+
+def _pointer(name: Any) -> str:
+    return "/" + str(name)[:MAX_PATH_CHARACTERS].replace("~", "~0").replace("/", "~1")
+
+
+def names(event: str) -> list[str]:
+    """The trigger events that an event answers to: its own name and every ``*`` above it."""
+    words = event.split(".")
+    return [event, *(".".join([*words[:count], "*"]) for count in range(len(words) - 1, 0, -1))]
+
+
+def subject(event: Mapping[str, Any]) -> dict[str, Any]:
+    """What templates may say about an event: ``event`` itself, and the ``finding`` and the ``asset`` it is about."""
+    about = _about(event)
+    context: dict[str, Any] = {"event": dict(event)}
+    data = _data(event)
+    if isinstance(data.get("finding"), Mapping):
+        context["finding"] = data["finding"]
+    elif _family(event) == "finding":
+        context["finding"] = about
+    for holder in (about, data):
+        if isinstance(holder.get("asset"), Mapping):
+            context.setdefault("asset", holder["asset"])
+    return context
+
+
+def matches(conditions: Any, event: Mapping[str, Any]) -> bool:
+    """Whether an event meets all conditions, which have passed their check; nothing in the event makes it fail."""
+    if not isinstance(conditions, Mapping):
+        return conditions is None
+    places = (_about(event), _data(event), subject(event))
+    for path, asked in conditions.items():
+        value = next((found for found in _lookups(str(path), places) if found is not _MISSING), _MISSING)
+        operators = asked if isinstance(asked, Mapping) else {"$eq": asked}
+        if not all(_holds(operator, operand, value) for operator, operand in operators.items()):
+            return False
+    return True
+
+
+def _family(event: Mapping[str, Any]) -> str:
+    return str(event.get("event", "")).partition(".")[0]
+
+
+def _data(event: Mapping[str, Any]) -> Mapping[str, Any]:
+    data = event.get("data")
+    return data if isinstance(data, Mapping) else {}
+
+
+def _about(event: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The thing an event tells of: the member of its data that is called like its family, else the data."""
+    data = _data(event)
+    about = data.get(_family(event))
+    return about if isinstance(about, Mapping) else data
+
+
+def _lookups(path: str, places: tuple[Mapping[str, Any], ...]) -> Iterator[Any]:
+    """What stands at a path, place by place; then, for ``asset_tags``, what stands at ``asset.tags``."""
+    spellings = [path]
+    if path.startswith("asset_"):
+        spellings.append("asset." + path.removeprefix("asset_"))
+    for spelling in spellings:
+        for place in places:
+            found: Any = place
+            for name in spelling.split("."):
+                found = found.get(name, _MISSING) if isinstance(found, Mapping) else _MISSING
+            yield found
+
+
+def _holds(operator: Any, operand: Any, value: Any) -> bool:
+    if operator == "$exists":
+        return (value is not _MISSING) is bool(operand)
+    if operator == "$ne":
+        return value is _MISSING or not _equal(value, operand)
+    if operator == "$nin":
+        return value is _MISSING or not _within(operand, value)
+    if value is _MISSING:
+        return False
+    if operator == "$eq":
+        return _equal(value, operand)
+    if operator == "$in":
+        return _within(operand, value)
+    return _compares(operator, operand, value)
+
+
+def _compares(operator: Any, operand: Any, value: Any) -> bool:
+    if operator == "$contains":
+        return operand in value if isinstance(value, str) and isinstance(operand, str) else _within(value, operand)
+    if operator == "$regex":
+        return isinstance(value, str) and is_encodable(value) and _found(operand, value)
+    order = _order(value, operand)
+    if order is None:
+        return False
+    return operator in _BY_ORDER[order]
+
+
+def _equal(value: Any, other: Any) -> bool:
+    """Equality of JSON, in which true is not 1."""
+    if isinstance(value, list) and isinstance(other, list):
+        return len(value) == len(other) and all(map(_equal, value, other))
+    return isinstance(value, bool) == isinstance(other, bool) and bool(value == other)
+
+
+def _within(values: Any, value: Any) -> bool:
+    return isinstance(values, list) and any(_equal(item, value) for item in values)
+
+
+def _order(value: Any, other: Any) -> int | None:
+    """-1, 0 or 1; None when the two have no order."""
+    first, second = _severity(value), _severity(other)
+    if first is None or second is None:
+        alike = _is_number if _is_number(value) else _is_date
+        if not (alike(value) and alike(other)):
+            return None
+        first, second = value, other
+    return int(first > second) - int(first < second)
+
+
+def _severity(value: Any) -> int | None:
+    return SEVERITIES.index(value.lower()) if isinstance(value, str) and value.lower() in SEVERITIES else None
+
+
+def _is_date(value: Any) -> bool:
+    return isinstance(value, str) and len(value) <= MAX_TEXT_CHARACTERS and _DATE.fullmatch(value) is not None
+
+
+def _found(pattern: Any, text: str) -> bool:
+    try:
+        return re2.search(pattern, text) is not None
+    except (re2.error, TypeError):
+        return False

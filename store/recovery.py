@@ -1,0 +1,92 @@
+"""What must be looked at, and what may be forgotten: the queries of tick and upkeep over all executions."""
+
+import sqlalchemy as sa
+
+from store.db import Connection, Row, now_ms
+from store.executions import executions
+
+_run = executions.alias("run")
+
+
+def due(db: Connection, *, limit: int) -> list[Row]:
+    """Rows that somebody must look at now, locked for this transaction; other tickers skip them."""
+    table = executions.c
+    query = sa.select(
+        table.id,
+        table.workspace_id,
+        table.action_id,
+        table.status,
+        table.queue,
+        table.idempotent,
+        table.attempt,
+        table.lapses,
+        table.publishes,
+        table.expires_at,
+        table.renewed_at,
+        table.timeout_ms,
+        table.waiting_for,
+        table.kind,
+        table.type,
+        table.run_id,
+        table.open,
+        table.parent_id,
+        sa.select(_run.c.status).where(_run.c.id == table.run_id).scalar_subquery().label("run_status"),
+    ).where(table.due_at <= now_ms())
+    return list(db.execute(query.order_by(table.due_at).limit(limit).with_for_update(skip_locked=True, of=executions)))
+
+
+def published(db: Connection, execution_id: str, *, again_at: int) -> None:
+    """Note that a pending row is put on its queue once more, and when to do it again."""
+    table = executions.c
+    mine = sa.and_(table.id == execution_id, table.status == "pending")
+    db.execute(sa.update(executions).where(mine).values(publishes=table.publishes + 1, due_at=again_at))
+
+
+def postpone(db: Connection, execution_id: str, *, at: int) -> None:
+    """Look at a row again at ``at``, if it still is to be looked at."""
+    table = executions.c
+    db.execute(sa.update(executions).where(table.id == execution_id, table.due_at.is_not(None)).values(due_at=at))
+
+
+def publish_now(db: Connection, run_id: str) -> None:
+    """Everything of a run that is ready to begin becomes due."""
+    table = executions.c
+    ready = sa.and_(table.run_id == run_id, table.status == "pending")
+    db.execute(sa.update(executions).where(ready).values(due_at=now_ms(), publishes=0))
+
+
+def publish_soon(db: Connection, execution_ids: list[str] | None = None, *, at: int) -> int:
+    """Pending rows become due at ``at`` unless they were due earlier: their messages are known to be lost.
+
+    ``execution_ids`` None means all of them. Returns how many.
+    """
+    table = executions.c
+    where = [table.status == "pending", table.due_at > at]
+    if execution_ids is not None:
+        where.append(table.id.in_(execution_ids))
+    return db.execute(sa.update(executions).where(*where).values(due_at=at, publishes=0)).rowcount
+
+
+def backlog(db: Connection) -> int:
+    """How many rows are pending."""
+    where = sa.and_(executions.c.due_at.is_not(None), executions.c.status == "pending")
+    return db.execute(sa.select(sa.func.count()).select_from(executions).where(where)).scalar_one()
+
+
+def oldest_overdue_ms(db: Connection) -> int:
+    """By how much the most overdue row is late, milliseconds; 0 when none is."""
+    earliest = db.execute(sa.select(sa.func.min(executions.c.due_at))).scalar_one()
+    return max(0, now_ms() - earliest) if earliest is not None else 0
+
+
+def forget(db: Connection, *, before: int, limit: int = 500) -> int:
+    """Retention: delete ended executions made before ``before`` (milliseconds), oldest first.
+
+    At most ``limit`` a call, so that the lock is held briefly; returns how many went. Ids begin with their time (those
+    of steps with their run's), so the primary key serves as the index. The steps of a run that goes on stay.
+    """
+    table = executions.c
+    made_before = [sa.and_(table.id >= f"{kind}-", table.id < f"{kind}-{before:012x}") for kind in ("exec", "pexec")]
+    goes_on = sa.exists().where(_run.c.id == table.run_id, _run.c.due_at.is_not(None))
+    old = sa.select(table.id).where(sa.or_(*made_before), table.due_at.is_(None), ~goes_on).limit(limit)
+    return db.execute(sa.delete(executions).where(table.id.in_(old.scalar_subquery()))).rowcount

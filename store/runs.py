@@ -1,0 +1,67 @@
+"""Runs: the executions of kind ``playbook``. Their steps are in ``store.steps``."""
+
+import sqlalchemy as sa
+
+from config.errors import NotFound
+from store import executions
+from store.db import Connection, Row, now_ms
+from store.executions import LIVE
+from store.prepared import Prepared
+
+_table = executions.executions.c
+
+#: how often a run that goes on is looked at although nothing asks for it, ms
+PATROL = 600_000
+
+_one = Prepared(sa.select(executions.executions).where(_table.id == sa.bindparam("id_"), _table.kind == "playbook"))
+
+
+def read(db: Connection, run_id: str) -> Row | None:
+    """A run's row, whosever it is: for workers."""
+    row: Row | None = _one.first(db, {"id_": run_id})
+    return row
+
+
+def get(db: Connection, workspace_id: str, run_id: str) -> Row:
+    """A run's row.
+
+    Raises:
+        NotFound: this workspace has no run of that id.
+    """
+    row = read(db, run_id)
+    if row is None or row.workspace_id != workspace_id:
+        raise NotFound(f"There is no playbook execution {run_id!r}.")
+    return row
+
+
+def begin(db: Connection, run_id: str, actor: str, *, deadline: int) -> bool:
+    """Take a pending run up; false when that has happened, or the run is over."""
+    now = now_ms()
+    due_at = min(deadline, now + PATROL)
+    begun = executions.transition(
+        db, run_id, "running", actor=actor, guard="run has not begun", started_at=now, due_at=due_at
+    )
+    return begun is not None
+
+
+def look_again(db: Connection, run_id: str, *, at: int) -> None:
+    """Have tick look at a run that goes on at ``at``."""
+    db.execute(sa.update(executions.executions).where(_table.id == run_id, _table.status.in_(LIVE)).values(due_at=at))
+
+
+def has_living_steps(db: Connection, run_id: str) -> bool:
+    """Whether any step of the run has yet to end, or yet to be followed."""
+    query = sa.select(_table.id).where(_table.run_id == run_id, _table.due_at.is_not(None)).limit(1)
+    return db.execute(query).first() is not None
+
+
+def pay_for_retry(db: Connection, run_id: str, *, most: int) -> bool:
+    """Count one retry of a run whose steps may be retried ``most`` times together; whether there was one left."""
+    return _paying.run(db, {"id_": run_id, "most_": most})[1] == 1
+
+
+_paying = Prepared(
+    sa.update(executions.executions)
+    .where(_table.id == sa.bindparam("id_"), _table.failures < sa.bindparam("most_", type_=sa.Integer))
+    .values(failures=_table.failures + 1)
+)

@@ -1,0 +1,259 @@
+"""Steps: the doings of a run, and how a run goes on, written in one transaction.
+
+What ends a step also begins what follows it: ``Moves`` says what that is (planned in ``tasks``, where conditions are
+evaluated), ``go_on`` writes it. A step that holds others (a parallel, a loop) counts in ``open`` how many branches or
+passes are under way; whoever ends one lowers the count, and the last one makes the holder due, so that it is attended
+to exactly once although many end at the same time: the attention itself is a guarded transition.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import sqlalchemy as sa
+
+from store import executions
+from store.db import Connection, Row, now_ms
+from store.executions import LIVE, TERMINAL
+from store.prepared import Prepared, words
+
+_table = executions.executions.c
+
+#: a holder that needs attention is looked after by tick if nobody did before, ms
+ATTENTION = 2_000
+#: the same for a step of which it has yet to be planned what follows, ms
+FOLLOW = 5_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class End:
+    """How a run ends; ``parent_id`` is the step that started it, if one did."""
+
+    status: str
+    error: Mapping[str, Any] | None = None
+    output: Any = None
+    parent_id: str | None = None
+    #: whether it may have failed before: the end of an exception step ends a failed run
+    after_failure: bool = False
+
+
+@dataclass(kw_only=True)
+class Moves:
+    """How a run goes on: what is written together with the end of a step."""
+
+    #: step rows to add, in the order in which they begin
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    #: run rows to add: sub-playbooks
+    runs: list[dict[str, Any]] = field(default_factory=list)
+    #: (holder, whether it failed, pause in ms before the next pass) for each branch or pass that has ended
+    arrivals: list[tuple[str, bool, int]] = field(default_factory=list)
+    #: why the run will fail although its exception step goes first
+    failing: Mapping[str, Any] | None = None
+    end: End | None = None
+
+    @property
+    def started(self) -> list[str]:
+        """The added steps that a worker carries out."""
+        return [row["id"] for row in self.rows if row["type"] == "action" and row["status"] in ("pending", "running")]
+
+
+def go_on(db: Connection, run_id: str, run_status: str | None, moves: Moves, actor: str) -> list[str]:
+    """Write how the run goes on, unless it is over; returns the holders that need attention now.
+
+    A run that an operator has paused goes on to what would be next, but nothing of it begins.
+    """
+    if run_status not in LIVE:
+        return []
+    if run_status == "paused":
+        _hold_back(moves.rows)
+    for rows in (moves.rows, moves.runs):
+        if rows:
+            executions.add(db, rows, actor)
+    waiting = [row["id"] for row in moves.rows if row.get("open") == 0 and row["status"] == "running"]
+    waiting += [holder for holder, failed, pause in moves.arrivals if arrive(db, holder, failed=failed, pause=pause)]
+    if moves.failing is not None:
+        _fail_later.run(db, {"id_": run_id, "error_": executions.dump(moves.failing)})
+    if moves.end is not None:
+        end_run(db, run_id, moves.end, actor)
+    return waiting
+
+
+def _hold_back(rows: list[dict[str, Any]]) -> None:
+    for row in rows:
+        if row["status"] == "running" and row["type"] == "action":
+            row.update(_NOT_BEGUN)
+
+
+_NOT_BEGUN: dict[str, Any] = {
+    "status": "pending",
+    "attempt": 0,
+    "owner": None,
+    "started_at": None,
+    "expires_at": None,
+    "renewed_at": None,
+    "publishes": 1,
+}
+
+_id = _table.id == sa.bindparam("id_")
+_running = _table.status == sa.literal_column("'running'")
+
+_fail_later = Prepared(
+    sa.update(executions.executions).where(_id, _table.error.is_(None)).values(error=sa.bindparam("error_"))
+)
+
+
+def arrive(db: Connection, holder: str, *, failed: bool, pause: int = 0) -> bool:
+    """Note that a branch or pass of ``holder`` has ended; whether the holder needs attention now."""
+    row = _arriving.first(db, {"id_": holder, "failed_": int(failed), "soon_": now_ms() + (pause or ATTENTION)})
+    return row is not None and not pause and (row.open == 0 or row.type == "for_each")
+
+
+_needs_attention = sa.or_(_table.open <= 1, _table.type == sa.literal_column("'for_each'"))
+_arriving = Prepared(
+    sa.update(executions.executions)
+    .where(_id, _running)
+    .values(
+        open=_table.open - 1,
+        failures=_table.failures + sa.bindparam("failed_", type_=sa.Integer),
+        due_at=sa.case((_needs_attention, sa.bindparam("soon_", type_=sa.BigInteger)), else_=_table.due_at),
+    )
+    .returning(_table.open, _table.type)
+)
+
+
+def end_run(db: Connection, run_id: str, end: End, actor: str) -> bool:
+    """End a run, unless it has ended; a run that failed before its exception step fails now, whatever that did."""
+    status, error = end.status, executions.dump(end.error)
+    before = _run_error.first(db, {"id_": run_id}) if end.after_failure else None
+    if before is not None and before.error is not None:
+        status, error = "failed", before.error
+    output = executions.dump(end.output)
+    ended = executions.transition(db, run_id, status, actor=actor, error=error, output=output, owner=None)
+    if ended is not None and end.parent_id is not None:
+        _wake.run(db, {"id_": end.parent_id, "soon_": now_ms()})
+    return ended is not None
+
+
+_run_error = Prepared(sa.select(_table.error).where(_id))
+_wake = Prepared(
+    sa.update(executions.executions).where(_id, _running).values(open=0, due_at=sa.bindparam("soon_", type_=sa.BigInteger))
+)
+
+
+def launch(db: Connection, holder: str, *, cursor: int, count: int, due_at: int | None) -> str | None:
+    """Count ``count`` further passes of a holder that has begun ``cursor`` so far; None when somebody else did.
+
+    Returns the status of its run.
+    """
+    values = {"id_": holder, "cursor_": cursor, "count_": count, "due_": due_at}
+    row = _launching.first(db, values)
+    return None if row is None else str(row.run_status)
+
+
+_count = sa.bindparam("count_", type_=sa.Integer)
+_launching = Prepared(
+    sa.update(executions.executions)
+    .where(_id, _running, _table.cursor == sa.bindparam("cursor_", type_=sa.Integer))
+    .values(cursor=_table.cursor + _count, open=_table.open + _count, due_at=sa.bindparam("due_", type_=sa.BigInteger))
+    .returning(executions.run_status.label("run_status"))
+)
+
+
+def results(db: Connection, ids: Iterable[str]) -> list[Row]:
+    """What the steps of these ids have brought, as far as they have begun."""
+    return list(db.execute(_results.where(_table.id.in_(list(ids)))))
+
+
+def latest(db: Connection, run_id: str, step_ids: Iterable[str]) -> list[Row]:
+    """The same for every pass of steps inside loops, the oldest first."""
+    of_run = _results.where(_table.run_id == run_id, _table.step_id.in_(list(step_ids)))
+    return list(db.execute(of_run.order_by(_table.created_at, _table.id)))
+
+
+_results = sa.select(
+    _table.id,
+    _table.step_id,
+    _table.iteration,
+    _table.type,
+    _table.status,
+    _table.input,
+    _table.output,
+    _table.error,
+    _table.vars,
+    _table.completed_at,
+)
+
+
+def get(db: Connection, step_row_id: str) -> Row | None:
+    """A step's whole row."""
+    return db.execute(sa.select(executions.executions).where(_table.id == step_row_id, _table.kind == "step")).first()
+
+
+def of_run(db: Connection, run_id: str) -> list[Row]:
+    """Every step of a run that has begun, in the order in which they came up."""
+    query = sa.select(executions.executions).where(_table.run_id == run_id, _table.kind == "step")
+    return list(db.execute(query.order_by(_table.created_at, _table.id)))
+
+
+def to_follow(db: Connection, row_id: str) -> str | None:
+    """Take the mark off a step that says that it has yet to be planned what follows.
+
+    Returns the status of its run; None when somebody else was faster.
+    """
+    row = _following.first(db, {"id_": row_id})
+    return None if row is None else str(row.run_status)
+
+
+_following = Prepared(
+    sa.update(executions.executions)
+    .where(_id, _table.waiting_for == sa.literal_column("'follow'"), _table.status.in_(words(tuple(sorted(TERMINAL)))))
+    .values(waiting_for=sa.null(), due_at=sa.null())
+    .returning(executions.run_status.label("run_status"))
+)
+
+
+def follow_mark() -> dict[str, Any]:
+    """Columns of a step that ends where nobody plans what follows; a worker is asked to."""
+    return {"waiting_for": "follow", "due_at": now_ms() + FOLLOW}
+
+
+def held(db: Connection, run_ids: Iterable[str]) -> int:
+    """How many ended steps of these runs a worker has yet to let go."""
+    ended = sa.and_(_table.run_id.in_(list(run_ids)), _table.owner.is_not(None), _table.status == "cancelled")
+    return db.execute(sa.select(sa.func.count()).select_from(executions.executions).where(ended)).scalar_one()
+
+
+def cancel_all(db: Connection, run_id: str, actor: str, *, holder: str | None = None) -> list[str]:
+    """End every step of a run that goes on (of one holder only, with what it holds); returns the runs they started.
+
+    What a step has done stays done; a worker that holds one lets go.
+    """
+    live = [row for row in _live(db, run_id) if holder is None or holder in row.holders]
+    for row in live:
+        executions.transition(db, row.id, "cancelled", actor=actor)
+    ids = [row.id for row in live if row.type == "playbook"]
+    child = executions.executions.alias("child")
+    query = sa.select(child.c.id).where(child.c.kind == "playbook", child.c.parent_id.in_(ids))
+    return [row.id for row in db.execute(query.where(child.c.status.in_(LIVE)))] if ids else []
+
+
+@dataclass(frozen=True)
+class _Live:
+    id: str
+    type: str
+    holders: frozenset[str]
+
+
+def _live(db: Connection, run_id: str) -> list[_Live]:
+    """The steps of a run that have not ended, each with the steps that hold it."""
+    query = sa.select(_table.id, _table.type, _table.parent_id, _table.status)
+    rows = list(db.execute(query.where(_table.run_id == run_id, _table.kind == "step")))
+    parents = {row.id: row.parent_id for row in rows}
+
+    def holders(row_id: str | None) -> frozenset[str]:
+        found = set()
+        while (row_id := parents.get(row_id) if row_id else None) is not None:
+            found.add(row_id)
+        return frozenset(found)
+
+    return [_Live(row.id, row.type, holders(row.id)) for row in rows if row.status not in TERMINAL]

@@ -1,0 +1,169 @@
+"""What the templates and conditions of a step see of its run.
+
+Only what the step reads is fetched, by ids that are known beforehand; what this worker has seen happen it remembers,
+so that steps carried out one after the other read nothing again. Results are those in the database, with secrets
+taken out: a step must see the same whether its worker lived through the run or took it over.
+"""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from playbooks.plan import Plan
+from store import db, steps
+from store.db import Row
+from tasks.runs import Run, row_id
+
+#: what a step's row shows of it to the steps after it
+_SHOWN = ("status", "output", "error", "vars")
+
+
+class Context:
+    """The run so far, as its steps see it."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self._known: dict[str, dict[str, Any]] = {}
+        self._items: dict[str, list[Any]] = {}
+        self._base = {
+            **run.parameters,
+            **run.context["subject"],
+            "parameters": run.parameters,
+            "target": run.target,
+            "execution": {
+                "id": run.id,
+                "started_at": _stamp(run.started_at),
+                "playbook_id": run.playbook_id,
+                "dry_run": run.mode == "dry_run",
+            },
+        }
+
+    def learn(self, step_row_id: str, result: Mapping[str, Any]) -> None:
+        """Remember what a step has brought: status, output, error, vars, completed_at, step_id, type."""
+        self._known[step_row_id] = {**dict.fromkeys(_SHOWN), **result}
+
+    def learn_items(self, holder: str, items: list[Any]) -> None:
+        """Remember what a for_each goes through."""
+        self._items[holder] = items
+
+    def of(self, step_id: str, iteration: tuple[int, ...], previous_id: str | None) -> dict[str, Any]:
+        """What this step may read."""
+        plan = self.run.plan
+        needs = plan.needs(step_id)
+        variables = {name: plan.variables.get(name, []) for name in needs.variables}
+        wanted = {*needs.steps, *(setter for setters in variables.values() for setter in setters)} & plan.nodes.keys()
+        found = self._find(wanted, iteration, previous_id if needs.previous else None)
+        context = {**self._base, **self._loops(step_id, iteration)}
+        context["steps"] = {name: found[name] for name in needs.steps if name in found}
+        context["vars"] = _variables(variables, found)
+        if needs.previous and previous_id in self._known:
+            known = self._known[previous_id]
+            name = plan.nodes[known["step_id"]].name if known.get("step_id") in plan.nodes else None
+            context["previous_step"] = {**known, "id": known.get("step_id"), "name": name}
+        return context
+
+    def _find(self, wanted: set[str], iteration: tuple[int, ...], previous_id: str | None) -> dict[str, dict[str, Any]]:
+        """Step id → what it has brought: of this very pass, else of the passes around it, else of the last pass."""
+        places = {name: _places(self.run.id, name, iteration) for name in wanted}
+        unknown = {place for options in places.values() for place in options} | {previous_id} - {None}
+        unknown -= self._known.keys()
+        if unknown:
+            self._fetch({place for place in unknown if place})
+        found = {}
+        inside_loops = []
+        for name, options in places.items():
+            known = next((self._known[place] for place in options if place in self._known), None)
+            if known is not None:
+                found[name] = known
+            elif _depth(self.run.plan, name):
+                inside_loops.append(name)
+        if inside_loops:
+            with db.read() as connection:
+                for row in steps.latest(connection, self.run.id, inside_loops):
+                    found[row.step_id] = _result(row)
+        return found
+
+    def _fetch(self, ids: set[str]) -> None:
+        with db.read() as connection:
+            rows = steps.results(connection, ids)
+        for row in rows:
+            if row.completed_at is not None:  # what goes on may change yet
+                self._known[row.id] = _result(row)
+
+    def _loops(self, step_id: str, iteration: tuple[int, ...]) -> dict[str, Any]:
+        """What the loops around a step give it: the item, and the number of the pass."""
+        given: dict[str, Any] = {}
+        if not iteration:
+            return given
+        for depth, holder in enumerate(_loops_around(self.run.plan, step_id)):
+            if depth >= len(iteration):
+                break
+            given["index"] = iteration[depth]
+            step = self.run.plan.nodes[holder].step
+            if step["type"] == "for_each":
+                holder_id = row_id(self.run.id, holder, joined(iteration[:depth]))
+                given[step.get("as") or "item"] = self._item(holder_id, iteration[depth])
+        return given
+
+    def _item(self, holder_id: str, index: int) -> Any:
+        if holder_id not in self._items:
+            with db.read() as connection:
+                rows = steps.results(connection, [holder_id])
+            self._items[holder_id] = json.loads(rows[0].input)["items"]
+        return self._items[holder_id][index]
+
+
+def joined(iteration: tuple[int, ...]) -> str:
+    """A pass as it is stored: "3.1"."""
+    return ".".join(map(str, iteration))
+
+
+def parted(iteration: str | None) -> tuple[int, ...]:
+    """A stored pass as numbers."""
+    return tuple(int(number) for number in iteration.split(".")) if iteration else ()
+
+
+def _places(run_id: str, step_id: str, iteration: tuple[int, ...]) -> list[str]:
+    """The rows in which a step may be found from inside a pass, the nearest first."""
+    return [row_id(run_id, step_id, joined(iteration[:depth])) for depth in range(len(iteration), -1, -1)]
+
+
+def _loops_around(plan: Plan, step_id: str) -> list[str]:
+    """The loops that hold a step, the outermost first."""
+    found = []
+    holder = plan.blocks[plan.nodes[step_id].block].container
+    while holder is not None:
+        if plan.nodes[holder].type != "parallel":
+            found.append(holder)
+        holder = plan.blocks[plan.nodes[holder].block].container
+    return found[::-1]
+
+
+def _depth(plan: Plan, step_id: str) -> int:
+    return len(_loops_around(plan, step_id))
+
+
+def _variables(setters: Mapping[str, list[str]], found: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    """Each variable as the step that ended last has set it."""
+    values = {}
+    for name, step_ids in setters.items():
+        of = [found[step_id] for step_id in step_ids if name in ((found.get(step_id) or {}).get("vars") or {})]
+        if of:
+            values[name] = max(of, key=lambda one: one.get("completed_at") or 0)["vars"][name]
+    return values
+
+
+def _result(row: Row) -> dict[str, Any]:
+    return {
+        "step_id": row.step_id,
+        "status": row.status,
+        "output": json.loads(row.output) if row.output else None,
+        "error": json.loads(row.error) if row.error else None,
+        "vars": json.loads(row.vars) if row.vars else None,
+        "completed_at": row.completed_at,
+    }
+
+
+def _stamp(milliseconds: int) -> str:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,156 @@
+"""Playbooks as things to keep: checked as a whole when written, versioned when changed, their schedules set."""
+
+from collections.abc import Iterable, Mapping
+from itertools import islice
+from typing import Any
+
+from config.errors import InvalidRequest, Problem
+from expressions.limits import MAX_SUGGESTION_CANDIDATES
+from playbooks import checks
+from playbooks import definitions as meaning
+from playbooks.places import places
+from playbooks.schedules import next_time
+from playbooks.step_types import MAX_STEPS, TOP_ALIASES
+from playbooks.triggers import SCHEDULE
+from store import actions, db, playbooks
+from store.access import Caller
+from store.playbooks import Playbook
+
+
+def verdict(caller: Caller, definition: Mapping[str, Any]) -> tuple[list[Problem], list[Problem]]:
+    """The faults of a definition that can be found before it runs in the caller's workspace, and what is doubtful.
+
+    What is doubtful is only looked for where there are no faults.
+    """
+    form = meaning.normalise(definition)
+    steps = [place.step for place in islice(places(form), MAX_STEPS + 1)]
+    with db.read() as connection:
+        performed = _known_actions(connection, caller.workspace_id, _named(steps, "action", "action_ref"))
+        run = _known_playbooks(connection, caller.workspace_id, _named(steps, "playbook", "playbook_ref"))
+    problems = checks.check(form, performed, run)
+    return problems, [] if problems else checks.warnings(form, performed)
+
+
+def _named(steps: Iterable[Mapping[str, Any]], kind: str, member: str) -> set[str]:
+    named = (step.get(member) for step in steps if step.get("type") == kind)
+    return {name for name in named if isinstance(name, str)}
+
+
+def _known_actions(connection: db.Connection, workspace_id: str, wanted: set[str]) -> dict[str, dict[str, Any]]:
+    """The definitions of those that exist; where one does not, other ids as well, which may be what was meant."""
+    found = actions.definitions(connection, workspace_id, wanted)
+    known = {name: {**action.revision.definition, "enabled": action.enabled} for name, action in found.items()}
+    if known.keys() == wanted:
+        return known
+    others = actions.ids(connection, workspace_id, limit=MAX_SUGGESTION_CANDIDATES)
+    return {**{action_id: {} for action_id in others}, **known}
+
+
+def _known_playbooks(connection: db.Connection, workspace_id: str, wanted: set[str]) -> set[str]:
+    """The same for playbooks, whose definitions are not looked at."""
+    known = playbooks.known(connection, workspace_id, wanted)
+    if known == wanted:
+        return known
+    return known | set(playbooks.ids(connection, workspace_id, limit=MAX_SUGGESTION_CANDIDATES))
+
+
+def create(caller: Caller, wanted: Mapping[str, Any]) -> Playbook:
+    """Add a playbook.
+
+    Raises:
+        InvalidRequest: the definition has faults, all named. Conflict: the id is taken.
+    """
+    definition = _checked(caller, wanted)
+    playbook_id = definition.pop("id", None) or meaning.slug(definition["name"])
+    with db.write() as connection:
+        return playbooks.create(
+            connection,
+            workspace_id=caller.workspace_id,
+            playbook_id=playbook_id,
+            definition=definition,
+            step_count=_steps_of(definition),
+            fire_at=_fire_at(definition, enabled=definition["enabled"]),
+            actor=caller.key_id,
+        )
+
+
+def revise(caller: Caller, playbook_id: str, changes: Mapping[str, Any], *, whole: bool) -> Playbook:
+    """Change a playbook: ``whole`` replaces the definition, else ``changes`` are laid over it, member by member.
+
+    The version goes up by itself unless a higher one is given; a change that changes nothing makes no version.
+
+    Raises:
+        NotFound: no such playbook. InvalidRequest: faults, all named. Conflict: changed meanwhile.
+    """
+    with db.read() as connection:
+        playbook = playbooks.get(connection, caller.workspace_id, playbook_id)
+    old = {**playbook.revision.definition, "enabled": playbook.enabled}
+    given = {name: value for name, value in changes.items() if name != "id"}
+    base = {"version": old["version"], "enabled": old["enabled"]} if whole else old
+    respelt = {TOP_ALIASES[name] for name in given if name in TOP_ALIASES}
+    kept = {name: value for name, value in base.items() if name not in respelt}
+    definition = _checked(caller, {**kept, **given, "id": playbook_id})
+    del definition["id"]
+    definition["version"] = _next_version(old, definition)
+    if definition == old:
+        return playbook
+    if definition["version"] == old["version"]:  # only the switch was turned
+        return set_enabled(caller, playbook_id, enabled=definition["enabled"])
+    with db.write() as connection:
+        return playbooks.revise(
+            connection,
+            playbook=playbook,
+            definition=definition,
+            step_count=_steps_of(definition),
+            fire_at=_fire_at(definition, enabled=definition["enabled"]),
+            actor=caller.key_id,
+        )
+
+
+def set_enabled(caller: Caller, playbook_id: str, *, enabled: bool) -> Playbook:
+    """Let the playbook be started, or keep it from being; no new version, runs under way go on.
+
+    What a schedule missed while it was off is not made up for.
+
+    Raises:
+        NotFound: no such playbook. Conflict: changed meanwhile.
+    """
+    with db.write() as connection:
+        playbook = playbooks.get(connection, caller.workspace_id, playbook_id)
+        fire_at = _fire_at(playbook.revision.definition, enabled=enabled)
+        return playbooks.set_enabled(connection, playbook, enabled=enabled, fire_at=fire_at, actor=caller.key_id)
+
+
+def _checked(caller: Caller, wanted: Mapping[str, Any]) -> dict[str, Any]:
+    problems, _ = verdict(caller, wanted)
+    if problems:
+        raise InvalidRequest("The playbook's definition has faults.", code="invalid_playbook", problems=problems)
+    return meaning.normalise(wanted)
+
+
+def _steps_of(definition: Mapping[str, Any]) -> int:
+    return sum(1 for _ in places(definition))
+
+
+def _fire_at(definition: Mapping[str, Any], *, enabled: bool) -> int | None:
+    """When the playbook's schedule comes round next, milliseconds; None without one and while it is off."""
+    trigger = definition["trigger"]
+    if not enabled or trigger["event"] != SCHEDULE:
+        return None
+    return next_time(trigger["cron"], trigger["timezone"], db.now_ms())
+
+
+def _next_version(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+    """The version of a changed definition: the one that was asked for, else the next one.
+
+    Raises:
+        InvalidRequest: the version asked for is not higher than the present one.
+    """
+    asked, present = str(new["version"]), str(old["version"])
+    if asked == present:
+        same_switch = {**new, "enabled": old["enabled"]}  # turning a playbook on or off is no new version
+        return meaning.next_version(old, same_switch)
+    if [int(number) for number in asked.split(".")] <= [int(number) for number in present.split(".")]:
+        problem = Problem("/version", f"Must be higher than the present version {present}, or left out.")
+        raise InvalidRequest("The version does not go up.", problems=[problem])
+    return asked

@@ -1,0 +1,38 @@
+"""Revisions, which never change, remembered by this process."""
+
+import functools
+import time
+
+from config.errors import Unavailable
+from config.settings import settings
+from playbooks import plan
+from playbooks.plan import Plan
+from store import actions, db, playbooks
+from store.actions import Revision
+
+
+@functools.lru_cache(maxsize=1024)
+def action(revision_id: str) -> Revision:
+    """A revision of an action."""
+    with db.read() as connection:
+        return actions.revision(connection, revision_id)
+
+
+@functools.lru_cache(maxsize=256)
+def playbook(revision_id: str) -> tuple[playbooks.Revision, Plan]:
+    """A revision of a playbook, with its plan."""
+    with db.read() as connection:
+        revision = playbooks.revision(connection, revision_id)
+    return revision, plan.compile(revision.definition)
+
+
+def action_in_time(revision_id: str) -> Revision:
+    """The revision, also when the database goes away just now: as long as the lease lasts nothing is lost."""
+    give_up = time.monotonic() + settings().lease_seconds
+    while True:
+        try:
+            return action(revision_id)
+        except Unavailable:
+            if time.monotonic() > give_up:
+                raise
+            time.sleep(0.5)

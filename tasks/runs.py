@@ -1,0 +1,308 @@
+"""Starting runs: the one way in for playbooks, and what a worker knows of a run under way.
+
+In order of time: the playbook is looked up and with it the revisions of the actions it uses, which the run keeps to
+its end; the parameters are checked and their secrets sealed; the run is committed, together with its idempotency
+key and its audit row; then the doorbell rings with the chain of its first steps. Once ``start`` has returned nothing
+can lose the run.
+"""
+
+import functools
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from config.errors import Conflict, InvalidRequest, Problem, Unprocessable
+from config.settings import settings
+from playbooks import parameters
+from playbooks.plan import END, Plan, every_step
+from playbooks.triggers import subject
+from providers.base import Mode
+from store import actions, db, executions, group, playbooks
+from store.access import Caller
+from store.db import Connection, IntegrityError, Row
+from store.ids import new_id
+from store.seal import unseal
+from tasks import doorbell, replay, revisions
+from tasks.canvas import KILLABLE, Chain, Ring
+from tasks.dispatch import queue_of
+from tasks.secrets import hide
+
+#: how deep playbooks may start playbooks
+DEEPEST = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """One request to run a playbook now."""
+
+    workspace_id: str
+    actor: str
+    playbook_id: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    target: str | None = None
+    mode: Mode = "live"
+    idempotency_key: str | None = None
+    request_id: str | None = None
+    #: what asked for it: api, event, schedule, playbook, retry
+    trigger: str = "api"
+    event: Mapping[str, Any] | None = None
+    #: the step that asked for it
+    parent_id: str | None = None
+    depth: int = 0
+    #: how many runs, each of which caused the next by what it did, came before
+    hops: int = 0
+    retry_of: str | None = None
+    #: the revision to run, where it is not the current one
+    revision_id: str | None = None
+    #: rows of steps that an earlier run has completed for this one
+    carried: tuple[Mapping[str, Any], ...] = ()
+
+    def same(self) -> list[Any]:
+        """What makes two requests the same."""
+        return ["run", self.playbook_id, self.target, self.mode, dict(self.parameters)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Started:
+    """The run that a wish has made, or, when ``replayed``, had made before under the same key."""
+
+    run_id: str
+    replayed: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """A run as a worker sees it; secrets are in clear here."""
+
+    id: str
+    workspace_id: str
+    playbook_id: str
+    revision_id: str
+    plan: Plan
+    definition: Mapping[str, Any]
+    mode: Mode
+    target: str | None
+    parameters: Mapping[str, Any]
+    hidden: Mapping[str, Any]
+    context: Mapping[str, Any]
+    deadline: int
+    created_by: str
+    request_id: str | None
+    parent_id: str | None
+    started_at: int
+
+
+def wish_of(caller: Caller, playbook_id: str, **more: Any) -> Wish:
+    """What a caller asks for."""
+    return Wish(workspace_id=caller.workspace_id, actor=caller.key_id, playbook_id=playbook_id, **more)
+
+
+def start(wish: Wish) -> Started:
+    """Accept a request to run a playbook.
+
+    Raises:
+        NotFound: no such playbook. Conflict: it is switched off, uses an action that is, or runs for this asset.
+        InvalidRequest: it needs an asset. Unprocessable: values that do not fit its parameters, or a used key.
+        Unavailable: the database is away; nothing was accepted.
+    """
+    with db.read() as connection:
+        if (known := replay.earlier(connection, wish.workspace_id, wish.idempotency_key, wish.same())) is not None:
+            return Started(run_id=known.execution_id, replayed=True)
+        row, chain = prepare(connection, wish)
+    try:
+        single = not (wish.idempotency_key or wish.carried)
+        group.commit(functools.partial(accept, wish=wish, row=row), single=single)
+    except IntegrityError as error:
+        with db.read() as connection:
+            known = replay.earlier(connection, wish.workspace_id, wish.idempotency_key, wish.same())
+        if known is not None:  # a concurrent copy of this request was faster
+            return Started(run_id=known.execution_id, replayed=True)
+        raise running_already(wish) from error
+    doorbell.ring(chain)
+    return Started(run_id=row["id"])
+
+
+def running_already(wish: Wish) -> Conflict:
+    """The refusal of a second run for the same asset."""
+    return Conflict(
+        f"The playbook {wish.playbook_id!r} is already running for the asset {wish.target!r}.", code="already_running"
+    )
+
+
+def accept(connection: Connection, *, wish: Wish, row: Mapping[str, Any]) -> None:
+    """Write the run.
+
+    Raises:
+        IntegrityError: the key has been used, or the playbook runs for this asset.
+    """
+    if wish.idempotency_key:
+        replay.remember(
+            connection,
+            wish.workspace_id,
+            wish.idempotency_key,
+            wish.same(),
+            execution_id=row["id"],
+            created_at=row["created_at"],
+        )
+    executions.add(connection, [row, *(_taken_over(done, row) for done in wish.carried)], wish.actor)
+
+
+def _taken_over(done: Mapping[str, Any], run: Mapping[str, Any]) -> dict[str, Any]:
+    """A completed step as a row of the run that takes it over."""
+    old, new = str(done["run_id"]), str(run["id"])
+    moved = {name: done[name] and str(done[name]).replace(old, new, 1) for name in ("id", "parent_id", "previous_id")}
+    return {**done, **moved, "run_id": new, "created_by": run["created_by"]}
+
+
+def prepare(connection: Connection, wish: Wish) -> tuple[dict[str, Any], Chain]:
+    """The row of a new run, and the chain of its first steps.
+
+    Raises:
+        As ``start``.
+    """
+    playbook = playbooks.get(connection, wish.workspace_id, wish.playbook_id)
+    if not playbook.enabled:
+        raise Conflict(f"The playbook {playbook.id!r} is disabled; enable it first.", code="playbook_disabled")
+    revision_id = wish.revision_id or playbook.revision.id
+    revision, plan = revisions.playbook(revision_id)
+    definition = revision.definition
+    if definition["target_required"] and not wish.target:
+        problem = Problem("/target_asset_id", "this playbook needs the asset it is to work on")
+        raise InvalidRequest("The asset is missing.", code="target_required", problems=[problem])
+    if wish.depth > DEEPEST:
+        raise Conflict(f"Playbooks start playbooks more than {DEEPEST} deep.", code="too_deep")
+    masked, sealed = _values(definition, wish.parameters)
+    pins = _pins(connection, wish.workspace_id, definition)
+    now = db.now_ms()
+    row = {
+        "id": new_id("pexec"),
+        "workspace_id": wish.workspace_id,
+        "kind": "playbook",
+        "action_id": playbook.id,
+        "revision_id": revision_id,
+        "status": "pending",
+        "queue": "steps",
+        "mode": wish.mode,
+        "idempotent": True,
+        "timeout_ms": int(definition["timeout_minutes"] * 60_000),
+        "attempt": 0,
+        "failures": 0,
+        "lapses": 0,
+        "publishes": 1,
+        "due_at": now + settings().lease_seconds * 1000,
+        "expires_at": now + int(definition["timeout_minutes"] * 60_000),
+        "target": wish.target,
+        "input": masked,
+        "sealed": sealed,
+        "created_by": wish.actor,
+        "request_id": wish.request_id,
+        "created_at": now,
+        "parent_id": wish.parent_id,
+        "context": json.dumps(
+            {
+                "trigger": wish.trigger,
+                "event": wish.event,
+                "pins": pins,
+                "depth": wish.depth,
+                "hops": wish.hops,
+                "retry_of": wish.retry_of,
+                "carried": [str(done["id"]).partition(".")[2] for done in wish.carried],
+            }
+        ),
+    }
+    chain = _opening(row, plan, pins)
+    return row, chain
+
+
+def _values(definition: Mapping[str, Any], given: Mapping[str, Any]) -> tuple[str, str | None]:
+    """The parameters as they are stored; a playbook that declares none takes any."""
+    declared = definition["parameters"]
+    if not declared:
+        return hide(given, ())
+    values, problems = parameters.resolve(declared, given)
+    if problems:
+        raise Unprocessable(problems=[problem.under("/parameters") for problem in problems])
+    return hide(values, parameters.secret_names(declared))
+
+
+def _pins(connection: Connection, workspace_id: str, definition: Mapping[str, Any]) -> dict[str, str]:
+    """Action id → the revision that the run keeps."""
+    wanted = {step["action_ref"] for step in every_step(definition["steps"]) if step["type"] == "action"}
+    found = actions.definitions(connection, workspace_id, wanted) if wanted else {}
+    for action_id in sorted(wanted):
+        if action_id not in found:
+            raise Conflict(f"The playbook uses the action {action_id!r}, which is gone.", code="action_missing")
+        if not found[action_id].enabled:
+            raise Conflict(f"The playbook uses the action {action_id!r}, which is disabled.", code="action_disabled")
+    return {action_id: action.revision.id for action_id, action in found.items()}
+
+
+def _opening(row: dict[str, Any], plan: Plan, pins: Mapping[str, str]) -> Chain:
+    """The chain with which a run begins: the run itself, then the steps that are known to come first."""
+    first = plan.blocks[""].first
+    rings: list[Ring] = []
+    if row["mode"] != "dry_run" and first != END:
+        rings = [step_ring(plan, pins, row["id"], step_id, "") for step_id in plan.stretch(first)]
+    if rings and rings[0].queue not in KILLABLE:
+        row["queue"] = rings[0].queue
+    return Chain((begin_ring(row["id"], row["action_id"], row["queue"]), *rings))
+
+
+def begin_ring(run_id: str, playbook_id: str, queue: str) -> Ring:
+    """The task that begins a run."""
+    return Ring(task="tocsin.begin", execution_id=run_id, label=playbook_id, queue=queue, run_id=run_id)
+
+
+def step_ring(plan: Plan, pins: Mapping[str, str], run_id: str, step_id: str, iteration: str) -> Ring:
+    """The task that carries out an action step."""
+    step = plan.nodes[step_id].step
+    definition = revisions.action(pins[step["action_ref"]]).definition
+    return Ring(
+        task="tocsin.step",
+        execution_id=row_id(run_id, step_id, iteration),
+        label=step["action_ref"],
+        queue=queue_of(definition),
+        timeout_ms=timeout_ms(step, definition),
+        run_id=run_id,
+    )
+
+
+def row_id(run_id: str, step_id: str, iteration: str) -> str:
+    """The id of a step's row; the step of each pass of a loop has its own."""
+    return f"{run_id}.{step_id}.{iteration}" if iteration else f"{run_id}.{step_id}"
+
+
+def timeout_ms(step: Mapping[str, Any], definition: Mapping[str, Any]) -> int:
+    """How long one attempt at a step may take."""
+    return int((step.get("timeout_seconds") or definition["timeout_seconds"]) * 1000)
+
+
+def loaded(row: Row) -> Run:
+    """A run as a worker sees it.
+
+    Raises:
+        SealBroken: its secrets cannot be opened.
+    """
+    revision, plan = revisions.playbook(row.revision_id)
+    hidden = unseal(row.sealed)
+    context = json.loads(row.context)
+    context["subject"] = subject(context["event"]) if context["event"] else {}
+    return Run(
+        id=row.id,
+        workspace_id=row.workspace_id,
+        playbook_id=row.action_id,
+        revision_id=row.revision_id,
+        plan=plan,
+        definition=revision.definition,
+        mode=row.mode,
+        target=row.target,
+        parameters={**json.loads(row.input), **hidden},
+        hidden=hidden,
+        context=context,
+        deadline=row.expires_at,
+        created_by=row.created_by,
+        request_id=row.request_id,
+        parent_id=row.parent_id,
+        started_at=row.started_at or db.now_ms(),
+    )

@@ -1,0 +1,87 @@
+"""What tick does for runs and for the steps that no worker carries out itself.
+
+A run over its time fails, and its steps with it. A run of which nothing is under way any more, which should never be,
+is failed rather than left hanging. A holder whose last branch has ended is attended to by a worker; one over its time
+fails with all it holds.
+"""
+
+from dataclasses import dataclass
+
+from config import logs
+from store import db, executions, recovery, runs, steps
+from store.db import Connection, Row
+from tasks import stop
+from tasks.advance import join_ring
+from tasks.canvas import Ring
+from tasks.runs import begin_ring
+
+__all__ = ["Over", "attend", "attend_ended", "attend_holder", "begin_ring", "follow_ring", "is_late"]
+
+#: a worker that was asked to plan is given this long before another one is asked, ms
+PATIENCE = 10_000
+
+log = logs.logger(__name__)
+
+
+@dataclass(frozen=True)
+class Over:
+    """A run that has ended, or a holder in it, whose steps have to end too."""
+
+    run_id: str
+    holder: str | None = None
+
+    def end_steps(self) -> None:
+        """End them, in transactions of their own."""
+        stop.end_steps(self.run_id, "system", holder=self.holder)
+
+
+def is_late(row: Row) -> bool:
+    """Whether the time of a run or a holder is up."""
+    return row.expires_at is not None and row.expires_at <= db.now_ms()
+
+
+def attend(connection: Connection, row: Row, over: list[Over]) -> None:
+    """A run that is over its time, or that has not been looked at for long."""
+    if is_late(row):
+        _fail(connection, row, "timeout", "The playbook took longer than its timeout_minutes.")
+    elif row.status == "running" and not runs.has_living_steps(connection, row.id):
+        _fail(connection, row, "stalled", "Nothing of this run was under way any more.")
+    else:
+        runs.look_again(connection, row.id, at=min(row.expires_at, db.now_ms() + runs.PATROL))
+        return
+    over.append(Over(row.id))
+
+
+def _fail(connection: Connection, row: Row, code: str, message: str) -> None:
+    error = {"code": code, "message": message}
+    steps.end_run(connection, row.id, steps.End(status="failed", error=error, parent_id=row.parent_id), "system")
+    log.warning("run ended by tick", execution_id=row.id, code=code)
+
+
+def attend_ended(connection: Connection, row: Row) -> Ring | None:
+    """A step that has ended, or whose run has."""
+    if row.status not in executions.TERMINAL:
+        executions.transition(connection, row.id, "cancelled")
+        return None
+    if row.run_status not in executions.LIVE:
+        steps.to_follow(connection, row.id)
+        return None
+    recovery.postpone(connection, row.id, at=db.now_ms() + PATIENCE)
+    return follow_ring(row)
+
+
+def attend_holder(connection: Connection, row: Row, over: list[Over]) -> Ring | None:
+    """A step that holds others: its branches have ended, the next pass is due, or its time is up."""
+    if not is_late(row):
+        recovery.postpone(connection, row.id, at=db.now_ms() + PATIENCE)
+        return join_ring(row.id)
+    error = {"code": "timeout", "message": "the step took longer than its timeout_seconds", "outcome_unknown": False}
+    mark = steps.follow_mark()
+    ended = executions.transition(connection, row.id, "failed", error=executions.dump(error), **mark)
+    over.append(Over(row.run_id, row.id))
+    return follow_ring(row) if ended is not None else None
+
+
+def follow_ring(row: Row) -> Ring:
+    """The task that goes on after a step that ended here."""
+    return Ring(task="tocsin.follow", execution_id=row.id, label=row.type or "step", queue="steps", run_id=row.run_id)

@@ -1,0 +1,365 @@
+"""One message's worth of a run: the task it names, and what may be carried out right behind it.
+
+In order of time: a step is claimed, its templates are filled in, its executor does the outside work with no transaction
+open; then it is planned what follows (``tasks.advance``), and the end of the step and the beginnings after it are
+written in one transaction. When what follows is one action on the same queue, it is claimed in that same transaction
+and carried out at once, in place of the message that would bring it (``tasks.links``), for a quarter of a second;
+then the rest is left to the chain.
+"""
+
+import functools
+import time
+from collections.abc import Callable, Mapping
+from types import SimpleNamespace
+from typing import Any
+
+from celery import Task
+
+from config import logs
+from expressions import templates
+from expressions.templates import TemplateError
+from playbooks import parameters
+from providers.base import Abandoned, Json
+from store import db, executions, runs, steps
+from store.actions import Revision
+from store.db import Connection, IntegrityError
+from tasks import joins, revisions, task_events
+from tasks.advance import Advance, Place
+from tasks.canvas import KILLABLE, Ring
+from tasks.conclude import Attempt, Ending, Settled, commit_in_time, ended, failed, in_time, settle
+from tasks.context import Context, parted
+from tasks.lease import keeper
+from tasks.links import Links
+from tasks.perform import Work, attempt_at, let_go, perform, prepare
+from tasks.redact import MASK
+from tasks.run import CARRIED_BY_CELERY
+from tasks.runs import Run, loaded, step_ring
+
+log = logs.logger(__name__)
+
+Next = Callable[[], Any]
+
+
+class Walk:
+    """The work of one message."""
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        self.links = Links(task)
+        self.word = "done"
+        self.run: Run
+        self.context: Context
+        self.queue = "steps"
+
+    def drive(self, first: Next) -> str:
+        """Do one thing after the other; returns a word about how the last one ended."""
+        following: Next | None = first
+        while following is not None:
+            following = following()
+        return self.word
+
+    # what a message may ask for
+
+    def begin(self, run_id: str) -> Next | None:
+        """Take a run up."""
+        row = in_time(functools.partial(_read, runs.read, run_id))
+        if row is None or row.status != "pending":
+            return self._stale()
+        self._know(row)
+        self.queue = row.queue
+        first = self.run.plan.blocks[""].first
+
+        def write(connection: Connection, advance: Advance) -> list[str] | None:
+            if not runs.begin(connection, run_id, keeper().owner, deadline=row.expires_at):
+                return None
+            return steps.go_on(connection, run_id, "running", advance.moves, keeper().owner)
+
+        return self._go_on(lambda advance: advance.enter(first, Place("", None, ()), None), write)
+
+    def step(self, step_row_id: str) -> Next | None:
+        """Claim a step and carry it out."""
+        keep, claimed = keeper(), time.monotonic()
+        row = commit_in_time(lambda db_: executions.claim(db_, step_row_id, keep.owner, keep.lease_ms, step=True))
+        if row is None:
+            return self._stale()
+        if not self._find_run(row.run_id):
+            return self._stale()
+        self.queue = row.queue
+        return self._carry_out(row, claimed)
+
+    def join(self, holder_id: str) -> Next | None:
+        """Attend to a step that holds others."""
+        row = in_time(functools.partial(_read, steps.get, holder_id))
+        if row is None or row.status != "running" or not self._find_run(row.run_id):
+            return self._stale()
+        attention: joins.Attention | None = None
+
+        def plan(advance: Advance) -> None:
+            nonlocal attention
+            attention = joins.attend(advance, row)
+
+        def write(connection: Connection, advance: Advance) -> list[str] | None:
+            if attention is None:
+                return None
+            status = _attended(connection, row, attention, self.run)
+            return (
+                None if status is None else steps.go_on(connection, self.run.id, status, advance.moves, keeper().owner)
+            )
+
+        return self._go_on(plan, write)
+
+    def follow(self, step_row_id: str) -> Next | None:
+        """Go on after a step that ended where nobody planned what follows."""
+        row = in_time(functools.partial(_read, steps.get, step_row_id))
+        if row is None or row.waiting_for != "follow" or not self._find_run(row.run_id):
+            return self._stale()
+        error = executions.load(row.error)
+        expired = (error or {}).get("code") == "approval_expired"
+
+        def plan(advance: Advance) -> None:
+            place = advance.place_of(row.step_id, row.parent_id, row.iteration)
+            advance.after(row.step_id, place, row.status, error, expired=expired)
+
+        def write(connection: Connection, advance: Advance) -> list[str] | None:
+            status = steps.to_follow(connection, step_row_id)
+            return (
+                None if status is None else steps.go_on(connection, self.run.id, status, advance.moves, keeper().owner)
+            )
+
+        return self._go_on(plan, write)
+
+    # carrying out a step
+
+    def _carry_out(self, row: Any, claimed: float) -> Next | None:
+        keep, started = keeper(), time.monotonic()
+        logs.bind(execution_id=row.id, request_id=row.request_id)
+        ring = self._ring(row)
+        if row.id != self.links.own:
+            task_events.began(ring, self.links.own)
+        with keep.hold(row.id, row.attempt, row.timeout_ms, claimed) as held:
+            revision = revisions.action_in_time(row.revision_id)
+            node = self.run.plan.nodes[row.step_id]
+            this = attempt_at(row, {**revision.definition["retry"], **node.step.get("retry", {})})
+            given: Json = {}
+            try:
+                ending = perform(self._work(this, revision, held, given), held)
+                following = self._end(this, settle(this, ending), given)
+            except Abandoned:
+                following = self._stale("abandoned")
+            if self.word in ("abandoned", "stale"):  # it was taken from us
+                let_go(held)
+        if row.id != self.links.own:
+            task_events.ended(ring, self.word, started)
+        return following
+
+    def _work(self, this: Attempt, revision: Revision, held: Any, given: Json) -> Work | Ending:
+        """The step's parameters, filled in, and everything else its executor needs; ``given`` is what is kept."""
+        row, node, declared = this.row, self.run.plan.nodes[this.row.step_id], revision.definition["parameters"]
+        try:
+            context = in_time(lambda: self._context_of(row))
+            if context is None:
+                return failed("unavailable", "The database stayed away.", retryable=True)
+            rendered = templates.render(node.step.get("parameters", {}), context)
+            if node.step.get("target"):
+                row.target = templates.as_text(templates.render(node.step["target"], context))
+        except TemplateError as fault:
+            return failed("bad_template", str(fault))
+        values, problems = parameters.resolve(declared, rendered)
+        if problems:
+            return failed("invalid_parameters", "; ".join(f"{one.pointer}: {one.detail}" for one in problems[:5]))
+        names = parameters.secret_names(declared)
+        hidden = {name: value for name, value in values.items() if name in names and value is not None}
+        work = prepare(this, revision, held, values, {**self.run.hidden, **hidden})
+        given.update(this.redact({name: MASK if name in hidden else value for name, value in values.items()}))
+        return work
+
+    def _context_of(self, row: Any) -> Json:
+        return self.context.of(row.step_id, parted(row.iteration), row.previous_id)
+
+    def _end(self, this: Attempt, settled: Settled, given: Json) -> Next | None:
+        """Write the end of an attempt, and what follows it."""
+        row, ending = this.row, settled.ending
+        record = {**settled.record, "input": given, "vars": self._variables(this, ending, settled.record)}
+        result = {**record, "step_id": row.step_id, "status": ending.status, "completed_at": db.now_ms()}
+        stored = {name: executions.dump(value) for name, value in record.items()}
+        stored["input"] = stored["input"] or "{}"
+        policy = self.run.definition
+        again = ending.status in ("failed", "timeout") and policy["on_failure"] == "retry" and _safe(ending)
+        retried = False
+
+        def plan(advance: Advance) -> None:
+            if ending.status != "waiting":
+                self.context.learn(row.id, result)
+                place = advance.place_of(row.step_id, row.parent_id, row.iteration)
+                advance.after(row.step_id, place, ending.status, record["error"])
+
+        def write(connection: Connection, advance: Advance) -> list[str] | None:
+            nonlocal retried
+            status, changes = ending.status, {**settled.changes}
+            retried = again and runs.pay_for_retry(connection, self.run.id, most=policy["max_retries"])
+            if retried:
+                status, due_at = "waiting", db.now_ms() + int(this.retry["backoff_seconds"] * 1000)
+                changes = {"waiting_for": "retry", "due_at": due_at, "failures": 0}
+            moved = executions.transition(
+                connection,
+                row.id,
+                status,
+                actor=this.owner,
+                fence=row.attempt,
+                guard="step is running",
+                **{"owner": None, "target": row.target, **stored, **changes},
+            )
+            if moved is None:
+                return None
+            if status == "waiting":
+                return []
+            return steps.go_on(connection, self.run.id, moved.run_status, advance.moves, this.owner)
+
+        following = self._go_on(plan, write)
+        if self.word != "stale":
+            self.word = "waiting" if retried else ending.status
+            ended(this, ending)
+            if ending.retry_in is not None and ending.retry_in <= CARRIED_BY_CELERY:
+                self._retry(row, ending.retry_in)
+        return following
+
+    def _variables(self, this: Attempt, ending: Ending, record: Mapping[str, Any]) -> Json | None:
+        """What the step's ``outputs`` set."""
+        wanted = self.run.plan.nodes[this.row.step_id].step.get("outputs")
+        if ending.status != "completed" or not wanted:
+            return None
+        values = {}
+        context = {**self._context_of(this.row), "output": record["output"]}
+        for name, template in wanted.items():
+            try:
+                values[name] = this.redact(templates.render(template, context))
+            except TemplateError as fault:  # the effect has happened: the step is done, whatever became of the name
+                log.warning("an output could not be set", name=name, reason=str(fault))
+        return values
+
+    def _retry(self, row: Any, pause: float) -> None:
+        """Have Celery bring the step back; one that was carried out in place has no message of its own yet."""
+        if row.id == self.links.own:
+            raise self.task.retry(countdown=pause, retry=False)
+        self.links.leave(None)
+        self.links.publish([self._ring(row)], countdown=pause)
+
+    # going on
+
+    def _go_on(
+        self,
+        plan: Callable[[Advance], None],
+        write: Callable[[Connection, Advance], list[str] | None],
+    ) -> Next | None:
+        """Plan what follows, write it, and see to it that it is carried out: here, or by a message."""
+        claimed = time.monotonic()
+        for lonely in (False, True):
+            advance = Advance(self.run, self.context, lonely=lonely)
+            if in_time(functools.partial(_done, plan, advance)) is None:
+                return self._stale()
+            here = self._choose(advance)
+            try:
+                waiting = commit_in_time(functools.partial(_write, write, advance), single=False)
+            except IntegrityError:
+                if lonely:
+                    raise
+                continue
+            if waiting is None:
+                return self._stale()
+            return self._hand_on(advance, here, waiting, claimed)
+        return None
+
+    def _choose(self, advance: Advance) -> Json | None:
+        """The one step that may be carried out here, claimed as it is written."""
+        started = [row for row in advance.moves.rows if row["type"] == "action" and row["status"] == "pending"]
+        if len(started) != 1 or advance.moves.runs or not self.links.may_go_on():
+            return None
+        row: Json = started[0]
+        if row["queue"] != self.queue or row["queue"] in KILLABLE:
+            return None
+        now, lease_ms = db.now_ms(), keeper().lease_ms
+        row.update(
+            status="running",
+            attempt=1,
+            owner=keeper().owner,
+            started_at=now,
+            renewed_at=now,
+            expires_at=now + row["timeout_ms"],
+            due_at=now + min(row["timeout_ms"] + executions.TIMEOUT_GRACE, lease_ms),
+            publishes=0,
+        )
+        return row
+
+    def _hand_on(self, advance: Advance, here: Json | None, waiting: list[str], claimed: float) -> Next | None:
+        if here is not None and here["status"] != "running":  # the run was paused meanwhile
+            here = None
+        joins_here = here is None and self.links.joins_here(waiting)
+        if advance.moves.end is not None and advance.moves.end.parent_id is not None:
+            waiting = [*waiting, advance.moves.end.parent_id]
+            joins_here = False  # it belongs to another run
+        self.links.hand_on(advance, here["id"] if here is not None else None, [] if joins_here else waiting)
+        if here is not None:
+            row = SimpleNamespace(**{"sealed": None, "logs": None, **here})
+            return functools.partial(self._carry_out, row, claimed)
+        return functools.partial(self.join, waiting[0]) if joins_here else None
+
+    # small things
+
+    def _stale(self, word: str = "stale") -> Next | None:
+        """The message came to nothing; whoever moved the run meanwhile has published what follows."""
+        self.word = word
+        self.links.leave(None)
+        return None
+
+    def _find_run(self, run_id: str) -> bool:
+        if not hasattr(self, "run") or self.run.id != run_id:
+            row = in_time(functools.partial(_read, runs.read, run_id))
+            if row is None:
+                return False
+            self._know(row)
+        return True
+
+    def _know(self, row: Any) -> None:
+        self.run = loaded(row)
+        self.context = Context(self.run)
+
+    def _ring(self, row: Any) -> Ring:
+        return step_ring(self.run.plan, self.run.context["pins"], self.run.id, row.step_id, row.iteration)
+
+
+def _attended(connection: Connection, row: Any, attention: joins.Attention, run: Run) -> str | None:
+    """Write what was decided about a holder; returns the status of its run, None when it needs nothing any more."""
+    if attention.begun:
+        due_at = row.expires_at or run.deadline
+        return steps.launch(connection, row.id, cursor=row.cursor, count=attention.begun, due_at=due_at)
+    moved = executions.transition(
+        connection,
+        row.id,
+        attention.status,
+        actor=keeper().owner,
+        guard="all arms have ended",
+        output=executions.dump(attention.output),
+        error=executions.dump(attention.error),
+    )
+    return None if moved is None else moved.run_status
+
+
+def _safe(ending: Ending) -> bool:
+    """Whether doing it again can do no harm."""
+    return not (ending.error or {}).get("outcome_unknown")
+
+
+def _read(query: Callable[[Connection, str], Any], row_id: str) -> Any:
+    with db.read() as connection:
+        return query(connection, row_id)
+
+
+def _write(
+    write: Callable[[Connection, Advance], list[str] | None], advance: Advance, connection: Connection
+) -> list[str] | None:
+    return write(connection, advance)
+
+
+def _done(plan: Callable[[Advance], None], advance: Advance) -> bool:
+    plan(advance)
+    return True
