@@ -10,7 +10,7 @@ import re
 
 from flask import Flask, Response, g, request
 
-from api import actions, auth, docs, errors, executions, health, keys, playbooks, triggers
+from api import actions, auth, docs, errors, events, executions, health, keys, playbooks, triggers
 from api.blueprint import IdConverter
 from api.body import MAX_BYTES
 from api.limits import Limiter, show_standing
@@ -26,6 +26,7 @@ _FAMILIES = (
     triggers.blueprint,
     executions.blueprint,
     playbooks.blueprint,
+    events.blueprint,
     keys.blueprint,
 )
 #: the canonical prefix, which is documented, comes first

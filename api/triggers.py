@@ -16,7 +16,8 @@ blueprint = Blueprint("triggers", __name__, description="Having actions done.")
 
 _IDEMPOTENCY_KEY = re.compile(r"[\x20-\x7e]{1,255}")
 _TRIGGER = schemas.Trigger()
-_KEY_HEADER = {
+#: how the header is documented
+KEY_HEADER = {
     "in": "header",
     "name": "Idempotency-Key",
     "description": "Names this request: sent again with the same key it makes no second execution.",
@@ -25,7 +26,7 @@ _KEY_HEADER = {
 }
 
 
-@blueprint.post("/actions/<id:action_id>/trigger", parameters=[_KEY_HEADER])
+@blueprint.post("/actions/<id:action_id>/trigger", parameters=[KEY_HEADER])
 @requires("execute:actions")
 @blueprint.arguments(_TRIGGER, example=examples.TRIGGER)
 @blueprint.answers(
@@ -50,7 +51,7 @@ def trigger_action(given: dict[str, Any], action_id: str) -> Response:
             parameters=given["parameters"],
             target=given["target"],
             mode=mode,
-            idempotency_key=_idempotency_key(),
+            idempotency_key=idempotency_key(),
             request_id=g.request_id,
         )
     )
@@ -70,7 +71,12 @@ def trigger_action(given: dict[str, Any], action_id: str) -> Response:
     return answer({"data": members}, 202, headers)
 
 
-def _idempotency_key() -> str | None:
+def idempotency_key() -> str | None:
+    """The key by which the present request may be sent again.
+
+    Raises:
+        InvalidRequest: it is none.
+    """
     key = request.headers.get("Idempotency-Key")
     if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key):
         raise InvalidRequest("Idempotency-Key must be 1 to 255 printable ASCII characters.")

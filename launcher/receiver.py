@@ -1,7 +1,8 @@
-"""The other end of the demo's outside call: a small ticket system on a loopback port.
+"""The other end of the demo's outside calls: a loopback port behind which all its made-up systems are.
 
-It gives every request a ticket (a repeated one, known by its ``Idempotency-Key``, the ticket it had), and shows
-the last requests on ``GET /requests``.
+What each answers is told in ``launcher.demo_systems``; a repeated request, known by its ``Idempotency-Key``, gets the
+answer it had and changes nothing. ``GET /requests`` shows the last requests with their answers, ``GET /state`` what
+they have brought about.
 """
 
 import contextlib
@@ -12,7 +13,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-_REMEMBERED = 50
+from launcher.demo_systems import Answer, Systems
+
+#: requests that are shown
+_REMEMBERED = 100
 _LARGEST_BODY = 1024 * 1024
 
 
@@ -34,7 +38,8 @@ class Receiver(ThreadingHTTPServer):
         self.url = f"http://127.0.0.1:{self.server_port}"
         self._lock = threading.Lock()
         self._requests: deque[dict[str, Any]] = deque(maxlen=_REMEMBERED)
-        self._tickets: dict[str, str] = {}
+        self._answers: dict[str, Answer] = {}
+        self._systems = Systems()
 
     def start(self) -> None:
         """Serve in the background."""
@@ -45,18 +50,24 @@ class Receiver(ThreadingHTTPServer):
         self.shutdown()
         self.server_close()
 
-    def take(self, method: str, path: str, key: str, body: Any) -> str:
-        """Remember a request and return its ticket."""
+    def take(self, path: str, key: str, body: Any) -> Answer:
+        """Remember a request and answer it."""
         with self._lock:
-            ticket = self._tickets.get(key) or f"DEMO-{len(self._tickets) + 1}"
-            self._tickets[key or ticket] = ticket
-            self._requests.append({"method": method, "path": path, "ticket": ticket, "body": body})
-        return ticket
+            answer = self._answers.get(key) or self._systems.answer(path, body)
+            if key:
+                self._answers[key] = answer
+            self._requests.append({"path": path, "key": key, "body": body, "status": answer[0], "answer": answer[1]})
+        return answer
 
     def requests(self) -> list[dict[str, Any]]:
         """The last requests, oldest first."""
         with self._lock:
             return list(self._requests)
+
+    def state(self) -> dict[str, list[str]]:
+        """What the requests have brought about."""
+        with self._lock:
+            return self._systems.state()
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -66,8 +77,10 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         if self.path == "/requests":
             self._answer(200, {"requests": self.server.requests()})
+        elif self.path == "/state":
+            self._answer(200, self.server.state())
         else:
-            self._answer(404, {"error": "POST anything here, or GET /requests"})
+            self._answer(404, {"error": "POST anything here, or GET /requests or /state"})
 
     def do_POST(self) -> None:
         length = self.headers.get("Content-Length", "0")
@@ -80,8 +93,7 @@ class _Handler(BaseHTTPRequestHandler):
             body = json.loads(data)
         except ValueError:
             body = data
-        ticket = self.server.take("POST", self.path, self.headers.get("Idempotency-Key", ""), body)
-        self._answer(200, {"received": True, "ticket": ticket})
+        self._answer(*self.server.take(self.path, self.headers.get("Idempotency-Key", ""), body))
 
     def _answer(self, status: int, members: dict[str, Any]) -> None:
         data = json.dumps(members).encode()

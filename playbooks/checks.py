@@ -19,6 +19,7 @@ from playbooks.link_checks import check_links
 from playbooks.places import Place, places
 from playbooks.step_checks import check_list, check_step
 from playbooks.step_types import (
+    GIVEN_BY_EVENTS,
     MAX_DEFINITION_CHARACTERS,
     MAX_RETRIES,
     MAX_STEPS,
@@ -85,7 +86,7 @@ def _check_top(form: Mapping[str, Any], faults: Faults) -> None:
             faults.add(below("", shown(member)), f"'{shown(member)}' is no member of a playbook{hint}")
     faults.extend("", fields.check_identity(form, "a playbook"))
     faults.extend("/trigger", triggers.check_trigger(form["trigger"]))
-    faults.extend("/parameters", parameters.check_definitions(form["parameters"], RESERVED_NAMES))
+    faults.extend("/parameters", parameters.check_definitions(form["parameters"], RESERVED_NAMES - GIVEN_BY_EVENTS))
     if "steps" in form:
         check_list(form["steps"], "/steps", faults)
     else:

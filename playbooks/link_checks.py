@@ -179,7 +179,8 @@ def _link_fault(target: Any, words: tuple[str, ...], place: Place, graph: Graph,
         hint = faults.hint(target, chain(words, known))
         return f"there is no step '{shown(target)}'{hint}"
     if there.block is not place.block:
-        return f"'{shown(target)}' belongs to {there.block.words}: links stay among the steps of one list; end this one instead"
+        where = there.block.words
+        return f"'{shown(target)}' belongs to {where}: links stay among the steps of one list; end this one instead"
     return None
 
 

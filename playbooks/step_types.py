@@ -98,8 +98,10 @@ LINKS = MappingProxyType(
 LINK_WORDS = frozenset({"next", "end", "abort", "continue", "retry"})
 #: the names every template and condition of a playbook may start from
 ROOTS = frozenset({"parameters", "steps", "previous_step", "finding", "asset", "event", "execution", "vars", "target"})
-#: names no parameter and no loop variable can have
+#: names no loop variable can have, and no parameter
 RESERVED_NAMES = RESERVED | ROOTS
+#: of these a parameter may have the name all the same: it stands in where no event has started the run
+GIVEN_BY_EVENTS = frozenset({"finding", "asset"})
 
 #: steps of one playbook, in all blocks together
 MAX_STEPS = 5000

@@ -57,17 +57,18 @@ class Moves:
         return [row["id"] for row in self.rows if row["type"] == "action" and row["status"] in ("pending", "running")]
 
 
-def go_on(db: Connection, run_id: str, run_status: str | None, moves: Moves, actor: str) -> list[str]:
-    """Write how the run goes on, unless it is over; returns the holders that need attention now.
+def go_on(db: Connection, run_id: str, run_status: str | None, moves: Moves, actor: str) -> list[str] | None:
+    """Write how the run goes on; returns the holders that need attention now, None when the run is over.
 
     A run that an operator has paused goes on to what would be next, but nothing of it begins.
     """
     if run_status not in LIVE:
-        return []
+        return None
     if run_status == "paused":
         _hold_back(moves.rows)
     for rows in (moves.rows, moves.runs):
         if rows:
+            _begin_now(rows)
             executions.add(db, rows, actor)
     waiting = [row["id"] for row in moves.rows if row.get("open") == 0 and row["status"] == "running"]
     waiting += [holder for holder, failed, pause in moves.arrivals if arrive(db, holder, failed=failed, pause=pause)]
@@ -76,6 +77,17 @@ def go_on(db: Connection, run_id: str, run_status: str | None, moves: Moves, act
     if moves.end is not None:
         end_run(db, run_id, moves.end, actor)
     return waiting
+
+
+def _begin_now(rows: list[dict[str, Any]]) -> None:
+    """They were planned a moment ago, or long ago where the database was away: what follows never begins before."""
+    now = now_ms()
+    for row in rows:
+        late = now - row["created_at"]
+        row.update({name: row[name] + late for name in _TIMES if row.get(name) is not None})
+
+
+_TIMES = ("created_at", "started_at", "completed_at", "due_at", "expires_at", "renewed_at")
 
 
 def _hold_back(rows: list[dict[str, Any]]) -> None:
@@ -134,9 +146,17 @@ def end_run(db: Connection, run_id: str, end: End, actor: str) -> bool:
     return ended is not None
 
 
+def break_off(db: Connection, run_id: str, error: Mapping[str, Any]) -> None:
+    """Fail a run, unless it has ended."""
+    parent_id = db.execute(sa.select(_table.parent_id).where(_table.id == run_id)).scalar_one_or_none()
+    end_run(db, run_id, End(status="failed", error=error, parent_id=parent_id), "system")
+
+
 _run_error = Prepared(sa.select(_table.error).where(_id))
 _wake = Prepared(
-    sa.update(executions.executions).where(_id, _running).values(open=0, due_at=sa.bindparam("soon_", type_=sa.BigInteger))
+    sa.update(executions.executions)
+    .where(_id, _running)
+    .values(open=0, due_at=sa.bindparam("soon_", type_=sa.BigInteger))
 )
 
 
@@ -195,20 +215,23 @@ def of_run(db: Connection, run_id: str) -> list[Row]:
     return list(db.execute(query.order_by(_table.created_at, _table.id)))
 
 
-def to_follow(db: Connection, row_id: str) -> str | None:
+def to_follow(db: Connection, row_id: str, run_id: str) -> str | None:
     """Take the mark off a step that says that it has yet to be planned what follows.
 
-    Returns the status of its run; None when somebody else was faster.
+    Returns the status of its run, which stays as it is until this transaction ends: a cancel that comes now finds
+    what follows. None when somebody else was faster.
     """
-    row = _following.first(db, {"id_": row_id})
-    return None if row is None else str(row.run_status)
+    if _following.first(db, {"id_": row_id}) is None:
+        return None
+    standing = sa.select(_table.status).where(_table.id == run_id).with_for_update(read=True)
+    return db.execute(standing).scalar_one_or_none()
 
 
 _following = Prepared(
     sa.update(executions.executions)
     .where(_id, _table.waiting_for == sa.literal_column("'follow'"), _table.status.in_(words(tuple(sorted(TERMINAL)))))
     .values(waiting_for=sa.null(), due_at=sa.null())
-    .returning(executions.run_status.label("run_status"))
+    .returning(_table.id)
 )
 
 

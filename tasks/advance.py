@@ -26,7 +26,6 @@ from tasks import revisions, runs
 from tasks.canvas import Chain, Ring
 from tasks.context import Context, joined, parted
 from tasks.dispatch import queue_of
-from tasks.redact import Redactor
 from tasks.runs import Run, row_id
 
 #: entries that a for_each goes through at most; what has more is a job for something else
@@ -53,7 +52,7 @@ class Place:
 
 
 class Advance:
-    """One walk; ``moves`` is what it found, ``chains`` what must be published for the steps in it.
+    """One walk; ``moves`` is what it found, ``starts`` and ``chains`` what must be published for it.
 
     ``lonely`` says that playbooks may not be
     started, because one that was to be started runs already for the same asset.
@@ -66,8 +65,11 @@ class Advance:
         self.carried = frozenset(f"{run.id}.{name}" for name in run.context["carried"])
         self.lonely = lonely
         self.moves = Moves()
+        #: row ids of the actions that begin, with where they are
+        self.starts: dict[str, tuple[str, str]] = {}
+        #: chains of the playbooks that begin
         self.chains: list[Chain] = []
-        self._redact = Redactor([str(value) for value in run.hidden.values()])
+        self._redact = context.redact
 
     def place_of(self, step_id: str, parent_id: str | None, iteration: str | None) -> Place:
         """Where a step of the run is."""
@@ -166,7 +168,8 @@ class Advance:
             timeout_ms=runs.timeout_ms(node.step, definition),
         )
         if not delay:
-            self.chains.append(self.chain(node.id, joined(place.iteration)))
+            iteration = joined(place.iteration)
+            self.starts[row_id(self.run.id, node.id, iteration)] = node.id, iteration
 
     def chain(self, step_id: str, iteration: str) -> Chain:
         """The chain of the steps that are known to be carried out from this one on."""
@@ -187,9 +190,9 @@ class Advance:
         return self._decided(node, place, previous, {"value": value, "next": following})
 
     def _decided(self, node: Node, place: Place, previous: str | None, output: Json) -> str:
-        output = self._redact(output)
-        self._add(node, place, previous, status="completed", completed=True, output=json.dumps(output))
-        self.learn(node, place, "completed", output=output)
+        shown = self._redact(output)
+        self._add(node, place, previous, status="completed", completed=True, output=json.dumps(shown))
+        self.learn(node, place, "completed", output=shown)
         following: str = output["next"]
         return following
 
@@ -241,6 +244,7 @@ class Advance:
             actor=run.created_by,
             playbook_id=step["playbook_ref"],
             parameters=given,
+            secret_names=frozenset(name for name, value in given.items() if self._redact(value) != value),
             target=templates.as_text(target) if target is not None else run.target,
             mode=run.mode,
             request_id=run.request_id,

@@ -17,6 +17,7 @@ from config.errors import Unavailable
 from config.settings import settings
 from store import db, executions, group
 from store.db import Connection, Row
+from tasks import announce, doorbell
 from tasks.redact import Redactor
 
 #: limits of what one execution keeps
@@ -127,22 +128,25 @@ def settle(this: Attempt, ending: Ending) -> Settled:
 
 def conclude(this: Attempt, ending: Ending) -> Ending:
     """Write how the attempt ended; returns what really holds now (``stale`` when it was taken from us)."""
-    settled = settle(this, ending)
+    settled, row = settle(this, ending), this.row
+    mark = announce.mark(row, settled.ending.status)
 
     def finish(connection: Connection) -> bool:
-        status, row = settled.ending.status, this.row
         return executions.finish(
             connection,
             row.id,
-            status,
+            settled.ending.status,
             owner=this.owner,
             attempt=row.attempt,
             record=settled.record,
             **settled.changes,
+            **mark,
         )
 
     if not commit_in_time(finish):
         return Ending("stale")
+    if mark:
+        doorbell.ring(announce.ring(row.id, row.action_id))
     ended(this, settled.ending)
     return settled.ending
 

@@ -13,6 +13,7 @@ from typing import Any
 from playbooks.plan import Plan
 from store import db, steps
 from store.db import Row
+from tasks.redact import Redactor
 from tasks.runs import Run, row_id
 
 #: what a step's row shows of it to the steps after it
@@ -24,6 +25,8 @@ class Context:
 
     def __init__(self, run: Run) -> None:
         self.run = run
+        #: takes the run's secrets out of what is kept
+        self.redact = Redactor([str(value) for value in run.hidden.values()])
         self._known: dict[str, dict[str, Any]] = {}
         self._items: dict[str, list[Any]] = {}
         self._base = {

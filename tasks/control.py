@@ -61,6 +61,7 @@ def cancel_run(caller: Caller, run_id: str) -> Row:
     if not ended:
         raise _ended(before)
     concerned = stop.end_steps(run_id, caller.key_id)
+    concerned |= stop.end_steps(run_id, caller.key_id)  # what was written while the first look was taken
     give_up = time.monotonic() + SETTLE
     while True:
         with db.read() as connection:
@@ -68,7 +69,6 @@ def cancel_run(caller: Caller, run_id: str) -> Row:
         if not held or time.monotonic() > give_up:
             break
         time.sleep(_POLL)
-    stop.end_steps(run_id, caller.key_id)  # what was begun in the moment in which the run was cancelled
     with db.read() as connection:
         return runs.get(connection, caller.workspace_id, run_id)
 
@@ -123,14 +123,15 @@ def retry(caller: Caller, run_id: str, *, completed_stay: bool) -> Started:
         if before.status in LIVE:
             raise Conflict(f"The run has not ended: it is {before.status}.", code="not_ended")
         done = [_carried(row) for row in steps.of_run(connection, run_id) if _stays(row)] if completed_stay else []
-    context = json.loads(before.context)
+    context, hidden = json.loads(before.context), unseal(before.sealed)
     return start(
         Wish(
             workspace_id=caller.workspace_id,
             actor=caller.key_id,
             playbook_id=before.action_id,
             revision_id=before.revision_id,
-            parameters={**json.loads(before.input), **unseal(before.sealed)},
+            parameters={**json.loads(before.input), **hidden},
+            secret_names=frozenset(hidden),
             target=before.target,
             mode=before.mode,
             trigger="retry",

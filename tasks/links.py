@@ -12,7 +12,7 @@ from celery import Task
 
 from tasks import canvas, doorbell
 from tasks.advance import Advance, join_ring
-from tasks.canvas import Canvas, Chain, Chord
+from tasks.canvas import Canvas, Chord
 
 #: for how long a worker goes on in place, seconds: long against what a message costs, short against what others wait
 IN_PLACE = 0.25
@@ -31,6 +31,10 @@ class Links:
         """Whether this worker may take up one more thing."""
         return time.monotonic() < self._until
 
+    def go_no_further(self) -> None:
+        """Have this worker take up nothing more."""
+        self._until = 0.0
+
     def joins_here(self, waiting: list[str]) -> bool:
         """Whether the one holder that needs attention is attended to here; in a chord its body does it."""
         return len(waiting) == 1 and not self._in_chord() and self.may_go_on()
@@ -40,12 +44,12 @@ class Links:
 
         ``waiting`` are the holders that need attention.
         """
-        chains = [chain for chain in advance.chains if chain.first != here]
+        starts = {first: where for first, where in advance.starts.items() if first != here}
         expected = here
-        if expected is None and len(chains) == 1 and self._next() == chains[0].first:
-            expected, chains = chains[0].first, []
+        if expected is None and len(starts) == 1 and self._next() in starts:
+            expected, starts = self._next(), {}
         self.leave(expected, taken=here is not None)
-        canvases = _fan_out(advance, chains)
+        canvases = _fan_out(advance, starts)
         if not self._in_chord():
             canvases += [join_ring(holder) for holder in waiting]
         self.publish(canvases)
@@ -80,10 +84,10 @@ class Links:
         return chain[-1]["options"]["task_id"] if chain else None
 
 
-def _fan_out(advance: Advance, chains: list[Chain]) -> list[Canvas]:
-    """The chains; those of one parallel step as a chord, where every branch is straight."""
-    plan, left = advance.run.plan, {chain.first: chain for chain in chains}
-    canvases: list[Canvas] = []
+def _fan_out(advance: Advance, starts: dict[str, tuple[str, str]]) -> list[Canvas]:
+    """A chain for each start; those of one parallel step as a chord, where every branch is straight."""
+    plan, left = advance.run.plan, {first: advance.chain(*where) for first, where in starts.items()}
+    canvases: list[Canvas] = [*advance.chains]
     for row in advance.moves.rows:
         if row["type"] != "parallel" or not all(plan.straight(block) for block in plan.branches(row["step_id"])):
             continue

@@ -40,6 +40,8 @@ class Wish:
     actor: str
     playbook_id: str
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    #: parameters that are secret although the playbook does not declare them so: they hold secrets of another run
+    secret_names: frozenset[str] = frozenset()
     target: str | None = None
     mode: Mode = "live"
     idempotency_key: str | None = None
@@ -172,7 +174,7 @@ def prepare(connection: Connection, wish: Wish) -> tuple[dict[str, Any], Chain]:
         raise InvalidRequest("The asset is missing.", code="target_required", problems=[problem])
     if wish.depth > DEEPEST:
         raise Conflict(f"Playbooks start playbooks more than {DEEPEST} deep.", code="too_deep")
-    masked, sealed = _values(definition, wish.parameters)
+    masked, sealed = _values(definition, wish)
     pins = _pins(connection, wish.workspace_id, definition)
     now = db.now_ms()
     row = {
@@ -215,15 +217,15 @@ def prepare(connection: Connection, wish: Wish) -> tuple[dict[str, Any], Chain]:
     return row, chain
 
 
-def _values(definition: Mapping[str, Any], given: Mapping[str, Any]) -> tuple[str, str | None]:
+def _values(definition: Mapping[str, Any], wish: Wish) -> tuple[str, str | None]:
     """The parameters as they are stored; a playbook that declares none takes any."""
     declared = definition["parameters"]
     if not declared:
-        return hide(given, ())
-    values, problems = parameters.resolve(declared, given)
+        return hide(wish.parameters, wish.secret_names)
+    values, problems = parameters.resolve(declared, wish.parameters)
     if problems:
         raise Unprocessable(problems=[problem.under("/parameters") for problem in problems])
-    return hide(values, parameters.secret_names(declared))
+    return hide(values, {*parameters.secret_names(declared), *wish.secret_names})
 
 
 def _pins(connection: Connection, workspace_id: str, definition: Mapping[str, Any]) -> dict[str, str]:

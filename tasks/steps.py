@@ -3,16 +3,27 @@
 ``tocsin.begin`` takes a run up, ``tocsin.step`` carries out an action of it, ``tocsin.join`` attends to a step that
 holds others, ``tocsin.follow`` goes on after a step that ended outside of a worker (a delay, a decision, a time-out).
 Each message may carry more than the one thing out: ``tasks.walk``.
+
+Where a run breaks by a fault of ours it is failed, because a run that hangs is worse; where the database is away it
+is left to recovery.
 """
 
+import contextlib
 import functools
 from typing import Any
 
+from billiard.exceptions import SoftTimeLimitExceeded
 from celery import Task
+from celery.exceptions import Retry
 
 from config import logs
+from config.errors import Unavailable
+from store import db, steps
+from tasks import stop
 from tasks.app import app
 from tasks.walk import Walk
+
+log = logs.logger(__name__)
 
 
 def _walk(task: Task, what: str, execution_id: str) -> str:
@@ -20,8 +31,25 @@ def _walk(task: Task, what: str, execution_id: str) -> str:
     walk = Walk(task)
     try:
         return walk.drive(functools.partial(getattr(walk, what), execution_id))
+    except (Retry, SoftTimeLimitExceeded):
+        raise
+    except Unavailable:
+        log.warning("left to recovery: the database is away")
+        return "unavailable"
+    except Exception as error:
+        log.exception("a run broke")
+        with contextlib.suppress(Unavailable):
+            _fail(execution_id.partition(".")[0], error)
+        return "broken"
     finally:
         logs.unbind("execution_id", "request_id")
+
+
+def _fail(run_id: str, error: Exception) -> None:
+    message = f"The run broke ({type(error).__name__}); the worker's log says where."
+    with db.write() as connection:
+        steps.break_off(connection, run_id, {"code": "internal_error", "message": message})
+    stop.end_steps(run_id, "system")
 
 
 _OPTIONS: dict[str, Any] = {"bind": True, "max_retries": None}

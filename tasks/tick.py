@@ -7,7 +7,10 @@ pending    put on its queue (again); the pause doubles, but never beyond what th
 running    its worker died, froze or overran: end it, or have it tried again on the queue of suspects
 waiting    the back-off or the delay is over: on it goes; the approval has expired: ended
 runs       over their time: failed, and with them their steps (``tasks.tick_runs``)
-ended      a step of which nobody has planned yet what follows: a worker is asked to
+ended      a step of which nobody has planned yet what follows, an action that playbooks listen to and that nobody has
+           announced yet: a worker is asked to
+
+Schedules that have come round are kept first (``tasks.schedules``).
 """
 
 import time
@@ -19,7 +22,7 @@ from store import db, executions, recovery, steps
 from store import redis as redis_store
 from store.db import Connection, Row
 from store.executions import LIVE, TERMINAL
-from tasks import canvas, doorbell, lease, tick_runs
+from tasks import announce, canvas, doorbell, lease, schedules, tick_runs
 from tasks.app import app
 from tasks.canvas import Ring
 
@@ -37,9 +40,11 @@ log = logs.logger(__name__)
 @app.task(name="tocsin.tick", ignore_result=True)
 def tick() -> int:
     """Look after every due row; returns how many there were."""
-    started, seen = time.monotonic(), 0
+    seen = 0
     try:
         _notice_empty_broker()
+        _keep_schedules()
+        started = time.monotonic()
         while time.monotonic() - started < PATIENCE:
             rings, over, number = _look()
             seen += number
@@ -68,6 +73,16 @@ def _notice_empty_broker() -> None:
         log.warning("redis was emptied; publishing every pending execution again", executions=number)
 
 
+def _keep_schedules() -> None:
+    """Start what a schedule asks for; nothing in it may keep the other work from being done."""
+    try:
+        schedules.fire_due()
+    except Unavailable:
+        raise
+    except Exception:
+        log.exception("schedules could not be looked at")
+
+
 def _look() -> tuple[list[Ring], list[tick_runs.Over], int]:
     over: list[tick_runs.Over] = []
     with db.write() as connection:
@@ -85,6 +100,8 @@ def _pause(connection: Connection) -> int:
 
 def _attend(connection: Connection, row: Row, longest_pause: int, over: list[tick_runs.Over]) -> Ring | None:
     """Do what one row needs; returns what is to be published after the commit."""
+    if row.kind == "action" and row.status in TERMINAL:
+        return announce.attend(connection, row)
     if row.kind == "playbook" and (row.status != "pending" or tick_runs.is_late(row)):
         tick_runs.attend(connection, row, over)
         return None

@@ -64,7 +64,7 @@ def attend_ended(connection: Connection, row: Row) -> Ring | None:
         executions.transition(connection, row.id, "cancelled")
         return None
     if row.run_status not in executions.LIVE:
-        steps.to_follow(connection, row.id)
+        steps.to_follow(connection, row.id, row.run_id)
         return None
     recovery.postpone(connection, row.id, at=db.now_ms() + PATIENCE)
     return follow_ring(row)

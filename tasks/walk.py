@@ -9,35 +9,40 @@ then the rest is left to the chain.
 
 import functools
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
 from celery import Task
 
 from config import logs
-from expressions import templates
-from expressions.templates import TemplateError
-from playbooks import parameters
 from providers.base import Abandoned, Json
 from store import db, executions, runs, steps
-from store.actions import Revision
 from store.db import Connection, IntegrityError
 from tasks import joins, revisions, task_events
 from tasks.advance import Advance, Place
-from tasks.canvas import KILLABLE, Ring
-from tasks.conclude import Attempt, Ending, Settled, commit_in_time, ended, failed, in_time, settle
-from tasks.context import Context, parted
+from tasks.canvas import KILLABLE
+from tasks.conclude import Ending, commit_in_time, ended, in_time, settle
+from tasks.context import Context
 from tasks.lease import keeper
 from tasks.links import Links
-from tasks.perform import Work, attempt_at, let_go, perform, prepare
-from tasks.redact import MASK
+from tasks.perform import attempt_at, let_go, perform
 from tasks.run import CARRIED_BY_CELERY
 from tasks.runs import Run, loaded, step_ring
+from tasks.step_work import StepWork
 
 log = logs.logger(__name__)
 
 Next = Callable[[], Any]
+
+
+@dataclass(frozen=True)
+class Written:
+    """What was written: whether the run goes on, and which holders need attention now."""
+
+    goes_on: bool = False
+    waiting: list[str] = field(default_factory=list)
 
 
 class Walk:
@@ -69,10 +74,9 @@ class Walk:
         self.queue = row.queue
         first = self.run.plan.blocks[""].first
 
-        def write(connection: Connection, advance: Advance) -> list[str] | None:
-            if not runs.begin(connection, run_id, keeper().owner, deadline=row.expires_at):
-                return None
-            return steps.go_on(connection, run_id, "running", advance.moves, keeper().owner)
+        def write(connection: Connection, advance: Advance) -> Written | None:
+            begun = runs.begin(connection, run_id, keeper().owner, deadline=row.expires_at)
+            return _written(connection, self.run, "running", advance) if begun else None
 
         return self._go_on(lambda advance: advance.enter(first, Place("", None, ()), None), write)
 
@@ -85,7 +89,9 @@ class Walk:
         if not self._find_run(row.run_id):
             return self._stale()
         self.queue = row.queue
-        return self._carry_out(row, claimed)
+        if row.queue in KILLABLE:  # what limits the time of the step must not hit what comes after it
+            self.links.go_no_further()
+        return self._carry_out(SimpleNamespace(**row._asdict()), claimed)
 
     def join(self, holder_id: str) -> Next | None:
         """Attend to a step that holds others."""
@@ -98,13 +104,9 @@ class Walk:
             nonlocal attention
             attention = joins.attend(advance, row)
 
-        def write(connection: Connection, advance: Advance) -> list[str] | None:
-            if attention is None:
-                return None
-            status = _attended(connection, row, attention, self.run)
-            return (
-                None if status is None else steps.go_on(connection, self.run.id, status, advance.moves, keeper().owner)
-            )
+        def write(connection: Connection, advance: Advance) -> Written | None:
+            status = _attended(connection, row, attention, self.run) if attention is not None else None
+            return _written(connection, self.run, status, advance) if status is not None else None
 
         return self._go_on(plan, write)
 
@@ -120,11 +122,9 @@ class Walk:
             place = advance.place_of(row.step_id, row.parent_id, row.iteration)
             advance.after(row.step_id, place, row.status, error, expired=expired)
 
-        def write(connection: Connection, advance: Advance) -> list[str] | None:
-            status = steps.to_follow(connection, step_row_id)
-            return (
-                None if status is None else steps.go_on(connection, self.run.id, status, advance.moves, keeper().owner)
-            )
+        def write(connection: Connection, advance: Advance) -> Written | None:
+            status = steps.to_follow(connection, step_row_id, self.run.id)
+            return _written(connection, self.run, status, advance) if status is not None else None
 
         return self._go_on(plan, write)
 
@@ -133,125 +133,78 @@ class Walk:
     def _carry_out(self, row: Any, claimed: float) -> Next | None:
         keep, started = keeper(), time.monotonic()
         logs.bind(execution_id=row.id, request_id=row.request_id)
-        ring = self._ring(row)
-        if row.id != self.links.own:
+        ring = step_ring(self.run.plan, self.run.context["pins"], self.run.id, row.step_id, row.iteration)
+        own = row.id == self.links.own
+        if not own:
             task_events.began(ring, self.links.own)
         with keep.hold(row.id, row.attempt, row.timeout_ms, claimed) as held:
             revision = revisions.action_in_time(row.revision_id)
-            node = self.run.plan.nodes[row.step_id]
-            this = attempt_at(row, {**revision.definition["retry"], **node.step.get("retry", {})})
-            given: Json = {}
+            retry = {**revision.definition["retry"], **self.run.plan.nodes[row.step_id].step.get("retry", {})}
+            work = StepWork(self.context, attempt_at(row, retry))
             try:
-                ending = perform(self._work(this, revision, held, given), held)
-                following = self._end(this, settle(this, ending), given)
+                ending = perform(work.prepare(revision, held), held)
+                following, pause = self._end(work, ending)
             except Abandoned:
-                following = self._stale("abandoned")
+                following, pause = self._stale("abandoned"), None
             if self.word in ("abandoned", "stale"):  # it was taken from us
                 let_go(held)
-        if row.id != self.links.own:
+        if not own:
             task_events.ended(ring, self.word, started)
+        if pause is not None and pause <= CARRIED_BY_CELERY:
+            if own:
+                raise self.task.retry(countdown=pause, retry=False)
+            self.links.publish([ring], countdown=pause)
         return following
 
-    def _work(self, this: Attempt, revision: Revision, held: Any, given: Json) -> Work | Ending:
-        """The step's parameters, filled in, and everything else its executor needs; ``given`` is what is kept."""
-        row, node, declared = this.row, self.run.plan.nodes[this.row.step_id], revision.definition["parameters"]
-        try:
-            context = in_time(lambda: self._context_of(row))
-            if context is None:
-                return failed("unavailable", "The database stayed away.", retryable=True)
-            rendered = templates.render(node.step.get("parameters", {}), context)
-            if node.step.get("target"):
-                row.target = templates.as_text(templates.render(node.step["target"], context))
-        except TemplateError as fault:
-            return failed("bad_template", str(fault))
-        values, problems = parameters.resolve(declared, rendered)
-        if problems:
-            return failed("invalid_parameters", "; ".join(f"{one.pointer}: {one.detail}" for one in problems[:5]))
-        names = parameters.secret_names(declared)
-        hidden = {name: value for name, value in values.items() if name in names and value is not None}
-        work = prepare(this, revision, held, values, {**self.run.hidden, **hidden})
-        given.update(this.redact({name: MASK if name in hidden else value for name, value in values.items()}))
-        return work
-
-    def _context_of(self, row: Any) -> Json:
-        return self.context.of(row.step_id, parted(row.iteration), row.previous_id)
-
-    def _end(self, this: Attempt, settled: Settled, given: Json) -> Next | None:
-        """Write the end of an attempt, and what follows it."""
-        row, ending = this.row, settled.ending
-        record = {**settled.record, "input": given, "vars": self._variables(this, ending, settled.record)}
-        result = {**record, "step_id": row.step_id, "status": ending.status, "completed_at": db.now_ms()}
+    def _end(self, work: StepWork, how: Ending) -> tuple[Next | None, float | None]:
+        """Write the end of an attempt and what follows it; also returns the pause before the next try, seconds."""
+        this, row, policy = work.this, work.this.row, self.run.definition
+        settled = settle(this, how)
+        ending = settled.ending
+        record = {**settled.record, "input": work.given, "vars": work.variables(ending, settled.record)}
         stored = {name: executions.dump(value) for name, value in record.items()}
-        stored["input"] = stored["input"] or "{}"
-        policy = self.run.definition
-        again = ending.status in ("failed", "timeout") and policy["on_failure"] == "retry" and _safe(ending)
-        retried = False
+        tries_again = ending.status in ("failed", "timeout") and policy["on_failure"] == "retry" and _safe(ending)
 
         def plan(advance: Advance) -> None:
-            if ending.status != "waiting":
-                self.context.learn(row.id, result)
-                place = advance.place_of(row.step_id, row.parent_id, row.iteration)
-                advance.after(row.step_id, place, ending.status, record["error"])
+            if ending.status == "waiting":
+                return
+            result = {**record, "step_id": row.step_id, "status": ending.status, "completed_at": db.now_ms()}
+            self.context.learn(row.id, result)
+            place = advance.place_of(row.step_id, row.parent_id, row.iteration)
+            advance.after(row.step_id, place, ending.status, record["error"])
 
-        def write(connection: Connection, advance: Advance) -> list[str] | None:
-            nonlocal retried
-            status, changes = ending.status, {**settled.changes}
-            retried = again and runs.pay_for_retry(connection, self.run.id, most=policy["max_retries"])
-            if retried:
-                status, due_at = "waiting", db.now_ms() + int(this.retry["backoff_seconds"] * 1000)
-                changes = {"waiting_for": "retry", "due_at": due_at, "failures": 0}
+        def write(connection: Connection, advance: Advance) -> Written | None:
+            status, changes = ending.status, {"owner": None, "target": row.target, **stored, **settled.changes}
+            if tries_again and runs.pay_for_retry(connection, self.run.id, most=policy["max_retries"]):
+                pause = db.now_ms() + int(this.retry["backoff_seconds"] * 1000)
+                status, changes = "waiting", {**changes, "waiting_for": "retry", "due_at": pause, "failures": 0}
             moved = executions.transition(
-                connection,
-                row.id,
-                status,
-                actor=this.owner,
-                fence=row.attempt,
-                guard="step is running",
-                **{"owner": None, "target": row.target, **stored, **changes},
+                connection, row.id, status, actor=this.owner, fence=row.attempt, guard="step is running", **changes
             )
             if moved is None:
                 return None
             if status == "waiting":
-                return []
-            return steps.go_on(connection, self.run.id, moved.run_status, advance.moves, this.owner)
+                return Written()
+            return _written(connection, self.run, moved.run_status, advance)
 
         following = self._go_on(plan, write)
-        if self.word != "stale":
-            self.word = "waiting" if retried else ending.status
-            ended(this, ending)
-            if ending.retry_in is not None and ending.retry_in <= CARRIED_BY_CELERY:
-                self._retry(row, ending.retry_in)
-        return following
-
-    def _variables(self, this: Attempt, ending: Ending, record: Mapping[str, Any]) -> Json | None:
-        """What the step's ``outputs`` set."""
-        wanted = self.run.plan.nodes[this.row.step_id].step.get("outputs")
-        if ending.status != "completed" or not wanted:
-            return None
-        values = {}
-        context = {**self._context_of(this.row), "output": record["output"]}
-        for name, template in wanted.items():
-            try:
-                values[name] = this.redact(templates.render(template, context))
-            except TemplateError as fault:  # the effect has happened: the step is done, whatever became of the name
-                log.warning("an output could not be set", name=name, reason=str(fault))
-        return values
-
-    def _retry(self, row: Any, pause: float) -> None:
-        """Have Celery bring the step back; one that was carried out in place has no message of its own yet."""
-        if row.id == self.links.own:
-            raise self.task.retry(countdown=pause, retry=False)
-        self.links.leave(None)
-        self.links.publish([self._ring(row)], countdown=pause)
+        if self.word == "stale":
+            return None, None
+        self.word = ending.status
+        ended(this, ending)
+        return following, ending.retry_in
 
     # going on
 
     def _go_on(
         self,
         plan: Callable[[Advance], None],
-        write: Callable[[Connection, Advance], list[str] | None],
+        write: Callable[[Connection, Advance], Written | None],
     ) -> Next | None:
-        """Plan what follows, write it, and see to it that it is carried out: here, or by a message."""
+        """Plan what follows, write it, and see to it that it is carried out: here, or by a message.
+
+        ``write`` returns None when it was not for us to write it.
+        """
         claimed = time.monotonic()
         for lonely in (False, True):
             advance = Advance(self.run, self.context, lonely=lonely)
@@ -259,14 +212,17 @@ class Walk:
                 return self._stale()
             here = self._choose(advance)
             try:
-                waiting = commit_in_time(functools.partial(_write, write, advance), single=False)
+                written = commit_in_time(functools.partial(_turned, write, advance), single=False)
             except IntegrityError:
                 if lonely:
                     raise
-                continue
-            if waiting is None:
+                continue  # a playbook that was to be started runs already: plan again without it
+            if written is None:
                 return self._stale()
-            return self._hand_on(advance, here, waiting, claimed)
+            if written.goes_on:
+                return self._hand_on(advance, here, written.waiting, claimed)
+            self.links.leave(None)
+            break
         return None
 
     def _choose(self, advance: Advance) -> Json | None:
@@ -323,8 +279,10 @@ class Walk:
         self.run = loaded(row)
         self.context = Context(self.run)
 
-    def _ring(self, row: Any) -> Ring:
-        return step_ring(self.run.plan, self.run.context["pins"], self.run.id, row.step_id, row.iteration)
+
+def _written(connection: Connection, run: Run, run_status: str | None, advance: Advance) -> Written:
+    waiting = steps.go_on(connection, run.id, run_status, advance.moves, keeper().owner)
+    return Written() if waiting is None else Written(goes_on=True, waiting=waiting)
 
 
 def _attended(connection: Connection, row: Any, attention: joins.Attention, run: Run) -> str | None:
@@ -354,9 +312,9 @@ def _read(query: Callable[[Connection, str], Any], row_id: str) -> Any:
         return query(connection, row_id)
 
 
-def _write(
-    write: Callable[[Connection, Advance], list[str] | None], advance: Advance, connection: Connection
-) -> list[str] | None:
+def _turned(
+    write: Callable[[Connection, Advance], Written | None], advance: Advance, connection: Connection
+) -> Written | None:
     return write(connection, advance)
 
 

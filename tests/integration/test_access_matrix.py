@@ -38,6 +38,7 @@ ENTRIES = {
     ("POST", "/playbooks/<id:playbook_id>/disable"): _WRITE,
     ("GET", "/playbooks/<id:playbook_id>/versions"): _READ,
     ("GET", "/playbooks/<id:playbook_id>/versions/diff"): _READ,
+    ("POST", "/events"): _EXECUTE,
     ("GET", "/keys"): _ADMIN,
     ("POST", "/keys"): _ADMIN,
     ("GET", "/keys/<id:key_id>"): _ADMIN,
@@ -56,6 +57,7 @@ _BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/actions"): {"name": "New", "type": "webhook", "executor": "webhook", "config": {"url": "http://h/"}},
     ("POST", "/actions/<id:action_id>/trigger"): {"parameters": {}},
     ("PATCH", "/actions/<id:action_id>"): {"description": "new"},
+    ("POST", "/events"): {"event": "finding.new"},
     ("POST", "/keys"): {"name": "new"},
 }
 _BODIES["POST", "/playbooks"] = {"name": "New", "steps": [{"id": "wait", "type": "delay", "seconds": 1}]}

@@ -2,6 +2,7 @@
 
 import time
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -54,17 +55,7 @@ class Api:
 
     def insist(self, action_id: str, parameters: dict[str, Any], *, key: str, seconds: float = 60) -> str:
         """Trigger with the same Idempotency-Key until it is accepted, whatever happens to the server meanwhile."""
-        give_up = time.monotonic() + seconds
-        while True:
-            try:
-                answer = self.post_trigger(action_id, parameters, key=key)
-                if answer.status_code == 202:
-                    return answer.json()["data"]["execution_id"]
-                assert answer.status_code >= 500, answer.text
-            except httpx.TransportError:
-                assert time.monotonic() < give_up, "the API did not come back"
-            assert time.monotonic() < give_up, "the API did not recover"
-            time.sleep(0.1)
+        return _insist(lambda: self.post_trigger(action_id, parameters, key=key), seconds)
 
     def execution(self, execution_id: str) -> dict[str, Any]:
         """The execution as the API shows it."""
@@ -97,3 +88,73 @@ class Api:
     def decide(self, execution_id: str, word: str, note: str = "") -> httpx.Response:
         """POST ``approve`` or ``reject`` and return whatever is answered."""
         return self.http.post(f"/api/actions/executions/{execution_id}/{word}", json={"note": note})
+
+    def create_playbook(self, **definition: Any) -> str:
+        """Add a playbook that is started by hand unless said otherwise; returns its id."""
+        whole = {"name": f"test {uuid.uuid4().hex[:12]}", "trigger": "manual", **definition}
+        answer = self.http.post("/api/playbooks", json=whole)
+        assert answer.status_code == 201, answer.text
+        return answer.json()["data"]["id"]
+
+    def post_run(
+        self, playbook_id: str, parameters: dict[str, Any] | None = None, *, key: str | None = None, **more: Any
+    ) -> httpx.Response:
+        """POST the run of a playbook and return whatever is answered."""
+        headers = {"Idempotency-Key": key} if key else {}
+        body = {"parameters": parameters or {}, **more}
+        return self.http.post(f"/api/playbooks/{playbook_id}/run", json=body, headers=headers)
+
+    def run(self, playbook_id: str, parameters: dict[str, Any] | None = None, **more: Any) -> str:
+        """Run a playbook; returns the run's id."""
+        answer = self.post_run(playbook_id, parameters, **more)
+        assert answer.status_code == 202, answer.text
+        return answer.json()["data"]["execution_id"]
+
+    def insist_on_run(self, playbook_id: str, *, key: str, seconds: float = 60) -> str:
+        """Run with the same Idempotency-Key until it is accepted, whatever happens to the server meanwhile."""
+        return _insist(lambda: self.post_run(playbook_id, key=key), seconds)
+
+    def run_row(self, run_id: str) -> dict[str, Any]:
+        """The run as the API shows it."""
+        answer = self.http.get(f"/api/playbooks/executions/{run_id}")
+        assert answer.status_code == 200, answer.text
+        return answer.json()["data"]
+
+    def run_ended(self, run_id: str, seconds: float = 20) -> dict[str, Any]:
+        """The run once it is in a terminal state."""
+
+        def look() -> dict[str, Any] | None:
+            seen = self.run_row(run_id)
+            return seen if seen["status"] in TERMINAL else None
+
+        return eventually(look, seconds, f"{run_id} has ended")
+
+    def steps(self, run_id: str) -> list[dict[str, Any]]:
+        """The steps of a run as the API shows them."""
+        answer = self.http.get(f"/api/playbooks/executions/{run_id}/steps")
+        assert answer.status_code == 200, answer.text
+        return answer.json()["data"]
+
+    def post_to_run(self, run_id: str, word: str, **body: Any) -> httpx.Response:
+        """POST ``cancel``, ``pause``, ``resume`` or ``retry`` and return whatever is answered."""
+        return self.http.post(f"/api/playbooks/executions/{run_id}/{word}", json=body)
+
+    def decide_step(self, run_id: str, step_id: str, word: str, note: str = "", **more: Any) -> httpx.Response:
+        """POST ``approve`` or ``reject`` for a step of a run and return whatever is answered."""
+        path = f"/api/playbooks/executions/{run_id}/steps/{step_id}/{word}"
+        return self.http.post(path, json={"note": note, **more})
+
+
+def _insist(post: Callable[[], httpx.Response], seconds: float) -> str:
+    """The id of what a request started, asked for until it is accepted."""
+    give_up = time.monotonic() + seconds
+    while True:
+        try:
+            answer = post()
+            if answer.status_code == 202:
+                return answer.json()["data"]["execution_id"]
+            assert answer.status_code >= 500, answer.text
+        except httpx.TransportError:
+            assert time.monotonic() < give_up, "the API did not come back"
+        assert time.monotonic() < give_up, "the API did not recover"
+        time.sleep(0.1)

@@ -1,0 +1,106 @@
+"""The shapes and the example bodies of ``POST /api/events``."""
+
+import re
+from typing import Any
+
+from marshmallow import Schema, ValidationError, fields, validate
+
+from api.schemas import Strict
+from playbooks.triggers import MANUAL, MAX_EVENT_CHARACTERS, SCHEDULE
+
+#: what starts playbooks without anybody telling of it
+OWN_EVENTS = (MANUAL, SCHEDULE, "action.completed")
+MAX_ID_CHARACTERS = 255
+
+_NAME = r"^[a-z][a-z0-9_]*(\.[a-z0-9_]+)+$"
+_ID = "^[ -~]+$"
+
+
+def _words(text: str, **more: Any) -> dict[str, Any]:
+    return {"description": text, **more}
+
+
+def _check_name(event: str) -> None:
+    if event in OWN_EVENTS:
+        raise ValidationError(f"{event} happens by itself and cannot be sent.")
+    if not re.fullmatch(_NAME, event):
+        raise ValidationError("Must be words of a-z, 0-9 and _ with dots between, such as finding.new.")
+
+
+def _check_id(event_id: str) -> None:
+    if not re.fullmatch(_ID, event_id):
+        raise ValidationError("Must be printable ASCII characters.")
+
+
+class Event(Strict):
+    """Something that has happened."""
+
+    event = fields.String(
+        required=True,
+        validate=validate.And(validate.Length(max=MAX_EVENT_CHARACTERS), _check_name),
+        metadata=_words(
+            "What has happened: finding.new, finding.status_changed, scan.completed, scan.failed, or a name of your "
+            "own of that form.",
+            pattern=_NAME,
+            **{"not": {"enum": list(OWN_EVENTS)}},
+        ),
+    )
+    data = fields.Dict(
+        keys=fields.String(),
+        load_default=dict,
+        metadata=_words("What it tells: the finding, the asset, whatever conditions and templates look at."),
+    )
+    id = fields.String(
+        validate=validate.And(validate.Length(1, MAX_ID_CHARACTERS), _check_id),
+        metadata=_words(
+            "Names this very event: sent again under the same id it starts no playbook twice.", pattern=_ID
+        ),
+    )
+
+
+class StartedRun(Schema):
+    """A run that an event has started."""
+
+    playbook_id = fields.String(metadata=_words("The playbook."))
+    execution_id = fields.String(metadata=_words("Its run."))
+
+
+class NotStarted(Schema):
+    """A playbook that an event should have started."""
+
+    playbook_id = fields.String(metadata=_words("The playbook."))
+    code = fields.String(metadata=_words("A stable word for the reason."))
+    reason = fields.String(metadata=_words("Why it was not started."))
+
+
+class EventOutcome(Schema):
+    """What an event has brought about."""
+
+    event_id = fields.String(metadata=_words("The event's id: the one it came with, else a new one."))
+    event = fields.String(metadata=_words("What has happened."))
+    started = fields.List(fields.Nested(StartedRun), metadata=_words("The runs it has started."))
+    not_started = fields.List(
+        fields.Nested(NotStarted), metadata=_words("The playbooks that wait for it and could not be started.")
+    )
+
+
+EXAMPLE: dict[str, Any] = {
+    "event": "finding.new",
+    "id": "finding-4711",
+    "data": {
+        "finding": {"id": "f-4711", "title": "Open admin port", "severity": "critical"},
+        "asset": {"id": "a-1001", "tags": ["production"]},
+    },
+}
+OUTCOME: dict[str, Any] = {
+    "event_id": "finding-4711",
+    "event": "finding.new",
+    "started": [{"playbook_id": "pb-critical-finding-alert", "execution_id": "pexec-0199f3c2a1b46d0e8f2c41"}],
+    "not_started": [
+        {
+            "playbook_id": "pb-isolate-host",
+            "code": "already_running",
+            "reason": "The playbook 'pb-isolate-host' is already running for the asset 'a-1001'.",
+        }
+    ],
+}

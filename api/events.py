@@ -1,0 +1,74 @@
+"""``/api/events``: what has happened elsewhere, told to the playbooks that wait for it."""
+
+from typing import Any
+
+from flask import Response, g
+
+from api import event_schemas as shapes
+from api import schemas
+from api.auth import caller, requires
+from api.blueprint import Blueprint, answer
+from api.triggers import KEY_HEADER, idempotency_key
+from config.errors import InvalidRequest, Problem
+from playbooks.parameter_values import value_fault
+from store.ids import new_id
+from tasks.triggers import Occurrence, occur
+
+blueprint = Blueprint("events", __name__, description="What has happened elsewhere.")
+
+_EVENT = shapes.Event()
+
+
+@blueprint.post("/events", parameters=[KEY_HEADER])
+@requires("execute:playbooks")
+@blueprint.arguments(_EVENT, example=shapes.EXAMPLE)
+@blueprint.answers(
+    202,
+    schemas.enveloped(shapes.EventOutcome),
+    example={"data": shapes.OUTCOME},
+    words="Every playbook that waits for it was started, or could not be and says why.",
+    fails=(422,),
+    takes_body=True,
+)
+def send_event(given: dict[str, Any]) -> Response:
+    """Tell of an event.
+
+    Each enabled playbook whose trigger names the event, or a wildcard above it, and whose conditions it meets is
+    started. What is wrong with one of them keeps no other from being started. Sent again under the same id (or
+    Idempotency-Key, which serves as the id where the body has none), it is answered with the same runs; playbooks that
+    could not be started are tried again.
+    """
+    _check_size(given["data"])
+    key = idempotency_key()
+    named = given.get("id") or key
+    this = Occurrence(
+        workspace_id=caller().workspace_id,
+        actor=caller().key_id,
+        event=given["event"],
+        id=named or new_id("event"),
+        data=given["data"],
+        named=named is not None,
+        request_id=g.request_id,
+    )
+    outcome = occur(this)
+    members = {
+        "event_id": this.id,
+        "event": this.event,
+        "started": [{"playbook_id": name, "execution_id": run_id} for name, run_id in outcome.started.items()],
+        "not_started": [
+            {"playbook_id": name, "code": refusal.code, "reason": refusal.reason}
+            for name, refusal in outcome.not_started.items()
+        ],
+    }
+    replayed = bool(outcome.started) and not outcome.fresh
+    return answer({"data": members}, 202, {"Idempotency-Replayed": "true"} if replayed else None)
+
+
+def _check_size(data: dict[str, Any]) -> None:
+    """Refuse what is too much to be kept with every run it starts.
+
+    Raises:
+        InvalidRequest: it is too large or too deep.
+    """
+    if fault := value_fault({"type": "object"}, data):
+        raise InvalidRequest(problems=[Problem("/data", fault)])

@@ -1,0 +1,50 @@
+"""Announcements: a completed execution that playbooks listen to, until they have been started.
+
+The mark is written with the end of the execution (``waiting_for`` "announce", due soon), so that no end is lost; it is
+taken off in the transaction that starts the playbooks, so that none starts twice.
+"""
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from playbooks.triggers import names
+from store.db import Connection, Row, now_ms
+from store.executions import executions
+from store.playbooks import playbooks
+
+_WAITING = "announce"
+_table = executions.c
+
+#: after this long without an announcement tick asks for it again, ms
+PATIENCE = 5_000
+
+
+def mark() -> dict[str, Any]:
+    """Columns of an execution whose end is to be announced."""
+    return {"waiting_for": _WAITING, "due_at": now_ms() + PATIENCE}
+
+
+def awaited(db: Connection, workspace_id: str, event: str) -> bool:
+    """Whether any enabled playbook of the workspace listens to the event."""
+    listens = sa.and_(
+        playbooks.c.workspace_id == workspace_id,
+        playbooks.c.trigger_event.in_(names(event)),
+        playbooks.c.enabled.is_(True),
+    )
+    return db.execute(sa.select(playbooks.c.id).where(listens).limit(1)).first() is not None
+
+
+def read(db: Connection, execution_id: str) -> Row | None:
+    """The execution, while its end has yet to be announced."""
+    return db.execute(sa.select(executions).where(_marked(execution_id))).first()
+
+
+def take(db: Connection, execution_id: str) -> bool:
+    """Take the mark off; false when somebody else was faster."""
+    clear = sa.update(executions).where(_marked(execution_id)).values(waiting_for=None, due_at=None)
+    return db.execute(clear).rowcount == 1
+
+
+def _marked(execution_id: str) -> sa.ColumnElement[bool]:
+    return sa.and_(_table.id == execution_id, _table.status == "completed", _table.waiting_for == _WAITING)

@@ -1,0 +1,70 @@
+"""The dry run of a whole playbook: what would happen, step by step, with nothing done and nobody asked.
+
+In order of time: the plan of the run is walked as in a real run (``tasks.simulated_walk``), but every step is only
+described (``tasks.simulated_steps``), and each is said to succeed unless it is known that it would fail; the steps on
+the paths not taken are described as well, as if they were reached. Every step gets a row: ``completed`` or ``failed``
+on the path taken, ``skipped`` elsewhere, and in ``report`` whether it is on the path (``taken``), what would become of
+it (``verdict``), what was ``proved`` and what had to be ``assumed``. All rows and the end of the run are written in
+one transaction.
+
+A dry run is ``completed`` once the simulation has been made, also where the playbook would fail: how a real run would
+end is ``predicted_status`` in its output.
+"""
+
+import functools
+from dataclasses import dataclass
+
+from config import logs
+from providers.base import Json
+from store import executions, runs, steps
+from store.db import Connection
+from tasks.advance import Place
+from tasks.conclude import commit_in_time, in_time
+from tasks.runs import Run
+from tasks.simulated_playbooks import Budget
+from tasks.simulated_walk import Walk, summary
+
+log = logs.logger(__name__)
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """What a dry run brings: the rows of its steps and the run's output, or why there is none."""
+
+    rows: list[Json]
+    output: Json | None
+    status: str = "completed"
+    error: Json | None = None
+
+
+def simulate(run: Run) -> Simulation:
+    """What a run would do; nothing is done, and nothing is read but definitions.
+
+    Raises:
+        Unavailable: the database is away.
+    """
+    walk = Walk(run, Budget(), ())
+    error = walk.block(Place("", None, ()), taken=True)
+    return Simulation(walk.rows, summary(walk.rows, error))
+
+
+def carry_out(run: Run, owner: str) -> bool:
+    """Simulate a pending run and write all of it; false when somebody else did, or the database stayed away."""
+    try:
+        simulation = in_time(functools.partial(simulate, run))
+    except Exception:
+        log.exception("the simulation broke")
+        error = {"code": "internal_error", "message": "The simulation broke; the worker's log says where."}
+        simulation = Simulation([], None, "failed", error)
+    if simulation is None:
+        return False
+    return bool(commit_in_time(functools.partial(_write, run, simulation, owner), single=False))
+
+
+def _write(run: Run, simulation: Simulation, owner: str, connection: Connection) -> bool:
+    if not runs.begin(connection, run.id, owner, deadline=run.deadline):
+        return False
+    if simulation.rows:
+        executions.add(connection, simulation.rows, owner)
+    end = steps.End(status=simulation.status, error=simulation.error, output=simulation.output, parent_id=run.parent_id)
+    return steps.end_run(connection, run.id, end, owner)

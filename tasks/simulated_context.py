@@ -1,0 +1,58 @@
+"""What the templates and conditions of a step see in a dry run: the record of a simulation instead of the database."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from tasks.context import Context, joined
+from tasks.runs import Run, row_id
+from tasks.simulated_values import assumed
+
+
+class Imagined(Context):
+    """The run so far, as it would be; nothing is read."""
+
+    def __init__(self, run: Run) -> None:
+        super().__init__(run)
+        #: step id → what its last pass would bring
+        self._latest: dict[str, dict[str, Any]] = {}
+        #: row id → whether the step's success is only assumed
+        self._presumed: dict[str, bool] = {}
+        self._ended = 0
+
+    def record(self, row: Mapping[str, Any], *, presumed: bool, **result: Any) -> None:
+        """Remember how a step would end; ``presumed`` says that its success is assumed, not known."""
+        self._ended += 1
+        self.learn(row["id"], {"step_id": row["step_id"], "completed_at": self._ended, **result})
+        self._latest[row["step_id"]] = self._known[row["id"]]
+        self._presumed[row["step_id"]] = self._presumed[row["id"]] = presumed
+
+    def presumed(self, paths: set[tuple[str, ...]], previous_id: str | None) -> list[str]:
+        """Those of the paths that lead to a status that is only assumed."""
+        found = []
+        for path in sorted(paths):
+            name = path[1] if path[0] == "steps" and len(path) > 1 else previous_id
+            if path[0] in ("steps", "previous_step") and name is not None and self._presumed.get(name):
+                found.append(".".join(path))
+        return found
+
+    def supposed(self, step_id: str, iteration: tuple[int, ...]) -> dict[str, Any]:
+        """What a step that is not reached would read if it were: what is not known of others is assumed."""
+        needs = self.run.plan.needs(step_id)
+        context = self.of(step_id, iteration, None)
+        context["steps"] = {**{name: assumed("steps", name) for name in needs.steps}, **context["steps"]}
+        context["vars"] = {**{name: assumed("vars", name) for name in needs.variables}, **context["vars"]}
+        return {**context, "previous_step": assumed("previous_step")}
+
+    def _find(
+        self,
+        wanted: set[str],
+        iteration: tuple[int, ...],
+        previous_id: str | None,  # noqa: ARG002 - it is known already
+    ) -> dict[str, dict[str, Any]]:
+        found = {}
+        for name in wanted:
+            places = [row_id(self.run.id, name, joined(iteration[:depth])) for depth in range(len(iteration), -1, -1)]
+            known = next((self._known[place] for place in places if place in self._known), self._latest.get(name))
+            if known is not None:
+                found[name] = known
+        return found

@@ -1,0 +1,131 @@
+"""A playbook that a step would start: looked up, checked and simulated as well, as far as the budget reaches."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from expressions import templates
+from playbooks import parameters
+from playbooks.plan import every_step
+from providers.base import Json
+from store import actions, db, playbooks
+from store.db import Connection
+from tasks import revisions, runs
+from tasks.advance import StepError
+from tasks.redact import MASK
+from tasks.runs import DEEPEST, Run
+from tasks.simulated_steps import Finding, Scene
+from tasks.simulated_values import assumed, fill, is_assumed, resolve
+
+#: how deep playbooks that start playbooks are looked into
+MOST_LEVELS = 3
+#: steps that one dry run describes beyond those of its own playbook
+MOST_MORE = 2_000
+
+#: the runs that would be under way: playbook and target
+Above = tuple[tuple[str, str | None], ...]
+
+
+@dataclass
+class Budget:
+    """How many more steps one dry run may describe."""
+
+    left: int = MOST_MORE
+
+    def take(self, count: int) -> bool:
+        """Take so many, if there are that many."""
+        if count > self.left:
+            return False
+        self.left -= count
+        return True
+
+
+def enter(scene: Scene, found: Finding, budget: Budget, above: Above, start: Callable[[Run], Json]) -> str:
+    """Check that the playbook can be started, and have it simulated.
+
+    Raises:
+        StepError: it would fail. NotFound, Conflict: it cannot be started. TemplateError.
+    """
+    step = scene.node.step
+    given = fill(step.get("parameters", {}), scene.context)
+    found.input = scene.redact(given)
+    target = fill(step["target"], scene.context) if step.get("target") else scene.run.target
+    target = templates.as_text(target) if target is not None else None
+    with db.read() as connection:
+        child = _child(connection, scene, given, target, found)
+    if target is not None and not is_assumed(target) and (child.playbook_id, target) in above:
+        raise runs.running_already(
+            runs.Wish(workspace_id=child.workspace_id, actor="", playbook_id=child.playbook_id, target=target)
+        )
+    plan: Json = {"playbook_id": child.playbook_id}
+    if len(above) > MOST_LEVELS or not budget.take(len(child.plan.nodes)):
+        found.assumed.append("the playbook it starts ends well: it is not looked into any more")
+    else:
+        plan |= start(child)
+        said = f"{plan['proved']} things proved and {plan['assumed']} assumed"
+        found.proved.append(f"the playbook it starts was simulated: {said} in {plan['steps']} steps")
+    found.output = {"simulated": True, "plan": plan}
+    if plan.get("predicted_status") == "failed":
+        raise StepError("playbook_failed", f"The playbook failed: {plan['predicted_error']['message']}")
+    found.presumed = True
+    found.assumed.append("the playbook it starts succeeds")
+    found.known = {"execution_id": assumed("steps", scene.node.id, "output", "execution_id"), "status": "completed"}
+    return scene.node.on_success
+
+
+def _child(connection: Connection, scene: Scene, given: Any, target: str | None, found: Finding) -> Run:
+    """The run that would be started."""
+    run, name = scene.run, scene.node.step["playbook_ref"]
+    playbook = playbooks.get(connection, run.workspace_id, name)
+    if not playbook.enabled:
+        raise StepError("playbook_disabled", f"The playbook {name!r} is disabled; enable it first.")
+    revision, plan = revisions.playbook(playbook.revision.id)
+    if revision.definition["target_required"] and not target:
+        raise StepError("target_required", "The asset is missing.")
+    if run.context["depth"] >= DEEPEST:
+        raise StepError("too_deep", f"Playbooks start playbooks more than {DEEPEST} deep.")
+    found.proved.append(f"the playbook '{name}' exists and is enabled (version {revision.version})")
+    values = _values(revision.definition["parameters"], given, found)
+    names = parameters.secret_names(revision.definition["parameters"])
+    return replace(
+        run,
+        id=scene.row["id"],
+        playbook_id=name,
+        revision_id=revision.id,
+        plan=plan,
+        definition=revision.definition,
+        target=target,
+        parameters=values,
+        hidden={key: value for key, value in values.items() if key in names and value not in (None, MASK)},
+        context={
+            **run.context,
+            "pins": _pins(connection, run.workspace_id, revision.definition),
+            "depth": run.context["depth"] + 1,
+            "carried": [],
+        },
+        parent_id=scene.row["id"],
+    )
+
+
+def _values(declared: list[Json], given: Any, found: Finding) -> Json:
+    """The parameters it would be given; a playbook that declares none takes any."""
+    if not declared:
+        return dict(given)
+    values, open_, problems = resolve(declared, given)
+    if problems:
+        told = "; ".join(f"{one.pointer}: {one.detail}" for one in problems[:5])
+        raise StepError("invalid_parameters", told)
+    if open_:
+        found.assumed.append(f"the values of {', '.join(open_[:5])} fit: they come from steps that have not run")
+    else:
+        found.proved.append("its parameters fit")
+    return values
+
+
+def _pins(connection: Connection, workspace_id: str, definition: Mapping[str, Any]) -> dict[str, str]:
+    wanted = {step["action_ref"] for step in every_step(definition["steps"]) if step["type"] == "action"}
+    found = actions.definitions(connection, workspace_id, wanted) if wanted else {}
+    for action_id in sorted(wanted):
+        if action_id not in found or not found[action_id].enabled:
+            raise StepError("action_missing", f"The playbook uses the action {action_id!r}, which is gone or disabled.")
+    return {action_id: action.revision.id for action_id, action in found.items()}

@@ -1,0 +1,211 @@
+"""What one step of a dry run would do: its templates are filled in, its condition decided, its action described.
+
+Each type of step has a function that works with what is known and notes, for people, what is proved by it and what
+had to be assumed. A step that would fail for sure raises what a run would end it with.
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from types import SimpleNamespace
+from typing import Any
+
+from expressions import conditions, references, templates
+from playbooks import parameters
+from playbooks.plan import Node
+from providers.base import Json
+from tasks import revisions, runs
+from tasks.advance import MOST_ITEMS, StepError
+from tasks.conclude import Attempt
+from tasks.lease import Hold, keeper
+from tasks.perform import perform, prepare
+from tasks.redact import MASK, Redactor
+from tasks.runs import Run
+from tasks.simulated_context import Imagined
+from tasks.simulated_values import Assumed, assumed, below, fill, is_assumed, resolve, unknown
+
+#: executors that talk to somebody else
+_OUTWARD = frozenset({"webhook", "remote", "notification"})
+
+
+@dataclass
+class Finding:
+    """What is found out about a step; ``input`` and ``output`` go into its row, with secrets taken out."""
+
+    verdict: str = "would run"
+    proved: list[str] = field(default_factory=list)
+    assumed: list[str] = field(default_factory=list)
+    input: Any = field(default_factory=dict)
+    output: Any = None
+    #: what later steps read as its output
+    known: Any = None
+    #: whether it must be assumed that the step ends well
+    presumed: bool = False
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A step at its place in the simulation; ``row`` is its row so far."""
+
+    run: Run
+    node: Node
+    row: Json
+    context: Mapping[str, Any]
+    imagined: Imagined
+    redact: Redactor
+
+    def within(self, more: Mapping[str, Any]) -> "Scene":
+        """The same with more to read."""
+        return replace(self, context={**self.context, **more})
+
+    def decide(self, expression: str, found: Finding, what: str) -> Any:
+        """The value of a condition, None when it hangs on what is not known; either is noted."""
+        paths = references.condition_paths(expression)
+        if open_ := unknown(paths, self.context):
+            found.assumed.append(f"{what} is true: it hangs on {_listed(open_)}")
+            found.presumed = True
+            return None
+        value = conditions.evaluate(expression, self.context)
+        told = templates.as_text(self.redact(value)) if isinstance(value, bool | int | float | None) else "decided"
+        if leaning := self.imagined.presumed(paths, self.row["previous_id"]):
+            found.assumed.append(f"{what} is {told}: it hangs on {_listed(leaning)}, which is assumed")
+            found.presumed = True
+        else:
+            found.proved.append(f"{what} is {told} with the values given")
+        return value
+
+    def holds(self, expression: str, found: Finding, what: str) -> bool:
+        """The same for a condition that must be true or false; what is not known counts as true."""
+        value = self.decide(expression, found, what)
+        if value is not None and not isinstance(value, bool):
+            return conditions.holds(expression, self.context)  # raises, in the words of a run
+        return value is None or value
+
+
+def action(scene: Scene, found: Finding) -> str:
+    """Fill the parameters in and have the executor describe what it would do."""
+    step, run = scene.node.step, scene.run
+    revision = revisions.action(run.context["pins"][step["action_ref"]])
+    definition = revision.definition
+    found.proved.append(f"the action '{step['action_ref']}' exists and is enabled (version {revision.version})")
+    scene.row.update(
+        action_id=step["action_ref"],
+        revision_id=revision.id,
+        idempotent=definition["idempotent"],
+        timeout_ms=runs.timeout_ms(step, definition),
+    )
+    values, open_ = _parameters(scene, found, definition["parameters"])
+    names = parameters.secret_names(definition["parameters"])
+    hidden = {name: value for name, value in values.items() if name in names and value is not None}
+    row: Any = SimpleNamespace(**scene.row)
+    attempt = Attempt(row=row, owner="", retry={}, logs=[], redact=Redactor(()))
+    held = Hold(scene.row["id"], 0, keeper(), time.monotonic())
+    ending = perform(prepare(attempt, revision, held, values, {**run.hidden, **hidden}), held)
+    found.input = attempt.redact({name: MASK if name in hidden else value for name, value in values.items()})
+    error = attempt.redact(dict(ending.error or {}))
+    if ending.status == "completed":
+        found.output = {"simulated": True, "plan": attempt.redact(ending.output)}
+        found.proved.append("what it would do can be said: see plan")
+    elif open_:
+        found.output = {"simulated": True, "plan": None}
+        found.assumed.append(f"what it would do can be said once {_listed(open_)} is known ({error['message']})")
+    else:
+        raise StepError(error["code"], error["message"])
+    _promise(scene, found, definition["executor"])
+    return scene.node.on_success
+
+
+def _parameters(scene: Scene, found: Finding, declared: list[Json]) -> tuple[Json, list[str]]:
+    """The action's parameters, and the names of those that are not known; the row gets its target."""
+    step, target = scene.node.step, None
+    if step.get("target"):
+        target = fill(step["target"], scene.context)
+        scene.row["target"] = str(templates.as_text(target))
+    rendered = fill(step.get("parameters", {}), scene.context)
+    values, open_, problems = resolve(declared, rendered)
+    if is_assumed(target):
+        open_.append("target")
+    if problems:
+        told = "; ".join(f"{one.pointer}: {one.detail}" for one in problems[:5])
+        raise StepError("invalid_parameters", told)
+    found.proved.append("the parameters that are known are filled in and fit" if open_ else "its parameters fit")
+    if open_:
+        found.assumed.append(f"the values of {_listed(open_)} fit: they come from steps that have not run")
+    return values, open_
+
+
+def _promise(scene: Scene, found: Finding, executor: str) -> None:
+    """What has to be hoped of an action that can be described."""
+    found.presumed = True
+    found.known = assumed("steps", scene.node.id, "output")
+    if executor in _OUTWARD:
+        found.assumed.append("the other side may be reached and can be")
+    if seconds := scene.node.step.get("delay_seconds"):
+        found.assumed.append(f"the {seconds:g} seconds before it pass before the run's time is up")
+    if executor == "approval":
+        found.verdict = "would wait"
+        found.assumed.append("a person approves it")
+    found.assumed.append("the action succeeds")
+
+
+def condition(scene: Scene, found: Finding) -> str:
+    """Decide it; where it hangs on what is not known, it is taken for true."""
+    result = scene.holds(scene.node.step["expression"], found, "the condition")
+    following = scene.node.on_true if result else scene.node.on_false
+    found.output = found.known = {"result": result, "next": following}
+    return following
+
+
+def switch(scene: Scene, found: Finding) -> str:
+    """Decide it; where it hangs on what is not known, the first case is taken."""
+    node, expression = scene.node, scene.node.step["expression"]
+    if open_ := unknown(references.condition_paths(expression), scene.context):
+        case, following = next(iter(node.cases.items()), ("", node.default))
+        found.assumed.append(f"the case '{case}' is taken: the value hangs on {_listed(open_)}")
+        value: Any = open_[0]
+        found.presumed = True
+    else:
+        value = scene.decide(expression, found, "the value")
+        following = node.cases.get(templates.as_text(value), node.default)
+    found.known = found.output = scene.redact({"value": value, "next": following})
+    return following
+
+
+def delay(scene: Scene, found: Finding) -> str:
+    """It passes."""
+    found.verdict = "would wait"
+    found.assumed.append(f"the {scene.node.step['seconds']:g} seconds pass before the run's time is up")
+    return scene.node.on_success
+
+
+def approval(scene: Scene, found: Finding) -> str:
+    """It is granted."""
+    step = scene.node.step
+    message = fill(step.get("message", ""), scene.context)
+    found.verdict, found.presumed = "would wait", True
+    found.proved.append("the message is filled in")
+    found.assumed.append("the approval is granted")
+    found.output = scene.redact({"message": message, "approvers": step.get("approvers", [])})
+    someone = {name: assumed("steps", scene.node.id, "output", name) for name in ("by", "note")}
+    found.known = {**found.output, "decision": "approved", **someone}
+    return scene.node.on_success
+
+
+def items(scene: Scene, found: Finding) -> list[Any]:
+    """What a for_each would go through; one item stands for those that are not known."""
+    name = scene.node.step.get("as") or "item"
+    given = scene.redact(fill(scene.node.step["items"], scene.context))
+    found.input = {"items": given}
+    if isinstance(given, Assumed):
+        found.assumed.append(f"the list is not known: one {name} stands for all")
+        return [below(given, 0)]
+    if not isinstance(given, list):
+        raise StepError("bad_items", f"items must give a list, not {type(given).__name__}.")
+    if len(given) > MOST_ITEMS:
+        raise StepError("bad_items", f"items has {len(given)} entries; at most {MOST_ITEMS} can be gone through.")
+    found.proved.append(f"there are {len(given)} items to go through")
+    return given
+
+
+def _listed(names: list[Any]) -> str:
+    return ", ".join(str(name) for name in names[:5]) + (" ..." if len(names) > 5 else "")  # noqa: PLR2004 - a few do

@@ -1,0 +1,251 @@
+"""The walk of a dry run: from step to step as in a real run, then over the steps that are not reached.
+
+``Walk.block`` goes through one list of steps: first along the links that would be followed, then through the rest, as
+if each were reached. Steps that hold others are entered by walking what they hold: every branch, the first pass of a
+loop, the first items of a for_each. All is bounded: what goes beyond the steps of the playbook itself (further items,
+the steps of playbooks it starts) is taken from one ``Budget``.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from config.errors import CallerError, Unavailable
+from expressions.conditions import ConditionError
+from expressions.templates import TemplateError
+from playbooks.plan import END, Node, every_step
+from providers.base import Json
+from store import executions
+from tasks import simulated_playbooks, simulated_steps
+from tasks.advance import Advance, Place, StepError
+from tasks.context import joined
+from tasks.redact import Redactor
+from tasks.runs import Run, row_id
+from tasks.simulated_context import Imagined
+from tasks.simulated_playbooks import Above, Budget
+from tasks.simulated_steps import Finding, Scene
+from tasks.simulated_values import Assumed, assumed, fill
+
+#: items of a for_each that are gone through one by one
+MOST_PASSES = 10
+
+_WAYS = {
+    "action": simulated_steps.action,
+    "condition": simulated_steps.condition,
+    "switch": simulated_steps.switch,
+    "delay": simulated_steps.delay,
+    "approval": simulated_steps.approval,
+}
+
+
+def summary(rows: list[Json], error: Json | None) -> Json:
+    """What is said about a simulated run as a whole."""
+    reports = [executions.load(row["report"]) for row in rows]
+    return {
+        "predicted_status": "completed" if error is None else "failed",
+        "predicted_error": error,
+        "steps": len(rows),
+        "proved": sum(len(report["proved"]) for report in reports),
+        "assumed": sum(len(report["assumed"]) for report in reports),
+    }
+
+
+class _Rows(Advance):
+    """Rows as a real run would add them."""
+
+    def add(self, node: Node, place: Place, previous: str | None) -> Json:
+        """The row of a step that is at its end."""
+        return self._add(node, place, previous, status="completed", completed=True)
+
+
+class Walk:
+    """One walk over the plan of a run; ``above`` are the runs that would have started it."""
+
+    def __init__(self, run: Run, budget: Budget, above: Above) -> None:
+        self.run = run
+        self.budget = budget
+        self.above = (*above, (run.playbook_id, run.target))
+        self.context = Imagined(run)
+        self.redact = Redactor([str(value) for value in run.hidden.values()])
+        self._rows = _Rows(run, self.context)
+
+    @property
+    def rows(self) -> list[Json]:
+        """The rows so far."""
+        return self._rows.moves.rows
+
+    def block(self, place: Place, *, taken: bool) -> Json | None:
+        """Walk a block to its end, then the steps it does not come to; returns the error with which it would fail."""
+        plan = self.run.plan
+        block = plan.blocks[place.block]
+        target, previous = block.first if taken else END, place.parent_id
+        failure: Json | None = None
+        seen = set()
+        while target != END:
+            node = plan.nodes[target]
+            seen.add(target)
+            following, error = self._step(node, place, previous, taken=True)
+            previous = row_id(self.run.id, node.id, joined(place.iteration))
+            if following is None:
+                failure = failure or _because(node, error or {})
+                exceptional = not place.block and node.id not in plan.exceptional
+                following, previous = (plan.exception_step if exceptional else None) or END, None
+            target = following
+        for step_id in block.steps:
+            if step_id not in seen:
+                self._step(plan.nodes[step_id], place, None, taken=False)
+        return failure
+
+    def _step(self, node: Node, place: Place, previous: str | None, *, taken: bool) -> tuple[str | None, Json | None]:
+        """Describe one step: the link that follows (None: the block fails), the error with which it would fail."""
+        row, found, error = self._rows.add(node, place, previous), Finding(), None
+        following: str | None = node.on_success
+        held_at = len(self.rows)
+        context: Mapping[str, Any] = {}
+        try:
+            context = (
+                self.context.of(node.id, place.iteration, previous)
+                if taken
+                else self.context.supposed(node.id, place.iteration)
+            )
+            scene = Scene(self.run, node, row, context, self.context, self.redact)
+            if "when" in node.step and not scene.holds(node.step["when"], found, "'when'"):
+                found.verdict = "would be skipped"
+            else:
+                following = self._enter(scene, found, place, taken=taken)
+        except Unavailable:
+            raise
+        except (StepError, TemplateError, ConditionError, CallerError) as fault:
+            error, following = _error_of(fault), node.on_failure
+            found.verdict = "would fail"
+            found.proved.append(f"{error['code']}: {error['message']}")
+        if len(self.rows) == held_at:
+            self._inside_untaken(node, place, row)
+        self._close(row, found, error, context, taken=taken)
+        return following, error
+
+    def _close(self, row: Json, found: Finding, error: Json | None, context: Mapping[str, Any], *, taken: bool) -> None:
+        """Put what was found into the row, and remember it for the steps after it."""
+        status = "failed" if error else "skipped" if found.verdict == "would be skipped" else "completed"
+        node = self.run.plan.nodes[row["step_id"]]
+        variables = _variables(node, context, found.known) if status == "completed" and taken else None
+        if taken:
+            vars_ = variables or None
+            self.context.record(
+                row, presumed=found.presumed, status=status, output=found.known, error=error, vars=vars_
+            )
+        report = {"taken": taken, "verdict": found.verdict, "proved": found.proved, "assumed": found.assumed}
+        row.update(
+            status=status if taken else "skipped",
+            input=executions.dump(found.input),
+            output=executions.dump(found.output),
+            error=executions.dump(error) if taken else None,
+            vars=executions.dump(self.redact(variables)) if variables else None,
+            report=executions.dump(self.redact(report)),
+        )
+        if row["status"] == "skipped":
+            row["started_at"] = None
+
+    # steps that hold others
+
+    def _enter(self, scene: Scene, found: Finding, place: Place, *, taken: bool) -> str:
+        kind = scene.node.type
+        if kind in _WAYS:
+            return _WAYS[kind](scene, found)
+        if kind == "playbook":
+            return simulated_playbooks.enter(scene, found, self.budget, self.above, self._start)
+        found.presumed = True
+        {"parallel": self._parallel, "loop": self._loop, "for_each": self._for_each}[kind](scene, found, place, taken)
+        return scene.node.on_success
+
+    def _start(self, run: Run) -> Json:
+        """Simulate a playbook that is started; only what is said about it as a whole is kept."""
+        walk = Walk(run, self.budget, self.above)
+        error = walk.block(Place("", None, ()), taken=True)
+        return summary(walk.rows, error)
+
+    def _parallel(self, scene: Scene, found: Finding, place: Place, taken: bool) -> None:
+        branches = self.run.plan.branches(scene.node.id)
+        failed = 0
+        for block in branches:
+            error = self.block(Place(block.id, scene.row["id"], place.iteration), taken=taken)
+            failed += error is not None and not block.forgiven
+        found.output = found.known = {"branches": len(branches), "failed": failed}
+        found.proved.append(f"{len(branches)} branches run beside each other")
+        if failed:
+            raise StepError("branch_failed", f"{failed} of {len(branches)} branches failed.")
+
+    def _loop(self, scene: Scene, found: Finding, place: Place, taken: bool) -> None:
+        goes_on = scene.within({"index": 0}).holds(scene.node.step["while"], found, "'while', before the first pass,")
+        error = self._pass(scene, place, 0, taken=taken and goes_on)
+        found.output = {"iterations": int(goes_on)}
+        found.known = {"iterations": assumed("steps", scene.node.id, "output", "iterations") if goes_on else 0}
+        if error is not None:
+            raise StepError("pass_failed", "Pass 1 of the loop failed.")
+        if goes_on:
+            most = scene.node.step.get("max_iterations", 100)
+            found.assumed.append(f"the loop ends within {most} passes; one stands for all")
+
+    def _for_each(self, scene: Scene, found: Finding, place: Place, taken: bool) -> None:
+        items = simulated_steps.items(scene, found)
+        self.context.learn_items(scene.row["id"], items or [self._some_item(scene.node)])
+        forgiving, failed, passes = scene.node.step.get("continue_on_error"), 0, 0
+        for number in range(min(len(items), MOST_PASSES) or 1):
+            if number and not (taken and self.budget.take(_inner_steps(scene.node))):
+                break
+            error = self._pass(scene, place, number, taken=taken and bool(items))
+            failed, passes = failed + (error is not None), number + 1
+            if error is not None and not forgiving:
+                break
+        found.output = found.known = {"items": len(items), "failed": failed}
+        if isinstance(found.input["items"], Assumed):
+            found.output = found.known = {"items": assumed("steps", scene.node.id, "output", "items"), "failed": failed}
+        if failed:
+            raise StepError("pass_failed", f"{failed} of {len(items)} items failed.")
+        if passes < len(items):
+            found.assumed.append(f"the other {len(items) - passes} items go the same way")
+
+    def _pass(self, scene: Scene, place: Place, number: int, *, taken: bool) -> Json | None:
+        inside = Place(scene.node.id, scene.row["id"], (*place.iteration, number))
+        return self.block(inside, taken=taken)
+
+    def _inside_untaken(self, node: Node, place: Place, row: Json) -> None:
+        """Describe what a step holds that is not entered."""
+        if node.type == "parallel":
+            for block in self.run.plan.branches(node.id):
+                self.block(Place(block.id, row["id"], place.iteration), taken=False)
+        elif node.type in ("loop", "for_each"):
+            self.context.learn_items(row["id"], [self._some_item(node)])
+            self.block(Place(node.id, row["id"], (*place.iteration, 0)), taken=False)
+
+    @staticmethod
+    def _some_item(node: Node) -> Any:
+        return assumed(node.step.get("as") or "item")
+
+
+def _inner_steps(node: Node) -> int:
+    return sum(1 for _ in every_step([node.step])) - 1
+
+
+def _variables(node: Node, context: Mapping[str, Any], output: Any) -> Json:
+    """What the step's ``outputs`` would set; one that cannot be filled in stays unset, as in a run."""
+    values = {}
+    for name, template in node.step.get("outputs", {}).items():
+        try:
+            values[name] = fill(template, {**context, "output": output})
+        except TemplateError:
+            continue
+    return values
+
+
+def _because(node: Node, error: Mapping[str, Any]) -> Json:
+    message = f"The step {node.id!r} would fail: {error.get('message')}"
+    return {"code": "step_failed", "message": message, "step_id": node.id, "cause": error.get("code")}
+
+
+def _error_of(fault: Exception) -> Json:
+    if isinstance(fault, StepError):
+        return fault.error
+    code = "bad_template" if isinstance(fault, TemplateError) else "bad_expression"
+    if isinstance(fault, CallerError):
+        code = fault.code
+    return {"code": code, "message": str(fault), "outcome_unknown": False}

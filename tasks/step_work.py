@@ -1,0 +1,69 @@
+"""What one attempt at a step needs and leaves: its parameters, filled in, and the variables it sets."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from config import logs
+from expressions import templates
+from expressions.templates import TemplateError
+from playbooks import parameters
+from providers.base import Json
+from store.actions import Revision
+from tasks.conclude import Attempt, Ending, failed, in_time
+from tasks.context import Context, parted
+from tasks.lease import Hold
+from tasks.perform import Work, prepare
+from tasks.redact import MASK
+
+log = logs.logger(__name__)
+
+
+class StepWork:
+    """One attempt at a step of a run."""
+
+    def __init__(self, context: Context, this: Attempt) -> None:
+        self.context = context
+        self.this = this
+        self.step = context.run.plan.nodes[this.row.step_id].step
+        #: the parameters as they are kept: secrets masked
+        self.given: Json = {}
+
+    def prepare(self, revision: Revision, held: Hold) -> Work | Ending:
+        """The step's parameters, filled in, and everything else its executor needs."""
+        try:
+            context = in_time(self._context)
+            if context is None:
+                return failed("unavailable", "The database stayed away.", retryable=True)
+            rendered = templates.render(self.step.get("parameters", {}), context)
+            if self.step.get("target"):
+                self.this.row.target = templates.as_text(templates.render(self.step["target"], context))
+        except TemplateError as fault:
+            return failed("bad_template", str(fault))
+        declared = revision.definition["parameters"]
+        values, problems = parameters.resolve(declared, rendered)
+        if problems:
+            return failed("invalid_parameters", "; ".join(f"{one.pointer}: {one.detail}" for one in problems[:5]))
+        names = parameters.secret_names(declared)
+        hidden = {name: value for name, value in values.items() if name in names and value is not None}
+        work = prepare(self.this, revision, held, values, {**self.context.run.hidden, **hidden})
+        masked = {name: MASK if name in hidden else value for name, value in values.items()}
+        self.given = self.this.redact(masked)
+        return work
+
+    def variables(self, ending: Ending, record: Mapping[str, Any]) -> Json | None:
+        """What the step's ``outputs`` set."""
+        wanted = self.step.get("outputs")
+        if ending.status != "completed" or not wanted:
+            return None
+        context = in_time(self._context) or {}
+        values = {}
+        for name, template in wanted.items():
+            try:
+                values[name] = self.this.redact(templates.render(template, {**context, "output": record["output"]}))
+            except TemplateError as fault:  # the effect has happened: the step is done, whatever became of the name
+                self.this.log("WARNING", f"outputs/{name} could not be set: {fault}")
+        return values
+
+    def _context(self) -> Json:
+        row = self.this.row
+        return self.context.of(row.step_id, parted(row.iteration), row.previous_id)

@@ -1,0 +1,59 @@
+"""Playbooks that something else starts: an event, a schedule, an action that has ended well; on real processes."""
+
+import time
+import uuid
+from typing import Any
+
+from tests.support.stack import Stack
+from tests.support.waiting import eventually
+
+
+def listening(stack: Stack, trigger: dict[str, Any], path: str) -> str:
+    """Add a playbook that calls the sink at ``path``, a template; returns its id."""
+    action = stack.api.create_action(
+        config={"url": f"{stack.sink.url}/ok?{{{{ path }}}}"}, parameters=[{"name": "path", "required": True}]
+    )
+    step = {"id": "tell", "type": "action", "action_ref": action, "parameters": {"path": path}}
+    definition = {"name": f"test {uuid.uuid4().hex[:12]}", "trigger": trigger, "steps": [step]}
+    answer = stack.api.http.post("/api/playbooks", json=definition)
+    assert answer.status_code == 201, answer.text
+    return answer.json()["data"]["id"]
+
+
+def runs_of(stack: Stack, playbook_id: str) -> list[dict[str, Any]]:
+    """The rows of a playbook's runs."""
+    query = "SELECT id, status FROM executions WHERE kind = 'playbook' AND action_id = :id"
+    return stack.rows(query, id=playbook_id)
+
+
+def one_completed_run(stack: Stack, playbook_id: str) -> bool:
+    """Whether the playbook has run once, to its end."""
+    return [row["status"] for row in runs_of(stack, playbook_id)] == ["completed"]
+
+
+def test_an_event_is_acted_upon(stack: Stack) -> None:
+    """From the finding that was told of to the call that names it; a second copy brings no second call."""
+    word = uuid.uuid4().hex
+    trigger = {"event": "finding.new", "conditions": {"mark": word}}
+    playbook_id = listening(stack, trigger, "finding={{ finding.id }}&mark={{ finding.mark }}")
+    event = {"event": "finding.new", "id": word, "data": {"finding": {"id": "f-1", "mark": word}}}
+    answers = [stack.api.http.post("/api/events", json=event) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [202, 202]
+    assert answers[0].json() == answers[1].json()
+    assert [one["playbook_id"] for one in answers[0].json()["data"]["started"]] == [playbook_id]
+    eventually(lambda: one_completed_run(stack, playbook_id), 20, "the run has completed")
+    assert len(stack.sink.arrivals(f"/ok?finding=f-1&mark={word}")) == 1
+
+
+def test_a_completed_action_is_followed_up_once(stack: Stack) -> None:
+    """Though the playbook listens to every action, what it does itself does not start it again."""
+    path = "followed={{ event.data.action.id }}"
+    playbook_id = listening(stack, {"event": "action.completed"}, path)
+    time.sleep(2)  # workers remember for so long that nobody listened
+    action = stack.api.create_action(config={"url": f"{stack.sink.url}/ok?first"})
+    stack.api.ended(stack.api.trigger(action))
+    eventually(lambda: one_completed_run(stack, playbook_id), 20, "the run has completed")
+    assert len(stack.sink.arrivals(f"/ok?followed={action}")) == 1
+    time.sleep(2)
+    assert len(runs_of(stack, playbook_id)) == 1
+    stack.api.http.post(f"/api/playbooks/{playbook_id}/disable")

@@ -1,0 +1,265 @@
+"""Playbooks that a schedule starts: once for each time, whoever looks and however late."""
+
+import json
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import time_machine
+
+from config.errors import Unavailable
+from store import audit, db, executions, playbooks, recovery
+from tasks import runs, schedules
+from tasks.tick import tick
+from tests.support.api import Door
+
+EVERY_HOUR = {"event": "schedule", "cron": "0 * * * *"}
+#: between two full hours
+BEGIN = "2026-11-22T10:30:00Z"
+HOUR = 3600
+
+
+@pytest.fixture
+def everywhere(database: str) -> Door:
+    """The application on each kind of database."""
+    return Door()
+
+
+@pytest.fixture
+def clock() -> Iterator[Any]:
+    """A clock that stands still unless it is moved."""
+    with time_machine.travel(BEGIN, tick=False) as moved:
+        yield moved
+
+
+def runs_of(playbook_id: str) -> list[Any]:
+    """The rows of a playbook's runs."""
+    table = executions.executions
+    with db.read() as connection:
+        mine = table.select().where(table.c.action_id == playbook_id, table.c.kind == "playbook").order_by(table.c.id)
+        return list(connection.execute(mine))
+
+
+def fire_at(playbook_id: str) -> int | None:
+    """When a playbook's schedule comes round next."""
+    with db.read() as connection:
+        return playbooks.get(connection, "default", playbook_id).fire_at
+
+
+def in_minutes(minutes: float) -> int:
+    """A moment so far ahead, ms."""
+    return db.now_ms() + int(minutes * 60_000)
+
+
+def not_fired(playbook_id: str) -> list[dict[str, Any]]:
+    """What the audit trail says about times that were not kept."""
+    with db.read() as connection:
+        trail = audit.of(connection, "default", playbook_id)
+    return [json.loads(line.details) for line in trail if line.event == "playbook.not_fired"]
+
+
+def test_a_schedule_starts_its_playbook_when_it_comes_round(everywhere: Door, clock: Any) -> None:
+    """Not before, once then, and it knows when the next time is."""
+    playbook_id = everywhere.create_playbook(trigger=EVERY_HOUR)["id"]
+    assert schedules.fire_due() == 0
+    clock.shift(HOUR / 2)
+    assert schedules.fire_due() == 1
+    assert schedules.fire_due() == 0
+    (row,) = runs_of(playbook_id)
+    context = json.loads(row.context)
+    assert (row.status, row.created_by, row.target) == ("pending", "system", None)
+    assert (context["trigger"], context["event"]) == ("schedule", None)
+    assert fire_at(playbook_id) == in_minutes(60)
+    clock.shift(HOUR)
+    assert schedules.fire_due() == 1
+    assert len(runs_of(playbook_id)) == 2
+
+
+def test_what_was_missed_comes_once_late(everywhere: Door, clock: Any) -> None:
+    """After five missed hours it starts once, and goes on with the next full hour."""
+    playbook_id = everywhere.create_playbook(trigger=EVERY_HOUR)["id"]
+    clock.shift(5 * HOUR)
+    assert (schedules.fire_due(), schedules.fire_due()) == (1, 0)
+    assert len(runs_of(playbook_id)) == 1
+    assert fire_at(playbook_id) == in_minutes(30)
+
+
+def test_many_tickers_start_it_once(everywhere: Door, clock: Any) -> None:
+    """Four at the same moment, with five schedules due: five runs."""
+    names = [everywhere.create_playbook(name=f"Wait {number}", trigger=EVERY_HOUR)["id"] for number in range(5)]
+    clock.shift(HOUR / 2)
+    together, fired = threading.Barrier(4), []
+
+    def one() -> None:
+        together.wait()
+        fired.append(schedules.fire_due())
+
+    threads = [threading.Thread(target=one) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(fired) == 4
+    assert sum(fired) == 5
+    assert [len(runs_of(name)) for name in names] == [1] * 5
+
+
+def test_two_that_have_both_looked_start_it_once(everywhere: Door, clock: Any) -> None:
+    """Who comes second finds the schedule moved on, and writes nothing."""
+    playbook_id = everywhere.create_playbook(trigger=EVERY_HOUR)["id"]
+    clock.shift(HOUR / 2)
+    with db.read() as connection:
+        (due,) = playbooks.due_schedules(connection, db.now_ms(), 10)
+    assert [schedules._fire(due), schedules._fire(due)] == [True, False]
+    assert len(runs_of(playbook_id)) == 1
+
+
+@pytest.mark.parametrize("change", ["disable", "revise", "delete"])
+def test_what_was_changed_meanwhile_is_not_started(everywhere: Door, clock: Any, change: str) -> None:
+    """A playbook that was switched off, changed or deleted after a ticker looked does not start."""
+    playbook_id = everywhere.create_playbook(trigger=EVERY_HOUR)["id"]
+    path = f"/api/playbooks/{playbook_id}"
+    clock.shift(HOUR / 2)
+    with db.read() as connection:
+        (due,) = playbooks.due_schedules(connection, db.now_ms(), 10)
+    call = {"disable": ("POST", f"{path}/disable"), "delete": ("DELETE", path), "revise": ("PATCH", path)}[change]
+    body = {"json": {"trigger": {"event": "schedule", "cron": "30 * * * *"}}} if change == "revise" else {}
+    assert everywhere.call(*call, **body).status_code in (200, 204)
+    assert schedules._fire(due) is False
+    assert runs_of(playbook_id) == []
+    assert not_fired(playbook_id) == []
+
+
+def test_a_disabled_playbook_has_no_times(door: Door, clock: Any) -> None:
+    """Nothing starts while it is off; what was missed is not made up for."""
+    playbook_id = door.create_playbook(trigger=EVERY_HOUR)["id"]
+    door.call("POST", f"/api/playbooks/{playbook_id}/disable")
+    clock.shift(5 * HOUR)
+    assert schedules.fire_due() == 0
+    door.call("POST", f"/api/playbooks/{playbook_id}/enable")
+    assert schedules.fire_due() == 0
+    assert fire_at(playbook_id) == in_minutes(30)
+
+
+def _broken(door: Door) -> tuple[str, str]:
+    action = door.create(id="act-off")["id"]
+    act = {"id": "act", "type": "action", "action_ref": action, "parameters": {}}
+    made = door.create_playbook(name="Broken", trigger=EVERY_HOUR, steps=[act])
+    door.call("POST", f"/api/actions/{action}/disable")
+    return made["id"], "action_disabled"
+
+
+def _greedy(door: Door) -> tuple[str, str]:
+    declared = [{"name": "ticket", "type": "string", "required": True}]
+    return door.create_playbook(name="Greedy", trigger=EVERY_HOUR, parameters=declared)["id"], "invalid_parameters"
+
+
+def _aimless(door: Door) -> tuple[str, str]:
+    return door.create_playbook(name="Aimless", trigger=EVERY_HOUR, target_required=True)["id"], "target_required"
+
+
+@pytest.mark.parametrize("make", [_broken, _greedy, _aimless])
+def test_a_playbook_that_cannot_start_moves_on_and_says_why(everywhere: Door, clock: Any, make: Any) -> None:
+    """The schedule waits for its next time, the audit trail has the reason, and its neighbour starts."""
+    playbook_id, code = make(everywhere)
+    neighbour = everywhere.create_playbook(name="Fine", trigger=EVERY_HOUR)["id"]
+    clock.shift(HOUR / 2)
+    assert (schedules.fire_due(), schedules.fire_due()) == (1, 0)
+    assert (len(runs_of(playbook_id)), len(runs_of(neighbour))) == (0, 1)
+    assert fire_at(playbook_id) == in_minutes(60)
+    (noted,) = not_fired(playbook_id)
+    assert noted["code"] == code
+    assert noted["reason"]
+
+
+def test_an_optional_parameter_has_its_default(door: Door, clock: Any) -> None:
+    """A schedule gives no values."""
+    declared = [{"name": "days", "type": "integer", "default": 7}]
+    playbook_id = door.create_playbook(trigger=EVERY_HOUR, parameters=declared)["id"]
+    clock.shift(HOUR / 2)
+    schedules.fire_due()
+    assert json.loads(runs_of(playbook_id)[0].input) == {"days": 7}
+
+
+def test_a_schedule_may_start_while_its_last_run_goes_on(door: Door, clock: Any) -> None:
+    """Only an asset can be taken; a schedule has none."""
+    playbook_id = door.create_playbook(trigger=EVERY_HOUR)["id"]
+    for _ in range(3):
+        clock.shift(HOUR)
+        assert schedules.fire_due() == 1
+    assert [row.status for row in runs_of(playbook_id)] == ["pending"] * 3
+
+
+def test_the_time_zone_counts(door: Door, clock: Any) -> None:
+    """Eight in the morning in Tokyo is 23:00 UTC."""
+    trigger = {"event": "schedule", "cron": "0 8 * * *", "timezone": "Asia/Tokyo"}
+    playbook_id = door.create_playbook(trigger=trigger)["id"]
+    assert fire_at(playbook_id) == in_minutes(12.5 * 60)
+    clock.shift(13 * HOUR)
+    assert schedules.fire_due() == 1
+    assert fire_at(playbook_id) == in_minutes(23.5 * 60)
+
+
+def test_one_tick_starts_only_so_many(door: Door, clock: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rest is left to the next one, the most overdue first."""
+    for number in range(5):
+        door.create_playbook(name=f"Wait {number}", trigger=EVERY_HOUR)
+    clock.shift(HOUR / 2)
+    monkeypatch.setattr(schedules, "BATCH", 2)
+    assert [schedules.fire_due() for _ in range(4)] == [2, 2, 1, 0]
+
+
+def test_a_failure_in_the_middle_starts_nothing(everywhere: Door, clock: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the run cannot be written the schedule has not moved on; the next tick starts it."""
+    playbook_id = everywhere.create_playbook(trigger=EVERY_HOUR)["id"]
+    clock.shift(HOUR / 2)
+
+    def away(*_: Any, **__: Any) -> None:
+        raise Unavailable
+
+    with monkeypatch.context() as broken:
+        broken.setattr(runs, "accept", away)
+        with pytest.raises(Unavailable):
+            schedules.fire_due()
+    assert fire_at(playbook_id) == db.now_ms()
+    assert schedules.fire_due() == 1
+    assert len(runs_of(playbook_id)) == 1
+
+
+def test_a_run_that_cannot_be_made_ready_is_not_tried_every_second(
+    door: Door, clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fault of ours moves the schedule on like any other reason, and is in the audit trail."""
+    playbook_id = door.create_playbook(trigger=EVERY_HOUR)["id"]
+    clock.shift(HOUR / 2)
+
+    def breaks(*_: Any) -> None:
+        raise RuntimeError
+
+    with monkeypatch.context() as broken:
+        broken.setattr(runs, "prepare", breaks)
+        assert schedules.fire_due() == 0
+    assert not_fired(playbook_id)[0]["code"] == "internal_error"
+    assert fire_at(playbook_id) == in_minutes(60)
+
+
+def test_tick_keeps_schedules(door: Door, clock: Any) -> None:
+    """The beat that looks after executions starts what is due."""
+    playbook_id = door.create_playbook(trigger=EVERY_HOUR)["id"]
+    clock.shift(HOUR / 2)
+    tick()
+    assert len(runs_of(playbook_id)) == 1
+
+
+def test_broken_schedules_keep_tick_from_nothing(door: Door, clock: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever goes wrong with schedules, due executions are still looked after."""
+    execution_id = door.trigger(door.create()["id"])
+    with db.write() as connection:
+        recovery.publish_soon(connection, [execution_id], at=db.now_ms())
+
+    def breaks() -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(schedules, "fire_due", breaks)
+    assert tick() == 1

@@ -1,0 +1,355 @@
+"""The dry run of a whole playbook: every step is described, nothing is done, and it says what it had to assume."""
+
+import json
+from typing import Any
+
+import pytest
+
+from playbooks import definitions
+from providers import registry
+from store import access, db, executions, steps
+from store import runs as run_rows
+from store.access import Caller
+from tasks import catalogue, library, runs, simulate
+from tasks.runs import Run
+from tasks.simulate import Simulation
+
+CALLER = Caller(key_id="key", workspace_id="default", role="admin", permissions=frozenset())
+BLOCK = {
+    "id": "block",
+    "name": "Block",
+    "type": "webhook",
+    "executor": "webhook",
+    "config": {
+        "url": "http://192.0.2.1/{{ address }}",
+        "method": "POST",
+        "headers": {"Authorization": "Bearer s3cr3t-token"},
+    },
+    "parameters": [
+        {"name": "address", "type": "ip", "required": True},
+        {"name": "minutes", "type": "integer", "default": 5},
+        {"name": "password", "type": "secret"},
+    ],
+}
+LOOKUP = {
+    "id": "lookup",
+    "name": "Look up",
+    "type": "webhook",
+    "executor": "webhook",
+    "config": {"url": "http://192.0.2.1/", "method": "GET"},
+}
+
+
+@pytest.fixture(autouse=True)
+def nothing_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No executor may perform anything, and no message may be published."""
+    for name in ("webhook", "notification", "approval", "local"):
+        monkeypatch.setattr(registry.executor(name), "perform", _never)
+    monkeypatch.setattr("tasks.canvas.publish", _never)
+
+
+def _never(*_: Any, **__: Any) -> None:
+    raise AssertionError("a dry run must not do this")
+
+
+@pytest.fixture
+def ready(sqlite_database: str) -> str:
+    """A database with two actions."""
+    return prepared(sqlite_database)
+
+
+def prepared(kind: str) -> str:
+    with db.write() as connection:
+        access.ensure_workspace(connection, "default", "default")
+    for action in (BLOCK, LOOKUP):
+        catalogue.create(CALLER, action)
+    return kind
+
+
+def create(*steps_: dict[str, Any], **more: Any) -> str:
+    """Add a playbook of these steps; returns its id."""
+    definition = definitions.normalise({"id": "pb", "name": "Playbook", "steps": list(steps_), **more})
+    return library.create(CALLER, definition).id
+
+
+def accepted(playbook_id: str = "pb", **wish: Any) -> Run:
+    """A dry run that has been accepted."""
+    wanted = runs.wish_of(CALLER, playbook_id, mode="dry_run", **wish)
+    with db.write() as connection:
+        row, _ = runs.prepare(connection, wanted)
+        runs.accept(connection, wish=wanted, row=row)
+    with db.read() as connection:
+        return runs.loaded(run_rows.read(connection, row["id"]))
+
+
+def simulated(*steps_: dict[str, Any], given: dict[str, Any] | None = None, **more: Any) -> Simulation:
+    """What a playbook of these steps would do."""
+    return simulate.simulate(accepted(create(*steps_, **more), parameters=given or {}))
+
+
+def by_step(simulation: Simulation) -> dict[str, dict[str, Any]]:
+    """Step id, with the pass it is of, → its row, JSON columns loaded."""
+    found = {}
+    for row in simulation.rows:
+        name = f"{row['step_id']}@{row['iteration']}" if row["iteration"] else row["step_id"]
+        loaded = {key: executions.load(row.get(key)) for key in ("input", "output", "error", "report", "vars")}
+        found[name] = {**row, **loaded}
+    return found
+
+
+def act(name: str, address: str = "192.0.2.7", **more: Any) -> dict[str, Any]:
+    return {"id": name, "type": "action", "action_ref": "block", "parameters": {"address": address}, **more}
+
+
+def look(name: str = "look", **more: Any) -> dict[str, Any]:
+    return {"id": name, "type": "action", "action_ref": "lookup", **more}
+
+
+def if_(name: str, expression: str, **more: Any) -> dict[str, Any]:
+    return {"id": name, "type": "condition", "expression": expression, **more}
+
+
+def test_an_action_says_what_it_would_send(ready: str) -> None:
+    """Its parameters are filled in and the request is described, without credentials and secret values."""
+    step = act("one", "{{ host }}")
+    step["parameters"]["password"] = "{{ word }}"
+    declared = [{"name": "host", "type": "string"}, {"name": "word", "type": "secret"}]
+    found = simulated(step, parameters=declared, given={"host": "192.0.2.9", "word": "hunter22-hunter22"})
+    row = by_step(found)["one"]
+    assert row["status"] == "completed"
+    assert row["input"] == {"address": "192.0.2.9", "minutes": 5, "password": "********"}
+    assert row["output"]["simulated"] is True
+    assert "http://192.0.2.1/192.0.2.9" in json.dumps(row["output"]["plan"])
+    assert (row["report"]["taken"], row["report"]["verdict"]) == (True, "would run")
+    assert row["report"]["proved"] != []
+    assert "the action succeeds" in row["report"]["assumed"]
+    assert "hunter22" not in str(found.rows)
+    assert "s3cr3t" not in str(found.rows)
+    assert (found.status, found.error) == ("completed", None)
+    assert found.output["predicted_status"] == "completed"
+    assert found.output["steps"] == 1
+    assert found.output["proved"] == len(row["report"]["proved"])
+    assert found.output["assumed"] == len(row["report"]["assumed"])
+
+
+def test_a_condition_on_known_values_is_proved_and_the_other_path_is_described_too(ready: str) -> None:
+    """The step on the path not taken has a row, is skipped, and says what it would do."""
+    rows = by_step(
+        simulated(
+            if_("ask", "severity == 'high'", on_true="yes", on_false="no"),
+            act("yes", on_success="end"),
+            act("no", "no address"),
+            given={"severity": "high"},
+        )
+    )
+    assert rows["ask"]["output"] == {"result": True, "next": "yes"}
+    assert rows["ask"]["report"]["assumed"] == []
+    assert rows["yes"]["status"] == "completed"
+    assert rows["no"]["status"] == "skipped"
+    assert rows["no"]["report"]["taken"] is False
+    assert rows["no"]["report"]["verdict"] == "would fail"
+    assert "invalid_parameters" in rows["no"]["report"]["proved"][-1]
+    assert rows["no"]["error"] is None
+
+
+def test_what_an_output_would_hold_is_written_as_where_it_comes_from(ready: str) -> None:
+    """Values of outputs are placeholders, in texts, in variables and through filters; what hangs on them is assumed."""
+    rows = by_step(
+        simulated(
+            look(outputs={"token": "{{ output.token }}"}),
+            act("one", "{{ steps.look.output.hosts[0].ip | lower }}", on_success="ask"),
+            if_("ask", "vars.token == 'x'", on_true="end", on_false="two"),
+            act("two", "{{ previous_step.output }}", when="steps.look.status == 'completed'"),
+        )
+    )
+    assert rows["look"]["vars"] == {"token": "<steps.look.output.token>"}
+    assert rows["one"]["input"]["address"] == "<steps.look.output.hosts[0].ip>"
+    assert rows["one"]["status"] == "completed"
+    assert any("address" in text for text in rows["one"]["report"]["assumed"])
+    assert rows["ask"]["output"] == {"result": True, "next": "end"}
+    assert any("<steps.look.output.token>" in text for text in rows["ask"]["report"]["assumed"])
+    assert rows["two"]["status"] == "skipped"
+    assert rows["two"]["report"]["verdict"] == "would run"
+    assert any("steps.look.status" in text for text in rows["two"]["report"]["assumed"])
+
+
+def test_a_step_that_would_fail_is_followed_as_in_a_run(ready: str) -> None:
+    """Its failure link is taken; without one the run would fail, and the exception step would be next."""
+    found = simulated(
+        act("bad", "{{ nothing.here | default('x') }}", on_failure="mend"),
+        act("mend", on_success="worse"),
+        act("worse", "nowhere"),
+        act("never"),
+        act("last"),
+        exception_step="last",
+    )
+    rows = by_step(found)
+    assert {name: row["status"] for name, row in rows.items()} == {
+        "bad": "failed",
+        "mend": "completed",
+        "worse": "failed",
+        "never": "skipped",
+        "last": "completed",
+    }
+    assert rows["bad"]["error"]["code"] == "invalid_parameters"
+    assert rows["bad"]["report"]["verdict"] == "would fail"
+    assert rows["never"]["report"]["taken"] is False
+    assert (found.status, found.output["predicted_status"]) == ("completed", "failed")
+    assert found.output["predicted_error"]["step_id"] == "worse"
+
+
+def test_steps_that_hold_others_are_walked(ready: str) -> None:
+    """Every branch, one pass of a loop, the items of a list; each inner step says to which pass it belongs."""
+    found = simulated(
+        {
+            "id": "both",
+            "type": "parallel",
+            "branches": [[act("a")], {"steps": [act("b", "x")], "on_failure": "continue"}],
+        },
+        {"id": "again", "type": "loop", "while": "index < 3", "steps": [act("c")]},
+        {"id": "each", "type": "for_each", "items": "{{ hosts }}", "as": "host", "steps": [act("d", "{{ host }}")]},
+        look(),
+        {
+            "id": "some",
+            "type": "for_each",
+            "items": "{{ steps.look.output.all }}",
+            "steps": [act("e", "{{ item.ip }}")],
+        },
+        {"id": "none", "type": "for_each", "items": [], "steps": [act("f", "{{ item }}")]},
+        given={"hosts": [f"192.0.2.{number}" for number in range(12)]},
+    )
+    rows = by_step(found)
+    assert rows["both"]["output"] == {"branches": 2, "failed": 0}
+    assert [rows[name]["status"] for name in "ab"] == ["completed", "failed"]
+    assert rows["a"]["parent_id"] == rows["both"]["id"]
+    assert rows["c@0"]["parent_id"] == rows["again"]["id"]
+    assert "c@1" not in rows
+    assert [rows[f"d@{number}"]["input"]["address"] for number in (0, 9)] == ["192.0.2.0", "192.0.2.9"]
+    assert "d@10" not in rows
+    assert "the other 2 items go the same way" in rows["each"]["report"]["assumed"]
+    assert rows["e@0"]["input"]["address"] == "<steps.look.output.all[0].ip>"
+    assert (rows["none"]["status"], rows["f@0"]["status"]) == ("completed", "skipped")
+    assert found.output["predicted_status"] == "completed"
+
+
+def test_a_holder_that_is_skipped_or_fails_shows_what_it_holds(ready: str) -> None:
+    """Inner steps that are not reached have rows as well."""
+    rows = by_step(
+        simulated(
+            {"id": "both", "type": "parallel", "when": "false", "branches": [[act("a")], [act("b")]]},
+            {"id": "each", "type": "for_each", "items": "{{ hosts }}", "steps": [act("c", "{{ item }}")]},
+            given={"hosts": "none"},
+        )
+    )
+    assert (rows["both"]["status"], rows["both"]["report"]["verdict"]) == ("skipped", "would be skipped")
+    assert (rows["each"]["status"], rows["each"]["error"]["code"]) == ("failed", "bad_items")
+    assert {rows[name]["status"] for name in ("a", "b", "c@0")} == {"skipped"}
+
+
+def test_waits_are_assumed_to_end_well(ready: str) -> None:
+    """A delay passes and an approval is granted; both say that a run would wait."""
+    rows = by_step(
+        simulated(
+            {"id": "wait", "type": "delay", "seconds": 60},
+            {"id": "ask", "type": "approval", "message": "Block {{ host }}?", "on_reject": "no"},
+            if_("sure", "steps.ask.output.decision == 'approved'", on_true="end", on_false="end"),
+            act("no"),
+            given={"host": "a"},
+        )
+    )
+    assert {rows[name]["report"]["verdict"] for name in ("wait", "ask")} == {"would wait"}
+    assert rows["ask"]["output"] == {"message": "Block a?", "approvers": []}
+    assert "the approval is granted" in rows["ask"]["report"]["assumed"]
+    assert rows["sure"]["output"]["result"] is True
+    assert rows["sure"]["report"]["assumed"] != []
+    assert rows["no"]["report"]["taken"] is False
+
+
+def test_a_switch_takes_the_case_of_a_known_value(ready: str) -> None:
+    """Without a known value the first case is assumed."""
+    cases = {"one": "a", "two": "b"}
+    rows = by_step(
+        simulated(
+            {"id": "known", "type": "switch", "expression": "kind", "cases": cases, "default": "end"},
+            act("a", on_success="end"),
+            look("b"),
+            {
+                "id": "open",
+                "type": "switch",
+                "expression": "steps.b.output.x",
+                "cases": {"one": "end"},
+                "default": "end",
+            },
+            given={"kind": "two"},
+        )
+    )
+    assert rows["known"]["output"] == {"value": "two", "next": "b"}
+    assert rows["known"]["report"]["assumed"] == []
+    assert rows["a"]["status"] == "skipped"
+    assert rows["open"]["output"] == {"value": "<steps.b.output.x>", "next": "end"}
+    assert rows["open"]["report"]["assumed"] != []
+
+
+def test_a_playbook_that_is_started_is_simulated_as_well(ready: str) -> None:
+    """Its prediction is part of the step's plan; one that would fail lets the step fail."""
+    inner = {"id": "inner", "name": "Inner", "steps": [act("x", "{{ host }}")]}
+    library.create(CALLER, definitions.normalise({**inner, "parameters": [{"name": "host", "required": True}]}))
+    found = simulated(
+        {"id": "good", "type": "playbook", "playbook_ref": "inner", "parameters": {"host": "192.0.2.3"}},
+        {"id": "bad", "type": "playbook", "playbook_ref": "inner", "parameters": {"host": "x"}, "on_failure": "next"},
+        {"id": "none", "type": "playbook", "playbook_ref": "inner"},
+    )
+    rows = by_step(found)
+    assert rows["good"]["output"]["plan"]["predicted_status"] == "completed"
+    assert rows["bad"]["error"]["code"] == "playbook_failed"
+    assert rows["bad"]["output"]["plan"]["predicted_error"]["step_id"] == "x"
+    assert rows["none"]["error"]["code"] == "invalid_parameters"
+    assert len(found.rows) == 3
+
+
+def test_a_playbook_that_starts_itself_is_not_followed_for_ever(ready: str) -> None:
+    """It is looked into a few levels deep."""
+    create(look())
+    step = {"id": "me", "type": "playbook", "playbook_ref": "pb"}
+    library.revise(CALLER, "pb", {"steps": [step]}, whole=False)
+    found = by_step(simulate.simulate(accepted()))
+    deepest, levels = found["me"]["output"]["plan"], 1
+    assert deepest["predicted_status"] == "completed"
+    assert levels == 1
+    about_one = by_step(simulate.simulate(accepted(target="a-1")))
+    assert (
+        about_one["me"]["error"]["code"] == "playbook_failed" or about_one["me"]["error"]["code"] == "already_running"
+    )
+
+
+def test_a_large_playbook_is_simulated_within_bounds(ready: str) -> None:
+    """Items beyond the budget stand for themselves; there are never more rows than steps and the budget."""
+    body = [act(f"s{number}", "{{ item }}") for number in range(300)]
+    found = simulated({"id": "each", "type": "for_each", "items": ["192.0.2.1"] * 10, "steps": body})
+    assert len(found.rows) == 1 + 300 * 7
+    assert "the other 3 items go the same way" in by_step(found)["each"]["report"]["assumed"]
+
+
+def test_the_dry_run_is_written_at_once(database: str) -> None:
+    """Rows and the end of the run appear together; a second message finds nothing to do."""
+    prepared(database)
+    create(act("one"), act("two", "x"))
+    run = accepted()
+    assert simulate.carry_out(run, "steps@test") is True
+    assert simulate.carry_out(run, "steps@test") is False
+    with db.read() as connection:
+        row, written = run_rows.read(connection, run.id), steps.of_run(connection, run.id)
+    assert (row.status, row.error) == ("completed", None)
+    assert json.loads(row.output)["predicted_status"] == "failed"
+    assert {one.step_id: one.status for one in written} == {"one": "completed", "two": "failed"}
+    assert all(one.mode == "dry_run" and one.due_at is None for one in written)
+
+
+def test_a_simulation_that_breaks_fails_the_run(ready: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The run ends and says where to look."""
+    run = accepted(create(look()))
+    monkeypatch.setattr(simulate, "Walk", _never)
+    assert simulate.carry_out(run, "steps@test") is True
+    with db.read() as connection:
+        row = run_rows.read(connection, run.id)
+    assert (row.status, json.loads(row.error)["code"]) == ("failed", "internal_error")

@@ -1,0 +1,179 @@
+"""What a playbook means, said once more: an interpreter that walks a definition by itself, one step at a time.
+
+It is written from the description of the definition alone and shares no code with the engine, which is compared with
+it. Nothing is queued, nothing waits, branches and passes run one after the other; so it holds for playbooks whose
+result does not depend on which branch is faster.
+"""
+
+from collections import Counter
+from types import SimpleNamespace
+from typing import Any
+
+#: action → how many of its first calls fail; None: every one, and in a way that is not worth another attempt
+ACTIONS = {"ref-ok": 0, "ref-bad": None, "ref-shaky-1": 1, "ref-shaky-2": 2}
+#: playbook → how its run ends
+PLAYBOOKS = {"pb-ref-good": "completed", "pb-ref-bad": "failed"}
+
+_LINKS = ("on_true", "on_false", "on_failure", "default")
+
+Step = dict[str, Any]
+Passes = tuple[int, ...]
+
+
+class Reference:
+    """One run of a definition; read ``status``, ``states`` and ``calls`` afterwards."""
+
+    def __init__(self, definition: dict[str, Any]) -> None:
+        self.definition = definition
+        self.policy = definition.get("on_failure", "abort")
+        self.retries = definition.get("max_retries", 0) if self.policy == "retry" else 0
+        #: (step, passes of the loops around it, as in "3.1") → status, for every step that was entered
+        self.states: dict[tuple[str, str], str] = {}
+        #: the same → how often its action was called
+        self.calls: Counter[tuple[str, str]] = Counter()
+        steps, exception = definition["steps"], definition.get("exception_step")
+        failed = self.block(steps, steps[0]["id"], ())
+        self.status = "failed" if failed else "completed"
+        if failed and exception and failed not in ahead(definition, steps, exception):
+            self.block(steps, exception, ())
+
+    def block(self, steps: list[Step], at: str, passes: Passes) -> str | None:
+        """Walk one list of steps; the step through which it failed, if it did."""
+        while at != "end":
+            step = next(step for step in steps if step["id"] == at)
+            status, link = self.enter(step, passes)
+            self.states[at, joined(passes)] = status
+            leads_to = target(self.definition, steps, step, link)
+            if leads_to == "abort":
+                return at
+            at = leads_to
+        return None
+
+    def enter(self, step: Step, passes: Passes) -> tuple[str, str]:
+        """Do one step: its status, and which of its links is followed."""
+        try:
+            if not self.value(step.get("when", "true"), passes):
+                return "skipped", "on_success"
+            done, link = getattr(self, "do_" + step["type"])(step, passes)
+        except ZeroDivisionError:  # the one fault of an expression that is used
+            done, link = False, "on_failure"
+        return ("completed", link) if done else ("failed", "on_failure")
+
+    def value(self, expression: str, passes: Passes) -> Any:
+        """The value of an expression; those in use mean the same in CEL and in Python."""
+        seen = {
+            step: SimpleNamespace(status=status) for (step, at), status in self.states.items() if covers(at, passes)
+        }
+        names = {
+            "true": True,
+            "false": False,
+            "index": passes[-1] if passes else None,
+            "steps": SimpleNamespace(**seen),
+        }
+        return eval(expression, {"__builtins__": {}}, names)  # noqa: S307 - the tests' own expressions
+
+    def do_action(self, step: Step, passes: Passes) -> tuple[bool, str]:
+        """Call it until it works, or its attempts, and then the retries of the whole run, are used up."""
+        failing, place = ACTIONS[step["action_ref"]], (step["id"], joined(passes))
+        while True:
+            for _ in range(step.get("retry", {}).get("max_attempts", 1)):
+                self.calls[place] += 1
+                if failing is None:
+                    break
+                if self.calls[place] > failing:
+                    return True, "on_success"
+            if not self.retries:
+                return False, "on_failure"
+            self.retries -= 1
+
+    def do_condition(self, step: Step, passes: Passes) -> tuple[bool, str]:
+        """Two ways on."""
+        return True, "on_true" if self.value(step["expression"], passes) else "on_false"
+
+    def do_switch(self, step: Step, passes: Passes) -> tuple[bool, str]:
+        """Many ways on."""
+        return True, f"case {self.value(step['expression'], passes)}"
+
+    def do_delay(self, _step: Step, _passes: Passes) -> tuple[bool, str]:
+        """Time does not matter here."""
+        return True, "on_success"
+
+    def do_playbook(self, step: Step, _passes: Passes) -> tuple[bool, str]:
+        """Another playbook, of which it is known how it ends."""
+        return PLAYBOOKS[step["playbook_ref"]] == "completed", "on_success"
+
+    def do_parallel(self, step: Step, passes: Passes) -> tuple[bool, str]:
+        """Every branch to its end, whatever the others do; a forgiven one does not count."""
+        failed = [
+            branch.get("on_failure", "abort") == "abort"
+            for branch in step["branches"]
+            if self.block(branch["steps"], branch["steps"][0]["id"], passes)
+        ]
+        return not any(failed), "on_success"
+
+    def do_loop(self, step: Step, passes: Passes) -> tuple[bool, str]:
+        """As long as its condition holds; a pass that fails, or one too many, makes it fail."""
+        number = 0
+        while self.value(step["while"], (*passes, number)):
+            too_many = number >= step.get("max_iterations", 100)
+            if too_many or self.block(step["steps"], step["steps"][0]["id"], (*passes, number)):
+                return False, "on_failure"
+            number += 1
+        return True, "on_success"
+
+    def do_for_each(self, step: Step, passes: Passes) -> tuple[bool, str]:
+        """Item by item; a pass that fails is the last, unless the step goes on whatever happens."""
+        well = True
+        for number in range(len(step["items"])):
+            well &= not self.block(step["steps"], step["steps"][0]["id"], (*passes, number))
+            if not well and not step.get("continue_on_error"):
+                break
+        return well, "on_success"
+
+
+def joined(passes: Passes) -> str:
+    """Passes as they are written in ids."""
+    return ".".join(map(str, passes))
+
+
+def covers(at: str, passes: Passes) -> bool:
+    """Whether what happened at ``at`` is seen from ``passes``: it is of the same passes, or outside of them."""
+    return passes[: len(at.split(".")) if at else 0] == tuple(int(number) for number in at.split(".") if number)
+
+
+def target(definition: dict[str, Any], steps: list[Step], step: Step, link: str) -> str:
+    """Where a link of a step leads: a step of the same list, ``end``, or ``abort``."""
+    passed_over = step.get("continue_on_error") or definition.get("on_failure") == "continue"
+    written = step.get(link, "next")
+    if link.startswith("case "):
+        written = step["cases"].get(link.removeprefix("case "), step.get("default", "next"))
+    elif link == "on_failure":
+        written = step.get(link, "continue" if passed_over else "abort")
+    if written == "continue":
+        written = step.get("on_success", "next")
+    if written != "next":
+        return written
+    entered = {one.get(name) for one in steps for name in _LINKS} | {definition.get("exception_step")}
+    entered |= {case for one in steps for case in one.get("cases", {}).values()}
+    later = steps[steps.index(step) + 1 :]
+    return next((one["id"] for one in later if one["id"] not in entered), "end")
+
+
+def ahead(definition: dict[str, Any], steps: list[Step], first: str) -> set[str]:
+    """A step and all that may follow it in its list."""
+    found, waiting = {"end", "abort"}, [first]
+    while waiting:
+        at = waiting.pop()
+        if at in found:
+            continue
+        found.add(at)
+        step = next(step for step in steps if step["id"] == at)
+        links = ["on_failure"]
+        if step["type"] not in ("condition", "switch") or "when" in step:
+            links.append("on_success")
+        if step["type"] == "condition":
+            links += ["on_true", "on_false"]
+        elif step["type"] == "switch":
+            links += [*(f"case {case}" for case in step["cases"]), "case ?"]
+        waiting += [target(definition, steps, step, link) for link in links]
+    return found - {"end", "abort"}
