@@ -10,8 +10,22 @@ import re
 
 from flask import Flask, Response, g, request
 
-from api import actions, auth, docs, errors, events, executions, health, keys, playbooks, triggers
-from api.blueprint import IdConverter
+from api import (
+    actions,
+    auth,
+    comparisons,
+    docs,
+    errors,
+    events,
+    executions,
+    health,
+    keys,
+    playbooks,
+    run_steps,
+    runs,
+    triggers,
+)
+from api.blueprint import IdConverter, StepIdConverter
 from api.body import MAX_BYTES
 from api.limits import Limiter, show_standing
 from api.longpoll import Watcher
@@ -26,7 +40,10 @@ _FAMILIES = (
     triggers.blueprint,
     executions.blueprint,
     playbooks.blueprint,
+    runs.blueprint,
+    run_steps.blueprint,
     events.blueprint,
+    comparisons.blueprint,
     keys.blueprint,
 )
 #: the canonical prefix, which is documented, comes first
@@ -43,6 +60,7 @@ def create_app() -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = MAX_BYTES
     app.url_map.strict_slashes = False
     app.url_map.converters["id"] = IdConverter
+    app.url_map.converters["step"] = StepIdConverter
     app.extensions["tocsin.limiter"] = Limiter()
     app.extensions["tocsin.watcher"] = Watcher()
     app.extensions["tocsin.gauge"] = health.Gauge()

@@ -47,12 +47,25 @@ class IdConverter(BaseConverter):
         return {"type": "string", "pattern": schemas.ID_PATTERN}
 
 
+class StepIdConverter(BaseConverter):
+    """The id of a step in a path; anything else that might stand there names nothing."""
+
+    regex = "[A-Za-z0-9_][A-Za-z0-9_-]{0,63}"
+
+    @classmethod
+    def schema(cls, _converter: BaseConverter) -> dict[str, str]:
+        """Its description in the OpenAPI document."""
+        return {"type": "string", "pattern": f"^{cls.regex}$"}
+
+
 #: the header of answers that tell where a new thing is
 LOCATION = {"Location": {"description": "Where the new thing is.", "schema": {"type": "string"}}}
 _IDS = {
     "action_id": ("The action's id.", "act-block-ip"),
     "execution_id": ("The execution's id.", "exec-9912"),
     "playbook_id": ("The playbook's id.", "pb-critical-finding-alert"),
+    "run_id": ("The playbook execution's id.", "pexec-7721"),
+    "step_id": ("The step's id in the playbook.", "create-ticket"),
     "key_id": ("The key's id, not the key.", "3f1c9a60b2d4"),
 }
 

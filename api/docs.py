@@ -8,7 +8,7 @@ from flask_smorest import Api
 from flask_swagger_ui import get_swaggerui_blueprint
 
 from api.auth import public
-from api.blueprint import IdConverter
+from api.blueprint import IdConverter, StepIdConverter
 from api.errors import from_http
 from api.schemas import BEYOND, Error
 
@@ -41,7 +41,8 @@ def create(app: Flask) -> Documented:
     app.config.update(API_TITLE="Tocsin", API_VERSION="0.1.0", OPENAPI_VERSION="3.1.0")
     info = {"description": _WORDS, "contact": {"name": "The operator of this Tocsin server"}}
     api = Documented(app, spec_kwargs={"info": info, "servers": [{"url": "/"}]})
-    api.register_converter(IdConverter, IdConverter.schema)
+    for converter in (IdConverter, StepIdConverter):
+        api.register_converter(converter, converter.schema)
     schemes = api.spec.components
     schemes.security_scheme("bearer", {"type": "http", "scheme": "bearer", "description": "An API key."})
     schemes.security_scheme("apiKey", {"type": "apiKey", "in": "header", "name": "X-API-Key"})

@@ -72,6 +72,8 @@ ITEM = {
     "duration_seconds": 5,
     "sandbox": False,
     "dry_run": False,
+    "run_id": None,
+    "step_id": None,
 }
 EXECUTION = {
     **ITEM,

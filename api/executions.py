@@ -1,6 +1,5 @@
 """``/api/actions/executions`` and ``/api/actions/{id}/executions``: what is being done and what was done."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 from flask import Response, current_app
@@ -17,14 +16,13 @@ from tasks import control
 
 blueprint = Blueprint("executions", __name__, description="What is being done and what was done.")
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ONE = schemas.enveloped(schemas.Execution)
 _PAGE = schemas.page_of(schemas.ExecutionItem)
 _PAGE_EXAMPLE = {"data": [examples.ITEM], "meta": examples.META}
 _DECISION = schemas.Decision()
 
 
-class OfActionQuery(pages.PageQuery):
+class OfActionQuery(pages.PeriodQuery):
     """The filters of the list of one action's executions."""
 
     status = DelimitedList(
@@ -33,18 +31,6 @@ class OfActionQuery(pages.PageQuery):
         metadata={"description": "Only these statuses, separated by commas.", "example": ["failed", "timeout"]},
     )
     target = pages.text(255, "Only those about this asset.", "a-1001")
-    since = fields.AwareDateTime(
-        format="iso",
-        default_timezone=UTC,
-        data_key="from",
-        metadata={"description": "Only those created at this time or later.", "example": "2026-04-28T00:00:00Z"},
-    )
-    until = fields.AwareDateTime(
-        format="iso",
-        default_timezone=UTC,
-        data_key="to",
-        metadata={"description": "Only those created before this time.", "example": "2026-04-29T00:00:00Z"},
-    )
 
 
 class ExecutionQuery(OfActionQuery):
@@ -73,7 +59,8 @@ class WaitQuery(Schema):
 def list_executions(query: dict[str, Any]) -> Response:
     """List executions of all actions.
 
-    Newest first. Filters narrow the list together.
+    Those that were triggered and those that are steps of playbook executions, newest first. Filters narrow the list
+    together.
     """
     return _listed(query, {})
 
@@ -116,9 +103,9 @@ def cancel_execution(execution_id: str) -> Response:
     """Cancel an execution.
 
     After the answer no effect of it starts any more; a call under way is abandoned within seconds, and what it
-    has done stays done.
+    has done stays done. A step of a playbook execution is cancelled with that.
     """
-    return _shown(control.cancel(caller(), execution_id))
+    return _shown(control.cancel(caller(), _read(execution_id).id))
 
 
 @blueprint.post("/actions/executions/<id:execution_id>/approve")
@@ -132,7 +119,7 @@ def approve_execution(given: dict[str, Any], execution_id: str) -> Response:
 
     Exactly one decision wins; any later one answers 409.
     """
-    return _shown(control.decide(caller(), execution_id, approve=True, note=given["note"]))
+    return _shown(control.decide(caller(), _read(execution_id).id, approve=True, note=given["note"]))
 
 
 @blueprint.post("/actions/executions/<id:execution_id>/reject")
@@ -146,12 +133,12 @@ def reject_execution(given: dict[str, Any], execution_id: str) -> Response:
 
     Exactly one decision wins; any later one answers 409.
     """
-    return _shown(control.decide(caller(), execution_id, approve=False, note=given["note"]))
+    return _shown(control.decide(caller(), _read(execution_id).id, approve=False, note=given["note"]))
 
 
 def _read(execution_id: str) -> Row:
     with db.read() as connection:
-        return executions.get(connection, caller().workspace_id, execution_id)
+        return listing.get(connection, caller().workspace_id, execution_id)
 
 
 def _shown(row: Row) -> Response:
@@ -161,15 +148,7 @@ def _shown(row: Row) -> Response:
 
 
 def _listed(query: dict[str, Any], more: dict[str, str]) -> Response:
-    times: dict[str, Any] = {name: _milliseconds(query[name]) for name in ("since", "until") if name in query}
-    filters: dict[str, Any] = {**query, **times, **more}
-    bounds = pages.bounds(query)
+    filters = {**query, **pages.period(query), **more}
     with db.read() as connection:
-        rows, total = listing.search(
-            connection, caller().workspace_id, filters=filters, limit=bounds["limit"], offset=bounds["offset"]
-        )
+        rows, total = listing.search(connection, caller().workspace_id, filters=filters, **pages.bounds(query))
         return pages.page(views.execution_items(connection, rows), total, query)
-
-
-def _milliseconds(moment: datetime) -> int:
-    return int((moment - _EPOCH).total_seconds() * 1000)

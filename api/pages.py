@@ -1,6 +1,7 @@
 """Lists come in pages: which one is asked for, and what it looks like."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from flask import Response
@@ -10,6 +11,7 @@ from api.blueprint import answer
 
 #: beyond this a page number is a mistake, and its offset would not fit into the database's integers
 _LAST_PAGE = 1_000_000_000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class PageQuery(Schema):
@@ -27,6 +29,23 @@ class PageQuery(Schema):
     )
 
 
+class PeriodQuery(PageQuery):
+    """The query parameters of lists of what was done at some time."""
+
+    since = fields.AwareDateTime(
+        format="iso",
+        default_timezone=UTC,
+        data_key="from",
+        metadata={"description": "Only those created at this time or later.", "example": "2026-04-28T00:00:00Z"},
+    )
+    until = fields.AwareDateTime(
+        format="iso",
+        default_timezone=UTC,
+        data_key="to",
+        metadata={"description": "Only those created before this time.", "example": "2026-04-29T00:00:00Z"},
+    )
+
+
 def text(most: int, description: str, example: str) -> fields.String:
     """A text in a query string; NUL, which no database stores, is refused."""
     checks = [validate.Length(min=1, max=most), validate.ContainsNoneOf("\0", error="Must not hold NUL.")]
@@ -36,6 +55,11 @@ def text(most: int, description: str, example: str) -> fields.String:
 def bounds(query: dict[str, Any]) -> dict[str, int]:
     """``limit`` and ``offset`` for the store."""
     return {"limit": query["per_page"], "offset": (query["page"] - 1) * query["per_page"]}
+
+
+def period(query: Mapping[str, Any]) -> dict[str, int]:
+    """``since`` and ``until`` for the store, milliseconds, as far as they are given."""
+    return {name: int((query[name] - _EPOCH).total_seconds() * 1000) for name in ("since", "until") if name in query}
 
 
 def page(items: Sequence[Any], total: int, query: dict[str, Any]) -> Response:

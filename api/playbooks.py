@@ -14,7 +14,7 @@ from config.errors import InvalidRequest, Problem
 from playbooks.differences import differences
 from playbooks.fields import MAX_TAG_CHARACTERS
 from playbooks.triggers import MAX_EVENT_CHARACTERS
-from store import db, executions, playbooks
+from store import db, executions, playbook_listing, playbooks
 from tasks import library
 
 blueprint = Blueprint("playbooks", __name__, description="What is done in order, and when it starts.")
@@ -39,7 +39,7 @@ class PlaybookQuery(pages.PageQuery):
     )
     sort_by = fields.String(
         load_default="created_at",
-        validate=validate.OneOf(playbooks.SORTABLE),
+        validate=validate.OneOf(playbook_listing.SORTABLE),
         metadata={"description": "What the list is sorted by.", "example": "name"},
     )
     sort_order = fields.String(
@@ -80,7 +80,7 @@ def list_playbooks(query: dict[str, Any]) -> Response:
     Newest first unless sorted otherwise. Filters narrow the list together.
     """
     with db.read() as connection:
-        found, total = playbooks.search(
+        found, total = playbook_listing.search(
             connection,
             caller().workspace_id,
             filters=query,

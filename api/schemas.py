@@ -296,6 +296,8 @@ class ExecutionItem(Schema):
     duration_seconds = fields.Float(allow_none=True, metadata=_words("From start to end."))
     sandbox = fields.Boolean(metadata=_words("Whether outside calls were recorded instead of made."))
     dry_run = fields.Boolean(metadata=_words("Whether nothing was performed."))
+    run_id = fields.String(allow_none=True, metadata=_words("The playbook execution it is a step of."))
+    step_id = fields.String(allow_none=True, metadata=_words("Which step of the playbook it is."))
 
 
 class LogLine(Schema):
@@ -328,7 +330,7 @@ class Execution(ExecutionItem):
     action_name = fields.String(metadata=_words("The action's name at that version."))
     logs = fields.List(fields.Nested(LogLine), metadata=_words("What happened, in order."))
     attempt = fields.Integer(metadata=_words("How often a worker has taken it up."))
-    waiting_for = fields.String(allow_none=True, metadata=_words("retry or approval, while it waits."))
+    waiting_for = fields.String(allow_none=True, metadata=_words("retry, approval or delay, while it waits."))
     waiting_until = fields.String(allow_none=True, metadata=_words("When the wait ends by itself."))
     retry = fields.Nested(RetryState, metadata=_words("How its retries stand."))
     sandbox_report = fields.Nested(SandboxReport, metadata=_words("Only of sandboxed executions."))

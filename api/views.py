@@ -76,20 +76,18 @@ def execution_items(db: Connection, rows: Iterable[Row]) -> list[dict[str, Any]]
 
 def execution(row: Row, revision: Revision) -> dict[str, Any]:
     """An execution in full; ``revision`` is the one it runs."""
-    waits_until = row.due_at if row.status == "waiting" else None
-    if waits_until is not None and row.waiting_for == "retry":
-        waits_until -= executions.RETRY_GRACE
+    until = stamp(waits_until(row.status, row.waiting_for, row.due_at))
     shown = {
         **_item(row, revision.version),
         "action_name": revision.definition["name"],
         "logs": executions.load(row.logs, []),
         "attempt": row.attempt,
-        "waiting_for": row.waiting_for,
-        "waiting_until": stamp(waits_until),
+        "waiting_for": row.waiting_for if until else None,
+        "waiting_until": until,
         "retry": {
             "failures": row.failures,
             "max_attempts": revision.definition["retry"]["max_attempts"],
-            "next_attempt_at": stamp(waits_until) if row.waiting_for == "retry" else None,
+            "next_attempt_at": until if row.waiting_for == "retry" else None,
         },
     }
     if row.mode == "sandbox":
@@ -110,17 +108,27 @@ def _item(row: Row, of_version: str) -> dict[str, Any]:
         "created_at": stamp(row.created_at),
         "started_at": stamp(row.started_at),
         "completed_at": stamp(row.completed_at),
-        "duration_seconds": _seconds(row.started_at, row.completed_at),
+        "duration_seconds": seconds(row.started_at, row.completed_at),
         "sandbox": row.mode == "sandbox",
         "dry_run": row.mode == "dry_run",
+        "run_id": row.run_id,
+        "step_id": row.step_id,
     }
 
 
-def _seconds(start: int | None, end: int | None) -> float | None:
+def seconds(start: int | None, end: int | None) -> float | None:
+    """The time between two moments in milliseconds, as a whole number where it is one."""
     if start is None or end is None:
         return None
-    seconds = (end - start) / 1000
-    return int(seconds) if seconds == int(seconds) else seconds
+    found = (end - start) / 1000
+    return int(found) if found == int(found) else found
+
+
+def waits_until(status: str, waiting_for: str | None, due_at: int | None) -> int | None:
+    """When the wait of an execution ends by itself, ms; None: it does not wait."""
+    if status != "waiting" or due_at is None:
+        return None
+    return due_at - (executions.RETRY_GRACE if waiting_for == "retry" else 0)
 
 
 def key(row: Row) -> dict[str, Any]:

@@ -16,7 +16,8 @@ _WAIT = 5
 _TIMEOUT = 15.0
 #: how long a server that does not take connections (being restarted) is tried again, seconds
 _PATIENCE = 10.0
-_ENDED = frozenset({"completed", "failed", "timeout", "cancelled"})
+#: the states that stay
+ENDED = frozenset({"completed", "failed", "timeout", "cancelled"})
 # No proxies: everything called here is on this machine.
 _open = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
 
@@ -28,16 +29,16 @@ class Api:
         self._url = url
         self._key = key
 
-    def call(self, method: str, path: str, body: Json | None = None) -> tuple[int, Json]:
-        """Send a request and return the status and the body of the answer, whatever the status.
+    def call(self, method: str, path: str, body: Json | str | None = None) -> tuple[int, Json]:
+        """Send a request and return the status and the body of the answer, whatever the status; text is YAML.
 
         Raises:
             LauncherError: nothing answers, or not in JSON.
         """
         headers = {"Authorization": f"Bearer {self._key}"}
         if body is not None:
-            headers["Content-Type"] = "application/json"
-        data = None if body is None else json.dumps(body).encode()
+            headers["Content-Type"] = "application/yaml" if isinstance(body, str) else "application/json"
+        data = None if body is None else (body if isinstance(body, str) else json.dumps(body)).encode()
         request = urllib.request.Request(self._url + path, data, headers, method=method)  # noqa: S310 - our own URL
         give_up = time.monotonic() + _PATIENCE
         while True:
@@ -63,16 +64,50 @@ class Api:
         if status >= http.HTTPStatus.BAD_REQUEST:
             raise LauncherError(f"the action {definition['id']} was refused: {reason(answer)}")
 
+    def put_playbook(self, playbook_id: str, text: str) -> None:
+        """Make sure that the playbook exists and is as the YAML text says; doing it twice changes nothing.
+
+        Raises:
+            LauncherError: the API refuses it.
+        """
+        status, answer = self.call("PUT", f"/api/playbooks/{playbook_id}", text)
+        if status == http.HTTPStatus.NOT_FOUND:
+            status, answer = self.call("POST", "/api/playbooks", text)
+        if status >= http.HTTPStatus.BAD_REQUEST:
+            raise LauncherError(f"the playbook {playbook_id} was refused: {reason(answer)}")
+
     def trigger(self, action_id: str, body: Json) -> str:
         """Have an action performed; returns the id of the execution.
 
         Raises:
             LauncherError: the API refuses it.
         """
-        status, answer = self.call("POST", f"/api/actions/{action_id}/trigger", body)
+        return self._begin(f"/api/actions/{action_id}/trigger", body)
+
+    def run(self, playbook_id: str, body: Json) -> str:
+        """Have a playbook run; returns the id of the run.
+
+        Raises:
+            LauncherError: the API refuses it.
+        """
+        return self._begin(f"/api/playbooks/{playbook_id}/run", body)
+
+    def _begin(self, path: str, body: Json) -> str:
+        status, answer = self.call("POST", path, body)
         if status != http.HTTPStatus.ACCEPTED:
-            raise LauncherError(f"the action {action_id} could not be triggered: {reason(answer)}")
+            raise LauncherError(f"POST {path} was refused: {reason(answer)}")
         return str(answer["data"]["execution_id"])
+
+    def read(self, path: str) -> Any:
+        """The data that a GET is answered with.
+
+        Raises:
+            LauncherError: the API refuses it.
+        """
+        status, answer = self.call("GET", path)
+        if status != http.HTTPStatus.OK:
+            raise LauncherError(f"GET {path} was refused: {reason(answer)}")
+        return answer["data"]
 
     def outcome(self, execution_id: str, patience: float) -> Json:
         """The execution when it has ended, or as it is after ``patience`` seconds."""
@@ -81,7 +116,7 @@ class Api:
             wait = max(0, min(_WAIT, int(give_up - time.monotonic())))
             status, answer = self.call("GET", f"/api/actions/executions/{execution_id}?wait={wait}")
             execution: Json = answer.get("data", {})
-            if status == http.HTTPStatus.OK and (execution["status"] in _ENDED or time.monotonic() > give_up):
+            if status == http.HTTPStatus.OK and (execution["status"] in ENDED or time.monotonic() > give_up):
                 return execution
             if status != http.HTTPStatus.OK and time.monotonic() > give_up:
                 raise LauncherError(f"the execution {execution_id} cannot be read: {reason(answer)}")

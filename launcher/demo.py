@@ -1,16 +1,17 @@
-"""The demo: real actions, triggered through the HTTP API as any client would, with their real output.
+"""The demo: an action and a playbook, started through the HTTP API as any client would, with their real output.
 
-In order of time: a workspace ``demo`` and a key for it are made (or found again); the example actions are
-registered; one that calls the built-in ticket system and one that runs a script in the sandbox are triggered and
-followed to their end; then come the addresses of everything.
+In order of time: a workspace ``demo`` and a key for it are made (or found again); the example actions and playbooks
+are registered; a script is run in the sandbox, then a playbook is run against the made-up systems, each step shown as
+it happens; then come the addresses of everything, with commands to try.
 """
 
 import json
 from pathlib import Path
 from typing import Any
 
-from launcher.client import Api, Json, fetch
-from launcher.demo_actions import Showpiece, block_ip, showpieces
+from launcher import demo_playbooks
+from launcher.client import Api, Json
+from launcher.demo_actions import Showpiece, block_ip, showpiece
 from launcher.environment import Place, write_private
 from launcher.log_lines import last_lines
 from launcher.terminal import Terminal
@@ -46,13 +47,15 @@ def demo_key(path: Path) -> str:
 
 
 def show(terminal: Terminal, place: Place, url: str, receiver: str) -> bool:
-    """Perform the demo against the API at ``url``; returns whether everything completed with output."""
+    """Perform the demo against the API at ``url``; returns whether everything completed."""
     api = Api(url, demo_key(place.var / "demo.key"))
-    pieces = showpieces(receiver)
-    for definition in [*(piece.definition for piece in pieces), *_optional(place)]:
+    piece = showpiece()
+    for definition in [piece.definition, *_optional(place)]:
         api.put_action(definition)
-    done = [_perform(terminal, place, api, piece, receiver) for piece in pieces]  # a failure hides no other piece
-    return all(done)
+    registered = demo_playbooks.register(api, receiver)
+    terminal.say(f"{registered} playbooks registered from {place.shown(demo_playbooks.FOLDER)}")
+    performed = _perform(terminal, place, api, piece)  # a failure does not hide the playbook
+    return demo_playbooks.show(terminal, api, _PATIENCE) and performed
 
 
 def _optional(place: Place) -> list[Json]:
@@ -60,7 +63,7 @@ def _optional(place: Place) -> list[Json]:
     return [block_ip()] if (place.settings.actions_dir / "block_ip.py").exists() else []
 
 
-def _perform(terminal: Terminal, place: Place, api: Api, piece: Showpiece, receiver: str) -> bool:
+def _perform(terminal: Terminal, place: Place, api: Api, piece: Showpiece) -> bool:
     """Trigger one action and tell how it went."""
     name = piece.definition["name"]
     execution_id = api.trigger(piece.definition["id"], piece.trigger)
@@ -72,8 +75,6 @@ def _perform(terminal: Terminal, place: Place, api: Api, piece: Showpiece, recei
         for line in execution["logs"]:
             terminal.detail(f"log       {line['message']}"[:_SHOWN_CHARACTERS], "quiet")
         terminal.detail(f"output    {_short(output)}")
-        if piece.definition["executor"] == "webhook":
-            _show_received(terminal, receiver, output)
         return True
     terminal.say(f"{name}: {status}", "bad")
     error = execution["error"] or {}
@@ -86,14 +87,6 @@ def _perform(terminal: Terminal, place: Place, api: Api, piece: Showpiece, recei
         terminal.detail(f"It did not end with output in {_PATIENCE:.0f} s. The end of {place.shown(log)}:")
         terminal.detail(last_lines(log), "quiet")
     return False
-
-
-def _show_received(terminal: Terminal, receiver: str, output: Json) -> None:
-    """What the ticket system says that it has received for this ticket."""
-    seen = fetch(f"{receiver}/requests").get("requests", [])
-    mine = [one for one in seen if one.get("ticket") == output.get("ticket")]
-    if mine:
-        terminal.detail(f"receiver  got {mine[-1]['method']} {mine[-1]['path']} {_short(mine[-1]['body'])}")
 
 
 def _short(value: Any) -> str:
@@ -110,10 +103,24 @@ def links(terminal: Terminal, place: Place, facts: Json) -> None:
     if not (place.var / "demo.key").exists():
         return
     terminal.detail(f"API key   {key_file}  (admin of the workspace {WORKSPACE})")
-    terminal.detail(f'Try it    curl -H "Authorization: Bearer $(cat {key_file})" {url}/api/actions')
-    if _optional(place):
-        body = json.dumps({"parameters": {"ip": "203.0.113.50"}})
+    if "receiver" in facts:
         terminal.detail(
-            f'          curl -H "Authorization: Bearer $(cat {key_file})" -H "Content-Type: application/json" '
-            f"-d '{body}' {url}/api/actions/act-block-ip/trigger"
+            f"Demo      {facts['receiver']}/state  (what is blocked, isolated, patched in the made-up systems)"
         )
+    curl = f'curl -H "Authorization: Bearer $(cat {key_file})"'
+    terminal.detail(f"Try it    {curl} {url}/api/playbooks")
+    for heading, path, body in _commands(place):
+        command = f"{curl} -H \"Content-Type: application/json\" -d '{json.dumps(body)}' {url}{path}"
+        terminal.detail(f"{heading:<10}{command}")
+
+
+def _commands(place: Place) -> list[tuple[str, str, Json]]:
+    """What there is to try: a word for it, the path, and the body to send."""
+    finding = {"title": "Exposed admin port", "severity": "critical", "asset": {"id": "web-02", "tags": ["production"]}}
+    commands: list[tuple[str, str, Json]] = [
+        ("  run", f"/api/playbooks/{demo_playbooks.SHOWN}/run", {"target_asset_id": demo_playbooks.ASSET}),
+        ("  event", "/api/events", {"event": "finding.new", "data": {"finding": finding}}),
+    ]
+    if _optional(place):
+        commands.append(("  action", "/api/actions/act-block-ip/trigger", {"parameters": {"ip": "203.0.113.50"}}))
+    return commands

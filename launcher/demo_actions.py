@@ -1,4 +1,8 @@
-"""The actions of the demo, one for each kind of executor that needs no account anywhere."""
+"""The actions of the demo, none of which needs an account anywhere.
+
+``showpiece`` is a script that is triggered by itself; ``for_playbooks`` are the calls of which the example playbooks
+are made; ``block_ip`` is a Python function for the reader to try.
+"""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -47,55 +51,61 @@ class Showpiece:
     trigger: Json = field(default_factory=dict)
 
 
-def showpieces(receiver: str) -> list[Showpiece]:
-    """The demo's actions in the order in which they are shown; ``receiver`` is the URL that the first one calls."""
+def showpiece() -> Showpiece:
+    """The action that is triggered by itself: a script, in the sandbox."""
+    return Showpiece(
+        served_by="scripts",
+        trigger={"target": "web-01", "parameters": {"log": _LOG}},
+        definition={
+            "id": "act-triage-script",
+            "name": "Triage script",
+            "type": "script",
+            "description": "Find in a log who failed to sign in most often; runs isolated, without network.",
+            "executor": "local",
+            "parameters": [{"name": "log", "type": "string", "required": True}],
+            "config": {"interpreter": "bash", "script": _TRIAGE.lstrip()},
+            "tags": ["demo"],
+            "timeout_seconds": 30,
+        },
+    )
+
+
+#: id, type, path at the receiver, parameters, and what it is for
+_CALLS = (
+    ("act-notify", "notification", "/chat", ("channel", "message"), "Write to a channel of the chat."),
+    ("act-create-ticket", "webhook", "/tickets", ("title", "severity", "asset"), "Open a ticket."),
+    ("act-lookup-asset", "enrichment", "/assets", ("asset",), "Look up who an asset belongs to."),
+    ("act-check-reputation", "enrichment", "/reputation", ("indicator",), "Ask what is known of an indicator."),
+    ("act-firewall-block", "containment", "/firewall/block", ("address",), "Block an address at the firewall."),
+    ("act-firewall-unblock", "remediation", "/firewall/unblock", ("address",), "Unblock an address again."),
+    ("act-restrict-access", "containment", "/firewall/restrict", ("asset",), "Let only administrators reach an asset."),
+    ("act-quarantine-mail", "containment", "/mail/quarantine", ("message_id",), "Take a mail out of all mailboxes."),
+    ("act-isolate-host", "containment", "/hosts/isolate", ("host",), "Cut a host off the network."),
+    ("act-patch", "remediation", "/patches", ("host", "patch", "phase"), "Take a patch through a phase on a host."),
+    ("act-check-compliance", "investigation", "/compliance", ("host", "check"), "See whether a host keeps a rule."),
+    ("act-start-scan", "investigation", "/scans", ("network",), "Start a scan of a network."),
+    ("act-read-scan", "investigation", "/scans/state", ("scan_id",), "Read how far a scan is, and its findings."),
+)
+
+
+def for_playbooks(receiver: str) -> list[Json]:
+    """The actions that the example playbooks call; ``receiver`` is the URL of the made-up systems.
+
+    A playbook knows an action by its id: define these ids as calls of your own systems, and the playbooks work there.
+    """
     return [
-        Showpiece(
-            served_by="worker",
-            trigger={
-                "target": "web-01",
-                "parameters": {"title": "Repeated sign-in failures on web-01", "severity": "high"},
-            },
-            definition={
-                "id": "act-notify-receiver",
-                "name": "Notify receiver",
-                "type": "webhook",
-                "description": "Open a ticket at the ticket system that comes with the demo.",
-                "executor": "webhook",
-                "parameters": [
-                    {"name": "title", "type": "string", "required": True},
-                    {
-                        "name": "severity",
-                        "type": "enum",
-                        "required": False,
-                        "default": "medium",
-                        "options": ["low", "medium", "high", "critical"],
-                    },
-                ],
-                "config": {
-                    "url": f"{receiver}/tickets",
-                    "method": "POST",
-                    "body": {"title": "{{ title }}", "severity": "{{ severity }}", "asset": "{{ target }}"},
-                },
-                "tags": ["demo"],
-                "timeout_seconds": 30,
-            },
-        ),
-        Showpiece(
-            served_by="scripts",
-            trigger={"target": "web-01", "parameters": {"log": _LOG}},
-            definition={
-                "id": "act-triage-script",
-                "name": "Triage script",
-                "type": "script",
-                "description": "Find in a log who failed to sign in most often; runs isolated, without network.",
-                "executor": "local",
-                "parameters": [{"name": "log", "type": "string", "required": True}],
-                "config": {"interpreter": "bash", "script": _TRIAGE.lstrip()},
-                "tags": ["demo"],
-                "timeout_seconds": 30,
-            },
-        ),
+        {
+            "id": action_id,
+            "name": action_id.removeprefix("act-").replace("-", " ").capitalize(),
+            "type": kind,
+            "description": description,
+            "executor": "webhook",
+            "parameters": [{"name": name, "type": "string", "required": True} for name in names],
+            "config": {"url": receiver + path, "body": {name: f"{{{{ {name} }}}}" for name in names}},
+            "tags": ["demo"],
+            "timeout_seconds": 30,
+        }
+        for action_id, kind, path, names, description in _CALLS
     ]
 
 

@@ -105,7 +105,7 @@ class Systems:
         return OK, {"host": given.get("host"), "check": check, "compliant": kept, "detail": detail}
 
     def _scan(self, given: Json) -> Answer:
-        return OK, {"scan_id": f"scan-{self._count('scan')}", "target": given.get("target"), "status": "running"}
+        return OK, {"scan_id": f"scan-{self._count('scan')}", "network": given.get("network"), "status": "running"}
 
     def _scan_state(self, given: Json) -> Answer:
         """The third reading finds the scan done, with two findings."""

@@ -29,11 +29,7 @@ COMMON = (
     "type",
     "description",
     "when",
-    "delay_seconds",
-    "timeout_seconds",
-    "retry",
     "continue_on_error",
-    "outputs",
     "on_success",
     "on_failure",
 )
@@ -53,15 +49,15 @@ REQUIRED = MappingProxyType(
 )
 OPTIONAL = MappingProxyType(
     {
-        "action": ("parameters", "target"),
+        "action": ("parameters", "target", "delay_seconds", "timeout_seconds", "retry", "outputs"),
         "condition": ("on_true", "on_false"),
         "switch": ("default",),
-        "parallel": (),
-        "loop": ("max_iterations", "interval_seconds"),
-        "for_each": ("as", "max_concurrency"),
+        "parallel": ("timeout_seconds",),
+        "loop": ("max_iterations", "interval_seconds", "timeout_seconds"),
+        "for_each": ("as", "max_concurrency", "timeout_seconds"),
         "delay": (),
-        "approval": ("message", "approvers", "on_timeout"),
-        "playbook": ("parameters", "target"),
+        "approval": ("message", "approvers", "on_timeout", "timeout_seconds"),
+        "playbook": ("parameters", "target", "timeout_seconds", "outputs"),
     }
 )
 TYPES = tuple(REQUIRED)

@@ -280,6 +280,18 @@ def versions(db: Connection, revision_ids: Iterable[str]) -> dict[str, str]:
     return {row.id: row.version for row in db.execute(query.where(wanted))}
 
 
+def head(db: Connection, workspace_id: str, action_id: str) -> Any:
+    """The revision_id of an action and whether it is enabled; None when the workspace has none of that id."""
+    return _head_of.first(db, {"workspace_id": workspace_id, "action_id": action_id})
+
+
+_head_of = Prepared(
+    sa.select(actions.c.revision_id, actions.c.enabled).where(
+        actions.c.workspace_id == sa.bindparam("workspace_id"), actions.c.id == sa.bindparam("action_id")
+    )
+)
+
+
 def definitions(db: Connection, workspace_id: str, wanted: Iterable[str]) -> dict[str, Action]:
     """Those of the actions ``wanted`` (ids) that the workspace has, by id."""
     mine = sa.and_(actions.c.workspace_id == workspace_id, actions.c.id.in_(sorted(set(wanted))))

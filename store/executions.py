@@ -151,7 +151,7 @@ def transition(
     was not in a state from which ``to`` may be entered.
     """
     if to in TERMINAL:
-        changes = {"due_at": None, "waiting_for": None, "sealed": None, "completed_at": now_ms(), **changes}
+        changes = {"due_at": None, "waiting_for": None, "completed_at": now_ms(), **changes}
     values = {"id_": execution_id, "fence_": fence, **(parameters or {}), **changes}
     shape = (to, guard, tuple(changes), fence is not None)
     event = f"execution.{to}"
@@ -186,6 +186,8 @@ def _moving(to: str, guard: str, changed: tuple[str, ...], fenced: bool) -> Any:
     if fenced:
         where.append(table.attempt == sa.bindparam("fence_"))
     values = {"status": to, **{name: sa.bindparam(name) for name in changed}, **expressions}
+    if to in TERMINAL:  # a run keeps its secrets for a retry, as long as it is kept itself
+        values["sealed"] = sa.case((table.kind == "playbook", table.sealed), else_=sa.null())
     return sa.update(executions).where(*where).values(values).returning(*_MOVED, *more)
 
 
@@ -351,7 +353,17 @@ def get(db: Connection, workspace_id: str, execution_id: str) -> Row:
 
 
 def states(db: Connection, execution_ids: Iterable[str]) -> dict[str, tuple[str, int]]:
-    """(status, attempt) of each: what a waiting reader watches."""
+    """(status, attempt) of each: what a waiting reader watches. Of a run it is its steps whose attempts are counted.
+
+    Each of them counts so that whatever happens to it makes another number.
+    """
     table = executions.c
-    query = sa.select(table.id, table.status, table.attempt).where(table.id.in_(list(execution_ids)))
-    return {row.id: (row.status, row.attempt) for row in db.execute(query)}
+    query = sa.select(table.id, table.status, table.attempt + _changes).where(table.id.in_(list(execution_ids)))
+    return {row[0]: (row[1], row[2]) for row in db.execute(query)}
+
+
+_step = executions.alias("step")
+_rank = sa.case({"pending": 1, "running": 2, "waiting": 3}, value=_step.c.status, else_=4)
+_changes = sa.func.coalesce(
+    sa.select(sa.func.sum(_step.c.attempt * 4 + _rank)).where(_step.c.run_id == executions.c.id).scalar_subquery(), 0
+)

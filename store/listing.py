@@ -1,14 +1,19 @@
 """Many executions at once: the pages of a list, and how many there are by status.
 
+Executions are what is done by an action: because somebody triggered it, or as a step of a run. Runs, and the steps in
+which a run decides or waits, are looked at by ``store.run_listing``.
+
 A list leaves out what only the whole record needs (logs, report, sealed values), and of the two JSON columns it shows
 those values that are small: a hundred rows with everything in them may be a hundred megabytes.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
 import sqlalchemy as sa
 
+from config.errors import NotFound
 from store.db import Connection, Row
 from store.executions import executions
 
@@ -28,7 +33,30 @@ _PLAIN = (
     executions.c.created_at,
     executions.c.started_at,
     executions.c.completed_at,
+    executions.c.run_id,
+    executions.c.step_id,
 )
+_triggered = executions.c.kind == "action"
+#: a step without a revision was skipped, or could not be entered
+_of_runs = sa.and_(
+    executions.c.kind == "step", executions.c.type == "action", executions.c.revision_id != sa.literal_column("''")
+)
+_done_by_action = sa.or_(_triggered, _of_runs)
+#: ids of what was triggered sort before this, ids of runs and of their steps after it
+_BETWEEN = "pexec"
+
+
+def get(db: Connection, workspace_id: str, execution_id: str) -> Row:
+    """The execution in full.
+
+    Raises:
+        NotFound: this workspace has none of that id.
+    """
+    mine = sa.and_(executions.c.workspace_id == workspace_id, executions.c.id == execution_id, _done_by_action)
+    row = db.execute(sa.select(executions).where(mine)).first()
+    if row is None:
+        raise NotFound(f"There is no execution {execution_id!r}.")
+    return row
 
 
 def search(
@@ -40,7 +68,7 @@ def search(
     ``output`` over ``MOST_LISTED`` is NULL; ``has_output`` says whether there is an output all the same.
     """
     table = executions.c
-    where = [table.workspace_id == workspace_id]
+    where = [table.workspace_id == workspace_id, _done_by_action]
     where += [table[name] == filters[name] for name in ("action_id", "target") if filters.get(name)]
     if filters.get("status"):
         where.append(table.status.in_(filters["status"]))
@@ -51,28 +79,38 @@ def search(
     total = db.execute(sa.select(sa.func.count()).select_from(executions).where(*where)).scalar_one()
     columns = (
         *_PLAIN,
-        _small(db, table.input),
-        _small(db, table.output),
+        small(db, table.input),
+        small(db, table.output),
         table.output.is_not(None).label("has_output"),
     )
-    page = sa.select(*columns).where(*where).order_by(table.id.desc()).limit(limit).offset(offset)
-    return list(db.execute(page)), total
+    page = sa.select(*columns).where(*where).order_by(table.created_at.desc(), table.id.desc())
+    return list(db.execute(page.limit(limit).offset(offset))), total
 
 
 def counts(db: Connection) -> dict[str, int]:
-    """How many executions there are by status: all that have not ended, and the ``MOST_COUNTED`` newest that have.
+    """How many executions there are by status: all that have not ended, and the newest that have.
 
-    Counting the ended ones to the last would read the whole table, which only grows.
+    Counting the ended ones to the last would read the whole table, which only grows. So it is the ``MOST_COUNTED``
+    newest of those that were triggered, and as many of the steps of the newest runs.
     """
     table = executions.c
-    live = sa.select(table.status, sa.func.count()).where(table.due_at.is_not(None)).group_by(table.status)
-    newest = sa.select(table.status).where(table.due_at.is_(None)).order_by(table.id.desc()).limit(MOST_COUNTED)
-    ended = newest.subquery()
+    live = sa.select(table.status, sa.func.count()).where(table.due_at.is_not(None), _done_by_action)
+    ended = sa.union_all(_newest(_triggered, table.id < _BETWEEN), _newest(_of_runs, table.id > _BETWEEN)).subquery()
     counted = sa.select(ended.c.status, sa.func.count()).group_by(ended.c.status)
-    return {row[0]: row[1] for query in (live, counted) for row in db.execute(query)}
+    found: Counter[str] = Counter()
+    for query in (live.group_by(table.status), counted):
+        found.update({row[0]: row[1] for row in db.execute(query)})
+    return dict(found)
 
 
-def _small(db: Connection, column: sa.Column[str]) -> sa.Label[str]:
+def _newest(*which: sa.ColumnElement[bool]) -> sa.Select[Any]:
+    """The statuses of those that have ended."""
+    table = executions.c
+    ended = sa.select(table.status).where(table.due_at.is_(None), *which)
+    return sa.select(ended.order_by(table.id.desc()).limit(MOST_COUNTED).subquery())
+
+
+def small(db: Connection, column: sa.Column[str]) -> sa.Label[str]:
     """The column where it is small, else NULL; PostgreSQL knows the size of a value without reading it."""
     size = sa.func.octet_length if db.dialect.name == "postgresql" else sa.func.length
     return sa.case((size(column) <= MOST_LISTED, column)).label(column.name)

@@ -60,9 +60,6 @@ playbook_revisions = sa.Table(
     sa.Index("uq_playbook_revisions_version", "playbook_uid", "version", unique=True),
 )
 
-#: the columns a list may be sorted by
-SORTABLE = ("name", "step_count", "created_at", "updated_at")
-
 
 @dataclass(frozen=True, kw_only=True)
 class Revision:
@@ -89,7 +86,8 @@ class Playbook:
     revision: Revision
 
 
-_joined = sa.join(playbooks, playbook_revisions, playbooks.c.revision_id == playbook_revisions.c.id)
+#: each playbook with its current revision
+joined = sa.join(playbooks, playbook_revisions, playbooks.c.revision_id == playbook_revisions.c.id)
 _current = sa.select(
     playbooks.c.workspace_id,
     playbooks.c.id,
@@ -102,7 +100,7 @@ _current = sa.select(
     playbooks.c.revision_id,
     playbooks.c.version,
     playbook_revisions.c.definition,
-).select_from(_joined)
+).select_from(joined)
 _one = Prepared(
     _current.where(
         playbooks.c.workspace_id == sa.bindparam("workspace_id"), playbooks.c.id == sa.bindparam("playbook_id")
@@ -125,6 +123,25 @@ def _playbook(row: Any) -> Playbook:
         updated_at=row.updated_at,
         revision=revision,
     )
+
+
+def head(db: Connection, workspace_id: str, playbook_id: str) -> Any:
+    """The revision_id of a playbook and whether it is enabled.
+
+    Raises:
+        NotFound: this workspace has none of that id.
+    """
+    row = _head_of.first(db, {"workspace_id": workspace_id, "playbook_id": playbook_id})
+    if row is None:
+        raise NotFound(f"There is no playbook {playbook_id!r}.")
+    return row
+
+
+_head_of = Prepared(
+    sa.select(playbooks.c.revision_id, playbooks.c.enabled).where(
+        playbooks.c.workspace_id == sa.bindparam("workspace_id"), playbooks.c.id == sa.bindparam("playbook_id")
+    )
+)
 
 
 def get(db: Connection, workspace_id: str, playbook_id: str) -> Playbook:
@@ -234,46 +251,6 @@ def delete(db: Connection, workspace_id: str, playbook_id: str, actor: str) -> N
     if db.execute(sa.delete(playbooks).where(_the(workspace_id, playbook_id))).rowcount == 0:
         raise NotFound(f"There is no playbook {playbook_id!r}.")
     audit.record(db, workspace_id, actor, "playbook.deleted", playbook_id)
-
-
-def search(
-    db: Connection,
-    workspace_id: str,
-    *,
-    filters: Mapping[str, Any],
-    sort_by: str,
-    descending: bool,
-    limit: int,
-    offset: int,
-) -> tuple[list[Row], int]:
-    """One page of the workspace's playbooks and how many match.
-
-    A row has the columns of ``playbooks`` and the ``trigger`` (an object), not the whole definition. ``filters``:
-    ``search`` (text in name or description), ``tag``, ``enabled``, ``trigger`` (the event).
-    """
-    where = [playbooks.c.workspace_id == workspace_id]
-    if filters.get("enabled") is not None:
-        where.append(playbooks.c.enabled == filters["enabled"])
-    if filters.get("trigger"):
-        where.append(playbooks.c.trigger_event == filters["trigger"])
-    if filters.get("tag"):
-        tag = json.dumps(filters["tag"])  # what comes before it tells a tag from a part of one
-        where.append(sa.or_(*(playbooks.c.tags.icontains(start + tag, autoescape=True) for start in "[,")))
-    if filters.get("search"):
-        columns = (playbooks.c.name, playbooks.c.description)
-        where.append(sa.or_(*(column.icontains(filters["search"], autoescape=True) for column in columns)))
-    total = db.execute(sa.select(sa.func.count()).select_from(playbooks).where(*where)).scalar_one()
-    column = playbooks.c[sort_by]
-    order = column.desc() if descending else column.asc()
-    query = sa.select(playbooks, _trigger(db)).select_from(_joined).where(*where)
-    return list(db.execute(query.order_by(order, playbooks.c.id).limit(limit).offset(offset))), total
-
-
-def _trigger(db: Connection) -> sa.Label[Any]:
-    """The trigger out of a definition that may be large."""
-    text = playbook_revisions.c.definition
-    document = sa.cast(text, sa.JSON) if db.dialect.name == "postgresql" else sa.type_coerce(text, sa.JSON)
-    return document["trigger"].label("trigger")
 
 
 def known(db: Connection, workspace_id: str, wanted: Iterable[str]) -> set[str]:

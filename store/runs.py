@@ -44,6 +44,13 @@ def begin(db: Connection, run_id: str, actor: str, *, deadline: int) -> bool:
     return begun is not None
 
 
+def children(db: Connection, run_id: str) -> list[Row]:
+    """The runs that a run has started and that go on."""
+    steps = sa.select(_table.id).where(_table.run_id == run_id, _table.type == "playbook")
+    mine = sa.and_(_table.kind == "playbook", _table.parent_id.in_(steps.scalar_subquery()), _table.status.in_(LIVE))
+    return list(db.execute(sa.select(executions.executions).where(mine)))
+
+
 def look_again(db: Connection, run_id: str, *, at: int) -> None:
     """Have tick look at a run that goes on at ``at``."""
     db.execute(sa.update(executions.executions).where(_table.id == run_id, _table.status.in_(LIVE)).values(due_at=at))

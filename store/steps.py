@@ -65,7 +65,7 @@ def go_on(db: Connection, run_id: str, run_status: str | None, moves: Moves, act
     if run_status not in LIVE:
         return None
     if run_status == "paused":
-        _hold_back(moves.rows)
+        _hold_back(moves)
     for rows in (moves.rows, moves.runs):
         if rows:
             _begin_now(rows)
@@ -90,10 +90,12 @@ def _begin_now(rows: list[dict[str, Any]]) -> None:
 _TIMES = ("created_at", "started_at", "completed_at", "due_at", "expires_at", "renewed_at")
 
 
-def _hold_back(rows: list[dict[str, Any]]) -> None:
-    for row in rows:
+def _hold_back(moves: Moves) -> None:
+    for row in moves.rows:
         if row["status"] == "running" and row["type"] == "action":
             row.update(_NOT_BEGUN)
+    for run in moves.runs:
+        run.update(status="paused", waiting_for="operator", due_at=run["expires_at"])
 
 
 _NOT_BEGUN: dict[str, Any] = {
@@ -185,9 +187,8 @@ def results(db: Connection, ids: Iterable[str]) -> list[Row]:
 
 
 def latest(db: Connection, run_id: str, step_ids: Iterable[str]) -> list[Row]:
-    """The same for every pass of steps inside loops, the oldest first."""
-    of_run = _results.where(_table.run_id == run_id, _table.step_id.in_(list(step_ids)))
-    return list(db.execute(of_run.order_by(_table.created_at, _table.id)))
+    """The same for every pass of steps inside loops."""
+    return list(db.execute(_results.where(_table.run_id == run_id, _table.step_id.in_(list(step_ids)))))
 
 
 _results = sa.select(
@@ -254,7 +255,7 @@ def cancel_all(db: Connection, run_id: str, actor: str, *, holder: str | None = 
     live = [row for row in _live(db, run_id) if holder is None or holder in row.holders]
     for row in live:
         executions.transition(db, row.id, "cancelled", actor=actor)
-    ids = [row.id for row in live if row.type == "playbook"]
+    ids = [row.id for row in live if row.type == "playbook"] + ([holder] if holder is not None else [])
     child = executions.executions.alias("child")
     query = sa.select(child.c.id).where(child.c.kind == "playbook", child.c.parent_id.in_(ids))
     return [row.id for row in db.execute(query.where(child.c.status.in_(LIVE)))] if ids else []

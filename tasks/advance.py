@@ -24,7 +24,7 @@ from store import db
 from store.steps import ATTENTION, End, Moves
 from tasks import revisions, runs
 from tasks.canvas import Chain, Ring
-from tasks.context import Context, joined, parted
+from tasks.context import Context, asset, joined, parted
 from tasks.dispatch import queue_of
 from tasks.runs import Run, row_id
 
@@ -238,14 +238,13 @@ class Advance:
         step, run = node.step, self.run
         parent_id = row_id(run.id, node.id, joined(place.iteration))
         given = templates.render(step.get("parameters", {}), context)
-        target = templates.render(step["target"], context) if step.get("target") else None
         wish = runs.Wish(
             workspace_id=run.workspace_id,
             actor=run.created_by,
             playbook_id=step["playbook_ref"],
             parameters=given,
             secret_names=frozenset(name for name, value in given.items() if self._redact(value) != value),
-            target=templates.as_text(target) if target is not None else run.target,
+            target=asset(step["target"], context) if step.get("target") else run.target,
             mode=run.mode,
             request_id=run.request_id,
             trigger="playbook",
@@ -353,6 +352,7 @@ class Advance:
         self.moves.end = End(
             status="completed" if error is None else "failed",
             error=error,
+            output=self.context.outcome(),
             parent_id=self.run.parent_id,
             after_failure=handled,
         )

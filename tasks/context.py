@@ -10,12 +10,17 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from expressions import templates
+from expressions.templates import TemplateError
+from expressions.values import is_encodable
 from playbooks.plan import Plan
 from store import db, steps
 from store.db import Row
 from tasks.redact import Redactor
 from tasks.runs import Run, row_id
 
+#: characters of the name of an asset
+LONGEST_ASSET = 255
 #: what a step's row shows of it to the steps after it
 _SHOWN = ("status", "output", "error", "vars")
 
@@ -56,7 +61,7 @@ class Context:
         needs = plan.needs(step_id)
         variables = {name: plan.variables.get(name, []) for name in needs.variables}
         wanted = {*needs.steps, *(setter for setters in variables.values() for setter in setters)} & plan.nodes.keys()
-        found = self._find(wanted, iteration, previous_id if needs.previous else None)
+        found = self._find(step_id, wanted, iteration, previous_id if needs.previous else None)
         context = {**self._base, **self._loops(step_id, iteration)}
         context["steps"] = {name: found[name] for name in needs.steps if name in found}
         context["vars"] = _variables(variables, found)
@@ -66,7 +71,17 @@ class Context:
             context["previous_step"] = {**known, "id": known.get("step_id"), "name": name}
         return context
 
-    def _find(self, wanted: set[str], iteration: tuple[int, ...], previous_id: str | None) -> dict[str, dict[str, Any]]:
+    def outcome(self) -> dict[str, Any] | None:
+        """What the run has brought: every variable its steps have set; None where none sets any."""
+        setters = self.run.plan.variables
+        if not setters:
+            return None
+        found = self._find("", {step_id for step_ids in setters.values() for step_id in step_ids}, (), None)
+        return _variables(setters, found)
+
+    def _find(
+        self, reader: str, wanted: set[str], iteration: tuple[int, ...], previous_id: str | None
+    ) -> dict[str, dict[str, Any]]:
         """Step id → what it has brought: of this very pass, else of the passes around it, else of the last pass."""
         places = {name: _places(self.run.id, name, iteration) for name in wanted}
         unknown = {place for options in places.values() for place in options} | {previous_id} - {None}
@@ -81,10 +96,18 @@ class Context:
                 found[name] = known
             elif _depth(self.run.plan, name):
                 inside_loops.append(name)
-        if inside_loops:
-            with db.read() as connection:
-                for row in steps.latest(connection, self.run.id, inside_loops):
-                    found[row.step_id] = _result(row)
+        return {**found, **self._last(reader, inside_loops, iteration)} if inside_loops else found
+
+    def _last(self, reader: str, wanted: list[str], iteration: tuple[int, ...]) -> dict[str, dict[str, Any]]:
+        """Steps inside loops that the reader is not in, as the last pass has left them; the loops around both agree."""
+        around, found = _loops_around(self.run.plan, reader) if reader else [], {}
+        with db.read() as connection:
+            rows = [row for row in steps.latest(connection, self.run.id, wanted) if row.completed_at is not None]
+        for row in sorted(rows, key=lambda row: parted(row.iteration)):
+            pairs = zip(around, _loops_around(self.run.plan, row.step_id), strict=False)
+            shared = sum(mine == its for mine, its in pairs)
+            if parted(row.iteration)[:shared] == iteration[:shared]:
+                found[row.step_id] = _result(row)
         return found
 
     def _fetch(self, ids: set[str]) -> None:
@@ -115,6 +138,18 @@ class Context:
                 rows = steps.results(connection, [holder_id])
             self._items[holder_id] = json.loads(rows[0].input)["items"]
         return self._items[holder_id][index]
+
+
+def asset(template: str, context: Mapping[str, Any]) -> str:
+    """The asset that a step's ``target`` names.
+
+    Raises:
+        TemplateError: it cannot be filled in, or no database would keep what comes of it.
+    """
+    text = templates.as_text(templates.render(template, context))
+    if not text or len(text) > LONGEST_ASSET or "\0" in text or not is_encodable(text):
+        raise TemplateError(f"target must become 1 to {LONGEST_ASSET} characters of text")
+    return text
 
 
 def joined(iteration: tuple[int, ...]) -> str:

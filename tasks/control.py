@@ -5,12 +5,14 @@ import time
 from typing import Any
 
 from config.errors import Conflict, NotFound
+from config.settings import settings
 from store import db, executions, recovery, runs, steps
 from store.access import Caller
 from store.db import Connection, Row
 from store.executions import LIVE, TERMINAL
 from store.seal import unseal
 from tasks import doorbell, stop
+from tasks.canvas import Ring
 from tasks.runs import Started, Wish, begin_ring, row_id, start
 from tasks.tick_runs import follow_ring
 
@@ -61,7 +63,8 @@ def cancel_run(caller: Caller, run_id: str) -> Row:
     if not ended:
         raise _ended(before)
     concerned = stop.end_steps(run_id, caller.key_id)
-    concerned |= stop.end_steps(run_id, caller.key_id)  # what was written while the first look was taken
+    for each in tuple(concerned):  # what was written while the first look was taken
+        concerned |= stop.end_steps(each, caller.key_id)
     give_up = time.monotonic() + SETTLE
     while True:
         with db.read() as connection:
@@ -74,40 +77,60 @@ def cancel_run(caller: Caller, run_id: str) -> Row:
 
 
 def pause(caller: Caller, run_id: str) -> Row:
-    """Let no further step of a run begin; those under way go on to their end, and delays run on.
+    """Let no further step begin of a run and of those it has started.
+
+    Steps under way go on to their end, and delays run on.
 
     Raises:
         NotFound: no such run. Conflict: it is paused or has ended.
     """
     with db.write() as connection:
         before = runs.get(connection, caller.workspace_id, run_id)
-        changes = {"waiting_for": "operator", "due_at": before.expires_at}
-        if (
-            before.mode == "dry_run"
-            or executions.transition(connection, run_id, "paused", actor=caller.key_id, **changes) is None
-        ):
-            raise _ended(before) if before.status in TERMINAL else Conflict("The run is paused already.", code="paused")
+        if before.status in TERMINAL:
+            raise _ended(before)
+        if before.mode == "dry_run" or not _paused(connection, before, caller):
+            raise Conflict(f"The run cannot be paused: it is {before.status}.", code="not_running")
         return runs.get(connection, caller.workspace_id, run_id)
 
 
+def _paused(connection: Connection, row: Row, caller: Caller) -> bool:
+    changes: dict[str, Any] = {"waiting_for": "operator", "due_at": row.expires_at}
+    moved = executions.transition(connection, row.id, "paused", actor=caller.key_id, **changes)
+    if moved is None:
+        return False
+    for child in runs.children(connection, row.id):
+        _paused(connection, child, caller)
+    return True
+
+
 def resume(caller: Caller, run_id: str) -> Row:
-    """Let a paused run go on.
+    """Let a paused run go on, and those it has started.
 
     Raises:
         NotFound: no such run. Conflict: it is not paused.
     """
+    rings: list[Ring] = []
     with db.write() as connection:
         before = runs.get(connection, caller.workspace_id, run_id)
         if before.status != "paused":
             raise Conflict(f"The run is not paused: it is {before.status}.", code="not_paused")
-        to = "running" if before.started_at else "pending"
-        due_at = min(before.expires_at, db.now_ms() + runs.PATROL) if before.started_at else db.now_ms()
-        executions.transition(connection, run_id, to, actor=caller.key_id, waiting_for=None, due_at=due_at)
-        recovery.publish_now(connection, run_id)
+        _resumed(connection, before, caller, rings)
         after = runs.get(connection, caller.workspace_id, run_id)
-    if to == "pending":
-        doorbell.ring(begin_ring(run_id, before.action_id, before.queue))
+    doorbell.ring(*rings)
     return after
+
+
+def _resumed(connection: Connection, row: Row, caller: Caller, rings: list[Ring]) -> None:
+    begun = row.started_at is not None
+    due_at = min(row.expires_at, db.now_ms() + (runs.PATROL if begun else settings().lease_seconds * 1000))
+    to = "running" if begun else "pending"
+    executions.transition(connection, row.id, to, actor=caller.key_id, waiting_for=None, due_at=due_at)
+    recovery.publish_now(connection, row.id)
+    if not begun:
+        rings.append(begin_ring(row.id, row.action_id, row.queue))
+    for child in runs.children(connection, row.id):
+        if child.status == "paused":
+            _resumed(connection, child, caller, rings)
 
 
 def retry(caller: Caller, run_id: str, *, completed_stay: bool) -> Started:

@@ -16,6 +16,7 @@ from providers.base import Json
 from store import db, runs
 from store.db import Row
 from tasks.advance import Advance, Place
+from tasks.step_work import variables
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +27,7 @@ class Attention:
     status: str = ""
     output: Json | None = None
     error: Json | None = None
+    vars: Json | None = None
 
 
 def attend(advance: Advance, row: Row) -> Attention | None:
@@ -36,7 +38,8 @@ def attend(advance: Advance, row: Row) -> Attention | None:
         advance, node, place, row
     )
     if attention is not None and attention.status:
-        advance.learn(node, place, attention.status, output=attention.output, error=attention.error)
+        result = {"output": attention.output, "error": attention.error, "vars": attention.vars}
+        advance.learn(node, place, attention.status, **result)
         advance.after(node.id, place, attention.status, attention.error)
     return attention
 
@@ -57,7 +60,7 @@ def _loop(advance: Advance, node: Node, place: Place, row: Row) -> Attention | N
     if row.failures:
         return _failed(output, "pass_failed", f"Pass {row.cursor} of the loop failed.")
     try:
-        context = advance.context.of(node.id, (*place.iteration, row.cursor), row.id)
+        context = advance.context.of(node.id, (*place.iteration, max(row.cursor - 1, 0)), row.id)  # the last pass
         goes_on = holds(node.step["while"], {**context, "index": row.cursor})
     except ConditionError as fault:
         return _failed(output, "bad_expression", str(fault))
@@ -87,7 +90,7 @@ def _for_each(advance: Advance, node: Node, place: Place, row: Row) -> Attention
     return Attention(status="completed", output=output)
 
 
-def _playbook(_advance: Advance, _node: Node, _place: Place, row: Row) -> Attention | None:
+def _playbook(advance: Advance, node: Node, place: Place, row: Row) -> Attention | None:
     output = json.loads(row.output)
     with db.read() as connection:
         child = runs.read(connection, output["execution_id"])
@@ -95,7 +98,11 @@ def _playbook(_advance: Advance, _node: Node, _place: Place, row: Row) -> Attent
         return None
     output["status"] = child.status
     if child.status == "completed":
-        return Attention(status="completed", output=output)
+        output = {**(json.loads(child.output) if child.output else {}), **output}
+        context = advance.context.of(node.id, place.iteration, row.previous_id)
+        return Attention(
+            status="completed", output=output, vars=variables(node.step, context, output, advance.context.redact)
+        )
     error: Mapping[str, Any] = json.loads(child.error) if child.error else {}
     return _failed(output, "playbook_failed", f"The playbook {child.status}: {error.get('message', '')}".rstrip(": "))
 

@@ -163,10 +163,10 @@ def prepare(connection: Connection, wish: Wish) -> tuple[dict[str, Any], Chain]:
     Raises:
         As ``start``.
     """
-    playbook = playbooks.get(connection, wish.workspace_id, wish.playbook_id)
-    if not playbook.enabled:
-        raise Conflict(f"The playbook {playbook.id!r} is disabled; enable it first.", code="playbook_disabled")
-    revision_id = wish.revision_id or playbook.revision.id
+    head = playbooks.head(connection, wish.workspace_id, wish.playbook_id)
+    if not head.enabled:
+        raise Conflict(f"The playbook {wish.playbook_id!r} is disabled; enable it first.", code="playbook_disabled")
+    revision_id = wish.revision_id or head.revision_id
     revision, plan = revisions.playbook(revision_id)
     definition = revision.definition
     if definition["target_required"] and not wish.target:
@@ -181,7 +181,7 @@ def prepare(connection: Connection, wish: Wish) -> tuple[dict[str, Any], Chain]:
         "id": new_id("pexec"),
         "workspace_id": wish.workspace_id,
         "kind": "playbook",
-        "action_id": playbook.id,
+        "action_id": wish.playbook_id,
         "revision_id": revision_id,
         "status": "pending",
         "queue": "steps",
@@ -231,13 +231,15 @@ def _values(definition: Mapping[str, Any], wish: Wish) -> tuple[str, str | None]
 def _pins(connection: Connection, workspace_id: str, definition: Mapping[str, Any]) -> dict[str, str]:
     """Action id → the revision that the run keeps."""
     wanted = {step["action_ref"] for step in every_step(definition["steps"]) if step["type"] == "action"}
-    found = actions.definitions(connection, workspace_id, wanted) if wanted else {}
+    pins = {}
     for action_id in sorted(wanted):
-        if action_id not in found:
+        head = actions.head(connection, workspace_id, action_id)
+        if head is None:
             raise Conflict(f"The playbook uses the action {action_id!r}, which is gone.", code="action_missing")
-        if not found[action_id].enabled:
+        if not head.enabled:
             raise Conflict(f"The playbook uses the action {action_id!r}, which is disabled.", code="action_disabled")
-    return {action_id: action.revision.id for action_id, action in found.items()}
+        pins[action_id] = head.revision_id
+    return pins
 
 
 def _opening(row: dict[str, Any], plan: Plan, pins: Mapping[str, str]) -> Chain:

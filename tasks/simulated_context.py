@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from tasks.context import Context, joined
-from tasks.runs import Run, row_id
+from tasks.context import Context
+from tasks.runs import Run
 from tasks.simulated_values import assumed
 
 
@@ -43,16 +43,15 @@ class Imagined(Context):
         context["vars"] = {**{name: assumed("vars", name) for name in needs.variables}, **context["vars"]}
         return {**context, "previous_step": assumed("previous_step")}
 
-    def _find(
+    # in place of what a run reads of its rows
+
+    def _fetch(self, ids: set[str]) -> None:
+        """All that is known is remembered."""
+
+    def _last(
         self,
-        wanted: set[str],
-        iteration: tuple[int, ...],
-        previous_id: str | None,  # noqa: ARG002 - it is known already
+        reader: str,  # noqa: ARG002 - of each loop the latest pass stands for all
+        wanted: list[str],
+        iteration: tuple[int, ...],  # noqa: ARG002
     ) -> dict[str, dict[str, Any]]:
-        found = {}
-        for name in wanted:
-            places = [row_id(self.run.id, name, joined(iteration[:depth])) for depth in range(len(iteration), -1, -1)]
-            known = next((self._known[place] for place in places if place in self._known), self._latest.get(name))
-            if known is not None:
-                found[name] = known
-        return found
+        return {name: self._latest[name] for name in wanted if name in self._latest}

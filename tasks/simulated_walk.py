@@ -7,6 +7,7 @@ the steps of playbooks it starts) is taken from one ``Budget``.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from config.errors import CallerError, Unavailable
@@ -18,7 +19,6 @@ from store import executions
 from tasks import simulated_playbooks, simulated_steps
 from tasks.advance import Advance, Place, StepError
 from tasks.context import joined
-from tasks.redact import Redactor
 from tasks.runs import Run, row_id
 from tasks.simulated_context import Imagined
 from tasks.simulated_playbooks import Above, Budget
@@ -61,11 +61,11 @@ class Walk:
     """One walk over the plan of a run; ``above`` are the runs that would have started it."""
 
     def __init__(self, run: Run, budget: Budget, above: Above) -> None:
-        self.run = run
+        self.run = run = replace(run, mode="dry_run")  # whatever it is a copy of: nothing may be done here
         self.budget = budget
         self.above = (*above, (run.playbook_id, run.target))
         self.context = Imagined(run)
-        self.redact = Redactor([str(value) for value in run.hidden.values()])
+        self.redact = self.context.redact
         self._rows = _Rows(run, self.context)
 
     @property

@@ -7,13 +7,13 @@ from config import logs
 from expressions import templates
 from expressions.templates import TemplateError
 from playbooks import parameters
-from providers.base import Json
+from providers.base import Abandoned, Json
 from store.actions import Revision
 from tasks.conclude import Attempt, Ending, failed, in_time
-from tasks.context import Context, parted
+from tasks.context import Context, asset, parted
 from tasks.lease import Hold
 from tasks.perform import Work, prepare
-from tasks.redact import MASK
+from tasks.redact import MASK, Redactor
 
 log = logs.logger(__name__)
 
@@ -29,14 +29,18 @@ class StepWork:
         self.given: Json = {}
 
     def prepare(self, revision: Revision, held: Hold) -> Work | Ending:
-        """The step's parameters, filled in, and everything else its executor needs."""
+        """The step's parameters, filled in, and everything else its executor needs.
+
+        Raises:
+            Abandoned: the database stayed away.
+        """
         try:
             context = in_time(self._context)
-            if context is None:
-                return failed("unavailable", "The database stayed away.", retryable=True)
+            if context is None:  # nothing has been done: recovery has it tried again
+                raise Abandoned
             rendered = templates.render(self.step.get("parameters", {}), context)
             if self.step.get("target"):
-                self.this.row.target = templates.as_text(templates.render(self.step["target"], context))
+                self.this.row.target = asset(self.step["target"], context)
         except TemplateError as fault:
             return failed("bad_template", str(fault))
         declared = revision.definition["parameters"]
@@ -52,18 +56,24 @@ class StepWork:
 
     def variables(self, ending: Ending, record: Mapping[str, Any]) -> Json | None:
         """What the step's ``outputs`` set."""
-        wanted = self.step.get("outputs")
-        if ending.status != "completed" or not wanted:
+        if ending.status != "completed" or not self.step.get("outputs"):
             return None
-        context = in_time(self._context) or {}
-        values = {}
-        for name, template in wanted.items():
-            try:
-                values[name] = self.this.redact(templates.render(template, {**context, "output": record["output"]}))
-            except TemplateError as fault:  # the effect has happened: the step is done, whatever became of the name
-                self.this.log("WARNING", f"outputs/{name} could not be set: {fault}")
-        return values
+        return in_time(lambda: variables(self.step, self._context(), record["output"], self.this.redact))
 
     def _context(self) -> Json:
         row = self.this.row
         return self.context.of(row.step_id, parted(row.iteration), row.previous_id)
+
+
+def variables(step: Mapping[str, Any], context: Json, output: Any, redact: Redactor) -> Json:
+    """What a step's ``outputs`` set; one that cannot be filled in is not set.
+
+    The step itself is done by then, whatever becomes of the name; who reads a name that is not set is told so.
+    """
+    values = {}
+    for name, template in step.get("outputs", {}).items():
+        try:
+            values[name] = redact(templates.render(template, {**context, "output": output}))
+        except TemplateError as fault:
+            log.warning("an output could not be set", name=name, reason=str(fault))
+    return values

@@ -191,7 +191,8 @@ class Walk:
         if self.word == "stale":
             return None, None
         self.word = ending.status
-        ended(this, ending)
+        if ending.status != "completed":  # of what went well the run itself tells everything
+            ended(this, ending)
         return following, ending.retry_in
 
     # going on
@@ -298,6 +299,7 @@ def _attended(connection: Connection, row: Any, attention: joins.Attention, run:
         guard="all arms have ended",
         output=executions.dump(attention.output),
         error=executions.dump(attention.error),
+        vars=executions.dump(attention.vars),
     )
     return None if moved is None else moved.run_status
 

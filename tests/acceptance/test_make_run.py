@@ -70,12 +70,13 @@ def alive(family):
 
 
 def completed_demo(output):
-    """Both showpieces completed, with what they really brought."""
+    """The script and the playbook completed, each step told with what it really brought."""
     return (
-        re.search(r"Notify receiver: completed in \S+ s", output)
-        and re.search(r'output +\{"received": true, "ticket": "DEMO-\d+"\}', output)
-        and re.search(r"Triage script: completed in \S+ s", output)
+        re.search(r"Triage script: completed in \S+ s", output)
         and '"verdict": "brute-force"' in output
+        and re.search(r"Playbook pb-critical-vuln-response: completed in \S+ s, 5 of 5 steps", output)
+        and re.search(r"completed +Is it in production\? +\d+ ms +\{\"result\": true", output)
+        and re.search(r"completed +Open a ticket +\d+ ms +.*\"ticket\": \"DEMO-\d+\"", output)
     )
 
 
@@ -93,7 +94,7 @@ def running(home, tmp_path_factory):
             process.end()
 
 
-def test_run_shows_two_real_completions_and_where_everything_is(home, running):
+def test_run_shows_real_completions_and_where_everything_is(home, running):
     """What a newcomer sees: the demo's outcomes with their output, then the links, the key and a command to copy."""
     output = running.log.read_text()
     assert completed_demo(output), output
@@ -102,6 +103,8 @@ def test_run_shows_two_real_completions_and_where_everything_is(home, running):
     key_file = Path(home["TOCSIN_VAR_DIR"]) / "demo.key"
     assert key_file.stat().st_mode & 0o777 == 0o600
     assert f"$(cat {key_file})" in output
+    assert f"http://127.0.0.1:{home['PORT']}/api/playbooks/pb-critical-vuln-response/run" in output
+    assert f"http://127.0.0.1:{home['PORT']}/api/events" in output
 
 
 def test_a_second_run_points_to_the_first(home, running):

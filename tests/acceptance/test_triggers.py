@@ -8,12 +8,12 @@ from tests.support.stack import Stack
 from tests.support.waiting import eventually
 
 
-def listening(stack: Stack, trigger: dict[str, Any], path: str) -> str:
-    """Add a playbook that calls the sink at ``path``, a template; returns its id."""
+def listening(stack: Stack, trigger: dict[str, Any], word: str) -> str:
+    """Add a playbook that tells the sink a word, a template; returns its id."""
     action = stack.api.create_action(
-        config={"url": f"{stack.sink.url}/ok?{{{{ path }}}}"}, parameters=[{"name": "path", "required": True}]
+        config={"url": f"{stack.sink.url}/ok?told={{{{ word }}}}"}, parameters=[{"name": "word", "required": True}]
     )
-    step = {"id": "tell", "type": "action", "action_ref": action, "parameters": {"path": path}}
+    step = {"id": "tell", "type": "action", "action_ref": action, "parameters": {"word": word}}
     definition = {"name": f"test {uuid.uuid4().hex[:12]}", "trigger": trigger, "steps": [step]}
     answer = stack.api.http.post("/api/playbooks", json=definition)
     assert answer.status_code == 201, answer.text
@@ -35,25 +35,24 @@ def test_an_event_is_acted_upon(stack: Stack) -> None:
     """From the finding that was told of to the call that names it; a second copy brings no second call."""
     word = uuid.uuid4().hex
     trigger = {"event": "finding.new", "conditions": {"mark": word}}
-    playbook_id = listening(stack, trigger, "finding={{ finding.id }}&mark={{ finding.mark }}")
+    playbook_id = listening(stack, trigger, "{{ finding.id }}-{{ finding.mark }}")
     event = {"event": "finding.new", "id": word, "data": {"finding": {"id": "f-1", "mark": word}}}
     answers = [stack.api.http.post("/api/events", json=event) for _ in range(2)]
     assert [answer.status_code for answer in answers] == [202, 202]
     assert answers[0].json() == answers[1].json()
     assert [one["playbook_id"] for one in answers[0].json()["data"]["started"]] == [playbook_id]
     eventually(lambda: one_completed_run(stack, playbook_id), 20, "the run has completed")
-    assert len(stack.sink.arrivals(f"/ok?finding=f-1&mark={word}")) == 1
+    assert len(stack.sink.arrivals(f"/ok?told=f-1-{word}")) == 1
 
 
 def test_a_completed_action_is_followed_up_once(stack: Stack) -> None:
     """Though the playbook listens to every action, what it does itself does not start it again."""
-    path = "followed={{ event.data.action.id }}"
-    playbook_id = listening(stack, {"event": "action.completed"}, path)
+    playbook_id = listening(stack, {"event": "action.completed"}, "{{ event.data.action.id }}")
     time.sleep(2)  # workers remember for so long that nobody listened
     action = stack.api.create_action(config={"url": f"{stack.sink.url}/ok?first"})
     stack.api.ended(stack.api.trigger(action))
     eventually(lambda: one_completed_run(stack, playbook_id), 20, "the run has completed")
-    assert len(stack.sink.arrivals(f"/ok?followed={action}")) == 1
+    assert len(stack.sink.arrivals(f"/ok?told={action}")) == 1
     time.sleep(2)
     assert len(runs_of(stack, playbook_id)) == 1
     stack.api.http.post(f"/api/playbooks/{playbook_id}/disable")

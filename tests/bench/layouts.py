@@ -35,6 +35,8 @@ class Layout:
         self.sink = sink
         self.port = free_port()
         self.target = ""
+        #: where runs of several calls are started: workload -> URL
+        self.targets: dict[str, str] = {}
 
     def __enter__(self) -> Self:
         self.directory = Path(tempfile.mkdtemp(prefix="bench-"))  # short: a Unix socket's path has 107 bytes
@@ -56,6 +58,10 @@ class Layout:
     def start(self) -> None:
         """Start every process and set ``target``."""
         raise NotImplementedError
+
+    def recorded(self, work: str) -> dict[str, int] | None:
+        """What the product has on record of a workload: "<kind> <status>" -> rows; None when it keeps no record."""
+        return None
 
     def start_steps(self) -> None:
         """Start the processes that make the calls."""
@@ -124,7 +130,9 @@ class RawCelery(Layout):
         self.processes.start("web", [sys.executable, "-m", "gunicorn", *web], cwd=BENCH)
         self.start_steps()
         self.wait_for_web()
-        self.target = f"http://127.0.0.1:{self.port}/trigger"
+        base = f"http://127.0.0.1:{self.port}"
+        self.target = f"{base}/trigger"
+        self.targets = {"sequence": f"{base}/sequence", "fan": f"{base}/fan"}
 
     def start_steps(self) -> None:
         options = [

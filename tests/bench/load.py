@@ -1,9 +1,9 @@
 """The load generator; a process of its own, so that its work is never counted as the product's.
 
-``load.py burst`` keeps some connections busy for some seconds: each sends the next trigger as soon as the
-last was answered. ``load.py single`` sends triggers one at a time and waits for each to arrive at the sink.
-Both print one JSON object with what happened; times are ``time.monotonic`` seconds, latencies milliseconds.
-Ids are ``<prefix>-<number>``, counted from 0.
+``load.py burst`` keeps some connections busy for some seconds, or until so many triggers are sent: each sends
+the next one as soon as the last was answered. ``load.py single`` sends triggers one at a time and waits for each
+to arrive at the sink. Both print one JSON object with what happened; times are ``time.monotonic`` seconds,
+latencies milliseconds. Ids are ``<prefix>-<number>``, counted from 0.
 """
 
 import argparse
@@ -45,6 +45,7 @@ class Burst:
         self.first_accept = self.last_accept = 0.0
         self.begin = time.monotonic()
         self.end = self.begin + options.seconds
+        self.most = options.most
         self.running = options.connections
         self.idle = asyncio.Event()
 
@@ -62,6 +63,9 @@ class Burst:
             self.last_accept = now
         else:
             self.refused.append(key)
+
+    def over(self, now: float) -> bool:
+        return now >= self.end or (self.most is not None and self.issued >= self.most)
 
     def finished(self) -> None:
         self.running -= 1
@@ -99,7 +103,7 @@ class Client(asyncio.Protocol):
         self.burst.answered(self.key, int(self.data[9:12]), now - self.sent, now)
         closing = b"connection: close" in self.data[:head_end].lower()
         self.data, self.key = b"", ""
-        if now >= self.burst.end:
+        if self.burst.over(now):
             self.done = True
             self.transport.close()
             self.burst.finished()
@@ -118,7 +122,7 @@ class Client(asyncio.Protocol):
 
 async def connect(burst: Burst) -> None:
     loop = asyncio.get_running_loop()
-    while time.monotonic() < burst.end:
+    while not burst.over(time.monotonic()):
         try:
             await loop.create_connection(lambda: Client(burst), burst.host, burst.port)
         except OSError:
@@ -145,6 +149,7 @@ async def run_burst(options: argparse.Namespace) -> dict[str, object]:
         "refused": burst.refused,
         "statuses": burst.statuses,
         "cpu_s": time.process_time(),
+        "begin": burst.begin,
         "first_accept": burst.first_accept,
         "last_accept": burst.last_accept,
     }
@@ -187,6 +192,7 @@ def main() -> None:
     parser.add_argument("--key", default="", help="API key")
     parser.add_argument("--prefix", default="id", help="begin of the ids")
     parser.add_argument("--seconds", type=float, default=4)
+    parser.add_argument("--most", type=int, help="triggers after which a burst ends before its time")
     parser.add_argument("--connections", type=int, default=16)
     parser.add_argument("--count", type=int, default=100)
     parser.add_argument("--pause", type=float, default=0.01, help="seconds between single triggers")

@@ -109,7 +109,11 @@ class Processes:
 
     def cpu_seconds(self) -> float:
         """CPU time used so far by everything running, ended and awaited children included."""
-        return sum(map(cpu_of, self.pids()))
+        return sum(self.cpu_by_name().values())
+
+    def cpu_by_name(self) -> dict[str, float]:
+        """The same for each command with its children."""
+        return {name: sum(map(cpu_of, self.pids(name))) for name in self.running}
 
     def pss_mib(self) -> dict[str, float]:
         """Proportional memory of each command with its children, in MiB."""

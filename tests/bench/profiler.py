@@ -12,7 +12,7 @@ from processes import BenchError
 
 
 @contextmanager
-def profiled(layout: Layout, options: argparse.Namespace, say: Callable[[str], None]) -> Iterator[None]:
+def profiled(layout: Layout, options: argparse.Namespace, work: str, say: Callable[[str], None]) -> Iterator[None]:
     """While the block runs, sample who holds the GIL in the chosen processes; figures get worse meanwhile."""
     if not options.profile:
         yield
@@ -21,7 +21,7 @@ def profiled(layout: Layout, options: argparse.Namespace, say: Callable[[str], N
     if not command:
         raise BenchError("--profile needs py-spy on PATH: pip install py-spy")
     options.output.mkdir(parents=True, exist_ok=True)
-    path = options.output / f"{layout.name.replace(' ', '-').lower()}-{options.profile}.txt"
+    path = options.output / f"{layout.name.replace(' ', '-').lower()}-{work}-{options.profile}.txt"
     target = ["--pid", str(layout.processes.running[options.profile].pid), "--subprocesses"]
     sampler = subprocess.Popen(
         [command, "record", *target, "--gil", "--format", "raw", "--output", str(path)],

@@ -1,11 +1,14 @@
 """The floor's worker: the least a Celery project does for the same work, with no record of it.
 
-The task makes one HTTP POST to the sink. No database, no authentication; results are ignored.
+``call`` makes one HTTP POST to the sink. Runs of several calls are Celery's own canvases: ``sequence`` a chain whose
+tasks pass on what the sink answered, ``fan`` a chord that Redis counts. No database, no authentication; no result is
+kept but those that a chord needs.
 """
 
 import os
 
-from celery import Celery
+from celery import Celery, chain, chord
+from shapes import ARMS, SEQUENCE
 
 try:
     import requests  # noqa: TID251 - the client a plain Celery project uses; comes with the test tools
@@ -18,7 +21,8 @@ except ImportError:
     CLIENT = f"httpx {httpx.__version__}"
     session = httpx.Client()
 
-app = Celery("rawcelery", broker=os.environ.get("RAW_BROKER", "memory://"))  # noqa: TID251
+BROKER = os.environ.get("RAW_BROKER", "memory://")  # noqa: TID251
+app = Celery("rawcelery", broker=BROKER, backend=BROKER if BROKER.startswith("redis") else None)
 app.conf.update(task_ignore_result=True, broker_connection_retry_on_startup=True)
 SINK = os.environ.get("RAW_SINK", "")  # noqa: TID251
 
@@ -28,3 +32,31 @@ def call(key: str) -> None:
     answer = session.post(f"{SINK}/hook", json={"id": key, "text": f"measured {key}"}, timeout=30)
     answer.raise_for_status()
     answer.json()
+
+
+@app.task(name="part")
+def part(value: str, key: str, number: int, of: int, after: int) -> str:
+    """One call of a run; returns what the sink answered."""
+    body = {"id": key, "part": number, "of": of, "after": after, "value": value}
+    answer = session.post(f"{SINK}/part", json=body, timeout=30)
+    answer.raise_for_status()
+    return answer.json()["value"]
+
+
+@app.task(name="arm", ignore_result=False)
+def arm(key: str, number: int) -> str:
+    return part("", key, number, ARMS + 1, 0)
+
+
+@app.task(name="join")
+def join(values: list[str], key: str) -> None:
+    part(values[-1], key, ARMS + 1, ARMS + 1, ARMS)
+
+
+def sequence(key: str):
+    later = [part.s(key, number, SEQUENCE, number - 1) for number in range(2, SEQUENCE + 1)]
+    return chain(part.s("", key, 1, SEQUENCE, 0), *later).apply_async()
+
+
+def fan(key: str):
+    return chord([arm.si(key, number) for number in range(1, ARMS + 1)])(join.s(key))

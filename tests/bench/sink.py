@@ -2,9 +2,11 @@
 
 It prints its port, then serves until it is stopped. ``POST /hook`` takes ``{"id": ..., "text": "measured
 <id>"}``, notes when each id arrived first (``time.monotonic``, one clock for all processes of a Linux
-machine) and answers ``{"ok": true}``. A body that was templated wrongly counts as a fault. The other
-addresses are for the bench itself: ``/count``, ``/arrivals``, ``/forget`` and ``/wait/<id>``, which answers
-at the moment the id arrives.
+machine) and answers ``{"ok": true}``. ``POST /part`` takes one call of a run of many, ``{"id": ..., "part": 2,
+"of": 5, "after": 1, "value": ...}``, and answers a value that the parts ``after`` it must bring along; the id
+arrives with the last part, once all others have come. A body that was templated wrongly, or a last part that
+came too early, counts as a fault. The other addresses are for the bench itself: ``/count``, ``/arrivals``,
+``/forget`` and ``/wait/<id>``, which answers at the moment the id arrives.
 """
 
 import asyncio
@@ -12,10 +14,16 @@ import gc
 import json
 import re
 import time
+import zlib
 
 LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 HEADER = "HTTP/1.1 {} \r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n"
 OK = (HEADER.format(200, 12) + '{"ok": true}').encode()
+
+
+def token(key: str, part: int) -> str:
+    """What is answered to a part of a run; nothing comes before part 1."""
+    return f"{zlib.crc32(f'{key}/{part}'.encode()):08x}" if part else ""
 
 
 class Ledger:
@@ -27,11 +35,11 @@ class Ledger:
     def forget(self) -> None:
         self.arrivals: dict[str, float] = {}
         self.waiting: dict[str, asyncio.Transport] = {}
+        self.parts: dict[str, set[int]] = {}
         self.repeats = 0
         self.faults = 0
 
     def take(self, body: bytes) -> None:
-        now = time.monotonic()
         try:
             message = json.loads(body)
             key = message["id"]
@@ -43,10 +51,33 @@ class Ledger:
         elif key in self.arrivals:
             self.repeats += 1
         else:
-            self.arrivals[key] = now
-            waiter = self.waiting.pop(key, None)
-            if waiter:
-                reply(waiter, {"at": now})
+            self.arrive(key)
+
+    def take_part(self, body: bytes) -> dict[str, object]:
+        try:
+            message = json.loads(body)
+            key, part, last, value = (message[name] for name in ("id", "part", "of", "value"))
+            right = value == token(key, message["after"])
+        except (ValueError, KeyError, TypeError):
+            self.faults += 1
+            return {"ok": False}
+        parts = self.parts.setdefault(key, set())
+        if not right or (part == last and len(parts) < last - 1):
+            self.faults += 1
+        elif part in parts:
+            self.repeats += 1
+        else:
+            parts.add(part)
+            if part == last:
+                self.arrive(key)
+        return {"ok": True, "value": token(key, part)}
+
+    def arrive(self, key: str) -> None:
+        now = time.monotonic()
+        self.arrivals[key] = now
+        waiter = self.waiting.pop(key, None)
+        if waiter:
+            reply(waiter, {"at": now})
 
     def summary(self) -> dict[str, int]:
         return {"count": len(self.arrivals), "repeats": self.repeats, "faults": self.faults}
@@ -81,6 +112,8 @@ class Connection(asyncio.Protocol):
             if data.startswith(b"POST /hook"):
                 self.ledger.take(data[head_end + 4 : end])
                 self.transport.write(OK)
+            elif data.startswith(b"POST /part"):
+                reply(self.transport, self.ledger.take_part(data[head_end + 4 : end]))
             else:
                 self.inquiry(data.split(b" ", 2)[1].decode())
             data = data[end:]

@@ -39,6 +39,7 @@ ENTRIES = {
     ("GET", "/playbooks/<id:playbook_id>/versions"): _READ,
     ("GET", "/playbooks/<id:playbook_id>/versions/diff"): _READ,
     ("POST", "/events"): _EXECUTE,
+    ("GET", "/playbooks/executions/<id:run_id>/diff"): _READ,
     ("GET", "/keys"): _ADMIN,
     ("POST", "/keys"): _ADMIN,
     ("GET", "/keys/<id:key_id>"): _ADMIN,

@@ -4,6 +4,7 @@ A step's row id is the Idempotency-Key of its call, so the receiver's book tells
 holds the promises about one run against its rows and that book.
 """
 
+import itertools
 import threading
 import time
 import uuid
@@ -186,9 +187,9 @@ def broken(rows: list[dict[str, Any]], calls: list[Arrival]) -> list[str]:
             faults.append(f"{row['id']} exists and {leads['id']} has not ended: {leads['status']}")
         elif began < leads["completed_at"]:
             faults.append(f"{row['id']} began {leads['completed_at'] - began} ms before the end of {leads['id']}")
-        for before in _callers(leads, rows):
-            if row["id"] in first and before in last and first[row["id"]] < last[before]:
-                faults.append(f"{row['id']} called before {before} had")
+        called = first.get(row["id"], float("inf"))
+        late = [before for before in _callers(leads, rows) if called < last.get(before, 0)]
+        faults += [f"{row['id']} called before {before} had" for before in late]
     return faults
 
 
@@ -239,7 +240,7 @@ class Poller:
 
 
 def _forward(states: list[tuple[str, int, int]]) -> bool:
-    for (before, attempt, lapses), (after, attempts, lost) in zip(states, states[1:], strict=False):
+    for (before, attempt, lapses), (after, attempts, lost) in itertools.pairwise(states):
         if before in ENDED or attempts < attempt or lost < lapses:
             return False
         again = before == "waiting" or lost > lapses

@@ -195,6 +195,11 @@ class Stack:
         with self._engine.connect() as connection:
             return [dict(row) for row in connection.execute(sa.text(query), values).mappings()]
 
+    def change(self, statement: str, **values: Any) -> None:
+        """Change the database behind the product's back."""
+        with self._engine.begin() as connection:
+            connection.execute(sa.text(statement), values)
+
     def row(self, execution_id: str) -> dict[str, Any]:
         """An execution as the database holds it."""
         return self.rows("SELECT * FROM executions WHERE id = :id", id=execution_id)[0]

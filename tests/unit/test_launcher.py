@@ -7,18 +7,22 @@ import socket
 import stat
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from pathlib import Path
 
 import pytest
 
-from launcher import demo, embedded_redis, environment, key, leftovers
+from api import yaml_body
+from launcher import demo, demo_playbooks, embedded_redis, environment, key, leftovers
+from launcher.demo_actions import for_playbooks
 from launcher.instance import Instance
 from launcher.log_lines import LogTail, last_lines, trouble_in_json
 from launcher.receiver import Receiver
 from launcher.services import Service, Services
 from launcher.start import procfile
 from launcher.terminal import LauncherError, Terminal
+from playbooks.checks import check
 from store import access, db
 from tests.support.processes import clean_environment
 from tests.support.waiting import eventually
@@ -336,27 +340,73 @@ def test_the_key_of_the_demo_is_made_once(sqlite_database, tmp_path):
 # --- the demo's receiver
 
 
-def test_the_receiver_gives_one_ticket_per_key_and_remembers(tmp_path):
-    """A repeated call (same Idempotency-Key) gets the ticket it had; what came in can be read back."""
+@pytest.fixture
+def receiver(tmp_path):
+    """The made-up systems, served."""
     server = Receiver(tmp_path / "port")
     server.start()
+    yield server
+    server.stop()
+
+
+def post(server, path, key, **body):
+    """Call a made-up system; returns the status and the answer."""
+    request = urllib.request.Request(server.url + path, json.dumps(body).encode(), {"Idempotency-Key": key})
     try:
+        with urllib.request.urlopen(request, timeout=5) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as refused:
+        with refused:
+            return refused.code, json.load(refused)
 
-        def post(key):
-            body = json.dumps({"title": "t"}).encode()
-            request = urllib.request.Request(f"{server.url}/tickets", body, {"Idempotency-Key": key})
-            with urllib.request.urlopen(request, timeout=5) as answer:
-                return json.load(answer)
 
-        assert post("a") == {"received": True, "ticket": "DEMO-1"}
-        assert post("b")["ticket"] == "DEMO-2"
-        assert post("a")["ticket"] == "DEMO-1"
-        with urllib.request.urlopen(f"{server.url}/requests", timeout=5) as answer:
-            seen = json.load(answer)["requests"]
-        assert [one["ticket"] for one in seen] == ["DEMO-1", "DEMO-2", "DEMO-1"]
-        assert seen[0]["body"] == {"title": "t"}
-    finally:
-        server.stop()
-    again = Receiver(tmp_path / "port")
-    again.server_close()
-    assert again.url == server.url, "the demo's action keeps pointing to it"
+def test_the_receiver_answers_a_repeated_call_as_before(receiver):
+    """A repeated call (same Idempotency-Key) gets the ticket it had; what came in can be read back."""
+    assert post(receiver, "/tickets", "a", title="t") == (200, {"received": True, "ticket": "DEMO-1"})
+    assert post(receiver, "/tickets", "b")[1]["ticket"] == "DEMO-2"
+    assert post(receiver, "/tickets", "a", title="t")[1]["ticket"] == "DEMO-1"
+    with urllib.request.urlopen(f"{receiver.url}/requests", timeout=5) as answer:
+        seen = json.load(answer)["requests"]
+    assert [one["answer"]["ticket"] for one in seen] == ["DEMO-1", "DEMO-2", "DEMO-1"]
+    assert seen[0]["body"] == {"title": "t"}
+
+
+def test_the_receiver_is_found_where_it_was(tmp_path):
+    """The next start takes the port of the last one, so that the demo's actions keep pointing to it."""
+    urls = []
+    for _ in range(2):
+        server = Receiver(tmp_path / "port")
+        server.server_close()
+        urls.append(server.url)
+    assert urls[0] == urls[1]
+
+
+def test_the_made_up_systems_remember_what_was_done(receiver):
+    """Blocking and unblocking, restricting, isolating: each shows in the state; a broken patch is refused."""
+    post(receiver, "/firewall/block", "1", address="203.0.113.50")
+    post(receiver, "/firewall/block", "2", address="203.0.113.51")
+    post(receiver, "/firewall/unblock", "3", address="203.0.113.50")
+    post(receiver, "/hosts/isolate", "4", host="laptop-7")
+    assert post(receiver, "/patches", "5", host="db-01", patch="KB-1", phase="apply")[0] == 200
+    assert post(receiver, "/patches", "6", host="db-01", patch="KB-broken", phase="apply")[0] == 422
+    with urllib.request.urlopen(f"{receiver.url}/state", timeout=5) as answer:
+        state = json.load(answer)
+    assert state["blocked"] == ["203.0.113.51"]
+    assert state["isolated"] == ["laptop-7"]
+    assert state["patches"] == ["KB-1 on db-01: apply"]
+
+
+# --- the example playbooks
+
+
+def test_every_example_playbook_can_be_registered():
+    """Each file holds a playbook without faults, called after the file, of steps whose actions the demo brings."""
+    actions = {one["id"]: one for one in for_playbooks("http://127.0.0.1:1")}
+    known = set()
+    assert len(demo_playbooks.files()) >= 6
+    for path in demo_playbooks.files():
+        definition = yaml_body.load(path.read_text())
+        assert definition["id"] == demo_playbooks.playbook_id(path)
+        assert check(definition, actions, known) == [], path.name
+        known.add(definition["id"])
+    assert demo_playbooks.SHOWN in known

@@ -1,0 +1,155 @@
+"""``/api/playbooks/executions/{id}/diff``: two runs of a playbook, such as a dry run and a real one, compared."""
+
+from typing import Any
+
+from flask import Response
+from marshmallow import Schema, fields, validate
+
+from api import schemas
+from api.auth import caller, requires
+from api.blueprint import Blueprint, answer
+from config.errors import Conflict
+from playbooks.comparison import compare
+from store import db, executions, playbooks, runs, steps
+from store.db import Row
+from tasks import revisions
+from tasks.context import parted
+
+blueprint = Blueprint("comparisons", __name__, description="Predictions and what became of them.")
+
+_VERDICTS = ("same", "differs", "only_in_first", "only_in_second")
+
+
+def _words(text: str, **more: Any) -> dict[str, Any]:
+    return {"description": text, **more}
+
+
+class AgainstQuery(schemas.Strict):
+    """The other run."""
+
+    against = fields.String(
+        required=True,
+        validate=validate.Regexp(schemas.ID_PATTERN),
+        metadata=_words("The run it is compared with, of the same playbook.", example="pexec-0199f3c2a1b46d0e8f2c41"),
+    )
+
+
+class ComparedRun(Schema):
+    """One of two runs."""
+
+    execution_id = fields.String(required=True, metadata=_words("The run's id."))
+    playbook_id = fields.String(required=True, metadata=_words("Its playbook."))
+    version = fields.String(required=True, metadata=_words("The version of the playbook that it runs."))
+    status = fields.String(required=True, metadata=_words("Its status."))
+    dry_run = fields.Boolean(required=True, metadata=_words("Whether it is a dry run: a prediction."))
+
+
+class StepDifference(Schema):
+    """A value of a step in both runs."""
+
+    pointer = fields.String(required=True, metadata=_words("Where it is: the status, a parameter, the way taken."))
+    predicted = fields.Raw(required=True, allow_none=True, metadata=_words("The value in the first run."))
+    actual = fields.Raw(required=True, allow_none=True, metadata=_words("The value in the second run."))
+
+
+class ComparedStep(Schema):
+    """A step in both runs."""
+
+    step_id = fields.String(required=True, metadata=_words("The step."))
+    iteration = fields.String(required=True, metadata=_words("The pass of the loops around it, else empty."))
+    verdict = fields.String(
+        required=True,
+        validate=validate.OneOf(_VERDICTS),
+        metadata=_words("Whether both did the same; a step that was skipped and one never reached did."),
+    )
+    differences = fields.List(fields.Nested(StepDifference), required=True, metadata=_words("What is not the same."))
+    assumed = fields.List(
+        fields.Nested(StepDifference),
+        required=True,
+        metadata=_words("What the dry run could not know and what it was, no difference."),
+    )
+
+
+class Comparison(Schema):
+    """Two runs of a playbook beside each other."""
+
+    same = fields.Boolean(required=True, metadata=_words("Whether every step did the same."))
+    first = fields.Nested(ComparedRun, required=True, metadata=_words("The prediction, or the run compared with."))
+    second = fields.Nested(ComparedRun, required=True, metadata=_words("What is held against it."))
+    steps = fields.List(
+        fields.Nested(ComparedStep), required=True, metadata=_words("Every step of either run, in document order.")
+    )
+
+
+_RUN = {
+    "execution_id": "pexec-0199f3c2a1b46d0e8f2c41",
+    "playbook_id": "pb-critical-finding-alert",
+    "version": "1.0.0",
+    "status": "completed",
+    "dry_run": True,
+}
+_FOUND = {"pointer": "/input/issue", "predicted": "<steps.create-ticket.output.issue_key>", "actual": "SEC-14"}
+_CHANGED = {"pointer": "/status", "predicted": "completed", "actual": "failed"}
+_EXAMPLE = {
+    "same": False,
+    "first": _RUN,
+    "second": {**_RUN, "execution_id": "pexec-0199f3c2b7d05c1e4a9b20", "status": "failed", "dry_run": False},
+    "steps": [
+        {"step_id": "notify", "iteration": "", "verdict": "same", "differences": [], "assumed": [_FOUND]},
+        {"step_id": "create-ticket", "iteration": "", "verdict": "differs", "differences": [_CHANGED], "assumed": []},
+    ],
+}
+
+
+@blueprint.get("/playbooks/executions/<id:run_id>/diff")
+@requires("read:playbooks")
+@blueprint.arguments(AgainstQuery(), location="query")
+@blueprint.answers(
+    200, schemas.enveloped(Comparison), example={"data": _EXAMPLE}, words="The comparison.", fails=(404, 409)
+)
+def compare_playbook_executions(query: dict[str, Any], run_id: str) -> Response:
+    """Compare two runs of a playbook.
+
+    Held against each other are, step by step, the status, the parameters and the way that was taken. A dry run counts
+    as the prediction, whichever of the two it is; what it could not know is no difference.
+    """
+    with db.read() as connection:
+        after = runs.get(connection, caller().workspace_id, run_id)
+        before = runs.get(connection, caller().workspace_id, query["against"])
+        if before.action_id != after.action_id:
+            raise Conflict("These are not runs of the same playbook.", code="different_playbooks")
+        if after.mode == "dry_run" != before.mode:
+            before, after = after, before
+        rows = [steps.of_run(connection, row.id) for row in (before, after)]
+        versions = playbooks.versions(connection, {before.revision_id, after.revision_id})
+    first, second = (_in_order(row, found) for row, found in zip((before, after), rows, strict=True))
+    compared = compare(first, second, predicted=before.mode == "dry_run")
+    sides = {"first": _side(before, versions), "second": _side(after, versions)}
+    return answer({"data": {"same": compared["same"], **sides, "steps": compared["steps"]}})
+
+
+def _side(row: Row, versions: dict[str, str]) -> dict[str, Any]:
+    return {
+        "execution_id": row.id,
+        "playbook_id": row.action_id,
+        "version": versions[row.revision_id],
+        "status": row.status,
+        "dry_run": row.mode == "dry_run",
+    }
+
+
+def _in_order(run: Row, rows: list[Row]) -> list[dict[str, Any]]:
+    """The steps of a run in the order of the document, pass by pass."""
+    _, plan = revisions.playbook(run.revision_id)
+    rows = sorted(rows, key=lambda row: (plan.nodes[row.step_id].index, parted(row.iteration)))
+    return [
+        {
+            "step_id": row.step_id,
+            "iteration": row.iteration or "",
+            "type": row.type,
+            "status": row.status,
+            "input": executions.load(row.input, {}),
+            "output": executions.load(row.output),
+        }
+        for row in rows
+    ]

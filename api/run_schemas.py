@@ -1,0 +1,245 @@
+"""The shapes of the bodies and queries of playbook executions."""
+
+from typing import Any
+
+from marshmallow import Schema, fields, validate
+from webargs.fields import DelimitedList
+
+from api import pages
+from api.schemas import Decision, Flag, LogLine, Strict
+from playbooks import step_types
+from store import run_listing
+
+_STEP_STATUSES = ["pending", "running", "waiting", "completed", "failed", "timeout", "cancelled", "skipped"]
+_WAITS = ["approval", "delay", "retry", None]
+
+
+def _words(text: str, **more: Any) -> dict[str, Any]:
+    return {"description": text, **more}
+
+
+class RunRequest(Strict):
+    """What a run of a playbook needs."""
+
+    target_asset_id = fields.String(
+        allow_none=True,
+        load_default=None,
+        validate=validate.Length(1, 255),
+        metadata=_words("The asset it is to work on; a playbook may require one."),
+    )
+    parameters = fields.Dict(
+        keys=fields.String(),
+        load_default=dict,
+        metadata=_words("Values for the playbook's parameters, in place of their defaults."),
+    )
+    dry_run = Flag(load_default=False, metadata=_words("Decide and render everything, perform nothing."))
+
+
+class RetryRequest(Strict):
+    """Where a further run begins."""
+
+    start = fields.String(
+        data_key="from",
+        load_default="failed",
+        validate=validate.OneOf(("failed", "start")),
+        metadata=_words("failed: what was completed is not repeated. start: everything is done anew."),
+    )
+
+
+class StepDecision(Decision):
+    """What goes with the approval or the rejection of a step."""
+
+    iteration = fields.String(
+        allow_none=True,
+        load_default=None,
+        validate=validate.Regexp(r"\A([0-9]{1,4}(\.[0-9]{1,4}){0,4})?\Z"),
+        metadata=_words(
+            "Of a step inside a loop: which pass of it, such as 3.1; the last that waits unless said otherwise.",
+            pattern=r"^([0-9]{1,4}(\.[0-9]{1,4}){0,4})?$",
+        ),
+    )
+
+
+class OfPlaybookQuery(pages.PeriodQuery):
+    """The filters of the list of one playbook's executions."""
+
+    status = DelimitedList(
+        fields.String(validate=validate.OneOf(run_listing.SHOWN)),
+        validate=validate.Length(min=1),
+        metadata={"description": "Only these statuses, separated by commas.", "example": ["running", "paused"]},
+    )
+    target_asset_id = pages.text(255, "Only those about this asset.", "a-1001")
+    trigger = fields.String(
+        validate=validate.OneOf(run_listing.TRIGGERS),
+        metadata={"description": "Only those that were started by this.", "example": "event"},
+    )
+    dry_run = fields.Boolean(
+        truthy={"true"},
+        falsy={"false"},
+        metadata={"description": "Only dry runs, or only others.", "example": False},
+    )
+
+
+class RunQuery(OfPlaybookQuery):
+    """The filters of the list of all playbook executions."""
+
+    playbook_id = pages.text(128, "Only those of this playbook.", "pb-critical-vuln-response")
+
+
+class WaitQuery(Schema):
+    """How long a reader is ready to wait for news."""
+
+    wait = fields.Float(
+        load_default=0,
+        validate=validate.Range(min=0, max=30),
+        metadata={
+            "description": "Seconds to wait, up to 30, for the status to change or for anything to happen to a step.",
+            "example": 10,
+        },
+    )
+
+
+class _Step(Schema):
+    """What is said of a step wherever it is shown."""
+
+    index = fields.Integer(metadata=_words("Its place in the playbook, from 0, inner steps counted."))
+    step_id = fields.String(metadata=_words("Its id in the playbook."))
+    step_name = fields.String(metadata=_words("What people call it."))
+    name = fields.String(metadata=_words("The same."))
+    action_id = fields.String(allow_none=True, metadata=_words("The action it performs, if it does."))
+    type = fields.String(metadata=_words("What it does.", enum=list(step_types.TYPES)))
+    execution_id = fields.String(
+        allow_none=True, metadata=_words("Its doing; that of an action is also found at /api/actions/executions.")
+    )
+    status = fields.String(metadata=_words("Where it is in its life.", enum=_STEP_STATUSES))
+    output = fields.Raw(allow_none=True, metadata=_words("What it brought; null if over 16 KiB."))
+    output_omitted = fields.Boolean(metadata=_words("true: the output is too large to be shown among others."))
+    error = fields.Dict(allow_none=True, metadata=_words("code, message, outcome_unknown; null unless it failed."))
+    started_at = fields.String(allow_none=True, metadata=_words("When its first attempt began."))
+    completed_at = fields.String(allow_none=True, metadata=_words("When it ended."))
+    duration_ms = fields.Integer(allow_none=True, metadata=_words("From start to end; null until it has ended."))
+
+
+class RunStep(_Step):
+    """A step of a run; of one in a loop, its last pass."""
+
+    passes = fields.Integer(metadata=_words("How often it was entered."))
+
+
+class StepDoing(_Step):
+    """One doing of a step; a step in a loop has one for each pass."""
+
+    iteration = fields.String(metadata=_words("Which pass of the loops around it, such as 3.1; empty outside of loops."))
+    parent = fields.String(allow_none=True, metadata=_words("The id of the step around it."))
+    attempt = fields.Integer(metadata=_words("How often a worker has taken it up."))
+    retries = fields.Integer(metadata=_words("How often after the first time."))
+    waiting_for = fields.String(allow_none=True, metadata=_words("What it waits for.", enum=_WAITS))
+    waiting_until = fields.String(allow_none=True, metadata=_words("When the wait ends by itself."))
+    target = fields.String(allow_none=True, metadata=_words("The asset it is about."))
+    input = fields.Dict(allow_none=True, metadata=_words("What it was given; secrets masked; null if over 16 KiB."))
+    input_omitted = fields.Boolean(metadata=_words("true: what it was given is too large to be shown among others."))
+    vars = fields.Dict(allow_none=True, metadata=_words("The variables that it set."))
+    created_at = fields.String(allow_none=True, metadata=_words("When the run came to it; null: it has not."))
+
+
+class _Run(Schema):
+    """What is said of a run wherever it is shown."""
+
+    execution_id = fields.String(metadata=_words("Its id."))
+    playbook_id = fields.String(metadata=_words("The playbook."))
+    playbook_name = fields.String(metadata=_words("The playbook's name at that version."))
+    version = fields.String(metadata=_words("The playbook's version that runs."))
+    status = fields.String(metadata=_words("Where it is in its life.", enum=list(run_listing.SHOWN)))
+    dry_run = fields.Boolean(metadata=_words("Whether nothing is performed."))
+    target_asset_id = fields.String(allow_none=True, metadata=_words("The asset it works on."))
+    created_at = fields.String(metadata=_words("When it was accepted, ISO 8601, UTC."))
+    started_at = fields.String(allow_none=True, metadata=_words("When it began; null: it has not."))
+
+
+class AcceptedRun(_Run):
+    """A run that has been accepted."""
+
+    retry_of = fields.String(metadata=_words("Only of a retry: the run that is tried again."))
+    steps = fields.List(fields.Nested(RunStep), metadata=_words("The steps of the playbook, in order."))
+
+
+class RunItem(_Run):
+    """A run in a list."""
+
+    parameters = fields.Dict(
+        allow_none=True, metadata=_words("The values it runs with; secrets masked. null in a list if over 16 KiB.")
+    )
+    parameters_omitted = fields.Boolean(metadata=_words("true, only in a list: parameters are too large for it."))
+    trigger = fields.String(metadata=_words("What started it.", enum=list(run_listing.TRIGGERS)))
+    started_by = fields.String(metadata=_words("The id of the key that asked for it, or system."))
+    retry_of = fields.String(allow_none=True, metadata=_words("The run that it tries again."))
+    error = fields.Dict(allow_none=True, metadata=_words("code, message, step_id; null unless it failed."))
+    completed_at = fields.String(allow_none=True, metadata=_words("When it ended."))
+    deadline = fields.String(metadata=_words("When it fails unless it has ended."))
+    duration_seconds = fields.Float(allow_none=True, metadata=_words("From start to end; null until it has ended."))
+
+
+class Run(RunItem):
+    """A run in full."""
+
+    waiting_for = fields.String(
+        allow_none=True,
+        metadata=_words("What a paused run waits for.", enum=["operator", "approval", "delay", None]),
+    )
+    current_step = fields.String(allow_none=True, metadata=_words("The step that it is at; null: none."))
+    steps_completed = fields.Integer(metadata=_words("How many steps are completed."))
+    steps_total = fields.Integer(metadata=_words("How many steps there are, inner ones counted."))
+    event = fields.Dict(allow_none=True, metadata=_words("The event that started it, if one did."))
+    output = fields.Raw(allow_none=True, metadata=_words("What it brought."))
+    steps = fields.List(fields.Nested(RunStep), metadata=_words("The steps of the playbook, in order."))
+
+
+class AcceptedRunAnswer(AcceptedRun):
+    """A run that has been accepted: at the top level, and once more under data."""
+
+    data = fields.Nested(AcceptedRun, metadata=_words("All of it once more."))
+
+
+class RunAnswer(Run):
+    """A run in full: at the top level, and once more under data."""
+
+    data = fields.Nested(Run, metadata=_words("All of it once more."))
+
+
+class RunLogLine(LogLine):
+    """A line of the log of a step of a run."""
+
+    step_id = fields.String(metadata=_words("The step."))
+    iteration = fields.String(metadata=_words("Which pass of the loops around it; empty outside of loops."))
+
+
+class Bar(Schema):
+    """When a step began and ended, and what its time was spent on."""
+
+    step_id = fields.String(metadata=_words("Its id in the playbook."))
+    name = fields.String(metadata=_words("What people call it."))
+    iteration = fields.String(metadata=_words("Which pass of the loops around it; empty outside of loops."))
+    parent = fields.String(allow_none=True, metadata=_words("The id of the step around it."))
+    type = fields.String(metadata=_words("What it does.", enum=list(step_types.TYPES)))
+    status = fields.String(metadata=_words("Where it is in its life.", enum=_STEP_STATUSES))
+    attempts = fields.Integer(metadata=_words("How often a worker has taken it up."))
+    retries = fields.Integer(metadata=_words("How often after the first time."))
+    queued_ms = fields.Integer(metadata=_words("How long it was queued."))
+    run_ms = fields.Integer(metadata=_words("How long it was carried out."))
+    waited_ms = fields.Integer(metadata=_words("How long it waited: for a time, a retry or a decision."))
+    created_at = fields.String(metadata=_words("When the run came to it."))
+    started_at = fields.String(allow_none=True, metadata=_words("When its first attempt began."))
+    completed_at = fields.String(allow_none=True, metadata=_words("When it ended."))
+
+
+class Timeline(Schema):
+    """What a run's time was spent on."""
+
+    started_at = fields.String(allow_none=True, metadata=_words("When the run began."))
+    completed_at = fields.String(allow_none=True, metadata=_words("When it ended."))
+    steps = fields.List(fields.Nested(Bar), metadata=_words("Every doing of a step, in order."))
+
+
+def listed(schema: type[Schema]) -> Schema:
+    """The shape ``{data: [...]}`` of a list that comes whole."""
+    return Schema.from_dict({"data": fields.List(fields.Nested(schema))}, name=f"{schema.__name__}List")()

@@ -1,0 +1,103 @@
+"""``/api/playbooks/executions/{id}/...``: the steps of a run, their logs and times, and decisions about them."""
+
+from collections.abc import Callable
+from typing import Any
+
+from flask import Response
+
+from api import run_examples as shown
+from api import run_schemas as shapes
+from api import run_views, schemas
+from api.auth import caller, requires
+from api.blueprint import Blueprint, answer
+from store import db, runs
+from store.db import Connection, Row
+from tasks import control
+
+blueprint = Blueprint("run_steps", __name__, description="The steps of a playbook execution.")
+
+_DECISION = shapes.StepDecision()
+_ONE = schemas.enveloped(shapes.StepDoing)
+
+
+@blueprint.get("/playbooks/executions/<id:run_id>/steps")
+@requires("read:playbooks")
+@blueprint.answers(
+    200, shapes.listed(shapes.StepDoing), example={"data": shown.STEPS}, words="Every doing of a step.", fails=(404,)
+)
+def list_run_steps(run_id: str) -> Response:
+    """List the steps of a playbook execution.
+
+    Every doing of a step in the order in which they came up, which inside loops is one for each pass; then the steps
+    that it has not come to, which are pending while it still can.
+    """
+    return _of_run(run_id, run_views.doings)
+
+
+@blueprint.get("/playbooks/executions/<id:run_id>/logs")
+@requires("read:playbooks")
+@blueprint.answers(
+    200, shapes.listed(shapes.RunLogLine), example={"data": shown.LOGS}, words="The lines, by time.", fails=(404,)
+)
+def list_run_logs(run_id: str) -> Response:
+    """List the logs of a playbook execution.
+
+    The lines of all its steps together, by time.
+    """
+    return _of_run(run_id, run_views.logs)
+
+
+@blueprint.get("/playbooks/executions/<id:run_id>/timeline")
+@requires("read:playbooks")
+@blueprint.answers(
+    200, schemas.enveloped(shapes.Timeline), example={"data": shown.TIMELINE}, words="The timeline.", fails=(404,)
+)
+def get_run_timeline(run_id: str) -> Response:
+    """Show what the time of a playbook execution was spent on.
+
+    For each doing of a step: how long it was queued, carried out and waiting, so far if it has not ended.
+    """
+    return _of_run(run_id, run_views.gantt)
+
+
+@blueprint.post("/playbooks/executions/<id:run_id>/steps/<step:step_id>/approve")
+@requires("execute:playbooks")
+@blueprint.arguments(_DECISION, example=shown.DECISION, required=False)
+@blueprint.answers(
+    200, _ONE, example={"data": shown.APPROVED}, words="It is approved.", fails=(404, 409), takes_body=True
+)
+def approve_step(given: dict[str, Any], run_id: str, step_id: str) -> Response:
+    """Approve a step that waits for it.
+
+    The run goes on behind it. Exactly one decision wins; any later one answers 409.
+    """
+    return _decided(given, run_id, step_id, approve=True)
+
+
+@blueprint.post("/playbooks/executions/<id:run_id>/steps/<step:step_id>/reject")
+@requires("execute:playbooks")
+@blueprint.arguments(_DECISION, example={"note": "A known scanner."}, required=False)
+@blueprint.answers(
+    200, _ONE, example={"data": shown.REJECTED}, words="It is rejected.", fails=(404, 409), takes_body=True
+)
+def reject_step(given: dict[str, Any], run_id: str, step_id: str) -> Response:
+    """Reject a step that waits for approval.
+
+    The step fails, and the run goes on as after a failure of it. Exactly one decision wins; any later one answers 409.
+    """
+    return _decided(given, run_id, step_id, approve=False)
+
+
+def _of_run(run_id: str, view: Callable[[Connection, Row], Any]) -> Response:
+    with db.read() as connection:
+        row = runs.get(connection, caller().workspace_id, run_id)
+        return answer({"data": view(connection, row)})
+
+
+def _decided(given: dict[str, Any], run_id: str, step_id: str, *, approve: bool) -> Response:
+    row = control.decide_step(
+        caller(), run_id, step_id, approve=approve, note=given["note"], iteration=given["iteration"]
+    )
+    with db.read() as connection:
+        run = runs.get(connection, caller().workspace_id, run_id)
+    return answer({"data": run_views.doing(row, run)})

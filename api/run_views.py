@@ -1,0 +1,261 @@
+"""How runs and their steps are shown.
+
+The same step is shown in two forms: in a run there is one item for each step of the playbook, which of a step in a loop
+shows the last pass; in the list of a run's steps there is one item for each doing, with all that is known of it.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from flask import Response
+
+from api import views
+from api.blueprint import answer
+from playbooks import timeline
+from playbooks.plan import Node, Plan
+from playbooks.progress import StepState, counts, current, progress
+from store import db, executions, run_listing
+from store.db import Connection, Row
+from tasks import revisions
+from tasks.context import parted
+
+#: what a step that waits can be said to wait for
+_WAITS = frozenset({"approval", "delay", "retry"})
+
+
+def twice(members: Mapping[str, Any], status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """The answer that has its members at the top level and once more under ``data``."""
+    return answer({**members, "data": members}, status, headers)
+
+
+def accepted(row: Row) -> dict[str, Any]:
+    """A run as it was when it was accepted."""
+    revision, plan = revisions.playbook(row.revision_id)
+    return {
+        "execution_id": row.id,
+        "playbook_id": row.action_id,
+        "playbook_name": revision.definition["name"],
+        "version": revision.version,
+        "status": "pending",
+        "dry_run": row.mode == "dry_run",
+        "target_asset_id": row.target,
+        "created_at": views.stamp(row.created_at),
+        "started_at": None,
+        "steps": [_step(state, None) for state in progress(plan, "pending", ())],
+    }
+
+
+def whole(connection: Connection, row: Row) -> dict[str, Any]:
+    """A run in full, with one item for each step of its playbook."""
+    revision, plan = revisions.playbook(row.revision_id)
+    found = run_listing.of_run(connection, row.id)
+    states = progress(plan, row.status, [_mapping(step) for step in found])
+    brought = run_listing.brought(connection, [state.row["id"] for state in states if state.row is not None])
+    status, context = run_listing.shown_status(connection, row), executions.load(row.context)
+    completed, total = counts(states)
+    return {
+        "execution_id": row.id,
+        "playbook_id": row.action_id,
+        "playbook_name": revision.definition["name"],
+        "version": revision.version,
+        "status": status,
+        "waiting_for": _run_waits_for(row, status, found),
+        "current_step": current(states) if row.status in executions.LIVE else None,
+        "steps_completed": completed,
+        "steps_total": total,
+        **_common(row),
+        "trigger": context["trigger"],
+        "event": context["event"],
+        "retry_of": context["retry_of"],
+        "output": executions.load(row.output),
+        "steps": [_step(state, brought.get(state.row["id"]) if state.row else None) for state in states],
+    }
+
+
+def item(row: Row) -> dict[str, Any]:
+    """A run in a list, a row of ``store.run_listing.search``."""
+    shown = {
+        "execution_id": row.id,
+        "playbook_id": row.action_id,
+        "playbook_name": row.name,
+        "version": row.version,
+        "status": row.status,
+        **_common(row),
+        "trigger": row.trigger,
+        "retry_of": row.retry_of,
+    }
+    return shown if row.input is not None else {**shown, "parameters_omitted": True}
+
+
+def _common(row: Row) -> dict[str, Any]:
+    return {
+        "target_asset_id": row.target,
+        "parameters": executions.load(row.input),
+        "started_by": row.created_by,
+        "dry_run": row.mode == "dry_run",
+        "error": executions.load(row.error),
+        "created_at": views.stamp(row.created_at),
+        "started_at": views.stamp(row.started_at),
+        "completed_at": views.stamp(row.completed_at),
+        "deadline": views.stamp(row.expires_at),
+        "duration_seconds": views.seconds(row.started_at, row.completed_at),
+    }
+
+
+def _run_waits_for(row: Row, status: str, steps: Iterable[Row]) -> str | None:
+    """What a paused run waits for: the operator who paused it, else an approval, else a delay."""
+    if status != "paused":
+        return None
+    if row.status == "paused":
+        return "operator"
+    return str(min(step.waiting_for for step in steps if step.status == "waiting"))
+
+
+def _named(node: Node) -> dict[str, Any]:
+    return {
+        "index": node.index,
+        "step_id": node.id,
+        "step_name": node.name,
+        "name": node.name,
+        "action_id": node.step.get("action_ref"),
+        "type": node.type,
+    }
+
+
+def _step(state: StepState, brought: Row | None) -> dict[str, Any]:
+    """A step of a playbook, as its last doing stands."""
+    row = state.row or {}
+    shown = {
+        **_named(state.node),
+        "execution_id": row.get("id"),
+        "status": state.status,
+        "passes": state.rows_count,
+        "output": executions.load(brought.output) if brought else None,
+        "error": executions.load(brought.error) if brought else None,
+        "started_at": views.stamp(row.get("started_at")),
+        "completed_at": views.stamp(row.get("completed_at")),
+        "duration_ms": _between(row.get("started_at"), row.get("completed_at")),
+    }
+    return _omitting(shown, brought)
+
+
+def doings(connection: Connection, row: Row) -> list[dict[str, Any]]:
+    """Every doing of every step of a run in the order in which they began, then the steps that have none."""
+    _, plan = revisions.playbook(row.revision_id)
+    found = run_listing.of_run(connection, row.id)
+    brought = run_listing.brought(connection, [step.id for step in found])
+    states = progress(plan, row.status, [_mapping(step) for step in found])
+    done = [_doing(plan, step, brought[step.id]) for step in _in_order(plan, found)]
+    return done + [_not_reached(plan, state) for state in states if state.row is None]
+
+
+def doing(row: Row, run: Row) -> dict[str, Any]:
+    """One doing of a step, from its whole row."""
+    _, plan = revisions.playbook(run.revision_id)
+    return _doing(plan, row, row)
+
+
+def _doing(plan: Plan, row: Row, brought: Row) -> dict[str, Any]:
+    node = plan.nodes[row.step_id]
+    waits = row.status == "waiting"
+    shown = {
+        **_named(node),
+        "execution_id": row.id,
+        "iteration": row.iteration,
+        "parent": plan.blocks[node.block].container,
+        "status": row.status,
+        "attempt": row.attempt,
+        "retries": max(0, row.attempt - 1),
+        "waiting_for": row.waiting_for if waits and row.waiting_for in _WAITS else None,
+        "waiting_until": views.stamp(views.waits_until(row.status, row.waiting_for, brought.due_at)),
+        "target": brought.target,
+        "input": executions.load(brought.input),
+        "output": executions.load(brought.output),
+        "vars": executions.load(brought.vars),
+        "error": executions.load(brought.error),
+        "created_at": views.stamp(row.created_at),
+        "started_at": views.stamp(row.started_at),
+        "completed_at": views.stamp(row.completed_at),
+        "duration_ms": _between(row.started_at, row.completed_at),
+    }
+    if brought.input is None:
+        shown["input_omitted"] = True
+    return _omitting(shown, brought)
+
+
+def _not_reached(plan: Plan, state: StepState) -> dict[str, Any]:
+    return {
+        **_named(state.node),
+        "execution_id": None,
+        "iteration": "",
+        "parent": plan.blocks[state.node.block].container,
+        "status": state.status,
+        "attempt": 0,
+        "retries": 0,
+        **dict.fromkeys(("waiting_for", "waiting_until", "target", "input", "output", "vars", "error", "created_at")),
+        **dict.fromkeys(("started_at", "completed_at", "duration_ms")),
+    }
+
+
+def _omitting(shown: dict[str, Any], brought: Row | None) -> dict[str, Any]:
+    """Say that an output is too large for a list; a whole row has it in any case."""
+    if brought is not None and brought.output is None and getattr(brought, "has_output", False):
+        shown["output_omitted"] = True
+    return shown
+
+
+def logs(connection: Connection, row: Row) -> list[dict[str, Any]]:
+    """The lines of every step's log, by time."""
+    lines = [
+        {**line, "step_id": step.step_id, "iteration": step.iteration}
+        for step in run_listing.logs(connection, row.id)
+        for line in executions.load(step.logs)
+    ]
+    return sorted(lines, key=lambda line: str(line["timestamp"]))
+
+
+def gantt(connection: Connection, row: Row) -> dict[str, Any]:
+    """When each doing of a run's steps began and ended, and what its time was spent on."""
+    _, plan = revisions.playbook(row.revision_id)
+    moves = run_listing.moves(connection, row.workspace_id, row.id)
+    now = db.now_ms()
+    bars = [
+        _bar(plan, step, moves.get(step.id, []), now)
+        for step in _in_order(plan, run_listing.of_run(connection, row.id))
+    ]
+    return {"started_at": views.stamp(row.started_at), "completed_at": views.stamp(row.completed_at), "steps": bars}
+
+
+def _bar(plan: Plan, step: Row, moves: list[tuple[str, int]], now: int) -> dict[str, Any]:
+    node = plan.nodes[step.step_id]
+    times = timeline.spent(moves, started_at=step.started_at, ended_at=step.completed_at, now=now)
+    return {
+        "step_id": node.id,
+        "name": node.name,
+        "iteration": step.iteration,
+        "parent": plan.blocks[node.block].container,
+        "type": node.type,
+        "status": step.status,
+        "attempts": step.attempt,
+        "retries": max(0, step.attempt - 1),
+        "queued_ms": times.queued_ms,
+        "run_ms": times.run_ms,
+        "waited_ms": times.waited_ms,
+        "created_at": views.stamp(step.created_at),
+        "started_at": views.stamp(step.started_at),
+        "completed_at": views.stamp(step.completed_at),
+    }
+
+
+def _in_order(plan: Plan, steps: Iterable[Row]) -> list[Row]:
+    """By the time at which they came up; what came up in the same moment as the playbook has it."""
+    return sorted(steps, key=lambda step: (step.created_at, plan.nodes[step.step_id].index, parted(step.iteration)))
+
+
+def _mapping(row: Row) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = dict(row._mapping)  # noqa: SLF001 - how a row becomes a dictionary
+    return found
+
+
+def _between(start: int | None, end: int | None) -> int | None:
+    return None if start is None or end is None else end - start

@@ -1,0 +1,194 @@
+"""``/api/playbooks/{id}/run`` and ``/api/playbooks/executions``: having playbooks run, and what becomes of the runs.
+
+Starting a run is on the hot path of the API: what it answers is read off the plan, which this process remembers.
+"""
+
+from typing import Any
+
+from flask import Response, current_app, g, request
+
+from api import examples, pages, run_views, schemas
+from api import run_examples as shown
+from api import run_schemas as shapes
+from api.auth import caller, requires
+from api.blueprint import LOCATION, Blueprint
+from api.longpoll import Watcher
+from api.triggers import KEY_HEADER, idempotency_key
+from store import db, executions, playbooks, run_listing, runs
+from store.db import Row
+from tasks import control
+from tasks.runs import start, wish_of
+
+blueprint = Blueprint("runs", __name__, description="Having playbooks run, and what becomes of it.")
+
+_PAGE = schemas.page_of(shapes.RunItem)
+_PAGE_EXAMPLE = {"data": [shown.ITEM], "meta": examples.META}
+_PAGE_WORDS = "One page of playbook executions, newest first."
+
+
+@blueprint.post("/playbooks/<id:playbook_id>/run", parameters=[KEY_HEADER])
+@requires("execute:playbooks")
+@blueprint.arguments(shapes.RunRequest(), example=shown.RUN, required=False)
+@blueprint.answers(
+    202,
+    shapes.AcceptedRunAnswer(),
+    example=shown.twice(shown.ACCEPTED),
+    words="Accepted: it will be carried out, whatever breaks. Location says where to follow it.",
+    headers=LOCATION,
+    fails=(404, 409, 422),
+    takes_body=True,
+)
+def run_playbook(given: dict[str, Any], playbook_id: str) -> Response:
+    """Run a playbook.
+
+    Answers as soon as the run is safely recorded; workers carry it out, with the version that is current now. A
+    playbook runs once at a time for the same asset; dry runs are not counted.
+    """
+    started = start(
+        wish_of(
+            caller(),
+            playbook_id,
+            parameters=given["parameters"],
+            target=given["target_asset_id"],
+            mode="dry_run" if given["dry_run"] else "live",
+            idempotency_key=idempotency_key(),
+            request_id=g.request_id,
+        )
+    )
+    headers = _location(started.run_id)
+    if started.replayed:
+        headers["Idempotency-Replayed"] = "true"
+    return run_views.twice(run_views.accepted(_read(started.run_id)), 202, headers)
+
+
+@blueprint.get("/playbooks/executions")
+@requires("read:playbooks")
+@blueprint.arguments(shapes.RunQuery(), location="query")
+@blueprint.answers(200, _PAGE, example=_PAGE_EXAMPLE, words=_PAGE_WORDS)
+def list_runs(query: dict[str, Any]) -> Response:
+    """List the executions of all playbooks.
+
+    Newest first. Filters narrow the list together. What became of the steps is in each execution itself.
+    """
+    return _listed(query)
+
+
+@blueprint.get("/playbooks/<id:playbook_id>/executions")
+@requires("read:playbooks")
+@blueprint.arguments(shapes.OfPlaybookQuery(), location="query")
+@blueprint.answers(200, _PAGE, example=_PAGE_EXAMPLE, words=_PAGE_WORDS, fails=(404,))
+def list_playbook_runs(query: dict[str, Any], playbook_id: str) -> Response:
+    """List the executions of one playbook.
+
+    Newest first. Filters narrow the list together.
+    """
+    with db.read() as connection:
+        playbooks.get(connection, caller().workspace_id, playbook_id)
+    return _listed({**query, "playbook_id": playbook_id})
+
+
+@blueprint.get("/playbooks/executions/<id:run_id>")
+@requires("read:playbooks")
+@blueprint.arguments(shapes.WaitQuery(), location="query")
+@blueprint.answers(
+    200, shapes.RunAnswer(), example=shown.twice(shown.COMPLETED), words="The playbook execution.", fails=(404,)
+)
+def get_run(query: dict[str, Any], run_id: str) -> Response:
+    """Show a playbook execution in full.
+
+    With one item for each step of the playbook. With wait the answer comes when the status changes or anything
+    happens to a step, or after that many seconds.
+    """
+    with db.read() as connection:
+        row = runs.get(connection, caller().workspace_id, run_id)
+        seen = executions.states(connection, [run_id])[run_id] if query["wait"] else None
+    if seen is not None and row.status not in executions.TERMINAL:
+        watcher: Watcher = current_app.extensions["tocsin.watcher"]
+        watcher.wait(run_id, seen, query["wait"])
+        row = _read(run_id)
+    return _shown(row)
+
+
+@blueprint.post("/playbooks/executions/<id:run_id>/cancel")
+@requires("execute:playbooks")
+@blueprint.answers(
+    200, shapes.RunAnswer(), example=shown.twice(shown.CANCELLED), words="It is cancelled.", fails=(404, 409)
+)
+def cancel_run(run_id: str) -> Response:
+    """Cancel a playbook execution.
+
+    After the answer no step of it starts any more, nor of the playbooks it has started; a call under way is abandoned
+    within seconds. Steps that are completed stay completed and are not rolled back.
+    """
+    return _shown(control.cancel_run(caller(), run_id))
+
+
+@blueprint.post("/playbooks/executions/<id:run_id>/pause")
+@requires("execute:playbooks")
+@blueprint.answers(200, shapes.RunAnswer(), example=shown.twice(shown.PAUSED), words="It is paused.", fails=(404, 409))
+def pause_run(run_id: str) -> Response:
+    """Pause a playbook execution.
+
+    No further step of it begins until it is resumed; those under way go on to their end, and delays run on. Its
+    timeout is not put off.
+    """
+    return _shown(control.pause(caller(), run_id))
+
+
+@blueprint.post("/playbooks/executions/<id:run_id>/resume")
+@requires("execute:playbooks")
+@blueprint.answers(200, shapes.RunAnswer(), example=shown.twice(shown.RESUMED), words="It goes on.", fails=(404, 409))
+def resume_run(run_id: str) -> Response:
+    """Let a playbook execution go on that was paused.
+
+    One that waits for an approval or a delay goes on by that alone.
+    """
+    return _shown(control.resume(caller(), run_id))
+
+
+@blueprint.post("/playbooks/executions/<id:run_id>/retry")
+@requires("execute:playbooks")
+@blueprint.arguments(shapes.RetryRequest(), example=shown.RETRY, required=False)
+@blueprint.answers(
+    202,
+    shapes.AcceptedRunAnswer(),
+    example=shown.twice(shown.RETRIED),
+    words="Accepted: a further run. Location says where to follow it.",
+    headers=LOCATION,
+    fails=(404, 409, 422),
+    takes_body=True,
+)
+def retry_run(given: dict[str, Any], run_id: str) -> Response:
+    """Try a playbook execution that has ended once more.
+
+    A new execution with the same parameters and the same version of the playbook. Unless it is to begin from the
+    start it takes over what the old one completed and goes on where that failed.
+    """
+    started = control.retry(caller(), run_id, completed_stay=given["start"] == "failed")
+    row = _read(started.run_id)
+    with db.read() as connection:
+        steps = run_views.whole(connection, row)["steps"]
+    members = {**run_views.accepted(row), "retry_of": run_id, "steps": steps}
+    return run_views.twice(members, 202, _location(started.run_id))
+
+
+def _read(run_id: str) -> Row:
+    with db.read() as connection:
+        return runs.get(connection, caller().workspace_id, run_id)
+
+
+def _shown(row: Row) -> Response:
+    with db.read() as connection:
+        return run_views.twice(run_views.whole(connection, row))
+
+
+def _listed(query: dict[str, Any]) -> Response:
+    filters = {**query, **pages.period(query), "target": query.get("target_asset_id")}
+    with db.read() as connection:
+        rows, total = run_listing.search(connection, caller().workspace_id, filters=filters, **pages.bounds(query))
+    return pages.page([run_views.item(row) for row in rows], total, query)
+
+
+def _location(run_id: str) -> dict[str, str]:
+    prefix = request.path.partition("/playbooks/")[0]
+    return {"Location": f"{prefix}/playbooks/executions/{run_id}"}

@@ -1,0 +1,88 @@
+"""The playbooks of the demo: the YAML files of ``examples/playbooks``, one of which is run.
+
+In order of time: the actions that they call are registered, then the playbooks as their files say; one is run for an
+asset, and each step is shown when it begins and ends, until the run has ended.
+"""
+
+import json
+import time
+from pathlib import Path
+
+from launcher.client import ENDED, Api, Json
+from launcher.demo_actions import for_playbooks
+from launcher.terminal import Terminal
+
+FOLDER = Path(__file__).parent.parent / "examples" / "playbooks"
+SHOWN = "pb-critical-vuln-response"
+ASSET = "web-01"
+
+#: each answer waits for news of the run, but not for longer than this, seconds
+_WAIT = 1
+_SHOWN_CHARACTERS = 120
+#: states of a step in which it has yet to begin, or never will
+_NOT_BEGUN = frozenset({"pending", "skipped", "cancelled"})
+
+
+def files() -> list[Path]:
+    """The definitions, in an order in which a playbook comes after those it runs."""
+    return sorted(FOLDER.glob("*.yaml"))
+
+
+def playbook_id(path: Path) -> str:
+    """The id that a file gives its playbook: by its name."""
+    return f"pb-{path.stem}"
+
+
+def register(api: Api, receiver: str) -> int:
+    """Put the examples and their actions where the API has them; returns how many playbooks there are.
+
+    Raises:
+        LauncherError: the API refuses one.
+    """
+    for action in for_playbooks(receiver):
+        api.put_action(action)
+    for path in files():
+        api.put_playbook(playbook_id(path), path.read_text())
+    return len(files())
+
+
+def show(terminal: Terminal, api: Api, patience: float) -> bool:
+    """Run one playbook and tell of every step; returns whether it completed within ``patience`` seconds.
+
+    Raises:
+        LauncherError: the API refuses it.
+    """
+    run_id = api.run(SHOWN, {"target_asset_id": ASSET})
+    terminal.say(f"Playbook {SHOWN}: accepted as {run_id}")
+    give_up = time.monotonic() + patience
+    told: dict[str, str] = {}
+    while True:
+        run = api.read(f"/api/playbooks/executions/{run_id}?wait={_WAIT}")
+        _tell_steps(terminal, run["steps"], told)
+        if run["status"] in ENDED or time.monotonic() > give_up:
+            return _tell_end(terminal, run)
+
+
+def _tell_steps(terminal: Terminal, steps: list[Json], told: dict[str, str]) -> None:
+    """A line for each step that is not as it was ``told`` before."""
+    for step in steps:
+        status = step["status"]
+        if status in _NOT_BEGUN or told.get(step["step_id"]) == status:
+            continue
+        told[step["step_id"]] = status
+        taken = f"{step['duration_ms']} ms" if step["completed_at"] else ""
+        outcome = step["error"] or step["output"]
+        shown = json.dumps(outcome, ensure_ascii=False)[:_SHOWN_CHARACTERS] if outcome else ""
+        mood = {"completed": "good", "failed": "bad", "timeout": "bad"}.get(status, "")
+        terminal.say(f"  {terminal.painted(f'{status:<9}', mood)} {step['name']:<26} {taken:>7}  {shown}".rstrip())
+
+
+def _tell_end(terminal: Terminal, run: Json) -> bool:
+    steps = f"{run['steps_completed']} of {run['steps_total']} steps"
+    if run["status"] == "completed":
+        terminal.say(f"Playbook {SHOWN}: completed in {run['duration_seconds']} s, {steps}", "good")
+        return True
+    terminal.say(f"Playbook {SHOWN}: {run['status']}, {steps}", "bad")
+    if run.get("error"):
+        terminal.detail(str(run["error"].get("message")))
+    return False

@@ -1,0 +1,161 @@
+"""Runs and their steps as people look at them: lists of runs, what a run's steps show, and what happened to them.
+
+A run that goes on is shown as ``paused`` while an operator has paused it, and while all that is left of it to do is to
+wait: for an approval or for a delay. Nothing is stored for that; it is read off the steps.
+
+What is read for many steps at once leaves out values that are large (``store.listing``): a run may have thousands.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import sqlalchemy as sa
+
+from store import executions as rows
+from store.audit import audit
+from store.db import Connection, Row
+from store.listing import small
+from store.playbooks import playbook_revisions
+
+#: the statuses a run is shown in
+SHOWN = ("pending", "running", "paused", "completed", "failed", "cancelled")
+#: what may start a run
+TRIGGERS = ("api", "event", "schedule", "playbook", "retry")
+
+_table = rows.executions.c
+_step = rows.executions.alias("step")
+_run = rows.executions.alias("run")
+_its = _step.c.run_id == _run.c.id
+_waits = sa.exists().where(_its, _step.c.status == "waiting", _step.c.waiting_for.in_(("approval", "delay")))
+_goes_on = sa.or_(
+    sa.and_(_step.c.status.in_(("pending", "running")), _step.c.open.is_(None)),
+    _step.c.waiting_for.in_(("retry", "follow")),
+)
+_only_waits = sa.and_(_run.c.status == "running", _waits, ~sa.exists().where(_its, _goes_on))
+_shown = sa.case((_only_waits, "paused"), else_=_run.c.status)
+
+
+def shown_status(db: Connection, run: Row) -> str:
+    """The status in which a run is shown."""
+    if run.status != "running":
+        return str(run.status)
+    return str(db.execute(sa.select(_shown).where(_run.c.id == run.id)).scalar_one())
+
+
+def search(
+    db: Connection, workspace_id: str, *, filters: Mapping[str, Any], limit: int, offset: int
+) -> tuple[list[Row], int]:
+    """One page of the workspace's runs, newest first, and how many match.
+
+    ``filters``: ``playbook_id``, ``status`` (list, as shown), ``target``, ``trigger``, ``dry_run``, ``since`` and
+    ``until`` (milliseconds).
+    """
+    where = [_run.c.workspace_id == workspace_id, _run.c.kind == "playbook", *_matching(db, filters)]
+    total = db.execute(sa.select(sa.func.count()).select_from(_run).where(*where)).scalar_one()
+    columns = (
+        _run.c.id,
+        _run.c.action_id,
+        _run.c.mode,
+        _run.c.target,
+        _run.c.error,
+        _run.c.created_by,
+        _run.c.created_at,
+        _run.c.started_at,
+        _run.c.completed_at,
+        _run.c.expires_at,
+        _shown.label("status"),
+        _member(db, _run.c.context, "trigger").label("trigger"),
+        _member(db, _run.c.context, "retry_of").label("retry_of"),
+        playbook_revisions.c.version,
+        _member(db, playbook_revisions.c.definition, "name").label("name"),
+        small(db, _run.c.input),
+    )
+    joined = sa.join(_run, playbook_revisions, _run.c.revision_id == playbook_revisions.c.id)
+    page = sa.select(*columns).select_from(joined).where(*where)
+    return list(db.execute(page.order_by(_run.c.id.desc()).limit(limit).offset(offset))), total
+
+
+def _matching(db: Connection, filters: Mapping[str, Any]) -> list[sa.ColumnElement[bool]]:
+    where: list[sa.ColumnElement[bool]] = []
+    if filters.get("playbook_id"):
+        where.append(_run.c.action_id == filters["playbook_id"])
+    if filters.get("target"):
+        where.append(_run.c.target == filters["target"])
+    if filters.get("status"):
+        where.append(_shown.in_(filters["status"]))
+    if filters.get("trigger"):
+        where.append(_member(db, _run.c.context, "trigger") == filters["trigger"])
+    if filters.get("dry_run") is not None:
+        where.append((_run.c.mode == "dry_run") == filters["dry_run"])
+    if filters.get("since") is not None:
+        where.append(_run.c.created_at >= filters["since"])
+    if filters.get("until") is not None:
+        where.append(_run.c.created_at < filters["until"])
+    return where
+
+
+def _member(db: Connection, text: sa.ColumnElement[str], name: str) -> sa.ColumnElement[str]:
+    """A text out of a JSON column that may be large."""
+    document = sa.cast(text, sa.JSON) if db.dialect.name == "postgresql" else sa.type_coerce(text, sa.JSON)
+    found: sa.ColumnElement[str] = document[name].as_string()
+    return found
+
+
+def of_run(db: Connection, run_id: str) -> list[Row]:
+    """Where every step of a run stands that has begun, without what it was given and what it brought."""
+    columns = (
+        _table.id,
+        _table.step_id,
+        _table.iteration,
+        _table.parent_id,
+        _table.type,
+        _table.status,
+        _table.waiting_for,
+        _table.attempt,
+        _table.created_at,
+        _table.started_at,
+        _table.completed_at,
+    )
+    return list(db.execute(sa.select(*columns).where(_table.run_id == run_id)))
+
+
+def brought(db: Connection, step_row_ids: Iterable[str]) -> dict[str, Row]:
+    """Row id → what the step was given and brought. What is too large for a list is NULL; ``has_...`` tells of it."""
+    columns = (
+        _table.id,
+        _table.action_id,
+        _table.target,
+        _table.error,
+        _table.vars,
+        _table.due_at,
+        small(db, _table.input),
+        small(db, _table.output),
+        _table.output.is_not(None).label("has_output"),
+    )
+    found: dict[str, Row] = {}
+    ids = list(step_row_ids)
+    for start in range(0, len(ids), _AT_ONCE):
+        some = sa.select(*columns).where(_table.id.in_(ids[start : start + _AT_ONCE]))
+        found.update({row.id: row for row in db.execute(some)})
+    return found
+
+
+#: ids in one question
+_AT_ONCE = 1_000
+
+
+def logs(db: Connection, run_id: str) -> list[Row]:
+    """The logs of every step of a run: step_id, iteration, logs."""
+    columns = (_table.step_id, _table.iteration, _table.logs)
+    return list(db.execute(sa.select(*columns).where(_table.run_id == run_id, _table.logs.is_not(None))))
+
+
+def moves(db: Connection, workspace_id: str, run_id: str) -> dict[str, list[tuple[str, int]]]:
+    """Row id → (status, when it was entered, ms) for each move of each step of a run, oldest first."""
+    same = sa.and_(audit.c.workspace_id == workspace_id, audit.c.subject == _table.id)
+    query = sa.select(audit.c.subject, audit.c.event, audit.c.at).where(_table.run_id == run_id, same)
+    found: dict[str, list[tuple[str, int]]] = {}
+    for row in db.execute(query.order_by(audit.c.id)):
+        status = row.event.removeprefix("execution.")
+        found.setdefault(row.subject, []).append(("pending" if status == "accepted" else status, row.at))
+    return found

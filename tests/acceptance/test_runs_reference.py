@@ -1,0 +1,114 @@
+"""The engine means what the description says: random playbooks against the interpreter of ``tests.support.reference``.
+
+All playbooks of a batch run at the same time on the real broker and workers. Of one that differs, smaller and smaller
+playbooks are tried, and the smallest that still differs is shown.
+"""
+
+import json
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from playbooks import plan as graphs
+from playbooks.definitions import normalise
+from playbooks.progress import progress
+from tests.support.playbooks import step_rows
+from tests.support.random_playbooks import smaller, some
+from tests.support.reference import ACTIONS, PLAYBOOKS, Reference
+from tests.support.stack import Stack
+
+#: how long a batch may take, seconds
+PATIENCE = 120
+
+
+@pytest.fixture
+def bench(stack: Stack) -> Stack:
+    """The product, with what the random playbooks call."""
+    if stack.api.http.get("/api/playbooks/pb-ref-bad").status_code == 200:
+        return stack
+    for action_id, failing in ACTIONS.items():
+        path = "status/500" if failing is None else f"fail-first/{failing}"
+        stack.api.create_action(
+            id=action_id,
+            config={"url": f"{stack.sink.url}/{path}", "method": "POST"},
+            retry={"max_attempts": 1, "backoff_seconds": 0, "jitter": False},
+        )
+    for playbook_id, status in PLAYBOOKS.items():
+        action = "ref-ok" if status == "completed" else "ref-bad"
+        stack.api.create_playbook(id=playbook_id, steps=[{"id": "only", "type": "action", "action_ref": action}])
+    return stack
+
+
+def differences(stack: Stack, definitions: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What the engine makes of each playbook and the reference does not; empty where they agree."""
+    run_ids = [stack.api.run(stack.api.create_playbook(**definition)) for definition in definitions]
+    ended = stack.wait_ended(run_ids, PATIENCE)
+    rows, calls = step_rows(stack, run_ids), stack.sink.keys()
+    return [
+        compared(definition, ended[run_id]["status"], rows[run_id], calls)
+        for definition, run_id in zip(definitions, run_ids, strict=True)
+    ]
+
+
+def compared(
+    definition: dict[str, Any], status: str, rows: list[dict[str, Any]], calls: Counter[str]
+) -> dict[str, Any]:
+    """Thing → (as the reference has it, as it was)."""
+    expected = Reference(definition)
+    seen: dict[Any, Any] = {"run": status}
+    wanted: dict[Any, Any] = {"run": expected.status}
+    for row in rows:
+        place = (row["step_id"], row["iteration"])
+        seen[place], seen["calls", *place] = row["status"], calls[row["id"]]
+    for place, state in expected.states.items():
+        wanted[place], wanted["calls", *place] = state, expected.calls[place]
+    for state in progress(graphs.compile(normalise({"name": "x", **definition})), status, rows):
+        passes = [place for place in expected.states if place[0] == state.node.id]
+        last = max(passes, key=lambda place: [int(number) for number in place[1].split(".") if number], default=None)
+        seen["shown", state.node.id] = state.status
+        wanted["shown", state.node.id] = expected.states[last] if last else "skipped"
+    return {
+        str(key): (wanted.get(key), seen.get(key)) for key in {**wanted, **seen} if wanted.get(key) != seen.get(key)
+    }
+
+
+def smallest(stack: Stack, definition: dict[str, Any]) -> str:
+    """The smallest playbook found that differs like this one, as JSON, and how it differs."""
+    told = differences(stack, [definition])[0]
+    for _ in range(20):
+        valid = [one for one in smaller(definition) if is_valid(stack, one)][:60]
+        found = differences(stack, valid)
+        definition, told = next(
+            ((one, what) for one, what in zip(valid, found, strict=True) if what), (definition, told)
+        )
+        if not any(found):
+            break
+    return f"(expected, seen): {told}\n{json.dumps(definition, indent=1)}"
+
+
+def is_valid(stack: Stack, definition: dict[str, Any]) -> bool:
+    """Whether the product would take it."""
+    answer = stack.api.http.post("/api/playbooks/validate", json={"name": "smaller", **definition})
+    return answer.json()["valid"]
+
+
+def agree(stack: Stack, number: int, seed: int) -> None:
+    """Compare one batch."""
+    batch = some(number, seed)
+    for definition, found in zip(batch, differences(stack, batch), strict=True):
+        if found:
+            pytest.fail(f"{found}\n{json.dumps(definition)}\nthe smallest: {smallest(stack, definition)}")
+
+
+def test_random_playbooks_run_as_described(bench: Stack) -> None:
+    """Of 40 random playbooks every step ends in the state, and is called as often, as the description says."""
+    agree(bench, 40, seed=1)
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("seed", range(2, 12))
+def test_random_playbooks_run_as_described_at_length(bench: Stack, seed: int) -> None:
+    """The same with 400."""
+    agree(bench, 40, seed)

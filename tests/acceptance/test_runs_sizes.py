@@ -1,0 +1,174 @@
+"""Large runs and many runs: they end, their messages stay small, and no worker's memory grows with them."""
+
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.playbooks import step_rows
+from tests.support.stack import Stack
+
+#: how long any of the large runs may take, seconds
+PATIENCE = 120
+#: no command to Redis is longer, bytes
+LARGEST_MESSAGE = 64 * 1024
+#: what the workers together may gain over the runs that are measured, MiB
+DEFAULT_GROWTH, LONG_GROWTH = 24, 48
+
+
+class Watch:
+    """The largest command that Redis was sent, by its name; whatever is sent to it counts."""
+
+    def __init__(self) -> None:
+        self.largest: Counter[str] = Counter()
+
+    @contextmanager
+    def on(self, stack: Stack) -> Iterator[None]:
+        """Watch until the block ends."""
+        client, over = stack.redis.client(), "watch is over"
+
+        def listen() -> None:
+            for heard in monitor.listen():
+                command = heard["command"]
+                if over in command:
+                    return
+                name = command.split(" ")[0]
+                self.largest[name] = max(self.largest[name], len(command))
+
+        with client.monitor() as monitor:
+            listener = threading.Thread(target=listen)
+            listener.start()
+            try:
+                yield
+            finally:
+                stack.redis.client().echo(over)
+                listener.join()
+
+
+def action(stack: Stack, action_id: str, path: str = "ok") -> str:
+    """The id of an action that calls the receiver at this path."""
+    if stack.api.http.get(f"/api/actions/{action_id}").status_code == 200:
+        return action_id
+    config = {"url": f"{stack.sink.url}/{path}", "body": {"message": "{{ message }}"}}
+    parameter = {"name": "message", "type": "string", "required": False, "default": "hello"}
+    return stack.api.create_action(id=action_id, config=config, parameters=[parameter])
+
+
+def act(step_id: str, action_id: str, **more: Any) -> dict[str, Any]:
+    """A step that calls it."""
+    return {"id": step_id, "type": "action", "action_ref": action_id, **more}
+
+
+def finished(stack: Stack, *steps: dict[str, Any]) -> tuple[list[dict[str, Any]], list[str]]:
+    """Run a playbook of these steps: its rows, all of which are completed, and its calls in order of arrival."""
+    watch = Watch()
+    with watch.on(stack):
+        run_id = stack.api.run(stack.api.create_playbook(steps=list(steps)))
+        ended = stack.wait_ended([run_id], PATIENCE)
+    assert ended[run_id]["status"] == "completed", ended[run_id]["error"]
+    assert 0 < max(watch.largest.values()) < LARGEST_MESSAGE, watch.largest
+    rows = step_rows(stack, [run_id])[run_id]
+    assert {row["status"] for row in rows} == {"completed"}
+    calls = [call.key.partition(".")[2] for call in stack.sink.arrivals() if call.key.startswith(run_id)]
+    assert max(Counter(calls).values()) == 1
+    return rows, calls
+
+
+def most_at_once(rows: list[dict[str, Any]]) -> int:
+    """How many of these steps were under way at the same time; what ends in the moment another begins is over."""
+    moments = sorted([(row["started_at"], 1) for row in rows] + [(row["completed_at"], -1) for row in rows])
+    now = most = 0
+    for _, change in moments:
+        now += change
+        most = max(most, now)
+    return most
+
+
+def test_a_thousand_steps_one_after_the_other(stack: Stack) -> None:
+    """Each is called once and in order, with names as long as they may be, and no message is large."""
+    tell = action(stack, "a" * 128)
+    ids = [f"{number:04d}{'s' * 60}" for number in range(1000)]
+    _, calls = finished(stack, *(act(step_id, tell) for step_id in ids))
+    assert calls == ids
+
+
+def test_five_hundred_steps_side_by_side(stack: Stack) -> None:
+    """All are called once, and what comes behind them once they have ended."""
+    tell = action(stack, "tell")
+    branches = [[act(f"b{number}", tell)] for number in range(500)]
+    rows, calls = finished(stack, {"id": "all", "type": "parallel", "branches": branches}, act("after", tell))
+    assert len(rows) == 502
+    assert calls[-1] == "after"
+    assert sorted(calls[:-1]) == sorted(f"b{number}" for number in range(500))
+
+
+def test_a_thousand_items_twenty_at_a_time(stack: Stack) -> None:
+    """Each item has its pass, at most twenty are under way together, and more than one is."""
+    body = act("tell", action(stack, "slowly", "slow?seconds=0.01"), parameters={"message": "{{ item }} {{ index }}"})
+    items = [f"item {number}" for number in range(1000)]
+    each = {"id": "each", "type": "for_each", "items": items, "max_concurrency": 20, "steps": [body]}
+    rows, calls = finished(stack, each, act("after", action(stack, "tell")))
+    assert calls[-1] == "after"
+    assert sorted(calls[:-1]) == sorted(f"tell.{number}" for number in range(1000))
+    assert 2 <= most_at_once([row for row in rows if row["step_id"] == "tell"]) <= 20
+
+
+def memory(stack: Stack) -> float:
+    """What the workers' processes hold together, MiB (shared pages shared out)."""
+    groups = {stack.running[name].pid for name in ("worker", "scripts", "beat")}
+    total = 0
+    for place in Path("/proc").glob("[0-9]*"):
+        try:
+            if int((place / "stat").read_text().rpartition(")")[2].split()[2]) in groups:
+                lines = (place / "smaps_rollup").read_text().splitlines()
+                total += next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+        except (OSError, StopIteration):
+            continue  # it has ended meanwhile
+    return total / 1024
+
+
+def many_runs(stack: Stack, playbook_id: str, number: int) -> None:
+    """Run a playbook so often, up to a hundred runs at a time."""
+    while number > 0:
+        run_ids = [stack.api.run(playbook_id, {"text": "x" * 2000}) for _ in range(min(number, 100))]
+        ended = stack.wait_ended(run_ids, PATIENCE)
+        assert {row["status"] for row in ended.values()} == {"completed"}
+        number -= len(run_ids)
+
+
+@pytest.fixture
+def varied(sqlite_stack: Stack) -> str:
+    """A small playbook with something of everything."""
+    tell = action(sqlite_stack, "tell")
+    body = act("turn", tell, parameters={"message": "{{ text }} {{ item }}"})
+    return sqlite_stack.api.create_playbook(
+        steps=[
+            act("first", tell, outputs={"seen": "{{ output.ok }}"}),
+            {"id": "ask", "type": "condition", "expression": "vars.seen == true", "on_false": "end"},
+            {"id": "both", "type": "parallel", "branches": [[act("left", tell)], [act("right", tell)]]},
+            {"id": "each", "type": "for_each", "items": ["a", "b"], "steps": [body]},
+        ]
+    )
+
+
+def test_many_runs_leave_the_workers_as_they_were(sqlite_stack: Stack, varied: str) -> None:
+    """After 100 runs to warm up, 200 more do not make the workers larger than noise does."""
+    many_runs(sqlite_stack, varied, 100)
+    before = memory(sqlite_stack)
+    assert before > 0
+    many_runs(sqlite_stack, varied, 200)
+    assert memory(sqlite_stack) - before < DEFAULT_GROWTH
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(7200)
+def test_ten_thousand_runs_leave_the_workers_as_they_were(sqlite_stack: Stack, varied: str) -> None:
+    """The same with 2,000 and 8,000 runs."""
+    many_runs(sqlite_stack, varied, 2000)
+    before = memory(sqlite_stack)
+    many_runs(sqlite_stack, varied, 8000)
+    assert memory(sqlite_stack) - before < LONG_GROWTH

@@ -1,0 +1,97 @@
+"""Runs of several calls on one running product: the sequence (W1) and the fan (W3), see ``shapes``.
+
+In order of time: some runs one at a time, for the latency from the POST to the last call's arrival; for the sequence
+then many at once. The sink takes a run's last call only when all others have come, each with the right values;
+where the product keeps a record, every run and step must be ``completed`` in it before the CPU time is read.
+"""
+
+import time
+
+from layouts import Layout
+from measure import Numbers, drain
+from processes import BenchError, busy_seconds
+from shapes import ARMS, SEQUENCE
+from sinkclient import load
+
+PATIENCE = 30.0  # seconds in which a product has to write down what the sink has seen
+REST = 0.2  # seconds for what comes after the last call
+#: workload -> steps on record for each run
+STEPS = {"sequence": SEQUENCE, "fan": ARMS + 2}
+
+
+def sequence_alone(layout: Layout, count: int) -> Numbers:
+    """W1, one run at a time: its latency."""
+    single(layout, "sequence", "warm", min(count, 40))
+    alone = single(layout, "sequence", "idle", count)
+    return {f"w1_{name}": value for name, value in alone.items() if name != "cpu_ms"}
+
+
+def fan(layout: Layout, count: int) -> Numbers:
+    """W3: latency to the call after the join, and CPU of a run, one run at a time."""
+    single(layout, "fan", "warm", 3)
+    return {f"w3_{name}": value for name, value in single(layout, "fan", "idle", count).items()}
+
+
+def single(layout: Layout, work: str, prefix: str, count: int) -> Numbers:
+    """Runs one at a time: milliseconds from the POST to the arrival of the last call, CPU of a run."""
+    sink = layout.sink
+    sink.forget()
+    recorded, before = layout.recorded(work), layout.processes.cpu_seconds()
+    options = {"target": layout.targets[work], "key": layout.key, "sink": sink.url, "prefix": f"{work}-{prefix}"}
+    answer = load("single", count=count, **options)
+    settle(layout, work, recorded, count)
+    cpu = layout.processes.cpu_seconds() - before
+    return {
+        "idle_p50_ms": answer["idle_p50_ms"],
+        "idle_p95_ms": answer["idle_p95_ms"],
+        "cpu_ms": cpu * 1000 / count,
+    }
+
+
+def sequence_burst(layout: Layout, runs: int) -> Numbers:
+    """W1, many at once: 16 connections start ``runs`` sequences as fast as they are accepted.
+
+    The rate counts from the first POST to the arrival of the last call of all.
+    """
+    sink = layout.sink
+    sink.forget()
+    recorded, before, begin = layout.recorded("sequence"), layout.processes.cpu_by_name(), time.monotonic()
+    ours, machine = sink.cpu_seconds() + time.process_time(), busy_seconds()
+    options = {"target": layout.targets["sequence"], "key": layout.key, "prefix": "sequence-burst"}
+    answer = load("burst", seconds=60, most=runs, **options)
+    if answer["accepted"] != runs:
+        raise BenchError(f"{layout.name} accepted {answer['accepted']} of {runs} runs: {answer['statuses']}")
+    drain(layout, runs)
+    settle(layout, "sequence", recorded, runs)
+    wall, machine = time.monotonic() - begin, busy_seconds() - machine
+    shares = {name: seconds - before[name] for name, seconds in layout.processes.cpu_by_name().items()}
+    cpu = sum(shares.values())
+    ours = sink.cpu_seconds() + time.process_time() + answer["cpu_s"] - ours
+    return {
+        "w1_runs_per_s": runs / (max(sink.arrivals().values()) - answer["begin"]),
+        "w1_accepted_per_s": answer["accepted_per_s"],
+        "w1_cpu_ms": cpu * 1000 / runs,
+        "w1_other_cores": max(0.0, machine - cpu - ours) / wall,
+    } | {f"w1_cpu_ms_{name}": seconds * 1000 / runs for name, seconds in shares.items()}
+
+
+def settle(layout: Layout, work: str, before: dict[str, int] | None, runs: int) -> None:
+    """Wait until so many more runs are on record, all completed.
+
+    Raises ``BenchError`` when a run is missing, a call came twice or was wrong, or the record says otherwise.
+    """
+    summary = layout.sink.summary()
+    if summary != {"count": runs, "repeats": 0, "faults": 0}:
+        raise BenchError(
+            f"{layout.name}: of {runs} runs ({work}) the sink has seen {summary}\n{layout.processes.log_tails()}"
+        )
+    time.sleep(REST)
+    if before is None:
+        return
+    wanted = {"playbook completed": runs, "step completed": runs * STEPS[work]}
+    wanted = {name: before.get(name, 0) + count for name, count in wanted.items()}
+    end = time.monotonic() + PATIENCE
+    while (found := layout.recorded(work)) != wanted:
+        if time.monotonic() > end:
+            raise BenchError(f"{layout.name} has {found} on record ({work}) instead of {wanted}")
+        time.sleep(REST)
