@@ -133,6 +133,7 @@ _MORE = {
     "waiting_until": None,
     "target": "a-1001",
     "vars": None,
+    "report": None,
     "created_at": _CREATED,
 }
 STEPS = [

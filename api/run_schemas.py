@@ -129,7 +129,9 @@ class RunStep(_Step):
 class StepDoing(_Step):
     """One doing of a step; a step in a loop has one for each pass."""
 
-    iteration = fields.String(metadata=_words("Which pass of the loops around it, such as 3.1; empty outside of loops."))
+    iteration = fields.String(
+        metadata=_words("Which pass of the loops around it, such as 3.1; empty outside of loops.")
+    )
     parent = fields.String(allow_none=True, metadata=_words("The id of the step around it."))
     attempt = fields.Integer(metadata=_words("How often a worker has taken it up."))
     retries = fields.Integer(metadata=_words("How often after the first time."))
@@ -139,6 +141,12 @@ class StepDoing(_Step):
     input = fields.Dict(allow_none=True, metadata=_words("What it was given; secrets masked; null if over 16 KiB."))
     input_omitted = fields.Boolean(metadata=_words("true: what it was given is too large to be shown among others."))
     vars = fields.Dict(allow_none=True, metadata=_words("The variables that it set."))
+    report = fields.Dict(
+        allow_none=True,
+        metadata=_words(
+            "Only of a dry run: taken, verdict, what was proved and what was assumed; null if over 16 KiB."
+        ),
+    )
     created_at = fields.String(allow_none=True, metadata=_words("When the run came to it; null: it has not."))
 
 

@@ -172,6 +172,7 @@ def _doing(plan: Plan, row: Row, brought: Row) -> dict[str, Any]:
         "input": executions.load(brought.input),
         "output": executions.load(brought.output),
         "vars": executions.load(brought.vars),
+        "report": executions.load(brought.report),
         "error": executions.load(brought.error),
         "created_at": views.stamp(row.created_at),
         "started_at": views.stamp(row.started_at),
@@ -192,8 +193,8 @@ def _not_reached(plan: Plan, state: StepState) -> dict[str, Any]:
         "status": state.status,
         "attempt": 0,
         "retries": 0,
-        **dict.fromkeys(("waiting_for", "waiting_until", "target", "input", "output", "vars", "error", "created_at")),
-        **dict.fromkeys(("started_at", "completed_at", "duration_ms")),
+        **dict.fromkeys(("waiting_for", "waiting_until", "target", "input", "output", "vars", "report", "error")),
+        **dict.fromkeys(("created_at", "started_at", "completed_at", "duration_ms")),
     }
 
 

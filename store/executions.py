@@ -150,8 +150,7 @@ def transition(
     their ``parameters``), ``changes`` are other columns to set. Returns the row as it is now, None when the row
     was not in a state from which ``to`` may be entered.
     """
-    if to in TERMINAL:
-        changes = {"due_at": None, "waiting_for": None, "completed_at": now_ms(), **changes}
+    changes = with_end(to, changes)
     values = {"id_": execution_id, "fence_": fence, **(parameters or {}), **changes}
     shape = (to, guard, tuple(changes), fence is not None)
     event = f"execution.{to}"
@@ -163,22 +162,36 @@ def transition(
     return row
 
 
+def with_end(to: str, changes: dict[str, Any]) -> dict[str, Any]:
+    """The columns that change, with those that every end changes."""
+    return {"due_at": None, "waiting_for": None, "completed_at": now_ms(), **changes} if to in TERMINAL else changes
+
+
 @functools.cache
 def _plain(to: str, guard: str, changed: tuple[str, ...], fenced: bool) -> Prepared:
     """The move alone; the audit row follows as a statement of its own."""
-    return Prepared(_moving(to, guard, changed, fenced))
+    return Prepared(moving(to, guard, changed, fenced))
 
 
 @functools.cache
 def _audited(to: str, guard: str, changed: tuple[str, ...], fenced: bool) -> Prepared:
     """The move and its audit row in one statement, which is one round trip and one transaction."""
-    moved = _moving(to, guard, changed, fenced).cte("moved")
-    attempt = sa.cast(moved.c.attempt, sa.Text)
-    noted = audit.noting(moved, details=sa.literal('{"attempt":') + attempt + sa.literal("}")).cte("noted")
-    return Prepared(sa.select(moved).add_cte(noted))
+    moved = moving(to, guard, changed, fenced).cte("moved")
+    return Prepared(sa.select(moved).add_cte(audit.noting(moved, details=attempt_of(moved)).cte("noted")))
 
 
-def _moving(to: str, guard: str, changed: tuple[str, ...], fenced: bool) -> Any:
+def attempt_of(moved: sa.FromClause) -> sa.ColumnElement[str]:
+    """What the audit says of a move."""
+    return sa.literal('{"attempt":') + sa.cast(moved.c.attempt, sa.Text) + sa.literal("}")
+
+
+def action_of(added: sa.FromClause) -> sa.ColumnElement[str]:
+    """What the audit says of an execution that was added."""
+    return sa.case((added.c.action_id != "", sa.literal('{"action":"') + added.c.action_id + sa.literal('"}')))
+
+
+def moving(to: str, guard: str, changed: tuple[str, ...], fenced: bool) -> Any:
+    """The move as a statement; ``transition`` says what the words mean."""
     table = executions.c
     where = [table.id == sa.bindparam("id_"), table.status.in_(words(SOURCES[to]))]
     conditions, expressions, more = _GUARDS[guard]
@@ -270,8 +283,7 @@ def accept(db: Connection, values: Mapping[str, Any], *, publish_again_at: int) 
 def add(db: Connection, rows: Sequence[Mapping[str, Any]], actor: str) -> None:
     """Add executions in the state they name; each is audited as entered into that state."""
     values = [
-        {**_NOTHING, **row, "at_": row["created_at"], "actor_": actor, "event_": _entered(row["status"])}
-        for row in rows
+        {**_NOTHING, **row, "at_": row["created_at"], "actor_": actor, "event_": entered(row["status"])} for row in rows
     ]
     if db.dialect.name == "postgresql":
         _audited_insert.many(db, values) if len(values) > 1 else _audited_insert.run(db, values[0])
@@ -281,7 +293,8 @@ def add(db: Connection, rows: Sequence[Mapping[str, Any]], actor: str) -> None:
         audit.record(db, row["workspace_id"], actor, row["event_"], row["id"], **_what(row))
 
 
-def _entered(status: str) -> str:
+def entered(status: str) -> str:
+    """The event of an execution that is added in this status."""
     return "execution.accepted" if status == "pending" else f"execution.{status}"
 
 
@@ -293,12 +306,7 @@ _NOTHING = dict.fromkeys(executions.c.keys())
 _adding = sa.insert(executions).values({name: sa.bindparam(name) for name in _NOTHING})
 _insert = Prepared(_adding.inline())
 _added = _adding.returning(executions.c.id, executions.c.workspace_id, executions.c.action_id).cte("added")
-_audited_insert = Prepared(
-    audit.noting(
-        _added,
-        details=sa.case((_added.c.action_id != "", sa.literal('{"action":"') + _added.c.action_id + sa.literal('"}'))),
-    )
-)
+_audited_insert = Prepared(audit.noting(_added, details=action_of(_added)))
 
 
 def claim(db: Connection, execution_id: str, owner: str, lease_ms: int, *, step: bool = False) -> Any:

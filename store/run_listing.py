@@ -130,6 +130,7 @@ def brought(db: Connection, step_row_ids: Iterable[str]) -> dict[str, Row]:
         _table.due_at,
         small(db, _table.input),
         small(db, _table.output),
+        small(db, _table.report),
         _table.output.is_not(None).label("has_output"),
     )
     found: dict[str, Row] = {}

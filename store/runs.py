@@ -4,7 +4,7 @@ import sqlalchemy as sa
 
 from config.errors import NotFound
 from store import executions
-from store.db import Connection, Row, now_ms
+from store.db import Connection, Row
 from store.executions import LIVE
 from store.prepared import Prepared
 
@@ -32,16 +32,6 @@ def get(db: Connection, workspace_id: str, run_id: str) -> Row:
     if row is None or row.workspace_id != workspace_id:
         raise NotFound(f"There is no playbook execution {run_id!r}.")
     return row
-
-
-def begin(db: Connection, run_id: str, actor: str, *, deadline: int) -> bool:
-    """Take a pending run up; false when that has happened, or the run is over."""
-    now = now_ms()
-    due_at = min(deadline, now + PATROL)
-    begun = executions.transition(
-        db, run_id, "running", actor=actor, guard="run has not begun", started_at=now, due_at=due_at
-    )
-    return begun is not None
 
 
 def children(db: Connection, run_id: str) -> list[Row]:

@@ -12,10 +12,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from store import executions
+from store import executions, merged
 from store.db import Connection, Row, now_ms
 from store.executions import LIVE, TERMINAL
+from store.merged import NOT_BEGUN
 from store.prepared import Prepared, words
+from store.runs import PATROL
 
 _table = executions.executions.c
 
@@ -57,6 +59,51 @@ class Moves:
         return [row["id"] for row in self.rows if row["type"] == "action" and row["status"] in ("pending", "running")]
 
 
+def in_one_statement(db_name: str, moves: Moves) -> bool:
+    """Whether the end of a step and what follows it is one statement: on PostgreSQL, where one thing follows."""
+    if db_name != "postgresql" or moves.runs or moves.arrivals or moves.failing is not None:
+        return False
+    if moves.end is not None:
+        return not moves.rows and moves.end.parent_id is None and not moves.end.after_failure
+    return len(moves.rows) == 1 and moves.rows[0].get("open") is None
+
+
+def end_step(
+    db: Connection, row_id: str, to: str, moves: Moves, *, run_id: str, actor: str, fence: int, **changes: Any
+) -> tuple[bool, list[str] | None]:
+    """End an attempt at a step, and write how its run goes on.
+
+    Returns whether the attempt was still to be ended by us, and what ``go_on`` returns.
+    """
+    guard = "step is running"
+    if not in_one_statement(db.dialect.name, moves):
+        moved = executions.transition(db, row_id, to, actor=actor, fence=fence, guard=guard, **changes)
+        return moved is not None, None if moved is None else go_on(db, run_id, moved.run_status, moves, actor)
+    if moves.end is not None:
+        error, output = executions.dump(moves.end.error), executions.dump(moves.end.output)
+        run = {"status": moves.end.status, "error": error, "output": output}
+        moved = merged.move_and_end(db, row_id, to, run, actor=actor, fence=fence, guard=guard, **changes)
+    else:
+        _begin_now(moves.rows)
+        moved = merged.move_and_add(db, row_id, to, moves.rows[0], actor=actor, fence=fence, guard=guard, **changes)
+        if moved is not None and moved.run_status == "paused":
+            _hold_back(moves)
+    return moved is not None, [] if moved is not None and moved.run_status in LIVE else None
+
+
+def begin_run(db: Connection, run_id: str, moves: Moves, *, actor: str, deadline: int) -> tuple[bool, list[str] | None]:
+    """Take a pending run up and write how it begins; the same two answers."""
+    now, guard = now_ms(), "run has not begun"
+    changes: dict[str, Any] = {"started_at": now, "due_at": min(deadline, now + PATROL)}
+    if moves.end is None and in_one_statement(db.dialect.name, moves):
+        _begin_now(moves.rows)
+        first = moves.rows[0]
+        begun = merged.move_and_add(db, run_id, "running", first, actor=actor, fence=None, guard=guard, **changes)
+        return begun is not None, []
+    begun = executions.transition(db, run_id, "running", actor=actor, guard=guard, **changes)
+    return begun is not None, None if begun is None else go_on(db, run_id, "running", moves, actor)
+
+
 def go_on(db: Connection, run_id: str, run_status: str | None, moves: Moves, actor: str) -> list[str] | None:
     """Write how the run goes on; returns the holders that need attention now, None when the run is over.
 
@@ -93,20 +140,10 @@ _TIMES = ("created_at", "started_at", "completed_at", "due_at", "expires_at", "r
 def _hold_back(moves: Moves) -> None:
     for row in moves.rows:
         if row["status"] == "running" and row["type"] == "action":
-            row.update(_NOT_BEGUN)
+            row.update(NOT_BEGUN)
     for run in moves.runs:
         run.update(status="paused", waiting_for="operator", due_at=run["expires_at"])
 
-
-_NOT_BEGUN: dict[str, Any] = {
-    "status": "pending",
-    "attempt": 0,
-    "owner": None,
-    "started_at": None,
-    "expires_at": None,
-    "renewed_at": None,
-    "publishes": 1,
-}
 
 _id = _table.id == sa.bindparam("id_")
 _running = _table.status == sa.literal_column("'running'")

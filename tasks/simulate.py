@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from config import logs
 from providers.base import Json
-from store import executions, runs, steps
+from store import steps
 from store.db import Connection
 from tasks.advance import Place
 from tasks.conclude import commit_in_time, in_time
@@ -62,9 +62,7 @@ def carry_out(run: Run, owner: str) -> bool:
 
 
 def _write(run: Run, simulation: Simulation, owner: str, connection: Connection) -> bool:
-    if not runs.begin(connection, run.id, owner, deadline=run.deadline):
-        return False
-    if simulation.rows:
-        executions.add(connection, simulation.rows, owner)
     end = steps.End(status=simulation.status, error=simulation.error, output=simulation.output, parent_id=run.parent_id)
-    return steps.end_run(connection, run.id, end, owner)
+    moves = steps.Moves(rows=simulation.rows, end=end)
+    begun, _ = steps.begin_run(connection, run.id, moves, actor=owner, deadline=run.deadline)
+    return begun

@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from expressions import templates
 from playbooks import parameters
 from playbooks.plan import every_step
 from providers.base import Json
@@ -49,8 +48,7 @@ def enter(scene: Scene, found: Finding, budget: Budget, above: Above, start: Cal
     step = scene.node.step
     given = fill(step.get("parameters", {}), scene.context)
     found.input = scene.redact(given)
-    target = fill(step["target"], scene.context) if step.get("target") else scene.run.target
-    target = templates.as_text(target) if target is not None else None
+    target = scene.asset()
     with db.read() as connection:
         child = _child(connection, scene, given, target, found)
     if target is not None and not is_assumed(target) and (child.playbook_id, target) in above:
@@ -69,7 +67,7 @@ def enter(scene: Scene, found: Finding, budget: Budget, above: Above, start: Cal
         raise StepError("playbook_failed", f"The playbook failed: {plan['predicted_error']['message']}")
     found.presumed = True
     found.assumed.append("the playbook it starts succeeds")
-    found.known = {"execution_id": assumed("steps", scene.node.id, "output", "execution_id"), "status": "completed"}
+    found.known = assumed("steps", scene.node.id, "output")
     return scene.node.on_success
 
 
@@ -85,8 +83,9 @@ def _child(connection: Connection, scene: Scene, given: Any, target: str | None,
     if run.context["depth"] >= DEEPEST:
         raise StepError("too_deep", f"Playbooks start playbooks more than {DEEPEST} deep.")
     found.proved.append(f"the playbook '{name}' exists and is enabled (version {revision.version})")
+    secrets = {key for key, value in given.items() if scene.redact(value) != value}
     values = _values(revision.definition["parameters"], given, found)
-    names = parameters.secret_names(revision.definition["parameters"])
+    names = {*parameters.secret_names(revision.definition["parameters"]), *secrets}
     return replace(
         run,
         id=scene.row["id"],

@@ -17,6 +17,7 @@ from providers.base import Json
 from tasks import revisions, runs
 from tasks.advance import MOST_ITEMS, StepError
 from tasks.conclude import Attempt
+from tasks.context import asset
 from tasks.lease import Hold, keeper
 from tasks.perform import perform, prepare
 from tasks.redact import MASK, Redactor
@@ -57,6 +58,14 @@ class Scene:
     def within(self, more: Mapping[str, Any]) -> "Scene":
         """The same with more to read."""
         return replace(self, context={**self.context, **more})
+
+    def asset(self) -> str | None:
+        """The asset that the step is about."""
+        template = self.node.step.get("target")
+        if not template:
+            return self.run.target
+        open_ = unknown(references.paths(template), self.context)
+        return templates.as_text(fill(template, self.context)) if open_ else asset(template, self.context)
 
     def decide(self, expression: str, found: Finding, what: str) -> Any:
         """The value of a condition, None when it hangs on what is not known; either is noted."""
@@ -117,10 +126,8 @@ def action(scene: Scene, found: Finding) -> str:
 
 def _parameters(scene: Scene, found: Finding, declared: list[Json]) -> tuple[Json, list[str]]:
     """The action's parameters, and the names of those that are not known; the row gets its target."""
-    step, target = scene.node.step, None
-    if step.get("target"):
-        target = fill(step["target"], scene.context)
-        scene.row["target"] = str(templates.as_text(target))
+    step, target = scene.node.step, scene.asset()
+    scene.row["target"] = str(target) if target is not None else None
     rendered = fill(step.get("parameters", {}), scene.context)
     values, open_, problems = resolve(declared, rendered)
     if is_assumed(target):

@@ -20,7 +20,8 @@ from config import logs
 from providers.base import Abandoned, Json
 from store import db, executions, runs, steps
 from store.db import Connection, IntegrityError
-from tasks import joins, revisions, task_events
+from store.steps import Moves
+from tasks import joins, revisions, simulate, task_events
 from tasks.advance import Advance, Place
 from tasks.canvas import KILLABLE
 from tasks.conclude import Ending, commit_in_time, ended, in_time, settle
@@ -71,14 +72,19 @@ class Walk:
         if row is None or row.status != "pending":
             return self._stale()
         self._know(row)
+        if self.run.mode == "dry_run":
+            self.word = "completed" if simulate.carry_out(self.run, keeper().owner) else "stale"
+            return None
         self.queue = row.queue
         first = self.run.plan.blocks[""].first
 
         def write(connection: Connection, advance: Advance) -> Written | None:
-            begun = runs.begin(connection, run_id, keeper().owner, deadline=row.expires_at)
-            return _written(connection, self.run, "running", advance) if begun else None
+            begun, waiting = steps.begin_run(
+                connection, run_id, advance.moves, actor=keeper().owner, deadline=row.expires_at
+            )
+            return _goes_on(waiting) if begun else None
 
-        return self._go_on(lambda advance: advance.enter(first, Place("", None, ()), None), write)
+        return self._go_on(lambda advance: advance.enter(first, Place("", None, ()), None), write, at_once=True)
 
     def step(self, step_row_id: str) -> Next | None:
         """Claim a step and carry it out."""
@@ -178,16 +184,15 @@ class Walk:
             if tries_again and runs.pay_for_retry(connection, self.run.id, most=policy["max_retries"]):
                 pause = db.now_ms() + int(this.retry["backoff_seconds"] * 1000)
                 status, changes = "waiting", {**changes, "waiting_for": "retry", "due_at": pause, "failures": 0}
-            moved = executions.transition(
-                connection, row.id, status, actor=this.owner, fence=row.attempt, guard="step is running", **changes
+            moves = advance.moves if status != "waiting" else Moves()
+            moved, waiting = steps.end_step(
+                connection, row.id, status, moves, run_id=self.run.id, actor=this.owner, fence=row.attempt, **changes
             )
-            if moved is None:
+            if not moved:
                 return None
-            if status == "waiting":
-                return Written()
-            return _written(connection, self.run, moved.run_status, advance)
+            return _goes_on(waiting) if status != "waiting" else Written()
 
-        following = self._go_on(plan, write)
+        following = self._go_on(plan, write, at_once=not tries_again)
         if self.word == "stale":
             return None, None
         self.word = ending.status
@@ -201,10 +206,12 @@ class Walk:
         self,
         plan: Callable[[Advance], None],
         write: Callable[[Connection, Advance], Written | None],
+        *,
+        at_once: bool = False,
     ) -> Next | None:
         """Plan what follows, write it, and see to it that it is carried out: here, or by a message.
 
-        ``write`` returns None when it was not for us to write it.
+        ``write`` returns None when it was not for us to write it; ``at_once`` says that it has nothing to do before.
         """
         claimed = time.monotonic()
         for lonely in (False, True):
@@ -213,7 +220,8 @@ class Walk:
                 return self._stale()
             here = self._choose(advance)
             try:
-                written = commit_in_time(functools.partial(_turned, write, advance), single=False)
+                single = at_once and steps.in_one_statement(db.engine().dialect.name, advance.moves)
+                written = commit_in_time(functools.partial(_turned, write, advance), single=single)
             except IntegrityError:
                 if lonely:
                     raise
@@ -282,7 +290,10 @@ class Walk:
 
 
 def _written(connection: Connection, run: Run, run_status: str | None, advance: Advance) -> Written:
-    waiting = steps.go_on(connection, run.id, run_status, advance.moves, keeper().owner)
+    return _goes_on(steps.go_on(connection, run.id, run_status, advance.moves, keeper().owner))
+
+
+def _goes_on(waiting: list[str] | None) -> Written:
     return Written() if waiting is None else Written(goes_on=True, waiting=waiting)
 
 

@@ -1,5 +1,6 @@
 """Every playbook of ``examples/playbooks`` does what it says, against the made-up systems of ``make run``."""
 
+import re
 from datetime import datetime
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from launcher import client, demo_playbooks
 from launcher.receiver import Receiver
 from tests.support.client import TERMINAL
+from tests.support.processes import ROOT
 from tests.support.stack import Stack
 from tests.support.waiting import eventually
 
@@ -287,6 +289,24 @@ def test_a_scan_starts_the_response_for_critical_findings(examples):
     assert examples.effects(response["execution_id"], "/tickets")[0]["asset"] == "web-02"
 
 
+# --- the one of the README
+
+
+def test_the_first_playbook_of_the_readme_works(examples):
+    """What a newcomer copies is accepted as it is and does what it says."""
+    text = re.search(r"```yaml\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)[1]
+    headers = {"Content-Type": "application/yaml"}
+    made = examples.http.post("/api/playbooks", content=text, headers=headers)
+    assert made.status_code == 201, made.text
+    try:
+        run_id = examples.start(made.json()["data"]["id"], "web-31")
+        steps = examples.ends(run_id, "completed")
+        assert set(statuses(steps).values()) == {"completed"}
+        assert examples.effects(run_id, "/chat")[0]["message"] == "A finding to try it with: ask team-web"
+    finally:
+        examples.http.delete("/api/playbooks/pb-first-response")
+
+
 # --- all of them
 
 
@@ -301,3 +321,30 @@ def test_an_example_is_free_of_faults_and_doubts(examples, path):
     after = examples.http.put(f"/api/playbooks/{name}", content=path.read_text(), headers=headers).json()["data"]
     assert before["version"] == after["version"]
     assert before["description"]
+
+
+#: playbook → parameters and asset of a run that is to complete
+RUNS = {
+    "pb-compliance-check": ({}, None),
+    "pb-critical-vuln-response": ({}, "web-21"),
+    "pb-malware-isolation": ({"file_hash": "x"}, "laptop-21"),
+    "pb-patch-rollout": ({"patch": "KB-1"}, "db-21"),
+    "pb-phishing-triage": ({"message_id": "m", "sender": "s", "link": "l"}, None),
+    "pb-scan-and-respond": ({"network": "10.0.0.0/24"}, None),
+    "pb-temporary-block": ({"address": "203.0.113.99"}, None),
+}
+
+
+@pytest.mark.parametrize("path", demo_playbooks.files(), ids=lambda path: path.stem)
+def test_a_dry_run_of_an_example_has_no_effect(examples, path):
+    """A dry run says that a real one would complete, and no system hears of it."""
+    name = demo_playbooks.playbook_id(path)
+    parameters, target = RUNS[name]
+    body = {"parameters": parameters, "target_asset_id": target, "dry_run": True}
+    before = len(examples.receiver.requests())
+    answer = examples.http.post(f"/api/playbooks/{name}/run", json=body)
+    assert answer.status_code == 202, answer.text
+    run = examples.reaches(answer.json()["data"]["execution_id"], *TERMINAL)
+    assert run["status"] == "completed"
+    assert run["output"]["predicted_status"] == "completed"
+    assert len(examples.receiver.requests()) == before

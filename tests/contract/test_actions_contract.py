@@ -5,20 +5,13 @@ same values. Ids, times and the host are ours; where the answer says ``running``
 moment, ``pending``.
 """
 
-import itertools
 import json
-import re
-import shlex
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
-from werkzeug.test import TestResponse
 
 from tests.support.api import Door, carry_out
-
-_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3})?Z")
-_OUR_OWN = {"id", "execution_id", "created_at", "started_at", "completed_at", "timestamp"}
+from tests.support.printed import TIME, assert_shows, replay
 
 LIST_ACTIONS = """
 curl -X GET "https://api.s4e.io/api/actions?type=remediation" \\
@@ -161,43 +154,6 @@ BLOCK_IP: dict[str, Any] = {
 }
 
 
-def replay(door: Door, command: str, *, base: str = "/api", **ids: str) -> TestResponse:
-    """Send what a printed command would send; ``ids`` replace printed ids in its path."""
-    words = shlex.split(command.replace("\\\n", " "))
-    options = dict(itertools.pairwise(words))
-    address = urlsplit(next(word for word in words if word.startswith("https://")))
-    headers = dict(words[at + 1].split(": ", 1) for at, word in enumerate(words) if word == "-H")
-    headers["Authorization"] = headers["Authorization"].replace("YOUR_API_KEY", door.admin)
-    path = f"{address.path}?{address.query}" if address.query else address.path
-    for printed, real in ids.items():
-        path = path.replace(printed.replace("_", "-"), real)
-    return door.client.open(
-        path.replace("/api", base, 1), method=options["-X"], headers=headers, data=options.get("-d")
-    )
-
-
-def assert_shows(printed: Any, answered: Any, where: str = "$") -> None:
-    """Every printed member is in the answer with its value; ids and times need only be of the same kind."""
-    if isinstance(printed, dict):
-        assert isinstance(answered, dict), where
-        for name, value in printed.items():
-            assert name in answered, f"{where}.{name} is missing"
-            if name not in _OUR_OWN:
-                assert_shows(value, answered[name], f"{where}.{name}")
-            elif _TIME.fullmatch(value):
-                assert _TIME.fullmatch(answered[name]), f"{where}.{name}: {answered[name]}"
-            else:
-                prefix = value.split("-")[0]
-                assert answered[name].startswith(f"{prefix}-"), f"{where}.{name}: {answered[name]}"
-    elif isinstance(printed, list):
-        assert len(printed) == len(answered), where
-        for index, (one, other) in enumerate(zip(printed, answered, strict=True)):
-            assert_shows(one, other, f"{where}[{index}]")
-    else:
-        assert type(printed) is type(answered), where
-        assert printed == answered, where
-
-
 @pytest.mark.parametrize("base", ["/api", "/api/v1"])
 def test_actions_are_listed_by_type(door: Door, base: str) -> None:
     """The list of remediations shows the action with every printed member, under both prefixes."""
@@ -238,7 +194,7 @@ def test_an_action_is_triggered(door: Door, base: str) -> None:
     assert accepted["execution_id"].startswith("exec-")
     assert accepted["action_id"] == "act-block-ip"
     assert (accepted["status"], accepted["started_at"]) == ("pending", None)
-    assert _TIME.fullmatch(accepted["created_at"])
+    assert TIME.fullmatch(accepted["created_at"])
     assert answer.headers["Location"] == f"{base}/actions/executions/{accepted['execution_id']}"
 
 
@@ -248,7 +204,7 @@ def test_an_execution_is_followed_to_its_end(door: Door) -> None:
     execution_id = replay(door, TRIGGER).json["data"]["execution_id"]
     printed = json.loads(EXECUTION)["data"]
     carry_out(execution_id, output=printed["output"], logs=printed["logs"])
-    shown = replay(door, GET_EXECUTION, exec_9912=execution_id)
+    shown = replay(door, GET_EXECUTION, ids={"exec-9912": execution_id})
     assert shown.status_code == 200
     assert_shows({"data": printed}, shown.json)
     listed = replay(door, LIST_EXECUTIONS)

@@ -322,6 +322,49 @@ def test_playbooks_that_start_each_other_are_not_followed_for_ever(ready: str) -
     assert rows["in"]["output"]["plan"]["predicted_error"]["cause"] == "already_running"
 
 
+def test_what_cannot_be_said_yet_is_no_failure(ready: str) -> None:
+    """A request that cannot be written, a target and a number that are not known: all of it is assumed to fit."""
+    config = {"url": "http://192.0.2.1/{{ count | int }}"}
+    declared = [{"name": "count", "type": "integer", "required": True}]
+    catalogue.create(CALLER, {**LOOKUP, "id": "count", "config": config, "parameters": declared})
+    step = {
+        "id": "count",
+        "type": "action",
+        "action_ref": "count",
+        "parameters": {"count": "{{ steps.look.output.n }}"},
+    }
+    row = by_step(simulated(look(), {**step, "target": "{{ steps.look.output.asset }}"}))["count"]
+    assert (row["status"], row["output"]) == ("completed", {"simulated": True, "plan": None})
+    assert row["target"] == "<steps.look.output.asset>"
+    assert row["input"] == {"count": "<steps.look.output.n>"}
+    assert any("can be said once count, target is known" in text for text in row["report"]["assumed"])
+
+
+def test_a_secret_stays_secret_in_the_playbooks_that_are_started(ready: str) -> None:
+    """It is masked in the step's input and in what is said about the inner run."""
+    library.create(CALLER, definitions.normalise({"id": "inner", "name": "Inner", "steps": [act("x", "{{ a }}")]}))
+    step = {"id": "sub", "type": "playbook", "playbook_ref": "inner", "parameters": {"a": "{{ word }}"}}
+    found = simulated(step, parameters=[{"name": "word", "type": "secret"}], given={"word": "hunter22-hunter22"})
+    assert by_step(found)["sub"]["input"] == {"a": "********"}
+    assert "hunter22" not in str(found.rows)
+
+
+def test_steps_after_a_loop_read_what_its_last_pass_would_leave(ready: str) -> None:
+    """Loops inside loops too: each inner step sees the item of its own pass."""
+    inner = {"id": "in", "type": "for_each", "items": "{{ pair }}", "steps": [act("a", "{{ item }}"), look("b")]}
+    rows = by_step(
+        simulated(
+            {"id": "out", "type": "for_each", "items": "{{ pairs }}", "as": "pair", "steps": [inner]},
+            act("last", "{{ steps.b.output.ip }}"),
+            given={"pairs": [["192.0.2.1", "192.0.2.2"], ["192.0.2.3"]]},
+        )
+    )
+    assert rows["a@0.1"]["input"]["address"] == "192.0.2.2"
+    assert rows["a@1.0"]["input"]["address"] == "192.0.2.3"
+    assert rows["a@1.0"]["parent_id"] == rows["in@1"]["id"]
+    assert rows["last"]["input"]["address"] == "<steps.b.output.ip>"
+
+
 def test_a_large_playbook_is_simulated_within_bounds(ready: str) -> None:
     """Items beyond the budget stand for themselves; there are never more rows than steps and the budget."""
     body = [act(f"s{number}", "{{ item }}") for number in range(300)]
@@ -376,10 +419,9 @@ def done(**changes: Any) -> str:
     for one in rows:
         if one["step_id"] in changes:
             one["input"] = json.dumps({"address": changes[one["step_id"]], "minutes": 5, "password": None})
+    moves = steps.Moves(rows=rows, end=steps.End(status="completed"))
     with db.write() as connection:
-        assert run_rows.begin(connection, run.id, "steps@test", deadline=run.deadline)
-        executions.add(connection, rows, "steps@test")
-        steps.end_run(connection, run.id, steps.End(status="completed"), "steps@test")
+        assert steps.begin_run(connection, run.id, moves, actor="steps@test", deadline=run.deadline)[0]
     return run.id
 
 

@@ -1,7 +1,7 @@
 """Random playbooks for the comparison with ``tests.support.reference``, and how to make a telling one smaller.
 
 Every playbook drawn is valid and has one result only: passes that may fail go one after the other unless all of them
-are gone through anyway, and what may be retried at the cost of the whole run does not compete for it.
+are gone through anyway, and nothing is side by side where steps compete for the retries of the whole run.
 """
 
 import copy
@@ -48,10 +48,10 @@ def playbooks(draw: st.DrawFn) -> dict[str, Any]:
     definition = {"steps": steps, "on_failure": draw(st.sampled_from(["abort", "abort", "continue", "retry"]))}
     if definition["on_failure"] == "retry":
         definition["max_retries"] = draw(st.integers(0, 3))
-        if any(step["type"] == "parallel" or step.get("max_concurrency", 1) > 1 for step in every(steps)):
-            for step in every(steps):
-                if ACTIONS.get(step.get("action_ref", "")):
-                    step["retry"] = {"max_attempts": 3, "backoff_seconds": 0, "jitter": False}
+        for step in every(steps):
+            step.pop("max_concurrency", None)
+            if "branches" in step:
+                del step["branches"][1:]
     if len(steps) > 1 and draw(st.integers(0, 2)) == 0:
         definition["exception_step"] = draw(st.sampled_from(steps[1:]))["id"]
     _prune(definition, steps, definition.get("exception_step"))

@@ -1,0 +1,64 @@
+"""A stand-in for the workers that carry out runs: what they write about a run and its steps, without the work."""
+
+from typing import Any
+
+from store import db, executions, runs
+
+_WORKER = "steps@test"
+_JSON = ("output", "error", "logs", "vars", "report", "input")
+
+
+def begin(run_id: str, **more: Any) -> None:
+    """Take a run up; ``more`` are other columns to set, such as ``started_at``."""
+    with db.write() as connection:
+        row = runs.read(connection, run_id)
+        assert row is not None
+        changes = {"started_at": db.now_ms(), "due_at": row.expires_at, **more}
+        assert executions.transition(connection, run_id, "running", actor=_WORKER, **changes) is not None
+
+
+def enter(run_id: str, step_id: str, status: str = "running", iteration: str = "", **more: Any) -> str:
+    """Add the row of a step, an action unless ``type`` says otherwise; returns its id. ``more`` are other columns."""
+    now = db.now_ms()
+    row = {
+        "id": f"{run_id}.{step_id}.{iteration}" if iteration else f"{run_id}.{step_id}",
+        "kind": "step",
+        "action_id": "",
+        "revision_id": "",
+        "status": status,
+        "queue": "steps",
+        "idempotent": True,
+        "timeout_ms": 1000,
+        "attempt": 1 if status == "running" else 0,
+        "failures": 0,
+        "lapses": 0,
+        "publishes": 0,
+        "due_at": None if status in (*executions.TERMINAL, "skipped") else now + 60_000,
+        "input": "{}",
+        "created_at": now,
+        "started_at": None if status in ("pending", "skipped") else now,
+        "completed_at": now if status in executions.TERMINAL else None,
+        "run_id": run_id,
+        "step_id": step_id,
+        "iteration": iteration,
+        "type": "action",
+        **{name: executions.dump(value) if name in _JSON else value for name, value in more.items()},
+    }
+    with db.write() as connection:
+        run = runs.read(connection, run_id)
+        assert run is not None
+        of_run = {name: getattr(run, name) for name in ("workspace_id", "mode", "created_by", "target")}
+        executions.add(connection, [{**of_run, **row}], _WORKER)
+    return str(row["id"])
+
+
+def end(step_row_id: str, status: str = "completed", **more: Any) -> None:
+    """End a step, or move it elsewhere; ``more`` are columns to set, JSON ones as values."""
+    changes = {name: executions.dump(value) if name in _JSON else value for name, value in more.items()}
+    with db.write() as connection:
+        assert executions.transition(connection, step_row_id, status, actor=_WORKER, owner=None, **changes) is not None
+
+
+def end_run(run_id: str, status: str = "completed", *, error: Any = None, **more: Any) -> None:
+    """End a run; ``more`` are other columns to set, such as ``completed_at``."""
+    end(run_id, status, error=error, **more)
