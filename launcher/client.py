@@ -132,16 +132,6 @@ def is_up(url: str) -> bool:
         return False
 
 
-def fetch(url: str) -> Json:
-    """A JSON object from a server on this machine; empty when it cannot be had."""
-    try:
-        with _open(url, timeout=5) as answer:
-            found = json.load(answer)
-    except (OSError, http.client.HTTPException, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
 def reason(answer: Json) -> str:
     """What an error body says, faults included."""
     faults = [f"{fault.get('pointer', '')}: {fault.get('detail', '')}" for fault in answer.get("errors") or []]

@@ -8,7 +8,8 @@ transaction open, and finishes it. Two rules make that safe:
 * ``due_at`` is the moment at which somebody must look at the row again if nothing else happens:
   pending → when to publish it (again) · running → when the lease lapses (heartbeats move it) or the attempt's
   time is up · waiting → when the back-off, the delay or the approval ends · a run → its deadline · terminal →
-  never (NULL), but for a step of which it has yet to be planned what follows (``waiting_for`` "follow").
+  never (NULL), but for a step of which it has yet to be planned what follows (``waiting_for`` "follow") and for an
+  action whose end somebody listens for ("announce").
 
 A row is of one of three kinds: an ``action`` that was triggered, a run of a ``playbook``, a ``step`` of a run. Steps
 are the business of ``store.steps``, runs of ``store.runs``.

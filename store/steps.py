@@ -47,8 +47,8 @@ class Moves:
     rows: list[dict[str, Any]] = field(default_factory=list)
     #: run rows to add: sub-playbooks
     runs: list[dict[str, Any]] = field(default_factory=list)
-    #: (holder, whether it failed, pause in ms before the next pass) for each branch or pass that has ended
-    arrivals: list[tuple[str, bool, int]] = field(default_factory=list)
+    #: (holder, whether it failed) for each branch or pass that has ended
+    arrivals: list[tuple[str, bool]] = field(default_factory=list)
     #: why the run will fail although its exception step goes first
     failing: Mapping[str, Any] | None = None
     end: End | None = None
@@ -118,7 +118,7 @@ def go_on(db: Connection, run_id: str, run_status: str | None, moves: Moves, act
             _begin_now(rows)
             executions.add(db, rows, actor)
     waiting = [row["id"] for row in moves.rows if row.get("open") == 0 and row["status"] == "running"]
-    waiting += [holder for holder, failed, pause in moves.arrivals if arrive(db, holder, failed=failed, pause=pause)]
+    waiting += [holder for holder, failed in moves.arrivals if arrive(db, holder, failed=failed)]
     if moves.failing is not None:
         _fail_later.run(db, {"id_": run_id, "error_": executions.dump(moves.failing)})
     if moves.end is not None:
@@ -153,10 +153,10 @@ _fail_later = Prepared(
 )
 
 
-def arrive(db: Connection, holder: str, *, failed: bool, pause: int = 0) -> bool:
+def arrive(db: Connection, holder: str, *, failed: bool) -> bool:
     """Note that a branch or pass of ``holder`` has ended; whether the holder needs attention now."""
-    row = _arriving.first(db, {"id_": holder, "failed_": int(failed), "soon_": now_ms() + (pause or ATTENTION)})
-    return row is not None and not pause and (row.open == 0 or row.type == "for_each")
+    row = _arriving.first(db, {"id_": holder, "failed_": int(failed), "soon_": now_ms() + ATTENTION})
+    return row is not None and (row.open == 0 or row.type == "for_each")
 
 
 _needs_attention = sa.or_(_table.open <= 1, _table.type == sa.literal_column("'for_each'"))
@@ -213,9 +213,33 @@ _count = sa.bindparam("count_", type_=sa.Integer)
 _launching = Prepared(
     sa.update(executions.executions)
     .where(_id, _running, _table.cursor == sa.bindparam("cursor_", type_=sa.Integer))
-    .values(cursor=_table.cursor + _count, open=_table.open + _count, due_at=sa.bindparam("due_", type_=sa.BigInteger))
+    .values(
+        cursor=_table.cursor + _count,
+        open=_table.open + _count,
+        due_at=sa.bindparam("due_", type_=sa.BigInteger),
+        waiting_for=sa.null(),
+    )
     .returning(executions.run_status.label("run_status"))
 )
+
+
+def rest(db: Connection, holder: str, *, cursor: int, until: int) -> bool:
+    """Have a loop wait before its next pass; false when it waits already, or has gone on."""
+    values = {"id_": holder, "cursor_": cursor, "until_": until}
+    return _resting.run(db, values)[1] == 1
+
+
+_resting = Prepared(
+    sa.update(executions.executions)
+    .where(_id, _running, _table.cursor == sa.bindparam("cursor_", type_=sa.Integer), _table.waiting_for.is_(None))
+    .values(waiting_for="interval", due_at=sa.bindparam("until_", type_=sa.BigInteger))
+)
+
+
+def rested(db: Connection, holder: str) -> None:
+    """The pause of a loop is over."""
+    mine = sa.and_(_table.id == holder, _table.waiting_for == "interval")
+    db.execute(sa.update(executions.executions).where(mine).values(waiting_for="rested"))
 
 
 def results(db: Connection, ids: Iterable[str]) -> list[Row]:

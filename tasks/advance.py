@@ -341,8 +341,7 @@ class Advance:
         block = plan.blocks[place.block]
         if block.container is not None:
             failed = error is not None and not block.forgiven
-            pause = int(plan.nodes[block.container].step.get("interval_seconds", 0) * _SECOND)
-            self.moves.arrivals.append((str(place.parent_id), failed, pause))
+            self.moves.arrivals.append((str(place.parent_id), failed))
             return
         handled = last is not None and last in plan.exceptional
         if error is not None and plan.exception_step is not None and not handled:

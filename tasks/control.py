@@ -11,7 +11,7 @@ from store.access import Caller
 from store.db import Connection, Row
 from store.executions import LIVE, TERMINAL
 from store.seal import unseal
-from tasks import doorbell, stop
+from tasks import announce, doorbell, stop
 from tasks.canvas import Ring
 from tasks.runs import Started, Wish, begin_ring, row_id, start
 from tasks.tick_runs import follow_ring
@@ -186,7 +186,7 @@ def decide(caller: Caller, execution_id: str, *, approve: bool, note: str) -> Ro
     error = {"code": "rejected", "message": note or "Rejected.", "outcome_unknown": False}
     with db.write() as connection:
         before = executions.get(connection, caller.workspace_id, execution_id)
-        mark = steps.follow_mark() if before.kind == "step" else {}
+        mark = _mark(before, approve=approve)
         moved = executions.transition(
             connection,
             execution_id,
@@ -201,8 +201,15 @@ def decide(caller: Caller, execution_id: str, *, approve: bool, note: str) -> Ro
             raise Conflict(f"The execution does not wait for a decision: it is {before.status}.", code="not_waiting")
         after = executions.get(connection, caller.workspace_id, execution_id)
     if mark:
-        doorbell.ring(follow_ring(after))
+        doorbell.ring(follow_ring(after) if after.kind == "step" else announce.ring(after.id, after.action_id))
     return after
+
+
+def _mark(row: Row, *, approve: bool) -> dict[str, Any]:
+    """What remains to be done after a decision: to plan what follows a step, or to tell who listens for an action."""
+    if row.kind == "step":
+        return steps.follow_mark()
+    return announce.mark(row, "completed") if approve else {}
 
 
 def decide_step(

@@ -21,9 +21,10 @@ from tasks.step_work import variables
 
 @dataclass(frozen=True, kw_only=True)
 class Attention:
-    """What is to be written about the holder: ``begun`` more passes, or its end."""
+    """What is to be written about the holder: ``begun`` more passes, a pause (ms) before the next one, or its end."""
 
     begun: int = 0
+    pause: int = 0
     status: str = ""
     output: Json | None = None
     error: Json | None = None
@@ -54,7 +55,7 @@ def _parallel(_advance: Advance, _node: Node, _place: Place, row: Row) -> Attent
 
 
 def _loop(advance: Advance, node: Node, place: Place, row: Row) -> Attention | None:
-    if row.open > 0:
+    if row.open > 0 or row.waiting_for == "interval":
         return None
     output = {"iterations": row.cursor}
     if row.failures:
@@ -69,6 +70,9 @@ def _loop(advance: Advance, node: Node, place: Place, row: Row) -> Attention | N
     most = node.step.get("max_iterations", 100)
     if row.cursor >= most:
         return _failed(output, "loop_limit", f"The loop did not come to its end in {most} passes.")
+    pause = int(node.step.get("interval_seconds", 0) * 1000)
+    if pause and row.cursor and row.waiting_for != "rested":
+        return Attention(pause=pause)
     _begin(advance, node, place, row, 1)
     return Attention(begun=1)
 

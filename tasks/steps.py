@@ -10,6 +10,7 @@ is left to recovery.
 
 import contextlib
 import functools
+import time
 from typing import Any
 
 from billiard.exceptions import SoftTimeLimitExceeded
@@ -23,12 +24,21 @@ from tasks import stop
 from tasks.app import app
 from tasks.walk import Walk
 
+#: what this process has been at for longer than this is not begun once more beside it, seconds
+LONG = 1.0
+
 log = logs.logger(__name__)
+
+#: what this process is at → since when
+_since: dict[str, float] = {}
 
 
 def _walk(task: Task, what: str, execution_id: str) -> str:
     logs.bind(execution_id=execution_id)
-    walk = Walk(task)
+    walk, now = Walk(task), time.monotonic()
+    if now - _since.setdefault(execution_id, now) > LONG:  # tick asks again; planning it twice would only take longer
+        walk.links.leave(None)
+        return "stale"
     try:
         return walk.drive(functools.partial(getattr(walk, what), execution_id))
     except (Retry, SoftTimeLimitExceeded):
@@ -42,6 +52,7 @@ def _walk(task: Task, what: str, execution_id: str) -> str:
             _fail(execution_id.partition(".")[0], error)
         return "broken"
     finally:
+        _since.pop(execution_id, None)
         logs.unbind("execution_id", "request_id")
 
 

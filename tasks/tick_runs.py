@@ -73,6 +73,8 @@ def attend_ended(connection: Connection, row: Row) -> Ring | None:
 def attend_holder(connection: Connection, row: Row, over: list[Over]) -> Ring | None:
     """A step that holds others: its branches have ended, the next pass is due, or its time is up."""
     if not is_late(row):
+        if row.waiting_for == "interval":
+            steps.rested(connection, row.id)
         recovery.postpone(connection, row.id, at=db.now_ms() + PATIENCE)
         return join_ring(row.id)
     error = {"code": "timeout", "message": "the step took longer than its timeout_seconds", "outcome_unknown": False}

@@ -302,6 +302,9 @@ def _attended(connection: Connection, row: Any, attention: joins.Attention, run:
     if attention.begun:
         due_at = row.expires_at or run.deadline
         return steps.launch(connection, row.id, cursor=row.cursor, count=attention.begun, due_at=due_at)
+    if attention.pause:
+        steps.rest(connection, row.id, cursor=row.cursor, until=db.now_ms() + attention.pause)
+        return None  # nothing follows yet
     moved = executions.transition(
         connection,
         row.id,

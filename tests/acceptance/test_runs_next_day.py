@@ -5,6 +5,8 @@ moved back by a day, which is the same seen from the rows: all that was due with
 starts, what was due later is not. Redis is stopped too, and comes back as its disk has kept it, or empty.
 """
 
+import pytest
+
 from tests.support.playbooks import Kit, approval, broken, child, delay, for_each, loop, parallel, step_rows
 from tests.support.stack import NAMES, Stack
 from tests.support.waiting import eventually
@@ -16,8 +18,8 @@ _TIMES = ("created_at", "started_at", "completed_at", "due_at", "expires_at", "r
 def sleep_over_night(stack: Stack, *, empty: bool) -> None:
     """Stop everything, let a day pass, start everything."""
     for name in NAMES:
-        stack.end(name)
-    stack.redis.stop()
+        stack.kill(name)
+    stack.redis.kill()
     if empty:
         stack.redis.forget()
     stack.change(f"UPDATE executions SET {', '.join(f'{name} = {name} - :day' for name in _TIMES)}", day=_DAY * 1000)
@@ -38,8 +40,8 @@ def waiting(stack: Stack, run_ids: list[str], count: int) -> None:
     eventually(look, 20, f"{count} steps wait")
 
 
-def test_waiting_runs_go_on_the_next_day(stack: Stack) -> None:
-    """Delays that are over go on, others wait on; approvals are open, or have expired and lead where they must."""
+def check_next_day(stack: Stack, *, empty: bool) -> None:
+    """Runs that wait for everything one can wait for, before and after the night."""
     kit = Kit(stack)
     hour, two_days = delay("rest", _HOUR), delay("rest", 2 * _DAY)
     asked = approval("ask", timeout_seconds=2 * _DAY)
@@ -58,7 +60,7 @@ def test_waiting_runs_go_on_the_next_day(stack: Stack) -> None:
             ("late", [kit.act("a"), two_days, kit.act("b")], {"timeout_minutes": 60}),
             ("late at an approval", [approval("ask"), kit.act("b")], {"timeout_minutes": 60}),
             ("branches", [branches, kit.act("b")], {}),
-            ("loop", [loop("l", 2, kit.act("x"), interval_seconds=_HOUR), kit.act("b")], {}),
+            ("loop", [loop("l", 3, kit.act("x"), interval_seconds=_HOUR), kit.act("b")], {}),
             ("for_each", [for_each("e", [1, 2], hour, kit.act("x"), max_concurrency=2), kit.act("b")], {}),
             ("child", [child("sub", tail), kit.act("b")], {}),
         ]
@@ -75,13 +77,14 @@ def test_waiting_runs_go_on_the_next_day(stack: Stack) -> None:
     waiting(stack, [*everyone, paused], 14)
     assert stack.api.post_to_run(paused, "pause").status_code == 200
 
-    sleep_over_night(stack, empty=not stack.database_url.startswith("sqlite"))  # Redis has its night in both ways
+    sleep_over_night(stack, empty=empty)
 
     for kind, word in [("asked", "approve"), ("refused", "reject"), ("branches", "approve")]:
         assert stack.api.decide_step(runs[kind], "ask", word).status_code == 200, kind
     assert stack.api.decide_step(runs["expired"], "ask", "approve").status_code == 409
-    rows = stack.wait_ended([run_id for kind, run_id in runs.items() if kind != "rests"], 30)
-    ended = {kind: rows[run_id]["status"] for kind, run_id in runs.items() if kind != "rests"}
+    rests = ("rests", "loop")
+    rows = stack.wait_ended([run_id for kind, run_id in runs.items() if kind not in rests], 30)
+    ended = {kind: rows[run_id]["status"] for kind, run_id in runs.items() if kind not in rests}
     failed = {"late", "late at an approval", "expired unheard"}
     assert ended == {kind: "failed" if kind in failed else "completed" for kind in ended}
     for kind in ("late", "late at an approval"):
@@ -101,9 +104,10 @@ def test_waiting_runs_go_on_the_next_day(stack: Stack) -> None:
         "expired unheard": [],
         "late": ["a"],
         "late at an approval": [],
-        "loop": ["x.0", "x.1", "b"],
+        "loop": ["x.0", "x.1"],
         "child": ["b"],
     }
+    eventually(lambda: len(kit.called(runs["loop"])) == 2, 15, "the loop has made its second pass")
     assert {kind: kit.called(runs[kind]) for kind in calls} == calls
     assert kit.called(runs["branches"])[-1] == "b"
     assert sorted(kit.called(runs["for_each"])) == ["b", "x.0", "x.1"]
@@ -115,4 +119,18 @@ def test_waiting_runs_go_on_the_next_day(stack: Stack) -> None:
     assert stack.api.post_to_run(paused, "resume").status_code == 200
     assert stack.api.decide_step(paused, "ask", "approve").status_code == 200
     assert stack.wait_ended([paused], 15)[paused]["status"] == "completed"
-    assert stack.api.post_to_run(runs["rests"], "cancel").status_code == 200
+    for kind in rests:
+        assert stack.api.post_to_run(runs[kind], "cancel").status_code == 200, kind
+
+
+def test_waiting_runs_go_on_the_next_day(sqlite_stack: Stack) -> None:
+    """Delays that are over go on, others wait on; approvals are open, or have expired and lead where they must."""
+    check_next_day(sqlite_stack, empty=True)
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("empty", [False, True], ids=["redis kept", "redis empty"])
+def test_waiting_runs_go_on_the_next_day_wherever_they_are_kept(stack: Stack, empty: bool) -> None:
+    """The same on both databases, with a Redis that has kept its messages and with one that has lost them."""
+    check_next_day(stack, empty=empty)

@@ -112,3 +112,57 @@ def test_random_playbooks_run_as_described(bench: Stack) -> None:
 def test_random_playbooks_run_as_described_at_length(bench: Stack, seed: int) -> None:
     """The same with 400."""
     agree(bench, 40, seed)
+
+
+def say(step_id: str, message: str = "hello", **more: Any) -> dict[str, Any]:
+    """A step whose output is what it was told: ``output.m``."""
+    return {"id": step_id, "type": "action", "action_ref": "ref-say", "parameters": {"message": message}, **more}
+
+
+@pytest.fixture
+def talking(bench: Stack) -> Stack:
+    """The product, with an action that answers what it is told."""
+    if bench.api.http.get("/api/actions/ref-say").status_code != 200:
+        config = {"url": f"{bench.sink.url}/parrot/200", "body": {"m": "{{ message }}"}}
+        bench.api.create_action(id="ref-say", config=config, parameters=[{"name": "message", "type": "string"}])
+    return bench
+
+
+def test_loops_inside_passes_side_by_side_read_their_own_steps(talking: Stack) -> None:
+    """A loop that asks until it is told enough goes by its own answers, not by those of the items beside it."""
+    until = "index == 0 || steps.poll.output.m != item + '-' + item"
+    asking = {"id": "asking", "type": "loop", "while": until, "steps": [say("poll", "{{ item }}-{{ index }}")]}
+    after = say("after", "{{ steps.poll.output.m }}")
+    each = {"id": "each", "type": "for_each", "items": list("1234"), "max_concurrency": 4, "steps": [asking, after]}
+    run_id = talking.api.run(talking.api.create_playbook(steps=[each, say("last", "{{ steps.poll.output.m }}")]))
+    assert talking.wait_ended([run_id], PATIENCE)[run_id]["status"] == "completed"
+    rows = {row["id"].partition(".")[2]: json.loads(row["output"]) for row in step_rows(talking, [run_id])[run_id]}
+    for number in range(4):
+        assert rows[f"asking.{number}"] == {"iterations": number + 2}
+        assert rows[f"after.{number}"] == {"m": f"{number + 1}-{number + 1}"}
+    assert rows["last"] == {"m": "4-4"}
+
+
+def test_a_playbook_that_takes_too_long_is_ended_with_its_step(talking: Stack) -> None:
+    """When the time of a playbook step is up its run is cancelled, and the failure goes its way."""
+    child = talking.api.create_playbook(steps=[{"id": "long", "type": "delay", "seconds": 600}, say("never")])
+    step = {"id": "sub", "type": "playbook", "playbook_ref": child, "timeout_seconds": 1, "on_failure": "then"}
+    run_id = talking.api.run(talking.api.create_playbook(steps=[step, say("then")]))
+    assert talking.wait_ended([run_id], PATIENCE)[run_id]["status"] == "completed"
+    rows = {row["step_id"]: row for row in step_rows(talking, [run_id])[run_id]}
+    assert (rows["sub"]["status"], rows["then"]["status"]) == ("failed", "completed")
+    assert json.loads(rows["sub"]["error"])["code"] == "timeout"
+    child_id = json.loads(rows["sub"]["output"])["execution_id"]
+    assert talking.wait_ended([child_id], PATIENCE)[child_id]["status"] == "cancelled"
+
+
+def test_a_secret_in_the_id_of_a_step_leads_nowhere_else(talking: Stack) -> None:
+    """A decision goes where it leads although what is kept of it is masked."""
+    choose = {"id": "choose", "type": "condition", "expression": "token == 'block'", "on_true": "block-host"}
+    secret = {"name": "token", "type": "secret", "required": True}
+    playbook_id = talking.api.create_playbook(parameters=[secret], steps=[choose, say("no"), say("block-host")])
+    run_id = talking.api.run(playbook_id, {"token": "block"})
+    assert talking.wait_ended([run_id], PATIENCE)[run_id]["status"] == "completed"
+    rows = {row["step_id"]: row for row in step_rows(talking, [run_id])[run_id]}
+    assert set(rows) == {"choose", "block-host"}
+    assert "block" not in rows["choose"]["output"]

@@ -179,13 +179,15 @@ curl -X POST "https://api.s4e.io/api/playbooks/import" \\
   -H "Content-Type: application/json" \\
   -d @cacao-playbook.json
 """
+PRINTED_STEPS = CREATE_PLAYBOOK[CREATE_PLAYBOOK.index("[") : CREATE_PLAYBOOK.index("]") + 1]
 BOTH = pytest.mark.parametrize("base", ["/api", "/api/v1"])
 
 
 def documented_actions(door: Door) -> None:
-    """The actions that the printed playbook names."""
-    for action_id in ("act-slack-notify", "act-jira-create"):
-        door.create(id=action_id, name=action_id)
+    """The actions that the printed playbook names, with the parameters that it gives them."""
+    for step in json.loads(PRINTED_STEPS):
+        parameters = [{"name": name, "type": "string"} for name in step["parameters"]]
+        door.create(id=step["action_ref"], name=step["name"], parameters=parameters)
 
 
 def response(door: Door, **more: Any) -> dict[str, Any]:

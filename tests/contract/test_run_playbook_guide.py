@@ -144,7 +144,7 @@ def test_the_example_of_the_guide_works(door: Door) -> None:
     assert (accepted.status_code, accepted.json["dry_run"]) == (202, True)
     followed = replay(door, MONITOR, ids={PRINTED_RUN: accepted.json["execution_id"]})
     assert (followed.status_code, followed.json["dry_run"]) == (200, True)
-    assert followed.json["parameters"] == {"notify_channel": "#incident-response", "auto_assign": True}
+    assert_shows({"notify_channel": "#incident-response", "auto_assign": True}, followed.json["parameters"])
 
 
 def test_a_dry_run_comes_before_the_real_one(door: Door) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from tests.support import runs
 from tests.support.api import Door, assert_problem
 
 _READ, _EXECUTE, _WRITE, _ADMIN, _PUBLIC = "viewer", "execute", "operator", "admin", "public"
@@ -38,6 +39,19 @@ ENTRIES = {
     ("POST", "/playbooks/<id:playbook_id>/disable"): _WRITE,
     ("GET", "/playbooks/<id:playbook_id>/versions"): _READ,
     ("GET", "/playbooks/<id:playbook_id>/versions/diff"): _READ,
+    ("POST", "/playbooks/<id:playbook_id>/run"): _EXECUTE,
+    ("GET", "/playbooks/<id:playbook_id>/executions"): _READ,
+    ("GET", "/playbooks/executions"): _READ,
+    ("GET", "/playbooks/executions/<id:run_id>"): _READ,
+    ("GET", "/playbooks/executions/<id:run_id>/steps"): _READ,
+    ("GET", "/playbooks/executions/<id:run_id>/logs"): _READ,
+    ("GET", "/playbooks/executions/<id:run_id>/timeline"): _READ,
+    ("POST", "/playbooks/executions/<id:run_id>/cancel"): _EXECUTE,
+    ("POST", "/playbooks/executions/<id:run_id>/pause"): _EXECUTE,
+    ("POST", "/playbooks/executions/<id:run_id>/resume"): _EXECUTE,
+    ("POST", "/playbooks/executions/<id:run_id>/retry"): _EXECUTE,
+    ("POST", "/playbooks/executions/<id:run_id>/steps/<step:step_id>/approve"): _EXECUTE,
+    ("POST", "/playbooks/executions/<id:run_id>/steps/<step:step_id>/reject"): _EXECUTE,
     ("POST", "/events"): _EXECUTE,
     ("GET", "/playbooks/executions/<id:run_id>/diff"): _READ,
     ("GET", "/keys"): _ADMIN,
@@ -85,12 +99,15 @@ def routes(door: Door) -> list[tuple[str, str, str]]:
 
 
 class Things:
-    """An action, an execution, a playbook and a key of one workspace, and the path of a rule that names them."""
+    """An action, a playbook, an execution of each and a key of one workspace; the path of a rule that names them."""
 
     def __init__(self, door: Door) -> None:
         self.action = door.create(name="Seen")["id"]
         self.execution = door.trigger(self.action)
-        self.playbook = door.create_playbook(name="Seen")["id"]
+        self.playbook = door.create_playbook(name="Seen", steps=[{"id": "ask", "type": "approval"}])["id"]
+        self.run = door.call("POST", f"/api/playbooks/{self.playbook}/run", json={}).json["execution_id"]
+        runs.begin(self.run)
+        runs.enter(self.run, "ask", "waiting", type="approval", waiting_for="approval")
         self.key = door.key().split("_")[1]
 
     def path(self, rule: str) -> str:
@@ -100,6 +117,9 @@ class Things:
             .replace("<id:execution_id>", self.execution)
             .replace("<id:playbook_id>", self.playbook)
             .replace("/versions/diff", "/versions/diff?from=1.0.0")
+            .replace("<id:run_id>/diff", f"{self.run}/diff?against={self.run}")
+            .replace("<id:run_id>", self.run)
+            .replace("<step:step_id>", "ask")
             .replace("<id:key_id>", self.key)
             .replace("<path:path>", "swagger-ui.css")
         )
@@ -165,6 +185,7 @@ def test_another_workspace_sees_nothing(door: Door) -> None:
         things.action: "act-missing",
         things.execution: "exec-missing",
         things.playbook: "pb-missing",
+        things.run: "pexec-missing",
         things.key: "0123456789ab",
     }
     for method, rule, path in routes(door):
@@ -180,13 +201,14 @@ def test_another_workspace_sees_nothing(door: Door) -> None:
         for real, other in missing.items():
             text = text.replace(real, other)
         assert (text, first["code"], first["errors"]) == (second["detail"], second["code"], second["errors"])
-    for path in ("/api/actions", "/api/actions/executions", "/api/playbooks"):
+    for path in ("/api/actions", "/api/actions/executions", "/api/playbooks", "/api/playbooks/executions"):
         assert door.call("GET", path, key=stranger).json["data"] == []
     assert len(door.call("GET", "/api/keys", key=stranger).json["data"]) == 1
     assert door.call("GET", f"/api/actions/{things.action}").status_code == 200
     assert door.call("GET", f"/api/playbooks/{things.playbook}").status_code == 200
     shown = door.call("GET", f"/api/actions/executions/{things.execution}").json["data"]
     assert shown["status"] == "pending"
+    assert door.call("GET", f"/api/playbooks/executions/{things.run}").json["status"] == "paused"
 
 
 def test_the_same_id_in_two_workspaces_is_two_actions(door: Door) -> None:

@@ -1,0 +1,97 @@
+"""Flower shows a run as the tree of tasks it is, and nothing of what travels in it."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.flower import Flower
+from tests.support.playbooks import Kit, delay, for_each, parallel, step_rows
+from tests.support.stack import Stack
+from tests.support.waiting import eventually
+
+
+@pytest.fixture
+def flower(sqlite_stack: Stack) -> Iterator[Flower]:
+    """Flower, with workers that tell it of their tasks."""
+    shown = Flower(sqlite_stack)
+    shown.start()
+    shown.wait_for_tasks()
+    return shown
+
+
+def shown_tasks(flower: Flower, run_id: str, count: int) -> dict[str, dict]:
+    """What Flower shows of a run once it shows that many tasks that have succeeded."""
+
+    def look() -> dict[str, dict] | None:
+        mine = {name: task for name, task in flower.tasks().items() if name.startswith(run_id)}
+        return mine if len(mine) >= count and {task["state"] for task in mine.values()} == {"SUCCESS"} else None
+
+    return eventually(look, 20, f"Flower shows {count} tasks of {run_id}", every=0.3)
+
+
+def test_flower_shows_each_step_of_a_run(sqlite_stack: Stack, flower: Flower) -> None:
+    """One task a step, also for those carried out in place: named, under the step's id, rooted in the run."""
+    kit = Kit(sqlite_stack)
+    run_id = sqlite_stack.api.run(kit.playbook(*[kit.act(f"s{number}") for number in range(6)]))
+    assert sqlite_stack.api.run_ended(run_id)["status"] == "completed"
+    tasks = shown_tasks(flower, run_id, 7)
+    assert set(tasks) == {run_id, *(f"{run_id}.s{number}" for number in range(6))}
+    assert tasks[run_id]["name"] == "tocsin.begin"
+    assert {task["name"] for name, task in tasks.items() if name != run_id} == {"tocsin.step"}
+    for name, task in tasks.items():
+        details = flower.get(f"/api/task/info/{name}").json()
+        assert (details.get("root_id") or details.get("root") or task.get("root")) == run_id, details
+        assert name in task["args"]
+    assert kit.action() in tasks[f"{run_id}.s3"]["args"]
+
+
+def test_flower_shows_the_members_of_a_chord_and_its_join(sqlite_stack: Stack, flower: Flower) -> None:
+    """Branches, passes, delays: every step that a worker carries out is a task, and so is what joins them."""
+    kit = Kit(sqlite_stack)
+    branches = parallel("p", [kit.act("x1"), kit.act("x2")], [kit.slow("y1", 0.3)], [kit.act("z1")])
+    items = for_each("e", [1, 2, 3], kit.act("w"), max_concurrency=2)
+    run_id = sqlite_stack.api.run(
+        kit.playbook(kit.act("a"), branches, kit.act("b"), items, delay("rest", 0.2), kit.act("c"))
+    )
+    assert sqlite_stack.api.run_ended(run_id)["status"] == "completed"
+    actions = [row["id"] for row in step_rows(sqlite_stack, [run_id])[run_id] if row["type"] == "action"]
+    assert len(actions) == 10
+
+    def look() -> dict[str, dict] | None:
+        seen = {name: task for name, task in flower.tasks().items() if name.startswith(run_id)}
+        return seen if set(actions) | {f"{run_id}.p.join"} <= seen.keys() else None
+
+    tasks = eventually(look, 20, "Flower shows every step and the join", every=0.3)
+    assert {tasks[name]["name"] for name in actions} == {"tocsin.step"}
+    assert tasks[f"{run_id}.p.join"]["name"] == "tocsin.join"
+    assert {task["state"] for task in tasks.values()} <= {"SUCCESS", "STARTED", "RECEIVED"}
+    assert "FAILURE" not in {task["state"] for task in flower.tasks().values()}
+
+
+def test_flower_shows_no_secret_of_a_run(sqlite_stack: Stack, flower: Flower) -> None:
+    """A secret parameter travels through steps, branches and playbooks inside, and Flower answers nothing of it."""
+    kit, canary = Kit(sqlite_stack), "canary-4f1d0c77b2"
+    secret = [{"name": "token", "type": "secret", "required": True}]
+    used = "{{ parameters.token }}"
+    tail = kit.playbook(kit.act("c1", message=used), parameters=secret)
+    loose = kit.playbook(kit.act("c2", message=used))
+    run_id = sqlite_stack.api.run(
+        kit.playbook(
+            kit.act("a", "parrot/200", message=used),
+            parallel("p", [kit.act("x", message=used)], [kit.act("y", message="{{ steps.a.output.message }}")]),
+            {"id": "sub", "type": "playbook", "playbook_ref": tail, "parameters": {"token": used}},
+            {"id": "loose", "type": "playbook", "playbook_ref": loose, "parameters": {"token": used}},
+            parameters=secret,
+        ),
+        {"token": canary},
+    )
+    assert sqlite_stack.api.run_ended(run_id)["status"] == "completed"
+    assert [canary in call.body for call in kit.calls() if call.key.endswith((".x", ".c1", ".c2"))] == [True] * 3
+    tasks = eventually(
+        lambda: {name: task for name, task in flower.tasks().items() if name.startswith(run_id)}, 20, "Flower shows it"
+    )
+    pages = ["/api/tasks", "/api/workers", *(f"/api/task/info/{name}" for name in tasks)]
+    for page in pages:
+        assert canary not in flower.get(page).text, page
+    assert canary not in str(sqlite_stack.rows("SELECT * FROM executions"))
+    assert canary not in sqlite_stack.api.http.get(f"/api/playbooks/executions/{run_id}").text
