@@ -103,10 +103,13 @@ class Advance:
             if following is None:
                 return
             last, previous = node.id, row_id(self.run.id, node.id, joined(place.iteration))
-            if not isinstance(following, str):
-                self._go(node.on_failure, place, previous, node, following)
+            if isinstance(following, str):
+                target = following
+            elif node.on_failure is not None:
+                target = node.on_failure
+            else:
+                self.leave(place, _because(node, following), last=node.id)
                 return
-            target = following
         self.leave(place, None, last=last)
 
     def _enter(self, node: Node, place: Place, previous: str | None) -> str | Json | None:
@@ -117,6 +120,7 @@ class Advance:
             context = self.context.of(node.id, place.iteration, previous)
             if "when" in node.step and not holds(node.step["when"], context):
                 self._add(node, place, previous, status="skipped", completed=True)
+                self.learn(node, place, "skipped")
                 return node.on_success
             return self._way(node.type)(node, place, previous, context)
         except Unavailable:

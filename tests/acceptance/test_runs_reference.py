@@ -102,8 +102,8 @@ def agree(stack: Stack, number: int, seed: int) -> None:
 
 
 def test_random_playbooks_run_as_described(bench: Stack) -> None:
-    """Of 40 random playbooks every step ends in the state, and is called as often, as the description says."""
-    agree(bench, 40, seed=1)
+    """Of 80 random playbooks every step ends in the state, and is called as often, as the description says."""
+    agree(bench, 80, seed=1)
 
 
 @pytest.mark.chaos

@@ -100,7 +100,7 @@ class _Maker:
             kinds += ["parallel"] * 3 + ["loop", "for_each"] * 2
         kind = self.any_of(*kinds)
         step = {"id": f"s{next(self.numbers)}", "type": kind}
-        if self.one_in(6):
+        if self.one_in(4):
             step["when"] = self.question(loops, first)
         if self.one_in(5):
             step["continue_on_error"] = True
@@ -110,7 +110,8 @@ class _Maker:
     def question(self, loops: int, first: str) -> str:
         choices = ["true", "false", "true", "false", "1 / 0 == 1"]
         choices += ["index < 1", "index == 1"] * (loops > 0)
-        choices += [f"steps.{first}.status == 'failed'", f"steps.{first}.status == 'completed'"] * bool(first)
+        if first:
+            choices += [f"steps.{first}.status == '{status}'" for status in ("failed", "completed", "skipped")] * 2
         return self.any_of(*choices)
 
     def link(self, step: Step, later: list[str]) -> None:
@@ -181,6 +182,7 @@ def smaller(definition: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Playbooks with one thing less, the largest cuts first; some of them are not valid."""
     ids = [step["id"] for step in every(definition["steps"])]
     yield from (_without(definition, step_id) for step_id in ids)
+    yield from (_opened(definition, step["id"]) for step in every(definition["steps"]) if blocks_of(step))
     for step_id in ids:
         yield from _plainer(definition, step_id)
     for member in ("exception_step", "max_retries", "on_failure"):
@@ -208,6 +210,15 @@ def _cut(steps: list[Step], step_id: str) -> None:
             _cut(block, step_id)
         if "branches" in step:
             step["branches"] = [branch for branch in step["branches"] if branch["steps"]]
+
+
+def _opened(definition: dict[str, Any], step_id: str) -> dict[str, Any]:
+    """With the steps inside a step in its place."""
+    made = copy.deepcopy(definition)
+    blocks = [made["steps"], *(block for step in every(made["steps"]) for block in blocks_of(step))]
+    for block in blocks:
+        block[:] = [one for step in block for one in (blocks_of(step)[0] if step["id"] == step_id else [step])]
+    return made
 
 
 def _plainer(definition: dict[str, Any], step_id: str) -> Iterator[dict[str, Any]]:

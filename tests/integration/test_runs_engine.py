@@ -1,0 +1,97 @@
+"""How a worker takes up the messages of a run, inside the test's own process."""
+
+from typing import Any
+
+import pytest
+
+from store import db, executions
+from store import steps as step_rows
+from tasks import runs, steps, walk
+from tests.support.api import Door
+
+
+def test_what_is_being_planned_is_not_planned_beside_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A message that comes again while this process has long been at the same thing is dropped."""
+    begun: list[str] = []
+    answers: list[str] = []
+
+    def begin(self: walk.Walk, run_id: str) -> None:
+        begun.append(run_id)
+        if len(begun) == 1:
+            answers.append(steps.begin.apply(args=["pexec-1"]).get())
+            answers.append(steps.begin.apply(args=["pexec-2"]).get())
+
+    monkeypatch.setattr(steps, "LONG", 0.0)
+    monkeypatch.setattr(walk.Walk, "begin", begin)
+    assert steps.begin.apply(args=["pexec-1"]).get() == "done"
+    assert (begun, answers) == (["pexec-1", "pexec-2"], ["stale", "done"])
+    assert steps.begin.apply(args=["pexec-1"]).get() == "done"
+
+
+def start(door: Door, *steps_of: dict[str, Any], **parameters: Any) -> str:
+    """A run of a playbook of these steps, taken up by this process."""
+    playbook = door.create_playbook(name=f"Decide {len(steps_of)}", steps=list(steps_of))
+    wish = runs.Wish(workspace_id="default", actor="test", playbook_id=playbook["id"], parameters=parameters)
+    return runs.start(wish).run_id
+
+
+def status(run_id: str) -> str:
+    """Where a run is."""
+    with db.read() as connection:
+        return executions.states(connection, [run_id])[run_id][0]
+
+
+def decide(step_id: str, **more: Any) -> dict[str, Any]:
+    """A step that takes no time."""
+    return {"id": step_id, "type": "condition", "expression": "go", **more}
+
+
+def test_a_run_of_decisions_ends_with_the_message_that_begins_it(door: Door) -> None:
+    """What takes no time is walked through at once, and a copy of the message finds nothing to do."""
+    run_id = start(door, decide("first"), decide("second"), go=True)
+    assert status(run_id) == "pending"
+    assert steps.begin.apply(args=[run_id]).get() == "done"
+    assert status(run_id) == "completed"
+    assert steps.begin.apply(args=[run_id]).get() == "stale"
+
+
+def test_a_run_that_breaks_by_a_fault_of_ours_fails(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It does not hang until its deadline, and says that the fault is not the playbook's."""
+    run_id = start(door, decide("first"), go=True)
+
+    def break_down(*_: Any) -> None:
+        raise KeyError("fault")
+
+    monkeypatch.setattr("tasks.advance.Advance.enter", break_down)
+    assert steps.begin.apply(args=[run_id]).get() == "broken"
+    with db.read() as connection:
+        row = executions.get(connection, "default", run_id)
+    assert row.status == "failed"
+    assert executions.load(row.error)["code"] == "internal_error"
+
+
+def states(run_id: str) -> dict[str, str]:
+    """Step → status."""
+    with db.read() as connection:
+        return {row.step_id: row.status for row in step_rows.of_run(connection, run_id)}
+
+
+def test_a_skipped_step_can_be_read_at_once(door: Door) -> None:
+    """What was skipped a moment ago is known to the decisions right behind it, by its id and as the step before."""
+    skipped = decide("first", when="!go")
+    by_id = decide("second", expression="steps.first.status == 'skipped'", on_false="end")
+    skipped_again = decide("third", when="!go")
+    as_previous = decide("fourth", expression="previous_step.status == 'skipped'", on_false="end")
+    run_id = start(door, skipped, by_id, skipped_again, as_previous, decide("last"), go=True)
+    steps.begin.apply(args=[run_id])
+    expected = ["skipped", "completed", "skipped", "completed", "completed"]
+    assert states(run_id) == dict(zip(["first", "second", "third", "fourth", "last"], expected, strict=True))
+
+
+def test_any_number_of_failures_is_passed_over(door: Door) -> None:
+    """A thousand steps that fail one after the other, each of which may, end as one does."""
+    failing = [decide(f"s{number}", expression="nothing", continue_on_error=True) for number in range(1000)]
+    run_id = start(door, *failing, go=True)
+    assert steps.begin.apply(args=[run_id]).get() == "done"
+    assert status(run_id) == "completed"
+    assert set(states(run_id).values()) == {"failed"}
