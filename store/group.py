@@ -1,10 +1,13 @@
 """Group commit: changes that arrive while another is being committed share the next transaction.
 
-``commit(change)`` runs ``change(connection)`` in a transaction and returns its result. On SQLite, which takes one
-writer at a time, whoever comes first leads: it takes along all that wait, runs them one after the other in one
-transaction and hands the results out; nobody waits for more to come, the previous commit is the window. When one of
-them fails, none has happened, and each is run by itself, so that a bad one harms nobody else. A change may thus be
-run twice and must do nothing but its own statements. PostgreSQL commits in parallel; there each goes alone.
+``commit(change)`` runs ``change(connection)`` in a transaction and returns its result. Whoever comes first leads: it
+takes along all that wait, runs them one after the other in one transaction and hands the results out; nobody waits for
+more to come, the previous commit is the window. When one of them fails, none has happened, and each is run by itself,
+so that a bad one harms nobody else. A change may thus be run twice and must do nothing but its own statements.
+
+On SQLite, which takes one writer at a time, everything goes this way. PostgreSQL commits in parallel; there only
+changes that would wait for each other share a transaction: the ends of branches, which all count down the same row.
+They go in the order of the rows they meet at (``at``), so that two processes never wait for each other in a circle.
 """
 
 import os
@@ -26,8 +29,9 @@ Change = Callable[[Connection], Any]
 class _Item:
     """A change on its way, and what became of it."""
 
-    def __init__(self, change: Change) -> None:
+    def __init__(self, change: Change, at: str) -> None:
         self.change = change
+        self.at = at
         self.done = False
         self.result: Any = None
         self.error: Exception | None = None
@@ -44,13 +48,14 @@ class _Group:
         self._waiting: deque[_Item] = deque()
         self._leading = threading.Lock()
 
-    def commit(self, change: Change) -> Any:
+    def commit(self, change: Change, at: str) -> Any:
         """As the function below."""
-        item = _Item(change)
+        item = _Item(change, at)
         self._waiting.append(item)
         with self._leading:
             while not item.done:  # an earlier leader may have taken it along, or have been full
-                self._lead([self._waiting.popleft() for _ in range(min(MOST, len(self._waiting)))])
+                batch = [self._waiting.popleft() for _ in range(min(MOST, len(self._waiting)))]
+                self._lead(sorted(batch, key=lambda one: one.at))
         if item.error is not None:
             raise item.error
         return item.result
@@ -90,12 +95,13 @@ def _after_fork() -> None:
 os.register_at_fork(after_in_child=_after_fork)
 
 
-def commit(change: Change, *, single: bool = False) -> Any:
+def commit(change: Change, *, single: bool = False, at: str = "") -> Any:
     """Run ``change(connection)`` in a transaction, together with others where that helps; returns its result.
 
-    ``single`` promises that it is one statement on PostgreSQL. Raises what the change raises, or ``Unavailable``.
+    ``single`` promises that it is one statement on PostgreSQL, ``at`` names the row at which it meets others there.
+    Raises what the change raises, or ``Unavailable``.
     """
-    if db.engine().dialect.name == "sqlite":
-        return _group.commit(change)
+    if at or db.engine().dialect.name == "sqlite":
+        return _group.commit(change, at)
     with db.write(single=single) as connection:
         return change(connection)

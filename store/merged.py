@@ -50,7 +50,8 @@ def move_and_add(
     new = {f"new_{name}": row.get(name) for name in _COLUMNS}
     parameters = {**_audited(row_id, to, actor, fence, changes), **new, "then_at_": row["created_at"]}
     parameters |= {"then_actor_": actor, "then_event_": entered(row["status"])}
-    return _adding(to, guard, tuple(changes), fence is not None).first(db, parameters)
+    begun = row["status"] == "running"
+    return _adding(to, guard, tuple(changes), fence is not None, begun).first(db, parameters)
 
 
 def move_and_end(
@@ -81,15 +82,15 @@ def _audited(row_id: str, to: str, actor: str, fence: int | None, changes: Mappi
 
 
 @functools.cache
-def _adding(to: str, guard: str, changed: tuple[str, ...], fenced: bool) -> Prepared:
+def _adding(to: str, guard: str, changed: tuple[str, ...], fenced: bool, begun: bool) -> Prepared:
     moved = moving(to, guard, changed, fenced).cte("moved")
     noted = audit.noting(moved, details=attempt_of(moved)).cte("noted")
     columns = {name: sa.bindparam(f"new_{name}", type_=column.type) for name, column in _table.c.items()}
     row = sa.select(*columns.values()).select_from(moved)
     if "run_status" in moved.c:
-        paused = moved.c.run_status == "paused"
+        paused = moved.c.run_status == "paused"  # what waits by itself, a delay or an approval, is not held back
         held = {name: sa.case((paused, value), else_=columns[name]) for name, value in NOT_BEGUN.items()}
-        begins = {**columns, **held}
+        begins = {**columns, **held} if begun else columns
         row = sa.select(*begins.values()).select_from(moved).where(moved.c.run_status.in_(words(LIVE)))
     inserting = sa.insert(_table).from_select(list(columns), row)
     added = inserting.returning(_table.c.id, _table.c.workspace_id, _table.c.action_id).cte("added")

@@ -85,7 +85,8 @@ def end_step(
         moved = merged.move_and_end(db, row_id, to, run, actor=actor, fence=fence, guard=guard, **changes)
     else:
         _begin_now(moves.rows)
-        moved = merged.move_and_add(db, row_id, to, moves.rows[0], actor=actor, fence=fence, guard=guard, **changes)
+        next_row, changes = moves.rows[0], {**changes, "completed_at": moves.rows[0]["created_at"]}
+        moved = merged.move_and_add(db, row_id, to, next_row, actor=actor, fence=fence, guard=guard, **changes)
         if moved is not None and moved.run_status == "paused":
             _hold_back(moves)
     return moved is not None, [] if moved is not None and moved.run_status in LIVE else None

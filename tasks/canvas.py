@@ -85,6 +85,7 @@ def signature(ring: Ring) -> Signature:
         "argsrepr": f"({ring.label!r}, {ring.execution_id!r})",
         "kwargsrepr": "{}",
         "add_to_parent": False,
+        "ignore_result": True,  # else every publishing subscribes to a result that nobody will ask for
     }
     if ring.run_id:
         options["root_id"] = ring.run_id

@@ -171,9 +171,9 @@ def _retry_or_fail(this: Attempt, ending: Ending) -> tuple[Ending, dict[str, Any
     return waiting, {"failures": failures, "waiting_for": "retry", "due_at": due_at}
 
 
-def commit_in_time(change: Callable[[Connection], Any], *, single: bool = True) -> Any:
+def commit_in_time(change: Callable[[Connection], Any], *, single: bool = True, at: str = "") -> Any:
     """Commit a change, also when the database is away for as long as a lease lasts; None when it stayed away."""
-    return in_time(lambda: group.commit(change, single=single))
+    return in_time(lambda: group.commit(change, single=single, at=at))
 
 
 def in_time(work: Callable[[], Result]) -> Result | None:

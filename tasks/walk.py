@@ -221,7 +221,8 @@ class Walk:
             here = self._choose(advance)
             try:
                 single = at_once and steps.in_one_statement(db.engine().dialect.name, advance.moves)
-                written = commit_in_time(functools.partial(_turned, write, advance), single=single)
+                meeting = advance.moves.arrivals[0][0] if len(advance.moves.arrivals) == 1 else ""
+                written = commit_in_time(functools.partial(_turned, write, advance), single=single, at=meeting)
             except IntegrityError:
                 if lonely:
                     raise

@@ -196,6 +196,8 @@ def test_nothing_begins_while_a_run_is_paused(postgresql_stack: Stack) -> None:
         "loop": kit.playbook(loop("l", 2, kit.slow("a", 1)), kit.act("late")),
         "delay": kit.playbook(kit.act("a"), delay("r", 1), kit.act("late")),
         "child": kit.playbook(kit.slow("a", 1), child("sub", tail), kit.act("late")),
+        "before a delay": kit.playbook(kit.slow("a", 1), delay("r", 1), kit.act("late")),
+        "before an approval": kit.playbook(kit.slow("a", 1), approval("ask"), kit.act("late")),
         "approval": kit.playbook(kit.act("a"), approval("ask"), kit.act("late")),
     }
     runs = {kind: stack.api.run(playbook) for kind, playbook in playbooks.items()}
@@ -215,6 +217,7 @@ def test_nothing_begins_while_a_run_is_paused(postgresql_stack: Stack) -> None:
         assert Counter(kit.called(run_id)) == before[kind], f"{kind}: a step began while its run was paused"
         begun = [call.key for row in children(stack, run_id) for call in kit.calls(row["id"])]
         assert not begun, f"{kind}: {begun} began while the run above was paused"
+    assert stack.api.decide_step(runs["before an approval"], "ask", "approve").status_code == 200
     for run_id in runs.values():
         assert stack.api.post_to_run(run_id, "resume").status_code == 200
     rows = stack.wait_ended(list(runs.values()), 25)

@@ -30,10 +30,16 @@ def shown_tasks(flower: Flower, run_id: str, count: int) -> dict[str, dict]:
 
 
 def test_flower_shows_each_step_of_a_run(sqlite_stack: Stack, flower: Flower) -> None:
-    """One task a step, also for those carried out in place: named, under the step's id, rooted in the run."""
-    kit = Kit(sqlite_stack)
-    run_id = sqlite_stack.api.run(kit.playbook(*[kit.act(f"s{number}") for number in range(6)]))
-    assert sqlite_stack.api.run_ended(run_id)["status"] == "completed"
+    """One task a step, also for those carried out in place or side by side: named, under its id, rooted in the run."""
+    check_sequence(sqlite_stack, flower)
+    check_chord(sqlite_stack, flower)
+
+
+def check_sequence(stack: Stack, flower: Flower) -> None:
+    """Six steps one after the other."""
+    kit = Kit(stack)
+    run_id = stack.api.run(kit.playbook(*[kit.act(f"s{number}") for number in range(6)]))
+    assert stack.api.run_ended(run_id)["status"] == "completed"
     tasks = shown_tasks(flower, run_id, 7)
     assert set(tasks) == {run_id, *(f"{run_id}.s{number}" for number in range(6))}
     assert tasks[run_id]["name"] == "tocsin.begin"
@@ -45,16 +51,14 @@ def test_flower_shows_each_step_of_a_run(sqlite_stack: Stack, flower: Flower) ->
     assert kit.action() in tasks[f"{run_id}.s3"]["args"]
 
 
-def test_flower_shows_the_members_of_a_chord_and_its_join(sqlite_stack: Stack, flower: Flower) -> None:
+def check_chord(stack: Stack, flower: Flower) -> None:
     """Branches, passes, delays: every step that a worker carries out is a task, and so is what joins them."""
-    kit = Kit(sqlite_stack)
+    kit = Kit(stack)
     branches = parallel("p", [kit.act("x1"), kit.act("x2")], [kit.slow("y1", 0.3)], [kit.act("z1")])
     items = for_each("e", [1, 2, 3], kit.act("w"), max_concurrency=2)
-    run_id = sqlite_stack.api.run(
-        kit.playbook(kit.act("a"), branches, kit.act("b"), items, delay("rest", 0.2), kit.act("c"))
-    )
-    assert sqlite_stack.api.run_ended(run_id)["status"] == "completed"
-    actions = [row["id"] for row in step_rows(sqlite_stack, [run_id])[run_id] if row["type"] == "action"]
+    run_id = stack.api.run(kit.playbook(kit.act("a"), branches, kit.act("b"), items, delay("rest", 0.2), kit.act("c")))
+    assert stack.api.run_ended(run_id)["status"] == "completed"
+    actions = [row["id"] for row in step_rows(stack, [run_id])[run_id] if row["type"] == "action"]
     assert len(actions) == 10
 
     def look() -> dict[str, dict] | None:

@@ -17,7 +17,7 @@ PATIENCE = 120
 #: no command to Redis is longer, bytes
 LARGEST_MESSAGE = 64 * 1024
 #: what the workers together may gain over the runs that are measured, MiB
-DEFAULT_GROWTH, LONG_GROWTH = 24, 48
+DEFAULT_GROWTH, LONG_GROWTH = 16, 24
 
 
 class Watch:
@@ -106,12 +106,16 @@ def test_five_hundred_steps_side_by_side(stack: Stack) -> None:
     assert sorted(calls[:-1]) == sorted(f"b{number}" for number in range(500))
 
 
-def test_a_thousand_items_twenty_at_a_time(stack: Stack) -> None:
+def test_a_thousand_items_twenty_at_a_time(postgresql_stack: Stack) -> None:
     """Each item has its pass, at most twenty are under way together, and more than one is."""
-    body = act("tell", action(stack, "slowly", "slow?seconds=0.01"), parameters={"message": "{{ item }} {{ index }}"})
+    body = act(
+        "tell",
+        action(postgresql_stack, "slowly", "slow?seconds=0.01"),
+        parameters={"message": "{{ item }} {{ index }}"},
+    )
     items = [f"item {number}" for number in range(1000)]
     each = {"id": "each", "type": "for_each", "items": items, "max_concurrency": 20, "steps": [body]}
-    rows, calls = finished(stack, each, act("after", action(stack, "tell")))
+    rows, calls = finished(postgresql_stack, each, act("after", action(postgresql_stack, "tell")))
     assert calls[-1] == "after"
     assert sorted(calls[:-1]) == sorted(f"tell.{number}" for number in range(1000))
     assert 2 <= most_at_once([row for row in rows if row["step_id"] == "tell"]) <= 20
