@@ -27,6 +27,11 @@ HARD_GRACE = 5
 #: queues whose processes can be stopped from outside; time limits mean nothing to the others
 KILLABLE = frozenset({"scripts", "suspects"})
 
+#: the branches of a wide parallel step come in this many messages, so that as many workers share them ...
+BUNDLES = 4
+#: ... unless they are very many
+LARGEST_BUNDLE = 25
+
 #: what publishing raises when the broker is away
 BrokerDown = (OperationalError, BatchPublishError, RedisError, OSError, RuntimeError)
 
@@ -141,11 +146,35 @@ def _publish_chord(chord: Chord, producer: Producer) -> None:
     group_id = chord.join.execution_id
     body = signature(chord.join)
     body.options["task_id"] = f"{group_id}.join"
-    app.backend.set_chord_size(group_id, len(chord.arms))
-    for index, arm in enumerate(chord.arms):
-        links = [signature(ring) for ring in arm]
+    headers = _headers(chord)
+    app.backend.set_chord_size(group_id, len(headers))
+    for index, links in enumerate(headers):
         links[-1].options |= {"chord": body, "group_id": group_id, "group_index": index}
         _publish_chain(links, producer)
+
+
+def _headers(chord: Chord) -> list[list[Signature]]:
+    """The chains of a chord; of a wide one bundles of branches, whose later steps follow in place or by new chains."""
+    firsts = [arm[0] for arm in chord.arms]
+    queues = {ring.queue for ring in firsts}
+    if len(firsts) <= BUNDLES or len(queues) > 1 or queues & KILLABLE:
+        return [[signature(ring) for ring in arm] for arm in chord.arms]
+    size = min(LARGEST_BUNDLE, -(-len(firsts) // BUNDLES))
+    return [[_bundle(chord, firsts[at : at + size], at)] for at in range(0, len(firsts), size)]
+
+
+def _bundle(chord: Chord, rings: list[Ring], at: int) -> Signature:
+    options = {
+        "task_id": f"{chord.join.execution_id}.branches.{at}",
+        "queue": rings[0].queue,
+        "argsrepr": f"({rings[0].label!r}, {len(rings)} branches from {rings[0].execution_id!r})",
+        "kwargsrepr": "{}",
+        "add_to_parent": False,
+        "ignore_result": True,
+        "root_id": chord.join.run_id,
+    }
+    ids = tuple(ring.execution_id for ring in rings)
+    return app.signature("tocsin.branches", args=ids, immutable=True, options=options)
 
 
 def revoke(execution_id: str) -> bool:

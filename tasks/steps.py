@@ -1,6 +1,7 @@
 """The tasks of which runs are made.
 
-``tocsin.begin`` takes a run up, ``tocsin.step`` carries out an action of it, ``tocsin.join`` attends to a step that
+``tocsin.begin`` takes a run up, ``tocsin.step`` carries out an action of it, ``tocsin.branches`` several side by side,
+``tocsin.join`` attends to a step that
 holds others, ``tocsin.follow`` goes on after a step that ended outside of a worker (a delay, a decision, a time-out).
 Each message may carry more than the one thing out: ``tasks.walk``.
 
@@ -20,7 +21,7 @@ from celery.exceptions import Retry
 from config import logs
 from config.errors import Unavailable
 from store import db, steps
-from tasks import stop
+from tasks import lanes, stop
 from tasks.app import app
 from tasks.walk import Walk
 
@@ -76,6 +77,12 @@ def begin(self: Task, run_id: str) -> str:
 def step(self: Task, execution_id: str) -> str:
     """Carry out a step."""
     return _walk(self, "step", execution_id)
+
+
+@app.task(name="tocsin.branches", **_OPTIONS)
+def branches(self: Task, *execution_ids: str) -> str:
+    """Carry out the first steps of several branches."""
+    return lanes.carry_out(lambda task, one: _walk(task, "step", one), self.request.id, list(execution_ids))
 
 
 @app.task(name="tocsin.join", **_OPTIONS)

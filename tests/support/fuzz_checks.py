@@ -9,10 +9,17 @@ import schemathesis
 #: that a template or a pattern can be read, what each executor needs, that parameters agree with themselves, that
 #: only approvals have the executor approval, that versions go up and ids stay, what time it is, what a role includes.
 _DEFINITION = r"/(config|parameters)(/.*)?|/executor|/name|/tags/\d+"
+#: Of playbooks besides: what each type of step needs, that links lead somewhere, that what is called is there, what an
+#: event is called, that of the names of one member only one is given, and that some runs need an asset.
+_PLAYBOOK = r"/(steps|trigger|parameters)(/.*)?|/name|/tags/\d+|/exception_step|/variables|/inputs"
 MAY_BE_WRONG = {
     "POST /api/actions": _DEFINITION,
     "PUT /api/actions/{action_id}": rf"{_DEFINITION}|/id|/version",
     "PATCH /api/actions/{action_id}": rf"{_DEFINITION}|/id|/version",
+    "POST /api/playbooks": _PLAYBOOK,
+    "PUT /api/playbooks/{playbook_id}": rf"{_PLAYBOOK}|/id|/version",
+    "PATCH /api/playbooks/{playbook_id}": rf"{_PLAYBOOK}|/id|/version",
+    "POST /api/playbooks/{playbook_id}/run": "/target_asset_id",
     "POST /api/keys": r"/expires_at|/scopes/\d+",
 }
 
