@@ -36,14 +36,15 @@ FUNCTIONS = frozenset((*_CONVERSIONS, *_OF_TEXTS, "has", *(f"get{part}" for part
 #: the name in CEL of the function that stands in for ``matches``
 MATCHES = "__matches"
 
+#: atomic groups where a text could be read in many ways; possessive repetitions fail in early releases of Python 3.11
 _TOKEN = re.compile(
-    r"""(?P<blank>(?:[ \t\r\n\f]|//[^\n]*+)++)
-    |(?P<template>\{\{(?:"[^"]*+"|'[^']*+'|[^"'}]|\}(?!\}))*+\}\})
-    |(?P<raw>[bB]?[rR](?:\"{3}(?s:.*?)\"{3}|'{3}(?s:.*?)'{3}|"[^"\r\n]*+"|'[^'\r\n]*+'))
+    r"""(?P<blank>(?>(?:[ \t\r\n\f]|//[^\n]*)+))
+    |(?P<template>\{\{(?>(?:"[^"]*"|'[^']*'|[^"'}]|\}(?!\}))*)\}\})
+    |(?P<raw>[bB]?[rR](?:\"{3}(?s:.*?)\"{3}|'{3}(?s:.*?)'{3}|"[^"\r\n]*"|'[^'\r\n]*'))
     |(?P<string>[bB]?(?:\"{3}(?s:\\.|[^\\])*?\"{3}|'{3}(?s:\\.|[^\\])*?'{3}
-        |"(?:\\.|[^"\\\r\n])*+"|'(?:\\.|[^'\\\r\n])*+'))
+        |"(?>(?:\\.|[^"\\\r\n])*)"|'(?>(?:\\.|[^'\\\r\n])*)'))
     |(?P<number>(?:0x[0-9a-fA-F]+|[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)[uU]?)
-    |(?P<name>[A-Za-z_][A-Za-z0-9_]*+)
+    |(?P<name>[A-Za-z_][A-Za-z0-9_]*)
     |(?P<sign>&&|\|\||[=!<>]=|\{(?!\{)|[-+*/%<>!?:.,()\[\]}])""",
     re.VERBOSE,
 )

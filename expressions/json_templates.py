@@ -15,7 +15,7 @@ from expressions.limits import CACHED_TEMPLATES
 from expressions.template_syntax import Expression, parse
 from expressions.values import TemplateError, as_text, bounded, compact
 
-_INSIDE_STRING = re.compile(r'(?:[^"\\]++|\\u[0-9a-fA-F]{4}|\\[^u])*+')
+_INSIDE_STRING = re.compile(r'(?>(?:[^"\\]+|\\u[0-9a-fA-F]{4}|\\[^u])*)')
 _BETWEEN_VALUES = frozenset("[]{},: \t\r\n")
 
 Insertion = tuple[Expression, Callable[[Any], str]]

@@ -25,7 +25,7 @@ from expressions.values import MissingValue, TemplateError, is_encodable, step_i
 
 _ENVIRONMENT = Environment(keep_trailing_newline=True)  # noqa: S701 - it only parses, nothing is rendered by it
 _MARKUP = re.compile(r"\{[{%#]")
-_STEP = re.compile(r"(?<![\w.])steps\.(?=[0-9]|[0-9A-Za-z_]+-)([0-9A-Za-z_]+(?:-+[0-9A-Za-z_]+)*+)", re.ASCII)
+_STEP = re.compile(r"(?<![\w.])steps\.(?=[0-9]|[0-9A-Za-z_]+-)([0-9A-Za-z_]+(?>(?:-+[0-9A-Za-z_]+)*))", re.ASCII)
 _NO_CODE = frozenset({"data", "string", "comment_begin", "comment", "comment_end", "raw_begin", "raw_end"})
 _INTERNAL_NAME = re.compile(r"__.*__", re.DOTALL)
 _LARGEST_INTEGER = 2**63

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from api.playbook_examples import DEFINITION
 from tests.support.stack import Stack
 from tests.support.waiting import eventually
 
@@ -103,8 +104,8 @@ include-operation-id = "rejectStep"
 parameters."path.run_id" = {{ dictionary = "rejected_runs", probability = 0.8 }}
 parameters."path.step_id" = {{ dictionary = "steps", probability = 0.8 }}
 """
-#: the actions that the documented example of a playbook performs
-_EXAMPLES = ("act-slack-notify", "act-jira-create")
+#: the actions that the documented example of a playbook performs, and the parameters it gives them
+_ACTIONS = {step["action_ref"]: step["parameters"] for step in DEFINITION["steps"]}
 #: for how long wrong keys are not counted, seconds
 _LONGEST = 600
 
@@ -132,8 +133,9 @@ def _executions(stack: Stack) -> dict[str, list[str]]:
 
 def _playbooks(stack: Stack) -> dict[str, list[str]]:
     """Playbooks, what the documented example of one needs, and runs for everything that can be done to a run."""
-    for action_id in _EXAMPLES:
-        stack.api.create_action(id=action_id, type="approval", executor="approval", config={})
+    for action_id, given in _ACTIONS.items():
+        declared = [{"name": name} for name in given]
+        stack.api.create_action(id=action_id, type="approval", executor="approval", config={}, parameters=declared)
     step = {"id": "ask", "type": "approval"}
     playbooks = [stack.api.create_playbook(version="0.1.0", steps=[step]) for _ in range(12)]
     runs = [stack.api.run(playbooks[-1]) for _ in range(18)]
@@ -159,7 +161,7 @@ def _playbooks(stack: Stack) -> dict[str, list[str]]:
 
 def _clear(stack: Stack) -> None:
     """Nothing that the run has started goes on when the workers are back, and no playbook of it is started again."""
-    for action_id in _EXAMPLES:
+    for action_id in _ACTIONS:
         stack.api.http.delete(f"/api/actions/{action_id}")
     for row in stack.rows("SELECT id FROM playbooks"):
         stack.api.http.delete(f"/api/playbooks/{row['id']}")
