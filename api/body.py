@@ -47,7 +47,8 @@ def read_object(*, yaml: bool = False) -> dict[str, Any]:
     """
     value = read(request, yaml=yaml)
     if not isinstance(value, dict):
-        raise InvalidRequest("The body must be an object." if yaml else "The body must be a JSON object.")
+        playbook = "A playbook is a mapping that begins with name: and steps:."  # nothing else is taken as YAML
+        raise InvalidRequest(playbook if yaml else "The body must be a JSON object.")
     return value
 
 

@@ -6,10 +6,12 @@ from typing import Any
 from marshmallow import Schema, ValidationError, fields, validate
 
 from api.schemas import Strict
-from playbooks.triggers import MANUAL, MAX_EVENT_CHARACTERS, SCHEDULE
+from playbooks.triggers import EVENTS, MANUAL, MAX_EVENT_CHARACTERS, SCHEDULE
 
 #: what starts playbooks without anybody telling of it
 OWN_EVENTS = (MANUAL, SCHEDULE, "action.completed")
+#: what most senders tell of
+COMMON_EVENTS = tuple(name for name in EVENTS if name not in OWN_EVENTS and not name.endswith("*"))
 MAX_ID_CHARACTERS = 255
 
 _NAME = r"^[a-z][a-z0-9_]*(\.[a-z0-9_]+)+$"
@@ -78,6 +80,12 @@ class EventOutcome(Schema):
 
     event_id = fields.String(metadata=_words("The event's id: the one it came with, else a new one."))
     event = fields.String(metadata=_words("What has happened."))
+    considered = fields.Integer(
+        metadata=_words("How many enabled playbooks wait for this event, whether it meets their conditions or not.")
+    )
+    note = fields.String(
+        allow_none=True, metadata=_words("Where none does and the name is close to a usual one: that one; else null.")
+    )
     started = fields.List(fields.Nested(StartedRun), metadata=_words("The runs it has started."))
     not_started = fields.List(
         fields.Nested(NotStarted), metadata=_words("The playbooks that wait for it and could not be started.")
@@ -95,6 +103,8 @@ EXAMPLE: dict[str, Any] = {
 OUTCOME: dict[str, Any] = {
     "event_id": "finding-4711",
     "event": "finding.new",
+    "considered": 2,
+    "note": None,
     "started": [{"playbook_id": "pb-critical-finding-alert", "execution_id": "pexec-0199f3c2a1b46d0e8f2c41"}],
     "not_started": [
         {

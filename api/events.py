@@ -10,6 +10,7 @@ from api.auth import caller, requires
 from api.blueprint import Blueprint, answer
 from api.triggers import KEY_HEADER, idempotency_key
 from config.errors import InvalidRequest, Problem
+from expressions.suggestions import did_you_mean
 from playbooks.parameter_values import value_fault
 from store.ids import new_id
 from tasks.triggers import Occurrence, occur
@@ -54,6 +55,8 @@ def send_event(given: dict[str, Any]) -> Response:
     members = {
         "event_id": this.id,
         "event": this.event,
+        "considered": outcome.considered,
+        "note": _note(this.event) if not outcome.considered else None,
         "started": [{"playbook_id": name, "execution_id": run_id} for name, run_id in outcome.started.items()],
         "not_started": [
             {"playbook_id": name, "code": refusal.code, "reason": refusal.reason}
@@ -62,6 +65,12 @@ def send_event(given: dict[str, Any]) -> Response:
     }
     replayed = bool(outcome.started) and not outcome.fresh
     return answer({"data": members}, 202, {"Idempotency-Replayed": "true"} if replayed else None)
+
+
+def _note(event: str) -> str | None:
+    """What the sender of an event that nothing waits for may have meant."""
+    hint = "" if event in shapes.COMMON_EVENTS else did_you_mean(event, shapes.COMMON_EVENTS)
+    return f"No enabled playbook waits for {event!r}{hint}" if hint else None
 
 
 def _check_size(data: dict[str, Any]) -> None:

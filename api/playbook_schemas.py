@@ -61,8 +61,16 @@ class Step(Schema):
     type = fields.String(required=True, metadata=_words("What it does.", enum=list(step_types.TYPES)))
     description = fields.String(allow_none=True, metadata=_words("What it is for."))
     when = fields.String(allow_none=True, metadata=_words("A condition; the step is skipped where it does not hold."))
-    delay_seconds = fields.Float(allow_none=True, metadata=_words("How long to wait before it."))
-    timeout_seconds = fields.Float(allow_none=True, metadata=_words("How long it may take."))
+    delay_seconds = fields.Float(
+        allow_none=True,
+        validate=validate.Range(0, step_types.MAX_WAIT_SECONDS),
+        metadata=_words("How long to wait before it, up to 30 days."),
+    )
+    timeout_seconds = fields.Integer(
+        allow_none=True,
+        validate=validate.Range(1, step_types.MAX_WAIT_SECONDS),
+        metadata=_words("How long it may take, up to 30 days."),
+    )
     retry = fields.Nested(Retry, allow_none=True, metadata=_words("What happens after a failure that may pass."))
     continue_on_error = fields.Boolean(allow_none=True, metadata=_words("Whether to go on after its failure."))
     outputs = fields.Dict(allow_none=True, metadata=_words("Name → template; later steps read it as vars.name."))

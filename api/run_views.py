@@ -64,9 +64,9 @@ def whole(connection: Connection, row: Row) -> dict[str, Any]:
         "steps_completed": completed,
         "steps_total": total,
         **_common(row),
-        "trigger": context["trigger"],
+        "trigger": row.cause,
         "event": context["event"],
-        "retry_of": context["retry_of"],
+        "retry_of": row.retry_of,
         "output": executions.load(row.output),
         "steps": [_step(state, brought.get(state.row["id"]) if state.row else None) for state in states],
     }
@@ -108,7 +108,8 @@ def _run_waits_for(row: Row, status: str, steps: Iterable[Row]) -> str | None:
         return None
     if row.status == "paused":
         return "operator"
-    return str(min(step.waiting_for for step in steps if step.status == "waiting"))
+    waits = {step.waiting_for for step in steps if step.status == "waiting"}
+    return min(waits & {"approval", "delay"}, default="operator")  # read a moment apart: it may just have been paused
 
 
 def _named(node: Node) -> dict[str, Any]:

@@ -146,7 +146,7 @@ def resume_run(run_id: str) -> Response:
     return _shown(control.resume(caller(), run_id))
 
 
-@blueprint.post("/playbooks/executions/<id:run_id>/retry")
+@blueprint.post("/playbooks/executions/<id:run_id>/retry", parameters=[KEY_HEADER])
 @requires("execute:playbooks")
 @blueprint.arguments(shapes.RetryRequest(), example=shown.RETRY, required=False)
 @blueprint.answers(
@@ -164,7 +164,9 @@ def retry_run(given: dict[str, Any], run_id: str) -> Response:
     A new execution with the same parameters and the same version of the playbook. Unless it is to begin from the
     start it takes over what the old one completed and goes on where that failed.
     """
-    started = control.retry(caller(), run_id, completed_stay=given["start"] == "failed")
+    started = control.retry(
+        caller(), run_id, completed_stay=given["start"] == "failed", idempotency_key=idempotency_key()
+    )
     row = _read(started.run_id)
     with db.read() as connection:
         steps = run_views.whole(connection, row)["steps"]

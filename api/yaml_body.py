@@ -27,6 +27,8 @@ _WORDS = {
 _INTEGER = re.compile(r"[-+]?[0-9]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
+#: what the parser says of a list or mapping whose rest a comment has swallowed
+_CUT_SHORT = re.compile(r"node content|expected ',' or")
 #: the parser in C, where the library was built with it, is ten times as fast
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 #: no key has been read that waits for its value
@@ -44,7 +46,8 @@ def load(text: str) -> Any:
         for event in yaml.parse(text, Loader=_LOADER):
             builder.take(event)
     except yaml.MarkedYAMLError as error:
-        raise InvalidRequest(f"The body is not YAML: {error.problem or error.context}{_place(error)}.") from error
+        fault = f"{error.problem or error.context}{_remedy(error, text)}{_place(error)}"
+        raise InvalidRequest(f"The body is not YAML: {fault}.") from error
     except yaml.YAMLError as error:  # characters that YAML does not have
         raise InvalidRequest(f"The body is not YAML: {str(error).splitlines()[0]}.") from error
     except ValueError as error:  # an integer of thousands of digits
@@ -89,7 +92,8 @@ class _Builder:
             detail = f"must not be nested more than {MAX_DEPTH} deep"
             raise InvalidRequest("The body is nested too deep.", problems=[Problem("", detail)])
         if self._awaits_key():
-            _refuse("a key must be text", event)
+            template = isinstance(event, yaml.MappingStartEvent)  # what {{ }} without quotes is read as
+            _refuse("a key must be text" + ('; put templates in quotes: "{{ host }}"' if template else ""), event)
         self._add(container)
         self._open.append((container, _NO_KEY))
 
@@ -134,6 +138,18 @@ def _plain(event: yaml.ScalarEvent) -> Any:
 def _refuse(detail: str, event: yaml.Event) -> NoReturn:
     mark = event.start_mark
     raise InvalidRequest(f"The body cannot be read: {detail} (line {mark.line + 1}, column {mark.column + 1}).")
+
+
+def _remedy(error: yaml.MarkedYAMLError, text: str) -> str:
+    """What helps against the commonest faults, as the end of a sentence."""
+    problem, mark = error.problem or "", error.problem_mark
+    if "cannot start any token" in problem and mark and text[mark.index : mark.index + 1] == "\t":
+        return "; indent with blanks, not tabs"
+    if "mapping values are not allowed" in problem:
+        return "; wrong indentation, or text with ': ' in it that needs quotes"
+    if _CUT_SHORT.search(problem) and " #" in text:
+        return '; # begins a comment: quote "#x"'
+    return ""
 
 
 def _place(error: yaml.MarkedYAMLError) -> str:

@@ -28,6 +28,8 @@ from expressions.values import TemplateError, as_text, bounded, type_name
 __all__ = ["ConditionError", "check", "evaluate", "holds"]
 
 _PARSER = re.compile(r"ERROR: <input>:(.{1,160})", re.DOTALL)
+#: the line, the column and the word that the parser did not expect
+_WORD = re.compile(r"ERROR: <input>:(\d+):(\d+): Syntax error: (?:mismatched|extraneous) input '(\w{1,64})'")
 _UNKNOWN = re.compile(r"Undefined variable or function: '(\w{1,64})'")
 _KINDS = (
     "the types of two values do not fit together, or a value has not the type a function needs; "
@@ -112,10 +114,20 @@ def _program(source: str) -> Any:
         return _cel().compile(source)
     except ValueError as error:
         found = _PARSER.search(str(error))
-        reason = found[1].split("\n")[0] if found else "it cannot be read"
+        reason = _written_out(str(error), source) or (found[1].split("\n")[0] if found else "it cannot be read")
         raise ConditionError(f"not a CEL expression: {reason}") from None
     except BaseException as error:  # noqa: BLE001 - a panic of Rust is no Exception
         raise _panic(error) from None
+
+
+def _written_out(fault: str, source: str) -> str:
+    """What to write instead of ``and``, ``or`` and ``not``, where CEL stumbles over one of them; else nothing."""
+    found = _WORD.search(fault)
+    if not found:
+        return ""
+    before = source.split("\n")[int(found[1]) - 1][: int(found[2]) - 1].split()
+    stumbled = found[3].lower() in ("and", "or", "not") or (before and before[-1].lower() == "not")
+    return "use && for and, || for or, ! for not" if stumbled else ""
 
 
 def _run(program: Any, values: dict[str, Any], matching: Matching | None) -> Any:

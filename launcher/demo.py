@@ -52,10 +52,13 @@ def show(terminal: Terminal, place: Place, url: str, receiver: str) -> bool:
     piece = showpiece()
     for definition in [piece.definition, *_optional(place)]:
         api.put_action(definition)
-    registered = demo_playbooks.register(api, receiver)
-    terminal.say(f"{registered} playbooks registered from {place.shown(demo_playbooks.FOLDER)}")
+    registered, refused = demo_playbooks.register(api, receiver)
+    terminal.say(f"{len(registered)} playbooks registered from {place.shown(demo_playbooks.FOLDER)}")
+    for reason in refused:
+        terminal.say(reason, "bad")
     performed = _perform(terminal, place, api, piece)  # a failure does not hide the playbook
-    return demo_playbooks.show(terminal, api, _PATIENCE) and performed
+    shown = demo_playbooks.SHOWN in registered and demo_playbooks.show(terminal, api, _PATIENCE)
+    return shown and performed and not refused
 
 
 def _optional(place: Place) -> list[Json]:

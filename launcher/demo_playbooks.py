@@ -10,7 +10,7 @@ from pathlib import Path
 
 from launcher.client import ENDED, Api, Json
 from launcher.demo_actions import for_playbooks
-from launcher.terminal import Terminal
+from launcher.terminal import LauncherError, Terminal
 
 FOLDER = Path(__file__).parent.parent / "examples" / "playbooks"
 SHOWN = "pb-critical-vuln-response"
@@ -33,17 +33,22 @@ def playbook_id(path: Path) -> str:
     return f"pb-{path.stem}"
 
 
-def register(api: Api, receiver: str) -> int:
-    """Put the examples and their actions where the API has them; returns how many playbooks there are.
+def register(api: Api, receiver: str) -> tuple[list[str], list[str]]:
+    """Put the examples and their actions where the API has them; returns the playbooks it has now, and who it refused.
 
     Raises:
-        LauncherError: the API refuses one.
+        LauncherError: the API refuses an action.
     """
     for action in for_playbooks(receiver):
         api.put_action(action)
+    registered, refused = [], []
     for path in files():
-        api.put_playbook(playbook_id(path), path.read_text())
-    return len(files())
+        try:
+            api.put_playbook(playbook_id(path), path.read_text())
+            registered.append(playbook_id(path))
+        except LauncherError as error:
+            refused.append(f"{path.name}: {error}")
+    return registered, refused
 
 
 def show(terminal: Terminal, api: Api, patience: float) -> bool:

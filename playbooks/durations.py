@@ -30,4 +30,6 @@ def seconds(given: Any) -> int | float:
 
 def whole(number: float) -> int | float:
     """The same number, as an integer where it is one."""
+    if isinstance(number, int):
+        return number
     return int(number) if math.isfinite(number) and number == int(number) else number

@@ -11,6 +11,7 @@ What is asked of it is a value it must be equal to, or an object of operators th
 
 import re
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import re2
@@ -46,7 +47,6 @@ MAX_VALUES = 500
 MAX_TEXT_CHARACTERS = 1024
 
 _EVENT = re.compile(r"[a-z][a-z0-9_]*(\.[a-z0-9_]+)*\.([a-z0-9_]+|\*)")
-_DATE = re.compile(r"\d{4}-\d\d-\d\d([T ].*)?")
 _FIELDS = ("event", "conditions", "cron", "timezone")
 _MISSING = object()
 #: whether a value is less than, equal to or greater than what it is compared with → the operators that hold
@@ -129,7 +129,7 @@ def _operand_fault(operator: str, operand: Any) -> str | None:
         return None if sound else f"must be a list of 1 to {MAX_VALUES} values"
     if operator in ("$eq", "$ne", "$contains"):
         return None if _is_literal(operand) else f"must be a value of at most {MAX_TEXT_CHARACTERS} characters"
-    if _is_number(operand) or _severity(operand) is not None or _is_date(operand):
+    if _is_number(operand) or _severity(operand) is not None or _moment(operand) is not None:
         return None
     return f"must be a number, a date such as 2026-04-28, or a severity: {', '.join(SEVERITIES)}"
 
@@ -253,12 +253,12 @@ def _within(values: Any, value: Any) -> bool:
 
 def _order(value: Any, other: Any) -> int | None:
     """-1, 0 or 1; None when the two have no order."""
-    first, second = _severity(value), _severity(other)
+    first: Any = _severity(value)
+    second: Any = _severity(other)
     if first is None or second is None:
-        alike = _is_number if _is_number(value) else _is_date
-        if not (alike(value) and alike(other)):
-            return None
-        first, second = value, other
+        first, second = (value, other) if _is_number(value) and _is_number(other) else (_moment(value), _moment(other))
+    if first is None or second is None:
+        return None
     return int(first > second) - int(first < second)
 
 
@@ -266,8 +266,13 @@ def _severity(value: Any) -> int | None:
     return SEVERITIES.index(value.lower()) if isinstance(value, str) and value.lower() in SEVERITIES else None
 
 
-def _is_date(value: Any) -> bool:
-    return isinstance(value, str) and len(value) <= MAX_TEXT_CHARACTERS and _DATE.fullmatch(value) is not None
+def _moment(value: Any) -> datetime | None:
+    """A date or a time in ISO 8601; without a zone it is UTC, a date is its midnight."""
+    try:
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+    return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment
 
 
 def _found(pattern: Any, text: str) -> bool:

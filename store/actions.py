@@ -153,7 +153,10 @@ def create(
         with db.begin_nested():
             db.execute(sa.insert(actions).values(values))
     except IntegrityError as error:
-        raise Conflict(f"An action with the id {action_id!r} exists already.", code="already_exists") from error
+        raise Conflict(
+            f"An action with the id {action_id!r} exists already; change it with PUT /api/actions/{action_id}.",
+            code="already_exists",
+        ) from error
     audit.record(db, workspace_id, actor, "action.created", action_id, version=definition["version"])
     return get(db, workspace_id, action_id)
 

@@ -47,16 +47,22 @@ def record(db: Connection, workspace_id: str, actor: str, event: str, subject: s
     )
 
 
-def noting(source: sa.FromClause, *, details: sa.ColumnElement[Any], prefix: str = "") -> sa.Insert:
+def noting(
+    source: sa.FromClause,
+    *,
+    details: sa.ColumnElement[Any],
+    prefix: str = "",
+    event: sa.ColumnElement[str] | None = None,
+) -> sa.Insert:
     """The insertion of one row for each row of ``source`` (columns id, workspace_id), for use in the same statement.
 
-    Open parameters: ``at_``, ``actor_``, ``event_``, each with the ``prefix`` before it.
+    Open parameters: ``at_``, ``actor_``, and ``event_`` unless it is given; each with the ``prefix`` before it.
     """
     row = sa.select(
         source.c.workspace_id,
         sa.bindparam(f"{prefix}at_", type_=sa.BigInteger),
         sa.bindparam(f"{prefix}actor_", type_=sa.Text),
-        sa.bindparam(f"{prefix}event_", type_=sa.Text),
+        sa.bindparam(f"{prefix}event_", type_=sa.Text) if event is None else event,
         source.c.id,
         details,
     )

@@ -79,8 +79,13 @@ executions = sa.Table(
     sa.Column("previous_id", sa.Text),
     #: what the step's ``outputs`` set
     sa.Column("vars", sa.Text),
-    #: of a run: what started it, and the revisions of the actions it began with
+    #: of a run: the event that started it, and the revisions of the actions it began with
     sa.Column("context", sa.Text),
+    #: of a run: what asked for it (api, event, schedule, playbook, retry), and the run it tries again
+    sa.Column("cause", sa.Text),
+    sa.Column("retry_of", sa.Text),
+    #: of a run that a run has started: the one at the beginning
+    sa.Column("root_id", sa.Text),
     #: of a step that holds others: how many branches or passes are under way, and how many have been begun
     sa.Column("open", sa.Integer),
     sa.Column("cursor", sa.Integer),
@@ -99,6 +104,7 @@ partial_index(
     executions.c.parent_id,
     where=sa.text("kind = 'playbook' AND parent_id IS NOT NULL"),
 )
+partial_index("ix_executions_root", executions.c.root_id, where=executions.c.root_id.is_not(None))
 #: one running run for each playbook and asset
 partial_index(
     "uq_executions_running",
@@ -282,9 +288,12 @@ def accept(db: Connection, values: Mapping[str, Any], *, publish_again_at: int) 
 
 
 def add(db: Connection, rows: Sequence[Mapping[str, Any]], actor: str) -> None:
-    """Add executions in the state they name; each is audited as entered into that state."""
+    """Add executions in the state they name; each is audited as entered into that state.
+
+    A row may say otherwise what is audited: ``event_`` and ``at_``.
+    """
     values = [
-        {**_NOTHING, **row, "at_": row["created_at"], "actor_": actor, "event_": entered(row["status"])} for row in rows
+        {**_NOTHING, "at_": row["created_at"], "actor_": actor, "event_": entered(row["status"]), **row} for row in rows
     ]
     if db.dialect.name == "postgresql":
         _audited_insert.many(db, values) if len(values) > 1 else _audited_insert.run(db, values[0])

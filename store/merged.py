@@ -93,8 +93,10 @@ def _adding(to: str, guard: str, changed: tuple[str, ...], fenced: bool, begun: 
         begins = {**columns, **held} if begun else columns
         row = sa.select(*begins.values()).select_from(moved).where(moved.c.run_status.in_(words(LIVE)))
     inserting = sa.insert(_table).from_select(list(columns), row)
-    added = inserting.returning(_table.c.id, _table.c.workspace_id, _table.c.action_id).cte("added")
-    then_noted = audit.noting(added, details=action_of(added), prefix="then_").cte("then_noted")
+    added = inserting.returning(_table.c.id, _table.c.workspace_id, _table.c.action_id, _table.c.status).cte("added")
+    as_wished = sa.bindparam("then_event_", type_=sa.Text)
+    held_back = sa.case((added.c.status == "pending", entered("pending")), else_=as_wished)
+    then_noted = audit.noting(added, details=action_of(added), prefix="then_", event=held_back).cte("then_noted")
     return Prepared(sa.select(moved).add_cte(noted, then_noted))
 
 

@@ -185,7 +185,10 @@ def create(
         with db.begin_nested():
             db.execute(sa.insert(playbooks).values(values))
     except IntegrityError as error:
-        raise Conflict(f"A playbook with the id {playbook_id!r} exists already.", code="already_exists") from error
+        raise Conflict(
+            f"A playbook with the id {playbook_id!r} exists already; change it with PUT /api/playbooks/{playbook_id}.",
+            code="already_exists",
+        ) from error
     audit.record(db, workspace_id, actor, "playbook.created", playbook_id, version=definition["version"])
     return get(db, workspace_id, playbook_id)
 

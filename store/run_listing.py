@@ -50,7 +50,7 @@ def search(
     ``filters``: ``playbook_id``, ``status`` (list, as shown), ``target``, ``trigger``, ``dry_run``, ``since`` and
     ``until`` (milliseconds).
     """
-    where = [_run.c.workspace_id == workspace_id, _run.c.kind == "playbook", *_matching(db, filters)]
+    where = [_run.c.workspace_id == workspace_id, _run.c.kind == "playbook", *_matching(filters)]
     total = db.execute(sa.select(sa.func.count()).select_from(_run).where(*where)).scalar_one()
     columns = (
         _run.c.id,
@@ -64,8 +64,8 @@ def search(
         _run.c.completed_at,
         _run.c.expires_at,
         _shown.label("status"),
-        _member(db, _run.c.context, "trigger").label("trigger"),
-        _member(db, _run.c.context, "retry_of").label("retry_of"),
+        _run.c.cause.label("trigger"),
+        _run.c.retry_of,
         playbook_revisions.c.version,
         _member(db, playbook_revisions.c.definition, "name").label("name"),
         small(db, _run.c.input),
@@ -75,7 +75,7 @@ def search(
     return list(db.execute(page.order_by(_run.c.id.desc()).limit(limit).offset(offset))), total
 
 
-def _matching(db: Connection, filters: Mapping[str, Any]) -> list[sa.ColumnElement[bool]]:
+def _matching(filters: Mapping[str, Any]) -> list[sa.ColumnElement[bool]]:
     where: list[sa.ColumnElement[bool]] = []
     if filters.get("playbook_id"):
         where.append(_run.c.action_id == filters["playbook_id"])
@@ -84,7 +84,7 @@ def _matching(db: Connection, filters: Mapping[str, Any]) -> list[sa.ColumnEleme
     if filters.get("status"):
         where.append(_shown.in_(filters["status"]))
     if filters.get("trigger"):
-        where.append(_member(db, _run.c.context, "trigger") == filters["trigger"])
+        where.append(_run.c.cause == filters["trigger"])
     if filters.get("dry_run") is not None:
         where.append((_run.c.mode == "dry_run") == filters["dry_run"])
     if filters.get("since") is not None:
@@ -126,8 +126,8 @@ def brought(db: Connection, step_row_ids: Iterable[str]) -> dict[str, Row]:
         _table.action_id,
         _table.target,
         _table.error,
-        _table.vars,
         _table.due_at,
+        small(db, _table.vars),
         small(db, _table.input),
         small(db, _table.output),
         small(db, _table.report),

@@ -34,6 +34,11 @@ def get(db: Connection, workspace_id: str, run_id: str) -> Row:
     return row
 
 
+def descendants(db: Connection, run_id: str) -> int:
+    """How many runs a run has started, directly and by those that it started."""
+    return db.execute(sa.select(sa.func.count()).where(_table.root_id == run_id)).scalar_one()
+
+
 def children(db: Connection, run_id: str) -> list[Row]:
     """The runs that a run has started and that go on."""
     steps = sa.select(_table.id).where(_table.run_id == run_id, _table.type == "playbook")

@@ -21,6 +21,7 @@ from expressions.templates import TemplateError
 from playbooks.plan import END, Node
 from providers.base import Json
 from store import db
+from store import runs as store_runs
 from store.steps import ATTENTION, End, Moves
 from tasks import revisions, runs
 from tasks.canvas import Chain, Ring
@@ -30,6 +31,9 @@ from tasks.runs import Run, row_id
 
 #: entries that a for_each goes through at most; what has more is a job for something else
 MOST_ITEMS = 1_000
+
+#: runs that one run may start, directly and by those that it starts
+MOST_RUNS = 1_000
 
 _SECOND = 1000
 
@@ -126,7 +130,7 @@ class Advance:
         except Unavailable:
             raise
         except (StepError, TemplateError, ConditionError, CallerError) as fault:
-            error = _error_of(fault)
+            error: Json = self._redact(_error_of(fault))
             self._add(node, place, previous, status="failed", completed=True, error=json.dumps(error))
             self.learn(node, place, "failed", error=error)
             return error
@@ -247,8 +251,9 @@ class Advance:
             actor=run.created_by,
             playbook_id=step["playbook_ref"],
             parameters=given,
+            secrets=run.secrets,
             secret_names=frozenset(name for name, value in given.items() if self._redact(value) != value),
-            target=asset(step["target"], context) if step.get("target") else run.target,
+            target=asset(step["target"], context, self._redact) if step.get("target") else run.target,
             mode=run.mode,
             request_id=run.request_id,
             trigger="playbook",
@@ -256,7 +261,9 @@ class Advance:
             parent_id=parent_id,
             depth=run.context["depth"] + 1,
             hops=run.context["hops"],
+            root=run.context["root"] or run.id,
         )
+        self._refuse_too_many()
         if self.lonely:
             raise runs.running_already(wish)
         with db.read() as connection:
@@ -271,6 +278,13 @@ class Advance:
         )
         self.moves.runs.append(child)
         self.chains.append(chain)
+
+    def _refuse_too_many(self) -> None:
+        """Bound what one run may bring about: playbooks that start each other in loops multiply."""
+        with db.read() as connection:
+            number = store_runs.descendants(connection, self.run.context["root"] or self.run.id)
+        if number >= MOST_RUNS:
+            raise StepError("too_many_runs", f"One run may start at most {MOST_RUNS} others, directly and by those.")
 
     # rows
 

@@ -31,7 +31,7 @@ class Context:
     def __init__(self, run: Run) -> None:
         self.run = run
         #: takes the run's secrets out of what is kept
-        self.redact = Redactor([str(value) for value in run.hidden.values()])
+        self.redact = Redactor(run.secrets)
         self._known: dict[str, dict[str, Any]] = {}
         self._items: dict[str, list[Any]] = {}
         self._base = {
@@ -140,13 +140,15 @@ class Context:
         return self._items[holder_id][index]
 
 
-def asset(template: str, context: Mapping[str, Any]) -> str:
+def asset(template: str, context: Mapping[str, Any], redact: Redactor) -> str:
     """The asset that a step's ``target`` names.
 
     Raises:
-        TemplateError: it cannot be filled in, or no database would keep what comes of it.
+        TemplateError: it cannot be filled in, holds a secret, or no database would keep what comes of it.
     """
     text = templates.as_text(templates.render(template, context))
+    if redact(text) != text:
+        raise TemplateError("target must not hold a secret: it is shown to everybody who may see the run")
     if not text or len(text) > LONGEST_ASSET or "\0" in text or not is_encodable(text):
         raise TemplateError(f"target must become 1 to {LONGEST_ASSET} characters of text")
     return text

@@ -6,14 +6,16 @@ from typing import Any
 
 from config.errors import Conflict, NotFound
 from config.settings import settings
-from store import db, executions, recovery, runs, steps
+from expressions.suggestions import did_you_mean
+from store import db, executions, recovery, run_listing, runs, steps
 from store.access import Caller
 from store.db import Connection, Row
 from store.executions import LIVE, TERMINAL
 from store.seal import unseal
-from tasks import announce, doorbell, stop
+from tasks import announce, doorbell, revisions, stop
 from tasks.canvas import Ring
 from tasks.runs import Started, Wish, begin_ring, row_id, start
+from tasks.secrets import HANDED_ON
 from tasks.tick_runs import follow_ring
 
 #: a cancel waits this long for the worker to let go before it answers, seconds. Longer than
@@ -113,11 +115,17 @@ def resume(caller: Caller, run_id: str) -> Row:
     with db.write() as connection:
         before = runs.get(connection, caller.workspace_id, run_id)
         if before.status != "paused":
-            raise Conflict(f"The run is not paused: it is {before.status}.", code="not_paused")
+            raise Conflict(_not_paused(connection, before), code="not_paused")
         _resumed(connection, before, caller, rings)
         after = runs.get(connection, caller.workspace_id, run_id)
     doorbell.ring(*rings)
     return after
+
+
+def _not_paused(connection: Connection, row: Row) -> str:
+    if run_listing.shown_status(connection, row) == "paused":
+        return "The run was not paused by anyone: it waits for a delay or an approval."
+    return f"The run is not paused: it is {row.status}."
 
 
 def _resumed(connection: Connection, row: Row, caller: Caller, rings: list[Ring]) -> None:
@@ -133,20 +141,23 @@ def _resumed(connection: Connection, row: Row, caller: Caller, rings: list[Ring]
             _resumed(connection, child, caller, rings)
 
 
-def retry(caller: Caller, run_id: str, *, completed_stay: bool) -> Started:
+def retry(caller: Caller, run_id: str, *, completed_stay: bool, idempotency_key: str | None = None) -> Started:
     """Run a run that has ended once more, with the same parameters and the same version of its playbook.
 
     ``completed_stay`` has the new run begin where the old one failed: what it completed is not repeated.
 
     Raises:
-        NotFound: no such run. Conflict: it has not ended. Else as ``tasks.runs.start``.
+        NotFound: no such run. Conflict: it has not ended, or has not failed anywhere. Else as ``tasks.runs.start``.
     """
     with db.read() as connection:
         before = runs.get(connection, caller.workspace_id, run_id)
         if before.status in LIVE:
             raise Conflict(f"The run has not ended: it is {before.status}.", code="not_ended")
+        if completed_stay and (before.status == "completed" or before.mode == "dry_run"):
+            raise Conflict('Nothing has failed; retry from "start".', code="nothing_failed")
         done = [_carried(row) for row in steps.of_run(connection, run_id) if _stays(row)] if completed_stay else []
     context, hidden = json.loads(before.context), unseal(before.sealed)
+    handed_on = hidden.pop(HANDED_ON, [])
     return start(
         Wish(
             workspace_id=caller.workspace_id,
@@ -155,11 +166,13 @@ def retry(caller: Caller, run_id: str, *, completed_stay: bool) -> Started:
             revision_id=before.revision_id,
             parameters={**json.loads(before.input), **hidden},
             secret_names=frozenset(hidden),
+            secrets=tuple(handed_on),
             target=before.target,
             mode=before.mode,
             trigger="retry",
             event=context["event"],
             hops=context["hops"],
+            idempotency_key=idempotency_key,
             retry_of=run_id,
             carried=tuple(done),
         )
@@ -218,14 +231,25 @@ def decide_step(
     """Approve or reject a step of a run; without ``iteration`` the one pass of it that waits.
 
     Raises:
-        NotFound: no such run or step. Conflict: it does not wait for a decision (any more).
+        NotFound: no such run or step. Conflict: it is no approval, or does not wait for a decision (any more).
     """
     with db.read() as connection:
         run = runs.get(connection, caller.workspace_id, run_id)
+    _check_approval(run, step_id)
+    with db.read() as connection:
         wanted = iteration if iteration is not None else _waiting_pass(connection, run, step_id)
     if run.status in TERMINAL:
         raise _ended(run)
     return decide(caller, row_id(run_id, step_id, wanted), approve=approve, note=note)
+
+
+def _check_approval(run: Row, step_id: str) -> None:
+    _, plan = revisions.playbook(run.revision_id)
+    node = plan.nodes.get(step_id)
+    if node is None:
+        raise NotFound(f"The playbook has no step {step_id!r}{did_you_mean(step_id, plan.nodes) or '.'}")
+    if node.type != "approval":
+        raise Conflict(f"The step {step_id!r} is no approval: it is of type {node.type}.", code="no_approval")
 
 
 def _waiting_pass(connection: Connection, run: Row, step_id: str) -> str:

@@ -25,7 +25,7 @@ from store.seal import SealBroken, unseal
 from tasks import secrets
 from tasks.conclude import Attempt, Ending, failed
 from tasks.lease import Hold, keeper
-from tasks.redact import Redactor
+from tasks.redact import Redactor, texts
 
 log = logs.logger(__name__)
 
@@ -124,15 +124,6 @@ def let_go(held: Hold) -> None:
             leases.let_go(connection, held.execution_id, keeper().owner, held.attempt)
     except Unavailable:
         log.warning("could not say that the execution was let go")
-
-
-def texts(value: Any) -> list[str]:
-    """Every text inside a JSON value."""
-    if isinstance(value, dict):
-        return [text for item in value.values() for text in texts(item)]
-    if isinstance(value, list):
-        return [text for item in value for text in texts(item)]
-    return [str(value)] if value is not None else []
 
 
 def _provider_failed(error: ProviderError) -> Ending:

@@ -122,6 +122,15 @@ class Redactor:
         return value
 
 
+def texts(value: Any) -> list[str]:
+    """Every text inside a JSON value."""
+    if isinstance(value, dict):
+        return [text for item in value.values() for text in texts(item)]
+    if isinstance(value, list):
+        return [text for item in value for text in texts(item)]
+    return [str(value)] if value is not None else []
+
+
 def _expression(starts: Iterable[bytes]) -> Any:
     """One expression for all beginnings: their bytes as they are, the leftmost first."""
     options = re2.Options()

@@ -26,7 +26,8 @@ from store.seal import unseal
 from tasks import doorbell, replay, revisions
 from tasks.canvas import KILLABLE, Chain, Ring
 from tasks.dispatch import queue_of
-from tasks.secrets import hide
+from tasks.redact import texts
+from tasks.secrets import HANDED_ON, hide
 
 #: how deep playbooks may start playbooks
 DEEPEST = 8
@@ -42,6 +43,8 @@ class Wish:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     #: parameters that are secret although the playbook does not declare them so: they hold secrets of another run
     secret_names: frozenset[str] = frozenset()
+    #: secrets that may hide in them
+    secrets: tuple[str, ...] = ()
     target: str | None = None
     mode: Mode = "live"
     idempotency_key: str | None = None
@@ -54,6 +57,8 @@ class Wish:
     depth: int = 0
     #: how many runs, each of which caused the next by what it did, came before
     hops: int = 0
+    #: the run at the beginning of those that started each other
+    root: str | None = None
     retry_of: str | None = None
     #: the revision to run, where it is not the current one
     revision_id: str | None = None
@@ -62,7 +67,8 @@ class Wish:
 
     def same(self) -> list[Any]:
         """What makes two requests the same."""
-        return ["run", self.playbook_id, self.target, self.mode, dict(self.parameters)]
+        again = [self.retry_of, bool(self.carried)] if self.retry_of else []
+        return ["run", self.playbook_id, self.target, self.mode, dict(self.parameters), *again]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +92,9 @@ class Run:
     mode: Mode
     target: str | None
     parameters: Mapping[str, Any]
+    #: the secret ones among them, and every text that must not be seen
     hidden: Mapping[str, Any]
+    secrets: tuple[str, ...]
     context: Mapping[str, Any]
     deadline: int
     created_by: str
@@ -154,7 +162,8 @@ def _taken_over(done: Mapping[str, Any], run: Mapping[str, Any]) -> dict[str, An
     """A completed step as a row of the run that takes it over."""
     old, new = str(done["run_id"]), str(run["id"])
     moved = {name: done[name] and str(done[name]).replace(old, new, 1) for name in ("id", "parent_id", "previous_id")}
-    return {**done, **moved, "run_id": new, "created_by": run["created_by"]}
+    noted = {"event_": "execution.carried", "at_": run["created_at"]}
+    return {**done, **moved, **noted, "run_id": new, "created_by": run["created_by"]}
 
 
 def prepare(connection: Connection, wish: Wish) -> tuple[dict[str, Any], Chain]:
@@ -201,14 +210,16 @@ def prepare(connection: Connection, wish: Wish) -> tuple[dict[str, Any], Chain]:
         "request_id": wish.request_id,
         "created_at": now,
         "parent_id": wish.parent_id,
+        "cause": wish.trigger,
+        "retry_of": wish.retry_of,
+        "root_id": wish.root,
         "context": json.dumps(
             {
-                "trigger": wish.trigger,
                 "event": wish.event,
                 "pins": pins,
                 "depth": wish.depth,
                 "hops": wish.hops,
-                "retry_of": wish.retry_of,
+                "root": wish.root,
                 "carried": [str(done["id"]).partition(".")[2] for done in wish.carried],
             }
         ),
@@ -221,11 +232,11 @@ def _values(definition: Mapping[str, Any], wish: Wish) -> tuple[str, str | None]
     """The parameters as they are stored; a playbook that declares none takes any."""
     declared = definition["parameters"]
     if not declared:
-        return hide(wish.parameters, wish.secret_names)
+        return hide(wish.parameters, wish.secret_names, wish.secrets)
     values, problems = parameters.resolve(declared, wish.parameters)
     if problems:
         raise Unprocessable(problems=[problem.under("/parameters") for problem in problems])
-    return hide(values, {*parameters.secret_names(declared), *wish.secret_names})
+    return hide(values, {*parameters.secret_names(declared), *wish.secret_names}, wish.secrets)
 
 
 def _pins(connection: Connection, workspace_id: str, definition: Mapping[str, Any]) -> dict[str, str]:
@@ -290,6 +301,7 @@ def loaded(row: Row) -> Run:
     """
     revision, plan = revisions.playbook(row.revision_id)
     hidden = unseal(row.sealed)
+    handed_on = hidden.pop(HANDED_ON, [])
     context = json.loads(row.context)
     context["subject"] = subject(context["event"]) if context["event"] else {}
     return Run(
@@ -303,6 +315,7 @@ def loaded(row: Row) -> Run:
         target=row.target,
         parameters={**json.loads(row.input), **hidden},
         hidden=hidden,
+        secrets=(*texts(hidden), *handed_on),
         context=context,
         deadline=row.expires_at,
         created_by=row.created_by,

@@ -17,6 +17,9 @@ from tasks.redact import MASK
 
 Path = tuple[str, ...]
 
+#: the name, which no parameter can have, of what is sealed beside the parameters
+HANDED_ON = ""
+
 #: keys of a config that say where and how an action sends
 _PLACES = ("kind", "url", "target", "host", "port", "tls")
 _MOVED = "where this secret would be sent has changed: give the secret again"
@@ -35,10 +38,14 @@ def take_out(config: dict[str, Any], patterns: tuple[str, ...]) -> tuple[dict[st
     return masked, secrets
 
 
-def hide(values: Mapping[str, Any], names: Collection[str]) -> tuple[str, str | None]:
-    """Parameters as they are stored: JSON with those of ``names`` masked, and these in sealed form."""
+def hide(values: Mapping[str, Any], names: Collection[str], secrets: Collection[str] = ()) -> tuple[str, str | None]:
+    """Parameters as they are stored: JSON with those of ``names`` masked, and these in sealed form.
+
+    ``secrets`` are further texts to be sealed with them, under ``HANDED_ON``.
+    """
     hidden = {name: value for name, value in values.items() if name in names and value is not None}
-    return json.dumps({name: MASK if name in hidden else value for name, value in values.items()}), seal(hidden)
+    masked = json.dumps({name: MASK if name in hidden else value for name, value in values.items()})
+    return masked, seal({**hidden, HANDED_ON: list(secrets)} if secrets else hidden)
 
 
 def unmask(wanted: Mapping[str, Any], old: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:

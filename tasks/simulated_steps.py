@@ -65,7 +65,7 @@ class Scene:
         if not template:
             return self.run.target
         open_ = unknown(references.paths(template), self.context)
-        return templates.as_text(fill(template, self.context)) if open_ else asset(template, self.context)
+        return templates.as_text(fill(template, self.context)) if open_ else asset(template, self.context, self.redact)
 
     def decide(self, expression: str, found: Finding, what: str) -> Any:
         """The value of a condition, None when it hangs on what is not known; either is noted."""

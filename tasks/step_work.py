@@ -40,7 +40,7 @@ class StepWork:
                 raise Abandoned
             rendered = templates.render(self.step.get("parameters", {}), context)
             if self.step.get("target"):
-                self.this.row.target = asset(self.step["target"], context)
+                self.this.row.target = asset(self.step["target"], context, self.context.redact)
         except TemplateError as fault:
             return failed("bad_template", str(fault))
         declared = revision.definition["parameters"]
@@ -49,7 +49,7 @@ class StepWork:
             return failed("invalid_parameters", "; ".join(f"{one.pointer}: {one.detail}" for one in problems[:5]))
         names = parameters.secret_names(declared)
         hidden = {name: value for name, value in values.items() if name in names and value is not None}
-        work = prepare(self.this, revision, held, values, {**self.context.run.hidden, **hidden})
+        work = prepare(self.this, revision, held, values, {**hidden, "": self.context.run.secrets})
         masked = {name: MASK if name in hidden else value for name, value in values.items()}
         self.given = self.this.redact(masked)
         return work

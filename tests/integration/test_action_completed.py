@@ -77,7 +77,7 @@ def test_a_completed_action_starts_what_listens(everywhere: Door) -> None:
     assert not is_marked(execution_id)
     (run,) = runs_of("pb-wait")
     context = json.loads(run.context)
-    assert (run.target, run.created_by, context["trigger"], context["hops"]) == ("a-1", "system", "event", 1)
+    assert (run.target, run.created_by, run.cause, context["hops"]) == ("a-1", "system", "event", 1)
     assert context["event"] == {
         "event": "action.completed",
         "id": execution_id,

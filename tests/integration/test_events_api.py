@@ -51,6 +51,21 @@ def runs_of(playbook_id: str, workspace: str = "default") -> int:
         return len(list(connection.execute(table.select().where(mine))))
 
 
+def test_the_answer_says_how_many_playbooks_wait(everywhere: Door) -> None:
+    """Those that are enabled, whatever their conditions; where none waits, the usual name that is near is told."""
+    door = everywhere
+    door.create_playbook(name="Any", trigger="finding.*")
+    door.create_playbook(name="Light", trigger={"event": "finding.new", "conditions": {"severity": "low"}})
+    door.create_playbook(name="Off", trigger="finding.new", enabled=False)
+    outcome = sent(door)
+    assert (outcome["considered"], outcome["note"], started(outcome)) == (2, None, ["pb-any"])
+    outcome = sent(door, "scan.complete")
+    expected = "No enabled playbook waits for 'scan.complete'; did you mean 'scan.completed'?"
+    assert (outcome["considered"], outcome["note"]) == (0, expected)
+    for event in ("scan.completed", "ticket.closed"):
+        assert (sent(door, event)["considered"], sent(door, event)["note"]) == (0, None)
+
+
 def test_an_event_starts_what_listens_to_it(everywhere: Door) -> None:
     """By its name or a wildcard above it, when its conditions are met and it is enabled; the others stay."""
     door = everywhere
@@ -67,7 +82,7 @@ def test_an_event_starts_what_listens_to_it(everywhere: Door) -> None:
     assert (outcome["event"], outcome["event_id"][:6]) == ("finding.new", "event-")
     row = run_row(outcome)
     context = json.loads(row.context)
-    assert (row.kind, row.status, row.target, context["trigger"]) == ("playbook", "pending", "a-1", "event")
+    assert (row.kind, row.status, row.target, row.cause) == ("playbook", "pending", "a-1", "event")
     assert context["event"] == {"event": "finding.new", "id": outcome["event_id"], "data": {"finding": FINDING}}
 
 
@@ -202,7 +217,9 @@ def test_one_playbook_that_cannot_start_stops_no_other(everywhere: Door) -> None
     reasons = {one["playbook_id"]: one["code"] for one in outcome["not_started"]}
     assert reasons == {"pb-broken": "action_disabled", "pb-busy": "already_running"}
     assert "'act-off'" in outcome["not_started"][0]["reason"]
-    assert sent(door, "scan.completed")["not_started"][0]["code"] == "target_required"
+    [refused] = sent(door, "scan.completed")["not_started"]
+    assert refused["code"] == "target_required"
+    assert refused["reason"] == "The asset is missing: this playbook needs the asset it is to work on"
     assert door.call("POST", f"/api/actions/{action}/enable").status_code == 200
     again = sent(door, id="e-1", data={"asset_id": "a-1"})
     assert started(again) == ["pb-broken", "pb-works"]

@@ -147,6 +147,31 @@ def test_yaml_faults_say_where(door: Door) -> None:
     assert "'name' is there twice (line 2, column 1)" in problem["detail"]
 
 
+@pytest.mark.parametrize(
+    ("text", "remedy"),
+    [
+        ("name: {{ host }}", 'put templates in quotes: "{{ host }}" (line 1, column 8)'),
+        ("name:\n\t- x", "indent with blanks, not tabs (line 2, column 1)"),
+        ("name: a: b", "wrong indentation, or text with ': ' in it that needs quotes (line 1, column 8)"),
+        ("name: {channel: #sec}", '# begins a comment: quote "#x"'),
+        ("name: [x #sec]", '# begins a comment: quote "#x"'),
+        ("", "A playbook is a mapping that begins with name: and steps:."),
+        ("- name: X", "A playbook is a mapping that begins with name: and steps:."),
+    ],
+)
+def test_common_yaml_faults_say_what_helps(door: Door, text: str, remedy: str) -> None:
+    """A template or a # without quotes, a tab, a wrong indentation, no mapping at all: the message has the remedy."""
+    problem = assert_problem(door.call("POST", "/api/playbooks", data=text, headers=YAML), 400)
+    assert remedy in problem["detail"]
+
+
+@pytest.mark.parametrize("text", ["name: [", "name: @x", "? [a]\n: b"])
+def test_other_yaml_faults_suggest_nothing(door: Door, text: str) -> None:
+    """What is wrong for another reason is told without a remedy that does not fit."""
+    problem = assert_problem(door.call("POST", "/api/playbooks", data=text, headers=YAML), 400)
+    assert ";" not in problem["detail"]
+
+
 def test_large_yaml_and_other_kinds_are_refused(door: Door) -> None:
     """More than 1 MiB is 413; text/yaml and a compressed body are 415."""
     assert_problem(door.call("POST", "/api/playbooks", data="#" * (1024 * 1024 + 1), headers=YAML), 413)
@@ -222,7 +247,9 @@ def test_ids_are_unique_and_never_change(door: Door) -> None:
     made = door.create_playbook(id="pb-mine")
     definition = {"name": "X", "steps": [WAIT]}
     again = door.call("POST", "/api/playbooks", json={**definition, "id": "pb-mine"})
-    assert assert_problem(again, 409)["code"] == "already_exists"
+    problem = assert_problem(again, 409)
+    assert problem["code"] == "already_exists"
+    assert "change it with PUT /api/playbooks/pb-mine." in problem["detail"]
     for word in ("executions", "validate", "a/b", 7):
         assert pointers(assert_problem(door.call("POST", "/api/playbooks", json={**definition, "id": word}), 400)) == [
             "/id"

@@ -131,7 +131,9 @@ def test_a_run_that_only_waits_is_paused(door: Door, action: str) -> None:
     assert state() == ("paused", "approval")
     assert shown(door, run_id)["current_step"] == "ask"
     assert door.call("GET", "/api/playbooks/executions?status=running").json["meta"]["total"] == 0
-    assert assert_problem(door.call("POST", f"/api/playbooks/executions/{run_id}/resume"), 409)["code"] == "not_paused"
+    refused = assert_problem(door.call("POST", f"/api/playbooks/executions/{run_id}/resume"), 409)
+    assert refused["code"] == "not_paused"
+    assert "it waits for a delay or an approval" in refused["detail"]
 
 
 def test_an_operator_pauses_and_resumes(door: Door, action: str) -> None:
@@ -278,8 +280,9 @@ def test_an_approval_is_decided_once(door: Door, word: str, status: str) -> None
     assert step == shown(door, run_id, "/steps")[0]
     for late in ("approve", "reject"):
         assert_problem(door.call("POST", f"{steps}/ask/{late}"), 409)
-    assert_problem(door.call("POST", f"{steps}/_rest/{word}"), 404)
-    assert_problem(door.call("POST", f"{steps}/missing/{word}"), 404)
+    assert assert_problem(door.call("POST", f"{steps}/_rest/{word}"), 409)["code"] == "no_approval"
+    unknown = assert_problem(door.call("POST", f"{steps}/aks/{word}"), 404)
+    assert unknown["detail"] == "The playbook has no step 'aks'; did you mean 'ask'?"
 
 
 def test_the_logs_of_all_steps_are_merged(door: Door, action: str) -> None:
@@ -400,6 +403,22 @@ def test_a_run_is_retried(door: Door, action: str) -> None:
     assert door.call("POST", path).json["steps"][0]["output"] == {"answer": 42}
     assert_problem(door.call("POST", path, json={"from": "middle"}), 400)
     assert door.call("GET", "/api/playbooks/executions?trigger=retry").json["meta"]["total"] == 3
+
+
+@pytest.mark.parametrize(("dry_run", "status"), [(False, "completed"), (True, "failed")])
+def test_where_nothing_has_failed_a_retry_is_from_the_start(
+    door: Door,
+    action: str,
+    dry_run: bool,
+    status: str,
+) -> None:
+    """A run that is completed, or was a dry run, has nothing to take over; from the start it is run again."""
+    run_id = run(door, playbook(door, act("one", action)), dry_run=dry_run)
+    runs.begin(run_id)
+    runs.end_run(run_id, status)
+    path = f"/api/playbooks/executions/{run_id}/retry"
+    assert assert_problem(door.call("POST", path), 409)["code"] == "nothing_failed"
+    assert door.call("POST", path, json={"from": "start"}).status_code == 202
 
 
 def test_a_retry_has_the_secrets_of_the_run(door: Door, action: str) -> None:

@@ -69,7 +69,7 @@ def test_a_schedule_starts_its_playbook_when_it_comes_round(everywhere: Door, cl
     (row,) = runs_of(playbook_id)
     context = json.loads(row.context)
     assert (row.status, row.created_by, row.target) == ("pending", "system", None)
-    assert (context["trigger"], context["event"]) == ("schedule", None)
+    assert (row.cause, context["event"]) == ("schedule", None)
     assert fire_at(playbook_id) == in_minutes(60)
     clock.shift(HOUR)
     assert schedules.fire_due() == 1

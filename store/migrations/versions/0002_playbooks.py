@@ -12,7 +12,7 @@ down_revision = "0001"
 branch_labels = None
 depends_on = None
 
-_TEXTS = ("run_id", "parent_id", "step_id", "iteration", "type", "previous_id", "vars", "context")
+_TEXTS = ("run_id", "parent_id", "step_id", "iteration", "type", "previous_id", "vars", "context", "cause", "retry_of", "root_id")
 _NUMBERS = ("open", "cursor")
 _LIVE_RUN = "kind = 'playbook' AND mode <> 'dry_run' AND status IN ('pending', 'running', 'paused')"
 
@@ -25,6 +25,7 @@ def upgrade() -> None:
             batch_op.add_column(sa.Column(name, sa.Integer(), nullable=True))
     _partial("ix_executions_run", ["run_id"], "run_id IS NOT NULL")
     _partial("ix_executions_child", ["parent_id"], "kind = 'playbook' AND parent_id IS NOT NULL")
+    _partial("ix_executions_root", ["root_id"], "root_id IS NOT NULL")
     _partial("uq_executions_running", ["workspace_id", "action_id", "target"], _LIVE_RUN, unique=True)
 
     op.create_table(
@@ -72,7 +73,7 @@ def _partial(name, columns, condition, *, table="executions", unique=False) -> N
 def downgrade() -> None:
     op.drop_table("playbook_revisions")
     op.drop_table("playbooks")
-    for name in ("uq_executions_running", "ix_executions_child", "ix_executions_run"):
+    for name in ("uq_executions_running", "ix_executions_root", "ix_executions_child", "ix_executions_run"):
         op.drop_index(name, "executions")
     with op.batch_alter_table("executions", schema=None) as batch_op:
         for name in (*_TEXTS, *_NUMBERS):
