@@ -56,6 +56,12 @@ def stack(request: pytest.FixtureRequest, stacks: Stacks) -> Stack:
     return stacks.of(request.param)
 
 
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.chaos)])
+def first_stack(request: pytest.FixtureRequest, stacks: Stacks) -> Stack:
+    """The same for tests that take long: on PostgreSQL only with the long form of the crash tests."""
+    return stacks.of(request.param)
+
+
 @pytest.fixture
 def sqlite_stack(stacks: Stacks) -> Stack:
     """The running product on SQLite, where the kind of database makes no difference."""
@@ -80,6 +86,5 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests on PostgreSQL come last, so that the product is started once for each kind of database."""
-    items.sort(
-        key=lambda item: bool({"stack", "postgresql_stack"} & set(item.fixturenames)) and "sqlite" not in item.name
-    )
+    either = {"stack", "first_stack", "postgresql_stack"}
+    items.sort(key=lambda item: bool(either & set(item.fixturenames)) and "sqlite" not in item.name)

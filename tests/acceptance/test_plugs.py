@@ -27,8 +27,9 @@ def prompt_triggers(stack: Stack, action_id: str) -> list[str]:
     return executions
 
 
-def test_a_worker_that_wakes_up_late_changes_nothing(stack: Stack) -> None:
+def test_a_worker_that_wakes_up_late_changes_nothing(first_stack: Stack) -> None:
     """Frozen beyond its lease, its work is taken over; thawed, it finds everything decided and leaves it so."""
+    stack = first_stack
     url = f"{stack.sink.url}/slow?seconds=1"
     again = stack.api.trigger(stack.api.create_action(config={"url": url}, timeout_seconds=60))
     never_again = stack.api.trigger(stack.api.create_action(config={"url": url}, timeout_seconds=60, idempotent=False))

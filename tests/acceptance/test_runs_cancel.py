@@ -69,8 +69,9 @@ def still_open(stack: Stack, run_ids: list[str]) -> list[dict]:
     return [row for row in rows if row["due_at"] is not None or row["owner"] is not None]
 
 
-def test_a_cancel_ends_a_run_at_every_kind_of_step(stack: Stack) -> None:
+def test_a_cancel_ends_a_run_at_every_kind_of_step(first_stack: Stack) -> None:
     """Wherever it stands: 200 and cancelled, also its steps and the runs it has started; no call after that; 409."""
+    stack = first_stack
     kit = Kit(stack)
     made = scenes(kit)
     runs = {kind: stack.api.run(playbook) for kind, (playbook, _) in made.items()}
@@ -242,6 +243,7 @@ def test_a_paused_run_is_cancelled(sqlite_stack: Stack) -> None:
     assert kit.called(run_id) == ["a"]
 
 
+@pytest.mark.chaos
 def test_a_worker_that_wakes_up_late_changes_nothing_of_a_run(postgresql_stack: Stack) -> None:
     """Frozen in the middle of a step, its run goes on elsewhere; thawed, it finds everything decided."""
     stack = postgresql_stack

@@ -108,9 +108,9 @@ def test_random_playbooks_run_as_described(bench: Stack) -> None:
 
 @pytest.mark.chaos
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize("seed", range(2, 12))
+@pytest.mark.parametrize("seed", range(2, 6))
 def test_random_playbooks_run_as_described_at_length(bench: Stack, seed: int) -> None:
-    """The same with 400."""
+    """The same with more."""
     agree(bench, 40, seed)
 
 

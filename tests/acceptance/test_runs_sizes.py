@@ -106,6 +106,7 @@ def test_five_hundred_steps_side_by_side(stack: Stack) -> None:
     assert sorted(calls[:-1]) == sorted(f"b{number}" for number in range(500))
 
 
+@pytest.mark.chaos
 def test_a_thousand_items_twenty_at_a_time(postgresql_stack: Stack) -> None:
     """Each item has its pass, at most twenty are under way together, and more than one is."""
     body = act(
@@ -159,6 +160,7 @@ def varied(sqlite_stack: Stack) -> str:
     )
 
 
+@pytest.mark.chaos
 def test_many_runs_leave_the_workers_as_they_were(sqlite_stack: Stack, varied: str) -> None:
     """After 100 runs to warm up, 200 more do not make the workers larger than noise does."""
     many_runs(sqlite_stack, varied, 100)
