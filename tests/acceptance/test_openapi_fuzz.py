@@ -69,6 +69,10 @@ include-operation-id = "runPlaybook"
 parameters."path.playbook_id" = {{ dictionary = "playbooks", probability = 0.5 }}
 checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "404", "409", "422"]
 
+[[operations]]  # a key may have been used for another request
+include-operation-id = "retryRun"
+checks.positive_data_acceptance.expected-statuses = ["2xx", "404", "409", "422"]
+
 [[operations]]  # the id of an event may have been that of another one
 include-operation-id = "sendEvent"
 checks.positive_data_acceptance.expected-statuses = ["2xx", "422"]
