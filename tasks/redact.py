@@ -126,7 +126,7 @@ def texts(value: Any) -> list[str]:
     """Every text inside a JSON value."""
     if isinstance(value, dict):
         return [text for item in value.values() for text in texts(item)]
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return [text for item in value for text in texts(item)]
     return [str(value)] if value is not None else []
 

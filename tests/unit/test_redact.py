@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.redact import CUT, MASK, Redactor
+from tasks.redact import CUT, MASK, Redactor, texts
 
 #: a secret is made of these letters and an innocent text is not, so the one cannot stand in the other by chance
 _SECRET = st.text(alphabet='ABCDEFGHabcdefgh"\\/+&=% \n\u00fc\U0001f511', min_size=12, max_size=60).filter(
@@ -102,3 +102,9 @@ def test_a_text_that_almost_holds_a_secret_everywhere_is_masked_as_a_whole():
     redact = Redactor(["a" * 8000])
     assert redact.text(("a" * 7999 + "b") * 10) == MASK
     assert redact.text("a" * 8000 + "b") == MASK + "b"
+
+
+def test_every_text_of_a_value_is_found() -> None:
+    """Whatever holds a secret, its text is known: an object, a list, a tuple, a number."""
+    held = {"a": ["one", {"b": "two"}], "": ("three", "four"), "c": 5, "d": None}
+    assert texts(held) == ["one", "two", "three", "four", "5"]
