@@ -57,13 +57,23 @@ def has_living_steps(db: Connection, run_id: str) -> bool:
     return db.execute(query).first() is not None
 
 
-def pay_for_retry(db: Connection, run_id: str, *, most: int) -> bool:
-    """Count one retry of a run whose steps may be retried ``most`` times together; whether there was one left."""
-    return _paying.run(db, {"id_": run_id, "most_": most})[1] == 1
+def pay_for_retry(db: Connection, run_id: str, step_row_id: str, attempt: int, *, most: int) -> bool:
+    """Count one retry of a run whose steps may be retried ``most`` times together; whether there was one left.
+
+    Nothing is counted where the attempt at the step is not under way any more.
+    """
+    paid = {"id_": run_id, "most_": most, "step_": step_row_id, "attempt_": attempt}
+    return _paying.run(db, paid)[1] == 1
 
 
+_step = executions.executions.alias("step")
+_under_way = sa.exists().where(
+    _step.c.id == sa.bindparam("step_"),
+    _step.c.attempt == sa.bindparam("attempt_", type_=sa.Integer),
+    _step.c.status == "running",
+)
 _paying = Prepared(
     sa.update(executions.executions)
-    .where(_table.id == sa.bindparam("id_"), _table.failures < sa.bindparam("most_", type_=sa.Integer))
+    .where(_table.id == sa.bindparam("id_"), _table.failures < sa.bindparam("most_", type_=sa.Integer), _under_way)
     .values(failures=_table.failures + 1)
 )

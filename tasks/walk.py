@@ -37,6 +37,9 @@ log = logs.logger(__name__)
 
 Next = Callable[[], Any]
 
+#: faults of the playbook itself, which another try meets again
+_HOPELESS = frozenset({"bad_template", "invalid_parameters", "sealed"})
+
 
 @dataclass(frozen=True)
 class Written:
@@ -169,7 +172,7 @@ class Walk:
         ending = settled.ending
         record = {**settled.record, "input": work.given, "vars": work.variables(ending, settled.record)}
         stored = {name: executions.dump(value) for name, value in record.items()}
-        tries_again = ending.status in ("failed", "timeout") and policy["on_failure"] == "retry" and _safe(ending)
+        tries_again = ending.status in ("failed", "timeout") and policy["on_failure"] == "retry" and _worth_it(ending)
 
         def plan(advance: Advance) -> None:
             if ending.status == "waiting":
@@ -181,7 +184,9 @@ class Walk:
 
         def write(connection: Connection, advance: Advance) -> Written | None:
             status, changes = ending.status, {"owner": None, "target": row.target, **stored, **settled.changes}
-            if tries_again and runs.pay_for_retry(connection, self.run.id, most=policy["max_retries"]):
+            if tries_again and runs.pay_for_retry(
+                connection, self.run.id, row.id, row.attempt, most=policy["max_retries"]
+            ):
                 pause = db.now_ms() + int(this.retry["backoff_seconds"] * 1000)
                 status, changes = "waiting", {**changes, "waiting_for": "retry", "due_at": pause, "failures": 0}
             moves = advance.moves if status != "waiting" else Moves()
@@ -319,9 +324,10 @@ def _attended(connection: Connection, row: Any, attention: joins.Attention, run:
     return None if moved is None else moved.run_status
 
 
-def _safe(ending: Ending) -> bool:
-    """Whether doing it again can do no harm."""
-    return not (ending.error or {}).get("outcome_unknown")
+def _worth_it(ending: Ending) -> bool:
+    """Whether doing it again can do no harm, and may help."""
+    error = ending.error or {}
+    return not error.get("outcome_unknown") and error.get("code") not in _HOPELESS
 
 
 def _read(query: Callable[[Connection, str], Any], row_id: str) -> Any:
