@@ -16,7 +16,6 @@ from typing import Any
 from celery import signals
 
 from config import logs
-from expressions import conditions
 from providers import registry
 from tasks import task_events
 from worker.pulse import Pulse
@@ -45,7 +44,6 @@ def _configure_logs(**_: Any) -> None:
 
 def _warm_up(**_: Any) -> None:
     registry.load_all()  # the first execution must not pay for the imports
-    conditions.check("true")  # loads the evaluator
 
 
 def _end_with_parent(**_: Any) -> None:
