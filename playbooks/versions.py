@@ -5,6 +5,8 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from config.errors import InvalidRequest, Problem
+
 FIRST_VERSION = "1.0.0"
 
 _VERSION = re.compile(r"(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})")
@@ -24,6 +26,25 @@ def slug(prefix: str, name: str, otherwise: str) -> str:
     return (prefix + (words or otherwise))[:_MAX_SLUG_CHARACTERS].rstrip("-")
 
 
+def asked_for(old: Mapping[str, Any], new: Mapping[str, Any]) -> str | None:
+    """The version that the author of a change asks for; None when the definition names none but the present one.
+
+    Raises:
+        InvalidRequest: it is not higher than the present one.
+    """
+    asked, present = str(new["version"]), str(old["version"])
+    if asked == present:
+        return None
+    if _numbers(asked) <= _numbers(present):
+        problem = Problem("/version", f"Must be higher than the present version {present}, or left out.")
+        raise InvalidRequest("The version does not go up.", problems=[problem])
+    return asked
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(number) for number in version.split(".")]
+
+
 def next_version(
     old: Mapping[str, Any], new: Mapping[str, Any], behaviour: Iterable[str], metadata: Iterable[str]
 ) -> str:
@@ -32,7 +53,7 @@ def next_version(
     A change of a member in ``behaviour`` raises the minor number, one in ``metadata`` the patch number; no change
     at all keeps the version.
     """
-    major, minor, patch = (int(number) for number in old["version"].split("."))
+    major, minor, patch = _numbers(old["version"])
     if any(old.get(field) != new.get(field) for field in behaviour):
         return f"{major}.{minor + 1}.0"
     if any(old.get(field) != new.get(field) for field in metadata):

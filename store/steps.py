@@ -53,11 +53,6 @@ class Moves:
     failing: Mapping[str, Any] | None = None
     end: End | None = None
 
-    @property
-    def started(self) -> list[str]:
-        """The added steps that a worker carries out."""
-        return [row["id"] for row in self.rows if row["type"] == "action" and row["status"] in ("pending", "running")]
-
 
 def in_one_statement(db_name: str, moves: Moves) -> bool:
     """Whether the end of a step and what follows it is one statement: on PostgreSQL, where one thing follows."""
@@ -224,10 +219,9 @@ _launching = Prepared(
 )
 
 
-def rest(db: Connection, holder: str, *, cursor: int, until: int) -> bool:
-    """Have a loop wait before its next pass; false when it waits already, or has gone on."""
-    values = {"id_": holder, "cursor_": cursor, "until_": until}
-    return _resting.run(db, values)[1] == 1
+def rest(db: Connection, holder: str, *, cursor: int, until: int) -> None:
+    """Have a loop wait before its next pass, unless it waits already or has gone on."""
+    _resting.run(db, {"id_": holder, "cursor_": cursor, "until_": until})
 
 
 _resting = Prepared(

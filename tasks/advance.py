@@ -58,8 +58,8 @@ class Place:
 class Advance:
     """One walk; ``moves`` is what it found, ``starts`` and ``chains`` what must be published for it.
 
-    ``lonely`` says that playbooks may not be
-    started, because one that was to be started runs already for the same asset.
+    ``lonely`` says that playbooks may not be started, because one that was to be started runs already for the same
+    asset.
     """
 
     def __init__(self, run: Run, context: Context, *, lonely: bool = False) -> None:
@@ -130,7 +130,7 @@ class Advance:
         except Unavailable:
             raise
         except (StepError, TemplateError, ConditionError, CallerError) as fault:
-            error: Json = self._redact(_error_of(fault))
+            error: Json = self._redact(error_of(fault))
             self._add(node, place, previous, status="failed", completed=True, error=json.dumps(error))
             self.learn(node, place, "failed", error=error)
             return error
@@ -389,7 +389,8 @@ def _because(node: Node, error: Mapping[str, Any] | None) -> Json:
     return {"code": "step_failed", "message": message, "step_id": node.id, "cause": given.get("code")}
 
 
-def _error_of(fault: Exception) -> Json:
+def error_of(fault: Exception) -> Json:
+    """Why a step could not be entered."""
     if isinstance(fault, StepError):
         return fault.error
     if isinstance(fault, CallerError):

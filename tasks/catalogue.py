@@ -5,6 +5,7 @@ from typing import Any
 
 from config.errors import InvalidRequest, Problem
 from playbooks import actions as meaning
+from playbooks import versions
 from providers import functions, registry
 from store import actions as catalogue
 from store import db
@@ -91,25 +92,11 @@ def revise(caller: Caller, action_id: str, changes: Mapping[str, Any], *, whole:
 
 
 def _next_version(old: Mapping[str, Any], new: Mapping[str, Any], *, secrets_changed: bool) -> str:
-    """The version of a changed definition: the one that was asked for, else the next one.
-
-    Raises:
-        InvalidRequest: the version asked for is not higher than the present one.
-    """
-    asked, present = str(new["version"]), str(old["version"])
-    if asked != present:
-        if _numbers(asked) <= _numbers(present):
-            problem = Problem("/version", f"Must be higher than the present version {present}, or left out.")
-            raise InvalidRequest("The version does not go up.", problems=[problem])
-        return asked
+    """The version of a changed definition: the one that was asked for, else the next one."""
     same_switch = {**new, "enabled": old["enabled"]}  # turning an action on or off is no new version
     if secrets_changed:  # the masked configs may be equal, what they do is not
         same_switch["config"] = {**new["config"], "": "changed"}
-    return meaning.next_version(old, same_switch)
-
-
-def _numbers(version: str) -> list[int]:
-    return [int(number) for number in version.split(".")]
+    return versions.asked_for(old, new) or meaning.next_version(old, same_switch)
 
 
 def _checked(wanted: Mapping[str, Any]) -> dict[str, Any]:

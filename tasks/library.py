@@ -6,7 +6,7 @@ from typing import Any
 
 from config.errors import InvalidRequest, Problem
 from expressions.limits import MAX_SUGGESTION_CANDIDATES
-from playbooks import checks
+from playbooks import checks, versions
 from playbooks import definitions as meaning
 from playbooks.places import places
 from playbooks.schedules import next_time
@@ -141,16 +141,6 @@ def _fire_at(definition: Mapping[str, Any], *, enabled: bool) -> int | None:
 
 
 def _next_version(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
-    """The version of a changed definition: the one that was asked for, else the next one.
-
-    Raises:
-        InvalidRequest: the version asked for is not higher than the present one.
-    """
-    asked, present = str(new["version"]), str(old["version"])
-    if asked == present:
-        same_switch = {**new, "enabled": old["enabled"]}  # turning a playbook on or off is no new version
-        return meaning.next_version(old, same_switch)
-    if [int(number) for number in asked.split(".")] <= [int(number) for number in present.split(".")]:
-        problem = Problem("/version", f"Must be higher than the present version {present}, or left out.")
-        raise InvalidRequest("The version does not go up.", problems=[problem])
-    return asked
+    """The version of a changed definition: the one that was asked for, else the next one."""
+    same_switch = {**new, "enabled": old["enabled"]}  # turning a playbook on or off is no new version
+    return versions.asked_for(old, new) or meaning.next_version(old, same_switch)

@@ -184,7 +184,7 @@ def prepare(connection: Connection, wish: Wish) -> tuple[dict[str, Any], Chain]:
     if wish.depth > DEEPEST:
         raise Conflict(f"Playbooks start playbooks more than {DEEPEST} deep.", code="too_deep")
     masked, sealed = _values(definition, wish)
-    pins = _pins(connection, wish.workspace_id, definition)
+    pinned = pins(connection, wish.workspace_id, definition)
     now = db.now_ms()
     row = {
         "id": new_id("pexec"),
@@ -216,7 +216,7 @@ def prepare(connection: Connection, wish: Wish) -> tuple[dict[str, Any], Chain]:
         "context": json.dumps(
             {
                 "event": wish.event,
-                "pins": pins,
+                "pins": pinned,
                 "depth": wish.depth,
                 "hops": wish.hops,
                 "root": wish.root,
@@ -224,7 +224,7 @@ def prepare(connection: Connection, wish: Wish) -> tuple[dict[str, Any], Chain]:
             }
         ),
     }
-    chain = _opening(row, plan, pins)
+    chain = _opening(row, plan, pinned)
     return row, chain
 
 
@@ -239,18 +239,22 @@ def _values(definition: Mapping[str, Any], wish: Wish) -> tuple[str, str | None]
     return hide(values, {*parameters.secret_names(declared), *wish.secret_names}, wish.secrets)
 
 
-def _pins(connection: Connection, workspace_id: str, definition: Mapping[str, Any]) -> dict[str, str]:
-    """Action id → the revision that the run keeps."""
+def pins(connection: Connection, workspace_id: str, definition: Mapping[str, Any]) -> dict[str, str]:
+    """Action id → the revision that a run of this definition keeps.
+
+    Raises:
+        Conflict: an action that it uses is gone or switched off.
+    """
     wanted = {step["action_ref"] for step in every_step(definition["steps"]) if step["type"] == "action"}
-    pins = {}
+    found = {}
     for action_id in sorted(wanted):
         head = actions.head(connection, workspace_id, action_id)
         if head is None:
             raise Conflict(f"The playbook uses the action {action_id!r}, which is gone.", code="action_missing")
         if not head.enabled:
             raise Conflict(f"The playbook uses the action {action_id!r}, which is disabled.", code="action_disabled")
-        pins[action_id] = head.revision_id
-    return pins
+        found[action_id] = head.revision_id
+    return found
 
 
 def _opening(row: dict[str, Any], plan: Plan, pins: Mapping[str, str]) -> Chain:

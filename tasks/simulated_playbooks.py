@@ -1,13 +1,12 @@
 """A playbook that a step would start: looked up, checked and simulated as well, as far as the budget reaches."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 from playbooks import parameters
-from playbooks.plan import every_step
 from providers.base import Json
-from store import actions, db, playbooks
+from store import db, playbooks
 from store.db import Connection
 from tasks import revisions, runs
 from tasks.advance import StepError
@@ -98,7 +97,7 @@ def _child(connection: Connection, scene: Scene, given: Any, target: str | None,
         hidden={key: value for key, value in values.items() if key in names and value not in (None, MASK)},
         context={
             **run.context,
-            "pins": _pins(connection, run.workspace_id, revision.definition),
+            "pins": runs.pins(connection, run.workspace_id, revision.definition),
             "depth": run.context["depth"] + 1,
             "carried": [],
         },
@@ -119,12 +118,3 @@ def _values(declared: list[Json], given: Any, found: Finding) -> Json:
     else:
         found.proved.append("its parameters fit")
     return values
-
-
-def _pins(connection: Connection, workspace_id: str, definition: Mapping[str, Any]) -> dict[str, str]:
-    wanted = {step["action_ref"] for step in every_step(definition["steps"]) if step["type"] == "action"}
-    found = actions.definitions(connection, workspace_id, wanted) if wanted else {}
-    for action_id in sorted(wanted):
-        if action_id not in found or not found[action_id].enabled:
-            raise StepError("action_missing", f"The playbook uses the action {action_id!r}, which is gone or disabled.")
-    return {action_id: action.revision.id for action_id, action in found.items()}

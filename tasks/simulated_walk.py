@@ -17,7 +17,7 @@ from playbooks.plan import END, Node, every_step
 from providers.base import Json
 from store import executions
 from tasks import simulated_playbooks, simulated_steps
-from tasks.advance import Advance, Place, StepError
+from tasks.advance import Advance, Place, StepError, error_of
 from tasks.context import joined
 from tasks.runs import Run, row_id
 from tasks.simulated_context import Imagined
@@ -115,7 +115,7 @@ class Walk:
         except Unavailable:
             raise
         except (StepError, TemplateError, ConditionError, CallerError) as fault:
-            error, following = _error_of(fault), node.on_failure
+            error, following = error_of(fault), node.on_failure
             found.verdict = "would fail"
             found.proved.append(f"{error['code']}: {error['message']}")
         if len(self.rows) == held_at:
@@ -240,12 +240,3 @@ def _variables(node: Node, context: Mapping[str, Any], output: Any) -> Json:
 def _because(node: Node, error: Mapping[str, Any]) -> Json:
     message = f"The step {node.id!r} would fail: {error.get('message')}"
     return {"code": "step_failed", "message": message, "step_id": node.id, "cause": error.get("code")}
-
-
-def _error_of(fault: Exception) -> Json:
-    if isinstance(fault, StepError):
-        return fault.error
-    code = "bad_template" if isinstance(fault, TemplateError) else "bad_expression"
-    if isinstance(fault, CallerError):
-        code = fault.code
-    return {"code": code, "message": str(fault), "outcome_unknown": False}

@@ -25,6 +25,7 @@ from store.executions import LIVE, TERMINAL
 from tasks import announce, canvas, doorbell, lease, schedules, tick_runs
 from tasks.app import app
 from tasks.canvas import Ring
+from tasks.runs import begin_ring
 
 #: an execution that took down its worker this often is given up
 POISON_CAP = 3
@@ -180,7 +181,7 @@ def _end(connection: Connection, row: Row, status: str, error: dict[str, object]
 
 def _ring(row: Row, queue: str) -> Ring:
     if row.kind == "playbook":
-        return tick_runs.begin_ring(row.id, row.action_id, queue)
+        return begin_ring(row.id, row.action_id, queue)
     task = "tocsin.step" if row.kind == "step" else "tocsin.run"
     return Ring(
         task=task,

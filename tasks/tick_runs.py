@@ -13,9 +13,6 @@ from store.db import Connection, Row
 from tasks import stop
 from tasks.advance import join_ring
 from tasks.canvas import Ring
-from tasks.runs import begin_ring
-
-__all__ = ["Over", "attend", "attend_ended", "attend_holder", "begin_ring", "follow_ring", "is_late"]
 
 #: a worker that was asked to plan is given this long before another one is asked, ms
 PATIENCE = 10_000
