@@ -28,7 +28,7 @@ def make_actions(stack: Stack) -> list[str]:
     ]
 
 
-def cancel_at_random(stack: Stack, number: int, seed: int) -> None:
+def cancel_at_random(stack: Stack, number: int, seed: int) -> Counter[int]:
     """Cancel ``number`` executions, each at a random moment of its life, and hold every promise against them."""
     actions, rng = make_actions(stack), random.Random(seed)
     moments = [rng.choice([0, 0.01, 0.05, rng.uniform(0, 0.3), rng.uniform(0, 3)]) for _ in range(number)]
@@ -55,7 +55,7 @@ def cancel_at_random(stack: Stack, number: int, seed: int) -> None:
         else:
             assert status == 409
             assert rows[execution]["status"] in ("completed", "failed"), "409 is for what has ended by itself"
-    assert Counter(status for _, status, *_ in answers)[200] >= number // 2
+    return Counter(status for _, status, *_ in answers)
 
 
 def _owners(stack: Stack) -> list[dict]:
@@ -64,14 +64,14 @@ def _owners(stack: Stack) -> list[dict]:
 
 def test_nothing_starts_after_a_cancel_was_answered(stack: Stack) -> None:
     """60 executions cancelled at random moments: answered at once, no later effect, running calls let go."""
-    cancel_at_random(stack, 60, seed=3)
+    assert cancel_at_random(stack, 60, seed=3)[200] >= 30, "enough were cancelled for this to tell anything"
 
 
 @pytest.mark.chaos
 @pytest.mark.timeout(900)
 def test_nothing_starts_after_a_cancel_was_answered_at_length(stack: Stack) -> None:
     """The same with 200."""
-    cancel_at_random(stack, 200, seed=4)
+    assert cancel_at_random(stack, 200, seed=4)[200] >= 100, "enough were cancelled for this to tell anything"
 
 
 def test_a_cancelled_call_is_abandoned(sqlite_stack: Stack) -> None:

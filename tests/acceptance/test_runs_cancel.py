@@ -131,8 +131,11 @@ def test_a_run_is_cancelled_before_it_began(sqlite_stack: Stack) -> None:
     assert stack.api.post_to_run(other, "cancel").status_code == 409
 
 
-def cancel_at_random(stack: Stack, number: int, seed: int) -> None:
-    """Cancel runs at random moments of their lives, also at their very end, and hold every promise against them."""
+def cancel_at_random(stack: Stack, number: int, seed: int) -> Counter[int]:
+    """Cancel runs at random moments of their lives, also at their very end, and hold every promise against them.
+
+    Returns how often each status was answered.
+    """
     kit, rng = Kit(stack), random.Random(seed)
     quick = [kit.act(f"s{index}") for index in range(6)]
     tail = kit.playbook(kit.act("c1"), kit.act("c2"), kit.act("c3"))
@@ -171,19 +174,19 @@ def cancel_at_random(stack: Stack, number: int, seed: int) -> None:
             assert rows[run_id]["status"] == "completed", "409 is for what has ended by itself"
     slow = [answered - asked for _, _, asked, answered in answers if answered - asked > ANSWERED]
     assert len(slow) <= number // 10, slow  # the machine may be slow, the product may not
-    assert Counter(status for _, status, *_ in answers)[200] >= number // 3
+    return Counter(status for _, status, *_ in answers)
 
 
 def test_nothing_begins_after_a_cancel_was_answered(stack: Stack) -> None:
     """18 runs cancelled at random moments: no later call, nothing left open, the runs they had started included."""
-    cancel_at_random(stack, 18, seed=5)
+    assert cancel_at_random(stack, 18, seed=5)[200] >= 6, "enough were cancelled for this to tell anything"
 
 
 @pytest.mark.chaos
 @pytest.mark.timeout(900)
 def test_nothing_begins_after_a_cancel_was_answered_at_length(stack: Stack) -> None:
     """The same with 200."""
-    cancel_at_random(stack, 200, seed=6)
+    assert cancel_at_random(stack, 200, seed=6)[200] >= 66, "enough were cancelled for this to tell anything"
 
 
 def test_nothing_begins_while_a_run_is_paused(postgresql_stack: Stack) -> None:

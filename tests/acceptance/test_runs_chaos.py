@@ -161,8 +161,8 @@ def twice_ended(stack: Stack, run_ids: set[str]) -> list[str]:
     return [f"{subject}: {json.dumps(events)}" for subject, events in trail.items() if set(events[:-1]) & ends]
 
 
-def survive(stack: Stack, server: object, *, rounds: range, runs: int, faults: Callable[[int], list[str]]) -> None:
-    """Rounds of runs and faults without a pause between them, then every promise."""
+def survive(stack: Stack, server: object, *, rounds: range, runs: int, faults: Callable[[int], list[str]]) -> int:
+    """Rounds of runs and faults without a pause between them, then every promise; returns how many runs there were."""
     kit, history = Kit(stack), History()
     nemesis = Nemesis(stack, server, history)
     poller = Poller(stack)
@@ -171,6 +171,7 @@ def survive(stack: Stack, server: object, *, rounds: range, runs: int, faults: C
             unleash(stack, nemesis, kit, seed=seed, runs=runs, faults=faults(seed))
         stack.wait_ended(list(history.runs), SETTLED)
     check(stack, kit, history, poller)
+    return len(history.runs)
 
 
 def server_of(stack: Stack, request: pytest.FixtureRequest) -> object:
@@ -181,7 +182,8 @@ def server_of(stack: Stack, request: pytest.FixtureRequest) -> object:
 def test_runs_end_in_order_whatever_dies(stack: Stack, request: pytest.FixtureRequest) -> None:
     """21 runs of every shape through six faults, each of another kind: none lost, none out of order."""
     faults = ["worker", "worker", "web", "beat", "empty", "database"]
-    survive(stack, server_of(stack, request), rounds=range(7, 8), runs=21, faults=lambda _seed: faults)
+    lived = survive(stack, server_of(stack, request), rounds=range(7, 8), runs=21, faults=lambda _seed: faults)
+    assert lived == 21
 
 
 @pytest.mark.chaos
@@ -193,4 +195,4 @@ def test_runs_end_in_order_whatever_dies_at_length(stack: Stack, request: pytest
     def faults(seed: int) -> list[str]:
         return random.Random(f"faults {seed}").choices(kinds, k=2)
 
-    survive(stack, server_of(stack, request), rounds=range(20), runs=20, faults=faults)
+    assert survive(stack, server_of(stack, request), rounds=range(20), runs=20, faults=faults) == 400
