@@ -21,7 +21,7 @@ test: ## run the tests; ARGS="-k word" chooses
 lint: ## check style, types and import rules
 	@$(BOOTSTRAP) lint
 
-bench: ## measure against raw Celery (minutes)
+bench: ## measure against raw Celery (minutes); ARGS="--only soak" chooses
 	@$(BOOTSTRAP) bench $(ARGS)
 
 chaos: ## the long crash tests (minutes)

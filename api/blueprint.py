@@ -4,6 +4,7 @@ Read a handler's decorators from the top: route, permission, arguments, answer. 
 the operation's summary, the rest its description, its name in camel case the operationId.
 """
 
+import functools
 import json
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -11,9 +12,10 @@ from typing import Any
 import flask_smorest
 from flask import Response
 from marshmallow import Schema
+from werkzeug.datastructures import Headers
 from werkzeug.routing import BaseConverter
 
-from api import errors, schemas
+from api import body, errors, schemas
 from api.body import Parser
 
 View = Callable[..., Any]
@@ -93,6 +95,21 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
 
         return decorate
 
+    def arguments(self, schema: Schema, *, location: str = "json", **more: Any) -> Callable[[View], View]:
+        """Document what a handler takes, and hand it over as the argument after those of the path."""
+        documented: Callable[[View], View] = super().arguments(schema, location=location, **more)
+        if location != "json":
+            return documented
+
+        def decorate(view: View) -> View:
+            @functools.wraps(documented(view))
+            def taking(*args: Any, **kwargs: Any) -> Any:
+                return view(*args, body.load(schema), **kwargs)
+
+            return taking
+
+        return decorate
+
     def answers(
         self,
         status: int,
@@ -113,8 +130,9 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         def decorate(view: View) -> View:
             for code in statuses:
                 self.fails(code)(view)
-            documented: View = self.response(status, schema, example=example, description=words, headers=headers)(view)
-            return documented
+            documented = self.response(status, schema, example=example, description=words, headers=headers)(view)
+            view.__dict__["_apidoc"] = documented._apidoc  # noqa: SLF001 - its wrapper would look at each answer
+            return view
 
         return decorate
 
@@ -159,10 +177,26 @@ def notes(view: View, **more: Any) -> dict[str, Any]:
     return documented
 
 
+class Finished(Response):
+    """An answer whose headers are as they are to be sent: text, its length, ASCII."""
+
+    def get_wsgi_headers(self, environ: Any) -> Headers:  # noqa: ARG002 - the library's signature
+        """The headers, without the library's second look at each."""
+        return self.headers
+
+
+#: JSON as short as it can be. Raises ValueError for NaN and infinity, which JSON does not have.
+written = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
+
+
 def answer(members: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     """A JSON answer. Raises ValueError for NaN and infinity, which JSON does not have."""
-    text = json.dumps(members, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return Response(text, status, headers, content_type="application/json")
+    return finished(written(members), status, headers)
+
+
+def finished(text: str, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """The answer with this JSON text; ``headers`` in ASCII."""
+    return Finished(text, status, headers, content_type="application/json")
 
 
 def nothing() -> Response:

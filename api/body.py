@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from typing import Any, NoReturn
 
 from flask import Request, request
-from marshmallow import RAISE
+from marshmallow import RAISE, Schema, ValidationError
 from webargs import missing
-from webargs.flaskparser import FlaskParser
+from webargs.flaskparser import FlaskParser, abort
 from werkzeug.exceptions import HTTPException, UnsupportedMediaType
 
 from api import yaml_body
@@ -37,6 +37,21 @@ class Parser(FlaskParser):
     def load_json(self, req: Request, schema: Any) -> Any:  # noqa: ARG002 - the library's signature
         """The body, or webargs' ``missing`` when there is none."""
         return read(req)
+
+
+def load(schema: Schema) -> Any:
+    """The body of the present request as ``schema`` loads it; none counts as an empty object.
+
+    What webargs does with a body, faults included, at a fraction of the cost.
+
+    Raises:
+        As ``read``, and BadRequest: it is not what the schema wants.
+    """
+    value = read(request)
+    try:
+        return schema.load({} if value is missing else value, unknown=RAISE)
+    except ValidationError as error:
+        abort(Parser.DEFAULT_VALIDATION_STATUS, exc=error, messages={"json": error.messages}, schema=schema)
 
 
 def read_object(*, yaml: bool = False) -> dict[str, Any]:

@@ -4,13 +4,14 @@ The same step is shown in two forms: in a run there is one item for each step of
 shows the last pass; in the list of a run's steps there is one item for each doing, with all that is known of it.
 """
 
+import functools
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from flask import Response
 
 from api import views
-from api.blueprint import answer
+from api.blueprint import finished, written
 from playbooks import timeline
 from playbooks.plan import Node, Plan
 from playbooks.progress import StepState, counts, current, progress
@@ -25,24 +26,32 @@ _WAITS = frozenset({"approval", "delay", "retry"})
 
 def twice(members: Mapping[str, Any], status: int = 200, headers: dict[str, str] | None = None) -> Response:
     """The answer that has its members at the top level and once more under ``data``."""
-    return answer({**members, "data": members}, status, headers)
+    text = written(members)
+    return finished(f'{text[:-1]},"data":{text}}}', status, headers)
 
 
-def accepted(row: Row) -> dict[str, Any]:
+def accepted(row: Mapping[str, Any]) -> dict[str, Any]:
     """A run as it was when it was accepted."""
-    revision, plan = revisions.playbook(row.revision_id)
+    revision, _ = revisions.playbook(row["revision_id"])
     return {
-        "execution_id": row.id,
-        "playbook_id": row.action_id,
+        "execution_id": row["id"],
+        "playbook_id": row["action_id"],
         "playbook_name": revision.definition["name"],
         "version": revision.version,
         "status": "pending",
-        "dry_run": row.mode == "dry_run",
-        "target_asset_id": row.target,
-        "created_at": views.stamp(row.created_at),
+        "dry_run": row["mode"] == "dry_run",
+        "target_asset_id": row["target"],
+        "created_at": views.stamp(row["created_at"]),
         "started_at": None,
-        "steps": [_step(state, None) for state in progress(plan, "pending", ())],
+        "steps": _untouched(row["revision_id"]),
     }
+
+
+@functools.lru_cache(maxsize=256)
+def _untouched(revision_id: str) -> list[dict[str, Any]]:
+    """The steps of a run that has yet to begin; whoever is given them leaves them as they are."""
+    _, plan = revisions.playbook(revision_id)
+    return [_step(state, None) for state in progress(plan, "pending", ())]
 
 
 def whole(connection: Connection, row: Row) -> dict[str, Any]:

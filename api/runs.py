@@ -58,7 +58,7 @@ def run_playbook(given: dict[str, Any], playbook_id: str) -> Response:
     headers = _location(started.run_id)
     if started.replayed:
         headers["Idempotency-Replayed"] = "true"
-    return run_views.twice(run_views.accepted(_read(started.run_id)), 202, headers)
+    return run_views.twice(run_views.accepted(started.row or _read(started.run_id)._asdict()), 202, headers)
 
 
 @blueprint.get("/playbooks/executions")
@@ -170,7 +170,7 @@ def retry_run(given: dict[str, Any], run_id: str) -> Response:
     row = _read(started.run_id)
     with db.read() as connection:
         steps = run_views.whole(connection, row)["steps"]
-    members = {**run_views.accepted(row), "retry_of": run_id, "steps": steps}
+    members = {**run_views.accepted(row._asdict()), "retry_of": run_id, "steps": steps}
     return run_views.twice(members, 202, _location(started.run_id))
 
 

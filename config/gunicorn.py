@@ -7,6 +7,7 @@ seconds to finish; then what was accepted last is put on its queue before the pr
 answers itself have the same body as all others.
 """
 
+import gc
 import json
 import signal
 from http import HTTPStatus
@@ -79,6 +80,12 @@ def problem(sock: Any, status: int, reason: str, message: str) -> None:
 
 
 util.write_error = problem
+
+
+def pre_fork(_server: Any, _worker: Any) -> None:
+    """Keep the garbage collector of the child off what it shares with its parent: touching it would copy it."""
+    gc.collect()
+    gc.freeze()
 
 
 def post_worker_init(worker: Any) -> None:

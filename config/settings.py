@@ -40,6 +40,9 @@ class Settings:
     retention_days: int
     idempotency_hours: int
     steps_concurrency: int
+    patient_concurrency: int
+    scripts_concurrency: int
+    in_place_ms: int
     log_level: str
     log_format: str
     bwrap: str
@@ -129,6 +132,9 @@ def load() -> Settings:
         retention_days=reader.int("RETENTION_DAYS", 90),
         idempotency_hours=reader.int("IDEMPOTENCY_HOURS", 24),
         steps_concurrency=reader.int("STEPS_CONCURRENCY", 16),
+        patient_concurrency=reader.int("PATIENT_CONCURRENCY", 64),
+        scripts_concurrency=reader.int("SCRIPTS_CONCURRENCY", 2),
+        in_place_ms=reader.int("IN_PLACE_MS", 250),
         log_level=reader.str("LOG_LEVEL", "INFO").upper(),
         log_format=reader.str("LOG_FORMAT", "json"),
         bwrap=reader.str("BWRAP", ""),

@@ -99,6 +99,11 @@ def render(source: Any, context: Mapping[str, Any]) -> Any:
     return _Rendering(context).walk(source, "")
 
 
+def _constant(value: Any) -> bool:
+    """Whether it stays as it is."""
+    return not (has_markup(value) if isinstance(value, str) else isinstance(value, dict | list))
+
+
 class _Rendering:
     """One walk over a structure, with the characters it may still insert."""
 
@@ -117,6 +122,9 @@ class _Rendering:
             return [self.walk(item, f"{pointer}/{index}") for index, item in enumerate(source)]
         rendered = {}
         for key, value in source.items():
+            if _constant(key) and _constant(value) and key not in rendered:
+                rendered[key] = value
+                continue
             below = _below(pointer, key)
             new = key
             if isinstance(key, str) and has_markup(key):

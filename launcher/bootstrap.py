@@ -26,12 +26,15 @@ OLDEST = (3, 11)
 CANDIDATES = ("python3.12", "python3.11", "python3.13", "python3.14")
 BEGUN = time.monotonic()
 
+#: tests mostly wait for processes: three at once keep two processors busy; "-n 0" (ARGS) has one do all, for a debugger
+SIDE_BY_SIDE = ["-n", "3", "--dist", "loadgroup", "--no-loadscope-reorder"]
+
 #: command → the extras it needs, and the programs it becomes, one after the other
 COMMANDS = {
     "run": ((), [["python", "-m", "launcher", "run"]]),
     "demo": ((), [["python", "-m", "launcher", "demo"]]),
-    "test": (("test",), [["python", "-m", "pytest", "-m", "not chaos and not wide"]]),
-    "chaos": (("test",), [["python", "-m", "pytest", "-m", "chaos"]]),
+    "test": (("test",), [["python", "-m", "pytest", "-m", "not chaos and not wide", *SIDE_BY_SIDE]]),
+    "chaos": (("test",), [["python", "-m", "pytest", "-m", "chaos", *SIDE_BY_SIDE]]),
     "bench": (("test",), [["python", "tests/bench/run.py"]]),
     "lint": (
         ("lint", "test"),

@@ -54,7 +54,7 @@ class Showpiece:
 def showpiece() -> Showpiece:
     """The action that is triggered by itself: a script, in the sandbox."""
     return Showpiece(
-        served_by="scripts",
+        served_by="workers",
         trigger={"target": "web-01", "parameters": {"log": _LOG}},
         definition={
             "id": "act-triage-script",

@@ -82,8 +82,7 @@ def trouble_in_json(line: str) -> str:
         return ""
     if entry.get("logger") == "py.warnings":  # of a library to its users: nothing that this reader could mend
         return ""
-    parts = [str(entry.get("event", ""))]
-    parts += [str(entry[name]) for name in ("reason", "error") if entry.get(name)]
+    parts = [str(entry[name]) for name in ("worker", "event", "reason", "error") if entry.get(name)]
     parts += [line for line in str(entry.get("exception", "")).splitlines() if line.strip()][-1:]
     return " | ".join(" ".join(part.split()) for part in parts)[:_LONGEST]
 

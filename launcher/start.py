@@ -1,5 +1,6 @@
 """Bring everything up, in order: Redis, the database's schema, the processes of the Procfile; and see them work."""
 
+import os
 import re
 import subprocess
 import time
@@ -64,7 +65,7 @@ class Start:
     def _launch(self, names: list[str]) -> None:
         for name in names:
             self._services.start(Service(name, self._commands[name], self._place.var / "log"))
-            self._waiting[name] = _sign_of_life(name, self._place, self._services)
+            self._waiting[name] = _sign_of_life(name, self._commands[name], self._place, self._services)
 
 
 def _start_redis(terminal: Terminal, place: Place, services: Services) -> None:
@@ -93,24 +94,40 @@ def _release(place: Place, command: str) -> None:
         raise LauncherError(f"The database could not be prepared. The end of {log}:\n{last_lines(log)}")
 
 
-def _sign_of_life(name: str, place: Place, services: Services) -> Callable[[], bool]:
+def _sign_of_life(name: str, command: str, place: Place, services: Services) -> Callable[[], bool]:
     """How to tell that a process works: servers answer, workers write their pulse to the database."""
     if name == "web":
         return lambda: is_up(f"{place.url}/health")
     if name == "flower":
         return lambda: is_up(f"{place.flower_url}/healthcheck")
-    return lambda: services[name].pid in _pulses()
+    crew = set(command.partition("worker.crew ")[2].split())
+
+    def look() -> bool:
+        found = _pulses(services[name].pid)
+        return bool(found) and crew <= found
+
+    return look
 
 
-def _pulses() -> set[int]:
+def _pulses(group: int) -> set[str]:
+    """The workers of this process group that live."""
     from config.errors import Unavailable
     from store import db, processes  # SQLAlchemy takes its time to load: beside the processes, not before them
 
     try:
         with db.read() as connection:
-            return {row.pid for row in processes.living(connection)}
+            living = processes.living(connection)
     except Unavailable:
         return set()
+    return {row.name.partition("@")[0] for row in living if _group(row.pid) == group}
+
+
+def _group(pid: int) -> int:
+    """The process group of a process; 0 when it has ended."""
+    try:
+        return os.getpgid(pid)
+    except ProcessLookupError:
+        return 0
 
 
 def _wait(waiting: dict[str, Callable[[], bool]], services: Services) -> None:

@@ -85,6 +85,10 @@ class Needs:
     steps: frozenset[str]
     variables: frozenset[str]
     previous: bool
+    #: for each of the variables, the steps that set it
+    setters: Mapping[str, list[str]] = field(default_factory=dict)
+    #: every step of the playbook that must be known for all this
+    wanted: frozenset[str] = frozenset()
 
 
 @dataclass(kw_only=True)
@@ -129,7 +133,10 @@ class Plan:
     def needs(self, step_id: str) -> Needs:
         """What must be known of other steps before this one can be entered."""
         if step_id not in self._needs:
-            self._needs[step_id] = _needs(self.nodes[step_id].step)
+            needs = _needs(self.nodes[step_id].step)
+            setters = {name: self.variables.get(name, []) for name in needs.variables}
+            wanted = needs.steps.union(*setters.values()) & self.nodes.keys()
+            self._needs[step_id] = replace(needs, setters=setters, wanted=frozenset(wanted))
         return self._needs[step_id]
 
 

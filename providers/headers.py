@@ -30,12 +30,20 @@ _VALUE = re.compile(r"[\t\x20-\x7e\xa0-\xff]*\Z")
 
 def fault(name: str, value: str = "") -> str | None:
     """What is wrong with a header that a caller wants to send, or None."""
+    wrong = _name_fault(name)
+    if wrong is not None:
+        return wrong
+    if not _VALUE.match(value):
+        return f"the header {name} contains a line break, a control character or a character outside of Latin-1"
+    return None
+
+
+@functools.lru_cache(maxsize=256)  # the same few names with every call
+def _name_fault(name: str) -> str | None:
     if not _NAME.match(name):
         return f"'{name[:64]}' is no header name"
     if name.lower() in _OURS:
         return f"the header {name} is set by Tocsin itself and cannot be chosen"
-    if not _VALUE.match(value):
-        return f"the header {name} contains a line break, a control character or a character outside of Latin-1"
     return None
 
 

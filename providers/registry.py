@@ -1,5 +1,6 @@
 """Executor name → the module that does it. The one list of what this system can do."""
 
+import functools
 import importlib
 from typing import cast
 
@@ -16,6 +17,7 @@ _MODULES = {
 }
 
 
+@functools.cache
 def executor(name: str) -> Executor:
     """The executor of that name.
 

@@ -5,8 +5,9 @@ definition as it once was and never changes, so that an execution can always be 
 ran. ``uid`` tells an action from an earlier one of the same id that was deleted.
 """
 
+import functools
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -120,8 +121,13 @@ def get(db: Connection, workspace_id: str, action_id: str) -> Action:
     """
     row = _one.first(db, {"workspace_id": workspace_id, "action_id": action_id})
     if row is None:
-        raise NotFound(f"There is no action {action_id!r}.")
+        raise missing(action_id)
     return _action(row)
+
+
+def missing(action_id: str) -> NotFound:
+    """The refusal of an action that the workspace does not have."""
+    return NotFound(f"There is no action {action_id!r}.")
 
 
 def create(
@@ -283,16 +289,22 @@ def versions(db: Connection, revision_ids: Iterable[str]) -> dict[str, str]:
     return {row.id: row.version for row in db.execute(query.where(wanted))}
 
 
-def head(db: Connection, workspace_id: str, action_id: str) -> Any:
-    """The revision_id of an action and whether it is enabled; None when the workspace has none of that id."""
-    return _head_of.first(db, {"workspace_id": workspace_id, "action_id": action_id})
+def heads(db: Connection, workspace_id: str, wanted: Sequence[str]) -> dict[str, Any]:
+    """By id the revision_id of each action wanted and whether it is enabled; what the workspace lacks is left out."""
+    if not wanted:
+        return {}
+    room = 1 << (len(wanted) - 1).bit_length()  # so that few statements serve any number
+    padded = [*wanted, *[wanted[0]] * (room - len(wanted))]
+    named = {f"id_{number}": action_id for number, action_id in enumerate(padded)}
+    rows, _ = _heads_of(room).run(db, {"workspace_id": workspace_id, **named})
+    return {row.id: row for row in rows}
 
 
-_head_of = Prepared(
-    sa.select(actions.c.revision_id, actions.c.enabled).where(
-        actions.c.workspace_id == sa.bindparam("workspace_id"), actions.c.id == sa.bindparam("action_id")
-    )
-)
+@functools.cache
+def _heads_of(number: int) -> Prepared:
+    ids = [sa.bindparam(f"id_{each}", type_=sa.Text) for each in range(number)]
+    mine = sa.and_(actions.c.workspace_id == sa.bindparam("workspace_id"), actions.c.id.in_(ids))
+    return Prepared(sa.select(actions.c.id, actions.c.revision_id, actions.c.enabled).where(mine))
 
 
 def definitions(db: Connection, workspace_id: str, wanted: Iterable[str]) -> dict[str, Action]:

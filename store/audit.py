@@ -5,6 +5,7 @@ never hold parameters, outputs or secrets; they name things by id.
 """
 
 import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -28,23 +29,31 @@ audit = sa.Table(
 #: who acts when no caller does: recovery, timeouts, workers
 SYSTEM = "system"
 
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 _COLUMNS = ("workspace_id", "at", "actor", "event", "subject", "details")
 _insert = Prepared(sa.insert(audit).values({name: sa.bindparam(name) for name in _COLUMNS}).inline())
 
 
 def record(db: Connection, workspace_id: str, actor: str, event: str, subject: str, **details: Any) -> None:
     """Add one row; part of the caller's transaction."""
-    _insert.run(
-        db,
-        {
-            "workspace_id": workspace_id,
-            "at": now_ms(),
-            "actor": actor,
-            "event": event,
-            "subject": subject,
-            "details": json.dumps(details, separators=(",", ":")) if details else None,
-        },
-    )
+    _insert.run(db, entry(workspace_id, actor, event, subject, **details))
+
+
+def record_all(db: Connection, entries: Sequence[Mapping[str, Any]]) -> None:
+    """Add many rows at once, made by ``entry``; part of the caller's transaction."""
+    _insert.many(db, entries)
+
+
+def entry(workspace_id: str, actor: str, event: str, subject: str, **details: Any) -> dict[str, Any]:
+    """A row: now ``actor`` did ``event`` to ``subject``."""
+    return {
+        "workspace_id": workspace_id,
+        "at": now_ms(),
+        "actor": actor,
+        "event": event,
+        "subject": subject,
+        "details": _encode(details) if details else None,
+    }
 
 
 def noting(

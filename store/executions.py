@@ -298,9 +298,9 @@ def add(db: Connection, rows: Sequence[Mapping[str, Any]], actor: str) -> None:
     if db.dialect.name == "postgresql":
         _audited_insert.many(db, values) if len(values) > 1 else _audited_insert.run(db, values[0])
         return
-    for row in values:
-        _insert.run(db, row)
-        audit.record(db, row["workspace_id"], actor, row["event_"], row["id"], **_what(row))
+    _insert.many(db, values)
+    events = [(row["workspace_id"], actor, row["event_"], row["id"], _what(row)) for row in values]
+    audit.record_all(db, [audit.entry(*event, **what) for *event, what in events])
 
 
 def entered(status: str) -> str:
@@ -349,7 +349,12 @@ def finish(
 
 def dump(value: Any) -> str | None:
     """A JSON column's text; None stays NULL. Raises ValueError for NaN and infinity, which JSON does not have."""
-    return None if value is None else json.dumps(value, separators=(",", ":"), allow_nan=False)
+    return None if value is None else _encode(value)
+
+
+_encode = json.JSONEncoder(
+    separators=(",", ":"), allow_nan=False
+).encode  # made once: making it costs more than using it
 
 
 def load(text: str | None, default: Any = None) -> Any:

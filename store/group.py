@@ -5,9 +5,10 @@ takes along all that wait, runs them one after the other in one transaction and 
 more to come, the previous commit is the window. When one of them fails, none has happened, and each is run by itself,
 so that a bad one harms nobody else. A change may thus be run twice and must do nothing but its own statements.
 
-On SQLite, which takes one writer at a time, everything goes this way. PostgreSQL commits in parallel; there only
-changes that would wait for each other share a transaction: the ends of branches, which all count down the same row.
-They go in the order of the rows they meet at (``at``), so that two processes never wait for each other in a circle.
+On SQLite, which takes one writer at a time, everything goes this way. On PostgreSQL two kinds of changes do: those of
+a single statement, which share the round trip and the disk's write as well (``store.pipeline``), and those that would
+wait for each other, the ends of branches, which all count down the same row. They go in the order of the rows they
+meet at (``at``), so that two processes never wait for each other in a circle.
 """
 
 import os
@@ -35,37 +36,82 @@ class _Item:
         self.done = False
         self.result: Any = None
         self.error: Exception | None = None
+        self.turn = threading.Lock()  # held until it is done, or is to lead
+        self.turn.acquire()
 
     def run(self, connection: Connection) -> None:
         """Make the change; it counts once the transaction is committed."""
+        self.error = None
         self.result = self.change(connection)
+
+    def run_alone(self, connection: Any) -> None:
+        """The same for a change that harms no other of its transaction when it raises: nothing came before that."""
+        try:
+            self.run(connection)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is raised where the change came from
+            self.error = error
 
 
 class _Group:
-    """The changes of one process."""
+    """Changes of one process that share transactions; ``together`` makes a batch of them in one."""
 
-    def __init__(self) -> None:
+    def __init__(self, together: Callable[[list[_Item]], None]) -> None:
+        self._together = together
+        self._lock = threading.Lock()
         self._waiting: deque[_Item] = deque()
-        self._leading = threading.Lock()
+        self._leader: _Item | None = None
 
     def commit(self, change: Change, at: str) -> Any:
         """As the function below."""
         item = _Item(change, at)
-        self._waiting.append(item)
-        with self._leading:
-            while not item.done:  # an earlier leader may have taken it along, or have been full
-                batch = [self._waiting.popleft() for _ in range(min(MOST, len(self._waiting)))]
-                self._lead(sorted(batch, key=lambda one: one.at))
+        with self._lock:
+            self._waiting.append(item)
+            if self._leader is None:
+                self._leader = item
+                item.turn.release()
+        try:
+            item.turn.acquire()
+            if not item.done:
+                self._lead()
+        except BaseException:
+            self._leave(item)
+            raise
         if item.error is not None:
             raise item.error
         return item.result
 
-    @staticmethod
-    def _lead(batch: list[_Item]) -> None:
+    def _lead(self) -> None:
+        """Take along all that wait, the leader's own first."""
+        with self._lock:
+            batch = [self._waiting.popleft() for _ in range(min(MOST, len(self._waiting)))]
         try:
-            with db.write() as connection:
-                for item in batch:
-                    item.run(connection)
+            self._make(batch)
+        finally:
+            self._hand_on()
+            for item in batch:
+                item.done = True
+                item.turn.release()
+
+    def _hand_on(self) -> None:
+        """Let whoever has waited longest lead."""
+        with self._lock:
+            self._leader = following = self._waiting[0] if self._waiting else None
+        if following is not None:
+            following.turn.release()
+
+    def _leave(self, item: _Item) -> None:
+        """Whoever waited for this change is being ended, maybe while it was named to lead."""
+        with self._lock:
+            leads = self._leader is item
+            if item in self._waiting:
+                self._waiting.remove(item)
+        if leads:
+            self._hand_on()
+
+    def _make(self, batch: list[_Item]) -> None:
+        """Have the changes made, together or else each by itself; what each came to stands in it."""
+        try:
+            self._together(batch)
         except Unavailable as error:
             for item in batch:
                 item.error = error
@@ -73,23 +119,50 @@ class _Group:
             if len(batch) == 1:
                 batch[0].error = error
             else:
-                for item in batch:
-                    _Group._lead([item])
+                self._make_each(batch)
         except BaseException:  # the leader is being ended: those it took along must not wait for ever
-            for item in batch:
-                item.error = Unavailable()
+            _give_up(batch)
             raise
-        finally:
-            for item in batch:
-                item.done = True
+
+    def _make_each(self, batch: list[_Item]) -> None:
+        for at, item in enumerate(batch):
+            try:
+                self._make([item])
+            except BaseException:
+                _give_up(batch[at:])  # of what came before, each is committed or has its error
+                raise
 
 
-_group = _Group()
+def _give_up(batch: list[_Item]) -> None:
+    for item in batch:
+        item.error = Unavailable()
+
+
+def _in_turn(batch: list[_Item]) -> None:
+    with db.write() as connection:
+        for item in sorted(batch, key=lambda one: one.at):
+            item.run(connection)
+
+
+def _at_once(batch: list[_Item]) -> None:
+    from store import pipeline  # only where it is used: it brings the driver
+
+    pipeline.run([(item.run_alone if len(batch) > 1 else item.run, item.at) for item in batch])
+
+
+class _Groups:
+    """Those of this process."""
+
+    def __init__(self) -> None:
+        self.in_turn, self.at_once = _Group(_in_turn), _Group(_at_once)
+
+
+_here = _Groups()
 
 
 def _after_fork() -> None:
-    global _group  # noqa: PLW0603 - a child has changes of its own
-    _group = _Group()
+    global _here  # noqa: PLW0603 - a child has changes of its own
+    _here = _Groups()
 
 
 os.register_at_fork(after_in_child=_after_fork)
@@ -98,10 +171,14 @@ os.register_at_fork(after_in_child=_after_fork)
 def commit(change: Change, *, single: bool = False, at: str = "") -> Any:
     """Run ``change(connection)`` in a transaction, together with others where that helps; returns its result.
 
-    ``single`` promises that it is one statement on PostgreSQL, ``at`` names the row at which it meets others there.
-    Raises what the change raises, or ``Unavailable``.
+    ``single`` promises that on PostgreSQL it is one statement, a ``Prepared``; ``at`` names the row at which it meets
+    others there. Raises what the change raises, or ``Unavailable``: then it may have happened or not.
     """
-    if at or db.engine().dialect.name == "sqlite":
-        return _group.commit(change, at)
-    with db.write(single=single) as connection:
+    if db.engine().dialect.name == "sqlite":
+        return _here.in_turn.commit(change, at)
+    if single:
+        return _here.at_once.commit(change, at)
+    if at:
+        return _here.in_turn.commit(change, at)
+    with db.write() as connection:
         return change(connection)

@@ -7,6 +7,7 @@ commits and the other meets the primary key (``IntegrityError``) and finds what 
 import sqlalchemy as sa
 
 from store.db import Connection, Row, metadata
+from store.prepared import Prepared
 
 idempotency_keys = sa.Table(
     "idempotency_keys",
@@ -17,6 +18,14 @@ idempotency_keys = sa.Table(
     sa.Column("execution_id", sa.Text, nullable=False),
     sa.Column("created_at", sa.BigInteger, nullable=False),
     sa.Index("ix_idempotency_keys_created_at", "created_at"),
+)
+
+_table = idempotency_keys.c
+_insert = Prepared(sa.insert(idempotency_keys).values({each.name: sa.bindparam(each.name) for each in _table}).inline())
+_one = Prepared(
+    sa.select(idempotency_keys).where(
+        _table.workspace_id == sa.bindparam("workspace_id"), _table.key == sa.bindparam("key")
+    )
 )
 
 
@@ -35,13 +44,13 @@ def remember(
         "execution_id": execution_id,
         "created_at": created_at,
     }
-    db.execute(sa.insert(idempotency_keys).inline(), values)
+    _insert.run(db, values)
 
 
 def find(db: Connection, workspace_id: str, key: str) -> Row | None:
     """What a key was used for."""
-    mine = sa.and_(idempotency_keys.c.workspace_id == workspace_id, idempotency_keys.c.key == key)
-    return db.execute(sa.select(idempotency_keys).where(mine)).first()
+    row: Row | None = _one.first(db, {"workspace_id": workspace_id, "key": key})
+    return row
 
 
 def forget(db: Connection, *, before: int) -> int:

@@ -1,4 +1,4 @@
-"""Statements of the hot path: written in SQLAlchemy Core, compiled once, run on the driver's own cursor.
+"""Statements of the hot path: written in SQLAlchemy Core, compiled once, run by the driver itself.
 
 Building and keying a Core statement for each use costs several times what the database needs to run it. A
 ``Prepared`` pays that once per process and dialect. Rows come back as named tuples; there are no type
@@ -6,8 +6,7 @@ conversions (a Boolean of SQLite is 0 or 1). Errors of the driver pass as they a
 """
 
 from collections import namedtuple
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,65 +14,99 @@ import sqlalchemy as sa
 from store.db import Connection, IntegrityError
 
 
+class OneStatement:
+    """In place of a connection for a change that runs one ``Prepared`` and nothing else (``store.group``).
+
+    ``send`` is given the text, its values and the id of the row it moves; it returns the driver's cursor.
+    """
+
+    __slots__ = ("_send", "dialect")
+
+    def __init__(self, dialect: sa.Dialect, send: Callable[[str, list[Any], str], Any]) -> None:
+        self.dialect = dialect
+        self._send: Callable[[str, list[Any], str], Any] | None = send
+
+    def send(self, text: str, values: list[Any], row: str) -> Any:
+        """Run it; once."""
+        send, self._send = self._send, None
+        if send is None:
+            raise RuntimeError("This change was announced as a single statement; it has made more than one.")
+        return send(text, values, row)
+
+
+#: text, the names of its values in their order, and those that are the same in every use
+_Form = tuple[str, list[str], dict[str, Any]]
+
+
 class Prepared:
     """One statement; its open parameters are ``bindparam``s without a value."""
 
     def __init__(self, statement: sa.ClauseElement) -> None:
         self._statement = statement
-        self._compiled: dict[str, tuple[str, list[str] | None, dict[str, Any]]] = {}
-        self._row: Any = None  # made from the first result's column names
+        self._forms: dict[str, _Form] = {}
+        self._row: Any = None  # makes a named tuple of a row; False for what returns none; known from the first use
 
     def run(self, db: Connection, parameters: Mapping[str, Any]) -> tuple[list[Any], int]:
         """Execute it in the connection's transaction; returns the rows and the count of affected rows."""
-        text, order, constants = self._compiled.get(db.dialect.name) or self._compile(db)
-        values: Any = {**constants, **parameters}
-        if order is not None:
-            values = [values[name] for name in order]
-        cursor = db.connection.cursor()
+        text, order, constants = self._forms.get(db.dialect.name) or self._compile(db.dialect)
+        given = {**constants, **parameters}
+        values = [given[name] for name in order]
         try:
-            with _integrity(db):
-                cursor.execute(text, values)
-            description: Any = cursor.description
-            if description is None:
-                return [], cursor.rowcount
-            self._row = self._row or namedtuple("Row", [column[0] for column in description])  # noqa: PYI024
-            return [self._row._make(row) for row in cursor.fetchall()], cursor.rowcount
-        finally:
-            cursor.close()
+            if isinstance(db, OneStatement):
+                cursor = db.send(text, values, str(parameters.get("id_", "")))
+            else:
+                cursor = driver(db).execute(text, values)
+        except Exception as error:
+            raise _known(db, error) from error
+        if self._row is None:
+            self._row = _maker(cursor.description)
+        rows = [self._row(row) for row in cursor.fetchall()] if self._row else []
+        return rows, cursor.rowcount
 
     def many(self, db: Connection, parameters: Sequence[Mapping[str, Any]]) -> None:
         """Execute it once for each of ``parameters``, in few round trips; what it returns is dropped."""
-        text, order, constants = self._compiled.get(db.dialect.name) or self._compile(db)
-        filled: list[Any] = [{**constants, **one} for one in parameters]
-        if order is not None:
-            filled = [[values[name] for name in order] for values in filled]
-        cursor = db.connection.cursor()
+        text, order, constants = self._forms.get(db.dialect.name) or self._compile(db.dialect)
+        filled = [{**constants, **one} for one in parameters]
         try:
-            with _integrity(db):
-                cursor.executemany(text, filled)
-        finally:
-            cursor.close()
+            driver(db).executemany(text, [[given[name] for name in order] for given in filled])
+        except Exception as error:
+            raise _known(db, error) from error
 
     def first(self, db: Connection, parameters: Mapping[str, Any]) -> Any:
         """The first row, or None."""
         rows, _ = self.run(db, parameters)
         return rows[0] if rows else None
 
-    def _compile(self, db: Connection) -> tuple[str, list[str] | None, dict[str, Any]]:
-        made: Any = self._statement.compile(dialect=db.dialect)
+    def _compile(self, dialect: sa.Dialect) -> _Form:
+        if dialect.name == "postgresql":  # the form that the server knows: the driver need not look into the text
+            numbered: Any = type(dialect)
+            dialect = numbered(paramstyle="numeric_dollar")
+        made: Any = self._statement.compile(dialect=dialect)
         constants = {name: value for name, value in made.params.items() if value is not None}
-        order = list(made.positiontup) if made.positional else None
-        self._compiled[db.dialect.name] = made.string, order, constants
-        return self._compiled[db.dialect.name]
+        self._forms[dialect.name] = form = (made.string, list(made.positiontup), constants)
+        return form
 
 
-@contextmanager
-def _integrity(db: Connection) -> Iterator[None]:
-    """A broken rule of the database, such as a row too many, is raised in the form that SQLAlchemy gives it."""
-    try:
-        yield
-    except db.dialect.loaded_dbapi.IntegrityError as error:
-        raise IntegrityError(None, None, error) from error
+def _maker(columns: Any) -> Any:
+    """What makes a named tuple of a row with these columns; False where there are none."""
+    named: Any = namedtuple  # noqa: PYI024 - its names come from the database
+    return named("Row", [column[0] for column in columns])._make if columns else False
+
+
+def driver(db: Connection) -> Any:
+    """What the driver runs one statement with (``execute``, ``executemany``); it makes a cursor."""
+    raw: Any = db.connection.dbapi_connection
+    if db.dialect.name == "sqlite":
+        return raw
+    from psycopg import RawCursor  # only where it is the driver
+
+    return RawCursor(raw)
+
+
+def _known(db: Connection, error: Exception) -> Exception:
+    """A broken rule of the database, such as a row too many, in the form that SQLAlchemy gives it."""
+    dbapi: Any = db.dialect.loaded_dbapi
+    return IntegrityError(None, None, error) if isinstance(error, dbapi.IntegrityError) else error
 
 
 def words(values: tuple[str, ...]) -> list[sa.ColumnElement[Any]]:

@@ -8,11 +8,12 @@ import base64
 import functools
 import hashlib
 import json
-from typing import Any
-
-from cryptography.fernet import Fernet, InvalidToken
+from typing import TYPE_CHECKING, Any
 
 from config.settings import settings
+
+if TYPE_CHECKING:
+    from cryptography.fernet import Fernet
 
 
 class SealBroken(Exception):  # noqa: N818
@@ -23,7 +24,9 @@ class SealBroken(Exception):  # noqa: N818
 
 
 @functools.cache
-def _box(secret_key: str) -> Fernet:
+def _box(secret_key: str) -> "Fernet":
+    from cryptography.fernet import Fernet  # six MiB, and many processes never see a secret
+
     digest = hashlib.blake2b(secret_key.encode(), digest_size=32, person=b"tocsin-seal").digest()
     return Fernet(base64.urlsafe_b64encode(digest))
 
@@ -43,6 +46,8 @@ def unseal(text: str | None) -> dict[str, Any]:
     """
     if not text:
         return {}
+    from cryptography.fernet import InvalidToken
+
     try:
         opened: dict[str, Any] = json.loads(_box(settings().secret_key).decrypt(text.encode()))
     except InvalidToken as error:

@@ -6,6 +6,7 @@ passes are under way; whoever ends one lowers the count, and the last one makes 
 to exactly once although many end at the same time: the attention itself is a guarded transition.
 """
 
+import functools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -239,7 +240,15 @@ def rested(db: Connection, holder: str) -> None:
 
 def results(db: Connection, ids: Iterable[str]) -> list[Row]:
     """What the steps of these ids have brought, as far as they have begun."""
-    return list(db.execute(_results.where(_table.id.in_(list(ids)))))
+    wanted = list(ids)
+    if not wanted:
+        return []
+    places = 1 << (len(wanted) - 1).bit_length()
+    if places > _MOST_PLACES:
+        return list(db.execute(_results.where(_table.id.in_(wanted))))
+    wanted += wanted[-1:] * (places - len(wanted))
+    rows, _ = _results_of(places).run(db, {f"id_{place}": name for place, name in enumerate(wanted)})
+    return rows
 
 
 def latest(db: Connection, run_id: str, step_ids: Iterable[str]) -> list[Row]:
@@ -261,9 +270,23 @@ _results = sa.select(
 )
 
 
+#: up to so many steps are asked for by statements that are kept, one for each power of two
+_MOST_PLACES = 64
+
+
+@functools.cache
+def _results_of(places: int) -> Prepared:
+    ids = [sa.bindparam(f"id_{place}", type_=sa.Text) for place in range(places)]
+    return Prepared(_results.where(_table.id.in_(ids)))
+
+
 def get(db: Connection, step_row_id: str) -> Row | None:
     """A step's whole row."""
-    return db.execute(sa.select(executions.executions).where(_table.id == step_row_id, _table.kind == "step")).first()
+    row: Row | None = _one.first(db, {"id_": step_row_id})
+    return row
+
+
+_one = Prepared(sa.select(executions.executions).where(_id, _table.kind == "step"))
 
 
 def of_run(db: Connection, run_id: str) -> list[Row]:
@@ -280,8 +303,11 @@ def to_follow(db: Connection, row_id: str, run_id: str) -> str | None:
     """
     if _following.first(db, {"id_": row_id}) is None:
         return None
-    standing = sa.select(_table.status).where(_table.id == run_id).with_for_update(read=True)
-    return db.execute(standing).scalar_one_or_none()
+    run = _standing.first(db, {"id_": run_id})
+    return None if run is None else str(run.status)
+
+
+_standing = Prepared(sa.select(_table.status).where(_id).with_for_update(read=True))
 
 
 _following = Prepared(

@@ -2,7 +2,9 @@
 
 ``Advance`` walks the plan from a link: conditions are decided and steps that hold others are opened on the way, until
 it comes to steps that take time (an action, a delay, an approval, a playbook) or to the end of a block. It reads but
-never writes; what it finds is a ``Moves``, which is written together with the end of the step before it.
+never writes; what it finds is a ``Moves``, which is written together with the end of the step before it. After many
+decisions it stops: the last one is marked, and a message of its own (``tocsin.follow``) goes on from there, so that
+others get their turn in between.
 
 The end of a block is counted at its holder; what then follows is planned when the holder is attended to
 (``tasks.joins``).
@@ -20,14 +22,16 @@ from expressions.conditions import ConditionError, evaluate, holds
 from expressions.templates import TemplateError
 from playbooks.plan import END, Node
 from providers.base import Json
-from store import db
+from store import db, steps
 from store import runs as store_runs
 from store.steps import ATTENTION, End, Moves
 from tasks import revisions, runs
 from tasks.canvas import Chain, Ring
 from tasks.context import Context, asset, joined, parted
 from tasks.dispatch import queue_of
+from tasks.rings import follow_ring
 from tasks.runs import Run, row_id
+from tasks.step_faults import StepError, because, error_of
 
 #: entries that a for_each goes through at most; what has more is a job for something else
 MOST_ITEMS = 1_000
@@ -35,15 +39,10 @@ MOST_ITEMS = 1_000
 #: runs that one run may start, directly and by those that it starts
 MOST_RUNS = 1_000
 
+#: decisions in one go; pure Python holds up every other thread of its worker meanwhile
+MOST_DECISIONS = 200
+
 _SECOND = 1000
-
-
-class StepError(Exception):
-    """A step cannot be entered; ``code`` is a stable word."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.error = {"code": code, "message": message, "outcome_unknown": False}
 
 
 @dataclass(frozen=True)
@@ -73,6 +72,9 @@ class Advance:
         self.starts: dict[str, tuple[str, str]] = {}
         #: chains of the playbooks that begin
         self.chains: list[Chain] = []
+        #: messages that go on where this walk stopped
+        self.follows: list[Ring] = []
+        self._decisions = 0
         self._redact = context.redact
 
     def place_of(self, step_id: str, parent_id: str | None, iteration: str | None) -> Place:
@@ -80,22 +82,26 @@ class Advance:
         return Place(self.run.plan.nodes[step_id].block, parent_id, parted(iteration))
 
     def after(
-        self, step_id: str, place: Place, status: str, error: Mapping[str, Any] | None, *, expired: bool = False
+        self,
+        step_id: str,
+        place: Place,
+        status: str,
+        error: Mapping[str, Any] | None,
+        *,
+        output: Any = None,
+        expired: bool = False,
     ) -> None:
-        """Go on after a step has ended; ``expired`` says that nobody decided in time."""
+        """Go on after a step has ended; ``output`` is a decision's, ``expired`` says that nobody decided in time."""
         node = self.run.plan.nodes[step_id]
         previous = row_id(self.run.id, step_id, joined(place.iteration))
-        if status in ("completed", "skipped"):
-            target: str | None = node.on_success
-        else:
-            target = node.on_timeout if expired else node.on_failure
+        target = node.on_timeout if expired else _link(node, status, output)
         self._go(target, place, previous, node, error)
 
     def _go(
         self, target: str | None, place: Place, previous: str | None, node: Node, error: Mapping[str, Any] | None
     ) -> None:
         if target is None:
-            self.leave(place, _because(node, error), last=node.id)
+            self.leave(place, because(node, error), last=node.id)
         else:
             self.enter(target, place, previous, last=node.id)
 
@@ -112,21 +118,39 @@ class Advance:
             elif node.on_failure is not None:
                 target = node.on_failure
             else:
-                self.leave(place, _because(node, following), last=node.id)
+                self.leave(place, because(node, following), last=node.id)
+                return
+            if self._stops(node, previous, target):
                 return
         self.leave(place, None, last=last)
+
+    def _stops(self, node: Node, decided: str, target: str) -> bool:
+        """Whether it was enough for one go; the row of the step just decided then asks for a message to go on."""
+        self._decisions += 1
+        if self._decisions < MOST_DECISIONS or target == END:
+            return False
+        row = self.moves.rows[-1] if self.moves.rows else None
+        if row is None or row["id"] != decided:  # decided by an earlier run: there is no row to mark
+            return False
+        if _link(node, row["status"], json.loads(row.get("output") or "null")) != target:
+            return False  # a link that the output does not show, because it looks like a secret, would be lost
+        row.update(steps.follow_mark())
+        self.follows.append(follow_ring(decided, node.type))
+        return True
 
     def _enter(self, node: Node, place: Place, previous: str | None) -> str | Json | None:
         """Enter one step: the link that follows at once, the error with which it failed, or None: it takes time."""
         if row_id(self.run.id, node.id, joined(place.iteration)) in self.carried:
             return node.on_success
         try:
-            context = self.context.of(node.id, place.iteration, previous)
+            # what an action reads is read when it is carried out
+            reads = node.type != "action" or "when" in node.step
+            context = self.context.of(node.id, place.iteration, previous) if reads else {}
             if "when" in node.step and not holds(node.step["when"], context):
                 self._add(node, place, previous, status="skipped", completed=True)
                 self.learn(node, place, "skipped")
                 return node.on_success
-            return self._way(node.type)(node, place, previous, context)
+            return _WAYS[node.type](self, node, place, previous, context)
         except Unavailable:
             raise
         except (StepError, TemplateError, ConditionError, CallerError) as fault:
@@ -141,20 +165,6 @@ class Advance:
         self.context.learn(row_id(self.run.id, node.id, joined(place.iteration)), known)
 
     # how each type of step is entered
-
-    def _way(self, step_type: str) -> Callable[[Node, Place, str | None, Json], str | Json | None]:
-        ways: dict[str, Callable[[Node, Place, str | None, Json], str | Json | None]] = {
-            "action": self._action,
-            "condition": self._condition,
-            "switch": self._switch,
-            "delay": self._delay,
-            "approval": self._approval,
-            "parallel": self._parallel,
-            "loop": self._loop,
-            "for_each": self._for_each,
-            "playbook": self._playbook,
-        }
-        return ways[step_type]
 
     def _action(self, node: Node, place: Place, previous: str | None, _context: Json) -> None:
         revision_id = self.run.context["pins"][node.step["action_ref"]]
@@ -375,25 +385,16 @@ class Advance:
         )
 
 
-def join_ring(holder_id: str) -> Ring:
-    """The task that attends to a step that holds others."""
-    return Ring(
-        task="tocsin.join", execution_id=holder_id, label="join", queue="steps", run_id=holder_id.partition(".")[0]
-    )
+#: step type → how it is entered
+_WAYS: dict[str, Callable[[Advance, Node, Place, str | None, Json], str | Json | None]] = {
+    name: getattr(Advance, f"_{name}")
+    for name in ("action", "condition", "switch", "delay", "approval", "parallel", "loop", "for_each", "playbook")
+}
 
 
-def _because(node: Node, error: Mapping[str, Any] | None) -> Json:
-    """The error of a block that failed because of a step."""
-    given = dict(error or {})
-    message = f"The step {node.id!r} failed: {given.get('message') or given.get('code') or 'no reason given'}"
-    return {"code": "step_failed", "message": message, "step_id": node.id, "cause": given.get("code")}
-
-
-def error_of(fault: Exception) -> Json:
-    """Why a step could not be entered."""
-    if isinstance(fault, StepError):
-        return fault.error
-    if isinstance(fault, CallerError):
-        return {"code": fault.code, "message": str(fault), "outcome_unknown": False}
-    code = "bad_template" if isinstance(fault, TemplateError) else "bad_expression"
-    return {"code": code, "message": str(fault), "outcome_unknown": False}
+def _link(node: Node, status: str, output: Any) -> str | None:
+    """The link that leads on from a step that ended like this."""
+    if status == "completed" and node.type in ("condition", "switch"):
+        decided: str | None = output.get("next")
+        return decided
+    return node.on_success if status in ("completed", "skipped") else node.on_failure

@@ -19,6 +19,8 @@ QUEUES = {
     "urgent": "remediation and containment: outside calls that stop harm",
     "steps": "every other outside call",
     "notices": "notifications",
+    "bulk": "what exceeds the measure of its caller, and the branches of wide steps: whoever asks for little overtakes",
+    "patient": "calls for which a worker has no room because they, or their like, take long; handed on by workers",
     "scripts": "sandboxed scripts and the operator's Python actions, on killable processes",
     "suspects": "executions whose worker died or froze: retried alone, apart from innocent neighbours",
     "control": "tick, upkeep",
@@ -35,8 +37,8 @@ def _transport_options(broker_url: str) -> dict[str, Any]:
         "socket_connect_timeout": 1,
         "socket_keepalive": True,
         "health_check_interval": 15,
-        # queues are asked in the order of -Q
-        "queue_order_strategy": "priority",
+        # queues are asked in the order of -Q, bulk first for every fourth message
+        "queue_order_strategy": "tasks.flows:Order",
         "visibility_timeout": 3600,
     }
 

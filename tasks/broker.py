@@ -23,6 +23,8 @@ class Channel(redis.Channel):
     def _create_client(self, asynchronous: bool = False) -> Any:
         if asynchronous:
             return super()._create_client(asynchronous=True)  # type: ignore[no-untyped-call]
+        if self._kept is not None and self._pool is None:  # the channel is being closed: no new pool for that
+            return self._kept
         if self._kept is None or self._kept.connection_pool is not self.pool:
             self._kept = super()._create_client()  # type: ignore[no-untyped-call]
         return self._kept

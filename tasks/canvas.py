@@ -9,7 +9,7 @@ chord; the chord's body is the message that brings it about at once. Hence nothi
 expire: its tasks return a word, whatever happens.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +26,9 @@ HARD_GRACE = 5
 
 #: queues whose processes can be stopped from outside; time limits mean nothing to the others
 KILLABLE = frozenset({"scripts", "suspects"})
+
+#: so many executions, of which each could come alone, share a message where they are published together
+TOGETHER = 8
 
 #: the branches of a wide parallel step come in this many messages, so that as many workers share them ...
 BUNDLES = 4
@@ -79,7 +82,22 @@ class Chord:
         return self.join.execution_id
 
 
-Canvas = Ring | Chain | Chord
+@dataclass(frozen=True)
+class Pile:
+    """Executions that have nothing to wait for in each other, of one queue, in one message of this task."""
+
+    task: str
+    rings: tuple[Ring, ...]
+    #: the run they are all of, if they are of one
+    run_id: str | None = None
+
+    @property
+    def first(self) -> str:
+        """The execution that comes first in it."""
+        return self.rings[0].execution_id
+
+
+Canvas = Ring | Chain | Chord | Pile
 
 
 def signature(ring: Ring) -> Signature:
@@ -103,8 +121,9 @@ def signature(ring: Ring) -> Signature:
 def publish(canvases: Iterable[Canvas], *, countdown: float | None = None) -> list[str]:
     """Put executions on their queues in one round trip; returns the ids of those that tick must publish later.
 
-    When the broker fails on the way nobody knows which messages it has; all count as missed, and a message too
-    many does no harm. ``countdown`` (seconds) has the first of each chain wait.
+    Actions and beginning runs that are published together, because they have piled up, share messages; one by itself
+    has its own. When the broker fails on the way nobody knows which messages it has; all count as missed, and a message
+    too many does no harm. ``countdown`` (seconds) has the first of each chain wait.
     """
     wanted = list(canvases)
     if not wanted:
@@ -112,8 +131,10 @@ def publish(canvases: Iterable[Canvas], *, countdown: float | None = None) -> li
     options: dict[str, Any] = {} if countdown is None else {"countdown": countdown}
     try:
         with app.producer_or_acquire() as producer, producer.batch():
-            for canvas in wanted:
-                if isinstance(canvas, Chord):
+            for canvas in _piled(wanted) if countdown is None else wanted:
+                if isinstance(canvas, Pile):
+                    _together(canvas, f"{canvas.first}.together").apply_async(producer=producer, retry=False)
+                elif isinstance(canvas, Chord):
                     _publish_chord(canvas, producer)
                 else:
                     rings = canvas.rings if isinstance(canvas, Chain) else (canvas,)
@@ -123,10 +144,33 @@ def publish(canvases: Iterable[Canvas], *, countdown: float | None = None) -> li
     return []
 
 
+def _piled(canvases: list[Canvas]) -> Iterator[Canvas]:
+    """The same, with what may travel together in piles.
+
+    A run that travels with others leaves the links of its chain behind: whoever takes it up goes on in place, or
+    publishes the rest.
+    """
+    piles: dict[tuple[str, str], list[Ring]] = {}
+    alone: dict[str, Canvas] = {}
+    for canvas in canvases:
+        ring = canvas.rings[0] if isinstance(canvas, Chain) else canvas
+        if isinstance(ring, Ring) and ring.task in ("tocsin.run", "tocsin.begin") and ring.queue not in KILLABLE:
+            piles.setdefault((ring.task, ring.queue), []).append(ring)
+            alone[ring.execution_id] = canvas
+        else:
+            yield canvas
+    for rings in piles.values():
+        for at in range(0, len(rings), TOGETHER):
+            some = tuple(rings[at : at + TOGETHER])
+            yield Pile(some[0].task, some) if len(some) > 1 else alone[some[0].execution_id]
+
+
 def _all_of(canvas: Canvas) -> list[str]:
     """The executions that are ready to begin."""
     if isinstance(canvas, Chord):
         return [arm[0].execution_id for arm in canvas.arms]
+    if isinstance(canvas, Pile):
+        return [ring.execution_id for ring in canvas.rings]
     return [canvas.first]
 
 
@@ -164,17 +208,26 @@ def _headers(chord: Chord) -> list[list[Signature]]:
 
 
 def _bundle(chord: Chord, rings: list[Ring], at: int) -> Signature:
-    options = {
-        "task_id": f"{chord.join.execution_id}.branches.{at}",
+    branches = Pile("tocsin.branches", tuple(rings), run_id=chord.join.run_id)
+    return _together(branches, f"{chord.join.execution_id}.branches.{at}")
+
+
+def _together(pile: Pile, name: str) -> Signature:
+    """The task of a pile; its header ``lanes`` tells what each execution is of (``tasks.passing``)."""
+    rings = pile.rings
+    options: dict[str, Any] = {
+        "task_id": name,
         "queue": rings[0].queue,
-        "argsrepr": f"({rings[0].label!r}, {len(rings)} branches from {rings[0].execution_id!r})",
+        "headers": {"lanes": [ring.label for ring in rings]},
+        "argsrepr": f"({rings[0].label!r}, {len(rings)} from {pile.first!r})",
         "kwargsrepr": "{}",
         "add_to_parent": False,
         "ignore_result": True,
-        "root_id": chord.join.run_id,
     }
+    if pile.run_id:
+        options["root_id"] = pile.run_id
     ids = tuple(ring.execution_id for ring in rings)
-    return app.signature("tocsin.branches", args=ids, immutable=True, options=options)
+    return app.signature(pile.task, args=ids, immutable=True, options=options)
 
 
 def revoke(execution_id: str) -> bool:

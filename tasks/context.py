@@ -7,6 +7,7 @@ taken out: a step must see the same whether its worker lived through the run or 
 
 import json
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,7 +17,7 @@ from expressions.values import is_encodable
 from playbooks.plan import Plan
 from store import db, steps
 from store.db import Row
-from tasks.redact import Redactor
+from tasks.redact import Redactor, redactor
 from tasks.runs import Run, row_id
 
 #: characters of the name of an asset
@@ -31,7 +32,7 @@ class Context:
     def __init__(self, run: Run) -> None:
         self.run = run
         #: takes the run's secrets out of what is kept
-        self.redact = Redactor(run.secrets)
+        self.redact = redactor(run.secrets)
         self._known: dict[str, dict[str, Any]] = {}
         self._items: dict[str, list[Any]] = {}
         self._base = {
@@ -59,12 +60,10 @@ class Context:
         """What this step may read."""
         plan = self.run.plan
         needs = plan.needs(step_id)
-        variables = {name: plan.variables.get(name, []) for name in needs.variables}
-        wanted = {*needs.steps, *(setter for setters in variables.values() for setter in setters)} & plan.nodes.keys()
-        found = self._find(step_id, wanted, iteration, previous_id if needs.previous else None)
+        found = self._find(step_id, needs.wanted, iteration, previous_id if needs.previous else None)
         context = {**self._base, **self._loops(step_id, iteration)}
         context["steps"] = {name: found[name] for name in needs.steps if name in found}
-        context["vars"] = _variables(variables, found)
+        context["vars"] = _variables(needs.setters, found)
         if needs.previous and previous_id in self._known:
             known = self._known[previous_id]
             name = plan.nodes[known["step_id"]].name if known.get("step_id") in plan.nodes else None
@@ -80,14 +79,15 @@ class Context:
         return _variables(setters, found)
 
     def _find(
-        self, reader: str, wanted: set[str], iteration: tuple[int, ...], previous_id: str | None
+        self, reader: str, wanted: AbstractSet[str], iteration: tuple[int, ...], previous_id: str | None
     ) -> dict[str, dict[str, Any]]:
         """Step id → what it has brought: of this very pass, else of the passes around it, else of the last pass."""
         places = {name: _places(self.run.id, name, iteration) for name in wanted}
-        unknown = {place for options in places.values() for place in options} | {previous_id} - {None}
-        unknown -= self._known.keys()
+        unknown = {place for options in places.values() for place in options if place not in self._known}
+        if previous_id is not None and previous_id not in self._known:
+            unknown.add(previous_id)
         if unknown:
-            self._fetch({place for place in unknown if place})
+            self._fetch(unknown)
         found = {}
         inside_loops = []
         for name, options in places.items():
@@ -111,8 +111,7 @@ class Context:
         return found
 
     def _fetch(self, ids: set[str]) -> None:
-        with db.read() as connection:
-            rows = steps.results(connection, ids)
+        rows = db.look(steps.results, ids)
         for row in rows:
             if row.completed_at is not None:  # what goes on may change yet
                 self._known[row.id] = _result(row)
@@ -134,8 +133,7 @@ class Context:
 
     def _item(self, holder_id: str, index: int) -> Any:
         if holder_id not in self._items:
-            with db.read() as connection:
-                rows = steps.results(connection, [holder_id])
+            rows = db.look(steps.results, [holder_id])
             self._items[holder_id] = json.loads(rows[0].input)["items"]
         return self._items[holder_id][index]
 

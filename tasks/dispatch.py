@@ -17,10 +17,10 @@ from playbooks import parameters
 from providers.base import Mode
 from store import actions, db, executions, group
 from store.access import Caller
-from store.actions import Action
+from store.actions import Revision
 from store.db import IntegrityError
 from store.ids import new_id
-from tasks import doorbell, replay
+from tasks import doorbell, flows, replay, revisions
 from tasks.canvas import Ring
 from tasks.secrets import hide
 
@@ -61,26 +61,27 @@ def dispatch(wish: Dispatch) -> Accepted:
         Unavailable: the database is away; nothing was accepted.
     """
     workspace_id = wish.caller.workspace_id
-    with db.read() as connection:
-        if (earlier := _earlier(connection, wish)) is not None:
-            return earlier
-        action = actions.get(connection, workspace_id, wish.action_id)
-    _refuse_the_impossible(action, wish)
-    definition = action.revision.definition
+    if wish.idempotency_key and (earlier := db.look(_earlier, wish)) is not None:
+        return earlier
+    head = db.look(actions.heads, workspace_id, [wish.action_id]).get(wish.action_id)
+    if head is None:
+        raise actions.missing(wish.action_id)
+    revision = revisions.action(head.revision_id)
+    definition = revision.definition
+    _refuse_the_impossible(definition, wish, enabled=head.enabled)
     values, problems = parameters.resolve(definition["parameters"], wish.parameters)
     if problems:
         raise Unprocessable(problems=[problem.under("/parameters") for problem in problems])
-    row, ring = _new_execution(action, wish, values)
+    row, ring = _new_execution(revision, wish, values)
     try:
         group.commit(functools.partial(_accept, wish=wish, row=row), single=not wish.idempotency_key)
     except IntegrityError:  # a concurrent copy of this request was faster
-        with db.read() as connection:
-            earlier = _earlier(connection, wish)
+        earlier = db.look(_earlier, wish)
         if earlier is None:
             raise
         return earlier
     doorbell.ring(ring)
-    return Accepted(execution_id=row["id"], action_id=action.id, mode=wish.mode, created_at=row["created_at"])
+    return Accepted(execution_id=row["id"], action_id=wish.action_id, mode=wish.mode, created_at=row["created_at"])
 
 
 def _accept(connection: db.Connection, *, wish: Dispatch, row: Mapping[str, Any]) -> None:
@@ -96,10 +97,10 @@ def _accept(connection: db.Connection, *, wish: Dispatch, row: Mapping[str, Any]
     executions.accept(connection, row, publish_again_at=row["created_at"] + settings().lease_seconds * 1000)
 
 
-def _refuse_the_impossible(action: Action, wish: Dispatch) -> None:
-    if not action.enabled:
-        raise Conflict(f"The action {action.id!r} is disabled; enable it first.", code="action_disabled")
-    if action.revision.definition["executor"] == "opservant" and wish.mode == "live":
+def _refuse_the_impossible(definition: Mapping[str, Any], wish: Dispatch, *, enabled: bool) -> None:
+    if not enabled:
+        raise Conflict(f"The action {wish.action_id!r} is disabled; enable it first.", code="action_disabled")
+    if definition["executor"] == "opservant" and wish.mode == "live":
         raise Conflict("No agent is connected that could carry this out.", code="no_agent")
 
 
@@ -110,15 +111,15 @@ def queue_of(definition: Mapping[str, Any]) -> str:
     return _QUEUE_OF_TYPE.get(definition["type"], "steps")
 
 
-def _new_execution(action: Action, wish: Dispatch, values: Mapping[str, Any]) -> tuple[dict[str, Any], Ring]:
-    definition = action.revision.definition
+def _new_execution(revision: Revision, wish: Dispatch, values: Mapping[str, Any]) -> tuple[dict[str, Any], Ring]:
+    definition = revision.definition
     masked, sealed = hide(values, parameters.secret_names(definition["parameters"]))
     row = {
         "id": new_id("exec"),
         "workspace_id": wish.caller.workspace_id,
-        "action_id": action.id,
-        "revision_id": action.revision.id,
-        "queue": queue_of(definition),
+        "action_id": wish.action_id,
+        "revision_id": revision.id,
+        "queue": flows.queue(queue_of(definition), wish.caller.workspace_id, wish.caller.key_id, wish.action_id),
         "mode": wish.mode,
         "idempotent": definition["idempotent"],
         "timeout_ms": int(definition["timeout_seconds"] * 1000),
@@ -129,7 +130,7 @@ def _new_execution(action: Action, wish: Dispatch, values: Mapping[str, Any]) ->
         "request_id": wish.request_id,
         "created_at": db.now_ms(),
     }
-    ring = Ring(execution_id=row["id"], label=action.id, queue=row["queue"], timeout_ms=row["timeout_ms"])
+    ring = Ring(execution_id=row["id"], label=wish.action_id, queue=row["queue"], timeout_ms=row["timeout_ms"])
     return row, ring
 
 

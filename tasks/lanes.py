@@ -1,34 +1,168 @@
-"""Branches that came in one message, carried out side by side.
+"""Lanes: how a message's executions are taken up, one alone or several side by side, each if its action has a turn.
 
-A message costs more than a short call, so the branches of a wide parallel step come in a few messages
-(``tasks.canvas``). A worker carries those of one message out on lanes: threads of its own beside Celery's. The message
-is done when all of them are, which is what the chord counts; each branch is claimed and ended by itself.
+A message costs more than a short call, so what piles up comes in bundles: up to eight actions or runs, or the branches
+of a wide step (``tasks.canvas``). A worker carries the members of one out on lanes: threads of its own beside Celery's.
+In order of time: a fair share of the lanes takes up one member after the other; what has no turn (``tasks.turns``) is
+handed on to the queue ``patient`` at once; after a quarter of a second the members that have not begun go back to the
+tail of their queue, as a new message that any worker may take; the message is done when those that have begun are.
+Each member is claimed and ended by itself, and none knows of the others.
+
+Celery's thread only waits, and a lane never waits for a bundle: so however many bundles there are, lanes go on.
+A message handed on leaves its executions unclaimed and their rows on their own queue, where tick publishes them again
+should the copy be lost.
 """
 
+import functools
 import os
 import threading
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from types import SimpleNamespace
 from typing import Any
 
-#: branches that one process carries out at the same time beside its other work
-LANES = 16
+from celery import Task, signals
+
+from config import logs
+from tasks import passing, turns
+from tasks.canvas import KILLABLE
+
+#: where calls go that would hold up others
+PATIENT = "patient"
+#: how a message ends whose execution was handed on
+HANDED_ON = "handed on"
+#: after this long a bundle lets go of what has not begun, seconds
+LETS_GO = 0.25
+#: a bundle takes one lane of so many at a time
+SHARE = 4
+#: endings that tell nothing about how long an action's calls take
+_NO_CALL = frozenset({"stale", "abandoned", "unavailable", "broken"})
+
+log = logs.logger(__name__)
 
 _lock = threading.Lock()
-_pool: tuple[int, ThreadPoolExecutor] | None = None
+_pool: tuple[int, ThreadPoolExecutor, threading.Semaphore] | None = None
 
 
-def _mine() -> ThreadPoolExecutor:
+@signals.celeryd_after_setup.connect
+def _open(instance: Any, **_: Any) -> None:
+    """A worker is about to start: what it is."""
+    consumed = set(instance.app.amqp.queues.consume_from)
+    turns.open_lanes(instance.concurrency, refusing=not consumed & {PATIENT, *KILLABLE})
+
+
+def _mine() -> tuple[ThreadPoolExecutor, threading.Semaphore]:
+    """The lanes of this process, and how many of them nobody has."""
     global _pool  # noqa: PLW0603 - one per process
     with _lock:
         if _pool is None or _pool[0] != os.getpid():
-            _pool = os.getpid(), ThreadPoolExecutor(LANES, thread_name_prefix="lane")
-        return _pool[1]
+            lanes = turns.of_process().lanes
+            _pool = os.getpid(), ThreadPoolExecutor(lanes, thread_name_prefix="lane"), threading.Semaphore(lanes)
+        return _pool[1:]
 
 
-def carry_out(work: Callable[[Any, str], str], message_id: str, execution_ids: list[str]) -> str:
-    """Do ``work(task, execution_id)`` for each, side by side; returns how many went how, in words."""
-    task = SimpleNamespace(request=SimpleNamespace(id=message_id, chain=None, chord=None))
-    words = list(_mine().map(lambda execution_id: work(task, execution_id), execution_ids))
-    return ", ".join(f"{words.count(word)} {word}" for word in sorted(set(words)))
+def alone(task: Task, work: Callable[[], str], *, calls: bool = True) -> str:
+    """Do the one thing of a message, or hand the message on; returns how it went, in a word.
+
+    ``calls`` says that it begins with a call of an action, which needs a turn.
+    """
+    counts = calls and passing.queue_of(task.request) not in KILLABLE  # a process of one's own is turn enough
+    word = _taken_up(passing.labels(task.request)[0] if counts else None, work)
+    if word is None:
+        passing.hand_on(task, PATIENT)
+        return HANDED_ON
+    return word
+
+
+def side_by_side(task: Task, work: Callable[[str], str], *, calls: bool = True) -> str:
+    """Do ``work(execution_id)`` for each id of a message; returns how many went how, in words. Raises nothing."""
+    return _Bundle(passing.Bundle.of(task), work, calls=calls).carry_out()
+
+
+def _taken_up(action: str | None, work: Callable[[], str]) -> str | None:
+    """How the work went; None when there is no turn for it."""
+    with turns.message(action) as has_turn:
+        if not has_turn:
+            return None
+        word = work()
+        if word in _NO_CALL:
+            turns.made_no_call()
+        return word
+
+
+class _Bundle:
+    """The members of one message, on their way."""
+
+    def __init__(self, bundle: passing.Bundle, work: Callable[[str], str], *, calls: bool) -> None:
+        self._bundle = bundle
+        self._work = work
+        self._calls = calls
+        self._left = deque(bundle.members)
+        self._at_work = 0
+        self._words: list[str] = []
+        self._changed = threading.Condition()
+
+    def carry_out(self) -> str:
+        """See all members through; returns how many went how, in words."""
+        lanes, free = _mine()
+        share = min(len(self._left), max(1, turns.of_process().lanes // SHARE))
+        taken = sum(free.acquire(blocking=False) for _ in range(share))
+        if not taken and not turns.of_process().refusing:  # here nobody is to be overtaken: it waits for its first lane
+            taken = int(free.acquire())
+        for _ in range(taken):
+            lanes.submit(self._lane, free)
+        with self._changed:
+            self._changed.wait_for(self._is_over, LETS_GO)
+            rest = list(self._left)
+            self._left.clear()
+        self._pass(rest, self._bundle.queue, "put back")
+        with self._changed:
+            self._changed.wait_for(self._is_over)
+        words = self._words
+        return ", ".join(f"{words.count(word)} {word}" for word in sorted(set(words)))
+
+    def _is_over(self) -> bool:
+        return not (self._left or self._at_work)
+
+    def _lane(self, free: threading.Semaphore) -> None:
+        """What one lane does: one member after the other; then it is free for others."""
+        try:
+            self._take_up()
+        finally:
+            free.release()
+
+    def _take_up(self) -> None:
+        while (member := self._next()) is not None:
+            word: str | None = "broken"
+            try:
+                word = _taken_up(member.label if self._calls else None, functools.partial(self._work, member.id))
+                if word is None:
+                    self._pass([member, *self._without_room()], PATIENT, HANDED_ON)
+            except Exception:
+                log.exception("a member of a bundle broke", execution_id=member.id)
+            finally:
+                with self._changed:
+                    self._at_work -= 1
+                    self._words += [word] if word else []
+                    self._changed.notify_all()
+
+    def _next(self) -> passing.Member | None:
+        with self._changed:
+            if not self._left:
+                return None
+            self._at_work += 1
+            return self._left.popleft()
+
+    def _without_room(self) -> list[passing.Member]:
+        """Take out the members for which there is no room either, to go along in one message."""
+        with self._changed:
+            refused = [member for member in self._left if not turns.of_process().has_room(member.label)]
+            for member in refused:
+                self._left.remove(member)
+            return refused
+
+    def _pass(self, members: Sequence[passing.Member], queue: str, word: str) -> None:
+        if not members:
+            return
+        passing.publish(self._bundle, members, queue)
+        with self._changed:
+            self._words += [word] * len(members)

@@ -6,16 +6,16 @@ chain is cut and a new one published.
 """
 
 import time
+from dataclasses import replace
 from typing import Any
 
 from celery import Task
 
+from config.settings import settings
 from tasks import canvas, doorbell
-from tasks.advance import Advance, join_ring
-from tasks.canvas import Canvas, Chord
-
-#: for how long a worker goes on in place, seconds: long against what a message costs, short against what others wait
-IN_PLACE = 0.25
+from tasks.advance import Advance
+from tasks.canvas import Canvas, Chain, Chord
+from tasks.rings import join_ring
 
 
 class Links:
@@ -25,7 +25,8 @@ class Links:
         self.task = task
         #: the step this message itself is for; others are carried out in place
         self.own = str(task.request.id)
-        self._until = time.monotonic() + IN_PLACE
+        #: going on in place is long against what a message costs, and short against what others wait
+        self._until = time.monotonic() + settings().in_place_ms / 1000
 
     def may_go_on(self) -> bool:
         """Whether this worker may take up one more thing."""
@@ -49,7 +50,7 @@ class Links:
         if expected is None and len(starts) == 1 and self._next() in starts:
             expected, starts = self._next(), {}
         self.leave(expected, taken=here is not None)
-        canvases = _fan_out(advance, starts)
+        canvases = [*_fan_out(advance, starts), *advance.follows]
         if not self._in_chord():
             canvases += [join_ring(holder) for holder in waiting]
         self.publish(canvases)
@@ -86,7 +87,9 @@ class Links:
 
 def _fan_out(advance: Advance, starts: dict[str, tuple[str, str]]) -> list[Canvas]:
     """A chain for each start; those of one parallel step as a chord, where every branch is straight."""
-    plan, left = advance.run.plan, {first: advance.chain(*where) for first, where in starts.items()}
+    queues = {row["id"]: row["queue"] for row in advance.moves.rows}
+    left = {first: _on(queues[first], advance.chain(*where)) for first, where in starts.items()}
+    plan = advance.run.plan
     canvases: list[Canvas] = [*advance.chains]
     for row in advance.moves.rows:
         if row["type"] != "parallel" or not all(plan.straight(block) for block in plan.branches(row["step_id"])):
@@ -98,3 +101,8 @@ def _fan_out(advance: Advance, starts: dict[str, tuple[str, str]]) -> list[Canva
         else:
             canvases += arms
     return [*canvases, *left.values()]
+
+
+def _on(queue: str, chain: Chain) -> Chain:
+    """A chain whose first message goes to the queue that its step's row names."""
+    return Chain((replace(chain.rings[0], queue=queue), *chain.rings[1:]))

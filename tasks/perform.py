@@ -25,7 +25,7 @@ from store.seal import SealBroken, unseal
 from tasks import secrets
 from tasks.conclude import Attempt, Ending, failed
 from tasks.lease import Hold, keeper
-from tasks.redact import Redactor, texts
+from tasks.redact import NO_SECRETS, redactor, texts
 
 log = logs.logger(__name__)
 
@@ -46,7 +46,7 @@ def attempt_at(row: Row, retry: Mapping[str, Any]) -> Attempt:
         owner=keeper().owner,
         retry=retry,
         logs=json.loads(row.logs) if row.logs else [],
-        redact=Redactor(()),
+        redact=NO_SECRETS,
     )
 
 
@@ -59,7 +59,7 @@ def prepare(
         sealed_config = unseal(revision.sealed)
     except SealBroken as broken:
         return failed("sealed", str(broken))
-    this.redact = Redactor([*texts(hidden), *texts(sealed_config)])
+    this.redact = redactor([*texts(hidden), *texts(sealed_config)])
     call = Call(
         execution_id=row.id,
         idempotency_key=row.id,

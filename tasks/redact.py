@@ -8,7 +8,7 @@ forms there are. Where it finds such a beginning, the forms that begin so are co
 import base64
 import json
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 from urllib.parse import quote, quote_plus
 
@@ -120,6 +120,15 @@ class Redactor:
         if isinstance(value, list | tuple):
             return [self(item) for item in value]
         return value
+
+
+#: where there are no secrets: it lets everything pass
+NO_SECRETS = Redactor(())
+
+
+def redactor(secrets: Collection[str]) -> Redactor:
+    """What takes these secrets out; most actions have none, and need none of their own."""
+    return Redactor(secrets) if secrets else NO_SECRETS
 
 
 def texts(value: Any) -> list[str]:

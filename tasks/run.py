@@ -3,11 +3,14 @@
 In order of time: the message brings an id; ``claim`` makes the row ours or says that it is not to be had (then
 the message was stale and nothing happens); the executor does the outside work with no transaction open, under
 a lease that ``tasks.lease`` keeps; ``conclude`` writes how it ended in one transaction. A worker that dies or
-freezes anywhere between leaves a row whose lease lapses, and ``tasks.tick`` takes it from there.
+freezes anywhere between leaves a row whose lease lapses, and ``tasks.tick`` takes it from there. Executions that were
+accepted together may come in one message; each goes this way by itself (``tasks.lanes``).
 """
 
+import functools
 import json
 import time
+from collections.abc import Callable
 
 from celery import Task
 
@@ -18,8 +21,9 @@ from store import executions, group
 from store.actions import Revision
 from store.db import Row
 from store.seal import SealBroken, unseal
-from tasks import revisions
+from tasks import canvas, lanes, passing, revisions, task_events
 from tasks.app import app
+from tasks.canvas import Ring
 from tasks.conclude import Attempt, Ending, conclude, failed
 from tasks.lease import Hold, keeper
 from tasks.perform import Work, attempt_at, let_go, perform, prepare
@@ -31,20 +35,46 @@ CARRIED_BY_CELERY = 60
 
 
 @app.task(bind=True, name="tocsin.run", max_retries=None, throws=())
-def run(self: Task, execution_id: str) -> str:
-    """Carry out one execution; returns a word about how this message ended."""
-    logs.bind(execution_id=execution_id)
-    try:
-        ending = attempt(execution_id)
-    finally:
-        logs.unbind("execution_id", "request_id")
+def run(self: Task, *execution_ids: str) -> str:
+    """Carry out an execution, or several side by side; returns a word about how this message ended."""
+    if len(execution_ids) == 1:
+        return lanes.alone(self, lambda: _alone(self, execution_ids[0]))
+    return lanes.side_by_side(self, functools.partial(_beside_others, str(self.request.id)))
+
+
+def _alone(task: Task, execution_id: str) -> str:
+    ending = attempt(execution_id)
     if ending.retry_in is not None and ending.retry_in <= CARRIED_BY_CELERY:
-        raise self.retry(countdown=ending.retry_in, retry=False)
+        raise passing.again_after(task, ending.retry_in)
     return ending.status
 
 
-def attempt(execution_id: str) -> Ending:
-    """Claim the execution and see it through."""
+def _beside_others(message_id: str, execution_id: str) -> str:
+    """The same for a member of a bundle: it has no message of its own that could be tried again or shown in Flower."""
+    started, rings = time.monotonic(), list[Ring]()
+
+    def taken(row: Row) -> None:
+        rings.append(Ring(execution_id=row.id, label=row.action_id, queue=row.queue, timeout_ms=row.timeout_ms))
+        task_events.began(rings[0], message_id)
+
+    ending = attempt(execution_id, taken)
+    for ring in rings:
+        task_events.ended(ring, ending.status, started)
+        if ending.retry_in is not None and ending.retry_in <= CARRIED_BY_CELERY:
+            canvas.publish([ring], countdown=ending.retry_in)  # should the broker be away, tick sees to it
+    return ending.status
+
+
+def attempt(execution_id: str, taken: Callable[[Row], None] | None = None) -> Ending:
+    """Claim the execution, tell ``taken`` its row, and see it through."""
+    logs.bind(execution_id=execution_id)
+    try:
+        return _attempt(execution_id, taken)
+    finally:
+        logs.unbind("execution_id", "request_id")
+
+
+def _attempt(execution_id: str, taken: Callable[[Row], None] | None) -> Ending:
     keep = keeper()
     claimed = time.monotonic()
     try:
@@ -56,6 +86,8 @@ def attempt(execution_id: str) -> Ending:
         return Ending("unavailable")
     if row is None:
         return Ending("stale")
+    if taken is not None:
+        taken(row)
     logs.bind(request_id=row.request_id)
     with keep.hold(execution_id, row.attempt, row.timeout_ms, claimed) as held:
         return _carry_out(row, held)

@@ -23,7 +23,7 @@ from store.access import Caller
 from store.db import Connection, IntegrityError, Row
 from store.ids import new_id
 from store.seal import unseal
-from tasks import doorbell, replay, revisions
+from tasks import doorbell, flows, replay, revisions
 from tasks.canvas import KILLABLE, Chain, Ring
 from tasks.dispatch import queue_of
 from tasks.redact import texts
@@ -77,6 +77,8 @@ class Started:
 
     run_id: str
     replayed: bool = False
+    #: the row that was just made; None when it was made before
+    row: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,7 +132,7 @@ def start(wish: Wish) -> Started:
             return Started(run_id=known.execution_id, replayed=True)
         raise running_already(wish) from error
     doorbell.ring(chain)
-    return Started(run_id=row["id"])
+    return Started(run_id=row["id"], row=row)
 
 
 def running_already(wish: Wish) -> Conflict:
@@ -184,7 +186,7 @@ def prepare(connection: Connection, wish: Wish) -> tuple[dict[str, Any], Chain]:
     if wish.depth > DEEPEST:
         raise Conflict(f"Playbooks start playbooks more than {DEEPEST} deep.", code="too_deep")
     masked, sealed = _values(definition, wish)
-    pinned = pins(connection, wish.workspace_id, definition)
+    pinned = pins(connection, wish.workspace_id, revision_id)
     now = db.now_ms()
     row = {
         "id": new_id("pexec"),
@@ -239,22 +241,30 @@ def _values(definition: Mapping[str, Any], wish: Wish) -> tuple[str, str | None]
     return hide(values, {*parameters.secret_names(declared), *wish.secret_names}, wish.secrets)
 
 
-def pins(connection: Connection, workspace_id: str, definition: Mapping[str, Any]) -> dict[str, str]:
-    """Action id → the revision that a run of this definition keeps.
+def pins(connection: Connection, workspace_id: str, revision_id: str) -> dict[str, str]:
+    """Action id → the revision that a run of this revision of a playbook keeps.
 
     Raises:
         Conflict: an action that it uses is gone or switched off.
     """
-    wanted = {step["action_ref"] for step in every_step(definition["steps"]) if step["type"] == "action"}
+    wanted = _used(revision_id)
+    heads = actions.heads(connection, workspace_id, wanted)
     found = {}
-    for action_id in sorted(wanted):
-        head = actions.head(connection, workspace_id, action_id)
+    for action_id in wanted:
+        head = heads.get(action_id)
         if head is None:
             raise Conflict(f"The playbook uses the action {action_id!r}, which is gone.", code="action_missing")
         if not head.enabled:
             raise Conflict(f"The playbook uses the action {action_id!r}, which is disabled.", code="action_disabled")
         found[action_id] = head.revision_id
     return found
+
+
+@functools.lru_cache(maxsize=256)
+def _used(revision_id: str) -> tuple[str, ...]:
+    """The actions that a revision of a playbook uses."""
+    steps = every_step(revisions.playbook(revision_id)[0].definition["steps"])
+    return tuple(sorted({step["action_ref"] for step in steps if step["type"] == "action"}))
 
 
 def _opening(row: dict[str, Any], plan: Plan, pins: Mapping[str, str]) -> Chain:
@@ -265,6 +275,7 @@ def _opening(row: dict[str, Any], plan: Plan, pins: Mapping[str, str]) -> Chain:
         rings = [step_ring(plan, pins, row["id"], step_id, "") for step_id in plan.stretch(first)]
     if rings and rings[0].queue not in KILLABLE:
         row["queue"] = rings[0].queue
+    row["queue"] = flows.queue(row["queue"], row["workspace_id"], row["created_by"], row["action_id"])
     return Chain((begin_ring(row["id"], row["action_id"], row["queue"]), *rings))
 
 

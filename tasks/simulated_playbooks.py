@@ -9,11 +9,11 @@ from providers.base import Json
 from store import db, playbooks
 from store.db import Connection
 from tasks import revisions, runs
-from tasks.advance import StepError
 from tasks.redact import MASK
 from tasks.runs import DEEPEST, Run
 from tasks.simulated_steps import Finding, Scene
 from tasks.simulated_values import assumed, fill, is_assumed, resolve
+from tasks.step_faults import StepError
 
 #: how deep playbooks that start playbooks are looked into
 MOST_LEVELS = 3
@@ -97,7 +97,7 @@ def _child(connection: Connection, scene: Scene, given: Any, target: str | None,
         hidden={key: value for key, value in values.items() if key in names and value not in (None, MASK)},
         context={
             **run.context,
-            "pins": runs.pins(connection, run.workspace_id, revision.definition),
+            "pins": runs.pins(connection, run.workspace_id, revision.id),
             "depth": run.context["depth"] + 1,
             "carried": [],
         },

@@ -15,7 +15,7 @@ from playbooks import parameters
 from playbooks.plan import Node
 from providers.base import Json
 from tasks import revisions, runs
-from tasks.advance import MOST_ITEMS, StepError
+from tasks.advance import MOST_ITEMS
 from tasks.conclude import Attempt
 from tasks.context import asset
 from tasks.lease import Hold, keeper
@@ -24,6 +24,7 @@ from tasks.redact import MASK, Redactor
 from tasks.runs import Run
 from tasks.simulated_context import Imagined
 from tasks.simulated_values import Assumed, assumed, below, fill, is_assumed, resolve, unknown
+from tasks.step_faults import StepError
 
 #: executors that talk to somebody else
 _OUTWARD = frozenset({"webhook", "remote", "notification"})

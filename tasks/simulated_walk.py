@@ -17,13 +17,14 @@ from playbooks.plan import END, Node, every_step
 from providers.base import Json
 from store import executions
 from tasks import simulated_playbooks, simulated_steps
-from tasks.advance import Advance, Place, StepError, error_of
+from tasks.advance import Advance, Place
 from tasks.context import joined
 from tasks.runs import Run, row_id
 from tasks.simulated_context import Imagined
 from tasks.simulated_playbooks import Above, Budget
 from tasks.simulated_steps import Finding, Scene
 from tasks.simulated_values import Assumed, assumed, fill
+from tasks.step_faults import StepError, error_of
 
 #: items of a for_each that are gone through one by one
 MOST_PASSES = 10

@@ -1,8 +1,8 @@
 """The tasks of which runs are made.
 
-``tocsin.begin`` takes a run up, ``tocsin.step`` carries out an action of it, ``tocsin.branches`` several side by side,
-``tocsin.join`` attends to a step that
-holds others, ``tocsin.follow`` goes on after a step that ended outside of a worker (a delay, a decision, a time-out).
+``tocsin.begin`` takes a run up (or several side by side), ``tocsin.step`` carries out an action of it,
+``tocsin.branches`` several side by side, ``tocsin.join`` attends to a step that holds others, ``tocsin.follow`` goes on
+after a step that ended outside of a worker (a delay, a decision, a time-out).
 Each message may carry more than the one thing out: ``tasks.walk``.
 
 Where a run breaks by a fault of ours it is failed, because a run that hangs is worse; where the database is away it
@@ -12,6 +12,7 @@ is left to recovery.
 import contextlib
 import functools
 import time
+from types import SimpleNamespace
 from typing import Any
 
 from billiard.exceptions import SoftTimeLimitExceeded
@@ -21,8 +22,9 @@ from celery.exceptions import Retry
 from config import logs
 from config.errors import Unavailable
 from store import db, steps
-from tasks import lanes, stop
+from tasks import lanes, stop, task_events
 from tasks.app import app
+from tasks.passing import Bundle
 from tasks.walk import Walk
 
 #: what this process has been at for longer than this is not begun once more beside it, seconds
@@ -36,7 +38,8 @@ _since: dict[str, float] = {}
 
 def _walk(task: Task, what: str, execution_id: str) -> str:
     logs.bind(execution_id=execution_id)
-    walk, now = Walk(task), time.monotonic()
+    forget = functools.partial(_since.pop, execution_id, None)
+    walk, now = Walk(task, forget), time.monotonic()
     if now - _since.setdefault(execution_id, now) > LONG:  # tick asks again; planning it twice would only take longer
         walk.links.leave(None)
         return "stale"
@@ -53,7 +56,7 @@ def _walk(task: Task, what: str, execution_id: str) -> str:
             _fail(execution_id.partition(".")[0], error)
         return "broken"
     finally:
-        _since.pop(execution_id, None)
+        forget()
         logs.unbind("execution_id", "request_id")
 
 
@@ -68,30 +71,47 @@ _OPTIONS: dict[str, Any] = {"bind": True, "max_retries": None}
 
 
 @app.task(name="tocsin.begin", **_OPTIONS)
-def begin(self: Task, run_id: str) -> str:
-    """Take a run up."""
-    return _walk(self, "begin", run_id)
+def begin(self: Task, *run_ids: str) -> str:
+    """Take a run up, or several side by side."""
+    if len(run_ids) == 1:
+        return lanes.alone(self, lambda: _walk(self, "begin", run_ids[0]), calls=False)
+    bundle = Bundle.of(self)
+    return lanes.side_by_side(self, functools.partial(_begin_beside_others, bundle), calls=False)
+
+
+def _begin_beside_others(bundle: Bundle, run_id: str) -> str:
+    ring, started = bundle.ring(run_id), time.monotonic()
+    task_events.began(ring, bundle.message_id)
+    word = _walk(_member(bundle.message_id), "begin", run_id)
+    task_events.ended(ring, word, started)
+    return word
+
+
+def _member(message_id: str) -> Any:
+    """What stands for the task where an execution is one of many in a message: nothing hangs on it alone."""
+    return SimpleNamespace(request=SimpleNamespace(id=message_id, chain=None, chord=None))
 
 
 @app.task(name="tocsin.step", **_OPTIONS)
 def step(self: Task, execution_id: str) -> str:
     """Carry out a step."""
-    return _walk(self, "step", execution_id)
+    return lanes.alone(self, lambda: _walk(self, "step", execution_id))
 
 
 @app.task(name="tocsin.branches", **_OPTIONS)
-def branches(self: Task, *execution_ids: str) -> str:
+def branches(self: Task, *_execution_ids: str) -> str:
     """Carry out the first steps of several branches."""
-    return lanes.carry_out(lambda task, one: _walk(task, "step", one), self.request.id, list(execution_ids))
+    message_id = str(self.request.id)
+    return lanes.side_by_side(self, lambda execution_id: _walk(_member(message_id), "step", execution_id))
 
 
 @app.task(name="tocsin.join", **_OPTIONS)
 def join(self: Task, execution_id: str) -> str:
     """Attend to a step that holds others."""
-    return _walk(self, "join", execution_id)
+    return lanes.alone(self, lambda: _walk(self, "join", execution_id), calls=False)
 
 
 @app.task(name="tocsin.follow", **_OPTIONS)
 def follow(self: Task, execution_id: str) -> str:
     """Go on after a step that ended outside of a worker."""
-    return _walk(self, "follow", execution_id)
+    return lanes.alone(self, lambda: _walk(self, "follow", execution_id), calls=False)

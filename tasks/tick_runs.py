@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from config import logs
 from store import db, executions, recovery, runs, steps
 from store.db import Connection, Row
-from tasks import stop
-from tasks.advance import join_ring
+from tasks import rings, stop
 from tasks.canvas import Ring
+from tasks.rings import join_ring
 
 #: a worker that was asked to plan is given this long before another one is asked, ms
 PATIENCE = 10_000
@@ -83,4 +83,4 @@ def attend_holder(connection: Connection, row: Row, over: list[Over]) -> Ring | 
 
 def follow_ring(row: Row) -> Ring:
     """The task that goes on after a step that ended here."""
-    return Ring(task="tocsin.follow", execution_id=row.id, label=row.type or "step", queue="steps", run_id=row.run_id)
+    return rings.follow_ring(row.id, row.type or "step")

@@ -21,7 +21,7 @@ from providers.base import Abandoned, Json
 from store import db, executions, runs, steps
 from store.db import Connection, IntegrityError
 from store.steps import Moves
-from tasks import joins, revisions, simulate, task_events
+from tasks import flows, joins, passing, revisions, simulate, task_events, turns
 from tasks.advance import Advance, Place
 from tasks.canvas import KILLABLE
 from tasks.conclude import Ending, commit_in_time, ended, in_time, settle
@@ -52,8 +52,10 @@ class Written:
 class Walk:
     """The work of one message."""
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: Task, written: Callable[[], Any] = lambda: None) -> None:
         self.task = task
+        #: called as soon as what the message asked for is written, before it goes on here with anything else
+        self._written = written
         self.links = Links(task)
         self.word = "done"
         self.run: Run
@@ -120,7 +122,7 @@ class Walk:
         return self._go_on(plan, write)
 
     def follow(self, step_row_id: str) -> Next | None:
-        """Go on after a step that ended where nobody planned what follows."""
+        """Go on after a step that ended where nobody planned what follows: outside of a worker, or after many."""
         row = in_time(functools.partial(_read, steps.get, step_row_id))
         if row is None or row.waiting_for != "follow" or not self._find_run(row.run_id):
             return self._stale()
@@ -129,7 +131,8 @@ class Walk:
 
         def plan(advance: Advance) -> None:
             place = advance.place_of(row.step_id, row.parent_id, row.iteration)
-            advance.after(row.step_id, place, row.status, error, expired=expired)
+            output = executions.load(row.output)
+            advance.after(row.step_id, place, row.status, error, output=output, expired=expired)
 
         def write(connection: Connection, advance: Advance) -> Written | None:
             status = steps.to_follow(connection, step_row_id, self.run.id)
@@ -161,7 +164,7 @@ class Walk:
             task_events.ended(ring, self.word, started)
         if pause is not None and pause <= CARRIED_BY_CELERY:
             if own:
-                raise self.task.retry(countdown=pause, retry=False)
+                raise passing.again_after(self.task, pause)
             self.links.publish([ring], countdown=pause)
         return following
 
@@ -223,6 +226,7 @@ class Walk:
             advance = Advance(self.run, self.context, lonely=lonely)
             if in_time(functools.partial(_done, plan, advance)) is None:
                 return self._stale()
+            flows.spread(advance.moves.rows)
             here = self._choose(advance)
             try:
                 single = at_once and steps.in_one_statement(db.engine().dialect.name, advance.moves)
@@ -246,7 +250,9 @@ class Walk:
         if len(started) != 1 or advance.moves.runs or not self.links.may_go_on():
             return None
         row: Json = started[0]
-        if row["queue"] != self.queue or row["queue"] in KILLABLE:
+        if row["queue"] in KILLABLE or not flows.together(row["queue"], self.queue):
+            return None
+        if not turns.move_on(row["action_id"]):
             return None
         now, lease_ms = db.now_ms(), keeper().lease_ms
         row.update(
@@ -262,6 +268,7 @@ class Walk:
         return row
 
     def _hand_on(self, advance: Advance, here: Json | None, waiting: list[str], claimed: float) -> Next | None:
+        self._written()
         if here is not None and here["status"] != "running":  # the run was paused meanwhile
             here = None
         joins_here = here is None and self.links.joins_here(waiting)
@@ -331,8 +338,7 @@ def _worth_it(ending: Ending) -> bool:
 
 
 def _read(query: Callable[[Connection, str], Any], row_id: str) -> Any:
-    with db.read() as connection:
-        return query(connection, row_id)
+    return db.look(query, row_id)
 
 
 def _turned(

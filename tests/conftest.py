@@ -29,15 +29,28 @@ os.environ.update(  # noqa: TID251
 from config.settings import settings  # noqa: E402
 from store import db, migrate  # noqa: E402
 from tests.support.services import ForeignPostgres, Missing, PostgresServer, RedisServer, missing  # noqa: E402
+from tests.support.stack import TRIED  # noqa: E402
+
+os.environ.update(TRIED)  # noqa: TID251 - for what runs inside the tests' own process
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """The long and the wide tests run only when they are asked for with ``-m``."""
+    """The long and the wide tests run only when they are asked for with ``-m``; the others are shared out."""
+    if hasattr(config, "workerinput"):
+        _share_out(items)
     if config.option.markexpr:
         return
     optional = [item for item in items if item.get_closest_marker("chaos") or item.get_closest_marker("wide")]
     config.hook.pytest_deselected(items=optional)
     items[:] = [item for item in items if item not in optional]
+
+
+def _share_out(items: list[pytest.Item]) -> None:
+    """In several processes the longest come first, and a file stays together unless its folder knows better."""
+    items.sort(key=lambda item: "acceptance" not in item.path.parts)
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 
 def pytest_unconfigure() -> None:

@@ -1,7 +1,7 @@
 """How a worker process starts and stops.
 
-Start: logs are configured, the executors are imported, the pulse begins; the scheduler that runs beside a control
-worker is tied to it, so that neither outlives the other. Stop: on
+Start: logs are configured, the executors are imported, the pulse begins; the processes that it starts (those of its
+pool, a scheduler beside it) are tied to it, so that none outlives it. Stop: on
 TERM Celery waits for running work; a thread that never returns would make it wait for ever, so after
 ``GRACE`` seconds the process ends hard. That is safe: what it held is recovered by lease.
 """
@@ -26,28 +26,36 @@ GRACE = 25
 _PR_SET_PDEATHSIG = 1
 
 _pulses: dict[str, Pulse] = {}
+_name = ""
 
 
 def connect() -> None:
     """Tie this module to Celery's signals."""
+    signals.celeryd_init.connect(_learn_name)
     signals.setup_logging.connect(_configure_logs)
     signals.worker_init.connect(_warm_up)
-    signals.beat_embedded_init.connect(_end_with_parent)
+    signals.beat_embedded_init.connect(end_with_parent)
+    signals.worker_process_init.connect(end_with_parent)
     signals.worker_ready.connect(_start)
     signals.worker_shutting_down.connect(_end_hard_later)
     signals.worker_shutdown.connect(_stop)
 
 
+def _learn_name(sender: str, **_: Any) -> None:
+    global _name  # noqa: PLW0603 - a process is one worker
+    _name = sender.partition("@")[0]
+
+
 def _configure_logs(**_: Any) -> None:
-    logs.configure()
+    logs.configure(_name)
 
 
 def _warm_up(**_: Any) -> None:
     registry.load_all()  # the first execution must not pay for the imports
 
 
-def _end_with_parent(**_: Any) -> None:
-    """A scheduler whose worker was killed must not go on alone: the worker's successor brings its own."""
+def end_with_parent(**_: Any) -> None:
+    """Have the kernel end this process when its parent is killed: the parent's successor brings its own."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 

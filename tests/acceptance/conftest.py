@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
@@ -84,7 +85,25 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     return report
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests on PostgreSQL come last, so that the product is started once for each kind of database."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Tests on PostgreSQL come last, so that the product is started once for each kind of database.
+
+    In several processes each kind stays in one of them; what runs on SQLite, which is most, is shared by two.
+    """
+    items.sort(key=_needs_postgresql)
+    if hasattr(config, "workerinput"):
+        for item in items:
+            if item.path.parent == Path(__file__).parent:
+                item.add_marker(pytest.mark.xdist_group(_group(item)))
+
+
+def _needs_postgresql(item: pytest.Item) -> bool:
     either = {"stack", "first_stack", "postgresql_stack"}
-    items.sort(key=lambda item: bool(either & set(item.fixturenames)) and "sqlite" not in item.name)
+    return bool(either & set(item.fixturenames)) and "sqlite" not in item.name
+
+
+def _group(item: pytest.Item) -> str:
+    if _needs_postgresql(item):
+        return "postgresql"
+    of_runs = item.path.stem.startswith(("test_runs", "test_hot_path", "test_lanes"))
+    return "sqlite-runs" if of_runs else "sqlite" if "stacks" in item.fixturenames else item.path.stem

@@ -4,8 +4,9 @@ from tests.support.stack import Stack
 from tests.support.waiting import eventually
 
 
-def test_what_was_accepted_is_published_before_the_process_ends(stack: Stack) -> None:
+def test_what_was_accepted_is_published_before_the_process_ends(first_stack: Stack) -> None:
     """Triggered while Redis does not answer, told to stop: as soon as Redis is back the messages are there."""
+    stack = first_stack
     action = stack.api.create_action(config={"url": stack.sink.url, "method": "POST"})
     for name in ("worker", "beat"):  # nobody takes the messages, and nobody publishes in place of the web process
         stack.kill(name)

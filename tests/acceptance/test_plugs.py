@@ -127,8 +127,9 @@ def test_sqlite_is_locked_and_released(sqlite_stack: Stack) -> None:
     check_outage(sqlite_stack, _sqlite_locked(sqlite_stack))
 
 
-def test_a_second_beat_changes_nothing(stack: Stack) -> None:
+def test_a_second_beat_changes_nothing(first_stack: Stack) -> None:
     """Two schedulers tick side by side: retries, republishing and recovery still happen once each."""
+    stack = first_stack
     stack.start("second beat", "beat", TOCSIN_VAR_DIR=f"{stack.environment['TOCSIN_VAR_DIR']}/second")
     eventually(lambda: "ready." in stack.log("second beat"), 30, "the second beat runs")
     retry = {"max_attempts": 3, "backoff_seconds": 0.5, "jitter": False}

@@ -93,8 +93,9 @@ def listening(stack: Stack, event: str) -> str:
     )
 
 
-def test_texts_arrive_as_they_are_and_decide_nothing(stack: Stack) -> None:
+def test_texts_arrive_as_they_are_and_decide_nothing(first_stack: Stack) -> None:
     """Whatever the title of a finding is, all runs do the same, and every receiver is told the title itself."""
+    stack = first_stack
     make(stack)
     event = f"finding.t{uuid.uuid4().hex[:8]}"
     playbook_id, runs = listening(stack, event), {}
@@ -211,8 +212,9 @@ FAILING = {
 }
 
 
-def test_what_cannot_be_worked_out_fails_its_step_and_nothing_else(stack: Stack) -> None:
+def test_what_cannot_be_worked_out_fails_its_step_and_nothing_else(first_stack: Stack) -> None:
     """The step fails with a clear error, the step named for that case is carried out, and the run is completed."""
+    stack = first_stack
     make(stack)
     given = {"long": "x" * 60_000, "many": list(range(1001)), "zero": 0}
     nul = {"id": "nul", "type": "action", "action_ref": "say-nul"}

@@ -88,19 +88,19 @@ def most_at_once(rows: list[dict[str, Any]]) -> int:
     return most
 
 
-def test_a_thousand_steps_one_after_the_other(stack: Stack) -> None:
+def test_a_thousand_steps_one_after_the_other(first_stack: Stack) -> None:
     """Each is called once and in order, with names as long as they may be, and no message is large."""
-    tell = action(stack, "a" * 128)
+    tell = action(first_stack, "a" * 128)
     ids = [f"{number:04d}{'s' * 60}" for number in range(1000)]
-    _, calls = finished(stack, *(act(step_id, tell) for step_id in ids))
+    _, calls = finished(first_stack, *(act(step_id, tell) for step_id in ids))
     assert calls == ids
 
 
-def test_five_hundred_steps_side_by_side(stack: Stack) -> None:
+def test_five_hundred_steps_side_by_side(first_stack: Stack) -> None:
     """All are called once, and what comes behind them once they have ended."""
-    tell = action(stack, "tell")
+    tell = action(first_stack, "tell")
     branches = [[act(f"b{number}", tell)] for number in range(500)]
-    rows, calls = finished(stack, {"id": "all", "type": "parallel", "branches": branches}, act("after", tell))
+    rows, calls = finished(first_stack, {"id": "all", "type": "parallel", "branches": branches}, act("after", tell))
     assert len(rows) == 502
     assert calls[-1] == "after"
     assert sorted(calls[:-1]) == sorted(f"b{number}" for number in range(500))

@@ -16,9 +16,11 @@ from typing import Self
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
+import redis
 from preload import MODEL
 from processes import BENCH, BenchError, Processes, environment, free_port
-from services import start_redis
+from services import start_rabbitmq, start_redis
+from shapes import ARMS, SEQUENCE
 from sinkclient import Sink
 
 PATIENCE = 60.0  # seconds in which a product has to come up
@@ -31,17 +33,24 @@ class Layout:
     key = ""
     preload_options: tuple[str, ...] = ()
 
-    def __init__(self, sink: Sink) -> None:
+    def __init__(self, sink: Sink, *, broker: str = "redis", threads: int = 0) -> None:
         self.sink = sink
+        self.broker = broker
+        #: how many calls the worker makes at the same time, on threads; 0 is the product's own choice
+        self.threads = threads
         self.port = free_port()
         self.target = ""
         #: where runs of several calls are started: workload -> URL
         self.targets: dict[str, str] = {}
+        #: workload -> steps on record for each run
+        self.steps = {"sequence": SEQUENCE, "fan": ARMS + 2}
+        #: processes that have a name of their own: name in ``memory_by_process`` -> name
+        self.labels: dict[str, str] = {}
 
     def __enter__(self) -> Self:
         self.directory = Path(tempfile.mkdtemp(prefix="bench-"))  # short: a Unix socket's path has 107 bytes
         self.processes = Processes(
-            self.directory, environment(HOME=str(self.directory))
+            self.directory, environment(HOME=str(self.directory), **self.sink.trust)
         )  # gunicorn keeps a socket there
         try:
             self.start()
@@ -59,9 +68,30 @@ class Layout:
         """Start every process and set ``target``."""
         raise NotImplementedError
 
+    def add_call(self, where: str) -> str:
+        """The URL that triggers a call to another of the sink's addresses: ``slow`` or ``tls``."""
+        raise NotImplementedError
+
+    def add_sequence(self, steps: int) -> str:
+        """Make a sequence of so many calls and return its name in ``targets``."""
+        raise NotImplementedError
+
     def recorded(self, work: str) -> dict[str, int] | None:
         """What the product has on record of a workload: "<kind> <status>" -> rows; None when it keeps no record."""
         return None
+
+    def unfinished(self) -> int:
+        """How many executions on record are anything but completed."""
+        return 0
+
+    def database_mib(self) -> float:
+        """Size of the product's database; 0 when it has none."""
+        return 0.0
+
+    def redis_mib(self) -> float:
+        """What Redis says it holds in memory."""
+        link = redis.Redis(unix_socket_path=self.processes.environment["BENCH_REDIS"])
+        return link.info("memory")["used_memory"] / (1 << 20)
 
     def start_steps(self) -> None:
         """Start the processes that make the calls."""
@@ -114,15 +144,21 @@ class Layout:
 
 
 class RawCelery(Layout):
-    """Flask under gunicorn, a prefork worker, Redis without persistence: the floor."""
+    """Flask under gunicorn, a prefork worker (or one on threads), Redis without persistence: the floor."""
 
-    name = "raw Celery"
+    def __init__(self, sink: Sink, *, broker: str = "redis", threads: int = 0) -> None:
+        super().__init__(sink, broker=broker, threads=threads)
+        on_broker = " on RabbitMQ" if broker == "rabbitmq" else ""
+        self.name = f"raw Celery{on_broker}" + (f", {threads} threads" if threads else "")
 
     def start(self) -> None:
         socket = start_redis(self.processes, durable=False)
+        backend = f"redis+socket://{socket}?virtual_host=0"
         self.processes.environment |= {
-            "RAW_BROKER": f"redis+socket://{socket}?virtual_host=0",
+            "RAW_BROKER": start_rabbitmq(self.processes) if self.broker == "rabbitmq" else backend,
+            "RAW_BACKEND": backend,
             "RAW_SINK": self.sink.url,
+            "RAW_TLS_SINK": self.sink.tls_url,
             "BENCH_REDIS": socket,
             "PYTHONPATH": str(BENCH),
         }
@@ -130,21 +166,21 @@ class RawCelery(Layout):
         self.processes.start("web", [sys.executable, "-m", "gunicorn", *web], cwd=BENCH)
         self.start_steps()
         self.wait_for_web()
-        base = f"http://127.0.0.1:{self.port}"
-        self.target = f"{base}/trigger"
-        self.targets = {"sequence": f"{base}/sequence", "fan": f"{base}/fan"}
+        self.base = f"http://127.0.0.1:{self.port}"
+        self.target = f"{self.base}/trigger"
+        self.targets = {"sequence": f"{self.base}/sequence", "fan": f"{self.base}/fan"}
+
+    def add_call(self, where: str) -> str:
+        return f"{self.target}/{where}"
+
+    def add_sequence(self, steps: int) -> str:
+        name = f"sequence of {steps}"
+        self.targets[name] = f"{self.base}/sequence/{steps}"
+        return name
 
     def start_steps(self) -> None:
-        options = [
-            "-P",
-            "prefork",
-            "-c",
-            "4",
-            "--prefetch-multiplier",
-            "4",
-            "--without-gossip",
-            "--without-mingle",
-        ]
+        pool = ["-P", "threads", "-c", str(self.threads)] if self.threads else ["-P", "prefork", "-c", "4"]
+        options = [*pool, "--prefetch-multiplier", "4", "--without-gossip", "--without-mingle"]
         worker = [sys.executable, "-m", "celery", "-A", "rawcelery", "worker", "-l", "WARNING", *options]
         self.processes.start("worker", worker, cwd=BENCH)
 

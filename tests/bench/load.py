@@ -1,15 +1,17 @@
 """The load generator; a process of its own, so that its work is never counted as the product's.
 
 ``load.py burst`` keeps some connections busy for some seconds, or until so many triggers are sent: each sends
-the next one as soon as the last was answered. ``load.py single`` sends triggers one at a time and waits for each
-to arrive at the sink. Both print one JSON object with what happened; times are ``time.monotonic`` seconds,
-latencies milliseconds. Ids are ``<prefix>-<number>``, counted from 0.
+the next one as soon as the last was answered, or when its turn comes where a ``--rate`` is to be kept (latencies
+count from the turn then, so that a slow answer cannot hide those it holds up). ``load.py single`` sends triggers one
+at a time and waits for each to arrive at the sink. Both print one JSON object with what happened; times are
+``time.monotonic`` seconds, latencies milliseconds. Ids are ``<prefix>-<number>``, counted from 0.
 """
 
 import argparse
 import asyncio
 import collections
 import gc
+import heapq
 import json
 import re
 import statistics
@@ -18,6 +20,7 @@ from http.client import HTTPConnection
 from urllib.parse import urlsplit
 
 LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+KEPT = 1.0  # seconds for which we trust a server to keep a connection on which nothing happens
 GRACE = 30.0  # seconds after the end of a burst in which the last answers may come
 
 
@@ -46,8 +49,21 @@ class Burst:
         self.begin = time.monotonic()
         self.end = self.begin + options.seconds
         self.most = options.most
+        self.rate = options.rate
+        self.turns = 0
+        self.returned: list[float] = []
+        self.sent: dict[str, float] | None = {} if options.record else None
         self.running = options.connections
         self.idle = asyncio.Event()
+
+    def next_turn(self, now: float) -> float:
+        """When the next trigger is to be sent: at once, unless a rate is kept."""
+        if not self.rate:
+            return now
+        if self.returned:
+            return heapq.heappop(self.returned)
+        self.turns += 1
+        return self.begin + (self.turns - 1) / self.rate
 
     def next_request(self) -> tuple[str, bytes]:
         key = f"{self.prefix}-{self.issued}"
@@ -81,15 +97,33 @@ class Client(asyncio.Protocol):
         self.data = b""
         self.key = ""
         self.done = False
+        self.timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport) -> None:
         self.transport = transport
         self.send()
 
     def send(self) -> None:
+        now = time.monotonic()
+        self.turn = self.burst.next_turn(now)
+        if self.burst.over(self.turn):
+            self.finish()
+        elif self.turn <= now:
+            self.transmit()
+        else:
+            self.timer = asyncio.get_running_loop().call_later(self.turn - now, self.transmit)
+
+    def transmit(self) -> None:
+        self.timer = None
         self.key, request = self.burst.next_request()
-        self.sent = time.monotonic()
+        if self.burst.sent is not None:
+            self.burst.sent[self.key] = self.turn
         self.transport.write(request)
+
+    def finish(self) -> None:
+        self.done = True
+        self.transport.close()
+        self.burst.finished()
 
     def data_received(self, data: bytes) -> None:
         self.data += data
@@ -100,13 +134,11 @@ class Client(asyncio.Protocol):
         if not length or len(self.data) < head_end + 4 + int(length[1]):
             return
         now = time.monotonic()
-        self.burst.answered(self.key, int(self.data[9:12]), now - self.sent, now)
+        self.burst.answered(self.key, int(self.data[9:12]), now - self.turn, now)
         closing = b"connection: close" in self.data[:head_end].lower()
         self.data, self.key = b"", ""
         if self.burst.over(now):
-            self.done = True
-            self.transport.close()
-            self.burst.finished()
+            self.finish()
         elif closing:
             self.transport.close()
         else:
@@ -115,6 +147,9 @@ class Client(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         if self.done:
             return
+        if self.timer:  # its turn had not come: somebody else's
+            self.timer.cancel()
+            heapq.heappush(self.burst.returned, self.turn)
         if self.key:  # the answer never came: whether it was accepted is unknown
             self.burst.answered(self.key, 0, 0.0, 0.0)
         self.burst.reconnecting = asyncio.get_running_loop().create_task(connect(self.burst))
@@ -152,6 +187,7 @@ async def run_burst(options: argparse.Namespace) -> dict[str, object]:
         "begin": burst.begin,
         "first_accept": burst.first_accept,
         "last_accept": burst.last_accept,
+        "sent": burst.sent,
     }
 
 
@@ -159,12 +195,14 @@ def run_single(options: argparse.Namespace) -> dict[str, object]:
     """One trigger at a time, each awaited at the sink; a pause lets every process fall asleep again."""
     target, sink = urlsplit(options.target), urlsplit(options.sink)
     product = HTTPConnection(target.hostname, target.port, timeout=30)
-    witness = HTTPConnection(sink.hostname, sink.port, timeout=30)
+    witness = HTTPConnection(sink.hostname, sink.port, timeout=options.patience)
     headers = {"Content-Type": "application/json"}
     if options.key:
         headers["Authorization"] = f"Bearer {options.key}"
-    latencies = []
+    latencies, missed, over = [], 0, time.monotonic() + options.within
     for number in range(options.count):
+        if time.monotonic() > over:
+            break
         key = f"{options.prefix}-{number}"
         body = json.dumps({"parameters": {"id": key}}).encode()
         begin = time.monotonic()
@@ -174,13 +212,23 @@ def run_single(options: argparse.Namespace) -> dict[str, object]:
         if not 200 <= answer.status < 300:
             raise SystemExit(f"the trigger was answered {answer.status}: {content[:500]!r}")
         witness.request("GET", f"/wait/{key}")
-        arrived = json.loads(witness.getresponse().read())["at"]
+        try:
+            arrived = json.loads(witness.getresponse().read())["at"]
+        except TimeoutError:
+            if options.within == float("inf"):
+                raise SystemExit(f"{key} did not arrive within {options.patience:g} s") from None
+            missed += 1
+            arrived = time.monotonic()
+            witness.close()
         latencies.append((arrived - begin) * 1000)
+        if arrived - begin > KEPT:
+            product.close()
         time.sleep(options.pause)
     return {
         "idle_p50_ms": statistics.median(latencies),
         "idle_p95_ms": percentile(latencies, 0.95),
         "count": len(latencies),
+        "missed": missed,
     }
 
 
@@ -194,8 +242,12 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=4)
     parser.add_argument("--most", type=int, help="triggers after which a burst ends before its time")
     parser.add_argument("--connections", type=int, default=16)
+    parser.add_argument("--rate", type=float, default=0, help="triggers a second of a burst; 0: as fast as answered")
+    parser.add_argument("--record", type=int, default=0, help="1: report when each trigger of a burst was to be sent")
     parser.add_argument("--count", type=int, default=100)
     parser.add_argument("--pause", type=float, default=0.01, help="seconds between single triggers")
+    parser.add_argument("--within", type=float, default=float("inf"), help="seconds after which no single one is sent")
+    parser.add_argument("--patience", type=float, default=60, help="seconds in which a single one has to arrive")
     options = parser.parse_args()
     result = asyncio.run(run_burst(options)) if options.kind == "burst" else run_single(options)
     print(json.dumps(result))

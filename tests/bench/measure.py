@@ -4,7 +4,9 @@ Each function returns plain numbers; ``burst`` also proves that nothing accepted
 """
 
 import time
+from collections.abc import Callable
 from statistics import median
+from typing import Any, NamedTuple
 
 from layouts import Layout
 from processes import BenchError, busy_seconds
@@ -12,7 +14,7 @@ from sinkclient import load
 
 STALL = 45.0  # seconds without an arrival after which a backlog counts as stuck
 LEAD, TAIL = 1000, 500  # arrivals at either end of a queue that do not count as steady
-Numbers = dict[str, float]
+Numbers = dict[str, Any]  # measure -> value
 
 
 def warm_up(layout: Layout, count: int = 200) -> None:
@@ -35,14 +37,15 @@ def memory(layout: Layout) -> Numbers:
     return {"pss_mib": sum(layout.processes.pss_mib().values())}
 
 
-def idle_latency(layout: Layout, count: int) -> Numbers:
+def idle_latency(layout: Layout, count: int, target: str = "") -> Numbers:
     """From sending a trigger to the arrival of its call, one at a time, in milliseconds."""
     layout.sink.forget()
-    answer = load("single", target=layout.target, key=layout.key, sink=layout.sink.url, count=count, prefix="idle")
+    options = {"target": target or layout.target, "key": layout.key, "sink": layout.sink.url}
+    answer = load("single", count=count, prefix="idle", **options)
     return {name: answer[name] for name in ("idle_p50_ms", "idle_p95_ms")}
 
 
-def burst(layout: Layout, seconds: float) -> Numbers:
+def burst(layout: Layout, seconds: float, target: str = "") -> Numbers:
     """16 connections trigger for some seconds, then the backlog drains.
 
     Raises ``BenchError`` when an accepted trigger never arrives or a call arrives with a wrong body.
@@ -51,7 +54,7 @@ def burst(layout: Layout, seconds: float) -> Numbers:
     sink.forget()
     before, begin = layout.processes.cpu_seconds(), time.monotonic()
     ours, machine = sink.cpu_seconds() + time.process_time(), busy_seconds()
-    answer = load("burst", target=layout.target, key=layout.key, seconds=seconds, prefix="burst")
+    answer = load("burst", target=target or layout.target, key=layout.key, seconds=seconds, prefix="burst")
     if not answer["accepted"]:
         raise BenchError(f"{layout.name} accepted nothing: {answer['statuses']}")
     drain(layout, answer["accepted"])
@@ -93,8 +96,8 @@ def drain(layout: Layout, expected: int) -> None:
         time.sleep(0.1)
 
 
-def queued_rate(layout: Layout, count: int, window: float) -> float:
-    """Completions per second with ``count`` calls queued before the worker starts.
+def queued(layout: Layout, count: int, window: float) -> tuple[float, float]:
+    """Completions per second, and CPU milliseconds for each, with ``count`` calls queued before the worker starts.
 
     The first ``LEAD`` arrivals do not count (the worker starts up), nor do the last ``TAIL`` (it runs dry);
     counting ends ``window`` seconds after it began at the latest.
@@ -104,24 +107,47 @@ def queued_rate(layout: Layout, count: int, window: float) -> float:
     sink.forget()
     layout.preload(f"queued{count}", count)
     layout.start_steps()
-    seen, began, progress = 0, None, time.monotonic()
-    while seen < count - TAIL and not (began and time.monotonic() - began > window):
-        time.sleep(0.1)
-        layout.processes.check()
-        before, seen = seen, sink.summary()["count"]
-        if seen > before:
-            progress = time.monotonic()
-        if began is None and seen >= LEAD:
-            began = progress
-        if time.monotonic() - progress > STALL:
-            raise BenchError(f"{layout.name}: only {seen} of {count} queued calls arrived")
+
+    def arrived() -> int:
+        return sink.summary()["count"]
+
+    began = moment(layout, arrived, LEAD, STALL)
+    ended = moment(layout, arrived, count - TAIL, window)
+    if began.count < LEAD or ended.count <= began.count:
+        raise BenchError(f"{layout.name}: only {ended.count} of {count} queued calls arrived")
     times = sorted(sink.arrivals().values())
-    last = min(len(times) - 1, count - TAIL)
-    return (last - LEAD) / (times[last] - times[LEAD])
+    last = min(len(times) - 1, ended.count)
+    rate = (last - began.count) / (times[last] - times[began.count])
+    return rate, (ended.cpu - began.cpu) * 1000 / (ended.count - began.count)
 
 
-def queue_depth(layout: Layout, deep: int, window: float) -> Numbers:
-    """The completion rate around 1,000 queued calls and with ``deep`` queued, and what is left of it."""
-    shallow = median(queued_rate(layout, LEAD + 1000 + TAIL, window) for _ in range(3))
-    rate = queued_rate(layout, deep, window)
-    return {"rate_1000": shallow, "rate_deep": rate, "depth_ratio": rate / shallow}
+class Moment(NamedTuple):
+    """How many things had come to the sink, the CPU seconds the product had used by then, and when that was."""
+
+    count: int
+    cpu: float
+    at: float
+
+
+def moment(layout: Layout, counted: Callable[[], int], count: int, patience: float) -> Moment:
+    """Wait until so many are counted, ``patience`` seconds at most."""
+    end = time.monotonic() + patience
+    while (seen := counted()) < count and time.monotonic() < end:
+        layout.processes.check()
+        time.sleep(0.05)
+    return Moment(seen, layout.processes.cpu_seconds(), time.monotonic())
+
+
+def queue_depth(layout: Layout, deep: int, window: float, times: int) -> Numbers:
+    """Completion rate and CPU per item around 1,000 queued calls (median of ``times``) and with ``deep`` queued."""
+    shallow = [queued(layout, LEAD + 1000 + TAIL, window) for _ in range(times)]
+    few_rate, few_cpu = (median(found) for found in zip(*shallow, strict=True))
+    rate, cpu = queued(layout, deep, window)
+    return {
+        "rate_1000": few_rate,
+        "rate_deep": rate,
+        "depth_ratio": rate / few_rate,
+        "cpu_ms_1000": few_cpu,
+        "cpu_ms_deep": cpu,
+        "depth_cpu_ratio": cpu / few_cpu,
+    }

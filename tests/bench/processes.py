@@ -117,7 +117,21 @@ class Processes:
 
     def pss_mib(self) -> dict[str, float]:
         """Proportional memory of each command with its children, in MiB."""
-        return {name: sum(map(pss_of, self.pids(name))) / 1024 for name in self.running}
+        return {name: sum(memory_of(pid)["Pss"] for pid in self.pids(name)) / 1024 for name in self.running}
+
+    def memory_by_process(self) -> dict[str, dict[str, float]]:
+        """``Pss`` and ``Rss`` in MiB of each command's own process, and of each of its children with theirs.
+
+        The children are numbered by age: ``web``, ``web.1``, ``web.2``.
+        """
+        found, children = {}, children_of_all()
+        for name, process in self.running.items():
+            families = [[process.pid], *(tree([child]) for child in sorted(children.get(process.pid, [])))]
+            for number, family in enumerate(families):
+                memories = [memory_of(pid) for pid in family]
+                sums = {kind: sum(memory[kind] for memory in memories) / 1024 for kind in ("Pss", "Rss")}
+                found[f"{name}.{number}" if number else name] = sums
+        return found
 
 
 def stat_fields(pid: int) -> list[str]:
@@ -134,12 +148,18 @@ def birth(pid: int) -> str:
     return fields[19] if fields else ""
 
 
-def tree(roots: Iterable[int]) -> dict[int, str]:
-    """The roots and all their descendants that live now, each with its ``birth``."""
+def children_of_all() -> dict[int, list[int]]:
+    """The children of every process of the machine."""
     children: dict[int, list[int]] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and (fields := stat_fields(int(entry.name))):
             children.setdefault(int(fields[1]), []).append(int(entry.name))
+    return children
+
+
+def tree(roots: Iterable[int]) -> dict[int, str]:
+    """The roots and all their descendants that live now, each with its ``birth``."""
+    children = children_of_all()
     found: dict[int, str] = {}
     queue = list(roots)
     while queue:
@@ -155,13 +175,14 @@ def cpu_of(pid: int) -> float:
     return sum(map(int, stat_fields(pid)[11:15])) / TICKS
 
 
-def pss_of(pid: int) -> int:
-    """Proportional set size in KiB: shared pages counted by share."""
+def memory_of(pid: int) -> dict[str, int]:
+    """``Rss``: what a process has in memory, and ``Pss``: the same with shared pages counted by share; in KiB."""
     try:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     except OSError:
-        return 0
-    return next((int(line.split()[1]) for line in lines if line.startswith("Pss:")), 0)
+        lines = []
+    found = {name: rest for name, _, rest in (line.partition(":") for line in lines)}
+    return {name: int(found.get(name, "0").split()[0]) for name in ("Pss", "Rss")}
 
 
 def busy_seconds() -> float:

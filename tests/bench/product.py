@@ -1,7 +1,6 @@
 """Tocsin as it is started: what the Procfile says, on SQLite or PostgreSQL, with webhook actions and playbooks."""
 
 import contextlib
-import itertools
 import secrets
 import sqlite3
 import sys
@@ -9,7 +8,7 @@ from pathlib import Path
 
 from layouts import Layout
 from processes import ROOT, BenchError, free_port
-from services import start_postgres, start_redis
+from services import start_postgres, start_rabbitmq, start_redis
 from shapes import ARMS, SEQUENCE
 from sinkclient import Sink
 
@@ -23,14 +22,26 @@ class Tocsin(Layout):
 
     preload_options = ("--recorded",)
 
-    def __init__(self, sink: Sink, database: str, *, flower: bool = False) -> None:
-        super().__init__(sink)
+    def __init__(
+        self,
+        sink: Sink,
+        database: str,
+        *,
+        broker: str = "redis",
+        synchronous: str = "",
+        threads: int = 0,
+        flower: bool = False,
+    ) -> None:
+        super().__init__(sink, broker=broker, threads=threads)
         self.database = database
+        self.synchronous = synchronous
         self.flower = flower
         self.playbooks: dict[str, str] = {}
-        self.name = f"Tocsin {'PostgreSQL' if database == 'postgres' else 'SQLite'}"
+        parts = ["Tocsin", "PostgreSQL" if database == "postgres" else "SQLite", synchronous]
+        self.name = " ".join(filter(None, parts)) + (" on RabbitMQ" if broker == "rabbitmq" else "")
 
-    def start(self) -> None:
+    def configure(self) -> None:
+        """Start the servers and put everything the product reads into its environment."""
         socket = start_redis(self.processes, durable=True)
         url = f"sqlite:///{self.directory / 'tocsin.db'}"
         if self.database == "postgres":
@@ -51,32 +62,58 @@ class Tocsin(Layout):
             "PORT": str(self.port),
             "PYTHONPATH": str(ROOT),
         }
+        if self.broker == "rabbitmq":
+            self.processes.environment["TOCSIN_BROKER_URL"] = start_rabbitmq(self.processes)
+        if self.synchronous:
+            self.processes.environment["TOCSIN_SQLITE_SYNCHRONOUS"] = self.synchronous
+        if self.threads:
+            both = ("TOCSIN_STEPS_CONCURRENCY", "TOCSIN_PATIENT_CONCURRENCY")
+            self.processes.environment |= dict.fromkeys(both, str(self.threads))
+
+    def start(self) -> None:
+        self.configure()
         self.commands = procfile()
         self.processes.run(["sh", "-c", self.commands.pop("release")])
         if not self.flower:
             del self.commands["flower"]
+        self.workers = [name for name in self.commands if name not in {"web", "flower"}]
+        self.labels = crew_labels(self.commands)
         self.key = self.processes.run([sys.executable, "-m", "launcher.key"]).strip()
         for name, command in self.commands.items():
             self.processes.start(name, command)
         self.wait_for_web()
-        base = f"http://127.0.0.1:{self.port}/api"
-        action_id = self.create_action("hook", BODY, {"id": "string"})
-        self.target = f"{base}/actions/{action_id}/trigger"
+        self.base = f"http://127.0.0.1:{self.port}/api"
+        self.target = self.add_call("hook")
         numbers = dict.fromkeys(("part", "of", "after"), "integer")
-        part = self.create_action("part", PART, {"id": "string", "value": "string"} | numbers)
-        for work, steps in {"sequence": sequence(part), "fan": fan(part)}.items():
-            playbook = {"name": f"Bench {work}", "steps": steps}
-            playbook["parameters"] = [{"name": "id", "type": "string", "required": True}]
-            self.playbooks[work] = self.post(f"{base}/playbooks", playbook)["data"]["id"]
-            self.targets[work] = f"{base}/playbooks/{self.playbooks[work]}/run"
+        kinds = {"id": "string", "value": "string"} | numbers
+        self.part = self.create_action("part", f"{self.sink.url}/part", PART, kinds)
+        self.create_playbook("sequence", sequence(self.part, SEQUENCE))
+        self.create_playbook("fan", fan(self.part))
 
-    def create_action(self, path: str, body: str, parameters: dict[str, str]) -> str:
+    def create_action(self, name: str, url: str, body: str, parameters: dict[str, str]) -> str:
         """Create a webhook action that POSTs to the sink and return its id."""
-        config = {"url": f"{self.sink.url}/{path}", "method": "POST", "body_template": body}
+        config = {"url": url, "method": "POST", "body_template": body}
         config["headers"] = {"Content-Type": "application/json"}
-        action = {"name": f"Bench {path}", "type": "webhook", "executor": "webhook", "config": config}
-        action["parameters"] = [{"name": name, "type": kind, "required": True} for name, kind in parameters.items()]
-        return self.post(f"http://127.0.0.1:{self.port}/api/actions", action)["data"]["id"]
+        action = {"name": f"Bench {name}", "type": "webhook", "executor": "webhook", "config": config}
+        action["parameters"] = [{"name": given, "type": kind, "required": True} for given, kind in parameters.items()]
+        return self.post(f"{self.base}/actions", action)["data"]["id"]
+
+    def create_playbook(self, work: str, steps: list[dict]) -> None:
+        """Create the playbook that a workload runs."""
+        playbook = {"name": f"Bench {work}", "steps": steps}
+        playbook["parameters"] = [{"name": "id", "type": "string", "required": True}]
+        self.playbooks[work] = self.post(f"{self.base}/playbooks", playbook)["data"]["id"]
+        self.targets[work] = f"{self.base}/playbooks/{self.playbooks[work]}/run"
+
+    def add_call(self, where: str) -> str:
+        address = f"{self.sink.tls_url}/hook" if where == "tls" else f"{self.sink.url}/{where}"
+        return f"{self.base}/actions/{self.create_action(where, address, BODY, {'id': 'string'})}/trigger"
+
+    def add_sequence(self, steps: int) -> str:
+        name = f"sequence of {steps}"
+        self.create_playbook(name, sequence(self.part, steps))
+        self.steps[name] = steps
+        return name
 
     def recorded(self, work: str) -> dict[str, int]:
         """The runs of a playbook and their steps, counted in the database itself: asking the API would cost it CPU."""
@@ -84,6 +121,19 @@ class Tocsin(Layout):
         query = RECORD.format(f"{mine} OR run_id IN (SELECT id FROM executions WHERE {mine})")
         with contextlib.closing(self.connect()) as connection:
             return {f"{kind} {status}": count for kind, status, count in connection.execute(query)}
+
+    def unfinished(self) -> int:
+        return self.one("SELECT count(*) FROM executions WHERE status <> 'completed'")
+
+    def database_mib(self) -> float:
+        if self.database == "postgres":
+            return self.one("SELECT pg_database_size(current_database())") / (1 << 20)
+        return sum(path.stat().st_size for path in self.directory.glob("tocsin.db*")) / (1 << 20)
+
+    def one(self, query: str) -> int:
+        """The only value a query finds."""
+        with contextlib.closing(self.connect()) as connection:
+            return connection.execute(query).fetchone()[0]
 
     def connect(self):
         """A connection of the bench's own to the product's database."""
@@ -93,16 +143,12 @@ class Tocsin(Layout):
             return psycopg.connect(self.database_url.replace("+psycopg", ""), autocommit=True)
         return sqlite3.connect(f"file:{self.directory / 'tocsin.db'}?mode=ro", uri=True, timeout=10)
 
-    def step_names(self) -> list[str]:
-        """The commands of the Procfile that take work from the queue ``steps``."""
-        return [name for name, command in self.commands.items() if consumes_steps(command)]
-
     def start_steps(self) -> None:
-        for name in self.step_names():
+        for name in self.workers:
             self.processes.start(name, self.commands[name])
 
     def stop_steps(self) -> None:
-        self.processes.stop(*self.step_names(), grace=3)
+        self.processes.stop(*self.workers, grace=3)
 
 
 def part_step(step_id: str, action_id: str, number: int, of: int, *, after: int = 0, value: str = "") -> dict:
@@ -111,13 +157,13 @@ def part_step(step_id: str, action_id: str, number: int, of: int, *, after: int 
     return {"id": step_id, "type": "action", "action_ref": action_id, "parameters": given}
 
 
-def sequence(action_id: str) -> list[dict]:
-    """The steps of W1: each brings what was answered to the one before."""
+def sequence(action_id: str, count: int) -> list[dict]:
+    """The steps of W1 and of longer chains: each brings what was answered to the one before."""
     later = [
-        part_step(f"s{n}", action_id, n, SEQUENCE, after=n - 1, value=f"{{{{ steps.s{n - 1}.output.value }}}}")
-        for n in range(2, SEQUENCE + 1)
+        part_step(f"s{n}", action_id, n, count, after=n - 1, value=f"{{{{ steps.s{n - 1}.output.value }}}}")
+        for n in range(2, count + 1)
     ]
-    return [part_step("s1", action_id, 1, SEQUENCE), *later]
+    return [part_step("s1", action_id, 1, count), *later]
 
 
 def fan(action_id: str) -> list[dict]:
@@ -137,8 +183,11 @@ def procfile(path: Path = ROOT / "Procfile") -> dict[str, str]:
     return {name.strip(): command.strip() for name, _colon, command in pairs}
 
 
-def consumes_steps(command: str) -> bool:
-    """Whether a command line is a worker of the queue ``steps``."""
-    words = command.replace("=", " ").split()
-    queues = [after for word, after in itertools.pairwise(words) if word in {"-Q", "--queues"}]
-    return any("steps" in chosen.split(",") for chosen in queues)
+def crew_labels(commands: dict[str, str]) -> dict[str, str]:
+    """The names of the workers that one command forks, in the order in which it does."""
+    found = {}
+    for name, command in commands.items():
+        _, crew, roles = command.partition("worker.crew ")
+        found |= {f"{name}.{number}": role for number, role in enumerate(roles.split(), start=1)}
+        found |= {name: "crew"} if crew else {}
+    return found

@@ -15,6 +15,7 @@ try:
 
     CLIENT = f"requests {requests.__version__}"
     session = requests.Session()
+    session.mount("http://", requests.adapters.HTTPAdapter(pool_maxsize=256))  # for a pool of threads
 except ImportError:
     import httpx
 
@@ -22,14 +23,19 @@ except ImportError:
     session = httpx.Client()
 
 BROKER = os.environ.get("RAW_BROKER", "memory://")  # noqa: TID251
-app = Celery("rawcelery", broker=BROKER, backend=BROKER if BROKER.startswith("redis") else None)
+app = Celery("rawcelery", broker=BROKER, backend=os.environ.get("RAW_BACKEND"))  # noqa: TID251
 app.conf.update(task_ignore_result=True, broker_connection_retry_on_startup=True)
 SINK = os.environ.get("RAW_SINK", "")  # noqa: TID251
+ADDRESSES = {
+    "hook": f"{SINK}/hook",
+    "slow": f"{SINK}/slow",
+    "tls": f"{os.environ.get('RAW_TLS_SINK', '')}/hook",  # noqa: TID251
+}
 
 
 @app.task(name="call")
-def call(key: str) -> None:
-    answer = session.post(f"{SINK}/hook", json={"id": key, "text": f"measured {key}"}, timeout=30)
+def call(key: str, where: str = "hook") -> None:
+    answer = session.post(ADDRESSES[where], json={"id": key, "text": f"measured {key}"}, timeout=30)
     answer.raise_for_status()
     answer.json()
 
@@ -53,9 +59,9 @@ def join(values: list[str], key: str) -> None:
     part(values[-1], key, ARMS + 1, ARMS + 1, ARMS)
 
 
-def sequence(key: str):
-    later = [part.s(key, number, SEQUENCE, number - 1) for number in range(2, SEQUENCE + 1)]
-    return chain(part.s("", key, 1, SEQUENCE, 0), *later).apply_async()
+def sequence(key: str, steps: int = SEQUENCE):
+    later = [part.s(key, number, steps, number - 1) for number in range(2, steps + 1)]
+    return chain(part.s("", key, 1, steps, 0), *later).apply_async()
 
 
 def fan(key: str):

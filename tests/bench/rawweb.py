@@ -1,30 +1,35 @@
 """The floor's API: each POST puts its canvas on the queue and answers 202; nothing is validated.
 
-``/trigger`` is one task, ``/sequence`` a chain, ``/fan`` a chord.
+``/trigger`` is one task (``/trigger/slow`` and ``/trigger/tls`` call other addresses of the sink), ``/sequence`` a
+chain (``/sequence/50`` one of fifty), ``/fan`` a chord.
 """
 
 from flask import Flask, request
 from rawcelery import call, fan, sequence
+from shapes import SEQUENCE
 
 web = Flask(__name__)
 
 
 @web.post("/trigger")
-def trigger():
-    key = request.get_json()["parameters"]["id"]
-    result = call.delay(key)
-    return {"data": {"execution_id": result.id, "status": "pending"}}, 202
+@web.post("/trigger/<where>")
+def trigger(where: str | None = None):
+    more = (where,) if where else ()
+    return accepted(call.delay(request.get_json()["parameters"]["id"], *more))
 
 
 @web.post("/sequence")
-def run_sequence():
-    result = sequence(request.get_json()["parameters"]["id"])
-    return {"data": {"execution_id": result.id, "status": "pending"}}, 202
+@web.post("/sequence/<int:steps>")
+def run_sequence(steps: int = SEQUENCE):
+    return accepted(sequence(request.get_json()["parameters"]["id"], steps))
 
 
 @web.post("/fan")
 def run_fan():
-    result = fan(request.get_json()["parameters"]["id"])
+    return accepted(fan(request.get_json()["parameters"]["id"]))
+
+
+def accepted(result):
     return {"data": {"execution_id": result.id, "status": "pending"}}, 202
 
 

@@ -1,4 +1,4 @@
-"""The servers a product needs: Redis and PostgreSQL, embedded, private to one measurement."""
+"""The servers a product needs: Redis, PostgreSQL and RabbitMQ, each private to one measurement."""
 
 import contextlib
 import os
@@ -9,9 +9,12 @@ import time
 from importlib.util import find_spec
 from pathlib import Path
 
+from amqp import AMQPError
+from amqp import Connection as AmqpConnection
 from processes import BenchError, Processes, free_port
 
 POSTGRES_USER = "nobody"  # PostgreSQL refuses to run as root
+RABBITMQ = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")  # the one on PATH is a wrapper that wants root
 
 
 def redis_binary() -> str:
@@ -90,3 +93,44 @@ def create_database(processes: Processes, port: int, password: str) -> None:
             return
         time.sleep(0.1)
     raise BenchError(f"PostgreSQL did not start:\n{processes.log_tail('postgres')}")
+
+
+def rabbitmq_missing() -> str:
+    """Why RabbitMQ cannot be started here; empty when it can."""
+    missing = [str(path) for path in (RABBITMQ, shutil.which("epmd")) if not path or not Path(path).exists()]
+    return "rabbitmq-server is not installed" if missing else ""
+
+
+def start_rabbitmq(processes: Processes) -> str:
+    """Start a node of RabbitMQ of our own on the loopback interface and return its URL."""
+    home, port, user = processes.directory / "rabbit", free_port(), None
+    home.mkdir(mode=0o700)
+    if os.geteuid() == 0:
+        user = "rabbitmq"
+        processes.directory.chmod(0o711)
+        shutil.chown(home, user)
+    processes.environment |= {
+        "ERL_EPMD_ADDRESS": "127.0.0.1",
+        "ERL_EPMD_PORT": str(free_port()),
+        "RABBITMQ_NODENAME": f"bench{port}@localhost",
+        "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
+        "RABBITMQ_NODE_PORT": str(port),
+        "RABBITMQ_DIST_PORT": str(free_port()),
+        "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
+        "RABBITMQ_MNESIA_BASE": str(home),
+        "RABBITMQ_LOG_BASE": str(home),
+        "RABBITMQ_ENABLED_PLUGINS_FILE": str(home / "plugins"),
+    }
+    ours = processes.environment["HOME"]
+    processes.environment["HOME"] = str(home)  # where the node keeps its cookie
+    processes.start("epmd", ["epmd"], cwd=home, user=user)
+    processes.start("rabbitmq", [str(RABBITMQ)], cwd=home, user=user)
+    processes.environment["HOME"] = ours
+    url = f"amqp://guest:guest@127.0.0.1:{port}//"
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        processes.check()
+        with contextlib.suppress(OSError, AMQPError), AmqpConnection(f"127.0.0.1:{port}"):
+            return url
+        time.sleep(0.2)
+    raise BenchError(f"RabbitMQ did not start:\n{processes.log_tail('rabbitmq')}")

@@ -6,3 +6,4 @@ side by side, then one more that brings what was answered to the last of them.
 
 SEQUENCE = 5
 ARMS = 50
+LENGTHS = (5, 50, 500)  # of the chains whose cost per step is compared

@@ -1,23 +1,27 @@
 """The sink: the HTTP server at which every measured call ends; a process of its own.
 
-It prints its port, then serves until it is stopped. ``POST /hook`` takes ``{"id": ..., "text": "measured
-<id>"}``, notes when each id arrived first (``time.monotonic``, one clock for all processes of a Linux
-machine) and answers ``{"ok": true}``. ``POST /part`` takes one call of a run of many, ``{"id": ..., "part": 2,
-"of": 5, "after": 1, "value": ...}``, and answers a value that the parts ``after`` it must bring along; the id
-arrives with the last part, once all others have come. A body that was templated wrongly, or a last part that
-came too early, counts as a fault. The other addresses are for the bench itself: ``/count``, ``/arrivals``,
-``/forget`` and ``/wait/<id>``, which answers at the moment the id arrives.
+It prints its port (and, when it is given a certificate, that of a second one that speaks TLS), then serves until it
+is stopped. ``POST /hook`` takes ``{"id": ..., "text": "measured <id>"}``, notes when each id arrived first
+(``time.monotonic``, one clock for all processes of a Linux machine) and answers ``{"ok": true}``. ``POST /slow`` is the
+same, a second later. ``POST /part`` takes one call of a run of many, ``{"id": ..., "part": 2, "of": 5, "after": 1,
+"value": ...}``, and answers a value that the parts ``after`` it must bring along; the id arrives with the last part,
+once all others have come. A body that was templated wrongly, or a last part that came too early, counts as a fault.
+The other addresses are for the bench itself: ``/count``, ``/arrivals``, ``/forget``, ``/totals`` (calls and
+connections over TLS since the start) and ``/wait/<id>``, which answers at the moment the id arrives.
 """
 
 import asyncio
 import gc
 import json
 import re
+import ssl
+import sys
 import time
 import zlib
 
 LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 HEADER = "HTTP/1.1 {} \r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n"
+SLOW = 1.0  # seconds
 OK = (HEADER.format(200, 12) + '{"ok": true}').encode()
 
 
@@ -30,6 +34,8 @@ class Ledger:
     """What arrived, when, and who waits for it."""
 
     def __init__(self) -> None:
+        self.calls = 0
+        self.connections = 0
         self.forget()
 
     def forget(self) -> None:
@@ -40,6 +46,7 @@ class Ledger:
         self.faults = 0
 
     def take(self, body: bytes) -> None:
+        self.calls += 1
         try:
             message = json.loads(body)
             key = message["id"]
@@ -54,6 +61,7 @@ class Ledger:
             self.arrive(key)
 
     def take_part(self, body: bytes) -> dict[str, object]:
+        self.calls += 1
         try:
             message = json.loads(body)
             key, part, last, value = (message[name] for name in ("id", "part", "of", "value"))
@@ -97,6 +105,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport) -> None:
         self.transport = transport
+        self.ledger.connections += transport.get_extra_info("sslcontext") is not None
 
     def data_received(self, data: bytes) -> None:
         if self.pending:
@@ -114,10 +123,16 @@ class Connection(asyncio.Protocol):
                 self.transport.write(OK)
             elif data.startswith(b"POST /part"):
                 reply(self.transport, self.ledger.take_part(data[head_end + 4 : end]))
+            elif data.startswith(b"POST /slow"):
+                asyncio.get_running_loop().call_later(SLOW, self.answer_late, data[head_end + 4 : end])
             else:
                 self.inquiry(data.split(b" ", 2)[1].decode())
             data = data[end:]
         self.pending = data
+
+    def answer_late(self, body: bytes) -> None:
+        self.ledger.take(body)
+        self.transport.write(OK)
 
     def inquiry(self, path: str) -> None:
         ledger = self.ledger
@@ -125,6 +140,8 @@ class Connection(asyncio.Protocol):
             reply(self.transport, ledger.summary())
         elif path == "/arrivals":
             reply(self.transport, ledger.summary() | {"arrivals": ledger.arrivals})
+        elif path == "/totals":
+            reply(self.transport, {"calls": ledger.calls, "tls_connections": ledger.connections})
         elif path == "/forget":
             ledger.forget()
             reply(self.transport, {})
@@ -138,14 +155,22 @@ class Connection(asyncio.Protocol):
             reply(self.transport, {"error": "no such address"}, 404)
 
 
-async def serve() -> None:
+async def serve(certificate: str | None) -> None:
     ledger = Ledger()
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: Connection(ledger), "127.0.0.1", 0, backlog=1024)
-    print(server.sockets[0].getsockname()[1], flush=True)
+    contexts: list[ssl.SSLContext | None] = [None]
+    if certificate:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(certificate)
+        contexts.append(context)
+    servers = [
+        await loop.create_server(lambda: Connection(ledger), "127.0.0.1", 0, backlog=1024, ssl=context)
+        for context in contexts
+    ]
+    print(*(server.sockets[0].getsockname()[1] for server in servers), flush=True)
     gc.freeze()
-    await server.serve_forever()
+    await servers[0].serve_forever()
 
 
 if __name__ == "__main__":
-    asyncio.run(serve())
+    asyncio.run(serve(sys.argv[1] if len(sys.argv) > 1 else None))

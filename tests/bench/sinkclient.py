@@ -3,31 +3,44 @@
 import json
 import subprocess
 import sys
+import tempfile
 from http.client import HTTPConnection
+from pathlib import Path
 from typing import Self
 
+import certificates
 from processes import BENCH, BenchError, cpu_of
 
 
 class Sink:
-    """The sink's process; a context manager."""
+    """The sink's process; a context manager. With ``tls`` it can be called over TLS too, at ``tls_url``."""
+
+    def __init__(self, *, tls: bool = False) -> None:
+        self.tls = tls
+        #: what a product needs in its environment to trust ``tls_url``
+        self.trust: dict[str, str] = {}
+        self.tls_url = ""
 
     def __enter__(self) -> Self:
-        self.process = subprocess.Popen(
-            [sys.executable, str(BENCH / "sink.py")],
-            stdout=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-        self.port = int(self.process.stdout.readline())
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.link = HTTPConnection("127.0.0.1", self.port, timeout=60)
+        command = [sys.executable, str(BENCH / "sink.py")]
+        self.directory = tempfile.TemporaryDirectory(prefix="bench-sink-")
+        if self.tls:
+            trusted, server = certificates.make(Path(self.directory.name))
+            self.trust = {"SSL_CERT_FILE": str(trusted), "REQUESTS_CA_BUNDLE": str(trusted)}
+            command.append(str(server))
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
+        port, *tls_port = map(int, self.process.stdout.readline().split())
+        self.url = f"http://127.0.0.1:{port}"
+        if tls_port:
+            self.tls_url = f"https://127.0.0.1:{tls_port[0]}"
+        self.link = HTTPConnection("127.0.0.1", port, timeout=60)
         return self
 
     def __exit__(self, *_: object) -> None:
         self.process.terminate()
         self.process.wait()
         self.process.stdout.close()
+        self.directory.cleanup()
 
     def ask(self, path: str) -> dict:
         self.link.request("GET", path)
@@ -44,6 +57,10 @@ class Sink:
     def arrivals(self) -> dict[str, float]:
         """When each id arrived first."""
         return self.ask("/arrivals")["arrivals"]
+
+    def totals(self) -> dict[str, int]:
+        """``calls`` and ``tls_connections`` since the sink was started."""
+        return self.ask("/totals")
 
     def cpu_seconds(self) -> float:
         """CPU time of the sink so far."""

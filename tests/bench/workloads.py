@@ -10,13 +10,10 @@ import time
 from layouts import Layout
 from measure import Numbers, drain
 from processes import BenchError, busy_seconds
-from shapes import ARMS, SEQUENCE
 from sinkclient import load
 
 PATIENCE = 30.0  # seconds in which a product has to write down what the sink has seen
 REST = 0.2  # seconds for what comes after the last call
-#: workload -> steps on record for each run
-STEPS = {"sequence": SEQUENCE, "fan": ARMS + 2}
 
 
 def sequence_alone(layout: Layout, count: int) -> Numbers:
@@ -37,7 +34,7 @@ def single(layout: Layout, work: str, prefix: str, count: int) -> Numbers:
     sink = layout.sink
     sink.forget()
     recorded, before = layout.recorded(work), layout.processes.cpu_seconds()
-    options = {"target": layout.targets[work], "key": layout.key, "sink": sink.url, "prefix": f"{work}-{prefix}"}
+    options = {"target": layout.targets[work], "key": layout.key, "sink": sink.url, "prefix": f"{slug(work)}-{prefix}"}
     answer = load("single", count=count, **options)
     settle(layout, work, recorded, count)
     cpu = layout.processes.cpu_seconds() - before
@@ -49,30 +46,46 @@ def single(layout: Layout, work: str, prefix: str, count: int) -> Numbers:
 
 
 def sequence_burst(layout: Layout, runs: int) -> Numbers:
-    """W1, many at once: 16 connections start ``runs`` sequences as fast as they are accepted.
+    """W1, many at once."""
+    return {f"w1_{name}": value for name, value in many(layout, "sequence", runs).items()}
+
+
+def many(layout: Layout, work: str, runs: int) -> Numbers:
+    """16 connections start ``runs`` runs as fast as they are accepted.
 
     The rate counts from the first POST to the arrival of the last call of all.
     """
     sink = layout.sink
     sink.forget()
-    recorded, before, begin = layout.recorded("sequence"), layout.processes.cpu_by_name(), time.monotonic()
+    recorded, before, begin = layout.recorded(work), layout.processes.cpu_by_name(), time.monotonic()
     ours, machine = sink.cpu_seconds() + time.process_time(), busy_seconds()
-    options = {"target": layout.targets["sequence"], "key": layout.key, "prefix": "sequence-burst"}
-    answer = load("burst", seconds=60, most=runs, **options)
-    if answer["accepted"] != runs:
-        raise BenchError(f"{layout.name} accepted {answer['accepted']} of {runs} runs: {answer['statuses']}")
+    answer = accept(layout, work, runs)
     drain(layout, runs)
-    settle(layout, "sequence", recorded, runs)
+    settle(layout, work, recorded, runs)
     wall, machine = time.monotonic() - begin, busy_seconds() - machine
     shares = {name: seconds - before[name] for name, seconds in layout.processes.cpu_by_name().items()}
     cpu = sum(shares.values())
     ours = sink.cpu_seconds() + time.process_time() + answer["cpu_s"] - ours
     return {
-        "w1_runs_per_s": runs / (max(sink.arrivals().values()) - answer["begin"]),
-        "w1_accepted_per_s": answer["accepted_per_s"],
-        "w1_cpu_ms": cpu * 1000 / runs,
-        "w1_other_cores": max(0.0, machine - cpu - ours) / wall,
-    } | {f"w1_cpu_ms_{name}": seconds * 1000 / runs for name, seconds in shares.items()}
+        "runs_per_s": runs / (max(sink.arrivals().values()) - answer["begin"]),
+        "accepted_per_s": answer["accepted_per_s"],
+        "cpu_ms": cpu * 1000 / runs,
+        "other_cores": max(0.0, machine - cpu - ours) / wall,
+    } | {f"cpu_ms_{name}": seconds * 1000 / runs for name, seconds in shares.items()}
+
+
+def accept(layout: Layout, work: str, runs: int) -> dict:
+    """Start so many runs as fast as they are accepted; raises ``BenchError`` when one is refused."""
+    options = {"target": layout.targets[work], "key": layout.key, "prefix": f"{slug(work)}-burst"}
+    answer = load("burst", seconds=60, most=runs, **options)
+    if answer["accepted"] != runs:
+        raise BenchError(f"{layout.name} accepted {answer['accepted']} of {runs} runs: {answer['statuses']}")
+    return answer
+
+
+def slug(work: str) -> str:
+    """The begin of a workload's ids."""
+    return work.replace(" ", "-")
 
 
 def settle(layout: Layout, work: str, before: dict[str, int] | None, runs: int) -> None:
@@ -88,7 +101,7 @@ def settle(layout: Layout, work: str, before: dict[str, int] | None, runs: int) 
     time.sleep(REST)
     if before is None:
         return
-    wanted = {"playbook completed": runs, "step completed": runs * STEPS[work]}
+    wanted = {"playbook completed": runs, "step completed": runs * layout.steps[work]}
     wanted = {name: before.get(name, 0) + count for name, count in wanted.items()}
     end = time.monotonic() + PATIENCE
     while (found := layout.recorded(work)) != wanted:

@@ -1,6 +1,5 @@
 """What is named in one place exists in the other: queues and processes, settings and their pages, tables."""
 
-import re
 from dataclasses import fields
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from alembic.migration import MigrationContext
 from config.settings import Settings
 from tasks import dispatch
 from tasks.app import QUEUES, app
+from worker.roles import ROLES
 
 ROOT = Path(__file__).parents[2]
 
@@ -20,12 +20,16 @@ def _procfile():
     return dict(line.split(":", 1) for line in lines if line.strip())
 
 
-def test_every_queue_is_consumed_by_a_process():
-    """Each queue the code knows stands in the -Q of exactly one Procfile line, and none stands there unknown."""
-    consumed = [
-        name for line in _procfile().values() for found in re.findall(r"-Q (\S+)", line) for name in found.split(",")
-    ]
+def test_every_queue_is_consumed_by_a_worker():
+    """Each queue the code knows is taken by exactly one worker, and none takes an unknown one."""
+    consumed = [queue for role in ROLES.values() for queue in role.queues]
     assert sorted(consumed) == sorted(QUEUES)
+
+
+def test_the_crew_of_the_procfile_is_complete():
+    """Every worker there is stands in the Procfile's line."""
+    names = _procfile()["workers"].partition("worker.crew ")[2].split()
+    assert sorted(names) == sorted(ROLES)
 
 
 def test_every_action_type_has_a_queue():
@@ -38,8 +42,8 @@ def test_every_action_type_has_a_queue():
 
 
 def test_the_procfile_has_every_process():
-    """release, web, worker, scripts, beat and flower are there."""
-    assert list(_procfile()) == ["release", "web", "worker", "scripts", "beat", "flower"]
+    """release, web, workers and flower are there."""
+    assert list(_procfile()) == ["release", "web", "workers", "flower"]
 
 
 def test_every_setting_is_documented():

@@ -1,10 +1,19 @@
 """Changes that share a transaction: each gets its own result, and a bad one harms nobody."""
 
+import contextlib
+import os
+import sqlite3
 import threading
+from contextlib import closing
+from functools import partial
 
 import pytest
+import sqlalchemy as sa
 
-from store import audit, db, group
+from config.errors import Unavailable
+from store import audit, db, group, kept
+from tests.support import committer
+from tests.support.waiting import eventually
 
 
 def _note(number: int):
@@ -46,7 +55,7 @@ def _together(changes):
     threads = [threading.Thread(target=run, args=pair) for pair in enumerate(changes)]
     for thread in threads:
         thread.start()
-    waiting = group._group._waiting if db.engine().dialect.name == "sqlite" else changes
+    waiting = group._here.in_turn._waiting if db.engine().dialect.name == "sqlite" else changes
     while len(waiting) < len(changes):
         threading.Event().wait(0.005)
     go.set()
@@ -92,3 +101,197 @@ def test_changes_share_a_transaction_on_sqlite(sqlite_database: str, monkeypatch
     monkeypatch.setattr(db, "write", counted)
     _together([_note(number) for number in range(20)])
     assert len(used) == 2
+
+
+only_postgresql = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+NAMES = [f"exec-{number:02d}" for number in range(20)]
+
+
+def _accepted(names=NAMES):
+    with db.write() as connection:
+        for name in names:
+            committer.accept(connection, name)
+
+
+def _claims(names):
+    return [partial(committer.claim, execution_id=name) for name in names]
+
+
+def _running():
+    """The executions that were taken up, in the order in which it was done."""
+    query = (
+        sa.select(audit.audit.c.subject).where(audit.audit.c.event == "execution.running").order_by(audit.audit.c.id)
+    )
+    with db.read() as connection:
+        return list(connection.execute(query).scalars())
+
+
+@only_postgresql
+def test_single_statements_share_a_transaction_on_postgresql(database: str) -> None:
+    """Twenty executions that are accepted at once are written by one transaction, each caller's its own."""
+    outcomes = committer.together([partial(committer.accept, execution_id=name) for name in NAMES], single=True)
+    assert outcomes == NAMES
+    with db.read() as connection:
+        writers = connection.execute(sa.text("SELECT count(*), count(DISTINCT xmin::text) FROM executions")).one()
+    assert tuple(writers) == (20, 1)
+
+
+def test_each_claim_of_a_batch_gets_its_own_row(database: str) -> None:
+    """Rows come back to those who asked for them; of two who claim the same execution one has it."""
+    _accepted()
+    outcomes = committer.together(_claims([*NAMES, *NAMES]), single=True)
+    for name, first, second in zip(NAMES, outcomes[:20], outcomes[20:], strict=True):
+        assert [row.id for row in (first, second) if row is not None] == [name]
+    assert sorted(_running()) == NAMES
+
+
+@only_postgresql
+def test_statements_go_in_the_order_of_their_rows(database: str) -> None:
+    """Whoever comes first, the rows of a batch are taken in one order, so that no two batches wait in a circle."""
+    _accepted()
+    assert all(committer.together(_claims(NAMES[::-1]), single=True))
+    assert _running() == NAMES
+
+
+@only_postgresql
+def test_a_batch_that_meets_a_deadlock_is_made_one_by_one(database: str) -> None:
+    """A transaction holds what the batch wants and wants what the batch holds: all claims are made all the same."""
+    _accepted()
+    outcomes: list[object] = []
+    touch = sa.text("UPDATE executions SET publishes = 7 WHERE id = :id")
+    with db.engine().connect() as other:
+        other.exec_driver_sql("BEGIN")
+        other.execute(touch, {"id": NAMES[9]})
+        batch = threading.Thread(target=lambda: outcomes.extend(committer.together(_claims(NAMES), single=True)))
+        batch.start()
+        _until_somebody_waits_for_a_lock()
+        with contextlib.suppress(sa.exc.OperationalError):  # the server chooses one of the two
+            other.execute(touch, {"id": NAMES[0]})
+        other.exec_driver_sql("ROLLBACK")
+        batch.join(60)
+    assert [getattr(row, "id", row) for row in outcomes] == NAMES
+    assert sorted(_running()) == NAMES
+
+
+@only_postgresql
+def test_a_connection_lost_in_a_batch_is_told_to_all(database: str) -> None:
+    """Whoever was in it hears that the database was away, nothing of it happened, and the next change is made."""
+    _accepted()
+    outcomes: list[object] = []
+    with db.write() as other:
+        other.execute(sa.text("UPDATE executions SET publishes = 7 WHERE id = :id"), {"id": NAMES[9]})
+        batch = threading.Thread(target=lambda: outcomes.extend(committer.together(_claims(NAMES), single=True)))
+        batch.start()
+        _until_somebody_waits_for_a_lock()
+        _terminate("wait_event_type = 'Lock'")
+        batch.join(60)
+    assert [type(outcome) for outcome in outcomes] == [Unavailable] * 20
+    assert _running() == []
+    assert group.commit(_claims(NAMES)[0], single=True).id == NAMES[0]
+
+
+@only_postgresql
+def test_a_change_that_breaks_its_promise_is_refused(database: str) -> None:
+    """A second statement of a change that announced one raises, instead of being committed apart from the first."""
+    with pytest.raises(RuntimeError, match="more than one"):
+        group.commit(lambda connection: [_note(number)(connection) for number in (1, 2)], single=True)
+
+
+@only_postgresql
+def test_connections_closed_while_nobody_used_them_are_replaced(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server has ended all of them while they rested: neither a look nor a change notices."""
+    monkeypatch.setattr(kept, "IDLE", 0)
+    group.commit(_note(1), single=True)
+    with db.read() as first, db.read() as second:
+        assert first is not second, "there are two at least"
+    _terminate("TRUE")
+    assert db.look(audit.of, "w", "thing-1") != []
+    assert group.commit(_note(2), single=True) == 2
+    with db.write() as connection:
+        assert _note(3)(connection) == 3
+
+
+def test_a_child_has_connections_and_a_leader_of_its_own(database: str) -> None:
+    """A process that forks while a thread of it commits: both commit, over connections that they do not share."""
+    begun, go = threading.Event(), threading.Event()
+
+    def hold(connection):
+        begun.set()
+        assert go.wait(30)
+
+    leader = threading.Thread(
+        target=group.commit, args=(hold,), kwargs={"single": db.engine().dialect.name != "sqlite"}
+    )
+    group.commit(_note(0), single=True)
+    if database == "postgresql":
+        leader.start()
+        assert begun.wait(10)
+    child = os.fork()
+    if child == 0:
+        try:
+            os._exit(0 if group.commit(_note(1), single=True) == 1 else 2)
+        finally:
+            os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    go.set()
+    if database == "postgresql":
+        leader.join(20)
+    assert group.commit(_note(2), single=True) == 2
+    assert [_events(f"thing-{number}") for number in range(3)] == [1, 1, 1]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_the_end_of_a_leader_is_told_to_those_it_took_along(database: str) -> None:
+    """When one change ends the thread that leads, all of its batch hear that nothing is known, and others go on."""
+
+    def end(connection):
+        raise SystemExit
+
+    outcomes = committer.together([end, *_changes(5)], single=True)
+    assert [type(outcome) for outcome in outcomes if outcome is not None] == [Unavailable] * 5
+    assert group.commit(_note(7), single=True) == 7
+    assert [_events(f"thing-{number}") for number in range(5)] == [0] * 5
+
+
+def test_a_writer_waits_for_the_lock_and_finds_it_again(sqlite_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever cannot have the lock of another process hears so; once it is released the next change is made."""
+    monkeypatch.setattr(db, "LOCK_PATIENCE", 0.05)
+    assert group.commit(_note(1)) == 1
+    with closing(sqlite3.connect(db.engine().url.database, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(Unavailable):
+            group.commit(_note(2))
+        assert db.look(audit.of, "w", "thing-1") != [], "readers do not wait"
+    assert group.commit(_note(3)) == 3
+    assert [_events(f"thing-{number}") for number in (1, 2, 3)] == [1, 0, 1]
+
+
+def test_whoever_finds_no_writer_free_in_time_hears_of_it(
+    sqlite_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A change that takes too long makes the others of its process give up, and nothing of theirs happens."""
+    monkeypatch.setattr(db, "LOCK_PATIENCE", 0.05)
+    with db.write() as connection:
+        with pytest.raises(Unavailable, match="too many"):
+            group.commit(_note(1))
+        _note(2)(connection)
+    assert [_events(f"thing-{number}") for number in (1, 2)] == [0, 1]
+
+
+def _changes(number: int):
+    return [_note(one) for one in range(number)]
+
+
+def _until_somebody_waits_for_a_lock() -> None:
+    query = sa.text("SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")
+    with db.read() as connection:
+        eventually(lambda: connection.execute(query).first(), 20, "the batch waits for the row")
+
+
+def _terminate(where: str) -> None:
+    """End the server's side of every connection to this database for which the condition holds, from outside."""
+    ours = f"datname = current_database() AND pid <> pg_backend_pid() AND {where}"
+    engine = sa.create_engine(db.engine().url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(sa.text(f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE {ours}")).all()
+    engine.dispose()

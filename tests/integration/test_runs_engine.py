@@ -6,7 +6,7 @@ import pytest
 
 from store import db, executions
 from store import steps as step_rows
-from tasks import runs, steps, walk
+from tasks import advance, links, runs, steps, walk
 from tests.support.api import Door
 
 
@@ -39,6 +39,23 @@ def status(run_id: str) -> str:
     """Where a run is."""
     with db.read() as connection:
         return executions.states(connection, [run_id])[run_id][0]
+
+
+def unfollowed(run_id: str) -> list[str]:
+    """Rows of steps after which a message has yet to go on."""
+    with db.read() as connection:
+        return [row.id for row in step_rows.of_run(connection, run_id) if row.waiting_for == "follow"]
+
+
+def see_through(run_id: str) -> int:
+    """Take the run up and all messages that go on with it; returns how many those were."""
+    assert steps.begin.apply(args=[run_id]).get() == "done"
+    for count in range(100):
+        following = unfollowed(run_id)
+        if not following:
+            return count
+        assert [steps.follow.apply(args=[row_id]).get() for row_id in following] == ["done"] * len(following)
+    raise AssertionError("it goes on and on")
 
 
 def decide(step_id: str, **more: Any) -> dict[str, Any]:
@@ -92,6 +109,79 @@ def test_any_number_of_failures_is_passed_over(door: Door) -> None:
     """A thousand steps that fail one after the other, each of which may, end as one does."""
     failing = [decide(f"s{number}", expression="nothing", continue_on_error=True) for number in range(1000)]
     run_id = start(door, *failing, go=True)
-    assert steps.begin.apply(args=[run_id]).get() == "done"
+    see_through(run_id)
     assert status(run_id) == "completed"
-    assert set(states(run_id).values()) == {"failed"}
+    assert list(states(run_id).values()) == ["failed"] * 1000
+
+
+def test_many_decisions_come_in_several_messages(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After so many the worker stops and publishes what goes on, so that others get their turn in between."""
+    published: list[Any] = []
+
+    def publish(canvases: list[Any], *, countdown: float | None = None) -> None:
+        published.extend(canvases)
+
+    monkeypatch.setattr(links.Links, "publish", staticmethod(publish))
+    monkeypatch.setattr(advance, "MOST_DECISIONS", 10)
+    run_id = start(door, *[decide(f"s{number}") for number in range(25)], go=True)
+    steps.begin.apply(args=[run_id])
+    assert (len(states(run_id)), status(run_id)) == (10, "running")
+    assert unfollowed(run_id) == [f"{run_id}.s9"]
+    assert [(ring.task, ring.execution_id) for ring in published] == [("tocsin.follow", f"{run_id}.s9")]
+    steps.follow.apply(args=[f"{run_id}.s9"])
+    assert steps.follow.apply(args=[f"{run_id}.s9"]).get() == "stale"
+    assert (len(states(run_id)), unfollowed(run_id)) == (20, [f"{run_id}.s19"])
+    steps.follow.apply(args=[f"{run_id}.s19"])
+    assert (len(states(run_id)), status(run_id)) == (25, "completed")
+
+
+@pytest.mark.parametrize("most", [1, 2, 3, 200])
+def test_where_planning_stops_changes_nothing(door: Door, monkeypatch: pytest.MonkeyPatch, most: int) -> None:
+    """Decided, skipped and failed steps lead on to the same steps, however many are decided in one go."""
+    monkeypatch.setattr(advance, "MOST_DECISIONS", most)
+    playbook = [
+        decide("no", expression="!go", on_true="wrong", on_false="pick"),
+        decide("wrong"),
+        {"id": "pick", "type": "switch", "expression": "'b'", "cases": {"a": "wrong", "b": "skipped"}},
+        decide("skipped", when="!go"),
+        decide("failed", expression="nothing", continue_on_error=True),
+        decide("led_away", expression="nothing", on_failure="side"),
+        decide("never"),
+        {
+            "id": "side",
+            "type": "parallel",
+            "branches": [
+                {"steps": [decide("left"), decide("left_2")]},
+                {"steps": [decide("right"), decide("right_2")]},
+            ],
+        },
+        decide("last", expression="steps.no.status == 'completed'", on_false="end"),
+        decide("very_last", expression="nothing"),
+    ]
+    run_id = start(door, *playbook, go=True)
+    while steps.begin.apply(args=[run_id]).get() != "stale" or unfollowed(run_id) or status(run_id) == "running":
+        for row_id in unfollowed(run_id):
+            steps.follow.apply(args=[row_id])
+        steps.join.apply(args=[f"{run_id}.side"])
+    assert status(run_id) == "failed"
+    assert states(run_id) == dict.fromkeys(
+        ["no", "pick", "side", "left", "left_2", "right", "right_2", "last"], "completed"
+    ) | {"skipped": "skipped", "failed": "failed", "led_away": "failed", "very_last": "failed"}
+
+
+def test_a_link_that_is_not_kept_is_followed_at_once(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a step's id looks like a secret its row does not show where it leads: planning goes on past it."""
+    monkeypatch.setattr(advance, "MOST_DECISIONS", 1)
+    secret = {"name": "word", "type": "secret"}
+    playbook = [
+        decide("first", expression="true"),
+        decide("hunter2", expression="true"),
+        decide("last", expression="true"),
+    ]
+    made = door.create_playbook(name="Spells a secret", steps=playbook, parameters=[secret])
+    wish = runs.Wish(workspace_id="default", actor="test", playbook_id=made["id"], parameters={"word": "hunter2"})
+    run_id = runs.start(wish).run_id
+    steps.begin.apply(args=[run_id])
+    assert unfollowed(run_id) == [f"{run_id}.hunter2"]
+    steps.follow.apply(args=[f"{run_id}.hunter2"])
+    assert (len(states(run_id)), status(run_id)) == (3, "completed")

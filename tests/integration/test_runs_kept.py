@@ -6,7 +6,7 @@ import pytest
 
 from store import audit, db, executions, runs
 from store import steps as step_rows
-from tasks import advance, steps
+from tasks import advance, step_faults, steps
 from tasks import runs as starting
 from tests.support.api import Door
 
@@ -106,5 +106,5 @@ def test_playbooks_that_start_each_other_are_bounded(door: Door, monkeypatch: py
     with db.read() as connection:
         run = starting.loaded(runs.read(connection, run_id))
     walk = advance.Advance(run, advance.Context(run))
-    with pytest.raises(advance.StepError, match="at most 2"):
+    with pytest.raises(step_faults.StepError, match="at most 2"):
         walk._refuse_too_many()

@@ -364,6 +364,7 @@ def test_killing_the_worker_kills_the_script() -> None:
         worker.kill()
         worker.wait()
     until(lambda: not processes(mark))
+    assert processes(mark) == set()
 
 
 def test_secrets_are_in_no_command_line_and_no_launchers_environment() -> None:

@@ -19,8 +19,15 @@ class Flower:
         eventually(self._answers, 30, "Flower answers", every=0.2)
 
     def wait_for_tasks(self) -> None:
-        """Wait until it has made the workers report their tasks (it sees a tick, then)."""
-        eventually(self.tasks, 20, "Flower sees tasks", every=0.3)
+        """Wait until it has made the workers report their tasks: the control worker its ticks, the others a call."""
+        api = self._stack.api
+        action_id, calls = api.create_action(config={"url": f"{self._stack.sink.url}/ok?flower"}), []
+
+        def sees_a_call() -> bool:
+            calls.append(api.trigger(action_id))
+            return bool(set(calls) & self.tasks().keys())
+
+        eventually(sees_a_call, 40, "Flower sees tasks", every=1)
 
     def _answers(self) -> bool:
         try:

@@ -69,7 +69,15 @@ class Process:
     def kill(self) -> None:
         """End the whole group the hard way."""
         self.send(signal.SIGKILL)
-        self.popen.wait(timeout=10)
+        self.wait(10)
+
+    def wait(self, timeout: float) -> None:
+        """Wait for its end.
+
+        Raises:
+            subprocess.TimeoutExpired: it has not ended.
+        """
+        self.popen.wait(timeout)
 
     def end(self, *, grace: float = 5, with_signal: int = signal.SIGTERM) -> None:
         """Ask it to end, then end it and all its descendants."""
@@ -78,12 +86,12 @@ class Process:
             self.send(signal.SIGCONT)
             self.send(with_signal)
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self.popen.wait(timeout=grace)
+                self.wait(grace)
         for pid, started in family.items():
             if born(pid) == started:  # not somebody else who got the number since
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
-        self.popen.wait(timeout=10)
+        self.wait(10)
 
 
 def end_all(processes: Iterable[Process], *, grace: float = 5) -> None:
@@ -110,6 +118,11 @@ def born(pid: int) -> str:
     """When a process started, in ticks since boot; with the pid it names a process for ever."""
     fields = _stat(pid)
     return fields[19] if fields else ""
+
+
+def gone(pid: int) -> bool:
+    """Whether a process has ended, collected by its parent or not."""
+    return _stat(pid)[:1] in ([], ["Z"], ["X"])
 
 
 def descendants(roots: Iterable[int]) -> dict[int, str]:

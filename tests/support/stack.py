@@ -1,11 +1,12 @@
-"""The whole product as real processes, started exactly as the Procfile says.
+"""The whole product as real processes, started as the Procfile says, but each worker by itself.
 
-In order of time: a Redis of its own; the ``release`` line (migrations); a workspace and an admin key; the web,
-worker, scripts and beat lines, each in a process group of its own with a clean environment; then it waits until
-the API is healthy and every worker consumes. Tests may kill, freeze, restart anything; ``heal`` brings back
+In order of time: a Redis of its own; the ``release`` line (migrations); a workspace and an admin key; the web
+line and every worker (``tests.support.nursery``), each in a process group of its own with a clean environment; then it
+waits until the API is healthy and every worker consumes. Tests may kill, freeze, restart anything; ``heal`` brings back
 what is missing.
 """
 
+import os
 import shutil
 import signal
 import tempfile
@@ -17,16 +18,19 @@ import httpx
 import sqlalchemy as sa
 
 from tests.support.client import TERMINAL, Api
+from tests.support.nursery import Nursery
 from tests.support.processes import ROOT, Process, clean_environment, end_all, free_port
 from tests.support.services import RedisServer
 from tests.support.sink import Sink
 from tests.support.waiting import eventually
 
-#: Procfile name → the Celery node it starts
-WORKERS = {"worker": "steps", "scripts": "scripts", "beat": "control"}
+#: name in tests → the worker of the crew; each is started by itself, so that it stays dead when a test has killed it
+WORKERS = {"worker": "steps", "patient": "patient", "scripts": "scripts", "beat": "control"}
 NAMES = ("web", *WORKERS)
-QUEUES = ("urgent", "steps", "notices", "scripts", "suspects", "control")
+QUEUES = ("urgent", "steps", "notices", "bulk", "patient", "scripts", "suspects", "control")
 FLOWER_LOGIN = ("tests", "flower-password")
+#: settings that a whole run of the tests tries out, such as "TOCSIN_STEPS_CONCURRENCY=100 TOCSIN_IN_PLACE_MS=0"
+TRIED = dict(one.split("=", 1) for one in os.environ.get("TOCSIN_TEST_SETTINGS", "").split())  # noqa: TID251
 
 _MAKE_KEY = """
 from store import access, db
@@ -39,9 +43,12 @@ print(made[1])
 
 
 def procfile() -> dict[str, str]:
-    """Name → command."""
+    """Name → command; besides the crew its workers, one by one."""
     lines = (ROOT / "Procfile").read_text().splitlines()
-    return {name: command.strip() for name, _, command in (line.partition(":") for line in lines) if command}
+    commands = {name: command.strip() for name, _, command in (line.partition(":") for line in lines) if command}
+    crew = commands["workers"].partition("worker.crew ")
+    assert sorted(crew[2].split()) == sorted(WORKERS.values()), "the crew of the Procfile is the one that is tested"
+    return commands | {name: f"{crew[0]}{crew[1]}{worker}" for name, worker in WORKERS.items()}
 
 
 class Stack:
@@ -69,7 +76,7 @@ class Stack:
             TOCSIN_FLOWER_AUTH=":".join(FLOWER_LOGIN),
             TOCSIN_FLOWER_PORT=str(free_port()),
             TOCSIN_LOG_LEVEL="INFO",
-            **settings,
+            **{**TRIED, **settings},
         )
         self.running: dict[str, Process] = {}
         self._altered: set[str] = set()
@@ -86,6 +93,8 @@ class Stack:
 
     def __exit__(self, *_: object) -> None:
         end_all(self.running.values())
+        if hasattr(self, "nursery"):
+            self.nursery.end()
         if hasattr(self, "sink"):
             self.sink.stop()
             self.api.close()
@@ -98,6 +107,7 @@ class Stack:
         self.redis.start()
         self.run_once("release", ["bash", "-c", procfile()["release"]])
         key = self.run_once("key", ["python", "-c", _MAKE_KEY]).strip().splitlines()[-1]
+        self.nursery = Nursery(self.directory, self.environment)
         self.sink = Sink(self.directory)
         self.api = Api(self.url, key)
         for name in NAMES:
@@ -115,13 +125,15 @@ class Stack:
         return self.log(name)
 
     def start(self, name: str, line: str = "", **settings: str) -> None:
-        """Start a line of the Procfile (``line``, else the one called ``name``), perhaps with other settings."""
+        """Start a command of ``procfile`` (``line``, else the one called ``name``), perhaps with other settings."""
+        log = self.directory / f"{name}.log"
+        if name in WORKERS and not settings:
+            self.running[name] = self.nursery.start(WORKERS[name], log)
+            return
         command = procfile()[line or name]
         if settings:
             self._altered.add(name)
-        self.running[name] = Process(
-            ["bash", "-c", command], self.directory / f"{name}.log", env=self.environment | settings
-        )
+        self.running[name] = Process(["bash", "-c", command], log, env=self.environment | settings)
 
     def kill(self, name: str) -> None:
         """``kill -9`` of a process with all its children."""

@@ -25,7 +25,8 @@ def fake_python(folder, name, *, version_ok, venv_ok):
 
 def test_the_set_up_can_be_read_by_old_pythons():
     """An old Python gets as far as saying that it is too old, so the file may use nothing newer than 3.8."""
-    ast.parse((ROOT / "launcher/bootstrap.py").read_text(), feature_version=(3, 8))
+    read = ast.parse((ROOT / "launcher/bootstrap.py").read_text(), feature_version=(3, 8))
+    assert "find_python" in {node.name for node in read.body if isinstance(node, ast.FunctionDef)}
 
 
 def test_the_set_up_needs_nothing_installed():

@@ -238,7 +238,7 @@ def test_json_without_trouble_says_nothing(line):
 
 def test_every_process_of_the_procfile_is_known():
     """The launcher reads the Procfile that production uses."""
-    assert {"release", "web", "worker", "scripts", "beat", "flower"} <= set(procfile())
+    assert {"release", "web", "workers", "flower"} <= set(procfile())
 
 
 def test_a_process_that_dies_is_started_again_and_said(tmp_path, services, capsys):

@@ -142,9 +142,15 @@ def test_a_step_needs_what_its_templates_and_conditions_read():
     )
     assert plan.variables == {"seen": ["first-step"]}
     needs = {step: plan.needs(step) for step in plan.nodes}
-    assert needs["b"] == graphs.Needs(steps=frozenset({"first-step"}), variables=frozenset({"seen"}), previous=False)
-    assert needs["c"] == graphs.Needs(steps=frozenset({"first-step"}), variables=frozenset(), previous=True)
-    assert needs["first-step"] == graphs.Needs(steps=frozenset(), variables=frozenset(), previous=False)
+    read = {step: (set(found.steps), dict(found.setters), found.previous) for step, found in needs.items()}
+    assert read["b"] == ({"first-step"}, {"seen": ["first-step"]}, False)
+    assert read["c"] == ({"first-step"}, {}, True)
+    assert read["first-step"] == (set(), {}, False)
+    assert {step: set(found.wanted) for step, found in needs.items()} == {
+        "first-step": set(),
+        "b": {"first-step"},
+        "c": {"first-step"},
+    }
 
 
 @given(playbooks())

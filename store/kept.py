@@ -1,0 +1,113 @@
+"""Connections that stay open: the pool of this process, without the bookkeeping that SQLAlchemy's does for each use.
+
+``take`` hands out the one that was used last (few connections, warm ones, whose statements the server knows), or opens
+one; ``give_back`` keeps it for the next. A connection over which something went wrong is closed instead, and one that
+has rested is looked at first, so that a database that was away is found again.
+"""
+
+import select
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import exc
+
+#: a connection that rested this long may have been closed by the server: its socket is looked at, seconds
+IDLE = 1.0
+#: one that rested this long may have been cut off without a word: the server is asked, seconds
+LONG_IDLE = 30.0
+
+
+class Line:
+    """An open connection: the driver's own, and SQLAlchemy's around it."""
+
+    __slots__ = ("connection", "raw", "used")
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self.connection = connection
+        self.raw: Any = connection.connection.dbapi_connection
+        self.used = time.monotonic()
+
+    def close(self) -> None:
+        """Close it, whatever state it is in."""
+        self.connection.invalidate()
+        self.connection.close()
+
+    def undo(self) -> None:
+        """Roll back what is under way, if anything is."""
+        self.connection.rollback()  # what SQLAlchemy knows of
+        self.raw.rollback()
+
+
+class Kept:
+    """The open connections to one database, at most ``most``; who finds none free waits ``patience`` seconds."""
+
+    def __init__(self, opened: Callable[[], sa.Connection], *, most: int, patience: float) -> None:
+        self._opened, self._patience = opened, patience
+        self._room = threading.BoundedSemaphore(most)
+        self._free: list[Line] = []
+        self._closed = False
+
+    def take(self) -> Line:
+        """A connection for the caller alone.
+
+        Raises:
+            sqlalchemy.exc.TimeoutError: none became free in time. Besides what the driver raises.
+        """
+        if not self._room.acquire(timeout=self._patience):
+            raise exc.TimeoutError("too many wait")
+        try:
+            while self._free:
+                line = self._pop()
+                if line is not None and _lives(line):
+                    return line
+                if line is not None:
+                    line.close()
+            return Line(self._opened())
+        except BaseException:
+            self._room.release()
+            raise
+
+    def give_back(self, line: Line, *, sound: bool = True) -> None:
+        """Keep it for the next, or close it when it is not ``sound``."""
+        try:
+            if sound and not self._closed:
+                line.used = time.monotonic()
+                self._free.append(line)
+            else:
+                line.close()
+        finally:
+            self._room.release()
+
+    def close(self) -> None:
+        """Close all; those in use are closed when they are given back."""
+        self._closed = True
+        while self._free:
+            line = self._pop()
+            if line is not None:
+                line.close()
+
+    def _pop(self) -> Line | None:
+        try:
+            return self._free.pop()
+        except IndexError:  # another thread was faster
+            return None
+
+
+def _lives(line: Line) -> bool:
+    """Whether a connection can be used. Under load none rests; a file does not go away."""
+    rested = time.monotonic() - line.used
+    if rested < IDLE or line.connection.dialect.name == "sqlite":
+        return True
+    try:
+        socket = select.poll()
+        socket.register(line.raw.fileno(), select.POLLIN)
+        if socket.poll(0):  # nobody has asked anything: this is the server's farewell
+            return False
+        if rested > LONG_IDLE:
+            line.raw.execute("SELECT 1")
+    except line.connection.dialect.loaded_dbapi.Error:
+        return False
+    return True

@@ -1,0 +1,34 @@
+"""Why a step could not be entered, or a block failed, in the words of an error's record."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from config.errors import CallerError
+from expressions.templates import TemplateError
+from playbooks.plan import Node
+from providers.base import Json
+
+
+class StepError(Exception):
+    """A step cannot be entered; ``code`` is a stable word."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.error = {"code": code, "message": message, "outcome_unknown": False}
+
+
+def because(node: Node, error: Mapping[str, Any] | None) -> Json:
+    """The error of a block that failed because of a step."""
+    given = dict(error or {})
+    message = f"The step {node.id!r} failed: {given.get('message') or given.get('code') or 'no reason given'}"
+    return {"code": "step_failed", "message": message, "step_id": node.id, "cause": given.get("code")}
+
+
+def error_of(fault: Exception) -> Json:
+    """Why a step could not be entered."""
+    if isinstance(fault, StepError):
+        return fault.error
+    if isinstance(fault, CallerError):
+        return {"code": fault.code, "message": str(fault), "outcome_unknown": False}
+    code = "bad_template" if isinstance(fault, TemplateError) else "bad_expression"
+    return {"code": code, "message": str(fault), "outcome_unknown": False}

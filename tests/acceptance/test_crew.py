@@ -1,0 +1,136 @@
+"""The crew: the workers of one machine, forked from one parent that keeps them running."""
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.conftest import Stacks
+from tests.support.processes import Process, born, descendants
+from tests.support.stack import WORKERS, Stack
+from tests.support.waiting import eventually
+
+#: what the crew of the tests below runs in place of the workers: one that lives and one that ends at once
+_ODD_WORKERS = """
+import sys, time
+from worker import crew, roles
+def run(name):
+    if name == "steps":
+        sys.exit(3)
+    print(name, "lives", flush=True)
+    time.sleep(600)
+roles.run = run
+sys.exit(crew.main(["steps", "control"]))
+"""
+
+
+def workers(stack: Stack) -> dict[str, int]:
+    """Worker → pid, as they have written it down themselves; of those whose process lives."""
+    rows = stack.rows("SELECT name, pid FROM processes")
+    return {row["name"].partition("@")[0]: row["pid"] for row in rows if born(row["pid"])}
+
+
+@pytest.fixture(scope="module")
+def place(stacks: Stacks) -> Stack:
+    """The product on SQLite with its single workers killed; whoever uses it next heals it."""
+    stack = stacks.of("sqlite")
+    for name in WORKERS:
+        stack.kill(name)
+    return stack
+
+
+@pytest.fixture
+def crew(place: Stack) -> Process:
+    """The crew of the Procfile, all of it at work."""
+    running = place.running.get("workers")
+    if running is None or not running.alive():
+        place.start("workers")
+    eventually(lambda: set(workers(place)) == set(WORKERS.values()), 60, "all workers live")
+    return place.running["workers"]
+
+
+def call(stack: Stack, path: str = "ok") -> str:
+    """Trigger a call of the sink."""
+    return stack.api.trigger(stack.api.create_action(config={"url": f"{stack.sink.url}/{path}"}))
+
+
+def field(pid: int, name: str, of: str = "smaps_rollup") -> int:
+    """A number of /proc, KiB where it is an amount of memory."""
+    lines = Path(f"/proc/{pid}/{of}").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
+
+
+def test_a_worker_that_ends_is_forked_again(place: Stack, crew: Process) -> None:
+    """Told to hang up, then killed: each time it is back, its siblings do not notice, and work goes on."""
+    before = last = workers(place)
+    for blow in (signal.SIGHUP, signal.SIGKILL):
+        pid = last["steps"]
+        os.kill(pid, blow)
+        eventually(lambda gone=pid: workers(place).get("steps", gone) != gone, 40, "it is back")
+        last = workers(place)
+    assert place.api.ended(call(place), 30)["status"] == "completed"
+    assert {name for name in before if before[name] == last[name]} == {"patient", "scripts", "control"}
+    said = [line for line in place.log("workers").splitlines() if "a worker has ended; it is started again" in line]
+    assert [json.loads(line)["code"] for line in said] == [0, -signal.SIGKILL]
+
+
+def test_a_crew_that_is_killed_takes_its_workers_along(place: Stack, crew: Process) -> None:
+    """No worker, no process of a worker's pool is left to work beside those of the next crew."""
+    family = descendants([crew.pid])
+    assert len(family) > len(WORKERS) + 1
+    os.kill(crew.pid, signal.SIGKILL)
+    crew.popen.wait(10)
+    eventually(lambda: not any(born(pid) == birth for pid, birth in family.items()), 10, "all have ended")
+
+
+def test_a_stopped_crew_lets_its_workers_finish(place: Stack, crew: Process) -> None:
+    """TERM to the parent alone: the call under way ends well, every worker takes its row along, status 0."""
+    execution_id = call(place, "slow?seconds=2")
+    place.api.in_status(execution_id, "running")
+    crew.popen.terminate()
+    assert crew.popen.wait(30) == 0
+    assert place.row(execution_id)["status"] == "completed"
+    assert workers(place) == {}
+
+
+def test_workers_are_one_family(place: Stack, crew: Process) -> None:
+    """They share most of their memory, step back for the API (not `control`), and can be told apart."""
+    family = descendants([crew.pid])
+    known = workers(place)
+    assert sum(field(pid, "Pss") for pid in family) < 0.6 * sum(field(pid, "Rss") for pid in family)
+    polite = {name: os.getpriority(os.PRIO_PROCESS, pid) for name, pid in known.items()}
+    assert polite == {"steps": 5, "patient": 5, "scripts": 5, "control": 0}
+    assert {Path(f"/proc/{pid}/comm").read_text().strip() for pid in known.values()} == set(known)
+    log = place.log("workers")
+    assert [name for name in known if f'"worker": "{name}"' not in log] == []
+    # the parent holds nothing that a fork would break: it has one thread and no connection
+    assert field(crew.pid, "Threads", of="status") == 1
+    opened = [str(entry.readlink()) for entry in Path(f"/proc/{crew.pid}/fd").iterdir()]
+    assert [name for name in opened if name != "/dev/null" and not name.endswith("workers.log")] == []
+
+
+def test_a_worker_that_keeps_dying_is_tried_ever_more_rarely(place: Stack, tmp_path: Path) -> None:
+    """The pause doubles; the others live on; an order to stop ends the crew although one is just not there."""
+    crew = Process(["python", "-c", _ODD_WORKERS], tmp_path / "log", env=place.environment)
+    try:
+        eventually(lambda: '"seconds": 2.0' in crew.log.read_text(), 30, "three deaths")
+        log = crew.log.read_text()
+        assert [log.count(f'"seconds": {pause}') for pause in ("0.5", "1.0", "2.0")] == [1, 1, 1]
+        assert '"code": 3' in log
+        assert log.count("control lives") == 1
+        crew.popen.terminate()
+        assert crew.popen.wait(10) == 0
+    finally:
+        crew.end()
+
+
+@pytest.mark.parametrize("names", [[], ["nobody"], ["steps", "nobody"]])
+def test_an_unknown_worker_is_refused(place: Stack, tmp_path: Path, names: list[str]) -> None:
+    """One line names those there are."""
+    crew = Process(["python", "-m", "worker.crew", *names], tmp_path / "log", env=place.environment)
+    assert crew.popen.wait(30) == 2
+    assert crew.log.read_text().splitlines() == [
+        f"usage: python -m worker.crew NAME...   (of {', '.join(WORKERS.values())})"
+    ]

@@ -1,0 +1,206 @@
+"""The short way from a request to its end loses nothing: bursts, steps carried out in place, poison among neighbours.
+
+Many requests share a transaction, many messages share a bundle, and many steps of a run share a message. Here the
+processes that hold them are killed.
+"""
+
+import contextlib
+import os
+import random
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+
+from tests.support.playbooks import Kit, broken, parallel, step_rows
+from tests.support.stack import TRIED, Stack
+from tests.support.trail import half_written
+from tests.support.waiting import eventually
+
+#: every accepted execution ends within this time after the last fault, seconds
+SETTLED = 60
+#: how many callers there are at once
+CALLERS = 8
+
+
+def burst(stack: Stack, action: str, playbook: str, number: int, word: str) -> dict[str, str]:
+    """Ask for so many executions as fast as the callers can, every fifth with a key; returns what was answered 202.
+
+    Idempotency-Key, or a number where there is none → execution.
+    """
+    answered: dict[str, str] = {}
+
+    def one(index: int) -> None:
+        key = f"{word}-{index}" if index % 5 == 0 else None
+        post, what = (stack.api.post_run, playbook) if index % 4 == 0 else (stack.api.post_trigger, action)
+        with contextlib.suppress(httpx.TransportError):  # nobody promised anything
+            answer = post(what, key=key)
+            assert answer.status_code == 202 or answer.status_code >= 500, answer.text
+            if answer.status_code == 202:
+                answered[key or f"{word}/{index}"] = answer.json()["data"]["execution_id"]
+
+    with ThreadPoolExecutor(CALLERS) as pool:
+        list(pool.map(one, range(number)))
+    return answered
+
+
+def kill_in_bursts(stack: Stack, victims: list[str], *, size: int, seed: int) -> None:
+    """A burst for each victim, which is killed somewhere in the middle of it; then every promise, row by row."""
+    kit, rng = Kit(stack), random.Random(seed)
+    answered: dict[str, str] = {}
+    action, playbook = kit.action("ok"), kit.playbook(*(kit.act(f"s{number}") for number in range(4)))
+    with ThreadPoolExecutor(1) as pool:
+        for turn, victim in enumerate(victims):
+            asking = pool.submit(burst, stack, action, playbook, size, f"{kit.word}-{turn}")
+            time.sleep(rng.uniform(0.02, 0.5))  # a moment that nobody can foresee
+            stack.kill(victim)
+            answered |= asking.result()
+            stack.start(victim)
+            stack.wait_ready(victim)
+    answered |= burst(stack, action, playbook, size, f"{kit.word}-after")
+    ids = set(answered.values())
+    assert len(ids) == len(answered) >= size, "every request has an execution of its own"
+    everyone = [row["id"] for row in stack.rows("SELECT id FROM executions WHERE kind <> 'step'")]
+    rows = stack.wait_ended(everyone, SETTLED)
+    assert {rows[execution_id]["status"] for execution_id in ids} == {"completed"}
+    for key in [key for key in answered if "/" not in key]:
+        kind = rows[answered[key]]["kind"]
+        again = stack.api.post_run(playbook, key=key) if kind == "playbook" else stack.api.post_trigger(action, key=key)
+        assert again.json()["data"]["execution_id"] == answered[key], "the same key made two executions"
+    assert not half_written(stack)
+    assert not wrongly_called(stack, kit, action)
+
+
+def wrongly_called(stack: Stack, kit: Kit, action: str) -> list[str]:
+    """Calls that belong to no execution, and executions that were called never, or more often than taken up."""
+    arrived = Counter(call.key for call in kit.calls())
+    rows = stack.rows("SELECT id, attempt, status FROM executions WHERE action_id = :action", action=action)
+    faults = [f"a call under {key!r}, which is no execution" for key in arrived.keys() - {row["id"] for row in rows}]
+    for row in rows:
+        least = 1 if row["status"] == "completed" else 0
+        if not least <= arrived[row["id"]] <= row["attempt"]:
+            faults.append(f"{row['id']} is {row['status']}, {arrived[row['id']]} calls in {row['attempt']} attempts")
+    return faults
+
+
+def test_bursts_survive_kills(stack: Stack) -> None:
+    """The API and the worker die in the middle of bursts: what was answered is done, under one key, nothing is half."""
+    kill_in_bursts(stack, ["web", "worker"], size=80, seed=21)
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(900)
+def test_bursts_survive_kills_at_length(stack: Stack) -> None:
+    """The same with 24 kills, of the control worker too."""
+    kill_in_bursts(stack, ["web", "worker", "web", "worker", "beat", "worker"] * 4, size=200, seed=22)
+
+
+def test_a_worker_dies_with_a_chain_half_carried_out(stack: Stack) -> None:
+    """Six steps, killed while the fourth is under way: the first three stay done, the rest is done in order."""
+    kit = Kit(stack)
+    before = [kit.act(f"s{number}") for number in (1, 2, 3)]
+    playbook = kit.playbook(*before, kit.slow("s4", 1.5), kit.act("s5"), kit.act("s6"))
+    runs = [stack.api.run(playbook) for _ in range(5)]
+    for run_id in runs:
+        eventually(lambda r=run_id: "s4" in kit.called(r), 20, "the fourth step has called")
+    fourth = {run_id: stack.row(f"{run_id}.s4") for run_id in runs}
+    stack.kill("worker")
+    assert {row["status"] for row in fourth.values()} == {"running"}, "they were under way when the worker died"
+    if TRIED.get("TOCSIN_IN_PLACE_MS") != "0":
+        assert 0 in {row["publishes"] for row in fourth.values()}, "at least one was taken up without a message"
+    stack.start("worker")
+    rows, steps = stack.wait_ended(runs, SETTLED), step_rows(stack, runs)
+    assert {row["status"] for row in rows.values()} == {"completed"}
+    for run_id in runs:
+        called = Counter(kit.called(run_id))
+        assert [called[f"s{number}"] for number in (1, 2, 3)] == [1, 1, 1], "what was done is not done again"
+        assert called["s4"] == 2, "under one key, once before the kill and once after"
+        assert (called["s5"], called["s6"], len(called)) == (1, 1, 6)
+        assert list(dict.fromkeys(kit.called(run_id))) == [f"s{number}" for number in range(1, 7)]
+        assert [row["attempt"] for row in steps[run_id]] == [1, 1, 1, 2, 1, 1]
+        assert not broken(steps[run_id], kit.calls(run_id))
+    assert not half_written(stack)
+
+
+class Poison:
+    """A call that takes the process down that makes it, whichever that is."""
+
+    def __init__(self, stack: Stack, kit: Kit) -> None:
+        self.stack, self.kit = stack, kit
+        self.killed: list[str] = []
+
+    @contextlib.contextmanager
+    def at_work(self) -> Iterator[None]:
+        """Kill whoever makes the call, each time; a worker that is gone is started again."""
+        over = threading.Event()
+
+        def watch() -> None:
+            while not over.wait(0.05):
+                calls = [call for call in self.kit.calls() if "poison" in call.path]
+                if len(calls) > len(self.killed):
+                    self._kill(calls[len(self.killed)].key)
+                for name in ("worker", "scripts"):
+                    if not self.stack.running[name].alive():
+                        self.stack.start(name)
+
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        try:
+            yield
+        finally:
+            over.set()
+            watcher.join()
+
+    def _kill(self, execution_id: str) -> None:
+        owner = self.stack.row(execution_id)["owner"]
+        self.killed.append(owner)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(int(owner.split(":")[1]), signal.SIGKILL)
+
+
+def poisoned(stack: Stack, neighbours: int) -> None:
+    """A poisonous step side by side with so many innocent ones, and so many triggers, all in the same process."""
+    kit = Kit(stack)
+    poison = {**kit.slow("poison", 60), "continue_on_error": True}
+    poison["action_ref"] = kit.action("slow?seconds=60&poison")
+    innocent = [[kit.slow(f"n{number}", 0.3)] for number in range(neighbours)]
+    middle = neighbours // 2
+    branches = parallel("all", *innocent[:middle], [poison], *innocent[middle:])
+    playbook, action = kit.playbook(branches, kit.act("after")), kit.action("slow?seconds=0.3")
+    nemesis = Poison(stack, kit)
+    with nemesis.at_work():
+        run_id = stack.api.run(playbook)
+        with ThreadPoolExecutor(CALLERS) as pool:
+            triggered = list(pool.map(lambda _: stack.api.trigger(action), range(neighbours)))
+        rows = stack.wait_ended([run_id, *triggered], SETTLED + neighbours)
+    steps = {row["step_id"]: row for row in step_rows(stack, [run_id])[run_id]}
+    given_up = steps.pop("poison")
+    assert (given_up["status"], given_up["attempt"], given_up["lapses"]) == ("failed", 3, 2)
+    assert '"attempts_exhausted"' in given_up["error"]
+    assert len(set(nemesis.killed)) == 3, "it has taken down three processes"
+    assert rows[run_id]["status"] == "completed"
+    assert {rows[execution_id]["status"] for execution_id in triggered} == {"completed"}
+    assert {row["status"] for row in steps.values()} == {"completed"}
+    assert len(steps) == neighbours + 2
+    arrived = Counter(call.key for call in kit.calls())
+    for row in [*steps.values(), *(rows[execution_id] for execution_id in triggered)]:
+        if row["type"] != "parallel":
+            assert 1 <= arrived[row["id"]] <= row["attempt"] <= 2, "a neighbour is hit once, by the first death at most"
+    assert not half_written(stack)
+
+
+def test_poison_in_a_bundle_spares_its_neighbours(first_stack: Stack) -> None:
+    """A step that kills whoever carries it out ends after three; 16 others in the same process and bundle complete."""
+    poisoned(first_stack, 16)
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(600)
+def test_poison_in_a_large_bundle_spares_its_neighbours(stack: Stack) -> None:
+    """The same with 100."""
+    poisoned(stack, 100)

@@ -1,0 +1,206 @@
+"""Slow targets, floods and wide runs beside small work: what is quick or asks for little is done first."""
+
+import contextlib
+import http.client
+import json
+from collections import Counter
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+
+from tests.support.stack import Stack
+from tests.support.waiting import eventually
+
+#: threads that post at the same time
+POSTING = 8
+
+#: publishes one message with several executions, as the API does when accepts pile up
+_BUNDLE = """
+import sys
+from tasks.app import app
+action, *ids = sys.argv[1:]
+app.signature("tocsin.run", args=ids, immutable=True).apply_async(queue="steps", headers={"lanes": [action] * len(ids)})
+"""
+
+#: accepts many calls for one workspace and then one for another, in one process, as an API process would; no request
+#: is parsed, so that it takes a moment only
+_FLOOD = """
+import json, sys
+from store import access
+from tasks import catalogue, doorbell
+from tasks.dispatch import Dispatch, dispatch
+url, number = sys.argv[1:]
+def accept(workspace, number):
+    caller = access.Caller(key_id=workspace, workspace_id=workspace, role="admin", permissions=access.ROLES["admin"])
+    name = "lone" if workspace == "small" else "large"
+    wanted = {"name": f"flood {name}", "type": "webhook", "executor": "webhook", "config": {"url": f"{url}/ok?{name}"}}
+    action = catalogue.create(caller, wanted).id
+    return [dispatch(Dispatch(caller=caller, action_id=action, parameters={})).execution_id for _ in range(number)]
+ids = accept("tests", int(number)) + accept("small", 1)
+assert doorbell.drain(20)
+print(json.dumps(ids))
+"""
+
+
+def flood(stack: Stack, action_id: str, number: int) -> list[str]:
+    """Trigger an action so many times as fast as the API takes it; returns the executions' ids."""
+    headers = {"Authorization": f"Bearer {stack.api.key}", "Content-Type": "application/json"}
+
+    def post(count: int) -> list[str]:
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", stack.port, timeout=30)) as connection:
+            return [one_more(connection) for _ in range(count)]
+
+    def one_more(connection: http.client.HTTPConnection) -> str:
+        connection.request("POST", f"/api/actions/{action_id}/trigger", '{"parameters": {}}', headers)
+        answer = connection.getresponse()
+        content = json.load(answer)
+        assert answer.status == 202, content
+        return content["data"]["execution_id"]
+
+    with ThreadPoolExecutor(POSTING) as pool:
+        shares = [number // POSTING + (at < number % POSTING) for at in range(POSTING)]
+        return [execution for done in pool.map(post, shares) for execution in done]
+
+
+def target(stack: Stack, path: str, **more: object) -> str:
+    """An action that calls the receiver at this path."""
+    return stack.api.create_action(config={"url": f"{stack.sink.url}/{path}"}, **more)
+
+
+def in_flight(arrivals: Iterable[float], seconds: float) -> int:
+    """How many calls the receiver had open at once when each was answered after so many seconds."""
+    moments = sorted(arrivals)
+    return max(sum(moment - seconds < other <= moment for other in moments) for moment in moments)
+
+
+def test_a_slow_target_does_not_hold_up_quick_ones(sqlite_stack: Stack) -> None:
+    """Two hundred calls of a target that takes three seconds: twenty quick ones that come later end before them."""
+    stack = sqlite_stack
+    slow, quick = target(stack, "slow?seconds=3&flooded"), target(stack, "ok?quick")
+    crawling = flood(stack, slow, 200)
+    hurrying = [stack.api.trigger(quick) for _ in range(20)]
+    rows = stack.wait_ended([*crawling, *hurrying], 60)
+    assert Counter(row["status"] for row in rows.values()) == {"completed": 220}
+    last = max(rows[execution]["completed_at"] for execution in hurrying)
+    before = [execution for execution in crawling if rows[execution]["completed_at"] < last]
+    assert len(before) < len(crawling) / 2
+    assert set(stack.sink.keys("/slow?seconds=3&flooded").values()) == {1}
+    assert set(stack.sink.keys("/ok?quick").values()) == {1}
+
+
+def test_who_asks_for_little_overtakes_who_floods(sqlite_stack: Stack) -> None:
+    """Of two thousand calls of one caller what exceeds its measure lets the one call of another workspace by."""
+    stack = sqlite_stack
+    stack.run_once("small", ["python", "-m", "launcher.key", "--workspace", "small"])
+    stack.kill("worker")
+    accepted = stack.run_once("flood", ["python", "-c", _FLOOD, stack.sink.url, "2000"])
+    *flooding, lone = json.loads(accepted.strip().splitlines()[-1])
+    eventually(lambda: stack.queued("bulk") > 0, 10, "the flood is queued")
+    stack.restart("worker")
+    rows = stack.wait_ended([*flooding, lone], 60)
+    assert Counter(row["status"] for row in rows.values()) == {"completed": 2_001}
+    queues = Counter(rows[one]["queue"] for one in flooding)
+    assert queues["bulk"] > queues["steps"]
+    assert rows[lone]["queue"] == "steps"
+    order = [call.path for call in stack.sink.arrivals("/ok?l")]
+    within_measure = queues["steps"] * 4 / 3  # every fourth message is one of bulk
+    assert order.index("/ok?lone") < within_measure + len(order) / 20
+    assert set(stack.sink.keys("/ok?large").values()) == {1}
+
+
+def test_a_small_run_overtakes_a_wide_one(sqlite_stack: Stack) -> None:
+    """A run of three steps that starts after one with five hundred slow branches ends before it."""
+    stack = sqlite_stack
+    slow, quick = target(stack, "slow?seconds=1&wide"), target(stack, "ok?narrow")
+    branches = [{"id": f"b{number}", "type": "action", "action_ref": slow} for number in range(500)]
+    wide = stack.api.create_playbook(steps=[{"id": "all", "type": "parallel", "steps": branches}])
+    steps = [{"id": f"s{number}", "type": "action", "action_ref": quick} for number in range(3)]
+    narrow = stack.api.create_playbook(steps=steps)
+    first = stack.api.run(wide)
+    eventually(lambda: stack.sink.arrivals("/slow?seconds=1&wide"), 20, "the wide run is on its way")
+    second = stack.api.run(narrow)
+    rows = stack.wait_ended([first, second], 60)
+    assert {row["status"] for row in rows.values()} == {"completed"}
+    assert rows[second]["completed_at"] < rows[first]["completed_at"]
+    arrivals = [call.path for call in stack.sink.arrivals() if "narrow" in call.path or "wide" in call.path]
+    assert arrivals[-3:] != ["/ok?narrow"] * 3
+    assert len(stack.sink.keys("/slow?seconds=1&wide")) == 500
+    assert set(stack.sink.keys("/slow?seconds=1&wide").values()) == {1}
+
+
+def test_two_hundred_calls_at_once(sqlite_stack: Stack) -> None:
+    """A worker of two hundred lanes has at least a hundred and fifty calls open at the same time."""
+    stack = sqlite_stack
+    slow = target(stack, "slow?seconds=3&many")
+    stack.kill("worker")
+    executions = flood(stack, slow, 200)
+    stack.restart("worker", TOCSIN_STEPS_CONCURRENCY="200")
+    rows = stack.wait_ended(executions, 60)
+    assert Counter(row["status"] for row in rows.values()) == {"completed": 200}
+    calls = stack.sink.arrivals("/slow?seconds=3&many")
+    assert in_flight((call.at for call in calls), 3) >= 150
+    assert set(stack.sink.keys("/slow?seconds=3&many").values()) == {1}
+
+
+def bundle(stack: Stack, action_id: str, executions: list[str]) -> None:
+    """Publish one message for these executions, which no other message and no tick will bring about."""
+    eventually(lambda: stack.queued("steps") > 0, 10, "their own messages are there")
+    stack.redis.client().delete("steps")
+    stack.change("UPDATE executions SET due_at = due_at + 60000 WHERE status = 'pending'")
+    stack.run_once("bundle", ["python", "-c", _BUNDLE, action_id, *executions])
+
+
+def test_several_executions_in_one_message(sqlite_stack: Stack) -> None:
+    """Each is claimed, tried again and ended by itself; one that fails, or is none of ours, harms no other."""
+    stack = sqlite_stack
+    retry = {"max_attempts": 3, "backoff_seconds": 0.2}
+    kinds = {"ok?bundled": "completed", "fail-first/1?bundled": "completed", "status/404?bundled": "failed"}
+    actions = {path: target(stack, path, retry=retry) for path in kinds}
+    stack.kill("worker")
+    executions = {stack.api.trigger(actions[path]): path for path in [*kinds] * 2}
+    ids = [*executions]
+    bundle(stack, actions["ok?bundled"], [*ids[:3], "exec-unknown", *ids[3:]])
+    stack.restart("worker")
+    rows = stack.wait_ended(ids, 30)
+    assert {path: rows[one]["status"] for one, path in executions.items()} == kinds
+    calls = Counter(call.key for call in stack.sink.arrivals() if "bundled" in call.path)
+    assert calls == {one: 2 if path.startswith("fail") else 1 for one, path in executions.items()}
+
+
+def test_slow_members_of_a_bundle_leave_room(sqlite_stack: Stack) -> None:
+    """A worker with four lanes takes up one of eight slow ones at a time; it does not keep the others to itself."""
+    stack = sqlite_stack
+    slow = target(stack, "slow?seconds=2&members")
+    stack.kill("worker")
+    executions = [stack.api.trigger(slow) for _ in range(8)]
+    bundle(stack, slow, executions)
+    stack.restart("worker", TOCSIN_STEPS_CONCURRENCY="4")
+    rows = stack.wait_ended(executions, 30)
+    assert {row["status"] for row in rows.values()} == {"completed"}
+    assert stack.sink.keys("/slow?seconds=2&members") == dict.fromkeys(executions, 1)
+    calls = stack.sink.arrivals("/slow?seconds=2&members")
+    assert in_flight((call.at for call in calls), 2) >= 3
+
+
+def test_a_hundred_lanes_die_and_each_call_is_tried_alone(sqlite_stack: Stack) -> None:
+    """What a killed worker of a hundred lanes was at is tried again on the queue of suspects, a few at a time."""
+    stack = sqlite_stack
+    slow = target(stack, "slow?seconds=1&suspected")
+    stack.restart("worker", TOCSIN_STEPS_CONCURRENCY="100")
+    stack.wait_ready("worker")
+    executions = flood(stack, slow, 12)
+    eventually(lambda: len(stack.sink.arrivals("/slow?seconds=1&suspected")) >= 4, 10, "calls are open")
+    stack.restart("worker", TOCSIN_STEPS_CONCURRENCY="100")
+    rows = stack.wait_ended(executions, 60)
+    assert {row["status"] for row in rows.values()} == {"completed"}
+    suspected = {one for one in executions if rows[one]["lapses"]}
+    assert suspected
+    assert {rows[one]["queue"] for one in suspected} == {"suspects"}
+    calls = stack.sink.arrivals("/slow?seconds=1&suspected")
+    seen: Counter[str] = Counter()
+    again = []
+    for call in calls:
+        seen[call.key] += 1
+        if seen[call.key] > 1:
+            again.append(call.at)
+    assert in_flight(again, 1) <= 2
+    assert {seen[one] for one in executions if one not in suspected} <= {1}

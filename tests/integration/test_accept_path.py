@@ -1,0 +1,57 @@
+"""What the API remembers on its hot path, and what it must read anew for every request."""
+
+import pytest
+
+from store import actions, db
+from tests.support.api import Door, assert_problem
+
+
+def test_a_changed_action_counts_at_once(door: Door) -> None:
+    """Definitions are remembered, which one is current is not: the next trigger has the new one's parameters."""
+    action_id = door.create(parameters=[{"name": "host"}])["id"]
+    door.trigger(action_id, parameters={"host": "web-01"})
+    patched = door.call("PATCH", f"/api/actions/{action_id}", json={"parameters": [{"name": "address"}]})
+    version = patched.json["data"]["version"]
+    assert version != "1.0.0"
+    old = door.call("POST", f"/api/actions/{action_id}/trigger", json={"parameters": {"host": "web-01"}})
+    assert assert_problem(old, 422)["errors"][0]["pointer"] == "/parameters/host"
+    changed = door.trigger(action_id, parameters={"address": "web-01"})
+    shown = door.call("GET", f"/api/actions/executions/{changed}").json["data"]
+    assert (shown["version"], shown["parameters"]) == (version, {"address": "web-01"})
+
+
+def test_a_disabled_or_deleted_action_counts_at_once(door: Door) -> None:
+    """Neither a trigger nor a run gets through on what was remembered."""
+    action_id = door.create()["id"]
+    step = {"id": "one", "type": "action", "action_ref": action_id}
+    run = f"/api/playbooks/{door.create_playbook(steps=[step])['id']}/run"
+    door.trigger(action_id)
+    assert door.call("POST", run, json={}).status_code == 202
+    door.call("POST", f"/api/actions/{action_id}/disable")
+    trigger = f"/api/actions/{action_id}/trigger"
+    assert assert_problem(door.call("POST", trigger, json={"parameters": {}}), 409)["code"] == "action_disabled"
+    assert assert_problem(door.call("POST", run, json={}), 409)["code"] == "action_disabled"
+    door.call("DELETE", f"/api/actions/{action_id}")
+    assert_problem(door.call("POST", trigger, json={"parameters": {}}), 404)
+    assert assert_problem(door.call("POST", run, json={}), 409)["code"] == "action_missing"
+
+
+@pytest.mark.parametrize("number", [0, 1, 2, 3, 5])
+def test_heads_of_any_number_of_actions_are_read_at_once(door: Door, number: int) -> None:
+    """One for each action that is there, and none for what is not."""
+    ids = [door.create(name=f"Number {each}")["id"] for each in range(number)]
+    for wanted in (ids, [*ids, "act-gone"]):
+        heads = db.look(actions.heads, "default", wanted)
+        assert sorted(heads) == sorted(ids)
+        assert all(head.enabled and head.revision_id for head in heads.values())
+    assert db.look(actions.heads, "another", [*ids, "act-gone"]) == {}
+
+
+def test_steps_of_an_accepted_run_are_the_same_each_time(door: Door) -> None:
+    """The answer is made of remembered parts; a second run, and what is at its top and under data, agree."""
+    path = f"/api/playbooks/{door.create_playbook()['id']}/run"
+    first, second = (door.call("POST", path, json={}).json for _ in range(2))
+    assert first["steps"] == second["steps"] == second["data"]["steps"]
+    assert [step["status"] for step in first["steps"]] == ["pending"]
+    assert first["execution_id"] != second["execution_id"]
+    assert {name: value for name, value in first.items() if name != "data"} == first["data"]

@@ -1,0 +1,96 @@
+"""What piles up at the doorbell shares messages; what comes alone has its own."""
+
+import base64
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from tasks import canvas
+from tasks.canvas import Chain, Ring
+from tests.support.services import RedisServer
+
+
+@pytest.fixture
+def redis(redis_server: RedisServer) -> Iterator[RedisServer]:
+    """An empty Redis."""
+    redis_server.client().flushall()
+    yield redis_server
+    redis_server.client().flushall()
+
+
+def ring(number: int, queue: str = "steps", label: str = "act-one") -> Ring:
+    return Ring(execution_id=f"exec-{number:03}", queue=queue, label=label)
+
+
+def run(number: int) -> Chain:
+    run_id = f"pexec-{number:03}"
+    begin = Ring(task="tocsin.begin", execution_id=run_id, queue="steps", label="pb-one", run_id=run_id)
+    step = Ring(task="tocsin.step", execution_id=f"{run_id}.s1", queue="steps", label="act-one", run_id=run_id)
+    return Chain((begin, step))
+
+
+def messages(server: RedisServer, queue: str) -> list[tuple[dict, list]]:
+    """(headers, [args, kwargs, embedded]) of each message on a queue, the first to be taken first."""
+    found = [json.loads(text) for text in reversed(server.client().lrange(queue, 0, -1))]
+    return [(one["headers"], json.loads(base64.b64decode(one["body"]))) for one in found]
+
+
+def test_actions_that_piled_up_travel_together(redis: RedisServer) -> None:
+    """Twenty actions of one queue make three messages, in their order; each says which action each is of."""
+    rings = [ring(number, label=f"act-{number}") for number in range(20)]
+    assert canvas.publish(rings) == []
+    found = messages(redis, "steps")
+    assert [len(body[0]) for _, body in found] == [8, 8, 4]
+    assert [name for _, body in found for name in body[0]] == [one.execution_id for one in rings]
+    assert [label for headers, _ in found for label in headers["lanes"]] == [one.label for one in rings]
+    assert {headers["task"] for headers, _ in found} == {"tocsin.run"}
+    assert len({headers["id"] for headers, _ in found}) == len(found)
+
+
+def test_one_by_itself_is_its_own_message(redis: RedisServer) -> None:
+    """A lone action is a task under its own id, a lone run a chain with the link of its first step."""
+    assert canvas.publish([ring(1), run(1)]) == []
+    (action, action_body), (begin, begin_body) = messages(redis, "steps")
+    assert (action["id"], action_body[0]) == ("exec-001", ["exec-001"])
+    assert (begin["id"], begin["root_id"], begin_body[0]) == ("pexec-001", "pexec-001", ["pexec-001"])
+    assert [link["options"]["task_id"] for link in begin_body[2]["chain"]] == ["pexec-001.s1"]
+
+
+def test_runs_that_piled_up_begin_together(redis: RedisServer) -> None:
+    """Runs in one message leave their links behind: each is of a run of its own."""
+    assert canvas.publish([run(number) for number in range(3)]) == []
+    ((headers, body),) = messages(redis, "steps")
+    assert (headers["task"], body[0]) == ("tocsin.begin", ["pexec-000", "pexec-001", "pexec-002"])
+    assert body[2]["chain"] is None
+
+
+def test_what_may_have_to_be_killed_travels_alone(redis: RedisServer) -> None:
+    """Each script has its own message: its time limits are its own."""
+    assert canvas.publish([ring(number, queue="scripts") for number in range(3)]) == []
+    assert [body[0] for _, body in messages(redis, "scripts")] == [["exec-000"], ["exec-001"], ["exec-002"]]
+
+
+def test_queues_are_not_mixed(redis: RedisServer) -> None:
+    """What is urgent shares no message with what is not."""
+    assert canvas.publish([ring(1, "urgent"), ring(2), ring(3, "urgent"), ring(4)]) == []
+    assert [body[0] for _, body in messages(redis, "urgent")] == [["exec-001", "exec-003"]]
+    assert [body[0] for _, body in messages(redis, "steps")] == [["exec-002", "exec-004"]]
+
+
+def test_a_retry_waits_by_itself(redis: RedisServer) -> None:
+    """What is to wait is not put together with anything: each waits as long as it has to."""
+    assert canvas.publish([ring(1), ring(2)], countdown=5) == []
+    found = messages(redis, "steps")
+    assert [body[0] for _, body in found] == [["exec-001"], ["exec-002"]]
+    assert all(headers["eta"] for headers, _ in found)
+
+
+def test_what_the_broker_does_not_take_is_named(redis: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the broker is away every execution of a message counts as missed, so that tick publishes each."""
+
+    def gone(*_: object, **__: object) -> None:
+        raise OSError("the broker is away")
+
+    monkeypatch.setattr("celery.canvas.Signature.apply_async", gone)
+    assert canvas.publish([ring(1), ring(2), run(1), run(2)]) == ["exec-001", "exec-002", "pexec-001", "pexec-002"]

@@ -1,0 +1,200 @@
+"""What a worker does with messages inside one process: several executions in one, and what is handed on unclaimed."""
+
+import base64
+import json
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from celery import Task
+
+from store import access, db
+from store.access import Caller
+from tasks import catalogue, lanes, run, steps, task_events, turns
+from tasks.app import app
+from tasks.conclude import Ending
+from tasks.dispatch import Dispatch, dispatch
+from tests.support.services import RedisServer
+from tests.support.waiting import eventually
+
+CALLER = Caller(key_id="key", workspace_id="lanes", role="admin", permissions=access.ROLES["admin"])
+
+
+@pytest.fixture
+def redis(redis_server: RedisServer) -> Iterator[RedisServer]:
+    """An empty Redis."""
+    redis_server.client().flushall()
+    yield redis_server
+    redis_server.client().flushall()
+
+
+@contextmanager
+def worker(number: int) -> Iterator[turns.Turns]:
+    """Be a worker of so many lanes."""
+    before, lanes._pool = turns._process, None
+    turns.open_lanes(number, refusing=True)
+    try:
+        yield turns.of_process()
+    finally:
+        turns._process, lanes._pool = before, None
+
+
+def carry_out(task: Task, ids: list[str], **more: Any) -> tuple[str, Any]:
+    """What a task returns for a message with these executions, and its request as it is then."""
+    delivered = {"exchange": "", "routing_key": "steps"}
+    task.push_request(id=ids[0], args=ids, kwargs={}, root_id=ids[0], delivery_info=delivered, **more)
+    try:
+        return task.run(*ids), task.request
+    finally:
+        task.request_stack.pop()
+
+
+def messages(server: RedisServer, queue: str) -> list[tuple[dict, list]]:
+    """(headers, [args, kwargs, embedded]) of each message on a queue."""
+    found = [json.loads(text) for text in server.client().lrange(queue, 0, -1)]
+    return [(one["headers"], json.loads(base64.b64decode(one["body"]))) for one in found]
+
+
+def links(*ids: str) -> list[dict]:
+    """The links of a chain as a message carries them: the last comes next."""
+    return [dict(app.signature("tocsin.step", args=(one,), options={"task_id": one})) for one in reversed(ids)]
+
+
+def test_a_message_handed_on_takes_its_links_along(redis: RedisServer) -> None:
+    """The copy on ``patient`` is the same message with the rest of its chain; Celery publishes nothing behind ours."""
+    with worker(1) as all_turns:
+        assert all_turns.take("act-other", wait=False)
+        word, request = carry_out(
+            steps.step, ["pexec-1.a"], lanes=["act-a"], argsrepr="('act-a', 'pexec-1.a')", chain=links("b", "c")
+        )
+    assert word == lanes.HANDED_ON
+    [(headers, (args, _, embedded))] = messages(redis, "patient")
+    assert (args, headers["id"], headers["root_id"]) == (["pexec-1.a"], "pexec-1.a", "pexec-1.a")
+    assert headers["lanes"] == ["act-a"]
+    assert headers["argsrepr"] == "('act-a', 'pexec-1.a')"
+    assert [link["options"]["task_id"] for link in embedded["chain"]] == ["c", "b"]
+    assert not request.chain
+
+
+def test_a_member_of_a_chord_handed_on_is_counted_when_it_is_done(redis: RedisServer) -> None:
+    """The copy keeps the place in the chord, and ours gives it up."""
+    body = dict(app.signature("tocsin.join", args=("pexec-1.all",)))
+    with worker(1) as all_turns:
+        assert all_turns.take("act-other", wait=False)
+        _, request = carry_out(steps.step, ["pexec-1.a"], argsrepr="('act-a', '')", chord=body, group="pexec-1.all")
+    [(headers, (_, _, embedded))] = messages(redis, "patient")
+    assert embedded["chord"]["args"] == ["pexec-1.all"]
+    assert headers["group"] == "pexec-1.all"
+    assert not request.chord
+
+
+def test_what_has_a_turn_is_not_handed_on(sqlite_database: str, redis: RedisServer) -> None:
+    """With room the step is looked for at once (there is none here), and the turn is given back."""
+    with worker(1) as all_turns:
+        word, _ = carry_out(steps.step, ["pexec-1.a"], lanes=["act-a"])
+        assert not all_turns._held
+    assert word != lanes.HANDED_ON
+    assert messages(redis, "patient") == []
+
+
+class Watcher:
+    """An event dispatcher that notes what it is to send."""
+
+    enabled = True
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[str, str]] = []
+
+    def send(self, event: str, uuid: str, **_: Any) -> None:
+        """Note an event."""
+        self.seen.append((uuid, event))
+
+
+def test_members_of_a_bundle_do_not_know_of_each_other(
+    sqlite_database: str, redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that breaks and one that is not there change nothing for the others, each of which Flower is told of."""
+    with db.write() as connection:
+        access.ensure_workspace(connection, CALLER.workspace_id, "Lanes")
+    wanted = {"name": "bundled", "type": "webhook", "executor": "webhook", "config": {"url": "http://192.0.2.1/"}}
+    action = catalogue.create(CALLER, wanted).id
+    wish = Dispatch(caller=CALLER, action_id=action, parameters={}, mode="dry_run")
+    good = [dispatch(wish).execution_id for _ in range(3)]
+    attempt, watcher = run.attempt, Watcher()
+
+    def breaking(execution_id: str, *more: Any) -> Ending:
+        if execution_id == "exec-broken":
+            raise RuntimeError
+        return attempt(execution_id, *more)
+
+    monkeypatch.setattr(run, "attempt", breaking)
+    monkeypatch.setattr(task_events, "_sender", watcher)
+    with worker(8):
+        word, _ = carry_out(run.run, [*good[:2], "exec-broken", "exec-unknown", good[2]], lanes=[action] * 5)
+    assert word == "1 broken, 3 completed, 1 stale"
+    for one in good:
+        events = [event for uuid, event in watcher.seen if uuid == one]
+        assert events == ["task-received", "task-started", "task-succeeded"]
+    assert {uuid for uuid, _ in watcher.seen} == set(good)
+
+
+def test_what_has_not_begun_goes_back(redis: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a call takes long the members behind it go back as a message of their own, and only it is waited for."""
+    answered, begun = threading.Event(), []
+
+    def waiting(execution_id: str, *_: Any) -> Ending:
+        begun.append(execution_id)
+        assert answered.wait(20)
+        return Ending("completed")
+
+    monkeypatch.setattr(run, "attempt", waiting)
+    ids = ["exec-1", "exec-2", "exec-3"]
+    with worker(4), ThreadPoolExecutor(1) as thread:  # a bundle takes one lane of four
+        message = thread.submit(carry_out, run.run, ids, lanes=["act-1", "act-2", "act-3"])
+        eventually(lambda: messages(redis, "steps"), 10, "the others are put back")
+        assert not message.done()
+        answered.set()
+        word, _ = message.result(10)
+    assert word == "1 completed, 2 put back"
+    assert begun == ["exec-1"]
+    [(headers, (args, _, _))] = messages(redis, "steps")
+    assert (headers["task"], args, headers["lanes"]) == ("tocsin.run", ids[1:], ["act-2", "act-3"])
+
+
+def test_members_without_a_turn_go_on_together(redis: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of one slow action go to ``patient`` in one message; the quick one among them is carried out."""
+    begun = []
+
+    def noting(execution_id: str, *_: Any) -> Ending:
+        begun.append(execution_id)
+        return Ending("completed")
+
+    monkeypatch.setattr(run, "attempt", noting)
+    monkeypatch.setattr(turns, "PATIENCE", 0.0)
+    with worker(4) as all_turns:
+        for _ in range(3):
+            assert all_turns.take("act-slow", wait=False)
+        word, _ = carry_out(
+            run.run, ["exec-1", "exec-2", "exec-3", "exec-4"], lanes=["act-slow", "act-slow", "act-quick", "act-slow"]
+        )
+    assert word == "1 completed, 3 handed on"
+    assert begun == ["exec-3"]
+    [(headers, (args, _, _))] = messages(redis, "patient")
+    assert (args, headers["lanes"]) == (["exec-1", "exec-2", "exec-4"], ["act-slow"] * 3)
+
+
+def test_a_branch_put_back_alone_is_a_step(redis: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lone member goes back as the message it would have had by itself, under its own id."""
+    monkeypatch.setattr(steps, "_walk", lambda *_: "completed")
+    monkeypatch.setattr(turns, "PATIENCE", 0.0)
+    with worker(4) as all_turns:
+        for _ in range(3):
+            assert all_turns.take("act-slow", wait=False)
+        word, _ = carry_out(steps.branches, ["pexec-1.a", "pexec-1.b"], lanes=["act-slow", "act-quick"])
+    assert word == "1 completed, 1 handed on"
+    [(headers, (args, _, _))] = messages(redis, "patient")
+    assert (headers["task"], headers["id"], args) == ("tocsin.step", "pexec-1.a", ["pexec-1.a"])
+    assert headers["root_id"] == "pexec-1"

@@ -1,0 +1,33 @@
+"""A Celery app of one task that does to its chain what it was told to, and says what it was given."""
+
+import json
+import os
+
+import redis
+from celery import Celery, Task
+
+from tasks.links import Links
+
+SOCKET = os.environ["CHAIN_SOCKET"]  # noqa: TID251
+QUEUE = "links"
+#: where the tasks tell what they saw
+TOLD = "told"
+
+app = Celery("chains", broker=f"redis+socket://{SOCKET}", set_as_current=False)
+app.conf.update(task_default_queue=QUEUE, task_acks_late=True, broker_connection_retry_on_startup=True)
+
+
+@app.task(bind=True, name="link")
+def link(self: Task, name: str, what: str) -> None:
+    """Tell id, root and links; then take the next link off (``taken``), cut the chain (``cut``), or leave it."""
+    links = [one["options"]["task_id"] for one in reversed(self.request.chain or [])]
+    client = redis.Redis(unix_socket_path=SOCKET)
+    client.rpush(TOLD, json.dumps({"id": self.request.id, "root": self.request.root_id, "links": links}))
+    client.close()
+    following = links[0] if links else None
+    if what == "taken":
+        Links(self).leave(following, taken=True)
+    elif what == "cut":
+        Links(self).leave(None)
+    else:
+        Links(self).leave(following)

@@ -1,0 +1,134 @@
+"""A process that commits for the tests to kill: threads that share transactions, and a word for every commit answered.
+
+``burst WORD`` accepts, claims and finishes executions with sixteen threads until somebody ends it. ``batch WORD AT``
+gathers eight changes behind one that holds them up and then kills itself in the middle of one of them; ``AT`` names the
+row at which they meet. A line on the standard output says what a caller was told: ``<event> <execution>``.
+"""
+
+import itertools
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from store import db, executions, group
+from store.db import Connection
+from tests.support.waiting import eventually
+
+#: how many commit at the same time
+_THREADS = 16
+_OWNER = "steps@committer"
+
+
+def values(execution_id: str) -> dict[str, Any]:
+    """The columns of an action's execution that a caller gives."""
+    return {
+        "id": execution_id,
+        "workspace_id": "w",
+        "action_id": "act",
+        "revision_id": "rev",
+        "queue": "steps",
+        "mode": "live",
+        "idempotent": True,
+        "timeout_ms": 60_000,
+        "input": "{}",
+        "created_by": "key",
+    }
+
+
+def accept(connection: Connection, execution_id: str) -> str:
+    """Accept an execution, as a request does."""
+    executions.accept(connection, values(execution_id), publish_again_at=db.now_ms() + 60_000)
+    return execution_id
+
+
+def claim(connection: Connection, execution_id: str) -> Any:
+    """Take it up, as a worker does."""
+    return executions.claim(connection, execution_id, _OWNER, 60_000)
+
+
+def finish(connection: Connection, execution_id: str) -> bool:
+    """End its first attempt, as a worker does."""
+    record = {"output": {"ok": True}, "error": None, "report": None, "logs": []}
+    return executions.finish(connection, execution_id, "completed", owner=_OWNER, attempt=1, record=record)
+
+
+def is_committing(thread: threading.Thread) -> bool:
+    """Whether a thread is inside ``group.commit``, where its change waits for others or is under way."""
+    frame = sys._current_frames().get(thread.ident or 0)
+    while frame is not None:
+        if frame.f_code is group.commit.__code__:
+            return True
+        frame = frame.f_back
+    return False
+
+
+def together(changes: list[Callable[[Connection], Any]], *, at: str = "", single: bool = False) -> list[Any]:
+    """Commit all at once, while another change holds the way; returns the result or the exception of each."""
+    outcomes: list[Any] = [None] * len(changes)
+    begun, go = threading.Event(), threading.Event()
+
+    def hold(_connection: Connection) -> None:
+        begun.set()
+        assert go.wait(30)
+
+    def run(index: int) -> None:
+        try:
+            outcomes[index] = group.commit(changes[index], at=at, single=single)
+        except Exception as error:
+            outcomes[index] = error
+
+    first = threading.Thread(target=group.commit, args=(hold,), kwargs={"at": at, "single": single})
+    first.start()
+    assert begun.wait(30)
+    threads = [threading.Thread(target=run, args=(index,)) for index in range(len(changes))]
+    for thread in threads:
+        thread.start()
+    eventually(lambda: all(is_committing(one) or not one.is_alive() for one in threads), 30, "all are on their way")
+    go.set()
+    for thread in (first, *threads):
+        thread.join(60)
+        assert not thread.is_alive(), "somebody waits for ever"
+    return outcomes
+
+
+def _say(event: str, execution_id: str) -> None:
+    """What a caller was told; written at once, so that it outlives this process."""
+    os.write(1, f"{event} {execution_id}\n".encode())
+
+
+def _burst(word: str) -> None:
+    numbers = itertools.count()
+
+    def work(single: bool) -> None:
+        for number in numbers:
+            execution_id = f"exec-{word}-{number:06d}"
+            for event, change in (("accepted", accept), ("running", claim), ("completed", finish)):
+                assert group.commit(partial(change, execution_id=execution_id), single=single)
+                _say(event, execution_id)
+
+    threads = [threading.Thread(target=work, args=(number % 2 == 0,)) for number in range(_THREADS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def _batch(word: str, at: str) -> None:
+    for number in range(3):
+        execution_id = f"exec-{word}-before-{number}"
+        _say("accepted", group.commit(partial(accept, execution_id=execution_id), at=at))
+
+    def die(connection: Connection) -> None:
+        accept(connection, f"exec-{word}-dying")
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    innocent = [partial(accept, execution_id=f"exec-{word}-{number}") for number in range(7)]
+    together([*innocent[:4], die, *innocent[4:]], at=at)
+
+
+if __name__ == "__main__":
+    {"burst": _burst, "batch": _batch}[sys.argv[1]](*sys.argv[2:])

@@ -1,0 +1,111 @@
+"""Workers forked from a parent that has loaded everything, as the crew of the Procfile does, but left to the test.
+
+Starting a worker costs a second and a half of importing; a test that kills and starts many saves that. The nursery is
+a process that imports once, reads a line with a worker's name and a log file for each that is wanted, and answers with
+the pid. Unlike the crew it lets the dead rest.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from tests.support.processes import ROOT, Process, born, gone
+
+
+class Forked(Process):
+    """A worker that the nursery has forked; no child of the tests' own process."""
+
+    def __init__(self, pid: int, log: Path) -> None:
+        self.log = log
+        self._pid, self._born = pid, born(pid)
+
+    @property
+    def pid(self) -> int:
+        """The process id, which is the id of its group too."""
+        return self._pid
+
+    def alive(self) -> bool:
+        """Whether it has not ended."""
+        return bool(self._born) and born(self._pid) == self._born and not gone(self._pid)
+
+    def wait(self, timeout: float) -> None:
+        """Wait for its end.
+
+        Raises:
+            subprocess.TimeoutExpired: it has not ended.
+        """
+        give_up = time.monotonic() + timeout
+        while self.alive():
+            if time.monotonic() > give_up:
+                raise subprocess.TimeoutExpired(f"worker {self._pid}", timeout)
+            time.sleep(0.01)
+
+    def send(self, number: int) -> None:
+        """Send a signal to the whole group, unless somebody else has got its number."""
+        if born(self._pid) in ("", self._born):
+            super().send(number)
+
+
+class Nursery:
+    """The tests' side of it."""
+
+    def __init__(self, directory: Path, env: Mapping[str, str]) -> None:
+        self._log = (directory / "nursery.log").open("ab")
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.support.nursery"],
+            cwd=ROOT,
+            env=dict(env),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            text=True,
+            start_new_session=True,
+        )
+
+    def start(self, worker: str, log: Path) -> Forked:
+        """Fork a worker; what it prints goes to the end of ``log``."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps([worker, str(log)]) + "\n")
+        self._process.stdin.flush()
+        answer = self._process.stdout.readline()
+        assert answer, f"the nursery has ended: {Path(self._log.name).read_text()[-2000:]}"
+        return Forked(int(answer), log)
+
+    def end(self) -> None:
+        """End it; what it has forked lives on."""
+        self._process.communicate(timeout=20)
+        self._log.close()
+
+
+def _main() -> None:
+    from worker import crew
+
+    crew.load()
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody asks how they ended
+    for line in sys.stdin:
+        worker, log = json.loads(line)
+        if os.fork() == 0:
+            _live(worker, log)
+
+
+def _live(worker: str, log: str) -> None:
+    from worker import crew
+
+    os.setsid()
+    os.write(1, f"{os.getpid()}\n".encode())  # from here on it can be killed with its group
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    output = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    for source, target in ((nothing, 0), (output, 1), (output, 2)):
+        os.dup2(source, target)
+    sys.exit(crew.main([worker]))
+
+
+if __name__ == "__main__":
+    _main()

@@ -1,0 +1,152 @@
+"""The workers of one machine as one family: ``python -m worker.crew steps patient scripts control``.
+
+In order of time: everything that workers need is imported, once; each worker is forked from there, so that all
+share that memory; a worker that ends is forked afresh, after a pause that grows while it keeps dying; TERM is
+passed on, and the crew ends when its last worker has ended. A crew that is killed takes its workers along.
+
+The parent has one thread and no connection: what it hands to a child is never half done.
+With one name there is no parent: the process is that worker itself.
+"""
+
+import gc
+import importlib
+import os
+import signal
+import sys
+import time
+from dataclasses import dataclass
+
+from config import logs
+from providers import registry
+from store import db
+from tasks.app import app
+from worker import boot, roles
+
+#: the first pause before a worker that died is started again, and the longest one, seconds
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
+#: who has lived this long is forgiven its earlier deaths, seconds
+FORGIVEN_AFTER = 60.0
+
+_ENDING = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
+_WATCHED = {*_ENDING, signal.SIGCHLD}
+
+#: what workers import when they start, and when they first open a secret
+_SHARED = (
+    "celery.app.control",
+    "celery.app.events",
+    "celery.app.log",
+    "celery.apps.worker",
+    "celery.backends.redis",
+    "celery.concurrency.prefork",
+    "celery.concurrency.thread",
+    "celery.events.receiver",
+    "celery.worker.autoscale",
+    "celery.worker.components",
+    "celery.worker.consumer",
+    "celery.worker.consumer.delayed_delivery",
+    "celery.worker.strategy",
+    "cryptography.fernet",
+)
+
+log = logs.logger(__name__)
+
+
+def main(names: list[str]) -> int:
+    """Run these workers; returns the exit status."""
+    if not names or not set(names) <= set(roles.ROLES):
+        sys.stderr.write(f"usage: python -m worker.crew NAME...   (of {', '.join(roles.ROLES)})\n")
+        return 2
+    if len(names) == 1:
+        return roles.run(names[0])
+    load()
+    return Crew(names).run()
+
+
+def load() -> None:
+    """Import what every worker will need, and nothing that opens a connection or starts a thread."""
+    for name in _SHARED:
+        importlib.import_module(name)
+    app.loader.import_default_modules()
+    app.finalize()
+    registry.load_all()
+    db.load_driver()
+
+
+@dataclass
+class Member:
+    """A worker of the crew; ``pid`` is 0 while none runs."""
+
+    name: str
+    pid: int = 0
+    deaths: int = 0
+    started_at: float = 0.0
+    start_at: float = 0.0
+
+
+class Crew:
+    """The parent of the workers."""
+
+    def __init__(self, names: list[str]) -> None:
+        self._members = [Member(name) for name in names]
+        self._ending = False
+
+    def run(self) -> int:
+        """Keep every worker running until told to end; returns 0 when the last one has ended."""
+        logs.configure("crew")
+        signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)
+        gc.collect()
+        gc.freeze()  # a child's garbage collector leaves alone what it shares with the others
+        while not self._ending or any(member.pid for member in self._members):
+            pause = self._start_due()
+            received = signal.sigtimedwait(_WATCHED, pause)
+            if received and received.si_signo in _ENDING:
+                self._end()
+            self._bury()
+        return 0
+
+    def _start_due(self) -> float:
+        """Start who is to be started by now; returns after how many seconds the next one is."""
+        waiting = [] if self._ending else [member for member in self._members if not member.pid]
+        for member in waiting:
+            if member.start_at <= time.monotonic():
+                self._start(member)
+        next_at = min((member.start_at for member in waiting if not member.pid), default=float("inf"))
+        return max(0.0, min(next_at - time.monotonic(), LONGEST_PAUSE))
+
+    def _start(self, member: Member) -> None:
+        parent = os.getpid()
+        member.started_at = time.monotonic()
+        member.pid = os.fork()
+        if member.pid:
+            return
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _WATCHED)
+        boot.end_with_parent()
+        if os.getppid() != parent:  # it was killed before this child was tied to it
+            sys.exit(1)
+        sys.exit(roles.run(member.name))
+
+    def _end(self) -> None:
+        self._ending = True
+        for member in self._members:
+            if member.pid:
+                os.kill(member.pid, signal.SIGTERM)
+
+    def _bury(self) -> None:
+        """Take note of the workers that have ended."""
+        for member in self._members:
+            pid, status = os.waitpid(member.pid, os.WNOHANG) if member.pid else (0, 0)
+            if not pid:
+                continue
+            member.pid = 0
+            if self._ending:
+                continue
+            now = time.monotonic()
+            member.deaths = 1 if now - member.started_at > FORGIVEN_AFTER else member.deaths + 1
+            pause = min(FIRST_PAUSE * 2.0 ** (member.deaths - 1), LONGEST_PAUSE)
+            member.start_at = now + pause
+            code = os.waitstatus_to_exitcode(status)
+            log.error("a worker has ended; it is started again", name=member.name, code=code, seconds=pause)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

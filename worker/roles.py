@@ -1,0 +1,70 @@
+"""The workers there are, each with its queues, and how one runs in this process.
+
+A role is what ``celery -A worker worker -n NAME@%h -Q QUEUES -P POOL -c CONCURRENCY`` would say on a command line;
+built here it spares every worker the command line's own libraries, which are a sixth of its memory.
+"""
+
+import ctypes
+import os
+import signal
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from celery import signals
+
+from config.settings import settings
+from tasks.app import app
+from worker import scheduler
+
+_PR_SET_NAME = 15
+
+
+@dataclass(frozen=True, kw_only=True)
+class Role:
+    """One kind of worker. The order of ``queues`` is the order in which they are asked."""
+
+    queues: tuple[str, ...]
+    #: ``threads`` for what waits for others; ``prefork`` for what may have to be killed
+    pool: str
+    concurrency: Callable[[], int]
+    #: what may wait a little leaves the processor to the API and to ``control``
+    nice: int = 5
+    #: whether the scheduler runs beside it
+    schedules: bool = False
+
+
+ROLES = {
+    "steps": Role(
+        queues=("urgent", "steps", "notices", "bulk"), pool="threads", concurrency=lambda: settings().steps_concurrency
+    ),
+    "patient": Role(queues=("patient",), pool="threads", concurrency=lambda: settings().patient_concurrency),
+    "scripts": Role(queues=("suspects", "scripts"), pool="prefork", concurrency=lambda: settings().scripts_concurrency),
+    "control": Role(queues=("control",), pool="threads", concurrency=lambda: 2, nice=0, schedules=True),
+}
+
+
+def run(name: str) -> int:
+    """Be this worker until it is told to end; returns the exit status."""
+    role = ROLES[name]
+    os.nice(role.nice)
+    ctypes.CDLL(None).prctl(_PR_SET_NAME, name.encode())  # what `ps -o comm` and `top` show
+    signals.worker_ready.connect(_hang_up)
+    if role.schedules:
+        scheduler.add_to(app)
+    worker = app.Worker(
+        hostname=f"{name}@{socket.gethostname()}",
+        queues=list(role.queues),
+        pool=role.pool,
+        concurrency=role.concurrency(),
+        without_gossip=True,
+        without_mingle=True,
+    )
+    worker.start()
+    return int(worker.exitcode or 0)
+
+
+def _hang_up(**_: Any) -> None:
+    """HUP ends a worker as TERM does: Celery would start this command again, which may be that of a whole crew."""
+    signal.signal(signal.SIGHUP, signal.getsignal(signal.SIGTERM))

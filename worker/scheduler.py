@@ -1,0 +1,26 @@
+"""The scheduler inside the control worker: Celery's beat as a thread.
+
+A process of its own, as ``celery worker -B`` starts one, would cost as much memory as a worker. What is due is
+known from ``beat_schedule`` alone, so nothing is kept between two starts. Its death ends the worker
+(``worker.pulse``), so that both are started again.
+"""
+
+from typing import Any
+
+from celery import Celery, bootsteps
+
+
+class Scheduler(bootsteps.StartStopStep):  # type: ignore[misc]
+    """The part of a worker that starts and stops the scheduler with it."""
+
+    def create(self, worker: Any) -> Any:
+        """Called by Celery while it puts the worker together."""
+        from celery import beat  # only one worker in a crew needs it
+
+        worker.beat = beat.EmbeddedService(worker.app, thread=True, scheduler_cls="celery.beat:Scheduler")
+        return worker.beat
+
+
+def add_to(app: Celery) -> None:
+    """Have the worker that is started next in this process bring the scheduler along."""
+    app.steps["worker"].add(Scheduler)
