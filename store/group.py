@@ -11,6 +11,7 @@ wait for each other, the ends of branches, which all count down the same row. Th
 meet at (``at``), so that two processes never wait for each other in a circle.
 """
 
+import contextlib
 import os
 import threading
 from collections import deque
@@ -23,6 +24,10 @@ from store.db import Connection
 
 #: at most this many changes share a transaction, so that other processes get their turn
 MOST = 32
+
+#: a leader whose transaction takes longer waits for a row that another process holds; who waits behind it goes
+#: ahead, seconds
+STUCK = 0.05
 
 Change = Callable[[Connection], Any]
 
@@ -38,6 +43,11 @@ class _Item:
         self.error: Exception | None = None
         self.turn = threading.Lock()  # held until it is done, or is to lead
         self.turn.acquire()
+
+    def wake(self) -> None:
+        """Have its thread look again; once is enough."""
+        with contextlib.suppress(RuntimeError):
+            self.turn.release()
 
     def run(self, connection: Connection) -> None:
         """Make the change; it counts once the transaction is committed."""
@@ -55,8 +65,9 @@ class _Item:
 class _Group:
     """Changes of one process that share transactions; ``together`` makes a batch of them in one."""
 
-    def __init__(self, together: Callable[[list[_Item]], None]) -> None:
+    def __init__(self, together: Callable[[list[_Item]], None], patience: float = -1) -> None:
         self._together = together
+        self._patience = patience
         self._lock = threading.Lock()
         self._waiting: deque[_Item] = deque()
         self._leader: _Item | None = None
@@ -68,11 +79,12 @@ class _Group:
             self._waiting.append(item)
             if self._leader is None:
                 self._leader = item
-                item.turn.release()
+                item.wake()
         try:
-            item.turn.acquire()
-            if not item.done:
-                self._lead()
+            while not item.done:
+                named = item.turn.acquire(timeout=self._patience)
+                if self._leads(item, named=named):
+                    self._lead(item)
         except BaseException:
             self._leave(item)
             raise
@@ -80,33 +92,41 @@ class _Group:
             raise item.error
         return item.result
 
-    def _lead(self) -> None:
-        """Take along all that wait, the leader's own first."""
+    def _leads(self, item: _Item, *, named: bool) -> bool:
+        """Whether this one leads now: it was named, or the leader has kept it waiting for too long."""
+        with self._lock:
+            if item not in self._waiting or (named and self._leader is not item):
+                return False  # somebody has taken it along
+            self._leader = item
+            return True
+
+    def _lead(self, leader: _Item) -> None:
+        """Take along all that wait."""
         with self._lock:
             batch = [self._waiting.popleft() for _ in range(min(MOST, len(self._waiting)))]
         try:
             self._make(batch)
         finally:
-            self._hand_on()
+            self._hand_on(leader)
             for item in batch:
                 item.done = True
-                item.turn.release()
+                item.wake()
 
-    def _hand_on(self) -> None:
-        """Let whoever has waited longest lead."""
+    def _hand_on(self, leader: _Item) -> None:
+        """Let whoever has waited longest lead, unless somebody does by now."""
         with self._lock:
+            if self._leader is not leader:
+                return
             self._leader = following = self._waiting[0] if self._waiting else None
         if following is not None:
-            following.turn.release()
+            following.wake()
 
     def _leave(self, item: _Item) -> None:
         """Whoever waited for this change is being ended, maybe while it was named to lead."""
         with self._lock:
-            leads = self._leader is item
             if item in self._waiting:
                 self._waiting.remove(item)
-        if leads:
-            self._hand_on()
+        self._hand_on(item)
 
     def _make(self, batch: list[_Item]) -> None:
         """Have the changes made, together or else each by itself; what each came to stands in it."""
@@ -154,7 +174,7 @@ class _Groups:
     """Those of this process."""
 
     def __init__(self) -> None:
-        self.in_turn, self.at_once = _Group(_in_turn), _Group(_at_once)
+        self.in_turn, self.at_once = _Group(_in_turn), _Group(_at_once, STUCK)
 
 
 _here = _Groups()

@@ -17,7 +17,7 @@ from typing import Any
 
 from billiard.exceptions import SoftTimeLimitExceeded
 from celery import Task
-from celery.exceptions import Retry
+from celery.exceptions import Reject, Retry
 
 from config import logs
 from config.errors import Unavailable
@@ -45,7 +45,7 @@ def _walk(task: Task, what: str, execution_id: str) -> str:
         return "stale"
     try:
         return walk.drive(functools.partial(getattr(walk, what), execution_id))
-    except (Retry, SoftTimeLimitExceeded):
+    except (Retry, Reject, SoftTimeLimitExceeded):  # Reject: the broker did not take a retry; tick wakes it
         raise
     except Unavailable:
         log.warning("left to recovery: the database is away")

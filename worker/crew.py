@@ -116,7 +116,12 @@ class Crew:
     def _start(self, member: Member) -> None:
         parent = os.getpid()
         member.started_at = time.monotonic()
-        member.pid = os.fork()
+        try:
+            member.pid = os.fork()
+        except OSError:  # no memory, or too many processes: the others go on meanwhile
+            member.start_at = member.started_at + LONGEST_PAUSE
+            log.exception("a worker cannot be started", name=member.name, seconds=LONGEST_PAUSE)
+            return
         if member.pid:
             return
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _WATCHED)

@@ -174,6 +174,25 @@ def test_a_batch_that_meets_a_deadlock_is_made_one_by_one(database: str) -> None
 
 
 @only_postgresql
+def test_a_row_that_another_process_holds_keeps_nobody_else_waiting(database: str) -> None:
+    """Whoever claims it waits; who wants other rows goes ahead meanwhile."""
+    _accepted()
+    (waits,) = _claims(NAMES[:1])
+    claimed: list[object] = []
+    with db.engine().connect() as other:
+        other.exec_driver_sql("BEGIN")
+        other.execute(sa.text("UPDATE executions SET publishes = 7 WHERE id = :id"), {"id": NAMES[0]})
+        blocked = threading.Thread(target=lambda: claimed.append(group.commit(waits, single=True)))
+        blocked.start()
+        _until_somebody_waits_for_a_lock()
+        done = [group.commit(change, single=True).id for change in _claims(NAMES[1:])]
+        assert (done, claimed) == (NAMES[1:], [])
+        other.exec_driver_sql("ROLLBACK")
+        blocked.join(20)
+    assert [getattr(row, "id", row) for row in claimed] == NAMES[:1]
+
+
+@only_postgresql
 def test_a_connection_lost_in_a_batch_is_told_to_all(database: str) -> None:
     """Whoever was in it hears that the database was away, nothing of it happened, and the next change is made."""
     _accepted()
