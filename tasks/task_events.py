@@ -11,15 +11,15 @@ from typing import Any
 from config import logs
 from tasks.canvas import Ring
 
-_sender: Any = None
+_consumer: Any = None
 
 log = logs.logger(__name__)
 
 
-def send_through(dispatcher: Any) -> None:
-    """Use a worker's event dispatcher from now on."""
-    global _sender  # noqa: PLW0603 - one per worker process
-    _sender = dispatcher
+def send_through(consumer: Any) -> None:
+    """Use the event dispatcher that this worker's consumer has: after each loss of the broker it has a new one."""
+    global _consumer  # noqa: PLW0603 - one per worker process
+    _consumer = consumer
 
 
 def began(ring: Ring, parent_id: str) -> None:
@@ -43,9 +43,10 @@ def ended(ring: Ring, word: str, started: float) -> None:
 
 
 def _send(event: str, ring: Ring, **fields: Any) -> None:
-    if _sender is None or not _sender.enabled:
+    dispatcher = getattr(_consumer, "event_dispatcher", None)
+    if dispatcher is None or not dispatcher.enabled:
         return
     try:
-        _sender.send(event, uuid=ring.execution_id, **fields)
+        dispatcher.send(event, uuid=ring.execution_id, **fields)
     except Exception:  # who watches must never disturb what is watched
         log.debug("a task event was not sent", exc_info=True)

@@ -60,7 +60,7 @@ def end_with_parent(**_: Any) -> None:
 
 
 def _start(sender: Any, **_: Any) -> None:
-    task_events.send_through(sender.event_dispatcher)
+    task_events.send_through(sender)
     queues = [name for name in sender.app.amqp.queues.consume_from if not name.endswith(".dq2")]
     pulse = Pulse(sender.hostname, queues, getattr(sender.controller, "beat", None))
     _pulses[sender.hostname] = pulse

@@ -72,6 +72,14 @@ def check_chord(stack: Stack, flower: Flower) -> None:
     assert "FAILURE" not in {task["state"] for task in flower.tasks().values()}
 
 
+def test_flower_shows_each_step_after_the_broker_was_away(sqlite_stack: Stack, flower: Flower) -> None:
+    """Workers that lost Redis and found it again tell of the steps that they carry out in place as they did before."""
+    sqlite_stack.redis.kill()
+    sqlite_stack.redis.start()
+    flower.wait_for_tasks()
+    check_sequence(sqlite_stack, flower)
+
+
 def test_flower_shows_no_secret_of_a_run(sqlite_stack: Stack, flower: Flower) -> None:
     """A secret parameter travels through steps, branches and playbooks inside, and Flower answers nothing of it."""
     kit, canary = Kit(sqlite_stack), "canary-4f1d0c77b2"

@@ -1,8 +1,6 @@
 """The database and the queue together, inside one process: what is published when, and that copies do no harm."""
 
-import base64
 import itertools
-import json
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -19,6 +17,7 @@ from store import redis as redis_store
 from store.access import Caller
 from tasks import catalogue, run, tick, upkeep
 from tasks.dispatch import Accepted, Dispatch, dispatch
+from tests.support import services
 from tests.support.services import RedisServer
 from tests.support.waiting import eventually
 
@@ -53,8 +52,7 @@ def row(execution_id: str) -> db.Row:
 
 def queued(server: RedisServer) -> int:
     """How many executions have been published; several may share a message, and what is too much waits on ``bulk``."""
-    waiting = [json.loads(each) for queue in ("steps", "bulk") for each in server.client().lrange(queue, 0, -1)]
-    return sum(len(json.loads(base64.b64decode(message["body"]))[0]) for message in waiting)
+    return services.queued(server, "steps", "bulk")
 
 
 def wait_queued(server: RedisServer, number: int) -> None:

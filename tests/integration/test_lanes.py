@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -131,7 +132,7 @@ def test_members_of_a_bundle_do_not_know_of_each_other(
         return attempt(execution_id, *more)
 
     monkeypatch.setattr(run, "attempt", breaking)
-    monkeypatch.setattr(task_events, "_sender", watcher)
+    monkeypatch.setattr(task_events, "_consumer", SimpleNamespace(event_dispatcher=watcher))
     with worker(8):
         word, _ = carry_out(run.run, [*good[:2], "exec-broken", "exec-unknown", good[2]], lanes=[action] * 5)
     assert word == "1 broken, 3 completed, 1 stale"

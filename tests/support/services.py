@@ -4,8 +4,10 @@ A server that cannot be had raises ``Missing``; the fixtures turn that into a sk
 failed one where ``CI`` is set.
 """
 
+import base64
 import contextlib
 import importlib.util
+import json
 import os
 import shutil
 import signal
@@ -218,3 +220,9 @@ class ForeignPostgres:
 
     def remove(self) -> None:
         """Nothing to do: it is not ours."""
+
+
+def queued(server: RedisServer, *queues: str) -> int:
+    """How many executions wait in messages on these queues; several may share a message."""
+    waiting = [json.loads(each) for queue in queues for each in server.client().lrange(queue, 0, -1)]
+    return sum(len(json.loads(base64.b64decode(message["body"]))[0]) or 1 for message in waiting)

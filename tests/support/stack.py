@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from tests.support.client import TERMINAL, Api
 from tests.support.nursery import Nursery
 from tests.support.processes import ROOT, Process, clean_environment, end_all, free_port
-from tests.support.services import RedisServer
+from tests.support.services import RedisServer, queued
 from tests.support.sink import Sink
 from tests.support.waiting import eventually
 
@@ -233,5 +233,5 @@ class Stack:
             raise AssertionError(f"{error} (now {time.time() * 1000:.0f})\n{open_rows}") from None
 
     def queued(self, *queues: str) -> int:
-        """How many messages wait in Redis."""
-        return sum(self.redis.client().llen(queue) for queue in queues or QUEUES)
+        """How many executions wait in Redis; several may share a message."""
+        return queued(self.redis, *(queues or QUEUES))
