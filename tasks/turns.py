@@ -11,7 +11,7 @@ Three rules, each about the process's lanes (its concurrency):
   end, and is then handed on;
 * while three quarters are held by calls that take long, only actions known to be quick get in, and one call each of
   some of which nothing is known yet;
-* no more calls are made at once than there are lanes.
+* no more calls are made at once than there are lanes; a lane that has ended a call may always go on with a quick one.
 
 A process that consumes ``patient`` refuses nobody: there one waits for a lane. What runs on processes that can be
 killed needs no turn.
@@ -76,6 +76,16 @@ class Turns:
                 return turn
             self._waiting.remove(turn)
             return None
+
+    def go_on(self, action: str) -> Turn | None:
+        """A turn for a lane that has just ended a call: one of a quick action takes no room from anybody."""
+        with self._lock:
+            turn = Turn(action, self._clock())
+            free = len(self._held) < self.lanes
+            if not (self._has_room(action) or (free and self._is_quick(action))):
+                return None
+            self._begin(turn)
+            return turn
 
     def has_room(self, action: str) -> bool:
         """Whether a call of the action would get a turn now."""
@@ -182,7 +192,7 @@ def move_on(action: str) -> bool:
     if not getattr(_here, "open", False):
         return True
     _let_go()
-    _here.turn = of_process().take(action, wait=False)
+    _here.turn = of_process().go_on(action)
     return _here.turn is not None
 
 

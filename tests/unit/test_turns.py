@@ -56,6 +56,15 @@ def test_one_action_holds_at_most_three_quarters(number: int, most: int, clock: 
     assert lanes.has_room("other") is (number > most)
 
 
+def test_a_lane_goes_on_with_a_quick_action_however_many_have_it(lanes: Turns, clock: Clock) -> None:
+    """Who has just ended a call takes no room from anybody; without a free lane it stops."""
+    known(lanes, clock, "quick", 0.01)
+    take(lanes, "quick", 12)
+    assert lanes.take("quick", wait=False) is None
+    assert all(lanes.go_on("quick") for _ in range(4))
+    assert lanes.go_on("quick") is None
+
+
 def test_a_turn_that_ends_makes_room_for_one_more(lanes: Turns) -> None:
     """The thirteenth call gets in when one of the twelve is done, the fourteenth not yet."""
     held = take(lanes, "slow", 12)
