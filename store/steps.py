@@ -353,7 +353,8 @@ class _Live:
 def _live(db: Connection, run_id: str) -> list[_Live]:
     """The steps of a run that have not ended, each with the steps that hold it."""
     query = sa.select(_table.id, _table.type, _table.parent_id, _table.status)
-    rows = list(db.execute(query.where(_table.run_id == run_id, _table.kind == "step")))
+    mine = query.where(_table.run_id == run_id, _table.kind == "step")
+    rows = list(db.execute(mine.order_by(_table.id)))  # the order of store.pipeline: nobody waits in a circle
     parents = {row.id: row.parent_id for row in rows}
 
     def holders(row_id: str | None) -> frozenset[str]:
