@@ -14,7 +14,8 @@ would freeze every other greenlet of an API process. Readers never wait for writ
 On PostgreSQL a reader commits each statement by itself, and so does ``write(single=True)``, which is for blocks
 of exactly one statement: that spares the two round trips of BEGIN and COMMIT on the hot path.
 
-When the database cannot be reached every use raises ``config.errors.Unavailable``.
+When the database cannot be reached every use raises ``config.errors.Unavailable``. Where PostgreSQL ends one of two
+transactions that wait for each other, ``change`` makes it once more.
 """
 
 import os
@@ -36,6 +37,9 @@ from store.kept import Kept
 #: how long a writer waits for SQLite's lock before the database counts as unavailable, seconds
 LOCK_PATIENCE = 10.0
 
+#: a change that met others in a deadlock is made at most so often
+MOST_TRIES = 5
+
 metadata = sa.MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -53,6 +57,14 @@ Found = TypeVar("Found")
 
 #: what a parent process held open: kept, because forgetting it would close the parent's connections
 _inherited: list[object] = []
+
+#: how PostgreSQL names a transaction that it ended so that another could go on: a deadlock, a failed serialization
+_ENDED_FOR_OTHERS = ("40P01", "40001")
+
+
+class Contended(Unavailable):
+    """The database ended this transaction, because it and another waited for each other; nothing was changed."""
+
 
 _lock = threading.Lock()
 _here: "_Database | None" = None
@@ -189,6 +201,30 @@ def write(*, single: bool = False) -> AbstractContextManager[Connection]:
     return _use(here, here.writing, None if single else "BEGIN")
 
 
+def change(work: Callable[[Connection], Found]) -> Found:
+    """What ``work(connection)`` returns, which changes in one transaction and may be run again before it is committed.
+
+    Raises:
+        Unavailable: the database cannot be reached.
+    """
+
+    def once() -> Found:
+        with write() as connection:
+            return work(connection)
+
+    return repeated(once)
+
+
+def repeated(work: Callable[[], Found]) -> Found:
+    """What ``work()`` returns, a transaction that is made again when it has met another in a deadlock."""
+    for _ in range(MOST_TRIES - 1):
+        try:
+            return work()
+        except Contended:
+            time.sleep(random.uniform(0.001, 0.02))  # noqa: S311 - spreads those who met, hides nothing
+    return work()
+
+
 @contextmanager
 def _use(here: _Database, kept: Kept, begin: str | None) -> Iterator[Connection]:
     """One transaction, said to the driver itself; without ``begin`` each statement is one."""
@@ -203,7 +239,7 @@ def _use(here: _Database, kept: Kept, begin: str | None) -> Iterator[Connection]
                 line.raw.execute("COMMIT")
             sound = True
         except Exception as error:
-            if not isinstance(error, here.away):
+            if not isinstance(error, here.away) or _is_contention(error):
                 line.undo()
                 sound = True
             raise
@@ -228,7 +264,13 @@ def _say(opened: Any, begin: str) -> None:
             return
 
 
+def _is_contention(error: Exception) -> bool:
+    return getattr(getattr(error, "orig", None) or error, "sqlstate", None) in _ENDED_FOR_OTHERS
+
+
 def _unavailable(error: Exception) -> Unavailable:
+    if _is_contention(error):
+        return Contended("Another change was made to the same rows at the same time; nothing was accepted.")
     reason = str(getattr(error, "orig", None) or error).strip().split("\n")[0]
     return Unavailable(f"The database cannot be reached; nothing was accepted ({reason}).")
 

@@ -12,6 +12,7 @@ meet at (``at``), so that two processes never wait for each other in a circle.
 """
 
 import contextlib
+import functools
 import os
 import threading
 from collections import deque
@@ -194,6 +195,10 @@ def commit(change: Change, *, single: bool = False, at: str = "") -> Any:
     ``single`` promises that on PostgreSQL it is one statement, a ``Prepared``; ``at`` names the row at which it meets
     others there. Raises what the change raises, or ``Unavailable``: then it may have happened or not.
     """
+    return db.repeated(functools.partial(_commit, change, single=single, at=at))
+
+
+def _commit(change: Change, *, single: bool, at: str) -> Any:
     if db.engine().dialect.name == "sqlite":
         return _here.in_turn.commit(change, at)
     if single:

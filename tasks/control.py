@@ -58,10 +58,13 @@ def cancel_run(caller: Caller, run_id: str) -> Row:
     Raises:
         NotFound: no such run. Conflict: it has ended already.
     """
-    with db.write() as connection:
+
+    def end(connection: Connection) -> tuple[Row, bool]:
         before = runs.get(connection, caller.workspace_id, run_id)
-        end = steps.End(status="cancelled", parent_id=before.parent_id)
-        ended = steps.end_run(connection, run_id, end, caller.key_id)
+        ending = steps.End(status="cancelled", parent_id=before.parent_id)
+        return before, steps.end_run(connection, run_id, ending, caller.key_id)
+
+    before, ended = db.change(end)
     if not ended:
         raise _ended(before)
     concerned = stop.end_steps(run_id, caller.key_id)
@@ -86,13 +89,16 @@ def pause(caller: Caller, run_id: str) -> Row:
     Raises:
         NotFound: no such run. Conflict: it is paused or has ended.
     """
-    with db.write() as connection:
+
+    def rest(connection: Connection) -> Row:
         before = runs.get(connection, caller.workspace_id, run_id)
         if before.status in TERMINAL:
             raise _ended(before)
         if before.mode == "dry_run" or not _paused(connection, before, caller):
             raise Conflict(f"The run cannot be paused: it is {before.status}.", code="not_running")
         return runs.get(connection, caller.workspace_id, run_id)
+
+    return db.change(rest)
 
 
 def _paused(connection: Connection, row: Row, caller: Caller) -> bool:
@@ -111,13 +117,15 @@ def resume(caller: Caller, run_id: str) -> Row:
     Raises:
         NotFound: no such run. Conflict: it is not paused.
     """
-    rings: list[Ring] = []
-    with db.write() as connection:
-        before = runs.get(connection, caller.workspace_id, run_id)
+
+    def go_on(connection: Connection) -> tuple[Row, list[Ring]]:
+        before, rings = runs.get(connection, caller.workspace_id, run_id), list[Ring]()
         if before.status != "paused":
             raise Conflict(_not_paused(connection, before), code="not_paused")
         _resumed(connection, before, caller, rings)
-        after = runs.get(connection, caller.workspace_id, run_id)
+        return runs.get(connection, caller.workspace_id, run_id), rings
+
+    after, rings = db.change(go_on)
     doorbell.ring(*rings)
     return after
 

@@ -4,6 +4,8 @@ The run is ended first, in a transaction of its own: from then on no step of it 
 does is followed by anything. Then its steps are ended, and the runs they have started, and the steps of those.
 """
 
+import functools
+
 from store import db, executions, steps
 from tasks import doorbell
 
@@ -11,15 +13,12 @@ from tasks import doorbell
 def end_steps(run_id: str, actor: str, *, holder: str | None = None) -> set[str]:
     """End every step of a run that is over (or all that one holder of it holds); returns the runs concerned."""
     concerned, ahead = {run_id}, []
-    with db.write() as connection:
-        ahead += steps.cancel_all(connection, run_id, actor, holder=holder)
+    ahead += db.change(lambda connection: steps.cancel_all(connection, run_id, actor, holder=holder))
     while ahead:
         child = ahead.pop()
-        with db.write() as connection:
-            ended = executions.transition(connection, child, "cancelled", actor=actor)
+        ended = db.change(functools.partial(executions.transition, execution_id=child, to="cancelled", actor=actor))
         if ended is not None:
             doorbell.revoke(child)
         concerned.add(child)
-        with db.write() as connection:
-            ahead += steps.cancel_all(connection, child, actor)
+        ahead += db.change(functools.partial(steps.cancel_all, run_id=child, actor=actor))
     return concerned

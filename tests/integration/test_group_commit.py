@@ -174,6 +174,35 @@ def test_a_batch_that_meets_a_deadlock_is_made_one_by_one(database: str) -> None
 
 
 @only_postgresql
+def test_a_change_that_loses_a_deadlock_is_made_again(database: str) -> None:
+    """The server ends our transaction so that another can go on: ours is made once more, and nobody hears of it."""
+    _accepted()
+    tries: list[int] = []
+
+    def change(connection: db.Connection) -> str:
+        tries.append(len(tries))
+        committer.claim(connection, NAMES[0])
+        committer.claim(connection, NAMES[1])
+        return "done"
+
+    outcomes: list[object] = []
+    with db.engine().connect() as other:
+        other.exec_driver_sql("SET deadlock_timeout = '1min'")  # the one who notices first is ended: that is us
+        other.exec_driver_sql("BEGIN")
+        touch = sa.text("UPDATE executions SET publishes = 7 WHERE id = :id")
+        other.execute(touch, {"id": NAMES[1]})
+        ours = threading.Thread(target=lambda: outcomes.append(group.commit(change)))
+        ours.start()
+        _until_somebody_waits_for_a_lock()
+        other.execute(touch, {"id": NAMES[0]})
+        other.exec_driver_sql("COMMIT")
+        ours.join(20)
+    assert outcomes == ["done"]
+    assert len(tries) > 1
+    assert sorted(_running()) == NAMES[:2]
+
+
+@only_postgresql
 def test_a_row_that_another_process_holds_keeps_nobody_else_waiting(database: str) -> None:
     """Whoever claims it waits; who wants other rows goes ahead meanwhile."""
     _accepted()
