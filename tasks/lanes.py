@@ -3,11 +3,13 @@
 A message costs more than a short call, so what piles up comes in bundles: up to eight actions or runs, or the branches
 of a wide step (``tasks.canvas``). A worker carries the members of one out on lanes: threads of its own beside Celery's.
 In order of time: a fair share of the lanes takes up one member after the other; what has no turn (``tasks.turns``) is
-handed on to the queue ``patient`` at once; after a quarter of a second the members that have not begun go back to the
+handed on to the queue ``patient`` at once; as soon as calls take long the members that have not begun go back to the
 tail of their queue, as a new message that any worker may take; the message is done when those that have begun are.
 Each member is claimed and ended by itself, and none knows of the others.
 
-Celery's thread only waits, and a lane never waits for a bundle: so however many bundles there are, lanes go on.
+What comes alone takes a lane too, on Celery's own thread: more at work at once than there are lanes would only take the
+processor from each other. Celery's thread of a bundle only waits, and a lane never waits for a bundle: so however many
+bundles there are, lanes go on.
 A message handed on leaves its executions unclaimed and their rows on their own queue, where tick publishes them again
 should the copy be lost.
 """
@@ -30,7 +32,7 @@ from tasks.canvas import KILLABLE
 PATIENT = "patient"
 #: how a message ends whose execution was handed on
 HANDED_ON = "handed on"
-#: after this long a bundle lets go of what has not begun, seconds
+#: so often a bundle looks for more lanes, or lets go of what has not begun if calls take long, seconds
 LETS_GO = 0.25
 #: a bundle takes one lane of so many at a time
 SHARE = 4
@@ -66,7 +68,8 @@ def alone(task: Task, work: Callable[[], str], *, calls: bool = True) -> str:
     ``calls`` says that it begins with a call of an action, which needs a turn.
     """
     counts = calls and passing.queue_of(task.request) not in KILLABLE  # a process of one's own is turn enough
-    word = _taken_up(passing.labels(task.request)[0] if counts else None, work)
+    with _mine()[1]:
+        word = _taken_up(passing.labels(task.request)[0] if counts else None, work)
     if word is None:
         passing.hand_on(task, PATIENT)
         return HANDED_ON
@@ -98,27 +101,41 @@ class _Bundle:
         self._calls = calls
         self._left = deque(bundle.members)
         self._at_work = 0
+        self._lanes = 0
         self._words: list[str] = []
         self._changed = threading.Condition()
 
     def carry_out(self) -> str:
         """See all members through; returns how many went how, in words."""
         lanes, free = _mine()
-        share = min(len(self._left), max(1, turns.of_process().lanes // SHARE))
-        taken = sum(free.acquire(blocking=False) for _ in range(share))
-        if not taken and not turns.of_process().refusing:  # here nobody is to be overtaken: it waits for its first lane
-            taken = int(free.acquire())
+        here = turns.of_process()
+        over = False
+        while not over:
+            self._engage(lanes, free, max(1, here.lanes // SHARE))
+            with self._changed:
+                over = self._changed.wait_for(self._is_over, LETS_GO)
+            if not over and here.any_long() and (self._lanes or here.refusing):
+                self._let_go()
+        words = self._words
+        return ", ".join(f"{words.count(word)} {word}" for word in sorted(set(words)))
+
+    def _engage(self, lanes: ThreadPoolExecutor, free: threading.Semaphore, share: int) -> None:
+        """Put the lanes to work that nobody has, up to a fair share of all; wait a moment for the first one."""
+        wanted = min(len(self._left), share - self._lanes)
+        taken = sum(free.acquire(blocking=False) for _ in range(wanted))
+        if wanted and not (taken or self._lanes):
+            taken = int(free.acquire(timeout=LETS_GO))
+        with self._changed:
+            self._lanes += taken
         for _ in range(taken):
             lanes.submit(self._lane, free)
+
+    def _let_go(self) -> None:
+        """Give back what has not begun, for lanes that are not held up."""
         with self._changed:
-            self._changed.wait_for(self._is_over, LETS_GO)
             rest = list(self._left)
             self._left.clear()
         self._pass(rest, self._bundle.queue, "put back")
-        with self._changed:
-            self._changed.wait_for(self._is_over)
-        words = self._words
-        return ", ".join(f"{words.count(word)} {word}" for word in sorted(set(words)))
 
     def _is_over(self) -> bool:
         return not (self._left or self._at_work)
@@ -128,6 +145,8 @@ class _Bundle:
         try:
             self._take_up()
         finally:
+            with self._changed:
+                self._lanes -= 1
             free.release()
 
     def _take_up(self) -> None:

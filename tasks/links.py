@@ -17,6 +17,9 @@ from tasks.advance import Advance
 from tasks.canvas import Canvas, Chain, Chord
 from tasks.rings import join_ring
 
+#: going on in place may take so many times as long as its calls may
+IN_ALL = 4
+
 
 class Links:
     """The message in hand, and the links it carries."""
@@ -25,12 +28,18 @@ class Links:
         self.task = task
         #: the step this message itself is for; others are carried out in place
         self.own = str(task.request.id)
-        #: going on in place is long against what a message costs, and short against what others wait
-        self._until = time.monotonic() + settings().in_place_ms / 1000
+        #: how long the calls made here may take: long against what a message costs, and short against what others wait
+        self._left = settings().in_place_ms / 1000
+        #: where the processor is what everybody waits for, more messages would only make all wait longer
+        self._until = time.monotonic() + IN_ALL * self._left
+
+    def called(self, seconds: float) -> None:
+        """A call has been made here that took so long."""
+        self._left -= seconds
 
     def may_go_on(self) -> bool:
         """Whether this worker may take up one more thing."""
-        return time.monotonic() < self._until
+        return self._left > 0 and time.monotonic() < self._until
 
     def go_no_further(self) -> None:
         """Have this worker take up nothing more."""

@@ -25,8 +25,10 @@ from contextlib import contextmanager
 
 from config.settings import settings
 
-#: how long a message waits for a turn, and how long ago the action must have ended one for that to make sense, seconds
+#: how long ago the action must have ended a turn for waiting for one to make sense, seconds
 PATIENCE = 0.05
+#: so often one waits so long
+MOST_WAITS = 5
 #: a call that takes longer is long; shorter ones are quick, seconds
 LONG = 0.25
 #: actions of which it is known how long they take
@@ -70,12 +72,14 @@ class Turns:
                 return None
             turn.given = given = threading.Event()
             self._waiting.append(turn)
-        given.wait(PATIENCE if self.refusing else None)
-        with self._lock:
-            if turn in self._held:
-                return turn
-            self._waiting.remove(turn)
-            return None
+        for tries_left in reversed(range(MOST_WAITS)):
+            if given.wait(PATIENCE if self.refusing else None):
+                break
+            with self._lock:
+                if turn not in self._held and not (tries_left and self._worth_waiting(action)):
+                    self._waiting.remove(turn)
+                    return None
+        return turn
 
     def go_on(self, action: str) -> Turn | None:
         """A turn for a lane that has just ended a call: one of a quick action takes no room from anybody."""
@@ -86,6 +90,11 @@ class Turns:
                 return None
             self._begin(turn)
             return turn
+
+    def any_long(self) -> bool:
+        """Whether a turn is held by a call that takes long."""
+        with self._lock:
+            return self._long() > 0
 
     def has_room(self, action: str) -> bool:
         """Whether a call of the action would get a turn now."""

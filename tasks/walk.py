@@ -3,8 +3,8 @@
 In order of time: a step is claimed, its templates are filled in, its executor does the outside work with no transaction
 open; then it is planned what follows (``tasks.advance``), and the end of the step and the beginnings after it are
 written in one transaction. When what follows is one action on the same queue, it is claimed in that same transaction
-and carried out at once, in place of the message that would bring it (``tasks.links``), for a quarter of a second;
-then the rest is left to the chain.
+and carried out at once, in place of the message that would bring it (``tasks.links``), until the calls have taken a
+quarter of a second; then the rest is left to the chain.
 """
 
 import functools
@@ -154,7 +154,10 @@ class Walk:
             retry = {**revision.definition["retry"], **self.run.plan.nodes[row.step_id].step.get("retry", {})}
             work = StepWork(self.context, attempt_at(row, retry))
             try:
-                ending = perform(work.prepare(revision, held), held)
+                ready = work.prepare(revision, held)
+                called = time.monotonic()
+                ending = perform(ready, held)
+                self.links.called(time.monotonic() - called)
                 following, pause = self._end(work, ending)
             except Abandoned:
                 following, pause = self._stale("abandoned"), None
