@@ -79,7 +79,6 @@ class _Database:
     """What this process holds open: on PostgreSQL all use the same connections, on SQLite one of them writes."""
 
     def __init__(self, url: str) -> None:
-        self.pid = os.getpid()
         self.engine = _sqlite(url) if url.startswith("sqlite") else _postgresql(url)
         self.is_sqlite = self.engine.dialect.name == "sqlite"
         self.away = _what_away_raises(self.is_sqlite)
@@ -103,10 +102,10 @@ def _database() -> _Database:
     """That of this process; a forked child makes its own and leaves its parent's connections alone."""
     global _here  # noqa: PLW0603 - one per process is the point
     here = _here
-    if here is None or here.pid != os.getpid():
+    if here is None:
         with _lock:
             here = _here
-            if here is None or here.pid != os.getpid():
+            if here is None:
                 here = _here = _Database(settings().database_url)
     return here
 
@@ -135,7 +134,7 @@ def dispose() -> None:
     """Close the connections of this process; the next use opens new ones."""
     global _here  # noqa: PLW0603
     with _lock:
-        if _here is not None and _here.pid == os.getpid():
+        if _here is not None:
             _here.close()
         _here = None
 

@@ -83,8 +83,7 @@ class Keeper:
     """The attempts of one process."""
 
     def __init__(self) -> None:
-        self.pid = os.getpid()
-        self.owner = f"{socket.gethostname()}:{self.pid}:{secrets.token_hex(4)}"
+        self.owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self.lease_ms = settings().lease_seconds * 1000
         self._holds: dict[str, Hold] = {}
         self._lock = threading.Lock()
@@ -171,8 +170,17 @@ _keeper: Keeper | None = None
 def keeper() -> Keeper:
     """The keeper of this process; a forked child has its own."""
     global _keeper  # noqa: PLW0603 - one per process
-    if _keeper is None or _keeper.pid != os.getpid():
+    if _keeper is None:
         with _lock:
-            if _keeper is None or _keeper.pid != os.getpid():
+            if _keeper is None:
                 _keeper = Keeper()
     return _keeper
+
+
+def _after_fork() -> None:
+    """A child keeps nothing of its parent's, and its lock may be held by a thread that the child has not."""
+    global _keeper, _lock
+    _keeper, _lock = None, threading.Lock()
+
+
+os.register_at_fork(after_in_child=_after_fork)

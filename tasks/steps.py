@@ -25,6 +25,7 @@ from store import db, steps
 from tasks import lanes, stop, task_events
 from tasks.app import app
 from tasks.passing import Bundle
+from tasks.runs import Run
 from tasks.walk import Walk
 
 #: what this process has been at for longer than this is not begun once more beside it, seconds
@@ -36,10 +37,10 @@ log = logs.logger(__name__)
 _since: dict[str, float] = {}
 
 
-def _walk(task: Task, what: str, execution_id: str) -> str:
+def _walk(task: Task, what: str, execution_id: str, known: dict[str, Run] | None = None) -> str:
     logs.bind(execution_id=execution_id)
     forget = functools.partial(_since.pop, execution_id, None)
-    walk, now = Walk(task, forget), time.monotonic()
+    walk, now = Walk(task, forget, known), time.monotonic()
     if now - _since.setdefault(execution_id, now) > LONG:  # tick asks again; planning it twice would only take longer
         walk.links.leave(None)
         return "stale"
@@ -101,8 +102,8 @@ def step(self: Task, execution_id: str) -> str:
 @app.task(name="tocsin.branches", **_OPTIONS)
 def branches(self: Task, *_execution_ids: str) -> str:
     """Carry out the first steps of several branches."""
-    message_id = str(self.request.id)
-    return lanes.side_by_side(self, lambda execution_id: _walk(_member(message_id), "step", execution_id))
+    message_id, known = str(self.request.id), dict[str, Run]()
+    return lanes.side_by_side(self, lambda execution_id: _walk(_member(message_id), "step", execution_id, known))
 
 
 @app.task(name="tocsin.join", **_OPTIONS)

@@ -52,8 +52,12 @@ class Written:
 class Walk:
     """The work of one message."""
 
-    def __init__(self, task: Task, written: Callable[[], Any] = lambda: None) -> None:
+    def __init__(
+        self, task: Task, written: Callable[[], Any] = lambda: None, known: dict[str, Run] | None = None
+    ) -> None:
         self.task = task
+        #: runs as they were read, by id; shared by the walks of a message whose steps are all of one run
+        self._runs = {} if known is None else known
         #: called as soon as what the message asked for is written, before it goes on here with anything else
         self._written = written
         self.links = Links(task)
@@ -293,16 +297,21 @@ class Walk:
         return None
 
     def _find_run(self, run_id: str) -> bool:
-        if not hasattr(self, "run") or self.run.id != run_id:
-            row = in_time(functools.partial(_read, runs.read, run_id))
-            if row is None:
-                return False
+        if run_id in self._runs:
+            self._go_with(self._runs[run_id])
+            return True
+        row = in_time(functools.partial(_read, runs.read, run_id))
+        if row is not None:
             self._know(row)
-        return True
+        return row is not None
 
     def _know(self, row: Any) -> None:
-        self.run = loaded(row)
-        self.context = Context(self.run)
+        run = self._runs[row.id] = loaded(row)
+        self._go_with(run)
+
+    def _go_with(self, run: Run) -> None:
+        if getattr(self, "run", None) is not run:
+            self.run, self.context = run, Context(run)
 
 
 def _written(connection: Connection, run: Run, run_status: str | None, advance: Advance) -> Written:

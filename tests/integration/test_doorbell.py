@@ -2,12 +2,14 @@
 
 import base64
 import json
+import time
 from collections.abc import Iterator
 
 import pytest
 
 from tasks import canvas
 from tasks.canvas import Chain, Ring
+from tasks.doorbell import Doorbell
 from tests.support.services import RedisServer
 
 
@@ -94,3 +96,16 @@ def test_what_the_broker_does_not_take_is_named(redis: RedisServer, monkeypatch:
 
     monkeypatch.setattr("celery.canvas.Signature.apply_async", gone)
     assert canvas.publish([ring(1), ring(2), run(1), run(2)]) == ["exec-001", "exec-002", "pexec-001", "pexec-002"]
+
+
+def test_many_that_come_one_after_the_other_wait_for_each_other(redis: RedisServer) -> None:
+    """Of a hundred that come every other millisecond most share a message; the first was published at once."""
+    bell = Doorbell()
+    for number in range(100):
+        bell.put(ring(number))
+        time.sleep(0.002)
+    assert bell.drain(10)
+    found = messages(redis, "steps")
+    assert [name for _, body in found for name in body[0]] == [f"exec-{number:03}" for number in range(100)]
+    assert len(found[0][1][0]) == 1
+    assert len(found) < 50
