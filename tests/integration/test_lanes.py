@@ -199,3 +199,30 @@ def test_a_branch_put_back_alone_is_a_step(redis: RedisServer, monkeypatch: pyte
     [(headers, (args, _, _))] = messages(redis, "patient")
     assert (headers["task"], headers["id"], args) == ("tocsin.step", "pexec-1.a", ["pexec-1.a"])
     assert headers["root_id"] == "pexec-1"
+
+
+def test_no_more_is_at_work_than_there_are_lanes(redis: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However much comes, alone or in messages with others, four lanes carry out four executions at a time."""
+    lock, at_work, most, done = threading.Lock(), 0, 0, []
+
+    def counting(execution_id: str, *_: Any) -> Ending:
+        nonlocal at_work, most
+        with lock:
+            at_work += 1
+            most = max(most, at_work)
+        threading.Event().wait(0.005)
+        with lock:
+            at_work -= 1
+            done.append(execution_id)
+        return Ending("completed")
+
+    monkeypatch.setattr(run, "attempt", counting)
+    monkeypatch.setattr(lanes, "LETS_GO", 10)
+    alone = [[f"exec-{number}"] for number in range(20)]
+    bundled = [[f"exec-{number}-{member}" for member in range(8)] for number in range(5)]
+    with worker(4) as all_turns, ThreadPoolExecutor(12) as threads:
+        all_turns.refusing = False
+        words = list(threads.map(lambda ids: carry_out(run.run, ids, lanes=["act"] * len(ids))[0], [*alone, *bundled]))
+    assert words == ["completed"] * 20 + ["8 completed"] * 5
+    assert sorted(done) == sorted(one for ids in [*alone, *bundled] for one in ids)
+    assert most == 4
