@@ -11,11 +11,11 @@ from typing import Any
 
 import flask_smorest
 from flask import Response
-from marshmallow import Schema
 from werkzeug.datastructures import Headers
 from werkzeug.routing import BaseConverter
 
 from api import body, errors, schemas
+from api.base_schema import Schema
 from api.body import Parser
 
 View = Callable[..., Any]
@@ -35,6 +35,9 @@ _WHEN = {
     429: ("Too many requests; Retry-After says when to come back.", "This key may ask 6000 per 1 minute; slow down."),
     503: ("The database cannot be reached.", "The database cannot be reached; nothing was accepted."),
 }
+
+
+_ERROR = schemas.Error()
 
 
 class IdConverter(BaseConverter):
@@ -141,7 +144,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         """Document one error answer."""
         words, detail = _WHEN[status]
         documented = {
-            "schema": schemas.Error(),
+            "schema": _ERROR,
             "content_type": errors.CONTENT_TYPE,
             "description": words,
             "example": {**errors.body(status, detail), "request_id": "5f0c2a9be1d34c7f"},

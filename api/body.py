@@ -11,12 +11,13 @@ from collections.abc import Iterator
 from typing import Any, NoReturn
 
 from flask import Request, request
-from marshmallow import RAISE, Schema, ValidationError
+from marshmallow import RAISE, ValidationError
 from webargs import missing
 from webargs.flaskparser import FlaskParser, abort
 from werkzeug.exceptions import HTTPException, UnsupportedMediaType
 
 from api import yaml_body
+from api.base_schema import Schema
 from api.yaml_body import MAX_DEPTH
 from config.errors import InvalidRequest, Problem
 

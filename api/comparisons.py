@@ -3,10 +3,11 @@
 from typing import Any
 
 from flask import Response
-from marshmallow import Schema, fields, validate
+from marshmallow import fields, validate
 
 from api import schemas
 from api.auth import caller, requires
+from api.base_schema import Schema
 from api.blueprint import Blueprint, answer
 from config.errors import Conflict
 from playbooks.comparison import compare

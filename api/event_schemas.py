@@ -3,8 +3,9 @@
 import re
 from typing import Any
 
-from marshmallow import Schema, ValidationError, fields, validate
+from marshmallow import ValidationError, fields, validate
 
+from api.base_schema import Schema
 from api.schemas import Strict
 from playbooks.triggers import EVENTS, MANUAL, MAX_EVENT_CHARACTERS, SCHEDULE
 

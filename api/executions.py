@@ -3,11 +3,12 @@
 from typing import Any
 
 from flask import Response, current_app
-from marshmallow import Schema, fields, validate
+from marshmallow import fields, validate
 from webargs.fields import DelimitedList
 
 from api import examples, pages, schemas, views
 from api.auth import caller, requires
+from api.base_schema import Schema
 from api.blueprint import Blueprint, answer
 from api.longpoll import Watcher
 from store import actions, db, executions, listing

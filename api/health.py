@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flask import Response, current_app, request
-from marshmallow import Schema, fields
+from marshmallow import fields
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
@@ -20,6 +20,7 @@ from prometheus_client.registry import Collector
 
 from api import examples
 from api.auth import public
+from api.base_schema import Schema
 from api.blueprint import Blueprint, answer
 from config.errors import Unavailable
 from store import db, listing, processes, recovery

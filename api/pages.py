@@ -5,8 +5,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from flask import Response
-from marshmallow import Schema, fields, validate
+from marshmallow import fields, validate
 
+from api.base_schema import Schema
 from api.blueprint import answer
 
 #: beyond this a page number is a mistake, and its offset would not fit into the database's integers

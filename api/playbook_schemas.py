@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from marshmallow import INCLUDE, Schema, fields, validate
+from marshmallow import INCLUDE, fields, validate
 
+from api.base_schema import Schema
 from api.schemas import ID_PATTERN, RESERVED_IDS, Parameter, Retry, Strict
 from playbooks import fields as common
 from playbooks import parameters, step_types

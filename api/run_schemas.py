@@ -1,11 +1,12 @@
 """The shapes of the bodies and queries of playbook executions."""
 
-from typing import Any
+from typing import Any, cast
 
-from marshmallow import Schema, fields, validate
+from marshmallow import fields, validate
 from webargs.fields import DelimitedList
 
 from api import pages
+from api.base_schema import Schema
 from api.schemas import Decision, Flag, LogLine, Strict
 from playbooks import step_types
 from store import run_listing
@@ -250,4 +251,6 @@ class Timeline(Schema):
 
 def listed(schema: type[Schema]) -> Schema:
     """The shape ``{data: [...]}`` of a list that comes whole."""
-    return Schema.from_dict({"data": fields.List(fields.Nested(schema))}, name=f"{schema.__name__}List")()
+    return cast(
+        "Schema", Schema.from_dict({"data": fields.List(fields.Nested(schema))}, name=f"{schema.__name__}List")()
+    )

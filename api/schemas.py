@@ -1,9 +1,10 @@
 """The shapes of the API's bodies. Those of requests are checked with; those of answers are documented with."""
 
-from typing import Any
+from typing import Any, cast
 
-from marshmallow import INCLUDE, RAISE, Schema, ValidationError, fields, validate, validates_schema
+from marshmallow import INCLUDE, RAISE, ValidationError, fields, validate, validates_schema
 
+from api.base_schema import Schema
 from playbooks import actions as meaning
 from playbooks import parameters
 from playbooks.actions import EXECUTORS, TYPES
@@ -383,10 +384,10 @@ class FreshKey(Key):
 def enveloped(schema: type[Schema], **more: fields.Field[Any]) -> Schema:
     """The shape ``{data: ...}`` around one thing."""
     name = f"{schema.__name__}Answer"
-    return Schema.from_dict({"data": fields.Nested(schema), **more}, name=name)()
+    return cast("Schema", Schema.from_dict({"data": fields.Nested(schema), **more}, name=name)())
 
 
 def page_of(schema: type[Schema]) -> Schema:
     """The shape ``{data: [...], meta}`` of a list."""
     members: dict[str, fields.Field[Any]] = {"data": fields.List(fields.Nested(schema)), "meta": fields.Nested(Meta)}
-    return Schema.from_dict(members, name=f"{schema.__name__}Page")()
+    return cast("Schema", Schema.from_dict(members, name=f"{schema.__name__}Page")())

@@ -216,11 +216,11 @@ def change(work: Callable[[Connection], Found]) -> Found:
 
 def repeated(work: Callable[[], Found]) -> Found:
     """What ``work()`` returns, a transaction that is made again when it has met another in a deadlock."""
-    for _ in range(MOST_TRIES - 1):
+    for tries in range(1, MOST_TRIES):
         try:
             return work()
         except Contended:
-            time.sleep(random.uniform(0.001, 0.02))  # noqa: S311 - spreads those who met, hides nothing
+            time.sleep(random.uniform(0.001, 0.02) * 2**tries)  # noqa: S311 - spreads those who met, hides nothing
     return work()
 
 

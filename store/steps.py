@@ -108,9 +108,12 @@ def go_on(db: Connection, run_id: str, run_status: str | None, moves: Moves, act
     """
     if run_status not in LIVE:
         return None
+    runs = moves.runs
     if run_status == "paused":
         _hold_back(moves)
-    for rows in (moves.rows, moves.runs):
+        held = {"status": "paused", "waiting_for": "operator"}
+        runs = [{**run, **held, "due_at": run["expires_at"]} for run in runs]
+    for rows in (moves.rows, runs):
         if rows:
             _begin_now(rows)
             executions.add(db, rows, actor)
@@ -138,8 +141,6 @@ def _hold_back(moves: Moves) -> None:
     for row in moves.rows:
         if row["status"] == "running" and row["type"] == "action":
             row.update(NOT_BEGUN)
-    for run in moves.runs:
-        run.update(status="paused", waiting_for="operator", due_at=run["expires_at"])
 
 
 _id = _table.id == sa.bindparam("id_")

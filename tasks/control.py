@@ -33,11 +33,14 @@ def cancel(caller: Caller, execution_id: str) -> Row:
     Raises:
         NotFound: no such execution. Conflict: it has ended already, or is a step of a run.
     """
-    with db.write() as connection:
+
+    def end(connection: Connection) -> tuple[Row, Any]:
         before = executions.get(connection, caller.workspace_id, execution_id)
         if before.kind != "action":
             raise Conflict(f"This is part of the run {before.run_id or before.id!r}; cancel that.", code="part_of_run")
-        moved = executions.transition(connection, execution_id, "cancelled", actor=caller.key_id)
+        return before, executions.transition(connection, execution_id, "cancelled", actor=caller.key_id)
+
+    before, moved = db.change(end)
     if moved is None:
         raise _ended(before)
     doorbell.revoke(execution_id)

@@ -72,6 +72,9 @@ class Doorbell:
                     item.set()
 
     def _many_come(self) -> bool:
+        """Whether it is worth while to wait for more; who has piled up already is not kept waiting."""
+        if self._piled.qsize() >= MANY:
+            return False
         before = time.monotonic() - LATELY
         while self._lately and self._lately[0][0] < before:
             self._lately.popleft()

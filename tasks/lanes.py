@@ -8,8 +8,9 @@ tail of their queue, as a new message that any worker may take; the message is d
 Each member is claimed and ended by itself, and none knows of the others.
 
 What comes alone takes a lane too, on Celery's own thread: more at work at once than there are lanes would only take the
-processor from each other. Celery's thread of a bundle only waits, and a lane never waits for a bundle: so however many
-bundles there are, lanes go on.
+processor from each other. Bundles make way for it; where no lane becomes free all the same, because quick calls have
+begun to hang, it goes to ``patient``. Celery's thread of a bundle only waits, and a lane never waits for a bundle: so
+however many bundles there are, lanes go on.
 A message handed on leaves its executions unclaimed and their rows on their own queue, where tick publishes them again
 should the copy be lost.
 """
@@ -32,7 +33,8 @@ from tasks.canvas import KILLABLE
 PATIENT = "patient"
 #: how a message ends whose execution was handed on
 HANDED_ON = "handed on"
-#: so often a bundle looks for more lanes, or lets go of what has not begun if calls take long, seconds
+#: so often a bundle looks for more lanes, or lets go of what has not begun if calls take long; what came alone waits
+#: as long for a lane, seconds
 LETS_GO = 0.25
 #: a bundle takes one lane of so many at a time
 SHARE = 4
@@ -41,8 +43,45 @@ _NO_CALL = frozenset({"stale", "abandoned", "unavailable", "broken"})
 
 log = logs.logger(__name__)
 
+
+class _Lanes:
+    """The lanes of one process: threads for bundles, and how many more may be at work, there or on Celery's threads."""
+
+    def __init__(self, number: int) -> None:
+        self.pid = os.getpid()
+        self.threads = ThreadPoolExecutor(number, thread_name_prefix="lane")
+        self._free = threading.Semaphore(number)
+        self._lock = threading.Lock()
+        self._waiting = 0
+
+    @property
+    def wanted(self) -> bool:
+        """Whether a message that came alone waits for one."""
+        return self._waiting > 0
+
+    def take(self, *, wait: float = 0) -> bool:
+        """Whether one was to be had within ``wait`` seconds; ``give_back`` returns it."""
+        return self._free.acquire(timeout=wait) if wait else self._free.acquire(blocking=False)
+
+    def take_alone(self) -> bool:
+        """The same for a message that came alone; bundles make way."""
+        if self.take():
+            return True
+        with self._lock:
+            self._waiting += 1
+        try:
+            return self.take(wait=LETS_GO)
+        finally:
+            with self._lock:
+                self._waiting -= 1
+
+    def give_back(self) -> None:
+        """Let others have it."""
+        self._free.release()
+
+
 _lock = threading.Lock()
-_pool: tuple[int, ThreadPoolExecutor, threading.Semaphore] | None = None
+_lanes: _Lanes | None = None
 
 
 @signals.celeryd_after_setup.connect
@@ -52,14 +91,13 @@ def _open(instance: Any, **_: Any) -> None:
     turns.open_lanes(instance.concurrency, refusing=not consumed & {PATIENT, *KILLABLE})
 
 
-def _mine() -> tuple[ThreadPoolExecutor, threading.Semaphore]:
-    """The lanes of this process, and how many of them nobody has."""
-    global _pool  # noqa: PLW0603 - one per process
+def _mine() -> _Lanes:
+    """The lanes of this process."""
+    global _lanes  # noqa: PLW0603 - one per process
     with _lock:
-        if _pool is None or _pool[0] != os.getpid():
-            lanes = turns.of_process().lanes
-            _pool = os.getpid(), ThreadPoolExecutor(lanes, thread_name_prefix="lane"), threading.Semaphore(lanes)
-        return _pool[1:]
+        if _lanes is None or _lanes.pid != os.getpid():
+            _lanes = _Lanes(turns.of_process().lanes)
+        return _lanes
 
 
 def alone(task: Task, work: Callable[[], str], *, calls: bool = True) -> str:
@@ -67,13 +105,28 @@ def alone(task: Task, work: Callable[[], str], *, calls: bool = True) -> str:
 
     ``calls`` says that it begins with a call of an action, which needs a turn.
     """
-    counts = calls and passing.queue_of(task.request) not in KILLABLE  # a process of one's own is turn enough
-    with _mine()[1]:
-        word = _taken_up(passing.labels(task.request)[0] if counts else None, work)
+    if passing.queue_of(task.request) in KILLABLE:  # a process of one's own is lane and turn enough
+        return _taken_up(None, work) or ""
+    word = _on_a_lane(passing.labels(task.request)[0] if calls else None, work)
     if word is None:
         passing.hand_on(task, PATIENT)
         return HANDED_ON
     return word
+
+
+def _on_a_lane(action: str | None, work: Callable[[], str]) -> str | None:
+    """How the work went; None when it is for others, because here everything is held up."""
+    lanes, refusing = _mine(), turns.of_process().refusing
+    has_lane = lanes.take_alone()
+    while not (has_lane or refusing):
+        has_lane = lanes.take_alone()
+    if not has_lane and action is not None:
+        return None
+    try:  # what makes no call is soon done: it goes on without a lane
+        return _taken_up(action, work)
+    finally:
+        if has_lane:
+            lanes.give_back()
 
 
 def side_by_side(task: Task, work: Callable[[str], str], *, calls: bool = True) -> str:
@@ -107,28 +160,28 @@ class _Bundle:
 
     def carry_out(self) -> str:
         """See all members through; returns how many went how, in words."""
-        lanes, free = _mine()
-        here = turns.of_process()
+        lanes, here = _mine(), turns.of_process()
         over = False
         while not over:
-            self._engage(lanes, free, max(1, here.lanes // SHARE))
+            self._engage(lanes, max(1, here.lanes // SHARE))
             with self._changed:
-                over = self._changed.wait_for(self._is_over, LETS_GO)
+                self._changed.wait_for(lambda: self._is_over() or not self._lanes, LETS_GO)
+                over = self._is_over()
             if not over and here.any_long() and (self._lanes or here.refusing):
                 self._let_go()
         words = self._words
         return ", ".join(f"{words.count(word)} {word}" for word in sorted(set(words)))
 
-    def _engage(self, lanes: ThreadPoolExecutor, free: threading.Semaphore, share: int) -> None:
+    def _engage(self, lanes: _Lanes, share: int) -> None:
         """Put the lanes to work that nobody has, up to a fair share of all; wait a moment for the first one."""
         wanted = min(len(self._left), share - self._lanes)
-        taken = sum(free.acquire(blocking=False) for _ in range(wanted))
-        if wanted and not (taken or self._lanes):
-            taken = int(free.acquire(timeout=LETS_GO))
+        taken = sum(lanes.take() for _ in range(wanted))
+        if wanted > 0 and not (taken or self._lanes):
+            taken = int(lanes.take(wait=LETS_GO))
         with self._changed:
             self._lanes += taken
         for _ in range(taken):
-            lanes.submit(self._lane, free)
+            lanes.threads.submit(self._lane, lanes)
 
     def _let_go(self) -> None:
         """Give back what has not begun, for lanes that are not held up."""
@@ -140,29 +193,32 @@ class _Bundle:
     def _is_over(self) -> bool:
         return not (self._left or self._at_work)
 
-    def _lane(self, free: threading.Semaphore) -> None:
-        """What one lane does: one member after the other; then it is free for others."""
+    def _lane(self, lanes: _Lanes) -> None:
+        """What one lane does: one member after the other, until one is wanted by what came alone; then it is free."""
         try:
-            self._take_up()
+            while (member := self._next()) is not None:
+                self._take_up(member)
+                if lanes.wanted:
+                    break
         finally:
+            lanes.give_back()
             with self._changed:
                 self._lanes -= 1
-            free.release()
+                self._changed.notify_all()
 
-    def _take_up(self) -> None:
-        while (member := self._next()) is not None:
-            word: str | None = "broken"
-            try:
-                word = _taken_up(member.label if self._calls else None, functools.partial(self._work, member.id))
-                if word is None:
-                    self._pass([member, *self._without_room()], PATIENT, HANDED_ON)
-            except Exception:
-                log.exception("a member of a bundle broke", execution_id=member.id)
-            finally:
-                with self._changed:
-                    self._at_work -= 1
-                    self._words += [word] if word else []
-                    self._changed.notify_all()
+    def _take_up(self, member: passing.Member) -> None:
+        word: str | None = "broken"
+        try:
+            word = _taken_up(member.label if self._calls else None, functools.partial(self._work, member.id))
+            if word is None:
+                self._pass([member, *self._without_room()], PATIENT, HANDED_ON)
+        except Exception:
+            log.exception("a member of a bundle broke", execution_id=member.id)
+        finally:
+            with self._changed:
+                self._at_work -= 1
+                self._words += [word] if word else []
+                self._changed.notify_all()
 
     def _next(self) -> passing.Member | None:
         with self._changed:

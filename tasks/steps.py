@@ -63,8 +63,8 @@ def _walk(task: Task, what: str, execution_id: str, known: dict[str, Run] | None
 
 def _fail(run_id: str, error: Exception) -> None:
     message = f"The run broke ({type(error).__name__}); the worker's log says where."
-    with db.write() as connection:
-        steps.break_off(connection, run_id, {"code": "internal_error", "message": message})
+    told = {"code": "internal_error", "message": message}
+    db.change(lambda connection: steps.break_off(connection, run_id, told))
     stop.end_steps(run_id, "system")
 
 

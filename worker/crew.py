@@ -30,13 +30,18 @@ FORGIVEN_AFTER = 60.0
 _ENDING = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
 _WATCHED = {*_ENDING, signal.SIGCHLD}
 
-#: what workers import when they start, and when they first open a secret
+#: what workers import when they start, those of a pool included, and when they first open a secret
 _SHARED = (
+    "billiard.heap",
+    "billiard.popen_fork",
+    "billiard.sharedctypes",
+    "billiard.synchronize",
     "celery.app.control",
     "celery.app.events",
     "celery.app.log",
     "celery.apps.worker",
     "celery.backends.redis",
+    "celery.beat",
     "celery.concurrency.prefork",
     "celery.concurrency.thread",
     "celery.events.receiver",
@@ -45,6 +50,7 @@ _SHARED = (
     "celery.worker.consumer",
     "celery.worker.consumer.delayed_delivery",
     "celery.worker.strategy",
+    "cffi.cparser",  # every process of a pool parses a declaration, and with it a parser's tables
     "cryptography.fernet",
 )
 

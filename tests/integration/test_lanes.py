@@ -35,12 +35,12 @@ def redis(redis_server: RedisServer) -> Iterator[RedisServer]:
 @contextmanager
 def worker(number: int) -> Iterator[turns.Turns]:
     """Be a worker of so many lanes."""
-    before, lanes._pool = turns._process, None
+    before, lanes._lanes = turns._process, None
     turns.open_lanes(number, refusing=True)
     try:
         yield turns.of_process()
     finally:
-        turns._process, lanes._pool = before, None
+        turns._process, lanes._lanes = before, None
 
 
 def carry_out(task: Task, ids: list[str], **more: Any) -> tuple[str, Any]:
@@ -226,3 +226,39 @@ def test_no_more_is_at_work_than_there_are_lanes(redis: RedisServer, monkeypatch
     assert words == ["completed"] * 20 + ["8 completed"] * 5
     assert sorted(done) == sorted(one for ids in [*alone, *bundled] for one in ids)
     assert most == 4
+
+
+def test_where_everything_hangs_what_comes_alone_is_not_held_up(
+    redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every lane hangs in a call that was quick until now: an action goes to ``patient``, a run begins all the same."""
+    monkeypatch.setattr(steps, "_walk", lambda *_: "completed")
+    with worker(2):
+        assert [lanes._mine().take() for _ in range(2)] == [True, True]
+        action, _ = carry_out(run.run, ["exec-1"], lanes=["act-quick"], argsrepr="('act-quick', 'exec-1')")
+        begun, _ = carry_out(steps.begin, ["pexec-1"], lanes=["pb-one"])
+    assert (action, begun) == (lanes.HANDED_ON, "completed")
+    [(headers, (args, _, _))] = messages(redis, "patient")
+    assert (headers["id"], args) == ("exec-1", ["exec-1"])
+
+
+def test_bundles_make_way_for_what_comes_alone(redis: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One lane, and a message of eight: an action that comes meanwhile waits for one of them, not for all."""
+    done, first = [], threading.Event()
+
+    def taking_a_moment(execution_id: str, *_: Any) -> Ending:
+        first.set()
+        threading.Event().wait(0.05)
+        done.append(execution_id)
+        return Ending("completed")
+
+    monkeypatch.setattr(run, "attempt", taking_a_moment)
+    ids = [f"exec-{number}" for number in range(8)]
+    with worker(1), ThreadPoolExecutor(1) as thread:
+        bundle = thread.submit(carry_out, run.run, ids, lanes=["act"] * 8)
+        assert first.wait(10)
+        assert carry_out(run.run, ["exec-alone"], lanes=["act"])[0] == "completed"
+        before = done.index("exec-alone")
+        assert bundle.result(10)[0] == "8 completed"
+    assert sorted(done) == sorted([*ids, "exec-alone"])
+    assert before < 4
