@@ -50,9 +50,10 @@ class _Lanes:
     def __init__(self, number: int) -> None:
         self.pid = os.getpid()
         self.threads = ThreadPoolExecutor(number, thread_name_prefix="lane")
-        self._free = threading.Semaphore(number)
-        self._lock = threading.Lock()
+        self._free = number
         self._waiting = 0
+        lock = threading.Lock()
+        self._for_alone, self._for_bundles = threading.Condition(lock), threading.Condition(lock)
 
     @property
     def wanted(self) -> bool:
@@ -60,24 +61,30 @@ class _Lanes:
         return self._waiting > 0
 
     def take(self, *, wait: float = 0) -> bool:
-        """Whether one was to be had within ``wait`` seconds; ``give_back`` returns it."""
-        return self._free.acquire(timeout=wait) if wait else self._free.acquire(blocking=False)
+        """Whether a bundle got one within ``wait`` seconds; it gets none that what came alone waits for."""
+        with self._for_bundles:
+            there = self._for_bundles.wait_for(lambda: self._free > 0 and not self._waiting, wait)
+            self._free -= there
+            return there
 
     def take_alone(self) -> bool:
-        """The same for a message that came alone; bundles make way."""
-        if self.take():
-            return True
-        with self._lock:
+        """Whether a message that came alone got one within a moment."""
+        with self._for_alone:
             self._waiting += 1
-        try:
-            return self.take(wait=LETS_GO)
-        finally:
-            with self._lock:
+            try:
+                there = self._for_alone.wait_for(lambda: self._free > 0, LETS_GO)
+                self._free -= there
+            finally:
                 self._waiting -= 1
+                if self._free and not self._waiting:
+                    self._for_bundles.notify(self._free)
+            return there
 
     def give_back(self) -> None:
         """Let others have it."""
-        self._free.release()
+        with self._for_alone:
+            self._free += 1
+            (self._for_alone if self._waiting else self._for_bundles).notify()
 
 
 _lock = threading.Lock()
