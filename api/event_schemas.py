@@ -40,7 +40,7 @@ class Event(Strict):
 
     event = fields.String(
         required=True,
-        validate=validate.And(validate.Length(max=MAX_EVENT_CHARACTERS), _check_name),
+        validate=[validate.Length(max=MAX_EVENT_CHARACTERS), _check_name],
         metadata=_words(
             "What has happened: finding.new, finding.status_changed, scan.completed, scan.failed, or a name of your "
             "own of that form.",
@@ -54,7 +54,7 @@ class Event(Strict):
         metadata=_words("What it tells: the finding, the asset, whatever conditions and templates look at."),
     )
     id = fields.String(
-        validate=validate.And(validate.Length(1, MAX_ID_CHARACTERS), _check_id),
+        validate=[validate.Length(1, MAX_ID_CHARACTERS), _check_id],
         metadata=_words(
             "Names this very event: sent again under the same id it starts no playbook twice.", pattern=_ID
         ),
