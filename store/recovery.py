@@ -67,10 +67,35 @@ def publish_soon(db: Connection, execution_ids: list[str] | None = None, *, at: 
     return db.execute(sa.update(executions).where(*where).values(due_at=at, publishes=0)).rowcount
 
 
-def backlog(db: Connection) -> int:
-    """How many rows are pending."""
-    where = sa.and_(executions.c.due_at.is_not(None), executions.c.status == "pending")
-    return db.execute(sa.select(sa.func.count()).select_from(executions).where(where)).scalar_one()
+def backlog(db: Connection) -> dict[str, int]:
+    """How many rows are pending on each queue that has any."""
+    table = executions.c
+    where = sa.and_(table.due_at.is_not(None), table.status == "pending")
+    return {row.queue: row.number for row in db.execute(_counted.where(where).group_by(table.queue))}
+
+
+_counted = sa.select(executions.c.queue, sa.func.count().label("number")).select_from(executions)
+
+
+def await_turns(db: Connection, queue: str, pause: int, *, limit: int = 1000) -> int:
+    """Rows of a queue that were published once, less than ``pause`` ms ago, are looked at when so much is over.
+
+    At most ``limit`` a call, those that are due only; returns how many. A run that is over its time is left.
+    """
+    table, now = executions.c, now_ms()
+    turn = table.created_at + pause
+    where = [
+        table.due_at <= now,
+        table.status == "pending",
+        table.queue == queue,
+        table.publishes == 1,
+        table.created_at > now - pause,
+        sa.or_(table.expires_at.is_(None), table.expires_at > now),
+    ]
+    them = sa.select(table.id).where(*where).limit(limit).with_for_update(skip_locked=True)
+    until = sa.case((table.expires_at < turn, table.expires_at), else_=turn)
+    change = sa.update(executions).where(table.id.in_(them), table.status == "pending").values(due_at=until)
+    return db.execute(change).rowcount
 
 
 def oldest_overdue_ms(db: Connection) -> int:

@@ -3,7 +3,7 @@
 Beat sends the message; any number of beats and control workers do no harm, because due rows are locked and each
 is moved by a guarded transition. What is decided in the transaction is published after it.
 
-pending    put on its queue (again); the pause doubles, but never beyond what the backlog explains
+pending    put on its queue again, unless the backlog explains that it has not had its turn (``tasks.backlog``)
 running    its worker died, froze or overran: end it, or have it tried again on the queue of suspects
 waiting    the back-off or the delay is over: on it goes; the approval has expired: ended
 runs       over their time: failed, and with them their steps (``tasks.tick_runs``)
@@ -14,6 +14,7 @@ Schedules that have come round are kept first (``tasks.schedules``).
 """
 
 import time
+from collections.abc import Mapping
 
 from config import logs
 from config.errors import Unavailable
@@ -24,18 +25,20 @@ from store.db import Connection, Row
 from store.executions import LIVE, TERMINAL
 from tasks import announce, canvas, doorbell, lease, schedules, tick_runs
 from tasks.app import app
+from tasks.backlog import Backlog
 from tasks.canvas import Ring
 from tasks.runs import begin_ring
 
 #: an execution that took down its worker this often is given up
 POISON_CAP = 3
-#: a queue drains at least this many executions a second (only used to pace publishing again)
-SLOWEST_DRAIN = 50
-#: rows looked at in one transaction, and for how long one tick goes on, seconds
-BATCH = 200
+#: rows looked at, and rows whose turn is awaited, in one transaction
+BATCH, AT_ONCE = 200, 1000
+#: for how long one tick goes on, seconds
 PATIENCE = 0.9
 
 log = logs.logger(__name__)
+
+_backlog = Backlog()
 
 
 @app.task(name="tocsin.tick", ignore_result=True)
@@ -46,8 +49,9 @@ def tick() -> int:
         _notice_empty_broker()
         _keep_schedules()
         started = time.monotonic()
+        pauses = _await_turns(started + PATIENCE)
         while time.monotonic() - started < PATIENCE:
-            rings, over, number = _look()
+            rings, over, number = _look(pauses)
             seen += number
             for each in over:
                 each.end_steps()
@@ -84,22 +88,29 @@ def _keep_schedules() -> None:
         log.exception("schedules could not be looked at")
 
 
-def _look() -> tuple[list[Ring], list[tick_runs.Over], int]:
+def _await_turns(end: float) -> dict[str, int]:
+    """Leave alone what has only not had its turn yet, until ``end`` on the monotonic clock.
+
+    Returns by queue the pause between two publishings, ms, where it is longer than a lease.
+    """
+    pauses = _backlog.pauses()
+    for queue, pause in pauses.items():
+        moved = AT_ONCE
+        while moved == AT_ONCE and time.monotonic() < end:
+            with db.write() as connection:
+                moved = recovery.await_turns(connection, queue, pause, limit=AT_ONCE)
+    return pauses
+
+
+def _look(pauses: Mapping[str, int]) -> tuple[list[Ring], list[tick_runs.Over], int]:
     over: list[tick_runs.Over] = []
     with db.write() as connection:
         rows = recovery.due(connection, limit=BATCH)
-        pause = _pause(connection) if any(row.status == "pending" for row in rows) else 0
-        rings = [ring for row in rows if (ring := _attend(connection, row, pause, over)) is not None]
+        rings = [ring for row in rows if (ring := _attend(connection, row, pauses, over)) is not None]
     return rings, over, len(rows)
 
 
-def _pause(connection: Connection) -> int:
-    """The longest pause between two publishings that the backlog explains, ms."""
-    shortest = settings().lease_seconds * 1000
-    return max(shortest, recovery.backlog(connection) * 1000 // SLOWEST_DRAIN)
-
-
-def _attend(connection: Connection, row: Row, longest_pause: int, over: list[tick_runs.Over]) -> Ring | None:
+def _attend(connection: Connection, row: Row, pauses: Mapping[str, int], over: list[tick_runs.Over]) -> Ring | None:
     """Do what one row needs; returns what is to be published after the commit."""
     if row.kind == "action" and row.status in TERMINAL:
         return announce.attend(connection, row)
@@ -111,11 +122,11 @@ def _attend(connection: Connection, row: Row, longest_pause: int, over: list[tic
     if row.kind == "step" and row.open is not None:
         return tick_runs.attend_holder(connection, row, over)
     if row.status == "pending":
+        again_at = db.now_ms() + pauses.get(row.queue, settings().lease_seconds * 1000)
         if row.run_status == "paused":
-            recovery.postpone(connection, row.id, at=db.now_ms() + longest_pause)
+            recovery.postpone(connection, row.id, at=again_at)
             return None
-        pause = min(settings().lease_seconds * 1000 * 2 ** min(row.publishes, 10), longest_pause)
-        recovery.published(connection, row.id, again_at=db.now_ms() + pause)
+        recovery.published(connection, row.id, again_at=again_at)
         return _ring(row, row.queue)
     if row.status == "running":
         return _recover(connection, row)

@@ -148,15 +148,15 @@ def test_a_lost_message_is_made_up_for_by_tick(everywhere: Door) -> None:
     with time_machine.travel("2026-11-22T10:00:00Z", tick=False) as clock:
         everywhere.create_playbook(trigger=LISTENS)
         execution_id = end(everywhere.trigger(everywhere.create()["id"]))
-        assert tick._look()[0] == []
+        assert tick._look({})[0] == []
         for pause in (announcements.PATIENCE, 2 * announcements.PATIENCE):
             clock.shift(pause / 1000 + 1)
-            rings, _, _ = tick._look()
+            rings, _, _ = tick._look({})
             assert [(ring.task, ring.execution_id) for ring in rings] == [("tocsin.announce", execution_id)]
-            assert tick._look()[0] == []
+            assert tick._look({})[0] == []
         assert task(execution_id) == "announced"
         clock.shift(settings().lease_seconds)
-        assert execution_id not in [ring.execution_id for ring in tick._look()[0]]
+        assert execution_id not in [ring.execution_id for ring in tick._look({})[0]]
         assert len(runs_of("pb-wait")) == 1
 
 

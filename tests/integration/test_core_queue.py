@@ -15,7 +15,7 @@ from config.settings import settings
 from store import access, db, executions, idempotency, listing, processes
 from store import redis as redis_store
 from store.access import Caller
-from tasks import catalogue, run, tick, upkeep
+from tasks import backlog, catalogue, flows, run, tick, upkeep
 from tasks.dispatch import Accepted, Dispatch, dispatch
 from tests.support import services
 from tests.support.services import RedisServer
@@ -39,6 +39,14 @@ def action(database: str, redis_server: RedisServer) -> Iterator[str]:
     redis_server.client().flushall()
 
 
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Queues that drain slowly, of which nothing has been counted so far, and a caller who has asked for nothing."""
+    monkeypatch.setattr(flows, "queue", flows.Flows().queue)
+    monkeypatch.setattr(backlog, "SLOWEST_DRAIN", 1)
+    monkeypatch.setattr(tick, "_backlog", backlog.Backlog())
+
+
 def accept(action_id: str, n: int = 0, key: str | None = None) -> Accepted:
     """Dispatch in dry-run mode: everything but the call itself."""
     wish = Dispatch(caller=CALLER, action_id=action_id, parameters={"n": n}, mode="dry_run", idempotency_key=key)
@@ -48,6 +56,12 @@ def accept(action_id: str, n: int = 0, key: str | None = None) -> Accepted:
 def row(execution_id: str) -> db.Row:
     with db.read() as connection:
         return executions.get(connection, CALLER.workspace_id, execution_id)
+
+
+def change(execution_id: str, **values: object) -> None:
+    with db.write() as connection:
+        table = executions.executions
+        connection.execute(sa.update(table).where(table.c.id == execution_id).values(**values))
 
 
 def queued(server: RedisServer) -> int:
@@ -98,25 +112,47 @@ def test_one_message_delivered_eight_times_is_carried_out_once(action: str) -> N
     assert row(execution_id).attempt == 1
 
 
-def test_publishing_again_backs_off_as_far_as_the_backlog_explains(
-    action: str, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Pending rows are published again and again, at longer and longer pauses, so that a backlog is not multiplied."""
-    monkeypatch.setattr(tick, "SLOWEST_DRAIN", 1)
-    number = 100
+def test_what_the_backlog_explains_is_not_published_again(action: str, redis_server: RedisServer, slow: None) -> None:
+    """Who only waits for a turn is left alone as long as the queue needs; then the message must have been lost."""
+    number, lease = 100, settings().lease_seconds
     with time_machine.travel(START, tick=False) as clock:
         ids = [accept(action).execution_id for _ in range(number)]
         wait_queued(redis_server, number)
-        pauses = [row(ids[0]).due_at - db.now_ms()]
-        for copies in range(2, 6):
-            clock.shift(pauses[-1] / 1000 - 1)
-            assert tick.tick() == 0, "published before its time"
+        clock.shift(lease)
+        assert tick.tick() == 0
+        clock.shift(number - lease - 1)
+        assert tick.tick() == 0, "published before its time"
+        for copies in range(2, 5):
             clock.shift(1)
             assert tick.tick() == number
             assert queued(redis_server) == copies * number
-            pauses.append(row(ids[0]).due_at - db.now_ms())
-    lease = settings().lease_seconds * 1000
-    assert pauses == [lease, 2 * lease, number * 1000, number * 1000, number * 1000]
+            assert row(ids[0]).due_at - db.now_ms() == number * 1000
+            clock.shift(number - 1)
+            assert tick.tick() == 0, "published before its time"
+
+
+def test_a_backlog_explains_nothing_on_another_queue(action: str, redis_server: RedisServer, slow: None) -> None:
+    """A message on an empty queue that nobody answered is published again after a lease, whatever waits elsewhere."""
+    with time_machine.travel(START, tick=False) as clock:
+        for _ in range(100):
+            accept(action)
+        alone = accept(action).execution_id
+        change(alone, queue="suspects")
+        wait_queued(redis_server, 101)
+        clock.shift(settings().lease_seconds)
+        assert tick.tick() == 1
+        assert len(redis_server.client().lrange("suspects", 0, -1)) == 1
+
+
+def test_a_run_that_waits_for_its_turn_still_ends_in_time(action: str, redis_server: RedisServer, slow: None) -> None:
+    """A long queue explains that a run has not begun, and not that its time goes by unnoticed."""
+    with time_machine.travel(START, tick=False) as clock:
+        ids = [accept(action).execution_id for _ in range(100)]
+        expires_at = db.now_ms() + 50_000
+        change(ids[0], expires_at=expires_at)
+        clock.shift(settings().lease_seconds)
+        assert tick.tick() == 0
+        assert row(ids[0]).due_at == expires_at
 
 
 def test_a_lone_pending_row_is_published_every_lease(action: str, redis_server: RedisServer) -> None:

@@ -42,7 +42,7 @@ def test_a_dead_worker_is_no_time_out(database: str, timeout_seconds: int) -> No
     with time_machine.travel("2026-11-22T10:00:00Z", tick=False) as clock:
         execution_id = _running("steps", timeout_seconds)
         clock.shift(max(timeout_seconds, settings().lease_seconds) + 3)
-        rings, _, _ = tick._look()
+        rings, _, _ = tick._look({})
         assert [ring.execution_id for ring in rings] == [execution_id]
         row = _row(execution_id)
         assert (row.status, row.queue, row.lapses) == ("pending", "suspects", 1)
@@ -60,7 +60,7 @@ def test_a_living_worker_whose_time_is_up_has_timed_out(database: str, timeout_s
             gone += step
             with db.write() as connection:
                 leases.extend(connection, "owner", [execution_id], lease_ms)
-            tick._look()
+            tick._look({})
         assert _row(execution_id).status == "timeout"
 
 
@@ -69,7 +69,7 @@ def test_an_at_most_once_action_is_never_tried_again(database: str) -> None:
     with time_machine.travel("2026-11-22T10:00:00Z", tick=False) as clock:
         execution_id = _running("steps", 20, idempotent=False)
         clock.shift(23)
-        assert tick._look()[0] == []
+        assert tick._look({})[0] == []
         row = _row(execution_id)
         assert row.status == "failed"
         assert executions.load(row.error)["outcome_unknown"] is True
@@ -80,5 +80,5 @@ def test_silence_on_a_killable_process_is_the_actions_own_doing(database: str) -
     with time_machine.travel("2026-11-22T10:00:00Z", tick=False) as clock:
         execution_id = _running("scripts", 10)
         clock.shift(13)
-        tick._look()
+        tick._look({})
         assert _row(execution_id).status == "timeout"

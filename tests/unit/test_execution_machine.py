@@ -154,7 +154,7 @@ class Executions(RuleBasedStateMachine):
     def time_passes_and_tick_looks(self, seconds: float) -> None:
         self.traveller.shift(seconds)
         before = self.rows()
-        rings, _, _ = tick._look()
+        rings, _, _ = tick._look({})
         after = self.rows()
         assert {ring.execution_id for ring in rings} <= {key for key, row in after.items() if row.status == "pending"}
         for key, row in after.items():
