@@ -7,8 +7,10 @@ runs, and whatever happens is answered with the one error body or the handler's 
 import functools
 import random
 import re
+from collections.abc import Callable
+from typing import Any
 
-from flask import Flask, Response, g, request
+from flask import Flask, Response, g
 
 from api import (
     actions,
@@ -27,8 +29,9 @@ from api import (
 )
 from api.blueprint import IdConverter, StepIdConverter
 from api.body import MAX_BYTES
-from api.limits import Limiter, show_standing
+from api.limits import Limiter, standing
 from api.longpoll import Watcher
+from api.present import present
 from config import logs
 from tasks import doorbell
 
@@ -50,13 +53,21 @@ _FAMILIES = (
 _PREFIXES = {"/api": "", "/api/v1": "v1-"}
 
 
+class App(Flask):
+    """Flask for handlers that are plain functions."""
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """The function itself: the library looks five times in each request whether it is a coroutine."""
+        return func
+
+
 def create_app() -> Flask:
     """The WSGI application.
 
     Raises:
         SettingsError: the environment does not describe a system that could run.
     """
-    app = Flask("api", static_folder=None)
+    app = App("api", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BYTES
     app.url_map.strict_slashes = False
     app.url_map.converters["id"] = IdConverter
@@ -97,17 +108,18 @@ def _mount(app: Flask) -> None:
 
 
 def _begin() -> None:
-    given = request.headers.get("X-Request-Id", "")
-    g.request_id = given if _REQUEST_ID.fullmatch(given) else f"{random.getrandbits(128):032x}"
-    logs.bind(request_id=g.request_id)
-    if request.path.startswith("/api/"):
-        auth.identify()
+    asked = present()
+    given = asked.headers.get("X-Request-Id", "")
+    g.request_id = request_id = given if _REQUEST_ID.fullmatch(given) else f"{random.getrandbits(128):032x}"
+    logs.bind(request_id=request_id)
+    if asked.path.startswith("/api/"):
+        auth.identify(asked)
 
 
 def _finish(response: Response) -> Response:
-    response.headers["X-Request-Id"] = g.request_id
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    return show_standing(response)
+    more = [("X-Request-Id", g.request_id), ("X-Content-Type-Options", "nosniff"), *standing()]
+    response.headers.extend(more)
+    return response
 
 
 def _forget(_error: BaseException | None) -> None:

@@ -12,11 +12,12 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from flask import current_app, g, request
+from flask import Request, current_app, g
 
 from api import body, errors
 from api.blueprint import notes
 from api.limits import Limiter
+from api.present import present
 from config import logs
 from config.errors import Forbidden, InvalidRequest, Problem, Unavailable
 from store import access, db
@@ -39,23 +40,23 @@ _writers: set[threading.Thread] = set()
 _lock = threading.Lock()
 
 
-def identify() -> None:
+def identify(asked: Request) -> None:
     """Find the caller of the present request and count the request.
 
     Raises:
         Unauthorized: no valid key. TooManyRequests. Unavailable: the database cannot be asked.
     """
     limiter: Limiter = current_app.extensions["tocsin.limiter"]
-    view = current_app.view_functions.get(request.endpoint or "")
-    if request.method == "OPTIONS" or getattr(view, "public", False):
-        limiter.allow(f"address/{request.remote_addr}")
+    view = current_app.view_functions.get(asked.endpoint or "")
+    if asked.method == "OPTIONS" or getattr(view, "public", False):
+        limiter.allow(f"address/{asked.remote_addr}")
         return
-    key = _presented()
+    key = _presented(asked)
     if key is not None and (found := _recognised(key)) is not None:
         g.caller = found
         limiter.allow(f"key/{found.key_id}")
         return
-    limiter.refuse_guessing(request.remote_addr or "")
+    limiter.refuse_guessing(asked.remote_addr or "")
     if key is None:
         raise errors.unauthorized("Send an API key, as 'Authorization: Bearer KEY' or as 'X-API-Key: KEY'.")
     raise errors.unauthorized("The API key is wrong, expired or revoked.")
@@ -94,10 +95,10 @@ def _recognised(key: str) -> Caller | None:
     return recognised
 
 
-def _presented() -> str | None:
-    scheme, _, key = request.headers.get("Authorization", "").partition(" ")
+def _presented(asked: Request) -> str | None:
+    scheme, _, key = asked.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer":
-        key = request.headers.get("X-API-Key", "")
+        key = asked.headers.get("X-API-Key", "")
     key = key.strip()
     return key if key and key.isprintable() else None
 
@@ -146,8 +147,9 @@ def requires(permission: str) -> Callable[[View], View]:
         def guarded(*args: Any, **kwargs: Any) -> Any:
             if permission not in g.caller.permissions:
                 raise Forbidden(f"This needs the permission {permission}, which the key does not carry.")
-            if not takes_query and request.query_string:
-                problems = [Problem("/query" + errors.step(name), "Unknown parameter.") for name in request.args]
+            asked = present()
+            if not takes_query and asked.query_string:
+                problems = [Problem("/query" + errors.step(name), "Unknown parameter.") for name in asked.args]
                 raise InvalidRequest("This operation takes no query parameters.", problems=problems)
             if not takes_body:
                 body.refuse()

@@ -6,7 +6,7 @@ the operation's summary, the rest its description, its name in camel case the op
 
 import functools
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import flask_smorest
@@ -186,6 +186,11 @@ class Finished(Response):
     def get_wsgi_headers(self, environ: Any) -> Headers:  # noqa: ARG002 - the library's signature
         """The headers, without the library's second look at each."""
         return self.headers
+
+    def get_app_iter(self, environ: Any) -> Iterable[bytes]:
+        """The text, of which nothing has to be closed; none where only the headers were asked for."""
+        text: Iterable[bytes] = self.response  # type: ignore[assignment]  # bytes, since it is set
+        return () if environ["REQUEST_METHOD"] == "HEAD" else text
 
 
 #: JSON as short as it can be. Raises ValueError for NaN and infinity, which JSON does not have.

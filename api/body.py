@@ -5,24 +5,29 @@ numbers beyond the range of a double, no more than 32 levels, text without NUL a
 handler takes YAML too, the same holds for that.
 """
 
+import functools
 import json
 import math
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
-from flask import Request, request
-from marshmallow import RAISE, ValidationError
+from flask import Request
+from marshmallow import RAISE, ValidationError, fields
 from webargs import missing
 from webargs.flaskparser import FlaskParser, abort
 from werkzeug.exceptions import HTTPException, UnsupportedMediaType
 
 from api import yaml_body
 from api.base_schema import Schema
+from api.present import present
 from api.yaml_body import MAX_DEPTH
 from config.errors import InvalidRequest, Problem
 
 MAX_BYTES = 1024 * 1024
 _JSON, _YAML = "application/json", "application/yaml"
+_PARAMETERS = {"parameters"}
+#: in the words of ``json.loads``; the decoder alone would not say it
+_BOM = "Unexpected UTF-8 BOM (decode using utf-8-sig): line 1 column 1 (char 0)"
 
 
 class Parser(FlaskParser):
@@ -48,11 +53,28 @@ def load(schema: Schema) -> Any:
     Raises:
         As ``read``, and BadRequest: it is not what the schema wants.
     """
-    value = read(request)
+    value = read(present())
+    if isinstance(value, dict) and value.keys() == _PARAMETERS and isinstance(value["parameters"], dict):
+        others = _others(schema)
+        if others is not None:
+            return {**others, **value}
     try:
         return schema.load({} if value is missing else value, unknown=RAISE)
     except ValidationError as error:
         abort(Parser.DEFAULT_VALIDATION_STATUS, exc=error, messages={"json": error.messages}, schema=schema)
+
+
+@functools.cache
+def _others(schema: Schema) -> dict[str, Any] | None:
+    """The members beside ``parameters`` where these alone are given, as with nearly all that is asked for.
+
+    Known from the first time, because the schema's way through each member costs more than all else that a body does.
+    None where its parameters are not any object.
+    """
+    if not isinstance(schema.fields.get("parameters"), fields.Dict):
+        return None
+    loaded: dict[str, Any] = schema.load({"parameters": {}}, unknown=RAISE)
+    return {name: value for name, value in loaded.items() if name != "parameters"}
 
 
 def read_object(*, yaml: bool = False) -> dict[str, Any]:
@@ -61,7 +83,7 @@ def read_object(*, yaml: bool = False) -> dict[str, Any]:
     Raises:
         InvalidRequest: it is missing or something else.
     """
-    value = read(request, yaml=yaml)
+    value = read(present(), yaml=yaml)
     if not isinstance(value, dict):
         playbook = "A playbook is a mapping that begins with name: and steps:."  # nothing else is taken as YAML
         raise InvalidRequest(playbook if yaml else "The body must be a JSON object.")
@@ -70,7 +92,8 @@ def read_object(*, yaml: bool = False) -> dict[str, Any]:
 
 def refuse() -> None:
     """Raise InvalidRequest when the present request brings a body although nothing would read it."""
-    if (request.content_length or request.headers.get("Transfer-Encoding")) and read(request) not in (missing, {}):
+    asked = present()
+    if (asked.content_length or asked.headers.get("Transfer-Encoding")) and read(asked) not in (missing, {}):
         raise InvalidRequest("This operation takes no body.")
 
 
@@ -88,12 +111,13 @@ def read(req: Request, *, yaml: bool = False) -> Any:
         raise InvalidRequest("The body could not be read to its end.") from error
     if not raw:
         return missing
-    if req.mimetype not in ((_JSON, _YAML) if yaml else (_JSON,)):
+    kind = req.mimetype
+    if kind not in ((_JSON, _YAML) if yaml else (_JSON,)):
         or_yaml = f", or as YAML, with Content-Type: {_YAML}" if yaml else ""
         raise UnsupportedMediaType(f"Send the body as JSON, with Content-Type: {_JSON}{or_yaml}.")
     if req.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise UnsupportedMediaType("Send the body as it is, without Content-Encoding.")
-    return parse(raw) if req.mimetype == _JSON else parse_yaml(raw)
+    return parse(raw) if kind == _JSON else parse_yaml(raw)
 
 
 def parse_yaml(raw: bytes) -> Any:
@@ -118,7 +142,9 @@ def parse(raw: bytes) -> Any:
     """
     try:
         text = raw.decode()
-        value = json.loads(text, parse_constant=_constant, parse_float=_number, object_pairs_hook=_members)
+        if text.startswith("\ufeff"):
+            raise InvalidRequest(f"The body is not JSON: {_BOM}.")
+        value = _decode(text)
     except UnicodeDecodeError as error:
         raise InvalidRequest(f"The body is not UTF-8 (byte {error.start}).") from error
     except json.JSONDecodeError as error:
@@ -154,6 +180,10 @@ def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
             raise InvalidRequest(f"The body names a member twice: {json.dumps(name[:64])}.")
         seen.add(name)
     return members
+
+
+#: made once: making it costs more than reading a small body
+_decode = json.JSONDecoder(parse_constant=_constant, parse_float=_number, object_pairs_hook=_members).decode
 
 
 def _inspect(value: Any) -> None:

@@ -3,13 +3,14 @@
 import json
 from typing import Any
 
-from flask import Blueprint, Flask, Response, current_app, request
+from flask import Blueprint, Flask, Response, current_app
 from flask_smorest import Api
 from flask_swagger_ui import get_swaggerui_blueprint
 
 from api.auth import public
 from api.blueprint import IdConverter, StepIdConverter
 from api.errors import from_http
+from api.present import present
 from api.schemas import BEYOND, Error
 
 blueprint = Blueprint("docs", __name__)
@@ -67,6 +68,6 @@ def openapi() -> Response:
 
 
 def _guard(response: Response) -> Response:
-    if request.path.startswith(_PAGE):
+    if present().path.startswith(_PAGE):
         response.headers["Content-Security-Policy"] = _POLICY
     return response

@@ -9,9 +9,9 @@ and goes on; a dead Redis costs one request a quarter second now and then.
 import itertools
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
-from flask import Response, g
+from flask import g
 from limits import RateLimitItem, parse
 from limits.storage import RedisStorage
 from redis.backoff import NoBackoff
@@ -39,8 +39,7 @@ _NO_LOT: Lot = (-1, iter(()))
 log = logs.logger(__name__)
 
 
-@dataclass(frozen=True)
-class Standing:
+class Standing(NamedTuple):
     """Where a caller stands in the present window; ``reset`` is its end, Unix seconds."""
 
     limit: int
@@ -53,6 +52,7 @@ class Limiter:
 
     def __init__(self) -> None:
         self.item = _configured()
+        self._refusal = f"This key may ask {self.item}; slow down."
         self._redis = RedisStorage(
             settings().redis_url,
             key_prefix="tocsin:rate",
@@ -70,7 +70,7 @@ class Limiter:
         Raises:
             TooManyRequests: it was one too many.
         """
-        self._note(self.item, who, f"This key may ask {self.item}; slow down.")
+        self._note(self.item, who, self._refusal)
 
     def refuse_guessing(self, address: str) -> None:
         """Count a wrong key presented by ``address``.
@@ -138,12 +138,13 @@ def _configured() -> RateLimitItem:
         raise SettingsError(f"TOCSIN_RATE_LIMIT: {error}; write for example 6000/minute") from error
 
 
-def show_standing(response: Response) -> Response:
-    """Tell the caller where it stands, on every answer for which its requests were counted."""
-    standing = g.get("standing")
-    if standing is not None:
-        headers = response.headers
-        headers["X-RateLimit-Limit"] = str(standing.limit)
-        headers["X-RateLimit-Remaining"] = str(standing.remaining)
-        headers["X-RateLimit-Reset"] = str(standing.reset)
-    return response
+def standing() -> list[tuple[str, str]]:
+    """The headers that tell the caller where it stands; none where its requests were not counted."""
+    counted: Standing | None = g.get("standing")
+    if counted is None:
+        return []
+    return [
+        ("X-RateLimit-Limit", str(counted.limit)),
+        ("X-RateLimit-Remaining", str(counted.remaining)),
+        ("X-RateLimit-Reset", str(counted.reset)),
+    ]

@@ -5,7 +5,7 @@ Starting a run is on the hot path of the API: what it answers is read off the pl
 
 from typing import Any
 
-from flask import Response, current_app, g, request
+from flask import Response, current_app, g
 
 from api import examples, pages, run_views, schemas
 from api import run_examples as shown
@@ -13,6 +13,7 @@ from api import run_schemas as shapes
 from api.auth import caller, requires
 from api.blueprint import LOCATION, Blueprint
 from api.longpoll import Watcher
+from api.present import present
 from api.triggers import KEY_HEADER, idempotency_key
 from store import db, executions, playbooks, run_listing, runs
 from store.db import Row
@@ -192,5 +193,5 @@ def _listed(query: dict[str, Any]) -> Response:
 
 
 def _location(run_id: str) -> dict[str, str]:
-    prefix = request.path.partition("/playbooks/")[0]
+    prefix = present().path.partition("/playbooks/")[0]
     return {"Location": f"{prefix}/playbooks/executions/{run_id}"}

@@ -3,11 +3,12 @@
 import re
 from typing import Any
 
-from flask import Response, g, request
+from flask import Response, g
 
 from api import examples, schemas, views
 from api.auth import caller, requires
 from api.blueprint import LOCATION, Blueprint, answer
+from api.present import present
 from config.errors import InvalidRequest
 from providers.base import Mode
 from tasks.dispatch import Dispatch, dispatch
@@ -64,7 +65,7 @@ def trigger_action(given: dict[str, Any], action_id: str) -> Response:
         "sandbox": accepted.mode == "sandbox",
         "dry_run": accepted.mode == "dry_run",
     }
-    prefix = request.path.partition("/actions/")[0]
+    prefix = present().path.partition("/actions/")[0]
     headers = {"Location": f"{prefix}/actions/executions/{accepted.execution_id}"}
     if accepted.replayed:
         headers["Idempotency-Replayed"] = "true"
@@ -77,7 +78,7 @@ def idempotency_key() -> str | None:
     Raises:
         InvalidRequest: it is none.
     """
-    key = request.headers.get("Idempotency-Key")
+    key = present().headers.get("Idempotency-Key")
     if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key):
         raise InvalidRequest("Idempotency-Key must be 1 to 255 printable ASCII characters.")
     return key

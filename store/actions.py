@@ -121,11 +121,11 @@ def get(db: Connection, workspace_id: str, action_id: str) -> Action:
     """
     row = _one.first(db, {"workspace_id": workspace_id, "action_id": action_id})
     if row is None:
-        raise missing(action_id)
+        raise _missing(action_id)
     return _action(row)
 
 
-def missing(action_id: str) -> NotFound:
+def _missing(action_id: str) -> NotFound:
     """The refusal of an action that the workspace does not have."""
     return NotFound(f"There is no action {action_id!r}.")
 
@@ -287,6 +287,25 @@ def versions(db: Connection, revision_ids: Iterable[str]) -> dict[str, str]:
     query = sa.select(action_revisions.c.id, action_revisions.c.version)
     wanted = action_revisions.c.id.in_(list(revision_ids))
     return {row.id: row.version for row in db.execute(query.where(wanted))}
+
+
+def head(db: Connection, workspace_id: str, action_id: str) -> Any:
+    """The revision_id of an action and whether it is enabled.
+
+    Raises:
+        NotFound: this workspace has none of that id.
+    """
+    row = _head_of.first(db, {"workspace_id": workspace_id, "action_id": action_id})
+    if row is None:
+        raise _missing(action_id)
+    return row
+
+
+_head_of = Prepared(
+    sa.select(actions.c.revision_id, actions.c.enabled).where(
+        actions.c.workspace_id == sa.bindparam("workspace_id"), actions.c.id == sa.bindparam("action_id")
+    )
+)
 
 
 def heads(db: Connection, workspace_id: str, wanted: Sequence[str]) -> dict[str, Any]:

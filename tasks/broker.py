@@ -8,6 +8,7 @@ fetched, acknowledged and published, which took a fifth of a busy worker's time.
 from typing import Any
 
 from celery.app.amqp import AMQP
+from kombu import transport
 from kombu.connection import Connection
 from kombu.transport import redis
 
@@ -36,6 +37,10 @@ class Transport(redis.Transport):
     Channel = Channel
 
 
+#: by name, because the connections of kombu's pools, over which everything is published, are of its own class
+transport.TRANSPORT_ALIASES.update(redis=f"{__name__}:Transport", rediss=f"{__name__}:Transport")
+
+
 class PromptConnection(Connection):
     """A broker connection whose owner comes back soon."""
 
@@ -43,11 +48,6 @@ class PromptConnection(Connection):
         """As kombu's, with a low ceiling on the pause between two tries."""
         options.update(interval_start=0.5, interval_step=0.5, interval_max=LONGEST_PAUSE)
         return super().ensure_connection(*args, **options)  # type: ignore[no-untyped-call]
-
-    def get_transport_cls(self) -> Any:
-        """As kombu's, with our transport in the place of its Redis transport."""
-        chosen = super().get_transport_cls()  # type: ignore[no-untyped-call]
-        return Transport if chosen is redis.Transport else chosen
 
 
 class PromptAMQP(AMQP):  # type: ignore[misc]

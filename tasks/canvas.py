@@ -133,7 +133,7 @@ def publish(canvases: Iterable[Canvas], *, countdown: float | None = None) -> li
         with app.producer_or_acquire() as producer, producer.batch():
             for canvas in _piled(wanted) if countdown is None else wanted:
                 if isinstance(canvas, Pile):
-                    _together(canvas, f"{canvas.first}.together").apply_async(producer=producer, retry=False)
+                    _send(_together(canvas, f"{canvas.first}.together"), producer)
                 elif isinstance(canvas, Chord):
                     _publish_chord(canvas, producer)
                 else:
@@ -182,7 +182,17 @@ def _publish_chain(links: list[Signature], producer: Producer, **options: Any) -
     first, *others = links
     if others:
         options["chain"] = [dict(link) for link in reversed(others)]
-    first.apply_async(producer=producer, retry=False, **options)
+    _send(first, producer, **options)
+
+
+def _send(task: Signature, producer: Producer, **options: Any) -> None:
+    """Send the message of a task; its queue is declared for the first one of a connection.
+
+    kombu remembers that too, but copies the queue for each message before it looks.
+    """
+    if hash(app.amqp.queues[task.options["queue"]]) in producer.connection.declared_entities:
+        options["declare"] = []
+    task.apply_async(producer=producer, retry=False, **options)
 
 
 def _publish_chord(chord: Chord, producer: Producer) -> None:

@@ -63,9 +63,7 @@ def dispatch(wish: Dispatch) -> Accepted:
     workspace_id = wish.caller.workspace_id
     if wish.idempotency_key and (earlier := db.look(_earlier, wish)) is not None:
         return earlier
-    head = db.look(actions.heads, workspace_id, [wish.action_id]).get(wish.action_id)
-    if head is None:
-        raise actions.missing(wish.action_id)
+    head = db.look(actions.head, workspace_id, wish.action_id)
     revision = revisions.action(head.revision_id)
     definition = revision.definition
     _refuse_the_impossible(definition, wish, enabled=head.enabled)

@@ -15,7 +15,7 @@ from typing import Any
 from config.errors import Conflict, InvalidRequest, Problem, Unprocessable
 from config.settings import settings
 from playbooks import parameters
-from playbooks.plan import END, Plan, every_step
+from playbooks.plan import Plan, every_step
 from playbooks.triggers import subject
 from providers.base import Mode
 from store import actions, db, executions, group, playbooks
@@ -119,7 +119,8 @@ def start(wish: Wish) -> Started:
         Unavailable: the database is away; nothing was accepted.
     """
     with db.read() as connection:
-        if (known := replay.earlier(connection, wish.workspace_id, wish.idempotency_key, wish.same())) is not None:
+        known = _earlier(connection, wish)
+        if known is not None:
             return Started(run_id=known.execution_id, replayed=True)
         row, chain = prepare(connection, wish)
     try:
@@ -127,12 +128,18 @@ def start(wish: Wish) -> Started:
         group.commit(functools.partial(accept, wish=wish, row=row), single=single)
     except IntegrityError as error:
         with db.read() as connection:
-            known = replay.earlier(connection, wish.workspace_id, wish.idempotency_key, wish.same())
+            known = _earlier(connection, wish)
         if known is not None:  # a concurrent copy of this request was faster
             return Started(run_id=known.execution_id, replayed=True)
         raise running_already(wish) from error
     doorbell.ring(chain)
     return Started(run_id=row["id"], row=row)
+
+
+def _earlier(connection: Connection, wish: Wish) -> Row | None:
+    """What the same idempotency key made before."""
+    key = wish.idempotency_key
+    return replay.earlier(connection, wish.workspace_id, key, wish.same()) if key else None
 
 
 def running_already(wish: Wish) -> Conflict:
@@ -178,8 +185,7 @@ def prepare(connection: Connection, wish: Wish) -> tuple[dict[str, Any], Chain]:
     if not head.enabled:
         raise Conflict(f"The playbook {wish.playbook_id!r} is disabled; enable it first.", code="playbook_disabled")
     revision_id = wish.revision_id or head.revision_id
-    revision, plan = revisions.playbook(revision_id)
-    definition = revision.definition
+    definition = revisions.playbook(revision_id)[0].definition
     if definition["target_required"] and not wish.target:
         problem = Problem("/target_asset_id", "this playbook needs the asset it is to work on")
         raise InvalidRequest("The asset is missing.", code="target_required", problems=[problem])
@@ -226,7 +232,7 @@ def prepare(connection: Connection, wish: Wish) -> tuple[dict[str, Any], Chain]:
             }
         ),
     }
-    chain = _opening(row, plan, pinned)
+    chain = _opening(row, pinned)
     return row, chain
 
 
@@ -267,16 +273,24 @@ def _used(revision_id: str) -> tuple[str, ...]:
     return tuple(sorted({step["action_ref"] for step in steps if step["type"] == "action"}))
 
 
-def _opening(row: dict[str, Any], plan: Plan, pins: Mapping[str, str]) -> Chain:
+def _opening(row: dict[str, Any], pins: Mapping[str, str]) -> Chain:
     """The chain with which a run begins: the run itself, then the steps that are known to come first."""
-    first = plan.blocks[""].first
-    rings: list[Ring] = []
-    if row["mode"] != "dry_run" and first != END:
-        rings = [step_ring(plan, pins, row["id"], step_id, "") for step_id in plan.stretch(first)]
+    run_id, rings = row["id"], []
+    if row["mode"] != "dry_run":
+        known = _first_steps(row["revision_id"], tuple(pins.items()))
+        rings = [Ring(execution_id=row_id(run_id, step_id, ""), run_id=run_id, **more) for step_id, more in known]
     if rings and rings[0].queue not in KILLABLE:
         row["queue"] = rings[0].queue
     row["queue"] = flows.queue(row["queue"], row["workspace_id"], row["created_by"], row["action_id"])
-    return Chain((begin_ring(row["id"], row["action_id"], row["queue"]), *rings))
+    return Chain((begin_ring(run_id, row["action_id"], row["queue"]), *rings))
+
+
+@functools.lru_cache(maxsize=256)
+def _first_steps(revision_id: str, pins: tuple[tuple[str, str], ...]) -> tuple[tuple[str, dict[str, Any]], ...]:
+    """The steps of a playbook that are known to come first, and what the ring of each has in common in all runs."""
+    plan = revisions.playbook(revision_id)[1]
+    first = plan.blocks[""].first
+    return tuple((step_id, _common(plan, dict(pins), step_id)) for step_id in plan.stretch(first))
 
 
 def begin_ring(run_id: str, playbook_id: str, queue: str) -> Ring:
@@ -286,16 +300,19 @@ def begin_ring(run_id: str, playbook_id: str, queue: str) -> Ring:
 
 def step_ring(plan: Plan, pins: Mapping[str, str], run_id: str, step_id: str, iteration: str) -> Ring:
     """The task that carries out an action step."""
+    return Ring(execution_id=row_id(run_id, step_id, iteration), run_id=run_id, **_common(plan, pins, step_id))
+
+
+def _common(plan: Plan, pins: Mapping[str, str], step_id: str) -> dict[str, Any]:
+    """What the rings of an action step have in common, whatever the run."""
     step = plan.nodes[step_id].step
     definition = revisions.action(pins[step["action_ref"]]).definition
-    return Ring(
-        task="tocsin.step",
-        execution_id=row_id(run_id, step_id, iteration),
-        label=step["action_ref"],
-        queue=queue_of(definition),
-        timeout_ms=timeout_ms(step, definition),
-        run_id=run_id,
-    )
+    return {
+        "task": "tocsin.step",
+        "label": step["action_ref"],
+        "queue": queue_of(definition),
+        "timeout_ms": timeout_ms(step, definition),
+    }
 
 
 def row_id(run_id: str, step_id: str, iteration: str) -> str:

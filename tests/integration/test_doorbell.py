@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tasks import canvas
+from tasks.app import app
 from tasks.canvas import Chain, Ring
 from tasks.doorbell import Doorbell
 from tests.support.services import RedisServer
@@ -96,6 +97,26 @@ def test_what_the_broker_does_not_take_is_named(redis: RedisServer, monkeypatch:
 
     monkeypatch.setattr("celery.canvas.Signature.apply_async", gone)
     assert canvas.publish([ring(1), ring(2), run(1), run(2)]) == ["exec-001", "exec-002", "pexec-001", "pexec-002"]
+
+
+def test_a_publisher_keeps_its_client(redis: RedisServer) -> None:
+    """What is published over a connection goes through one client: making one costs more than using it."""
+    with app.producer_or_acquire() as producer:
+        channel = producer.channel
+    with channel.conn_or_acquire() as one, channel.conn_or_acquire() as other:
+        assert one is other
+
+
+def test_a_queue_is_declared_once(redis: RedisServer) -> None:
+    """The first message of a connection declares its queue, which RabbitMQ needs; those that follow do not again."""
+    with app.producer_or_acquire() as producer:
+        producer.connection.declared_entities.clear()
+    for number in range(3):
+        assert canvas.publish([ring(number)]) == []
+        if number == 0:
+            assert redis.client().delete("_kombu.binding.steps") == 1
+    assert not redis.client().exists("_kombu.binding.steps")
+    assert len(messages(redis, "steps")) == 3
 
 
 def test_many_that_come_one_after_the_other_wait_for_each_other(redis: RedisServer) -> None:

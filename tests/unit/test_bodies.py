@@ -1,0 +1,35 @@
+"""What is read of the body of a request."""
+
+import json
+from typing import Any
+
+import pytest
+from flask import Flask
+from marshmallow import RAISE
+
+from api import body, run_schemas, schemas
+from api.base_schema import Schema
+from config.errors import InvalidRequest
+
+
+@pytest.mark.parametrize("schema", [schemas.Trigger(), run_schemas.RunRequest()], ids=lambda one: type(one).__name__)
+@pytest.mark.parametrize("parameters", [{}, {"host": "web-1", "ports": [22, None], "more": {"parameters": {}}}])
+def test_parameters_alone_are_read_as_the_schema_reads_them(schema: Schema, parameters: dict[str, Any]) -> None:
+    """A request that gives parameters and nothing else has every other member as the schema would have it."""
+    given = {"parameters": parameters}
+    for _ in range(2):
+        with Flask("any").test_request_context(method="POST", json=given):
+            assert body.load(schema) == schema.load(given, unknown=RAISE)
+
+
+def test_parameters_that_are_declarations_are_looked_at() -> None:
+    """Where parameters are no object but a list, an object there is refused like any other fault."""
+    with Flask("any").test_request_context(method="POST", json={"parameters": {}}), pytest.raises(Exception) as caught:
+        body.load(schemas.ActionDefinition())
+    assert caught.value.data["messages"]["json"]["parameters"]
+
+
+def test_a_byte_order_mark_is_named() -> None:
+    """A body that begins with a byte order mark is told so, instead of that a value is missing."""
+    with pytest.raises(InvalidRequest, match="The body is not JSON: Unexpected UTF-8 BOM"):
+        body.parse(b"\xef\xbb\xbf" + json.dumps({}).encode())
