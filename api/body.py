@@ -69,11 +69,15 @@ def _others(schema: Schema) -> dict[str, Any] | None:
     """The members beside ``parameters`` where these alone are given, as with nearly all that is asked for.
 
     Known from the first time, because the schema's way through each member costs more than all else that a body does.
-    None where its parameters are not any object.
+    None where its parameters are not any object, or where others are required.
     """
-    if not isinstance(schema.fields.get("parameters"), fields.Dict):
+    given = schema.fields.get("parameters")
+    if not isinstance(given, fields.Dict) or given.value_field is not None or given.validators:
         return None
-    loaded: dict[str, Any] = schema.load({"parameters": {}}, unknown=RAISE)
+    try:
+        loaded: dict[str, Any] = schema.load({"parameters": {}}, unknown=RAISE)
+    except ValidationError:
+        return None
     return {name: value for name, value in loaded.items() if name != "parameters"}
 
 

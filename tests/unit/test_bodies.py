@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from marshmallow import RAISE
+from marshmallow import RAISE, fields
 
 from api import body, run_schemas, schemas
 from api.base_schema import Schema
@@ -27,6 +27,29 @@ def test_parameters_that_are_declarations_are_looked_at() -> None:
     with Flask("any").test_request_context(method="POST", json={"parameters": {}}), pytest.raises(Exception) as caught:
         body.load(schemas.ActionDefinition())
     assert caught.value.data["messages"]["json"]["parameters"]
+
+
+class Other(Schema):
+    """One that wants more than parameters."""
+
+    parameters = fields.Dict(keys=fields.String())
+    when = fields.String(required=True)
+
+
+class Numbers(Schema):
+    """One whose parameters are numbers."""
+
+    parameters = fields.Dict(keys=fields.String(), values=fields.Integer())
+
+
+@pytest.mark.parametrize(("schema", "fault"), [(Other(), "when"), (Numbers(), "parameters")], ids=["more", "numbers"])
+def test_what_else_a_schema_wants_is_still_wanted(schema: Schema, fault: str) -> None:
+    """Parameters alone are refused where something beside them is required, or where they are of the wrong kind."""
+    for _ in range(2):
+        given = Flask("any").test_request_context(method="POST", json={"parameters": {"a": "b"}})
+        with given, pytest.raises(Exception) as caught:
+            body.load(schema)
+        assert list(caught.value.data["messages"]["json"]) == [fault]
 
 
 def test_a_byte_order_mark_is_named() -> None:
