@@ -251,6 +251,5 @@ class Timeline(Schema):
 
 def listed(schema: type[Schema]) -> Schema:
     """The shape ``{data: [...]}`` of a list that comes whole."""
-    return cast(
-        "Schema", Schema.from_dict({"data": fields.List(fields.Nested(schema))}, name=f"{schema.__name__}List")()
-    )
+    shape = Schema.from_dict({"data": fields.List(fields.Nested(schema))}, name=f"{schema.__name__}List")
+    return cast("Schema", shape())

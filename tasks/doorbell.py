@@ -36,7 +36,6 @@ class Doorbell:
     """A queue and the thread that empties it."""
 
     def __init__(self) -> None:
-        self.pid = os.getpid()
         self._piled: queue.SimpleQueue[Canvas | str | threading.Event] = queue.SimpleQueue()
         self._rest_until = 0.0
         #: when how many were published
@@ -106,11 +105,20 @@ _doorbell: Doorbell | None = None
 
 def _mine() -> Doorbell:
     global _doorbell  # noqa: PLW0603 - one per process
-    if _doorbell is None or _doorbell.pid != os.getpid():
+    if _doorbell is None:
         with _lock:
-            if _doorbell is None or _doorbell.pid != os.getpid():
+            if _doorbell is None:
                 _doorbell = Doorbell()
     return _doorbell
+
+
+def _after_fork() -> None:
+    """A child begins without a doorbell: the thread of its parent's is not there."""
+    global _lock, _doorbell
+    _lock, _doorbell = threading.Lock(), None
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 
 def ring(*rings: Canvas) -> None:
@@ -126,4 +134,4 @@ def revoke(execution_id: str) -> None:
 def drain(seconds: float) -> bool:
     """Wait until everything rung so far by this process is delivered, at most ``seconds``; whether it is."""
     mine = _doorbell
-    return mine is None or mine.pid != os.getpid() or mine.drain(seconds)
+    return mine is None or mine.drain(seconds)
