@@ -7,6 +7,7 @@ that names the variable. Secrets have no default outside development.
 import contextlib
 import functools
 import ipaddress
+import re
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,10 @@ from pathlib import Path
 from environs import Env
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+#: who exported CACAO documents say has made them, unless the operator names somebody
+TOCSIN_IDENTITY = "identity--9b6d5a30-7f1e-4c8d-b2a4-1d3e5f708192"
+_IDENTITY = re.compile(r"identity--[0-9a-f]{8}-[0-9a-f]{4}-[1-5][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 
 
 class SettingsError(SystemExit):
@@ -38,6 +43,7 @@ class Settings:
     rate_limit: str
     lease_seconds: int
     retention_days: int
+    cacao_identity: str
     idempotency_hours: int
     steps_concurrency: int
     patient_concurrency: int
@@ -103,6 +109,12 @@ def _secret_key(given: str, env: str, var_dir: Path) -> str:
     return path.read_text().strip()
 
 
+def _identity(text: str) -> str:
+    if not _IDENTITY.fullmatch(text):
+        raise SettingsError(f"TOCSIN_CACAO_IDENTITY: {text!r} is not of the form identity--UUID")
+    return text
+
+
 def load() -> Settings:
     """Read the environment now.
 
@@ -130,6 +142,7 @@ def load() -> Settings:
         rate_limit=reader.str("RATE_LIMIT", "6000/minute"),
         lease_seconds=reader.int("LEASE_SECONDS", 30),
         retention_days=reader.int("RETENTION_DAYS", 90),
+        cacao_identity=_identity(reader.str("CACAO_IDENTITY", TOCSIN_IDENTITY)),
         idempotency_hours=reader.int("IDEMPOTENCY_HOURS", 24),
         steps_concurrency=reader.int("STEPS_CONCURRENCY", 16),
         patient_concurrency=reader.int("PATIENT_CONCURRENCY", 64),

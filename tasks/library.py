@@ -1,6 +1,7 @@
 """Playbooks as things to keep: checked as a whole when written, versioned when changed, their schedules set."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
@@ -17,7 +18,27 @@ from store.access import Caller
 from store.playbooks import Playbook
 
 
-def verdict(caller: Caller, definition: Mapping[str, Any]) -> tuple[list[Problem], list[Problem]]:
+@dataclass(frozen=True, kw_only=True)
+class Expected:
+    """What a definition may name although it is not there yet: actions by id, and playbooks."""
+
+    actions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    playbooks: frozenset[str] = frozenset()
+
+
+NOTHING_ELSE = Expected()
+
+#: what is written in the same transaction as a playbook
+Beside = Callable[[db.Connection, Playbook], None]
+
+
+def nothing(_connection: db.Connection, _playbook: Playbook) -> None:
+    """What is written beside most playbooks."""
+
+
+def verdict(
+    caller: Caller, definition: Mapping[str, Any], expected: Expected = NOTHING_ELSE
+) -> tuple[list[Problem], list[Problem]]:
     """The faults of a definition that can be found before it runs in the caller's workspace, and what is doubtful.
 
     What is doubtful is only looked for where there are no faults.
@@ -27,7 +48,8 @@ def verdict(caller: Caller, definition: Mapping[str, Any]) -> tuple[list[Problem
     with db.read() as connection:
         performed = _known_actions(connection, caller.workspace_id, _named(steps, "action", "action_ref"))
         run = _known_playbooks(connection, caller.workspace_id, _named(steps, "playbook", "playbook_ref"))
-    problems = checks.check(form, performed, run)
+    performed |= {name: dict(facts) for name, facts in expected.actions.items() if name not in performed}
+    problems = checks.check(form, performed, run | expected.playbooks)
     return problems, [] if problems else checks.warnings(form, performed)
 
 
@@ -54,16 +76,18 @@ def _known_playbooks(connection: db.Connection, workspace_id: str, wanted: set[s
     return known | set(playbooks.ids(connection, workspace_id, limit=MAX_SUGGESTION_CANDIDATES))
 
 
-def create(caller: Caller, wanted: Mapping[str, Any]) -> Playbook:
-    """Add a playbook.
+def create(
+    caller: Caller, wanted: Mapping[str, Any], *, expected: Expected = NOTHING_ELSE, beside: Beside = nothing
+) -> Playbook:
+    """Add a playbook, and what is written ``beside`` it.
 
     Raises:
         InvalidRequest: the definition has faults, all named. Conflict: the id is taken.
     """
-    definition = _checked(caller, wanted)
+    definition = _checked(caller, wanted, expected)
     playbook_id = definition.pop("id", None) or meaning.slug(definition["name"])
     with db.write() as connection:
-        return playbooks.create(
+        playbook = playbooks.create(
             connection,
             workspace_id=caller.workspace_id,
             playbook_id=playbook_id,
@@ -72,10 +96,22 @@ def create(caller: Caller, wanted: Mapping[str, Any]) -> Playbook:
             fire_at=_fire_at(definition, enabled=definition["enabled"]),
             actor=caller.key_id,
         )
+        beside(connection, playbook)
+    return playbook
 
 
-def revise(caller: Caller, playbook_id: str, changes: Mapping[str, Any], *, whole: bool) -> Playbook:
+def revise(
+    caller: Caller,
+    playbook_id: str,
+    changes: Mapping[str, Any],
+    *,
+    whole: bool,
+    expected: Expected = NOTHING_ELSE,
+    beside: Beside = nothing,
+) -> Playbook:
     """Change a playbook: ``whole`` replaces the definition, else ``changes`` are laid over it, member by member.
+
+    ``beside`` is written even where the definition stays as it is.
 
     The version goes up by itself unless a higher one is given; a change that changes nothing makes no version.
 
@@ -89,22 +125,24 @@ def revise(caller: Caller, playbook_id: str, changes: Mapping[str, Any], *, whol
     base = {"version": old["version"], "enabled": old["enabled"]} if whole else old
     respelt = {TOP_ALIASES[name] for name in given if name in TOP_ALIASES}
     kept = {name: value for name, value in base.items() if name not in respelt}
-    definition = _checked(caller, {**kept, **given, "id": playbook_id})
+    definition = _checked(caller, {**kept, **given, "id": playbook_id}, expected)
     del definition["id"]
     definition["version"] = _next_version(old, definition)
-    if definition == old:
-        return playbook
-    if definition["version"] == old["version"]:  # only the switch was turned
-        return set_enabled(caller, playbook_id, enabled=definition["enabled"])
+    enabled, same = definition["enabled"], definition["version"] == old["version"]
     with db.write() as connection:
-        return playbooks.revise(
-            connection,
-            playbook=playbook,
-            definition=definition,
-            step_count=_steps_of(definition),
-            fire_at=_fire_at(definition, enabled=definition["enabled"]),
-            actor=caller.key_id,
-        )
+        if same and enabled != old["enabled"]:  # only the switch was turned
+            playbook = _switched(connection, caller, playbook_id, enabled=enabled)
+        elif not same:
+            playbook = playbooks.revise(
+                connection,
+                playbook=playbook,
+                definition=definition,
+                step_count=_steps_of(definition),
+                fire_at=_fire_at(definition, enabled=enabled),
+                actor=caller.key_id,
+            )
+        beside(connection, playbook)
+    return playbook
 
 
 def set_enabled(caller: Caller, playbook_id: str, *, enabled: bool) -> Playbook:
@@ -116,13 +154,17 @@ def set_enabled(caller: Caller, playbook_id: str, *, enabled: bool) -> Playbook:
         NotFound: no such playbook. Conflict: changed meanwhile.
     """
     with db.write() as connection:
-        playbook = playbooks.get(connection, caller.workspace_id, playbook_id)
-        fire_at = _fire_at(playbook.revision.definition, enabled=enabled)
-        return playbooks.set_enabled(connection, playbook, enabled=enabled, fire_at=fire_at, actor=caller.key_id)
+        return _switched(connection, caller, playbook_id, enabled=enabled)
 
 
-def _checked(caller: Caller, wanted: Mapping[str, Any]) -> dict[str, Any]:
-    problems, _ = verdict(caller, wanted)
+def _switched(connection: db.Connection, caller: Caller, playbook_id: str, *, enabled: bool) -> Playbook:
+    playbook = playbooks.get(connection, caller.workspace_id, playbook_id)
+    fire_at = _fire_at(playbook.revision.definition, enabled=enabled)
+    return playbooks.set_enabled(connection, playbook, enabled=enabled, fire_at=fire_at, actor=caller.key_id)
+
+
+def _checked(caller: Caller, wanted: Mapping[str, Any], expected: Expected) -> dict[str, Any]:
+    problems, _ = verdict(caller, wanted, expected)
     if problems:
         raise InvalidRequest("The playbook's definition has faults.", code="invalid_playbook", problems=problems)
     return meaning.normalise(wanted)

@@ -1,0 +1,87 @@
+"""``/api/playbooks/import`` and ``/api/playbooks/{id}/export``: playbooks of others in, playbooks of ours out."""
+
+from typing import Any
+
+import yaml
+from flask import Response, request
+
+from api import body, schemas
+from api import exchange_schemas as shapes
+from api.auth import caller, requires
+from api.blueprint import Blueprint, answer, finished, written
+from playbooks.places import places
+from tasks import exchange
+from tasks.exchange import Imported, Wish
+
+blueprint = Blueprint("exchange", __name__, description="Playbooks of others in, playbooks of ours out.")
+
+_ANY_OBJECT: dict[str, Any] = {"type": "object"}
+
+
+@blueprint.get("/playbooks/<id:playbook_id>/export")
+@requires("read:playbooks")
+@blueprint.arguments(shapes.ExportQuery(), location="query")
+@blueprint.answers(
+    200, shapes.Document(), example=shapes.DOCUMENT, words="The document, as an attachment.", fails=(404,)
+)
+def export_playbook(query: dict[str, Any], playbook_id: str) -> Response:
+    """Export a playbook.
+
+    As an OASIS CACAO 2.0 document that other tools can read, or as the definition in JSON or YAML. What was imported
+    comes back as it came, with what was changed here since. Credentials in it are replaced by references.
+    """
+    form = query["form"]
+    document = exchange.give(caller(), playbook_id, form=form, include_secrets=query["include_secrets"])
+    ending = "yaml" if form == exchange.YAML else "json"
+    attached = {"Content-Disposition": f'attachment; filename="{playbook_id}.{ending}"'}
+    if form == exchange.YAML:
+        text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
+        return Response(text, headers=attached, content_type="application/yaml")
+    return finished(written(document), headers=attached)
+
+
+@blueprint.post("/playbooks/import")
+@requires("write:playbooks")
+@blueprint.arguments(shapes.ImportQuery(), location="query")
+@blueprint.reads(_ANY_OBJECT, example=shapes.DOCUMENT, yaml=True)
+@blueprint.answers(
+    201,
+    schemas.enveloped(shapes.Imported),
+    example=shapes.IMPORTED,
+    words="The playbook that was made.",
+    fails=(409, 422),
+    takes_body=True,
+)
+@blueprint.response(
+    200, schemas.enveloped(shapes.Imported), example=shapes.IMPORTED, description="A dry run, or nothing new was made."
+)
+def import_playbook(query: dict[str, Any]) -> Response:
+    """Import a playbook.
+
+    The body is an OASIS CACAO 2.0 document (drafts are brought up to date), a STIX bundle that carries one, or a
+    definition in JSON or YAML; ``{"playbook": ..., "dry_run": true}`` wraps either. Nothing is fetched and nothing is
+    carried out. With dry_run nothing is made.
+    """
+    wish = Wish(dry_run=query["dry_run"], lenient=query["lenient"], on_conflict=query["on_conflict"])
+    found = exchange.take(caller(), body.read_object(yaml=True), wish)
+    if found.outcome != "created" or found.playbook is None:
+        return answer({"data": _shown(found)})
+    location = f"{request.path.removesuffix('/').removesuffix('/import')}/{found.playbook.id}"
+    return answer({"data": _shown(found)}, 201, {"Location": location})
+
+
+def _shown(found: Imported) -> dict[str, Any]:
+    playbook = found.playbook
+    return {
+        "id": found.definition["id"],
+        "name": found.definition["name"],
+        "version": found.definition["version"],
+        "step_count": sum(1 for _ in places(found.definition)),
+        "enabled": playbook.enabled if playbook is not None else found.definition["enabled"],
+        "dry_run": playbook is None,
+        "outcome": found.outcome,
+        "conformance": found.conformance,
+        "warnings": [{"code": one.code, "pointer": one.pointer, "message": one.message} for one in found.warnings],
+        "unsupported": found.unsupported,
+        "playbook": found.definition,
+    }

@@ -1,0 +1,65 @@
+"""The identifiers of what Tocsin writes in CACAO documents.
+
+An identifier is ``type--UUID``. Those of steps and playbooks are made from what they name, so that they need no
+storage and are the same in every export: 122 bits of SHA-256 in the form of a UUID of version 4.
+"""
+
+import hashlib
+import json
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from config.settings import TOCSIN_IDENTITY
+
+#: the extension in which what CACAO has no word for is carried
+EXTENSION = "extension-definition--5c1f7a9e-3b52-4d0c-9a47-6e0d2f8b71c4"
+DEFINITION = {
+    "type": "extension-definition",
+    "name": "Tocsin playbook",
+    "description": "The playbook as Tocsin keeps it: what CACAO has no property for.",
+    "created_by": TOCSIN_IDENTITY,
+    "schema": "definition: the playbook as GET /api/playbooks/{id} shows it. digest: of the document without it.",
+    "version": "1.0.0",
+}
+
+
+def identifier(kind: str, *names: str) -> str:
+    """The identifier of the one thing of a kind that has these names."""
+    digest = hashlib.sha256("\0".join(names).encode(errors="surrogatepass")).digest()
+    return f"{kind}--{uuid.UUID(bytes=digest[:16], version=4)}"
+
+
+def canonical(value: Any) -> str:
+    """A JSON value as text that is the same for equal values."""
+    return json.dumps(value, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+
+
+def digest(value: Any) -> str:
+    """What tells two JSON values apart."""
+    return hashlib.sha256(canonical(value).encode()).hexdigest()
+
+
+_LINKS = ("on_completion", "on_success", "on_failure", "on_true", "on_false", "next_steps", "cases")
+#: what a step says about its place in the workflow and for people; all else is what it does
+_PLACE = frozenset({"name", "description", "delay", "timeout", "step_extensions", *_LINKS})
+
+
+def with_own(step: Mapping[str, Any], step_id: str, members: Mapping[str, Any]) -> dict[str, Any]:
+    """A step of a document with what it is here in our extension."""
+    ours = {"step_id": step_id, "step": dict(members), "digest": digest(_doing(step))}
+    return {**step, "step_extensions": {EXTENSION: ours}}
+
+
+def own_of(step: Mapping[str, Any]) -> tuple[str, dict[str, Any]] | None:
+    """What Tocsin put into a step: its id and members here; None without that, or when what it does was changed."""
+    extensions = step.get("step_extensions")
+    ours = extensions.get(EXTENSION) if isinstance(extensions, dict) else None
+    if not isinstance(ours, dict) or ours.get("digest") != digest(_doing(step)):
+        return None
+    step_id, members = ours.get("step_id"), ours.get("step")
+    return (step_id, members) if isinstance(step_id, str) and isinstance(members, dict) else None
+
+
+def _doing(step: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in step.items() if key not in _PLACE}

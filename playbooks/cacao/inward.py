@@ -1,0 +1,144 @@
+"""From a CACAO document to a playbook of ours.
+
+``convert`` gives the definition, the actions it needs that have to be made, and a remark for whatever is carried out in
+another way than the document says. It reads what is there, faults or not: which faults a document has is for ``check``.
+A document that Tocsin has written carries the definition with it; as long as nobody else has changed the document that
+definition is what comes back, member by member.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from playbooks import definitions
+from playbooks.cacao.blocks import Remark
+from playbooks.cacao.flow import Flow
+from playbooks.cacao.identity import EXTENSION, digest
+from playbooks.cacao.names import TYPES, Names
+from playbooks.cacao.variables import as_native, from_document
+from playbooks.fields import MAX_DESCRIPTION_CHARACTERS, MAX_NAME_CHARACTERS, MAX_TAG_CHARACTERS, MAX_TAGS, is_line
+from playbooks.parameters import MAX_PARAMETERS
+from playbooks.versions import FIRST_VERSION, is_version
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Converted:
+    """What a document is here: ``actions`` by id are those that its steps need and that have to be made.
+
+    ``stuck``: it holds what cannot be resolved, so it must not run as it is.
+    """
+
+    definition: Json
+    actions: Mapping[str, Json] = field(default_factory=dict)
+    remarks: tuple[Remark, ...] = ()
+    stuck: bool = False
+
+
+def convert(
+    document: Mapping[str, Any],
+    *,
+    now: str,
+    registered: Mapping[str, frozenset[str]] | None = None,
+    refused: Mapping[str, str] | None = None,
+) -> Converted:
+    """The playbook that a document describes.
+
+    ``now`` is an RFC 3339 time in UTC, for ``valid_from`` and ``valid_until``; ``registered`` has the parameters of the
+    workspace's actions called ``cacao.<type>``; ``refused`` says of actions that were made before why they cannot be.
+
+    Raises:
+        TooLarge: it unfolds into more steps than a playbook may have.
+    """
+    returned: set[str] | None = None
+    while True:  # twice, where a variable that the document returns is set by no step here
+        names = Names(document, returned)
+        flow = Flow(document, names, registered or {}, refused or {})
+        steps, exception = flow.top(str(document.get("workflow_start")), str(document.get("workflow_exception")))
+        if returned is not None or names.all_returned(flow.returned):
+            break
+        returned = flow.returned
+    own = carried(document)
+    if own is not None:
+        return Converted(definition=own, actions=flow.actions)
+    remarks = flow.remarks
+    name = _line(document.get("name")) or "CACAO playbook"
+    definition: Json = {
+        "id": str(document.get("id")),
+        "name": name,
+        "version": FIRST_VERSION,
+        "description": str(document.get("description") or "")[:MAX_DESCRIPTION_CHARACTERS],
+        "parameters": _parameters(names, remarks),
+        "steps": steps,
+        "tags": _tags(document.get("labels")),
+        "enabled": _in_force(document, now) and not flow.stuck,
+        "exception_step": exception,
+    }
+    whole = definitions.normalise(definition)
+    return Converted(definition=whole, actions=flow.actions, remarks=tuple(remarks), stuck=flow.stuck)
+
+
+def carried(document: Mapping[str, Any]) -> Json | None:
+    """The definition that Tocsin put into the document; None if there is none, or the rest was changed since."""
+    extensions = document.get("playbook_extensions")
+    ours = extensions.get(EXTENSION) if isinstance(extensions, dict) else None
+    definition = ours.get("definition") if isinstance(ours, dict) else None
+    if not isinstance(ours, dict) or not isinstance(definition, dict) or ours.get("digest") != seal_of(document):
+        return None
+    return definitions.normalise(definition) if is_version(definition.get("version")) else None
+
+
+def seal_of(document: Mapping[str, Any]) -> str:
+    """The digest of all of a document but our extension, the time of its last change and its signatures."""
+    rest = {key: value for key, value in document.items() if key not in ("modified", "signatures")}
+    extensions = rest.pop("playbook_extensions", None)
+    others = (
+        {key: value for key, value in extensions.items() if key != EXTENSION} if isinstance(extensions, dict) else {}
+    )
+    return digest({**rest, "playbook_extensions": others})
+
+
+def _parameters(names: Names, remarks: list[Remark]) -> list[Json]:
+    """A parameter for each of the playbook's variables; one that comes from outside and has no value is required."""
+    found = []
+    for name, given in list(names.declared.items())[:MAX_PARAMETERS]:
+        variable = from_document(given)
+        one: Json = {"name": names.native(name), "type": TYPES.get(variable.type, "string"), "required": False}
+        if isinstance(given.get("description"), str):
+            one["description"] = given["description"][:MAX_DESCRIPTION_CHARACTERS]
+        value = as_native(variable)
+        if value is None:
+            one["required"] = variable.external
+        elif _fits(value, one["type"]):
+            one["default"] = value
+        else:
+            one |= {"type": "string", "default": str(variable.value)}
+        found.append(one)
+    if len(names.declared) > MAX_PARAMETERS:
+        text = f"Only the first {MAX_PARAMETERS} of {len(names.declared)} variables become parameters."
+        remarks.append(Remark("too_many_variables", "/playbook_variables", text))
+    return found
+
+
+def _fits(value: Any, kind: str) -> bool:
+    wanted = {"boolean": bool, "integer": int, "number": int | float, "object": dict, "string": str}[kind]
+    return isinstance(value, wanted) and (kind == "boolean" or not isinstance(value, bool))
+
+
+def _in_force(document: Mapping[str, Any], now: str) -> bool:
+    """Whether the document is neither revoked nor outside of the time for which it is valid."""
+    if document.get("revoked") is True:
+        return False
+    begin, end = document.get("valid_from"), document.get("valid_until")
+    return (not isinstance(begin, str) or begin <= now) and (not isinstance(end, str) or now < end)
+
+
+def _tags(labels: Any) -> list[str]:
+    found = [one[:MAX_TAG_CHARACTERS] for one in labels if isinstance(one, str)] if isinstance(labels, list) else []
+    return list(dict.fromkeys(one for one in found if is_line(one, MAX_TAG_CHARACTERS)))[:MAX_TAGS]
+
+
+def _line(value: Any) -> str:
+    text = value if isinstance(value, str) else ""
+    return "".join(one if one.isprintable() else " " for one in text)[:MAX_NAME_CHARACTERS].strip()

@@ -1,0 +1,79 @@
+"""The document of a playbook that was imported, with what was changed here since, and nothing else.
+
+The document is kept as it came. ``put`` takes the definition as it was when it came and as it is now: what CACAO has a
+property for is written there, in the place it came from, and only what differs; when that does not tell all of what was
+changed, the definition goes along in our extension. A document that was changed has a new ``modified`` and loses its
+signatures, which no longer fit it.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from playbooks.cacao.identity import EXTENSION
+from playbooks.cacao.inward import convert
+from playbooks.cacao.outward import with_definition
+from playbooks.plan import every_step
+
+Json = dict[str, Any]
+#: a version and a switch are no content: they change with every import
+_PASSING = ("version", "enabled")
+
+
+def content(definition: Mapping[str, Any]) -> Json:
+    """A definition without what changes by itself."""
+    return {key: value for key, value in definition.items() if key not in (*_PASSING, "id")}
+
+
+def put(document: Mapping[str, Any], before: Mapping[str, Any], now: Mapping[str, Any], *, modified: str) -> Json:
+    """The document with the differences between two normalised definitions written into it.
+
+    ``before`` is what the document was converted to; where nothing has changed the document comes back as it is.
+    """
+    if content(before) == content(now):
+        return dict(document)
+    changed: Json = {key: value for key, value in document.items() if key != "signatures"}
+    changed["modified"] = modified
+    for member, property_ in (("name", "name"), ("description", "description"), ("tags", "labels")):
+        if before[member] != now[member]:
+            _set(changed, property_, now[member])
+    changed["workflow"] = _workflow(document["workflow"], _by_id(before), _by_id(now))
+    known = EXTENSION in (document.get("playbook_extensions") or {})
+    if not known and content(convert(changed, now=modified).definition) == content(now):
+        return changed
+    return with_definition(changed, now)
+
+
+def _workflow(workflow: Mapping[str, Any], before: Mapping[str, Any], now: Mapping[str, Any]) -> Json:
+    """The steps of the document with what was changed of steps that are still there."""
+    found = dict(workflow)
+    for step_id in before.keys() & now.keys() & workflow.keys():
+        old, new, step = before[step_id], now[step_id], dict(workflow[step_id])
+        for member, property_, value in _properties(old, new):
+            if old.get(member) != new.get(member):
+                _set(step, property_, value)
+        found[step_id] = step
+    return found
+
+
+def _properties(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[str, str, Any]]:
+    yield "name", "name", new.get("name")
+    yield "description", "description", new.get("description")
+    if old["type"] == new["type"] == "action":
+        yield "delay_seconds", "delay", _milliseconds(new.get("delay_seconds"))
+    yield "timeout_seconds", "timeout", _milliseconds(new.get("timeout_seconds"))
+
+
+def _set(of: Json, property_: str, value: Any) -> None:
+    """Write a property; what is empty is left out, as the standard wants it."""
+    if value in (None, "", []):
+        of.pop(property_, None)
+    else:
+        of[property_] = value
+
+
+def _milliseconds(seconds: Any) -> int | None:
+    return max(1, round(seconds * 1000)) if seconds else None
+
+
+def _by_id(definition: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    return {step["id"]: step for step in every_step(definition["steps"])}

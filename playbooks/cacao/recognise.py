@@ -1,0 +1,102 @@
+"""What somebody has sent to be imported: a CACAO document, something that carries one, or a playbook of ours.
+
+``recognise`` looks at members only. A document may come bare, with ``dry_run`` beside its members, in a wrapper
+``{"playbook": ..., "dry_run": true}``, in a STIX bundle (as an object of its own, or in base64 as ``playbook_bin``).
+"""
+
+import base64
+import binascii
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Json = dict[str, Any]
+#: members of a request that are not of what it carries
+_OPTIONS = ("dry_run", "lenient", "on_conflict")
+_BINARY = "playbook_bin"
+#: objects of a bundle that are looked at, and containers inside containers of one
+_MOST_OBJECTS, _DEEPEST = 10_000, 8
+
+
+class NotRecognised(Exception):  # noqa: N818
+    """It is neither; the message says what was expected."""
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What was sent: whether it is a CACAO document or a definition of ours, and the options that came with it."""
+
+    document: Json
+    is_cacao: bool
+    options: Json
+
+
+def recognise(body: Mapping[str, Any]) -> Sent:
+    """What a request's body is.
+
+    Raises:
+        NotRecognised: nothing that could be imported.
+    """
+    options = {name: body[name] for name in _OPTIONS if name in body}
+    rest = {name: value for name, value in body.items() if name not in _OPTIONS}
+    if rest.keys() == {"playbook"}:
+        if not isinstance(rest["playbook"], dict):
+            raise NotRecognised("'playbook' must be an object: a CACAO document or a definition.")
+        rest = rest["playbook"]
+    if rest.get("type") == "bundle" and isinstance(rest.get("objects"), list):
+        return Sent(_of_bundle(rest["objects"]), is_cacao=True, options=options)
+    is_cacao = rest.get("type") == "playbook" or "spec_version" in rest or isinstance(rest.get("workflow"), dict)
+    if not is_cacao and "steps" not in rest:
+        raise NotRecognised(
+            'Send a CACAO playbook ("type": "playbook"), a STIX bundle with one, or a definition with steps.'
+        )
+    return Sent(rest, is_cacao=is_cacao, options=options)
+
+
+def _of_bundle(objects: list[Any]) -> Json:
+    found = [document for one in objects[:_MOST_OBJECTS] for document in _carried(one)]
+    if len(found) != 1:
+        raise NotRecognised(f"The bundle carries {len(found) or 'no'} playbooks; send one that carries exactly one.")
+    return found[0]
+
+
+def _carried(one: Any) -> Iterator[Json]:
+    """The CACAO documents in one object of a bundle."""
+    if isinstance(one, dict) and one.get("type") == "playbook" and isinstance(one.get("workflow"), dict):
+        yield one
+        return
+    level = [one]
+    for _ in range(_DEEPEST):
+        for value in level:
+            if isinstance(value, dict) and isinstance(value.get(_BINARY), str):
+                yield _decoded(value[_BINARY])
+        level = [inner for value in level for inner in _inside(value)]
+
+
+def _inside(value: Any) -> list[Any]:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return [one for one in inner if isinstance(one, dict | list)]
+
+
+def _decoded(text: str) -> Json:
+    try:
+        document = json.loads(
+            base64.b64decode(text, validate=False), object_pairs_hook=_members, parse_constant=_refused
+        )
+    except (binascii.Error, ValueError, RecursionError) as error:
+        raise NotRecognised(f"'{_BINARY}' is no JSON in base64: {str(error)[:200]}.") from error
+    if not isinstance(document, dict):
+        raise NotRecognised(f"'{_BINARY}' is no JSON object.")
+    return document
+
+
+def _members(pairs: list[tuple[str, Any]]) -> Json:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("a member is given twice")
+    return members
+
+
+def _refused(word: str) -> Any:
+    raise ValueError(f"{word} is no JSON")

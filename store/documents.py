@@ -1,0 +1,62 @@
+"""The documents of playbooks that were imported, each beside the revision that was made of it.
+
+A document may hold credentials, so it is sealed as a whole. ``revision_id`` is the revision that the document was
+converted to: the difference between that one and the present one is what was changed here since.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from store.db import Connection, metadata, now_ms
+from store.seal import seal, unseal
+
+documents = sa.Table(
+    "playbook_documents",
+    metadata,
+    sa.Column("playbook_uid", sa.Text, primary_key=True),
+    sa.Column("revision_id", sa.Text, nullable=False),
+    sa.Column("modified", sa.Text, nullable=False),
+    sa.Column("digest", sa.Text, nullable=False),
+    sa.Column("sealed", sa.Text, nullable=False),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """A document as it came; ``modified`` and ``digest`` are those of what was sent."""
+
+    revision_id: str
+    modified: str
+    digest: str
+    document: Mapping[str, Any]
+
+
+def keep(db: Connection, playbook_uid: str, kept: Kept) -> None:
+    """Keep the document of a playbook, in the place of an earlier one."""
+    db.execute(sa.delete(documents).where(documents.c.playbook_uid == playbook_uid))
+    values = {
+        "playbook_uid": playbook_uid,
+        "revision_id": kept.revision_id,
+        "modified": kept.modified,
+        "digest": kept.digest,
+        "sealed": seal({"document": kept.document}),
+        "created_at": now_ms(),
+    }
+    db.execute(sa.insert(documents).values(values))
+
+
+def of(db: Connection, playbook_uid: str) -> Kept | None:
+    """The document of a playbook, if it was imported.
+
+    Raises:
+        SealBroken: it was sealed with another key.
+    """
+    row = db.execute(sa.select(documents).where(documents.c.playbook_uid == playbook_uid)).first()
+    if row is None:
+        return None
+    document = unseal(row.sealed)["document"]
+    return Kept(revision_id=row.revision_id, modified=row.modified, digest=row.digest, document=document)

@@ -1,0 +1,288 @@
+"""Playbooks in and out: importing what others have written, exporting what is kept here.
+
+Importing, in order: what was sent is recognised; a CACAO document of a draft is brought to the present form; it is
+checked and converted; the actions that its steps need are made; the playbook is created or revised, and in the
+same transaction the document is kept beside it. Nothing is fetched and nothing carried out. A dry run stops before
+anything is made.
+
+Exporting starts from the kept document, if there is one, and writes into it what was changed here since.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from playbooks.cacao.check import check
+
+from config.errors import Conflict, Forbidden, InvalidRequest, Problem, Unprocessable
+from config.settings import settings
+from playbooks import definitions as meaning
+from playbooks.cacao import credentials, inward, lens, outward
+from playbooks.cacao.blocks import TooLarge, listed
+from playbooks.cacao.drafts import upgraded
+from playbooks.cacao.findings import Finding
+from playbooks.cacao.identity import digest, identifier
+from playbooks.cacao.inward import Converted
+from playbooks.cacao.recognise import NotRecognised, recognise
+from playbooks.cacao.signatures import verified
+from playbooks.plan import every_step
+from store import actions, audit, db, documents, playbooks
+from store.access import Caller
+from store.playbooks import Playbook
+from tasks import catalogue, library
+from tasks.library import Expected
+
+CACAO, NATIVE, YAML = "cacao_v2", "native", "yaml"
+CONFLICTS = ("refuse", "new_id", "replace")
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """How something is to be imported."""
+
+    dry_run: bool = False
+    lenient: bool = False
+    on_conflict: str = "refuse"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Imported:
+    """What has become of what was sent: created, revised or unchanged; ``playbook`` is None in a dry run."""
+
+    definition: Json
+    playbook: Playbook | None
+    outcome: str
+    conformance: str = "valid"
+    warnings: list[Finding] = field(default_factory=list)
+    unsupported: list[Json] = field(default_factory=list)
+
+
+def take(caller: Caller, body: Mapping[str, Any], wish: Wish) -> Imported:
+    """Import what was sent.
+
+    Raises:
+        InvalidRequest: it is nothing that could be imported, or a definition with faults. Unprocessable: a CACAO
+        document with faults, each with its pointer. Conflict: there is another one of that id.
+    """
+    try:
+        sent = recognise(body)
+    except NotRecognised as error:
+        raise InvalidRequest(str(error), code="not_recognised") from error
+    wish = _options(sent.options, wish)
+    return (
+        _take_document(caller, sent.document, wish) if sent.is_cacao else _take_definition(caller, sent.document, wish)
+    )
+
+
+def _options(given: Mapping[str, Any], wish: Wish) -> Wish:
+    """What the body asks for besides what the query does."""
+    problems = [
+        Problem(f"/{name}", "must be true or false") for name in ("dry_run", "lenient") if not _flag(given, name)
+    ]
+    if given.get("on_conflict", "refuse") not in CONFLICTS:
+        problems.append(Problem("/on_conflict", f"must be one of {', '.join(CONFLICTS)}"))
+    if problems:
+        raise InvalidRequest("The options of the import have faults.", problems=problems)
+    return Wish(
+        dry_run=wish.dry_run or given.get("dry_run", False),
+        lenient=wish.lenient or given.get("lenient", False),
+        on_conflict=wish.on_conflict if wish.on_conflict != "refuse" else given.get("on_conflict", "refuse"),
+    )
+
+
+def _flag(given: Mapping[str, Any], name: str) -> bool:
+    return isinstance(given.get(name, False), bool)
+
+
+def _take_definition(caller: Caller, definition: Json, wish: Wish) -> Imported:
+    """A playbook in our own form, as it was exported or written."""
+    definition = {name: value for name, value in definition.items() if value is not None}
+    problems, warnings = library.verdict(caller, definition)
+    if problems:
+        raise InvalidRequest("The playbook's definition has faults.", code="invalid_playbook", problems=problems)
+    whole = meaning.normalise(definition)
+    whole["id"] = whole.get("id") or meaning.slug(whole["name"])
+    found = [Finding("doubtful", one.pointer, one.detail, error=False) for one in warnings]
+    imported = _keep(caller, Converted(definition=whole), None, wish, Expected())
+    return replace(imported, conformance="warnings" if found else "valid", warnings=found)
+
+
+def _take_document(caller: Caller, document: Json, wish: Wish) -> Imported:
+    present, upgrades = upgraded(document)
+    found = [*upgrades, *check(present), *verified(document)]
+    errors = [one for one in found if one.error]
+    if errors and (not wish.lenient or not isinstance(present.get("workflow"), dict)):
+        problems = [Problem(one.pointer, one.message) for one in errors]
+        text = "The CACAO document has faults; lenient=true imports it as far as it goes."
+        raise Unprocessable(text, code="invalid_cacao", problems=problems)
+    converted, expected = _converted(caller, present)
+    remarks = [Finding(one.code, one.pointer, one.message, error=False) for one in converted.remarks]
+    imported = _keep(caller, converted, present, wish, expected)
+    by_hand = [{"step_id": one.step_id, "reason": one.message} for one in converted.remarks if one.step_id]
+    conformance = "nonconformant" if errors else "warnings" if found else "valid"
+    return replace(imported, conformance=conformance, warnings=[*found, *remarks], unsupported=by_hand)
+
+
+def _converted(caller: Caller, document: Json) -> tuple[Converted, Expected]:
+    """The playbook that a document is, with questions to a person for what no action of ours could do."""
+    registered = _registered(caller, document)
+    try:
+        converted = inward.convert(document, now=_now(), registered=registered)
+        refused = {
+            action_id: "; ".join(problem.detail for problem in problems)
+            for action_id, action in converted.actions.items()
+            if (problems := catalogue.problems_of(action))
+        }
+        if refused:
+            converted = inward.convert(document, now=_now(), registered=registered, refused=refused)
+    except TooLarge as error:
+        raise Unprocessable("The document unfolds into too many steps.", code="too_large") from error
+    needed = {one: {**action, "enabled": True} for one, action in converted.actions.items()}
+    others = {str(step["playbook_ref"]) for step in _steps(converted.definition) if step.get("type") == "playbook"}
+    return converted, Expected(actions=needed, playbooks=frozenset(others))
+
+
+def _registered(caller: Caller, document: Json) -> dict[str, frozenset[str]]:
+    """The actions for types of commands that the workspace has, with the parameters each takes."""
+    steps = [one for one in document["workflow"].values() if isinstance(one, dict)]
+    lists = [listed(one.get("commands")) for one in steps]
+    kinds = {f"cacao.{one.get('type')}" for commands in lists for one in commands if isinstance(one, dict)}
+    with db.read() as connection:
+        found = actions.definitions(connection, caller.workspace_id, kinds)
+    return {
+        name: frozenset(one["name"] for one in action.revision.definition["parameters"])
+        for name, action in found.items()
+    }
+
+
+def _steps(definition: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return list(every_step(definition["steps"]))
+
+
+def _keep(caller: Caller, converted: Converted, document: Json | None, wish: Wish, expected: Expected) -> Imported:
+    """Create or revise the playbook, unless it is a dry run."""
+    definition = {**converted.definition}
+    own = str(definition["id"])
+    existing, kept = _existing(caller, own)
+    outcome = _outcome(own, existing, kept, definition, document, wish)
+    if outcome == "new_id":
+        own, outcome = f"{own}-{identifier('x', _now(), caller.key_id)[3:11]}", "created"
+        definition["id"] = own
+    if wish.dry_run or outcome == "unchanged":
+        _refuse_faults(caller, definition, expected)
+        return Imported(definition=definition, playbook=None if wish.dry_run else existing, outcome=outcome)
+    for action in converted.actions.values():
+        _ensure(caller, action)
+
+    def beside(connection: db.Connection, playbook: Playbook) -> None:
+        if document is not None:
+            kept = documents.Kept(
+                revision_id=playbook.revision.id,
+                modified=str(document.get("modified")),
+                digest=digest(document),
+                document=document,
+            )
+            documents.keep(connection, playbook.uid, kept)
+        audit.record(connection, caller.workspace_id, caller.key_id, "playbook.imported", playbook.id)
+
+    if outcome == "created":
+        playbook = library.create(caller, definition, expected=expected, beside=beside)
+    else:
+        given = {name: value for name, value in definition.items() if name != "version"}
+        playbook = library.revise(caller, own, given, whole=True, expected=expected, beside=beside)
+    shown = {"id": playbook.id, **playbook.revision.definition}
+    return Imported(definition=shown, playbook=playbook, outcome=outcome)
+
+
+def _refuse_faults(caller: Caller, definition: Json, expected: Expected) -> None:
+    problems, _ = library.verdict(caller, definition, expected)
+    if problems:
+        raise InvalidRequest("The playbook's definition has faults.", code="invalid_playbook", problems=problems)
+
+
+def _existing(caller: Caller, playbook_id: str) -> tuple[Playbook | None, documents.Kept | None]:
+    with db.read() as connection:
+        if not playbooks.known(connection, caller.workspace_id, [playbook_id]):
+            return None, None
+        playbook = playbooks.get(connection, caller.workspace_id, playbook_id)
+        return playbook, documents.of(connection, playbook.uid)
+
+
+def _outcome(
+    own: str,
+    existing: Playbook | None,
+    kept: documents.Kept | None,
+    definition: Json,
+    document: Json | None,
+    wish: Wish,
+) -> str:
+    """created, revised, unchanged or new_id.
+
+    Raises:
+        Conflict: another playbook has the id, and nothing was said about that.
+    """
+    if existing is None:
+        return "created"
+    if document is not None and kept is not None and kept.digest == digest(document):
+        return "unchanged"
+    if document is None and lens.content(definition) == lens.content(existing.revision.definition):
+        return "unchanged"
+    if document is not None and kept is not None and str(document.get("modified")) > kept.modified:
+        return "revised"
+    if wish.on_conflict == "refuse":
+        text = f"There is another playbook {own!r}; on_conflict=replace makes this its next version, new_id keeps both."
+        raise Conflict(text, code="already_exists")
+    return "new_id" if wish.on_conflict == "new_id" else "revised"
+
+
+def _ensure(caller: Caller, action: Json) -> None:
+    """Make an action unless it is there: its id tells its content."""
+    with db.read() as connection:
+        if action["id"] in actions.definitions(connection, caller.workspace_id, {action["id"]}):
+            return
+    try:
+        catalogue.create(caller, action)
+    except Conflict as error:
+        if error.code != "already_exists":  # made by a concurrent import meanwhile
+            raise
+
+
+def give(caller: Caller, playbook_id: str, *, form: str, include_secrets: bool) -> Json:
+    """A playbook in one of the forms in which others may read it.
+
+    Raises:
+        NotFound: no such playbook. Forbidden: secrets are asked for by somebody who is no admin.
+    """
+    with db.read() as connection:
+        playbook = playbooks.get(connection, caller.workspace_id, playbook_id)
+        if form != CACAO:
+            return {"id": playbook.id, **playbook.revision.definition, "enabled": playbook.enabled}
+        kept = documents.of(connection, playbook.uid)
+        before = playbooks.revision(connection, kept.revision_id) if kept is not None else None
+    now = {**playbook.revision.definition}
+    modified = _stamp(playbook.updated_at)
+    if kept is None or before is None:
+        return outward.export(
+            now,
+            playbook_id=playbook.id,
+            workspace=caller.workspace_id,
+            identity=settings().cacao_identity,
+            created=_stamp(playbook.created_at),
+            modified=modified,
+        )
+    if include_secrets and caller.role != "admin":
+        raise Forbidden("Only an admin may export the credentials of a document.")
+    document = lens.put(kept.document, before.definition, {"id": playbook.id, **now}, modified=modified)
+    return document if include_secrets else credentials.without(document, playbook.id)
+
+
+def _now() -> str:
+    return _stamp(db.now_ms())
+
+
+def _stamp(milliseconds: int) -> str:
+    """RFC 3339, UTC, with milliseconds."""
+    moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{milliseconds % 1000:03d}Z"

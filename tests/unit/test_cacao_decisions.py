@@ -1,0 +1,137 @@
+"""Conditions of CACAO documents in CEL: they say what the document's own words say, or leave it to a person."""
+
+import itertools
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from expressions.conditions import ConditionError, holds
+from playbooks.cacao import decisions
+from playbooks.cacao.conditions import Undecidable, parse
+from playbooks.cacao.names import Names
+from playbooks.cacao.variables import Variable, as_native
+
+VALUES = {
+    "bool": ["true", "False", "yes", ""],
+    "integer": ["5", "-3", "05", "many", ""],
+    "float": ["5.0", "1e3", "0"],
+    "string": ["5", "web-1", "Web-1", "", "no", 'say "so"', "ü"],
+    "ipv4-addr": ["10.0.0.1", "10.0.0.2"],
+    "mac-addr": ["00:11:22:aa:bb:cc", "001122AABBCC"],
+    "sha256-hash": ["AB" * 32, "ab" * 32],
+}
+OPERATORS = ["=", "==", "!=", "<", "<=", ">", ">=", "LIKE", "MATCHES"]
+LITERALS = [
+    "5",
+    "'5'",
+    '"web-1"',
+    "'web%'",
+    "true",
+    "'true'",
+    "-3",
+    "5.0",
+    "t'2026-01-01T00:00:00Z'",
+    "'10.0.0.1'",
+    "''",
+]
+
+
+@st.composite
+def variables(draw: st.DrawFn) -> dict[str, Variable]:
+    """Two variables of any type, each with a value."""
+    found = {}
+    for name in ("__left__", "__right__"):
+        kind = draw(st.sampled_from(sorted(VALUES)))
+        found[name] = Variable(type=kind, value=draw(st.sampled_from(VALUES[kind])))
+    return found
+
+
+def comparison(operator: str, right: str) -> str:
+    return f"__left__:value {operator} {right}"
+
+
+CONDITIONS = st.recursive(
+    st.one_of(
+        st.builds(comparison, st.sampled_from(OPERATORS), st.sampled_from([*LITERALS, "__right__:value"])),
+        st.sampled_from(
+            ["__left__:value", "!__right__:value", "EXISTS __left__:value", "__left__:value IN ('5', 'web-1')"]
+        ),
+    ),
+    lambda inner: st.one_of(
+        st.builds("({}) AND ({})".format, inner, inner),
+        st.builds("({}) OR ({})".format, inner, inner),
+        st.builds("NOT ({})".format, inner),
+    ),
+    max_leaves=4,
+)
+
+
+def document(given_variables: dict[str, Variable]) -> dict[str, Any]:
+    declared = {name: {"type": one.type, "value": one.value} for name, one in given_variables.items()}
+    return {"playbook_variables": declared}
+
+
+@given(text=CONDITIONS, given_variables=variables())
+def test_cel_says_what_the_condition_says(text: str, given_variables: dict[str, Variable]) -> None:
+    """Wherever CEL has an answer it is the one that the condition has; where the condition has none, CEL has none."""
+    names = Names(document(given_variables))
+    written = decisions.condition(text, names)
+    found = parse(text)
+    if written is None or found is None:
+        return
+    parameters = {names.native(name): as_native(one) for name, one in given_variables.items()}
+    try:
+        answer = holds(written, {"parameters": parameters, "vars": {}})
+    except ConditionError:
+        assert decisions.may_fail(written)
+        return
+    try:
+        assert found.holds(given_variables) is answer, written
+    except Undecidable:
+        pytest.fail(f"{text} has no answer, and {written} has: {answer}")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Operator input to proceed",
+        "__host__:value ISSUBSET '10.0.0.0/8'",
+        "file:name = 'x'",
+        '"response:status" == 200',
+        "__unknown__:value == 1",
+        "__told__:value == 'done'",
+        "__host__:value == '{{ secret }}'",
+        "",
+        None,
+        7,
+    ],
+)
+def test_what_cannot_be_said_is_asked(text: Any) -> None:
+    """Prose, networks, what nobody knows and what only a person can tell make no condition here."""
+    step = {"out_args": ["__told__"]}
+    names = Names(
+        {"playbook_variables": {"__host__": {"type": "string"}}, "workflow": {"action--1": step}}, returned=()
+    )
+    assert decisions.condition(text, names) is None
+
+
+@pytest.mark.parametrize("text", ["__x__:value", " __x__ "])
+def test_a_switch_looks_at_the_text_of_a_variable(text: str) -> None:
+    """A switch names a variable, with or without ':value'; its cases are texts."""
+    names = Names({"playbook_variables": {"__x__": {"type": "integer", "value": "3"}}})
+    assert decisions.switch(text, names) == '{{ parameters.x | default("") | string }}'
+
+
+@pytest.mark.parametrize("text", ["", "the colour", "__other__:value", None])
+def test_a_switch_on_nothing_is_asked(text: Any) -> None:
+    """What is no variable cannot be switched on."""
+    assert decisions.switch(text, Names({"playbook_variables": {"__x__": {"type": "string"}}})) is None
+
+
+def test_every_operator_is_said() -> None:
+    """Of the operators each is written in CEL for texts and for numbers, but those on networks."""
+    names = Names({"playbook_variables": {"__left__": {"type": "string", "value": "a"}}})
+    for operator, right in itertools.product(OPERATORS, ["'5'"]):
+        assert decisions.condition(comparison(operator, right), names) is not None, operator
