@@ -4,7 +4,7 @@ PYTHON ?= $(firstword $(foreach name,python3 python3.12 python3.11 python3.13 py
 BOOTSTRAP = $(or $(PYTHON),$(error Python 3.11 or newer is needed: apt install python3 python3-venv)) launcher/bootstrap.py
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test lint bench chaos clean
+.PHONY: help run demo test lint bench chaos fuzz clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' Makefile
@@ -26,6 +26,9 @@ bench: ## measure against raw Celery (minutes); ARGS="--only soak" chooses
 
 chaos: ## the long crash tests (minutes)
 	@$(BOOTSTRAP) chaos $(ARGS)
+
+fuzz: ## random documents, 2,000 for each law (minutes)
+	@$(BOOTSTRAP) fuzz $(ARGS)
 
 clean: ## remove .venv and caches; var/ with your data stays
 	@rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

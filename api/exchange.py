@@ -15,6 +15,7 @@ from tasks.exchange import Imported, Wish
 
 blueprint = Blueprint("exchange", __name__, description="Playbooks of others in, playbooks of ours out.")
 
+_IMPORTED = schemas.enveloped(shapes.Imported)
 _ANY_OBJECT: dict[str, Any] = {"type": "object"}
 
 
@@ -46,15 +47,13 @@ def export_playbook(query: dict[str, Any], playbook_id: str) -> Response:
 @blueprint.reads(_ANY_OBJECT, example=shapes.DOCUMENT, yaml=True)
 @blueprint.answers(
     201,
-    schemas.enveloped(shapes.Imported),
+    _IMPORTED,
     example=shapes.IMPORTED,
     words="The playbook that was made.",
     fails=(409, 422),
     takes_body=True,
 )
-@blueprint.response(
-    200, schemas.enveloped(shapes.Imported), example=shapes.IMPORTED, description="A dry run, or nothing new was made."
-)
+@blueprint.response(200, _IMPORTED, example=shapes.IMPORTED, description="A dry run, or nothing new was made.")
 def import_playbook(query: dict[str, Any]) -> Response:
     """Import a playbook.
 

@@ -15,7 +15,7 @@ from playbooks.differences import differences
 from playbooks.fields import MAX_TAG_CHARACTERS
 from playbooks.triggers import MAX_EVENT_CHARACTERS
 from store import db, executions, playbook_listing, playbooks
-from tasks import library
+from tasks import exchange, library
 
 blueprint = Blueprint("playbooks", __name__, description="What is done in order, and when it starts.")
 
@@ -23,8 +23,6 @@ _ONE = schemas.enveloped(shapes.Playbook)
 _ONE_EXAMPLE = {"data": shown.PLAYBOOK}
 #: what may be asked about is more than what may be kept
 _ANYTHING = {"anyOf": [shapes.PlaybookDefinition(), {"type": "object"}]}
-#: what is passed over, so that what was read may be sent back
-_READ_ONLY = frozenset({"step_count", "next_run_at", "created_at", "updated_at", "created_by"})
 _VERSION = r"^[0-9]{1,9}\.[0-9]{1,9}\.[0-9]{1,9}$"
 
 
@@ -123,10 +121,10 @@ def create_playbook() -> Response:
 def validate_playbook() -> Response:
     """Check a playbook's definition without storing it.
 
-    The body is JSON or YAML. Answers 200 whether or not the definition has faults; the body says which, and what is
-    allowed but doubtful.
+    The body is JSON or YAML, a CACAO document too. Answers 200 whether or not it has faults; the body says which, and
+    what is allowed but doubtful.
     """
-    problems, warnings = library.verdict(caller(), _without_read_only(body.read_object(yaml=True)))
+    problems, warnings = exchange.verdict(caller(), body.read_object(yaml=True))
     return answer({"valid": not problems, "warnings": _findings(warnings), "errors": _findings(problems)})
 
 
@@ -271,14 +269,10 @@ def _taken(given: dict[str, Any], playbook_id: str | None = None) -> dict[str, A
     if fault:
         problems = [Problem("/id", fault)]
         raise InvalidRequest("The playbook's definition has faults.", code="invalid_playbook", problems=problems)
-    definition = _without_read_only(given)
+    definition = library.written(given)
     if definition.get("version", "") is None:  # it goes up by itself
         del definition["version"]
     return definition
-
-
-def _without_read_only(given: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in given.items() if name not in _READ_ONLY}
 
 
 def _findings(problems: list[Problem]) -> list[dict[str, str]]:

@@ -1,4 +1,4 @@
-"""From a bare machine to a command that runs: ``python3 launcher/bootstrap.py run|demo|test|lint|bench|chaos [WORDS]``.
+"""From a bare machine to a command that runs: ``python3 launcher/bootstrap.py run|demo|test|lint|bench|... [WORDS]``.
 
 In order of time: find a Python that is new enough; make ``.venv`` unless it is there; install what ``setup.cfg``
 names, unless that was done before and ``setup.cfg`` is unchanged; become the command. Needs the standard
@@ -29,12 +29,16 @@ BEGUN = time.monotonic()
 #: tests mostly wait for processes: three at once keep two processors busy; "-n 0" (ARGS) has one do all, for a debugger
 SIDE_BY_SIDE = ["-n", "3", "--dist", "loadgroup", "--no-loadscope-reorder"]
 
+#: random documents, which can be as many as there is time for
+FUZZ = ["tests/unit/test_cacao_laws.py"]
+
 #: command → the extras it needs, and the programs it becomes, one after the other
 COMMANDS = {
     "run": ((), [["python", "-m", "launcher", "run"]]),
     "demo": ((), [["python", "-m", "launcher", "demo"]]),
     "test": (("test",), [["python", "-m", "pytest", "-m", "not chaos and not wide", *SIDE_BY_SIDE]]),
     "chaos": (("test",), [["python", "-m", "pytest", "-m", "chaos", *SIDE_BY_SIDE]]),
+    "fuzz": (("test",), [["python", "-m", "pytest", "--hypothesis-profile", "fuzz", *FUZZ, *SIDE_BY_SIDE]]),
     "bench": (("test",), [["python", "tests/bench/run.py"]]),
     "lint": (
         ("lint", "test"),

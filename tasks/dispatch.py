@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from config.errors import Conflict, Unprocessable
-from config.settings import settings
 from playbooks import parameters
 from providers.base import Mode
 from store import actions, db, executions, group
@@ -21,6 +20,7 @@ from store.actions import Revision
 from store.db import IntegrityError
 from store.ids import new_id
 from tasks import doorbell, flows, replay, revisions
+from tasks.backlog import backlog
 from tasks.canvas import Ring
 from tasks.secrets import hide
 
@@ -72,7 +72,9 @@ def dispatch(wish: Dispatch) -> Accepted:
         raise Unprocessable(problems=[problem.under("/parameters") for problem in problems])
     row, ring = _new_execution(revision, wish, values)
     try:
-        group.commit(functools.partial(_accept, wish=wish, row=row), single=not wish.idempotency_key)
+        again_at = backlog.again_at(row["queue"], row["created_at"])
+        accept = functools.partial(_accept, wish=wish, row=row, again_at=again_at)
+        group.commit(accept, single=not wish.idempotency_key)
     except IntegrityError:  # a concurrent copy of this request was faster
         earlier = db.look(_earlier, wish)
         if earlier is None:
@@ -82,7 +84,7 @@ def dispatch(wish: Dispatch) -> Accepted:
     return Accepted(execution_id=row["id"], action_id=wish.action_id, mode=wish.mode, created_at=row["created_at"])
 
 
-def _accept(connection: db.Connection, *, wish: Dispatch, row: Mapping[str, Any]) -> None:
+def _accept(connection: db.Connection, *, wish: Dispatch, row: Mapping[str, Any], again_at: int) -> None:
     if wish.idempotency_key:
         replay.remember(
             connection,
@@ -92,7 +94,7 @@ def _accept(connection: db.Connection, *, wish: Dispatch, row: Mapping[str, Any]
             execution_id=row["id"],
             created_at=row["created_at"],
         )
-    executions.accept(connection, row, publish_again_at=row["created_at"] + settings().lease_seconds * 1000)
+    executions.accept(connection, row, publish_again_at=again_at)
 
 
 def _refuse_the_impossible(definition: Mapping[str, Any], wish: Dispatch, *, enabled: bool) -> None:

@@ -13,13 +13,12 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from playbooks.cacao.check import check
-
 from config.errors import Conflict, Forbidden, InvalidRequest, Problem, Unprocessable
 from config.settings import settings
 from playbooks import definitions as meaning
 from playbooks.cacao import credentials, inward, lens, outward
 from playbooks.cacao.blocks import TooLarge, listed
+from playbooks.cacao.check import check
 from playbooks.cacao.drafts import upgraded
 from playbooks.cacao.findings import Finding
 from playbooks.cacao.identity import digest, identifier
@@ -76,6 +75,20 @@ def take(caller: Caller, body: Mapping[str, Any], wish: Wish) -> Imported:
     )
 
 
+def verdict(caller: Caller, given: Mapping[str, Any]) -> tuple[list[Problem], list[Problem]]:
+    """The faults of a CACAO document or a definition, and what is doubtful."""
+    try:
+        sent = recognise(given)
+    except NotRecognised:
+        return library.verdict(caller, library.written(given))
+    if not sent.is_cacao:
+        return library.verdict(caller, library.written(sent.document))
+    present, upgrades = upgraded(sent.document)
+    found = [*upgrades, *check(present), *verified(sent.document)]
+    problems = [(one.error, Problem(one.pointer, one.message)) for one in found]
+    return [one for error, one in problems if error], [one for error, one in problems if not error]
+
+
 def _options(given: Mapping[str, Any], wish: Wish) -> Wish:
     """What the body asks for besides what the query does."""
     problems = [
@@ -98,7 +111,7 @@ def _flag(given: Mapping[str, Any], name: str) -> bool:
 
 def _take_definition(caller: Caller, definition: Json, wish: Wish) -> Imported:
     """A playbook in our own form, as it was exported or written."""
-    definition = {name: value for name, value in definition.items() if value is not None}
+    definition = {name: value for name, value in library.written(definition).items() if value is not None}
     problems, warnings = library.verdict(caller, definition)
     if problems:
         raise InvalidRequest("The playbook's definition has faults.", code="invalid_playbook", problems=problems)

@@ -17,6 +17,14 @@ from store import actions, db, playbooks
 from store.access import Caller
 from store.playbooks import Playbook
 
+#: what is passed over, so that what was read may be sent back
+_READ_ONLY = frozenset({"step_count", "next_run_at", "created_at", "updated_at", "created_by"})
+
+
+def written(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The members of a definition that its author writes."""
+    return {name: value for name, value in given.items() if name not in _READ_ONLY}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Expected:

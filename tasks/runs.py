@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from config.errors import Conflict, InvalidRequest, Problem, Unprocessable
-from config.settings import settings
 from playbooks import parameters
 from playbooks.plan import Plan, every_step
 from playbooks.triggers import subject
@@ -24,6 +23,7 @@ from store.db import Connection, IntegrityError, Row
 from store.ids import new_id
 from store.seal import unseal
 from tasks import doorbell, flows, replay, revisions
+from tasks.backlog import backlog
 from tasks.canvas import KILLABLE, Chain, Ring
 from tasks.dispatch import queue_of
 from tasks.redact import texts
@@ -209,7 +209,6 @@ def prepare(connection: Connection, wish: Wish) -> tuple[dict[str, Any], Chain]:
         "failures": 0,
         "lapses": 0,
         "publishes": 1,
-        "due_at": now + settings().lease_seconds * 1000,
         "expires_at": now + int(definition["timeout_minutes"] * 60_000),
         "target": wish.target,
         "input": masked,
@@ -233,6 +232,7 @@ def prepare(connection: Connection, wish: Wish) -> tuple[dict[str, Any], Chain]:
         ),
     }
     chain = _opening(row, pinned)
+    row["due_at"] = backlog.again_at(str(row["queue"]), now, connection)
     return row, chain
 
 

@@ -25,7 +25,7 @@ from store.db import Connection, Row
 from store.executions import LIVE, TERMINAL
 from tasks import announce, canvas, doorbell, lease, schedules, tick_runs
 from tasks.app import app
-from tasks.backlog import Backlog
+from tasks.backlog import backlog
 from tasks.canvas import Ring
 from tasks.runs import begin_ring
 
@@ -37,8 +37,6 @@ BATCH, AT_ONCE = 200, 1000
 PATIENCE = 0.9
 
 log = logs.logger(__name__)
-
-_backlog = Backlog()
 
 
 @app.task(name="tocsin.tick", ignore_result=True)
@@ -93,7 +91,7 @@ def _await_turns(end: float) -> dict[str, int]:
 
     Returns by queue the pause between two publishings, ms, where it is longer than a lease.
     """
-    pauses = _backlog.pauses()
+    pauses = backlog.pauses()
     for queue, pause in pauses.items():
         moved = AT_ONCE
         while moved == AT_ONCE and time.monotonic() < end:

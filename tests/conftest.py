@@ -15,7 +15,9 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from hypothesis import settings as hypothesis_settings
 
+hypothesis_settings.register_profile("fuzz", max_examples=2000)
 _HOME = Path(tempfile.mkdtemp(prefix="tcn-"))
 for _name in [name for name in os.environ if name.startswith("TOCSIN_") and "_TEST_" not in name]:  # noqa: TID251
     del os.environ[_name]  # noqa: TID251

@@ -11,6 +11,7 @@ What leads nowhere, or back to where it came from, becomes a question to a perso
 """
 
 import math
+import re
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -22,10 +23,11 @@ from playbooks.faults import below
 from playbooks.step_types import LINK_WORDS, MAX_STEPS, MAX_WAIT_SECONDS
 
 END = "end"
-#: of an id; what makes it differ from others comes behind
-LONGEST_ID = 56
+#: of an id: what it is about, and with what it is there for; what makes it differ from others comes behind
+LONGEST_ID, _WITH_PURPOSE = 54, 58
 #: steps looked at while branches are compared
 _MAX_VISITS = 200_000
+_UNFIT = re.compile(r"[^A-Za-z0-9_-]")
 Json = dict[str, Any]
 
 
@@ -157,7 +159,7 @@ class Blocks:
 
     def new_id(self, wanted: str) -> str:
         """An id of ours for a step: that of the document, or one like it where that is taken."""
-        plain = "".join(one if one.isascii() and (one.isalnum() or one in "_-") else "_" for one in wanted)[:LONGEST_ID]
+        plain = _UNFIT.sub("_", wanted)[:_WITH_PURPOSE]
         plain = f"_{plain}" if not plain or plain[0] == "-" or plain in LINK_WORDS else plain
         while True:
             number = self._ids[plain] = self._ids.get(plain, 0) + 1

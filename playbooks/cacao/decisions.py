@@ -40,6 +40,12 @@ def condition(text: Any, names: Names) -> str | None:
     return None if ours.check(written) else written
 
 
+def may_change(text: Any, names: Names) -> bool:
+    """Whether any step sets what the condition asks for: else its answer is the same for ever."""
+    found = parse(text) if isinstance(text, str) else None
+    return found is not None and any(names.is_returned(name) for name in found.variables())
+
+
 def may_fail(written: str) -> bool:
     """Whether a condition in CEL has no answer for some values."""
     return any(one in written for one in ("double(", "timestamp(", _NO_ANSWER))

@@ -18,7 +18,7 @@ _PRESENT = "cacao-2.0"
 EARLIER = frozenset({"1.0", "1.1", "cacao-1.0", "cacao-1.1", "2.0"})
 _VARIABLE = re.compile(r"\$\$([A-Za-z_][A-Za-z0-9_-]{0,199})\$\$")
 _TYPES = {"single": "action", "playbook": "playbook-action"}
-_COMMANDS = {"openc2-json": "openc2-http", "openc2": "openc2-http", "attack-cmd": "caldera-cmd"}
+_COMMANDS = {"openc2-json": "openc2-http"}
 _TOP = {"agents": "agent_definitions", "targets": "target_definitions", "features": None, "playbook_complexity": None}
 _OBJECTS = {"agent_extensions": "agent_target_extensions", "target_extensions": "agent_target_extensions"}
 
@@ -26,7 +26,6 @@ _OBJECTS = {"agent_extensions": "agent_target_extensions", "target_extensions": 
 class _Upgrade:
     def __init__(self) -> None:
         self.found: dict[str, Finding] = {}
-        self.ids: dict[str, str] = {}
 
     def say(self, code: str, pointer: str, message: str) -> None:
         """Note a change; of each kind the first is named."""
@@ -54,8 +53,6 @@ def upgraded(document: Mapping[str, Any]) -> tuple[Json, list[Finding]]:
         present["workflow"] = {
             key: _step(one, below("/workflow", key), upgrade) for key, one in present["workflow"].items()
         }
-    if upgrade.ids:
-        present = _renamed_ids(present, upgrade.ids)
     return (present if upgrade.found else dict(document)), list(upgrade.found.values())
 
 
@@ -118,10 +115,6 @@ def _with_new_variables(value: Any, upgrade: _Upgrade) -> Any:
         upgrade.say("variables", "", "Variables are written __name__ now, not $$name$$.")
 
     return _mapped(value, lambda text: _VARIABLE.sub(r"__\1__", text), say)
-
-
-def _renamed_ids(value: Any, ids: Mapping[str, str]) -> Any:
-    return _mapped(value, lambda text: ids.get(text, text), lambda: None)
 
 
 def _mapped(value: Any, change: Callable[[str], str], say: Callable[[], None]) -> Any:

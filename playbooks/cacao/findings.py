@@ -49,22 +49,31 @@ class Findings:
 
 def below(pointer: str, key: Any) -> str:
     """The pointer of a member or item, or of what holds it where it would become too long."""
-    if isinstance(key, str) and len(key) > MAX_POINTER:
+    name = str(key)
+    if len(name) > MAX_POINTER:
         return pointer
-    longer = f"{pointer}/{str(key).replace('~', '~0').replace('/', '~1')}"
+    if "~" in name or "/" in name:
+        name = name.replace("~", "~0").replace("/", "~1")
+    longer = f"{pointer}/{name}"
     return longer if len(longer) <= MAX_POINTER else pointer
 
 
 def shown(value: Any) -> str:
     """How a value is named in a message: short, and without the insides of lists and objects."""
     if isinstance(value, str):
-        return f"'{value[:_SHOWN_CHARACTERS]}'" + ("..." if len(value) > _SHOWN_CHARACTERS else "")
+        seen = "".join(letter if letter.isprintable() else "?" for letter in value[:_SHOWN_CHARACTERS])
+        return f"'{seen}'" + ("..." if len(value) > _SHOWN_CHARACTERS else "")
     if isinstance(value, int) and value.bit_length() > _SHOWN_BITS:
         return "a very long number"
     return kind(value) if isinstance(value, dict | list | None) else str(value).lower()
 
 
+def named(kind_name: str) -> str:
+    """A name with its article."""
+    return f"{'an' if kind_name[0] in 'aeiou' else 'a'} {kind_name}"
+
+
 def kind(value: Any) -> str:
     """What JSON calls a value."""
     names = {dict: "an object", list: "a list", str: "a text", bool: "true or false", type(None): "null"}
-    return names.get(type(value), "a number")
+    return names.get(type(value), "a number" if isinstance(value, int | float) else "no JSON value")

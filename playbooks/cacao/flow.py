@@ -75,7 +75,7 @@ class Flow(Blocks):
         if seconds and pauses and members["type"] == "action":
             members["delay_seconds"] = seconds
         elif seconds and pauses:
-            own = self.new_id(f"{entry.native_id[:LONGEST_ID]}-does")
+            own = self.new_id(f"{entry.native_id[:LONGEST_ID]}-do")
             block.steps.append({"id": entry.native_id, "type": "delay", "seconds": seconds, "on_success": own})
         said = {"name": _line(step.get("name")), "description": _described(step.get("description"))}
         block.steps.append({"id": own, **{key: text for key, text in said.items() if text}, **members})
@@ -229,6 +229,8 @@ class Flow(Blocks):
             return
         body = self.block(block, step.get("on_true"), {*block.stops, entry.cacao_id})
         condition = self._condition(step, "while")
+        if own_of(step) is None and not decisions.may_change(step.get("condition"), self.names):
+            condition = None  # it would go on for ever
         if condition is None:
             question = str(step.get("condition") or step.get("name") or "")
             self._remark("asked", entry, f"A person is asked before each pass: {question[:200]}", "condition")

@@ -26,7 +26,7 @@ DEFINITION = {
 
 def identifier(kind: str, *names: str) -> str:
     """The identifier of the one thing of a kind that has these names."""
-    digest = hashlib.sha256("\0".join(names).encode(errors="surrogatepass")).digest()
+    digest = hashlib.sha256("\0".join((kind, *names)).encode(errors="surrogatepass")).digest()
     return f"{kind}--{uuid.UUID(bytes=digest[:16], version=4)}"
 
 

@@ -61,6 +61,10 @@ class Names:
         """Whether every variable that is read as returned is among these."""
         return all(self.native(name) in returned for name in self._returned)
 
+    def is_returned(self, name: str) -> bool:
+        """Whether a step here sets the variable."""
+        return name in self._returned
+
     def told_by_people(self, name: str) -> bool:
         """Whether a step returns the variable that a person carries out here, so that nobody but people knows it."""
         return name in self._named - self._returned

@@ -12,8 +12,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from playbooks import plan as plans
+from playbooks.cacao.blocks import successors
 from playbooks.cacao.identity import DEFINITION, EXTENSION, identifier, with_own
 from playbooks.cacao.inward import seal_of
+from playbooks.cacao.regions import regions
 from playbooks.plan import END, Node, Plan
 from playbooks.step_types import LINKS
 
@@ -69,6 +71,11 @@ class _Writer:
         self.declared = {one["name"] for one in definition["parameters"]}
         self.workflow: Json = {}
         self.agents: Json = {}
+        exceptional = [self.plan.exception_step] if self.plan.exception_step else []
+        self.regions = {
+            block_id: regions(block, self.plan.nodes, [block.first, *(exceptional if not block_id else [])])
+            for block_id, block in self.plan.blocks.items()
+        }
 
     def document(self, created: str, modified: str) -> Json:
         start = identifier("start", self.id)
@@ -76,6 +83,8 @@ class _Writer:
         self.workflow[start] = {"type": "start", "on_completion": first}
         for node in self.plan.nodes.values():
             self._write(node)
+        exception = self._entry(self.plan.exception_step, start) if self.plan.exception_step else start
+        reached = _reached(self.workflow, [start, exception])  # CACAO has no link for an approval that has expired
         document: Json = {
             "type": "playbook",
             "spec_version": "cacao-2.0",
@@ -85,7 +94,7 @@ class _Writer:
             "created": created,
             "modified": modified,
             "workflow_start": start,
-            "workflow": self.workflow,
+            "workflow": {own: step for own, step in self.workflow.items() if own in reached},
         }
         if self.definition["description"]:
             document["description"] = self.definition["description"]
@@ -94,7 +103,7 @@ class _Writer:
         if self.definition["parameters"]:
             document["playbook_variables"] = dict(map(_variable, self.definition["parameters"]))
         if self.plan.exception_step:
-            document["workflow_exception"] = self._entry(self.plan.exception_step, start)
+            document["workflow_exception"] = exception
         if self.agents:
             document["agent_definitions"] = self.agents
         return with_definition(document, {"id": self.native_id, **self.definition})
@@ -111,6 +120,10 @@ class _Writer:
         node = self.plan.nodes[link]
         return identifier("if-condition", self.id, node.id, "when") if "when" in node.step else self._own(node)
 
+    def _led(self, node: Node, link: str, source: str) -> str:
+        """The same for a link of a step, which may lead to the end of the branch that the step is in."""
+        return self._entry(END if self.regions[node.block].ends(node.id, link) else link, source)
+
     def _write(self, node: Node) -> None:
         own = self._own(node)
         step: Json = {"type": _KINDS[node.type], "name": node.name}
@@ -120,30 +133,37 @@ class _Writer:
             if node.step.get(member):
                 step[property_] = max(1, round(node.step[member] * 1000))
         step |= getattr(self, f"_{node.type}")(node, own)
-        self.workflow[own] = with_own(
-            step, node.id, {key: one for key, one in node.step.items() if key not in _PLACE | _HELD}
-        )
+        members = {key: one for key, one in node.step.items() if key not in _PLACE | _HELD}
+        self.workflow[own] = with_own(step, node.id, members)
         if "when" in node.step:
-            wrapper = identifier("if-condition", self.id, node.id, "when")
-            links = {"on_true": own, "on_false": self._entry(node.on_success, f"{wrapper} false")}
-            asked = {"type": "if-condition", "condition": self._text(node.step["when"]), **links}
-            members = {"type": "condition", "expression": node.step["when"]}
-            self.workflow[wrapper] = with_own(asked, f"{node.id[:59]}-when", members)
+            self._write_when(node, own)
+
+    def _write_when(self, node: Node, own: str) -> None:
+        """The condition in front of a step that is carried out only where it holds."""
+        wrapper = identifier("if-condition", self.id, node.id, "when")
+        behind = self._led(node, node.on_success, f"{wrapper} behind")
+        links = {"on_true": own, "on_completion" if _is_alone(node) else "on_false": behind}
+        asked = {"type": "if-condition", "condition": self._text(node.step["when"]), **links}
+        members = {"type": "condition", "expression": node.step["when"]}
+        self.workflow[wrapper] = with_own(asked, f"{node.id[:59]}-when", members)
 
     def _links(self, node: Node, own: str) -> Json:
-        links = {"on_success": self._entry(node.on_success, f"{own} success")}
+        success = END if _is_alone(node) else node.on_success
+        links = {"on_success": self._led(node, success, f"{own} success")}
         if node.on_failure is not None:
-            links["on_failure"] = self._entry(node.on_failure, f"{own} failure")
+            links["on_failure"] = self._led(node, END if _is_alone(node) else node.on_failure, f"{own} failure")
         return links
 
     def _failure(self, node: Node, own: str) -> Json:
-        """The links of a step whose branches lead on by themselves."""
+        """Where a step leads to behind its branches."""
+        behind = self._led(node, self.regions[node.block].joins[node.id], f"{own} completion")
         if node.on_failure is None:
-            return {}
-        return {
-            "on_success": self._entry(END, f"{own} success"),
-            "on_failure": self._entry(node.on_failure, f"{own} failure"),
-        }
+            return {"on_completion": behind}
+        return {"on_success": behind, "on_failure": self._led(node, node.on_failure, f"{own} failure")}
+
+    def _branch(self, node: Node, link: str, source: str) -> str:
+        """The identifier of the first step of a branch, or an end where it holds none."""
+        return self._entry(END if link == self.regions[node.block].joins[node.id] else link, source)
 
     def _action(self, node: Node, own: str) -> Json:
         reference = node.step["action_ref"]
@@ -169,14 +189,14 @@ class _Writer:
 
     def _condition(self, node: Node, own: str) -> Json:
         links = {
-            "on_true": self._entry(node.on_true, f"{own} true"),
-            "on_false": self._entry(node.on_false, f"{own} false"),
+            "on_true": self._branch(node, node.on_true, f"{own} true"),
+            "on_false": self._branch(node, node.on_false, f"{own} false"),
         }
         return {"condition": self._text(node.step["expression"]), **links, **self._failure(node, own)}
 
     def _switch(self, node: Node, own: str) -> Json:
-        cases = {case: self._entry(to, f"{own} case {case}") for case, to in node.cases.items()}
-        cases["default"] = self._entry(node.default, f"{own} default")
+        cases = {case: self._branch(node, to, f"{own} case {case}") for case, to in node.cases.items()}
+        cases["default"] = self._branch(node, node.default, f"{own} default")
         return {"switch": self._text(node.step["expression"]), "cases": cases, **self._failure(node, own)}
 
     def _parallel(self, node: Node, own: str) -> Json:
@@ -211,6 +231,24 @@ class _Writer:
             return f"__{found[1]}__:value" if found[1] in self.declared else found[0]
 
         return _READ.sub(one, text)
+
+
+def _reached(workflow: Mapping[str, Any], starts: list[str]) -> set[str]:
+    """The steps that others lead to."""
+    found: set[str] = set()
+    ahead = list(starts)
+    while ahead:
+        one = ahead.pop()
+        if one not in found:
+            found.add(one)
+            ahead += successors(workflow[one])
+    return found
+
+
+def _is_alone(node: Node) -> bool:
+    """Whether a step is all that the condition in front of it holds: after it things go on as without it."""
+    plain = node.type not in ("condition", "switch")
+    return "when" in node.step and plain and node.on_failure in (None, node.on_success)
 
 
 def _variable(parameter: Mapping[str, Any]) -> tuple[str, Json]:

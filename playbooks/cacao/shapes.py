@@ -33,6 +33,16 @@ def _wrong_kind(wanted: str, value: Any, pointer: str, found: Findings, *, error
 
 
 @dataclass(frozen=True)
+class Anything:
+    """Any value: somebody else's business."""
+
+    says: str = "any value"
+
+    def check(self, value: Any, pointer: str, found: Findings, *, error: bool) -> None:
+        """Report nothing."""
+
+
+@dataclass(frozen=True)
 class Text:
     """A text, perhaps one of a few or one that a pattern fits."""
 
@@ -49,9 +59,13 @@ class Text:
             _wrong_kind(self.says, value, pointer, found, error=error)
         elif self.one_of and value not in self.one_of:
             found.add("unknown_value", pointer, f"{shown(value)} is not known: write {self.says}", error=error)
-        elif self.pattern is not None:
-            if not (self.pattern.search(value) if self.partly else self.pattern.fullmatch(value)):
-                found.add(self.code, pointer, f"{shown(value)} has the wrong form: write {self.says}", error=error)
+        elif not self._fits(value):
+            found.add(self.code, pointer, f"{shown(value)} has the wrong form: write {self.says}", error=error)
+
+    def _fits(self, value: str) -> bool:
+        if self.pattern is None:
+            return True
+        return bool(self.pattern.search(value) if self.partly else self.pattern.fullmatch(value))
 
 
 @dataclass(frozen=True)

@@ -29,38 +29,36 @@ TEXT_COMMANDS = ("manual", "bash", "ssh", "powershell", "caldera-cmd")
 ENCODED_COMMANDS = ("elastic", "jupyter", "kestrel", "sigma", "yara")
 #: what a signature can be verified with; it names exactly one of them
 KEY_SOURCES = ("public_key", "public_cert_chain", "cert_url", "thumbprint")
-REGIONS = tuple(
-    [
-        "africa",
-        "eastern-africa",
-        "middle-africa",
-        "northern-africa",
-        "southern-africa",
-        "western-africa",
-        "americas",
-        "caribbean",
-        "central-america",
-        "latin-america-caribbean",
-        "northern-america",
-        "south-america",
-        "asia",
-        "central-asia",
-        "eastern-asia",
-        "southern-asia",
-        "south-eastern-asia",
-        "western-asia",
-        "europe",
-        "eastern-europe",
-        "northern-europe",
-        "southern-europe",
-        "western-europe",
-        "oceania",
-        "antarctica",
-        "australia-new-zealand",
-        "melanesia",
-        "micronesia",
-        "polynesia",
-    ]
+REGIONS = (
+    "africa",
+    "eastern-africa",
+    "middle-africa",
+    "northern-africa",
+    "southern-africa",
+    "western-africa",
+    "americas",
+    "caribbean",
+    "central-america",
+    "latin-america-caribbean",
+    "northern-america",
+    "south-america",
+    "asia",
+    "central-asia",
+    "eastern-asia",
+    "southern-asia",
+    "south-eastern-asia",
+    "western-asia",
+    "europe",
+    "eastern-europe",
+    "northern-europe",
+    "southern-europe",
+    "western-europe",
+    "oceania",
+    "antarctica",
+    "australia-new-zealand",
+    "melanesia",
+    "micronesia",
+    "polynesia",
 )
 
 _HEX = "[0-9a-fA-F]"
@@ -68,6 +66,7 @@ _HEX = "[0-9a-fA-F]"
 _UUID = rf"{_HEX}{{8}}-{_HEX}{{4}}-[1-5]{_HEX}{{3}}-[89abAB]{_HEX}{{3}}-{_HEX}{{12}}"
 #: type--UUID; the groups are the type and the UUID
 IDENTIFIER = re.compile(rf"([a-z][a-z0-9-]+[a-z0-9])--({_UUID})")
+EXTENSION = re.compile(rf"extension-definition--{_UUID}")
 #: what a case of a switch may lead to (``search``: the published pattern is open to the left)
 CASE_STEP = re.compile(
     rf"(?:action|end|if-condition|parallel|playbook|start|switch-condition|while-condition)--{_UUID}\Z"

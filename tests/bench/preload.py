@@ -63,8 +63,9 @@ class Rows:
         import sqlalchemy as sa
 
         from store import audit, db, executions
+        from tasks.backlog import backlog
 
-        self.insert, self.write, self.now = sa.insert, db.write, db.now_ms
+        self.insert, self.write, self.now, self.again_at = sa.insert, db.write, db.now_ms, backlog.again_at
         self.executions, self.audit = executions.executions, audit.audit
         with db.read() as connection:
             mine = sa.select(self.executions).where(self.executions.c.id == execution_id)
@@ -73,10 +74,9 @@ class Rows:
             self.records = [dict(row) for row in connection.execute(about).mappings()]
 
     def add(self, swaps: list[Swap]) -> None:
-        """Insert a copy for each swap; times are moved to now, due dates with them."""
+        """Insert a copy for each swap; times are moved to now, and due is each as if it had been accepted now."""
         now = self.now()
-        shift = now - self.execution["created_at"]
-        times = {"created_at": now, "due_at": self.execution["due_at"] + shift}
+        times = {"created_at": now, "due_at": self.again_at(self.execution["queue"], now)}
         bare = [{name: record[name] for name in record if name != "id"} | {"at": now} for record in self.records]
         with self.write() as connection:
             rows = [swapped(self.execution, swap) | times for swap in swaps]

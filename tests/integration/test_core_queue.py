@@ -44,7 +44,7 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> None:
     """Queues that drain slowly, of which nothing has been counted so far, and a caller who has asked for nothing."""
     monkeypatch.setattr(flows, "queue", flows.Flows().queue)
     monkeypatch.setattr(backlog, "SLOWEST_DRAIN", 1)
-    monkeypatch.setattr(tick, "_backlog", backlog.Backlog())
+    monkeypatch.setattr(backlog.backlog, "_good_until", -1.0)
 
 
 def accept(action_id: str, n: int = 0, key: str | None = None) -> Accepted:
@@ -129,6 +129,20 @@ def test_what_the_backlog_explains_is_not_published_again(action: str, redis_ser
             assert row(ids[0]).due_at - db.now_ms() == number * 1000
             clock.shift(number - 1)
             assert tick.tick() == 0, "published before its time"
+
+
+def test_who_is_accepted_on_a_long_queue_is_looked_at_when_its_turn_may_have_come(
+    action: str, redis_server: RedisServer, slow: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a queue that needs longer than a lease, the wait is known from the first; on all others it is a lease."""
+    lease = settings().lease_seconds
+    with time_machine.travel(START, tick=False) as clock:
+        for _ in range(60):
+            accept(action)
+        clock.shift(lease - 1)
+        monkeypatch.setattr(backlog.backlog, "_good_until", -1.0)
+        late = accept(action).execution_id
+        assert row(late).due_at - db.now_ms() == 60_000
 
 
 def test_a_backlog_explains_nothing_on_another_queue(action: str, redis_server: RedisServer, slow: None) -> None:

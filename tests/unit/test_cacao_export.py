@@ -97,7 +97,7 @@ def test_what_was_not_changed_comes_back_as_it_came() -> None:
     ],
 )
 def test_a_change_is_written_where_it_belongs_and_nowhere_else(change: Any, place: tuple[str, ...], value: Any) -> None:
-    """What CACAO has a property for differs there, and beside it only the time; signatures no longer fit and are gone."""
+    """What CACAO has a property for differs there, and else only the time; signatures no longer fit and are gone."""
     given = document(SIMPLE, **SIGNED)
     found, now = put(given, change)
     wanted = copy.deepcopy(given)

@@ -138,7 +138,7 @@ def test_a_loop_holds_its_body_also_when_that_leads_back() -> None:
 
 
 def test_what_is_no_condition_is_asked() -> None:
-    """A sentence becomes a question whose yes and no lead where true and false would; before each pass of a loop, too."""
+    """A sentence becomes a question whose yes and no lead where true and false would, in a loop before each pass."""
     steps = {
         "start.s": {"on_completion": "if-condition.c"},
         "if-condition.c": {"condition": "Is it urgent?", "on_true": "while-condition.w", "on_completion": "end.e"},
@@ -314,7 +314,7 @@ def test_delays_and_times_are_in_seconds() -> None:
     assert (found[sid("start.s")]["type"], found[sid("start.s")]["seconds"]) == ("delay", 1.5)
     assert (found[sid("action.x")]["delay_seconds"], found[sid("action.x")]["timeout_seconds"]) == (2, 1)
     assert (found[sid("action.y")]["type"], found[sid("action.y")]["seconds"]) == ("delay", 3)
-    assert found[f"{sid('action.y')}-does"]["timeout_seconds"] == 60
+    assert found[f"{sid('action.y')}-do"]["timeout_seconds"] == 60
     assert found[sid("end.e")]["seconds"] == 0.5
 
 
