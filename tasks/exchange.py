@@ -63,7 +63,8 @@ def take(caller: Caller, body: Mapping[str, Any], wish: Wish) -> Imported:
 
     Raises:
         InvalidRequest: it is nothing that could be imported, or a definition with faults. Unprocessable: a CACAO
-        document with faults, each with its pointer. Conflict: there is another one of that id.
+        document with faults, each with its pointer. Conflict: there is another one of that id. Forbidden: it needs new
+        actions, and the caller may not make them.
     """
     try:
         sent = recognise(body)
@@ -251,10 +252,16 @@ def _outcome(
 
 
 def _ensure(caller: Caller, action: Json) -> None:
-    """Make an action unless it is there: its id tells its content."""
+    """Make an action unless it is there: its id tells its content.
+
+    Raises:
+        Forbidden: the caller may not make actions.
+    """
     with db.read() as connection:
         if action["id"] in actions.definitions(connection, caller.workspace_id, {action["id"]}):
             return
+    if not caller.may("write:actions"):
+        raise Forbidden(f"The document needs the action {action['id']}, and the key does not carry write:actions.")
     try:
         catalogue.create(caller, action)
     except Conflict as error:

@@ -31,6 +31,8 @@ ENTRIES = {
     ("GET", "/playbooks"): _READ,
     ("POST", "/playbooks"): _WRITE,
     ("POST", "/playbooks/validate"): _READ,
+    ("POST", "/playbooks/import"): _WRITE,
+    ("GET", "/playbooks/<id:playbook_id>/export"): _READ,
     ("GET", "/playbooks/<id:playbook_id>"): _READ,
     ("PUT", "/playbooks/<id:playbook_id>"): _WRITE,
     ("PATCH", "/playbooks/<id:playbook_id>"): _WRITE,
@@ -77,6 +79,7 @@ _BODIES: dict[tuple[str, str], Any] = {
 }
 _BODIES["POST", "/playbooks"] = {"name": "New", "steps": [{"id": "wait", "type": "delay", "seconds": 1}]}
 _BODIES["POST", "/playbooks/validate"] = _BODIES["PUT", "/playbooks/<id:playbook_id>"] = _BODIES["POST", "/playbooks"]
+_BODIES["POST", "/playbooks/import"] = {**_BODIES["POST", "/playbooks"], "name": "Another"}
 _BODIES["PATCH", "/playbooks/<id:playbook_id>"] = {"description": "new"}
 _BODIES["POST", "/actions/validate"] = _BODIES["PUT", "/actions/<id:action_id>"] = _BODIES["POST", "/actions"]
 

@@ -272,6 +272,15 @@ def test_who_may_not_write_may_not_import(door: Door) -> None:
     assert_problem(door.call("GET", f"/api/playbooks/{found['id']}/export", key=stranger), 404)
 
 
+def test_who_may_not_make_actions_may_not_bring_them_in(door: Door) -> None:
+    """A document that needs new actions is refused to a key that may only write playbooks; others are not."""
+    key = door.key("operator", scopes=("read:playbooks", "write:playbooks"))
+    assert_problem(door.call("POST", "/api/playbooks/import", key=key, json=given()), 403)
+    assert door.call("GET", f"/api/playbooks/{given()['id']}").status_code == 404
+    by_hand = {"start.s": {"on_completion": "action.a"}, "action.a": manual(on_completion="end.e"), "end.e": {}}
+    assert sent(door, document(by_hand), headers={}, key=key)["outcome"] == "created"
+
+
 def test_validate_takes_documents_too(everywhere: Door) -> None:
     """A CACAO document is held against its own standard, with pointers into it."""
     answer = everywhere.call("POST", "/api/playbooks/validate", json=given())

@@ -17,11 +17,17 @@ _OUR_OWN = {"id", "execution_id", "created_at", "updated_at", "started_at", "com
 
 
 def replay(
-    door: Door, command: str, *, base: str = "/api", key: str = "", ids: Mapping[str, str] | None = None
+    door: Door,
+    command: str,
+    *,
+    base: str = "/api",
+    key: str = "",
+    ids: Mapping[str, str] | None = None,
+    files: Mapping[str, str] | None = None,
 ) -> TestResponse:
     """Send what a printed command would send, by the administrator unless a ``key`` is given.
 
-    ``ids`` replace printed ids in its path.
+    ``ids`` replace printed ids in its path; ``files`` are those that it reads, by name.
     """
     words = shlex.split(command.replace("\\\n", " ").partition(" | ")[0])
     options = dict(itertools.pairwise(words))
@@ -31,9 +37,9 @@ def replay(
     path = f"{address.path}?{address.query}" if address.query else address.path
     for printed, real in (ids or {}).items():
         path = path.replace(printed, real)
-    return door.client.open(
-        path.replace("/api", base, 1), method=options.get("-X", "GET"), headers=headers, data=options.get("-d")
-    )
+    data = options.get("-d")
+    data = (files or {})[data[1:]] if data is not None and data.startswith("@") else data
+    return door.client.open(path.replace("/api", base, 1), method=options.get("-X", "GET"), headers=headers, data=data)
 
 
 def assert_shows(printed: Any, answered: Any, where: str = "$") -> None:
