@@ -16,12 +16,14 @@ from tasks.exchange import Imported, Wish
 blueprint = Blueprint("exchange", __name__, description="Playbooks of others in, playbooks of ours out.")
 
 _IMPORTED = schemas.enveloped(shapes.Imported)
+_AS_YAML = {"schema": {"type": "string"}, "example": "name: Wait\nsteps:\n- {id: wait, type: delay, seconds: 300}\n"}
 _ANY_OBJECT: dict[str, Any] = {"type": "object"}
 
 
 @blueprint.get("/playbooks/<id:playbook_id>/export")
 @requires("read:playbooks")
 @blueprint.arguments(shapes.ExportQuery(), location="query")
+@blueprint.doc(responses={200: {"content": {"application/yaml": _AS_YAML}}})
 @blueprint.answers(
     200, shapes.Document(), example=shapes.DOCUMENT, words="The document, as an attachment.", fails=(404,)
 )
@@ -61,7 +63,7 @@ def import_playbook(query: dict[str, Any]) -> Response:
     definition in JSON or YAML; ``{"playbook": ..., "dry_run": true}`` wraps either. Nothing is fetched and nothing is
     carried out. With dry_run nothing is made.
     """
-    wish = Wish(dry_run=query["dry_run"], lenient=query["lenient"], on_conflict=query["on_conflict"])
+    wish = Wish(**query, reserved=frozenset(schemas.RESERVED_IDS))
     found = exchange.take(caller(), body.read_object(yaml=True), wish)
     if found.outcome != "created" or found.playbook is None:
         return answer({"data": _shown(found)})

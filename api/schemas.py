@@ -14,7 +14,7 @@ from store.executions import STATUSES
 
 ID_PATTERN = "^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
 #: ids that are words in our own paths
-RESERVED_IDS = ("executions", "validate")
+RESERVED_IDS = ("executions", "import", "validate")
 
 
 def _words(text: str, **more: Any) -> dict[str, Any]:

@@ -11,6 +11,7 @@ Exporting starts from the kept document, if there is one, and writes into it wha
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
 from config.errors import Conflict, Forbidden, InvalidRequest, Problem, Unprocessable
@@ -25,7 +26,8 @@ from playbooks.cacao.identity import digest, identifier
 from playbooks.cacao.inward import Converted
 from playbooks.cacao.recognise import NotRecognised, recognise
 from playbooks.cacao.signatures import verified
-from playbooks.plan import every_step
+from playbooks.places import places
+from playbooks.step_types import MAX_STEPS
 from store import actions, audit, db, documents, playbooks
 from store.access import Caller
 from store.playbooks import Playbook
@@ -34,6 +36,8 @@ from tasks.library import Expected
 
 CACAO, NATIVE, YAML = "cacao_v2", "native", "yaml"
 CONFLICTS = ("refuse", "new_id", "replace")
+#: different actions that one document may need
+MOST_ACTIONS = 500
 Json = dict[str, Any]
 
 
@@ -44,6 +48,8 @@ class Wish:
     dry_run: bool = False
     lenient: bool = False
     on_conflict: str = "refuse"
+    #: ids that no playbook may have
+    reserved: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +109,7 @@ def _options(given: Mapping[str, Any], wish: Wish) -> Wish:
         dry_run=wish.dry_run or given.get("dry_run", False),
         lenient=wish.lenient or given.get("lenient", False),
         on_conflict=wish.on_conflict if wish.on_conflict != "refuse" else given.get("on_conflict", "refuse"),
+        reserved=wish.reserved,
     )
 
 
@@ -154,7 +161,10 @@ def _converted(caller: Caller, document: Json) -> tuple[Converted, Expected]:
     except TooLarge as error:
         raise Unprocessable("The document unfolds into too many steps.", code="too_large") from error
     needed = {one: {**action, "enabled": True} for one, action in converted.actions.items()}
-    others = {str(step["playbook_ref"]) for step in _steps(converted.definition) if step.get("type") == "playbook"}
+    if len(needed) > MOST_ACTIONS:
+        raise Unprocessable(f"The document needs more than {MOST_ACTIONS} different actions.", code="too_large")
+    found = islice(places(converted.definition), MAX_STEPS)
+    others = {str(place.step.get("playbook_ref")) for place in found if place.step.get("type") == "playbook"}
     return converted, Expected(actions=needed, playbooks=frozenset(others))
 
 
@@ -164,21 +174,20 @@ def _registered(caller: Caller, document: Json) -> dict[str, frozenset[str]]:
     lists = [listed(one.get("commands")) for one in steps]
     kinds = {f"cacao.{one.get('type')}" for commands in lists for one in commands if isinstance(one, dict)}
     with db.read() as connection:
-        found = actions.definitions(connection, caller.workspace_id, kinds)
+        found = actions.definitions(connection, caller.workspace_id, set(sorted(kinds)[:MOST_ACTIONS]))
     return {
         name: frozenset(one["name"] for one in action.revision.definition["parameters"])
         for name, action in found.items()
     }
 
 
-def _steps(definition: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    return list(every_step(definition["steps"]))
-
-
 def _keep(caller: Caller, converted: Converted, document: Json | None, wish: Wish, expected: Expected) -> Imported:
     """Create or revise the playbook, unless it is a dry run."""
     definition = {**converted.definition}
-    own = str(definition["id"])
+    own = definition["id"] = str(definition.get("id") or (document or {}).get("id"))
+    if own in wish.reserved:
+        problem = Problem("/id", f"{own!r} is a word of this API's own paths.")
+        raise InvalidRequest("The playbook's id cannot be had.", code="invalid_playbook", problems=[problem])
     existing, kept = _existing(caller, own)
     outcome = _outcome(own, existing, kept, definition, document, wish)
     if outcome == "new_id":
@@ -187,8 +196,7 @@ def _keep(caller: Caller, converted: Converted, document: Json | None, wish: Wis
     if wish.dry_run or outcome == "unchanged":
         _refuse_faults(caller, definition, expected)
         return Imported(definition=definition, playbook=None if wish.dry_run else existing, outcome=outcome)
-    for action in converted.actions.values():
-        _ensure(caller, action)
+    _ensure(caller, converted.actions)
 
     def beside(connection: db.Connection, playbook: Playbook) -> None:
         if document is not None:
@@ -251,22 +259,23 @@ def _outcome(
     return "new_id" if wish.on_conflict == "new_id" else "revised"
 
 
-def _ensure(caller: Caller, action: Json) -> None:
-    """Make an action unless it is there: its id tells its content.
+def _ensure(caller: Caller, wanted: Mapping[str, Json]) -> None:
+    """Make the actions that are not there yet; the id of each tells its content.
 
     Raises:
         Forbidden: the caller may not make actions.
     """
     with db.read() as connection:
-        if action["id"] in actions.definitions(connection, caller.workspace_id, {action["id"]}):
-            return
-    if not caller.may("write:actions"):
-        raise Forbidden(f"The document needs the action {action['id']}, and the key does not carry write:actions.")
-    try:
-        catalogue.create(caller, action)
-    except Conflict as error:
-        if error.code != "already_exists":  # made by a concurrent import meanwhile
-            raise
+        there = actions.definitions(connection, caller.workspace_id, set(wanted))
+    missing = [action for name, action in wanted.items() if name not in there]
+    if missing and not caller.may("write:actions"):
+        raise Forbidden(f"The document needs the action {missing[0]['id']}, and the key does not carry write:actions.")
+    for action in missing:
+        try:
+            catalogue.create(caller, action)
+        except Conflict as error:
+            if error.code != "already_exists":  # made by a concurrent import meanwhile
+                raise
 
 
 def give(caller: Caller, playbook_id: str, *, form: str, include_secrets: bool) -> Json:

@@ -7,6 +7,7 @@ storage and are the same in every export: 122 bits of SHA-256 in the form of a U
 import hashlib
 import json
 import uuid
+from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
@@ -40,6 +41,18 @@ def digest(value: Any) -> str:
     return hashlib.sha256(canonical(value).encode()).hexdigest()
 
 
+#: the type of a step of a document → those that it may have here
+_OURS: Mapping[Any, tuple[str, ...]] = defaultdict(
+    tuple,
+    {
+        "action": ("action", "approval", "delay"),
+        "if-condition": ("condition",),
+        "switch-condition": ("switch",),
+        "parallel": ("parallel",),
+        "while-condition": ("loop", "for_each"),
+        "playbook-action": ("playbook",),
+    },
+)
 _LINKS = ("on_completion", "on_success", "on_failure", "on_true", "on_false", "next_steps", "cases")
 #: what a step says about its place in the workflow and for people; all else is what it does
 _PLACE = frozenset({"name", "description", "delay", "timeout", "step_extensions", *_LINKS})
@@ -58,7 +71,13 @@ def own_of(step: Mapping[str, Any]) -> tuple[str, dict[str, Any]] | None:
     if not isinstance(ours, dict) or ours.get("digest") != digest(_doing(step)):
         return None
     step_id, members = ours.get("step_id"), ours.get("step")
-    return (step_id, members) if isinstance(step_id, str) and isinstance(members, dict) else None
+    if (
+        not isinstance(step_id, str)
+        or not isinstance(members, dict)
+        or members.get("type") not in _OURS[step.get("type")]
+    ):
+        return None
+    return step_id, members
 
 
 def _doing(step: Mapping[str, Any]) -> dict[str, Any]:

@@ -50,8 +50,12 @@ include-operation-id = ["replacePlaybook", "changePlaybook"]
 parameters."path.playbook_id" = {{ dictionary = "playbooks", probability = 0.5 }}
 checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "404", "409"]
 
+[[operations]]  # a document's standard is more than a schema
+include-operation-id = "importPlaybook"
+checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "409", "422"]
+
 [[operations]]
-include-operation-id = ["getPlaybook", "enablePlaybook", "listPlaybookVersions", "listPlaybookRuns"]
+include-operation-id = ["getPlaybook", "exportPlaybook", "enablePlaybook", "listPlaybookVersions", "listPlaybookRuns"]
 parameters."path.playbook_id" = {{ dictionary = "playbooks", probability = 0.5 }}
 
 [[operations]]

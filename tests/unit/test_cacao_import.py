@@ -7,6 +7,7 @@ import pytest
 
 from playbooks import actions, checks
 from playbooks.cacao.blocks import TooLarge
+from playbooks.cacao.identity import EXTENSION, with_own
 from playbooks.cacao.inward import Converted, convert
 from tests.support.cacao import NOW, Json, document, http, manual, sid
 
@@ -355,3 +356,14 @@ def test_bombs_are_refused_or_cut() -> None:
         deep[f"while-condition.{number}"] = {"condition": "true", "on_true": f"while-condition.{number + 1}"}
     deep["while-condition.50"] = {"condition": "true", "on_true": "end.e"}
     assert "nested_too_deep" in codes(converted(deep))
+
+
+@pytest.mark.parametrize("members", [{}, {"type": 5}, {"type": "parallel"}, {"type": "action", "id": "x"}, "x"])
+def test_what_stands_in_our_extension_is_not_believed(members: Any) -> None:
+    """Members that Tocsin would not have put there are passed over, or named as faults; nothing breaks."""
+    step = manual(on_completion="end.e")
+    ours = with_own({"type": "action", **step}, "mine", {})["step_extensions"][EXTENSION]
+    step["step_extensions"] = {EXTENSION: {**ours, "step": members}}
+    found = convert(document({"start.s": {"on_completion": "action.a"}, "action.a": step, "end.e": {}}), now=NOW)
+    assert found.definition["steps"]
+    assert isinstance(faults(found), list)
