@@ -10,14 +10,15 @@ from api import exchange_schemas as shapes
 from api.auth import caller, requires
 from api.blueprint import Blueprint, answer, finished, written
 from playbooks.places import places
-from tasks import exchange
+from tasks import exchange, exporting
 from tasks.exchange import Imported, Wish
 
 blueprint = Blueprint("exchange", __name__, description="Playbooks of others in, playbooks of ours out.")
 
 _IMPORTED = schemas.enveloped(shapes.Imported)
-_AS_YAML = {"schema": {"type": "string"}, "example": "name: Wait\nsteps:\n- {id: wait, type: delay, seconds: 300}\n"}
 _ANY_OBJECT: dict[str, Any] = {"type": "object"}
+_WAIT = {"name": "Wait", "steps": [{"id": "wait", "type": "delay", "seconds": 300}]}
+_AS_YAML = {"schema": _ANY_OBJECT, "example": _WAIT}
 
 
 @blueprint.get("/playbooks/<id:playbook_id>/export")
@@ -25,22 +26,25 @@ _ANY_OBJECT: dict[str, Any] = {"type": "object"}
 @blueprint.arguments(shapes.ExportQuery(), location="query")
 @blueprint.doc(responses={200: {"content": {"application/yaml": _AS_YAML}}})
 @blueprint.answers(
-    200, shapes.Document(), example=shapes.DOCUMENT, words="The document, as an attachment.", fails=(404,)
+    200, shapes.Document(), example=shapes.DOCUMENT, words="The document, as an attachment.", fails=(404, 422)
 )
 def export_playbook(query: dict[str, Any], playbook_id: str) -> Response:
     """Export a playbook.
 
     As an OASIS CACAO 2.0 document that other tools can read, or as the definition in JSON or YAML. What was imported
-    comes back as it came, with what was changed here since. Credentials in it are replaced by references.
+    comes back as it came, with what was changed here since. Credentials in it are replaced by references; the header
+    ``X-Tocsin-Notices`` says so, and that signatures which no longer fit were dropped.
     """
     form = query["form"]
-    document = exchange.give(caller(), playbook_id, form=form, include_secrets=query["include_secrets"])
-    ending = "yaml" if form == exchange.YAML else "json"
-    attached = {"Content-Disposition": f'attachment; filename="{playbook_id}.{ending}"'}
-    if form == exchange.YAML:
-        text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
-        return Response(text, headers=attached, content_type="application/yaml")
-    return finished(written(document), headers=attached)
+    found = exporting.give(caller(), playbook_id, **query)
+    ending = "yaml" if form == exporting.YAML else "json"
+    headers = {"Content-Disposition": f'attachment; filename="{playbook_id}.{ending}"'}
+    if found.notices:
+        headers["X-Tocsin-Notices"] = ", ".join(found.notices)
+    if form == exporting.YAML:
+        text = yaml.safe_dump(found.document, sort_keys=False, allow_unicode=True)
+        return Response(text, headers=headers, content_type="application/yaml")
+    return finished(written(found.document), headers=headers)
 
 
 @blueprint.post("/playbooks/import")

@@ -8,7 +8,7 @@ from api import playbook_examples as shown
 from api.base_schema import Schema
 from api.playbook_schemas import PlaybookDefinition
 from api.schemas import Strict
-from tasks import exchange
+from tasks import exchange, exporting
 
 
 def _words(text: str, **more: Any) -> dict[str, Any]:
@@ -23,14 +23,19 @@ class ExportQuery(Strict):
 
     form = fields.String(
         data_key="format",
-        load_default=exchange.CACAO,
-        validate=validate.OneOf((exchange.CACAO, exchange.NATIVE, exchange.YAML)),
+        load_default=exporting.CACAO,
+        validate=validate.OneOf((exporting.CACAO, exporting.NATIVE, exporting.YAML)),
         metadata=_words("cacao_v2: an OASIS CACAO 2.0 document. native, yaml: the definition.", example="cacao_v2"),
     )
     include_secrets = fields.Boolean(
         load_default=False,
         **_YES_NO,
         metadata=_words("With the credentials of an imported document; admins only.", example=False),
+    )
+    sign = fields.Boolean(
+        load_default=False,
+        **_YES_NO,
+        metadata=_words("With a signature made with the operator's key; for who may write playbooks.", example=False),
     )
 
 

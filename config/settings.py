@@ -44,6 +44,8 @@ class Settings:
     lease_seconds: int
     retention_days: int
     cacao_identity: str
+    cacao_signee: str
+    cacao_signing_key: Path | None
     idempotency_hours: int
     steps_concurrency: int
     patient_concurrency: int
@@ -115,6 +117,20 @@ def _identity(text: str) -> str:
     return text
 
 
+def _signing_key(text: str) -> Path | None:
+    """Where the private key lies; whether it can be read is known now and not at the first export."""
+    if not text:
+        return None
+    path = Path(text).absolute()
+    try:
+        found = path.read_text(errors="replace")
+    except OSError as error:
+        raise SettingsError(f"TOCSIN_CACAO_SIGNING_KEY: {path} cannot be read: {error.strerror}") from error
+    if "PRIVATE KEY-----" not in found:
+        raise SettingsError(f"TOCSIN_CACAO_SIGNING_KEY: {path} holds no private key in PEM")
+    return path
+
+
 def load() -> Settings:
     """Read the environment now.
 
@@ -143,6 +159,8 @@ def load() -> Settings:
         lease_seconds=reader.int("LEASE_SECONDS", 30),
         retention_days=reader.int("RETENTION_DAYS", 90),
         cacao_identity=_identity(reader.str("CACAO_IDENTITY", TOCSIN_IDENTITY)),
+        cacao_signee=reader.str("CACAO_SIGNEE", "Tocsin"),
+        cacao_signing_key=_signing_key(reader.str("CACAO_SIGNING_KEY", "")),
         idempotency_hours=reader.int("IDEMPOTENCY_HOURS", 24),
         steps_concurrency=reader.int("STEPS_CONCURRENCY", 16),
         patient_concurrency=reader.int("PATIENT_CONCURRENCY", 64),

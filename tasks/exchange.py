@@ -1,23 +1,19 @@
-"""Playbooks in and out: importing what others have written, exporting what is kept here.
+"""Playbooks in: importing what others have written, and what was exported here.
 
-Importing, in order: what was sent is recognised; a CACAO document of a draft is brought to the present form; it is
+In order: what was sent is recognised; a CACAO document of a draft is brought to the present form; it is
 checked and converted; the actions that its steps need are made; the playbook is created or revised, and in the
 same transaction the document is kept beside it. Nothing is fetched and nothing carried out. A dry run stops before
 anything is made.
-
-Exporting starts from the kept document, if there is one, and writes into it what was changed here since.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
 from config.errors import Conflict, Forbidden, InvalidRequest, Problem, Unprocessable
-from config.settings import settings
 from playbooks import definitions as meaning
-from playbooks.cacao import credentials, inward, lens, outward
+from playbooks.cacao import inward, lens
 from playbooks.cacao.blocks import TooLarge, listed
 from playbooks.cacao.check import check
 from playbooks.cacao.drafts import upgraded
@@ -31,10 +27,9 @@ from playbooks.step_types import MAX_STEPS
 from store import actions, audit, db, documents, playbooks
 from store.access import Caller
 from store.playbooks import Playbook
-from tasks import catalogue, library
+from tasks import catalogue, exporting, library
 from tasks.library import Expected
 
-CACAO, NATIVE, YAML = "cacao_v2", "native", "yaml"
 CONFLICTS = ("refuse", "new_id", "replace")
 #: different actions that one document may need
 MOST_ACTIONS = 500
@@ -278,40 +273,5 @@ def _ensure(caller: Caller, wanted: Mapping[str, Json]) -> None:
                 raise
 
 
-def give(caller: Caller, playbook_id: str, *, form: str, include_secrets: bool) -> Json:
-    """A playbook in one of the forms in which others may read it.
-
-    Raises:
-        NotFound: no such playbook. Forbidden: secrets are asked for by somebody who is no admin.
-    """
-    with db.read() as connection:
-        playbook = playbooks.get(connection, caller.workspace_id, playbook_id)
-        if form != CACAO:
-            return {"id": playbook.id, **playbook.revision.definition, "enabled": playbook.enabled}
-        kept = documents.of(connection, playbook.uid)
-        before = playbooks.revision(connection, kept.revision_id) if kept is not None else None
-    now = {**playbook.revision.definition}
-    modified = _stamp(playbook.updated_at)
-    if kept is None or before is None:
-        return outward.export(
-            now,
-            playbook_id=playbook.id,
-            workspace=caller.workspace_id,
-            identity=settings().cacao_identity,
-            created=_stamp(playbook.created_at),
-            modified=modified,
-        )
-    if include_secrets and caller.role != "admin":
-        raise Forbidden("Only an admin may export the credentials of a document.")
-    document = lens.put(kept.document, before.definition, {"id": playbook.id, **now}, modified=modified)
-    return document if include_secrets else credentials.without(document, playbook.id)
-
-
 def _now() -> str:
-    return _stamp(db.now_ms())
-
-
-def _stamp(milliseconds: int) -> str:
-    """RFC 3339, UTC, with milliseconds."""
-    moment = datetime.fromtimestamp(milliseconds / 1000, UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{milliseconds % 1000:03d}Z"
+    return exporting.stamp(db.now_ms())

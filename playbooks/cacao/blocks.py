@@ -152,7 +152,7 @@ class Blocks:
     def asked(self, block: Block, code: str, pointer: str, text: str, sequel: str) -> str:
         """The id of a question that stands where the workflow cannot go on."""
         self.remarks.append(Remark(code, pointer, text))
-        message = self.names.template(f"{text} Do what is meant by hand, then approve.")
+        message = self.names.message(f"{text} Do what is meant by hand, then approve.")
         step = self.new("ask", {"type": "approval", "message": message, "on_success": sequel, "on_failure": "abort"})
         block.asked.append(step)
         return str(step["id"])

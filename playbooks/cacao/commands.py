@@ -13,11 +13,11 @@ import binascii
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from playbooks.cacao.names import Names
+from playbooks.cacao.names import Names, is_template
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 #: types of commands that are HTTP requests, drafts of the standard included
@@ -25,7 +25,6 @@ HTTP = frozenset({"http-api", "openc2-http", "openc2-json", "openc2"})
 _OPENC2_TYPE = "application/openc2+json;version=1.0"
 _START_LINE = re.compile(r"\s*([A-Za-z]{3,7})\s+(\S+)(?:\s+HTTP/?[\d.]*)?\s*")
 _ABSOLUTE = re.compile(r"https?://", re.IGNORECASE)
-_MAX_MESSAGE = 60_000
 Json = dict[str, Any]
 
 
@@ -85,13 +84,34 @@ def _registered(kind: str, command: Mapping[str, Any], context: Context) -> Doin
     given = {
         "command": template(_text(command) or ""),
         "content": template(_content(command) or ""),
-        "headers": {str(key): template(value) for key, value in _headers(command).items()},
-        "target": dict(context.target),
-        "agent": dict(context.agent),
+        "headers": _templates(_headers(command), template),
+        "target": _templates(dict(context.target), template),
+        "agent": _templates(dict(context.agent), template),
     }
     known = context.registered[f"cacao.{kind}"]
     parameters = {name: value for name, value in given.items() if name in known}
+    if not all(map(is_template, _texts(parameters))):
+        return _by_a_person(command, context, "what its action would get is too large for a template")
     return Doing(step={"type": "action", "action_ref": f"cacao.{kind}", "parameters": parameters})
+
+
+def _templates(value: Any, template: Callable[[str], str]) -> Any:
+    """A value of the document with each text in it, keys too, as a template; as deep as a request may be, no deeper."""
+    if isinstance(value, dict):
+        return {template(key): _templates(one, template) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_templates(one, template) for one in value]
+    return template(value) if isinstance(value, str) else value
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Every text in a value, keys too."""
+    if isinstance(value, str):
+        yield value
+    for one in (
+        [*value.keys(), *value.values()] if isinstance(value, dict) else value if isinstance(value, list) else ()
+    ):
+        yield from _texts(one)
 
 
 def _by_a_person(command: Mapping[str, Any], context: Context, reason: str) -> Doing:
@@ -102,7 +122,7 @@ def _by_a_person(command: Mapping[str, Any], context: Context, reason: str) -> D
 
 
 def _question(text: str, context: Context) -> Json:
-    step: Json = {"type": "approval", "message": context.names.template(text[:_MAX_MESSAGE] or "Go on?")}
+    step: Json = {"type": "approval", "message": context.names.message(text or "Go on?")}
     name = context.agent.get("name")
     if isinstance(name, str) and name.strip() and name.isprintable():
         step["approvers"] = [name[:128]]

@@ -18,12 +18,16 @@ def secret_values(document: Mapping[str, Any]) -> list[str]:
 
 
 def without(document: Mapping[str, Any], playbook_id: str) -> dict[str, Any]:
-    """The document with references in the place of secrets; the same document where it has none."""
+    """The document with references in the place of secrets; the same document where it has none.
+
+    Signatures were made over the document with its secrets: without these they would not fit, and are left out.
+    """
     infos = _infos(document)
     safe = {key: _referred(info, f"tocsin:{playbook_id}/{key}") for key, info in infos.items()}
     if safe == infos:
         return dict(document)
-    return {**document, _DEFINITIONS: {**document[_DEFINITIONS], **safe}}
+    kept = {key: value for key, value in document.items() if key != "signatures"}
+    return {**kept, _DEFINITIONS: {**document[_DEFINITIONS], **safe}}
 
 
 def _referred(info: Mapping[str, Any], reference: str) -> dict[str, Any]:

@@ -53,6 +53,9 @@ def upgraded(document: Mapping[str, Any]) -> tuple[Json, list[Finding]]:
         present["workflow"] = {
             key: _step(one, below("/workflow", key), upgrade) for key, one in present["workflow"].items()
         }
+    if upgrade.found and "signatures" in present:
+        upgrade.say("signatures", "/signatures", "The signatures were made over the draft; they are left out.")
+        del present["signatures"]
     return (present if upgrade.found else dict(document)), list(upgrade.found.values())
 
 

@@ -97,7 +97,7 @@ class Flow(Blocks):
         kind = str(step.get("type"))[:64]
         text = f"There is no step of type '{kind}' here."
         self._remark("unknown_step_type", entry, text, "type")
-        message = self.names.template(f"{text} Do by hand what '{_line(step.get('name')) or entry.cacao_id}' means.")
+        message = self.names.message(f"{text} Do by hand what '{_line(step.get('name')) or entry.cacao_id}' means.")
         self._put(block, entry, step, {"type": "approval", "message": message, **self._links(block, entry, step)})
 
     def _action(self, block: Block, entry: Entry, step: Mapping[str, Any]) -> None:
@@ -105,10 +105,7 @@ class Flow(Blocks):
         ours = own_of(step)
         links, found = self._links(block, entry, step), [Doing(step=ours[1])] if ours else self._doings(entry, step)
         timeout = _wholeseconds_of(step.get("timeout"))
-        ids = [
-            entry.native_id,
-            *(self.new_id(f"{entry.native_id[:LONGEST_ID]}-{number}") for number in range(2, len(found) + 1)),
-        ]
+        ids = self._numbered(entry, len(found))
         for number, one in enumerate(found):
             members = {**one.step, **links, **({"timeout_seconds": timeout} if timeout else {})}
             if number + 1 < len(found):
@@ -219,7 +216,7 @@ class Flow(Blocks):
     def _asking(self, question: str) -> Json:
         return {
             "type": "approval",
-            "message": self.names.template(f"Yes (approve) or no (reject)? {question}"[:60_000]),
+            "message": self.names.message(f"Yes (approve) or no (reject)? {question}"),
         }
 
     def _while(self, block: Block, entry: Entry, step: Mapping[str, Any]) -> None:
@@ -247,26 +244,39 @@ class Flow(Blocks):
         after = links.pop("on_success")
         given = step.get("cases")
         listed_cases = list(given.items()) if isinstance(given, dict) else []
-        cases = {str(case): self.enter(block, to, after) for case, to in listed_cases[:MAX_CASES]}
+        cases = {str(case): self.enter(block, to, after) for case, to in listed_cases}
         default = cases.pop("default", after)
         ours = own_of(step)
         expression = ours[1].get("expression") if ours else decisions.switch(step.get("switch"), self.names)
         if expression is not None and cases:
-            members = {"type": "switch", "expression": expression, "cases": cases, "default": default}
-            self._put(block, entry, step, {**members, **links})
+            self._switches(block, entry, step, {"type": "switch", "expression": expression, **links}, cases, default)
             return
         self._remark("asked", entry, "A person is asked which case it is: there is nothing to switch on.", "switch")
         self._ask_each(block, entry, step, cases, default, _late(links))
+
+    def _switches(
+        self, block: Block, entry: Entry, step: Mapping[str, Any], members: Json, cases: Json, default: str
+    ) -> None:
+        """As many switches one behind the other as the cases need, each the default of the one before it."""
+        every = list(cases.items())
+        parts = [dict(every[start : start + MAX_CASES]) for start in range(0, len(every), MAX_CASES)]
+        ids = self._numbered(entry, len(parts))
+        for number, part in enumerate(parts):
+            rest = ids[number + 1] if number + 1 < len(ids) else default
+            one = {**members, "cases": part, "default": rest}
+            self._put(block, Entry(entry.cacao_id, ids[number], ""), step, one, pauses=number == 0)
+
+    def _numbered(self, entry: Entry, count: int) -> list[str]:
+        """The ids of the steps here that one step of the document becomes."""
+        more = range(2, count + 1)
+        return [entry.native_id, *(self.new_id(f"{entry.native_id[:LONGEST_ID]}-{number}") for number in more)]
 
     def _ask_each(
         self, block: Block, entry: Entry, step: Mapping[str, Any], cases: Json, default: str, late: Json
     ) -> None:
         """One question for each case; the default when all were answered with no."""
         asked = list(cases.items()) or [("default", default)]
-        ids = [
-            entry.native_id,
-            *(self.new_id(f"{entry.native_id[:LONGEST_ID]}-{number}") for number in range(2, len(asked) + 1)),
-        ]
+        ids = self._numbered(entry, len(asked))
         for number, (case, to) in enumerate(asked):
             question = f"{_line(step.get('name')) or entry.cacao_id}: is it the case '{case}'?"
             no = ids[number + 1] if number + 1 < len(ids) else default
@@ -274,7 +284,9 @@ class Flow(Blocks):
             self._put(block, Entry(entry.cacao_id, ids[number], ""), step, members, pauses=number == 0)
 
     def _parallel(self, block: Block, entry: Entry, step: Mapping[str, Any]) -> None:
-        starts = [one for one in listed(step.get("next_steps")) if isinstance(one, str)][:MAX_BRANCHES]
+        starts = [one for one in listed(step.get("next_steps")) if isinstance(one, str)]
+        if len(starts) > MAX_BRANCHES:
+            raise TooLarge
         shared = self.shared(starts)
         links = self._links(block, entry, step)
         if shared:

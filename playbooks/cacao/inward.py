@@ -100,9 +100,10 @@ def seal_of(document: Mapping[str, Any]) -> str:
 
 
 def _parameters(names: Names, remarks: list[Remark]) -> list[Json]:
-    """A parameter for each of the playbook's variables; one that comes from outside and has no value is required."""
-    found = []
-    for name, given in list(names.declared.items())[:MAX_PARAMETERS]:
+    """A parameter for each variable that becomes one; what comes from outside and has no value is required."""
+    found: list[Json] = []
+    for name in names.parameters:
+        given = names.variable(name)
         variable = from_document(given)
         one: Json = {"name": names.native(name), "type": TYPES.get(variable.type, "string"), "required": False}
         if isinstance(given.get("description"), str):
@@ -115,8 +116,9 @@ def _parameters(names: Names, remarks: list[Remark]) -> list[Json]:
         else:
             one |= {"type": "string", "default": str(variable.value)}
         found.append(one)
-    if len(names.declared) > MAX_PARAMETERS:
-        text = f"Only the first {MAX_PARAMETERS} of {len(names.declared)} variables become parameters."
+    left = [name for name in names.declared if name not in names.parameters]
+    if left:
+        text = f"{len(left)} variables, of {left[0]} on, become no parameters: a playbook has {MAX_PARAMETERS} at most."
         remarks.append(Remark("too_many_variables", "/playbook_variables", text))
     return found
 

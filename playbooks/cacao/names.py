@@ -8,8 +8,12 @@ anywhere is read from ``vars`` and, as long as nothing has returned it, from wha
 import json
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
+from functools import cached_property
 from typing import Any
 
+from expressions.template_syntax import has_markup, parse
+from expressions.values import TemplateError
+from playbooks.parameters import MAX_PARAMETERS
 from playbooks.step_types import RESERVED_NAMES
 
 #: a variable's name, and where its value is meant; names are as long as the standard lets them be
@@ -17,6 +21,10 @@ _NAME = re.compile(r"__[A-Za-z_][A-Za-z0-9_-]{0,199}__")
 _VALUE = re.compile(r"__[A-Za-z_](?>[A-Za-z0-9_-]*)(?<=__):value")
 _MARKUP = re.compile(r"\{[{%#]")
 _LONGEST = 60
+#: what a step's variable starts with stands in the templates that read it, unless it is longer
+_MAX_INITIAL = 1000
+#: characters of a message to a person
+_MAX_MESSAGE = 60_000
 #: the type of a CACAO variable → that of a parameter; every other is a text
 TYPES = {"bool": "boolean", "integer": "integer", "long": "integer", "float": "number", "dictionary": "object"}
 
@@ -54,8 +62,7 @@ class Names:
 
     def type(self, name: str) -> str:
         """The declared type of a variable, in the words of the standard."""
-        declared = self.declared.get(name) or self._of_steps.get(name) or {}
-        return str(declared.get("type", "string"))
+        return str(self.variable(name).get("type", "string"))
 
     def all_returned(self, returned: Collection[str]) -> bool:
         """Whether every variable that is read as returned is among these."""
@@ -69,17 +76,46 @@ class Names:
         """Whether a step returns the variable that a person carries out here, so that nobody but people knows it."""
         return name in self._named - self._returned
 
+    def variable(self, name: str) -> Mapping[str, Any]:
+        """How a variable was declared: by the playbook, or by a step; empty where it was not."""
+        return self.declared.get(name) or self._of_steps.get(name) or {}
+
+    @cached_property
+    def parameters(self) -> list[str]:
+        """The variables that become parameters: the playbook's, and those of steps that no template has room for.
+
+        Where they are too many, those stay behind whose values can stand in the templates that read them.
+        """
+        found = [
+            *self.declared,
+            *(name for name in self._of_steps if name not in self.declared and self._is_long(name)),
+        ]
+        if len(found) <= MAX_PARAMETERS:
+            return found
+        needed = [name for name in found if self._is_long(name) or self.declared.get(name, {}).get("external")]
+        kept = {*[*needed, *(name for name in found if name not in needed)][:MAX_PARAMETERS]}
+        return [name for name in found if name in kept]
+
+    def _is_long(self, name: str) -> bool:
+        initial = self.variable(name).get("value")
+        return isinstance(initial, str) and len(initial) > _MAX_INITIAL
+
     def read(self, name: str, otherwise: str = '""') -> str:
         """The path, with what stands in for it, that gives a variable's value in a template; at last ``otherwise``."""
-        native, declared = self.native(name), self.declared.get(name)
+        native, initial = self.native(name), self.variable(name).get("value")
         paths = [f"vars.{native}"] if name in self._returned else []
-        if declared is not None:
+        if name in self._set_of_parameters:
             paths.append(f"parameters.{native}")
-        if declared is None or not declared.get("external"):
-            initial = self._of_steps.get(name, {}).get("value") if declared is None else None
+            if not self.variable(name).get("external") and not self._is_long(name):
+                paths.append(otherwise)
+        else:
             paths.append(json.dumps(initial, ensure_ascii=False) if isinstance(initial, str) else otherwise)
         first, *others = paths
         return first + "".join(f" | default({other})" for other in others)
+
+    @cached_property
+    def _set_of_parameters(self) -> frozenset[str]:
+        return frozenset(self.parameters)
 
     def used(self, text: str) -> list[str]:
         """The known variables whose values a text asks for, each once, in order."""
@@ -95,6 +131,15 @@ class Names:
             pieces.append(f"{{{{ {path(name)} }}}}" if self.known(name) else found[0])
             end = found.end()
         return "".join([*pieces, _literal(text[end:])])
+
+    def message(self, text: str) -> str:
+        """A text for people: as a template, or, where none may be so large, as it was written."""
+        made = self.template(text[:_MAX_MESSAGE])
+        return (
+            made
+            if is_template(made)
+            else _MARKUP.sub(lambda found: " ".join(found[0]), text[:_MAX_MESSAGE])[:_MAX_MESSAGE]
+        )
 
     def replaced(self, text: str, put: Callable[[str], str]) -> str:
         """The same with what ``put`` gives for each variable, and nothing else changed."""
@@ -112,6 +157,14 @@ def _numbered(name: str) -> Iterator[str]:
     while True:
         number += 1
         yield f"{name}_{number}"
+
+
+def is_template(text: str) -> bool:
+    """Whether a text is within the limits of templates, or has no markup at all."""
+    try:
+        return not has_markup(text) or bool(parse(text))
+    except TemplateError:
+        return False
 
 
 def _literal(text: str) -> str:

@@ -1,4 +1,4 @@
-"""The signatures of a CACAO document: which of them fit it.
+"""The signatures of a CACAO document: which of them fit it, and one of our own.
 
 A signature is made over the document with that one signature, without its value, in ``signatures``: canonicalised (RFC
 8785), hashed, and the hash, written in lower-case hexadecimal, signed. Only keys that stand in the signature itself are

@@ -46,8 +46,10 @@ def cancel_at_random(stack: Stack, number: int, seed: int) -> Counter[int]:
     rows = stack.wait_ended([execution for execution, *_ in answers], 10)
     eventually(lambda: all(row["owner"] is None for row in _owners(stack)), LET_GO + 3, "every worker has let go")
     arrivals = stack.sink.arrivals()
-    slow = [took for _, _, took, _ in answers if took > ANSWERED]
-    assert len(slow) <= number // 20, slow  # the machine may be slow, the product may not
+    times = sorted(took for _, _, took, _ in answers)
+    # the machine may be slow for a moment, the product may not: it would be every time, or for as long as a call takes
+    assert times[number // 2] <= ANSWERED, times
+    assert times[-1] <= LET_GO, times
     for execution, status, _, answered in answers:
         late = [call for call in arrivals if call.key == execution and call.at > answered]
         if status == 200:

@@ -3,11 +3,17 @@
 import base64
 import copy
 import json
+import resource
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ed25519
 
+from config.settings import SettingsError, load, settings
 from store import db, documents, playbooks
 from tests.support.api import Door, assert_problem
 from tests.support.cacao import Json, document, http, manual, sid
@@ -290,3 +296,186 @@ def test_validate_takes_documents_too(everywhere: Door) -> None:
     answer = everywhere.call("POST", "/api/playbooks/validate", json=body).json
     assert answer["valid"] is False
     assert "created_by" in answer["errors"][0]["message"]
+
+
+@pytest.fixture
+def signing_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A key that the operator has named, and its public half as documents carry it."""
+    key = ed25519.Ed25519PrivateKey.generate()
+    kinds = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    path = tmp_path / "key.pem"
+    path.write_bytes(key.private_bytes(*kinds))
+    monkeypatch.setenv("TOCSIN_CACAO_SIGNING_KEY", str(path))
+    settings.cache_clear()
+    public = key.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    yield base64.b64encode(public).decode()
+    settings.cache_clear()
+
+
+def test_an_export_is_signed_where_that_is_asked(door: Door, signing_key: str) -> None:
+    """Whoever imports it is told that it fits; who may not write playbooks gets no signature."""
+    own = door.create_playbook(name="Mine", steps=[{"id": "wait", "type": "delay", "seconds": 1}])["id"]
+    out = exported(door, own, "?sign=true").json
+    assert [one["public_key"] for one in out["signatures"]] == [signing_key]
+    assert door.call("DELETE", f"/api/playbooks/{own}").status_code == 204
+    assert [one["code"] for one in sent(door, out)["warnings"]] == ["signature_valid"]
+    assert "signatures" not in exported(door, own).json or exported(door, own).json == out
+    assert_problem(door.call("GET", f"/api/playbooks/{own}/export?sign=true", key=door.key("viewer")), 403)
+    assert_problem(door.call("GET", f"/api/playbooks/{own}/export?sign=true&format=yaml"), 422)
+
+
+def test_without_a_key_nothing_is_signed(door: Door) -> None:
+    """The answer names the setting."""
+    own = door.create_playbook(name="Mine", steps=[{"id": "wait", "type": "delay", "seconds": 1}])["id"]
+    refused = assert_problem(door.call("GET", f"/api/playbooks/{own}/export?sign=true"), 422)
+    assert (refused["code"], "TOCSIN_CACAO_SIGNING_KEY" in refused["detail"]) == ("no_signing_key", True)
+
+
+@pytest.mark.parametrize("content", [None, "no key"])
+def test_a_key_that_cannot_be_read_stops_the_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str | None
+) -> None:
+    """At its start, and not at the first export."""
+    if content is not None:
+        (tmp_path / "key.pem").write_text(content)
+    monkeypatch.setenv("TOCSIN_CACAO_SIGNING_KEY", str(tmp_path / "key.pem"))
+    with pytest.raises(SettingsError, match="TOCSIN_CACAO_SIGNING_KEY"):
+        load()
+
+
+def test_what_an_export_leaves_out_is_said(door: Door) -> None:
+    """Signatures that no longer fit, because secrets were taken out or something was changed, are gone, and named."""
+    signature = {"type": "jss", "value": "AAAA"}
+    found = sent(door, given(signatures=[signature]), "?lenient=true")
+    whole = exported(door, found["id"], "?include_secrets=true")
+    assert (whole.json["signatures"], whole.headers.get("X-Tocsin-Notices")) == ([signature], None)
+    answer = exported(door, found["id"])
+    assert answer.headers["X-Tocsin-Notices"] == "signatures-dropped, credentials-replaced"
+    assert "signatures" not in answer.json
+
+
+#: what a document may do to whoever reads it, by the size of what it unfolds to or asks to be thought through
+BOMBS: dict[str, Any] = {}
+
+
+def bomb(make: Any) -> Any:
+    BOMBS[make.__name__] = make
+    return make
+
+
+@bomb
+def ten_thousand_steps() -> str:
+    chain = {f"action.{n}": manual(on_completion=f"action.{n + 1}") for n in range(10_000)}
+    steps = {"start.s": {"on_completion": "action.0"}, **chain, "action.10000": manual(on_completion="end.e")}
+    return json.dumps(document({**steps, "end.e": {}}))
+
+
+@bomb
+def as_many_steps_as_a_request_holds() -> str:
+    chain = {f"action.{n}": manual("a", on_completion=f"action.{n + 1}") for n in range(2_500)}
+    steps = {"start.s": {"on_completion": "action.0"}, **chain, "action.2500": manual(on_completion="end.e")}
+    return json.dumps(document({**steps, "end.e": {}}), separators=(",", ":"))
+
+
+@bomb
+def diamonds() -> str:
+    """Each condition leads to two steps that lead to the next condition, and each way ends elsewhere."""
+    steps: Json = {"start.s": {"on_completion": "if-condition.0"}, "end.e": {}}
+    for n in range(300):
+        after = f"if-condition.{n + 1}" if n < 299 else "end.e"
+        steps[f"if-condition.{n}"] = {
+            "condition": "__x__:value = 1",
+            "on_true": f"action.a{n}",
+            "on_false": f"action.b{n}",
+        }
+        steps[f"action.a{n}"] = manual(on_success=after, on_failure="end.e")
+        steps[f"action.b{n}"] = manual(on_success=after, on_failure=f"action.a{n}")
+    return json.dumps(document(steps, playbook_variables={"__x__": {"type": "integer", "value": "1"}}))
+
+
+@bomb
+def circles() -> str:
+    steps: Json = {"start.s": {"on_completion": "action.0"}, "end.e": {}}
+    for n in range(400):
+        steps[f"action.{n}"] = manual(on_success=f"action.{(n + 1) % 400}", on_failure=f"action.{n * 7 % 400}")
+    return json.dumps(document(steps))
+
+
+@bomb
+def fans() -> str:
+    """Every step of a parallel leads to a parallel of all the others."""
+    names = [f"parallel.{n}" for n in range(60)]
+    steps: Json = {"start.s": {"on_completion": names[0]}, "end.e": {}}
+    for n, name in enumerate(names):
+        steps[name] = {"next_steps": [one for one in names if one > name] or ["end.e"], "on_completion": names[-n]}
+    return json.dumps(document(steps))
+
+
+@bomb
+def deep() -> str:
+    return '{"type": "playbook", "workflow": ' + '{"a":' * 50_000 + "1" + "}" * 50_001
+
+
+@bomb
+def five_megabytes() -> str:
+    return json.dumps(given(description="x" * 5_000_000))
+
+
+@bomb
+def a_long_condition() -> str:
+    steps = {
+        "start.s": {"on_completion": "if-condition.c"},
+        "if-condition.c": {"condition": " AND ".join(["__x__:value = 1"] * 40_000), "on_true": "end.e"},
+        "end.e": {},
+    }
+    return json.dumps(document(steps, playbook_variables={"__x__": {"type": "integer", "value": "1"}}))
+
+
+@bomb
+def brackets_in_a_condition() -> str:
+    steps = {
+        "start.s": {"on_completion": "if-condition.c"},
+        "if-condition.c": {"condition": "(" * 300_000 + "x" + ")" * 300_000, "on_true": "end.e"},
+        "end.e": {},
+    }
+    return json.dumps(document(steps))
+
+
+@bomb
+def countersignatures() -> str:
+    signature: Json = {"type": "jss"}
+    for _ in range(50):
+        signature = {"type": "jss", "signature": signature}
+    return json.dumps(given(signatures=[signature] * 600))
+
+
+@bomb
+def twice_the_same_name() -> str:
+    return json.dumps(given())[:-1] + ', "name": "Another"}'
+
+
+@bomb
+def half_a_letter() -> str:
+    return json.dumps(given(name="\ud800", description="\udfff" * 9))
+
+
+@bomb
+def a_number_without_end() -> str:
+    return json.dumps(given(priority=0))[:-1] + ', "x": 1' + "0" * 100_000 + "}"
+
+
+#: what the process may grow by over one request
+MEMORY_KIB = 200 * 1024
+
+
+@pytest.mark.parametrize("name", BOMBS)
+@pytest.mark.parametrize("query", ["?dry_run=true", "?lenient=true"])
+def test_a_bomb_is_answered(door: Door, name: str, query: str) -> None:
+    """Refused, or imported as far as the limits let it, without taking the process with it."""
+    text = BOMBS[name]()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    answer = door.call("POST", f"/api/playbooks/import{query}", data=text, headers={"Content-Type": "application/json"})
+    assert answer.status_code < 500, answer.text[:500]
+    if answer.status_code > 201:
+        assert_problem(answer)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < MEMORY_KIB

@@ -7,6 +7,7 @@ of them.
 import copy
 import json
 import os
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -18,7 +19,8 @@ from playbooks.cacao import lens
 from playbooks.cacao.check import check
 from playbooks.cacao.inward import Converted, convert
 from playbooks.plan import every_step
-from tests.support.cacao import NOW, Json
+from tests.support.cacao import NOW, Json, http, manual
+from tests.support.cacao import document as valid
 from tests.support.cacao_documents import documents
 
 LATER = "2026-12-01T00:00:00.000Z"
@@ -50,6 +52,93 @@ def test_a_valid_document_becomes_a_playbook_that_can_be_kept(document: Json) ->
     assert faults(found) == []
     assert document == before
     assert convert(document, now=NOW) == found
+
+
+def _texts(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Where the texts of a document stand."""
+    for key, one in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
+        yield from _texts(one, (*path, key))
+    if isinstance(value, str):
+        yield path
+
+
+#: longer than anything may be here, or full of what means something here
+HUGE = ("x" * 60_000, "a/b?c#d{{ x }}" * 300, "__ip__:value " * 900, "\n" * 50)
+
+
+@many
+@given(document=documents(), text=st.sampled_from(HUGE), data=st.data())
+def test_a_text_of_any_length_becomes_what_can_be_kept(document: Json, text: str, data: st.DataObject) -> None:
+    """Wherever the standard lets a text be that long, the playbook is within our limits."""
+    *way, last = data.draw(st.sampled_from(sorted(_texts(document), key=str)))
+    holder = copy.deepcopy(document)
+    given = holder
+    for key in way:
+        holder = holder[key]
+    holder[last] = text
+    if not any(one.error for one in check(given)):
+        assert faults(convert(given, now=NOW)) == []
+
+
+MANY: dict[str, Json] = {
+    "variables": {
+        "steps": {
+            "start.s": {"on_completion": "action.a"},
+            "action.a": manual(" ".join(f"__v{n}__:value" for n in range(300)), on_completion="end.e"),
+        },
+        "members": {"playbook_variables": {f"__v{n}__": {"type": "string", "value": "x"} for n in range(300)}},
+    },
+    "cases": {
+        "steps": {
+            "start.s": {"on_completion": "switch-condition.c"},
+            "switch-condition.c": {
+                "switch": "__v__:value",
+                "cases": {f"case-{n}": "action.a" for n in range(500)},
+                "on_completion": "end.e",
+            },
+            "action.a": manual("a", on_completion="end.e"),
+        },
+        "members": {"playbook_variables": {"__v__": {"type": "string", "value": "x"}}},
+    },
+    "variables of requests": {
+        "steps": {
+            "start.s": {"on_completion": "action.0"},
+            **{
+                f"action.{n}": http(
+                    f"GET https://sink.example.org/__v{n}__:value HTTP/1.1",
+                    on_completion=f"action.{n + 1}" if n < 299 else "end.e",
+                )
+                for n in range(300)
+            },
+        },
+        "members": {"playbook_variables": {f"__v{n}__": {"type": "string", "value": "x"} for n in range(300)}},
+    },
+    "branches": {
+        "steps": {
+            "start.s": {"on_completion": "parallel.p"},
+            "parallel.p": {"next_steps": [f"action.{n}" for n in range(500)], "on_completion": "end.e"},
+            **{f"action.{n}": manual("a", on_completion="end.e") for n in range(500)},
+        },
+    },
+    "commands": {
+        "steps": {
+            "start.s": {"on_completion": "action.a"},
+            "action.a": {**manual("a", on_completion="end.e"), "commands": [{"type": "manual", "command": "x"}] * 300},
+        },
+    },
+    "labels": {
+        "steps": {"start.s": {"on_completion": "action.a"}, "action.a": manual("a", on_completion="end.e")},
+        "members": {"labels": [f"label-{n}" for n in range(2000)]},
+    },
+}
+
+
+@pytest.mark.parametrize("name", MANY)
+def test_any_number_of_things_becomes_what_can_be_kept(name: str) -> None:
+    """What is more than we have of a thing is said, and none of it is passed over in silence."""
+    made = valid({**MANY[name]["steps"], "end.e": {}}, **MANY[name].get("members", {}))
+    assert [one for one in check(made) if one.error] == []
+    assert faults(convert(made, now=NOW)) == []
 
 
 @many

@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
+from playbooks.cacao import signing
+from playbooks.cacao.check import check
 from playbooks.cacao.signatures import signed_text, verified
 from tests.support.cacao import Json, document, manual
 
@@ -88,3 +90,55 @@ def test_what_cannot_be_verified_is_said(change: Json, code: str) -> None:
 def test_nonsense_is_no_trouble(signatures: Any) -> None:
     """Whatever stands there, nothing is raised."""
     assert set(codes({**document(STEPS), "signatures": signatures})) <= {"signature_unread", "signature_unverified"}
+
+
+NOW = "2026-11-01T00:00:00.000Z"
+OURS = {
+    "RS256": RSA,
+    "ES256": EC,
+    "ES384": ec.generate_private_key(ec.SECP384R1()),
+    "ES512": ec.generate_private_key(ec.SECP521R1()),
+    "Ed25519": ED,
+    "Ed448": ed448.Ed448PrivateKey.generate(),
+}
+
+
+def signed_by_us(given: Json, key: Any) -> Json:
+    kinds = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    pem = key.private_bytes(*kinds)
+    return signing.signed(given, pem, signee="Us", identity=given["created_by"], now=NOW)
+
+
+@pytest.mark.parametrize("algorithm", OURS)
+def test_what_we_sign_is_valid_and_fits(algorithm: str) -> None:
+    """The kind of the key decides the algorithm; the document stays faultless and other signatures stay in it."""
+    given = CASES["RS256"]()
+    before = copy.deepcopy(given)
+    found = signed_by_us(given, OURS[algorithm])
+    assert given == before
+    assert found["signatures"][0] == given["signatures"][0]
+    assert found["signatures"][1]["algorithm"] == algorithm
+    assert codes(found) == ["signature_valid", "signature_valid"]
+    assert codes({**found, "name": "Tesu"}) == ["signature_invalid", "signature_invalid"]
+    assert [one for one in check({**found, "signatures": found["signatures"][1:]}) if one.error] == []
+
+
+@pytest.mark.parametrize(
+    "pem", [b"", b"nonsense", b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"], ids=["", "x", "pem"]
+)
+def test_no_key_is_no_signature(pem: bytes) -> None:
+    """What cannot be read says so."""
+    with pytest.raises(signing.NotSigned, match="no private key"):
+        signing.signed(document(STEPS), pem, signee="Us", identity="x", now=NOW)
+
+
+def test_a_key_of_another_kind_is_named() -> None:
+    """A curve that no reader of CACAO knows is refused."""
+    with pytest.raises(signing.NotSigned, match="NIST"):
+        signed_by_us(document(STEPS), ec.generate_private_key(ec.SECP256K1()))
+
+
+def test_a_number_that_programs_read_differently_is_not_signed() -> None:
+    """Whole numbers above 2^53 are no two programs' same."""
+    with pytest.raises(signing.NotSigned, match="number"):
+        signed_by_us({**document(STEPS), "x": 2**60}, ED)
