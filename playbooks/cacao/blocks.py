@@ -47,11 +47,15 @@ class Remark:
 
 @dataclass(frozen=True)
 class Entry:
-    """A step that is to be written: its id in the document and here, and where its ``end`` leads."""
+    """A step that is to be written: its id in the document and here, and where its ``end`` leads.
+
+    ``failing`` is where it leads when it fails and does not say so itself: that of the condition whose branch it is in.
+    """
 
     cacao_id: str
     native_id: str
     sequel: str
+    failing: str = ""
 
 
 @dataclass
@@ -62,7 +66,7 @@ class Block:
     stops: frozenset[str]
     steps: list[Json] = field(default_factory=list)
     asked: list[Json] = field(default_factory=list)
-    entered: dict[tuple[str, str], str] = field(default_factory=dict)
+    entered: dict[tuple[str, str, str], str] = field(default_factory=dict)
     waiting: deque[Entry] = field(default_factory=deque)
 
 
@@ -120,10 +124,11 @@ class Blocks:
         found = self.workflow.get(cacao_id) if isinstance(cacao_id, str) else None
         return found if isinstance(found, dict) else None
 
-    def enter(self, block: Block, cacao_id: Any, sequel: str) -> str:
+    def enter(self, block: Block, cacao_id: Any, sequel: str, failing: str = "") -> str:
         """The link that leads to a step of the document in this block, or to where its end leads."""
         passed: set[str] = set()
         while True:
+            self.visit()
             if isinstance(cacao_id, str) and cacao_id in block.stops:
                 return END
             step = self.step(cacao_id)
@@ -137,12 +142,12 @@ class Blocks:
             cacao_id = next_of(step)
             if cacao_id is None:
                 return sequel
-        known = block.entered.get((cacao_id, sequel))
-        if known is None:
+        key = (cacao_id, sequel, failing)
+        if key not in block.entered:
             ours = own_of(step)
-            known = block.entered[cacao_id, sequel] = self.new_id(ours[0] if ours else cacao_id)
-            block.waiting.append(Entry(cacao_id, known, sequel))
-        return known
+            block.entered[key] = self.new_id(ours.step_id if ours else cacao_id)
+            block.waiting.append(Entry(cacao_id, block.entered[key], sequel, failing))
+        return block.entered[key]
 
     def _nowhere(self, block: Block, cacao_id: str, sequel: str) -> str:
         text = f"The playbook leads to a step that it does not have, {cacao_id[:64]}."
@@ -175,38 +180,8 @@ class Blocks:
         """A step of ours that the document does not have."""
         return {"id": self.new_id(wanted), **members}
 
-    def shared(self, starts: list[str]) -> list[str]:
-        """The steps that more than one branch leads to, in the order in which they are met; ends do not count."""
-        owner: dict[str, int] = {}
-        shared: dict[str, None] = {}
-        for number, start in enumerate(starts):
-            waiting, seen = deque([start]), set()
-            while waiting:
-                cacao_id = waiting.popleft()
-                step = self.step(cacao_id)
-                if step is None or cacao_id in seen or step.get("type") == "end":
-                    continue
-                seen.add(cacao_id)
-                self._visit()
-                if owner.setdefault(cacao_id, number) != number:
-                    shared.setdefault(cacao_id)
-                    continue
-                waiting.extend(successors(step))
-        return list(shared)
-
-    def reached(self, start: str) -> set[str]:
-        """All steps that a step leads to."""
-        waiting, seen = deque([start]), set()
-        while waiting:
-            cacao_id = waiting.popleft()
-            step = self.step(cacao_id)
-            if step is not None and cacao_id not in seen:
-                seen.add(cacao_id)
-                self._visit()
-                waiting.extend(successors(step))
-        return seen
-
-    def _visit(self) -> None:
+    def visit(self) -> None:
+        """Count one more look at a step: a small document may lead to very many."""
         self._visits += 1
         if self._visits > _MAX_VISITS:
             raise TooLarge

@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from playbooks.cacao import decisions
+from playbooks.cacao import branches, decisions
 from playbooks.cacao.blocks import (
     END,
     LONGEST_ID,
@@ -23,12 +23,20 @@ from playbooks.cacao.blocks import (
     seconds_of,
 )
 from playbooks.cacao.commands import Context, Doing, doing
-from playbooks.cacao.identity import own_of
+from playbooks.cacao.identity import Own, own_of
 from playbooks.cacao.names import Names
 from playbooks.faults import below
 from playbooks.step_types import MAX_BRANCHES, MAX_CASES, MAX_DEPTH, MAX_ITERATIONS, MAX_STEPS
 
 _MAX_NAME, _MAX_DESCRIPTION = 128, 1024
+#: characters of commands, counted once for each target that they are for
+_MAX_WORK = 4_000_000
+_JOINED = "The step that every branch leads to is carried out once, behind them all."
+_SHARED = (
+    "Some of the branches lead to the same steps, which are then carried out once for each of these branches: look "
+    "whether that is meant, then enable the playbook."
+)
+_FOREIGN = "What the step does stands in an extension that was not written here: look at it, then enable the playbook."
 
 
 class Flow(Blocks):
@@ -45,6 +53,7 @@ class Flow(Blocks):
         super().__init__(workflow if isinstance(workflow, dict) else {}, names)
         self.document, self.registered, self.refused = document, registered, refused
         self.actions: dict[str, Json] = {}
+        self._work = 0
         #: the variables, by our names, that steps set
         self.returned: set[str] = set()
 
@@ -61,6 +70,14 @@ class Flow(Blocks):
             "end": self._pause,
         }.get(str(step.get("type")), self._unknown)
         write(block, entry, step)
+
+    def _own(self, entry: Entry, step: Mapping[str, Any]) -> Own | None:
+        """What a step is here, where our extension says so; what somebody else has written there is to be looked at."""
+        ours = own_of(step)
+        if ours is not None and ours.foreign:
+            self.stuck = True
+            self._remark("from_extension", entry, _FOREIGN, "step_extensions")
+        return ours
 
     def _pointer(self, entry: Entry, member: str = "") -> str:
         pointer = below("/workflow", entry.cacao_id)
@@ -83,9 +100,12 @@ class Flow(Blocks):
     def _links(self, block: Block, entry: Entry, step: Mapping[str, Any]) -> Json:
         """Where a step leads to after success, and after failure if it says so."""
         following = next_of(step)
-        links = {"on_success": entry.sequel if following is None else self.enter(block, following, entry.sequel)}
+        onward = entry.sequel if following is None else self.enter(block, following, entry.sequel, entry.failing)
+        links = {"on_success": onward}
         if isinstance(step.get("on_failure"), str):
-            links["on_failure"] = self.enter(block, step["on_failure"], entry.sequel)
+            links["on_failure"] = self.enter(block, step["on_failure"], entry.sequel, entry.failing)
+        elif entry.failing:
+            links["on_failure"] = entry.failing
         return links
 
     def _pause(self, block: Block, entry: Entry, step: Mapping[str, Any]) -> None:
@@ -102,12 +122,16 @@ class Flow(Blocks):
 
     def _action(self, block: Block, entry: Entry, step: Mapping[str, Any]) -> None:
         """A step for each command on each target, one behind the other; the first that fails is the step's failure."""
-        ours = own_of(step)
-        links, found = self._links(block, entry, step), [Doing(step=ours[1])] if ours else self._doings(entry, step)
-        timeout = _wholeseconds_of(step.get("timeout"))
+        ours = self._own(entry, step)
+        links, found = (
+            self._links(block, entry, step),
+            [Doing(step=ours.members)] if ours else self._doings(entry, step),
+        )
         ids = self._numbered(entry, len(found))
+        if len(found) > 1 and _limit(step):
+            self._remark("timeout_of_each", entry, "Each of its commands may take as long as the step may.", "timeout")
         for number, one in enumerate(found):
-            members = {**one.step, **links, **({"timeout_seconds": timeout} if timeout else {})}
+            members = {**one.step, **links, **_limit(step)}
             if number + 1 < len(found):
                 members["on_success"] = ids[number + 1]
             elif ours is None and one.step["type"] == "action" and (outputs := self._outputs(step)):
@@ -119,7 +143,8 @@ class Flow(Blocks):
 
     def _doings(self, entry: Entry, step: Mapping[str, Any]) -> list[Doing]:
         commands = [one for one in listed(step.get("commands")) if isinstance(one, dict)] or [{"type": "manual"}]
-        if len(commands) * len(listed(step.get("targets"))) > MAX_STEPS:
+        self._work += sum(len(str(one)) for one in commands) * max(1, len(listed(step.get("targets"))))
+        if self._work > _MAX_WORK or len(commands) * len(listed(step.get("targets"))) > MAX_STEPS:
             raise TooLarge
         targets = [self._defined("target_definitions", one, entry, "targets") for one in listed(step.get("targets"))]
         agent = self._defined("agent_definitions", step["agent"], entry, "agent") if "agent" in step else {}
@@ -162,9 +187,9 @@ class Flow(Blocks):
         return {name: f"{{{{ output.{name} | default(output.body) | default(output) }}}}" for name in native}
 
     def _playbook(self, block: Block, entry: Entry, step: Mapping[str, Any]) -> None:
-        ours = own_of(step)
+        ours = self._own(entry, step)
         if ours is not None:
-            self._put(block, entry, step, {**ours[1], **self._links(block, entry, step)})
+            self._put(block, entry, step, {**ours.members, **self._links(block, entry, step)})
             return
         given = {
             self.names.native(name): f"{{{{ {self.names.read(name)} }}}}"
@@ -173,8 +198,7 @@ class Flow(Blocks):
         }
         members: Json = {"type": "playbook", "playbook_ref": str(step.get("playbook_id") or "none")}
         members |= {"parameters": given} if given else {}
-        timeout = _wholeseconds_of(step.get("timeout"))
-        members |= {"timeout_seconds": timeout} if timeout else {}
+        members |= _limit(step)
         returned = [name for name in listed(step.get("out_args")) if isinstance(name, str) and self.names.known(name)]
         outputs = {self.names.native(name): f"{{{{ output.{self.names.native(name)} }}}}" for name in returned[:100]}
         members |= {"outputs": outputs} if outputs else {}
@@ -187,13 +211,13 @@ class Flow(Blocks):
 
     def _if(self, block: Block, entry: Entry, step: Mapping[str, Any]) -> None:
         links = self._links(block, entry, step)
-        after = links.pop("on_success")
-        yes = self.enter(block, step.get("on_true"), after) if "on_true" in step else after
-        no = self.enter(block, step.get("on_false"), after) if "on_false" in step else after
-        condition = self._condition(step, "expression")
+        after, failing = links.pop("on_success"), links.get("on_failure", "")
+        yes = self.enter(block, step.get("on_true"), after, failing) if "on_true" in step else after
+        no = self.enter(block, step.get("on_false"), after, failing) if "on_false" in step else after
+        condition = self._condition(entry, step, "expression")
         question = str(step.get("condition") or step.get("name") or "")
         if condition is not None:
-            if "on_failure" not in links and decisions.may_fail(condition):
+            if "on_failure" not in step and decisions.may_fail(condition):
                 ask = self.new(
                     f"{entry.native_id[:LONGEST_ID]}-ask",
                     {**self._asking(question), "on_success": yes, "on_failure": no},
@@ -206,11 +230,11 @@ class Flow(Blocks):
         self._remark("asked", entry, f"A person is asked, because this is no condition: {question[:200]}", "condition")
         self._put(block, entry, step, {**self._asking(question), "on_success": yes, "on_failure": no, **_late(links)})
 
-    def _condition(self, step: Mapping[str, Any], member: str) -> str | None:
+    def _condition(self, entry: Entry, step: Mapping[str, Any], member: str) -> str | None:
         """The condition of a step in our words; None where a person has to be asked."""
-        ours = own_of(step)
+        ours = self._own(entry, step)
         if ours is not None:
-            return str(ours[1].get(member) or ours[1].get("items"))
+            return str(ours.members.get(member) or ours.members.get("items"))
         return decisions.condition(step.get("condition"), self.names)
 
     def _asking(self, question: str) -> Json:
@@ -225,8 +249,8 @@ class Flow(Blocks):
             self._too_deep(block, entry, step, links)
             return
         body = self.block(block, step.get("on_true"), {*block.stops, entry.cacao_id})
-        condition = self._condition(step, "while")
-        if own_of(step) is None and not decisions.may_change(step.get("condition"), self.names):
+        condition, ours = self._condition(entry, step, "while"), own_of(step)
+        if ours is None and not decisions.may_change(step.get("condition"), self.names):
             condition = None  # it would go on for ever
         if condition is None:
             question = str(step.get("condition") or step.get("name") or "")
@@ -234,20 +258,19 @@ class Flow(Blocks):
             ask = self.new(f"{entry.native_id[:LONGEST_ID]}-ask", self._asking(question))
             ask |= {"on_success": body[0]["id"], "on_failure": END}
             body, condition = [ask, *body], f"index == 0 || steps.{ask['id']}.status == 'completed'"
-        ours = own_of(step)
         passes: Json = {"type": "loop", "while": condition, "max_iterations": MAX_ITERATIONS}
-        members = {**(ours[1] if ours else passes), "steps": body}
+        members = {**(ours.members if ours else passes), **_limit(step), "steps": body}
         self._put(block, entry, step, {**members, **links})
 
     def _switch(self, block: Block, entry: Entry, step: Mapping[str, Any]) -> None:
         links = self._links(block, entry, step)
-        after = links.pop("on_success")
+        after, failing = links.pop("on_success"), links.get("on_failure", "")
         given = step.get("cases")
         listed_cases = list(given.items()) if isinstance(given, dict) else []
-        cases = {str(case): self.enter(block, to, after) for case, to in listed_cases}
+        cases = {str(case): self.enter(block, to, after, failing) for case, to in listed_cases}
         default = cases.pop("default", after)
-        ours = own_of(step)
-        expression = ours[1].get("expression") if ours else decisions.switch(step.get("switch"), self.names)
+        ours = self._own(entry, step)
+        expression = ours.members.get("expression") if ours else decisions.switch(step.get("switch"), self.names)
         if expression is not None and cases:
             self._switches(block, entry, step, {"type": "switch", "expression": expression, **links}, cases, default)
             return
@@ -287,23 +310,25 @@ class Flow(Blocks):
         starts = [one for one in listed(step.get("next_steps")) if isinstance(one, str)]
         if len(starts) > MAX_BRANCHES:
             raise TooLarge
-        shared = self.shared(starts)
+        shared = branches.shared(self, starts)
+        meeting = branches.meeting(self, starts, shared)
         links = self._links(block, entry, step)
-        if shared:
-            self._remark(
-                "shared_by_branches", entry, "Steps that several branches lead to run once, after all.", "next_steps"
-            )
-            if next_of(step) != shared[0]:
-                led_on = next_of(step) in self.reached(shared[0])
-                after = entry.sequel if led_on else links["on_success"]
-                links["on_success"] = self.enter(block, shared[0], after)
+        if meeting is not None:
+            self._remark("shared_by_branches", entry, _JOINED, "next_steps")
+        if meeting is not None and next_of(step) != meeting:
+            led_on = next_of(step) in branches.reached(self, meeting)
+            after = entry.sequel if led_on else links["on_success"]
+            links["on_success"] = self.enter(block, meeting, after, entry.failing)
+        elif meeting is None and shared:
+            self.stuck = True
+            self._remark("shared_by_some", entry, _SHARED, "next_steps")
         if block.depth >= MAX_DEPTH:
             self._too_deep(block, entry, step, links)
             return
-        stops = {*block.stops, *shared}
-        branches = [{"steps": self.block(block, start, stops)} for start in starts if start not in shared]
-        branches = branches or [{"steps": [self.new("nothing", {"type": "delay", "seconds": 0, "on_success": END})]}]
-        self._put(block, entry, step, {"type": "parallel", "branches": branches, **links})
+        stops = {*block.stops, *([] if meeting is None else [meeting])}
+        made = [{"steps": self.block(block, start, stops)} for start in starts if start != meeting]
+        made = made or [{"steps": [self.new("nothing", {"type": "delay", "seconds": 0, "on_success": END})]}]
+        self._put(block, entry, step, {"type": "parallel", "branches": made, **_limit(step), **links})
 
     def _too_deep(self, block: Block, entry: Entry, step: Mapping[str, Any], links: Json) -> None:
         self.stuck = True
@@ -315,6 +340,12 @@ class Flow(Blocks):
 def _late(links: Mapping[str, str]) -> Json:
     """Where a question leads that nobody answers: what the step says about its failure."""
     return {"on_timeout": links["on_failure"]} if "on_failure" in links else {}
+
+
+def _limit(step: Mapping[str, Any]) -> Json:
+    """How long a step may take, if it says so."""
+    seconds = _wholeseconds_of(step.get("timeout"))
+    return {"timeout_seconds": seconds} if seconds else {}
 
 
 def _wholeseconds_of(milliseconds: Any) -> int:

@@ -2,16 +2,19 @@
 
 An identifier is ``type--UUID``. Those of steps and playbooks are made from what they name, so that they need no
 storage and are the same in every export: 122 bits of SHA-256 in the form of a UUID of version 4.
+
+What we write beside them, into our own extension, carries a seal that only this installation can make: a document from
+somewhere else may hold anything there, and what a step shows must not differ from what it does behind our back.
 """
 
 import hashlib
+import hmac
 import json
 import uuid
-from collections import defaultdict
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
-from config.settings import TOCSIN_IDENTITY
+from config.settings import TOCSIN_IDENTITY, settings
 
 #: the extension in which what CACAO has no word for is carried
 EXTENSION = "extension-definition--5c1f7a9e-3b52-4d0c-9a47-6e0d2f8b71c4"
@@ -41,18 +44,29 @@ def digest(value: Any) -> str:
     return hashlib.sha256(canonical(value).encode()).hexdigest()
 
 
+def fingerprint(value: Any) -> str:
+    """The same, but only this installation can make it, with its key: no guess at a secret can be tried on it."""
+    key = hashlib.sha256(b"tocsin cacao\0" + settings().secret_key.encode()).digest()
+    return hmac.new(key, canonical(value).encode(), hashlib.sha256).hexdigest()
+
+
+class Own(NamedTuple):
+    """What a step of a document is here; ``foreign``: some other installation, or anybody, has said so."""
+
+    step_id: str
+    members: dict[str, Any]
+    foreign: bool
+
+
 #: the type of a step of a document → those that it may have here
-_OURS: Mapping[Any, tuple[str, ...]] = defaultdict(
-    tuple,
-    {
-        "action": ("action", "approval", "delay"),
-        "if-condition": ("condition",),
-        "switch-condition": ("switch",),
-        "parallel": ("parallel",),
-        "while-condition": ("loop", "for_each"),
-        "playbook-action": ("playbook",),
-    },
-)
+_OURS: Mapping[str, tuple[str, ...]] = {
+    "action": ("action", "approval", "delay"),
+    "if-condition": ("condition",),
+    "switch-condition": ("switch",),
+    "parallel": ("parallel",),
+    "while-condition": ("loop", "for_each"),
+    "playbook-action": ("playbook",),
+}
 _LINKS = ("on_completion", "on_success", "on_failure", "on_true", "on_false", "next_steps", "cases")
 #: what a step says about its place in the workflow and for people; all else is what it does
 _PLACE = frozenset({"name", "description", "delay", "timeout", "step_extensions", *_LINKS})
@@ -60,24 +74,29 @@ _PLACE = frozenset({"name", "description", "delay", "timeout", "step_extensions"
 
 def with_own(step: Mapping[str, Any], step_id: str, members: Mapping[str, Any]) -> dict[str, Any]:
     """A step of a document with what it is here in our extension."""
-    ours = {"step_id": step_id, "step": dict(members), "digest": digest(_doing(step))}
+    own = digest(_doing(step))
+    ours = {"step_id": step_id, "step": dict(members), "digest": own, "seal": fingerprint([own, step_id, members])}
     return {**step, "step_extensions": {EXTENSION: ours}}
 
 
-def own_of(step: Mapping[str, Any]) -> tuple[str, dict[str, Any]] | None:
+def own_of(step: Mapping[str, Any]) -> Own | None:
     """What Tocsin put into a step: its id and members here; None without that, or when what it does was changed."""
     extensions = step.get("step_extensions")
     ours = extensions.get(EXTENSION) if isinstance(extensions, dict) else None
     if not isinstance(ours, dict) or ours.get("digest") != digest(_doing(step)):
         return None
-    step_id, members = ours.get("step_id"), ours.get("step")
-    if (
-        not isinstance(step_id, str)
-        or not isinstance(members, dict)
-        or members.get("type") not in _OURS[step.get("type")]
-    ):
+    step_id, members, kind = ours.get("step_id"), ours.get("step"), step.get("type")
+    if not isinstance(step_id, str) or not isinstance(members, dict) or not isinstance(kind, str):
         return None
-    return step_id, members
+    if members.get("type") not in _OURS.get(kind, ()):
+        return None
+    foreign = ours.get("seal") != fingerprint([ours["digest"], step_id, members])
+    return None if foreign and names_made_action(members) else Own(step_id, members, foreign)
+
+
+def names_made_action(members: Mapping[str, Any]) -> bool:
+    """Whether a step is for an action that an import has made: those are known by this name here alone."""
+    return str(members.get("action_ref")).startswith(("cacao.webhook.", "cacao.script."))
 
 
 def _doing(step: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,21 +6,28 @@ A document that Tocsin has written carries the definition with it; as long as no
 definition is what comes back, member by member.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from playbooks import definitions
 from playbooks.cacao.blocks import Remark
 from playbooks.cacao.flow import Flow
-from playbooks.cacao.identity import EXTENSION, digest
+from playbooks.cacao.identity import EXTENSION, digest, fingerprint, names_made_action
 from playbooks.cacao.names import TYPES, Names
 from playbooks.cacao.variables import as_native, from_document
 from playbooks.fields import MAX_DESCRIPTION_CHARACTERS, MAX_NAME_CHARACTERS, MAX_TAG_CHARACTERS, MAX_TAGS, is_line
 from playbooks.parameters import MAX_PARAMETERS
+from playbooks.places import places
+from playbooks.step_types import MAX_STEPS
 from playbooks.versions import FIRST_VERSION, is_version
 
 Json = dict[str, Any]
+_ELSEWHERE = (
+    "The playbook is taken from an extension that was not written here: look whether it does what the document shows, "
+    "then enable it."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,9 +66,9 @@ def convert(
         if returned is not None or names.all_returned(flow.returned):
             break
         returned = flow.returned
-    own = carried(document)
+    own = carried(document, flow.actions)
     if own is not None:
-        return Converted(definition=own, actions=flow.actions)
+        return _as_carried(*own, flow.actions, in_force=_in_force(document, now))
     remarks = flow.remarks
     name = _line(document.get("name")) or "CACAO playbook"
     definition: Json = {
@@ -79,14 +86,31 @@ def convert(
     return Converted(definition=whole, actions=flow.actions, remarks=tuple(remarks), stuck=flow.stuck)
 
 
-def carried(document: Mapping[str, Any]) -> Json | None:
-    """The definition that Tocsin put into the document; None if there is none, or the rest was changed since."""
+def carried(document: Mapping[str, Any], made: Collection[str] = ()) -> tuple[Json, bool] | None:
+    """The definition that Tocsin put into the document, and whether that was another installation, or anybody.
+
+    None if there is none, or the rest was changed since, or it needs what an import has made elsewhere.
+    """
     extensions = document.get("playbook_extensions")
     ours = extensions.get(EXTENSION) if isinstance(extensions, dict) else None
     definition = ours.get("definition") if isinstance(ours, dict) else None
     if not isinstance(ours, dict) or not isinstance(definition, dict) or ours.get("digest") != seal_of(document):
         return None
-    return definitions.normalise(definition) if is_version(definition.get("version")) else None
+    if not is_version(definition.get("version")):
+        return None
+    foreign = ours.get("seal") != fingerprint([ours["digest"], definition])
+    whole = definitions.normalise(definition)
+    steps = (place.step for place in islice(places(whole), MAX_STEPS))
+    if foreign and any(names_made_action(step) and step["action_ref"] not in made for step in steps):
+        return None
+    return whole, foreign
+
+
+def _as_carried(definition: Json, foreign: bool, actions: Mapping[str, Json], *, in_force: bool) -> Converted:
+    """What is not our own word is not switched on before somebody has looked at it: it need not be what is shown."""
+    remarks = (Remark("from_extension", f"/playbook_extensions/{EXTENSION}", _ELSEWHERE),) if foreign else ()
+    enabled = definition["enabled"] if in_force and not foreign else False
+    return Converted(definition={**definition, "enabled": enabled}, actions=actions, remarks=remarks, stuck=foreign)
 
 
 def seal_of(document: Mapping[str, Any]) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 from playbooks import plan as plans
 from playbooks.cacao.blocks import successors
-from playbooks.cacao.identity import DEFINITION, EXTENSION, identifier, with_own
+from playbooks.cacao.identity import DEFINITION, EXTENSION, fingerprint, identifier, with_own
 from playbooks.cacao.inward import seal_of
 from playbooks.cacao.regions import regions
 from playbooks.plan import END, Node, Plan
@@ -58,7 +58,8 @@ def with_definition(document: Mapping[str, Any], definition: Mapping[str, Any]) 
     extensions = {key: one for key, one in document.get("playbook_extensions", {}).items() if key != EXTENSION}
     defined = {**document.get("extension_definitions", {}), EXTENSION: DEFINITION}
     whole = {**document, "extension_definitions": defined}
-    ours = {"definition": dict(definition), "digest": seal_of(whole)}
+    own = seal_of(whole)
+    ours = {"definition": dict(definition), "digest": own, "seal": fingerprint([own, definition])}
     return {**whole, "playbook_extensions": {**extensions, EXTENSION: ours}}
 
 

@@ -1,6 +1,7 @@
 """What a CACAO document becomes here: its steps, their order, who carries them out, and what is asked of people."""
 
 import base64
+import copy
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from playbooks import actions, checks
 from playbooks.cacao.blocks import TooLarge
 from playbooks.cacao.identity import EXTENSION, with_own
 from playbooks.cacao.inward import Converted, convert
+from playbooks.cacao.outward import with_definition
 from tests.support.cacao import NOW, Json, document, http, manual, sid
 
 
@@ -115,6 +117,174 @@ def test_branches_run_beside_each_other_and_what_they_share_runs_once() -> None:
     assert found[sid("parallel.p")]["on_success"] == sid("action.both")
     assert found[sid("action.both")]["on_success"] == sid("action.after")
     assert codes(result) == ["shared_by_branches"]
+
+
+def test_steps_that_only_some_branches_share_belong_to_each_of_them() -> None:
+    """Nothing is passed over and nothing moved: two pairs of branches have a step each; to be looked at first."""
+    steps = {
+        "start.s": {"on_completion": "parallel.p"},
+        "parallel.p": {"next_steps": [f"action.{name}" for name in "abcd"], "on_completion": "end.e"},
+        "action.a": manual(on_completion="action.x"),
+        "action.b": manual(on_completion="action.x"),
+        "action.c": manual(on_completion="action.y"),
+        "action.d": manual(on_completion="action.y"),
+        "action.x": manual(on_completion="end.e"),
+        "action.y": manual(on_completion="end.e"),
+        "end.e": {},
+    }
+    result = converted(steps)
+    (parallel,) = result.definition["steps"]
+    branches = [[step["id"][:44] for step in branch["steps"]] for branch in parallel["branches"]]
+    x, y = sid("action.x"), sid("action.y")
+    assert branches == [[sid("action.a"), x], [sid("action.b"), x], [sid("action.c"), y], [sid("action.d"), y]]
+    assert (codes(result), result.definition["enabled"]) == (["shared_by_some"], False)
+
+
+def test_a_step_under_conditions_stays_under_them() -> None:
+    """Two branches that lead to the same step if something holds: it is carried out only where it holds."""
+    steps = {
+        "start.s": {"on_completion": "parallel.p"},
+        "parallel.p": {"next_steps": ["if-condition.a", "if-condition.b"], "on_completion": "end.e"},
+        "if-condition.a": {"condition": "__a__:value = '1'", "on_true": "action.x"},
+        "if-condition.b": {"condition": "__a__:value = '2'", "on_true": "action.x"},
+        "action.x": manual(on_completion="end.e"),
+        "end.e": {},
+    }
+    result = converted(steps, playbook_variables={"__a__": {"type": "string", "external": True}})
+    (parallel,) = result.definition["steps"]
+    assert [[step["type"] for step in branch["steps"]] for branch in parallel["branches"]] == [
+        ["condition", "approval"],
+        ["condition", "approval"],
+    ]
+    assert (codes(result), result.definition["enabled"]) == (["shared_by_some"], False)
+
+
+def test_conditions_on_the_way_to_where_branches_meet_are_no_obstacle() -> None:
+    """Every way of every branch leads there, whichever answers the conditions have."""
+    steps = {
+        "start.s": {"on_completion": "parallel.p"},
+        "parallel.p": {"next_steps": ["if-condition.a", "action.b"]},
+        "if-condition.a": {"condition": "__a__:value = '1'", "on_true": "action.c", "on_completion": "action.x"},
+        "action.c": manual(on_completion="end.c"),
+        "action.b": manual(on_completion="action.x"),
+        "action.x": manual(on_completion="end.e"),
+        "end.e": {},
+        "end.c": {},
+    }
+    result = converted(steps, playbook_variables={"__a__": {"type": "string", "external": True}})
+    found = by_id(result)
+    assert found[sid("parallel.p")]["on_success"] == sid("action.x")
+    assert [step["id"] for step in result.definition["steps"]] == [sid("parallel.p"), sid("action.x")]
+
+
+def test_a_condition_says_where_its_branches_lead_when_they_fail() -> None:
+    """A step in a branch that does not say so itself leads to where the condition does; one behind it does not."""
+    steps = {
+        "start.s": {"on_completion": "if-condition.c"},
+        "if-condition.c": {
+            "condition": "__a__:value = '1'",
+            "on_true": "action.in",
+            "on_success": "action.after",
+            "on_failure": "action.mend",
+        },
+        "action.in": manual(on_success="action.own"),
+        "action.own": manual(on_success="end.e", on_failure="action.other"),
+        "action.other": manual(on_completion="end.e"),
+        "action.after": manual(on_completion="end.e"),
+        "action.mend": manual(on_completion="end.e"),
+        "end.e": {},
+    }
+    found = by_id(converted(steps, playbook_variables={"__a__": {"type": "string", "external": True}}))
+    failing = {name: found[sid(f"action.{name}")].get("on_failure") for name in ("in", "own", "after", "mend")}
+    assert failing == {"in": sid("action.mend"), "own": sid("action.other"), "after": None, "mend": None}
+
+
+def test_blocks_have_their_limits_of_time() -> None:
+    """What a parallel or a loop may take as a whole; of several commands each may take it, which is said."""
+    steps = {
+        "start.s": {"on_completion": "parallel.p"},
+        "parallel.p": {"next_steps": ["action.a", "action.b"], "on_completion": "while-condition.w", "timeout": 1500},
+        "while-condition.w": {"condition": "what?", "on_true": "action.c", "on_completion": "end.e", "timeout": 9000},
+        "action.a": {**manual(on_completion="end.e"), "commands": [{"type": "manual"}] * 2, "timeout": 3000},
+        "action.b": manual(on_completion="end.e"),
+        "action.c": manual(on_completion="end.e"),
+        "end.e": {},
+    }
+    result = converted(steps)
+    found = by_id(result)
+    assert [found[sid(one)]["timeout_seconds"] for one in ("parallel.p", "while-condition.w")] == [2, 9]
+    assert "timeout_of_each" in codes(result)
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        {
+            "start.s": {"on_completion": "action.a"},
+            "action.a": {
+                **manual("x" * 60_000, on_completion="end.e"),
+                "targets": [sid(f"linux.{n}") for n in range(4000)],
+            },
+            "end.e": {},
+        },
+        {
+            "start.s": {"on_completion": "action.0"},
+            **{f"action.{n}": manual(on_success=f"action.{n + 1}", on_failure="start.0") for n in range(1000)},
+            **{f"start.{n}": {"on_completion": f"start.{n + 1}"} for n in range(3000)},
+            "action.1000": manual(on_completion="end.e"),
+            "end.e": {},
+        },
+    ],
+    ids=["targets", "starts"],
+)
+def test_what_multiplies_is_refused(steps: Json) -> None:
+    """A text for thousands of targets, a long way gone thousands of times."""
+    with pytest.raises(TooLarge):
+        converted(steps)
+
+
+def test_what_somebody_else_has_put_into_our_extension_is_looked_at_first() -> None:
+    """A step that shows one thing and does another is imported disabled, and so is a whole definition."""
+    shown: Json = {
+        "start.s": {"on_completion": "action.a"},
+        "action.a": manual("Harmless", on_completion="end.e"),
+        "end.e": {},
+    }
+    given = document(shown)
+    own = with_own(given["workflow"][sid("action.a")], "a", {"type": "action", "action_ref": "act-other"})
+    for seal in ("0" * 64, None, []):
+        forged = copy.deepcopy(own)
+        forged["step_extensions"][EXTENSION]["seal"] = seal
+        result = convert({**given, "workflow": {**given["workflow"], sid("action.a"): forged}}, now=NOW)
+        assert (codes(result), result.definition["enabled"]) == (["from_extension"], False)
+    ours = convert({**given, "workflow": {**given["workflow"], sid("action.a"): own}}, now=NOW)
+    assert (codes(ours), ours.definition["enabled"]) == ([], True)
+
+    whole = with_definition(given, {**convert(given, now=NOW).definition, "name": "Hidden"})
+    assert (codes(convert(whole, now=NOW)), convert(whole, now=NOW).definition["enabled"]) == ([], True)
+    whole["playbook_extensions"][EXTENSION]["definition"]["name"] = "Other"
+    result = convert(whole, now=NOW)
+    assert (codes(result), result.definition["enabled"], result.definition["name"]) == (
+        ["from_extension"],
+        False,
+        "Other",
+    )
+    expired = with_definition({**given, "valid_until": "2026-01-02T00:00:00.000Z"}, convert(given, now=NOW).definition)
+    assert convert(expired, now=NOW).definition["enabled"] is False
+
+
+def test_what_another_installation_has_made_is_read_as_it_is_shown() -> None:
+    """Actions that an import made elsewhere have names that mean nothing here."""
+    shown: Json = {
+        "start.s": {"on_completion": "action.a"},
+        "action.a": http("GET https://example.org/", on_completion="end.e"),
+        "end.e": {},
+    }
+    given = document(shown)
+    own = with_own(given["workflow"][sid("action.a")], "a", {"type": "action", "action_ref": "cacao.webhook.elsewhere"})
+    own["step_extensions"][EXTENSION]["seal"] = "0" * 64
+    result = convert({**given, "workflow": {**given["workflow"], sid("action.a"): own}}, now=NOW)
+    assert result.definition == convert(given, now=NOW).definition
 
 
 def test_a_loop_holds_its_body_also_when_that_leads_back() -> None:
