@@ -10,8 +10,8 @@ from api import exchange_schemas as shapes
 from api.auth import caller, requires
 from api.blueprint import Blueprint, answer, finished, written
 from playbooks.places import places
-from tasks import exchange, exporting
-from tasks.exchange import Imported, Wish
+from tasks import exporting, importing
+from tasks.import_outcome import Imported, Wish
 
 blueprint = Blueprint("exchange", __name__, description="Playbooks of others in, playbooks of ours out.")
 
@@ -68,7 +68,7 @@ def import_playbook(query: dict[str, Any]) -> Response:
     carried out. With dry_run nothing is made.
     """
     wish = Wish(**query, reserved=frozenset(schemas.RESERVED_IDS))
-    found = exchange.take(caller(), body.read_object(yaml=True), wish)
+    found = importing.take(caller(), body.read_object(yaml=True), wish)
     if found.outcome != "created" or found.playbook is None:
         return answer({"data": _shown(found)})
     location = f"{request.path.removesuffix('/').removesuffix('/import')}/{found.playbook.id}"

@@ -8,7 +8,7 @@ from api import playbook_examples as shown
 from api.base_schema import Schema
 from api.playbook_schemas import PlaybookDefinition
 from api.schemas import Strict
-from tasks import exchange, exporting
+from tasks import exporting, importing
 
 
 def _words(text: str, **more: Any) -> dict[str, Any]:
@@ -52,7 +52,7 @@ class ImportQuery(Strict):
     )
     on_conflict = fields.String(
         load_default="refuse",
-        validate=validate.OneOf(exchange.CONFLICTS),
+        validate=validate.OneOf(importing.CONFLICTS),
         metadata=_words("What happens when there is another playbook of that id.", example="replace"),
     )
 

@@ -15,7 +15,7 @@ from playbooks.differences import differences
 from playbooks.fields import MAX_TAG_CHARACTERS
 from playbooks.triggers import MAX_EVENT_CHARACTERS
 from store import db, executions, playbook_listing, playbooks
-from tasks import exchange, library
+from tasks import importing, library
 
 blueprint = Blueprint("playbooks", __name__, description="What is done in order, and when it starts.")
 
@@ -124,7 +124,7 @@ def validate_playbook() -> Response:
     The body is JSON or YAML, a CACAO document too. Answers 200 whether or not it has faults; the body says which, and
     what is allowed but doubtful.
     """
-    problems, warnings = exchange.verdict(caller(), body.read_object(yaml=True))
+    problems, warnings = importing.verdict(caller(), body.read_object(yaml=True))
     return answer({"valid": not problems, "warnings": _findings(warnings), "errors": _findings(problems)})
 
 

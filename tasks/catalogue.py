@@ -14,6 +14,9 @@ from store.actions import Action
 from store.seal import seal, unseal
 from tasks import secrets
 
+#: members of a definition that say nothing about what the action does
+_SAID = frozenset({"id", "name", "description", "version", "enabled", "tags"})
+
 
 def _whole(definition: Mapping[str, Any]) -> dict[str, Any]:
     """The definition in its stored form; a Python function brings its own parameters unless others are given."""
@@ -89,6 +92,17 @@ def revise(caller: Caller, action_id: str, changes: Mapping[str, Any], *, whole:
             sealed=sealed,
             actor=caller.key_id,
         )
+
+
+def does(action: Action, wanted: Mapping[str, Any]) -> bool:
+    """Whether an action does what a definition says, whatever it is called."""
+    definition, sealed = _sealed(_whole(wanted))
+    doing = [_doing(one) for one in (action.revision.definition, definition)]
+    return doing[0] == doing[1] and unseal(action.revision.sealed) == unseal(sealed)
+
+
+def _doing(definition: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in definition.items() if name not in _SAID and value is not None}
 
 
 def _next_version(old: Mapping[str, Any], new: Mapping[str, Any], *, secrets_changed: bool) -> str:

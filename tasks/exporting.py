@@ -52,15 +52,15 @@ def give(caller: Caller, playbook_id: str, *, form: str, include_secrets: bool, 
     if kept is None or before is None:
         document = _fresh(caller, playbook)
     else:
-        came, now = kept.document, {"id": playbook.id, **playbook.revision.definition}
-        document = lens.put(came, before.definition, now, modified=stamp(playbook.updated_at))
+        came, present = kept.document, {"id": playbook.id, **playbook.revision.definition}
+        document = lens.put(came, before.definition, present, modified=stamp(playbook.updated_at))
     shown = document if include_secrets else credentials.without(document, playbook.id)
     return Exported(document=_signed(shown) if sign else shown, notices=tuple(_notices(came, document, shown)))
 
 
 def _fresh(caller: Caller, playbook: Playbook) -> Json:
     return outward.export(
-        playbook.revision.definition,
+        {**playbook.revision.definition, "enabled": playbook.enabled},
         playbook_id=playbook.id,
         workspace=caller.workspace_id,
         identity=settings().cacao_identity,
@@ -80,7 +80,7 @@ def _signed(document: Json) -> Json:
             path.read_bytes(),
             signee=settings().cacao_signee,
             identity=settings().cacao_identity,
-            now=stamp(db.now_ms()),
+            now=now(),
         )
     except (OSError, signing.NotSigned) as error:
         raise Unprocessable(f"The document could not be signed: {error}.", code="no_signing_key") from error
@@ -91,6 +91,11 @@ def _notices(came: Mapping[str, Any], document: Mapping[str, Any], shown: Mappin
         yield "signatures-dropped"
     if shown != document:
         yield "credentials-replaced"
+
+
+def now() -> str:
+    """The present time, as documents write it."""
+    return stamp(db.now_ms())
 
 
 def stamp(milliseconds: int) -> str:

@@ -10,13 +10,13 @@ command that changes gets another.
 
 import base64
 import binascii
-import hashlib
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from playbooks.cacao.identity import fingerprint
 from playbooks.cacao.names import Names, is_template
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -218,7 +218,7 @@ def _made(kind: str, executor: str, config: Json, used: list[str], context: Cont
     # who receives it may not know what an idempotency key is, so what adds or sends something is never done twice
     again = config.get("method") not in ("POST", "PATCH")
     content = {"type": kind, "executor": executor, "config": config, "parameters": declared, "idempotent": again}
-    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:20]
+    digest = fingerprint(content)[:20]  # with a password in it too, which nobody may guess by its name
     method = f"{config['method']} " if executor == "webhook" else "bash "
     action = {"id": f"cacao.{kind}.{digest}", "name": f"CACAO {method}{digest[:8]}", "tags": ["cacao"], **content}
     given = {context.names.native(name): f"{{{{ {context.names.read(name)} | string }}}}" for name in used}

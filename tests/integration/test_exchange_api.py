@@ -2,9 +2,11 @@
 
 import base64
 import copy
+import hashlib
 import json
 import resource
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from config.settings import SettingsError, load, settings
+from playbooks.cacao.inward import convert
 from store import db, documents, playbooks
 from tests.support.api import Door, assert_problem
 from tests.support.cacao import Json, document, http, manual, sid
@@ -146,8 +149,85 @@ def test_the_same_again_changes_nothing_and_a_newer_one_is_a_version(everywhere:
     assert assert_problem(refused, 409)["code"] == "already_exists"
     assert sent(everywhere, other, "?on_conflict=replace", 200)["name"] == "Other"
     copied = sent(everywhere, given(name="Third"), "?on_conflict=new_id")
-    assert copied["id"].startswith(f"{given()['id']}-")
+    assert copied["id"] != given()["id"]
+    assert exported(everywhere, copied["id"]).json["derived_from"] == [given()["id"]]
     assert everywhere.call("GET", f"/api/playbooks/{given()['id']}").json["data"]["name"] == "Other"
+
+
+def test_what_is_later_is_a_matter_of_time_and_not_of_letters(door: Door) -> None:
+    """Half a second is later than none; what has no time, or comes on top of what was changed here, is a conflict."""
+    sent(door, given(modified="2026-01-02T00:00:00.500Z"))
+    for modified in ("2026-01-02T00:00:00Z", "2026-01-02T00:00:00.100Z", "later", None):
+        body = given(modified=modified, name="Other")
+        refused = door.call("POST", "/api/playbooks/import?lenient=true", json=body)
+        assert assert_problem(refused, 409)["code"] == "already_exists", modified
+    changed = door.call("PATCH", f"/api/playbooks/{given()['id']}", json={"name": "Ours"})
+    assert changed.status_code == 200
+    newer = given(modified="2026-01-03T00:00:00.000Z", name="Theirs")
+    assert_problem(door.call("POST", "/api/playbooks/import", json=newer), 409)
+    assert door.call("GET", f"/api/playbooks/{given()['id']}").json["data"]["name"] == "Ours"
+    assert sent(door, newer, "?on_conflict=replace", 200)["name"] == "Theirs"
+
+
+def test_a_document_needs_an_id(door: Door) -> None:
+    """Two that have none are not versions of each other."""
+    for wrong in ({}, {"id": 5}, {"id": None}):
+        body = given()
+        del body["id"]
+        refused = door.call("POST", "/api/playbooks/import?lenient=true", json={**body, **wrong})
+        assert assert_problem(refused, 422)["code"] == "invalid_cacao"
+
+
+def test_a_copy_is_a_playbook_of_its_own(door: Door) -> None:
+    """What is exported of it, changed or not, comes back to it and not to what it was copied from."""
+    sent(door, given())
+    copied = sent(door, given(name="Copy"), "?on_conflict=new_id")
+    assert door.call("PATCH", f"/api/playbooks/{copied['id']}", json={"name": "Copy edited"}).status_code == 200
+    out = exported(door, copied["id"], "?include_secrets=true").json
+    assert sent(door, out, "?on_conflict=replace", 200)["id"] == copied["id"]
+    names = [door.call("GET", f"/api/playbooks/{one['id']}").json["data"]["name"] for one in (given(), copied)]
+    assert names == ["Test", "Copy edited"]
+
+
+def test_an_action_of_that_name_that_does_something_else_is_not_trusted(door: Door) -> None:
+    """Whoever has changed or made it before: the playbook is disabled and says why."""
+    reference = sent(door, given(), "?dry_run=true", 200)["playbook"]["steps"][0]["action_ref"]
+    parameters = [{"name": "ip", "type": "string", "default": ""}]
+    door.create(id=reference, config={"url": "https://elsewhere.example.net/"}, parameters=parameters)
+    found = sent(door, given())
+    assert [one["code"] for one in found["warnings"]].count("action_changed") == 1
+    assert (found["enabled"], found["playbook"]["enabled"]) == (False, False)
+    assert door.call("DELETE", f"/api/playbooks/{found['id']}").status_code == 204
+    assert door.call("DELETE", f"/api/actions/{reference}").status_code == 204
+    again = sent(door, given())
+    assert (again["enabled"], [one["code"] for one in again["warnings"]]) == (True, [])
+
+
+def test_the_name_of_an_action_does_not_tell_its_password(door: Door) -> None:
+    """It is made with the installation's key, so guesses cannot be tried on it."""
+    reference = sent(door, given(), "?dry_run=true", 200)["playbook"]["steps"][0]["action_ref"]
+    document = json.loads(json.dumps(given()))
+    converted = convert(document, now="2026-11-23T00:00:00.000Z")
+    ((name, action),) = converted.actions.items()
+    assert name == reference
+    content = {key: action[key] for key in ("type", "executor", "config", "parameters", "idempotent")}
+    plain = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    assert not name.endswith(plain[:20])
+
+
+def test_a_refused_import_leaves_nothing_behind(door: Door) -> None:
+    """No action is made for a playbook that could not be kept."""
+    body = given(id="playbook of nobody")
+    assert_problem(door.call("POST", "/api/playbooks/import?lenient=true", json=body), 400)
+    assert door.call("GET", "/api/actions?search=CACAO").json["meta"]["total"] == 0
+
+
+def test_imports_of_the_same_document_at_once_make_one_playbook(everywhere: Door) -> None:
+    """One makes it, the others find it as they would have made it."""
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: everywhere.call("POST", "/api/playbooks/import", json=given()), range(8)))
+    outcomes = sorted(answer.json["data"]["outcome"] for answer in answers)
+    assert outcomes == ["created", *["unchanged"] * 7]
 
 
 def test_one_change_here_is_one_difference_there(everywhere: Door) -> None:
