@@ -135,7 +135,7 @@ def test_a_loop_holds_its_body_also_when_that_leads_back() -> None:
     assert loop["type"] == "loop"
     assert [(step["id"], step["on_success"]) for step in loop["steps"]] == [(sid("action.body"), "end")]
     assert loop["steps"][0]["outputs"] == {"n": "{{ output.n | default(output.body) | default(output) }}"}
-    assert "vars.n | default(parameters.n)" in loop["while"]
+    assert 'vars.n | default("")' in loop["while"]
 
 
 def test_what_is_no_condition_is_asked() -> None:
