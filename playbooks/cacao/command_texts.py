@@ -9,7 +9,7 @@ from typing import Any
 #: words in the name of a header whose value is nobody's to read
 _SECRET = re.compile(r"authorization|cookie|key|token|secret|password", re.IGNORECASE)
 #: user and password before the host of an address
-_USER = re.compile(r"(?<=://)[^/\s@]*@")
+_USER = re.compile(r"(?<=://)[^/\s\"'<>]*@")
 _MASK = "***"
 
 

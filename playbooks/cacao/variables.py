@@ -9,6 +9,7 @@ is. Going out, a value becomes text again, and the very text it came from while 
 import json
 import math
 import re
+from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -172,7 +173,7 @@ class Wanted:
 
     def __init__(self, declared: Iterable[str]) -> None:
         self._names = frozenset(name for name in declared if name.startswith(_MARK) and len(name) <= _LONGEST_NAME)
-        self._lengths = sorted({len(name) for name in self._names}, reverse=True)
+        self._lengths = sorted({len(name) for name in self._names})
 
     def places(self, text: str) -> Iterator[tuple[int, int, str]]:
         """Where a text asks for a value: the first place, the place after it, and the longest name it can be.
@@ -192,5 +193,6 @@ class Wanted:
     def _ending_at(self, text: str, begin: int, colon: int) -> str | None:
         if not text.endswith(_MARK, begin, colon):
             return None
-        room = (text[colon - length : colon] for length in self._lengths if length <= colon - begin)
-        return next((name for name in room if name in self._names), None)
+        fitting = self._lengths[: bisect_right(self._lengths, colon - begin)]
+        endings = (text[colon - length : colon] for length in reversed(fitting))
+        return next((ending for ending in endings if ending in self._names), None)
