@@ -20,8 +20,9 @@ from expressions.limits import MAX_TEMPLATE_CHARACTERS
 from expressions.values import TemplateError
 from playbooks.cacao import requests, shell
 from playbooks.cacao.command_texts import content_of, headers_of, shown, text_of
-from playbooks.cacao.names import TYPES, Names, is_template, templates, texts
+from playbooks.cacao.names import TYPES, Names, is_template
 from playbooks.cacao.requests import HTTP, Unable
+from playbooks.cacao.texts import templates, texts
 
 __all__ = ["HTTP", "METHODS", "Context", "Doing", "by_hand", "doing"]
 

@@ -18,14 +18,14 @@ from functools import cache
 from itertools import islice
 from typing import Any, Self
 
+from expressions.limits import MAX_TEMPLATE_CHARACTERS
 from expressions.template_syntax import has_markup, parse
 from expressions.values import TemplateError
+from playbooks.cacao.texts import MARKUP, literal, templates, texts
 from playbooks.cacao.variables import NAME, Variable, Wanted, as_native, from_document
 from playbooks.parameters import MAX_PARAMETERS
 from playbooks.step_types import RESERVED_NAMES
 
-#: what would be markup in a template
-_MARKUP = re.compile(r"\{[{%#]")
 #: characters of a name of ours
 _LONGEST, _LONGEST_PLAIN = 64, 60
 #: characters of a message to a person
@@ -138,7 +138,7 @@ class Names:
 
     def available(self, name: str) -> bool:
         """Whether the variable has a value when it is read, or may have one by then, and we know it."""
-        return not self.told_by_people(name) and bool(self._sources(name))
+        return not self.told_by_people(name) and (self._is_changing(name) or self._initial(name) is not None)
 
     def readable(self, name: str) -> bool:
         """Whether ``argument`` can give the variable: we know its value, and a template has room for it."""
@@ -203,9 +203,10 @@ class Names:
     def template(self, text: str, read: Callable[[str], str | None] | None = None) -> str:
         """A text of the document as a template of ours: values filled in as ``read`` says, all else as it stands.
 
-        A variable for which ``read`` says None stays as it is written.
+        A variable for which ``read`` says None stays as it is written. What is longer than any template may be is cut
+        behind that: it stays one that ``is_template`` refuses, and small values asked for many times cost no more.
         """
-        expression, made = cache(read or self.read), [""]
+        expression, made, length = cache(read or self.read), [""], 0
         for piece, is_name in self._pieces(text):
             path = expression(piece) if is_name else None
             if path is None:
@@ -214,6 +215,9 @@ class Names:
             if made[-1].endswith("{"):  # it would open the markup that follows
                 made[-1] = f"{made[-1][:-1]}{{{{ '{{' }}}}"
             made.append(f"{{{{ {path} }}}}")
+            length += len(made[-2]) + len(made[-1])
+            if length > MAX_TEMPLATE_CHARACTERS:
+                break
         return "".join(made)
 
     def message(self, text: str) -> str:
@@ -224,7 +228,7 @@ class Names:
         short = text[:_MAX_MESSAGE]
         unknown = {name for name in self.used(short) if not self.available(name)}
         made = self.template(short, lambda name: None if name in unknown else self.read(name))
-        return made if is_template(made) else _MARKUP.sub(lambda found: " ".join(found[0]), short)[:_MAX_MESSAGE]
+        return made if is_template(made) else MARKUP.sub(lambda found: " ".join(found[0]), short)[:_MAX_MESSAGE]
 
     def replaced(self, text: str, put: Callable[[str], str]) -> str:
         """The same with what ``put`` gives for each variable, and nothing else changed."""
@@ -250,29 +254,6 @@ def is_template(text: str) -> bool:
         return not has_markup(text) or bool(parse(text))
     except TemplateError:
         return False
-
-
-def literal(text: str) -> str:
-    """Text that is no markup, whatever it holds."""
-    return _MARKUP.sub(lambda found: f"{{{{ '{found[0]}' }}}}", text)
-
-
-def templates(value: Any, template: Callable[[str], str]) -> Any:
-    """A value of the document with each text in it, keys too, as a template; as deep as a request may be, no deeper."""
-    if isinstance(value, dict):
-        return {template(key): templates(one, template) for key, one in value.items()}
-    if isinstance(value, list):
-        return [templates(one, template) for one in value]
-    return template(value) if isinstance(value, str) else value
-
-
-def texts(value: Any) -> Iterator[str]:
-    """Every text in a value, keys too."""
-    if isinstance(value, str):
-        yield value
-    inner = [*value.keys(), *value.values()] if isinstance(value, dict) else value if isinstance(value, list) else ()
-    for one in inner:
-        yield from texts(one)
 
 
 def _first_of(expressions: list[str]) -> str:

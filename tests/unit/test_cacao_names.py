@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from expressions.templates import TemplateError, render
-from playbooks.cacao.names import Names
+from playbooks.cacao.names import Names, is_template
 from tests.support.cacao import Json
 
 RETURNING = {"out_args": ["__x__"], "type": "action"}
@@ -33,6 +33,15 @@ def test_a_text_costs_what_its_length_is(unit: str) -> None:
         begin = time.process_time()
         read(text)
         assert time.process_time() - begin < 1
+
+
+def test_a_value_that_is_asked_for_often_is_not_written_as_often() -> None:
+    """A text that asks a thousand times for a long value makes nothing larger than it is itself."""
+    given = names({"__x__": {"value": "x" * 16_000}})
+    text = "__x__:value" * 5000
+    assert len(given.template(text)) < 40_000
+    assert not is_template(given.template(text))
+    assert given.message(text) == text
 
 
 def test_many_names_are_found_at_once() -> None:
