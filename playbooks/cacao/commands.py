@@ -176,7 +176,8 @@ def _script(command: Mapping[str, Any], context: Context) -> Doing:
         raise Unable("two of its variables differ in case only")
     if fault := shell.fault(script, names.places(script)):
         raise Unable(fault)
-    script = names.replaced(script, lambda name: f"${{PARAM_{names.native(name).upper()}}}")
+    # the question mark ends a script whose value is too long for its environment, instead of taking nothing for it
+    script = names.replaced(script, lambda name: f"${{PARAM_{names.native(name).upper()}?}}")
     return _made("script", "local", {"interpreter": "bash", "script": script}, used, context)
 
 

@@ -1,6 +1,6 @@
 """Whether the variables of a bash command can be given to it in its environment.
 
-``${PARAM_IP}`` is the value of ``__ip__`` where the shell puts in the value of a variable and does not read it again:
+``${PARAM_IP?}`` is the value of ``__ip__`` where the shell puts in the value of a variable and does not read it again:
 between words, and in double quotes. In single quotes it stays as it is written, and in arithmetic, in ``eval`` or in
 the command of another interpreter the value would be read as code. So a script is walked through once, with its
 quotes; whatever this does not know for certain is left to a person.

@@ -59,6 +59,14 @@ def bash(script: str, **more: Any) -> Doing:
     return doing({"type": "bash", "command": script}, context(**more))
 
 
+def ran(found: Doing, **environment: str) -> subprocess.CompletedProcess[str]:
+    """What the script of a command does."""
+    assert found.action is not None, found.asked
+    shell = ["/bin/bash", "--norc", "-c", found.action["config"]["script"]]
+    room = {"PATH": "/usr/bin:/bin", **environment}
+    return subprocess.run(shell, env=room, capture_output=True, text=True, check=False)
+
+
 def converted(steps: Json, **more: Any) -> Converted:
     """The document's playbook, which must be one that could be kept."""
     found = convert(document(steps, **more), now=NOW)
@@ -208,18 +216,16 @@ def test_a_body_that_is_no_json_is_a_text() -> None:
 )
 def test_a_shell_fills_in_what_is_not_read_again(script: str) -> None:
     """Between words and in double quotes the value of the environment stands where the variable stood."""
-    found = bash(script)
-    assert found.action is not None, found.asked
-    environment = {"PATH": "/usr/bin:/bin", "PARAM_S": "'$(echo evil)`echo evil`"}
-    run = subprocess.run(
-        ["/bin/bash", "--norc", "-c", found.action["config"]["script"]],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert environment["PARAM_S"] in run.stdout
+    value = "'$(echo evil)`echo evil`"
+    run = ran(bash(script), PARAM_S=value)
+    assert value in run.stdout
     assert run.stderr == ""
+
+
+def test_a_script_fails_without_its_value() -> None:
+    """A value that the environment had no room for is not taken to be empty."""
+    run = ran(bash("echo __s__:value"))
+    assert (run.returncode != 0, run.stdout) == (True, "")
 
 
 @pytest.mark.parametrize(

@@ -257,7 +257,7 @@ def test_a_script_gets_its_variables_as_environment() -> None:
         playbook_variables={"__ip__": {"type": "ipv4-addr", "value": "192.0.2.1"}},
     )
     (action,) = found.actions.values()
-    assert action["config"] == {"interpreter": "bash", "script": "ping -c 1 ${PARAM_IP}"}
+    assert action["config"] == {"interpreter": "bash", "script": "ping -c 1 ${PARAM_IP?}"}
 
 
 @pytest.mark.parametrize("kind", ["ssh", "powershell", "caldera-cmd", "jupyter", "pong"])
