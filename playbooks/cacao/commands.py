@@ -2,29 +2,34 @@
 
 http-api and openc2-http become ``webhook`` actions, bash becomes a sandboxed script, a manual command a question to a
 person. Every other type is for an action called ``cacao.<type>`` that the workspace has registered; where there is
-none, and where a command cannot be read, a person is asked to do it: no command is passed over in silence.
+none, and where a command cannot be read, a person is asked to do it: no command is passed over in silence. So it is
+where a value is needed that nobody but a person knows, or that nothing gives: no command is carried out without it.
 
 The id of an action that is made here tells its content, so that the same command of two playbooks shares one, and a
 command that changes gets another.
 """
 
-import base64
-import binascii
-import json
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from expressions.json_templates import check_json
+from expressions.limits import MAX_TEMPLATE_CHARACTERS
+from expressions.values import TemplateError
+from playbooks.cacao import requests, shell
+from playbooks.cacao.command_texts import content_of, headers_of, shown, text_of
 from playbooks.cacao.identity import fingerprint
-from playbooks.cacao.names import Names, is_template
+from playbooks.cacao.names import TYPES, Names, is_template
+from playbooks.cacao.requests import HTTP, Unable
+from playbooks.cacao.texts import templates, texts
 
-METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-#: types of commands that are HTTP requests, drafts of the standard included
-HTTP = frozenset({"http-api", "openc2-http", "openc2-json", "openc2"})
-_OPENC2_TYPE = "application/openc2+json;version=1.0"
-_START_LINE = re.compile(r"\s*([A-Za-z]{3,7})\s+(\S+)(?:\s+HTTP/?[\d.]*)?\s*")
-_ABSOLUTE = re.compile(r"https?://", re.IGNORECASE)
+__all__ = ["HTTP", "METHODS", "Context", "Doing", "by_hand", "doing"]
+
+METHODS = requests.METHODS
+#: types of commands that are carried out where the agent is
+_ON_MACHINES = ("bash", "ssh", "powershell")
+#: what an action is told of a target or an agent; what a document says besides may be secret
+_TOLD = ("type", "name", "description", "address", "port", "category", "sector", "location", "contact")
 Json = dict[str, Any]
 
 
@@ -44,7 +49,8 @@ class Doing:
 class Context:
     """What a command stands in: its document's variables, the agent, the target, and what is registered here.
 
-    ``registered``: ``cacao.<type>`` → the names of the parameters that the action takes.
+    ``registered``: ``cacao.<type>`` → the names of the parameters that the action takes. ``missing`` says why the
+    target or the agent that the step names is not known.
     """
 
     names: Names
@@ -52,73 +58,83 @@ class Context:
     target: Mapping[str, Any]
     authentication: Mapping[str, Any] = field(default_factory=dict)
     registered: Mapping[str, frozenset[str]] = field(default_factory=dict)
-
-
-class _Unable(Exception):  # noqa: N818
-    """Why a command cannot be carried out by a machine."""
+    missing: str = ""
 
 
 def doing(command: Mapping[str, Any], context: Context) -> Doing:
     """How one command is carried out."""
     kind = str(command.get("type", ""))
+    if kind == "manual" and "cacao.manual" not in context.registered:
+        return Doing(step=_question(text_of(command) or str(command.get("description", "")), context))
+    try:
+        return _by_a_machine(kind, command, context)
+    except Unable as reason:
+        return by_hand(command, context, str(reason))
+
+
+def _by_a_machine(kind: str, command: Mapping[str, Any], context: Context) -> Doing:
+    """How a command is carried out without a person. Raises Unable where it cannot be."""
+    if context.missing:
+        raise Unable(context.missing)
     if f"cacao.{kind}" in context.registered:
         return _registered(kind, command, context)
-    if kind == "manual":
-        return Doing(step=_question(_text(command) or str(command.get("description", "")), context))
-    try:
-        if kind in HTTP:
-            return _webhook(_request(kind, command, context), context)
-        if kind == "bash" and not context.target:
-            return _script(command, context)
-    except _Unable as reason:
-        return _by_a_person(command, context, str(reason))
-    where = (
-        "on another machine, which needs an agent" if kind in ("bash", "ssh", "powershell") else "in no way known here"
-    )
-    return _by_a_person(command, context, f"a command of type '{kind[:64]}' is carried out {where}")
+    if kind in HTTP:
+        return _webhook(kind, command, context)
+    if kind == "bash" and not context.target and not context.agent.get("address"):
+        return _script(command, context)
+    where = "on another machine, which needs an agent" if kind in _ON_MACHINES else "in no way known here"
+    raise Unable(f"a command of type '{kind[:64]}' is carried out {where}")
+
+
+def by_hand(command: Mapping[str, Any], context: Context, reason: str) -> Doing:
+    """A question that tells a person the whole command, its credentials masked; ``reason`` is why no machine does it.
+
+    This is also for a command whose action was refused when it was made.
+    """
+    on = context.target.get("name") or context.agent.get("name")
+    where = f" on {on}" if on else ""
+    message = f"Carry this out by hand{where}, then approve:\n{shown(command)}"
+    return Doing(step=_question(message, context), asked=reason)
 
 
 def _registered(kind: str, command: Mapping[str, Any], context: Context) -> Doing:
     """A step for the action that the workspace has registered; it gets of the command what it declares."""
-    template = context.names.template
+    target, agent = _told(context.target), _told(context.agent)
     given = {
-        "command": template(_text(command) or ""),
-        "content": template(_content(command) or ""),
-        "headers": _templates(_headers(command), template),
-        "target": _templates(dict(context.target), template),
-        "agent": _templates(dict(context.agent), template),
+        "command": text_of(command) or "",
+        "content": content_of(command) or "",
+        "headers": headers_of(command),
+        "target": target,
+        "agent": agent,
+        "cacao_target": target,  # no action of yours may have a parameter called target
+        "cacao_agent": agent,
     }
     known = context.registered[f"cacao.{kind}"]
-    parameters = {name: value for name, value in given.items() if name in known}
-    if not all(map(is_template, _texts(parameters))):
-        return _by_a_person(command, context, "what its action would get is too large for a template")
+    wanted = {name: value for name, value in given.items() if name in known}
+    _used(texts(wanted), context)
+    parameters = templates(wanted, lambda text: context.names.template(text, context.names.text))
+    if not all(map(is_template, texts(parameters))):
+        raise Unable("what its action would get is too large for a template")
     return Doing(step={"type": "action", "action_ref": f"cacao.{kind}", "parameters": parameters})
 
 
-def _templates(value: Any, template: Callable[[str], str]) -> Any:
-    """A value of the document with each text in it, keys too, as a template; as deep as a request may be, no deeper."""
-    if isinstance(value, dict):
-        return {template(key): _templates(one, template) for key, one in value.items()}
-    if isinstance(value, list):
-        return [_templates(one, template) for one in value]
-    return template(value) if isinstance(value, str) else value
+def _told(definition: Mapping[str, Any]) -> Json:
+    return {name: definition[name] for name in _TOLD if name in definition}
 
 
-def _texts(value: Any) -> Iterator[str]:
-    """Every text in a value, keys too."""
-    if isinstance(value, str):
-        yield value
-    for one in (
-        [*value.keys(), *value.values()] if isinstance(value, dict) else value if isinstance(value, list) else ()
-    ):
-        yield from _texts(one)
+def _used(given: Iterable[str], context: Context) -> list[str]:
+    """The variables whose values these texts ask for.
 
-
-def _by_a_person(command: Mapping[str, Any], context: Context, reason: str) -> Doing:
-    what = _text(command) or _content(command) or str(command.get("description", "")) or "the command"
-    on = context.target.get("name") or context.agent.get("name")
-    where = f" on {on}" if on else ""
-    return Doing(step=_question(f"Carry this out by hand{where}, then approve:\n{what}", context), asked=reason)
+    Raises:
+        Unable: there is one whose value an action cannot be given.
+    """
+    used = context.names.used("\n".join(given))
+    for name in used:
+        if context.names.told_by_people(name):
+            raise Unable("it needs a value that a person returns")
+        if not context.names.available(name):
+            raise Unable(f"it needs the value of {name[:80]}, which nothing gives")
+    return used
 
 
 def _question(text: str, context: Context) -> Json:
@@ -129,134 +145,66 @@ def _question(text: str, context: Context) -> Json:
     return step
 
 
-def _request(kind: str, command: Mapping[str, Any], context: Context) -> Json:
-    """The config of the webhook that a command is."""
-    found = _START_LINE.fullmatch(_text(command) or "")
-    if found is None or found[1].upper() not in METHODS:
-        raise _Unable("its start line is not 'METHOD target'")
-    headers = _headers(command)
-    if kind != "http-api" and not any(name.lower() == "content-type" for name in headers):
-        headers["Content-Type"] = _OPENC2_TYPE
-    config: Json = {"method": found[1].upper(), "url": _url(found[2], context)}
-    content = _content(command)
-    if content is not None and config["method"] != "HEAD":
-        if not any(name.lower() == "content-type" for name in headers) and not _is_json(content):
-            headers["Content-Type"] = "text/plain; charset=utf-8"
-        config["body_template"] = content
-    credentials = _credentials(context.authentication)
-    if credentials and not any(name.lower() == "authorization" for name in headers):
-        headers["Authorization"] = credentials
-    return {**config, "headers": headers} if headers else config
+def _webhook(kind: str, command: Mapping[str, Any], context: Context) -> Doing:
+    names = context.names
+    config = requests.request(kind, command, context.target or context.agent, context.authentication, names)
+    used = _used([config["url"], config.get("body_template", ""), *config.get("headers", {}).values()], context)
+    values = requests.unquoted(config, names)
+    renamed = _renamed(config, names)
+    if values:
+        try:
+            check_json(renamed["body_template"])
+        except TemplateError:
+            raise Unable("a variable in its JSON is no value of its own") from None
+    return _made("webhook", "webhook", renamed, used, context, values)
 
 
-def _url(target: str, context: Context) -> str:
-    if _ABSOLUTE.match(target):
-        return target
-    here = context.target or context.agent
-    address = here.get("address")
-    for kind in ("url", "dname", "ipv4", "ipv6"):
-        values = address.get(kind) if isinstance(address, Mapping) else None
-        if isinstance(values, list) and values and isinstance(values[0], str) and values[0]:
-            host = f"[{values[0]}]" if kind == "ipv6" and ":" in values[0] else values[0]
-            break
-    else:
-        raise _Unable("neither its start line nor its target has an address")
-    base = host if _ABSOLUTE.match(host) else f"{_scheme(here)}://{host}"
-    port = here.get("port")
-    if isinstance(port, str) and port.isdigit() and kind != "url":
-        base += f":{port}"
-    return f"{base.rstrip('/')}/{target.lstrip('/')}"
-
-
-def _scheme(target: Mapping[str, Any]) -> str:
-    """Https unless the port is one that is used in clear: a document has no word for it."""
-    return "http" if target.get("port") in ("80", "8000", "8080") else "https"
-
-
-def _credentials(info: Mapping[str, Any]) -> str:
-    """The Authorization header for authentication information; "" for none.
-
-    Raises:
-        _Unable: it lies in a key management system, which is not asked.
-    """
-    if not info:
-        return ""
-    if info.get("kms") is True:
-        raise _Unable("its credentials lie in a key management system")
-    user, password = info.get("user_id") or info.get("username"), info.get("password")
-    if isinstance(user, str) and isinstance(password, str):
-        return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
-    token = info.get("token")
-    return f"Bearer {token}" if isinstance(token, str) else ""
-
-
-def _webhook(config: Json, context: Context) -> Doing:
-    texts = [config["url"], config.get("body_template", ""), *config.get("headers", {}).values()]
-    return _made("webhook", "webhook", _renamed(config, context), context.names.used(" ".join(texts)), context)
-
-
-def _renamed(config: Any, context: Context) -> Any:
+def _renamed(config: Any, names: Names) -> Any:
     """The config with each variable as a parameter of the action."""
     if isinstance(config, dict):
-        return {key: _renamed(value, context) for key, value in config.items()}
-    return context.names.template(config, context.names.native)
+        return {key: _renamed(value, names) for key, value in config.items()}
+    return names.template(config, names.native)
 
 
 def _script(command: Mapping[str, Any], context: Context) -> Doing:
-    script = _text(command)
+    script, names = text_of(command), context.names
     if not script:
-        raise _Unable("its command_b64 is no text")
-    used = context.names.used(script)
-    if len({context.names.native(name).upper() for name in used}) != len(used):
-        raise _Unable("two of its variables differ in case only")
-    script = context.names.replaced(script, lambda name: f"${{PARAM_{context.names.native(name).upper()}}}")
+        raise Unable("its command_b64 is no text")
+    used = _used([script], context)
+    if len({names.native(name).upper() for name in used}) != len(used):
+        raise Unable("two of its variables differ in case only")
+    if fault := shell.fault(script, names.places(script)):
+        raise Unable(fault)
+    # the question mark ends a script whose value is too long for its environment, instead of taking nothing for it
+    script = names.replaced(script, lambda name: f"${{PARAM_{names.native(name).upper()}?}}")
     return _made("script", "local", {"interpreter": "bash", "script": script}, used, context)
 
 
-def _made(kind: str, executor: str, config: Json, used: list[str], context: Context) -> Doing:
-    declared = [{"name": context.names.native(name), "type": "string", "default": ""} for name in used]
+def _made(
+    kind: str, executor: str, config: Json, used: list[str], context: Context, values: Collection[str] = ()
+) -> Doing:
+    """A step with an action of its own; ``values`` are the variables that it gets with their types, not as texts."""
+    names = context.names
+    types = {name: TYPES.get(names.type(name), "string") if name in values else "string" for name in used}
+    declared = [{"name": names.native(name), "type": types[name], "required": True} for name in used]
     # who receives it may not know what an idempotency key is, so what adds or sends something is never done twice
     again = config.get("method") not in ("POST", "PATCH")
     content = {"type": kind, "executor": executor, "config": config, "parameters": declared, "idempotent": again}
     digest = fingerprint(content)[:20]  # with a password in it too, which nobody may guess by its name
     method = f"{config['method']} " if executor == "webhook" else "bash "
     action = {"id": f"cacao.{kind}.{digest}", "name": f"CACAO {method}{digest[:8]}", "tags": ["cacao"], **content}
-    given = {context.names.native(name): f"{{{{ {context.names.read(name)} | string }}}}" for name in used}
+    given = {names.native(name): _given(name, types[name], names) for name in used}
+    if sum(map(len, texts(given))) > MAX_TEMPLATE_CHARACTERS or not all(map(is_template, texts(given))):
+        raise Unable("the values of its variables are too large for a template")
     return Doing(step={"type": "action", "action_ref": action["id"], "parameters": given}, action=action)
 
 
-def _text(command: Mapping[str, Any]) -> str | None:
-    text = command.get("command")
-    return text if isinstance(text, str) else _decoded(command.get("command_b64"))
-
-
-def _content(command: Mapping[str, Any]) -> str | None:
-    text = command.get("content")
-    return text if isinstance(text, str) else _decoded(command.get("content_b64"))
-
-
-def _decoded(value: Any) -> str | None:
-    if not isinstance(value, str):
-        return None
-    try:
-        return base64.b64decode(value, validate=False).decode()
-    except (binascii.Error, ValueError):
-        return None
-
-
-def _headers(command: Mapping[str, Any]) -> dict[str, str]:
-    """Each header as one line; a list of values is joined as HTTP has it."""
-    given = command.get("headers")
-    found: dict[str, str] = {}
-    for name, values in given.items() if isinstance(given, Mapping) else ():
-        lines = [one for one in (values if isinstance(values, list) else [values]) if isinstance(one, str)]
-        found[str(name)] = ", ".join(lines)
-    return found
-
-
-def _is_json(text: str) -> bool:
-    try:
-        json.loads(text)
-    except ValueError:
-        return False
-    return True
+def _given(name: str, kind: str, names: Names) -> Any:
+    """What a step gives its action as the value of a variable."""
+    if kind == "string":
+        return names.given(name)
+    if isinstance(names.value(name), str):
+        raise Unable(f"the value of {name[:80]} does not have its type")
+    given = names.argument(name)
+    is_read_late = kind == "integer" and isinstance(given, str)
+    return f"{{{{ {names.read(name, 'none')} | int }}}}" if is_read_late else given

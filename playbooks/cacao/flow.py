@@ -22,7 +22,7 @@ from playbooks.cacao.blocks import (
     next_of,
     seconds_of,
 )
-from playbooks.cacao.commands import Context, Doing, doing
+from playbooks.cacao.commands import Context, Doing, by_hand, doing
 from playbooks.cacao.identity import Own, own_of
 from playbooks.cacao.names import Names
 from playbooks.faults import below
@@ -31,6 +31,8 @@ from playbooks.step_types import MAX_BRANCHES, MAX_CASES, MAX_DEPTH, MAX_ITERATI
 _MAX_NAME, _MAX_DESCRIPTION = 128, 1024
 #: characters of commands, counted once for each target that they are for
 _MAX_WORK = 4_000_000
+#: variables that one step may set
+_MAX_OUTPUTS = 100
 _JOINED = "The step that every branch leads to is carried out once, behind them all."
 _SHARED = (
     "Some of the branches lead to the same steps, which are then carried out once for each of these branches: look "
@@ -151,29 +153,30 @@ class Flow(Blocks):
         found = []
         for target in targets or [{}]:
             context = Context(
-                names=self.names,
-                agent=agent,
-                target=target,
-                authentication=self._authentication(target or agent),
+                names=self.names.within(step),
+                agent=agent or {},
+                target=target or {},
+                authentication=self._authentication(target or agent or {}),
                 registered=self.registered,
+                missing="its agent or target is not defined" if agent is None or target is None else "",
             )
             for number, command in enumerate(commands):
                 one = doing(command, context)
                 if one.action is not None and (reason := self.refused.get(one.action["id"])):
-                    one = doing({**command, "type": "manual"}, context)
-                    one = Doing(step=one.step, asked=reason)
+                    one = by_hand(command, context, reason)
                 if one.asked:
                     self._remark("by_hand", entry, f"A person is asked to do it: {one.asked}.", f"commands/{number}")
                 found.append(one)
         return found
 
-    def _defined(self, members: str, reference: Any, entry: Entry, where: str) -> Json:
+    def _defined(self, members: str, reference: Any, entry: Entry, where: str) -> Json | None:
+        """An agent or a target; None where the document names one that it does not have."""
         definitions = self.document.get(members)
         found = definitions.get(reference) if isinstance(definitions, dict) and isinstance(reference, str) else None
         if isinstance(found, dict):
             return found
         self._remark("undefined", entry, f"{str(reference)[:80]} is not among the {members}.", where)
-        return {}
+        return None
 
     def _authentication(self, of: Mapping[str, Any]) -> Json:
         infos, reference = self.document.get("authentication_info_definitions"), of.get("authentication_info")
@@ -182,32 +185,41 @@ class Flow(Blocks):
 
     def _outputs(self, step: Mapping[str, Any]) -> Json:
         """What the last command returns: the member of its output called like the variable, else all of it."""
-        returned = [name for name in listed(step.get("out_args")) if isinstance(name, str) and self.names.known(name)]
-        native = [self.names.native(name) for name in returned][:100]
-        return {name: f"{{{{ output.{name} | default(output.body) | default(output) }}}}" for name in native}
+        returned = self._returned(step)
+        return {name: f"{{{{ output.{name} | default(output.body) | default(output) }}}}" for name in returned}
+
+    def _returned(self, step: Mapping[str, Any]) -> list[str]:
+        """What a step returns, by our names."""
+        given = [name for name in listed(step.get("out_args")) if isinstance(name, str)]
+        return [self.names.native(name) for name in given if self.names.settable(name)][:_MAX_OUTPUTS]
 
     def _playbook(self, block: Block, entry: Entry, step: Mapping[str, Any]) -> None:
-        ours = self._own(entry, step)
+        links, ours = self._links(block, entry, step), self._own(entry, step)
         if ours is not None:
-            self._put(block, entry, step, {**ours.members, **self._links(block, entry, step)})
+            self._put(block, entry, step, {**ours.members, **links})
             return
-        given = {
-            self.names.native(name): f"{{{{ {self.names.read(name)} }}}}"
-            for name in listed(step.get("in_args"))
-            if isinstance(name, str) and self.names.known(name)
-        }
-        members: Json = {"type": "playbook", "playbook_ref": str(step.get("playbook_id") or "none")}
-        members |= {"parameters": given} if given else {}
-        members |= _limit(step)
-        returned = [name for name in listed(step.get("out_args")) if isinstance(name, str) and self.names.known(name)]
-        outputs = {self.names.native(name): f"{{{{ output.{self.names.native(name)} }}}}" for name in returned[:100]}
+        names, reference = self.names.within(step), str(step.get("playbook_id") or "none")
+        given = [name for name in listed(step.get("in_args")) if isinstance(name, str) and names.known(name)]
+        unreadable = [name for name in given if not names.readable(name)]
+        if unreadable:
+            text = f"The value of {unreadable[0][:80]} is not known here, or is too large."
+            self._remark("by_hand", entry, f"A person is asked to do it: {text}", "in_args")
+            self._put(block, entry, step, {**self._by_hand(f"{text} Run the playbook {reference[:80]}"), **links})
+            return
+        arguments = {names.native(name): names.argument(name) for name in given}
+        arguments = {name: value for name, value in arguments.items() if value is not None}
+        members: Json = {"type": "playbook", "playbook_ref": reference, **_limit(step)}
+        members |= {"parameters": arguments} if arguments else {}
+        outputs = {name: f"{{{{ output.{name} }}}}" for name in self._returned(step)}
         members |= {"outputs": outputs} if outputs else {}
         self.returned.update(outputs)
         if step.get("playbook_version"):
-            self._remark(
-                "version", entry, "The playbook's present version runs, whichever is named.", "playbook_version"
-            )
-        self._put(block, entry, step, {**members, **self._links(block, entry, step)})
+            text = "The playbook's present version runs, whichever is named."
+            self._remark("version", entry, text, "playbook_version")
+        self._put(block, entry, step, {**members, **links})
+
+    def _by_hand(self, text: str) -> Json:
+        return {"type": "approval", "message": self.names.message(f"{text} by hand, then approve.")}
 
     def _if(self, block: Block, entry: Entry, step: Mapping[str, Any]) -> None:
         links = self._links(block, entry, step)
@@ -235,7 +247,7 @@ class Flow(Blocks):
         ours = self._own(entry, step)
         if ours is not None:
             return str(ours.members.get(member) or ours.members.get("items"))
-        return decisions.condition(step.get("condition"), self.names)
+        return decisions.condition(step.get("condition"), self.names.within(step))
 
     def _asking(self, question: str) -> Json:
         return {
@@ -250,7 +262,7 @@ class Flow(Blocks):
             return
         body = self.block(block, step.get("on_true"), {*block.stops, entry.cacao_id})
         condition, ours = self._condition(entry, step, "while"), own_of(step)
-        if ours is None and not decisions.may_change(step.get("condition"), self.names):
+        if ours is None and not decisions.may_change(step.get("condition"), self.names.within(step)):
             condition = None  # it would go on for ever
         if condition is None:
             question = str(step.get("condition") or step.get("name") or "")
@@ -270,7 +282,9 @@ class Flow(Blocks):
         cases = {str(case): self.enter(block, to, after, failing) for case, to in listed_cases}
         default = cases.pop("default", after)
         ours = self._own(entry, step)
-        expression = ours.members.get("expression") if ours else decisions.switch(step.get("switch"), self.names)
+        expression = (
+            ours.members.get("expression") if ours else decisions.switch(step.get("switch"), self.names.within(step))
+        )
         if expression is not None and cases:
             self._switches(block, entry, step, {"type": "switch", "expression": expression, **links}, cases, default)
             return

@@ -23,6 +23,8 @@ from playbooks.places import places
 from playbooks.step_types import MAX_STEPS
 from playbooks.versions import FIRST_VERSION, is_version
 
+#: how often the variables that steps set are worked out anew, before none is taken to be set
+_MOST_NARROWED = 6
 Json = dict[str, Any]
 _ELSEWHERE = (
     "The playbook is taken from an extension that was not written here: look whether it does what the document shows, "
@@ -59,13 +61,15 @@ def convert(
         TooLarge: it unfolds into more steps than a playbook may have.
     """
     returned: set[str] | None = None
-    while True:  # twice, where a variable that the document returns is set by no step here
+    for narrowed in range(_MOST_NARROWED + 1):
         names = Names(document, returned)
         flow = Flow(document, names, registered or {}, refused or {})
         steps, exception = flow.top(str(document.get("workflow_start")), str(document.get("workflow_exception")))
-        if returned is not None or names.all_returned(flow.returned):
+        if names.all_returned(flow.returned):
             break
-        returned = flow.returned
+        # what no step here sets is told by people, and what needs it is done by people, who set nothing either
+        last = narrowed + 1 == _MOST_NARROWED
+        returned = set() if last else flow.returned & (flow.returned if returned is None else returned)
     own = carried(document, flow.actions)
     if own is not None:
         return _as_carried(*own, flow.actions, in_force=_in_force(document, now))
@@ -124,7 +128,7 @@ def seal_of(document: Mapping[str, Any]) -> str:
 
 
 def _parameters(names: Names, remarks: list[Remark]) -> list[Json]:
-    """A parameter for each variable that becomes one; what comes from outside and has no value is required."""
+    """A parameter for each variable that comes from outside; what has no value is required."""
     found: list[Json] = []
     for name in names.parameters:
         given = names.variable(name)
@@ -134,13 +138,13 @@ def _parameters(names: Names, remarks: list[Remark]) -> list[Json]:
             one["description"] = given["description"][:MAX_DESCRIPTION_CHARACTERS]
         value = as_native(variable)
         if value is None:
-            one["required"] = variable.external
+            one["required"] = True
         elif _fits(value, one["type"]):
             one["default"] = value
         else:
             one |= {"type": "string", "default": str(variable.value)}
         found.append(one)
-    left = [name for name in names.declared if name not in names.parameters]
+    left = list(filter(names.from_outside, names.declared))[len(names.parameters) :]
     if left:
         text = f"{len(left)} variables, of {left[0]} on, become no parameters: a playbook has {MAX_PARAMETERS} at most."
         remarks.append(Remark("too_many_variables", "/playbook_variables", text))

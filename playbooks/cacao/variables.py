@@ -9,7 +9,8 @@ is. Going out, a value becomes text again, and the very text it came from while 
 import json
 import math
 import re
-from collections.abc import Collection, Iterator, Mapping
+from bisect import bisect_right
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -153,7 +154,7 @@ def fill_in(text: str, variables: Mapping[str, Variable]) -> str:
     """
     pieces: list[str] = []
     end = length = 0
-    for start, stop, name in _found(text, variables):
+    for start, stop, name in Wanted(variables).places(text):
         pieces += (text[end:start], variables[name].value or "")
         length += len(pieces[-1])
         end = stop
@@ -164,21 +165,34 @@ def fill_in(text: str, variables: Mapping[str, Variable]) -> str:
 
 def names_in(text: str, declared: Collection[str]) -> list[str]:
     """The declared variables whose values a text asks for, each once, in the order of the text."""
-    return list(dict.fromkeys(name for _, _, name in _found(text, declared)))
+    return list(dict.fromkeys(name for _, _, name in Wanted(declared).places(text)))
 
 
-def _found(text: str, declared: Collection[str]) -> Iterator[tuple[int, int, str]]:
-    """Where a text asks for a value: the first place, the place after it, and the longest declared name it can be.
+class Wanted:
+    """The names that are looked for in texts."""
 
-    It is looked for backwards from ``:value``, so that long runs of underscores cost no more than any other text.
-    """
-    known = frozenset(name for name in declared if name.startswith(_MARK) and len(name) <= _LONGEST_NAME)
-    longest = max(map(len, known), default=0)
-    end, colon = 0, text.find(VALUE)
-    while colon >= 0:
-        begins = range(max(end, colon - longest), colon)
-        start = next((at for at in begins if text.startswith(_MARK, at) and text[at:colon] in known), None)
-        if start is not None:
-            end = colon + len(VALUE)
-            yield start, end, text[start:colon]
-        colon = text.find(VALUE, colon + len(VALUE))
+    def __init__(self, declared: Iterable[str]) -> None:
+        self._names = frozenset(name for name in declared if name.startswith(_MARK) and len(name) <= _LONGEST_NAME)
+        self._lengths = sorted({len(name) for name in self._names})
+
+    def places(self, text: str) -> Iterator[tuple[int, int, str]]:
+        """Where a text asks for a value: the first place, the place after it, and the longest name it can be.
+
+        It is looked for backwards from ``:value``, no further than to the colon before, which no name holds. So a text
+        costs what its length is, whatever it repeats.
+        """
+        end, colon = 0, text.find(VALUE)
+        while colon >= 0:
+            begin = max(end, text.rfind(":", end, colon) + 1)
+            name = self._ending_at(text, begin, colon)
+            if name is not None:
+                end = colon + len(VALUE)
+                yield colon - len(name), end, name
+            colon = text.find(VALUE, colon + len(VALUE))
+
+    def _ending_at(self, text: str, begin: int, colon: int) -> str | None:
+        if not text.endswith(_MARK, begin, colon):
+            return None
+        fitting = self._lengths[: bisect_right(self._lengths, colon - begin)]
+        endings = (text[colon - length : colon] for length in reversed(fitting))
+        return next((ending for ending in endings if ending in self._names), None)

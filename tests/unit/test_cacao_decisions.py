@@ -120,8 +120,8 @@ def test_what_cannot_be_said_is_asked(text: Any) -> None:
 @pytest.mark.parametrize("text", ["__x__:value", " __x__ "])
 def test_a_switch_looks_at_the_text_of_a_variable(text: str) -> None:
     """A switch names a variable, with or without ':value'; its cases are texts."""
-    names = Names({"playbook_variables": {"__x__": {"type": "integer", "value": "3"}}})
-    assert decisions.switch(text, names) == '{{ parameters.x | default("") | string }}'
+    names = Names({"playbook_variables": {"__x__": {"type": "integer", "external": True}}})
+    assert decisions.switch(text, names) == "{{ parameters.x | string }}"
 
 
 @pytest.mark.parametrize("text", ["", "the colour", "__other__:value", None])

@@ -199,6 +199,64 @@ def test_a_condition_says_where_its_branches_lead_when_they_fail() -> None:
     assert failing == {"in": sid("action.mend"), "own": sid("action.other"), "after": None, "mend": None}
 
 
+def test_each_step_reads_what_it_declares_itself() -> None:
+    """Two steps that call a value of their own by the same name do not get each other's."""
+    steps = {
+        "start.s": {"on_completion": "action.a"},
+        "action.a": {
+            **http("GET https://example.org/__x__:value", on_completion="action.b"),
+            "step_variables": {"__x__": {"type": "string", "value": "one"}},
+        },
+        "action.b": {
+            **http("GET https://example.org/__x__:value", on_completion="end.e"),
+            "step_variables": {"__x__": {"type": "string", "value": "two"}},
+        },
+        "end.e": {},
+    }
+    found = by_id(converted(steps, playbook_variables={"__x__": {"type": "string", "external": True}}))
+    assert [found[sid(f"action.{name}")]["parameters"] for name in "ab"] == [{"x": "one"}, {"x": "two"}]
+
+
+@pytest.mark.parametrize("command", ["http-api", "bash"])
+@pytest.mark.parametrize("missing", ["target", "agent"])
+def test_what_is_for_somewhere_that_is_not_defined_is_done_nowhere_else(command: str, missing: str) -> None:
+    """Neither the agent's own address nor the sandbox here stand in for it."""
+    one = {"type": command, "command": "POST /wipe HTTP/1.1" if command == "http-api" else "rm -r /"}
+    steps = {
+        "start.s": {"on_completion": "action.a"},
+        "action.a": {"commands": [one], "agent": sid("http-api.agent"), "on_completion": "end.e"},
+        "end.e": {},
+    }
+    agent = {"type": "http-api", "name": "Agent", "address": {"dname": ["agent.example.org"]}}
+    if missing == "target":
+        steps["action.a"]["targets"] = [sid("http-api.nowhere")]
+    agents = {sid("http-api.agent"): agent} if missing == "target" else {}
+    result = converted(steps, agent_definitions=agents)
+    (step,) = result.definition["steps"]
+    assert (step["type"], result.actions) == ("approval", {})
+    assert codes(result) == ["undefined", "by_hand"]
+
+
+def test_what_a_refused_action_would_have_sent_is_told_to_who_does_it() -> None:
+    """With its body and its headers, of which credentials are masked."""
+    steps = {
+        "start.s": {"on_completion": "action.a"},
+        "action.a": http(
+            "POST https://example.org/a HTTP/1.1",
+            content='{"a": 1}',
+            headers={"Host": ["other"], "Authorization": ["Bearer hidden"]},
+            on_completion="end.e",
+        ),
+        "end.e": {},
+    }
+    given = document(steps)
+    (action,) = convert(given, now=NOW).actions
+    (step,) = convert(given, now=NOW, refused={action: "the header is not allowed"}).definition["steps"]
+    assert step["type"] == "approval"
+    assert all(word in step["message"] for word in ("by hand", "POST https://example.org/a", '{"a": 1}', "Host"))
+    assert "hidden" not in step["message"]
+
+
 def test_blocks_have_their_limits_of_time() -> None:
     """What a parallel or a loop may take as a whole; of several commands each may take it, which is said."""
     steps = {
@@ -305,7 +363,7 @@ def test_a_loop_holds_its_body_also_when_that_leads_back() -> None:
     assert loop["type"] == "loop"
     assert [(step["id"], step["on_success"]) for step in loop["steps"]] == [(sid("action.body"), "end")]
     assert loop["steps"][0]["outputs"] == {"n": "{{ output.n | default(output.body) | default(output) }}"}
-    assert "vars.n | default(parameters.n)" in loop["while"]
+    assert 'vars.n | default("")' in loop["while"]
 
 
 def test_what_is_no_condition_is_asked() -> None:
@@ -427,7 +485,7 @@ def test_a_script_gets_its_variables_as_environment() -> None:
         playbook_variables={"__ip__": {"type": "ipv4-addr", "value": "192.0.2.1"}},
     )
     (action,) = found.actions.values()
-    assert action["config"] == {"interpreter": "bash", "script": "ping -c 1 ${PARAM_IP}"}
+    assert action["config"] == {"interpreter": "bash", "script": "ping -c 1 ${PARAM_IP?}"}
 
 
 @pytest.mark.parametrize("kind", ["ssh", "powershell", "caldera-cmd", "jupyter", "pong"])

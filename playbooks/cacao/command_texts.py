@@ -1,0 +1,52 @@
+"""What a CACAO command says: its text, its content and its headers, and all of it as a person may read it."""
+
+import base64
+import binascii
+import re
+from collections.abc import Mapping
+from typing import Any
+
+#: words in the name of a header whose value is nobody's to read
+_SECRET = re.compile(r"authorization|cookie|key|token|secret|password", re.IGNORECASE)
+#: user and password before the host of an address
+_USER = re.compile(r"(?<=://)[^/\s\"'<>]*@")
+_MASK = "***"
+
+
+def text_of(command: Mapping[str, Any]) -> str | None:
+    """What is to be done; None where it is no text."""
+    text = command.get("command")
+    return text if isinstance(text, str) else _decoded(command.get("command_b64"))
+
+
+def content_of(command: Mapping[str, Any]) -> str | None:
+    """What goes along with it; None where it is no text, or nothing does."""
+    text = command.get("content")
+    return text if isinstance(text, str) else _decoded(command.get("content_b64"))
+
+
+def headers_of(command: Mapping[str, Any]) -> dict[str, str]:
+    """Each header as one line; a list of values is joined as HTTP has it."""
+    given = command.get("headers")
+    found: dict[str, str] = {}
+    for name, values in given.items() if isinstance(given, Mapping) else ():
+        lines = [one for one in (values if isinstance(values, list) else [values]) if isinstance(one, str)]
+        found[str(name)] = ", ".join(lines)
+    return found
+
+
+def shown(command: Mapping[str, Any]) -> str:
+    """The whole command for a person who carries it out; what looks like a credential is masked."""
+    headers = [f"{name}: {_MASK if _SECRET.search(name) else value}" for name, value in headers_of(command).items()]
+    start = "\n".join(one for one in [text_of(command), *headers] if one)
+    whole = "\n\n".join(one for one in (start, content_of(command)) if one)
+    return _USER.sub(f"{_MASK}@", whole or str(command.get("description", "")) or "the command")
+
+
+def _decoded(value: Any) -> str | None:
+    if not isinstance(value, str):
+        return None
+    try:
+        return base64.b64decode(value, validate=False).decode()
+    except (binascii.Error, ValueError):
+        return None
