@@ -141,8 +141,9 @@ class _Writer:
     def _write_when(self, node: Node, own: str) -> None:
         """The condition in front of a step that is carried out only where it holds."""
         wrapper = identifier("if-condition", self.id, node.id, "when")
-        behind = self._led(node, node.on_success, f"{wrapper} behind")
-        links = {"on_true": own, "on_completion" if _is_alone(node) else "on_false": behind}
+        links = {"on_true": own, "on_completion": self._led(node, node.on_success, f"{wrapper} behind")}
+        if not _is_alone(node):  # both branches go on by themselves, and the standard wants a successor all the same
+            links |= {"on_false": links["on_completion"], "on_completion": self._entry(END, f"{wrapper} completion")}
         asked = {"type": "if-condition", "condition": self._text(node.step["when"]), **links}
         members = {"type": "condition", "expression": node.step["when"]}
         self.workflow[wrapper] = with_own(asked, f"{node.id[:59]}-when", members)
