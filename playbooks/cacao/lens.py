@@ -9,6 +9,7 @@ signatures, which no longer fit it.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from playbooks.cacao.graph import member
 from playbooks.cacao.identity import EXTENSION
 from playbooks.cacao.inward import convert
 from playbooks.cacao.outward import with_definition
@@ -33,11 +34,11 @@ def put(document: Mapping[str, Any], before: Mapping[str, Any], now: Mapping[str
         return dict(document)
     changed: Json = {key: value for key, value in document.items() if key != "signatures"}
     changed["modified"] = modified
-    for member, property_ in (("name", "name"), ("description", "description"), ("tags", "labels")):
-        if before[member] != now[member]:
-            _set(changed, property_, now[member])
-    changed["workflow"] = _workflow(document["workflow"], _by_id(before), _by_id(now))
-    known = EXTENSION in (document.get("playbook_extensions") or {})
+    for own, property_ in (("name", "name"), ("description", "description"), ("tags", "labels")):
+        if before[own] != now[own]:
+            _set(changed, property_, now[own])
+    changed["workflow"] = _workflow(member(document, "workflow"), _by_id(before), _by_id(now))
+    known = EXTENSION in member(document, "playbook_extensions")
     if not known and content(convert(changed, now=modified).definition) == content(now):
         return changed
     return with_definition(changed, now)
@@ -46,10 +47,11 @@ def put(document: Mapping[str, Any], before: Mapping[str, Any], now: Mapping[str
 def _workflow(workflow: Mapping[str, Any], before: Mapping[str, Any], now: Mapping[str, Any]) -> Json:
     """The steps of the document with what was changed of steps that are still there."""
     found = dict(workflow)
-    for step_id in before.keys() & now.keys() & workflow.keys():
+    objects = {step_id for step_id, step in workflow.items() if isinstance(step, dict)}
+    for step_id in before.keys() & now.keys() & objects:
         old, new, step = before[step_id], now[step_id], dict(workflow[step_id])
-        for member, property_, value in _properties(old, new):
-            if old.get(member) != new.get(member):
+        for own, property_, value in _properties(old, new):
+            if old.get(own) != new.get(own):
                 _set(step, property_, value)
         found[step_id] = step
     return found

@@ -13,6 +13,7 @@ from typing import Any
 
 from playbooks import plan as plans
 from playbooks.cacao.blocks import successors
+from playbooks.cacao.graph import member
 from playbooks.cacao.identity import DEFINITION, EXTENSION, identifier, with_own
 from playbooks.cacao.inward import seal_of
 from playbooks.cacao.regions import regions
@@ -54,9 +55,9 @@ def playbook_identifier(workspace: str, playbook_id: str) -> str:
 
 
 def with_definition(document: Mapping[str, Any], definition: Mapping[str, Any]) -> Json:
-    """The document with the definition in our extension."""
-    extensions = {key: one for key, one in document.get("playbook_extensions", {}).items() if key != EXTENSION}
-    defined = {**document.get("extension_definitions", {}), EXTENSION: DEFINITION}
+    """The document with the definition in our extension; what stands there and is no object makes room for it."""
+    extensions = {key: one for key, one in member(document, "playbook_extensions").items() if key != EXTENSION}
+    defined = {**member(document, "extension_definitions"), EXTENSION: DEFINITION}
     whole = {**document, "extension_definitions": defined}
     ours = {"definition": dict(definition), "digest": seal_of(whole)}
     return {**whole, "playbook_extensions": {**extensions, EXTENSION: ours}}

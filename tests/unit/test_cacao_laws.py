@@ -21,7 +21,7 @@ from playbooks.cacao.inward import Converted, convert
 from playbooks.plan import every_step
 from tests.support.cacao import NOW, Json, http, manual
 from tests.support.cacao import document as valid
-from tests.support.cacao_documents import documents
+from tests.support.cacao_documents import changes, documents
 
 LATER = "2026-12-01T00:00:00.000Z"
 #: how many documents each law is held against; the profile of ``make fuzz`` says more
@@ -180,6 +180,34 @@ def test_one_edit_is_one_difference(document: Json, edit: str, number: int) -> N
         changed = {key for key in out.keys() | document.keys() if out.get(key) != document.get(key)}
         property_ = {"tags": "labels"}.get(edit, edit)
         assert changed <= {property_, "modified", "signatures"}
+
+
+@pytest.mark.parametrize("edit", sorted(EDITS))
+@pytest.mark.parametrize("member", ["playbook_extensions", "extension_definitions", "labels", "agent_definitions"])
+@pytest.mark.parametrize("value", [[], "x", 5, None, ["x"], {}], ids=str)
+def test_what_is_no_object_counts_as_absent(member: str, value: Any, edit: str) -> None:
+    """A document that was imported with its faults is exported after any edit, and comes back as it is then."""
+    steps = {"start.s": {"on_completion": "action.a"}, "action.a": manual("a", on_completion="end.e"), "end.e": {}}
+    _comes_back(valid(steps, **{member: value}), edit, 1)
+
+
+@many
+@given(document=documents(), edit=st.sampled_from(sorted(EDITS)), data=st.data())
+def test_a_document_with_faults_comes_back_edited_too(document: Json, edit: str, data: st.DataObject) -> None:
+    """Whatever stands wherever in it: as long as it can be imported it can be edited here and exported."""
+    for _ in range(data.draw(st.integers(1, 3))):
+        document = data.draw(changes(document))
+        if not isinstance(document.get("workflow"), dict):
+            return
+    _comes_back(document, edit, data.draw(st.integers(0, 1000)))
+
+
+def _comes_back(document: Json, edit: str, number: int) -> None:
+    before = convert(document, now=NOW).definition
+    now = copy.deepcopy(before)
+    EDITS[edit](now, number)
+    out = lens.put(document, before, now, modified=LATER)
+    assert lens.content(convert(out, now=NOW).definition) == lens.content(now)
 
 
 @pytest.mark.parametrize("edit", sorted(EDITS))
