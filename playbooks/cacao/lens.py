@@ -1,20 +1,24 @@
 """The document of a playbook that was imported, with what was changed here since, and nothing else.
 
 The document is kept as it came. ``put`` takes the definition as it was when it came and as it is now: what CACAO has a
-property for is written there, in the place it came from, and only what differs; when that does not tell all of what was
-changed, the definition goes along in our extension. A document that was changed has a new ``modified`` and loses its
-signatures, which no longer fit it.
+property for is written there, in the place it came from, and only what differs. Where others would then still read in
+its workflow what is no longer done here, or not what is, the workflow is written anew (``anew``). When all that does
+not tell all of what was changed, the definition goes along in our extension. A document that was changed has a new
+``modified`` and loses its signatures, which no longer fit it.
 """
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from playbooks.cacao.anew import anew, by_id, misleads
+from playbooks.cacao.graph import member
 from playbooks.cacao.identity import EXTENSION
 from playbooks.cacao.inward import convert
 from playbooks.cacao.outward import with_definition
-from playbooks.plan import every_step
+from playbooks.cacao.sources import heads, sources
 
 Json = dict[str, Any]
+Steps = Mapping[str, Mapping[str, Any]]
 #: a version and a switch are no content: they change with every import
 _PASSING = ("version", "enabled")
 
@@ -24,34 +28,46 @@ def content(definition: Mapping[str, Any]) -> Json:
     return {key: value for key, value in definition.items() if key not in (*_PASSING, "id")}
 
 
-def put(document: Mapping[str, Any], before: Mapping[str, Any], now: Mapping[str, Any], *, modified: str) -> Json:
+def put(
+    document: Mapping[str, Any],
+    before: Mapping[str, Any],
+    now: Mapping[str, Any],
+    *,
+    modified: str,
+    workspace: str = "",
+) -> Json:
     """The document with the differences between two normalised definitions written into it.
 
     ``before`` is what the document was converted to; where nothing has changed the document comes back as it is.
+    ``workspace`` is where the playbooks are that a step names by an id of ours.
     """
     if content(before) == content(now):
         return dict(document)
     changed: Json = {key: value for key, value in document.items() if key != "signatures"}
     changed["modified"] = modified
-    for member, property_ in (("name", "name"), ("description", "description"), ("tags", "labels")):
-        if before[member] != now[member]:
-            _set(changed, property_, now[member])
-    changed["workflow"] = _workflow(document["workflow"], _by_id(before), _by_id(now))
-    known = EXTENSION in (document.get("playbook_extensions") or {})
+    for own, property_ in (("name", "name"), ("description", "description"), ("tags", "labels")):
+        if before[own] != now[own]:
+            _set(changed, property_, now[own])
+    if before["steps"] != now["steps"]:
+        changed["workflow"] = _workflow(document, by_id(before), by_id(now))
+    if misleads(document, changed, before, now):
+        return with_definition(anew(changed, before, now, workspace=workspace), now)
+    known = EXTENSION in member(document, "playbook_extensions")
     if not known and content(convert(changed, now=modified).definition) == content(now):
         return changed
     return with_definition(changed, now)
 
 
-def _workflow(workflow: Mapping[str, Any], before: Mapping[str, Any], now: Mapping[str, Any]) -> Json:
+def _workflow(document: Mapping[str, Any], before: Steps, now: Steps) -> Json:
     """The steps of the document with what was changed of steps that are still there."""
-    found = dict(workflow)
-    for step_id in before.keys() & now.keys() & workflow.keys():
-        old, new, step = before[step_id], now[step_id], dict(workflow[step_id])
-        for member, property_, value in _properties(old, new):
-            if old.get(member) != new.get(member):
-                _set(step, property_, value)
-        found[step_id] = step
+    found = dict(member(document, "workflow"))
+    for step_id, source in heads(sources(document)).items():
+        if step_id in before and step_id in now:
+            old, new, step = before[step_id], now[step_id], dict(found[source])
+            for own, property_, value in _properties(old, new):
+                if old.get(own) != new.get(own):
+                    _set(step, property_, value)
+            found[source] = step
     return found
 
 
@@ -73,7 +89,3 @@ def _set(of: Json, property_: str, value: Any) -> None:
 
 def _milliseconds(seconds: Any) -> int | None:
     return max(1, round(seconds * 1000)) if seconds else None
-
-
-def _by_id(definition: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    return {step["id"]: step for step in every_step(definition["steps"])}

@@ -4,6 +4,11 @@ Our conditions lead to steps of the same block; those of CACAO have branches tha
 *joins* at the first step that all its branches come to (their nearest common post-dominator); what lies between are
 its branches. A condition whose branches are entered from elsewhere too has no such form: it joins at the end of the
 block.
+
+First the steps are put in order, each before those that it leads to; then, from the last to the first, it is found out
+where the ways from each step meet; then the branches of each condition are gone through, those of inner conditions
+before those of the conditions around them. Conditions inside conditions are gone through as often as they are deep, so
+the visits are counted: conditions for which none are left join at the end of the block, which is true of every one.
 """
 
 import functools
@@ -13,6 +18,8 @@ from dataclasses import dataclass, field
 from playbooks.plan import END, Block, Node
 
 _BRANCHING = ("condition", "switch")
+#: visits for each step and link that looking through the branches of nested conditions may cost
+_VISITS = 40
 
 
 @dataclass
@@ -38,16 +45,22 @@ def regions(block: Block, nodes: Mapping[str, Node], entered: Iterable[str]) -> 
         for link in following[step_id] - {END}:
             before[link].add(step_id)
     found, outside = Regions(), set(entered)
-    for step_id in order:  # outer conditions come first, so that the innermost one stays
+    left = _VISITS * sum(1 + len(links) for links in following.values())
+    for step_id in reversed(order):  # inner conditions come first, so that the innermost one stays
         node = nodes[step_id]
         if node.type not in _BRANCHING:
             continue
         join = tree.meeting(_branches(node))
-        inside = _between(_branches(node), join, following)
-        alone = not inside & (outside | _failure(node)) and all(before[one] <= inside | {step_id} for one in inside)
+        inside, visits = _between(_branches(node), join, following, left)
+        around = inside | {step_id}
+        alone = (
+            visits <= left and not inside & (outside | _failure(node)) and all(before[one] <= around for one in inside)
+        )
+        left -= visits
         found.joins[step_id] = join if alone else END
         if alone:
-            found.around.update(dict.fromkeys(inside, step_id))
+            for one in inside:
+                found.around.setdefault(one, step_id)
     return found
 
 
@@ -86,35 +99,50 @@ def _order(block: Block, nodes: Mapping[str, Node]) -> list[str]:
 
 
 class _Tree:
-    """The immediate post-dominator of each step: where all ways from it meet first."""
+    """The immediate post-dominator of each step: where all ways from it meet first.
+
+    Each step also knows one far above it, at a distance that its depth alone decides, so that the way up from a step
+    takes few paces however many steps there are above it.
+    """
 
     def __init__(self, order: list[str], following: Mapping[str, set[str]]) -> None:
-        self._above: dict[str, str] = {}
-        self._depth = {END: 0}
+        self._above, self._far, self._depth = {END: END}, {END: END}, {END: 0}
         for step_id in reversed(order):
-            meeting = self.meeting(following[step_id])
-            self._above[step_id], self._depth[step_id] = meeting, self._depth[meeting] + 1
+            self._hang(step_id, self.meeting(following[step_id]))
+
+    def _hang(self, step_id: str, above: str) -> None:
+        far, depth = self._far[above], self._depth
+        even = depth[above] - depth[far] == depth[far] - depth[self._far[far]]
+        self._above[step_id], self._far[step_id] = above, self._far[far] if even else above
+        depth[step_id] = depth[above] + 1
 
     def meeting(self, links: set[str]) -> str:
         """Where the ways from several steps meet."""
         return functools.reduce(self._both, sorted(links))
 
     def _both(self, one: str, other: str) -> str:
-        while one != other:
-            if self._depth[one] >= self._depth[other]:
-                one = self._above[one]
-            else:
-                other = self._above[other]
-        return one
+        lower, upper = sorted((one, other), key=self._depth.__getitem__, reverse=True)
+        while self._depth[lower] > self._depth[upper]:
+            far = self._far[lower]
+            lower = far if self._depth[far] >= self._depth[upper] else self._above[lower]
+        while lower != upper:
+            way = self._far if self._far[lower] != self._far[upper] else self._above
+            lower, upper = way[lower], way[upper]
+        return lower
 
 
-def _between(starts: set[str], join: str, following: Mapping[str, set[str]]) -> set[str]:
-    """The steps from some on that come before another."""
+def _between(starts: set[str], join: str, following: Mapping[str, set[str]], most: int) -> tuple[set[str], int]:
+    """The steps from some on that come before another, and what it took to find them; ``most`` is where it stops.
+
+    What comes before the end of the block is never asked for.
+    """
     found: set[str] = set()
-    ahead = [link for link in starts if link not in (END, join)]
-    while ahead:
+    ahead = [link for link in starts if link not in (END, join)] if join != END else []
+    visits = 0
+    while ahead and visits <= most:
         one = ahead.pop()
         if one not in found:
             found.add(one)
+            visits += 1 + len(following[one])
             ahead += [link for link in following[one] if link not in (END, join)]
-    return found
+    return found, visits

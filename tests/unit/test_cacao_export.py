@@ -1,11 +1,15 @@
 """What a playbook of ours becomes as a CACAO document, and that it comes back as it was."""
 
 import copy
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from playbooks import definitions
 from playbooks.cacao import credentials, lens
@@ -13,7 +17,9 @@ from playbooks.cacao.check import check
 from playbooks.cacao.identity import EXTENSION
 from playbooks.cacao.inward import carried, convert
 from playbooks.cacao.outward import export
+from playbooks.step_types import MAX_STEPS
 from tests.support.cacao import NOW, Json, document, http, manual, sid
+from tests.support.random_playbooks import playbooks
 
 EXAMPLES = sorted(Path("examples/playbooks").glob("*.yaml"))
 IDENTITY = "identity--8e1c0c52-6c1b-4d8e-9a57-2f6d0f1f7a3b"
@@ -36,6 +42,79 @@ def test_an_example_is_a_valid_document_and_comes_back_equal(path: Path) -> None
     given = exported(playbook_id, definition)
     assert check(given) == []
     assert convert(given, now=NOW).definition == {"id": playbook_id, **definition}
+
+
+def branching(draw: st.DrawFn) -> Json:
+    """A definition of few steps and many conditions that lead anywhere onwards."""
+    number = draw(st.integers(2, 9))
+    steps: list[Json] = []
+    for index in range(number):
+        ahead = st.sampled_from([f"s{later}" for later in range(index + 1, min(number, index + 5))] or ["end"])
+        step: Json = {"id": f"s{index}", "type": draw(st.sampled_from(["action", "condition", "condition", "switch"]))}
+        own: dict[str, Json] = {
+            "action": {"action_ref": "a", "on_success": draw(ahead)},
+            "condition": {"expression": "true", "on_true": draw(ahead), "on_false": draw(ahead)},
+            "switch": {"expression": "x", "cases": {"1": draw(ahead), "2": draw(ahead)}, "default": draw(ahead)},
+        }
+        failing = {"on_failure": draw(ahead)} if draw(st.integers(0, 6)) == 6 else {}
+        steps.append({**step, **own[step["type"]], **failing})
+    return {"steps": steps}
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(made=playbooks() | st.composite(branching)())
+def test_any_playbook_is_a_document_without_errors_and_comes_back_equal(made: Json) -> None:
+    """Whatever leads wherever; and what others read of it, the words of the standard alone, leads somewhere too."""
+    definition = definitions.normalise({"name": "Random", **made})
+    out = exported("pb-random", definition)
+    assert [one for one in check(out) if one.error or one.code in ("cycle", "undefined_step", "no_successor")] == []
+    assert convert(out, now=NOW).definition == {"id": "pb-random", **definition}
+    read = convert({**out, "playbook_extensions": {}}, now=NOW)
+    assert not read.stuck
+    asked = {remark.code for remark in read.remarks} - {"asked", "undefined"}
+    assert asked == set()
+
+
+def _condition(number: int, yes: str, no: str) -> Json:
+    return {"id": f"c{number}", "type": "condition", "expression": "true", "on_true": yes, "on_false": no}
+
+
+def _action(name: str, following: str = "next") -> Json:
+    return {"id": name, "type": "action", "action_ref": "act-notify", "on_success": following}
+
+
+def _ladder(count: int) -> list[Json]:
+    rungs = [_condition(number, f"c{number + 1}", "end") for number in range(count - 1)]
+    return [*rungs, _action(f"c{count - 1}")]
+
+
+def _nested(count: int) -> list[Json]:
+    inner = [_condition(number, f"c{number + 1}", "join") for number in range(count - 2)]
+    return [*inner, _action(f"c{count - 2}", "join"), _action("join")]
+
+
+def _diamonds(count: int) -> list[Json]:
+    found = []
+    for number in range(count // 4):
+        join = f"j{number}"
+        arms = [_action(f"a{number}", join), _action(f"b{number}", join)]
+        after = f"c{number + 1}" if number + 1 < count // 4 else "end"
+        found += [_condition(number, f"a{number}", f"b{number}"), *arms, _action(join, after)]
+    return found
+
+
+@pytest.mark.parametrize("shape", [_ladder, _nested, _diamonds], ids=lambda shape: shape.__name__)
+def test_as_many_steps_as_may_be_take_no_longer_than_they_must(shape: Callable[[int], list[Json]]) -> None:
+    """However conditions follow each other or lie inside each other: the time is that of the steps."""
+    took = []
+    for count in (MAX_STEPS // 4, MAX_STEPS):
+        definition = definitions.normalise({"name": "Large", "steps": shape(count)})
+        begin = time.process_time()
+        out = exported("pb-large", definition)
+        took.append(time.process_time() - begin)
+    assert took[1] < 12 * took[0], "four times the steps, and not sixteen times the time"
+    assert [one for one in check(out) if one.error] == []
+    assert carried(out) == ({"id": "pb-large", **definition}, False)
 
 
 def test_an_export_is_the_same_each_time() -> None:

@@ -7,6 +7,8 @@ of them.
 import copy
 import json
 import os
+import re
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,11 +19,13 @@ from hypothesis import strategies as st
 from playbooks import actions, checks
 from playbooks.cacao import lens
 from playbooks.cacao.check import check
+from playbooks.cacao.identity import EXTENSION
 from playbooks.cacao.inward import Converted, convert
+from playbooks.plan import compile as compile_plan
 from playbooks.plan import every_step
 from tests.support.cacao import NOW, Json, http, manual
 from tests.support.cacao import document as valid
-from tests.support.cacao_documents import documents
+from tests.support.cacao_documents import changes, documents
 
 LATER = "2026-12-01T00:00:00.000Z"
 #: how many documents each law is held against; the profile of ``make fuzz`` says more
@@ -156,6 +160,111 @@ def _renamed(definition: Json, number: int) -> None:
     steps[number % len(steps)].update(name="Another name")  # type: ignore[attr-defined]
 
 
+def _explicit(definition: Json) -> None:
+    """Write every link down, so that steps can come and go."""
+    nodes = compile_plan(definition).nodes
+    for step in _steps(definition):
+        node = nodes[step["id"]]
+        step |= {"on_success": node.on_success, "on_failure": node.on_failure or "abort"}
+        if step["type"] == "condition":
+            step |= {"on_true": node.on_true, "on_false": node.on_false}
+
+
+def _steps(definition: Json) -> list[Json]:
+    return list(every_step(definition["steps"]))  # type: ignore[arg-type]
+
+
+def _one(definition: Json, number: int, *kinds: str) -> Json | None:
+    """One of the steps of these types."""
+    found = [step for step in _steps(definition) if step["type"] in kinds]
+    return found[number % len(found)] if found else None
+
+
+def _lists(definition: Json) -> list[list[Json]]:
+    steps = _steps(definition)
+    inner = [step["steps"] for step in steps if "steps" in step]
+    return [definition["steps"], *inner, *(one["steps"] for step in steps for one in step.get("branches", ()))]
+
+
+def _linked(step: Json, old: str, new: str) -> None:
+    """Lead what led to one step to another."""
+    for member in ("on_success", "on_failure", "on_timeout", "on_true", "on_false", "default"):
+        if step.get(member) == old:
+            step[member] = new
+    if "cases" in step:
+        step["cases"] = {case: new if to == old else to for case, to in step["cases"].items()}
+
+
+def _removed(definition: Json, number: int) -> None:
+    """A step that leads to one other is gone, and whatever only it led to."""
+    _explicit(definition)
+    plain = ("action", "playbook", "delay", "approval")
+    found = [(steps, step) for steps in _lists(definition) for step in steps[1:] if step["type"] in plain]
+    if not found:
+        return
+    steps, step = found[number % len(found)]
+    steps.remove(step)
+    for other in steps:
+        _linked(other, step["id"], step["on_success"])
+    if definition["exception_step"] == step["id"]:
+        definition["exception_step"] = None
+    _pruned(definition)
+
+
+def _pruned(definition: Json) -> None:
+    """Take away what nothing leads to."""
+    for steps in _lists(definition):
+        reached, ahead = set(), [steps[0]["id"], definition["exception_step"]]
+        nodes = compile_plan(definition).nodes
+        while ahead:
+            one = ahead.pop()
+            if one is not None and one not in reached:
+                reached.add(one)
+                ahead += nodes[one].links()
+        steps[:] = [step for step in steps if step["id"] in reached]
+
+
+def _added(definition: Json, number: int) -> None:
+    """A pause behind a step."""
+    _explicit(definition)
+    lists = [steps for steps in _lists(definition) if steps]
+    steps = lists[number % len(lists)]
+    step = steps[number % len(steps)]
+    member = "on_false" if step["type"] == "condition" else "default" if step["type"] == "switch" else "on_success"
+    steps.append({"id": "added", "name": "Wait", "type": "delay", "seconds": 7, "on_success": step[member]})
+    step[member] = "added"
+
+
+def _swapped(definition: Json, number: int) -> None:
+    """Yes is no, and no is yes."""
+    _explicit(definition)
+    step = _one(definition, number, "condition", "approval")
+    if step is not None:
+        one, other = ("on_true", "on_false") if step["type"] == "condition" else ("on_success", "on_failure")
+        if step[other] != "abort":
+            step[one], step[other] = step[other], step[one]
+
+
+def _other_message(definition: Json, number: int) -> None:
+    step = _one(definition, number, "approval")
+    if step is not None:
+        step["message"] = "Do something else."
+
+
+def _other_condition(definition: Json, number: int) -> None:
+    step = _one(definition, number, "condition", "loop")
+    if step is not None:
+        step["expression" if step["type"] == "condition" else "while"] = "1 == 2"
+
+
+#: edits that other tools must see: what is to be done has changed
+STRUCTURAL: dict[str, Any] = {
+    "remove": _removed,
+    "add": _added,
+    "swap": _swapped,
+    "message": _other_message,
+    "condition": _other_condition,
+}
 EDITS: dict[str, Any] = {
     "name": lambda definition, _number: definition.update(name="Another name"),
     "description": lambda definition, _number: definition.update(description="About something else"),
@@ -163,6 +272,7 @@ EDITS: dict[str, Any] = {
     "step": _renamed,
     "trigger": lambda definition, _number: definition.update(trigger={"event": "finding.new", "conditions": {}}),
     "minutes": lambda definition, number: definition.update(timeout_minutes=1 + number),
+    **STRUCTURAL,
 }
 
 
@@ -183,9 +293,83 @@ def test_one_edit_is_one_difference(document: Json, edit: str, number: int) -> N
 
 
 @pytest.mark.parametrize("edit", sorted(EDITS))
+@pytest.mark.parametrize("member", ["playbook_extensions", "extension_definitions", "labels", "agent_definitions"])
+@pytest.mark.parametrize("value", [[], "x", 5, None, ["x"], {}], ids=str)
+def test_what_is_no_object_counts_as_absent(member: str, value: Any, edit: str) -> None:
+    """A document that was imported with its faults is exported after any edit, and comes back as it is then."""
+    steps = {"start.s": {"on_completion": "action.a"}, "action.a": manual("a", on_completion="end.e"), "end.e": {}}
+    _comes_back(valid(steps, **{member: value}), edit, 1)
+
+
+@many
+@given(document=documents(), edit=st.sampled_from(sorted(EDITS)), data=st.data())
+def test_a_document_with_faults_comes_back_edited_too(document: Json, edit: str, data: st.DataObject) -> None:
+    """Whatever stands wherever in it: as long as it can be imported it can be edited here and exported."""
+    for _ in range(data.draw(st.integers(1, 3))):
+        document = data.draw(changes(document))
+        if not isinstance(document.get("workflow"), dict):
+            return
+    _comes_back(document, edit, data.draw(st.integers(0, 1000)))
+
+
+def _comes_back(document: Json, edit: str, number: int) -> None:
+    before = convert(document, now=NOW).definition
+    now = copy.deepcopy(before)
+    EDITS[edit](now, number)
+    out = lens.put(document, before, now, modified=LATER)
+    assert lens.content(convert(out, now=NOW).definition) == lens.content(now)
+
+
+def _seen(definition: Json) -> Counter[str]:
+    """What is done, whatever it is called, wherever it stands, and whoever does it where values come from elsewhere."""
+    said = ("type", "message", "expression", "while", "seconds", "delay_seconds")
+    done = [
+        step["type"] in ("action", "playbook") or " by hand" in step.get("message", "") for step in _steps(definition)
+    ]
+    given = [
+        [step.get(name) for name in said] for step, is_done in zip(_steps(definition), done, strict=True) if not is_done
+    ]
+    texts = [*["done"] * sum(done), *(json.dumps(one, ensure_ascii=False) for one in given)]
+    return Counter(re.sub(r"\{\{.*?\}\}|__[^ ]*__:value|steps\.[^ ]*-ask\.", "…", text) for text in texts)
+
+
+#: members of a document that another workflow changes
+REWRITTEN = frozenset(
+    {
+        *("workflow", "workflow_start", "workflow_exception", "modified", "signatures"),
+        *("agent_definitions", "playbook_variables", "playbook_processing_summary"),
+        *("extension_definitions", "playbook_extensions"),
+    }
+)
+
+
+@many
+@given(document=documents(), edit=st.sampled_from(sorted(STRUCTURAL)), number=st.integers(0, 1000))
+def test_others_see_what_is_done_now(document: Json, edit: str, number: int) -> None:
+    """Read by the words of the standard alone, the document has the steps of the edited playbook and no other."""
+    before = convert(document, now=NOW).definition
+    now = copy.deepcopy(before)
+    STRUCTURAL[edit](now, number)
+    out = lens.put(document, before, now, modified=LATER)
+    assert [one for one in check(out) if one.error] == []
+    others = {key: one for key, one in out.get("playbook_extensions", {}).items() if key != EXTENSION}
+    read = convert({**out, "playbook_extensions": others}, now=NOW).definition
+    assert _seen(read) == _seen(now)
+    came = {key: one for key, one in document.items() if key not in REWRITTEN}
+    assert {key: one for key, one in out.items() if key not in REWRITTEN} == came
+
+
+@pytest.mark.parametrize("edit", sorted(EDITS))
 def test_every_edit_changes_something(edit: str) -> None:
     """The edits of these tests are edits."""
-    definition: Json = {"name": "a", "description": "b", "tags": [], "steps": [{"id": "x", "type": "delay"}]}
+    steps = {
+        "start.s": {"on_completion": "action.a"},
+        "action.a": manual("a", on_completion="if-condition.c", on_failure="action.b"),
+        "action.b": manual("b", on_completion="end.e"),
+        "if-condition.c": {"condition": "'a' == 'b'", "on_true": "action.b", "on_completion": "end.e"},
+        "end.e": {},
+    }
+    definition = convert(valid(steps), now=NOW).definition
     now = copy.deepcopy(definition)
-    EDITS[edit](now, 7)
+    EDITS[edit](now, 8)
     assert now != definition

@@ -1,0 +1,126 @@
+"""The workflow of an imported document written anew, after steps, links or what a step does were changed here.
+
+First it is asked whether that is needed: whether the document, as others read it, tells of the playbook as it is now in
+all that CACAO has words for. If it does not, the playbook is written in these words; then each step that does what it
+did gets back what the document says of it (its commands, its agent, what other tools keep in it); and all this takes
+the place of the workflow in the document, in which everything else stays.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from playbooks.cacao.graph import member
+from playbooks.cacao.identity import EXTENSION, own_of
+from playbooks.cacao.inward import convert
+from playbooks.cacao.names import Names
+from playbooks.cacao.outward import variable, with_ours
+from playbooks.cacao.sources import Source, heads, part, sources
+from playbooks.cacao.summary import summary
+from playbooks.cacao.unasked import doing, unasked
+from playbooks.cacao.writing import KINDS, Written, reached, write
+from playbooks.plan import every_step
+
+Json = dict[str, Any]
+#: properties of a document's step that a step written anew has in its own way; our member for each
+_SAID = {"name": "name", "description": "description", "delay": "delay_seconds", "timeout": "timeout_seconds"}
+_LINKS = ("on_completion", "on_success", "on_failure", "on_true", "on_false", "next_steps", "cases")
+
+
+def misleads(
+    document: Mapping[str, Any], changed: Mapping[str, Any], before: Mapping[str, Any], now: Mapping[str, Any]
+) -> bool:
+    """Whether others would read the changed document otherwise than the playbook is now.
+
+    ``before`` is what the document was converted to. Where that is not what is read of the document itself (actions of
+    the workspace had a part in it), what was changed neither here nor there does not count.
+    """
+    wanted, was = _words(document, now), _words(document, before)
+    if wanted == was:
+        return False
+    told = _words(document, _read(changed))
+    differing = [one for one in wanted.keys() | told.keys() if wanted.get(one) != told.get(one)]
+    if not differing:
+        return False
+    came = _words(document, _read(document))
+    return any(wanted.get(one) != was.get(one) or told.get(one) != came.get(one) for one in differing)
+
+
+def anew(document: Mapping[str, Any], before: Mapping[str, Any], now: Mapping[str, Any], *, workspace: str) -> Json:
+    """The document with the workflow of the playbook as it is now."""
+    names, olds, news = Names(document), by_id(before), by_id(now)
+    variables = {names.native(name): name for name in names.parameters}
+    found = sources(document)
+    plain = unasked(now, before, {one: str(_original(document, source).get("type")) for one, source in found.items()})
+    kinds = {step_id: KINDS[step["type"]] for step_id, step in by_id(plain).items()}
+    origins = {
+        one: source for one, source in found.items() if _original(document, source).get("type") == kinds.get(one)
+    }
+    named = str(document.get("id"))
+    written = write(plain, playbook_id=named, workspace=workspace, ids=heads(origins), variables=variables)
+    steps = {own: with_ours(step, own, written) for own, step in written.steps.items()}
+    for one in origins.keys() & olds.keys():
+        if doing(olds[one]) == doing(news[one]):
+            own, original = written.ids[one], _original(document, origins[one])
+            restored = _restored(original, written.steps[own], _kept(origins[one], olds[one], news[one]))
+            steps[own] = with_ours(restored, own, written) if own_of(original) is not None else restored
+    return _with_workflow(document, written, steps, _missing(document, now, variables))
+
+
+def _original(document: Mapping[str, Any], source: Source) -> Json:
+    return part(document["workflow"][source.step_id], source.number)
+
+
+def _kept(source: Source, old: Mapping[str, Any], new: Mapping[str, Any]) -> set[str]:
+    """The properties that a step keeps as its source has them, to the letter."""
+    same = {property_ for property_, own in _SAID.items() if old.get(own) == new.get(own)}
+    return same - {"delay"} if source.number or source.waits else same  # only the first of several waits
+
+
+def _restored(original: Mapping[str, Any], written: Mapping[str, Any], kept: set[str]) -> Json:
+    """A step with the doing of its source and the place that it has now."""
+    anew = {*_LINKS, *(_SAID.keys() - kept)}
+    mine = {name: value for name, value in original.items() if name not in anew}
+    return mine | {name: value for name, value in written.items() if name in anew}
+
+
+def _with_workflow(document: Mapping[str, Any], written: Written, steps: Json, variables: Json) -> Json:
+    """The document with other steps, and what these need."""
+    left = reached(steps, (written.start, written.exception))
+    whole = {name: value for name, value in document.items() if name != "workflow_exception"}
+    whole |= {"workflow_start": written.start, "workflow": left}
+    if written.exception is not None:
+        whole["workflow_exception"] = written.exception
+    for name, more in (("agent_definitions", written.agents_of(left)), ("playbook_variables", variables)):
+        if more:
+            whole[name] = {**more, **member(document, name)}
+    if isinstance(whole.get("playbook_processing_summary"), dict):
+        whole["playbook_processing_summary"] = summary(whole)
+    return whole
+
+
+def _missing(document: Mapping[str, Any], now: Mapping[str, Any], names: Mapping[str, str]) -> Json:
+    """The variables that the parameters are which the document does not have."""
+    wanted = {names.get(one["name"], f"__{one['name']}__"): one for one in now["parameters"]}
+    declared = member(document, "playbook_variables")
+    return {name: variable(one) for name, one in wanted.items() if name not in declared}
+
+
+def _words(document: Mapping[str, Any], definition: Mapping[str, Any]) -> dict[str, Any]:
+    """What CACAO has words for, but the names: in a workflow that others read, these tell of nothing that is done."""
+    written = write(definition, playbook_id=str(document.get("id")), workspace="")
+    steps = {
+        own: {name: value for name, value in step.items() if name not in ("name", "description")}
+        for own, step in written.steps.items()
+    }
+    return {**steps, "exception": written.exception}
+
+
+def _read(document: Mapping[str, Any]) -> Json:
+    """The playbook that a document tells of by the words of the standard."""
+    extensions = {name: one for name, one in member(document, "playbook_extensions").items() if name != EXTENSION}
+    return convert({**document, "playbook_extensions": extensions}, now="").definition
+
+
+def by_id(definition: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """The steps of a definition, of all its blocks."""
+    return {step["id"]: step for step in every_step(definition["steps"])}
