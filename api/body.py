@@ -6,10 +6,7 @@ handler takes YAML too, the same holds for that.
 """
 
 import functools
-import json
-import math
-from collections.abc import Iterator
-from typing import Any, NoReturn
+from typing import Any
 
 from flask import Request
 from marshmallow import RAISE, ValidationError, fields
@@ -20,14 +17,12 @@ from werkzeug.exceptions import HTTPException, UnsupportedMediaType
 from api import yaml_body
 from api.base_schema import Schema
 from api.present import present
-from api.yaml_body import MAX_DEPTH
-from config.errors import InvalidRequest, Problem
+from config.errors import InvalidRequest
+from config.sound_json import inspect, parse
 
 MAX_BYTES = 1024 * 1024
 _JSON, _YAML = "application/json", "application/yaml"
 _PARAMETERS = {"parameters"}
-#: in the words of ``json.loads``; the decoder alone would not say it
-_BOM = "Unexpected UTF-8 BOM (decode using utf-8-sig): line 1 column 1 (char 0)"
 
 
 class Parser(FlaskParser):
@@ -134,91 +129,5 @@ def parse_yaml(raw: bytes) -> Any:
         value = yaml_body.load(raw.decode())
     except UnicodeDecodeError as error:
         raise InvalidRequest(f"The body is not UTF-8 (byte {error.start}).") from error
-    _inspect(value)
+    inspect(value)
     return value
-
-
-def parse(raw: bytes) -> Any:
-    """The JSON value of ``raw``.
-
-    Raises:
-        InvalidRequest: it is not JSON, or JSON that cannot be stored.
-    """
-    try:
-        text = raw.decode()
-        if text.startswith("\ufeff"):
-            raise InvalidRequest(f"The body is not JSON: {_BOM}.")
-        value = _decode(text)
-    except UnicodeDecodeError as error:
-        raise InvalidRequest(f"The body is not UTF-8 (byte {error.start}).") from error
-    except json.JSONDecodeError as error:
-        raise InvalidRequest(f"The body is not JSON: {error}.") from error
-    except RecursionError:
-        _too_deep()
-    except ValueError as error:  # an integer of thousands of digits
-        raise InvalidRequest("The body holds a number that is too long.") from error
-    # only text with that many brackets can be that deep, only an escape can make the odd characters
-    if text.count("[") + text.count("{") > MAX_DEPTH or "\\u" in text:
-        _inspect(value)
-    return value
-
-
-def _constant(name: str) -> NoReturn:
-    raise InvalidRequest(f"The body is not JSON: {name} is no JSON number.")
-
-
-def _number(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise InvalidRequest(f"The body holds a number that is too large: {text[:32]}.")
-    return number
-
-
-def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) == len(pairs):
-        return members
-    seen: set[str] = set()
-    for name, _ in pairs:
-        if name in seen:
-            raise InvalidRequest(f"The body names a member twice: {json.dumps(name[:64])}.")
-        seen.add(name)
-    return members
-
-
-#: made once: making it costs more than reading a small body
-_decode = json.JSONDecoder(parse_constant=_constant, parse_float=_number, object_pairs_hook=_members).decode
-
-
-def _inspect(value: Any) -> None:
-    level = [value]
-    for _ in range(MAX_DEPTH + 1):
-        for text in _texts(level):
-            _check_text(text)
-        holders = [item for item in level if isinstance(item, dict | list)]
-        if not holders:
-            return
-        level = [item for holder in holders for item in (holder.values() if isinstance(holder, dict) else holder)]
-    _too_deep()
-
-
-def _texts(level: list[Any]) -> Iterator[str]:
-    for item in level:
-        if isinstance(item, str):
-            yield item
-        elif isinstance(item, dict):
-            yield from item
-
-
-def _check_text(text: str) -> None:
-    if "\0" in text:
-        raise InvalidRequest("The body holds the character NUL, which cannot be stored.")
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise InvalidRequest("The body holds half of a surrogate pair, which is not text.") from error
-
-
-def _too_deep() -> NoReturn:
-    detail = f"must not be nested more than {MAX_DEPTH} deep"
-    raise InvalidRequest("The body is nested too deep.", problems=[Problem("", detail)])

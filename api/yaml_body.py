@@ -13,9 +13,8 @@ from typing import Any, NoReturn
 import yaml
 
 from config.errors import InvalidRequest, Problem
+from config.sound_json import MAX_DEPTH
 
-#: containers inside containers
-MAX_DEPTH = 32
 #: keys and values; reading so many takes half a second
 MAX_NODES = 200_000
 

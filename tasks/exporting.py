@@ -54,7 +54,7 @@ def give(caller: Caller, playbook_id: str, *, form: str, include_secrets: bool, 
     else:
         came, present = kept.document, {"id": playbook.id, **playbook.revision.definition}
         document = lens.put(came, before.definition, present, modified=stamp(playbook.updated_at))
-    shown = document if include_secrets else credentials.without(document, playbook.id)
+    shown = document if include_secrets or not came else credentials.without(document, playbook.id)
     return Exported(document=_signed(shown) if sign else shown, notices=tuple(_notices(came, document, shown)))
 
 

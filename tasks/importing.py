@@ -61,7 +61,7 @@ def verdict(caller: Caller, given: Mapping[str, Any]) -> tuple[list[Problem], li
     if not sent.is_cacao:
         return library.verdict(caller, library.written(sent.document))
     present, upgrades = upgraded(sent.document)
-    found = [*upgrades, *check(present), *verified(sent.document)]
+    found = [*upgrades, *check(present), *verified(sent.document, exporting.now())]
     problems = [(one.error, Problem(one.pointer, one.message)) for one in found]
     return [one for error, one in problems if error], [one for error, one in problems if not error]
 
@@ -102,7 +102,7 @@ def _take_definition(caller: Caller, definition: Json, wish: Wish) -> Imported:
 
 def _take_document(caller: Caller, document: Json, wish: Wish) -> Imported:
     present, upgrades = upgraded(document)
-    found = [*upgrades, *check(present), *verified(document)]
+    found = [*upgrades, *check(present), *verified(document, exporting.now())]
     errors = [one for one in found if one.error]
     if errors and not (
         wish.lenient and isinstance(present.get("workflow"), dict) and isinstance(present.get("id"), str)

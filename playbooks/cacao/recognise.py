@@ -6,10 +6,12 @@
 
 import base64
 import binascii
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from config.errors import InvalidRequest
+from config.sound_json import parse
 
 Json = dict[str, Any]
 #: members of a request that are not of what it carries
@@ -80,23 +82,13 @@ def _inside(value: Any) -> list[Any]:
 
 
 def _decoded(text: str) -> Json:
+    """What stands in base64 in a body, which must be as sound as the body itself."""
     try:
-        document = json.loads(
-            base64.b64decode(text, validate=False), object_pairs_hook=_members, parse_constant=_refused
-        )
-    except (binascii.Error, ValueError, RecursionError) as error:
-        raise NotRecognised(f"'{_BINARY}' is no JSON in base64: {str(error)[:200]}.") from error
+        document = parse(base64.b64decode(text, validate=False))
+    except binascii.Error as error:
+        raise NotRecognised(f"'{_BINARY}' is no base64: {str(error)[:200]}.") from error
+    except InvalidRequest as error:
+        raise NotRecognised(f"'{_BINARY}' cannot be read as a body of its own: {str(error)[:200]}") from error
     if not isinstance(document, dict):
         raise NotRecognised(f"'{_BINARY}' is no JSON object.")
     return document
-
-
-def _members(pairs: list[tuple[str, Any]]) -> Json:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise ValueError("a member is given twice")
-    return members
-
-
-def _refused(word: str) -> Any:
-    raise ValueError(f"{word} is no JSON")

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from playbooks.cacao.command_texts import content_of, headers_of, text_of
+from playbooks.cacao.credentials import MASK
 from playbooks.cacao.names import TYPES, Names
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -51,6 +52,8 @@ def request(
     credentials = _credentials(authentication)
     if credentials:
         _add(headers, "Authorization", credentials)
+    if any(MASK in one for one in (config["url"], *headers.values())):
+        raise Unable("its credentials were taken out when the document was exported")
     return {**config, "headers": headers} if headers else config
 
 

@@ -14,42 +14,67 @@ from typing import Any
 
 import rfc8785
 
+from playbooks.cacao.comparisons import moment
 from playbooks.cacao.findings import Finding
 
 _HASHES = {"sha-256": "sha256", "sha256": "sha256", "sha-384": "sha384", "sha-512": "sha512"}
 _MOST = 20
 
 
-def verified(document: Mapping[str, Any]) -> list[Finding]:
-    """What is to be said about each signature of a document; signatures are never required."""
+def verified(document: Mapping[str, Any], now: str = "") -> list[Finding]:
+    """What is to be said about each signature of a document; signatures are never required.
+
+    ``now`` (RFC 3339, UTC) is the time at which they have to be in force; without it that is not looked at.
+    """
     given = document.get("signatures")
+    signatures = given if isinstance(given, list) else []
     found = []
-    for number, signature in enumerate(given[:_MOST] if isinstance(given, list) else ()):
-        code, message = _verdict(document, signature) if isinstance(signature, dict) else ("signature_unread", _UNREAD)
+    for number, signature in enumerate(signatures[:_MOST]):
+        code, message = _verdict(document, signature, now) if isinstance(signature, dict) else _UNREAD
         found.append(Finding(code, f"/signatures/{number}", message, error=False))
+    if len(signatures) > _MOST:
+        text = f"Only the first {_MOST} signatures are verified."
+        found.append(Finding("signatures_not_read", f"/signatures/{_MOST}", text, error=False))
     return found
 
 
-_UNREAD = "The signature cannot be read."
+_UNREAD = ("signature_unread", "The signature cannot be read.")
+_INVALID = ("signature_invalid", "The signature does not fit: the document is not as its signer left it.")
+_VALID = ("signature_valid", "The signature fits: the document is as the holder of this key left it.")
 
 
-def _verdict(document: Mapping[str, Any], signature: Mapping[str, Any]) -> tuple[str, str]:
-    from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm  # six MiB that most processes never need
+def _verdict(document: Mapping[str, Any], signature: Mapping[str, Any], now: str) -> tuple[str, str]:
+    from cryptography import x509  # six MiB that most processes never need
+    from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
-    if signature.get("revoked") is True:
-        return "signature_revoked", "The signature was revoked by its signer."
     try:
         key = _key(signature)
         if key is None:
             return "signature_unverified", "The signature names no key that could be used without fetching anything."
         _check(key, str(signature.get("algorithm")), _decoded(signature.get("value")), signed_text(document, signature))
     except InvalidSignature:
-        return "signature_invalid", "The signature does not fit: the document is not as its signer left it."
+        return _INVALID
     except (UnsupportedAlgorithm, LookupError) as error:
         return "signature_unverified", f"The signature cannot be verified here: {str(error)[:100]}."
-    except (ValueError, TypeError, rfc8785.CanonicalizationError):
-        return "signature_unread", _UNREAD
-    return "signature_valid", "The signature fits: the document is as the holder of this key left it."
+    except (ValueError, TypeError, x509.InvalidVersion, rfc8785.CanonicalizationError):
+        return _UNREAD
+    return _standing(document, signature, now) or _VALID
+
+
+def _standing(document: Mapping[str, Any], signature: Mapping[str, Any], now: str) -> tuple[str, str] | None:
+    """What keeps a signature that fits from counting: its signer, the time, or what it says it is for."""
+    if signature.get("revoked") is True:
+        return "signature_revoked", "The signature was revoked by its signer."
+    begin, end = (moment(str(signature.get(name))) for name in ("valid_from", "valid_until"))
+    present = moment(now)
+    if present is not None and end is not None and end <= present:
+        return "signature_expired", "The signature fits, and is no longer valid."
+    if present is not None and begin is not None and begin > present:
+        return "signature_not_yet_valid", "The signature fits, and is not valid yet."
+    for name, of in (("related_to", "id"), ("related_version", "modified")):
+        if name in signature and signature[name] != document.get(of):
+            return "signature_unrelated", f"The signature fits, and its '{name}' names another document or version."
+    return None
 
 
 def signed_text(document: Mapping[str, Any], signature: Mapping[str, Any]) -> bytes:
@@ -82,11 +107,11 @@ def _key(signature: Mapping[str, Any]) -> Any:
 
 def _decoded(value: Any) -> bytes:
     if not isinstance(value, str):
-        raise TypeError(_UNREAD)
+        raise TypeError(_UNREAD[1])
     try:
         return base64.urlsafe_b64decode(value + "=" * (-len(value) % 4))
     except binascii.Error as error:
-        raise ValueError(_UNREAD) from error
+        raise ValueError(_UNREAD[1]) from error
 
 
 def _check(key: Any, algorithm: str, value: bytes, text: bytes) -> None:

@@ -290,7 +290,17 @@ def test_a_bundle_that_carries_one_is_taken(everywhere: Door, form: str) -> None
         {"playbook": 5},
         {"type": "bundle", "objects": []},
         {"type": "bundle", "objects": [{"playbook_bin": "%%%"}]},
-        {"type": "bundle", "objects": [{"playbook_bin": base64.b64encode(b'{"a": 1, "a": 2}').decode()}]},
+        *(
+            {"type": "bundle", "objects": [{"playbook_bin": base64.b64encode(text).decode()}]}
+            for text in (
+                b'{"a": 1, "a": 2}',
+                b'{"type": "playbook", "workflow": {}, "id": "\\ud800"}',
+                b'{"type": "playbook", "workflow": {}, "x": 1e999}',
+                b'{"type": "playbook", "spec_version": "1.1", "workflow": ' + b"[" * 500 + b"]" * 500 + b"}",
+                b"\xff",
+                b"[]",
+            )
+        ),
         {"dry_run": "yes", "steps": []},
         {"on_conflict": 5, "steps": []},
         {"type": "playbook"},

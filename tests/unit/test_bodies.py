@@ -9,6 +9,7 @@ from marshmallow import RAISE, fields
 
 from api import body, run_schemas, schemas
 from api.base_schema import Schema
+from config import sound_json
 from config.errors import InvalidRequest
 
 
@@ -55,4 +56,4 @@ def test_what_else_a_schema_wants_is_still_wanted(schema: Schema, fault: str) ->
 def test_a_byte_order_mark_is_named() -> None:
     """A body that begins with a byte order mark is told so, instead of that a value is missing."""
     with pytest.raises(InvalidRequest, match="The body is not JSON: Unexpected UTF-8 BOM"):
-        body.parse(b"\xef\xbb\xbf" + json.dumps({}).encode())
+        sound_json.parse(b"\xef\xbb\xbf" + json.dumps({}).encode())

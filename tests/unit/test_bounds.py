@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from api import body
 from api.blueprint import answer
+from config import sound_json
 from config.errors import InvalidRequest, Problem
 from expressions import suggestions, templates
 from playbooks import parameter_values, parameters
@@ -44,7 +44,7 @@ def test_a_repeated_member_is_found_in_a_body_of_many() -> None:
 
     def refused() -> None:
         with pytest.raises(InvalidRequest, match='twice: "94999"'):
-            body.parse(raw)
+            sound_json.parse(raw)
 
     assert spent(refused) < 10
 

@@ -2,9 +2,11 @@
 
 import base64
 import copy
+import datetime as dt
 from typing import Any
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
@@ -14,13 +16,14 @@ from playbooks.cacao.check import check
 from playbooks.cacao.signatures import signed_text, verified
 from tests.support.cacao import Json, document, manual
 
+NOW = "2026-11-01T00:00:00.000Z"
 STEPS = {"start.s": {"on_completion": "action.a"}, "action.a": manual("Größe: 1.0"), "end.e": {}}
 RSA = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 EC = ec.generate_private_key(ec.SECP256R1())
 ED = ed25519.Ed25519PrivateKey.generate()
 
 
-def signed(key: Any, algorithm: str, make: Any) -> Json:
+def signed(key: Any, algorithm: str, make: Any, says: Json | None = None) -> Json:
     """A document with one signature."""
     public = key.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
     signature = {
@@ -28,6 +31,7 @@ def signed(key: Any, algorithm: str, make: Any) -> Json:
         "hash_algorithm": "sha-256",
         "algorithm": algorithm,
         "public_key": base64.b64encode(public).decode(),
+        **(says or {}),
     }
     given = document(STEPS)
     value = make(signed_text(given, signature))
@@ -39,6 +43,16 @@ def as_jws(value: bytes) -> bytes:
     return one.to_bytes(32) + other.to_bytes(32)
 
 
+def _odd() -> str:
+    """A certificate of a version that there is not."""
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "a")])
+    day = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+    made = x509.CertificateBuilder(name, name, EC.public_key(), 1, day, day + dt.timedelta(1)).sign(EC, hashes.SHA256())
+    der = made.public_bytes(serialization.Encoding.DER)
+    return base64.b64encode(der.replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x07", 1)).decode()
+
+
+ODD = _odd()
 CASES = {
     "RS256": lambda: signed(RSA, "RS256", lambda text: RSA.sign(text, padding.PKCS1v15(), hashes.SHA256())),
     "PS256": lambda: signed(
@@ -76,7 +90,8 @@ def test_of_two_signatures_each_stands_alone() -> None:
         ({"algorithm": "XMSS-SHA2_10_256"}, "signature_unverified"),
         ({"hash_algorithm": "md5"}, "signature_unverified"),
         ({"value": 5}, "signature_unread"),
-        ({"revoked": True}, "signature_revoked"),
+        ({"revoked": True}, "signature_invalid"),
+        ({"public_key": None, "public_cert_chain": [ODD]}, "signature_unread"),
     ],
 )
 def test_what_cannot_be_verified_is_said(change: Json, code: str) -> None:
@@ -86,13 +101,36 @@ def test_what_cannot_be_verified_is_said(change: Json, code: str) -> None:
     assert codes(given) == [code]
 
 
+@pytest.mark.parametrize(
+    ("says", "code"),
+    [
+        ({"revoked": True}, "signature_revoked"),
+        ({"valid_until": "2026-10-31T00:00:00.000Z"}, "signature_expired"),
+        ({"valid_from": "2026-11-02T00:00:00.000Z"}, "signature_not_yet_valid"),
+        ({"valid_from": "2026-10-31T00:00:00.000Z", "valid_until": "2026-11-02T00:00:00.000Z"}, "signature_valid"),
+        ({"related_to": "playbook--00000000-0000-4000-8000-000000000000"}, "signature_unrelated"),
+        ({"related_version": "2025-01-01T00:00:00.000Z"}, "signature_unrelated"),
+    ],
+)
+def test_a_signature_that_fits_need_not_count(says: Json, code: str) -> None:
+    """It may be revoked, out of its time, or of another document or version by its own words."""
+    given = signed(ED, "Ed25519", ED.sign, says)
+    assert [one.code for one in verified(given, NOW)] == [code]
+
+
+def test_signatures_beyond_those_that_are_read_are_mentioned() -> None:
+    """Nobody is left to think that they were verified."""
+    given = CASES["Ed25519"]()
+    found = verified({**given, "signatures": given["signatures"] * 25})
+    assert [one.code for one in found] == [*["signature_valid"] * 20, "signatures_not_read"]
+
+
 @pytest.mark.parametrize("signatures", [None, [], "x", [5], [{}]])
 def test_nonsense_is_no_trouble(signatures: Any) -> None:
     """Whatever stands there, nothing is raised."""
     assert set(codes({**document(STEPS), "signatures": signatures})) <= {"signature_unread", "signature_unverified"}
 
 
-NOW = "2026-11-01T00:00:00.000Z"
 OURS = {
     "RS256": RSA,
     "ES256": EC,

@@ -1,0 +1,103 @@
+"""JSON from outside, and the refusal of what could not be stored or would break a later answer.
+
+Refused are duplicate members, NaN, numbers beyond the range of a double, more than 32 levels, NUL and lone surrogates.
+"""
+
+import json
+import math
+from collections.abc import Iterator
+from typing import Any, NoReturn
+
+from config.errors import InvalidRequest, Problem
+
+#: containers inside containers
+MAX_DEPTH = 32
+#: in the words of ``json.loads``; the decoder alone would not say it
+_BOM = "Unexpected UTF-8 BOM (decode using utf-8-sig): line 1 column 1 (char 0)"
+
+
+def parse(raw: bytes) -> Any:
+    """The JSON value of ``raw``.
+
+    Raises:
+        InvalidRequest: it is not JSON, or JSON that cannot be stored.
+    """
+    try:
+        text = raw.decode()
+        if text.startswith("\ufeff"):
+            raise InvalidRequest(f"The body is not JSON: {_BOM}.")
+        value = _decode(text)
+    except UnicodeDecodeError as error:
+        raise InvalidRequest(f"The body is not UTF-8 (byte {error.start}).") from error
+    except json.JSONDecodeError as error:
+        raise InvalidRequest(f"The body is not JSON: {error}.") from error
+    except RecursionError:
+        _too_deep()
+    except ValueError as error:  # an integer of thousands of digits
+        raise InvalidRequest("The body holds a number that is too long.") from error
+    # only text with that many brackets can be that deep, only an escape can make the odd characters
+    if text.count("[") + text.count("{") > MAX_DEPTH or "\\u" in text:
+        inspect(value)
+    return value
+
+
+def _constant(name: str) -> NoReturn:
+    raise InvalidRequest(f"The body is not JSON: {name} is no JSON number.")
+
+
+def _number(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise InvalidRequest(f"The body holds a number that is too large: {text[:32]}.")
+    return number
+
+
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) == len(pairs):
+        return members
+    seen: set[str] = set()
+    for name, _ in pairs:
+        if name in seen:
+            raise InvalidRequest(f"The body names a member twice: {json.dumps(name[:64])}.")
+        seen.add(name)
+    return members
+
+
+#: made once: making it costs more than reading a small body
+_decode = json.JSONDecoder(parse_constant=_constant, parse_float=_number, object_pairs_hook=_members).decode
+
+
+def inspect(value: Any) -> None:
+    """Raise InvalidRequest where a value holds what cannot be stored, or is nested too deep."""
+    level = [value]
+    for _ in range(MAX_DEPTH + 1):
+        for text in _texts(level):
+            _check_text(text)
+        holders = [item for item in level if isinstance(item, dict | list)]
+        if not holders:
+            return
+        level = [item for holder in holders for item in (holder.values() if isinstance(holder, dict) else holder)]
+    _too_deep()
+
+
+def _texts(level: list[Any]) -> Iterator[str]:
+    for item in level:
+        if isinstance(item, str):
+            yield item
+        elif isinstance(item, dict):
+            yield from item
+
+
+def _check_text(text: str) -> None:
+    if "\0" in text:
+        raise InvalidRequest("The body holds the character NUL, which cannot be stored.")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidRequest("The body holds half of a surrogate pair, which is not text.") from error
+
+
+def _too_deep() -> NoReturn:
+    detail = f"must not be nested more than {MAX_DEPTH} deep"
+    raise InvalidRequest("The body is nested too deep.", problems=[Problem("", detail)])
