@@ -7,16 +7,24 @@ person. What CEL cannot say at all (networks, objects) gives None: then a person
 
 import json
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from expressions import conditions as ours
+from expressions.limits import MAX_CONDITION_CHARACTERS
 from playbooks.cacao.comparisons import DOUBTFUL, Value, like_pattern, value_of
 from playbooks.cacao.condition_syntax import Comparison, Exists, Junction, Node, Not, Operand, Reference, Truth
 from playbooks.cacao.conditions import parse
 from playbooks.cacao.names import Names
 from playbooks.cacao.variables import Variable
 
-_NUMBER = "^[+-]?[0-9]{1,300}([.][0-9]{1,300})?([eE][+-]?[0-9]{1,3})?$"
+#: texts that are numbers; of these, those that CEL holds exactly as whole ones, and those it tells apart as others
+_NUMBER = "^[+-]?[0-9]+([.][0-9]+)?([eE][+-]?[0-9]+)?$"
+_WHOLE = "^-?[0-9]{1,18}$"
+_EXACT = "^[+-]?[0-9]{1,8}([.][0-9]{1,7})?([eE][+-]?[0-9]{1,2})?$"
+#: a condition that a literal does not fulfil
+_NEVER = "false"
+_MOMENT = "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,9})?Z$"
 #: an expression that has no value: the condition fails
 _NO_ANSWER = "[true][1]"
 _VARIABLE = re.compile(r"(__[A-Za-z_][A-Za-z0-9_-]{0,199}__)(?::value)?")
@@ -59,13 +67,18 @@ def switch(text: Any, names: Names) -> str | None:
     return f"{{{{ {names.read(found[1])} | string }}}}"
 
 
+def _chosen(*cases: tuple[str, str], otherwise: str) -> str:
+    """The first of the cases that holds; what is known never to hold is not written."""
+    return f"({''.join(f'{when} ? {what} : ' for when, what in cases if when != _NEVER)}{otherwise})"
+
+
 class _Writer:
     def __init__(self, names: Names) -> None:
         self.names = names
 
     def write(self, node: Node) -> str:
         if isinstance(node, Junction):
-            return "(" + (" || " if node.is_any else " && ").join(map(self.write, node.parts)) + ")"
+            return "(" + (" || " if node.is_any else " && ").join(self.parts(node)) + ")"
         if isinstance(node, Not):
             return f"!({self.write(node.part)})"
         if isinstance(node, Exists):
@@ -73,6 +86,16 @@ class _Writer:
         if isinstance(node, Truth):
             return self.truth(node.operand)
         return self.compare(node)
+
+    def parts(self, node: Junction) -> Iterator[str]:
+        """The parts of a condition, as long as there is room for them."""
+        left = MAX_CONDITION_CHARACTERS
+        for part in node.parts:
+            written = self.write(part)
+            left -= len(written)
+            if left < 0:
+                raise _Unsayable
+            yield written
 
     def kind(self, operand: Operand) -> str:
         if isinstance(operand, Value):
@@ -121,13 +144,32 @@ class _Writer:
             raise _Unsayable
         one, other = self.text(left, kind), self.text(right, kind)
         same = f"{one} == {other}"
+        if kind == "number":
+            unsure = (self.both(left, right, _NUMBER), _NO_ANSWER)
+            return _chosen(*self.numbers(left, "==", right), unsure, otherwise=same)
+        if kind == "timestamp":
+            moments = (self.both(left, right, _MOMENT), f"timestamp({one}) == timestamp({other})")
+            return _chosen(moments, otherwise=same)
         if kind == "boolean":
             words = "['true', 'false']"
             return f"({one} in {words} && {other} in {words} ? {same} : {_NO_ANSWER})"
-        if kind == "number":
-            both = f'{one}.matches("{_NUMBER}") && {other}.matches("{_NUMBER}")'
-            return f"({both} ? double({one}) == double({other}) : {same})"
+        if kind == "address":
+            return f"({one}.contains('/') || {other}.contains('/') ? {_NO_ANSWER} : {same})"
         return same
+
+    def numbers(self, left: Operand, operator: str, right: Operand) -> list[tuple[str, str]]:
+        """Numbers as numbers, where CEL tells them apart: when that is, and how it is said."""
+        one, other = self.text(left), self.text(right)
+        return [
+            (self.both(left, right, _WHOLE), f"int({one}) {operator} int({other})"),
+            (self.both(left, right, _EXACT), f"double({one}) {operator} double({other})"),
+        ]
+
+    def both(self, left: Operand, right: Operand, pattern: str) -> str:
+        """Whether two texts are of a form; that of a literal is known already."""
+        asked = [f'{self.text(one)}.matches("{pattern}")' for one in (left, right) if isinstance(one, Reference)]
+        known = [one.text or "" for one in (left, right) if isinstance(one, Value)]
+        return " && ".join(asked or ["true"]) if all(re.search(pattern, one) for one in known) else _NEVER
 
     def _is_plain_address(self, left: Operand, right: Operand) -> bool:
         """Whether equal addresses have equal texts, as those of IPv4 do."""
@@ -138,9 +180,9 @@ class _Writer:
         kinds = {self.kind(left), self.kind(right)}
         if kinds & {"boolean", "object", "address", "mac", "folded"}:
             raise _Unsayable
-        one, other = self.text(left), self.text(right)
         if "number" in kinds:
-            return f"double({one}) {operator} double({other})"
+            return _chosen(*self.numbers(left, operator, right), otherwise=_NO_ANSWER)
+        one, other = self.text(left), self.text(right)
         if "timestamp" in kinds:
             return f"timestamp({one}) {operator} timestamp({other})"
         return f"({one} != '' && {other} != '' ? {one} {operator} {other} : {_NO_ANSWER})"

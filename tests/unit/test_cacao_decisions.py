@@ -15,10 +15,11 @@ from playbooks.cacao.variables import Variable, as_native
 
 VALUES = {
     "bool": ["true", "False", "yes", ""],
-    "integer": ["5", "-3", "05", "many", ""],
-    "float": ["5.0", "1e3", "0"],
+    "integer": ["5", "-3", "05", "many", "", "9007199254740992", "9007199254740993", "1" * 19, "1" * 18 + "2"],
+    "float": ["5.0", "1e3", "0", "1e400", "1e401", "0.1", "0.10000000000000001", "+5", "1000"],
+    "timestamp": ["2026-01-01T00:00:00Z", "2026-01-01T00:00:00.000Z", "2026-02-30T00:00:00Z", "today"],
     "string": ["5", "web-1", "Web-1", "", "no", 'say "so"', "ü"],
-    "ipv4-addr": ["10.0.0.1", "10.0.0.2"],
+    "ipv4-addr": ["10.0.0.1", "10.0.0.2", "10.0.0.1/32", "10.0.0.1/8"],
     "mac-addr": ["00:11:22:aa:bb:cc", "001122AABBCC"],
     "sha256-hash": ["AB" * 32, "ab" * 32],
 }
@@ -33,6 +34,10 @@ LITERALS = [
     "-3",
     "5.0",
     "t'2026-01-01T00:00:00Z'",
+    "t'2026-01-01T00:00:00.000Z'",
+    "9007199254740993",
+    "1e400",
+    "'10.0.0.1/32'",
     "'10.0.0.1'",
     "''",
 ]
@@ -69,7 +74,7 @@ CONDITIONS = st.recursive(
 
 
 def document(given_variables: dict[str, Variable]) -> dict[str, Any]:
-    declared = {name: {"type": one.type, "value": one.value} for name, one in given_variables.items()}
+    declared = {name: {"type": one.type, "value": one.value, "external": True} for name, one in given_variables.items()}
     return {"playbook_variables": declared}
 
 
@@ -91,6 +96,36 @@ def test_cel_says_what_the_condition_says(text: str, given_variables: dict[str, 
         assert found.holds(given_variables) is answer, written
     except Undecidable:
         pytest.fail(f"{text} has no answer, and {written} has: {answer}")
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "value", "answer"),
+    [
+        ("integer", "= 9007199254740992", "9007199254740993", False),
+        ("integer", "< 9007199254740993", "9007199254740992", True),
+        ("integer", "= 7", "007", True),
+        ("integer", "= 7", "7" * 19, None),
+        ("timestamp", "= t'2024-01-01T00:00:00.000Z'", "2024-01-01T00:00:00Z", True),
+        ("timestamp", "!= t'2024-01-01T00:00:00.000Z'", "2024-01-01T00:00:00Z", False),
+        ("timestamp", "IN (t'2024-01-01T00:00:00.000Z')", "2024-01-01T00:00:00Z", True),
+        ("ipv4-addr", "= '192.0.2.1/32'", "192.0.2.1", None),
+        ("ipv4-addr", "= '192.0.2.1'", "192.0.2.1", True),
+        ("float", "= 1e400", "1e401", None),
+        ("float", "= 0.1", "0.10", True),
+    ],
+)
+def test_values_that_look_alike_are_told_apart(kind: str, text: str, value: str, answer: bool | None) -> None:
+    """As numbers, times and addresses and not as texts; where CEL cannot, it has no answer and a person is asked."""
+    given_variables = {"__left__": Variable(type=kind, value=value)}
+    written = decisions.condition(f"__left__:value {text}", Names(document(given_variables)))
+    assert written is not None
+    context = {"parameters": {"left": value}, "vars": {}}
+    if answer is None:
+        assert decisions.may_fail(written)
+        with pytest.raises(ConditionError):
+            holds(written, context)
+    else:
+        assert holds(written, context) is answer
 
 
 @pytest.mark.parametrize(
