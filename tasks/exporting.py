@@ -53,7 +53,9 @@ def give(caller: Caller, playbook_id: str, *, form: str, include_secrets: bool, 
         document = _fresh(caller, playbook)
     else:
         came, present = kept.document, {"id": playbook.id, **playbook.revision.definition}
-        document = lens.put(came, before.definition, present, modified=stamp(playbook.updated_at))
+        document = lens.put(
+            came, before.definition, present, modified=stamp(playbook.updated_at), workspace=caller.workspace_id
+        )
     shown = document if include_secrets or not came else credentials.without(document, playbook.id)
     return Exported(document=_signed(shown) if sign else shown, notices=tuple(_notices(came, document, shown)))
 
