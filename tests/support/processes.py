@@ -10,6 +10,8 @@ import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from tests.support.waiting import eventually
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -67,9 +69,10 @@ class Process:
             os.killpg(self.pid, number)
 
     def kill(self) -> None:
-        """End the whole group the hard way."""
+        """End the whole group the hard way: afterwards none of it is there, nor takes a message any more."""
         self.send(signal.SIGKILL)
         self.wait(10)
+        eventually(lambda: not _living(self.pid), 10, f"every process of group {self.pid} has ended", every=0.01)
 
     def wait(self, timeout: float) -> None:
         """Wait for its end.
@@ -138,4 +141,15 @@ def descendants(roots: Iterable[int]) -> dict[int, str]:
         if pid not in found and (started := born(pid)):
             found[pid] = started
             queue += children.get(pid, [])
+    return found
+
+
+def _living(group: int) -> list[str]:
+    """The processes of a group that have not ended; those that nobody has waited for yet have."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            state, _, its_group = path.read_text().rpartition(")")[2].split()[:3]
+            if int(its_group) == group and state not in "ZX":
+                found.append(path.parent.name)
     return found
