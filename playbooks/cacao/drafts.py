@@ -41,8 +41,10 @@ def upgraded(document: Mapping[str, Any]) -> tuple[Json, list[Finding]]:
         upgrade.say("version", "/spec_version", f"The document is of version {given} and is read as {_PRESENT}.")
         present["spec_version"] = _PRESENT
         present = _with_new_variables(present, upgrade)
+    is_draft = bool(upgrade.found) or any(old in present for old, new in _TOP.items() if new is not None)
     for old, new in _TOP.items():
-        if old in present and isinstance(present[old], dict | list):
+        # in a document of today a member of that name is somebody's own
+        if old in present and isinstance(present[old], dict | list) and (is_draft or new is not None):
             _rename(present, old, new, "", upgrade)
     for members in ("agent_definitions", "target_definitions"):
         if isinstance(present.get(members), dict):
@@ -63,9 +65,12 @@ def _rename(of: Json, old: str, new: str | None, pointer: str, upgrade: _Upgrade
     value = of.pop(old)
     if new is None:
         upgrade.say(old, below(pointer, old), f"'{old}' has gone from the standard and is left out.")
-    elif new not in of:
-        upgrade.say(old, below(pointer, old), f"'{old}' is called '{new}' now.")
+        return
+    upgrade.say(old, below(pointer, old), f"'{old}' is called '{new}' now.")
+    if new not in of:
         of[new] = value
+    elif isinstance(value, dict) and isinstance(of[new], dict):
+        of[new] = {**value, **of[new]}
 
 
 def _object(one: Any, pointer: str, upgrade: _Upgrade) -> Any:
