@@ -36,7 +36,7 @@ _QUERY = re.compile(
     re.IGNORECASE,
 )
 #: where a document says what is done, by whom and on what; everything else is words for people
-_PLACES = ("workflow", "agent_definitions", "target_definitions", "playbook_extensions")
+_PLACES = ("workflow", "agent_definitions", "target_definitions", "playbook_extensions", "external_references")
 Json = dict[str, Any]
 
 

@@ -54,8 +54,13 @@ checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "404", "409"]
 include-operation-id = "importPlaybook"
 checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "409", "422"]
 
+[[operations]]  # nothing is signed without a key, nor in every form
+include-operation-id = "exportPlaybook"
+parameters."path.playbook_id" = {{ dictionary = "playbooks", probability = 0.5 }}
+checks.positive_data_acceptance.expected-statuses = ["2xx", "404", "422"]
+
 [[operations]]
-include-operation-id = ["getPlaybook", "exportPlaybook", "enablePlaybook", "listPlaybookVersions", "listPlaybookRuns"]
+include-operation-id = ["getPlaybook", "enablePlaybook", "listPlaybookVersions", "listPlaybookRuns"]
 parameters."path.playbook_id" = {{ dictionary = "playbooks", probability = 0.5 }}
 
 [[operations]]
