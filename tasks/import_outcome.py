@@ -143,7 +143,9 @@ def _outcome(existing: _Existing | None, definition: Json, document: Json | None
     kept = existing.kept
     if document is not None and kept is not None and kept.digest == fingerprint(document):
         return "unchanged"
-    if document is None and lens.content(definition) == lens.content(existing.playbook.revision.definition):
+    if (document is None or kept is None) and lens.content(definition) == lens.content(
+        existing.playbook.revision.definition
+    ):
         return "unchanged"
     if document is not None and kept is not None and _is_later(document, kept) and not existing.changed_here():
         return "revised"

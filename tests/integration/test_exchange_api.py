@@ -328,6 +328,7 @@ def test_a_definition_goes_out_and_comes_in_in_every_form(everywhere: Door) -> N
         out = yaml.safe_load(answer.text) if form == "yaml" else answer.json
         if form != "cacao_v2":
             assert out == whole
+        assert sent(everywhere, out, status=200)["outcome"] == "unchanged"
         assert everywhere.call("DELETE", f"/api/playbooks/{made['id']}").status_code == 204
         assert sent(everywhere, out)["id"] == made["id"]
         again = everywhere.call("GET", f"/api/playbooks/{made['id']}").json["data"]
