@@ -38,7 +38,10 @@ COMMANDS = {
     "demo": ((), [["python", "-m", "launcher", "demo"]]),
     "test": (("test",), [["python", "-m", "pytest", "-m", "not chaos and not wide", *SIDE_BY_SIDE]]),
     "chaos": (("test",), [["python", "-m", "pytest", "-m", "chaos", *SIDE_BY_SIDE]]),
-    "fuzz": (("test",), [["python", "-m", "pytest", "--hypothesis-profile", "fuzz", *FUZZ, *SIDE_BY_SIDE]]),
+    "fuzz": (
+        ("test",),
+        [["python", "-m", "pytest", "--hypothesis-profile", "fuzz", "--timeout", "3600", *FUZZ, *SIDE_BY_SIDE]],
+    ),
     "bench": (("test",), [["python", "tests/bench/run.py"]]),
     "lint": (
         ("lint", "test"),
