@@ -14,7 +14,7 @@ from playbooks.cacao.identity import EXTENSION, own_of
 from playbooks.cacao.inward import convert
 from playbooks.cacao.names import Names
 from playbooks.cacao.outward import variable, with_ours
-from playbooks.cacao.sources import Source, heads, part, sources
+from playbooks.cacao.sources import chains, heads, part, sources
 from playbooks.cacao.summary import summary
 from playbooks.cacao.unasked import doing, unasked
 from playbooks.cacao.writing import KINDS, Written, reached, write
@@ -23,6 +23,8 @@ from playbooks.plan import every_step
 Json = dict[str, Any]
 #: properties of a document's step that a step written anew has in its own way; our member for each
 _SAID = {"name": "name", "description": "description", "delay": "delay_seconds", "timeout": "timeout_seconds"}
+#: members of a definition that a workflow tells of
+_WORKFLOW = ("steps", "exception_step", "on_failure", "parameters")
 _LINKS = ("on_completion", "on_success", "on_failure", "on_true", "on_false", "next_steps", "cases")
 
 
@@ -34,6 +36,8 @@ def misleads(
     ``before`` is what the document was converted to. Where that is not what is read of the document itself (actions of
     the workspace had a part in it), what was changed neither here nor there does not count.
     """
+    if all(before.get(name) == now.get(name) for name in _WORKFLOW):
+        return False
     wanted, was = _words(document, now), _words(document, before)
     if wanted == was:
         return False
@@ -47,33 +51,67 @@ def misleads(
 
 def anew(document: Mapping[str, Any], before: Mapping[str, Any], now: Mapping[str, Any], *, workspace: str) -> Json:
     """The document with the workflow of the playbook as it is now."""
-    names, olds, news = Names(document), by_id(before), by_id(now)
-    variables = {names.native(name): name for name in names.parameters}
-    found = sources(document)
-    plain = unasked(now, before, {one: str(_original(document, source).get("type")) for one, source in found.items()})
-    kinds = {step_id: KINDS[step["type"]] for step_id, step in by_id(plain).items()}
-    origins = {
-        one: source for one, source in found.items() if _original(document, source).get("type") == kinds.get(one)
-    }
-    named = str(document.get("id"))
-    written = write(plain, playbook_id=named, workspace=workspace, ids=heads(origins), variables=variables)
-    steps = {own: with_ours(step, own, written) for own, step in written.steps.items()}
-    for one in origins.keys() & olds.keys():
-        if doing(olds[one]) == doing(news[one]):
-            own, original = written.ids[one], _original(document, origins[one])
-            restored = _restored(original, written.steps[own], _kept(origins[one], olds[one], news[one]))
-            steps[own] = with_ours(restored, own, written) if own_of(original) is not None else restored
-    return _with_workflow(document, written, steps, _missing(document, now, variables))
+    made = _Anew(document, before, now, workspace)
+    return _with_workflow(document, made.written, made.steps(), _missing(document, now, made.variables))
 
 
-def _original(document: Mapping[str, Any], source: Source) -> Json:
-    return part(document["workflow"][source.step_id], source.number)
+class _Anew:
+    def __init__(
+        self, document: Mapping[str, Any], before: Mapping[str, Any], now: Mapping[str, Any], workspace: str
+    ) -> None:
+        names = Names(document)
+        self.variables = {names.native(name): name for name in names.parameters}
+        self.workflow = member(document, "workflow")
+        self.olds, self.news, self.sources = by_id(before), by_id(now), sources(document)
+        self.types = {one: str(self.workflow[source.step_id].get("type")) for one, source in self.sources.items()}
+        self.chains = {one: rest for one, rest in chains(self.sources).items() if self.types[one] == "action"}
+        pauses = {source.pause: one for one, source in self.sources.items() if source.pause and not source.number}
+        whole = unasked(now, before, self.types, pauses, self.chains)
+        self.left = by_id(whole)
+        #: the steps that are written as steps of the type that they had
+        self.alike = {
+            one: source
+            for one, source in self.sources.items()
+            if one in self.left and KINDS[self.left[one]["type"]] == self.types[one]
+        }
+        self.written = write(
+            whole,
+            playbook_id=str(document.get("id")),
+            workspace=workspace,
+            ids=heads(self.alike),
+            variables=self.variables,
+        )
 
+    def steps(self) -> Json:
+        """The steps as they were written, and as the document had them where they do what they did."""
+        made = {own: with_ours(step, own, self.written) for own, step in self.written.steps.items()}
+        for one in self.alike.keys() & self.olds.keys():
+            if doing(self.olds[one]) == doing(self.news[one]) and not self._asks(one):
+                own, original = self.written.ids[one], self._original(one)
+                restored = _restored(original, self.written.steps[own], self._kept(one))
+                made[own] = with_ours(restored, own, self.written) if own_of(original) is not None else restored
+        return made
 
-def _kept(source: Source, old: Mapping[str, Any], new: Mapping[str, Any]) -> set[str]:
-    """The properties that a step keeps as its source has them, to the letter."""
-    same = {property_ for property_, own in _SAID.items() if old.get(own) == new.get(own)}
-    return same - {"delay"} if source.number or source.waits else same  # only the first of several waits
+    def _asks(self, one: str) -> bool:
+        """Whether a loop has kept the question in front of its passes: then its condition must not ask once more."""
+        old = self.olds[one]
+        first = old["steps"][0]["id"] if old["type"] == "loop" else None
+        return first in self.left and first not in self.types
+
+    def _original(self, one: str) -> Json:
+        """What the document says of a step: all, where nothing else is left of it here."""
+        source = self.alike[one]
+        rest = self.chains.get(one, [])
+        together = bool(rest) and rest[0] in self.news and rest[0] not in self.left
+        step = self.workflow[source.step_id]
+        return dict(step) if together else part(step, source.number)
+
+    def _kept(self, one: str) -> set[str]:
+        """The properties that a step keeps as the document has them, to the letter."""
+        source, old, new = self.alike[one], self.olds[one], self.news[one]
+        same = {property_ for property_, own in _SAID.items() if old.get(own) == new.get(own)}
+        elsewhere = bool(source.pause) and (source.pause in self.left or source.pause not in self.news)
+        return same - {"delay"} if source.number or elsewhere else same  # only the first of several waits
 
 
 def _restored(original: Mapping[str, Any], written: Mapping[str, Any], kept: set[str]) -> Json:

@@ -20,17 +20,17 @@ Json = dict[str, Any]
 class Source:
     """A step of a document, and the number of this one among the steps that it has become here.
 
-    ``waits``: its delay is a step of its own here, which comes from none.
+    ``pause`` is the step that its delay has become, if it is a step of its own here: that one comes from none.
     """
 
     step_id: str
     number: int
-    waits: bool = False
+    pause: str = ""
 
 
 def sources(document: Mapping[str, Any]) -> dict[str, Source]:
     """The sources of the steps of ours, by id."""
-    flow = _Noting(document, Names(document), {}, {})
+    flow = _Noting(document)
     flow.top(str(document.get("workflow_start")), str(document.get("workflow_exception")))
     return flow.sources
 
@@ -39,6 +39,16 @@ def heads(origins: Mapping[str, Source]) -> dict[str, str]:
     """The steps here that stand for a step of the document, the first of several, with its id."""
     first = {source.step_id: step_id for step_id, source in reversed(list(origins.items()))}
     return {step_id: name for name, step_id in first.items()}
+
+
+def chains(origins: Mapping[str, Source]) -> dict[str, list[str]]:
+    """The steps that have become of one step of the document: the first, with the others."""
+    found: dict[str, list[str]] = {}
+    first = ""
+    for step_id, source in origins.items():  # those of one are noted one behind the other
+        first = first if source.number else step_id
+        found.setdefault(first, []).extend([step_id] if source.number else [])
+    return found
 
 
 def part(step: Mapping[str, Any], number: int) -> Json:
@@ -60,17 +70,18 @@ def part(step: Mapping[str, Any], number: int) -> Json:
 class _Noting(Flow):
     """Reads a workflow and notes where each step comes from."""
 
-    sources: dict[str, Source]
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        super().__init__(document, Names(document), {}, {})
+        self.sources: dict[str, Source] = {}
 
     def write(self, block: Block, entry: Entry, step: Mapping[str, Any]) -> None:
         """Write a step into its block."""
-        self.sources = getattr(self, "sources", {})
         before = len(block.steps)
         super().write(block, entry, step)
         self.sources.update(_noted(entry, block.steps[before:]))
 
 
 def _noted(entry: Entry, made: list[Json]) -> Iterator[tuple[str, Source]]:
-    waits = len(made) > 1 and made[0]["type"] == "delay"
-    for number, one in enumerate(made[waits:]):
-        yield str(one["id"]), Source(entry.cacao_id, number, waits)
+    pause = str(made[0]["id"]) if len(made) > 1 and made[0]["type"] == "delay" else ""
+    for number, one in enumerate(made[1:] if pause else made):
+        yield str(one["id"]), Source(entry.cacao_id, number, pause)

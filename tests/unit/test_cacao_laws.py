@@ -7,6 +7,7 @@ of them.
 import copy
 import json
 import os
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 from playbooks import actions, checks
 from playbooks.cacao import lens
 from playbooks.cacao.check import check
+from playbooks.cacao.identity import EXTENSION
 from playbooks.cacao.inward import Converted, convert
 from playbooks.plan import compile as compile_plan
 from playbooks.plan import every_step
@@ -210,9 +212,10 @@ def _removed(definition: Json, number: int) -> None:
 
 def _pruned(definition: Json) -> None:
     """Take away what nothing leads to."""
+    nodes = compile_plan(definition).nodes
     for steps in _lists(definition):
-        reached, ahead = set(), [steps[0]["id"], definition["exception_step"]]
-        nodes = compile_plan(definition).nodes
+        exception = definition["exception_step"] if steps is definition["steps"] else None
+        reached, ahead = set(), [steps[0]["id"], exception]
         while ahead:
             one = ahead.pop()
             if one is not None and one not in reached:
@@ -298,6 +301,13 @@ def test_what_is_no_object_counts_as_absent(member: str, value: Any, edit: str) 
     _comes_back(valid(steps, **{member: value}), edit, 1)
 
 
+@pytest.mark.parametrize("edit", sorted(EDITS))
+def test_a_document_that_begins_nowhere_comes_back_edited_too(edit: str) -> None:
+    """None of its steps is one here; what it became is edited all the same."""
+    steps = {"action.a": manual("a", on_completion="end.e"), "end.e": {}}
+    _comes_back({**valid({**steps, "start.s": {}}), "workflow_start": 5}, edit, 1)
+
+
 @many
 @given(document=documents(), edit=st.sampled_from(sorted(EDITS)), data=st.data())
 def test_a_document_with_faults_comes_back_edited_too(document: Json, edit: str, data: st.DataObject) -> None:
@@ -321,6 +331,10 @@ def _comes_back(document: Json, edit: str, number: int) -> None:
 ADDED = {"add": "sleep 7", "message": "Do something else.", "condition": "1 == 2"}
 
 
+def _types(definition: Json) -> Counter[str]:
+    return Counter(step["type"] for step in _steps(definition))
+
+
 #: members of a document that another workflow changes
 REWRITTEN = frozenset(
     {
@@ -334,7 +348,11 @@ REWRITTEN = frozenset(
 @many
 @given(document=documents(), edit=st.sampled_from(sorted(STRUCTURAL)), number=st.integers(0, 1000))
 def test_others_see_what_is_done_now(document: Json, edit: str, number: int) -> None:
-    """In the words of the standard the document has what was added and not what was removed; all else is as it was."""
+    """In the words of the standard the document has what was added and not what was removed; all else is as it was.
+
+    Read again it has as many steps of each type as the playbook, unless a step of a branch takes its failure from the
+    step around it.
+    """
     before = convert(document, now=NOW).definition
     now = copy.deepcopy(before)
     STRUCTURAL[edit](now, number)
@@ -346,6 +364,9 @@ def test_others_see_what_is_done_now(document: Json, edit: str, number: int) -> 
     left = [step["id"] for step in _steps(now)]  # what is made of a step besides has its id with more behind it
     gone = [step["id"] for step in _steps(before) if not any(one.startswith(step["id"]) for one in left)]
     assert not set(gone) & out["workflow"].keys()
+    others = {key: one for key, one in out.get("playbook_extensions", {}).items() if key != EXTENSION}
+    if not any("on_failure" in step and step["type"] != "action" for step in document["workflow"].values()):
+        assert _types(convert({**out, "playbook_extensions": others}, now=NOW).definition) == _types(now)
     came = {key: one for key, one in document.items() if key not in REWRITTEN}
     assert {key: one for key, one in out.items() if key not in REWRITTEN} == came
 
