@@ -160,7 +160,7 @@ class DoingSteps(Blocks):
         if unreadable:
             text = f"The value of {unreadable[0][:80]} is not known here, or is too large."
             self._remark("by_hand", entry, f"A person is asked to do it: {text}", "in_args")
-            self._put(block, entry, step, {**self._by_hand(f"{text} Run the playbook {reference[:80]}"), **links})
+            self._put(block, entry, step, {**self._by_hand(step, f"{text} Run the playbook {reference[:80]}"), **links})
             return
         arguments = {names.native(name): names.argument(name) for name in given}
         arguments = {name: value for name, value in arguments.items() if value is not None}
@@ -174,8 +174,8 @@ class DoingSteps(Blocks):
             self._remark("version", entry, text, "playbook_version")
         self._put(block, entry, step, {**members, **links})
 
-    def _by_hand(self, text: str) -> Json:
-        return {"type": "approval", "message": self.names.message(f"{text} by hand, then approve.")}
+    def _by_hand(self, step: Mapping[str, Any], text: str) -> Json:
+        return {"type": "approval", "message": self.names.within(step).message(f"{text} by hand, then approve.")}
 
     def _numbered(self, entry: Entry, count: int) -> list[str]:
         """The ids of the steps here that one step of the document becomes."""

@@ -47,7 +47,8 @@ class Flow(DoingSteps):
         kind = str(step.get("type"))[:64]
         text = f"There is no step of type '{kind}' here."
         self._remark("unknown_step_type", entry, text, "type")
-        message = self.names.message(f"{text} Do by hand what '{line_of(step.get('name')) or entry.cacao_id}' means.")
+        meant = line_of(step.get("name")) or entry.cacao_id
+        message = self.names.within(step).message(f"{text} Do by hand what '{meant}' means.")
         self._put(block, entry, step, {"type": "approval", "message": message, **self._links(block, entry, step)})
 
     def _if(self, block: Block, entry: Entry, step: Mapping[str, Any]) -> None:
@@ -61,7 +62,7 @@ class Flow(DoingSteps):
             if "on_failure" not in step and decisions.may_fail(condition):
                 ask = self.new(
                     f"{entry.native_id[:LONGEST_ID]}-ask",
-                    {**self._asking(question), "on_success": yes, "on_failure": no},
+                    {**self._asking(step, question), "on_success": yes, "on_failure": no},
                 )
                 block.asked.append(ask)
                 links["on_failure"] = ask["id"]
@@ -69,7 +70,8 @@ class Flow(DoingSteps):
             self._put(block, entry, step, {"type": "condition", **branches, **links})
             return
         self._remark("asked", entry, f"A person is asked, because this is no condition: {question[:200]}", "condition")
-        self._put(block, entry, step, {**self._asking(question), "on_success": yes, "on_failure": no, **_late(links)})
+        ask = {**self._asking(step, question), "on_success": yes, "on_failure": no, **_late(links)}
+        self._put(block, entry, step, ask)
 
     def _condition(self, entry: Entry, step: Mapping[str, Any], member: str) -> str | None:
         """The condition of a step in our words; None where a person has to be asked."""
@@ -78,10 +80,10 @@ class Flow(DoingSteps):
             return str(ours.members.get(member) or ours.members.get("items"))
         return decisions.condition(step.get("condition"), self.names.within(step))
 
-    def _asking(self, question: str) -> Json:
+    def _asking(self, step: Mapping[str, Any], question: str) -> Json:
         return {
             "type": "approval",
-            "message": self.names.message(f"Yes (approve) or no (reject)? {question}"),
+            "message": self.names.within(step).message(f"Yes (approve) or no (reject)? {question}"),
         }
 
     def _while(self, block: Block, entry: Entry, step: Mapping[str, Any]) -> None:
@@ -96,7 +98,7 @@ class Flow(DoingSteps):
         if condition is None:
             question = str(step.get("condition") or step.get("name") or "")
             self._remark("asked", entry, f"A person is asked before each pass: {question[:200]}", "condition")
-            ask = self.new(f"{entry.native_id[:LONGEST_ID]}-ask", self._asking(question))
+            ask = self.new(f"{entry.native_id[:LONGEST_ID]}-ask", self._asking(step, question))
             ask |= {"on_success": body[0]["id"], "on_failure": END}
             body, condition = [ask, *body], f"index == 0 || steps.{ask['id']}.status == 'completed'"
         passes: Json = {"type": "loop", "while": condition, "max_iterations": MAX_ITERATIONS}
@@ -141,7 +143,7 @@ class Flow(DoingSteps):
         for number, (case, to) in enumerate(asked):
             question = f"{line_of(step.get('name')) or entry.cacao_id}: is it the case '{case}'?"
             no = ids[number + 1] if number + 1 < len(ids) else default
-            members = {**self._asking(question), "on_success": to, "on_failure": no, **late}
+            members = {**self._asking(step, question), "on_success": to, "on_failure": no, **late}
             self._put(block, Entry(entry.cacao_id, ids[number], ""), step, members, pauses=number == 0)
 
     def _parallel(self, block: Block, entry: Entry, step: Mapping[str, Any]) -> None:

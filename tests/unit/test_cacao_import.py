@@ -403,6 +403,19 @@ def test_a_condition_that_may_have_no_answer_ends_with_a_person() -> None:
     assert (ask["type"], ask["on_success"], ask["on_failure"]) == ("approval", sid("action.a"), "end")
 
 
+def test_a_question_shows_what_its_own_step_declares() -> None:
+    """Two steps call different things by one name: each person is asked about what is meant there."""
+    own = {"__host__": {"type": "string", "value": "db-1"}}
+    steps = {
+        "start.s": {"on_completion": "if-condition.i"},
+        "if-condition.i": {"condition": "Is __host__:value sick?", "step_variables": own, "on_true": "action.a"},
+        "action.a": manual("Look at __host__:value", step_variables={"__host__": {"type": "string", "value": "web-1"}}),
+    }
+    asked = by_id(converted(steps))
+    assert "db-1" in asked[sid("if-condition.i")]["message"]
+    assert "web-1" in asked[sid("action.a")]["message"]
+
+
 def test_a_switch_leads_to_its_cases() -> None:
     """Each case is entered by its text, all others by the default."""
     steps = {
