@@ -1,5 +1,7 @@
 """The workers there are, each with its queues, and how one runs in this process.
 
+A worker is called after its role; further ones of the same role on a machine carry a number (``steps2``).
+
 A role is what ``celery -A worker worker -n NAME@%h -Q QUEUES -P POOL -c CONCURRENCY`` would say on a command line;
 built here it spares every worker the command line's own libraries, which are a sixth of its memory.
 """
@@ -45,9 +47,20 @@ ROLES = {
 }
 
 
+def of(name: str) -> Role | None:
+    """The role of a worker called so; None where there is none."""
+    return ROLES.get(name.rstrip("0123456789"))
+
+
 def run(name: str) -> int:
-    """Be this worker until it is told to end; returns the exit status."""
-    role = ROLES[name]
+    """Be this worker until it is told to end; returns the exit status.
+
+    Raises:
+        KeyError: no worker may be called so.
+    """
+    role = of(name)
+    if role is None:
+        raise KeyError(name)
     os.nice(role.nice)
     ctypes.CDLL(None).prctl(_PR_SET_NAME, name.encode())  # what `ps -o comm` and `top` show
     signals.worker_ready.connect(_hang_up)

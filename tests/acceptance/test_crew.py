@@ -9,7 +9,7 @@ import pytest
 
 from tests.acceptance.conftest import Stacks
 from tests.support.processes import Process, born, descendants
-from tests.support.stack import WORKERS, Stack
+from tests.support.stack import WORKERS, Stack, procfile
 from tests.support.waiting import eventually
 
 #: what the crew of the tests below runs in place of the workers: one that lives and one that ends at once
@@ -24,6 +24,9 @@ def run(name):
 roles.run = run
 sys.exit(crew.main(["steps", "control"]))
 """
+
+#: the workers of the Procfile's crew
+CREW = procfile()["workers"].partition("worker.crew ")[2].split()
 
 
 def workers(stack: Stack) -> dict[str, int]:
@@ -47,7 +50,7 @@ def crew(place: Stack) -> Process:
     running = place.running.get("workers")
     if running is None or not running.alive():
         place.start("workers")
-    eventually(lambda: set(workers(place)) == set(WORKERS.values()), 60, "all workers live")
+    eventually(lambda: set(workers(place)) == set(CREW), 60, "all workers live")
     return place.running["workers"]
 
 
@@ -71,7 +74,7 @@ def test_a_worker_that_ends_is_forked_again(place: Stack, crew: Process) -> None
         eventually(lambda gone=pid: workers(place).get("steps", gone) != gone, 40, "it is back")
         last = workers(place)
     assert place.api.ended(call(place), 30)["status"] == "completed"
-    assert {name for name in before if before[name] == last[name]} == {"patient", "scripts", "control"}
+    assert {name for name in before if before[name] == last[name]} == set(CREW) - {"steps"}
     said = [line for line in place.log("workers").splitlines() if "a worker has ended; it is started again" in line]
     assert [json.loads(line)["code"] for line in said] == [0, -signal.SIGKILL]
 
@@ -79,7 +82,7 @@ def test_a_worker_that_ends_is_forked_again(place: Stack, crew: Process) -> None
 def test_a_crew_that_is_killed_takes_its_workers_along(place: Stack, crew: Process) -> None:
     """No worker, no process of a worker's pool is left to work beside those of the next crew."""
     family = descendants([crew.pid])
-    assert len(family) > len(WORKERS) + 1
+    assert len(family) > len(CREW) + 1
     os.kill(crew.pid, signal.SIGKILL)
     crew.popen.wait(10)
     eventually(lambda: not any(born(pid) == birth for pid, birth in family.items()), 10, "all have ended")
@@ -101,7 +104,7 @@ def test_workers_are_one_family(place: Stack, crew: Process) -> None:
     known = workers(place)
     assert sum(field(pid, "Pss") for pid in family) < 0.6 * sum(field(pid, "Rss") for pid in family)
     polite = {name: os.getpriority(os.PRIO_PROCESS, pid) for name, pid in known.items()}
-    assert polite == {"steps": 5, "patient": 5, "scripts": 5, "control": 0}
+    assert polite == {**dict.fromkeys(CREW, 5), "control": 0}
     assert {Path(f"/proc/{pid}/comm").read_text().strip() for pid in known.values()} == set(known)
     log = place.log("workers")
     assert [name for name in known if f'"worker": "{name}"' not in log] == []
@@ -126,11 +129,22 @@ def test_a_worker_that_keeps_dying_is_tried_ever_more_rarely(place: Stack, tmp_p
         crew.end()
 
 
-@pytest.mark.parametrize("names", [[], ["nobody"], ["steps", "nobody"]])
+def test_workers_of_a_kind_share_the_work(place: Stack, crew: Process) -> None:
+    """One of them is frozen: the others carry out all there is, also what the frozen one has taken."""
+    frozen = workers(place)["steps"]
+    os.kill(frozen, signal.SIGSTOP)
+    try:
+        ended = place.wait_ended([call(place) for _ in range(20)], 60)
+    finally:
+        os.kill(frozen, signal.SIGCONT)
+    assert {row["status"] for row in ended.values()} == {"completed"}
+
+
+@pytest.mark.parametrize("names", [[], ["nobody"], ["steps", "nobody"], ["steps", "steps"]])
 def test_an_unknown_worker_is_refused(place: Stack, tmp_path: Path, names: list[str]) -> None:
-    """One line names those there are."""
+    """One line names those there are; no two go by one name."""
     crew = Process(["python", "-m", "worker.crew", *names], tmp_path / "log", env=place.environment)
     assert crew.popen.wait(30) == 2
     assert crew.log.read_text().splitlines() == [
-        f"usage: python -m worker.crew NAME...   (of {', '.join(WORKERS.values())})"
+        f"usage: python -m worker.crew NAME...   (of {', '.join(WORKERS.values())}; another of a kind: steps2, steps3)"
     ]

@@ -10,6 +10,7 @@ from alembic.migration import MigrationContext
 from config.settings import Settings
 from tasks import dispatch
 from tasks.app import QUEUES, app
+from worker import roles
 from worker.roles import ROLES
 
 ROOT = Path(__file__).parents[2]
@@ -27,9 +28,10 @@ def test_every_queue_is_consumed_by_a_worker():
 
 
 def test_the_crew_of_the_procfile_is_complete():
-    """Every worker there is stands in the Procfile's line."""
+    """Every kind of worker there is stands in the Procfile's line, none of them twice under one name."""
     names = _procfile()["workers"].partition("worker.crew ")[2].split()
-    assert sorted(names) == sorted(ROLES)
+    assert set(ROLES.values()) == {roles.of(name) for name in names}
+    assert len(set(names)) == len(names)
 
 
 def test_every_action_type_has_a_queue():
