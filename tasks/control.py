@@ -208,7 +208,8 @@ def decide(caller: Caller, execution_id: str, *, approve: bool, note: str) -> Ro
     """
     decision = {"decision": "approved" if approve else "rejected", "by": caller.key_id, "note": note}
     error = {"code": "rejected", "message": note or "Rejected.", "outcome_unknown": False}
-    with db.write() as connection:
+
+    def end(connection: Connection) -> tuple[Row, dict[str, Any]]:
         before = executions.get(connection, caller.workspace_id, execution_id)
         mark = _mark(before, approve=approve)
         moved = executions.transition(
@@ -223,7 +224,9 @@ def decide(caller: Caller, execution_id: str, *, approve: bool, note: str) -> Ro
         )
         if moved is None:
             raise Conflict(f"The execution does not wait for a decision: it is {before.status}.", code="not_waiting")
-        after = executions.get(connection, caller.workspace_id, execution_id)
+        return executions.get(connection, caller.workspace_id, execution_id), mark
+
+    after, mark = db.change(end)
     if mark:
         doorbell.ring(follow_ring(after) if after.kind == "step" else announce.ring(after.id, after.action_id))
     return after

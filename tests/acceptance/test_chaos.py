@@ -69,6 +69,8 @@ def make_actions(stack: Stack) -> dict[str, tuple[str, dict]]:
 
 def unleash(stack: Stack, plan: Plan) -> History:
     """Run the load and the faults side by side until both are through."""
+    stack.start("worker2")
+    stack.wait_ready("worker2")
     history = History()
     actions = make_actions(stack)
     kinds = [*actions, "notice", "steady", "once", "urgent", "steady", "once"]  # scripts are slow, and thus fewer
@@ -130,7 +132,7 @@ def check(stack: Stack, history: History) -> None:
     rows = stack.wait_ended(list(history.accepted.values()), SETTLED)
     eventually(lambda: stack.queued() == 0, 20, "every left-over message is consumed")
     arrived = stack.sink.keys()
-    worker_kills = history.kills["worker"] + history.kills["scripts"]
+    worker_kills = sum(history.kills[name] for name in ("worker", "worker2", "scripts"))
     for key, again in history.repeats:
         assert again == history.accepted[key], "the same Idempotency-Key made two executions"
     for execution, kind in history.kinds.items():
@@ -152,7 +154,7 @@ def check(stack: Stack, history: History) -> None:
 def test_nothing_accepted_is_lost(first_stack: Stack) -> None:
     """60 triggers through six kills, a flush and an empty restart: none lost, none done twice without cause."""
     stack = first_stack
-    kills = ["worker", "worker", "scripts", "scripts", "web", "beat"]
+    kills = ["worker", "worker2", "scripts", "scripts", "web", "beat"]
     history = unleash(stack, Plan(triggers=60, kills=kills, flushes=1, empty_restarts=1, seed=7))
     check(stack, history)
 
@@ -162,6 +164,6 @@ def test_nothing_accepted_is_lost(first_stack: Stack) -> None:
 @pytest.mark.parametrize("seed", [1])
 def test_nothing_accepted_is_lost_at_length(stack: Stack, seed: int) -> None:
     """The same with 1,000 triggers, 30 kills, two flushes and an empty restart."""
-    kills = ["worker"] * 10 + ["scripts"] * 8 + ["web"] * 6 + ["beat"] * 6
+    kills = ["worker"] * 5 + ["worker2"] * 5 + ["scripts"] * 8 + ["web"] * 6 + ["beat"] * 6
     plan = Plan(triggers=1000, kills=kills, flushes=2, empty_restarts=1, seed=seed, callers=8)
     check(stack, unleash(stack, plan))

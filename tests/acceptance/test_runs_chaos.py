@@ -122,7 +122,7 @@ def check(stack: Stack, kit: Kit, history: History, poller: Poller) -> None:
     calls: dict[str, list] = {}
     for call in kit.calls():
         calls.setdefault(call.key.partition(".")[0], []).append(call)
-    kills = history.faults["worker"] + history.faults["scripts"]
+    kills = sum(history.faults[name] for name in ("worker", "worker2", "scripts"))
     faults = [
         f"{again} is a second run under the key of {run_id}" for run_id, again in history.repeats if again != run_id
     ]
@@ -163,6 +163,8 @@ def twice_ended(stack: Stack, run_ids: set[str]) -> list[str]:
 
 def survive(stack: Stack, server: object, *, rounds: range, runs: int, faults: Callable[[int], list[str]]) -> int:
     """Rounds of runs and faults without a pause between them, then every promise; returns how many runs there were."""
+    stack.start("worker2")
+    stack.wait_ready("worker2")
     kit, history = Kit(stack), History()
     nemesis = Nemesis(stack, server, history)
     poller = Poller(stack)
@@ -181,7 +183,7 @@ def server_of(stack: Stack, request: pytest.FixtureRequest) -> object:
 
 def test_runs_end_in_order_whatever_dies(stack: Stack, request: pytest.FixtureRequest) -> None:
     """21 runs of every shape through six faults, each of another kind: none lost, none out of order."""
-    faults = ["worker", "worker", "web", "beat", "empty", "database"]
+    faults = ["worker", "worker2", "web", "beat", "empty", "database"]
     lived = survive(stack, server_of(stack, request), rounds=range(7, 8), runs=21, faults=lambda _seed: faults)
     assert lived == 21
 
@@ -190,7 +192,7 @@ def test_runs_end_in_order_whatever_dies(stack: Stack, request: pytest.FixtureRe
 @pytest.mark.timeout(1200)
 def test_runs_end_in_order_whatever_dies_at_length(stack: Stack, request: pytest.FixtureRequest) -> None:
     """The same with 400 runs and 40 faults: 20 seeds, 20 runs and two faults each."""
-    kinds = ["worker", "worker", "scripts", "web", "beat", "flush", "empty", "database"]
+    kinds = ["worker", "worker2", "scripts", "web", "beat", "flush", "empty", "database"]
 
     def faults(seed: int) -> list[str]:
         return random.Random(f"faults {seed}").choices(kinds, k=2)

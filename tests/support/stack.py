@@ -27,6 +27,8 @@ from tests.support.waiting import eventually
 #: name in tests → one worker of each kind in the crew, by itself, so that it stays dead when a test has killed it
 WORKERS = {"worker": "steps", "patient": "patient", "scripts": "scripts", "beat": "control"}
 NAMES = ("web", *WORKERS)
+#: with those that a test may add; the next one that heals the stack has them ended
+ALL_WORKERS = {**WORKERS, "worker2": "steps2"}
 QUEUES = ("urgent", "steps", "notices", "bulk", "patient", "scripts", "suspects", "control")
 FLOWER_LOGIN = ("tests", "flower-password")
 #: settings that a whole run of the tests tries out, such as "TOCSIN_STEPS_CONCURRENCY=100 TOCSIN_IN_PLACE_MS=0"
@@ -49,7 +51,7 @@ def procfile() -> dict[str, str]:
     crew = commands["workers"].partition("worker.crew ")
     kinds = {name.rstrip("0123456789") for name in crew[2].split()}
     assert kinds == set(WORKERS.values()), "the crew of the Procfile is the one that is tested"
-    return commands | {name: f"{crew[0]}{crew[1]}{worker}" for name, worker in WORKERS.items()}
+    return commands | {name: f"{crew[0]}{crew[1]}{worker}" for name, worker in ALL_WORKERS.items()}
 
 
 class Stack:
@@ -128,8 +130,8 @@ class Stack:
     def start(self, name: str, line: str = "", **settings: str) -> None:
         """Start a command of ``procfile`` (``line``, else the one called ``name``), perhaps with other settings."""
         log = self.directory / f"{name}.log"
-        if name in WORKERS and not settings:
-            self.running[name] = self.nursery.start(WORKERS[name], log)
+        if name in ALL_WORKERS and not settings:
+            self.running[name] = self.nursery.start(ALL_WORKERS[name], log)
             return
         command = procfile()[line or name]
         if settings:
@@ -167,7 +169,7 @@ class Stack:
             except httpx.TransportError:
                 return False
         pid = self.running[name].pid
-        known = self.rows("SELECT pid FROM processes WHERE name LIKE :name", name=f"{WORKERS[name]}@%")
+        known = self.rows("SELECT pid FROM processes WHERE name LIKE :name", name=f"{ALL_WORKERS[name]}@%")
         return [row["pid"] for row in known] == [pid]
 
     def wait_ready(self, name: str) -> None:
