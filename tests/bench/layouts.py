@@ -36,7 +36,7 @@ class Layout:
     def __init__(self, sink: Sink, *, broker: str = "redis", threads: int = 0) -> None:
         self.sink = sink
         self.broker = broker
-        #: how many calls the worker makes at the same time, on threads; 0 is the product's own choice
+        #: how many calls the workers make at the same time, on threads; 0 is the product's own choice
         self.threads = threads
         self.port = free_port()
         self.target = ""

@@ -12,6 +12,8 @@ from services import start_postgres, start_rabbitmq, start_redis
 from shapes import ARMS, SEQUENCE
 from sinkclient import Sink
 
+#: calls that each worker for quick calls makes at the same time, where the number of all is given: the default
+QUICK = 16
 BODY = '{"id": "{{ id }}", "text": "measured {{ id }}"}'
 PART = '{"id": "{{ id }}", "part": {{ part }}, "of": {{ of }}, "after": {{ after }}, "value": "{{ value }}"}'
 RECORD = "SELECT kind, status, count(*) FROM executions WHERE {} GROUP BY kind, status"
@@ -66,9 +68,12 @@ class Tocsin(Layout):
             self.processes.environment["TOCSIN_BROKER_URL"] = start_rabbitmq(self.processes)
         if self.synchronous:
             self.processes.environment["TOCSIN_SQLITE_SYNCHRONOUS"] = self.synchronous
-        if self.threads:
-            both = ("TOCSIN_STEPS_CONCURRENCY", "TOCSIN_PATIENT_CONCURRENCY")
-            self.processes.environment |= dict.fromkeys(both, str(self.threads))
+        if self.threads:  # in all: what takes long has a worker of its own, beside those for quick calls
+            quick = sum(name.startswith("steps") for name in crew_labels(procfile()).values())
+            self.processes.environment |= {
+                "TOCSIN_STEPS_CONCURRENCY": str(QUICK),
+                "TOCSIN_PATIENT_CONCURRENCY": str(self.threads - quick * QUICK),
+            }
 
     def start(self) -> None:
         self.configure()
