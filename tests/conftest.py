@@ -15,9 +15,15 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
-hypothesis_settings.register_profile("fuzz", max_examples=2000)
+# a machine may stand still for a moment: how long an example takes says nothing
+_patient = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+hypothesis_settings.register_profile("fuzz", max_examples=2000, **_patient)
+hypothesis_settings.register_profile("patient", **_patient)
+if not os.environ.get("CI"):  # noqa: TID251 - there hypothesis has a profile of its own, no less patient
+    hypothesis_settings.load_profile("patient")
 _HOME = Path(tempfile.mkdtemp(prefix="tcn-"))
 for _name in [name for name in os.environ if name.startswith("TOCSIN_") and "_TEST_" not in name]:  # noqa: TID251
     del os.environ[_name]  # noqa: TID251
@@ -30,6 +36,7 @@ os.environ.update(  # noqa: TID251
 
 from config.settings import settings  # noqa: E402
 from store import db, migrate  # noqa: E402
+from store import redis as redis_store  # noqa: E402
 from tests.support.services import ForeignPostgres, Missing, PostgresServer, RedisServer, missing  # noqa: E402
 from tests.support.stack import TRIED  # noqa: E402
 
@@ -75,6 +82,8 @@ def redis_server() -> Iterator[RedisServer]:
     except Missing as reason:
         missing(reason)
     server.start()
+    # a busy machine may keep Redis from answering for longer than the product waits; one that is dead refuses at once
+    redis_store.client().connection_pool.connection_kwargs.update(socket_timeout=60, socket_connect_timeout=60)
     yield server
     server.stop()
 

@@ -119,8 +119,9 @@ def test_nobody_pays_where_nobody_listens(everywhere: Door) -> None:
     assert task(execution_id) == "stale"
 
 
-def test_who_listens_is_asked_every_two_seconds(door: Door) -> None:
+def test_who_listens_is_asked_every_two_seconds(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
     """Between that it is remembered; a playbook made meanwhile hears of the ends that come later."""
+    monkeypatch.setattr(announce, "FRESH", 600)
     action = door.create()["id"]
     assert not is_marked(end(door.trigger(action)))
     door.create_playbook(trigger={"event": "action.*"})

@@ -1,23 +1,19 @@
 """A server that stops in good order first finishes what goes on beside the requests."""
 
-import time
-
 import pytest
 
 from store import access, db
-from tasks import doorbell
 from tasks.app import app
 from tests.support.api import Door, at_rest
+from tests.support.quiet import ready_to_publish
 from tests.support.services import RedisServer
-from tests.support.waiting import eventually
 
 
 @pytest.mark.usefixtures("database")
 def test_what_was_accepted_is_on_its_queue(redis_server: RedisServer) -> None:
     """After the drain every accepted execution has its message, however fast they came."""
     redis_server.client().delete("steps")
-    # an earlier test may have rung while no broker was there; the doorbell then leaves it alone for a moment
-    eventually(lambda: time.monotonic() > doorbell._mine()._rest_until, 5, "the doorbell has rested")
+    ready_to_publish()
     door = Door()
     action = door.create(type="script", executor="webhook")["id"]
     accepted = {door.trigger(action) for _ in range(30)}

@@ -259,14 +259,14 @@ def test_answers_of_the_permitted_size_pass(server):
 
 def test_slow_server_uses_up_the_time_of_the_action(server):
     """When the action's own time ends first, that is a timeout of the action."""
-    error = fails(Request("POST", f"{server.url}/silent", body=b"x"), call(expires_at=time.monotonic() + 0.3), TimedOut)
+    error = fails(Request("POST", f"{server.url}/silent", body=b"x"), call(expires_at=time.monotonic() + 2), TimedOut)
     assert (error.code, error.unknown) == ("timeout", True)
     fails(Request("GET", server.url), call(expires_at=time.monotonic() - 1), TimedOut)
 
 
 def test_slow_server_hits_the_limit_of_one_call(environment, server):
     """When the limit for one call ends first, trying again may help."""
-    environment.setattr(egress, "TOTAL_SECONDS", 0.3)
+    environment.setattr(egress, "TOTAL_SECONDS", 2)
     error = fails(Request("POST", f"{server.url}/silent", body=b"x"))
     assert (error.code, error.retryable, error.unknown) == ("http_timeout", True, True)
 
@@ -289,7 +289,7 @@ def test_cancelling_ends_a_stalled_transfer(server):
     threading.Timer(0.2, cancelled.set).start()
     began = time.monotonic()
     fails(Request("GET", f"{server.url}/silent"), call(aborted=cancelled.is_set), Abandoned)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 15
     assert cancelled.is_set()
 
 

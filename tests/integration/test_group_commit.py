@@ -147,25 +147,33 @@ def test_a_change_that_loses_a_deadlock_is_made_again(database: str) -> None:
     """The server ends our transaction so that another can go on: ours is made once more, and nobody hears of it."""
     _accepted()
     tries: list[int] = []
+    begun, closed = threading.Event(), threading.Event()
 
     def change(connection: db.Connection) -> str:
         tries.append(len(tries))
         committer.claim(connection, NAMES[0])
+        begun.set()
+        assert closed.wait(60)  # the server looks for a circle once, a second after the wait that closes it has begun
         committer.claim(connection, NAMES[1])
         return "done"
 
     outcomes: list[object] = []
     with db.engine().connect() as other:
         other.exec_driver_sql("SET deadlock_timeout = '1min'")  # the one who notices first is ended: that is us
+        other.exec_driver_sql("SET statement_timeout = 0")
         other.exec_driver_sql("BEGIN")
         touch = sa.text("UPDATE executions SET publishes = 7 WHERE id = :id")
         other.execute(touch, {"id": NAMES[1]})
         ours = threading.Thread(target=lambda: outcomes.append(group.commit(change)))
         ours.start()
+        assert begun.wait(60)
+        theirs = threading.Thread(target=lambda: other.execute(touch, {"id": NAMES[0]}))
+        theirs.start()
         _until_somebody_waits_for_a_lock()
-        other.execute(touch, {"id": NAMES[0]})
+        closed.set()
+        theirs.join(60)
         other.exec_driver_sql("COMMIT")
-        ours.join(20)
+        ours.join(60)
     assert outcomes == ["done"]
     assert len(tries) > 1
     assert sorted(_running()) == NAMES[:2]

@@ -24,6 +24,8 @@ from tests.support import committer
 from tests.support.processes import ROOT, clean_environment
 from tests.support.waiting import eventually
 
+#: what PostgreSQL calls the process that is killed
+CHILD = "tocsin-tests-committer"
 #: status → the events of an execution that was accepted, claimed and finished that far
 TRAILS = {
     "pending": ["accepted"],
@@ -36,7 +38,7 @@ TRAILS = {
 def child(*words: str) -> Iterator[subprocess.Popen[str]]:
     """The committer as a process of its own on this test's database."""
     names = ("TOCSIN_ENV", "TOCSIN_VAR_DIR", "TOCSIN_REDIS_URL", "TOCSIN_DATABASE_URL")
-    environment = clean_environment(**{name: os.environ[name] for name in names})  # noqa: TID251
+    environment = clean_environment(PGAPPNAME=CHILD, **{name: os.environ[name] for name in names})  # noqa: TID251
     command = [sys.executable, "-m", "tests.support.committer", *words]
     with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -53,10 +55,10 @@ def told(lines: list[str]) -> dict[str, str]:
 def settle() -> None:
     """Wait until the server has done what the killed process had still sent it."""
     if db.engine().dialect.name == "postgresql":
-        query = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        theirs = sa.text("SELECT 1 FROM pg_stat_activity WHERE application_name = :name")
         with db.read() as connection:
-            open_ = sa.text(f"{query} AND state <> 'idle'")
-            eventually(lambda: not connection.execute(open_).all(), 10, "nothing is under way in the database")
+            gone = lambda: not connection.execute(theirs, {"name": CHILD}).all()  # noqa: E731
+            eventually(gone, 60, "nothing of it is under way in the database")
 
 
 def rows() -> dict[str, str]:

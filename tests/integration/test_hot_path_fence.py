@@ -24,6 +24,7 @@ from tasks import control, runs
 from tasks import steps as messages
 from tests.support import committer
 from tests.support.api import Door
+from tests.support.quiet import ready_to_publish
 from tests.support.runs import enter
 from tests.support.services import RedisServer
 from tests.support.sink import Sink
@@ -299,6 +300,7 @@ def walking(database: str, redis_server: RedisServer, sink: Sink, monkeypatch: p
     """The application, whose playbooks this process carries out and may call the receiver."""
     monkeypatch.setenv("TOCSIN_EGRESS_ALLOW", "127.0.0.0/8")
     settings.cache_clear()
+    ready_to_publish()
     redis_server.client().flushall()
     yield Door()
     curl.POOL.close()

@@ -18,6 +18,7 @@ from tasks import catalogue, lanes, run, steps, task_events, turns
 from tasks.app import app
 from tasks.conclude import Ending
 from tasks.dispatch import Dispatch, dispatch
+from tests.support.quiet import ready_to_publish
 from tests.support.services import RedisServer
 from tests.support.waiting import eventually
 
@@ -27,6 +28,7 @@ CALLER = Caller(key_id="key", workspace_id="lanes", role="admin", permissions=ac
 @pytest.fixture
 def redis(redis_server: RedisServer) -> Iterator[RedisServer]:
     """An empty Redis."""
+    ready_to_publish()
     redis_server.client().flushall()
     yield redis_server
     redis_server.client().flushall()
@@ -118,6 +120,7 @@ def test_members_of_a_bundle_do_not_know_of_each_other(
     sqlite_database: str, redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One that breaks and one that is not there change nothing for the others, each of which Flower is told of."""
+    monkeypatch.setattr(lanes, "LETS_GO", 30)
     with db.write() as connection:
         access.ensure_workspace(connection, CALLER.workspace_id, "Lanes")
     wanted = {"name": "bundled", "type": "webhook", "executor": "webhook", "config": {"url": "http://192.0.2.1/"}}
@@ -167,6 +170,7 @@ def test_what_has_not_begun_goes_back(redis: RedisServer, monkeypatch: pytest.Mo
 
 def test_members_without_a_turn_go_on_together(redis: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Those of one slow action go to ``patient`` in one message; the quick one among them is carried out."""
+    monkeypatch.setattr(lanes, "LETS_GO", 30)
     begun = []
 
     def noting(execution_id: str, *_: Any) -> Ending:
@@ -189,6 +193,7 @@ def test_members_without_a_turn_go_on_together(redis: RedisServer, monkeypatch: 
 
 def test_a_branch_put_back_alone_is_a_step(redis: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """A lone member goes back as the message it would have had by itself, under its own id."""
+    monkeypatch.setattr(lanes, "LETS_GO", 30)
     monkeypatch.setattr(steps, "_walk", lambda *_: "completed")
     monkeypatch.setattr(turns, "PATIENCE", 0.0)
     with worker(4) as all_turns:
@@ -244,6 +249,7 @@ def test_where_everything_hangs_what_comes_alone_is_not_held_up(
 
 def test_bundles_make_way_for_what_comes_alone(redis: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """One lane, and a message of eight: an action that comes meanwhile waits for one of them, not for all."""
+    monkeypatch.setattr(turns, "LONG", 600)
     done, first = [], threading.Event()
 
     def until_it_waits(execution_id: str, *_: Any) -> Ending:

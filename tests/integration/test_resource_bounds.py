@@ -210,8 +210,12 @@ def test_a_watcher_whose_thread_died_is_started_again(door: Door, monkeypatch: p
 
     monkeypatch.setattr(executions, "states", struck)
     watcher = Watcher()
-    watcher.wait(execution_id, ("pending", 0), 0.3)
-    eventually(lambda: watcher._thread is not None and not watcher._thread.is_alive(), 20, "the thread ends")
+
+    def died() -> bool:
+        watcher.wait(execution_id, ("pending", 0), 0.3)
+        return watcher._thread is not None and not watcher._thread.is_alive()
+
+    eventually(died, 30, "the thread ends")
     monkeypatch.setattr(executions, "states", real)
     reader = threading.Thread(target=watcher.wait, args=(execution_id, ("pending", 1), 60))
     reader.start()

@@ -1,5 +1,6 @@
 """The sandbox holds: what a hostile program may try, and how it is stopped. Real bubblewrap, no stand-ins."""
 
+import errno
 import json
 import os
 import re
@@ -75,7 +76,7 @@ def dead_children() -> set[int]:
     return found
 
 
-def until(condition: Callable[[], object], seconds: float = 10) -> None:
+def until(condition: Callable[[], object], seconds: float = 60) -> None:
     """Wait for something to become true."""
     deadline = time.monotonic() + seconds
     while not condition():
@@ -230,10 +231,19 @@ def test_there_is_no_way_out() -> None:
 def test_a_fork_bomb_stays_small() -> None:
     """At most 48 processes exist; the next fork fails, and the end of the script ends them all."""
     mark = f"9{secrets.randbelow(10**8):08}"
-    text = f"for i in $(seq 100); do sleep {mark} 2>/dev/null & done; wait"
-    finished = run(text, timeout=1.5)  # bash itself tries again for long
-    assert finished.ended == "timeout"
-    assert b"Resource temporarily unavailable" in finished.stderr
+    text = f"""
+import os
+for number in range(100):
+    try:
+        os.posix_spawn("/usr/bin/sleep", ["sleep", "{mark}"], {{}})
+    except OSError as error:
+        print(number, error.errno)
+        break
+"""
+    finished = run(text, python=True)
+    assert (finished.ended, finished.exit_code) == ("exit", 0)
+    number, reason = map(int, finished.stdout.split())
+    assert (0 < number < 48, reason) == (True, errno.EAGAIN)
     assert processes(mark) == set()
 
 
@@ -299,23 +309,27 @@ def test_a_program_that_writes_byte_by_byte_is_no_burden() -> None:
     assert len(asked) <= finished.seconds / 0.05 + 2
 
 
-def test_an_abort_ends_everything_within_a_second() -> None:
+def test_an_abort_ends_everything_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """When the execution is no longer ours, all processes are gone when run() returns, and no zombie is left."""
+    monkeypatch.setattr("providers.sandbox_watch._PATIENCE", 60)  # a kill that did not work would take as long
     mark, aborted, earlier = f"9{secrets.randbelow(10**8):08}", threading.Event(), dead_children()
-    started: list[float] = []
+    looks: list[bool] = []
 
     def abort() -> None:
         until(lambda: len(processes(mark)) > 1)
-        started.append(time.monotonic())
         aborted.set()
+
+    def look() -> bool:
+        looks.append(aborted.is_set())
+        return looks[-1]
 
     watcher = threading.Thread(target=abort)
     watcher.start()
-    finished = run(f"setsid sleep {mark} & sleep {mark}", aborted=aborted.is_set)
-    ended = time.monotonic()
+    finished = run(f"setsid sleep {mark} & sleep {mark}", aborted=look, timeout=120)
     watcher.join()
     assert finished.ended == "aborted"
-    assert ended - started[0] < 1
+    assert sum(looks) == 1
+    assert finished.seconds < 50
     assert processes(mark) == set()
     assert dead_children() <= earlier
 

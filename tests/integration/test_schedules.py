@@ -20,6 +20,12 @@ BEGIN = "2026-11-22T10:30:00Z"
 HOUR = 3600
 
 
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long it takes, a tick sees all that is due."""
+    monkeypatch.setattr(schedules, "PATIENCE", 600)
+
+
 @pytest.fixture
 def everywhere(database: str) -> Door:
     """The application on each kind of database."""

@@ -11,6 +11,7 @@ from api import create_app
 from api.health import Gauge
 from api.limits import Limiter
 from store import access, db, executions
+from tasks import doorbell
 
 #: the members of every error body
 PROBLEM = {
@@ -35,7 +36,8 @@ def _application() -> Flask:
 
 def at_rest(seconds: float) -> bool:
     """Wait until nothing goes on beside the requests; whether it is so. ``seconds`` is what each part may take."""
-    return not _application.cache_info().currsize or _application().extensions["tocsin.drain"](seconds)
+    made = _application.cache_info().currsize
+    return doorbell.drain(seconds) and (not made or _application().extensions["tocsin.drain"](seconds))
 
 
 class Door:

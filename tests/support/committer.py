@@ -59,13 +59,16 @@ def finish(connection: Connection, execution_id: str) -> bool:
 
 @contextlib.contextmanager
 def _nobody_overtakes() -> Iterator[None]:
-    """Who comes waits for its leader as long as it takes: on a busy machine all need longer than one may be stuck."""
-    waiting = group._here.at_once
-    patience, waiting._patience = waiting._patience, -1
+    """Who comes waits as long as it takes: on a busy machine all need longer than a leader may be stuck.
+
+    Those that share nothing wait for a connection.
+    """
+    waiting, kept = group._here.at_once, db._database().writing
+    before, waiting._patience, kept._patience = (waiting._patience, kept._patience), -1, 60
     try:
         yield
     finally:
-        waiting._patience = patience
+        waiting._patience, kept._patience = before
 
 
 def _waiting() -> int:

@@ -78,7 +78,7 @@ class RedisServer:
             env=clean_environment(),
             cwd=self.directory,
         )
-        eventually(self.alive, 10, "Redis answers")
+        eventually(self.alive, 60, "Redis answers")
 
     def alive(self) -> bool:
         """Whether it answers."""

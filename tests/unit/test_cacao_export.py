@@ -109,9 +109,12 @@ def test_as_many_steps_as_may_be_take_no_longer_than_they_must(shape: Callable[[
     took = []
     for count in (MAX_STEPS // 4, MAX_STEPS):
         definition = definitions.normalise({"name": "Large", "steps": shape(count)})
-        begin = time.process_time()
-        out = exported("pb-large", definition)
-        took.append(time.process_time() - begin)
+        tries = []
+        for _ in range(2):
+            begin = time.process_time()
+            out = exported("pb-large", definition)
+            tries.append(time.process_time() - begin)
+        took.append(min(tries))
     assert took[1] < 12 * took[0], "four times the steps, and not sixteen times the time"
     assert [one for one in check(out) if one.error] == []
     assert carried(out) == ({"id": "pb-large", **definition}, False)

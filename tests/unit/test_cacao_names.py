@@ -32,7 +32,7 @@ def test_a_text_costs_what_its_length_is(unit: str) -> None:
     for read in (given.used, given.template, lambda one: given.replaced(one, str.upper)):
         begin = time.process_time()
         read(text)
-        assert time.process_time() - begin < 1
+        assert time.process_time() - begin < 5
 
 
 def test_a_value_that_is_asked_for_often_is_not_written_as_often() -> None:
@@ -49,7 +49,7 @@ def test_many_names_are_found_at_once() -> None:
     out_args = [f"__a{'-' * (number % 50)}{number // 50}__" for number in range(12_000)]
     begin = time.process_time()
     given = names({}, {"out_args": out_args + [f"__a_{number}__" for number in range(6000)]})
-    assert time.process_time() - begin < 1
+    assert time.process_time() - begin < 5
     called = [given.native(name) for name in out_args]
     assert len(set(called)) == len(called)
     assert max(map(len, called)) <= 64

@@ -122,7 +122,7 @@ def test_redis_comes_up_on_a_socket_for_this_account_only(tmp_path, services):
     path = tmp_path / "redis.sock"
     command = embedded_redis.command(embedded_redis.find_program(), tmp_path, path)
     services.start(Service("redis", command, tmp_path, quiet=True))
-    eventually(lambda: embedded_redis.answers(path), 10, "Redis answers")
+    eventually(lambda: embedded_redis.answers(path), 60, "Redis answers")
     assert stat.S_IMODE(path.stat().st_mode) == 0o700
     assert list(tmp_path.glob("appendonly*"))
 
@@ -282,23 +282,24 @@ def test_a_process_that_dies_at_the_start_is_a_failure_at_once(tmp_path, service
 
 def test_stopping_leaves_no_descendant_and_takes_redis_last(tmp_path, monkeypatch):
     """Ctrl-C ends even what ignores TERM and what the processes have started themselves."""
-    monkeypatch.setattr("launcher.services._GRACE", 1.0)
+    monkeypatch.setattr("launcher.services._GRACE", 5.0)
     ends = tmp_path / "ends"
     services = Services(Terminal())
-    services.start(Service("redis", f"trap 'echo redis >> {ends}; exit' TERM; while :; do sleep 0.02; done", tmp_path))
-    services.start(
-        Service("web", f"trap 'sleep 0.3; echo web >> {ends}; exit' TERM; while :; do sleep 0.02; done", tmp_path)
-    )
+    wait = "echo up; while :; do sleep 0.02; done"
+    services.start(Service("redis", f"trap 'echo redis >> {ends}; exit' TERM; {wait}", tmp_path))
+    services.start(Service("web", f"trap 'sleep 0.2; echo web >> {ends}; exit' TERM; {wait}", tmp_path))
     services.start(
         Service("worker", "trap '' TERM; sh -c 'trap \"\" TERM; echo $$; sleep 61' & wait; sleep 62", tmp_path)
     )
-    grandchild = int(eventually((tmp_path / "worker.log").read_text, 10, "the worker has started one more"))
+    for name in ("redis", "web"):
+        eventually((tmp_path / f"{name}.log").read_text, 60, f"{name} has set its trap")
+    grandchild = int(eventually((tmp_path / "worker.log").read_text, 60, "the worker has started one more"))
     command = Path(f"/proc/{grandchild}/cmdline")
     assert b"sleep" in command.read_bytes()
     services.stop()
     assert ends.read_text().split() == ["web", "redis"]
     # Once ended it shows no command, until init has collected it; then there is no such file.
-    eventually(lambda: not command.exists() or not command.read_bytes(), 10, "the grandchild has ended")
+    eventually(lambda: not command.exists() or not command.read_bytes(), 60, "the grandchild has ended")
 
 
 def test_an_earlier_log_is_kept_beside_the_new_one(tmp_path):
@@ -306,7 +307,7 @@ def test_an_earlier_log_is_kept_beside_the_new_one(tmp_path):
     (tmp_path / "web.log").write_text("before\n")
     service = Service("web", "echo now", tmp_path)
     service.start()
-    eventually(lambda: service.ended_with() is not None, 10, "it has ended")
+    eventually(lambda: service.ended_with() is not None, 60, "it has ended")
     assert (tmp_path / "web.log").read_text() == "now\n"
     assert (tmp_path / "web.log.1").read_text() == "before\n"
 
