@@ -10,16 +10,24 @@ from store.db import Connection, now_ms
 from store.executions import LIVE, TIMEOUT_GRACE, executions
 
 _run = executions.alias("run")
+#: whether nothing around a row has ended: it is no step, or its run is live
+_goes_on = sa.or_(
+    executions.c.run_id.is_(None), sa.exists().where(_run.c.id == executions.c.run_id, _run.c.status.in_(LIVE))
+)
 
 
 def extend(db: Connection, owner: str, execution_ids: list[str], lease_ms: int) -> None:
-    """The heartbeat: every running row of one process gets a fresh lease, up to the end of its attempt's time."""
+    """The heartbeat: every running row of one process gets a fresh lease, up to the end of its attempt's time.
+
+    They are locked in the order of their ids, as a cancel does (``store.steps``): nobody waits in a circle.
+    """
     table, now = executions.c, now_ms()
     end = table.expires_at + TIMEOUT_GRACE
     mine = sa.and_(table.id.in_(execution_ids), table.owner == owner, table.status == "running")
+    in_order = sa.select(table.id).where(mine).order_by(table.id).with_for_update()
     db.execute(
         sa.update(executions)
-        .where(mine)
+        .where(table.id.in_(in_order), mine)
         .values(renewed_at=now, due_at=sa.case((end < now + lease_ms, end), else_=now + lease_ms))
     )
 
@@ -28,12 +36,15 @@ def still_held(db: Connection, owner: str, execution_ids: list[str]) -> set[tupl
     """Which of these are running for this owner still, each with its attempt; no step is held of a run that ended."""
     table = executions.c
     mine = sa.and_(table.id.in_(execution_ids), table.owner == owner, table.status == "running")
-    goes_on = sa.or_(table.run_id.is_(None), sa.exists().where(_run.c.id == table.run_id, _run.c.status.in_(LIVE)))
-    return {(row.id, row.attempt) for row in db.execute(sa.select(table.id, table.attempt).where(mine, goes_on))}
+    return {(row.id, row.attempt) for row in db.execute(sa.select(table.id, table.attempt).where(mine, _goes_on))}
 
 
 def let_go(db: Connection, execution_id: str, owner: str, attempt: int) -> None:
-    """Say that this process does nothing more for a row that was taken from it (what a cancel waits for)."""
+    """Say that this process does nothing more for a row that was taken from it (what a cancel waits for).
+
+    A step of a run that has ended may be let go before it is ended itself: the end of the run came first.
+    """
     table = executions.c
     mine = sa.and_(table.id == execution_id, table.owner == owner, table.attempt == attempt)
-    db.execute(sa.update(executions).where(mine, table.status != "running").values(owner=None))
+    taken = sa.or_(table.status != "running", sa.not_(_goes_on))
+    db.execute(sa.update(executions).where(mine, taken).values(owner=None))

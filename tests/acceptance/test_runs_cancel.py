@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.playbooks import Kit, approval, child, children, delay, for_each, loop, parallel, step_rows
 from tests.support.stack import Stack
-from tests.support.waiting import eventually
+from tests.support.waiting import eventually, eventually_none
 
 #: a cancel is answered within this time, and what it interrupts is let go of within that, seconds
 ANSWERED, LET_GO = 1.5, 5.0
@@ -87,7 +87,7 @@ def test_a_cancel_ends_a_run_at_every_kind_of_step(first_stack: Stack) -> None:
         assert answer.json()["data"]["status"] == "cancelled"
     families = {kind: family(stack, run_id) for kind, run_id in runs.items()}
     for kind, ids in families.items():
-        eventually(lambda i=ids: not still_open(stack, i), LET_GO + 3, f"all of {kind} has ended and is let go of")
+        eventually_none(lambda i=ids: still_open(stack, i), LET_GO + 3, f"all of {kind} has ended and is let go of")
     time.sleep(QUIET)
     for kind, ids in families.items():
         late = [call for call in kit.calls() if call.key.partition(".")[0] in ids and call.at > answered[kind]]
@@ -162,7 +162,7 @@ def cancel_at_random(stack: Stack, number: int, seed: int) -> Counter[int]:
     rows = stack.wait_ended([run_id for run_id, *_ in answers], 15)
     families = {run_id: family(stack, run_id) for run_id, *_ in answers}
     everyone = [member for members in families.values() for member in members]
-    eventually(lambda: not still_open(stack, everyone), LET_GO + 5, "all has ended and is let go of", every=0.2)
+    eventually_none(lambda: still_open(stack, everyone), LET_GO + 5, "all has ended and is let go of", every=0.2)
     time.sleep(QUIET)
     calls = kit.calls()
     for run_id, status, _, answered in answers:

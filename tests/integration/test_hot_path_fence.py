@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from config.settings import settings
 from providers import curl
-from store import audit, db, executions, group, steps
+from store import audit, db, executions, group, leases, steps
 from store.access import ROLES, Caller
 from store.db import Connection
 from store.steps import End, Moves
@@ -256,6 +256,24 @@ def test_nothing_begins_while_the_run_is_paused(database: str, following: str) -
             assert events(found.id) == ["accepted"]
     for planned in moves.runs:
         assert row(planned["id"]).status == "paused"
+
+
+def test_a_worker_may_let_go_before_its_step_is_ended(database: str) -> None:
+    """It sees that the run was cancelled before the cancel has come to its step: nobody is said to hold it any more."""
+    run_id = start_run("pexec-1")
+    step = f"{run_id}.a"
+    with db.write() as connection:
+        leases.let_go(connection, step, OLD, 1)
+    assert row(step).owner == OLD, "of a run that goes on a running step is kept"
+    with db.write() as connection:
+        assert steps.end_run(connection, run_id, End(status="cancelled"), "key")
+    with db.read() as connection:
+        assert leases.still_held(connection, OLD, [step]) == set()
+    with db.write(single=True) as connection:
+        leases.let_go(connection, step, OLD, 1)
+    with db.write() as connection:
+        steps.cancel_all(connection, run_id, "key")
+    assert (row(step).status, row(step).owner) == ("cancelled", None)
 
 
 def test_copies_of_one_end_are_written_once(database: str) -> None:

@@ -1,7 +1,7 @@
 """Waiting for what must become true, instead of sleeping and hoping."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -16,4 +16,13 @@ def eventually(look: Callable[[], T], seconds: float, what: str, *, every: float
             return seen
         if time.monotonic() > give_up:
             raise AssertionError(f"not within {seconds:g} s: {what}; seen last: {seen!r}")
+        time.sleep(every)
+
+
+def eventually_none(look: Callable[[], Collection[object]], seconds: float, what: str, *, every: float = 0.05) -> None:
+    """Wait until ``look`` finds nothing; an AssertionError with what it found last when it still does then."""
+    give_up = time.monotonic() + seconds
+    while seen := look():
+        if time.monotonic() > give_up:
+            raise AssertionError(f"not within {seconds:g} s: {what}; still there: {seen!r}")
         time.sleep(every)
