@@ -34,6 +34,8 @@ many = settings(
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example],
 )
+#: for laws about what is rarely met
+some = settings(many, max_examples=settings.default.max_examples)
 
 
 def faults(found: Converted) -> list[Any]:
@@ -69,7 +71,7 @@ def _texts(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
 HUGE = ("x" * 60_000, "a/b?c#d{{ x }}" * 300, "__ip__:value " * 900, "\n" * 50)
 
 
-@many
+@some
 @given(document=documents(), text=st.sampled_from(HUGE), data=st.data())
 def test_a_text_of_any_length_becomes_what_can_be_kept(document: Json, text: str, data: st.DataObject) -> None:
     """Wherever the standard lets a text be that long, the playbook is within our limits."""
@@ -308,7 +310,7 @@ def test_a_document_that_begins_nowhere_comes_back_edited_too(edit: str) -> None
     _comes_back({**valid({**steps, "start.s": {}}), "workflow_start": 5}, edit, 1)
 
 
-@many
+@some
 @given(document=documents(), edit=st.sampled_from(sorted(EDITS)), data=st.data())
 def test_a_document_with_faults_comes_back_edited_too(document: Json, edit: str, data: st.DataObject) -> None:
     """Whatever stands wherever in it: as long as it can be imported it can be edited here and exported."""
@@ -345,7 +347,7 @@ REWRITTEN = frozenset(
 )
 
 
-@many
+@some
 @given(document=documents(), edit=st.sampled_from(sorted(STRUCTURAL)), number=st.integers(0, 1000))
 def test_others_see_what_is_done_now(document: Json, edit: str, number: int) -> None:
     """In the words of the standard the document has what was added and not what was removed; all else is as it was.
