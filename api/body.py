@@ -5,6 +5,7 @@ numbers beyond the range of a double, no more than 32 levels, text without NUL a
 handler takes YAML too, the same holds for that.
 """
 
+import contextlib
 import functools
 from typing import Any
 
@@ -12,7 +13,7 @@ from flask import Request
 from marshmallow import RAISE, ValidationError, fields
 from webargs import missing
 from webargs.flaskparser import FlaskParser, abort
-from werkzeug.exceptions import HTTPException, UnsupportedMediaType
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, UnsupportedMediaType
 
 from api import yaml_body
 from api.base_schema import Schema
@@ -21,8 +22,12 @@ from config.errors import InvalidRequest
 from config.sound_json import inspect, parse
 
 MAX_BYTES = 1024 * 1024
+#: a body that is too large is read all the same up to this, and forgotten: a connection that closes while its caller
+#: still sends takes the answer with it
+MOST_FORGOTTEN = 16 * MAX_BYTES
 _JSON, _YAML = "application/json", "application/yaml"
 _PARAMETERS = {"parameters"}
+_PIECE = 64 * 1024
 
 
 class Parser(FlaskParser):
@@ -102,12 +107,7 @@ def read(req: Request, *, yaml: bool = False) -> Any:
     Raises:
         UnsupportedMediaType: it is not plain JSON. RequestEntityTooLarge. InvalidRequest: it is not sound.
     """
-    try:
-        raw = req.get_data(cache=False)
-    except HTTPException:
-        raise
-    except Exception as error:  # the server could not make out the chunks; its errors have no base in common
-        raise InvalidRequest("The body could not be read to its end.") from error
+    raw = _bytes(req)
     if not raw:
         return missing
     kind = req.mimetype
@@ -117,6 +117,35 @@ def read(req: Request, *, yaml: bool = False) -> Any:
     if req.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise UnsupportedMediaType("Send the body as it is, without Content-Encoding.")
     return parse(raw) if kind == _JSON else parse_yaml(raw)
+
+
+def _bytes(req: Request) -> bytes:
+    try:
+        raw = req.get_data(cache=False)
+    except RequestEntityTooLarge:
+        _forget(req)
+        raise
+    except HTTPException:
+        raise
+    except Exception as error:  # the server could not make out the chunks; its errors have no base in common
+        raise InvalidRequest("The body could not be read to its end.") from error
+    if len(raw) >= MAX_BYTES and _forget(req):  # of chunks the library gives that much, and does not say that it is cut
+        raise RequestEntityTooLarge
+    return raw
+
+
+def _forget(req: Request) -> bool:
+    """Read the rest of a body, if it is not out of all proportion, so that its caller hears why; whether there is one.
+
+    Whatever ends the connection meanwhile, what is to be said is said.
+    """
+    source, left = req.environ["wsgi.input"], MOST_FORGOTTEN
+    if (req.content_length or 0) > left:
+        return True
+    with contextlib.suppress(Exception):
+        while left > 0 and (piece := source.read(min(left, _PIECE))):
+            left -= len(piece)
+    return left < MOST_FORGOTTEN
 
 
 def parse_yaml(raw: bytes) -> Any:

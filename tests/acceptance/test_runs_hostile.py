@@ -5,6 +5,7 @@ are and decide nothing. Definitions are refused when they are made, or fail the 
 """
 
 import json
+import socket
 import uuid
 from typing import Any
 
@@ -249,3 +250,24 @@ def test_nothing_a_playbook_asks_for_holds_up_the_others(sqlite_stack: Stack) ->
     assert {row["error"] for row in ended.values()} == {None}
     first_slow = min(ended[run_id]["completed_at"] for run_id in slow_runs)
     assert min(ended[run_id]["completed_at"] for run_id in quick_runs) < first_slow
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_who_sends_too_much_hears_why(sqlite_stack: Stack, *, chunked: bool) -> None:
+    """Five megabytes from a caller that closes when it is done and listens only after it has sent all: 413.
+
+    Nothing of it is taken, although it would make sense wherever it were cut off.
+    """
+    stack, size = sqlite_stack, 5_000_000
+    length = "Transfer-Encoding: chunked" if chunked else f"Content-Length: {size}"
+    head = ["POST /api/playbooks HTTP/1.1", "Host: localhost", f"Authorization: Bearer {stack.api.key}"]
+    head += ["Content-Type: application/yaml", "Connection: close", length, "", ""]
+    playbook = b"id: pb-too-much\nname: Too much\nsteps: [{id: a, type: delay, seconds: 1}]\n"
+    body = playbook.ljust(size, b"#")
+    with socket.create_connection(("127.0.0.1", stack.port), timeout=60) as caller:
+        caller.sendall("\r\n".join(head).encode())
+        caller.sendall(b"%x\r\n%b\r\n0\r\n\r\n" % (size, body) if chunked else body)
+        with caller.makefile("rb") as answer:
+            assert answer.readline().split()[1] == b"413"
+            assert b'"too_large"' in answer.read()
+    assert stack.api.http.get("/api/playbooks/pb-too-much").status_code == 404
