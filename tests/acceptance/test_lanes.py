@@ -132,15 +132,15 @@ def test_a_small_run_overtakes_a_wide_one(sqlite_stack: Stack) -> None:
 def test_two_hundred_calls_at_once(sqlite_stack: Stack) -> None:
     """A worker of two hundred lanes has at least a hundred and fifty calls open at the same time."""
     stack = sqlite_stack
-    slow = target(stack, "slow?seconds=3&many")
+    slow = target(stack, "slow?seconds=8&many")
     stack.kill("worker")
     executions = flood(stack, slow, 200)
     stack.restart("worker", TOCSIN_STEPS_CONCURRENCY="200")
     rows = stack.wait_ended(executions, 60)
     assert Counter(row["status"] for row in rows.values()) == {"completed": 200}
-    calls = stack.sink.arrivals("/slow?seconds=3&many")
-    assert in_flight((call.at for call in calls), 3) >= 150
-    assert set(stack.sink.keys("/slow?seconds=3&many").values()) == {1}
+    calls = stack.sink.arrivals("/slow?seconds=8&many")
+    assert in_flight((call.at for call in calls), 8) >= 150
+    assert set(stack.sink.keys("/slow?seconds=8&many").values()) == {1}
 
 
 def bundle(stack: Stack, action_id: str, executions: list[str]) -> None:
@@ -186,23 +186,23 @@ def test_slow_members_of_a_bundle_leave_room(sqlite_stack: Stack) -> None:
 def test_a_hundred_lanes_die_and_each_call_is_tried_alone(sqlite_stack: Stack) -> None:
     """What a killed worker of a hundred lanes was at is tried again on the queue of suspects, a few at a time."""
     stack = sqlite_stack
-    slow = target(stack, "slow?seconds=1&suspected")
+    slow = target(stack, "slow?seconds=3&suspected")
     stack.restart("worker", TOCSIN_STEPS_CONCURRENCY="100")
     stack.wait_ready("worker")
-    executions = flood(stack, slow, 12)
-    eventually(lambda: len(stack.sink.arrivals("/slow?seconds=1&suspected")) >= 4, 10, "calls are open")
+    executions = flood(stack, slow, 6)
+    eventually(lambda: len(stack.sink.arrivals("/slow?seconds=3&suspected")) >= 4, 10, "calls are open")
     stack.restart("worker", TOCSIN_STEPS_CONCURRENCY="100")
     rows = stack.wait_ended(executions, 60)
     assert {row["status"] for row in rows.values()} == {"completed"}
     suspected = {one for one in executions if rows[one]["lapses"]}
     assert suspected
     assert {rows[one]["queue"] for one in suspected} == {"suspects"}
-    calls = stack.sink.arrivals("/slow?seconds=1&suspected")
+    calls = stack.sink.arrivals("/slow?seconds=3&suspected")
     seen: Counter[str] = Counter()
     again = []
     for call in calls:
         seen[call.key] += 1
         if seen[call.key] > 1:
             again.append(call.at)
-    assert in_flight(again, 1) <= 2
+    assert in_flight(again, 3) <= 2
     assert {seen[one] for one in executions if one not in suspected} <= {1}

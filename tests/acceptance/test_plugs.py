@@ -16,26 +16,25 @@ PROMPT = 0.3
 
 
 def prompt_triggers(stack: Stack, action_id: str) -> list[str]:
-    """Five triggers, each of which must be answered promptly; a slow one may be the machine's fault once."""
-    executions, slow = [], []
-    for _ in range(5):
+    """Seven triggers, most of which must be answered promptly: the machine may be slow for a moment, not every time."""
+    executions, times = [], []
+    for _ in range(7):
         started = time.monotonic()
         executions.append(stack.api.trigger(action_id))
-        if (took := time.monotonic() - started) > PROMPT:
-            slow.append(took)
-    assert len(slow) <= 1, slow
+        times.append(time.monotonic() - started)
+    assert sorted(times)[len(times) // 2] <= PROMPT, times
     return executions
 
 
 def test_a_worker_that_wakes_up_late_changes_nothing(first_stack: Stack) -> None:
     """Frozen beyond its lease, its work is taken over; thawed, it finds everything decided and leaves it so."""
     stack = first_stack
-    url = f"{stack.sink.url}/slow?seconds=1"
+    url = f"{stack.sink.url}/slow?seconds=3"
     again = stack.api.trigger(stack.api.create_action(config={"url": url}, timeout_seconds=60))
     never_again = stack.api.trigger(stack.api.create_action(config={"url": url}, timeout_seconds=60, idempotent=False))
     eventually(lambda: {again, never_again} <= set(stack.sink.keys()), 10, "both calls have arrived")
     stack.freeze("worker")
-    before = stack.wait_ended([again, never_again], 30)
+    before = stack.wait_ended([again, never_again], 60)
     assert before[again]["status"] == "completed"
     assert before[again]["attempt"] == 2
     assert before[never_again]["status"] == "failed"
@@ -47,7 +46,7 @@ def test_a_worker_that_wakes_up_late_changes_nothing(first_stack: Stack) -> None
     after = stack.wait_ended([again, never_again], 1)
     for execution in (again, never_again):
         assert {**after[execution], "owner": None} == {**before[execution], "owner": None}
-    keys = stack.sink.keys("/slow?seconds=1")
+    keys = stack.sink.keys("/slow?seconds=3")
     assert keys[again] == 2, "the take-over repeats the call, under the same key"
     assert keys[never_again] == 1
 

@@ -71,7 +71,7 @@ def test_poison_ends_and_spares_its_neighbours(sqlite_stack: Stack) -> None:
     }
     neighbours = [{"config": {"url": f"{url}/ok?neighbour"}}] * 10
     with supervised(sqlite_stack, "scripts"):
-        check(sqlite_stack, poisons, neighbours, seconds=90)
+        check(sqlite_stack, poisons, neighbours, seconds=180)
         after = [sqlite_stack.api.trigger(sqlite_stack.api.create_action(**bash("echo alive"))) for _ in range(4)]
         rows = sqlite_stack.wait_ended(after, 30)
         assert {row["status"] for row in rows.values()} == {"completed"}
@@ -87,6 +87,6 @@ def test_malicious_scripts_end_and_spare_their_neighbours(sqlite_stack: Stack) -
         "forks for ever": ({**bash("b() { b | b & }; b; sleep 20"), "timeout_seconds": 5}, {"timeout", *ended}),
     }
     neighbours = [bash("echo '{\"ok\": true}'")] * 4
-    check(sqlite_stack, poisons, neighbours, seconds=60)
+    check(sqlite_stack, poisons, neighbours, seconds=120)
     assert sqlite_stack.running["scripts"].pid == pid
     assert sqlite_stack.running["scripts"].alive()

@@ -3,6 +3,7 @@
 import random
 import time
 from collections import Counter
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -67,6 +68,12 @@ def still_open(stack: Stack, run_ids: list[str]) -> list[dict]:
         row for mine in step_rows(stack, run_ids).values() for row in mine
     ]
     return [row for row in rows if row["due_at"] is not None or row["owner"] is not None]
+
+
+def under_way(stack: Stack, run_ids: Iterable[str]) -> list[dict]:
+    """The calls and delays of these runs that go on."""
+    rows = [row for mine in step_rows(stack, run_ids).values() for row in mine]
+    return [row for row in rows if row["owner"] is not None or row["waiting_for"] == "delay"]
 
 
 def test_a_cancel_ends_a_run_at_every_kind_of_step(first_stack: Stack) -> None:
@@ -197,13 +204,13 @@ def test_nothing_begins_while_a_run_is_paused(postgresql_stack: Stack) -> None:
     kit = Kit(stack)
     tail = kit.playbook(kit.act("c1"))
     playbooks = {
-        "sequence": kit.playbook(kit.slow("a", 1), kit.act("late")),
-        "parallel": kit.playbook(parallel("p", [kit.slow("a", 1), kit.act("x")], [kit.act("y")]), kit.act("late")),
-        "loop": kit.playbook(loop("l", 2, kit.slow("a", 1)), kit.act("late")),
-        "delay": kit.playbook(kit.act("a"), delay("r", 1), kit.act("late")),
-        "child": kit.playbook(kit.slow("a", 1), child("sub", tail), kit.act("late")),
-        "before a delay": kit.playbook(kit.slow("a", 1), delay("r", 1), kit.act("late")),
-        "before an approval": kit.playbook(kit.slow("a", 1), approval("ask"), kit.act("late")),
+        "sequence": kit.playbook(kit.slow("a", 4), kit.act("late")),
+        "parallel": kit.playbook(parallel("p", [kit.slow("a", 4), kit.act("x")], [kit.act("y")]), kit.act("late")),
+        "loop": kit.playbook(loop("l", 2, kit.slow("a", 4)), kit.act("late")),
+        "delay": kit.playbook(kit.act("a"), delay("r", 4), kit.act("late")),
+        "child": kit.playbook(kit.slow("a", 4), child("sub", tail), kit.act("late")),
+        "before a delay": kit.playbook(kit.slow("a", 4), delay("r", 4), kit.act("late")),
+        "before an approval": kit.playbook(kit.slow("a", 4), approval("ask"), kit.act("late")),
         "approval": kit.playbook(kit.act("a"), approval("ask"), kit.act("late")),
     }
     runs = {kind: stack.api.run(playbook) for kind, playbook in playbooks.items()}
@@ -217,7 +224,8 @@ def test_nothing_begins_while_a_run_is_paused(postgresql_stack: Stack) -> None:
     before = {kind: Counter(kit.called(run_id)) for kind, run_id in runs.items()}
     assert stack.api.decide_step(runs["approval"], "ask", "approve").status_code == 200
     assert stack.api.post_to_run(runs["sequence"], "pause").status_code == 409
-    time.sleep(3)
+    eventually_none(lambda: under_way(stack, runs.values()), 20, "what was under way has ended")
+    time.sleep(QUIET)
     for kind, run_id in runs.items():
         assert stack.row(run_id)["status"] == "paused", kind
         assert Counter(kit.called(run_id)) == before[kind], f"{kind}: a step began while its run was paused"
@@ -226,7 +234,7 @@ def test_nothing_begins_while_a_run_is_paused(postgresql_stack: Stack) -> None:
     assert stack.api.decide_step(runs["before an approval"], "ask", "approve").status_code == 200
     for run_id in runs.values():
         assert stack.api.post_to_run(run_id, "resume").status_code == 200
-    rows = stack.wait_ended(list(runs.values()), 25)
+    rows = stack.wait_ended(list(runs.values()), 40)
     assert {row["status"] for row in rows.values()} == {"completed"}, rows
     for kind, run_id in runs.items():
         assert kit.called(run_id)[-1] == "late", kind
@@ -238,7 +246,7 @@ def test_a_paused_run_is_cancelled(sqlite_stack: Stack) -> None:
     """Cancelled while paused, nothing of it begins any more."""
     stack = sqlite_stack
     kit = Kit(stack)
-    run_id = stack.api.run(kit.playbook(kit.slow("a", 1), kit.act("late")))
+    run_id = stack.api.run(kit.playbook(kit.slow("a", 3), kit.act("late")))
     eventually(lambda: kit.calls(run_id), 15, "the first call has arrived")
     assert stack.api.post_to_run(run_id, "pause").status_code == 200
     eventually(lambda: stack.row(f"{run_id}.a")["status"] == "completed", 10, "what was under way has ended")
@@ -253,7 +261,7 @@ def test_a_worker_that_wakes_up_late_changes_nothing_of_a_run(postgresql_stack: 
     """Frozen in the middle of a step, its run goes on elsewhere; thawed, it finds everything decided."""
     stack = postgresql_stack
     kit = Kit(stack)
-    run_id = stack.api.run(kit.playbook(kit.act("a"), kit.slow("b", 1), kit.act("c"), kit.act("d")))
+    run_id = stack.api.run(kit.playbook(kit.act("a"), kit.slow("b", 3), kit.act("c"), kit.act("d")))
     eventually(lambda: "b" in kit.called(run_id), 15, "the second call has arrived")
     stack.freeze("worker")
     eventually(lambda: stack.row(f"{run_id}.b")["status"] == "completed", 30, "the step was taken over")

@@ -5,7 +5,12 @@ import uuid
 from typing import Any
 
 from tests.support.stack import Stack
-from tests.support.waiting import eventually
+from tests.support.waiting import eventually, eventually_none
+
+_UNDER_WAY = """
+SELECT id, status FROM executions
+WHERE kind = 'action' AND (status IN ('pending', 'running') OR waiting_for IN ('retry', 'announce'))
+"""
 
 
 def listening(stack: Stack, trigger: dict[str, Any], word: str) -> str:
@@ -47,6 +52,7 @@ def test_an_event_is_acted_upon(stack: Stack) -> None:
 
 def test_a_completed_action_is_followed_up_once(stack: Stack) -> None:
     """Though the playbook listens to every action, what it does itself does not start it again."""
+    eventually_none(lambda: stack.rows(_UNDER_WAY), 60, "nothing of earlier tests is under way")
     playbook_id = listening(stack, {"event": "action.completed"}, "{{ event.data.action.id }}")
     time.sleep(2)  # workers remember for so long that nobody listened
     action = stack.api.create_action(config={"url": f"{stack.sink.url}/ok?first"})
