@@ -262,7 +262,7 @@ _STEP = (
 _GUARDS: dict[str, tuple[list[Any], dict[str, Any], tuple[Any, ...]]] = {
     "": ([], {}, ()),
     "is running": ([executions.c.status == "running"], {}, ()),
-    "awaits approval": ([executions.c.waiting_for == "approval"], {}, ()),
+    "awaits approval": ([executions.c.waiting_for == "approval", executions.c.due_at > _now], {}, ()),
     "may be claimed": ([_to_be_had, executions.c.kind == "action"], _taken, _CLAIMED),
     "step may be claimed": ([_to_be_had, executions.c.kind == "step", _run_goes_on], _taken, (*_CLAIMED, *_STEP)),
     "step is running": ([executions.c.status == "running"], {}, (*_STEP, run_status.label("run_status"))),

@@ -177,7 +177,7 @@ class Advance:
             previous,
             status="waiting" if delay else "pending",
             waiting_for="delay" if delay else None,
-            due_at=db.now_ms() + (delay or lease),
+            due_in=delay or lease,
             publishes=1,
             action_id=node.step["action_ref"],
             revision_id=revision_id,
@@ -215,8 +215,8 @@ class Advance:
         return following
 
     def _delay(self, node: Node, place: Place, previous: str | None, _context: Json) -> None:
-        due_at = db.now_ms() + int(node.step["seconds"] * _SECOND)
-        self._add(node, place, previous, status="waiting", waiting_for="delay", due_at=due_at, started=True)
+        due_in = int(node.step["seconds"] * _SECOND)
+        self._add(node, place, previous, status="waiting", waiting_for="delay", due_in=due_in, started=True)
 
     def _approval(self, node: Node, place: Place, previous: str | None, context: Json) -> None:
         message = templates.render(node.step.get("message", ""), context)
@@ -325,6 +325,7 @@ class Advance:
         status: str,
         started: bool = False,
         completed: bool = False,
+        due_in: int | None = None,
         **more: Any,
     ) -> Json:
         now, iteration = db.now_ms(), joined(place.iteration)
@@ -356,6 +357,7 @@ class Advance:
             "iteration": iteration,
             "type": node.type,
             "previous_id": previous,
+            "due_at": now + due_in if due_in is not None else None,
             **more,
         }
         self.moves.rows.append(row)

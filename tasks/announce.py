@@ -39,15 +39,15 @@ def mark(row: Any, status: str) -> dict[str, Any]:
 
 
 def _awaited(workspace_id: str) -> bool:
-    until, known = _remembered.get(workspace_id, (0.0, False))
-    if time.monotonic() < until:
+    asked, (until, known) = time.monotonic(), _remembered.get(workspace_id, (0.0, False))
+    if asked < until:
         return known
     try:
         with db.read() as connection:
             known = announcements.awaited(connection, workspace_id, EVENT)
     except Unavailable:
         return True  # a mark too many does no harm
-    _remembered[workspace_id] = time.monotonic() + FRESH, known
+    _remembered[workspace_id] = asked + FRESH, known
     return known
 
 

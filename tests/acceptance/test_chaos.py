@@ -18,7 +18,7 @@ from tests.support.stack import Stack
 from tests.support.waiting import eventually
 
 #: every accepted execution ends within this time after the last fault, seconds
-SETTLED = 60
+SETTLED = 120
 
 
 @dataclass

@@ -67,7 +67,8 @@ def field(pid: int, name: str, of: str = "smaps_rollup") -> int:
 
 def test_a_worker_that_ends_is_forked_again(place: Stack, crew: Process) -> None:
     """Told to hang up, then killed: each time it is back, its siblings do not notice, and work goes on."""
-    before = last = workers(place)
+    before, told_before = workers(place), len(place.log("workers"))
+    last = before
     for blow in (signal.SIGHUP, signal.SIGKILL):
         pid = last["steps"]
         os.kill(pid, blow)
@@ -75,7 +76,11 @@ def test_a_worker_that_ends_is_forked_again(place: Stack, crew: Process) -> None
         last = workers(place)
     assert place.api.ended(call(place), 30)["status"] == "completed"
     assert {name for name in before if before[name] == last[name]} == set(CREW) - {"steps"}
-    said = [line for line in place.log("workers").splitlines() if "a worker has ended; it is started again" in line]
+    said = [
+        line
+        for line in place.log("workers")[told_before:].splitlines()
+        if "a worker has ended; it is started again" in line
+    ]
     assert [json.loads(line)["code"] for line in said] == [0, -signal.SIGKILL]
 
 
@@ -90,10 +95,10 @@ def test_a_crew_that_is_killed_takes_its_workers_along(place: Stack, crew: Proce
 
 def test_a_stopped_crew_lets_its_workers_finish(place: Stack, crew: Process) -> None:
     """TERM to the parent alone: the call under way ends well, every worker takes its row along, status 0."""
-    execution_id = call(place, "slow?seconds=2")
-    place.api.in_status(execution_id, "running")
+    execution_id = call(place, "slow?seconds=6")
+    eventually(lambda: place.sink.keys()[execution_id], 60, "the call is under way")
     crew.popen.terminate()
-    assert crew.popen.wait(30) == 0
+    assert crew.popen.wait(60) == 0
     assert place.row(execution_id)["status"] == "completed"
     assert workers(place) == {}
 

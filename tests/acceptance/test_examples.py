@@ -168,9 +168,10 @@ def test_a_clean_mail_is_thanked_for(examples):
 def test_an_address_is_unblocked_after_the_delay(examples):
     """While the delay runs the run is paused and the address blocked; not before it is over the address is open."""
     run_id = examples.start("pb-temporary-block", address="203.0.113.50")
-    examples.reaches(run_id, "paused")
-    assert "203.0.113.50" in examples.receiver.state()["blocked"]
+    seen = examples.reaches(run_id, "paused", *TERMINAL)["status"]
+    assert seen in ("paused", "completed")  # it may be over when the machine stood still for that long
     steps = examples.ends(run_id, "completed")
+    assert len(examples.effects(run_id, "/firewall/block")) == len(examples.effects(run_id, "/firewall/unblock")) == 1
     assert "203.0.113.50" not in examples.receiver.state()["blocked"]
     waited = moment(steps["unblock"]["started_at"]) - moment(steps["block"]["completed_at"])
     assert waited.total_seconds() >= 5
@@ -341,10 +342,9 @@ def test_a_dry_run_of_an_example_has_no_effect(examples, path):
     name = demo_playbooks.playbook_id(path)
     parameters, target = RUNS[name]
     body = {"parameters": parameters, "target_asset_id": target, "dry_run": True}
-    before = len(examples.receiver.requests())
     answer = examples.http.post(f"/api/playbooks/{name}/run", json=body)
     assert answer.status_code == 202, answer.text
     run = examples.reaches(answer.json()["data"]["execution_id"], *TERMINAL)
     assert run["status"] == "completed"
     assert run["output"]["predicted_status"] == "completed"
-    assert len(examples.receiver.requests()) == before
+    assert examples.effects(run["execution_id"]) == []

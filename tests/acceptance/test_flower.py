@@ -19,7 +19,7 @@ def test_flower_shows_executions_and_no_parameters(sqlite_stack: Stack) -> None:
     )
     execution = stack.api.trigger(action_id, {"word": "unmistakable"})
     assert stack.api.ended(execution)["status"] == "completed"
-    task = eventually(lambda: flower.tasks().get(execution), 15, "Flower shows the execution")
+    task = eventually(lambda: flower.tasks().get(execution), 60, "Flower shows the execution")
     assert task["name"] == "tocsin.run"
     assert action_id in task["args"]
     assert execution in task["args"]
@@ -32,7 +32,7 @@ def test_flower_lets_nobody_in_without_the_password(sqlite_stack: Stack) -> None
     flower = Flower(stack)
     flower.start()
     for path in ("/", "/api/tasks", "/api/workers", "/tasks"):
-        assert httpx.get(f"{flower.url}{path}").status_code == 401
-        assert httpx.get(f"{flower.url}{path}", auth=("tests", "wrong")).status_code == 401
-    revoke = httpx.post(f"{flower.url}/api/task/revoke/exec-1", auth=FLOWER_LOGIN)
+        assert httpx.get(f"{flower.url}{path}", timeout=60).status_code == 401
+        assert httpx.get(f"{flower.url}{path}", auth=("tests", "wrong"), timeout=60).status_code == 401
+    revoke = httpx.post(f"{flower.url}/api/task/revoke/exec-1", auth=FLOWER_LOGIN, timeout=60)
     assert revoke.status_code in (403, 404, 405)

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 from tasks import flows
+from tests.support.playbooks import repeated, step_rows
 from tests.support.stack import Stack
 from tests.support.waiting import eventually
 
@@ -75,18 +76,19 @@ def in_flight(arrivals: Iterable[float], seconds: float) -> int:
 
 
 def test_a_slow_target_does_not_hold_up_quick_ones(sqlite_stack: Stack) -> None:
-    """Two hundred calls of a target that takes three seconds: twenty quick ones that come later end before them."""
+    """Two hundred calls of a target that takes five seconds: twenty quick ones that come later overtake them."""
     stack = sqlite_stack
-    slow, quick = target(stack, "slow?seconds=3&flooded"), target(stack, "ok?quick")
+    slow, quick = target(stack, "slow?seconds=5&flooded"), target(stack, "ok?quick")
     crawling = flood(stack, slow, 200)
     hurrying = [stack.api.trigger(quick) for _ in range(20)]
-    rows = stack.wait_ended([*crawling, *hurrying], 60)
+    rows = stack.wait_ended([*crawling, *hurrying], 120)
     assert Counter(row["status"] for row in rows.values()) == {"completed": 220}
+    first = min(rows[execution]["created_at"] for execution in hurrying)
     last = max(rows[execution]["completed_at"] for execution in hurrying)
-    before = [execution for execution in crawling if rows[execution]["completed_at"] < last]
-    assert len(before) < len(crawling) / 2
-    assert set(stack.sink.keys("/slow?seconds=3&flooded").values()) == {1}
-    assert set(stack.sink.keys("/ok?quick").values()) == {1}
+    met = [rows[execution]["completed_at"] for execution in crawling if rows[execution]["completed_at"] >= first]
+    assert len(met) >= 20, "they came when the others were through"
+    assert len([ended for ended in met if ended < last]) < len(met) / 2
+    assert not repeated(rows.values(), stack.sink.keys())
 
 
 def test_who_asks_for_little_overtakes_who_floods(sqlite_stack: Stack) -> None:
@@ -98,15 +100,17 @@ def test_who_asks_for_little_overtakes_who_floods(sqlite_stack: Stack) -> None:
     *flooding, lone = json.loads(accepted.strip().splitlines()[-1])
     eventually(lambda: stack.queued("bulk") > 0, 10, "the flood is queued")
     stack.restart("worker")
-    rows = stack.wait_ended([*flooding, lone], 60)
+    rows = stack.wait_ended([*flooding, lone], 120)
     assert Counter(row["status"] for row in rows.values()) == {"completed": 601}
-    queues = Counter(rows[one]["queue"] for one in flooding)
-    assert queues == {"steps": flows.AT_ONCE, "bulk": 600 - flows.AT_ONCE}
+    queues = Counter(rows[one]["queue"] for one in flooding if not rows[one]["lapses"])
+    lapsed = len(flooding) - queues.total()
+    assert 0 <= flows.AT_ONCE - queues["steps"] <= lapsed
+    assert set(queues) == {"steps", "bulk"}
     assert rows[lone]["queue"] == "steps"
     order = [call.path for call in stack.sink.arrivals("/ok?l")]
     within_measure = queues["steps"] * 4 / 3  # every fourth message is one of bulk
     assert order.index("/ok?lone") < within_measure + len(order) / 20
-    assert set(stack.sink.keys("/ok?large").values()) == {1}
+    assert not repeated(rows.values(), stack.sink.keys())
 
 
 def test_a_small_run_overtakes_a_wide_one(sqlite_stack: Stack) -> None:
@@ -120,13 +124,14 @@ def test_a_small_run_overtakes_a_wide_one(sqlite_stack: Stack) -> None:
     first = stack.api.run(wide)
     eventually(lambda: stack.sink.arrivals("/slow?seconds=1&wide"), 20, "the wide run is on its way")
     second = stack.api.run(narrow)
-    rows = stack.wait_ended([first, second], 60)
+    rows = stack.wait_ended([first, second], 120)
     assert {row["status"] for row in rows.values()} == {"completed"}
     assert rows[second]["completed_at"] < rows[first]["completed_at"]
     arrivals = [call.path for call in stack.sink.arrivals() if "narrow" in call.path or "wide" in call.path]
     assert arrivals[-3:] != ["/ok?narrow"] * 3
-    assert len(stack.sink.keys("/slow?seconds=1&wide")) == 500
-    assert set(stack.sink.keys("/slow?seconds=1&wide").values()) == {1}
+    steps = [row for row in step_rows(stack, [first])[first] if row["step_id"] != "all"]
+    assert len(steps) == 500
+    assert not repeated(steps, stack.sink.keys())
 
 
 def test_two_hundred_calls_at_once(sqlite_stack: Stack) -> None:
@@ -136,16 +141,16 @@ def test_two_hundred_calls_at_once(sqlite_stack: Stack) -> None:
     stack.kill("worker")
     executions = flood(stack, slow, 200)
     stack.restart("worker", TOCSIN_STEPS_CONCURRENCY="200")
-    rows = stack.wait_ended(executions, 60)
+    rows = stack.wait_ended(executions, 120)
     assert Counter(row["status"] for row in rows.values()) == {"completed": 200}
     calls = stack.sink.arrivals("/slow?seconds=8&many")
     assert in_flight((call.at for call in calls), 8) >= 150
-    assert set(stack.sink.keys("/slow?seconds=8&many").values()) == {1}
+    assert not repeated(rows.values(), stack.sink.keys())
 
 
 def bundle(stack: Stack, action_id: str, executions: list[str]) -> None:
     """Publish one message for these executions, which no other message and no tick will bring about."""
-    eventually(lambda: stack.queued("steps") > 0, 10, "their own messages are there")
+    eventually(lambda: stack.queued("steps") >= len(executions) - 1, 30, "their own messages are there")
     stack.redis.client().delete("steps")
     stack.change("UPDATE executions SET due_at = due_at + 60000 WHERE status = 'pending'")
     stack.run_once("bundle", ["python", "-c", _BUNDLE, action_id, *executions])
@@ -165,44 +170,46 @@ def test_several_executions_in_one_message(sqlite_stack: Stack) -> None:
     rows = stack.wait_ended(ids, 30)
     assert {path: rows[one]["status"] for one, path in executions.items()} == kinds
     calls = Counter(call.key for call in stack.sink.arrivals() if "bundled" in call.path)
-    assert calls == {one: 2 if path.startswith("fail") else 1 for one, path in executions.items()}
+    lapses = {one: rows[one]["lapses"] for one in ids}
+    least = {one: 2 if path.startswith("fail") else 1 for one, path in executions.items()}
+    assert all(least[one] <= calls[one] <= least[one] + lapses[one] for one in ids), (calls, lapses)
 
 
 def test_slow_members_of_a_bundle_leave_room(sqlite_stack: Stack) -> None:
     """A worker with four lanes takes up one of eight slow ones at a time; it does not keep the others to itself."""
     stack = sqlite_stack
-    slow = target(stack, "slow?seconds=2&members")
+    slow = target(stack, "slow?seconds=5&members")
     stack.kill("worker")
     executions = [stack.api.trigger(slow) for _ in range(8)]
     bundle(stack, slow, executions)
     stack.restart("worker", TOCSIN_STEPS_CONCURRENCY="4")
-    rows = stack.wait_ended(executions, 30)
+    rows = stack.wait_ended(executions, 90)
     assert {row["status"] for row in rows.values()} == {"completed"}
-    assert stack.sink.keys("/slow?seconds=2&members") == dict.fromkeys(executions, 1)
-    calls = stack.sink.arrivals("/slow?seconds=2&members")
-    assert in_flight((call.at for call in calls), 2) >= 3
+    assert not repeated(rows.values(), stack.sink.keys())
+    calls = stack.sink.arrivals("/slow?seconds=5&members")
+    assert in_flight((call.at for call in calls), 5) >= 3
 
 
 def test_a_hundred_lanes_die_and_each_call_is_tried_alone(sqlite_stack: Stack) -> None:
     """What a killed worker of a hundred lanes was at is tried again on the queue of suspects, a few at a time."""
     stack = sqlite_stack
-    slow = target(stack, "slow?seconds=3&suspected")
+    slow = target(stack, "slow-first?seconds=60&then=1&suspected")
     stack.restart("worker", TOCSIN_STEPS_CONCURRENCY="100")
     stack.wait_ready("worker")
-    executions = flood(stack, slow, 6)
-    eventually(lambda: len(stack.sink.arrivals("/slow?seconds=3&suspected")) >= 4, 10, "calls are open")
+    executions = flood(stack, slow, 12)
+    eventually(lambda: len(stack.sink.arrivals("/slow-first?seconds=60&then=1&suspected")) >= 4, 60, "calls are open")
     stack.restart("worker", TOCSIN_STEPS_CONCURRENCY="100")
     rows = stack.wait_ended(executions, 60)
     assert {row["status"] for row in rows.values()} == {"completed"}
     suspected = {one for one in executions if rows[one]["lapses"]}
     assert suspected
     assert {rows[one]["queue"] for one in suspected} == {"suspects"}
-    calls = stack.sink.arrivals("/slow?seconds=3&suspected")
+    calls = stack.sink.arrivals("/slow-first?seconds=60&then=1&suspected")
     seen: Counter[str] = Counter()
     again = []
     for call in calls:
         seen[call.key] += 1
         if seen[call.key] > 1:
             again.append(call.at)
-    assert in_flight(again, 3) <= 2
+    assert in_flight(again, 1) <= 2
     assert {seen[one] for one in executions if one not in suspected} <= {1}

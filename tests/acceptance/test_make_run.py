@@ -17,7 +17,7 @@ from tests.support.services import missing
 from tests.support.waiting import eventually
 
 #: generous, because these tests share two cores with others
-PATIENCE = 120
+PATIENCE = 240
 
 
 @pytest.fixture(scope="module")

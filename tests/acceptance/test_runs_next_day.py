@@ -40,6 +40,11 @@ def waiting(stack: Stack, run_ids: list[str], count: int) -> None:
     eventually(look, 20, f"{count} steps wait")
 
 
+def states(stack: Stack, run_id: str) -> set[str]:
+    """The statuses of a run's steps."""
+    return {row["status"] for row in step_rows(stack, [run_id])[run_id]}
+
+
 def check_next_day(stack: Stack, *, empty: bool) -> None:
     """Runs that wait for everything one can wait for, before and after the night."""
     kit = Kit(stack)
@@ -83,17 +88,13 @@ def check_next_day(stack: Stack, *, empty: bool) -> None:
         assert stack.api.decide_step(runs[kind], "ask", word).status_code == 200, kind
     assert stack.api.decide_step(runs["expired"], "ask", "approve").status_code == 409
     rests = ("rests", "loop")
-    rows = stack.wait_ended([run_id for kind, run_id in runs.items() if kind not in rests], 30)
+    rows = stack.wait_ended([run_id for kind, run_id in runs.items() if kind not in rests], 90)
     ended = {kind: rows[run_id]["status"] for kind, run_id in runs.items() if kind not in rests}
     failed = {"late", "late at an approval", "expired unheard"}
     assert ended == {kind: "failed" if kind in failed else "completed" for kind in ended}
     for kind in ("late", "late at an approval"):
         assert stack.api.run_row(runs[kind])["error"]["code"] == "timeout", kind
-        assert {row["status"] for row in step_rows(stack, [runs[kind]])[runs[kind]]} <= {
-            "completed",
-            "cancelled",
-            "timeout",
-        }
+        eventually(lambda k=kind: states(stack, runs[k]) <= {"completed", "cancelled", "timeout"}, 30, kind)
     assert stack.api.run_row(runs["expired unheard"])["error"]["cause"] == "approval_expired"
     calls = {
         "rested": ["a", "b"],
@@ -118,7 +119,7 @@ def check_next_day(stack: Stack, *, empty: bool) -> None:
     assert stack.row(paused)["status"] == "paused"
     assert stack.api.post_to_run(paused, "resume").status_code == 200
     assert stack.api.decide_step(paused, "ask", "approve").status_code == 200
-    assert stack.wait_ended([paused], 15)[paused]["status"] == "completed"
+    assert stack.wait_ended([paused], 60)[paused]["status"] == "completed"
     for kind in rests:
         assert stack.api.post_to_run(runs[kind], "cancel").status_code == 200, kind
 

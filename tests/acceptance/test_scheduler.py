@@ -79,8 +79,8 @@ def test_a_worker_whose_scheduler_failed_ends_too(sqlite_stack: Stack, tmp_path:
 
 def test_a_worker_whose_scheduler_was_killed_ends_too(by_hand: Process) -> None:
     """The same with a scheduler that is a process of its own."""
+    eventually(lambda: "ready" in by_hand.log.read_text(), 60, "the worker works")
     (scheduler,) = _children(by_hand.pid)
-    eventually(lambda: "ready" in by_hand.log.read_text(), 30, "the worker works")
     os.kill(scheduler, signal.SIGKILL)
     eventually(lambda: not by_hand.alive(), 20, "the control worker has ended")
     assert "the scheduler has died" in by_hand.log.read_text()
@@ -88,7 +88,7 @@ def test_a_worker_whose_scheduler_was_killed_ends_too(by_hand: Process) -> None:
 
 def test_a_scheduler_whose_worker_was_killed_dies_too(by_hand: Process) -> None:
     """No orphan goes on scheduling beside the successor."""
+    eventually(lambda: "ready" in by_hand.log.read_text(), 60, "the worker works")
     (scheduler,) = _children(by_hand.pid)
-    eventually(lambda: "ready" in by_hand.log.read_text(), 30, "the worker works")
     os.kill(by_hand.pid, signal.SIGKILL)
     assert eventually(lambda: not _lives(scheduler), 10, "the scheduler is gone")

@@ -17,6 +17,7 @@ import pytest
 
 from tests.support.flower import Flower
 from tests.support.stack import Stack
+from tests.support.waiting import eventually
 
 TOKEN = [{"name": "token", "type": "secret", "required": True}]
 PADDED = [*TOKEN, {"name": "pad", "type": "string", "required": False, "default": ""}]
@@ -152,7 +153,7 @@ def test_no_secret_is_seen_anywhere(sqlite_stack: Stack) -> None:
             executions += [stack.api.trigger(action_id, values, **{mode: True}) for mode in ("sandbox", "dry_run")]
         wrong = stack.api.post_trigger(actions["success"], {"token": {"inner": parameter.text}})
         assert wrong.status_code == 422
-        rows = stack.wait_ended(executions, 60)
+        rows = stack.wait_ended(executions, 150)
         for path in [f"/api/actions/executions/{execution}" for execution in executions]:
             assert stack.api.http.get(path).status_code == 200
         for path in ["/api/actions", "/api/actions/executions", "/metrics", "/health"]:
@@ -160,6 +161,7 @@ def test_no_secret_is_seen_anywhere(sqlite_stack: Stack) -> None:
         for action_id in actions.values():
             for path in ("", "/versions", "/executions"):
                 assert stack.api.http.get(f"/api/actions/{action_id}{path}").status_code == 200
+        eventually(lambda: executions[0] in flower.tasks(), 60, "Flower has heard of it")
         time.sleep(0.5)  # the last task events are on their way to Flower
         stack.redis.client().ping()  # wakes the watcher of Redis up
     assert {row["status"] for row in rows.values()} == {"completed", "failed", "timeout"}

@@ -105,6 +105,17 @@ def test_an_approval_is_decided_once(door: Door) -> None:
             assert assert_problem(door.call("POST", f"{path}/{late}"), 409)["code"] == "not_waiting"
 
 
+def test_an_approval_that_has_expired_is_decided_by_nobody(door: Door) -> None:
+    """Its time is up, and nobody has written that down yet: who decides now comes too late."""
+    execution_id = door.trigger(door.create(name="Ask", type="approval", executor="approval", config={})["id"])
+    carry_out(execution_id, "waiting", output={}, waiting_for="approval", due_at=db.now_ms() - 1)
+    path = f"/api/actions/executions/{execution_id}"
+    for late in ("approve", "reject"):
+        refused = assert_problem(door.call("POST", f"{path}/{late}"), 409)
+        assert (refused["code"], refused["detail"].partition(": ")[2]) == ("not_waiting", "its time is up.")
+    assert door.call("GET", path).json["data"]["status"] == "waiting"
+
+
 def test_a_retry_is_announced(door: Door) -> None:
     """An execution that will be tried again says how often it failed and when the next attempt is."""
     action_id = door.create(retry={"max_attempts": 3, "backoff_seconds": 60})["id"]

@@ -69,7 +69,7 @@ class Api:
         assert answer.status_code == 200, answer.text
         return answer.json()["data"]
 
-    def ended(self, execution_id: str, seconds: float = 20) -> dict[str, Any]:
+    def ended(self, execution_id: str, seconds: float = 60) -> dict[str, Any]:
         """The execution once it is in a terminal state."""
 
         def look() -> dict[str, Any] | None:
@@ -78,7 +78,7 @@ class Api:
 
         return eventually(look, seconds, f"{execution_id} has ended")
 
-    def in_status(self, execution_id: str, status: str, seconds: float = 20) -> dict[str, Any]:
+    def in_status(self, execution_id: str, status: str, seconds: float = 60) -> dict[str, Any]:
         """The execution once it has this status."""
 
         def look() -> dict[str, Any] | None:
@@ -126,7 +126,7 @@ class Api:
         assert answer.status_code == 200, answer.text
         return answer.json()["data"]
 
-    def run_ended(self, run_id: str, seconds: float = 20) -> dict[str, Any]:
+    def run_ended(self, run_id: str, seconds: float = 60) -> dict[str, Any]:
         """The run once it is in a terminal state."""
 
         def look() -> dict[str, Any] | None:

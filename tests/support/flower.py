@@ -37,7 +37,7 @@ class Flower:
 
     def get(self, path: str) -> httpx.Response:
         """GET with the right password."""
-        return httpx.get(f"{self.url}{path}", auth=FLOWER_LOGIN)
+        return httpx.get(f"{self.url}{path}", auth=FLOWER_LOGIN, timeout=60)
 
     def tasks(self) -> dict[str, dict]:
         """What it shows of tasks, by task id."""

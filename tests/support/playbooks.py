@@ -8,6 +8,7 @@ import itertools
 import threading
 import time
 import uuid
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -143,6 +144,12 @@ def books(kit: Kit) -> dict[str, Book]:
         ),
     }  # fmt: skip
     return {name: Book(kit.playbook(*made), frozenset(rows.split())) for name, (made, rows) in steps.items()}
+
+
+def repeated(rows: Iterable[dict[str, Any]], calls: Counter[str]) -> list[str]:
+    """Executions not called exactly once; on a machine that stands still for as long as a lease, once more for each."""
+    wrong = [row for row in rows if not 1 <= calls[row["id"]] <= 1 + row["lapses"]]
+    return [f"{row['id']}: {calls[row['id']]} calls, {row['lapses']} lapses" for row in wrong]
 
 
 def step_rows(stack: Stack, run_ids: Iterable[str]) -> dict[str, list[dict[str, Any]]]:

@@ -162,7 +162,7 @@ class PostgresServer:
             cwd=self.directory,
             user=self.user,
         )
-        eventually(self.alive, 30, "PostgreSQL answers")
+        eventually(self.alive, 90, "PostgreSQL answers")
 
     def alive(self) -> bool:
         """Whether it lets us in."""

@@ -1,6 +1,7 @@
 """The receiver of effects: an HTTP server in a process of its own that writes down every call it gets.
 
-``/ok`` answers 200; ``/slow?seconds=S`` answers after S seconds; ``/status/N`` answers with that status;
+``/ok`` answers 200; ``/slow?seconds=S`` answers after S seconds; ``/slow-first?seconds=S&then=T`` does so to the first
+call of each Idempotency-Key and answers the others after T, or at once; ``/status/N`` answers with that status;
 ``/echo?status=N`` answers with everything it was sent, headers included; ``/parrot/N`` with the body alone;
 ``/fail-first/N`` answers 503 to the first N calls of each Idempotency-Key. A call is written down when it has
 arrived, before it is answered.
@@ -88,6 +89,9 @@ class _Server:
         parts = place.path.strip("/").split("/")
         if parts[0] == "slow":
             await asyncio.sleep(float(query["seconds"]))
+        if parts[0] == "slow-first":
+            self.seen[key] += 1
+            await asyncio.sleep(float(query["seconds"] if self.seen[key] == 1 else query.get("then", 0)))
         if parts[0] == "status":
             return int(parts[1]), {"status": parts[1]}
         if parts[0] == "echo":
