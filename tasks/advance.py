@@ -170,14 +170,13 @@ class Advance:
         revision_id = self.run.context["pins"][node.step["action_ref"]]
         definition = revisions.action(revision_id).definition
         delay = int(node.step.get("delay_seconds", 0) * _SECOND)
-        lease = settings().lease_seconds * _SECOND
-        self._add(
+        row = self._add(
             node,
             place,
             previous,
             status="waiting" if delay else "pending",
             waiting_for="delay" if delay else None,
-            due_in=delay or lease,
+            due_in=delay or settings().lease_seconds * _SECOND,
             publishes=1,
             action_id=node.step["action_ref"],
             revision_id=revision_id,
@@ -186,8 +185,7 @@ class Advance:
             timeout_ms=runs.timeout_ms(node.step, definition),
         )
         if not delay:
-            iteration = joined(place.iteration)
-            self.starts[row_id(self.run.id, node.id, iteration)] = node.id, iteration
+            self.starts[row["id"]] = node.id, row["iteration"]
 
     def chain(self, step_id: str, iteration: str) -> Chain:
         """The chain of the steps that are known to be carried out from this one on."""
