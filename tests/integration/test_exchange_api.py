@@ -226,6 +226,7 @@ def test_imports_of_the_same_document_at_once_make_one_playbook(everywhere: Door
     """One makes it, the others find it as they would have made it."""
     with ThreadPoolExecutor(4) as pool:
         answers = list(pool.map(lambda _: everywhere.call("POST", "/api/playbooks/import", json=given()), range(8)))
+    assert {answer.status_code for answer in answers} == {200, 201}, [answer.text for answer in answers]
     outcomes = sorted(answer.json["data"]["outcome"] for answer in answers)
     assert outcomes == ["created", *["unchanged"] * 7]
 
