@@ -66,6 +66,7 @@ def create_app() -> Celery:
         task_default_queue="steps",
         task_track_started=False,
         task_create_missing_queues=True,
+        worker_consumer="worker.consumer:Consumer",
         worker_direct=True,
         worker_prefetch_multiplier=1,
         worker_max_tasks_per_child=1000,
