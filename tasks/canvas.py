@@ -251,11 +251,11 @@ def revoke(execution_id: str) -> bool:
 
 
 def probe(worker: str) -> None:
-    """Send an idle worker something to take, through a queue of its own.
+    """Send an idle worker something to take, through a queue of its own; whatever its clock says, it has not expired.
 
     Raises one of ``BrokerDown`` when the broker is away.
     """
-    app.signature("tocsin.probe", immutable=True).apply_async(queue=f"{worker}.dq2", expires=30, retry=False)
+    app.signature("tocsin.probe", immutable=True).apply_async(queue=f"{worker}.dq2", retry=False)
 
 
 def takes_probe(worker: str) -> bool:
@@ -263,7 +263,7 @@ def takes_probe(worker: str) -> bool:
     try:
         with app.connection_for_write() as connection:
             app.signature("tocsin.probe", immutable=True).apply_async(
-                queue=f"{worker}.dq2", expires=30, retry=False, connection=connection
+                queue=f"{worker}.dq2", retry=False, connection=connection
             )
     except BrokerDown:
         return False

@@ -13,7 +13,7 @@ from celery.worker import state
 
 from config import logs
 from config.errors import Unavailable
-from store import db, processes
+from store import clock, db, processes
 from worker.watch import Watch
 
 #: seconds between two signs
@@ -65,6 +65,7 @@ class Pulse(threading.Thread):
                     started_at=self._started_at,
                     consumed_at=self._consumed_at,
                     running=len(state.active_requests),
+                    skew_ms=clock.skew_ms(),
                 )
         except Unavailable:
             log.warning("no sign of life: the database is away")
