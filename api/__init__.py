@@ -34,6 +34,7 @@ from api.limits import Limiter, standing
 from api.longpoll import Watcher
 from api.present import present
 from config import logs
+from store import redis
 from tasks import doorbell
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
@@ -69,6 +70,7 @@ def create_app() -> Flask:
     Raises:
         SettingsError: the environment does not describe a system that could run.
     """
+    redis.refuse_unsound()
     app = App("api", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BYTES
     app.url_map.strict_slashes = False

@@ -37,6 +37,7 @@ class Settings:
     actions_dir: Path
     database_url: str
     redis_url: str
+    redis_patched: bool
     broker_url: str
     secret_key: str
     egress_allow: tuple[Network, ...]
@@ -152,6 +153,7 @@ def load() -> Settings:
         actions_dir=Path(reader.str("ACTIONS_DIR", str(config_dir / "actions"))).absolute(),
         database_url=reader.str("DATABASE_URL", "") or f"sqlite:///{var_dir / 'tocsin.db'}",
         redis_url=redis_url,
+        redis_patched=reader.bool("REDIS_PATCHED", False),
         broker_url=reader.str("BROKER_URL", "") or _broker(redis_url),
         secret_key=_secret_key(reader.str("SECRET_KEY", ""), env, var_dir),
         egress_allow=_networks(reader.str("EGRESS_ALLOW", "")),

@@ -135,6 +135,27 @@ def test_no_redis_anywhere_names_the_remedies(tmp_path, monkeypatch):
         embedded_redis.find_program()
 
 
+def a_server(folder: Path, name: str, says: str) -> Path:
+    """A program on the PATH that says which server it is."""
+    program = folder / name
+    program.write_text(f"#!/bin/sh\necho '{says}'\n")
+    program.chmod(0o755)
+    return program
+
+
+def test_a_server_with_known_holes_is_passed_over_for_the_one_that_was_installed(tmp_path, monkeypatch):
+    """The machine's own server is started when its release is sound, else the one that came with the installation."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    old = a_server(tmp_path, "redis-server", "Redis server v=6.2.14 sha=00000000:0 malloc=libc bits=64 build=1")
+    assert embedded_redis.inside_wheel(), "the installation brings one for this machine"
+    assert embedded_redis.find_program() == embedded_redis.inside_wheel()
+    newer = a_server(tmp_path, "valkey-server", "Valkey server v=8.1.4 sha=00000000:0 malloc=jemalloc bits=64 build=1")
+    assert embedded_redis.find_program() == str(newer)
+    newer.unlink()
+    monkeypatch.setattr(embedded_redis, "find_spec", lambda _name: None)
+    assert embedded_redis.find_program() == str(old), "better than none, on a socket that only this account can open"
+
+
 # --- one at a time
 
 
