@@ -157,7 +157,7 @@ class PostgresServer:
         if self.user:
             shutil.chown(self.directory, self.user)
         subprocess.run(
-            [binaries / "initdb", "-D", self.data, "-U", "tocsin", "--auth=trust", "--encoding=UTF8", "--locale=C"],
+            [self.binaries / "initdb", "-D", self.data, "-U", "tocsin", "--auth=trust", "--encoding=UTF8", "--locale=C"],
             check=True,
             capture_output=True,
             user=self.user,
