@@ -135,10 +135,13 @@ def reachable(binaries: Path, user: str | None, directory: Path) -> Path:
     try:
         subprocess.run([binaries / "initdb", "--version"], check=True, capture_output=True, user=user, cwd="/")
     except PermissionError:  # a checkout below a folder that only root may enter, as root's own home is
-        copy = Path(shutil.copytree(binaries.parent, directory / binaries.parent.name, symlinks=True))
-        for path in (copy, *copy.rglob("*")):
+        package = binaries.parents[1]
+        for folder in (package, package.with_name(f"{package.name}.libs")):  # which the programs look for beside it
+            if folder.exists():
+                shutil.copytree(folder, directory / folder.name, symlinks=True)
+        for path in directory.rglob("*"):
             shutil.chown(path, user)
-        return copy / binaries.name
+        return directory / binaries.relative_to(package.parent)
     return binaries
 
 
