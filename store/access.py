@@ -39,12 +39,14 @@ api_keys = sa.Table(
     sa.Index("ix_api_keys_workspace_id", "workspace_id"),
 )
 
+#: to approve or reject what waits for it: in no other permission, so that who may only trigger decides nothing
+DECIDE = "decide:approvals"
 _WORK = frozenset(f"{doing}:{things}" for doing in ("read", "write", "execute") for things in ("actions", "playbooks"))
 #: role → the permissions it may hold; a key's scopes narrow them
 ROLES: dict[str, frozenset[str]] = {
     "viewer": frozenset({"read:actions", "read:playbooks"}),
-    "operator": _WORK,
-    "admin": _WORK | {"admin"},
+    "operator": _WORK | {DECIDE},
+    "admin": _WORK | {DECIDE, "admin"},
 }
 
 #: other spellings in use for a permission → ours
@@ -57,6 +59,7 @@ ALIASES = {
     "playbooks:write": "write:playbooks",
     "playbook:execute": "execute:playbooks",
     "playbooks:execute": "execute:playbooks",
+    "approvals:decide": DECIDE,
 }
 
 #: a permission that carries another: who may write actions may trigger them, who may write playbooks run them

@@ -52,6 +52,7 @@ class Accepted:
     replayed: bool = False
 
 
+@replay.clashes_audited()
 def dispatch(wish: Dispatch) -> Accepted:
     """Accept a request to perform an action.
 
@@ -89,6 +90,7 @@ def _accept(connection: db.Connection, *, wish: Dispatch, row: Mapping[str, Any]
         replay.remember(
             connection,
             wish.caller.workspace_id,
+            wish.caller.key_id,
             wish.idempotency_key,
             _same(wish),
             execution_id=row["id"],
@@ -141,7 +143,7 @@ def _same(wish: Dispatch) -> list[Any]:
 
 def _earlier(connection: db.Connection, wish: Dispatch) -> Accepted | None:
     """What the same idempotency key made before."""
-    known = replay.earlier(connection, wish.caller.workspace_id, wish.idempotency_key, _same(wish))
+    known = replay.earlier(connection, wish.caller.workspace_id, wish.caller.key_id, wish.idempotency_key, _same(wish))
     if known is None:
         return None
     return Accepted(

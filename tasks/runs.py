@@ -110,6 +110,7 @@ def wish_of(caller: Caller, playbook_id: str, **more: Any) -> Wish:
     return Wish(workspace_id=caller.workspace_id, actor=caller.key_id, playbook_id=playbook_id, **more)
 
 
+@replay.clashes_audited()
 def start(wish: Wish) -> Started:
     """Accept a request to run a playbook.
 
@@ -139,7 +140,7 @@ def start(wish: Wish) -> Started:
 def _earlier(connection: Connection, wish: Wish) -> Row | None:
     """What the same idempotency key made before."""
     key = wish.idempotency_key
-    return replay.earlier(connection, wish.workspace_id, key, wish.same()) if key else None
+    return replay.earlier(connection, wish.workspace_id, wish.actor, key, wish.same()) if key else None
 
 
 def running_already(wish: Wish) -> Conflict:
@@ -159,6 +160,7 @@ def accept(connection: Connection, *, wish: Wish, row: Mapping[str, Any]) -> Non
         replay.remember(
             connection,
             wish.workspace_id,
+            wish.actor,
             wish.idempotency_key,
             wish.same(),
             execution_id=row["id"],

@@ -272,7 +272,7 @@ def test_an_approval_is_decided_once(door: Door, word: str, status: str) -> None
     steps = f"/api/playbooks/executions/{run_id}/steps"
     assert_problem(door.call("POST", f"{steps}/ask/{word}"), 404)
     runs.begin(run_id)
-    question = {"message": "Isolate it?", "approvers": []}
+    question = {"message": "Isolate it?", "approvers": [], "audience": []}
     runs.enter(run_id, "ask", "waiting", type="approval", waiting_for="approval", output=question)
     waiting = shown(door, run_id, "/steps")[0]
     assert (waiting["status"], waiting["waiting_for"]) == ("waiting", "approval")

@@ -160,7 +160,16 @@ class PostgresServer:
         if self.user:
             shutil.chown(self.directory, self.user)
         subprocess.run(
-            [self.binaries / "initdb", "-D", self.data, "-U", "tocsin", "--auth=trust", "--encoding=UTF8", "--locale=C"],
+            [
+                self.binaries / "initdb",
+                "-D",
+                self.data,
+                "-U",
+                "tocsin",
+                "--auth=trust",
+                "--encoding=UTF8",
+                "--locale=C",
+            ],
             check=True,
             capture_output=True,
             user=self.user,
