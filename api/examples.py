@@ -115,7 +115,9 @@ HEALTH = {
     "status": "ok",
     "database": "ok",
     "redis": "ok",
-    "workers": [{"name": "steps@host", "queues": ["urgent", "steps"], "state": "consuming", "running": 0}],
+    "workers": [
+        {"name": "steps@host", "queues": ["urgent", "steps"], "state": "consuming", "running": 0, "clock_skew_ms": 3}
+    ],
     "oldest_overdue_seconds": 0.0,
     "metrics": METRICS,
 }

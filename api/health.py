@@ -56,6 +56,10 @@ class WorkerHealth(Schema):
     queues = fields.List(fields.String(), metadata={"description": "The queues it takes from."})
     state = fields.String(metadata={"description": "consuming, or stuck: it lives and takes nothing."})
     running = fields.Integer(metadata={"description": "What it has in hand."})
+    clock_skew_ms = fields.Integer(
+        allow_none=True,
+        metadata={"description": "How far its machine's clock is ahead of the database's; null: they are one."},
+    )
 
 
 class Health(Schema):
@@ -108,6 +112,7 @@ def _read() -> Reading:
         overdue = recovery.oldest_overdue_ms(connection) / 1000
     workers = [
         {"name": row.name, "queues": row.queues.split(","), "state": processes.state(row), "running": row.running}
+        | {"clock_skew_ms": row.skew_ms}
         for row in rows
     ]
     metrics = {

@@ -35,7 +35,7 @@ os.environ.update(  # noqa: TID251
 )
 
 from config.settings import settings  # noqa: E402
-from store import db, migrate  # noqa: E402
+from store import clock, db, migrate  # noqa: E402
 from store import redis as redis_store  # noqa: E402
 from tests.support.services import ForeignPostgres, Missing, PostgresServer, RedisServer, missing  # noqa: E402
 from tests.support.stack import TRIED  # noqa: E402
@@ -162,6 +162,7 @@ def _use_database(
         template = (request.getfixturevalue("migrated_postgres"),) if migrated else ()
         url = server.create_database(name, *template)
     monkeypatch.setenv("TOCSIN_DATABASE_URL", url)
+    monkeypatch.setattr(clock, "stale", lambda: False)  # tests that set this process's clock mean it
     settings.cache_clear()
     db.dispose()
     yield kind

@@ -18,6 +18,7 @@ from celery import signals
 from config import logs
 from providers import registry
 from tasks import task_events
+from worker import panel
 from worker.pulse import Pulse
 
 #: how long a stopping worker may finish its work, seconds
@@ -51,6 +52,7 @@ def _configure_logs(**_: Any) -> None:
 
 
 def _warm_up(**_: Any) -> None:
+    panel.restrict()
     registry.load_all()  # the first execution must not pay for the imports
 
 

@@ -52,6 +52,8 @@ _SHARED = (
     "celery.worker.strategy",
     "cffi.cparser",  # every process of a pool parses a declaration, and with it a parser's tables
     "cryptography.fernet",
+    "worker.consumer",
+    "worker.intervals",
 )
 
 log = logs.logger(__name__)
