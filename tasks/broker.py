@@ -1,8 +1,9 @@
 """How this system talks to the broker, where kombu's own way costs too much.
 
-Two changes: a worker that lost the broker comes back soon after the broker does (kombu's pause between two tries
-grows to half a minute), and a Redis channel keeps one client instead of building a new one for every message
-fetched, acknowledged and published, which took a fifth of a busy worker's time. RabbitMQ is left as it is.
+Three changes: a message with the header ``ahead`` goes before what waits on its queue, because it has had its turn
+before; a worker that lost the broker comes back soon after the broker does (kombu's pause between two tries grows to
+half a minute); and a Redis channel keeps one client instead of building a new one for every message fetched,
+acknowledged and published, which took a fifth of a busy worker's time. RabbitMQ is left as it is.
 """
 
 from typing import Any
@@ -11,6 +12,7 @@ from celery.app.amqp import AMQP
 from kombu import transport
 from kombu.connection import Connection
 from kombu.transport import redis
+from kombu.utils.json import dumps
 
 #: the longest pause between two tries to reach the broker, seconds
 LONGEST_PAUSE = 3.0
@@ -18,6 +20,19 @@ LONGEST_PAUSE = 3.0
 
 class Channel(redis.Channel):
     """Redis channel with one client for all that waits for its answer; those of the event loop stay apart."""
+
+    def _put(self, queue: str, message: dict[str, Any], **options: Any) -> None:
+        """Add a message at the end of its queue, or at the beginning, from where the next one is taken."""
+        if not message.get("headers", {}).get("ahead"):
+            super()._put(queue, message, **options)  # type: ignore[no-untyped-call]
+            return
+        command = ("rpush", queue, dumps(message))  # type: ignore[no-untyped-call]
+        batch = options.get("_publish_batch")
+        if batch is not None:
+            batch.add(*command)
+        else:
+            with self.conn_or_acquire() as client:
+                client.execute_command(*command)
 
     _kept: Any = None
 

@@ -137,7 +137,7 @@ def _attend(connection: Connection, row: Row, pauses: Mapping[str, int], over: l
             recovery.postpone(connection, row.id, at=again_at)
             return None
         recovery.published(connection, row.id, again_at=again_at)
-        return _ring(row, row.queue)
+        return _ring(row, row.queue, ahead=row.attempt > 0 and row.publishes == 0)  # it was handed back
     if row.status == "running":
         return _recover(connection, row)
     return _wait_is_over(connection, row)
@@ -194,7 +194,7 @@ def _again(connection: Connection, row: Row, queue: str, *, lapses: int | None =
         due_at=due_at,
         lapses=row.lapses if lapses is None else lapses,
     )
-    return _ring(row, queue) if moved is not None else None
+    return _ring(row, queue, ahead=lapses is not None) if moved is not None else None
 
 
 def _end(connection: Connection, row: Row, status: str, error: dict[str, object] | None) -> Ring | None:
@@ -206,7 +206,7 @@ def _end(connection: Connection, row: Row, status: str, error: dict[str, object]
     return tick_runs.follow_ring(row) if mark and moved is not None else None
 
 
-def _ring(row: Row, queue: str) -> Ring:
+def _ring(row: Row, queue: str, *, ahead: bool = False) -> Ring:
     if row.kind == "playbook":
         return begin_ring(row.id, row.action_id, queue)
     task = "tocsin.step" if row.kind == "step" else "tocsin.run"
@@ -217,4 +217,5 @@ def _ring(row: Row, queue: str) -> Ring:
         queue=queue,
         timeout_ms=row.timeout_ms,
         run_id=row.run_id,
+        ahead=ahead,
     )
