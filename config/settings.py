@@ -43,6 +43,7 @@ class Settings:
     egress_allow: tuple[Network, ...]
     rate_limit: str
     lease_seconds: int
+    drain_seconds: int
     retention_days: int
     cacao_identity: str
     cacao_signee: str
@@ -159,6 +160,7 @@ def load() -> Settings:
         egress_allow=_networks(reader.str("EGRESS_ALLOW", "")),
         rate_limit=reader.str("RATE_LIMIT", "6000/minute"),
         lease_seconds=reader.int("LEASE_SECONDS", 30),
+        drain_seconds=reader.int("DRAIN_SECONDS", 25),
         retention_days=reader.int("RETENTION_DAYS", 90),
         cacao_identity=_identity(reader.str("CACAO_IDENTITY", TOCSIN_IDENTITY)),
         cacao_signee=reader.str("CACAO_SIGNEE", "Tocsin"),

@@ -55,16 +55,15 @@ def publish_now(db: Connection, run_id: str) -> None:
     db.execute(sa.update(executions).where(ready).values(due_at=now_ms(), publishes=0))
 
 
-def publish_soon(db: Connection, execution_ids: list[str] | None = None, *, at: int) -> int:
+def publish_soon(db: Connection, execution_ids: list[str] | None = None, *, at: int, limit: int = 1000) -> int:
     """Pending rows become due at ``at`` unless they were due earlier: their messages are known to be lost.
 
-    ``execution_ids`` None means all of them. Returns how many.
+    ``execution_ids`` None means all of them, at most ``limit`` a call. Returns how many.
     """
     table = executions.c
-    where = [table.status == "pending", table.due_at > at]
-    if execution_ids is not None:
-        where.append(table.id.in_(execution_ids))
-    return db.execute(sa.update(executions).where(*where).values(due_at=at, publishes=0)).rowcount
+    later = sa.and_(table.status == "pending", table.due_at > at)
+    them = sa.select(table.id).where(later).limit(limit).scalar_subquery() if execution_ids is None else execution_ids
+    return db.execute(sa.update(executions).where(later, table.id.in_(them)).values(due_at=at, publishes=0)).rowcount
 
 
 def backlog(db: Connection) -> dict[str, int]:

@@ -26,7 +26,7 @@ from tasks.app import app
 from tasks.canvas import Ring
 from tasks.conclude import Attempt, Ending, conclude, failed
 from tasks.lease import Hold, keeper
-from tasks.perform import Work, attempt_at, let_go, perform, prepare
+from tasks.perform import Work, attempt_at, give_up, perform, prepare, stop
 
 log = logs.logger(__name__)
 
@@ -89,7 +89,7 @@ def _attempt(execution_id: str, taken: Callable[[Row], None] | None) -> Ending:
     if taken is not None:
         taken(row)
     logs.bind(request_id=row.request_id)
-    with keep.hold(execution_id, row.attempt, row.timeout_ms, claimed) as held:
+    with keep.hold(execution_id, row.attempt, row.timeout_ms, claimed, repeatable=row.idempotent) as held:
         return _carry_out(row, held)
 
 
@@ -100,8 +100,11 @@ def _carry_out(row: Row, held: Hold) -> Ending:
         ending = conclude(this, perform(_work(this, revision, held), held))
     except Abandoned:
         ending = Ending("abandoned")
-    if ending.status in ("abandoned", "stale"):  # it was taken from us
-        let_go(held)
+    except SystemExit:
+        stop(held)
+        raise
+    if ending.status in ("abandoned", "stale"):
+        give_up(held)
     return ending
 
 

@@ -109,7 +109,7 @@ def action(scene: Scene, found: Finding) -> str:
     hidden = {name: value for name, value in values.items() if name in names and value is not None}
     row: Any = SimpleNamespace(**scene.row)
     attempt = Attempt(row=row, owner="", retry={}, logs=[], redact=Redactor(()))
-    held = Hold(scene.row["id"], 0, keeper(), time.monotonic())
+    held = Hold(scene.row["id"], 0, keeper(), time.monotonic(), repeatable=True)
     ending = perform(prepare(attempt, revision, held, values, {**run.hidden, **hidden}), held)
     found.input = attempt.redact({name: MASK if name in hidden else value for name, value in values.items()})
     error = attempt.redact(dict(ending.error or {}))

@@ -22,7 +22,7 @@ import redis
 
 from launcher import embedded_redis
 from launcher.terminal import LauncherError
-from tests.support.processes import Process, clean_environment
+from tests.support.processes import Process, born, clean_environment, descendants, gone
 from tests.support.waiting import eventually
 
 #: PostgreSQL refuses to run as root
@@ -213,6 +213,21 @@ class PostgresServer:
         """Delete a database, whoever still uses it."""
         with self._connect() as connection:
             connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+    def send(self, number: int) -> None:
+        """Send a signal to every process of the server; each has a group of its own."""
+        assert self._process is not None
+        for pid in descendants([self._process.pid]):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+
+    def kill(self) -> None:
+        """End it as a power cut would, and wait until nothing of it is left."""
+        assert self._process is not None
+        family = descendants([self._process.pid])
+        self.send(signal.SIGKILL)
+        self._process.wait(10)
+        eventually(lambda: all(born(pid) != began or gone(pid) for pid, began in family.items()), 10, "it has ended")
 
     def stop(self) -> None:
         """End it at once, as a crash would (``immediate`` mode); the data stay."""
