@@ -30,7 +30,7 @@ BEGUN = time.monotonic()
 SIDE_BY_SIDE = ["-n", "3", "--dist", "loadgroup", "--no-loadscope-reorder"]
 
 #: random documents, which can be as many as there is time for
-FUZZ = ["tests/unit/test_cacao_laws.py"]
+FUZZ = ["tests/unit/test_cacao_laws.py", "tests/integration/test_odd_values.py"]
 
 #: command → the extras it needs, and the programs it becomes, one after the other
 COMMANDS = {
