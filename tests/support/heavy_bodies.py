@@ -39,7 +39,8 @@ def _conditions(condition: str) -> Callable[[int], bytes]:
     numbers = count()
 
     def step() -> dict[str, Any]:
-        return {"type": "condition", "expression": condition.replace("N", str(next(numbers)))}
+        more = " " * 180 if len(condition) < 60 else ""
+        return {"type": "condition", "expression": condition.replace("N", str(next(numbers))) + more}
 
     return lambda size: _filled(size, step)
 
@@ -69,13 +70,13 @@ def _repeated(head: str, item: str, tail: str) -> Callable[[int], bytes]:
 
 def _unknown(size: int) -> bytes:
     numbers = count()
-    return _filled(size, lambda: {"type": "action", "action_ref": f"act-no-such-thing-{next(numbers):040d}"})
+    return _filled(size, lambda: {"type": "action", "action_ref": f"act-no-such-thing-{next(numbers):0200d}"})
 
 
 def _linked(size: int) -> bytes:
     """Steps that each lead to the step after the next."""
     numbers = count(2)
-    return _filled(size, lambda: {"type": "delay", "seconds": 1, "on_success": f"s{next(numbers)}"})
+    return _filled(size, lambda: {"type": "delay", "seconds": 1, "name": "x" * 120, "on_success": f"s{next(numbers)}"})
 
 
 def _reading(size: int) -> bytes:
@@ -173,7 +174,7 @@ FAMILIES = (
     Family("template_dashes", JSON, _texts("{{steps.a-N.output.b.c}}")),
     Family("template_comments", JSON, _texts("{##}" * 100 + "{{aN}}")),
     Family("template_refused", JSON, _texts("{{N" + "+1" * 7_900 + "}}")),
-    Family("template_texts", JSON, _texts("{{aN}}", 1)),
+    Family("template_texts", JSON, _texts("{{aN}}" + " " * 250, 1)),
     Family("template_raw", JSON, _texts("{%raw%}{%endraw%}" * 900)),
     Family("condition_short", JSON, _conditions("aN==1")),
     Family("condition_long", JSON, _conditions("aN==1" + "&&a.b==1" * 70)),
@@ -208,7 +209,11 @@ FAMILIES = (
     Family("unknown_actions", JSON, _unknown),
     Family("links", JSON, _linked),
     Family("references", JSON, _reading),
-    Family("unknown_members", JSON, lambda size: json.dumps({f"a{n}": 1 for n in range(size // 12)}).encode()),
+    Family(
+        "unknown_members",
+        JSON,
+        lambda size: json.dumps({"steps": [], **{f"a{n}": 1 for n in range(size // 14)}}).encode(),
+    ),
     Family("yaml_flow", YAML, _repeated("name: Heavy\nsteps: [", "a", "]")),
     Family("yaml_flow_lists", YAML, _repeated("name: Heavy\nsteps: [", "[]", "]")),
     Family("yaml_block", YAML, lambda size: b"name: Heavy\nsteps:\n" + b"- a\n" * (size // 4)),
@@ -218,3 +223,23 @@ FAMILIES = (
     Family("cacao_commands", JSON, _cacao_commands),
     Family("cacao_conditions", JSON, _cacao_conditions),
 )
+
+
+def action_bodies(size: int) -> dict[str, bytes]:
+    """The same of actions: what takes long to check in each kind, of about so many bytes."""
+    texts = json.loads(_texts("{{aN[0][1][2][3][4][5][6][7]}}")(size - 200))["steps"]
+    prose = [step["parameters"]["m"] for step in texts]
+    declared = [{"name": f"p{number}", "type": "string"} for number in range(size // 40)]
+    webhook = {"url": "https://a.example/", "method": "POST"}
+    configs: dict[str, Any] = {
+        "templates": {**webhook, "body": prose},
+        "values": {**webhook, "body": [{"a": [1, "b"]}] * (size // 17)},
+        "headers": {**webhook, "headers": {f"X-{number}": "a" for number in range(size // 18)}},
+        "members": {f"m{number}": 1 for number in range(size // 14)},
+        "fields": {"kind": "slack", "url": "https://a.example/", "text": "".join(prose[:1]), "channel": prose},
+    }
+    head = {"name": "Heavy", "type": "webhook", "executor": "webhook"}
+    bodies = {name: {**head, "config": config} for name, config in configs.items()}
+    bodies["fields"] |= {"type": "notification", "executor": "notification"}
+    bodies["parameters"] = {**head, "config": webhook, "parameters": declared}
+    return {name: json.dumps(body, separators=(",", ":")).encode()[: 1024 * 1024] for name, body in bodies.items()}
