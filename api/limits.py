@@ -6,6 +6,7 @@ not used before the window ends is lost. When Redis fails or is slow this proces
 and goes on; a dead Redis costs one request a quarter second now and then.
 """
 
+import contextlib
 import itertools
 import time
 from collections.abc import Iterator
@@ -71,6 +72,17 @@ class Limiter:
             TooManyRequests: it was one too many.
         """
         self._note(self.item, who, self._refusal)
+
+    def charge(self, who: str, count: int) -> None:
+        """Count ``count`` further requests of ``who`` for one that cost as much, which is answered all the same."""
+        length = self.item.get_expiry()
+        window = int(time.time()) // length
+        if self._may_ask():
+            with contextlib.suppress(RedisError, OSError):  # the next request that asks notes that it is away
+                self._redis.incr(f"{who}/{window}", length, amount=count)
+                return
+        for _ in range(count):
+            self._count_alone(who, window)
 
     def refuse_guessing(self, address: str) -> None:
         """Count a wrong key presented by ``address``.

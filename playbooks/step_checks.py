@@ -155,6 +155,8 @@ def check_list(steps: Any, pointer: str, faults: Faults) -> None:
         faults.add(pointer, "must be a list of at least one step")
         return
     for index, step in enumerate(steps):
+        if faults.full:
+            return
         if not isinstance(step, dict):
             faults.add(f"{pointer}/{index}", "a step must be an object with an id and a type")
 

@@ -6,13 +6,14 @@ from typing import Any
 from config.errors import InvalidRequest, Problem
 from playbooks import actions as meaning
 from playbooks import versions
+from playbooks.size import size
 from providers import functions, registry
 from store import actions as catalogue
 from store import db
 from store.access import Caller
 from store.actions import Action
 from store.seal import seal, unseal
-from tasks import secrets
+from tasks import beside, secrets
 
 #: members of a definition that say nothing about what the action does
 _SAID = frozenset({"id", "name", "description", "version", "enabled", "tags"})
@@ -31,6 +32,14 @@ def _whole(definition: Mapping[str, Any]) -> dict[str, Any]:
 
 def problems_of(definition: Mapping[str, Any]) -> list[Problem]:
     """Every fault of an action's definition that can be found before it runs."""
+    counted = size(definition)
+    if counted.fault_of_action:
+        return [Problem("", counted.fault_of_action)]
+    way = beside.here if counted.milliseconds <= beside.SHORT else beside.in_turn
+    return way(_problems_of, definition)
+
+
+def _problems_of(definition: Mapping[str, Any]) -> list[Problem]:
     whole = _whole(definition)
     problems = list(meaning.check(whole))
     if whole.get("executor") in meaning.EXECUTORS and isinstance(whole.get("config"), dict):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from api import yaml_body
+from config import sound_yaml
 from launcher import demo, demo_playbooks, embedded_redis, environment, key, leftovers
 from launcher.demo_actions import for_playbooks
 from launcher.instance import Instance
@@ -427,7 +427,7 @@ def test_every_example_playbook_can_be_registered():
     known = set()
     assert len(demo_playbooks.files()) >= 6
     for path in demo_playbooks.files():
-        definition = yaml_body.load(path.read_text())
+        definition = sound_yaml.load(path.read_text())
         assert definition["id"] == demo_playbooks.playbook_id(path)
         assert check(definition, actions, known) == [], path.name
         known.add(definition["id"])
