@@ -96,7 +96,12 @@ def _drain(app: Flask, seconds: float) -> bool:
 
     ``seconds`` is what each part may take.
     """
-    parts = (app.extensions["tocsin.watcher"].drain, auth.drain, doorbell.drain)
+    parts = (
+        app.extensions["tocsin.watcher"].drain,
+        auth.drain,
+        doorbell.drain,
+        app.extensions["tocsin.limiter"].drain,
+    )
     busy = [drain for drain in parts if not drain(seconds)]
     return not busy
 
