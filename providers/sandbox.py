@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from providers import sandbox_recipe
+from providers import sandbox_filter, sandbox_recipe
 from providers.base import ProviderError
 from providers.sandbox_processes import adopt_orphans
 from providers.sandbox_watch import Ended, Finished, watch
@@ -76,11 +76,10 @@ def _run(
             raise sandbox_recipe.unavailable(f"{folder} is missing or closed to uid {sandbox_recipe.OWNER}")
     with contextlib.ExitStack() as held:
         status, told = _pipe(held)
-        program = sandbox_recipe.seccomp_program()
-        seccomp = None if program is None else _memory_file(held, program)
+        seccomp = _memory_file(held, sandbox_filter.program())
         contents = {path: _memory_file(held, data) for path, data in files.items()}
         args = _memory_file(held, sandbox_recipe.options(env, contents, readonly, told.fileno(), seccomp))
-        passed = [args, told.fileno(), *contents.values(), *([] if seccomp is None else [seccomp])]
+        passed = [args, told.fileno(), seccomp, *contents.values()]
         inside = sandbox_recipe.limited(argv, timeout)
         process = held.enter_context(_start(held, ["--args", str(args), "--", *inside], passed))
         held.callback(process.kill)  # an exception from outside, before the watch has begun
