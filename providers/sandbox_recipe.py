@@ -21,6 +21,7 @@ from providers.base import ProviderError
 
 UNAVAILABLE = "scripts cannot run here: "
 OWNER = 65533  # nobody's: neither root nor any account; 65534 is what the kernel shows for unmapped ids
+MEMORY_BYTES = 400 * 1024 * 1024  # of all processes together; no rlimit counts across processes
 TMP_BYTES = 16 * 1024 * 1024
 PROCESSES = 36  # and threads: 32 for a pool, and those that start it
 _SHM_BYTES = 1024 * 1024
@@ -98,11 +99,12 @@ def python() -> tuple[str, list[Path]]:
 
 
 def options(
-    env: Mapping[str, str], files: Mapping[str, int], readonly: Iterable[Path], status: int, seccomp: int
+    env: Mapping[str, str], files: Mapping[str, int], readonly: Iterable[Path], status: int, gate: int, seccomp: int
 ) -> bytes:
     """Bubblewrap's options as ``--args`` reads them: separated by NUL, from a descriptor instead of argv.
 
-    ``files`` maps a path inside to the descriptor that holds its contents.
+    ``files`` maps a path inside to the descriptor that holds its contents. The launcher tells its pid 1 on ``status``
+    and starts the program when there is something to read from ``gate``.
 
     Raises:
         ProviderError: a value of ``env`` or a path holds a NUL.
@@ -124,7 +126,8 @@ def options(
     words += ["--proc", "/proc", *_covers(), "--dev", "/dev", "--dev-bind", "/dev/full", "/dev/zero"]
     words += ["--size", str(_SHM_BYTES), "--tmpfs", "/dev/shm"]  # noqa: S108
     words += ["--remount-ro", "/dev", "--size", str(TMP_BYTES), "--tmpfs", "/tmp", "--remount-ro", "/"]  # noqa: S108
-    words += ["--chdir", "/tmp", "--json-status-fd", str(status), "--seccomp", str(seccomp)]  # noqa: S108
+    words += ["--chdir", "/tmp"]  # noqa: S108
+    words += ["--json-status-fd", str(status), "--block-fd", str(gate), "--seccomp", str(seccomp)]
     if any("\0" in word for word in words):
         raise ProviderError("bad_parameters", "a value for a script's environment holds a NUL character")
     return "\0".join(words).encode(errors="surrogateescape")

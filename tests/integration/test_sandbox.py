@@ -12,8 +12,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -22,6 +21,7 @@ import pytest
 from config.settings import settings
 from providers import sandbox, sandbox_recipe
 from providers.base import ProviderError
+from tests.support.sandboxes import dead_children, processes, run, until
 
 PROJECT = Path(__file__).parents[2]
 
@@ -36,52 +36,6 @@ def installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
     yield
     settings.cache_clear()
     sandbox.probe.cache_clear()
-
-
-def run(text: str, *, python: bool = False, timeout: float = 10, aborted: Callable[[], bool] = lambda: False, **more):
-    """Run a script in the sandbox."""
-    command, readonly = ["/bin/bash"], []
-    if python:
-        interpreter, readonly = sandbox_recipe.python()
-        command = [interpreter, "-B"]
-    return sandbox.run(
-        [*command, "/job/script"],
-        stdin=more.get("stdin", b""),
-        env=more.get("env", {}),
-        files={"/job/script": text.encode()},
-        timeout=timeout,
-        aborted=aborted,
-        readonly=readonly,
-    )
-
-
-def processes(word: str, what: str = "cmdline") -> set[int]:
-    """Every process of the machine that has the word in its command line (or environment)."""
-    found = set()
-    for path in Path("/proc").glob(f"[0-9]*/{what}"):
-        with suppress(OSError):
-            if word.encode() in path.read_bytes():
-                found.add(int(path.parent.name))
-    return found
-
-
-def dead_children() -> set[int]:
-    """Processes that have ended as children of this one and that nobody has waited for."""
-    found = set()
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):
-            state, parent = path.read_text().rpartition(")")[2].split()[:2]
-            if state == "Z" and int(parent) == os.getpid():
-                found.add(int(path.parent.name))
-    return found
-
-
-def until(condition: Callable[[], object], seconds: float = 60) -> None:
-    """Wait for something to become true."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.02)
 
 
 def test_a_program_runs_and_answers() -> None:
@@ -153,7 +107,7 @@ def test_the_installations_own_folders_are_hidden_inside_a_visible_one(
         monkeypatch.setenv("TOCSIN_CONFIG_DIR", str(base / "etc"))
         monkeypatch.setattr(sandbox_recipe, "__file__", str(base / "checkout/providers/sandbox_recipe.py"))
         settings.cache_clear()
-        words = sandbox_recipe.options({}, {}, [base], 9, 8).decode().split("\0")
+        words = sandbox_recipe.options({}, {}, [base], 9, 8, 7).decode().split("\0")
     finally:
         shutil.rmtree(base)
     at = words.index(str(base))
