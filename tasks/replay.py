@@ -20,7 +20,7 @@ def earlier(connection: Connection, workspace_id: str, key: str | None, same: li
     known = idempotency.find(connection, workspace_id, key) if key else None
     if known is None:
         return None
-    if not hmac.compare_digest(known.fingerprint, _fingerprint(same)):
+    if not any(hmac.compare_digest(known.fingerprint, _fingerprint(same, key)) for key in settings().secret_keys):
         raise Unprocessable(
             "This Idempotency-Key was used for a different request; take a new one.", code="idempotency_key_reused"
         )
@@ -39,13 +39,13 @@ def remember(
         connection,
         workspace_id,
         key,
-        fingerprint=_fingerprint(same),
+        fingerprint=_fingerprint(same, settings().secret_key),
         execution_id=execution_id,
         created_at=created_at,
     )
 
 
-def _fingerprint(same: list[Any]) -> str:
+def _fingerprint(same: list[Any], secret_key: str) -> str:
     """Keyed, so that it tells nothing about secrets in the parameters."""
     text = json.dumps(same, sort_keys=True)
-    return hmac.new(settings().secret_key.encode(), text.encode(), hashlib.sha256).hexdigest()
+    return hmac.new(secret_key.encode(), text.encode(), hashlib.sha256).hexdigest()

@@ -8,8 +8,8 @@ from config.errors import Conflict, InvalidRequest
 from config.settings import settings
 from providers import functions
 from store import access, actions, db
-from store.seal import unseal
 from tasks import catalogue
+from tasks.secrets import opened_config
 
 TOKEN = "Bearer a-token-nobody-may-see"
 HOOK = {
@@ -32,7 +32,7 @@ def test_a_secret_is_sealed_and_masked(caller):
     """The stored definition holds the mask; the secret is in the sealed part only."""
     action = catalogue.create(caller, HOOK)
     assert TOKEN not in str(action.revision.definition)
-    assert unseal(action.revision.sealed) == {"headers/Authorization": TOKEN}
+    assert opened_config(caller.workspace_id, action.revision) == {"headers/Authorization": TOKEN}
 
 
 def test_what_was_read_may_be_sent_back(caller):
@@ -42,7 +42,7 @@ def test_what_was_read_may_be_sent_back(caller):
     changed = catalogue.revise(
         caller, action.id, {"config": {**read, "headers": {"authorization": "********"}, "body": {"a": 2}}}, whole=False
     )
-    assert list(unseal(changed.revision.sealed).values()) == [TOKEN]
+    assert list(opened_config(caller.workspace_id, changed.revision).values()) == [TOKEN]
     assert changed.revision.version == "1.1.0"
 
 
