@@ -8,6 +8,7 @@ from config import logs
 from config.errors import Unavailable
 from config.settings import settings
 from store import db, idempotency, processes, recovery
+from store.renewal import Bite
 from tasks import canvas, reseal
 from tasks.app import app
 
@@ -46,7 +47,7 @@ class _Renewal:
     """A walk over all that is sealed, some bites at a time."""
 
     def __init__(self) -> None:
-        self._walk: Iterator[tuple[str, reseal.Bite]] | None = None
+        self._walk: Iterator[tuple[str, Bite]] | None = None
         self._rests_until = 0.0
         self._lock = threading.Lock()
 
