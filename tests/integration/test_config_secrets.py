@@ -109,3 +109,12 @@ def test_a_python_function_brings_its_own_parameters(caller, example_functions):
     wanted = {"name": "Block", "type": "remediation", "executor": "local", "config": {"handler": "block_ip"}}
     action = catalogue.create(caller, wanted)
     assert [one["name"] for one in action.revision.definition["parameters"]] == ["ip", "duration_hours", "reason"]
+
+
+def test_several_signing_secrets_are_sealed_as_one(caller):
+    """A list of secrets, given while a receiver changes its own, is masked and sealed as a whole."""
+    wanted = ["first-secret-of-a-receiver", "second-secret-of-a-receiver"]
+    config = {"target": "https://hooks.example.com/", "secret": wanted}
+    action = catalogue.create(caller, {"name": "Tell", "type": "webhook", "executor": "remote", "config": config})
+    assert "secret-of-a-receiver" not in str(action.revision.definition)
+    assert opened_config(caller.workspace_id, action.revision) == {"secret": wanted}

@@ -16,6 +16,12 @@ from tests.support.api import Door, assert_problem
 DAY = 86_400_000
 
 
+@pytest.fixture
+def door(database: str) -> Door:
+    """The application on each kind of database."""
+    return Door()
+
+
 def alter(key: str, **values: object) -> None:
     """Change the row of a key behind Tocsin's back."""
     with db.write() as connection:
