@@ -105,6 +105,8 @@ partial_index(
     where=sa.text("kind = 'playbook' AND parent_id IS NOT NULL"),
 )
 partial_index("ix_executions_root", executions.c.root_id, where=executions.c.root_id.is_not(None))
+#: what holds secrets, for those who seal them anew
+partial_index("ix_executions_sealed", executions.c.id, where=executions.c.sealed.is_not(None))
 #: one running run for each playbook and asset
 partial_index(
     "uq_executions_running",

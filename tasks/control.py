@@ -11,11 +11,10 @@ from store import db, executions, recovery, run_listing, runs, steps
 from store.access import Caller
 from store.db import Connection, Row
 from store.executions import LIVE, TERMINAL
-from store.seal import unseal
 from tasks import announce, deciders, doorbell, revisions, stop
 from tasks.canvas import Ring
 from tasks.runs import Started, Wish, begin_ring, row_id, start
-from tasks.secrets import HANDED_ON
+from tasks.secrets import HANDED_ON, opened_parameters
 from tasks.tick_runs import follow_ring
 
 #: a cancel waits this long for the worker to let go before it answers, seconds. Longer than
@@ -168,7 +167,7 @@ def retry(caller: Caller, run_id: str, *, completed_stay: bool, idempotency_key:
         if completed_stay and (before.status == "completed" or before.mode == "dry_run"):
             raise Conflict('Nothing has failed; retry from "start".', code="nothing_failed")
         done = [_carried(row) for row in steps.of_run(connection, run_id) if _stays(row)] if completed_stay else []
-    context, hidden = json.loads(before.context), unseal(before.sealed)
+    context, hidden = json.loads(before.context), opened_parameters(before)
     handed_on = hidden.pop(HANDED_ON, [])
     return start(
         Wish(

@@ -19,6 +19,7 @@ from store.access import Caller
 from store.actions import Revision
 from store.db import IntegrityError
 from store.ids import new_id
+from store.seal import parameters_cell
 from tasks import doorbell, flows, replay, revisions
 from tasks.backlog import backlog
 from tasks.canvas import Ring
@@ -115,9 +116,11 @@ def queue_of(definition: Mapping[str, Any]) -> str:
 
 def _new_execution(revision: Revision, wish: Dispatch, values: Mapping[str, Any]) -> tuple[dict[str, Any], Ring]:
     definition = revision.definition
-    masked, sealed = hide(values, parameters.secret_names(definition["parameters"]))
+    execution_id = new_id("exec")
+    cell = parameters_cell(wish.caller.workspace_id, execution_id, revision.id)
+    masked, sealed = hide(values, parameters.secret_names(definition["parameters"]), cell)
     row = {
-        "id": new_id("exec"),
+        "id": execution_id,
         "workspace_id": wish.caller.workspace_id,
         "action_id": wish.action_id,
         "revision_id": revision.id,

@@ -48,7 +48,7 @@ def give(caller: Caller, playbook_id: str, *, form: str, include_secrets: bool, 
         if form != CACAO:
             native = {"id": playbook.id, **playbook.revision.definition, "enabled": playbook.enabled}
             return Exported(document=native)
-        kept = documents.of(connection, playbook.uid)
+        kept = documents.of(connection, caller.workspace_id, playbook.uid)
         before = playbooks.revision(connection, kept.revision_id) if kept is not None else None
     came: Mapping[str, Any] = kept.document if kept is not None and before is not None else {}
     way = beside.way(size(playbook.revision.definition).milliseconds + size(came).milliseconds)

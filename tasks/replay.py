@@ -50,7 +50,7 @@ def earlier(connection: Connection, workspace_id: str, actor: str, key: str | No
     known = idempotency.find(connection, workspace_id, _owned(actor, key)) if key else None
     if known is None:
         return None
-    if not hmac.compare_digest(known.fingerprint, _fingerprint(same)):
+    if not any(hmac.compare_digest(known.fingerprint, _fingerprint(same, root)) for root in settings().secret_keys):
         raise KeyClash(workspace_id, actor, key or "")
     return known
 
@@ -74,7 +74,7 @@ def remember(
         connection,
         workspace_id,
         _owned(actor, key),
-        fingerprint=_fingerprint(same),
+        fingerprint=_fingerprint(same, settings().secret_key),
         execution_id=execution_id,
         created_at=created_at,
     )
@@ -84,7 +84,7 @@ def _owned(actor: str, key: str) -> str:
     return f"{actor}{SEPARATOR}{key}"
 
 
-def _fingerprint(same: list[Any]) -> str:
+def _fingerprint(same: list[Any], secret_key: str) -> str:
     """Keyed, so that it tells nothing about secrets in the parameters."""
     text = json.dumps(same, sort_keys=True)
-    return hmac.new(settings().secret_key.encode(), text.encode(), hashlib.sha256).hexdigest()
+    return hmac.new(secret_key.encode(), text.encode(), hashlib.sha256).hexdigest()
