@@ -65,7 +65,7 @@ def _fail(run_id: str, error: Exception) -> None:
     message = f"The run broke ({type(error).__name__}); the worker's log says where."
     told = {"code": "internal_error", "message": message}
     db.change(lambda connection: steps.break_off(connection, run_id, told))
-    stop.end_steps(run_id, "system")
+    stop.end_steps([run_id], "system")
 
 
 _OPTIONS: dict[str, Any] = {"bind": True, "max_retries": None}
