@@ -18,14 +18,14 @@ from redis.exceptions import RedisError
 from config.settings import settings
 from store import redis as redis_store
 
-#: how much workers are taken to do at least, executions a second
-LEAST = 100.0
+#: how much workers are taken to do of which nothing is known, and at least, executions a second
+UNKNOWN, LEAST = 100.0, 10.0
 #: between two looks, and after one that failed, seconds
 EVERY, REST = 1.0, 5.0
 #: messages that wait at two looks in turn: the workers do what they can
 BUSY = 20
-#: of what the workers were seen to do so much is left after a second in which they had time
-KEPT = 0.98
+#: what the workers were seen to do comes so much nearer to what is taken for unknown in a second in which they had time
+FORGOTTEN = 0.02
 #: a queue in which messages wait longer takes in less, seconds
 LONGEST_WAIT = 0.5
 
@@ -39,14 +39,14 @@ class Pace:
         self._counted = 0
         self._done: tuple[float, int] | None = None
         self._waited = 0
-        self._can_do = LEAST
+        self._can_do = UNKNOWN
         self._of: dict[str, float] = {}
 
     def of(self, queue: str) -> float:
         """How many executions a second the queue can take in so that they are done at once."""
         if self._pid != os.getpid():
             self._start()
-        return self._of.get(queue, LEAST)
+        return self._of.get(queue, UNKNOWN)
 
     def did_one(self) -> None:
         """A worker has taken up one more thing."""
@@ -63,9 +63,10 @@ class Pace:
         self._waited = waiting
         if now > then and done >= before:
             rate = (done - before) / (now - then)
-            busy = min(waiting, waited) >= BUSY
-            self._can_do = (self._can_do + rate) / 2 if busy else max(rate, self._can_do * KEPT)
-            self._can_do = max(self._can_do, LEAST)
+            if min(waiting, waited) < BUSY:
+                self._can_do = max(rate, self._can_do + (UNKNOWN - self._can_do) * FORGOTTEN)
+            elif rate:  # else there are no workers, or they do one thing that takes very long
+                self._can_do = max(LEAST, (self._can_do + rate) / 2)
         self._of = {
             queue: self._can_do * min(1.0, LONGEST_WAIT * self._can_do / max(length, 1))
             for queue, length in lengths.items()

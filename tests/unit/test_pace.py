@@ -1,6 +1,6 @@
 """The pace: what workers are known to do, from what they have done and from what waits."""
 
-from tasks.pace import BUSY, LEAST, LONGEST_WAIT, Pace
+from tasks.pace import BUSY, LONGEST_WAIT, UNKNOWN, Pace
 
 
 class Workers:
@@ -23,9 +23,9 @@ class Workers:
 
 
 def test_idle_workers_are_taken_to_do_what_any_do() -> None:
-    """Of workers that were never seen at work a certain least is expected."""
+    """Of workers that were never seen at work something is expected."""
     workers = Workers(1000)
-    assert {workers.second(1) for _ in range(20)} == {LEAST}
+    assert {workers.second(1) for _ in range(20)} == {UNKNOWN}
 
 
 def test_busy_workers_show_what_they_can_do() -> None:
@@ -34,10 +34,11 @@ def test_busy_workers_show_what_they_can_do() -> None:
     for _ in range(10):
         workers.second(900)
     assert 750 < workers.second(900, "urgent") <= 800
-    workers.can_do = 200
-    for _ in range(10):
-        workers.second(200)
-    assert 200 <= workers.second(200, "urgent") < 220
+    for can_do in (200, 40):
+        workers.can_do = can_do
+        for _ in range(10):
+            workers.second(can_do)
+        assert can_do <= workers.second(can_do, "urgent") < 1.1 * can_do
 
 
 def test_what_was_seen_is_forgotten_slowly() -> None:
@@ -48,6 +49,16 @@ def test_what_was_seen_is_forgotten_slowly() -> None:
     for _ in range(60):
         workers.second(5)
     assert 250 < workers.second(5, "urgent") < 400
+
+
+def test_workers_that_are_away_show_nothing() -> None:
+    """While nothing at all is done, what was known before holds, however much waits."""
+    workers = Workers(400)
+    for _ in range(10):
+        workers.second(500)
+    workers.can_do = 0
+    before = workers.second(0, "urgent")
+    assert {workers.second(10, "urgent") for _ in range(10)} == {before}
 
 
 def test_a_queue_that_is_too_long_takes_in_less() -> None:
@@ -66,8 +77,8 @@ def test_a_number_that_begins_anew_is_no_pace() -> None:
     """Redis was emptied, or the process has just begun to look: nothing is concluded from that."""
     pace = Pace()
     pace.learn(100.0, 50_000, {"steps": 0})
-    assert pace._of == {"steps": LEAST}
+    assert pace._of == {"steps": UNKNOWN}
     pace.learn(101.0, 7, {"steps": 0})
-    assert pace._of == {"steps": LEAST}
+    assert pace._of == {"steps": UNKNOWN}
     pace.learn(102.0, 507, {"steps": 0})
     assert pace._of == {"steps": 500}
