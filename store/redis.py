@@ -5,6 +5,7 @@ Nothing here is needed for the truth; every caller has a way to go on without it
 
 import functools
 import os
+from collections.abc import Iterable
 
 from redis import Redis
 from redis.backoff import NoBackoff
@@ -17,6 +18,8 @@ from store import redis_version
 
 #: present as long as Redis remembers what we told it; gone after a flush or an empty restart
 MARK = "tocsin:mark"
+#: what the workers have done, a number
+DONE = "tocsin:done"
 
 
 log = logs.logger(__name__)
@@ -49,6 +52,34 @@ def emptied() -> bool | None:
 def set_mark() -> None:
     """Leave the mark that ``emptied`` looks for."""
     client().set(MARK, "1")
+
+
+def tell_done(number: int, queues: Iterable[str]) -> tuple[int, dict[str, int]]:
+    """Add what this process has done lately; returns what all together have done so far, and how long queues are.
+
+    Raises:
+        RedisError: Redis cannot be asked.
+    """
+    names = list(queues)
+    with client().pipeline(transaction=False) as pipeline:
+        pipeline.incrby(DONE, number)
+        for name in names:
+            pipeline.llen(name)
+        done, *lengths = pipeline.execute()
+    return int(done), dict(zip(names, lengths, strict=True))
+
+
+def lengths(queues: Iterable[str]) -> dict[str, int]:
+    """How many messages wait in each of these queues, of those that have any.
+
+    Raises:
+        RedisError: Redis cannot be asked.
+    """
+    names = list(queues)
+    with client().pipeline(transaction=False) as pipeline:
+        for name in names:
+            pipeline.llen(name)
+        return {name: int(number) for name, number in zip(names, pipeline.execute(), strict=True) if number}
 
 
 def alive() -> bool:

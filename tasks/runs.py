@@ -16,6 +16,7 @@ from config.errors import Conflict, InvalidRequest, Problem, Unprocessable
 from playbooks import parameters
 from playbooks.plan import Plan, every_step
 from playbooks.triggers import subject
+from playbooks.widths import MOST_LIVE, Widths
 from providers.base import Mode
 from store import actions, db, executions, group, playbooks
 from store.access import Caller
@@ -59,6 +60,8 @@ class Wish:
     hops: int = 0
     #: the run at the beginning of those that started each other
     root: str | None = None
+    #: how many of its steps, and of those of the runs that it starts, may be under way at once
+    width: int = MOST_LIVE
     retry_of: str | None = None
     #: the revision to run, where it is not the current one
     revision_id: str | None = None
@@ -103,6 +106,16 @@ class Run:
     request_id: str | None
     parent_id: str | None
     started_at: int
+
+    @property
+    def root(self) -> str:
+        """The run at the beginning of those that started each other."""
+        return self.context["root"] or self.id
+
+    @property
+    def widths(self) -> Widths:
+        """How many of its steps may be under way at once."""
+        return revisions.widths(self.revision_id, self.context.get("width", MOST_LIVE))
 
 
 def wish_of(caller: Caller, playbook_id: str, **more: Any) -> Wish:
@@ -230,6 +243,7 @@ def prepare(connection: Connection, wish: Wish) -> tuple[dict[str, Any], Chain]:
                 "depth": wish.depth,
                 "hops": wish.hops,
                 "root": wish.root,
+                "width": wish.width,
                 "carried": [str(done["id"]).partition(".")[2] for done in wish.carried],
             }
         ),
