@@ -35,9 +35,15 @@ def problems_of(definition: Mapping[str, Any]) -> list[Problem]:
     problems = list(meaning.check(whole))
     if whole.get("executor") in meaning.EXECUTORS and isinstance(whole.get("config"), dict):
         executor = registry.executor(whole["executor"])
-        found = executor.check(whole["config"], meaning.known_names(whole))
+        found = executor.check(secrets.plain(whole["config"]), meaning.known_names(whole))
         problems += [problem.under("/config") for problem in found]
     return problems
+
+
+def warnings_of(definition: Mapping[str, Any]) -> list[Problem]:
+    """What is allowed in a definition free of faults, as its author writes it, and yet is perhaps not meant."""
+    masked, _ = _masked(_whole(definition))
+    return secrets.doubtful(masked["config"])
 
 
 def create(caller: Caller, wanted: Mapping[str, Any]) -> Action:
@@ -46,7 +52,8 @@ def create(caller: Caller, wanted: Mapping[str, Any]) -> Action:
     Raises:
         InvalidRequest: the definition has faults, all named. Conflict: the id is taken.
     """
-    definition = _checked(secrets.unmask(_whole(wanted), {"config": {}}, {}))
+    whole, _ = secrets.unmask(_whole(wanted), {"config": {}}, {})
+    definition = _checked(whole)
     action_id = definition.pop("id", None) or meaning.slug(definition["name"])
     definition, sealed = _sealed(definition)
     with db.write() as connection:
@@ -74,8 +81,8 @@ def revise(caller: Caller, action_id: str, changes: Mapping[str, Any], *, whole:
     known = unseal(action.revision.sealed)
     given = {name: value for name, value in changes.items() if name != "id"}
     base = {"version": old["version"], "enabled": old["enabled"]} if whole else old
-    definition = _checked(secrets.unmask(_whole({**base, **given}), old, known))
-    definition, sealed = _sealed(definition)
+    whole_new, kept = secrets.unmask(_whole({**base, **given}), old, known)
+    definition, sealed = _sealed(_checked(whole_new), kept)
     definition["version"] = _next_version(old, definition, secrets_changed=unseal(sealed) != known)
     if definition == old and unseal(sealed) == known:
         return action
@@ -120,7 +127,13 @@ def _checked(wanted: Mapping[str, Any]) -> dict[str, Any]:
     return _whole(wanted)
 
 
-def _sealed(definition: dict[str, Any]) -> tuple[dict[str, Any], str | None]:
+def _sealed(definition: dict[str, Any], kept: Mapping[str, Any] | None = None) -> tuple[dict[str, Any], str | None]:
+    masked, hidden = _masked(definition, kept)
+    return masked, seal(hidden)
+
+
+def _masked(definition: dict[str, Any], kept: Mapping[str, Any] | None = None) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A definition with its secrets masked, and these; ``kept`` are those that masks have stood for."""
     patterns = registry.executor(definition["executor"]).SECRETS
-    config, hidden = secrets.take_out(definition["config"], patterns)
-    return {**definition, "config": config}, seal(hidden)
+    config, hidden = secrets.take_out(definition["config"], patterns, kept)
+    return {**definition, "config": config}, hidden

@@ -59,7 +59,7 @@ def prepare(
         sealed_config = unseal(revision.sealed)
     except SealBroken as broken:
         return failed("sealed", str(broken))
-    this.redact = redactor([*texts(hidden), *texts(sealed_config)])
+    this.redact = redactor([*texts(hidden), *secrets.telling(sealed_config)])
     call = Call(
         execution_id=row.id,
         idempotency_key=row.id,
