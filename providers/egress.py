@@ -21,7 +21,8 @@ from typing import Any
 
 import pycurl
 
-from providers import addresses, credentials, headers
+from playbooks import credentials
+from providers import addresses, headers
 from providers.base import Abandoned, Call, Json, ProviderError, TimedOut
 from providers.curl import LOOK_SECONDS, MAX_BODY, POOL, Key, Line
 

@@ -9,8 +9,8 @@ import re
 from collections.abc import Mapping
 from importlib.metadata import version
 
+from playbooks.credentials import is_secret_header
 from providers.base import ProviderError
-from providers.credentials import is_secret_header
 
 MAX_HEADERS = 64 << 10
 

@@ -103,9 +103,10 @@ def revise(caller: Caller, action_id: str, changes: Mapping[str, Any], *, whole:
 
 def does(action: Action, wanted: Mapping[str, Any]) -> bool:
     """Whether an action does what a definition says, whatever it is called."""
-    definition, sealed = _sealed(_whole(wanted))
-    doing = [_doing(one) for one in (action.revision.definition, definition)]
-    return doing[0] == doing[1] and unseal(action.revision.sealed) == unseal(sealed)
+    kept, known = action.revision.definition, unseal(action.revision.sealed)
+    whole = _whole(wanted)
+    present = {**kept, "config": secrets.put_back(kept["config"], known)}
+    return _doing(present) == _doing({**whole, "config": secrets.plain(whole["config"])})
 
 
 def _doing(definition: Mapping[str, Any]) -> dict[str, Any]:

@@ -35,6 +35,7 @@ class Expected:
 
 
 NOTHING_ELSE = Expected()
+_NOTHING: Mapping[str, Any] = {}
 
 #: what is written in the same transaction as a playbook
 Beside = Callable[[db.Connection, Playbook], None]
@@ -55,9 +56,9 @@ def verdict(
     steps = [place.step for place in islice(places(form), MAX_STEPS + 1)]
     with db.read() as connection:
         performed = _known_actions(connection, caller.workspace_id, _named(steps, "action", "action_ref"))
-        run = _known_playbooks(connection, caller.workspace_id, _named(steps, "playbook", "playbook_ref"))
+        run = _known_playbooks(connection, caller.workspace_id, steps)
     performed |= {name: dict(facts) for name, facts in expected.actions.items() if name not in performed}
-    problems = checks.check(form, performed, run | expected.playbooks)
+    problems = checks.check(form, performed, dict.fromkeys(expected.playbooks, _NOTHING) | run)
     return problems, [] if problems else checks.warnings(form, performed)
 
 
@@ -76,12 +77,18 @@ def _known_actions(connection: db.Connection, workspace_id: str, wanted: set[str
     return {**{action_id: {} for action_id in others}, **known}
 
 
-def _known_playbooks(connection: db.Connection, workspace_id: str, wanted: set[str]) -> set[str]:
-    """The same for playbooks, whose definitions are not looked at."""
-    known = playbooks.known(connection, workspace_id, wanted)
-    if known == wanted:
-        return known
-    return known | set(playbooks.ids(connection, workspace_id, limit=MAX_SUGGESTION_CANDIDATES))
+def _known_playbooks(
+    connection: db.Connection, workspace_id: str, steps: Iterable[Mapping[str, Any]]
+) -> dict[str, Mapping[str, Any]]:
+    """The same for playbooks; the definitions are only looked at where a step writes parameters out."""
+    wanted = _named(steps, "playbook", "playbook_ref")
+    known = dict.fromkeys(playbooks.known(connection, workspace_id, wanted), _NOTHING)
+    writing = _named((step for step in steps if step.get("parameters")), "playbook", "playbook_ref")
+    found = playbooks.definitions(connection, workspace_id, writing & known.keys())
+    if known.keys() != wanted:
+        others = playbooks.ids(connection, workspace_id, limit=MAX_SUGGESTION_CANDIDATES)
+        known = {**dict.fromkeys(others, _NOTHING), **known}
+    return {**known, **found}
 
 
 def create(

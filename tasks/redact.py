@@ -14,7 +14,7 @@ from urllib.parse import quote, quote_plus
 
 import re2
 
-from providers.credentials import MASK
+from playbooks.credentials import MASK
 
 #: a secret this short would be found in innocent text; it is masked only where it stands alone
 _SHORT = 4

@@ -1,7 +1,7 @@
 """Which parts of an action's config are secret, and how they travel: out of the definition, sealed, and back.
 
 Secret is what the executor names by dotted patterns (``routing_key``), compared without regard to case; what is called
-or written like a credential (``providers.credentials``); the headers that ``config.secret_headers`` names; and what
+or written like a credential (``playbooks.credentials``); the headers that ``config.secret_headers`` names; and what
 its author writes as ``{"secret": value}``. Of a text that holds credentials beside other things, such as a URL, only
 these are masked.
 
@@ -19,7 +19,7 @@ from urllib.parse import unquote
 
 from config.errors import InvalidRequest, Problem
 from expressions.template_syntax import has_markup
-from providers.credentials import is_secret_header, is_secret_member, is_template, looks_random, replaced, spans
+from playbooks.credentials import is_secret_header, is_secret_member, is_template, looks_random, replaced, spans
 from store.seal import seal
 from tasks.redact import MASK, texts
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from providers import credentials
+from playbooks import credentials
 from store import actions, db
 from store.seal import unseal
 from tasks import run, steps
