@@ -43,6 +43,7 @@ class Settings:
     rate_limit: str
     lease_seconds: int
     retention_days: int
+    sealed_hours: int
     cacao_identity: str
     cacao_signee: str
     cacao_signing_key: Path | None
@@ -158,6 +159,7 @@ def load() -> Settings:
         rate_limit=reader.str("RATE_LIMIT", "6000/minute"),
         lease_seconds=reader.int("LEASE_SECONDS", 30),
         retention_days=reader.int("RETENTION_DAYS", 90),
+        sealed_hours=reader.int("SEALED_HOURS", 72),
         cacao_identity=_identity(reader.str("CACAO_IDENTITY", TOCSIN_IDENTITY)),
         cacao_signee=reader.str("CACAO_SIGNEE", "Tocsin"),
         cacao_signing_key=_signing_key(reader.str("CACAO_SIGNING_KEY", "")),

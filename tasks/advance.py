@@ -252,7 +252,6 @@ class Advance:
 
     def _playbook(self, node: Node, place: Place, previous: str | None, context: Json) -> None:
         step, run = node.step, self.run
-        parent_id = row_id(run.id, node.id, joined(place.iteration))
         given = templates.render(step.get("parameters", {}), context)
         wish = runs.Wish(
             workspace_id=run.workspace_id,
@@ -266,10 +265,11 @@ class Advance:
             request_id=run.request_id,
             trigger="playbook",
             event=run.context["event"],
-            parent_id=parent_id,
+            parent_id=row_id(run.id, node.id, joined(place.iteration)),
             depth=run.context["depth"] + 1,
             hops=run.context["hops"],
             root=run.context["root"] or run.id,
+            kept=run.context.get("kept"),
         )
         self._refuse_too_many()
         if self.lonely:

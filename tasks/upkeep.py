@@ -15,7 +15,10 @@ log = logs.logger(__name__)
 
 @app.task(name="tocsin.upkeep", ignore_result=True)
 def upkeep() -> int:
-    """Delete what is older than the retention time, in small bites; returns how many executions went."""
+    """Delete what is older than the retention time, and secrets of what ended, in small bites.
+
+    Returns how many executions went.
+    """
     now, gone = db.now_ms(), 0
     try:
         while True:
@@ -24,12 +27,19 @@ def upkeep() -> int:
             gone += bite
             if bite == 0:
                 break
+        while _drop_sealed(now - settings().sealed_hours * _HOUR):
+            pass
         with db.write() as connection:
             idempotency.forget(connection, before=now - settings().idempotency_hours * _HOUR)
             processes.sweep(connection)
     except Unavailable as error:
         log.warning("upkeep skipped: the database is away", reason=str(error))
     return gone
+
+
+def _drop_sealed(before: int) -> int:
+    with db.write() as connection:
+        return recovery.drop_sealed(connection, before=before)
 
 
 @app.task(name="tocsin.probe_workers", ignore_result=True)
