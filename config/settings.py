@@ -53,6 +53,7 @@ class Settings:
     lease_seconds: int
     drain_seconds: int
     retention_days: int
+    sealed_hours: int
     cacao_identity: str
     cacao_signee: str
     cacao_signing_key: Path | None
@@ -195,6 +196,7 @@ def load() -> Settings:
         lease_seconds=reader.int("LEASE_SECONDS", 30),
         drain_seconds=reader.int("DRAIN_SECONDS", 25),
         retention_days=reader.int("RETENTION_DAYS", 90),
+        sealed_hours=reader.int("SEALED_HOURS", 72),
         cacao_identity=_identity(reader.str("CACAO_IDENTITY", TOCSIN_IDENTITY)),
         cacao_signee=reader.str("CACAO_SIGNEE", "Tocsin"),
         cacao_signing_key=_signing_key(reader.str("CACAO_SIGNING_KEY", "")),

@@ -21,6 +21,7 @@ from typing import Any
 
 import pycurl
 
+from playbooks import credentials
 from providers import addresses, headers
 from providers.base import Abandoned, Call, Json, ProviderError, TimedOut
 from providers.curl import LOOK_SECONDS, MAX_BODY, POOL, Key, Line
@@ -121,14 +122,16 @@ def described(request: Request) -> Json:
     """A request as reports show it: credentials are not; JSON bodies as JSON. Raises like ``send``."""
     url, body = addresses.parse(request.url).text, request.body
     headers.outgoing(request.headers)
+    shown = headers.shown(request.headers)
     for text in request.hidden:
         url = url.replace(text, "[redacted]") if len(text) > 1 else url
         body = body.replace(text.encode(), b"[redacted]") if body and text else body
+        shown = {name: "[redacted]" if value == text else value for name, value in shown.items()}
     return {
         "type": "http",
         "method": request.method,
-        "url": url,
-        "headers": headers.shown(request.headers),
+        "url": credentials.shown(url),
+        "headers": shown,
         "body": _described_body(body) if body else None,
     }
 

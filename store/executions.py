@@ -3,9 +3,8 @@
 A row is born ``pending``. A worker claims it (``running``, attempt + 1, a lease), does the outside work with no
 transaction open, and finishes it. Two rules make that safe:
 
-* ``transition`` is the only way to change ``status``; ``store.ending`` does the same for many rows. It names the
-  states it may come from and, where a worker acts, the attempt it acts for; when the row is elsewhere by now it
-  changes nothing and says so.
+* ``transition`` is the only way to change ``status`` (``store.ending``: of many rows). It names the states it may come
+  from and, where a worker acts, the attempt it acts for; when the row is elsewhere by now it changes nothing.
 * ``due_at`` is the moment at which somebody must look at the row again if nothing else happens:
   pending → when to publish it (again) · running → when the lease lapses (heartbeats move it) or the attempt's
   time is up · waiting → when the back-off, the delay or the approval ends · a run → its deadline · terminal →
@@ -104,6 +103,12 @@ partial_index(
     "ix_executions_child",
     executions.c.parent_id,
     where=sa.text("kind = 'playbook' AND parent_id IS NOT NULL"),
+)
+#: what has ended and is yet to lose its sealed input
+partial_index(
+    "ix_executions_held_secret",
+    executions.c.completed_at,
+    where=sa.text("sealed IS NOT NULL AND completed_at IS NOT NULL"),
 )
 partial_index("ix_executions_root", executions.c.root_id, where=executions.c.root_id.is_not(None))
 #: what holds secrets, for those who seal them anew

@@ -32,6 +32,8 @@ from tasks.secrets import HANDED_ON, hide, opened_parameters
 
 #: how deep playbooks may start playbooks
 DEEPEST = 8
+#: of a run that is no retry: what it starts takes what is current then
+NOTHING_KEPT: Mapping[str, Mapping[str, str]] = {"actions": {}, "playbooks": {}}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,12 +67,18 @@ class Wish:
     retry_of: str | None = None
     #: the revision to run, where it is not the current one
     revision_id: str | None = None
+    #: action → the revision to use; and, as in ``NOTHING_KEPT``, those that the playbooks which it starts use
+    pinned: Mapping[str, str] = field(default_factory=dict)
+    kept: Mapping[str, Mapping[str, str]] | None = None
+    #: whether these are the present ones although an earlier run is tried again
+    present: bool = False
     #: rows of steps that an earlier run has completed for this one
     carried: tuple[Mapping[str, Any], ...] = ()
 
     def same(self) -> list[Any]:
         """What makes two requests the same."""
         again = [self.retry_of, bool(self.carried)] if self.retry_of else []
+        again += ["present"] if self.present else []
         return ["run", self.playbook_id, self.target, self.mode, dict(self.parameters), *again]
 
 
@@ -199,7 +207,8 @@ def prepare(connection: Connection, wish: Wish) -> tuple[dict[str, Any], Chain]:
     head = playbooks.head(connection, wish.workspace_id, wish.playbook_id)
     if not head.enabled:
         raise Conflict(f"The playbook {wish.playbook_id!r} is disabled; enable it first.", code="playbook_disabled")
-    revision_id = wish.revision_id or head.revision_id
+    kept = wish.kept or NOTHING_KEPT
+    revision_id = wish.revision_id or kept["playbooks"].get(wish.playbook_id) or head.revision_id
     definition = revisions.playbook(revision_id)[0].definition
     if definition["target_required"] and not wish.target:
         problem = Problem("/target_asset_id", "this playbook needs the asset it is to work on")
@@ -208,7 +217,7 @@ def prepare(connection: Connection, wish: Wish) -> tuple[dict[str, Any], Chain]:
         raise Conflict(f"Playbooks start playbooks more than {DEEPEST} deep.", code="too_deep")
     run_id = new_id("pexec")
     masked, sealed = _values(definition, wish, parameters_cell(wish.workspace_id, run_id, revision_id))
-    pinned = pins(connection, wish.workspace_id, revision_id)
+    pinned = pins(connection, wish.workspace_id, revision_id, wish.pinned or kept["actions"])
     now = db.now_ms()
     row = {
         "id": run_id,
@@ -236,21 +245,27 @@ def prepare(connection: Connection, wish: Wish) -> tuple[dict[str, Any], Chain]:
         "cause": wish.trigger,
         "retry_of": wish.retry_of,
         "root_id": wish.root,
-        "context": json.dumps(
-            {
-                "event": wish.event,
-                "pins": pinned,
-                "depth": wish.depth,
-                "hops": wish.hops,
-                "root": wish.root,
-                "width": wish.width,
-                "carried": [str(done["id"]).partition(".")[2] for done in wish.carried],
-            }
-        ),
+        "context": _context(wish, pinned),
     }
     chain = _opening(row, pinned)
     row["due_at"] = backlog.again_at(str(row["queue"]), now, connection)
     return row, chain
+
+
+def _context(wish: Wish, pinned: Mapping[str, str]) -> str:
+    """What a run keeps of how it came about."""
+    return json.dumps(
+        {
+            "event": wish.event,
+            "pins": pinned,
+            "kept": wish.kept,
+            "depth": wish.depth,
+            "hops": wish.hops,
+            "root": wish.root,
+            "width": wish.width,
+            "carried": [str(done["id"]).partition(".")[2] for done in wish.carried],
+        }
+    )
 
 
 def _values(definition: Mapping[str, Any], wish: Wish, cell: Cell) -> tuple[str, str | None]:
@@ -264,8 +279,10 @@ def _values(definition: Mapping[str, Any], wish: Wish, cell: Cell) -> tuple[str,
     return hide(values, {*parameters.secret_names(declared), *wish.secret_names}, cell, wish.secrets)
 
 
-def pins(connection: Connection, workspace_id: str, revision_id: str) -> dict[str, str]:
-    """Action id → the revision that a run of this revision of a playbook keeps.
+def pins(
+    connection: Connection, workspace_id: str, revision_id: str, kept: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """Action id → the revision that a run of this revision of a playbook keeps: of those ``kept``, else the present.
 
     Raises:
         Conflict: an action that it uses is gone or switched off.
@@ -279,7 +296,7 @@ def pins(connection: Connection, workspace_id: str, revision_id: str) -> dict[st
             raise Conflict(f"The playbook uses the action {action_id!r}, which is gone.", code="action_missing")
         if not head.enabled:
             raise Conflict(f"The playbook uses the action {action_id!r}, which is disabled.", code="action_disabled")
-        found[action_id] = head.revision_id
+        found[action_id] = (kept or {}).get(action_id) or head.revision_id
     return found
 
 
