@@ -17,7 +17,7 @@ from api.present import present
 from api.triggers import KEY_HEADER, idempotency_key
 from store import db, executions, playbooks, run_listing, runs
 from store.db import Row
-from tasks import control
+from tasks import control, retry
 from tasks.runs import start, wish_of
 
 blueprint = Blueprint("runs", __name__, description="Having playbooks run, and what becomes of it.")
@@ -162,11 +162,17 @@ def resume_run(run_id: str) -> Response:
 def retry_run(given: dict[str, Any], run_id: str) -> Response:
     """Try a playbook execution that has ended once more.
 
-    A new execution with the same parameters and the same version of the playbook. Unless it is to begin from the
-    start it takes over what the old one completed and goes on where that failed.
+    A new execution with the same parameters, the same version of the playbook and of the actions. Unless it is to
+    begin from the start it takes over what the old one completed and goes on where that failed. Secrets that are not
+    kept any more, or would be sent elsewhere than before, must be given again: 409 secret_needed names them.
     """
-    started = control.retry(
-        caller(), run_id, completed_stay=given["start"] == "failed", idempotency_key=idempotency_key()
+    started = retry.retry(
+        caller(),
+        run_id,
+        completed_stay=given["start"] == "failed",
+        present=given["revisions"] == "present",
+        given=given["parameters"],
+        idempotency_key=idempotency_key(),
     )
     row = _read(started.run_id)
     with db.read() as connection:

@@ -21,6 +21,7 @@ from typing import Any
 
 import pycurl
 
+from playbooks import credentials
 from providers import addresses, headers
 from providers.base import Abandoned, Call, Json, ProviderError, TimedOut
 from providers.curl import LOOK_SECONDS, MAX_BODY, POOL, Key, Line
@@ -78,7 +79,7 @@ def send(request: Request, call: Call) -> Response:
     deadline = began + min(TOTAL_SECONDS, _time_left(call))
     found = _look_up(url.host, url.port, call)
     keys = [Key(address, url.host, url.port, url.scheme == "https") for address in found]
-    call.checkpoint()
+    call.still_ours()
     line = _exchange(request, url, lines, keys, deadline, call)
     took = round((time.monotonic() - began) * 1000)
     response = Response(line.status, headers.incoming(line.header_lines), line.body, took)
@@ -99,7 +100,7 @@ def connect(host: str, port: int, call: Call, timeout: float = CONNECT_SECONDS) 
     host = addresses.hostname(host)
     deadline = time.monotonic() + min(timeout, _time_left(call))
     found = _look_up(host, port, call)[:MAX_ADDRESSES]
-    call.checkpoint()
+    call.still_ours()
     for count, address in enumerate(found, start=1):
         if call.aborted():
             raise Abandoned
@@ -121,14 +122,16 @@ def described(request: Request) -> Json:
     """A request as reports show it: credentials are not; JSON bodies as JSON. Raises like ``send``."""
     url, body = addresses.parse(request.url).text, request.body
     headers.outgoing(request.headers)
+    shown = headers.shown(request.headers)
     for text in request.hidden:
         url = url.replace(text, "[redacted]") if len(text) > 1 else url
         body = body.replace(text.encode(), b"[redacted]") if body and text else body
+        shown = {name: "[redacted]" if value == text else value for name, value in shown.items()}
     return {
         "type": "http",
         "method": request.method,
-        "url": url,
-        "headers": headers.shown(request.headers),
+        "url": credentials.shown(url),
+        "headers": shown,
         "body": _described_body(body) if body else None,
     }
 

@@ -55,16 +55,15 @@ def publish_now(db: Connection, run_id: str) -> None:
     db.execute(sa.update(executions).where(ready).values(due_at=now_ms(), publishes=0))
 
 
-def publish_soon(db: Connection, execution_ids: list[str] | None = None, *, at: int) -> int:
+def publish_soon(db: Connection, execution_ids: list[str] | None = None, *, at: int, limit: int = 1000) -> int:
     """Pending rows become due at ``at`` unless they were due earlier: their messages are known to be lost.
 
-    ``execution_ids`` None means all of them. Returns how many.
+    ``execution_ids`` None means all of them, at most ``limit`` a call. Returns how many.
     """
     table = executions.c
-    where = [table.status == "pending", table.due_at > at]
-    if execution_ids is not None:
-        where.append(table.id.in_(execution_ids))
-    return db.execute(sa.update(executions).where(*where).values(due_at=at, publishes=0)).rowcount
+    later = sa.and_(table.status == "pending", table.due_at > at)
+    them = sa.select(table.id).where(later).limit(limit).scalar_subquery() if execution_ids is None else execution_ids
+    return db.execute(sa.update(executions).where(later, table.id.in_(them)).values(due_at=at, publishes=0)).rowcount
 
 
 def backlog(db: Connection) -> dict[str, int]:
@@ -98,10 +97,37 @@ def await_turns(db: Connection, queue: str, pause: int, *, limit: int = 1000) ->
     return db.execute(change).rowcount
 
 
+def overtaken(db: Connection, queue: str, *, before: int, limit: int) -> list[Row]:
+    """Rows of a queue accepted before ``before`` (ms), published once and pending still: noted as published once more.
+
+    Published they are by the caller; they are looked at again after as long as they have waited, at least ten seconds.
+    """
+    table, now = executions.c, now_ms()
+    waits = [table.due_at.is_not(None), table.status == "pending", table.queue == queue, table.publishes == 1]
+    them = sa.select(table.id).where(*waits, table.created_at < before).limit(limit)
+    mine = [table.id.in_(them.with_for_update(skip_locked=True)), table.status == "pending"]
+    waited = now - table.created_at
+    again_at = now + sa.case((waited > _SOONEST, waited), else_=_SOONEST)
+    change = sa.update(executions).where(*mine).values(publishes=table.publishes + 1, due_at=again_at)
+    shown = [table.id, table.kind, table.action_id, table.queue, table.timeout_ms, table.run_id]
+    return list(db.execute(change.returning(*shown)))
+
+
+_SOONEST = 10_000
+
+
 def oldest_overdue_ms(db: Connection) -> int:
     """By how much the most overdue row is late, milliseconds; 0 when none is."""
     earliest = db.execute(sa.select(sa.func.min(executions.c.due_at))).scalar_one()
     return max(0, now_ms() - earliest) if earliest is not None else 0
+
+
+def drop_sealed(db: Connection, *, before: int, limit: int = 500) -> int:
+    """Forget the sealed input of what ended before ``before`` (milliseconds), of ``limit`` rows; how many it was."""
+    table = executions.c
+    old = sa.select(table.id).where(table.sealed.is_not(None), table.completed_at < before).limit(limit)
+    change = sa.update(executions).where(table.id.in_(old.scalar_subquery())).values(sealed=None)
+    return db.execute(change).rowcount
 
 
 def forget(db: Connection, *, before: int, limit: int = 500) -> int:

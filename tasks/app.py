@@ -22,7 +22,7 @@ QUEUES = {
     "bulk": "what exceeds the measure of its caller, and the branches of wide steps: whoever asks for little overtakes",
     "patient": "calls for which a worker has no room because they, or their like, take long; handed on by workers",
     "scripts": "sandboxed scripts and the operator's Python actions, on killable processes",
-    "suspects": "executions whose worker died or froze: retried alone, apart from innocent neighbours",
+    "suspects": "executions lost twice with their worker: retried alone, apart from innocent neighbours",
     "control": "tick, upkeep",
 }
 

@@ -1,10 +1,11 @@
 """How this system talks to the broker, where kombu's own way costs too much.
 
-A worker that lost the broker comes back soon after the broker does (kombu's pause between two tries grows to half a
-minute). A Redis channel keeps one client instead of building a new one for every message fetched, acknowledged and
-published, which took a fifth of a busy worker's time. What does not parse is dropped: kombu raises in the middle of a
-worker's loop, which ends the worker or has it connect anew. Nothing is ever decompressed: nobody here compresses, and a
-small message can become a very large one. What a message must be to be taken is said in ``worker.consumer``.
+A message with the header ``ahead`` goes before what waits on its queue, because it has had its turn before. A worker
+that lost the broker comes back soon after the broker does (kombu's pause between two tries grows to half a minute). A
+Redis channel keeps one client instead of building a new one for every message fetched, acknowledged and published,
+which took a fifth of a busy worker's time. What does not parse is dropped: kombu raises in the middle of a worker's
+loop, which ends the worker or has it connect anew. Nothing is ever decompressed: nobody here compresses, and a small
+message can become a very large one. What a message must be to be taken is said in ``worker.consumer``.
 """
 
 import threading
@@ -16,7 +17,7 @@ from celery.app.amqp import AMQP
 from kombu import compression, transport
 from kombu.connection import Connection
 from kombu.transport import redis
-from kombu.utils.json import loads
+from kombu.utils.json import dumps, loads
 from redis.exceptions import RedisError
 
 from config import logs
@@ -85,6 +86,19 @@ class Channel(redis.Channel):
         if self._kept is None or self._kept.connection_pool is not self.pool:
             self._kept = super()._create_client()  # type: ignore[no-untyped-call]
         return self._kept
+
+    def _put(self, queue: str, message: dict[str, Any], **options: Any) -> None:
+        """Add a message at the end of its queue, or at the beginning, from where the next one is taken."""
+        if not message.get("headers", {}).get("ahead"):
+            super()._put(queue, message, **options)  # type: ignore[no-untyped-call]
+            return
+        command = ("rpush", queue, dumps(message))  # type: ignore[no-untyped-call]
+        batch = options.get("_publish_batch")
+        if batch is not None:
+            batch.add(*command)
+        else:
+            with self.conn_or_acquire() as client:
+                client.execute_command(*command)
 
     def _brpop_read(self, **options: Any) -> Any:
         """Read one message; one that is no JSON is read, and gone."""

@@ -51,6 +51,8 @@ class Ring:
     timeout_ms: int = 0
     task: str = "tocsin.run"
     run_id: str | None = None
+    #: whether it goes before what waits on its queue (``tasks.broker``): it had its turn, and lost its worker
+    ahead: bool = False
 
     @property
     def first(self) -> str:
@@ -113,6 +115,8 @@ def signature(ring: Ring) -> Signature:
     }
     if ring.run_id:
         options["root_id"] = ring.run_id
+    if ring.ahead:
+        options["headers"] = {"ahead": True}
     if ring.queue in KILLABLE:
         seconds = ring.timeout_ms / 1000
         options |= {"soft_time_limit": seconds + SOFT_GRACE, "time_limit": seconds + HARD_GRACE}
@@ -155,7 +159,8 @@ def _piled(canvases: list[Canvas]) -> Iterator[Canvas]:
     alone: dict[str, Canvas] = {}
     for canvas in canvases:
         ring = canvas.rings[0] if isinstance(canvas, Chain) else canvas
-        if isinstance(ring, Ring) and ring.task in ("tocsin.run", "tocsin.begin") and ring.queue not in KILLABLE:
+        piled = isinstance(ring, Ring) and ring.task in ("tocsin.run", "tocsin.begin") and not ring.ahead
+        if isinstance(ring, Ring) and piled and ring.queue not in KILLABLE:
             piles.setdefault((ring.task, ring.queue), []).append(ring)
             alone[ring.execution_id] = canvas
         else:
