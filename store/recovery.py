@@ -5,6 +5,9 @@ import sqlalchemy as sa
 from store.db import Connection, Row, now_ms
 from store.executions import executions
 
+#: rows among which the oldest that wait are looked for
+MOST_LOOKED_AT = 5_000
+
 _run = executions.alias("run")
 
 
@@ -55,16 +58,15 @@ def publish_now(db: Connection, run_id: str) -> None:
     db.execute(sa.update(executions).where(ready).values(due_at=now_ms(), publishes=0))
 
 
-def publish_soon(db: Connection, execution_ids: list[str] | None = None, *, at: int) -> int:
+def publish_soon(db: Connection, execution_ids: list[str] | None = None, *, at: int, limit: int = 1000) -> int:
     """Pending rows become due at ``at`` unless they were due earlier: their messages are known to be lost.
 
-    ``execution_ids`` None means all of them. Returns how many.
+    ``execution_ids`` None means all of them, at most ``limit`` a call. Returns how many.
     """
     table = executions.c
-    where = [table.status == "pending", table.due_at > at]
-    if execution_ids is not None:
-        where.append(table.id.in_(execution_ids))
-    return db.execute(sa.update(executions).where(*where).values(due_at=at, publishes=0)).rowcount
+    later = sa.and_(table.status == "pending", table.due_at > at)
+    them = sa.select(table.id).where(later).limit(limit).scalar_subquery() if execution_ids is None else execution_ids
+    return db.execute(sa.update(executions).where(later, table.id.in_(them)).values(due_at=at, publishes=0)).rowcount
 
 
 def backlog(db: Connection) -> dict[str, int]:
@@ -102,6 +104,20 @@ def oldest_overdue_ms(db: Connection) -> int:
     """By how much the most overdue row is late, milliseconds; 0 when none is."""
     earliest = db.execute(sa.select(sa.func.min(executions.c.due_at))).scalar_one()
     return max(0, now_ms() - earliest) if earliest is not None else 0
+
+
+def oldest_waiting(db: Connection) -> dict[str, int]:
+    """Queue → when the oldest execution on it was accepted that nobody has taken up yet, milliseconds.
+
+    Looked for among the ``MOST_LOOKED_AT`` rows that are due first, in which it is: what has just been accepted is due
+    within a lease, and on a long queue those that came first are due first.
+    """
+    table = executions.c
+    columns = (table.queue, table.kind, table.status, table.attempt, table.created_at)
+    first = sa.select(*columns).where(table.due_at.is_not(None)).order_by(table.due_at).limit(MOST_LOOKED_AT).subquery()
+    new = sa.and_(first.c.status == "pending", first.c.kind != "step", first.c.attempt == 0)
+    oldest = sa.select(first.c.queue, sa.func.min(first.c.created_at).label("since")).where(new)
+    return {row.queue: row.since for row in db.execute(oldest.group_by(first.c.queue))}
 
 
 def forget(db: Connection, *, before: int, limit: int = 500) -> int:

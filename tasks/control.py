@@ -11,11 +11,10 @@ from store import db, ending, executions, recovery, run_listing, runs, steps
 from store.access import Caller
 from store.db import Connection, Row
 from store.executions import LIVE, TERMINAL
-from store.seal import unseal
-from tasks import announce, doorbell, revisions, stop
+from tasks import announce, deciders, doorbell, revisions, stop
 from tasks.canvas import Ring
 from tasks.runs import Started, Wish, begin_ring, row_id, start
-from tasks.secrets import HANDED_ON
+from tasks.secrets import HANDED_ON, opened_parameters
 from tasks.tick_runs import follow_ring
 
 #: a cancel waits this long for the worker to let go before it answers, seconds. Longer than
@@ -170,7 +169,7 @@ def retry(caller: Caller, run_id: str, *, completed_stay: bool, idempotency_key:
         if completed_stay and (before.status == "completed" or before.mode == "dry_run"):
             raise Conflict('Nothing has failed; retry from "start".', code="nothing_failed")
         done = [_carried(row) for row in steps.of_run(connection, run_id) if _stays(row)] if completed_stay else []
-    context, hidden = json.loads(before.context), unseal(before.sealed)
+    context, hidden = json.loads(before.context), opened_parameters(before)
     handed_on = hidden.pop(HANDED_ON, [])
     return start(
         Wish(
@@ -207,13 +206,16 @@ def decide(caller: Caller, execution_id: str, *, approve: bool, note: str) -> Ro
     """Approve or reject what waits for it; exactly one decision wins.
 
     Raises:
-        NotFound: no such execution. Conflict: it does not wait for a decision (any more).
+        NotFound: no such execution. Conflict: it does not wait for a decision (any more). Forbidden: somebody else
+        has to decide (``tasks.deciders``).
     """
     decision = {"decision": "approved" if approve else "rejected", "by": caller.key_id, "note": note}
     error = {"code": "rejected", "message": note or "Rejected.", "outcome_unknown": False}
 
     def end(connection: Connection) -> tuple[Row, dict[str, Any]]:
         before = executions.get(connection, caller.workspace_id, execution_id)
+        if before.waiting_for == "approval":
+            deciders.check(connection, caller, before)
         mark = _mark(before, approve=approve)
         moved = executions.transition(
             connection,
@@ -230,7 +232,11 @@ def decide(caller: Caller, execution_id: str, *, approve: bool, note: str) -> Ro
             raise Conflict(_not_waiting(before), code="not_waiting")
         return executions.get(connection, caller.workspace_id, execution_id), mark
 
-    after, mark = db.change(end)
+    try:
+        after, mark = db.change(end)
+    except deciders.NotYours as refusal:
+        deciders.note_refusal(caller, execution_id, refusal)
+        raise
     if mark:
         doorbell.ring(follow_ring(after) if after.kind == "step" else announce.ring(after.id, after.action_id))
     return after

@@ -12,7 +12,8 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from config.errors import InvalidRequest, Problem
-from store.seal import seal
+from store.actions import Revision
+from store.seal import Cell, config_cell, parameters_cell, seal, unseal
 from tasks.redact import MASK
 
 Path = tuple[str, ...]
@@ -38,14 +39,55 @@ def take_out(config: dict[str, Any], patterns: tuple[str, ...]) -> tuple[dict[st
     return masked, secrets
 
 
-def hide(values: Mapping[str, Any], names: Collection[str], secrets: Collection[str] = ()) -> tuple[str, str | None]:
-    """Parameters as they are stored: JSON with those of ``names`` masked, and these in sealed form.
+def sealed_config(
+    workspace_id: str, revision_id: str, definition: Mapping[str, Any], hidden: dict[str, Any]
+) -> str | None:
+    """The secrets of a config in sealed form; ``definition`` is the one that is stored beside them, masked."""
+    return seal(hidden, config_cell(workspace_id, revision_id, destination(definition))) if hidden else None
+
+
+def opened_config(workspace_id: str, revision: Revision) -> dict[str, Any]:
+    """The secrets of the config of a revision that belongs to this workspace, by path.
+
+    Raises:
+        SealBroken: they cannot be opened, or were sealed to be sent somewhere else.
+    """
+    if revision.sealed is None:
+        return {}
+    return unseal(revision.sealed, config_cell(workspace_id, revision.id, destination(revision.definition)))
+
+
+def destination(definition: Mapping[str, Any]) -> str:
+    """By what and where to an action sends, as its sealed secrets are bound to it.
+
+    What a config does not name is left out, so that a place which becomes known later changes nothing that is stored.
+    """
+    config = definition["config"]
+    places = {name: config[name] for name in _PLACES if name in config}
+    return json.dumps([definition.get("executor"), places], sort_keys=True)
+
+
+def hide(
+    values: Mapping[str, Any], names: Collection[str], cell: Cell, secrets: Collection[str] = ()
+) -> tuple[str, str | None]:
+    """Parameters as they are stored: JSON with those of ``names`` masked, and these in sealed form for ``cell``.
 
     ``secrets`` are further texts to be sealed with them, under ``HANDED_ON``.
     """
     hidden = {name: value for name, value in values.items() if name in names and value is not None}
     masked = json.dumps({name: MASK if name in hidden else value for name, value in values.items()})
-    return masked, seal({**hidden, HANDED_ON: list(secrets)} if secrets else hidden)
+    return masked, seal({**hidden, HANDED_ON: list(secrets)} if secrets else hidden, cell)
+
+
+def opened_parameters(row: Any) -> dict[str, Any]:
+    """The secret parameters of an execution, by name, as ``hide`` has sealed them for its row.
+
+    Raises:
+        SealBroken: they cannot be opened, or belong to another execution.
+    """
+    if row.sealed is None:
+        return {}
+    return unseal(row.sealed, parameters_cell(row.workspace_id, row.id, row.revision_id))
 
 
 def unmask(wanted: Mapping[str, Any], old: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:

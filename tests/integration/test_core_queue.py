@@ -231,7 +231,7 @@ def test_retention_forgets_what_has_ended_long_ago_and_nothing_else(action: str)
         assert upkeep.upkeep() == 0
         with db.read() as connection:
             known = connection.execute(sa.select(idempotency.idempotency_keys.c.key)).scalars().all()
-        assert known == ["young"]
+        assert known == [f"{CALLER.key_id}\x1fyoung"]
         clock.shift(day)
         assert upkeep.upkeep() == 1
         with db.read() as connection:
