@@ -57,6 +57,7 @@ class Settings:
     cacao_signee: str
     cacao_signing_key: Path | None
     idempotency_hours: int
+    max_key_days: int
     steps_concurrency: int
     patient_concurrency: int
     scripts_concurrency: int
@@ -198,6 +199,7 @@ def load() -> Settings:
         cacao_signee=reader.str("CACAO_SIGNEE", "Tocsin"),
         cacao_signing_key=_signing_key(reader.str("CACAO_SIGNING_KEY", "")),
         idempotency_hours=reader.int("IDEMPOTENCY_HOURS", 24),
+        max_key_days=reader.int("MAX_KEY_DAYS", 0),
         steps_concurrency=reader.int("STEPS_CONCURRENCY", 16),
         patient_concurrency=reader.int("PATIENT_CONCURRENCY", 64),
         scripts_concurrency=reader.int("SCRIPTS_CONCURRENCY", 2),

@@ -64,6 +64,14 @@ def check(
     return faults.listed()
 
 
+def judged(
+    definition: Mapping[str, Any], actions: Mapping[str, ActionFacts], playbooks: Collection[str]
+) -> tuple[list[Problem], list[Problem]]:
+    """The faults of a definition, and what is doubtful in one without faults."""
+    problems = check(definition, actions, playbooks)
+    return problems, [] if problems else warnings(definition, actions)
+
+
 def _check_widths(found: list[Place], faults: Faults) -> None:
     for place, number in too_wide(found):
         text = (
@@ -71,14 +79,6 @@ def _check_widths(found: list[Place], faults: Faults) -> None:
             f"a run may have {MOST_LIVE}: lower max_concurrency here or further out"
         )
         faults.add(below(place.pointer, "max_concurrency"), text)
-
-
-def judged(
-    definition: Mapping[str, Any], actions: Mapping[str, ActionFacts], playbooks: Collection[str]
-) -> tuple[list[Problem], list[Problem]]:
-    """The faults of a definition, and what is doubtful in one without faults."""
-    problems = check(definition, actions, playbooks)
-    return problems, [] if problems else warnings(definition, actions)
 
 
 def size_fault(definition: Any, counted: Size | None = None) -> Problem | None:

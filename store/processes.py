@@ -49,6 +49,11 @@ def living(db: Connection) -> list[Row]:
     return list(db.execute(query.order_by(processes.c.name)))
 
 
+def everyone(db: Connection) -> list[Row]:
+    """Every process that is known, those that are gone too."""
+    return list(db.execute(sa.select(processes)))
+
+
 def get(db: Connection, name: str) -> Row | None:
     """The row of one process."""
     return db.execute(sa.select(processes).where(processes.c.name == name)).first()

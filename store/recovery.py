@@ -100,6 +100,25 @@ def await_turns(db: Connection, queue: str, pause: int, *, limit: int = 1000) ->
     return db.execute(change).rowcount
 
 
+def overtaken(db: Connection, queue: str, *, before: int, limit: int) -> list[Row]:
+    """Rows of a queue accepted before ``before`` (ms), published once and pending still: noted as published once more.
+
+    Published they are by the caller; they are looked at again after as long as they have waited, at least ten seconds.
+    """
+    table, now = executions.c, now_ms()
+    waits = [table.due_at.is_not(None), table.status == "pending", table.queue == queue, table.publishes == 1]
+    them = sa.select(table.id).where(*waits, table.created_at < before).limit(limit)
+    mine = [table.id.in_(them.with_for_update(skip_locked=True)), table.status == "pending"]
+    waited = now - table.created_at
+    again_at = now + sa.case((waited > _SOONEST, waited), else_=_SOONEST)
+    change = sa.update(executions).where(*mine).values(publishes=table.publishes + 1, due_at=again_at)
+    shown = [table.id, table.kind, table.action_id, table.queue, table.timeout_ms, table.run_id]
+    return list(db.execute(change.returning(*shown)))
+
+
+_SOONEST = 10_000
+
+
 def oldest_overdue_ms(db: Connection) -> int:
     """By how much the most overdue row is late, milliseconds; 0 when none is."""
     earliest = db.execute(sa.select(sa.func.min(executions.c.due_at))).scalar_one()

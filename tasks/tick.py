@@ -12,7 +12,8 @@ runs       over their time: failed, and with them their steps (``tasks.tick_runs
 ended      a step of which nobody has planned yet what follows, an action that playbooks listen to and that nobody has
            announced yet: a worker is asked to
 
-Schedules that have come round are kept first (``tasks.schedules``).
+Schedules that have come round are kept first (``tasks.schedules``), then it is seen whether a worker has died
+(``tasks.deaths``).
 """
 
 import time
@@ -30,6 +31,7 @@ from tasks import announce, canvas, doorbell, flows, lease, schedules, tick_runs
 from tasks.app import app
 from tasks.backlog import backlog
 from tasks.canvas import Ring
+from tasks.deaths import deaths, left_behind
 from tasks.reach import reach
 from tasks.runs import begin_ring
 
@@ -53,6 +55,7 @@ def tick() -> int:
         _notice_empty_broker()
         _keep_schedules()
         started = time.monotonic()
+        _go_on_for_the_dead()
         pauses = _await_turns(started + PATIENCE)
         while time.monotonic() - started < PATIENCE:
             rings, over, number = _look(pauses)
@@ -94,6 +97,18 @@ def _keep_schedules() -> None:
         raise
     except Exception:
         log.exception("schedules could not be looked at")
+
+
+def _go_on_for_the_dead() -> None:
+    """Publish what a worker that died had taken off its queues."""
+    try:
+        rows = [row for queue in deaths.bereaved() for row in left_behind(queue)]
+    except canvas.BrokerDown:
+        return
+    if rows:
+        log.warning("a worker died; publishing what it had taken off its queues", executions=len(rows))
+        if missed := canvas.publish([_ring(row, row.queue, ahead=True) for row in rows]):
+            doorbell.put_off(missed)
 
 
 def _await_turns(end: float) -> dict[str, int]:
