@@ -26,13 +26,15 @@ from api.blueprint import Blueprint, answer
 from config.errors import Unavailable
 from store import db, listing, processes, recovery
 from store import redis as redis_store
+from tasks import waiting
 
 blueprint = Blueprint("health", __name__, description="How the system is.")
 
 #: for how long a reading is good: this many times what it took, within these bounds in seconds
 PATIENCE = 50
 FRESH, STALE = 1.0, 60.0
-#: overdue work of this age means that nobody looks after it, seconds
+#: overdue work of this age means that nobody looks after it, and ordinary work that has waited so long that workers are
+#: held up, seconds
 LATE = 15.0
 
 
@@ -55,6 +57,12 @@ class Metrics(Schema):
     backlog = fields.Integer(metadata={"description": "Executions that wait for a worker."})
     oldest_overdue_seconds = fields.Float(metadata={"description": "By how much the most overdue work is late."})
     workers = fields.Dict(metadata={"description": "Worker processes by state."})
+    queues = fields.Dict(
+        metadata={
+            "description": "By queue: messages, how many wait there (null with another broker than Redis), and "
+            "oldest_seconds, for how long the oldest execution has waited that nobody has taken up yet."
+        }
+    )
 
 
 class WorkerHealth(Schema):
@@ -95,7 +103,7 @@ class Reading:
     def status(self) -> str:
         """``ok``, or ``degraded``: something needs attention."""
         consuming = any(worker["state"] == "consuming" for worker in self.workers)
-        late = self.metrics["oldest_overdue_seconds"] >= LATE
+        late = max(self.metrics["oldest_overdue_seconds"], waiting.longest(self.metrics["queues"])) >= LATE
         well = self.redis == "ok" and consuming and not late and "stuck" not in self.metrics["workers"]
         return "ok" if well else "degraded"
 
@@ -132,6 +140,7 @@ def _read() -> Reading:
         rows = processes.living(connection)
         counts = listing.counts(connection)
         overdue = recovery.oldest_overdue_ms(connection) / 1000
+        queues = waiting.queues(connection)
     workers = [
         {"name": row.name, "queues": row.queues.split(","), "state": processes.state(row), "running": row.running}
         | {"clock_skew_ms": row.skew_ms}
@@ -142,6 +151,7 @@ def _read() -> Reading:
         "backlog": counts.get("pending", 0),
         "oldest_overdue_seconds": overdue,
         "workers": dict(Counter(worker["state"] for worker in workers)),
+        "queues": queues,
     }
     return Reading(workers, metrics, "ok" if redis_store.alive() else "away")
 
@@ -172,6 +182,12 @@ class _Exposition(Collector):
             "By how much the most overdue work is late.",
             self._metrics["oldest_overdue_seconds"],
         )
+        for name, words in (("messages", "Messages in a queue."), ("oldest_seconds", "Age of the oldest in a queue.")):
+            family = GaugeMetricFamily(f"tocsin_queue_{name}", words, labels=["queue"])
+            for queue, found in self._metrics["queues"].items():
+                if found[name] is not None:
+                    family.add_metric([queue], found[name])
+            yield family
 
 
 @blueprint.get("/health")

@@ -3,7 +3,7 @@
 A row is born ``pending``. A worker claims it (``running``, attempt + 1, a lease), does the outside work with no
 transaction open, and finishes it. Two rules make that safe:
 
-* ``transition`` is the only way to change ``status`` (``store.ending``: of many rows). It names the states it may come
+* ``transition`` is the only way to change ``status`` (``store.ending``: of many). It names the states it may come
   from and, where a worker acts, the attempt it acts for; when the row is elsewhere by now it changes nothing.
 * ``due_at`` is the moment at which somebody must look at the row again if nothing else happens:
   pending → when to publish it (again) · running → when the lease lapses (heartbeats move it) or the attempt's

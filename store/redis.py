@@ -70,7 +70,7 @@ def tell_done(number: int, queues: Iterable[str]) -> tuple[int, dict[str, int]]:
 
 
 def lengths(queues: Iterable[str]) -> dict[str, int]:
-    """How many messages wait in each of these queues, of those that have any.
+    """How many messages wait in each of these queues.
 
     Raises:
         RedisError: Redis cannot be asked.
@@ -79,7 +79,7 @@ def lengths(queues: Iterable[str]) -> dict[str, int]:
     with client().pipeline(transaction=False) as pipeline:
         for name in names:
             pipeline.llen(name)
-        return {name: int(number) for name, number in zip(names, pipeline.execute(), strict=True) if number}
+        return dict(zip(names, map(int, pipeline.execute()), strict=True))
 
 
 def alive() -> bool:

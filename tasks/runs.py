@@ -254,18 +254,9 @@ def prepare(connection: Connection, wish: Wish) -> tuple[dict[str, Any], Chain]:
 
 def _context(wish: Wish, pinned: Mapping[str, str]) -> str:
     """What a run keeps of how it came about."""
-    return json.dumps(
-        {
-            "event": wish.event,
-            "pins": pinned,
-            "kept": wish.kept,
-            "depth": wish.depth,
-            "hops": wish.hops,
-            "root": wish.root,
-            "width": wish.width,
-            "carried": [str(done["id"]).partition(".")[2] for done in wish.carried],
-        }
-    )
+    carried = [str(done["id"]).partition(".")[2] for done in wish.carried]
+    names = ("event", "kept", "depth", "hops", "root", "width")
+    return json.dumps({**{name: getattr(wish, name) for name in names}, "pins": pinned, "carried": carried})
 
 
 def _values(definition: Mapping[str, Any], wish: Wish, cell: Cell) -> tuple[str, str | None]:

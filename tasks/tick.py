@@ -137,7 +137,9 @@ def _look(pauses: Mapping[str, int]) -> tuple[list[Ring], list[tick_runs.Over], 
 
 def _measured(row: Row, ring: Ring) -> Ring:
     """What is published for a step, on the queue for it: a run whose delays end together floods as any other does."""
-    return ring if row.run_id is None else replace(ring, queue=flows.of_run(ring.queue, row.workspace_id, row.run_id))
+    if row.run_id is None or ring.ahead:
+        return ring
+    return replace(ring, queue=flows.of_run(ring.queue, row.workspace_id, row.run_id))
 
 
 def _attend(connection: Connection, row: Row, pauses: Mapping[str, int], over: list[tick_runs.Over]) -> Ring | None:
