@@ -101,12 +101,14 @@ def _keep_schedules() -> None:
 
 def _go_on_for_the_dead() -> None:
     """Publish what a worker that died had taken off its queues."""
-    try:
-        rows = [row for queue in deaths.bereaved() for row in left_behind(queue)]
-    except canvas.BrokerDown:
-        return
-    if rows:
-        log.warning("a worker died; publishing what it had taken off its queues", executions=len(rows))
+    for queue in deaths.bereaved():
+        try:
+            rows = left_behind(queue)
+        except canvas.BrokerDown:
+            return
+        deaths.settled(queue)
+        if rows:
+            log.warning("a worker died; publishing what it had taken off a queue", queue=queue, executions=len(rows))
         if missed := canvas.publish([_ring(row, row.queue, ahead=True) for row in rows]):
             doorbell.put_off(missed)
 
