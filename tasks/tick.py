@@ -49,7 +49,7 @@ log = logs.logger(__name__)
 @app.task(name="tocsin.tick", ignore_result=True)
 def tick() -> int:
     """Look after every due row; returns how many there were."""
-    seen = 0
+    seen, asked = 0, reach.clock()
     try:
         _notice_empty_broker()
         _keep_schedules()
@@ -57,7 +57,8 @@ def tick() -> int:
         _go_on_for_the_dead()
         pauses = _await_turns(started + PATIENCE)
         while time.monotonic() - started < PATIENCE:
-            rings, over, number = _look(pauses)
+            rings, over, number = _look(pauses, asked)
+            asked = reach.clock()
             seen += number
             for each in over:
                 each.end_steps()
@@ -127,9 +128,10 @@ def _await_turns(end: float) -> dict[str, int]:
     return pauses
 
 
-def _look(pauses: Mapping[str, int]) -> tuple[list[Ring], list[tick_runs.Over], int]:
+def _look(pauses: Mapping[str, int], asked: float | None = None) -> tuple[list[Ring], list[tick_runs.Over], int]:
+    """Attend to some rows that are due; ``asked`` is since when the database was waited for."""
     over: list[tick_runs.Over] = []
-    asked = reach.clock()
+    asked = reach.clock() if asked is None else asked
     with db.write() as connection:
         rows = recovery.due(connection, limit=BATCH)
         reach.reached(asked)
