@@ -37,6 +37,8 @@ WORKERS, QUEUE = 2, 4
 SHORT = 20
 #: the longest a call may take, seconds; the largest bodies take two or three on a slow machine
 PATIENCE = 25
+#: without work for so long, a process ends, seconds
+REST = 30
 
 _ROOT = Path(__file__).parents[1]
 _spent: ContextVar[float] = ContextVar("spent", default=0.0)
@@ -51,7 +53,7 @@ class _Process:
     """One process that computes for us."""
 
     def __init__(self) -> None:
-        words = [sys.executable, "-m", "tasks.beside_process", str(PATIENCE)]
+        words = [sys.executable, "-m", "tasks.beside_process", str(PATIENCE), str(REST)]
         path = os.pathsep.join([str(_ROOT), *filter(None, sys.path)])
         environment = {**os.environ, "PYTHONPATH": path}  # noqa: TID251 - passed on, not read
         self._process = subprocess.Popen(  # noqa: S603 - our own words
