@@ -39,7 +39,7 @@ def _exactly(pipe: IO[bytes], length: int) -> bytes:
 
 
 def main(patience: int, rest: int) -> None:
-    """Do call after call, each within ``patience`` seconds, until none comes for ``rest`` seconds."""
+    """Do call after call, each in ``patience`` seconds of processor time, until none comes for ``rest`` seconds."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the other one, which then closes the pipe
     with contextlib.suppress(OSError):
         os.nice(_NICE)
@@ -52,9 +52,9 @@ def main(patience: int, rest: int) -> None:
             message = receive(calls)
         except EOFError:
             return
-        signal.alarm(patience)  # without a handler it ends the process
+        signal.setitimer(signal.ITIMER_PROF, patience)  # without a handler for it the process ends
         answer = _done(message)
-        signal.alarm(0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
         send(answers, answer)
 
 
