@@ -130,7 +130,7 @@ def _begin() -> None:
 
 def _finish(response: Response) -> Response:
     seconds = beside.spent()
-    if seconds > _FREE:
+    if seconds > _FREE and "caller" in g:
         current_app.extensions["tocsin.limiter"].charge(f"key/{auth.caller().key_id}", round(seconds / _REQUEST))
     more = [("X-Request-Id", g.request_id), ("X-Content-Type-Options", "nosniff"), *standing()]
     response.headers.extend(more)

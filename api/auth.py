@@ -22,6 +22,7 @@ from config import logs
 from config.errors import Forbidden, InvalidRequest, Problem, Unavailable
 from store import access, db
 from store.access import Caller
+from tasks import beside
 
 #: a key's use is noted at most this often, seconds
 _NOTED_EVERY = 60.0
@@ -54,6 +55,7 @@ def identify(asked: Request) -> None:
     key = _presented(asked)
     if key is not None and (found := _recognised(key)) is not None:
         g.caller = found
+        beside.serve(found.key_id)
         limiter.allow(f"key/{found.key_id}")
         return
     _refuse(asked, key)

@@ -33,7 +33,10 @@ _WHEN = {
     415: ("The body is not plain JSON.", "Send the body as JSON, with Content-Type: application/json."),
     422: ("Values do not fit the declared parameters.", "/parameters/ip_address: is required"),
     429: ("Too many requests; Retry-After says when to come back.", "This key may ask 6000 per 1 minute; slow down."),
-    503: ("The database cannot be reached.", "The database cannot be reached; nothing was accepted."),
+    503: (
+        "The database cannot be reached, or too much waits to be checked.",
+        "The database cannot be reached; nothing was accepted.",
+    ),
 }
 
 
