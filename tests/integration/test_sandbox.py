@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -474,6 +475,92 @@ def test_an_exception_from_outside_ends_everything_too() -> None:
     with pytest.raises(KeyboardInterrupt):
         run(f"sleep {mark}", aborted=raise_when_running)
     assert processes(mark) == set()
+
+
+ENDS = {
+    "exit": ("exit 3", {}),
+    "timeout": ("setsid sleep 60 & sleep 60", {"timeout": 0.2}),
+    "timeout at once": ("sleep 60", {"timeout": 0}),
+    "aborted": ("sleep 60 & sleep 60", {"aborted": lambda: True}),
+    "output": ("yes", {}),
+    "memory": ("import time\nx = [bytearray(1 << 28)] * 9\nimport os\nos.fork()\ntime.sleep(60)", {"python": True}),
+    "killed": ("kill -9 $$", {}),
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_no_end_leaves_a_dead_process_behind(end: str) -> None:
+    """Whatever ends a script, nothing of it stays in the process table of the worker."""
+    earlier = dead_children()
+    text, more = ENDS[end]
+    assert run(text, **more).ended == end.partition(" ")[0]
+    assert dead_children() <= earlier
+
+
+INTERRUPTED = """
+import signal, sys
+from providers import sandbox
+from tests.support.sandboxes import dead_children, run
+
+class LimitReached(Exception):
+    pass
+
+def raise_limit(_, frame):
+    if frame.f_globals is not globals():
+        raise LimitReached
+
+assert sandbox.probe() is None
+raised = 0
+signal.signal(signal.SIGALRM, raise_limit)
+for step in range(40):
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.001 + step * 0.0015, float(sys.argv[1]))
+        run("sleep 0.03")
+    except LimitReached:
+        raised += 1
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+run("exit 0")  # what an exception has kept from being done is done before the next script
+print(raised > 10, *dead_children())
+"""
+
+
+@pytest.mark.parametrize("again", ["0", "0.004"], ids=["once", "again and again"])
+def test_no_exception_leaves_a_dead_process_behind(again: str) -> None:
+    """A time limit or a signal that raises, wherever it hits and however often, does not keep us from cleaning up."""
+    command = [sys.executable, "-c", INTERRUPTED, again]
+    told = subprocess.run(command, cwd=PROJECT, check=False, capture_output=True, timeout=120)
+    assert told.stdout == b"True\n", told.stderr.decode()
+
+
+def test_a_launcher_killed_early_leaves_nothing_behind() -> None:
+    """Killed before it has told its pid 1, the launcher takes the sandbox along, and the call ends."""
+    run("exit 0")
+    mark, earlier = f"9{secrets.randbelow(10**8):08}", dead_children()
+    for step in range(12):
+        killer = threading.Thread(target=kill_launcher, args=(step * 0.002,))
+        killer.start()
+        with suppress(ProviderError):
+            assert run(f"sleep {mark}", timeout=300).ended == "killed"
+        killer.join()
+    assert processes(mark) == set()
+    assert dead_children() <= earlier
+
+
+def kill_launcher(pause: float) -> None:
+    """Kill a launcher of this process some seconds after it has come up."""
+    launchers: list[int] = []
+
+    def look() -> list[int]:
+        for path in Path("/proc/self/task").glob("*/children"):
+            launchers.extend(pid for pid in map(int, path.read_text().split()) if pid in processes("--args"))
+        return launchers
+
+    until(look)
+    time.sleep(pause)
+    for pid in launchers:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def test_a_kill_from_outside_is_told_apart() -> None:
