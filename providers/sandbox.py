@@ -116,6 +116,10 @@ def _start(held: contextlib.ExitStack, words: list[str], passed: list[int]) -> s
         executable = f"/proc/self/fd/{program}"
         env = {"LD_PRELOAD": ":".join(map("/proc/self/fd/{}".format, libraries))}
         passed = [*passed, program, *libraries]
+        # nothing is left to read from them, and --file closes what it has read: they must not stand open inside
+        for file in (program, *libraries):
+            os.lseek(file, 0, os.SEEK_END)
+            words = ["--file", str(file), f"/tmp/{file}", *words]  # noqa: S108 - below the /tmp that is mounted later
     try:
         return launch(
             held,
