@@ -40,6 +40,7 @@ class Settings:
     broker_url: str
     secret_key: str
     egress_allow: tuple[Network, ...]
+    proxies: tuple[Network, ...]
     rate_limit: str
     lease_seconds: int
     retention_days: int
@@ -72,11 +73,11 @@ class Settings:
         return self.env == "development"
 
 
-def _networks(text: str) -> tuple[Network, ...]:
+def _networks(name: str, text: str) -> tuple[Network, ...]:
     try:
         return tuple(ipaddress.ip_network(part.strip()) for part in text.split(",") if part.strip())
     except ValueError as error:
-        raise SettingsError(f"TOCSIN_EGRESS_ALLOW: {error}; write CIDRs such as 10.0.0.0/8,192.168.1.7/32") from error
+        raise SettingsError(f"TOCSIN_{name}: {error}; write CIDRs such as 10.0.0.0/8,192.168.1.7/32") from error
 
 
 def _broker(redis_url: str) -> str:
@@ -154,7 +155,8 @@ def load() -> Settings:
         redis_url=redis_url,
         broker_url=reader.str("BROKER_URL", "") or _broker(redis_url),
         secret_key=_secret_key(reader.str("SECRET_KEY", ""), env, var_dir),
-        egress_allow=_networks(reader.str("EGRESS_ALLOW", "")),
+        egress_allow=_networks("EGRESS_ALLOW", reader.str("EGRESS_ALLOW", "")),
+        proxies=_networks("PROXIES", reader.str("PROXIES", "")),
         rate_limit=reader.str("RATE_LIMIT", "6000/minute"),
         lease_seconds=reader.int("LEASE_SECONDS", 30),
         retention_days=reader.int("RETENTION_DAYS", 90),
