@@ -13,6 +13,8 @@ from gevent.event import Event
 
 #: the process is busy when it has not looked at the network for so long, seconds
 BUSY = 0.005
+#: a pause in which the process looks at the network, which it does not in one of 0; seconds
+MOMENT = 1e-6
 
 
 class Turns:
@@ -48,5 +50,5 @@ class Turns:
             self._number -= 1
             if queue:
                 self._waiting[who] = queue
-            gevent.sleep(0)
+            gevent.sleep(MOMENT)
         self._caller = None

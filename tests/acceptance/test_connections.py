@@ -43,6 +43,18 @@ def kinds(key: str, execution: str) -> dict[str, tuple[bytes, bytes]]:
     }
 
 
+def pace(stack: Stack, action: str) -> float:
+    """How long /health and a trigger take, seconds: the middle one of twenty."""
+    took = []
+    for _ in range(10):
+        begun = time.monotonic()
+        assert stack.api.health().status_code == 200
+        answered = time.monotonic()
+        assert stack.api.post_trigger(action).status_code == 202
+        took += [answered - begun, time.monotonic() - answered]
+    return statistics.median(took)
+
+
 @pytest.mark.parametrize("number", [1100, pytest.param(4000, marks=pytest.mark.wide)])
 @pytest.mark.parametrize("kind", ["idle", "slow headers", "slow bodies", "held waits"])
 def test_connections_that_somebody_holds_stop_nobody(sqlite_stack: Stack, kind: str, number: int) -> None:
@@ -52,15 +64,10 @@ def test_connections_that_somebody_holds_stop_nobody(sqlite_stack: Stack, kind: 
     for name in ("worker", "patient"):  # nobody ends what the waits wait for
         stack.kill(name)
     first, piece = kinds(viewer(stack), stack.api.trigger(action))[kind]
-    took = []
+    alone = pace(stack, action)
     with Holder(stack.port, number, first, piece):
-        for _ in range(10):
-            begun = time.monotonic()
-            assert stack.api.health().status_code == 200
-            answered = time.monotonic()
-            assert stack.api.post_trigger(action).status_code == 202
-            took += [answered - begun, time.monotonic() - answered]
-    assert statistics.median(took) < 1, took
+        beside = pace(stack, action)
+    assert beside < max(1, 20 * alone), f"{beside} s, and {alone} s when nobody holds anything"
 
 
 def test_connections_of_one_address_leave_room_for_each_other(sqlite_stack: Stack) -> None:
