@@ -100,9 +100,20 @@ def forget(key_id: str) -> None:
             _known.pop(digest, None)
 
 
+def knows(shown: str) -> bool:
+    """Whether what a header of a request shows was a right key lately; looked up nowhere."""
+    scheme, _, key = shown.partition(" ")
+    key = key if scheme.lower() == "bearer" else shown
+    return _digest(key.strip()) in _known
+
+
+def _digest(key: str) -> bytes:
+    return hashlib.sha256(key.encode(errors="replace")).digest()
+
+
 def _recognised(key: str) -> Caller | None:
     """The caller behind a key. A right key is remembered for a second, a wrong one never."""
-    digest, now = hashlib.sha256(key.encode(errors="replace")).digest(), time.monotonic()
+    digest, now = _digest(key), time.monotonic()
     known = _known.get(digest)
     if known is not None and now < known[1]:
         return known[0]
