@@ -10,7 +10,7 @@ import hashlib
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 from flask import Request, current_app, g
 
@@ -56,10 +56,33 @@ def identify(asked: Request) -> None:
         g.caller = found
         limiter.allow(f"key/{found.key_id}")
         return
+    _refuse(asked, key)
+
+
+def _refuse(asked: Request, key: str | None) -> NoReturn:
+    limiter: Limiter = current_app.extensions["tocsin.limiter"]
     limiter.refuse_guessing(asked.remote_addr or "")
     if key is None:
         raise errors.unauthorized("Send an API key, as 'Authorization: Bearer KEY' or as 'X-API-Key: KEY'.")
     raise errors.unauthorized("The API key is wrong, expired or revoked.")
+
+
+def may_read() -> bool:
+    """Whether the caller of an open operation has shown a key that may read; a stranger shows none.
+
+    Neither is counted, so that no flood keeps a load balancer from its answer; wrong keys are, as everywhere.
+
+    Raises:
+        Unauthorized: the key that was shown is not valid. TooManyRequests. Unavailable: the database cannot be asked.
+    """
+    asked = present()
+    key = _presented(asked)
+    if key is None:
+        return False
+    found = _recognised(key)
+    if found is None:
+        _refuse(asked, key)
+    return "read:actions" in found.permissions
 
 
 def caller() -> Caller:

@@ -14,7 +14,7 @@ from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import HTTPException, TooManyRequests, Unauthorized
 
 from config import logs
-from config.errors import CallerError, Problem, Unavailable
+from config.errors import Busy, CallerError, Problem, Unavailable
 
 CONTENT_TYPE = "application/problem+json"
 
@@ -37,6 +37,8 @@ CODES = {
 _RETRYABLE = frozenset({429, 503})
 #: how long a caller should leave an unavailable service alone, seconds
 _REST = 1
+#: and one that has more than enough to compute
+_TURN = 3
 
 log = logs.logger(__name__)
 
@@ -86,7 +88,10 @@ def _from_caller_error(error: CallerError) -> Response:
     detail = str(error)
     if len(error.problems) == 1:
         detail = f"{detail} {_summary(error.problems)}"
-    return _respond(body(error.status, detail, code=error.code, problems=error.problems))
+    response = _respond(body(error.status, detail, code=error.code, problems=error.problems))
+    if isinstance(error, Busy):
+        response.headers["Retry-After"] = str(_TURN)
+    return response
 
 
 def _from_surprise(error: Exception) -> Response:

@@ -110,7 +110,7 @@ def cancel_execution(execution_id: str) -> Response:
 
 
 @blueprint.post("/actions/executions/<id:execution_id>/approve")
-@requires("execute:actions")
+@requires("decide:approvals")
 @blueprint.arguments(_DECISION, example={"note": "Confirmed by phone."}, required=False)
 @blueprint.answers(
     200, _ONE, example={"data": examples.APPROVED}, words="It is approved.", fails=(404, 409), takes_body=True
@@ -124,7 +124,7 @@ def approve_execution(given: dict[str, Any], execution_id: str) -> Response:
 
 
 @blueprint.post("/actions/executions/<id:execution_id>/reject")
-@requires("execute:actions")
+@requires("decide:approvals")
 @blueprint.arguments(_DECISION, example={"note": "A known scanner."}, required=False)
 @blueprint.answers(
     200, _ONE, example={"data": examples.REJECTED}, words="It is rejected.", fails=(404, 409), takes_body=True

@@ -65,3 +65,9 @@ class Unavailable(CallerError):  # noqa: N818
     """The database cannot be reached; nothing was accepted. Try again in a moment."""
 
     status, code, retryable = 503, "unavailable", True
+
+
+class Busy(CallerError):  # noqa: N818
+    """Too many large definitions are being looked into at this moment. Try again in a few seconds."""
+
+    status, code, retryable = 503, "busy", True

@@ -17,6 +17,7 @@ from playbooks.definitions import normalise
 from playbooks.faults import Faults, below, shown
 from playbooks.link_checks import check_links
 from playbooks.places import Place, places
+from playbooks.size import Size, size
 from playbooks.step_checks import check_list, check_step
 from playbooks.step_types import (
     GIVEN_BY_EVENTS,
@@ -45,16 +46,13 @@ def check(
     ``actions`` are the definitions of the actions there are, by id, ``playbooks`` those of the playbooks or their ids
     alone; with None, references to them are not looked up.
     """
-    fault = _size_fault(definition)
+    fault = size_fault(definition)
     if fault:
-        return [Problem("", fault)]
+        return [fault]
     faults = Faults()
     form = normalise(definition)
-    found = list(islice(places(form), MAX_STEPS + 1))
+    found = list(places(form))
     _check_top(form, faults)
-    if len(found) > MAX_STEPS:
-        faults.add("/steps", f"a playbook may have at most {MAX_STEPS} steps: make parts of it playbooks of their own")
-        return faults.listed()
     for place in found:
         if not faults.full:
             check_step(place, faults)
@@ -64,15 +62,27 @@ def check(
     return faults.listed()
 
 
-def _size_fault(definition: Any) -> str | None:
+def judged(
+    definition: Mapping[str, Any], actions: Mapping[str, ActionFacts], playbooks: PlaybookFacts
+) -> tuple[list[Problem], list[Problem]]:
+    """The faults of a definition, and what is doubtful in one without faults."""
+    problems = check(definition, actions, playbooks)
+    return problems, [] if problems else warnings(definition, actions)
+
+
+def size_fault(definition: Any, counted: Size | None = None) -> Problem | None:
+    """Why a definition is too large to be looked into, if it is; ``counted`` is its size where that is known."""
     if not isinstance(definition, Mapping):
-        return "a playbook must be an object with a name and steps"
+        return Problem("", "a playbook must be an object with a name and steps")
+    counted = counted or size(definition)
+    if counted.fault:
+        return Problem("/steps" if counted.steps > MAX_STEPS else "", counted.fault)
     try:
-        size = len(compact(definition))
+        characters = len(compact(definition))
     except TemplateError:
-        return "cannot be written as JSON: it is nested too deep, or holds a number that is not finite"
-    if size > MAX_DEFINITION_CHARACTERS:
-        return f"a playbook may have at most {MAX_DEFINITION_CHARACTERS} characters as JSON"
+        return Problem("", "cannot be written as JSON: it is nested too deep, or holds a number that is not finite")
+    if characters > MAX_DEFINITION_CHARACTERS:
+        return Problem("", f"a playbook may have at most {MAX_DEFINITION_CHARACTERS} characters as JSON")
     return None
 
 

@@ -1,8 +1,10 @@
 """What every executor shares: the call it is given, the result it returns, the ways it may fail.
 
 In order of time: the worker claims an execution and builds a ``Call``; the executor renders the action's
-``config`` with ``call.context``; right before its first outward effect it calls ``call.checkpoint()``, which
-raises ``Abandoned`` when the execution is no longer ours (cancelled, timed out, taken over); while it works
+``config`` with ``call.context``; before it goes to lengths (connecting) it may call ``call.still_ours()``, and right
+before each outward effect it calls ``call.checkpoint()``; both raise ``Abandoned`` when the execution is no longer ours
+(cancelled, timed out, taken over), and what was abandoned before its first checkpoint is known to have had no effect;
+while it works
 it looks at ``call.aborted()`` at least once a second and gives up when that turns true; it returns a
 ``Result`` or raises a ``ProviderError``. Everything outward goes through ``providers.egress`` or
 ``providers.sandbox``, which honour ``call.mode``:
@@ -90,6 +92,7 @@ class Call:
     mode: Mode = "live"
     expires_at: float = field(default_factory=lambda: time.monotonic() + 300)
     log: Callable[[str, str], None] = lambda _level, _message: None
+    still_ours: Callable[[], None] = lambda: None
     checkpoint: Callable[[], None] = lambda: None
     aborted: Callable[[], bool] = lambda: False
     report: Report = field(default_factory=Report)

@@ -79,7 +79,7 @@ def send(request: Request, call: Call) -> Response:
     deadline = began + min(TOTAL_SECONDS, _time_left(call))
     found = _look_up(url.host, url.port, call)
     keys = [Key(address, url.host, url.port, url.scheme == "https") for address in found]
-    call.checkpoint()
+    call.still_ours()
     line = _exchange(request, url, lines, keys, deadline, call)
     took = round((time.monotonic() - began) * 1000)
     response = Response(line.status, headers.incoming(line.header_lines), line.body, took)
@@ -100,7 +100,7 @@ def connect(host: str, port: int, call: Call, timeout: float = CONNECT_SECONDS) 
     host = addresses.hostname(host)
     deadline = time.monotonic() + min(timeout, _time_left(call))
     found = _look_up(host, port, call)[:MAX_ADDRESSES]
-    call.checkpoint()
+    call.still_ours()
     for count, address in enumerate(found, start=1):
         if call.aborted():
             raise Abandoned

@@ -16,9 +16,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from providers import sandbox_recipe
+from providers import sandbox_cgroup, sandbox_filter, sandbox_recipe
 from providers.base import ProviderError
-from providers.sandbox_processes import adopt_orphans
+from providers.sandbox_processes import Processes, adopt_orphans
 from providers.sandbox_watch import Ended, Finished, watch
 
 __all__ = ["Ended", "Finished", "probe", "run"]
@@ -75,23 +75,27 @@ def _run(
         if not sandbox_recipe.reachable(folder):
             raise sandbox_recipe.unavailable(f"{folder} is missing or closed to uid {sandbox_recipe.OWNER}")
     with contextlib.ExitStack() as held:
-        status, told = _pipe(held)
-        program = sandbox_recipe.seccomp_program()
-        seccomp = None if program is None else _memory_file(held, program)
+        (status, told), (gate, opened) = _pipe(held), _pipe(held)
+        seccomp = _memory_file(held, sandbox_filter.program())
         contents = {path: _memory_file(held, data) for path, data in files.items()}
-        args = _memory_file(held, sandbox_recipe.options(env, contents, readonly, told.fileno(), seccomp))
-        passed = [args, told.fileno(), *contents.values(), *([] if seccomp is None else [seccomp])]
+        args = _memory_file(
+            held, sandbox_recipe.options(env, contents, readonly, told.fileno(), gate.fileno(), seccomp)
+        )
+        passed = [args, told.fileno(), gate.fileno(), seccomp, *contents.values()]
         inside = sandbox_recipe.limited(argv, timeout)
+        group = sandbox_cgroup.make()
+        if group is not None:
+            held.callback(group.remove)
         process = held.enter_context(_start(held, ["--args", str(args), "--", *inside], passed))
         held.callback(process.kill)  # an exception from outside, before the watch has begun
         told.close()  # the launcher's copy is now the last one, so its end is the launcher's end
         return watch(
             process,
+            Processes(process, opened, group),
             status.fileno(),
             stdin=stdin,
             timeout=timeout,
             aborted=aborted,
-            tmp_bytes=sandbox_recipe.TMP_BYTES,
         )
 
 

@@ -24,6 +24,7 @@ Ended = Literal["exit", "timeout", "aborted", "output", "memory", "killed"]
 
 OUTPUT_BYTES = 256 * 1024  # kept of each of stdout and stderr; more ends the sandbox
 _TICK = 0.05
+_SHARE = 10  # looking takes at most one part in so many of the watch's time, however much there is to look at
 _PATIENCE = 5.0  # for a killed launcher; past it the launcher itself is killed
 
 
@@ -96,23 +97,22 @@ class _Pipes:
 
 def watch(
     process: subprocess.Popen[bytes],
+    inside: Processes,
     status: int,
     *,
     stdin: bytes,
     timeout: float,
     aborted: Callable[[], bool],
-    tmp_bytes: int,
 ) -> Finished:
     """Stay with a started launcher to its end.
 
-    ``status`` is the reading end of its ``--json-status-fd``, ``timeout`` is in seconds, ``tmp_bytes`` is the
-    size of the sandbox's largest writable folder.
+    ``status`` is the reading end of its ``--json-status-fd``, ``timeout`` is in seconds.
 
     Raises:
         ProviderError: ``sandbox_unavailable``, the launcher could not start the program.
     """
     started = look = time.monotonic()
-    pipes, inside = _Pipes(process, status, stdin), Processes(process)
+    pipes = _Pipes(process, status, stdin)
     ended: Ended | None = None
     try:
         while pipes.open:
@@ -123,18 +123,21 @@ def watch(
                 break
             if time.monotonic() < look:  # a program that writes byte by byte must not make us look each time
                 continue
-            look = time.monotonic() + _TICK
+            began = time.monotonic()
             if aborted():
                 ended = "aborted"
             elif time.monotonic() - started >= timeout:
                 ended = "timeout"
-            elif inside.too_big(tmp_bytes):
+            elif inside.exceeded():
                 ended = "memory"
             if ended is not None:
                 break
+            look = time.monotonic() + max(_TICK, _SHARE * (time.monotonic() - began))
     finally:
         _stop(process, pipes, inside)
         pipes.close()
+        if ended is None and inside.out_of_memory():
+            ended = "memory"
         inside.close()
     seconds = time.monotonic() - started
     return _finished(process.returncode, pipes.kept, "output" if pipes.overflow else ended, seconds)

@@ -14,6 +14,9 @@ would freeze every other greenlet of an API process. Readers never wait for writ
 On PostgreSQL a reader commits each statement by itself, and so does ``write(single=True)``, which is for blocks
 of exactly one statement: that spares the two round trips of BEGIN and COMMIT on the hot path.
 
+On PostgreSQL its clock is the present of all processes (``store.clock``); whoever uses it learns the time every few
+seconds.
+
 When the database cannot be reached every use raises ``config.errors.Unavailable``. Where PostgreSQL ends one of two
 transactions that wait for each other, ``change`` makes it once more.
 """
@@ -32,7 +35,8 @@ from sqlalchemy import exc
 
 from config.errors import Unavailable
 from config.settings import settings
-from store.kept import Kept
+from store import clock
+from store.kept import Kept, Line
 
 #: how long a writer waits for SQLite's lock before the database counts as unavailable, seconds
 LOCK_PATIENCE = 10.0
@@ -51,6 +55,7 @@ metadata = sa.MetaData(
 Connection = sa.Connection
 Row = sa.Row[Any]
 IntegrityError = exc.IntegrityError
+now_ms = clock.now_ms
 
 Given = ParamSpec("Given")
 Found = TypeVar("Found")
@@ -62,17 +67,25 @@ _inherited: list[object] = []
 _ENDED_FOR_OTHERS = ("40P01", "40001")
 
 
+#: how a connection to PostgreSQL is opened and watched, unless its URL says otherwise: a server that is cut off without
+#: a word is given up after 15 seconds (the last is in milliseconds)
+_CONNECTION = {
+    "connect_timeout": 3,
+    "options": "-c statement_timeout=15000 -c jit=off",
+    "keepalives": 1,
+    "keepalives_idle": 5,
+    "keepalives_interval": 3,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15_000,
+}
+
+
 class Contended(Unavailable):
     """The database ended this transaction, because it and another waited for each other; nothing was changed."""
 
 
 _lock = threading.Lock()
 _here: "_Database | None" = None
-
-
-def now_ms() -> int:
-    """The present in milliseconds since 1970, UTC: the unit of every time column."""
-    return time.time_ns() // 1_000_000
 
 
 class _Database:
@@ -137,6 +150,7 @@ def dispose() -> None:
         if _here is not None:
             _here.close()
         _here = None
+        clock.forget()
 
 
 def _sqlite(url: str) -> sa.Engine:
@@ -154,7 +168,8 @@ def _open_sqlite(opened: Any, _record: Any) -> None:
 
 
 def _postgresql(url: str) -> sa.Engine:
-    options = {"connect_timeout": 3, "options": "-c statement_timeout=15000 -c jit=off"}
+    given = sa.make_url(url).query
+    options = {name: value for name, value in _CONNECTION.items() if name == "options" or name not in given}
     return sa.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool, connect_args=options)
 
 
@@ -231,6 +246,8 @@ def _use(here: _Database, kept: Kept, begin: str | None) -> Iterator[Connection]
         line = kept.take()
         sound = False  # a connection over which the database could not be reached is not used again
         try:
+            if not here.is_sqlite and clock.stale():
+                _ask_time(line)
             if begin is not None:
                 _say(line.raw, begin)
             yield line.connection
@@ -261,6 +278,13 @@ def _say(opened: Any, begin: str) -> None:
             time.sleep(random.uniform(0.0002, 0.002))  # noqa: S311 - spreads the waiters, hides nothing
         else:
             return
+
+
+def _ask_time(line: Line) -> None:
+    """Learn what time it is for the database."""
+    asked = time.monotonic_ns()
+    found = line.raw.execute("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint").fetchone()
+    clock.learn(asked, found[0] * 1000, time.monotonic_ns())
 
 
 def _is_contention(error: Exception) -> bool:

@@ -104,13 +104,9 @@ partial_index(
     executions.c.parent_id,
     where=sa.text("kind = 'playbook' AND parent_id IS NOT NULL"),
 )
-#: what has ended and is yet to lose its sealed input
-partial_index(
-    "ix_executions_sealed",
-    executions.c.completed_at,
-    where=sa.text("sealed IS NOT NULL AND completed_at IS NOT NULL"),
-)
 partial_index("ix_executions_root", executions.c.root_id, where=executions.c.root_id.is_not(None))
+#: what holds secrets, for those who seal them anew
+partial_index("ix_executions_sealed", executions.c.id, where=executions.c.sealed.is_not(None))
 #: one running run for each playbook and asset
 partial_index(
     "uq_executions_running",
@@ -243,6 +239,11 @@ run_status: Any = sa.literal_column(  # spelled out: for SQLite the library leav
 )
 _run_goes_on = sa.exists().where(_run.c.id == executions.c.run_id, _run.c.status.in_(words(("pending", "running"))))
 
+#: whether nothing around a row has ended: it is no step, or its run is live
+_is_wanted = sa.or_(
+    executions.c.run_id.is_(None), sa.exists().where(_run.c.id == executions.c.run_id, _run.c.status.in_(words(LIVE)))
+)
+
 _to_be_had = sa.or_(
     executions.c.status == "pending",
     sa.and_(executions.c.waiting_for == "retry", executions.c.due_at <= _now + RETRY_GRACE),
@@ -268,6 +269,7 @@ _STEP = (
 _GUARDS: dict[str, tuple[list[Any], dict[str, Any], tuple[Any, ...]]] = {
     "": ([], {}, ()),
     "is running": ([executions.c.status == "running"], {}, ()),
+    "may be handed back": ([executions.c.status == "running", _is_wanted], {}, ()),
     "awaits approval": ([executions.c.waiting_for == "approval", executions.c.due_at > _now], {}, ()),
     "may be claimed": ([_to_be_had, executions.c.kind == "action"], _taken, _CLAIMED),
     "step may be claimed": ([_to_be_had, executions.c.kind == "step", _run_goes_on], _taken, (*_CLAIMED, *_STEP)),

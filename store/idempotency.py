@@ -1,5 +1,7 @@
 """Idempotency keys: which execution a caller's key has made, so that the same request makes no second one.
 
+``key`` begins with who sent it (``tasks.replay``).
+
 The row is written in the transaction that accepts the execution; of two concurrent copies of a request one
 commits and the other meets the primary key (``IntegrityError``) and finds what the first has made.
 """
@@ -53,6 +55,11 @@ def find(db: Connection, workspace_id: str, key: str) -> Row | None:
     return row
 
 
-def forget(db: Connection, *, before: int) -> int:
-    """Delete keys used before ``before`` (milliseconds); returns how many."""
-    return db.execute(sa.delete(idempotency_keys).where(idempotency_keys.c.created_at < before)).rowcount
+def forget(db: Connection, *, before: int, limit: int = 1000) -> int:
+    """Delete keys used before ``before`` (milliseconds), oldest first.
+
+    At most ``limit`` a call, so that the lock is held briefly; returns how many went.
+    """
+    old = sa.select(_table.workspace_id, _table.key).where(_table.created_at < before)
+    bite = old.order_by(_table.created_at).limit(limit)
+    return db.execute(sa.delete(idempotency_keys).where(sa.tuple_(_table.workspace_id, _table.key).in_(bite))).rowcount

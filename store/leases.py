@@ -1,13 +1,16 @@
 """Leases: how a worker process keeps what it has claimed.
 
 A claim gives a row a lease; the heartbeat extends those of all rows a process holds in one statement; a look tells
-which of them are still its own. Of a row that was taken away the process says when it has let go.
+which of them are still its own. What it gives up of its own accord it hands back, for others to claim at once. Of a row
+that was taken away the process says when it has let go.
 """
+
+from collections.abc import Iterable
 
 import sqlalchemy as sa
 
-from store.db import Connection, now_ms
-from store.executions import LIVE, TIMEOUT_GRACE, executions
+from store.db import Connection, Row, now_ms
+from store.executions import LIVE, TIMEOUT_GRACE, executions, transition
 
 _run = executions.alias("run")
 #: whether nothing around a row has ended: it is no step, or its run is live
@@ -37,6 +40,40 @@ def still_held(db: Connection, owner: str, execution_ids: list[str]) -> set[tupl
     table = executions.c
     mine = sa.and_(table.id.in_(execution_ids), table.owner == owner, table.status == "running")
     return {(row.id, row.attempt) for row in db.execute(sa.select(table.id, table.attempt).where(mine, _goes_on))}
+
+
+def hand_back(db: Connection, execution_id: str, owner: str, attempt: int) -> bool:
+    """Give an attempt up that is still this owner's: the row is pending and due at once, and no lapse is counted.
+
+    False when it was taken away, or belongs to a run that has ended.
+    """
+    moved = transition(
+        db,
+        execution_id,
+        "pending",
+        actor=owner,
+        fence=attempt,
+        guard="may be handed back",
+        owner=None,
+        publishes=0,
+        due_at=now_ms(),
+    )
+    return moved is not None
+
+
+def lapse(db: Connection, execution_id: str, attempt: int) -> None:
+    """End the lease of an attempt whose process ends: tick looks at it at once."""
+    table = executions.c
+    mine = sa.and_(table.id == execution_id, table.attempt == attempt, table.status == "running")
+    db.execute(sa.update(executions).where(mine).values(due_at=now_ms(), renewed_at=0))
+
+
+def held_by(db: Connection, owners: Iterable[str]) -> list[Row]:
+    """What runs for the owners whose names begin so."""
+    table = executions.c
+    theirs = sa.or_(*(table.owner.startswith(owner, autoescape=True) for owner in owners))
+    running = sa.and_(table.due_at.is_not(None), table.status == "running", theirs)
+    return list(db.execute(sa.select(table.id, table.attempt, table.idempotent, table.owner).where(running)))
 
 
 def let_go(db: Connection, execution_id: str, owner: str, attempt: int) -> None:

@@ -11,10 +11,15 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from config.settings import settings
+from config import logs
+from config.settings import SettingsError, settings
+from store import redis_version
 
 #: present as long as Redis remembers what we told it; gone after a flush or an empty restart
 MARK = "tocsin:mark"
+
+
+log = logs.logger(__name__)
 
 
 @functools.cache
@@ -52,3 +57,26 @@ def alive() -> bool:
         return bool(client().ping())
     except RedisError:
         return False
+
+
+def refuse_unsound() -> None:
+    """Look, as a process starts, at which server answers: one with known holes is warned of, and refused in production.
+
+    A server that does not answer is none to look at: processes start without it, and go on when it comes.
+
+    Raises:
+        SettingsError: it has known holes, and the operator has not said that a distribution has mended them.
+    """
+    try:
+        with Redis.from_url(settings().redis_url, socket_timeout=2, socket_connect_timeout=2) as once:
+            server = redis_version.told(dict(once.info("server")))
+    except (RedisError, OSError):
+        return
+    if server.sound or settings().redis_patched:
+        return
+    if not settings().development:
+        raise SettingsError(
+            f"{server} at TOCSIN_REDIS_URL has known holes (CVE-2025-49844): update it to {redis_version.ADVICE}; "
+            "where your distribution has mended it under its old number, say so with TOCSIN_REDIS_PATCHED=true"
+        )
+    log.warning("the Redis server has known holes (CVE-2025-49844): update it", server=str(server))

@@ -25,7 +25,7 @@ from providers.base import Json
 from store import db, steps
 from store import runs as store_runs
 from store.steps import ATTENTION, End, Moves
-from tasks import revisions, runs
+from tasks import deciders, revisions, runs
 from tasks.canvas import Chain, Ring
 from tasks.context import Context, asset, joined, parted
 from tasks.dispatch import queue_of
@@ -218,7 +218,7 @@ class Advance:
 
     def _approval(self, node: Node, place: Place, previous: str | None, context: Json) -> None:
         message = templates.render(node.step.get("message", ""), context)
-        output = self._redact({"message": message, "approvers": node.step.get("approvers", [])})
+        output = self._redact(deciders.question(node.step, message))
         seconds = node.step.get("timeout_seconds")
         due_at = min(self.run.deadline, db.now_ms() + int(seconds * _SECOND)) if seconds else self.run.deadline
         self._add(

@@ -22,7 +22,7 @@ QUEUES = {
     "bulk": "what exceeds the measure of its caller, and the branches of wide steps: whoever asks for little overtakes",
     "patient": "calls for which a worker has no room because they, or their like, take long; handed on by workers",
     "scripts": "sandboxed scripts and the operator's Python actions, on killable processes",
-    "suspects": "executions whose worker died or froze: retried alone, apart from innocent neighbours",
+    "suspects": "executions lost twice with their worker: retried alone, apart from innocent neighbours",
     "control": "tick, upkeep",
 }
 
@@ -66,9 +66,12 @@ def create_app() -> Celery:
         task_default_queue="steps",
         task_track_started=False,
         task_create_missing_queues=True,
+        worker_consumer="worker.consumer:Consumer",
         worker_direct=True,
         worker_prefetch_multiplier=1,
         worker_max_tasks_per_child=1000,
+        # else a thread of the pool raises it again after a reconnect, over the socket that the main loop reads
+        worker_enable_prefetch_count_reduction=False,
         worker_cancel_long_running_tasks_on_connection_loss=False,
         worker_hijack_root_logger=False,
         worker_redirect_stdouts=False,
@@ -76,10 +79,11 @@ def create_app() -> Celery:
         worker_enable_remote_control=True,
         event_queue_expires=60,
         beat_schedule={
-            "tick": {"task": "tocsin.tick", "schedule": 1.0, "options": {"queue": "control", "expires": 1}},
+            "tick": {"task": "tocsin.tick", "schedule": 1.0, "options": {"queue": "control", "expires": 10}},
             "probe": {"task": "tocsin.probe_workers", "schedule": 15.0, "options": {"queue": "control", "expires": 15}},
             "upkeep": {"task": "tocsin.upkeep", "schedule": 300.0, "options": {"queue": "control", "expires": 300}},
         },
+        beat_scheduler="worker.intervals:Intervals",
         beat_max_loop_interval=1,
         enable_utc=True,
         timezone="UTC",

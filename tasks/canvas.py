@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from amqp.exceptions import AMQPError  # type: ignore[import-untyped]
 from celery import Signature
 from kombu.exceptions import BatchPublishError, OperationalError
 from kombu.messaging import Producer
@@ -36,7 +37,7 @@ BUNDLES = 4
 LARGEST_BUNDLE = 25
 
 #: what publishing raises when the broker is away
-BrokerDown = (OperationalError, BatchPublishError, RedisError, OSError, RuntimeError)
+BrokerDown = (OperationalError, BatchPublishError, RedisError, AMQPError, OSError, RuntimeError)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +51,8 @@ class Ring:
     timeout_ms: int = 0
     task: str = "tocsin.run"
     run_id: str | None = None
+    #: whether it goes before what waits on its queue (``tasks.broker``): it had its turn, and lost its worker
+    ahead: bool = False
 
     @property
     def first(self) -> str:
@@ -112,6 +115,8 @@ def signature(ring: Ring) -> Signature:
     }
     if ring.run_id:
         options["root_id"] = ring.run_id
+    if ring.ahead:
+        options["headers"] = {"ahead": True}
     if ring.queue in KILLABLE:
         seconds = ring.timeout_ms / 1000
         options |= {"soft_time_limit": seconds + SOFT_GRACE, "time_limit": seconds + HARD_GRACE}
@@ -154,7 +159,8 @@ def _piled(canvases: list[Canvas]) -> Iterator[Canvas]:
     alone: dict[str, Canvas] = {}
     for canvas in canvases:
         ring = canvas.rings[0] if isinstance(canvas, Chain) else canvas
-        if isinstance(ring, Ring) and ring.task in ("tocsin.run", "tocsin.begin") and ring.queue not in KILLABLE:
+        piled = isinstance(ring, Ring) and ring.task in ("tocsin.run", "tocsin.begin") and not ring.ahead
+        if isinstance(ring, Ring) and piled and ring.queue not in KILLABLE:
             piles.setdefault((ring.task, ring.queue), []).append(ring)
             alone[ring.execution_id] = canvas
         else:
@@ -250,8 +256,20 @@ def revoke(execution_id: str) -> bool:
 
 
 def probe(worker: str) -> None:
-    """Send an idle worker something to take, through a queue of its own.
+    """Send an idle worker something to take, through a queue of its own; whatever its clock says, it has not expired.
 
     Raises one of ``BrokerDown`` when the broker is away.
     """
-    app.signature("tocsin.probe", immutable=True).apply_async(queue=f"{worker}.dq2", expires=30, retry=False)
+    app.signature("tocsin.probe", immutable=True).apply_async(queue=f"{worker}.dq2", retry=False)
+
+
+def takes_probe(worker: str) -> bool:
+    """Whether the broker takes a probe for this worker over a new connection: no earlier fault can have broken it."""
+    try:
+        with app.connection_for_write() as connection:
+            app.signature("tocsin.probe", immutable=True).apply_async(
+                queue=f"{worker}.dq2", retry=False, connection=connection
+            )
+    except BrokerDown:
+        return False
+    return True

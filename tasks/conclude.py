@@ -1,8 +1,8 @@
 """How an attempt ends: the one place where a worker's result becomes the record.
 
 ``conclude`` decides between done, failed, and again later, takes the secrets out, and writes status, output,
-logs and audit in one transaction. When the database is away it keeps trying as long as the lease could last;
-after that the attempt counts as lost and recovery decides, which is honest: nobody knows more.
+logs and audit in one transaction. When the database is away it keeps trying: as long as nobody can reach it nobody
+else can take the attempt over, and who could has a later attempt, before which this one changes nothing.
 """
 
 import random
@@ -14,7 +14,6 @@ from typing import Any, TypeVar
 
 from config import logs
 from config.errors import Unavailable
-from config.settings import settings
 from store import db, executions, group
 from store.db import Connection, Row
 from tasks import announce, doorbell
@@ -25,6 +24,8 @@ MOST_LOG_LINES = 500
 LONGEST_LOG_LINE = 2_048
 #: the longest pause before a retry, seconds
 LONGEST_PAUSE = 3_600
+#: for how long the database may be away before what was to be written is left to recovery, seconds
+LONGEST_OUTAGE = 3_600
 
 #: mode → the last line of a log that ends well
 _DONE = {
@@ -172,13 +173,13 @@ def _retry_or_fail(this: Attempt, ending: Ending) -> tuple[Ending, dict[str, Any
 
 
 def commit_in_time(change: Callable[[Connection], Any], *, single: bool = True, at: str = "") -> Any:
-    """Commit a change, also when the database is away for as long as a lease lasts; None when it stayed away."""
+    """Commit a change, also when the database is away for a while; None when it stayed away."""
     return in_time(lambda: group.commit(change, single=single, at=at))
 
 
 def in_time(work: Callable[[], Result]) -> Result | None:
-    """The result of work with the database, tried for as long as a lease lasts; None when it stayed away."""
-    give_up = time.monotonic() + settings().lease_seconds
+    """The result of work with the database, tried again while it is away; None when it stayed away."""
+    give_up = time.monotonic() + LONGEST_OUTAGE
     while True:
         try:
             return work()

@@ -10,7 +10,7 @@ from store import db, executions, recovery, run_listing, runs, steps
 from store.access import Caller
 from store.db import Connection, Row
 from store.executions import TERMINAL
-from tasks import announce, doorbell, revisions, stop
+from tasks import announce, deciders, doorbell, revisions, stop
 from tasks.canvas import Ring
 from tasks.runs import begin_ring, row_id
 from tasks.tick_runs import follow_ring
@@ -154,13 +154,16 @@ def decide(caller: Caller, execution_id: str, *, approve: bool, note: str) -> Ro
     """Approve or reject what waits for it; exactly one decision wins.
 
     Raises:
-        NotFound: no such execution. Conflict: it does not wait for a decision (any more).
+        NotFound: no such execution. Conflict: it does not wait for a decision (any more). Forbidden: somebody else
+        has to decide (``tasks.deciders``).
     """
     decision = {"decision": "approved" if approve else "rejected", "by": caller.key_id, "note": note}
     error = {"code": "rejected", "message": note or "Rejected.", "outcome_unknown": False}
 
     def end(connection: Connection) -> tuple[Row, dict[str, Any]]:
         before = executions.get(connection, caller.workspace_id, execution_id)
+        if before.waiting_for == "approval":
+            deciders.check(connection, caller, before)
         mark = _mark(before, approve=approve)
         moved = executions.transition(
             connection,
@@ -177,7 +180,11 @@ def decide(caller: Caller, execution_id: str, *, approve: bool, note: str) -> Ro
             raise Conflict(_not_waiting(before), code="not_waiting")
         return executions.get(connection, caller.workspace_id, execution_id), mark
 
-    after, mark = db.change(end)
+    try:
+        after, mark = db.change(end)
+    except deciders.NotYours as refusal:
+        deciders.note_refusal(caller, execution_id, refusal)
+        raise
     if mark:
         doorbell.ring(follow_ring(after) if after.kind == "step" else announce.ring(after.id, after.action_id))
     return after

@@ -19,6 +19,7 @@ from store.access import Caller
 from store.actions import Revision
 from store.db import IntegrityError
 from store.ids import new_id
+from store.seal import parameters_cell
 from tasks import doorbell, flows, replay, revisions
 from tasks.backlog import backlog
 from tasks.canvas import Ring
@@ -52,6 +53,7 @@ class Accepted:
     replayed: bool = False
 
 
+@replay.clashes_audited()
 def dispatch(wish: Dispatch) -> Accepted:
     """Accept a request to perform an action.
 
@@ -89,6 +91,7 @@ def _accept(connection: db.Connection, *, wish: Dispatch, row: Mapping[str, Any]
         replay.remember(
             connection,
             wish.caller.workspace_id,
+            wish.caller.key_id,
             wish.idempotency_key,
             _same(wish),
             execution_id=row["id"],
@@ -113,9 +116,11 @@ def queue_of(definition: Mapping[str, Any]) -> str:
 
 def _new_execution(revision: Revision, wish: Dispatch, values: Mapping[str, Any]) -> tuple[dict[str, Any], Ring]:
     definition = revision.definition
-    masked, sealed = hide(values, parameters.secret_names(definition["parameters"]))
+    execution_id = new_id("exec")
+    cell = parameters_cell(wish.caller.workspace_id, execution_id, revision.id)
+    masked, sealed = hide(values, parameters.secret_names(definition["parameters"]), cell)
     row = {
-        "id": new_id("exec"),
+        "id": execution_id,
         "workspace_id": wish.caller.workspace_id,
         "action_id": wish.action_id,
         "revision_id": revision.id,
@@ -141,7 +146,7 @@ def _same(wish: Dispatch) -> list[Any]:
 
 def _earlier(connection: db.Connection, wish: Dispatch) -> Accepted | None:
     """What the same idempotency key made before."""
-    known = replay.earlier(connection, wish.caller.workspace_id, wish.idempotency_key, _same(wish))
+    known = replay.earlier(connection, wish.caller.workspace_id, wish.caller.key_id, wish.idempotency_key, _same(wish))
     if known is None:
         return None
     return Accepted(

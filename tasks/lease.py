@@ -3,7 +3,11 @@
 ``hold`` registers a claimed attempt. While there is one, the keeper thread looks every quarter of a second
 whether each is still ours (a cancel, a time-out or another worker may have taken it) and, every third of a
 lease, extends the leases of all in one statement. An attempt that is no longer ours, or whose lease could not
-be extended in time, is *aborted*: its executor sees that and gives up, and the row is let go.
+be extended in time, is *aborted*: its executor sees that and gives up, and the row is handed back or let go. What may
+not be done twice and has begun is seen through whatever the database says: nobody will do it in its place, and its
+outcome can be told as long as nobody else has ended it.
+
+A process that ends closes its keeper: no effect begins from there on.
 """
 
 import os
@@ -43,13 +47,22 @@ def silent(row: Row, lease_ms: int) -> bool:
     return db.now_ms() - (row.renewed_at or 0) > 2 * renewal_ms(row.timeout_ms, lease_ms) + 1_000
 
 
+def owners_of(pid: int) -> str:
+    """How the name of the owner begins that a process of this machine goes by."""
+    return f"{socket.gethostname()}:{pid}:"
+
+
 class Hold:
     """One attempt in hand."""
 
-    def __init__(self, execution_id: str, attempt: int, keeper: "Keeper", claimed: float) -> None:
+    def __init__(self, execution_id: str, attempt: int, keeper: "Keeper", claimed: float, *, repeatable: bool) -> None:
         self.execution_id = execution_id
         self.attempt = attempt
         self.verified = claimed
+        #: whether it may be done twice
+        self.repeatable = repeatable
+        #: whether an effect may have begun
+        self.begun = False
         self.aborted_at: float | None = None
         self.interrupt: Callable[[], None] | None = None
         #: seconds between two renewals of its lease
@@ -67,33 +80,54 @@ class Hold:
             if self.interrupt is not None:
                 self.interrupt()
 
+    @property
+    def safe(self) -> bool:
+        """Whether doing it again can do no harm."""
+        return self.repeatable or not self.begun
+
+    def still_ours(self) -> None:
+        """See that the attempt is ours; a look that took long, or came to nothing, is taken again.
+
+        Raises:
+            Abandoned: it is not ours any more, or nobody could say for as long as a lease lasts.
+        """
+        while self.aborted_at is None and (age := time.monotonic() - self.verified) > FRESH:
+            if age > self._keeper.lease_ms / 1000:
+                self.abort()
+            elif not self._keeper.look([self]):
+                time.sleep(LOOK)
+        if self.aborted_at is not None:
+            raise Abandoned
+
     def checkpoint(self) -> None:
         """Call right before an effect.
 
         Raises:
             Abandoned: the attempt is not ours any more, or nobody can say.
         """
-        if self.aborted_at is None and time.monotonic() - self.verified > FRESH:
-            self._keeper.look([self])
-        if self.aborted_at is not None or time.monotonic() - self.verified > FRESH:
-            raise Abandoned
+        self.still_ours()
+        self._keeper.begin(self)
 
 
 class Keeper:
     """The attempts of one process."""
 
     def __init__(self) -> None:
-        self.owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+        self.owner = f"{owners_of(os.getpid())}{secrets.token_hex(4)}"
         self.lease_ms = settings().lease_seconds * 1000
         self._holds: dict[str, Hold] = {}
         self._lock = threading.Lock()
+        self._closed = False
+        self._extended, self._away = time.monotonic(), False
         self._some = threading.Event()
         threading.Thread(target=self._keep, name="leases", daemon=True).start()
 
     @contextmanager
-    def hold(self, execution_id: str, attempt: int, timeout_ms: int, claimed: float) -> Iterator[Hold]:
+    def hold(
+        self, execution_id: str, attempt: int, timeout_ms: int, claimed: float, *, repeatable: bool
+    ) -> Iterator[Hold]:
         """Keep an attempt while the block runs; ``claimed`` is the monotonic time at which its claim began."""
-        held = Hold(execution_id, attempt, self, claimed)
+        held = Hold(execution_id, attempt, self, claimed, repeatable=repeatable)
         held.renew_every = renewal_ms(timeout_ms, self.lease_ms) / 1000
         with self._lock:
             self._holds[execution_id] = held
@@ -107,24 +141,41 @@ class Keeper:
                 if not self._holds:
                     self._some.clear()
 
-    def look(self, holds: list[Hold]) -> None:
-        """See which attempts are still ours; abort the others."""
+    def begin(self, hold: Hold) -> None:
+        """Note that an effect begins.
+
+        Raises:
+            Abandoned: this process ends.
+        """
+        with self._lock:
+            if self._closed:
+                raise Abandoned
+            hold.begun = True
+
+    def close(self) -> set[str]:
+        """Let no effect begin any more; returns the executions of which none has."""
+        with self._lock:
+            self._closed = True
+            return {execution_id for execution_id, hold in self._holds.items() if not hold.begun}
+
+    def look(self, holds: list[Hold]) -> bool:
+        """See which attempts are still ours, and abort the others; false when the database could not be asked."""
         if not holds:
-            return
+            return True
         asked = time.monotonic()
         try:
             with db.read() as connection:
                 ours = leases.still_held(connection, self.owner, [hold.execution_id for hold in holds])
         except Unavailable:
-            return
+            return False
         for hold in holds:
             if (hold.execution_id, hold.attempt) in ours:
-                hold.verified = asked
+                hold.verified = max(asked, hold.verified)
             else:
                 hold.abort()
+        return True
 
     def _keep(self) -> None:
-        extended = time.monotonic()
         while True:
             if not self._some.wait(timeout=60):
                 continue
@@ -133,9 +184,7 @@ class Keeper:
                 holds = list(self._holds.values())
             try:
                 self.look([hold for hold in holds if not hold.aborted() and self._age(hold) > LOOK])
-                if time.monotonic() - extended > min((hold.renew_every for hold in holds), default=60):
-                    self._extend(holds)
-                    extended = time.monotonic()
+                self._renew(holds)
                 self._abort_the_lost(holds)
             except Exception:
                 log.warning("lease keeper failed", exc_info=True)
@@ -144,19 +193,33 @@ class Keeper:
     def _age(hold: Hold) -> float:
         return time.monotonic() - hold.verified
 
-    def _extend(self, holds: list[Hold]) -> None:
+    def _renew(self, holds: list[Hold]) -> None:
+        """Extend the leases when it is time to; a database that is away is asked again after the next look."""
+        now = time.monotonic()
+        if now - self._extended <= min((hold.renew_every for hold in holds), default=60):
+            return
+        extended = self._extend(holds)
+        if extended:
+            self._extended = now
+        elif not self._away:
+            log.warning("leases could not be extended: the database is away", executions=len(holds))
+        self._away = not extended
+
+    def _extend(self, holds: list[Hold]) -> bool:
+        """Extend the leases of these; false when the database is away."""
         ids = [hold.execution_id for hold in holds if not hold.aborted()]
         if not ids:
-            return
+            return True
         try:
             with db.write(single=True) as connection:
                 leases.extend(connection, self.owner, ids, self.lease_ms)
         except Unavailable:
-            log.warning("leases could not be extended", executions=len(ids))
+            return False
+        return True
 
     def _abort_the_lost(self, holds: list[Hold]) -> None:
         for hold in holds:
-            if self._age(hold) > self.lease_ms / 1000:
+            if hold.safe and self._age(hold) > self.lease_ms / 1000:
                 hold.abort()
             if hold.aborted_at is not None and time.monotonic() - hold.aborted_at > STUCK and hold.interrupt:
                 log.error("an aborted action does not stop; ending its process", execution_id=hold.execution_id)

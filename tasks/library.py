@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Any
 
 from config.errors import InvalidRequest, Problem
@@ -11,11 +10,13 @@ from playbooks import checks, versions
 from playbooks import definitions as meaning
 from playbooks.places import places
 from playbooks.schedules import next_time
-from playbooks.step_types import MAX_STEPS, TOP_ALIASES
+from playbooks.size import size
+from playbooks.step_types import TOP_ALIASES
 from playbooks.triggers import SCHEDULE
 from store import actions, db, playbooks
 from store.access import Caller
 from store.playbooks import Playbook
+from tasks import beside
 
 #: what is passed over, so that what was read may be sent back
 _READ_ONLY = frozenset({"step_count", "next_run_at", "created_at", "updated_at", "created_by"})
@@ -51,15 +52,32 @@ def verdict(
     """The faults of a definition that can be found before it runs in the caller's workspace, and what is doubtful.
 
     What is doubtful is only looked for where there are no faults.
+
+    Raises:
+        Busy: the definition is large, and too many of those are being looked into.
     """
+    counted = size(definition)
+    fault = checks.size_fault(definition, counted)
+    if fault:
+        return [fault], []
     form = meaning.normalise(definition)
-    steps = [place.step for place in islice(places(form), MAX_STEPS + 1)]
+    steps = [place.step for place in places(form)]
     with db.read() as connection:
         performed = _known_actions(connection, caller.workspace_id, _named(steps, "action", "action_ref"))
         run = _known_playbooks(connection, caller.workspace_id, steps)
     performed |= {name: dict(facts) for name, facts in expected.actions.items() if name not in performed}
-    problems = checks.check(form, performed, dict.fromkeys(expected.playbooks, _NOTHING) | run)
-    return problems, [] if problems else checks.warnings(form, performed)
+    found: tuple[list[Problem], list[Problem]] = beside.way(counted.milliseconds)(
+        checks.judged, form, _facts(performed), dict.fromkeys(expected.playbooks, _NOTHING) | run
+    )
+    return found
+
+
+def _facts(performed: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """What checks look at of actions; what they do need not be passed on."""
+    return {
+        name: {member: definition[member] for member in ("parameters", "enabled", "type") if member in definition}
+        for name, definition in performed.items()
+    }
 
 
 def _named(steps: Iterable[Mapping[str, Any]], kind: str, member: str) -> set[str]:
@@ -88,7 +106,7 @@ def _known_playbooks(
     if known.keys() != wanted:
         others = playbooks.ids(connection, workspace_id, limit=MAX_SUGGESTION_CANDIDATES)
         known = {**dict.fromkeys(others, _NOTHING), **known}
-    return {**known, **found}
+    return {**known, **{name: {"parameters": definition["parameters"]} for name, definition in found.items()}}
 
 
 def create(

@@ -4,6 +4,7 @@
 return only. ``perform`` lets the executor do it with no transaction open and puts every way it can end into words.
 """
 
+import contextlib
 import json
 import os
 import signal
@@ -21,9 +22,9 @@ from providers.base import Abandoned, Call, ProviderError, TimedOut, Waiting
 from store import db, leases
 from store.actions import Revision
 from store.db import Row
-from store.seal import SealBroken, unseal
+from store.seal import SealBroken
 from tasks import secrets
-from tasks.conclude import Attempt, Ending, failed
+from tasks.conclude import Attempt, Ending, commit_in_time, failed
 from tasks.lease import Hold, keeper
 from tasks.redact import NO_SECRETS, redactor, texts
 
@@ -56,14 +57,14 @@ def prepare(
     """Everything the executor needs; ``hidden`` are the secret ones among the parameters' values."""
     row, definition = this.row, revision.definition
     try:
-        sealed_config = unseal(revision.sealed)
+        opened = secrets.opened_config(row.workspace_id, revision)
     except SealBroken as broken:
         return failed("sealed", str(broken))
-    this.redact = redactor([*texts(hidden), *secrets.telling(sealed_config)])
+    this.redact = redactor([*texts(hidden), *secrets.telling(opened)])
     call = Call(
         execution_id=row.id,
         idempotency_key=row.id,
-        config=secrets.put_back(dict(definition["config"]), sealed_config),
+        config=secrets.put_back(dict(definition["config"]), opened),
         parameters=parameters,
         context={
             **parameters,
@@ -75,6 +76,7 @@ def prepare(
         mode=row.mode,
         expires_at=time.monotonic() + row.timeout_ms / 1000,
         log=this.log,
+        still_ours=held.still_ours,
         checkpoint=held.checkpoint,
         aborted=held.aborted,
     )
@@ -117,13 +119,28 @@ def perform(work: Work | Ending, held: Hold) -> Ending:
     return Ending("completed", output=output, report=report)
 
 
-def let_go(held: Hold) -> None:
-    """Say that this process does nothing more for an attempt that was taken from it; a cancel may wait for it."""
+def give_up(held: Hold) -> None:
+    """Say that this process does nothing more for an attempt.
+
+    One that is still ours, and that may be done again, is handed back, for others to claim at once. One that was taken
+    from us is let go; a cancel may wait for that.
+    """
+    owner = keeper().owner
+    if held.safe and commit_in_time(lambda db_: leases.hand_back(db_, held.execution_id, owner, held.attempt)):
+        log.info("execution handed back", attempt=held.attempt)
+        return
     try:
         with db.write(single=True) as connection:
-            leases.let_go(connection, held.execution_id, keeper().owner, held.attempt)
+            leases.let_go(connection, held.execution_id, owner, held.attempt)
     except Unavailable:
         log.warning("could not say that the execution was let go")
+
+
+def stop(held: Hold) -> None:
+    """The same for a process that is told to end while it does the work: what may not be done again lapses at once."""
+    give_up(held)
+    with contextlib.suppress(Unavailable), db.write(single=True) as connection:
+        leases.lapse(connection, held.execution_id, held.attempt)
 
 
 def _provider_failed(error: ProviderError) -> Ending:

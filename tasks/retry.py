@@ -20,11 +20,11 @@ from store import actions, db, history, playbooks, runs, steps
 from store.access import Caller
 from store.db import Connection, Row
 from store.executions import LIVE
-from store.seal import SealBroken, unseal
+from store.seal import SealBroken
 from tasks import revisions
 from tasks.redact import MASK, texts
 from tasks.runs import DEEPEST, NOTHING_KEPT, Started, Wish, start
-from tasks.secrets import HANDED_ON, destination
+from tasks.secrets import HANDED_ON, opened_config, opened_parameters, receiver
 
 #: keys of a config that say, besides where an action sends, who receives it
 _RECEIVERS = ("to", "cc", "bcc", "channel", "routing_key")
@@ -74,7 +74,7 @@ def retry(
         used = _used(connection, before, context)
         wanted = _present(connection, before) if present else used
         if whole.secret_names:
-            _refuse_strangers(connection, before.revision_id, whole, used, wanted)
+            _refuse_strangers(connection, before, whole, used, wanted)
     return start(
         Wish(
             workspace_id=caller.workspace_id,
@@ -117,7 +117,7 @@ def _put_together(before: Row, given: Mapping[str, Any]) -> _Given:
     """
     shown = json.loads(before.input)
     try:
-        kept = unseal(before.sealed)
+        kept = opened_parameters(before)
     except SealBroken:
         kept = {}
     handed_on = kept.pop(HANDED_ON, [])
@@ -266,7 +266,7 @@ def _read(value: Any, origins: Origins) -> frozenset[str]:
     return read
 
 
-def _refuse_strangers(connection: Connection, revision_id: str, whole: _Given, used: _Used, wanted: _Used) -> None:
+def _refuse_strangers(connection: Connection, row: Row, whole: _Given, used: _Used, wanted: _Used) -> None:
     """Have those secrets given anew that would reach whom they did not reach in the old run.
 
     Raises:
@@ -274,26 +274,26 @@ def _refuse_strangers(connection: Connection, revision_id: str, whole: _Given, u
     """
     origins = {name: frozenset({name}) for name in whole.secret_names}
     old, new = _Reach(used.playbooks), _Reach(wanted.playbooks)
-    old.follow(revision_id, origins)
-    new.follow(revision_id, origins)
+    old.follow(row.revision_id, origins)
+    new.follow(row.revision_id, origins)
     pairs = {name: (used.of(name), wanted.of(name)) for name in new.found}
     there = actions.versions(connection, {one for pair in pairs.values() for one in pair if one})
     needed = set(new.lost)
     for name, reached in new.found.items():
         before, now = pairs[name]
-        known = before in there and now in there and _same_receiver(str(before), str(now))
+        known = before in there and now in there and _same_receiver(row.workspace_id, str(before), str(now))
         needed |= reached - (old.found.get(name, frozenset()) if known else frozenset())
     _demand(needed - whole.anew, _ELSEWHERE)
 
 
-def _same_receiver(old_id: str, new_id: str) -> bool:
-    return old_id == new_id or _receiver(old_id) == _receiver(new_id)
+def _same_receiver(workspace_id: str, old_id: str, new_id: str) -> bool:
+    return old_id == new_id or _receiver(workspace_id, old_id) == _receiver(workspace_id, new_id)
 
 
-def _receiver(revision_id: str) -> list[Any]:
+def _receiver(workspace_id: str, revision_id: str) -> list[Any]:
     """By what, where, to whom and in whose name an action sends what it is given."""
     revision = revisions.action(revision_id)
-    definition, known = revision.definition, unseal(revision.sealed)
-    places = destination(definition, known, _RECEIVERS)
+    definition, known = revision.definition, opened_config(workspace_id, revision)
+    places = receiver(definition, known, _RECEIVERS)
     open_ = any(isinstance(place, str) and has_markup(place) for place in places)
     return [places, known, definition["parameters"] if open_ else None]

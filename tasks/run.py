@@ -20,13 +20,14 @@ from providers.base import Abandoned
 from store import executions, group
 from store.actions import Revision
 from store.db import Row
-from store.seal import SealBroken, unseal
+from store.seal import SealBroken
 from tasks import canvas, lanes, passing, revisions, task_events
 from tasks.app import app
 from tasks.canvas import Ring
 from tasks.conclude import Attempt, Ending, conclude, failed
 from tasks.lease import Hold, keeper
-from tasks.perform import Work, attempt_at, let_go, perform, prepare
+from tasks.perform import Work, attempt_at, give_up, perform, prepare, stop
+from tasks.secrets import opened_parameters
 
 log = logs.logger(__name__)
 
@@ -89,7 +90,7 @@ def _attempt(execution_id: str, taken: Callable[[Row], None] | None) -> Ending:
     if taken is not None:
         taken(row)
     logs.bind(request_id=row.request_id)
-    with keep.hold(execution_id, row.attempt, row.timeout_ms, claimed) as held:
+    with keep.hold(execution_id, row.attempt, row.timeout_ms, claimed, repeatable=row.idempotent) as held:
         return _carry_out(row, held)
 
 
@@ -100,14 +101,17 @@ def _carry_out(row: Row, held: Hold) -> Ending:
         ending = conclude(this, perform(_work(this, revision, held), held))
     except Abandoned:
         ending = Ending("abandoned")
-    if ending.status in ("abandoned", "stale"):  # it was taken from us
-        let_go(held)
+    except SystemExit:
+        stop(held)
+        raise
+    if ending.status in ("abandoned", "stale"):
+        give_up(held)
     return ending
 
 
 def _work(this: Attempt, revision: Revision, held: Hold) -> Work | Ending:
     try:
-        hidden = unseal(this.row.sealed)
+        hidden = opened_parameters(this.row)
     except SealBroken as broken:
         return failed("sealed", str(broken))
     return prepare(this, revision, held, {**json.loads(this.row.input), **hidden}, hidden)

@@ -21,13 +21,13 @@ from store import actions, db, executions, group, playbooks
 from store.access import Caller
 from store.db import Connection, IntegrityError, Row
 from store.ids import new_id
-from store.seal import unseal
+from store.seal import Cell, parameters_cell
 from tasks import doorbell, flows, replay, revisions
 from tasks.backlog import backlog
 from tasks.canvas import KILLABLE, Chain, Ring
 from tasks.dispatch import queue_of
 from tasks.redact import texts
-from tasks.secrets import HANDED_ON, hide
+from tasks.secrets import HANDED_ON, hide, opened_parameters
 
 #: how deep playbooks may start playbooks
 DEEPEST = 8
@@ -118,6 +118,7 @@ def wish_of(caller: Caller, playbook_id: str, **more: Any) -> Wish:
     return Wish(workspace_id=caller.workspace_id, actor=caller.key_id, playbook_id=playbook_id, **more)
 
 
+@replay.clashes_audited()
 def start(wish: Wish) -> Started:
     """Accept a request to run a playbook.
 
@@ -147,7 +148,7 @@ def start(wish: Wish) -> Started:
 def _earlier(connection: Connection, wish: Wish) -> Row | None:
     """What the same idempotency key made before."""
     key = wish.idempotency_key
-    return replay.earlier(connection, wish.workspace_id, key, wish.same()) if key else None
+    return replay.earlier(connection, wish.workspace_id, wish.actor, key, wish.same()) if key else None
 
 
 def running_already(wish: Wish) -> Conflict:
@@ -167,6 +168,7 @@ def accept(connection: Connection, *, wish: Wish, row: Mapping[str, Any]) -> Non
         replay.remember(
             connection,
             wish.workspace_id,
+            wish.actor,
             wish.idempotency_key,
             wish.same(),
             execution_id=row["id"],
@@ -200,11 +202,12 @@ def prepare(connection: Connection, wish: Wish) -> tuple[dict[str, Any], Chain]:
         raise InvalidRequest("The asset is missing.", code="target_required", problems=[problem])
     if wish.depth > DEEPEST:
         raise Conflict(f"Playbooks start playbooks more than {DEEPEST} deep.", code="too_deep")
-    masked, sealed = _values(definition, wish)
+    run_id = new_id("pexec")
+    masked, sealed = _values(definition, wish, parameters_cell(wish.workspace_id, run_id, revision_id))
     pinned = pins(connection, wish.workspace_id, revision_id, wish.pinned or kept["actions"])
     now = db.now_ms()
     row = {
-        "id": new_id("pexec"),
+        "id": run_id,
         "workspace_id": wish.workspace_id,
         "kind": "playbook",
         "action_id": wish.playbook_id,
@@ -251,15 +254,15 @@ def _context(wish: Wish, pinned: Mapping[str, str]) -> str:
     )
 
 
-def _values(definition: Mapping[str, Any], wish: Wish) -> tuple[str, str | None]:
+def _values(definition: Mapping[str, Any], wish: Wish, cell: Cell) -> tuple[str, str | None]:
     """The parameters as they are stored; a playbook that declares none takes any."""
     declared = definition["parameters"]
     if not declared:
-        return hide(wish.parameters, wish.secret_names, wish.secrets)
+        return hide(wish.parameters, wish.secret_names, cell, wish.secrets)
     values, problems = parameters.resolve(declared, wish.parameters)
     if problems:
         raise Unprocessable(problems=[problem.under("/parameters") for problem in problems])
-    return hide(values, {*parameters.secret_names(declared), *wish.secret_names}, wish.secrets)
+    return hide(values, {*parameters.secret_names(declared), *wish.secret_names}, cell, wish.secrets)
 
 
 def pins(
@@ -349,7 +352,7 @@ def loaded(row: Row) -> Run:
         SealBroken: its secrets cannot be opened.
     """
     revision, plan = revisions.playbook(row.revision_id)
-    hidden = unseal(row.sealed)
+    hidden = opened_parameters(row)
     handed_on = hidden.pop(HANDED_ON, [])
     context = json.loads(row.context)
     context["subject"] = subject(context["event"]) if context["event"] else {}

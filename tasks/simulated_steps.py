@@ -14,7 +14,7 @@ from expressions import conditions, references, templates
 from playbooks import parameters
 from playbooks.plan import Node
 from providers.base import Json
-from tasks import revisions, runs
+from tasks import deciders, revisions, runs
 from tasks.advance import MOST_ITEMS
 from tasks.conclude import Attempt
 from tasks.context import asset
@@ -109,7 +109,7 @@ def action(scene: Scene, found: Finding) -> str:
     hidden = {name: value for name, value in values.items() if name in names and value is not None}
     row: Any = SimpleNamespace(**scene.row)
     attempt = Attempt(row=row, owner="", retry={}, logs=[], redact=Redactor(()))
-    held = Hold(scene.row["id"], 0, keeper(), time.monotonic())
+    held = Hold(scene.row["id"], 0, keeper(), time.monotonic(), repeatable=True)
     ending = perform(prepare(attempt, revision, held, values, {**run.hidden, **hidden}), held)
     found.input = attempt.redact({name: MASK if name in hidden else value for name, value in values.items()})
     error = attempt.redact(dict(ending.error or {}))
@@ -193,7 +193,7 @@ def approval(scene: Scene, found: Finding) -> str:
     found.verdict, found.presumed = "would wait", True
     found.proved.append("the message is filled in")
     found.assumed.append("the approval is granted")
-    found.output = scene.redact({"message": message, "approvers": step.get("approvers", [])})
+    found.output = scene.redact(deciders.question(step, message))
     someone = {name: assumed("steps", scene.node.id, "output", name) for name in ("by", "note")}
     found.known = {**found.output, "decision": "approved", **someone}
     return scene.node.on_success

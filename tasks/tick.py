@@ -4,7 +4,9 @@ Beat sends the message; any number of beats and control workers do no harm, beca
 is moved by a guarded transition. What is decided in the transaction is published after it.
 
 pending    put on its queue again, unless the backlog explains that it has not had its turn (``tasks.backlog``)
-running    its worker died, froze or overran: end it, or have it tried again on the queue of suspects
+running    its worker died, froze or overran: end it, or have it tried again on its own queue; what was lost twice goes
+           to the queue of suspects. While the database was away nobody could keep a lease, so after that everybody is
+           given one more (``tasks.reach``)
 waiting    the back-off or the delay is over: on it goes; the approval has expired: ended
 runs       over their time: failed, and with them their steps (``tasks.tick_runs``)
 ended      a step of which nobody has planned yet what follows, an action that playbooks listen to and that nobody has
@@ -27,10 +29,13 @@ from tasks import announce, canvas, doorbell, lease, schedules, tick_runs
 from tasks.app import app
 from tasks.backlog import backlog
 from tasks.canvas import Ring
+from tasks.reach import reach
 from tasks.runs import begin_ring
 
-#: an execution that took down its worker this often is given up
-POISON_CAP = 3
+#: an execution that was lost this often with its worker is tried again apart from others, so often it is given up
+SUSPECT, POISON_CAP = 2, 3
+#: what is known of a worker that let a lease lapse
+_SILENT = "the worker said nothing any more (it died, froze, was stopped, or could not write to the database)"
 #: rows looked at, and rows whose turn is awaited, in one transaction
 BATCH, AT_ONCE = 200, 1000
 #: for how long one tick goes on, seconds
@@ -61,6 +66,8 @@ def tick() -> int:
             if number < BATCH:
                 break
     except Unavailable as error:
+        if not isinstance(error, db.Contended):
+            reach.missed()
         log.warning("tick skipped: the database is away", reason=str(error))
     return seen
 
@@ -69,8 +76,11 @@ def _notice_empty_broker() -> None:
     """A Redis that forgot our mark forgot our messages too: publish every pending row now."""
     if not settings().redis_is_broker or not redis_store.emptied():
         return
-    with db.write() as connection:
-        number = recovery.publish_soon(connection, at=db.now_ms())
+    number, bite, now = 0, AT_ONCE, db.now_ms()
+    while bite == AT_ONCE:
+        with db.write() as connection:
+            bite = recovery.publish_soon(connection, at=now, limit=AT_ONCE)
+        number += bite
     redis_store.set_mark()
     if number:
         log.warning("redis was emptied; publishing every pending execution again", executions=number)
@@ -102,8 +112,10 @@ def _await_turns(end: float) -> dict[str, int]:
 
 def _look(pauses: Mapping[str, int]) -> tuple[list[Ring], list[tick_runs.Over], int]:
     over: list[tick_runs.Over] = []
+    asked = reach.clock()
     with db.write() as connection:
         rows = recovery.due(connection, limit=BATCH)
+        reach.reached(asked)
         rings = [ring for row in rows if (ring := _attend(connection, row, pauses, over)) is not None]
     return rings, over, len(rows)
 
@@ -125,7 +137,7 @@ def _attend(connection: Connection, row: Row, pauses: Mapping[str, int], over: l
             recovery.postpone(connection, row.id, at=again_at)
             return None
         recovery.published(connection, row.id, again_at=again_at)
-        return _ring(row, row.queue)
+        return _ring(row, row.queue, ahead=row.attempt > 0 and row.publishes == 0)  # it was handed back
     if row.status == "running":
         return _recover(connection, row)
     return _wait_is_over(connection, row)
@@ -146,20 +158,26 @@ def _recover(connection: Connection, row: Row) -> Ring | None:
     When both hold the worker's death explains it, and the action is tried again; not on processes that are killed
     at the end of their time, where silence may be the action's own doing.
     """
+    silent = lease.silent(row, settings().lease_seconds * 1000)
+    if silent and (respite := reach.respite_ms()):  # its worker may live, and write how the action ended
+        recovery.postpone(connection, row.id, at=db.now_ms() + respite)
+        return None
     unknown = not row.idempotent
-    lost = row.queue not in canvas.KILLABLE and lease.silent(row, settings().lease_seconds * 1000)
+    lost = row.queue not in canvas.KILLABLE and silent
     if row.expires_at is not None and row.expires_at <= db.now_ms() and not lost:
         message = "the action took longer than its timeout_seconds"
         return _end(connection, row, "timeout", {"code": "timeout", "message": message, "outcome_unknown": unknown})
     if unknown:
-        message = "The worker died or froze while the action ran; it may or may not have had its effect."
+        message = f"While the action ran {_SILENT}; nobody knows whether it had its effect."
         return _end(connection, row, "failed", {"code": "worker_lost", "message": message, "outcome_unknown": True})
-    if row.lapses + 1 >= POISON_CAP:
-        message = f"The worker died or froze {POISON_CAP} times while this action ran; it is not tried again."
+    lapses = row.lapses + 1
+    if lapses >= POISON_CAP:
+        message = f"{POISON_CAP} times {_SILENT} while this action ran; it is not tried again."
         error = {"code": "attempts_exhausted", "message": message, "outcome_unknown": False}
         return _end(connection, row, "failed", error)
-    log.warning("worker lost; trying again", execution_id=row.id, lapses=row.lapses + 1)
-    return _again(connection, row, "suspects", lapses=row.lapses + 1)
+    queue = row.queue if lapses < SUSPECT else "suspects"
+    log.warning("worker lost; trying again", execution_id=row.id, lapses=lapses, queue=queue)
+    return _again(connection, row, queue, lapses=lapses)
 
 
 def _again(connection: Connection, row: Row, queue: str, *, lapses: int | None = None) -> Ring | None:
@@ -176,7 +194,7 @@ def _again(connection: Connection, row: Row, queue: str, *, lapses: int | None =
         due_at=due_at,
         lapses=row.lapses if lapses is None else lapses,
     )
-    return _ring(row, queue) if moved is not None else None
+    return _ring(row, queue, ahead=lapses is not None) if moved is not None else None
 
 
 def _end(connection: Connection, row: Row, status: str, error: dict[str, object] | None) -> Ring | None:
@@ -188,7 +206,7 @@ def _end(connection: Connection, row: Row, status: str, error: dict[str, object]
     return tick_runs.follow_ring(row) if mark and moved is not None else None
 
 
-def _ring(row: Row, queue: str) -> Ring:
+def _ring(row: Row, queue: str, *, ahead: bool = False) -> Ring:
     if row.kind == "playbook":
         return begin_ring(row.id, row.action_id, queue)
     task = "tocsin.step" if row.kind == "step" else "tocsin.run"
@@ -199,4 +217,5 @@ def _ring(row: Row, queue: str) -> Ring:
         queue=queue,
         timeout_ms=row.timeout_ms,
         run_id=row.run_id,
+        ahead=ahead,
     )

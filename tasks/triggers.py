@@ -6,7 +6,7 @@ run each; then all runs are committed in one transaction, each behind a savepoin
 playbook never keeps another from being started; then the doorbell rings.
 
 An event that its sender has named by an id starts each playbook once, however often and in how many copies it comes:
-the id and the playbook make an idempotency key. Which playbooks could not be started is told with the reason; sent
+sender, id and playbook make an idempotency key. Which playbooks could not be started is told with the reason; sent
 again under the same id those are tried again.
 """
 
@@ -27,9 +27,6 @@ from tasks.runs import Wish
 
 #: characters of a target
 MAX_TARGET_CHARACTERS = 255
-
-#: parts of an idempotency key; no key that a caller may send holds it
-_SEPARATOR = "\x1f"
 
 log = logs.logger(__name__)
 
@@ -57,7 +54,7 @@ class Occurrence:
 
     def key(self, playbook_id: str) -> str | None:
         """The idempotency key of the run it starts of a playbook."""
-        return _SEPARATOR.join(("event", self.id, playbook_id)) if self.named else None
+        return replay.SEPARATOR.join(("event", self.id, playbook_id)) if self.named else None
 
     def same(self) -> list[Any]:
         """What makes two events of one id the same."""
@@ -98,6 +95,7 @@ class Outcome:
     considered: int = 0
 
 
+@replay.clashes_audited()
 def occur(this: Occurrence) -> Outcome:
     """Start the playbooks that wait for an event; each starts or says why not.
 
@@ -130,7 +128,7 @@ def _chosen(connection: Connection, this: Occurrence, waiting: list[Playbook]) -
     for playbook in waiting:
         if not matches(playbook.revision.definition["trigger"].get("conditions"), event):
             continue
-        known = replay.earlier(connection, this.workspace_id, this.key(playbook.id), this.same())
+        known = replay.earlier(connection, this.workspace_id, this.actor, this.key(playbook.id), this.same())
         if known is not None:
             yield Candidate(playbook.id, known=known.execution_id)
         else:
@@ -195,13 +193,14 @@ def _accept(connection: Connection, this: Occurrence, wish: Wish, row: Mapping[s
     key = this.key(wish.playbook_id)
     if key is not None:
         at = row["created_at"]
-        replay.remember(connection, this.workspace_id, key, this.same(), execution_id=row["id"], created_at=at)
+        made = {"execution_id": row["id"], "created_at": at}
+        replay.remember(connection, this.workspace_id, this.actor, key, this.same(), **made)
     runs.accept(connection, wish=wish, row=row)
 
 
 def _forestalled(connection: Connection, this: Occurrence, wish: Wish) -> Candidate:
     """A copy of the event was faster, or the playbook runs for this asset."""
-    known = replay.earlier(connection, this.workspace_id, this.key(wish.playbook_id), this.same())
+    known = replay.earlier(connection, this.workspace_id, this.actor, this.key(wish.playbook_id), this.same())
     if known is not None:
         return Candidate(wish.playbook_id, known=known.execution_id)
     return Candidate(wish.playbook_id, refusal=refused(runs.running_already(wish)))

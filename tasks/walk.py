@@ -28,7 +28,7 @@ from tasks.conclude import Ending, commit_in_time, ended, in_time, settle
 from tasks.context import Context
 from tasks.lease import keeper
 from tasks.links import Links
-from tasks.perform import attempt_at, let_go, perform
+from tasks.perform import attempt_at, give_up, perform, stop
 from tasks.run import CARRIED_BY_CELERY
 from tasks.runs import Run, loaded, step_ring
 from tasks.step_work import StepWork
@@ -153,7 +153,7 @@ class Walk:
         own = row.id == self.links.own
         if not own:
             task_events.began(ring, self.links.own)
-        with keep.hold(row.id, row.attempt, row.timeout_ms, claimed) as held:
+        with keep.hold(row.id, row.attempt, row.timeout_ms, claimed, repeatable=row.idempotent) as held:
             revision = revisions.action_in_time(row.revision_id)
             retry = {**revision.definition["retry"], **self.run.plan.nodes[row.step_id].step.get("retry", {})}
             work = StepWork(self.context, attempt_at(row, retry))
@@ -165,8 +165,11 @@ class Walk:
                 following, pause = self._end(work, ending)
             except Abandoned:
                 following, pause = self._stale("abandoned"), None
-            if self.word in ("abandoned", "stale"):  # it was taken from us
-                let_go(held)
+            except SystemExit:
+                stop(held)
+                raise
+            if self.word in ("abandoned", "stale"):
+                give_up(held)
         if not own:
             task_events.ended(ring, self.word, started)
         if pause is not None and pause <= CARRIED_BY_CELERY:

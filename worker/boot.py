@@ -2,8 +2,8 @@
 
 Start: logs are configured, the executors are imported, the pulse begins; the processes that it starts (those of its
 pool, a scheduler beside it) are tied to it, so that none outlives it. Stop: on
-TERM Celery waits for running work; a thread that never returns would make it wait for ever, so after
-``GRACE`` seconds the process ends hard. That is safe: what it held is recovered by lease.
+TERM Celery waits for running work; what has not ended after ``TOCSIN_DRAIN_SECONDS`` is given up
+(``tasks.leaving``), and the process ends hard.
 """
 
 import ctypes
@@ -16,17 +16,17 @@ from typing import Any
 from celery import signals
 
 from config import logs
+from config.settings import settings
 from providers import registry
-from tasks import task_events
+from tasks import leaving, task_events
+from worker import panel
 from worker.pulse import Pulse
-
-#: how long a stopping worker may finish its work, seconds
-GRACE = 25
 
 _PR_SET_PDEATHSIG = 1
 
 _pulses: dict[str, Pulse] = {}
 _name = ""
+_pools: list[Any] = []
 
 
 def connect() -> None:
@@ -51,6 +51,7 @@ def _configure_logs(**_: Any) -> None:
 
 
 def _warm_up(**_: Any) -> None:
+    panel.restrict()
     registry.load_all()  # the first execution must not pay for the imports
 
 
@@ -65,12 +66,16 @@ def _start(sender: Any, **_: Any) -> None:
     pulse = Pulse(sender.hostname, queues, getattr(sender.controller, "beat", None))
     _pulses[sender.hostname] = pulse
     pulse.start()
+    _pools.append(sender.pool)
 
 
 def _end_hard_later(**_: Any) -> None:
     def end() -> None:
-        time.sleep(GRACE)
-        os._exit(0)
+        time.sleep(settings().drain_seconds)
+        try:
+            leaving.leave([pid for pool in _pools for pid in pool.info.get("processes", ())])  # threads have none
+        finally:
+            os._exit(0)
 
     threading.Thread(target=end, name="hard-exit", daemon=True).start()
 

@@ -1,11 +1,13 @@
 """What was accepted is done, whatever dies: the crash tests.
 
 A load of triggers of every kind runs while a nemesis kills processes with SIGKILL, flushes Redis and restarts it
-empty. Afterwards every accepted execution must have ended, every completed one must have reached the receiver,
-no effect may have happened more often than attempts were lost, and actions that must not be repeated were not.
+empty, kills the database and freezes it. Afterwards every accepted execution must have ended, every completed one must
+have reached the receiver, no effect may have happened more often than attempts were lost, actions that must not be
+repeated were not, and nobody was taken for dead whose process lived.
 """
 
 import random
+import signal
 import threading
 import time
 from collections import Counter
@@ -14,6 +16,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from tests.support.services import PostgresServer
 from tests.support.stack import Stack
 from tests.support.waiting import eventually
 
@@ -30,11 +33,16 @@ class Plan:
     flushes: int
     empty_restarts: int
     seed: int
+    #: for how long the database is away or frozen each time, seconds
+    database_kills: tuple[float, ...] = ()
+    database_freezes: tuple[float, ...] = ()
     callers: int = 4
 
     def faults(self) -> list[str]:
         """The faults in the order of this seed."""
         faults = [*self.kills, *["flush"] * self.flushes, *["empty"] * self.empty_restarts]
+        faults += [f"database killed {seconds}" for seconds in self.database_kills]
+        faults += [f"database frozen {seconds}" for seconds in self.database_freezes]
         random.Random(self.seed).shuffle(faults)
         return faults
 
@@ -67,7 +75,7 @@ def make_actions(stack: Stack) -> dict[str, tuple[str, dict]]:
     }
 
 
-def unleash(stack: Stack, plan: Plan) -> History:
+def unleash(stack: Stack, plan: Plan, server: PostgresServer | None = None) -> History:
     """Run the load and the faults side by side until both are through."""
     stack.start("worker2")
     stack.wait_ready("worker2")
@@ -101,7 +109,7 @@ def unleash(stack: Stack, plan: Plan) -> History:
         calls = [pool.submit(call, number) for number in range(plan.triggers)]
         try:
             for fault in plan.faults():
-                strike(stack, fault, history)
+                strike(stack, fault, history, server)
         finally:
             faults_over.set()
         for future in (pacing, *calls):
@@ -109,7 +117,7 @@ def unleash(stack: Stack, plan: Plan) -> History:
     return history
 
 
-def strike(stack: Stack, fault: str, history: History) -> None:
+def strike(stack: Stack, fault: str, history: History, server: PostgresServer | None) -> None:
     """One fault, at a moment nobody can foresee."""
     rng = random.Random(f"{fault}{sum(history.kills.values())}")
     if fault == "flush":
@@ -119,12 +127,27 @@ def strike(stack: Stack, fault: str, history: History) -> None:
         time.sleep(rng.uniform(0.2, 1.0))
         stack.redis.forget()
         stack.redis.start()
+    elif fault.startswith("database"):
+        assert server is not None
+        break_database(server, *fault.split()[1:])
     else:
         stack.wait_ready(fault)  # one that is still starting would be no loss
         history.kills[fault] += 1
         stack.kill(fault)
         stack.start(fault)
     time.sleep(rng.uniform(0.3, 1.2))
+
+
+def break_database(server: PostgresServer, how: str, seconds: str) -> None:
+    """Kill the database, or freeze it, and bring it back after so long."""
+    if how == "killed":
+        server.kill()
+        time.sleep(float(seconds))
+        server.start()
+    else:
+        server.send(signal.SIGSTOP)
+        time.sleep(float(seconds))
+        server.send(signal.SIGCONT)
 
 
 def check(stack: Stack, history: History) -> None:
@@ -167,3 +190,23 @@ def test_nothing_accepted_is_lost_at_length(stack: Stack, seed: int) -> None:
     kills = ["worker"] * 5 + ["worker2"] * 5 + ["scripts"] * 8 + ["web"] * 6 + ["beat"] * 6
     plan = Plan(triggers=1000, kills=kills, flushes=2, empty_restarts=1, seed=seed, callers=8)
     check(stack, unleash(stack, plan))
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("seed", [1, 2])
+def test_nothing_is_lost_when_the_database_comes_and_goes(
+    postgresql_stack: Stack, postgres_server: PostgresServer, seed: int
+) -> None:
+    """200 triggers while the database is killed three times and frozen for 40 seconds, and workers die besides."""
+    plan = Plan(
+        triggers=200,
+        kills=["worker", "scripts", "beat", "web"],
+        flushes=0,
+        empty_restarts=0,
+        seed=seed,
+        callers=8,
+        database_kills=(1, 7, 3),
+        database_freezes=(40,),
+    )
+    check(postgresql_stack, unleash(postgresql_stack, plan, postgres_server))

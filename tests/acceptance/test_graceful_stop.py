@@ -1,7 +1,15 @@
-"""The web process stops in good order."""
+"""Processes stop in good order: nothing is lost or fails because of it, as far as there is time."""
+
+import os
+import signal
+
+import pytest
 
 from tests.support.stack import Stack
 from tests.support.waiting import eventually
+
+#: workers that carry actions out
+DOING = ("worker", "scripts")
 
 
 def test_what_was_accepted_is_published_before_the_process_ends(first_stack: Stack) -> None:
@@ -21,3 +29,71 @@ def test_what_was_accepted_is_published_before_the_process_ends(first_stack: Sta
     stack.redis.thaw()
     web.popen.wait(timeout=30)
     assert stack.queued("steps") == before + 5
+
+
+def bash(script: str, **more: object) -> dict:
+    """The definition of an action that runs a script."""
+    return {"type": "script", "executor": "local", "config": {"interpreter": "bash", "script": script}, **more}
+
+
+def roll(stack: Stack, drain: int) -> None:
+    """Tell the workers to stop, wait for their end, and start them again."""
+    for name in DOING:
+        os.kill(stack.running[name].pid, signal.SIGTERM)
+    for name in DOING:
+        stack.running[name].wait(drain + 60)
+        stack.start(name, TOCSIN_DRAIN_SECONDS=str(drain))
+
+
+def restart_thrice(stack: Stack, seconds: int, drain: int) -> dict[str, dict]:
+    """Actions that take so long through three restarts with less time than they need; returns how they ended."""
+    create, trigger = stack.api.create_action, stack.api.trigger
+    for name in DOING:
+        stack.restart(name, TOCSIN_DRAIN_SECONDS=str(drain), TOCSIN_SCRIPTS_CONCURRENCY="4")
+    script = create(**bash(f"sleep {seconds}"))
+    begun = {
+        "script": trigger(script),
+        "call": trigger(create(config={"url": f"{stack.sink.url}/slow?seconds={seconds}&rolled"})),
+        "once": trigger(create(**bash(f"sleep {seconds}"), idempotent=False)),
+    }
+    run = stack.api.run(stack.api.create_playbook(steps=[{"id": "wait", "type": "action", "action_ref": script}]))
+    begun["step"] = f"{run}.wait"
+
+    def under_way(attempt: int, *kinds: str) -> bool:
+        rows = stack.rows("SELECT id, status, attempt FROM executions")
+        now = {row["id"]: (row["status"], row["attempt"]) for row in rows}
+        return all(now.get(begun[kind]) == ("running", attempt) for kind in kinds)
+
+    for attempt in (1, 2, 3):
+        kinds = ("script", "call", "step", "once")[: 4 if attempt == 1 else 3]
+        eventually(lambda attempt=attempt, kinds=kinds: under_way(attempt, *kinds), 60, "everything is under way")
+        roll(stack, drain)
+    stack.wait_ended([run, *begun.values()], 60 + 2 * seconds)
+    return {kind: stack.row(execution_id) for kind, execution_id in begun.items()}
+
+
+def check(stack: Stack, rows: dict[str, dict]) -> None:
+    """What may be done again was handed back each time; of what may not nobody knows how it ended."""
+    for kind in ("script", "call", "step"):
+        row = rows[kind]
+        assert (row["status"], row["attempt"], row["lapses"]) == ("completed", 4, 0), (kind, row)
+    run = stack.row(rows["step"]["run_id"])
+    assert run["status"] == "completed", run
+    assert (rows["once"]["status"], rows["once"]["attempt"]) == ("failed", 1)
+    assert '"worker_lost"' in rows["once"]["error"]
+    assert '"outcome_unknown":true' in rows["once"]["error"]
+
+
+def test_a_rolling_restart_takes_nothing_for_dead(sqlite_stack: Stack) -> None:
+    """Scripts, calls and steps that outlast the time of three restarts are handed back each time, and then done."""
+    check(sqlite_stack, restart_thrice(sqlite_stack, seconds=6, drain=1))
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(900)
+def test_a_rolling_restart_with_long_scripts(stack: Stack) -> None:
+    """The same with scripts of 32 seconds and the usual time to finish; what fits into that is not disturbed at all."""
+    fits = stack.api.trigger(stack.api.create_action(**bash("sleep 12"), idempotent=False))
+    rows = restart_thrice(stack, seconds=32, drain=25)
+    check(stack, rows)
+    assert (stack.row(fits)["status"], stack.row(fits)["attempt"]) == ("completed", 1)

@@ -3,6 +3,7 @@
 import base64
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -76,6 +77,16 @@ def test_what_may_have_to_be_killed_travels_alone(redis: RedisServer) -> None:
     """Each script has its own message: its time limits are its own."""
     assert canvas.publish([ring(number, queue="scripts") for number in range(3)]) == []
     assert [body[0] for _, body in messages(redis, "scripts")] == [["exec-000"], ["exec-001"], ["exec-002"]]
+
+
+def test_what_lost_its_worker_goes_before_what_waits(redis: RedisServer) -> None:
+    """It is taken next, whatever its queue holds, by itself and in a batch with others."""
+    assert canvas.publish([ring(number) for number in range(3)]) == []
+    ahead = [replace(ring(number), ahead=True) for number in (10, 11)]
+    assert canvas.publish([*ahead, ring(4)]) == []
+    app.signature("tocsin.run", args=("exec-012",), headers={"ahead": True}).apply_async(queue="steps")
+    names = [body[0] for _, body in messages(redis, "steps")]
+    assert names == [["exec-012"], ["exec-011"], ["exec-010"], ["exec-000", "exec-001", "exec-002"], ["exec-004"]]
 
 
 def test_queues_are_not_mixed(redis: RedisServer) -> None:

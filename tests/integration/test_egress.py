@@ -535,7 +535,7 @@ def test_dry_run_never_sends(server):
 def test_bare_connections_follow_the_same_rules(environment, server):
     """Other protocols get a socket to a checked address, after the checkpoint, or nothing."""
     asked = []
-    with egress.connect("localhost", server.server_port, call(checkpoint=lambda: asked.append(1))) as connection:
+    with egress.connect("localhost", server.server_port, call(still_ours=lambda: asked.append(1))) as connection:
         assert connection.getpeername() == ("127.0.0.1", server.server_port)
     assert asked == [1]
     with socket.create_server(("127.0.0.1", 0)) as closed:

@@ -1,5 +1,9 @@
 """What tick makes of a running execution whose worker says nothing, or whose time is up."""
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import pytest
 import time_machine
 
@@ -8,6 +12,13 @@ from store import db, executions, leases
 from store.ids import new_id
 from tasks import tick
 from tasks.lease import renewal_ms
+from tasks.reach import Reach
+
+
+@pytest.fixture(autouse=True)
+def _no_outage_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What other tests did to their databases is no outage here."""
+    monkeypatch.setattr(tick, "reach", Reach(time.time))
 
 
 def _running(queue: str, timeout_seconds: int, *, idempotent: bool = True) -> str:
@@ -45,7 +56,7 @@ def test_a_dead_worker_is_no_time_out(database: str, timeout_seconds: int) -> No
         rings, _, _ = tick._look({})
         assert [ring.execution_id for ring in rings] == [execution_id]
         row = _row(execution_id)
-        assert (row.status, row.queue, row.lapses) == ("pending", "suspects", 1)
+        assert (row.status, row.queue, row.lapses) == ("pending", "steps", 1)
 
 
 @pytest.mark.parametrize("timeout_seconds", [2, 5, 20, 45])
@@ -82,3 +93,84 @@ def test_silence_on_a_killable_process_is_the_actions_own_doing(database: str) -
         clock.shift(13)
         tick._look({})
         assert _row(execution_id).status == "timeout"
+
+
+@pytest.mark.parametrize("queue", ["steps", "urgent", "scripts"])
+def test_only_what_was_lost_twice_is_tried_apart(database: str, queue: str) -> None:
+    """The first time its worker dies an execution goes on where all the others do; after the third it is given up."""
+    lease_ms = settings().lease_seconds * 1000
+    with time_machine.travel("2026-11-22T10:00:00Z", tick=False) as clock:
+        execution_id = _running(queue, 300)
+        went = []
+        for _ in range(3):
+            clock.shift(lease_ms / 1000 + 3)
+            tick._look({})
+            row = _row(execution_id)
+            went.append((row.status, row.queue, row.lapses))
+            with db.write() as connection:
+                executions.claim(connection, execution_id, "another", lease_ms)
+        assert went == [("pending", queue, 1), ("pending", "suspects", 2), ("failed", "suspects", 2)]
+        assert executions.load(_row(execution_id).error)["code"] == "attempts_exhausted"
+
+
+@contextmanager
+def _database_away(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The database cannot be reached by this process."""
+    with monkeypatch.context() as patch:
+        away = (
+            "sqlite:////nowhere/at.all" if db.engine().dialect.name == "sqlite" else "postgresql+psycopg://@/x?host=/no"
+        )
+        patch.setenv("TOCSIN_DATABASE_URL", away)
+        settings.cache_clear()
+        db.dispose()
+        yield
+    settings.cache_clear()
+    db.dispose()
+
+
+@pytest.mark.parametrize("idempotent", [True, False])
+def test_nobody_is_taken_for_dead_because_the_database_was_away(
+    database: str, monkeypatch: pytest.MonkeyPatch, idempotent: bool
+) -> None:
+    """When it is back who lives has a whole lease to renew what lapsed meanwhile; who does not is found after that."""
+    lease_ms = settings().lease_seconds * 1000
+    with time_machine.travel("2026-11-22T10:00:00Z", tick=False) as clock:
+        living = _running("steps", 600, idempotent=idempotent)
+        dead = _running("steps", 600, idempotent=idempotent)
+        with _database_away(monkeypatch):
+            clock.shift(2 * lease_ms / 1000)
+            tick.tick()
+        assert tick._look({})[0] == []
+        assert {(row.status, row.lapses) for row in map(_row, (living, dead))} == {("running", 0)}
+        for _ in range(4):
+            with db.write() as connection:
+                leases.extend(connection, "owner", [living], lease_ms)
+            clock.shift(lease_ms / 3000 + 1)
+            tick._look({})
+        assert (_row(living).status, _row(living).lapses) == ("running", 0)
+        assert (_row(dead).status, _row(dead).lapses) == (("pending", 1) if idempotent else ("failed", 0))
+
+
+def test_a_database_that_did_not_answer_was_away(database: str) -> None:
+    """It was frozen and thawed: the look that had to wait for it counts as an outage, a quick one does not."""
+    seen = Reach(time.time)
+    with time_machine.travel("2026-11-22T10:00:00Z", tick=False) as clock:
+        asked = seen.clock()
+        seen.reached(asked)
+        assert seen.respite_ms() == 0
+        clock.shift(40)
+        seen.reached(asked)
+        assert seen.respite_ms() == settings().lease_seconds * 1000
+        clock.shift(settings().lease_seconds)
+        assert seen.respite_ms() == 0
+
+
+@pytest.mark.parametrize(("seconds", "respite"), [(3600, 30_000), (-3600, 0), (2, 0)])
+def test_a_clock_that_was_put_forward_kills_nobody(seconds: float, respite: int) -> None:
+    """All leases lapse at once when a machine wakes up or its clock is set: each worker is given time to renew."""
+    with time_machine.travel("2026-11-22T10:00:00Z", tick=False) as clock:
+        seen = Reach(lambda: 100.0)
+        seen.reached(100.0)
+        clock.shift(seconds)
+        seen.reached(100.0)
+        assert seen.respite_ms() == respite

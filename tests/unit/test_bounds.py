@@ -155,7 +155,7 @@ _ODD = ([], {}, 5, None, True, "x" * 100_000, [[]], {"a": []}, 1.5)
 _CONFIGS: list[tuple[str, dict[str, Any]]] = [
     ("webhook", {"url": "https://a.example/", "method": "POST", "headers": {}, "body": {}}),
     ("webhook", {"url": "https://a.example/", "headers": {"Content-Type": "text/plain"}, "body_template": "x"}),
-    ("remote", {"target": "https://a.example/", "secret": "whsec_MDEyMzQ1Njc4OWFiY2RlZg==", "headers": {}}),
+    ("remote", {"target": "https://a.example/", "secret": "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3", "headers": {}}),
     ("notification", {"kind": "slack", "url": "https://a.example/", "text": "x", "channel": "c", "username": "u"}),
     (
         "notification",

@@ -1,0 +1,47 @@
+"""Whether a lease that lapsed says anything about its worker: only if it could have been extended.
+
+Tick notes how its own looks at the database went. One that failed, or took so long that renewals may have failed, is
+an outage; so is a machine that slept, and a clock that was put forward, for which all leases lapse at once. When it is
+over every worker is given a whole lease to say that it lives, and to write what it could not. Those that are dead are
+found then, and nobody else is taken for dead.
+"""
+
+import time
+from collections.abc import Callable
+
+from config.settings import settings
+
+#: a look, or a leap of the clock, of this part of a lease is an outage: as long passes between two renewals
+PART = 3
+
+
+class Reach:
+    """What this process has seen of the database; times are those of ``clock``, in seconds."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.clock = clock
+        self._missed = False
+        self._back_at: float | None = None
+        self._offset = time.time() - clock()
+
+    def missed(self) -> None:
+        """Note that the database could not be reached."""
+        self._missed = True
+
+    def reached(self, asked: float) -> None:
+        """Note that it answered what it was asked at ``asked``."""
+        now, most = self.clock(), settings().lease_seconds / PART
+        offset = time.time() - now
+        if self._missed or now - asked > most or offset - self._offset > most:
+            self._back_at = now
+        self._missed, self._offset = False, offset
+
+    def respite_ms(self) -> int:
+        """For how long yet leases may lapse without their workers' doing, ms; 0 as a rule."""
+        if self._back_at is None:
+            return 0
+        return max(0, round((self._back_at + settings().lease_seconds - self.clock()) * 1000))
+
+
+#: that of this process
+reach = Reach()

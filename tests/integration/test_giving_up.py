@@ -1,0 +1,179 @@
+"""What a worker does with an attempt that it cannot go on with: it is handed back wherever that can do no harm."""
+
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+import sqlalchemy as sa
+
+from config.settings import settings
+from providers.base import Abandoned
+from store import db, executions
+from store.db import Row
+from store.ids import new_id
+from tasks import lease, leaving
+from tasks.lease import FRESH, Hold, Keeper
+from tasks.perform import give_up
+
+
+@pytest.fixture(autouse=True)
+def _short_leases(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A worker process of its own, whose leases take a second."""
+    monkeypatch.setenv("TOCSIN_LEASE_SECONDS", "1")
+    settings.cache_clear()
+    monkeypatch.setattr(lease, "_keeper", None)
+    yield
+    lease.keeper().close()
+
+
+def _added(**more: object) -> str:
+    values = {
+        "id": new_id("exec"),
+        "workspace_id": "w",
+        "action_id": "act",
+        "revision_id": "rev",
+        "queue": "steps",
+        "mode": "live",
+        "idempotent": False,
+        "timeout_ms": 60_000,
+        "input": "{}",
+        "created_by": "key",
+        **more,
+    }
+    with db.write() as connection:
+        executions.accept(connection, values, publish_again_at=db.now_ms() + 600_000)
+    return values["id"]
+
+
+def _claimed(keep: Keeper, execution_id: str, *, step: bool = False) -> Row:
+    with db.write() as connection:
+        row = executions.claim(connection, execution_id, keep.owner, keep.lease_ms, step=step)
+    assert row is not None
+    return row
+
+
+def _row(execution_id: str) -> Row:
+    with db.read() as connection:
+        return connection.execute(
+            sa.select(executions.executions).where(executions.executions.c.id == execution_id)
+        ).one()
+
+
+def _hold(row: Row) -> object:
+    return lease.keeper().hold(row.id, row.attempt, row.timeout_ms, time.monotonic(), repeatable=row.idempotent)
+
+
+def _handed_back(execution_id: str, attempt: int = 1) -> bool:
+    row = _row(execution_id)
+    given = (row.status, row.attempt, row.lapses, row.owner) == ("pending", attempt, 0, None)
+    return given and row.due_at <= db.now_ms()
+
+
+def _without_looks(held: Hold) -> None:
+    """Have the last look be too old for an effect to begin."""
+    held.verified = time.monotonic() - FRESH - 0.1
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_a_look_that_took_long_is_taken_again(database: str) -> None:
+    """The answer came late, and the attempt is ours: it is done, not abandoned."""
+    lease.keeper().lease_ms = 60_000
+    row = _claimed(lease.keeper(), _added())
+    locked, over = threading.Event(), threading.Event()
+
+    def hold_up() -> None:
+        with db.write() as connection:
+            connection.execute(sa.text("LOCK TABLE executions IN ACCESS EXCLUSIVE MODE"))
+            locked.set()
+            over.wait(FRESH + 0.2)
+
+    with _hold(row) as held:
+        _without_looks(held)
+        delaying = threading.Thread(target=hold_up)
+        delaying.start()
+        locked.wait(10)
+        held.checkpoint()
+        delaying.join()
+        assert held.begun
+
+
+@pytest.mark.parametrize("idempotent", [True, False])
+def test_what_was_never_begun_is_handed_back(database: str, monkeypatch: pytest.MonkeyPatch, idempotent: bool) -> None:
+    """The database was away for a lease right before the effect: somebody else may do it at once."""
+    row = _claimed(lease.keeper(), _added(idempotent=idempotent))
+    with _hold(row) as held:
+        with monkeypatch.context() as away:
+            nowhere = "sqlite:////nowhere/at.all" if database == "sqlite" else "postgresql+psycopg://@/x?host=/no"
+            away.setenv("TOCSIN_DATABASE_URL", nowhere)
+            settings.cache_clear()
+            db.dispose()
+            _without_looks(held)
+            with pytest.raises(Abandoned):
+                held.checkpoint()
+        settings.cache_clear()
+        db.dispose()
+        give_up(held)
+    assert _handed_back(row.id)
+    assert _claimed(lease.keeper(), row.id).attempt == 2
+
+
+def test_an_effect_that_has_begun_is_never_handed_back(database: str) -> None:
+    """Not where it must not happen twice: tick will say that nobody knows."""
+    row = _claimed(lease.keeper(), _added())
+    with _hold(row) as held:
+        held.checkpoint()
+        held.abort()
+        give_up(held)
+    assert (_row(row.id).status, _row(row.id).owner) == ("running", lease.keeper().owner)
+
+
+def test_who_was_overtaken_hands_nothing_back(database: str) -> None:
+    """Another attempt is under way: the one before it changes nothing."""
+    row = _claimed(lease.keeper(), _added(idempotent=True))
+    with _hold(row) as held:
+        with db.write() as connection:
+            executions.transition(connection, row.id, "pending", fence=1, owner=None)
+            executions.claim(connection, row.id, "another", 60_000)
+        give_up(held)
+    assert (_row(row.id).status, _row(row.id).attempt, _row(row.id).owner) == ("running", 2, "another")
+
+
+@pytest.mark.parametrize("run", ["running", "paused", "cancelled"])
+def test_a_step_is_handed_back_to_a_run_that_goes_on(database: str, run: str) -> None:
+    """A step of a run that has ended is let go instead, so that nothing of it waits for anybody."""
+    run_id = _added(kind="playbook", id=new_id("pexec"))
+    with db.write() as connection:
+        executions.transition(connection, run_id, "running")
+    row = _claimed(lease.keeper(), _added(kind="step", type="action", run_id=run_id, id=f"{run_id}.s"), step=True)
+    with db.write() as connection:
+        connection.execute(
+            sa.update(executions.executions).where(executions.executions.c.id == run_id).values(status=run)
+        )
+    with _hold(row) as held:
+        give_up(held)
+    if run == "cancelled":
+        assert (_row(row.id).status, _row(row.id).owner) == ("running", None)
+    else:
+        assert _handed_back(row.id)
+
+
+def test_a_worker_that_leaves_hands_back_what_may_be_done_again(database: str) -> None:
+    """Of what has begun and must not happen twice the lease ends; nothing begins any more; others keep theirs."""
+    keep = lease.keeper()
+    begun, waiting, repeatable = (_claimed(keep, _added(idempotent=each)) for each in (False, False, True))
+    others = _added(idempotent=True)
+    with db.write() as connection:
+        executions.claim(connection, others, f"{lease.owners_of(1)}x", 60_000)
+    with _hold(begun) as one, _hold(waiting) as two, _hold(repeatable) as three:
+        one.checkpoint()
+        three.checkpoint()
+        leaving.leave([])
+        with pytest.raises(Abandoned):
+            two.checkpoint()
+    assert _handed_back(waiting.id)
+    assert _handed_back(repeatable.id)
+    assert _row(begun.id).status == "running"
+    assert _row(begun.id).due_at <= db.now_ms()
+    assert lease.silent(_row(begun.id), keep.lease_ms)
+    assert _row(others).owner == f"{lease.owners_of(1)}x"
