@@ -5,14 +5,14 @@ members of the top level, each step by itself, ids and links, templates and cond
 that are called. Nothing here runs anything, and the work is bounded by the size of the definition.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from itertools import islice
 from typing import Any
 
 from config.errors import Problem
 from expressions.values import TemplateError, compact
 from playbooks import fields, parameters, triggers
-from playbooks.call_checks import ActionFacts, check_calls, holds_template
+from playbooks.call_checks import ActionFacts, PlaybookFacts, check_calls
 from playbooks.definitions import normalise
 from playbooks.faults import Faults, below, shown
 from playbooks.link_checks import check_links
@@ -40,12 +40,12 @@ _PROTECTING = ("remediation", "containment")
 def check(
     definition: Mapping[str, Any],
     actions: Mapping[str, ActionFacts] | None = None,
-    playbooks: Collection[str] | None = None,
+    playbooks: PlaybookFacts | None = None,
 ) -> list[Problem]:
     """The faults of a definition; an empty list means that it can be compiled and run.
 
-    ``actions`` are the definitions of the actions there are, by id, ``playbooks`` the ids of the playbooks; with
-    None, references to them are not looked up.
+    ``actions`` are the definitions of the actions there are, by id, ``playbooks`` those of the playbooks or their ids
+    alone; with None, references to them are not looked up.
     """
     fault = size_fault(definition)
     if fault:
@@ -65,7 +65,7 @@ def check(
 
 
 def judged(
-    definition: Mapping[str, Any], actions: Mapping[str, ActionFacts], playbooks: Collection[str]
+    definition: Mapping[str, Any], actions: Mapping[str, ActionFacts], playbooks: PlaybookFacts
 ) -> tuple[list[Problem], list[Problem]]:
     """The faults of a definition, and what is doubtful in one without faults."""
     problems = check(definition, actions, playbooks)
@@ -154,9 +154,3 @@ def _warn_of_action(form: Mapping[str, Any], place: Place, facts: ActionFacts, f
     if facts.get("type") in _PROTECTING and passed_over in ("continue", "next"):
         text = f"when this {facts['type']} fails the run goes on as if it had not: name a step in on_failure"
         faults.add(place.pointer, text)
-    given = step.get("parameters")
-    secrets = parameters.secret_names(facts.get("parameters") or [])
-    for name, value in (given if isinstance(given, dict) else {}).items():
-        if name in secrets and not holds_template(value):
-            text = "a secret given here can be read by whoever may read the playbook: take it from a secret parameter"
-            faults.add(below(below(place.pointer, "parameters"), name), text)

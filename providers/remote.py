@@ -21,7 +21,7 @@ from providers.base import Call, Json, ProviderError
 from providers.egress import Request
 
 SECRETS = ("secret",)
-_KEYS = ("target", "secret", "headers")
+_KEYS = ("target", "secret", "headers", "secret_headers")
 _PREFIX, _SHORTEST = "whsec_", 16
 #: bytes of a signing key, as the convention wants them
 _FEWEST_BYTES, _MOST_BYTES = 24, 64
@@ -88,7 +88,7 @@ def _request(call: Call) -> Request:
     names = {name.lower() for name in signed}
     headers = {name: value for name, value in headers.items() if name.lower() not in names} | signed
     http.with_default(headers, "Idempotency-Key", call.idempotency_key)
-    return Request("POST", url, headers, body.encode(), "message")
+    return Request("POST", url, headers, body.encode(), "message", http.named_values(call.config, headers))
 
 
 def _message(call: Call, now: datetime) -> Json:

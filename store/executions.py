@@ -104,6 +104,12 @@ partial_index(
     executions.c.parent_id,
     where=sa.text("kind = 'playbook' AND parent_id IS NOT NULL"),
 )
+#: what has ended and is yet to lose its sealed input
+partial_index(
+    "ix_executions_held_secret",
+    executions.c.completed_at,
+    where=sa.text("sealed IS NOT NULL AND completed_at IS NOT NULL"),
+)
 partial_index("ix_executions_root", executions.c.root_id, where=executions.c.root_id.is_not(None))
 #: what holds secrets, for those who seal them anew
 partial_index("ix_executions_sealed", executions.c.id, where=executions.c.sealed.is_not(None))

@@ -125,6 +125,14 @@ def oldest_overdue_ms(db: Connection) -> int:
     return max(0, now_ms() - earliest) if earliest is not None else 0
 
 
+def drop_sealed(db: Connection, *, before: int, limit: int = 500) -> int:
+    """Forget the sealed input of what ended before ``before`` (milliseconds), of ``limit`` rows; how many it was."""
+    table = executions.c
+    old = sa.select(table.id).where(table.sealed.is_not(None), table.completed_at < before).limit(limit)
+    change = sa.update(executions).where(table.id.in_(old.scalar_subquery())).values(sealed=None)
+    return db.execute(change).rowcount
+
+
 def oldest_waiting(db: Connection) -> dict[str, int]:
     """Queue → when the oldest execution on it was accepted that nobody has taken up yet, milliseconds.
 

@@ -249,7 +249,6 @@ class Advance:
 
     def _playbook(self, node: Node, place: Place, previous: str | None, context: Json) -> None:
         step, run = node.step, self.run
-        parent_id = row_id(run.id, node.id, joined(place.iteration))
         given = templates.render(step.get("parameters", {}), context)
         wish = runs.Wish(
             workspace_id=run.workspace_id,
@@ -263,11 +262,12 @@ class Advance:
             request_id=run.request_id,
             trigger="playbook",
             event=run.context["event"],
-            parent_id=parent_id,
+            parent_id=row_id(run.id, node.id, joined(place.iteration)),
             depth=run.context["depth"] + 1,
             hops=run.context["hops"],
             root=run.root,
             width=run.widths.of_block[node.block],
+            kept=run.context.get("kept"),
         )
         refuse_too_many_runs(run)
         if self.lonely:

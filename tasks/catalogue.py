@@ -45,9 +45,15 @@ def _problems_of(definition: Mapping[str, Any]) -> list[Problem]:
     problems = list(meaning.check(whole))
     if whole.get("executor") in meaning.EXECUTORS and isinstance(whole.get("config"), dict):
         executor = registry.executor(whole["executor"])
-        found = executor.check(whole["config"], meaning.known_names(whole))
+        found = executor.check(secrets.plain(whole["config"]), meaning.known_names(whole))
         problems += [problem.under("/config") for problem in found]
     return problems
+
+
+def warnings_of(definition: Mapping[str, Any]) -> list[Problem]:
+    """What is allowed in a definition free of faults, as its author writes it, and yet is perhaps not meant."""
+    masked, _ = _masked(_whole(definition))
+    return secrets.doubtful(masked["config"])
 
 
 def create(caller: Caller, wanted: Mapping[str, Any]) -> Action:
@@ -56,9 +62,10 @@ def create(caller: Caller, wanted: Mapping[str, Any]) -> Action:
     Raises:
         InvalidRequest: the definition has faults, all named. Conflict: the id is taken.
     """
-    definition = _checked(secrets.unmask(_whole(wanted), {"config": {}}, {}))
+    whole, _ = secrets.unmask(_whole(wanted), {"config": {}}, {})
+    definition = _checked(whole)
     action_id = definition.pop("id", None) or meaning.slug(definition["name"])
-    definition, hidden = _parted(definition)
+    definition, hidden = _masked(definition)
     revision_id = new_id("rev")
     with db.write() as connection:
         return catalogue.create(
@@ -86,8 +93,8 @@ def revise(caller: Caller, action_id: str, changes: Mapping[str, Any], *, whole:
     known = _known(caller, action)
     given = {name: value for name, value in changes.items() if name != "id"}
     base = {"version": old["version"], "enabled": old["enabled"]} if whole else old
-    definition = _checked(secrets.unmask(_whole({**base, **given}), old, known))
-    definition, hidden = _parted(definition)
+    whole_new, kept = secrets.unmask(_whole({**base, **given}), old, known)
+    definition, hidden = _masked(_checked(whole_new), kept)
     definition["version"] = _next_version(old, definition, secrets_changed=hidden != known)
     if definition == old and hidden == known:
         return action
@@ -110,9 +117,10 @@ def revise(caller: Caller, action_id: str, changes: Mapping[str, Any], *, whole:
 
 def does(caller: Caller, action: Action, wanted: Mapping[str, Any]) -> bool:
     """Whether an action does what a definition says, whatever it is called."""
-    definition, hidden = _parted(_whole(wanted))
-    doing = [_doing(one) for one in (action.revision.definition, definition)]
-    return doing[0] == doing[1] and _known(caller, action) == hidden
+    kept = action.revision.definition
+    whole = _whole(wanted)
+    present = {**kept, "config": secrets.put_back(kept["config"], _known(caller, action))}
+    return _doing(present) == _doing({**whole, "config": secrets.plain(whole["config"])})
 
 
 def _doing(definition: Mapping[str, Any]) -> dict[str, Any]:
@@ -142,8 +150,8 @@ def _known(caller: Caller, action: Action) -> dict[str, Any]:
         return {}
 
 
-def _parted(definition: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The definition with its secrets masked, and the secrets by path."""
+def _masked(definition: dict[str, Any], kept: Mapping[str, Any] | None = None) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A definition with its secrets masked, and these; ``kept`` are those that masks have stood for."""
     patterns = registry.executor(definition["executor"]).SECRETS
-    config, hidden = secrets.take_out(definition["config"], patterns)
+    config, hidden = secrets.take_out(definition["config"], patterns, kept)
     return {**definition, "config": config}, hidden

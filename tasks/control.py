@@ -1,6 +1,5 @@
 """What people do to executions: cancel them, pause and resume them, try them again, decide about those that wait."""
 
-import json
 import time
 from typing import Any
 
@@ -10,11 +9,10 @@ from expressions.suggestions import did_you_mean
 from store import db, ending, executions, recovery, run_listing, runs, steps
 from store.access import Caller
 from store.db import Connection, Row
-from store.executions import LIVE, TERMINAL
+from store.executions import TERMINAL
 from tasks import announce, deciders, doorbell, revisions, stop
 from tasks.canvas import Ring
-from tasks.runs import Started, Wish, begin_ring, row_id, start
-from tasks.secrets import HANDED_ON, opened_parameters
+from tasks.runs import begin_ring, row_id
 from tasks.tick_runs import follow_ring
 
 #: a cancel waits this long for the worker to let go before it answers, seconds. Longer than
@@ -152,54 +150,6 @@ def _resumed(connection: Connection, row: Row, caller: Caller, rings: list[Ring]
     for child in runs.children(connection, row.id):
         if child.status == "paused":
             _resumed(connection, child, caller, rings)
-
-
-def retry(caller: Caller, run_id: str, *, completed_stay: bool, idempotency_key: str | None = None) -> Started:
-    """Run a run that has ended once more, with the same parameters and the same version of its playbook.
-
-    ``completed_stay`` has the new run begin where the old one failed: what it completed is not repeated.
-
-    Raises:
-        NotFound: no such run. Conflict: it has not ended, or has not failed anywhere. Else as ``tasks.runs.start``.
-    """
-    with db.read() as connection:
-        before = runs.get(connection, caller.workspace_id, run_id)
-        if before.status in LIVE:
-            raise Conflict(f"The run has not ended: it is {before.status}.", code="not_ended")
-        if completed_stay and (before.status == "completed" or before.mode == "dry_run"):
-            raise Conflict('Nothing has failed; retry from "start".', code="nothing_failed")
-        done = [_carried(row) for row in steps.of_run(connection, run_id) if _stays(row)] if completed_stay else []
-    context, hidden = json.loads(before.context), opened_parameters(before)
-    handed_on = hidden.pop(HANDED_ON, [])
-    return start(
-        Wish(
-            workspace_id=caller.workspace_id,
-            actor=caller.key_id,
-            playbook_id=before.action_id,
-            revision_id=before.revision_id,
-            parameters={**json.loads(before.input), **hidden},
-            secret_names=frozenset(hidden),
-            secrets=tuple(handed_on),
-            target=before.target,
-            mode=before.mode,
-            trigger="retry",
-            event=context["event"],
-            hops=context["hops"],
-            idempotency_key=idempotency_key,
-            retry_of=run_id,
-            carried=tuple(done),
-        )
-    )
-
-
-def _stays(row: Row) -> bool:
-    return row.status == "completed" and row.type in ("action", "approval", "delay")
-
-
-def _carried(row: Row) -> dict[str, Any]:
-    """What a new run takes over of a completed step."""
-    kept: dict[str, Any] = dict(row._mapping)  # noqa: SLF001 - how a row becomes a dictionary
-    return {**kept, "owner": None, "due_at": None, "waiting_for": None}
 
 
 def decide(caller: Caller, execution_id: str, *, approve: bool, note: str) -> Row:

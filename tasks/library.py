@@ -36,6 +36,7 @@ class Expected:
 
 
 NOTHING_ELSE = Expected()
+_NOTHING: Mapping[str, Any] = {}
 
 #: what is written in the same transaction as a playbook
 Beside = Callable[[db.Connection, Playbook], None]
@@ -63,10 +64,11 @@ def verdict(
     steps = [place.step for place in places(form)]
     with db.read() as connection:
         performed = _known_actions(connection, caller.workspace_id, _named(steps, "action", "action_ref"))
-        run = _known_playbooks(connection, caller.workspace_id, _named(steps, "playbook", "playbook_ref"))
+        run = _known_playbooks(connection, caller.workspace_id, steps)
     performed |= {name: dict(facts) for name, facts in expected.actions.items() if name not in performed}
+    known = dict.fromkeys(expected.playbooks, _NOTHING) | run
     found: tuple[list[Problem], list[Problem]] = beside.way(counted.milliseconds)(
-        checks.judged, form, _facts(performed), run | expected.playbooks
+        checks.judged, form, _facts(performed), known
     )
     return found
 
@@ -94,12 +96,18 @@ def _known_actions(connection: db.Connection, workspace_id: str, wanted: set[str
     return {**{action_id: {} for action_id in others}, **known}
 
 
-def _known_playbooks(connection: db.Connection, workspace_id: str, wanted: set[str]) -> set[str]:
-    """The same for playbooks, whose definitions are not looked at."""
-    known = playbooks.known(connection, workspace_id, wanted)
-    if known == wanted:
-        return known
-    return known | set(playbooks.ids(connection, workspace_id, limit=MAX_SUGGESTION_CANDIDATES))
+def _known_playbooks(
+    connection: db.Connection, workspace_id: str, steps: Iterable[Mapping[str, Any]]
+) -> dict[str, Mapping[str, Any]]:
+    """The same for playbooks; the definitions are only looked at where a step writes parameters out."""
+    wanted = _named(steps, "playbook", "playbook_ref")
+    known = dict.fromkeys(playbooks.known(connection, workspace_id, wanted), _NOTHING)
+    writing = _named((step for step in steps if step.get("parameters")), "playbook", "playbook_ref")
+    found = playbooks.definitions(connection, workspace_id, writing & known.keys())
+    if known.keys() != wanted:
+        others = playbooks.ids(connection, workspace_id, limit=MAX_SUGGESTION_CANDIDATES)
+        known = {**dict.fromkeys(others, _NOTHING), **known}
+    return {**known, **found}
 
 
 def create(

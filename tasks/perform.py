@@ -60,7 +60,7 @@ def prepare(
         opened = secrets.opened_config(row.workspace_id, revision)
     except SealBroken as broken:
         return failed("sealed", str(broken))
-    this.redact = redactor([*texts(hidden), *texts(opened)])
+    this.redact = redactor([*texts(hidden), *secrets.telling(opened)])
     call = Call(
         execution_id=row.id,
         idempotency_key=row.id,

@@ -9,12 +9,12 @@ from collections.abc import Iterator, Mapping
 
 from store import renewal
 from store.renewal import Bite, Step
-from tasks.secrets import destination
+from tasks.secrets import bound_to
 
 #: what a walk goes through: a name that people read, and how to take the bite after a primary key
 STEPS: dict[str, Step] = {
     "api_keys": renewal.API_KEYS.bite,
-    "action_revisions": renewal.configs(destination).bite,
+    "action_revisions": renewal.configs(bound_to).bite,
     "playbook_documents": renewal.DOCUMENTS.bite,
     "executions": renewal.PARAMETERS.bite,
 }

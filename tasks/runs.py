@@ -8,7 +8,7 @@ can lose the run.
 
 import functools
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,12 +26,14 @@ from store.seal import Cell, parameters_cell
 from tasks import doorbell, flows, replay, revisions
 from tasks.backlog import backlog
 from tasks.canvas import KILLABLE, Chain, Ring
-from tasks.dispatch import queue_of
+from tasks.dispatch import URGENT, queue_of
 from tasks.redact import texts
 from tasks.secrets import HANDED_ON, hide, opened_parameters
 
 #: how deep playbooks may start playbooks
 DEEPEST = 8
+#: of a run that is no retry: what it starts takes what is current then
+NOTHING_KEPT: Mapping[str, Mapping[str, str]] = {"actions": {}, "playbooks": {}}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,12 +67,20 @@ class Wish:
     retry_of: str | None = None
     #: the revision to run, where it is not the current one
     revision_id: str | None = None
+    #: action → the revision to use; and, as in ``NOTHING_KEPT``, those that the playbooks which it starts use
+    pinned: Mapping[str, str] = field(default_factory=dict)
+    kept: Mapping[str, Mapping[str, str]] | None = None
+    #: whether these are the present ones although an earlier run is tried again
+    present: bool = False
     #: rows of steps that an earlier run has completed for this one
     carried: tuple[Mapping[str, Any], ...] = ()
+    #: raises where there is room only for what is urgent
+    unless_urgent: Callable[[], None] | None = None
 
     def same(self) -> list[Any]:
         """What makes two requests the same."""
         again = [self.retry_of, bool(self.carried)] if self.retry_of else []
+        again += ["present"] if self.present else []
         return ["run", self.playbook_id, self.target, self.mode, dict(self.parameters), *again]
 
 
@@ -130,13 +140,15 @@ def start(wish: Wish) -> Started:
     Raises:
         NotFound: no such playbook. Conflict: it is switched off, uses an action that is, or runs for this asset.
         InvalidRequest: it needs an asset. Unprocessable: values that do not fit its parameters, or a used key.
-        Unavailable: the database is away; nothing was accepted.
+        Unavailable: the database is away; nothing was accepted. Whatever ``wish.unless_urgent`` raises.
     """
     with db.read() as connection:
         known = _earlier(connection, wish)
         if known is not None:
             return Started(run_id=known.execution_id, replayed=True)
         row, chain = prepare(connection, wish)
+    if wish.unless_urgent is not None and row["queue"] != URGENT:
+        wish.unless_urgent()
     try:
         single = not (wish.idempotency_key or wish.carried)
         group.commit(functools.partial(accept, wish=wish, row=row), single=single)
@@ -199,7 +211,8 @@ def prepare(connection: Connection, wish: Wish) -> tuple[dict[str, Any], Chain]:
     head = playbooks.head(connection, wish.workspace_id, wish.playbook_id)
     if not head.enabled:
         raise Conflict(f"The playbook {wish.playbook_id!r} is disabled; enable it first.", code="playbook_disabled")
-    revision_id = wish.revision_id or head.revision_id
+    kept = wish.kept or NOTHING_KEPT
+    revision_id = wish.revision_id or kept["playbooks"].get(wish.playbook_id) or head.revision_id
     definition = revisions.playbook(revision_id)[0].definition
     if definition["target_required"] and not wish.target:
         problem = Problem("/target_asset_id", "this playbook needs the asset it is to work on")
@@ -208,7 +221,7 @@ def prepare(connection: Connection, wish: Wish) -> tuple[dict[str, Any], Chain]:
         raise Conflict(f"Playbooks start playbooks more than {DEEPEST} deep.", code="too_deep")
     run_id = new_id("pexec")
     masked, sealed = _values(definition, wish, parameters_cell(wish.workspace_id, run_id, revision_id))
-    pinned = pins(connection, wish.workspace_id, revision_id)
+    pinned = pins(connection, wish.workspace_id, revision_id, wish.pinned or kept["actions"])
     now = db.now_ms()
     row = {
         "id": run_id,
@@ -246,7 +259,7 @@ def prepare(connection: Connection, wish: Wish) -> tuple[dict[str, Any], Chain]:
 def _context(wish: Wish, pinned: Mapping[str, str]) -> str:
     """What a run keeps of how it came about."""
     carried = [str(done["id"]).partition(".")[2] for done in wish.carried]
-    names = ("event", "depth", "hops", "root", "width")
+    names = ("event", "kept", "depth", "hops", "root", "width")
     return json.dumps({**{name: getattr(wish, name) for name in names}, "pins": pinned, "carried": carried})
 
 
@@ -261,8 +274,10 @@ def _values(definition: Mapping[str, Any], wish: Wish, cell: Cell) -> tuple[str,
     return hide(values, {*parameters.secret_names(declared), *wish.secret_names}, cell, wish.secrets)
 
 
-def pins(connection: Connection, workspace_id: str, revision_id: str) -> dict[str, str]:
-    """Action id → the revision that a run of this revision of a playbook keeps.
+def pins(
+    connection: Connection, workspace_id: str, revision_id: str, kept: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """Action id → the revision that a run of this revision of a playbook keeps: of those ``kept``, else the present.
 
     Raises:
         Conflict: an action that it uses is gone or switched off.
@@ -276,7 +291,7 @@ def pins(connection: Connection, workspace_id: str, revision_id: str) -> dict[st
             raise Conflict(f"The playbook uses the action {action_id!r}, which is gone.", code="action_missing")
         if not head.enabled:
             raise Conflict(f"The playbook uses the action {action_id!r}, which is disabled.", code="action_disabled")
-        found[action_id] = head.revision_id
+        found[action_id] = (kept or {}).get(action_id) or head.revision_id
     return found
 
 

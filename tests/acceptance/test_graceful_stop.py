@@ -89,6 +89,22 @@ def test_a_rolling_restart_takes_nothing_for_dead(sqlite_stack: Stack) -> None:
     check(sqlite_stack, restart_thrice(sqlite_stack, seconds=6, drain=1))
 
 
+def test_a_script_that_is_told_to_stop_itself_is_handed_back(sqlite_stack: Stack) -> None:
+    """TERM that reaches the processes of the pool too, as some supervisors send it, ends scripts without a lapse."""
+    stack = sqlite_stack
+    create, trigger = stack.api.create_action, stack.api.trigger
+    begun = {each: trigger(create(**bash("sleep 3"), idempotent=each)) for each in (True, False)}
+    eventually(lambda: {stack.row(one)["status"] for one in begun.values()} == {"running"}, 30, "both run")
+    stack.running["scripts"].send(signal.SIGTERM)
+    stack.running["scripts"].wait(60)
+    stack.start("scripts")
+    rows = stack.wait_ended([*begun.values()], 60)
+    again, once = rows[begun[True]], rows[begun[False]]
+    assert (again["status"], again["attempt"], again["lapses"]) == ("completed", 2, 0)
+    assert (once["status"], once["attempt"]) == ("failed", 1)
+    assert '"outcome_unknown":true' in once["error"]
+
+
 @pytest.mark.chaos
 @pytest.mark.timeout(900)
 def test_a_rolling_restart_with_long_scripts(stack: Stack) -> None:

@@ -56,6 +56,18 @@ def everywhere(database: str) -> Door:
     return Door()
 
 
+def test_no_document_writes_a_secret_into_a_step(door: Door) -> None:
+    """What a registered action takes in secret is not taken from the text of a document."""
+    door.create(id="cacao.ssh", parameters=[{"name": "command", "type": "secret"}])
+    steps = {
+        "start.s": {"on_completion": "action.call"},
+        "action.call": {"commands": [{"type": "ssh", "command": "login s3cret"}], "on_completion": "end.e"},
+        "end.e": {},
+    }
+    problem = assert_problem(door.call("POST", "/api/playbooks/import?lenient=true", json=document(steps)), 400)
+    assert [one["pointer"] for one in problem["errors"]] == ["/steps/0/parameters/command"]
+
+
 def given(**members: Any) -> Json:
     return document(STEPS, **{**MEMBERS, **members})
 
