@@ -256,14 +256,7 @@ _taken: dict[str, Any] = {
     "renewed_at": _now,
     "due_at": sa.case((_time_up < _lease, _now + _time_up), else_=_now + _lease),
 }
-_STEP = (
-    executions.c.run_id,
-    executions.c.parent_id,
-    executions.c.step_id,
-    executions.c.iteration,
-    executions.c.type,
-    executions.c.previous_id,
-)
+_STEP = tuple(executions.c[name] for name in ("run_id", "parent_id", "step_id", "iteration", "type", "previous_id"))
 
 #: guard → further conditions, columns that are computed from the row, further columns to return
 _GUARDS: dict[str, tuple[list[Any], dict[str, Any], tuple[Any, ...]]] = {
