@@ -8,13 +8,15 @@ import os
 
 from redis import Redis
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 from redis.retry import Retry
 
 from config.settings import settings
 
 #: present as long as Redis remembers what we told it; gone after a flush or an empty restart
 MARK = "tocsin:mark"
+#: what is written to see whether it takes writes
+WRITTEN = "tocsin:written"
 
 
 @functools.cache
@@ -46,9 +48,12 @@ def set_mark() -> None:
     client().set(MARK, "1")
 
 
-def alive() -> bool:
-    """Whether Redis answers."""
+def state() -> str:
+    """``ok``, ``read_only`` (it answers and takes no writes: its memory is full, or it is a copy) or ``away``."""
     try:
-        return bool(client().ping())
+        client().set(WRITTEN, "1", ex=60)
+    except ResponseError:
+        return "read_only"
     except RedisError:
-        return False
+        return "away"
+    return "ok"
