@@ -118,4 +118,5 @@ HEALTH = {
     "workers": [{"name": "steps@host", "queues": ["urgent", "steps"], "state": "consuming", "running": 0}],
     "oldest_overdue_seconds": 0.0,
     "metrics": METRICS,
+    "sandbox": "filter",
 }

@@ -1,9 +1,9 @@
 """How a worker process starts and stops.
 
-Start: logs are configured, the executors are imported, the pulse begins; the processes that it starts (those of its
-pool, a scheduler beside it) are tied to it, so that none outlives it. Stop: on
-TERM Celery waits for running work; a thread that never returns would make it wait for ever, so after
-``GRACE`` seconds the process ends hard. That is safe: what it held is recovered by lease.
+Start: logs are configured, the executors are imported, the pulse begins, and where scripts run it is told what
+bounds them; the processes that it starts (those of its pool, a scheduler beside it) are tied to it, so that none
+outlives it. Stop: on TERM Celery waits for running work; a thread that never returns would make it wait for ever, so
+after ``GRACE`` seconds the process ends hard. That is safe: what it held is recovered by lease.
 """
 
 import ctypes
@@ -16,7 +16,7 @@ from typing import Any
 from celery import signals
 
 from config import logs
-from providers import registry
+from providers import registry, sandbox_status
 from tasks import task_events
 from worker.pulse import Pulse
 
@@ -26,6 +26,7 @@ GRACE = 25
 _PR_SET_PDEATHSIG = 1
 
 _pulses: dict[str, Pulse] = {}
+_notices: dict[str, sandbox_status.Notice] = {}
 _name = ""
 
 
@@ -65,6 +66,9 @@ def _start(sender: Any, **_: Any) -> None:
     pulse = Pulse(sender.hostname, queues, getattr(sender.controller, "beat", None))
     _pulses[sender.hostname] = pulse
     pulse.start()
+    if "scripts" in queues:
+        _notices[sender.hostname] = sandbox_status.Notice(sender.hostname)
+        _notices[sender.hostname].start()
 
 
 def _end_hard_later(**_: Any) -> None:
@@ -79,3 +83,6 @@ def _stop(sender: Any, **_: Any) -> None:
     pulse = _pulses.pop(sender.hostname, None)
     if pulse is not None:
         pulse.stop()
+    notice = _notices.pop(sender.hostname, None)
+    if notice is not None:
+        notice.stop()
