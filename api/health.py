@@ -25,6 +25,7 @@ from api.base_schema import Schema
 from api.blueprint import Blueprint, answer
 from api.writes import Writes
 from config.errors import Unavailable
+from providers import sandbox_status
 from store import db, listing, processes, recovery
 from store import redis as redis_store
 from tasks import waiting
@@ -90,6 +91,10 @@ class Health(Schema):
         allow_none=True, metadata={"description": "By how much the most overdue work is late."}
     )
     metrics = fields.Nested(Metrics, allow_none=True, metadata={"description": "The same as /metrics."})
+    sandbox = fields.String(
+        allow_none=True,
+        metadata={"description": "What bounds the memory of scripts: cgroup or filter; none where they cannot run."},
+    )
 
 
 @dataclass(frozen=True)
@@ -222,6 +227,7 @@ def get_health() -> Response:
         "workers": reading.workers,
         "oldest_overdue_seconds": reading.metrics["oldest_overdue_seconds"],
         "metrics": reading.metrics,
+        "sandbox": sandbox_status.told(worker["name"] for worker in reading.workers),
     }
     return answer(members, status)
 
