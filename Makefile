@@ -4,7 +4,7 @@ PYTHON ?= $(firstword $(foreach name,python3 python3.12 python3.11 python3.13 py
 BOOTSTRAP = $(or $(PYTHON),$(error Python 3.11 or newer is needed: apt install python3 python3-venv)) launcher/bootstrap.py
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test lint bench chaos fuzz clean
+.PHONY: help run demo test lint bench chaos fuzz lock audit sbom clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' Makefile
@@ -29,6 +29,15 @@ chaos: ## the long crash tests (minutes)
 
 fuzz: ## random documents, 2,000 for each law (minutes)
 	@$(BOOTSTRAP) fuzz $(ARGS)
+
+lock: ## renew constraints.txt: the newest versions that setup.cfg allows, with their hashes
+	@$(BOOTSTRAP) lock
+
+audit: ## ask for known holes in what constraints.txt names (needs an advisory service)
+	@$(BOOTSTRAP) audit
+
+sbom: ## write the software bill of materials of a release, sbom.cdx.json (CycloneDX)
+	@$(BOOTSTRAP) sbom
 
 clean: ## remove .venv and caches; var/ with your data stays
 	@rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

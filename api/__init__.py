@@ -1,7 +1,8 @@
 """The HTTP surface: authorises, validates, calls ``tasks``, shapes the answer.
 
 In order of time a request gets its id, its caller is found and its place in the rate limit counted, its handler
-runs, and whatever happens is answered with the one error body or the handler's own.
+runs, and whatever happens is answered with the one error body or the handler's own. Last, a key is charged for a
+request that took long to work out.
 """
 
 import functools
@@ -10,7 +11,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from flask import Flask, Response, g
+from flask import Flask, Response, current_app, g
 
 from api import (
     actions,
@@ -31,13 +32,17 @@ from api import (
 from api.blueprint import IdConverter, StepIdConverter
 from api.body import MAX_BYTES
 from api.limits import Limiter, standing
+from api.load import HERE
 from api.longpoll import Watcher
 from api.present import present
 from config import logs
-from tasks import doorbell
+from store import redis
+from tasks import beside, doorbell
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
+#: a request for which the processor was at work longer than this, seconds, counts as one for each of these
+_FREE, _REQUEST = 0.1, 0.01
 #: what is served under both prefixes
 _FAMILIES = (
     actions.blueprint,
@@ -69,6 +74,7 @@ def create_app() -> Flask:
     Raises:
         SettingsError: the environment does not describe a system that could run.
     """
+    redis.refuse_unsound()
     app = App("api", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BYTES
     app.url_map.strict_slashes = False
@@ -76,6 +82,8 @@ def create_app() -> Flask:
     app.url_map.converters["step"] = StepIdConverter
     app.extensions["tocsin.limiter"] = Limiter()
     app.extensions["tocsin.watcher"] = Watcher()
+    app.extensions["tocsin.load"] = HERE
+    app.extensions["tocsin.knows"] = auth.knows
     app.extensions["tocsin.gauge"] = health.Gauge()
     app.extensions["tocsin.drain"] = functools.partial(_drain, app)
     app.before_request(_begin)
@@ -91,7 +99,12 @@ def _drain(app: Flask, seconds: float) -> bool:
 
     ``seconds`` is what each part may take.
     """
-    parts = (app.extensions["tocsin.watcher"].drain, auth.drain, doorbell.drain)
+    parts = (
+        app.extensions["tocsin.watcher"].drain,
+        auth.drain,
+        doorbell.drain,
+        app.extensions["tocsin.limiter"].drain,
+    )
     busy = [drain for drain in parts if not drain(seconds)]
     return not busy
 
@@ -110,6 +123,7 @@ def _mount(app: Flask) -> None:
 
 
 def _begin() -> None:
+    HERE.begin()
     asked = present()
     given = asked.headers.get("X-Request-Id", "")
     g.request_id = request_id = given if _REQUEST_ID.fullmatch(given) else f"{random.getrandbits(128):032x}"
@@ -119,10 +133,14 @@ def _begin() -> None:
 
 
 def _finish(response: Response) -> Response:
+    seconds = beside.spent()
+    if seconds > _FREE and "caller" in g:
+        current_app.extensions["tocsin.limiter"].charge(f"key/{auth.caller().key_id}", round(seconds / _REQUEST))
     more = [("X-Request-Id", g.request_id), ("X-Content-Type-Options", "nosniff"), *standing()]
     response.headers.extend(more)
     return response
 
 
 def _forget(_error: BaseException | None) -> None:
+    HERE.end()
     logs.clear()

@@ -9,6 +9,7 @@ from webargs.fields import DelimitedList
 from api import body, definitions, examples, pages, schemas, views
 from api.auth import caller, requires
 from api.blueprint import LOCATION, Blueprint, answer, nothing
+from config.errors import Problem
 from playbooks.actions import EXECUTORS, TYPES
 from store import actions, db
 from tasks import catalogue
@@ -17,6 +18,9 @@ blueprint = Blueprint("actions", __name__, description="What can be done.")
 
 _ONE = schemas.enveloped(schemas.Action)
 _ONE_EXAMPLE = {"data": examples.ACTION}
+_WRITTEN = schemas.enveloped(schemas.Action, "WrittenAction", warnings=schemas.WARNINGS)
+_WRITTEN_EXAMPLE = {"data": examples.ACTION, "warnings": []}
+_NOW = "The action as it is now, and what is doubtful about it."
 #: what may be asked about is more than what may be kept
 _ANYTHING = {"anyOf": [schemas.ActionDefinition(), {"type": "object"}]}
 
@@ -80,7 +84,13 @@ def list_actions(query: dict[str, Any]) -> Response:
 @requires("write:actions")
 @blueprint.reads(schemas.ActionDefinition(), example=examples.DEFINITION)
 @blueprint.answers(
-    201, _ONE, example=_ONE_EXAMPLE, words="The action as it is kept.", headers=LOCATION, fails=(409,), takes_body=True
+    201,
+    _WRITTEN,
+    example=_WRITTEN_EXAMPLE,
+    words="The action as it is kept, and what is doubtful about it.",
+    headers=LOCATION,
+    fails=(409,),
+    takes_body=True,
 )
 def create_action() -> Response:
     """Create an action.
@@ -89,7 +99,7 @@ def create_action() -> Response:
     """
     action = catalogue.create(caller(), definitions.taken(body.read_object()))
     location = f"{request.path.rstrip('/')}/{action.id}"
-    return answer({"data": views.action(action)}, 201, {"Location": location})
+    return answer(_written(action), 201, {"Location": location})
 
 
 @blueprint.post("/actions/validate")
@@ -105,11 +115,8 @@ def validate_action() -> Response:
     """
     given = body.read_object()
     problems = definitions.unknown(given) + catalogue.problems_of(given)
-    faults = [
-        {"path": definitions.json_path(problem.pointer), "pointer": problem.pointer, "message": problem.detail}
-        for problem in problems
-    ]
-    return answer({"valid": not faults, "warnings": [], "errors": faults})
+    warnings = [] if problems else catalogue.warnings_of(given)
+    return answer({"valid": not problems, "warnings": _findings(warnings), "errors": _findings(problems)})
 
 
 @blueprint.get("/actions/<id:action_id>")
@@ -127,26 +134,26 @@ def get_action(action_id: str) -> Response:
 @blueprint.put("/actions/<id:action_id>")
 @requires("write:actions")
 @blueprint.reads(schemas.ActionDefinition(), example=examples.DEFINITION)
-@blueprint.answers(200, _ONE, example=_ONE_EXAMPLE, words="The action as it is now.", fails=(404, 409), takes_body=True)
+@blueprint.answers(200, _WRITTEN, example=_WRITTEN_EXAMPLE, words=_NOW, fails=(404, 409), takes_body=True)
 def replace_action(action_id: str) -> Response:
     """Replace an action's definition.
 
     What the body does not name falls back to its default. The version goes up unless a higher one is given;
     executions under way keep the version they began with.
     """
-    return _shown(catalogue.revise(caller(), action_id, definitions.taken(body.read_object(), action_id), whole=True))
+    return answer(_written(_revised(action_id, whole=True)))
 
 
 @blueprint.patch("/actions/<id:action_id>")
 @requires("write:actions")
 @blueprint.reads(schemas.ActionChanges(), example=examples.CHANGES)
-@blueprint.answers(200, _ONE, example=_ONE_EXAMPLE, words="The action as it is now.", fails=(404, 409), takes_body=True)
+@blueprint.answers(200, _WRITTEN, example=_WRITTEN_EXAMPLE, words=_NOW, fails=(404, 409), takes_body=True)
 def change_action(action_id: str) -> Response:
     """Change parts of an action's definition.
 
     What the body does not name stays as it is. The version goes up unless a higher one is given.
     """
-    return _shown(catalogue.revise(caller(), action_id, definitions.taken(body.read_object(), action_id), whole=False))
+    return answer(_written(_revised(action_id, whole=False)))
 
 
 @blueprint.delete("/actions/<id:action_id>")
@@ -213,6 +220,24 @@ def list_action_versions(query: dict[str, Any], action_id: str) -> Response:
 
 def _shown(action: actions.Action) -> Response:
     return answer({"data": views.action(action)})
+
+
+def _revised(action_id: str, *, whole: bool) -> actions.Action:
+    return catalogue.revise(caller(), action_id, definitions.taken(body.read_object(), action_id), whole=whole)
+
+
+def _written(action: actions.Action) -> dict[str, Any]:
+    """An action that was just written, and what is doubtful about it."""
+    found = catalogue.warnings_of(action.revision.definition)
+    warnings = [{"pointer": one.pointer, "detail": one.detail} for one in found]
+    return {"data": views.action(action), "warnings": warnings}
+
+
+def _findings(problems: list[Problem]) -> list[dict[str, str]]:
+    return [
+        {"path": definitions.json_path(problem.pointer), "pointer": problem.pointer, "message": problem.detail}
+        for problem in problems
+    ]
 
 
 def _switched(action_id: str, *, enabled: bool) -> Response:

@@ -10,7 +10,7 @@ import hashlib
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 from flask import Request, current_app, g
 
@@ -22,6 +22,7 @@ from config import logs
 from config.errors import Forbidden, InvalidRequest, Problem, Unavailable
 from store import access, db
 from store.access import Caller
+from tasks import beside
 
 #: a key's use is noted at most this often, seconds
 _NOTED_EVERY = 60.0
@@ -54,12 +55,36 @@ def identify(asked: Request) -> None:
     key = _presented(asked)
     if key is not None and (found := _recognised(key)) is not None:
         g.caller = found
+        beside.serve(found.key_id)
         limiter.allow(f"key/{found.key_id}")
         return
+    _refuse(asked, key)
+
+
+def _refuse(asked: Request, key: str | None) -> NoReturn:
+    limiter: Limiter = current_app.extensions["tocsin.limiter"]
     limiter.refuse_guessing(asked.remote_addr or "")
     if key is None:
         raise errors.unauthorized("Send an API key, as 'Authorization: Bearer KEY' or as 'X-API-Key: KEY'.")
     raise errors.unauthorized("The API key is wrong, expired or revoked.")
+
+
+def may_read() -> bool:
+    """Whether the caller of an open operation has shown a key that may read; a stranger shows none.
+
+    Neither is counted, so that no flood keeps a load balancer from its answer; wrong keys are, as everywhere.
+
+    Raises:
+        Unauthorized: the key that was shown is not valid. TooManyRequests. Unavailable: the database cannot be asked.
+    """
+    asked = present()
+    key = _presented(asked)
+    if key is None:
+        return False
+    found = _recognised(key)
+    if found is None:
+        _refuse(asked, key)
+    return "read:actions" in found.permissions
 
 
 def caller() -> Caller:
@@ -75,9 +100,20 @@ def forget(key_id: str) -> None:
             _known.pop(digest, None)
 
 
+def knows(shown: str) -> bool:
+    """Whether what a header of a request shows was a right key lately; looked up nowhere."""
+    scheme, _, key = shown.partition(" ")
+    key = key if scheme.lower() == "bearer" else shown
+    return _digest(key.strip()) in _known
+
+
+def _digest(key: str) -> bytes:
+    return hashlib.sha256(key.encode(errors="replace")).digest()
+
+
 def _recognised(key: str) -> Caller | None:
     """The caller behind a key. A right key is remembered for a second, a wrong one never."""
-    digest, now = hashlib.sha256(key.encode(errors="replace")).digest(), time.monotonic()
+    digest, now = _digest(key), time.monotonic()
     known = _known.get(digest)
     if known is not None and now < known[1]:
         return known[0]

@@ -15,11 +15,13 @@ from webargs import missing
 from webargs.flaskparser import FlaskParser, abort
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, UnsupportedMediaType
 
-from api import yaml_body
 from api.base_schema import Schema
+from api.load import HERE
 from api.present import present
-from config.errors import InvalidRequest
+from config import sound_yaml
+from config.errors import InvalidRequest, TooSlow
 from config.sound_json import inspect, parse
+from tasks import beside
 
 MAX_BYTES = 1024 * 1024
 #: a body that is too large is read all the same up to this, and forgotten: a connection that closes while its caller
@@ -28,6 +30,10 @@ MOST_FORGOTTEN = 16 * MAX_BYTES
 _JSON, _YAML = "application/json", "application/yaml"
 _PARAMETERS = {"parameters"}
 _PIECE = 64 * 1024
+#: reading a body beyond this may take a tenth of a second
+_LARGE = 64 * 1024
+#: one of these stands before nearly every key and value of YAML
+_SEPARATORS = (b",", b"\n", b":", b"[", b"{", b"- ")
 
 
 class Parser(FlaskParser):
@@ -106,6 +112,7 @@ def read(req: Request, *, yaml: bool = False) -> Any:
 
     Raises:
         UnsupportedMediaType: it is not plain JSON. RequestEntityTooLarge. InvalidRequest: it is not sound.
+        TooSlow: it did not arrive in time.
     """
     raw = _bytes(req)
     if not raw:
@@ -116,16 +123,19 @@ def read(req: Request, *, yaml: bool = False) -> Any:
         raise UnsupportedMediaType(f"Send the body as JSON, with Content-Type: {_JSON}{or_yaml}.")
     if req.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise UnsupportedMediaType("Send the body as it is, without Content-Encoding.")
-    return parse(raw) if kind == _JSON else parse_yaml(raw)
+    if kind == _YAML:
+        return parse_yaml(raw)
+    return parse(raw) if len(raw) <= _LARGE else beside.in_turn(parse, raw)
 
 
 def _bytes(req: Request) -> bytes:
     try:
-        raw = req.get_data(cache=False)
+        with HERE.aside():
+            raw = req.get_data(cache=False)
     except RequestEntityTooLarge:
         _forget(req)
         raise
-    except HTTPException:
+    except (HTTPException, TooSlow):
         raise
     except Exception as error:  # the server could not make out the chunks; its errors have no base in common
         raise InvalidRequest("The body could not be read to its end.") from error
@@ -152,10 +162,11 @@ def parse_yaml(raw: bytes) -> Any:
     """The JSON value that ``raw`` writes as YAML.
 
     Raises:
-        InvalidRequest: it is not YAML, or holds what cannot be stored.
+        InvalidRequest: it is not YAML, or holds what cannot be stored. Busy: too much of that is being read.
     """
+    way = beside.way(sum(map(raw.count, _SEPARATORS)) * sound_yaml.OF_NODE)
     try:
-        value = yaml_body.load(raw.decode())
+        value = way(sound_yaml.load, raw.decode())
     except UnicodeDecodeError as error:
         raise InvalidRequest(f"The body is not UTF-8 (byte {error.start}).") from error
     inspect(value)

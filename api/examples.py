@@ -106,16 +106,23 @@ KEY = {
 FRESH_KEY = {**KEY, "key": "tcn_3f1c9a60b2d4_THE-SECRET-IS-SHOWN-ONCE"}
 
 METRICS = {
+    "status": "ok",
     "executions": {"pending": 2, "running": 1, "completed": 240},
     "backlog": 2,
     "oldest_overdue_seconds": 0.0,
     "workers": {"consuming": 1},
+    "queues": {
+        "urgent": {"messages": 0, "oldest_seconds": 0.0},
+        "steps": {"messages": 2, "oldest_seconds": 0.4},
+    },
 }
 HEALTH = {
     "status": "ok",
     "database": "ok",
     "redis": "ok",
-    "workers": [{"name": "steps@host", "queues": ["urgent", "steps"], "state": "consuming", "running": 0}],
+    "workers": [
+        {"name": "steps@host", "queues": ["urgent", "steps"], "state": "consuming", "running": 0, "clock_skew_ms": 3}
+    ],
     "oldest_overdue_seconds": 0.0,
-    "metrics": METRICS,
+    "metrics": {name: value for name, value in METRICS.items() if name != "status"},
 }

@@ -1,7 +1,8 @@
-"""``/health`` for people and load balancers, ``/metrics`` for machines. Open to everybody, hence no names of things.
+"""``/health`` for people and load balancers, ``/metrics`` for machines.
 
-What is read from the database is kept for a second, or longer where reading takes long, so that many askers cost no
-more than one and a process spends little of its time on it.
+Everybody hears whether all is well and nothing else; whoever shows a key that may read hears why. What is read is kept
+for a second, or longer where reading takes long, so that many askers cost no more than one and a process spends little
+of its time on it.
 """
 
 import threading
@@ -19,25 +20,34 @@ from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from api import examples
-from api.auth import public
+from api.auth import may_read, public
 from api.base_schema import Schema
 from api.blueprint import Blueprint, answer
 from config.errors import Unavailable
 from store import db, listing, processes, recovery
 from store import redis as redis_store
+from tasks import waiting
 
 blueprint = Blueprint("health", __name__, description="How the system is.")
 
 #: for how long a reading is good: this many times what it took, within these bounds in seconds
 PATIENCE = 50
 FRESH, STALE = 1.0, 60.0
-#: overdue work of this age means that nobody looks after it, seconds
+#: overdue work of this age means that nobody looks after it, and ordinary work that has waited so long that workers are
+#: held up, seconds
 LATE = 15.0
+
+
+#: what is documented of an answer that depends on the key
+_FOR_READERS = "Without a key that may read only status is given."
+_AWAY = {"status": "degraded"}
+_SECURITY: list[dict[str, list[str]]] = [{}, {"bearer": []}, {"apiKey": []}]
 
 
 class Metrics(Schema):
     """Counts over all workspaces."""
 
+    status = fields.String(metadata={"description": "ok, or degraded: something needs attention."})
     executions = fields.Dict(
         metadata={
             "description": "Executions by status: all that have not ended, and the newest "
@@ -47,6 +57,12 @@ class Metrics(Schema):
     backlog = fields.Integer(metadata={"description": "Executions that wait for a worker."})
     oldest_overdue_seconds = fields.Float(metadata={"description": "By how much the most overdue work is late."})
     workers = fields.Dict(metadata={"description": "Worker processes by state."})
+    queues = fields.Dict(
+        metadata={
+            "description": "By queue: messages, how many wait there (null with another broker than Redis), and "
+            "oldest_seconds, for how long the oldest execution has waited that nobody has taken up yet."
+        }
+    )
 
 
 class WorkerHealth(Schema):
@@ -56,6 +72,10 @@ class WorkerHealth(Schema):
     queues = fields.List(fields.String(), metadata={"description": "The queues it takes from."})
     state = fields.String(metadata={"description": "consuming, or stuck: it lives and takes nothing."})
     running = fields.Integer(metadata={"description": "What it has in hand."})
+    clock_skew_ms = fields.Integer(
+        allow_none=True,
+        metadata={"description": "How far its machine's clock is ahead of the database's; null: they are one."},
+    )
 
 
 class Health(Schema):
@@ -73,10 +93,19 @@ class Health(Schema):
 
 @dataclass(frozen=True)
 class Reading:
-    """What the database says about the system."""
+    """What the database and Redis say about the system."""
 
     workers: list[dict[str, Any]]
     metrics: dict[str, Any]
+    redis: str = "ok"
+
+    @property
+    def status(self) -> str:
+        """``ok``, or ``degraded``: something needs attention."""
+        consuming = any(worker["state"] == "consuming" for worker in self.workers)
+        late = max(self.metrics["oldest_overdue_seconds"], waiting.longest(self.metrics["queues"])) >= LATE
+        well = self.redis == "ok" and consuming and not late and "stuck" not in self.metrics["workers"]
+        return "ok" if well else "degraded"
 
 
 class Gauge:
@@ -85,19 +114,24 @@ class Gauge:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._good_until = float("-inf")
-        self._reading = Reading([], {})
+        self._reading: Reading | Unavailable = Reading([], {})
 
     def read(self) -> Reading:
         """The present reading.
 
         Raises:
-            Unavailable: the database cannot be asked.
+            Unavailable: the database cannot be asked, or could not a moment ago.
         """
         with self._lock:
             begun = time.monotonic()
             if begun > self._good_until:
-                self._reading, done = _read(), time.monotonic()
-                self._good_until = done + min(max(FRESH, PATIENCE * (done - begun)), STALE)
+                try:
+                    self._reading, done = _read(), time.monotonic()
+                    self._good_until = done + min(max(FRESH, PATIENCE * (done - begun)), STALE)
+                except Unavailable as error:  # found out once for all who ask: each try may wait for seconds
+                    self._reading, self._good_until = error, time.monotonic() + FRESH
+            if isinstance(self._reading, Unavailable):
+                raise Unavailable(str(self._reading))
             return self._reading
 
 
@@ -106,8 +140,10 @@ def _read() -> Reading:
         rows = processes.living(connection)
         counts = listing.counts(connection)
         overdue = recovery.oldest_overdue_ms(connection) / 1000
+        queues = waiting.queues(connection)
     workers = [
         {"name": row.name, "queues": row.queues.split(","), "state": processes.state(row), "running": row.running}
+        | {"clock_skew_ms": row.skew_ms}
         for row in rows
     ]
     metrics = {
@@ -115,18 +151,23 @@ def _read() -> Reading:
         "backlog": counts.get("pending", 0),
         "oldest_overdue_seconds": overdue,
         "workers": dict(Counter(worker["state"] for worker in workers)),
+        "queues": queues,
     }
-    return Reading(workers, metrics)
+    return Reading(workers, metrics, "ok" if redis_store.alive() else "away")
 
 
 class _Exposition(Collector):
-    """A reading in the terms of Prometheus."""
+    """A reading in the terms of Prometheus; ``metrics`` may be empty."""
 
-    def __init__(self, reading: Reading) -> None:
-        self._metrics = reading.metrics
+    def __init__(self, status: str, metrics: dict[str, Any]) -> None:
+        self._ok = status == "ok"
+        self._metrics = metrics
 
     def collect(self) -> Iterator[Metric]:
         """Every family of metrics."""
+        yield GaugeMetricFamily("tocsin_ok", "1, or 0 when something needs attention.", float(self._ok))
+        if not self._metrics:
+            return
         for name, words, label in (
             ("executions", "Executions by status.", "status"),
             ("workers", "Worker processes by state.", "state"),
@@ -141,37 +182,40 @@ class _Exposition(Collector):
             "By how much the most overdue work is late.",
             self._metrics["oldest_overdue_seconds"],
         )
-
-
-def _gauge() -> Gauge:
-    gauge: Gauge = current_app.extensions["tocsin.gauge"]
-    return gauge
+        for name, words in (("messages", "Messages in a queue."), ("oldest_seconds", "Age of the oldest in a queue.")):
+            family = GaugeMetricFamily(f"tocsin_queue_{name}", words, labels=["queue"])
+            for queue, found in self._metrics["queues"].items():
+                if found[name] is not None:
+                    family.add_metric([queue], found[name])
+            yield family
 
 
 @blueprint.get("/health")
 @public
-@blueprint.fails(503)
-@blueprint.response(200, Health, example=examples.HEALTH, description="It serves; status says whether all is well.")
+@blueprint.fails(429)
+@blueprint.fails(401)
+@blueprint.response(
+    200, Health, example=examples.HEALTH, description=f"It serves; status says whether all is well. {_FOR_READERS}"
+)
+@blueprint.alt_response(503, schema=Health, example=_AWAY, description="The database is away.")
+@blueprint.doc(security=_SECURITY)
 def get_health() -> Response:
     """Tell how the system is.
 
-    Answers 503 when the database is away, because then nothing can be accepted.
+    Answers 503, with a body of the same kind, when the database is away, because then nothing can be accepted. With a
+    key that may read it tells what it found; without one it tells status alone.
     """
-    redis = "ok" if redis_store.alive() else "away"
-    try:
-        reading = _gauge().read()
-    except Unavailable:
-        unknown = dict.fromkeys(("oldest_overdue_seconds", "metrics"))
-        return answer({"status": "degraded", "database": "away", "redis": redis, "workers": [], **unknown}, 503)
-    overdue = reading.metrics["oldest_overdue_seconds"]
-    consuming = any(worker["state"] == "consuming" for worker in reading.workers)
-    well = redis == "ok" and consuming and overdue < LATE and "stuck" not in reading.metrics["workers"]
+    reading, details = _looked()
+    if reading is None:
+        return answer(_AWAY, 503)
+    if not details:
+        return answer({"status": reading.status})
     members = {
-        "status": "ok" if well else "degraded",
+        "status": reading.status,
         "database": "ok",
-        "redis": redis,
+        "redis": reading.redis,
         "workers": reading.workers,
-        "oldest_overdue_seconds": overdue,
+        "oldest_overdue_seconds": reading.metrics["oldest_overdue_seconds"],
         "metrics": reading.metrics,
     }
     return answer(members)
@@ -179,32 +223,53 @@ def get_health() -> Response:
 
 @blueprint.get("/metrics")
 @public
-@blueprint.fails(503)
-@blueprint.response(200, Metrics, example=examples.METRICS, description="The counts.")
+@blueprint.fails(429)
+@blueprint.fails(401)
+@blueprint.response(200, Metrics, example=examples.METRICS, description=f"The counts. {_FOR_READERS}")
+@blueprint.alt_response(503, schema=Metrics, example=_AWAY, description="The database is away.")
+@blueprint.doc(security=_SECURITY)
 def get_metrics() -> Response:
     """Count executions and workers.
 
-    JSON, or Prometheus text when the request prefers text/plain.
+    JSON, or Prometheus text when the request prefers text/plain. The counts are for a key that may read; without one
+    status alone is told. 503 when the database is away.
     """
-    return _as_text() if _prefers_text() else answer(_gauge().read().metrics)
+    return _as_text() if _prefers_text() else _as_json()
 
 
 @blueprint.get("/metrics/prometheus")
 @public
-@blueprint.fails(503)
+@blueprint.fails(429)
+@blueprint.fails(401)
 @blueprint.response(
     200,
     {"type": "string"},
     content_type="text/plain",
-    example='tocsin_executions{status="pending"} 2.0\n',
-    description="The counts.",
+    example='tocsin_ok 1.0\ntocsin_executions{status="pending"} 2.0\n',
+    description="The counts. Without a key that may read only tocsin_ok is given.",
 )
+@blueprint.alt_response(
+    503,
+    schema={"type": "string"},
+    content_type="text/plain",
+    example="tocsin_ok 0.0\n",
+    description="The database is away.",
+)
+@blueprint.doc(security=_SECURITY)
 def get_prometheus_metrics() -> Response:
     """Count executions and workers for Prometheus.
 
-    The text format, version 0.0.4, whatever the request prefers.
+    The text format, version 0.0.4, whatever the request prefers. The counts are for a key that may read; without one
+    tocsin_ok alone is told. 503 when the database is away.
     """
     return _as_text()
+
+
+def _as_json() -> Response:
+    reading, details = _looked()
+    if reading is None:
+        return answer(_AWAY, 503)
+    return answer({"status": reading.status, **(reading.metrics if details else {})})
 
 
 def _prefers_text() -> bool:
@@ -219,6 +284,22 @@ def _prefers_text() -> bool:
 
 
 def _as_text() -> Response:
+    reading, details = _looked()
+    shown = (
+        _Exposition("degraded", {})
+        if reading is None
+        else _Exposition(reading.status, reading.metrics if details else {})
+    )
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Exposition(_gauge().read()))
-    return Response(generate_latest(registry), content_type=CONTENT_TYPE_PLAIN_0_0_4)
+    registry.register(shown)
+    status = 503 if reading is None else 200
+    return Response(generate_latest(registry), status, content_type=CONTENT_TYPE_PLAIN_0_0_4)
+
+
+def _looked() -> tuple[Reading | None, bool]:
+    """The present reading, none when the database is away, and whether the caller may have all of it."""
+    gauge: Gauge = current_app.extensions["tocsin.gauge"]
+    try:
+        return gauge.read(), may_read()
+    except Unavailable:
+        return None, False

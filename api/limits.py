@@ -1,12 +1,17 @@
 """How often a caller may ask: a fixed window per key, and a tighter one per address for wrong keys.
 
 The count is kept in Redis, so that all processes share it. A window is named by its number (time divided by its
-length), and a process takes a hundredth of the limit at a time: most requests ask nobody, and what is taken and
-not used before the window ends is lost. When Redis fails or is slow this process counts alone for a few seconds
-and goes on; a dead Redis costs one request a quarter second now and then.
+length), and a process takes a lot of places at a time, so that most requests ask nobody: few at first, then up to a
+hundredth of the limit, and fewer again as the limit comes near. One request at a time takes a lot, and a process that
+stops gives back what it has not used, so that a limit is what it says for one caller or many and over a restart. When
+Redis fails or is slow this process counts alone for a few seconds and goes on; a dead Redis costs one request a quarter
+second now and then.
 """
 
+import contextlib
 import itertools
+import operator
+import threading
 import time
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -27,14 +32,32 @@ FAILURES = parse("30/minute")
 #: how long Redis may take, and for how long it is left alone after it failed, seconds
 PATIENCE = 0.25
 REST = 5.0
-#: a process takes this part of a limit from Redis at a time, and hands it out without asking again
-LOTS = 100
+#: a process takes at most this part of a limit from Redis at a time, and hands it out without asking again; it begins
+#: with so many places, and leaves this part of what is left to others
+LOTS, FIRST, LEFT = 100, 8, 8
+#: how long a limit that was found used up is taken as used up, seconds
+USED_UP = 1.0
+#: what the count of an address that presents wrong keys is named by
+_WRONG = "wrong-key/"
 #: callers that a process remembers
 MOST_REMEMBERED = 10_000
 
-#: a window's number, and the places in its count that this process may hand out (an iterator: safe among threads)
-Lot = tuple[int, Iterator[int]]
-_NO_LOT: Lot = (-1, iter(()))
+
+class Lot(NamedTuple):
+    """The places in the count of a window that this process may hand out."""
+
+    window: int
+    #: an iterator: safe among threads
+    places: Iterator[int]
+    #: how many it began with
+    size: int = 0
+    #: the count when it had been taken
+    taken: int = 0
+    #: until when none is to be had (monotonic), where the limit was used up
+    none_until: float = 0.0
+
+
+_NO_LOT = Lot(-1, iter(()))
 
 log = logs.logger(__name__)
 
@@ -61,6 +84,7 @@ class Limiter:
             socket_connect_timeout=PATIENCE,
         )
         self._failing, self._alone_until = False, 0.0
+        self._renewing = threading.Lock()
         self._lots: dict[str, Lot] = {}
         self._alone: dict[str, Lot] = {}
 
@@ -72,13 +96,24 @@ class Limiter:
         """
         self._note(self.item, who, self._refusal)
 
+    def charge(self, who: str, count: int) -> None:
+        """Count ``count`` further requests of ``who`` for one that cost as much, which is answered all the same."""
+        length = self.item.get_expiry()
+        window = int(time.time()) // length
+        if self._may_ask():
+            with contextlib.suppress(RedisError, OSError):  # the next request that asks notes that it is away
+                self._redis.incr(f"{who}/{window}", length, amount=count)
+                return
+        for _ in range(count):
+            self._count_alone(who, window)
+
     def refuse_guessing(self, address: str) -> None:
         """Count a wrong key presented by ``address``.
 
         Raises:
             TooManyRequests: it was one too many. Right keys are never held back by it.
         """
-        self._note(FAILURES, f"wrong-key/{address}", "Too many requests without a valid key from this address.")
+        self._note(FAILURES, _WRONG + address, "Too many requests without a valid key from this address.")
 
     def _note(self, item: RateLimitItem, who: str, refusal: str) -> None:
         now, length = int(time.time()), item.get_expiry()
@@ -91,23 +126,50 @@ class Limiter:
 
     def _place(self, item: RateLimitItem, who: str, window: int) -> int:
         """The place of this request in the count of its window, from 1."""
-        held, places = self._lots.get(who, _NO_LOT)
-        if held == window and (place := next(places, 0)):
+        if place := _next(self._lots.get(who), window):
             return place
+        with self._renewing:
+            lot = self._lots.get(who, _NO_LOT)
+            if place := _next(lot, window):
+                return place  # somebody else has taken a lot meanwhile
+            if lot.window == window and time.monotonic() < lot.none_until:
+                return item.amount + 1
+            return self._renew(item, who, window, lot)
+
+    def _renew(self, item: RateLimitItem, who: str, window: int, before: Lot) -> int:
+        """Take a lot and return the first place of it."""
         if not self._may_ask():
             return self._count_alone(who, window)
-        size = max(1, item.amount // LOTS)
+        size, key = _size(item.amount, before if before.window == window else _NO_LOT), f"{who}/{window}"
         try:
-            taken = self._redis.incr(f"{who}/{window}", item.get_expiry(), amount=size)
+            count = self._redis.incr(key, item.get_expiry(), amount=size)
+            if used_up := count - size >= item.amount:
+                self._redis.incr(key, item.get_expiry(), amount=-size)
         except (RedisError, OSError) as error:
             if not self._failing:
                 log.warning("redis is away; this process counts requests alone", reason=str(error))
             self._failing, self._alone_until = True, time.monotonic() + REST
             return self._count_alone(who, window)
         self._failing, self._alone_until = False, 0.0
-        places = iter(range(taken - size + 1, taken + 1))
-        _put(self._lots, who, (window, places))
+        if used_up:
+            _put(self._lots, who, Lot(window, iter(()), none_until=time.monotonic() + USED_UP))
+            return item.amount + 1
+        places = iter(range(count - size + 1, count + 1))
+        _put(self._lots, who, Lot(window, places, size, count))
         return next(places)
+
+    def drain(self, _seconds: float) -> bool:
+        """Give back what this process has taken and not handed out; call it after the last request."""
+        lots, self._lots = self._lots, {}
+        for who, lot in lots.items():
+            item = FAILURES if who.startswith(_WRONG) else self.item
+            left = operator.length_hint(lot.places)
+            if left and lot.window == int(time.time()) // item.get_expiry() and self._may_ask():
+                try:
+                    self._redis.incr(f"{who}/{lot.window}", item.get_expiry(), amount=-left)
+                except (RedisError, OSError):
+                    break
+        return True
 
     def _may_ask(self) -> bool:
         now = time.monotonic()
@@ -118,11 +180,22 @@ class Limiter:
         return True
 
     def _count_alone(self, who: str, window: int) -> int:
-        held, places = self._alone.get(who, _NO_LOT)
-        if held != window:
-            places = itertools.count(1)
-            _put(self._alone, who, (window, places))
-        return next(places)
+        lot = self._alone.get(who, _NO_LOT)
+        if lot.window != window:
+            lot = Lot(window, itertools.count(1))
+            _put(self._alone, who, lot)
+        return next(lot.places)
+
+
+def _next(lot: Lot | None, window: int) -> int:
+    """The next place of a lot; 0 when there is none."""
+    return 0 if lot is None or lot.window != window else next(lot.places, 0)
+
+
+def _size(amount: int, before: Lot) -> int:
+    """How many places to take, after this lot of the same window."""
+    wanted = before.size * 2 or FIRST
+    return max(1, min(wanted, amount // LOTS, (amount - before.taken) // LEFT))
 
 
 def _put(lots: dict[str, Lot], who: str, lot: Lot) -> None:

@@ -140,7 +140,7 @@ STEPS = [
     {**_NOTIFIED, **_MORE, "input": {"channel": "#incidents", "message": "Critical finding: Open admin port"}},
     {**_CREATED_TICKET, **_MORE, "input": {"project": "SEC", "summary": "Open admin port", "priority": "Critical"}},
 ]
-_ASKED = {"message": "Isolate the host?", "approvers": []}
+_ASKED = {"message": "Isolate the host?", "approvers": [], "audience": []}
 APPROVED = {
     **_NOTIFIED,
     **_MORE,

@@ -45,6 +45,19 @@ class RetryRequest(Strict):
         validate=validate.OneOf(("failed", "start")),
         metadata=_words("failed: what was completed is not repeated. start: everything is done anew."),
     )
+    revisions = fields.String(
+        load_default="pinned",
+        validate=validate.OneOf(("pinned", "present")),
+        metadata=_words(
+            "pinned: the actions as the run used them. present: as they are now; "
+            "secrets of which the receiver has changed since must be given again."
+        ),
+    )
+    parameters = fields.Dict(
+        keys=fields.String(),
+        load_default=dict,
+        metadata=_words("Secrets given again, by the names of the parameters; everything else is the run's own."),
+    )
 
 
 class StepDecision(Decision):

@@ -61,7 +61,7 @@ def get_run_timeline(run_id: str) -> Response:
 
 
 @blueprint.post("/playbooks/executions/<id:run_id>/steps/<step:step_id>/approve")
-@requires("execute:playbooks")
+@requires("decide:approvals")
 @blueprint.arguments(_DECISION, example=shown.DECISION, required=False)
 @blueprint.answers(
     200, _ONE, example={"data": shown.APPROVED}, words="It is approved.", fails=(404, 409), takes_body=True
@@ -75,7 +75,7 @@ def approve_step(given: dict[str, Any], run_id: str, step_id: str) -> Response:
 
 
 @blueprint.post("/playbooks/executions/<id:run_id>/steps/<step:step_id>/reject")
-@requires("execute:playbooks")
+@requires("decide:approvals")
 @blueprint.arguments(_DECISION, example={"note": "A known scanner."}, required=False)
 @blueprint.answers(
     200, _ONE, example={"data": shown.REJECTED}, words="It is rejected.", fails=(404, 409), takes_body=True

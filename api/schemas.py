@@ -234,6 +234,9 @@ class Finding(Schema):
     message = fields.String(metadata=_words("What is wrong."))
 
 
+WARNINGS = fields.List(fields.Nested(Fault), metadata=_words("What is allowed but doubtful, each with its place."))
+
+
 class Verdict(Schema):
     """Whether a definition could be stored."""
 
@@ -381,9 +384,9 @@ class FreshKey(Key):
     key = fields.String(metadata=_words("The key itself. It is never shown again."))
 
 
-def enveloped(schema: type[Schema], **more: fields.Field[Any]) -> Schema:
-    """The shape ``{data: ...}`` around one thing."""
-    name = f"{schema.__name__}Answer"
+def enveloped(schema: type[Schema], named: str = "", **more: fields.Field[Any]) -> Schema:
+    """The shape ``{data: ...}`` around one thing, ``named`` otherwise where it holds ``more`` beside it."""
+    name = f"{named or schema.__name__}Answer"
     return cast("Schema", Schema.from_dict({"data": fields.Nested(schema), **more}, name=name)())
 
 

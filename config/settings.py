@@ -20,6 +20,12 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 TOCSIN_IDENTITY = "identity--9b6d5a30-7f1e-4c8d-b2a4-1d3e5f708192"
 _IDENTITY = re.compile(r"identity--[0-9a-f]{8}-[0-9a-f]{4}-[1-5][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 
+#: a random key of this length is beyond guessing even in hexadecimal digits, and such a one has more of them than this
+_SHORTEST_KEY, _FEWEST_CHARACTERS = 32, 9
+#: words of placeholders; a random key has none of them
+_SAID = re.compile("change|secret|password|example|default|your", re.IGNORECASE)
+_GENERATE = "generate one with python3 -c 'import secrets; print(secrets.token_urlsafe(32))'"
+
 
 class SettingsError(SystemExit):
     """The environment does not describe a system that could run; ends the process with one clear line."""
@@ -37,17 +43,23 @@ class Settings:
     actions_dir: Path
     database_url: str
     redis_url: str
+    redis_patched: bool
     broker_url: str
-    secret_key: str
+    #: the first seals, all open
+    secret_keys: tuple[str, ...]
+    sealed_old: str
     egress_allow: tuple[Network, ...]
+    proxies: tuple[Network, ...]
     rate_limit: str
     lease_seconds: int
     drain_seconds: int
     retention_days: int
+    sealed_hours: int
     cacao_identity: str
     cacao_signee: str
     cacao_signing_key: Path | None
     idempotency_hours: int
+    max_key_days: int
     steps_concurrency: int
     patient_concurrency: int
     scripts_concurrency: int
@@ -68,16 +80,21 @@ class Settings:
         return self.broker_url == _broker(self.redis_url)
 
     @property
+    def secret_key(self) -> str:
+        """The key that everything new is made with."""
+        return self.secret_keys[0]
+
+    @property
     def development(self) -> bool:
         """Whether defaults may be friendly instead of safe."""
         return self.env == "development"
 
 
-def _networks(text: str) -> tuple[Network, ...]:
+def _networks(name: str, text: str) -> tuple[Network, ...]:
     try:
         return tuple(ipaddress.ip_network(part.strip()) for part in text.split(",") if part.strip())
     except ValueError as error:
-        raise SettingsError(f"TOCSIN_EGRESS_ALLOW: {error}; write CIDRs such as 10.0.0.0/8,192.168.1.7/32") from error
+        raise SettingsError(f"TOCSIN_{name}: {error}; write CIDRs such as 10.0.0.0/8,192.168.1.7/32") from error
 
 
 def _broker(redis_url: str) -> str:
@@ -89,17 +106,29 @@ def _broker(redis_url: str) -> str:
     return redis_url
 
 
-def _secret_key(given: str, env: str, var_dir: Path) -> str:
-    """The key that seals secrets at rest; made once and kept beside the data in development only."""
-    if given:
-        if len(given) < 32:  # noqa: PLR2004 - 32 characters of a random key is the floor we document
-            raise SettingsError("TOCSIN_SECRET_KEY is too short: use at least 32 random characters")
-        return given
+def _secret_keys(one: str, several: str, env: str, var_dir: Path) -> tuple[str, ...]:
+    """The keys that protect what is in the database; one is made and kept beside the data in development only."""
+    if one and several:
+        raise SettingsError("TOCSIN_SECRET_KEY and TOCSIN_SECRET_KEYS are both set: put every key into the second")
+    if one:
+        return (_sound_key("TOCSIN_SECRET_KEY", one),)
+    if several:
+        keys = [key.strip() for key in several.split(",")]
+        return tuple(dict.fromkeys(_sound_key("each key of TOCSIN_SECRET_KEYS", key) for key in keys))
     if env != "development":
-        raise SettingsError(
-            "TOCSIN_SECRET_KEY is not set: generate one with "
-            "python3 -c 'import secrets; print(secrets.token_urlsafe(48))' and keep it safe"
-        )
+        raise SettingsError(f"TOCSIN_SECRET_KEY is not set: {_GENERATE} and keep it safe")
+    return (_generated_key(var_dir),)
+
+
+def _sound_key(name: str, key: str) -> str:
+    """The key, unless it can be guessed: one that people think of instead of drawing it at random."""
+    repeats = key in (key + key)[1:-1]
+    if len(key) < _SHORTEST_KEY or len(set(key)) < _FEWEST_CHARACTERS or repeats or _SAID.search(key):
+        raise SettingsError(f"{name} must be at least {_SHORTEST_KEY} random characters: {_GENERATE}")
+    return key
+
+
+def _generated_key(var_dir: Path) -> str:
     path = var_dir / "secret.key"
     if not path.exists():
         var_dir.mkdir(parents=True, exist_ok=True)
@@ -110,6 +139,12 @@ def _secret_key(given: str, env: str, var_dir: Path) -> str:
             path.hardlink_to(fresh)  # the first process wins; all read the same key
         fresh.unlink()
     return path.read_text().strip()
+
+
+def _one_of(name: str, given: str, words: tuple[str, ...]) -> str:
+    if given not in words:
+        raise SettingsError(f"TOCSIN_{name}: {given!r} is none of {', '.join(words)}")
+    return given
 
 
 def _identity(text: str) -> str:
@@ -153,17 +188,22 @@ def load() -> Settings:
         actions_dir=Path(reader.str("ACTIONS_DIR", str(config_dir / "actions"))).absolute(),
         database_url=reader.str("DATABASE_URL", "") or f"sqlite:///{var_dir / 'tocsin.db'}",
         redis_url=redis_url,
+        redis_patched=reader.bool("REDIS_PATCHED", False),
         broker_url=reader.str("BROKER_URL", "") or _broker(redis_url),
-        secret_key=_secret_key(reader.str("SECRET_KEY", ""), env, var_dir),
-        egress_allow=_networks(reader.str("EGRESS_ALLOW", "")),
+        secret_keys=_secret_keys(reader.str("SECRET_KEY", ""), reader.str("SECRET_KEYS", ""), env, var_dir),
+        sealed_old=_one_of("SEALED_OLD", reader.str("SEALED_OLD", "open"), ("open", "refuse")),
+        egress_allow=_networks("EGRESS_ALLOW", reader.str("EGRESS_ALLOW", "")),
+        proxies=_networks("PROXIES", reader.str("PROXIES", "")),
         rate_limit=reader.str("RATE_LIMIT", "6000/minute"),
         lease_seconds=reader.int("LEASE_SECONDS", 30),
         drain_seconds=reader.int("DRAIN_SECONDS", 25),
         retention_days=reader.int("RETENTION_DAYS", 90),
+        sealed_hours=reader.int("SEALED_HOURS", 72),
         cacao_identity=_identity(reader.str("CACAO_IDENTITY", TOCSIN_IDENTITY)),
         cacao_signee=reader.str("CACAO_SIGNEE", "Tocsin"),
         cacao_signing_key=_signing_key(reader.str("CACAO_SIGNING_KEY", "")),
         idempotency_hours=reader.int("IDEMPOTENCY_HOURS", 24),
+        max_key_days=reader.int("MAX_KEY_DAYS", 0),
         steps_concurrency=reader.int("STEPS_CONCURRENCY", 16),
         patient_concurrency=reader.int("PATIENT_CONCURRENCY", 64),
         scripts_concurrency=reader.int("SCRIPTS_CONCURRENCY", 2),

@@ -1,8 +1,11 @@
 """JSON from outside, and the refusal of what could not be stored or would break a later answer.
 
-Refused are duplicate members, NaN, numbers beyond the range of a double, more than 32 levels, NUL and lone surrogates.
+Refused are duplicate members, NaN, numbers beyond the range of a double, more than 32 levels, more arrays and objects
+than anybody has a use for, NUL and lone surrogates.
 """
 
+import contextlib
+import gc
 import json
 import math
 from collections.abc import Iterator
@@ -12,6 +15,10 @@ from config.errors import InvalidRequest, Problem
 
 #: containers inside containers
 MAX_DEPTH = 32
+#: containers in all; each costs a hundred times what its two characters do, wherever the value is looked at
+MAX_CONTAINERS = 100_000
+#: brackets of a text whose value is worth an effort
+_MANY = 10_000
 #: in the words of ``json.loads``; the decoder alone would not say it
 _BOM = "Unexpected UTF-8 BOM (decode using utf-8-sig): line 1 column 1 (char 0)"
 
@@ -26,7 +33,12 @@ def parse(raw: bytes) -> Any:
         text = raw.decode()
         if text.startswith("\ufeff"):
             raise InvalidRequest(f"The body is not JSON: {_BOM}.")
-        value = _decode(text)
+        brackets = text.count("[") + text.count("{")
+        if brackets > _MANY:
+            with _no_collection():
+                value = _decode(text)
+        else:
+            value = _decode(text)
     except UnicodeDecodeError as error:
         raise InvalidRequest(f"The body is not UTF-8 (byte {error.start}).") from error
     except json.JSONDecodeError as error:
@@ -36,9 +48,21 @@ def parse(raw: bytes) -> Any:
     except ValueError as error:  # an integer of thousands of digits
         raise InvalidRequest("The body holds a number that is too long.") from error
     # only text with that many brackets can be that deep, only an escape can make the odd characters
-    if text.count("[") + text.count("{") > MAX_DEPTH or "\\u" in text:
+    if brackets > MAX_DEPTH or "\\u" in text:
         inspect(value)
     return value
+
+
+@contextlib.contextmanager
+def _no_collection() -> Iterator[None]:
+    """Keep the garbage collector from looking through everything there is, again and again, while a tree is built."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _constant(name: str) -> NoReturn:
@@ -69,33 +93,30 @@ _decode = json.JSONDecoder(parse_constant=_constant, parse_float=_number, object
 
 
 def inspect(value: Any) -> None:
-    """Raise InvalidRequest where a value holds what cannot be stored, or is nested too deep."""
-    level = [value]
+    """Raise InvalidRequest where a value holds what cannot be stored, is nested too deep, or has too many parts."""
+    level, containers = [value], 0
     for _ in range(MAX_DEPTH + 1):
-        for text in _texts(level):
-            _check_text(text)
+        _check_texts(level)
         holders = [item for item in level if isinstance(item, dict | list)]
         if not holders:
             return
+        containers += len(holders)
+        if containers > MAX_CONTAINERS:
+            raise InvalidRequest(f"The body holds more than {MAX_CONTAINERS} arrays and objects.")
         level = [item for holder in holders for item in (holder.values() if isinstance(holder, dict) else holder)]
     _too_deep()
 
 
-def _texts(level: list[Any]) -> Iterator[str]:
-    for item in level:
-        if isinstance(item, str):
-            yield item
-        elif isinstance(item, dict):
-            yield from item
-
-
-def _check_text(text: str) -> None:
-    if "\0" in text:
-        raise InvalidRequest("The body holds the character NUL, which cannot be stored.")
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise InvalidRequest("The body holds half of a surrogate pair, which is not text.") from error
+def _check_texts(level: list[Any]) -> None:
+    texts = "".join([item for item in level if isinstance(item, str)])
+    names = "".join(["".join(item) for item in level if isinstance(item, dict)])
+    for text in (texts, names):
+        if "\0" in text:
+            raise InvalidRequest("The body holds the character NUL, which cannot be stored.")
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise InvalidRequest("The body holds half of a surrogate pair, which is not text.") from error
 
 
 def _too_deep() -> NoReturn:

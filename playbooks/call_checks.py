@@ -3,20 +3,29 @@
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from expressions.references import paths
 from expressions.template_syntax import has_markup
+from expressions.values import TemplateError
 from playbooks import parameters
 from playbooks.faults import Faults, below, shown
 from playbooks.places import Place
 
 #: an action's definition, as far as it matters here: ``parameters`` (normalised), ``enabled``
 ActionFacts = Mapping[str, Any]
+#: the ids of the playbooks there are, or by id what is known of each: ``parameters`` (normalised)
+PlaybookFacts = Collection[str] | Mapping[str, Mapping[str, Any]]
+
+_WRITTEN_OUT = (
+    "a secret written here can be read by whoever may read the playbook: "
+    "hand it in as a run parameter of type secret or keep it in the action's config"
+)
 
 
 def check_calls(
     form: Mapping[str, Any],
     found: Collection[Place],
     actions: Mapping[str, ActionFacts] | None,
-    playbooks: Collection[str] | None,
+    playbooks: PlaybookFacts | None,
     faults: Faults,
 ) -> None:
     """Name calls of what does not exist, and wrong parameters; None for ``actions`` or ``playbooks``: not known."""
@@ -54,15 +63,35 @@ def _check_action(place: Place, actions: Mapping[str, ActionFacts], faults: Faul
         {name: value for name, value in given.items() if name not in filled},
     )
     faults.extend(below(place.pointer, "parameters"), problems)
+    _refuse_secrets(place, declared, faults)
 
 
-def _check_playbook(place: Place, own: Any, playbooks: Collection[str] | None, faults: Faults) -> None:
+def _refuse_secrets(place: Place, declared: list[dict[str, Any]], faults: Faults) -> None:
+    """Name secrets that are written out: a step hands on what its run was given."""
+    given = place.step.get("parameters")
+    for name in sorted(parameters.secret_names(declared)):
+        value = given.get(name) if isinstance(given, dict) else None
+        if value not in (None, "") and not _reads(value):
+            faults.add(below(below(place.pointer, "parameters"), name), _WRITTEN_OUT)
+
+
+def _reads(value: Any) -> bool:
+    """Whether a value takes anything from the run; a template of constants is but another way to write a value out."""
+    try:
+        return bool(paths(value))
+    except TemplateError:  # named elsewhere
+        return True
+
+
+def _check_playbook(place: Place, own: Any, playbooks: PlaybookFacts | None, faults: Faults) -> None:
     name = place.step["playbook_ref"]
     pointer = below(place.pointer, "playbook_ref")
     if name == own:
         faults.add(pointer, "a playbook cannot run itself: what is to be repeated needs a step of type loop")
     elif playbooks is not None and name not in playbooks:
         faults.add(pointer, f"there is no playbook '{shown(name)}'{faults.hint(name, playbooks)}")
+    elif isinstance(playbooks, Mapping):
+        _refuse_secrets(place, playbooks[name].get("parameters") or [], faults)
 
 
 def holds_template(value: Any) -> bool:

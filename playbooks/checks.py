@@ -5,18 +5,19 @@ members of the top level, each step by itself, ids and links, templates and cond
 that are called. Nothing here runs anything, and the work is bounded by the size of the definition.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from itertools import islice
 from typing import Any
 
 from config.errors import Problem
 from expressions.values import TemplateError, compact
 from playbooks import fields, parameters, triggers
-from playbooks.call_checks import ActionFacts, check_calls, holds_template
+from playbooks.call_checks import ActionFacts, PlaybookFacts, check_calls
 from playbooks.definitions import normalise
 from playbooks.faults import Faults, below, shown
 from playbooks.link_checks import check_links
 from playbooks.places import Place, places
+from playbooks.size import Size, size
 from playbooks.step_checks import check_list, check_step
 from playbooks.step_types import (
     GIVEN_BY_EVENTS,
@@ -30,6 +31,7 @@ from playbooks.step_types import (
     TOP_ALIASES,
 )
 from playbooks.template_checks import check_templates
+from playbooks.widths import MOST_LIVE, too_wide
 
 #: types of actions that protect something: when one fails, somebody should learn of it
 _PROTECTING = ("remediation", "containment")
@@ -38,41 +40,60 @@ _PROTECTING = ("remediation", "containment")
 def check(
     definition: Mapping[str, Any],
     actions: Mapping[str, ActionFacts] | None = None,
-    playbooks: Collection[str] | None = None,
+    playbooks: PlaybookFacts | None = None,
 ) -> list[Problem]:
     """The faults of a definition; an empty list means that it can be compiled and run.
 
-    ``actions`` are the definitions of the actions there are, by id, ``playbooks`` the ids of the playbooks; with
-    None, references to them are not looked up.
+    ``actions`` are the definitions of the actions there are, by id, ``playbooks`` those of the playbooks or their ids
+    alone; with None, references to them are not looked up.
     """
-    fault = _size_fault(definition)
+    fault = size_fault(definition)
     if fault:
-        return [Problem("", fault)]
+        return [fault]
     faults = Faults()
     form = normalise(definition)
-    found = list(islice(places(form), MAX_STEPS + 1))
+    found = list(places(form))
     _check_top(form, faults)
-    if len(found) > MAX_STEPS:
-        faults.add("/steps", f"a playbook may have at most {MAX_STEPS} steps: make parts of it playbooks of their own")
-        return faults.listed()
     for place in found:
         if not faults.full:
             check_step(place, faults)
+    _check_widths(found, faults)
     graph = check_links(form, found, faults)
     check_templates(form, found, graph, faults)
     check_calls(form, found, actions, playbooks, faults)
     return faults.listed()
 
 
-def _size_fault(definition: Any) -> str | None:
+def judged(
+    definition: Mapping[str, Any], actions: Mapping[str, ActionFacts], playbooks: PlaybookFacts
+) -> tuple[list[Problem], list[Problem]]:
+    """The faults of a definition, and what is doubtful in one without faults."""
+    problems = check(definition, actions, playbooks)
+    return problems, [] if problems else warnings(definition, actions)
+
+
+def _check_widths(found: list[Place], faults: Faults) -> None:
+    for place, number in too_wide(found):
+        text = (
+            f"with the passes around it and the branches inside it, up to {number} steps would be under way at once; "
+            f"a run may have {MOST_LIVE}: lower max_concurrency here or further out"
+        )
+        faults.add(below(place.pointer, "max_concurrency"), text)
+
+
+def size_fault(definition: Any, counted: Size | None = None) -> Problem | None:
+    """Why a definition is too large to be looked into, if it is; ``counted`` is its size where that is known."""
     if not isinstance(definition, Mapping):
-        return "a playbook must be an object with a name and steps"
+        return Problem("", "a playbook must be an object with a name and steps")
+    counted = counted or size(definition)
+    if counted.fault:
+        return Problem("/steps" if counted.steps > MAX_STEPS else "", counted.fault)
     try:
-        size = len(compact(definition))
+        characters = len(compact(definition))
     except TemplateError:
-        return "cannot be written as JSON: it is nested too deep, or holds a number that is not finite"
-    if size > MAX_DEFINITION_CHARACTERS:
-        return f"a playbook may have at most {MAX_DEFINITION_CHARACTERS} characters as JSON"
+        return Problem("", "cannot be written as JSON: it is nested too deep, or holds a number that is not finite")
+    if characters > MAX_DEFINITION_CHARACTERS:
+        return Problem("", f"a playbook may have at most {MAX_DEFINITION_CHARACTERS} characters as JSON")
     return None
 
 
@@ -133,9 +154,3 @@ def _warn_of_action(form: Mapping[str, Any], place: Place, facts: ActionFacts, f
     if facts.get("type") in _PROTECTING and passed_over in ("continue", "next"):
         text = f"when this {facts['type']} fails the run goes on as if it had not: name a step in on_failure"
         faults.add(place.pointer, text)
-    given = step.get("parameters")
-    secrets = parameters.secret_names(facts.get("parameters") or [])
-    for name, value in (given if isinstance(given, dict) else {}).items():
-        if name in secrets and not holds_template(value):
-            text = "a secret given here can be read by whoever may read the playbook: take it from a secret parameter"
-            faults.add(below(below(place.pointer, "parameters"), name), text)

@@ -55,10 +55,16 @@ class Graph:
             return f"'{step_id}' is inside this step and runs later"
         if shared is mine or shared.block.repeats:
             return None
-        first, second = shared.step["id"], mine.step.get("id")
-        if second not in self._before or first not in self._bits or self._before[second] & self._bits[first]:
+        first, second = self._bits.get(_id_of(shared)), self._before.get(_id_of(mine))
+        if first is None or second is None or second & first:
             return None
         return f"'{step_id}' never runs before this step: read a step that leads here"
+
+
+def _id_of(place: Place) -> str:
+    """The id of a step; of one whose id is a fault, that of none."""
+    given = place.step.get("id")
+    return given if isinstance(given, str) else ""
 
 
 def _outwards(place: Place) -> Iterator[Place]:

@@ -155,6 +155,8 @@ def check_list(steps: Any, pointer: str, faults: Faults) -> None:
         faults.add(pointer, "must be a list of at least one step")
         return
     for index, step in enumerate(steps):
+        if faults.full:
+            return
         if not isinstance(step, dict):
             faults.add(f"{pointer}/{index}", "a step must be an object with an id and a type")
 
@@ -203,12 +205,15 @@ def _variable(value: Any) -> str | None:
     return None
 
 
-def _approvers(value: Any) -> str | None:
-    if isinstance(value, list) and len(value) <= MAX_APPROVERS:
-        if all(fields.is_line(one, fields.MAX_NAME_CHARACTERS) for one in value):
-            return None
-        return "must be strings, the names or addresses of those who may decide"
-    return f"must be a list of at most {MAX_APPROVERS} strings"
+def _people(who: str) -> Callable[[Any], str | None]:
+    def check(value: Any) -> str | None:
+        if isinstance(value, list) and len(value) <= MAX_APPROVERS:
+            if all(fields.is_line(one, fields.MAX_NAME_CHARACTERS) for one in value):
+                return None
+            return f"must be strings: {who}"
+        return f"must be a list of at most {MAX_APPROVERS} strings"
+
+    return check
 
 
 def _cases(value: Any) -> str | None:
@@ -221,6 +226,10 @@ def _branches(value: Any) -> str | None:
     if isinstance(value, list) and 1 <= len(value) <= MAX_BRANCHES:
         return None
     return f"must be a list of 1 to {MAX_BRANCHES} branches, each with its steps"
+
+
+def _flag(value: Any) -> str | None:
+    return None if isinstance(value, bool) else "must be true or false"
 
 
 _LINE = f"must be 1 to {fields.MAX_NAME_CHARACTERS} printable characters"
@@ -242,7 +251,8 @@ _RULES: dict[str, Callable[[Any], str | None]] = {
     "retry": lambda value: (
         None if isinstance(value, dict) else "must be an object with max_attempts and backoff_seconds"
     ),
-    "continue_on_error": lambda value: None if isinstance(value, bool) else "must be true or false",
+    "continue_on_error": _flag,
+    "not_by_starter": _flag,
     "action_ref": _reference,
     "playbook_ref": _reference,
     "parameters": lambda value: None if isinstance(value, dict) else "must be an object of names and values",
@@ -254,5 +264,6 @@ _RULES: dict[str, Callable[[Any], str | None]] = {
     "as": _variable,
     "max_concurrency": _whole(1, MAX_CONCURRENCY),
     "max_iterations": _whole(1, MAX_ITERATIONS),
-    "approvers": _approvers,
+    "approvers": _people("the ids or names of the keys that may decide, or roles such as role:admin"),
+    "audience": _people("the names of those whom the question is for"),
 }

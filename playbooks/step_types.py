@@ -56,7 +56,7 @@ OPTIONAL = MappingProxyType(
         "loop": ("max_iterations", "interval_seconds", "timeout_seconds"),
         "for_each": ("as", "max_concurrency", "timeout_seconds"),
         "delay": (),
-        "approval": ("message", "approvers", "on_timeout", "timeout_seconds"),
+        "approval": ("message", "approvers", "audience", "not_by_starter", "on_timeout", "timeout_seconds"),
         "playbook": ("parameters", "target", "timeout_seconds", "outputs"),
     }
 )

@@ -14,12 +14,18 @@ from providers.base import Call, Json, ProviderError, Waiting
 SECRETS: tuple[str, ...] = ()
 
 DEFAULT_EXPIRY = 86_400
+#: of an approver
+MAX_NAME_CHARACTERS = 255
 LONGEST_EXPIRY = 30 * 86_400
-_KEYS = {"message", "expires_in_seconds"}
+MAX_APPROVERS = 100
+_KEYS = {"message", "expires_in_seconds", "approvers", "not_by_starter"}
 
 
 def check(config: Mapping[str, Any], names: set[str]) -> list[Problem]:
-    """Config: ``message`` (template, optional), ``expires_in_seconds`` (1 to 30 days, default one day)."""
+    """Config, all optional: ``message`` (template), ``expires_in_seconds`` (1 to 30 days, default one day).
+
+    ``approvers`` (who alone may decide) and ``not_by_starter`` are for ``tasks.deciders``.
+    """
     problems = [Problem(f"/{key}", f"Unknown key {key!r}; known: {sorted(_KEYS)}.") for key in config.keys() - _KEYS]
     message = config.get("message", "")
     if not isinstance(message, str):
@@ -29,7 +35,17 @@ def check(config: Mapping[str, Any], names: set[str]) -> list[Problem]:
     seconds = config.get("expires_in_seconds", DEFAULT_EXPIRY)
     if not isinstance(seconds, int) or isinstance(seconds, bool) or not 1 <= seconds <= LONGEST_EXPIRY:
         problems.append(Problem("/expires_in_seconds", f"Must be a whole number from 1 to {LONGEST_EXPIRY}."))
+    approvers = config.get("approvers", [])
+    if not isinstance(approvers, list) or len(approvers) > MAX_APPROVERS or not all(map(_is_name, approvers)):
+        words = f"Must be a list of at most {MAX_APPROVERS} ids or names of keys, or roles such as 'role:admin'."
+        problems.append(Problem("/approvers", words))
+    if not isinstance(config.get("not_by_starter", False), bool):
+        problems.append(Problem("/not_by_starter", "Must be true or false."))
     return problems
+
+
+def _is_name(value: Any) -> bool:
+    return isinstance(value, str) and 0 < len(value.strip()) <= MAX_NAME_CHARACTERS
 
 
 def plan(call: Call) -> Json:

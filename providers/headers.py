@@ -9,17 +9,11 @@ import re
 from collections.abc import Mapping
 from importlib.metadata import version
 
+from playbooks.credentials import is_secret_header
 from providers.base import ProviderError
 
 MAX_HEADERS = 64 << 10
 
-#: headers that carry credentials: secret in a config, not shown in reports
-SECRET_HEADERS = frozenset(
-    {"api-key", "apikey", "authorization", "cookie", "x-access-token", "x-api-key", "x-api-token", "x-auth-key"}
-    | {"x-auth-token", "x-gitlab-token", "x-token", "x-vault-token", "proxy-authorization"}
-)
-#: headers by which a receiver knows a message for genuine: no config names them, but they are not shown either
-_PROOFS = frozenset({"webhook-signature"})
 _OURS = frozenset(
     {"accept-encoding", "connection", "content-length", "expect", "host", "keep-alive", "proxy-authorization"}
     | {"proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"}
@@ -85,8 +79,7 @@ def incoming(lines: list[bytes]) -> dict[str, str]:
 
 def shown(headers: Mapping[str, str]) -> dict[str, str]:
     """The headers as reports show them: credentials are not."""
-    hidden = SECRET_HEADERS | _PROOFS
-    return {name: "[redacted]" if name.lower() in hidden else value for name, value in headers.items()}
+    return {name: "[redacted]" if is_secret_header(name) else value for name, value in headers.items()}
 
 
 @functools.cache

@@ -28,6 +28,8 @@ from providers.base import Call, Json, ProviderError
 from providers.egress import Response
 
 MAX_RETRY_AFTER = 3600.0
+#: headers that a config may name as secret
+MAX_NAMED = 50
 #: keys of a config that are looked through for misspellings
 MAX_KEYS = 200
 _RETRYABLE = frozenset({429, 502, 503, 504})
@@ -100,12 +102,11 @@ def check_url(config: Mapping[str, Any], names: set[str], key: str = "url") -> l
 
 def check_headers(config: Mapping[str, Any], names: set[str]) -> list[Problem]:
     """Faults of the config's ``headers``."""
-    given = config.get("headers")
+    given, problems = config.get("headers"), _check_named(config.get("secret_headers"))
     if given is None:
-        return []
+        return problems
     if not isinstance(given, Mapping):
-        return [Problem("/headers", "must be an object of header names and texts")]
-    problems = []
+        return [*problems, Problem("/headers", "must be an object of header names and texts")]
     for name, value in given.items():
         pointer = "/headers/" + str(name).replace("~", "~0").replace("/", "~1")
         if not isinstance(value, str | int | float) or isinstance(value, bool):
@@ -116,6 +117,20 @@ def check_headers(config: Mapping[str, Any], names: set[str]) -> list[Problem]:
         problems += [Problem(pointer, fault)] if fault else []
         problems += [problem.under(pointer) for problem in templates.check(text, names)]
     return problems
+
+
+def _check_named(named: Any) -> list[Problem]:
+    """Faults of ``secret_headers``."""
+    good = isinstance(named, list) and len(named) <= MAX_NAMED and all(isinstance(name, str) for name in named)
+    if named is None or good:
+        return []
+    return [Problem("/secret_headers", f"must be a list of at most {MAX_NAMED} names of headers")]
+
+
+def named_values(config: Mapping[str, Any], rendered: Mapping[str, str]) -> tuple[str, ...]:
+    """The values of the headers that the config names as secret."""
+    named = {name.lower() for name in config.get("secret_headers") or ()}
+    return tuple(value for name, value in rendered.items() if name.lower() in named) if named else ()
 
 
 def render_url(source: str, context: Mapping[str, Any]) -> str:

@@ -10,7 +10,7 @@ from config.errors import Problem
 from providers.base import Call, Json, ProviderError
 
 #: agents are not here yet to say what is secret to them: the usual names are
-SECRETS = ("password", "secret", "token", "api_key", "routing_key", "headers.authorization", "headers.x-api-key")
+SECRETS = ("password", "secret", "token", "api_key", "routing_key")
 
 
 def check(config: Mapping[str, Any], names: set[str]) -> list[Problem]:  # noqa: ARG001 - the protocol's shape

@@ -1,7 +1,8 @@
 """Executor ``remote``: a signed JSON message to an endpoint of the user's, by the Standard Webhooks convention.
 
-``config``: ``target`` (URL), ``secret`` (``whsec_...`` or any text of at least 16 characters), perhaps ``headers``. The
-message says which execution of which action it is, for which target asset, with which parameters. ``webhook-id``
+``config``: ``target`` (URL), ``secret`` (``whsec_...`` with 24 to 64 bytes, or any text of at least 16 characters),
+perhaps ``headers``. While a receiver changes its secret, ``secret`` is a list: the message is signed with each of them.
+The message says which execution of which action it is, for which target asset, with which parameters. ``webhook-id``
 is the same for every attempt, so the receiver can drop repetitions; each attempt is signed with its own time.
 """
 
@@ -20,8 +21,12 @@ from providers.base import Call, Json, ProviderError
 from providers.egress import Request
 
 SECRETS = ("secret",)
-_KEYS = ("target", "secret", "headers")
+_KEYS = ("target", "secret", "headers", "secret_headers")
 _PREFIX, _SHORTEST = "whsec_", 16
+#: bytes of a signing key, as the convention wants them
+_FEWEST_BYTES, _MOST_BYTES = 24, 64
+#: secrets at once: the one that comes, the one that goes, and one to spare
+_MOST_SECRETS = 3
 
 
 def check(config: Mapping[str, Any], names: set[str]) -> list[Problem]:
@@ -29,11 +34,29 @@ def check(config: Mapping[str, Any], names: set[str]) -> list[Problem]:
     problems = http.check_keys(config, _KEYS, required=("target", "secret"))
     problems += http.check_url(config, names, "target")
     problems += http.check_headers(config, names)
-    secret = config.get("secret")
-    if secret and (not isinstance(secret, str) or _signing_key(secret) is None):
-        detail = f"must be 'whsec_' and base64, or any text of at least {_SHORTEST} characters"
-        problems.append(Problem("/secret", detail))
-    return problems
+    return problems + _check_secret(config.get("secret"))
+
+
+def _check_secret(secret: Any) -> list[Problem]:
+    if secret in (None, ""):
+        return []  # it is missing, and that has been said
+    if isinstance(secret, list) and secret:
+        if len(secret) > _MOST_SECRETS:
+            return [Problem("/secret", f"must be at most {_MOST_SECRETS} secrets at once")]
+        return [Problem(f"/secret/{place}", _SECRET_WANTED) for place, one in enumerate(secret) if not _is_fit(one)]
+    return [] if _is_fit(secret) else [Problem("/secret", _SECRET_WANTED)]
+
+
+_SECRET_WANTED = (
+    f"must be 'whsec_' and the base64 of {_FEWEST_BYTES} to {_MOST_BYTES} random bytes, "
+    f"or any text of at least {_SHORTEST} characters"
+)
+
+
+def _is_fit(secret: Any) -> bool:
+    """Whether a secret may be given to an action; those that were given earlier go on to sign."""
+    key = _signing_key(secret) if isinstance(secret, str) else None
+    return key is not None and (not secret.startswith(_PREFIX) or _FEWEST_BYTES <= len(key) <= _MOST_BYTES)
 
 
 def plan(call: Call) -> Json:
@@ -47,8 +70,9 @@ def perform(call: Call) -> Any:
 
 
 def _request(call: Call) -> Request:
-    key = _signing_key(str(call.config.get("secret", "")))
-    if key is None:
+    given = call.config.get("secret", "")
+    keys = [_signing_key(str(one)) for one in (given if isinstance(given, list) else [given])]
+    if not keys or None in keys:
         raise ProviderError("invalid_config", "the remote executor needs a secret to sign its messages with")
     now = datetime.now(UTC)
     with http.rendering():
@@ -59,12 +83,12 @@ def _request(call: Call) -> Request:
         "Content-Type": "application/json",
         "webhook-id": call.idempotency_key,
         "webhook-timestamp": str(int(now.timestamp())),
-        "webhook-signature": Webhook(key).sign(call.idempotency_key, now, body),
+        "webhook-signature": " ".join(Webhook(key).sign(call.idempotency_key, now, body) for key in keys if key),
     }
     names = {name.lower() for name in signed}
     headers = {name: value for name, value in headers.items() if name.lower() not in names} | signed
     http.with_default(headers, "Idempotency-Key", call.idempotency_key)
-    return Request("POST", url, headers, body.encode(), "message")
+    return Request("POST", url, headers, body.encode(), "message", http.named_values(call.config, headers))
 
 
 def _message(call: Call, now: datetime) -> Json:

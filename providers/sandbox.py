@@ -16,9 +16,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from providers import sandbox_recipe
+from providers import sandbox_cgroup, sandbox_filter, sandbox_recipe
 from providers.base import ProviderError
-from providers.sandbox_processes import adopt_orphans
+from providers.sandbox_launchers import launch
+from providers.sandbox_processes import Processes
 from providers.sandbox_watch import Ended, Finished, watch
 
 __all__ = ["Ended", "Finished", "probe", "run"]
@@ -75,23 +76,26 @@ def _run(
         if not sandbox_recipe.reachable(folder):
             raise sandbox_recipe.unavailable(f"{folder} is missing or closed to uid {sandbox_recipe.OWNER}")
     with contextlib.ExitStack() as held:
-        status, told = _pipe(held)
-        program = sandbox_recipe.seccomp_program()
-        seccomp = None if program is None else _memory_file(held, program)
+        (status, told), (gate, opened) = _pipe(held), _pipe(held)
+        seccomp = _memory_file(held, sandbox_filter.program())
         contents = {path: _memory_file(held, data) for path, data in files.items()}
-        args = _memory_file(held, sandbox_recipe.options(env, contents, readonly, told.fileno(), seccomp))
-        passed = [args, told.fileno(), *contents.values(), *([] if seccomp is None else [seccomp])]
+        args = _memory_file(
+            held, sandbox_recipe.options(env, contents, readonly, told.fileno(), gate.fileno(), seccomp)
+        )
+        passed = [args, told.fileno(), gate.fileno(), seccomp, *contents.values()]
         inside = sandbox_recipe.limited(argv, timeout)
-        process = held.enter_context(_start(held, ["--args", str(args), "--", *inside], passed))
-        held.callback(process.kill)  # an exception from outside, before the watch has begun
+        group = sandbox_cgroup.make()
+        if group is not None:
+            held.callback(group.remove)
+        process = _start(held, ["--args", str(args), "--", *inside], passed)
         told.close()  # the launcher's copy is now the last one, so its end is the launcher's end
         return watch(
             process,
+            Processes(process, opened, group),
             status.fileno(),
             stdin=stdin,
             timeout=timeout,
             aborted=aborted,
-            tmp_bytes=sandbox_recipe.TMP_BYTES,
         )
 
 
@@ -102,21 +106,25 @@ def _start(held: contextlib.ExitStack, words: list[str], passed: list[int]) -> s
     nobody: the limit on processes does not bind root. Where nobody may not enter bubblewrap's folder, such as
     a checkout in /root, the program and its library are passed as memory files.
     """
-    adopt_orphans()
-    path, env, executable = sandbox_recipe.bubblewrap(), {}, None
+    path = sandbox_recipe.bubblewrap()
+    env: dict[str, str] = {}
+    executable = str(path)
     owner = sandbox_recipe.OWNER if os.geteuid() == 0 else None
     if not sandbox_recipe.reachable(path):
         program = _memory_file(held, path.read_bytes())
         libraries = [_memory_file(held, library.read_bytes()) for library in sandbox_recipe.libraries(path)]
-        executable, env = (
-            f"/proc/self/fd/{program}",
-            {"LD_PRELOAD": ":".join(map("/proc/self/fd/{}".format, libraries))},
-        )
+        executable = f"/proc/self/fd/{program}"
+        env = {"LD_PRELOAD": ":".join(map("/proc/self/fd/{}".format, libraries))}
         passed = [*passed, program, *libraries]
+        # nothing is left to read from them, and --file closes what it has read: they must not stand open inside
+        for file in (program, *libraries):
+            os.lseek(file, 0, os.SEEK_END)
+            words = ["--file", str(file), f"/tmp/{file}", *words]  # noqa: S108 - below the /tmp that is mounted later
     try:
-        return subprocess.Popen(  # noqa: S603 - running programs is what this module is for
+        return launch(
+            held,
+            executable,
             [str(path), *words],
-            executable=executable,
             env=env,
             cwd="/",
             pass_fds=passed,

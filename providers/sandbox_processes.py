@@ -4,58 +4,60 @@ The launcher names the sandbox's pid 1; every process inside stays below it, wha
 """
 
 import contextlib
-import ctypes
-import json
 import os
+import re
 import signal
 import subprocess
-from collections.abc import Iterator
-from pathlib import Path
+from typing import BinaryIO
 
-MEMORY_BYTES = 400 * 1024 * 1024  # of all processes together; no rlimit counts across processes
-FILES = 4096  # each costs kernel memory even when empty, which a size limit on /tmp does not count
-_PAGE = os.sysconf("SC_PAGE_SIZE")
+from config import logs
+from providers import sandbox_memory
+from providers.sandbox_cgroup import Group
+from providers.sandbox_launchers import bury_orphans
 
-
-def adopt_orphans() -> None:
-    """Become the parent of what launchers leave behind.
-
-    Else it would go to the machine's first process, which in a container may never wait for it, and each
-    script would leave an entry in the process table.
-    """
-    set_child_subreaper = 36
-    ctypes.CDLL(None).prctl(set_child_subreaper, 1, 0, 0, 0)
+log = logs.logger(__name__)
 
 
 class Processes:
     """The processes of one sandbox, seen from outside."""
 
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], gate: BinaryIO, group: Group | None) -> None:
         self._launcher = process
+        self._gate = gate
+        self._group = group
         self._pid: int | None = None
         self._pidfd: int | None = None  # a handle, because a number may be given to somebody else's process
 
     def learn(self, status: bytes) -> None:
-        """Find pid 1 in what the launcher has told so far."""
-        if self._pid is not None or b"\n" not in status:
+        """Find pid 1 in what the launcher has told so far, put it into its group, and let the program start."""
+        told = re.search(rb'"child-pid": (\d+)\D', status)
+        if self._pid is not None or told is None:
             return
-        self._pid = int(json.loads(status.partition(b"\n")[0])["child-pid"])
+        self._pid = int(told[1])
         with contextlib.suppress(ProcessLookupError):
             self._pidfd = os.pidfd_open(self._pid)
+        if self._group is not None:
+            try:
+                self._group.add(self._pid)
+            except ProcessLookupError:  # it ended while we looked
+                pass
+            except OSError as error:
+                log.warning("a script runs outside its control group; the watch bounds its memory", error=str(error))
+        with contextlib.suppress(BrokenPipeError):
+            self._gate.write(b"go")
+            self._gate.close()
 
-    def too_big(self, tmp_bytes: int) -> bool:
-        """Whether the processes hold more memory than allowed, in pages or in files."""
-        if self._pid is None:
-            return False
-        if sum(map(_resident, _descendants(self._pid))) > MEMORY_BYTES:
-            return True
-        for folder in ("tmp", "dev/shm"):
-            with contextlib.suppress(OSError):
-                room = os.statvfs(f"/proc/{self._pid}/root/{folder}")
-                # until the launcher has changed its root this is the machine's own folder, of another size
-                if room.f_blocks * room.f_frsize <= tmp_bytes and room.f_files - room.f_ffree > FILES:
-                    return True
-        return False
+    def over(self) -> bool:
+        """Whether the launcher has ended, by itself or not: what is left inside has no future."""
+        return self._launcher.poll() is not None
+
+    def exceeded(self) -> bool:
+        """Whether the processes hold more memory or files than allowed."""
+        return self.out_of_memory() or (self._pid is not None and sandbox_memory.exceeded(self._pid))
+
+    def out_of_memory(self) -> bool:
+        """Whether the kernel has ended processes because their group had no memory left."""
+        return self._group is not None and self._group.exceeded()
 
     def kill(self, *, launcher: bool) -> None:
         """End everything inside; the launcher too when it has not told its pid 1 or does not end."""
@@ -64,6 +66,8 @@ class Processes:
                 signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
         if launcher:
             self._launcher.kill()
+        if self._pid is None and self.over():
+            bury_orphans()
 
     def reap(self) -> None:
         """Wait until everything inside is gone, once the launcher is.
@@ -80,22 +84,3 @@ class Processes:
         """Give the handle back."""
         if self._pidfd is not None:
             os.close(self._pidfd)
-
-
-def _descendants(pid: int) -> Iterator[int]:
-    """A process and all below it. A process that daemonises inside stays below the sandbox's pid 1."""
-    todo = [pid]
-    while todo:
-        pid = todo.pop()
-        yield pid
-        with contextlib.suppress(OSError):  # it ended while we looked
-            for thread in Path(f"/proc/{pid}/task").iterdir():
-                todo += map(int, (thread / "children").read_text().split())
-
-
-def _resident(pid: int) -> int:
-    """Bytes of memory the process has in use."""
-    try:
-        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE
-    except (OSError, IndexError):  # it ended while we looked
-        return 0

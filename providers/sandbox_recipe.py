@@ -2,15 +2,15 @@
 
 Nothing here starts a process; ``providers.sandbox`` asks for the parts and starts the launcher with them.
 Visible inside: the machine's programs and libraries (parts of ``/usr``, read-only), the job's own files under
-``/job`` (read-only), an empty ``/tmp`` of 16 MiB and a ``/dev`` of the harmless devices. Not visible: the network, the
-machine's other files, its processes, its environment; and never this project's checkout, its data and its config,
-even where they lie inside a visible folder.
+``/job`` (read-only), an empty ``/tmp`` of 16 MiB and a ``/dev`` of the harmless devices (``/dev/zero`` is
+``/dev/full``, which reads alike and cannot be mapped as memory). Not visible: the network, the machine's other files,
+how it was booted, its disks and devices, its processes, its environment; and never this project's checkout, its data
+and its config, even where they lie inside a visible folder.
 """
 
 import os
-import platform
 import shutil
-import struct
+import stat
 import sys
 import sysconfig
 from collections.abc import Iterable, Mapping
@@ -21,45 +21,27 @@ from providers.base import ProviderError
 
 UNAVAILABLE = "scripts cannot run here: "
 OWNER = 65533  # nobody's: neither root nor any account; 65534 is what the kernel shows for unmapped ids
+MEMORY_BYTES = 400 * 1024 * 1024  # of all processes together; no rlimit counts across processes
 TMP_BYTES = 16 * 1024 * 1024
+PROCESSES = 36  # and threads: 32 for a pool, and those that start it
 _SHM_BYTES = 1024 * 1024
-_BASE_ENV = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/tmp", "TMPDIR": "/tmp", "LANG": "C.UTF-8"}  # noqa: S108 - the sandbox's own /tmp
+_BASE_ENV = {
+    "PATH": "/usr/local/bin:/usr/bin:/bin",
+    "HOME": "/tmp",  # noqa: S108 - the sandbox's own /tmp
+    "TMPDIR": "/tmp",  # noqa: S108
+    "LANG": "C.UTF-8",
+    "MALLOC_ARENA_MAX": "2",  # one for each thread would use up the address space with sixteen threads
+}
+
+# What programs look up in /proc beside their own processes. The rest tells about the machine: how it was booted,
+# its disks, devices, interrupts and settings.
+_PROC = {"cpuinfo", "filesystems", "loadavg", "meminfo", "mounts", "net", "self", "stat", "thread-self", "uptime"}
+_PROC |= {"version"}
+_UUID = "/proc/sys/kernel/random/uuid"  # scripts read it for a new id
 
 # What programs need of /usr. Not /usr/local, /usr/src and the like: operators keep files of their own there.
 _PROGRAMS = ("bin", "sbin", "lib", "lib32", "lib64", "libexec")
 _SHARED = ("awk", "file", "i18n", "locale", "misc", "perl", "perl5", "terminfo", "zoneinfo")
-
-# Refused system calls, x86_64 and aarch64 number. The first six hold memory that belongs to no process, so
-# that the watch could not count it; the others only widen what of the kernel can be reached.
-_REFUSED = {
-    "shmget": (29, 194),
-    "msgget": (68, 186),
-    "semget": (64, 190),
-    "mq_open": (240, 180),
-    "memfd_create": (319, 279),
-    "memfd_secret": (447, 447),
-    "ptrace": (101, 117),
-    "process_vm_readv": (310, 270),
-    "process_vm_writev": (311, 271),
-    "personality": (135, 92),
-    "mount": (165, 40),
-    "umount2": (166, 39),
-    "pivot_root": (155, 41),
-    "unshare": (272, 97),
-    "setns": (308, 268),
-    "open_tree": (428, 428),
-    "move_mount": (429, 429),
-    "fsopen": (430, 430),
-    "mount_setattr": (442, 442),
-    "add_key": (248, 217),
-    "request_key": (249, 218),
-    "keyctl": (250, 219),
-    "perf_event_open": (298, 241),
-    "bpf": (321, 280),
-    "userfaultfd": (323, 282),
-    "io_uring_setup": (425, 425),
-}
-_ARCHITECTURES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 
 
 def unavailable(reason: str) -> ProviderError:
@@ -117,11 +99,12 @@ def python() -> tuple[str, list[Path]]:
 
 
 def options(
-    env: Mapping[str, str], files: Mapping[str, int], readonly: Iterable[Path], status: int, seccomp: int | None
+    env: Mapping[str, str], files: Mapping[str, int], readonly: Iterable[Path], status: int, gate: int, seccomp: int
 ) -> bytes:
     """Bubblewrap's options as ``--args`` reads them: separated by NUL, from a descriptor instead of argv.
 
-    ``files`` maps a path inside to the descriptor that holds its contents.
+    ``files`` maps a path inside to the descriptor that holds its contents. The launcher tells its pid 1 on ``status``
+    and starts the program when there is something to read from ``gate``.
 
     Raises:
         ProviderError: a value of ``env`` or a path holds a NUL.
@@ -140,10 +123,11 @@ def options(
         words += ["--ro-bind-try", path, path]
     for destination, fd in files.items():
         words += ["--ro-bind-data", str(fd), destination]
-    words += ["--proc", "/proc", "--dev", "/dev", "--size", str(_SHM_BYTES), "--tmpfs", "/dev/shm"]  # noqa: S108
+    words += ["--proc", "/proc", *_covers(), "--dev", "/dev", "--dev-bind", "/dev/full", "/dev/zero"]
+    words += ["--size", str(_SHM_BYTES), "--tmpfs", "/dev/shm"]  # noqa: S108
     words += ["--remount-ro", "/dev", "--size", str(TMP_BYTES), "--tmpfs", "/tmp", "--remount-ro", "/"]  # noqa: S108
-    words += ["--chdir", "/tmp", "--json-status-fd", str(status)]  # noqa: S108
-    words += [] if seccomp is None else ["--seccomp", str(seccomp)]
+    words += ["--chdir", "/tmp"]  # noqa: S108
+    words += ["--json-status-fd", str(status), "--block-fd", str(gate), "--seccomp", str(seccomp)]
     if any("\0" in word for word in words):
         raise ProviderError("bad_parameters", "a value for a script's environment holds a NUL character")
     return "\0".join(words).encode(errors="surrogateescape")
@@ -165,6 +149,21 @@ def _hidden(visible: set[Path]) -> set[Path]:
     return {folder for folder in own if any(folder.is_relative_to(other.resolve()) for other in visible)}
 
 
+def _covers() -> list[str]:
+    """Options that lay something empty over what ``/proc`` tells about the machine."""
+    words: list[str] = []
+    for entry in sorted(os.scandir("/proc"), key=lambda entry: entry.name):
+        if entry.name.isdigit() or entry.name in _PROC:
+            continue
+        if entry.is_dir():
+            words += ["--tmpfs", entry.path]
+            words += ["--ro-bind", _UUID, _UUID] if entry.name == "sys" else []
+            words += ["--remount-ro", entry.path]
+        elif entry.stat().st_mode & stat.S_IROTH:
+            words += ["--ro-bind", "/dev/null", entry.path]
+    return words
+
+
 def _roots() -> list[str]:
     """/bin, /lib and the like: links into /usr on most systems, folders on the others."""
     words: list[str] = []
@@ -183,20 +182,6 @@ def limited(argv: list[str], timeout: float) -> list[str]:
     They are set inside because the number of processes is then counted for this sandbox alone; set outside,
     it would count everything that the worker's account runs.
     """
-    limits = {"nproc": 48, "as": 512 << 20, "cpu": int(timeout) + 1, "fsize": 4 << 20, "nofile": 64, "core": 0}
+    limits = {"nproc": PROCESSES, "nofile": 48, "as": 512 << 20, "cpu": int(timeout) + 1, "fsize": 4 << 20, "core": 0}
+    limits |= {"memlock": 64 << 10, "sigpending": 256}
     return ["/usr/bin/prlimit", *(f"--{name}={value}" for name, value in limits.items()), "--", *argv]
-
-
-def seccomp_program() -> bytes | None:
-    """The kernel's filter program for ``_REFUSED``; None where we do not know the machine's numbers."""
-    if platform.machine() not in _ARCHITECTURES:
-        return None
-    column, architecture = _ARCHITECTURES[platform.machine()]
-    refused = [numbers[column] for numbers in _REFUSED.values()]
-    load, equal, at_least, answer = 0x20, 0x15, 0x35, 0x06
-    kill, allow, not_permitted = 0x80000000, 0x7FFF0000, 0x00050001
-    steps = [(load, 0, 0, 4), (equal, 1, 0, architecture), (answer, 0, 0, kill), (load, 0, 0, 0)]
-    steps += [(at_least, len(refused) + 1, 0, 0x40000000)]  # x86_64's second set of numbers
-    steps += [(equal, len(refused) - at, 0, number) for at, number in enumerate(refused)]
-    steps += [(answer, 0, 0, allow), (answer, 0, 0, not_permitted)]
-    return b"".join(struct.pack("=HBBI", *step) for step in steps)

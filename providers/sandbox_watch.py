@@ -7,8 +7,8 @@ process inside, and the launcher ends by itself. Nothing returns from here, not 
 before the launcher and everything inside are gone and off the process table.
 """
 
-import json
 import os
+import re
 import selectors
 import signal
 import subprocess
@@ -18,12 +18,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from providers.base import ProviderError
+from providers.sandbox_launchers import insist
 from providers.sandbox_processes import Processes
 
 Ended = Literal["exit", "timeout", "aborted", "output", "memory", "killed"]
 
 OUTPUT_BYTES = 256 * 1024  # kept of each of stdout and stderr; more ends the sandbox
 _TICK = 0.05
+_SHARE = 10  # looking takes at most one part in so many of the watch's time, however much there is to look at
 _PATIENCE = 5.0  # for a killed launcher; past it the launcher itself is killed
 
 
@@ -96,23 +98,22 @@ class _Pipes:
 
 def watch(
     process: subprocess.Popen[bytes],
+    inside: Processes,
     status: int,
     *,
     stdin: bytes,
     timeout: float,
     aborted: Callable[[], bool],
-    tmp_bytes: int,
 ) -> Finished:
     """Stay with a started launcher to its end.
 
-    ``status`` is the reading end of its ``--json-status-fd``, ``timeout`` is in seconds, ``tmp_bytes`` is the
-    size of the sandbox's largest writable folder.
+    ``status`` is the reading end of its ``--json-status-fd``, ``timeout`` is in seconds.
 
     Raises:
         ProviderError: ``sandbox_unavailable``, the launcher could not start the program.
     """
     started = look = time.monotonic()
-    pipes, inside = _Pipes(process, status, stdin), Processes(process)
+    pipes = _Pipes(process, status, stdin)
     ended: Ended | None = None
     try:
         while pipes.open:
@@ -121,20 +122,25 @@ def watch(
             if pipes.overflow:
                 ended = "output"
                 break
+            if inside.over():
+                break
             if time.monotonic() < look:  # a program that writes byte by byte must not make us look each time
                 continue
-            look = time.monotonic() + _TICK
+            began = time.monotonic()
             if aborted():
                 ended = "aborted"
             elif time.monotonic() - started >= timeout:
                 ended = "timeout"
-            elif inside.too_big(tmp_bytes):
+            elif inside.exceeded():
                 ended = "memory"
             if ended is not None:
                 break
+            look = time.monotonic() + max(_TICK, _SHARE * (time.monotonic() - began))
     finally:
-        _stop(process, pipes, inside)
+        insist(lambda: _stop(process, pipes, inside))
         pipes.close()
+        if ended is None and inside.out_of_memory():
+            ended = "memory"
         inside.close()
     seconds = time.monotonic() - started
     return _finished(process.returncode, pipes.kept, "output" if pipes.overflow else ended, seconds)
@@ -153,8 +159,7 @@ def _stop(process: subprocess.Popen[bytes], pipes: _Pipes, inside: Processes) ->
 
 
 def _finished(code: int, kept: dict[str, bytearray], ended: Ended | None, seconds: float) -> Finished:
-    lines = bytes(kept["status"]).splitlines()
-    told = [json.loads(line)["exit-code"] for line in lines if b'"exit-code"' in line]
+    told = [int(code) for code in re.findall(rb'"exit-code": (\d+)\D', kept["status"])]
     if ended is None and not told and kept["stderr"].startswith(b"bwrap:"):
         reason = bytes(kept["stderr"][:500]).decode(errors="replace").strip()
         raise ProviderError("sandbox_unavailable", f"the sandbox could not be set up: {reason}")

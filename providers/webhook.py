@@ -16,11 +16,9 @@ from expressions.values import compact
 from providers import egress, http
 from providers.base import Call, Json
 from providers.egress import METHODS, Request
-from providers.headers import SECRET_HEADERS
 
-#: matched without regard to case, as header names are
-SECRETS = tuple(f"headers.{name}" for name in sorted(SECRET_HEADERS))
-_KEYS = ("url", "method", "headers", "body_template", "body")
+SECRETS: tuple[str, ...] = ()
+_KEYS = ("url", "method", "headers", "secret_headers", "body_template", "body")
 _FORM = "application/x-www-form-urlencoded"
 _JSON = "application/json"
 _TEXT = "text/plain; charset=utf-8"
@@ -61,7 +59,8 @@ def request(call: Call) -> Request:
         headers = http.render_headers(config, context)
         body = _body(config, headers, context)
     http.with_default(headers, "Idempotency-Key", call.idempotency_key)
-    return Request(str(config.get("method", "POST")).upper(), url, headers, body, "webhook call")
+    hidden = http.named_values(config, headers)
+    return Request(str(config.get("method", "POST")).upper(), url, headers, body, "webhook call", hidden)
 
 
 def _check_body(config: Mapping[str, Any], names: set[str]) -> list[Problem]:

@@ -2,17 +2,25 @@
 
 A key looks like ``tcn_<id>_<secret>``. Only a SHA-256 of the secret is kept (it is random and long, so a slow
 password hash would add delay and no safety); the whole key is shown once, when it is made.
+
+Beside it stands a MAC over all that the row says of the key, made with a secret that is not in the database: who can
+write to the database can neither make a key, nor give one another role, workspace, scope or time. A row without a
+right MAC opens nothing. It is made when the key is made; those of earlier versions got theirs in the migration that
+added the column, and nothing gives one to a row later.
 """
 
 import hashlib
 import hmac
 import json
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 
-from store import audit
+from config import logs
+from store import audit, subkeys
 from store.db import Connection, Row, metadata, now_ms
 from store.prepared import Prepared
 
@@ -36,15 +44,19 @@ api_keys = sa.Table(
     sa.Column("created_at", sa.BigInteger, nullable=False),
     sa.Column("expires_at", sa.BigInteger),
     sa.Column("last_used_at", sa.BigInteger),
+    #: vouches for ``_VOUCHED`` of the row
+    sa.Column("mac", sa.Text),
     sa.Index("ix_api_keys_workspace_id", "workspace_id"),
 )
 
+#: to approve or reject what waits for it: in no other permission, so that who may only trigger decides nothing
+DECIDE = "decide:approvals"
 _WORK = frozenset(f"{doing}:{things}" for doing in ("read", "write", "execute") for things in ("actions", "playbooks"))
 #: role → the permissions it may hold; a key's scopes narrow them
 ROLES: dict[str, frozenset[str]] = {
     "viewer": frozenset({"read:actions", "read:playbooks"}),
-    "operator": _WORK,
-    "admin": _WORK | {"admin"},
+    "operator": _WORK | {DECIDE},
+    "admin": _WORK | {DECIDE, "admin"},
 }
 
 #: other spellings in use for a permission → ours
@@ -57,12 +69,19 @@ ALIASES = {
     "playbooks:write": "write:playbooks",
     "playbook:execute": "execute:playbooks",
     "playbooks:execute": "execute:playbooks",
+    "approvals:decide": DECIDE,
 }
 
 #: a permission that carries another: who may write actions may trigger them, who may write playbooks run them
 IMPLIES = {"write:actions": "execute:actions", "write:playbooks": "execute:playbooks"}
 
 _USE_RECORDED_EVERY_MS = 60_000
+
+#: the columns that the MAC of a key covers; those that are NULL are left out of it, so that a new one that may be
+#: NULL can be added to them and leaves the MACs of the present rows right
+_VOUCHED = ("id", "workspace_id", "role", "scopes", "expires_at", "secret_hash")
+
+log = logs.logger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,18 +134,17 @@ def create_key(
 ) -> tuple[str, str]:
     """Make a key; returns its id and the key itself, which is never to be had again."""
     key_id, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
-    db.execute(
-        sa.insert(api_keys).values(
-            id=key_id,
-            workspace_id=workspace_id,
-            name=name,
-            role=role,
-            scopes=json.dumps(scopes),
-            secret_hash=_hash(secret),
-            created_at=now_ms(),
-            expires_at=expires_at,
-        )
-    )
+    values = {
+        "id": key_id,
+        "workspace_id": workspace_id,
+        "name": name,
+        "role": role,
+        "scopes": json.dumps(scopes),
+        "secret_hash": _hash(secret),
+        "created_at": now_ms(),
+        "expires_at": expires_at,
+    }
+    db.execute(sa.insert(api_keys).values(**values, mac=mac(values)))
     audit.record(db, workspace_id, actor, "key.created", key_id, role=role)
     return key_id, f"tcn_{key_id}_{secret}"
 
@@ -143,6 +161,9 @@ def authenticate(db: Connection, key: str) -> tuple[Caller, bool] | None:
     row = _by_id.first(db, {"key_id": key_id})
     if row is None or not hmac.compare_digest(row.secret_hash, _hash(secret)):
         return None
+    if not is_vouched_for(row):
+        log.warning("a key is refused: its row in the database was altered or not made by Tocsin", key_id=key_id)
+        return None
     now = now_ms()
     if row.expires_at is not None and row.expires_at <= now:
         return None
@@ -153,6 +174,23 @@ def authenticate(db: Connection, key: str) -> tuple[Caller, bool] | None:
         permissions=permissions(row.role, json.loads(row.scopes)),
     )
     return caller, now - (row.last_used_at or 0) > _USE_RECORDED_EVERY_MS
+
+
+def mac(row: Mapping[str, Any]) -> str:
+    """What vouches for the row of a key, made with the first root key."""
+    return _mac(row, subkeys.newest())
+
+
+def is_vouched_for(row: Any) -> bool:
+    """Whether a row of ``api_keys`` was made here, under any of the root keys, and says what it said then."""
+    made = subkeys.split(row.mac or "")
+    return made is not None and hmac.compare_digest(row.mac.encode(), _mac(row._asdict(), made[0]).encode())
+
+
+def _mac(row: Mapping[str, Any], root: str) -> str:
+    said = {name: row[name] for name in _VOUCHED if row[name] is not None}
+    text = json.dumps(said, sort_keys=True).encode()
+    return subkeys.prefix(root) + hmac.digest(subkeys.subkey(root, "api key"), text, hashlib.sha256).hex()
 
 
 def note_use(db: Connection, key_id: str) -> None:

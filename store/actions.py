@@ -135,17 +135,18 @@ def create(
     *,
     workspace_id: str,
     action_id: str,
+    revision_id: str,
     definition: Mapping[str, Any],
     sealed: str | None,
     actor: str,
 ) -> Action:
-    """Add an action at the version its definition names.
+    """Add an action at the version its definition names; ``revision_id`` is a new id, for which ``sealed`` was sealed.
 
     Raises:
         Conflict: the id is taken.
     """
     uid, now = new_id("uid"), now_ms()
-    revision_id = _add_revision(db, workspace_id, uid, action_id, definition, sealed, actor)
+    _add_revision(db, workspace_id, uid, action_id, revision_id, definition, sealed, actor)
     values = {
         **_head(definition, revision_id),
         "workspace_id": workspace_id,
@@ -172,18 +173,19 @@ def revise(
     *,
     workspace_id: str,
     action: Action,
+    revision_id: str,
     definition: Mapping[str, Any],
     sealed: str | None,
     actor: str,
 ) -> Action:
-    """Make ``definition`` the current revision of ``action``.
+    """Make ``definition`` the current revision of ``action``, under the new id ``revision_id``.
 
     Raises:
         Conflict: somebody else changed it meanwhile, or the version has been used before.
     """
     try:
         with db.begin_nested():
-            revision_id = _add_revision(db, workspace_id, action.uid, action.id, definition, sealed, actor)
+            _add_revision(db, workspace_id, action.uid, action.id, revision_id, definition, sealed, actor)
     except IntegrityError as error:
         raise Conflict(
             f"Version {definition['version']} of {action.id!r} exists already; give a higher one or none.",
@@ -348,11 +350,11 @@ def _add_revision(
     workspace_id: str,
     uid: str,
     action_id: str,
+    revision_id: str,
     definition: Mapping[str, Any],
     sealed: str | None,
     actor: str,
-) -> str:
-    revision_id = new_id("rev")
+) -> None:
     db.execute(
         sa.insert(action_revisions).values(
             id=revision_id,
@@ -366,4 +368,3 @@ def _add_revision(
             created_by=actor,
         )
     )
-    return revision_id

@@ -14,6 +14,9 @@ would freeze every other greenlet of an API process. Readers never wait for writ
 On PostgreSQL a reader commits each statement by itself, and so does ``write(single=True)``, which is for blocks
 of exactly one statement: that spares the two round trips of BEGIN and COMMIT on the hot path.
 
+On PostgreSQL its clock is the present of all processes (``store.clock``); whoever uses it learns the time every few
+seconds.
+
 When the database cannot be reached every use raises ``config.errors.Unavailable``. Where PostgreSQL ends one of two
 transactions that wait for each other, ``change`` makes it once more.
 """
@@ -32,7 +35,8 @@ from sqlalchemy import exc
 
 from config.errors import Unavailable
 from config.settings import settings
-from store.kept import Kept
+from store import clock
+from store.kept import Kept, Line
 
 #: how long a writer waits for SQLite's lock before the database counts as unavailable, seconds
 LOCK_PATIENCE = 10.0
@@ -51,6 +55,7 @@ metadata = sa.MetaData(
 Connection = sa.Connection
 Row = sa.Row[Any]
 IntegrityError = exc.IntegrityError
+now_ms = clock.now_ms
 
 Given = ParamSpec("Given")
 Found = TypeVar("Found")
@@ -81,11 +86,6 @@ class Contended(Unavailable):
 
 _lock = threading.Lock()
 _here: "_Database | None" = None
-
-
-def now_ms() -> int:
-    """The present in milliseconds since 1970, UTC: the unit of every time column."""
-    return time.time_ns() // 1_000_000
 
 
 class _Database:
@@ -150,6 +150,7 @@ def dispose() -> None:
         if _here is not None:
             _here.close()
         _here = None
+        clock.forget()
 
 
 def _sqlite(url: str) -> sa.Engine:
@@ -245,6 +246,8 @@ def _use(here: _Database, kept: Kept, begin: str | None) -> Iterator[Connection]
         line = kept.take()
         sound = False  # a connection over which the database could not be reached is not used again
         try:
+            if not here.is_sqlite and clock.stale():
+                _ask_time(line)
             if begin is not None:
                 _say(line.raw, begin)
             yield line.connection
@@ -275,6 +278,13 @@ def _say(opened: Any, begin: str) -> None:
             time.sleep(random.uniform(0.0002, 0.002))  # noqa: S311 - spreads the waiters, hides nothing
         else:
             return
+
+
+def _ask_time(line: Line) -> None:
+    """Learn what time it is for the database."""
+    asked = time.monotonic_ns()
+    found = line.raw.execute("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint").fetchone()
+    clock.learn(asked, found[0] * 1000, time.monotonic_ns())
 
 
 def _is_contention(error: Exception) -> bool:

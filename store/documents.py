@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from store.db import Connection, metadata, now_ms
-from store.seal import seal, unseal
+from store.seal import document_cell, seal, unseal
 
 documents = sa.Table(
     "playbook_documents",
@@ -35,7 +35,7 @@ class Kept:
     document: Mapping[str, Any]
 
 
-def keep(db: Connection, playbook_uid: str, kept: Kept) -> None:
+def keep(db: Connection, workspace_id: str, playbook_uid: str, kept: Kept) -> None:
     """Keep the document of a playbook, in the place of an earlier one."""
     db.execute(sa.delete(documents).where(documents.c.playbook_uid == playbook_uid))
     values = {
@@ -43,20 +43,20 @@ def keep(db: Connection, playbook_uid: str, kept: Kept) -> None:
         "revision_id": kept.revision_id,
         "modified": kept.modified,
         "digest": kept.digest,
-        "sealed": seal({"document": kept.document}),
+        "sealed": seal({"document": kept.document}, document_cell(workspace_id, playbook_uid)),
         "created_at": now_ms(),
     }
     db.execute(sa.insert(documents).values(values))
 
 
-def of(db: Connection, playbook_uid: str) -> Kept | None:
+def of(db: Connection, workspace_id: str, playbook_uid: str) -> Kept | None:
     """The document of a playbook, if it was imported.
 
     Raises:
-        SealBroken: it was sealed with another key.
+        SealBroken: it was sealed with another key, or for another playbook.
     """
     row = db.execute(sa.select(documents).where(documents.c.playbook_uid == playbook_uid)).first()
     if row is None:
         return None
-    document = unseal(row.sealed)["document"]
+    document = unseal(row.sealed, document_cell(workspace_id, playbook_uid))["document"]
     return Kept(revision_id=row.revision_id, modified=row.modified, digest=row.digest, document=document)

@@ -3,13 +3,13 @@
 A row is born ``pending``. A worker claims it (``running``, attempt + 1, a lease), does the outside work with no
 transaction open, and finishes it. Two rules make that safe:
 
-* ``transition`` is the only way to change ``status``. It names the states it may come from and, where a worker
-  acts, the attempt it acts for; when the row is elsewhere by now it changes nothing and says so.
+* ``transition`` is the only way to change ``status`` (``store.ending``: of many). It names the states it may come
+  from and, where a worker acts, the attempt it acts for; when the row is elsewhere by now it changes nothing.
 * ``due_at`` is the moment at which somebody must look at the row again if nothing else happens:
   pending → when to publish it (again) · running → when the lease lapses (heartbeats move it) or the attempt's
   time is up · waiting → when the back-off, the delay or the approval ends · a run → its deadline · terminal →
-  never (NULL), but for a step of which it has yet to be planned what follows (``waiting_for`` "follow") and for an
-  action whose end somebody listens for ("announce").
+  never (NULL), but for a step of which it has yet to be planned what follows (``waiting_for`` "follow"), for an action
+  whose end somebody listens for ("announce") and for a run whose steps have to be ended ("clear").
 
 A row is of one of three kinds: an ``action`` that was triggered, a run of a ``playbook``, a ``step`` of a run. Steps
 are the business of ``store.steps``, runs of ``store.runs``.
@@ -104,7 +104,15 @@ partial_index(
     executions.c.parent_id,
     where=sa.text("kind = 'playbook' AND parent_id IS NOT NULL"),
 )
+#: what has ended and is yet to lose its sealed input
+partial_index(
+    "ix_executions_held_secret",
+    executions.c.completed_at,
+    where=sa.text("sealed IS NOT NULL AND completed_at IS NOT NULL"),
+)
 partial_index("ix_executions_root", executions.c.root_id, where=executions.c.root_id.is_not(None))
+#: what holds secrets, for those who seal them anew
+partial_index("ix_executions_sealed", executions.c.id, where=executions.c.sealed.is_not(None))
 #: one running run for each playbook and asset
 partial_index(
     "uq_executions_running",

@@ -262,6 +262,20 @@ def known(db: Connection, workspace_id: str, wanted: Iterable[str]) -> set[str]:
     return {row.id for row in db.execute(sa.select(playbooks.c.id).where(mine))}
 
 
+def definitions(db: Connection, workspace_id: str, wanted: Iterable[str]) -> dict[str, Mapping[str, Any]]:
+    """The present definitions of those of the ids ``wanted`` that are playbooks of the workspace, by id."""
+    mine = sa.and_(playbooks.c.workspace_id == workspace_id, playbooks.c.id.in_(sorted(set(wanted))))
+    return {row.id: json.loads(row.definition) for row in db.execute(_current.where(mine))} if wanted else {}
+
+
+def heads(db: Connection, workspace_id: str, wanted: Iterable[str]) -> dict[str, str]:
+    """By id the present revision_id of those of the ids ``wanted`` that are playbooks of the workspace."""
+    mine = sa.and_(playbooks.c.workspace_id == workspace_id, playbooks.c.id.in_(sorted(set(wanted))))
+    return {
+        row.id: row.revision_id for row in db.execute(sa.select(playbooks.c.id, playbooks.c.revision_id).where(mine))
+    }
+
+
 def ids(db: Connection, workspace_id: str, *, limit: int) -> list[str]:
     """The ids of up to ``limit`` of the workspace's playbooks."""
     mine = sa.select(playbooks.c.id).where(playbooks.c.workspace_id == workspace_id)

@@ -5,6 +5,9 @@ import sqlalchemy as sa
 from store.db import Connection, Row, now_ms
 from store.executions import executions
 
+#: rows among which the oldest that wait are looked for
+MOST_LOOKED_AT = 5_000
+
 _run = executions.alias("run")
 
 
@@ -120,6 +123,28 @@ def oldest_overdue_ms(db: Connection) -> int:
     """By how much the most overdue row is late, milliseconds; 0 when none is."""
     earliest = db.execute(sa.select(sa.func.min(executions.c.due_at))).scalar_one()
     return max(0, now_ms() - earliest) if earliest is not None else 0
+
+
+def drop_sealed(db: Connection, *, before: int, limit: int = 500) -> int:
+    """Forget the sealed input of what ended before ``before`` (milliseconds), of ``limit`` rows; how many it was."""
+    table = executions.c
+    old = sa.select(table.id).where(table.sealed.is_not(None), table.completed_at < before).limit(limit)
+    change = sa.update(executions).where(table.id.in_(old.scalar_subquery())).values(sealed=None)
+    return db.execute(change).rowcount
+
+
+def oldest_waiting(db: Connection) -> dict[str, int]:
+    """Queue → when the oldest execution on it was accepted that nobody has taken up yet, milliseconds.
+
+    Looked for among the ``MOST_LOOKED_AT`` rows that are due first, in which it is: what has just been accepted is due
+    within a lease, and on a long queue those that came first are due first.
+    """
+    table = executions.c
+    columns = (table.queue, table.kind, table.status, table.attempt, table.created_at)
+    first = sa.select(*columns).where(table.due_at.is_not(None)).order_by(table.due_at).limit(MOST_LOOKED_AT).subquery()
+    new = sa.and_(first.c.status == "pending", first.c.kind != "step", first.c.attempt == 0)
+    oldest = sa.select(first.c.queue, sa.func.min(first.c.created_at).label("since")).where(new)
+    return {row.queue: row.since for row in db.execute(oldest.group_by(first.c.queue))}
 
 
 def forget(db: Connection, *, before: int, limit: int = 500) -> int:

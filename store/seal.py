@@ -1,55 +1,126 @@
-"""Secrets at rest: sealed with a key that is not in the database.
+"""Secrets at rest: sealed with a key that is not in the database, each for the one place where it stands.
 
-``seal`` and ``unseal`` use Fernet (AES-128-CBC with HMAC-SHA256, versioned and authenticated) under a key
-derived from ``TOCSIN_SECRET_KEY``. Losing that key loses the sealed values and nothing else.
+``seal`` encrypts with AES-256-GCM under a sub-key for the purpose (``store.subkeys``), with a random nonce of 96 bits.
+The ``Cell`` is authenticated with it as associated data: a sealed value that is moved to another row, column, purpose
+or workspace, or put beside something else, does not open, so who can write to the database has no use of it. The text
+is ``v2.<key id>.<nonce, ciphertext and tag in base64url>``.
+
+Values of the earlier form (Fernet, bound to no place) open until ``TOCSIN_SEALED_OLD`` is ``refuse``; ``tasks.reseal``
+seals them anew. Losing the keys loses the sealed values and nothing else.
 """
 
 import base64
 import functools
 import hashlib
 import json
-from typing import TYPE_CHECKING, Any
+import os
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from config.errors import Conflict
 from config.settings import settings
+from store import subkeys
 
 if TYPE_CHECKING:
     from cryptography.fernet import Fernet
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+_NONCE = 12
 
 
-class SealBroken(Exception):  # noqa: N818
-    """A sealed value cannot be opened: TOCSIN_SECRET_KEY is not the one it was sealed with."""
+class SealBroken(Conflict):
+    """A sealed value cannot be opened: the key it was sealed with is not set, or it was altered or moved."""
 
-    def __init__(self) -> None:
-        super().__init__(self.__doc__)
-
-
-@functools.cache
-def _box(secret_key: str) -> "Fernet":
-    from cryptography.fernet import Fernet  # six MiB, and many processes never see a secret
-
-    digest = hashlib.blake2b(secret_key.encode(), digest_size=32, person=b"tocsin-seal").digest()
-    return Fernet(base64.urlsafe_b64encode(digest))
+    code = "sealed"
 
 
-def seal(values: dict[str, Any]) -> str | None:
-    """Encrypted text of ``values``; None for nothing, so that an empty column says it holds no secret."""
+class Cell(NamedTuple):
+    """Where a sealed value stands; ``beside`` is what has to stand beside it. Made by the functions below."""
+
+    purpose: str
+    workspace_id: str
+    table: str
+    row_id: str
+    beside: str
+
+
+def parameters_cell(workspace_id: str, execution_id: str, revision_id: str) -> Cell:
+    """Of the secret parameters of an execution of this revision."""
+    return Cell("parameters", workspace_id, "executions", execution_id, revision_id)
+
+
+def config_cell(workspace_id: str, revision_id: str, destination: str) -> Cell:
+    """Of the secrets in the config of an action's revision, which sends them to ``destination``."""
+    return Cell("config", workspace_id, "action_revisions", revision_id, destination)
+
+
+def document_cell(workspace_id: str, playbook_uid: str) -> Cell:
+    """Of the document that a playbook was imported from."""
+    return Cell("document", workspace_id, "playbook_documents", playbook_uid, "")
+
+
+def seal(values: dict[str, Any], cell: Cell) -> str | None:
+    """Encrypted text of ``values`` for this cell; None for nothing, so that an empty column says it holds no secret."""
     if not values:
         return None
-    return _box(settings().secret_key).encrypt(json.dumps(values).encode()).decode()
+    root, nonce = subkeys.newest(), os.urandom(_NONCE)
+    hidden = _box(root, cell.purpose).encrypt(nonce, json.dumps(values).encode(), _bound(cell))
+    return subkeys.prefix(root) + base64.urlsafe_b64encode(nonce + hidden).decode()
 
 
-def unseal(text: str | None) -> dict[str, Any]:
+def unseal(text: str | None, cell: Cell) -> dict[str, Any]:
     """The values behind ``seal``.
 
     Raises:
-        SealBroken: the key has changed or the text was altered.
+        SealBroken: the key is not at hand, or the text was altered, or sealed for another cell.
     """
     if not text:
         return {}
-    from cryptography.fernet import InvalidToken
+    made = subkeys.split(text)
+    opened: dict[str, Any] = json.loads(_opened(*made, cell) if made is not None else _opened_old(text))
+    return opened
+
+
+def is_newest(text: str) -> bool:
+    """Whether a text is sealed as it would be now: in this form, under the first key."""
+    return text.startswith(subkeys.prefix(subkeys.newest()))
+
+
+@functools.lru_cache(maxsize=64)
+def _box(root: str, purpose: str) -> "AESGCM":
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # six MiB, and many processes never see a secret
+
+    return AESGCM(subkeys.subkey(root, f"seal/{purpose}"))
+
+
+def _bound(cell: Cell) -> bytes:
+    return json.dumps([subkeys.VERSION, *cell]).encode()
+
+
+def _opened(root: str, said: str, cell: Cell) -> bytes:
+    from cryptography.exceptions import InvalidTag
 
     try:
-        opened: dict[str, Any] = json.loads(_box(settings().secret_key).decrypt(text.encode()))
+        hidden = base64.b64decode(said, altchars=b"-_", validate=True)
+        return _box(root, cell.purpose).decrypt(hidden[:_NONCE], hidden[_NONCE:], _bound(cell))
+    except (InvalidTag, ValueError) as error:
+        raise SealBroken from error
+
+
+@functools.lru_cache(maxsize=64)
+def _old_box(root: str) -> "Fernet":
+    from cryptography.fernet import Fernet
+
+    digest = hashlib.blake2b(root.encode(), digest_size=32, person=b"tocsin-seal").digest()
+    return Fernet(base64.urlsafe_b64encode(digest))
+
+
+def _opened_old(text: str) -> bytes:
+    """What a value of the earlier form says, under any of the keys."""
+    if settings().sealed_old == "refuse" or text.startswith(f"{subkeys.VERSION}."):
+        raise SealBroken
+    from cryptography.fernet import InvalidToken, MultiFernet
+
+    try:
+        return MultiFernet([_old_box(root) for root in settings().secret_keys]).decrypt(text.encode())
     except InvalidToken as error:
         raise SealBroken from error
-    return opened

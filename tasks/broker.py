@@ -1,25 +1,91 @@
 """How this system talks to the broker, where kombu's own way costs too much.
 
-Three changes: a message with the header ``ahead`` goes before what waits on its queue, because it has had its turn
-before; a worker that lost the broker comes back soon after the broker does (kombu's pause between two tries grows to
-half a minute); and a Redis channel keeps one client instead of building a new one for every message fetched,
-acknowledged and published, which took a fifth of a busy worker's time. RabbitMQ is left as it is.
+A message with the header ``ahead`` goes before what waits on its queue, because it has had its turn before. A worker
+that lost the broker comes back soon after the broker does (kombu's pause between two tries grows to half a minute). A
+Redis channel keeps one client instead of building a new one for every message fetched, acknowledged and published,
+which took a fifth of a busy worker's time. What does not parse is dropped: kombu raises in the middle of a worker's
+loop, which ends the worker or has it connect anew. Nothing is ever decompressed: nobody here compresses, and a small
+message can become a very large one. What a message must be to be taken is said in ``worker.consumer``.
 """
 
+import threading
+import time
+from queue import Empty
 from typing import Any
 
 from celery.app.amqp import AMQP
-from kombu import transport
+from kombu import compression, transport
 from kombu.connection import Connection
 from kombu.transport import redis
-from kombu.utils.json import dumps
+from kombu.utils.json import dumps, loads
+from redis.exceptions import RedisError
+
+from config import logs
 
 #: the longest pause between two tries to reach the broker, seconds
 LONGEST_PAUSE = 3.0
+#: how often the log tells of messages that were dropped, seconds
+TELLS = 1.0
+
+log = logs.logger(__name__)
+
+compression._decoders.clear()  # noqa: SLF001 - kombu has no other way to switch it off
+
+
+class _Dropped:
+    """Tells of messages that were dropped, however many there are, in few and short lines."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._number = 0
+        self._told = float("-inf")
+
+    def __call__(self, queue: str, why: str) -> None:
+        """One was; nothing of what it contains is told."""
+        with self._lock:
+            self._number += 1
+            number, now = self._number, time.monotonic()
+            if now - self._told < TELLS:
+                return
+            self._number, self._told = 0, now
+        log.warning("a message was dropped: it is none of ours", queue=queue, why=why, messages=number)
+
+
+dropped = _Dropped()
+
+
+def is_outage(error: Exception, errors: tuple[type[Exception], ...]) -> bool:
+    """Whether this says that the broker failed, not that a message is odd.
+
+    kombu counts every KeyError among the former, although most come from a message in which something is missing.
+    """
+    return isinstance(error, (RedisError, *errors)) and not isinstance(error, KeyError)
+
+
+def _is_message(given: object) -> bool:
+    """Whether this has the form in which kombu keeps messages in Redis."""
+    if not isinstance(given, dict) or not isinstance(given.get("properties"), dict):
+        return False
+    properties, headers = given["properties"], given.get("headers")
+    place = properties.get("delivery_info")
+    told = isinstance(place, dict) and {type(place.get("exchange")), type(place.get("routing_key"))} == {str}
+    texts = (properties.get("delivery_tag"), given.get("body"), properties.get("body_encoding") or "")
+    return told and isinstance(headers or {}, dict) and all(isinstance(text, str) for text in texts)
 
 
 class Channel(redis.Channel):
     """Redis channel with one client for all that waits for its answer; those of the event loop stay apart."""
+
+    _kept: Any = None
+
+    def _create_client(self, asynchronous: bool = False) -> Any:
+        if asynchronous:
+            return super()._create_client(asynchronous=True)  # type: ignore[no-untyped-call]
+        if self._kept is not None and self._pool is None:  # the channel is being closed: no new pool for that
+            return self._kept
+        if self._kept is None or self._kept.connection_pool is not self.pool:
+            self._kept = super()._create_client()  # type: ignore[no-untyped-call]
+        return self._kept
 
     def _put(self, queue: str, message: dict[str, Any], **options: Any) -> None:
         """Add a message at the end of its queue, or at the beginning, from where the next one is taken."""
@@ -34,22 +100,47 @@ class Channel(redis.Channel):
             with self.conn_or_acquire() as client:
                 client.execute_command(*command)
 
-    _kept: Any = None
+    def _brpop_read(self, **options: Any) -> Any:
+        """Read one message; one that is no JSON is read, and gone."""
+        try:
+            return super()._brpop_read(**options)  # type: ignore[no-untyped-call]
+        except Empty:
+            raise
+        except Exception as error:
+            if is_outage(error, self.connection_errors):
+                raise
+            dropped("", type(error).__name__)
+            return True
 
-    def _create_client(self, asynchronous: bool = False) -> Any:
-        if asynchronous:
-            return super()._create_client(asynchronous=True)  # type: ignore[no-untyped-call]
-        if self._kept is not None and self._pool is None:  # the channel is being closed: no new pool for that
-            return self._kept
-        if self._kept is None or self._kept.connection_pool is not self.pool:
-            self._kept = super()._create_client()  # type: ignore[no-untyped-call]
-        return self._kept
+    def _handle_message(self, client: Any, r: Any) -> Any:
+        """Read one message that was sent to all; kombu takes one without data for none."""
+        payload = super()._handle_message(client, r)  # type: ignore[no-untyped-call]
+        if payload["type"] in (b"message", b"pmessage", "message", "pmessage"):
+            try:
+                loads(payload["data"])  # type: ignore[no-untyped-call]
+            except Exception as error:  # noqa: BLE001
+                dropped("to all", type(error).__name__)
+                payload["data"] = None
+        return payload
 
 
 class Transport(redis.Transport):
     """Redis transport with that channel."""
 
     Channel = Channel
+
+    def _deliver(self, message: Any, queue: str) -> None:
+        """Hand a message to who consumes its queue, unless nobody could read it."""
+        try:
+            if _is_message(message):
+                super()._deliver(message, queue)  # type: ignore[no-untyped-call]
+                return
+            why = "form"
+        except Exception as error:
+            if is_outage(error, (*self.connection_errors, *self.channel_errors)):
+                raise
+            why = type(error).__name__
+        dropped(queue, why)
 
 
 #: by name, because the connections of kombu's pools, over which everything is published, are of its own class

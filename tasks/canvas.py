@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from amqp.exceptions import AMQPError  # type: ignore[import-untyped]
 from celery import Signature
 from kombu.exceptions import BatchPublishError, OperationalError
 from kombu.messaging import Producer
@@ -36,7 +37,7 @@ BUNDLES = 4
 LARGEST_BUNDLE = 25
 
 #: what publishing raises when the broker is away
-BrokerDown = (OperationalError, BatchPublishError, RedisError, OSError, RuntimeError)
+BrokerDown = (OperationalError, BatchPublishError, RedisError, AMQPError, OSError, RuntimeError)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -255,8 +256,20 @@ def revoke(execution_id: str) -> bool:
 
 
 def probe(worker: str) -> None:
-    """Send an idle worker something to take, through a queue of its own.
+    """Send an idle worker something to take, through a queue of its own; whatever its clock says, it has not expired.
 
     Raises one of ``BrokerDown`` when the broker is away.
     """
-    app.signature("tocsin.probe", immutable=True).apply_async(queue=f"{worker}.dq2", expires=30, retry=False)
+    app.signature("tocsin.probe", immutable=True).apply_async(queue=f"{worker}.dq2", retry=False)
+
+
+def takes_probe(worker: str) -> bool:
+    """Whether the broker takes a probe for this worker over a new connection: no earlier fault can have broken it."""
+    try:
+        with app.connection_for_write() as connection:
+            app.signature("tocsin.probe", immutable=True).apply_async(
+                queue=f"{worker}.dq2", retry=False, connection=connection
+            )
+    except BrokerDown:
+        return False
+    return True

@@ -6,13 +6,15 @@ from typing import Any
 from config.errors import InvalidRequest, Problem
 from playbooks import actions as meaning
 from playbooks import versions
+from playbooks.size import size
 from providers import functions, registry
 from store import actions as catalogue
 from store import db
 from store.access import Caller
 from store.actions import Action
-from store.seal import seal, unseal
-from tasks import secrets
+from store.ids import new_id
+from store.seal import SealBroken
+from tasks import beside, secrets
 
 #: members of a definition that say nothing about what the action does
 _SAID = frozenset({"id", "name", "description", "version", "enabled", "tags"})
@@ -31,13 +33,27 @@ def _whole(definition: Mapping[str, Any]) -> dict[str, Any]:
 
 def problems_of(definition: Mapping[str, Any]) -> list[Problem]:
     """Every fault of an action's definition that can be found before it runs."""
+    counted = size(definition)
+    if counted.fault_of_action:
+        return [Problem("", counted.fault_of_action)]
+    way = beside.here if counted.milliseconds <= beside.SHORT else beside.in_turn
+    return way(_problems_of, definition)
+
+
+def _problems_of(definition: Mapping[str, Any]) -> list[Problem]:
     whole = _whole(definition)
     problems = list(meaning.check(whole))
     if whole.get("executor") in meaning.EXECUTORS and isinstance(whole.get("config"), dict):
         executor = registry.executor(whole["executor"])
-        found = executor.check(whole["config"], meaning.known_names(whole))
+        found = executor.check(secrets.plain(whole["config"]), meaning.known_names(whole))
         problems += [problem.under("/config") for problem in found]
     return problems
+
+
+def warnings_of(definition: Mapping[str, Any]) -> list[Problem]:
+    """What is allowed in a definition free of faults, as its author writes it, and yet is perhaps not meant."""
+    masked, _ = _masked(_whole(definition))
+    return secrets.doubtful(masked["config"])
 
 
 def create(caller: Caller, wanted: Mapping[str, Any]) -> Action:
@@ -46,16 +62,19 @@ def create(caller: Caller, wanted: Mapping[str, Any]) -> Action:
     Raises:
         InvalidRequest: the definition has faults, all named. Conflict: the id is taken.
     """
-    definition = _checked(secrets.unmask(_whole(wanted), {"config": {}}, {}))
+    whole, _ = secrets.unmask(_whole(wanted), {"config": {}}, {})
+    definition = _checked(whole)
     action_id = definition.pop("id", None) or meaning.slug(definition["name"])
-    definition, sealed = _sealed(definition)
+    definition, hidden = _masked(definition)
+    revision_id = new_id("rev")
     with db.write() as connection:
         return catalogue.create(
             connection,
             workspace_id=caller.workspace_id,
             action_id=action_id,
+            revision_id=revision_id,
             definition=definition,
-            sealed=sealed,
+            sealed=secrets.sealed_config(caller.workspace_id, revision_id, definition, hidden),
             actor=caller.key_id,
         )
 
@@ -71,14 +90,15 @@ def revise(caller: Caller, action_id: str, changes: Mapping[str, Any], *, whole:
     with db.read() as connection:
         action = catalogue.get(connection, caller.workspace_id, action_id)
     old = {**action.revision.definition, "enabled": action.enabled}
-    known = unseal(action.revision.sealed)
+    known = _known(caller, action)
     given = {name: value for name, value in changes.items() if name != "id"}
     base = {"version": old["version"], "enabled": old["enabled"]} if whole else old
-    definition = _checked(secrets.unmask(_whole({**base, **given}), old, known))
-    definition, sealed = _sealed(definition)
-    definition["version"] = _next_version(old, definition, secrets_changed=unseal(sealed) != known)
-    if definition == old and unseal(sealed) == known:
+    whole_new, kept = secrets.unmask(_whole({**base, **given}), old, known)
+    definition, hidden = _masked(_checked(whole_new), kept)
+    definition["version"] = _next_version(old, definition, secrets_changed=hidden != known)
+    if definition == old and hidden == known:
         return action
+    revision_id = new_id("rev")
     with db.write() as connection:
         if definition["version"] == old["version"]:  # only the switch was turned
             return catalogue.set_enabled(
@@ -88,17 +108,19 @@ def revise(caller: Caller, action_id: str, changes: Mapping[str, Any], *, whole:
             connection,
             workspace_id=caller.workspace_id,
             action=action,
+            revision_id=revision_id,
             definition=definition,
-            sealed=sealed,
+            sealed=secrets.sealed_config(caller.workspace_id, revision_id, definition, hidden),
             actor=caller.key_id,
         )
 
 
-def does(action: Action, wanted: Mapping[str, Any]) -> bool:
+def does(caller: Caller, action: Action, wanted: Mapping[str, Any]) -> bool:
     """Whether an action does what a definition says, whatever it is called."""
-    definition, sealed = _sealed(_whole(wanted))
-    doing = [_doing(one) for one in (action.revision.definition, definition)]
-    return doing[0] == doing[1] and unseal(action.revision.sealed) == unseal(sealed)
+    kept = action.revision.definition
+    whole = _whole(wanted)
+    present = {**kept, "config": secrets.put_back(kept["config"], _known(caller, action))}
+    return _doing(present) == _doing({**whole, "config": secrets.plain(whole["config"])})
 
 
 def _doing(definition: Mapping[str, Any]) -> dict[str, Any]:
@@ -120,7 +142,16 @@ def _checked(wanted: Mapping[str, Any]) -> dict[str, Any]:
     return _whole(wanted)
 
 
-def _sealed(definition: dict[str, Any]) -> tuple[dict[str, Any], str | None]:
+def _known(caller: Caller, action: Action) -> dict[str, Any]:
+    """The secrets of an action's config by path; one that cannot be opened counts as none, and is to be given again."""
+    try:
+        return secrets.opened_config(caller.workspace_id, action.revision)
+    except SealBroken:
+        return {}
+
+
+def _masked(definition: dict[str, Any], kept: Mapping[str, Any] | None = None) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A definition with its secrets masked, and these; ``kept`` are those that masks have stood for."""
     patterns = registry.executor(definition["executor"]).SECRETS
-    config, hidden = secrets.take_out(definition["config"], patterns)
-    return {**definition, "config": config}, seal(hidden)
+    config, hidden = secrets.take_out(definition["config"], patterns, kept)
+    return {**definition, "config": config}, hidden

@@ -1,21 +1,18 @@
 """What people do to executions: cancel them, pause and resume them, try them again, decide about those that wait."""
 
-import json
 import time
 from typing import Any
 
 from config.errors import Conflict, NotFound
 from config.settings import settings
 from expressions.suggestions import did_you_mean
-from store import db, executions, recovery, run_listing, runs, steps
+from store import db, ending, executions, recovery, run_listing, runs, steps
 from store.access import Caller
 from store.db import Connection, Row
-from store.executions import LIVE, TERMINAL
-from store.seal import unseal
-from tasks import announce, doorbell, revisions, stop
+from store.executions import TERMINAL
+from tasks import announce, deciders, doorbell, revisions, stop
 from tasks.canvas import Ring
-from tasks.runs import Started, Wish, begin_ring, row_id, start
-from tasks.secrets import HANDED_ON
+from tasks.runs import begin_ring, row_id
 from tasks.tick_runs import follow_ring
 
 #: a cancel waits this long for the worker to let go before it answers, seconds. Longer than
@@ -66,15 +63,17 @@ def cancel_run(caller: Caller, run_id: str) -> Row:
 
     def end(connection: Connection) -> tuple[Row, bool]:
         before = runs.get(connection, caller.workspace_id, run_id)
-        ending = steps.End(status="cancelled", parent_id=before.parent_id)
-        return before, steps.end_run(connection, run_id, ending, caller.key_id)
+        over = steps.End(status="cancelled", parent_id=before.parent_id, clears=True)
+        ended = steps.end_run(connection, run_id, over, caller.key_id)
+        if ended:
+            ending.end_below(connection, [run_id], caller.key_id)
+        return before, ended
 
     before, ended = db.change(end)
     if not ended:
         raise _ended(before)
-    concerned = stop.end_steps(run_id, caller.key_id)
-    for each in tuple(concerned):  # what was written while the first look was taken
-        concerned |= stop.end_steps(each, caller.key_id)
+    concerned = stop.end_steps([run_id], caller.key_id)
+    concerned |= stop.end_steps([run_id], caller.key_id)  # what was written while the first look was taken
     for _ in range(_LOOKS):
         with db.read() as connection:
             held = steps.held(connection, concerned)
@@ -153,65 +152,20 @@ def _resumed(connection: Connection, row: Row, caller: Caller, rings: list[Ring]
             _resumed(connection, child, caller, rings)
 
 
-def retry(caller: Caller, run_id: str, *, completed_stay: bool, idempotency_key: str | None = None) -> Started:
-    """Run a run that has ended once more, with the same parameters and the same version of its playbook.
-
-    ``completed_stay`` has the new run begin where the old one failed: what it completed is not repeated.
-
-    Raises:
-        NotFound: no such run. Conflict: it has not ended, or has not failed anywhere. Else as ``tasks.runs.start``.
-    """
-    with db.read() as connection:
-        before = runs.get(connection, caller.workspace_id, run_id)
-        if before.status in LIVE:
-            raise Conflict(f"The run has not ended: it is {before.status}.", code="not_ended")
-        if completed_stay and (before.status == "completed" or before.mode == "dry_run"):
-            raise Conflict('Nothing has failed; retry from "start".', code="nothing_failed")
-        done = [_carried(row) for row in steps.of_run(connection, run_id) if _stays(row)] if completed_stay else []
-    context, hidden = json.loads(before.context), unseal(before.sealed)
-    handed_on = hidden.pop(HANDED_ON, [])
-    return start(
-        Wish(
-            workspace_id=caller.workspace_id,
-            actor=caller.key_id,
-            playbook_id=before.action_id,
-            revision_id=before.revision_id,
-            parameters={**json.loads(before.input), **hidden},
-            secret_names=frozenset(hidden),
-            secrets=tuple(handed_on),
-            target=before.target,
-            mode=before.mode,
-            trigger="retry",
-            event=context["event"],
-            hops=context["hops"],
-            idempotency_key=idempotency_key,
-            retry_of=run_id,
-            carried=tuple(done),
-        )
-    )
-
-
-def _stays(row: Row) -> bool:
-    return row.status == "completed" and row.type in ("action", "approval", "delay")
-
-
-def _carried(row: Row) -> dict[str, Any]:
-    """What a new run takes over of a completed step."""
-    kept: dict[str, Any] = dict(row._mapping)  # noqa: SLF001 - how a row becomes a dictionary
-    return {**kept, "owner": None, "due_at": None, "waiting_for": None}
-
-
 def decide(caller: Caller, execution_id: str, *, approve: bool, note: str) -> Row:
     """Approve or reject what waits for it; exactly one decision wins.
 
     Raises:
-        NotFound: no such execution. Conflict: it does not wait for a decision (any more).
+        NotFound: no such execution. Conflict: it does not wait for a decision (any more). Forbidden: somebody else
+        has to decide (``tasks.deciders``).
     """
     decision = {"decision": "approved" if approve else "rejected", "by": caller.key_id, "note": note}
     error = {"code": "rejected", "message": note or "Rejected.", "outcome_unknown": False}
 
     def end(connection: Connection) -> tuple[Row, dict[str, Any]]:
         before = executions.get(connection, caller.workspace_id, execution_id)
+        if before.waiting_for == "approval":
+            deciders.check(connection, caller, before)
         mark = _mark(before, approve=approve)
         moved = executions.transition(
             connection,
@@ -228,7 +182,11 @@ def decide(caller: Caller, execution_id: str, *, approve: bool, note: str) -> Ro
             raise Conflict(_not_waiting(before), code="not_waiting")
         return executions.get(connection, caller.workspace_id, execution_id), mark
 
-    after, mark = db.change(end)
+    try:
+        after, mark = db.change(end)
+    except deciders.NotYours as refusal:
+        deciders.note_refusal(caller, execution_id, refusal)
+        raise
     if mark:
         doorbell.ring(follow_ring(after) if after.kind == "step" else announce.ring(after.id, after.action_id))
     return after

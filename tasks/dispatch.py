@@ -7,7 +7,7 @@ returned nothing can lose the execution.
 """
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,13 +19,16 @@ from store.access import Caller
 from store.actions import Revision
 from store.db import IntegrityError
 from store.ids import new_id
+from store.seal import parameters_cell
 from tasks import doorbell, flows, replay, revisions
 from tasks.backlog import backlog
 from tasks.canvas import Ring
 from tasks.secrets import hide
 
+#: the queue that is served first, and never refused
+URGENT = "urgent"
 #: action type → queue; what is not named goes to ``steps``
-_QUEUE_OF_TYPE = {"remediation": "urgent", "containment": "urgent", "notification": "notices"}
+_QUEUE_OF_TYPE = {"remediation": URGENT, "containment": URGENT, "notification": "notices"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +42,8 @@ class Dispatch:
     mode: Mode = "live"
     idempotency_key: str | None = None
     request_id: str | None = None
+    #: raises where there is room only for what is urgent
+    unless_urgent: Callable[[], None] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,13 +57,14 @@ class Accepted:
     replayed: bool = False
 
 
+@replay.clashes_audited()
 def dispatch(wish: Dispatch) -> Accepted:
     """Accept a request to perform an action.
 
     Raises:
         NotFound: no such action. Conflict: it is switched off, or nobody could carry it out.
         Unprocessable: values that do not fit its parameters, or a key that was used for something else.
-        Unavailable: the database is away; nothing was accepted.
+        Unavailable: the database is away; nothing was accepted. Whatever ``wish.unless_urgent`` raises.
     """
     workspace_id = wish.caller.workspace_id
     if wish.idempotency_key and (earlier := db.look(_earlier, wish)) is not None:
@@ -67,6 +73,8 @@ def dispatch(wish: Dispatch) -> Accepted:
     revision = revisions.action(head.revision_id)
     definition = revision.definition
     _refuse_the_impossible(definition, wish, enabled=head.enabled)
+    if wish.unless_urgent is not None and queue_of(definition) != URGENT:
+        wish.unless_urgent()
     values, problems = parameters.resolve(definition["parameters"], wish.parameters)
     if problems:
         raise Unprocessable(problems=[problem.under("/parameters") for problem in problems])
@@ -89,6 +97,7 @@ def _accept(connection: db.Connection, *, wish: Dispatch, row: Mapping[str, Any]
         replay.remember(
             connection,
             wish.caller.workspace_id,
+            wish.caller.key_id,
             wish.idempotency_key,
             _same(wish),
             execution_id=row["id"],
@@ -113,9 +122,11 @@ def queue_of(definition: Mapping[str, Any]) -> str:
 
 def _new_execution(revision: Revision, wish: Dispatch, values: Mapping[str, Any]) -> tuple[dict[str, Any], Ring]:
     definition = revision.definition
-    masked, sealed = hide(values, parameters.secret_names(definition["parameters"]))
+    execution_id = new_id("exec")
+    cell = parameters_cell(wish.caller.workspace_id, execution_id, revision.id)
+    masked, sealed = hide(values, parameters.secret_names(definition["parameters"]), cell)
     row = {
-        "id": new_id("exec"),
+        "id": execution_id,
         "workspace_id": wish.caller.workspace_id,
         "action_id": wish.action_id,
         "revision_id": revision.id,
@@ -141,7 +152,7 @@ def _same(wish: Dispatch) -> list[Any]:
 
 def _earlier(connection: db.Connection, wish: Dispatch) -> Accepted | None:
     """What the same idempotency key made before."""
-    known = replay.earlier(connection, wish.caller.workspace_id, wish.idempotency_key, _same(wish))
+    known = replay.earlier(connection, wish.caller.workspace_id, wish.caller.key_id, wish.idempotency_key, _same(wish))
     if known is None:
         return None
     return Accepted(

@@ -4,7 +4,7 @@ A CACAO document starts from the document that was imported, if there is one, an
 written into it. Then its credentials are replaced by references, and last it is signed, if that is asked for.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -12,9 +12,11 @@ from typing import Any
 from config.errors import Forbidden, Unprocessable
 from config.settings import settings
 from playbooks.cacao import credentials, lens, outward, signing
+from playbooks.size import size
 from store import db, documents, playbooks
 from store.access import Caller
 from store.playbooks import Playbook
+from tasks import beside
 
 CACAO, NATIVE, YAML = "cacao_v2", "native", "yaml"
 Json = dict[str, Any]
@@ -46,22 +48,29 @@ def give(caller: Caller, playbook_id: str, *, form: str, include_secrets: bool, 
         if form != CACAO:
             native = {"id": playbook.id, **playbook.revision.definition, "enabled": playbook.enabled}
             return Exported(document=native)
-        kept = documents.of(connection, playbook.uid)
+        kept = documents.of(connection, caller.workspace_id, playbook.uid)
         before = playbooks.revision(connection, kept.revision_id) if kept is not None else None
-    came: Mapping[str, Any] = {}
+    came: Mapping[str, Any] = kept.document if kept is not None and before is not None else {}
+    way = beside.way(size(playbook.revision.definition).milliseconds + size(came).milliseconds)
     if kept is None or before is None:
-        document = _fresh(caller, playbook)
+        document = _fresh(caller, playbook, way)
     else:
-        came, present = kept.document, {"id": playbook.id, **playbook.revision.definition}
-        document = lens.put(
-            came, before.definition, present, modified=stamp(playbook.updated_at), workspace=caller.workspace_id
+        present = {"id": playbook.id, **playbook.revision.definition}
+        document = way(
+            lens.put,
+            came,
+            before.definition,
+            present,
+            modified=stamp(playbook.updated_at),
+            workspace=caller.workspace_id,
         )
-    shown = document if include_secrets or not came else credentials.without(document, playbook.id)
+    shown = document if include_secrets or not came else way(credentials.without, document, playbook.id)
     return Exported(document=_signed(shown) if sign else shown, notices=tuple(_notices(came, document, shown)))
 
 
-def _fresh(caller: Caller, playbook: Playbook) -> Json:
-    return outward.export(
+def _fresh(caller: Caller, playbook: Playbook, way: Callable[..., Any]) -> Json:
+    document: Json = way(
+        outward.export,
         {**playbook.revision.definition, "enabled": playbook.enabled},
         playbook_id=playbook.id,
         workspace=caller.workspace_id,
@@ -69,6 +78,7 @@ def _fresh(caller: Caller, playbook: Playbook) -> Json:
         created=stamp(playbook.created_at),
         modified=stamp(playbook.updated_at),
     )
+    return document
 
 
 def _signed(document: Json) -> Json:

@@ -13,7 +13,7 @@ from config.errors import Conflict, Forbidden, InvalidRequest, Problem
 from playbooks.cacao import lens
 from playbooks.cacao.comparisons import moment
 from playbooks.cacao.findings import Finding
-from playbooks.cacao.identity import fingerprint, identifier
+from playbooks.cacao.identity import fingerprint, identifier, is_fingerprint
 from playbooks.cacao.inward import Converted
 from store import actions, audit, db, documents, playbooks
 from store.access import Caller
@@ -85,7 +85,7 @@ def _written(caller: Caller, definition: Json, document: Json | None, expected: 
                 digest=fingerprint(document),
                 document=document,
             )
-            documents.keep(connection, playbook.uid, kept)
+            documents.keep(connection, caller.workspace_id, playbook.uid, kept)
         audit.record(connection, caller.workspace_id, caller.key_id, "playbook.imported", playbook.id)
 
     if new:
@@ -127,7 +127,7 @@ def _existing(caller: Caller, playbook_id: str) -> _Existing | None:
         if not playbooks.known(connection, caller.workspace_id, [playbook_id]):
             return None
         playbook = playbooks.get(connection, caller.workspace_id, playbook_id)
-        kept = documents.of(connection, playbook.uid)
+        kept = documents.of(connection, caller.workspace_id, playbook.uid)
         before = playbooks.revision(connection, kept.revision_id) if kept is not None else None
     return _Existing(playbook, kept, dict(before.definition) if before is not None else None)
 
@@ -141,7 +141,7 @@ def _outcome(existing: _Existing | None, definition: Json, document: Json | None
     if existing is None:
         return "created"
     kept = existing.kept
-    if document is not None and kept is not None and kept.digest == fingerprint(document):
+    if document is not None and kept is not None and is_fingerprint(kept.digest, document):
         return "unchanged"
     if (document is None or kept is None) and lens.content(definition) == lens.content(
         existing.playbook.revision.definition
@@ -170,7 +170,7 @@ def _others(caller: Caller, wanted: Mapping[str, Json]) -> list[Finding]:
     return [
         Finding("action_changed", "", f"The action {name} {text}", error=False)
         for name, action in there.items()
-        if not catalogue.does(action, wanted[name])
+        if not catalogue.does(caller, action, wanted[name])
     ]
 
 

@@ -5,7 +5,7 @@ converted; then ``import_outcome`` keeps it. Nothing is fetched and nothing carr
 is made.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from itertools import islice
 from typing import Any
@@ -14,17 +14,16 @@ from config.errors import InvalidRequest, Problem, Unprocessable
 from playbooks import definitions as meaning
 from playbooks.cacao import inward
 from playbooks.cacao.blocks import TooLarge, listed
-from playbooks.cacao.check import check
-from playbooks.cacao.drafts import upgraded
+from playbooks.cacao.examine import examined
 from playbooks.cacao.findings import Finding
 from playbooks.cacao.inward import Converted
 from playbooks.cacao.recognise import NotRecognised, recognise
-from playbooks.cacao.signatures import verified
 from playbooks.places import places
+from playbooks.size import size
 from playbooks.step_types import MAX_STEPS
 from store import actions, db
 from store.access import Caller
-from tasks import catalogue, exporting, import_outcome, library
+from tasks import beside, catalogue, exporting, import_outcome, library
 from tasks.import_outcome import Imported, Wish
 from tasks.library import Expected
 
@@ -60,8 +59,10 @@ def verdict(caller: Caller, given: Mapping[str, Any]) -> tuple[list[Problem], li
         return library.verdict(caller, library.written(given))
     if not sent.is_cacao:
         return library.verdict(caller, library.written(sent.document))
-    present, upgrades = upgraded(sent.document)
-    found = [*upgrades, *check(present), *verified(sent.document, exporting.now())]
+    counted = size(sent.document)
+    if counted.fault:
+        return [Problem("", counted.fault)], []
+    _, found = beside.way(counted.milliseconds)(examined, sent.document, exporting.now())
     problems = [(one.error, Problem(one.pointer, one.message)) for one in found]
     return [one for error, one in problems if error], [one for error, one in problems if not error]
 
@@ -101,8 +102,11 @@ def _take_definition(caller: Caller, definition: Json, wish: Wish) -> Imported:
 
 
 def _take_document(caller: Caller, document: Json, wish: Wish) -> Imported:
-    present, upgrades = upgraded(document)
-    found = [*upgrades, *check(present), *verified(document, exporting.now())]
+    counted = size(document)
+    if counted.fault:
+        raise Unprocessable(counted.fault, code="too_large")
+    way = beside.way(counted.milliseconds)
+    present, found = way(examined, document, exporting.now())
     errors = [one for one in found if one.error]
     if errors and not (
         wish.lenient and isinstance(present.get("workflow"), dict) and isinstance(present.get("id"), str)
@@ -112,7 +116,7 @@ def _take_document(caller: Caller, document: Json, wish: Wish) -> Imported:
             "The CACAO document has faults; lenient=true imports one that has an id and a workflow as far as it goes."
         )
         raise Unprocessable(text, code="invalid_cacao", problems=problems)
-    converted, expected = _converted(caller, present)
+    converted, expected = _converted(caller, present, way)
     remarks = [Finding(one.code, one.pointer, one.message, error=False) for one in converted.remarks]
     imported = import_outcome.keep(caller, converted, present, wish, expected)
     by_hand = [{"step_id": one.step_id, "reason": one.message} for one in converted.remarks if one.step_id]
@@ -121,26 +125,31 @@ def _take_document(caller: Caller, document: Json, wish: Wish) -> Imported:
     return replace(imported, conformance=conformance, warnings=warnings, unsupported=by_hand)
 
 
-def _converted(caller: Caller, document: Json) -> tuple[Converted, Expected]:
+def _converted(caller: Caller, document: Json, way: Callable[..., Any]) -> tuple[Converted, Expected]:
     """The playbook that a document is, with questions to a person for what no action of ours could do."""
     registered = _registered(caller, document)
     try:
-        converted = inward.convert(document, now=exporting.now(), registered=registered)
+        converted: Converted = way(inward.convert, document, now=exporting.now(), registered=registered)
+        _bounded(converted.actions)
         refused = {
             action_id: "; ".join(problem.detail for problem in problems)
             for action_id, action in converted.actions.items()
             if (problems := catalogue.problems_of(action))
         }
         if refused:
-            converted = inward.convert(document, now=exporting.now(), registered=registered, refused=refused)
+            converted = way(inward.convert, document, now=exporting.now(), registered=registered, refused=refused)
     except TooLarge as error:
         raise Unprocessable("The document unfolds into too many steps.", code="too_large") from error
     needed = {one: {**action, "enabled": True} for one, action in converted.actions.items()}
-    if len(needed) > MOST_ACTIONS:
-        raise Unprocessable(f"The document needs more than {MOST_ACTIONS} different actions.", code="too_large")
+    _bounded(needed)
     found = islice(places(converted.definition), MAX_STEPS)
     others = {str(place.step.get("playbook_ref")) for place in found if place.step.get("type") == "playbook"}
     return converted, Expected(actions=needed, playbooks=frozenset(others))
+
+
+def _bounded(needed: Mapping[str, Json]) -> None:
+    if len(needed) > MOST_ACTIONS:
+        raise Unprocessable(f"The document needs more than {MOST_ACTIONS} different actions.", code="too_large")
 
 
 def _registered(caller: Caller, document: Json) -> dict[str, frozenset[str]]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Any
 
 from config.errors import InvalidRequest, Problem
@@ -11,11 +10,13 @@ from playbooks import checks, versions
 from playbooks import definitions as meaning
 from playbooks.places import places
 from playbooks.schedules import next_time
-from playbooks.step_types import MAX_STEPS, TOP_ALIASES
+from playbooks.size import size
+from playbooks.step_types import TOP_ALIASES
 from playbooks.triggers import SCHEDULE
 from store import actions, db, playbooks
 from store.access import Caller
 from store.playbooks import Playbook
+from tasks import beside
 
 #: what is passed over, so that what was read may be sent back
 _READ_ONLY = frozenset({"step_count", "next_run_at", "created_at", "updated_at", "created_by"})
@@ -35,6 +36,7 @@ class Expected:
 
 
 NOTHING_ELSE = Expected()
+_NOTHING: Mapping[str, Any] = {}
 
 #: what is written in the same transaction as a playbook
 Beside = Callable[[db.Connection, Playbook], None]
@@ -50,15 +52,33 @@ def verdict(
     """The faults of a definition that can be found before it runs in the caller's workspace, and what is doubtful.
 
     What is doubtful is only looked for where there are no faults.
+
+    Raises:
+        Busy: the definition is large, and too many of those are being looked into.
     """
+    counted = size(definition)
+    fault = checks.size_fault(definition, counted)
+    if fault:
+        return [fault], []
     form = meaning.normalise(definition)
-    steps = [place.step for place in islice(places(form), MAX_STEPS + 1)]
+    steps = [place.step for place in places(form)]
     with db.read() as connection:
         performed = _known_actions(connection, caller.workspace_id, _named(steps, "action", "action_ref"))
-        run = _known_playbooks(connection, caller.workspace_id, _named(steps, "playbook", "playbook_ref"))
+        run = _known_playbooks(connection, caller.workspace_id, steps)
     performed |= {name: dict(facts) for name, facts in expected.actions.items() if name not in performed}
-    problems = checks.check(form, performed, run | expected.playbooks)
-    return problems, [] if problems else checks.warnings(form, performed)
+    known = dict.fromkeys(expected.playbooks, _NOTHING) | run
+    found: tuple[list[Problem], list[Problem]] = beside.way(counted.milliseconds)(
+        checks.judged, form, _facts(performed), known
+    )
+    return found
+
+
+def _facts(performed: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """What checks look at of actions; what they do need not be passed on."""
+    return {
+        name: {member: definition[member] for member in ("parameters", "enabled", "type") if member in definition}
+        for name, definition in performed.items()
+    }
 
 
 def _named(steps: Iterable[Mapping[str, Any]], kind: str, member: str) -> set[str]:
@@ -76,12 +96,18 @@ def _known_actions(connection: db.Connection, workspace_id: str, wanted: set[str
     return {**{action_id: {} for action_id in others}, **known}
 
 
-def _known_playbooks(connection: db.Connection, workspace_id: str, wanted: set[str]) -> set[str]:
-    """The same for playbooks, whose definitions are not looked at."""
-    known = playbooks.known(connection, workspace_id, wanted)
-    if known == wanted:
-        return known
-    return known | set(playbooks.ids(connection, workspace_id, limit=MAX_SUGGESTION_CANDIDATES))
+def _known_playbooks(
+    connection: db.Connection, workspace_id: str, steps: Iterable[Mapping[str, Any]]
+) -> dict[str, Mapping[str, Any]]:
+    """The same for playbooks; the definitions are only looked at where a step writes parameters out."""
+    wanted = _named(steps, "playbook", "playbook_ref")
+    known = dict.fromkeys(playbooks.known(connection, workspace_id, wanted), _NOTHING)
+    writing = _named((step for step in steps if step.get("parameters")), "playbook", "playbook_ref")
+    found = playbooks.definitions(connection, workspace_id, writing & known.keys())
+    if known.keys() != wanted:
+        others = playbooks.ids(connection, workspace_id, limit=MAX_SUGGESTION_CANDIDATES)
+        known = {**dict.fromkeys(others, _NOTHING), **known}
+    return {**known, **found}
 
 
 def create(

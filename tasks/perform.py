@@ -22,7 +22,7 @@ from providers.base import Abandoned, Call, ProviderError, TimedOut, Waiting
 from store import db, leases
 from store.actions import Revision
 from store.db import Row
-from store.seal import SealBroken, unseal
+from store.seal import SealBroken
 from tasks import secrets
 from tasks.conclude import Attempt, Ending, commit_in_time, failed
 from tasks.lease import Hold, keeper
@@ -57,14 +57,14 @@ def prepare(
     """Everything the executor needs; ``hidden`` are the secret ones among the parameters' values."""
     row, definition = this.row, revision.definition
     try:
-        sealed_config = unseal(revision.sealed)
+        opened = secrets.opened_config(row.workspace_id, revision)
     except SealBroken as broken:
         return failed("sealed", str(broken))
-    this.redact = redactor([*texts(hidden), *texts(sealed_config)])
+    this.redact = redactor([*texts(hidden), *secrets.telling(opened)])
     call = Call(
         execution_id=row.id,
         idempotency_key=row.id,
-        config=secrets.put_back(dict(definition["config"]), sealed_config),
+        config=secrets.put_back(dict(definition["config"]), opened),
         parameters=parameters,
         context={
             **parameters,

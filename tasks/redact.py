@@ -14,7 +14,7 @@ from urllib.parse import quote, quote_plus
 
 import re2
 
-MASK = "********"
+from playbooks.credentials import MASK
 
 #: a secret this short would be found in innocent text; it is masked only where it stands alone
 _SHORT = 4
@@ -35,6 +35,9 @@ _MEMORY = 256 << 20
 _ROOM, _ROOM_EACH = 1 << 20, 256
 #: beginnings often come in runs; a call to RE2 costs as much as looking at this many bytes
 _NEAR = 64
+
+
+__all__ = ["CUT", "MASK", "NO_SECRETS", "Redactor", "redactor", "texts"]
 
 
 class Redactor:

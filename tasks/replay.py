@@ -1,36 +1,71 @@
-"""Idempotency keys: the same request under the same key makes nothing twice."""
+"""Idempotency keys: the same request under the same key makes nothing twice.
 
+A key, and likewise the id of an event, belongs to the caller who sent it: what one caller has used says nothing about
+the requests of another, and nobody can use up the keys of somebody else.
+"""
+
+import contextlib
 import hashlib
 import hmac
 import json
+from collections.abc import Iterator
 from typing import Any
 
-from config.errors import Unprocessable
+from config.errors import Unavailable, Unprocessable
 from config.settings import settings
-from store import idempotency
+from store import audit, db, idempotency
 from store.db import Connection, Row
 
+#: parts of a key; no key that a caller may send holds it
+SEPARATOR = "\x1f"
 
-def earlier(connection: Connection, workspace_id: str, key: str | None, same: list[Any]) -> Row | None:
-    """What the same key made before; ``same`` is what makes two requests the same.
 
-    Raises:
-        Unprocessable: the key was used for a different request.
-    """
-    known = idempotency.find(connection, workspace_id, key) if key else None
-    if known is None:
-        return None
-    if not hmac.compare_digest(known.fingerprint, _fingerprint(same)):
-        raise Unprocessable(
+class KeyClash(Unprocessable):
+    """A key was used for a different request."""
+
+    def __init__(self, workspace_id: str, actor: str, key: str) -> None:
+        super().__init__(
             "This Idempotency-Key was used for a different request; take a new one.", code="idempotency_key_reused"
         )
+        self.entry = audit.entry(workspace_id, actor, "idempotency_key.clashed", key.replace(SEPARATOR, "/"))
+
+
+@contextlib.contextmanager
+def clashes_audited() -> Iterator[None]:
+    """Write down, after the refusal, that a key was used for a different request."""
+    try:
+        yield
+    except KeyClash as clash:
+        with contextlib.suppress(Unavailable), db.write() as connection:
+            audit.record_all(connection, [clash.entry])
+        raise
+
+
+def earlier(connection: Connection, workspace_id: str, actor: str, key: str | None, same: list[Any]) -> Row | None:
+    """What the same key of the same caller made before; ``same`` is what makes two requests the same.
+
+    Raises:
+        KeyClash: the key was used for a different request.
+    """
+    known = idempotency.find(connection, workspace_id, _owned(actor, key)) if key else None
+    if known is None:
+        return None
+    if not any(hmac.compare_digest(known.fingerprint, _fingerprint(same, root)) for root in settings().secret_keys):
+        raise KeyClash(workspace_id, actor, key or "")
     return known
 
 
 def remember(
-    connection: Connection, workspace_id: str, key: str, same: list[Any], *, execution_id: str, created_at: int
+    connection: Connection,
+    workspace_id: str,
+    actor: str,
+    key: str,
+    same: list[Any],
+    *,
+    execution_id: str,
+    created_at: int,
 ) -> None:
-    """Tie a key to the execution it makes.
+    """Tie a key of a caller to the execution it makes.
 
     Raises:
         IntegrityError: the key has been used.
@@ -38,14 +73,18 @@ def remember(
     idempotency.remember(
         connection,
         workspace_id,
-        key,
-        fingerprint=_fingerprint(same),
+        _owned(actor, key),
+        fingerprint=_fingerprint(same, settings().secret_key),
         execution_id=execution_id,
         created_at=created_at,
     )
 
 
-def _fingerprint(same: list[Any]) -> str:
+def _owned(actor: str, key: str) -> str:
+    return f"{actor}{SEPARATOR}{key}"
+
+
+def _fingerprint(same: list[Any], secret_key: str) -> str:
     """Keyed, so that it tells nothing about secrets in the parameters."""
     text = json.dumps(same, sort_keys=True)
-    return hmac.new(settings().secret_key.encode(), text.encode(), hashlib.sha256).hexdigest()
+    return hmac.new(secret_key.encode(), text.encode(), hashlib.sha256).hexdigest()

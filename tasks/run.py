@@ -20,13 +20,14 @@ from providers.base import Abandoned
 from store import executions, group
 from store.actions import Revision
 from store.db import Row
-from store.seal import SealBroken, unseal
+from store.seal import SealBroken
 from tasks import canvas, lanes, passing, revisions, task_events
 from tasks.app import app
 from tasks.canvas import Ring
 from tasks.conclude import Attempt, Ending, conclude, failed
 from tasks.lease import Hold, keeper
 from tasks.perform import Work, attempt_at, give_up, perform, prepare, stop
+from tasks.secrets import opened_parameters
 
 log = logs.logger(__name__)
 
@@ -111,7 +112,7 @@ def _carry_out(row: Row, held: Hold) -> Ending:
 
 def _work(this: Attempt, revision: Revision, held: Hold) -> Work | Ending:
     try:
-        hidden = unseal(this.row.sealed)
+        hidden = opened_parameters(this.row)
     except SealBroken as broken:
         return failed("sealed", str(broken))
     return prepare(this, revision, held, {**json.loads(this.row.input), **hidden}, hidden)

@@ -8,7 +8,7 @@ can lose the run.
 
 import functools
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,21 +16,24 @@ from config.errors import Conflict, InvalidRequest, Problem, Unprocessable
 from playbooks import parameters
 from playbooks.plan import Plan, every_step
 from playbooks.triggers import subject
+from playbooks.widths import MOST_LIVE, Widths
 from providers.base import Mode
 from store import actions, db, executions, group, playbooks
 from store.access import Caller
 from store.db import Connection, IntegrityError, Row
 from store.ids import new_id
-from store.seal import unseal
+from store.seal import Cell, parameters_cell
 from tasks import doorbell, flows, replay, revisions
 from tasks.backlog import backlog
 from tasks.canvas import KILLABLE, Chain, Ring
-from tasks.dispatch import queue_of
+from tasks.dispatch import URGENT, queue_of
 from tasks.redact import texts
-from tasks.secrets import HANDED_ON, hide
+from tasks.secrets import HANDED_ON, hide, opened_parameters
 
 #: how deep playbooks may start playbooks
 DEEPEST = 8
+#: of a run that is no retry: what it starts takes what is current then
+NOTHING_KEPT: Mapping[str, Mapping[str, str]] = {"actions": {}, "playbooks": {}}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,15 +62,25 @@ class Wish:
     hops: int = 0
     #: the run at the beginning of those that started each other
     root: str | None = None
+    #: how many of its steps, and of those of the runs that it starts, may be under way at once
+    width: int = MOST_LIVE
     retry_of: str | None = None
     #: the revision to run, where it is not the current one
     revision_id: str | None = None
+    #: action → the revision to use; and, as in ``NOTHING_KEPT``, those that the playbooks which it starts use
+    pinned: Mapping[str, str] = field(default_factory=dict)
+    kept: Mapping[str, Mapping[str, str]] | None = None
+    #: whether these are the present ones although an earlier run is tried again
+    present: bool = False
     #: rows of steps that an earlier run has completed for this one
     carried: tuple[Mapping[str, Any], ...] = ()
+    #: raises where there is room only for what is urgent
+    unless_urgent: Callable[[], None] | None = None
 
     def same(self) -> list[Any]:
         """What makes two requests the same."""
         again = [self.retry_of, bool(self.carried)] if self.retry_of else []
+        again += ["present"] if self.present else []
         return ["run", self.playbook_id, self.target, self.mode, dict(self.parameters), *again]
 
 
@@ -104,25 +117,38 @@ class Run:
     parent_id: str | None
     started_at: int
 
+    @property
+    def root(self) -> str:
+        """The run at the beginning of those that started each other."""
+        return self.context["root"] or self.id
+
+    @property
+    def widths(self) -> Widths:
+        """How many of its steps may be under way at once."""
+        return revisions.widths(self.revision_id, self.context.get("width", MOST_LIVE))
+
 
 def wish_of(caller: Caller, playbook_id: str, **more: Any) -> Wish:
     """What a caller asks for."""
     return Wish(workspace_id=caller.workspace_id, actor=caller.key_id, playbook_id=playbook_id, **more)
 
 
+@replay.clashes_audited()
 def start(wish: Wish) -> Started:
     """Accept a request to run a playbook.
 
     Raises:
         NotFound: no such playbook. Conflict: it is switched off, uses an action that is, or runs for this asset.
         InvalidRequest: it needs an asset. Unprocessable: values that do not fit its parameters, or a used key.
-        Unavailable: the database is away; nothing was accepted.
+        Unavailable: the database is away; nothing was accepted. Whatever ``wish.unless_urgent`` raises.
     """
     with db.read() as connection:
         known = _earlier(connection, wish)
         if known is not None:
             return Started(run_id=known.execution_id, replayed=True)
         row, chain = prepare(connection, wish)
+    if wish.unless_urgent is not None and row["queue"] != URGENT:
+        wish.unless_urgent()
     try:
         single = not (wish.idempotency_key or wish.carried)
         group.commit(functools.partial(accept, wish=wish, row=row), single=single)
@@ -139,7 +165,7 @@ def start(wish: Wish) -> Started:
 def _earlier(connection: Connection, wish: Wish) -> Row | None:
     """What the same idempotency key made before."""
     key = wish.idempotency_key
-    return replay.earlier(connection, wish.workspace_id, key, wish.same()) if key else None
+    return replay.earlier(connection, wish.workspace_id, wish.actor, key, wish.same()) if key else None
 
 
 def running_already(wish: Wish) -> Conflict:
@@ -159,6 +185,7 @@ def accept(connection: Connection, *, wish: Wish, row: Mapping[str, Any]) -> Non
         replay.remember(
             connection,
             wish.workspace_id,
+            wish.actor,
             wish.idempotency_key,
             wish.same(),
             execution_id=row["id"],
@@ -184,18 +211,20 @@ def prepare(connection: Connection, wish: Wish) -> tuple[dict[str, Any], Chain]:
     head = playbooks.head(connection, wish.workspace_id, wish.playbook_id)
     if not head.enabled:
         raise Conflict(f"The playbook {wish.playbook_id!r} is disabled; enable it first.", code="playbook_disabled")
-    revision_id = wish.revision_id or head.revision_id
+    kept = wish.kept or NOTHING_KEPT
+    revision_id = wish.revision_id or kept["playbooks"].get(wish.playbook_id) or head.revision_id
     definition = revisions.playbook(revision_id)[0].definition
     if definition["target_required"] and not wish.target:
         problem = Problem("/target_asset_id", "this playbook needs the asset it is to work on")
         raise InvalidRequest("The asset is missing.", code="target_required", problems=[problem])
     if wish.depth > DEEPEST:
         raise Conflict(f"Playbooks start playbooks more than {DEEPEST} deep.", code="too_deep")
-    masked, sealed = _values(definition, wish)
-    pinned = pins(connection, wish.workspace_id, revision_id)
+    run_id = new_id("pexec")
+    masked, sealed = _values(definition, wish, parameters_cell(wish.workspace_id, run_id, revision_id))
+    pinned = pins(connection, wish.workspace_id, revision_id, wish.pinned or kept["actions"])
     now = db.now_ms()
     row = {
-        "id": new_id("pexec"),
+        "id": run_id,
         "workspace_id": wish.workspace_id,
         "kind": "playbook",
         "action_id": wish.playbook_id,
@@ -220,35 +249,35 @@ def prepare(connection: Connection, wish: Wish) -> tuple[dict[str, Any], Chain]:
         "cause": wish.trigger,
         "retry_of": wish.retry_of,
         "root_id": wish.root,
-        "context": json.dumps(
-            {
-                "event": wish.event,
-                "pins": pinned,
-                "depth": wish.depth,
-                "hops": wish.hops,
-                "root": wish.root,
-                "carried": [str(done["id"]).partition(".")[2] for done in wish.carried],
-            }
-        ),
+        "context": _context(wish, pinned),
     }
     chain = _opening(row, pinned)
     row["due_at"] = backlog.again_at(str(row["queue"]), now, connection)
     return row, chain
 
 
-def _values(definition: Mapping[str, Any], wish: Wish) -> tuple[str, str | None]:
+def _context(wish: Wish, pinned: Mapping[str, str]) -> str:
+    """What a run keeps of how it came about."""
+    carried = [str(done["id"]).partition(".")[2] for done in wish.carried]
+    names = ("event", "kept", "depth", "hops", "root", "width")
+    return json.dumps({**{name: getattr(wish, name) for name in names}, "pins": pinned, "carried": carried})
+
+
+def _values(definition: Mapping[str, Any], wish: Wish, cell: Cell) -> tuple[str, str | None]:
     """The parameters as they are stored; a playbook that declares none takes any."""
     declared = definition["parameters"]
     if not declared:
-        return hide(wish.parameters, wish.secret_names, wish.secrets)
+        return hide(wish.parameters, wish.secret_names, cell, wish.secrets)
     values, problems = parameters.resolve(declared, wish.parameters)
     if problems:
         raise Unprocessable(problems=[problem.under("/parameters") for problem in problems])
-    return hide(values, {*parameters.secret_names(declared), *wish.secret_names}, wish.secrets)
+    return hide(values, {*parameters.secret_names(declared), *wish.secret_names}, cell, wish.secrets)
 
 
-def pins(connection: Connection, workspace_id: str, revision_id: str) -> dict[str, str]:
-    """Action id → the revision that a run of this revision of a playbook keeps.
+def pins(
+    connection: Connection, workspace_id: str, revision_id: str, kept: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """Action id → the revision that a run of this revision of a playbook keeps: of those ``kept``, else the present.
 
     Raises:
         Conflict: an action that it uses is gone or switched off.
@@ -262,7 +291,7 @@ def pins(connection: Connection, workspace_id: str, revision_id: str) -> dict[st
             raise Conflict(f"The playbook uses the action {action_id!r}, which is gone.", code="action_missing")
         if not head.enabled:
             raise Conflict(f"The playbook uses the action {action_id!r}, which is disabled.", code="action_disabled")
-        found[action_id] = head.revision_id
+        found[action_id] = (kept or {}).get(action_id) or head.revision_id
     return found
 
 
@@ -332,7 +361,7 @@ def loaded(row: Row) -> Run:
         SealBroken: its secrets cannot be opened.
     """
     revision, plan = revisions.playbook(row.revision_id)
-    hidden = unseal(row.sealed)
+    hidden = opened_parameters(row)
     handed_on = hidden.pop(HANDED_ON, [])
     context = json.loads(row.context)
     context["subject"] = subject(context["event"]) if context["event"] else {}

@@ -14,7 +14,7 @@ from expressions import conditions, references, templates
 from playbooks import parameters
 from playbooks.plan import Node
 from providers.base import Json
-from tasks import revisions, runs
+from tasks import deciders, revisions, runs
 from tasks.advance import MOST_ITEMS
 from tasks.conclude import Attempt
 from tasks.context import asset
@@ -193,7 +193,7 @@ def approval(scene: Scene, found: Finding) -> str:
     found.verdict, found.presumed = "would wait", True
     found.proved.append("the message is filled in")
     found.assumed.append("the approval is granted")
-    found.output = scene.redact({"message": message, "approvers": step.get("approvers", [])})
+    found.output = scene.redact(deciders.question(step, message))
     someone = {name: assumed("steps", scene.node.id, "output", name) for name in ("by", "note")}
     found.known = {**found.output, "decision": "approved", **someone}
     return scene.node.on_success

@@ -22,6 +22,7 @@ from celery.exceptions import Reject, Retry
 from config import logs
 from config.errors import Unavailable
 from store import db, steps
+from store.seal import SealBroken
 from tasks import lanes, stop, task_events
 from tasks.app import app
 from tasks.passing import Bundle
@@ -51,21 +52,24 @@ def _walk(task: Task, what: str, execution_id: str, known: dict[str, Run] | None
     except Unavailable:
         log.warning("left to recovery: the database is away")
         return "unavailable"
+    except SealBroken as broken:
+        return _broken(execution_id, "sealed", str(broken))
     except Exception as error:
         log.exception("a run broke")
-        with contextlib.suppress(Unavailable):
-            _fail(execution_id.partition(".")[0], error)
-        return "broken"
+        message = f"The run broke ({type(error).__name__}); the worker's log says where."
+        return _broken(execution_id, "internal_error", message)
     finally:
         forget()
         logs.unbind("execution_id", "request_id")
 
 
-def _fail(run_id: str, error: Exception) -> None:
-    message = f"The run broke ({type(error).__name__}); the worker's log says where."
-    told = {"code": "internal_error", "message": message}
-    db.change(lambda connection: steps.break_off(connection, run_id, told))
-    stop.end_steps(run_id, "system")
+def _broken(execution_id: str, code: str, message: str) -> str:
+    """Fail the run of what could not be carried out; recovery does it where the database is away."""
+    run_id, told = execution_id.partition(".")[0], {"code": code, "message": message}
+    with contextlib.suppress(Unavailable):
+        db.change(lambda connection: steps.break_off(connection, run_id, told))
+        stop.end_steps([run_id], "system")
+    return "broken"
 
 
 _OPTIONS: dict[str, Any] = {"bind": True, "max_retries": None}

@@ -18,6 +18,7 @@ Schedules that have come round are kept first (``tasks.schedules``), then it is 
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 
 from config import logs
 from config.errors import Unavailable
@@ -26,7 +27,7 @@ from store import db, executions, recovery, steps
 from store import redis as redis_store
 from store.db import Connection, Row
 from store.executions import LIVE, TERMINAL
-from tasks import announce, canvas, doorbell, lease, schedules, tick_runs
+from tasks import announce, canvas, doorbell, flows, lease, schedules, tick_runs
 from tasks.app import app
 from tasks.backlog import backlog
 from tasks.canvas import Ring
@@ -60,8 +61,7 @@ def tick() -> int:
             rings, over, number = _look(pauses, asked)
             asked = reach.clock()
             seen += number
-            for each in over:
-                each.end_steps()
+            tick_runs.end_steps(over)
             missed = canvas.publish(rings)
             if missed:
                 doorbell.put_off(missed)
@@ -135,8 +135,15 @@ def _look(pauses: Mapping[str, int], asked: float | None = None) -> tuple[list[R
     with db.write() as connection:
         rows = recovery.due(connection, limit=BATCH)
         reach.reached(asked)
-        rings = [ring for row in rows if (ring := _attend(connection, row, pauses, over)) is not None]
+        rings = [_measured(row, ring) for row in rows if (ring := _attend(connection, row, pauses, over)) is not None]
     return rings, over, len(rows)
+
+
+def _measured(row: Row, ring: Ring) -> Ring:
+    """What is published for a step, on the queue for it: a run whose delays end together floods as any other does."""
+    if row.run_id is None or ring.ahead:
+        return ring
+    return replace(ring, queue=flows.of_run(ring.queue, row.workspace_id, row.run_id))
 
 
 def _attend(connection: Connection, row: Row, pauses: Mapping[str, int], over: list[tick_runs.Over]) -> Ring | None:
@@ -147,9 +154,9 @@ def _attend(connection: Connection, row: Row, pauses: Mapping[str, int], over: l
         tick_runs.attend(connection, row, over)
         return None
     if row.kind == "step" and (row.status in TERMINAL or row.run_status not in LIVE):
-        return tick_runs.attend_ended(connection, row)
+        return tick_runs.attend_ended(connection, row, pauses)
     if row.kind == "step" and row.open is not None:
-        return tick_runs.attend_holder(connection, row, over)
+        return tick_runs.attend_holder(connection, row, over, pauses)
     if row.status == "pending":
         again_at = db.now_ms() + pauses.get(row.queue, settings().lease_seconds * 1000)
         if row.run_status == "paused":

@@ -6,11 +6,11 @@ run each; then all runs are committed in one transaction, each behind a savepoin
 playbook never keeps another from being started; then the doorbell rings.
 
 An event that its sender has named by an id starts each playbook once, however often and in how many copies it comes:
-the id and the playbook make an idempotency key. Which playbooks could not be started is told with the reason; sent
+sender, id and playbook make an idempotency key. Which playbooks could not be started is told with the reason; sent
 again under the same id those are tried again.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,13 +23,11 @@ from store.db import Connection, IntegrityError
 from store.playbooks import Playbook
 from tasks import doorbell, replay, runs
 from tasks.canvas import Chain
+from tasks.dispatch import URGENT
 from tasks.runs import Wish
 
 #: characters of a target
 MAX_TARGET_CHARACTERS = 255
-
-#: parts of an idempotency key; no key that a caller may send holds it
-_SEPARATOR = "\x1f"
 
 log = logs.logger(__name__)
 
@@ -50,6 +48,8 @@ class Occurrence:
     target: str | None = None
     request_id: str | None = None
     hops: int = 0
+    #: raises where there is room only for what is urgent
+    unless_urgent: Callable[[], None] | None = None
 
     def told(self) -> dict[str, Any]:
         """What runs keep of it, and templates see."""
@@ -57,7 +57,7 @@ class Occurrence:
 
     def key(self, playbook_id: str) -> str | None:
         """The idempotency key of the run it starts of a playbook."""
-        return _SEPARATOR.join(("event", self.id, playbook_id)) if self.named else None
+        return replay.SEPARATOR.join(("event", self.id, playbook_id)) if self.named else None
 
     def same(self) -> list[Any]:
         """What makes two events of one id the same."""
@@ -98,15 +98,20 @@ class Outcome:
     considered: int = 0
 
 
+@replay.clashes_audited()
 def occur(this: Occurrence) -> Outcome:
     """Start the playbooks that wait for an event; each starts or says why not.
 
     Raises:
-        Unprocessable: the id names another event. Unavailable: the database is away; nothing was started.
+        Unprocessable: the id names another event. Unavailable: the database is away; nothing was started. Whatever
+            ``this.unless_urgent`` raises, unless one of them begins with something urgent.
     """
     with db.read() as connection:
         waiting = playbooks.listening(connection, this.workspace_id, this.event)
         found = list(_chosen(connection, this, waiting))
+    beginning = [one.ready[1]["queue"] for one in found if one.ready is not None]
+    if this.unless_urgent is not None and beginning and URGENT not in beginning:
+        this.unless_urgent()
     outcome = Outcome()
     if found:
         with db.write() as connection:
@@ -130,7 +135,7 @@ def _chosen(connection: Connection, this: Occurrence, waiting: list[Playbook]) -
     for playbook in waiting:
         if not matches(playbook.revision.definition["trigger"].get("conditions"), event):
             continue
-        known = replay.earlier(connection, this.workspace_id, this.key(playbook.id), this.same())
+        known = replay.earlier(connection, this.workspace_id, this.actor, this.key(playbook.id), this.same())
         if known is not None:
             yield Candidate(playbook.id, known=known.execution_id)
         else:
@@ -195,13 +200,14 @@ def _accept(connection: Connection, this: Occurrence, wish: Wish, row: Mapping[s
     key = this.key(wish.playbook_id)
     if key is not None:
         at = row["created_at"]
-        replay.remember(connection, this.workspace_id, key, this.same(), execution_id=row["id"], created_at=at)
+        made = {"execution_id": row["id"], "created_at": at}
+        replay.remember(connection, this.workspace_id, this.actor, key, this.same(), **made)
     runs.accept(connection, wish=wish, row=row)
 
 
 def _forestalled(connection: Connection, this: Occurrence, wish: Wish) -> Candidate:
     """A copy of the event was faster, or the playbook runs for this asset."""
-    known = replay.earlier(connection, this.workspace_id, this.key(wish.playbook_id), this.same())
+    known = replay.earlier(connection, this.workspace_id, this.actor, this.key(wish.playbook_id), this.same())
     if known is not None:
         return Candidate(wish.playbook_id, known=known.execution_id)
     return Candidate(wish.playbook_id, refusal=refused(runs.running_already(wish)))

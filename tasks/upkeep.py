@@ -1,5 +1,6 @@
-"""What keeps the house clean: old records go, idle workers are given something to take."""
+"""What keeps the house clean: old records go, old seals are renewed, idle workers are given something to take."""
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 
@@ -8,7 +9,8 @@ from config.errors import Unavailable
 from config.settings import settings
 from store import db, idempotency, processes, recovery
 from store.db import Connection
-from tasks import canvas
+from store.renewal import Bite
+from tasks import canvas, reseal
 from tasks.app import app
 
 _DAY = 86_400_000
@@ -16,26 +18,75 @@ _HOUR = 3_600_000
 
 #: the longest pause between two bites, seconds
 MOST_REST = 1.0
+#: so many bites of sealed values are renewed each time: tick waits behind it
+_RENEWED = 20
+#: when everything has been looked at, it is looked at again after so long, seconds
+_LOOKED_AT_EVERY = 3600.0
 
 log = logs.logger(__name__)
 
 
 @app.task(name="tocsin.upkeep", ignore_result=True)
 def upkeep() -> int:
-    """Delete what is older than the retention time; returns how many executions went."""
-    executions_before = db.now_ms() - settings().retention_days * _DAY
-    keys_before = db.now_ms() - settings().idempotency_hours * _HOUR
+    """Delete what is older than the retention time, and secrets of what ended; returns how many executions went."""
+    now = db.now_ms()
+    executions_before = now - settings().retention_days * _DAY
+    keys_before = now - settings().idempotency_hours * _HOUR
+    sealed_before = now - settings().sealed_hours * _HOUR
     gone = 0
     try:
         for bite in _bites(lambda connection: recovery.forget(connection, before=executions_before)):
             gone += bite
+        for _ in _bites(lambda connection: recovery.drop_sealed(connection, before=sealed_before)):
+            pass
         for _ in _bites(lambda connection: idempotency.forget(connection, before=keys_before)):
             pass
         with db.write() as connection:
             processes.sweep(connection)
+        _renewal.go_on()
     except Unavailable as error:
         log.warning("upkeep skipped: the database is away", reason=str(error))
     return gone
+
+
+class _Renewal:
+    """A walk over all that is sealed, some bites at a time."""
+
+    def __init__(self) -> None:
+        self._walk: Iterator[tuple[str, Bite]] | None = None
+        self._rests_until = 0.0
+        self._lock = threading.Lock()
+
+    def go_on(self) -> None:
+        """Take some bites, unless everything was looked at lately.
+
+        Raises:
+            Unavailable: the database is away; the next time begins anew.
+        """
+        with self._lock:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        if self._walk is None:
+            if time.monotonic() < self._rests_until:
+                return
+            self._walk = reseal.walk()
+        for _ in range(_RENEWED):
+            try:
+                name, bite = next(self._walk)
+            except StopIteration:
+                self._walk, self._rests_until = None, time.monotonic() + _LOOKED_AT_EVERY
+                return
+            except BaseException:
+                self._walk = None
+                raise
+            if bite.done:
+                log.info("sealed anew", table=name, rows=bite.done)
+            if bite.broken:
+                log.warning("cannot be opened or was altered", table=name, rows=bite.broken)
+
+
+_renewal = _Renewal()
 
 
 def _bites(forget: Callable[[Connection], int]) -> Iterator[int]:

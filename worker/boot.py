@@ -19,6 +19,7 @@ from config import logs
 from config.settings import settings
 from providers import registry
 from tasks import leaving, task_events
+from worker import panel
 from worker.pulse import Pulse
 
 _PR_SET_PDEATHSIG = 1
@@ -50,6 +51,7 @@ def _configure_logs(**_: Any) -> None:
 
 
 def _warm_up(**_: Any) -> None:
+    panel.restrict()
     registry.load_all()  # the first execution must not pay for the imports
 
 

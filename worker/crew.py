@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from config import logs
 from providers import registry
-from store import db
+from store import db, redis
 from tasks.app import app
 from worker import boot, roles
 
@@ -52,6 +52,8 @@ _SHARED = (
     "celery.worker.strategy",
     "cffi.cparser",  # every process of a pool parses a declaration, and with it a parser's tables
     "cryptography.fernet",
+    "worker.consumer",
+    "worker.intervals",
 )
 
 log = logs.logger(__name__)
@@ -63,6 +65,7 @@ def main(names: list[str]) -> int:
         known = ", ".join(roles.ROLES)
         sys.stderr.write(f"usage: python -m worker.crew NAME...   (of {known}; another of a kind: steps2, steps3)\n")
         return 2
+    redis.refuse_unsound()
     if len(names) == 1:
         return roles.run(names[0])
     load()

@@ -13,7 +13,8 @@ from celery.worker import state
 
 from config import logs
 from config.errors import Unavailable
-from store import db, processes
+from store import clock, db, processes
+from worker.watch import Watch
 
 #: seconds between two signs
 EVERY = 5.0
@@ -28,7 +29,7 @@ class Pulse(threading.Thread):
         super().__init__(name="pulse", daemon=True)
         self.worker = name
         self.queues = queues
-        self._scheduler = scheduler
+        self._watch = Watch(name, scheduler)
         self._ended = threading.Event()
         self._received = 0
         self._consumed_at = self._started_at = db.now_ms()
@@ -37,8 +38,7 @@ class Pulse(threading.Thread):
         """Beat until stopped; a database that is away is tried again at the next beat."""
         while not self._ended.is_set():
             started = time.monotonic()
-            self._beat()
-            self._watch_scheduler()
+            self._watch.look(database=self._beat())
             self._ended.wait(max(0.1, EVERY - (time.monotonic() - started)))
 
     def stop(self) -> None:
@@ -50,14 +50,8 @@ class Pulse(threading.Thread):
         except Unavailable:
             log.info("the row of this process stays behind; it will be swept")
 
-    def _watch_scheduler(self) -> None:
-        """End the process when the scheduler beside it has died: its supervisor starts both anew."""
-        alive = getattr(self._scheduler, "is_alive", None)
-        if alive is not None and not alive() and not self._ended.is_set():
-            log.error("the scheduler has died; ending this worker so that both are started again")
-            os._exit(1)
-
-    def _beat(self) -> None:
+    def _beat(self) -> bool:
+        """Write the row; whether the database took it."""
         received = sum(state.total_count.values())
         if received != self._received:
             self._received, self._consumed_at = received, db.now_ms()
@@ -71,6 +65,9 @@ class Pulse(threading.Thread):
                     started_at=self._started_at,
                     consumed_at=self._consumed_at,
                     running=len(state.active_requests),
+                    skew_ms=clock.skew_ms(),
                 )
         except Unavailable:
             log.warning("no sign of life: the database is away")
+            return False
+        return True

@@ -1,8 +1,8 @@
 """The scheduler inside the control worker: Celery's beat as a thread.
 
 A process of its own, as ``celery worker -B`` starts one, would cost as much memory as a worker. What is due is
-known from ``beat_schedule`` alone, so nothing is kept between two starts. Its death ends the worker
-(``worker.pulse``), so that both are started again.
+known from ``beat_schedule`` alone, so nothing is kept between two starts (``worker.intervals``). Its death ends the
+worker (``worker.pulse``), so that both are started again.
 """
 
 from typing import Any
@@ -17,7 +17,7 @@ class Scheduler(bootsteps.StartStopStep):  # type: ignore[misc]
         """Called by Celery while it puts the worker together."""
         from celery import beat  # only one worker in a crew needs it
 
-        worker.beat = beat.EmbeddedService(worker.app, thread=True, scheduler_cls="celery.beat:Scheduler")
+        worker.beat = beat.EmbeddedService(worker.app, thread=True, scheduler_cls=worker.app.conf.beat_scheduler)
         return worker.beat
 
 

@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-#: words in the name of a header whose value is nobody's to read
-_SECRET = re.compile(r"authorization|cookie|key|token|secret|password", re.IGNORECASE)
+from playbooks.credentials import is_secret_header, replaced, spans
+
 #: user and password before the host of an address
 _USER = re.compile(r"(?<=://)[^/\s\"'<>]*@")
 _MASK = "***"
@@ -37,10 +37,11 @@ def headers_of(command: Mapping[str, Any]) -> dict[str, str]:
 
 def shown(command: Mapping[str, Any]) -> str:
     """The whole command for a person who carries it out; what looks like a credential is masked."""
-    headers = [f"{name}: {_MASK if _SECRET.search(name) else value}" for name, value in headers_of(command).items()]
+    headers = [f"{name}: {_MASK if is_secret_header(name) else value}" for name, value in headers_of(command).items()]
     start = "\n".join(one for one in [text_of(command), *headers] if one)
     whole = "\n\n".join(one for one in (start, content_of(command)) if one)
-    return _USER.sub(f"{_MASK}@", whole or str(command.get("description", "")) or "the command")
+    text = _USER.sub(f"{_MASK}@", whole or str(command.get("description", "")) or "the command")
+    return replaced(text, [span for span in spans(text) if not text.startswith(("__", _MASK), span[0])])
 
 
 def _decoded(value: Any) -> str | None:

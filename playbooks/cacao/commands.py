@@ -141,7 +141,7 @@ def _question(text: str, context: Context) -> Json:
     step: Json = {"type": "approval", "message": context.names.message(text or "Go on?")}
     name = context.agent.get("name")
     if isinstance(name, str) and name.strip() and name.isprintable():
-        step["approvers"] = [name[:128]]
+        step["audience"] = [name[:128]]
     return step
 
 

@@ -13,8 +13,8 @@ from typing import Any
 
 from playbooks.cacao.graph import member
 from playbooks.cacao.identity import EXTENSION
+from playbooks.credentials import MASK, is_secret_header, replaced, spans
 
-MASK = "********"
 #: the properties of authentication information that are no secret
 _SHOWN = frozenset({"type", "name", "description", "user_id", "username", "kms", "kms_key_identifier"})
 _DEFINITIONS, _EXTENSIONS = "authentication_info_definitions", "authentication_info_extensions"
@@ -28,13 +28,8 @@ _HARMLESS = frozenset({"kms_key_identifier", "public_key", "token_type"})
 #: members whose own members are called as their author likes, and what is kept here without credentials
 _LEFT = frozenset({"cases", "step_variables", EXTENSION})
 _VARIABLE = re.compile(r"\s*(?:[A-Za-z]+ )?__[A-Za-z_][A-Za-z0-9_-]*__(?::value)?\s*")
-#: user and password before the host of an address
+#: user and password before the host of an address, of variables too
 _USER = re.compile(r"(?<=://)[^/\s\"'<>@?#]+@")
-_QUERY = re.compile(
-    r"(?<=[?&])((?:access_|refresh_|auth_|id_)?token|api[_-]?key|key|passw(?:or)?d|secret|client_secret|signature|sig)"
-    r"=(?!__)[^&#\s\"']+",
-    re.IGNORECASE,
-)
 #: where a document says what is done, by whom and on what; everything else is words for people
 _PLACES = ("workflow", "agent_definitions", "target_definitions", "playbook_extensions", "external_references")
 Json = dict[str, Any]
@@ -77,11 +72,13 @@ def _tells(value: Any) -> bool:
     return value not in (None, [], {}) and not isinstance(value, bool)
 
 
-def _masked(value: Any, *, called: bool = False) -> Any:
-    """A value with masks; ``called`` says that its name is that of a credential."""
+def _masked(value: Any, *, called: bool = False, headers: bool = False) -> Any:
+    """A value with masks; ``called`` says that its name is that of a credential, ``headers`` that it holds headers."""
     if isinstance(value, dict):
+        secret = is_secret_header if headers else _is_called
         return {
-            key: one if key in _LEFT else _masked(one, called=called or _is_called(key)) for key, one in value.items()
+            key: one if key in _LEFT else _masked(one, called=called or secret(key), headers=key.lower() == "headers")
+            for key, one in value.items()
         }
     if isinstance(value, list):
         return [_masked(one, called=called) for one in value]
@@ -89,7 +86,8 @@ def _masked(value: Any, *, called: bool = False) -> Any:
         return MASK
     if not isinstance(value, str):
         return value
-    return _QUERY.sub(rf"\1={MASK}", _USER.sub(f"{MASK}@", value))
+    text = _USER.sub(f"{MASK}@", value)
+    return replaced(text, [span for span in spans(text) if not text.startswith("__", span[0])])
 
 
 def _is_called(name: str) -> bool:

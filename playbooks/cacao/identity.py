@@ -46,7 +46,16 @@ def digest(value: Any) -> str:
 
 def fingerprint(value: Any) -> str:
     """The same, but only this installation can make it, with its key: no guess at a secret can be tried on it."""
-    key = hashlib.sha256(b"tocsin cacao\0" + settings().secret_key.encode()).digest()
+    return _fingerprint(value, settings().secret_key)
+
+
+def is_fingerprint(mark: Any, value: Any) -> bool:
+    """Whether ``mark`` is the fingerprint of a value, made with any of the keys of this installation."""
+    return any(mark == _fingerprint(value, key) for key in settings().secret_keys)
+
+
+def _fingerprint(value: Any, secret_key: str) -> str:
+    key = hashlib.sha256(b"tocsin cacao\0" + secret_key.encode()).digest()
     return hmac.new(key, canonical(value).encode(), hashlib.sha256).hexdigest()
 
 
@@ -90,7 +99,7 @@ def own_of(step: Mapping[str, Any]) -> Own | None:
         return None
     if members.get("type") not in _OURS.get(kind, ()):
         return None
-    foreign = ours.get("seal") != fingerprint([ours["digest"], step_id, members])
+    foreign = not is_fingerprint(ours.get("seal"), [ours["digest"], step_id, members])
     return None if foreign and names_made_action(members) else Own(step_id, members, foreign)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from playbooks import definitions
 from playbooks.cacao.blocks import Remark
 from playbooks.cacao.flow import Flow
-from playbooks.cacao.identity import EXTENSION, digest, fingerprint, names_made_action
+from playbooks.cacao.identity import EXTENSION, digest, is_fingerprint, names_made_action
 from playbooks.cacao.names import TYPES, Names
 from playbooks.cacao.variables import as_native, from_document
 from playbooks.fields import MAX_DESCRIPTION_CHARACTERS, MAX_NAME_CHARACTERS, MAX_TAG_CHARACTERS, MAX_TAGS, is_line
@@ -102,7 +102,7 @@ def carried(document: Mapping[str, Any], made: Collection[str] = ()) -> tuple[Js
         return None
     if not is_version(definition.get("version")):
         return None
-    foreign = ours.get("seal") != fingerprint([ours["digest"], definition])
+    foreign = not is_fingerprint(ours.get("seal"), [ours["digest"], definition])
     whole = definitions.normalise(definition)
     steps = (place.step for place in islice(places(whole), MAX_STEPS))
     if foreign and any(names_made_action(step) and step["action_ref"] not in made for step in steps):

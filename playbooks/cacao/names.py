@@ -35,7 +35,7 @@ TYPES = {"bool": "boolean", "integer": "integer", "long": "integer", "float": "n
 #: characters of a number that the filter ``int`` reads
 _MOST_DIGITS = 18
 #: steps that hold no others, so that nothing but they themselves sees what they declare
-_ALONE = frozenset({"action", "playbook-action"})
+_ALONE = ("action", "playbook-action")
 
 
 class Names:

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from playbooks.cacao.command_texts import content_of, headers_of, text_of
-from playbooks.cacao.credentials import MASK
 from playbooks.cacao.names import TYPES, Names
+from playbooks.credentials import MASK
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 #: types of commands that are HTTP requests, drafts of the standard included

@@ -184,8 +184,8 @@ class _Writer:
         return {"commands": [command], "agent": self._agent("organization", "Tocsin"), **self._links(node, own)}
 
     def _approval(self, node: Node, own: str) -> Json:
-        approvers = sorted(node.step.get("approvers") or [])
-        agent = self._agent("group", ", ".join(approvers)) if approvers else self._agent("organization", "Tocsin")
+        people = sorted({*node.step.get("approvers", ()), *node.step.get("audience", ())})
+        agent = self._agent("group", ", ".join(people)) if people else self._agent("organization", "Tocsin")
         command = {"type": "manual", "command": self._text(node.step.get("message") or node.name)}
         return {"commands": [command], "agent": agent, **self._links(node, own)}
 

@@ -1,5 +1,6 @@
 """Every playbook of ``examples/playbooks`` does what it says, against the made-up systems of ``make run``."""
 
+import functools
 import re
 from datetime import datetime
 
@@ -63,8 +64,16 @@ class Examples:
         return {step["step_id"]: step for step in self.run(run_id)["steps"]}
 
     def decide(self, run_id, step_id, word, note):
-        """Approve or reject a step."""
-        return self.http.post(f"/api/playbooks/executions/{run_id}/steps/{step_id}/{word}", json={"note": note})
+        """Approve or reject a step, as somebody else than who has started the run."""
+        path = f"/api/playbooks/executions/{run_id}/steps/{step_id}/{word}"
+        return self.http.post(path, json={"note": note}, headers={"Authorization": f"Bearer {self.second_key}"})
+
+    @functools.cached_property
+    def second_key(self):
+        """The key of another person."""
+        made = self.http.post("/api/keys", json={"name": "second person", "role": "operator"})
+        assert made.status_code == 201, made.text
+        return made.json()["data"]["key"]
 
     def effects(self, run_id, path=""):
         """What the steps of a run have sent to a system, oldest first."""
@@ -199,6 +208,8 @@ def test_an_approved_isolation_happens(examples):
     assert asked["status"] == "waiting"
     assert asked["output"]["message"] == "Isolate laptop-7? The file evil-44d8 is malicious."
     assert "laptop-7" not in examples.receiver.state()["isolated"]
+    alone = examples.http.post(f"/api/playbooks/executions/{run_id}/steps/approve-isolation/approve", json={})
+    assert (alone.status_code, alone.json()["code"]) == (403, "not_by_starter")
     assert examples.decide(run_id, "approve-isolation", "approve", "The user knows").status_code == 200
     steps = examples.ends(run_id, "completed")
     assert steps["approve-isolation"]["output"]["decision"] == "approved"

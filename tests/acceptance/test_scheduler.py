@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,14 +15,29 @@ from tests.support.waiting import eventually
 #: a control worker whose scheduler fails after a few ticks
 _FAILING = """
 import itertools, sys
-from celery.beat import Scheduler
 from worker import crew
-ticks, tick = itertools.count(), Scheduler.tick
+from worker.intervals import Intervals
+ticks, tick = itertools.count(), Intervals.tick
 def fails_soon(self, *args, **options):
     if next(ticks) > 3:
         raise RuntimeError("no more")
     return tick(self, *args, **options)
-Scheduler.tick = fails_soon
+Intervals.tick = fails_soon
+sys.exit(crew.main(["control"]))
+"""
+
+#: a control worker that looks after its tick often; the tick waits for ever once it is told to
+_HANGING = """
+import pathlib, sys, time
+from tasks import tick
+from worker import crew, pulse, watch
+pulse.EVERY, watch.LOOKS = 0.5, 6
+told, attend = pathlib.Path(sys.argv[1]), tick._notice_empty_broker
+def hangs():
+    while told.exists():
+        time.sleep(0.1)
+    attend()
+tick._notice_empty_broker = hangs
 sys.exit(crew.main(["control"]))
 """
 
@@ -92,3 +108,54 @@ def test_a_scheduler_whose_worker_was_killed_dies_too(by_hand: Process) -> None:
     (scheduler,) = _children(by_hand.pid)
     os.kill(by_hand.pid, signal.SIGKILL)
     assert eventually(lambda: not _lives(scheduler), 10, "the scheduler is gone")
+
+
+@pytest.fixture
+def hanging(sqlite_stack: Stack, tmp_path: Path) -> Iterator[Process]:
+    """A control worker in the place of ours whose ticks hang while the file ``told`` beside its log is there."""
+    sqlite_stack.kill("beat")
+    control = Process(
+        ["python", "-c", _HANGING, str(tmp_path / "told")], tmp_path / "log", env=sqlite_stack.environment
+    )
+    try:
+        eventually(lambda: _beats(sqlite_stack, control), 60, "the worker works")
+        yield control
+    finally:
+        control.end()
+
+
+def _beats(stack: Stack, control: Process) -> int:
+    """When the worker has last written its row, 0 before."""
+    rows = stack.rows("SELECT beat_at FROM processes WHERE pid = :pid", pid=control.pid)
+    return rows[0]["beat_at"] if rows else 0
+
+
+def _outlive(stack: Stack, control: Process, pulses: int) -> None:
+    """Wait until the worker has written its row so often."""
+    for _ in range(pulses):
+        last = _beats(stack, control)
+        eventually(lambda then=last: _beats(stack, control) != then or not control.alive(), 30, "another pulse")
+        assert control.alive(), control.log.read_text()[-2000:]
+
+
+def test_a_worker_whose_ticks_do_not_finish_ends(sqlite_stack: Stack, hanging: Process) -> None:
+    """It lives as long as they do, and while the broker is away; it ends when that is back and they still hang."""
+    _outlive(sqlite_stack, hanging, 8)
+    (hanging.log.parent / "told").touch()
+    sqlite_stack.redis.kill()
+    _outlive(sqlite_stack, hanging, 8)
+    assert "tick does not finish" not in hanging.log.read_text()
+    sqlite_stack.redis.start()
+    eventually(lambda: not hanging.alive(), 60, "the control worker has ended")
+    assert hanging.popen.returncode == 1
+    assert "tick does not finish" in hanging.log.read_text()
+
+
+def test_a_worker_that_stood_still_goes_on(sqlite_stack: Stack, hanging: Process) -> None:
+    """A machine that stood still for longer than a tick may take is one look, and no reason to begin anew."""
+    for _ in range(3):
+        hanging.send(signal.SIGSTOP)
+        time.sleep(5)  # ten looks of this worker
+        hanging.send(signal.SIGCONT)
+        _outlive(sqlite_stack, hanging, 4)
+    assert "tick does not finish" not in hanging.log.read_text()

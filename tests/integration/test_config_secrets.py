@@ -8,8 +8,8 @@ from config.errors import Conflict, InvalidRequest
 from config.settings import settings
 from providers import functions
 from store import access, actions, db
-from store.seal import unseal
 from tasks import catalogue
+from tasks.secrets import opened_config
 
 TOKEN = "Bearer a-token-nobody-may-see"
 HOOK = {
@@ -32,7 +32,7 @@ def test_a_secret_is_sealed_and_masked(caller):
     """The stored definition holds the mask; the secret is in the sealed part only."""
     action = catalogue.create(caller, HOOK)
     assert TOKEN not in str(action.revision.definition)
-    assert unseal(action.revision.sealed) == {"headers/Authorization": TOKEN}
+    assert opened_config(caller.workspace_id, action.revision) == {"headers/Authorization": TOKEN}
 
 
 def test_what_was_read_may_be_sent_back(caller):
@@ -42,7 +42,7 @@ def test_what_was_read_may_be_sent_back(caller):
     changed = catalogue.revise(
         caller, action.id, {"config": {**read, "headers": {"authorization": "********"}, "body": {"a": 2}}}, whole=False
     )
-    assert list(unseal(changed.revision.sealed).values()) == [TOKEN]
+    assert list(opened_config(caller.workspace_id, changed.revision).values()) == [TOKEN]
     assert changed.revision.version == "1.1.0"
 
 
@@ -109,3 +109,12 @@ def test_a_python_function_brings_its_own_parameters(caller, example_functions):
     wanted = {"name": "Block", "type": "remediation", "executor": "local", "config": {"handler": "block_ip"}}
     action = catalogue.create(caller, wanted)
     assert [one["name"] for one in action.revision.definition["parameters"]] == ["ip", "duration_hours", "reason"]
+
+
+def test_several_signing_secrets_are_sealed_as_one(caller):
+    """A list of secrets, given while a receiver changes its own, is masked and sealed as a whole."""
+    wanted = ["first-secret-of-a-receiver", "second-secret-of-a-receiver"]
+    config = {"target": "https://hooks.example.com/", "secret": wanted}
+    action = catalogue.create(caller, {"name": "Tell", "type": "webhook", "executor": "remote", "config": config})
+    assert "secret-of-a-receiver" not in str(action.revision.definition)
+    assert opened_config(caller.workspace_id, action.revision) == {"secret": wanted}

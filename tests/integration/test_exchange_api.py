@@ -5,12 +5,14 @@ import copy
 import hashlib
 import json
 import resource
+import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 import yaml
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
@@ -52,6 +54,18 @@ MEMBERS: Json = {
 def everywhere(database: str) -> Door:
     """The application on each kind of database."""
     return Door()
+
+
+def test_no_document_writes_a_secret_into_a_step(door: Door) -> None:
+    """What a registered action takes in secret is not taken from the text of a document."""
+    door.create(id="cacao.ssh", parameters=[{"name": "command", "type": "secret"}])
+    steps = {
+        "start.s": {"on_completion": "action.call"},
+        "action.call": {"commands": [{"type": "ssh", "command": "login s3cret"}], "on_completion": "end.e"},
+        "end.e": {},
+    }
+    problem = assert_problem(door.call("POST", "/api/playbooks/import?lenient=true", json=document(steps)), 400)
+    assert [one["pointer"] for one in problem["errors"]] == ["/steps/0/parameters/command"]
 
 
 def given(**members: Any) -> Json:
@@ -571,3 +585,23 @@ def test_a_bomb_is_answered(door: Door, name: str, query: str) -> None:
     if answer.status_code > 201:
         assert_problem(answer)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < MEMORY_KIB
+
+
+def test_a_document_that_was_moved_is_not_given_out(everywhere: Door) -> None:
+    """Documents that were exchanged in the database are refused with the reason; imported afresh they are whole."""
+    one, other = (sent(everywhere, given(id=f"playbook--{uuid.uuid4()}")) for _ in range(2))
+    with db.write() as connection:
+        table = documents.documents
+        (first, held), (second, taken) = connection.execute(sa.select(table.c.playbook_uid, table.c.sealed)).all()
+        for uid, sealed in ((first, taken), (second, held)):
+            connection.execute(sa.update(table).where(table.c.playbook_uid == uid).values(sealed=sealed))
+    for playbook_id in (one["id"], other["id"]):
+        answer = everywhere.call("GET", f"/api/playbooks/{playbook_id}/export?include_secrets=true")
+        assert_problem(answer, 409)
+        assert answer.json["code"] == "sealed"
+        assert PASSWORD not in answer.text
+        body = given(id=playbook_id)
+        assert_problem(everywhere.call("POST", "/api/playbooks/import", json=body), 409)
+        assert everywhere.call("DELETE", f"/api/playbooks/{playbook_id}").status_code == 204
+        sent(everywhere, body)
+        assert exported(everywhere, playbook_id, "?include_secrets=true").json == body

@@ -1,8 +1,14 @@
 """Rate limits: counted per key, shared through Redis, and no hindrance when Redis is away or frozen."""
 
+import threading
+import time
+from collections import Counter
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from flask import g
+from werkzeug.exceptions import TooManyRequests
 
 from api.limits import Limiter
 from config.settings import SettingsError, settings
@@ -119,3 +125,81 @@ def test_a_senseless_limit_stops_the_process_at_its_start(monkeypatch: pytest.Mo
     with pytest.raises(SettingsError, match="TOCSIN_RATE_LIMIT"):
         Limiter()
     settings.cache_clear()
+
+
+def granted(limiter: Limiter, who: str, callers: int, each: int, door: Door) -> int:
+    """How many requests are let through when so many callers of one key make so many each, at the same time."""
+    let_through = Counter[int]()
+    together = threading.Barrier(callers)
+
+    def call(number: int) -> None:
+        with door.app.test_request_context():
+            together.wait()
+            for _ in range(each):
+                try:
+                    limiter.allow(who)
+                    assert g.standing.remaining >= 0
+                except TooManyRequests:
+                    continue
+                let_through[number] += 1
+                time.sleep(0.0001)  # a request does something, while others take their place
+
+    threads = [threading.Thread(target=call, args=(number,)) for number in range(callers)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return let_through.total()
+
+
+@pytest.mark.parametrize("callers", [1, 8, 32])
+@pytest.mark.usefixtures("sqlite_database", "start_of_window", "redis_server")
+def test_a_limit_is_what_it_says_however_many_call_at_once(monkeypatch: pytest.MonkeyPatch, callers: int) -> None:
+    """One caller or many at the same time get exactly the limit between them, though Redis takes its time."""
+    door = limited(monkeypatch, "1600/minute")
+    limiter: Limiter = door.app.extensions["tocsin.limiter"]
+    count = limiter._redis.incr
+
+    def far_away(*given: Any, **more: Any) -> int:
+        taken = count(*given, **more)
+        time.sleep(0.005)
+        return taken
+
+    monkeypatch.setattr(limiter._redis, "incr", far_away)
+    assert granted(limiter, f"key/{callers}", callers, 2400 // callers, door) == 1600
+
+
+@pytest.mark.usefixtures("sqlite_database", "start_of_window", "redis_server")
+def test_a_limit_is_what_it_says_over_a_rolling_restart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes that stop give back what they have not used: a hundred restarts in a window cost no request."""
+    door = limited(monkeypatch, "1600/minute")
+    used = 0
+    for _ in range(100):
+        process = Limiter()
+        used += granted(process, "key/restarted", 1, 10, door)
+        assert process.drain(1)
+    assert used == 1000
+    assert granted(Limiter(), "key/restarted", 4, 400, door) == 600
+
+
+@pytest.mark.usefixtures("sqlite_database", "start_of_window", "redis_server")
+def test_processes_that_share_a_limit_leave_each_other_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one process holds back while the others are refused is a fraction of the limit, and can still be had."""
+    door = limited(monkeypatch, "1600/minute")
+    one, other = Limiter(), Limiter()
+    assert granted(one, "key/shared", 1, 3, door) == 3
+    assert granted(other, "key/shared", 8, 400, door) > 1600 - 3 - 16
+    assert granted(one, "key/shared", 1, 20, door) > 0
+
+
+@pytest.mark.usefixtures("sqlite_database", "start_of_window", "redis_server")
+def test_a_flood_above_its_limit_does_not_ask_redis_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That a limit is used up is remembered for a moment: refusing costs next to nothing."""
+    monkeypatch.setattr("api.limits.USED_UP", 600)
+    door = limited(monkeypatch, "10/minute")
+    limiter: Limiter = door.app.extensions["tocsin.limiter"]
+    assert granted(limiter, "key/flood", 1, 20, door) == 10
+    asked: list[str] = []
+    monkeypatch.setattr(limiter._redis, "incr", lambda *_given, **_more: asked.append("asked"))
+    assert granted(limiter, "key/flood", 4, 100, door) == 0
+    assert not asked

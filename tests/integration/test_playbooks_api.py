@@ -229,6 +229,31 @@ def test_the_parameters_of_an_action_are_checked(door: Door) -> None:
         assert all(pointer.startswith("/steps/0/parameters") for pointer in pointers(problem))
 
 
+def test_a_secret_is_not_written_into_a_step(door: Door) -> None:
+    """A literal for a secret parameter is refused at its pointer, on every way in; handing one on is fine."""
+    token = [{"name": "token", "type": "secret"}]
+    action = door.create(parameters=token)["id"]
+    below = door.create_playbook(name="Below", parameters=token)["id"]
+    calls = [
+        {"id": "one", "type": "action", "action_ref": action, "parameters": {"token": "{{ token }}"}},
+        {"id": "two", "type": "playbook", "playbook_ref": below, "parameters": {"token": "{{ token }}"}},
+    ]
+    good = {"name": "Good", "parameters": token, "steps": calls}
+    path = f"/api/playbooks/{door.create_playbook(**good)['id']}"
+    for number in range(2):
+        steps = [
+            {**call, "parameters": {"token": "LITERAL-SECRET-14"}} if call is calls[number] else call for call in calls
+        ]
+        ways = [("POST", "/api/playbooks"), ("PUT", path), ("PATCH", path), ("POST", "/api/playbooks/import")]
+        for method, where in ways:
+            answer = door.call(method, where, json={**good, "name": f"Bad {number}", "steps": steps})
+            problem = assert_problem(answer, 400)
+            assert pointers(problem) == [f"/steps/{number}/parameters/token"], (method, where)
+            assert "run parameter of type secret" in problem["errors"][0]["detail"]
+        verdict = door.call("POST", "/api/playbooks/validate", json={**good, "steps": steps}).json
+        assert [one["pointer"] for one in verdict["errors"]] == [f"/steps/{number}/parameters/token"]
+
+
 def test_validate_stores_nothing_and_warns(door: Door) -> None:
     """The verdict is 200 either way, with JSON paths; what is doubtful is a warning."""
     verdict = door.call("POST", "/api/playbooks/validate", json={"name": "X", "steps": [{**WAIT, "seconds": -1}]}).json

@@ -173,7 +173,7 @@ def test_a_reading_that_took_long_is_kept_longer(door: Door, monkeypatch: pytest
 def test_the_open_numbers_agree_with_the_database(door: Door) -> None:
     """``/metrics`` shows both kinds of states, and the backlog is what is pending."""
     fill(5, ended=2)
-    shown = door.call("GET", "/metrics", key=None).json
+    shown = door.call("GET", "/metrics").json
     assert (shown["executions"], shown["backlog"]) == ({"pending": 3, "completed": 2}, 3)
 
 

@@ -272,7 +272,7 @@ def test_an_approval_is_decided_once(door: Door, word: str, status: str) -> None
     steps = f"/api/playbooks/executions/{run_id}/steps"
     assert_problem(door.call("POST", f"{steps}/ask/{word}"), 404)
     runs.begin(run_id)
-    question = {"message": "Isolate it?", "approvers": []}
+    question = {"message": "Isolate it?", "approvers": [], "audience": []}
     runs.enter(run_id, "ask", "waiting", type="approval", waiting_for="approval", output=question)
     waiting = shown(door, run_id, "/steps")[0]
     assert (waiting["status"], waiting["waiting_for"]) == ("waiting", "approval")
@@ -369,7 +369,7 @@ def test_lists_of_actions_show_steps_that_perform_them(door: Door, action: str) 
         for method, word in (("GET", ""), ("POST", "/cancel"), ("POST", "/approve"), ("POST", "/reject")):
             assert_problem(door.call(method, f"{path}{word}"), 404)
     assert_problem(door.call("GET", f"/api/playbooks/executions/{step}"), 404)
-    metrics = door.call("GET", "/metrics", key=None).json["executions"]
+    metrics = door.call("GET", "/metrics").json["executions"]
     assert metrics == {"pending": 2, "running": 1}
 
 

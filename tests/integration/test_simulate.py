@@ -261,7 +261,7 @@ def test_waits_are_assumed_to_end_well(ready: str) -> None:
         )
     )
     assert {rows[name]["report"]["verdict"] for name in ("wait", "ask")} == {"would wait"}
-    assert rows["ask"]["output"] == {"message": "Block a?", "approvers": []}
+    assert rows["ask"]["output"] == {"message": "Block a?", "approvers": [], "audience": []}
     assert "the approval is granted" in rows["ask"]["report"]["assumed"]
     assert rows["sure"]["output"]["result"] is True
     assert rows["sure"]["report"]["assumed"] != []

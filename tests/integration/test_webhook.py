@@ -372,7 +372,34 @@ def test_reports_do_not_show_the_signature_of_a_message(server):
         assert "v1," not in str(shown)
 
 
-@pytest.mark.parametrize("secret", [None, "", "short", 7, "whsec_", "whsec_not base64!"])
+def test_a_remote_message_is_signed_with_each_secret(server):
+    """While a receiver changes its secret the old one and the new one verify, and no other."""
+    old, new, other = ("whsec_" + base64.b64encode(bytes([number]) * 24).decode() for number in range(3))
+    config = {"target": server.url, "secret": [new, old]}
+    assert remote.check(config, set()) == []
+    remote.perform(call(config))
+    _, _, headers, body = server.seen[0]
+    for secret in (old, new):
+        Webhook(secret).verify(body, dict(headers))
+    with pytest.raises(WebhookVerificationError):
+        Webhook(other).verify(body, dict(headers))
+
+
+@pytest.mark.parametrize(
+    ("size", "fit"), [(1, False), (16, False), (23, False), (24, True), (64, True), (65, False), (200, False)]
+)
+def test_a_signing_key_has_24_to_64_bytes(server, size, fit):
+    """Any other is refused when the action is written, with its place; one that was taken earlier still signs."""
+    secret = "whsec_" + base64.b64encode(b"k" * size).decode()
+    found = [remote.check({"target": server.url, "secret": each}, set()) for each in (secret, ["x" * 16, secret])]
+    assert [[problem.pointer for problem in problems] for problems in found] == (
+        [[], []] if fit else [["/secret"], ["/secret/1"]]
+    )
+    remote.perform(call({"target": server.url, "secret": secret}))
+    assert len(server.seen) == 1
+
+
+@pytest.mark.parametrize("secret", [None, "", "short", 7, "whsec_", "whsec_not base64!", [], {}])
 def test_remote_needs_a_secret(server, secret):
     """Unsigned or weakly signed messages are not sent."""
     config = {"target": server.url, "secret": secret}

@@ -41,6 +41,11 @@ def documents(draw: st.DrawFn) -> Json:
     return _Maker(draw(st.randoms(use_true_random=False)), draw(st.integers(0, 2**32))).playbook()
 
 
+def one(seed: int) -> Json:
+    """The playbook of a number, in which a check finds nothing."""
+    return _Maker(chance.Random(seed), seed).playbook()
+
+
 def mutations(document: Json) -> st.SearchStrategy[Json]:
     """The document with one small damage that makes it invalid."""
     return st.sampled_from(list(_damages(document))).map(lambda damage: _changed(document, *damage))

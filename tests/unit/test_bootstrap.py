@@ -1,7 +1,9 @@
 """The set-up on a bare machine: finding a Python, making .venv, installing only when there is something to install."""
 
 import ast
+import configparser
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -71,6 +73,7 @@ def checkout(tmp_path, monkeypatch):
     """A checkout with a set-up that only writes down what it would do; yields the list of that."""
     (tmp_path / "setup.cfg").write_text("[metadata]")
     (tmp_path / "pyproject.toml").write_text("")
+    (tmp_path / "constraints.txt").write_text("")
     done = []
     monkeypatch.setattr(bootstrap, "ROOT", tmp_path)
     monkeypatch.setattr(bootstrap, "VENV", tmp_path / ".venv")
@@ -120,3 +123,40 @@ def test_make_alone_prints_what_can_be_made():
     done = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True)
     for target in ("run", "demo", "test", "lint", "bench", "chaos", "clean"):
         assert f"make {target} " in done.stdout
+
+
+# --- what is installed is known
+
+
+def test_every_package_is_named_with_its_version_and_hashes():
+    """The list covers what setup.cfg names, of all extras; nothing is installed that it does not vouch for."""
+    settings = configparser.ConfigParser()
+    settings.read(ROOT / "setup.cfg")
+    wanted = settings["options"]["install_requires"] + "".join(settings["options.extras_require"].values())
+    names = {re.split(r"[\[<>=!;]", line)[0].strip().lower() for line in wanted.splitlines() if line.strip()}
+    lock = (ROOT / "constraints.txt").read_text()
+    assert names
+    for name in names:
+        lines = bootstrap.pinned(name, lock).splitlines()
+        assert "==" in lines[0]
+        assert sum("--hash=sha256:" in line for line in lines) >= 1, name
+
+
+def test_the_lines_about_one_package_end_with_it():
+    """From a list with hashes one package is taken with all its hashes, and nothing of the next."""
+    lock = (
+        "a==1 \\\n    --hash=sha256:1\nuv==2 \\\n    --hash=sha256:2 \\\n    --hash=sha256:3\n    # via b\nuvloop==3\n"
+    )
+    assert bootstrap.pinned("uv", lock) == "uv==2 \\\n    --hash=sha256:2 \\\n    --hash=sha256:3\n"
+
+
+def test_a_change_of_the_list_is_a_reason_to_install(monkeypatch, tmp_path):
+    """Whoever pulls a commit with other versions gets them with the next command."""
+    before = bootstrap.fingerprint()
+    for name in ("setup.cfg", "pyproject.toml", "constraints.txt"):
+        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+    monkeypatch.setattr(bootstrap, "ROOT", tmp_path)
+    assert bootstrap.fingerprint() == before
+    with (tmp_path / "constraints.txt").open("a") as lock:
+        lock.write("more==1\n")
+    assert bootstrap.fingerprint() != before

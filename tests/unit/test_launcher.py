@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from api import yaml_body
+from config import sound_yaml
 from launcher import demo, demo_playbooks, embedded_redis, environment, key, leftovers
 from launcher.demo_actions import for_playbooks
 from launcher.instance import Instance
@@ -133,6 +133,27 @@ def test_no_redis_anywhere_names_the_remedies(tmp_path, monkeypatch):
     monkeypatch.setattr(embedded_redis, "find_spec", lambda _name: None)
     with pytest.raises(LauncherError, match=r"redis-server.*TOCSIN_REDIS_URL"):
         embedded_redis.find_program()
+
+
+def a_server(folder: Path, name: str, says: str) -> Path:
+    """A program on the PATH that says which server it is."""
+    program = folder / name
+    program.write_text(f"#!/bin/sh\necho '{says}'\n")
+    program.chmod(0o755)
+    return program
+
+
+def test_a_server_with_known_holes_is_passed_over_for_the_one_that_was_installed(tmp_path, monkeypatch):
+    """The machine's own server is started when its release is sound, else the one that came with the installation."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    old = a_server(tmp_path, "redis-server", "Redis server v=6.2.14 sha=00000000:0 malloc=libc bits=64 build=1")
+    assert embedded_redis.inside_wheel(), "the installation brings one for this machine"
+    assert embedded_redis.find_program() == embedded_redis.inside_wheel()
+    newer = a_server(tmp_path, "valkey-server", "Valkey server v=8.1.4 sha=00000000:0 malloc=jemalloc bits=64 build=1")
+    assert embedded_redis.find_program() == str(newer)
+    newer.unlink()
+    monkeypatch.setattr(embedded_redis, "find_spec", lambda _name: None)
+    assert embedded_redis.find_program() == str(old), "better than none, on a socket that only this account can open"
 
 
 # --- one at a time
@@ -406,7 +427,7 @@ def test_every_example_playbook_can_be_registered():
     known = set()
     assert len(demo_playbooks.files()) >= 6
     for path in demo_playbooks.files():
-        definition = yaml_body.load(path.read_text())
+        definition = sound_yaml.load(path.read_text())
         assert definition["id"] == demo_playbooks.playbook_id(path)
         assert check(definition, actions, known) == [], path.name
         known.add(definition["id"])

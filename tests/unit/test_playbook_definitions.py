@@ -472,6 +472,9 @@ ACTIONS = {
         ({"action_ref": "act-a", "parameters": {"ip": "x", "pi": "{{ event.ip }}"}}, "/parameters/pi"),
         ({"action_ref": "act-b", "parameters": {"hours": "{{ event.hours }}"}}, None),
         ({"action_ref": "act-b", "parameters": {"hours": "5"}}, "/parameters/hours"),
+        ({"action_ref": "act-b", "parameters": {"key": "hunter2"}}, "/parameters/key"),
+        ({"action_ref": "act-b", "parameters": {"key": "{{ 'hunter2' }}"}}, "/parameters/key"),
+        ({"action_ref": "act-b", "parameters": {"key": "Bearer {{ event.key }}"}}, None),
         ({"action_ref": "act-c"}, "/action_ref"),
         ({"type": "playbook", "playbook_ref": "pb-b"}, None),
         ({"type": "playbook", "playbook_ref": "pb-c"}, "/playbook_ref"),
@@ -486,8 +489,8 @@ def test_calls_are_checked_against_what_there_is(step, pointer):
 
 
 def test_what_is_allowed_but_perhaps_not_meant_is_a_warning():
-    """Waiting without end, secrets in the open, disabled actions, failures passed over, retries that never happen."""
-    risky = action("b", action_ref="act-b", parameters={"key": "hunter2"}, continue_on_error=True)
+    """Waiting without end, disabled actions, failures passed over, retries that never happen."""
+    risky = action("b", action_ref="act-b", continue_on_error=True)
     definition = book({"id": "ask", "type": "approval"}, risky, on_failure="retry")
     assert check(definition, ACTIONS) == []
     assert [problem.pointer for problem in warnings(definition, ACTIONS)] == [
@@ -495,9 +498,16 @@ def test_what_is_allowed_but_perhaps_not_meant_is_a_warning():
         "/steps/0",
         "/steps/1/action_ref",
         "/steps/1",
-        "/steps/1/parameters/key",
     ]
     assert warnings(DOCUMENTED) == []
+
+
+@pytest.mark.parametrize(("token", "faults"), [("hunter2", ["/steps/0/parameters/token"]), ("{{ event.token }}", [])])
+def test_a_secret_for_another_playbook_is_not_written_out(token, faults):
+    """The playbook that a step starts says which of its parameters are secret."""
+    step = {"id": "a", "type": "playbook", "playbook_ref": "pb-b", "parameters": {"token": token, "note": "n"}}
+    known = {"pb-b": {"parameters": [{"name": "token", "type": "secret"}, {"name": "note", "type": "string"}]}}
+    assert pointers(book(step), ACTIONS, known) == faults
 
 
 def nested(depth):

@@ -1,4 +1,4 @@
-"""Reads a YAML document as the JSON value that it writes.
+"""Reads a YAML document as the JSON value that it writes, and writes one.
 
 The parser's events are taken one by one and the value is built from them here, so that nothing grows beyond what is
 written: anchors, aliases and tags are refused, nesting is bounded. Words mean what they mean in YAML 1.2: only
@@ -17,6 +17,8 @@ from config.sound_json import MAX_DEPTH
 
 #: keys and values; reading so many takes half a second
 MAX_NODES = 200_000
+#: about how long reading one takes, milliseconds
+OF_NODE = 0.005
 
 _WORDS = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL")),
@@ -52,6 +54,12 @@ def load(text: str) -> Any:
     except ValueError as error:  # an integer of thousands of digits
         raise InvalidRequest("The body holds a number that is too long.") from error
     return builder.value
+
+
+def dump(value: Any) -> str:
+    """A value as YAML, in the order of its members."""
+    text: str = yaml.safe_dump(value, sort_keys=False, allow_unicode=True)
+    return text
 
 
 class _Builder:

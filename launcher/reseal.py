@@ -1,0 +1,63 @@
+"""Seal everything anew under the first of ``TOCSIN_SECRET_KEYS``: ``python -m launcher.reseal``.
+
+Needed when the key is changed, before the old one is taken out of the list, and once after an update from a version
+that sealed in another form. It may run while everything else does, be stopped at any moment and be started again. It
+goes through the tables (``tasks.reseal``) until a whole look has found nothing to do, and says how far it is; what
+cannot be opened it names by table and id, leaves as it is, and ends with status 1.
+"""
+
+import sys
+import time
+from collections import Counter
+
+from config.errors import Unavailable
+from store import subkeys
+from tasks import reseal
+
+#: so often everything is looked at; by then other processes must still be at work with another first key
+_LOOKS = 10
+#: pause between two lines about one table, seconds
+_TOLD_EVERY = 2.0
+
+
+def renew() -> tuple[dict[str, set[str]], bool]:
+    """Seal everything anew; returns what cannot be opened, by table, and whether nothing else is left to do.
+
+    Raises:
+        Unavailable: the database is away.
+    """
+    for _ in range(_LOOKS):
+        done, broken, told = Counter[str](), dict[str, set[str]](), time.monotonic()
+        for name, bite in reseal.walk():
+            done[name] += bite.done
+            broken.setdefault(name, set()).update(bite.broken)
+            through = bite.after == ""
+            if done[name] and (through or time.monotonic() - told > _TOLD_EVERY):
+                told = time.monotonic()
+                print(f"{name}: {done[name]} renewed{'' if through else ', going on'}", flush=True)
+        if not done.total():
+            return broken, True
+    return broken, False
+
+
+def main() -> int:
+    """Seal everything anew and tell how it went."""
+    try:
+        broken, finished = renew()
+    except Unavailable as error:
+        print(f"{error} Start this again; what has been done stays done.", file=sys.stderr)
+        return 2
+    for name, ids in broken.items():
+        for each in sorted(ids):
+            print(f"{name} {each}: cannot be opened or was altered; left as it is", file=sys.stderr)
+    if not finished:
+        print("Other processes still seal with another first key: set the same keys everywhere.", file=sys.stderr)
+        return 1
+    if any(broken.values()):
+        return 1
+    print(f"Everything is sealed under the first key ({subkeys.key_id(subkeys.newest())}).")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

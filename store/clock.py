@@ -1,0 +1,78 @@
+"""The present, as all processes must agree on it: one compares the leases, delays and expiries that another has set.
+
+On SQLite there is one machine, and its clock is the present. On PostgreSQL the database's clock is: a process asks for
+it when it first uses the database and every few seconds of use, takes half the round trip off, and counts on from there
+by a clock that nobody can set. So machines whose clocks differ, or are set while they work, agree all the same. By how
+much this machine's clock differs is told, because what the outside world sees of it (the times in logs, in signatures
+and in messages of Celery) is still its own.
+"""
+
+import time
+
+from config import logs
+
+#: an answer is good for so long, ns
+GOOD_FOR = 4_000_000_000
+#: the wall clock moved against the monotonic one by more than this: it was set, or the machine was suspended, ns
+MOVED = 1_000_000_000
+#: a difference above this is warned of, ms, and how often, seconds
+WARN_ABOVE, WARN_EVERY = 2_000, 60.0
+
+log = logs.logger(__name__)
+
+#: what is added to the monotonic clock to make it the present, ns since 1970; None: the wall clock is the present
+_anchor: int | None = None
+_ask_at = -(1 << 63)
+_gap = 0
+_warned = float("-inf")
+
+
+def now_ms() -> int:
+    """The present in milliseconds since 1970, UTC: the unit of every time column."""
+    return (time.time_ns() if _anchor is None else time.monotonic_ns() + _anchor) // 1_000_000
+
+
+def stale() -> bool:
+    """Whether the database should be asked for its time."""
+    monotonic = time.monotonic_ns()
+    return monotonic > _ask_at or abs(time.time_ns() - monotonic - _gap) > MOVED
+
+
+def learn(asked: int, theirs: int, answered: int) -> None:
+    """The database said ``theirs`` (ns since 1970) at some moment between two of the monotonic clock (ns).
+
+    What is known already is changed only as far as it contradicts that, so that slow answers do no harm.
+    """
+    global _anchor, _ask_at, _gap  # noqa: PLW0603 - one present per process
+    lowest, highest = theirs - answered, theirs - asked
+    _anchor = (lowest + highest) // 2 if _anchor is None else min(max(_anchor, lowest), highest)
+    _ask_at, _gap = answered + GOOD_FOR, _between()
+    _warn()
+
+
+def forget() -> None:
+    """Go by the wall clock again, until the database has been asked."""
+    global _anchor, _ask_at
+    _anchor, _ask_at = None, -(1 << 63)
+
+
+def skew_ms() -> int | None:
+    """By how much this machine's wall clock is ahead of the present, ms; None where it is the present."""
+    return None if _anchor is None else (_between() - _anchor) // 1_000_000
+
+
+def _between() -> int:
+    """The wall clock minus the monotonic one, ns; read again where the machine stood still between the two."""
+    for _ in range(10):
+        before, wall, after = time.monotonic_ns(), time.time_ns(), time.monotonic_ns()
+        if after - before < 10_000_000:  # noqa: PLR2004 - 10 ms
+            break
+    return wall - before
+
+
+def _warn() -> None:
+    global _warned  # noqa: PLW0603
+    skew, now = skew_ms() or 0, time.monotonic()
+    if abs(skew) > WARN_ABOVE and now - _warned > WARN_EVERY:
+        _warned = now
+        log.warning("this machine's clock is not the database's; the database's counts", ahead_seconds=skew / 1000)

@@ -1,0 +1,136 @@
+"""The columns that hold what is made with a root key, and how a bite of their rows is renewed under the first one.
+
+A bite reads some rows that are behind, opens and seals their values with no transaction open, and writes them in one,
+each on condition that the row still holds what was read. So it may be taken beside everything else, and what a killed
+one has not written is met again.
+"""
+
+import functools
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+
+from store import access, db, seal, subkeys
+from store.access import api_keys
+from store.actions import action_revisions
+from store.db import Row
+from store.documents import documents
+from store.executions import executions
+from store.playbooks import playbook_revisions
+from store.prepared import Prepared
+from store.seal import Cell, SealBroken
+
+#: rows a transaction; documents are large
+_BITE, _LARGE_BITE = 200, 20
+
+
+class Bite(NamedTuple):
+    """What one bite did: where the next begins ("": there is none), how many rows it wrote, which it could not."""
+
+    after: str
+    done: int
+    broken: tuple[str, ...]
+
+
+#: takes the bite after a primary key ("" comes before all)
+Step = Callable[[str], Bite]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column that holds what is made with a root key.
+
+    ``query`` gives ``id``, ``held`` (the column) and what ``renewed`` needs; that makes the new value of a row.
+    """
+
+    key: sa.ColumnElement[str]
+    held: sa.Column[str]
+    query: sa.Select[tuple[str, ...]]
+    renewed: Callable[[Row], str | None]
+    most: int = _BITE
+    #: whether a row that holds nothing is behind too
+    filled: bool = False
+
+    def bite(self, after: str) -> Bite:
+        """Renew the rows after this key, those first that come first.
+
+        Raises:
+            Unavailable: the database is away; nothing was changed.
+        """
+        other, empty = self.held.not_like(f"{subkeys.prefix(subkeys.newest())}%"), self.held.is_(None)
+        behind = sa.or_(other, empty) if self.filled else sa.and_(other, ~empty)  # the second half is for the index
+        wanted = self.query.where(self.key > after, behind)
+        with db.read() as connection:
+            rows = connection.execute(wanted.order_by(self.key).limit(self.most)).all()
+        changes, broken = [], []
+        for row in rows:
+            try:
+                changes.append({"id_": row.id, "old_": row.held, "new_": self.renewed(row)})
+            except SealBroken:
+                broken.append(row.id)
+        if changes:
+            db.change(lambda connection: self._write.many(connection, changes))
+        return Bite(rows[-1].id if len(rows) == self.most else "", len(changes), tuple(broken))
+
+    @functools.cached_property
+    def _write(self) -> Prepared:
+        as_read = sa.and_(self.key == sa.bindparam("id_"), self.held == sa.bindparam("old_"))
+        return Prepared(sa.update(self.held.table).where(as_read).values({self.held.name: sa.bindparam("new_")}))
+
+
+def _sealed(cell: Callable[[Row], Cell]) -> Callable[[Row], str | None]:
+    """How a sealed value is renewed."""
+
+    def renewed(row: Row) -> str | None:
+        return seal.seal(seal.unseal(row.held, cell(row)), cell(row))
+
+    return renewed
+
+
+def _vouched(row: Row) -> str:
+    if not access.is_vouched_for(row):
+        raise SealBroken
+    return access.mac(row._asdict())
+
+
+#: API keys, whose rows are vouched for
+API_KEYS = Column(
+    api_keys.c.id, api_keys.c.mac, sa.select(api_keys, api_keys.c.mac.label("held")), _vouched, filled=True
+)
+
+_executions, _revisions = executions.c, action_revisions.c
+#: the secret parameters of executions
+PARAMETERS = Column(
+    _executions.id,
+    _executions.sealed,
+    sa.select(_executions.id, _executions.workspace_id, _executions.revision_id, _executions.sealed.label("held")),
+    _sealed(lambda row: seal.parameters_cell(row.workspace_id, row.id, row.revision_id)),
+)
+
+#: the documents of playbooks; the revision that was made of one outlives the playbook
+DOCUMENTS = Column(
+    documents.c.playbook_uid,
+    documents.c.sealed,
+    sa.select(
+        documents.c.playbook_uid.label("id"), documents.c.sealed.label("held"), playbook_revisions.c.workspace_id
+    ).join_from(documents, playbook_revisions, documents.c.revision_id == playbook_revisions.c.id),
+    _sealed(lambda row: seal.document_cell(row.workspace_id, row.id)),
+    _LARGE_BITE,
+)
+
+
+def configs(bound_to: Callable[[Mapping[str, Any]], str]) -> Column:
+    """The secrets in the configs of actions; ``bound_to`` tells of a definition what they are bound to."""
+
+    def cell(row: Row) -> Cell:
+        return seal.config_cell(row.workspace_id, row.id, bound_to(json.loads(row.definition)))
+
+    return Column(
+        _revisions.id,
+        _revisions.sealed,
+        sa.select(_revisions.id, _revisions.workspace_id, _revisions.definition, _revisions.sealed.label("held")),
+        _sealed(cell),
+    )

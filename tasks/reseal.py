@@ -1,0 +1,34 @@
+"""Sealing anew what is not sealed as it would be now: under another key than the first, or in an earlier form.
+
+``walk`` goes through the tables one by one, each by its primary key, some rows at a time (``store.renewal``). One that
+was stopped is begun again at no loss: what it has done is not met again. ``python -m launcher.reseal`` walks until
+nothing is left to do, ``tasks.upkeep`` some bites at a time. What cannot be opened is left and named by its id.
+"""
+
+from collections.abc import Iterator, Mapping
+
+from store import renewal
+from store.renewal import Bite, Step
+from tasks.secrets import bound_to
+
+#: what a walk goes through: a name that people read, and how to take the bite after a primary key
+STEPS: dict[str, Step] = {
+    "api_keys": renewal.API_KEYS.bite,
+    "action_revisions": renewal.configs(bound_to).bite,
+    "playbook_documents": renewal.DOCUMENTS.bite,
+    "executions": renewal.PARAMETERS.bite,
+}
+
+
+def walk(steps: Mapping[str, Step] = STEPS) -> Iterator[tuple[str, Bite]]:
+    """Go through everything once; yields the name of the step and each bite when it has been taken.
+
+    Raises:
+        Unavailable: the database is away.
+    """
+    for name, step in steps.items():
+        after, through = "", False
+        while not through:
+            bite = step(after)
+            yield name, bite
+            after, through = bite.after, bite.after == ""

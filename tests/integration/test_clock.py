@@ -1,0 +1,113 @@
+"""What time it is: the database's where it has a clock of its own, whatever happens to this machine's."""
+
+import time
+from collections.abc import Iterator
+from types import SimpleNamespace
+
+import pytest
+import sqlalchemy as sa
+
+from store import clock, db
+
+SECOND = 1_000_000_000
+HOUR = 3600 * SECOND
+_STALE = clock.stale
+
+
+class Machine:
+    """A machine whose wall clock can be set; it has been up for a day."""
+
+    def __init__(self) -> None:
+        self.wall, self.up = 1_800_000_000 * SECOND, 86_400 * SECOND
+
+    def goes_on(self, ns: int) -> None:
+        """Let time pass."""
+        self.wall += ns
+        self.up += ns
+
+    def time_ns(self) -> int:
+        """The wall clock."""
+        return self.wall
+
+    def monotonic_ns(self) -> int:
+        """The clock that nobody sets."""
+        return self.up
+
+    def monotonic(self) -> float:
+        """The same in seconds."""
+        return self.up / SECOND
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
+    """The machine on which this process seems to run."""
+    here = Machine()
+    monkeypatch.setattr(clock, "time", here)
+    clock.forget()
+    yield here
+    clock.forget()
+
+
+def ask(machine: Machine, theirs: int, *, there: int = 0, back: int = 0) -> None:
+    """Learn the time from a database whose clock is ahead by ``theirs``; the question and the answer take so long."""
+    asked = machine.up
+    machine.goes_on(there)
+    told = machine.wall + theirs
+    machine.goes_on(back)
+    clock.learn(asked, told, machine.up)
+
+
+@pytest.mark.parametrize("ahead", [-HOUR, -2 * SECOND, 0, 2 * SECOND, HOUR])
+def test_two_machines_whose_clocks_differ_agree(machine: Machine, ahead: int) -> None:
+    """A machine that is behind or ahead of the database takes the database's time, and says by how much it is off."""
+    assert clock.skew_ms() is None
+    ask(machine, -ahead, there=SECOND // 50, back=SECOND // 50)
+    assert clock.now_ms() == (machine.wall - ahead) // 1_000_000
+    assert clock.skew_ms() == ahead // 1_000_000
+
+
+@pytest.mark.parametrize("step", [-HOUR, -60 * SECOND, 60 * SECOND, HOUR])
+def test_a_wall_clock_that_is_set_changes_no_time(machine: Machine, step: int) -> None:
+    """From one moment to the next nothing is late or early; the database is asked again, the difference is told."""
+    ask(machine, 0)
+    before = clock.now_ms()
+    assert not _STALE()
+    machine.wall += step
+    assert clock.now_ms() == before
+    assert _STALE()
+    assert clock.skew_ms() == step // 1_000_000
+
+
+def test_a_slow_answer_moves_nothing(machine: Machine) -> None:
+    """A question that hung for ten seconds on its way there or back says nothing new, and is not believed to."""
+    ask(machine, 0)
+    for there, back in ((10, 0), (0, 10), (3, 7)):
+        ask(machine, 0, there=there * SECOND, back=back * SECOND)
+        assert clock.now_ms() == machine.wall // 1_000_000
+
+
+def test_a_clock_that_drifts_is_followed(machine: Machine) -> None:
+    """What an answer contradicts is corrected, as far as it contradicts it."""
+    ask(machine, 0)
+    ask(machine, 5 * SECOND, there=SECOND, back=SECOND)
+    assert clock.now_ms() == (machine.wall + 4 * SECOND) // 1_000_000
+    ask(machine, 5 * SECOND)
+    assert clock.now_ms() == (machine.wall + 5 * SECOND) // 1_000_000
+
+
+def test_the_database_is_asked(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that is an hour behind counts as PostgreSQL does from its first use; SQLite has no other clock."""
+    hour = 3600 * SECOND
+    behind = {name: getattr(time, name) for name in ("monotonic", "monotonic_ns")}
+    monkeypatch.setattr(clock, "time", SimpleNamespace(time_ns=lambda: time.time_ns() - hour, **behind))
+    monkeypatch.setattr(clock, "stale", _STALE)
+    with db.read() as connection:
+        assert connection.execute(sa.text("SELECT 1")).scalar() == 1
+    skew = clock.skew_ms()
+    if database == "sqlite":
+        assert skew is None
+        return
+    assert skew is not None
+    assert abs(skew + 3_600_000) < 1000
+    before, now, after = time.time_ns() // 1_000_000, db.now_ms(), time.time_ns() // 1_000_000
+    assert before - 1000 <= now <= after + 1000

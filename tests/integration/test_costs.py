@@ -1,0 +1,176 @@
+"""No body of any route keeps the event loop: what takes long is refused before it is looked into, or done beside."""
+
+import json
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from limits import RateLimitItemPerHour
+
+from api.limits import Limiter
+from tasks import beside
+from tests.support.api import Door
+from tests.support.heavy_bodies import FAMILIES, JSON, Family, action_bodies
+from tests.support.waiting import eventually
+from tests.support.weighing import seconds
+
+#: of the event loop, for any request, seconds
+MOST = 0.3
+LARGEST = 1024 * 1024 - 1
+SIZES = (4_000, 16_000, 48_000, 120_000, 400_000, LARGEST)
+ROUTES = (
+    ("POST", "/api/playbooks/validate"),
+    ("POST", "/api/playbooks"),
+    ("PUT", "/api/playbooks/pb-there"),
+    ("POST", "/api/playbooks/import?lenient=true"),
+    ("POST", "/api/playbooks/import?dry_run=true"),
+)
+OTHERS = (
+    ("POST", "/api/actions/validate"),
+    ("POST", "/api/actions"),
+    ("POST", "/api/actions/a/trigger"),
+    ("POST", "/api/playbooks/pb-there/run"),
+    ("POST", "/api/events"),
+    ("POST", "/api/keys"),
+)
+
+
+#: the worst of each kind; the others are for those who have more time
+WORST = (
+    *("template_indexes", "template_refused", "template_comments", "condition_long", "condition_matches"),
+    *("steps_empty_lists", "steps_branch_steps", "steps_numbers", "parameters_texts", "unknown_members"),
+    *("yaml_flow_lists", "cacao_steps", "cacao_commands"),
+)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def no_processes_left() -> Iterator[None]:
+    """What was started beside ends with the tests."""
+    yield
+    beside.end()
+
+
+@pytest.fixture
+def stocked(door: Door) -> Door:
+    """An action and a playbook that bodies may name."""
+    door.create(id="a", name="A", parameters=[{"name": "m", "type": "string", "required": False}])
+    steps = [{"id": "s", "type": "delay", "seconds": 1}]
+    assert (
+        door.call("POST", "/api/playbooks", json={"id": "pb-there", "name": "There", "steps": steps}).status_code == 201
+    )
+    return door
+
+
+def loop_time(door: Door, route: tuple[str, str], body: bytes, kind: str) -> float:
+    """The seconds that a body keeps the event loop."""
+
+    def work() -> None:
+        assert door.call(*route, data=body, headers={"Content-Type": kind}).status_code < 500
+
+    return seconds(work, MOST)
+
+
+@pytest.mark.parametrize("family", [one for one in FAMILIES if one.name in WORST], ids=lambda family: family.name)
+def test_the_largest_bodies_do_not_keep_the_loop(stocked: Door, family: Family) -> None:
+    """A viewer may have anything checked; 1 MiB of the worst takes no longer of the loop than a large plain body."""
+    assert loop_time(stocked, ROUTES[0], family.make(LARGEST), family.kind) <= MOST
+
+
+@pytest.mark.parametrize("name", sorted(action_bodies(1000)))
+def test_the_largest_actions_do_not_keep_the_loop(stocked: Door, name: str) -> None:
+    """Actions are checked at once, so they may hold less."""
+    assert loop_time(stocked, OTHERS[0], action_bodies(LARGEST)[name], JSON) <= MOST
+
+
+@pytest.mark.wide
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+def test_no_body_of_any_size_keeps_the_loop_on_any_route(stocked: Door, family: Family) -> None:
+    """Neither what is just small enough to be done at once nor what is done beside."""
+    worst = {
+        (size, route): loop_time(stocked, route, family.make(size), family.kind) for size in SIZES for route in ROUTES
+    }
+    if family.kind == JSON:
+        worst |= {(LARGEST, route): loop_time(stocked, route, family.make(LARGEST), JSON) for route in OTHERS}
+    assert not {where: taken for where, taken in worst.items() if taken > MOST}
+
+
+@pytest.mark.wide
+@pytest.mark.parametrize("route", OTHERS[2:])
+def test_no_value_of_any_size_keeps_the_loop(stocked: Door, route: tuple[str, str]) -> None:
+    """What runs, actions and events are given, instead of what they are."""
+    for family in (one for one in FAMILIES if one.kind == JSON):
+        given = json.loads(family.make(LARGEST - 200))
+        members = {"event": "finding.new", "data": given} if route[1] == "/api/events" else {"parameters": {"m": given}}
+        body = json.dumps(members, separators=(",", ":")).encode()
+        assert loop_time(stocked, route, body, JSON) <= MOST, family.name
+
+
+@pytest.mark.wide
+def test_what_was_accepted_is_given_back_beside_the_loop(stocked: Door) -> None:
+    """The largest playbook that is accepted, in every form, and what has changed between two of its versions."""
+    for family in FAMILIES:
+        body = json.loads(family.make(900_000)) if family.kind == JSON else {}
+        if "workflow" in body or stocked.call("PUT", "/api/playbooks/pb-there", json=body).status_code != 200:
+            continue
+        for form in ("native", "yaml", "cacao_v2"):
+            path = f"/api/playbooks/pb-there/export?format={form}"
+            assert seconds(lambda path=path: stocked.call("GET", path), MOST) <= MOST, (family.name, form)
+
+
+def test_a_small_change_of_a_large_playbook_is_checked_beside(stocked: Door) -> None:
+    """What is looked into is the whole definition, so its size decides, not that of the body."""
+    [family] = [one for one in FAMILIES if one.name == "condition_short"]
+    assert (
+        stocked.call("PUT", "/api/playbooks/pb-there", data=family.make(LARGEST), headers=as_json()).status_code == 200
+    )
+
+    def change() -> None:
+        assert stocked.call("PATCH", "/api/playbooks/pb-there", json={"on_failure": "continue"}).status_code == 200
+
+    assert seconds(change, MOST) <= MOST
+
+
+def as_json() -> dict[str, str]:
+    """The header of a body that is written out."""
+    return {"Content-Type": JSON}
+
+
+def costly() -> bytes:
+    """A body that takes long to check, and is accepted."""
+    [family] = [one for one in FAMILIES if one.name == "template_indexes"]
+    return family.make(150_000)
+
+
+def test_beyond_a_short_queue_large_definitions_are_answered_503(stocked: Door) -> None:
+    """Of twenty at once few are taken in; the others hear when to come back, and small ones are not concerned."""
+    body, answers = costly(), []
+
+    def ask() -> None:
+        answers.append(Door.call(stocked, "POST", "/api/playbooks/validate", data=body, headers=as_json()))
+
+    threads = [threading.Thread(target=ask) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    eventually(lambda: any(one.status_code == 503 for one in answers), 60, "one is sent away")
+    small = {"name": "Small", "steps": [{"id": "s", "type": "delay", "seconds": 1}]}
+    assert stocked.call("POST", "/api/playbooks/validate", json=small).json["valid"]
+    for thread in threads:
+        thread.join()
+    refused = [one for one in answers if one.status_code == 503]
+    assert {one.status_code for one in answers} == {200, 503}
+    assert len(answers) - len(refused) >= beside.OF_ONE
+    assert {(one.json["code"], one.json["retryable"]) for one in refused} == {("busy", True)}
+    assert all(int(one.headers["Retry-After"]) >= 1 for one in refused)
+
+
+def test_a_costly_request_is_charged_for_what_it_took(stocked: Door, redis_server: Any) -> None:
+    """It counts as one request for each hundredth of a second, in every process; a small one counts as one."""
+    key, counted = stocked.key("viewer"), []
+    for body in (b"{}", b"{}", costly(), b"{}"):
+        stocked.app.extensions["tocsin.limiter"] = limiter = Limiter()  # as in another process
+        limiter.item = RateLimitItemPerHour(100)
+        answer = stocked.call("POST", "/api/playbooks/validate", key, data=body, headers=as_json())
+        counted.append(100 - int(answer.headers["X-RateLimit-Remaining"]))
+    assert counted[:3] == [1, 2, 3]
+    assert counted[3] >= 4 + 10

@@ -1,0 +1,132 @@
+"""What a worker takes from the broker: only messages such as this system writes.
+
+Whoever can write to the broker can write anything. In order of time: a message is decoded (what is compressed never
+is: ``tasks.broker``); its headers and its body are looked at; Celery gets it, or it is taken off its queue and a line
+of the log says why, without a word of what it contains. A message that Celery stumbles over all the same is dropped
+too: nothing that comes from the broker may end a worker, or have it connect anew for ever. An execution whose message
+is dropped stays pending, and tick publishes it again.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from celery.worker import consumer, state
+
+from config import logs
+from tasks.broker import dropped, is_outage
+
+#: ids of executions, runs and steps, of messages with several (``tasks.canvas``), and those that Celery makes
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\[\]@-]{0,399}")
+#: a message brings no more executions than this
+MOST_IDS = 100
+
+_TEXTS = ("root_id", "parent_id", "group", "eta", "expires", "argsrepr", "kwargsrepr", "origin", "shadow")
+_OURS = "tocsin."
+
+log = logs.logger(__name__)
+
+
+def is_id(value: object) -> bool:
+    """Whether this may be the id of an execution or of a message."""
+    return isinstance(value, str) and _ID.fullmatch(value) is not None
+
+
+def fault(message: Any) -> str:
+    """What keeps a decoded message from being one of ours; empty when it is one."""
+    headers = message.headers
+    if not isinstance(headers, dict):
+        return "headers"
+    name = headers.get("task")
+    if not (isinstance(name, str) and name.startswith(_OURS)):
+        return "task"
+    if not is_id(headers.get("id")):
+        return "id"
+    if any(not isinstance(headers.get(key) or "", str) for key in _TEXTS):
+        return "headers"
+    lanes = headers.get("lanes") or []
+    if not (isinstance(lanes, list) and all(isinstance(label, str) for label in lanes)):
+        return "lanes"
+    return _fault_of_numbers(headers) or _fault_of_body(message.payload, lanes)
+
+
+def _fault_of_numbers(headers: dict[str, Any]) -> str:
+    limits, retries = headers.get("timelimit") or [None, None], headers.get("retries") or 0
+    pair = isinstance(limits, list | tuple) and len(limits) == 2  # noqa: PLR2004
+    if not pair or any(not isinstance(limit or 0, int | float) for limit in limits):
+        return "timelimit"
+    return "" if isinstance(retries, int) else "retries"
+
+
+def _fault_of_body(body: Any, lanes: list[str]) -> str:
+    if not (isinstance(body, list | tuple) and len(body) == 3):  # noqa: PLR2004
+        return "body"
+    ids, named, embed = body
+    if not isinstance(ids, list | tuple) or len(ids) > MOST_IDS or not all(map(is_id, ids)):
+        return "ids"
+    if lanes and len(lanes) != len(ids):
+        return "lanes"
+    if named or not isinstance(embed, dict):
+        return "body"
+    chain, chord = embed.get("chain") or [], embed.get("chord") or {}
+    if not (isinstance(chain, list) and all(map(_is_link, chain)) and (not chord or _is_link(chord))):
+        return "chain"
+    return "callbacks" if embed.get("callbacks") or embed.get("errbacks") else ""
+
+
+def _is_link(link: Any) -> bool:
+    """Whether this is what a message says of another that follows it."""
+    if not isinstance(link, dict) or not isinstance(link.get("options"), dict):
+        return False
+    name, ids = link.get("task"), link.get("args")
+    named = isinstance(name, str) and name.startswith(_OURS) and not link.get("kwargs")
+    return named and isinstance(ids, list | tuple) and all(map(is_id, ids)) and is_id(link["options"].get("task_id"))
+
+
+class Consumer(consumer.Consumer):  # type: ignore[misc]
+    """Celery's consumer behind that look."""
+
+    def create_task_handler(self, *args: Any, **options: Any) -> Callable[[Any], None]:
+        """What is called with each message of a queue of tasks."""
+        handle = super().create_task_handler(*args, **options)
+        broken = (*self.connection_errors, *self.channel_errors)
+
+        def take(message: Any) -> None:
+            try:
+                why = fault(message)
+                if not why:
+                    if state.revoked:
+                        state.revoked.purge()  # Celery does when it adds to them: one may be the last for long
+                    handle(message)
+                    return
+            except Exception as error:
+                if is_outage(error, broken):
+                    raise
+                why = type(error).__name__
+            self._drop(message, why)
+
+        return take
+
+    def on_decode_error(self, message: Any, exc: Exception) -> None:
+        """Called for a message that cannot be decoded; the default logs its beginning."""
+        self._drop(message, type(exc).__name__)
+
+    def on_unknown_message(self, _body: Any, message: Any) -> None:
+        """Called for a message that is not a task's."""
+        self._drop(message, "unknown")
+
+    def on_unknown_task(self, _body: Any, message: Any, _exc: Exception) -> None:
+        """Called for a task that there is not."""
+        self._drop(message, "task")
+
+    def on_invalid_task(self, _body: Any, message: Any, _exc: Exception) -> None:
+        """Called for a message that Celery makes no task of."""
+        self._drop(message, "invalid")
+
+    def _drop(self, message: Any, why: str) -> None:
+        """Take a message off its queue, never to come again."""
+        info = message.delivery_info if isinstance(message.delivery_info, dict) else {}
+        dropped(str(info.get("routing_key"))[:64], why)
+        unacknowledged = info.get("consumer_tag") not in (message.channel.no_ack_consumers or ())
+        if unacknowledged and not message.acknowledged:
+            message.reject_log_error(log, self.connection_errors)

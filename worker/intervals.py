@@ -1,0 +1,52 @@
+"""When the scheduler sends what is due: every so many seconds by the monotonic clock.
+
+Celery's own scheduler compares wall clocks, so a clock that is set back stops it for as long as that; and it keeps
+one connection for all it ever sends, which a broker that is not Redis does not bring back after a restart. This one
+measures intervals by a clock that nobody can set, and publishes through the app's pool, where a broken connection is
+replaced by the next use. What follows the wall clock (the schedules of playbooks) is kept in the database and looked
+at by ``tocsin.tick``.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from celery import beat
+
+from config import logs
+
+#: after how long at most what could not be sent is tried again, seconds
+AGAIN = 5.0
+
+log = logs.logger(__name__)
+
+
+class Intervals(beat.Scheduler):  # type: ignore[misc]
+    """A scheduler of entries that come round every so many seconds; ``clock`` is read in seconds."""
+
+    def __init__(self, *args: Any, clock: Callable[[], float] = time.monotonic, **options: Any) -> None:
+        self._clock = clock
+        #: entry → when it is due
+        self._due: dict[str, float] = {}
+        #: how many messages the broker has taken
+        self.sent = 0
+        super().__init__(*args, **options)
+
+    def tick(self, *_: Any, **__: Any) -> float:
+        """Send what is due; returns after how many seconds to look again. A message is sent once, however late."""
+        for name, entry in self.schedule.items():
+            every, now = entry.schedule.run_every.total_seconds(), self._clock()
+            if now >= self._due.setdefault(name, now + every):
+                self._due[name] = now + (every if self._sends(entry) else min(every, AGAIN))
+        soonest = min(self._due.values(), default=float("inf")) - self._clock()
+        return max(0.0, min(soonest, float(self.max_interval)))
+
+    def _sends(self, entry: Any) -> bool:
+        """Whether the broker has taken the message of an entry."""
+        try:
+            self.apply_async(entry, advance=False)  # without a producer: over a connection of the pool
+        except beat.SchedulingError as error:
+            log.warning("what is due could not be sent", name=entry.name, reason=str(error)[:200])
+            return False
+        self.sent += 1
+        return True

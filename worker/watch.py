@@ -1,0 +1,73 @@
+"""Whether tick goes on, seen from inside a worker process that has the scheduler beside it.
+
+In order of time: each pulse looks; a tick that has begun since the last look is all it wants to know, because ticks
+that do not finish soon fill the pool, and no other begins. Without one it asks whether the broker takes a message over
+a new connection and the database has taken the pulse. When both did at ``LOOKS`` looks in a row something in this
+process is broken that a new one has not: it ends, and its supervisor starts it anew. Looks are counted because a
+machine may stand still: that is one look, however long it takes. A process whose ticks another machine carries out is
+well as long as it sends its own and does what else it is sent.
+"""
+
+import os
+from typing import Any
+
+from celery.worker import state
+
+from config import logs
+from config.errors import Unavailable
+from store import db, processes
+from tasks import canvas
+
+#: so many looks without a tick, of which each follows 5 s on the one before: 30 s
+LOOKS = 7
+
+_TICK = "tocsin.tick"
+
+log = logs.logger(__name__)
+
+
+class Watch:
+    """Counts what the worker ``name`` has taken up; ``scheduler`` is Celery's service that sends, if it has one."""
+
+    def __init__(self, name: str, scheduler: Any) -> None:
+        self._name = name
+        self._scheduler = scheduler
+        self._seen = (0, 0, 0)
+        self._missed = 0
+
+    def look(self, *, database: bool) -> None:
+        """Look once; ``database`` says that it has just answered. May end the process."""
+        if self._scheduler is None or state.should_stop is not None:
+            return
+        alive = getattr(self._scheduler, "is_alive", None)
+        if alive is not None and not alive():
+            _end("the scheduler has died; ending this worker so that both are started again")
+        before, self._seen = self._seen, (state.total_count[_TICK], state.all_total_count[0], self._sent())
+        ticks, any_task, sent = (now > then for now, then in zip(self._seen, before, strict=True))
+        if ticks or not database or not canvas.takes_probe(self._name) or (any_task and sent and self._has_company()):
+            self._missed = 0
+            return
+        self._missed += 1
+        if self._missed > 1:  # the first look may come before the first tick
+            log.warning("no tick has begun lately", looks=self._missed, of=LOOKS)
+        if self._missed >= LOOKS:
+            _end("tick does not finish though broker and database answer; ending this worker so that it starts again")
+
+    def _sent(self) -> int:
+        """How many messages the scheduler has sent; of one in another process nobody knows."""
+        service = getattr(self._scheduler, "service", None)
+        return getattr(vars(service).get("scheduler"), "sent", 0) if service is not None else 0
+
+    def _has_company(self) -> bool:
+        """Whether another process takes ticks too."""
+        try:
+            with db.read() as connection:
+                rows = processes.living(connection)
+        except Unavailable:
+            return True
+        return any(row.name != self._name and "control" in row.queues.split(",") for row in rows)
+
+
+def _end(reason: str) -> None:
+    log.error(reason)
+    os._exit(1)
