@@ -239,11 +239,7 @@ run_status: Any = sa.literal_column(  # spelled out: for SQLite the library leav
 )
 _run_goes_on = sa.exists().where(_run.c.id == executions.c.run_id, _run.c.status.in_(words(("pending", "running"))))
 
-#: whether nothing around a row has ended: it is no step, or its run is live
-_is_wanted = sa.or_(
-    executions.c.run_id.is_(None), sa.exists().where(_run.c.id == executions.c.run_id, _run.c.status.in_(words(LIVE)))
-)
-
+_goes_on_around = sa.or_(executions.c.run_id.is_(None), run_status.in_(words(LIVE)))
 _to_be_had = sa.or_(
     executions.c.status == "pending",
     sa.and_(executions.c.waiting_for == "retry", executions.c.due_at <= _now + RETRY_GRACE),
@@ -262,7 +258,7 @@ _STEP = tuple(executions.c[name] for name in ("run_id", "parent_id", "step_id", 
 _GUARDS: dict[str, tuple[list[Any], dict[str, Any], tuple[Any, ...]]] = {
     "": ([], {}, ()),
     "is running": ([executions.c.status == "running"], {}, ()),
-    "may be handed back": ([executions.c.status == "running", _is_wanted], {}, ()),
+    "may be handed back": ([executions.c.status == "running", _goes_on_around], {}, ()),
     "awaits approval": ([executions.c.waiting_for == "approval", executions.c.due_at > _now], {}, ()),
     "may be claimed": ([_to_be_had, executions.c.kind == "action"], _taken, _CLAIMED),
     "step may be claimed": ([_to_be_had, executions.c.kind == "step", _run_goes_on], _taken, (*_CLAIMED, *_STEP)),
@@ -353,9 +349,7 @@ def dump(value: Any) -> str | None:
     return None if value is None else _encode(value)
 
 
-_encode = json.JSONEncoder(
-    separators=(",", ":"), allow_nan=False
-).encode  # made once: making it costs more than using it
+_encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode  # made once: making it costs more
 
 
 def load(text: str | None, default: Any = None) -> Any:
