@@ -3,7 +3,7 @@
 A row is born ``pending``. A worker claims it (``running``, attempt + 1, a lease), does the outside work with no
 transaction open, and finishes it. Two rules make that safe:
 
-* ``transition`` is the only way to change ``status`` (``store.ending``: of many rows). It names the states it may come
+* ``transition`` is the only way to change ``status`` (``store.ending``: of many). It names the states it may come
   from and, where a worker acts, the attempt it acts for; when the row is elsewhere by now it changes nothing.
 * ``due_at`` is the moment at which somebody must look at the row again if nothing else happens:
   pending → when to publish it (again) · running → when the lease lapses (heartbeats move it) or the attempt's
@@ -103,12 +103,6 @@ partial_index(
     "ix_executions_child",
     executions.c.parent_id,
     where=sa.text("kind = 'playbook' AND parent_id IS NOT NULL"),
-)
-#: what has ended and is yet to lose its sealed input
-partial_index(
-    "ix_executions_held_secret",
-    executions.c.completed_at,
-    where=sa.text("sealed IS NOT NULL AND completed_at IS NOT NULL"),
 )
 partial_index("ix_executions_root", executions.c.root_id, where=executions.c.root_id.is_not(None))
 #: what holds secrets, for those who seal them anew
@@ -245,11 +239,7 @@ run_status: Any = sa.literal_column(  # spelled out: for SQLite the library leav
 )
 _run_goes_on = sa.exists().where(_run.c.id == executions.c.run_id, _run.c.status.in_(words(("pending", "running"))))
 
-#: whether nothing around a row has ended: it is no step, or its run is live
-_is_wanted = sa.or_(
-    executions.c.run_id.is_(None), sa.exists().where(_run.c.id == executions.c.run_id, _run.c.status.in_(words(LIVE)))
-)
-
+_goes_on_around = sa.or_(executions.c.run_id.is_(None), run_status.in_(words(LIVE)))
 _to_be_had = sa.or_(
     executions.c.status == "pending",
     sa.and_(executions.c.waiting_for == "retry", executions.c.due_at <= _now + RETRY_GRACE),
@@ -262,20 +252,13 @@ _taken: dict[str, Any] = {
     "renewed_at": _now,
     "due_at": sa.case((_time_up < _lease, _now + _time_up), else_=_now + _lease),
 }
-_STEP = (
-    executions.c.run_id,
-    executions.c.parent_id,
-    executions.c.step_id,
-    executions.c.iteration,
-    executions.c.type,
-    executions.c.previous_id,
-)
+_STEP = tuple(executions.c[name] for name in ("run_id", "parent_id", "step_id", "iteration", "type", "previous_id"))
 
 #: guard → further conditions, columns that are computed from the row, further columns to return
 _GUARDS: dict[str, tuple[list[Any], dict[str, Any], tuple[Any, ...]]] = {
     "": ([], {}, ()),
     "is running": ([executions.c.status == "running"], {}, ()),
-    "may be handed back": ([executions.c.status == "running", _is_wanted], {}, ()),
+    "may be handed back": ([executions.c.status == "running", _goes_on_around], {}, ()),
     "awaits approval": ([executions.c.waiting_for == "approval", executions.c.due_at > _now], {}, ()),
     "may be claimed": ([_to_be_had, executions.c.kind == "action"], _taken, _CLAIMED),
     "step may be claimed": ([_to_be_had, executions.c.kind == "step", _run_goes_on], _taken, (*_CLAIMED, *_STEP)),
@@ -366,9 +349,7 @@ def dump(value: Any) -> str | None:
     return None if value is None else _encode(value)
 
 
-_encode = json.JSONEncoder(
-    separators=(",", ":"), allow_nan=False
-).encode  # made once: making it costs more than using it
+_encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode  # made once: making it costs more
 
 
 def load(text: str | None, default: Any = None) -> Any:

@@ -36,21 +36,30 @@ class Deaths:
     def __init__(self) -> None:
         self._alive: dict[str, int] | None = None
         self._next = 0.0
+        #: the queues of those that died, until what they left behind is published
+        self._bereaved: set[str] = set()
 
-    def bereaved(self) -> set[str]:
-        """The queues of the processes that died since the last look; all of them at the first one.
+    def bereaved(self) -> list[str]:
+        """The queues of the processes that died, which are not ``settled`` yet; all of them at the first look.
 
         Raises:
             Unavailable: the database is away.
         """
-        if time.monotonic() < self._next:
-            return set()
+        if time.monotonic() >= self._next:
+            self._look()
+        return sorted(self._bereaved)
+
+    def settled(self, queue: str) -> None:
+        """What was left behind on a queue is seen to."""
+        self._bereaved.discard(queue)
+
+    def _look(self) -> None:
         self._next = time.monotonic() + EVERY
         before, rows = self._alive, db.look(processes.everyone)
         since = db.now_ms() - SILENT
         self._alive = now = {row.name: row.started_at for row in rows if row.beat_at > since}
         died = [row for row in rows if before is None or before.get(row.name, now.get(row.name)) != now.get(row.name)]
-        return {queue for row in died for queue in row.queues.split(",")}
+        self._bereaved |= {queue for row in died for queue in row.queues.split(",")}
 
 
 def left_behind(queue: str) -> list[Row]:

@@ -5,6 +5,7 @@ has counted to a number in Redis, reads that number and how long the queues are,
 what the workers have done is what they can do; while none waits they could do more, so what they were last seen to do
 is forgotten slowly. A queue that has become too long by what is known takes in less until it is short again.
 
+How long queues are is known where Redis is the broker; with another one workers are taken to do at least ``UNKNOWN``.
 Nobody waits for any of this: it is done by a thread of its own, and while Redis is away what was learned last holds.
 """
 
@@ -46,7 +47,7 @@ class Pace:
         """How many executions a second the queue can take in so that they are done at once."""
         if self._pid != os.getpid():
             self._start()
-        return self._of.get(queue, UNKNOWN)
+        return self._of.get(queue, self._can_do)
 
     def did_one(self) -> None:
         """A worker has taken up one more thing."""

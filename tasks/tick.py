@@ -50,7 +50,7 @@ log = logs.logger(__name__)
 @app.task(name="tocsin.tick", ignore_result=True)
 def tick() -> int:
     """Look after every due row; returns how many there were."""
-    seen = 0
+    seen, asked = 0, reach.clock()
     try:
         _notice_empty_broker()
         _keep_schedules()
@@ -58,7 +58,8 @@ def tick() -> int:
         _go_on_for_the_dead()
         pauses = _await_turns(started + PATIENCE)
         while time.monotonic() - started < PATIENCE:
-            rings, over, number = _look(pauses)
+            rings, over, number = _look(pauses, asked)
+            asked = reach.clock()
             seen += number
             tick_runs.end_steps(over)
             missed = canvas.publish(rings)
@@ -101,12 +102,14 @@ def _keep_schedules() -> None:
 
 def _go_on_for_the_dead() -> None:
     """Publish what a worker that died had taken off its queues."""
-    try:
-        rows = [row for queue in deaths.bereaved() for row in left_behind(queue)]
-    except canvas.BrokerDown:
-        return
-    if rows:
-        log.warning("a worker died; publishing what it had taken off its queues", executions=len(rows))
+    for queue in deaths.bereaved():
+        try:
+            rows = left_behind(queue)
+        except canvas.BrokerDown:
+            return
+        deaths.settled(queue)
+        if rows:
+            log.warning("a worker died; publishing what it had taken off a queue", queue=queue, executions=len(rows))
         if missed := canvas.publish([_ring(row, row.queue, ahead=True) for row in rows]):
             doorbell.put_off(missed)
 
@@ -125,9 +128,10 @@ def _await_turns(end: float) -> dict[str, int]:
     return pauses
 
 
-def _look(pauses: Mapping[str, int]) -> tuple[list[Ring], list[tick_runs.Over], int]:
+def _look(pauses: Mapping[str, int], asked: float | None = None) -> tuple[list[Ring], list[tick_runs.Over], int]:
+    """Attend to some rows that are due; ``asked`` is since when the database was waited for."""
     over: list[tick_runs.Over] = []
-    asked = reach.clock()
+    asked = reach.clock() if asked is None else asked
     with db.write() as connection:
         rows = recovery.due(connection, limit=BATCH)
         reach.reached(asked)
@@ -137,7 +141,9 @@ def _look(pauses: Mapping[str, int]) -> tuple[list[Ring], list[tick_runs.Over], 
 
 def _measured(row: Row, ring: Ring) -> Ring:
     """What is published for a step, on the queue for it: a run whose delays end together floods as any other does."""
-    return ring if row.run_id is None else replace(ring, queue=flows.of_run(ring.queue, row.workspace_id, row.run_id))
+    if row.run_id is None or ring.ahead:
+        return ring
+    return replace(ring, queue=flows.of_run(ring.queue, row.workspace_id, row.run_id))
 
 
 def _attend(connection: Connection, row: Row, pauses: Mapping[str, int], over: list[tick_runs.Over]) -> Ring | None:

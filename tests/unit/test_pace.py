@@ -1,5 +1,7 @@
 """The pace: what workers are known to do, from what they have done and from what waits."""
 
+import os
+
 from tasks.pace import BUSY, LONGEST_WAIT, UNKNOWN, Pace
 
 
@@ -82,3 +84,12 @@ def test_a_number_that_begins_anew_is_no_pace() -> None:
     assert pace._of == {"steps": UNKNOWN}
     pace.learn(102.0, 507, {"steps": 0})
     assert pace._of == {"steps": 500}
+
+
+def test_with_another_broker_it_is_what_was_seen() -> None:
+    """Where nobody knows how long the queues are, every queue takes in what the workers were seen to do."""
+    pace = Pace()
+    pace._pid = os.getpid()
+    for second in range(5):
+        pace.learn(100.0 + second, 300 * second, {})
+    assert pace.of("steps") == pace.of("urgent") == 300
