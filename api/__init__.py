@@ -32,6 +32,7 @@ from api import (
 from api.blueprint import IdConverter, StepIdConverter
 from api.body import MAX_BYTES
 from api.limits import Limiter, standing
+from api.load import HERE
 from api.longpoll import Watcher
 from api.present import present
 from config import logs
@@ -81,6 +82,8 @@ def create_app() -> Flask:
     app.url_map.converters["step"] = StepIdConverter
     app.extensions["tocsin.limiter"] = Limiter()
     app.extensions["tocsin.watcher"] = Watcher()
+    app.extensions["tocsin.load"] = HERE
+    app.extensions["tocsin.knows"] = auth.knows
     app.extensions["tocsin.gauge"] = health.Gauge()
     app.extensions["tocsin.drain"] = functools.partial(_drain, app)
     app.before_request(_begin)
@@ -101,6 +104,7 @@ def _drain(app: Flask, seconds: float) -> bool:
         auth.drain,
         doorbell.drain,
         app.extensions["tocsin.limiter"].drain,
+        app.extensions["tocsin.gauge"].writes.drain,
     )
     busy = [drain for drain in parts if not drain(seconds)]
     return not busy
@@ -120,6 +124,7 @@ def _mount(app: Flask) -> None:
 
 
 def _begin() -> None:
+    HERE.begin()
     asked = present()
     given = asked.headers.get("X-Request-Id", "")
     g.request_id = request_id = given if _REQUEST_ID.fullmatch(given) else f"{random.getrandbits(128):032x}"
@@ -130,7 +135,7 @@ def _begin() -> None:
 
 def _finish(response: Response) -> Response:
     seconds = beside.spent()
-    if seconds > _FREE:
+    if seconds > _FREE and "caller" in g:
         current_app.extensions["tocsin.limiter"].charge(f"key/{auth.caller().key_id}", round(seconds / _REQUEST))
     more = [("X-Request-Id", g.request_id), ("X-Content-Type-Options", "nosniff"), *standing()]
     response.headers.extend(more)
@@ -138,4 +143,5 @@ def _finish(response: Response) -> Response:
 
 
 def _forget(_error: BaseException | None) -> None:
+    HERE.end()
     logs.clear()

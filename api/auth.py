@@ -22,6 +22,7 @@ from config import logs
 from config.errors import Forbidden, InvalidRequest, Problem, Unavailable
 from store import access, db
 from store.access import Caller
+from tasks import beside
 
 #: a key's use is noted at most this often, seconds
 _NOTED_EVERY = 60.0
@@ -54,6 +55,7 @@ def identify(asked: Request) -> None:
     key = _presented(asked)
     if key is not None and (found := _recognised(key)) is not None:
         g.caller = found
+        beside.serve(found.key_id)
         limiter.allow(f"key/{found.key_id}")
         return
     _refuse(asked, key)
@@ -98,9 +100,20 @@ def forget(key_id: str) -> None:
             _known.pop(digest, None)
 
 
+def knows(shown: str) -> bool:
+    """Whether what a header of a request shows was a right key lately; looked up nowhere."""
+    scheme, _, key = shown.partition(" ")
+    key = key if scheme.lower() == "bearer" else shown
+    return _digest(key.strip()) in _known
+
+
+def _digest(key: str) -> bytes:
+    return hashlib.sha256(key.encode(errors="replace")).digest()
+
+
 def _recognised(key: str) -> Caller | None:
     """The caller behind a key. A right key is remembered for a second, a wrong one never."""
-    digest, now = hashlib.sha256(key.encode(errors="replace")).digest(), time.monotonic()
+    digest, now = _digest(key), time.monotonic()
     known = _known.get(digest)
     if known is not None and now < known[1]:
         return known[0]

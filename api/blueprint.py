@@ -22,18 +22,22 @@ View = Callable[..., Any]
 
 #: what every operation behind a key may answer
 _ALWAYS = (400, 401, 403, 429, 503)
-_WITH_BODY = (413, 415)
+_WITH_BODY = (408, 413, 415)
 _WHEN = {
     400: ("The request is malformed or misses something.", "/name: an action needs a name"),
     401: ("No valid API key.", "Send an API key, as 'Authorization: Bearer KEY' or as 'X-API-Key: KEY'."),
     403: ("The key lacks the permission.", "This needs the permission write:actions, which the key does not carry."),
     404: ("There is no such thing in this workspace.", "There is no action 'act-block-ip'."),
+    408: ("The body does not arrive in time.", "The body did not arrive in time; send it without pauses."),
     409: ("The state of the thing does not allow it.", "The action 'act-block-ip' is disabled; enable it first."),
     413: ("The body is larger than 1 MiB.", "The data value transmitted exceeds the capacity limit."),
     415: ("The body is not plain JSON.", "Send the body as JSON, with Content-Type: application/json."),
     422: ("Values do not fit the declared parameters.", "/parameters/ip_address: is required"),
     429: ("Too many requests; Retry-After says when to come back.", "This key may ask 6000 per 1 minute; slow down."),
-    503: ("The database cannot be reached.", "The database cannot be reached; nothing was accepted."),
+    503: (
+        "The database cannot be reached, or more is asked than can be done.",
+        "The database cannot be reached; nothing was accepted.",
+    ),
 }
 
 

@@ -16,9 +16,10 @@ from webargs.flaskparser import FlaskParser, abort
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, UnsupportedMediaType
 
 from api.base_schema import Schema
+from api.load import HERE
 from api.present import present
 from config import sound_yaml
-from config.errors import InvalidRequest
+from config.errors import InvalidRequest, TooSlow
 from config.sound_json import inspect, parse
 from tasks import beside
 
@@ -111,6 +112,7 @@ def read(req: Request, *, yaml: bool = False) -> Any:
 
     Raises:
         UnsupportedMediaType: it is not plain JSON. RequestEntityTooLarge. InvalidRequest: it is not sound.
+        TooSlow: it did not arrive in time.
     """
     raw = _bytes(req)
     if not raw:
@@ -128,11 +130,12 @@ def read(req: Request, *, yaml: bool = False) -> Any:
 
 def _bytes(req: Request) -> bytes:
     try:
-        raw = req.get_data(cache=False)
+        with HERE.aside():
+            raw = req.get_data(cache=False)
     except RequestEntityTooLarge:
         _forget(req)
         raise
-    except HTTPException:
+    except (HTTPException, TooSlow):
         raise
     except Exception as error:  # the server could not make out the chunks; its errors have no base in common
         raise InvalidRequest("The body could not be read to its end.") from error

@@ -25,6 +25,7 @@ CODES = {
     403: "forbidden",
     404: "not_found",
     405: "method_not_allowed",
+    408: "request_timeout",
     409: "conflict",
     413: "too_large",
     414: "uri_too_long",
@@ -34,7 +35,7 @@ CODES = {
     500: "internal_error",
     503: "unavailable",
 }
-_RETRYABLE = frozenset({429, 503})
+_RETRYABLE = frozenset({408, 429, 503})
 #: how long a caller should leave an unavailable service alone, seconds
 _REST = 1
 #: and one that has more than enough to compute
@@ -89,8 +90,8 @@ def _from_caller_error(error: CallerError) -> Response:
     if len(error.problems) == 1:
         detail = f"{detail} {_summary(error.problems)}"
     response = _respond(body(error.status, detail, code=error.code, problems=error.problems))
-    if isinstance(error, Busy):
-        response.headers["Retry-After"] = str(_TURN)
+    if error.status == HTTPStatus.SERVICE_UNAVAILABLE:
+        response.headers["Retry-After"] = str(_TURN if isinstance(error, Busy) else _REST)
     return response
 
 

@@ -8,6 +8,7 @@ from api import event_schemas as shapes
 from api import schemas
 from api.auth import caller, requires
 from api.blueprint import Blueprint, answer
+from api.load import HERE
 from api.triggers import KEY_HEADER, idempotency_key
 from config.errors import InvalidRequest, Problem
 from expressions.suggestions import did_you_mean
@@ -50,6 +51,7 @@ def send_event(given: dict[str, Any]) -> Response:
         data=given["data"],
         named=named is not None,
         request_id=g.request_id,
+        unless_urgent=HERE.refuse,
     )
     outcome = occur(this)
     members = {

@@ -111,6 +111,10 @@ METRICS = {
     "backlog": 2,
     "oldest_overdue_seconds": 0.0,
     "workers": {"consuming": 1},
+    "queues": {
+        "urgent": {"messages": 0, "oldest_seconds": 0.0},
+        "steps": {"messages": 2, "oldest_seconds": 0.4},
+    },
 }
 HEALTH = {
     "status": "ok",
@@ -121,4 +125,5 @@ HEALTH = {
     ],
     "oldest_overdue_seconds": 0.0,
     "metrics": {name: value for name, value in METRICS.items() if name != "status"},
+    "sandbox": "filter",
 }

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flask import Response, current_app
+from flask import Response
 from marshmallow import fields, validate
 from webargs.fields import DelimitedList
 
@@ -10,7 +10,7 @@ from api import examples, pages, schemas, views
 from api.auth import caller, requires
 from api.base_schema import Schema
 from api.blueprint import Blueprint, answer
-from api.longpoll import Watcher
+from api.longpoll import wait_for_news
 from store import actions, db, executions, listing
 from store.db import Row
 from tasks import control
@@ -47,7 +47,7 @@ class WaitQuery(Schema):
         load_default=0,
         validate=validate.Range(min=0, max=30),
         metadata={
-            "description": "Seconds to wait, up to 30, for the status or the attempt to change.",
+            "description": "Seconds to wait, up to 30, for news of status or attempt; none where too many wait.",
             "example": 10,
         },
     )
@@ -90,9 +90,8 @@ def get_execution(query: dict[str, Any], execution_id: str) -> Response:
     With wait the answer comes when the status or the attempt changes, or after that many seconds.
     """
     row = _read(execution_id)
-    if query["wait"] and row.status not in executions.TERMINAL:
-        watcher: Watcher = current_app.extensions["tocsin.watcher"]
-        watcher.wait(row.id, (row.status, row.attempt), query["wait"])
+    waits = query["wait"] and row.status not in executions.TERMINAL
+    if waits and wait_for_news(row.id, (row.status, row.attempt), query["wait"]):
         row = _read(execution_id)
     return _shown(row)
 

@@ -1,6 +1,6 @@
 """``/api/keys``: who may come in."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from flask import Response, request
@@ -9,6 +9,7 @@ from api import auth, examples, pages, schemas, views
 from api.auth import caller, requires
 from api.blueprint import LOCATION, Blueprint, answer, nothing
 from config.errors import InvalidRequest, NotFound, Problem
+from config.settings import settings
 from store import access, db
 
 blueprint = Blueprint("keys", __name__, description="API keys: who may come in, and what they may do.")
@@ -102,10 +103,17 @@ def revoke_key(key_id: str) -> Response:
 
 
 def _expiry(moment: datetime | None) -> int | None:
+    """When a new key expires, ms; an expiring key may make another, but none that outlives what the operator allows."""
+    days = settings().max_key_days
+    latest = datetime.now(UTC) + timedelta(days=days) if days else None
+    moment = moment or latest
     if moment is None:
         return None
     if moment <= datetime.now(UTC):
         raise InvalidRequest("The key would never be valid.", problems=[Problem("/expires_at", "Must lie ahead.")])
+    if latest is not None and moment > latest:
+        problem = Problem("/expires_at", f"Must lie within {days} days (TOCSIN_MAX_KEY_DAYS).")
+        raise InvalidRequest("The key would live too long.", problems=[problem])
     return int(moment.timestamp() * 1000)
 
 

@@ -1,5 +1,7 @@
 """Readers that wait for news of an execution: one query at short intervals for all of them together.
 
+So many may wait, of one key and in all; whoever comes when they do is answered at once with the present state.
+
 A waiter says which state it has seen; the watcher's thread runs only while there are waiters, asks the database
 for the states of all executions waited for, and wakes those whose execution is elsewhere by now. Whatever a look runs
 into is logged, and the next look is taken all the same.
@@ -7,7 +9,12 @@ into is logged, and the next look is taken all the same.
 
 import threading
 import time
+from collections import Counter
 
+from flask import current_app
+
+from api.auth import caller
+from api.load import HERE
 from config import logs
 from config.errors import Unavailable
 from store import db, executions
@@ -15,13 +22,27 @@ from store import db, executions
 #: between two looks, seconds
 EVERY = 0.1
 
+#: readers of one key, and of all keys, that may wait in a process at the same time
+MOST_OF_ONE, MOST = 64, 500
+
 State = tuple[str, int]
 
 log = logs.logger(__name__)
 
 
+def wait_for_news(execution_id: str, seen: State, seconds: float) -> bool:
+    """Have the present request wait until the (status, attempt) of the execution is no longer ``seen``.
+
+    False where it may not wait, because too many do.
+    """
+    watcher: Watcher = current_app.extensions["tocsin.watcher"]
+    with HERE.aside():
+        return watcher.wait(execution_id, seen, seconds, caller().key_id)
+
+
 class _Waiter:
-    def __init__(self, execution_id: str, seen: State) -> None:
+    def __init__(self, execution_id: str, seen: State, who: str) -> None:
+        self.who = who
         self.execution_id = execution_id
         self.seen = seen
         self.news = threading.Event()
@@ -34,20 +55,33 @@ class Watcher:
         #: set when the process is about to stop: nobody waits any longer
         self.draining = False
         self._waiters: set[_Waiter] = set()
+        self._of: Counter[str] = Counter()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
 
-    def wait(self, execution_id: str, seen: State, seconds: float) -> None:
-        """Return when the (status, attempt) of the execution is no longer ``seen``, at the latest after ``seconds``."""
-        waiter = _Waiter(execution_id, seen)
+    def wait(self, execution_id: str, seen: State, seconds: float, who: str = "") -> bool:
+        """Return when the (status, attempt) of the execution is no longer ``seen``, at the latest after ``seconds``.
+
+        ``who`` is the key for which it waits; False, and at once, where too many wait already.
+        """
+        waiter = _Waiter(execution_id, seen, who)
         with self._lock:
+            if len(self._waiters) >= MOST or self._of[who] >= MOST_OF_ONE:
+                return False
+            self._of[who] += 1
             self._waiters.add(waiter)
             if self._thread is None or not self._thread.is_alive():  # dead: something ended it from outside
                 self._thread = threading.Thread(target=self._watch, name="longpoll", daemon=True)
                 self._thread.start()
-        waiter.news.wait(seconds)
-        with self._lock:
-            self._waiters.discard(waiter)
+        try:
+            waiter.news.wait(seconds)
+        finally:
+            with self._lock:
+                self._waiters.discard(waiter)
+                self._of[who] -= 1
+                if not self._of[who]:
+                    del self._of[who]
+        return True
 
     def drain(self, seconds: float) -> bool:
         """Wait until nobody waits and nothing is looked up any more, at most ``seconds``; whether it is so."""

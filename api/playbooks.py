@@ -13,9 +13,10 @@ from api.blueprint import LOCATION, Blueprint, answer, nothing
 from config.errors import InvalidRequest, Problem
 from playbooks.differences import differences
 from playbooks.fields import MAX_TAG_CHARACTERS
+from playbooks.size import size
 from playbooks.triggers import MAX_EVENT_CHARACTERS
 from store import db, executions, playbook_listing, playbooks
-from tasks import importing, library
+from tasks import beside, importing, library
 
 blueprint = Blueprint("playbooks", __name__, description="What is done in order, and when it starts.")
 
@@ -246,7 +247,8 @@ def compare_playbook_versions(query: dict[str, Any], playbook_id: str) -> Respon
         playbook = playbooks.get(connection, caller().workspace_id, playbook_id)
         older = playbooks.at_version(connection, playbook, query["older"])
         newer = playbooks.at_version(connection, playbook, query.get("newer", playbook.revision.version))
-    changes = differences(_compared(older), _compared(newer))
+    compared = [_compared(one) for one in (older, newer)]
+    changes = beside.way(sum(size(one).milliseconds for one in compared))(differences, *compared)
     return answer({"data": {"from": older.version, "to": newer.version, "changes": changes}})
 
 

@@ -5,14 +5,15 @@ Starting a run is on the hot path of the API: what it answers is read off the pl
 
 from typing import Any
 
-from flask import Response, current_app, g
+from flask import Response, g
 
 from api import examples, pages, run_views, schemas
 from api import run_examples as shown
 from api import run_schemas as shapes
 from api.auth import caller, requires
 from api.blueprint import LOCATION, Blueprint
-from api.longpoll import Watcher
+from api.load import HERE
+from api.longpoll import wait_for_news
 from api.present import present
 from api.triggers import KEY_HEADER, idempotency_key
 from store import db, executions, playbooks, run_listing, runs
@@ -54,6 +55,7 @@ def run_playbook(given: dict[str, Any], playbook_id: str) -> Response:
             mode="dry_run" if given["dry_run"] else "live",
             idempotency_key=idempotency_key(),
             request_id=g.request_id,
+            unless_urgent=HERE.refuse,
         )
     )
     headers = _location(started.run_id)
@@ -103,9 +105,9 @@ def get_run(query: dict[str, Any], run_id: str) -> Response:
     with db.read() as connection:
         row = runs.get(connection, caller().workspace_id, run_id)
         seen = executions.states(connection, [run_id])[run_id] if query["wait"] else None
-    if seen is not None and row.status not in executions.TERMINAL:
-        watcher: Watcher = current_app.extensions["tocsin.watcher"]
-        watcher.wait(run_id, seen, query["wait"])
+    if seen is None or row.status in executions.TERMINAL:
+        return _shown(row)
+    if wait_for_news(run_id, seen, query["wait"]):
         row = _read(run_id)
     return _shown(row)
 

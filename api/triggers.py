@@ -8,6 +8,7 @@ from flask import Response, g
 from api import examples, schemas, views
 from api.auth import caller, requires
 from api.blueprint import LOCATION, Blueprint, answer
+from api.load import HERE
 from api.present import present
 from config.errors import InvalidRequest
 from providers.base import Mode
@@ -54,6 +55,7 @@ def trigger_action(given: dict[str, Any], action_id: str) -> Response:
             mode=mode,
             idempotency_key=idempotency_key(),
             request_id=g.request_id,
+            unless_urgent=HERE.refuse,
         )
     )
     members = {

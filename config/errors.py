@@ -55,10 +55,22 @@ class Conflict(CallerError):  # noqa: N818
     status, code = 409, "conflict"
 
 
+class TooSlow(CallerError):  # noqa: N818
+    """The body did not arrive in time; send it without pauses."""
+
+    status, code, retryable = 408, "request_timeout", True
+
+
 class Unprocessable(CallerError):  # noqa: N818
     """The values do not fit the declared parameters."""
 
     status, code = 422, "invalid_parameters"
+
+
+class Overloaded(CallerError):  # noqa: N818
+    """More is being asked than can be done soon; nothing was accepted. Try again in a moment."""
+
+    status, code, retryable = 503, "overloaded", True
 
 
 class Unavailable(CallerError):  # noqa: N818

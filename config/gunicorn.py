@@ -9,31 +9,54 @@ answers itself have the same body as all others.
 
 import gc
 import json
+import resource
 import signal
+import sys
 from http import HTTPStatus
 from typing import Any
 
 from gunicorn import glogging, util
 
 from config import logs
+from config.connections import LEAVING, MOST
 from config.settings import settings
 
+#: open files of a process beside its connections: databases, logs, libraries
+_OTHER_FILES = 500
+
+
+def _connections() -> int:
+    """How many connections a process may have; asks the system for as many open files as that takes."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST + LEAVING + _OTHER_FILES
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        if soft < wanted:
+            sys.stderr.write(f"web: only {soft} open files are allowed (ulimit -Hn), {wanted} would be good\n")
+            return max(LEAVING + 100, soft - _OTHER_FILES)
+    return MOST + LEAVING
+
+
 bind = f"{settings().host}:{settings().port}"
-worker_class = "gevent"
-worker_connections = 1000
+worker_class = "config.connections.Worker"
+worker_connections = _connections()
 timeout = 30
 graceful_timeout = 10
-keepalive = 5
+keepalive = 5  # seconds: for the next request to begin and for its headers to come, in all
 preload_app = False  # greenlets need the libraries patched before the application is loaded
 control_socket_disable = True
 accesslog = None
 limit_request_line = 8190
 limit_request_fields = 100
 limit_request_field_size = 8190
+#: no header of a request says where the application is mounted, and only declared proxies say how they were asked
+forwarder_headers = ""
+forwarded_allow_ips = ",".join(str(network) for network in settings().proxies)
 
 #: what each part that works beside the requests may still take when the process ends, seconds
 _DRAIN = 3.0
-_CODES = {414: "uri_too_long", 431: "headers_too_large", 500: "internal_error"}
+_CODES = {414: "uri_too_long", 431: "headers_too_large", 500: "internal_error", 503: "unavailable"}
 
 
 class Logger(glogging.Logger):  # type: ignore[misc]
@@ -67,14 +90,15 @@ def problem(sock: Any, status: int, reason: str, message: str) -> None:
         "code": _CODES.get(status, "invalid_request"),
         "error": message or title,
         "message": message or title,
-        "retryable": False,
+        "retryable": status == HTTPStatus.SERVICE_UNAVAILABLE,
         "errors": [],
         "request_id": None,
     }
     body = json.dumps(members).encode()
+    again = "Retry-After: 1\r\n" if members["retryable"] else ""
     head = (
         f"HTTP/1.1 {status:d} {title}\r\nConnection: close\r\nContent-Type: application/problem+json\r\n"
-        f"Content-Length: {len(body)}\r\n\r\n"
+        f"Content-Length: {len(body)}\r\n{again}\r\n"
     )
     util.write_nonblock(sock, head.encode("latin-1") + body)
 
@@ -89,8 +113,13 @@ def pre_fork(_server: Any, _worker: Any) -> None:
 
 
 def post_worker_init(worker: Any) -> None:
-    """Let SIGTERM release the readers that wait, before the server begins to wait for them."""
+    """Bring worker and application together; SIGTERM releases the readers that wait, before the server waits for them.
+
+    The application knows the keys and must know how many requests wait for their turn.
+    """
     watcher = worker.wsgi.extensions["tocsin.watcher"]
+    worker.wsgi.extensions["tocsin.load"].queued = worker.turns.__len__
+    worker.knows = worker.wsgi.extensions["tocsin.knows"]
 
     def stop(number: int, frame: Any) -> None:
         watcher.draining = True

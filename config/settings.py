@@ -49,6 +49,7 @@ class Settings:
     secret_keys: tuple[str, ...]
     sealed_old: str
     egress_allow: tuple[Network, ...]
+    proxies: tuple[Network, ...]
     rate_limit: str
     lease_seconds: int
     drain_seconds: int
@@ -58,6 +59,7 @@ class Settings:
     cacao_signee: str
     cacao_signing_key: Path | None
     idempotency_hours: int
+    max_key_days: int
     steps_concurrency: int
     patient_concurrency: int
     scripts_concurrency: int
@@ -88,11 +90,11 @@ class Settings:
         return self.env == "development"
 
 
-def _networks(text: str) -> tuple[Network, ...]:
+def _networks(name: str, text: str) -> tuple[Network, ...]:
     try:
         return tuple(ipaddress.ip_network(part.strip()) for part in text.split(",") if part.strip())
     except ValueError as error:
-        raise SettingsError(f"TOCSIN_EGRESS_ALLOW: {error}; write CIDRs such as 10.0.0.0/8,192.168.1.7/32") from error
+        raise SettingsError(f"TOCSIN_{name}: {error}; write CIDRs such as 10.0.0.0/8,192.168.1.7/32") from error
 
 
 def _broker(redis_url: str) -> str:
@@ -190,7 +192,8 @@ def load() -> Settings:
         broker_url=reader.str("BROKER_URL", "") or _broker(redis_url),
         secret_keys=_secret_keys(reader.str("SECRET_KEY", ""), reader.str("SECRET_KEYS", ""), env, var_dir),
         sealed_old=_one_of("SEALED_OLD", reader.str("SEALED_OLD", "open"), ("open", "refuse")),
-        egress_allow=_networks(reader.str("EGRESS_ALLOW", "")),
+        egress_allow=_networks("EGRESS_ALLOW", reader.str("EGRESS_ALLOW", "")),
+        proxies=_networks("PROXIES", reader.str("PROXIES", "")),
         rate_limit=reader.str("RATE_LIMIT", "6000/minute"),
         lease_seconds=reader.int("LEASE_SECONDS", 30),
         drain_seconds=reader.int("DRAIN_SECONDS", 25),
@@ -200,6 +203,7 @@ def load() -> Settings:
         cacao_signee=reader.str("CACAO_SIGNEE", "Tocsin"),
         cacao_signing_key=_signing_key(reader.str("CACAO_SIGNING_KEY", "")),
         idempotency_hours=reader.int("IDEMPOTENCY_HOURS", 24),
+        max_key_days=reader.int("MAX_KEY_DAYS", 0),
         steps_concurrency=reader.int("STEPS_CONCURRENCY", 16),
         patient_concurrency=reader.int("PATIENT_CONCURRENCY", 64),
         scripts_concurrency=reader.int("SCRIPTS_CONCURRENCY", 2),

@@ -29,6 +29,7 @@ _DEFAULTS = {
     "TOCSIN_FLOWER_PORT": "5555",
     "TOCSIN_EGRESS_ALLOW": "127.0.0.0/8,::1/128",
     "TOCSIN_ACTIONS_DIR": "examples/actions",
+    "TOCSIN_DRAIN_SECONDS": "3",  # whoever presses Ctrl-C waits for less than the services are given to end
     "PYTHONUNBUFFERED": "1",
 }
 _environ = os.environ  # noqa: TID251 - preparing it for everybody else is what this module is for

@@ -31,6 +31,7 @@ from playbooks.step_types import (
     TOP_ALIASES,
 )
 from playbooks.template_checks import check_templates
+from playbooks.widths import MOST_LIVE, too_wide
 
 #: types of actions that protect something: when one fails, somebody should learn of it
 _PROTECTING = ("remediation", "containment")
@@ -56,6 +57,7 @@ def check(
     for place in found:
         if not faults.full:
             check_step(place, faults)
+    _check_widths(found, faults)
     graph = check_links(form, found, faults)
     check_templates(form, found, graph, faults)
     check_calls(form, found, actions, playbooks, faults)
@@ -68,6 +70,15 @@ def judged(
     """The faults of a definition, and what is doubtful in one without faults."""
     problems = check(definition, actions, playbooks)
     return problems, [] if problems else warnings(definition, actions)
+
+
+def _check_widths(found: list[Place], faults: Faults) -> None:
+    for place, number in too_wide(found):
+        text = (
+            f"with the passes around it and the branches inside it, up to {number} steps would be under way at once; "
+            f"a run may have {MOST_LIVE}: lower max_concurrency here or further out"
+        )
+        faults.add(below(place.pointer, "max_concurrency"), text)
 
 
 def size_fault(definition: Any, counted: Size | None = None) -> Problem | None:

@@ -120,6 +120,11 @@ class Plan:
         return block.first != END and self.stretch(block.first) == list(block.steps)
 
     @cached_property
+    def grows(self) -> bool:
+        """Whether a run may come to have more steps than are written down: by passes, or by runs that it starts."""
+        return any(node.type in ("loop", "for_each", "playbook") for node in self.nodes.values())
+
+    @cached_property
     def exceptional(self) -> frozenset[str]:
         """The exception step, and all that follows it."""
         found: set[str] = set()

@@ -39,7 +39,8 @@ _FIXED = {
     pycurl.SSLVERSION: pycurl.SSLVERSION_TLSv1_2,
     pycurl.SSL_VERIFYPEER: 1,
     pycurl.SSL_VERIFYHOST: 2,
-    pycurl.ENCODING: "identity",  # and a server that compresses all the same is unpacked before we count
+    pycurl.ENCODING: "identity",
+    pycurl.HTTP_CONTENT_DECODING: 0,  # a server that compresses all the same: see providers.unpacking
     pycurl.MAXFILESIZE_LARGE: MAX_BODY,
     pycurl.MAXAGE_CONN: IDLE_SECONDS,
     pycurl.TCP_NODELAY: 1,
@@ -136,7 +137,7 @@ class Line:
 
     @property
     def body(self) -> bytes:
-        """What was received, unpacked."""
+        """What was received, packed as it came."""
         return b"".join(self._chunks)
 
     def forget(self) -> None:

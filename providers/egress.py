@@ -25,6 +25,7 @@ from playbooks import credentials
 from providers import addresses, headers
 from providers.base import Abandoned, Call, Json, ProviderError, TimedOut
 from providers.curl import LOOK_SECONDS, MAX_BODY, POOL, Key, Line
+from providers.unpacking import TooLargeError, unpacked
 
 TOTAL_SECONDS = 30.0
 CONNECT_SECONDS = 5.0
@@ -62,7 +63,8 @@ def send(request: Request, call: Call) -> Response:
 
     Raises:
         ProviderError: ``egress_refused``, ``invalid_header``, ``connection_failed``, ``http_timeout``,
-            ``tls_verification_failed``, ``response_too_large``; ``unknown`` when the request may have arrived.
+            ``tls_verification_failed``, ``response_too_large``, ``response_unreadable``; ``unknown`` when the
+            request may have arrived.
         TimedOut: the action's own time is used up.
         Abandoned: the execution is no longer ours.
     """
@@ -82,9 +84,23 @@ def send(request: Request, call: Call) -> Response:
     call.still_ours()
     line = _exchange(request, url, lines, keys, deadline, call)
     took = round((time.monotonic() - began) * 1000)
-    response = Response(line.status, headers.incoming(line.header_lines), line.body, took)
+    status, incoming, body = line.status, headers.incoming(line.header_lines), line.body
     POOL.give(line)
-    return response
+    body = _unpacked(status, body, incoming.get("content-encoding", ""), f"the {request.purpose} to {url.origin}")
+    return Response(status, incoming, body, took)
+
+
+def _unpacked(status: int, body: bytes, coding: str, what: str) -> bytes:
+    """The body unpacked; that of a refusal as it came where it cannot be, because its status says enough."""
+    try:
+        return unpacked(body, coding, MAX_BODY)
+    except TooLargeError:
+        raise _too_large(what) from None
+    except ValueError as error:
+        if status // 100 != 2:  # noqa: PLR2004
+            return body
+        message = f"{what} was answered with {status} and a body that cannot be unpacked: {error}"
+        raise ProviderError("response_unreadable", message, unknown=True, details={"status": status}) from error
 
 
 def connect(host: str, port: int, call: Call, timeout: float = CONNECT_SECONDS) -> socket.socket:
@@ -220,9 +236,7 @@ def _explained(code: int, words: str, line: Line, what: str, call: Call) -> Exce
     if line.strayed:
         return addresses.refused(f"{what} would have reached an address that was not checked")
     if line.too_large or code == pycurl.E_FILESIZE_EXCEEDED:
-        most = f"{MAX_BODY >> 20} MiB, or {headers.MAX_HEADERS >> 10} KiB of headers"
-        message = f"{what} was answered with more than {most}"
-        return ProviderError("response_too_large", message, unknown=True)
+        return _too_large(what)
     if code in _CERTIFICATE:
         return ProviderError("tls_verification_failed", f"{what} failed: {words}")
     if code == pycurl.E_OPERATION_TIMEDOUT:
@@ -230,6 +244,11 @@ def _explained(code: int, words: str, line: Line, what: str, call: Call) -> Exce
     if code == pycurl.E_ABORTED_BY_CALLBACK:
         words = "the connection was closed before an answer came"
     return ProviderError("connection_failed", f"{what} failed: {words}", retryable=True, unknown=line.sent)
+
+
+def _too_large(what: str) -> ProviderError:
+    most = f"{MAX_BODY >> 20} MiB, or {headers.MAX_HEADERS >> 10} KiB of headers"
+    return ProviderError("response_too_large", f"{what} was answered with more than {most}", unknown=True)
 
 
 def _late(message: str, sent: bool, call: Call) -> ProviderError:

@@ -18,7 +18,8 @@ from typing import BinaryIO
 
 from providers import sandbox_cgroup, sandbox_filter, sandbox_recipe
 from providers.base import ProviderError
-from providers.sandbox_processes import Processes, adopt_orphans
+from providers.sandbox_launchers import launch
+from providers.sandbox_processes import Processes
 from providers.sandbox_watch import Ended, Finished, watch
 
 __all__ = ["Ended", "Finished", "probe", "run"]
@@ -86,8 +87,7 @@ def _run(
         group = sandbox_cgroup.make()
         if group is not None:
             held.callback(group.remove)
-        process = held.enter_context(_start(held, ["--args", str(args), "--", *inside], passed))
-        held.callback(process.kill)  # an exception from outside, before the watch has begun
+        process = _start(held, ["--args", str(args), "--", *inside], passed)
         told.close()  # the launcher's copy is now the last one, so its end is the launcher's end
         return watch(
             process,
@@ -106,21 +106,25 @@ def _start(held: contextlib.ExitStack, words: list[str], passed: list[int]) -> s
     nobody: the limit on processes does not bind root. Where nobody may not enter bubblewrap's folder, such as
     a checkout in /root, the program and its library are passed as memory files.
     """
-    adopt_orphans()
-    path, env, executable = sandbox_recipe.bubblewrap(), {}, None
+    path = sandbox_recipe.bubblewrap()
+    env: dict[str, str] = {}
+    executable = str(path)
     owner = sandbox_recipe.OWNER if os.geteuid() == 0 else None
     if not sandbox_recipe.reachable(path):
         program = _memory_file(held, path.read_bytes())
         libraries = [_memory_file(held, library.read_bytes()) for library in sandbox_recipe.libraries(path)]
-        executable, env = (
-            f"/proc/self/fd/{program}",
-            {"LD_PRELOAD": ":".join(map("/proc/self/fd/{}".format, libraries))},
-        )
+        executable = f"/proc/self/fd/{program}"
+        env = {"LD_PRELOAD": ":".join(map("/proc/self/fd/{}".format, libraries))}
         passed = [*passed, program, *libraries]
+        # nothing is left to read from them, and --file closes what it has read: they must not stand open inside
+        for file in (program, *libraries):
+            os.lseek(file, 0, os.SEEK_END)
+            words = ["--file", str(file), f"/tmp/{file}", *words]  # noqa: S108 - below the /tmp that is mounted later
     try:
-        return subprocess.Popen(  # noqa: S603 - running programs is what this module is for
+        return launch(
+            held,
+            executable,
             [str(path), *words],
-            executable=executable,
             env=env,
             cwd="/",
             pass_fds=passed,

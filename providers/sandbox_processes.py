@@ -4,9 +4,8 @@ The launcher names the sandbox's pid 1; every process inside stays below it, wha
 """
 
 import contextlib
-import ctypes
-import json
 import os
+import re
 import signal
 import subprocess
 from typing import BinaryIO
@@ -14,18 +13,9 @@ from typing import BinaryIO
 from config import logs
 from providers import sandbox_memory
 from providers.sandbox_cgroup import Group
+from providers.sandbox_launchers import bury_orphans
 
 log = logs.logger(__name__)
-
-
-def adopt_orphans() -> None:
-    """Become the parent of what launchers leave behind.
-
-    Else it would go to the machine's first process, which in a container may never wait for it, and each
-    script would leave an entry in the process table.
-    """
-    set_child_subreaper = 36
-    ctypes.CDLL(None).prctl(set_child_subreaper, 1, 0, 0, 0)
 
 
 class Processes:
@@ -40,9 +30,10 @@ class Processes:
 
     def learn(self, status: bytes) -> None:
         """Find pid 1 in what the launcher has told so far, put it into its group, and let the program start."""
-        if self._pid is not None or b"\n" not in status:
+        told = re.search(rb'"child-pid": (\d+)\D', status)
+        if self._pid is not None or told is None:
             return
-        self._pid = int(json.loads(status.partition(b"\n")[0])["child-pid"])
+        self._pid = int(told[1])
         with contextlib.suppress(ProcessLookupError):
             self._pidfd = os.pidfd_open(self._pid)
         if self._group is not None:
@@ -55,6 +46,10 @@ class Processes:
         with contextlib.suppress(BrokenPipeError):
             self._gate.write(b"go")
             self._gate.close()
+
+    def over(self) -> bool:
+        """Whether the launcher has ended, by itself or not: what is left inside has no future."""
+        return self._launcher.poll() is not None
 
     def exceeded(self) -> bool:
         """Whether the processes hold more memory or files than allowed."""
@@ -71,6 +66,8 @@ class Processes:
                 signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
         if launcher:
             self._launcher.kill()
+        if self._pid is None and self.over():
+            bury_orphans()
 
     def reap(self) -> None:
         """Wait until everything inside is gone, once the launcher is.

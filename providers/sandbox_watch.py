@@ -7,8 +7,8 @@ process inside, and the launcher ends by itself. Nothing returns from here, not 
 before the launcher and everything inside are gone and off the process table.
 """
 
-import json
 import os
+import re
 import selectors
 import signal
 import subprocess
@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from providers.base import ProviderError
+from providers.sandbox_launchers import insist
 from providers.sandbox_processes import Processes
 
 Ended = Literal["exit", "timeout", "aborted", "output", "memory", "killed"]
@@ -121,6 +122,8 @@ def watch(
             if pipes.overflow:
                 ended = "output"
                 break
+            if inside.over():
+                break
             if time.monotonic() < look:  # a program that writes byte by byte must not make us look each time
                 continue
             began = time.monotonic()
@@ -134,7 +137,7 @@ def watch(
                 break
             look = time.monotonic() + max(_TICK, _SHARE * (time.monotonic() - began))
     finally:
-        _stop(process, pipes, inside)
+        insist(lambda: _stop(process, pipes, inside))
         pipes.close()
         if ended is None and inside.out_of_memory():
             ended = "memory"
@@ -156,8 +159,7 @@ def _stop(process: subprocess.Popen[bytes], pipes: _Pipes, inside: Processes) ->
 
 
 def _finished(code: int, kept: dict[str, bytearray], ended: Ended | None, seconds: float) -> Finished:
-    lines = bytes(kept["status"]).splitlines()
-    told = [json.loads(line)["exit-code"] for line in lines if b'"exit-code"' in line]
+    told = [int(code) for code in re.findall(rb'"exit-code": (\d+)\D', kept["status"])]
     if ended is None and not told and kept["stderr"].startswith(b"bwrap:"):
         reason = bytes(kept["stderr"][:500]).decode(errors="replace").strip()
         raise ProviderError("sandbox_unavailable", f"the sandbox could not be set up: {reason}")

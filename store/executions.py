@@ -3,13 +3,13 @@
 A row is born ``pending``. A worker claims it (``running``, attempt + 1, a lease), does the outside work with no
 transaction open, and finishes it. Two rules make that safe:
 
-* ``transition`` is the only way to change ``status``. It names the states it may come from and, where a worker
-  acts, the attempt it acts for; when the row is elsewhere by now it changes nothing and says so.
+* ``transition`` is the only way to change ``status`` (``store.ending``: of many). It names the states it may come
+  from and, where a worker acts, the attempt it acts for; when the row is elsewhere by now it changes nothing.
 * ``due_at`` is the moment at which somebody must look at the row again if nothing else happens:
   pending → when to publish it (again) · running → when the lease lapses (heartbeats move it) or the attempt's
   time is up · waiting → when the back-off, the delay or the approval ends · a run → its deadline · terminal →
-  never (NULL), but for a step of which it has yet to be planned what follows (``waiting_for`` "follow") and for an
-  action whose end somebody listens for ("announce").
+  never (NULL), but for a step of which it has yet to be planned what follows (``waiting_for`` "follow"), for an action
+  whose end somebody listens for ("announce") and for a run whose steps have to be ended ("clear").
 
 A row is of one of three kinds: an ``action`` that was triggered, a run of a ``playbook``, a ``step`` of a run. Steps
 are the business of ``store.steps``, runs of ``store.runs``.
@@ -239,11 +239,7 @@ run_status: Any = sa.literal_column(  # spelled out: for SQLite the library leav
 )
 _run_goes_on = sa.exists().where(_run.c.id == executions.c.run_id, _run.c.status.in_(words(("pending", "running"))))
 
-#: whether nothing around a row has ended: it is no step, or its run is live
-_is_wanted = sa.or_(
-    executions.c.run_id.is_(None), sa.exists().where(_run.c.id == executions.c.run_id, _run.c.status.in_(words(LIVE)))
-)
-
+_goes_on_around = sa.or_(executions.c.run_id.is_(None), run_status.in_(words(LIVE)))
 _to_be_had = sa.or_(
     executions.c.status == "pending",
     sa.and_(executions.c.waiting_for == "retry", executions.c.due_at <= _now + RETRY_GRACE),
@@ -256,20 +252,13 @@ _taken: dict[str, Any] = {
     "renewed_at": _now,
     "due_at": sa.case((_time_up < _lease, _now + _time_up), else_=_now + _lease),
 }
-_STEP = (
-    executions.c.run_id,
-    executions.c.parent_id,
-    executions.c.step_id,
-    executions.c.iteration,
-    executions.c.type,
-    executions.c.previous_id,
-)
+_STEP = tuple(executions.c[name] for name in ("run_id", "parent_id", "step_id", "iteration", "type", "previous_id"))
 
 #: guard → further conditions, columns that are computed from the row, further columns to return
 _GUARDS: dict[str, tuple[list[Any], dict[str, Any], tuple[Any, ...]]] = {
     "": ([], {}, ()),
     "is running": ([executions.c.status == "running"], {}, ()),
-    "may be handed back": ([executions.c.status == "running", _is_wanted], {}, ()),
+    "may be handed back": ([executions.c.status == "running", _goes_on_around], {}, ()),
     "awaits approval": ([executions.c.waiting_for == "approval", executions.c.due_at > _now], {}, ()),
     "may be claimed": ([_to_be_had, executions.c.kind == "action"], _taken, _CLAIMED),
     "step may be claimed": ([_to_be_had, executions.c.kind == "step", _run_goes_on], _taken, (*_CLAIMED, *_STEP)),
@@ -360,9 +349,7 @@ def dump(value: Any) -> str | None:
     return None if value is None else _encode(value)
 
 
-_encode = json.JSONEncoder(
-    separators=(",", ":"), allow_nan=False
-).encode  # made once: making it costs more than using it
+_encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode  # made once: making it costs more
 
 
 def load(text: str | None, default: Any = None) -> Any:

@@ -13,8 +13,10 @@ meet at (``at``), so that two processes never wait for each other in a circle.
 
 import contextlib
 import functools
+import itertools
 import os
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -39,6 +41,7 @@ class _Item:
     def __init__(self, change: Change, at: str) -> None:
         self.change = change
         self.at = at
+        self.since = time.monotonic()
         self.done = False
         self.result: Any = None
         self.error: Exception | None = None
@@ -92,6 +95,12 @@ class _Group:
         if item.error is not None:
             raise item.error
         return item.result
+
+    def oldest(self) -> float:
+        """For how long the one that waits longest has waited, seconds."""
+        with self._lock:
+            items = [item for item in (self._leader, *itertools.islice(self._waiting, 1)) if item is not None]
+        return time.monotonic() - min(item.since for item in items) if items else 0.0
 
     def _leads(self, item: _Item, *, named: bool) -> bool:
         """Whether this one leads now: it was named, or the leader has kept it waiting for too long."""
@@ -196,6 +205,11 @@ def commit(change: Change, *, single: bool = False, at: str = "") -> Any:
     others there. Raises what the change raises, or ``Unavailable``: then it may have happened or not.
     """
     return db.repeated(functools.partial(_commit, change, single=single, at=at))
+
+
+def oldest() -> float:
+    """For how long the change of this process that waits longest to be committed has waited, seconds."""
+    return max(_here.in_turn.oldest(), _here.at_once.oldest())
 
 
 def _commit(change: Change, *, single: bool, at: str) -> Any:

@@ -73,7 +73,9 @@ def held_by(db: Connection, owners: Iterable[str]) -> list[Row]:
     table = executions.c
     theirs = sa.or_(*(table.owner.startswith(owner, autoescape=True) for owner in owners))
     running = sa.and_(table.due_at.is_not(None), table.status == "running", theirs)
-    return list(db.execute(sa.select(table.id, table.attempt, table.idempotent, table.owner).where(running)))
+    return list(
+        db.execute(sa.select(table.id, table.attempt, table.idempotent, table.owner, table.renewed_at).where(running))
+    )
 
 
 def let_go(db: Connection, execution_id: str, owner: str, attempt: int) -> None:

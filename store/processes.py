@@ -38,6 +38,13 @@ def beat(db: Connection, name: str, **values: Any) -> None:
         db.execute(sa.insert(processes).values(name=name, **changed))
 
 
+def try_write(db: Connection, name: str, anything: str) -> None:
+    """Write a row that says of no process that it lives, to see whether a write is taken; ``sweep`` takes it away."""
+    values = {"queues": anything, "pid": 0, "started_at": 0, "beat_at": 0, "consumed_at": 0, "running": 0}
+    if db.execute(sa.update(processes).where(processes.c.name == name).values(values)).rowcount == 0:
+        db.execute(sa.insert(processes).values(name=name, **values))
+
+
 def leave(db: Connection, name: str) -> None:
     """A process that stops in good order takes its row along."""
     db.execute(sa.delete(processes).where(processes.c.name == name))
@@ -47,6 +54,11 @@ def living(db: Connection) -> list[Row]:
     """Every process that has beaten lately."""
     query = sa.select(processes).where(processes.c.beat_at > now_ms() - GONE_AFTER)
     return list(db.execute(query.order_by(processes.c.name)))
+
+
+def everyone(db: Connection) -> list[Row]:
+    """Every process that is known, those that are gone too."""
+    return list(db.execute(sa.select(processes)))
 
 
 def get(db: Connection, name: str) -> Row | None:

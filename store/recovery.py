@@ -5,6 +5,9 @@ import sqlalchemy as sa
 from store.db import Connection, Row, now_ms
 from store.executions import executions
 
+#: rows among which the oldest that wait are looked for
+MOST_LOOKED_AT = 5_000
+
 _run = executions.alias("run")
 
 
@@ -97,6 +100,25 @@ def await_turns(db: Connection, queue: str, pause: int, *, limit: int = 1000) ->
     return db.execute(change).rowcount
 
 
+def overtaken(db: Connection, queue: str, *, before: int, limit: int) -> list[Row]:
+    """Rows of a queue accepted before ``before`` (ms), published once and pending still: noted as published once more.
+
+    Published they are by the caller; they are looked at again after as long as they have waited, at least ten seconds.
+    """
+    table, now = executions.c, now_ms()
+    waits = [table.due_at.is_not(None), table.status == "pending", table.queue == queue, table.publishes == 1]
+    them = sa.select(table.id).where(*waits, table.created_at < before).limit(limit)
+    mine = [table.id.in_(them.with_for_update(skip_locked=True)), table.status == "pending"]
+    waited = now - table.created_at
+    again_at = now + sa.case((waited > _SOONEST, waited), else_=_SOONEST)
+    change = sa.update(executions).where(*mine).values(publishes=table.publishes + 1, due_at=again_at)
+    shown = [table.id, table.kind, table.action_id, table.queue, table.timeout_ms, table.run_id]
+    return list(db.execute(change.returning(*shown)))
+
+
+_SOONEST = 10_000
+
+
 def oldest_overdue_ms(db: Connection) -> int:
     """By how much the most overdue row is late, milliseconds; 0 when none is."""
     earliest = db.execute(sa.select(sa.func.min(executions.c.due_at))).scalar_one()
@@ -112,6 +134,20 @@ def drop_sealed(db: Connection, *, before: int, limit: int = 500) -> int:
     old = sa.and_(table.sealed.is_not(None), _made_before(before), table.completed_at < before)
     some = sa.select(table.id).where(old).limit(limit).scalar_subquery()
     return db.execute(sa.update(executions).where(table.id.in_(some)).values(sealed=None)).rowcount
+
+
+def oldest_waiting(db: Connection) -> dict[str, int]:
+    """Queue → when the oldest execution on it was accepted that nobody has taken up yet, milliseconds.
+
+    Looked for among the ``MOST_LOOKED_AT`` rows that are due first, in which it is: what has just been accepted is due
+    within a lease, and on a long queue those that came first are due first.
+    """
+    table = executions.c
+    columns = (table.queue, table.kind, table.status, table.attempt, table.created_at)
+    first = sa.select(*columns).where(table.due_at.is_not(None)).order_by(table.due_at).limit(MOST_LOOKED_AT).subquery()
+    new = sa.and_(first.c.status == "pending", first.c.kind != "step", first.c.attempt == 0)
+    oldest = sa.select(first.c.queue, sa.func.min(first.c.created_at).label("since")).where(new)
+    return {row.queue: row.since for row in db.execute(oldest.group_by(first.c.queue))}
 
 
 def forget(db: Connection, *, before: int, limit: int = 500) -> int:

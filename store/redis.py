@@ -5,10 +5,11 @@ Nothing here is needed for the truth; every caller has a way to go on without it
 
 import functools
 import os
+from collections.abc import Iterable
 
 from redis import Redis
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 from redis.retry import Retry
 
 from config import logs
@@ -17,7 +18,10 @@ from store import redis_version
 
 #: present as long as Redis remembers what we told it; gone after a flush or an empty restart
 MARK = "tocsin:mark"
-
+#: what the workers have done, a number
+DONE = "tocsin:done"
+#: what is written to see whether it takes writes
+WRITTEN = "tocsin:written"
 
 log = logs.logger(__name__)
 
@@ -51,12 +55,43 @@ def set_mark() -> None:
     client().set(MARK, "1")
 
 
-def alive() -> bool:
-    """Whether Redis answers."""
+def tell_done(number: int, queues: Iterable[str]) -> tuple[int, dict[str, int]]:
+    """Add what this process has done lately; returns what all together have done so far, and how long queues are.
+
+    Raises:
+        RedisError: Redis cannot be asked.
+    """
+    names = list(queues)
+    with client().pipeline(transaction=False) as pipeline:
+        pipeline.incrby(DONE, number)
+        for name in names:
+            pipeline.llen(name)
+        done, *lengths = pipeline.execute()
+    return int(done), dict(zip(names, lengths, strict=True))
+
+
+def lengths(queues: Iterable[str]) -> dict[str, int]:
+    """How many messages wait in each of these queues.
+
+    Raises:
+        RedisError: Redis cannot be asked.
+    """
+    names = list(queues)
+    with client().pipeline(transaction=False) as pipeline:
+        for name in names:
+            pipeline.llen(name)
+        return dict(zip(names, map(int, pipeline.execute()), strict=True))
+
+
+def state() -> str:
+    """``ok``, ``read_only`` (it answers and takes no writes: its memory is full, or it is a copy) or ``away``."""
     try:
-        return bool(client().ping())
+        client().set(WRITTEN, "1", ex=60)
+    except ResponseError:
+        return "read_only"
     except RedisError:
-        return False
+        return "away"
+    return "ok"
 
 
 def refuse_unsound() -> None:

@@ -39,6 +39,13 @@ def descendants(db: Connection, run_id: str) -> int:
     return db.execute(sa.select(sa.func.count()).where(_table.root_id == run_id)).scalar_one()
 
 
+def rows(db: Connection, root_id: str) -> int:
+    """How many steps a run and those that it started, directly and by those that they started, have so far."""
+    family = sa.select(_table.id).where(sa.or_(_table.id == root_id, _table.root_id == root_id))
+    counted = sa.select(sa.func.count()).select_from(executions.executions).where(_table.run_id.in_(family))
+    return db.execute(counted).scalar_one()
+
+
 def below(db: Connection, root_id: str) -> list[Row]:
     """Of every run that a run has started, directly and by those that it started: the playbook and what it pinned."""
     columns = (_table.action_id, _table.revision_id, _table.context)

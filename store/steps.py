@@ -13,7 +13,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from store import executions, merged
+from store import ending, executions, merged
 from store.db import Connection, Row, now_ms
 from store.executions import LIVE, TERMINAL
 from store.merged import NOT_BEGUN
@@ -38,6 +38,8 @@ class End:
     parent_id: str | None = None
     #: whether it may have failed before: the end of an exception step ends a failed run
     after_failure: bool = False
+    #: whether steps of it, or runs that it has started, may go on, which then have to be ended (``store.ending``)
+    clears: bool = False
 
 
 @dataclass(kw_only=True)
@@ -60,7 +62,7 @@ def in_one_statement(db_name: str, moves: Moves) -> bool:
     if db_name != "postgresql" or moves.runs or moves.arrivals or moves.failing is not None:
         return False
     if moves.end is not None:
-        return not moves.rows and moves.end.parent_id is None and not moves.end.after_failure
+        return not moves.rows and moves.end.parent_id is None and not (moves.end.after_failure or moves.end.clears)
     return len(moves.rows) == 1 and moves.rows[0].get("open") is None
 
 
@@ -177,16 +179,17 @@ def end_run(db: Connection, run_id: str, end: End, actor: str) -> bool:
     if before is not None and before.error is not None:
         status, error = "failed", before.error
     output = executions.dump(end.output)
-    ended = executions.transition(db, run_id, status, actor=actor, error=error, output=output, owner=None)
+    changes = {"error": error, "output": output, "owner": None, **(ending.mark() if end.clears else {})}
+    ended = executions.transition(db, run_id, status, actor=actor, **changes)
     if ended is not None and end.parent_id is not None:
         _wake.run(db, {"id_": end.parent_id, "soon_": now_ms()})
     return ended is not None
 
 
 def break_off(db: Connection, run_id: str, error: Mapping[str, Any]) -> None:
-    """Fail a run, unless it has ended."""
+    """Fail a run wherever it stands, unless it has ended."""
     parent_id = db.execute(sa.select(_table.parent_id).where(_table.id == run_id)).scalar_one_or_none()
-    end_run(db, run_id, End(status="failed", error=error, parent_id=parent_id), "system")
+    end_run(db, run_id, End(status="failed", error=error, parent_id=parent_id, clears=True), "system")
 
 
 _run_error = Prepared(sa.select(_table.error).where(_id))
@@ -325,43 +328,6 @@ def follow_mark() -> dict[str, Any]:
 
 
 def held(db: Connection, run_ids: Iterable[str]) -> int:
-    """How many ended steps of these runs a worker has yet to let go."""
-    ended = sa.and_(_table.run_id.in_(list(run_ids)), _table.owner.is_not(None), _table.status == "cancelled")
-    return db.execute(sa.select(sa.func.count()).select_from(executions.executions).where(ended)).scalar_one()
-
-
-def cancel_all(db: Connection, run_id: str, actor: str, *, holder: str | None = None) -> list[str]:
-    """End every step of a run that goes on (of one holder only, with what it holds); returns the runs they started.
-
-    What a step has done stays done; a worker that holds one lets go.
-    """
-    live = [row for row in _live(db, run_id) if holder is None or holder in row.holders]
-    for row in live:
-        executions.transition(db, row.id, "cancelled", actor=actor)
-    ids = [row.id for row in live if row.type == "playbook"] + ([holder] if holder is not None else [])
-    child = executions.executions.alias("child")
-    query = sa.select(child.c.id).where(child.c.kind == "playbook", child.c.parent_id.in_(ids))
-    return [row.id for row in db.execute(query.where(child.c.status.in_(LIVE)))] if ids else []
-
-
-@dataclass(frozen=True)
-class _Live:
-    id: str
-    type: str
-    holders: frozenset[str]
-
-
-def _live(db: Connection, run_id: str) -> list[_Live]:
-    """The steps of a run that have not ended, each with the steps that hold it."""
-    query = sa.select(_table.id, _table.type, _table.parent_id, _table.status)
-    mine = query.where(_table.run_id == run_id, _table.kind == "step")
-    rows = list(db.execute(mine.order_by(_table.id)))  # the order of store.pipeline: nobody waits in a circle
-    parents = {row.id: row.parent_id for row in rows}
-
-    def holders(row_id: str | None) -> frozenset[str]:
-        found = set()
-        while (row_id := parents.get(row_id) if row_id else None) is not None:
-            found.add(row_id)
-        return frozenset(found)
-
-    return [_Live(row.id, row.type, holders(row.id)) for row in rows if row.status not in TERMINAL]
+    """How many steps of these runs, which have ended, a worker has yet to let go."""
+    mine = sa.and_(_table.run_id.in_(list(run_ids)), _table.owner.is_not(None))
+    return db.execute(sa.select(sa.func.count()).select_from(executions.executions).where(mine)).scalar_one()

@@ -23,9 +23,9 @@ from expressions.templates import TemplateError
 from playbooks.plan import END, Node
 from providers.base import Json
 from store import db, steps
-from store import runs as store_runs
 from store.steps import ATTENTION, End, Moves
 from tasks import deciders, revisions, runs
+from tasks.budget import refuse_too_many_runs
 from tasks.canvas import Chain, Ring
 from tasks.context import Context, asset, joined, parted
 from tasks.dispatch import queue_of
@@ -35,9 +35,6 @@ from tasks.step_faults import StepError, because, error_of
 
 #: entries that a for_each goes through at most; what has more is a job for something else
 MOST_ITEMS = 1_000
-
-#: runs that one run may start, directly and by those that it starts
-MOST_RUNS = 1_000
 
 #: decisions in one go; pure Python holds up every other thread of its worker meanwhile
 MOST_DECISIONS = 200
@@ -268,10 +265,11 @@ class Advance:
             parent_id=row_id(run.id, node.id, joined(place.iteration)),
             depth=run.context["depth"] + 1,
             hops=run.context["hops"],
-            root=run.context["root"] or run.id,
+            root=run.root,
+            width=run.widths.of_block[node.block],
             kept=run.context.get("kept"),
         )
-        self._refuse_too_many()
+        refuse_too_many_runs(run)
         if self.lonely:
             raise runs.running_already(wish)
         with db.read() as connection:
@@ -286,13 +284,6 @@ class Advance:
         )
         self.moves.runs.append(child)
         self.chains.append(chain)
-
-    def _refuse_too_many(self) -> None:
-        """Bound what one run may bring about: playbooks that start each other in loops multiply."""
-        with db.read() as connection:
-            number = store_runs.descendants(connection, self.run.context["root"] or self.run.id)
-        if number >= MOST_RUNS:
-            raise StepError("too_many_runs", f"One run may start at most {MOST_RUNS} others, directly and by those.")
 
     # rows
 
@@ -361,7 +352,12 @@ class Advance:
         self.moves.rows.append(row)
         return row
 
-    # the ends of blocks
+    # ends
+
+    def give_up(self, error: Mapping[str, Any]) -> None:
+        """Fail the run here and now, whatever else goes on in it, instead of going on as planned."""
+        end = End(status="failed", error=error, parent_id=self.run.parent_id, clears=True)
+        self.moves, self.starts, self.chains, self.follows = Moves(end=end), {}, [], []
 
     def leave(self, place: Place, error: Mapping[str, Any] | None, *, last: str | None) -> None:
         """A block has ended, with an error if it failed; ``last`` is its last step."""

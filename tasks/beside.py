@@ -4,10 +4,11 @@ All requests of a web process share one event loop, and what computes for a seco
 second. A thread would not help: it takes the interpreter's lock from the loop, milliseconds at each turn. So:
 
 1. ``run`` is given a function that does nothing but compute, and what it is to be given.
-2. At most ``WORKERS`` such calls are at work and ``QUEUE`` wait their turn; beyond that ``Busy`` is raised.
+2. At most ``WORKERS`` such calls are at work and ``QUEUE`` wait, of one caller no more than ``OF_ONE`` in all; beyond
+   that ``Busy`` is raised.
 3. A process (``tasks.beside_process``) is started when it is needed, takes one call after the other, and ends by itself
    when it had nothing to do for a while: whoever sends no large definitions pays nothing.
-4. What the call returns or raises comes back; a process that dies, or takes longer than ``PATIENCE``, is ``Busy`` too.
+4. What the call returns or raises comes back; a process that dies, or works longer than ``PATIENCE``, is ``Busy`` too.
 
 ``here`` does a call in this process; ``in_turn`` too, but what takes a tenth of a second is done one at a time, and the
 event loop sees to all others in between. All note how long the processor was at work for the present request
@@ -22,6 +23,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from pathlib import Path
@@ -33,15 +35,21 @@ from tasks.beside_process import receive, send
 
 #: calls at work, and calls that wait
 WORKERS, QUEUE = 2, 4
+#: of these for one caller, so that there is always room for another
+OF_ONE = 4
 #: what takes longer than this, milliseconds, is not done ``here``: twenty such calls in a row keep nobody for a second
 SHORT = 20
-#: the longest a call may take, seconds; the largest bodies take two or three on a slow machine
-PATIENCE = 25
+#: the processor time a call may take, seconds; the largest bodies take two or three on a slow machine
+PATIENCE = 15
+#: without work for so long, a process ends, seconds
+REST = 30
 
 _ROOT = Path(__file__).parents[1]
 _spent: ContextVar[float] = ContextVar("spent", default=0.0)
 #: whether the present request has had something done beside
 _served: ContextVar[bool] = ContextVar("served", default=False)
+#: for whom the present request is made
+_caller: ContextVar[str] = ContextVar("caller", default="")
 Result = TypeVar("Result")
 
 log = logs.logger(__name__)
@@ -51,7 +59,7 @@ class _Process:
     """One process that computes for us."""
 
     def __init__(self) -> None:
-        words = [sys.executable, "-m", "tasks.beside_process", str(PATIENCE)]
+        words = [sys.executable, "-m", "tasks.beside_process", str(PATIENCE), str(REST)]
         path = os.pathsep.join([str(_ROOT), *filter(None, sys.path)])
         environment = {**os.environ, "PYTHONPATH": path}  # noqa: TID251 - passed on, not read
         self._process = subprocess.Popen(  # noqa: S603 - our own words
@@ -84,9 +92,11 @@ class _Process:
 class Pool:
     """The processes of this process, and the calls that wait for one."""
 
-    def __init__(self, workers: int = WORKERS, queue: int = QUEUE) -> None:
-        self._free = threading.Semaphore(workers)
-        self._room = threading.Semaphore(workers + queue)
+    def __init__(self) -> None:
+        self._free = threading.Semaphore(WORKERS)
+        self._lock = threading.Lock()
+        #: caller → calls that are at work or wait
+        self._present: Counter[str] = Counter()
         self._idle: list[_Process] = []
 
     def run(self, asked: bytes) -> tuple[bool, Any, float]:
@@ -101,7 +111,7 @@ class Pool:
                 try:
                     answer = process.call(asked)
                 except (OSError, EOFError):  # it had ended for want of work, or the call ended it
-                    if process.end() == -signal.SIGALRM:
+                    if process.end() == -signal.SIGPROF:
                         break
                     continue
                 except BaseException:  # the request was given up; what comes back belongs to nobody
@@ -114,13 +124,20 @@ class Pool:
 
     @contextlib.contextmanager
     def _place(self) -> Iterator[None]:
-        if not self._room.acquire(blocking=_served.get()):  # who was served before is not sent away half-way
-            raise Busy
+        caller = _caller.get()
+        with self._lock:
+            full = self._present.total() >= WORKERS + QUEUE or self._present[caller] >= OF_ONE
+            if full and not _served.get():  # who was served before is not sent away half-way
+                raise Busy
+            self._present[caller] += 1
         try:
             with self._free:
                 yield
         finally:
-            self._room.release()
+            with self._lock:
+                self._present[caller] -= 1
+                if not self._present[caller]:
+                    del self._present[caller]
 
     def end(self) -> None:
         """End the processes that wait for work."""
@@ -170,10 +187,16 @@ def in_turn(function: Callable[..., Result], *given: Any, **more: Any) -> Result
         return here(function, *given, **more)
 
 
+def serve(caller: str) -> None:
+    """Note for whom the present request is made."""
+    _caller.set(caller)
+
+
 def spent() -> float:
     """The seconds of processor time noted for the present request, and from now on none."""
     seconds = _spent.get()
     if seconds:
         _spent.set(0.0)
+    if _served.get():
         _served.set(False)
     return seconds

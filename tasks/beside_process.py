@@ -15,8 +15,6 @@ import sys
 import time
 from typing import IO, Any
 
-#: without work for so long, a process ends, seconds
-REST = 30
 #: how much of the processor it leaves to the event loop, where both want it
 _NICE = 5
 _HEAD = struct.Struct("!I")
@@ -40,8 +38,8 @@ def _exactly(pipe: IO[bytes], length: int) -> bytes:
     return found
 
 
-def main(patience: int) -> None:
-    """Do call after call, each within ``patience`` seconds."""
+def main(patience: int, rest: int) -> None:
+    """Do call after call, each in ``patience`` seconds of processor time, until none comes for ``rest`` seconds."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the other one, which then closes the pipe
     with contextlib.suppress(OSError):
         os.nice(_NICE)
@@ -49,14 +47,14 @@ def main(patience: int) -> None:
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever is printed goes to the log
     calls = io.BufferedReader(asked)
-    while select.select([asked], [], [], REST)[0]:
+    while select.select([asked], [], [], rest)[0]:
         try:
             message = receive(calls)
         except EOFError:
             return
-        signal.alarm(patience)  # without a handler it ends the process
+        signal.setitimer(signal.ITIMER_PROF, patience)  # without a handler for it the process ends
         answer = _done(message)
-        signal.alarm(0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
         send(answers, answer)
 
 
@@ -72,4 +70,4 @@ def _done(message: bytes) -> bytes:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(int(sys.argv[1]), int(sys.argv[2]))

@@ -17,6 +17,7 @@ from config.errors import Unavailable
 from store import db, executions, group
 from store.db import Connection, Row
 from tasks import announce, doorbell
+from tasks.lease import keeper
 from tasks.redact import Redactor
 
 #: limits of what one execution keeps
@@ -184,6 +185,7 @@ def in_time(work: Callable[[], Result]) -> Result | None:
         try:
             return work()
         except Unavailable:
+            keeper().doubt()
             if time.monotonic() > give_up:
                 log.exception("the database stayed away; this is left to recovery")
                 return None

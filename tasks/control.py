@@ -6,7 +6,7 @@ from typing import Any
 from config.errors import Conflict, NotFound
 from config.settings import settings
 from expressions.suggestions import did_you_mean
-from store import db, executions, recovery, run_listing, runs, steps
+from store import db, ending, executions, recovery, run_listing, runs, steps
 from store.access import Caller
 from store.db import Connection, Row
 from store.executions import TERMINAL
@@ -63,15 +63,17 @@ def cancel_run(caller: Caller, run_id: str) -> Row:
 
     def end(connection: Connection) -> tuple[Row, bool]:
         before = runs.get(connection, caller.workspace_id, run_id)
-        ending = steps.End(status="cancelled", parent_id=before.parent_id)
-        return before, steps.end_run(connection, run_id, ending, caller.key_id)
+        over = steps.End(status="cancelled", parent_id=before.parent_id, clears=True)
+        ended = steps.end_run(connection, run_id, over, caller.key_id)
+        if ended:
+            ending.end_below(connection, [run_id], caller.key_id)
+        return before, ended
 
     before, ended = db.change(end)
     if not ended:
         raise _ended(before)
-    concerned = stop.end_steps(run_id, caller.key_id)
-    for each in tuple(concerned):  # what was written while the first look was taken
-        concerned |= stop.end_steps(each, caller.key_id)
+    concerned = stop.end_steps([run_id], caller.key_id)
+    concerned |= stop.end_steps([run_id], caller.key_id)  # what was written while the first look was taken
     for _ in range(_LOOKS):
         with db.read() as connection:
             held = steps.held(connection, concerned)

@@ -7,7 +7,7 @@ returned nothing can lose the execution.
 """
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,8 +25,10 @@ from tasks.backlog import backlog
 from tasks.canvas import Ring
 from tasks.secrets import hide
 
+#: the queue that is served first, and never refused
+URGENT = "urgent"
 #: action type → queue; what is not named goes to ``steps``
-_QUEUE_OF_TYPE = {"remediation": "urgent", "containment": "urgent", "notification": "notices"}
+_QUEUE_OF_TYPE = {"remediation": URGENT, "containment": URGENT, "notification": "notices"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +42,8 @@ class Dispatch:
     mode: Mode = "live"
     idempotency_key: str | None = None
     request_id: str | None = None
+    #: raises where there is room only for what is urgent
+    unless_urgent: Callable[[], None] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +64,7 @@ def dispatch(wish: Dispatch) -> Accepted:
     Raises:
         NotFound: no such action. Conflict: it is switched off, or nobody could carry it out.
         Unprocessable: values that do not fit its parameters, or a key that was used for something else.
-        Unavailable: the database is away; nothing was accepted.
+        Unavailable: the database is away; nothing was accepted. Whatever ``wish.unless_urgent`` raises.
     """
     workspace_id = wish.caller.workspace_id
     if wish.idempotency_key and (earlier := db.look(_earlier, wish)) is not None:
@@ -69,6 +73,8 @@ def dispatch(wish: Dispatch) -> Accepted:
     revision = revisions.action(head.revision_id)
     definition = revision.definition
     _refuse_the_impossible(definition, wish, enabled=head.enabled)
+    if wish.unless_urgent is not None and queue_of(definition) != URGENT:
+        wish.unless_urgent()
     values, problems = parameters.resolve(definition["parameters"], wish.parameters)
     if problems:
         raise Unprocessable(problems=[problem.under("/parameters") for problem in problems])

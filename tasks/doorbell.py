@@ -36,7 +36,9 @@ class Doorbell:
     """A queue and the thread that empties it."""
 
     def __init__(self) -> None:
-        self._piled: queue.SimpleQueue[Canvas | str | threading.Event] = queue.SimpleQueue()
+        self._piled: queue.SimpleQueue[tuple[Canvas | str | threading.Event, float]] = queue.SimpleQueue()
+        #: since when what is being delivered has waited
+        self._since: float | None = None
         self._rest_until = 0.0
         #: when how many were published
         self._lately: deque[tuple[float, int]] = deque()
@@ -44,23 +46,30 @@ class Doorbell:
 
     def put(self, *items: Canvas | str) -> None:
         """Publish executions, or revoke the messages of ended ones (given by id)."""
+        now = time.monotonic()
         for item in items:
-            self._piled.put(item)
+            self._piled.put((item, now))
+
+    def oldest(self) -> float:
+        """How long what is being delivered has waited, seconds; 0 where no more waits than goes in one go."""
+        since = self._since
+        return 0.0 if since is None or self._piled.qsize() <= BATCH else time.monotonic() - since
 
     def drain(self, seconds: float) -> bool:
         """Wait until what has been put so far is delivered, at most ``seconds``; whether it is."""
         reached = threading.Event()
-        self._piled.put(reached)
+        self._piled.put((reached, time.monotonic()))
         return reached.wait(seconds)
 
     def _work(self) -> None:
         while True:
-            items = [self._piled.get()]
+            first, self._since = self._piled.get()
+            items = [first]
             if self._many_come():
                 time.sleep(GATHERING)
             with contextlib.suppress(queue.Empty):
                 while len(items) < BATCH:
-                    items.append(self._piled.get_nowait())
+                    items.append(self._piled.get_nowait()[0])
             try:
                 self._deliver(items)
             except Exception:
@@ -69,6 +78,7 @@ class Doorbell:
             for item in items:
                 if isinstance(item, threading.Event):
                     item.set()
+            self._since = None
 
     def _many_come(self) -> bool:
         """Whether it is worth while to wait for more; who has piled up already is not kept waiting."""
@@ -129,6 +139,12 @@ def ring(*rings: Canvas) -> None:
 def revoke(execution_id: str) -> None:
     """Have the message of an ended execution dropped, best effort."""
     _mine().put(execution_id)
+
+
+def oldest() -> float:
+    """How long what this process is publishing has waited, seconds; 0 where little waits behind it."""
+    mine = _doorbell
+    return 0.0 if mine is None else mine.oldest()
 
 
 def drain(seconds: float) -> bool:

@@ -1,24 +1,43 @@
 """Flows: who floods does not hold up the others.
 
-A flow is what one caller of a workspace asks for of one action or playbook. As long as it stays within its measure what
-it asks for goes to the queue of its kind; what exceeds goes to ``bulk``, which workers ask last, but for every fourth
-message first: so it is done as fast as the workers can, and whoever asks for little overtakes it. The branches of wide
-steps go there too. Measured in the memory of the process that accepts; several processes give each flow as much several
-times, which changes the measure and not the rule.
+A flow is what one caller of a workspace asks for of one action or playbook, or what one run asks for with its messages.
+As long as it stays within its measure what it asks for goes to the queue of its kind; what exceeds goes to ``bulk``,
+which workers ask last, but for every fourth message first: so it is done as fast as the workers can, and whoever asks
+for little overtakes it. The branches of wide steps go there too.
+
+Measures are parts of what the workers do (``tasks.pace``), for each queue by itself: a flood of one kind leaves what is
+urgent alone. There are three, one inside the other: that of the flow, that of its workspace, and that of the queue, so
+that what all ask for together leaves the queue short. Of a measure nobody inside it gets more than he leaves: who has
+lately had more than is left waits for the others, so that however many flows of a workspace flood, one that asks for
+little still has its place.
+
+Measured in the memory of the process that accepts or publishes; several processes give each flow as much several times,
+which makes queues longer and, as soon as that is seen, measures smaller.
 """
 
+import math
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 from kombu.utils.scheduling import priority_cycle
 
-#: what a flow may ask for at once, and how much more each second; a workspace may ask for ``SHARE`` times that
-AT_ONCE = 100
-PER_SECOND = 50
-SHARE = 4
+from tasks.pace import pace
+
+
+class Measure(NamedTuple):
+    """How much may be asked for: each second, and at once after a rest, as parts of what is done in a second."""
+
+    each_second: float
+    at_once: float
+
+
+#: of a flow, of its workspace, and of all that a queue takes in before workers ask ``bulk``
+OF_FLOW, OF_WORKSPACE, OF_QUEUE = Measure(0.25, 0.25), Measure(0.5, 0.5), Measure(0.6, 1.0)
+#: what somebody has had is forgotten to a third after this, seconds
+LATELY = 1.0
 #: flows that are remembered; the one that rested longest is forgotten first
 MOST_FLOWS = 10_000
 #: more branches than this that begin together are for ``bulk``
@@ -32,36 +51,52 @@ OPEN = frozenset({"urgent", "steps", "notices", BULK})
 
 
 class Flows:
-    """How much each flow, and each workspace, may still ask for; times are those of ``clock``, in seconds."""
+    """How much each flow, each workspace and each queue may still ask for.
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    Times are those of ``clock``, in seconds; ``of`` tells how many executions a second a queue can take in.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic, of: Callable[[str], float] = pace.of) -> None:
         self._clock = clock
+        self._of = of
         self._lock = threading.Lock()
-        self._left: OrderedDict[tuple[str, ...], tuple[float, float]] = OrderedDict()
+        #: what each has left, what each has had lately, and when that was
+        self._known: OrderedDict[tuple[str, ...], tuple[float, float, float]] = OrderedDict()
 
     def queue(self, queue: str, workspace: str, actor: str, thing: str) -> str:
         """The queue for one more of ``thing`` that ``actor`` asks for: ``queue``, or ``bulk`` when it is too much."""
-        if queue not in OPEN:
+        if queue not in OPEN or queue == BULK:
             return queue
+        done = self._of(queue)
         with self._lock:
-            now = self._clock()
-            flow, all_of_it = (workspace, actor, thing), (workspace,)
-            left, left_of_all = self._now(flow, now, 1), self._now(all_of_it, now, SHARE)
-            within = left >= 1 and left_of_all >= 1
-            for key, number in ((flow, left), (all_of_it, left_of_all)):
-                self._left[key] = (number - within, now)
-                self._left.move_to_end(key)
-            while len(self._left) > MOST_FLOWS:
-                self._left.popitem(last=False)
+            now, within, had_inside = self._clock(), True, 0.0
+            found = []
+            for key, measure in (
+                ((queue, workspace, actor, thing), OF_FLOW),
+                ((queue, workspace), OF_WORKSPACE),
+                ((queue,), OF_QUEUE),
+            ):
+                most = measure.at_once * done
+                left, had, then = self._known.get(key, (most, 0.0, now))
+                left = min(most, left + (now - then) * measure.each_second * done)
+                within = within and left >= max(1.0, had_inside)
+                had_inside = had * math.exp((then - now) / LATELY)
+                found.append((key, left, had_inside))
+            for key, left, had in found:
+                self._known[key] = (left - within, had + within, now)
+                self._known.move_to_end(key)
+            while len(self._known) > MOST_FLOWS:
+                self._known.popitem(last=False)
             return queue if within else BULK
-
-    def _now(self, key: tuple[str, ...], now: float, share: int) -> float:
-        left, then = self._left.get(key, (AT_ONCE * share, now))
-        return min(AT_ONCE * share, left + (now - then) * PER_SECOND * share)
 
 
 _flows = Flows()
 queue = _flows.queue
+
+
+def of_run(queue: str, workspace: str, run_id: str) -> str:
+    """The queue for one more message of a run (of that at the beginning, where runs start each other)."""
+    return _flows.queue(queue, workspace, "", run_id)
 
 
 def together(one: str, other: str) -> bool:

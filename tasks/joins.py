@@ -82,7 +82,7 @@ def _for_each(advance: Advance, node: Node, place: Place, row: Row) -> Attention
     advance.context.learn_items(row.id, items)
     given_up = row.failures and not node.step.get("continue_on_error")
     left = 0 if given_up else len(items) - row.cursor
-    begun = max(0, min(node.step.get("max_concurrency", 1) - row.open, left))
+    begun = max(0, min(advance.run.widths.passes[node.id] - row.open, left))
     if begun:
         _begin(advance, node, place, row, begun)
         return Attention(begun=begun)

@@ -28,6 +28,7 @@ from celery import Task, signals
 from config import logs
 from tasks import passing, turns
 from tasks.canvas import KILLABLE
+from tasks.pace import pace
 
 #: where calls go that would hold up others
 PATIENT = "patient"
@@ -132,6 +133,7 @@ def _on_a_lane(action: str | None, work: Callable[[], str]) -> str | None:
     try:  # what makes no call is soon done: it goes on without a lane
         return _taken_up(action, work)
     finally:
+        pace.did_one()
         if has_lane:
             lanes.give_back()
 
@@ -222,6 +224,7 @@ class _Bundle:
         except Exception:
             log.exception("a member of a bundle broke", execution_id=member.id)
         finally:
+            pace.did_one()
             with self._changed:
                 self._at_work -= 1
                 self._words += [word] if word else []

@@ -7,6 +7,9 @@ be extended in time, is *aborted*: its executor sees that and gives up, and the 
 not be done twice and has begun is seen through whatever the database says: nobody will do it in its place, and its
 outcome can be told as long as nobody else has ended it.
 
+When the database went away in the middle of a claim nobody knows whether it was made. After that the keeper looks for
+attempts that are this process's by their rows and that nobody here holds, and hands them back.
+
 A process that ends closes its keeper: no effect begins from there on.
 """
 
@@ -33,6 +36,9 @@ LOOK = 0.25
 FRESH = 0.5
 #: an aborted attempt that still runs after this is stuck; its process ends, if it is one that may, seconds
 STUCK = 5.0
+
+#: a claim that is not held after this was made in doubt, ms; whoever comes to hold it later must look first
+IN_DOUBT = 2_000
 
 log = logs.logger(__name__)
 
@@ -119,6 +125,7 @@ class Keeper:
         self._lock = threading.Lock()
         self._closed = False
         self._extended, self._away = time.monotonic(), False
+        self._doubt, self._doubted = False, 0.0
         self._some = threading.Event()
         threading.Thread(target=self._keep, name="leases", daemon=True).start()
 
@@ -138,8 +145,14 @@ class Keeper:
             with self._lock:
                 if self._holds.get(execution_id) is held:  # not a later attempt that came here again
                     del self._holds[execution_id]
-                if not self._holds:
+                if not (self._holds or self._doubt):
                     self._some.clear()
+
+    def doubt(self) -> None:
+        """Note that the database went away, perhaps in the middle of a claim."""
+        with self._lock:
+            self._doubt = True
+            self._some.set()
 
     def begin(self, hold: Hold) -> None:
         """Note that an effect begins.
@@ -186,8 +199,32 @@ class Keeper:
                 self.look([hold for hold in holds if not hold.aborted() and self._age(hold) > LOOK])
                 self._renew(holds)
                 self._abort_the_lost(holds)
+                if self._doubt and time.monotonic() - self._doubted > 1:
+                    self._doubted = time.monotonic()
+                    self._resolve()
             except Exception:
                 log.warning("lease keeper failed", exc_info=True)
+
+    def _resolve(self) -> None:
+        """Hand back what this process has claimed without knowing; what is too fresh is left for the next time."""
+        self._doubt = False
+        try:
+            rows = db.look(leases.held_by, [self.owner])
+            with self._lock:
+                unheld = [row for row in rows if row.id not in self._holds]
+            before = db.now_ms() - IN_DOUBT
+            for row in unheld:
+                if row.renewed_at >= before:
+                    self.doubt()
+                    continue
+                with db.write() as connection:
+                    leases.hand_back(connection, row.id, self.owner, row.attempt)
+                log.info("claimed in doubt and handed back", execution_id=row.id, attempt=row.attempt)
+        except Unavailable:
+            self.doubt()
+        with self._lock:
+            if not (self._holds or self._doubt):
+                self._some.clear()
 
     @staticmethod
     def _age(hold: Hold) -> float:

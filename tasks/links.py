@@ -12,10 +12,11 @@ from typing import Any
 from celery import Task
 
 from config.settings import settings
-from tasks import canvas, doorbell
+from tasks import canvas, doorbell, flows
 from tasks.advance import Advance
-from tasks.canvas import Canvas, Chain, Chord
+from tasks.canvas import Canvas, Chain, Chord, Ring
 from tasks.rings import join_ring
+from tasks.runs import Run
 
 #: going on in place may take so many times as long as its calls may
 IN_ALL = 4
@@ -55,14 +56,22 @@ class Links:
         ``waiting`` are the holders that need attention.
         """
         starts = {first: where for first, where in advance.starts.items() if first != here}
+        rows = {row["id"]: row["queue"] for row in advance.moves.rows}
+        queues = {first: _measured(advance.run, rows[first]) for first in starts}
         expected = here
-        if expected is None and len(starts) == 1 and self._next() in starts:
+        if expected is None and len(starts) == 1 and self._may_follow(queues, rows):
             expected, starts = self._next(), {}
         self.leave(expected, taken=here is not None)
-        canvases = [*_fan_out(advance, starts), *advance.follows]
+        rings = [*advance.follows]
         if not self._in_chord():
-            canvases += [join_ring(holder) for holder in waiting]
-        self.publish(canvases)
+            rings += [join_ring(holder) for holder in waiting]
+        measured = [replace(ring, queue=_measured(advance.run, ring.queue)) for ring in rings]
+        self.publish([*_fan_out(advance, starts, queues), *measured])
+
+    def _may_follow(self, queues: dict[str, str], rows: dict[str, str]) -> bool:
+        """Whether the next link of the chain stands for what begins, and is not too much for its queue."""
+        following = self._next()
+        return following in queues and (self._in_chord() or queues[following] == rows[following])
 
     @staticmethod
     def publish(canvases: list[Canvas], *, countdown: float | None = None) -> None:
@@ -94,9 +103,13 @@ class Links:
         return chain[-1]["options"]["task_id"] if chain else None
 
 
-def _fan_out(advance: Advance, starts: dict[str, tuple[str, str]]) -> list[Canvas]:
+def _measured(run: Run, queue: str) -> str:
+    """The queue for one more message of the run that would go to ``queue``."""
+    return flows.of_run(queue, run.workspace_id, run.root)
+
+
+def _fan_out(advance: Advance, starts: dict[str, tuple[str, str]], queues: dict[str, str]) -> list[Canvas]:
     """A chain for each start; those of one parallel step as a chord, where every branch is straight."""
-    queues = {row["id"]: row["queue"] for row in advance.moves.rows}
     left = {first: _on(queues[first], advance.chain(*where)) for first, where in starts.items()}
     plan = advance.run.plan
     canvases: list[Canvas] = [*advance.chains]
@@ -106,12 +119,19 @@ def _fan_out(advance: Advance, starts: dict[str, tuple[str, str]]) -> list[Canva
         firsts = [other["id"] for other in advance.moves.rows if other["parent_id"] == row["id"]]
         arms = [left.pop(first) for first in firsts if first in left]
         if len(arms) == row["open"] and len(arms) > 1:
-            canvases.append(Chord(tuple(arm.rings for arm in arms), join_ring(row["id"])))
+            canvases.append(_chord(advance.run, arms, join_ring(row["id"])))
         else:
             canvases += arms
     return [*canvases, *left.values()]
 
 
+def _chord(run: Run, arms: list[Chain], join: Ring) -> Chord:
+    """Chains side by side; where one of them is too much for its queue, all are, so that they share messages."""
+    if any(arm.rings[0].queue == flows.BULK for arm in arms):
+        arms = [_on(flows.BULK, arm) if arm.rings[0].queue in flows.OPEN else arm for arm in arms]
+    return Chord(tuple(arm.rings for arm in arms), replace(join, queue=_measured(run, join.queue)))
+
+
 def _on(queue: str, chain: Chain) -> Chain:
-    """A chain whose first message goes to the queue that its step's row names."""
+    """A chain whose first message goes to this queue."""
     return Chain((replace(chain.rings[0], queue=queue), *chain.rings[1:]))

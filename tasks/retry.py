@@ -287,11 +287,18 @@ def _refuse_strangers(connection: Connection, row: Row, whole: _Given, used: _Us
 
 
 def _same_receiver(workspace_id: str, old_id: str, new_id: str) -> bool:
-    return old_id == new_id or _receiver(workspace_id, old_id) == _receiver(workspace_id, new_id)
+    try:
+        return old_id == new_id or _receiver(workspace_id, old_id) == _receiver(workspace_id, new_id)
+    except SealBroken:  # where it sends is not to be known
+        return False
 
 
 def _receiver(workspace_id: str, revision_id: str) -> list[Any]:
-    """By what, where, to whom and in whose name an action sends what it is given."""
+    """By what, where, to whom and in whose name an action sends what it is given.
+
+    Raises:
+        SealBroken: the secrets of its config cannot be opened.
+    """
     revision = revisions.action(revision_id)
     definition, known = revision.definition, opened_config(workspace_id, revision)
     places = receiver(definition, known, _RECEIVERS)

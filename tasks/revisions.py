@@ -7,6 +7,7 @@ from config.errors import Unavailable
 from config.settings import settings
 from playbooks import plan
 from playbooks.plan import Plan
+from playbooks.widths import Widths
 from store import actions, db, playbooks
 from store.actions import Revision
 
@@ -39,6 +40,12 @@ def playbook(revision_id: str) -> tuple[playbooks.Revision, Plan]:
     with db.read() as connection:
         revision = playbooks.revision(connection, revision_id)
     return revision, plan.compile(revision.definition)
+
+
+@functools.lru_cache(maxsize=256)
+def widths(revision_id: str, whole: int) -> Widths:
+    """How many steps may be under way at once in each block of a playbook, where its run may have ``whole``."""
+    return Widths(playbook(revision_id)[1], whole)
 
 
 def action_in_time(revision_id: str) -> Revision:

@@ -83,6 +83,7 @@ def _attempt(execution_id: str, taken: Callable[[Row], None] | None) -> Ending:
             lambda connection: executions.claim(connection, execution_id, keep.owner, keep.lease_ms), single=True
         )
     except Unavailable:
+        keep.doubt()
         log.warning("cannot claim: the database is away; tick will publish it again")
         return Ending("unavailable")
     if row is None:

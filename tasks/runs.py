@@ -8,7 +8,7 @@ can lose the run.
 
 import functools
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,7 @@ from config.errors import Conflict, InvalidRequest, Problem, Unprocessable
 from playbooks import parameters
 from playbooks.plan import Plan, every_step
 from playbooks.triggers import subject
+from playbooks.widths import MOST_LIVE, Widths
 from providers.base import Mode
 from store import actions, db, executions, group, playbooks
 from store.access import Caller
@@ -25,7 +26,7 @@ from store.seal import Cell, parameters_cell
 from tasks import doorbell, flows, replay, revisions
 from tasks.backlog import backlog
 from tasks.canvas import KILLABLE, Chain, Ring
-from tasks.dispatch import queue_of
+from tasks.dispatch import URGENT, queue_of
 from tasks.redact import texts
 from tasks.secrets import HANDED_ON, hide, opened_parameters
 
@@ -61,6 +62,8 @@ class Wish:
     hops: int = 0
     #: the run at the beginning of those that started each other
     root: str | None = None
+    #: how many of its steps, and of those of the runs that it starts, may be under way at once
+    width: int = MOST_LIVE
     retry_of: str | None = None
     #: the revision to run, where it is not the current one
     revision_id: str | None = None
@@ -71,6 +74,8 @@ class Wish:
     present: bool = False
     #: rows of steps that an earlier run has completed for this one
     carried: tuple[Mapping[str, Any], ...] = ()
+    #: raises where there is room only for what is urgent
+    unless_urgent: Callable[[], None] | None = None
 
     def same(self) -> list[Any]:
         """What makes two requests the same."""
@@ -112,6 +117,16 @@ class Run:
     parent_id: str | None
     started_at: int
 
+    @property
+    def root(self) -> str:
+        """The run at the beginning of those that started each other."""
+        return self.context["root"] or self.id
+
+    @property
+    def widths(self) -> Widths:
+        """How many of its steps may be under way at once."""
+        return revisions.widths(self.revision_id, self.context.get("width", MOST_LIVE))
+
 
 def wish_of(caller: Caller, playbook_id: str, **more: Any) -> Wish:
     """What a caller asks for."""
@@ -125,13 +140,15 @@ def start(wish: Wish) -> Started:
     Raises:
         NotFound: no such playbook. Conflict: it is switched off, uses an action that is, or runs for this asset.
         InvalidRequest: it needs an asset. Unprocessable: values that do not fit its parameters, or a used key.
-        Unavailable: the database is away; nothing was accepted.
+        Unavailable: the database is away; nothing was accepted. Whatever ``wish.unless_urgent`` raises.
     """
     with db.read() as connection:
         known = _earlier(connection, wish)
         if known is not None:
             return Started(run_id=known.execution_id, replayed=True)
         row, chain = prepare(connection, wish)
+    if wish.unless_urgent is not None and row["queue"] != URGENT:
+        wish.unless_urgent()
     try:
         single = not (wish.idempotency_key or wish.carried)
         group.commit(functools.partial(accept, wish=wish, row=row), single=single)
@@ -241,17 +258,9 @@ def prepare(connection: Connection, wish: Wish) -> tuple[dict[str, Any], Chain]:
 
 def _context(wish: Wish, pinned: Mapping[str, str]) -> str:
     """What a run keeps of how it came about."""
-    return json.dumps(
-        {
-            "event": wish.event,
-            "pins": pinned,
-            "kept": wish.kept,
-            "depth": wish.depth,
-            "hops": wish.hops,
-            "root": wish.root,
-            "carried": [str(done["id"]).partition(".")[2] for done in wish.carried],
-        }
-    )
+    carried = [str(done["id"]).partition(".")[2] for done in wish.carried]
+    names = ("event", "kept", "depth", "hops", "root", "width")
+    return json.dumps({**{name: getattr(wish, name) for name in names}, "pins": pinned, "carried": carried})
 
 
 def _values(definition: Mapping[str, Any], wish: Wish, cell: Cell) -> tuple[str, str | None]:

@@ -68,7 +68,7 @@ def _broken(execution_id: str, code: str, message: str) -> str:
     run_id, told = execution_id.partition(".")[0], {"code": code, "message": message}
     with contextlib.suppress(Unavailable):
         db.change(lambda connection: steps.break_off(connection, run_id, told))
-        stop.end_steps(run_id, "system")
+        stop.end_steps([run_id], "system")
     return "broken"
 
 

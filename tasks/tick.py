@@ -12,11 +12,13 @@ runs       over their time: failed, and with them their steps (``tasks.tick_runs
 ended      a step of which nobody has planned yet what follows, an action that playbooks listen to and that nobody has
            announced yet: a worker is asked to
 
-Schedules that have come round are kept first (``tasks.schedules``).
+Schedules that have come round are kept first (``tasks.schedules``), then it is seen whether a worker has died
+(``tasks.deaths``).
 """
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 
 from config import logs
 from config.errors import Unavailable
@@ -25,10 +27,11 @@ from store import db, executions, recovery, steps
 from store import redis as redis_store
 from store.db import Connection, Row
 from store.executions import LIVE, TERMINAL
-from tasks import announce, canvas, doorbell, lease, schedules, tick_runs
+from tasks import announce, canvas, doorbell, flows, lease, schedules, tick_runs
 from tasks.app import app
 from tasks.backlog import backlog
 from tasks.canvas import Ring
+from tasks.deaths import deaths, left_behind
 from tasks.reach import reach
 from tasks.runs import begin_ring
 
@@ -47,17 +50,18 @@ log = logs.logger(__name__)
 @app.task(name="tocsin.tick", ignore_result=True)
 def tick() -> int:
     """Look after every due row; returns how many there were."""
-    seen = 0
+    seen, asked = 0, reach.clock()
     try:
         _notice_empty_broker()
         _keep_schedules()
         started = time.monotonic()
+        _go_on_for_the_dead()
         pauses = _await_turns(started + PATIENCE)
         while time.monotonic() - started < PATIENCE:
-            rings, over, number = _look(pauses)
+            rings, over, number = _look(pauses, asked)
+            asked = reach.clock()
             seen += number
-            for each in over:
-                each.end_steps()
+            tick_runs.end_steps(over)
             missed = canvas.publish(rings)
             if missed:
                 doorbell.put_off(missed)
@@ -96,6 +100,20 @@ def _keep_schedules() -> None:
         log.exception("schedules could not be looked at")
 
 
+def _go_on_for_the_dead() -> None:
+    """Publish what a worker that died had taken off its queues."""
+    for queue in deaths.bereaved():
+        try:
+            rows = left_behind(queue)
+        except canvas.BrokerDown:
+            return
+        deaths.settled(queue)
+        if rows:
+            log.warning("a worker died; publishing what it had taken off a queue", queue=queue, executions=len(rows))
+        if missed := canvas.publish([_ring(row, row.queue, ahead=True) for row in rows]):
+            doorbell.put_off(missed)
+
+
 def _await_turns(end: float) -> dict[str, int]:
     """Leave alone what has only not had its turn yet, until ``end`` on the monotonic clock.
 
@@ -110,14 +128,22 @@ def _await_turns(end: float) -> dict[str, int]:
     return pauses
 
 
-def _look(pauses: Mapping[str, int]) -> tuple[list[Ring], list[tick_runs.Over], int]:
+def _look(pauses: Mapping[str, int], asked: float | None = None) -> tuple[list[Ring], list[tick_runs.Over], int]:
+    """Attend to some rows that are due; ``asked`` is since when the database was waited for."""
     over: list[tick_runs.Over] = []
-    asked = reach.clock()
+    asked = reach.clock() if asked is None else asked
     with db.write() as connection:
         rows = recovery.due(connection, limit=BATCH)
         reach.reached(asked)
-        rings = [ring for row in rows if (ring := _attend(connection, row, pauses, over)) is not None]
+        rings = [_measured(row, ring) for row in rows if (ring := _attend(connection, row, pauses, over)) is not None]
     return rings, over, len(rows)
+
+
+def _measured(row: Row, ring: Ring) -> Ring:
+    """What is published for a step, on the queue for it: a run whose delays end together floods as any other does."""
+    if row.run_id is None or ring.ahead:
+        return ring
+    return replace(ring, queue=flows.of_run(ring.queue, row.workspace_id, row.run_id))
 
 
 def _attend(connection: Connection, row: Row, pauses: Mapping[str, int], over: list[tick_runs.Over]) -> Ring | None:
@@ -128,9 +154,9 @@ def _attend(connection: Connection, row: Row, pauses: Mapping[str, int], over: l
         tick_runs.attend(connection, row, over)
         return None
     if row.kind == "step" and (row.status in TERMINAL or row.run_status not in LIVE):
-        return tick_runs.attend_ended(connection, row)
+        return tick_runs.attend_ended(connection, row, pauses)
     if row.kind == "step" and row.open is not None:
-        return tick_runs.attend_holder(connection, row, over)
+        return tick_runs.attend_holder(connection, row, over, pauses)
     if row.status == "pending":
         again_at = db.now_ms() + pauses.get(row.queue, settings().lease_seconds * 1000)
         if row.run_status == "paused":

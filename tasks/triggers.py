@@ -10,7 +10,7 @@ sender, id and playbook make an idempotency key. Which playbooks could not be st
 again under the same id those are tried again.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +23,7 @@ from store.db import Connection, IntegrityError
 from store.playbooks import Playbook
 from tasks import doorbell, replay, runs
 from tasks.canvas import Chain
+from tasks.dispatch import URGENT
 from tasks.runs import Wish
 
 #: characters of a target
@@ -47,6 +48,8 @@ class Occurrence:
     target: str | None = None
     request_id: str | None = None
     hops: int = 0
+    #: raises where there is room only for what is urgent
+    unless_urgent: Callable[[], None] | None = None
 
     def told(self) -> dict[str, Any]:
         """What runs keep of it, and templates see."""
@@ -100,11 +103,15 @@ def occur(this: Occurrence) -> Outcome:
     """Start the playbooks that wait for an event; each starts or says why not.
 
     Raises:
-        Unprocessable: the id names another event. Unavailable: the database is away; nothing was started.
+        Unprocessable: the id names another event. Unavailable: the database is away; nothing was started. Whatever
+            ``this.unless_urgent`` raises, unless one of them begins with something urgent.
     """
     with db.read() as connection:
         waiting = playbooks.listening(connection, this.workspace_id, this.event)
         found = list(_chosen(connection, this, waiting))
+    beginning = [one.ready[1]["queue"] for one in found if one.ready is not None]
+    if this.unless_urgent is not None and beginning and URGENT not in beginning:
+        this.unless_urgent()
     outcome = Outcome()
     if found:
         with db.write() as connection:

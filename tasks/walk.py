@@ -23,6 +23,7 @@ from store.db import Connection, IntegrityError
 from store.steps import Moves
 from tasks import flows, joins, passing, revisions, simulate, task_events, turns
 from tasks.advance import Advance, Place
+from tasks.budget import TOO_LARGE, budget
 from tasks.canvas import KILLABLE
 from tasks.conclude import Ending, commit_in_time, ended, in_time, settle
 from tasks.context import Context
@@ -236,6 +237,8 @@ class Walk:
             advance = Advance(self.run, self.context, lonely=lonely)
             if in_time(functools.partial(_done, plan, advance)) is None:
                 return self._stale()
+            if budget.exceeded(self.run, len(advance.moves.rows)):
+                advance.give_up(TOO_LARGE)
             flows.spread(advance.moves.rows)
             here = self._choose(advance)
             try:

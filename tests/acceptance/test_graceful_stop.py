@@ -53,7 +53,7 @@ def restart_thrice(stack: Stack, seconds: int, drain: int) -> dict[str, dict]:
     script = create(**bash(f"sleep {seconds}"))
     begun = {
         "script": trigger(script),
-        "call": trigger(create(config={"url": f"{stack.sink.url}/slow?seconds={seconds}&rolled"})),
+        "call": trigger(create(config={"url": f"{stack.sink.url}/slow?seconds={min(seconds, 28)}&rolled"})),
         "once": trigger(create(**bash(f"sleep {seconds}"), idempotent=False)),
     }
     run = stack.api.run(stack.api.create_playbook(steps=[{"id": "wait", "type": "action", "action_ref": script}]))
@@ -89,11 +89,27 @@ def test_a_rolling_restart_takes_nothing_for_dead(sqlite_stack: Stack) -> None:
     check(sqlite_stack, restart_thrice(sqlite_stack, seconds=6, drain=1))
 
 
+def test_a_script_that_is_told_to_stop_itself_is_handed_back(sqlite_stack: Stack) -> None:
+    """TERM that reaches the processes of the pool too, as some supervisors send it, ends scripts without a lapse."""
+    stack = sqlite_stack
+    create, trigger = stack.api.create_action, stack.api.trigger
+    begun = {each: trigger(create(**bash("sleep 3"), idempotent=each)) for each in (True, False)}
+    eventually(lambda: {stack.row(one)["status"] for one in begun.values()} == {"running"}, 30, "both run")
+    stack.running["scripts"].send(signal.SIGTERM)
+    stack.running["scripts"].wait(60)
+    stack.start("scripts")
+    rows = stack.wait_ended([*begun.values()], 60)
+    again, once = rows[begun[True]], rows[begun[False]]
+    assert (again["status"], again["attempt"], again["lapses"]) == ("completed", 2, 0)
+    assert (once["status"], once["attempt"]) == ("failed", 1)
+    assert '"outcome_unknown":true' in once["error"]
+
+
 @pytest.mark.chaos
 @pytest.mark.timeout(900)
 def test_a_rolling_restart_with_long_scripts(stack: Stack) -> None:
-    """The same with scripts of 32 seconds and the usual time to finish; what fits into that is not disturbed at all."""
-    fits = stack.api.trigger(stack.api.create_action(**bash("sleep 12"), idempotent=False))
-    rows = restart_thrice(stack, seconds=32, drain=25)
+    """The same with scripts of 32 seconds and time for most of one; what fits into that is not disturbed at all."""
+    fits = stack.api.trigger(stack.api.create_action(**bash("sleep 10"), idempotent=False))
+    rows = restart_thrice(stack, seconds=32, drain=20)
     check(stack, rows)
     assert (stack.row(fits)["status"], stack.row(fits)["attempt"]) == ("completed", 1)

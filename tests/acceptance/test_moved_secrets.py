@@ -4,6 +4,7 @@ import secrets
 import uuid
 from collections.abc import Iterator
 
+import httpx
 import pytest
 
 from tests.support.client import Api
@@ -22,6 +23,17 @@ class Attack:
         self.path = f"/echo/{uuid.uuid4().hex}"
         made = ["python", "-m", "launcher.key", "--workspace", "elsewhere", "--role", "operator"]
         self.elsewhere = Api(stack.url, stack.run_once("elsewhere", made).strip().splitlines()[-1])
+        self.answers: list[str] = []
+        for api in (stack.api, self.elsewhere):
+            api.http.event_hooks = {"response": [self._note]}
+
+    def end(self) -> None:
+        """Listen to the product's answers no more."""
+        self.elsewhere.close()
+        self.stack.api.http.event_hooks = {}
+
+    def _note(self, response: httpx.Response) -> None:
+        self.answers.append(f"{response.headers}{response.read().decode()}")
 
     def hook(self, api: Api) -> str:
         """An action that has the canary in its config; returns its id."""
@@ -51,10 +63,11 @@ class Attack:
         return (ended["status"], ended["error"]["code"]) == ("failed", "sealed")
 
     def nothing_came_of_it(self) -> bool:
-        """Whether no call has arrived, and the canary is in no file, log, message or table."""
+        """Whether no call has arrived, and the canary is in no answer, file, log, message or table."""
         stack = self.stack
         files = [path for path in stack.directory.rglob("*") if path.is_file()]
-        places = {str(path): path.read_bytes().decode("latin-1") for path in files}
+        places = {"answers": "".join(self.answers)}
+        places |= {str(path): path.read_bytes().decode("latin-1") for path in files}
         tables = "executions actions action_revisions audit playbook_documents playbook_revisions idempotency_keys"
         places |= {name: str(stack.rows(f"SELECT * FROM {name}")) for name in tables.split()}
         found = [name for name, text in places.items() if self.canary in text]
@@ -67,7 +80,7 @@ def attack(stack: Stack) -> Iterator[Attack]:
     """An attack on a product that runs."""
     attack = Attack(stack)
     yield attack
-    attack.elsewhere.close()
+    attack.end()
 
 
 def test_the_secrets_of_a_config_open_for_their_action_only(attack: Attack) -> None:

@@ -45,7 +45,7 @@ def action(database: str, redis_server: RedisServer) -> Iterator[str]:
 @pytest.fixture
 def slow(monkeypatch: pytest.MonkeyPatch) -> None:
     """Queues that drain slowly, of which nothing has been counted so far, and a caller who has asked for nothing."""
-    monkeypatch.setattr(flows, "queue", flows.Flows().queue)
+    monkeypatch.setattr(flows, "queue", flows.Flows(of=lambda _queue: 400).queue)
     monkeypatch.setattr(backlog, "SLOWEST_DRAIN", 1)
     monkeypatch.setattr(backlog.backlog, "_good_until", -1.0)
     # however long a test takes: the first accept counts, those that follow do not, the first tick does
@@ -231,7 +231,7 @@ def test_retention_forgets_what_has_ended_long_ago_and_nothing_else(action: str)
         assert upkeep.upkeep() == 0
         with db.read() as connection:
             known = connection.execute(sa.select(idempotency.idempotency_keys.c.key)).scalars().all()
-        assert known == ["young"]
+        assert known == [f"{CALLER.key_id}\x1fyoung"]
         clock.shift(day)
         assert upkeep.upkeep() == 1
         with db.read() as connection:

@@ -18,6 +18,7 @@ from tests.support.weighing import seconds
 #: of the event loop, for any request, seconds
 MOST = 0.3
 LARGEST = 1024 * 1024 - 1
+SIZES = (4_000, 16_000, 48_000, 120_000, 400_000, LARGEST)
 ROUTES = (
     ("POST", "/api/playbooks/validate"),
     ("POST", "/api/playbooks"),
@@ -86,12 +87,23 @@ def test_the_largest_actions_do_not_keep_the_loop(stocked: Door, name: str) -> N
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
 def test_no_body_of_any_size_keeps_the_loop_on_any_route(stocked: Door, family: Family) -> None:
     """Neither what is just small enough to be done at once nor what is done beside."""
-    worst = {}
-    for size in (2**exponent - 1 for exponent in range(13, 21)):
-        for route in ROUTES if family.kind != JSON else (*ROUTES, *OTHERS):
-            taken = loop_time(stocked, route, family.make(size), family.kind)
-            worst[route, size] = taken
+    worst = {
+        (size, route): loop_time(stocked, route, family.make(size), family.kind) for size in SIZES for route in ROUTES
+    }
+    if family.kind == JSON:
+        worst |= {(LARGEST, route): loop_time(stocked, route, family.make(LARGEST), JSON) for route in OTHERS}
     assert not {where: taken for where, taken in worst.items() if taken > MOST}
+
+
+@pytest.mark.wide
+@pytest.mark.parametrize("route", OTHERS[2:])
+def test_no_value_of_any_size_keeps_the_loop(stocked: Door, route: tuple[str, str]) -> None:
+    """What runs, actions and events are given, instead of what they are."""
+    for family in (one for one in FAMILIES if one.kind == JSON):
+        given = json.loads(family.make(LARGEST - 200))
+        members = {"event": "finding.new", "data": given} if route[1] == "/api/events" else {"parameters": {"m": given}}
+        body = json.dumps(members, separators=(",", ":")).encode()
+        assert loop_time(stocked, route, body, JSON) <= MOST, family.name
 
 
 @pytest.mark.wide
@@ -131,7 +143,7 @@ def costly() -> bytes:
 
 
 def test_beyond_a_short_queue_large_definitions_are_answered_503(stocked: Door) -> None:
-    """Of twenty at once six are taken in; the others hear when to come back, and small ones are not concerned."""
+    """Of twenty at once few are taken in; the others hear when to come back, and small ones are not concerned."""
     body, answers = costly(), []
 
     def ask() -> None:
@@ -147,7 +159,7 @@ def test_beyond_a_short_queue_large_definitions_are_answered_503(stocked: Door) 
         thread.join()
     refused = [one for one in answers if one.status_code == 503]
     assert {one.status_code for one in answers} == {200, 503}
-    assert len(answers) - len(refused) >= beside.WORKERS + beside.QUEUE
+    assert len(answers) - len(refused) >= beside.OF_ONE
     assert {(one.json["code"], one.json["retryable"]) for one in refused} == {("busy", True)}
     assert all(int(one.headers["Retry-After"]) >= 1 for one in refused)
 

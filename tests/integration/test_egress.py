@@ -10,6 +10,7 @@ import socket
 import ssl
 import threading
 import time
+import zlib
 
 import pytest
 from cryptography import x509
@@ -59,6 +60,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def at_zipped(self):
         self.reply(gzip.compress(b"small"), Content_Encoding="gzip")
+
+    def at_packed(self):
+        coding, packed, status = self.path.partition("?")[2].split("/")
+        self.reply(bytes.fromhex(packed), int(status), Content_Encoding=coding, Content_Type="application/json")
 
     def at_announced(self):
         self.reply(bytes((1 << 20) + 1))
@@ -255,6 +260,40 @@ def test_answers_of_the_permitted_size_pass(server):
     """Exactly 1 MiB is taken, and an answer that is packed although we asked for none is unpacked."""
     assert len(send(Request("GET", f"{server.url}/exact"), call()).body) == 1 << 20
     assert send(Request("GET", f"{server.url}/zipped"), call()).body == b"small"
+
+
+WHOLE = gzip.compress(b'{"id": "' + b"x" * 5000 + b'"}')
+UNREADABLE = {
+    "brotli": ("br", b"\x01\x02\x03\x04"),
+    "unknown": ("snappy", b"\x01\x02\x03\x04"),
+    "not gzip": ("gzip", b"\x01\x02\x03\x04"),
+    "not deflate": ("deflate", b"\x01\x02\x03\x04"),
+    "half of gzip": ("gzip", WHOLE[: len(WHOLE) // 2]),
+    "half of deflate": ("deflate", zlib.compress(bytes(5000))[:-3]),
+    "gzip and more": ("gzip", WHOLE + b"more"),
+}
+
+
+@pytest.mark.parametrize("case", UNREADABLE)
+def test_an_answer_that_cannot_be_unpacked_is_a_failure(server, case):
+    """Nonsense and halves are no empty answer; the request may have been carried out. A refusal stays a refusal."""
+    coding, packed = UNREADABLE[case]
+    error = fails(Request("GET", f"{server.url}/packed?{coding}/{packed.hex()}/200"))
+    assert (error.code, error.retryable, error.unknown) == ("response_unreadable", False, True)
+    assert "cannot be unpacked" in error.message
+    refused = send(Request("GET", f"{server.url}/packed?{coding}/{packed.hex()}/500"), call())
+    assert (refused.status, refused.body) == (500, packed)
+
+
+@pytest.mark.parametrize("framed", [True, False])
+def test_what_is_packed_as_web_servers_do_is_unpacked(server, framed):
+    """Gzip in one or several pieces, deflate with and without its frame; a HEAD's answer has nothing to unpack."""
+    raw = zlib.compressobj(wbits=zlib.MAX_WBITS if framed else -zlib.MAX_WBITS)
+    packed = {"gzip": WHOLE * 2 if framed else WHOLE, "deflate": raw.compress(b"small") + raw.flush()}
+    for coding, body in (("gzip", gzip.decompress(packed["gzip"])), ("deflate", b"small")):
+        path = f"{server.url}/packed?{coding}/{packed[coding].hex()}/200"
+        assert send(Request("GET", path), call()).body == body
+        assert send(Request("HEAD", path), call()).body == b""
 
 
 def test_slow_server_uses_up_the_time_of_the_action(server):

@@ -15,6 +15,7 @@ from store.ids import new_id
 from tasks import lease, leaving
 from tasks.lease import FRESH, Hold, Keeper
 from tasks.perform import give_up
+from tests.support.waiting import eventually
 
 
 @pytest.fixture(autouse=True)
@@ -177,3 +178,27 @@ def test_a_worker_that_leaves_hands_back_what_may_be_done_again(database: str) -
     assert _row(begun.id).due_at <= db.now_ms()
     assert lease.silent(_row(begun.id), keep.lease_ms)
     assert _row(others).owner == f"{lease.owners_of(1)}x"
+
+
+def test_what_was_claimed_in_doubt_is_handed_back(database: str) -> None:
+    """The answer to a claim never came: the row says that it is ours, and nobody here knows of it."""
+    keep = lease.keeper()
+    doubtful, held, others = (_claimed(keep, _added()) for _ in range(3))
+    table = executions.executions
+    with db.write() as connection:
+        connection.execute(sa.update(table).values(renewed_at=db.now_ms() - lease.IN_DOUBT - 1))
+        connection.execute(sa.update(table).where(table.c.id == others.id).values(owner="another"))
+    with _hold(held):
+        keep.doubt()
+        eventually(lambda: _handed_back(doubtful.id), 30, "the doubtful one is handed back")
+    assert _row(held.id).status == "running"
+    assert _row(others.id).status == "running"
+
+
+def test_a_claim_is_given_time_to_be_held(database: str) -> None:
+    """What was claimed a moment ago may be in the hands of a thread that has yet to say so."""
+    keep = lease.keeper()
+    fresh = _claimed(keep, _added())
+    keep.doubt()
+    eventually(lambda: _handed_back(fresh.id), 30, "it is handed back later")
+    assert db.now_ms() - _row(fresh.id).renewed_at > lease.IN_DOUBT

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from config.settings import settings
 from providers import curl
-from store import audit, db, executions, group, leases, steps
+from store import audit, db, ending, executions, group, leases, steps
 from store.access import ROLES, Caller
 from store.db import Connection
 from store.steps import End, Moves
@@ -175,7 +175,7 @@ def time_out(connection: Connection, step: str) -> None:
 def cancel(connection: Connection, step: str) -> None:
     run_id = step.partition(".")[0]
     assert steps.end_run(connection, run_id, End(status="cancelled"), "key")
-    steps.cancel_all(connection, run_id, "key")
+    ending.clear(connection, [run_id], "key")
 
 
 TAKEN = [lapse, take_over, take_over_and_finish, time_out, cancel]
@@ -233,7 +233,7 @@ def test_nothing_begins_when_the_run_was_cancelled_meanwhile(database: str, foll
     assert ours is True
     assert not waiting
     with db.write() as connection:
-        steps.cancel_all(connection, run_id, "key")
+        ending.clear(connection, [run_id], "key")
     assert everything(run_id)[0][0] == whole_run, "a run that was cancelled stays as it is"
     assert events(run_id) == ["running", "cancelled"]
     assert events(f"{run_id}.a") == ["running", "completed"]
@@ -272,7 +272,7 @@ def test_a_worker_may_let_go_before_its_step_is_ended(database: str) -> None:
     with db.write(single=True) as connection:
         leases.let_go(connection, step, OLD, 1)
     with db.write() as connection:
-        steps.cancel_all(connection, run_id, "key")
+        ending.clear(connection, [run_id], "key")
     assert (row(step).status, row(step).owner) == ("cancelled", None)
 
 

@@ -2,6 +2,9 @@
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
+from config.settings import settings
 from store import db
 from tests.support.api import Door, assert_problem
 from tests.support.waiting import eventually
@@ -91,3 +94,15 @@ def test_making_and_revoking_are_audited(door: Door) -> None:
         rows = connection.exec_driver_sql("SELECT event, actor, subject FROM audit ORDER BY id").fetchall()
     me = door.admin.split("_")[1]
     assert [("key.created", me, fresh["id"]), ("key.revoked", me, fresh["id"])] == [tuple(row) for row in rows][-2:]
+
+
+def test_no_key_outlives_what_the_operator_allows(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a longest life a key that says nothing gets it, and one that asks for more is refused."""
+    monkeypatch.setenv("TOCSIN_MAX_KEY_DAYS", "30")
+    settings.cache_clear()
+    before = datetime.now(UTC)
+    fresh = door.call("POST", "/api/keys", json={"name": "x"}).json["data"]
+    assert before < datetime.fromisoformat(fresh["expires_at"]) <= datetime.now(UTC) + timedelta(days=30)
+    late = (before + timedelta(days=31)).isoformat()
+    answer = assert_problem(door.call("POST", "/api/keys", json={"name": "x", "expires_at": late}), 400)
+    assert answer["errors"][0]["pointer"] == "/expires_at"

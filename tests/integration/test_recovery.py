@@ -1,10 +1,13 @@
 """What tick makes of a running execution whose worker says nothing, or whose time is up."""
 
+import signal
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+import sqlalchemy as sa
 import time_machine
 
 from config.settings import settings
@@ -13,6 +16,7 @@ from store.ids import new_id
 from tasks import tick
 from tasks.lease import renewal_ms
 from tasks.reach import Reach
+from tests.support.services import ForeignPostgres, PostgresServer
 
 
 @pytest.fixture(autouse=True)
@@ -163,6 +167,36 @@ def test_a_database_that_did_not_answer_was_away(database: str) -> None:
         assert seen.respite_ms() == settings().lease_seconds * 1000
         clock.shift(settings().lease_seconds)
         assert seen.respite_ms() == 0
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_a_tick_that_met_a_frozen_database_takes_nobody_for_dead(
+    database: str, postgres_server: PostgresServer | ForeignPostgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever in its work it had to wait: what lapsed meanwhile is left for a lease."""
+    if isinstance(postgres_server, ForeignPostgres):
+        pytest.skip("somebody else's server is not frozen")
+    monkeypatch.setenv("TOCSIN_LEASE_SECONDS", "3")
+    settings.cache_clear()
+    execution_id, begins = _running("steps", 300), threading.Event()
+    with db.write() as connection:
+        connection.execute(sa.update(executions.executions).values(due_at=1, renewed_at=1))
+
+    def tick_once() -> None:
+        begins.set()
+        tick.tick()
+
+    ticking = threading.Thread(target=tick_once)
+    postgres_server.send(signal.SIGSTOP)
+    try:
+        ticking.start()
+        begins.wait()
+        time.sleep(2)
+    finally:
+        postgres_server.send(signal.SIGCONT)
+        ticking.join()
+    assert (_row(execution_id).status, _row(execution_id).lapses) == ("running", 0)
+    assert _row(execution_id).due_at > 1
 
 
 @pytest.mark.parametrize(("seconds", "respite"), [(3600, 30_000), (-3600, 0), (2, 0)])

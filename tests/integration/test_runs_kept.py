@@ -6,7 +6,7 @@ import pytest
 
 from store import audit, db, executions, runs
 from store import steps as step_rows
-from tasks import advance, step_faults, steps
+from tasks import budget, step_faults, steps
 from tasks import runs as starting
 from tests.support.api import Door
 
@@ -95,7 +95,7 @@ def test_the_trail_says_what_a_retry_took_over(everywhere: Door) -> None:
 
 def test_playbooks_that_start_each_other_are_bounded(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run starts only so many others, directly and by those that it has started."""
-    monkeypatch.setattr(advance, "MOST_RUNS", 2)
+    monkeypatch.setattr(budget, "MOST_RUNS", 2)
     child = door.create_playbook(name="Many", steps=[{"id": "a", "type": "delay", "seconds": 60}])
     calls = {"id": "c", "type": "playbook", "playbook_ref": child["id"]}
     branches = {"id": "p", "type": "parallel", "branches": [{"steps": [{**calls, "id": f"c{n}"}]} for n in range(2)]}
@@ -105,6 +105,5 @@ def test_playbooks_that_start_each_other_are_bounded(door: Door, monkeypatch: py
         assert runs.descendants(connection, run_id) == 2
     with db.read() as connection:
         run = starting.loaded(runs.read(connection, run_id))
-    walk = advance.Advance(run, advance.Context(run))
     with pytest.raises(step_faults.StepError, match="at most 2"):
-        walk._refuse_too_many()
+        budget.refuse_too_many_runs(run)

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -476,6 +477,92 @@ def test_an_exception_from_outside_ends_everything_too() -> None:
     assert processes(mark) == set()
 
 
+ENDS = {
+    "exit": ("exit 3", {}),
+    "timeout": ("setsid sleep 60 & sleep 60", {"timeout": 0.2}),
+    "timeout at once": ("sleep 60", {"timeout": 0}),
+    "aborted": ("sleep 60 & sleep 60", {"aborted": lambda: True}),
+    "output": ("yes", {}),
+    "memory": ("import time\nx = [bytearray(1 << 28)] * 9\nimport os\nos.fork()\ntime.sleep(60)", {"python": True}),
+    "killed": ("kill -9 $$", {}),
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_no_end_leaves_a_dead_process_behind(end: str) -> None:
+    """Whatever ends a script, nothing of it stays in the process table of the worker."""
+    earlier = dead_children()
+    text, more = ENDS[end]
+    assert run(text, **more).ended == end.partition(" ")[0]
+    assert dead_children() <= earlier
+
+
+INTERRUPTED = """
+import signal, sys
+from providers import sandbox
+from tests.support.sandboxes import dead_children, run
+
+class LimitReached(Exception):
+    pass
+
+def raise_limit(_, frame):
+    if frame.f_globals is not globals():
+        raise LimitReached
+
+assert sandbox.probe() is None
+raised = 0
+signal.signal(signal.SIGALRM, raise_limit)
+for step in range(40):
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.001 + step * 0.0015, float(sys.argv[1]))
+        run("sleep 0.03")
+    except LimitReached:
+        raised += 1
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+run("exit 0")  # what an exception has kept from being done is done before the next script
+print(raised > 10, *dead_children())
+"""
+
+
+@pytest.mark.parametrize("again", ["0", "0.004"], ids=["once", "again and again"])
+def test_no_exception_leaves_a_dead_process_behind(again: str) -> None:
+    """A time limit or a signal that raises, wherever it hits and however often, does not keep us from cleaning up."""
+    command = [sys.executable, "-c", INTERRUPTED, again]
+    told = subprocess.run(command, cwd=PROJECT, check=False, capture_output=True, timeout=120)
+    assert told.stdout == b"True\n", told.stderr.decode()
+
+
+def test_a_launcher_killed_early_leaves_nothing_behind() -> None:
+    """Killed before it has told its pid 1, the launcher takes the sandbox along, and the call ends."""
+    run("exit 0")
+    mark, earlier = f"9{secrets.randbelow(10**8):08}", dead_children()
+    for step in range(12):
+        killer = threading.Thread(target=kill_launcher, args=(step * 0.002,))
+        killer.start()
+        with suppress(ProviderError):
+            assert run(f"sleep {mark}", timeout=300).ended == "killed"
+        killer.join()
+    assert processes(mark) == set()
+    assert dead_children() <= earlier
+
+
+def kill_launcher(pause: float) -> None:
+    """Kill a launcher of this process some seconds after it has come up."""
+    launchers: list[int] = []
+
+    def look() -> list[int]:
+        for path in Path("/proc/self/task").glob("*/children"):
+            launchers.extend(pid for pid in map(int, path.read_text().split()) if pid in processes("--args"))
+        return launchers
+
+    until(look)
+    time.sleep(pause)
+    for pid in launchers:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
 def test_a_kill_from_outside_is_told_apart() -> None:
     """A script that something else killed has not exited by itself."""
     assert run("kill -9 $$").ended == "killed"
@@ -516,7 +603,7 @@ def ancestors(pid: int) -> Iterator[int]:
 
 
 def test_secrets_are_in_no_command_line_and_no_launchers_environment() -> None:
-    """Script text, input and variables are seen by the script alone; the launchers' environment is empty."""
+    """Script text, input and variables are seen by the script alone; launchers know where their library is, at most."""
     mark, secret = f"9{secrets.randbelow(10**8):08}", f"secret{secrets.token_hex(8)}"
     seen: list[tuple[set[int], bool]] = []
 
@@ -524,7 +611,8 @@ def test_secrets_are_in_no_command_line_and_no_launchers_environment() -> None:
         if processes(mark) and not seen:
             # those of this script: another test's may be about to become what they launch
             launchers = processes("--args") & {pid for script in processes(mark) for pid in ancestors(script)}
-            bare = all(not Path(f"/proc/{pid}/environ").read_bytes() for pid in launchers)
+            known = [Path(f"/proc/{pid}/environ").read_bytes() for pid in launchers]
+            bare = all(re.fullmatch(rb"(LD_PRELOAD=[/a-z0-9:]+\0)?", environment) for environment in known)
             seen.append((processes(secret), bool(launchers) and bare))
         return bool(seen)
 
@@ -574,3 +662,5 @@ def test_a_worker_of_root_in_a_closed_folder(tmp_path: Path, monkeypatch: pytest
 
     assert run("sleep 907031", aborted=look).ended == "aborted"
     assert owners == {sandbox_recipe.OWNER}
+    finished = run("ls /proc/self/fd | wc -l; ls -A /tmp; env | grep LD_")
+    assert finished.stdout == b"4\n"  # 0, 1, 2 and ls's own: not the launcher's

@@ -242,7 +242,7 @@ class Poller:
                 states.append(state)
 
     def backward(self) -> list[str]:
-        """The rows that went back: out of an end, to an earlier attempt, or to ``pending`` with no worker lost."""
+        """The rows that went back: out of an end, to an earlier attempt, or to ``pending`` without a worker."""
         return [f"{name}: {states}" for name, states in self.seen.items() if not _forward(states)]
 
 
@@ -250,7 +250,7 @@ def _forward(states: list[tuple[str, int, int]]) -> bool:
     for (before, attempt, lapses), (after, attempts, lost) in itertools.pairwise(states):
         if before in ENDED or attempts < attempt or lost < lapses:
             return False
-        again = before == "waiting" or lost > lapses
+        again = before in ("waiting", "running") or lost > lapses or attempts > attempt
         if after == "pending" and not again:
             return False
     return True

@@ -1,17 +1,27 @@
 """A RabbitMQ of the tests' own: its own node, ports and folder, on the loopback interface only."""
 
 import contextlib
+import random
 import shutil
 import socket
 from pathlib import Path
 
-from tests.support.processes import Process, clean_environment, free_port
+from tests.support.processes import Process, clean_environment
 from tests.support.services import Missing
 from tests.support.waiting import eventually
 
 #: where Debian keeps the server itself; what it puts on the PATH runs it as a user of its own, in its own folders
 _DEBIAN = Path("/usr/lib/rabbitmq/bin")
 _LOOPBACK = "-kernel inet_dist_use_interface {127,0,0,1}"
+
+
+def _port() -> int:
+    """A free port, and none of those that outgoing connections are given while the server is down."""
+    while True:
+        number = random.randrange(20_000, 32_000)
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", number))
+            return number
 
 
 class RabbitServer:
@@ -29,7 +39,7 @@ class RabbitServer:
         self._server, self._epmd = server, epmd
         self._directory = directory / "rabbitmq"
         self._directory.mkdir()
-        self._port, names = free_port(), free_port()
+        self._port, names, peers = _port(), _port(), _port()
         self.url = f"amqp://guest:guest@127.0.0.1:{self._port}//"
         self._environment = clean_environment(
             HOME=str(self._directory),  # where Erlang keeps its cookie
@@ -38,7 +48,7 @@ class RabbitServer:
             RABBITMQ_NODENAME=f"tocsin-tests-{self._port}@localhost",
             RABBITMQ_NODE_IP_ADDRESS="127.0.0.1",
             RABBITMQ_NODE_PORT=str(self._port),
-            RABBITMQ_DIST_PORT=str(free_port()),
+            RABBITMQ_DIST_PORT=str(peers),
             RABBITMQ_MNESIA_BASE=str(self._directory / "mnesia"),
             RABBITMQ_LOG_BASE=str(self._directory / "log"),
             RABBITMQ_PID_FILE=str(self._directory / "pid"),
@@ -47,6 +57,7 @@ class RabbitServer:
         )
         self._names = self._process("epmd", "-address", "127.0.0.1", "-port", str(names))
         self._node: Process | None = None
+        eventually(lambda: _listens(names), 30, "the names of nodes are kept")
 
     def _process(self, name: str, *arguments: str) -> Process:
         command = {"epmd": self._epmd, "node": self._server}[name]
@@ -54,8 +65,13 @@ class RabbitServer:
 
     def start(self) -> None:
         """Start it on what it has kept."""
-        self._node = self._process("node")
-        eventually(self.alive, 120, "RabbitMQ answers", every=0.2)
+        node = self._node = self._process("node")
+        try:
+            eventually(lambda: self.alive() or not node.alive(), 240, "RabbitMQ answers", every=0.2)
+            assert node.alive()
+        except AssertionError:
+            print(node.log.read_text(errors="replace")[-3000:])
+            raise
 
     def alive(self) -> bool:
         """Whether it speaks AMQP."""
@@ -79,3 +95,11 @@ class RabbitServer:
                 with contextlib.suppress(OSError):
                     process.kill()
         shutil.rmtree(self._directory, ignore_errors=True)
+
+
+def _listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True

@@ -1,5 +1,6 @@
 """Work is bounded before it is done: what a small request may cost, and what no value of a config can break."""
 
+import gc
 import json
 import time
 from typing import Any
@@ -47,6 +48,16 @@ def test_a_repeated_member_is_found_in_a_body_of_many() -> None:
             sound_json.parse(raw)
 
     assert spent(refused) < 10
+
+
+def test_a_body_of_nothing_but_containers_is_refused_and_the_collector_goes_on() -> None:
+    """However few characters they take; a body of as many as there may be is read."""
+    most = sound_json.MAX_CONTAINERS - 1
+    assert len(sound_json.parse(b"[" + b",".join([b"[]"] * most) + b"]")) == most
+    for item in (b"[]", b"{}", b'"\\u0041",[]'):
+        with pytest.raises(InvalidRequest, match="more than 100000 arrays and objects"):
+            sound_json.parse(b"[" + b",".join([item] * (most + 1)) + b"]")
+    assert gc.isenabled()
 
 
 def test_only_the_first_undeclared_values_get_a_suggestion(compared: list[str]) -> None:

@@ -3,7 +3,11 @@
 import pytest
 
 from tasks import flows
-from tasks.flows import AT_ONCE, BULK, EVERY, MOST_FLOWS, PER_SECOND, SHARE, WIDE, Flows, Order
+from tasks.flows import BULK, EVERY, MOST_FLOWS, OF_FLOW, OF_QUEUE, OF_WORKSPACE, WIDE, Flows, Order
+
+#: how much the workers do in a second, in most of these tests
+DONE = 200
+AT_ONCE, EACH_SECOND = round(OF_FLOW.at_once * DONE), round(OF_FLOW.each_second * DONE)
 
 
 class Clock:
@@ -22,23 +26,48 @@ def clock() -> Clock:
     return Clock()
 
 
-def ask(measured: Flows, number: int, workspace: str = "a", actor: str = "key", thing: str = "act") -> list[str]:
+def measured_by(clock: Clock, done: float = DONE) -> Flows:
+    """Flows beside workers that do so much in a second."""
+    return Flows(clock, lambda _queue: done)
+
+
+def ask(
+    measured: Flows,
+    number: int,
+    workspace: str = "a",
+    actor: str = "key",
+    thing: str = "act",
+    queue: str = "steps",
+) -> list[str]:
     """The queues for so many requests."""
-    return [measured.queue("steps", workspace, actor, thing) for _ in range(number)]
+    return [measured.queue(queue, workspace, actor, thing) for _ in range(number)]
+
+
+def flood(measured: Flows, clock: Clock, things: int, seconds: int, queue: str = "steps", workspace: str = "a") -> int:
+    """So many flows of a workspace ask together for four times of what is done; how much stays on the queue."""
+    kept = 0
+    for at in range(seconds * 100):
+        clock.now += 0.01
+        asked = [measured.queue(queue, workspace, "key", f"act {(at * 8 + n) % things}") for n in range(DONE // 25)]
+        kept += asked.count(queue)
+    return kept
 
 
 def test_what_exceeds_goes_to_bulk(clock: Clock) -> None:
-    """A hundred at once go to their own queue, what comes then to bulk."""
-    asked = ask(Flows(clock), AT_ONCE + 5)
+    """A quarter of what is done in a second goes at once to its own queue, what comes then to bulk."""
+    asked = ask(measured_by(clock), AT_ONCE + 5)
     assert asked == ["steps"] * AT_ONCE + [BULK] * 5
 
 
 def test_each_second_brings_some_more(clock: Clock) -> None:
-    """Fifty a second go through for as long as one likes; a long rest brings no more than a hundred at once."""
-    measured = Flows(clock)
+    """A quarter of what is done goes through for as long as one likes; a long rest brings no more than at first."""
+    measured = measured_by(clock)
     ask(measured, AT_ONCE)
-    clock.now += 1
-    assert ask(measured, PER_SECOND + 1) == ["steps"] * PER_SECOND + [BULK]
+    through = 0
+    for _ in range(10 * EACH_SECOND):
+        clock.now += 1 / EACH_SECOND
+        through += ask(measured, 2).count("steps")
+    assert abs(through - 10 * EACH_SECOND) <= 1
     clock.now += 3600
     assert ask(measured, AT_ONCE + 1).count("steps") == AT_ONCE
 
@@ -46,41 +75,90 @@ def test_each_second_brings_some_more(clock: Clock) -> None:
 @pytest.mark.parametrize("other", [{"workspace": "b"}, {"actor": "another key"}, {"thing": "another act"}])
 def test_a_flood_is_nobody_elses(other: dict[str, str], clock: Clock) -> None:
     """Another workspace, caller or action is not affected."""
-    measured = Flows(clock)
+    measured = measured_by(clock)
     ask(measured, AT_ONCE * 2)
     assert ask(measured, 1, **other) == ["steps"]
 
 
-def test_a_workspace_has_a_measure_too(clock: Clock) -> None:
-    """Many small flows together are a flood as well; another workspace is not affected."""
-    measured = Flows(clock)
-    asked = [queue for number in range(SHARE + 1) for queue in ask(measured, AT_ONCE, thing=f"act {number}")]
-    assert asked == ["steps"] * SHARE * AT_ONCE + [BULK] * AT_ONCE
-    assert ask(measured, 1, workspace="b") == ["steps"]
+@pytest.mark.parametrize("things", [2, 8, 64, 512])
+def test_a_workspace_gets_half_however_many_flows_it_floods_with(things: int, clock: Clock) -> None:
+    """Of four times what is done no more than half of it stays on the queue, and what went there at once."""
+    seconds = 20
+    kept = flood(measured_by(clock), clock, things, seconds)
+    assert kept <= DONE * (OF_WORKSPACE.each_second * seconds + OF_WORKSPACE.at_once) + 1
+    assert kept >= DONE * OF_FLOW.each_second * seconds
+
+
+@pytest.mark.parametrize("done", [10, 100, 1000])
+def test_measures_are_parts_of_what_is_done(done: int, clock: Clock) -> None:
+    """Beside slow workers a flow has less than beside quick ones, and always the same part."""
+    measured = measured_by(clock, done)
+    assert ask(measured, 2 * done).count("steps") == int(OF_FLOW.at_once * done)
+
+
+@pytest.mark.parametrize("things", [2, 8, 64])
+def test_a_flood_of_one_kind_leaves_what_is_urgent_alone(things: int, clock: Clock) -> None:
+    """While a workspace floods one queue, its own containments, and those of others, stay on theirs."""
+    measured = measured_by(clock)
+    for _ in range(10):
+        flood(measured, clock, things, 1)
+        for workspace in ("a", "b"):
+            assert ask(measured, 3, workspace, thing="contain", queue="urgent") == ["urgent"] * 3
+
+
+@pytest.mark.parametrize("things", [2, 8, 32])
+def test_one_flow_that_asks_for_little_has_its_place_beside_those_that_flood(things: int, clock: Clock) -> None:
+    """Who floods leaves as much as he gets, also on the queue that is flooded."""
+    measured = measured_by(clock)
+    for _ in range(10):
+        flood(measured, clock, things, 1, "urgent")
+        assert ask(measured, 1, thing="contain", queue="urgent") == ["urgent"]
+        assert ask(measured, 3, "b", thing="contain", queue="urgent") == ["urgent"] * 3
+
+
+def test_many_workspaces_that_flood_leave_the_queue_to_who_does_not(clock: Clock) -> None:
+    """Together they get no more than the queue takes in, and one that asks for little still has its place."""
+    measured, kept = measured_by(clock), 0
+    names = [f"w{number}" for number in range(10)]
+    for _ in range(10):
+        kept += sum(flood(measured, clock, 2, 1, workspace=name) for name in names)
+        assert ask(measured, 3, "small") == ["steps"] * 3
+    passed = 10 * len(names)  # their floods came one after the other
+    assert kept <= DONE * (OF_QUEUE.each_second * passed + OF_QUEUE.at_once)
 
 
 def test_what_went_to_bulk_costs_nothing(clock: Clock) -> None:
     """A flow that floods uses up its own measure, not that of its workspace."""
-    measured = Flows(clock)
+    measured = measured_by(clock)
     ask(measured, 50 * AT_ONCE)
-    assert ask(measured, AT_ONCE, thing="another act") == ["steps"] * AT_ONCE
+    assert ask(measured, 10, thing="another act") == ["steps"] * 10
+
+
+def test_a_run_is_a_flow(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What exceeds the measure of a run goes to bulk, whatever kind of message it is; another run is not affected."""
+    monkeypatch.setattr(flows, "_flows", measured_by(clock))
+    asked = [flows.of_run("steps", "a", "pexec-1") for _ in range(2 * AT_ONCE)]
+    assert asked.count("steps") == AT_ONCE
+    assert flows.of_run("steps", "a", "pexec-2") == "steps"
+    assert flows.of_run("scripts", "a", "pexec-1") == "scripts"
 
 
 @pytest.mark.parametrize("queue", ["scripts", "suspects", "control"])
 def test_other_queues_have_no_bulk(queue: str, clock: Clock) -> None:
     """What needs a process that can be killed stays where one is."""
-    measured = Flows(clock)
+    measured = measured_by(clock)
     asked = {measured.queue(queue, "a", "key", "act") for _ in range(AT_ONCE * 2)}
     assert asked == {queue}
 
 
 def test_the_flows_remembered_are_bounded(clock: Clock) -> None:
     """Of very many flows the one that rested longest is forgotten."""
-    measured = Flows(clock)
-    for number in range(MOST_FLOWS + 10):
+    measured = measured_by(clock)
+    for number in range(MOST_FLOWS):
         ask(measured, 1, workspace=f"w{number}")
-    assert len(measured._left) == MOST_FLOWS
-    assert ("w0",) not in measured._left
+    assert len(measured._known) == MOST_FLOWS
+    assert ("steps", "w0") not in measured._known
+    assert ("steps",) in measured._known
 
 
 @pytest.mark.parametrize(

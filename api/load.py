@@ -1,0 +1,90 @@
+"""How much this process has in hand, and when it is too much: what cannot be accepted soon is refused at once.
+
+Every request is counted from its beginning to its end, without the time in which it waits for its client or for news.
+The requests under way times the time that each takes of the process tells how long the next one would wait. What is
+not urgent is refused with 503 above ``LONGEST``, or when what waits for its commit or its message is older than
+``OLDEST``; whoever is refused knows at once, and those that are accepted are done soon.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from config import logs
+from config.errors import Overloaded
+from store import group
+from tasks import doorbell
+
+#: how long the next request may have to wait, and how old what waits beside the requests may be, seconds
+LONGEST, OLDEST = 0.8, 0.5
+#: requests under way that are never too many, whatever their pace; and those that are not because something is old
+NEVER, FEW = 128, 64
+#: the time between two ends is measured while at least so many are under way, over about so many ends
+BUSY, MEMORY = 8, 100
+#: what is believed of a process that has not measured it, and the longest time that counts (the machine may have stood
+#: still), seconds
+GUESS, PAUSE = 0.002, 0.05
+#: between two lines in the log about it, seconds
+SAID_EVERY = 10.0
+
+log = logs.logger(__name__)
+
+
+class Load:
+    """The requests of this process."""
+
+    def __init__(self) -> None:
+        self.under_way = 0
+        #: tells how many requests wait for their turn
+        self.queued: Callable[[], int] = int
+        self._lock = threading.Lock()
+        self._spent, self._ended = GUESS * MEMORY, float(MEMORY)
+        self._ended_at: float | None = None
+        self._refused, self._said_at = 0, float("-inf")
+
+    def begin(self) -> None:
+        """A request begins, or goes on."""
+        with self._lock:
+            self.under_way += 1
+
+    def end(self) -> None:
+        """A request has ended."""
+        now = time.monotonic()
+        with self._lock:
+            self.under_way -= 1
+            if self.under_way < BUSY:
+                self._ended_at = None
+                return
+            if self._ended_at is not None:
+                self._spent += min(PAUSE, now - self._ended_at) - self._spent / MEMORY
+                self._ended += 1 - self._ended / MEMORY
+            self._ended_at = now
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """While the present request waits for its client or for news it is no work."""
+        with self._lock:
+            self.under_way -= 1
+        try:
+            yield
+        finally:
+            self.begin()
+
+    def refuse(self) -> None:
+        """Raise Overloaded when one more, which is not urgent, would have to wait for too long."""
+        number = self.under_way + self.queued()
+        if number <= FEW:
+            return
+        soon = number * self._spent / self._ended <= LONGEST or number <= NEVER
+        if soon and max(group.oldest(), doorbell.oldest()) <= OLDEST:
+            return
+        self._refused += 1
+        if time.monotonic() - self._said_at > SAID_EVERY:
+            log.warning("too much to do: requests are refused", under_way=number, refused=self._refused)
+            self._refused, self._said_at = 0, time.monotonic()
+        raise Overloaded
+
+
+#: those of this process
+HERE = Load()

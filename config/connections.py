@@ -1,0 +1,233 @@
+"""The open connections of a process of the API: gunicorn's gevent worker, with bounds on what a client may hold.
+
+In order of time: a connection is counted, in all and for its address; where that is too many, the one that has waited
+longest for its client (of the same address, if that has too many) is closed, and when none waits the new one is served
+what is urgent and nothing else. Then its requests are read: a request line with its headers has gunicorn's
+``keepalive`` seconds from the moment the connection is free, a body ``BODY`` seconds and one more for each ``PIECE``
+that has come, an answer ``ANSWER`` seconds to be taken. Each request waits for its turn (``config.turns``).
+"""
+
+import errno
+import ipaddress
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from socket import SHUT_RDWR
+from typing import Any
+
+from gevent import GreenletExit
+from gunicorn import util
+from gunicorn.workers.ggevent import GeventWorker
+
+from config import logs
+from config.errors import TooSlow
+from config.settings import settings
+from config.turns import Turns
+
+#: connections that a process holds open, and those of one address; declared proxies (``TOCSIN_PROXIES``) may hold all
+MOST, MOST_OF_ONE = 3000, 1000
+#: connections beyond these that may be on their way out
+LEAVING = 500
+#: how long a body may take, seconds, and the bytes that give it one second more
+BODY, PIECE = 10.0, 64 * 1024
+#: how long an answer may take to be taken, seconds
+ANSWER = 30.0
+#: requests of a caller that may wait for their turn
+QUEUED = 200
+#: what is served whatever waits, and what may be urgent, by the ends of their paths
+AT_ONCE, MAYBE_URGENT = ("/health",), ("/trigger", "/run", "/events", "/cancel", "/approve", "/reject")
+#: between two lines in the log about connections that were closed, seconds
+SAID_EVERY = 60.0
+
+log = logs.logger(__name__)
+
+
+class Connection:
+    """A connection as gunicorn uses it: a socket that knows how long its client may take."""
+
+    def __init__(self, sock: Any, source: str, others: "Connections") -> None:
+        self.source = source
+        self.closed = False
+        #: whether it is one too many
+        self.beyond = False
+        self._sock = sock
+        self._others = others
+        self._request: Any = None
+        self._due = 0.0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._sock, name)
+
+    def begin(self, request: Any) -> None:
+        """A request has been read up to its body."""
+        self._request, self._due = request, time.monotonic() + BODY
+
+    def end(self) -> None:
+        """It is answered."""
+        self._request = None
+
+    def setblocking(self, flag: bool) -> None:
+        """Where it may block, not for ever."""
+        self._sock.settimeout(ANSWER if flag else 0.0)
+
+    def recv(self, size: int) -> bytes:
+        """What the client has sent; nothing when it, or this process, has closed the connection.
+
+        Raises:
+            TooSlow: it has taken too long over the body of its request.
+            GreenletExit: this process has closed the connection, and nobody would hear the answer.
+        """
+        self._others.waiting[self] = None
+        try:
+            data: bytes = self._sock.recv(size) if self._request is None else self._recv_body(size)
+        except OSError:
+            if not self.closed:
+                raise
+            data = b""
+        finally:
+            self._others.waiting.pop(self, None)
+        if self.closed and self._request is not None:
+            raise GreenletExit
+        return data
+
+    def _recv_body(self, size: int) -> bytes:
+        self._sock.settimeout(max(0.001, self._due - time.monotonic()))
+        try:
+            data: bytes = self._sock.recv(size)
+        except TimeoutError:
+            self._request.force_close()
+            raise TooSlow from None
+        finally:
+            self._sock.settimeout(ANSWER)
+        self._due += len(data) / PIECE
+        return data
+
+    def sendall(self, data: bytes) -> None:
+        """Send an answer, or a part of it."""
+        try:
+            self._sock.sendall(data)
+        except TimeoutError as error:
+            raise ConnectionResetError(errno.ECONNRESET, "the client does not take its answer") from error
+
+    def give_up(self) -> None:
+        """End it from outside: who waits for the client hears that it has gone."""
+        self.closed = True
+        with suppress(OSError):
+            self._sock.shutdown(SHUT_RDWR)
+
+
+class Connections:
+    """All that a process holds open."""
+
+    def __init__(self, most: int = MOST, most_of_one: int = MOST_OF_ONE) -> None:
+        #: those that wait for their client, longest first
+        self.waiting: dict[Connection, None] = {}
+        self._most, self._most_of_one = most, most_of_one
+        self._number = 0
+        self._of: Counter[str] = Counter()
+        self._said_at = float("-inf")
+
+    @contextmanager
+    def counted(self, sock: Any, address: Any) -> Iterator[Connection]:
+        """The connection over ``sock`` while it is open; ``beyond`` where there are too many and none can go."""
+        one = Connection(sock, source(address), self)
+        one.beyond = not self._has_room(one.source)
+        self._number += 1
+        self._of[one.source] += 1
+        try:
+            yield one
+        finally:
+            if not one.closed:
+                self._forget(one)
+
+    def _has_room(self, of: str) -> bool:
+        """Whether there is room for one more of this source, after closing another."""
+        if of and self._of[of] >= self._most_of_one:
+            going = next((one for one in self.waiting if one.source == of), None)
+        elif self._number >= self._most:
+            going = next(iter(self.waiting), None)
+        else:
+            return True
+        self._say(of)
+        if going is None:
+            return False
+        del self.waiting[going]
+        self._forget(going)
+        going.give_up()
+        return True
+
+    def _forget(self, one: Connection) -> None:
+        self._number -= 1
+        self._of[one.source] -= 1
+        if not self._of[one.source]:
+            del self._of[one.source]
+
+    def _say(self, of: str) -> None:
+        if time.monotonic() - self._said_at > SAID_EVERY:
+            self._said_at = time.monotonic()
+            log.warning(
+                "too many connections; those that wait longest are closed", open=self._number, address=of or "a proxy"
+            )
+
+
+class Worker(GeventWorker):  # type: ignore[misc]
+    """gunicorn's worker with bounded connections."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._connections = Connections(self.worker_connections - LEAVING)
+        self.turns = Turns()
+        #: tells whether what a request shows as a key was a key lately
+        self.knows: Callable[[str], bool] = lambda _key: False
+
+    def handle(self, listener: Any, client: Any, addr: Any) -> None:
+        """Serve a connection to its end."""
+        with self._connections.counted(client, addr) as connection:
+            super().handle(listener, connection, addr)
+
+    def handle_request(self, listener_name: Any, req: Any, sock: Connection, addr: Any) -> None:
+        """Answer a request, when it is its turn."""
+        peer = caller(req, addr)
+        if not req.path.endswith(AT_ONCE):
+            who = self._who(req, peer)
+            if (sock.beyond or self.turns.of(who) >= QUEUED) and not req.path.endswith(MAYBE_URGENT):
+                util.write_error(sock, 503, "", "More is being asked than can be done soon; try again in a moment.")
+                raise StopIteration
+            self.turns.take(who)
+        sock.begin(req)
+        try:
+            super().handle_request(listener_name, req, sock, peer)
+        finally:
+            sock.end()
+
+    def _who(self, req: Any, peer: Any) -> str:
+        """Whose turn it is with this request: the key's, or the address's where it shows none that is known."""
+        for name, value in req.headers:
+            if name in ("AUTHORIZATION", "X-API-KEY") and self.knows(value):
+                return str(value)
+        return str(peer[0])
+
+
+def source(address: Any) -> str:
+    """What connections are counted by: an address, for IPv6 its network; "" for those that are not (proxies)."""
+    ip = ipaddress.ip_address(address[0])
+    ip = getattr(ip, "ipv4_mapped", None) or ip
+    if any(ip in network for network in settings().proxies):
+        return ""
+    return str(ip) if ip.version == 4 else str(ipaddress.ip_network((ip, 64), strict=False))  # noqa: PLR2004
+
+
+def caller(req: Any, address: Any) -> Any:
+    """Who asks: the peer, or whom a declared proxy names in the last place of ``X-Forwarded-For``."""
+    if not settings().proxies or source(address):
+        return address
+    named = ",".join(value for name, value in req.headers if name == "X-FORWARDED-FOR")
+    for text in reversed(named.split(",")):
+        try:
+            ip = str(ipaddress.ip_address(text.strip()))
+        except ValueError:
+            break
+        if source((ip, 0)):
+            return ip, address[1]
+    return address

@@ -1,0 +1,54 @@
+"""Requests take turns, so that whoever sends a thousand at once does not hold up the others.
+
+A process of the API does one thing at a time, and what the network brings it at once it would work off in the order of
+arrival, new connections after that. So a request that finds the process busy waits for its turn: callers are called one
+after the other, each with the request that has waited longest, and between two calls the process looks for what is new.
+"""
+
+import time
+from collections import OrderedDict, deque
+
+import gevent
+from gevent.event import Event
+
+#: the process is busy when it has not looked at the network for so long, seconds
+BUSY = 0.005
+#: a pause in which the process looks at the network, which it does not in one of 0; seconds
+MOMENT = 1e-6
+
+
+class Turns:
+    """The requests of a process that wait for their turn."""
+
+    def __init__(self) -> None:
+        self._waiting: OrderedDict[str, deque[Event]] = OrderedDict()
+        self._number = 0
+        self._caller: gevent.Greenlet | None = None
+
+    def __len__(self) -> int:
+        return self._number
+
+    def of(self, who: str) -> int:
+        """How many requests of a caller wait."""
+        return len(self._waiting.get(who, ()))
+
+    def take(self, who: str) -> None:
+        """Return when it is the turn of this request of ``who``."""
+        if not self._number and time.time() - gevent.get_hub().loop.now() < BUSY:
+            return
+        turn = Event()
+        self._waiting.setdefault(who, deque()).append(turn)
+        self._number += 1
+        if self._caller is None:
+            self._caller = gevent.spawn(self._call)
+        turn.wait()
+
+    def _call(self) -> None:
+        while self._waiting:
+            who, queue = self._waiting.popitem(last=False)
+            queue.popleft().set()
+            self._number -= 1
+            if queue:
+                self._waiting[who] = queue
+            gevent.sleep(MOMENT)
+        self._caller = None

@@ -1,0 +1,108 @@
+"""How many steps of a run may be under way at once, and how that is shared out among nested blocks.
+
+A run as a whole may have ``MOST_LIVE`` steps under way: every block is given a part of that, from the outside to the
+inside. A step holds one place at a time; the branches of a parallel step divide what their block has; a for_each has as
+many passes as there is room for, each with an equal part. A playbook that a step starts gets what its block has, so
+that the number holds for all the runs that start each other. Nothing is counted while a run goes on, and nothing ever
+waits for a place: a loop always has room for one pass, and the branches of a parallel step always begin together.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from playbooks import fields
+from playbooks.places import Place
+from playbooks.plan import Block, Plan
+from playbooks.step_types import MAX_CONCURRENCY
+
+#: steps of one run, and of those that it starts, that may be under way at once
+MOST_LIVE = 500
+
+
+class Widths:
+    """What each block of a plan has, where the run has ``whole``."""
+
+    def __init__(self, plan: Plan, whole: int) -> None:
+        self._plan = plan
+        self._least: dict[str, int] = {}
+        #: block → how many of its steps, with those inside them, may be under way at once
+        self.of_block: dict[str, int] = {"": max(1, whole)}
+        #: for_each → how many of its passes may
+        self.passes: dict[str, int] = {}
+        self._share_out(plan.blocks[""])
+
+    def _share_out(self, block: Block) -> None:
+        mine = self.of_block[block.id]
+        for step_id in block.steps:
+            node = self._plan.nodes[step_id]
+            if node.type == "parallel":
+                branches = self._plan.branches(step_id)
+                all_of_them = sum(self._least_of(branch) for branch in branches)
+                for branch in branches:
+                    self._give(branch, mine * self._least_of(branch) // all_of_them)
+            elif node.type in ("loop", "for_each"):
+                body = self._plan.blocks[step_id]
+                room = max(1, mine // self._least_of(body))
+                passes = min(node.step.get("max_concurrency", 1), room) if node.type == "for_each" else 1
+                self.passes[step_id] = passes
+                self._give(body, mine // passes)
+
+    def _give(self, block: Block, number: int) -> None:
+        self.of_block[block.id] = max(1, number)
+        self._share_out(block)
+
+    def _least_of(self, block: Block) -> int:
+        """How many steps of a block are under way at once where each of its loops has one pass."""
+        if block.id not in self._least:
+            self._least[block.id] = max((self._least_of_step(step_id) for step_id in block.steps), default=1)
+        return self._least[block.id]
+
+    def _least_of_step(self, step_id: str) -> int:
+        node = self._plan.nodes[step_id]
+        if node.type == "parallel":
+            return sum(self._least_of(branch) for branch in self._plan.branches(step_id))
+        return self._least_of(self._plan.blocks[step_id]) if node.type in ("loop", "for_each") else 1
+
+
+def too_wide(found: list[Place]) -> Iterator[tuple[Place, int]]:
+    """The for_each steps whose ``max_concurrency``, with those around and the branches inside, asks for too much.
+
+    Each comes with the number of steps that would be under way at once. ``found`` are the steps of a definition, faulty
+    or not, in the order of reading.
+    """
+    least = _least(found)
+    for place in found:
+        wanted = asked(place.step)
+        if wanted == 1:
+            continue
+        around = math.prod(asked(outer.step) for outer in _around(place))
+        number = around * wanted * least[place]
+        if number > MOST_LIVE:
+            yield place, number
+
+
+def asked(step: Mapping[str, Any]) -> int:
+    """How many passes of a step may be under way at once by its definition; 1 where it has none, or a faulty number."""
+    wanted = step.get("max_concurrency", 1) if step.get("type") == "for_each" else 1
+    return min(wanted, MAX_CONCURRENCY) if fields.is_whole(wanted, 1, wanted) else 1
+
+
+def _around(place: Place) -> Iterator[Place]:
+    outer = place.block.around
+    while outer is not None:
+        yield outer
+        outer = outer.block.around
+
+
+def _least(found: list[Place]) -> dict[Place, int]:
+    """Place → how many steps inside it are under way at once where each loop has one pass."""
+    least: dict[Place, int] = {}
+    blocks: dict[Place, dict[str, int]] = {}
+    for place in reversed(found):  # what is inside comes before what holds it
+        least[place] = max(1, sum(blocks.pop(place, {}).values()))
+        outer, block = place.block.around, place.block.pointer
+        if outer is not None:
+            inside = blocks.setdefault(outer, {})
+            inside[block] = max(inside.get(block, 1), least[place])
+    return least

@@ -1,0 +1,92 @@
+"""Starting launchers so that none, and nothing that one leaves behind, stays in the process table.
+
+A launcher that ends before its sandbox's pid 1 hands it to us (``adopt_orphans``); the watch waits for both. What
+the watch never came to know, because an exception from outside hit between two of its steps or somebody killed the
+launcher early, is told by what it is: a child of ours that nobody has on the list of running launchers, and that is
+called like one or is pid 1 of a namespace (``bury_orphans``).
+"""
+
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+_PR_SET_CHILD_SUBREAPER = 36
+_NAME_BYTES = 15  # kept of a program's name by the kernel
+
+_TRIES = 100  # to clean up while exceptions come from outside
+
+_starting = threading.RLock()  # while held by others, there may be a launcher that is not on the list yet
+_running: set[int] = set()
+_names: set[str] = set()
+
+
+def adopt_orphans() -> None:
+    """Become the parent of what launchers leave behind.
+
+    Else it would go to the machine's first process, which in a container may never wait for it, and each
+    script would leave an entry in the process table.
+    """
+    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def launch(held: contextlib.ExitStack, program: str, argv: list[str], **more: Any) -> subprocess.Popen[bytes]:
+    """Start a launcher; when ``held`` is left it has ended and been waited for.
+
+    Raises:
+        OSError: it cannot be started.
+        SubprocessError: it cannot be started.
+    """
+    adopt_orphans()
+    held.callback(insist, bury_orphans)
+    with _starting:
+        _names.add(Path(program).name[:_NAME_BYTES])
+        process = subprocess.Popen(argv, executable=program, **more)  # noqa: S603 - what this module is for
+        _running.add(process.pid)
+    held.callback(_running.discard, process.pid)
+    held.enter_context(process)
+    held.callback(process.kill)  # an exception from outside, before the watch has begun
+    return process
+
+
+def insist(clean_up: Callable[[], object]) -> None:
+    """Clean up to the end, whatever is raised from outside meanwhile, such as a time limit; that goes on afterwards."""
+    raised: BaseException | None = None
+    for _ in range(_TRIES):
+        try:
+            clean_up()
+        except BaseException as error:  # noqa: BLE001 - it may be anything
+            raised = error
+        else:
+            break
+    if raised is not None:
+        raise raised
+
+
+def bury_orphans() -> None:
+    """End and wait for every child of ours that a launcher left behind, or that is a launcher nobody knows."""
+    with _starting:
+        for thread in Path("/proc/self/task").iterdir():
+            with contextlib.suppress(OSError):  # the thread has ended
+                for pid in map(int, (thread / "children").read_text().split()):
+                    if pid not in _running and _is_orphan(pid):
+                        _bury(pid)
+
+
+def _is_orphan(pid: int) -> bool:
+    with contextlib.suppress(OSError, StopIteration):  # another thread was faster
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+        numbers = next(line for line in lines if line.startswith("NSpid:")).split()[1:]
+        return lines[0].removeprefix("Name:\t") in _names or (len(numbers) > 1 and numbers[-1] == "1")
+    return False
+
+
+def _bury(pid: int) -> None:
+    with contextlib.suppress(OSError):
+        os.kill(pid, signal.SIGKILL)
+        os.waitid(os.P_PID, pid, os.WEXITED)

@@ -1,0 +1,122 @@
+"""Ending what runs that are over have left behind, many rows at a time.
+
+In order of time: a run is ended with a mark (``waiting_for`` "clear"), and in the same transaction the runs it has
+started: from then on no step of them can be claimed, and nothing that a step does is followed by anything. Then their
+steps are ended in bites, by whoever ended the run as far as that is soon done, and by tick as long as the mark is
+there. It is taken off when some time after the end no step is left that goes on: what was being written while the run
+ended is found then.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from store import audit
+from store.db import Connection, now_ms
+from store.executions import LIVE, SOURCES, TERMINAL, executions
+from store.prepared import words
+
+#: rows that are ended in one transaction
+BITE = 500
+#: the last look at a run comes so long after its end, ms
+LAST_LOOK = 3_000
+
+_table = executions.c
+_goes_on = _table.status.not_in(words(tuple(sorted(TERMINAL))))
+
+
+def mark() -> dict[str, Any]:
+    """Columns of a run that ends while steps of it, or runs that it has started, may go on."""
+    return {"waiting_for": "clear", "due_at": now_ms()}
+
+
+def end_below(db: Connection, run_ids: Sequence[str], actor: str) -> list[str]:
+    """End every run that goes on and that these have started, directly and by those that they started; returns them."""
+    living = [row.id for row in _below(set(run_ids), _families(db, run_ids)) if row.status in LIVE]
+    _end_runs(db, living, actor)
+    return living
+
+
+def _families(db: Connection, run_ids: Sequence[str]) -> list[Any]:
+    """The runs that these, or those they go back to, have started."""
+    roots = sa.select(sa.func.coalesce(_table.root_id, _table.id)).where(_table.id.in_(run_ids))
+    query = sa.select(_table.id, _table.parent_id, _table.status).where(_table.root_id.in_(roots))
+    return list(db.execute(query))
+
+
+def _below(run_ids: set[str], family: Sequence[Any]) -> list[Any]:
+    """Those of a family that these runs have started; the id of a step begins with that of its run."""
+    found, ahead = [], run_ids
+    while ahead:
+        started = [row for row in family if row.parent_id.partition(".")[0] in ahead]
+        found += started
+        ahead = {row.id for row in started}
+    return found
+
+
+def _end_runs(db: Connection, run_ids: Sequence[str], actor: str) -> None:
+    for at in range(0, len(run_ids), BITE):
+        _cancel(db, run_ids[at : at + BITE], actor, **mark())
+
+
+def clear(db: Connection, run_ids: Sequence[str], actor: str) -> int:
+    """End a bite of the steps of these runs that go on; returns how many there were, ``BITE`` if there may be more."""
+    query = sa.select(_table.id).where(_table.run_id.in_(run_ids), _goes_on).limit(BITE)
+    return _cancel(db, [row.id for row in db.execute(query)], actor)
+
+
+def cleared(db: Connection, run_ids: Sequence[str]) -> None:
+    """Nothing goes on of these runs any more: take the mark off, or say when the last look at them is due."""
+    mine = sa.and_(_table.id.in_(run_ids), _table.waiting_for == "clear")
+    last_look = _table.completed_at + LAST_LOOK
+    early = last_look > now_ms()
+    later = {"waiting_for": sa.case((early, _table.waiting_for)), "due_at": sa.case((early, last_look))}
+    db.execute(sa.update(executions).where(mine).values(later))
+
+
+def end_held(db: Connection, run_id: str, holder: str, actor: str) -> None:
+    """End all that one step of a run holds, and the runs that it, or a step held by it, has started."""
+    query = sa.select(_table.id, _table.type, _table.parent_id, _table.status)
+    rows = list(db.execute(query.where(_table.run_id == run_id, _table.kind == "step")))
+    parents = {row.id: row.parent_id for row in rows}
+    living = [row for row in rows if row.status not in TERMINAL and _is_held(row.id, holder, parents)]
+    for at in range(0, len(living), BITE):
+        _cancel(db, [row.id for row in living[at : at + BITE]], actor)
+    starting = {holder, *(row.id for row in living if row.type == "playbook")}
+    family = _families(db, [run_id])
+    started = [row for row in family if row.parent_id in starting]
+    started += _below({row.id for row in started}, family)
+    _end_runs(db, [row.id for row in started if row.status in LIVE], actor)
+
+
+def _is_held(row_id: str, holder: str, parents: Mapping[str, str | None]) -> bool:
+    above = parents.get(row_id)
+    while above is not None and above != holder:
+        above = parents.get(above)
+    return above is not None
+
+
+def _cancel(db: Connection, ids: Sequence[str], actor: str, **marks: Any) -> int:
+    """Cancel those of these that have not ended; what was done stays done, and a worker that holds one lets go.
+
+    They are locked in the order of their ids, as a heartbeat does (``store.leases``): nobody waits in a circle.
+    """
+    if not ids:
+        return 0
+    mine = sa.and_(_table.id.in_(ids), _table.status.in_(words(SOURCES["cancelled"])))
+    in_order = sa.select(_table.id).where(mine).order_by(_table.id).with_for_update()
+    changes = {"status": "cancelled", "due_at": None, "waiting_for": None, "completed_at": now_ms(), **marks}
+    sealed = sa.case((_table.kind == "playbook", _table.sealed), else_=sa.null())
+    ended = db.execute(
+        sa.update(executions)
+        .where(_table.id.in_(in_order), mine)
+        .values(**changes, sealed=sealed)
+        .returning(_table.id, _table.workspace_id, _table.attempt)
+    ).all()
+    if ended:
+        entries = [
+            audit.entry(row.workspace_id, actor, "execution.cancelled", row.id, attempt=row.attempt) for row in ended
+        ]
+        audit.record_all(db, entries)
+    return len(ids)

@@ -1,0 +1,152 @@
+"""Clocks that are set while the product works, and machines whose clocks do not agree."""
+
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.support.clocks import Machine, library
+from tests.support.playbooks import Kit, approval, delay
+from tests.support.processes import Process
+from tests.support.services import Missing, missing
+from tests.support.stack import Stack
+from tests.support.waiting import eventually
+
+pytestmark = pytest.mark.wide
+
+#: where the clock is set to, one after the other, seconds after the true time: back and forth by a minute and an hour
+SETTINGS = (-60, 0, 60, 0, -3600, 0, 3600, 0)
+#: a delay of 4 s is over after this on a busy machine, and before a minute, by which the clock was set back, is over
+IN_TIME = 45
+
+
+@pytest.fixture
+def preloaded(tmp_path: Path) -> Path:
+    """What sets clocks."""
+    try:
+        return library(tmp_path)
+    except Missing as reason:
+        missing(reason)
+
+
+@pytest.fixture
+def here(tmp_path: Path, preloaded: Path) -> Machine:
+    """The machine on which the product runs."""
+    return Machine(tmp_path, preloaded)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def stack(request: pytest.FixtureRequest, here: Machine) -> Iterator[Stack]:
+    """The product on that machine; the databases' server goes by the true time."""
+    with ExitStack() as ending:
+        url = ""
+        if request.param == "postgresql":
+            server, name = request.getfixturevalue("postgres_server"), f"clocks_{uuid.uuid4().hex[:12]}"
+            url = server.create_database(name)
+            ending.callback(server.drop_database, name)
+        yield ending.enter_context(Stack(url, **here.settings))
+
+
+class Calls:
+    """Actions at the receiver that take a moment: some may be repeated, some must not be."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+        url = f"{stack.sink.url}/slow?seconds="
+        self._repeatable = stack.api.create_action(config={"url": f"{url}0.5"})
+        self._once = stack.api.create_action(config={"url": f"{url}1"}, idempotent=False)
+        self.once: list[str] = []
+        self.repeatable: list[str] = []
+
+    def begin(self, number: int) -> None:
+        """So many of each."""
+        for _ in range(number):
+            self.repeatable.append(self._stack.api.trigger(self._repeatable))
+            self.once.append(self._stack.api.trigger(self._once))
+
+    def check(self, *, undisturbed: bool) -> None:
+        """All have ended, none was repeated that must not be; ``undisturbed``: each was called once and completed."""
+        rows = self._stack.wait_ended([*self.once, *self.repeatable], 2 * IN_TIME)
+        arrived = self._stack.sink.keys()
+        for execution in self.once:
+            assert arrived[execution] <= 1
+            known = rows[execution]["status"] == "completed" or '"outcome_unknown":true' in rows[execution]["error"]
+            assert known, rows[execution]
+        assert all(rows[execution]["status"] == "completed" for execution in self.repeatable)
+        if undisturbed:
+            assert all(rows[execution]["status"] == "completed" for execution in self.once)
+            assert all(arrived[execution] == 1 for execution in [*self.once, *self.repeatable])
+
+
+def test_the_clock_is_set_while_calls_are_under_way(stack: Stack, here: Machine) -> None:
+    """Set back and forth by a minute and an hour: nothing is lost or repeated, and a delay of 4 s ends in time.
+
+    Where the database has a clock of its own nobody notices anything.
+    """
+    kit, calls = Kit(stack), Calls(stack)
+    rests = kit.playbook(kit.act("first"), delay("rest", 4), kit.act("last"))
+    for seconds in SETTINGS:
+        calls.begin(3)
+        here.set(seconds)
+        run_id = stack.api.run(rests)
+        assert stack.wait_ended([run_id], IN_TIME)[run_id]["status"] == "completed"
+        assert kit.called(run_id) == ["first", "last"]
+    calls.check(undisturbed="sqlite" not in stack.database_url)
+
+
+@pytest.fixture
+def other(tmp_path: Path, preloaded: Path) -> Machine:
+    """Another machine."""
+    return Machine(tmp_path, preloaded, "other")
+
+
+@pytest.mark.parametrize("stack", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("ahead", [-2.5, 2.5, -3600, 3600])
+def test_two_machines_whose_clocks_differ(
+    stack: Stack, here: Machine, other: Machine, tmp_path: Path, ahead: float
+) -> None:
+    """Calls are made once, on either machine, delays and approvals last as long as they should, and /health tells.
+
+    The other machine is then killed with calls in hand: they go on here, and none that must not be repeated is.
+    """
+    other.set(ahead)
+    command = ["python", "-m", "worker.crew", "steps", "patient", "scripts", "control"]
+    crew = Process(command, tmp_path / "other.log", env=stack.environment | other.settings)
+    try:
+        skews = eventually(lambda: _skews(stack, "steps@other", "control@other"), 60, "the other machine works")
+        assert all(abs(skew / 1000 - ahead) < 1 for skew in skews), skews
+        assert all(abs(skew) < 1000 for skew in _skews(stack, f"steps@{here.name}"))
+        assert "clock is not the database" in crew.log.read_text()
+        kit, calls = Kit(stack), Calls(stack)
+        asks = stack.api.run(kit.playbook(approval(timeout_seconds=600)))
+        rests = kit.playbook(kit.act("first"), delay("rest", 4), kit.act("last"))
+        runs = [stack.api.run(rests) for _ in range(6)]
+        for _ in range(5):
+            calls.begin(4)
+            time.sleep(1)
+        ended = stack.wait_ended(runs, IN_TIME)
+        assert {row["status"] for row in ended.values()} == {"completed"}
+        calls.check(undisturbed=True)
+        for first, last in map(kit.calls, runs):
+            assert last.at - first.at >= 3.9
+        assert stack.row(asks)["status"] in ("running", "waiting")
+        calls.begin(10)
+        eventually(lambda: _held(stack, "other"), 20, "the other machine has calls in hand")
+        crew.kill()
+        calls.check(undisturbed=False)
+    finally:
+        crew.end()
+
+
+def _skews(stack: Stack, *names: str) -> list[int]:
+    """By how much the clocks of these workers' machines are ahead, ms, once all of them have told."""
+    known = {worker["name"]: worker["clock_skew_ms"] for worker in stack.api.health().json()["workers"]}
+    return [known[name] for name in names] if set(names) <= set(known) else []
+
+
+def _held(stack: Stack, machine: str) -> int:
+    query = "SELECT COUNT(*) AS held FROM executions WHERE status = 'running' AND owner LIKE :owner"
+    return stack.rows(query, owner=f"{machine}:%")[0]["held"]

@@ -1,0 +1,81 @@
+"""The secret key is changed as docs/operations.md says, while the product works: nothing stops and nothing is lost."""
+
+import secrets
+import threading
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.support.client import Api
+from tests.support.stack import NAMES, Stack
+
+TOKEN = [{"name": "token", "type": "secret", "required": True}]
+
+
+class Load:
+    """Triggers an action that has a secret and is handed another, again and again, until it is told to stop."""
+
+    def __init__(self, stack: Stack, canary: str) -> None:
+        self.api = Api(stack.url, stack.api.key)
+        self.canary = canary
+        config = {
+            "url": f"{stack.sink.url}/echo/rotation",
+            "headers": {"Authorization": f"Bearer {canary}"},
+            "body": {"token": "{{ token }}"},
+        }
+        self.action = stack.api.create_action(config=config, parameters=TOKEN)
+        self.accepted: list[str] = []
+        self.fault: BaseException | None = None
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            while not self._over.wait(0.05):
+                key, values = secrets.token_hex(8), {"token": self.canary}
+                self.accepted.append(self.api.insist(self.action, values, key=key))
+        except BaseException as fault:
+            self.fault = fault
+
+    def stop(self) -> None:
+        """Trigger no more."""
+        self._over.set()
+        self._thread.join()
+        self.api.close()
+
+
+def restart(stack: Stack, keys: str) -> None:
+    """Restart one process after the other with these keys, each in good order."""
+    for name in NAMES:
+        stack.end(name)
+        stack.start(name, TOCSIN_SECRET_KEYS=keys, TOCSIN_SECRET_KEY="")
+        stack.wait_ready(name)
+
+
+@pytest.mark.wide
+def test_the_key_is_changed_while_the_product_works() -> None:
+    """What is accepted on the way completes; at the end nothing needs the old key, and nothing has been shown."""
+    canary = secrets.token_hex(16)
+    with Stack("") as stack:
+        old, new = (Path(stack.directory) / "var/secret.key").read_text().strip(), secrets.token_urlsafe(32)
+        load = Load(stack, canary)
+        try:
+            for keys in (f"{old},{new}", f"{new},{old}"):
+                restart(stack, keys)
+            told = stack.run_once("reseal", ["python", "-m", "launcher.reseal"], TOCSIN_SECRET_KEYS=f"{new},{old}")
+            restart(stack, new)
+            before = len(load.accepted)
+            stack.api.insist(load.action, {"token": canary}, key="last")
+        finally:
+            load.stop()
+        assert load.fault is None
+        assert len(load.accepted) >= before > 0
+        rows = stack.wait_ended(load.accepted, 60)
+        assert {row["status"] for row in rows.values()} == {"completed"}
+        assert "api_keys: 1 renewed" in told
+        assert httpx.get(f"{stack.url}/api/actions", headers={"X-API-Key": stack.api.key}).status_code == 200
+        files = [path for path in stack.directory.rglob("*") if path.is_file() and path.name != "sink.jsonl"]
+        shown = {path.name: path.read_bytes().decode("latin-1") for path in files}
+        assert [name for name, text in shown.items() if any(each in text for each in (canary, new))] == []
