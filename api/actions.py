@@ -228,7 +228,7 @@ def _revised(action_id: str, *, whole: bool) -> actions.Action:
 
 def _written(action: actions.Action) -> dict[str, Any]:
     """An action that was just written, and what is doubtful about it."""
-    found = catalogue.warnings_of(action.revision.definition)
+    found = catalogue.doubts(action.revision.definition)
     warnings = [{"pointer": one.pointer, "detail": one.detail} for one in found]
     return {"data": views.action(action), "warnings": warnings}
 

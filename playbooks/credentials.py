@@ -11,6 +11,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterator
+from itertools import islice
 from urllib.parse import unquote
 
 #: goes up with whatever is taken for a credential from then on: what is stored is masked anew (``tasks.remask``)
@@ -130,12 +131,16 @@ def is_template(text: str) -> bool:
     return not _TEMPLATE.sub("", text).strip()
 
 
-def spans(text: str, *, body: bool = False) -> list[Span]:
-    """Where credentials stand in a text, from left to right; ``body`` says that it is the text of a body."""
+def spans(text: str, *, body: bool = False, most: int | None = None) -> list[Span]:
+    """Where credentials stand in a text, from left to right; ``body`` says that it is the text of a body.
+
+    No more than ``most`` are looked for.
+    """
     if "://" not in text and not body and "?" not in text:
         return []
     blank = _TEMPLATE.sub(lambda found: _FILLED * len(found[0]), text)  # the places of everything else stay
-    found = sorted({span for span in _found(blank, body=body) if blank[slice(*span)].strip(_FILLED)})
+    standing = (span for span in _found(blank, body=body) if blank[slice(*span)].strip(_FILLED))
+    found = sorted(set(islice(standing, most)))
     apart: list[Span] = []
     for start, end in found:
         if apart and start < apart[-1][1]:

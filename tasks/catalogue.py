@@ -53,6 +53,11 @@ def _problems_of(definition: Mapping[str, Any]) -> list[Problem]:
 def warnings_of(definition: Mapping[str, Any]) -> list[Problem]:
     """What is allowed in a definition free of faults, as its author writes it, and yet is perhaps not meant."""
     masked, _ = _parted(_whole(definition))
+    return doubts(masked)
+
+
+def doubts(masked: Mapping[str, Any]) -> list[Problem]:
+    """The same of a definition as it is kept."""
     return secrets.doubtful(masked["config"])
 
 
@@ -62,7 +67,7 @@ def create(caller: Caller, wanted: Mapping[str, Any]) -> Action:
     Raises:
         InvalidRequest: the definition has faults, all named. Conflict: the id is taken.
     """
-    whole, _ = secrets.unmask(_whole(wanted), {"config": {}}, {})
+    whole, _ = secrets.unmask(_small(_whole(wanted)), {"config": {}}, {})
     definition = _checked(whole)
     action_id = definition.pop("id", None) or meaning.slug(definition["name"])
     definition, hidden = _parted(definition)
@@ -93,7 +98,7 @@ def revise(caller: Caller, action_id: str, changes: Mapping[str, Any], *, whole:
     known = _known(caller, action)
     given = {name: value for name, value in changes.items() if name != "id"}
     base = {"version": old["version"], "enabled": old["enabled"]} if whole else old
-    whole_new, kept = secrets.unmask(_whole({**base, **given}), old, known)
+    whole_new, kept = secrets.unmask(_small(_whole({**base, **given})), old, known)
     definition, hidden = _parted(_checked(whole_new), kept)
     definition["version"] = _next_version(old, definition, secrets_changed=hidden != known)
     if definition == old and hidden == known:
@@ -133,6 +138,19 @@ def _next_version(old: Mapping[str, Any], new: Mapping[str, Any], *, secrets_cha
     if secrets_changed:  # the masked configs may be equal, what they do is not
         same_switch["config"] = {**new["config"], "": "changed"}
     return versions.asked_for(old, new) or meaning.next_version(old, same_switch)
+
+
+def _small(definition: dict[str, Any]) -> dict[str, Any]:
+    """A definition that is not too large to be looked into.
+
+    Raises:
+        InvalidRequest: it is.
+    """
+    fault = size(definition).fault_of_action
+    if fault:
+        problems = [Problem("", fault)]
+        raise InvalidRequest("The action's definition has faults.", code="invalid_action", problems=problems)
+    return definition
 
 
 def _checked(wanted: Mapping[str, Any]) -> dict[str, Any]:

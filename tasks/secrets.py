@@ -13,7 +13,9 @@ whoever may change an action could have its secrets shown, or delivered elsewher
 import copy
 import json
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections import deque
+from collections.abc import Collection, Mapping
+from itertools import islice
 from typing import Any
 from urllib.parse import unquote
 
@@ -30,6 +32,8 @@ Path = tuple[str, ...]
 HANDED_ON = ""
 #: the only member of an object that its author writes to have a value sealed
 WRAPPER = "secret"
+_WRAPPED_MASK = {WRAPPER: MASK}
+_NOTHING = (None, "", MASK)
 
 #: keys of a config that say where and how an action sends, and what its sealed secrets are bound to
 _PLACES = ("kind", "url", "target", "host", "port", "tls")
@@ -37,6 +41,9 @@ _PLACES = ("kind", "url", "target", "host", "port", "tls")
 _PROGRAMS = ("handler", "interpreter", "script")
 #: keys of a config whose text is a body
 _BODIES = ("body", "body_template")
+#: a text with more credentials than this is masked as a whole, and so are all texts behind so many places
+_MOST_PARTS, _MOST_PLACES = 50, 500
+_MOST_DOUBTS = 50
 #: characters before a mask by which it is known for the same one
 _BEFORE = 16
 #: a word of a secret of several words that is this long is looked for by itself
@@ -63,28 +70,34 @@ def take_out(
     masks have stood for: they are taken out again wherever they are. ``author_wraps`` says that ``{"secret": value}``
     means the value; else, in what was written before it meant that, it stays the object and its value is sealed.
     """
-    masked, secrets = copy.deepcopy(config), dict[str, Any]()
+    secrets, masks = dict[str, Any](), list[tuple[Path, Any]]()
     wanted = {pattern.lower() for pattern in patterns}
     forced = {name.lower(): value for name, value in (kept or {}).items()}
     named = _named_headers(config)
-    for path, value in list(_leaves(config, ())):
-        if value in (None, "", MASK, {WRAPPER: MASK}):
+    secret: Any
+    mask: Any
+    for path, value in _leaves(config):
+        before = forced.get(name_of(path).lower()) if forced else None
+        if value in _NOTHING or value == _WRAPPED_MASK:
             continue
-        key = name_of(path)
         if _is_wrapper(value, path):
-            secrets[key] = value[WRAPPER] if author_wraps or key.lower() in forced else value
-            _put(masked, path, {WRAPPER: MASK})
-        elif _is_secret(path, value, wanted, named) or _was_whole(forced.get(key.lower()), value):
-            secrets[key] = value
-            _put(masked, path, MASK)
-        elif parts := _parts(path, value):
+            secret, mask = value[WRAPPER] if author_wraps or before is not None else value, dict(_WRAPPED_MASK)
+        elif _is_secret(path, value, wanted, named) or _was_whole(before, value):
+            secret, mask = value, MASK
+        elif parts := _parts(path, value, 1 if len(masks) > _MOST_PLACES else _MOST_PARTS + 1):
             found = [value[start:end] for start, end in parts]
-            whole = not all(one in found for one in _listed(forced.get(key.lower())))
-            secrets[key] = value if whole else found
-            _put(masked, path, MASK if whole else replaced(value, parts))
-        elif key.lower() in forced:
-            secrets[key] = value
-            _put(masked, path, MASK)
+            many = len(masks) > _MOST_PLACES or len(parts) > _MOST_PARTS
+            whole = many or not all(one in found for one in _listed(before))
+            secret, mask = (value, MASK) if whole else (found, replaced(value, parts))
+        elif before is not None:
+            secret, mask = value, MASK
+        else:
+            continue
+        secrets[name_of(path)] = secret
+        masks.append((path, mask))
+    masked = copy.deepcopy(config) if masks else config
+    for path, mask in masks:
+        _put(masked, path, mask)
     return masked, secrets
 
 
@@ -109,13 +122,15 @@ def _is_header(path: Path) -> bool:
 
 def _is_secret(path: Path, value: Any, wanted: Collection[str], named: Collection[str]) -> bool:
     """Whether the whole of a value is secret because of its place."""
-    if ".".join(path).lower() in wanted:
+    if len(path) == 1 and path[0].lower() in wanted:
         return True
     if isinstance(value, dict | list | bool):
         return False
     if _is_header(path):
         return is_secret_header(path[-1]) or path[-1].lower() in named
-    return isinstance(value, str) and is_secret_member(path[-1]) and not is_template(value)
+    if not isinstance(value, str) or path[-1].isdecimal():  # of the items of a list none is called anything
+        return False
+    return is_secret_member(path[-1]) and not is_template(value)
 
 
 def _was_whole(kept: Any, value: Any) -> bool:
@@ -123,11 +138,11 @@ def _was_whole(kept: Any, value: Any) -> bool:
     return kept is not None and not isinstance(kept, list) and value == kept
 
 
-def _parts(path: Path, value: Any) -> list[tuple[int, int]]:
+def _parts(path: Path, value: Any, most: int = _MOST_PARTS) -> list[tuple[int, int]]:
     """Where credentials stand in a text, and masks that stand there by chance."""
     if not isinstance(value, str) or path[-1] == "script":
         return []
-    found = spans(value, body=path[0] in _BODIES)
+    found = spans(value, body=len(path) == 1 and path[0] in _BODIES, most=most)
     if not found:
         return []
     by_chance = [match.span() for match in re.finditer(re.escape(MASK), value)]
@@ -204,10 +219,10 @@ def unmask(
     if not isinstance(config, dict):
         return dict(wanted), {}
     kept = {name.lower(): value for name, value in known.items()}
-    before = {name_of(path).lower(): value for path, value in _leaves(old["config"], ())}
+    before = {name_of(path).lower(): value for path, value in _leaves(old["config"])}
     moved = receiver(wanted, known) != receiver(old, known)
     whole, used, problems = copy.deepcopy(config), dict[str, Any](), list[Problem]()
-    for path, value in list(_leaves(config, ())):
+    for path, value in _leaves(config):
         name = name_of(path)
         secret = kept.get(name.lower())
         if not _holds_mask(path, value, secret):
@@ -226,7 +241,7 @@ def unmask(
 def _holds_mask(path: Path, value: Any, secret: Any) -> bool:
     """Whether a value is a mask, or a text in which one stands for a credential."""
     if isinstance(value, dict):
-        return bool(value == {WRAPPER: MASK})
+        return bool(value == _WRAPPED_MASK)
     if not isinstance(value, str) or MASK not in value:
         return False
     parts = isinstance(secret, list)
@@ -269,7 +284,7 @@ def opened(config: dict[str, Any], secrets: Mapping[str, Any]) -> dict[str, Any]
     """The config with its secrets in clear, as its author wrote it."""
     whole = put_back(config, secrets)
     for name, value in secrets.items():
-        if _at(config, _path(name)) == {WRAPPER: MASK}:
+        if _at(config, _path(name)) == _WRAPPED_MASK:
             _put(whole, _path(name), {WRAPPER: value})
     return whole
 
@@ -277,7 +292,7 @@ def opened(config: dict[str, Any], secrets: Mapping[str, Any]) -> dict[str, Any]
 def plain(config: dict[str, Any]) -> dict[str, Any]:
     """A config in clear as its executor reads it: the value in the place of each ``{"secret": value}``."""
     whole = copy.deepcopy(config)
-    for path, value in list(_leaves(config, ())):
+    for path, value in _leaves(config):
         if _is_wrapper(value, path):
             _put(whole, path, value[WRAPPER])
     return whole
@@ -291,14 +306,15 @@ def telling(secrets: Mapping[str, Any]) -> list[str]:
 
 
 def doubtful(config: Mapping[str, Any]) -> list[Problem]:
-    """What looks like a credential in a masked config and is not taken for one."""
-    return [
+    """What looks like a credential in a masked config and is not taken for one; the first of many."""
+    found = (
         Problem(f"/config/{name_of(path)}", _DOUBTFUL)
-        for path, value in _leaves(config, ())
-        if path[0] in ("headers", "url", "target", "body", "body_template", "custom_details", "routing_key")
+        for path, value in _leaves(config)
+        if path[0] in ("headers", "url", "target", "body", "body_template", "custom_details")
         and isinstance(value, str)
         and looks_random(value)
-    ]
+    )
+    return list(islice(found, _MOST_DOUBTS))
 
 
 def name_of(path: Path) -> str:
@@ -318,21 +334,23 @@ def _filled(masked: Any, secret: Any) -> Any:
     return first + "".join(f"{value}{piece}" for value, piece in zip(secret, others, strict=False))
 
 
-def _leaves(value: Any, path: Path) -> Iterator[tuple[Path, Any]]:
+def _leaves(config: Mapping[str, Any]) -> list[tuple[Path, Any]]:
     """Everything that holds nothing, with its path; lists and objects of which a pattern may speak come first."""
-    if isinstance(value, dict) and path and value.keys() == {WRAPPER}:
-        yield path, value
-        if _is_wrapper(value, path) or value[WRAPPER] == MASK:
-            return
-    if isinstance(value, dict):
-        for key, item in value.items():
-            yield from _leaves(item, (*path, str(key)))
-    elif isinstance(value, list):
-        yield path, value
-        for number, item in enumerate(value):
-            yield from _leaves(item, (*path, str(number)))
-    else:
-        yield path, value
+    found = list[tuple[Path, Any]]()
+    waiting = deque[tuple[Path, Any]]([((), config)])
+    while waiting:
+        path, value = waiting.popleft()
+        if isinstance(value, dict):
+            if path and value.keys() == _WRAPPED_MASK.keys():
+                found.append((path, value))
+                if _is_wrapper(value, path) or value[WRAPPER] == MASK:
+                    continue
+            waiting.extend([((*path, str(key)), item) for key, item in value.items()])
+        else:
+            found.append((path, value))
+            if isinstance(value, list):
+                waiting.extend([((*path, str(number)), item) for number, item in enumerate(value)])
+    return found
 
 
 def _put(config: Any, path: Path, value: Any) -> None:

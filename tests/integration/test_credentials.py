@@ -203,6 +203,15 @@ def test_masking_takes_time_in_proportion_to_the_text() -> None:
     assert _taken(1_000_000) < 9 * _taken(250_000)  # were it looked through again and again: sixteen times
 
 
+def test_a_text_with_very_many_credentials_is_masked_as_a_whole(door: Door) -> None:
+    """So is every text after five hundred places; what is sent stays the same."""
+    value = canary()
+    body = {"many": f"https://a.example/?key={value}" + f"&key={value}" * 200, "list": [f"?key={value}"] * 1000}
+    action_id = door.create(config={"url": URL, "body": body})["id"]
+    assert config_of(action_id)["body"] == body
+    assert value not in door.call("GET", f"/api/actions/{action_id}").text
+
+
 def _taken(characters: int) -> float:
     """Processor time for so much of each kind, seconds."""
     texts = ["?key={{", "://", "?a=://@", '"password":"', "https://a/hooks/", "&token=", '"a"  :']
