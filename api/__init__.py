@@ -104,6 +104,7 @@ def _drain(app: Flask, seconds: float) -> bool:
         auth.drain,
         doorbell.drain,
         app.extensions["tocsin.limiter"].drain,
+        app.extensions["tocsin.gauge"].writes.drain,
     )
     busy = [drain for drain in parts if not drain(seconds)]
     return not busy

@@ -125,4 +125,5 @@ HEALTH = {
     ],
     "oldest_overdue_seconds": 0.0,
     "metrics": {name: value for name, value in METRICS.items() if name != "status"},
+    "sandbox": "filter",
 }

@@ -9,7 +9,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from flask import Response, current_app, request
@@ -23,7 +23,9 @@ from api import examples
 from api.auth import may_read, public
 from api.base_schema import Schema
 from api.blueprint import Blueprint, answer
+from api.writes import Writes
 from config.errors import Unavailable
+from providers import sandbox_status
 from store import db, listing, processes, recovery
 from store import redis as redis_store
 from tasks import waiting
@@ -82,13 +84,17 @@ class Health(Schema):
     """How the system is."""
 
     status = fields.String(metadata={"description": "ok, or degraded: something needs attention."})
-    database = fields.String(metadata={"description": "ok or away."})
-    redis = fields.String(metadata={"description": "ok or away; without it work starts later, and none is lost."})
+    database = fields.String(metadata={"description": "ok, or read_only: it answers and takes no writes."})
+    redis = fields.String(metadata={"description": "ok, read_only or away: work starts later, none is lost."})
     workers = fields.List(fields.Nested(WorkerHealth), metadata={"description": "Living worker processes."})
     oldest_overdue_seconds = fields.Float(
         allow_none=True, metadata={"description": "By how much the most overdue work is late."}
     )
     metrics = fields.Nested(Metrics, allow_none=True, metadata={"description": "The same as /metrics."})
+    sandbox = fields.String(
+        allow_none=True,
+        metadata={"description": "What bounds the memory of scripts: cgroup or filter; none where they cannot run."},
+    )
 
 
 @dataclass(frozen=True)
@@ -98,13 +104,15 @@ class Reading:
     workers: list[dict[str, Any]]
     metrics: dict[str, Any]
     redis: str = "ok"
+    #: ``read_only`` where the last write was not taken
+    database: str = "ok"
 
     @property
     def status(self) -> str:
         """``ok``, or ``degraded``: something needs attention."""
         consuming = any(worker["state"] == "consuming" for worker in self.workers)
         late = max(self.metrics["oldest_overdue_seconds"], waiting.longest(self.metrics["queues"])) >= LATE
-        well = self.redis == "ok" and consuming and not late and "stuck" not in self.metrics["workers"]
+        well = self.redis == self.database == "ok" and consuming and not late and "stuck" not in self.metrics["workers"]
         return "ok" if well else "degraded"
 
 
@@ -112,6 +120,7 @@ class Gauge:
     """Reads the database at most once in ``FRESH`` seconds, less often where that takes long; one per process."""
 
     def __init__(self) -> None:
+        self.writes = Writes()
         self._lock = threading.Lock()
         self._good_until = float("-inf")
         self._reading: Reading | Unavailable = Reading([], {})
@@ -153,7 +162,7 @@ def _read() -> Reading:
         "workers": dict(Counter(worker["state"] for worker in workers)),
         "queues": queues,
     }
-    return Reading(workers, metrics, "ok" if redis_store.alive() else "away")
+    return Reading(workers, metrics, redis_store.state())
 
 
 class _Exposition(Collector):
@@ -197,28 +206,30 @@ class _Exposition(Collector):
 @blueprint.response(
     200, Health, example=examples.HEALTH, description=f"It serves; status says whether all is well. {_FOR_READERS}"
 )
-@blueprint.alt_response(503, schema=Health, example=_AWAY, description="The database is away.")
+@blueprint.alt_response(503, schema=Health, example=_AWAY, description="Nothing can be accepted.")
 @blueprint.doc(security=_SECURITY)
 def get_health() -> Response:
     """Tell how the system is.
 
-    Answers 503, with a body of the same kind, when the database is away, because then nothing can be accepted. With a
-    key that may read it tells what it found; without one it tells status alone.
+    Answers 503 when the database is away or takes no writes, because then nothing can be accepted. With a key that may
+    read it tells what it found; without one it tells status alone.
     """
     reading, details = _looked()
     if reading is None:
         return answer(_AWAY, 503)
+    status = 200 if reading.database == "ok" else 503
     if not details:
-        return answer({"status": reading.status})
+        return answer({"status": reading.status}, status)
     members = {
         "status": reading.status,
-        "database": "ok",
+        "database": reading.database,
         "redis": reading.redis,
         "workers": reading.workers,
         "oldest_overdue_seconds": reading.metrics["oldest_overdue_seconds"],
         "metrics": reading.metrics,
+        "sandbox": sandbox_status.told(worker["name"] for worker in reading.workers),
     }
-    return answer(members)
+    return answer(members, status)
 
 
 @blueprint.get("/metrics")
@@ -300,6 +311,7 @@ def _looked() -> tuple[Reading | None, bool]:
     """The present reading, none when the database is away, and whether the caller may have all of it."""
     gauge: Gauge = current_app.extensions["tocsin.gauge"]
     try:
-        return gauge.read(), may_read()
+        reading, details = gauge.read(), may_read()
     except Unavailable:
         return None, False
+    return reading if gauge.writes.look() else replace(reading, database="read_only"), details

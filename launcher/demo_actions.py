@@ -16,7 +16,7 @@ lines=0
 while IFS= read -r line; do
   lines=$((lines + 1))
   if [[ $line == *"Failed password"* && $line =~ " from "([0-9a-fA-F.:]+) ]]; then
-    address=${BASH_REMATCH[1]}
+    address=${BASH_REMATCH[1]}  # digits, letters, dots, colons: nothing that arithmetic could take for code
     tries[$address]=$((${tries[$address]:-0} + 1))
   fi
 done <<< "$PARAM_LOG"

@@ -13,6 +13,8 @@ from collections import Counter
 from collections.abc import Iterator
 from urllib.parse import unquote
 
+#: goes up with whatever is taken for a credential from then on: what is stored is masked anew (``tasks.remask``)
+RULES = 1
 #: what stands where a credential was
 MASK = "********"
 

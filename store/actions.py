@@ -1,8 +1,8 @@
 """Actions and their revisions.
 
 ``actions`` holds what is current and may change (enabled or not, which revision); ``action_revisions`` holds each
-definition as it once was and never changes, so that an execution can always be explained by the revision it
-ran. ``uid`` tells an action from an earlier one of the same id that was deleted.
+definition as it once was and never changes, but for what is masked of it, so that an execution can always be
+explained by the revision it ran. ``uid`` tells an action from an earlier one of the same id that was deleted.
 """
 
 import functools
@@ -14,6 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from config.errors import Conflict, NotFound
+from playbooks.credentials import RULES
 from store import audit
 from store.db import Connection, IntegrityError, Row, metadata, now_ms
 from store.ids import new_id
@@ -48,7 +49,10 @@ action_revisions = sa.Table(
     sa.Column("sealed", sa.Text),
     sa.Column("created_at", sa.BigInteger, nullable=False),
     sa.Column("created_by", sa.Text, nullable=False),
+    #: by which rules its config was masked (``store.remasking``)
+    sa.Column("rules", sa.Integer, nullable=False, server_default="0"),
     sa.Index("uq_action_revisions_version", "action_uid", "version", unique=True),
+    sa.Index("ix_action_revisions_rules", "rules", "id"),
 )
 
 #: the columns a list may be sorted by
@@ -64,6 +68,8 @@ class Revision:
     version: str
     definition: Mapping[str, Any]
     sealed: str | None
+    #: whether it stays as it is; else its config has yet to be masked by the present rules
+    lasting: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -273,7 +279,7 @@ _revision = sa.select(action_revisions).where(action_revisions.c.id == sa.bindpa
 
 
 def revision(db: Connection, revision_id: str) -> Revision:
-    """A revision by its own id; it never changes, so callers may keep it."""
+    """A revision by its own id; one that is ``lasting`` may be kept."""
     row = db.execute(_revision, {"revision_id": revision_id}).one()
     return Revision(
         id=row.id,
@@ -281,6 +287,7 @@ def revision(db: Connection, revision_id: str) -> Revision:
         version=row.version,
         definition=json.loads(row.definition),
         sealed=row.sealed,
+        lasting=abs(row.rules) == RULES,
     )
 
 
@@ -366,5 +373,6 @@ def _add_revision(
             sealed=sealed,
             created_at=now_ms(),
             created_by=actor,
+            rules=RULES,
         )
     )

@@ -104,12 +104,6 @@ partial_index(
     executions.c.parent_id,
     where=sa.text("kind = 'playbook' AND parent_id IS NOT NULL"),
 )
-#: what has ended and is yet to lose its sealed input
-partial_index(
-    "ix_executions_held_secret",
-    executions.c.completed_at,
-    where=sa.text("sealed IS NOT NULL AND completed_at IS NOT NULL"),
-)
 partial_index("ix_executions_root", executions.c.root_id, where=executions.c.root_id.is_not(None))
 #: what holds secrets, for those who seal them anew
 partial_index("ix_executions_sealed", executions.c.id, where=executions.c.sealed.is_not(None))
@@ -258,14 +252,7 @@ _taken: dict[str, Any] = {
     "renewed_at": _now,
     "due_at": sa.case((_time_up < _lease, _now + _time_up), else_=_now + _lease),
 }
-_STEP = (
-    executions.c.run_id,
-    executions.c.parent_id,
-    executions.c.step_id,
-    executions.c.iteration,
-    executions.c.type,
-    executions.c.previous_id,
-)
+_STEP = tuple(executions.c[name] for name in ("run_id", "parent_id", "step_id", "iteration", "type", "previous_id"))
 
 #: guard → further conditions, columns that are computed from the row, further columns to return
 _GUARDS: dict[str, tuple[list[Any], dict[str, Any], tuple[Any, ...]]] = {

@@ -38,6 +38,13 @@ def beat(db: Connection, name: str, **values: Any) -> None:
         db.execute(sa.insert(processes).values(name=name, **changed))
 
 
+def try_write(db: Connection, name: str, anything: str) -> None:
+    """Write a row that says of no process that it lives, to see whether a write is taken; ``sweep`` takes it away."""
+    values = {"queues": anything, "pid": 0, "started_at": 0, "beat_at": 0, "consumed_at": 0, "running": 0}
+    if db.execute(sa.update(processes).where(processes.c.name == name).values(values)).rowcount == 0:
+        db.execute(sa.insert(processes).values(name=name, **values))
+
+
 def leave(db: Connection, name: str) -> None:
     """A process that stops in good order takes its row along."""
     db.execute(sa.delete(processes).where(processes.c.name == name))

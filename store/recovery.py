@@ -126,11 +126,14 @@ def oldest_overdue_ms(db: Connection) -> int:
 
 
 def drop_sealed(db: Connection, *, before: int, limit: int = 500) -> int:
-    """Forget the sealed input of what ended before ``before`` (milliseconds), of ``limit`` rows; how many it was."""
+    """Forget the sealed input of what ended before ``before`` (milliseconds), of ``limit`` rows; how many it was.
+
+    Those that hold one have an index by their ids, which begin with the time at which they were made.
+    """
     table = executions.c
-    old = sa.select(table.id).where(table.sealed.is_not(None), table.completed_at < before).limit(limit)
-    change = sa.update(executions).where(table.id.in_(old.scalar_subquery())).values(sealed=None)
-    return db.execute(change).rowcount
+    old = sa.and_(table.sealed.is_not(None), _made_before(before), table.completed_at < before)
+    some = sa.select(table.id).where(old).limit(limit).scalar_subquery()
+    return db.execute(sa.update(executions).where(table.id.in_(some)).values(sealed=None)).rowcount
 
 
 def oldest_waiting(db: Connection) -> dict[str, int]:
@@ -154,7 +157,11 @@ def forget(db: Connection, *, before: int, limit: int = 500) -> int:
     of steps with their run's), so the primary key serves as the index. The steps of a run that goes on stay.
     """
     table = executions.c
-    made_before = [sa.and_(table.id >= f"{kind}-", table.id < f"{kind}-{before:012x}") for kind in ("exec", "pexec")]
     goes_on = sa.exists().where(_run.c.id == table.run_id, _run.c.due_at.is_not(None))
-    old = sa.select(table.id).where(sa.or_(*made_before), table.due_at.is_(None), ~goes_on).limit(limit)
+    old = sa.select(table.id).where(_made_before(before), table.due_at.is_(None), ~goes_on).limit(limit)
     return db.execute(sa.delete(executions).where(table.id.in_(old.scalar_subquery()))).rowcount
+
+
+def _made_before(moment: int) -> sa.ColumnElement[bool]:
+    ranges = ((f"{kind}-", f"{kind}-{moment:012x}") for kind in ("exec", "pexec"))
+    return sa.or_(*(sa.and_(executions.c.id >= start, executions.c.id < end) for start, end in ranges))

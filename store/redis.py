@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from redis import Redis
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 from redis.retry import Retry
 
 from config import logs
@@ -20,7 +20,8 @@ from store import redis_version
 MARK = "tocsin:mark"
 #: what the workers have done, a number
 DONE = "tocsin:done"
-
+#: what is written to see whether it takes writes
+WRITTEN = "tocsin:written"
 
 log = logs.logger(__name__)
 
@@ -82,12 +83,15 @@ def lengths(queues: Iterable[str]) -> dict[str, int]:
         return dict(zip(names, map(int, pipeline.execute()), strict=True))
 
 
-def alive() -> bool:
-    """Whether Redis answers."""
+def state() -> str:
+    """``ok``, ``read_only`` (it answers and takes no writes: its memory is full, or it is a copy) or ``away``."""
     try:
-        return bool(client().ping())
+        client().set(WRITTEN, "1", ex=60)
+    except ResponseError:
+        return "read_only"
     except RedisError:
-        return False
+        return "away"
+    return "ok"
 
 
 def refuse_unsound() -> None:

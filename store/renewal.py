@@ -122,11 +122,11 @@ DOCUMENTS = Column(
 )
 
 
-def configs(bound_to: Callable[[Mapping[str, Any]], str]) -> Column:
-    """The secrets in the configs of actions; ``bound_to`` tells of a definition what they are bound to."""
+def configs(destination: Callable[[Mapping[str, Any]], str]) -> Column:
+    """The secrets in the configs of actions; ``destination`` tells of a definition what they are bound to."""
 
     def cell(row: Row) -> Cell:
-        return seal.config_cell(row.workspace_id, row.id, bound_to(json.loads(row.definition)))
+        return seal.config_cell(row.workspace_id, row.id, destination(json.loads(row.definition)))
 
     return Column(
         _revisions.id,

@@ -52,7 +52,7 @@ def _problems_of(definition: Mapping[str, Any]) -> list[Problem]:
 
 def warnings_of(definition: Mapping[str, Any]) -> list[Problem]:
     """What is allowed in a definition free of faults, as its author writes it, and yet is perhaps not meant."""
-    masked, _ = _masked(_whole(definition))
+    masked, _ = _parted(_whole(definition))
     return secrets.doubtful(masked["config"])
 
 
@@ -65,7 +65,7 @@ def create(caller: Caller, wanted: Mapping[str, Any]) -> Action:
     whole, _ = secrets.unmask(_whole(wanted), {"config": {}}, {})
     definition = _checked(whole)
     action_id = definition.pop("id", None) or meaning.slug(definition["name"])
-    definition, hidden = _masked(definition)
+    definition, hidden = _parted(definition)
     revision_id = new_id("rev")
     with db.write() as connection:
         return catalogue.create(
@@ -94,7 +94,7 @@ def revise(caller: Caller, action_id: str, changes: Mapping[str, Any], *, whole:
     given = {name: value for name, value in changes.items() if name != "id"}
     base = {"version": old["version"], "enabled": old["enabled"]} if whole else old
     whole_new, kept = secrets.unmask(_whole({**base, **given}), old, known)
-    definition, hidden = _masked(_checked(whole_new), kept)
+    definition, hidden = _parted(_checked(whole_new), kept)
     definition["version"] = _next_version(old, definition, secrets_changed=hidden != known)
     if definition == old and hidden == known:
         return action
@@ -117,9 +117,9 @@ def revise(caller: Caller, action_id: str, changes: Mapping[str, Any], *, whole:
 
 def does(caller: Caller, action: Action, wanted: Mapping[str, Any]) -> bool:
     """Whether an action does what a definition says, whatever it is called."""
-    kept = action.revision.definition
+    kept, known = action.revision.definition, _known(caller, action)
     whole = _whole(wanted)
-    present = {**kept, "config": secrets.put_back(kept["config"], _known(caller, action))}
+    present = {**kept, "config": secrets.put_back(kept["config"], known)}
     return _doing(present) == _doing({**whole, "config": secrets.plain(whole["config"])})
 
 
@@ -150,8 +150,8 @@ def _known(caller: Caller, action: Action) -> dict[str, Any]:
         return {}
 
 
-def _masked(definition: dict[str, Any], kept: Mapping[str, Any] | None = None) -> tuple[dict[str, Any], dict[str, Any]]:
-    """A definition with its secrets masked, and these; ``kept`` are those that masks have stood for."""
+def _parted(definition: dict[str, Any], kept: Mapping[str, Any] | None = None) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The definition with its secrets masked, and these by path; ``kept`` are those that masks have stood for."""
     patterns = registry.executor(definition["executor"]).SECRETS
     config, hidden = secrets.take_out(definition["config"], patterns, kept)
     return {**definition, "config": config}, hidden

@@ -66,9 +66,8 @@ def verdict(
         performed = _known_actions(connection, caller.workspace_id, _named(steps, "action", "action_ref"))
         run = _known_playbooks(connection, caller.workspace_id, steps)
     performed |= {name: dict(facts) for name, facts in expected.actions.items() if name not in performed}
-    known = dict.fromkeys(expected.playbooks, _NOTHING) | run
     found: tuple[list[Problem], list[Problem]] = beside.way(counted.milliseconds)(
-        checks.judged, form, _facts(performed), known
+        checks.judged, form, _facts(performed), dict.fromkeys(expected.playbooks, _NOTHING) | run
     )
     return found
 
@@ -107,7 +106,7 @@ def _known_playbooks(
     if known.keys() != wanted:
         others = playbooks.ids(connection, workspace_id, limit=MAX_SUGGESTION_CANDIDATES)
         known = {**dict.fromkeys(others, _NOTHING), **known}
-    return {**known, **found}
+    return {**known, **{name: {"parameters": definition["parameters"]} for name, definition in found.items()}}
 
 
 def create(

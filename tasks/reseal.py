@@ -1,4 +1,4 @@
-"""Sealing anew what is not sealed as it would be now: under another key than the first, or in an earlier form.
+"""Sealing anew what is not sealed as it would be now: in an earlier form, under another key, or not at all.
 
 ``walk`` goes through the tables one by one, each by its primary key, some rows at a time (``store.renewal``). One that
 was stopped is begun again at no loss: what it has done is not met again. ``python -m launcher.reseal`` walks until
@@ -9,18 +9,25 @@ from collections.abc import Iterator, Mapping
 
 from store import renewal
 from store.renewal import Bite, Step
-from tasks.secrets import bound_to
+from tasks import remask
+from tasks.secrets import destination
 
 #: what a walk goes through: a name that people read, and how to take the bite after a primary key
 STEPS: dict[str, Step] = {
     "api_keys": renewal.API_KEYS.bite,
-    "action_revisions": renewal.configs(bound_to).bite,
+    "action_revisions": renewal.configs(destination).bite,
     "playbook_documents": renewal.DOCUMENTS.bite,
     "executions": renewal.PARAMETERS.bite,
 }
+#: with what is masked only now
+ALL: dict[str, Step] = {
+    **STEPS,
+    "action_revisions (credentials)": remask.configs,
+    "executions (credentials)": remask.executions,
+}
 
 
-def walk(steps: Mapping[str, Step] = STEPS) -> Iterator[tuple[str, Bite]]:
+def walk(steps: Mapping[str, Step] = ALL) -> Iterator[tuple[str, Bite]]:
     """Go through everything once; yields the name of the step and each bite when it has been taken.
 
     Raises:

@@ -24,7 +24,7 @@ from store.seal import SealBroken
 from tasks import revisions
 from tasks.redact import MASK, texts
 from tasks.runs import DEEPEST, NOTHING_KEPT, Started, Wish, start
-from tasks.secrets import HANDED_ON, destination, opened_config, opened_parameters
+from tasks.secrets import HANDED_ON, opened_config, opened_parameters, receiver
 
 #: keys of a config that say, besides where an action sends, who receives it
 _RECEIVERS = ("to", "cc", "bcc", "channel", "routing_key")
@@ -266,7 +266,7 @@ def _read(value: Any, origins: Origins) -> frozenset[str]:
     return read
 
 
-def _refuse_strangers(connection: Connection, run: Row, whole: _Given, used: _Used, wanted: _Used) -> None:
+def _refuse_strangers(connection: Connection, row: Row, whole: _Given, used: _Used, wanted: _Used) -> None:
     """Have those secrets given anew that would reach whom they did not reach in the old run.
 
     Raises:
@@ -274,14 +274,14 @@ def _refuse_strangers(connection: Connection, run: Row, whole: _Given, used: _Us
     """
     origins = {name: frozenset({name}) for name in whole.secret_names}
     old, new = _Reach(used.playbooks), _Reach(wanted.playbooks)
-    old.follow(run.revision_id, origins)
-    new.follow(run.revision_id, origins)
+    old.follow(row.revision_id, origins)
+    new.follow(row.revision_id, origins)
     pairs = {name: (used.of(name), wanted.of(name)) for name in new.found}
     there = actions.versions(connection, {one for pair in pairs.values() for one in pair if one})
     needed = set(new.lost)
     for name, reached in new.found.items():
         before, now = pairs[name]
-        known = before in there and now in there and _same_receiver(run.workspace_id, str(before), str(now))
+        known = before in there and now in there and _same_receiver(row.workspace_id, str(before), str(now))
         needed |= reached - (old.found.get(name, frozenset()) if known else frozenset())
     _demand(needed - whole.anew, _ELSEWHERE)
 
@@ -301,6 +301,6 @@ def _receiver(workspace_id: str, revision_id: str) -> list[Any]:
     """
     revision = revisions.action(revision_id)
     definition, known = revision.definition, opened_config(workspace_id, revision)
-    places = destination(definition, known, _RECEIVERS)
+    places = receiver(definition, known, _RECEIVERS)
     open_ = any(isinstance(place, str) and has_markup(place) for place in places)
     return [places, known, definition["parameters"] if open_ else None]

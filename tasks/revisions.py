@@ -1,4 +1,4 @@
-"""Revisions, which never change, remembered by this process."""
+"""Revisions, remembered by this process: they never change, once their configs are masked by the present rules."""
 
 import functools
 import time
@@ -12,11 +12,26 @@ from store import actions, db, playbooks
 from store.actions import Revision
 
 
+class _NotLasting(Exception):  # noqa: N818
+    """Carries a revision past the memory that would keep it."""
+
+
 @functools.lru_cache(maxsize=1024)
+def _lasting(revision_id: str) -> Revision:
+    with db.read() as connection:
+        revision = actions.revision(connection, revision_id)
+    if not revision.lasting:
+        raise _NotLasting(revision)
+    return revision
+
+
 def action(revision_id: str) -> Revision:
     """A revision of an action."""
-    with db.read() as connection:
-        return actions.revision(connection, revision_id)
+    try:
+        return _lasting(revision_id)
+    except _NotLasting as passing:
+        found: Revision = passing.args[0]
+        return found
 
 
 @functools.lru_cache(maxsize=256)

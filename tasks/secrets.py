@@ -31,8 +31,10 @@ HANDED_ON = ""
 #: the only member of an object that its author writes to have a value sealed
 WRAPPER = "secret"
 
-#: keys of a config that say where and how an action sends
-PLACES = ("kind", "url", "target", "host", "port", "tls", "handler", "interpreter", "script")
+#: keys of a config that say where and how an action sends, and what its sealed secrets are bound to
+_PLACES = ("kind", "url", "target", "host", "port", "tls")
+#: the same of what runs here
+_PROGRAMS = ("handler", "interpreter", "script")
 #: keys of a config whose text is a body
 _BODIES = ("body", "body_template")
 #: characters before a mask by which it is known for the same one
@@ -141,7 +143,7 @@ def sealed_config(
     workspace_id: str, revision_id: str, definition: Mapping[str, Any], hidden: dict[str, Any]
 ) -> str | None:
     """The secrets of a config in sealed form; ``definition`` is the one that is stored beside them, masked."""
-    return seal(hidden, config_cell(workspace_id, revision_id, bound_to(definition))) if hidden else None
+    return seal(hidden, config_cell(workspace_id, revision_id, destination(definition))) if hidden else None
 
 
 def opened_config(workspace_id: str, revision: Revision) -> dict[str, Any]:
@@ -152,16 +154,16 @@ def opened_config(workspace_id: str, revision: Revision) -> dict[str, Any]:
     """
     if revision.sealed is None:
         return {}
-    return unseal(revision.sealed, config_cell(workspace_id, revision.id, bound_to(revision.definition)))
+    return unseal(revision.sealed, config_cell(workspace_id, revision.id, destination(revision.definition)))
 
 
-def bound_to(definition: Mapping[str, Any]) -> str:
-    """By what and where to an action sends, as its sealed secrets are bound to it: of what is stored, masks and all.
+def destination(definition: Mapping[str, Any]) -> str:
+    """By what and where to an action sends, as its sealed secrets are bound to it.
 
     What a config does not name is left out, so that a place which becomes known later changes nothing that is stored.
     """
     config = definition["config"]
-    places = {name: config[name] for name in PLACES if name in config}
+    places = {name: config[name] for name in _PLACES if name in config}
     return json.dumps([definition.get("executor"), places], sort_keys=True)
 
 
@@ -203,7 +205,7 @@ def unmask(
         return dict(wanted), {}
     kept = {name.lower(): value for name, value in known.items()}
     before = {name_of(path).lower(): value for path, value in _leaves(old["config"], ())}
-    moved = destination(wanted, known) != destination(old, known)
+    moved = receiver(wanted, known) != receiver(old, known)
     whole, used, problems = copy.deepcopy(config), dict[str, Any](), list[Problem]()
     for path, value in list(_leaves(config, ())):
         name = name_of(path)
@@ -241,11 +243,11 @@ def _fault(value: Any, before: Any, secret: Any) -> str | None:
     return None if marks[0] == marks[1] else _OTHERS
 
 
-def destination(definition: Mapping[str, Any], known: Mapping[str, Any], more: tuple[str, ...] = ()) -> list[Any]:
+def receiver(definition: Mapping[str, Any], known: Mapping[str, Any], more: tuple[str, ...] = ()) -> list[Any]:
     """By what and where to an action sends, in clear; ``more`` are further keys of its config."""
     config, secrets = definition["config"], {name.lower(): value for name, value in known.items()}
     places = []
-    for name in (*PLACES, *more):
+    for name in (*_PLACES, *_PROGRAMS, *more):
         value, secret = config.get(name), secrets.get(name)
         kept = isinstance(value, str) and (value == MASK or (isinstance(secret, list) and MASK in value))
         places.append(_filled(value, secret) if kept and secret is not None else value)

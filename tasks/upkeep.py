@@ -28,11 +28,10 @@ log = logs.logger(__name__)
 
 @app.task(name="tocsin.upkeep", ignore_result=True)
 def upkeep() -> int:
-    """Delete what is older than the retention time, and secrets of what ended; returns how many executions went."""
-    now = db.now_ms()
-    executions_before = now - settings().retention_days * _DAY
-    keys_before = now - settings().idempotency_hours * _HOUR
-    sealed_before = now - settings().sealed_hours * _HOUR
+    """Delete what is older than the retention time, and secrets of what has ended; returns how many executions went."""
+    executions_before = db.now_ms() - settings().retention_days * _DAY
+    keys_before = db.now_ms() - settings().idempotency_hours * _HOUR
+    sealed_before = db.now_ms() - settings().sealed_hours * _HOUR
     gone = 0
     try:
         for bite in _bites(lambda connection: recovery.forget(connection, before=executions_before)):

@@ -1,8 +1,8 @@
 """How a worker process starts and stops.
 
-Start: logs are configured, the executors are imported, the pulse begins; the processes that it starts (those of its
-pool, a scheduler beside it) are tied to it, so that none outlives it. Stop: on
-TERM Celery waits for running work; what has not ended after ``TOCSIN_DRAIN_SECONDS`` is given up
+Start: logs are configured, the executors are imported, the pulse begins, and where scripts run it is told what
+bounds them; the processes that it starts (those of its pool, a scheduler beside it) are tied to it, so that none
+outlives it. Stop: on TERM Celery waits for running work; what has not ended after ``TOCSIN_DRAIN_SECONDS`` is given up
 (``tasks.leaving``), and the process ends hard.
 """
 
@@ -17,7 +17,7 @@ from celery import signals
 
 from config import logs
 from config.settings import settings
-from providers import registry
+from providers import registry, sandbox_status
 from tasks import leaving, task_events
 from worker import panel
 from worker.pulse import Pulse
@@ -25,6 +25,7 @@ from worker.pulse import Pulse
 _PR_SET_PDEATHSIG = 1
 
 _pulses: dict[str, Pulse] = {}
+_notices: dict[str, sandbox_status.Notice] = {}
 _name = ""
 _pools: list[Any] = []
 
@@ -67,6 +68,9 @@ def _start(sender: Any, **_: Any) -> None:
     _pulses[sender.hostname] = pulse
     pulse.start()
     _pools.append(sender.pool)
+    if "scripts" in queues:
+        _notices[sender.hostname] = sandbox_status.Notice(sender.hostname)
+        _notices[sender.hostname].start()
 
 
 def _end_hard_later(**_: Any) -> None:
@@ -84,3 +88,6 @@ def _stop(sender: Any, **_: Any) -> None:
     pulse = _pulses.pop(sender.hostname, None)
     if pulse is not None:
         pulse.stop()
+    notice = _notices.pop(sender.hostname, None)
+    if notice is not None:
+        notice.stop()

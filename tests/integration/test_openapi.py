@@ -2,14 +2,21 @@
 
 import json
 import re
+import resource
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
+from api import writes
 from api.health import Gauge
 from config.settings import settings
 from store import db, processes
 from tests.support.api import Door
+from tests.support.services import RedisServer
+from tests.support.waiting import eventually
 
 #: how the system is, told in the words of every other answer there
 TOLD = {(f"GET {path}", "503") for path in ("/health", "/metrics", "/metrics/prometheus")}
@@ -178,6 +185,75 @@ def test_health_is_unavailable_without_the_database(door: Door, monkeypatch: pyt
     assert (refused.status_code, refused.json["code"], refused.json["retryable"]) == (503, "unavailable", True)
     assert refused.headers["Retry-After"] == "1"
     assert "hidden" not in refused.text
+
+
+@pytest.fixture
+def full_disk(sqlite_database: str) -> Iterator[Callable[[], None]]:
+    """Lets no file of this process grow beyond what the database's log has come to, as a full disk does."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def fill() -> None:
+        log = Path(settings().database_url.removeprefix("sqlite:///") + "-wal")
+        resource.setrlimit(resource.RLIMIT_FSIZE, (log.stat().st_size, before[1]))
+
+    yield fill
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.usefixtures("redis_server")
+def test_health_is_unavailable_when_the_disk_is_full(
+    door: Door, monkeypatch: pytest.MonkeyPatch, full_disk: Callable[[], None]
+) -> None:
+    """A database that answers and takes no writes is told of, without a key by 503 alone, and when it is over."""
+    monkeypatch.setattr(writes, "EVERY", 0.0)
+    work(door)
+    assert door.call("GET", "/health").json["database"] == "ok"
+    assert door.app.extensions["tocsin.gauge"].writes.drain(20)
+    action, before = door.create()["id"], resource.getrlimit(resource.RLIMIT_FSIZE)
+    full_disk()
+    eventually(lambda: door.call("GET", "/health").status_code == 503, 20, "it is told")
+    assert door.call("POST", f"/api/actions/{action}/trigger", json={"parameters": {}}).status_code == 503
+    told, stranger = door.call("GET", "/health"), door.call("GET", "/health", key=None)
+    assert (told.json["status"], told.json["database"]) == ("degraded", "read_only")
+    assert (stranger.status_code, stranger.json) == (503, {"status": "degraded"})
+    assert door.call("GET", "/metrics", key=None).json == {"status": "degraded"}
+    assert door.call("GET", "/api/actions").status_code == 200
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    eventually(lambda: door.call("GET", "/health").json["status"] == "ok", 20, "it is over")
+
+
+def test_asking_for_health_writes_now_and_then(door: Door) -> None:
+    """However many ask, one small write is made, of one row that is no worker's."""
+    for _ in range(50):
+        answer = door.call("GET", "/health")
+    assert answer.json["workers"] == []
+    assert door.app.extensions["tocsin.gauge"].writes.drain(20)
+    with db.read() as connection:
+        rows = list(connection.execute(sa.select(processes.processes.c.name)))
+    assert len(rows) == 1
+    with db.write() as connection:
+        processes.sweep(connection)
+    with db.read() as connection:
+        assert not list(connection.execute(sa.select(processes.processes.c.name)))
+
+
+@pytest.mark.parametrize("setting", [("maxmemory", "1"), ("replicaof", "127.0.0.1 9")])
+def test_health_tells_that_redis_takes_no_writes(
+    door: Door, redis_server: RedisServer, setting: tuple[str, str]
+) -> None:
+    """Full, or a copy of another: it answers, and is told to be read_only, which is degraded; 200 all the same."""
+    work(door)
+    client, (name, value) = redis_server.client(), setting
+    undo = ("REPLICAOF", "NO", "ONE") if name == "replicaof" else ("CONFIG", "SET", "maxmemory", "0")
+    client.execute_command(*(("REPLICAOF", *value.split()) if name == "replicaof" else ("CONFIG", "SET", name, value)))
+    try:
+        door.app.extensions["tocsin.gauge"] = Gauge()
+        told = door.call("GET", "/health")
+        assert (told.status_code, told.json["status"], told.json["redis"]) == (200, "degraded", "read_only")
+    finally:
+        client.execute_command(*undo)
+    door.app.extensions["tocsin.gauge"] = Gauge()
+    assert door.call("GET", "/health").json["redis"] == "ok"
 
 
 def test_metrics_count_in_both_forms(door: Door) -> None:

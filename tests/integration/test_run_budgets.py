@@ -9,15 +9,18 @@ import sqlalchemy as sa
 from playbooks.definitions import normalise
 from playbooks.widths import MOST_LIVE
 from store import db, ending, executions, runs
+from store import redis as redis_store
 from store import steps as step_rows
 from store.access import Caller
 from store.playbooks import playbook_revisions
 from store.steps import End
-from tasks import budget, control, revisions, steps, stop, tick
+from tasks import budget, control, flows, revisions, steps, stop, tick
 from tasks import runs as starting
 from tests.support.api import Door
 from tests.support.playbooks import child, delay, for_each, loop, parallel
+from tests.support.quiet import ready_to_publish
 from tests.support.runs import enter
+from tests.support.services import RedisServer
 
 ITEMS = list(range(60))
 CALLER = Caller(key_id="key-1", workspace_id="default", role="admin", permissions=frozenset())
@@ -139,6 +142,32 @@ def test_a_run_with_too_many_steps_fails_and_says_so(everywhere: Door, monkeypat
     assert 60 <= len(mine) <= 80
     assert {row.status for row in mine} == {"completed", "cancelled"}
     assert next(row for row in mine if row.step_id == "rest").status == "cancelled"
+
+
+@pytest.mark.parametrize("which", ["delays that are over", "loops that need attention"])
+def test_what_a_run_asks_for_beyond_its_measure_goes_to_bulk(
+    database: str, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch, which: str
+) -> None:
+    """However many of its delays end together, or loops are to be looked at: a few messages go before, all come."""
+    ready_to_publish()
+    redis_server.client().flushall()
+    redis_store.set_mark()
+    monkeypatch.setattr(flows, "_flows", flows.Flows(of=lambda _queue: 100))
+    monkeypatch.setattr(tick, "PATIENCE", 60)
+    begun(Door().create_playbook(name="Wide", steps=[each("a", each("b", delay("rest", 600), at_once=4))])["id"])
+    spread_out()
+    ready_to_publish()
+    redis_server.client().delete("steps", "bulk")
+    due = _table.type == "delay" if which.startswith("delays") else _table.open.is_not(None)
+    with db.write() as connection:
+        change = sa.update(executions.executions).where(due, _table.status.in_(("running", "waiting")))
+        number = connection.execute(change.values(due_at=0)).rowcount
+    assert number > 50
+    tick.tick()
+    steps_, bulk = (redis_server.client().llen(name) for name in ("steps", "bulk"))
+    assert steps_ + bulk == number
+    assert 0 < steps_ <= flows.OF_FLOW.at_once * 100 + flows.OF_FLOW.each_second * 100
+    redis_server.client().flushall()
 
 
 def standing_still(door: Door, number: int, *, held: int = 0) -> str:

@@ -1,0 +1,60 @@
+"""Whether the database takes writes: it may answer and take none, when its disk is full or it is a copy that is read.
+
+Found out by a small write every few seconds, as long as somebody asks, and beside the requests, because a write may
+have to wait. What the last one came to is told.
+"""
+
+import os
+import secrets
+import socket
+import threading
+import time
+
+from config import logs
+from config.errors import Unavailable
+from store import db, processes
+
+#: between two writes, seconds; and their size, about that of what is accepted, in bytes
+EVERY, SIZE = 2.0, 4096
+
+log = logs.logger(__name__)
+
+
+class Writes:
+    """Tries to write; one per process."""
+
+    def __init__(self) -> None:
+        #: whether the last write was taken
+        self.taken = True
+        self._lock = threading.Lock()
+        self._tried_at = float("-inf")
+        self._thread: threading.Thread | None = None
+
+    def look(self) -> bool:
+        """Whether the last write was taken; begins the next one when that is some time ago."""
+        with self._lock:
+            if self._thread is None and time.monotonic() - self._tried_at > EVERY:
+                self._thread = threading.Thread(target=self._try, name="health", daemon=True)
+                self._thread.start()
+        return self.taken
+
+    def drain(self, seconds: float) -> bool:
+        """Wait until nothing is being written, at most ``seconds``; whether it is so."""
+        thread = self._thread
+        if thread is not None:
+            thread.join(seconds)
+        return self._thread is None
+
+    def _try(self) -> None:
+        name = f"api@{socket.gethostname()}:{os.getpid()}"
+        try:
+            with db.write() as connection:
+                processes.try_write(connection, name, secrets.token_hex(SIZE // 2))
+            taken = True
+        except Unavailable as error:
+            taken = False
+            if self.taken:
+                log.warning("the database takes no writes", reason=str(error))
+        finally:
+            self._tried_at, self._thread = time.monotonic(), None
+        self.taken = taken

@@ -1,0 +1,103 @@
+"""What a walk reads and writes that masks more than was masked before: revisions of actions, then what ran of them.
+
+``rules`` of a revision says by which rules its config was masked (``playbooks.credentials.RULES``); the same number
+below zero says that the config is, and that what its executions show has yet to be looked through.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from playbooks.credentials import RULES
+from store import db
+from store.actions import action_revisions
+from store.db import Connection, Row
+from store.executions import executions
+
+#: columns of an execution in which a value may have been kept
+SHOWN = ("input", "output", "error", "report", "logs", "vars")
+
+_revisions, _table = action_revisions.c, executions.c
+
+
+def behind(connection: Connection, after: str, limit: int) -> list[Row]:
+    """Revisions whose configs were masked by earlier rules, in the order of their ids."""
+    old = sa.and_(_revisions.rules >= 0, _revisions.rules < RULES, _revisions.id > after)
+    return list(connection.execute(sa.select(action_revisions).where(old).order_by(_revisions.id).limit(limit)))
+
+
+def keep(revision: Row, changes: Mapping[str, Any]) -> bool:
+    """Write what has become of a revision, unless it was sealed anew meanwhile; whether it was written.
+
+    Raises:
+        Unavailable: the database is away; nothing was changed.
+    """
+    as_read = _revisions.sealed.is_(None) if revision.sealed is None else _revisions.sealed == revision.sealed
+    same = sa.and_(_revisions.id == revision.id, _revisions.rules == revision.rules, as_read)
+
+    def write(connection: Connection) -> int:
+        _leave_nothing(connection)
+        return connection.execute(sa.update(action_revisions).where(same).values(**changes)).rowcount
+
+    return db.change(write) == 1
+
+
+def to_look_through(connection: Connection, after: str, *, itself: bool) -> Row | None:
+    """The first revision after this one, or from it ``itself`` on, of which it has yet to be seen what was kept."""
+    mine = sa.and_(_revisions.rules == -RULES, _revisions.id >= after if itself else _revisions.id > after)
+    query = sa.select(action_revisions).where(mine).order_by(_revisions.id).limit(1)
+    row: Row | None = connection.execute(query).first()
+    return row
+
+
+def ended(connection: Connection, revision: Row, after: str, limit: int) -> tuple[list[Row], str]:
+    """The next ended executions of a revision, among ``limit`` of its action, and where to go on ("": nowhere)."""
+    of_action = sa.and_(_table.workspace_id == revision.workspace_id, _table.action_id == revision.action_id)
+    ids = sa.select(_table.id).where(of_action, _table.id > after).order_by(_table.id).limit(limit)
+    found = [row.id for row in connection.execute(ids)]
+    if not found:
+        return [], ""
+    mine = sa.and_(of_action, _table.id > after, _table.id <= found[-1], _table.revision_id == revision.id)
+    rows = connection.execute(_showing.where(mine, _table.completed_at.is_not(None)))
+    return list(rows), found[-1] if len(found) == limit else ""
+
+
+def around(connection: Connection, run_id: str) -> list[Row]:
+    """A run and all its steps."""
+    return list(connection.execute(_showing.where(sa.or_(_table.id == run_id, _table.run_id == run_id))))
+
+
+_showing = sa.select(_table.id, _table.run_id, *(_table[name] for name in SHOWN))
+
+
+def show(changes: Sequence[tuple[Row, Mapping[str, Any]]]) -> None:
+    """Write what executions show from now on; one that has changed meanwhile is left.
+
+    Raises:
+        Unavailable: the database is away; nothing was changed.
+    """
+
+    def write(connection: Connection) -> None:
+        _leave_nothing(connection)
+        for row, values in changes:
+            as_read = [_table[name] == getattr(row, name) for name in values]
+            connection.execute(sa.update(executions).where(_table.id == row.id, *as_read).values(**values))
+
+    if changes:
+        db.change(write)
+
+
+def _leave_nothing(connection: Connection) -> None:
+    """On SQLite, what is overwritten does not stay in the file."""
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("PRAGMA secure_delete=ON")
+
+
+def empty_log() -> None:
+    """On SQLite, what was overwritten does not stay in the write-ahead log, unless somebody reads in it just now.
+
+    PostgreSQL takes it away with its own vacuum.
+    """
+    if db.engine().dialect.name == "sqlite":
+        db.look(lambda connection: connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").all())
