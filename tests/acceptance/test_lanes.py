@@ -193,7 +193,7 @@ def test_slow_members_of_a_bundle_leave_room(sqlite_stack: Stack) -> None:
 def test_a_hundred_lanes_die_and_their_calls_go_on_side_by_side(sqlite_stack: Stack) -> None:
     """What a killed worker was at goes on where everything does, as many at once as there are lanes."""
     stack = sqlite_stack
-    path = "/slow-first?seconds=60&then=5&bereft"
+    path = "/slow-first?seconds=20&then=5&bereft"
     slow = target(stack, path[1:])
     stack.restart("worker", TOCSIN_STEPS_CONCURRENCY="100")
     stack.wait_ready("worker")
