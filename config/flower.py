@@ -1,8 +1,16 @@
 """Flower's settings: it watches workers and tasks and changes nothing. The broker is that of the Celery app.
 
 Flower runs this file with ``--conf``; each name is one of its options. Address, port and the password come from
-the Procfile.
+the Procfile. Beyond options it closes two doors: figures are for whoever has the password, as in Tocsin's own API, and
+whoever guesses passwords has to wait. ``/healthcheck`` stays open: it says that Flower lives, and nothing else.
 """
+
+import collections
+import time
+
+from flower.views import BaseHandler  # type: ignore[import-untyped]
+from flower.views.monitor import Metrics  # type: ignore[import-untyped]
+from tornado.web import HTTPError, authenticated
 
 #: nobody revokes a task or stops a worker past the API, which keeps the records
 read_only = True
@@ -20,3 +28,30 @@ enable_events = True
 inspect_timeout = 2000.0
 #: a worker that does not answer at once, such as one that is starting, is no news
 logging = "error"
+
+#: so many wrong passwords from one address in so many seconds, and none is looked at any more
+_WRONG, _SECONDS = 20, 60.0
+#: addresses remembered; a guesser with more of them begins anew
+_ADDRESSES = 10_000
+_wrong: dict[str, collections.deque[float]] = {}
+_checked = BaseHandler.get_current_user
+
+
+def _get_current_user(handler: BaseHandler) -> object:
+    """Flower's own check, slowed down for guessers; who sends no password at all is no guesser."""
+    guessing = bool(handler.request.headers.get("Authorization"))
+    earlier = _wrong.get(handler.request.remote_ip, collections.deque())
+    if guessing and len(earlier) == _WRONG and time.monotonic() - earlier[0] < _SECONDS:
+        raise HTTPError(429, "too many wrong passwords; wait a minute")
+    try:
+        return _checked(handler)
+    except HTTPError:
+        if guessing:
+            if len(_wrong) >= _ADDRESSES:
+                _wrong.clear()
+            _wrong.setdefault(handler.request.remote_ip, collections.deque(maxlen=_WRONG)).append(time.monotonic())
+        raise
+
+
+BaseHandler.get_current_user = _get_current_user
+Metrics.get = authenticated(Metrics.get)

@@ -5,10 +5,12 @@ import re
 import subprocess
 import time
 from collections.abc import Callable
+from urllib.parse import urlsplit
 
 from launcher import embedded_redis
 from launcher.client import is_up
 from launcher.environment import ROOT, Place, use_redis
+from launcher.listeners import is_ours
 from launcher.log_lines import last_lines
 from launcher.services import Service, Services
 from launcher.terminal import LauncherError, Terminal
@@ -96,10 +98,11 @@ def _release(place: Place, command: str) -> None:
 
 def _sign_of_life(name: str, command: str, place: Place, services: Services) -> Callable[[], bool]:
     """How to tell that a process works: servers answer, workers write their pulse to the database."""
-    if name == "web":
-        return lambda: is_up(f"{place.url}/health")
-    if name == "flower":
-        return lambda: is_up(f"{place.flower_url}/healthcheck")
+    sites = {"web": f"{place.url}/health", "flower": f"{place.flower_url}/healthcheck"}
+    if name in sites:
+        port = urlsplit(sites[name]).port or 0
+        # whoever else may answer there would be handed a key or a password
+        return lambda: is_ours(services[name].pid, port) and is_up(sites[name])
     crew = set(command.partition("worker.crew ")[2].split())
 
     def look() -> bool:

@@ -31,8 +31,21 @@ def test_flower_lets_nobody_in_without_the_password(sqlite_stack: Stack) -> None
     stack = sqlite_stack
     flower = Flower(stack)
     flower.start()
-    for path in ("/", "/api/tasks", "/api/workers", "/tasks"):
+    for path in ("/", "/api/tasks", "/api/workers", "/tasks", "/metrics"):
         assert httpx.get(f"{flower.url}{path}", timeout=60).status_code == 401
         assert httpx.get(f"{flower.url}{path}", auth=("tests", "wrong"), timeout=60).status_code == 401
     revoke = httpx.post(f"{flower.url}/api/task/revoke/exec-1", auth=FLOWER_LOGIN, timeout=60)
     assert revoke.status_code in (403, 404, 405)
+
+
+def test_flower_figures_are_for_the_password_and_guessers_wait(sqlite_stack: Stack) -> None:
+    """With the password there are metrics; without one only that Flower lives; after many wrong ones nothing more."""
+    flower = Flower(sqlite_stack)
+    flower.start()
+    assert "flower" in flower.get("/metrics").text
+    assert httpx.get(f"{flower.url}/healthcheck", timeout=60).text == "OK"
+    tries = [httpx.get(f"{flower.url}/api/workers", auth=("tests", str(n)), timeout=60).status_code for n in range(40)]
+    assert tries[0] == 401
+    assert tries[-1] == 429
+    assert flower.get("/api/workers").status_code == 429
+    assert httpx.get(f"{flower.url}/healthcheck", timeout=60).status_code == 200

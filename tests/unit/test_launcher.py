@@ -1,5 +1,7 @@
 """The launcher's parts, each alone: ports, the embedded Redis, log lines, processes and what they leave."""
 
+import functools
+import http.server
 import json
 import os
 import signal
@@ -7,20 +9,23 @@ import socket
 import stat
 import subprocess
 import sys
+import threading
 import urllib.error
 import urllib.request
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from config import sound_yaml
 from launcher import demo, demo_playbooks, embedded_redis, environment, key, leftovers
+from launcher.client import is_up
 from launcher.demo_actions import for_playbooks
 from launcher.instance import Instance
 from launcher.log_lines import LogTail, last_lines, trouble_in_json
 from launcher.receiver import Receiver
 from launcher.services import Service, Services
-from launcher.start import procfile
+from launcher.start import _sign_of_life, procfile
 from launcher.terminal import LauncherError, Terminal
 from playbooks.checks import check
 from store import access, db
@@ -66,6 +71,26 @@ def test_flower_moves_to_a_free_port_and_says_so(listener, monkeypatch):
     assert port > listener
     assert str(listener) in told
     assert str(port) in told
+
+
+def test_a_stranger_on_flowers_port_is_not_taken_for_flower(services, tmp_path, monkeypatch):
+    """Who answers there must be what was started: else it would get the password that is shown for Flower."""
+    (tmp_path / "healthcheck").write_text("OK")
+    answering = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(tmp_path))
+    stranger = http.server.HTTPServer(("127.0.0.1", 0), answering)
+    threading.Thread(target=stranger.serve_forever, daemon=True).start()
+    port = stranger.server_port
+    place = SimpleNamespace(url="http://127.0.0.1:1", flower_url=f"http://127.0.0.1:{port}")
+    services.start(Service("flower", "sleep 60", tmp_path))
+    works = _sign_of_life("flower", "", place, services)
+    assert is_up(f"{place.flower_url}/healthcheck")
+    assert not works()
+    stranger.shutdown()
+    stranger.server_close()
+    command = f"exec {sys.executable} -m http.server {port} --bind 127.0.0.1 --directory {tmp_path}"
+    services.start(Service("flower's own", command, tmp_path))
+    works = _sign_of_life("flower", "", place, {"flower": services["flower's own"]})
+    eventually(works, 60, "its own server is seen")
 
 
 @pytest.mark.parametrize(
