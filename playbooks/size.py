@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from expressions.limits import MAX_CONDITION_CHARACTERS, MAX_TEMPLATE_CHARACTERS
-from expressions.template_syntax import has_markup
 from playbooks.step_types import MAX_STEPS
 
 #: keys and values of one definition; a playbook of 1 MiB whose values have ten characters has as many
@@ -101,8 +100,11 @@ def code_words(text: str) -> int:
 
     Prose between expressions does not count, unless something in the text makes it hard to say where one ends.
     """
-    if not has_markup(text) or len(text) > MAX_TEMPLATE_CHARACTERS:
+    opening = _OPENING.search(text)
+    if opening is None or len(text) > MAX_TEMPLATE_CHARACTERS:
         return 0
+    if "}}" not in text:
+        return len(_WORD.findall(text, opening.start()))
     found = sum(len(_WORD.findall(plain)) for plain in _PLAIN.findall(text))
     rest = _PLAIN.sub("", text)
     opening = _OPENING.search(rest)
