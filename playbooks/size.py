@@ -1,8 +1,8 @@
 """How much work a definition makes, counted before any of it is looked into.
 
 One walk over all values, whatever they mean, counts them, and the words and signs of everything that is read as code:
-templates, conditions. It stops where there are too many, so it never takes longer than a definition of the greatest
-size allowed. What the checks do afterwards takes time in proportion to what was counted.
+templates, conditions, variables of documents. It stops where there are too many, so it never takes longer than for a
+definition of the greatest size allowed. What the checks do afterwards takes time in proportion to what was counted.
 """
 
 import re
@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from expressions.limits import MAX_CONDITION_CHARACTERS, MAX_TEMPLATE_CHARACTERS
-from expressions.template_syntax import has_markup
 from playbooks.step_types import MAX_STEPS
 
 #: keys and values of one definition; a playbook of 1 MiB whose values have ten characters has as many
@@ -28,6 +27,9 @@ _WORD = re.compile(r"\w+|[^\w\s]")
 #: an expression with nothing in it that could hide where it ends
 _PLAIN = re.compile(r"\{\{(?:[^{}\"'%#]|\"[^\"{}\\]*\"|'[^'{}\\]*')*\}\}")
 _OPENING = re.compile(r"\{[{%#]")
+#: what asks for a variable in a text of a CACAO document, and as how many words that counts
+_VARIABLE, _OF_VARIABLE = ":value", 5
+_MARKED = re.compile(r"\{|:value")
 #: microseconds that checking takes for each value, and for each word or sign
 _OF_VALUE, _OF_WORD = 5, 7
 
@@ -76,15 +78,21 @@ def size(definition: Any) -> Size:
             values += 2 * len(one)
             if values <= MAX_VALUES:
                 words += sum(_words_of(one[name]) for name in _CONDITIONS if name in one)
-                words += sum(code_words(key) for key in one if isinstance(key, str))
+                if _MARKED.search("\n".join(map(str, one))):
+                    words += sum(_words_in(str(key)) for key in one)
                 waiting.extend(one.values())
         elif isinstance(one, list):
             values += len(one)
             if values <= MAX_VALUES:
                 waiting.extend(one)
         elif isinstance(one, str):
-            words += code_words(one)
+            words += _words_in(one)
     return Size(values, words, steps)
+
+
+def _words_in(text: str) -> int:
+    words = _OF_VARIABLE * text.count(_VARIABLE) if _VARIABLE in text else 0
+    return words + code_words(text) if "{" in text else words
 
 
 def code_words(text: str) -> int:
@@ -92,8 +100,11 @@ def code_words(text: str) -> int:
 
     Prose between expressions does not count, unless something in the text makes it hard to say where one ends.
     """
-    if not has_markup(text) or len(text) > MAX_TEMPLATE_CHARACTERS:
+    opening = _OPENING.search(text)
+    if opening is None or len(text) > MAX_TEMPLATE_CHARACTERS:
         return 0
+    if "}}" not in text:
+        return len(_WORD.findall(text, opening.start()))
     found = sum(len(_WORD.findall(plain)) for plain in _PLAIN.findall(text))
     rest = _PLAIN.sub("", text)
     opening = _OPENING.search(rest)

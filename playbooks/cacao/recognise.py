@@ -8,6 +8,7 @@ import base64
 import binascii
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from config.errors import InvalidRequest
@@ -57,7 +58,8 @@ def recognise(body: Mapping[str, Any]) -> Sent:
 
 
 def _of_bundle(objects: list[Any]) -> Json:
-    found = [document for one in objects[:_MOST_OBJECTS] for document in _carried(one)]
+    carried = (document for one in objects[:_MOST_OBJECTS] for document in _carried(one))
+    found = list(islice(carried, _MOST_OBJECTS))
     if len(found) != 1:
         raise NotRecognised(f"The bundle carries {len(found) or 'no'} playbooks; send one that carries exactly one.")
     return found[0]

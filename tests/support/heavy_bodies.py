@@ -146,6 +146,21 @@ def _cacao_commands(size: int) -> bytes:
     return json.dumps(_document(workflow, start), separators=(",", ":")).encode()
 
 
+def _cacao_texts(size: int) -> bytes:
+    """Texts that ask for variables as often as they can."""
+    start, end = "start--00000000-0000-4000-8000-000000000000", "end--00000000-0000-4000-8000-000000000000"
+    action = "action--00000000-0000-4000-8000-000000000000"
+    commands = [{"type": "bash", "command": "__a__:value" * 1000} for _ in range(max(1, size // 11_100))]
+    workflow = {
+        start: {"type": "start", "on_completion": action},
+        action: {"type": "action", "on_completion": end, "commands": commands},
+        end: {"type": "end"},
+    }
+    return json.dumps(
+        _document(workflow, start, playbook_variables={"__a__": {"type": "string", "value": "b"}})
+    ).encode()
+
+
 def _cacao_conditions(size: int) -> bytes:
     start, end = "start--00000000-0000-4000-8000-000000000000", "end--00000000-0000-4000-8000-000000000000"
     names = [f"if-condition--{number:08x}-0000-4000-8000-000000000000" for number in range(max(1, size // 280))]
@@ -218,9 +233,13 @@ FAMILIES = (
     Family("yaml_flow_lists", YAML, _repeated("name: Heavy\nsteps: [", "[]", "]")),
     Family("yaml_block", YAML, lambda size: b"name: Heavy\nsteps:\n" + b"- a\n" * (size // 4)),
     Family("yaml_mapping", YAML, lambda size: b"name: Heavy\n" + b"".join(b"a%d:\n" % n for n in range(size // 8))),
+    Family("bundle_objects", JSON, _repeated('{"type":"bundle","objects":[', '{"playbook_bin":"e30="}', "]}")),
+    Family("bundle_nested", JSON, _repeated('{"type":"bundle","objects":[{"a":[', '{"a":{}}', "]}]}")),
+    Family("bundle_texts", JSON, _repeated('{"type":"bundle","objects":[{"a":[', '{"playbook_bin":"e30="}', "]}]}")),
     Family("cacao_steps", JSON, _cacao),
     Family("cacao_variables", JSON, _cacao_variables),
     Family("cacao_commands", JSON, _cacao_commands),
+    Family("cacao_texts", JSON, _cacao_texts),
     Family("cacao_conditions", JSON, _cacao_conditions),
 )
 

@@ -32,6 +32,13 @@ def calibration() -> float:
     return max(1.0, min(_time(_unit) for _ in range(5)) / _UNIT)
 
 
+def pace() -> float:
+    """How many times as long work takes at this moment, with all that others do on this machine."""
+    began = time.monotonic()
+    _unit()
+    return max(1.0, (time.monotonic() - began) / _UNIT)
+
+
 def seconds(work: Callable[[], object], enough: float) -> float:
     """The processor time of this process for some work, as it were on that machine; tried again when above ``enough``.
 

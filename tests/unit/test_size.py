@@ -70,6 +70,8 @@ def _steps(number: int) -> list[dict[str, Any]]:
         ({"steps": [{"id": "p", "type": "loop", "while": "a", "steps": _steps(MAX_STEPS)}]}, "/steps", "5000 steps"),
         ({"steps": [DELAY], "tags": [[]] * (MAX_VALUES + 1)}, "", "at most 100000 keys and values"),
         ({"steps": [{**DELAY, "name": ["{{" + " a" * 4000 + " }}"] * 60}]}, "", "at most 200000 words and signs"),
+        ({"steps": [DELAY], "tags": {f"{{{{ a{n}{'+1' * 50} }}}}": 1 for n in range(2000)}}, "", "words and signs"),
+        ({"steps": [DELAY], "tags": ["__a__:value" * 1000] * 50}, "", "at most 200000 words and signs"),
         ({"steps": [{**DELAY, "when": "a" + "&&a" * 1000}] * 80}, "", "at most 200000 words and signs"),
     ],
 )
