@@ -37,7 +37,7 @@ def _transport_options(broker_url: str) -> dict[str, Any]:
         "socket_connect_timeout": 1,
         "socket_keepalive": True,
         "health_check_interval": 15,
-        # queues are asked in the order of -Q, bulk first for every fourth message
+        # queues are asked in the order of -Q, but bulk first now and then
         "queue_order_strategy": "tasks.flows:Order",
         "visibility_timeout": 3600,
     }

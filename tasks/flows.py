@@ -2,8 +2,8 @@
 
 A flow is what one caller of a workspace asks for of one action or playbook, or what one run asks for with its messages.
 As long as it stays within its measure what it asks for goes to the queue of its kind; what exceeds goes to ``bulk``,
-which workers ask last, but for every fourth message first: so it is done as fast as the workers can, and whoever asks
-for little overtakes it. The branches of wide steps go there too.
+which workers ask last, but now and then first, so that a quarter of what they do is ensured to it: so it is done as
+fast as the workers can, and whoever asks for little overtakes it. The branches of wide steps go there too.
 
 Measures are parts of what the workers do (``tasks.pace``), for each queue by itself: a flood of one kind leaves what is
 urgent alone. There are three, one inside the other: that of the flow, that of its workspace, and that of the queue, so
@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 
 from kombu.utils.scheduling import priority_cycle
 
+from tasks.canvas import TOGETHER
 from tasks.pace import pace
 
 
@@ -42,8 +43,8 @@ LATELY = 1.0
 MOST_FLOWS = 10_000
 #: more branches than this that begin together are for ``bulk``
 WIDE = 32
-#: of so many messages one is asked of ``bulk`` first
-EVERY = 4
+#: of so many messages one is asked of ``bulk`` first; it may bring ``TOGETHER`` executions, then a quarter of all
+EVERY = 3 * TOGETHER + 1
 
 BULK = "bulk"
 #: the queues whose worker consumes ``bulk`` too
@@ -113,7 +114,7 @@ def spread(rows: Iterable[dict[str, Any]]) -> None:
 
 
 class Order(priority_cycle):
-    """In which order a Redis worker asks its queues: that of its -Q, but every fourth message ``bulk`` first.
+    """In which order a Redis worker asks its queues: that of its -Q, but one of ``EVERY`` messages ``bulk`` first.
 
     RabbitMQ delivers from all queues in turn and needs nothing of the sort.
     """

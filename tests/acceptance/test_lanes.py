@@ -108,7 +108,7 @@ def test_who_asks_for_little_overtakes_who_floods(sqlite_stack: Stack) -> None:
     assert set(queues) == {"steps", "bulk"}
     assert rows[lone]["queue"] == "steps"
     order = [call.path for call in stack.sink.arrivals("/ok?l")]
-    within_measure = queues["steps"] * 4 / 3  # every fourth message is one of bulk
+    within_measure = queues["steps"] * 4 / 3  # a quarter is ensured to bulk
     assert order.index("/ok?lone") < within_measure + len(order) / 20
     assert not repeated(rows.values(), stack.sink.keys())
 

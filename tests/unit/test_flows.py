@@ -3,6 +3,7 @@
 import pytest
 
 from tasks import flows
+from tasks.canvas import TOGETHER
 from tasks.flows import BULK, EVERY, MOST_FLOWS, OF_FLOW, OF_QUEUE, OF_WORKSPACE, WIDE, Flows, Order
 
 #: how much the workers do in a second, in most of these tests
@@ -197,8 +198,9 @@ def test_wide_steps_of_scripts_stay() -> None:
     assert {row["queue"] for row in rows} == {"scripts"}
 
 
-def test_every_fourth_message_is_asked_of_bulk_first() -> None:
-    """With all queues full a worker takes three others, then one of bulk; with bulk alone it takes that."""
+def test_a_quarter_of_what_is_done_is_ensured_to_bulk() -> None:
+    """With all queues full one message in so many is of bulk; the executions it brings are a quarter of all."""
+    assert TOGETHER / (TOGETHER + EVERY - 1) == 0.25
     order = Order()
     order.update(["urgent", "steps", BULK])
     taken = []
