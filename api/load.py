@@ -8,7 +8,7 @@ not urgent is refused with 503 above ``LONGEST``, or when what waits for its com
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from config import logs
@@ -36,8 +36,6 @@ class Load:
 
     def __init__(self) -> None:
         self.under_way = 0
-        #: tells how many requests wait for their turn
-        self.queued: Callable[[], int] = int
         self._lock = threading.Lock()
         self._spent, self._ended = GUESS * MEMORY, float(MEMORY)
         self._ended_at: float | None = None
@@ -73,7 +71,7 @@ class Load:
 
     def refuse(self) -> None:
         """Raise Overloaded when one more, which is not urgent, would have to wait for too long."""
-        number = self.under_way + self.queued()
+        number = self.under_way
         if number <= FEW:
             return
         soon = number * self._spent / self._ended <= LONGEST or number <= NEVER
