@@ -11,6 +11,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from greenlet import getcurrent
+
 from config import logs
 from config.errors import Overloaded
 from store import group
@@ -71,11 +73,11 @@ class Load:
 
     def refuse(self) -> None:
         """Raise Overloaded when one more, which is not urgent, would have to wait for too long."""
-        number = self.under_way
-        if number <= FEW:
+        number, waited = self.under_way, getattr(getcurrent(), "waited", 0.0)  # for its turn: config.connections
+        if number <= FEW and waited <= OLDEST:
             return
         soon = number * self._spent / self._ended <= LONGEST or number <= NEVER
-        if soon and max(group.oldest(), doorbell.oldest()) <= OLDEST:
+        if soon and max(waited, group.oldest(), doorbell.oldest()) <= OLDEST:
             return
         self._refused += 1
         if time.monotonic() - self._said_at > SAID_EVERY:
