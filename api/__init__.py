@@ -82,7 +82,6 @@ def create_app() -> Flask:
     app.url_map.converters["step"] = StepIdConverter
     app.extensions["tocsin.limiter"] = Limiter()
     app.extensions["tocsin.watcher"] = Watcher()
-    app.extensions["tocsin.load"] = HERE
     app.extensions["tocsin.knows"] = auth.knows
     app.extensions["tocsin.gauge"] = health.Gauge()
     app.extensions["tocsin.drain"] = functools.partial(_drain, app)

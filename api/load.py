@@ -8,8 +8,10 @@ not urgent is refused with 503 above ``LONGEST``, or when what waits for its com
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+
+from greenlet import getcurrent
 
 from config import logs
 from config.errors import Overloaded
@@ -36,8 +38,6 @@ class Load:
 
     def __init__(self) -> None:
         self.under_way = 0
-        #: tells how many requests wait for their turn
-        self.queued: Callable[[], int] = int
         self._lock = threading.Lock()
         self._spent, self._ended = GUESS * MEMORY, float(MEMORY)
         self._ended_at: float | None = None
@@ -73,11 +73,11 @@ class Load:
 
     def refuse(self) -> None:
         """Raise Overloaded when one more, which is not urgent, would have to wait for too long."""
-        number = self.under_way + self.queued()
-        if number <= FEW:
+        number, waited = self.under_way, getattr(getcurrent(), "waited", 0.0)  # for its turn: config.connections
+        if number <= FEW and waited <= OLDEST:
             return
         soon = number * self._spent / self._ended <= LONGEST or number <= NEVER
-        if soon and max(group.oldest(), doorbell.oldest()) <= OLDEST:
+        if soon and max(waited, group.oldest(), doorbell.oldest()) <= OLDEST:
             return
         self._refused += 1
         if time.monotonic() - self._said_at > SAID_EVERY:

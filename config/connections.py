@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from socket import SHUT_RDWR
 from typing import Any
 
-from gevent import GreenletExit
+from gevent import GreenletExit, getcurrent
 from gunicorn import util
 from gunicorn.workers.ggevent import GeventWorker
 
@@ -35,6 +35,8 @@ BODY, PIECE = 10.0, 64 * 1024
 ANSWER = 30.0
 #: requests of a caller that may wait for their turn
 QUEUED = 200
+#: where no more wait behind a request, that it has waited does not count
+MANY = 64
 #: what is served whatever waits, and what may be urgent, by the ends of their paths
 AT_ONCE, MAYBE_URGENT = ("/health",), ("/trigger", "/run", "/events", "/cancel", "/approve", "/reject")
 #: between two lines in the log about connections that were closed, seconds
@@ -194,7 +196,10 @@ class Worker(GeventWorker):  # type: ignore[misc]
             if (sock.beyond or self.turns.of(who) >= QUEUED) and not req.path.endswith(MAYBE_URGENT):
                 util.write_error(sock, 503, "", "More is being asked than can be done soon; try again in a moment.")
                 raise StopIteration
+            begun = time.monotonic()
             self.turns.take(who)
+            many = len(self.turns) > MANY
+            getcurrent().waited = time.monotonic() - begun if many else 0.0  # read by the application
         sock.begin(req)
         try:
             super().handle_request(listener_name, req, sock, peer)

@@ -115,10 +115,9 @@ def pre_fork(_server: Any, _worker: Any) -> None:
 def post_worker_init(worker: Any) -> None:
     """Bring worker and application together; SIGTERM releases the readers that wait, before the server waits for them.
 
-    The application knows the keys and must know how many requests wait for their turn.
+    The application knows the keys, by which requests take turns.
     """
     watcher = worker.wsgi.extensions["tocsin.watcher"]
-    worker.wsgi.extensions["tocsin.load"].queued = worker.turns.__len__
     worker.knows = worker.wsgi.extensions["tocsin.knows"]
 
     def stop(number: int, frame: Any) -> None:

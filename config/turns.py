@@ -5,14 +5,13 @@ arrival, new connections after that. So a request that finds the process busy wa
 after the other, each with the request that has waited longest, and between two calls the process looks for what is new.
 """
 
-import time
 from collections import OrderedDict, deque
 
 import gevent
 from gevent.event import Event
 
-#: the process is busy when it has not looked at the network for so long, seconds
-BUSY = 0.005
+#: the process is busy when it has begun more requests than this since it last looked at the network
+BUSY = 16
 #: a pause in which the process looks at the network, which it does not in one of 0; seconds
 MOMENT = 1e-6
 
@@ -23,6 +22,8 @@ class Turns:
     def __init__(self) -> None:
         self._waiting: OrderedDict[str, deque[Event]] = OrderedDict()
         self._number = 0
+        #: when the process last looked at the network, and how many requests it has begun since
+        self._looked, self._begun = 0.0, 0
         self._caller: gevent.Greenlet | None = None
 
     def __len__(self) -> int:
@@ -34,7 +35,10 @@ class Turns:
 
     def take(self, who: str) -> None:
         """Return when it is the turn of this request of ``who``."""
-        if not self._number and time.time() - gevent.get_hub().loop.now() < BUSY:
+        looked = gevent.get_hub().loop.now()
+        self._begun = self._begun + 1 if looked == self._looked else 1
+        self._looked = looked
+        if not self._number and self._begun <= BUSY:
             return
         turn = Event()
         self._waiting.setdefault(who, deque()).append(turn)

@@ -19,7 +19,7 @@ from tests.support.waiting import eventually
 @pytest.fixture
 def overloaded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Far more under way than the process has ever been able to do."""
-    monkeypatch.setattr(HERE, "queued", lambda: 100_000)
+    monkeypatch.setattr(HERE, "under_way", 100_000)
 
 
 def playbook(door: Door, name: str, kind: str, **more: Any) -> str:
@@ -35,7 +35,7 @@ def test_what_is_not_urgent_is_refused_early(door: Door, monkeypatch: pytest.Mon
     run = playbook(door, "Webhook", "webhook")
     again = {"json": {"parameters": {}}, "headers": {"Idempotency-Key": "once"}}
     first = door.call("POST", f"/api/actions/{action}/trigger", **again)
-    monkeypatch.setattr(HERE, "queued", lambda: 100_000)
+    monkeypatch.setattr(HERE, "under_way", 100_000)
     for path in (f"/api/actions/{action}/trigger", f"/api/playbooks/{run}/run"):
         refused = door.call("POST", path, json={"parameters": {}})
         problem = assert_overloaded(refused)
