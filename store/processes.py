@@ -57,8 +57,8 @@ def living(db: Connection) -> list[Row]:
 
 
 def everyone(db: Connection) -> list[Row]:
-    """Every process that is known, those that are gone too."""
-    return list(db.execute(sa.select(processes)))
+    """Every process that is known, those that are gone too; not what ``try_write`` leaves."""
+    return list(db.execute(sa.select(processes).where(processes.c.started_at > 0)))
 
 
 def get(db: Connection, name: str) -> Row | None:

@@ -36,6 +36,8 @@ class Deaths:
     def __init__(self) -> None:
         self._alive: dict[str, int] | None = None
         self._next = 0.0
+        #: the queues that somebody who lives takes from
+        self._served: set[str] = set()
         #: the queues of those that died, until what they left behind is published
         self._bereaved: set[str] = set()
 
@@ -53,11 +55,17 @@ class Deaths:
         """What was left behind on a queue is seen to."""
         self._bereaved.discard(queue)
 
+    def unserved(self, queue: str) -> bool:
+        """Whether others live, and nobody who takes from this queue; as of the last look."""
+        return bool(self._served) and queue not in self._served
+
     def _look(self) -> None:
         self._next = time.monotonic() + EVERY
         before, rows = self._alive, db.look(processes.everyone)
         since = db.now_ms() - SILENT
-        self._alive = now = {row.name: row.started_at for row in rows if row.beat_at > since}
+        living = [row for row in rows if row.beat_at > since]
+        self._served = {queue for row in living for queue in row.queues.split(",")}
+        self._alive = now = {row.name: row.started_at for row in living}
         died = [row for row in rows if before is None or before.get(row.name, now.get(row.name)) != now.get(row.name)]
         self._bereaved |= {queue for row in died for queue in row.queues.split(",")}
 

@@ -4,8 +4,8 @@ Beat sends the message; any number of beats and control workers do no harm, beca
 is moved by a guarded transition. What is decided in the transaction is published after it.
 
 pending    put on its queue again, unless the backlog explains that it has not had its turn (``tasks.backlog``)
-running    its worker died, froze or overran: end it, or have it tried again on its own queue; what was lost twice goes
-           to the queue of suspects. While the database was away nobody could keep a lease, so after that everybody is
+running    its worker died, froze or overran: end it, or have it tried again on its own queue; what was lost twice, or
+           with all who take from its queue, goes to the queue of suspects. While the database was away nobody could keep a lease, so after that everybody is
            given one more (``tasks.reach``)
 waiting    the back-off or the delay is over: on it goes; the approval has expired: ended
 runs       over their time: failed, and with them their steps (``tasks.tick_runs``)
@@ -201,7 +201,8 @@ def _recover(connection: Connection, row: Row) -> Ring | None:
         message = f"{POISON_CAP} times {_SILENT} while this action ran; it is not tried again."
         error = {"code": "attempts_exhausted", "message": message, "outcome_unknown": False}
         return _end(connection, row, "failed", error)
-    queue = row.queue if lapses < SUSPECT else "suspects"
+    alone = deaths.unserved(row.queue) and not deaths.unserved("suspects")  # its workers died or froze with it
+    queue = row.queue if lapses < SUSPECT and not alone else "suspects"
     log.warning("worker lost; trying again", execution_id=row.id, lapses=lapses, queue=queue)
     return _again(connection, row, queue, lapses=lapses)
 
