@@ -5,8 +5,8 @@ is moved by a guarded transition. What is decided in the transaction is publishe
 
 pending    put on its queue again, unless the backlog explains that it has not had its turn (``tasks.backlog``)
 running    its worker died, froze or overran: end it, or have it tried again on its own queue; what was lost twice, or
-           with all who take from its queue, goes to the queue of suspects. While the database was away nobody could keep a lease, so after that everybody is
-           given one more (``tasks.reach``)
+           with all who take from its queue, goes to the queue of suspects. While the database was away nobody could
+           keep a lease, so after that everybody is given one more (``tasks.reach``)
 waiting    the back-off or the delay is over: on it goes; the approval has expired: ended
 runs       over their time: failed, and with them their steps (``tasks.tick_runs``)
 ended      a step of which nobody has planned yet what follows, an action that playbooks listen to and that nobody has
@@ -163,7 +163,8 @@ def _attend(connection: Connection, row: Row, pauses: Mapping[str, int], over: l
             recovery.postpone(connection, row.id, at=again_at)
             return None
         recovery.published(connection, row.id, again_at=again_at)
-        return _ring(row, row.queue, ahead=row.attempt > 0 and row.publishes == 0)  # it was handed back
+        queue = "suspects" if row.lapses and _is_alone(row) else row.queue
+        return _ring(row, queue, ahead=row.attempt > 0 and row.publishes == 0)  # it was handed back
     if row.status == "running":
         return _recover(connection, row)
     return _wait_is_over(connection, row)
@@ -201,10 +202,14 @@ def _recover(connection: Connection, row: Row) -> Ring | None:
         message = f"{POISON_CAP} times {_SILENT} while this action ran; it is not tried again."
         error = {"code": "attempts_exhausted", "message": message, "outcome_unknown": False}
         return _end(connection, row, "failed", error)
-    alone = deaths.unserved(row.queue) and not deaths.unserved("suspects")  # its workers died or froze with it
-    queue = row.queue if lapses < SUSPECT and not alone else "suspects"
+    queue = row.queue if lapses < SUSPECT and not _is_alone(row) else "suspects"
     log.warning("worker lost; trying again", execution_id=row.id, lapses=lapses, queue=queue)
     return _again(connection, row, queue, lapses=lapses)
+
+
+def _is_alone(row: Row) -> bool:
+    """Whether nobody takes from the queue of a row any more, while others live who would try it apart."""
+    return deaths.unserved(row.queue) and not deaths.unserved("suspects")
 
 
 def _again(connection: Connection, row: Row, queue: str, *, lapses: int | None = None) -> Ring | None:

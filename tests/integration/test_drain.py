@@ -16,7 +16,7 @@ def test_what_was_accepted_is_on_its_queue(redis_server: RedisServer) -> None:
     redis_server.client().delete("steps")
     door = Door()
     action = door.create(type="script", executor="webhook")["id"]
-    accepted = {door.trigger(action) for _ in range(30)}
+    accepted = {door.trigger(action) for _ in range(20)}
     assert at_rest(20)
     with app.connection_for_read() as connection, connection.SimpleQueue("steps") as queue:
         messages = [queue.get(timeout=5).payload for _ in range(queue.qsize())]

@@ -20,10 +20,10 @@ from hypothesis.stateful import (
 )
 
 from config.errors import Conflict
-from store import audit, db, executions, leases
+from store import access, audit, db, executions, leases
 from store.access import Caller
 from store.ids import new_id
-from tasks import control, doorbell, tick
+from tasks import catalogue, control, doorbell, tick
 from tasks.conclude import Attempt, Ending, conclude, failed
 from tasks.redact import Redactor
 
@@ -42,6 +42,9 @@ REACHED: Counter[str] = Counter()
 
 class Executions(RuleBasedStateMachine):
     """A few executions, a few workers that hold attempts in memory, messages that arrive late and twice."""
+
+    #: of an action that asks a person
+    revision_id = ""
 
     def __init__(self) -> None:
         super().__init__()
@@ -76,8 +79,8 @@ class Executions(RuleBasedStateMachine):
         values = {
             "id": new_id("exec"),
             "workspace_id": WORKSPACE,
-            "action_id": "act",
-            "revision_id": "rev",
+            "action_id": "act-ask",
+            "revision_id": self.revision_id,
             "queue": "steps",
             "mode": "live",
             "idempotent": idempotent,
@@ -231,6 +234,10 @@ def test_every_order_of_events_keeps_the_promises(sqlite_database: str, monkeypa
     What is asserted after every event stands in ``nothing_goes_backward``; here, that the common states were come to.
     """
     REACHED.clear()
+    with db.write() as connection:
+        access.ensure_workspace(connection, WORKSPACE, "Machine")
+    asks = catalogue.create(CALLER, {"name": "Ask", "type": "approval", "executor": "approval", "config": {}})
+    monkeypatch.setattr(Executions, "revision_id", asks.revision.id)
     monkeypatch.setattr(control, "SETTLE", 0.0)
     monkeypatch.setattr(doorbell, "revoke", lambda execution_id: None)
     monkeypatch.setattr(logging.root.manager, "disable", logging.CRITICAL)
