@@ -17,6 +17,7 @@ class Api:
 
     def __init__(self, url: str, key: str) -> None:
         self.key = key
+        self._another = ""
         self.http = httpx.Client(
             base_url=url,
             headers={"Authorization": f"Bearer {key}"},
@@ -148,7 +149,21 @@ class Api:
     def decide_step(self, run_id: str, step_id: str, word: str, note: str = "", **more: Any) -> httpx.Response:
         """POST ``approve`` or ``reject`` for a step of a run and return whatever is answered."""
         path = f"/api/playbooks/executions/{run_id}/steps/{step_id}/{word}"
-        return self.http.post(path, json={"note": note, **more})
+        return self.http.post(path, json={"note": note, **more}, headers=self._as_another())
+
+    def _as_another(self) -> dict[str, str]:
+        """The headers of a second person, who decides about what this one has started."""
+        if not self._another:
+            wanted = {"name": "second person", "role": "operator"}
+
+            def make() -> httpx.Response | None:
+                answer = self.http.post("/api/keys", json=wanted)
+                return answer if answer.status_code in (201, 403) else None
+
+            made = eventually(make, 60, "a second key is made")
+            only_admins_make_keys = made.status_code == 403
+            self._another = self.key if only_admins_make_keys else made.json()["data"]["key"]
+        return {"Authorization": f"Bearer {self._another}"}
 
 
 def _insist(post: Callable[[], httpx.Response], seconds: float) -> str:
