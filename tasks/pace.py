@@ -2,8 +2,9 @@
 
 In order of time: workers count what they take up; once a second every process that measures or is measured adds what it
 has counted to a number in Redis, reads that number and how long the queues are, and learns from both. While work waits,
-what the workers have done is what they can do; while none waits they could do more, so what they were last seen to do
-is forgotten slowly. A queue that has become too long by what is known takes in less until it is short again.
+what the workers have done is what they can do; while none waits what they were last seen to do is soon forgotten,
+because what comes next may take longer. Too low a pace does no harm: what exceeds it is done from ``bulk`` as long as
+workers have time. A queue that has become too long by what is known takes in less until it is short again.
 
 How long queues are is known where Redis is the broker; with another one workers are taken to do at least ``UNKNOWN``.
 Nobody waits for any of this: it is done by a thread of its own, and while Redis is away what was learned last holds.
@@ -26,7 +27,7 @@ EVERY, REST = 1.0, 5.0
 #: messages that wait at two looks in turn: the workers do what they can
 BUSY = 20
 #: what the workers were seen to do comes so much nearer to what is taken for unknown in a second in which they had time
-FORGOTTEN = 0.02
+FORGOTTEN = 0.5
 #: a queue in which messages wait longer takes in less, seconds
 LONGEST_WAIT = 0.5
 
@@ -67,7 +68,7 @@ class Pace:
             if min(waiting, waited) < BUSY:
                 self._can_do = max(rate, self._can_do + (UNKNOWN - self._can_do) * FORGOTTEN)
             elif rate:  # else there are no workers, or they do one thing that takes very long
-                self._can_do = max(LEAST, (self._can_do + rate) / 2)
+                self._can_do = max(LEAST, min(rate, (self._can_do + rate) / 2))
         self._of = {
             queue: self._can_do * min(1.0, LONGEST_WAIT * self._can_do / max(length, 1))
             for queue, length in lengths.items()

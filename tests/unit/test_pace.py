@@ -43,14 +43,17 @@ def test_busy_workers_show_what_they_can_do() -> None:
         assert can_do <= workers.second(can_do, "urgent") < 1.1 * can_do
 
 
-def test_what_was_seen_is_forgotten_slowly() -> None:
-    """After a minute with little to do a third is left of it, not nothing."""
+def test_what_was_seen_is_soon_forgotten() -> None:
+    """Work that came before was perhaps quicker: what floods next must not be let in at the pace of that.
+
+    To expect too little costs nothing: what a queue does not take in is done from ``bulk`` while workers have time.
+    """
     workers = Workers(1000)
     for _ in range(10):
         workers.second(1000)
-    for _ in range(60):
+    for _ in range(6):
         workers.second(5)
-    assert 250 < workers.second(5, "urgent") < 400
+    assert UNKNOWN < workers.second(5, "urgent") < 1.2 * UNKNOWN
 
 
 def test_workers_that_are_away_show_nothing() -> None:
