@@ -44,14 +44,28 @@ def launch(held: contextlib.ExitStack, program: str, argv: list[str], **more: An
     """
     adopt_orphans()
     held.callback(insist, bury_orphans)
-    with _starting:
-        _names.add(Path(program).name[:_NAME_BYTES])
-        process = subprocess.Popen(argv, executable=program, **more)  # noqa: S603 - what this module is for
-        _running.add(process.pid)
-    held.callback(_running.discard, process.pid)
-    held.enter_context(process)
-    held.callback(process.kill)  # an exception from outside, before the watch has begun
+    process: subprocess.Popen[bytes] | None = None
+    try:
+        with _starting:
+            _names.add(Path(program).name[:_NAME_BYTES])
+            process = subprocess.Popen(argv, executable=program, **more)  # noqa: S603 - what this module is for
+            _running.add(process.pid)
+        held.callback(_end, process)
+    except BaseException:  # an exception from outside hits anywhere
+        if process is not None:
+            _end(process)
+        raise
     return process
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a launcher, whatever it waits for, and wait for it; where that is interrupted it is an orphan."""
+    try:
+        process.kill()
+        with process:
+            pass
+    finally:
+        _running.discard(process.pid)
 
 
 def insist(clean_up: Callable[[], object]) -> None:

@@ -14,14 +14,16 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from config.settings import settings
 from providers import sandbox, sandbox_recipe
 from providers.base import ProviderError
+from providers.sandbox_launchers import launch
 from tests.support.sandboxes import dead_children, processes, run, until
 
 PROJECT = Path(__file__).parents[2]
@@ -531,6 +533,35 @@ def test_no_exception_leaves_a_dead_process_behind(again: str) -> None:
     command = [sys.executable, "-c", INTERRUPTED, again]
     told = subprocess.run(command, cwd=PROJECT, check=False, capture_output=True, timeout=120)
     assert told.stdout == b"True\n", told.stderr.decode()
+
+
+class Interrupted(ExitStack):
+    """What is held of a launcher, with an exception from outside before or after the first thing that is noted."""
+
+    def __init__(self, number: int, *, before: bool) -> None:
+        super().__init__()
+        self.left, self.before = number, before
+
+    def callback(self, *given: Any, **more: Any) -> Any:
+        """Note what is to be done at the end."""
+        self.left -= 1
+        if self.left == 0 and self.before:
+            raise KeyboardInterrupt
+        noted = super().callback(*given, **more)
+        if self.left == 0:
+            raise KeyboardInterrupt
+        return noted
+
+
+@pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
+@pytest.mark.parametrize("number", [1, 2])
+def test_an_exception_while_a_launcher_is_noted_ends_it(number: int, *, before: bool) -> None:
+    """A launcher that waits for us is not waited for: it would never end."""
+    mark, earlier = f"9{secrets.randbelow(10**8):08}", dead_children()
+    with pytest.raises(KeyboardInterrupt), Interrupted(number, before=before) as held:
+        launch(held, "/bin/sleep", ["sleep", mark], stdin=subprocess.PIPE)
+    assert processes(mark) == set()
+    assert dead_children() <= earlier
 
 
 def test_a_launcher_killed_early_leaves_nothing_behind() -> None:
