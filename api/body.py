@@ -21,6 +21,7 @@ from api.present import present
 from config import sound_yaml
 from config.errors import InvalidRequest, TooSlow
 from config.sound_json import inspect, parse
+from playbooks.parameters import MAX_NAMED
 from tasks import beside
 
 MAX_BYTES = 1024 * 1024
@@ -30,6 +31,8 @@ MOST_FORGOTTEN = 16 * MAX_BYTES
 _JSON, _YAML = "application/json", "application/yaml"
 _PARAMETERS = {"parameters"}
 _PIECE = 64 * 1024
+#: more members than any schema has
+_MANY = 100
 #: reading a body beyond this may take a tenth of a second
 _LARGE = 64 * 1024
 #: one of these stands before nearly every key and value of YAML
@@ -64,10 +67,22 @@ def load(schema: Schema) -> Any:
         others = _others(schema)
         if others is not None:
             return {**others, **value}
+    if isinstance(value, dict) and len(value) > _MANY:
+        _refuse_many(schema, value)
     try:
         return schema.load({} if value is missing else value, unknown=RAISE)
     except ValidationError as error:
         abort(Parser.DEFAULT_VALIDATION_STATUS, exc=error, messages={"json": error.messages}, schema=schema)
+
+
+def _refuse_many(schema: Schema, value: dict[str, Any]) -> None:
+    """Name some of very many members that nobody knows; the schema would take a while to name all."""
+    known = {field.data_key or name for name, field in schema.load_fields.items()}
+    unknown = [name for name in value if name not in known]
+    if len(unknown) > MAX_NAMED:
+        named: dict[str, list[str]] = {name: ["Unknown field."] for name in unknown[:MAX_NAMED]}
+        named["_schema"] = [f"and {len(unknown) - MAX_NAMED} more that are unknown"]
+        abort(Parser.DEFAULT_VALIDATION_STATUS, messages={"json": named}, schema=schema)
 
 
 @functools.cache

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from config.errors import Conflict, Forbidden, InvalidRequest, Problem
+from playbooks import definitions as meaning
 from playbooks.cacao import lens
 from playbooks.cacao.comparisons import moment
 from playbooks.cacao.findings import Finding
@@ -50,7 +51,9 @@ class Imported:
 def keep(caller: Caller, converted: Converted, document: Json | None, wish: Wish, expected: Expected) -> Imported:
     """Create or revise the playbook, unless it is a dry run."""
     definition = {**converted.definition}
-    own = str(definition.get("id"))
+    if not definition.get("id"):  # what a document carries along may have been changed by anybody
+        definition["id"] = str((document or {}).get("id") or meaning.slug(definition["name"]))
+    own = str(definition["id"])
     if own in wish.reserved:
         problem = Problem("/id", f"{own!r} is a word of this API's own paths.")
         raise InvalidRequest("The playbook's id cannot be had.", code="invalid_playbook", problems=[problem])

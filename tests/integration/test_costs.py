@@ -76,6 +76,17 @@ def test_the_largest_bodies_do_not_keep_the_loop(stocked: Door, family: Family) 
     assert loop_time(stocked, ROUTES[0], family.make(LARGEST), family.kind) <= MOST
 
 
+@pytest.mark.parametrize("route", OTHERS[3:])
+def test_members_that_nobody_knows_are_not_all_named(stocked: Door, route: tuple[str, str]) -> None:
+    """Some are, and how many there are: a schema would name each of very many."""
+    [family] = [one for one in FAMILIES if one.name == "unknown_members"]
+    assert loop_time(stocked, route, family.make(LARGEST), JSON) <= MOST
+    answer = stocked.call(route[0], route[1], json={f"a{number}": 1 for number in range(500)})
+    assert answer.status_code == 400
+    assert len(answer.json["errors"]) < 30
+    assert "480 more" in answer.text
+
+
 @pytest.mark.parametrize("name", sorted(action_bodies(1000)))
 def test_the_largest_actions_do_not_keep_the_loop(stocked: Door, name: str) -> None:
     """Actions are checked at once, so they may hold less."""

@@ -93,6 +93,17 @@ def test_a_step_of_cacao_whose_type_is_a_list_and_that_declares_a_known_variable
     assert answer.json["data"]["conformance"] == "nonconformant"
 
 
+@pytest.mark.parametrize("own", [None, ""])
+def test_a_definition_that_has_lost_its_id_is_that_of_the_document(door: Door, own: str | None) -> None:
+    """Who changes the definition that a document carries along does not take the playbook's id away."""
+    document = _exported(door)
+    [extension] = document["playbook_extensions"].values()
+    extension["definition"]["id"] = own
+    answer = door.call("POST", IMPORT, json=document)
+    assert answer.status_code == 200, answer.text
+    assert answer.json["data"]["id"]
+
+
 @pytest.mark.parametrize("seed", _SEEDS[:1])
 def test_no_value_anywhere_in_a_cacao_document_breaks_its_import(door: Door, seed: int) -> None:
     """Every kind of member is given a list, an object and another type, in turn."""
