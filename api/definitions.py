@@ -5,6 +5,7 @@ from typing import Any
 from api import schemas
 from api.errors import step
 from config.errors import InvalidRequest, Problem
+from playbooks.parameters import MAX_NAMED
 
 _KNOWN = schemas.ActionDefinition().fields
 #: what is passed over, so that what was read may be sent back
@@ -32,8 +33,12 @@ def taken(given: dict[str, Any], action_id: str | None = None) -> dict[str, Any]
 
 
 def unknown(given: dict[str, Any]) -> list[Problem]:
-    """The members that mean nothing."""
-    return [Problem(step(name), "Unknown field.") for name in given if name not in _KNOWN]
+    """The members that mean nothing; of very many, some, and how many more there are."""
+    names = [name for name in given if name not in _KNOWN]
+    problems = [Problem(step(name), "Unknown field.") for name in names[:MAX_NAMED]]
+    if len(names) > MAX_NAMED:
+        problems.append(Problem("", f"and {len(names) - MAX_NAMED} more that are unknown"))
+    return problems
 
 
 def json_path(pointer: str) -> str:
