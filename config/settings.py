@@ -20,10 +20,11 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 TOCSIN_IDENTITY = "identity--9b6d5a30-7f1e-4c8d-b2a4-1d3e5f708192"
 _IDENTITY = re.compile(r"identity--[0-9a-f]{8}-[0-9a-f]{4}-[1-5][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 
-#: a random key of this length is beyond guessing even in hexadecimal digits, and such a one has more of them than this
-_SHORTEST_KEY, _FEWEST_CHARACTERS = 32, 9
-#: words of placeholders; a random key has none of them
-_SAID = re.compile("change|secret|password|example|default|your", re.IGNORECASE)
+#: a random key of this length is beyond guessing even in hexadecimal digits; one in a thousand million has fewer
+#: different ones than this
+_SHORTEST_KEY, _FEWEST_CHARACTERS = 32, 7
+#: words of placeholders; a short one stands by itself, so that one random key in millions has any of them
+_SAID = re.compile(r"change|secret|password|example|default|(?<![a-z0-9])your(?![a-z0-9])", re.IGNORECASE)
 _GENERATE = "generate one with python3 -c 'import secrets; print(secrets.token_urlsafe(32))'"
 
 

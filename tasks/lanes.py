@@ -26,7 +26,7 @@ from typing import Any
 from celery import Task, signals
 
 from config import logs
-from tasks import passing, turns
+from tasks import leaving, passing, turns
 from tasks.canvas import KILLABLE
 from tasks.pace import pace
 
@@ -114,7 +114,11 @@ def alone(task: Task, work: Callable[[], str], *, calls: bool = True) -> str:
     ``calls`` says that it begins with a call of an action, which needs a turn.
     """
     if passing.queue_of(task.request) in KILLABLE:  # a process of one's own is lane and turn enough
-        return _taken_up(None, work) or ""
+        try:
+            return _taken_up(None, work) or ""
+        except SystemExit:  # this process is told to end
+            leaving.leave()
+            raise
     word = _on_a_lane(passing.labels(task.request)[0] if calls else None, work)
     if word is None:
         passing.hand_on(task, PATIENT)

@@ -122,6 +122,8 @@ class Keeper:
         self.owner = f"{owners_of(os.getpid())}{secrets.token_hex(4)}"
         self.lease_ms = settings().lease_seconds * 1000
         self._holds: dict[str, Hold] = {}
+        #: attempts whose effect may have begun and whose end is not written
+        self._begun: set[tuple[str, int]] = set()
         self._lock = threading.Lock()
         self._closed = False
         self._extended, self._away = time.monotonic(), False
@@ -141,6 +143,9 @@ class Keeper:
             self._some.set()
         try:
             yield held
+            if not held.aborted():
+                with self._lock:
+                    self._begun.discard((execution_id, attempt))
         finally:
             with self._lock:
                 if self._holds.get(execution_id) is held:  # not a later attempt that came here again
@@ -164,12 +169,16 @@ class Keeper:
             if self._closed:
                 raise Abandoned
             hold.begun = True
+            self._begun.add((hold.execution_id, hold.attempt))
 
-    def close(self) -> set[str]:
-        """Let no effect begin any more; returns the executions of which none has."""
+    def close(self) -> None:
+        """Let no effect begin any more."""
         with self._lock:
             self._closed = True
-            return {execution_id for execution_id, hold in self._holds.items() if not hold.begun}
+
+    def never_began(self, row: Row) -> bool:
+        """Whether a running row is this process's own, and nothing of this attempt has begun, held or not."""
+        return row.owner == self.owner and (row.id, row.attempt) not in self._begun
 
     def look(self, holds: list[Hold]) -> bool:
         """See which attempts are still ours, and abort the others; false when the database could not be asked."""
@@ -217,9 +226,10 @@ class Keeper:
                 if row.renewed_at >= before:
                     self.doubt()
                     continue
-                with db.write() as connection:
-                    leases.hand_back(connection, row.id, self.owner, row.attempt)
-                log.info("claimed in doubt and handed back", execution_id=row.id, attempt=row.attempt)
+                if row.idempotent or self.never_began(row):
+                    with db.write() as connection:
+                        leases.hand_back(connection, row.id, self.owner, row.attempt)
+                    log.info("claimed in doubt and handed back", execution_id=row.id, attempt=row.attempt)
         except Unavailable:
             self.doubt()
         with self._lock:

@@ -3,7 +3,8 @@
 In order of time: no effect begins in this process any more; the processes of its pool are frozen, so that nothing goes
 on there either; what they all hold is handed back where doing it again can do no harm, for other workers to claim at
 once and without a lapse; the lease of the rest ends now, and tick says of it that nobody knows; the frozen processes
-are killed. This process must end right after that.
+are killed. This process must end right after that. A process of a pool that is told to end by itself leaves the same
+way, whatever it was at when the signal came.
 """
 
 import contextlib
@@ -20,17 +21,17 @@ from tasks import lease
 log = logs.logger(__name__)
 
 
-def leave(children: Iterable[int]) -> None:
+def leave(children: Iterable[int] = ()) -> None:
     """Give up everything that this process and these of its pool hold; a database that is away leaves it to tick."""
-    pids = list(children)
-    not_begun = lease.keeper().close()
+    pids, keep = list(children), lease.keeper()
+    keep.close()
     _send(signal.SIGSTOP, pids)
     owners = [lease.owners_of(pid) for pid in (os.getpid(), *pids)]
 
     def give_up(connection: Connection) -> tuple[int, int]:
         handed_back = lapsed = 0
         for row in leases.held_by(connection, owners):
-            if row.idempotent or row.id in not_begun:
+            if row.idempotent or keep.never_began(row):
                 handed_back += leases.hand_back(connection, row.id, row.owner, row.attempt)
             else:
                 leases.lapse(connection, row.id, row.attempt)

@@ -4,7 +4,6 @@
 return only. ``perform`` lets the executor do it with no transaction open and puts every way it can end into words.
 """
 
-import contextlib
 import json
 import os
 import signal
@@ -134,13 +133,6 @@ def give_up(held: Hold) -> None:
             leases.let_go(connection, held.execution_id, owner, held.attempt)
     except Unavailable:
         log.warning("could not say that the execution was let go")
-
-
-def stop(held: Hold) -> None:
-    """The same for a process that is told to end while it does the work: what may not be done again lapses at once."""
-    give_up(held)
-    with contextlib.suppress(Unavailable), db.write(single=True) as connection:
-        leases.lapse(connection, held.execution_id, held.attempt)
 
 
 def _provider_failed(error: ProviderError) -> Ending:

@@ -26,7 +26,7 @@ from tasks.app import app
 from tasks.canvas import Ring
 from tasks.conclude import Attempt, Ending, conclude, failed
 from tasks.lease import Hold, keeper
-from tasks.perform import Work, attempt_at, give_up, perform, prepare, stop
+from tasks.perform import Work, attempt_at, give_up, perform, prepare
 from tasks.secrets import opened_parameters
 
 log = logs.logger(__name__)
@@ -102,9 +102,6 @@ def _carry_out(row: Row, held: Hold) -> Ending:
         ending = conclude(this, perform(_work(this, revision, held), held))
     except Abandoned:
         ending = Ending("abandoned")
-    except SystemExit:
-        stop(held)
-        raise
     if ending.status in ("abandoned", "stale"):
         give_up(held)
     return ending

@@ -29,7 +29,7 @@ from tasks.conclude import Ending, commit_in_time, ended, in_time, settle
 from tasks.context import Context
 from tasks.lease import keeper
 from tasks.links import Links
-from tasks.perform import attempt_at, give_up, perform, stop
+from tasks.perform import attempt_at, give_up, perform
 from tasks.run import CARRIED_BY_CELERY
 from tasks.runs import Run, loaded, step_ring
 from tasks.step_work import StepWork
@@ -166,9 +166,6 @@ class Walk:
                 following, pause = self._end(work, ending)
             except Abandoned:
                 following, pause = self._stale("abandoned"), None
-            except SystemExit:
-                stop(held)
-                raise
             if self.word in ("abandoned", "stale"):
                 give_up(held)
         if not own:

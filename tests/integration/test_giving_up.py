@@ -1,8 +1,10 @@
 """What a worker does with an attempt that it cannot go on with: it is handed back wherever that can do no harm."""
 
+import sys
 import threading
 import time
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 import sqlalchemy as sa
@@ -12,7 +14,7 @@ from providers.base import Abandoned
 from store import db, executions
 from store.db import Row
 from store.ids import new_id
-from tasks import lease, leaving
+from tasks import lanes, lease, leaving, passing
 from tasks.lease import FRESH, Hold, Keeper
 from tasks.perform import give_up
 from tests.support.waiting import eventually
@@ -180,6 +182,34 @@ def test_a_worker_that_leaves_hands_back_what_may_be_done_again(database: str) -
     assert _row(others).owner == f"{lease.owners_of(1)}x"
 
 
+@pytest.mark.parametrize("when", ["before it is held", "before the effect", "after the effect has begun"])
+@pytest.mark.parametrize("idempotent", [True, False])
+def test_a_process_of_a_pool_that_is_told_to_end_hands_back(
+    database: str, monkeypatch: pytest.MonkeyPatch, idempotent: bool, when: str
+) -> None:
+    """Wherever the signal hits after the claim: only what has begun and must not happen twice is not handed back."""
+    keep = lease.keeper()
+    execution_id = _added(idempotent=idempotent, queue="scripts")
+
+    def work() -> str:
+        row = _claimed(keep, execution_id)
+        if when == "before it is held":
+            sys.exit()
+        with _hold(row) as held:
+            if when == "after the effect has begun":
+                held.checkpoint()
+            sys.exit()
+
+    monkeypatch.setattr(passing, "queue_of", lambda _request: "scripts")
+    with pytest.raises(SystemExit):
+        lanes.alone(SimpleNamespace(request=None), work)
+    if idempotent or when != "after the effect has begun":
+        assert _handed_back(execution_id)
+    else:
+        assert _row(execution_id).status == "running"
+        assert lease.silent(_row(execution_id), keep.lease_ms)
+
+
 def test_what_was_claimed_in_doubt_is_handed_back(database: str) -> None:
     """The answer to a claim never came: the row says that it is ours, and nobody here knows of it."""
     keep = lease.keeper()
@@ -193,6 +223,21 @@ def test_what_was_claimed_in_doubt_is_handed_back(database: str) -> None:
         eventually(lambda: _handed_back(doubtful.id), 30, "the doubtful one is handed back")
     assert _row(held.id).status == "running"
     assert _row(others.id).status == "running"
+
+
+def test_an_effect_whose_end_was_not_written_is_not_handed_back_in_doubt(database: str) -> None:
+    """Its hold is gone, and the row says that it is ours: nobody knows what happened, so nobody does it again."""
+    keep = lease.keeper()
+    row, doubtful = (_claimed(keep, _added()) for _ in range(2))
+    with pytest.raises(ZeroDivisionError), _hold(row) as held:
+        held.checkpoint()
+        _ = 1 / 0
+    with db.write() as connection:
+        table = executions.executions
+        connection.execute(sa.update(table).values(renewed_at=db.now_ms() - lease.IN_DOUBT - 1))
+    keep.doubt()
+    eventually(lambda: _handed_back(doubtful.id), 30, "the doubtful one is handed back")
+    assert _row(row.id).status == "running"
 
 
 def test_a_claim_is_given_time_to_be_held(database: str) -> None:

@@ -584,7 +584,8 @@ def kill_launcher(pause: float) -> None:
 
     def look() -> list[int]:
         for path in Path("/proc/self/task").glob("*/children"):
-            launchers.extend(pid for pid in map(int, path.read_text().split()) if pid in processes("--args"))
+            with suppress(OSError):  # the thread has ended
+                launchers.extend(pid for pid in map(int, path.read_text().split()) if pid in processes("--args"))
         return launchers
 
     until(look)

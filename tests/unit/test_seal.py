@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import random
 import secrets
 
 import pytest
@@ -126,6 +127,8 @@ WEAK = [
     "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab",
     "please-CHANGE-me-before-production!!",
     "my-very-secret-key-that-nobody-knows",
+    "put-your-own-32-characters-into-here",
+    "YOUR_KEY_OF_32_CHARACTERS_GOES_HERE!",
 ]
 
 
@@ -141,13 +144,18 @@ def test_a_weak_key_is_refused_at_start(monkeypatch, name, key):
     assert good not in str(refused.value)
 
 
-@pytest.mark.parametrize("make", [secrets.token_urlsafe, secrets.token_hex])
-def test_random_keys_are_taken(monkeypatch, make):
-    """Whatever a generator makes is fit: hundreds of each kind, also the shortest in hexadecimal digits."""
-    for length in (32, 48):
-        made = [make(length) for _ in range(100)]
-        monkeypatch.setenv("TOCSIN_SECRET_KEYS", ",".join([*made, *(secrets.token_hex(16) for _ in range(100))]))
-        assert load().secret_keys[:100] == tuple(made)
+def urlsafe(random_bytes: bytes) -> str:
+    """As ``secrets.token_urlsafe`` spells them."""
+    return base64.urlsafe_b64encode(random_bytes).rstrip(b"=").decode()
+
+
+@pytest.mark.parametrize(("spelled", "length"), [(urlsafe, 32), (urlsafe, 48), (bytes.hex, 16), (bytes.hex, 32)])
+def test_random_keys_are_taken(monkeypatch, spelled, length):
+    """Whatever a generator makes is fit: of a hundred thousand of each kind none is taken for a word or a pattern."""
+    drawn = random.Random(f"{spelled.__name__} {length}")  # the same ones each time: what fails here fails again
+    made = [spelled(drawn.randbytes(length)) for _ in range(100_000)]
+    monkeypatch.setenv("TOCSIN_SECRET_KEYS", ",".join(made))
+    assert load().secret_keys == tuple(made)
 
 
 def test_one_spelling_at_a_time(monkeypatch):
