@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from cacao.model import credentials
+from cacao.writing import exporter, signing, update
 from config.errors import Forbidden, Unprocessable
 from config.settings import settings
-from playbooks.cacao import credentials, lens, outward, signing
 from playbooks.size import size
 from store import db, documents, playbooks
 from store.access import Caller
@@ -57,7 +58,7 @@ def give(caller: Caller, playbook_id: str, *, form: str, include_secrets: bool, 
     else:
         present = {"id": playbook.id, **playbook.revision.definition}
         document = way(
-            lens.put,
+            update.put,
             came,
             before.definition,
             present,
@@ -70,7 +71,7 @@ def give(caller: Caller, playbook_id: str, *, form: str, include_secrets: bool, 
 
 def _fresh(caller: Caller, playbook: Playbook, way: Callable[..., Any]) -> Json:
     document: Json = way(
-        outward.export,
+        exporter.export,
         {**playbook.revision.definition, "enabled": playbook.enabled},
         playbook_id=playbook.id,
         workspace=caller.workspace_id,

@@ -9,13 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from cacao.model.findings import Finding
+from cacao.model.identity import fingerprint, identifier, is_fingerprint
+from cacao.model.values import moment
+from cacao.reading.importer import Converted
+from cacao.writing import update
 from config.errors import Conflict, Forbidden, InvalidRequest, Problem
 from playbooks import definitions as meaning
-from playbooks.cacao import lens
-from playbooks.cacao.comparisons import moment
-from playbooks.cacao.findings import Finding
-from playbooks.cacao.identity import fingerprint, identifier, is_fingerprint
-from playbooks.cacao.inward import Converted
 from store import actions, audit, db, documents, playbooks
 from store.access import Caller
 from store.playbooks import Playbook
@@ -122,7 +122,7 @@ class _Existing:
 
     def changed_here(self) -> bool:
         """Whether it is not what its document says."""
-        return self.before is None or lens.content(self.before) != lens.content(self.playbook.revision.definition)
+        return self.before is None or update.content(self.before) != update.content(self.playbook.revision.definition)
 
 
 def _existing(caller: Caller, playbook_id: str) -> _Existing | None:
@@ -146,7 +146,7 @@ def _outcome(existing: _Existing | None, definition: Json, document: Json | None
     kept = existing.kept
     if document is not None and kept is not None and is_fingerprint(kept.digest, document):
         return "unchanged"
-    if (document is None or kept is None) and lens.content(definition) == lens.content(
+    if (document is None or kept is None) and update.content(definition) == update.content(
         existing.playbook.revision.definition
     ):
         return "unchanged"

@@ -10,14 +10,14 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any
 
+from cacao.model.findings import Finding
+from cacao.reading import importer
+from cacao.reading.blocks import TooLarge, listed
+from cacao.reading.detect import NotRecognised, recognise
+from cacao.reading.examine import examined
+from cacao.reading.importer import Converted
 from config.errors import InvalidRequest, Problem, Unprocessable
 from playbooks import definitions as meaning
-from playbooks.cacao import inward
-from playbooks.cacao.blocks import TooLarge, listed
-from playbooks.cacao.examine import examined
-from playbooks.cacao.findings import Finding
-from playbooks.cacao.inward import Converted
-from playbooks.cacao.recognise import NotRecognised, recognise
 from playbooks.places import places
 from playbooks.size import size
 from playbooks.step_types import MAX_STEPS
@@ -129,7 +129,7 @@ def _converted(caller: Caller, document: Json, way: Callable[..., Any]) -> tuple
     """The playbook that a document is, with questions to a person for what no action of ours could do."""
     registered = _registered(caller, document)
     try:
-        converted: Converted = way(inward.convert, document, now=exporting.now(), registered=registered)
+        converted: Converted = way(importer.convert, document, now=exporting.now(), registered=registered)
         _bounded(converted.actions)
         refused = {
             action_id: "; ".join(problem.detail for problem in problems)
@@ -137,7 +137,7 @@ def _converted(caller: Caller, document: Json, way: Callable[..., Any]) -> tuple
             if (problems := catalogue.problems_of(action))
         }
         if refused:
-            converted = way(inward.convert, document, now=exporting.now(), registered=registered, refused=refused)
+            converted = way(importer.convert, document, now=exporting.now(), registered=registered, refused=refused)
     except TooLarge as error:
         raise Unprocessable("The document unfolds into too many steps.", code="too_large") from error
     needed = {one: {**action, "enabled": True} for one, action in converted.actions.items()}

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("api", "config", "expressions", "launcher", "playbooks", "providers", "store", "tasks", "worker")
+PACKAGES = ("api", "cacao", "config", "expressions", "launcher", "playbooks", "providers", "store", "tasks", "worker")
 SOURCES = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
 
 

@@ -17,8 +17,8 @@ import yaml
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
+from cacao.reading.importer import convert
 from config.settings import SettingsError, load, settings
-from playbooks.cacao.inward import convert
 from store import db, documents, playbooks
 from tests.support.api import Door, assert_problem
 from tests.support.cacao import Json, document, http, manual, sid

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from playbooks.cacao.identity import identifier
+from cacao.model.identity import identifier
 
 NOW = "2026-11-23T00:00:00.000Z"
 Json = dict[str, Any]

@@ -4,10 +4,10 @@ import copy
 from collections.abc import Callable
 from typing import Any
 
+from cacao.checks.check import check
+from cacao.reading.importer import convert
+from cacao.writing import update
 from playbooks import definitions
-from playbooks.cacao import lens
-from playbooks.cacao.check import check
-from playbooks.cacao.inward import convert
 from tests.support.cacao import NOW, Json, document, http, manual, sid
 
 COMMANDS: list[Json] = [{"type": "manual", "command": "First"}, {"type": "bash", "command": "second"}]
@@ -39,9 +39,9 @@ def edited(edit: Callable[[Json], None]) -> tuple[Json, Json]:
     now = copy.deepcopy(before)
     edit(now)
     now = definitions.normalise(now)
-    out = lens.put(given, before, now, modified="2026-02-01T00:00:00.000Z")
+    out = update.put(given, before, now, modified="2026-02-01T00:00:00.000Z")
     assert [one for one in check(out) if one.error] == []
-    assert lens.content(convert(out, now=NOW).definition) == lens.content(now)
+    assert update.content(convert(out, now=NOW).definition) == update.content(now)
     return out, now
 
 

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from playbooks.cacao.check import MAX_FINDINGS, Finding, check
+from cacao.checks.check import MAX_FINDINGS, Finding, check
 from tests.support.cacao_documents import (
     AGENTS,
     AUTHENTICATION,

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
+from cacao.reading.commands import Context, Doing, by_hand, doing
+from cacao.reading.importer import Converted, convert
+from cacao.reading.names import Names
 from expressions.json_templates import render_json
 from expressions.templates import render
 from playbooks import actions, checks
-from playbooks.cacao.commands import Context, Doing, by_hand, doing
-from playbooks.cacao.inward import Converted, convert
-from playbooks.cacao.names import Names
 from playbooks.parameters import resolve
 from tests.support.cacao import NOW, Json, document, http, manual, sid
 

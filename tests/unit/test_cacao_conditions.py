@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cacao.model.conditions import Undecidable, parse
+from cacao.model.variables import Variable
 from expressions.limits import MAX_CONDITION_CHARACTERS, MAX_CONDITION_TOKENS, MAX_NESTING
-from playbooks.cacao.conditions import Undecidable, parse
-from playbooks.cacao.variables import Variable
 
 SAMPLES = Path(__file__).parents[3] / "shared" / "cacao" / "samples"
 

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from playbooks.cacao.check import check
-from playbooks.cacao.credentials import MASK, without
-from playbooks.cacao.inward import convert
+from cacao.checks.check import check
+from cacao.model.credentials import MASK, without
+from cacao.reading.importer import convert
 from tests.support.cacao import NOW, Json, document, http, manual, sid
 from tests.support.cacao_documents import documents
 

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cacao.model.conditions import Undecidable, parse
+from cacao.model.variables import Variable, as_native
+from cacao.reading import cel
+from cacao.reading.names import Names
 from expressions.conditions import ConditionError, holds
-from playbooks.cacao import decisions
-from playbooks.cacao.conditions import Undecidable, parse
-from playbooks.cacao.names import Names
-from playbooks.cacao.variables import Variable, as_native
 
 VALUES = {
     "bool": ["true", "False", "yes", ""],
@@ -82,7 +82,7 @@ def document(given_variables: dict[str, Variable]) -> dict[str, Any]:
 def test_cel_says_what_the_condition_says(text: str, given_variables: dict[str, Variable]) -> None:
     """Wherever CEL has an answer it is the one that the condition has; where the condition has none, CEL has none."""
     names = Names(document(given_variables))
-    written = decisions.condition(text, names)
+    written = cel.condition(text, names)
     found = parse(text)
     if written is None or found is None:
         return
@@ -90,7 +90,7 @@ def test_cel_says_what_the_condition_says(text: str, given_variables: dict[str, 
     try:
         answer = holds(written, {"parameters": parameters, "vars": {}})
     except ConditionError:
-        assert decisions.may_fail(written)
+        assert cel.may_fail(written)
         return
     try:
         assert found.holds(given_variables) is answer, written
@@ -117,11 +117,11 @@ def test_cel_says_what_the_condition_says(text: str, given_variables: dict[str, 
 def test_values_that_look_alike_are_told_apart(kind: str, text: str, value: str, answer: bool | None) -> None:
     """As numbers, times and addresses and not as texts; where CEL cannot, it has no answer and a person is asked."""
     given_variables = {"__left__": Variable(type=kind, value=value)}
-    written = decisions.condition(f"__left__:value {text}", Names(document(given_variables)))
+    written = cel.condition(f"__left__:value {text}", Names(document(given_variables)))
     assert written is not None
     context = {"parameters": {"left": value}, "vars": {}}
     if answer is None:
-        assert decisions.may_fail(written)
+        assert cel.may_fail(written)
         with pytest.raises(ConditionError):
             holds(written, context)
     else:
@@ -149,24 +149,24 @@ def test_what_cannot_be_said_is_asked(text: Any) -> None:
     names = Names(
         {"playbook_variables": {"__host__": {"type": "string"}}, "workflow": {"action--1": step}}, returned=()
     )
-    assert decisions.condition(text, names) is None
+    assert cel.condition(text, names) is None
 
 
 @pytest.mark.parametrize("text", ["__x__:value", " __x__ "])
 def test_a_switch_looks_at_the_text_of_a_variable(text: str) -> None:
     """A switch names a variable, with or without ':value'; its cases are texts."""
     names = Names({"playbook_variables": {"__x__": {"type": "integer", "external": True}}})
-    assert decisions.switch(text, names) == "{{ parameters.x | string }}"
+    assert cel.switch(text, names) == "{{ parameters.x | string }}"
 
 
 @pytest.mark.parametrize("text", ["", "the colour", "__other__:value", None])
 def test_a_switch_on_nothing_is_asked(text: Any) -> None:
     """What is no variable cannot be switched on."""
-    assert decisions.switch(text, Names({"playbook_variables": {"__x__": {"type": "string"}}})) is None
+    assert cel.switch(text, Names({"playbook_variables": {"__x__": {"type": "string"}}})) is None
 
 
 def test_every_operator_is_said() -> None:
     """Of the operators each is written in CEL for texts and for numbers, but those on networks."""
     names = Names({"playbook_variables": {"__left__": {"type": "string", "value": "a"}}})
     for operator, right in itertools.product(OPERATORS, ["'5'"]):
-        assert decisions.condition(comparison(operator, right), names) is not None, operator
+        assert cel.condition(comparison(operator, right), names) is not None, operator

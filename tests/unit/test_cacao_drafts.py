@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from playbooks.cacao.check import check
-from playbooks.cacao.drafts import upgraded
+from cacao.checks.check import check
+from cacao.reading.drafts import upgraded
 from tests.support.cacao import Json, document, manual, sid
 
 STEPS: Json = {

@@ -11,12 +11,13 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from cacao.checks.check import check
+from cacao.model import credentials
+from cacao.model.identity import EXTENSION
+from cacao.reading.importer import carried, convert
+from cacao.writing import update
+from cacao.writing.exporter import export
 from playbooks import definitions
-from playbooks.cacao import credentials, lens
-from playbooks.cacao.check import check
-from playbooks.cacao.identity import EXTENSION
-from playbooks.cacao.inward import carried, convert
-from playbooks.cacao.outward import export
 from playbooks.step_types import MAX_STEPS
 from tests.support.cacao import NOW, Json, document, http, manual, sid
 from tests.support.random_playbooks import playbooks
@@ -157,7 +158,7 @@ def put(given: Json, change: Any) -> tuple[Json, Json]:
     before = convert(given, now=NOW).definition
     now = copy.deepcopy(before)
     change(now)
-    return lens.put(given, before, now, modified="2026-02-01T00:00:00.000Z"), now
+    return update.put(given, before, now, modified="2026-02-01T00:00:00.000Z"), now
 
 
 def test_what_was_not_changed_comes_back_as_it_came() -> None:
@@ -193,7 +194,7 @@ def test_a_change_is_written_where_it_belongs_and_nowhere_else(change: Any, plac
     else:
         inner[place[-1]] = value
     assert found == wanted
-    assert lens.content(convert(found, now=NOW).definition) == lens.content(now)
+    assert update.content(convert(found, now=NOW).definition) == update.content(now)
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
+from cacao.model.identity import EXTENSION, with_own
+from cacao.reading.blocks import TooLarge
+from cacao.reading.importer import Converted, convert
+from cacao.writing.exporter import with_definition
 from playbooks import actions, checks
-from playbooks.cacao.blocks import TooLarge
-from playbooks.cacao.identity import EXTENSION, with_own
-from playbooks.cacao.inward import Converted, convert
-from playbooks.cacao.outward import with_definition
 from tests.support.cacao import NOW, Json, document, http, manual, sid
 
 

@@ -15,11 +15,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from cacao.checks.check import check
+from cacao.model.identity import EXTENSION
+from cacao.reading.importer import Converted, convert
+from cacao.writing import update
 from playbooks import actions, checks
-from playbooks.cacao import lens
-from playbooks.cacao.check import check
-from playbooks.cacao.identity import EXTENSION
-from playbooks.cacao.inward import Converted, convert
 from playbooks.plan import compile as compile_plan
 from playbooks.plan import every_step
 from tests.support.cacao import NOW, Json, http, manual
@@ -152,7 +152,7 @@ def test_what_was_not_changed_comes_back_as_it_came(document: Json) -> None:
     """Export after import is the document, value by value, through JSON too."""
     before = convert(document, now=NOW).definition
     kept = json.loads(json.dumps(document))
-    assert lens.put(kept, before, {**before, "version": "1.0.9", "enabled": False}, modified=LATER) == document
+    assert update.put(kept, before, {**before, "version": "1.0.9", "enabled": False}, modified=LATER) == document
 
 
 def _renamed(definition: Json, number: int) -> None:
@@ -285,9 +285,9 @@ def test_one_edit_is_one_difference(document: Json, edit: str, number: int) -> N
     before = convert(document, now=NOW).definition
     now = copy.deepcopy(before)
     EDITS[edit](now, number)
-    out = lens.put(document, before, now, modified=LATER)
+    out = update.put(document, before, now, modified=LATER)
     assert [one for one in check(out) if one.error] == []
-    assert lens.content(convert(out, now=NOW).definition) == lens.content(now)
+    assert update.content(convert(out, now=NOW).definition) == update.content(now)
     if edit in ("name", "description", "tags") and before != now:
         changed = {key for key in out.keys() | document.keys() if out.get(key) != document.get(key)}
         property_ = {"tags": "labels"}.get(edit, edit)
@@ -325,8 +325,8 @@ def _comes_back(document: Json, edit: str, number: int) -> None:
     before = convert(document, now=NOW).definition
     now = copy.deepcopy(before)
     EDITS[edit](now, number)
-    out = lens.put(document, before, now, modified=LATER)
-    assert lens.content(convert(out, now=NOW).definition) == lens.content(now)
+    out = update.put(document, before, now, modified=LATER)
+    assert update.content(convert(out, now=NOW).definition) == update.content(now)
 
 
 #: what an edit adds that others must see
@@ -358,7 +358,7 @@ def test_others_see_what_is_done_now(document: Json, edit: str, number: int) -> 
     before = convert(document, now=NOW).definition
     now = copy.deepcopy(before)
     STRUCTURAL[edit](now, number)
-    out = lens.put(document, before, now, modified=LATER)
+    out = update.put(document, before, now, modified=LATER)
     assert [one for one in check(out) if one.error] == []
     shown = {key: {**step, "step_extensions": {}} for key, step in out["workflow"].items()}
     if now != before and edit in ADDED:

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from cacao.reading.names import Names, is_template
 from expressions.templates import TemplateError, render
-from playbooks.cacao.names import Names, is_template
 from tests.support.cacao import Json
 
 RETURNING = {"out_args": ["__x__"], "type": "action"}

@@ -11,9 +11,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
-from playbooks.cacao import signing
-from playbooks.cacao.check import check
-from playbooks.cacao.signatures import signed_text, verified
+from cacao.checks.check import check
+from cacao.checks.signatures import signed_text, verified
+from cacao.writing import signing
 from tests.support.cacao import Json, document, manual
 
 NOW = "2026-11-01T00:00:00.000Z"

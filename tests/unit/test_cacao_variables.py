@@ -6,9 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from expressions.limits import MAX_TOTAL_CHARACTERS
-from expressions.values import TemplateError
-from playbooks.cacao.variables import (
+from cacao.model.variables import (
     NAME,
     Variable,
     as_native,
@@ -20,6 +18,8 @@ from playbooks.cacao.variables import (
     names_in,
     native_name,
 )
+from expressions.limits import MAX_TOTAL_CHARACTERS
+from expressions.values import TemplateError
 
 WHOLES = st.integers(-(2**63), 2**63 - 1)
 JSON = st.recursive(

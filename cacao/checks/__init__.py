@@ -1,0 +1,1 @@
+"""Checks of a document: its structure, order, references, consistency and signatures."""

@@ -1,0 +1,1 @@
+"""From a CACAO document to a playbook definition."""

@@ -1,0 +1,197 @@
+"""Conditions of a CACAO document as conditions of ours, in CEL.
+
+What ``conditions`` has read is written in CEL, comparison by comparison, so that the two agree wherever both have an
+answer. Where a comparison has none (a number held against a word) the CEL fails, and the step's failure leads to a
+person. What CEL cannot say at all (networks, objects) gives None: then a person is asked from the first.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from cacao.model.condition_syntax import Comparison, Exists, Junction, Node, Not, Operand, Reference, Truth
+from cacao.model.conditions import parse
+from cacao.model.values import DOUBTFUL, Value, like_pattern, value_of
+from cacao.model.variables import Variable
+from cacao.reading.names import Names
+from expressions import conditions as ours
+from expressions.limits import MAX_CONDITION_CHARACTERS
+
+#: texts that are numbers; of these, those that CEL holds exactly as whole ones, and those it tells apart as others
+_NUMBER = "^[+-]?[0-9]+([.][0-9]+)?([eE][+-]?[0-9]+)?$"
+_WHOLE = "^-?[0-9]{1,18}$"
+_EXACT = "^[+-]?[0-9]{1,8}([.][0-9]{1,7})?([eE][+-]?[0-9]{1,2})?$"
+#: a condition that a literal does not fulfil
+_NEVER = "false"
+_MOMENT = "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,9})?Z$"
+#: an expression that has no value: the condition fails
+_NO_ANSWER = "[true][1]"
+_VARIABLE = re.compile(r"(__[A-Za-z_][A-Za-z0-9_-]{0,199}__)(?::value)?")
+#: kinds of values that are the same when their texts are, once these filters were applied
+_FILTERS = {"folded": " | lower", "boolean": " | lower", "mac": " | lower | replace(':', '') | replace('-', '')"}
+
+
+class _Unsayable(Exception):  # noqa: N818 - never leaves this module
+    """CEL has no words for it."""
+
+
+def condition(text: Any, names: Names) -> str | None:
+    """The condition in CEL; None where a person has to be asked."""
+    found = parse(text) if isinstance(text, str) else None
+    if found is None:
+        return None
+    try:
+        written = _Writer(names).write(found.root)
+    except _Unsayable:
+        return None
+    return None if ours.check(written) else written
+
+
+def may_change(text: Any, names: Names) -> bool:
+    """Whether any step sets what the condition asks for: else its answer is the same for ever."""
+    found = parse(text) if isinstance(text, str) else None
+    return found is not None and any(names.is_returned(name) for name in found.variables())
+
+
+def may_fail(written: str) -> bool:
+    """Whether a condition in CEL has no answer for some values."""
+    return any(one in written for one in ("double(", "timestamp(", _NO_ANSWER))
+
+
+def switch(text: Any, names: Names) -> str | None:
+    """What a switch looks at, as text; None where it is no variable."""
+    found = _VARIABLE.fullmatch(text.strip()) if isinstance(text, str) else None
+    if found is None or not names.known(found[1]) or names.told_by_people(found[1]):
+        return None
+    return f"{{{{ {names.read(found[1])} | string }}}}"
+
+
+def _chosen(*cases: tuple[str, str], otherwise: str) -> str:
+    """The first of the cases that holds; what is known never to hold is not written."""
+    return f"({''.join(f'{when} ? {what} : ' for when, what in cases if when != _NEVER)}{otherwise})"
+
+
+class _Writer:
+    def __init__(self, names: Names) -> None:
+        self.names = names
+
+    def write(self, node: Node) -> str:
+        if isinstance(node, Junction):
+            return "(" + (" || " if node.is_any else " && ").join(self.parts(node)) + ")"
+        if isinstance(node, Not):
+            return f"!({self.write(node.part)})"
+        if isinstance(node, Exists):
+            return f"{{{{ {self.path(node.operand, 'none')} }}}} != null"
+        if isinstance(node, Truth):
+            return self.truth(node.operand)
+        return self.compare(node)
+
+    def parts(self, node: Junction) -> Iterator[str]:
+        """The parts of a condition, as long as there is room for them."""
+        left = MAX_CONDITION_CHARACTERS
+        for part in node.parts:
+            written = self.write(part)
+            left -= len(written)
+            if left < 0:
+                raise _Unsayable
+            yield written
+
+    def kind(self, operand: Operand) -> str:
+        if isinstance(operand, Value):
+            return operand.kind
+        return value_of(Variable(type=self.names.type(operand.name))).kind
+
+    def path(self, reference: Reference, otherwise: str = '""') -> str:
+        """What gives the value of a variable in a template."""
+        name = reference.name
+        if reference.is_path or not self.names.known(name) or self.names.told_by_people(name):
+            raise _Unsayable
+        return self.names.read(name, otherwise)
+
+    def text(self, operand: Operand, kind: str = "text") -> str:
+        """The text of a value, in the form in which equal values of a kind have equal texts."""
+        if isinstance(operand, Reference):
+            return f"{{{{ {self.path(operand)} | string{_FILTERS.get(kind, '')} }}}}"
+        text = operand.text
+        if text is None or "{{" in text or "{%" in text or "{#" in text:
+            raise _Unsayable
+        text = text.lower() if kind in _FILTERS else text
+        return json.dumps(re.sub("[:-]", "", text) if kind == "mac" else text, ensure_ascii=False)
+
+    def compare(self, node: Comparison) -> str:
+        left, right, operator = node.left, node.right[0], node.operator
+        if operator == "IN" and node.in_set:
+            return "(" + " || ".join(self.equal(left, one) for one in node.right) + ")"
+        if operator in ("=", "!="):
+            return self.equal(left, right) if operator == "=" else f"!({self.equal(left, right)})"
+        if operator in ("<", "<=", ">", ">="):
+            return self.order(left, operator, right)
+        if operator in ("LIKE", "MATCHES") and isinstance(right, Value) and right.text is not None:
+            if self.kind(left) in ("number", "boolean", "object"):
+                raise _Unsayable  # here such a value is no text, so how it was written is not known
+            pattern = like_pattern(right.text) if operator == "LIKE" else right.text
+            return f"{self.text(left)}.matches({self.text(Value(pattern))})"
+        raise _Unsayable
+
+    def equal(self, left: Operand, right: Operand) -> str:
+        kinds = {self.kind(left), self.kind(right)}
+        kind = next(
+            (one for one in ("boolean", "number", "timestamp", "object", "address", "mac", "folded") if one in kinds),
+            "text",
+        )
+        if kind == "object" or (kind == "address" and not self._is_plain_address(left, right)):
+            raise _Unsayable
+        one, other = self.text(left, kind), self.text(right, kind)
+        same = f"{one} == {other}"
+        if kind == "number":
+            unsure = (self.both(left, right, _NUMBER), _NO_ANSWER)
+            return _chosen(*self.numbers(left, "==", right), unsure, otherwise=same)
+        if kind == "timestamp":
+            moments = (self.both(left, right, _MOMENT), f"timestamp({one}) == timestamp({other})")
+            return _chosen(moments, otherwise=same)
+        if kind == "boolean":
+            words = "['true', 'false']"
+            return f"({one} in {words} && {other} in {words} ? {same} : {_NO_ANSWER})"
+        if kind == "address":
+            return f"({one}.contains('/') || {other}.contains('/') ? {_NO_ANSWER} : {same})"
+        return same
+
+    def numbers(self, left: Operand, operator: str, right: Operand) -> list[tuple[str, str]]:
+        """Numbers as numbers, where CEL tells them apart: when that is, and how it is said."""
+        one, other = self.text(left), self.text(right)
+        return [
+            (self.both(left, right, _WHOLE), f"int({one}) {operator} int({other})"),
+            (self.both(left, right, _EXACT), f"double({one}) {operator} double({other})"),
+        ]
+
+    def both(self, left: Operand, right: Operand, pattern: str) -> str:
+        """Whether two texts are of a form; that of a literal is known already."""
+        asked = [f'{self.text(one)}.matches("{pattern}")' for one in (left, right) if isinstance(one, Reference)]
+        known = [one.text or "" for one in (left, right) if isinstance(one, Value)]
+        return " && ".join(asked or ["true"]) if all(re.search(pattern, one) for one in known) else _NEVER
+
+    def _is_plain_address(self, left: Operand, right: Operand) -> bool:
+        """Whether equal addresses have equal texts, as those of IPv4 do."""
+        references = [one for one in (left, right) if isinstance(one, Reference)]
+        return all(self.names.type(one.name) in ("ipv4-addr", "string") for one in references)
+
+    def order(self, left: Operand, operator: str, right: Operand) -> str:
+        kinds = {self.kind(left), self.kind(right)}
+        if kinds & {"boolean", "object", "address", "mac", "folded"}:
+            raise _Unsayable
+        if "number" in kinds:
+            return _chosen(*self.numbers(left, operator, right), otherwise=_NO_ANSWER)
+        one, other = self.text(left), self.text(right)
+        if "timestamp" in kinds:
+            return f"timestamp({one}) {operator} timestamp({other})"
+        return f"({one} != '' && {other} != '' ? {one} {operator} {other} : {_NO_ANSWER})"
+
+    def truth(self, operand: Operand) -> str:
+        kind, text = self.kind(operand), self.text(operand, "folded")
+        if kind == "number":
+            return f"({text} != '' && double({text}) != 0.0)"
+        doubtful = (
+            _NO_ANSWER if kind == "boolean" else f"({text} in {json.dumps(sorted(DOUBTFUL))} ? {_NO_ANSWER} : true)"
+        )
+        return f"({text} in ['', 'false'] ? false : {text} == 'true' ? true : {doubtful})"

@@ -1,0 +1,174 @@
+"""From a CACAO document to a playbook of ours.
+
+``convert`` gives the definition, the actions it needs that have to be made, and a remark for whatever is carried out in
+another way than the document says. It reads what is there, faults or not: which faults a document has is for ``check``.
+A document that Tocsin has written carries the definition with it; as long as nobody else has changed the document that
+definition is what comes back, member by member.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+from cacao.model.identity import EXTENSION, digest, is_fingerprint, names_made_action
+from cacao.model.variables import as_native, from_document
+from cacao.reading.blocks import Remark
+from cacao.reading.names import TYPES, Names
+from cacao.reading.workflow import Flow
+from playbooks import definitions
+from playbooks.fields import MAX_DESCRIPTION_CHARACTERS, MAX_NAME_CHARACTERS, MAX_TAG_CHARACTERS, MAX_TAGS, is_line
+from playbooks.parameters import MAX_PARAMETERS
+from playbooks.places import places
+from playbooks.step_types import MAX_STEPS
+from playbooks.versions import FIRST_VERSION, is_version
+
+#: how often the variables that steps set are worked out anew, before none is taken to be set
+_MOST_NARROWED = 6
+Json = dict[str, Any]
+_ELSEWHERE = (
+    "The playbook is taken from an extension that was not written here: look whether it does what the document shows, "
+    "then enable it."
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Converted:
+    """What a document is here: ``actions`` by id are those that its steps need and that have to be made.
+
+    ``stuck``: it holds what cannot be resolved, so it must not run as it is.
+    """
+
+    definition: Json
+    actions: Mapping[str, Json] = field(default_factory=dict)
+    remarks: tuple[Remark, ...] = ()
+    stuck: bool = False
+
+
+def convert(
+    document: Mapping[str, Any],
+    *,
+    now: str,
+    registered: Mapping[str, frozenset[str]] | None = None,
+    refused: Mapping[str, str] | None = None,
+) -> Converted:
+    """The playbook that a document describes.
+
+    ``now`` is an RFC 3339 time in UTC, for ``valid_from`` and ``valid_until``; ``registered`` has the parameters of the
+    workspace's actions called ``cacao.<type>``; ``refused`` says of actions that were made before why they cannot be.
+
+    Raises:
+        TooLarge: it unfolds into more steps than a playbook may have.
+    """
+    returned: set[str] | None = None
+    for narrowed in range(_MOST_NARROWED + 1):
+        names = Names(document, returned)
+        flow = Flow(document, names, registered or {}, refused or {})
+        steps, exception = flow.top(str(document.get("workflow_start")), str(document.get("workflow_exception")))
+        if names.all_returned(flow.returned):
+            break
+        # what no step here sets is told by people, and what needs it is done by people, who set nothing either
+        last = narrowed + 1 == _MOST_NARROWED
+        returned = set() if last else flow.returned & (flow.returned if returned is None else returned)
+    own = carried(document, flow.actions)
+    if own is not None:
+        return _as_carried(*own, flow.actions, in_force=_in_force(document, now))
+    remarks = flow.remarks
+    name = _line(document.get("name")) or "CACAO playbook"
+    definition: Json = {
+        "id": str(document.get("id")),
+        "name": name,
+        "version": FIRST_VERSION,
+        "description": str(document.get("description") or "")[:MAX_DESCRIPTION_CHARACTERS],
+        "parameters": _parameters(names, remarks),
+        "steps": steps,
+        "tags": _tags(document.get("labels")),
+        "enabled": _in_force(document, now) and not flow.stuck,
+        "exception_step": exception,
+    }
+    whole = definitions.normalise(definition)
+    return Converted(definition=whole, actions=flow.actions, remarks=tuple(remarks), stuck=flow.stuck)
+
+
+def carried(document: Mapping[str, Any], made: Collection[str] = ()) -> tuple[Json, bool] | None:
+    """The definition that Tocsin put into the document, and whether that was another installation, or anybody.
+
+    None if there is none, or the rest was changed since, or it needs what an import has made elsewhere.
+    """
+    extensions = document.get("playbook_extensions")
+    ours = extensions.get(EXTENSION) if isinstance(extensions, dict) else None
+    definition = ours.get("definition") if isinstance(ours, dict) else None
+    if not isinstance(ours, dict) or not isinstance(definition, dict) or ours.get("digest") != seal_of(document):
+        return None
+    if not is_version(definition.get("version")):
+        return None
+    foreign = not is_fingerprint(ours.get("seal"), [ours["digest"], definition])
+    whole = definitions.normalise(definition)
+    steps = (place.step for place in islice(places(whole), MAX_STEPS))
+    if foreign and any(names_made_action(step) and step["action_ref"] not in made for step in steps):
+        return None
+    return whole, foreign
+
+
+def _as_carried(definition: Json, foreign: bool, actions: Mapping[str, Json], *, in_force: bool) -> Converted:
+    """What is not our own word is not switched on before somebody has looked at it: it need not be what is shown."""
+    remarks = (Remark("from_extension", f"/playbook_extensions/{EXTENSION}", _ELSEWHERE),) if foreign else ()
+    enabled = definition["enabled"] if in_force and not foreign else False
+    return Converted(definition={**definition, "enabled": enabled}, actions=actions, remarks=remarks, stuck=foreign)
+
+
+def seal_of(document: Mapping[str, Any]) -> str:
+    """The digest of all of a document but our extension, the time of its last change and its signatures."""
+    rest = {key: value for key, value in document.items() if key not in ("modified", "signatures")}
+    extensions = rest.pop("playbook_extensions", None)
+    others = (
+        {key: value for key, value in extensions.items() if key != EXTENSION} if isinstance(extensions, dict) else {}
+    )
+    return digest({**rest, "playbook_extensions": others})
+
+
+def _parameters(names: Names, remarks: list[Remark]) -> list[Json]:
+    """A parameter for each variable that comes from outside; what has no value is required."""
+    found: list[Json] = []
+    for name in names.parameters:
+        given = names.variable(name)
+        variable = from_document(given)
+        one: Json = {"name": names.native(name), "type": TYPES.get(variable.type, "string"), "required": False}
+        if isinstance(given.get("description"), str):
+            one["description"] = given["description"][:MAX_DESCRIPTION_CHARACTERS]
+        value = as_native(variable)
+        if value is None:
+            one["required"] = True
+        elif _fits(value, one["type"]):
+            one["default"] = value
+        else:
+            one |= {"type": "string", "default": str(variable.value)}
+        found.append(one)
+    left = list(filter(names.from_outside, names.declared))[len(names.parameters) :]
+    if left:
+        text = f"{len(left)} variables, of {left[0]} on, become no parameters: a playbook has {MAX_PARAMETERS} at most."
+        remarks.append(Remark("too_many_variables", "/playbook_variables", text))
+    return found
+
+
+def _fits(value: Any, kind: str) -> bool:
+    wanted = {"boolean": bool, "integer": int, "number": int | float, "object": dict, "string": str}[kind]
+    return isinstance(value, wanted) and (kind == "boolean" or not isinstance(value, bool))
+
+
+def _in_force(document: Mapping[str, Any], now: str) -> bool:
+    """Whether the document is neither revoked nor outside of the time for which it is valid."""
+    if document.get("revoked") is True:
+        return False
+    begin, end = document.get("valid_from"), document.get("valid_until")
+    return (not isinstance(begin, str) or begin <= now) and (not isinstance(end, str) or now < end)
+
+
+def _tags(labels: Any) -> list[str]:
+    found = [one[:MAX_TAG_CHARACTERS] for one in labels if isinstance(one, str)] if isinstance(labels, list) else []
+    return list(dict.fromkeys(one for one in found if is_line(one, MAX_TAG_CHARACTERS)))[:MAX_TAGS]
+
+
+def _line(value: Any) -> str:
+    text = value if isinstance(value, str) else ""
+    return "".join(one if one.isprintable() else " " for one in text)[:MAX_NAME_CHARACTERS].strip()

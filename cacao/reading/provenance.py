@@ -1,0 +1,87 @@
+"""Which step of a document each step of ours comes from.
+
+The document is read as when it was imported, and whatever is written for a step of it is noted. One step may become
+several here, and stand twice; what is put before or behind it that it does not say (a question) comes from none.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cacao.model.identity import own_of
+from cacao.reading.blocks import Block, Entry, listed
+from cacao.reading.names import Names
+from cacao.reading.workflow import Flow
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A step of a document, and the number of this one among the steps that it has become here.
+
+    ``pause`` is the step that its delay has become, if it is a step of its own here: that one comes from none.
+    """
+
+    step_id: str
+    number: int
+    pause: str = ""
+
+
+def sources(document: Mapping[str, Any]) -> dict[str, Source]:
+    """The sources of the steps of ours, by id."""
+    flow = _Noting(document)
+    flow.top(str(document.get("workflow_start")), str(document.get("workflow_exception")))
+    return flow.sources
+
+
+def heads(origins: Mapping[str, Source]) -> dict[str, str]:
+    """The steps here that stand for a step of the document, the first of several, with its id."""
+    first = {source.step_id: step_id for step_id, source in reversed(list(origins.items()))}
+    return {step_id: name for name, step_id in first.items()}
+
+
+def chains(origins: Mapping[str, Source]) -> dict[str, list[str]]:
+    """The steps that have become of one step of the document: the first, with the others."""
+    found: dict[str, list[str]] = {}
+    first = ""
+    for step_id, source in origins.items():  # those of one are noted one behind the other
+        first = first if source.number else step_id
+        found.setdefault(first, []).extend([step_id] if source.number else [])
+    return found
+
+
+def part(step: Mapping[str, Any], number: int) -> Json:
+    """What of a document's step is done by the step here of this number: one command, on one target."""
+    commands = [one for one in listed(step.get("commands")) if isinstance(one, dict)]
+    targets = listed(step.get("targets"))
+    count = len(commands) * max(1, len(targets))
+    if step.get("type") != "action" or count < 2 or own_of(step) is not None:  # noqa: PLR2004 - more than one
+        return dict(step)
+    target, command = divmod(number, len(commands))
+    found = {**step, "commands": [commands[command]]}
+    if targets:
+        found["targets"] = [targets[target]]
+    if number + 1 < count:  # what a step returns is what its last command does
+        found.pop("out_args", None)
+    return found
+
+
+class _Noting(Flow):
+    """Reads a workflow and notes where each step comes from."""
+
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        super().__init__(document, Names(document), {}, {})
+        self.sources: dict[str, Source] = {}
+
+    def write(self, block: Block, entry: Entry, step: Mapping[str, Any]) -> None:
+        """Write a step into its block."""
+        before = len(block.steps)
+        super().write(block, entry, step)
+        self.sources.update(_noted(entry, block.steps[before:]))
+
+
+def _noted(entry: Entry, made: list[Json]) -> Iterator[tuple[str, Source]]:
+    pause = str(made[0]["id"]) if len(made) > 1 and made[0]["type"] == "delay" else ""
+    for number, one in enumerate(made[1:] if pause else made):
+        yield str(one["id"]), Source(entry.cacao_id, number, pause)

@@ -1,1 +1,0 @@
-"""Documents of the OASIS CACAO Security Playbooks 2.0 standard."""
