@@ -21,12 +21,13 @@ from providers.base import Abandoned, Json
 from store import db, executions, runs, steps
 from store.db import Connection, IntegrityError
 from store.steps import Moves
-from tasks import flows, joins, passing, revisions, simulate, task_events, turns
+from tasks import flows, joins, passing, revisions, task_events, turns
 from tasks.advance import Advance, Place
 from tasks.budget import TOO_LARGE, budget
 from tasks.canvas import KILLABLE
 from tasks.conclude import Ending, commit_in_time, ended, in_time, settle
 from tasks.context import Context
+from tasks.dry_run import simulation
 from tasks.lease import keeper
 from tasks.links import Links
 from tasks.perform import attempt_at, give_up, perform
@@ -83,7 +84,7 @@ class Walk:
             return self._stale()
         self._know(row)
         if self.run.mode == "dry_run":
-            self.word = "completed" if simulate.carry_out(self.run, keeper().owner) else "stale"
+            self.word = "completed" if simulation.carry_out(self.run, keeper().owner) else "stale"
             return None
         self.queue = row.queue
         first = self.run.plan.blocks[""].first

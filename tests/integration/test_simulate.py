@@ -10,9 +10,10 @@ from providers import registry
 from store import access, db, executions, steps
 from store import runs as run_rows
 from store.access import Caller
-from tasks import catalogue, library, runs, simulate
+from tasks import catalogue, library, runs
+from tasks.dry_run import simulation
+from tasks.dry_run.simulation import Simulation
 from tasks.runs import Run
-from tasks.simulate import Simulation
 from tests.support.api import Door, assert_problem
 
 #: an address that is found to be wrong when it is filled in
@@ -87,7 +88,7 @@ def accepted(playbook_id: str = "pb", **wish: Any) -> Run:
 
 def simulated(*steps_: dict[str, Any], given: dict[str, Any] | None = None, **more: Any) -> Simulation:
     """What a playbook of these steps would do."""
-    return simulate.simulate(accepted(create(*steps_, **more), parameters=given or {}))
+    return simulation.simulate(accepted(create(*steps_, **more), parameters=given or {}))
 
 
 def by_step(simulation: Simulation) -> dict[str, dict[str, Any]]:
@@ -315,9 +316,9 @@ def test_playbooks_that_start_each_other_are_not_followed_for_ever(ready: str) -
     library.create(CALLER, definitions.normalise({"id": "inner", "name": "Inner", "steps": [look()]}))
     create({"id": "in", "type": "playbook", "playbook_ref": "inner"})
     library.revise(CALLER, "inner", {"steps": [{"id": "out", "type": "playbook", "playbook_ref": "pb"}]}, whole=False)
-    rows = by_step(simulate.simulate(accepted()))
+    rows = by_step(simulation.simulate(accepted()))
     assert rows["in"]["output"]["plan"]["predicted_status"] == "completed"
-    rows = by_step(simulate.simulate(accepted(target="a-1")))
+    rows = by_step(simulation.simulate(accepted(target="a-1")))
     assert rows["in"]["error"]["code"] == "playbook_failed"
     assert rows["in"]["output"]["plan"]["predicted_error"]["cause"] == "already_running"
 
@@ -378,8 +379,8 @@ def test_the_dry_run_is_written_at_once(database: str) -> None:
     prepared(database)
     create(act("one"), act("two", WRONG))
     run = accepted()
-    assert simulate.carry_out(run, "steps@test") is True
-    assert simulate.carry_out(run, "steps@test") is False
+    assert simulation.carry_out(run, "steps@test") is True
+    assert simulation.carry_out(run, "steps@test") is False
     with db.read() as connection:
         row, written = run_rows.read(connection, run.id), steps.of_run(connection, run.id)
     assert (row.status, row.error) == ("completed", None)
@@ -391,8 +392,8 @@ def test_the_dry_run_is_written_at_once(database: str) -> None:
 def test_a_simulation_that_breaks_fails_the_run(ready: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The run ends and says where to look."""
     run = accepted(create(look()))
-    monkeypatch.setattr(simulate, "Walk", _never)
-    assert simulate.carry_out(run, "steps@test") is True
+    monkeypatch.setattr(simulation, "Walk", _never)
+    assert simulation.carry_out(run, "steps@test") is True
     with db.read() as connection:
         row = run_rows.read(connection, run.id)
     assert (row.status, json.loads(row.error)["code"]) == ("failed", "internal_error")
@@ -415,7 +416,7 @@ def done(**changes: Any) -> str:
         runs.accept(connection, wish=wanted, row=row)
     with db.read() as connection:
         run = runs.loaded(run_rows.read(connection, row["id"]))
-    rows = [{**one, "mode": "live", "report": None} for one in simulate.simulate(run).rows]
+    rows = [{**one, "mode": "live", "report": None} for one in simulation.simulate(run).rows]
     for one in rows:
         if one["step_id"] in changes:
             one["input"] = json.dumps({"address": changes[one["step_id"]], "minutes": 5, "password": None})
@@ -428,7 +429,7 @@ def done(**changes: Any) -> str:
 def test_a_run_is_compared_with_its_prediction(visitor: Door) -> None:
     """The dry run comes first whichever is asked for; what it could not know is assumed."""
     dry, live = accepted(), done(one="192.0.2.5")
-    assert simulate.carry_out(dry, "steps@test")
+    assert simulation.carry_out(dry, "steps@test")
     answer = visitor.call("GET", f"/api/playbooks/executions/{live}/diff?against={dry.id}")
     assert answer.status_code == 200, answer.text
     data = answer.json["data"]

@@ -1,7 +1,7 @@
 """The dry run of a whole playbook: what would happen, step by step, with nothing done and nobody asked.
 
-In order of time: the plan of the run is walked as in a real run (``tasks.simulated_walk``), but every step is only
-described (``tasks.simulated_steps``), and each is said to succeed unless it is known that it would fail; the steps on
+In order of time: the plan of the run is walked as in a real run (``tasks.dry_run.walk``), but every step is only
+described (``tasks.dry_run.steps``), and each is said to succeed unless it is known that it would fail; the steps on
 the paths not taken are described as well, as if they were reached. Every step gets a row: ``completed`` or ``failed``
 on the path taken, ``skipped`` elsewhere, and in ``report`` whether it is on the path (``taken``), what would become of
 it (``verdict``), what was ``proved`` and what had to be ``assumed``. All rows and the end of the run are written in
@@ -20,9 +20,9 @@ from store import steps
 from store.db import Connection
 from tasks.advance import Place
 from tasks.conclude import commit_in_time, in_time
+from tasks.dry_run.playbooks import Budget
+from tasks.dry_run.walk import Walk, summary
 from tasks.runs import Run
-from tasks.simulated_playbooks import Budget
-from tasks.simulated_walk import Walk, summary
 
 log = logs.logger(__name__)
 

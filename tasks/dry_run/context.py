@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from tasks.context import Context
+from tasks.dry_run.values import assumed
 from tasks.runs import Run
-from tasks.simulated_values import assumed
 
 
 class Imagined(Context):

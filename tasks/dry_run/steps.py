@@ -18,12 +18,12 @@ from tasks import deciders, revisions, runs
 from tasks.advance import MOST_ITEMS
 from tasks.conclude import Attempt
 from tasks.context import asset
+from tasks.dry_run.context import Imagined
+from tasks.dry_run.values import Assumed, assumed, below, fill, is_assumed, resolve, unknown
 from tasks.lease import Hold, keeper
 from tasks.perform import perform, prepare
 from tasks.redact import MASK, Redactor
 from tasks.runs import Run
-from tasks.simulated_context import Imagined
-from tasks.simulated_values import Assumed, assumed, below, fill, is_assumed, resolve, unknown
 from tasks.step_faults import StepError
 
 #: executors that talk to somebody else

@@ -9,10 +9,10 @@ from providers.base import Json
 from store import db, playbooks
 from store.db import Connection
 from tasks import revisions, runs
+from tasks.dry_run.steps import Finding, Scene
+from tasks.dry_run.values import assumed, fill, is_assumed, resolve
 from tasks.redact import MASK
 from tasks.runs import DEEPEST, Run
-from tasks.simulated_steps import Finding, Scene
-from tasks.simulated_values import assumed, fill, is_assumed, resolve
 from tasks.step_faults import StepError
 
 #: how deep playbooks that start playbooks are looked into

@@ -16,25 +16,25 @@ from expressions.templates import TemplateError
 from playbooks.plan import END, Node, every_step
 from providers.base import Json
 from store import executions
-from tasks import simulated_playbooks, simulated_steps
 from tasks.advance import Advance, Place
 from tasks.context import joined
+from tasks.dry_run import playbooks, steps
+from tasks.dry_run.context import Imagined
+from tasks.dry_run.playbooks import Above, Budget
+from tasks.dry_run.steps import Finding, Scene
+from tasks.dry_run.values import Assumed, assumed, fill
 from tasks.runs import Run, row_id
-from tasks.simulated_context import Imagined
-from tasks.simulated_playbooks import Above, Budget
-from tasks.simulated_steps import Finding, Scene
-from tasks.simulated_values import Assumed, assumed, fill
 from tasks.step_faults import StepError, error_of
 
 #: items of a for_each that are gone through one by one
 MOST_PASSES = 10
 
 _WAYS = {
-    "action": simulated_steps.action,
-    "condition": simulated_steps.condition,
-    "switch": simulated_steps.switch,
-    "delay": simulated_steps.delay,
-    "approval": simulated_steps.approval,
+    "action": steps.action,
+    "condition": steps.condition,
+    "switch": steps.switch,
+    "delay": steps.delay,
+    "approval": steps.approval,
 }
 
 
@@ -153,7 +153,7 @@ class Walk:
         if kind in _WAYS:
             return _WAYS[kind](scene, found)
         if kind == "playbook":
-            return simulated_playbooks.enter(scene, found, self.budget, self.above, self._start)
+            return playbooks.enter(scene, found, self.budget, self.above, self._start)
         found.presumed = True
         {"parallel": self._parallel, "loop": self._loop, "for_each": self._for_each}[kind](scene, found, place, taken)
         return scene.node.on_success
@@ -187,7 +187,7 @@ class Walk:
             found.assumed.append(f"the loop ends within {most} passes; one stands for all")
 
     def _for_each(self, scene: Scene, found: Finding, place: Place, taken: bool) -> None:
-        items = simulated_steps.items(scene, found)
+        items = steps.items(scene, found)
         self.context.learn_items(scene.row["id"], items or [self._some_item(scene.node)])
         forgiving, failed, passes = scene.node.step.get("continue_on_error"), 0, 0
         for number in range(min(len(items), MOST_PASSES) or 1):
