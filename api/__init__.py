@@ -13,28 +13,22 @@ from typing import Any
 
 from flask import Flask, Response, current_app, g
 
-from api import (
-    actions,
-    auth,
-    comparisons,
-    docs,
-    errors,
-    events,
-    exchange,
-    executions,
-    health,
-    keys,
-    playbooks,
-    run_steps,
-    runs,
-    triggers,
-)
-from api.blueprint import IdConverter, StepIdConverter
-from api.body import MAX_BYTES
-from api.limits import Limiter, standing
-from api.load import HERE
-from api.longpoll import Watcher
-from api.present import present
+from api import health
+from api.access import routes as keys
+from api.actions import executions, trigger
+from api.actions import routes as actions
+from api.events import routes as events
+from api.http import auth, errors, openapi
+from api.http.blueprint import IdConverter, StepIdConverter
+from api.http.body import MAX_BYTES
+from api.http.current_request import present
+from api.http.load import HERE
+from api.http.long_poll import Watcher
+from api.http.rate_limits import Limiter, standing
+from api.playbooks import import_export
+from api.playbooks import routes as playbooks
+from api.runs import diff, steps
+from api.runs import routes as runs
 from config import logs
 from store import redis
 from tasks import beside, doorbell
@@ -46,14 +40,14 @@ _FREE, _REQUEST = 0.1, 0.01
 #: what is served under both prefixes
 _FAMILIES = (
     actions.blueprint,
-    triggers.blueprint,
+    trigger.blueprint,
     executions.blueprint,
-    exchange.blueprint,
+    import_export.blueprint,
     playbooks.blueprint,
     runs.blueprint,
-    run_steps.blueprint,
+    steps.blueprint,
     events.blueprint,
-    comparisons.blueprint,
+    diff.blueprint,
     keys.blueprint,
 )
 #: the canonical prefix, which is documented, comes first
@@ -110,7 +104,7 @@ def _drain(app: Flask, seconds: float) -> bool:
 
 
 def _mount(app: Flask) -> None:
-    api = docs.create(app)
+    api = openapi.create(app)
     api.register_blueprint(health.blueprint)
     for prefix, name in _PREFIXES.items():
         for family in _FAMILIES:
@@ -118,8 +112,8 @@ def _mount(app: Flask) -> None:
                 app.register_blueprint(family, url_prefix=prefix, name=name + family.name)
             else:
                 api.register_blueprint(family, url_prefix=prefix)
-        app.register_blueprint(docs.blueprint, url_prefix=prefix, name=name + docs.blueprint.name)
-    docs.install(app, api)
+        app.register_blueprint(openapi.blueprint, url_prefix=prefix, name=name + openapi.blueprint.name)
+    openapi.install(app, api)
 
 
 def _begin() -> None:

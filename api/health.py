@@ -19,11 +19,11 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from api import examples
-from api.auth import may_read, public
-from api.base_schema import Schema
-from api.blueprint import Blueprint, answer
-from api.writes import Writes
+from api.actions import examples
+from api.http.auth import may_read, public
+from api.http.base_schema import Schema
+from api.http.blueprint import Blueprint, answer
+from api.http.writes import Writes
 from config.errors import Unavailable
 from providers import sandbox_status
 from store import db, listing, processes, recovery

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from api.playbook_examples import DEFINITION
+from api.playbooks.examples import DEFINITION
 from tests.support.stack import Stack
 from tests.support.waiting import eventually
 

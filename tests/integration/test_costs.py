@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from limits import RateLimitItemPerHour
 
-from api.limits import Limiter
+from api.http.rate_limits import Limiter
 from tasks import beside
 from tests.support.api import Door
 from tests.support.heavy_bodies import FAMILIES, JSON, Family, action_bodies

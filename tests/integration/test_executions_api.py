@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from api.longpoll import Watcher
+from api.http.long_poll import Watcher
 from store import db, executions
 from tests.support.api import Door, assert_problem, carry_out
 from tests.support.waiting import eventually

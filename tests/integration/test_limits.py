@@ -10,7 +10,7 @@ import pytest
 from flask import g
 from werkzeug.exceptions import TooManyRequests
 
-from api.limits import Limiter
+from api.http.rate_limits import Limiter
 from config.settings import SettingsError, settings
 from tests.support.api import Door, assert_problem
 from tests.support.services import RedisServer
@@ -20,7 +20,7 @@ _HEADERS = ("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset")
 
 def limited(monkeypatch: pytest.MonkeyPatch, limit: str, patience: float = 60) -> Door:
     """The application under another limit, which waits so many seconds for Redis."""
-    monkeypatch.setattr("api.limits.PATIENCE", patience)
+    monkeypatch.setattr("api.http.rate_limits.PATIENCE", patience)
     monkeypatch.setenv("TOCSIN_RATE_LIMIT", limit)
     settings.cache_clear()
     return Door()
@@ -29,8 +29,8 @@ def limited(monkeypatch: pytest.MonkeyPatch, limit: str, patience: float = 60) -
 @pytest.fixture
 def start_of_window(monkeypatch: pytest.MonkeyPatch) -> None:
     """A clock that stands at the start of a window, so that no window ends within a test."""
-    monkeypatch.setattr("api.limits.time.time", lambda: 1_800_000_000.0)
-    monkeypatch.setattr("api.limits.PATIENCE", 60)
+    monkeypatch.setattr("api.http.rate_limits.time.time", lambda: 1_800_000_000.0)
+    monkeypatch.setattr("api.http.rate_limits.PATIENCE", 60)
 
 
 @pytest.mark.usefixtures("sqlite_database", "start_of_window")
@@ -51,7 +51,7 @@ def test_a_key_that_asks_too_often_is_held_back(monkeypatch: pytest.MonkeyPatch)
 def test_the_next_window_is_open_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """When the window is over the count begins anew."""
     clock = [1_800_000_000.0]
-    monkeypatch.setattr("api.limits.time.time", lambda: clock[0])
+    monkeypatch.setattr("api.http.rate_limits.time.time", lambda: clock[0])
     door = limited(monkeypatch, "1/minute")
     assert [door.call("GET", "/api/actions").status_code for _ in range(2)] == [200, 429]
     clock[0] += 60
@@ -108,8 +108,8 @@ def test_processes_count_together(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_frozen_redis_costs_one_request_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
     """One request notices, the others go on at once, and the limit still holds within the process."""
     door = limited(monkeypatch, "5/minute", patience=0.25)
-    monkeypatch.setattr("api.limits.REST", 600)
-    monkeypatch.setattr("api.limits.time.time", lambda: 1_800_000_000.0)
+    monkeypatch.setattr("api.http.rate_limits.REST", 600)
+    monkeypatch.setattr("api.http.rate_limits.time.time", lambda: 1_800_000_000.0)
     redis, asked = door.app.extensions["tocsin.limiter"]._redis, []
     count = redis.incr
     monkeypatch.setattr(redis, "incr", lambda *given, **more: asked.append(given) or count(*given, **more))
@@ -195,7 +195,7 @@ def test_processes_that_share_a_limit_leave_each_other_its_end(monkeypatch: pyte
 @pytest.mark.usefixtures("sqlite_database", "start_of_window", "redis_server")
 def test_a_flood_above_its_limit_does_not_ask_redis_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """That a limit is used up is remembered for a moment: refusing costs next to nothing."""
-    monkeypatch.setattr("api.limits.USED_UP", 600)
+    monkeypatch.setattr("api.http.rate_limits.USED_UP", 600)
     door = limited(monkeypatch, "10/minute")
     limiter: Limiter = door.app.extensions["tocsin.limiter"]
     assert granted(limiter, "key/flood", 1, 20, door) == 10

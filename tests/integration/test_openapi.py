@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from api import writes
 from api.health import Gauge
+from api.http import writes
 from config.settings import settings
 from store import db, processes
 from tests.support.api import Door

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from api import load
-from api.load import HERE, Load
+from api.http import load
+from api.http.load import HERE, Load
 from config.errors import Overloaded
 from store import group
 from tasks.doorbell import BATCH, Doorbell

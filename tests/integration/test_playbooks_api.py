@@ -456,7 +456,7 @@ def test_who_may_execute_may_not_write(door: Door) -> None:
 
 def test_the_playbook_of_the_documentation_is_created(door: Door) -> None:
     """The example of the API's own documentation, once its actions exist."""
-    from api.playbook_examples import DEFINITION
+    from api.playbooks.examples import DEFINITION
 
     for action_id, names in (
         ("act-slack-notify", ("channel", "message")),

@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from api import health
-from api.longpoll import Watcher
+from api.http.long_poll import Watcher
 from config.errors import Unavailable
 from store import actions, db, executions, listing
 from tests.support.api import Door, carry_out

@@ -9,7 +9,7 @@ from werkzeug.test import TestResponse
 
 from api import create_app
 from api.health import Gauge
-from api.limits import Limiter
+from api.http.rate_limits import Limiter
 from store import access, db, executions
 from tasks import doorbell
 

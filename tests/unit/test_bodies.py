@@ -7,8 +7,10 @@ import pytest
 from flask import Flask
 from marshmallow import RAISE, fields
 
-from api import body, run_schemas, schemas
-from api.base_schema import Schema
+from api.actions import schemas
+from api.http import body
+from api.http.base_schema import Schema
+from api.runs import schemas as run_schemas
 from config import sound_json
 from config.errors import InvalidRequest
 

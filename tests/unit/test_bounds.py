@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from api.blueprint import answer
+from api.http.blueprint import answer
 from config import sound_json
 from config.errors import InvalidRequest, Problem
 from expressions import suggestions, templates

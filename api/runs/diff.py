@@ -5,10 +5,10 @@ from typing import Any
 from flask import Response
 from marshmallow import fields, validate
 
-from api import schemas
-from api.auth import caller, requires
-from api.base_schema import Schema
-from api.blueprint import Blueprint, answer
+from api.actions import schemas
+from api.http.auth import caller, requires
+from api.http.base_schema import Schema
+from api.http.blueprint import Blueprint, answer
 from config.errors import Conflict
 from playbooks.comparison import compare
 from store import db, executions, playbooks, runs, steps

@@ -7,8 +7,8 @@ from typing import Any
 from flask import Response
 from marshmallow import fields, validate
 
-from api.base_schema import Schema
-from api.blueprint import answer
+from api.http.base_schema import Schema
+from api.http.blueprint import answer
 
 #: beyond this a page number is a mistake, and its offset would not fit into the database's integers
 _LAST_PAGE = 1_000_000_000

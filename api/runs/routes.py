@@ -7,15 +7,17 @@ from typing import Any
 
 from flask import Response, g
 
-from api import examples, pages, run_views, schemas
-from api import run_examples as shown
-from api import run_schemas as shapes
-from api.auth import caller, requires
-from api.blueprint import LOCATION, Blueprint
-from api.load import HERE
-from api.longpoll import wait_for_news
-from api.present import present
-from api.triggers import KEY_HEADER, idempotency_key
+from api.actions import examples, schemas
+from api.actions.trigger import KEY_HEADER, idempotency_key
+from api.http import pages
+from api.http.auth import caller, requires
+from api.http.blueprint import LOCATION, Blueprint
+from api.http.current_request import present
+from api.http.load import HERE
+from api.http.long_poll import wait_for_news
+from api.runs import examples as shown
+from api.runs import schemas as shapes
+from api.runs import views
 from store import db, executions, playbooks, run_listing, runs
 from store.db import Row
 from tasks import control, retry
@@ -61,7 +63,7 @@ def run_playbook(given: dict[str, Any], playbook_id: str) -> Response:
     headers = _location(started.run_id)
     if started.replayed:
         headers["Idempotency-Replayed"] = "true"
-    return run_views.twice(run_views.accepted(started.row or _read(started.run_id)._asdict()), 202, headers)
+    return views.twice(views.accepted(started.row or _read(started.run_id)._asdict()), 202, headers)
 
 
 @blueprint.get("/playbooks/executions")
@@ -178,9 +180,9 @@ def retry_run(given: dict[str, Any], run_id: str) -> Response:
     )
     row = _read(started.run_id)
     with db.read() as connection:
-        steps = run_views.whole(connection, row)["steps"]
-    members = {**run_views.accepted(row._asdict()), "retry_of": run_id, "steps": steps}
-    return run_views.twice(members, 202, _location(started.run_id))
+        steps = views.whole(connection, row)["steps"]
+    members = {**views.accepted(row._asdict()), "retry_of": run_id, "steps": steps}
+    return views.twice(members, 202, _location(started.run_id))
 
 
 def _read(run_id: str) -> Row:
@@ -190,14 +192,14 @@ def _read(run_id: str) -> Row:
 
 def _shown(row: Row) -> Response:
     with db.read() as connection:
-        return run_views.twice(run_views.whole(connection, row))
+        return views.twice(views.whole(connection, row))
 
 
 def _listed(query: dict[str, Any]) -> Response:
     filters = {**query, **pages.period(query), "target": query.get("target_asset_id")}
     with db.read() as connection:
         rows, total = run_listing.search(connection, caller().workspace_id, filters=filters, **pages.bounds(query))
-    return pages.page([run_views.item(row) for row in rows], total, query)
+    return pages.page([views.item(row) for row in rows], total, query)
 
 
 def _location(run_id: str) -> dict[str, str]:

@@ -7,11 +7,11 @@ from flask import Blueprint, Flask, Response, current_app
 from flask_smorest import Api
 from flask_swagger_ui import get_swaggerui_blueprint
 
-from api.auth import public
-from api.blueprint import IdConverter, StepIdConverter
-from api.errors import from_http
-from api.present import present
-from api.schemas import BEYOND, Error
+from api.actions.schemas import BEYOND, Error
+from api.http.auth import public
+from api.http.blueprint import IdConverter, StepIdConverter
+from api.http.current_request import present
+from api.http.errors import from_http
 
 blueprint = Blueprint("docs", __name__)
 

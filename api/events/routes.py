@@ -4,12 +4,12 @@ from typing import Any
 
 from flask import Response, g
 
-from api import event_schemas as shapes
-from api import schemas
-from api.auth import caller, requires
-from api.blueprint import Blueprint, answer
-from api.load import HERE
-from api.triggers import KEY_HEADER, idempotency_key
+from api.actions import schemas
+from api.actions.trigger import KEY_HEADER, idempotency_key
+from api.events import schemas as shapes
+from api.http.auth import caller, requires
+from api.http.blueprint import Blueprint, answer
+from api.http.load import HERE
 from config.errors import InvalidRequest, Problem
 from expressions.suggestions import did_you_mean
 from playbooks.parameter_values import value_fault

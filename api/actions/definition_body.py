@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from api import schemas
-from api.errors import step
+from api.actions import schemas
+from api.http.errors import step
 from config.errors import InvalidRequest, Problem
 from playbooks.parameters import MAX_NAMED
 

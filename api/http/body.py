@@ -15,9 +15,9 @@ from webargs import missing
 from webargs.flaskparser import FlaskParser, abort
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, UnsupportedMediaType
 
-from api.base_schema import Schema
-from api.load import HERE
-from api.present import present
+from api.http.base_schema import Schema
+from api.http.current_request import present
+from api.http.load import HERE
 from config import sound_yaml
 from config.errors import InvalidRequest, TooSlow
 from config.sound_json import inspect, parse

@@ -5,9 +5,9 @@ from typing import Any, cast
 from marshmallow import fields, validate
 from webargs.fields import DelimitedList
 
-from api import pages
-from api.base_schema import Schema
-from api.schemas import Decision, Flag, LogLine, Strict
+from api.actions.schemas import Decision, Flag, LogLine, Strict
+from api.http import pages
+from api.http.base_schema import Schema
 from playbooks import step_types
 from store import run_listing
 

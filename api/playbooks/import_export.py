@@ -4,10 +4,11 @@ from typing import Any
 
 from flask import Response, request
 
-from api import body, schemas
-from api import exchange_schemas as shapes
-from api.auth import caller, requires
-from api.blueprint import Blueprint, answer, finished, written
+from api.actions import schemas
+from api.http import body
+from api.http.auth import caller, requires
+from api.http.blueprint import Blueprint, answer, finished, written
+from api.playbooks import import_export_schemas as shapes
 from config import sound_yaml
 from playbooks.places import places
 from playbooks.size import size

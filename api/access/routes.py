@@ -5,9 +5,10 @@ from typing import Any
 
 from flask import Response, request
 
-from api import auth, examples, pages, schemas, views
-from api.auth import caller, requires
-from api.blueprint import LOCATION, Blueprint, answer, nothing
+from api.actions import examples, schemas, views
+from api.http import auth, pages
+from api.http.auth import caller, requires
+from api.http.blueprint import LOCATION, Blueprint, answer, nothing
 from config.errors import InvalidRequest, NotFound, Problem
 from config.settings import settings
 from store import access, db

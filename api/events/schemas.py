@@ -5,8 +5,8 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, validate
 
-from api.base_schema import Schema
-from api.schemas import Strict
+from api.actions.schemas import Strict
+from api.http.base_schema import Schema
 from playbooks.triggers import EVENTS, MANUAL, MAX_EVENT_CHARACTERS, SCHEDULE
 
 #: what starts playbooks without anybody telling of it

@@ -4,10 +4,10 @@ from typing import Any
 
 from marshmallow import INCLUDE, fields, validate
 
-from api import playbook_examples as shown
-from api.base_schema import Schema
-from api.playbook_schemas import PlaybookDefinition
-from api.schemas import Strict
+from api.actions.schemas import Strict
+from api.http.base_schema import Schema
+from api.playbooks import examples as shown
+from api.playbooks.schemas import PlaybookDefinition
 from tasks import exporting, importing
 
 

@@ -5,11 +5,12 @@ from typing import Any
 
 from flask import Response
 
-from api import run_examples as shown
-from api import run_schemas as shapes
-from api import run_views, schemas
-from api.auth import caller, requires
-from api.blueprint import Blueprint, answer
+from api.actions import schemas
+from api.http.auth import caller, requires
+from api.http.blueprint import Blueprint, answer
+from api.runs import examples as shown
+from api.runs import schemas as shapes
+from api.runs import views
 from store import db, runs
 from store.db import Connection, Row
 from tasks import control
@@ -31,7 +32,7 @@ def list_run_steps(run_id: str) -> Response:
     Every doing of a step in the order in which they came up, which inside loops is one for each pass; then the steps
     that it has not come to, which are pending while it still can.
     """
-    return _of_run(run_id, run_views.doings)
+    return _of_run(run_id, views.doings)
 
 
 @blueprint.get("/playbooks/executions/<id:run_id>/logs")
@@ -44,7 +45,7 @@ def list_run_logs(run_id: str) -> Response:
 
     The lines of all its steps together, by time.
     """
-    return _of_run(run_id, run_views.logs)
+    return _of_run(run_id, views.logs)
 
 
 @blueprint.get("/playbooks/executions/<id:run_id>/timeline")
@@ -57,7 +58,7 @@ def get_run_timeline(run_id: str) -> Response:
 
     For each doing of a step: how long it was queued, carried out and waiting, so far if it has not ended.
     """
-    return _of_run(run_id, run_views.gantt)
+    return _of_run(run_id, views.gantt)
 
 
 @blueprint.post("/playbooks/executions/<id:run_id>/steps/<step:step_id>/approve")
@@ -100,4 +101,4 @@ def _decided(given: dict[str, Any], run_id: str, step_id: str, *, approve: bool)
     )
     with db.read() as connection:
         run = runs.get(connection, caller().workspace_id, run_id)
-    return answer({"data": run_views.doing(row, run)})
+    return answer({"data": views.doing(row, run)})

@@ -4,8 +4,8 @@ from typing import Any
 
 from marshmallow import INCLUDE, fields, validate
 
-from api.base_schema import Schema
-from api.schemas import ID_PATTERN, RESERVED_IDS, Parameter, Retry, Strict
+from api.actions.schemas import ID_PATTERN, RESERVED_IDS, Parameter, Retry, Strict
+from api.http.base_schema import Schema
 from playbooks import fields as common
 from playbooks import parameters, step_types
 from playbooks.triggers import EVENTS, MAX_CONDITIONS, MAX_EVENT_CHARACTERS

@@ -5,11 +5,11 @@ from typing import Any
 
 from flask import Response, g
 
-from api import examples, schemas, views
-from api.auth import caller, requires
-from api.blueprint import LOCATION, Blueprint, answer
-from api.load import HERE
-from api.present import present
+from api.actions import examples, schemas, views
+from api.http.auth import caller, requires
+from api.http.blueprint import LOCATION, Blueprint, answer
+from api.http.current_request import present
+from api.http.load import HERE
 from config.errors import InvalidRequest
 from providers.base import Mode
 from tasks.dispatch import Dispatch, dispatch

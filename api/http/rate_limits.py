@@ -23,7 +23,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from api import errors
+from api.http import errors
 from config import logs
 from config.settings import SettingsError, settings
 

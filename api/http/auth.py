@@ -14,10 +14,10 @@ from typing import Any, NoReturn
 
 from flask import Request, current_app, g
 
-from api import body, errors
-from api.blueprint import notes
-from api.limits import Limiter
-from api.present import present
+from api.http import body, errors
+from api.http.blueprint import notes
+from api.http.current_request import present
+from api.http.rate_limits import Limiter
 from config import logs
 from config.errors import Forbidden, InvalidRequest, Problem, Unavailable
 from store import access, db

@@ -13,8 +13,8 @@ from collections import Counter
 
 from flask import current_app
 
-from api.auth import caller
-from api.load import HERE
+from api.http.auth import caller
+from api.http.load import HERE
 from config import logs
 from config.errors import Unavailable
 from store import db, executions

@@ -5,11 +5,12 @@ from typing import Any
 from flask import Response, request
 from marshmallow import fields, validate
 
-from api import body, definitions, examples, pages, schemas, views
-from api import playbook_examples as shown
-from api import playbook_schemas as shapes
-from api.auth import caller, requires
-from api.blueprint import LOCATION, Blueprint, answer, nothing
+from api.actions import definition_body, examples, schemas, views
+from api.http import body, pages
+from api.http.auth import caller, requires
+from api.http.blueprint import LOCATION, Blueprint, answer, nothing
+from api.playbooks import examples as shown
+from api.playbooks import schemas as shapes
 from config.errors import InvalidRequest, Problem
 from playbooks.differences import differences
 from playbooks.fields import MAX_TAG_CHARACTERS
@@ -279,7 +280,7 @@ def _taken(given: dict[str, Any], playbook_id: str | None = None) -> dict[str, A
 
 def _findings(problems: list[Problem]) -> list[dict[str, str]]:
     return [
-        {"path": definitions.json_path(problem.pointer), "pointer": problem.pointer, "message": problem.detail}
+        {"path": definition_body.json_path(problem.pointer), "pointer": problem.pointer, "message": problem.detail}
         for problem in problems
     ]
 

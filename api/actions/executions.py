@@ -6,11 +6,12 @@ from flask import Response
 from marshmallow import fields, validate
 from webargs.fields import DelimitedList
 
-from api import examples, pages, schemas, views
-from api.auth import caller, requires
-from api.base_schema import Schema
-from api.blueprint import Blueprint, answer
-from api.longpoll import wait_for_news
+from api.actions import examples, schemas, views
+from api.http import pages
+from api.http.auth import caller, requires
+from api.http.base_schema import Schema
+from api.http.blueprint import Blueprint, answer
+from api.http.long_poll import wait_for_news
 from store import actions, db, executions, listing
 from store.db import Row
 from tasks import control

@@ -4,7 +4,7 @@ from typing import Any, cast
 
 from marshmallow import INCLUDE, RAISE, ValidationError, fields, validate, validates_schema
 
-from api.base_schema import Schema
+from api.http.base_schema import Schema
 from playbooks import actions as meaning
 from playbooks import parameters
 from playbooks.actions import EXECUTORS, TYPES

@@ -10,8 +10,8 @@ from typing import Any
 
 from flask import Response
 
-from api import views
-from api.blueprint import finished, written
+from api.actions import views
+from api.http.blueprint import finished, written
 from playbooks import timeline
 from playbooks.plan import Node, Plan
 from playbooks.progress import StepState, counts, current, progress

@@ -14,9 +14,10 @@ from flask import Response
 from werkzeug.datastructures import Headers
 from werkzeug.routing import BaseConverter
 
-from api import body, errors, schemas
-from api.base_schema import Schema
-from api.body import Parser
+from api.actions import schemas
+from api.http import body, errors
+from api.http.base_schema import Schema
+from api.http.body import Parser
 
 View = Callable[..., Any]
 

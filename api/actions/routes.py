@@ -6,9 +6,10 @@ from flask import Response, request
 from marshmallow import fields, validate
 from webargs.fields import DelimitedList
 
-from api import body, definitions, examples, pages, schemas, views
-from api.auth import caller, requires
-from api.blueprint import LOCATION, Blueprint, answer, nothing
+from api.actions import definition_body, examples, schemas, views
+from api.http import body, pages
+from api.http.auth import caller, requires
+from api.http.blueprint import LOCATION, Blueprint, answer, nothing
 from config.errors import Problem
 from playbooks.actions import EXECUTORS, TYPES
 from store import actions, db
@@ -97,7 +98,7 @@ def create_action() -> Response:
 
     The id is made from the name unless one is given. Every fault of the definition is named at once.
     """
-    action = catalogue.create(caller(), definitions.taken(body.read_object()))
+    action = catalogue.create(caller(), definition_body.taken(body.read_object()))
     location = f"{request.path.rstrip('/')}/{action.id}"
     return answer(_written(action), 201, {"Location": location})
 
@@ -114,7 +115,7 @@ def validate_action() -> Response:
     Answers 200 whether or not the definition has faults; the body says which.
     """
     given = body.read_object()
-    problems = definitions.unknown(given) + catalogue.problems_of(given)
+    problems = definition_body.unknown(given) + catalogue.problems_of(given)
     warnings = [] if problems else catalogue.warnings_of(given)
     return answer({"valid": not problems, "warnings": _findings(warnings), "errors": _findings(problems)})
 
@@ -223,7 +224,7 @@ def _shown(action: actions.Action) -> Response:
 
 
 def _revised(action_id: str, *, whole: bool) -> actions.Action:
-    return catalogue.revise(caller(), action_id, definitions.taken(body.read_object(), action_id), whole=whole)
+    return catalogue.revise(caller(), action_id, definition_body.taken(body.read_object(), action_id), whole=whole)
 
 
 def _written(action: actions.Action) -> dict[str, Any]:
@@ -235,7 +236,7 @@ def _written(action: actions.Action) -> dict[str, Any]:
 
 def _findings(problems: list[Problem]) -> list[dict[str, str]]:
     return [
-        {"path": definitions.json_path(problem.pointer), "pointer": problem.pointer, "message": problem.detail}
+        {"path": definition_body.json_path(problem.pointer), "pointer": problem.pointer, "message": problem.detail}
         for problem in problems
     ]
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from api import examples
+from api.actions import examples
 
 DEFINITION: dict[str, Any] = {
     "name": "Critical Finding Alert",

@@ -1,0 +1,1 @@
+"""Actions: their definitions, triggering one, and its executions."""

@@ -1,0 +1,1 @@
+"""Events: what happened elsewhere, reported to the playbooks that listen."""

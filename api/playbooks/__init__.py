@@ -1,0 +1,1 @@
+"""Playbooks: their definitions, import and export."""

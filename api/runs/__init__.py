@@ -1,0 +1,1 @@
+"""Runs of playbooks: starting them, watching their steps, deciding, comparing."""
