@@ -17,6 +17,7 @@ from api import health
 from api.access import routes as keys
 from api.actions import executions, trigger
 from api.actions import routes as actions
+from api.actions.schemas import BEYOND
 from api.events import routes as events
 from api.http import auth, errors, openapi
 from api.http.blueprint import IdConverter, StepIdConverter
@@ -113,7 +114,7 @@ def _mount(app: Flask) -> None:
             else:
                 api.register_blueprint(family, url_prefix=prefix)
         app.register_blueprint(openapi.blueprint, url_prefix=prefix, name=name + openapi.blueprint.name)
-    openapi.install(app, api)
+    openapi.install(app, api, BEYOND)
 
 
 def _begin() -> None:

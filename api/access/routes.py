@@ -5,8 +5,10 @@ from typing import Any
 
 from flask import Response, request
 
-from api.actions import examples, schemas, views
+from api.access import examples, schemas, views
 from api.http import auth, pages
+from api.http import examples as http_examples
+from api.http import schemas as http_schemas
 from api.http.auth import caller, requires
 from api.http.blueprint import LOCATION, Blueprint, answer, nothing
 from config.errors import InvalidRequest, NotFound, Problem
@@ -23,8 +25,8 @@ _NEW_KEY = schemas.NewKey()
 @blueprint.arguments(pages.PageQuery(), location="query")
 @blueprint.answers(
     200,
-    schemas.page_of(schemas.Key),
-    example={"data": [examples.KEY], "meta": examples.META},
+    http_schemas.page_of(schemas.Key),
+    example={"data": [examples.KEY], "meta": http_examples.META},
     words="One page of keys, newest first.",
 )
 def list_keys(query: dict[str, Any]) -> Response:
@@ -42,7 +44,7 @@ def list_keys(query: dict[str, Any]) -> Response:
 @blueprint.arguments(_NEW_KEY, example=examples.NEW_KEY)
 @blueprint.answers(
     201,
-    schemas.enveloped(schemas.FreshKey),
+    http_schemas.enveloped(schemas.FreshKey),
     example={"data": examples.FRESH_KEY},
     words="The key, shown this once.",
     headers=LOCATION,
@@ -74,7 +76,11 @@ def create_key(given: dict[str, Any]) -> Response:
 @blueprint.get("/keys/<id:key_id>")
 @requires("admin")
 @blueprint.answers(
-    200, schemas.enveloped(schemas.Key), example={"data": examples.KEY}, words="The key's record.", fails=(404,)
+    200,
+    http_schemas.enveloped(schemas.Key),
+    example={"data": examples.KEY},
+    words="The key's record.",
+    fails=(404,),
 )
 def get_key(key_id: str) -> Response:
     """Show an API key.

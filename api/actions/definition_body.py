@@ -3,6 +3,7 @@
 from typing import Any
 
 from api.actions import schemas
+from api.http import schemas as http_schemas
 from api.http.errors import step
 from config.errors import InvalidRequest, Problem
 from playbooks.parameters import MAX_NAMED
@@ -20,7 +21,7 @@ def taken(given: dict[str, Any], action_id: str | None = None) -> dict[str, Any]
     """
     problems = unknown(given)
     wanted = given.get("id")
-    if action_id is None and wanted in schemas.RESERVED_IDS:
+    if action_id is None and wanted in http_schemas.RESERVED_IDS:
         problems.append(Problem("/id", f"{wanted!r} is a word of this API's own paths."))
     if action_id is not None and wanted not in (None, action_id):
         problems.append(Problem("/id", "The id of an action never changes."))
@@ -39,9 +40,3 @@ def unknown(given: dict[str, Any]) -> list[Problem]:
     if len(names) > MAX_NAMED:
         problems.append(Problem("", f"and {len(names) - MAX_NAMED} more that are unknown"))
     return problems
-
-
-def json_path(pointer: str) -> str:
-    """``/parameters/0/type`` as ``$.parameters[0].type``."""
-    names = [name.replace("~1", "/").replace("~0", "~") for name in pointer.split("/")[1:]]
-    return "$" + "".join(f"[{name}]" if name.isdecimal() else f".{name}" for name in names)

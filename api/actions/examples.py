@@ -31,20 +31,8 @@ _KEPT = {
 
 ACTION = {"id": "act-send-slack-alert", **DEFINITION, **_KEPT, "updated_at": "2026-04-28T12:00:00.000Z"}
 VERSION = {"id": "act-send-slack-alert", **DEFINITION, **_KEPT, "created_by": "3f1c9a60b2d4"}
-META = {"total": 1, "page": 1, "per_page": 20, "total_pages": 1}
 
 CHANGES = {"description": "Tell the on-call channel.", "timeout_seconds": 30}
-VERDICT = {
-    "valid": False,
-    "warnings": [],
-    "errors": [
-        {
-            "path": "$.parameters[0].type",
-            "pointer": "/parameters/0/type",
-            "message": "Invalid parameter type 'text'. Allowed: string, integer, boolean, enum, secret.",
-        }
-    ],
-}
 
 TRIGGER = {"target": "a-1001", "parameters": {"ip_address": "203.0.113.50", "duration_hours": 48}}
 ACCEPTED = {
@@ -91,39 +79,4 @@ REJECTED = {
     "status": "failed",
     "output": {"decision": "rejected", "by": "3f1c9a60b2d4", "note": "A known scanner."},
     "error": {"code": "rejected", "message": "A known scanner.", "outcome_unknown": False},
-}
-
-NEW_KEY = {"name": "SIEM connector", "role": "operator", "scopes": ["execute:actions"]}
-KEY = {
-    "id": "3f1c9a60b2d4",
-    "name": "SIEM connector",
-    "role": "operator",
-    "scopes": ["execute:actions"],
-    "created_at": "2026-04-28T12:00:00.000Z",
-    "expires_at": None,
-    "last_used": None,
-}
-FRESH_KEY = {**KEY, "key": "tcn_3f1c9a60b2d4_THE-SECRET-IS-SHOWN-ONCE"}
-
-METRICS = {
-    "status": "ok",
-    "executions": {"pending": 2, "running": 1, "completed": 240},
-    "backlog": 2,
-    "oldest_overdue_seconds": 0.0,
-    "workers": {"consuming": 1},
-    "queues": {
-        "urgent": {"messages": 0, "oldest_seconds": 0.0},
-        "steps": {"messages": 2, "oldest_seconds": 0.4},
-    },
-}
-HEALTH = {
-    "status": "ok",
-    "database": "ok",
-    "redis": "ok",
-    "workers": [
-        {"name": "steps@host", "queues": ["urgent", "steps"], "state": "consuming", "running": 0, "clock_skew_ms": 3}
-    ],
-    "oldest_overdue_seconds": 0.0,
-    "metrics": {name: value for name, value in METRICS.items() if name != "status"},
-    "sandbox": "filter",
 }

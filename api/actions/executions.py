@@ -7,7 +7,9 @@ from marshmallow import fields, validate
 from webargs.fields import DelimitedList
 
 from api.actions import examples, schemas, views
+from api.http import examples as http_examples
 from api.http import pages
+from api.http import schemas as http_schemas
 from api.http.auth import caller, requires
 from api.http.base_schema import Schema
 from api.http.blueprint import Blueprint, answer
@@ -18,10 +20,10 @@ from tasks import control
 
 blueprint = Blueprint("executions", __name__, description="What is being done and what was done.")
 
-_ONE = schemas.enveloped(schemas.Execution)
-_PAGE = schemas.page_of(schemas.ExecutionItem)
-_PAGE_EXAMPLE = {"data": [examples.ITEM], "meta": examples.META}
-_DECISION = schemas.Decision()
+_ONE = http_schemas.enveloped(schemas.Execution)
+_PAGE = http_schemas.page_of(schemas.ExecutionItem)
+_PAGE_EXAMPLE = {"data": [examples.ITEM], "meta": http_examples.META}
+_DECISION = http_schemas.Decision()
 
 
 class OfActionQuery(pages.PeriodQuery):

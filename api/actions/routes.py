@@ -7,7 +7,9 @@ from marshmallow import fields, validate
 from webargs.fields import DelimitedList
 
 from api.actions import definition_body, examples, schemas, views
-from api.http import body, pages
+from api.http import body, errors, pages
+from api.http import examples as http_examples
+from api.http import schemas as http_schemas
 from api.http.auth import caller, requires
 from api.http.blueprint import LOCATION, Blueprint, answer, nothing
 from config.errors import Problem
@@ -17,9 +19,9 @@ from tasks import catalogue
 
 blueprint = Blueprint("actions", __name__, description="What can be done.")
 
-_ONE = schemas.enveloped(schemas.Action)
+_ONE = http_schemas.enveloped(schemas.Action)
 _ONE_EXAMPLE = {"data": examples.ACTION}
-_WRITTEN = schemas.enveloped(schemas.Action, "WrittenAction", warnings=schemas.WARNINGS)
+_WRITTEN = http_schemas.enveloped(schemas.Action, "WrittenAction", warnings=http_schemas.WARNINGS)
 _WRITTEN_EXAMPLE = {"data": examples.ACTION, "warnings": []}
 _NOW = "The action as it is now, and what is doubtful about it."
 #: what may be asked about is more than what may be kept
@@ -60,8 +62,8 @@ class ActionQuery(pages.PageQuery):
 @blueprint.arguments(ActionQuery(), location="query")
 @blueprint.answers(
     200,
-    schemas.page_of(schemas.Action),
-    example={"data": [examples.ACTION], "meta": examples.META},
+    http_schemas.page_of(schemas.Action),
+    example={"data": [examples.ACTION], "meta": http_examples.META},
     words="One page of actions.",
 )
 def list_actions(query: dict[str, Any]) -> Response:
@@ -107,7 +109,11 @@ def create_action() -> Response:
 @requires("read:actions")
 @blueprint.reads(_ANYTHING, example=examples.DEFINITION)
 @blueprint.answers(
-    200, schemas.Verdict(), example=examples.VERDICT, words="The verdict; faults do not make it fail.", takes_body=True
+    200,
+    http_schemas.Verdict(),
+    example=http_examples.VERDICT,
+    words="The verdict; faults do not make it fail.",
+    takes_body=True,
 )
 def validate_action() -> Response:
     """Check an action's definition without storing it.
@@ -203,8 +209,8 @@ def disable_action(action_id: str) -> Response:
 @blueprint.arguments(pages.PageQuery(), location="query")
 @blueprint.answers(
     200,
-    schemas.page_of(schemas.Version),
-    example={"data": [examples.VERSION], "meta": examples.META},
+    http_schemas.page_of(schemas.Version),
+    example={"data": [examples.VERSION], "meta": http_examples.META},
     words="One page of versions, newest first.",
     fails=(404,),
 )
@@ -236,7 +242,7 @@ def _written(action: actions.Action) -> dict[str, Any]:
 
 def _findings(problems: list[Problem]) -> list[dict[str, str]]:
     return [
-        {"path": definition_body.json_path(problem.pointer), "pointer": problem.pointer, "message": problem.detail}
+        {"path": errors.json_path(problem.pointer), "pointer": problem.pointer, "message": problem.detail}
         for problem in problems
     ]
 

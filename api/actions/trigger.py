@@ -1,31 +1,23 @@
 """``/api/actions/{id}/trigger``: having an action done. The hot path of the API."""
 
-import re
 from typing import Any
 
 from flask import Response, g
 
-from api.actions import examples, schemas, views
+from api.actions import examples, schemas
+from api.http import schemas as http_schemas
+from api.http import times
 from api.http.auth import caller, requires
 from api.http.blueprint import LOCATION, Blueprint, answer
 from api.http.current_request import present
+from api.http.idempotency_key import KEY_HEADER, idempotency_key
 from api.http.load import HERE
-from config.errors import InvalidRequest
 from providers.base import Mode
 from tasks.dispatch import Dispatch, dispatch
 
 blueprint = Blueprint("triggers", __name__, description="Having actions done.")
 
-_IDEMPOTENCY_KEY = re.compile(r"[\x20-\x7e]{1,255}")
 _TRIGGER = schemas.Trigger()
-#: how the header is documented
-KEY_HEADER = {
-    "in": "header",
-    "name": "Idempotency-Key",
-    "description": "Names this request: sent again with the same key it makes no second execution.",
-    "schema": {"type": "string", "pattern": "^[!-~]([ -~]{0,253}[!-~])?$"},
-    "example": "alert-4711-block",
-}
 
 
 @blueprint.post("/actions/<id:action_id>/trigger", parameters=[KEY_HEADER])
@@ -33,7 +25,7 @@ KEY_HEADER = {
 @blueprint.arguments(_TRIGGER, example=examples.TRIGGER)
 @blueprint.answers(
     202,
-    schemas.enveloped(schemas.Accepted),
+    http_schemas.enveloped(schemas.Accepted),
     example={"data": examples.ACCEPTED},
     words="Accepted: it will be done, whatever breaks. Location says where to follow it.",
     headers=LOCATION,
@@ -62,7 +54,7 @@ def trigger_action(given: dict[str, Any], action_id: str) -> Response:
         "execution_id": accepted.execution_id,
         "action_id": accepted.action_id,
         "status": "pending",
-        "created_at": views.stamp(accepted.created_at),
+        "created_at": times.stamp(accepted.created_at),
         "started_at": None,
         "sandbox": accepted.mode == "sandbox",
         "dry_run": accepted.mode == "dry_run",
@@ -72,15 +64,3 @@ def trigger_action(given: dict[str, Any], action_id: str) -> Response:
     if accepted.replayed:
         headers["Idempotency-Replayed"] = "true"
     return answer({"data": members}, 202, headers)
-
-
-def idempotency_key() -> str | None:
-    """The key by which the present request may be sent again.
-
-    Raises:
-        InvalidRequest: it is none.
-    """
-    key = present().headers.get("Idempotency-Key")
-    if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key):
-        raise InvalidRequest("Idempotency-Key must be 1 to 255 printable ASCII characters.")
-    return key

@@ -1,9 +1,9 @@
 """How actions, executions and keys are shown."""
 
-import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from api.http.times import seconds, stamp, waits_until
 from store import actions, executions
 from store.actions import Action, Revision
 from store.db import Connection, Row
@@ -24,14 +24,6 @@ _FIELDS = (
     "input_mapping",
     "output_mapping",
 )
-
-
-def stamp(milliseconds: int | None) -> str | None:
-    """A moment as ISO 8601 in UTC, to the millisecond."""
-    if milliseconds is None:
-        return None
-    seconds, rest = divmod(milliseconds, 1000)
-    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{rest:03d}Z"
 
 
 def action(this: Action) -> dict[str, Any]:
@@ -113,32 +105,4 @@ def _item(row: Row, of_version: str) -> dict[str, Any]:
         "dry_run": row.mode == "dry_run",
         "run_id": row.run_id,
         "step_id": row.step_id,
-    }
-
-
-def seconds(start: int | None, end: int | None) -> float | None:
-    """The time between two moments in milliseconds, as a whole number where it is one."""
-    if start is None or end is None:
-        return None
-    found = (end - start) / 1000
-    return int(found) if found == int(found) else found
-
-
-def waits_until(status: str, waiting_for: str | None, due_at: int | None) -> int | None:
-    """When the wait of an execution ends by itself, ms; None: it does not wait."""
-    if status != "waiting" or due_at is None:
-        return None
-    return due_at - (executions.RETRY_GRACE if waiting_for == "retry" else 0)
-
-
-def key(row: Row) -> dict[str, Any]:
-    """An API key without its secret."""
-    return {
-        "id": row.id,
-        "name": row.name,
-        "role": row.role,
-        "scopes": executions.load(row.scopes),
-        "created_at": stamp(row.created_at),
-        "expires_at": stamp(row.expires_at),
-        "last_used": stamp(row.last_used_at),
     }

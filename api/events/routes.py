@@ -4,11 +4,11 @@ from typing import Any
 
 from flask import Response, g
 
-from api.actions import schemas
-from api.actions.trigger import KEY_HEADER, idempotency_key
 from api.events import schemas as shapes
+from api.http import schemas as http_schemas
 from api.http.auth import caller, requires
 from api.http.blueprint import Blueprint, answer
+from api.http.idempotency_key import KEY_HEADER, idempotency_key
 from api.http.load import HERE
 from config.errors import InvalidRequest, Problem
 from expressions.suggestions import did_you_mean
@@ -26,7 +26,7 @@ _EVENT = shapes.Event()
 @blueprint.arguments(_EVENT, example=shapes.EXAMPLE)
 @blueprint.answers(
     202,
-    schemas.enveloped(shapes.EventOutcome),
+    http_schemas.enveloped(shapes.EventOutcome),
     example={"data": shapes.OUTCOME},
     words="Every playbook that waits for it was started, or could not be and says why.",
     fails=(422,),

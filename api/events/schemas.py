@@ -5,8 +5,8 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, validate
 
-from api.actions.schemas import Strict
 from api.http.base_schema import Schema
+from api.http.schemas import Strict, described
 from playbooks.triggers import EVENTS, MANUAL, MAX_EVENT_CHARACTERS, SCHEDULE
 
 #: what starts playbooks without anybody telling of it
@@ -17,10 +17,6 @@ MAX_ID_CHARACTERS = 255
 
 _NAME = r"^[a-z][a-z0-9_]*(\.[a-z0-9_]+)+$"
 _ID = "^[ -~]+$"
-
-
-def _words(text: str, **more: Any) -> dict[str, Any]:
-    return {"description": text, **more}
 
 
 def _check_name(event: str) -> None:
@@ -41,7 +37,7 @@ class Event(Strict):
     event = fields.String(
         required=True,
         validate=[validate.Length(max=MAX_EVENT_CHARACTERS), _check_name],
-        metadata=_words(
+        metadata=described(
             "What has happened: finding.new, finding.status_changed, scan.completed, scan.failed, or a name of your "
             "own of that form.",
             pattern=_NAME,
@@ -51,11 +47,11 @@ class Event(Strict):
     data = fields.Dict(
         keys=fields.String(),
         load_default=dict,
-        metadata=_words("What it tells: the finding, the asset, whatever conditions and templates look at."),
+        metadata=described("What it tells: the finding, the asset, whatever conditions and templates look at."),
     )
     id = fields.String(
         validate=[validate.Length(1, MAX_ID_CHARACTERS), _check_id],
-        metadata=_words(
+        metadata=described(
             "Names this very event: sent again under the same id it starts no playbook twice.", pattern=_ID
         ),
     )
@@ -64,32 +60,33 @@ class Event(Strict):
 class StartedRun(Schema):
     """A run that an event has started."""
 
-    playbook_id = fields.String(metadata=_words("The playbook."))
-    execution_id = fields.String(metadata=_words("Its run."))
+    playbook_id = fields.String(metadata=described("The playbook."))
+    execution_id = fields.String(metadata=described("Its run."))
 
 
 class NotStarted(Schema):
     """A playbook that an event should have started."""
 
-    playbook_id = fields.String(metadata=_words("The playbook."))
-    code = fields.String(metadata=_words("A stable word for the reason."))
-    reason = fields.String(metadata=_words("Why it was not started."))
+    playbook_id = fields.String(metadata=described("The playbook."))
+    code = fields.String(metadata=described("A stable word for the reason."))
+    reason = fields.String(metadata=described("Why it was not started."))
 
 
 class EventOutcome(Schema):
     """What an event has brought about."""
 
-    event_id = fields.String(metadata=_words("The event's id: the one it came with, else a new one."))
-    event = fields.String(metadata=_words("What has happened."))
+    event_id = fields.String(metadata=described("The event's id: the one it came with, else a new one."))
+    event = fields.String(metadata=described("What has happened."))
     considered = fields.Integer(
-        metadata=_words("How many enabled playbooks wait for this event, whether it meets their conditions or not.")
+        metadata=described("How many enabled playbooks wait for this event, whether it meets their conditions or not.")
     )
     note = fields.String(
-        allow_none=True, metadata=_words("Where none does and the name is close to a usual one: that one; else null.")
+        allow_none=True,
+        metadata=described("Where none does and the name is close to a usual one: that one; else null."),
     )
-    started = fields.List(fields.Nested(StartedRun), metadata=_words("The runs it has started."))
+    started = fields.List(fields.Nested(StartedRun), metadata=described("The runs it has started."))
     not_started = fields.List(
-        fields.Nested(NotStarted), metadata=_words("The playbooks that wait for it and could not be started.")
+        fields.Nested(NotStarted), metadata=described("The playbooks that wait for it and could not be started.")
     )
 
 

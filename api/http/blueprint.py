@@ -14,8 +14,8 @@ from flask import Response
 from werkzeug.datastructures import Headers
 from werkzeug.routing import BaseConverter
 
-from api.actions import schemas
 from api.http import body, errors
+from api.http import schemas as http_schemas
 from api.http.base_schema import Schema
 from api.http.body import Parser
 
@@ -42,19 +42,19 @@ _WHEN = {
 }
 
 
-_ERROR = schemas.Error()
+_ERROR = http_schemas.Error()
 
 
 class IdConverter(BaseConverter):
     """An id in a path; anything else that might stand there names nothing."""
 
     #: words of our own paths are no ids: a method they lack must not fall through to a thing of that name
-    regex = rf"(?!(?:{'|'.join(schemas.RESERVED_IDS)})(?:/|$))[A-Za-z0-9][A-Za-z0-9._-]{{0,127}}"
+    regex = rf"(?!(?:{'|'.join(http_schemas.RESERVED_IDS)})(?:/|$))[A-Za-z0-9][A-Za-z0-9._-]{{0,127}}"
 
     @classmethod
     def schema(cls, _converter: BaseConverter) -> dict[str, str]:
         """Its description in the OpenAPI document."""
-        return {"type": "string", "pattern": schemas.ID_PATTERN}
+        return {"type": "string", "pattern": http_schemas.ID_PATTERN}
 
 
 class StepIdConverter(BaseConverter):

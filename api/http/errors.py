@@ -141,3 +141,9 @@ def unauthorized(detail: str) -> Unauthorized:
 def too_many(detail: str, retry_after: int) -> TooManyRequests:
     """The error for a caller that has used up its requests; ``retry_after`` in seconds."""
     return TooManyRequests(detail, retry_after=retry_after)
+
+
+def json_path(pointer: str) -> str:
+    """``/parameters/0/type`` as ``$.parameters[0].type``."""
+    names = [name.replace("~1", "/").replace("~0", "~") for name in pointer.split("/")[1:]]
+    return "$" + "".join(f"[{name}]" if name.isdecimal() else f".{name}" for name in names)

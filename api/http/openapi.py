@@ -1,17 +1,18 @@
 """The documentation: the OpenAPI document, and Swagger UI served from files of our own machine."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from flask import Blueprint, Flask, Response, current_app
 from flask_smorest import Api
 from flask_swagger_ui import get_swaggerui_blueprint
 
-from api.actions.schemas import BEYOND, Error
 from api.http.auth import public
 from api.http.blueprint import IdConverter, StepIdConverter
 from api.http.current_request import present
 from api.http.errors import from_http
+from api.http.schemas import Error
 
 blueprint = Blueprint("docs", __name__)
 
@@ -50,9 +51,12 @@ def create(app: Flask) -> Documented:
     return api
 
 
-def install(app: Flask, api: Documented) -> None:
-    """Serve the document and the page; call it when every operation is registered."""
-    for name, more in BEYOND.items():
+def install(app: Flask, api: Documented, beyond: Mapping[str, Mapping[str, Any]]) -> None:
+    """Serve the document and the page; call it when every operation is registered.
+
+    ``beyond`` has, by the name of a schema, what the library cannot say of its shape.
+    """
+    for name, more in beyond.items():
         api.spec.components.schemas[name].update(more)
     app.extensions["tocsin.openapi"] = json.dumps(api.spec.to_dict())
     config = {"app_name": "Tocsin API", "validatorUrl": None, "oauth2RedirectUrl": ""}

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from api.actions import examples
+from api.http import examples as http_examples
 
 DEFINITION: dict[str, Any] = {
     "name": "Critical Finding Alert",
@@ -69,7 +69,7 @@ DIFFERENCE = {
     "changes": [{"pointer": "/timeout_minutes", "op": "changed", "from": 30, "to": 60}],
 }
 VERDICT = {
-    **examples.VERDICT,
+    **http_examples.VERDICT,
     "errors": [
         {
             "path": "$.steps[0].on_success",

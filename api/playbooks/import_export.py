@@ -4,8 +4,8 @@ from typing import Any
 
 from flask import Response, request
 
-from api.actions import schemas
 from api.http import body
+from api.http import schemas as http_schemas
 from api.http.auth import caller, requires
 from api.http.blueprint import Blueprint, answer, finished, written
 from api.playbooks import import_export_schemas as shapes
@@ -17,7 +17,7 @@ from tasks.import_outcome import Imported, Wish
 
 blueprint = Blueprint("exchange", __name__, description="Playbooks of others in, playbooks of ours out.")
 
-_IMPORTED = schemas.enveloped(shapes.Imported)
+_IMPORTED = http_schemas.enveloped(shapes.Imported)
 _ANY_OBJECT: dict[str, Any] = {"type": "object"}
 #: writing a definition as YAML takes as many times as long as checking it
 _WRITING = 5
@@ -71,7 +71,7 @@ def import_playbook(query: dict[str, Any]) -> Response:
     definition in JSON or YAML; ``{"playbook": ..., "dry_run": true}`` wraps either. Nothing is fetched and nothing is
     carried out. With dry_run nothing is made.
     """
-    wish = Wish(**query, reserved=frozenset(schemas.RESERVED_IDS))
+    wish = Wish(**query, reserved=frozenset(http_schemas.RESERVED_IDS))
     found = importing.take(caller(), body.read_object(yaml=True), wish)
     if found.outcome != "created" or found.playbook is None:
         return answer({"data": _shown(found)})

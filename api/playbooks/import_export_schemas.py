@@ -4,16 +4,11 @@ from typing import Any
 
 from marshmallow import INCLUDE, fields, validate
 
-from api.actions.schemas import Strict
 from api.http.base_schema import Schema
+from api.http.schemas import Strict, described
 from api.playbooks import examples as shown
 from api.playbooks.schemas import PlaybookDefinition
 from tasks import exporting, importing
-
-
-def _words(text: str, **more: Any) -> dict[str, Any]:
-    return {"description": text, **more}
-
 
 _YES_NO: dict[str, Any] = {"truthy": {"true", "1"}, "falsy": {"false", "0"}}
 
@@ -25,17 +20,19 @@ class ExportQuery(Strict):
         data_key="format",
         load_default=exporting.CACAO,
         validate=validate.OneOf((exporting.CACAO, exporting.NATIVE, exporting.YAML)),
-        metadata=_words("cacao_v2: an OASIS CACAO 2.0 document. native, yaml: the definition.", example="cacao_v2"),
+        metadata=described("cacao_v2: an OASIS CACAO 2.0 document. native, yaml: the definition.", example="cacao_v2"),
     )
     include_secrets = fields.Boolean(
         load_default=False,
         **_YES_NO,
-        metadata=_words("With the credentials of an imported document; admins only.", example=False),
+        metadata=described("With the credentials of an imported document; admins only.", example=False),
     )
     sign = fields.Boolean(
         load_default=False,
         **_YES_NO,
-        metadata=_words("With a signature made with the operator's key; for who may write playbooks.", example=False),
+        metadata=described(
+            "With a signature made with the operator's key; for who may write playbooks.", example=False
+        ),
     )
 
 
@@ -43,17 +40,17 @@ class ImportQuery(Strict):
     """How something is imported; the same may stand in the body."""
 
     dry_run = fields.Boolean(
-        load_default=False, **_YES_NO, metadata=_words("Show what would be made, and make nothing.", example=True)
+        load_default=False, **_YES_NO, metadata=described("Show what would be made, and make nothing.", example=True)
     )
     lenient = fields.Boolean(
         load_default=False,
         **_YES_NO,
-        metadata=_words("Import a CACAO document with faults as far as it goes.", example=False),
+        metadata=described("Import a CACAO document with faults as far as it goes.", example=False),
     )
     on_conflict = fields.String(
         load_default="refuse",
         validate=validate.OneOf(importing.CONFLICTS),
-        metadata=_words("What happens when there is another playbook of that id.", example="replace"),
+        metadata=described("What happens when there is another playbook of that id.", example="replace"),
     )
 
 
@@ -69,36 +66,36 @@ class Document(Schema):
 class Warned(Schema):
     """Something that is not as the standard, or the document, has it."""
 
-    code = fields.String(metadata=_words("A stable word."))
-    pointer = fields.String(metadata=_words("Where in the document, as a JSON pointer."))
-    message = fields.String(metadata=_words("What it is, and what becomes of it."))
+    code = fields.String(metadata=described("A stable word."))
+    pointer = fields.String(metadata=described("Where in the document, as a JSON pointer."))
+    message = fields.String(metadata=described("What it is, and what becomes of it."))
 
 
 class Unsupported(Schema):
     """A step that is not carried out as the document says."""
 
-    step_id = fields.String(metadata=_words("Its id in the document."))
-    reason = fields.String(metadata=_words("Why, and what happens instead."))
+    step_id = fields.String(metadata=described("Its id in the document."))
+    reason = fields.String(metadata=described("Why, and what happens instead."))
 
 
 class Imported(Schema):
     """What has become of what was sent."""
 
-    id = fields.String(metadata=_words("The playbook's id."))
-    name = fields.String(metadata=_words("Its name."))
-    version = fields.String(metadata=_words("Its version."))
-    step_count = fields.Integer(metadata=_words("How many steps it has here."))
-    enabled = fields.Boolean(metadata=_words("Whether it may be started."))
-    dry_run = fields.Boolean(metadata=_words("Whether nothing was made."))
-    outcome = fields.String(metadata=_words("What happens.", enum=["created", "revised", "unchanged"]))
+    id = fields.String(metadata=described("The playbook's id."))
+    name = fields.String(metadata=described("Its name."))
+    version = fields.String(metadata=described("Its version."))
+    step_count = fields.Integer(metadata=described("How many steps it has here."))
+    enabled = fields.Boolean(metadata=described("Whether it may be started."))
+    dry_run = fields.Boolean(metadata=described("Whether nothing was made."))
+    outcome = fields.String(metadata=described("What happens.", enum=["created", "revised", "unchanged"]))
     conformance = fields.String(
-        metadata=_words("How the document keeps to its standard.", enum=["valid", "warnings", "nonconformant"])
+        metadata=described("How the document keeps to its standard.", enum=["valid", "warnings", "nonconformant"])
     )
     warnings = fields.List(
-        fields.Nested(Warned), metadata=_words("What is not as the standard or the document has it.")
+        fields.Nested(Warned), metadata=described("What is not as the standard or the document has it.")
     )
-    unsupported = fields.List(fields.Nested(Unsupported), metadata=_words("Steps that are done in another way."))
-    playbook = fields.Nested(PlaybookDefinition, metadata=_words("The playbook as it is kept."))
+    unsupported = fields.List(fields.Nested(Unsupported), metadata=described("Steps that are done in another way."))
+    playbook = fields.Nested(PlaybookDefinition, metadata=described("The playbook as it is kept."))
 
 
 DOCUMENT: dict[str, Any] = {

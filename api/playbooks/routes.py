@@ -5,8 +5,9 @@ from typing import Any
 from flask import Response, request
 from marshmallow import fields, validate
 
-from api.actions import definition_body, examples, schemas, views
-from api.http import body, pages
+from api.http import body, errors, pages, times
+from api.http import examples as http_examples
+from api.http import schemas as http_schemas
 from api.http.auth import caller, requires
 from api.http.blueprint import LOCATION, Blueprint, answer, nothing
 from api.playbooks import examples as shown
@@ -21,7 +22,7 @@ from tasks import beside, importing, library
 
 blueprint = Blueprint("playbooks", __name__, description="What is done in order, and when it starts.")
 
-_ONE = schemas.enveloped(shapes.Playbook)
+_ONE = http_schemas.enveloped(shapes.Playbook)
 _ONE_EXAMPLE = {"data": shown.PLAYBOOK}
 #: what may be asked about is more than what may be kept
 _ANYTHING = {"anyOf": [shapes.PlaybookDefinition(), {"type": "object"}]}
@@ -49,7 +50,7 @@ class PlaybookQuery(pages.PageQuery):
     )
 
 
-class DifferenceQuery(schemas.Strict):
+class DifferenceQuery(http_schemas.Strict):
     """Which versions are compared."""
 
     older = fields.String(
@@ -70,8 +71,8 @@ class DifferenceQuery(schemas.Strict):
 @blueprint.arguments(PlaybookQuery(), location="query")
 @blueprint.answers(
     200,
-    schemas.page_of(shapes.PlaybookItem),
-    example={"data": [shown.ITEM], "meta": examples.META},
+    http_schemas.page_of(shapes.PlaybookItem),
+    example={"data": [shown.ITEM], "meta": http_examples.META},
     words="One page of playbooks.",
 )
 def list_playbooks(query: dict[str, Any]) -> Response:
@@ -118,7 +119,11 @@ def create_playbook() -> Response:
 @requires("read:playbooks")
 @blueprint.reads(_ANYTHING, example=shown.DEFINITION, yaml=True)
 @blueprint.answers(
-    200, schemas.Verdict(), example=shown.VERDICT, words="The verdict; faults do not make it fail.", takes_body=True
+    200,
+    http_schemas.Verdict(),
+    example=shown.VERDICT,
+    words="The verdict; faults do not make it fail.",
+    takes_body=True,
 )
 def validate_playbook() -> Response:
     """Check a playbook's definition without storing it.
@@ -213,8 +218,8 @@ def disable_playbook(playbook_id: str) -> Response:
 @blueprint.arguments(pages.PageQuery(), location="query")
 @blueprint.answers(
     200,
-    schemas.page_of(shapes.PlaybookVersion),
-    example={"data": [shown.VERSION], "meta": examples.META},
+    http_schemas.page_of(shapes.PlaybookVersion),
+    example={"data": [shown.VERSION], "meta": http_examples.META},
     words="One page of versions, newest first.",
     fails=(404,),
 )
@@ -234,7 +239,7 @@ def list_playbook_versions(query: dict[str, Any], playbook_id: str) -> Response:
 @blueprint.arguments(DifferenceQuery(), location="query")
 @blueprint.answers(
     200,
-    schemas.enveloped(shapes.VersionDifference),
+    http_schemas.enveloped(shapes.VersionDifference),
     example={"data": shown.DIFFERENCE},
     words="What has changed.",
     fails=(404,),
@@ -265,7 +270,7 @@ def _taken(given: dict[str, Any], playbook_id: str | None = None) -> dict[str, A
     """
     wanted = given.get("id")
     fault = None
-    if playbook_id is None and wanted in schemas.RESERVED_IDS:
+    if playbook_id is None and wanted in http_schemas.RESERVED_IDS:
         fault = f"{wanted!r} is a word of this API's own paths."
     elif playbook_id is not None and wanted not in (None, playbook_id):
         fault = "The id of a playbook never changes."
@@ -280,7 +285,7 @@ def _taken(given: dict[str, Any], playbook_id: str | None = None) -> dict[str, A
 
 def _findings(problems: list[Problem]) -> list[dict[str, str]]:
     return [
-        {"path": definition_body.json_path(problem.pointer), "pointer": problem.pointer, "message": problem.detail}
+        {"path": errors.json_path(problem.pointer), "pointer": problem.pointer, "message": problem.detail}
         for problem in problems
     ]
 
@@ -295,8 +300,8 @@ def _item(row: db.Row) -> dict[str, Any]:
         "step_count": row.step_count,
         "tags": executions.load(row.tags),
         "enabled": bool(row.enabled),
-        "created_at": views.stamp(row.created_at),
-        "updated_at": views.stamp(row.updated_at),
+        "created_at": times.stamp(row.created_at),
+        "updated_at": times.stamp(row.updated_at),
     }
 
 
@@ -306,9 +311,9 @@ def _whole(playbook: playbooks.Playbook) -> dict[str, Any]:
         **playbook.revision.definition,
         "enabled": playbook.enabled,
         "step_count": playbook.step_count,
-        "next_run_at": views.stamp(playbook.fire_at),
-        "created_at": views.stamp(playbook.created_at),
-        "updated_at": views.stamp(playbook.updated_at),
+        "next_run_at": times.stamp(playbook.fire_at),
+        "created_at": times.stamp(playbook.created_at),
+        "updated_at": times.stamp(playbook.updated_at),
     }
 
 
@@ -316,7 +321,7 @@ def _version(row: db.Row) -> dict[str, Any]:
     return {
         "id": row.playbook_id,
         **executions.load(row.definition),
-        "created_at": views.stamp(row.created_at),
+        "created_at": times.stamp(row.created_at),
         "created_by": row.created_by,
     }
 

@@ -1,21 +1,14 @@
 """The shapes of the bodies of ``/api/playbooks``; what a definition means is checked in ``playbooks.checks``."""
 
-from typing import Any
-
 from marshmallow import INCLUDE, fields, validate
 
-from api.actions.schemas import ID_PATTERN, RESERVED_IDS, Parameter, Retry, Strict
 from api.http.base_schema import Schema
+from api.http.schemas import ID_PATTERN, RESERVED_IDS, Parameter, Retry, Strict, described
 from playbooks import fields as common
 from playbooks import parameters, step_types
 from playbooks.triggers import EVENTS, MAX_CONDITIONS, MAX_EVENT_CHARACTERS
 
-
-def _words(text: str, **more: Any) -> dict[str, Any]:
-    return {"description": text, **more}
-
-
-_TRIGGER = _words(
+_TRIGGER = described(
     "What starts it: the name of an event, or an object; manual when left out.",
     anyOf=[
         {"type": "string", "maxLength": MAX_EVENT_CHARACTERS},
@@ -52,32 +45,34 @@ class Step(Schema):
 
     id = fields.String(
         required=True,
-        metadata=_words(
+        metadata=described(
             "Unique in the whole playbook.",
             pattern="^[A-Za-z0-9_][A-Za-z0-9_-]{0,63}$",
             **{"not": {"enum": sorted(step_types.LINK_WORDS)}},
         ),
     )
-    name = fields.String(allow_none=True, metadata=_words("What people call it; its id unless said otherwise."))
-    type = fields.String(required=True, metadata=_words("What it does.", enum=list(step_types.TYPES)))
-    description = fields.String(allow_none=True, metadata=_words("What it is for."))
-    when = fields.String(allow_none=True, metadata=_words("A condition; the step is skipped where it does not hold."))
+    name = fields.String(allow_none=True, metadata=described("What people call it; its id unless said otherwise."))
+    type = fields.String(required=True, metadata=described("What it does.", enum=list(step_types.TYPES)))
+    description = fields.String(allow_none=True, metadata=described("What it is for."))
+    when = fields.String(
+        allow_none=True, metadata=described("A condition; the step is skipped where it does not hold.")
+    )
     delay_seconds = fields.Float(
         allow_none=True,
         validate=validate.Range(0, step_types.MAX_WAIT_SECONDS),
-        metadata=_words("How long to wait before it, up to 30 days."),
+        metadata=described("How long to wait before it, up to 30 days."),
     )
     timeout_seconds = fields.Integer(
         allow_none=True,
         validate=validate.Range(1, step_types.MAX_WAIT_SECONDS),
-        metadata=_words("How long it may take, up to 30 days."),
+        metadata=described("How long it may take, up to 30 days."),
     )
-    retry = fields.Nested(Retry, allow_none=True, metadata=_words("What happens after a failure that may pass."))
-    continue_on_error = fields.Boolean(allow_none=True, metadata=_words("Whether to go on after its failure."))
-    outputs = fields.Dict(allow_none=True, metadata=_words("Name → template; later steps read it as vars.name."))
-    on_success = fields.String(allow_none=True, metadata=_words("The step that follows, next or end."))
+    retry = fields.Nested(Retry, allow_none=True, metadata=described("What happens after a failure that may pass."))
+    continue_on_error = fields.Boolean(allow_none=True, metadata=described("Whether to go on after its failure."))
+    outputs = fields.Dict(allow_none=True, metadata=described("Name → template; later steps read it as vars.name."))
+    on_success = fields.String(allow_none=True, metadata=described("The step that follows, next or end."))
     on_failure = fields.String(
-        allow_none=True, metadata=_words("The step that follows a failure, next, end, abort or continue.")
+        allow_none=True, metadata=described("The step that follows a failure, next, end, abort or continue.")
     )
 
 
@@ -86,7 +81,7 @@ class _Described(Strict):
 
     id = fields.String(
         allow_none=True,
-        metadata=_words(
+        metadata=described(
             "Given by the author, else made from the name; it never changes.",
             pattern=ID_PATTERN,
             **{"not": {"enum": list(RESERVED_IDS)}},
@@ -94,7 +89,7 @@ class _Described(Strict):
     )
     version = fields.String(
         allow_none=True,
-        metadata=_words(
+        metadata=described(
             "MAJOR.MINOR.PATCH; goes up by itself when not given.",
             pattern=r"^(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})$",
         ),
@@ -102,48 +97,54 @@ class _Described(Strict):
     description = fields.String(
         allow_none=True,
         validate=validate.Length(max=common.MAX_DESCRIPTION_CHARACTERS),
-        metadata=_words("Its purpose, up to 1024 characters."),
+        metadata=described("Its purpose, up to 1024 characters."),
     )
     trigger = fields.Raw(metadata=_TRIGGER)
     parameters = fields.List(
         fields.Nested(Parameter),
         allow_none=True,
         validate=validate.Length(max=parameters.MAX_PARAMETERS),
-        metadata=_words("The parameters a run may be given; none declared: any."),
+        metadata=described("The parameters a run may be given; none declared: any."),
     )
-    variables = fields.List(fields.Nested(Parameter), load_only=True, metadata=_words("Another name of parameters."))
-    inputs = fields.List(fields.Nested(Parameter), load_only=True, metadata=_words("Another name of parameters."))
+    variables = fields.List(fields.Nested(Parameter), load_only=True, metadata=described("Another name of parameters."))
+    inputs = fields.List(fields.Nested(Parameter), load_only=True, metadata=described("Another name of parameters."))
     on_failure = fields.String(
         allow_none=True,
-        metadata=_words("What a step's failure means for the run; abort.", enum=[*step_types.STRATEGIES, None]),
+        metadata=described("What a step's failure means for the run; abort.", enum=[*step_types.STRATEGIES, None]),
     )
     max_retries = fields.Integer(
         allow_none=True,
         validate=validate.Range(0, step_types.MAX_RETRIES),
-        metadata=_words("With on_failure retry: how many failed steps are tried again in one run."),
+        metadata=described("With on_failure retry: how many failed steps are tried again in one run."),
     )
     timeout_minutes = fields.Integer(
         allow_none=True,
         validate=validate.Range(1, step_types.MAX_TIMEOUT_MINUTES),
-        metadata=_words("How long a run may take; default 10080, which is 7 days."),
+        metadata=described("How long a run may take; default 10080, which is 7 days."),
     )
     tags = fields.List(
         fields.String(validate=validate.Length(1, common.MAX_TAG_CHARACTERS)),
         allow_none=True,
         validate=validate.Length(max=common.MAX_TAGS),
-        metadata=_words("Words to find it by."),
+        metadata=described("Words to find it by."),
     )
-    enabled = fields.Boolean(allow_none=True, metadata=_words("Whether it may be started; default true."))
-    target_required = fields.Boolean(allow_none=True, metadata=_words("Whether a run needs a target; default false."))
+    enabled = fields.Boolean(allow_none=True, metadata=described("Whether it may be started; default true."))
+    target_required = fields.Boolean(
+        allow_none=True, metadata=described("Whether a run needs a target; default false.")
+    )
     exception_step = fields.String(
-        allow_none=True, metadata=_words("The step of the top level that is entered when a run would fail.")
+        allow_none=True, metadata=described("The step of the top level that is entered when a run would fail.")
     )
-    step_count = fields.Integer(dump_only=True, metadata=_words("Steps in all, inner ones too; passed over when sent."))
+    step_count = fields.Integer(
+        dump_only=True, metadata=described("Steps in all, inner ones too; passed over when sent.")
+    )
     next_run_at = fields.String(
-        dump_only=True, allow_none=True, metadata=_words("When its schedule comes round next; passed over when sent.")
+        dump_only=True,
+        allow_none=True,
+        metadata=described("When its schedule comes round next; passed over when sent."),
     )
-    created_at = fields.String(dump_only=True, metadata=_words("ISO 8601, UTC; passed over when sent."))
-    updated_at = fields.String(dump_only=True, metadata=_words("ISO 8601, UTC; passed over when sent."))
+    created_at = fields.String(dump_only=True, metadata=described("ISO 8601, UTC; passed over when sent."))
+    updated_at = fields.String(dump_only=True, metadata=described("ISO 8601, UTC; passed over when sent."))
 
 
 _NAME = validate.Length(1, common.MAX_NAME_CHARACTERS)
@@ -153,15 +154,15 @@ _STEPS = validate.Length(1, step_types.MAX_STEPS)
 class PlaybookDefinition(_Described):
     """A playbook as its author writes it."""
 
-    name = fields.String(required=True, validate=_NAME, metadata=_words("1 to 128 printable characters."))
-    steps = fields.List(fields.Nested(Step), required=True, validate=_STEPS, metadata=_words("Its steps, in order."))
+    name = fields.String(required=True, validate=_NAME, metadata=described("1 to 128 printable characters."))
+    steps = fields.List(fields.Nested(Step), required=True, validate=_STEPS, metadata=described("Its steps, in order."))
 
 
 class PlaybookChanges(_Described):
     """The members of a playbook's definition that are to change."""
 
-    name = fields.String(validate=_NAME, metadata=_words("1 to 128 printable characters."))
-    steps = fields.List(fields.Nested(Step), validate=_STEPS, metadata=_words("Its steps, in order."))
+    name = fields.String(validate=_NAME, metadata=described("1 to 128 printable characters."))
+    steps = fields.List(fields.Nested(Step), validate=_STEPS, metadata=described("Its steps, in order."))
 
 
 class Playbook(PlaybookDefinition):
@@ -171,36 +172,38 @@ class Playbook(PlaybookDefinition):
 class PlaybookVersion(Playbook):
     """A playbook as it was at one version."""
 
-    created_by = fields.String(metadata=_words("The id of the key that made it."))
+    created_by = fields.String(metadata=described("The id of the key that made it."))
 
 
 class PlaybookItem(Schema):
     """A playbook in a list."""
 
-    id = fields.String(metadata=_words("Its id."))
-    name = fields.String(metadata=_words("What people call it."))
-    version = fields.String(metadata=_words("Its present version."))
-    description = fields.String(metadata=_words("Its purpose."))
-    trigger = fields.Dict(metadata=_words("What starts it."))
-    step_count = fields.Integer(metadata=_words("Steps in all, inner ones too."))
-    tags = fields.List(fields.String(), metadata=_words("Words to find it by."))
-    enabled = fields.Boolean(metadata=_words("Whether it may be started."))
-    created_at = fields.String(metadata=_words("ISO 8601, UTC."))
-    updated_at = fields.String(metadata=_words("ISO 8601, UTC."))
+    id = fields.String(metadata=described("Its id."))
+    name = fields.String(metadata=described("What people call it."))
+    version = fields.String(metadata=described("Its present version."))
+    description = fields.String(metadata=described("Its purpose."))
+    trigger = fields.Dict(metadata=described("What starts it."))
+    step_count = fields.Integer(metadata=described("Steps in all, inner ones too."))
+    tags = fields.List(fields.String(), metadata=described("Words to find it by."))
+    enabled = fields.Boolean(metadata=described("Whether it may be started."))
+    created_at = fields.String(metadata=described("ISO 8601, UTC."))
+    updated_at = fields.String(metadata=described("ISO 8601, UTC."))
 
 
 class Change(Schema):
     """One difference between two versions."""
 
-    pointer = fields.String(metadata=_words("Where, as a JSON pointer into the newer one; the older one if removed."))
-    op = fields.String(metadata=_words("What happened to it.", enum=["added", "removed", "changed"]))
-    before = fields.Raw(data_key="from", allow_none=True, metadata=_words("What stood there; null if nothing."))
-    after = fields.Raw(data_key="to", allow_none=True, metadata=_words("What stands there; null if nothing."))
+    pointer = fields.String(
+        metadata=described("Where, as a JSON pointer into the newer one; the older one if removed.")
+    )
+    op = fields.String(metadata=described("What happened to it.", enum=["added", "removed", "changed"]))
+    before = fields.Raw(data_key="from", allow_none=True, metadata=described("What stood there; null if nothing."))
+    after = fields.Raw(data_key="to", allow_none=True, metadata=described("What stands there; null if nothing."))
 
 
 class VersionDifference(Schema):
     """What has changed between two versions."""
 
-    older = fields.String(data_key="from", metadata=_words("The version that is compared."))
-    newer = fields.String(data_key="to", metadata=_words("The version that it is compared with."))
-    changes = fields.List(fields.Nested(Change), metadata=_words("Every difference, up to 1000."))
+    older = fields.String(data_key="from", metadata=described("The version that is compared."))
+    newer = fields.String(data_key="to", metadata=described("The version that it is compared with."))
+    changes = fields.List(fields.Nested(Change), metadata=described("Every difference, up to 1000."))

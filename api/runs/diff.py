@@ -5,10 +5,11 @@ from typing import Any
 from flask import Response
 from marshmallow import fields, validate
 
-from api.actions import schemas
+from api.http import schemas as http_schemas
 from api.http.auth import caller, requires
 from api.http.base_schema import Schema
 from api.http.blueprint import Blueprint, answer
+from api.http.schemas import described
 from config.errors import Conflict
 from playbooks.comparison import compare
 from store import db, executions, playbooks, runs, steps
@@ -21,64 +22,62 @@ blueprint = Blueprint("comparisons", __name__, description="Predictions and what
 _VERDICTS = ("same", "differs", "only_in_first", "only_in_second")
 
 
-def _words(text: str, **more: Any) -> dict[str, Any]:
-    return {"description": text, **more}
-
-
-class AgainstQuery(schemas.Strict):
+class AgainstQuery(http_schemas.Strict):
     """The other run."""
 
     against = fields.String(
         required=True,
-        validate=validate.Regexp(schemas.ID_PATTERN),
-        metadata=_words("The run it is compared with, of the same playbook.", example="pexec-0199f3c2a1b46d0e8f2c41"),
+        validate=validate.Regexp(http_schemas.ID_PATTERN),
+        metadata=described(
+            "The run it is compared with, of the same playbook.", example="pexec-0199f3c2a1b46d0e8f2c41"
+        ),
     )
 
 
 class ComparedRun(Schema):
     """One of two runs."""
 
-    execution_id = fields.String(required=True, metadata=_words("The run's id."))
-    playbook_id = fields.String(required=True, metadata=_words("Its playbook."))
-    version = fields.String(required=True, metadata=_words("The version of the playbook that it runs."))
-    status = fields.String(required=True, metadata=_words("Its status."))
-    dry_run = fields.Boolean(required=True, metadata=_words("Whether it is a dry run: a prediction."))
+    execution_id = fields.String(required=True, metadata=described("The run's id."))
+    playbook_id = fields.String(required=True, metadata=described("Its playbook."))
+    version = fields.String(required=True, metadata=described("The version of the playbook that it runs."))
+    status = fields.String(required=True, metadata=described("Its status."))
+    dry_run = fields.Boolean(required=True, metadata=described("Whether it is a dry run: a prediction."))
 
 
 class StepDifference(Schema):
     """A value of a step in both runs."""
 
-    pointer = fields.String(required=True, metadata=_words("Where it is: the status, a parameter, the way taken."))
-    predicted = fields.Raw(required=True, allow_none=True, metadata=_words("The value in the first run."))
-    actual = fields.Raw(required=True, allow_none=True, metadata=_words("The value in the second run."))
+    pointer = fields.String(required=True, metadata=described("Where it is: the status, a parameter, the way taken."))
+    predicted = fields.Raw(required=True, allow_none=True, metadata=described("The value in the first run."))
+    actual = fields.Raw(required=True, allow_none=True, metadata=described("The value in the second run."))
 
 
 class ComparedStep(Schema):
     """A step in both runs."""
 
-    step_id = fields.String(required=True, metadata=_words("The step."))
-    iteration = fields.String(required=True, metadata=_words("The pass of the loops around it, else empty."))
+    step_id = fields.String(required=True, metadata=described("The step."))
+    iteration = fields.String(required=True, metadata=described("The pass of the loops around it, else empty."))
     verdict = fields.String(
         required=True,
         validate=validate.OneOf(_VERDICTS),
-        metadata=_words("Whether both did the same; a step that was skipped and one never reached did."),
+        metadata=described("Whether both did the same; a step that was skipped and one never reached did."),
     )
-    differences = fields.List(fields.Nested(StepDifference), required=True, metadata=_words("What is not the same."))
+    differences = fields.List(fields.Nested(StepDifference), required=True, metadata=described("What is not the same."))
     assumed = fields.List(
         fields.Nested(StepDifference),
         required=True,
-        metadata=_words("What the dry run could not know and what it was, no difference."),
+        metadata=described("What the dry run could not know and what it was, no difference."),
     )
 
 
 class Comparison(Schema):
     """Two runs of a playbook beside each other."""
 
-    same = fields.Boolean(required=True, metadata=_words("Whether every step did the same."))
-    first = fields.Nested(ComparedRun, required=True, metadata=_words("The prediction, or the run compared with."))
-    second = fields.Nested(ComparedRun, required=True, metadata=_words("What is held against it."))
+    same = fields.Boolean(required=True, metadata=described("Whether every step did the same."))
+    first = fields.Nested(ComparedRun, required=True, metadata=described("The prediction, or the run compared with."))
+    second = fields.Nested(ComparedRun, required=True, metadata=described("What is held against it."))
     steps = fields.List(
-        fields.Nested(ComparedStep), required=True, metadata=_words("Every step of either run, in document order.")
+        fields.Nested(ComparedStep), required=True, metadata=described("Every step of either run, in document order.")
     )
 
 
@@ -106,7 +105,7 @@ _EXAMPLE = {
 @requires("read:playbooks")
 @blueprint.arguments(AgainstQuery(), location="query")
 @blueprint.answers(
-    200, schemas.enveloped(Comparison), example={"data": _EXAMPLE}, words="The comparison.", fails=(404, 409)
+    200, http_schemas.enveloped(Comparison), example={"data": _EXAMPLE}, words="The comparison.", fails=(404, 409)
 )
 def compare_playbook_executions(query: dict[str, Any], run_id: str) -> Response:
     """Compare two runs of a playbook.

@@ -7,12 +7,13 @@ from typing import Any
 
 from flask import Response, g
 
-from api.actions import examples, schemas
-from api.actions.trigger import KEY_HEADER, idempotency_key
+from api.http import examples as http_examples
 from api.http import pages
+from api.http import schemas as http_schemas
 from api.http.auth import caller, requires
 from api.http.blueprint import LOCATION, Blueprint
 from api.http.current_request import present
+from api.http.idempotency_key import KEY_HEADER, idempotency_key
 from api.http.load import HERE
 from api.http.long_poll import wait_for_news
 from api.runs import examples as shown
@@ -25,8 +26,8 @@ from tasks.runs import start, wish_of
 
 blueprint = Blueprint("runs", __name__, description="Having playbooks run, and what becomes of it.")
 
-_PAGE = schemas.page_of(shapes.RunItem)
-_PAGE_EXAMPLE = {"data": [shown.ITEM], "meta": examples.META}
+_PAGE = http_schemas.page_of(shapes.RunItem)
+_PAGE_EXAMPLE = {"data": [shown.ITEM], "meta": http_examples.META}
 _PAGE_WORDS = "One page of playbook executions, newest first."
 
 

@@ -1,22 +1,18 @@
 """The shapes of the bodies and queries of playbook executions."""
 
-from typing import Any, cast
+from typing import cast
 
 from marshmallow import fields, validate
 from webargs.fields import DelimitedList
 
-from api.actions.schemas import Decision, Flag, LogLine, Strict
 from api.http import pages
 from api.http.base_schema import Schema
+from api.http.schemas import Decision, Flag, LogLine, Strict, described
 from playbooks import step_types
 from store import run_listing
 
 _STEP_STATUSES = ["pending", "running", "waiting", "completed", "failed", "timeout", "cancelled", "skipped"]
 _WAITS = ["approval", "delay", "retry", None]
-
-
-def _words(text: str, **more: Any) -> dict[str, Any]:
-    return {"description": text, **more}
 
 
 class RunRequest(Strict):
@@ -26,14 +22,14 @@ class RunRequest(Strict):
         allow_none=True,
         load_default=None,
         validate=validate.Length(1, 255),
-        metadata=_words("The asset it is to work on; a playbook may require one."),
+        metadata=described("The asset it is to work on; a playbook may require one."),
     )
     parameters = fields.Dict(
         keys=fields.String(),
         load_default=dict,
-        metadata=_words("Values for the playbook's parameters, in place of their defaults."),
+        metadata=described("Values for the playbook's parameters, in place of their defaults."),
     )
-    dry_run = Flag(load_default=False, metadata=_words("Decide and render everything, perform nothing."))
+    dry_run = Flag(load_default=False, metadata=described("Decide and render everything, perform nothing."))
 
 
 class RetryRequest(Strict):
@@ -43,12 +39,12 @@ class RetryRequest(Strict):
         data_key="from",
         load_default="failed",
         validate=validate.OneOf(("failed", "start")),
-        metadata=_words("failed: what was completed is not repeated. start: everything is done anew."),
+        metadata=described("failed: what was completed is not repeated. start: everything is done anew."),
     )
     revisions = fields.String(
         load_default="pinned",
         validate=validate.OneOf(("pinned", "present")),
-        metadata=_words(
+        metadata=described(
             "pinned: the actions as the run used them. present: as they are now; "
             "secrets of which the receiver has changed since must be given again."
         ),
@@ -56,7 +52,7 @@ class RetryRequest(Strict):
     parameters = fields.Dict(
         keys=fields.String(),
         load_default=dict,
-        metadata=_words("Secrets given again, by the names of the parameters; everything else is the run's own."),
+        metadata=described("Secrets given again, by the names of the parameters; everything else is the run's own."),
     )
 
 
@@ -67,7 +63,7 @@ class StepDecision(Decision):
         allow_none=True,
         load_default=None,
         validate=validate.Regexp(r"\A([0-9]{1,4}(\.[0-9]{1,4}){0,4})?\Z"),
-        metadata=_words(
+        metadata=described(
             "Of a step inside a loop: which pass of it, such as 3.1; the last that waits unless said otherwise.",
             pattern=r"^([0-9]{1,4}(\.[0-9]{1,4}){0,4})?$",
         ),
@@ -116,89 +112,89 @@ class WaitQuery(Schema):
 class _Step(Schema):
     """What is said of a step wherever it is shown."""
 
-    index = fields.Integer(metadata=_words("Its place in the playbook, from 0, inner steps counted."))
-    step_id = fields.String(metadata=_words("Its id in the playbook."))
-    step_name = fields.String(metadata=_words("What people call it."))
-    name = fields.String(metadata=_words("The same."))
-    action_id = fields.String(allow_none=True, metadata=_words("The action it performs, if it does."))
-    type = fields.String(metadata=_words("What it does.", enum=list(step_types.TYPES)))
+    index = fields.Integer(metadata=described("Its place in the playbook, from 0, inner steps counted."))
+    step_id = fields.String(metadata=described("Its id in the playbook."))
+    step_name = fields.String(metadata=described("What people call it."))
+    name = fields.String(metadata=described("The same."))
+    action_id = fields.String(allow_none=True, metadata=described("The action it performs, if it does."))
+    type = fields.String(metadata=described("What it does.", enum=list(step_types.TYPES)))
     execution_id = fields.String(
-        allow_none=True, metadata=_words("Its doing; that of an action is also found at /api/actions/executions.")
+        allow_none=True, metadata=described("Its doing; that of an action is also found at /api/actions/executions.")
     )
-    status = fields.String(metadata=_words("Where it is in its life.", enum=_STEP_STATUSES))
-    output = fields.Raw(allow_none=True, metadata=_words("What it brought; null if over 16 KiB."))
-    output_omitted = fields.Boolean(metadata=_words("true: the output is too large to be shown among others."))
-    error = fields.Dict(allow_none=True, metadata=_words("code, message, outcome_unknown; null unless it failed."))
-    started_at = fields.String(allow_none=True, metadata=_words("When its first attempt began."))
-    completed_at = fields.String(allow_none=True, metadata=_words("When it ended."))
-    duration_ms = fields.Integer(allow_none=True, metadata=_words("From start to end; null until it has ended."))
+    status = fields.String(metadata=described("Where it is in its life.", enum=_STEP_STATUSES))
+    output = fields.Raw(allow_none=True, metadata=described("What it brought; null if over 16 KiB."))
+    output_omitted = fields.Boolean(metadata=described("true: the output is too large to be shown among others."))
+    error = fields.Dict(allow_none=True, metadata=described("code, message, outcome_unknown; null unless it failed."))
+    started_at = fields.String(allow_none=True, metadata=described("When its first attempt began."))
+    completed_at = fields.String(allow_none=True, metadata=described("When it ended."))
+    duration_ms = fields.Integer(allow_none=True, metadata=described("From start to end; null until it has ended."))
 
 
 class RunStep(_Step):
     """A step of a run; of one in a loop, its last pass."""
 
-    passes = fields.Integer(metadata=_words("How often it was entered."))
+    passes = fields.Integer(metadata=described("How often it was entered."))
 
 
 class StepDoing(_Step):
     """One doing of a step; a step in a loop has one for each pass."""
 
     iteration = fields.String(
-        metadata=_words("Which pass of the loops around it, such as 3.1; empty outside of loops.")
+        metadata=described("Which pass of the loops around it, such as 3.1; empty outside of loops.")
     )
-    parent = fields.String(allow_none=True, metadata=_words("The id of the step around it."))
-    attempt = fields.Integer(metadata=_words("How often a worker has taken it up."))
-    retries = fields.Integer(metadata=_words("How often after the first time."))
-    waiting_for = fields.String(allow_none=True, metadata=_words("What it waits for.", enum=_WAITS))
-    waiting_until = fields.String(allow_none=True, metadata=_words("When the wait ends by itself."))
-    target = fields.String(allow_none=True, metadata=_words("The asset it is about."))
-    input = fields.Dict(allow_none=True, metadata=_words("What it was given; secrets masked; null if over 16 KiB."))
-    input_omitted = fields.Boolean(metadata=_words("true: what it was given is too large to be shown among others."))
-    vars = fields.Dict(allow_none=True, metadata=_words("The variables that it set."))
+    parent = fields.String(allow_none=True, metadata=described("The id of the step around it."))
+    attempt = fields.Integer(metadata=described("How often a worker has taken it up."))
+    retries = fields.Integer(metadata=described("How often after the first time."))
+    waiting_for = fields.String(allow_none=True, metadata=described("What it waits for.", enum=_WAITS))
+    waiting_until = fields.String(allow_none=True, metadata=described("When the wait ends by itself."))
+    target = fields.String(allow_none=True, metadata=described("The asset it is about."))
+    input = fields.Dict(allow_none=True, metadata=described("What it was given; secrets masked; null if over 16 KiB."))
+    input_omitted = fields.Boolean(metadata=described("true: what it was given is too large to be shown among others."))
+    vars = fields.Dict(allow_none=True, metadata=described("The variables that it set."))
     report = fields.Dict(
         allow_none=True,
-        metadata=_words(
+        metadata=described(
             "Only of a dry run: taken, verdict, what was proved and what was assumed; null if over 16 KiB."
         ),
     )
-    created_at = fields.String(allow_none=True, metadata=_words("When the run came to it; null: it has not."))
+    created_at = fields.String(allow_none=True, metadata=described("When the run came to it; null: it has not."))
 
 
 class _Run(Schema):
     """What is said of a run wherever it is shown."""
 
-    execution_id = fields.String(metadata=_words("Its id."))
-    playbook_id = fields.String(metadata=_words("The playbook."))
-    playbook_name = fields.String(metadata=_words("The playbook's name at that version."))
-    version = fields.String(metadata=_words("The playbook's version that runs."))
-    status = fields.String(metadata=_words("Where it is in its life.", enum=list(run_listing.SHOWN)))
-    dry_run = fields.Boolean(metadata=_words("Whether nothing is performed."))
-    target_asset_id = fields.String(allow_none=True, metadata=_words("The asset it works on."))
-    created_at = fields.String(metadata=_words("When it was accepted, ISO 8601, UTC."))
-    started_at = fields.String(allow_none=True, metadata=_words("When it began; null: it has not."))
+    execution_id = fields.String(metadata=described("Its id."))
+    playbook_id = fields.String(metadata=described("The playbook."))
+    playbook_name = fields.String(metadata=described("The playbook's name at that version."))
+    version = fields.String(metadata=described("The playbook's version that runs."))
+    status = fields.String(metadata=described("Where it is in its life.", enum=list(run_listing.SHOWN)))
+    dry_run = fields.Boolean(metadata=described("Whether nothing is performed."))
+    target_asset_id = fields.String(allow_none=True, metadata=described("The asset it works on."))
+    created_at = fields.String(metadata=described("When it was accepted, ISO 8601, UTC."))
+    started_at = fields.String(allow_none=True, metadata=described("When it began; null: it has not."))
 
 
 class AcceptedRun(_Run):
     """A run that has been accepted."""
 
-    retry_of = fields.String(metadata=_words("Only of a retry: the run that is tried again."))
-    steps = fields.List(fields.Nested(RunStep), metadata=_words("The steps of the playbook, in order."))
+    retry_of = fields.String(metadata=described("Only of a retry: the run that is tried again."))
+    steps = fields.List(fields.Nested(RunStep), metadata=described("The steps of the playbook, in order."))
 
 
 class RunItem(_Run):
     """A run in a list."""
 
     parameters = fields.Dict(
-        allow_none=True, metadata=_words("The values it runs with; secrets masked. null in a list if over 16 KiB.")
+        allow_none=True, metadata=described("The values it runs with; secrets masked. null in a list if over 16 KiB.")
     )
-    parameters_omitted = fields.Boolean(metadata=_words("true, only in a list: parameters are too large for it."))
-    trigger = fields.String(metadata=_words("What started it.", enum=list(run_listing.TRIGGERS)))
-    started_by = fields.String(metadata=_words("The id of the key that asked for it, or system."))
-    retry_of = fields.String(allow_none=True, metadata=_words("The run that it tries again."))
-    error = fields.Dict(allow_none=True, metadata=_words("code, message, step_id; null unless it failed."))
-    completed_at = fields.String(allow_none=True, metadata=_words("When it ended."))
-    deadline = fields.String(metadata=_words("When it fails unless it has ended."))
-    duration_seconds = fields.Float(allow_none=True, metadata=_words("From start to end; null until it has ended."))
+    parameters_omitted = fields.Boolean(metadata=described("true, only in a list: parameters are too large for it."))
+    trigger = fields.String(metadata=described("What started it.", enum=list(run_listing.TRIGGERS)))
+    started_by = fields.String(metadata=described("The id of the key that asked for it, or system."))
+    retry_of = fields.String(allow_none=True, metadata=described("The run that it tries again."))
+    error = fields.Dict(allow_none=True, metadata=described("code, message, step_id; null unless it failed."))
+    completed_at = fields.String(allow_none=True, metadata=described("When it ended."))
+    deadline = fields.String(metadata=described("When it fails unless it has ended."))
+    duration_seconds = fields.Float(allow_none=True, metadata=described("From start to end; null until it has ended."))
 
 
 class Run(RunItem):
@@ -206,60 +202,60 @@ class Run(RunItem):
 
     waiting_for = fields.String(
         allow_none=True,
-        metadata=_words("What a paused run waits for.", enum=["operator", "approval", "delay", None]),
+        metadata=described("What a paused run waits for.", enum=["operator", "approval", "delay", None]),
     )
-    current_step = fields.String(allow_none=True, metadata=_words("The step that it is at; null: none."))
-    steps_completed = fields.Integer(metadata=_words("How many steps are completed."))
-    steps_total = fields.Integer(metadata=_words("How many steps there are, inner ones counted."))
-    event = fields.Dict(allow_none=True, metadata=_words("The event that started it, if one did."))
-    output = fields.Raw(allow_none=True, metadata=_words("What it brought."))
-    steps = fields.List(fields.Nested(RunStep), metadata=_words("The steps of the playbook, in order."))
+    current_step = fields.String(allow_none=True, metadata=described("The step that it is at; null: none."))
+    steps_completed = fields.Integer(metadata=described("How many steps are completed."))
+    steps_total = fields.Integer(metadata=described("How many steps there are, inner ones counted."))
+    event = fields.Dict(allow_none=True, metadata=described("The event that started it, if one did."))
+    output = fields.Raw(allow_none=True, metadata=described("What it brought."))
+    steps = fields.List(fields.Nested(RunStep), metadata=described("The steps of the playbook, in order."))
 
 
 class AcceptedRunAnswer(AcceptedRun):
     """A run that has been accepted: at the top level, and once more under data."""
 
-    data = fields.Nested(AcceptedRun, metadata=_words("All of it once more."))
+    data = fields.Nested(AcceptedRun, metadata=described("All of it once more."))
 
 
 class RunAnswer(Run):
     """A run in full: at the top level, and once more under data."""
 
-    data = fields.Nested(Run, metadata=_words("All of it once more."))
+    data = fields.Nested(Run, metadata=described("All of it once more."))
 
 
 class RunLogLine(LogLine):
     """A line of the log of a step of a run."""
 
-    step_id = fields.String(metadata=_words("The step."))
-    iteration = fields.String(metadata=_words("Which pass of the loops around it; empty outside of loops."))
+    step_id = fields.String(metadata=described("The step."))
+    iteration = fields.String(metadata=described("Which pass of the loops around it; empty outside of loops."))
 
 
 class Bar(Schema):
     """When a step began and ended, and what its time was spent on."""
 
-    step_id = fields.String(metadata=_words("Its id in the playbook."))
-    name = fields.String(metadata=_words("What people call it."))
-    iteration = fields.String(metadata=_words("Which pass of the loops around it; empty outside of loops."))
-    parent = fields.String(allow_none=True, metadata=_words("The id of the step around it."))
-    type = fields.String(metadata=_words("What it does.", enum=list(step_types.TYPES)))
-    status = fields.String(metadata=_words("Where it is in its life.", enum=_STEP_STATUSES))
-    attempts = fields.Integer(metadata=_words("How often a worker has taken it up."))
-    retries = fields.Integer(metadata=_words("How often after the first time."))
-    queued_ms = fields.Integer(metadata=_words("How long it was queued."))
-    run_ms = fields.Integer(metadata=_words("How long it was carried out."))
-    waited_ms = fields.Integer(metadata=_words("How long it waited: for a time, a retry or a decision."))
-    created_at = fields.String(metadata=_words("When the run came to it."))
-    started_at = fields.String(allow_none=True, metadata=_words("When its first attempt began."))
-    completed_at = fields.String(allow_none=True, metadata=_words("When it ended."))
+    step_id = fields.String(metadata=described("Its id in the playbook."))
+    name = fields.String(metadata=described("What people call it."))
+    iteration = fields.String(metadata=described("Which pass of the loops around it; empty outside of loops."))
+    parent = fields.String(allow_none=True, metadata=described("The id of the step around it."))
+    type = fields.String(metadata=described("What it does.", enum=list(step_types.TYPES)))
+    status = fields.String(metadata=described("Where it is in its life.", enum=_STEP_STATUSES))
+    attempts = fields.Integer(metadata=described("How often a worker has taken it up."))
+    retries = fields.Integer(metadata=described("How often after the first time."))
+    queued_ms = fields.Integer(metadata=described("How long it was queued."))
+    run_ms = fields.Integer(metadata=described("How long it was carried out."))
+    waited_ms = fields.Integer(metadata=described("How long it waited: for a time, a retry or a decision."))
+    created_at = fields.String(metadata=described("When the run came to it."))
+    started_at = fields.String(allow_none=True, metadata=described("When its first attempt began."))
+    completed_at = fields.String(allow_none=True, metadata=described("When it ended."))
 
 
 class Timeline(Schema):
     """What a run's time was spent on."""
 
-    started_at = fields.String(allow_none=True, metadata=_words("When the run began."))
-    completed_at = fields.String(allow_none=True, metadata=_words("When it ended."))
-    steps = fields.List(fields.Nested(Bar), metadata=_words("Every doing of a step, in order."))
+    started_at = fields.String(allow_none=True, metadata=described("When the run began."))
+    completed_at = fields.String(allow_none=True, metadata=described("When it ended."))
+    steps = fields.List(fields.Nested(Bar), metadata=described("Every doing of a step, in order."))
 
 
 def listed(schema: type[Schema]) -> Schema:

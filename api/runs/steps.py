@@ -5,7 +5,7 @@ from typing import Any
 
 from flask import Response
 
-from api.actions import schemas
+from api.http import schemas as http_schemas
 from api.http.auth import caller, requires
 from api.http.blueprint import Blueprint, answer
 from api.runs import examples as shown
@@ -18,7 +18,7 @@ from tasks import control
 blueprint = Blueprint("run_steps", __name__, description="The steps of a playbook execution.")
 
 _DECISION = shapes.StepDecision()
-_ONE = schemas.enveloped(shapes.StepDoing)
+_ONE = http_schemas.enveloped(shapes.StepDoing)
 
 
 @blueprint.get("/playbooks/executions/<id:run_id>/steps")
@@ -51,7 +51,7 @@ def list_run_logs(run_id: str) -> Response:
 @blueprint.get("/playbooks/executions/<id:run_id>/timeline")
 @requires("read:playbooks")
 @blueprint.answers(
-    200, schemas.enveloped(shapes.Timeline), example={"data": shown.TIMELINE}, words="The timeline.", fails=(404,)
+    200, http_schemas.enveloped(shapes.Timeline), example={"data": shown.TIMELINE}, words="The timeline.", fails=(404,)
 )
 def get_run_timeline(run_id: str) -> Response:
     """Show what the time of a playbook execution was spent on.

@@ -10,7 +10,7 @@ from typing import Any
 
 from flask import Response
 
-from api.actions import views
+from api.http import times as http_times
 from api.http.blueprint import finished, written
 from playbooks import timeline
 from playbooks.plan import Node, Plan
@@ -41,7 +41,7 @@ def accepted(row: Mapping[str, Any]) -> dict[str, Any]:
         "status": "pending",
         "dry_run": row["mode"] == "dry_run",
         "target_asset_id": row["target"],
-        "created_at": views.stamp(row["created_at"]),
+        "created_at": http_times.stamp(row["created_at"]),
         "started_at": None,
         "steps": _untouched(row["revision_id"]),
     }
@@ -103,11 +103,11 @@ def _common(row: Row) -> dict[str, Any]:
         "started_by": row.created_by,
         "dry_run": row.mode == "dry_run",
         "error": executions.load(row.error),
-        "created_at": views.stamp(row.created_at),
-        "started_at": views.stamp(row.started_at),
-        "completed_at": views.stamp(row.completed_at),
-        "deadline": views.stamp(row.expires_at),
-        "duration_seconds": views.seconds(row.started_at, row.completed_at),
+        "created_at": http_times.stamp(row.created_at),
+        "started_at": http_times.stamp(row.started_at),
+        "completed_at": http_times.stamp(row.completed_at),
+        "deadline": http_times.stamp(row.expires_at),
+        "duration_seconds": http_times.seconds(row.started_at, row.completed_at),
     }
 
 
@@ -142,8 +142,8 @@ def _step(state: StepState, brought: Row | None) -> dict[str, Any]:
         "passes": state.rows_count,
         "output": executions.load(brought.output) if brought else None,
         "error": executions.load(brought.error) if brought else None,
-        "started_at": views.stamp(row.get("started_at")),
-        "completed_at": views.stamp(row.get("completed_at")),
+        "started_at": http_times.stamp(row.get("started_at")),
+        "completed_at": http_times.stamp(row.get("completed_at")),
         "duration_ms": _between(row.get("started_at"), row.get("completed_at")),
     }
     return _omitting(shown, brought)
@@ -177,16 +177,16 @@ def _doing(plan: Plan, row: Row, brought: Row) -> dict[str, Any]:
         "attempt": row.attempt,
         "retries": max(0, row.attempt - 1),
         "waiting_for": row.waiting_for if waits and row.waiting_for in _WAITS else None,
-        "waiting_until": views.stamp(views.waits_until(row.status, row.waiting_for, brought.due_at)),
+        "waiting_until": http_times.stamp(http_times.waits_until(row.status, row.waiting_for, brought.due_at)),
         "target": brought.target,
         "input": executions.load(brought.input),
         "output": executions.load(brought.output),
         "vars": executions.load(brought.vars),
         "report": executions.load(brought.report),
         "error": executions.load(brought.error),
-        "created_at": views.stamp(row.created_at),
-        "started_at": views.stamp(row.started_at),
-        "completed_at": views.stamp(row.completed_at),
+        "created_at": http_times.stamp(row.created_at),
+        "started_at": http_times.stamp(row.started_at),
+        "completed_at": http_times.stamp(row.completed_at),
         "duration_ms": _between(row.started_at, row.completed_at),
     }
     if brought.input is None:
@@ -234,7 +234,11 @@ def gantt(connection: Connection, row: Row) -> dict[str, Any]:
         _bar(plan, step, moves.get(step.id, []), now)
         for step in _in_order(plan, run_listing.of_run(connection, row.id))
     ]
-    return {"started_at": views.stamp(row.started_at), "completed_at": views.stamp(row.completed_at), "steps": bars}
+    return {
+        "started_at": http_times.stamp(row.started_at),
+        "completed_at": http_times.stamp(row.completed_at),
+        "steps": bars,
+    }
 
 
 def _bar(plan: Plan, step: Row, moves: list[tuple[str, int]], now: int) -> dict[str, Any]:
@@ -252,9 +256,9 @@ def _bar(plan: Plan, step: Row, moves: list[tuple[str, int]], now: int) -> dict[
         "queued_ms": times.queued_ms,
         "run_ms": times.run_ms,
         "waited_ms": times.waited_ms,
-        "created_at": views.stamp(step.created_at),
-        "started_at": views.stamp(step.started_at),
-        "completed_at": views.stamp(step.completed_at),
+        "created_at": http_times.stamp(step.created_at),
+        "started_at": http_times.stamp(step.started_at),
+        "completed_at": http_times.stamp(step.completed_at),
     }
 
 

@@ -1,0 +1,20 @@
+"""How API keys are shown."""
+
+from typing import Any
+
+from api.http.times import stamp
+from store import executions
+from store.db import Row
+
+
+def key(row: Row) -> dict[str, Any]:
+    """An API key without its secret."""
+    return {
+        "id": row.id,
+        "name": row.name,
+        "role": row.role,
+        "scopes": executions.load(row.scopes),
+        "created_at": stamp(row.created_at),
+        "expires_at": stamp(row.expires_at),
+        "last_used": stamp(row.last_used_at),
+    }

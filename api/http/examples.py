@@ -1,0 +1,16 @@
+"""The example bodies that several families share."""
+
+META = {"total": 1, "page": 1, "per_page": 20, "total_pages": 1}
+
+
+VERDICT = {
+    "valid": False,
+    "warnings": [],
+    "errors": [
+        {
+            "path": "$.parameters[0].type",
+            "pointer": "/parameters/0/type",
+            "message": "Invalid parameter type 'text'. Allowed: string, integer, boolean, enum, secret.",
+        }
+    ],
+}

@@ -1,0 +1,170 @@
+"""The shapes that bodies of several families share."""
+
+from typing import Any, cast
+
+from marshmallow import INCLUDE, RAISE, fields, validate
+
+from api.http.base_schema import Schema
+from playbooks import actions as meaning
+from playbooks import parameters
+from playbooks.parameter_values import TYPES as VALUE_TYPES
+
+ID_PATTERN = "^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
+
+
+#: ids that are words in our own paths
+RESERVED_IDS = ("executions", "import", "validate")
+
+
+def described(text: str, **more: Any) -> dict[str, Any]:
+    """The metadata of a field: what it means, and what the library cannot derive of its shape."""
+    return {"description": text, **more}
+
+
+#: how long a name may be
+NAME = validate.Length(1, meaning.MAX_NAME_CHARACTERS)
+
+
+#: how long a text may be
+NOTE = validate.Length(max=parameters.MAX_TEXT_CHARACTERS)
+
+
+class Flag(fields.Boolean):
+    """true or false, and nothing that merely looks like it."""
+
+    def _deserialize(self, value: Any, attr: Any, data: Any, **_: Any) -> bool:  # noqa: ARG002
+        if not isinstance(value, bool):
+            raise self.make_error("invalid", input=value)
+        return value
+
+
+class Strict(Schema):
+    """A body in which unknown members are errors."""
+
+    class Meta:
+        """Unknown members are errors."""
+
+        unknown = RAISE
+
+
+class Fault(Schema):
+    """One fault of a request."""
+
+    pointer = fields.String(metadata=described("JSON pointer into the request body; '' is the whole body."))
+    detail = fields.String(metadata=described("What is wrong, with a remedy."))
+
+
+class Error(Schema):
+    """The body of every error (RFC 9457)."""
+
+    type = fields.String(metadata=described("Always about:blank: branch on code."))
+    title = fields.String(metadata=described("The HTTP status in words."))
+    status = fields.Integer(metadata=described("The HTTP status."))
+    detail = fields.String(metadata=described("What happened, for people."))
+    code = fields.String(metadata=described("A stable word to branch on."))
+    error = fields.String(metadata=described("The same as detail."))
+    message = fields.String(metadata=described("The same as detail."))
+    retryable = fields.Boolean(metadata=described("Whether the same request may succeed later."))
+    errors = fields.List(fields.Nested(Fault), metadata=described("Each fault, where there are several to name."))
+    request_id = fields.String(allow_none=True, metadata=described("Names this request in the server's log."))
+
+
+class Meta(Schema):
+    """Where a page stands in its list."""
+
+    total = fields.Integer(metadata=described("How many items match."))
+    page = fields.Integer(metadata=described("The number of this page, from 1."))
+    per_page = fields.Integer(metadata=described("Items on a full page."))
+    total_pages = fields.Integer(metadata=described("How many pages there are."))
+
+
+class Retry(Strict):
+    """How often and when a failed attempt is repeated."""
+
+    max_attempts = fields.Integer(
+        validate=validate.Range(1, meaning.MAX_ATTEMPTS), metadata=described("Attempts in all, 1 to 10.")
+    )
+    backoff_seconds = fields.Float(
+        validate=validate.Range(0, meaning.MAX_BACKOFF_SECONDS),
+        metadata=described("Pause before the first retry, up to an hour; it doubles each time."),
+    )
+    jitter = fields.Boolean(metadata=described("Whether pauses vary by a fifth."))
+
+
+class Parameter(Schema):
+    """A declared parameter of an action; members that mean nothing here are kept as notes."""
+
+    class Meta:
+        """Unknown members are notes."""
+
+        unknown = INCLUDE
+
+    name = fields.String(
+        required=True,
+        metadata=described(
+            "1 to 64 letters, digits and underscores, not beginning with a digit.",
+            pattern="^[A-Za-z_][A-Za-z0-9_]{0,63}$",
+            **{"not": {"enum": sorted(parameters.RESERVED)}},
+        ),
+    )
+    type = fields.String(
+        metadata=described("What its values are; string unless said otherwise.", enum=list(VALUE_TYPES))
+    )
+    required = fields.Boolean(metadata=described("Whether a trigger must give it."))
+    default = fields.Raw(allow_none=True, metadata=described("Its value when a trigger gives none."))
+    label = fields.String(allow_none=True, validate=NOTE, metadata=described("What people call it."))
+    description = fields.String(allow_none=True, validate=NOTE, metadata=described("What it is for."))
+    options = fields.List(
+        fields.Raw(),
+        allow_none=True,
+        validate=validate.Length(1, parameters.MAX_OPTIONS),
+        metadata=described("The values of an enum."),
+    )
+    validation = fields.Dict(allow_none=True, metadata=described("pattern, min, max, min_length, max_length."))
+
+
+class Finding(Schema):
+    """A fault of a definition."""
+
+    path = fields.String(metadata=described("Where, as a JSON path."))
+    pointer = fields.String(metadata=described("Where, as a JSON pointer."))
+    message = fields.String(metadata=described("What is wrong."))
+
+
+WARNINGS = fields.List(fields.Nested(Fault), metadata=described("What is allowed but doubtful, each with its place."))
+
+
+class Verdict(Schema):
+    """Whether a definition could be stored."""
+
+    valid = fields.Boolean(metadata=described("Whether it has no faults."))
+    warnings = fields.List(fields.Nested(Finding), metadata=described("What is allowed but doubtful."))
+    errors = fields.List(fields.Nested(Finding), metadata=described("Every fault."))
+
+
+class LogLine(Schema):
+    """A line of an execution's log."""
+
+    timestamp = fields.String(metadata=described("ISO 8601, UTC."))
+    level = fields.String(metadata=described("DEBUG, INFO, WARNING or ERROR."))
+    message = fields.String(metadata=described("What happened."))
+
+
+class Decision(Strict):
+    """What goes with an approval or a rejection."""
+
+    note = fields.String(
+        load_default="", validate=validate.Length(max=1024), metadata=described("Why; kept with the decision.")
+    )
+
+
+def enveloped(schema: type[Schema], named: str = "", **more: fields.Field[Any]) -> Schema:
+    """The shape ``{data: ...}`` around one thing, ``named`` otherwise where it holds ``more`` beside it."""
+    name = f"{named or schema.__name__}Answer"
+    return cast("Schema", Schema.from_dict({"data": fields.Nested(schema), **more}, name=name)())
+
+
+def page_of(schema: type[Schema]) -> Schema:
+    """The shape ``{data: [...], meta}`` of a list."""
+    members: dict[str, fields.Field[Any]] = {"data": fields.List(fields.Nested(schema)), "meta": fields.Nested(Meta)}
+    return cast("Schema", Schema.from_dict(members, name=f"{schema.__name__}Page")())

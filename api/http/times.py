@@ -1,0 +1,28 @@
+"""Moments and lengths of time, as bodies show them."""
+
+import time
+
+from store import executions
+
+
+def stamp(milliseconds: int | None) -> str | None:
+    """A moment as ISO 8601 in UTC, to the millisecond."""
+    if milliseconds is None:
+        return None
+    seconds, rest = divmod(milliseconds, 1000)
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{rest:03d}Z"
+
+
+def seconds(start: int | None, end: int | None) -> float | None:
+    """The time between two moments in milliseconds, as a whole number where it is one."""
+    if start is None or end is None:
+        return None
+    found = (end - start) / 1000
+    return int(found) if found == int(found) else found
+
+
+def waits_until(status: str, waiting_for: str | None, due_at: int | None) -> int | None:
+    """When the wait of an execution ends by itself, ms; None: it does not wait."""
+    if status != "waiting" or due_at is None:
+        return None
+    return due_at - (executions.RETRY_GRACE if waiting_for == "retry" else 0)
