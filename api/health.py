@@ -25,8 +25,10 @@ from api.http.blueprint import Blueprint, answer
 from api.http.writes import Writes
 from config.errors import Unavailable
 from providers import sandbox_status
-from store import db, listing, processes, recovery
 from store import redis as redis_store
+from store import worker_processes
+from store.engine import db
+from store.executions import listing, recovery
 from tasks import waiting
 
 METRICS = {
@@ -170,12 +172,17 @@ class Gauge:
 
 def _read() -> Reading:
     with db.read() as connection:
-        rows = processes.living(connection)
+        rows = worker_processes.living(connection)
         counts = listing.counts(connection)
         overdue = recovery.oldest_overdue_ms(connection) / 1000
         queues = waiting.queues(connection)
     workers = [
-        {"name": row.name, "queues": row.queues.split(","), "state": processes.state(row), "running": row.running}
+        {
+            "name": row.name,
+            "queues": row.queues.split(","),
+            "state": worker_processes.state(row),
+            "running": row.running,
+        }
         | {"clock_skew_ms": row.skew_ms}
         for row in rows
     ]

@@ -57,7 +57,7 @@ def configure(worker: str = "") -> None:
         logging.getLogger(name).setLevel(max(root.level, logging.WARNING))
     # a revoked task is no record of ours: without a result backend Celery warns about each
     logging.getLogger("celery.worker.control").setLevel(logging.ERROR)
-    # nor is a batch that the database refused: its members are tried one by one (store.group)
+    # nor is a batch that the database refused: its members are tried one by one (store.engine.group_commit)
     logging.getLogger("psycopg").setLevel(logging.ERROR)
 
 

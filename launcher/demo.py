@@ -25,7 +25,9 @@ _SHOWN_CHARACTERS = 300
 
 def demo_key(path: Path, role: str = "admin", name: str = "demo", scopes: Sequence[str] = ()) -> str:
     """A working key of the demo's workspace: the one in the file, else a new one, which is put there."""
-    from store import access, db  # takes its time to load: not before the processes have been started
+    # they take their time to load: not before the processes have been started
+    from store import access
+    from store.engine import db
 
     key = path.read_text().strip() if path.exists() else ""
     with db.read() as connection:

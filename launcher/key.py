@@ -8,7 +8,8 @@ import argparse
 import sys
 
 from config.errors import Unavailable
-from store import access, db
+from store import access
+from store.engine import db
 
 
 def make(workspace: str, role: str, name: str) -> str:

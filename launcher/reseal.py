@@ -11,7 +11,7 @@ import time
 from collections import Counter
 
 from config.errors import Unavailable
-from store import subkeys
+from store.sealing import subkeys
 from tasks import reseal
 
 #: so often everything is looked at; by then other processes must still be at work with another first key

@@ -115,11 +115,12 @@ def _sign_of_life(name: str, command: str, place: Place, services: Services) -> 
 def _pulses(group: int) -> set[str]:
     """The workers of this process group that live."""
     from config.errors import Unavailable
-    from store import db, processes  # SQLAlchemy takes its time to load: beside the processes, not before them
+    from store import worker_processes  # SQLAlchemy takes its time to load: beside the processes, not before them
+    from store.engine import db
 
     try:
         with db.read() as connection:
-            living = processes.living(connection)
+            living = worker_processes.living(connection)
     except Unavailable:
         return set()
     return {row.name.partition("@")[0] for row in living if _group(row.pid) == group}

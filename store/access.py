@@ -20,9 +20,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from config import logs
-from store import audit, subkeys
-from store.db import Connection, Row, metadata, now_ms
-from store.prepared import Prepared
+from store import audit
+from store.engine.db import Connection, Row, metadata, now_ms
+from store.engine.prepared import Prepared
+from store.sealing import subkeys
 
 workspaces = sa.Table(
     "workspaces",

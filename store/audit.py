@@ -10,8 +10,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from store.db import Connection, metadata, now_ms
-from store.prepared import Prepared
+from store.engine.db import Connection, metadata, now_ms
+from store.engine.prepared import Prepared
 
 audit = sa.Table(
     "audit",

@@ -2,7 +2,7 @@
 
 import secrets
 
-from store.clock import now_ms
+from store.engine.clock import now_ms
 
 
 def new_id(prefix: str) -> str:

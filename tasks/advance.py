@@ -22,8 +22,9 @@ from expressions.conditions import ConditionError, evaluate, holds
 from expressions.templates import TemplateError
 from playbooks.plan import END, Node
 from providers.base import Json
-from store import db, steps
-from store.steps import ATTENTION, End, Moves
+from store.engine import db
+from store.executions import steps
+from store.executions.steps import ATTENTION, End, Moves
 from tasks import deciders, revisions, runs
 from tasks.budget import refuse_too_many_runs
 from tasks.canvas import Chain, Ring

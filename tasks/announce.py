@@ -14,8 +14,10 @@ from typing import Any
 
 from config import logs
 from config.errors import Unavailable
-from store import announcements, audit, db, executions, recovery
-from store.db import Connection, Row
+from store import audit
+from store.engine import db
+from store.engine.db import Connection, Row
+from store.executions import completions, recovery, transitions
 from tasks import doorbell, revisions, triggers
 from tasks.app import app
 from tasks.canvas import Ring
@@ -35,7 +37,7 @@ log = logs.logger(__name__)
 def mark(row: Any, status: str) -> dict[str, Any]:
     """Further columns of a triggered action's execution that ends in ``status``: none unless somebody listens."""
     announced = status == "completed" and row.mode == "live" and _awaited(row.workspace_id)
-    return announcements.mark() if announced else {}
+    return completions.mark() if announced else {}
 
 
 def _awaited(workspace_id: str) -> bool:
@@ -44,7 +46,7 @@ def _awaited(workspace_id: str) -> bool:
         return known
     try:
         with db.read() as connection:
-            known = announcements.awaited(connection, workspace_id, EVENT)
+            known = completions.awaited(connection, workspace_id, EVENT)
     except Unavailable:
         return True  # a mark too many does no harm
     _remembered[workspace_id] = asked + FRESH, known
@@ -58,7 +60,7 @@ def ring(execution_id: str, action_id: str) -> Ring:
 
 def attend(connection: Connection, row: Row) -> Ring:
     """What tick does for an end that nobody has announced yet."""
-    recovery.postpone(connection, row.id, at=db.now_ms() + 2 * announcements.PATIENCE)
+    recovery.postpone(connection, row.id, at=db.now_ms() + 2 * completions.PATIENCE)
     return ring(row.id, row.action_id)
 
 
@@ -67,13 +69,13 @@ def announce(execution_id: str) -> str:
     """Start the playbooks that listen to the end of an execution; returns a word about how this message ended."""
     try:
         with db.read() as connection:
-            row = announcements.read(connection, execution_id)
+            row = completions.read(connection, execution_id)
             if row is None:
                 return "stale"
             this = _occurrence(row)
             found = list(triggers.candidates(connection, this))
         with db.write() as connection:
-            if not announcements.take(connection, execution_id):
+            if not completions.take(connection, execution_id):
                 return "stale"
             outcome = triggers.admit(connection, this, found)
             for playbook_id, refusal in outcome.not_started.items():
@@ -98,7 +100,7 @@ def _occurrence(row: Row) -> Occurrence:
     data = {
         "action": {"id": row.action_id, "name": definition["name"], "type": definition["type"]},
         "execution": {"id": row.id, "status": row.status, "target": row.target},
-        "output": executions.load(row.output),
+        "output": transitions.load(row.output),
     }
     return Occurrence(
         workspace_id=row.workspace_id,

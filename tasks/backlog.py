@@ -12,8 +12,9 @@ is up to a second older.
 import time
 
 from config.settings import settings
-from store import db, recovery
-from store.db import Connection
+from store.engine import db
+from store.engine.db import Connection
+from store.executions import recovery
 
 #: a queue drains at least this many executions a second (only used to pace publishing again)
 SLOWEST_DRAIN = 50

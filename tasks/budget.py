@@ -10,7 +10,8 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 from config.errors import Unavailable
-from store import db, runs
+from store.engine import db
+from store.executions import runs
 from tasks.runs import Run
 from tasks.step_faults import StepError
 

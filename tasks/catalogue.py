@@ -8,12 +8,12 @@ from playbooks import actions as meaning
 from playbooks import versions
 from playbooks.size import size
 from providers import functions, registry
-from store import actions as catalogue
-from store import db
 from store.access import Caller
-from store.actions import Action
+from store.definitions import actions as catalogue
+from store.definitions.actions import Action
+from store.engine import db
 from store.ids import new_id
-from store.seal import SealBroken
+from store.sealing.seal import SealBroken
 from tasks import beside, secrets
 
 #: members of a definition that say nothing about what the action does

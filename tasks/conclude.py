@@ -14,8 +14,9 @@ from typing import Any, TypeVar
 
 from config import logs
 from config.errors import Unavailable
-from store import db, executions, group
-from store.db import Connection, Row
+from store.engine import db, group_commit
+from store.engine.db import Connection, Row
+from store.executions import transitions
 from tasks import announce, doorbell
 from tasks.lease import keeper
 from tasks.redact import Redactor
@@ -134,7 +135,7 @@ def conclude(this: Attempt, ending: Ending) -> Ending:
     mark = announce.mark(row, settled.ending.status)
 
     def finish(connection: Connection) -> bool:
-        return executions.finish(
+        return transitions.finish(
             connection,
             row.id,
             settled.ending.status,
@@ -168,14 +169,14 @@ def _retry_or_fail(this: Attempt, ending: Ending) -> tuple[Ending, dict[str, Any
         return ending, {"failures": failures}
     pause = retry_delay(this.retry, failures, ending.retry_after)
     this.log("INFO", f"Attempt {failures} of {this.retry['max_attempts']} failed; trying again in {pause:.1f} s.")
-    due_at = db.now_ms() + int(pause * 1000) + executions.RETRY_GRACE
+    due_at = db.now_ms() + int(pause * 1000) + transitions.RETRY_GRACE
     waiting = Ending("waiting", error=error, retry_in=pause)
     return waiting, {"failures": failures, "waiting_for": "retry", "due_at": due_at}
 
 
 def commit_in_time(change: Callable[[Connection], Any], *, single: bool = True, at: str = "") -> Any:
     """Commit a change, also when the database is away for a while; None when it stayed away."""
-    return in_time(lambda: group.commit(change, single=single, at=at))
+    return in_time(lambda: group_commit.commit(change, single=single, at=at))
 
 
 def in_time(work: Callable[[], Result]) -> Result | None:

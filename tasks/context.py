@@ -15,8 +15,9 @@ from expressions import templates
 from expressions.templates import TemplateError
 from expressions.values import is_encodable
 from playbooks.plan import Plan
-from store import db, steps
-from store.db import Row
+from store.engine import db
+from store.engine.db import Row
+from store.executions import steps
 from tasks.redact import Redactor, redactor
 from tasks.runs import Run, row_id
 

@@ -6,10 +6,11 @@ from typing import Any
 from config.errors import Conflict, NotFound
 from config.settings import settings
 from expressions.suggestions import did_you_mean
-from store import db, ending, executions, recovery, run_listing, runs, steps
 from store.access import Caller
-from store.db import Connection, Row
-from store.executions import TERMINAL
+from store.engine import db
+from store.engine.db import Connection, Row
+from store.executions import ending, recovery, run_listing, runs, steps, transitions
+from store.executions.transitions import TERMINAL
 from tasks import announce, deciders, doorbell, revisions, stop
 from tasks.canvas import Ring
 from tasks.runs import begin_ring, row_id
@@ -34,10 +35,10 @@ def cancel(caller: Caller, execution_id: str) -> Row:
     """
 
     def end(connection: Connection) -> tuple[Row, Any]:
-        before = executions.get(connection, caller.workspace_id, execution_id)
+        before = transitions.get(connection, caller.workspace_id, execution_id)
         if before.kind != "action":
             raise Conflict(f"This is part of the run {before.run_id or before.id!r}; cancel that.", code="part_of_run")
-        return before, executions.transition(connection, execution_id, "cancelled", actor=caller.key_id)
+        return before, transitions.transition(connection, execution_id, "cancelled", actor=caller.key_id)
 
     before, moved = db.change(end)
     if moved is None:
@@ -45,7 +46,7 @@ def cancel(caller: Caller, execution_id: str) -> Row:
     doorbell.revoke(execution_id)
     for _ in range(_LOOKS):
         with db.read() as connection:
-            row = executions.get(connection, caller.workspace_id, execution_id)
+            row = transitions.get(connection, caller.workspace_id, execution_id)
         if row.owner is None:
             break
         time.sleep(_POLL)
@@ -106,7 +107,7 @@ def pause(caller: Caller, run_id: str) -> Row:
 
 def _paused(connection: Connection, row: Row, caller: Caller) -> bool:
     changes: dict[str, Any] = {"waiting_for": "operator", "due_at": row.expires_at}
-    moved = executions.transition(connection, row.id, "paused", actor=caller.key_id, **changes)
+    moved = transitions.transition(connection, row.id, "paused", actor=caller.key_id, **changes)
     if moved is None:
         return False
     for child in runs.children(connection, row.id):
@@ -143,7 +144,7 @@ def _resumed(connection: Connection, row: Row, caller: Caller, rings: list[Ring]
     begun = row.started_at is not None
     due_at = min(row.expires_at, db.now_ms() + (runs.PATROL if begun else settings().lease_seconds * 1000))
     to = "running" if begun else "pending"
-    executions.transition(connection, row.id, to, actor=caller.key_id, waiting_for=None, due_at=due_at)
+    transitions.transition(connection, row.id, to, actor=caller.key_id, waiting_for=None, due_at=due_at)
     recovery.publish_now(connection, row.id)
     if not begun:
         rings.append(begin_ring(row.id, row.action_id, row.queue))
@@ -163,24 +164,24 @@ def decide(caller: Caller, execution_id: str, *, approve: bool, note: str) -> Ro
     error = {"code": "rejected", "message": note or "Rejected.", "outcome_unknown": False}
 
     def end(connection: Connection) -> tuple[Row, dict[str, Any]]:
-        before = executions.get(connection, caller.workspace_id, execution_id)
+        before = transitions.get(connection, caller.workspace_id, execution_id)
         if before.waiting_for == "approval":
             deciders.check(connection, caller, before)
         mark = _mark(before, approve=approve)
-        moved = executions.transition(
+        moved = transitions.transition(
             connection,
             execution_id,
             "completed" if approve else "failed",
             actor=caller.key_id,
             guard="awaits approval",
             parameters={"now_": db.now_ms()},
-            output=executions.dump({**executions.load(before.output, {}), **decision}),
-            error=None if approve else executions.dump(error),
+            output=transitions.dump({**transitions.load(before.output, {}), **decision}),
+            error=None if approve else transitions.dump(error),
             **mark,
         )
         if moved is None:
             raise Conflict(_not_waiting(before), code="not_waiting")
-        return executions.get(connection, caller.workspace_id, execution_id), mark
+        return transitions.get(connection, caller.workspace_id, execution_id), mark
 
     try:
         after, mark = db.change(end)

@@ -13,8 +13,10 @@ import json
 import re
 import time
 
-from store import db, processes, recovery
-from store.db import Row
+from store import worker_processes
+from store.engine import db
+from store.engine.db import Row
+from store.executions import recovery
 from tasks.app import app
 
 #: seconds between two looks at the signs of life
@@ -61,7 +63,7 @@ class Deaths:
 
     def _look(self) -> None:
         self._next = time.monotonic() + EVERY
-        before, rows = self._alive, db.look(processes.everyone)
+        before, rows = self._alive, db.look(worker_processes.everyone)
         since = db.now_ms() - SILENT
         living = [row for row in rows if row.beat_at > since]
         self._served = {queue for row in living for queue in row.queues.split(",")}

@@ -14,9 +14,11 @@ from typing import Any
 
 from config.errors import Forbidden
 from playbooks.plan import every_step
-from store import access, audit, db, runs
+from store import access, audit
 from store.access import Caller
-from store.db import Connection, Row
+from store.engine import db
+from store.engine.db import Connection, Row
+from store.executions import runs
 from tasks import revisions
 
 #: what contains or repairs harm

@@ -14,12 +14,14 @@ from typing import Any
 from config.errors import Conflict, Unprocessable
 from playbooks import parameters
 from providers.base import Mode
-from store import actions, db, executions, group
 from store.access import Caller
-from store.actions import Revision
-from store.db import IntegrityError
+from store.definitions import actions
+from store.definitions.actions import Revision
+from store.engine import db, group_commit
+from store.engine.db import IntegrityError
+from store.executions import transitions
 from store.ids import new_id
-from store.seal import parameters_cell
+from store.sealing.seal import parameters_cell
 from tasks import doorbell, flows, replay, revisions
 from tasks.backlog import backlog
 from tasks.canvas import Ring
@@ -82,7 +84,7 @@ def dispatch(wish: Dispatch) -> Accepted:
     try:
         again_at = backlog.again_at(row["queue"], row["created_at"])
         accept = functools.partial(_accept, wish=wish, row=row, again_at=again_at)
-        group.commit(accept, single=not wish.idempotency_key)
+        group_commit.commit(accept, single=not wish.idempotency_key)
     except IntegrityError:  # a concurrent copy of this request was faster
         earlier = db.look(_earlier, wish)
         if earlier is None:
@@ -103,7 +105,7 @@ def _accept(connection: db.Connection, *, wish: Dispatch, row: Mapping[str, Any]
             execution_id=row["id"],
             created_at=row["created_at"],
         )
-    executions.accept(connection, row, publish_again_at=again_at)
+    transitions.accept(connection, row, publish_again_at=again_at)
 
 
 def _refuse_the_impossible(definition: Mapping[str, Any], wish: Dispatch, *, enabled: bool) -> None:

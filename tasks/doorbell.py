@@ -17,7 +17,8 @@ from collections import deque
 
 from config import logs
 from config.errors import Unavailable
-from store import db, recovery
+from store.engine import db
+from store.executions import recovery
 from tasks import canvas
 from tasks.canvas import Canvas
 

@@ -14,9 +14,10 @@ from cacao.writing import exporter, signing, update
 from config.errors import Forbidden, Unprocessable
 from config.settings import settings
 from playbooks.size import size
-from store import db, documents, playbooks
 from store.access import Caller
-from store.playbooks import Playbook
+from store.definitions import documents, playbooks
+from store.definitions.playbooks import Playbook
+from store.engine import db
 from tasks import beside
 
 CACAO, NATIVE, YAML = "cacao_v2", "native", "yaml"

@@ -16,9 +16,11 @@ from cacao.reading.importer import Converted
 from cacao.writing import update
 from config.errors import Conflict, Forbidden, InvalidRequest, Problem
 from playbooks import definitions as meaning
-from store import actions, audit, db, documents, playbooks
+from store import audit
 from store.access import Caller
-from store.playbooks import Playbook
+from store.definitions import actions, documents, playbooks
+from store.definitions.playbooks import Playbook
+from store.engine import db
 from tasks import catalogue, exporting, library
 from tasks.library import Expected
 

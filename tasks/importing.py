@@ -21,8 +21,9 @@ from playbooks import definitions as meaning
 from playbooks.places import places
 from playbooks.size import size
 from playbooks.step_types import MAX_STEPS
-from store import actions, db
 from store.access import Caller
+from store.definitions import actions
+from store.engine import db
 from tasks import beside, catalogue, exporting, import_outcome, library
 from tasks.import_outcome import Imported, Wish
 from tasks.library import Expected

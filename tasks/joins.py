@@ -13,8 +13,9 @@ from typing import Any
 from expressions.conditions import ConditionError, holds
 from playbooks.plan import Node
 from providers.base import Json
-from store import db, runs
-from store.db import Row
+from store.engine import db
+from store.engine.db import Row
+from store.executions import runs
 from tasks.advance import Advance, Place
 from tasks.step_work import variables
 

@@ -26,8 +26,9 @@ from config import logs
 from config.errors import Unavailable
 from config.settings import settings
 from providers.base import Abandoned
-from store import db, leases
-from store.db import Row
+from store.engine import db
+from store.engine.db import Row
+from store.executions import leases
 
 #: how often held attempts are looked at, seconds
 LOOK = 0.25

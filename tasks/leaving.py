@@ -14,8 +14,9 @@ from collections.abc import Iterable
 
 from config import logs
 from config.errors import Unavailable
-from store import db, leases
-from store.db import Connection
+from store.engine import db
+from store.engine.db import Connection
+from store.executions import leases
 from tasks import lease
 
 log = logs.logger(__name__)

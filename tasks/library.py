@@ -13,9 +13,10 @@ from playbooks.schedules import next_time
 from playbooks.size import size
 from playbooks.step_types import TOP_ALIASES
 from playbooks.triggers import SCHEDULE
-from store import actions, db, playbooks
 from store.access import Caller
-from store.playbooks import Playbook
+from store.definitions import actions, playbooks
+from store.definitions.playbooks import Playbook
+from store.engine import db
 from tasks import beside
 
 #: what is passed over, so that what was read may be sent back

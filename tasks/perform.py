@@ -18,10 +18,11 @@ from config import logs
 from config.errors import Unavailable
 from providers import registry
 from providers.base import Abandoned, Call, ProviderError, TimedOut, Waiting
-from store import db, leases
-from store.actions import Revision
-from store.db import Row
-from store.seal import SealBroken
+from store.definitions.actions import Revision
+from store.engine import db
+from store.engine.db import Row
+from store.executions import leases
+from store.sealing.seal import SealBroken
 from tasks import secrets
 from tasks.conclude import Attempt, Ending, commit_in_time, failed
 from tasks.lease import Hold, keeper

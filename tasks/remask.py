@@ -14,10 +14,11 @@ from typing import Any
 
 from playbooks.credentials import RULES
 from providers import registry
-from store import db, remasking
-from store.db import Row
-from store.renewal import Bite
-from store.seal import SealBroken
+from store.engine import db
+from store.engine.db import Row
+from store.sealing import remasking
+from store.sealing.renewal import Bite
+from store.sealing.seal import SealBroken
 from tasks import secrets
 from tasks.redact import Redactor
 

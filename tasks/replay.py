@@ -13,8 +13,10 @@ from typing import Any
 
 from config.errors import Unavailable, Unprocessable
 from config.settings import settings
-from store import audit, db, idempotency
-from store.db import Connection, Row
+from store import audit
+from store.engine import db
+from store.engine.db import Connection, Row
+from store.executions import idempotency
 
 #: parts of a key; no key that a caller may send holds it
 SEPARATOR = "\x1f"

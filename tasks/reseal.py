@@ -1,14 +1,14 @@
 """Sealing anew what is not sealed as it would be now: in an earlier form, under another key, or not at all.
 
-``walk`` goes through the tables one by one, each by its primary key, some rows at a time (``store.renewal``). One that
-was stopped is begun again at no loss: what it has done is not met again. ``python -m launcher.reseal`` walks until
-nothing is left to do, ``tasks.upkeep`` some bites at a time. What cannot be opened is left and named by its id.
+``walk`` goes through the tables one by one, each by its primary key, some rows at a time (``store.sealing.renewal``).
+One that was stopped is begun again at no loss: what it has done is not met again. ``python -m launcher.reseal`` walks
+until nothing is left to do, ``tasks.upkeep`` some bites at a time. What cannot be opened is left and named by its id.
 """
 
 from collections.abc import Iterator, Mapping
 
-from store import renewal
-from store.renewal import Bite, Step
+from store.sealing import renewal
+from store.sealing.renewal import Bite, Step
 from tasks import remask
 from tasks.secrets import destination
 

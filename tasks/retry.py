@@ -16,11 +16,13 @@ from expressions.references import paths
 from expressions.template_syntax import has_markup
 from playbooks import parameters
 from playbooks.plan import every_step
-from store import actions, db, history, playbooks, runs, steps
 from store.access import Caller
-from store.db import Connection, Row
-from store.executions import LIVE
-from store.seal import SealBroken
+from store.definitions import actions, history, playbooks
+from store.engine import db
+from store.engine.db import Connection, Row
+from store.executions import runs, steps
+from store.executions.transitions import LIVE
+from store.sealing.seal import SealBroken
 from tasks import revisions
 from tasks.redact import MASK, texts
 from tasks.runs import DEEPEST, NOTHING_KEPT, Started, Wish, start

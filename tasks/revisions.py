@@ -8,8 +8,9 @@ from config.settings import settings
 from playbooks import plan
 from playbooks.plan import Plan
 from playbooks.widths import Widths
-from store import actions, db, playbooks
-from store.actions import Revision
+from store.definitions import actions, playbooks
+from store.definitions.actions import Revision
+from store.engine import db
 
 
 class _NotLasting(Exception):  # noqa: N818

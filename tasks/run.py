@@ -17,10 +17,11 @@ from celery import Task
 from config import logs
 from config.errors import Unavailable
 from providers.base import Abandoned
-from store import executions, group
-from store.actions import Revision
-from store.db import Row
-from store.seal import SealBroken
+from store.definitions.actions import Revision
+from store.engine import group_commit
+from store.engine.db import Row
+from store.executions import transitions
+from store.sealing.seal import SealBroken
 from tasks import canvas, lanes, passing, revisions, task_events
 from tasks.app import app
 from tasks.canvas import Ring
@@ -79,8 +80,8 @@ def _attempt(execution_id: str, taken: Callable[[Row], None] | None) -> Ending:
     keep = keeper()
     claimed = time.monotonic()
     try:
-        row = group.commit(
-            lambda connection: executions.claim(connection, execution_id, keep.owner, keep.lease_ms), single=True
+        row = group_commit.commit(
+            lambda connection: transitions.claim(connection, execution_id, keep.owner, keep.lease_ms), single=True
         )
     except Unavailable:
         keep.doubt()

@@ -18,11 +18,13 @@ from playbooks.plan import Plan, every_step
 from playbooks.triggers import subject
 from playbooks.widths import MOST_LIVE, Widths
 from providers.base import Mode
-from store import actions, db, executions, group, playbooks
 from store.access import Caller
-from store.db import Connection, IntegrityError, Row
+from store.definitions import actions, playbooks
+from store.engine import db, group_commit
+from store.engine.db import Connection, IntegrityError, Row
+from store.executions import transitions
 from store.ids import new_id
-from store.seal import Cell, parameters_cell
+from store.sealing.seal import Cell, parameters_cell
 from tasks import doorbell, flows, replay, revisions
 from tasks.backlog import backlog
 from tasks.canvas import KILLABLE, Chain, Ring
@@ -151,7 +153,7 @@ def start(wish: Wish) -> Started:
         wish.unless_urgent()
     try:
         single = not (wish.idempotency_key or wish.carried)
-        group.commit(functools.partial(accept, wish=wish, row=row), single=single)
+        group_commit.commit(functools.partial(accept, wish=wish, row=row), single=single)
     except IntegrityError as error:
         with db.read() as connection:
             known = _earlier(connection, wish)
@@ -191,7 +193,7 @@ def accept(connection: Connection, *, wish: Wish, row: Mapping[str, Any]) -> Non
             execution_id=row["id"],
             created_at=row["created_at"],
         )
-    executions.add(connection, [row, *(_taken_over(done, row) for done in wish.carried)], wish.actor)
+    transitions.add(connection, [row, *(_taken_over(done, row) for done in wish.carried)], wish.actor)
 
 
 def _taken_over(done: Mapping[str, Any], run: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,9 +12,11 @@ import time
 from config import logs
 from config.errors import CallerError, Unavailable
 from playbooks.schedules import next_time
-from store import audit, db, playbooks
-from store.db import Connection
-from store.playbooks import Playbook
+from store import audit
+from store.definitions import playbooks
+from store.definitions.playbooks import Playbook
+from store.engine import db
+from store.engine.db import Connection
 from tasks import doorbell, runs
 from tasks.announce import note_not_fired
 from tasks.runs import Wish

@@ -22,8 +22,8 @@ from urllib.parse import unquote
 from config.errors import InvalidRequest, Problem
 from expressions.template_syntax import has_markup
 from playbooks.credentials import is_secret_header, is_secret_member, is_template, looks_random, replaced, spans
-from store.actions import Revision
-from store.seal import Cell, config_cell, parameters_cell, seal, unseal
+from store.definitions.actions import Revision
+from store.sealing.seal import Cell, config_cell, parameters_cell, seal, unseal
 from tasks.redact import MASK, texts
 
 Path = tuple[str, ...]

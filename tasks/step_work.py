@@ -8,7 +8,7 @@ from expressions import templates
 from expressions.templates import TemplateError
 from playbooks import parameters
 from providers.base import Abandoned, Json
-from store.actions import Revision
+from store.definitions.actions import Revision
 from tasks.conclude import Attempt, Ending, failed, in_time
 from tasks.context import Context, asset, parted
 from tasks.lease import Hold

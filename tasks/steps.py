@@ -21,8 +21,9 @@ from celery.exceptions import Reject, Retry
 
 from config import logs
 from config.errors import Unavailable
-from store import db, steps
-from store.seal import SealBroken
+from store.engine import db
+from store.executions import steps
+from store.sealing.seal import SealBroken
 from tasks import lanes, stop, task_events
 from tasks.app import app
 from tasks.passing import Bundle

@@ -1,14 +1,16 @@
 """Ending what a run has begun, once the run itself is over.
 
 The run is ended first, in a transaction of its own, with the runs it has started: from then on no step of them can be
-claimed, and nothing that a step does is followed by anything. Then their steps are ended, in bites (``store.ending``).
+claimed, and nothing that a step does is followed by anything. Then their steps are ended, in bites
+(``store.executions.ending``).
 """
 
 import functools
 import time
 from collections.abc import Sequence
 
-from store import db, ending
+from store.engine import db
+from store.executions import ending
 
 #: for how long bites are taken in one go, seconds; tick goes on with the rest
 AT_ONCE = 0.25

@@ -23,10 +23,11 @@ from dataclasses import replace
 from config import logs
 from config.errors import Unavailable
 from config.settings import settings
-from store import db, executions, recovery, steps
 from store import redis as redis_store
-from store.db import Connection, Row
-from store.executions import LIVE, TERMINAL
+from store.engine import db
+from store.engine.db import Connection, Row
+from store.executions import recovery, steps, transitions
+from store.executions.transitions import LIVE, TERMINAL
 from tasks import announce, canvas, doorbell, flows, lease, schedules, tick_runs
 from tasks.app import app
 from tasks.backlog import backlog
@@ -214,7 +215,7 @@ def _is_alone(row: Row) -> bool:
 
 def _again(connection: Connection, row: Row, queue: str, *, lapses: int | None = None) -> Ring | None:
     due_at = db.now_ms() + settings().lease_seconds * 1000
-    moved = executions.transition(
+    moved = transitions.transition(
         connection,
         row.id,
         "pending",
@@ -232,7 +233,7 @@ def _again(connection: Connection, row: Row, queue: str, *, lapses: int | None =
 def _end(connection: Connection, row: Row, status: str, error: dict[str, object] | None) -> Ring | None:
     """End a row; of a step a worker then plans what follows."""
     mark = steps.follow_mark() if row.kind == "step" else {}
-    moved = executions.transition(connection, row.id, status, fence=row.attempt, error=executions.dump(error), **mark)
+    moved = transitions.transition(connection, row.id, status, fence=row.attempt, error=transitions.dump(error), **mark)
     if error is not None:
         log.warning("execution ended by tick", execution_id=row.id, status=status, code=error["code"])
     return tick_runs.follow_ring(row) if mark and moved is not None else None

@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from config import logs
-from store import db, executions, recovery, runs, steps
-from store.db import Connection, Row
+from store.engine import db
+from store.engine.db import Connection, Row
+from store.executions import recovery, runs, steps, transitions
 from tasks import flows, rings, stop
 from tasks.canvas import Ring
 from tasks.rings import join_ring
@@ -48,7 +49,7 @@ def is_late(row: Row) -> bool:
 
 def attend(connection: Connection, row: Row, over: list[Over]) -> None:
     """A run that is over its time, or that has not been looked at for long, or that has left steps behind."""
-    if row.status in executions.TERMINAL:
+    if row.status in transitions.TERMINAL:
         recovery.postpone(connection, row.id, at=db.now_ms() + AGAIN)
     elif is_late(row):
         _fail(connection, row, "timeout", "The playbook took longer than its timeout_minutes.")
@@ -70,10 +71,10 @@ def _fail(connection: Connection, row: Row, code: str, message: str) -> None:
 
 def attend_ended(connection: Connection, row: Row, pauses: Mapping[str, int]) -> Ring | None:
     """A step that has ended, or whose run has."""
-    if row.status not in executions.TERMINAL:
-        executions.transition(connection, row.id, "cancelled")
+    if row.status not in transitions.TERMINAL:
+        transitions.transition(connection, row.id, "cancelled")
         return None
-    if row.run_status not in executions.LIVE:
+    if row.run_status not in transitions.LIVE:
         steps.to_follow(connection, row.id, row.run_id)
         return None
     recovery.postpone(connection, row.id, at=db.now_ms() + _patience(pauses))
@@ -89,7 +90,7 @@ def attend_holder(connection: Connection, row: Row, over: list[Over], pauses: Ma
         return join_ring(row.id)
     error = {"code": "timeout", "message": "the step took longer than its timeout_seconds", "outcome_unknown": False}
     mark = steps.follow_mark()
-    ended = executions.transition(connection, row.id, "failed", error=executions.dump(error), **mark)
+    ended = transitions.transition(connection, row.id, "failed", error=transitions.dump(error), **mark)
     over.append(Over(row.run_id, row.id))
     return follow_ring(row) if ended is not None else None
 

@@ -18,9 +18,10 @@ from config import logs
 from config.errors import CallerError, Unavailable
 from playbooks.parameter_values import value_fault
 from playbooks.triggers import matches, subject
-from store import db, playbooks
-from store.db import Connection, IntegrityError
-from store.playbooks import Playbook
+from store.definitions import playbooks
+from store.definitions.playbooks import Playbook
+from store.engine import db
+from store.engine.db import Connection, IntegrityError
 from tasks import doorbell, replay, runs
 from tasks.canvas import Chain
 from tasks.dispatch import URGENT

@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterator
 from config import logs
 from config.errors import Unavailable
 from config.settings import settings
-from store import db, idempotency, processes, recovery
-from store.db import Connection
-from store.renewal import Bite
+from store import worker_processes
+from store.engine import db
+from store.engine.db import Connection
+from store.executions import idempotency, recovery
+from store.sealing.renewal import Bite
 from tasks import canvas, reseal
 from tasks.app import app
 
@@ -41,7 +43,7 @@ def upkeep() -> int:
         for _ in _bites(lambda connection: idempotency.forget(connection, before=keys_before)):
             pass
         with db.write() as connection:
-            processes.sweep(connection)
+            worker_processes.sweep(connection)
         _renewal.go_on()
     except Unavailable as error:
         log.warning("upkeep skipped: the database is away", reason=str(error))
@@ -108,7 +110,7 @@ def probe_workers() -> int:
     """Send every living worker process a probe; returns how many."""
     try:
         with db.read() as connection:
-            names = [row.name for row in processes.living(connection)]
+            names = [row.name for row in worker_processes.living(connection)]
         for name in names:
             canvas.probe(name)
     except (Unavailable, *canvas.BrokerDown) as error:

@@ -9,9 +9,10 @@ from typing import Any
 from redis.exceptions import RedisError
 
 from config.settings import settings
-from store import db, recovery
 from store import redis as redis_store
-from store.db import Connection
+from store.engine import db
+from store.engine.db import Connection
+from store.executions import recovery
 from tasks.app import QUEUES
 
 #: queues on which nothing waits long unless the workers are held up: others hold what may wait

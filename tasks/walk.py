@@ -18,9 +18,10 @@ from celery import Task
 
 from config import logs
 from providers.base import Abandoned, Json
-from store import db, executions, runs, steps
-from store.db import Connection, IntegrityError
-from store.steps import Moves
+from store.engine import db
+from store.engine.db import Connection, IntegrityError
+from store.executions import runs, steps, transitions
+from store.executions.steps import Moves
 from tasks import flows, joins, passing, revisions, task_events, turns
 from tasks.advance import Advance, Place
 from tasks.budget import TOO_LARGE, budget
@@ -100,7 +101,7 @@ class Walk:
     def step(self, step_row_id: str) -> Next | None:
         """Claim a step and carry it out."""
         keep, claimed = keeper(), time.monotonic()
-        row = commit_in_time(lambda db_: executions.claim(db_, step_row_id, keep.owner, keep.lease_ms, step=True))
+        row = commit_in_time(lambda db_: transitions.claim(db_, step_row_id, keep.owner, keep.lease_ms, step=True))
         if row is None:
             return self._stale()
         if not self._find_run(row.run_id):
@@ -132,12 +133,12 @@ class Walk:
         row = in_time(functools.partial(_read, steps.get, step_row_id))
         if row is None or row.waiting_for != "follow" or not self._find_run(row.run_id):
             return self._stale()
-        error = executions.load(row.error)
+        error = transitions.load(row.error)
         expired = (error or {}).get("code") == "approval_expired"
 
         def plan(advance: Advance) -> None:
             place = advance.place_of(row.step_id, row.parent_id, row.iteration)
-            output = executions.load(row.output)
+            output = transitions.load(row.output)
             advance.after(row.step_id, place, row.status, error, output=output, expired=expired)
 
         def write(connection: Connection, advance: Advance) -> Written | None:
@@ -183,7 +184,7 @@ class Walk:
         settled = settle(this, how)
         ending = settled.ending
         record = {**settled.record, "input": work.given, "vars": work.variables(ending, settled.record)}
-        stored = {name: executions.dump(value) for name, value in record.items()}
+        stored = {name: transitions.dump(value) for name, value in record.items()}
         tries_again = ending.status in ("failed", "timeout") and policy["on_failure"] == "retry" and _worth_it(ending)
 
         def plan(advance: Advance) -> None:
@@ -273,7 +274,7 @@ class Walk:
             started_at=now,
             renewed_at=now,
             expires_at=now + row["timeout_ms"],
-            due_at=now + min(row["timeout_ms"] + executions.TIMEOUT_GRACE, lease_ms),
+            due_at=now + min(row["timeout_ms"] + transitions.TIMEOUT_GRACE, lease_ms),
             publishes=0,
         )
         return row
@@ -334,15 +335,15 @@ def _attended(connection: Connection, row: Any, attention: joins.Attention, run:
     if attention.pause:
         steps.rest(connection, row.id, cursor=row.cursor, until=db.now_ms() + attention.pause)
         return None  # nothing follows yet
-    moved = executions.transition(
+    moved = transitions.transition(
         connection,
         row.id,
         attention.status,
         actor=keeper().owner,
         guard="all arms have ended",
-        output=executions.dump(attention.output),
-        error=executions.dump(attention.error),
-        vars=executions.dump(attention.vars),
+        output=transitions.dump(attention.output),
+        error=transitions.dump(attention.error),
+        vars=transitions.dump(attention.vars),
     )
     return None if moved is None else moved.run_status
 

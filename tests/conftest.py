@@ -36,8 +36,9 @@ os.environ.update(  # noqa: TID251
 )
 
 from config.settings import settings  # noqa: E402
-from store import clock, db, migrate  # noqa: E402
+from store import migrate  # noqa: E402
 from store import redis as redis_store  # noqa: E402
+from store.engine import clock, db  # noqa: E402
 from tests.support.services import ForeignPostgres, Missing, PostgresServer, RedisServer, missing  # noqa: E402
 from tests.support.stack import TRIED  # noqa: E402
 

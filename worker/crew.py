@@ -18,7 +18,8 @@ from dataclasses import dataclass
 
 from config import logs
 from providers import registry
-from store import db, redis
+from store import redis
+from store.engine import db
 from tasks.app import app
 from worker import boot, roles
 

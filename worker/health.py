@@ -8,7 +8,8 @@ import socket
 import sys
 
 from config.errors import Unavailable
-from store import db, processes
+from store import worker_processes
+from store.engine import db
 
 
 def main(arguments: list[str]) -> int:
@@ -19,11 +20,11 @@ def main(arguments: list[str]) -> int:
     name = arguments[0].replace("%h", socket.gethostname())
     try:
         with db.read() as connection:
-            row = processes.get(connection, name)
+            row = worker_processes.get(connection, name)
     except Unavailable as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    state = "gone" if row is None else processes.state(row)
+    state = "gone" if row is None else worker_processes.state(row)
     sys.stdout.write(f"{name}: {state}\n")
     return 0 if state == "consuming" else 1
 

@@ -13,7 +13,8 @@ from celery.worker import state
 
 from config import logs
 from config.errors import Unavailable
-from store import clock, db, processes
+from store import worker_processes
+from store.engine import clock, db
 from worker.watch import Watch
 
 #: seconds between two signs
@@ -46,7 +47,7 @@ class Pulse(threading.Thread):
         self._ended.set()
         try:
             with db.write() as connection:
-                processes.leave(connection, self.worker)
+                worker_processes.leave(connection, self.worker)
         except Unavailable:
             log.info("the row of this process stays behind; it will be swept")
 
@@ -57,7 +58,7 @@ class Pulse(threading.Thread):
             self._received, self._consumed_at = received, db.now_ms()
         try:
             with db.write() as connection:
-                processes.beat(
+                worker_processes.beat(
                     connection,
                     self.worker,
                     queues=",".join(self.queues),

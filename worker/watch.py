@@ -15,7 +15,8 @@ from celery.worker import state
 
 from config import logs
 from config.errors import Unavailable
-from store import db, processes
+from store import worker_processes
+from store.engine import db
 from tasks import canvas
 
 #: so many looks without a tick, of which each follows 5 s on the one before: 30 s
@@ -62,7 +63,7 @@ class Watch:
         """Whether another process takes ticks too."""
         try:
             with db.read() as connection:
-                rows = processes.living(connection)
+                rows = worker_processes.living(connection)
         except Unavailable:
             return True
         return any(row.name != self._name and "control" in row.queues.split(",") for row in rows)

@@ -13,7 +13,8 @@ from api.http.auth import caller, requires
 from api.http.blueprint import LOCATION, Blueprint, answer, nothing
 from config.errors import InvalidRequest, NotFound, Problem
 from config.settings import settings
-from store import access, db
+from store import access
+from store.engine import db
 
 blueprint = Blueprint("keys", __name__, description="API keys: who may come in, and what they may do.")
 

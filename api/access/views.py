@@ -3,8 +3,8 @@
 from typing import Any
 
 from api.http.times import stamp
-from store import executions
-from store.db import Row
+from store.engine.db import Row
+from store.executions import transitions
 
 
 def key(row: Row) -> dict[str, Any]:
@@ -13,7 +13,7 @@ def key(row: Row) -> dict[str, Any]:
         "id": row.id,
         "name": row.name,
         "role": row.role,
-        "scopes": executions.load(row.scopes),
+        "scopes": transitions.load(row.scopes),
         "created_at": stamp(row.created_at),
         "expires_at": stamp(row.expires_at),
         "last_used": stamp(row.last_used_at),

@@ -14,8 +14,10 @@ from api.http.auth import caller, requires
 from api.http.base_schema import Schema
 from api.http.blueprint import Blueprint, answer
 from api.http.long_poll import wait_for_news
-from store import actions, db, executions, listing
-from store.db import Row
+from store.definitions import actions
+from store.engine import db
+from store.engine.db import Row
+from store.executions import listing, transitions
 from tasks import control
 
 blueprint = Blueprint("executions", __name__, description="What is being done and what was done.")
@@ -30,7 +32,7 @@ class OfActionQuery(pages.PeriodQuery):
     """The filters of the list of one action's executions."""
 
     status = DelimitedList(
-        fields.String(validate=validate.OneOf(executions.STATUSES)),
+        fields.String(validate=validate.OneOf(transitions.STATUSES)),
         validate=validate.Length(min=1),
         metadata={"description": "Only these statuses, separated by commas.", "example": ["failed", "timeout"]},
     )
@@ -93,7 +95,7 @@ def get_execution(query: dict[str, Any], execution_id: str) -> Response:
     With wait the answer comes when the status or the attempt changes, or after that many seconds.
     """
     row = _read(execution_id)
-    waits = query["wait"] and row.status not in executions.TERMINAL
+    waits = query["wait"] and row.status not in transitions.TERMINAL
     if waits and wait_for_news(row.id, (row.status, row.attempt), query["wait"]):
         row = _read(execution_id)
     return _shown(row)

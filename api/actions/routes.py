@@ -14,7 +14,8 @@ from api.http.auth import caller, requires
 from api.http.blueprint import LOCATION, Blueprint, answer, nothing
 from config.errors import Problem
 from playbooks.actions import EXECUTORS, TYPES
-from store import actions, db
+from store.definitions import actions
+from store.engine import db
 from tasks import catalogue
 
 blueprint = Blueprint("actions", __name__, description="What can be done.")

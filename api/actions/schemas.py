@@ -9,7 +9,7 @@ from api.http.schemas import ID_PATTERN, NAME, RESERVED_IDS, Flag, LogLine, Para
 from playbooks import actions as meaning
 from playbooks import parameters
 from playbooks.actions import EXECUTORS, TYPES
-from store.executions import STATUSES
+from store.executions.transitions import STATUSES
 
 _TYPE = described("What kind of action it is.", enum=list(TYPES))
 _EXECUTOR = described(

@@ -4,9 +4,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from api.http.times import seconds, stamp, waits_until
-from store import actions, executions
-from store.actions import Action, Revision
-from store.db import Connection, Row
+from store.definitions import actions
+from store.definitions.actions import Action, Revision
+from store.engine.db import Connection, Row
+from store.executions import transitions
 
 _FIELDS = (
     "name",
@@ -39,7 +40,7 @@ def action(this: Action) -> dict[str, Any]:
 
 def version(row: Row) -> dict[str, Any]:
     """An action as it was at one version."""
-    definition = executions.load(row.definition)
+    definition = transitions.load(row.definition)
     return {
         "id": row.action_id,
         **_definition(definition),
@@ -54,7 +55,7 @@ def _definition(definition: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def execution_items(db: Connection, rows: Iterable[Row]) -> list[dict[str, Any]]:
-    """Executions for a list, rows of ``store.listing``; of what is too large for one it is said that it is left out."""
+    """Executions for a list, rows of ``store.executions.listing``; values that are too large for one are left out."""
     rows = list(rows)
     versions = actions.versions(db, {row.revision_id for row in rows})
     items = [_item(row, versions[row.revision_id]) for row in rows]
@@ -72,7 +73,7 @@ def execution(row: Row, revision: Revision) -> dict[str, Any]:
     shown = {
         **_item(row, revision.version),
         "action_name": revision.definition["name"],
-        "logs": executions.load(row.logs, []),
+        "logs": transitions.load(row.logs, []),
         "attempt": row.attempt,
         "waiting_for": row.waiting_for if until else None,
         "waiting_until": until,
@@ -83,7 +84,7 @@ def execution(row: Row, revision: Revision) -> dict[str, Any]:
         },
     }
     if row.mode == "sandbox":
-        shown["sandbox_report"] = executions.load(row.report)
+        shown["sandbox_report"] = transitions.load(row.report)
     return shown
 
 
@@ -94,9 +95,9 @@ def _item(row: Row, of_version: str) -> dict[str, Any]:
         "version": of_version,
         "status": row.status,
         "target": row.target,
-        "parameters": executions.load(row.input),
-        "output": executions.load(row.output),
-        "error": executions.load(row.error),
+        "parameters": transitions.load(row.input),
+        "output": transitions.load(row.output),
+        "error": transitions.load(row.error),
         "created_at": stamp(row.created_at),
         "started_at": stamp(row.started_at),
         "completed_at": stamp(row.completed_at),

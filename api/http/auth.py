@@ -20,8 +20,9 @@ from api.http.current_request import present
 from api.http.rate_limits import Limiter
 from config import logs
 from config.errors import Forbidden, InvalidRequest, Problem, Unavailable
-from store import access, db
+from store import access
 from store.access import Caller
+from store.engine import db
 from tasks import beside
 
 #: a key's use is noted at most this often, seconds

@@ -15,7 +15,7 @@ from greenlet import getcurrent
 
 from config import logs
 from config.errors import Overloaded
-from store import group
+from store.engine import group_commit
 from tasks import doorbell
 
 #: how long the next request may have to wait, and how old what waits beside the requests may be, seconds
@@ -77,7 +77,7 @@ class Load:
         if number <= FEW and waited <= OLDEST:
             return
         soon = number * self._spent / self._ended <= LONGEST or number <= NEVER
-        if soon and max(waited, group.oldest(), doorbell.oldest()) <= OLDEST:
+        if soon and max(waited, group_commit.oldest(), doorbell.oldest()) <= OLDEST:
             return
         self._refused += 1
         if time.monotonic() - self._said_at > SAID_EVERY:

@@ -17,7 +17,8 @@ from api.http.auth import caller
 from api.http.load import HERE
 from config import logs
 from config.errors import Unavailable
-from store import db, executions
+from store.engine import db
+from store.executions import transitions
 
 #: between two looks, seconds
 EVERY = 0.1
@@ -107,7 +108,7 @@ class Watcher:
             return waiters
         try:
             with db.read() as connection:
-                states = executions.states(connection, {waiter.execution_id for waiter in waiters})
+                states = transitions.states(connection, {waiter.execution_id for waiter in waiters})
         except Unavailable:
             return []  # their time runs on; the database may come back before it ends
         except Exception:

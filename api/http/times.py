@@ -2,7 +2,7 @@
 
 import time
 
-from store import executions
+from store.executions import transitions
 
 
 def stamp(milliseconds: int | None) -> str | None:
@@ -25,4 +25,4 @@ def waits_until(status: str, waiting_for: str | None, due_at: int | None) -> int
     """When the wait of an execution ends by itself, ms; None: it does not wait."""
     if status != "waiting" or due_at is None:
         return None
-    return due_at - (executions.RETRY_GRACE if waiting_for == "retry" else 0)
+    return due_at - (transitions.RETRY_GRACE if waiting_for == "retry" else 0)

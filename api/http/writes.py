@@ -12,7 +12,8 @@ import time
 
 from config import logs
 from config.errors import Unavailable
-from store import db, processes
+from store import worker_processes
+from store.engine import db
 
 #: between two writes, seconds; and their size, about that of what is accepted, in bytes
 EVERY, SIZE = 2.0, 4096
@@ -49,7 +50,7 @@ class Writes:
         name = f"api@{socket.gethostname()}:{os.getpid()}"
         try:
             with db.write() as connection:
-                processes.try_write(connection, name, secrets.token_hex(SIZE // 2))
+                worker_processes.try_write(connection, name, secrets.token_hex(SIZE // 2))
             taken = True
         except Unavailable as error:
             taken = False

@@ -17,7 +17,9 @@ from playbooks.differences import differences
 from playbooks.fields import MAX_TAG_CHARACTERS
 from playbooks.size import size
 from playbooks.triggers import MAX_EVENT_CHARACTERS
-from store import db, executions, playbook_listing, playbooks
+from store.definitions import playbook_listing, playbooks
+from store.engine import db
+from store.executions import transitions
 from tasks import beside, importing, library
 
 blueprint = Blueprint("playbooks", __name__, description="What is done in order, and when it starts.")
@@ -298,7 +300,7 @@ def _item(row: db.Row) -> dict[str, Any]:
         "description": row.description,
         "trigger": row.trigger,
         "step_count": row.step_count,
-        "tags": executions.load(row.tags),
+        "tags": transitions.load(row.tags),
         "enabled": bool(row.enabled),
         "created_at": times.stamp(row.created_at),
         "updated_at": times.stamp(row.updated_at),
@@ -320,7 +322,7 @@ def _whole(playbook: playbooks.Playbook) -> dict[str, Any]:
 def _version(row: db.Row) -> dict[str, Any]:
     return {
         "id": row.playbook_id,
-        **executions.load(row.definition),
+        **transitions.load(row.definition),
         "created_at": times.stamp(row.created_at),
         "created_by": row.created_by,
     }

@@ -12,8 +12,10 @@ from api.http.blueprint import Blueprint, answer
 from api.http.schemas import described
 from config.errors import Conflict
 from playbooks.comparison import compare
-from store import db, executions, playbooks, runs, steps
-from store.db import Row
+from store.definitions import playbooks
+from store.engine import db
+from store.engine.db import Row
+from store.executions import runs, steps, transitions
 from tasks import revisions
 from tasks.context import parted
 
@@ -148,8 +150,8 @@ def _in_order(run: Row, rows: list[Row]) -> list[dict[str, Any]]:
             "iteration": row.iteration or "",
             "type": row.type,
             "status": row.status,
-            "input": executions.load(row.input, {}),
-            "output": executions.load(row.output),
+            "input": transitions.load(row.input, {}),
+            "output": transitions.load(row.output),
         }
         for row in rows
     ]

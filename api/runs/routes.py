@@ -19,8 +19,10 @@ from api.http.long_poll import wait_for_news
 from api.runs import examples as shown
 from api.runs import schemas as shapes
 from api.runs import views
-from store import db, executions, playbooks, run_listing, runs
-from store.db import Row
+from store.definitions import playbooks
+from store.engine import db
+from store.engine.db import Row
+from store.executions import run_listing, runs, transitions
 from tasks import control, retry
 from tasks.runs import start, wish_of
 
@@ -107,8 +109,8 @@ def get_run(query: dict[str, Any], run_id: str) -> Response:
     """
     with db.read() as connection:
         row = runs.get(connection, caller().workspace_id, run_id)
-        seen = executions.states(connection, [run_id])[run_id] if query["wait"] else None
-    if seen is None or row.status in executions.TERMINAL:
+        seen = transitions.states(connection, [run_id])[run_id] if query["wait"] else None
+    if seen is None or row.status in transitions.TERMINAL:
         return _shown(row)
     if wait_for_news(run_id, seen, query["wait"]):
         row = _read(run_id)

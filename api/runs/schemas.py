@@ -9,7 +9,7 @@ from api.http import pages
 from api.http.base_schema import Schema
 from api.http.schemas import Decision, Flag, LogLine, Strict, described
 from playbooks import step_types
-from store import run_listing
+from store.executions import run_listing
 
 _STEP_STATUSES = ["pending", "running", "waiting", "completed", "failed", "timeout", "cancelled", "skipped"]
 _WAITS = ["approval", "delay", "retry", None]

@@ -11,8 +11,9 @@ from api.http.blueprint import Blueprint, answer
 from api.runs import examples as shown
 from api.runs import schemas as shapes
 from api.runs import views
-from store import db, runs
-from store.db import Connection, Row
+from store.engine import db
+from store.engine.db import Connection, Row
+from store.executions import runs
 from tasks import control
 
 blueprint = Blueprint("run_steps", __name__, description="The steps of a playbook execution.")

@@ -15,8 +15,9 @@ from api.http.blueprint import finished, written
 from playbooks import timeline
 from playbooks.plan import Node, Plan
 from playbooks.progress import StepState, counts, current, progress
-from store import db, executions, run_listing
-from store.db import Connection, Row
+from store.engine import db
+from store.engine.db import Connection, Row
+from store.executions import run_listing, transitions
 from tasks import revisions
 from tasks.context import parted
 
@@ -60,7 +61,7 @@ def whole(connection: Connection, row: Row) -> dict[str, Any]:
     found = run_listing.of_run(connection, row.id)
     states = progress(plan, row.status, [_mapping(step) for step in found])
     brought = run_listing.brought(connection, [state.row["id"] for state in states if state.row is not None])
-    status, context = run_listing.shown_status(connection, row), executions.load(row.context)
+    status, context = run_listing.shown_status(connection, row), transitions.load(row.context)
     completed, total = counts(states)
     return {
         "execution_id": row.id,
@@ -69,20 +70,20 @@ def whole(connection: Connection, row: Row) -> dict[str, Any]:
         "version": revision.version,
         "status": status,
         "waiting_for": _run_waits_for(row, status, found),
-        "current_step": current(states) if row.status in executions.LIVE else None,
+        "current_step": current(states) if row.status in transitions.LIVE else None,
         "steps_completed": completed,
         "steps_total": total,
         **_common(row),
         "trigger": row.cause,
         "event": context["event"],
         "retry_of": row.retry_of,
-        "output": executions.load(row.output),
+        "output": transitions.load(row.output),
         "steps": [_step(state, brought.get(state.row["id"]) if state.row else None) for state in states],
     }
 
 
 def item(row: Row) -> dict[str, Any]:
-    """A run in a list, a row of ``store.run_listing.search``."""
+    """A run in a list, a row of ``store.executions.run_listing.search``."""
     shown = {
         "execution_id": row.id,
         "playbook_id": row.action_id,
@@ -99,10 +100,10 @@ def item(row: Row) -> dict[str, Any]:
 def _common(row: Row) -> dict[str, Any]:
     return {
         "target_asset_id": row.target,
-        "parameters": executions.load(row.input),
+        "parameters": transitions.load(row.input),
         "started_by": row.created_by,
         "dry_run": row.mode == "dry_run",
-        "error": executions.load(row.error),
+        "error": transitions.load(row.error),
         "created_at": http_times.stamp(row.created_at),
         "started_at": http_times.stamp(row.started_at),
         "completed_at": http_times.stamp(row.completed_at),
@@ -140,8 +141,8 @@ def _step(state: StepState, brought: Row | None) -> dict[str, Any]:
         "execution_id": row.get("id"),
         "status": state.status,
         "passes": state.rows_count,
-        "output": executions.load(brought.output) if brought else None,
-        "error": executions.load(brought.error) if brought else None,
+        "output": transitions.load(brought.output) if brought else None,
+        "error": transitions.load(brought.error) if brought else None,
         "started_at": http_times.stamp(row.get("started_at")),
         "completed_at": http_times.stamp(row.get("completed_at")),
         "duration_ms": _between(row.get("started_at"), row.get("completed_at")),
@@ -179,11 +180,11 @@ def _doing(plan: Plan, row: Row, brought: Row) -> dict[str, Any]:
         "waiting_for": row.waiting_for if waits and row.waiting_for in _WAITS else None,
         "waiting_until": http_times.stamp(http_times.waits_until(row.status, row.waiting_for, brought.due_at)),
         "target": brought.target,
-        "input": executions.load(brought.input),
-        "output": executions.load(brought.output),
-        "vars": executions.load(brought.vars),
-        "report": executions.load(brought.report),
-        "error": executions.load(brought.error),
+        "input": transitions.load(brought.input),
+        "output": transitions.load(brought.output),
+        "vars": transitions.load(brought.vars),
+        "report": transitions.load(brought.report),
+        "error": transitions.load(brought.error),
         "created_at": http_times.stamp(row.created_at),
         "started_at": http_times.stamp(row.started_at),
         "completed_at": http_times.stamp(row.completed_at),
@@ -220,7 +221,7 @@ def logs(connection: Connection, row: Row) -> list[dict[str, Any]]:
     lines = [
         {**line, "step_id": step.step_id, "iteration": step.iteration}
         for step in run_listing.logs(connection, row.id)
-        for line in executions.load(step.logs)
+        for line in transitions.load(step.logs)
     ]
     return sorted(lines, key=lambda line: str(line["timestamp"]))
 

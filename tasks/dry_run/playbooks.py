@@ -6,8 +6,9 @@ from typing import Any
 
 from playbooks import parameters
 from providers.base import Json
-from store import db, playbooks
-from store.db import Connection
+from store.definitions import playbooks
+from store.engine import db
+from store.engine.db import Connection
 from tasks import revisions, runs
 from tasks.dry_run.steps import Finding, Scene
 from tasks.dry_run.values import assumed, fill, is_assumed, resolve

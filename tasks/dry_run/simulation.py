@@ -16,8 +16,8 @@ from dataclasses import dataclass
 
 from config import logs
 from providers.base import Json
-from store import steps
-from store.db import Connection
+from store.engine.db import Connection
+from store.executions import steps
 from tasks.advance import Place
 from tasks.conclude import commit_in_time, in_time
 from tasks.dry_run.playbooks import Budget

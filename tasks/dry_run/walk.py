@@ -15,7 +15,7 @@ from expressions.conditions import ConditionError
 from expressions.templates import TemplateError
 from playbooks.plan import END, Node, every_step
 from providers.base import Json
-from store import executions
+from store.executions import transitions
 from tasks.advance import Advance, Place
 from tasks.context import joined
 from tasks.dry_run import playbooks, steps
@@ -40,7 +40,7 @@ _WAYS = {
 
 def summary(rows: list[Json], error: Json | None) -> Json:
     """What is said about a simulated run as a whole."""
-    reports = [executions.load(row["report"]) for row in rows]
+    reports = [transitions.load(row["report"]) for row in rows]
     return {
         "predicted_status": "completed" if error is None else "failed",
         "predicted_error": error,
@@ -137,11 +137,11 @@ class Walk:
         report = {"taken": taken, "verdict": found.verdict, "proved": found.proved, "assumed": found.assumed}
         row.update(
             status=status if taken else "skipped",
-            input=executions.dump(found.input),
-            output=executions.dump(found.output),
-            error=executions.dump(error) if taken else None,
-            vars=executions.dump(self.redact(variables)) if variables else None,
-            report=executions.dump(self.redact(report)),
+            input=transitions.dump(found.input),
+            output=transitions.dump(found.output),
+            error=transitions.dump(error) if taken else None,
+            vars=transitions.dump(self.redact(variables)) if variables else None,
+            report=transitions.dump(self.redact(report)),
         )
         if row["status"] == "skipped":
             row["started_at"] = None

@@ -62,11 +62,13 @@ class Rows:
     def __init__(self, execution_id: str) -> None:
         import sqlalchemy as sa
 
-        from store import audit, db, executions
+        from store import audit
+        from store.engine import db
+        from store.executions import transitions
         from tasks.backlog import backlog
 
         self.insert, self.write, self.now, self.again_at = sa.insert, db.write, db.now_ms, backlog.again_at
-        self.executions, self.audit = executions.executions, audit.audit
+        self.executions, self.audit = transitions.executions, audit.audit
         with db.read() as connection:
             mine = sa.select(self.executions).where(self.executions.c.id == execution_id)
             self.execution = dict(connection.execute(mine).mappings().one())

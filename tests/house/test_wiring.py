@@ -68,7 +68,7 @@ def test_every_scheduled_task_exists():
 def test_migrations_make_the_tables_of_the_code(empty_database):
     """After `python -m store.migrate` the database and the tables declared in store/ are the same, on each kind."""
     from store import migrate
-    from store.db import engine
+    from store.engine.db import engine
     from store.schema import metadata
 
     migrate.upgrade()
@@ -80,7 +80,8 @@ def test_the_audit_trail_cannot_be_changed(database):
     """UPDATE and DELETE on the audit table are refused by the database itself."""
     import sqlalchemy as sa
 
-    from store import audit, db
+    from store import audit
+    from store.engine import db
 
     with db.write() as connection:
         audit.record(connection, "w", "me", "tested", "thing")

@@ -2,7 +2,8 @@
 
 import pytest
 
-from store import actions, db
+from store.definitions import actions
+from store.engine import db
 from tests.support.api import Door, assert_problem
 
 

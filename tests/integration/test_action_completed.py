@@ -9,7 +9,9 @@ import pytest
 import time_machine
 
 from config.settings import settings
-from store import announcements, audit, db, executions
+from store import audit
+from store.engine import db
+from store.executions import completions, transitions
 from tasks import announce, tick
 from tasks.announce import announce as task
 from tasks.conclude import Attempt, Ending, conclude, failed
@@ -37,7 +39,7 @@ def everywhere(database: str) -> Door:
 def end(execution_id: str, ending: Ending | None = None) -> str:
     """What a worker does to an execution's row, without the outside call; returns the id."""
     with db.write() as connection:
-        row = executions.claim(connection, execution_id, "steps@test", 30_000)
+        row = transitions.claim(connection, execution_id, "steps@test", 30_000)
     assert row is not None
     attempt = Attempt(row=row, owner="steps@test", retry=RETRY, redact=Redactor(("hidden",)))
     conclude(attempt, ending or Ending("completed", output={"ticket": "T-1", "token": "hidden"}))
@@ -47,7 +49,7 @@ def end(execution_id: str, ending: Ending | None = None) -> str:
 def row_of(execution_id: str) -> Any:
     """The row."""
     with db.read() as connection:
-        return executions.get(connection, "default", execution_id)
+        return transitions.get(connection, "default", execution_id)
 
 
 def is_marked(execution_id: str) -> bool:
@@ -59,7 +61,7 @@ def is_marked(execution_id: str) -> bool:
 
 def runs_of(playbook_id: str) -> list[Any]:
     """The rows of a playbook's runs."""
-    table = executions.executions
+    table = transitions.executions
     with db.read() as connection:
         mine = table.select().where(table.c.action_id == playbook_id, table.c.kind == "playbook").order_by(table.c.id)
         return list(connection.execute(mine))
@@ -150,7 +152,7 @@ def test_a_lost_message_is_made_up_for_by_tick(everywhere: Door) -> None:
         everywhere.create_playbook(trigger=LISTENS)
         execution_id = end(everywhere.trigger(everywhere.create()["id"]))
         assert tick._look({})[0] == []
-        for pause in (announcements.PATIENCE, 2 * announcements.PATIENCE):
+        for pause in (completions.PATIENCE, 2 * completions.PATIENCE):
             clock.shift(pause / 1000 + 1)
             rings, _, _ = tick._look({})
             assert [(ring.task, ring.execution_id) for ring in rings] == [("tocsin.announce", execution_id)]
@@ -198,4 +200,4 @@ def test_an_execution_of_another_workspace_starts_nothing_here(door: Door) -> No
     end(answer.json["data"]["execution_id"])
     assert runs_of("pb-wait") == []
     with db.read() as connection:
-        assert announcements.read(connection, answer.json["data"]["execution_id"]) is None
+        assert completions.read(connection, answer.json["data"]["execution_id"]) is None

@@ -336,7 +336,7 @@ def test_surprises_are_told_to_the_log_only(door: Door, monkeypatch: pytest.Monk
     def broken(*_: Any, **__: Any) -> None:
         raise RuntimeError("/secret/path: connection to 10.0.0.5 failed")
 
-    monkeypatch.setattr("store.actions.search", broken)
+    monkeypatch.setattr("store.definitions.actions.search", broken)
     answer = door.call("GET", "/api/actions")
     assert answer.status_code == 500
     assert answer.content_type == "application/problem+json"

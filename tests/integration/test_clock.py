@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 import sqlalchemy as sa
 
-from store import clock, db
+from store.engine import clock, db
 
 SECOND = 1_000_000_000
 HOUR = 3600 * SECOND

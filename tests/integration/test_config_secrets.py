@@ -7,7 +7,9 @@ import pytest
 from config.errors import Conflict, InvalidRequest
 from config.settings import settings
 from providers import functions
-from store import access, actions, db
+from store import access
+from store.definitions import actions
+from store.engine import db
 from tasks import catalogue
 from tasks.secrets import opened_config
 

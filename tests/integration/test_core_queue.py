@@ -13,9 +13,11 @@ import time_machine
 
 from config.errors import Unprocessable
 from config.settings import settings
-from store import access, db, executions, idempotency, listing, processes
+from store import access, worker_processes
 from store import redis as redis_store
 from store.access import Caller
+from store.engine import db
+from store.executions import idempotency, listing, transitions
 from tasks import backlog, catalogue, flows, run, tick, upkeep
 from tasks.dispatch import Accepted, Dispatch, dispatch
 from tests.support import services
@@ -61,12 +63,12 @@ def accept(action_id: str, n: int = 0, key: str | None = None) -> Accepted:
 
 def row(execution_id: str) -> db.Row:
     with db.read() as connection:
-        return executions.get(connection, CALLER.workspace_id, execution_id)
+        return transitions.get(connection, CALLER.workspace_id, execution_id)
 
 
 def change(execution_id: str, **values: object) -> None:
     with db.write() as connection:
-        table = executions.executions
+        table = transitions.executions
         connection.execute(sa.update(table).where(table.c.id == execution_id).values(**values))
 
 
@@ -235,7 +237,7 @@ def test_retention_forgets_what_has_ended_long_ago_and_nothing_else(action: str)
         clock.shift(day)
         assert upkeep.upkeep() == 1
         with db.read() as connection:
-            left = executions.states(connection, [old_and_ended, old_and_open, young])
+            left = transitions.states(connection, [old_and_ended, old_and_open, young])
     assert left == {old_and_open: ("pending", 0), young: ("completed", 1)}
 
 
@@ -256,7 +258,7 @@ def test_a_worker_that_lives_but_takes_nothing_is_reported(
     """Sign of life and consumption are told apart: silent ones are gone, idle ones stuck in spite of probes."""
     now = db.now_ms()
     with db.write() as connection:
-        processes.beat(
+        worker_processes.beat(
             connection,
             "steps@test",
             queues="steps",
@@ -265,10 +267,10 @@ def test_a_worker_that_lives_but_takes_nothing_is_reported(
             consumed_at=now - idle,
             running=running,
         )
-        connection.execute(processes.processes.update().values(beat_at=now - silent))
-        known = processes.get(connection, "steps@test")
-        assert processes.state(known) == state
-        assert [one.name for one in processes.living(connection)] == ([] if state == "gone" else ["steps@test"])
+        connection.execute(worker_processes.processes.update().values(beat_at=now - silent))
+        known = worker_processes.get(connection, "steps@test")
+        assert worker_processes.state(known) == state
+        assert [one.name for one in worker_processes.living(connection)] == ([] if state == "gone" else ["steps@test"])
 
 
 def test_ids_follow_time(action: str) -> None:

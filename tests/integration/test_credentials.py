@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from playbooks import credentials
-from store import actions, db
+from store.definitions import actions
+from store.engine import db
 from tasks import run, steps
 from tasks import secrets as config_secrets
 from tests.support.api import Door

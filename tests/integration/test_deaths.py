@@ -7,7 +7,9 @@ from collections.abc import Iterator
 import pytest
 import time_machine
 
-from store import db, executions, processes
+from store import worker_processes
+from store.engine import db
+from store.executions import transitions
 from store.ids import new_id
 from tasks import canvas, deaths, tick
 from tasks.canvas import Ring
@@ -45,14 +47,14 @@ def _accept(number: int) -> list[str]:
     }
     with db.write() as connection:
         for each in ids:
-            executions.accept(connection, {**values, "id": each}, publish_again_at=db.now_ms() + 900_000)
+            transitions.accept(connection, {**values, "id": each}, publish_again_at=db.now_ms() + 900_000)
     assert canvas.publish([Ring(execution_id=each, queue="steps", label="act") for each in ids]) == []
     return ids
 
 
 def _beat(name: str, started_at: int) -> None:
     with db.write() as connection:
-        processes.beat(
+        worker_processes.beat(
             connection,
             name,
             queues="urgent,steps",
@@ -90,7 +92,7 @@ def test_what_a_dead_worker_had_in_hand_goes_on(database: str, redis: RedisServe
         assert redis.client().llen("steps") == before + 5
         assert _next(redis, 5) == set(taken)
         with db.read() as connection:
-            publishes = {each: executions.get(connection, "w", each).publishes for each in (*taken, *waiting)}
+            publishes = {each: transitions.get(connection, "w", each).publishes for each in (*taken, *waiting)}
         assert {publishes[each] for each in taken} == {2}
         assert {publishes[each] for each in waiting} == {1}
         tick.tick()
@@ -105,7 +107,7 @@ def test_who_leaves_in_good_order_is_not_missed(database: str, redis: RedisServe
         _accept(5)
         redis.client().delete("steps")
         with db.write() as connection:
-            processes.leave(connection, "steps@here")
+            worker_processes.leave(connection, "steps@here")
         clock.shift(5)
         tick.tick()
         assert redis.client().llen("steps") == 0

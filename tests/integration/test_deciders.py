@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from store import audit, db, executions
+from store import audit
+from store.engine import db
+from store.executions import transitions
 from tests.support import runs
 from tests.support.api import Door, assert_problem, carry_out
 
@@ -117,7 +119,7 @@ def test_an_approval_action_inside_a_run_asks_for_others_too(door: Door) -> None
     run_id = door.call("POST", f"/api/playbooks/{playbook_id}/run", json={}).json["execution_id"]
     runs.begin(run_id)
     with db.read() as connection:
-        run = executions.get(connection, "default", run_id)
+        run = transitions.get(connection, "default", run_id)
     pinned = json.loads(run.context)["pins"][action["id"]]
     waits = {"waiting_for": "approval", "due_at": db.now_ms() + 60_000, "output": {}}
     row = runs.enter(run_id, "sign", "waiting", action_id=action["id"], revision_id=pinned, **waits)

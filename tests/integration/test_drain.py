@@ -2,7 +2,8 @@
 
 import pytest
 
-from store import access, db
+from store import access
+from store.engine import db
 from tasks.app import app
 from tests.support.api import Door, at_rest
 from tests.support.quiet import ready_to_publish

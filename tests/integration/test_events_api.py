@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 from werkzeug.test import TestResponse
 
-from store import audit, db, executions
+from store import audit
+from store.engine import db
+from store.executions import transitions
 from tests.support.api import Door, assert_problem
 
 FINDING = {"id": "f-1", "title": "Open port", "severity": "critical", "asset": {"id": "a-1", "tags": ["production"]}}
@@ -40,13 +42,13 @@ def started(outcome: dict[str, Any]) -> list[str]:
 def run_row(outcome: dict[str, Any], index: int = 0, workspace: str = "default") -> Any:
     """The row of a run that an event has started."""
     with db.read() as connection:
-        return executions.get(connection, workspace, outcome["started"][index]["execution_id"])
+        return transitions.get(connection, workspace, outcome["started"][index]["execution_id"])
 
 
 def runs_of(playbook_id: str, workspace: str = "default") -> int:
     """How many runs a playbook has."""
     with db.read() as connection:
-        table = executions.executions
+        table = transitions.executions
         mine = (table.c.workspace_id == workspace) & (table.c.action_id == playbook_id) & (table.c.kind == "playbook")
         return len(list(connection.execute(table.select().where(mine))))
 

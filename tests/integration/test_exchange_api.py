@@ -19,7 +19,8 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from cacao.reading.importer import convert
 from config.settings import SettingsError, load, settings
-from store import db, documents, playbooks
+from store.definitions import documents, playbooks
+from store.engine import db
 from tests.support.api import Door, assert_problem
 from tests.support.cacao import Json, document, http, manual, sid
 

@@ -6,7 +6,8 @@ import time
 import pytest
 
 from api.http.long_poll import Watcher
-from store import db, executions
+from store.engine import db
+from store.executions import transitions
 from tests.support.api import Door, assert_problem, carry_out
 from tests.support.waiting import eventually
 
@@ -54,8 +55,8 @@ def test_a_stopping_process_answers_its_waiting_readers(door: Door) -> None:
 def test_one_question_serves_all_waiting_readers(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
     """Readers of many executions share the watcher's query, and each is told of its own only."""
     asked: list[int] = []
-    real = executions.states
-    monkeypatch.setattr(executions, "states", lambda c, ids: (asked.append(len(set(ids))), real(c, ids))[1])
+    real = transitions.states
+    monkeypatch.setattr(transitions, "states", lambda c, ids: (asked.append(len(set(ids))), real(c, ids))[1])
     action_id, watcher = door.create()["id"], Watcher()
     ids = [door.trigger(action_id) for _ in range(8)]
     readers = [threading.Thread(target=watcher.wait, args=(one, ("pending", 0), 60)) for one in ids]

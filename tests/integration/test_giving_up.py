@@ -11,8 +11,9 @@ import sqlalchemy as sa
 
 from config.settings import settings
 from providers.base import Abandoned
-from store import db, executions
-from store.db import Row
+from store.engine import db
+from store.engine.db import Row
+from store.executions import transitions
 from store.ids import new_id
 from tasks import lanes, lease, leaving, passing
 from tasks.lease import FRESH, Hold, Keeper
@@ -45,13 +46,13 @@ def _added(**more: object) -> str:
         **more,
     }
     with db.write() as connection:
-        executions.accept(connection, values, publish_again_at=db.now_ms() + 600_000)
+        transitions.accept(connection, values, publish_again_at=db.now_ms() + 600_000)
     return values["id"]
 
 
 def _claimed(keep: Keeper, execution_id: str, *, step: bool = False) -> Row:
     with db.write() as connection:
-        row = executions.claim(connection, execution_id, keep.owner, keep.lease_ms, step=step)
+        row = transitions.claim(connection, execution_id, keep.owner, keep.lease_ms, step=step)
     assert row is not None
     return row
 
@@ -59,7 +60,7 @@ def _claimed(keep: Keeper, execution_id: str, *, step: bool = False) -> Row:
 def _row(execution_id: str) -> Row:
     with db.read() as connection:
         return connection.execute(
-            sa.select(executions.executions).where(executions.executions.c.id == execution_id)
+            sa.select(transitions.executions).where(transitions.executions.c.id == execution_id)
         ).one()
 
 
@@ -136,8 +137,8 @@ def test_who_was_overtaken_hands_nothing_back(database: str) -> None:
     row = _claimed(lease.keeper(), _added(idempotent=True))
     with _hold(row) as held:
         with db.write() as connection:
-            executions.transition(connection, row.id, "pending", fence=1, owner=None)
-            executions.claim(connection, row.id, "another", 60_000)
+            transitions.transition(connection, row.id, "pending", fence=1, owner=None)
+            transitions.claim(connection, row.id, "another", 60_000)
         give_up(held)
     assert (_row(row.id).status, _row(row.id).attempt, _row(row.id).owner) == ("running", 2, "another")
 
@@ -147,11 +148,11 @@ def test_a_step_is_handed_back_to_a_run_that_goes_on(database: str, run: str) ->
     """A step of a run that has ended is let go instead, so that nothing of it waits for anybody."""
     run_id = _added(kind="playbook", id=new_id("pexec"))
     with db.write() as connection:
-        executions.transition(connection, run_id, "running")
+        transitions.transition(connection, run_id, "running")
     row = _claimed(lease.keeper(), _added(kind="step", type="action", run_id=run_id, id=f"{run_id}.s"), step=True)
     with db.write() as connection:
         connection.execute(
-            sa.update(executions.executions).where(executions.executions.c.id == run_id).values(status=run)
+            sa.update(transitions.executions).where(transitions.executions.c.id == run_id).values(status=run)
         )
     with _hold(row) as held:
         give_up(held)
@@ -167,7 +168,7 @@ def test_a_worker_that_leaves_hands_back_what_may_be_done_again(database: str) -
     begun, waiting, repeatable = (_claimed(keep, _added(idempotent=each)) for each in (False, False, True))
     others = _added(idempotent=True)
     with db.write() as connection:
-        executions.claim(connection, others, f"{lease.owners_of(1)}x", 60_000)
+        transitions.claim(connection, others, f"{lease.owners_of(1)}x", 60_000)
     with _hold(begun) as one, _hold(waiting) as two, _hold(repeatable) as three:
         one.checkpoint()
         three.checkpoint()
@@ -214,7 +215,7 @@ def test_what_was_claimed_in_doubt_is_handed_back(database: str) -> None:
     """The answer to a claim never came: the row says that it is ours, and nobody here knows of it."""
     keep = lease.keeper()
     doubtful, held, others = (_claimed(keep, _added()) for _ in range(3))
-    table = executions.executions
+    table = transitions.executions
     with db.write() as connection:
         connection.execute(sa.update(table).values(renewed_at=db.now_ms() - lease.IN_DOUBT - 1))
         connection.execute(sa.update(table).where(table.c.id == others.id).values(owner="another"))
@@ -233,7 +234,7 @@ def test_an_effect_whose_end_was_not_written_is_not_handed_back_in_doubt(databas
         held.checkpoint()
         _ = 1 / 0
     with db.write() as connection:
-        table = executions.executions
+        table = transitions.executions
         connection.execute(sa.update(table).values(renewed_at=db.now_ms() - lease.IN_DOUBT - 1))
     keep.doubt()
     eventually(lambda: _handed_back(doubtful.id), 30, "the doubtful one is handed back")

@@ -11,7 +11,8 @@ import pytest
 import sqlalchemy as sa
 
 from config.errors import Unavailable
-from store import audit, db, group, kept
+from store import audit
+from store.engine import db, group_commit, pool
 from tests.support import committer
 from tests.support.waiting import eventually
 
@@ -55,8 +56,8 @@ def test_the_end_of_a_leader_leaves_nobody_waiting(sqlite_database: str) -> None
         raise SystemExit
 
     with pytest.raises(SystemExit):
-        group.commit(end)
-    assert group.commit(_note(7)) == 7
+        group_commit.commit(end)
+    assert group_commit.commit(_note(7)) == 7
 
 
 def test_changes_share_a_transaction_on_sqlite(sqlite_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,7 +165,7 @@ def test_a_change_that_loses_a_deadlock_is_made_again(database: str) -> None:
         other.exec_driver_sql("BEGIN")
         touch = sa.text("UPDATE executions SET publishes = 7 WHERE id = :id")
         other.execute(touch, {"id": NAMES[1]})
-        ours = threading.Thread(target=lambda: outcomes.append(group.commit(change)))
+        ours = threading.Thread(target=lambda: outcomes.append(group_commit.commit(change)))
         ours.start()
         assert begun.wait(60)
         theirs = threading.Thread(target=lambda: other.execute(touch, {"id": NAMES[0]}))
@@ -188,10 +189,10 @@ def test_a_row_that_another_process_holds_keeps_nobody_else_waiting(database: st
     with db.engine().connect() as other:
         other.exec_driver_sql("BEGIN")
         other.execute(sa.text("UPDATE executions SET publishes = 7 WHERE id = :id"), {"id": NAMES[0]})
-        blocked = threading.Thread(target=lambda: claimed.append(group.commit(waits, single=True)))
+        blocked = threading.Thread(target=lambda: claimed.append(group_commit.commit(waits, single=True)))
         blocked.start()
         _until_somebody_waits_for_a_lock()
-        done = [group.commit(change, single=True).id for change in _claims(NAMES[1:])]
+        done = [group_commit.commit(change, single=True).id for change in _claims(NAMES[1:])]
         assert (done, claimed) == (NAMES[1:], [])
         other.exec_driver_sql("ROLLBACK")
         blocked.join(20)
@@ -212,26 +213,26 @@ def test_a_connection_lost_in_a_batch_is_told_to_all(database: str) -> None:
         batch.join(60)
     assert [type(outcome) for outcome in outcomes] == [Unavailable] * 20
     assert _running() == []
-    assert group.commit(_claims(NAMES)[0], single=True).id == NAMES[0]
+    assert group_commit.commit(_claims(NAMES)[0], single=True).id == NAMES[0]
 
 
 @only_postgresql
 def test_a_change_that_breaks_its_promise_is_refused(database: str) -> None:
     """A second statement of a change that announced one raises, instead of being committed apart from the first."""
     with pytest.raises(RuntimeError, match="more than one"):
-        group.commit(lambda connection: [_note(number)(connection) for number in (1, 2)], single=True)
+        group_commit.commit(lambda connection: [_note(number)(connection) for number in (1, 2)], single=True)
 
 
 @only_postgresql
 def test_connections_closed_while_nobody_used_them_are_replaced(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The server has ended all of them while they rested: neither a look nor a change notices."""
-    monkeypatch.setattr(kept, "IDLE", 0)
-    group.commit(_note(1), single=True)
+    monkeypatch.setattr(pool, "IDLE", 0)
+    group_commit.commit(_note(1), single=True)
     with db.read() as first, db.read() as second:
         assert first is not second, "there are two at least"
     _terminate("TRUE")
     assert db.look(audit.of, "w", "thing-1") != []
-    assert group.commit(_note(2), single=True) == 2
+    assert group_commit.commit(_note(2), single=True) == 2
     with db.write() as connection:
         assert _note(3)(connection) == 3
 
@@ -245,23 +246,23 @@ def test_a_child_has_connections_and_a_leader_of_its_own(database: str) -> None:
         assert go.wait(30)
 
     leader = threading.Thread(
-        target=group.commit, args=(hold,), kwargs={"single": db.engine().dialect.name != "sqlite"}
+        target=group_commit.commit, args=(hold,), kwargs={"single": db.engine().dialect.name != "sqlite"}
     )
-    group.commit(_note(0), single=True)
+    group_commit.commit(_note(0), single=True)
     if database == "postgresql":
         leader.start()
         assert begun.wait(10)
     child = os.fork()
     if child == 0:
         try:
-            os._exit(0 if group.commit(_note(1), single=True) == 1 else 2)
+            os._exit(0 if group_commit.commit(_note(1), single=True) == 1 else 2)
         finally:
             os._exit(1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     go.set()
     if database == "postgresql":
         leader.join(20)
-    assert group.commit(_note(2), single=True) == 2
+    assert group_commit.commit(_note(2), single=True) == 2
     assert [_events(f"thing-{number}") for number in range(3)] == [1, 1, 1]
 
 
@@ -274,20 +275,20 @@ def test_the_end_of_a_leader_is_told_to_those_it_took_along(database: str) -> No
 
     outcomes = committer.together([end, *_changes(5)], single=True)
     assert [type(outcome) for outcome in outcomes if outcome is not None] == [Unavailable] * 5
-    assert group.commit(_note(7), single=True) == 7
+    assert group_commit.commit(_note(7), single=True) == 7
     assert [_events(f"thing-{number}") for number in range(5)] == [0] * 5
 
 
 def test_a_writer_waits_for_the_lock_and_finds_it_again(sqlite_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever cannot have the lock of another process hears so; once it is released the next change is made."""
     monkeypatch.setattr(db, "LOCK_PATIENCE", 0.05)
-    assert group.commit(_note(1)) == 1
+    assert group_commit.commit(_note(1)) == 1
     with closing(sqlite3.connect(db.engine().url.database, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(Unavailable):
-            group.commit(_note(2))
+            group_commit.commit(_note(2))
         assert db.look(audit.of, "w", "thing-1") != [], "readers do not wait"
-    assert group.commit(_note(3)) == 3
+    assert group_commit.commit(_note(3)) == 3
     assert [_events(f"thing-{number}") for number in (1, 2, 3)] == [1, 0, 1]
 
 
@@ -298,7 +299,7 @@ def test_whoever_finds_no_writer_free_in_time_hears_of_it(
     monkeypatch.setattr(db, "LOCK_PATIENCE", 0.05)
     with db.write() as connection:
         with pytest.raises(Unavailable, match="too many"):
-            group.commit(_note(1))
+            group_commit.commit(_note(1))
         _note(2)(connection)
     assert [_events(f"thing-{number}") for number in (1, 2)] == [0, 1]
 

@@ -18,8 +18,10 @@ import pytest
 import sqlalchemy as sa
 
 from config.settings import settings
-from store import audit, db, executions
-from store.db import Connection
+from store import audit
+from store.engine import db
+from store.engine.db import Connection
+from store.executions import transitions
 from tests.support import committer
 from tests.support.processes import ROOT, clean_environment
 from tests.support.waiting import eventually
@@ -64,7 +66,7 @@ def settle() -> None:
 def rows() -> dict[str, str]:
     """Execution → status, as the database holds them."""
     with db.read() as connection:
-        return dict(connection.execute(sa.select(executions.executions.c.id, executions.executions.c.status)).all())
+        return dict(connection.execute(sa.select(transitions.executions.c.id, transitions.executions.c.status)).all())
 
 
 def trails() -> dict[str, list[str]]:
@@ -135,7 +137,7 @@ def _break_a_constraint(connection: Connection) -> None:
 
 def _leave_out_a_column(connection: Connection) -> None:
     values = {**committer.values("exec-poisoned"), "queue": None}
-    executions.accept(connection, values, publish_again_at=0)
+    transitions.accept(connection, values, publish_again_at=0)
 
 
 POISONS: dict[str, tuple[Callable[[Connection], Any], type[Exception], bool]] = {

@@ -16,10 +16,12 @@ import sqlalchemy as sa
 
 from config.settings import settings
 from providers import curl
-from store import audit, db, ending, executions, group, leases, steps
+from store import audit
 from store.access import ROLES, Caller
-from store.db import Connection
-from store.steps import End, Moves
+from store.engine import db, group_commit
+from store.engine.db import Connection
+from store.executions import ending, leases, steps, transitions
+from store.executions.steps import End, Moves
 from tasks import control, runs
 from tasks import steps as messages
 from tests.support import committer
@@ -54,7 +56,7 @@ def start_run(run_id: str, **more: Any) -> str:
         **more,
     }
     with db.write() as connection:
-        executions.add(connection, [columns], OLD)
+        transitions.add(connection, [columns], OLD)
     enter(run_id, "all", type="parallel", open=2, cursor=2)
     enter(run_id, "a", owner=OLD, parent_id=f"{run_id}.all")
     return run_id
@@ -128,12 +130,12 @@ def write_end(run_id: str, moves: Moves) -> Any:
     """The same, committed as a worker does."""
     single = steps.in_one_statement(db.engine().dialect.name, moves)
     at = moves.arrivals[0][0] if moves.arrivals else ""
-    return group.commit(partial(end_of, run_id, moves), single=single, at=at)
+    return group_commit.commit(partial(end_of, run_id, moves), single=single, at=at)
 
 
 def everything(about: str = "") -> list[Any]:
     """Every execution whose id begins so, column by column, and every audit row about one."""
-    rows, trail = executions.executions, audit.audit
+    rows, trail = transitions.executions, audit.audit
     with db.read() as connection:
         found = connection.execute(sa.select(rows).where(rows.c.id.like(f"{about}%")).order_by(rows.c.id)).all()
         noted = connection.execute(sa.select(trail).where(trail.c.subject.like(f"{about}%")).order_by(trail.c.id)).all()
@@ -150,26 +152,26 @@ def row(execution_id: str) -> Any:
     """An execution as the database holds it; None when it is not there."""
     with db.read() as connection:
         return connection.execute(
-            executions.executions.select().where(executions.executions.c.id == execution_id)
+            transitions.executions.select().where(transitions.executions.c.id == execution_id)
         ).one_or_none()
 
 
 def lapse(connection: Connection, step: str) -> None:
-    assert executions.transition(connection, step, "pending", fence=1, owner=None, lapses=1) is not None
+    assert transitions.transition(connection, step, "pending", fence=1, owner=None, lapses=1) is not None
 
 
 def take_over(connection: Connection, step: str) -> None:
     lapse(connection, step)
-    assert executions.claim(connection, step, NEW, MINUTE, step=True) is not None
+    assert transitions.claim(connection, step, NEW, MINUTE, step=True) is not None
 
 
 def take_over_and_finish(connection: Connection, step: str) -> None:
     take_over(connection, step)
-    assert executions.transition(connection, step, "completed", actor=NEW, fence=2, owner=None) is not None
+    assert transitions.transition(connection, step, "completed", actor=NEW, fence=2, owner=None) is not None
 
 
 def time_out(connection: Connection, step: str) -> None:
-    assert executions.transition(connection, step, "timeout", fence=1, **steps.follow_mark()) is not None
+    assert transitions.transition(connection, step, "timeout", fence=1, **steps.follow_mark()) is not None
 
 
 def cancel(connection: Connection, step: str) -> None:
@@ -247,7 +249,7 @@ def test_nothing_begins_while_the_run_is_paused(database: str, following: str) -
     run_id = start_run("pexec-1")
     moves = FOLLOWING[following](run_id)
     with db.write() as connection:
-        assert executions.transition(connection, run_id, "paused", actor="key") is not None
+        assert transitions.transition(connection, run_id, "paused", actor="key") is not None
     assert write_end(run_id, moves)[0] is True
     for planned in moves.rows:
         found = row(planned["id"])
@@ -331,7 +333,7 @@ OPERATOR = Caller(key_id="key", workspace_id="default", role="admin", permission
 @contextmanager
 def before_the_end(step: str, act: Callable[[], Any], monkeypatch: pytest.MonkeyPatch, sink: Sink) -> Iterator[None]:
     """Do something right before the first commit that comes after the call of this step."""
-    commit, over = group.commit, threading.Event()
+    commit, over = group_commit.commit, threading.Event()
 
     def watched(change: Callable[[Connection], Any], **options: Any) -> Any:
         if not over.is_set() and sink.keys()[step]:
@@ -340,7 +342,7 @@ def before_the_end(step: str, act: Callable[[], Any], monkeypatch: pytest.Monkey
         return commit(change, **options)
 
     with monkeypatch.context() as patch:
-        patch.setattr(group, "commit", watched)
+        patch.setattr(group_commit, "commit", watched)
         yield
     assert over.is_set()
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from config.settings import settings
-from store import db
+from store.engine import db
 from tests.support.api import Door, assert_problem
 from tests.support.waiting import eventually
 

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 from celery import Task
 
-from store import access, db
+from store import access
 from store.access import Caller
+from store.engine import db
 from tasks import catalogue, lanes, run, steps, task_events, turns
 from tasks.app import app
 from tasks.conclude import Ending

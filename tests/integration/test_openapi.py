@@ -13,7 +13,8 @@ import sqlalchemy as sa
 from api.health import Gauge
 from api.http import writes
 from config.settings import settings
-from store import db, processes
+from store import worker_processes
+from store.engine import db
 from tests.support.api import Door
 from tests.support.services import RedisServer
 from tests.support.waiting import eventually
@@ -125,7 +126,7 @@ def work(door: Door) -> None:
     """A worker that takes work has written its row."""
     with db.write() as connection:
         now = db.now_ms()
-        processes.beat(
+        worker_processes.beat(
             connection, "steps@test", queues="urgent,steps", pid=1, started_at=now, consumed_at=now, running=2
         )
 
@@ -229,12 +230,12 @@ def test_asking_for_health_writes_now_and_then(door: Door) -> None:
     assert answer.json["workers"] == []
     assert door.app.extensions["tocsin.gauge"].writes.drain(20)
     with db.read() as connection:
-        rows = list(connection.execute(sa.select(processes.processes.c.name)))
+        rows = list(connection.execute(sa.select(worker_processes.processes.c.name)))
     assert len(rows) == 1
     with db.write() as connection:
-        processes.sweep(connection)
+        worker_processes.sweep(connection)
     with db.read() as connection:
-        assert not list(connection.execute(sa.select(processes.processes.c.name)))
+        assert not list(connection.execute(sa.select(worker_processes.processes.c.name)))
 
 
 @pytest.mark.parametrize("setting", [("maxmemory", "1"), ("replicaof", "127.0.0.1 9")])

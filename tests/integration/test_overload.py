@@ -10,7 +10,7 @@ import pytest
 from api.http import load
 from api.http.load import HERE, Load
 from config.errors import Overloaded
-from store import group
+from store.engine import group_commit
 from tasks.doorbell import BATCH, Doorbell
 from tests.support.api import Door
 from tests.support.waiting import eventually
@@ -134,16 +134,16 @@ def test_readers_that_wait_are_no_work() -> None:
 def test_what_waits_for_its_commit_has_an_age(monkeypatch: pytest.MonkeyPatch) -> None:
     """While a transaction takes long, what it holds up grows old, and then more is refused; afterwards nothing is."""
     go_on = threading.Event()
-    holds = threading.Thread(target=group.commit, args=(lambda _connection: go_on.wait(60),))
+    holds = threading.Thread(target=group_commit.commit, args=(lambda _connection: go_on.wait(60),))
     holds.start()
     one = Load()
     for _ in range(load.FEW + 1):
         one.begin()
-    eventually(lambda: group.oldest() > load.OLDEST, 60, "it has waited")
+    eventually(lambda: group_commit.oldest() > load.OLDEST, 60, "it has waited")
     assert refuses(one)
     go_on.set()
     holds.join()
-    assert group.oldest() == 0
+    assert group_commit.oldest() == 0
     assert not refuses(one)
 
 

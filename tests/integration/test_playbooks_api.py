@@ -5,8 +5,10 @@ from typing import Any
 import pytest
 
 from config.errors import Conflict
-from store import audit, db, playbooks
-from store.playbooks import Playbook
+from store import audit
+from store.definitions import playbooks
+from store.definitions.playbooks import Playbook
+from store.engine import db
 from tests.support.api import Door, assert_problem
 
 YAML = {"Content-Type": "application/yaml"}

@@ -11,7 +11,8 @@ import sqlalchemy as sa
 import time_machine
 
 from config.settings import settings
-from store import db, executions, leases
+from store.engine import db
+from store.executions import leases, transitions
 from store.ids import new_id
 from tasks import tick
 from tasks.lease import renewal_ms
@@ -40,15 +41,15 @@ def _running(queue: str, timeout_seconds: int, *, idempotent: bool = True) -> st
         "created_by": "key",
     }
     with db.write() as connection:
-        executions.accept(connection, values, publish_again_at=db.now_ms() + 30_000)
+        transitions.accept(connection, values, publish_again_at=db.now_ms() + 30_000)
     with db.write() as connection:
-        assert executions.claim(connection, values["id"], "owner", settings().lease_seconds * 1000) is not None
+        assert transitions.claim(connection, values["id"], "owner", settings().lease_seconds * 1000) is not None
     return values["id"]
 
 
 def _row(execution_id: str):
     with db.read() as connection:
-        return executions.get(connection, "w", execution_id)
+        return transitions.get(connection, "w", execution_id)
 
 
 @pytest.mark.parametrize("timeout_seconds", [2, 5, 20, 45, 300])
@@ -87,7 +88,7 @@ def test_an_at_most_once_action_is_never_tried_again(database: str) -> None:
         assert tick._look({})[0] == []
         row = _row(execution_id)
         assert row.status == "failed"
-        assert executions.load(row.error)["outcome_unknown"] is True
+        assert transitions.load(row.error)["outcome_unknown"] is True
 
 
 def test_silence_on_a_killable_process_is_the_actions_own_doing(database: str) -> None:
@@ -112,9 +113,9 @@ def test_only_what_was_lost_twice_is_tried_apart(database: str, queue: str) -> N
             row = _row(execution_id)
             went.append((row.status, row.queue, row.lapses))
             with db.write() as connection:
-                executions.claim(connection, execution_id, "another", lease_ms)
+                transitions.claim(connection, execution_id, "another", lease_ms)
         assert went == [("pending", queue, 1), ("pending", "suspects", 2), ("failed", "suspects", 2)]
-        assert executions.load(_row(execution_id).error)["code"] == "attempts_exhausted"
+        assert transitions.load(_row(execution_id).error)["code"] == "attempts_exhausted"
 
 
 @contextmanager
@@ -180,7 +181,7 @@ def test_a_tick_that_met_a_frozen_database_takes_nobody_for_dead(
     settings.cache_clear()
     execution_id, begins = _running("steps", 300), threading.Event()
     with db.write() as connection:
-        connection.execute(sa.update(executions.executions).values(due_at=1, renewed_at=1))
+        connection.execute(sa.update(transitions.executions).values(due_at=1, renewed_at=1))
 
     def tick_once() -> None:
         begins.set()

@@ -8,15 +8,17 @@ import pytest
 import sqlalchemy as sa
 
 from launcher import reseal as command
-from store import actions, db, executions
-from store.actions import action_revisions
+from store.definitions import actions
+from store.definitions.actions import action_revisions
+from store.engine import db
+from store.executions import transitions
 from tasks import remask, reseal, revisions, run, upkeep
 from tasks import secrets as config_secrets
 from tests.support.api import Door
 from tests.support.credentials import read_everywhere, stored
 
 URL = "https://api.example.com/v1/report"
-TABLE = executions.executions
+TABLE = transitions.executions
 
 
 @pytest.fixture

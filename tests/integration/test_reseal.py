@@ -16,9 +16,13 @@ from cryptography.fernet import Fernet
 
 from config.settings import settings
 from launcher import reseal as command
-from store import access, actions, db, documents, executions, playbooks, seal, subkeys
+from store import access
+from store.definitions import actions, documents, playbooks
+from store.engine import db
+from store.executions import transitions
 from store.ids import new_id
 from store.schema import metadata
+from store.sealing import seal, subkeys
 from tasks import catalogue, reseal, upkeep
 from tasks.secrets import opened_config, opened_parameters
 from tests.support.processes import ROOT
@@ -29,7 +33,7 @@ HELD = [
     (access.api_keys, access.api_keys.c.mac),
     (actions.action_revisions, actions.action_revisions.c.sealed),
     (documents.documents, documents.documents.c.sealed),
-    (executions.executions, executions.executions.c.sealed),
+    (transitions.executions, transitions.executions.c.sealed),
 ]
 
 
@@ -89,7 +93,7 @@ class Installation:
             for each in ids
         ]
         with db.write() as connection:
-            executions.add(connection, rows, "k")
+            transitions.add(connection, rows, "k")
         return ids
 
     def behind(self) -> dict[str, int]:
@@ -113,7 +117,7 @@ class Installation:
                 documents.of(connection, "w", row.playbook_uid)
                 for row in connection.execute(sa.select(documents.documents.c.playbook_uid)).all()
             ]
-            rows = connection.execute(sa.select(executions.executions)).all()
+            rows = connection.execute(sa.select(transitions.executions)).all()
         assert {one.document["password"] for one in kept if one is not None} == {CANARY}
         opened = [opened_config("w", revision) for revision in revisions] + [opened_parameters(row) for row in rows]
         assert {value for values in opened for value in values.values()} == {CANARY}
@@ -152,13 +156,13 @@ def test_it_is_killed_twice_under_load_and_loses_nothing(installation: Installat
             while not over.wait(0.005):
                 added = here.add_executions(20)
                 with db.read() as connection:
-                    assert all(opened_parameters(executions.get(connection, "w", each)) for each in added)
+                    assert all(opened_parameters(transitions.get(connection, "w", each)) for each in added)
         except BaseException as fault:
             faults.append(fault)
 
     def under(root: str) -> int:
         with db.read() as connection:
-            held = executions.executions.c.sealed
+            held = transitions.executions.c.sealed
             query = sa.select(sa.func.count()).where(held.like(f"{subkeys.prefix(root)}%"))
             return connection.execute(query).scalar_one()
 

@@ -12,7 +12,9 @@ import sqlalchemy as sa
 from api import health
 from api.http.long_poll import Watcher
 from config.errors import Unavailable
-from store import actions, db, executions, listing
+from store.definitions import actions
+from store.engine import db
+from store.executions import listing, transitions
 from tests.support.api import Door, carry_out
 from tests.support.waiting import eventually
 
@@ -58,7 +60,7 @@ def fill(number: int, *, ended: int = 0, **more: Any) -> None:
     done = {"status": "completed", "due_at": None}
     rows = [{**row, "id": f"exec-{index:06d}", **(done if index < ended else {})} for index in range(number)]
     with db.write() as connection:
-        connection.execute(sa.insert(executions.executions), rows)
+        connection.execute(sa.insert(transitions.executions), rows)
 
 
 def test_a_list_leaves_large_values_out_and_says_so(door: Door) -> None:
@@ -181,14 +183,14 @@ def test_the_open_numbers_agree_with_the_database(door: Door) -> None:
 def test_a_look_that_fails_ends_no_waiting(door: Door, monkeypatch: pytest.MonkeyPatch, fault: Exception) -> None:
     """Whatever a look runs into, the next one is taken, and readers are told of their news."""
     execution_id = door.trigger(door.create()["id"])
-    failures, real = iter([fault, fault]), executions.states
+    failures, real = iter([fault, fault]), transitions.states
 
     def states(connection: db.Connection, ids: Any) -> Any:
         for failure in failures:
             raise failure
         return real(connection, ids)
 
-    monkeypatch.setattr(executions, "states", states)
+    monkeypatch.setattr(transitions, "states", states)
     watcher = Watcher()
     reader = threading.Thread(target=watcher.wait, args=(execution_id, ("pending", 0), 60))
     reader.start()
@@ -203,12 +205,12 @@ def test_a_look_that_fails_ends_no_waiting(door: Door, monkeypatch: pytest.Monke
 def test_a_watcher_whose_thread_died_is_started_again(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
     """The next reader brings the watching back when its thread was ended from outside."""
     execution_id = door.trigger(door.create()["id"])
-    real = executions.states
+    real = transitions.states
 
     def struck(*_: Any) -> Any:
         raise SystemExit
 
-    monkeypatch.setattr(executions, "states", struck)
+    monkeypatch.setattr(transitions, "states", struck)
     watcher = Watcher()
 
     def died() -> bool:
@@ -216,7 +218,7 @@ def test_a_watcher_whose_thread_died_is_started_again(door: Door, monkeypatch: p
         return watcher._thread is not None and not watcher._thread.is_alive()
 
     eventually(died, 30, "the thread ends")
-    monkeypatch.setattr(executions, "states", real)
+    monkeypatch.setattr(transitions, "states", real)
     reader = threading.Thread(target=watcher.wait, args=(execution_id, ("pending", 1), 60))
     reader.start()
     reader.join(20)

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from config.settings import settings
-from store import db, executions
+from store.engine import db
+from store.executions import transitions
 from tasks import steps, upkeep
 from tests.support.api import Door, assert_problem
 from tests.support.sink import Sink
@@ -44,7 +45,7 @@ def _allowed(monkeypatch: pytest.MonkeyPatch) -> Door:
 
 def drive(run_id: str) -> str:
     """Do what workers would do until the run ends or waits for somebody; returns its status."""
-    table = executions.executions
+    table = transitions.executions
     for _ in range(100):
         with db.read() as connection:
             rows = connection.execute(table.select()).all()
@@ -142,7 +143,7 @@ def test_what_the_run_did_not_come_to_is_as_it_was_when_the_run_began(everywhere
     changed = everywhere.call("PATCH", f"/api/playbooks/{scene.inner}", scene.operator, json={"steps": [call]})
     assert changed.status_code == 200, changed.text
     with db.write() as connection:  # what failed in the run has succeeded, as far as its retry can tell
-        row = executions.executions
+        row = transitions.executions
         connection.execute(row.update().where(row.c.id == f"{run_id}.gate").values(status="completed", output="{}"))
     answer = scene.retry(run_id)
     assert answer.status_code == 202, answer.text
@@ -267,6 +268,6 @@ def test_what_is_to_be_dropped_is_found_by_its_index(database: str) -> None:
 
 
 def _sealed() -> list[str]:
-    table = executions.executions
+    table = transitions.executions
     with db.read() as connection:
         return sorted(row.id for row in connection.execute(table.select()) if row.sealed is not None)

@@ -8,12 +8,13 @@ import sqlalchemy as sa
 
 from playbooks.definitions import normalise
 from playbooks.widths import MOST_LIVE
-from store import db, ending, executions, runs
 from store import redis as redis_store
-from store import steps as step_rows
 from store.access import Caller
-from store.playbooks import playbook_revisions
-from store.steps import End
+from store.definitions.playbooks import playbook_revisions
+from store.engine import db
+from store.executions import ending, runs, transitions
+from store.executions import steps as step_rows
+from store.executions.steps import End
 from tasks import budget, control, flows, revisions, steps, stop, tick
 from tasks import runs as starting
 from tests.support.api import Door
@@ -57,10 +58,10 @@ def stored_before(door: Door, *steps_of: dict[str, Any]) -> str:
 def rows(*where: Any) -> list[Any]:
     """Executions."""
     with db.read() as connection:
-        return list(connection.execute(sa.select(executions.executions).where(*where)))
+        return list(connection.execute(sa.select(transitions.executions).where(*where)))
 
 
-_table = executions.executions.c
+_table = transitions.executions.c
 _waiting = (_table.kind == "step", _table.type == "delay", _table.status == "waiting")
 
 
@@ -91,7 +92,7 @@ def test_nested_loops_share_what_a_run_may_have_under_way(everywhere: Door) -> N
     assert len({row.iteration.split(".")[0] for row in waiting}) == 50, "each outer pass has its part"
     for row in waiting[:7]:
         with db.write() as connection:
-            executions.transition(connection, row.id, "completed", **step_rows.follow_mark())
+            transitions.transition(connection, row.id, "completed", **step_rows.follow_mark())
         steps.follow.apply(args=[row.id])
     spread_out()
     assert len(rows(*_waiting)) == MOST_LIVE
@@ -160,7 +161,7 @@ def test_what_a_run_asks_for_beyond_its_measure_goes_to_bulk(
     redis_server.client().delete("steps", "bulk")
     due = _table.type == "delay" if which.startswith("delays") else _table.open.is_not(None)
     with db.write() as connection:
-        change = sa.update(executions.executions).where(due, _table.status.in_(("running", "waiting")))
+        change = sa.update(transitions.executions).where(due, _table.status.in_(("running", "waiting")))
         number = connection.execute(change.values(due_at=0)).rowcount
     assert number > 50
     tick.tick()
@@ -182,7 +183,7 @@ def standing_still(door: Door, number: int, *, held: int = 0) -> str:
 
 def goes_on() -> list[str]:
     """Everything that has not ended."""
-    return [row.id for row in rows(_table.status.not_in(executions.TERMINAL), _table.status != "skipped")]
+    return [row.id for row in rows(_table.status.not_in(transitions.TERMINAL), _table.status != "skipped")]
 
 
 def test_what_a_cancelled_run_leaves_behind_is_ended_in_bites(
@@ -198,13 +199,13 @@ def test_what_a_cancelled_run_leaves_behind_is_ended_in_bites(
     assert 40 <= left <= 71, "a bite or two of 91"
     for _ in range(8):
         with db.write() as connection:
-            connection.execute(sa.update(executions.executions).where(_table.id == run_id).values(due_at=0))
+            connection.execute(sa.update(transitions.executions).where(_table.id == run_id).values(due_at=0))
         tick.tick.apply()
     assert goes_on() == []
     assert rows(_table.id == run_id)[0].due_at > rows(_table.id == run_id)[0].completed_at, "one more look is due"
     with db.write() as connection:
         long_ago = {"completed_at": 1, "due_at": 0}
-        connection.execute(sa.update(executions.executions).where(_table.id == run_id).values(**long_ago))
+        connection.execute(sa.update(transitions.executions).where(_table.id == run_id).values(**long_ago))
     tick.tick.apply()
     over = rows(_table.id == run_id)[0]
     assert (over.status, over.due_at, over.waiting_for) == ("cancelled", None, None)
@@ -222,7 +223,9 @@ def test_what_was_written_while_a_run_was_cancelled_is_ended_too(everywhere: Doo
     late = starting.start(wish).run_id
     steps.begin.apply(args=[late])
     with db.write() as connection:
-        connection.execute(sa.update(executions.executions).where(_table.id == run_id).values(completed_at=1, due_at=0))
+        connection.execute(
+            sa.update(transitions.executions).where(_table.id == run_id).values(completed_at=1, due_at=0)
+        )
     tick.tick.apply()
     assert goes_on() == []
     assert rows(_table.id == late)[0].status == "cancelled"

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from store import db, executions, run_listing
+from store.engine import db
+from store.executions import run_listing, transitions
 from tests.support import runs
 from tests.support.api import Door, assert_problem
 from tests.support.waiting import eventually
@@ -195,13 +196,13 @@ def test_lists_are_the_same_on_either_database(database: str) -> None:
     with db.read() as connection:
         rows, total = run_listing.search(connection, "default", filters=filters, limit=10, offset=0)
         moves = run_listing.moves(connection, "default", run_id)
-        before = executions.states(connection, [run_id])
+        before = transitions.states(connection, [run_id])
     assert ([row.id for row in rows], total) == ([run_id], 1)
     assert (rows[0].name, rows[0].trigger, rows[0].retry_of) == ("Wait", "api", None)
     assert [status for status, _ in moves[row_id]] == ["waiting"]
     runs.end(row_id)
     with db.read() as connection:
-        assert executions.states(connection, [run_id]) != before
+        assert transitions.states(connection, [run_id]) != before
     assert shown(visitor, run_id, "/timeline")["steps"][0]["status"] == "completed"
 
 
@@ -312,10 +313,10 @@ def test_the_timeline_tells_what_time_was_spent_on(door: Door, action: str) -> N
     runs.begin(run_id)
     row_id = runs.enter(run_id, "one", "pending")
     with db.write() as connection:
-        assert executions.claim(connection, row_id, "steps@test", 30_000, step=True) is not None
+        assert transitions.claim(connection, row_id, "steps@test", 30_000, step=True) is not None
     runs.end(row_id, "waiting", waiting_for="retry", due_at=db.now_ms())
     with db.write() as connection:
-        assert executions.claim(connection, row_id, "steps@test", 30_000, step=True) is not None
+        assert transitions.claim(connection, row_id, "steps@test", 30_000, step=True) is not None
     runs.end(row_id)
     runs.end_run(run_id)
     found = shown(door, run_id, "/timeline")
@@ -342,7 +343,7 @@ def executions_of(door: Door, action_id: str) -> str:
     """The id of the action's revision, as an execution of it has it."""
     execution_id = door.trigger(action_id)
     with db.read() as connection:
-        return str(executions.get(connection, "default", execution_id).revision_id)
+        return str(transitions.get(connection, "default", execution_id).revision_id)
 
 
 def test_lists_of_actions_show_steps_that_perform_them(door: Door, action: str) -> None:
@@ -436,7 +437,7 @@ def test_a_retry_has_the_secrets_of_the_run(door: Door, action: str) -> None:
     answer = door.call("POST", f"/api/playbooks/executions/{run_id}/retry")
     assert answer.status_code == 202, answer.text
     with db.read() as connection:
-        assert executions.get(connection, "default", answer.json["execution_id"]).sealed is not None
+        assert transitions.get(connection, "default", answer.json["execution_id"]).sealed is not None
 
 
 def test_another_workspace_does_not_see_runs(door: Door) -> None:

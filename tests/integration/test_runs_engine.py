@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from store import db, executions
-from store import steps as step_rows
+from store.engine import db
+from store.executions import steps as step_rows
+from store.executions import transitions
 from tasks import advance, links, runs, steps, walk
 from tests.support.api import Door
 
@@ -38,7 +39,7 @@ def start(door: Door, *steps_of: dict[str, Any], **parameters: Any) -> str:
 def status(run_id: str) -> str:
     """Where a run is."""
     with db.read() as connection:
-        return executions.states(connection, [run_id])[run_id][0]
+        return transitions.states(connection, [run_id])[run_id][0]
 
 
 def unfollowed(run_id: str) -> list[str]:
@@ -82,9 +83,9 @@ def test_a_run_that_breaks_by_a_fault_of_ours_fails(door: Door, monkeypatch: pyt
     monkeypatch.setattr("tasks.advance.Advance.enter", break_down)
     assert steps.begin.apply(args=[run_id]).get() == "broken"
     with db.read() as connection:
-        row = executions.get(connection, "default", run_id)
+        row = transitions.get(connection, "default", run_id)
     assert row.status == "failed"
-    assert executions.load(row.error)["code"] == "internal_error"
+    assert transitions.load(row.error)["code"] == "internal_error"
 
 
 def states(run_id: str) -> dict[str, str]:

@@ -4,8 +4,10 @@ from typing import Any
 
 import pytest
 
-from store import audit, db, executions, runs
-from store import steps as step_rows
+from store import audit
+from store.engine import db
+from store.executions import runs, transitions
+from store.executions import steps as step_rows
 from tasks import budget, step_faults, steps
 from tasks import runs as starting
 from tests.support.api import Door
@@ -35,7 +37,7 @@ def started(door: Door, *steps_of: dict[str, Any], declared: Any = (), event: An
 def everything() -> str:
     """All that the table of executions holds, but for what is sealed."""
     with db.read() as connection:
-        rows = connection.execute(executions.executions.select()).mappings().all()
+        rows = connection.execute(transitions.executions.select()).mappings().all()
     return str([{name: value for name, value in row.items() if name != "sealed"} for row in rows])
 
 
@@ -62,7 +64,7 @@ def test_a_target_is_no_place_for_a_secret(door: Door) -> None:
     run_id = started(door, call, declared=TOKEN, token=SECRET)
     with db.read() as connection:
         (row,) = step_rows.of_run(connection, run_id)
-    assert (row.status, executions.load(row.error)["code"]) == ("failed", "bad_template")
+    assert (row.status, transitions.load(row.error)["code"]) == ("failed", "bad_template")
     assert SECRET not in everything()
 
 
@@ -81,7 +83,7 @@ def test_the_trail_says_what_a_retry_took_over(everywhere: Door) -> None:
     fails = {"id": "fails", "type": "condition", "expression": "nothing.here == 1"}
     run_id = started(everywhere, wait, fails, nothing={})
     with db.write() as connection:
-        executions.transition(connection, f"{run_id}.wait", "completed", **step_rows.follow_mark())
+        transitions.transition(connection, f"{run_id}.wait", "completed", **step_rows.follow_mark())
     steps.follow.apply(args=[f"{run_id}.wait"])
     answer = everywhere.call("POST", f"/api/playbooks/executions/{run_id}/retry", json={"from": "failed"})
     assert answer.status_code == 202, answer.json

@@ -7,7 +7,8 @@ import pytest
 from api import health
 from config.settings import settings
 from providers import sandbox, sandbox_cgroup, sandbox_status
-from store import db, processes
+from store import worker_processes
+from store.engine import db
 from tests.support.api import Door
 from tests.support.services import RedisServer
 from tests.support.waiting import eventually
@@ -17,7 +18,7 @@ def beat(name: str) -> None:
     """A living worker of this name."""
     now = db.now_ms()
     with db.write() as connection:
-        processes.beat(connection, name, queues="scripts", pid=1, started_at=now, consumed_at=now, running=0)
+        worker_processes.beat(connection, name, queues="scripts", pid=1, started_at=now, consumed_at=now, running=0)
 
 
 def test_health_shows_the_weakest_of_all_living_workers(door: Door, redis_server: RedisServer) -> None:

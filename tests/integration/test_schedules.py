@@ -9,7 +9,10 @@ import pytest
 import time_machine
 
 from config.errors import Unavailable
-from store import audit, db, executions, playbooks, recovery
+from store import audit
+from store.definitions import playbooks
+from store.engine import db
+from store.executions import recovery, transitions
 from tasks import runs, schedules
 from tasks.tick import tick
 from tests.support.api import Door
@@ -41,7 +44,7 @@ def clock() -> Iterator[Any]:
 
 def runs_of(playbook_id: str) -> list[Any]:
     """The rows of a playbook's runs."""
-    table = executions.executions
+    table = transitions.executions
     with db.read() as connection:
         mine = table.select().where(table.c.action_id == playbook_id, table.c.kind == "playbook").order_by(table.c.id)
         return list(connection.execute(mine))

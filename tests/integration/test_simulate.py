@@ -7,9 +7,11 @@ import pytest
 
 from playbooks import definitions
 from providers import registry
-from store import access, db, executions, steps
-from store import runs as run_rows
+from store import access
 from store.access import Caller
+from store.engine import db
+from store.executions import runs as run_rows
+from store.executions import steps, transitions
 from tasks import catalogue, library, runs
 from tasks.dry_run import simulation
 from tasks.dry_run.simulation import Simulation
@@ -96,7 +98,7 @@ def by_step(simulation: Simulation) -> dict[str, dict[str, Any]]:
     found = {}
     for row in simulation.rows:
         name = f"{row['step_id']}@{row['iteration']}" if row["iteration"] else row["step_id"]
-        loaded = {key: executions.load(row.get(key)) for key in ("input", "output", "error", "report", "vars")}
+        loaded = {key: transitions.load(row.get(key)) for key in ("input", "output", "error", "report", "vars")}
         found[name] = {**row, **loaded}
     return found
 

@@ -7,8 +7,9 @@ from contextlib import contextmanager
 import sqlalchemy as sa
 
 from config.settings import settings
-from store import db, executions, idempotency
 from store import redis as redis_store
+from store.engine import db
+from store.executions import idempotency, transitions
 from store.ids import new_id
 from tasks import tick, upkeep
 from tests.support.services import PostgresServer, RedisServer
@@ -96,14 +97,14 @@ def test_everything_is_published_again_bite_by_bite(database: str, redis_server:
     later = db.now_ms() + 600_000
     with db.write() as connection:
         for _ in range(2_500):
-            executions.accept(connection, {**values, "id": new_id("exec")}, publish_again_at=later)
+            transitions.accept(connection, {**values, "id": new_id("exec")}, publish_again_at=later)
     redis_server.client().delete(redis_store.MARK)
     with changes("UPDATE", "executions") as seen:
         tick._notice_empty_broker()
     assert sum(seen) == 2_500
     assert max(seen) <= 1_000
     with db.read() as connection:
-        assert connection.scalar(sa.select(sa.func.max(executions.executions.c.due_at))) < later
+        assert connection.scalar(sa.select(sa.func.max(transitions.executions.c.due_at))) < later
 
 
 def test_a_database_that_is_cut_off_is_given_up(postgres_server: PostgresServer) -> None:

@@ -9,8 +9,9 @@ import sqlalchemy as sa
 from alembic import command
 
 from config.settings import settings
-from store import access, db, migrate
+from store import access, migrate
 from store.access import api_keys
+from store.engine import db
 from tests.support.api import Door, assert_problem
 
 DAY = 86_400_000

@@ -7,7 +7,9 @@ import sqlalchemy as sa
 
 from api.health import LATE, Gauge
 from config.settings import settings
-from store import db, executions, processes, recovery
+from store import worker_processes
+from store.engine import db
+from store.executions import recovery, transitions
 from tests.support.api import Door
 from tests.support.services import RedisServer
 
@@ -20,7 +22,7 @@ def working(database: str, redis_server: RedisServer) -> Door:
     redis_server.client().flushall()
     with db.write() as connection:
         now = db.now_ms()
-        processes.beat(
+        worker_processes.beat(
             connection, "steps@test", queues="urgent,steps", pid=1, started_at=now, consumed_at=now, running=2
         )
     return Door()
@@ -51,7 +53,7 @@ def waiting_since(ago: int, queue: str = "steps", **more: Any) -> str:
         **more,
     }
     with db.write() as connection:
-        executions.accept(connection, row, publish_again_at=now + 60_000)
+        transitions.accept(connection, row, publish_again_at=now + 60_000)
     return str(row["id"])
 
 
@@ -108,7 +110,7 @@ def test_the_oldest_is_found_without_looking_at_all(working: Door, monkeypatch: 
         waiting_since(10_000 + number)
     oldest = waiting_since(20_000)
     with db.write() as connection:
-        table = executions.executions
+        table = transitions.executions
         connection.execute(sa.update(table).where(table.c.id == oldest).values(due_at=db.now_ms()))
         found = recovery.oldest_waiting(connection)
         assert db.now_ms() - found["steps"] >= 20_000

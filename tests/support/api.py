@@ -10,7 +10,9 @@ from werkzeug.test import TestResponse
 from api import create_app
 from api.health import Gauge
 from api.http.rate_limits import Limiter
-from store import access, db, executions
+from store import access
+from store.engine import db
+from store.executions import transitions
 from tasks import doorbell
 
 #: the members of every error body
@@ -107,10 +109,10 @@ def carry_out(execution_id: str, to: str = "completed", **record: Any) -> None:
     """What a worker does to an execution's row, without the outside call; ``record``: output, error, logs, report."""
     changes = {name: record.pop(name) for name in ("waiting_for", "due_at") if name in record}
     with db.write() as connection:
-        row = executions.claim(connection, execution_id, "steps@test", 30_000)
+        row = transitions.claim(connection, execution_id, "steps@test", 30_000)
         assert row is not None
         if to != "running":
-            assert executions.finish(
+            assert transitions.finish(
                 connection, execution_id, to, owner="steps@test", attempt=row.attempt, record=record, **changes
             )
 

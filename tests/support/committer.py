@@ -15,8 +15,9 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
-from store import db, executions, group
-from store.db import Connection
+from store.engine import db, group_commit
+from store.engine.db import Connection
+from store.executions import transitions
 from tests.support.waiting import eventually
 
 #: how many commit at the same time
@@ -42,19 +43,19 @@ def values(execution_id: str) -> dict[str, Any]:
 
 def accept(connection: Connection, execution_id: str) -> str:
     """Accept an execution, as a request does."""
-    executions.accept(connection, values(execution_id), publish_again_at=db.now_ms() + 60_000)
+    transitions.accept(connection, values(execution_id), publish_again_at=db.now_ms() + 60_000)
     return execution_id
 
 
 def claim(connection: Connection, execution_id: str) -> Any:
     """Take it up, as a worker does."""
-    return executions.claim(connection, execution_id, _OWNER, 60_000)
+    return transitions.claim(connection, execution_id, _OWNER, 60_000)
 
 
 def finish(connection: Connection, execution_id: str) -> bool:
     """End its first attempt, as a worker does."""
     record = {"output": {"ok": True}, "error": None, "report": None, "logs": []}
-    return executions.finish(connection, execution_id, "completed", owner=_OWNER, attempt=1, record=record)
+    return transitions.finish(connection, execution_id, "completed", owner=_OWNER, attempt=1, record=record)
 
 
 @contextlib.contextmanager
@@ -63,7 +64,7 @@ def _nobody_overtakes() -> Iterator[None]:
 
     Those that share nothing wait for a connection.
     """
-    waiting, kept = group._here.at_once, db._database().writing
+    waiting, kept = group_commit._here.at_once, db._database().writing
     before, waiting._patience, kept._patience = (waiting._patience, kept._patience), -1, 60
     try:
         yield
@@ -73,7 +74,7 @@ def _nobody_overtakes() -> Iterator[None]:
 
 def _waiting() -> int:
     """How many changes of this process wait for those that are being committed."""
-    return sum(len(changes._waiting) for changes in (group._here.in_turn, group._here.at_once))
+    return sum(len(changes._waiting) for changes in (group_commit._here.in_turn, group_commit._here.at_once))
 
 
 def together(changes: list[Callable[[Connection], Any]], *, at: str = "", single: bool = False) -> list[Any]:
@@ -87,11 +88,11 @@ def together(changes: list[Callable[[Connection], Any]], *, at: str = "", single
 
     def run(index: int) -> None:
         try:
-            outcomes[index] = group.commit(changes[index], at=at, single=single)
+            outcomes[index] = group_commit.commit(changes[index], at=at, single=single)
         except Exception as error:
             outcomes[index] = error
 
-    first = threading.Thread(target=group.commit, args=(hold,), kwargs={"at": at, "single": single})
+    first = threading.Thread(target=group_commit.commit, args=(hold,), kwargs={"at": at, "single": single})
     threads = [threading.Thread(target=run, args=(index,)) for index in range(len(changes))]
     with _nobody_overtakes():
         first.start()
@@ -119,7 +120,7 @@ def _burst(word: str) -> None:
         for number in numbers:
             execution_id = f"exec-{word}-{number:06d}"
             for event, change in (("accepted", accept), ("running", claim), ("completed", finish)):
-                assert group.commit(partial(change, execution_id=execution_id), single=single)
+                assert group_commit.commit(partial(change, execution_id=execution_id), single=single)
                 _say(event, execution_id)
 
     threads = [threading.Thread(target=work, args=(number % 2 == 0,)) for number in range(_THREADS)]
@@ -132,7 +133,7 @@ def _burst(word: str) -> None:
 def _batch(word: str, at: str) -> None:
     for number in range(3):
         execution_id = f"exec-{word}-before-{number}"
-        _say("accepted", group.commit(partial(accept, execution_id=execution_id), at=at))
+        _say("accepted", group_commit.commit(partial(accept, execution_id=execution_id), at=at))
 
     def die(connection: Connection) -> None:
         accept(connection, f"exec-{word}-dying")

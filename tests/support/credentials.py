@@ -5,7 +5,8 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from config.settings import settings
-from store import db, schema
+from store import schema
+from store.engine import db
 from tests.support.api import Door
 
 #: headers as the products' own documentation names them

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from store import db, executions, runs
+from store.engine import db
+from store.executions import runs, transitions
 
 _WORKER = "steps@test"
 _JSON = ("output", "error", "logs", "vars", "report", "input")
@@ -14,7 +15,7 @@ def begin(run_id: str, **more: Any) -> None:
         row = runs.read(connection, run_id)
         assert row is not None
         changes = {"started_at": db.now_ms(), "due_at": row.expires_at, **more}
-        assert executions.transition(connection, run_id, "running", actor=_WORKER, **changes) is not None
+        assert transitions.transition(connection, run_id, "running", actor=_WORKER, **changes) is not None
 
 
 def enter(run_id: str, step_id: str, status: str = "running", iteration: str = "", **more: Any) -> str:
@@ -33,30 +34,30 @@ def enter(run_id: str, step_id: str, status: str = "running", iteration: str = "
         "failures": 0,
         "lapses": 0,
         "publishes": 0,
-        "due_at": None if status in (*executions.TERMINAL, "skipped") else now + 60_000,
+        "due_at": None if status in (*transitions.TERMINAL, "skipped") else now + 60_000,
         "input": "{}",
         "created_at": now,
         "started_at": None if status in ("pending", "skipped") else now,
-        "completed_at": now if status in executions.TERMINAL else None,
+        "completed_at": now if status in transitions.TERMINAL else None,
         "run_id": run_id,
         "step_id": step_id,
         "iteration": iteration,
         "type": "action",
-        **{name: executions.dump(value) if name in _JSON else value for name, value in more.items()},
+        **{name: transitions.dump(value) if name in _JSON else value for name, value in more.items()},
     }
     with db.write() as connection:
         run = runs.read(connection, run_id)
         assert run is not None
         of_run = {name: getattr(run, name) for name in ("workspace_id", "mode", "created_by", "target")}
-        executions.add(connection, [{**of_run, **row}], _WORKER)
+        transitions.add(connection, [{**of_run, **row}], _WORKER)
     return str(row["id"])
 
 
 def end(step_row_id: str, status: str = "completed", **more: Any) -> None:
     """End a step, or move it elsewhere; ``more`` are columns to set, JSON ones as values."""
-    changes = {name: executions.dump(value) if name in _JSON else value for name, value in more.items()}
+    changes = {name: transitions.dump(value) if name in _JSON else value for name, value in more.items()}
     with db.write() as connection:
-        assert executions.transition(connection, step_row_id, status, actor=_WORKER, owner=None, **changes) is not None
+        assert transitions.transition(connection, step_row_id, status, actor=_WORKER, owner=None, **changes) is not None
 
 
 def end_run(run_id: str, status: str = "completed", *, error: Any = None, **more: Any) -> None:

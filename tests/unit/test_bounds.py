@@ -14,7 +14,7 @@ from expressions import suggestions, templates
 from playbooks import parameter_values, parameters
 from providers import http, registry
 from providers.egress import Response
-from store import executions
+from store.executions import transitions
 
 
 def spent(work: Any, *given: Any) -> float:
@@ -150,7 +150,7 @@ def test_an_answer_with_a_number_json_cannot_write_stays_text(number: str) -> No
 def test_what_json_does_not_have_is_neither_stored_nor_answered(number: float) -> None:
     """NaN and infinity are errors here rather than broken JSON in a client."""
     with pytest.raises(ValueError, match="not JSON compliant"):
-        executions.dump({"score": number})
+        transitions.dump({"score": number})
     with pytest.raises(ValueError, match="not JSON compliant"):
         answer({"score": number})
 

@@ -20,8 +20,10 @@ from hypothesis.stateful import (
 )
 
 from config.errors import Conflict
-from store import access, audit, db, executions, leases
+from store import access, audit
 from store.access import Caller
+from store.engine import db
+from store.executions import leases, transitions
 from store.ids import new_id
 from tasks import catalogue, control, doorbell, tick
 from tasks.conclude import Attempt, Ending, conclude, failed
@@ -57,13 +59,13 @@ class Executions(RuleBasedStateMachine):
     def teardown(self) -> None:
         self.clock.stop()
         with db.write() as connection:
-            connection.execute(executions.executions.delete())
+            connection.execute(transitions.executions.delete())
             connection.execute(sa.text("DROP TRIGGER IF EXISTS audit_no_delete"))
             connection.execute(audit.audit.delete())
 
     def rows(self) -> dict[str, Any]:
         with db.read() as connection:
-            found = connection.execute(executions.executions.select()).all()
+            found = connection.execute(transitions.executions.select()).all()
         return {row.id: row for row in found if row.id in set(self.ids)}
 
     @initialize(idempotent=st.booleans())
@@ -89,7 +91,7 @@ class Executions(RuleBasedStateMachine):
             "created_by": "key",
         }
         with db.write() as connection:
-            executions.accept(connection, values, publish_again_at=db.now_ms() + LEASE_MS)
+            transitions.accept(connection, values, publish_again_at=db.now_ms() + LEASE_MS)
         self.ids.append(values["id"])
 
     def pick(self, which: int) -> str:
@@ -102,7 +104,7 @@ class Executions(RuleBasedStateMachine):
         execution_id = self.pick(which)
         before = self.rows()[execution_id]
         with db.write() as connection:
-            row = executions.claim(connection, execution_id, worker, LEASE_MS)
+            row = transitions.claim(connection, execution_id, worker, LEASE_MS)
         if row is not None:
             assert before.status in ("pending", "waiting")
             assert row.attempt == before.attempt + 1
@@ -168,7 +170,7 @@ class Executions(RuleBasedStateMachine):
     @rule(which=st.integers(0, MOST - 1), patience=st.integers(0, 3))
     def somebody_cancels(self, which: int, patience: int) -> None:
         execution_id = self.pick(which)
-        over = self.rows()[execution_id].status in executions.TERMINAL
+        over = self.rows()[execution_id].status in transitions.TERMINAL
         if patience and not over:
             return  # most are let live, or there would be little to see
         try:
@@ -208,10 +210,10 @@ class Executions(RuleBasedStateMachine):
     def check_row(self, row: Any) -> None:
         """Terminal is for ever, attempts only grow, and only what has ended is never due."""
         status, attempt = self.seen.get(row.id, ("pending", 0))
-        assert status not in executions.TERMINAL or row.status == status
+        assert status not in transitions.TERMINAL or row.status == status
         assert row.attempt >= attempt
-        assert (row.due_at is None) == (row.status in executions.TERMINAL)
-        assert (row.completed_at is None) == (row.status not in executions.TERMINAL)
+        assert (row.due_at is None) == (row.status in transitions.TERMINAL)
+        assert (row.completed_at is None) == (row.status not in transitions.TERMINAL)
         assert (row.waiting_for is None) == (row.status != "waiting")
         assert row.status != "running" or row.owner is not None
         assert row.idempotent or row.lapses == 0, "an at-most-once action was tried again after a lapse"
@@ -225,7 +227,7 @@ class Executions(RuleBasedStateMachine):
         assert states[-1] == row.status
         assert states.count("running") == row.attempt
         for source, to in itertools.pairwise(states):
-            assert source in executions.SOURCES[to], f"{source} → {to}"
+            assert source in transitions.SOURCES[to], f"{source} → {to}"
 
 
 def test_every_order_of_events_keeps_the_promises(sqlite_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -249,4 +251,4 @@ def test_every_order_of_events_keeps_the_promises(sqlite_database: str, monkeypa
         ),
     )
     assert set(REACHED) >= {"pending", "running"}, REACHED
-    assert len(executions.TERMINAL & set(REACHED)) > 1, REACHED  # chance decides which
+    assert len(transitions.TERMINAL & set(REACHED)) > 1, REACHED  # chance decides which

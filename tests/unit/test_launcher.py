@@ -28,7 +28,8 @@ from launcher.services import Service, Services
 from launcher.start import _sign_of_life, procfile
 from launcher.terminal import LauncherError, Terminal
 from playbooks.checks import check
-from store import access, db
+from store import access
+from store.engine import db
 from tests.support.processes import clean_environment
 from tests.support.waiting import eventually
 

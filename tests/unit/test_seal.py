@@ -11,8 +11,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from config.settings import SettingsError, load, settings
-from store import seal, subkeys
-from store.seal import Cell, SealBroken
+from store.sealing import seal, subkeys
+from store.sealing.seal import Cell, SealBroken
 
 CELL = seal.parameters_cell("acme", "exec-1", "rev-1")
 VALUES = {"token": "canary", "list": [1, "ü"]}

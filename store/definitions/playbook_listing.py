@@ -6,8 +6,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from store.db import Connection, Row
-from store.playbooks import joined, playbook_revisions, playbooks
+from store.definitions.playbooks import joined, playbook_revisions, playbooks
+from store.engine.db import Connection, Row
 
 #: the columns the list may be sorted by
 SORTABLE = ("name", "step_count", "created_at", "updated_at")

@@ -12,8 +12,8 @@ import psycopg
 from greenlet import GreenletExit, greenlet
 from sqlalchemy import Dialect
 
-from store import db
-from store.prepared import OneStatement
+from store.engine import db
+from store.engine.prepared import OneStatement
 
 #: a change that is given something like a connection, and does with its result and its errors what is to be done
 Run = Callable[[Any], None]

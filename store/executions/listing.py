@@ -1,7 +1,7 @@
 """Many executions at once: the pages of a list, and how many there are by status.
 
 Executions are what is done by an action: because somebody triggered it, or as a step of a run. Runs, and the steps in
-which a run decides or waits, are looked at by ``store.run_listing``.
+which a run decides or waits, are looked at by ``store.executions.run_listing``.
 
 A list leaves out what only the whole record needs (logs, report, sealed values), and of the two JSON columns it shows
 those values that are small: a hundred rows with everything in them may be a hundred megabytes.
@@ -14,8 +14,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from config.errors import NotFound
-from store.db import Connection, Row
-from store.executions import executions
+from store.engine.db import Connection, Row
+from store.executions.transitions import executions
 
 #: bytes; an input or output larger than this is not part of a list
 MOST_LISTED = 16 * 1024

@@ -5,8 +5,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from store import actions, playbooks
-from store.db import Connection
+from store.definitions import actions, playbooks
+from store.engine.db import Connection
 
 
 def actions_at(db: Connection, workspace_id: str, wanted: Collection[str], at: int) -> dict[str, str]:

@@ -3,8 +3,8 @@
 A row is born ``pending``. A worker claims it (``running``, attempt + 1, a lease), does the outside work with no
 transaction open, and finishes it. Two rules make that safe:
 
-* ``transition`` is the only way to change ``status`` (``store.ending``: of many). It names the states it may come
-  from and, where a worker acts, the attempt it acts for; when the row is elsewhere by now it changes nothing.
+* ``transition`` is the only way to change ``status`` (``store.executions.ending``: of many). It names the states it may
+  come from and, where a worker acts, the attempt it acts for; when the row is elsewhere by now it changes nothing.
 * ``due_at`` is the moment at which somebody must look at the row again if nothing else happens:
   pending → when to publish it (again) · running → when the lease lapses (heartbeats move it) or the attempt's
   time is up · waiting → when the back-off, the delay or the approval ends · a run → its deadline · terminal →
@@ -12,7 +12,7 @@ transaction open, and finishes it. Two rules make that safe:
   whose end somebody listens for ("announce") and for a run whose steps have to be ended ("clear").
 
 A row is of one of three kinds: an ``action`` that was triggered, a run of a ``playbook``, a ``step`` of a run. Steps
-are the business of ``store.steps``, runs of ``store.runs``.
+are the business of ``store.executions.steps``, runs of ``store.executions.runs``.
 """
 
 import functools
@@ -24,8 +24,8 @@ import sqlalchemy as sa
 
 from config.errors import NotFound
 from store import audit
-from store.db import Connection, Row, metadata, now_ms
-from store.prepared import Prepared, words
+from store.engine.db import Connection, Row, metadata, now_ms
+from store.engine.prepared import Prepared, words
 
 executions = sa.Table(
     "executions",

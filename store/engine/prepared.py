@@ -2,7 +2,7 @@
 
 Building and keying a Core statement for each use costs several times what the database needs to run it. A
 ``Prepared`` pays that once per process and dialect. Rows come back as named tuples; there are no type
-conversions (a Boolean of SQLite is 0 or 1). Errors of the driver pass as they are; ``store.db`` knows them.
+conversions (a Boolean of SQLite is 0 or 1). Errors of the driver pass as they are; ``store.engine.db`` knows them.
 """
 
 from collections import namedtuple
@@ -11,11 +11,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from store.db import Connection, IntegrityError
+from store.engine.db import Connection, IntegrityError
 
 
 class OneStatement:
-    """In place of a connection for a change that runs one ``Prepared`` and nothing else (``store.group``).
+    """In place of a connection for a change that is one ``Prepared`` (``store.engine.group_commit``).
 
     ``send`` is given the text, its values and the id of the row it moves; it returns the driver's cursor.
     """

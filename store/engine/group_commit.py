@@ -5,10 +5,10 @@ takes along all that wait, runs them one after the other in one transaction and 
 more to come, the previous commit is the window. When one of them fails, none has happened, and each is run by itself,
 so that a bad one harms nobody else. A change may thus be run twice and must do nothing but its own statements.
 
-On SQLite, which takes one writer at a time, everything goes this way. On PostgreSQL two kinds of changes do: those of
-a single statement, which share the round trip and the disk's write as well (``store.pipeline``), and those that would
-wait for each other, the ends of branches, which all count down the same row. They go in the order of the rows they
-meet at (``at``), so that two processes never wait for each other in a circle.
+On SQLite, which takes one writer at a time, everything goes this way. On PostgreSQL two kinds of changes do: those of a
+single statement, which share the round trip and the disk's write as well (``store.engine.pipeline``), and those that
+would wait for each other, the ends of branches, which all count down the same row. They go in the order of the rows
+they meet at (``at``), so that two processes never wait for each other in a circle.
 """
 
 import contextlib
@@ -22,8 +22,8 @@ from collections.abc import Callable
 from typing import Any
 
 from config.errors import Unavailable
-from store import db
-from store.db import Connection
+from store.engine import db
+from store.engine.db import Connection
 
 #: at most this many changes share a transaction, so that other processes get their turn
 MOST = 32
@@ -175,7 +175,7 @@ def _in_turn(batch: list[_Item]) -> None:
 
 
 def _at_once(batch: list[_Item]) -> None:
-    from store import pipeline  # only where it is used: it brings the driver
+    from store.engine import pipeline  # only where it is used: it brings the driver
 
     pipeline.run([(item.run_alone if len(batch) > 1 else item.run, item.at) for item in batch])
 

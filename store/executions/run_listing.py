@@ -3,7 +3,8 @@
 A run that goes on is shown as ``paused`` while an operator has paused it, and while all that is left of it to do is to
 wait: for an approval or for a delay. Nothing is stored for that; it is read off the steps.
 
-What is read for many steps at once leaves out values that are large (``store.listing``): a run may have thousands.
+What is read for many steps at once leaves out values that are large (``store.executions.listing``): a run may have
+thousands.
 """
 
 from collections.abc import Iterable, Mapping
@@ -11,11 +12,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from store import executions as rows
 from store.audit import audit
-from store.db import Connection, Row
-from store.listing import small
-from store.playbooks import playbook_revisions
+from store.definitions.playbooks import playbook_revisions
+from store.engine.db import Connection, Row
+from store.executions import transitions as rows
+from store.executions.listing import small
 
 #: the statuses a run is shown in
 SHOWN = ("pending", "running", "paused", "completed", "failed", "cancelled")

@@ -2,8 +2,8 @@
 
 import sqlalchemy as sa
 
-from store.db import Connection, Row, now_ms
-from store.executions import executions
+from store.engine.db import Connection, Row, now_ms
+from store.executions.transitions import executions
 
 #: rows among which the oldest that wait are looked for
 MOST_LOOKED_AT = 5_000

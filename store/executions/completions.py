@@ -9,9 +9,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from playbooks.triggers import names
-from store.db import Connection, Row, now_ms
-from store.executions import executions
-from store.playbooks import playbooks
+from store.definitions.playbooks import playbooks
+from store.engine.db import Connection, Row, now_ms
+from store.executions.transitions import executions
 
 _WAITING = "announce"
 _table = executions.c

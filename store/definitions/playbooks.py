@@ -15,9 +15,9 @@ import sqlalchemy as sa
 from config.errors import Conflict, NotFound
 from playbooks.triggers import names
 from store import audit
-from store.db import Connection, IntegrityError, Row, metadata, now_ms
+from store.engine.db import Connection, IntegrityError, Row, metadata, now_ms
+from store.engine.prepared import Prepared
 from store.ids import new_id
-from store.prepared import Prepared
 
 playbooks = sa.Table(
     "playbooks",

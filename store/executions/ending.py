@@ -13,9 +13,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from store import audit
-from store.db import Connection, now_ms
-from store.executions import LIVE, SOURCES, TERMINAL, executions
-from store.prepared import words
+from store.engine.db import Connection, now_ms
+from store.engine.prepared import words
+from store.executions.transitions import LIVE, SOURCES, TERMINAL, executions
 
 #: rows that are ended in one transaction
 BITE = 500
@@ -100,7 +100,8 @@ def _is_held(row_id: str, holder: str, parents: Mapping[str, str | None]) -> boo
 def _cancel(db: Connection, ids: Sequence[str], actor: str, **marks: Any) -> int:
     """Cancel those of these that have not ended; what was done stays done, and a worker that holds one lets go.
 
-    They are locked in the order of their ids, as a heartbeat does (``store.leases``): nobody waits in a circle.
+    They are locked in the order of their ids, as a heartbeat does (``store.executions.leases``): nobody waits in a
+    circle.
     """
     if not ids:
         return 0

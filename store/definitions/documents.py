@@ -10,8 +10,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from store.db import Connection, metadata, now_ms
-from store.seal import document_cell, seal, unseal
+from store.engine.db import Connection, metadata, now_ms
+from store.sealing.seal import document_cell, seal, unseal
 
 documents = sa.Table(
     "playbook_documents",

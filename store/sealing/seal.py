@@ -1,9 +1,9 @@
 """Secrets at rest: sealed with a key that is not in the database, each for the one place where it stands.
 
-``seal`` encrypts with AES-256-GCM under a sub-key for the purpose (``store.subkeys``), with a random nonce of 96 bits.
-The ``Cell`` is authenticated with it as associated data: a sealed value that is moved to another row, column, purpose
-or workspace, or put beside something else, does not open, so who can write to the database has no use of it. The text
-is ``v2.<key id>.<nonce, ciphertext and tag in base64url>``.
+``seal`` encrypts with AES-256-GCM under a sub-key for the purpose (``store.sealing.subkeys``), with a random nonce of
+96 bits. The ``Cell`` is authenticated with it as associated data: a sealed value that is moved to another row, column,
+purpose or workspace, or put beside something else, does not open, so who can write to the database has no use of it.
+The text is ``v2.<key id>.<nonce, ciphertext and tag in base64url>``.
 
 Values of the earlier form (Fernet, bound to no place) open until ``TOCSIN_SEALED_OLD`` is ``refuse``; ``tasks.reseal``
 seals them anew. Losing the keys loses the sealed values and nothing else.
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from config.errors import Conflict
 from config.settings import settings
-from store import subkeys
+from store.sealing import subkeys
 
 if TYPE_CHECKING:
     from cryptography.fernet import Fernet

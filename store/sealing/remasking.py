@@ -10,10 +10,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from playbooks.credentials import RULES
-from store import db
-from store.actions import action_revisions
-from store.db import Connection, Row
-from store.executions import executions
+from store.definitions.actions import action_revisions
+from store.engine import db
+from store.engine.db import Connection, Row
+from store.executions.transitions import executions
 
 #: columns of an execution in which a value may have been kept
 SHOWN = ("input", "output", "error", "report", "logs", "vars")

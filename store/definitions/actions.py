@@ -16,9 +16,9 @@ import sqlalchemy as sa
 from config.errors import Conflict, NotFound
 from playbooks.credentials import RULES
 from store import audit
-from store.db import Connection, IntegrityError, Row, metadata, now_ms
+from store.engine.db import Connection, IntegrityError, Row, metadata, now_ms
+from store.engine.prepared import Prepared
 from store.ids import new_id
-from store.prepared import Prepared
 
 actions = sa.Table(
     "actions",
@@ -49,7 +49,7 @@ action_revisions = sa.Table(
     sa.Column("sealed", sa.Text),
     sa.Column("created_at", sa.BigInteger, nullable=False),
     sa.Column("created_by", sa.Text, nullable=False),
-    #: by which rules its config was masked (``store.remasking``)
+    #: by which rules its config was masked (``store.sealing.remasking``)
     sa.Column("rules", sa.Integer, nullable=False, server_default="0"),
     sa.Index("uq_action_revisions_version", "action_uid", "version", unique=True),
     sa.Index("ix_action_revisions_rules", "rules", "id"),

@@ -4,7 +4,7 @@
 ends well. ``look`` is for one statement that only looks. Rule: no I/O inside ``write()`` other than its own
 statements; publish after it.
 
-A use takes an open connection (``store.kept``), says BEGIN and COMMIT to the driver itself, and gives it back:
+A use takes an open connection (``store.engine.pool``), says BEGIN and COMMIT to the driver itself, and gives it back:
 SQLAlchemy's own pool and transactions cost more than the statements of the hot path.
 
 SQLite runs in WAL mode with one writer at a time. Writers take the lock at the start (``BEGIN IMMEDIATE``; a
@@ -14,8 +14,8 @@ would freeze every other greenlet of an API process. Readers never wait for writ
 On PostgreSQL a reader commits each statement by itself, and so does ``write(single=True)``, which is for blocks
 of exactly one statement: that spares the two round trips of BEGIN and COMMIT on the hot path.
 
-On PostgreSQL its clock is the present of all processes (``store.clock``); whoever uses it learns the time every few
-seconds.
+On PostgreSQL its clock is the present of all processes (``store.engine.clock``); whoever uses it learns the time every
+few seconds.
 
 When the database cannot be reached every use raises ``config.errors.Unavailable``. Where PostgreSQL ends one of two
 transactions that wait for each other, ``change`` makes it once more.
@@ -35,8 +35,8 @@ from sqlalchemy import exc
 
 from config.errors import Unavailable
 from config.settings import settings
-from store import clock
-from store.kept import Kept, Line
+from store.engine import clock
+from store.engine.pool import Kept, Line
 
 #: how long a writer waits for SQLite's lock before the database counts as unavailable, seconds
 LOCK_PATIENCE = 10.0

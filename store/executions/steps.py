@@ -13,14 +13,14 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from store import ending, executions, merged
-from store.db import Connection, Row, now_ms
-from store.executions import LIVE, TERMINAL
-from store.merged import NOT_BEGUN
-from store.prepared import Prepared, words
-from store.runs import PATROL
+from store.engine.db import Connection, Row, now_ms
+from store.engine.prepared import Prepared, words
+from store.executions import combined, ending, transitions
+from store.executions.combined import NOT_BEGUN
+from store.executions.runs import PATROL
+from store.executions.transitions import LIVE, TERMINAL
 
-_table = executions.executions.c
+_table = transitions.executions.c
 
 #: a holder that needs attention is looked after by tick if nobody did before, ms
 ATTENTION = 2_000
@@ -38,7 +38,8 @@ class End:
     parent_id: str | None = None
     #: whether it may have failed before: the end of an exception step ends a failed run
     after_failure: bool = False
-    #: whether steps of it, or runs that it has started, may go on, which then have to be ended (``store.ending``)
+    #: whether steps of it, or runs that it has started, may go on, which then have to be ended
+    #: (``store.executions.ending``)
     clears: bool = False
 
 
@@ -75,16 +76,16 @@ def end_step(
     """
     guard = "step is running"
     if not in_one_statement(db.dialect.name, moves):
-        moved = executions.transition(db, row_id, to, actor=actor, fence=fence, guard=guard, **changes)
+        moved = transitions.transition(db, row_id, to, actor=actor, fence=fence, guard=guard, **changes)
         return moved is not None, None if moved is None else go_on(db, run_id, moved.run_status, moves, actor)
     if moves.end is not None:
-        error, output = executions.dump(moves.end.error), executions.dump(moves.end.output)
+        error, output = transitions.dump(moves.end.error), transitions.dump(moves.end.output)
         run = {"status": moves.end.status, "error": error, "output": output}
-        moved = merged.move_and_end(db, row_id, to, run, actor=actor, fence=fence, guard=guard, **changes)
+        moved = combined.move_and_end(db, row_id, to, run, actor=actor, fence=fence, guard=guard, **changes)
     else:
         _begin_now(moves.rows)
         next_row, changes = moves.rows[0], {**changes, "completed_at": moves.rows[0]["created_at"]}
-        moved = merged.move_and_add(db, row_id, to, next_row, actor=actor, fence=fence, guard=guard, **changes)
+        moved = combined.move_and_add(db, row_id, to, next_row, actor=actor, fence=fence, guard=guard, **changes)
         if moved is not None and moved.run_status == "paused":
             _hold_back(moves)
     return moved is not None, [] if moved is not None and moved.run_status in LIVE else None
@@ -97,9 +98,9 @@ def begin_run(db: Connection, run_id: str, moves: Moves, *, actor: str, deadline
     if moves.end is None and in_one_statement(db.dialect.name, moves):
         _begin_now(moves.rows)
         first = moves.rows[0]
-        begun = merged.move_and_add(db, run_id, "running", first, actor=actor, fence=None, guard=guard, **changes)
+        begun = combined.move_and_add(db, run_id, "running", first, actor=actor, fence=None, guard=guard, **changes)
         return begun is not None, []
-    begun = executions.transition(db, run_id, "running", actor=actor, guard=guard, **changes)
+    begun = transitions.transition(db, run_id, "running", actor=actor, guard=guard, **changes)
     return begun is not None, None if begun is None else go_on(db, run_id, "running", moves, actor)
 
 
@@ -118,11 +119,11 @@ def go_on(db: Connection, run_id: str, run_status: str | None, moves: Moves, act
     for rows in (moves.rows, runs):
         if rows:
             _begin_now(rows)
-            executions.add(db, rows, actor)
+            transitions.add(db, rows, actor)
     waiting = [row["id"] for row in moves.rows if row.get("open") == 0 and row["status"] == "running"]
     waiting += [holder for holder, failed in moves.arrivals if arrive(db, holder, failed=failed)]
     if moves.failing is not None:
-        _fail_later.run(db, {"id_": run_id, "error_": executions.dump(moves.failing)})
+        _fail_later.run(db, {"id_": run_id, "error_": transitions.dump(moves.failing)})
     if moves.end is not None:
         end_run(db, run_id, moves.end, actor)
     return waiting
@@ -149,7 +150,7 @@ _id = _table.id == sa.bindparam("id_")
 _running = _table.status == sa.literal_column("'running'")
 
 _fail_later = Prepared(
-    sa.update(executions.executions).where(_id, _table.error.is_(None)).values(error=sa.bindparam("error_"))
+    sa.update(transitions.executions).where(_id, _table.error.is_(None)).values(error=sa.bindparam("error_"))
 )
 
 
@@ -161,7 +162,7 @@ def arrive(db: Connection, holder: str, *, failed: bool) -> bool:
 
 _needs_attention = sa.or_(_table.open <= 1, _table.type == sa.literal_column("'for_each'"))
 _arriving = Prepared(
-    sa.update(executions.executions)
+    sa.update(transitions.executions)
     .where(_id, _running)
     .values(
         open=_table.open - 1,
@@ -174,13 +175,13 @@ _arriving = Prepared(
 
 def end_run(db: Connection, run_id: str, end: End, actor: str) -> bool:
     """End a run, unless it has ended; a run that failed before its exception step fails now, whatever that did."""
-    status, error = end.status, executions.dump(end.error)
+    status, error = end.status, transitions.dump(end.error)
     before = _run_error.first(db, {"id_": run_id}) if end.after_failure else None
     if before is not None and before.error is not None:
         status, error = "failed", before.error
-    output = executions.dump(end.output)
+    output = transitions.dump(end.output)
     changes = {"error": error, "output": output, "owner": None, **(ending.mark() if end.clears else {})}
-    ended = executions.transition(db, run_id, status, actor=actor, **changes)
+    ended = transitions.transition(db, run_id, status, actor=actor, **changes)
     if ended is not None and end.parent_id is not None:
         _wake.run(db, {"id_": end.parent_id, "soon_": now_ms()})
     return ended is not None
@@ -194,7 +195,7 @@ def break_off(db: Connection, run_id: str, error: Mapping[str, Any]) -> None:
 
 _run_error = Prepared(sa.select(_table.error).where(_id))
 _wake = Prepared(
-    sa.update(executions.executions)
+    sa.update(transitions.executions)
     .where(_id, _running)
     .values(open=0, due_at=sa.bindparam("soon_", type_=sa.BigInteger))
 )
@@ -212,7 +213,7 @@ def launch(db: Connection, holder: str, *, cursor: int, count: int, due_at: int 
 
 _count = sa.bindparam("count_", type_=sa.Integer)
 _launching = Prepared(
-    sa.update(executions.executions)
+    sa.update(transitions.executions)
     .where(_id, _running, _table.cursor == sa.bindparam("cursor_", type_=sa.Integer))
     .values(
         cursor=_table.cursor + _count,
@@ -220,7 +221,7 @@ _launching = Prepared(
         due_at=sa.bindparam("due_", type_=sa.BigInteger),
         waiting_for=sa.null(),
     )
-    .returning(executions.run_status.label("run_status"))
+    .returning(transitions.run_status.label("run_status"))
 )
 
 
@@ -230,7 +231,7 @@ def rest(db: Connection, holder: str, *, cursor: int, until: int) -> None:
 
 
 _resting = Prepared(
-    sa.update(executions.executions)
+    sa.update(transitions.executions)
     .where(_id, _running, _table.cursor == sa.bindparam("cursor_", type_=sa.Integer), _table.waiting_for.is_(None))
     .values(waiting_for="interval", due_at=sa.bindparam("until_", type_=sa.BigInteger))
 )
@@ -239,7 +240,7 @@ _resting = Prepared(
 def rested(db: Connection, holder: str) -> None:
     """The pause of a loop is over."""
     mine = sa.and_(_table.id == holder, _table.waiting_for == "interval")
-    db.execute(sa.update(executions.executions).where(mine).values(waiting_for="rested"))
+    db.execute(sa.update(transitions.executions).where(mine).values(waiting_for="rested"))
 
 
 def results(db: Connection, ids: Iterable[str]) -> list[Row]:
@@ -290,12 +291,12 @@ def get(db: Connection, step_row_id: str) -> Row | None:
     return row
 
 
-_one = Prepared(sa.select(executions.executions).where(_id, _table.kind == "step"))
+_one = Prepared(sa.select(transitions.executions).where(_id, _table.kind == "step"))
 
 
 def of_run(db: Connection, run_id: str) -> list[Row]:
     """Every step of a run that has begun, in the order in which they came up."""
-    query = sa.select(executions.executions).where(_table.run_id == run_id, _table.kind == "step")
+    query = sa.select(transitions.executions).where(_table.run_id == run_id, _table.kind == "step")
     return list(db.execute(query.order_by(_table.created_at, _table.id)))
 
 
@@ -315,7 +316,7 @@ _standing = Prepared(sa.select(_table.status).where(_id).with_for_update(read=Tr
 
 
 _following = Prepared(
-    sa.update(executions.executions)
+    sa.update(transitions.executions)
     .where(_id, _table.waiting_for == sa.literal_column("'follow'"), _table.status.in_(words(tuple(sorted(TERMINAL)))))
     .values(waiting_for=sa.null(), due_at=sa.null())
     .returning(_table.id)
@@ -330,4 +331,4 @@ def follow_mark() -> dict[str, Any]:
 def held(db: Connection, run_ids: Iterable[str]) -> int:
     """How many steps of these runs, which have ended, a worker has yet to let go."""
     mine = sa.and_(_table.run_id.in_(list(run_ids)), _table.owner.is_not(None))
-    return db.execute(sa.select(sa.func.count()).select_from(executions.executions).where(mine)).scalar_one()
+    return db.execute(sa.select(sa.func.count()).select_from(transitions.executions).where(mine)).scalar_one()

@@ -8,8 +8,8 @@ commits and the other meets the primary key (``IntegrityError``) and finds what 
 
 import sqlalchemy as sa
 
-from store.db import Connection, Row, metadata
-from store.prepared import Prepared
+from store.engine.db import Connection, Row, metadata
+from store.engine.prepared import Prepared
 
 idempotency_keys = sa.Table(
     "idempotency_keys",

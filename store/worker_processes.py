@@ -10,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from store.db import Connection, Row, metadata, now_ms
+from store.engine.db import Connection, Row, metadata, now_ms
 
 processes = sa.Table(
     "processes",

@@ -9,8 +9,8 @@ from collections.abc import Iterable
 
 import sqlalchemy as sa
 
-from store.db import Connection, Row, now_ms
-from store.executions import LIVE, TIMEOUT_GRACE, executions, transition
+from store.engine.db import Connection, Row, now_ms
+from store.executions.transitions import LIVE, TIMEOUT_GRACE, executions, transition
 
 _run = executions.alias("run")
 #: whether nothing around a row has ended: it is no step, or its run is live
@@ -22,7 +22,7 @@ _goes_on = sa.or_(
 def extend(db: Connection, owner: str, execution_ids: list[str], lease_ms: int) -> None:
     """The heartbeat: every running row of one process gets a fresh lease, up to the end of its attempt's time.
 
-    They are locked in the order of their ids, as a cancel does (``store.steps``): nobody waits in a circle.
+    They are locked in the order of their ids, as a cancel does (``store.executions.steps``): nobody waits in a circle.
     """
     table, now = executions.c, now_ms()
     end = table.expires_at + TIMEOUT_GRACE

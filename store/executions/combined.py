@@ -1,7 +1,8 @@
 """What PostgreSQL writes in one statement: a move, and the one thing that follows it, each with its audit row.
 
 Most steps are followed by exactly one step, or by the end of their run. Written one after the other that takes a
-transaction of four round trips; as one statement it takes one. Both ways write the same; ``store.steps`` chooses.
+transaction of four round trips; as one statement it takes one. Both ways write the same; ``store.executions.steps``
+chooses.
 """
 
 import functools
@@ -10,12 +11,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from store import audit, executions
-from store.db import Connection, now_ms
-from store.executions import LIVE, SOURCES, action_of, attempt_of, entered, moving, with_end
-from store.prepared import Prepared, words
+from store import audit
+from store.engine.db import Connection, now_ms
+from store.engine.prepared import Prepared, words
+from store.executions import transitions
+from store.executions.transitions import LIVE, SOURCES, action_of, attempt_of, entered, moving, with_end
 
-_table = executions.executions
+_table = transitions.executions
 
 _COLUMNS = tuple(column.name for column in _table.columns)
 
@@ -42,7 +44,7 @@ def move_and_add(
     guard: str,
     **changes: Any,
 ) -> Any:
-    """Move an execution (as ``store.executions.transition``) and add ``row``, unless the run is over.
+    """Move an execution (as ``store.executions.transitions.transition``) and add ``row``, unless the run is over.
 
     Returns the moved row, None when it was not to be moved; then nothing is added.
     """

@@ -13,15 +13,17 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from store import access, db, seal, subkeys
+from store import access
 from store.access import api_keys
-from store.actions import action_revisions
-from store.db import Row
-from store.documents import documents
-from store.executions import executions
-from store.playbooks import playbook_revisions
-from store.prepared import Prepared
-from store.seal import Cell, SealBroken
+from store.definitions.actions import action_revisions
+from store.definitions.documents import documents
+from store.definitions.playbooks import playbook_revisions
+from store.engine import db
+from store.engine.db import Row
+from store.engine.prepared import Prepared
+from store.executions.transitions import executions
+from store.sealing import seal, subkeys
+from store.sealing.seal import Cell, SealBroken
 
 #: rows a transaction; documents are large
 _BITE, _LARGE_BITE = 200, 20

@@ -1,19 +1,19 @@
-"""Runs: the executions of kind ``playbook``. Their steps are in ``store.steps``."""
+"""Runs: the executions of kind ``playbook``. Their steps are in ``store.executions.steps``."""
 
 import sqlalchemy as sa
 
 from config.errors import NotFound
-from store import executions
-from store.db import Connection, Row
-from store.executions import LIVE
-from store.prepared import Prepared
+from store.engine.db import Connection, Row
+from store.engine.prepared import Prepared
+from store.executions import transitions
+from store.executions.transitions import LIVE
 
-_table = executions.executions.c
+_table = transitions.executions.c
 
 #: how often a run that goes on is looked at although nothing asks for it, ms
 PATROL = 600_000
 
-_one = Prepared(sa.select(executions.executions).where(_table.id == sa.bindparam("id_"), _table.kind == "playbook"))
+_one = Prepared(sa.select(transitions.executions).where(_table.id == sa.bindparam("id_"), _table.kind == "playbook"))
 
 
 def read(db: Connection, run_id: str) -> Row | None:
@@ -42,7 +42,7 @@ def descendants(db: Connection, run_id: str) -> int:
 def rows(db: Connection, root_id: str) -> int:
     """How many steps a run and those that it started, directly and by those that they started, have so far."""
     family = sa.select(_table.id).where(sa.or_(_table.id == root_id, _table.root_id == root_id))
-    counted = sa.select(sa.func.count()).select_from(executions.executions).where(_table.run_id.in_(family))
+    counted = sa.select(sa.func.count()).select_from(transitions.executions).where(_table.run_id.in_(family))
     return db.execute(counted).scalar_one()
 
 
@@ -56,12 +56,12 @@ def children(db: Connection, run_id: str) -> list[Row]:
     """The runs that a run has started and that go on."""
     steps = sa.select(_table.id).where(_table.run_id == run_id, _table.type == "playbook")
     mine = sa.and_(_table.kind == "playbook", _table.parent_id.in_(steps.scalar_subquery()), _table.status.in_(LIVE))
-    return list(db.execute(sa.select(executions.executions).where(mine)))
+    return list(db.execute(sa.select(transitions.executions).where(mine)))
 
 
 def look_again(db: Connection, run_id: str, *, at: int) -> None:
     """Have tick look at a run that goes on at ``at``."""
-    db.execute(sa.update(executions.executions).where(_table.id == run_id, _table.status.in_(LIVE)).values(due_at=at))
+    db.execute(sa.update(transitions.executions).where(_table.id == run_id, _table.status.in_(LIVE)).values(due_at=at))
 
 
 def has_living_steps(db: Connection, run_id: str) -> bool:
@@ -79,14 +79,14 @@ def pay_for_retry(db: Connection, run_id: str, step_row_id: str, attempt: int, *
     return _paying.run(db, paid)[1] == 1
 
 
-_step = executions.executions.alias("step")
+_step = transitions.executions.alias("step")
 _under_way = sa.exists().where(
     _step.c.id == sa.bindparam("step_"),
     _step.c.attempt == sa.bindparam("attempt_", type_=sa.Integer),
     _step.c.status == "running",
 )
 _paying = Prepared(
-    sa.update(executions.executions)
+    sa.update(transitions.executions)
     .where(_table.id == sa.bindparam("id_"), _table.failures < sa.bindparam("most_", type_=sa.Integer), _under_way)
     .values(failures=_table.failures + 1)
 )
