@@ -1,7 +1,7 @@
 """The graph of a playbook: which step follows which, block by block.
 
-``compile`` reads a definition that has passed the checks (``playbooks.checks``) and resolves every link once, also
-those that are not written down; the engine, the dry run and the status view all walk the result. A *block* is a
+``compile`` reads a definition that has passed the checks (``playbooks.checks.playbook``) and resolves every link once,
+also those that are not written down; the engine, the dry run and the status view all walk the result. A *block* is a
 flat list of steps in which links stay: the top level, each branch of a parallel step, the body of a loop. A run is at
 one step of a block at a time.
 

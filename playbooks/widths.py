@@ -11,10 +11,10 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from playbooks import fields
-from playbooks.places import Place
+from playbooks.definitions import fields
+from playbooks.definitions.places import Place
+from playbooks.definitions.step_types import MAX_CONCURRENCY
 from playbooks.plan import Block, Plan
-from playbooks.step_types import MAX_CONCURRENCY
 
 #: steps of one run, and of those that it starts, that may be under way at once
 MOST_LIVE = 500

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from config.errors import InvalidRequest, Problem
-from playbooks import actions as meaning
-from playbooks import versions
-from playbooks.size import size
+from playbooks.checks.size import size
+from playbooks.definitions import actions as meaning
+from playbooks.definitions import versions
 from providers import functions, registry
 from store.access import Caller
 from store.definitions import actions as catalogue

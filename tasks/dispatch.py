@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from config.errors import Conflict, Unprocessable
-from playbooks import parameters
+from playbooks.definitions import parameters
 from providers.base import Mode
 from store.access import Caller
 from store.definitions import actions

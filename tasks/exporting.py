@@ -13,7 +13,7 @@ from cacao.model import credentials
 from cacao.writing import exporter, signing, update
 from config.errors import Forbidden, Unprocessable
 from config.settings import settings
-from playbooks.size import size
+from playbooks.checks.size import size
 from store.access import Caller
 from store.definitions import documents, playbooks
 from store.definitions.playbooks import Playbook

@@ -15,7 +15,7 @@ from cacao.model.values import moment
 from cacao.reading.importer import Converted
 from cacao.writing import update
 from config.errors import Conflict, Forbidden, InvalidRequest, Problem
-from playbooks import definitions as meaning
+from playbooks.definitions import normalise as meaning
 from store import audit
 from store.access import Caller
 from store.definitions import actions, documents, playbooks

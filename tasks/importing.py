@@ -17,10 +17,10 @@ from cacao.reading.detect import NotRecognised, recognise
 from cacao.reading.examine import examined
 from cacao.reading.importer import Converted
 from config.errors import InvalidRequest, Problem, Unprocessable
-from playbooks import definitions as meaning
-from playbooks.places import places
-from playbooks.size import size
-from playbooks.step_types import MAX_STEPS
+from playbooks.checks.size import size
+from playbooks.definitions import normalise as meaning
+from playbooks.definitions.places import places
+from playbooks.definitions.step_types import MAX_STEPS
 from store.access import Caller
 from store.definitions import actions
 from store.engine import db

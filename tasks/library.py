@@ -6,13 +6,14 @@ from typing import Any
 
 from config.errors import InvalidRequest, Problem
 from expressions.limits import MAX_SUGGESTION_CANDIDATES
-from playbooks import checks, versions
-from playbooks import definitions as meaning
-from playbooks.places import places
-from playbooks.schedules import next_time
-from playbooks.size import size
-from playbooks.step_types import TOP_ALIASES
-from playbooks.triggers import SCHEDULE
+from playbooks.checks import playbook as checks
+from playbooks.checks.size import size
+from playbooks.definitions import normalise as meaning
+from playbooks.definitions import versions
+from playbooks.definitions.places import places
+from playbooks.definitions.schedules import next_time
+from playbooks.definitions.step_types import TOP_ALIASES
+from playbooks.definitions.triggers import SCHEDULE
 from store.access import Caller
 from store.definitions import actions, playbooks
 from store.definitions.playbooks import Playbook

@@ -14,7 +14,7 @@ from typing import Any
 from config.errors import Conflict, Problem, Unprocessable
 from expressions.references import paths
 from expressions.template_syntax import has_markup
-from playbooks import parameters
+from playbooks.definitions import parameters
 from playbooks.plan import every_step
 from store.access import Caller
 from store.definitions import actions, history, playbooks

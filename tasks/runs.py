@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from config.errors import Conflict, InvalidRequest, Problem, Unprocessable
-from playbooks import parameters
+from playbooks.definitions import parameters
+from playbooks.definitions.triggers import subject
 from playbooks.plan import Plan, every_step
-from playbooks.triggers import subject
 from playbooks.widths import MOST_LIVE, Widths
 from providers.base import Mode
 from store.access import Caller

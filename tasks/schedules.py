@@ -11,7 +11,7 @@ import time
 
 from config import logs
 from config.errors import CallerError, Unavailable
-from playbooks.schedules import next_time
+from playbooks.definitions.schedules import next_time
 from store import audit
 from store.definitions import playbooks
 from store.definitions.playbooks import Playbook

@@ -6,7 +6,7 @@ from typing import Any
 from config import logs
 from expressions import templates
 from expressions.templates import TemplateError
-from playbooks import parameters
+from playbooks.definitions import parameters
 from providers.base import Abandoned, Json
 from store.definitions.actions import Revision
 from tasks.conclude import Attempt, Ending, failed, in_time

@@ -16,8 +16,8 @@ from typing import Any
 
 from config import logs
 from config.errors import CallerError, Unavailable
-from playbooks.parameter_values import value_fault
-from playbooks.triggers import matches, subject
+from playbooks.definitions.parameter_values import value_fault
+from playbooks.definitions.triggers import matches, subject
 from store.definitions import playbooks
 from store.definitions.playbooks import Playbook
 from store.engine import db

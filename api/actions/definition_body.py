@@ -6,7 +6,7 @@ from api.actions import schemas
 from api.http import schemas as http_schemas
 from api.http.errors import step
 from config.errors import InvalidRequest, Problem
-from playbooks.parameters import MAX_NAMED
+from playbooks.definitions.parameters import MAX_NAMED
 
 _KNOWN = schemas.ActionDefinition().fields
 #: what is passed over, so that what was read may be sent back

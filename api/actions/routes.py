@@ -13,7 +13,7 @@ from api.http import schemas as http_schemas
 from api.http.auth import caller, requires
 from api.http.blueprint import LOCATION, Blueprint, answer, nothing
 from config.errors import Problem
-from playbooks.actions import EXECUTORS, TYPES
+from playbooks.definitions.actions import EXECUTORS, TYPES
 from store.definitions import actions
 from store.engine import db
 from tasks import catalogue

@@ -6,9 +6,9 @@ from marshmallow import ValidationError, fields, validate, validates_schema
 
 from api.http.base_schema import Schema
 from api.http.schemas import ID_PATTERN, NAME, RESERVED_IDS, Flag, LogLine, Parameter, Retry, Strict, described
-from playbooks import actions as meaning
-from playbooks import parameters
-from playbooks.actions import EXECUTORS, TYPES
+from playbooks.definitions import actions as meaning
+from playbooks.definitions import parameters
+from playbooks.definitions.actions import EXECUTORS, TYPES
 from store.executions.transitions import STATUSES
 
 _TYPE = described("What kind of action it is.", enum=list(TYPES))

@@ -12,7 +12,7 @@ from api.http.idempotency_key import KEY_HEADER, idempotency_key
 from api.http.load import HERE
 from config.errors import InvalidRequest, Problem
 from expressions.suggestions import did_you_mean
-from playbooks.parameter_values import value_fault
+from playbooks.definitions.parameter_values import value_fault
 from store.ids import new_id
 from tasks.triggers import Occurrence, occur
 

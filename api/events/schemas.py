@@ -7,7 +7,7 @@ from marshmallow import ValidationError, fields, validate
 
 from api.http.base_schema import Schema
 from api.http.schemas import Strict, described
-from playbooks.triggers import EVENTS, MANUAL, MAX_EVENT_CHARACTERS, SCHEDULE
+from playbooks.definitions.triggers import EVENTS, MANUAL, MAX_EVENT_CHARACTERS, SCHEDULE
 
 #: what starts playbooks without anybody telling of it
 OWN_EVENTS = (MANUAL, SCHEDULE, "action.completed")

@@ -21,7 +21,7 @@ from api.http.load import HERE
 from config import sound_yaml
 from config.errors import InvalidRequest, TooSlow
 from config.sound_json import inspect, parse
-from playbooks.parameters import MAX_NAMED
+from playbooks.definitions.parameters import MAX_NAMED
 from tasks import beside
 
 MAX_BYTES = 1024 * 1024

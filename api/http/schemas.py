@@ -5,9 +5,9 @@ from typing import Any, cast
 from marshmallow import INCLUDE, RAISE, fields, validate
 
 from api.http.base_schema import Schema
-from playbooks import actions as meaning
-from playbooks import parameters
-from playbooks.parameter_values import TYPES as VALUE_TYPES
+from playbooks.definitions import actions as meaning
+from playbooks.definitions import parameters
+from playbooks.definitions.parameter_values import TYPES as VALUE_TYPES
 
 ID_PATTERN = "^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
 

@@ -10,8 +10,8 @@ from api.http.auth import caller, requires
 from api.http.blueprint import Blueprint, answer, finished, written
 from api.playbooks import import_export_schemas as shapes
 from config import sound_yaml
-from playbooks.places import places
-from playbooks.size import size
+from playbooks.checks.size import size
+from playbooks.definitions.places import places
 from tasks import beside, exporting, importing
 from tasks.import_outcome import Imported, Wish
 

@@ -13,10 +13,10 @@ from api.http.blueprint import LOCATION, Blueprint, answer, nothing
 from api.playbooks import examples as shown
 from api.playbooks import schemas as shapes
 from config.errors import InvalidRequest, Problem
+from playbooks.checks.size import size
+from playbooks.definitions.fields import MAX_TAG_CHARACTERS
+from playbooks.definitions.triggers import MAX_EVENT_CHARACTERS
 from playbooks.differences import differences
-from playbooks.fields import MAX_TAG_CHARACTERS
-from playbooks.size import size
-from playbooks.triggers import MAX_EVENT_CHARACTERS
 from store.definitions import playbook_listing, playbooks
 from store.engine import db
 from store.executions import transitions

@@ -1,12 +1,12 @@
-"""The shapes of the bodies of ``/api/playbooks``; what a definition means is checked in ``playbooks.checks``."""
+"""The shapes of the bodies of ``/api/playbooks``; the definitions themselves are checked in ``playbooks.checks``."""
 
 from marshmallow import INCLUDE, fields, validate
 
 from api.http.base_schema import Schema
 from api.http.schemas import ID_PATTERN, RESERVED_IDS, Parameter, Retry, Strict, described
-from playbooks import fields as common
-from playbooks import parameters, step_types
-from playbooks.triggers import EVENTS, MAX_CONDITIONS, MAX_EVENT_CHARACTERS
+from playbooks.definitions import fields as common
+from playbooks.definitions import parameters, step_types
+from playbooks.definitions.triggers import EVENTS, MAX_CONDITIONS, MAX_EVENT_CHARACTERS
 
 _TRIGGER = described(
     "What starts it: the name of an event, or an object; manual when left out.",

@@ -8,7 +8,7 @@ from webargs.fields import DelimitedList
 from api.http import pages
 from api.http.base_schema import Schema
 from api.http.schemas import Decision, Flag, LogLine, Strict, described
-from playbooks import step_types
+from playbooks.definitions import step_types
 from store.executions import run_listing
 
 _STEP_STATUSES = ["pending", "running", "waiting", "completed", "failed", "timeout", "cancelled", "skipped"]

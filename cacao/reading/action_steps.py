@@ -12,8 +12,8 @@ from cacao.model.identity import Own, own_of
 from cacao.reading.blocks import LONGEST_ID, Block, Blocks, Entry, Json, Remark, TooLarge, listed, next_of, seconds_of
 from cacao.reading.commands import Context, Doing, by_hand, doing
 from cacao.reading.names import Names
-from playbooks.faults import below
-from playbooks.step_types import MAX_STEPS
+from playbooks.checks.faults import below
+from playbooks.definitions.step_types import MAX_STEPS
 
 _MAX_NAME, _MAX_DESCRIPTION = 128, 1024
 #: characters of commands, counted once for each target that they are for

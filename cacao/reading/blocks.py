@@ -19,8 +19,8 @@ from typing import Any
 
 from cacao.model.identity import own_of
 from cacao.reading.names import Names
-from playbooks.faults import below
-from playbooks.step_types import LINK_WORDS, MAX_STEPS, MAX_WAIT_SECONDS
+from playbooks.checks.faults import below
+from playbooks.definitions.step_types import LINK_WORDS, MAX_STEPS, MAX_WAIT_SECONDS
 
 END = "end"
 #: of an id: what it is about, and with what it is there for; what makes it differ from others comes behind

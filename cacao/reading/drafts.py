@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from cacao.model.findings import Finding
-from playbooks.faults import below
+from playbooks.checks.faults import below
 
 Json = dict[str, Any]
 _PRESENT = "cacao-2.0"

@@ -16,12 +16,18 @@ from cacao.model.variables import as_native, from_document
 from cacao.reading.blocks import Remark
 from cacao.reading.names import TYPES, Names
 from cacao.reading.workflow import Flow
-from playbooks import definitions
-from playbooks.fields import MAX_DESCRIPTION_CHARACTERS, MAX_NAME_CHARACTERS, MAX_TAG_CHARACTERS, MAX_TAGS, is_line
-from playbooks.parameters import MAX_PARAMETERS
-from playbooks.places import places
-from playbooks.step_types import MAX_STEPS
-from playbooks.versions import FIRST_VERSION, is_version
+from playbooks.definitions import normalise
+from playbooks.definitions.fields import (
+    MAX_DESCRIPTION_CHARACTERS,
+    MAX_NAME_CHARACTERS,
+    MAX_TAG_CHARACTERS,
+    MAX_TAGS,
+    is_line,
+)
+from playbooks.definitions.parameters import MAX_PARAMETERS
+from playbooks.definitions.places import places
+from playbooks.definitions.step_types import MAX_STEPS
+from playbooks.definitions.versions import FIRST_VERSION, is_version
 
 #: how often the variables that steps set are worked out anew, before none is taken to be set
 _MOST_NARROWED = 6
@@ -86,7 +92,7 @@ def convert(
         "enabled": _in_force(document, now) and not flow.stuck,
         "exception_step": exception,
     }
-    whole = definitions.normalise(definition)
+    whole = normalise.normalise(definition)
     return Converted(definition=whole, actions=flow.actions, remarks=tuple(remarks), stuck=flow.stuck)
 
 
@@ -103,7 +109,7 @@ def carried(document: Mapping[str, Any], made: Collection[str] = ()) -> tuple[Js
     if not is_version(definition.get("version")):
         return None
     foreign = not is_fingerprint(ours.get("seal"), [ours["digest"], definition])
-    whole = definitions.normalise(definition)
+    whole = normalise.normalise(definition)
     steps = (place.step for place in islice(places(whole), MAX_STEPS))
     if foreign and any(names_made_action(step) and step["action_ref"] not in made for step in steps):
         return None

@@ -23,8 +23,8 @@ from cacao.model.variables import NAME, Variable, Wanted, as_native, from_docume
 from expressions.limits import MAX_TEMPLATE_CHARACTERS
 from expressions.template_syntax import has_markup, parse
 from expressions.values import TemplateError
-from playbooks.parameters import MAX_PARAMETERS
-from playbooks.step_types import RESERVED_NAMES
+from playbooks.definitions.parameters import MAX_PARAMETERS
+from playbooks.definitions.step_types import RESERVED_NAMES
 
 #: characters of a name of ours
 _LONGEST, _LONGEST_PLAIN = 64, 60

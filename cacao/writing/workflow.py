@@ -17,8 +17,8 @@ from cacao.model.identity import identifier
 from cacao.reading.blocks import successors
 from cacao.writing.regions import regions
 from playbooks import plan as plans
+from playbooks.definitions.step_types import LINKS
 from playbooks.plan import END, Node, Plan
-from playbooks.step_types import LINKS
 
 Json = dict[str, Any]
 _READ = re.compile(r"\{\{\s*(?:parameters\.)?([A-Za-z_][A-Za-z0-9_]*)\s*\}\}")

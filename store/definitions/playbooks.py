@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from config.errors import Conflict, NotFound
-from playbooks.triggers import names
+from playbooks.definitions.triggers import names
 from store import audit
 from store.engine.db import Connection, IntegrityError, Row, metadata, now_ms
 from store.engine.prepared import Prepared

@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from playbooks.triggers import names
+from playbooks.definitions.triggers import names
 from store.definitions.playbooks import playbooks
 from store.engine.db import Connection, Row, now_ms
 from store.executions.transitions import executions

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from playbooks import parameters
+from playbooks.definitions import parameters
 from providers.base import Json
 from store.definitions import playbooks
 from store.engine import db

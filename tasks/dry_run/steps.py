@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from expressions import conditions, references, templates
-from playbooks import parameters
+from playbooks.definitions import parameters
 from playbooks.plan import Node
 from providers.base import Json
 from tasks import deciders, revisions, runs

@@ -13,7 +13,7 @@ from expressions import references, templates
 from expressions.template_syntax import Part, has_markup, parse
 from expressions.templates import TemplateError
 from expressions.values import bounded
-from playbooks import parameters
+from playbooks.definitions import parameters
 
 _ALONE = re.compile(r"<[^<>]*>")
 _MISSING = object()

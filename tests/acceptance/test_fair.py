@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from playbooks.definitions import normalise
+from playbooks.definitions.normalise import normalise
 from tests.support.others import Asked, Others
 from tests.support.playbooks import delay, for_each
 from tests.support.stack import Stack

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from playbooks import plan as graphs
-from playbooks.definitions import normalise
+from playbooks.definitions.normalise import normalise
 from playbooks.progress import progress
 from tests.support.playbooks import step_rows
 from tests.support.random_playbooks import smaller, some

@@ -36,7 +36,7 @@ def test_the_crew_of_the_procfile_is_complete():
 
 def test_every_action_type_has_a_queue():
     """Whatever type an action has, the queue it goes to is one of ours."""
-    from playbooks.actions import EXECUTORS, TYPES
+    from playbooks.definitions.actions import EXECUTORS, TYPES
 
     for kind in TYPES:
         for executor in EXECUTORS:

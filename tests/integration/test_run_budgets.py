@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from playbooks.definitions import normalise
+from playbooks.definitions.normalise import normalise
 from playbooks.widths import MOST_LIVE
 from store import redis as redis_store
 from store.access import Caller

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from playbooks import definitions
+from playbooks.definitions import normalise
 from providers import registry
 from store import access
 from store.access import Caller
@@ -74,7 +74,7 @@ def prepared(kind: str) -> str:
 
 def create(*steps_: dict[str, Any], **more: Any) -> str:
     """Add a playbook of these steps; returns its id."""
-    definition = definitions.normalise({"id": "pb", "name": "Playbook", "steps": list(steps_), **more})
+    definition = normalise.normalise({"id": "pb", "name": "Playbook", "steps": list(steps_), **more})
     return library.create(CALLER, definition).id
 
 
@@ -299,7 +299,7 @@ def test_a_switch_takes_the_case_of_a_known_value(ready: str) -> None:
 def test_a_playbook_that_is_started_is_simulated_as_well(ready: str) -> None:
     """Its prediction is part of the step's plan; one that would fail lets the step fail."""
     inner = {"id": "inner", "name": "Inner", "steps": [act("x", "{{ host }}")]}
-    library.create(CALLER, definitions.normalise({**inner, "parameters": [{"name": "host", "required": True}]}))
+    library.create(CALLER, normalise.normalise({**inner, "parameters": [{"name": "host", "required": True}]}))
     found = simulated(
         {"id": "good", "type": "playbook", "playbook_ref": "inner", "parameters": {"host": "192.0.2.3"}},
         {"id": "bad", "type": "playbook", "playbook_ref": "inner", "parameters": {"host": "x"}, "on_failure": "next"},
@@ -315,7 +315,7 @@ def test_a_playbook_that_is_started_is_simulated_as_well(ready: str) -> None:
 
 def test_playbooks_that_start_each_other_are_not_followed_for_ever(ready: str) -> None:
     """They are looked into a few levels deep; about one asset the second start would be refused."""
-    library.create(CALLER, definitions.normalise({"id": "inner", "name": "Inner", "steps": [look()]}))
+    library.create(CALLER, normalise.normalise({"id": "inner", "name": "Inner", "steps": [look()]}))
     create({"id": "in", "type": "playbook", "playbook_ref": "inner"})
     library.revise(CALLER, "inner", {"steps": [{"id": "out", "type": "playbook", "playbook_ref": "pb"}]}, whole=False)
     rows = by_step(simulation.simulate(accepted()))
@@ -345,7 +345,7 @@ def test_what_cannot_be_said_yet_is_no_failure(ready: str) -> None:
 
 def test_a_secret_stays_secret_in_the_playbooks_that_are_started(ready: str) -> None:
     """It is masked in the step's input and in what is said about the inner run."""
-    library.create(CALLER, definitions.normalise({"id": "inner", "name": "Inner", "steps": [act("x", "{{ a }}")]}))
+    library.create(CALLER, normalise.normalise({"id": "inner", "name": "Inner", "steps": [act("x", "{{ a }}")]}))
     step = {"id": "sub", "type": "playbook", "playbook_ref": "inner", "parameters": {"a": "{{ word }}"}}
     found = simulated(step, parameters=[{"name": "word", "type": "secret"}], given={"word": "hunter22-hunter22"})
     assert by_step(found)["sub"]["input"] == {"a": "********"}

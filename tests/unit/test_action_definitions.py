@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from config.errors import Problem
-from playbooks.actions import check, known_names, next_version, normalise, slug
+from playbooks.definitions.actions import check, known_names, next_version, normalise, slug
 
 SLACK = {
     "name": "Send Slack Alert",

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from config.errors import Busy, InvalidRequest, Problem
-from playbooks import checks
+from playbooks.checks import playbook
 from tasks import beside, beside_process
 from tests.support.waiting import eventually
 
@@ -44,8 +44,8 @@ def test_what_a_call_raises_is_raised_here() -> None:
 def test_faults_are_the_same_here_and_beside() -> None:
     """Nothing of a definition is lost on the way."""
     definition = {"name": "Odd", "steps": [{"id": "a", "type": "delay", "seconds": "ö"}], "tags": [1, None]}
-    assert beside.run(checks.judged, definition, {}, frozenset()) == beside.here(
-        checks.judged, definition, {}, frozenset()
+    assert beside.run(playbook.judged, definition, {}, frozenset()) == beside.here(
+        playbook.judged, definition, {}, frozenset()
     )
 
 

@@ -11,7 +11,7 @@ from api.http.blueprint import answer
 from config import sound_json
 from config.errors import InvalidRequest, Problem
 from expressions import suggestions, templates
-from playbooks import parameter_values, parameters
+from playbooks.definitions import parameter_values, parameters
 from providers import http, registry
 from providers.egress import Response
 from store.executions import transitions

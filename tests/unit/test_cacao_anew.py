@@ -7,7 +7,7 @@ from typing import Any
 from cacao.checks.check import check
 from cacao.reading.importer import convert
 from cacao.writing import update
-from playbooks import definitions
+from playbooks.definitions import normalise
 from tests.support.cacao import NOW, Json, document, http, manual, sid
 
 COMMANDS: list[Json] = [{"type": "manual", "command": "First"}, {"type": "bash", "command": "second"}]
@@ -38,7 +38,7 @@ def edited(edit: Callable[[Json], None]) -> tuple[Json, Json]:
     before = convert(given, now=NOW).definition
     now = copy.deepcopy(before)
     edit(now)
-    now = definitions.normalise(now)
+    now = normalise.normalise(now)
     out = update.put(given, before, now, modified="2026-02-01T00:00:00.000Z")
     assert [one for one in check(out) if one.error] == []
     assert update.content(convert(out, now=NOW).definition) == update.content(now)

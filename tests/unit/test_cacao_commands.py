@@ -11,8 +11,9 @@ from cacao.reading.importer import Converted, convert
 from cacao.reading.names import Names
 from expressions.json_templates import render_json
 from expressions.templates import render
-from playbooks import actions, checks
-from playbooks.parameters import resolve
+from playbooks.checks import playbook
+from playbooks.definitions import actions
+from playbooks.definitions.parameters import resolve
 from tests.support.cacao import NOW, Json, document, http, manual, sid
 
 US = {"type": "organization", "name": "Us"}
@@ -71,7 +72,7 @@ def converted(steps: Json, **more: Any) -> Converted:
     """The document's playbook, which must be one that could be kept."""
     found = convert(document(steps, **more), now=NOW)
     known = {name: actions.normalise(one) for name, one in found.actions.items()}
-    assert checks.check(found.definition, known, set()) == []
+    assert playbook.check(found.definition, known, set()) == []
     return found
 
 

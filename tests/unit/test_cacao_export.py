@@ -17,8 +17,8 @@ from cacao.model.identity import EXTENSION
 from cacao.reading.importer import carried, convert
 from cacao.writing import update
 from cacao.writing.exporter import export
-from playbooks import definitions
-from playbooks.step_types import MAX_STEPS
+from playbooks.definitions import normalise
+from playbooks.definitions.step_types import MAX_STEPS
 from tests.support.cacao import NOW, Json, document, http, manual, sid
 from tests.support.random_playbooks import playbooks
 
@@ -27,7 +27,7 @@ IDENTITY = "identity--8e1c0c52-6c1b-4d8e-9a57-2f6d0f1f7a3b"
 
 
 def native(path: Path) -> tuple[str, Json]:
-    definition = definitions.normalise(yaml.safe_load(path.read_text()))
+    definition = normalise.normalise(yaml.safe_load(path.read_text()))
     return definition.pop("id"), definition
 
 
@@ -66,7 +66,7 @@ def branching(draw: st.DrawFn) -> Json:
 @given(made=playbooks() | st.composite(branching)())
 def test_any_playbook_is_a_document_without_errors_and_comes_back_equal(made: Json) -> None:
     """Whatever leads wherever; and what others read of it, the words of the standard alone, leads somewhere too."""
-    definition = definitions.normalise({"name": "Random", **made})
+    definition = normalise.normalise({"name": "Random", **made})
     out = exported("pb-random", definition)
     assert [one for one in check(out) if one.error or one.code in ("cycle", "undefined_step", "no_successor")] == []
     assert convert(out, now=NOW).definition == {"id": "pb-random", **definition}
@@ -109,7 +109,7 @@ def test_as_many_steps_as_may_be_take_no_longer_than_they_must(shape: Callable[[
     """However conditions follow each other or lie inside each other: the time is that of the steps."""
     took = []
     for count in (MAX_STEPS // 4, MAX_STEPS):
-        definition = definitions.normalise({"name": "Large", "steps": shape(count)})
+        definition = normalise.normalise({"name": "Large", "steps": shape(count)})
         tries = []
         for _ in range(2):
             begin = time.process_time()

@@ -10,7 +10,8 @@ from cacao.model.identity import EXTENSION, with_own
 from cacao.reading.blocks import TooLarge
 from cacao.reading.importer import Converted, convert
 from cacao.writing.exporter import with_definition
-from playbooks import actions, checks
+from playbooks.checks import playbook
+from playbooks.definitions import actions
 from tests.support.cacao import NOW, Json, document, http, manual, sid
 
 
@@ -24,7 +25,7 @@ def converted(steps: Json, **more: Any) -> Converted:
 def faults(found: Converted) -> list[str]:
     known = {name: actions.normalise(one) for name, one in found.actions.items()}
     playbooks = {str(step.get("playbook_ref")) for step in every(found.definition["steps"])}
-    return [f"{one.pointer} {one.detail}" for one in checks.check(found.definition, known, playbooks)]
+    return [f"{one.pointer} {one.detail}" for one in playbook.check(found.definition, known, playbooks)]
 
 
 def every(steps: list[Json]) -> list[Json]:

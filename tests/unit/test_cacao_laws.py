@@ -19,7 +19,8 @@ from cacao.checks.check import check
 from cacao.model.identity import EXTENSION
 from cacao.reading.importer import Converted, convert
 from cacao.writing import update
-from playbooks import actions, checks
+from playbooks.checks import playbook
+from playbooks.definitions import actions
 from playbooks.plan import compile as compile_plan
 from playbooks.plan import every_step
 from tests.support.cacao import NOW, Json, http, manual
@@ -45,7 +46,7 @@ def faults(found: Converted) -> list[Any]:
         str(step["playbook_ref"]) for step in every_step(found.definition["steps"]) if step["type"] == "playbook"
     }
     broken = [problem for one in found.actions.values() for problem in actions.check(actions.normalise(one))]
-    return [*broken, *checks.check(found.definition, known, playbooks)]
+    return [*broken, *playbook.check(found.definition, known, playbooks)]
 
 
 @many

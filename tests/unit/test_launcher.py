@@ -27,7 +27,7 @@ from launcher.receiver import Receiver
 from launcher.services import Service, Services
 from launcher.start import _sign_of_life, procfile
 from launcher.terminal import LauncherError, Terminal
-from playbooks.checks import check
+from playbooks.checks.playbook import check
 from store import access
 from store.engine import db
 from tests.support.processes import clean_environment

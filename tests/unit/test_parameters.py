@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from config.errors import Problem
-from playbooks.parameters import check_definitions, normalise, resolve, secret_names
+from playbooks.definitions.parameters import check_definitions, normalise, resolve, secret_names
 
 DOCUMENTED = [
     {"name": "ip_address", "type": "string", "required": True},

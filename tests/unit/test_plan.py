@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 
 from playbooks import plan as graphs
-from playbooks.checks import check
-from playbooks.definitions import normalise
+from playbooks.checks.playbook import check
+from playbooks.definitions.normalise import normalise
 from playbooks.plan import END, LONGEST_STRETCH, every_step
 from tests.support.random_playbooks import blocks_of, every, playbooks
 from tests.support.reference import ahead, target

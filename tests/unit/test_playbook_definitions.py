@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from playbooks import plan
-from playbooks.checks import check, warnings
-from playbooks.definitions import next_version, normalise, slug
-from playbooks.durations import seconds
+from playbooks.checks.playbook import check, warnings
+from playbooks.definitions.durations import seconds
+from playbooks.definitions.normalise import next_version, normalise, slug
 
 DOCUMENTED = {
     "name": "Critical Finding Alert",

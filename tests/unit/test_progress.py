@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from playbooks import plan as graphs
-from playbooks.checks import check
-from playbooks.definitions import normalise
+from playbooks.checks.playbook import check
+from playbooks.definitions.normalise import normalise
 from playbooks.progress import counts, current, progress
 
 

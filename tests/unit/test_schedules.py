@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from playbooks.schedules import check_cron, check_timezone, next_time
+from playbooks.definitions.schedules import check_cron, check_timezone, next_time
 
 BERLIN, NEW_YORK = "Europe/Berlin", "America/New_York"
 

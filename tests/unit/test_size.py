@@ -6,9 +6,9 @@ import pytest
 
 from expressions.template_syntax import parse
 from expressions.values import TemplateError
-from playbooks import checks
-from playbooks.size import MAX_VALUES, MAX_WORDS, code_words, size
-from playbooks.step_types import MAX_STEPS
+from playbooks.checks import playbook
+from playbooks.checks.size import MAX_VALUES, MAX_WORDS, code_words, size
+from playbooks.definitions.step_types import MAX_STEPS
 
 DELAY = {"id": "a", "type": "delay", "seconds": 1}
 
@@ -77,14 +77,14 @@ def _steps(number: int) -> list[dict[str, Any]]:
 )
 def test_what_is_too_much_is_refused_before_it_is_looked_into(definition: Any, pointer: str, words: str) -> None:
     """One fault, which says what there is too much of."""
-    [problem] = checks.check({"name": "Much", **definition})
+    [problem] = playbook.check({"name": "Much", **definition})
     assert problem.pointer == pointer
     assert words in problem.detail
 
 
 def test_as_many_steps_as_there_may_be_are_looked_into() -> None:
     """The limit itself is within it, in one list and inside a step."""
-    assert checks.check({"name": "Most", "steps": _steps(MAX_STEPS)}) == []
+    assert playbook.check({"name": "Most", "steps": _steps(MAX_STEPS)}) == []
     assert size({"steps": [{"id": "p", "type": "parallel", "branches": [_steps(MAX_STEPS - 1)]}]}).fault is None
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from playbooks.triggers import check_trigger, matches, names, subject
+from playbooks.definitions.triggers import check_trigger, matches, names, subject
 
 FINDING = {
     "title": "SQL injection",

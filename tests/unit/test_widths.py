@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from playbooks import plan as graphs
-from playbooks.checks import check
-from playbooks.definitions import normalise
+from playbooks.checks.playbook import check
+from playbooks.definitions.normalise import normalise
 from playbooks.widths import MOST_LIVE, Widths
 from tests.support.playbooks import delay, for_each, loop, parallel
 from tests.support.random_playbooks import playbooks

@@ -17,7 +17,7 @@ from typing import Any
 from config.errors import Problem
 from expressions.suggestions import did_you_mean, nearest
 from expressions.values import is_encodable
-from playbooks.parameter_values import (
+from playbooks.definitions.parameter_values import (
     MAX_PATTERN_CHARACTERS,
     TYPES,
     is_integer,

@@ -7,9 +7,9 @@ from typing import Any
 from config.errors import Problem
 from expressions.suggestions import did_you_mean
 from expressions.values import is_encodable
-from playbooks.parameter_values import is_integer, is_number
-from playbooks.parameters import MAX_NAMED
-from playbooks.versions import is_version
+from playbooks.definitions.parameter_values import is_integer, is_number
+from playbooks.definitions.parameters import MAX_NAMED
+from playbooks.definitions.versions import is_version
 
 MAX_NAME_CHARACTERS = 128
 MAX_DESCRIPTION_CHARACTERS = 1024

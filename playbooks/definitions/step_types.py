@@ -2,7 +2,7 @@
 
 from types import MappingProxyType
 
-from playbooks.parameters import RESERVED
+from playbooks.definitions.parameters import RESERVED
 
 MEMBERS = (
     "id",

@@ -4,7 +4,7 @@ import math
 import re
 from typing import Any
 
-from playbooks.parameter_values import is_number
+from playbooks.definitions.parameter_values import is_number
 
 _UNITS = {"d": 86_400, "h": 3600, "m": 60, "s": 1}
 _NUMBER = r"(?:(\d{1,9}(?:\.\d{1,6})?)%s)?"

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from expressions.limits import MAX_CONDITION_CHARACTERS, MAX_TEMPLATE_CHARACTERS
-from playbooks.step_types import MAX_STEPS
+from playbooks.definitions.step_types import MAX_STEPS
 
 #: keys and values of one definition; a playbook of 1 MiB whose values have ten characters has as many
 MAX_VALUES = 100_000

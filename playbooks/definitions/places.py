@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from playbooks.step_types import MAX_DEPTH
+from playbooks.definitions.step_types import MAX_DEPTH
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,9 +6,9 @@ from typing import Any
 from expressions.references import paths
 from expressions.template_syntax import has_markup
 from expressions.values import TemplateError
-from playbooks import parameters
-from playbooks.faults import Faults, below, shown
-from playbooks.places import Place
+from playbooks.checks.faults import Faults, below, shown
+from playbooks.definitions import parameters
+from playbooks.definitions.places import Place
 
 #: an action's definition, as far as it matters here: ``parameters`` (normalised), ``enabled``
 ActionFacts = Mapping[str, Any]

@@ -10,8 +10,8 @@ from typing import Any
 
 from config.errors import Problem
 from expressions.suggestions import did_you_mean
-from playbooks import parameters, versions
-from playbooks.fields import (
+from playbooks.definitions import parameters, versions
+from playbooks.definitions.fields import (
     DEFAULT_RETRY,
     MAX_ATTEMPTS,
     MAX_BACKOFF_SECONDS,
@@ -24,7 +24,7 @@ from playbooks.fields import (
     check_tags,
     is_whole,
 )
-from playbooks.versions import FIRST_VERSION
+from playbooks.definitions.versions import FIRST_VERSION
 
 __all__ = [
     "EXECUTORS",

@@ -5,11 +5,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from expressions.template_syntax import has_markup
-from playbooks import durations, fields
-from playbooks.faults import Faults, below, shown
-from playbooks.parameter_values import MAX_STRING_CHARACTERS, is_number
-from playbooks.places import Place
-from playbooks.step_types import (
+from playbooks.checks.faults import Faults, below, shown
+from playbooks.definitions import durations, fields
+from playbooks.definitions.parameter_values import MAX_STRING_CHARACTERS, is_number
+from playbooks.definitions.places import Place
+from playbooks.definitions.step_types import (
     ALIASES,
     BRANCH_MEMBERS,
     COMMON,

@@ -6,10 +6,10 @@ from typing import Any
 from expressions import conditions, references, templates
 from expressions.limits import MAX_DEPTH
 from expressions.template_syntax import has_markup
-from playbooks.faults import Faults, below, shown
-from playbooks.link_checks import Graph
-from playbooks.places import Place
-from playbooks.step_types import MAX_TEMPLATES, ROOTS
+from playbooks.checks.faults import Faults, below, shown
+from playbooks.checks.links import Graph
+from playbooks.definitions.places import Place
+from playbooks.definitions.step_types import MAX_TEMPLATES, ROOTS
 
 TEMPLATES = ("parameters", "target", "message", "items", "outputs")
 CONDITIONS = ("when", "expression", "while")

@@ -11,15 +11,16 @@ from typing import Any
 
 from config.errors import Problem
 from expressions.values import TemplateError, compact
-from playbooks import fields, parameters, triggers
-from playbooks.call_checks import ActionFacts, PlaybookFacts, check_calls
-from playbooks.definitions import normalise
-from playbooks.faults import Faults, below, shown
-from playbooks.link_checks import check_links
-from playbooks.places import Place, places
-from playbooks.size import Size, size
-from playbooks.step_checks import check_list, check_step
-from playbooks.step_types import (
+from playbooks.checks.calls import ActionFacts, PlaybookFacts, check_calls
+from playbooks.checks.faults import Faults, below, shown
+from playbooks.checks.links import check_links
+from playbooks.checks.size import Size, size
+from playbooks.checks.steps import check_list, check_step
+from playbooks.checks.templates import check_templates
+from playbooks.definitions import fields, parameters, triggers
+from playbooks.definitions.normalise import normalise
+from playbooks.definitions.places import Place, places
+from playbooks.definitions.step_types import (
     GIVEN_BY_EVENTS,
     MAX_DEFINITION_CHARACTERS,
     MAX_RETRIES,
@@ -30,7 +31,6 @@ from playbooks.step_types import (
     STRATEGIES,
     TOP_ALIASES,
 )
-from playbooks.template_checks import check_templates
 from playbooks.widths import MOST_LIVE, too_wide
 
 #: types of actions that protect something: when one fails, somebody should learn of it

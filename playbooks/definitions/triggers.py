@@ -19,8 +19,8 @@ import re2
 from config.errors import Problem
 from expressions.suggestions import did_you_mean
 from expressions.values import is_encodable
-from playbooks.parameter_values import is_integer, is_number, pattern_fault
-from playbooks.schedules import check_cron, check_timezone
+from playbooks.definitions.parameter_values import is_integer, is_number, pattern_fault
+from playbooks.definitions.schedules import check_cron, check_timezone
 
 MANUAL, SCHEDULE = "manual", "schedule"
 #: the events that are told of without anybody naming them; others may be

@@ -10,9 +10,9 @@ from itertools import chain
 from typing import Any
 
 from playbooks import plan
-from playbooks.faults import MAX_PROBLEMS, Faults, below, shown
-from playbooks.places import Block, Place
-from playbooks.step_types import COMMON, LINK_WORDS, LINKS, OPTIONAL
+from playbooks.checks.faults import MAX_PROBLEMS, Faults, below, shown
+from playbooks.definitions.places import Block, Place
+from playbooks.definitions.step_types import COMMON, LINK_WORDS, LINKS, OPTIONAL
 
 _SHOWN_STEPS = 6
 #: types whose links differ from those of an action

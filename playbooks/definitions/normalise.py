@@ -1,17 +1,17 @@
 """A playbook definition in the form that is stored.
 
-``normalise`` brings the forms users write into one: other spellings become the canonical members, in every block,
-and absent members of the top level get their defaults. What is wrong stays as it is, for ``playbooks.checks`` to
+``normalise`` brings the forms users write into one: other spellings become the canonical members, in every block, and
+absent members of the top level get their defaults. What is wrong stays as it is, for ``playbooks.checks.playbook`` to
 name. ``slug`` makes the id, ``next_version`` numbers a change.
 """
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from playbooks import durations, parameters, versions
-from playbooks.parameter_values import TYPES as VALUE_TYPES
-from playbooks.parameter_values import is_number
-from playbooks.step_types import (
+from playbooks.definitions import durations, parameters, versions
+from playbooks.definitions.parameter_values import TYPES as VALUE_TYPES
+from playbooks.definitions.parameter_values import is_number
+from playbooks.definitions.step_types import (
     ALIASES,
     COMMON_ALIASES,
     DEFAULT_TIMEOUT_MINUTES,
