@@ -24,9 +24,8 @@ from api.http.base_schema import Schema
 from api.http.blueprint import Blueprint, answer
 from api.http.writes import Writes
 from config.errors import Unavailable
-from providers import sandbox_status
 from store import redis as redis_store
-from store import worker_processes
+from store import sandbox_kinds, worker_processes
 from store.engine import db
 from store.executions import listing, recovery
 from tasks import waiting
@@ -258,7 +257,7 @@ def get_health() -> Response:
         "workers": reading.workers,
         "oldest_overdue_seconds": reading.metrics["oldest_overdue_seconds"],
         "metrics": reading.metrics,
-        "sandbox": sandbox_status.told(worker["name"] for worker in reading.workers),
+        "sandbox": sandbox_kinds.weakest(worker["name"] for worker in reading.workers),
     }
     return answer(members, status)
 

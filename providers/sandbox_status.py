@@ -1,56 +1,18 @@
-"""What bounds the memory of scripts on each machine: found out once at a worker's start, logged, told to ``/health``.
+"""What bounds the memory of scripts on this machine.
 
-In order of time: a worker of scripts asks a process of its own (``python -m providers.sandbox_status``), because
-looking starts launchers and makes control groups; it logs the answer and keeps it in Redis while it lives; the API
-shows the weakest of all living workers.
+A process of its own looks (``python -m providers.sandbox_status``), because looking starts launchers and makes control
+groups.
 """
 
 import json
 import subprocess
 import sys
-import threading
-from collections.abc import Iterable
 
-from redis.exceptions import RedisError
-
-from config import logs
-from store import redis
-
-#: from the weakest: no script can run; the filter of system calls and the watch; also a control group for each script
-KINDS = ("none", "filter", "cgroup")
-#: how often a worker repeats itself, and how long it is believed, seconds
-EVERY, GOOD_FOR = 30.0, 120
 _PATIENCE = 60.0  # for a machine that is starting everything at once, seconds
-
-log = logs.logger(__name__)
-
-
-class Notice(threading.Thread):
-    """Tells what bounds scripts here until the process ends."""
-
-    def __init__(self, worker: str) -> None:
-        super().__init__(name="sandbox-notice", daemon=True)
-        self._worker = worker
-        self._ended = threading.Event()
-
-    def run(self) -> None:
-        """Find out, log it, and repeat it."""
-        kind, reason = ask()
-        if kind == "none":
-            log.warning("scripts cannot run on this machine", sandbox=kind, reason=reason)
-        else:
-            log.info("the memory of scripts is bounded", sandbox=kind)
-        while not self._ended.is_set():
-            tell(self._worker, kind)
-            self._ended.wait(EVERY)
-
-    def stop(self) -> None:
-        """End."""
-        self._ended.set()
 
 
 def ask() -> tuple[str, str]:
-    """The kind that holds on this machine, and why where it is ``none``."""
+    """The kind that holds on this machine (``none``, ``filter``, ``cgroup``), and why where it is ``none``."""
     command = [sys.executable, "-m", "providers.sandbox_status"]
     try:
         done = subprocess.run(command, capture_output=True, check=True, timeout=_PATIENCE)  # noqa: S603 - our own
@@ -60,30 +22,8 @@ def ask() -> tuple[str, str]:
     return kind, reason
 
 
-def tell(worker: str, kind: str) -> None:
-    """Keep it for ``/health``; while Redis is away nobody hears."""
-    try:
-        redis.client().set(_key(worker), kind, ex=GOOD_FOR)
-    except RedisError:
-        log.debug("what bounds scripts is told to nobody: Redis is away")
-
-
-def told(workers: Iterable[str]) -> str | None:
-    """The weakest kind that these workers have told; None where none of them runs scripts, or Redis is away."""
-    keys = [_key(worker) for worker in workers]
-    try:
-        kinds = redis.client().mget(keys) if keys else []
-    except RedisError:
-        return None
-    return min((kind for kind in kinds if kind in KINDS), key=KINDS.index, default=None)
-
-
-def _key(worker: str) -> str:
-    return f"tocsin:sandbox:{worker}"
-
-
 def _find_out() -> tuple[str, str]:
-    from providers import sandbox, sandbox_cgroup  # the API, which only reads what workers tell, needs neither
+    from providers import sandbox, sandbox_cgroup  # who only asks needs neither
 
     reason = sandbox.probe()
     if reason is not None:

@@ -14,7 +14,9 @@ from typing import Any
 
 from config import logs
 from config.errors import Unavailable
+from playbooks.definitions.triggers import names
 from store import audit
+from store.definitions import playbooks
 from store.engine import db
 from store.engine.db import Connection, Row
 from store.executions import completions, recovery, transitions
@@ -46,7 +48,7 @@ def _awaited(workspace_id: str) -> bool:
         return known
     try:
         with db.read() as connection:
-            known = completions.awaited(connection, workspace_id, EVENT)
+            known = playbooks.is_awaited(connection, workspace_id, names(EVENT))
     except Unavailable:
         return True  # a mark too many does no harm
     _remembered[workspace_id] = asked + FRESH, known

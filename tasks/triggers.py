@@ -17,7 +17,7 @@ from typing import Any
 from config import logs
 from config.errors import CallerError, Unavailable
 from playbooks.definitions.parameter_values import value_fault
-from playbooks.definitions.triggers import matches, subject
+from playbooks.definitions.triggers import matches, names, subject
 from store.definitions import playbooks
 from store.definitions.playbooks import Playbook
 from store.engine import db
@@ -108,7 +108,7 @@ def occur(this: Occurrence) -> Outcome:
             ``this.unless_urgent`` raises, unless one of them begins with something urgent.
     """
     with db.read() as connection:
-        waiting = playbooks.listening(connection, this.workspace_id, this.event)
+        waiting = playbooks.listening(connection, this.workspace_id, names(this.event))
         found = list(_chosen(connection, this, waiting))
     beginning = [one.ready[1]["queue"] for one in found if one.ready is not None]
     if this.unless_urgent is not None and beginning and URGENT not in beginning:
@@ -128,7 +128,7 @@ def candidates(connection: Connection, this: Occurrence) -> Iterator[Candidate]:
     Raises:
         Unprocessable: the id names another event.
     """
-    yield from _chosen(connection, this, playbooks.listening(connection, this.workspace_id, this.event))
+    yield from _chosen(connection, this, playbooks.listening(connection, this.workspace_id, names(this.event)))
 
 
 def _chosen(connection: Connection, this: Occurrence, waiting: list[Playbook]) -> Iterator[Candidate]:

@@ -17,15 +17,15 @@ from celery import signals
 
 from config import logs
 from config.settings import settings
-from providers import registry, sandbox_status
+from providers import registry
 from tasks import leaving, task_events
-from worker import panel
+from worker import panel, sandbox_notice
 from worker.pulse import Pulse
 
 _PR_SET_PDEATHSIG = 1
 
 _pulses: dict[str, Pulse] = {}
-_notices: dict[str, sandbox_status.Notice] = {}
+_notices: dict[str, sandbox_notice.Notice] = {}
 _name = ""
 _pools: list[Any] = []
 
@@ -69,7 +69,7 @@ def _start(sender: Any, **_: Any) -> None:
     pulse.start()
     _pools.append(sender.pool)
     if "scripts" in queues:
-        _notices[sender.hostname] = sandbox_status.Notice(sender.hostname)
+        _notices[sender.hostname] = sandbox_notice.Notice(sender.hostname)
         _notices[sender.hostname].start()
 
 

@@ -6,14 +6,13 @@ explained by the revision it ran. ``uid`` tells a playbook from an earlier one o
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
 from config.errors import Conflict, NotFound
-from playbooks.definitions.triggers import names
 from store import audit
 from store.engine.db import Connection, IntegrityError, Row, metadata, now_ms
 from store.engine.prepared import Prepared
@@ -321,14 +320,20 @@ def versions(db: Connection, revision_ids: Iterable[str]) -> dict[str, str]:
     return {row.id: row.version for row in db.execute(query.where(wanted))}
 
 
-def listening(db: Connection, workspace_id: str, event: str) -> list[Playbook]:
-    """The enabled playbooks that wait for this event, by its name or by a wildcard above it."""
-    waiting = sa.and_(
-        playbooks.c.workspace_id == workspace_id,
-        playbooks.c.trigger_event.in_(names(event)),
-        playbooks.c.enabled.is_(True),
-    )
-    return [_playbook(row) for row in db.execute(_current.where(waiting).order_by(playbooks.c.id))]
+def listening(db: Connection, workspace_id: str, events: Sequence[str]) -> list[Playbook]:
+    """The enabled playbooks whose trigger names one of these events."""
+    found = db.execute(_current.where(_listens(workspace_id, events)).order_by(playbooks.c.id))
+    return [_playbook(row) for row in found]
+
+
+def is_awaited(db: Connection, workspace_id: str, events: Sequence[str]) -> bool:
+    """Whether the trigger of any enabled playbook names one of these events."""
+    return db.execute(sa.select(playbooks.c.id).where(_listens(workspace_id, events)).limit(1)).first() is not None
+
+
+def _listens(workspace_id: str, events: Sequence[str]) -> sa.ColumnElement[bool]:
+    mine = sa.and_(playbooks.c.workspace_id == workspace_id, playbooks.c.enabled.is_(True))
+    return sa.and_(mine, playbooks.c.trigger_event.in_(events))
 
 
 def due_schedules(db: Connection, now: int, limit: int) -> list[Playbook]:

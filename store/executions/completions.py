@@ -8,8 +8,6 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from playbooks.definitions.triggers import names
-from store.definitions.playbooks import playbooks
 from store.engine.db import Connection, Row, now_ms
 from store.executions.transitions import executions
 
@@ -23,16 +21,6 @@ PATIENCE = 5_000
 def mark() -> dict[str, Any]:
     """Columns of an execution whose end is to be announced."""
     return {"waiting_for": _WAITING, "due_at": now_ms() + PATIENCE}
-
-
-def awaited(db: Connection, workspace_id: str, event: str) -> bool:
-    """Whether any enabled playbook of the workspace listens to the event."""
-    listens = sa.and_(
-        playbooks.c.workspace_id == workspace_id,
-        playbooks.c.trigger_event.in_(names(event)),
-        playbooks.c.enabled.is_(True),
-    )
-    return db.execute(sa.select(playbooks.c.id).where(listens).limit(1)).first() is not None
 
 
 def read(db: Connection, execution_id: str) -> Row | None:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from config.errors import Conflict
+from playbooks.definitions.triggers import names
 from store import audit
 from store.definitions import playbooks
 from store.definitions.playbooks import Playbook
@@ -401,11 +402,11 @@ def test_who_listens_to_an_event(everywhere: Door) -> None:
     door.create_playbook(name="Off", trigger="finding.new", enabled=False)
     door.create_playbook(name="Other", trigger="scan.*")
     with db.read() as connection:
-        found = playbooks.listening(connection, "default", "finding.new")
+        found = playbooks.listening(connection, "default", names("finding.new"))
         assert [one.id for one in found] == [exact, family]
         assert found[0].revision.definition["trigger"] == {"event": "finding.new", "conditions": {}}
-        assert [one.id for one in playbooks.listening(connection, "default", "finding.closed")] == [family]
-        assert playbooks.listening(connection, "elsewhere", "finding.new") == []
+        assert [one.id for one in playbooks.listening(connection, "default", names("finding.closed"))] == [family]
+        assert playbooks.listening(connection, "elsewhere", names("finding.new")) == []
 
 
 def test_changes_at_the_same_time_do_not_overrule_each_other(everywhere: Door) -> None:

@@ -7,11 +7,12 @@ import pytest
 from api import health
 from config.settings import settings
 from providers import sandbox, sandbox_cgroup, sandbox_status
-from store import worker_processes
+from store import sandbox_kinds, worker_processes
 from store.engine import db
 from tests.support.api import Door
 from tests.support.services import RedisServer
 from tests.support.waiting import eventually
+from worker.sandbox_notice import Notice
 
 
 def beat(name: str) -> None:
@@ -27,12 +28,12 @@ def test_health_shows_the_weakest_of_all_living_workers(door: Door, redis_server
     for name in ("scripts@status-a", "scripts@status-b"):
         beat(name)
     assert shown(door) is None
-    sandbox_status.tell("scripts@status-a", "cgroup")
+    sandbox_kinds.keep("scripts@status-a", "cgroup")
     assert shown(door) == "cgroup"
-    sandbox_status.tell("scripts@status-b", "filter")
-    sandbox_status.tell("scripts@status-gone", "none")
+    sandbox_kinds.keep("scripts@status-b", "filter")
+    sandbox_kinds.keep("scripts@status-gone", "none")
     assert shown(door) == "filter"
-    assert 0 < redis_server.client().ttl("tocsin:sandbox:scripts@status-a") <= sandbox_status.GOOD_FOR
+    assert 0 < redis_server.client().ttl("tocsin:sandbox:scripts@status-a") <= sandbox_kinds.GOOD_FOR
     redis_server.client().flushall()
 
 
@@ -51,14 +52,14 @@ def test_a_worker_finds_out_in_a_process_of_its_own(
     monkeypatch.setenv("TOCSIN_ENV", "development")
     monkeypatch.setenv("TOCSIN_VAR_DIR", str(tmp_path))
     settings.cache_clear()
-    notice = sandbox_status.Notice("scripts@status-c")
+    notice = Notice("scripts@status-c")
     notice.start()
     try:
-        eventually(lambda: sandbox_status.told(["scripts@status-c"]), 60, "the worker has told")
+        eventually(lambda: sandbox_kinds.weakest(["scripts@status-c"]), 60, "the worker has told")
     finally:
         notice.stop()
     held = "filter" if sandbox_cgroup.place() is None else "cgroup"
-    assert sandbox_status.told(["scripts@status-c"]) == (held if sandbox.probe() is None else "none")
+    assert sandbox_kinds.weakest(["scripts@status-c"]) == (held if sandbox.probe() is None else "none")
     monkeypatch.setenv("TOCSIN_BWRAP", "/does/not/exist")
     kind, reason = sandbox_status.ask()
     assert kind == "none"
