@@ -13,11 +13,12 @@ from typing import Any
 
 from environs import EnvError
 
-from launcher import demo, embedded_redis, environment, leftovers
-from launcher.client import Json
+from launcher import embedded_redis, environment, leftovers
+from launcher.demo import start as demo
+from launcher.demo.client import Json
+from launcher.demo.receiver import Receiver
 from launcher.environment import Place
 from launcher.instance import Instance
-from launcher.receiver import Receiver
 from launcher.services import Services
 from launcher.start import Start
 from launcher.terminal import LauncherError, Terminal

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from launcher import embedded_redis
-from launcher.client import is_up
+from launcher.demo.client import is_up
 from launcher.environment import ROOT, Place, use_redis
 from launcher.listeners import is_ours
 from launcher.log_lines import last_lines
@@ -103,7 +103,7 @@ def _sign_of_life(name: str, command: str, place: Place, services: Services) -> 
         port = urlsplit(sites[name]).port or 0
         # whoever else may answer there would be handed a key or a password
         return lambda: is_ours(services[name].pid, port) and is_up(sites[name])
-    crew = set(command.partition("worker.crew ")[2].split())
+    crew = set(command.partition("worker.supervisor ")[2].split())
 
     def look() -> bool:
         found = _pulses(services[name].pid)

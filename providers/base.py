@@ -6,8 +6,8 @@ before each outward effect it calls ``call.checkpoint()``; both raise ``Abandone
 (cancelled, timed out, taken over), and what was abandoned before its first checkpoint is known to have had no effect;
 while it works
 it looks at ``call.aborted()`` at least once a second and gives up when that turns true; it returns a
-``Result`` or raises a ``ProviderError``. Everything outward goes through ``providers.egress`` or
-``providers.sandbox``, which honour ``call.mode``:
+``Result`` or raises a ``ProviderError``. Everything outward goes through ``providers.egress.client`` or
+``providers.sandbox.sandbox``, which honour ``call.mode``:
 
 ``live``      do it
 ``sandbox``   run, but every outward call is recorded in ``call.report`` instead of made

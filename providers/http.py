@@ -23,9 +23,9 @@ from expressions.limits import MAX_DEPTH
 from expressions.suggestions import nearest
 from expressions.template_syntax import has_markup, parse
 from expressions.templates import TemplateError, as_text
-from providers import addresses, headers
 from providers.base import Call, Json, ProviderError
-from providers.egress import Response
+from providers.egress import addresses, headers
+from providers.egress.client import Response
 
 MAX_RETRY_AFTER = 3600.0
 #: headers that a config may name as secret

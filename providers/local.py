@@ -3,7 +3,7 @@
 ``config`` is either ``{handler: name}`` or ``{interpreter, script}``. A function runs in this process when
 the execution is live, because it is the operator's own code and may need the operator's network; in mode
 ``sandbox`` it runs isolated, without network, so that nothing it does can reach anybody. A script always
-runs isolated (``providers.script``).
+runs isolated (``providers.sandbox.script``).
 """
 
 import difflib
@@ -15,10 +15,11 @@ from typing import Any
 
 from config.errors import Problem
 from config.settings import settings
-from providers import functions, sandbox, sandbox_recipe, script
+from providers import functions
 from providers.base import Call, Json, ProviderError
-from providers.capture import LineLog, capture
 from providers.outputs import output_in
+from providers.sandbox import recipe, sandbox, script
+from providers.sandbox.capture import LineLog, capture
 
 SECRETS: tuple[str, ...] = ()
 
@@ -27,10 +28,10 @@ _PROJECT = Path(__file__).parent.parent
 _RUNNER = (
     "config/errors.py",
     "providers/base.py",
-    "providers/capture.py",
+    "providers/sandbox/capture.py",
     "providers/functions.py",
     "providers/outputs.py",
-    "providers/sandboxed_handler.py",
+    "providers/sandbox/handler.py",
     "providers/signatures.py",
 )
 _ACTIONS_BYTES = 8 * 1024 * 1024
@@ -107,11 +108,11 @@ def _target(call: Call) -> str:
 def _perform_inside(call: Call, handler: functions.Handler) -> Json:
     python, readonly = script.command("python")
     packages = Path(sysconfig.get_path("purelib"))
-    if sandbox_recipe.reachable(packages):
+    if recipe.reachable(packages):
         readonly = [*readonly, packages]
     call.checkpoint()
     finished = sandbox.run(
-        [*python, "-m", "providers.sandboxed_handler"],
+        [*python, "-m", "providers.sandbox.handler"],
         stdin=json.dumps(
             {
                 "handler": handler.name,
@@ -142,7 +143,8 @@ def _perform_inside(call: Call, handler: functions.Handler) -> Json:
 
 def _files(actions: Path) -> dict[str, bytes]:
     """The runner and the actions folder, as contents: the folders themselves may be closed to the sandbox."""
-    files = {"/job/project/providers/__init__.py": b"", "/job/project/config/__init__.py": b""}
+    packages = ("config", "providers", "providers/sandbox")
+    files = {f"/job/project/{package}/__init__.py": b"" for package in packages}
     for name in _RUNNER:
         files[f"/job/project/{name}"] = (_PROJECT / name).read_bytes()
     room = _ACTIONS_BYTES
@@ -152,7 +154,7 @@ def _files(actions: Path) -> dict[str, bytes]:
             continue
         room -= path.stat().st_size
         if room < 0:
-            raise sandbox_recipe.unavailable(f"{actions} holds more than {_ACTIONS_BYTES >> 20} MiB")
+            raise recipe.unavailable(f"{actions} holds more than {_ACTIONS_BYTES >> 20} MiB")
         files[f"/job/actions/{inner}"] = path.read_bytes()
     return files
 

@@ -1,7 +1,7 @@
 """E-mail: what a message is made of.
 
 In order of time: ``check`` names the faults of a config; ``message`` renders sender, recipients, subject and text, and
-refuses what could add a header or a recipient; ``deliver`` hands it to ``providers.smtp``.
+refuses what could add a header or a recipient; ``deliver`` hands it to ``providers.egress.smtp``.
 """
 
 import contextlib
@@ -19,9 +19,10 @@ from typing import Any
 from config.errors import Problem
 from expressions import templates
 from expressions.templates import as_text
-from providers import addresses, http, smtp
+from providers import http
 from providers.base import Call, Json, ProviderError
-from providers.smtp import PORTS, one_line, recipients
+from providers.egress import addresses, smtp
+from providers.egress.smtp import PORTS, one_line, recipients
 
 KEYS = ("kind", "host", "port", "username", "password", "tls", "from", "to", "subject", "body")
 MAX_RECIPIENTS = 100

@@ -13,9 +13,10 @@ from config.errors import Problem
 from expressions import templates
 from expressions.templates import as_text
 from expressions.values import compact
-from providers import egress, http, mail, webhook
+from providers import http, mail, webhook
 from providers.base import Call, Json, ProviderError
-from providers.egress import Request
+from providers.egress import client
+from providers.egress.client import Request
 
 #: the URL of a Slack channel is its password
 SECRETS = ("password", "routing_key", "url")
@@ -69,8 +70,8 @@ def _over_http(
 ) -> _Channel:
     return _Channel(
         check,
-        lambda call: egress.described(request(call)),
-        lambda call: http.outcome(egress.send(request(call), call), call),
+        lambda call: client.described(request(call)),
+        lambda call: http.outcome(client.send(request(call), call), call),
     )
 
 

@@ -16,9 +16,10 @@ from standardwebhooks import Webhook
 
 from config.errors import Problem
 from expressions.values import compact
-from providers import egress, http
+from providers import http
 from providers.base import Call, Json, ProviderError
-from providers.egress import Request
+from providers.egress import client
+from providers.egress.client import Request
 
 SECRETS = ("secret",)
 _KEYS = ("target", "secret", "headers", "secret_headers")
@@ -61,12 +62,12 @@ def _is_fit(secret: Any) -> bool:
 
 def plan(call: Call) -> Json:
     """The message as it would be sent, but for its signature: with it, anybody could send the message."""
-    return egress.described(_request(call))
+    return client.described(_request(call))
 
 
 def perform(call: Call) -> Any:
     """Send the message; the output is the answer's JSON object, or ``{"body": ...}``."""
-    return http.outcome(egress.send(_request(call), call), call)
+    return http.outcome(client.send(_request(call), call), call)
 
 
 def _request(call: Call) -> Request:

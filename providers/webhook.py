@@ -13,9 +13,10 @@ from config.errors import Problem
 from expressions import templates
 from expressions.templates import TemplateError, as_text
 from expressions.values import compact
-from providers import egress, http
+from providers import http
 from providers.base import Call, Json
-from providers.egress import METHODS, Request
+from providers.egress import client
+from providers.egress.client import METHODS, Request
 
 SECRETS: tuple[str, ...] = ()
 _KEYS = ("url", "method", "headers", "secret_headers", "body_template", "body")
@@ -39,12 +40,12 @@ def check(config: Mapping[str, Any], names: set[str]) -> list[Problem]:
 
 def plan(call: Call) -> Json:
     """The request as it would be sent; credentials are not shown."""
-    return egress.described(request(call))
+    return client.described(request(call))
 
 
 def perform(call: Call) -> Any:
     """Send the request; the output is the answer's JSON object, or ``{"body": ...}``."""
-    return http.outcome(egress.send(request(call), call), call)
+    return http.outcome(client.send(request(call), call), call)
 
 
 def request(call: Call) -> Request:

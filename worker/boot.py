@@ -20,7 +20,7 @@ from config.settings import settings
 from providers import registry
 from tasks import leaving, task_events
 from worker import panel, sandbox_notice
-from worker.pulse import Pulse
+from worker.heartbeat import Pulse
 
 _PR_SET_PDEATHSIG = 1
 

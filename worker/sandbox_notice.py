@@ -1,13 +1,13 @@
 """What bounds the memory of scripts here: found out once at a worker's start, logged, kept for ``/health``.
 
-In order of time: the worker of scripts asks (``providers.sandbox_status``), logs the answer, and repeats it in Redis
+In order of time: the worker of scripts asks (``providers.sandbox.status``), logs the answer, and repeats it in Redis
 while it lives; the API shows the weakest of all living workers.
 """
 
 import threading
 
 from config import logs
-from providers import sandbox_status
+from providers.sandbox import status
 from store import sandbox_kinds
 
 #: how often a worker repeats itself, seconds
@@ -26,7 +26,7 @@ class Notice(threading.Thread):
 
     def run(self) -> None:
         """Find out, log it, and repeat it."""
-        kind, reason = sandbox_status.ask()
+        kind, reason = status.ask()
         if kind == "none":
             log.warning("scripts cannot run on this machine", sandbox=kind, reason=reason)
         else:

@@ -2,7 +2,7 @@
 
 A process of its own, as ``celery worker -B`` starts one, would cost as much memory as a worker. What is due is
 known from ``beat_schedule`` alone, so nothing is kept between two starts (``worker.intervals``). Its death ends the
-worker (``worker.pulse``), so that both are started again.
+worker (``worker.heartbeat``), so that both are started again.
 """
 
 from typing import Any

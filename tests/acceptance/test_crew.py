@@ -26,7 +26,7 @@ sys.exit(crew.main(["steps", "control"]))
 """
 
 #: the workers of the Procfile's crew
-CREW = procfile()["workers"].partition("worker.crew ")[2].split()
+CREW = procfile()["workers"].partition("worker.supervisor ")[2].split()
 
 
 def workers(stack: Stack) -> dict[str, int]:
@@ -148,8 +148,8 @@ def test_workers_of_a_kind_share_the_work(place: Stack, crew: Process) -> None:
 @pytest.mark.parametrize("names", [[], ["nobody"], ["steps", "nobody"], ["steps", "steps"]])
 def test_an_unknown_worker_is_refused(place: Stack, tmp_path: Path, names: list[str]) -> None:
     """One line names those there are; no two go by one name."""
-    crew = Process(["python", "-m", "worker.crew", *names], tmp_path / "log", env=place.environment)
+    crew = Process(["python", "-m", "worker.supervisor", *names], tmp_path / "log", env=place.environment)
     assert crew.popen.wait(30) == 2
-    assert crew.log.read_text().splitlines() == [
-        f"usage: python -m worker.crew NAME...   (of {', '.join(WORKERS.values())}; another of a kind: steps2, steps3)"
-    ]
+    known = ", ".join(WORKERS.values())
+    usage = f"usage: python -m worker.supervisor NAME...   (of {known}; another of a kind: steps2, steps3)"
+    assert crew.log.read_text().splitlines() == [usage]

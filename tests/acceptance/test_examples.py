@@ -5,8 +5,8 @@ from datetime import datetime
 
 import pytest
 
-from launcher import client, demo_playbooks
-from launcher.receiver import Receiver
+from launcher.demo import client, playbooks
+from launcher.demo.receiver import Receiver
 from tests.support.client import TERMINAL
 from tests.support.processes import ROOT
 from tests.support.stack import Stack
@@ -28,7 +28,7 @@ class Examples:
     def __init__(self, stack: Stack, receiver: Receiver) -> None:
         self.api, self.http = stack.api, stack.api.http
         self.receiver = receiver
-        demo_playbooks.register(client.Api(stack.url, stack.api.key), receiver.url)
+        playbooks.register(client.Api(stack.url, stack.api.key), receiver.url)
 
     def start(self, name, target=None, **parameters):
         """Run a playbook; returns the run's id."""
@@ -313,13 +313,13 @@ def test_the_first_playbook_of_the_readme_works(examples):
 # --- all of them
 
 
-@pytest.mark.parametrize("path", demo_playbooks.files(), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", playbooks.files(), ids=lambda path: path.stem)
 def test_an_example_is_free_of_faults_and_doubts(examples, path):
     """Each file passes the check without a fault or a warning, and registering it again makes no new version."""
     headers = {"Content-Type": "application/yaml"}
     verdict = examples.http.post("/api/playbooks/validate", content=path.read_text(), headers=headers).json()
     assert verdict == {"valid": True, "errors": [], "warnings": []}
-    name = demo_playbooks.playbook_id(path)
+    name = playbooks.playbook_id(path)
     before = examples.http.get(f"/api/playbooks/{name}").json()["data"]
     after = examples.http.put(f"/api/playbooks/{name}", content=path.read_text(), headers=headers).json()["data"]
     assert before["version"] == after["version"]
@@ -338,10 +338,10 @@ RUNS = {
 }
 
 
-@pytest.mark.parametrize("path", demo_playbooks.files(), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", playbooks.files(), ids=lambda path: path.stem)
 def test_a_dry_run_of_an_example_has_no_effect(examples, path):
     """A dry run says that a real one would complete, and no system hears of it."""
-    name = demo_playbooks.playbook_id(path)
+    name = playbooks.playbook_id(path)
     parameters, target = RUNS[name]
     body = {"parameters": parameters, "target_asset_id": target, "dry_run": True}
     answer = examples.http.post(f"/api/playbooks/{name}/run", json=body)

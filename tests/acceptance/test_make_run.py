@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from launcher.environment import MARK
-from providers import sandbox
+from providers.sandbox import sandbox
 from tests.support.processes import ROOT, Process, born, clean_environment, descendants, free_port
 from tests.support.services import missing
 from tests.support.waiting import eventually

@@ -192,7 +192,7 @@ def crew_labels(commands: dict[str, str]) -> dict[str, str]:
     """The names of the workers that one command forks, in the order in which it does."""
     found = {}
     for name, command in commands.items():
-        _, crew, roles = command.partition("worker.crew ")
+        _, crew, roles = command.partition("worker.supervisor ")
         found |= {f"{name}.{number}": role for number, role in enumerate(roles.split(), start=1)}
         found |= {name: "crew"} if crew else {}
     return found

@@ -29,7 +29,7 @@ def test_every_queue_is_consumed_by_a_worker():
 
 def test_the_crew_of_the_procfile_is_complete():
     """Every kind of worker there is stands in the Procfile's line, none of them twice under one name."""
-    names = _procfile()["workers"].partition("worker.crew ")[2].split()
+    names = _procfile()["workers"].partition("worker.supervisor ")[2].split()
     assert set(ROLES.values()) == {roles.of(name) for name in names}
     assert len(set(names)) == len(names)
 

@@ -18,9 +18,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from config.settings import settings
-from providers import curl, egress
 from providers.base import Abandoned, Call, ProviderError, TimedOut
-from providers.egress import Request, send
+from providers.egress import client, curl
+from providers.egress.client import Request, send
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -179,7 +179,7 @@ def test_request_and_answer_arrive_as_they_are(server):
     assert 0 <= response.duration_ms < 30_000
 
 
-@pytest.mark.parametrize("method", egress.METHODS)
+@pytest.mark.parametrize("method", client.METHODS)
 def test_every_method_with_and_without_body_on_one_connection(server, method):
     """Handles are used again by other methods, and nothing of the request before clings to them."""
     bodies = [None] if method == "HEAD" else [b"one", None]
@@ -305,14 +305,14 @@ def test_slow_server_uses_up_the_time_of_the_action(server):
 
 def test_slow_server_hits_the_limit_of_one_call(environment, server):
     """When the limit for one call ends first, trying again may help."""
-    environment.setattr(egress, "TOTAL_SECONDS", 2)
+    environment.setattr(client, "TOTAL_SECONDS", 2)
     error = fails(Request("POST", f"{server.url}/silent", body=b"x"))
     assert (error.code, error.retryable, error.unknown) == ("http_timeout", True, True)
 
 
 def test_connecting_has_a_limit_of_its_own(environment):
     """A place that never accepts fails within the limit for connecting, and nothing was sent."""
-    environment.setattr(egress, "CONNECT_SECONDS", 0.3)
+    environment.setattr(client, "CONNECT_SECONDS", 0.3)
     with socket.create_server(("127.0.0.1", 0), backlog=0) as full, contextlib.ExitStack() as held:
         for _ in range(3):  # fills the queue of connections, so that further ones hang
             waiting = held.enter_context(socket.socket())
@@ -444,7 +444,7 @@ def test_slow_resolver_does_not_hold_a_cancelled_call(environment, server):
     environment.setattr(socket, "getaddrinfo", getaddrinfo)
     try:
         fails(Request("GET", "http://slow.example/"), call(aborted=lambda: True), Abandoned)
-        environment.setattr(egress, "CONNECT_SECONDS", 0.1)
+        environment.setattr(client, "CONNECT_SECONDS", 0.1)
         assert fails(Request("GET", "http://slow.example/")).code == "http_timeout"
     finally:
         hang.set()
@@ -567,24 +567,24 @@ def test_dry_run_never_sends(server):
     fails(Request("GET", server.url), call(mode="dry_run"), RuntimeError)
     for mode in ("dry_run", "sandbox"):
         with pytest.raises(RuntimeError):
-            egress.connect("127.0.0.1", server.server_port, call(mode=mode))
+            client.connect("127.0.0.1", server.server_port, call(mode=mode))
     assert server.seen == []
 
 
 def test_bare_connections_follow_the_same_rules(environment, server):
     """Other protocols get a socket to a checked address, after the checkpoint, or nothing."""
     asked = []
-    with egress.connect("localhost", server.server_port, call(still_ours=lambda: asked.append(1))) as connection:
+    with client.connect("localhost", server.server_port, call(still_ours=lambda: asked.append(1))) as connection:
         assert connection.getpeername() == ("127.0.0.1", server.server_port)
     assert asked == [1]
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     with pytest.raises(ProviderError) as refused:
-        egress.connect("127.0.0.1", port, call())
+        client.connect("127.0.0.1", port, call())
     assert (refused.value.code, refused.value.retryable) == ("connection_failed", True)
     environment.setenv("TOCSIN_EGRESS_ALLOW", "")
     settings.cache_clear()
     for host in ("127.0.0.1", "localhost", "0x7f.1", "::1", "::ffff:127.0.0.1"):
         with pytest.raises(ProviderError) as caught:
-            egress.connect(host, server.server_port, call())
+            client.connect(host, server.server_port, call())
         assert caught.value.code == "egress_refused"

@@ -15,7 +15,7 @@ import pytest
 import sqlalchemy as sa
 
 from config.settings import settings
-from providers import curl
+from providers.egress import curl
 from store import audit
 from store.access import ROLES, Caller
 from store.engine import db, group_commit

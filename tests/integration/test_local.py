@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from config.settings import settings
-from providers import functions, local, script
+from providers import functions, local
 from providers.base import Abandoned, Call, ProviderError, TimedOut
+from providers.sandbox import script
 
 ACTIONS = '''
 import logging, os, socket, sys
@@ -42,7 +43,7 @@ def vanish() -> None:
 @action()
 def look() -> dict:
     return {"environment": dict(os.environ), "shadow": os.path.exists("/etc/shadow"),
-            "others": os.path.exists("/job/project/providers/sandbox.py")}
+            "others": os.path.exists("/job/project/providers/sandbox/sandbox.py")}
 '''
 
 

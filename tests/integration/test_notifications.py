@@ -19,8 +19,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from config.settings import settings
-from providers import curl, notification
+from providers import notification
 from providers.base import Abandoned, Call, ProviderError, TimedOut
+from providers.egress import curl
 
 NAMES = {"finding", "who"}
 

@@ -461,11 +461,11 @@ def test_the_playbook_of_the_documentation_is_created(door: Door) -> None:
     """The example of the API's own documentation, once its actions exist."""
     from api.playbooks.examples import DEFINITION
 
-    for action_id, names in (
+    for action_id, expected in (
         ("act-slack-notify", ("channel", "message")),
         ("act-jira-create", ("project", "summary", "priority")),
     ):
-        door.create(id=action_id, parameters=[{"name": name} for name in names])
+        door.create(id=action_id, parameters=[{"name": name} for name in expected])
     answer = door.call("POST", "/api/playbooks", json=DEFINITION)
     assert answer.status_code == 201, answer.text
     made = answer.json["data"]

@@ -21,9 +21,9 @@ from typing import Any
 import pytest
 
 from config.settings import settings
-from providers import sandbox, sandbox_recipe
 from providers.base import ProviderError
-from providers.sandbox_launchers import launch
+from providers.sandbox import recipe, sandbox
+from providers.sandbox.launchers import launch
 from tests.support.sandboxes import dead_children, processes, run, until
 
 PROJECT = Path(__file__).parents[2]
@@ -108,9 +108,9 @@ def test_the_installations_own_folders_are_hidden_inside_a_visible_one(
         base.chmod(0o755)
         monkeypatch.setenv("TOCSIN_VAR_DIR", str(base / "var"))
         monkeypatch.setenv("TOCSIN_CONFIG_DIR", str(base / "etc"))
-        monkeypatch.setattr(sandbox_recipe, "__file__", str(base / "checkout/providers/sandbox_recipe.py"))
+        monkeypatch.setattr(recipe, "__file__", str(base / "checkout/providers/sandbox/recipe.py"))
         settings.cache_clear()
-        words = sandbox_recipe.options({}, {}, [base], 9, 8, 7).decode().split("\0")
+        words = recipe.options({}, {}, [base], 9, 8, 7).decode().split("\0")
     finally:
         shutil.rmtree(base)
     at = words.index(str(base))
@@ -160,7 +160,7 @@ def test_either_interpreter_is_whole(own: bool, monkeypatch: pytest.MonkeyPatch)
     if own:
         exists = Path.exists
         monkeypatch.setattr(Path, "exists", lambda path: path != system and exists(path))
-        if not sandbox_recipe.reachable(Path(sys.base_prefix)):
+        if not recipe.reachable(Path(sys.base_prefix)):
             pytest.skip("the worker's interpreter is closed to the sandbox")
     elif not system.exists():
         pytest.skip("the machine has no interpreter of this version")
@@ -442,7 +442,7 @@ def test_a_program_that_writes_byte_by_byte_is_no_burden() -> None:
 
 def test_an_abort_ends_everything_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """When the execution is no longer ours, all processes are gone when run() returns, and no zombie is left."""
-    monkeypatch.setattr("providers.sandbox_watch._PATIENCE", 60)  # a kill that did not work would take as long
+    monkeypatch.setattr("providers.sandbox.watch._PATIENCE", 60)  # a kill that did not work would take as long
     mark, aborted, earlier = f"9{secrets.randbelow(10**8):08}", threading.Event(), dead_children()
     looks: list[bool] = []
 
@@ -693,6 +693,6 @@ def test_a_worker_of_root_in_a_closed_folder(tmp_path: Path, monkeypatch: pytest
         return bool(owners)
 
     assert run("sleep 907031", aborted=look).ended == "aborted"
-    assert owners == {sandbox_recipe.OWNER}
+    assert owners == {recipe.OWNER}
     finished = run("ls /proc/self/fd | wc -l; ls -A /tmp; env | grep LD_")
     assert finished.stdout == b"4\n"  # 0, 1, 2 and ls's own: not the launcher's

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from config.settings import settings
-from providers import sandbox, sandbox_cgroup, sandbox_filter
+from providers.sandbox import cgroup, sandbox, system_calls
 from tests.support.sandboxes import processes, run, until
 
 PROJECT = Path(__file__).parents[2]
@@ -23,23 +23,23 @@ def installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
     monkeypatch.setenv("TOCSIN_ENV", "development")
     monkeypatch.setenv("TOCSIN_VAR_DIR", str(tmp_path))
     settings.cache_clear()
-    sandbox_cgroup.place.cache_clear()
+    cgroup.place.cache_clear()
     yield
     settings.cache_clear()
     sandbox.probe.cache_clear()
-    sandbox_cgroup.place.cache_clear()
+    cgroup.place.cache_clear()
 
 
 @pytest.fixture
 def without_filter(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine whose filter refuses nothing, so that the watch is alone."""
-    monkeypatch.setattr(sandbox_filter, "program", lambda: ALLOW_ALL)
+    monkeypatch.setattr(system_calls, "program", lambda: ALLOW_ALL)
 
 
 @pytest.fixture
 def without_group(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine on which no control group can be made."""
-    monkeypatch.setattr(sandbox_cgroup, "make", lambda: None)
+    monkeypatch.setattr(cgroup, "make", lambda: None)
 
 
 SHARED = """
@@ -114,9 +114,9 @@ def test_buffers_of_sockets_cannot_be_made_larger() -> None:
 @pytest.mark.usefixtures("without_filter")
 def test_the_group_counts_every_kind(monkeypatch: pytest.MonkeyPatch) -> None:
     """With neither filter nor watch the kernel ends both scripts at the group's limit and says that it was memory."""
-    if sandbox_cgroup.place() is None:
+    if cgroup.place() is None:
         pytest.skip("this machine lets us make no control group that bounds memory")
-    monkeypatch.setattr("providers.sandbox_memory.exceeded", lambda first: False)
+    monkeypatch.setattr("providers.sandbox.memory.exceeded", lambda first: False)
     for script in (SHARED.replace("DEVICE", "-1"), SOCKETS.replace("LARGER", "True").replace("0 if", "60 if")):
         assert run(script, python=True, timeout=120).ended == "memory"
 
@@ -124,13 +124,13 @@ def test_the_group_counts_every_kind(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def groups(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The folder of control groups, which need not be able to limit anything."""
-    if sandbox_cgroup.place() is None:
-        monkeypatch.setattr(sandbox_cgroup, "_NEEDED", frozenset())
-        monkeypatch.setattr(sandbox_cgroup, "_LIMITS", {"cgroup.max.depth": 0})
-        sandbox_cgroup.place.cache_clear()
-    monkeypatch.setattr(sandbox_cgroup, "_FOLDER", f"tocsin-test-{os.getpid()}")
-    sandbox_cgroup.place.cache_clear()
-    folder = sandbox_cgroup.place()
+    if cgroup.place() is None:
+        monkeypatch.setattr(cgroup, "_NEEDED", frozenset())
+        monkeypatch.setattr(cgroup, "_LIMITS", {"cgroup.max.depth": 0})
+        cgroup.place.cache_clear()
+    monkeypatch.setattr(cgroup, "_FOLDER", f"tocsin-test-{os.getpid()}")
+    cgroup.place.cache_clear()
+    folder = cgroup.place()
     if folder is None:
         pytest.skip("this machine lets us make no control group of version 2")
     yield folder
@@ -169,17 +169,17 @@ time.sleep(60)
 
 def test_what_a_killed_worker_left_is_cleaned_up_by_the_next(groups: Path) -> None:
     """A group that no living process holds is emptied and taken away at the next start; others are left alone."""
-    present = (sandbox_cgroup._NEEDED, sandbox_cgroup._LIMITS, sandbox_cgroup._FOLDER)
+    present = (cgroup._NEEDED, cgroup._LIMITS, cgroup._FOLDER)
     text = LEAVING.replace("SETTINGS", repr(present))
     with subprocess.Popen([sys.executable, "-c", text], cwd=PROJECT, stdout=subprocess.PIPE) as worker:
         assert worker.stdout is not None
         assert worker.stdout.readline() == b"made\n"
-        sandbox_cgroup.place.cache_clear()
-        sandbox_cgroup.place()
+        cgroup.place.cache_clear()
+        cgroup.place()
         assert len([path for path in groups.iterdir() if path.is_dir()]) == 1
         worker.kill()
         worker.wait()
-    sandbox_cgroup.place.cache_clear()
-    sandbox_cgroup.place()
+    cgroup.place.cache_clear()
+    cgroup.place()
     assert [path for path in groups.iterdir() if path.is_dir()] == []
     until(lambda: not processes("907033"))

@@ -6,7 +6,7 @@ import pytest
 
 from api import health
 from config.settings import settings
-from providers import sandbox, sandbox_cgroup, sandbox_status
+from providers.sandbox import cgroup, sandbox, status
 from store import sandbox_kinds, worker_processes
 from store.engine import db
 from tests.support.api import Door
@@ -58,10 +58,10 @@ def test_a_worker_finds_out_in_a_process_of_its_own(
         eventually(lambda: sandbox_kinds.weakest(["scripts@status-c"]), 60, "the worker has told")
     finally:
         notice.stop()
-    held = "filter" if sandbox_cgroup.place() is None else "cgroup"
+    held = "filter" if cgroup.place() is None else "cgroup"
     assert sandbox_kinds.weakest(["scripts@status-c"]) == (held if sandbox.probe() is None else "none")
     monkeypatch.setenv("TOCSIN_BWRAP", "/does/not/exist")
-    kind, reason = sandbox_status.ask()
+    kind, reason = status.ask()
     assert kind == "none"
     assert "/does/not/exist" in reason
     settings.cache_clear()

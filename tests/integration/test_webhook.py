@@ -13,8 +13,9 @@ import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from config.settings import settings
-from providers import curl, remote, webhook
+from providers import remote, webhook
 from providers.base import Call, ProviderError
+from providers.egress import curl
 
 
 class Handler(http.server.BaseHTTPRequestHandler):

@@ -84,9 +84,9 @@ class Nursery:
 
 
 def _main() -> None:
-    from worker import crew
+    from worker import supervisor
 
-    crew.load()
+    supervisor.load()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody asks how they ended
     for line in sys.stdin:
         worker, log = json.loads(line)
@@ -95,7 +95,7 @@ def _main() -> None:
 
 
 def _live(worker: str, log: str) -> None:
-    from worker import crew
+    from worker import supervisor
 
     os.setsid()
     os.write(1, f"{os.getpid()}\n".encode())  # from here on it can be killed with its group
@@ -104,7 +104,7 @@ def _live(worker: str, log: str) -> None:
     nothing = os.open(os.devnull, os.O_RDONLY)
     for source, target in ((nothing, 0), (output, 1), (output, 2)):
         os.dup2(source, target)
-    sys.exit(crew.main([worker]))
+    sys.exit(supervisor.main([worker]))
 
 
 if __name__ == "__main__":

@@ -6,14 +6,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from providers import sandbox, sandbox_recipe
+from providers.sandbox import recipe, sandbox
 
 
 def run(text: str, *, python: bool = False, timeout: float = 10, aborted: Callable[[], bool] = lambda: False, **more):
     """Run a script in the sandbox."""
     command, readonly = ["/bin/bash"], []
     if python:
-        interpreter, readonly = sandbox_recipe.python()
+        interpreter, readonly = recipe.python()
         command = [interpreter, "-B"]
     return sandbox.run(
         [*command, "/job/script"],

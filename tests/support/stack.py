@@ -48,7 +48,7 @@ def procfile() -> dict[str, str]:
     """Name → command; besides the crew its workers, one by one."""
     lines = (ROOT / "Procfile").read_text().splitlines()
     commands = {name: command.strip() for name, _, command in (line.partition(":") for line in lines) if command}
-    crew = commands["workers"].partition("worker.crew ")
+    crew = commands["workers"].partition("worker.supervisor ")
     kinds = {name.rstrip("0123456789") for name in crew[2].split()}
     assert kinds == set(WORKERS.values()), "the crew of the Procfile is the one that is tested"
     return commands | {name: f"{crew[0]}{crew[1]}{worker}" for name, worker in ALL_WORKERS.items()}

@@ -7,8 +7,8 @@ import socket
 import pytest
 
 from config import settings as settings_module
-from providers import addresses
 from providers.base import ProviderError
+from providers.egress import addresses
 
 PUBLIC = "93.184.216.34"
 

@@ -13,7 +13,7 @@ from config.errors import InvalidRequest, Problem
 from expressions import suggestions, templates
 from playbooks.definitions import parameter_values, parameters
 from providers import http, registry
-from providers.egress import Response
+from providers.egress.client import Response
 from store.executions import transitions
 
 

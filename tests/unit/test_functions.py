@@ -10,8 +10,8 @@ import pytest
 
 from providers import functions
 from providers.base import ProviderError
-from providers.capture import LINE_BYTES, LINES, LineLog, capture, shorten
 from providers.functions import Context, Retry, Secret, action, invoke, load
+from providers.sandbox.capture import LINE_BYTES, LINES, LineLog, capture, shorten
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "actions"
 HEAD = "from providers.functions import action\n"

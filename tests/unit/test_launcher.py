@@ -18,12 +18,13 @@ from types import SimpleNamespace
 import pytest
 
 from config import sound_yaml
-from launcher import demo, demo_playbooks, embedded_redis, environment, key, leftovers
-from launcher.client import is_up
-from launcher.demo_actions import for_playbooks
+from launcher import embedded_redis, environment, key, leftovers
+from launcher.demo import playbooks, start
+from launcher.demo.actions import for_playbooks
+from launcher.demo.client import is_up
+from launcher.demo.receiver import Receiver
 from launcher.instance import Instance
 from launcher.log_lines import LogTail, last_lines, trouble_in_json
-from launcher.receiver import Receiver
 from launcher.services import Service, Services
 from launcher.start import _sign_of_life, procfile
 from launcher.terminal import LauncherError, Terminal
@@ -375,12 +376,12 @@ def test_the_first_key_is_all_that_is_printed(sqlite_database, capsys):
 def test_the_key_of_the_demo_is_made_once(sqlite_database, tmp_path):
     """The key in var/demo.key is used again as long as it works, and replaced when it does not."""
     path = tmp_path / "demo.key"
-    first = demo.demo_key(path)
+    first = start.demo_key(path)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert demo.demo_key(path) == first
+    assert start.demo_key(path) == first
     with db.write() as connection:
-        access.revoke_key(connection, demo.WORKSPACE, first.split("_")[1], "somebody")
-    second = demo.demo_key(path)
+        access.revoke_key(connection, start.WORKSPACE, first.split("_")[1], "somebody")
+    second = start.demo_key(path)
     assert second != first
     assert path.read_text().strip() == second
 
@@ -451,10 +452,10 @@ def test_every_example_playbook_can_be_registered():
     """Each file holds a playbook without faults, called after the file, of steps whose actions the demo brings."""
     actions = {one["id"]: one for one in for_playbooks("http://127.0.0.1:1")}
     known = set()
-    assert len(demo_playbooks.files()) >= 6
-    for path in demo_playbooks.files():
+    assert len(playbooks.files()) >= 6
+    for path in playbooks.files():
         definition = sound_yaml.load(path.read_text())
-        assert definition["id"] == demo_playbooks.playbook_id(path)
+        assert definition["id"] == playbooks.playbook_id(path)
         assert check(definition, actions, known) == [], path.name
         known.add(definition["id"])
-    assert demo_playbooks.SHOWN in known
+    assert playbooks.SHOWN in known

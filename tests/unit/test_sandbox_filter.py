@@ -6,8 +6,8 @@ import struct
 
 import pytest
 
-from providers import sandbox_filter
 from providers.base import ProviderError
+from providers.sandbox import system_calls
 
 ALLOW, KILL = 0x7FFF0000, 0x80000000
 ARCHITECTURE = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
@@ -40,7 +40,7 @@ def answer(program: bytes, architecture: int, number: int, *arguments: int) -> i
 def call(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch):
     """Ask the filter of a machine about a call by name or number."""
     monkeypatch.setattr(platform, "machine", lambda: request.param)
-    program = sandbox_filter.program()
+    program = system_calls.program()
     machine, numbers = ARCHITECTURE[request.param], NUMBERS[request.param]
     return lambda name, *arguments: answer(program, machine, numbers.get(name, name), *arguments)
 
@@ -71,7 +71,7 @@ def test_calls_are_allowed_by_list_and_arguments(call) -> None:
 def test_calls_in_other_machines_numbers_kill(machine: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A process that calls as a 32-bit one would pass another list of numbers, so it is ended."""
     monkeypatch.setattr(platform, "machine", lambda: machine)
-    program = sandbox_filter.program()
+    program = system_calls.program()
     assert answer(program, 0x40000003, 3) == KILL
 
 
@@ -79,6 +79,6 @@ def test_an_unknown_machine_runs_no_script(monkeypatch: pytest.MonkeyPatch) -> N
     """Where the numbers are not known scripts are refused: a wrong filter would allow anything."""
     monkeypatch.setattr(platform, "machine", lambda: "riscv64")
     with pytest.raises(ProviderError) as caught:
-        sandbox_filter.program()
+        system_calls.program()
     assert caught.value.code == "sandbox_unavailable"
     assert "riscv64" in caught.value.message

@@ -11,9 +11,9 @@ import subprocess
 from typing import BinaryIO
 
 from config import logs
-from providers import sandbox_memory
-from providers.sandbox_cgroup import Group
-from providers.sandbox_launchers import bury_orphans
+from providers.sandbox import memory
+from providers.sandbox.cgroup import Group
+from providers.sandbox.launchers import bury_orphans
 
 log = logs.logger(__name__)
 
@@ -53,7 +53,7 @@ class Processes:
 
     def exceeded(self) -> bool:
         """Whether the processes hold more memory or files than allowed."""
-        return self.out_of_memory() or (self._pid is not None and sandbox_memory.exceeded(self._pid))
+        return self.out_of_memory() or (self._pid is not None and memory.exceeded(self._pid))
 
     def out_of_memory(self) -> bool:
         """Whether the kernel has ended processes because their group had no memory left."""

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import pycurl
 
-from providers.headers import MAX_HEADERS
+from providers.egress.headers import MAX_HEADERS
 
 MAX_BODY = 1 << 20
 MAX_IDLE = 64
@@ -40,7 +40,7 @@ _FIXED = {
     pycurl.SSL_VERIFYPEER: 1,
     pycurl.SSL_VERIFYHOST: 2,
     pycurl.ENCODING: "identity",
-    pycurl.HTTP_CONTENT_DECODING: 0,  # a server that compresses all the same: see providers.unpacking
+    pycurl.HTTP_CONTENT_DECODING: 0,  # a server that compresses all the same: see providers.egress.unpacking
     pycurl.MAXFILESIZE_LARGE: MAX_BODY,
     pycurl.MAXAGE_CONN: IDLE_SECONDS,
     pycurl.TCP_NODELAY: 1,

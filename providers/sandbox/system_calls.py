@@ -12,7 +12,7 @@ import platform
 import struct
 from collections.abc import Iterable
 
-from providers.sandbox_recipe import unavailable
+from providers.sandbox.recipe import unavailable
 
 Step = tuple[int, int, int, int]  # a BPF instruction: code, jump if true, jump if false, operand
 

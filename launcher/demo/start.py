@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from launcher import demo_playbooks
-from launcher.client import Api, Json
-from launcher.demo_actions import Showpiece, block_ip, showpiece
+from launcher.demo import playbooks
+from launcher.demo.actions import Showpiece, block_ip, showpiece
+from launcher.demo.client import Api, Json
 from launcher.environment import Place, write_private
 from launcher.log_lines import last_lines
 from launcher.terminal import Terminal
@@ -59,12 +59,12 @@ def show(terminal: Terminal, place: Place, url: str, receiver: str) -> bool:
     piece = showpiece()
     for definition in [piece.definition, *_optional(place)]:
         api.put_action(definition)
-    registered, refused = demo_playbooks.register(api, receiver)
-    terminal.say(f"{len(registered)} playbooks registered from {place.shown(demo_playbooks.FOLDER)}")
+    registered, refused = playbooks.register(api, receiver)
+    terminal.say(f"{len(registered)} playbooks registered from {place.shown(playbooks.FOLDER)}")
     for reason in refused:
         terminal.say(reason, "bad")
     performed = _perform(terminal, place, api, piece)  # a failure does not hide the playbook
-    shown = demo_playbooks.SHOWN in registered and demo_playbooks.show(terminal, api, _PATIENCE)
+    shown = playbooks.SHOWN in registered and playbooks.show(terminal, api, _PATIENCE)
     return shown and performed and not refused
 
 
@@ -130,7 +130,7 @@ def _commands(place: Place) -> list[tuple[str, str, Json]]:
     """What there is to try: a word for it, the path, and the body to send."""
     finding = {"title": "Exposed admin port", "severity": "critical", "asset": {"id": "web-02", "tags": ["production"]}}
     commands: list[tuple[str, str, Json]] = [
-        ("  run", f"/api/playbooks/{demo_playbooks.SHOWN}/run", {"target_asset_id": demo_playbooks.ASSET}),
+        ("  run", f"/api/playbooks/{playbooks.SHOWN}/run", {"target_asset_id": playbooks.ASSET}),
         ("  event", "/api/events", {"event": "finding.new", "data": {"finding": finding}}),
     ]
     if _optional(place):

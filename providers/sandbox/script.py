@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from config.errors import Problem
-from providers import sandbox, sandbox_recipe
 from providers.base import Abandoned, Call, Json, ProviderError, TimedOut
-from providers.capture import LineLog
 from providers.outputs import output_in
+from providers.sandbox import recipe, sandbox
+from providers.sandbox.capture import LineLog
 
 SCRIPT_BYTES = 64 * 1024
 _VARIABLE_BYTES = 32 * 1024  # the kernel refuses a program whose one variable is over 128 KiB
@@ -89,7 +89,7 @@ def command(interpreter: str) -> tuple[list[str], list[Path]]:
     """
     if interpreter == "bash":
         return ["/bin/bash", "--noprofile", "--norc"], []
-    python, readonly = sandbox_recipe.python()
+    python, readonly = recipe.python()
     return [python, "-B", "-s"], readonly
 
 

@@ -2,8 +2,8 @@
 
 In order of time, ``send`` reads the URL and the headers and refuses what is doubtful; in sandbox mode it stops here
 and records the request. It looks the host up once and holds every address against the rules
-(``providers.addresses``), asks ``call.checkpoint()`` whether the execution is still ours, and makes the request
-over a line that can only lead to a checked address (``providers.curl``): no redirects, no proxies, certificates
+(``providers.egress.addresses``), asks ``call.checkpoint()`` whether the execution is still ours, and makes the request
+over a line that can only lead to a checked address (``providers.egress.curl``): no redirects, no proxies, certificates
 always verified. Connecting may take seconds, so ``call.checkpoint()`` is asked again right before the request is
 written. While it waits it looks at ``call.aborted()``. ``connect`` does the same for protocols that need a
 bare socket.
@@ -22,10 +22,10 @@ from typing import Any
 import pycurl
 
 from playbooks import credentials
-from providers import addresses, headers
 from providers.base import Abandoned, Call, Json, ProviderError, TimedOut
-from providers.curl import LOOK_SECONDS, MAX_BODY, POOL, Key, Line
-from providers.unpacking import TooLargeError, unpacked
+from providers.egress import addresses, headers
+from providers.egress.curl import LOOK_SECONDS, MAX_BODY, POOL, Key, Line
+from providers.egress.unpacking import TooLargeError, unpacked
 
 TOTAL_SECONDS = 30.0
 CONNECT_SECONDS = 5.0

@@ -1,6 +1,6 @@
 """The other end of the demo's outside calls: a loopback port behind which all its made-up systems are.
 
-What each answers is told in ``launcher.demo_systems``; a repeated request, known by its ``Idempotency-Key``, gets the
+What each answers is told in ``launcher.demo.systems``; a repeated request, known by its ``Idempotency-Key``, gets the
 answer it had and changes nothing. ``GET /requests`` shows the last requests with their answers, ``GET /state`` what
 they have brought about.
 """
@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from launcher.demo_systems import Answer, Systems
+from launcher.demo.systems import Answer, Systems
 
 #: requests that are shown
 _REMEMBERED = 100

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from providers.base import ProviderError
-from providers.sandbox_launchers import insist
-from providers.sandbox_processes import Processes
+from providers.sandbox.launchers import insist
+from providers.sandbox.processes import Processes
 
 Ended = Literal["exit", "timeout", "aborted", "output", "memory", "killed"]
 

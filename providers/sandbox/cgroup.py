@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 from config import logs
-from providers.sandbox_recipe import MEMORY_BYTES, PROCESSES
+from providers.sandbox.recipe import MEMORY_BYTES, PROCESSES
 
 _FOLDER = "tocsin-sandboxes"
 _NEEDED = frozenset({"memory", "pids"})

@@ -11,8 +11,8 @@ import sys
 from pathlib import Path
 
 from providers.base import ProviderError
-from providers.capture import capture
 from providers.functions import Context, invoke, load
+from providers.sandbox.capture import capture
 
 
 def main() -> None:

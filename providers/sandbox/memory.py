@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from providers.sandbox_recipe import MEMORY_BYTES, TMP_BYTES
+from providers.sandbox.recipe import MEMORY_BYTES, TMP_BYTES
 
 _FILES = 4096  # each costs kernel memory even when empty, which a size limit on /tmp does not count
 # Bytes that a socket's buffers may hold, by the kernel's defaults. TCP's grow with use: this is what few get to.

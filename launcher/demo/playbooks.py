@@ -8,11 +8,11 @@ import json
 import time
 from pathlib import Path
 
-from launcher.client import ENDED, Api, Json
-from launcher.demo_actions import for_playbooks
+from launcher.demo.actions import for_playbooks
+from launcher.demo.client import ENDED, Api, Json
 from launcher.terminal import LauncherError, Terminal
 
-FOLDER = Path(__file__).parent.parent / "examples" / "playbooks"
+FOLDER = Path(__file__).parents[2] / "examples" / "playbooks"
 SHOWN = "pb-critical-vuln-response"
 ASSET = "web-01"
 

@@ -1,4 +1,4 @@
-"""The workers of one machine as one family: ``python -m worker.crew steps steps2 patient scripts control``.
+"""The workers of one machine as one family: ``python -m worker.supervisor steps steps2 patient scripts control``.
 
 In order of time: everything that workers need is imported, once; each worker is forked from there, so that all
 share that memory; a worker that ends is forked afresh, after a pause that grows while it keeps dying; TERM is
@@ -64,7 +64,9 @@ def main(names: list[str]) -> int:
     """Run these workers; returns the exit status."""
     if not names or not all(map(roles.of, names)) or len(set(names)) < len(names):
         known = ", ".join(roles.ROLES)
-        sys.stderr.write(f"usage: python -m worker.crew NAME...   (of {known}; another of a kind: steps2, steps3)\n")
+        sys.stderr.write(
+            f"usage: python -m worker.supervisor NAME...   (of {known}; another of a kind: steps2, steps3)\n"
+        )
         return 2
     redis.refuse_unsound()
     if len(names) == 1:

@@ -16,11 +16,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from providers import sandbox_cgroup, sandbox_filter, sandbox_recipe
 from providers.base import ProviderError
-from providers.sandbox_launchers import launch
-from providers.sandbox_processes import Processes
-from providers.sandbox_watch import Ended, Finished, watch
+from providers.sandbox import cgroup, recipe, system_calls
+from providers.sandbox.launchers import launch
+from providers.sandbox.processes import Processes
+from providers.sandbox.watch import Ended, Finished, watch
 
 __all__ = ["Ended", "Finished", "probe", "run"]
 
@@ -45,7 +45,7 @@ def run(
     """
     reason = probe()
     if reason is not None:
-        raise sandbox_recipe.unavailable(reason)
+        raise recipe.unavailable(reason)
     return _run(list(argv_inside), stdin, env, files, timeout, aborted, readonly)
 
 
@@ -57,7 +57,7 @@ def probe() -> str | None:
     try:
         tried = _run(["/usr/bin/true"], b"", {}, {"/job/script": b""}, 10, lambda: False, ())
     except ProviderError as error:
-        return error.message.removeprefix(sandbox_recipe.UNAVAILABLE)
+        return error.message.removeprefix(recipe.UNAVAILABLE)
     if tried.exit_code != 0:
         return f"a trial ended with {tried.exit_code}: {tried.stderr.decode(errors='replace')[:300]}"
     return None
@@ -73,18 +73,16 @@ def _run(
     readonly: Sequence[Path],
 ) -> Finished:
     for folder in readonly:
-        if not sandbox_recipe.reachable(folder):
-            raise sandbox_recipe.unavailable(f"{folder} is missing or closed to uid {sandbox_recipe.OWNER}")
+        if not recipe.reachable(folder):
+            raise recipe.unavailable(f"{folder} is missing or closed to uid {recipe.OWNER}")
     with contextlib.ExitStack() as held:
         (status, told), (gate, opened) = _pipe(held), _pipe(held)
-        seccomp = _memory_file(held, sandbox_filter.program())
+        seccomp = _memory_file(held, system_calls.program())
         contents = {path: _memory_file(held, data) for path, data in files.items()}
-        args = _memory_file(
-            held, sandbox_recipe.options(env, contents, readonly, told.fileno(), gate.fileno(), seccomp)
-        )
+        args = _memory_file(held, recipe.options(env, contents, readonly, told.fileno(), gate.fileno(), seccomp))
         passed = [args, told.fileno(), gate.fileno(), seccomp, *contents.values()]
-        inside = sandbox_recipe.limited(argv, timeout)
-        group = sandbox_cgroup.make()
+        inside = recipe.limited(argv, timeout)
+        group = cgroup.make()
         if group is not None:
             held.callback(group.remove)
         process = _start(held, ["--args", str(args), "--", *inside], passed)
@@ -106,13 +104,13 @@ def _start(held: contextlib.ExitStack, words: list[str], passed: list[int]) -> s
     nobody: the limit on processes does not bind root. Where nobody may not enter bubblewrap's folder, such as
     a checkout in /root, the program and its library are passed as memory files.
     """
-    path = sandbox_recipe.bubblewrap()
+    path = recipe.bubblewrap()
     env: dict[str, str] = {}
     executable = str(path)
-    owner = sandbox_recipe.OWNER if os.geteuid() == 0 else None
-    if not sandbox_recipe.reachable(path):
+    owner = recipe.OWNER if os.geteuid() == 0 else None
+    if not recipe.reachable(path):
         program = _memory_file(held, path.read_bytes())
-        libraries = [_memory_file(held, library.read_bytes()) for library in sandbox_recipe.libraries(path)]
+        libraries = [_memory_file(held, library.read_bytes()) for library in recipe.libraries(path)]
         executable = f"/proc/self/fd/{program}"
         env = {"LD_PRELOAD": ":".join(map("/proc/self/fd/{}".format, libraries))}
         passed = [*passed, program, *libraries]
@@ -137,7 +135,7 @@ def _start(held: contextlib.ExitStack, words: list[str], passed: list[int]) -> s
             stderr=subprocess.PIPE,
         )
     except (OSError, subprocess.SubprocessError) as error:
-        raise sandbox_recipe.unavailable(f"{path} cannot be started: {error}") from error
+        raise recipe.unavailable(f"{path} cannot be started: {error}") from error
 
 
 def _pipe(held: contextlib.ExitStack) -> tuple[BinaryIO, BinaryIO]:

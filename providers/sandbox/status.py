@@ -1,6 +1,6 @@
 """What bounds the memory of scripts on this machine.
 
-A process of its own looks (``python -m providers.sandbox_status``), because looking starts launchers and makes control
+A process of its own looks (``python -m providers.sandbox.status``), because looking starts launchers and makes control
 groups.
 """
 
@@ -13,7 +13,7 @@ _PATIENCE = 60.0  # for a machine that is starting everything at once, seconds
 
 def ask() -> tuple[str, str]:
     """The kind that holds on this machine (``none``, ``filter``, ``cgroup``), and why where it is ``none``."""
-    command = [sys.executable, "-m", "providers.sandbox_status"]
+    command = [sys.executable, "-m", "providers.sandbox.status"]
     try:
         done = subprocess.run(command, capture_output=True, check=True, timeout=_PATIENCE)  # noqa: S603 - our own
         kind, reason = json.loads(done.stdout)
@@ -23,12 +23,12 @@ def ask() -> tuple[str, str]:
 
 
 def _find_out() -> tuple[str, str]:
-    from providers import sandbox, sandbox_cgroup  # who only asks needs neither
+    from providers.sandbox import cgroup, sandbox  # who only asks needs neither
 
     reason = sandbox.probe()
     if reason is not None:
         return "none", reason
-    return "filter" if sandbox_cgroup.place() is None else "cgroup", ""
+    return "filter" if cgroup.place() is None else "cgroup", ""
 
 
 if __name__ == "__main__":

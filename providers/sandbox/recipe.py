@@ -1,6 +1,6 @@
 """What a sandbox is made of: which bubblewrap, which interpreter, what is visible inside, which limits hold.
 
-Nothing here starts a process; ``providers.sandbox`` asks for the parts and starts the launcher with them.
+Nothing here starts a process; ``providers.sandbox.sandbox`` asks for the parts and starts the launcher with them.
 Visible inside: the machine's programs and libraries (parts of ``/usr``, read-only), the job's own files under
 ``/job`` (read-only), an empty ``/tmp`` of 16 MiB and a ``/dev`` of the harmless devices (``/dev/zero`` is
 ``/dev/full``, which reads alike and cannot be mapped as memory). Not visible: the network, the machine's other files,
@@ -142,7 +142,7 @@ def _hidden(visible: set[Path]) -> set[Path]:
 
     Where the project is installed beside other packages its folder holds nothing but public code.
     """
-    project = Path(__file__).parent.parent
+    project = Path(__file__).parents[2]
     own = {settings().var_dir, settings().config_dir, settings().actions_dir}
     own |= set() if project == Path(sysconfig.get_path("purelib")) else {project}
     own = {folder.resolve() for folder in own if folder.is_dir()} - visible

@@ -1,0 +1,1 @@
+"""The way out of the machine: checked addresses, connections, headers, HTTP and mail."""

@@ -1,0 +1,1 @@
+"""Programs that nobody vouches for: isolated, limited and watched."""
