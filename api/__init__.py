@@ -32,7 +32,8 @@ from api.runs import diff, steps
 from api.runs import routes as runs
 from config import logs
 from store import redis
-from tasks import beside, doorbell
+from tasks.messages import publisher
+from tasks.offload import pool
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
@@ -96,7 +97,7 @@ def _drain(app: Flask, seconds: float) -> bool:
     parts = (
         app.extensions["tocsin.watcher"].drain,
         auth.drain,
-        doorbell.drain,
+        publisher.drain,
         app.extensions["tocsin.limiter"].drain,
         app.extensions["tocsin.gauge"].writes.drain,
     )
@@ -128,7 +129,7 @@ def _begin() -> None:
 
 
 def _finish(response: Response) -> Response:
-    seconds = beside.spent()
+    seconds = pool.spent()
     if seconds > _FREE and "caller" in g:
         current_app.extensions["tocsin.limiter"].charge(f"key/{auth.caller().key_id}", round(seconds / _REQUEST))
     more = [("X-Request-Id", g.request_id), ("X-Content-Type-Options", "nosniff"), *standing()]

@@ -28,7 +28,7 @@ from store import redis as redis_store
 from store import sandbox_kinds, worker_processes
 from store.engine import db
 from store.executions import listing, recovery
-from tasks import waiting
+from tasks.messages import queue_state
 
 METRICS = {
     "status": "ok",
@@ -136,7 +136,7 @@ class Reading:
     def status(self) -> str:
         """``ok``, or ``degraded``: something needs attention."""
         consuming = any(worker["state"] == "consuming" for worker in self.workers)
-        late = max(self.metrics["oldest_overdue_seconds"], waiting.longest(self.metrics["queues"])) >= LATE
+        late = max(self.metrics["oldest_overdue_seconds"], queue_state.longest(self.metrics["queues"])) >= LATE
         well = self.redis == self.database == "ok" and consuming and not late and "stuck" not in self.metrics["workers"]
         return "ok" if well else "degraded"
 
@@ -174,7 +174,7 @@ def _read() -> Reading:
         rows = worker_processes.living(connection)
         counts = listing.counts(connection)
         overdue = recovery.oldest_overdue_ms(connection) / 1000
-        queues = waiting.queues(connection)
+        queues = queue_state.queues(connection)
     workers = [
         {
             "name": row.name,

@@ -2,8 +2,8 @@
 
 Needed when the key is changed, before the old one is taken out of the list, and once after an update from a version
 that sealed in another form. It may run while everything else does, be stopped at any moment and be started again. It
-goes through the tables (``tasks.reseal``) until a whole look has found nothing to do, and says how far it is; what
-cannot be opened it names by table and id, leaves as it is, and ends with status 1.
+goes through the tables (``tasks.secrets.reseal``) until a whole look has found nothing to do, and says how far it is;
+what cannot be opened it names by table and id, leaves as it is, and ends with status 1.
 """
 
 import sys
@@ -12,7 +12,7 @@ from collections import Counter
 
 from config.errors import Unavailable
 from store.sealing import subkeys
-from tasks import reseal
+from tasks.secrets import reseal
 
 #: so often everything is looked at; by then other processes must still be at work with another first key
 _LOOKS = 10

@@ -14,7 +14,8 @@ from collections.abc import Iterator
 from itertools import islice
 from urllib.parse import unquote
 
-#: goes up with whatever is taken for a credential from then on: what is stored is masked anew (``tasks.remask``)
+#: goes up with whatever is taken for a credential from then on: what is stored is masked anew
+#: (``tasks.secrets.remask``)
 RULES = 1
 #: what stands where a credential was
 MASK = "********"

@@ -24,7 +24,7 @@ _KEYS = {"message", "expires_in_seconds", "approvers", "not_by_starter"}
 def check(config: Mapping[str, Any], names: set[str]) -> list[Problem]:
     """Config, all optional: ``message`` (template), ``expires_in_seconds`` (1 to 30 days, default one day).
 
-    ``approvers`` (who alone may decide) and ``not_by_starter`` are for ``tasks.deciders``.
+    ``approvers`` (who alone may decide) and ``not_by_starter`` are for ``tasks.runs.deciders``.
     """
     problems = [Problem(f"/{key}", f"Unknown key {key!r}; known: {sorted(_KEYS)}.") for key in config.keys() - _KEYS]
     message = config.get("message", "")

@@ -38,7 +38,7 @@ def _transport_options(broker_url: str) -> dict[str, Any]:
         "socket_keepalive": True,
         "health_check_interval": 15,
         # queues are asked in the order of -Q, but bulk first now and then
-        "queue_order_strategy": "tasks.flows:Order",
+        "queue_order_strategy": "tasks.fairness.fair_queue:Order",
         "visibility_timeout": 3600,
     }
 
@@ -87,7 +87,12 @@ def create_app() -> Celery:
         beat_max_loop_interval=1,
         enable_utc=True,
         timezone="UTC",
-        include=["tasks.run", "tasks.steps", "tasks.tick", "tasks.upkeep"],
+        include=[
+            "tasks.entrypoints.actions",
+            "tasks.entrypoints.runs",
+            "tasks.clock.recovery",
+            "tasks.entrypoints.maintenance",
+        ],
     )
     return app
 

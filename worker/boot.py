@@ -3,7 +3,7 @@
 Start: logs are configured, the executors are imported, the pulse begins, and where scripts run it is told what
 bounds them; the processes that it starts (those of its pool, a scheduler beside it) are tied to it, so that none
 outlives it. Stop: on TERM Celery waits for running work; what has not ended after ``TOCSIN_DRAIN_SECONDS`` is given up
-(``tasks.leaving``), and the process ends hard.
+(``tasks.attempts.drain``), and the process ends hard.
 """
 
 import ctypes
@@ -18,7 +18,8 @@ from celery import signals
 from config import logs
 from config.settings import settings
 from providers import registry
-from tasks import leaving, task_events
+from tasks.attempts import drain
+from tasks.messages import flower_events
 from worker import panel, sandbox_notice
 from worker.heartbeat import Pulse
 
@@ -62,7 +63,7 @@ def end_with_parent(**_: Any) -> None:
 
 
 def _start(sender: Any, **_: Any) -> None:
-    task_events.send_through(sender)
+    flower_events.send_through(sender)
     queues = [name for name in sender.app.amqp.queues.consume_from if not name.endswith(".dq2")]
     pulse = Pulse(sender.hostname, queues, getattr(sender.controller, "beat", None))
     _pulses[sender.hostname] = pulse
@@ -77,7 +78,7 @@ def _end_hard_later(**_: Any) -> None:
     def end() -> None:
         time.sleep(settings().drain_seconds)
         try:
-            leaving.leave([pid for pool in _pools for pid in pool.info.get("processes", ())])  # threads have none
+            drain.leave([pid for pool in _pools for pid in pool.info.get("processes", ())])  # threads have none
         finally:
             os._exit(0)
 

@@ -16,7 +16,7 @@ from celery.worker import consumer, state
 from config import logs
 from tasks.broker import dropped, is_outage
 
-#: ids of executions, runs and steps, of messages with several (``tasks.canvas``), and those that Celery makes
+#: ids of executions, runs and steps, of messages with several (``tasks.messages.canvas``), and those that Celery makes
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\[\]@-]{0,399}")
 #: a message brings no more executions than this
 MOST_IDS = 100

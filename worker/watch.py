@@ -17,7 +17,7 @@ from config import logs
 from config.errors import Unavailable
 from store import worker_processes
 from store.engine import db
-from tasks import canvas
+from tasks.messages import canvas
 
 #: so many looks without a tick, of which each follows 5 s on the one before: 30 s
 LOOKS = 7

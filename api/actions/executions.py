@@ -18,7 +18,7 @@ from store.definitions import actions
 from store.engine import db
 from store.engine.db import Row
 from store.executions import listing, transitions
-from tasks import control
+from tasks.control import cancel
 
 blueprint = Blueprint("executions", __name__, description="What is being done and what was done.")
 
@@ -110,7 +110,7 @@ def cancel_execution(execution_id: str) -> Response:
     After the answer no effect of it starts any more; a call under way is abandoned within seconds, and what it
     has done stays done. A step of a playbook execution is cancelled with that.
     """
-    return _shown(control.cancel(caller(), _read(execution_id).id))
+    return _shown(cancel.cancel(caller(), _read(execution_id).id))
 
 
 @blueprint.post("/actions/executions/<id:execution_id>/approve")
@@ -124,7 +124,7 @@ def approve_execution(given: dict[str, Any], execution_id: str) -> Response:
 
     Exactly one decision wins; any later one answers 409.
     """
-    return _shown(control.decide(caller(), _read(execution_id).id, approve=True, note=given["note"]))
+    return _shown(cancel.decide(caller(), _read(execution_id).id, approve=True, note=given["note"]))
 
 
 @blueprint.post("/actions/executions/<id:execution_id>/reject")
@@ -138,7 +138,7 @@ def reject_execution(given: dict[str, Any], execution_id: str) -> Response:
 
     Exactly one decision wins; any later one answers 409.
     """
-    return _shown(control.decide(caller(), _read(execution_id).id, approve=False, note=given["note"]))
+    return _shown(cancel.decide(caller(), _read(execution_id).id, approve=False, note=given["note"]))
 
 
 def _read(execution_id: str) -> Row:

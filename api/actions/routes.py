@@ -16,7 +16,7 @@ from config.errors import Problem
 from playbooks.definitions.actions import EXECUTORS, TYPES
 from store.definitions import actions
 from store.engine import db
-from tasks import catalogue
+from tasks.definitions import actions as catalogue
 
 blueprint = Blueprint("actions", __name__, description="What can be done.")
 

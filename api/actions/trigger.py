@@ -13,7 +13,7 @@ from api.http.current_request import present
 from api.http.idempotency_key import KEY_HEADER, idempotency_key
 from api.http.load import HERE
 from providers.base import Mode
-from tasks.dispatch import Dispatch, dispatch
+from tasks.intake.dispatch import Dispatch, dispatch
 
 blueprint = Blueprint("triggers", __name__, description="Having actions done.")
 

@@ -14,7 +14,7 @@ from config.errors import InvalidRequest, Problem
 from expressions.suggestions import did_you_mean
 from playbooks.definitions.parameter_values import value_fault
 from store.ids import new_id
-from tasks.triggers import Occurrence, occur
+from tasks.intake.events import Occurrence, occur
 
 blueprint = Blueprint("events", __name__, description="What has happened elsewhere.")
 

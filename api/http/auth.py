@@ -23,7 +23,7 @@ from config.errors import Forbidden, InvalidRequest, Problem, Unavailable
 from store import access
 from store.access import Caller
 from store.engine import db
-from tasks import beside
+from tasks.offload import pool
 
 #: a key's use is noted at most this often, seconds
 _NOTED_EVERY = 60.0
@@ -56,7 +56,7 @@ def identify(asked: Request) -> None:
     key = _presented(asked)
     if key is not None and (found := _recognised(key)) is not None:
         g.caller = found
-        beside.serve(found.key_id)
+        pool.serve(found.key_id)
         limiter.allow(f"key/{found.key_id}")
         return
     _refuse(asked, key)

@@ -22,7 +22,7 @@ from config import sound_yaml
 from config.errors import InvalidRequest, TooSlow
 from config.sound_json import inspect, parse
 from playbooks.definitions.parameters import MAX_NAMED
-from tasks import beside
+from tasks.offload import pool
 
 MAX_BYTES = 1024 * 1024
 #: a body that is too large is read all the same up to this, and forgotten: a connection that closes while its caller
@@ -140,7 +140,7 @@ def read(req: Request, *, yaml: bool = False) -> Any:
         raise UnsupportedMediaType("Send the body as it is, without Content-Encoding.")
     if kind == _YAML:
         return parse_yaml(raw)
-    return parse(raw) if len(raw) <= _LARGE else beside.in_turn(parse, raw)
+    return parse(raw) if len(raw) <= _LARGE else pool.in_turn(parse, raw)
 
 
 def _bytes(req: Request) -> bytes:
@@ -179,7 +179,7 @@ def parse_yaml(raw: bytes) -> Any:
     Raises:
         InvalidRequest: it is not YAML, or holds what cannot be stored. Busy: too much of that is being read.
     """
-    way = beside.way(sum(map(raw.count, _SEPARATORS)) * sound_yaml.OF_NODE)
+    way = pool.way(sum(map(raw.count, _SEPARATORS)) * sound_yaml.OF_NODE)
     try:
         value = way(sound_yaml.load, raw.decode())
     except UnicodeDecodeError as error:

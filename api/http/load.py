@@ -16,7 +16,7 @@ from greenlet import getcurrent
 from config import logs
 from config.errors import Overloaded
 from store.engine import group_commit
-from tasks import doorbell
+from tasks.messages import publisher
 
 #: how long the next request may have to wait, and how old what waits beside the requests may be, seconds
 LONGEST, OLDEST = 0.8, 0.5
@@ -77,7 +77,7 @@ class Load:
         if number <= FEW and waited <= OLDEST:
             return
         soon = number * self._spent / self._ended <= LONGEST or number <= NEVER
-        if soon and max(waited, group_commit.oldest(), doorbell.oldest()) <= OLDEST:
+        if soon and max(waited, group_commit.oldest(), publisher.oldest()) <= OLDEST:
             return
         self._refused += 1
         if time.monotonic() - self._said_at > SAID_EVERY:

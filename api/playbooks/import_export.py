@@ -12,8 +12,9 @@ from api.playbooks import import_export_schemas as shapes
 from config import sound_yaml
 from playbooks.checks.size import size
 from playbooks.definitions.places import places
-from tasks import beside, exporting, importing
-from tasks.import_outcome import Imported, Wish
+from tasks.definitions import exports, imports
+from tasks.definitions.import_conflicts import Imported, Wish
+from tasks.offload import pool
 
 blueprint = Blueprint("exchange", __name__, description="Playbooks of others in, playbooks of ours out.")
 
@@ -40,13 +41,13 @@ def export_playbook(query: dict[str, Any], playbook_id: str) -> Response:
     ``X-Tocsin-Notices`` says so, and that signatures which no longer fit were dropped.
     """
     form = query["form"]
-    found = exporting.give(caller(), playbook_id, **query)
-    ending = "yaml" if form == exporting.YAML else "json"
+    found = exports.give(caller(), playbook_id, **query)
+    ending = "yaml" if form == exports.YAML else "json"
     headers = {"Content-Disposition": f'attachment; filename="{playbook_id}.{ending}"'}
     if found.notices:
         headers["X-Tocsin-Notices"] = ", ".join(found.notices)
-    if form == exporting.YAML:
-        way = beside.way(size(found.document).milliseconds * _WRITING)
+    if form == exports.YAML:
+        way = pool.way(size(found.document).milliseconds * _WRITING)
         return Response(way(sound_yaml.dump, found.document), headers=headers, content_type="application/yaml")
     return finished(written(found.document), headers=headers)
 
@@ -72,7 +73,7 @@ def import_playbook(query: dict[str, Any]) -> Response:
     carried out. With dry_run nothing is made.
     """
     wish = Wish(**query, reserved=frozenset(http_schemas.RESERVED_IDS))
-    found = importing.take(caller(), body.read_object(yaml=True), wish)
+    found = imports.take(caller(), body.read_object(yaml=True), wish)
     if found.outcome != "created" or found.playbook is None:
         return answer({"data": _shown(found)})
     location = f"{request.path.removesuffix('/').removesuffix('/import')}/{found.playbook.id}"

@@ -8,7 +8,7 @@ from api.http.base_schema import Schema
 from api.http.schemas import Strict, described
 from api.playbooks import examples as shown
 from api.playbooks.schemas import PlaybookDefinition
-from tasks import exporting, importing
+from tasks.definitions import exports, imports
 
 _YES_NO: dict[str, Any] = {"truthy": {"true", "1"}, "falsy": {"false", "0"}}
 
@@ -18,8 +18,8 @@ class ExportQuery(Strict):
 
     form = fields.String(
         data_key="format",
-        load_default=exporting.CACAO,
-        validate=validate.OneOf((exporting.CACAO, exporting.NATIVE, exporting.YAML)),
+        load_default=exports.CACAO,
+        validate=validate.OneOf((exports.CACAO, exports.NATIVE, exports.YAML)),
         metadata=described("cacao_v2: an OASIS CACAO 2.0 document. native, yaml: the definition.", example="cacao_v2"),
     )
     include_secrets = fields.Boolean(
@@ -49,7 +49,7 @@ class ImportQuery(Strict):
     )
     on_conflict = fields.String(
         load_default="refuse",
-        validate=validate.OneOf(importing.CONFLICTS),
+        validate=validate.OneOf(imports.CONFLICTS),
         metadata=described("What happens when there is another playbook of that id.", example="replace"),
     )
 

@@ -20,7 +20,9 @@ from playbooks.differences import differences
 from store.definitions import playbook_listing, playbooks
 from store.engine import db
 from store.executions import transitions
-from tasks import beside, importing, library
+from tasks.definitions import imports
+from tasks.definitions import playbooks as library
+from tasks.offload import pool
 
 blueprint = Blueprint("playbooks", __name__, description="What is done in order, and when it starts.")
 
@@ -133,7 +135,7 @@ def validate_playbook() -> Response:
     The body is JSON or YAML, a CACAO document too. Answers 200 whether or not it has faults; the body says which, and
     what is allowed but doubtful.
     """
-    problems, warnings = importing.verdict(caller(), body.read_object(yaml=True))
+    problems, warnings = imports.verdict(caller(), body.read_object(yaml=True))
     return answer({"valid": not problems, "warnings": _findings(warnings), "errors": _findings(problems)})
 
 
@@ -256,7 +258,7 @@ def compare_playbook_versions(query: dict[str, Any], playbook_id: str) -> Respon
         older = playbooks.at_version(connection, playbook, query["older"])
         newer = playbooks.at_version(connection, playbook, query.get("newer", playbook.revision.version))
     compared = [_compared(one) for one in (older, newer)]
-    changes = beside.way(sum(size(one).milliseconds for one in compared))(differences, *compared)
+    changes = pool.way(sum(size(one).milliseconds for one in compared))(differences, *compared)
     return answer({"data": {"from": older.version, "to": newer.version, "changes": changes}})
 
 

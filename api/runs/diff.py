@@ -16,8 +16,8 @@ from store.definitions import playbooks
 from store.engine import db
 from store.engine.db import Row
 from store.executions import runs, steps, transitions
-from tasks import revisions
-from tasks.context import parted
+from tasks.definitions import revisions
+from tasks.runs.context import parted
 
 blueprint = Blueprint("comparisons", __name__, description="Predictions and what became of them.")
 

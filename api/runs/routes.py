@@ -23,8 +23,8 @@ from store.definitions import playbooks
 from store.engine import db
 from store.engine.db import Row
 from store.executions import run_listing, runs, transitions
-from tasks import control, retry
-from tasks.runs import start, wish_of
+from tasks.control import cancel, retry
+from tasks.intake.run_start import start, wish_of
 
 blueprint = Blueprint("runs", __name__, description="Having playbooks run, and what becomes of it.")
 
@@ -128,7 +128,7 @@ def cancel_run(run_id: str) -> Response:
     After the answer no step of it starts any more, nor of the playbooks it has started; a call under way is abandoned
     within seconds. Steps that are completed stay completed and are not rolled back.
     """
-    return _shown(control.cancel_run(caller(), run_id))
+    return _shown(cancel.cancel_run(caller(), run_id))
 
 
 @blueprint.post("/playbooks/executions/<id:run_id>/pause")
@@ -140,7 +140,7 @@ def pause_run(run_id: str) -> Response:
     No further step of it begins until it is resumed; those under way go on to their end, and delays run on. Its
     timeout is not put off.
     """
-    return _shown(control.pause(caller(), run_id))
+    return _shown(cancel.pause(caller(), run_id))
 
 
 @blueprint.post("/playbooks/executions/<id:run_id>/resume")
@@ -151,7 +151,7 @@ def resume_run(run_id: str) -> Response:
 
     One that waits for an approval or a delay goes on by that alone.
     """
-    return _shown(control.resume(caller(), run_id))
+    return _shown(cancel.resume(caller(), run_id))
 
 
 @blueprint.post("/playbooks/executions/<id:run_id>/retry", parameters=[KEY_HEADER])

@@ -18,8 +18,8 @@ from playbooks.progress import StepState, counts, current, progress
 from store.engine import db
 from store.engine.db import Connection, Row
 from store.executions import run_listing, transitions
-from tasks import revisions
-from tasks.context import parted
+from tasks.definitions import revisions
+from tasks.runs.context import parted
 
 #: what a step that waits can be said to wait for
 _WAITS = frozenset({"approval", "delay", "retry"})

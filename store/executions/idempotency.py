@@ -1,6 +1,6 @@
 """Idempotency keys: which execution a caller's key has made, so that the same request makes no second one.
 
-``key`` begins with who sent it (``tasks.replay``).
+``key`` begins with who sent it (``tasks.intake.idempotency``).
 
 The row is written in the transaction that accepts the execution; of two concurrent copies of a request one
 commits and the other meets the primary key (``IntegrityError``) and finds what the first has made.

@@ -5,8 +5,8 @@
 purpose or workspace, or put beside something else, does not open, so who can write to the database has no use of it.
 The text is ``v2.<key id>.<nonce, ciphertext and tag in base64url>``.
 
-Values of the earlier form (Fernet, bound to no place) open until ``TOCSIN_SEALED_OLD`` is ``refuse``; ``tasks.reseal``
-seals them anew. Losing the keys loses the sealed values and nothing else.
+Values of the earlier form (Fernet, bound to no place) open until ``TOCSIN_SEALED_OLD`` is ``refuse``;
+``tasks.secrets.reseal`` seals them anew. Losing the keys loses the sealed values and nothing else.
 """
 
 import base64

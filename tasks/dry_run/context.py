@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from tasks.context import Context
 from tasks.dry_run.values import assumed
-from tasks.runs import Run
+from tasks.intake.run_start import Run
+from tasks.runs.context import Context
 
 
 class Imagined(Context):

@@ -9,12 +9,13 @@ from providers.base import Json
 from store.definitions import playbooks
 from store.engine import db
 from store.engine.db import Connection
-from tasks import revisions, runs
+from tasks.definitions import revisions
 from tasks.dry_run.steps import Finding, Scene
 from tasks.dry_run.values import assumed, fill, is_assumed, resolve
-from tasks.redact import MASK
-from tasks.runs import DEEPEST, Run
-from tasks.step_faults import StepError
+from tasks.intake import run_start
+from tasks.intake.run_start import DEEPEST, Run
+from tasks.runs.errors import StepError
+from tasks.secrets.redact import MASK
 
 #: how deep playbooks that start playbooks are looked into
 MOST_LEVELS = 3
@@ -52,8 +53,8 @@ def enter(scene: Scene, found: Finding, budget: Budget, above: Above, start: Cal
     with db.read() as connection:
         child = _child(connection, scene, given, target, found)
     if target is not None and not is_assumed(target) and (child.playbook_id, target) in above:
-        raise runs.running_already(
-            runs.Wish(workspace_id=child.workspace_id, actor="", playbook_id=child.playbook_id, target=target)
+        raise run_start.running_already(
+            run_start.Wish(workspace_id=child.workspace_id, actor="", playbook_id=child.playbook_id, target=target)
         )
     plan: Json = {"playbook_id": child.playbook_id}
     if len(above) > MOST_LEVELS or not budget.take(len(child.plan.nodes)):
@@ -98,7 +99,7 @@ def _child(connection: Connection, scene: Scene, given: Any, target: str | None,
         hidden={key: value for key, value in values.items() if key in names and value not in (None, MASK)},
         context={
             **run.context,
-            "pins": runs.pins(connection, run.workspace_id, revision.id),
+            "pins": run_start.pins(connection, run.workspace_id, revision.id),
             "depth": run.context["depth"] + 1,
             "carried": [],
         },

@@ -18,11 +18,11 @@ from config import logs
 from providers.base import Json
 from store.engine.db import Connection
 from store.executions import steps
-from tasks.advance import Place
-from tasks.conclude import commit_in_time, in_time
+from tasks.attempts.conclude import commit_in_time, in_time
 from tasks.dry_run.playbooks import Budget
 from tasks.dry_run.walk import Walk, summary
-from tasks.runs import Run
+from tasks.intake.run_start import Run
+from tasks.runs.planner import Place
 
 log = logs.logger(__name__)
 

@@ -14,17 +14,19 @@ from expressions import conditions, references, templates
 from playbooks.definitions import parameters
 from playbooks.plan import Node
 from providers.base import Json
-from tasks import deciders, revisions, runs
-from tasks.advance import MOST_ITEMS
-from tasks.conclude import Attempt
-from tasks.context import asset
+from tasks.attempts.conclude import Attempt
+from tasks.attempts.lease import Hold, keeper
+from tasks.attempts.perform import perform, prepare
+from tasks.definitions import revisions
 from tasks.dry_run.context import Imagined
 from tasks.dry_run.values import Assumed, assumed, below, fill, is_assumed, resolve, unknown
-from tasks.lease import Hold, keeper
-from tasks.perform import perform, prepare
-from tasks.redact import MASK, Redactor
-from tasks.runs import Run
-from tasks.step_faults import StepError
+from tasks.intake import run_start
+from tasks.intake.run_start import Run
+from tasks.runs import deciders
+from tasks.runs.context import asset
+from tasks.runs.errors import StepError
+from tasks.runs.planner import MOST_ITEMS
+from tasks.secrets.redact import MASK, Redactor
 
 #: executors that talk to somebody else
 _OUTWARD = frozenset({"webhook", "remote", "notification"})
@@ -102,7 +104,7 @@ def action(scene: Scene, found: Finding) -> str:
         action_id=step["action_ref"],
         revision_id=revision.id,
         idempotent=definition["idempotent"],
-        timeout_ms=runs.timeout_ms(step, definition),
+        timeout_ms=run_start.timeout_ms(step, definition),
     )
     values, open_ = _parameters(scene, found, definition["parameters"])
     names = parameters.secret_names(definition["parameters"])

@@ -16,15 +16,15 @@ from expressions.templates import TemplateError
 from playbooks.plan import END, Node, every_step
 from providers.base import Json
 from store.executions import transitions
-from tasks.advance import Advance, Place
-from tasks.context import joined
 from tasks.dry_run import playbooks, steps
 from tasks.dry_run.context import Imagined
 from tasks.dry_run.playbooks import Above, Budget
 from tasks.dry_run.steps import Finding, Scene
 from tasks.dry_run.values import Assumed, assumed, fill
-from tasks.runs import Run, row_id
-from tasks.step_faults import StepError, error_of
+from tasks.intake.run_start import Run, row_id
+from tasks.runs.context import joined
+from tasks.runs.errors import StepError, error_of
+from tasks.runs.planner import Advance, Place
 
 #: items of a for_each that are gone through one by one
 MOST_PASSES = 10

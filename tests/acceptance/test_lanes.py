@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
-from tasks import flows
+from tasks.fairness import fair_queue
 from tests.support.playbooks import repeated, step_rows
 from tests.support.stack import Stack
 from tests.support.waiting import eventually
@@ -29,7 +29,7 @@ _FLOOD = """
 import json, sys
 from store import access
 from tasks import catalogue, doorbell, flows
-from tasks.dispatch import Dispatch, dispatch
+from tasks.intake.dispatch import Dispatch, dispatch
 flows._flows._clock, flows._flows._of = lambda: 0.0, lambda queue: 400.0
 url, number = sys.argv[1:]
 def accept(workspace, number):
@@ -104,7 +104,7 @@ def test_who_asks_for_little_overtakes_who_floods(sqlite_stack: Stack) -> None:
     assert Counter(row["status"] for row in rows.values()) == {"completed": 601}
     queues = Counter(rows[one]["queue"] for one in flooding if not rows[one]["lapses"])
     lapsed = len(flooding) - queues.total()
-    assert 0 <= flows.OF_FLOW.at_once * 400 - queues["steps"] <= lapsed
+    assert 0 <= fair_queue.OF_FLOW.at_once * 400 - queues["steps"] <= lapsed
     assert set(queues) == {"steps", "bulk"}
     assert rows[lone]["queue"] == "steps"
     order = [call.path for call in stack.sink.arrivals("/ok?l")]

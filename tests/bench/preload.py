@@ -65,7 +65,7 @@ class Rows:
         from store import audit
         from store.engine import db
         from store.executions import transitions
-        from tasks.backlog import backlog
+        from tasks.messages.backlog import backlog
 
         self.insert, self.write, self.now, self.again_at = sa.insert, db.write, db.now_ms, backlog.again_at
         self.executions, self.audit = transitions.executions, audit.audit

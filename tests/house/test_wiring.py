@@ -8,8 +8,8 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from config.settings import Settings
-from tasks import dispatch
 from tasks.app import QUEUES, app
+from tasks.intake import dispatch
 from worker import roles
 from worker.roles import ROLES
 

@@ -12,10 +12,11 @@ from config.settings import settings
 from store import audit
 from store.engine import db
 from store.executions import completions, transitions
-from tasks import announce, tick
-from tasks.announce import announce as task
-from tasks.conclude import Attempt, Ending, conclude, failed
-from tasks.redact import MASK, Redactor
+from tasks.attempts.conclude import Attempt, Ending, conclude, failed
+from tasks.clock import recovery
+from tasks.entrypoints import completions as announce
+from tasks.entrypoints.completions import announce as task
+from tasks.secrets.redact import MASK, Redactor
 from tests.support.api import Door
 
 LISTENS = {"event": "action.completed"}
@@ -151,15 +152,15 @@ def test_a_lost_message_is_made_up_for_by_tick(everywhere: Door) -> None:
     with time_machine.travel("2026-11-22T10:00:00Z", tick=False) as clock:
         everywhere.create_playbook(trigger=LISTENS)
         execution_id = end(everywhere.trigger(everywhere.create()["id"]))
-        assert tick._look({})[0] == []
+        assert recovery._look({})[0] == []
         for pause in (completions.PATIENCE, 2 * completions.PATIENCE):
             clock.shift(pause / 1000 + 1)
-            rings, _, _ = tick._look({})
+            rings, _, _ = recovery._look({})
             assert [(ring.task, ring.execution_id) for ring in rings] == [("tocsin.announce", execution_id)]
-            assert tick._look({})[0] == []
+            assert recovery._look({})[0] == []
         assert task(execution_id) == "announced"
         clock.shift(settings().lease_seconds)
-        assert execution_id not in [ring.execution_id for ring in tick._look({})[0]]
+        assert execution_id not in [ring.execution_id for ring in recovery._look({})[0]]
         assert len(runs_of("pb-wait")) == 1
 
 

@@ -1,4 +1,4 @@
-"""What ``tasks.links`` leans on: Celery publishes what a task has left of ``request.chain``, and nothing else."""
+"""What ``tasks.runs.handoff`` leans on: Celery publishes what a task leaves of ``request.chain``, nothing else."""
 
 import json
 import shutil
@@ -31,7 +31,7 @@ class Chains:
         )
 
     def send(self, root: str, *words: str) -> None:
-        """A chain of links s0, s1, ..., each with what it does, published as ``tasks.canvas`` publishes one."""
+        """A chain of links s0, s1, ..., each with what it does, published as ``tasks.messages.canvas`` does."""
         from celery import Celery
 
         app = Celery("sender", broker=f"redis+socket://{self._socket}", set_as_current=False)

@@ -10,8 +10,8 @@ from providers import functions
 from store import access
 from store.definitions import actions
 from store.engine import db
-from tasks import catalogue
-from tasks.secrets import opened_config
+from tasks.definitions import actions as catalogue
+from tasks.secrets.sealing import opened_config
 
 TOKEN = "Bearer a-token-nobody-may-see"
 HOOK = {

@@ -18,8 +18,13 @@ from store import redis as redis_store
 from store.access import Caller
 from store.engine import db
 from store.executions import idempotency, listing, transitions
-from tasks import backlog, catalogue, flows, run, tick, upkeep
-from tasks.dispatch import Accepted, Dispatch, dispatch
+from tasks.clock import recovery
+from tasks.definitions import actions as catalogue
+from tasks.entrypoints import actions as run
+from tasks.entrypoints import maintenance
+from tasks.fairness import fair_queue
+from tasks.intake.dispatch import Accepted, Dispatch, dispatch
+from tasks.messages import backlog
 from tests.support import services
 from tests.support.quiet import ready_to_publish
 from tests.support.services import RedisServer
@@ -47,12 +52,12 @@ def action(database: str, redis_server: RedisServer) -> Iterator[str]:
 @pytest.fixture
 def slow(monkeypatch: pytest.MonkeyPatch) -> None:
     """Queues that drain slowly, of which nothing has been counted so far, and a caller who has asked for nothing."""
-    monkeypatch.setattr(flows, "queue", flows.Flows(of=lambda _queue: 400).queue)
+    monkeypatch.setattr(fair_queue, "queue", fair_queue.Flows(of=lambda _queue: 400).queue)
     monkeypatch.setattr(backlog, "SLOWEST_DRAIN", 1)
     monkeypatch.setattr(backlog.backlog, "_good_until", -1.0)
     # however long a test takes: the first accept counts, those that follow do not, the first tick does
     monkeypatch.setattr(backlog, "time", SimpleNamespace(monotonic=lambda: 0.0))
-    monkeypatch.setattr(tick, "PATIENCE", 60)
+    monkeypatch.setattr(recovery, "PATIENCE", 60)
 
 
 def accept(action_id: str, n: int = 0, key: str | None = None) -> Accepted:
@@ -127,16 +132,16 @@ def test_what_the_backlog_explains_is_not_published_again(action: str, redis_ser
         ids = [accept(action).execution_id for _ in range(number)]
         wait_queued(redis_server, number)
         clock.shift(lease)
-        assert tick.tick() == 0
+        assert recovery.tick() == 0
         clock.shift(number - lease - 1)
-        assert tick.tick() == 0, "published before its time"
+        assert recovery.tick() == 0, "published before its time"
         for copies in range(2, 5):
             clock.shift(1)
-            assert tick.tick() == number
+            assert recovery.tick() == number
             assert queued(redis_server) == copies * number
             assert row(ids[0]).due_at - db.now_ms() == number * 1000
             clock.shift(number - 1)
-            assert tick.tick() == 0, "published before its time"
+            assert recovery.tick() == 0, "published before its time"
 
 
 def test_who_is_accepted_on_a_long_queue_is_looked_at_when_its_turn_may_have_come(
@@ -162,7 +167,7 @@ def test_a_backlog_explains_nothing_on_another_queue(action: str, redis_server: 
         change(alone, queue="suspects")
         wait_queued(redis_server, 101)
         clock.shift(settings().lease_seconds)
-        assert tick.tick() == 1
+        assert recovery.tick() == 1
         assert len(redis_server.client().lrange("suspects", 0, -1)) == 1
 
 
@@ -173,7 +178,7 @@ def test_a_run_that_waits_for_its_turn_still_ends_in_time(action: str, redis_ser
         expires_at = db.now_ms() + 50_000
         change(ids[0], expires_at=expires_at)
         clock.shift(settings().lease_seconds)
-        assert tick.tick() == 0
+        assert recovery.tick() == 0
         assert row(ids[0]).due_at == expires_at
 
 
@@ -184,7 +189,7 @@ def test_a_lone_pending_row_is_published_every_lease(action: str, redis_server: 
         wait_queued(redis_server, 1)
         for copies in range(2, 8):
             clock.shift(settings().lease_seconds)
-            assert tick.tick() == 1
+            assert recovery.tick() == 1
             assert queued(redis_server) == copies
             assert row(execution_id).due_at - db.now_ms() == settings().lease_seconds * 1000
 
@@ -194,12 +199,12 @@ def test_an_emptied_redis_is_noticed_at_the_next_tick(action: str, redis_server:
     for _ in range(30):
         accept(action)
     wait_queued(redis_server, 30)
-    tick.tick()
+    recovery.tick()
     assert queued(redis_server) == 30
     redis_server.client().flushall()
-    assert tick.tick() == 30
+    assert recovery.tick() == 30
     assert queued(redis_server) == 30
-    assert tick.tick() == 0
+    assert recovery.tick() == 0
 
 
 def test_an_accepted_trigger_waits_for_a_dead_redis(action: str, redis_server: RedisServer) -> None:
@@ -209,12 +214,12 @@ def test_an_accepted_trigger_waits_for_a_dead_redis(action: str, redis_server: R
         execution_id = accept(action).execution_id
         eventually(lambda: row(execution_id).due_at <= db.now_ms() + 1000, 30, "the row is due soon")
         assert row(execution_id).status == "pending"
-        tick.tick()
+        recovery.tick()
     finally:
         redis_server.start()
 
     def published() -> bool:
-        tick.tick()
+        recovery.tick()
         return queued(redis_server) > 0
 
     eventually(published, 30, "the message is queued", every=0.3)
@@ -230,12 +235,12 @@ def test_retention_forgets_what_has_ended_long_ago_and_nothing_else(action: str)
         young = accept(action, key="young").execution_id
         assert run.attempt(young).status == "completed"
         clock.shift(day / 2)
-        assert upkeep.upkeep() == 0
+        assert maintenance.upkeep() == 0
         with db.read() as connection:
             known = connection.execute(sa.select(idempotency.idempotency_keys.c.key)).scalars().all()
         assert known == [f"{CALLER.key_id}\x1fyoung"]
         clock.shift(day)
-        assert upkeep.upkeep() == 1
+        assert maintenance.upkeep() == 1
         with db.read() as connection:
             left = transitions.states(connection, [old_and_ended, old_and_open, young])
     assert left == {old_and_open: ("pending", 0), young: ("completed", 1)}

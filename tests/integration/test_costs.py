@@ -9,7 +9,7 @@ import pytest
 from limits import RateLimitItemPerHour
 
 from api.http.rate_limits import Limiter
-from tasks import beside
+from tasks.offload import pool
 from tests.support.api import Door
 from tests.support.heavy_bodies import FAMILIES, JSON, Family, action_bodies
 from tests.support.waiting import eventually
@@ -47,7 +47,7 @@ WORST = (
 def no_processes_left() -> Iterator[None]:
     """What was started beside ends with the tests."""
     yield
-    beside.end()
+    pool.end()
 
 
 @pytest.fixture
@@ -169,7 +169,7 @@ def test_beyond_a_short_queue_large_definitions_are_answered_503(stocked: Door) 
         thread.join()
     refused = [one for one in answers if one.status_code == 503]
     assert {one.status_code for one in answers} == {200, 503}
-    assert len(answers) - len(refused) >= beside.OF_ONE
+    assert len(answers) - len(refused) >= pool.OF_ONE
     assert {(one.json["code"], one.json["retryable"]) for one in refused} == {("busy", True)}
     assert all(int(one.headers["Retry-After"]) >= 1 for one in refused)
 

@@ -9,8 +9,9 @@ import pytest
 from playbooks import credentials
 from store.definitions import actions
 from store.engine import db
-from tasks import run, steps
-from tasks import secrets as config_secrets
+from tasks.entrypoints import actions as run
+from tasks.entrypoints import runs
+from tasks.secrets import sealing as config_secrets
 from tests.support.api import Door
 from tests.support.credentials import ADDRESSES, HEADERS, PLAIN_HEADERS, read_everywhere, stored
 
@@ -46,7 +47,7 @@ def performed(door: Door, action_id: str) -> list[str]:
     step = {"id": "one", "type": "action", "action_ref": action_id}
     playbook = door.create_playbook(name=f"With {action_id}", steps=[step])["id"]
     run_id = door.call("POST", f"/api/playbooks/{playbook}/run", json={"dry_run": True}).json["execution_id"]
-    steps.begin.apply(args=[run_id])
+    runs.begin.apply(args=[run_id])
     shown = door.call("GET", f"/api/playbooks/executions/{run_id}").json
     assert shown["status"] == "completed", shown
     paths += [f"/api/playbooks/executions/{run_id}", f"/api/playbooks/executions/{run_id}/logs"]

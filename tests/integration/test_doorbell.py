@@ -8,11 +8,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from tasks import canvas, doorbell
 from tasks.app import app
 from tasks.broker import Channel
-from tasks.canvas import Chain, Ring
-from tasks.doorbell import Doorbell
+from tasks.messages import canvas, publisher
+from tasks.messages.canvas import Chain, Ring
+from tasks.messages.publisher import Doorbell
 from tests.support.quiet import ready_to_publish
 from tests.support.services import RedisServer
 from tests.support.waiting import eventually
@@ -149,7 +149,7 @@ def test_many_that_come_one_after_the_other_wait_for_each_other(
     def gather(_seconds: float) -> None:
         bell.put(*map(ring, range(11, 18)))
 
-    monkeypatch.setattr(doorbell, "time", SimpleNamespace(monotonic=lambda: 0.0, sleep=gather))
+    monkeypatch.setattr(publisher, "time", SimpleNamespace(monotonic=lambda: 0.0, sleep=gather))
     for number in range(10):
         bell.put(ring(number))
         eventually(lambda count=number + 1: len(messages(redis, "steps")) == count, 30, "it is published at once")

@@ -15,9 +15,11 @@ from store.engine import db
 from store.engine.db import Row
 from store.executions import transitions
 from store.ids import new_id
-from tasks import lanes, lease, leaving, passing
-from tasks.lease import FRESH, Hold, Keeper
-from tasks.perform import give_up
+from tasks.attempts import drain, lease
+from tasks.attempts.lease import FRESH, Hold, Keeper
+from tasks.attempts.perform import give_up
+from tasks.fairness import slots
+from tasks.messages import requeue
 from tests.support.waiting import eventually
 
 
@@ -172,7 +174,7 @@ def test_a_worker_that_leaves_hands_back_what_may_be_done_again(database: str) -
     with _hold(begun) as one, _hold(waiting) as two, _hold(repeatable) as three:
         one.checkpoint()
         three.checkpoint()
-        leaving.leave([])
+        drain.leave([])
         with pytest.raises(Abandoned):
             two.checkpoint()
     assert _handed_back(waiting.id)
@@ -201,9 +203,9 @@ def test_a_process_of_a_pool_that_is_told_to_end_hands_back(
                 held.checkpoint()
             sys.exit()
 
-    monkeypatch.setattr(passing, "queue_of", lambda _request: "scripts")
+    monkeypatch.setattr(requeue, "queue_of", lambda _request: "scripts")
     with pytest.raises(SystemExit):
-        lanes.alone(SimpleNamespace(request=None), work)
+        slots.alone(SimpleNamespace(request=None), work)
     if idempotent or when != "after the effect has begun":
         assert _handed_back(execution_id)
     else:

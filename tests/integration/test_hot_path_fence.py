@@ -22,8 +22,9 @@ from store.engine import db, group_commit
 from store.engine.db import Connection
 from store.executions import ending, leases, steps, transitions
 from store.executions.steps import End, Moves
-from tasks import control, runs
-from tasks import steps as messages
+from tasks.control import cancel as control
+from tasks.entrypoints import runs as messages
+from tasks.intake import run_start
 from tests.support import committer
 from tests.support.api import Door
 from tests.support.quiet import ready_to_publish
@@ -352,7 +353,9 @@ def run_of_two(door: Door, sink: Sink) -> str:
     action = door.create(config={"url": f"{sink.url}/ok", "method": "POST"})
     two = [{"id": step_id, "type": "action", "action_ref": action["id"]} for step_id in "ab"]
     playbook = door.create_playbook(name="Two", steps=two)
-    return runs.start(runs.Wish(workspace_id="default", actor="test", playbook_id=playbook["id"], parameters={})).run_id
+    return run_start.start(
+        run_start.Wish(workspace_id="default", actor="test", playbook_id=playbook["id"], parameters={})
+    ).run_id
 
 
 def begin(run_id: str) -> None:

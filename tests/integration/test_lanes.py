@@ -15,10 +15,14 @@ from celery import Task
 from store import access
 from store.access import Caller
 from store.engine import db
-from tasks import catalogue, lanes, run, steps, task_events, turns
 from tasks.app import app
-from tasks.conclude import Ending
-from tasks.dispatch import Dispatch, dispatch
+from tasks.attempts.conclude import Ending
+from tasks.definitions import actions as catalogue
+from tasks.entrypoints import actions as run
+from tasks.entrypoints import runs
+from tasks.fairness import concurrency, slots
+from tasks.intake.dispatch import Dispatch, dispatch
+from tasks.messages import flower_events
 from tests.support.quiet import ready_to_publish
 from tests.support.services import RedisServer
 from tests.support.waiting import eventually
@@ -36,14 +40,14 @@ def redis(redis_server: RedisServer) -> Iterator[RedisServer]:
 
 
 @contextmanager
-def worker(number: int) -> Iterator[turns.Turns]:
+def worker(number: int) -> Iterator[concurrency.Turns]:
     """Be a worker of so many lanes."""
-    before, lanes._lanes = turns._process, None
-    turns.open_lanes(number, refusing=True)
+    before, slots._lanes = concurrency._process, None
+    concurrency.open_lanes(number, refusing=True)
     try:
-        yield turns.of_process()
+        yield concurrency.of_process()
     finally:
-        turns._process, lanes._lanes = before, None
+        concurrency._process, slots._lanes = before, None
 
 
 def carry_out(task: Task, ids: list[str], **more: Any) -> tuple[str, Any]:
@@ -72,9 +76,9 @@ def test_a_message_handed_on_takes_its_links_along(redis: RedisServer) -> None:
     with worker(1) as all_turns:
         assert all_turns.take("act-other", wait=False)
         word, request = carry_out(
-            steps.step, ["pexec-1.a"], lanes=["act-a"], argsrepr="('act-a', 'pexec-1.a')", chain=links("b", "c")
+            runs.step, ["pexec-1.a"], lanes=["act-a"], argsrepr="('act-a', 'pexec-1.a')", chain=links("b", "c")
         )
-    assert word == lanes.HANDED_ON
+    assert word == slots.HANDED_ON
     [(headers, (args, _, embedded))] = messages(redis, "patient")
     assert (args, headers["id"], headers["root_id"]) == (["pexec-1.a"], "pexec-1.a", "pexec-1.a")
     assert headers["lanes"] == ["act-a"]
@@ -88,7 +92,7 @@ def test_a_member_of_a_chord_handed_on_is_counted_when_it_is_done(redis: RedisSe
     body = dict(app.signature("tocsin.join", args=("pexec-1.all",)))
     with worker(1) as all_turns:
         assert all_turns.take("act-other", wait=False)
-        _, request = carry_out(steps.step, ["pexec-1.a"], argsrepr="('act-a', '')", chord=body, group="pexec-1.all")
+        _, request = carry_out(runs.step, ["pexec-1.a"], argsrepr="('act-a', '')", chord=body, group="pexec-1.all")
     [(headers, (_, _, embedded))] = messages(redis, "patient")
     assert embedded["chord"]["args"] == ["pexec-1.all"]
     assert headers["group"] == "pexec-1.all"
@@ -98,9 +102,9 @@ def test_a_member_of_a_chord_handed_on_is_counted_when_it_is_done(redis: RedisSe
 def test_what_has_a_turn_is_not_handed_on(sqlite_database: str, redis: RedisServer) -> None:
     """With room the step is looked for at once (there is none here), and the turn is given back."""
     with worker(1) as all_turns:
-        word, _ = carry_out(steps.step, ["pexec-1.a"], lanes=["act-a"])
+        word, _ = carry_out(runs.step, ["pexec-1.a"], lanes=["act-a"])
         assert not all_turns._held
-    assert word != lanes.HANDED_ON
+    assert word != slots.HANDED_ON
     assert messages(redis, "patient") == []
 
 
@@ -121,7 +125,7 @@ def test_members_of_a_bundle_do_not_know_of_each_other(
     sqlite_database: str, redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One that breaks and one that is not there change nothing for the others, each of which Flower is told of."""
-    monkeypatch.setattr(lanes, "LETS_GO", 30)
+    monkeypatch.setattr(slots, "LETS_GO", 30)
     with db.write() as connection:
         access.ensure_workspace(connection, CALLER.workspace_id, "Lanes")
     wanted = {"name": "bundled", "type": "webhook", "executor": "webhook", "config": {"url": "http://192.0.2.1/"}}
@@ -136,7 +140,7 @@ def test_members_of_a_bundle_do_not_know_of_each_other(
         return attempt(execution_id, *more)
 
     monkeypatch.setattr(run, "attempt", breaking)
-    monkeypatch.setattr(task_events, "_consumer", SimpleNamespace(event_dispatcher=watcher))
+    monkeypatch.setattr(flower_events, "_consumer", SimpleNamespace(event_dispatcher=watcher))
     with worker(8):
         word, _ = carry_out(run.run, [*good[:2], "exec-broken", "exec-unknown", good[2]], lanes=[action] * 5)
     assert word == "1 broken, 3 completed, 1 stale"
@@ -171,7 +175,7 @@ def test_what_has_not_begun_goes_back(redis: RedisServer, monkeypatch: pytest.Mo
 
 def test_members_without_a_turn_go_on_together(redis: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Those of one slow action go to ``patient`` in one message; the quick one among them is carried out."""
-    monkeypatch.setattr(lanes, "LETS_GO", 30)
+    monkeypatch.setattr(slots, "LETS_GO", 30)
     begun = []
 
     def noting(execution_id: str, *_: Any) -> Ending:
@@ -179,7 +183,7 @@ def test_members_without_a_turn_go_on_together(redis: RedisServer, monkeypatch: 
         return Ending("completed")
 
     monkeypatch.setattr(run, "attempt", noting)
-    monkeypatch.setattr(turns, "PATIENCE", 0.0)
+    monkeypatch.setattr(concurrency, "PATIENCE", 0.0)
     with worker(4) as all_turns:
         for _ in range(3):
             assert all_turns.take("act-slow", wait=False)
@@ -194,13 +198,13 @@ def test_members_without_a_turn_go_on_together(redis: RedisServer, monkeypatch: 
 
 def test_a_branch_put_back_alone_is_a_step(redis: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """A lone member goes back as the message it would have had by itself, under its own id."""
-    monkeypatch.setattr(lanes, "LETS_GO", 30)
-    monkeypatch.setattr(steps, "_walk", lambda *_: "completed")
-    monkeypatch.setattr(turns, "PATIENCE", 0.0)
+    monkeypatch.setattr(slots, "LETS_GO", 30)
+    monkeypatch.setattr(runs, "_walk", lambda *_: "completed")
+    monkeypatch.setattr(concurrency, "PATIENCE", 0.0)
     with worker(4) as all_turns:
         for _ in range(3):
             assert all_turns.take("act-slow", wait=False)
-        word, _ = carry_out(steps.branches, ["pexec-1.a", "pexec-1.b"], lanes=["act-slow", "act-quick"])
+        word, _ = carry_out(runs.branches, ["pexec-1.a", "pexec-1.b"], lanes=["act-slow", "act-quick"])
     assert word == "1 completed, 1 handed on"
     [(headers, (args, _, _))] = messages(redis, "patient")
     assert (headers["task"], headers["id"], args) == ("tocsin.step", "pexec-1.a", ["pexec-1.a"])
@@ -223,7 +227,7 @@ def test_no_more_is_at_work_than_there_are_lanes(redis: RedisServer, monkeypatch
         return Ending("completed")
 
     monkeypatch.setattr(run, "attempt", counting)
-    monkeypatch.setattr(lanes, "LETS_GO", 10)
+    monkeypatch.setattr(slots, "LETS_GO", 10)
     alone = [[f"exec-{number}"] for number in range(20)]
     bundled = [[f"exec-{number}-{member}" for member in range(8)] for number in range(5)]
     with worker(4) as all_turns, ThreadPoolExecutor(12) as threads:
@@ -238,30 +242,30 @@ def test_where_everything_hangs_what_comes_alone_is_not_held_up(
     redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every lane hangs in a call that was quick until now: an action goes to ``patient``, a run begins all the same."""
-    monkeypatch.setattr(steps, "_walk", lambda *_: "completed")
+    monkeypatch.setattr(runs, "_walk", lambda *_: "completed")
     with worker(2):
-        assert [lanes._mine().take() for _ in range(2)] == [True, True]
+        assert [slots._mine().take() for _ in range(2)] == [True, True]
         action, _ = carry_out(run.run, ["exec-1"], lanes=["act-quick"], argsrepr="('act-quick', 'exec-1')")
-        begun, _ = carry_out(steps.begin, ["pexec-1"], lanes=["pb-one"])
-    assert (action, begun) == (lanes.HANDED_ON, "completed")
+        begun, _ = carry_out(runs.begin, ["pexec-1"], lanes=["pb-one"])
+    assert (action, begun) == (slots.HANDED_ON, "completed")
     [(headers, (args, _, _))] = messages(redis, "patient")
     assert (headers["id"], args) == ("exec-1", ["exec-1"])
 
 
 def test_bundles_make_way_for_what_comes_alone(redis: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """One lane, and a message of eight: an action that comes meanwhile waits for one of them, not for all."""
-    monkeypatch.setattr(turns, "LONG", 600)
+    monkeypatch.setattr(concurrency, "LONG", 600)
     done, first = [], threading.Event()
 
     def until_it_waits(execution_id: str, *_: Any) -> Ending:
         first.set()
         if execution_id == "exec-0":
-            eventually(lambda: lanes._mine().wanted, 10, "the other message waits for the lane")
+            eventually(lambda: slots._mine().wanted, 10, "the other message waits for the lane")
         done.append(execution_id)
         return Ending("completed")
 
     monkeypatch.setattr(run, "attempt", until_it_waits)
-    monkeypatch.setattr(lanes, "LETS_GO", 10)
+    monkeypatch.setattr(slots, "LETS_GO", 10)
     ids = [f"exec-{number}" for number in range(8)]
     with worker(1), ThreadPoolExecutor(1) as thread:
         bundle = thread.submit(carry_out, run.run, ids, lanes=["act"] * 8)

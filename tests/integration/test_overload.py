@@ -11,7 +11,7 @@ from api.http import load
 from api.http.load import HERE, Load
 from config.errors import Overloaded
 from store.engine import group_commit
-from tasks.doorbell import BATCH, Doorbell
+from tasks.messages.publisher import BATCH, Doorbell
 from tests.support.api import Door
 from tests.support.waiting import eventually
 

@@ -12,8 +12,11 @@ from store.definitions import actions
 from store.definitions.actions import action_revisions
 from store.engine import db
 from store.executions import transitions
-from tasks import remask, reseal, revisions, run, upkeep
-from tasks import secrets as config_secrets
+from tasks.definitions import revisions
+from tasks.entrypoints import actions as run
+from tasks.entrypoints import maintenance
+from tasks.secrets import remask, reseal
+from tasks.secrets import sealing as config_secrets
 from tests.support.api import Door
 from tests.support.credentials import read_everywhere, stored
 
@@ -92,8 +95,8 @@ def test_what_was_kept_in_clear_is_masked_and_sent_as_before(everywhere: Door) -
 def test_upkeep_masks_by_itself_and_finds_nothing_a_second_time(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody has to start anything; what is done is done."""
     past = Past(door)
-    monkeypatch.setattr(upkeep, "_renewal", type(upkeep._renewal)())
-    upkeep.upkeep()
+    monkeypatch.setattr(maintenance, "_renewal", type(maintenance._renewal)())
+    maintenance.upkeep()
     assert past.seen(door) == []
     assert [bite.done for _, bite in reseal.walk()] == [0] * len(reseal.ALL)
 

@@ -23,8 +23,10 @@ from store.executions import transitions
 from store.ids import new_id
 from store.schema import metadata
 from store.sealing import seal, subkeys
-from tasks import catalogue, reseal, upkeep
-from tasks.secrets import opened_config, opened_parameters
+from tasks.definitions import actions as catalogue
+from tasks.entrypoints import maintenance
+from tasks.secrets import reseal
+from tasks.secrets.sealing import opened_config, opened_parameters
 from tests.support.processes import ROOT
 from tests.support.waiting import eventually
 
@@ -202,8 +204,8 @@ def test_values_of_an_earlier_version_are_sealed_anew(installation: Installation
     text = f'{{"token": "{CANARY}"}}'.encode()
     here.add_executions(450, lambda cell: fernet(here.old).encrypt(text).decode())
     assert here.behind()["executions"] == 450
-    upkeep._renewal = upkeep._Renewal()
-    upkeep.upkeep()
+    maintenance._renewal = maintenance._Renewal()
+    maintenance.upkeep()
     assert set(here.behind().values()) == {0}
     here.use(here.old, old="refuse")
     assert here.open_everything() == 461
@@ -214,11 +216,11 @@ def test_upkeep_goes_on_where_it_stopped(installation: Installation, monkeypatch
     here = installation
     here.fill(450)
     here.use(here.new, here.old)
-    monkeypatch.setattr(upkeep, "_RENEWED", 2)
-    upkeep._renewal = upkeep._Renewal()
+    monkeypatch.setattr(maintenance, "_RENEWED", 2)
+    maintenance._renewal = maintenance._Renewal()
     left = []
     for _ in range(4):
-        upkeep.upkeep()
+        maintenance.upkeep()
         left.append(sum(here.behind().values()))
     assert left == sorted(left, reverse=True)
     assert left[0] > 0

@@ -8,7 +8,7 @@ import pytest
 from config.settings import settings
 from store.engine import db
 from store.executions import transitions
-from tasks import steps, upkeep
+from tasks.entrypoints import maintenance, runs
 from tests.support.api import Door, assert_problem
 from tests.support.sink import Sink
 
@@ -51,13 +51,13 @@ def drive(run_id: str) -> str:
             rows = connection.execute(table.select()).all()
         for row in rows:
             if row.kind == "playbook" and row.status == "pending":
-                steps.begin.apply(args=[row.id])
+                runs.begin.apply(args=[row.id])
             elif row.kind == "step" and row.status == "pending":
-                steps.step.apply(args=[row.id])
+                runs.step.apply(args=[row.id])
             elif row.waiting_for == "follow":
-                steps.follow.apply(args=[row.id])
+                runs.follow.apply(args=[row.id])
             elif row.kind == "step" and row.status == "running" and row.open == 0:
-                steps.join.apply(args=[row.id])
+                runs.join.apply(args=[row.id])
         (run,) = [row for row in rows if row.id == run_id]
         if run.status in ENDED:
             return str(run.status)
@@ -240,11 +240,11 @@ def test_the_secrets_of_ended_runs_are_not_kept(everywhere: Door, sink: Sink, mo
     run_id = scene.run()
     path = f"/api/playbooks/{scene.playbook}/run"
     live = everywhere.call("POST", path, json={"parameters": {"token": SECRET}}).json["execution_id"]
-    upkeep.upkeep()
+    maintenance.upkeep()
     assert len(_sealed()) == 3
     monkeypatch.setenv("TOCSIN_SEALED_HOURS", "0")
     settings.cache_clear()
-    upkeep.upkeep()
+    maintenance.upkeep()
     assert _sealed() == [live]
     refused = assert_problem(scene.retry(run_id), 409)
     assert (refused["code"], refused["errors"][0]["pointer"]) == ("secret_needed", "/parameters/token")

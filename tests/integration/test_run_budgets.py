@@ -15,8 +15,13 @@ from store.engine import db
 from store.executions import ending, runs, transitions
 from store.executions import steps as step_rows
 from store.executions.steps import End
-from tasks import budget, control, flows, revisions, steps, stop, tick
-from tasks import runs as starting
+from tasks.clock import recovery
+from tasks.control import cancel
+from tasks.definitions import revisions
+from tasks.entrypoints import runs as steps
+from tasks.fairness import fair_queue
+from tasks.intake import run_start as starting
+from tasks.runs import budget, stop
 from tests.support.api import Door
 from tests.support.playbooks import child, delay, for_each, loop, parallel
 from tests.support.quiet import ready_to_publish
@@ -138,7 +143,7 @@ def test_a_run_with_too_many_steps_fails_and_says_so(everywhere: Door, monkeypat
     run = rows(_table.id == run_id)[0]
     assert run.status == "failed"
     assert json.loads(run.error)["code"] == "run_too_large"
-    tick.tick.apply()
+    recovery.tick.apply()
     mine = rows(_table.run_id == run_id)
     assert 60 <= len(mine) <= 80
     assert {row.status for row in mine} == {"completed", "cancelled"}
@@ -153,8 +158,8 @@ def test_what_a_run_asks_for_beyond_its_measure_goes_to_bulk(
     ready_to_publish()
     redis_server.client().flushall()
     redis_store.set_mark()
-    monkeypatch.setattr(flows, "_flows", flows.Flows(of=lambda _queue: 100))
-    monkeypatch.setattr(tick, "PATIENCE", 60)
+    monkeypatch.setattr(fair_queue, "_flows", fair_queue.Flows(of=lambda _queue: 100))
+    monkeypatch.setattr(recovery, "PATIENCE", 60)
     begun(Door().create_playbook(name="Wide", steps=[each("a", each("b", delay("rest", 600), at_once=4))])["id"])
     spread_out()
     ready_to_publish()
@@ -164,10 +169,10 @@ def test_what_a_run_asks_for_beyond_its_measure_goes_to_bulk(
         change = sa.update(transitions.executions).where(due, _table.status.in_(("running", "waiting")))
         number = connection.execute(change.values(due_at=0)).rowcount
     assert number > 50
-    tick.tick()
+    recovery.tick()
     steps_, bulk = (redis_server.client().llen(name) for name in ("steps", "bulk"))
     assert steps_ + bulk == number
-    assert 0 < steps_ <= flows.OF_FLOW.at_once * 100 + flows.OF_FLOW.each_second * 100
+    assert 0 < steps_ <= fair_queue.OF_FLOW.at_once * 100 + fair_queue.OF_FLOW.each_second * 100
     redis_server.client().flushall()
 
 
@@ -192,21 +197,21 @@ def test_what_a_cancelled_run_leaves_behind_is_ended_in_bites(
     """The run has ended with the answer, as many steps as are soon ended too; tick does the rest, and says nothing."""
     monkeypatch.setattr(ending, "BITE", 20)
     monkeypatch.setattr(stop, "AT_ONCE", 0.0)
-    monkeypatch.setattr(control, "_LOOKS", 1)
+    monkeypatch.setattr(cancel, "_LOOKS", 1)
     run_id = standing_still(everywhere, 90, held=3)
-    assert control.cancel_run(CALLER, run_id).status == "cancelled"
+    assert cancel.cancel_run(CALLER, run_id).status == "cancelled"
     left = len(goes_on())
     assert 40 <= left <= 71, "a bite or two of 91"
     for _ in range(8):
         with db.write() as connection:
             connection.execute(sa.update(transitions.executions).where(_table.id == run_id).values(due_at=0))
-        tick.tick.apply()
+        recovery.tick.apply()
     assert goes_on() == []
     assert rows(_table.id == run_id)[0].due_at > rows(_table.id == run_id)[0].completed_at, "one more look is due"
     with db.write() as connection:
         long_ago = {"completed_at": 1, "due_at": 0}
         connection.execute(sa.update(transitions.executions).where(_table.id == run_id).values(**long_ago))
-    tick.tick.apply()
+    recovery.tick.apply()
     over = rows(_table.id == run_id)[0]
     assert (over.status, over.due_at, over.waiting_for) == ("cancelled", None, None)
 
@@ -215,7 +220,7 @@ def test_what_was_written_while_a_run_was_cancelled_is_ended_too(everywhere: Doo
     """A step that another process began at that very moment is found by the last look, with the run it started."""
     below = everywhere.create_playbook(name="Below", steps=[delay("rest", 600)])
     run_id = standing_still(everywhere, 1)
-    assert control.cancel_run(CALLER, run_id).status == "cancelled"
+    assert cancel.cancel_run(CALLER, run_id).status == "cancelled"
     enter(run_id, "late", "running", type="playbook", open=1, cursor=1)
     wish = starting.Wish(
         workspace_id="default", actor="test", playbook_id=below["id"], parent_id=f"{run_id}.late", root=run_id
@@ -226,7 +231,7 @@ def test_what_was_written_while_a_run_was_cancelled_is_ended_too(everywhere: Doo
         connection.execute(
             sa.update(transitions.executions).where(_table.id == run_id).values(completed_at=1, due_at=0)
         )
-    tick.tick.apply()
+    recovery.tick.apply()
     assert goes_on() == []
     assert rows(_table.id == late)[0].status == "cancelled"
 

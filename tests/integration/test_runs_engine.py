@@ -7,7 +7,9 @@ import pytest
 from store.engine import db
 from store.executions import steps as step_rows
 from store.executions import transitions
-from tasks import advance, links, runs, steps, walk
+from tasks.entrypoints import runs as steps
+from tasks.intake import run_start
+from tasks.runs import driver, handoff, planner
 from tests.support.api import Door
 
 
@@ -16,14 +18,14 @@ def test_what_is_being_planned_is_not_planned_beside_it(monkeypatch: pytest.Monk
     begun: list[str] = []
     answers: list[str] = []
 
-    def begin(self: walk.Walk, run_id: str) -> None:
+    def begin(self: driver.Walk, run_id: str) -> None:
         begun.append(run_id)
         if len(begun) == 1:
             answers.append(steps.begin.apply(args=["pexec-1"]).get())
             answers.append(steps.begin.apply(args=["pexec-2"]).get())
 
     monkeypatch.setattr(steps, "LONG", 0.0)
-    monkeypatch.setattr(walk.Walk, "begin", begin)
+    monkeypatch.setattr(driver.Walk, "begin", begin)
     assert steps.begin.apply(args=["pexec-1"]).get() == "done"
     assert (begun, answers) == (["pexec-1", "pexec-2"], ["stale", "done"])
     assert steps.begin.apply(args=["pexec-1"]).get() == "done"
@@ -32,8 +34,8 @@ def test_what_is_being_planned_is_not_planned_beside_it(monkeypatch: pytest.Monk
 def start(door: Door, *steps_of: dict[str, Any], **parameters: Any) -> str:
     """A run of a playbook of these steps, taken up by this process."""
     playbook = door.create_playbook(name=f"Decide {len(steps_of)}", steps=list(steps_of))
-    wish = runs.Wish(workspace_id="default", actor="test", playbook_id=playbook["id"], parameters=parameters)
-    return runs.start(wish).run_id
+    wish = run_start.Wish(workspace_id="default", actor="test", playbook_id=playbook["id"], parameters=parameters)
+    return run_start.start(wish).run_id
 
 
 def status(run_id: str) -> str:
@@ -80,7 +82,7 @@ def test_a_run_that_breaks_by_a_fault_of_ours_fails(door: Door, monkeypatch: pyt
     def break_down(*_: Any) -> None:
         raise KeyError("fault")
 
-    monkeypatch.setattr("tasks.advance.Advance.enter", break_down)
+    monkeypatch.setattr("tasks.runs.planner.Advance.enter", break_down)
     assert steps.begin.apply(args=[run_id]).get() == "broken"
     with db.read() as connection:
         row = transitions.get(connection, "default", run_id)
@@ -122,8 +124,8 @@ def test_many_decisions_come_in_several_messages(door: Door, monkeypatch: pytest
     def publish(canvases: list[Any], *, countdown: float | None = None) -> None:
         published.extend(canvases)
 
-    monkeypatch.setattr(links.Links, "publish", staticmethod(publish))
-    monkeypatch.setattr(advance, "MOST_DECISIONS", 10)
+    monkeypatch.setattr(handoff.Links, "publish", staticmethod(publish))
+    monkeypatch.setattr(planner, "MOST_DECISIONS", 10)
     run_id = start(door, *[decide(f"s{number}") for number in range(25)], go=True)
     steps.begin.apply(args=[run_id])
     assert (len(states(run_id)), status(run_id)) == (10, "running")
@@ -139,7 +141,7 @@ def test_many_decisions_come_in_several_messages(door: Door, monkeypatch: pytest
 @pytest.mark.parametrize("most", [1, 2, 3, 200])
 def test_where_planning_stops_changes_nothing(door: Door, monkeypatch: pytest.MonkeyPatch, most: int) -> None:
     """Decided, skipped and failed steps lead on to the same steps, however many are decided in one go."""
-    monkeypatch.setattr(advance, "MOST_DECISIONS", most)
+    monkeypatch.setattr(planner, "MOST_DECISIONS", most)
     playbook = [
         decide("no", expression="!go", on_true="wrong", on_false="pick"),
         decide("wrong"),
@@ -172,7 +174,7 @@ def test_where_planning_stops_changes_nothing(door: Door, monkeypatch: pytest.Mo
 
 def test_a_link_that_is_not_kept_is_followed_at_once(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a step's id looks like a secret its row does not show where it leads: planning goes on past it."""
-    monkeypatch.setattr(advance, "MOST_DECISIONS", 1)
+    monkeypatch.setattr(planner, "MOST_DECISIONS", 1)
     secret = {"name": "word", "type": "secret"}
     playbook = [
         decide("first", expression="true"),
@@ -180,8 +182,8 @@ def test_a_link_that_is_not_kept_is_followed_at_once(door: Door, monkeypatch: py
         decide("last", expression="true"),
     ]
     made = door.create_playbook(name="Spells a secret", steps=playbook, parameters=[secret])
-    wish = runs.Wish(workspace_id="default", actor="test", playbook_id=made["id"], parameters={"word": "hunter2"})
-    run_id = runs.start(wish).run_id
+    wish = run_start.Wish(workspace_id="default", actor="test", playbook_id=made["id"], parameters={"word": "hunter2"})
+    run_id = run_start.start(wish).run_id
     steps.begin.apply(args=[run_id])
     assert unfollowed(run_id) == [f"{run_id}.hunter2"]
     steps.follow.apply(args=[f"{run_id}.hunter2"])

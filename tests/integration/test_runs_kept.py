@@ -8,8 +8,9 @@ from store import audit
 from store.engine import db
 from store.executions import runs, transitions
 from store.executions import steps as step_rows
-from tasks import budget, step_faults, steps
-from tasks import runs as starting
+from tasks.entrypoints import runs as steps
+from tasks.intake import run_start as starting
+from tasks.runs import budget, errors
 from tests.support.api import Door
 
 SECRET = "Zq9-very-secret-77"
@@ -107,5 +108,5 @@ def test_playbooks_that_start_each_other_are_bounded(door: Door, monkeypatch: py
         assert runs.descendants(connection, run_id) == 2
     with db.read() as connection:
         run = starting.loaded(runs.read(connection, run_id))
-    with pytest.raises(step_faults.StepError, match="at most 2"):
+    with pytest.raises(errors.StepError, match="at most 2"):
         budget.refuse_too_many_runs(run)

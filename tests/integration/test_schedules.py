@@ -13,8 +13,9 @@ from store import audit
 from store.definitions import playbooks
 from store.engine import db
 from store.executions import recovery, transitions
-from tasks import runs, schedules
-from tasks.tick import tick
+from tasks.clock import schedules
+from tasks.clock.recovery import tick
+from tasks.intake import run_start
 from tests.support.api import Door
 
 EVERY_HOUR = {"event": "schedule", "cron": "0 * * * *"}
@@ -228,7 +229,7 @@ def test_a_failure_in_the_middle_starts_nothing(everywhere: Door, clock: Any, mo
         raise Unavailable
 
     with monkeypatch.context() as broken:
-        broken.setattr(runs, "accept", away)
+        broken.setattr(run_start, "accept", away)
         with pytest.raises(Unavailable):
             schedules.fire_due()
     assert fire_at(playbook_id) == db.now_ms()
@@ -247,7 +248,7 @@ def test_a_run_that_cannot_be_made_ready_is_not_tried_every_second(
         raise RuntimeError
 
     with monkeypatch.context() as broken:
-        broken.setattr(runs, "prepare", breaks)
+        broken.setattr(run_start, "prepare", breaks)
         assert schedules.fire_due() == 0
     assert not_fired(playbook_id)[0]["code"] == "internal_error"
     assert fire_at(playbook_id) == in_minutes(60)

@@ -12,10 +12,11 @@ from store.access import Caller
 from store.engine import db
 from store.executions import runs as run_rows
 from store.executions import steps, transitions
-from tasks import catalogue, library, runs
+from tasks.definitions import actions, playbooks
 from tasks.dry_run import simulation
 from tasks.dry_run.simulation import Simulation
-from tasks.runs import Run
+from tasks.intake import run_start
+from tasks.intake.run_start import Run
 from tests.support.api import Door, assert_problem
 
 #: an address that is found to be wrong when it is filled in
@@ -51,7 +52,7 @@ def nothing_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
     """No executor may perform anything, and no message may be published."""
     for name in ("webhook", "notification", "approval", "local"):
         monkeypatch.setattr(registry.executor(name), "perform", _never)
-    monkeypatch.setattr("tasks.canvas.publish", _never)
+    monkeypatch.setattr("tasks.messages.canvas.publish", _never)
 
 
 def _never(*_: Any, **__: Any) -> None:
@@ -68,24 +69,24 @@ def prepared(kind: str) -> str:
     with db.write() as connection:
         access.ensure_workspace(connection, "default", "default")
     for action in (BLOCK, LOOKUP):
-        catalogue.create(CALLER, action)
+        actions.create(CALLER, action)
     return kind
 
 
 def create(*steps_: dict[str, Any], **more: Any) -> str:
     """Add a playbook of these steps; returns its id."""
     definition = normalise.normalise({"id": "pb", "name": "Playbook", "steps": list(steps_), **more})
-    return library.create(CALLER, definition).id
+    return playbooks.create(CALLER, definition).id
 
 
 def accepted(playbook_id: str = "pb", **wish: Any) -> Run:
     """A dry run that has been accepted."""
-    wanted = runs.wish_of(CALLER, playbook_id, mode="dry_run", **wish)
+    wanted = run_start.wish_of(CALLER, playbook_id, mode="dry_run", **wish)
     with db.write() as connection:
-        row, _ = runs.prepare(connection, wanted)
-        runs.accept(connection, wish=wanted, row=row)
+        row, _ = run_start.prepare(connection, wanted)
+        run_start.accept(connection, wish=wanted, row=row)
     with db.read() as connection:
-        return runs.loaded(run_rows.read(connection, row["id"]))
+        return run_start.loaded(run_rows.read(connection, row["id"]))
 
 
 def simulated(*steps_: dict[str, Any], given: dict[str, Any] | None = None, **more: Any) -> Simulation:
@@ -299,7 +300,7 @@ def test_a_switch_takes_the_case_of_a_known_value(ready: str) -> None:
 def test_a_playbook_that_is_started_is_simulated_as_well(ready: str) -> None:
     """Its prediction is part of the step's plan; one that would fail lets the step fail."""
     inner = {"id": "inner", "name": "Inner", "steps": [act("x", "{{ host }}")]}
-    library.create(CALLER, normalise.normalise({**inner, "parameters": [{"name": "host", "required": True}]}))
+    playbooks.create(CALLER, normalise.normalise({**inner, "parameters": [{"name": "host", "required": True}]}))
     found = simulated(
         {"id": "good", "type": "playbook", "playbook_ref": "inner", "parameters": {"host": "192.0.2.3"}},
         {"id": "bad", "type": "playbook", "playbook_ref": "inner", "parameters": {"host": "x"}, "on_failure": "next"},
@@ -315,9 +316,9 @@ def test_a_playbook_that_is_started_is_simulated_as_well(ready: str) -> None:
 
 def test_playbooks_that_start_each_other_are_not_followed_for_ever(ready: str) -> None:
     """They are looked into a few levels deep; about one asset the second start would be refused."""
-    library.create(CALLER, normalise.normalise({"id": "inner", "name": "Inner", "steps": [look()]}))
+    playbooks.create(CALLER, normalise.normalise({"id": "inner", "name": "Inner", "steps": [look()]}))
     create({"id": "in", "type": "playbook", "playbook_ref": "inner"})
-    library.revise(CALLER, "inner", {"steps": [{"id": "out", "type": "playbook", "playbook_ref": "pb"}]}, whole=False)
+    playbooks.revise(CALLER, "inner", {"steps": [{"id": "out", "type": "playbook", "playbook_ref": "pb"}]}, whole=False)
     rows = by_step(simulation.simulate(accepted()))
     assert rows["in"]["output"]["plan"]["predicted_status"] == "completed"
     rows = by_step(simulation.simulate(accepted(target="a-1")))
@@ -329,7 +330,7 @@ def test_what_cannot_be_said_yet_is_no_failure(ready: str) -> None:
     """A request that cannot be written, a target and a number that are not known: all of it is assumed to fit."""
     config = {"url": "http://192.0.2.1/{{ count | int }}"}
     declared = [{"name": "count", "type": "integer", "required": True}]
-    catalogue.create(CALLER, {**LOOKUP, "id": "count", "config": config, "parameters": declared})
+    actions.create(CALLER, {**LOOKUP, "id": "count", "config": config, "parameters": declared})
     step = {
         "id": "count",
         "type": "action",
@@ -345,7 +346,7 @@ def test_what_cannot_be_said_yet_is_no_failure(ready: str) -> None:
 
 def test_a_secret_stays_secret_in_the_playbooks_that_are_started(ready: str) -> None:
     """It is masked in the step's input and in what is said about the inner run."""
-    library.create(CALLER, normalise.normalise({"id": "inner", "name": "Inner", "steps": [act("x", "{{ a }}")]}))
+    playbooks.create(CALLER, normalise.normalise({"id": "inner", "name": "Inner", "steps": [act("x", "{{ a }}")]}))
     step = {"id": "sub", "type": "playbook", "playbook_ref": "inner", "parameters": {"a": "{{ word }}"}}
     found = simulated(step, parameters=[{"name": "word", "type": "secret"}], given={"word": "hunter22-hunter22"})
     assert by_step(found)["sub"]["input"] == {"a": "********"}
@@ -412,12 +413,12 @@ def visitor(sqlite_database: str) -> Door:
 
 def done(**changes: Any) -> str:
     """A run that has been carried out; ``changes``: step id → the address it was given. Returns its id."""
-    wanted = runs.wish_of(CALLER, "pb")
+    wanted = run_start.wish_of(CALLER, "pb")
     with db.write() as connection:
-        row, _ = runs.prepare(connection, wanted)
-        runs.accept(connection, wish=wanted, row=row)
+        row, _ = run_start.prepare(connection, wanted)
+        run_start.accept(connection, wish=wanted, row=row)
     with db.read() as connection:
-        run = runs.loaded(run_rows.read(connection, row["id"]))
+        run = run_start.loaded(run_rows.read(connection, row["id"]))
     rows = [{**one, "mode": "live", "report": None} for one in simulation.simulate(run).rows]
     for one in rows:
         if one["step_id"] in changes:

@@ -13,7 +13,7 @@ from api.http.rate_limits import Limiter
 from store import access
 from store.engine import db
 from store.executions import transitions
-from tasks import doorbell
+from tasks.messages import publisher
 
 #: the members of every error body
 PROBLEM = {
@@ -39,7 +39,7 @@ def _application() -> Flask:
 def at_rest(seconds: float) -> bool:
     """Wait until nothing goes on beside the requests; whether it is so. ``seconds`` is what each part may take."""
     made = _application.cache_info().currsize
-    return doorbell.drain(seconds) and (not made or _application().extensions["tocsin.drain"](seconds))
+    return publisher.drain(seconds) and (not made or _application().extensions["tocsin.drain"](seconds))
 
 
 class Door:

@@ -6,7 +6,7 @@ import os
 import redis
 from celery import Celery, Task
 
-from tasks.links import Links
+from tasks.runs.handoff import Links
 
 SOCKET = os.environ["CHAIN_SOCKET"]  # noqa: TID251
 QUEUE = "links"

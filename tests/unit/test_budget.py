@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tasks.budget import FEW, MOST_KNOWN, MOST_ROWS, Budget
+from tasks.runs.budget import FEW, MOST_KNOWN, MOST_ROWS, Budget
 
 
 def run(root: str = "pexec-1", *, grows: bool = True, parent_id: str | None = None) -> Any:

@@ -25,9 +25,12 @@ from store.access import Caller
 from store.engine import db
 from store.executions import leases, transitions
 from store.ids import new_id
-from tasks import catalogue, control, doorbell, tick
-from tasks.conclude import Attempt, Ending, conclude, failed
-from tasks.redact import Redactor
+from tasks.attempts.conclude import Attempt, Ending, conclude, failed
+from tasks.clock import recovery
+from tasks.control import cancel
+from tasks.definitions import actions
+from tasks.messages import publisher
+from tasks.secrets.redact import Redactor
 
 WORKSPACE = "machine"
 CALLER = Caller(key_id="key", workspace_id=WORKSPACE, role="admin", permissions=frozenset())
@@ -159,7 +162,7 @@ class Executions(RuleBasedStateMachine):
     def time_passes_and_tick_looks(self, seconds: float) -> None:
         self.traveller.shift(seconds)
         before = self.rows()
-        rings, _, _ = tick._look({})
+        rings, _, _ = recovery._look({})
         after = self.rows()
         assert {ring.execution_id for ring in rings} <= {key for key, row in after.items() if row.status == "pending"}
         for key, row in after.items():
@@ -174,7 +177,7 @@ class Executions(RuleBasedStateMachine):
         if patience and not over:
             return  # most are let live, or there would be little to see
         try:
-            control.cancel(CALLER, execution_id)
+            cancel.cancel(CALLER, execution_id)
             assert not over
         except Conflict:
             assert over
@@ -184,7 +187,7 @@ class Executions(RuleBasedStateMachine):
         execution_id = self.pick(which)
         asked = self.rows()[execution_id].waiting_for == "approval"
         try:
-            control.decide(CALLER, execution_id, approve=approve, note="")
+            cancel.decide(CALLER, execution_id, approve=approve, note="")
             assert asked
         except Conflict:
             assert not asked
@@ -238,10 +241,10 @@ def test_every_order_of_events_keeps_the_promises(sqlite_database: str, monkeypa
     REACHED.clear()
     with db.write() as connection:
         access.ensure_workspace(connection, WORKSPACE, "Machine")
-    asks = catalogue.create(CALLER, {"name": "Ask", "type": "approval", "executor": "approval", "config": {}})
+    asks = actions.create(CALLER, {"name": "Ask", "type": "approval", "executor": "approval", "config": {}})
     monkeypatch.setattr(Executions, "revision_id", asks.revision.id)
-    monkeypatch.setattr(control, "SETTLE", 0.0)
-    monkeypatch.setattr(doorbell, "revoke", lambda execution_id: None)
+    monkeypatch.setattr(cancel, "SETTLE", 0.0)
+    monkeypatch.setattr(publisher, "revoke", lambda execution_id: None)
     monkeypatch.setattr(logging.root.manager, "disable", logging.CRITICAL)
     checks = [HealthCheck.too_slow, HealthCheck.filter_too_much]
     run_state_machine_as_test(

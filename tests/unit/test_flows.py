@@ -2,9 +2,9 @@
 
 import pytest
 
-from tasks import flows
-from tasks.canvas import TOGETHER
-from tasks.flows import BULK, EVERY, MOST_FLOWS, OF_FLOW, OF_QUEUE, OF_WORKSPACE, WIDE, Flows, Order
+from tasks.fairness import fair_queue
+from tasks.fairness.fair_queue import BULK, EVERY, MOST_FLOWS, OF_FLOW, OF_QUEUE, OF_WORKSPACE, WIDE, Flows, Order
+from tasks.messages.canvas import TOGETHER
 
 #: how much the workers do in a second, in most of these tests
 DONE = 200
@@ -137,11 +137,11 @@ def test_what_went_to_bulk_costs_nothing(clock: Clock) -> None:
 
 def test_a_run_is_a_flow(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     """What exceeds the measure of a run goes to bulk, whatever kind of message it is; another run is not affected."""
-    monkeypatch.setattr(flows, "_flows", measured_by(clock))
-    asked = [flows.of_run("steps", "a", "pexec-1") for _ in range(2 * AT_ONCE)]
+    monkeypatch.setattr(fair_queue, "_flows", measured_by(clock))
+    asked = [fair_queue.of_run("steps", "a", "pexec-1") for _ in range(2 * AT_ONCE)]
     assert asked.count("steps") == AT_ONCE
-    assert flows.of_run("steps", "a", "pexec-2") == "steps"
-    assert flows.of_run("scripts", "a", "pexec-1") == "scripts"
+    assert fair_queue.of_run("steps", "a", "pexec-2") == "steps"
+    assert fair_queue.of_run("scripts", "a", "pexec-1") == "scripts"
 
 
 @pytest.mark.parametrize("queue", ["scripts", "suspects", "control"])
@@ -175,7 +175,7 @@ def test_the_flows_remembered_are_bounded(clock: Clock) -> None:
 )
 def test_bulk_goes_together_with_what_its_worker_consumes(one: str, other: str, fits: bool) -> None:
     """A worker that took a run off bulk goes on with its steps in place."""
-    assert flows.together(one, other) is fits
+    assert fair_queue.together(one, other) is fits
 
 
 def _rows(number: int, queue: str = "steps") -> list[dict]:
@@ -185,8 +185,8 @@ def _rows(number: int, queue: str = "steps") -> list[dict]:
 def test_wide_steps_go_to_bulk() -> None:
     """More than 32 branches that begin together are for bulk; as many as that are not."""
     few, many = _rows(WIDE), _rows(WIDE + 1)
-    flows.spread(few)
-    flows.spread(many)
+    fair_queue.spread(few)
+    fair_queue.spread(many)
     assert {row["queue"] for row in few} == {"steps"}
     assert {row["queue"] for row in many} == {BULK}
 
@@ -194,7 +194,7 @@ def test_wide_steps_go_to_bulk() -> None:
 def test_wide_steps_of_scripts_stay() -> None:
     """Branches that need a process that can be killed stay on their queue."""
     rows = _rows(WIDE + 1, "scripts")
-    flows.spread(rows)
+    fair_queue.spread(rows)
     assert {row["queue"] for row in rows} == {"scripts"}
 
 

@@ -6,15 +6,15 @@ from typing import Any
 import pytest
 
 from config.settings import settings
-from tasks import links
-from tasks.links import IN_ALL, Links
+from tasks.runs import handoff
+from tasks.runs.handoff import IN_ALL, Links
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """Time that goes on when it is told to."""
     here = SimpleNamespace(now=100.0)
-    monkeypatch.setattr(links, "time", SimpleNamespace(monotonic=lambda: here.now))
+    monkeypatch.setattr(handoff, "time", SimpleNamespace(monotonic=lambda: here.now))
     return here
 
 
@@ -43,5 +43,5 @@ def test_waiting_for_the_processor_counts_less(clock: SimpleNamespace) -> None:
 
 def test_it_can_be_switched_off(clock: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
     """With nothing allowed every step has a message of its own."""
-    monkeypatch.setattr(links, "settings", lambda: SimpleNamespace(in_place_ms=0))
+    monkeypatch.setattr(handoff, "settings", lambda: SimpleNamespace(in_place_ms=0))
     assert not message().may_go_on()

@@ -2,7 +2,7 @@
 
 import os
 
-from tasks.pace import BUSY, LONGEST_WAIT, UNKNOWN, Pace
+from tasks.fairness.pace import BUSY, LONGEST_WAIT, UNKNOWN, Pace
 
 
 class Workers:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.redact import CUT, MASK, Redactor, texts
+from tasks.secrets.redact import CUT, MASK, Redactor, texts
 
 #: a secret is made of these letters and an innocent text is not, so the one cannot stand in the other by chance
 _SECRET = st.text(alphabet='ABCDEFGHabcdefgh"\\/+&=% \n\u00fc\U0001f511', min_size=12, max_size=60).filter(

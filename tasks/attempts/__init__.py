@@ -1,0 +1,1 @@
+"""One attempt at an execution, from its claim to its end."""

@@ -1,0 +1,194 @@
+"""How an attempt ends: the one place where a worker's result becomes the record.
+
+``conclude`` decides between done, failed, and again later, takes the secrets out, and writes status, output,
+logs and audit in one transaction. When the database is away it keeps trying: as long as nobody can reach it nobody
+else can take the attempt over, and who could has a later attempt, before which this one changes nothing.
+"""
+
+import random
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from config import logs
+from config.errors import Unavailable
+from store.engine import db, group_commit
+from store.engine.db import Connection, Row
+from store.executions import transitions
+from tasks.attempts.lease import keeper
+from tasks.entrypoints import completions
+from tasks.messages import publisher
+from tasks.secrets.redact import Redactor
+
+#: limits of what one execution keeps
+MOST_LOG_LINES = 500
+LONGEST_LOG_LINE = 2_048
+#: the longest pause before a retry, seconds
+LONGEST_PAUSE = 3_600
+#: for how long the database may be away before what was to be written is left to recovery, seconds
+LONGEST_OUTAGE = 3_600
+
+#: mode → the last line of a log that ends well
+_DONE = {
+    "live": "Action completed successfully.",
+    "sandbox": "Sandbox run completed; every outward call was recorded instead of made.",
+    "dry_run": "Dry run completed; nothing was done.",
+}
+
+log = logs.logger(__name__)
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How an attempt ended: a status to enter, or a word for a message that changed nothing."""
+
+    status: str
+    output: Any = None
+    error: Mapping[str, Any] | None = None
+    report: Mapping[str, Any] | None = None
+    retryable: bool = False
+    retry_after: float | None = None
+    retry_in: float | None = None
+    waiting_for: str | None = None
+    wait_seconds: float = 0
+
+
+def failed(
+    code: str,
+    message: str,
+    *,
+    status: str = "failed",
+    unknown: bool = False,
+    retryable: bool = False,
+    retry_after: float | None = None,
+    details: Mapping[str, Any] | None = None,
+) -> Ending:
+    """An ending in failure; ``unknown`` says that the effect may have happened all the same."""
+    error: dict[str, Any] = {"code": code, "message": message, "outcome_unknown": unknown}
+    if details:
+        error["details"] = dict(details)
+    return Ending(status, error=error, retryable=retryable, retry_after=retry_after)
+
+
+@dataclass
+class Attempt:
+    """The attempt in hand: its row, and what it has logged so far."""
+
+    row: Row
+    owner: str
+    retry: Mapping[str, Any]
+    redact: Redactor
+    logs: list[dict[str, str]] = field(default_factory=list)
+
+    def log(self, level: str, message: str) -> None:
+        """Add a line to the execution's log."""
+        if len(self.logs) < MOST_LOG_LINES:
+            stamp = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+            self.logs.append({"timestamp": stamp, "level": level, "message": message[:LONGEST_LOG_LINE]})
+
+
+def retry_delay(retry: Mapping[str, Any], failures: int, wish: float | None = None) -> float:
+    """Seconds until the next try after ``failures`` failed ones: doubling, jittered, never less than ``wish``."""
+    delay: float = float(retry["backoff_seconds"]) * 2 ** (failures - 1)
+    if retry["jitter"]:
+        delay *= random.uniform(0.8, 1.2)  # noqa: S311 - spreads retries, hides nothing
+    return min(max(delay, wish or 0.0), LONGEST_PAUSE)
+
+
+@dataclass(frozen=True)
+class Settled:
+    """An ending as it is to be written: the record (secrets taken out) and the other columns that change."""
+
+    ending: Ending
+    record: Mapping[str, Any]
+    changes: Mapping[str, Any]
+
+
+def settle(this: Attempt, ending: Ending) -> Settled:
+    """Decide between done, failed and again later, and take the secrets out."""
+    row = this.row
+    changes: dict[str, Any] = {}
+    if ending.status == "waiting":
+        changes = {"waiting_for": ending.waiting_for, "due_at": db.now_ms() + int(ending.wait_seconds * 1000)}
+    elif ending.status == "failed":
+        ending, changes = _retry_or_fail(this, ending)
+    elif ending.status == "completed":
+        this.log("INFO", _DONE[row.mode])
+    if ending.error is not None:
+        unknown = bool(ending.error["outcome_unknown"]) and not row.idempotent and row.mode == "live"
+        ending = replace(ending, error={**ending.error, "outcome_unknown": unknown})
+    record = {
+        "output": this.redact(ending.output),
+        "error": this.redact(ending.error),
+        "report": this.redact(ending.report),
+        "logs": this.redact(this.logs),
+    }
+    return Settled(ending, record, changes)
+
+
+def conclude(this: Attempt, ending: Ending) -> Ending:
+    """Write how the attempt ended; returns what really holds now (``stale`` when it was taken from us)."""
+    settled, row = settle(this, ending), this.row
+    mark = completions.mark(row, settled.ending.status)
+
+    def finish(connection: Connection) -> bool:
+        return transitions.finish(
+            connection,
+            row.id,
+            settled.ending.status,
+            owner=this.owner,
+            attempt=row.attempt,
+            record=settled.record,
+            **settled.changes,
+            **mark,
+        )
+
+    if not commit_in_time(finish):
+        return Ending("stale")
+    if mark:
+        publisher.ring(completions.ring(row.id, row.action_id))
+    ended(this, settled.ending)
+    return settled.ending
+
+
+def ended(this: Attempt, ending: Ending) -> None:
+    """Tell the log."""
+    log.info("execution ended", status=ending.status, attempt=this.row.attempt, action_id=this.row.action_id)
+
+
+def _retry_or_fail(this: Attempt, ending: Ending) -> tuple[Ending, dict[str, Any]]:
+    """Again later when that may help and is allowed; an at-most-once action is never repeated in doubt."""
+    row, error = this.row, dict(ending.error or {})
+    failures = row.failures + 1
+    in_doubt = bool(error.get("outcome_unknown")) and not row.idempotent
+    this.log("ERROR", f"{error.get('code')}: {error.get('message')}")
+    if not ending.retryable or in_doubt or failures >= this.retry["max_attempts"]:
+        return ending, {"failures": failures}
+    pause = retry_delay(this.retry, failures, ending.retry_after)
+    this.log("INFO", f"Attempt {failures} of {this.retry['max_attempts']} failed; trying again in {pause:.1f} s.")
+    due_at = db.now_ms() + int(pause * 1000) + transitions.RETRY_GRACE
+    waiting = Ending("waiting", error=error, retry_in=pause)
+    return waiting, {"failures": failures, "waiting_for": "retry", "due_at": due_at}
+
+
+def commit_in_time(change: Callable[[Connection], Any], *, single: bool = True, at: str = "") -> Any:
+    """Commit a change, also when the database is away for a while; None when it stayed away."""
+    return in_time(lambda: group_commit.commit(change, single=single, at=at))
+
+
+def in_time(work: Callable[[], Result]) -> Result | None:
+    """The result of work with the database, tried again while it is away; None when it stayed away."""
+    give_up = time.monotonic() + LONGEST_OUTAGE
+    while True:
+        try:
+            return work()
+        except Unavailable:
+            keeper().doubt()
+            if time.monotonic() > give_up:
+                log.exception("the database stayed away; this is left to recovery")
+                return None
+            time.sleep(0.5)

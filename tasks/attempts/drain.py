@@ -1,0 +1,54 @@
+"""What becomes of the work in hand when the time is up that a stopping worker has to finish it.
+
+In order of time: no effect begins in this process any more; the processes of its pool are frozen, so that nothing goes
+on there either; what they all hold is handed back where doing it again can do no harm, for other workers to claim at
+once and without a lapse; the lease of the rest ends now, and tick says of it that nobody knows; the frozen processes
+are killed. This process must end right after that. A process of a pool that is told to end by itself leaves the same
+way, whatever it was at when the signal came.
+"""
+
+import contextlib
+import os
+import signal
+from collections.abc import Iterable
+
+from config import logs
+from config.errors import Unavailable
+from store.engine import db
+from store.engine.db import Connection
+from store.executions import leases
+from tasks.attempts import lease
+
+log = logs.logger(__name__)
+
+
+def leave(children: Iterable[int] = ()) -> None:
+    """Give up everything that this process and these of its pool hold; a database that is away leaves it to tick."""
+    pids, keep = list(children), lease.keeper()
+    keep.close()
+    _send(signal.SIGSTOP, pids)
+    owners = [lease.owners_of(pid) for pid in (os.getpid(), *pids)]
+
+    def give_up(connection: Connection) -> tuple[int, int]:
+        handed_back = lapsed = 0
+        for row in leases.held_by(connection, owners):
+            if row.idempotent or keep.never_began(row):
+                handed_back += leases.hand_back(connection, row.id, row.owner, row.attempt)
+            else:
+                leases.lapse(connection, row.id, row.attempt)
+                lapsed += 1
+        return handed_back, lapsed
+
+    try:
+        handed_back, lapsed = db.change(give_up)
+    except Unavailable:
+        log.warning("what this worker held could not be handed back: the database is away")
+    else:
+        log.info("the time to finish is up", handed_back=handed_back, given_up=lapsed)
+    _send(signal.SIGKILL, pids)
+
+
+def _send(number: signal.Signals, pids: Iterable[int]) -> None:
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)

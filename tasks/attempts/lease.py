@@ -1,0 +1,297 @@
+"""What this process holds, and the thread that keeps it held.
+
+``hold`` registers a claimed attempt. While there is one, the keeper thread looks every quarter of a second
+whether each is still ours (a cancel, a time-out or another worker may have taken it) and, every third of a
+lease, extends the leases of all in one statement. An attempt that is no longer ours, or whose lease could not
+be extended in time, is *aborted*: its executor sees that and gives up, and the row is handed back or let go. What may
+not be done twice and has begun is seen through whatever the database says: nobody will do it in its place, and its
+outcome can be told as long as nobody else has ended it.
+
+When the database went away in the middle of a claim nobody knows whether it was made. After that the keeper looks for
+attempts that are this process's by their rows and that nobody here holds, and hands them back.
+
+A process that ends closes its keeper: no effect begins from there on.
+"""
+
+import os
+import secrets
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from config import logs
+from config.errors import Unavailable
+from config.settings import settings
+from providers.base import Abandoned
+from store.engine import db
+from store.engine.db import Row
+from store.executions import leases
+
+#: how often held attempts are looked at, seconds
+LOOK = 0.25
+#: an effect may start only this long after the attempt was last seen to be ours, seconds; a cancel's answer waits
+#: longer than that (``tasks.control.cancel.SETTLE``)
+FRESH = 0.5
+#: an aborted attempt that still runs after this is stuck; its process ends, if it is one that may, seconds
+STUCK = 5.0
+
+#: a claim that is not held after this was made in doubt, ms; whoever comes to hold it later must look first
+IN_DOUBT = 2_000
+
+log = logs.logger(__name__)
+
+
+def renewal_ms(timeout_ms: int, lease_ms: int) -> int:
+    """The time between two renewals: short enough to tell at an attempt's end whether its worker lived, ms."""
+    return min(lease_ms // 3, max(500, timeout_ms // 4))
+
+
+def silent(row: Row, lease_ms: int) -> bool:
+    """Whether the worker of a running row was not heard of for two renewals: it died or froze."""
+    return db.now_ms() - (row.renewed_at or 0) > 2 * renewal_ms(row.timeout_ms, lease_ms) + 1_000
+
+
+def owners_of(pid: int) -> str:
+    """How the name of the owner begins that a process of this machine goes by."""
+    return f"{socket.gethostname()}:{pid}:"
+
+
+class Hold:
+    """One attempt in hand."""
+
+    def __init__(self, execution_id: str, attempt: int, keeper: "Keeper", claimed: float, *, repeatable: bool) -> None:
+        self.execution_id = execution_id
+        self.attempt = attempt
+        self.verified = claimed
+        #: whether it may be done twice
+        self.repeatable = repeatable
+        #: whether an effect may have begun
+        self.begun = False
+        self.aborted_at: float | None = None
+        self.interrupt: Callable[[], None] | None = None
+        #: seconds between two renewals of its lease
+        self.renew_every = 0.0
+        self._keeper = keeper
+
+    def aborted(self) -> bool:
+        """Whether this attempt must stop."""
+        return self.aborted_at is not None
+
+    def abort(self) -> None:
+        """Take the attempt out of its executor's hands."""
+        if self.aborted_at is None:
+            self.aborted_at = time.monotonic()
+            if self.interrupt is not None:
+                self.interrupt()
+
+    @property
+    def safe(self) -> bool:
+        """Whether doing it again can do no harm."""
+        return self.repeatable or not self.begun
+
+    def still_ours(self) -> None:
+        """See that the attempt is ours; a look that took long, or came to nothing, is taken again.
+
+        Raises:
+            Abandoned: it is not ours any more, or nobody could say for as long as a lease lasts.
+        """
+        while self.aborted_at is None and (age := time.monotonic() - self.verified) > FRESH:
+            if age > self._keeper.lease_ms / 1000:
+                self.abort()
+            elif not self._keeper.look([self]):
+                time.sleep(LOOK)
+        if self.aborted_at is not None:
+            raise Abandoned
+
+    def checkpoint(self) -> None:
+        """Call right before an effect.
+
+        Raises:
+            Abandoned: the attempt is not ours any more, or nobody can say.
+        """
+        self.still_ours()
+        self._keeper.begin(self)
+
+
+class Keeper:
+    """The attempts of one process."""
+
+    def __init__(self) -> None:
+        self.owner = f"{owners_of(os.getpid())}{secrets.token_hex(4)}"
+        self.lease_ms = settings().lease_seconds * 1000
+        self._holds: dict[str, Hold] = {}
+        #: attempts whose effect may have begun and whose end is not written
+        self._begun: set[tuple[str, int]] = set()
+        self._lock = threading.Lock()
+        self._closed = False
+        self._extended, self._away = time.monotonic(), False
+        self._doubt, self._doubted = False, 0.0
+        self._some = threading.Event()
+        threading.Thread(target=self._keep, name="leases", daemon=True).start()
+
+    @contextmanager
+    def hold(
+        self, execution_id: str, attempt: int, timeout_ms: int, claimed: float, *, repeatable: bool
+    ) -> Iterator[Hold]:
+        """Keep an attempt while the block runs; ``claimed`` is the monotonic time at which its claim began."""
+        held = Hold(execution_id, attempt, self, claimed, repeatable=repeatable)
+        held.renew_every = renewal_ms(timeout_ms, self.lease_ms) / 1000
+        with self._lock:
+            self._holds[execution_id] = held
+            self._some.set()
+        try:
+            yield held
+            if not held.aborted():
+                with self._lock:
+                    self._begun.discard((execution_id, attempt))
+        finally:
+            with self._lock:
+                if self._holds.get(execution_id) is held:  # not a later attempt that came here again
+                    del self._holds[execution_id]
+                if not (self._holds or self._doubt):
+                    self._some.clear()
+
+    def doubt(self) -> None:
+        """Note that the database went away, perhaps in the middle of a claim."""
+        with self._lock:
+            self._doubt = True
+            self._some.set()
+
+    def begin(self, hold: Hold) -> None:
+        """Note that an effect begins.
+
+        Raises:
+            Abandoned: this process ends.
+        """
+        with self._lock:
+            if self._closed:
+                raise Abandoned
+            hold.begun = True
+            self._begun.add((hold.execution_id, hold.attempt))
+
+    def close(self) -> None:
+        """Let no effect begin any more."""
+        with self._lock:
+            self._closed = True
+
+    def never_began(self, row: Row) -> bool:
+        """Whether a running row is this process's own, and nothing of this attempt has begun, held or not."""
+        return row.owner == self.owner and (row.id, row.attempt) not in self._begun
+
+    def look(self, holds: list[Hold]) -> bool:
+        """See which attempts are still ours, and abort the others; false when the database could not be asked."""
+        if not holds:
+            return True
+        asked = time.monotonic()
+        try:
+            with db.read() as connection:
+                ours = leases.still_held(connection, self.owner, [hold.execution_id for hold in holds])
+        except Unavailable:
+            return False
+        for hold in holds:
+            if (hold.execution_id, hold.attempt) in ours:
+                hold.verified = max(asked, hold.verified)
+            else:
+                hold.abort()
+        return True
+
+    def _keep(self) -> None:
+        while True:
+            if not self._some.wait(timeout=60):
+                continue
+            time.sleep(LOOK)
+            with self._lock:
+                holds = list(self._holds.values())
+            try:
+                self.look([hold for hold in holds if not hold.aborted() and self._age(hold) > LOOK])
+                self._renew(holds)
+                self._abort_the_lost(holds)
+                if self._doubt and time.monotonic() - self._doubted > 1:
+                    self._doubted = time.monotonic()
+                    self._resolve()
+            except Exception:
+                log.warning("lease keeper failed", exc_info=True)
+
+    def _resolve(self) -> None:
+        """Hand back what this process has claimed without knowing; what is too fresh is left for the next time."""
+        self._doubt = False
+        try:
+            rows = db.look(leases.held_by, [self.owner])
+            with self._lock:
+                unheld = [row for row in rows if row.id not in self._holds]
+            before = db.now_ms() - IN_DOUBT
+            for row in unheld:
+                if row.renewed_at >= before:
+                    self.doubt()
+                    continue
+                if row.idempotent or self.never_began(row):
+                    with db.write() as connection:
+                        leases.hand_back(connection, row.id, self.owner, row.attempt)
+                    log.info("claimed in doubt and handed back", execution_id=row.id, attempt=row.attempt)
+        except Unavailable:
+            self.doubt()
+        with self._lock:
+            if not (self._holds or self._doubt):
+                self._some.clear()
+
+    @staticmethod
+    def _age(hold: Hold) -> float:
+        return time.monotonic() - hold.verified
+
+    def _renew(self, holds: list[Hold]) -> None:
+        """Extend the leases when it is time to; a database that is away is asked again after the next look."""
+        now = time.monotonic()
+        if now - self._extended <= min((hold.renew_every for hold in holds), default=60):
+            return
+        extended = self._extend(holds)
+        if extended:
+            self._extended = now
+        elif not self._away:
+            log.warning("leases could not be extended: the database is away", executions=len(holds))
+        self._away = not extended
+
+    def _extend(self, holds: list[Hold]) -> bool:
+        """Extend the leases of these; false when the database is away."""
+        ids = [hold.execution_id for hold in holds if not hold.aborted()]
+        if not ids:
+            return True
+        try:
+            with db.write(single=True) as connection:
+                leases.extend(connection, self.owner, ids, self.lease_ms)
+        except Unavailable:
+            return False
+        return True
+
+    def _abort_the_lost(self, holds: list[Hold]) -> None:
+        for hold in holds:
+            if hold.safe and self._age(hold) > self.lease_ms / 1000:
+                hold.abort()
+            if hold.aborted_at is not None and time.monotonic() - hold.aborted_at > STUCK and hold.interrupt:
+                log.error("an aborted action does not stop; ending its process", execution_id=hold.execution_id)
+                os.kill(os.getpid(), signal.SIGKILL)
+
+
+_lock = threading.Lock()
+_keeper: Keeper | None = None
+
+
+def keeper() -> Keeper:
+    """The keeper of this process; a forked child has its own."""
+    global _keeper  # noqa: PLW0603 - one per process
+    if _keeper is None:
+        with _lock:
+            if _keeper is None:
+                _keeper = Keeper()
+    return _keeper
+
+
+def _after_fork() -> None:
+    """A child keeps nothing of its parent's, and its lock may be held by a thread that the child has not."""
+    global _keeper, _lock
+    _keeper, _lock = None, threading.Lock()
+
+
+os.register_at_fork(after_in_child=_after_fork)

@@ -1,0 +1,154 @@
+"""Doing the outside work of one attempt, whoever asked for it: a trigger or a step of a run.
+
+``prepare`` gathers everything the executor needs, secrets included; they exist in clear from there to the executor's
+return only. ``perform`` lets the executor do it with no transaction open and puts every way it can end into words.
+"""
+
+import json
+import os
+import signal
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from celery.exceptions import SoftTimeLimitExceeded
+
+from config import logs
+from config.errors import Unavailable
+from providers import registry
+from providers.base import Abandoned, Call, ProviderError, TimedOut, Waiting
+from store.definitions.actions import Revision
+from store.engine import db
+from store.engine.db import Row
+from store.executions import leases
+from store.sealing.seal import SealBroken
+from tasks.attempts.conclude import Attempt, Ending, commit_in_time, failed
+from tasks.attempts.lease import Hold, keeper
+from tasks.secrets import sealing
+from tasks.secrets.redact import NO_SECRETS, redactor, texts
+
+log = logs.logger(__name__)
+
+
+@dataclass(frozen=True)
+class Work:
+    """A call, and who carries it out."""
+
+    executor: Any
+    call: Call
+    interruptible: bool
+
+
+def attempt_at(row: Row, retry: Mapping[str, Any]) -> Attempt:
+    """The attempt that has just been claimed."""
+    return Attempt(
+        row=row,
+        owner=keeper().owner,
+        retry=retry,
+        logs=json.loads(row.logs) if row.logs else [],
+        redact=NO_SECRETS,
+    )
+
+
+def prepare(
+    this: Attempt, revision: Revision, held: Hold, parameters: Mapping[str, Any], hidden: Mapping[str, Any]
+) -> Work | Ending:
+    """Everything the executor needs; ``hidden`` are the secret ones among the parameters' values."""
+    row, definition = this.row, revision.definition
+    try:
+        opened = sealing.opened_config(row.workspace_id, revision)
+    except SealBroken as broken:
+        return failed("sealed", str(broken))
+    this.redact = redactor([*texts(hidden), *sealing.telling(opened)])
+    call = Call(
+        execution_id=row.id,
+        idempotency_key=row.id,
+        config=sealing.put_back(dict(definition["config"]), opened),
+        parameters=parameters,
+        context={
+            **parameters,
+            "parameters": parameters,
+            "target": row.target,
+            "execution": {"id": row.id, "attempt": row.attempt},
+            "action": {"id": row.action_id, "name": definition["name"]},
+        },
+        mode=row.mode,
+        expires_at=time.monotonic() + row.timeout_ms / 1000,
+        log=this.log,
+        still_ours=held.still_ours,
+        checkpoint=held.checkpoint,
+        aborted=held.aborted,
+    )
+    interruptible = definition["executor"] == "local" and "handler" in definition["config"]
+    return Work(registry.executor(definition["executor"]), call, interruptible)
+
+
+def perform(work: Work | Ending, held: Hold) -> Ending:
+    """Let the executor do it; what could not be prepared ends as it is.
+
+    Raises:
+        Abandoned: the attempt was taken from us.
+    """
+    if isinstance(work, Ending):
+        return work
+    call = work.call
+    act: Callable[[Call], Any] = work.executor.plan if call.mode == "dry_run" else work.executor.perform
+    if work.interruptible:
+        held.interrupt = _interrupter()
+    try:
+        output = act(call)
+        held.interrupt = None
+    except Abandoned:
+        raise
+    except SoftTimeLimitExceeded:
+        held.interrupt = None
+        if held.aborted():
+            raise Abandoned from None
+        return failed("timeout", str(TimedOut()), status="timeout", unknown=True)
+    except Waiting as waiting:
+        return Ending("waiting", output=waiting.output, waiting_for="approval", wait_seconds=waiting.seconds)
+    except TimedOut as error:
+        return failed(error.code, error.message, status="timeout", unknown=True)
+    except ProviderError as error:
+        return _provider_failed(error)
+    except Exception as error:
+        log.exception("executor broke")
+        return failed("internal_error", f"The executor broke ({type(error).__name__}); the worker's log says where.")
+    report = {**vars(call.report), "output": output} if call.mode == "sandbox" else None
+    return Ending("completed", output=output, report=report)
+
+
+def give_up(held: Hold) -> None:
+    """Say that this process does nothing more for an attempt.
+
+    One that is still ours, and that may be done again, is handed back, for others to claim at once. One that was taken
+    from us is let go; a cancel may wait for that.
+    """
+    owner = keeper().owner
+    if held.safe and commit_in_time(lambda db_: leases.hand_back(db_, held.execution_id, owner, held.attempt)):
+        log.info("execution handed back", attempt=held.attempt)
+        return
+    try:
+        with db.write(single=True) as connection:
+            leases.let_go(connection, held.execution_id, owner, held.attempt)
+    except Unavailable:
+        log.warning("could not say that the execution was let go")
+
+
+def _provider_failed(error: ProviderError) -> Ending:
+    return failed(
+        error.code,
+        error.message,
+        unknown=error.unknown,
+        retryable=error.retryable,
+        retry_after=error.retry_after,
+        details=error.details,
+    )
+
+
+def _interrupter() -> Callable[[], None] | None:
+    """How to stop Python code in this process's main thread; None where that is not possible (threads pool)."""
+    if callable(signal.getsignal(signal.SIGUSR1)):  # billiard's children turn it into SoftTimeLimitExceeded
+        return lambda: os.kill(os.getpid(), signal.SIGUSR1)
+    return None

@@ -1,0 +1,258 @@
+"""Once a second: look at every row that is due and do the one thing it needs.
+
+Beat sends the message; any number of beats and control workers do no harm, because due rows are locked and each
+is moved by a guarded transition. What is decided in the transaction is published after it.
+
+pending    put on its queue again, unless the backlog explains that it has not had its turn (``tasks.messages.backlog``)
+running    its worker died, froze or overran: end it, or have it tried again on its own queue; what was lost twice, or
+           with all who take from its queue, goes to the queue of suspects. While the database was away nobody could
+           keep a lease, so after that everybody is given one more (``tasks.clock.reach``)
+waiting    the back-off or the delay is over: on it goes; the approval has expired: ended
+runs       over their time: failed, and with them their steps (``tasks.clock.run_recovery``)
+ended      a step of which nobody has planned yet what follows, an action that playbooks listen to and that nobody has
+           announced yet: a worker is asked to
+
+Schedules that have come round are kept first (``tasks.clock.schedules``), then it is seen whether a worker has died
+(``tasks.clock.deaths``).
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+
+from config import logs
+from config.errors import Unavailable
+from config.settings import settings
+from store import redis as redis_store
+from store.engine import db
+from store.engine.db import Connection, Row
+from store.executions import recovery, steps, transitions
+from store.executions.transitions import LIVE, TERMINAL
+from tasks.app import app
+from tasks.attempts import lease
+from tasks.clock import run_recovery, schedules
+from tasks.clock.deaths import deaths, left_behind
+from tasks.clock.reach import reach
+from tasks.entrypoints import completions
+from tasks.fairness import fair_queue
+from tasks.intake.run_start import begin_ring
+from tasks.messages import canvas, publisher
+from tasks.messages.backlog import backlog
+from tasks.messages.canvas import Ring
+
+#: an execution that was lost this often with its worker is tried again apart from others, so often it is given up
+SUSPECT, POISON_CAP = 2, 3
+#: what is known of a worker that let a lease lapse
+_SILENT = "the worker said nothing any more (it died, froze, was stopped, or could not write to the database)"
+#: rows looked at, and rows whose turn is awaited, in one transaction
+BATCH, AT_ONCE = 200, 1000
+#: for how long one tick goes on, seconds
+PATIENCE = 0.9
+
+log = logs.logger(__name__)
+
+
+@app.task(name="tocsin.tick", ignore_result=True)
+def tick() -> int:
+    """Look after every due row; returns how many there were."""
+    seen, asked = 0, reach.clock()
+    try:
+        _notice_empty_broker()
+        _keep_schedules()
+        started = time.monotonic()
+        _go_on_for_the_dead()
+        pauses = _await_turns(started + PATIENCE)
+        while time.monotonic() - started < PATIENCE:
+            rings, over, number = _look(pauses, asked)
+            asked = reach.clock()
+            seen += number
+            run_recovery.end_steps(over)
+            missed = canvas.publish(rings)
+            if missed:
+                publisher.put_off(missed)
+                log.warning("the broker is away; publishing again in a second", executions=len(missed))
+                break
+            if number < BATCH:
+                break
+    except Unavailable as error:
+        if not isinstance(error, db.Contended):
+            reach.missed()
+        log.warning("tick skipped: the database is away", reason=str(error))
+    return seen
+
+
+def _notice_empty_broker() -> None:
+    """A Redis that forgot our mark forgot our messages too: publish every pending row now."""
+    if not settings().redis_is_broker or not redis_store.emptied():
+        return
+    number, bite, now = 0, AT_ONCE, db.now_ms()
+    while bite == AT_ONCE:
+        with db.write() as connection:
+            bite = recovery.publish_soon(connection, at=now, limit=AT_ONCE)
+        number += bite
+    redis_store.set_mark()
+    if number:
+        log.warning("redis was emptied; publishing every pending execution again", executions=number)
+
+
+def _keep_schedules() -> None:
+    """Start what a schedule asks for; nothing in it may keep the other work from being done."""
+    try:
+        schedules.fire_due()
+    except Unavailable:
+        raise
+    except Exception:
+        log.exception("schedules could not be looked at")
+
+
+def _go_on_for_the_dead() -> None:
+    """Publish what a worker that died had taken off its queues."""
+    for queue in deaths.bereaved():
+        try:
+            rows = left_behind(queue)
+        except canvas.BrokerDown:
+            return
+        deaths.settled(queue)
+        if rows:
+            log.warning("a worker died; publishing what it had taken off a queue", queue=queue, executions=len(rows))
+        if missed := canvas.publish([_ring(row, row.queue, ahead=True) for row in rows]):
+            publisher.put_off(missed)
+
+
+def _await_turns(end: float) -> dict[str, int]:
+    """Leave alone what has only not had its turn yet, until ``end`` on the monotonic clock.
+
+    Returns by queue the pause between two publishings, ms, where it is longer than a lease.
+    """
+    pauses = backlog.pauses()
+    for queue, pause in pauses.items():
+        moved = AT_ONCE
+        while moved == AT_ONCE and time.monotonic() < end:
+            with db.write() as connection:
+                moved = recovery.await_turns(connection, queue, pause, limit=AT_ONCE)
+    return pauses
+
+
+def _look(pauses: Mapping[str, int], asked: float | None = None) -> tuple[list[Ring], list[run_recovery.Over], int]:
+    """Attend to some rows that are due; ``asked`` is since when the database was waited for."""
+    over: list[run_recovery.Over] = []
+    asked = reach.clock() if asked is None else asked
+    with db.write() as connection:
+        rows = recovery.due(connection, limit=BATCH)
+        reach.reached(asked)
+        rings = [_measured(row, ring) for row in rows if (ring := _attend(connection, row, pauses, over)) is not None]
+    return rings, over, len(rows)
+
+
+def _measured(row: Row, ring: Ring) -> Ring:
+    """What is published for a step, on the queue for it: a run whose delays end together floods as any other does."""
+    if row.run_id is None or ring.ahead:
+        return ring
+    return replace(ring, queue=fair_queue.of_run(ring.queue, row.workspace_id, row.run_id))
+
+
+def _attend(connection: Connection, row: Row, pauses: Mapping[str, int], over: list[run_recovery.Over]) -> Ring | None:
+    """Do what one row needs; returns what is to be published after the commit."""
+    if row.kind == "action" and row.status in TERMINAL:
+        return completions.attend(connection, row)
+    if row.kind == "playbook" and (row.status != "pending" or run_recovery.is_late(row)):
+        run_recovery.attend(connection, row, over)
+        return None
+    if row.kind == "step" and (row.status in TERMINAL or row.run_status not in LIVE):
+        return run_recovery.attend_ended(connection, row, pauses)
+    if row.kind == "step" and row.open is not None:
+        return run_recovery.attend_holder(connection, row, over, pauses)
+    if row.status == "pending":
+        again_at = db.now_ms() + pauses.get(row.queue, settings().lease_seconds * 1000)
+        if row.run_status == "paused":
+            recovery.postpone(connection, row.id, at=again_at)
+            return None
+        recovery.published(connection, row.id, again_at=again_at)
+        queue = "suspects" if row.lapses and _is_alone(row) else row.queue
+        return _ring(row, queue, ahead=row.attempt > 0 and row.publishes == 0)  # it was handed back
+    if row.status == "running":
+        return _recover(connection, row)
+    return _wait_is_over(connection, row)
+
+
+def _wait_is_over(connection: Connection, row: Row) -> Ring | None:
+    if row.waiting_for == "delay" and row.type == "delay":
+        return _end(connection, row, "completed", None)
+    if row.waiting_for in ("retry", "delay"):
+        return _again(connection, row, row.queue)
+    error = {"code": "approval_expired", "message": "Nobody decided in time.", "outcome_unknown": False}
+    return _end(connection, row, "timeout", error)
+
+
+def _recover(connection: Connection, row: Row) -> Ring | None:
+    """A running row whose time is up or whose worker no longer keeps its lease.
+
+    When both hold the worker's death explains it, and the action is tried again; not on processes that are killed
+    at the end of their time, where silence may be the action's own doing.
+    """
+    silent = lease.silent(row, settings().lease_seconds * 1000)
+    if silent and (respite := reach.respite_ms()):  # its worker may live, and write how the action ended
+        recovery.postpone(connection, row.id, at=db.now_ms() + respite)
+        return None
+    unknown = not row.idempotent
+    lost = row.queue not in canvas.KILLABLE and silent
+    if row.expires_at is not None and row.expires_at <= db.now_ms() and not lost:
+        message = "the action took longer than its timeout_seconds"
+        return _end(connection, row, "timeout", {"code": "timeout", "message": message, "outcome_unknown": unknown})
+    if unknown:
+        message = f"While the action ran {_SILENT}; nobody knows whether it had its effect."
+        return _end(connection, row, "failed", {"code": "worker_lost", "message": message, "outcome_unknown": True})
+    lapses = row.lapses + 1
+    if lapses >= POISON_CAP:
+        message = f"{POISON_CAP} times {_SILENT} while this action ran; it is not tried again."
+        error = {"code": "attempts_exhausted", "message": message, "outcome_unknown": False}
+        return _end(connection, row, "failed", error)
+    queue = row.queue if lapses < SUSPECT and not _is_alone(row) else "suspects"
+    log.warning("worker lost; trying again", execution_id=row.id, lapses=lapses, queue=queue)
+    return _again(connection, row, queue, lapses=lapses)
+
+
+def _is_alone(row: Row) -> bool:
+    """Whether nobody takes from the queue of a row any more, while others live who would try it apart."""
+    return deaths.unserved(row.queue) and not deaths.unserved("suspects")
+
+
+def _again(connection: Connection, row: Row, queue: str, *, lapses: int | None = None) -> Ring | None:
+    due_at = db.now_ms() + settings().lease_seconds * 1000
+    moved = transitions.transition(
+        connection,
+        row.id,
+        "pending",
+        fence=row.attempt,
+        queue=queue,
+        owner=None,
+        waiting_for=None,
+        publishes=1,
+        due_at=due_at,
+        lapses=row.lapses if lapses is None else lapses,
+    )
+    return _ring(row, queue, ahead=lapses is not None) if moved is not None else None
+
+
+def _end(connection: Connection, row: Row, status: str, error: dict[str, object] | None) -> Ring | None:
+    """End a row; of a step a worker then plans what follows."""
+    mark = steps.follow_mark() if row.kind == "step" else {}
+    moved = transitions.transition(connection, row.id, status, fence=row.attempt, error=transitions.dump(error), **mark)
+    if error is not None:
+        log.warning("execution ended by tick", execution_id=row.id, status=status, code=error["code"])
+    return run_recovery.follow_ring(row) if mark and moved is not None else None
+
+
+def _ring(row: Row, queue: str, *, ahead: bool = False) -> Ring:
+    if row.kind == "playbook":
+        return begin_ring(row.id, row.action_id, queue)
+    task = "tocsin.step" if row.kind == "step" else "tocsin.run"
+    return Ring(
+        task=task,
+        execution_id=row.id,
+        label=row.action_id,
+        queue=queue,
+        timeout_ms=row.timeout_ms,
+        run_id=row.run_id,
+        ahead=ahead,
+    )

@@ -1,0 +1,97 @@
+"""Schedules: playbooks whose time has come are started, once for each time, however many tickers there are.
+
+In order of time: tick looks up which schedules are due; the run of each is prepared; then, in one transaction for each
+playbook, the schedule moves on to its next time and the run is accepted. The move is guarded by the time that was due:
+of several tickers one moves it, and the others start nothing. What was missed while nothing ran comes once, late; the
+times in between are not made up for. A playbook that cannot be started moves on all the same, and the audit trail says
+why it was not.
+"""
+
+import time
+
+from config import logs
+from config.errors import CallerError, Unavailable
+from playbooks.definitions.schedules import next_time
+from store import audit
+from store.definitions import playbooks
+from store.definitions.playbooks import Playbook
+from store.engine import db
+from store.engine.db import Connection
+from tasks.entrypoints.completions import note_not_fired
+from tasks.intake import run_start
+from tasks.intake.events import Candidate, Refusal, refused
+from tasks.intake.run_start import Wish
+from tasks.messages import publisher
+
+#: schedules looked at in one tick, and for how long it goes on starting them, seconds
+BATCH = 100
+PATIENCE = 0.5
+
+log = logs.logger(__name__)
+
+
+def fire_due() -> int:
+    """Start every playbook whose schedule has come round; returns how many were started.
+
+    Raises:
+        Unavailable: the database is away; the rest is left to the next tick.
+    """
+    started, fired = time.monotonic(), 0
+    with db.read() as connection:
+        due = playbooks.due_schedules(connection, db.now_ms(), BATCH)
+    for playbook in due:
+        fired += _fire(playbook)
+        if time.monotonic() - started > PATIENCE:
+            break
+    return fired
+
+
+def _fire(playbook: Playbook) -> bool:
+    """Start a playbook whose schedule has come round; false when it cannot be, or another ticker did."""
+    with db.read() as connection:
+        candidate = _candidate(connection, playbook)
+    with db.write() as connection:
+        after = _next_time(playbook)
+        moved = playbooks.set_fire_at(connection, playbook.workspace_id, playbook.id, after, playbook.fire_at)
+        if not moved:
+            return False
+        if candidate.refusal is not None:
+            note_not_fired(connection, playbook.workspace_id, playbook.id, candidate.refusal)
+        elif candidate.ready is not None:
+            run_start.accept(connection, wish=candidate.ready[0], row=candidate.ready[1])
+    if candidate.refusal is not None:
+        log.warning("schedule not kept", playbook_id=playbook.id, reason=candidate.refusal.reason)
+    if candidate.ready is None:
+        return False
+    publisher.ring(candidate.ready[2])
+    return True
+
+
+def _candidate(connection: Connection, playbook: Playbook) -> Candidate:
+    wish = Wish(
+        workspace_id=playbook.workspace_id,
+        actor=audit.SYSTEM,
+        playbook_id=playbook.id,
+        revision_id=playbook.revision.id,
+        trigger="schedule",
+    )
+    try:
+        row, chain = run_start.prepare(connection, wish)
+    except Unavailable:
+        raise
+    except CallerError as error:
+        return Candidate(playbook.id, refusal=refused(error))
+    except Exception:
+        log.exception("the run of a schedule could not be made ready", playbook_id=playbook.id)
+        refusal = Refusal(code="internal_error", reason="The run could not be made ready; the log of tick says why.")
+        return Candidate(playbook.id, refusal=refusal)
+    return Candidate(playbook.id, ready=(wish, row, chain))
+
+
+def _next_time(playbook: Playbook) -> int | None:
+    """When the schedule comes round next, from now on; None when it never does."""
+    trigger = playbook.revision.definition["trigger"]
+    try:
+        return next_time(trigger["cron"], trigger["timezone"], db.now_ms())
+    except OverflowError:
+        return None

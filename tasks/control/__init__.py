@@ -1,0 +1,1 @@
+"""What people do to executions: cancel, pause, resume, retry, decide."""

@@ -1,0 +1,308 @@
+"""Trying a run again that has ended: with what it was given, and with the revisions that it used.
+
+In order of time: the parameters are put together from those that are kept and the secrets that are given anew; what
+the run used is gathered, its own pins and what the playbooks below it used or would have used; where a secret that is
+kept would reach an action that it did not reach before, or that sends elsewhere now, it must be given anew; then the
+run is started as any other. So nobody has the secrets of somebody else's run delivered by a change of an action.
+"""
+
+import json
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from config.errors import Conflict, Problem, Unprocessable
+from expressions.references import paths
+from expressions.template_syntax import has_markup
+from playbooks.definitions import parameters
+from playbooks.plan import every_step
+from store.access import Caller
+from store.definitions import actions, history, playbooks
+from store.engine import db
+from store.engine.db import Connection, Row
+from store.executions import runs, steps
+from store.executions.transitions import LIVE
+from store.sealing.seal import SealBroken
+from tasks.definitions import revisions
+from tasks.intake.run_start import DEEPEST, NOTHING_KEPT, Started, Wish, start
+from tasks.secrets.redact import MASK, texts
+from tasks.secrets.sealing import HANDED_ON, opened_config, opened_parameters, receiver
+
+#: keys of a config that say, besides where an action sends, who receives it
+_RECEIVERS = ("to", "cc", "bcc", "channel", "routing_key")
+_GONE = "the secrets of this run are not kept any more: give this one again"
+_ELSEWHERE = "where this secret would be sent has changed since the run, or is not known any more: give it again"
+
+#: secret parameter → those of the run at the top from which it comes
+Origins = Mapping[str, frozenset[str]]
+
+
+@dataclass(frozen=True)
+class _Given:
+    """What the new run is given: all parameters, which of them are secret, and which secrets must be given anew."""
+
+    parameters: dict[str, Any]
+    secret_names: frozenset[str]
+    handed_on: tuple[str, ...]
+    anew: frozenset[str]
+
+
+def retry(
+    caller: Caller,
+    run_id: str,
+    *,
+    completed_stay: bool,
+    present: bool = False,
+    given: Mapping[str, Any] | None = None,
+    idempotency_key: str | None = None,
+) -> Started:
+    """Run a run that has ended once more, with the same parameters and the same version of its playbook.
+
+    ``completed_stay`` has the new run begin where the old one failed: what it completed is not repeated. ``present``
+    has it use the actions, and the playbooks that it starts, as they are now. ``given`` are secrets given anew.
+
+    Raises:
+        NotFound: no such run. Unprocessable: what is ``given`` is no secret of it. Conflict: it has not ended, has not
+        failed anywhere, or a secret must be given anew (``secret_needed``). Else as ``tasks.intake.run_start.start``.
+    """
+    with db.read() as connection:
+        before = runs.get(connection, caller.workspace_id, run_id)
+        if before.status in LIVE:
+            raise Conflict(f"The run has not ended: it is {before.status}.", code="not_ended")
+        if completed_stay and (before.status == "completed" or before.mode == "dry_run"):
+            raise Conflict('Nothing has failed; retry from "start".', code="nothing_failed")
+        done = [_carried(row) for row in steps.of_run(connection, run_id) if _stays(row)] if completed_stay else []
+        context, whole = json.loads(before.context), _put_together(before, given or {})
+        used = _used(connection, before, context)
+        wanted = _present(connection, before) if present else used
+        if whole.secret_names:
+            _refuse_strangers(connection, before, whole, used, wanted)
+    return start(
+        Wish(
+            workspace_id=caller.workspace_id,
+            actor=caller.key_id,
+            playbook_id=before.action_id,
+            revision_id=before.revision_id,
+            parameters=whole.parameters,
+            secret_names=whole.secret_names,
+            secrets=whole.handed_on,
+            target=before.target,
+            mode=before.mode,
+            trigger="retry",
+            event=context["event"],
+            hops=context["hops"],
+            idempotency_key=idempotency_key,
+            retry_of=run_id,
+            pinned=wanted.pins,
+            kept={"actions": wanted.actions, "playbooks": wanted.playbooks},
+            present=present,
+            carried=tuple(done),
+        )
+    )
+
+
+def _stays(row: Row) -> bool:
+    return row.status == "completed" and row.type in ("action", "approval", "delay")
+
+
+def _carried(row: Row) -> dict[str, Any]:
+    """What a new run takes over of a completed step."""
+    kept: dict[str, Any] = dict(row._mapping)  # noqa: SLF001 - how a row becomes a dictionary
+    return {**kept, "owner": None, "due_at": None, "waiting_for": None}
+
+
+def _put_together(before: Row, given: Mapping[str, Any]) -> _Given:
+    """The parameters of the old run, with the secrets that are given anew.
+
+    Raises:
+        Unprocessable: what is given is no secret of the run. Conflict: a secret is not kept any more, and not given.
+    """
+    shown = json.loads(before.input)
+    try:
+        kept = opened_parameters(before)
+    except SealBroken:
+        kept = {}
+    handed_on = kept.pop(HANDED_ON, [])
+    declared = revisions.playbook(before.revision_id)[0].definition["parameters"]
+    lost = {name for name, value in shown.items() if value == MASK and name not in kept}
+    secret = {*kept, *lost, *parameters.secret_names(declared)}
+    anew = {name: value for name, value in given.items() if value is not None}
+    strange = [name for name in anew if name not in secret]
+    if strange:
+        text = "is no secret of this run: a retry takes everything else from it"
+        raise Unprocessable(problems=[Problem(f"/parameters/{name}", text) for name in strange])
+    if not kept:  # else what looks like a mask was given so
+        _demand(lost - anew.keys(), _GONE)
+    return _Given(
+        parameters={**shown, **kept, **anew},
+        secret_names=frozenset({*kept, *lost, *anew}),
+        handed_on=tuple([*handed_on, *texts(anew)] if handed_on else ()),
+        anew=frozenset(anew),
+    )
+
+
+def _demand(names: Collection[str], why: str) -> None:
+    if names:
+        raise Conflict(
+            f"Give these parameters again, as parameters in the body: {', '.join(sorted(names))}.",
+            code="secret_needed",
+            problems=[Problem(f"/parameters/{name}", why) for name in sorted(names)],
+        )
+
+
+@dataclass(frozen=True)
+class _Used:
+    """Revisions: of the actions that a run uses itself, and of what the playbooks below it use."""
+
+    pins: dict[str, str]
+    actions: dict[str, str]
+    playbooks: dict[str, str]
+
+    def of(self, action: str) -> str | None:
+        """The revision of an action; where a run and one below it used different ones, that of the run."""
+        return self.pins.get(action) or self.actions.get(action)
+
+
+def _used(connection: Connection, before: Row, context: Mapping[str, Any]) -> _Used:
+    """What a run used, and the playbooks below it; of what it did not come to, what was current when it began."""
+    kept = context.get("kept") or NOTHING_KEPT
+    there = actions.versions(connection, context["pins"].values())
+    pins = {name: revision_id for name, revision_id in context["pins"].items() if revision_id in there}
+    used = _Used(pins, dict(kept["actions"]), dict(kept["playbooks"]))
+    workspace_id, began = before.workspace_id, before.created_at
+    if _started(before.revision_id):
+        for row in runs.below(connection, context["root"] or before.id):
+            used.playbooks[row.action_id] = row.revision_id
+            used.actions.update(json.loads(row.context)["pins"])
+    _complete(
+        before.revision_id,
+        used,
+        lambda unknown: history.playbooks_at(connection, workspace_id, unknown, began),
+        lambda unknown: history.actions_at(connection, workspace_id, unknown, began),
+    )
+    return used
+
+
+def _present(connection: Connection, before: Row) -> _Used:
+    """What the same playbook would use now."""
+    workspace_id = before.workspace_id
+
+    def heads(wanted: set[str]) -> dict[str, str]:
+        found = actions.heads(connection, workspace_id, sorted(wanted))
+        return {name: row.revision_id for name, row in found.items()}
+
+    used = _Used(heads(_uses(before.revision_id)), {}, {})
+    _complete(before.revision_id, used, lambda unknown: playbooks.heads(connection, workspace_id, unknown), heads)
+    return used
+
+
+def _complete(
+    revision_id: str,
+    used: _Used,
+    playbooks_of: Callable[[set[str]], dict[str, str]],
+    actions_of: Callable[[set[str]], dict[str, str]],
+) -> None:
+    """Add what is not known yet of the playbooks that are started from here on, level by level."""
+    waiting, seen = _started(revision_id), set[str]()
+    while waiting:
+        seen |= waiting
+        used.playbooks.update(playbooks_of(waiting - used.playbooks.keys()))
+        found = [used.playbooks[name] for name in waiting if name in used.playbooks]
+        used.actions.update(actions_of({name for each in found for name in _uses(each)} - used.actions.keys()))
+        waiting = {name for each in found for name in _started(each)} - seen
+
+
+def _steps(revision_id: str, kind: str) -> Iterator[Mapping[str, Any]]:
+    definition = revisions.playbook(revision_id)[0].definition
+    return (step for step in every_step(definition["steps"]) if step["type"] == kind)
+
+
+def _started(revision_id: str) -> set[str]:
+    """The playbooks that a revision of a playbook starts."""
+    return {step["playbook_ref"] for step in _steps(revision_id, "playbook")}
+
+
+def _uses(revision_id: str) -> set[str]:
+    """The actions that it uses itself."""
+    return {step["action_ref"] for step in _steps(revision_id, "action")}
+
+
+@dataclass
+class _Reach:
+    """Which secrets of a run reach which actions, through the playbooks that it starts too."""
+
+    playbooks: Mapping[str, str]
+    #: action → the secrets of the run at the top that it is given
+    found: dict[str, frozenset[str]] = field(default_factory=dict)
+    #: those that would reach a playbook of which nothing is known
+    lost: frozenset[str] = frozenset()
+    _seen: set[tuple[str, tuple[Any, ...]]] = field(default_factory=set)
+
+    def follow(self, revision_id: str, origins: Origins, depth: int = 0) -> None:
+        """Go through a revision of a playbook that is given these secrets."""
+        mark = (revision_id, tuple(sorted((name, tuple(sorted(of))) for name, of in origins.items())))
+        if mark in self._seen or depth > DEEPEST or not origins:
+            return
+        self._seen.add(mark)
+        for step in _steps(revision_id, "action"):
+            self._note(step["action_ref"], _read(step.get("parameters", {}), origins))
+        for step in _steps(revision_id, "playbook"):
+            given = {name: _read(value, origins) for name, value in step.get("parameters", {}).items()}
+            below = {name: of for name, of in given.items() if of}
+            if step["playbook_ref"] in self.playbooks:
+                self.follow(self.playbooks[step["playbook_ref"]], below, depth + 1)
+            else:
+                self.lost |= frozenset().union(*below.values())
+
+    def _note(self, action: str, origins: frozenset[str]) -> None:
+        if origins:
+            self.found[action] = self.found.get(action, frozenset()) | origins
+
+
+def _read(value: Any, origins: Origins) -> frozenset[str]:
+    """The secrets that a step's parameters hand on."""
+    read = frozenset[str]()
+    for root, *more in paths(value):
+        names = (more[:1] or origins.keys()) if root == "parameters" else [root]
+        read = read.union(*(origins.get(name, frozenset()) for name in names))
+    return read
+
+
+def _refuse_strangers(connection: Connection, row: Row, whole: _Given, used: _Used, wanted: _Used) -> None:
+    """Have those secrets given anew that would reach whom they did not reach in the old run.
+
+    Raises:
+        Conflict: ``secret_needed``, with the names.
+    """
+    origins = {name: frozenset({name}) for name in whole.secret_names}
+    old, new = _Reach(used.playbooks), _Reach(wanted.playbooks)
+    old.follow(row.revision_id, origins)
+    new.follow(row.revision_id, origins)
+    pairs = {name: (used.of(name), wanted.of(name)) for name in new.found}
+    there = actions.versions(connection, {one for pair in pairs.values() for one in pair if one})
+    needed = set(new.lost)
+    for name, reached in new.found.items():
+        before, now = pairs[name]
+        known = before in there and now in there and _same_receiver(row.workspace_id, str(before), str(now))
+        needed |= reached - (old.found.get(name, frozenset()) if known else frozenset())
+    _demand(needed - whole.anew, _ELSEWHERE)
+
+
+def _same_receiver(workspace_id: str, old_id: str, new_id: str) -> bool:
+    try:
+        return old_id == new_id or _receiver(workspace_id, old_id) == _receiver(workspace_id, new_id)
+    except SealBroken:  # where it sends is not to be known
+        return False
+
+
+def _receiver(workspace_id: str, revision_id: str) -> list[Any]:
+    """By what, where, to whom and in whose name an action sends what it is given.
+
+    Raises:
+        SealBroken: the secrets of its config cannot be opened.
+    """
+    revision = revisions.action(revision_id)
+    definition, known = revision.definition, opened_config(workspace_id, revision)
+    places = receiver(definition, known, _RECEIVERS)
+    open_ = any(isinstance(place, str) and has_markup(place) for place in places)
+    return [places, known, definition["parameters"] if open_ else None]

@@ -1,0 +1,1 @@
+"""Actions and playbooks as things to keep: written, revised, imported, exported."""

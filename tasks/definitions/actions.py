@@ -1,0 +1,176 @@
+"""Actions as things to keep: checked as a whole when written, versioned when changed, secrets sealed."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from config.errors import InvalidRequest, Problem
+from playbooks.checks.size import size
+from playbooks.definitions import actions as meaning
+from playbooks.definitions import versions
+from providers import functions, registry
+from store.access import Caller
+from store.definitions import actions as catalogue
+from store.definitions.actions import Action
+from store.engine import db
+from store.ids import new_id
+from store.sealing.seal import SealBroken
+from tasks.offload import pool
+from tasks.secrets import sealing
+
+#: members of a definition that say nothing about what the action does
+_SAID = frozenset({"id", "name", "description", "version", "enabled", "tags"})
+
+
+def _whole(definition: Mapping[str, Any]) -> dict[str, Any]:
+    """The definition in its stored form; a Python function brings its own parameters unless others are given."""
+    whole = meaning.normalise(dict(definition))
+    config = whole["config"]
+    if whole.get("executor") == "local" and isinstance(config, dict) and definition.get("parameters") is None:
+        handler = functions.handlers().get(str(config.get("handler")))
+        if handler is not None:
+            whole = meaning.normalise({**whole, "parameters": handler.parameters})
+    return whole
+
+
+def problems_of(definition: Mapping[str, Any]) -> list[Problem]:
+    """Every fault of an action's definition that can be found before it runs."""
+    counted = size(definition)
+    if counted.fault_of_action:
+        return [Problem("", counted.fault_of_action)]
+    way = pool.here if counted.milliseconds <= pool.SHORT else pool.in_turn
+    return way(_problems_of, definition)
+
+
+def _problems_of(definition: Mapping[str, Any]) -> list[Problem]:
+    whole = _whole(definition)
+    problems = list(meaning.check(whole))
+    if whole.get("executor") in meaning.EXECUTORS and isinstance(whole.get("config"), dict):
+        executor = registry.executor(whole["executor"])
+        found = executor.check(sealing.plain(whole["config"]), meaning.known_names(whole))
+        problems += [problem.under("/config") for problem in found]
+    return problems
+
+
+def warnings_of(definition: Mapping[str, Any]) -> list[Problem]:
+    """What is allowed in a definition free of faults, as its author writes it, and yet is perhaps not meant."""
+    masked, _ = _parted(_whole(definition))
+    return doubts(masked)
+
+
+def doubts(masked: Mapping[str, Any]) -> list[Problem]:
+    """The same of a definition as it is kept."""
+    return sealing.doubtful(masked["config"])
+
+
+def create(caller: Caller, wanted: Mapping[str, Any]) -> Action:
+    """Add an action.
+
+    Raises:
+        InvalidRequest: the definition has faults, all named. Conflict: the id is taken.
+    """
+    whole, _ = sealing.unmask(_small(_whole(wanted)), {"config": {}}, {})
+    definition = _checked(whole)
+    action_id = definition.pop("id", None) or meaning.slug(definition["name"])
+    definition, hidden = _parted(definition)
+    revision_id = new_id("rev")
+    with db.write() as connection:
+        return catalogue.create(
+            connection,
+            workspace_id=caller.workspace_id,
+            action_id=action_id,
+            revision_id=revision_id,
+            definition=definition,
+            sealed=sealing.sealed_config(caller.workspace_id, revision_id, definition, hidden),
+            actor=caller.key_id,
+        )
+
+
+def revise(caller: Caller, action_id: str, changes: Mapping[str, Any], *, whole: bool) -> Action:
+    """Change an action: ``whole`` replaces the definition, else ``changes`` are laid over it.
+
+    The version goes up by itself unless a higher one is given; a change that changes nothing makes no version.
+
+    Raises:
+        NotFound: no such action. InvalidRequest: faults, all named. Conflict: changed meanwhile.
+    """
+    with db.read() as connection:
+        action = catalogue.get(connection, caller.workspace_id, action_id)
+    old = {**action.revision.definition, "enabled": action.enabled}
+    known = _known(caller, action)
+    given = {name: value for name, value in changes.items() if name != "id"}
+    base = {"version": old["version"], "enabled": old["enabled"]} if whole else old
+    whole_new, kept = sealing.unmask(_small(_whole({**base, **given})), old, known)
+    definition, hidden = _parted(_checked(whole_new), kept)
+    definition["version"] = _next_version(old, definition, secrets_changed=hidden != known)
+    if definition == old and hidden == known:
+        return action
+    revision_id = new_id("rev")
+    with db.write() as connection:
+        if definition["version"] == old["version"]:  # only the switch was turned
+            return catalogue.set_enabled(
+                connection, caller.workspace_id, action_id, enabled=definition["enabled"], actor=caller.key_id
+            )
+        return catalogue.revise(
+            connection,
+            workspace_id=caller.workspace_id,
+            action=action,
+            revision_id=revision_id,
+            definition=definition,
+            sealed=sealing.sealed_config(caller.workspace_id, revision_id, definition, hidden),
+            actor=caller.key_id,
+        )
+
+
+def does(caller: Caller, action: Action, wanted: Mapping[str, Any]) -> bool:
+    """Whether an action does what a definition says, whatever it is called."""
+    kept, known = action.revision.definition, _known(caller, action)
+    whole = _whole(wanted)
+    present = {**kept, "config": sealing.put_back(kept["config"], known)}
+    return _doing(present) == _doing({**whole, "config": sealing.plain(whole["config"])})
+
+
+def _doing(definition: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in definition.items() if name not in _SAID and value is not None}
+
+
+def _next_version(old: Mapping[str, Any], new: Mapping[str, Any], *, secrets_changed: bool) -> str:
+    """The version of a changed definition: the one that was asked for, else the next one."""
+    same_switch = {**new, "enabled": old["enabled"]}  # turning an action on or off is no new version
+    if secrets_changed:  # the masked configs may be equal, what they do is not
+        same_switch["config"] = {**new["config"], "": "changed"}
+    return versions.asked_for(old, new) or meaning.next_version(old, same_switch)
+
+
+def _small(definition: dict[str, Any]) -> dict[str, Any]:
+    """A definition that is not too large to be looked into.
+
+    Raises:
+        InvalidRequest: it is.
+    """
+    fault = size(definition).fault_of_action
+    if fault:
+        problems = [Problem("", fault)]
+        raise InvalidRequest("The action's definition has faults.", code="invalid_action", problems=problems)
+    return definition
+
+
+def _checked(wanted: Mapping[str, Any]) -> dict[str, Any]:
+    problems = problems_of(wanted)
+    if problems:
+        raise InvalidRequest("The action's definition has faults.", code="invalid_action", problems=problems)
+    return _whole(wanted)
+
+
+def _known(caller: Caller, action: Action) -> dict[str, Any]:
+    """The secrets of an action's config by path; one that cannot be opened counts as none, and is to be given again."""
+    try:
+        return sealing.opened_config(caller.workspace_id, action.revision)
+    except SealBroken:
+        return {}
+
+
+def _parted(definition: dict[str, Any], kept: Mapping[str, Any] | None = None) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The definition with its secrets masked, and these by path; ``kept`` are those that masks have stood for."""
+    patterns = registry.executor(definition["executor"]).SECRETS
+    config, hidden = sealing.take_out(definition["config"], patterns, kept)
+    return {**definition, "config": config}, hidden

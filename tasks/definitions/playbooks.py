@@ -1,0 +1,223 @@
+"""Playbooks as things to keep: checked as a whole when written, versioned when changed, their schedules set."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from config.errors import InvalidRequest, Problem
+from expressions.limits import MAX_SUGGESTION_CANDIDATES
+from playbooks.checks import playbook as checks
+from playbooks.checks.size import size
+from playbooks.definitions import normalise as meaning
+from playbooks.definitions import versions
+from playbooks.definitions.places import places
+from playbooks.definitions.schedules import next_time
+from playbooks.definitions.step_types import TOP_ALIASES
+from playbooks.definitions.triggers import SCHEDULE
+from store.access import Caller
+from store.definitions import actions, playbooks
+from store.definitions.playbooks import Playbook
+from store.engine import db
+from tasks.offload import pool
+
+#: what is passed over, so that what was read may be sent back
+_READ_ONLY = frozenset({"step_count", "next_run_at", "created_at", "updated_at", "created_by"})
+
+
+def written(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The members of a definition that its author writes."""
+    return {name: value for name, value in given.items() if name not in _READ_ONLY}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expected:
+    """What a definition may name although it is not there yet: actions by id, and playbooks."""
+
+    actions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    playbooks: frozenset[str] = frozenset()
+
+
+NOTHING_ELSE = Expected()
+_NOTHING: Mapping[str, Any] = {}
+
+#: what is written in the same transaction as a playbook
+Beside = Callable[[db.Connection, Playbook], None]
+
+
+def nothing(_connection: db.Connection, _playbook: Playbook) -> None:
+    """What is written beside most playbooks."""
+
+
+def verdict(
+    caller: Caller, definition: Mapping[str, Any], expected: Expected = NOTHING_ELSE
+) -> tuple[list[Problem], list[Problem]]:
+    """The faults of a definition that can be found before it runs in the caller's workspace, and what is doubtful.
+
+    What is doubtful is only looked for where there are no faults.
+
+    Raises:
+        Busy: the definition is large, and too many of those are being looked into.
+    """
+    counted = size(definition)
+    fault = checks.size_fault(definition, counted)
+    if fault:
+        return [fault], []
+    form = meaning.normalise(definition)
+    steps = [place.step for place in places(form)]
+    with db.read() as connection:
+        performed = _known_actions(connection, caller.workspace_id, _named(steps, "action", "action_ref"))
+        run = _known_playbooks(connection, caller.workspace_id, steps)
+    performed |= {name: dict(facts) for name, facts in expected.actions.items() if name not in performed}
+    found: tuple[list[Problem], list[Problem]] = pool.way(counted.milliseconds)(
+        checks.judged, form, _facts(performed), dict.fromkeys(expected.playbooks, _NOTHING) | run
+    )
+    return found
+
+
+def _facts(performed: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """What checks look at of actions; what they do need not be passed on."""
+    return {
+        name: {member: definition[member] for member in ("parameters", "enabled", "type") if member in definition}
+        for name, definition in performed.items()
+    }
+
+
+def _named(steps: Iterable[Mapping[str, Any]], kind: str, member: str) -> set[str]:
+    named = (step.get(member) for step in steps if step.get("type") == kind)
+    return {name for name in named if isinstance(name, str)}
+
+
+def _known_actions(connection: db.Connection, workspace_id: str, wanted: set[str]) -> dict[str, dict[str, Any]]:
+    """The definitions of those that exist; where one does not, other ids as well, which may be what was meant."""
+    found = actions.definitions(connection, workspace_id, wanted)
+    known = {name: {**action.revision.definition, "enabled": action.enabled} for name, action in found.items()}
+    if known.keys() == wanted:
+        return known
+    others = actions.ids(connection, workspace_id, limit=MAX_SUGGESTION_CANDIDATES)
+    return {**{action_id: {} for action_id in others}, **known}
+
+
+def _known_playbooks(
+    connection: db.Connection, workspace_id: str, steps: Iterable[Mapping[str, Any]]
+) -> dict[str, Mapping[str, Any]]:
+    """The same for playbooks; the definitions are only looked at where a step writes parameters out."""
+    wanted = _named(steps, "playbook", "playbook_ref")
+    known = dict.fromkeys(playbooks.known(connection, workspace_id, wanted), _NOTHING)
+    writing = _named((step for step in steps if step.get("parameters")), "playbook", "playbook_ref")
+    found = playbooks.definitions(connection, workspace_id, writing & known.keys())
+    if known.keys() != wanted:
+        others = playbooks.ids(connection, workspace_id, limit=MAX_SUGGESTION_CANDIDATES)
+        known = {**dict.fromkeys(others, _NOTHING), **known}
+    return {**known, **{name: {"parameters": definition["parameters"]} for name, definition in found.items()}}
+
+
+def create(
+    caller: Caller, wanted: Mapping[str, Any], *, expected: Expected = NOTHING_ELSE, beside: Beside = nothing
+) -> Playbook:
+    """Add a playbook, and what is written ``beside`` it.
+
+    Raises:
+        InvalidRequest: the definition has faults, all named. Conflict: the id is taken.
+    """
+    definition = _checked(caller, wanted, expected)
+    playbook_id = definition.pop("id", None) or meaning.slug(definition["name"])
+    with db.write() as connection:
+        playbook = playbooks.create(
+            connection,
+            workspace_id=caller.workspace_id,
+            playbook_id=playbook_id,
+            definition=definition,
+            step_count=_steps_of(definition),
+            fire_at=_fire_at(definition, enabled=definition["enabled"]),
+            actor=caller.key_id,
+        )
+        beside(connection, playbook)
+    return playbook
+
+
+def revise(
+    caller: Caller,
+    playbook_id: str,
+    changes: Mapping[str, Any],
+    *,
+    whole: bool,
+    expected: Expected = NOTHING_ELSE,
+    beside: Beside = nothing,
+) -> Playbook:
+    """Change a playbook: ``whole`` replaces the definition, else ``changes`` are laid over it, member by member.
+
+    ``beside`` is written even where the definition stays as it is.
+
+    The version goes up by itself unless a higher one is given; a change that changes nothing makes no version.
+
+    Raises:
+        NotFound: no such playbook. InvalidRequest: faults, all named. Conflict: changed meanwhile.
+    """
+    with db.read() as connection:
+        playbook = playbooks.get(connection, caller.workspace_id, playbook_id)
+    old = {**playbook.revision.definition, "enabled": playbook.enabled}
+    given = {name: value for name, value in changes.items() if name != "id"}
+    base = {"version": old["version"], "enabled": old["enabled"]} if whole else old
+    respelt = {TOP_ALIASES[name] for name in given if name in TOP_ALIASES}
+    kept = {name: value for name, value in base.items() if name not in respelt}
+    definition = _checked(caller, {**kept, **given, "id": playbook_id}, expected)
+    del definition["id"]
+    definition["version"] = _next_version(old, definition)
+    enabled, same = definition["enabled"], definition["version"] == old["version"]
+    with db.write() as connection:
+        if same and enabled != old["enabled"]:  # only the switch was turned
+            playbook = _switched(connection, caller, playbook_id, enabled=enabled)
+        elif not same:
+            playbook = playbooks.revise(
+                connection,
+                playbook=playbook,
+                definition=definition,
+                step_count=_steps_of(definition),
+                fire_at=_fire_at(definition, enabled=enabled),
+                actor=caller.key_id,
+            )
+        beside(connection, playbook)
+    return playbook
+
+
+def set_enabled(caller: Caller, playbook_id: str, *, enabled: bool) -> Playbook:
+    """Let the playbook be started, or keep it from being; no new version, runs under way go on.
+
+    What a schedule missed while it was off is not made up for.
+
+    Raises:
+        NotFound: no such playbook. Conflict: changed meanwhile.
+    """
+    with db.write() as connection:
+        return _switched(connection, caller, playbook_id, enabled=enabled)
+
+
+def _switched(connection: db.Connection, caller: Caller, playbook_id: str, *, enabled: bool) -> Playbook:
+    playbook = playbooks.get(connection, caller.workspace_id, playbook_id)
+    fire_at = _fire_at(playbook.revision.definition, enabled=enabled)
+    return playbooks.set_enabled(connection, playbook, enabled=enabled, fire_at=fire_at, actor=caller.key_id)
+
+
+def _checked(caller: Caller, wanted: Mapping[str, Any], expected: Expected) -> dict[str, Any]:
+    problems, _ = verdict(caller, wanted, expected)
+    if problems:
+        raise InvalidRequest("The playbook's definition has faults.", code="invalid_playbook", problems=problems)
+    return meaning.normalise(wanted)
+
+
+def _steps_of(definition: Mapping[str, Any]) -> int:
+    return sum(1 for _ in places(definition))
+
+
+def _fire_at(definition: Mapping[str, Any], *, enabled: bool) -> int | None:
+    """When the playbook's schedule comes round next, milliseconds; None without one and while it is off."""
+    trigger = definition["trigger"]
+    if not enabled or trigger["event"] != SCHEDULE:
+        return None
+    return next_time(trigger["cron"], trigger["timezone"], db.now_ms())
+
+
+def _next_version(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+    """The version of a changed definition: the one that was asked for, else the next one."""
+    same_switch = {**new, "enabled": old["enabled"]}  # turning a playbook on or off is no new version
+    return versions.asked_for(old, new) or meaning.next_version(old, same_switch)

@@ -1,0 +1,1 @@
+"""What Celery calls: the tasks, and nothing else."""

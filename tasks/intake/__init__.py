@@ -1,0 +1,1 @@
+"""Every way in: actions triggered, runs started, events reported; each accepted once."""

@@ -1,0 +1,260 @@
+"""Events: something has happened, and the playbooks that wait for it are started.
+
+In order of time: the enabled playbooks that listen to the event, by its name or by a wildcard above it, are looked up,
+and those whose conditions it meets are kept; what of the event fits their declared parameters becomes the values of a
+run each; then all runs are committed in one transaction, each behind a savepoint, so that what is wrong with one
+playbook never keeps another from being started; then the doorbell rings.
+
+An event that its sender has named by an id starts each playbook once, however often and in how many copies it comes:
+sender, id and playbook make an idempotency key. Which playbooks could not be started is told with the reason; sent
+again under the same id those are tried again.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from config import logs
+from config.errors import CallerError, Unavailable
+from playbooks.definitions.parameter_values import value_fault
+from playbooks.definitions.triggers import matches, names, subject
+from store.definitions import playbooks
+from store.definitions.playbooks import Playbook
+from store.engine import db
+from store.engine.db import Connection, IntegrityError
+from tasks.intake import idempotency, run_start
+from tasks.intake.dispatch import URGENT
+from tasks.intake.run_start import Wish
+from tasks.messages import publisher
+from tasks.messages.canvas import Chain
+
+#: characters of a target
+MAX_TARGET_CHARACTERS = 255
+
+log = logs.logger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Occurrence:
+    """An event as it came in."""
+
+    workspace_id: str
+    actor: str
+    #: such as finding.new
+    event: str
+    id: str
+    data: Mapping[str, Any]
+    #: whether the id comes from the sender, who may send the event again
+    named: bool = False
+    #: the asset it is about, where its data does not say
+    target: str | None = None
+    request_id: str | None = None
+    hops: int = 0
+    #: raises where there is room only for what is urgent
+    unless_urgent: Callable[[], None] | None = None
+
+    def told(self) -> dict[str, Any]:
+        """What runs keep of it, and templates see."""
+        return {"event": self.event, "id": self.id, "data": dict(self.data)}
+
+    def key(self, playbook_id: str) -> str | None:
+        """The idempotency key of the run it starts of a playbook."""
+        return idempotency.SEPARATOR.join(("event", self.id, playbook_id)) if self.named else None
+
+    def same(self) -> list[Any]:
+        """What makes two events of one id the same."""
+        return ["event", self.event, dict(self.data)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refusal:
+    """Why a playbook was not started: a stable word and a sentence."""
+
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A playbook that the event is for: a run of it that is ready to be written, or why there is none.
+
+    ``known`` is the run that the same event has started before.
+    """
+
+    playbook_id: str
+    ready: tuple[Wish, dict[str, Any], Chain] | None = None
+    refusal: Refusal | None = None
+    known: str | None = None
+
+
+@dataclass
+class Outcome:
+    """What an event has brought about: playbook → run, and playbook → why there is none."""
+
+    started: dict[str, str] = field(default_factory=dict)
+    not_started: dict[str, Refusal] = field(default_factory=dict)
+    #: whether any run is new
+    fresh: bool = False
+    chains: list[Chain] = field(default_factory=list)
+    #: how many enabled playbooks wait for the event, whatever their conditions say
+    considered: int = 0
+
+
+@idempotency.clashes_audited()
+def occur(this: Occurrence) -> Outcome:
+    """Start the playbooks that wait for an event; each starts or says why not.
+
+    Raises:
+        Unprocessable: the id names another event. Unavailable: the database is away; nothing was started. Whatever
+            ``this.unless_urgent`` raises, unless one of them begins with something urgent.
+    """
+    with db.read() as connection:
+        waiting = playbooks.listening(connection, this.workspace_id, names(this.event))
+        found = list(_chosen(connection, this, waiting))
+    beginning = [one.ready[1]["queue"] for one in found if one.ready is not None]
+    if this.unless_urgent is not None and beginning and URGENT not in beginning:
+        this.unless_urgent()
+    outcome = Outcome()
+    if found:
+        with db.write() as connection:
+            outcome = admit(connection, this, found)
+        publisher.ring(*outcome.chains)
+    outcome.considered = len(waiting)
+    return outcome
+
+
+def candidates(connection: Connection, this: Occurrence) -> Iterator[Candidate]:
+    """The playbooks that wait for the event and whose conditions it meets.
+
+    Raises:
+        Unprocessable: the id names another event.
+    """
+    yield from _chosen(connection, this, playbooks.listening(connection, this.workspace_id, names(this.event)))
+
+
+def _chosen(connection: Connection, this: Occurrence, waiting: list[Playbook]) -> Iterator[Candidate]:
+    event = this.told()
+    for playbook in waiting:
+        if not matches(playbook.revision.definition["trigger"].get("conditions"), event):
+            continue
+        known = idempotency.earlier(connection, this.workspace_id, this.actor, this.key(playbook.id), this.same())
+        if known is not None:
+            yield Candidate(playbook.id, known=known.execution_id)
+        else:
+            yield _candidate(connection, this, event, playbook)
+
+
+def _candidate(connection: Connection, this: Occurrence, event: Mapping[str, Any], playbook: Playbook) -> Candidate:
+    wish = Wish(
+        workspace_id=this.workspace_id,
+        actor=this.actor,
+        playbook_id=playbook.id,
+        parameters=values(playbook.revision.definition["parameters"], event),
+        target=this.target or target(event),
+        request_id=this.request_id,
+        trigger="event",
+        event=event,
+        hops=this.hops,
+    )
+    try:
+        row, chain = run_start.prepare(connection, wish)
+    except Unavailable:
+        raise
+    except CallerError as error:
+        return Candidate(playbook.id, refusal=refused(error))
+    return Candidate(playbook.id, ready=(wish, row, chain))
+
+
+def refused(error: CallerError) -> Refusal:
+    """Why a playbook could not be started."""
+    details = "; ".join(problem.detail for problem in error.problems)
+    reason = f"{str(error).removesuffix('.')}: {details}" if details else str(error)
+    return Refusal(code=error.code, reason=reason)
+
+
+def admit(connection: Connection, this: Occurrence, found: list[Candidate]) -> Outcome:
+    """Write the runs that are ready; the chains in the answer are to be rung after the commit.
+
+    Raises:
+        Unprocessable: the id names another event.
+    """
+    outcome = Outcome()
+    for candidate in found:
+        if candidate.ready is None:
+            _note(outcome, candidate)
+            continue
+        wish, row, chain = candidate.ready
+        try:
+            with connection.begin_nested():
+                _accept(connection, this, wish, row)
+        except IntegrityError:
+            _note(outcome, _forestalled(connection, this, wish))
+        else:
+            outcome.started[wish.playbook_id] = row["id"]
+            outcome.chains.append(chain)
+            outcome.fresh = True
+    for playbook_id, refusal in outcome.not_started.items():
+        log.warning("playbook not started", playbook_id=playbook_id, event_name=this.event, code=refusal.code)
+    return outcome
+
+
+def _accept(connection: Connection, this: Occurrence, wish: Wish, row: Mapping[str, Any]) -> None:
+    key = this.key(wish.playbook_id)
+    if key is not None:
+        at = row["created_at"]
+        made = {"execution_id": row["id"], "created_at": at}
+        idempotency.remember(connection, this.workspace_id, this.actor, key, this.same(), **made)
+    run_start.accept(connection, wish=wish, row=row)
+
+
+def _forestalled(connection: Connection, this: Occurrence, wish: Wish) -> Candidate:
+    """A copy of the event was faster, or the playbook runs for this asset."""
+    known = idempotency.earlier(connection, this.workspace_id, this.actor, this.key(wish.playbook_id), this.same())
+    if known is not None:
+        return Candidate(wish.playbook_id, known=known.execution_id)
+    return Candidate(wish.playbook_id, refusal=refused(run_start.running_already(wish)))
+
+
+def _note(outcome: Outcome, candidate: Candidate) -> None:
+    if candidate.known is not None:
+        outcome.started[candidate.playbook_id] = candidate.known
+    elif candidate.refusal is not None:
+        outcome.not_started[candidate.playbook_id] = candidate.refusal
+
+
+def values(declared: list[dict[str, Any]], event: Mapping[str, Any]) -> dict[str, Any]:
+    """What of an event goes into the declared parameters of a playbook, found by name and fitting.
+
+    What a parameter cannot do without is taken although it does not fit, so that the fault can be named. Secrets are
+    not taken: an event is kept as it came.
+    """
+    taken = {}
+    for parameter in declared:
+        name = parameter["name"]
+        value = next((place[name] for place in _places(event) if place.get(name) is not None), None)
+        if value is None or parameter["type"] == "secret":
+            continue
+        if parameter["required"] or value_fault(parameter, value) is None:
+            taken[name] = value
+    return taken
+
+
+def target(event: Mapping[str, Any]) -> str | None:
+    """The asset that an event is about, by its id."""
+    places = _places(event)
+    for named in ("asset", "asset_id", "target"):
+        for place in places:
+            asset = place.get(named)
+            found = asset.get("id") if isinstance(asset, Mapping) else asset
+            if isinstance(found, int) and not isinstance(found, bool):
+                found = str(found)
+            if isinstance(found, str) and 1 <= len(found) <= MAX_TARGET_CHARACTERS:
+                return found
+    return None
+
+
+def _places(event: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Where the members of an event may stand: in its data, around them, or in the thing it tells of."""
+    data = event["data"]
+    thing = data.get(str(event["event"]).partition(".")[0])
+    return [data, subject(event), *([thing] if isinstance(thing, Mapping) else [])]

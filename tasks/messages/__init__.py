@@ -1,0 +1,1 @@
+"""The broker's side: messages made, published, put back, and counted."""

@@ -1,0 +1,275 @@
+"""The one file that composes Celery signatures and publishes them.
+
+A message carries the id of an execution and nothing else; its task id *is* the execution id, so that Flower, logs and
+the database speak of the same thing; the root id of all that a run does is the run's id. A ``Ring`` is one task, a
+``Chain`` what is carried out one after the other, a ``Chord`` what is carried out side by side and then joined.
+
+The join is counted in the database (``store.executions.steps.arrive``), so that it happens once even when Redis forgot
+the chord; the chord's body is the message that brings it about at once. Hence nothing in a chord may raise, be revoked
+or expire: its tasks return a word, whatever happens.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from amqp.exceptions import AMQPError  # type: ignore[import-untyped]
+from celery import Signature
+from kombu.exceptions import BatchPublishError, OperationalError
+from kombu.messaging import Producer
+from redis.exceptions import RedisError
+
+from tasks.app import app
+
+#: added to an action's timeout before a process is made to stop it (soft) and is killed (hard), seconds
+SOFT_GRACE = 0.2
+HARD_GRACE = 5
+
+#: queues whose processes can be stopped from outside; time limits mean nothing to the others
+KILLABLE = frozenset({"scripts", "suspects"})
+
+#: so many executions, of which each could come alone, share a message where they are published together
+TOGETHER = 8
+
+#: the branches of a wide parallel step come in this many messages, so that as many workers share them ...
+BUNDLES = 4
+#: ... unless they are very many
+LARGEST_BUNDLE = 25
+
+#: what publishing raises when the broker is away
+BrokerDown = (OperationalError, BatchPublishError, RedisError, AMQPError, OSError, RuntimeError)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ring:
+    """What must be known of an execution to put it on its queue."""
+
+    execution_id: str
+    queue: str
+    #: what people look for in Flower: the action's id, the playbook's, the type of a step
+    label: str
+    timeout_ms: int = 0
+    task: str = "tocsin.run"
+    run_id: str | None = None
+    #: whether it goes before what waits on its queue (``tasks.broker``): it had its turn, and lost its worker
+    ahead: bool = False
+
+    @property
+    def first(self) -> str:
+        """The execution with which it begins."""
+        return self.execution_id
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Tasks one after the other."""
+
+    rings: tuple[Ring, ...]
+
+    @property
+    def first(self) -> str:
+        """The execution with which it begins."""
+        return self.rings[0].execution_id
+
+
+@dataclass(frozen=True)
+class Chord:
+    """Chains side by side, and the task that joins them."""
+
+    arms: tuple[tuple[Ring, ...], ...]
+    join: Ring
+
+    @property
+    def first(self) -> str:
+        """The execution that it is for."""
+        return self.join.execution_id
+
+
+@dataclass(frozen=True)
+class Pile:
+    """Executions that have nothing to wait for in each other, of one queue, in one message of this task."""
+
+    task: str
+    rings: tuple[Ring, ...]
+    #: the run they are all of, if they are of one
+    run_id: str | None = None
+
+    @property
+    def first(self) -> str:
+        """The execution that comes first in it."""
+        return self.rings[0].execution_id
+
+
+Canvas = Ring | Chain | Chord | Pile
+
+
+def signature(ring: Ring) -> Signature:
+    """The task that carries out one execution."""
+    options: dict[str, Any] = {
+        "task_id": ring.execution_id,
+        "queue": ring.queue,
+        "argsrepr": f"({ring.label!r}, {ring.execution_id!r})",
+        "kwargsrepr": "{}",
+        "add_to_parent": False,
+        "ignore_result": True,  # else every publishing subscribes to a result that nobody will ask for
+    }
+    if ring.run_id:
+        options["root_id"] = ring.run_id
+    if ring.ahead:
+        options["headers"] = {"ahead": True}
+    if ring.queue in KILLABLE:
+        seconds = ring.timeout_ms / 1000
+        options |= {"soft_time_limit": seconds + SOFT_GRACE, "time_limit": seconds + HARD_GRACE}
+    return app.signature(ring.task, args=(ring.execution_id,), immutable=True, options=options)
+
+
+def publish(canvases: Iterable[Canvas], *, countdown: float | None = None) -> list[str]:
+    """Put executions on their queues in one round trip; returns the ids of those that tick must publish later.
+
+    Actions and beginning runs that are published together, because they have piled up, share messages; one by itself
+    has its own. When the broker fails on the way nobody knows which messages it has; all count as missed, and a message
+    too many does no harm. ``countdown`` (seconds) has the first of each chain wait.
+    """
+    wanted = list(canvases)
+    if not wanted:
+        return []
+    options: dict[str, Any] = {} if countdown is None else {"countdown": countdown}
+    try:
+        with app.producer_or_acquire() as producer, producer.batch():
+            for canvas in _piled(wanted) if countdown is None else wanted:
+                if isinstance(canvas, Pile):
+                    _send(_together(canvas, f"{canvas.first}.together"), producer)
+                elif isinstance(canvas, Chord):
+                    _publish_chord(canvas, producer)
+                else:
+                    rings = canvas.rings if isinstance(canvas, Chain) else (canvas,)
+                    _publish_chain([signature(ring) for ring in rings], producer, **options)
+    except BrokerDown:
+        return [execution_id for canvas in wanted for execution_id in _all_of(canvas)]
+    return []
+
+
+def _piled(canvases: list[Canvas]) -> Iterator[Canvas]:
+    """The same, with what may travel together in piles.
+
+    A run that travels with others leaves the links of its chain behind: whoever takes it up goes on in place, or
+    publishes the rest.
+    """
+    piles: dict[tuple[str, str], list[Ring]] = {}
+    alone: dict[str, Canvas] = {}
+    for canvas in canvases:
+        ring = canvas.rings[0] if isinstance(canvas, Chain) else canvas
+        piled = isinstance(ring, Ring) and ring.task in ("tocsin.run", "tocsin.begin") and not ring.ahead
+        if isinstance(ring, Ring) and piled and ring.queue not in KILLABLE:
+            piles.setdefault((ring.task, ring.queue), []).append(ring)
+            alone[ring.execution_id] = canvas
+        else:
+            yield canvas
+    for rings in piles.values():
+        for at in range(0, len(rings), TOGETHER):
+            some = tuple(rings[at : at + TOGETHER])
+            yield Pile(some[0].task, some) if len(some) > 1 else alone[some[0].execution_id]
+
+
+def _all_of(canvas: Canvas) -> list[str]:
+    """The executions that are ready to begin."""
+    if isinstance(canvas, Chord):
+        return [arm[0].execution_id for arm in canvas.arms]
+    if isinstance(canvas, Pile):
+        return [ring.execution_id for ring in canvas.rings]
+    return [canvas.first]
+
+
+def _publish_chain(links: list[Signature], producer: Producer, **options: Any) -> None:
+    """The first message, which carries the others.
+
+    ``celery.chain`` makes the same message; it copies every link twice on the way and keeps a result for each.
+    """
+    first, *others = links
+    if others:
+        options["chain"] = [dict(link) for link in reversed(others)]
+    _send(first, producer, **options)
+
+
+def _send(task: Signature, producer: Producer, **options: Any) -> None:
+    """Send the message of a task; its queue is declared for the first one of a connection.
+
+    kombu remembers that too, but copies the queue for each message before it looks.
+    """
+    if hash(app.amqp.queues[task.options["queue"]]) in producer.connection.declared_entities:
+        options["declare"] = []
+    task.apply_async(producer=producer, retry=False, **options)
+
+
+def _publish_chord(chord: Chord, producer: Producer) -> None:
+    """The messages of ``celery.chord``, without the result object it would keep for each member."""
+    group_id = chord.join.execution_id
+    body = signature(chord.join)
+    body.options["task_id"] = f"{group_id}.join"
+    headers = _headers(chord)
+    app.backend.set_chord_size(group_id, len(headers))
+    for index, links in enumerate(headers):
+        links[-1].options |= {"chord": body, "group_id": group_id, "group_index": index}
+        _publish_chain(links, producer)
+
+
+def _headers(chord: Chord) -> list[list[Signature]]:
+    """The chains of a chord; of a wide one bundles of branches, whose later steps follow in place or by new chains."""
+    firsts = [arm[0] for arm in chord.arms]
+    queues = {ring.queue for ring in firsts}
+    if len(firsts) <= BUNDLES or len(queues) > 1 or queues & KILLABLE:
+        return [[signature(ring) for ring in arm] for arm in chord.arms]
+    size = min(LARGEST_BUNDLE, -(-len(firsts) // BUNDLES))
+    return [[_bundle(chord, firsts[at : at + size], at)] for at in range(0, len(firsts), size)]
+
+
+def _bundle(chord: Chord, rings: list[Ring], at: int) -> Signature:
+    branches = Pile("tocsin.branches", tuple(rings), run_id=chord.join.run_id)
+    return _together(branches, f"{chord.join.execution_id}.branches.{at}")
+
+
+def _together(pile: Pile, name: str) -> Signature:
+    """The task of a pile; its header ``lanes`` tells what each execution is of (``tasks.messages.requeue``)."""
+    rings = pile.rings
+    options: dict[str, Any] = {
+        "task_id": name,
+        "queue": rings[0].queue,
+        "headers": {"lanes": [ring.label for ring in rings]},
+        "argsrepr": f"({rings[0].label!r}, {len(rings)} from {pile.first!r})",
+        "kwargsrepr": "{}",
+        "add_to_parent": False,
+        "ignore_result": True,
+    }
+    if pile.run_id:
+        options["root_id"] = pile.run_id
+    ids = tuple(ring.execution_id for ring in rings)
+    return app.signature(pile.task, args=ids, immutable=True, options=options)
+
+
+def revoke(execution_id: str) -> bool:
+    """Tell the workers to drop the message of an execution that is over; false when the broker is away."""
+    try:
+        app.control.revoke(execution_id, connection=None, reply=False, retry=False)
+    except BrokerDown:
+        return False
+    return True
+
+
+def probe(worker: str) -> None:
+    """Send an idle worker something to take, through a queue of its own; whatever its clock says, it has not expired.
+
+    Raises one of ``BrokerDown`` when the broker is away.
+    """
+    app.signature("tocsin.probe", immutable=True).apply_async(queue=f"{worker}.dq2", retry=False)
+
+
+def takes_probe(worker: str) -> bool:
+    """Whether the broker takes a probe for this worker over a new connection: no earlier fault can have broken it."""
+    try:
+        with app.connection_for_write() as connection:
+            app.signature("tocsin.probe", immutable=True).apply_async(
+                queue=f"{worker}.dq2", retry=False, connection=connection
+            )
+    except BrokerDown:
+        return False
+    return True

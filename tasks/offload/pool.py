@@ -1,0 +1,203 @@
+"""Work that may take long, done beside the web server's event loop, in processes of its own.
+
+All requests of a web process share one event loop, and what computes for a second keeps all of them waiting for a
+second. A thread would not help: it takes the interpreter's lock from the loop, milliseconds at each turn. So:
+
+1. ``run`` is given a function that does nothing but compute, and what it is to be given.
+2. At most ``WORKERS`` such calls are at work and ``QUEUE`` wait, of one caller no more than ``OF_ONE`` in all; beyond
+   that ``Busy`` is raised.
+3. A process (``tasks.offload.process``) is started when it is needed, takes one call after the other, and ends by
+itself
+   when it had nothing to do for a while: whoever sends no large definitions pays nothing.
+4. What the call returns or raises comes back; a process that dies, or works longer than ``PATIENCE``, is ``Busy`` too.
+
+``here`` does a call in this process; ``in_turn`` too, but what takes a tenth of a second is done one at a time, and the
+event loop sees to all others in between. All note how long the processor was at work for the present request
+(``spent``), which is what the request is charged for.
+"""
+
+import contextlib
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any, TypeVar
+
+from config import logs
+from config.errors import Busy
+from tasks.offload.process import receive, send
+
+#: calls at work, and calls that wait
+WORKERS, QUEUE = 2, 4
+#: of these for one caller, so that there is always room for another
+OF_ONE = 4
+#: what takes longer than this, milliseconds, is not done ``here``: twenty such calls in a row keep nobody for a second
+SHORT = 20
+#: the processor time a call may take, seconds; the largest bodies take two or three on a slow machine
+PATIENCE = 15
+#: without work for so long, a process ends, seconds
+REST = 30
+
+_ROOT = Path(__file__).parents[2]
+_spent: ContextVar[float] = ContextVar("spent", default=0.0)
+#: whether the present request has had something done beside
+_served: ContextVar[bool] = ContextVar("served", default=False)
+#: for whom the present request is made
+_caller: ContextVar[str] = ContextVar("caller", default="")
+Result = TypeVar("Result")
+
+log = logs.logger(__name__)
+
+
+class _Process:
+    """One process that computes for us."""
+
+    def __init__(self) -> None:
+        words = [sys.executable, "-m", "tasks.offload.process", str(PATIENCE), str(REST)]
+        path = os.pathsep.join([str(_ROOT), *filter(None, sys.path)])
+        environment = {**os.environ, "PYTHONPATH": path}  # noqa: TID251 - passed on, not read
+        self._process = subprocess.Popen(  # noqa: S603 - our own words
+            words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=_ROOT, env=environment
+        )
+
+    def call(self, asked: bytes) -> tuple[bool, Any, float]:
+        """Whether the call returned (or raised), what, and the seconds of processor time it took.
+
+        Raises:
+            OSError, EOFError: the process is not there any more.
+        """
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        send(self._process.stdin, asked)
+        answer: tuple[bool, Any, float] = pickle.loads(receive(self._process.stdout))  # noqa: S301 - of our own code
+        return answer
+
+    def end(self) -> int:
+        """End the process, whatever it does; how it ended."""
+        with contextlib.suppress(OSError):
+            self._process.kill()
+        for pipe in (self._process.stdin, self._process.stdout):
+            with contextlib.suppress(OSError):
+                assert pipe is not None
+                pipe.close()
+        return self._process.wait()
+
+
+class Pool:
+    """The processes of this process, and the calls that wait for one."""
+
+    def __init__(self) -> None:
+        self._free = threading.Semaphore(WORKERS)
+        self._lock = threading.Lock()
+        #: caller → calls that are at work or wait
+        self._present: Counter[str] = Counter()
+        self._idle: list[_Process] = []
+
+    def run(self, asked: bytes) -> tuple[bool, Any, float]:
+        """Have a call done, in its turn.
+
+        Raises:
+            Busy: too many wait, or the process died twice.
+        """
+        with self._place():
+            for fresh in (False, True):
+                process = self._idle.pop() if self._idle and not fresh else _Process()
+                try:
+                    answer = process.call(asked)
+                except (OSError, EOFError):  # it had ended for want of work, or the call ended it
+                    if process.end() == -signal.SIGPROF:
+                        break
+                    continue
+                except BaseException:  # the request was given up; what comes back belongs to nobody
+                    process.end()
+                    raise
+                self._idle.append(process)
+                return answer
+        log.warning("a call took too long or ended its process", bytes=len(asked))
+        raise Busy("This takes longer than it may. Make the definition smaller, or try again in a moment.")
+
+    @contextlib.contextmanager
+    def _place(self) -> Iterator[None]:
+        caller = _caller.get()
+        with self._lock:
+            full = self._present.total() >= WORKERS + QUEUE or self._present[caller] >= OF_ONE
+            if full and not _served.get():  # who was served before is not sent away half-way
+                raise Busy
+            self._present[caller] += 1
+        try:
+            with self._free:
+                yield
+        finally:
+            with self._lock:
+                self._present[caller] -= 1
+                if not self._present[caller]:
+                    del self._present[caller]
+
+    def end(self) -> None:
+        """End the processes that wait for work."""
+        while self._idle:
+            self._idle.pop().end()
+
+
+#: long enough for the event loop to go round once, seconds
+_BREATH = 0.001
+_turn = threading.Lock()
+_pool = Pool()
+end = _pool.end
+
+
+def run(function: Callable[..., Result], *given: Any, **more: Any) -> Result:
+    """What ``function`` returns, computed beside; it and all it is given must be what ``pickle`` can write.
+
+    Raises:
+        Busy: too much waits already. And whatever the function raises.
+    """
+    returned, value, seconds = _pool.run(pickle.dumps((function, given, more), pickle.HIGHEST_PROTOCOL))
+    _spent.set(_spent.get() + seconds)
+    _served.set(True)
+    if returned:
+        return value  # type: ignore[no-any-return]
+    raise value
+
+
+def here(function: Callable[..., Result], *given: Any, **more: Any) -> Result:
+    """What ``function`` returns, computed here, and noted. It must not wait for anything."""
+    began = time.thread_time()
+    try:
+        return function(*given, **more)
+    finally:
+        _spent.set(_spent.get() + time.thread_time() - began)
+
+
+def way(milliseconds: float) -> Callable[..., Any]:
+    """``here`` for work of about that length, or ``run``."""
+    return here if milliseconds <= SHORT else run
+
+
+def in_turn(function: Callable[..., Result], *given: Any, **more: Any) -> Result:
+    """The same as ``here``, after all others that came before, and after what the event loop has to see to."""
+    with _turn:
+        time.sleep(_BREATH)
+        return here(function, *given, **more)
+
+
+def serve(caller: str) -> None:
+    """Note for whom the present request is made."""
+    _caller.set(caller)
+
+
+def spent() -> float:
+    """The seconds of processor time noted for the present request, and from now on none."""
+    seconds = _spent.get()
+    if seconds:
+        _spent.set(0.0)
+    if _served.get():
+        _served.set(False)
+    return seconds

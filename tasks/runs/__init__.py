@@ -1,0 +1,1 @@
+"""How a run goes on: from a step to what follows it."""

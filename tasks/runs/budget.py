@@ -1,0 +1,87 @@
+"""How many steps a run may come to, and how many runs it may start, together with the runs that it starts.
+
+Passes multiply: a few nested loops ask for millions of steps. Each process notes how many steps it adds to a run that
+may grow so, and counts the rows in the database whenever it has added a small part of what was left; a run that has too
+many fails. Small runs are never counted.
+"""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+
+from config.errors import Unavailable
+from store.engine import db
+from store.executions import runs
+from tasks.intake.run_start import Run
+from tasks.runs.errors import StepError
+
+#: runs that one run may start, directly and by those that it starts
+MOST_RUNS = 1_000
+#: steps of a run and of those that it starts, directly and by those that they start
+MOST_ROWS = 20_000
+#: counted again when this part of what is left was added here; several processes may add as much meanwhile
+PART = 16
+#: counted at the earliest after so many
+FEW = 100
+#: runs that are remembered; the one that rested longest is forgotten first
+MOST_KNOWN = 1_000
+
+#: how a run fails that has too many
+TOO_LARGE = {
+    "code": "run_too_large",
+    "message": f"The run, with those that it has started, has come to {MOST_ROWS} steps; it may not have more. "
+    "Let it go through fewer items, or start a run for each part of them.",
+    "outcome_unknown": False,
+}
+
+
+def refuse_too_many_runs(run: Run) -> None:
+    """Bound what one run may bring about: playbooks that start each other in loops multiply.
+
+    Raises:
+        StepError: no further run may be started.
+    """
+    if db.look(runs.descendants, run.root) >= MOST_RUNS:
+        raise StepError("too_many_runs", f"One run may start at most {MOST_RUNS} others, directly and by those.")
+
+
+def _count(root: str) -> int:
+    return db.look(runs.rows, root)
+
+
+class Budget:
+    """What one process has added to the runs it knows; ``count`` tells how many rows the family of a run has."""
+
+    def __init__(self, count: Callable[[str], int] = _count) -> None:
+        self._count = count
+        self._lock = threading.Lock()
+        #: root of a family → how many rows may be added here before it is counted again
+        self._left: OrderedDict[str, int] = OrderedDict()
+
+    def exceeded(self, run: Run, adding: int) -> bool:
+        """Note that a run is about to get more rows; whether it has too many already, as far as is known."""
+        if not adding or not (run.plan.grows or run.parent_id):
+            return False
+        root = run.root
+        with self._lock:
+            left = self._left.get(root, FEW) - adding
+            self._note(root, left)
+        if left > 0:
+            return False
+        try:
+            free = MOST_ROWS - self._count(root)
+        except Unavailable:
+            return False
+        with self._lock:
+            self._note(root, max(FEW, free // PART) if free > 0 else 0)
+        return free <= 0
+
+    def _note(self, root: str, left: int) -> None:
+        self._left[root] = left
+        self._left.move_to_end(root)
+        while len(self._left) > MOST_KNOWN:
+            self._left.popitem(last=False)
+
+
+#: that of this process
+budget = Budget()

@@ -1,0 +1,93 @@
+"""Who may decide about what waits for an approval.
+
+Deciding is a permission of its own (``decide:approvals``), asked for at the door. Beyond it, in this order: where the
+approval names ``approvers``, only they decide; and where ``not_by_starter`` holds, nobody decides about what they have
+started themselves. That holds, unless the definition says otherwise, wherever harm is contained or repaired: in a
+playbook that uses such an action, or that starts another playbook.
+
+A refusal is written to the audit trail, like a decision.
+"""
+
+import json
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from config.errors import Forbidden
+from playbooks.plan import every_step
+from store import access, audit
+from store.access import Caller
+from store.engine import db
+from store.engine.db import Connection, Row
+from store.executions import runs
+from tasks.definitions import revisions
+
+#: what contains or repairs harm
+GRAVE = frozenset({"containment", "remediation"})
+#: an approver that is a role and not a key
+_ROLE = "role:"
+
+
+class NotYours(Forbidden):
+    """The permission is there, but this decision is for somebody else."""
+
+
+def question(step: Mapping[str, Any], message: Any) -> dict[str, Any]:
+    """What an approval step asks, as its output shows it while it waits."""
+    return {"message": message, "approvers": step.get("approvers", []), "audience": step.get("audience", [])}
+
+
+def check(connection: Connection, caller: Caller, row: Row) -> None:
+    """Refuse a caller who may not decide about this execution.
+
+    Raises:
+        NotYours: somebody else has to.
+    """
+    run = runs.get(connection, row.workspace_id, row.run_id) if row.kind == "step" else None
+    rules = _rules(row, run)
+    approvers: list[str] = rules.get("approvers", [])
+    if approvers and not _named(connection, caller, approvers):
+        raise NotYours(
+            f"Only these may decide: {', '.join(approvers)}. A key of that id or name, or of that role, does it.",
+            code="not_an_approver",
+        )
+    apart: bool = rules.get("not_by_starter", run is not None and _grave(run))
+    if apart and (run or row).created_by == caller.key_id:
+        raise NotYours(
+            "Who has started this may not decide about it: another key has to "
+            "(or the definition says not_by_starter: false).",
+            code="not_by_starter",
+        )
+
+
+def note_refusal(caller: Caller, execution_id: str, refusal: NotYours) -> None:
+    """Write down that somebody tried to decide who may not."""
+    with db.write() as connection:
+        audit.record(
+            connection, caller.workspace_id, caller.key_id, "approval.refused", execution_id, reason=refusal.code
+        )
+
+
+def _rules(row: Row, run: Row | None) -> Mapping[str, Any]:
+    """What the definition says about its approval: a step of a playbook, or the config of an action."""
+    if run is not None and row.type == "approval":
+        step: Mapping[str, Any] = revisions.playbook(run.revision_id)[1].nodes[row.step_id].step
+        return step
+    config: Mapping[str, Any] = revisions.action(row.revision_id).definition["config"]
+    return config
+
+
+def _grave(run: Row) -> bool:
+    """Whether a playbook uses an action that contains or repairs harm, or may by way of another playbook."""
+    steps = every_step(revisions.playbook(run.revision_id)[0].definition["steps"])
+    if any(step["type"] == "playbook" for step in steps):
+        return True
+    pinned: dict[str, str] = json.loads(run.context)["pins"]
+    return any(revisions.action(revision_id).definition["type"] in GRAVE for revision_id in pinned.values())
+
+
+def _named(connection: Connection, caller: Caller, approvers: Collection[str]) -> bool:
+    """Whether the caller is among them, by role, by id or by the name of the key."""
+    if caller.key_id in approvers or f"{_ROLE}{caller.role}" in approvers:
+        return True
+    key = access.get_key(connection, caller.workspace_id, caller.key_id)
+    return key is not None and key.name in approvers

@@ -1,0 +1,372 @@
+"""One message's worth of a run: the task it names, and what may be carried out right behind it.
+
+In order of time: a step is claimed, its templates are filled in, its executor does the outside work with no transaction
+open; then it is planned what follows (``tasks.runs.planner``), and the end of the step and the beginnings after it are
+written in one transaction. When what follows is one action on the same queue, it is claimed in that same transaction
+and carried out at once, in place of the message that would bring it (``tasks.runs.handoff``), until the calls have
+taken a quarter of a second; then the rest is left to the chain.
+"""
+
+import functools
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+from celery import Task
+
+from config import logs
+from providers.base import Abandoned, Json
+from store.engine import db
+from store.engine.db import Connection, IntegrityError
+from store.executions import runs, steps, transitions
+from store.executions.steps import Moves
+from tasks.attempts.conclude import Ending, commit_in_time, ended, in_time, settle
+from tasks.attempts.lease import keeper
+from tasks.attempts.perform import attempt_at, give_up, perform
+from tasks.definitions import revisions
+from tasks.dry_run import simulation
+from tasks.entrypoints.actions import CARRIED_BY_CELERY
+from tasks.fairness import concurrency, fair_queue
+from tasks.intake.run_start import Run, loaded, step_ring
+from tasks.messages import flower_events, requeue
+from tasks.messages.canvas import KILLABLE
+from tasks.runs import joins
+from tasks.runs.budget import TOO_LARGE, budget
+from tasks.runs.context import Context
+from tasks.runs.handoff import Links
+from tasks.runs.planner import Advance, Place
+from tasks.runs.step_attempt import StepWork
+
+log = logs.logger(__name__)
+
+Next = Callable[[], Any]
+
+#: faults of the playbook itself, which another try meets again
+_HOPELESS = frozenset({"bad_template", "invalid_parameters", "sealed"})
+
+
+@dataclass(frozen=True)
+class Written:
+    """What was written: whether the run goes on, and which holders need attention now."""
+
+    goes_on: bool = False
+    waiting: list[str] = field(default_factory=list)
+
+
+class Walk:
+    """The work of one message."""
+
+    def __init__(
+        self, task: Task, written: Callable[[], Any] = lambda: None, known: dict[str, Run] | None = None
+    ) -> None:
+        self.task = task
+        #: runs as they were read, by id; shared by the walks of a message whose steps are all of one run
+        self._runs = {} if known is None else known
+        #: called as soon as what the message asked for is written, before it goes on here with anything else
+        self._written = written
+        self.links = Links(task)
+        self.word = "done"
+        self.run: Run
+        self.context: Context
+        self.queue = "steps"
+
+    def drive(self, first: Next) -> str:
+        """Do one thing after the other; returns a word about how the last one ended."""
+        following: Next | None = first
+        while following is not None:
+            following = following()
+        return self.word
+
+    # what a message may ask for
+
+    def begin(self, run_id: str) -> Next | None:
+        """Take a run up."""
+        row = in_time(functools.partial(_read, runs.read, run_id))
+        if row is None or row.status != "pending":
+            return self._stale()
+        self._know(row)
+        if self.run.mode == "dry_run":
+            self.word = "completed" if simulation.carry_out(self.run, keeper().owner) else "stale"
+            return None
+        self.queue = row.queue
+        first = self.run.plan.blocks[""].first
+
+        def write(connection: Connection, advance: Advance) -> Written | None:
+            begun, waiting = steps.begin_run(
+                connection, run_id, advance.moves, actor=keeper().owner, deadline=row.expires_at
+            )
+            return _goes_on(waiting) if begun else None
+
+        return self._go_on(lambda advance: advance.enter(first, Place("", None, ()), None), write, at_once=True)
+
+    def step(self, step_row_id: str) -> Next | None:
+        """Claim a step and carry it out."""
+        keep, claimed = keeper(), time.monotonic()
+        row = commit_in_time(lambda db_: transitions.claim(db_, step_row_id, keep.owner, keep.lease_ms, step=True))
+        if row is None:
+            return self._stale()
+        if not self._find_run(row.run_id):
+            return self._stale()
+        self.queue = row.queue
+        if row.queue in KILLABLE:  # what limits the time of the step must not hit what comes after it
+            self.links.go_no_further()
+        return self._carry_out(SimpleNamespace(**row._asdict()), claimed)
+
+    def join(self, holder_id: str) -> Next | None:
+        """Attend to a step that holds others."""
+        row = in_time(functools.partial(_read, steps.get, holder_id))
+        if row is None or row.status != "running" or not self._find_run(row.run_id):
+            return self._stale()
+        attention: joins.Attention | None = None
+
+        def plan(advance: Advance) -> None:
+            nonlocal attention
+            attention = joins.attend(advance, row)
+
+        def write(connection: Connection, advance: Advance) -> Written | None:
+            status = _attended(connection, row, attention, self.run) if attention is not None else None
+            return _written(connection, self.run, status, advance) if status is not None else None
+
+        return self._go_on(plan, write)
+
+    def follow(self, step_row_id: str) -> Next | None:
+        """Go on after a step that ended where nobody planned what follows: outside of a worker, or after many."""
+        row = in_time(functools.partial(_read, steps.get, step_row_id))
+        if row is None or row.waiting_for != "follow" or not self._find_run(row.run_id):
+            return self._stale()
+        error = transitions.load(row.error)
+        expired = (error or {}).get("code") == "approval_expired"
+
+        def plan(advance: Advance) -> None:
+            place = advance.place_of(row.step_id, row.parent_id, row.iteration)
+            output = transitions.load(row.output)
+            advance.after(row.step_id, place, row.status, error, output=output, expired=expired)
+
+        def write(connection: Connection, advance: Advance) -> Written | None:
+            status = steps.to_follow(connection, step_row_id, self.run.id)
+            return _written(connection, self.run, status, advance) if status is not None else None
+
+        return self._go_on(plan, write)
+
+    # carrying out a step
+
+    def _carry_out(self, row: Any, claimed: float) -> Next | None:
+        keep, started = keeper(), time.monotonic()
+        logs.bind(execution_id=row.id, request_id=row.request_id)
+        ring = step_ring(self.run.plan, self.run.context["pins"], self.run.id, row.step_id, row.iteration)
+        own = row.id == self.links.own
+        if not own:
+            flower_events.began(ring, self.links.own)
+        with keep.hold(row.id, row.attempt, row.timeout_ms, claimed, repeatable=row.idempotent) as held:
+            revision = revisions.action_in_time(row.revision_id)
+            retry = {**revision.definition["retry"], **self.run.plan.nodes[row.step_id].step.get("retry", {})}
+            work = StepWork(self.context, attempt_at(row, retry))
+            try:
+                ready = work.prepare(revision, held)
+                called = time.monotonic()
+                ending = perform(ready, held)
+                self.links.called(time.monotonic() - called)
+                following, pause = self._end(work, ending)
+            except Abandoned:
+                following, pause = self._stale("abandoned"), None
+            if self.word in ("abandoned", "stale"):
+                give_up(held)
+        if not own:
+            flower_events.ended(ring, self.word, started)
+        if pause is not None and pause <= CARRIED_BY_CELERY:
+            if own:
+                raise requeue.again_after(self.task, pause)
+            self.links.publish([ring], countdown=pause)
+        return following
+
+    def _end(self, work: StepWork, how: Ending) -> tuple[Next | None, float | None]:
+        """Write the end of an attempt and what follows it; also returns the pause before the next try, seconds."""
+        this, row, policy = work.this, work.this.row, self.run.definition
+        settled = settle(this, how)
+        ending = settled.ending
+        record = {**settled.record, "input": work.given, "vars": work.variables(ending, settled.record)}
+        stored = {name: transitions.dump(value) for name, value in record.items()}
+        tries_again = ending.status in ("failed", "timeout") and policy["on_failure"] == "retry" and _worth_it(ending)
+
+        def plan(advance: Advance) -> None:
+            if ending.status == "waiting":
+                return
+            result = {**record, "step_id": row.step_id, "status": ending.status, "completed_at": db.now_ms()}
+            self.context.learn(row.id, result)
+            place = advance.place_of(row.step_id, row.parent_id, row.iteration)
+            advance.after(row.step_id, place, ending.status, record["error"])
+
+        def write(connection: Connection, advance: Advance) -> Written | None:
+            status, changes = ending.status, {"owner": None, "target": row.target, **stored, **settled.changes}
+            if tries_again and runs.pay_for_retry(
+                connection, self.run.id, row.id, row.attempt, most=policy["max_retries"]
+            ):
+                pause = db.now_ms() + int(this.retry["backoff_seconds"] * 1000)
+                status, changes = "waiting", {**changes, "waiting_for": "retry", "due_at": pause, "failures": 0}
+            moves = advance.moves if status != "waiting" else Moves()
+            moved, waiting = steps.end_step(
+                connection, row.id, status, moves, run_id=self.run.id, actor=this.owner, fence=row.attempt, **changes
+            )
+            if not moved:
+                return None
+            return _goes_on(waiting) if status != "waiting" else Written()
+
+        following = self._go_on(plan, write, at_once=not tries_again)
+        if self.word == "stale":
+            return None, None
+        self.word = ending.status
+        if ending.status != "completed":  # of what went well the run itself tells everything
+            ended(this, ending)
+        return following, ending.retry_in
+
+    # going on
+
+    def _go_on(
+        self,
+        plan: Callable[[Advance], None],
+        write: Callable[[Connection, Advance], Written | None],
+        *,
+        at_once: bool = False,
+    ) -> Next | None:
+        """Plan what follows, write it, and see to it that it is carried out: here, or by a message.
+
+        ``write`` returns None when it was not for us to write it; ``at_once`` says that it has nothing to do before.
+        """
+        claimed = time.monotonic()
+        for lonely in (False, True):
+            advance = Advance(self.run, self.context, lonely=lonely)
+            if in_time(functools.partial(_done, plan, advance)) is None:
+                return self._stale()
+            if budget.exceeded(self.run, len(advance.moves.rows)):
+                advance.give_up(TOO_LARGE)
+            fair_queue.spread(advance.moves.rows)
+            here = self._choose(advance)
+            try:
+                single = at_once and steps.in_one_statement(db.engine().dialect.name, advance.moves)
+                meeting = advance.moves.arrivals[0][0] if len(advance.moves.arrivals) == 1 else ""
+                written = commit_in_time(functools.partial(_turned, write, advance), single=single, at=meeting)
+            except IntegrityError:
+                if lonely:
+                    raise
+                continue  # a playbook that was to be started runs already: plan again without it
+            if written is None:
+                return self._stale()
+            if written.goes_on:
+                return self._hand_on(advance, here, written.waiting, claimed)
+            self.links.leave(None)
+            break
+        return None
+
+    def _choose(self, advance: Advance) -> Json | None:
+        """The one step that may be carried out here, claimed as it is written."""
+        started = [row for row in advance.moves.rows if row["type"] == "action" and row["status"] == "pending"]
+        if len(started) != 1 or advance.moves.runs or not self.links.may_go_on():
+            return None
+        row: Json = started[0]
+        if row["queue"] in KILLABLE or not fair_queue.together(row["queue"], self.queue):
+            return None
+        if not concurrency.move_on(row["action_id"]):
+            return None
+        now, lease_ms = db.now_ms(), keeper().lease_ms
+        row.update(
+            status="running",
+            attempt=1,
+            owner=keeper().owner,
+            started_at=now,
+            renewed_at=now,
+            expires_at=now + row["timeout_ms"],
+            due_at=now + min(row["timeout_ms"] + transitions.TIMEOUT_GRACE, lease_ms),
+            publishes=0,
+        )
+        return row
+
+    def _hand_on(self, advance: Advance, here: Json | None, waiting: list[str], claimed: float) -> Next | None:
+        self._written()
+        if here is not None and here["status"] != "running":  # the run was paused meanwhile
+            here = None
+        joins_here = here is None and self.links.joins_here(waiting)
+        if advance.moves.end is not None and advance.moves.end.parent_id is not None:
+            waiting = [*waiting, advance.moves.end.parent_id]
+            joins_here = False  # it belongs to another run
+        self.links.hand_on(advance, here["id"] if here is not None else None, [] if joins_here else waiting)
+        if here is not None:
+            row = SimpleNamespace(**{"sealed": None, "logs": None, **here})
+            return functools.partial(self._carry_out, row, claimed)
+        return functools.partial(self.join, waiting[0]) if joins_here else None
+
+    # small things
+
+    def _stale(self, word: str = "stale") -> Next | None:
+        """The message came to nothing; whoever moved the run meanwhile has published what follows."""
+        self.word = word
+        self.links.leave(None)
+        return None
+
+    def _find_run(self, run_id: str) -> bool:
+        if run_id in self._runs:
+            self._go_with(self._runs[run_id])
+            return True
+        row = in_time(functools.partial(_read, runs.read, run_id))
+        if row is not None:
+            self._know(row)
+        return row is not None
+
+    def _know(self, row: Any) -> None:
+        run = self._runs[row.id] = loaded(row)
+        self._go_with(run)
+
+    def _go_with(self, run: Run) -> None:
+        if getattr(self, "run", None) is not run:
+            self.run, self.context = run, Context(run)
+
+
+def _written(connection: Connection, run: Run, run_status: str | None, advance: Advance) -> Written:
+    return _goes_on(steps.go_on(connection, run.id, run_status, advance.moves, keeper().owner))
+
+
+def _goes_on(waiting: list[str] | None) -> Written:
+    return Written() if waiting is None else Written(goes_on=True, waiting=waiting)
+
+
+def _attended(connection: Connection, row: Any, attention: joins.Attention, run: Run) -> str | None:
+    """Write what was decided about a holder; returns the status of its run, None when it needs nothing any more."""
+    if attention.begun:
+        due_at = row.expires_at or run.deadline
+        return steps.launch(connection, row.id, cursor=row.cursor, count=attention.begun, due_at=due_at)
+    if attention.pause:
+        steps.rest(connection, row.id, cursor=row.cursor, until=db.now_ms() + attention.pause)
+        return None  # nothing follows yet
+    moved = transitions.transition(
+        connection,
+        row.id,
+        attention.status,
+        actor=keeper().owner,
+        guard="all arms have ended",
+        output=transitions.dump(attention.output),
+        error=transitions.dump(attention.error),
+        vars=transitions.dump(attention.vars),
+    )
+    return None if moved is None else moved.run_status
+
+
+def _worth_it(ending: Ending) -> bool:
+    """Whether doing it again can do no harm, and may help."""
+    error = ending.error or {}
+    return not error.get("outcome_unknown") and error.get("code") not in _HOPELESS
+
+
+def _read(query: Callable[[Connection, str], Any], row_id: str) -> Any:
+    return db.look(query, row_id)
+
+
+def _turned(
+    write: Callable[[Connection, Advance], Written | None], advance: Advance, connection: Connection
+) -> Written | None:
+    return write(connection, advance)
+
+
+def _done(plan: Callable[[Advance], None], advance: Advance) -> bool:
+    plan(advance)
+    return True

@@ -1,0 +1,79 @@
+"""What one attempt at a step needs and leaves: its parameters, filled in, and the variables it sets."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from config import logs
+from expressions import templates
+from expressions.templates import TemplateError
+from playbooks.definitions import parameters
+from providers.base import Abandoned, Json
+from store.definitions.actions import Revision
+from tasks.attempts.conclude import Attempt, Ending, failed, in_time
+from tasks.attempts.lease import Hold
+from tasks.attempts.perform import Work, prepare
+from tasks.runs.context import Context, asset, parted
+from tasks.secrets.redact import MASK, Redactor
+
+log = logs.logger(__name__)
+
+
+class StepWork:
+    """One attempt at a step of a run."""
+
+    def __init__(self, context: Context, this: Attempt) -> None:
+        self.context = context
+        self.this = this
+        self.step = context.run.plan.nodes[this.row.step_id].step
+        #: the parameters as they are kept: secrets masked
+        self.given: Json = {}
+
+    def prepare(self, revision: Revision, held: Hold) -> Work | Ending:
+        """The step's parameters, filled in, and everything else its executor needs.
+
+        Raises:
+            Abandoned: the database stayed away.
+        """
+        try:
+            context = in_time(self._context)
+            if context is None:  # nothing has been done: recovery has it tried again
+                raise Abandoned
+            rendered = templates.render(self.step.get("parameters", {}), context)
+            if self.step.get("target"):
+                self.this.row.target = asset(self.step["target"], context, self.context.redact)
+        except TemplateError as fault:
+            return failed("bad_template", str(fault))
+        declared = revision.definition["parameters"]
+        values, problems = parameters.resolve(declared, rendered)
+        if problems:
+            return failed("invalid_parameters", "; ".join(f"{one.pointer}: {one.detail}" for one in problems[:5]))
+        names = parameters.secret_names(declared)
+        hidden = {name: value for name, value in values.items() if name in names and value is not None}
+        work = prepare(self.this, revision, held, values, {**hidden, "": self.context.run.secrets})
+        masked = {name: MASK if name in hidden else value for name, value in values.items()}
+        self.given = self.this.redact(masked)
+        return work
+
+    def variables(self, ending: Ending, record: Mapping[str, Any]) -> Json | None:
+        """What the step's ``outputs`` set."""
+        if ending.status != "completed" or not self.step.get("outputs"):
+            return None
+        return in_time(lambda: variables(self.step, self._context(), record["output"], self.this.redact))
+
+    def _context(self) -> Json:
+        row = self.this.row
+        return self.context.of(row.step_id, parted(row.iteration), row.previous_id)
+
+
+def variables(step: Mapping[str, Any], context: Json, output: Any, redact: Redactor) -> Json:
+    """What a step's ``outputs`` set; one that cannot be filled in is not set.
+
+    The step itself is done by then, whatever becomes of the name; who reads a name that is not set is told so.
+    """
+    values = {}
+    for name, template in step.get("outputs", {}).items():
+        try:
+            values[name] = redact(templates.render(template, {**context, "output": output}))
+        except TemplateError as fault:
+            log.warning("an output could not be set", name=name, reason=str(fault))
+    return values

@@ -1,0 +1,1 @@
+"""Secrets in definitions and results: sealed, put back, masked."""

@@ -1,0 +1,119 @@
+"""Masking in what is stored what is taken for a credential only now: configs of actions, then what ran of them.
+
+``renewed`` takes of a stored definition what further secrets it holds. ``configs`` and ``executions`` are steps of the
+walk of ``tasks.secrets.reseal``: the first goes through the revisions of actions that were masked by earlier rules, the
+second through the ended executions of those in which something was found, and the runs around them: wherever the value
+was kept (plans, reports, outputs, logs) it is masked. Each revision says itself how far it is, so a walk that was
+stopped is begun again at no loss.
+"""
+
+import json
+from collections.abc import Mapping
+from types import SimpleNamespace
+from typing import Any
+
+from playbooks.credentials import RULES
+from providers import registry
+from store.engine import db
+from store.engine.db import Row
+from store.sealing import remasking
+from store.sealing.renewal import Bite
+from store.sealing.seal import SealBroken
+from tasks.secrets import sealing
+from tasks.secrets.redact import Redactor
+
+_BITE, _EXECUTIONS = 100, 500
+#: a shorter secret would be found in what is innocent, in records that nobody can set right again
+_SHORTEST = 8
+
+#: in the place of an execution's id: the revision cannot be opened
+_PASSED_OVER = "!"
+
+Json = dict[str, Any]
+
+
+def renewed(definition: Mapping[str, Any], known: Mapping[str, Any]) -> tuple[Json, Json]:
+    """A stored definition with further secrets masked, and all its secrets; ``known`` are those that it had.
+
+    What an executor is told stays the same to the letter.
+    """
+    patterns = registry.executor(definition["executor"]).SECRETS
+    whole = sealing.opened(dict(definition["config"]), known)
+    config, found = sealing.take_out(whole, patterns, known, author_wraps=False)
+    return {**definition, "config": config}, found
+
+
+def configs(after: str) -> Bite:
+    """Mask the configs of the revisions after this id.
+
+    Raises:
+        Unavailable: the database is away; what was done stays done.
+    """
+    with db.read() as connection:
+        rows = remasking.behind(connection, after, _BITE)
+    done, broken = 0, []
+    for row in rows:
+        try:
+            done += remasking.keep(row, _changes(row))
+        except SealBroken:
+            broken.append(row.id)
+    return Bite(rows[-1].id if len(rows) == _BITE else "", done, tuple(broken))
+
+
+def _changes(row: Row) -> Json:
+    definition = json.loads(row.definition)
+    known = _known(row, definition)
+    masked, found = renewed(definition, known)
+    if masked == definition and found == known:
+        return {"rules": RULES}
+    sealed = sealing.sealed_config(row.workspace_id, row.id, masked, found)
+    return {"definition": json.dumps(masked), "sealed": sealed, "rules": -RULES}
+
+
+def _known(row: Row, definition: Mapping[str, Any]) -> Json:
+    revision: Any = SimpleNamespace(id=row.id, sealed=row.sealed, definition=definition)
+    return sealing.opened_config(row.workspace_id, revision)
+
+
+def executions(after: str) -> Bite:
+    """Mask in some executions of a revision what was found in its config; ``after`` is its id and the last one's.
+
+    Raises:
+        Unavailable: the database is away; what was done stays done.
+    """
+    revision_id, _, last = after.partition(" ")
+    with db.read() as connection:
+        row = remasking.to_look_through(connection, revision_id, itself=last != _PASSED_OVER)
+        if row is None:
+            return Bite("", 0, ())
+        rows, last = remasking.ended(connection, row, last if row.id == revision_id else "", _EXECUTIONS)
+    try:
+        known = _known(row, json.loads(row.definition))
+    except SealBroken:
+        return Bite(f"{row.id} {_PASSED_OVER}", 0, (row.id,))
+    redact = Redactor(text for text in sealing.telling(known) if len(text) >= _SHORTEST)
+    changes = [(each, changed) for each in rows if (changed := _shown(each, redact))]
+    runs = {each.run_id for each, _ in changes if each.run_id}
+    for run_id in sorted(runs):
+        with db.read() as connection:
+            around = remasking.around(connection, run_id)
+        changes += [(each, changed) for each in around if (changed := _shown(each, redact))]
+    remasking.show(changes)
+    if not last:
+        remasking.keep(row, {"rules": RULES})
+        remasking.empty_log()
+    return Bite(f"{row.id} {last}".rstrip(), len(changes), ())
+
+
+def _shown(row: Row, redact: Redactor) -> Json:
+    """The columns of an execution that change when the secrets are taken out of them."""
+    changed = {}
+    for name in remasking.SHOWN:
+        text = getattr(row, name)
+        if text is None:
+            continue
+        value = json.loads(text)
+        masked = redact(value)
+        if masked != value:
+            changed[name] = json.dumps(masked)
+    return changed
