@@ -94,7 +94,8 @@ def _known_actions(connection: db.Connection, workspace_id: str, wanted: set[str
     if known.keys() == wanted:
         return known
     others = actions.ids(connection, workspace_id, limit=MAX_SUGGESTION_CANDIDATES)
-    return {**{action_id: {} for action_id in others}, **known}
+    # one of those wanted may have been made since; it has parameters that are not known here
+    return {**{action_id: {} for action_id in others if action_id not in wanted}, **known}
 
 
 def _known_playbooks(
@@ -106,7 +107,7 @@ def _known_playbooks(
     writing = _named((step for step in steps if step.get("parameters")), "playbook", "playbook_ref")
     found = playbooks.definitions(connection, workspace_id, writing & known.keys())
     if known.keys() != wanted:
-        others = playbooks.ids(connection, workspace_id, limit=MAX_SUGGESTION_CANDIDATES)
+        others = set(playbooks.ids(connection, workspace_id, limit=MAX_SUGGESTION_CANDIDATES)) - wanted
         known = {**dict.fromkeys(others, _NOTHING), **known}
     return {**known, **{name: {"parameters": definition["parameters"]} for name, definition in found.items()}}
 

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from cacao.reading.importer import convert
 from config.settings import SettingsError, load, settings
-from store.definitions import documents, playbooks
+from store.definitions import actions, documents, playbooks
 from store.engine import db
 from tests.support.api import Door, assert_problem
 from tests.support.cacao import Json, document, http, manual, sid
@@ -244,6 +244,17 @@ def test_imports_of_the_same_document_at_once_make_one_playbook(everywhere: Door
     assert {answer.status_code for answer in answers} == {200, 201}, [answer.text for answer in answers]
     outcomes = sorted(answer.json["data"]["outcome"] for answer in answers)
     assert outcomes == ["created", *["unchanged"] * 7]
+
+
+def test_an_action_made_between_two_looks_has_parameters_all_the_same(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another import makes the action after it was found missing, and before ids are looked up to suggest one."""
+    dry = sent(door, given(), "?dry_run=true", status=200)
+    needed = [step["action_ref"] for step in dry["playbook"]["steps"] if "action_ref" in step]
+    monkeypatch.setattr(actions, "ids", lambda *_, **__: needed)
+    assert needed
+    assert sent(door, given())["outcome"] == "created"
 
 
 def test_one_change_here_is_one_difference_there(everywhere: Door) -> None:
