@@ -49,7 +49,7 @@ action_revisions = sa.Table(
     sa.Column("sealed", sa.Text),
     sa.Column("created_at", sa.BigInteger, nullable=False),
     sa.Column("created_by", sa.Text, nullable=False),
-    #: by which rules its config was masked (``store.sealing.remasking``)
+    #: by which rules its config was masked (``store.remasking``)
     sa.Column("rules", sa.Integer, nullable=False, server_default="0"),
     sa.Index("uq_action_revisions_version", "action_uid", "version", unique=True),
     sa.Index("ix_action_revisions_rules", "rules", "id"),

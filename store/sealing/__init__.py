@@ -1,1 +1,1 @@
-"""Secrets at rest: sealing, sub-keys, renewal under a new key, and masking in what is stored."""
+"""Secrets at rest: sealed under sub-keys of the operator's root keys, each for one place."""

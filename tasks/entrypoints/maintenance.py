@@ -11,7 +11,7 @@ from store import worker_processes
 from store.engine import db
 from store.engine.db import Connection
 from store.executions import idempotency, recovery
-from store.sealing.renewal import Bite
+from store.renewal import Bite
 from tasks.app import app
 from tasks.messages import canvas
 from tasks.secrets import reseal

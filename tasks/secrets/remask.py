@@ -14,10 +14,10 @@ from typing import Any
 
 from playbooks.credentials import RULES
 from providers import registry
+from store import remasking
 from store.engine import db
 from store.engine.db import Row
-from store.sealing import remasking
-from store.sealing.renewal import Bite
+from store.renewal import Bite
 from store.sealing.seal import SealBroken
 from tasks.secrets import sealing
 from tasks.secrets.redact import Redactor

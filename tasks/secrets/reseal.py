@@ -1,6 +1,6 @@
 """Sealing anew what is not sealed as it would be now: in an earlier form, under another key, or not at all.
 
-``walk`` goes through the tables one by one, each by its primary key, some rows at a time (``store.sealing.renewal``).
+``walk`` goes through the tables one by one, each by its primary key, some rows at a time (``store.renewal``).
 One that was stopped is begun again at no loss: what it has done is not met again. ``python -m launcher.reseal`` walks
 until nothing is left to do, ``tasks.entrypoints.maintenance`` some bites at a time. What cannot be opened is left and
 named by its id.
@@ -8,8 +8,8 @@ named by its id.
 
 from collections.abc import Iterator, Mapping
 
-from store.sealing import renewal
-from store.sealing.renewal import Bite, Step
+from store import renewal
+from store.renewal import Bite, Step
 from tasks.secrets import remask
 from tasks.secrets.sealing import destination
 
