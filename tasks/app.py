@@ -38,7 +38,7 @@ def _transport_options(broker_url: str) -> dict[str, Any]:
         "socket_keepalive": True,
         "health_check_interval": 15,
         # queues are asked in the order of -Q, but bulk first now and then
-        "queue_order_strategy": "tasks.fairness.fair_queue:Order",
+        "queue_order_strategy": "tasks.queue_order:Order",
         "visibility_timeout": 3600,
     }
 
@@ -87,12 +87,7 @@ def create_app() -> Celery:
         beat_max_loop_interval=1,
         enable_utc=True,
         timezone="UTC",
-        include=[
-            "tasks.entrypoints.actions",
-            "tasks.entrypoints.runs",
-            "tasks.clock.recovery",
-            "tasks.entrypoints.maintenance",
-        ],
+        include=[f"tasks.entrypoints.{name}" for name in ("actions", "completions", "maintenance", "runs", "tick")],
     )
     return app
 

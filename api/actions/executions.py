@@ -18,7 +18,7 @@ from store.definitions import actions
 from store.engine import db
 from store.engine.db import Row
 from store.executions import listing, transitions
-from tasks.control import cancel
+from tasks.control import cancel, decide
 
 blueprint = Blueprint("executions", __name__, description="What is being done and what was done.")
 
@@ -124,7 +124,7 @@ def approve_execution(given: dict[str, Any], execution_id: str) -> Response:
 
     Exactly one decision wins; any later one answers 409.
     """
-    return _shown(cancel.decide(caller(), _read(execution_id).id, approve=True, note=given["note"]))
+    return _shown(decide.decide(caller(), _read(execution_id).id, approve=True, note=given["note"]))
 
 
 @blueprint.post("/actions/executions/<id:execution_id>/reject")
@@ -138,7 +138,7 @@ def reject_execution(given: dict[str, Any], execution_id: str) -> Response:
 
     Exactly one decision wins; any later one answers 409.
     """
-    return _shown(cancel.decide(caller(), _read(execution_id).id, approve=False, note=given["note"]))
+    return _shown(decide.decide(caller(), _read(execution_id).id, approve=False, note=given["note"]))
 
 
 def _read(execution_id: str) -> Row:

@@ -23,7 +23,7 @@ from store.definitions import playbooks
 from store.engine import db
 from store.engine.db import Row
 from store.executions import run_listing, runs, transitions
-from tasks.control import cancel, retry
+from tasks.control import cancel, pause, retry
 from tasks.intake.run_start import start, wish_of
 
 blueprint = Blueprint("runs", __name__, description="Having playbooks run, and what becomes of it.")
@@ -140,7 +140,7 @@ def pause_run(run_id: str) -> Response:
     No further step of it begins until it is resumed; those under way go on to their end, and delays run on. Its
     timeout is not put off.
     """
-    return _shown(cancel.pause(caller(), run_id))
+    return _shown(pause.pause(caller(), run_id))
 
 
 @blueprint.post("/playbooks/executions/<id:run_id>/resume")
@@ -151,7 +151,7 @@ def resume_run(run_id: str) -> Response:
 
     One that waits for an approval or a delay goes on by that alone.
     """
-    return _shown(cancel.resume(caller(), run_id))
+    return _shown(pause.resume(caller(), run_id))
 
 
 @blueprint.post("/playbooks/executions/<id:run_id>/retry", parameters=[KEY_HEADER])

@@ -14,7 +14,7 @@ from api.runs import views
 from store.engine import db
 from store.engine.db import Connection, Row
 from store.executions import runs
-from tasks.control import cancel
+from tasks.control import decide
 
 blueprint = Blueprint("run_steps", __name__, description="The steps of a playbook execution.")
 
@@ -97,7 +97,7 @@ def _of_run(run_id: str, view: Callable[[Connection, Row], Any]) -> Response:
 
 
 def _decided(given: dict[str, Any], run_id: str, step_id: str, *, approve: bool) -> Response:
-    row = cancel.decide_step(
+    row = decide.decide_step(
         caller(), run_id, step_id, approve=approve, note=given["note"], iteration=given["iteration"]
     )
     with db.read() as connection:

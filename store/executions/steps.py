@@ -9,7 +9,7 @@ to exactly once although many end at the same time: the attention itself is a gu
 import functools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import sqlalchemy as sa
 
@@ -17,6 +17,7 @@ from store.engine.db import Connection, Row, now_ms
 from store.engine.prepared import Prepared, words
 from store.executions import combined, ending, transitions
 from store.executions.combined import NOT_BEGUN
+from store.executions.rows import NewRow
 from store.executions.runs import PATROL
 from store.executions.transitions import LIVE, TERMINAL
 
@@ -48,9 +49,9 @@ class Moves:
     """How a run goes on: what is written together with the end of a step."""
 
     #: step rows to add, in the order in which they begin
-    rows: list[dict[str, Any]] = field(default_factory=list)
+    rows: list[NewRow] = field(default_factory=list)
     #: run rows to add: sub-playbooks
-    runs: list[dict[str, Any]] = field(default_factory=list)
+    runs: list[NewRow] = field(default_factory=list)
     #: (holder, whether it failed) for each branch or pass that has ended
     arrivals: list[tuple[str, bool]] = field(default_factory=list)
     #: why the run will fail although its exception step goes first
@@ -114,7 +115,7 @@ def go_on(db: Connection, run_id: str, run_status: str | None, moves: Moves, act
     runs = moves.runs
     if run_status == "paused":
         _hold_back(moves)
-        held = {"status": "paused", "waiting_for": "operator"}
+        held: NewRow = {"status": "paused", "waiting_for": "operator"}
         runs = [{**run, **held, "due_at": run["expires_at"]} for run in runs]
     for rows in (moves.rows, runs):
         if rows:
@@ -129,15 +130,23 @@ def go_on(db: Connection, run_id: str, run_status: str | None, moves: Moves, act
     return waiting
 
 
-def _begin_now(rows: list[dict[str, Any]]) -> None:
+def _begin_now(rows: list[NewRow]) -> None:
     """They were planned a moment ago, or long ago where the database was away: what follows never begins before."""
     now = now_ms()
     for row in rows:
         late = now - row["created_at"]
-        row.update({name: row[name] + late for name in _TIMES if row.get(name) is not None})
+        moved: Any = {name: at + late for name in _TIMES if (at := row.get(name)) is not None}
+        row.update(moved)
 
 
-_TIMES = ("created_at", "started_at", "completed_at", "due_at", "expires_at", "renewed_at")
+_TIMES: tuple[Literal["created_at", "started_at", "completed_at", "due_at", "expires_at", "renewed_at"], ...] = (
+    "created_at",
+    "started_at",
+    "completed_at",
+    "due_at",
+    "expires_at",
+    "renewed_at",
+)
 
 
 def _hold_back(moves: Moves) -> None:
@@ -323,7 +332,7 @@ _following = Prepared(
 )
 
 
-def follow_mark() -> dict[str, Any]:
+def follow_mark() -> NewRow:
     """Columns of a step that ends where nobody plans what follows; a worker is asked to."""
     return {"waiting_for": "follow", "due_at": now_ms() + FOLLOW}
 

@@ -26,6 +26,8 @@ from config.errors import NotFound
 from store import audit
 from store.engine.db import Connection, Row, metadata, now_ms
 from store.engine.prepared import Prepared, words
+from store.executions import rows
+from store.executions.rows import NewRow
 
 executions = sa.Table(
     "executions",
@@ -268,29 +270,18 @@ _GUARDS: dict[str, tuple[list[Any], dict[str, Any], tuple[Any, ...]]] = {
 }
 
 
-def accept(db: Connection, values: Mapping[str, Any], *, publish_again_at: int) -> None:
+def accept(db: Connection, values: NewRow, *, publish_again_at: int) -> None:
     """Add a pending execution; once this commits it is never lost."""
-    row = {
-        "kind": "action",
-        "status": "pending",
-        "attempt": 0,
-        "failures": 0,
-        "lapses": 0,
-        "publishes": 1,
-        "due_at": publish_again_at,
-        "created_at": now_ms(),
-        **values,
-    }
-    add(db, [row], row["created_by"])
+    add(db, [rows.action({"due_at": publish_again_at, **values})], values["created_by"])
 
 
-def add(db: Connection, rows: Sequence[Mapping[str, Any]], actor: str) -> None:
+def add(db: Connection, new: Sequence[NewRow], actor: str) -> None:
     """Add executions in the state they name; each is audited as entered into that state.
 
     A row may say otherwise what is audited: ``event_`` and ``at_``.
     """
-    values = [
-        {**_NOTHING, "at_": row["created_at"], "actor_": actor, "event_": entered(row["status"]), **row} for row in rows
+    values: list[dict[str, Any]] = [
+        {**_NOTHING, "at_": row["created_at"], "actor_": actor, "event_": entered(row["status"]), **row} for row in new
     ]
     if db.dialect.name == "postgresql":
         _audited_insert.many(db, values) if len(values) > 1 else _audited_insert.run(db, values[0])

@@ -6,19 +6,17 @@ else can take the attempt over, and who could has a later attempt, before which 
 """
 
 import random
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any
 
 from config import logs
-from config.errors import Unavailable
-from store.engine import db, group_commit
+from store.engine import db
 from store.engine.db import Connection, Row
 from store.executions import transitions
-from tasks.attempts.lease import keeper
-from tasks.entrypoints import completions
+from tasks.attempts import completion
+from tasks.attempts.patience import commit_in_time
 from tasks.messages import publisher
 from tasks.secrets.redact import Redactor
 
@@ -27,8 +25,6 @@ MOST_LOG_LINES = 500
 LONGEST_LOG_LINE = 2_048
 #: the longest pause before a retry, seconds
 LONGEST_PAUSE = 3_600
-#: for how long the database may be away before what was to be written is left to recovery, seconds
-LONGEST_OUTAGE = 3_600
 
 #: mode → the last line of a log that ends well
 _DONE = {
@@ -38,8 +34,6 @@ _DONE = {
 }
 
 log = logs.logger(__name__)
-
-Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -133,7 +127,7 @@ def settle(this: Attempt, ending: Ending) -> Settled:
 def conclude(this: Attempt, ending: Ending) -> Ending:
     """Write how the attempt ended; returns what really holds now (``stale`` when it was taken from us)."""
     settled, row = settle(this, ending), this.row
-    mark = completions.mark(row, settled.ending.status)
+    mark = completion.mark(row, settled.ending.status)
 
     def finish(connection: Connection) -> bool:
         return transitions.finish(
@@ -150,7 +144,7 @@ def conclude(this: Attempt, ending: Ending) -> Ending:
     if not commit_in_time(finish):
         return Ending("stale")
     if mark:
-        publisher.ring(completions.ring(row.id, row.action_id))
+        publisher.ring(completion.ring(row.id, row.action_id))
     ended(this, settled.ending)
     return settled.ending
 
@@ -173,22 +167,3 @@ def _retry_or_fail(this: Attempt, ending: Ending) -> tuple[Ending, dict[str, Any
     due_at = db.now_ms() + int(pause * 1000) + transitions.RETRY_GRACE
     waiting = Ending("waiting", error=error, retry_in=pause)
     return waiting, {"failures": failures, "waiting_for": "retry", "due_at": due_at}
-
-
-def commit_in_time(change: Callable[[Connection], Any], *, single: bool = True, at: str = "") -> Any:
-    """Commit a change, also when the database is away for a while; None when it stayed away."""
-    return in_time(lambda: group_commit.commit(change, single=single, at=at))
-
-
-def in_time(work: Callable[[], Result]) -> Result | None:
-    """The result of work with the database, tried again while it is away; None when it stayed away."""
-    give_up = time.monotonic() + LONGEST_OUTAGE
-    while True:
-        try:
-            return work()
-        except Unavailable:
-            keeper().doubt()
-            if time.monotonic() > give_up:
-                log.exception("the database stayed away; this is left to recovery")
-                return None
-            time.sleep(0.5)

@@ -23,8 +23,9 @@ from store.engine import db
 from store.engine.db import Row
 from store.executions import leases
 from store.sealing.seal import SealBroken
-from tasks.attempts.conclude import Attempt, Ending, commit_in_time, failed
+from tasks.attempts.conclude import Attempt, Ending, failed
 from tasks.attempts.lease import Hold, keeper
+from tasks.attempts.patience import commit_in_time
 from tasks.secrets import sealing
 from tasks.secrets.redact import NO_SECRETS, redactor, texts
 

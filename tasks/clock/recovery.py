@@ -1,7 +1,4 @@
-"""Once a second: look at every row that is due and do the one thing it needs.
-
-Beat sends the message; any number of beats and control workers do no harm, because due rows are locked and each
-is moved by a guarded transition. What is decided in the transaction is published after it.
+"""What tick does for one row that is due. What is decided in the transaction is published after it.
 
 pending    put on its queue again, unless the backlog explains that it has not had its turn (``tasks.messages.backlog``)
 running    its worker died, froze or overran: end it, or have it tried again on its own queue; what was lost twice, or
@@ -11,34 +8,25 @@ waiting    the back-off or the delay is over: on it goes; the approval has expir
 runs       over their time: failed, and with them their steps (``tasks.clock.run_recovery``)
 ended      a step of which nobody has planned yet what follows, an action that playbooks listen to and that nobody has
            announced yet: a worker is asked to
-
-Schedules that have come round are kept first (``tasks.clock.schedules``), then it is seen whether a worker has died
-(``tasks.clock.deaths``).
 """
 
-import time
 from collections.abc import Mapping
 from dataclasses import replace
 
 from config import logs
-from config.errors import Unavailable
 from config.settings import settings
-from store import redis as redis_store
 from store.engine import db
 from store.engine.db import Connection, Row
 from store.executions import recovery, steps, transitions
 from store.executions.transitions import LIVE, TERMINAL
-from tasks.app import app
-from tasks.attempts import lease
-from tasks.clock import run_recovery, schedules
-from tasks.clock.deaths import deaths, left_behind
+from tasks.attempts import completion, lease
+from tasks.clock import run_recovery
+from tasks.clock.deaths import deaths
 from tasks.clock.reach import reach
-from tasks.entrypoints import completions
 from tasks.fairness import fair_queue
-from tasks.intake.run_start import begin_ring
-from tasks.messages import canvas, publisher
-from tasks.messages.backlog import backlog
-from tasks.messages.canvas import Ring
+from tasks.messages import canvas
+from tasks.messages.model import Ring
+from tasks.messages.run_messages import begin_ring, follow_ring_of
 
 #: an execution that was lost this often with its worker is tried again apart from others, so often it is given up
 SUSPECT, POISON_CAP = 2, 3
@@ -46,115 +34,21 @@ SUSPECT, POISON_CAP = 2, 3
 _SILENT = "the worker said nothing any more (it died, froze, was stopped, or could not write to the database)"
 #: rows looked at, and rows whose turn is awaited, in one transaction
 BATCH, AT_ONCE = 200, 1000
-#: for how long one tick goes on, seconds
-PATIENCE = 0.9
 
 log = logs.logger(__name__)
 
 
-@app.task(name="tocsin.tick", ignore_result=True)
-def tick() -> int:
-    """Look after every due row; returns how many there were."""
-    seen, asked = 0, reach.clock()
-    try:
-        _notice_empty_broker()
-        _keep_schedules()
-        started = time.monotonic()
-        _go_on_for_the_dead()
-        pauses = _await_turns(started + PATIENCE)
-        while time.monotonic() - started < PATIENCE:
-            rings, over, number = _look(pauses, asked)
-            asked = reach.clock()
-            seen += number
-            run_recovery.end_steps(over)
-            missed = canvas.publish(rings)
-            if missed:
-                publisher.put_off(missed)
-                log.warning("the broker is away; publishing again in a second", executions=len(missed))
-                break
-            if number < BATCH:
-                break
-    except Unavailable as error:
-        if not isinstance(error, db.Contended):
-            reach.missed()
-        log.warning("tick skipped: the database is away", reason=str(error))
-    return seen
-
-
-def _notice_empty_broker() -> None:
-    """A Redis that forgot our mark forgot our messages too: publish every pending row now."""
-    if not settings().redis_is_broker or not redis_store.emptied():
-        return
-    number, bite, now = 0, AT_ONCE, db.now_ms()
-    while bite == AT_ONCE:
-        with db.write() as connection:
-            bite = recovery.publish_soon(connection, at=now, limit=AT_ONCE)
-        number += bite
-    redis_store.set_mark()
-    if number:
-        log.warning("redis was emptied; publishing every pending execution again", executions=number)
-
-
-def _keep_schedules() -> None:
-    """Start what a schedule asks for; nothing in it may keep the other work from being done."""
-    try:
-        schedules.fire_due()
-    except Unavailable:
-        raise
-    except Exception:
-        log.exception("schedules could not be looked at")
-
-
-def _go_on_for_the_dead() -> None:
-    """Publish what a worker that died had taken off its queues."""
-    for queue in deaths.bereaved():
-        try:
-            rows = left_behind(queue)
-        except canvas.BrokerDown:
-            return
-        deaths.settled(queue)
-        if rows:
-            log.warning("a worker died; publishing what it had taken off a queue", queue=queue, executions=len(rows))
-        if missed := canvas.publish([_ring(row, row.queue, ahead=True) for row in rows]):
-            publisher.put_off(missed)
-
-
-def _await_turns(end: float) -> dict[str, int]:
-    """Leave alone what has only not had its turn yet, until ``end`` on the monotonic clock.
-
-    Returns by queue the pause between two publishings, ms, where it is longer than a lease.
-    """
-    pauses = backlog.pauses()
-    for queue, pause in pauses.items():
-        moved = AT_ONCE
-        while moved == AT_ONCE and time.monotonic() < end:
-            with db.write() as connection:
-                moved = recovery.await_turns(connection, queue, pause, limit=AT_ONCE)
-    return pauses
-
-
-def _look(pauses: Mapping[str, int], asked: float | None = None) -> tuple[list[Ring], list[run_recovery.Over], int]:
-    """Attend to some rows that are due; ``asked`` is since when the database was waited for."""
-    over: list[run_recovery.Over] = []
-    asked = reach.clock() if asked is None else asked
-    with db.write() as connection:
-        rows = recovery.due(connection, limit=BATCH)
-        reach.reached(asked)
-        rings = [_measured(row, ring) for row in rows if (ring := _attend(connection, row, pauses, over)) is not None]
-    return rings, over, len(rows)
-
-
-def _measured(row: Row, ring: Ring) -> Ring:
+def measured(row: Row, ring: Ring) -> Ring:
     """What is published for a step, on the queue for it: a run whose delays end together floods as any other does."""
     if row.run_id is None or ring.ahead:
         return ring
     return replace(ring, queue=fair_queue.of_run(ring.queue, row.workspace_id, row.run_id))
 
 
-def _attend(connection: Connection, row: Row, pauses: Mapping[str, int], over: list[run_recovery.Over]) -> Ring | None:
+def attend(connection: Connection, row: Row, pauses: Mapping[str, int], over: list[run_recovery.Over]) -> Ring | None:
     """Do what one row needs; returns what is to be published after the commit."""
     if row.kind == "action" and row.status in TERMINAL:
-        return completions.attend(connection, row)
+        return completion.attend(connection, row)
     if row.kind == "playbook" and (row.status != "pending" or run_recovery.is_late(row)):
         run_recovery.attend(connection, row, over)
         return None
@@ -169,7 +63,7 @@ def _attend(connection: Connection, row: Row, pauses: Mapping[str, int], over: l
             return None
         recovery.published(connection, row.id, again_at=again_at)
         queue = "suspects" if row.lapses and _is_alone(row) else row.queue
-        return _ring(row, queue, ahead=row.attempt > 0 and row.publishes == 0)  # it was handed back
+        return ring_of(row, queue, ahead=row.attempt > 0 and row.publishes == 0)  # it was handed back
     if row.status == "running":
         return _recover(connection, row)
     return _wait_is_over(connection, row)
@@ -231,7 +125,7 @@ def _again(connection: Connection, row: Row, queue: str, *, lapses: int | None =
         due_at=due_at,
         lapses=row.lapses if lapses is None else lapses,
     )
-    return _ring(row, queue, ahead=lapses is not None) if moved is not None else None
+    return ring_of(row, queue, ahead=lapses is not None) if moved is not None else None
 
 
 def _end(connection: Connection, row: Row, status: str, error: dict[str, object] | None) -> Ring | None:
@@ -240,10 +134,11 @@ def _end(connection: Connection, row: Row, status: str, error: dict[str, object]
     moved = transitions.transition(connection, row.id, status, fence=row.attempt, error=transitions.dump(error), **mark)
     if error is not None:
         log.warning("execution ended by tick", execution_id=row.id, status=status, code=error["code"])
-    return run_recovery.follow_ring(row) if mark and moved is not None else None
+    return follow_ring_of(row) if mark and moved is not None else None
 
 
-def _ring(row: Row, queue: str, *, ahead: bool = False) -> Ring:
+def ring_of(row: Row, queue: str, *, ahead: bool = False) -> Ring:
+    """The message that brings a row to a worker."""
     if row.kind == "playbook":
         return begin_ring(row.id, row.action_id, queue)
     task = "tocsin.step" if row.kind == "step" else "tocsin.run"

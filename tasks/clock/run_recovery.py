@@ -12,10 +12,9 @@ from config import logs
 from store.engine import db
 from store.engine.db import Connection, Row
 from store.executions import recovery, runs, steps, transitions
-from tasks.fairness import fair_queue
-from tasks.messages import run_messages
-from tasks.messages.canvas import Ring
-from tasks.messages.run_messages import join_ring
+from tasks import queue_order
+from tasks.messages.model import Ring
+from tasks.messages.run_messages import follow_ring_of, join_ring
 from tasks.runs import stop
 
 #: a worker that was asked to plan is given this long before another one is asked, ms
@@ -80,7 +79,7 @@ def attend_ended(connection: Connection, row: Row, pauses: Mapping[str, int]) ->
         steps.to_follow(connection, row.id, row.run_id)
         return None
     recovery.postpone(connection, row.id, at=db.now_ms() + _patience(pauses))
-    return follow_ring(row)
+    return follow_ring_of(row)
 
 
 def attend_holder(connection: Connection, row: Row, over: list[Over], pauses: Mapping[str, int]) -> Ring | None:
@@ -94,14 +93,9 @@ def attend_holder(connection: Connection, row: Row, over: list[Over], pauses: Ma
     mark = steps.follow_mark()
     ended = transitions.transition(connection, row.id, "failed", error=transitions.dump(error), **mark)
     over.append(Over(row.run_id, row.id))
-    return follow_ring(row) if ended is not None else None
+    return follow_ring_of(row) if ended is not None else None
 
 
 def _patience(pauses: Mapping[str, int]) -> int:
     """How long a worker is given, ms: its message may stand behind all that is in ``bulk``."""
-    return max(PATIENCE, pauses.get(fair_queue.BULK, 0))
-
-
-def follow_ring(row: Row) -> Ring:
-    """The task that goes on after a step that ended here."""
-    return run_messages.follow_ring(row.id, row.type or "step")
+    return max(PATIENCE, pauses.get(queue_order.BULK, 0))

@@ -17,9 +17,8 @@ from store.definitions import playbooks
 from store.definitions.playbooks import Playbook
 from store.engine import db
 from store.engine.db import Connection
-from tasks.entrypoints.completions import note_not_fired
 from tasks.intake import run_start
-from tasks.intake.events import Candidate, Refusal, refused
+from tasks.intake.events import Candidate, Refusal, note_not_fired, refused
 from tasks.intake.run_start import Wish
 from tasks.messages import publisher
 

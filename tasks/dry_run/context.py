@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from tasks.dry_run.values import assumed
-from tasks.intake.run_start import Run
 from tasks.runs.context import Context
+from tasks.runs.run import Run
 
 
 class Imagined(Context):

@@ -13,8 +13,9 @@ from tasks.definitions import revisions
 from tasks.dry_run.steps import Finding, Scene
 from tasks.dry_run.values import assumed, fill, is_assumed, resolve
 from tasks.intake import run_start
-from tasks.intake.run_start import DEEPEST, Run
+from tasks.intake.run_start import DEEPEST
 from tasks.runs.errors import StepError
+from tasks.runs.run import Run
 from tasks.secrets.redact import MASK
 
 #: how deep playbooks that start playbooks are looked into
@@ -99,7 +100,7 @@ def _child(connection: Connection, scene: Scene, given: Any, target: str | None,
         hidden={key: value for key, value in values.items() if key in names and value not in (None, MASK)},
         context={
             **run.context,
-            "pins": run_start.pins(connection, run.workspace_id, revision.id),
+            "pins": revisions.pins(connection, run.workspace_id, revision.id),
             "depth": run.context["depth"] + 1,
             "carried": [],
         },

@@ -13,16 +13,17 @@ end is ``predicted_status`` in its output.
 
 import functools
 from dataclasses import dataclass
+from typing import Any
 
 from config import logs
 from providers.base import Json
 from store.engine.db import Connection
 from store.executions import steps
-from tasks.attempts.conclude import commit_in_time, in_time
+from tasks.attempts.patience import commit_in_time, in_time
 from tasks.dry_run.playbooks import Budget
 from tasks.dry_run.walk import Walk, summary
-from tasks.intake.run_start import Run
-from tasks.runs.planner import Place
+from tasks.runs.run import Run
+from tasks.runs.step_entries import Place
 
 log = logs.logger(__name__)
 
@@ -63,6 +64,7 @@ def carry_out(run: Run, owner: str) -> bool:
 
 def _write(run: Run, simulation: Simulation, owner: str, connection: Connection) -> bool:
     end = steps.End(status=simulation.status, error=simulation.error, output=simulation.output, parent_id=run.parent_id)
-    moves = steps.Moves(rows=simulation.rows, end=end)
+    rows: Any = simulation.rows
+    moves = steps.Moves(rows=rows, end=end)
     begun, _ = steps.begin_run(connection, run.id, moves, actor=owner, deadline=run.deadline)
     return begun

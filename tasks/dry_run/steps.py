@@ -20,12 +20,12 @@ from tasks.attempts.perform import perform, prepare
 from tasks.definitions import revisions
 from tasks.dry_run.context import Imagined
 from tasks.dry_run.values import Assumed, assumed, below, fill, is_assumed, resolve, unknown
-from tasks.intake import run_start
-from tasks.intake.run_start import Run
+from tasks.messages import run_messages
 from tasks.runs import deciders
 from tasks.runs.context import asset
 from tasks.runs.errors import StepError
-from tasks.runs.planner import MOST_ITEMS
+from tasks.runs.run import Run
+from tasks.runs.step_entries import MOST_ITEMS
 from tasks.secrets.redact import MASK, Redactor
 
 #: executors that talk to somebody else
@@ -104,7 +104,7 @@ def action(scene: Scene, found: Finding) -> str:
         action_id=step["action_ref"],
         revision_id=revision.id,
         idempotent=definition["idempotent"],
-        timeout_ms=run_start.timeout_ms(step, definition),
+        timeout_ms=run_messages.timeout_ms(step, definition),
     )
     values, open_ = _parameters(scene, found, definition["parameters"])
     names = parameters.secret_names(definition["parameters"])

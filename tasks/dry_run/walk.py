@@ -15,16 +15,19 @@ from expressions.conditions import ConditionError
 from expressions.templates import TemplateError
 from playbooks.plan import END, Node, every_step
 from providers.base import Json
+from store.engine import db
 from store.executions import transitions
+from store.executions.rows import NewRow
 from tasks.dry_run import playbooks, steps
 from tasks.dry_run.context import Imagined
 from tasks.dry_run.playbooks import Above, Budget
 from tasks.dry_run.steps import Finding, Scene
 from tasks.dry_run.values import Assumed, assumed, fill
-from tasks.intake.run_start import Run, row_id
+from tasks.messages.run_messages import row_id
 from tasks.runs.context import joined
 from tasks.runs.errors import StepError, error_of
-from tasks.runs.planner import Advance, Place
+from tasks.runs.run import Run
+from tasks.runs.step_entries import Place, new_step
 
 #: items of a for_each that are gone through one by one
 MOST_PASSES = 10
@@ -50,14 +53,6 @@ def summary(rows: list[Json], error: Json | None) -> Json:
     }
 
 
-class _Rows(Advance):
-    """Rows as a real run would add them."""
-
-    def add(self, node: Node, place: Place, previous: str | None) -> Json:
-        """The row of a step that is at its end."""
-        return self._add(node, place, previous, status="completed", completed=True)
-
-
 class Walk:
     """One walk over the plan of a run; ``above`` are the runs that would have started it."""
 
@@ -67,12 +62,8 @@ class Walk:
         self.above = (*above, (run.playbook_id, run.target))
         self.context = Imagined(run)
         self.redact = self.context.redact
-        self._rows = _Rows(run, self.context)
-
-    @property
-    def rows(self) -> list[Json]:
-        """The rows so far."""
-        return self._rows.moves.rows
+        #: the rows so far
+        self.rows: list[Json] = []
 
     def block(self, place: Place, *, taken: bool) -> Json | None:
         """Walk a block to its end, then the steps it does not come to; returns the error with which it would fail."""
@@ -98,7 +89,7 @@ class Walk:
 
     def _step(self, node: Node, place: Place, previous: str | None, *, taken: bool) -> tuple[str | None, Json | None]:
         """Describe one step: the link that follows (None: the block fails), the error with which it would fail."""
-        row, found, error = self._rows.add(node, place, previous), Finding(), None
+        row, found, error = self._added(node, place, previous), Finding(), None
         following: str | None = node.on_success
         held_at = len(self.rows)
         context: Mapping[str, Any] = {}
@@ -123,6 +114,15 @@ class Walk:
             self._inside_untaken(node, place, row)
         self._close(row, found, error, context, taken=taken)
         return following, error
+
+    def _added(self, node: Node, place: Place, previous: str | None) -> Json:
+        """The row of a step that is at its end, as a real run would add it."""
+        now = db.now_ms()
+        ended: NewRow = {"status": "completed", "created_at": now, "started_at": now, "completed_at": now}
+        row: Any = new_step(self.run, node, place, previous, ended)
+        self.rows.append(row)
+        step: Json = row
+        return step
 
     def _close(self, row: Json, found: Finding, error: Json | None, context: Mapping[str, Any], *, taken: bool) -> None:
         """Put what was found into the row, and remember it for the steps after it."""

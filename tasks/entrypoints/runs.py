@@ -25,12 +25,13 @@ from store.engine import db
 from store.executions import steps
 from store.sealing.seal import SealBroken
 from tasks.app import app
+from tasks.dry_run import simulation
 from tasks.fairness import slots
-from tasks.intake.run_start import Run
 from tasks.messages import flower_events
 from tasks.messages.requeue import Bundle
 from tasks.runs import stop
 from tasks.runs.driver import Walk
+from tasks.runs.run import Run
 
 #: what this process has been at for longer than this is not begun once more beside it, seconds
 LONG = 1.0
@@ -44,7 +45,7 @@ _since: dict[str, float] = {}
 def _walk(task: Task, what: str, execution_id: str, known: dict[str, Run] | None = None) -> str:
     logs.bind(execution_id=execution_id)
     forget = functools.partial(_since.pop, execution_id, None)
-    walk, now = Walk(task, forget, known), time.monotonic()
+    walk, now = Walk(task, simulate=simulation.carry_out, written=forget, known=known), time.monotonic()
     if now - _since.setdefault(execution_id, now) > LONG:  # tick asks again; planning it twice would only take longer
         walk.links.leave(None)
         return "stale"

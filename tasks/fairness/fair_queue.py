@@ -20,12 +20,11 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from kombu.utils.scheduling import priority_cycle
-
+from store.executions.rows import NewRow
 from tasks.fairness.pace import pace
-from tasks.messages.canvas import TOGETHER
+from tasks.queue_order import BULK, OPEN
 
 
 class Measure(NamedTuple):
@@ -43,12 +42,6 @@ LATELY = 1.0
 MOST_FLOWS = 10_000
 #: more branches than this that begin together are for ``bulk``
 WIDE = 32
-#: of so many messages one is asked of ``bulk`` first; it may bring ``TOGETHER`` executions, then a quarter of all
-EVERY = 3 * TOGETHER + 1
-
-BULK = "bulk"
-#: the queues whose worker consumes ``bulk`` too
-OPEN = frozenset({"urgent", "steps", "notices", BULK})
 
 
 class Flows:
@@ -105,31 +98,9 @@ def together(one: str, other: str) -> bool:
     return one == other if BULK not in (one, other) else {one, other} <= OPEN
 
 
-def spread(rows: Iterable[dict[str, Any]]) -> None:
+def spread(rows: Iterable[NewRow]) -> None:
     """Put the actions of a wide step, of which very many begin together, on ``bulk``: small runs overtake them."""
     beginning = [row for row in rows if row["type"] == "action" and row["status"] == "pending"]
     if len(beginning) > WIDE:
         for row in beginning:
             row["queue"] = BULK if row["queue"] in OPEN else row["queue"]
-
-
-class Order(priority_cycle):
-    """In which order a Redis worker asks its queues: that of its -Q, but one of ``EVERY`` messages ``bulk`` first.
-
-    RabbitMQ delivers from all queues in turn and needs nothing of the sort.
-    """
-
-    def __init__(self, it: Iterable[str] | None = None) -> None:
-        super().__init__(list(it or []))  # type: ignore[no-untyped-call]
-        self._others = 0
-
-    def consume(self, n: int) -> list[str]:
-        """The queues as they are to be asked now."""
-        queues: list[str] = self.items[:n]
-        if self._others >= EVERY - 1 and BULK in queues:
-            return [BULK, *(name for name in queues if name != BULK)]
-        return queues
-
-    def rotate(self, last_used: str) -> None:
-        """A message came from this queue."""
-        self._others = 0 if last_used == BULK else self._others + 1

@@ -19,7 +19,8 @@ from store.definitions import actions
 from store.definitions.actions import Revision
 from store.engine import db, group_commit
 from store.engine.db import IntegrityError
-from store.executions import transitions
+from store.executions import rows, transitions
+from store.executions.rows import NewRow
 from store.ids import new_id
 from store.sealing.seal import parameters_cell
 from tasks.definitions import revisions
@@ -27,13 +28,9 @@ from tasks.fairness import fair_queue
 from tasks.intake import idempotency
 from tasks.messages import publisher
 from tasks.messages.backlog import backlog
-from tasks.messages.canvas import Ring
+from tasks.messages.model import Ring
+from tasks.messages.routing import URGENT, queue_of
 from tasks.secrets.sealing import hide
-
-#: the queue that is served first, and never refused
-URGENT = "urgent"
-#: action type → queue; what is not named goes to ``steps``
-_QUEUE_OF_TYPE = {"remediation": URGENT, "containment": URGENT, "notification": "notices"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +94,7 @@ def dispatch(wish: Dispatch) -> Accepted:
     return Accepted(execution_id=row["id"], action_id=wish.action_id, mode=wish.mode, created_at=row["created_at"])
 
 
-def _accept(connection: db.Connection, *, wish: Dispatch, row: Mapping[str, Any], again_at: int) -> None:
+def _accept(connection: db.Connection, *, wish: Dispatch, row: NewRow, again_at: int) -> None:
     if wish.idempotency_key:
         idempotency.remember(
             connection,
@@ -118,34 +115,30 @@ def _refuse_the_impossible(definition: Mapping[str, Any], wish: Dispatch, *, ena
         raise Conflict("No agent is connected that could carry this out.", code="no_agent")
 
 
-def queue_of(definition: Mapping[str, Any]) -> str:
-    """The queue an action goes to: what may have to be killed apart, what contains harm first."""
-    if definition["executor"] == "local":
-        return "scripts"
-    return _QUEUE_OF_TYPE.get(definition["type"], "steps")
-
-
-def _new_execution(revision: Revision, wish: Dispatch, values: Mapping[str, Any]) -> tuple[dict[str, Any], Ring]:
+def _new_execution(revision: Revision, wish: Dispatch, values: Mapping[str, Any]) -> tuple[NewRow, Ring]:
     definition = revision.definition
     execution_id = new_id("exec")
     cell = parameters_cell(wish.caller.workspace_id, execution_id, revision.id)
     masked, sealed = hide(values, parameters.secret_names(definition["parameters"]), cell)
-    row = {
-        "id": execution_id,
-        "workspace_id": wish.caller.workspace_id,
-        "action_id": wish.action_id,
-        "revision_id": revision.id,
-        "queue": fair_queue.queue(queue_of(definition), wish.caller.workspace_id, wish.caller.key_id, wish.action_id),
-        "mode": wish.mode,
-        "idempotent": definition["idempotent"],
-        "timeout_ms": int(definition["timeout_seconds"] * 1000),
-        "target": wish.target,
-        "input": masked,
-        "sealed": sealed,
-        "created_by": wish.caller.key_id,
-        "request_id": wish.request_id,
-        "created_at": db.now_ms(),
-    }
+    row = rows.action(
+        {
+            "id": execution_id,
+            "workspace_id": wish.caller.workspace_id,
+            "action_id": wish.action_id,
+            "revision_id": revision.id,
+            "queue": fair_queue.queue(
+                queue_of(definition), wish.caller.workspace_id, wish.caller.key_id, wish.action_id
+            ),
+            "mode": wish.mode,
+            "idempotent": definition["idempotent"],
+            "timeout_ms": int(definition["timeout_seconds"] * 1000),
+            "target": wish.target,
+            "input": masked,
+            "sealed": sealed,
+            "created_by": wish.caller.key_id,
+            "request_id": wish.request_id,
+        }
+    )
     ring = Ring(execution_id=row["id"], label=wish.action_id, queue=row["queue"], timeout_ms=row["timeout_ms"])
     return row, ring
 

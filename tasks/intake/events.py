@@ -18,15 +18,17 @@ from config import logs
 from config.errors import CallerError, Unavailable
 from playbooks.definitions.parameter_values import value_fault
 from playbooks.definitions.triggers import matches, names, subject
+from store import audit
 from store.definitions import playbooks
 from store.definitions.playbooks import Playbook
 from store.engine import db
 from store.engine.db import Connection, IntegrityError
+from store.executions.rows import NewRow
 from tasks.intake import idempotency, run_start
-from tasks.intake.dispatch import URGENT
 from tasks.intake.run_start import Wish
 from tasks.messages import publisher
-from tasks.messages.canvas import Chain
+from tasks.messages.model import Chain
+from tasks.messages.routing import URGENT
 
 #: characters of a target
 MAX_TARGET_CHARACTERS = 255
@@ -82,7 +84,7 @@ class Candidate:
     """
 
     playbook_id: str
-    ready: tuple[Wish, dict[str, Any], Chain] | None = None
+    ready: tuple[Wish, NewRow, Chain] | None = None
     refusal: Refusal | None = None
     known: str | None = None
 
@@ -198,12 +200,13 @@ def admit(connection: Connection, this: Occurrence, found: list[Candidate]) -> O
     return outcome
 
 
-def _accept(connection: Connection, this: Occurrence, wish: Wish, row: Mapping[str, Any]) -> None:
+def _accept(connection: Connection, this: Occurrence, wish: Wish, row: NewRow) -> None:
     key = this.key(wish.playbook_id)
     if key is not None:
-        at = row["created_at"]
-        made = {"execution_id": row["id"], "created_at": at}
-        idempotency.remember(connection, this.workspace_id, this.actor, key, this.same(), **made)
+        made, at = row["id"], row["created_at"]
+        idempotency.remember(
+            connection, this.workspace_id, this.actor, key, this.same(), execution_id=made, created_at=at
+        )
     run_start.accept(connection, wish=wish, row=row)
 
 
@@ -258,3 +261,9 @@ def _places(event: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     data = event["data"]
     thing = data.get(str(event["event"]).partition(".")[0])
     return [data, subject(event), *([thing] if isinstance(thing, Mapping) else [])]
+
+
+def note_not_fired(connection: Connection, workspace_id: str, playbook_id: str, refusal: Refusal, **more: Any) -> None:
+    """Tell the audit trail of a playbook that should have been started and was not, where no caller is told."""
+    noted = {"code": refusal.code, "reason": refusal.reason, **more}
+    audit.record(connection, workspace_id, audit.SYSTEM, "playbook.not_fired", playbook_id, **noted)

@@ -14,26 +14,27 @@ from typing import Any
 
 from config.errors import Conflict, InvalidRequest, Problem, Unprocessable
 from playbooks.definitions import parameters
-from playbooks.definitions.triggers import subject
-from playbooks.plan import Plan, every_step
-from playbooks.widths import MOST_LIVE, Widths
+from playbooks.widths import MOST_LIVE
 from providers.base import Mode
 from store.access import Caller
-from store.definitions import actions, playbooks
+from store.definitions import playbooks
 from store.engine import db, group_commit
 from store.engine.db import Connection, IntegrityError, Row
-from store.executions import transitions
+from store.executions import rows, transitions
+from store.executions.rows import NewRow
 from store.ids import new_id
 from store.sealing.seal import Cell, parameters_cell
 from tasks.definitions import revisions
+from tasks.definitions.revisions import pins
 from tasks.fairness import fair_queue
 from tasks.intake import idempotency
-from tasks.intake.dispatch import URGENT, queue_of
 from tasks.messages import publisher
 from tasks.messages.backlog import backlog
-from tasks.messages.canvas import KILLABLE, Chain, Ring
-from tasks.secrets.redact import texts
-from tasks.secrets.sealing import HANDED_ON, hide, opened_parameters
+from tasks.messages.canvas import KILLABLE
+from tasks.messages.model import Chain, Ring
+from tasks.messages.routing import URGENT
+from tasks.messages.run_messages import _common, begin_ring, row_id
+from tasks.secrets.sealing import hide
 
 #: how deep playbooks may start playbooks
 DEEPEST = 8
@@ -99,40 +100,6 @@ class Started:
     row: Mapping[str, Any] | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Run:
-    """A run as a worker sees it; secrets are in clear here."""
-
-    id: str
-    workspace_id: str
-    playbook_id: str
-    revision_id: str
-    plan: Plan
-    definition: Mapping[str, Any]
-    mode: Mode
-    target: str | None
-    parameters: Mapping[str, Any]
-    #: the secret ones among them, and every text that must not be seen
-    hidden: Mapping[str, Any]
-    secrets: tuple[str, ...]
-    context: Mapping[str, Any]
-    deadline: int
-    created_by: str
-    request_id: str | None
-    parent_id: str | None
-    started_at: int
-
-    @property
-    def root(self) -> str:
-        """The run at the beginning of those that started each other."""
-        return self.context["root"] or self.id
-
-    @property
-    def widths(self) -> Widths:
-        """How many of its steps may be under way at once."""
-        return revisions.widths(self.revision_id, self.context.get("width", MOST_LIVE))
-
-
 def wish_of(caller: Caller, playbook_id: str, **more: Any) -> Wish:
     """What a caller asks for."""
     return Wish(workspace_id=caller.workspace_id, actor=caller.key_id, playbook_id=playbook_id, **more)
@@ -180,7 +147,7 @@ def running_already(wish: Wish) -> Conflict:
     )
 
 
-def accept(connection: Connection, *, wish: Wish, row: Mapping[str, Any]) -> None:
+def accept(connection: Connection, *, wish: Wish, row: NewRow) -> None:
     """Write the run.
 
     Raises:
@@ -199,15 +166,17 @@ def accept(connection: Connection, *, wish: Wish, row: Mapping[str, Any]) -> Non
     transitions.add(connection, [row, *(_taken_over(done, row) for done in wish.carried)], wish.actor)
 
 
-def _taken_over(done: Mapping[str, Any], run: Mapping[str, Any]) -> dict[str, Any]:
+def _taken_over(done: Mapping[str, Any], run: NewRow) -> NewRow:
     """A completed step as a row of the run that takes it over."""
     old, new = str(done["run_id"]), str(run["id"])
     moved = {name: done[name] and str(done[name]).replace(old, new, 1) for name in ("id", "parent_id", "previous_id")}
     noted = {"event_": "execution.carried", "at_": run["created_at"]}
-    return {**done, **moved, **noted, "run_id": new, "created_by": run["created_by"]}
+    row: Any = {**done, **moved, **noted, "run_id": new, "created_by": run["created_by"]}
+    taken: NewRow = row
+    return taken
 
 
-def prepare(connection: Connection, wish: Wish) -> tuple[dict[str, Any], Chain]:
+def prepare(connection: Connection, wish: Wish) -> tuple[NewRow, Chain]:
     """The row of a new run, and the chain of its first steps.
 
     Raises:
@@ -228,34 +197,29 @@ def prepare(connection: Connection, wish: Wish) -> tuple[dict[str, Any], Chain]:
     masked, sealed = _values(definition, wish, parameters_cell(wish.workspace_id, run_id, revision_id))
     pinned = pins(connection, wish.workspace_id, revision_id, wish.pinned or kept["actions"])
     now = db.now_ms()
-    row = {
-        "id": run_id,
-        "workspace_id": wish.workspace_id,
-        "kind": "playbook",
-        "action_id": wish.playbook_id,
-        "revision_id": revision_id,
-        "status": "pending",
-        "queue": "steps",
-        "mode": wish.mode,
-        "idempotent": True,
-        "timeout_ms": int(definition["timeout_minutes"] * 60_000),
-        "attempt": 0,
-        "failures": 0,
-        "lapses": 0,
-        "publishes": 1,
-        "expires_at": now + int(definition["timeout_minutes"] * 60_000),
-        "target": wish.target,
-        "input": masked,
-        "sealed": sealed,
-        "created_by": wish.actor,
-        "request_id": wish.request_id,
-        "created_at": now,
-        "parent_id": wish.parent_id,
-        "cause": wish.trigger,
-        "retry_of": wish.retry_of,
-        "root_id": wish.root,
-        "context": _context(wish, pinned),
-    }
+    row = rows.run(
+        {
+            "id": run_id,
+            "workspace_id": wish.workspace_id,
+            "action_id": wish.playbook_id,
+            "revision_id": revision_id,
+            "queue": "steps",
+            "mode": wish.mode,
+            "timeout_ms": int(definition["timeout_minutes"] * 60_000),
+            "expires_at": now + int(definition["timeout_minutes"] * 60_000),
+            "target": wish.target,
+            "input": masked,
+            "sealed": sealed,
+            "created_by": wish.actor,
+            "request_id": wish.request_id,
+            "created_at": now,
+            "parent_id": wish.parent_id,
+            "cause": wish.trigger,
+            "retry_of": wish.retry_of,
+            "root_id": wish.root,
+            "context": _context(wish, pinned),
+        }
+    )
     chain = _opening(row, pinned)
     row["due_at"] = backlog.again_at(str(row["queue"]), now, connection)
     return row, chain
@@ -279,35 +243,7 @@ def _values(definition: Mapping[str, Any], wish: Wish, cell: Cell) -> tuple[str,
     return hide(values, {*parameters.secret_names(declared), *wish.secret_names}, cell, wish.secrets)
 
 
-def pins(
-    connection: Connection, workspace_id: str, revision_id: str, kept: Mapping[str, str] | None = None
-) -> dict[str, str]:
-    """Action id → the revision that a run of this revision of a playbook keeps: of those ``kept``, else the present.
-
-    Raises:
-        Conflict: an action that it uses is gone or switched off.
-    """
-    wanted = _used(revision_id)
-    heads = actions.heads(connection, workspace_id, wanted)
-    found = {}
-    for action_id in wanted:
-        head = heads.get(action_id)
-        if head is None:
-            raise Conflict(f"The playbook uses the action {action_id!r}, which is gone.", code="action_missing")
-        if not head.enabled:
-            raise Conflict(f"The playbook uses the action {action_id!r}, which is disabled.", code="action_disabled")
-        found[action_id] = (kept or {}).get(action_id) or head.revision_id
-    return found
-
-
-@functools.lru_cache(maxsize=256)
-def _used(revision_id: str) -> tuple[str, ...]:
-    """The actions that a revision of a playbook uses."""
-    steps = every_step(revisions.playbook(revision_id)[0].definition["steps"])
-    return tuple(sorted({step["action_ref"] for step in steps if step["type"] == "action"}))
-
-
-def _opening(row: dict[str, Any], pins: Mapping[str, str]) -> Chain:
+def _opening(row: NewRow, pins: Mapping[str, str]) -> Chain:
     """The chain with which a run begins: the run itself, then the steps that are known to come first."""
     run_id, rings = row["id"], []
     if row["mode"] != "dry_run":
@@ -325,67 +261,3 @@ def _first_steps(revision_id: str, pins: tuple[tuple[str, str], ...]) -> tuple[t
     plan = revisions.playbook(revision_id)[1]
     first = plan.blocks[""].first
     return tuple((step_id, _common(plan, dict(pins), step_id)) for step_id in plan.stretch(first))
-
-
-def begin_ring(run_id: str, playbook_id: str, queue: str) -> Ring:
-    """The task that begins a run."""
-    return Ring(task="tocsin.begin", execution_id=run_id, label=playbook_id, queue=queue, run_id=run_id)
-
-
-def step_ring(plan: Plan, pins: Mapping[str, str], run_id: str, step_id: str, iteration: str) -> Ring:
-    """The task that carries out an action step."""
-    return Ring(execution_id=row_id(run_id, step_id, iteration), run_id=run_id, **_common(plan, pins, step_id))
-
-
-def _common(plan: Plan, pins: Mapping[str, str], step_id: str) -> dict[str, Any]:
-    """What the rings of an action step have in common, whatever the run."""
-    step = plan.nodes[step_id].step
-    definition = revisions.action(pins[step["action_ref"]]).definition
-    return {
-        "task": "tocsin.step",
-        "label": step["action_ref"],
-        "queue": queue_of(definition),
-        "timeout_ms": timeout_ms(step, definition),
-    }
-
-
-def row_id(run_id: str, step_id: str, iteration: str) -> str:
-    """The id of a step's row; the step of each pass of a loop has its own."""
-    return f"{run_id}.{step_id}.{iteration}" if iteration else f"{run_id}.{step_id}"
-
-
-def timeout_ms(step: Mapping[str, Any], definition: Mapping[str, Any]) -> int:
-    """How long one attempt at a step may take."""
-    return int((step.get("timeout_seconds") or definition["timeout_seconds"]) * 1000)
-
-
-def loaded(row: Row) -> Run:
-    """A run as a worker sees it.
-
-    Raises:
-        SealBroken: its secrets cannot be opened.
-    """
-    revision, plan = revisions.playbook(row.revision_id)
-    hidden = opened_parameters(row)
-    handed_on = hidden.pop(HANDED_ON, [])
-    context = json.loads(row.context)
-    context["subject"] = subject(context["event"]) if context["event"] else {}
-    return Run(
-        id=row.id,
-        workspace_id=row.workspace_id,
-        playbook_id=row.action_id,
-        revision_id=row.revision_id,
-        plan=plan,
-        definition=revision.definition,
-        mode=row.mode,
-        target=row.target,
-        parameters={**json.loads(row.input), **hidden},
-        hidden=hidden,
-        secrets=(*texts(hidden), *handed_on),
-        context=context,
-        deadline=row.expires_at,
-        created_by=row.created_by,
-        request_id=row.request_id,
-        parent_id=row.parent_id,
-        started_at=row.started_at or db.now_ms(),
-    )

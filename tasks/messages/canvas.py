@@ -10,7 +10,6 @@ or expire: its tasks return a word, whatever happens.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from amqp.exceptions import AMQPError  # type: ignore[import-untyped]
@@ -20,6 +19,7 @@ from kombu.messaging import Producer
 from redis.exceptions import RedisError
 
 from tasks.app import app
+from tasks.messages.model import Canvas, Chain, Chord, Pile, Ring
 
 #: added to an action's timeout before a process is made to stop it (soft) and is killed (hard), seconds
 SOFT_GRACE = 0.2
@@ -38,69 +38,6 @@ LARGEST_BUNDLE = 25
 
 #: what publishing raises when the broker is away
 BrokerDown = (OperationalError, BatchPublishError, RedisError, AMQPError, OSError, RuntimeError)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Ring:
-    """What must be known of an execution to put it on its queue."""
-
-    execution_id: str
-    queue: str
-    #: what people look for in Flower: the action's id, the playbook's, the type of a step
-    label: str
-    timeout_ms: int = 0
-    task: str = "tocsin.run"
-    run_id: str | None = None
-    #: whether it goes before what waits on its queue (``tasks.broker``): it had its turn, and lost its worker
-    ahead: bool = False
-
-    @property
-    def first(self) -> str:
-        """The execution with which it begins."""
-        return self.execution_id
-
-
-@dataclass(frozen=True)
-class Chain:
-    """Tasks one after the other."""
-
-    rings: tuple[Ring, ...]
-
-    @property
-    def first(self) -> str:
-        """The execution with which it begins."""
-        return self.rings[0].execution_id
-
-
-@dataclass(frozen=True)
-class Chord:
-    """Chains side by side, and the task that joins them."""
-
-    arms: tuple[tuple[Ring, ...], ...]
-    join: Ring
-
-    @property
-    def first(self) -> str:
-        """The execution that it is for."""
-        return self.join.execution_id
-
-
-@dataclass(frozen=True)
-class Pile:
-    """Executions that have nothing to wait for in each other, of one queue, in one message of this task."""
-
-    task: str
-    rings: tuple[Ring, ...]
-    #: the run they are all of, if they are of one
-    run_id: str | None = None
-
-    @property
-    def first(self) -> str:
-        """The execution that comes first in it."""
-        return self.rings[0].execution_id
-
-
-Canvas = Ring | Chain | Chord | Pile
 
 
 def signature(ring: Ring) -> Signature:

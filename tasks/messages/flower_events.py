@@ -9,7 +9,7 @@ import time
 from typing import Any
 
 from config import logs
-from tasks.messages.canvas import Ring
+from tasks.messages.model import Ring
 
 _consumer: Any = None
 

@@ -20,7 +20,7 @@ from config.errors import Unavailable
 from store.engine import db
 from store.executions import recovery
 from tasks.messages import canvas
-from tasks.messages.canvas import Canvas
+from tasks.messages.model import Canvas
 
 #: after a failure the broker is left alone for this long, seconds
 REST = 1.0
@@ -102,6 +102,13 @@ class Doorbell:
                 log.warning("the broker is away; tick will publish", executions=len(missed))
         if missed:
             put_off(missed)
+
+
+def publish(canvases: list[Canvas], *, countdown: float | None = None) -> None:
+    """Publish at once; what the broker does not take is left to tick."""
+    missed = canvas.publish(canvases, countdown=countdown)
+    if missed:
+        put_off(missed)
 
 
 def put_off(execution_ids: list[str]) -> None:

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple, Self
 from celery import Task
 
 from tasks.messages import publisher
-from tasks.messages.canvas import BrokerDown, Pile, Ring
-from tasks.runs.handoff import Links
+from tasks.messages.canvas import BrokerDown
+from tasks.messages.model import Pile, Ring
 
 #: task of a bundle → task of one member that comes alone
 _ALONE = {"tocsin.branches": "tocsin.step"}
@@ -90,4 +90,4 @@ def again_after(task: Task, pause: float) -> Exception:
 def publish(bundle: Bundle, members: Sequence[Member], queue: str) -> None:
     """Publish some members of a bundle that have not begun, as a message of their own."""
     rings = tuple(bundle.ring(member.id, queue) for member in members)
-    Links.publish([rings[0] if len(rings) == 1 else Pile(bundle.task, rings, run_id=bundle.root_id)])
+    publisher.publish([rings[0] if len(rings) == 1 else Pile(bundle.task, rings, run_id=bundle.root_id)])

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from config.errors import Unavailable
 from store.engine import db
 from store.executions import runs
-from tasks.intake.run_start import Run
 from tasks.runs.errors import StepError
+from tasks.runs.run import Run
 
 #: runs that one run may start, directly and by those that it starts
 MOST_RUNS = 1_000

@@ -18,7 +18,8 @@ from playbooks.plan import Plan
 from store.engine import db
 from store.engine.db import Row
 from store.executions import steps
-from tasks.intake.run_start import Run, row_id
+from tasks.messages.run_messages import row_id
+from tasks.runs.run import Run
 from tasks.secrets.redact import Redactor, redactor
 
 #: characters of the name of an asset

@@ -22,22 +22,24 @@ from store.engine import db
 from store.engine.db import Connection, IntegrityError
 from store.executions import runs, steps, transitions
 from store.executions.steps import Moves
-from tasks.attempts.conclude import Ending, commit_in_time, ended, in_time, settle
+from tasks.attempts.action import CARRIED_BY_CELERY
+from tasks.attempts.conclude import Ending, ended, settle
 from tasks.attempts.lease import keeper
+from tasks.attempts.patience import commit_in_time, in_time
 from tasks.attempts.perform import attempt_at, give_up, perform
 from tasks.definitions import revisions
-from tasks.dry_run import simulation
-from tasks.entrypoints.actions import CARRIED_BY_CELERY
 from tasks.fairness import concurrency, fair_queue
-from tasks.intake.run_start import Run, loaded, step_ring
-from tasks.messages import flower_events, requeue
+from tasks.messages import flower_events, publisher, requeue
 from tasks.messages.canvas import KILLABLE
+from tasks.messages.run_messages import step_ring
 from tasks.runs import joins
 from tasks.runs.budget import TOO_LARGE, budget
 from tasks.runs.context import Context
 from tasks.runs.handoff import Links
-from tasks.runs.planner import Advance, Place
+from tasks.runs.planner import Advance
+from tasks.runs.run import Run, loaded
 from tasks.runs.step_attempt import StepWork
+from tasks.runs.step_entries import Place
 
 log = logs.logger(__name__)
 
@@ -59,9 +61,16 @@ class Walk:
     """The work of one message."""
 
     def __init__(
-        self, task: Task, written: Callable[[], Any] = lambda: None, known: dict[str, Run] | None = None
+        self,
+        task: Task,
+        *,
+        simulate: Callable[[Run, str], bool],
+        written: Callable[[], Any] = lambda: None,
+        known: dict[str, Run] | None = None,
     ) -> None:
         self.task = task
+        #: what carries a dry run out, for the owner of that name; false where it is not to be had
+        self._simulate = simulate
         #: runs as they were read, by id; shared by the walks of a message whose steps are all of one run
         self._runs = {} if known is None else known
         #: called as soon as what the message asked for is written, before it goes on here with anything else
@@ -88,7 +97,7 @@ class Walk:
             return self._stale()
         self._know(row)
         if self.run.mode == "dry_run":
-            self.word = "completed" if simulation.carry_out(self.run, keeper().owner) else "stale"
+            self.word = "completed" if self._simulate(self.run, keeper().owner) else "stale"
             return None
         self.queue = row.queue
         first = self.run.plan.blocks[""].first
@@ -178,7 +187,7 @@ class Walk:
         if pause is not None and pause <= CARRIED_BY_CELERY:
             if own:
                 raise requeue.again_after(self.task, pause)
-            self.links.publish([ring], countdown=pause)
+            publisher.publish([ring], countdown=pause)
         return following
 
     def _end(self, work: StepWork, how: Ending) -> tuple[Next | None, float | None]:
@@ -264,7 +273,7 @@ class Walk:
         started = [row for row in advance.moves.rows if row["type"] == "action" and row["status"] == "pending"]
         if len(started) != 1 or advance.moves.runs or not self.links.may_go_on():
             return None
-        row: Json = started[0]
+        row: Any = started[0]
         if row["queue"] in KILLABLE or not fair_queue.together(row["queue"], self.queue):
             return None
         if not concurrency.move_on(row["action_id"]):
@@ -280,7 +289,8 @@ class Walk:
             due_at=now + min(row["timeout_ms"] + transitions.TIMEOUT_GRACE, lease_ms),
             publishes=0,
         )
-        return row
+        claimed: Json = row
+        return claimed
 
     def _hand_on(self, advance: Advance, here: Json | None, waiting: list[str], claimed: float) -> Next | None:
         self._written()

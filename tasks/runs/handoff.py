@@ -12,12 +12,13 @@ from typing import Any
 from celery import Task
 
 from config.settings import settings
+from tasks import queue_order
 from tasks.fairness import fair_queue
-from tasks.intake.run_start import Run
-from tasks.messages import canvas, publisher
-from tasks.messages.canvas import Canvas, Chain, Chord, Ring
+from tasks.messages import publisher
+from tasks.messages.model import Canvas, Chain, Chord, Ring
 from tasks.messages.run_messages import join_ring
 from tasks.runs.planner import Advance
+from tasks.runs.run import Run
 
 #: going on in place may take so many times as long as its calls may
 IN_ALL = 4
@@ -67,19 +68,12 @@ class Links:
         if not self._in_chord():
             rings += [join_ring(holder) for holder in waiting]
         measured = [replace(ring, queue=_measured(advance.run, ring.queue)) for ring in rings]
-        self.publish([*_fan_out(advance, starts, queues), *measured])
+        publisher.publish([*_fan_out(advance, starts, queues), *measured])
 
     def _may_follow(self, queues: dict[str, str], rows: dict[str, str]) -> bool:
         """Whether the next link of the chain stands for what begins, and is not too much for its queue."""
         following = self._next()
         return following in queues and (self._in_chord() or queues[following] == rows[following])
-
-    @staticmethod
-    def publish(canvases: list[Canvas], *, countdown: float | None = None) -> None:
-        """Publish; what the broker does not take is left to tick."""
-        missed = canvas.publish(canvases, countdown=countdown)
-        if missed:
-            publisher.put_off(missed)
 
     def leave(self, expected: str | None, *, taken: bool = False) -> None:
         """Let Celery publish the next link only where it is the step that comes next and is not ``taken`` here.
@@ -115,7 +109,7 @@ def _fan_out(advance: Advance, starts: dict[str, tuple[str, str]], queues: dict[
     plan = advance.run.plan
     canvases: list[Canvas] = [*advance.chains]
     for row in advance.moves.rows:
-        if row["type"] != "parallel" or not all(plan.straight(block) for block in plan.branches(row["step_id"])):
+        if row["type"] != "parallel" or not all(plan.straight(block) for block in plan.branches(str(row["step_id"]))):
             continue
         firsts = [other["id"] for other in advance.moves.rows if other["parent_id"] == row["id"]]
         arms = [left.pop(first) for first in firsts if first in left]
@@ -128,8 +122,8 @@ def _fan_out(advance: Advance, starts: dict[str, tuple[str, str]], queues: dict[
 
 def _chord(run: Run, arms: list[Chain], join: Ring) -> Chord:
     """Chains side by side; where one of them is too much for its queue, all are, so that they share messages."""
-    if any(arm.rings[0].queue == fair_queue.BULK for arm in arms):
-        arms = [_on(fair_queue.BULK, arm) if arm.rings[0].queue in fair_queue.OPEN else arm for arm in arms]
+    if any(arm.rings[0].queue == queue_order.BULK for arm in arms):
+        arms = [_on(queue_order.BULK, arm) if arm.rings[0].queue in queue_order.OPEN else arm for arm in arms]
     return Chord(tuple(arm.rings for arm in arms), replace(join, queue=_measured(run, join.queue)))
 
 

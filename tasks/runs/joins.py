@@ -16,8 +16,9 @@ from providers.base import Json
 from store.engine import db
 from store.engine.db import Row
 from store.executions import runs
-from tasks.runs.planner import Advance, Place
+from tasks.runs.planner import Advance
 from tasks.runs.step_attempt import variables
+from tasks.runs.step_entries import Place
 
 
 @dataclass(frozen=True, kw_only=True)

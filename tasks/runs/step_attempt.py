@@ -9,8 +9,9 @@ from expressions.templates import TemplateError
 from playbooks.definitions import parameters
 from providers.base import Abandoned, Json
 from store.definitions.actions import Revision
-from tasks.attempts.conclude import Attempt, Ending, failed, in_time
+from tasks.attempts.conclude import Attempt, Ending, failed
 from tasks.attempts.lease import Hold
+from tasks.attempts.patience import in_time
 from tasks.attempts.perform import Work, prepare
 from tasks.runs.context import Context, asset, parted
 from tasks.secrets.redact import MASK, Redactor

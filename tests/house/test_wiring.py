@@ -9,7 +9,7 @@ from alembic.migration import MigrationContext
 
 from config.settings import Settings
 from tasks.app import QUEUES, app
-from tasks.intake import dispatch
+from tasks.messages import routing
 from worker import roles
 from worker.roles import ROLES
 
@@ -40,7 +40,7 @@ def test_every_action_type_has_a_queue():
 
     for kind in TYPES:
         for executor in EXECUTORS:
-            assert dispatch.queue_of({"type": kind, "executor": executor}) in QUEUES
+            assert routing.queue_of({"type": kind, "executor": executor}) in QUEUES
 
 
 def test_the_procfile_has_every_process():

@@ -12,9 +12,9 @@ from config.settings import settings
 from store import audit
 from store.engine import db
 from store.executions import completions, transitions
+from tasks.attempts import completion
 from tasks.attempts.conclude import Attempt, Ending, conclude, failed
-from tasks.clock import recovery
-from tasks.entrypoints import completions as announce
+from tasks.entrypoints import tick
 from tasks.entrypoints.completions import announce as task
 from tasks.secrets.redact import MASK, Redactor
 from tests.support.api import Door
@@ -26,9 +26,9 @@ RETRY = {"max_attempts": 1, "backoff_seconds": 1, "jitter": False}
 @pytest.fixture(autouse=True)
 def _nothing_remembered() -> Iterator[None]:
     """Who listens is asked anew in each test."""
-    announce._remembered.clear()
+    completion._remembered.clear()
     yield
-    announce._remembered.clear()
+    completion._remembered.clear()
 
 
 @pytest.fixture
@@ -124,12 +124,12 @@ def test_nobody_pays_where_nobody_listens(everywhere: Door) -> None:
 
 def test_who_listens_is_asked_every_two_seconds(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
     """Between that it is remembered; a playbook made meanwhile hears of the ends that come later."""
-    monkeypatch.setattr(announce, "FRESH", 600)
+    monkeypatch.setattr(completion, "FRESH", 600)
     action = door.create()["id"]
     assert not is_marked(end(door.trigger(action)))
     door.create_playbook(trigger={"event": "action.*"})
     assert not is_marked(end(door.trigger(action)))
-    announce._remembered.clear()
+    completion._remembered.clear()
     assert is_marked(end(door.trigger(action)))
 
 
@@ -152,15 +152,15 @@ def test_a_lost_message_is_made_up_for_by_tick(everywhere: Door) -> None:
     with time_machine.travel("2026-11-22T10:00:00Z", tick=False) as clock:
         everywhere.create_playbook(trigger=LISTENS)
         execution_id = end(everywhere.trigger(everywhere.create()["id"]))
-        assert recovery._look({})[0] == []
+        assert tick._look({})[0] == []
         for pause in (completions.PATIENCE, 2 * completions.PATIENCE):
             clock.shift(pause / 1000 + 1)
-            rings, _, _ = recovery._look({})
+            rings, _, _ = tick._look({})
             assert [(ring.task, ring.execution_id) for ring in rings] == [("tocsin.announce", execution_id)]
-            assert recovery._look({})[0] == []
+            assert tick._look({})[0] == []
         assert task(execution_id) == "announced"
         clock.shift(settings().lease_seconds)
-        assert execution_id not in [ring.execution_id for ring in recovery._look({})[0]]
+        assert execution_id not in [ring.execution_id for ring in tick._look({})[0]]
         assert len(runs_of("pb-wait")) == 1
 
 

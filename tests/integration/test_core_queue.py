@@ -18,10 +18,9 @@ from store import redis as redis_store
 from store.access import Caller
 from store.engine import db
 from store.executions import idempotency, listing, transitions
-from tasks.clock import recovery
+from tasks.attempts import action as attempts_action
 from tasks.definitions import actions as catalogue
-from tasks.entrypoints import actions as run
-from tasks.entrypoints import maintenance
+from tasks.entrypoints import maintenance, tick
 from tasks.fairness import fair_queue
 from tasks.intake.dispatch import Accepted, Dispatch, dispatch
 from tasks.messages import backlog
@@ -57,7 +56,7 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backlog.backlog, "_good_until", -1.0)
     # however long a test takes: the first accept counts, those that follow do not, the first tick does
     monkeypatch.setattr(backlog, "time", SimpleNamespace(monotonic=lambda: 0.0))
-    monkeypatch.setattr(recovery, "PATIENCE", 60)
+    monkeypatch.setattr(tick, "PATIENCE", 60)
 
 
 def accept(action_id: str, n: int = 0, key: str | None = None) -> Accepted:
@@ -120,7 +119,7 @@ def test_one_message_delivered_eight_times_is_carried_out_once(action: str) -> N
     """Of eight deliveries at the same moment one does the work; the others find nothing to do."""
     execution_id = accept(action).execution_id
     with ThreadPoolExecutor(8) as pool:
-        endings = list(pool.map(lambda _: run.attempt(execution_id).status, range(8)))
+        endings = list(pool.map(lambda _: attempts_action.attempt(execution_id).status, range(8)))
     assert Counter(endings) == {"completed": 1, "stale": 7}
     assert row(execution_id).attempt == 1
 
@@ -132,16 +131,16 @@ def test_what_the_backlog_explains_is_not_published_again(action: str, redis_ser
         ids = [accept(action).execution_id for _ in range(number)]
         wait_queued(redis_server, number)
         clock.shift(lease)
-        assert recovery.tick() == 0
+        assert tick.tick() == 0
         clock.shift(number - lease - 1)
-        assert recovery.tick() == 0, "published before its time"
+        assert tick.tick() == 0, "published before its time"
         for copies in range(2, 5):
             clock.shift(1)
-            assert recovery.tick() == number
+            assert tick.tick() == number
             assert queued(redis_server) == copies * number
             assert row(ids[0]).due_at - db.now_ms() == number * 1000
             clock.shift(number - 1)
-            assert recovery.tick() == 0, "published before its time"
+            assert tick.tick() == 0, "published before its time"
 
 
 def test_who_is_accepted_on_a_long_queue_is_looked_at_when_its_turn_may_have_come(
@@ -167,7 +166,7 @@ def test_a_backlog_explains_nothing_on_another_queue(action: str, redis_server: 
         change(alone, queue="suspects")
         wait_queued(redis_server, 101)
         clock.shift(settings().lease_seconds)
-        assert recovery.tick() == 1
+        assert tick.tick() == 1
         assert len(redis_server.client().lrange("suspects", 0, -1)) == 1
 
 
@@ -178,7 +177,7 @@ def test_a_run_that_waits_for_its_turn_still_ends_in_time(action: str, redis_ser
         expires_at = db.now_ms() + 50_000
         change(ids[0], expires_at=expires_at)
         clock.shift(settings().lease_seconds)
-        assert recovery.tick() == 0
+        assert tick.tick() == 0
         assert row(ids[0]).due_at == expires_at
 
 
@@ -189,7 +188,7 @@ def test_a_lone_pending_row_is_published_every_lease(action: str, redis_server: 
         wait_queued(redis_server, 1)
         for copies in range(2, 8):
             clock.shift(settings().lease_seconds)
-            assert recovery.tick() == 1
+            assert tick.tick() == 1
             assert queued(redis_server) == copies
             assert row(execution_id).due_at - db.now_ms() == settings().lease_seconds * 1000
 
@@ -199,12 +198,12 @@ def test_an_emptied_redis_is_noticed_at_the_next_tick(action: str, redis_server:
     for _ in range(30):
         accept(action)
     wait_queued(redis_server, 30)
-    recovery.tick()
+    tick.tick()
     assert queued(redis_server) == 30
     redis_server.client().flushall()
-    assert recovery.tick() == 30
+    assert tick.tick() == 30
     assert queued(redis_server) == 30
-    assert recovery.tick() == 0
+    assert tick.tick() == 0
 
 
 def test_an_accepted_trigger_waits_for_a_dead_redis(action: str, redis_server: RedisServer) -> None:
@@ -214,12 +213,12 @@ def test_an_accepted_trigger_waits_for_a_dead_redis(action: str, redis_server: R
         execution_id = accept(action).execution_id
         eventually(lambda: row(execution_id).due_at <= db.now_ms() + 1000, 30, "the row is due soon")
         assert row(execution_id).status == "pending"
-        recovery.tick()
+        tick.tick()
     finally:
         redis_server.start()
 
     def published() -> bool:
-        recovery.tick()
+        tick.tick()
         return queued(redis_server) > 0
 
     eventually(published, 30, "the message is queued", every=0.3)
@@ -230,10 +229,10 @@ def test_retention_forgets_what_has_ended_long_ago_and_nothing_else(action: str)
     day = 86_400
     with time_machine.travel(START, tick=False) as clock:
         old_and_ended, old_and_open = (accept(action, key=key).execution_id for key in ("ended", "open"))
-        assert run.attempt(old_and_ended).status == "completed"
+        assert attempts_action.attempt(old_and_ended).status == "completed"
         clock.shift((settings().retention_days - 1) * day)
         young = accept(action, key="young").execution_id
-        assert run.attempt(young).status == "completed"
+        assert attempts_action.attempt(young).status == "completed"
         clock.shift(day / 2)
         assert maintenance.upkeep() == 0
         with db.read() as connection:

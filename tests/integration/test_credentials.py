@@ -9,7 +9,7 @@ import pytest
 from playbooks import credentials
 from store.definitions import actions
 from store.engine import db
-from tasks.entrypoints import actions as run
+from tasks.attempts import action
 from tasks.entrypoints import runs
 from tasks.secrets import sealing as config_secrets
 from tests.support.api import Door
@@ -42,7 +42,7 @@ def performed(door: Door, action_id: str) -> list[str]:
     paths = []
     for mode in ("dry_run", "sandbox"):
         execution_id = door.trigger(action_id, **{mode: True})
-        assert run.attempt(execution_id).status == "completed"
+        assert action.attempt(execution_id).status == "completed"
         paths.append(f"/api/actions/executions/{execution_id}")
     step = {"id": "one", "type": "action", "action_ref": action_id}
     playbook = door.create_playbook(name=f"With {action_id}", steps=[step])["id"]

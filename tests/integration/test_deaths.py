@@ -13,8 +13,9 @@ from store.executions import transitions
 from store.ids import new_id
 from tasks.clock import deaths, recovery
 from tasks.clock.deaths import Deaths
+from tasks.entrypoints import tick
 from tasks.messages import canvas
-from tasks.messages.canvas import Ring
+from tasks.messages.model import Ring
 from tests.support.quiet import ready_to_publish
 from tests.support.services import RedisServer
 
@@ -27,7 +28,9 @@ def redis(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> Iterato
     ready_to_publish()
     redis_server.client().flushall()
     monkeypatch.setattr(deaths, "EVERY", 0)
-    monkeypatch.setattr(recovery, "deaths", Deaths())
+    fresh = Deaths()
+    for module in (recovery, tick):
+        monkeypatch.setattr(module, "deaths", fresh)
     yield redis_server
     redis_server.client().flushall()
 
@@ -77,26 +80,26 @@ def test_what_a_dead_worker_had_in_hand_goes_on(database: str, redis: RedisServe
     """Only that, and at once, before all that waits."""
     with time_machine.travel(START, tick=False) as clock:
         _beat("steps@here", 1)
-        recovery.tick()
+        tick.tick()
         taken = _accept(5)
         redis.client().delete("steps")  # all of them are in its hands
         clock.shift(1)
         waiting = _accept(80)
         before = redis.client().llen("steps")
-        recovery.tick()
+        tick.tick()
         assert redis.client().llen("steps") == before, "it lives"
         if way.startswith("another"):
             _beat("steps@here", 2)
         else:
             clock.shift(deaths.SILENT / 1000 + 1)
-        recovery.tick()
+        tick.tick()
         assert redis.client().llen("steps") == before + 5
         assert _next(redis, 5) == set(taken)
         with db.read() as connection:
             publishes = {each: transitions.get(connection, "w", each).publishes for each in (*taken, *waiting)}
         assert {publishes[each] for each in taken} == {2}
         assert {publishes[each] for each in waiting} == {1}
-        recovery.tick()
+        tick.tick()
         assert redis.client().llen("steps") == before + 5, "once is enough"
 
 
@@ -104,11 +107,11 @@ def test_who_leaves_in_good_order_is_not_missed(database: str, redis: RedisServe
     """It has given back what it had."""
     with time_machine.travel(START, tick=False) as clock:
         _beat("steps@here", 1)
-        recovery.tick()
+        tick.tick()
         _accept(5)
         redis.client().delete("steps")
         with db.write() as connection:
             worker_processes.leave(connection, "steps@here")
         clock.shift(5)
-        recovery.tick()
+        tick.tick()
         assert redis.client().llen("steps") == 0

@@ -11,7 +11,7 @@ import pytest
 from tasks.app import app
 from tasks.broker import Channel
 from tasks.messages import canvas, publisher
-from tasks.messages.canvas import Chain, Ring
+from tasks.messages.model import Chain, Ring
 from tasks.messages.publisher import Doorbell
 from tests.support.quiet import ready_to_publish
 from tests.support.services import RedisServer

@@ -23,6 +23,7 @@ from store.engine.db import Connection
 from store.executions import ending, leases, steps, transitions
 from store.executions.steps import End, Moves
 from tasks.control import cancel as control
+from tasks.control import pause
 from tasks.entrypoints import runs as messages
 from tasks.intake import run_start
 from tests.support import committer
@@ -380,12 +381,12 @@ def test_a_cancel_between_the_call_and_its_end(walking: Door, sink: Sink, monkey
 def test_a_pause_between_the_call_and_its_end(walking: Door, sink: Sink, monkeypatch: pytest.MonkeyPatch) -> None:
     """Paused before the write: the step has ended, the next is not called; resumed, it is called once."""
     run_id = run_of_two(walking, sink)
-    with before_the_end(f"{run_id}.a", lambda: control.pause(OPERATOR, run_id), monkeypatch, sink):
+    with before_the_end(f"{run_id}.a", lambda: pause.pause(OPERATOR, run_id), monkeypatch, sink):
         begin(run_id)
     assert row(run_id).status == "paused"
     assert (row(f"{run_id}.a").status, row(f"{run_id}.b").status) == ("completed", "pending")
     assert sink.keys()[f"{run_id}.b"] == 0
-    control.resume(OPERATOR, run_id)
+    pause.resume(OPERATOR, run_id)
     messages.step.apply(args=[f"{run_id}.b"]).get()
     assert row(run_id).status == "completed"
     assert sink.keys()[f"{run_id}.b"] == 1

@@ -16,6 +16,7 @@ from store import access
 from store.access import Caller
 from store.engine import db
 from tasks.app import app
+from tasks.attempts import action as attempts_action
 from tasks.attempts.conclude import Ending
 from tasks.definitions import actions as catalogue
 from tasks.entrypoints import actions as run
@@ -132,7 +133,7 @@ def test_members_of_a_bundle_do_not_know_of_each_other(
     action = catalogue.create(CALLER, wanted).id
     wish = Dispatch(caller=CALLER, action_id=action, parameters={}, mode="dry_run")
     good = [dispatch(wish).execution_id for _ in range(3)]
-    attempt, watcher = run.attempt, Watcher()
+    attempt, watcher = attempts_action.attempt, Watcher()
 
     def breaking(execution_id: str, *more: Any) -> Ending:
         if execution_id == "exec-broken":

@@ -12,8 +12,8 @@ from store.definitions import actions
 from store.definitions.actions import action_revisions
 from store.engine import db
 from store.executions import transitions
+from tasks.attempts import action
 from tasks.definitions import revisions
-from tasks.entrypoints import actions as run
 from tasks.entrypoints import maintenance
 from tasks.secrets import remask, reseal
 from tasks.secrets import sealing as config_secrets
@@ -128,7 +128,7 @@ def test_a_revision_that_is_not_masked_yet_is_not_remembered(door: Door) -> None
     command.renew()
     assert past.values[0] not in str(revisions.action(revision_id).definition)
     execution_id = door.trigger(past.id, dry_run=True)
-    assert run.attempt(execution_id).status == "completed"
+    assert action.attempt(execution_id).status == "completed"
     shown = door.call("GET", f"/api/actions/executions/{execution_id}").text
     assert not any(value in shown for value in past.values)
 

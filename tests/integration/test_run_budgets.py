@@ -15,10 +15,10 @@ from store.engine import db
 from store.executions import ending, runs, transitions
 from store.executions import steps as step_rows
 from store.executions.steps import End
-from tasks.clock import recovery
 from tasks.control import cancel
 from tasks.definitions import revisions
 from tasks.entrypoints import runs as steps
+from tasks.entrypoints import tick
 from tasks.fairness import fair_queue
 from tasks.intake import run_start as starting
 from tasks.runs import budget, stop
@@ -143,7 +143,7 @@ def test_a_run_with_too_many_steps_fails_and_says_so(everywhere: Door, monkeypat
     run = rows(_table.id == run_id)[0]
     assert run.status == "failed"
     assert json.loads(run.error)["code"] == "run_too_large"
-    recovery.tick.apply()
+    tick.tick.apply()
     mine = rows(_table.run_id == run_id)
     assert 60 <= len(mine) <= 80
     assert {row.status for row in mine} == {"completed", "cancelled"}
@@ -159,7 +159,7 @@ def test_what_a_run_asks_for_beyond_its_measure_goes_to_bulk(
     redis_server.client().flushall()
     redis_store.set_mark()
     monkeypatch.setattr(fair_queue, "_flows", fair_queue.Flows(of=lambda _queue: 100))
-    monkeypatch.setattr(recovery, "PATIENCE", 60)
+    monkeypatch.setattr(tick, "PATIENCE", 60)
     begun(Door().create_playbook(name="Wide", steps=[each("a", each("b", delay("rest", 600), at_once=4))])["id"])
     spread_out()
     ready_to_publish()
@@ -169,7 +169,7 @@ def test_what_a_run_asks_for_beyond_its_measure_goes_to_bulk(
         change = sa.update(transitions.executions).where(due, _table.status.in_(("running", "waiting")))
         number = connection.execute(change.values(due_at=0)).rowcount
     assert number > 50
-    recovery.tick()
+    tick.tick()
     steps_, bulk = (redis_server.client().llen(name) for name in ("steps", "bulk"))
     assert steps_ + bulk == number
     assert 0 < steps_ <= fair_queue.OF_FLOW.at_once * 100 + fair_queue.OF_FLOW.each_second * 100
@@ -205,13 +205,13 @@ def test_what_a_cancelled_run_leaves_behind_is_ended_in_bites(
     for _ in range(8):
         with db.write() as connection:
             connection.execute(sa.update(transitions.executions).where(_table.id == run_id).values(due_at=0))
-        recovery.tick.apply()
+        tick.tick.apply()
     assert goes_on() == []
     assert rows(_table.id == run_id)[0].due_at > rows(_table.id == run_id)[0].completed_at, "one more look is due"
     with db.write() as connection:
         long_ago = {"completed_at": 1, "due_at": 0}
         connection.execute(sa.update(transitions.executions).where(_table.id == run_id).values(**long_ago))
-    recovery.tick.apply()
+    tick.tick.apply()
     over = rows(_table.id == run_id)[0]
     assert (over.status, over.due_at, over.waiting_for) == ("cancelled", None, None)
 
@@ -231,7 +231,7 @@ def test_what_was_written_while_a_run_was_cancelled_is_ended_too(everywhere: Doo
         connection.execute(
             sa.update(transitions.executions).where(_table.id == run_id).values(completed_at=1, due_at=0)
         )
-    recovery.tick.apply()
+    tick.tick.apply()
     assert goes_on() == []
     assert rows(_table.id == late)[0].status == "cancelled"
 

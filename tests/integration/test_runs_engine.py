@@ -9,7 +9,8 @@ from store.executions import steps as step_rows
 from store.executions import transitions
 from tasks.entrypoints import runs as steps
 from tasks.intake import run_start
-from tasks.runs import driver, handoff, planner
+from tasks.messages import publisher
+from tasks.runs import driver, planner
 from tests.support.api import Door
 
 
@@ -124,7 +125,7 @@ def test_many_decisions_come_in_several_messages(door: Door, monkeypatch: pytest
     def publish(canvases: list[Any], *, countdown: float | None = None) -> None:
         published.extend(canvases)
 
-    monkeypatch.setattr(handoff.Links, "publish", staticmethod(publish))
+    monkeypatch.setattr(publisher, "publish", publish)
     monkeypatch.setattr(planner, "MOST_DECISIONS", 10)
     run_id = start(door, *[decide(f"s{number}") for number in range(25)], go=True)
     steps.begin.apply(args=[run_id])

@@ -11,6 +11,7 @@ from store.executions import steps as step_rows
 from tasks.entrypoints import runs as steps
 from tasks.intake import run_start as starting
 from tasks.runs import budget, errors
+from tasks.runs import run as runs_run
 from tests.support.api import Door
 
 SECRET = "Zq9-very-secret-77"
@@ -107,6 +108,6 @@ def test_playbooks_that_start_each_other_are_bounded(door: Door, monkeypatch: py
         assert len(runs.children(connection, run_id)) == 2
         assert runs.descendants(connection, run_id) == 2
     with db.read() as connection:
-        run = starting.loaded(runs.read(connection, run_id))
+        run = runs_run.loaded(runs.read(connection, run_id))
     with pytest.raises(errors.StepError, match="at most 2"):
         budget.refuse_too_many_runs(run)

@@ -14,7 +14,7 @@ from store.definitions import playbooks
 from store.engine import db
 from store.executions import recovery, transitions
 from tasks.clock import schedules
-from tasks.clock.recovery import tick
+from tasks.entrypoints.tick import tick
 from tasks.intake import run_start
 from tests.support.api import Door
 

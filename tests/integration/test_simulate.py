@@ -16,7 +16,8 @@ from tasks.definitions import actions, playbooks
 from tasks.dry_run import simulation
 from tasks.dry_run.simulation import Simulation
 from tasks.intake import run_start
-from tasks.intake.run_start import Run
+from tasks.runs import run as runs_run
+from tasks.runs.run import Run
 from tests.support.api import Door, assert_problem
 
 #: an address that is found to be wrong when it is filled in
@@ -86,7 +87,7 @@ def accepted(playbook_id: str = "pb", **wish: Any) -> Run:
         row, _ = run_start.prepare(connection, wanted)
         run_start.accept(connection, wish=wanted, row=row)
     with db.read() as connection:
-        return run_start.loaded(run_rows.read(connection, row["id"]))
+        return runs_run.loaded(run_rows.read(connection, row["id"]))
 
 
 def simulated(*steps_: dict[str, Any], given: dict[str, Any] | None = None, **more: Any) -> Simulation:
@@ -418,7 +419,7 @@ def done(**changes: Any) -> str:
         row, _ = run_start.prepare(connection, wanted)
         run_start.accept(connection, wish=wanted, row=row)
     with db.read() as connection:
-        run = run_start.loaded(run_rows.read(connection, row["id"]))
+        run = runs_run.loaded(run_rows.read(connection, row["id"]))
     rows = [{**one, "mode": "live", "report": None} for one in simulation.simulate(run).rows]
     for one in rows:
         if one["step_id"] in changes:

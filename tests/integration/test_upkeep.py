@@ -11,8 +11,7 @@ from store import redis as redis_store
 from store.engine import db
 from store.executions import idempotency, transitions
 from store.ids import new_id
-from tasks.clock import recovery
-from tasks.entrypoints import maintenance
+from tasks.entrypoints import maintenance, tick
 from tests.support.services import PostgresServer, RedisServer
 
 #: rows of one statement
@@ -101,7 +100,7 @@ def test_everything_is_published_again_bite_by_bite(database: str, redis_server:
             transitions.accept(connection, {**values, "id": new_id("exec")}, publish_again_at=later)
     redis_server.client().delete(redis_store.MARK)
     with changes("UPDATE", "executions") as seen:
-        recovery._notice_empty_broker()
+        tick._notice_empty_broker()
     assert sum(seen) == 2_500
     assert max(seen) <= 1_000
     with db.read() as connection:

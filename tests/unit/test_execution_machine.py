@@ -26,9 +26,9 @@ from store.engine import db
 from store.executions import leases, transitions
 from store.ids import new_id
 from tasks.attempts.conclude import Attempt, Ending, conclude, failed
-from tasks.clock import recovery
-from tasks.control import cancel
+from tasks.control import cancel, decide
 from tasks.definitions import actions
+from tasks.entrypoints import tick
 from tasks.messages import publisher
 from tasks.secrets.redact import Redactor
 
@@ -162,7 +162,7 @@ class Executions(RuleBasedStateMachine):
     def time_passes_and_tick_looks(self, seconds: float) -> None:
         self.traveller.shift(seconds)
         before = self.rows()
-        rings, _, _ = recovery._look({})
+        rings, _, _ = tick._look({})
         after = self.rows()
         assert {ring.execution_id for ring in rings} <= {key for key, row in after.items() if row.status == "pending"}
         for key, row in after.items():
@@ -187,7 +187,7 @@ class Executions(RuleBasedStateMachine):
         execution_id = self.pick(which)
         asked = self.rows()[execution_id].waiting_for == "approval"
         try:
-            cancel.decide(CALLER, execution_id, approve=approve, note="")
+            decide.decide(CALLER, execution_id, approve=approve, note="")
             assert asked
         except Conflict:
             assert not asked
@@ -243,7 +243,7 @@ def test_every_order_of_events_keeps_the_promises(sqlite_database: str, monkeypa
         access.ensure_workspace(connection, WORKSPACE, "Machine")
     asks = actions.create(CALLER, {"name": "Ask", "type": "approval", "executor": "approval", "config": {}})
     monkeypatch.setattr(Executions, "revision_id", asks.revision.id)
-    monkeypatch.setattr(cancel, "SETTLE", 0.0)
+    monkeypatch.setattr(cancel, "_LOOKS", 1)
     monkeypatch.setattr(publisher, "revoke", lambda execution_id: None)
     monkeypatch.setattr(logging.root.manager, "disable", logging.CRITICAL)
     checks = [HealthCheck.too_slow, HealthCheck.filter_too_much]

@@ -3,8 +3,9 @@
 import pytest
 
 from tasks.fairness import fair_queue
-from tasks.fairness.fair_queue import BULK, EVERY, MOST_FLOWS, OF_FLOW, OF_QUEUE, OF_WORKSPACE, WIDE, Flows, Order
+from tasks.fairness.fair_queue import MOST_FLOWS, OF_FLOW, OF_QUEUE, OF_WORKSPACE, WIDE, Flows
 from tasks.messages.canvas import TOGETHER
+from tasks.queue_order import BULK, EVERY, Order
 
 #: how much the workers do in a second, in most of these tests
 DONE = 200

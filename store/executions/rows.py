@@ -1,0 +1,74 @@
+"""New rows of ``executions``: what a row begins with, by its kind."""
+
+from typing import TypedDict
+
+from store.engine.db import now_ms
+
+
+class NewRow(TypedDict, total=False):
+    """The columns of a row that may be set when it is added; ``event_`` and ``at_`` say what is audited instead."""
+
+    id: str
+    workspace_id: str
+    kind: str
+    action_id: str
+    revision_id: str
+    status: str
+    queue: str
+    mode: str
+    idempotent: bool
+    timeout_ms: int
+    attempt: int
+    failures: int
+    lapses: int
+    publishes: int
+    due_at: int | None
+    expires_at: int | None
+    renewed_at: int | None
+    waiting_for: str | None
+    owner: str | None
+    target: str | None
+    input: str
+    sealed: str | None
+    output: str | None
+    error: str | None
+    created_by: str
+    request_id: str | None
+    created_at: int
+    started_at: int | None
+    completed_at: int | None
+    run_id: str | None
+    parent_id: str | None
+    step_id: str | None
+    iteration: str | None
+    type: str | None
+    previous_id: str | None
+    context: str | None
+    cause: str | None
+    retry_of: str | None
+    root_id: str | None
+    open: int | None
+    cursor: int | None
+    event_: str
+    at_: int
+
+
+def action(columns: NewRow) -> NewRow:
+    """A triggered action, with its first message on the way."""
+    return _new("action", {"publishes": 1, **columns})
+
+
+def run(columns: NewRow) -> NewRow:
+    """A run of a playbook, with its first message on the way; it may be begun again without harm."""
+    return _new("playbook", {"publishes": 1, "idempotent": True, **columns})
+
+
+def step(columns: NewRow) -> NewRow:
+    """A step of a run; one that is no action's is carried out by whoever goes on with the run."""
+    of_no_action: NewRow = {"action_id": "", "revision_id": "", "queue": "steps", "idempotent": True, "timeout_ms": 0}
+    return _new("step", {**of_no_action, "input": "{}", **columns})
+
+
+def _new(kind: str, columns: NewRow) -> NewRow:
+    unused: NewRow = {"status": "pending", "attempt": 0, "failures": 0, "lapses": 0, "publishes": 0}
+    return {"kind": kind, "created_at": now_ms(), **unused, **columns}

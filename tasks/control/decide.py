@@ -1,0 +1,106 @@
+"""Deciding about what waits for a person."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from config.errors import Conflict, NotFound
+from expressions.suggestions import did_you_mean
+from store.access import Caller
+from store.engine import db
+from store.engine.db import Connection, Row
+from store.executions import runs, steps, transitions
+from store.executions.transitions import TERMINAL
+from tasks.attempts import completion
+from tasks.control.cancel import has_ended
+from tasks.definitions import revisions
+from tasks.messages import publisher
+from tasks.messages.run_messages import follow_ring_of, row_id
+from tasks.runs import deciders
+
+
+def decide(caller: Caller, execution_id: str, *, approve: bool, note: str) -> Row:
+    """Approve or reject what waits for it; exactly one decision wins.
+
+    Raises:
+        NotFound: no such execution. Conflict: it does not wait for a decision (any more). Forbidden: somebody else
+        has to decide (``tasks.runs.deciders``).
+    """
+    decision = {"decision": "approved" if approve else "rejected", "by": caller.key_id, "note": note}
+    error = {"code": "rejected", "message": note or "Rejected.", "outcome_unknown": False}
+
+    def end(connection: Connection) -> tuple[Row, Mapping[str, Any]]:
+        before = transitions.get(connection, caller.workspace_id, execution_id)
+        if before.waiting_for == "approval":
+            deciders.check(connection, caller, before)
+        mark = _mark(before, approve=approve)
+        moved = transitions.transition(
+            connection,
+            execution_id,
+            "completed" if approve else "failed",
+            actor=caller.key_id,
+            guard="awaits approval",
+            parameters={"now_": db.now_ms()},
+            output=transitions.dump({**transitions.load(before.output, {}), **decision}),
+            error=None if approve else transitions.dump(error),
+            **mark,
+        )
+        if moved is None:
+            raise Conflict(_not_waiting(before), code="not_waiting")
+        return transitions.get(connection, caller.workspace_id, execution_id), mark
+
+    try:
+        after, mark = db.change(end)
+    except deciders.NotYours as refusal:
+        deciders.note_refusal(caller, execution_id, refusal)
+        raise
+    if mark:
+        publisher.ring(follow_ring_of(after) if after.kind == "step" else completion.ring(after.id, after.action_id))
+    return after
+
+
+def _not_waiting(row: Row) -> str:
+    if row.waiting_for == "approval":
+        return "The execution does not wait for a decision any more: its time is up."
+    return f"The execution does not wait for a decision: it is {row.status}."
+
+
+def _mark(row: Row, *, approve: bool) -> Mapping[str, Any]:
+    """What remains to be done after a decision: to plan what follows a step, or to tell who listens for an action."""
+    if row.kind == "step":
+        return steps.follow_mark()
+    return completion.mark(row, "completed") if approve else {}
+
+
+def decide_step(
+    caller: Caller, run_id: str, step_id: str, *, approve: bool, note: str, iteration: str | None = None
+) -> Row:
+    """Approve or reject a step of a run; without ``iteration`` the one pass of it that waits.
+
+    Raises:
+        NotFound: no such run or step. Conflict: it is no approval, or does not wait for a decision (any more).
+    """
+    with db.read() as connection:
+        run = runs.get(connection, caller.workspace_id, run_id)
+    _check_approval(run, step_id)
+    with db.read() as connection:
+        wanted = iteration if iteration is not None else _waiting_pass(connection, run, step_id)
+    if run.status in TERMINAL:
+        raise has_ended(run)
+    return decide(caller, row_id(run_id, step_id, wanted), approve=approve, note=note)
+
+
+def _check_approval(run: Row, step_id: str) -> None:
+    _, plan = revisions.playbook(run.revision_id)
+    node = plan.nodes.get(step_id)
+    if node is None:
+        raise NotFound(f"The playbook has no step {step_id!r}{did_you_mean(step_id, plan.nodes) or '.'}")
+    if node.type != "approval":
+        raise Conflict(f"The step {step_id!r} is no approval: it is of type {node.type}.", code="no_approval")
+
+
+def _waiting_pass(connection: Connection, run: Row, step_id: str) -> str:
+    passes = [row for row in steps.of_run(connection, run.id) if row.step_id == step_id]
+    if not passes:
+        raise NotFound(f"The run {run.id!r} has not come to a step {step_id!r}.")
+    waiting = [row for row in passes if row.waiting_for == "approval"]
+    return str((waiting or passes)[-1].iteration)

@@ -1,0 +1,83 @@
+"""Pausing a run, and letting it go on."""
+
+from typing import Any
+
+from config.errors import Conflict
+from config.settings import settings
+from store.access import Caller
+from store.engine import db
+from store.engine.db import Connection, Row
+from store.executions import recovery, run_listing, runs, transitions
+from store.executions.transitions import TERMINAL
+from tasks.control.cancel import has_ended
+from tasks.messages import publisher
+from tasks.messages.model import Ring
+from tasks.messages.run_messages import begin_ring
+
+
+def pause(caller: Caller, run_id: str) -> Row:
+    """Let no further step begin of a run and of those it has started.
+
+    Steps under way go on to their end, and delays run on.
+
+    Raises:
+        NotFound: no such run. Conflict: it is paused or has ended.
+    """
+
+    def rest(connection: Connection) -> Row:
+        before = runs.get(connection, caller.workspace_id, run_id)
+        if before.status in TERMINAL:
+            raise has_ended(before)
+        if before.mode == "dry_run" or not _paused(connection, before, caller):
+            raise Conflict(f"The run cannot be paused: it is {before.status}.", code="not_running")
+        return runs.get(connection, caller.workspace_id, run_id)
+
+    return db.change(rest)
+
+
+def _paused(connection: Connection, row: Row, caller: Caller) -> bool:
+    changes: dict[str, Any] = {"waiting_for": "operator", "due_at": row.expires_at}
+    moved = transitions.transition(connection, row.id, "paused", actor=caller.key_id, **changes)
+    if moved is None:
+        return False
+    for child in runs.children(connection, row.id):
+        _paused(connection, child, caller)
+    return True
+
+
+def resume(caller: Caller, run_id: str) -> Row:
+    """Let a paused run go on, and those it has started.
+
+    Raises:
+        NotFound: no such run. Conflict: it is not paused.
+    """
+
+    def go_on(connection: Connection) -> tuple[Row, list[Ring]]:
+        before, rings = runs.get(connection, caller.workspace_id, run_id), list[Ring]()
+        if before.status != "paused":
+            raise Conflict(_not_paused(connection, before), code="not_paused")
+        _resumed(connection, before, caller, rings)
+        return runs.get(connection, caller.workspace_id, run_id), rings
+
+    after, rings = db.change(go_on)
+    publisher.ring(*rings)
+    return after
+
+
+def _not_paused(connection: Connection, row: Row) -> str:
+    if run_listing.shown_status(connection, row) == "paused":
+        return "The run was not paused by anyone: it waits for a delay or an approval."
+    return f"The run is not paused: it is {row.status}."
+
+
+def _resumed(connection: Connection, row: Row, caller: Caller, rings: list[Ring]) -> None:
+    begun = row.started_at is not None
+    due_at = min(row.expires_at, db.now_ms() + (runs.PATROL if begun else settings().lease_seconds * 1000))
+    to = "running" if begun else "pending"
+    transitions.transition(connection, row.id, to, actor=caller.key_id, waiting_for=None, due_at=due_at)
+    recovery.publish_now(connection, row.id)
+    if not begun:
+        rings.append(begin_ring(row.id, row.action_id, row.queue))
+    for child in runs.children(connection, row.id):
+        if child.status == "paused":
+            _resumed(connection, child, caller, rings)

@@ -1,0 +1,82 @@
+"""What a worker knows of a run under way."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from playbooks.definitions.triggers import subject
+from playbooks.plan import Plan
+from playbooks.widths import MOST_LIVE, Widths
+from providers.base import Mode
+from store.engine import db
+from store.engine.db import Row
+from tasks.definitions import revisions
+from tasks.secrets.redact import texts
+from tasks.secrets.sealing import HANDED_ON, opened_parameters
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """A run as a worker sees it; secrets are in clear here."""
+
+    id: str
+    workspace_id: str
+    playbook_id: str
+    revision_id: str
+    plan: Plan
+    definition: Mapping[str, Any]
+    mode: Mode
+    target: str | None
+    parameters: Mapping[str, Any]
+    #: the secret ones among them, and every text that must not be seen
+    hidden: Mapping[str, Any]
+    secrets: tuple[str, ...]
+    context: Mapping[str, Any]
+    deadline: int
+    created_by: str
+    request_id: str | None
+    parent_id: str | None
+    started_at: int
+
+    @property
+    def root(self) -> str:
+        """The run at the beginning of those that started each other."""
+        return self.context["root"] or self.id
+
+    @property
+    def widths(self) -> Widths:
+        """How many of its steps may be under way at once."""
+        return revisions.widths(self.revision_id, self.context.get("width", MOST_LIVE))
+
+
+def loaded(row: Row) -> Run:
+    """A run as a worker sees it.
+
+    Raises:
+        SealBroken: its secrets cannot be opened.
+    """
+    revision, plan = revisions.playbook(row.revision_id)
+    hidden = opened_parameters(row)
+    handed_on = hidden.pop(HANDED_ON, [])
+    context = json.loads(row.context)
+    context["subject"] = subject(context["event"]) if context["event"] else {}
+    return Run(
+        id=row.id,
+        workspace_id=row.workspace_id,
+        playbook_id=row.action_id,
+        revision_id=row.revision_id,
+        plan=plan,
+        definition=revision.definition,
+        mode=row.mode,
+        target=row.target,
+        parameters={**json.loads(row.input), **hidden},
+        hidden=hidden,
+        secrets=(*texts(hidden), *handed_on),
+        context=context,
+        deadline=row.expires_at,
+        created_by=row.created_by,
+        request_id=row.request_id,
+        parent_id=row.parent_id,
+        started_at=row.started_at or db.now_ms(),
+    )

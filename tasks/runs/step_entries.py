@@ -1,0 +1,237 @@
+"""How each type of step is entered: one function for each, found in ``ENTRIES``.
+
+A function adds the step's row to what the planner has found, and returns the link that follows at once (a decision), or
+None: the step takes time, and what follows is planned at its end. What it raises fails the step.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from config.settings import settings
+from expressions import templates
+from expressions.conditions import evaluate, holds
+from playbooks.plan import Node
+from providers.base import Json
+from store.engine import db
+from store.executions import rows
+from store.executions.rows import NewRow
+from store.executions.steps import ATTENTION
+from tasks.definitions import revisions
+from tasks.intake import run_start
+from tasks.messages.routing import queue_of
+from tasks.messages.run_messages import row_id, timeout_ms
+from tasks.runs import deciders
+from tasks.runs.budget import refuse_too_many_runs
+from tasks.runs.context import asset, joined
+from tasks.runs.errors import StepError
+from tasks.runs.run import Run
+
+if TYPE_CHECKING:
+    from tasks.runs.planner import Advance
+
+#: entries that a for_each goes through at most; what has more is a job for something else
+MOST_ITEMS = 1_000
+
+_SECOND = 1000
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where in a run: a block, the row that holds it, and the passes of the loops around."""
+
+    block: str
+    parent_id: str | None
+    iteration: tuple[int, ...]
+
+
+def new_step(run: Run, node: Node, place: Place, previous: str | None, columns: NewRow) -> NewRow:
+    """The row of a step of the run; ``previous`` is the row that led to it."""
+    iteration = joined(place.iteration)
+    return rows.step(
+        {
+            "id": row_id(run.id, node.id, iteration),
+            "workspace_id": run.workspace_id,
+            "mode": run.mode,
+            "target": run.target,
+            "created_by": run.created_by,
+            "request_id": run.request_id,
+            "run_id": run.id,
+            "parent_id": place.parent_id,
+            "step_id": node.id,
+            "iteration": iteration,
+            "type": node.type,
+            "previous_id": previous,
+            **columns,
+        }
+    )
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A step that is being entered, and the planner that has come to it."""
+
+    planner: "Advance"
+    node: Node
+    place: Place
+    #: the row that led here
+    previous: str | None
+    #: what its templates and conditions see
+    context: Json
+
+    @property
+    def step(self) -> Mapping[str, Any]:
+        """Its definition."""
+        return self.node.step
+
+    @property
+    def run(self) -> Run:
+        """The run that it is a step of."""
+        return self.planner.run
+
+    def add(self, columns: NewRow) -> NewRow:
+        """Add its row."""
+        row = new_step(self.run, self.node, self.place, self.previous, columns)
+        self.planner.moves.rows.append(row)
+        return row
+
+    def end(self, status: str, **result: Any) -> None:
+        """Add its row at its end, and have the steps after it see the ``result``: an output, an error."""
+        now = db.now_ms()
+        started = None if status == "skipped" else now
+        ended: NewRow = {"status": status, "created_at": now, "started_at": started, "completed_at": now}
+        texts: Any = {name: json.dumps(value) for name, value in result.items()}
+        ended.update(texts)
+        self.add(ended)
+        self.planner.learn(self.node, self.place, status, **result)
+
+    def decide(self, following: str | None, output: Json) -> str | None:
+        """End it with a decision."""
+        self.end("completed", output=self.planner.redact({**output, "next": following}))
+        return following
+
+    def wait(self, waiting_for: str, due_at: int, output: str | None = None) -> None:
+        """Add its row as one that waits until then, ms."""
+        waiting: NewRow = {"status": "waiting", "waiting_for": waiting_for, "due_at": due_at, "output": output}
+        self.add({**waiting, "started_at": db.now_ms()})
+
+    def hold(self, count: int, columns: NewRow | None = None) -> NewRow:
+        """Add its row as one that goes on until what it holds has ended; with nothing to hold yet it is attended to."""
+        now, seconds = db.now_ms(), self.step.get("timeout_seconds")
+        expires_at = now + int(seconds * _SECOND) if seconds else None
+        due_at = (expires_at or self.run.deadline) if count else now + ATTENTION
+        held: NewRow = {"started_at": now, "expires_at": expires_at, "due_at": due_at, "open": count, "cursor": count}
+        return self.add({"status": "running", **held, **(columns or {})})
+
+
+def _action(this: Entry) -> None:
+    revision_id = this.run.context["pins"][this.step["action_ref"]]
+    definition = revisions.action(revision_id).definition
+    delay = int(this.step.get("delay_seconds", 0) * _SECOND)
+    row = this.add(
+        {
+            "status": "waiting" if delay else "pending",
+            "waiting_for": "delay" if delay else None,
+            "due_at": db.now_ms() + (delay or settings().lease_seconds * _SECOND),
+            "publishes": 1,
+            "action_id": this.step["action_ref"],
+            "revision_id": revision_id,
+            "queue": queue_of(definition),
+            "idempotent": definition["idempotent"],
+            "timeout_ms": timeout_ms(this.step, definition),
+        }
+    )
+    if not delay:
+        this.planner.starts[row["id"]] = this.node.id, joined(this.place.iteration)
+
+
+def _condition(this: Entry) -> str | None:
+    result = holds(this.step["expression"], this.context)
+    following = this.node.on_true if result else this.node.on_false
+    return this.decide(following, {"result": result})
+
+
+def _switch(this: Entry) -> str | None:
+    value = evaluate(this.step["expression"], this.context)
+    following = this.node.cases.get(templates.as_text(value), this.node.default)
+    return this.decide(following, {"value": value})
+
+
+def _delay(this: Entry) -> None:
+    this.wait("delay", db.now_ms() + int(this.step["seconds"] * _SECOND))
+
+
+def _approval(this: Entry) -> None:
+    message = templates.render(this.step.get("message", ""), this.context)
+    output = this.planner.redact(deciders.question(this.step, message))
+    seconds, deadline = this.step.get("timeout_seconds"), this.run.deadline
+    due_at = min(deadline, db.now_ms() + int(seconds * _SECOND)) if seconds else deadline
+    this.wait("approval", due_at, json.dumps(output))
+
+
+def _parallel(this: Entry) -> None:
+    branches = this.run.plan.branches(this.node.id)
+    row = this.hold(len(branches))
+    for block in branches:
+        this.planner.enter(block.first, Place(block.id, row["id"], this.place.iteration), row["id"])
+
+
+def _loop(this: Entry) -> None:
+    this.hold(0)
+
+
+def _for_each(this: Entry) -> None:
+    items = this.planner.redact(templates.render(this.step["items"], this.context))
+    if not isinstance(items, list):
+        raise StepError("bad_items", f"items must give a list, not {type(items).__name__}.")
+    if len(items) > MOST_ITEMS:
+        raise StepError("bad_items", f"items has {len(items)} entries; at most {MOST_ITEMS} can be gone through.")
+    row = this.hold(0, {"input": json.dumps({"items": items})})
+    this.planner.context.learn_items(row["id"], items)
+
+
+def _playbook(this: Entry) -> None:
+    step, run, redact = this.step, this.run, this.planner.redact
+    given = templates.render(step.get("parameters", {}), this.context)
+    wish = run_start.Wish(
+        workspace_id=run.workspace_id,
+        actor=run.created_by,
+        playbook_id=step["playbook_ref"],
+        parameters=given,
+        secrets=run.secrets,
+        secret_names=frozenset(name for name, value in given.items() if redact(value) != value),
+        target=asset(step["target"], this.context, redact) if step.get("target") else run.target,
+        mode=run.mode,
+        request_id=run.request_id,
+        trigger="playbook",
+        event=run.context["event"],
+        parent_id=row_id(run.id, this.node.id, joined(this.place.iteration)),
+        depth=run.context["depth"] + 1,
+        hops=run.context["hops"],
+        root=run.root,
+        width=run.widths.of_block[this.node.block],
+        kept=run.context.get("kept"),
+    )
+    refuse_too_many_runs(run)
+    if this.planner.lonely:
+        raise run_start.running_already(wish)
+    with db.read() as connection:
+        child, chain = run_start.prepare(connection, wish)
+    this.hold(1, {"input": json.dumps(redact(given)), "output": json.dumps({"execution_id": child["id"]})})
+    this.planner.moves.runs.append(child)
+    this.planner.chains.append(chain)
+
+
+#: step type → how it is entered
+ENTRIES: dict[str, Callable[[Entry], str | None]] = {
+    "action": _action,
+    "condition": _condition,
+    "switch": _switch,
+    "delay": _delay,
+    "approval": _approval,
+    "parallel": _parallel,
+    "loop": _loop,
+    "for_each": _for_each,
+    "playbook": _playbook,
+}
