@@ -1,4 +1,4 @@
-"""The HTTP surface: authorises, validates, calls ``tasks``, shapes the answer.
+"""The HTTP surface: authorises, validates, calls ``tasks`` or reads from ``store``, shapes the answer.
 
 In order of time a request gets its id, its caller is found and its place in the rate limit counted, its handler
 runs, and whatever happens is answered with the one error body or the handler's own. Last, a key is charged for a

@@ -1,1 +1,1 @@
-"""The sandbox in which what users write is evaluated: templates over plain data, nothing else. No I/O."""
+"""What users write is evaluated here: templates and conditions over plain data. No I/O."""

@@ -7,7 +7,7 @@ written out, so that ``("steps",)`` alone means any step.
 
 from typing import Any
 
-from expressions.condition_syntax import read
+from expressions.conditions.syntax import read
 from expressions.template_syntax import Part, has_markup, parse
 
 PathSet = set[tuple[str, ...]]

@@ -1,1 +1,1 @@
-"""What a definition means: actions and their parameters, checked before anything runs. No I/O."""
+"""What definitions of actions and playbooks mean, the plan of a run, and how far it has come. No I/O."""

@@ -1,1 +1,1 @@
-"""All that is remembered: each table with its queries in one file, the Redis connection, the migrations."""
+"""All that is remembered: the database, its tables with their queries, the migrations, and Redis beside the broker."""

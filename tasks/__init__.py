@@ -1,1 +1,1 @@
-"""Everything the queue can run, and the functions that put it there."""
+"""Everything that goes through the queue, and what stands before and behind it; one room for each cause."""

@@ -1,4 +1,4 @@
-"""The Celery processes: ``celery -A worker worker -Q urgent,steps,notices``."""
+"""The worker processes: which there are, how they start and stop, and how each is seen to live."""
 
 from tasks.app import app
 from worker import boot

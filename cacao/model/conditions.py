@@ -13,7 +13,7 @@ from functools import lru_cache, partial
 from cacao.model.condition_syntax import Comparison, Exists, Junction, Node, Not, Operand, Reference, Truth, read
 from cacao.model.values import Undecidable, Value, equal, like, matches, order, subset, truth, value_of
 from cacao.model.variables import Variable
-from expressions.condition_patterns import Matching
+from expressions.conditions.patterns import Matching
 from expressions.limits import CACHED_CONDITIONS
 
 __all__ = ["Condition", "Undecidable", "parse"]

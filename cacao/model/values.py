@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 import re2
 
 from cacao.model.variables import NUMBER, NUMERIC_TYPES, Variable, canonical, json_value
-from expressions.condition_patterns import Matching, check_pattern
-from expressions.condition_syntax import ConditionError
+from expressions.conditions.patterns import Matching, check_pattern
+from expressions.conditions.syntax import ConditionError
 from expressions.limits import CACHED_CONDITIONS
 from expressions.values import is_encodable
 

@@ -15,7 +15,7 @@ from cacao.model.conditions import parse
 from cacao.model.values import DOUBTFUL, Value, like_pattern, value_of
 from cacao.model.variables import Variable
 from cacao.reading.names import Names
-from expressions import conditions as ours
+from expressions.conditions import evaluation as ours
 from expressions.limits import MAX_CONDITION_CHARACTERS
 
 #: texts that are numbers; of these, those that CEL holds exactly as whole ones, and those it tells apart as others

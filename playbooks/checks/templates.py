@@ -3,7 +3,8 @@
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from expressions import conditions, references, templates
+from expressions import references, templates
+from expressions.conditions import evaluation
 from expressions.limits import MAX_DEPTH
 from expressions.template_syntax import has_markup
 from playbooks.checks.faults import Faults, below, shown
@@ -51,7 +52,7 @@ class _Reader:
         if member in CONDITIONS:
             if isinstance(value, str) and value.strip():
                 self.left -= 1
-                found = conditions.check(value, known)
+                found = evaluation.check(value, known)
                 for detail in found:
                     self.faults.add(pointer, detail)
                 self.follow(place, member, pointer, set() if found else references.condition_paths(value))

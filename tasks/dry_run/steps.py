@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any
 
-from expressions import conditions, references, templates
+from expressions import references, templates
+from expressions.conditions import evaluation
 from playbooks.definitions import parameters
 from playbooks.plan import Node
 from providers.base import Json
@@ -77,7 +78,7 @@ class Scene:
             found.assumed.append(f"{what} is true: it hangs on {_listed(open_)}")
             found.presumed = True
             return None
-        value = conditions.evaluate(expression, self.context)
+        value = evaluation.evaluate(expression, self.context)
         told = templates.as_text(self.redact(value)) if isinstance(value, bool | int | float | None) else "decided"
         if leaning := self.imagined.presumed(paths, self.row["previous_id"]):
             found.assumed.append(f"{what} is {told}: it hangs on {_listed(leaning)}, which is assumed")
@@ -90,7 +91,7 @@ class Scene:
         """The same for a condition that must be true or false; what is not known counts as true."""
         value = self.decide(expression, found, what)
         if value is not None and not isinstance(value, bool):
-            return conditions.holds(expression, self.context)  # raises, in the words of a run
+            return evaluation.holds(expression, self.context)  # raises, in the words of a run
         return value is None or value
 
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from config.errors import CallerError, Unavailable
-from expressions.conditions import ConditionError
+from expressions.conditions.evaluation import ConditionError
 from expressions.templates import TemplateError
 from playbooks.plan import END, Node, every_step
 from providers.base import Json

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from expressions.conditions import ConditionError, holds
+from expressions.conditions.evaluation import ConditionError, holds
 from playbooks.plan import Node
 from providers.base import Json
 from store.engine import db

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from config.errors import CallerError, Unavailable
-from expressions.conditions import ConditionError, holds
+from expressions.conditions.evaluation import ConditionError, holds
 from expressions.templates import TemplateError
 from playbooks.plan import END, Node
 from providers.base import Json

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from config.settings import settings
 from expressions import templates
-from expressions.conditions import evaluate, holds
+from expressions.conditions.evaluation import evaluate, holds
 from playbooks.plan import Node
 from providers.base import Json
 from store.engine import db

@@ -3,8 +3,10 @@
 import ast
 import importlib.metadata
 import importlib.util
+import re
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -43,6 +45,27 @@ def test_most_files_and_functions_are_small():
     assert files[len(files) // 2] <= 160
     functions = sorted(node.end_lineno - node.lineno + 1 for path in SOURCES for node in _functions(path))
     assert functions[len(functions) * 9 // 10] <= 30
+
+
+def test_a_folder_can_be_read_at_a_glance():
+    """A folder holds at most 16 modules."""
+    modules = Counter(path.parent for path in SOURCES if path.name != "__init__.py" and "migrations" not in path.parts)
+    assert not {str(folder.relative_to(ROOT)): number for folder, number in modules.items() if number > 16}
+
+
+def test_a_word_that_three_modules_share_is_a_folder():
+    """No three modules of a folder begin with the same word."""
+    words = Counter((path.parent, path.stem.partition("_")[0]) for path in SOURCES if path.name != "__init__.py")
+    assert not [
+        f"{folder.relative_to(ROOT)}/{word}_*" for (folder, word), number in words.items() if word and number > 2
+    ]
+
+
+def test_only_entry_points_are_called_by_celery():
+    """Tasks are declared in ``tasks/entrypoints``, and every module there declares one."""
+    declaring = {path for path in SOURCES if re.search(r"^@(app\.task|shared_task)\b", path.read_text(), re.MULTILINE)}
+    rooms = ROOT / "tasks/entrypoints"
+    assert declaring == {path for path in rooms.glob("*.py") if path.name != "__init__.py"}
 
 
 def test_every_module_says_what_it_is_for():

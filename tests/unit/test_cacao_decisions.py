@@ -11,7 +11,7 @@ from cacao.model.conditions import Undecidable, parse
 from cacao.model.variables import Variable, as_native
 from cacao.reading import cel
 from cacao.reading.names import Names
-from expressions.conditions import ConditionError, holds
+from expressions.conditions.evaluation import ConditionError, holds
 
 VALUES = {
     "bool": ["true", "False", "yes", ""],

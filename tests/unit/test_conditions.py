@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from expressions import conditions, limits
-from expressions.conditions import ConditionError, check, evaluate, holds
+from expressions import limits
+from expressions.conditions import evaluation
+from expressions.conditions.evaluation import ConditionError, check, evaluate, holds
 
 ROOT = Path(__file__).parents[2]
 FINDINGS = [{"severity": "high", "score": 7}, {"severity": "low", "score": 2}]
@@ -468,9 +469,9 @@ class _Raising:
 
 def test_a_panic_is_a_condition_error_and_a_time_limit_is_not(monkeypatch):
     """A fault inside CEL does not end the worker; what is raised from outside to stop it goes through."""
-    monkeypatch.setattr(conditions, "_program", lambda source: _Raising(PanicException("boom")))
+    monkeypatch.setattr(evaluation, "_program", lambda source: _Raising(PanicException("boom")))
     assert "cannot work this expression out" in fault("true", {})
     for error in (KeyboardInterrupt, SystemExit, type("SoftTimeLimitExceeded", (Exception,), {})):
-        monkeypatch.setattr(conditions, "_program", lambda source, error=error: _Raising(error()))
+        monkeypatch.setattr(evaluation, "_program", lambda source, error=error: _Raising(error()))
         with pytest.raises(error):
             evaluate("true", {})

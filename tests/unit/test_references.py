@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from expressions.conditions import ConditionError, evaluate
+from expressions.conditions.evaluation import ConditionError, evaluate
 from expressions.references import condition_paths, paths
 from expressions.templates import TemplateError, check, render, render_json, render_text
 

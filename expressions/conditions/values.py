@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from expressions import limits
-from expressions.condition_syntax import Condition, ConditionError, Macro
+from expressions.conditions.syntax import Condition, ConditionError, Macro
 from expressions.values import is_encodable, type_name
 
 _CHARACTERS_A_VALUE = 64

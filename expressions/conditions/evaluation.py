@@ -18,9 +18,9 @@ from types import ModuleType
 from typing import Any
 
 from expressions import limits
-from expressions.condition_patterns import Matching, check_pattern
-from expressions.condition_syntax import MATCHES, Condition, ConditionError, read
-from expressions.condition_values import Plain, bound_work, taken
+from expressions.conditions.patterns import Matching, check_pattern
+from expressions.conditions.syntax import MATCHES, Condition, ConditionError, read
+from expressions.conditions.values import Plain, bound_work, taken
 from expressions.suggestions import did_you_mean
 from expressions.template_syntax import Part
 from expressions.values import TemplateError, as_text, bounded, type_name

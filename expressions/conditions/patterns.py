@@ -10,7 +10,7 @@ from typing import Any
 import re2
 
 from expressions import limits
-from expressions.condition_syntax import ConditionError
+from expressions.conditions.syntax import ConditionError
 from expressions.values import type_name
 
 _OPTIONS = re2.Options()
