@@ -9,7 +9,7 @@ from store.definitions import playbooks
 from store.engine import db
 from store.engine.db import Connection, Row
 from store.executions import completions, recovery
-from tasks.messages.model import Ring
+from tasks.messages.model import TaskMessage
 
 EVENT = "action.completed"
 
@@ -39,12 +39,12 @@ def _awaited(workspace_id: str) -> bool:
     return known
 
 
-def ring(execution_id: str, action_id: str) -> Ring:
+def message(execution_id: str, action_id: str) -> TaskMessage:
     """The task that announces the end of an execution."""
-    return Ring(task="tocsin.announce", execution_id=execution_id, label=action_id, queue="steps")
+    return TaskMessage(task="tocsin.announce", execution_id=execution_id, label=action_id, queue="steps")
 
 
-def attend(connection: Connection, row: Row) -> Ring:
+def attend(connection: Connection, row: Row) -> TaskMessage:
     """What tick does for an end that nobody has announced yet."""
     recovery.postpone(connection, row.id, at=db.now_ms() + 2 * completions.PATIENCE)
-    return ring(row.id, row.action_id)
+    return message(row.id, row.action_id)

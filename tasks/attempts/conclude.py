@@ -144,7 +144,7 @@ def conclude(this: Attempt, ending: Ending) -> Ending:
     if not commit_in_time(finish):
         return Ending("stale")
     if mark:
-        publisher.ring(completion.ring(row.id, row.action_id))
+        publisher.publish_after_commit(completion.message(row.id, row.action_id))
     ended(this, settled.ending)
     return settled.ending
 

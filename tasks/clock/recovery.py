@@ -25,8 +25,8 @@ from tasks.clock.deaths import deaths
 from tasks.clock.reach import reach
 from tasks.fairness import fair_queue
 from tasks.messages import canvas
-from tasks.messages.model import Ring
-from tasks.messages.run_messages import begin_ring, follow_ring_of
+from tasks.messages.model import TaskMessage
+from tasks.messages.run_messages import begin_message, follow_message_of
 
 #: an execution that was lost this often with its worker is tried again apart from others, so often it is given up
 SUSPECT, POISON_CAP = 2, 3
@@ -38,14 +38,16 @@ BATCH, AT_ONCE = 200, 1000
 log = logs.logger(__name__)
 
 
-def measured(row: Row, ring: Ring) -> Ring:
+def measured(row: Row, message: TaskMessage) -> TaskMessage:
     """What is published for a step, on the queue for it: a run whose delays end together floods as any other does."""
-    if row.run_id is None or ring.ahead:
-        return ring
-    return replace(ring, queue=fair_queue.of_run(ring.queue, row.workspace_id, row.run_id))
+    if row.run_id is None or message.ahead:
+        return message
+    return replace(message, queue=fair_queue.of_run(message.queue, row.workspace_id, row.run_id))
 
 
-def attend(connection: Connection, row: Row, pauses: Mapping[str, int], over: list[run_recovery.Over]) -> Ring | None:
+def attend(
+    connection: Connection, row: Row, pauses: Mapping[str, int], over: list[run_recovery.Over]
+) -> TaskMessage | None:
     """Do what one row needs; returns what is to be published after the commit."""
     if row.kind == "action" and row.status in TERMINAL:
         return completion.attend(connection, row)
@@ -63,13 +65,13 @@ def attend(connection: Connection, row: Row, pauses: Mapping[str, int], over: li
             return None
         recovery.published(connection, row.id, again_at=again_at)
         queue = "suspects" if row.lapses and _is_alone(row) else row.queue
-        return ring_of(row, queue, ahead=row.attempt > 0 and row.publishes == 0)  # it was handed back
+        return message_of(row, queue, ahead=row.attempt > 0 and row.publishes == 0)  # it was handed back
     if row.status == "running":
         return _recover(connection, row)
     return _wait_is_over(connection, row)
 
 
-def _wait_is_over(connection: Connection, row: Row) -> Ring | None:
+def _wait_is_over(connection: Connection, row: Row) -> TaskMessage | None:
     if row.waiting_for == "delay" and row.type == "delay":
         return _end(connection, row, "completed", None)
     if row.waiting_for in ("retry", "delay"):
@@ -78,7 +80,7 @@ def _wait_is_over(connection: Connection, row: Row) -> Ring | None:
     return _end(connection, row, "timeout", error)
 
 
-def _recover(connection: Connection, row: Row) -> Ring | None:
+def _recover(connection: Connection, row: Row) -> TaskMessage | None:
     """A running row whose time is up or whose worker no longer keeps its lease.
 
     When both hold the worker's death explains it, and the action is tried again; not on processes that are killed
@@ -111,7 +113,7 @@ def _is_alone(row: Row) -> bool:
     return deaths.unserved(row.queue) and not deaths.unserved("suspects")
 
 
-def _again(connection: Connection, row: Row, queue: str, *, lapses: int | None = None) -> Ring | None:
+def _again(connection: Connection, row: Row, queue: str, *, lapses: int | None = None) -> TaskMessage | None:
     due_at = db.now_ms() + settings().lease_seconds * 1000
     moved = transitions.transition(
         connection,
@@ -125,24 +127,24 @@ def _again(connection: Connection, row: Row, queue: str, *, lapses: int | None =
         due_at=due_at,
         lapses=row.lapses if lapses is None else lapses,
     )
-    return ring_of(row, queue, ahead=lapses is not None) if moved is not None else None
+    return message_of(row, queue, ahead=lapses is not None) if moved is not None else None
 
 
-def _end(connection: Connection, row: Row, status: str, error: dict[str, object] | None) -> Ring | None:
+def _end(connection: Connection, row: Row, status: str, error: dict[str, object] | None) -> TaskMessage | None:
     """End a row; of a step a worker then plans what follows."""
     mark = steps.follow_mark() if row.kind == "step" else {}
     moved = transitions.transition(connection, row.id, status, fence=row.attempt, error=transitions.dump(error), **mark)
     if error is not None:
         log.warning("execution ended by tick", execution_id=row.id, status=status, code=error["code"])
-    return follow_ring_of(row) if mark and moved is not None else None
+    return follow_message_of(row) if mark and moved is not None else None
 
 
-def ring_of(row: Row, queue: str, *, ahead: bool = False) -> Ring:
+def message_of(row: Row, queue: str, *, ahead: bool = False) -> TaskMessage:
     """The message that brings a row to a worker."""
     if row.kind == "playbook":
-        return begin_ring(row.id, row.action_id, queue)
+        return begin_message(row.id, row.action_id, queue)
     task = "tocsin.step" if row.kind == "step" else "tocsin.run"
-    return Ring(
+    return TaskMessage(
         task=task,
         execution_id=row.id,
         label=row.action_id,

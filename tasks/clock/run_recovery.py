@@ -13,8 +13,8 @@ from store.engine import db
 from store.engine.db import Connection, Row
 from store.executions import recovery, runs, steps, transitions
 from tasks import queue_order
-from tasks.messages.model import Ring
-from tasks.messages.run_messages import follow_ring_of, join_ring
+from tasks.messages.model import TaskMessage
+from tasks.messages.run_messages import follow_message_of, join_message
 from tasks.runs import stop
 
 #: a worker that was asked to plan is given this long before another one is asked, ms
@@ -70,7 +70,7 @@ def _fail(connection: Connection, row: Row, code: str, message: str) -> None:
     log.warning("run ended by tick", execution_id=row.id, code=code)
 
 
-def attend_ended(connection: Connection, row: Row, pauses: Mapping[str, int]) -> Ring | None:
+def attend_ended(connection: Connection, row: Row, pauses: Mapping[str, int]) -> TaskMessage | None:
     """A step that has ended, or whose run has."""
     if row.status not in transitions.TERMINAL:
         transitions.transition(connection, row.id, "cancelled")
@@ -79,21 +79,21 @@ def attend_ended(connection: Connection, row: Row, pauses: Mapping[str, int]) ->
         steps.to_follow(connection, row.id, row.run_id)
         return None
     recovery.postpone(connection, row.id, at=db.now_ms() + _patience(pauses))
-    return follow_ring_of(row)
+    return follow_message_of(row)
 
 
-def attend_holder(connection: Connection, row: Row, over: list[Over], pauses: Mapping[str, int]) -> Ring | None:
+def attend_holder(connection: Connection, row: Row, over: list[Over], pauses: Mapping[str, int]) -> TaskMessage | None:
     """A step that holds others: its branches have ended, the next pass is due, or its time is up."""
     if not is_late(row):
         if row.waiting_for == "interval":
             steps.rested(connection, row.id)
         recovery.postpone(connection, row.id, at=db.now_ms() + _patience(pauses))
-        return join_ring(row.id)
+        return join_message(row.id)
     error = {"code": "timeout", "message": "the step took longer than its timeout_seconds", "outcome_unknown": False}
     mark = steps.follow_mark()
     ended = transitions.transition(connection, row.id, "failed", error=transitions.dump(error), **mark)
     over.append(Over(row.run_id, row.id))
-    return follow_ring_of(row) if ended is not None else None
+    return follow_message_of(row) if ended is not None else None
 
 
 def _patience(pauses: Mapping[str, int]) -> int:

@@ -62,7 +62,7 @@ def _fire(playbook: Playbook) -> bool:
         log.warning("schedule not kept", playbook_id=playbook.id, reason=candidate.refusal.reason)
     if candidate.ready is None:
         return False
-    publisher.ring(candidate.ready[2])
+    publisher.publish_after_commit(candidate.ready[2])
     return True
 
 

@@ -14,7 +14,7 @@ from tasks.attempts import completion
 from tasks.control.cancel import has_ended
 from tasks.definitions import revisions
 from tasks.messages import publisher
-from tasks.messages.run_messages import follow_ring_of, row_id
+from tasks.messages.run_messages import follow_message_of, row_id
 from tasks.runs import deciders
 
 
@@ -54,7 +54,9 @@ def decide(caller: Caller, execution_id: str, *, approve: bool, note: str) -> Ro
         deciders.note_refusal(caller, execution_id, refusal)
         raise
     if mark:
-        publisher.ring(follow_ring_of(after) if after.kind == "step" else completion.ring(after.id, after.action_id))
+        publisher.publish_after_commit(
+            follow_message_of(after) if after.kind == "step" else completion.message(after.id, after.action_id)
+        )
     return after
 
 

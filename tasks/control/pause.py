@@ -11,8 +11,8 @@ from store.executions import recovery, run_listing, runs, transitions
 from store.executions.transitions import TERMINAL
 from tasks.control.cancel import has_ended
 from tasks.messages import publisher
-from tasks.messages.model import Ring
-from tasks.messages.run_messages import begin_ring
+from tasks.messages.model import TaskMessage
+from tasks.messages.run_messages import begin_message
 
 
 def pause(caller: Caller, run_id: str) -> Row:
@@ -52,15 +52,15 @@ def resume(caller: Caller, run_id: str) -> Row:
         NotFound: no such run. Conflict: it is not paused.
     """
 
-    def go_on(connection: Connection) -> tuple[Row, list[Ring]]:
-        before, rings = runs.get(connection, caller.workspace_id, run_id), list[Ring]()
+    def go_on(connection: Connection) -> tuple[Row, list[TaskMessage]]:
+        before, messages = runs.get(connection, caller.workspace_id, run_id), list[TaskMessage]()
         if before.status != "paused":
             raise Conflict(_not_paused(connection, before), code="not_paused")
-        _resumed(connection, before, caller, rings)
-        return runs.get(connection, caller.workspace_id, run_id), rings
+        _resumed(connection, before, caller, messages)
+        return runs.get(connection, caller.workspace_id, run_id), messages
 
-    after, rings = db.change(go_on)
-    publisher.ring(*rings)
+    after, messages = db.change(go_on)
+    publisher.publish_after_commit(*messages)
     return after
 
 
@@ -70,14 +70,14 @@ def _not_paused(connection: Connection, row: Row) -> str:
     return f"The run is not paused: it is {row.status}."
 
 
-def _resumed(connection: Connection, row: Row, caller: Caller, rings: list[Ring]) -> None:
+def _resumed(connection: Connection, row: Row, caller: Caller, messages: list[TaskMessage]) -> None:
     begun = row.started_at is not None
     due_at = min(row.expires_at, db.now_ms() + (runs.PATROL if begun else settings().lease_seconds * 1000))
     to = "running" if begun else "pending"
     transitions.transition(connection, row.id, to, actor=caller.key_id, waiting_for=None, due_at=due_at)
     recovery.publish_now(connection, row.id)
     if not begun:
-        rings.append(begin_ring(row.id, row.action_id, row.queue))
+        messages.append(begin_message(row.id, row.action_id, row.queue))
     for child in runs.children(connection, row.id):
         if child.status == "paused":
-            _resumed(connection, child, caller, rings)
+            _resumed(connection, child, caller, messages)

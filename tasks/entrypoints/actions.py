@@ -15,7 +15,7 @@ from tasks.app import app
 from tasks.attempts.action import CARRIED_BY_CELERY, attempt
 from tasks.fairness import slots
 from tasks.messages import canvas, flower_events, requeue
-from tasks.messages.model import Ring
+from tasks.messages.model import TaskMessage
 
 
 @app.task(bind=True, name="tocsin.run", max_retries=None, throws=())
@@ -35,15 +35,17 @@ def _alone(task: Task, execution_id: str) -> str:
 
 def _beside_others(message_id: str, execution_id: str) -> str:
     """The same for a member of a bundle: it has no message of its own that could be tried again or shown in Flower."""
-    started, rings = time.monotonic(), list[Ring]()
+    started, messages = time.monotonic(), list[TaskMessage]()
 
     def taken(row: Row) -> None:
-        rings.append(Ring(execution_id=row.id, label=row.action_id, queue=row.queue, timeout_ms=row.timeout_ms))
-        flower_events.began(rings[0], message_id)
+        messages.append(
+            TaskMessage(execution_id=row.id, label=row.action_id, queue=row.queue, timeout_ms=row.timeout_ms)
+        )
+        flower_events.began(messages[0], message_id)
 
     ending = attempt(execution_id, taken)
-    for ring in rings:
-        flower_events.ended(ring, ending.status, started)
+    for message in messages:
+        flower_events.ended(message, ending.status, started)
         if ending.retry_in is not None and ending.retry_in <= CARRIED_BY_CELERY:
-            canvas.publish([ring], countdown=ending.retry_in)  # should the broker be away, tick sees to it
+            canvas.publish([message], countdown=ending.retry_in)  # should the broker be away, tick sees to it
     return ending.status

@@ -6,7 +6,7 @@ asked to carry out ``tocsin.announce``. That starts the playbooks and takes the 
 tick keeps asking.
 
 Only what was triggered by itself is announced, and only when it was done in earnest. The steps of runs are not: a
-playbook goes on by its own links, and so no playbook can start itself, or a ring of others, over and over.
+playbook goes on by its own links, and so no playbook can start itself, or a circle of others, over and over.
 """
 
 from config import logs
@@ -44,7 +44,7 @@ def announce(execution_id: str) -> str:
     except Unavailable:
         log.warning("cannot announce: the database is away; tick will ask again", execution_id=execution_id)
         return "unavailable"
-    publisher.ring(*outcome.chains)
+    publisher.publish_after_commit(*outcome.chains)
     return "announced"
 
 

@@ -89,10 +89,10 @@ def begin(self: Task, *run_ids: str) -> str:
 
 
 def _begin_beside_others(bundle: Bundle, run_id: str) -> str:
-    ring, started = bundle.ring(run_id), time.monotonic()
-    flower_events.began(ring, bundle.message_id)
+    message, started = bundle.message(run_id), time.monotonic()
+    flower_events.began(message, bundle.message_id)
     word = _walk(_member(bundle.message_id), "begin", run_id)
-    flower_events.ended(ring, word, started)
+    flower_events.ended(message, word, started)
     return word
 
 

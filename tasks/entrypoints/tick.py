@@ -22,10 +22,10 @@ from tasks.app import app
 from tasks.clock import run_recovery, schedules
 from tasks.clock.deaths import deaths, left_behind
 from tasks.clock.reach import reach
-from tasks.clock.recovery import AT_ONCE, BATCH, attend, measured, ring_of
+from tasks.clock.recovery import AT_ONCE, BATCH, attend, measured, message_of
 from tasks.messages import canvas, publisher
 from tasks.messages.backlog import backlog
-from tasks.messages.model import Ring
+from tasks.messages.model import TaskMessage
 
 #: for how long one tick goes on, seconds
 PATIENCE = 0.9
@@ -44,13 +44,13 @@ def tick() -> int:
         _go_on_for_the_dead()
         pauses = _await_turns(started + PATIENCE)
         while time.monotonic() - started < PATIENCE:
-            rings, over, number = _look(pauses, asked)
+            messages, over, number = _look(pauses, asked)
             asked = reach.clock()
             seen += number
             run_recovery.end_steps(over)
-            missed = canvas.publish(rings)
+            missed = canvas.publish(messages)
             if missed:
-                publisher.put_off(missed)
+                publisher.republish_later(missed)
                 log.warning("the broker is away; publishing again in a second", executions=len(missed))
                 break
             if number < BATCH:
@@ -96,8 +96,8 @@ def _go_on_for_the_dead() -> None:
         deaths.settled(queue)
         if rows:
             log.warning("a worker died; publishing what it had taken off a queue", queue=queue, executions=len(rows))
-        if missed := canvas.publish([ring_of(row, row.queue, ahead=True) for row in rows]):
-            publisher.put_off(missed)
+        if missed := canvas.publish([message_of(row, row.queue, ahead=True) for row in rows]):
+            publisher.republish_later(missed)
 
 
 def _await_turns(end: float) -> dict[str, int]:
@@ -114,12 +114,16 @@ def _await_turns(end: float) -> dict[str, int]:
     return pauses
 
 
-def _look(pauses: Mapping[str, int], asked: float | None = None) -> tuple[list[Ring], list[run_recovery.Over], int]:
+def _look(
+    pauses: Mapping[str, int], asked: float | None = None
+) -> tuple[list[TaskMessage], list[run_recovery.Over], int]:
     """Attend to some rows that are due; ``asked`` is since when the database was waited for."""
     over: list[run_recovery.Over] = []
     asked = reach.clock() if asked is None else asked
     with db.write() as connection:
         rows = recovery.due(connection, limit=BATCH)
         reach.reached(asked)
-        rings = [measured(row, ring) for row in rows if (ring := attend(connection, row, pauses, over)) is not None]
-    return rings, over, len(rows)
+        messages = [
+            measured(row, message) for row in rows if (message := attend(connection, row, pauses, over)) is not None
+        ]
+    return messages, over, len(rows)

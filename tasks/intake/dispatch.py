@@ -2,7 +2,7 @@
 
 In order of time: the action is looked up, the gateway's verdict is taken (until rules exist it lets everything
 through), the values are checked against the declared parameters, secrets are sealed, the execution is committed
-together with its idempotency key and its audit row, and only then the doorbell rings. Once ``dispatch`` has
+together with its idempotency key and its audit row, and only then a message is published. Once ``dispatch`` has
 returned nothing can lose the execution.
 """
 
@@ -28,7 +28,7 @@ from tasks.fairness import fair_queue
 from tasks.intake import idempotency
 from tasks.messages import publisher
 from tasks.messages.backlog import backlog
-from tasks.messages.model import Ring
+from tasks.messages.model import TaskMessage
 from tasks.messages.routing import URGENT, queue_of
 from tasks.secrets.sealing import hide
 
@@ -80,7 +80,7 @@ def dispatch(wish: Dispatch) -> Accepted:
     values, problems = parameters.resolve(definition["parameters"], wish.parameters)
     if problems:
         raise Unprocessable(problems=[problem.under("/parameters") for problem in problems])
-    row, ring = _new_execution(revision, wish, values)
+    row, message = _new_execution(revision, wish, values)
     try:
         again_at = backlog.again_at(row["queue"], row["created_at"])
         accept = functools.partial(_accept, wish=wish, row=row, again_at=again_at)
@@ -90,7 +90,7 @@ def dispatch(wish: Dispatch) -> Accepted:
         if earlier is None:
             raise
         return earlier
-    publisher.ring(ring)
+    publisher.publish_after_commit(message)
     return Accepted(execution_id=row["id"], action_id=wish.action_id, mode=wish.mode, created_at=row["created_at"])
 
 
@@ -115,7 +115,7 @@ def _refuse_the_impossible(definition: Mapping[str, Any], wish: Dispatch, *, ena
         raise Conflict("No agent is connected that could carry this out.", code="no_agent")
 
 
-def _new_execution(revision: Revision, wish: Dispatch, values: Mapping[str, Any]) -> tuple[NewRow, Ring]:
+def _new_execution(revision: Revision, wish: Dispatch, values: Mapping[str, Any]) -> tuple[NewRow, TaskMessage]:
     definition = revision.definition
     execution_id = new_id("exec")
     cell = parameters_cell(wish.caller.workspace_id, execution_id, revision.id)
@@ -139,8 +139,10 @@ def _new_execution(revision: Revision, wish: Dispatch, values: Mapping[str, Any]
             "request_id": wish.request_id,
         }
     )
-    ring = Ring(execution_id=row["id"], label=wish.action_id, queue=row["queue"], timeout_ms=row["timeout_ms"])
-    return row, ring
+    message = TaskMessage(
+        execution_id=row["id"], label=wish.action_id, queue=row["queue"], timeout_ms=row["timeout_ms"]
+    )
+    return row, message
 
 
 def _same(wish: Dispatch) -> list[Any]:

@@ -3,7 +3,7 @@
 In order of time: the enabled playbooks that listen to the event, by its name or by a wildcard above it, are looked up,
 and those whose conditions it meets are kept; what of the event fits their declared parameters becomes the values of a
 run each; then all runs are committed in one transaction, each behind a savepoint, so that what is wrong with one
-playbook never keeps another from being started; then the doorbell rings.
+playbook never keeps another from being started; then their chains are published.
 
 An event that its sender has named by an id starts each playbook once, however often and in how many copies it comes:
 sender, id and playbook make an idempotency key. Which playbooks could not be started is told with the reason; sent
@@ -120,7 +120,7 @@ def occur(this: Occurrence) -> Outcome:
     if found:
         with db.write() as connection:
             outcome = admit(connection, this, found)
-        publisher.ring(*outcome.chains)
+        publisher.publish_after_commit(*outcome.chains)
     outcome.considered = len(waiting)
     return outcome
 

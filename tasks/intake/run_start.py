@@ -2,7 +2,7 @@
 
 In order of time: the playbook is looked up and with it the revisions of the actions it uses, which the run keeps to
 its end; the parameters are checked and their secrets sealed; the run is committed, together with its idempotency
-key and its audit row; then the doorbell rings with the chain of its first steps. Once ``start`` has returned nothing
+key and its audit row; then the chain of its first steps is published. Once ``start`` has returned nothing
 can lose the run.
 """
 
@@ -31,9 +31,9 @@ from tasks.intake import idempotency
 from tasks.messages import publisher
 from tasks.messages.backlog import backlog
 from tasks.messages.canvas import KILLABLE
-from tasks.messages.model import Chain, Ring
+from tasks.messages.model import Chain, TaskMessage
 from tasks.messages.routing import URGENT
-from tasks.messages.run_messages import _common, begin_ring, row_id
+from tasks.messages.run_messages import _common, begin_message, row_id
 from tasks.secrets.sealing import hide
 
 #: how deep playbooks may start playbooks
@@ -130,7 +130,7 @@ def start(wish: Wish) -> Started:
         if known is not None:  # a concurrent copy of this request was faster
             return Started(run_id=known.execution_id, replayed=True)
         raise running_already(wish) from error
-    publisher.ring(chain)
+    publisher.publish_after_commit(chain)
     return Started(run_id=row["id"], row=row)
 
 
@@ -245,19 +245,21 @@ def _values(definition: Mapping[str, Any], wish: Wish, cell: Cell) -> tuple[str,
 
 def _opening(row: NewRow, pins: Mapping[str, str]) -> Chain:
     """The chain with which a run begins: the run itself, then the steps that are known to come first."""
-    run_id, rings = row["id"], []
+    run_id, messages = row["id"], []
     if row["mode"] != "dry_run":
         known = _first_steps(row["revision_id"], tuple(pins.items()))
-        rings = [Ring(execution_id=row_id(run_id, step_id, ""), run_id=run_id, **more) for step_id, more in known]
-    if rings and rings[0].queue not in KILLABLE:
-        row["queue"] = rings[0].queue
+        messages = [
+            TaskMessage(execution_id=row_id(run_id, step_id, ""), run_id=run_id, **more) for step_id, more in known
+        ]
+    if messages and messages[0].queue not in KILLABLE:
+        row["queue"] = messages[0].queue
     row["queue"] = fair_queue.queue(row["queue"], row["workspace_id"], row["created_by"], row["action_id"])
-    return Chain((begin_ring(run_id, row["action_id"], row["queue"]), *rings))
+    return Chain((begin_message(run_id, row["action_id"], row["queue"]), *messages))
 
 
 @functools.lru_cache(maxsize=256)
 def _first_steps(revision_id: str, pins: tuple[tuple[str, str], ...]) -> tuple[tuple[str, dict[str, Any]], ...]:
-    """The steps of a playbook that are known to come first, and what the ring of each has in common in all runs."""
+    """The steps of a playbook that are known to come first, and what the message of each has in common in all runs."""
     plan = revisions.playbook(revision_id)[1]
     first = plan.blocks[""].first
     return tuple((step_id, _common(plan, dict(pins), step_id)) for step_id in plan.stretch(first))

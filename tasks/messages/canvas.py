@@ -1,8 +1,8 @@
 """The one file that composes Celery signatures and publishes them.
 
 A message carries the id of an execution and nothing else; its task id *is* the execution id, so that Flower, logs and
-the database speak of the same thing; the root id of all that a run does is the run's id. A ``Ring`` is one task, a
-``Chain`` what is carried out one after the other, a ``Chord`` what is carried out side by side and then joined.
+the database speak of the same thing; the root id of all that a run does is the run's id. A ``TaskMessage`` is one task,
+a ``Chain`` what is carried out one after the other, a ``Chord`` what is carried out side by side and then joined.
 
 The join is counted in the database (``store.executions.steps.arrive``), so that it happens once even when Redis forgot
 the chord; the chord's body is the message that brings it about at once. Hence nothing in a chord may raise, be revoked
@@ -19,7 +19,7 @@ from kombu.messaging import Producer
 from redis.exceptions import RedisError
 
 from tasks.app import app
-from tasks.messages.model import Canvas, Chain, Chord, Pile, Ring
+from tasks.messages.model import Canvas, Chain, Chord, Pile, TaskMessage
 
 #: added to an action's timeout before a process is made to stop it (soft) and is killed (hard), seconds
 SOFT_GRACE = 0.2
@@ -40,24 +40,24 @@ LARGEST_BUNDLE = 25
 BrokerDown = (OperationalError, BatchPublishError, RedisError, AMQPError, OSError, RuntimeError)
 
 
-def signature(ring: Ring) -> Signature:
+def signature(message: TaskMessage) -> Signature:
     """The task that carries out one execution."""
     options: dict[str, Any] = {
-        "task_id": ring.execution_id,
-        "queue": ring.queue,
-        "argsrepr": f"({ring.label!r}, {ring.execution_id!r})",
+        "task_id": message.execution_id,
+        "queue": message.queue,
+        "argsrepr": f"({message.label!r}, {message.execution_id!r})",
         "kwargsrepr": "{}",
         "add_to_parent": False,
         "ignore_result": True,  # else every publishing subscribes to a result that nobody will ask for
     }
-    if ring.run_id:
-        options["root_id"] = ring.run_id
-    if ring.ahead:
+    if message.run_id:
+        options["root_id"] = message.run_id
+    if message.ahead:
         options["headers"] = {"ahead": True}
-    if ring.queue in KILLABLE:
-        seconds = ring.timeout_ms / 1000
+    if message.queue in KILLABLE:
+        seconds = message.timeout_ms / 1000
         options |= {"soft_time_limit": seconds + SOFT_GRACE, "time_limit": seconds + HARD_GRACE}
-    return app.signature(ring.task, args=(ring.execution_id,), immutable=True, options=options)
+    return app.signature(message.task, args=(message.execution_id,), immutable=True, options=options)
 
 
 def publish(canvases: Iterable[Canvas], *, countdown: float | None = None) -> list[str]:
@@ -79,8 +79,8 @@ def publish(canvases: Iterable[Canvas], *, countdown: float | None = None) -> li
                 elif isinstance(canvas, Chord):
                     _publish_chord(canvas, producer)
                 else:
-                    rings = canvas.rings if isinstance(canvas, Chain) else (canvas,)
-                    _publish_chain([signature(ring) for ring in rings], producer, **options)
+                    messages = canvas.messages if isinstance(canvas, Chain) else (canvas,)
+                    _publish_chain([signature(message) for message in messages], producer, **options)
     except BrokerDown:
         return [execution_id for canvas in wanted for execution_id in _all_of(canvas)]
     return []
@@ -92,19 +92,21 @@ def _piled(canvases: list[Canvas]) -> Iterator[Canvas]:
     A run that travels with others leaves the links of its chain behind: whoever takes it up goes on in place, or
     publishes the rest.
     """
-    piles: dict[tuple[str, str], list[Ring]] = {}
+    piles: dict[tuple[str, str], list[TaskMessage]] = {}
     alone: dict[str, Canvas] = {}
     for canvas in canvases:
-        ring = canvas.rings[0] if isinstance(canvas, Chain) else canvas
-        piled = isinstance(ring, Ring) and ring.task in ("tocsin.run", "tocsin.begin") and not ring.ahead
-        if isinstance(ring, Ring) and piled and ring.queue not in KILLABLE:
-            piles.setdefault((ring.task, ring.queue), []).append(ring)
-            alone[ring.execution_id] = canvas
+        message = canvas.messages[0] if isinstance(canvas, Chain) else canvas
+        piled = (
+            isinstance(message, TaskMessage) and message.task in ("tocsin.run", "tocsin.begin") and not message.ahead
+        )
+        if isinstance(message, TaskMessage) and piled and message.queue not in KILLABLE:
+            piles.setdefault((message.task, message.queue), []).append(message)
+            alone[message.execution_id] = canvas
         else:
             yield canvas
-    for rings in piles.values():
-        for at in range(0, len(rings), TOGETHER):
-            some = tuple(rings[at : at + TOGETHER])
+    for messages in piles.values():
+        for at in range(0, len(messages), TOGETHER):
+            some = tuple(messages[at : at + TOGETHER])
             yield Pile(some[0].task, some) if len(some) > 1 else alone[some[0].execution_id]
 
 
@@ -113,7 +115,7 @@ def _all_of(canvas: Canvas) -> list[str]:
     if isinstance(canvas, Chord):
         return [arm[0].execution_id for arm in canvas.arms]
     if isinstance(canvas, Pile):
-        return [ring.execution_id for ring in canvas.rings]
+        return [message.execution_id for message in canvas.messages]
     return [canvas.first]
 
 
@@ -153,33 +155,33 @@ def _publish_chord(chord: Chord, producer: Producer) -> None:
 def _headers(chord: Chord) -> list[list[Signature]]:
     """The chains of a chord; of a wide one bundles of branches, whose later steps follow in place or by new chains."""
     firsts = [arm[0] for arm in chord.arms]
-    queues = {ring.queue for ring in firsts}
+    queues = {message.queue for message in firsts}
     if len(firsts) <= BUNDLES or len(queues) > 1 or queues & KILLABLE:
-        return [[signature(ring) for ring in arm] for arm in chord.arms]
+        return [[signature(message) for message in arm] for arm in chord.arms]
     size = min(LARGEST_BUNDLE, -(-len(firsts) // BUNDLES))
     return [[_bundle(chord, firsts[at : at + size], at)] for at in range(0, len(firsts), size)]
 
 
-def _bundle(chord: Chord, rings: list[Ring], at: int) -> Signature:
-    branches = Pile("tocsin.branches", tuple(rings), run_id=chord.join.run_id)
+def _bundle(chord: Chord, messages: list[TaskMessage], at: int) -> Signature:
+    branches = Pile("tocsin.branches", tuple(messages), run_id=chord.join.run_id)
     return _together(branches, f"{chord.join.execution_id}.branches.{at}")
 
 
 def _together(pile: Pile, name: str) -> Signature:
     """The task of a pile; its header ``lanes`` tells what each execution is of (``tasks.messages.requeue``)."""
-    rings = pile.rings
+    messages = pile.messages
     options: dict[str, Any] = {
         "task_id": name,
-        "queue": rings[0].queue,
-        "headers": {"lanes": [ring.label for ring in rings]},
-        "argsrepr": f"({rings[0].label!r}, {len(rings)} from {pile.first!r})",
+        "queue": messages[0].queue,
+        "headers": {"lanes": [message.label for message in messages]},
+        "argsrepr": f"({messages[0].label!r}, {len(messages)} from {pile.first!r})",
         "kwargsrepr": "{}",
         "add_to_parent": False,
         "ignore_result": True,
     }
     if pile.run_id:
         options["root_id"] = pile.run_id
-    ids = tuple(ring.execution_id for ring in rings)
+    ids = tuple(message.execution_id for message in messages)
     return app.signature(pile.task, args=ids, immutable=True, options=options)
 
 

@@ -9,7 +9,7 @@ import time
 from typing import Any
 
 from config import logs
-from tasks.messages.model import Ring
+from tasks.messages.model import TaskMessage
 
 _consumer: Any = None
 
@@ -22,31 +22,31 @@ def send_through(consumer: Any) -> None:
     _consumer = consumer
 
 
-def began(ring: Ring, parent_id: str) -> None:
+def began(message: TaskMessage, parent_id: str) -> None:
     """A step is taken up."""
     _send(
         "task-received",
-        ring,
-        name=ring.task,
-        args=f"({ring.label!r}, {ring.execution_id!r})",
+        message,
+        name=message.task,
+        args=f"({message.label!r}, {message.execution_id!r})",
         kwargs="{}",
-        root_id=ring.run_id,
+        root_id=message.run_id,
         parent_id=parent_id,
         retries=0,
     )
-    _send("task-started", ring)
+    _send("task-started", message)
 
 
-def ended(ring: Ring, word: str, started: float) -> None:
+def ended(message: TaskMessage, word: str, started: float) -> None:
     """It has come to its end; ``started`` is the monotonic time at which it began."""
-    _send("task-succeeded", ring, result=word, runtime=time.monotonic() - started)
+    _send("task-succeeded", message, result=word, runtime=time.monotonic() - started)
 
 
-def _send(event: str, ring: Ring, **fields: Any) -> None:
+def _send(event: str, message: TaskMessage, **fields: Any) -> None:
     dispatcher = getattr(_consumer, "event_dispatcher", None)
     if dispatcher is None or not dispatcher.enabled:
         return
     try:
-        dispatcher.send(event, uuid=ring.execution_id, **fields)
+        dispatcher.send(event, uuid=message.execution_id, **fields)
     except Exception:  # who watches must never disturb what is watched
         log.debug("a task event was not sent", exc_info=True)

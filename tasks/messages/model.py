@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ring:
+class TaskMessage:
     """What must be known of an execution to put it on its queue."""
 
     execution_id: str
@@ -27,20 +27,20 @@ class Ring:
 class Chain:
     """Tasks one after the other."""
 
-    rings: tuple[Ring, ...]
+    messages: tuple[TaskMessage, ...]
 
     @property
     def first(self) -> str:
         """The execution with which it begins."""
-        return self.rings[0].execution_id
+        return self.messages[0].execution_id
 
 
 @dataclass(frozen=True)
 class Chord:
     """Chains side by side, and the task that joins them."""
 
-    arms: tuple[tuple[Ring, ...], ...]
-    join: Ring
+    arms: tuple[tuple[TaskMessage, ...], ...]
+    join: TaskMessage
 
     @property
     def first(self) -> str:
@@ -53,14 +53,14 @@ class Pile:
     """Executions that have nothing to wait for in each other, of one queue, in one message of this task."""
 
     task: str
-    rings: tuple[Ring, ...]
+    messages: tuple[TaskMessage, ...]
     #: the run they are all of, if they are of one
     run_id: str | None = None
 
     @property
     def first(self) -> str:
         """The execution that comes first in it."""
-        return self.rings[0].execution_id
+        return self.messages[0].execution_id
 
 
-Canvas = Ring | Chain | Chord | Pile
+Canvas = TaskMessage | Chain | Chord | Pile

@@ -14,7 +14,7 @@ from celery import Task
 
 from tasks.messages import publisher
 from tasks.messages.canvas import BrokerDown
-from tasks.messages.model import Pile, Ring
+from tasks.messages.model import Pile, TaskMessage
 
 #: task of a bundle → task of one member that comes alone
 _ALONE = {"tocsin.branches": "tocsin.step"}
@@ -44,11 +44,11 @@ class Bundle(NamedTuple):
         members = tuple(map(Member, request.args, labels(request)))
         return cls(str(task.name), str(request.id), queue_of(request), request.root_id, members)
 
-    def ring(self, execution_id: str, queue: str = "") -> Ring:
+    def message(self, execution_id: str, queue: str = "") -> TaskMessage:
         """One of its executions as a message of its own carries it."""
         label = next(member.label for member in self.members if member.id == execution_id)
         task, run_id = _ALONE.get(self.task, self.task), execution_id.partition(".")[0]
-        return Ring(task=task, execution_id=execution_id, label=label, queue=queue or self.queue, run_id=run_id)
+        return TaskMessage(task=task, execution_id=execution_id, label=label, queue=queue or self.queue, run_id=run_id)
 
 
 def labels(request: Any) -> list[str]:
@@ -73,7 +73,7 @@ def hand_on(task: Task, queue: str) -> None:
         again = task.signature_from_request(request, queue=queue, immutable=True, **shown)
         again.apply_async(retry=False, add_to_parent=False)
     except BrokerDown:
-        publisher.put_off([str(execution_id) for execution_id in request.args])
+        publisher.republish_later([str(execution_id) for execution_id in request.args])
     request.chain = request.chord = None
 
 
@@ -89,5 +89,5 @@ def again_after(task: Task, pause: float) -> Exception:
 
 def publish(bundle: Bundle, members: Sequence[Member], queue: str) -> None:
     """Publish some members of a bundle that have not begun, as a message of their own."""
-    rings = tuple(bundle.ring(member.id, queue) for member in members)
-    publisher.publish([rings[0] if len(rings) == 1 else Pile(bundle.task, rings, run_id=bundle.root_id)])
+    messages = tuple(bundle.message(member.id, queue) for member in members)
+    publisher.publish([messages[0] if len(messages) == 1 else Pile(bundle.task, messages, run_id=bundle.root_id)])

@@ -6,40 +6,40 @@ from typing import Any
 from playbooks.plan import Plan
 from store.engine.db import Row
 from tasks.definitions import revisions
-from tasks.messages.model import Ring
+from tasks.messages.model import TaskMessage
 from tasks.messages.routing import queue_of
 
 
-def join_ring(holder_id: str) -> Ring:
+def join_message(holder_id: str) -> TaskMessage:
     """The task that attends to a step that holds others."""
-    return Ring(
+    return TaskMessage(
         task="tocsin.join", execution_id=holder_id, label="join", queue="steps", run_id=holder_id.partition(".")[0]
     )
 
 
-def follow_ring(step_row_id: str, label: str) -> Ring:
+def follow_message(step_row_id: str, label: str) -> TaskMessage:
     """The task that goes on after a step that ended where nobody planned what follows."""
     run_id = step_row_id.partition(".")[0]
-    return Ring(task="tocsin.follow", execution_id=step_row_id, label=label, queue="steps", run_id=run_id)
+    return TaskMessage(task="tocsin.follow", execution_id=step_row_id, label=label, queue="steps", run_id=run_id)
 
 
-def follow_ring_of(row: Row) -> Ring:
+def follow_message_of(row: Row) -> TaskMessage:
     """The same for a step's row."""
-    return follow_ring(row.id, row.type or "step")
+    return follow_message(row.id, row.type or "step")
 
 
-def begin_ring(run_id: str, playbook_id: str, queue: str) -> Ring:
+def begin_message(run_id: str, playbook_id: str, queue: str) -> TaskMessage:
     """The task that begins a run."""
-    return Ring(task="tocsin.begin", execution_id=run_id, label=playbook_id, queue=queue, run_id=run_id)
+    return TaskMessage(task="tocsin.begin", execution_id=run_id, label=playbook_id, queue=queue, run_id=run_id)
 
 
-def step_ring(plan: Plan, pins: Mapping[str, str], run_id: str, step_id: str, iteration: str) -> Ring:
+def step_message(plan: Plan, pins: Mapping[str, str], run_id: str, step_id: str, iteration: str) -> TaskMessage:
     """The task that carries out an action step."""
-    return Ring(execution_id=row_id(run_id, step_id, iteration), run_id=run_id, **_common(plan, pins, step_id))
+    return TaskMessage(execution_id=row_id(run_id, step_id, iteration), run_id=run_id, **_common(plan, pins, step_id))
 
 
 def _common(plan: Plan, pins: Mapping[str, str], step_id: str) -> dict[str, Any]:
-    """What the rings of an action step have in common, whatever the run."""
+    """What the messages of an action step have in common, whatever the run."""
     step = plan.nodes[step_id].step
     definition = revisions.action(pins[step["action_ref"]]).definition
     return {

@@ -31,7 +31,7 @@ from tasks.definitions import revisions
 from tasks.fairness import concurrency, fair_queue
 from tasks.messages import flower_events, publisher, requeue
 from tasks.messages.canvas import KILLABLE
-from tasks.messages.run_messages import step_ring
+from tasks.messages.run_messages import step_message
 from tasks.runs import joins
 from tasks.runs.budget import TOO_LARGE, budget
 from tasks.runs.context import Context
@@ -164,10 +164,10 @@ class Walk:
     def _carry_out(self, row: Any, claimed: float) -> Next | None:
         keep, started = keeper(), time.monotonic()
         logs.bind(execution_id=row.id, request_id=row.request_id)
-        ring = step_ring(self.run.plan, self.run.context["pins"], self.run.id, row.step_id, row.iteration)
+        message = step_message(self.run.plan, self.run.context["pins"], self.run.id, row.step_id, row.iteration)
         own = row.id == self.links.own
         if not own:
-            flower_events.began(ring, self.links.own)
+            flower_events.began(message, self.links.own)
         with keep.hold(row.id, row.attempt, row.timeout_ms, claimed, repeatable=row.idempotent) as held:
             revision = revisions.action_in_time(row.revision_id)
             retry = {**revision.definition["retry"], **self.run.plan.nodes[row.step_id].step.get("retry", {})}
@@ -183,11 +183,11 @@ class Walk:
             if self.word in ("abandoned", "stale"):
                 give_up(held)
         if not own:
-            flower_events.ended(ring, self.word, started)
+            flower_events.ended(message, self.word, started)
         if pause is not None and pause <= CARRIED_BY_CELERY:
             if own:
                 raise requeue.again_after(self.task, pause)
-            publisher.publish([ring], countdown=pause)
+            publisher.publish([message], countdown=pause)
         return following
 
     def _end(self, work: StepWork, how: Ending) -> tuple[Next | None, float | None]:

@@ -15,8 +15,8 @@ from config.settings import settings
 from tasks import queue_order
 from tasks.fairness import fair_queue
 from tasks.messages import publisher
-from tasks.messages.model import Canvas, Chain, Chord, Ring
-from tasks.messages.run_messages import join_ring
+from tasks.messages.model import Canvas, Chain, Chord, TaskMessage
+from tasks.messages.run_messages import join_message
 from tasks.runs.planner import Advance
 from tasks.runs.run import Run
 
@@ -64,10 +64,10 @@ class Links:
         if expected is None and len(starts) == 1 and self._may_follow(queues, rows):
             expected, starts = self._next(), {}
         self.leave(expected, taken=here is not None)
-        rings = [*advance.follows]
+        messages = [*advance.follows]
         if not self._in_chord():
-            rings += [join_ring(holder) for holder in waiting]
-        measured = [replace(ring, queue=_measured(advance.run, ring.queue)) for ring in rings]
+            messages += [join_message(holder) for holder in waiting]
+        measured = [replace(message, queue=_measured(advance.run, message.queue)) for message in messages]
         publisher.publish([*_fan_out(advance, starts, queues), *measured])
 
     def _may_follow(self, queues: dict[str, str], rows: dict[str, str]) -> bool:
@@ -114,19 +114,19 @@ def _fan_out(advance: Advance, starts: dict[str, tuple[str, str]], queues: dict[
         firsts = [other["id"] for other in advance.moves.rows if other["parent_id"] == row["id"]]
         arms = [left.pop(first) for first in firsts if first in left]
         if len(arms) == row["open"] and len(arms) > 1:
-            canvases.append(_chord(advance.run, arms, join_ring(row["id"])))
+            canvases.append(_chord(advance.run, arms, join_message(row["id"])))
         else:
             canvases += arms
     return [*canvases, *left.values()]
 
 
-def _chord(run: Run, arms: list[Chain], join: Ring) -> Chord:
+def _chord(run: Run, arms: list[Chain], join: TaskMessage) -> Chord:
     """Chains side by side; where one of them is too much for its queue, all are, so that they share messages."""
-    if any(arm.rings[0].queue == queue_order.BULK for arm in arms):
-        arms = [_on(queue_order.BULK, arm) if arm.rings[0].queue in queue_order.OPEN else arm for arm in arms]
-    return Chord(tuple(arm.rings for arm in arms), replace(join, queue=_measured(run, join.queue)))
+    if any(arm.messages[0].queue == queue_order.BULK for arm in arms):
+        arms = [_on(queue_order.BULK, arm) if arm.messages[0].queue in queue_order.OPEN else arm for arm in arms]
+    return Chord(tuple(arm.messages for arm in arms), replace(join, queue=_measured(run, join.queue)))
 
 
 def _on(queue: str, chain: Chain) -> Chain:
     """A chain whose first message goes to this queue."""
-    return Chain((replace(chain.rings[0], queue=queue), *chain.rings[1:]))
+    return Chain((replace(chain.messages[0], queue=queue), *chain.messages[1:]))

@@ -23,8 +23,8 @@ from store.engine import db
 from store.executions import steps
 from store.executions.steps import End, Moves
 from tasks.messages import run_messages
-from tasks.messages.model import Chain, Ring
-from tasks.messages.run_messages import follow_ring, row_id
+from tasks.messages.model import Chain, TaskMessage
+from tasks.messages.run_messages import follow_message, row_id
 from tasks.runs.context import Context, joined, parted
 from tasks.runs.errors import StepError, because, error_of
 from tasks.runs.run import Run
@@ -53,7 +53,7 @@ class Advance:
         #: chains of the playbooks that begin
         self.chains: list[Chain] = []
         #: messages that go on where this walk stopped
-        self.follows: list[Ring] = []
+        self.follows: list[TaskMessage] = []
         self._decisions = 0
         self.redact = context.redact
 
@@ -115,7 +115,7 @@ class Advance:
         if _link(node, row["status"], json.loads(row.get("output") or "null")) != target:
             return False  # a link that the output does not show, because it looks like a secret, would be lost
         row.update(steps.follow_mark())
-        self.follows.append(follow_ring(decided, node.type))
+        self.follows.append(follow_message(decided, node.type))
         return True
 
     def _enter(self, node: Node, place: Place, previous: str | None) -> str | Json | None:
@@ -146,11 +146,11 @@ class Advance:
     def chain(self, step_id: str, iteration: str) -> Chain:
         """The chain of the steps that are known to be carried out from this one on."""
         run = self.run
-        rings = [
-            run_messages.step_ring(run.plan, run.context["pins"], run.id, name, iteration)
+        messages = [
+            run_messages.step_message(run.plan, run.context["pins"], run.id, name, iteration)
             for name in run.plan.stretch(step_id)
-        ] or [run_messages.step_ring(run.plan, run.context["pins"], run.id, step_id, iteration)]
-        return Chain(tuple(rings))
+        ] or [run_messages.step_message(run.plan, run.context["pins"], run.id, step_id, iteration)]
+        return Chain(tuple(messages))
 
     # ends
 

@@ -12,7 +12,8 @@ from tests.support.holding import Holder
 from tests.support.stack import Stack
 
 _KEY = """
-from store import access, db
+from store import access
+from store.engine import db
 with db.write() as connection:
     made = access.create_key(connection, workspace_id="tests", name="a viewer", role="viewer", scopes=[],
                              expires_at=None, actor="tests")

@@ -15,14 +15,14 @@ from tests.support.waiting import eventually
 #: what the crew of the tests below runs in place of the workers: one that lives and one that ends at once
 _ODD_WORKERS = """
 import sys, time
-from worker import crew, roles
+from worker import roles, supervisor
 def run(name):
     if name == "steps":
         sys.exit(3)
     print(name, "lives", flush=True)
     time.sleep(600)
 roles.run = run
-sys.exit(crew.main(["steps", "control"]))
+sys.exit(supervisor.main(["steps", "control"]))
 """
 
 #: the workers of the Procfile's crew

@@ -15,7 +15,7 @@ from tests.support.waiting import eventually
 #: a control worker whose scheduler fails after a few ticks
 _FAILING = """
 import itertools, sys
-from worker import crew
+from worker import supervisor
 from worker.intervals import Intervals
 ticks, tick = itertools.count(), Intervals.tick
 def fails_soon(self, *args, **options):
@@ -23,22 +23,22 @@ def fails_soon(self, *args, **options):
         raise RuntimeError("no more")
     return tick(self, *args, **options)
 Intervals.tick = fails_soon
-sys.exit(crew.main(["control"]))
+sys.exit(supervisor.main(["control"]))
 """
 
 #: a control worker that looks after its tick often; the tick waits for ever once it is told to
 _HANGING = """
 import pathlib, sys, time
-from tasks import tick
-from worker import crew, pulse, watch
-pulse.EVERY, watch.LOOKS = 0.5, 6
+from tasks.entrypoints import tick
+from worker import heartbeat, supervisor, watch
+heartbeat.EVERY, watch.LOOKS = 0.5, 6
 told, attend = pathlib.Path(sys.argv[1]), tick._notice_empty_broker
 def hangs():
     while told.exists():
         time.sleep(0.1)
     attend()
 tick._notice_empty_broker = hangs
-sys.exit(crew.main(["control"]))
+sys.exit(supervisor.main(["control"]))
 """
 
 #: as docs/operations.md says for a worker that is started by hand

@@ -155,12 +155,12 @@ def test_a_lost_message_is_made_up_for_by_tick(everywhere: Door) -> None:
         assert tick._look({})[0] == []
         for pause in (completions.PATIENCE, 2 * completions.PATIENCE):
             clock.shift(pause / 1000 + 1)
-            rings, _, _ = tick._look({})
-            assert [(ring.task, ring.execution_id) for ring in rings] == [("tocsin.announce", execution_id)]
+            messages, _, _ = tick._look({})
+            assert [(message.task, message.execution_id) for message in messages] == [("tocsin.announce", execution_id)]
             assert tick._look({})[0] == []
         assert task(execution_id) == "announced"
         clock.shift(settings().lease_seconds)
-        assert execution_id not in [ring.execution_id for ring in tick._look({})[0]]
+        assert execution_id not in [message.execution_id for message in tick._look({})[0]]
         assert len(runs_of("pb-wait")) == 1
 
 

@@ -15,7 +15,7 @@ from tasks.clock import deaths, recovery
 from tasks.clock.deaths import Deaths
 from tasks.entrypoints import tick
 from tasks.messages import canvas
-from tasks.messages.model import Ring
+from tasks.messages.model import TaskMessage
 from tests.support.quiet import ready_to_publish
 from tests.support.services import RedisServer
 
@@ -52,7 +52,7 @@ def _accept(number: int) -> list[str]:
     with db.write() as connection:
         for each in ids:
             transitions.accept(connection, {**values, "id": each}, publish_again_at=db.now_ms() + 900_000)
-    assert canvas.publish([Ring(execution_id=each, queue="steps", label="act") for each in ids]) == []
+    assert canvas.publish([TaskMessage(execution_id=each, queue="steps", label="act") for each in ids]) == []
     return ids
 
 

@@ -11,7 +11,7 @@ from api.http import load
 from api.http.load import HERE, Load
 from config.errors import Overloaded
 from store.engine import group_commit
-from tasks.messages.publisher import BATCH, Doorbell
+from tasks.messages.publisher import BATCH, Publisher
 from tests.support.api import Door
 from tests.support.waiting import eventually
 
@@ -150,13 +150,13 @@ def test_what_waits_for_its_commit_has_an_age(monkeypatch: pytest.MonkeyPatch) -
 def test_what_waits_for_its_message_has_an_age(monkeypatch: pytest.MonkeyPatch) -> None:
     """While a broker takes long and more piles up than goes at once, what is being published grows old."""
     go_on = threading.Event()
-    monkeypatch.setattr(Doorbell, "_deliver", lambda _self, _items: go_on.wait(60))
-    bell = Doorbell()
-    bell.put("exec-1")
-    eventually(lambda: bell._since is not None, 60, "it is being published")
-    assert bell.oldest() == 0
-    bell.put(*["exec-2"] * (BATCH + 1))
-    assert eventually(bell.oldest, 60, "it has waited") > 0
+    monkeypatch.setattr(Publisher, "_deliver", lambda _self, _items: go_on.wait(60))
+    own = Publisher()
+    own.put("exec-1")
+    eventually(lambda: own._since is not None, 60, "it is being published")
+    assert own.oldest() == 0
+    own.put(*["exec-2"] * (BATCH + 1))
+    assert eventually(own.oldest, 60, "it has waited") > 0
     go_on.set()
-    assert bell.drain(60)
-    eventually(lambda: bell.oldest() == 0, 60, "all is published")
+    assert own.drain(60)
+    eventually(lambda: own.oldest() == 0, 60, "all is published")

@@ -61,8 +61,8 @@ def test_a_dead_worker_is_no_time_out(database: str, timeout_seconds: int) -> No
     with time_machine.travel("2026-11-22T10:00:00Z", tick=False) as clock:
         execution_id = _running("steps", timeout_seconds)
         clock.shift(max(timeout_seconds, settings().lease_seconds) + 3)
-        rings, _, _ = tick._look({})
-        assert [ring.execution_id for ring in rings] == [execution_id]
+        messages, _, _ = tick._look({})
+        assert [message.execution_id for message in messages] == [execution_id]
         row = _row(execution_id)
         assert (row.status, row.queue, row.lapses) == ("pending", "steps", 1)
 

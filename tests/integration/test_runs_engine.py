@@ -131,7 +131,7 @@ def test_many_decisions_come_in_several_messages(door: Door, monkeypatch: pytest
     steps.begin.apply(args=[run_id])
     assert (len(states(run_id)), status(run_id)) == (10, "running")
     assert unfollowed(run_id) == [f"{run_id}.s9"]
-    assert [(ring.task, ring.execution_id) for ring in published] == [("tocsin.follow", f"{run_id}.s9")]
+    assert [(message.task, message.execution_id) for message in published] == [("tocsin.follow", f"{run_id}.s9")]
     steps.follow.apply(args=[f"{run_id}.s9"])
     assert steps.follow.apply(args=[f"{run_id}.s9"]).get() == "stale"
     assert (len(states(run_id)), unfollowed(run_id)) == (20, [f"{run_id}.s19"])

@@ -158,9 +158,9 @@ def test_a_script_runs_in_a_group_of_its_own_which_goes_with_it(groups: Path) ->
 
 LEAVING = """
 import subprocess, time
-from providers import sandbox_cgroup
-sandbox_cgroup._NEEDED, sandbox_cgroup._LIMITS, sandbox_cgroup._FOLDER = SETTINGS
-group = sandbox_cgroup.make()
+from providers.sandbox import cgroup
+cgroup._NEEDED, cgroup._LIMITS, cgroup._FOLDER = SETTINGS
+group = cgroup.make()
 group.add(subprocess.Popen(["sleep", "907033"]).pid)
 print("made", flush=True)
 time.sleep(60)

@@ -35,7 +35,8 @@ FLOWER_LOGIN = ("tests", "flower-password")
 TRIED = dict(one.split("=", 1) for one in os.environ.get("TOCSIN_TEST_SETTINGS", "").split())  # noqa: TID251
 
 _MAKE_KEY = """
-from store import access, db
+from store import access
+from store.engine import db
 with db.write() as connection:
     access.ensure_workspace(connection, "tests", "Tests")
     made = access.create_key(connection, workspace_id="tests", name="tests", role="admin", scopes=[],

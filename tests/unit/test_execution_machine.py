@@ -162,9 +162,11 @@ class Executions(RuleBasedStateMachine):
     def time_passes_and_tick_looks(self, seconds: float) -> None:
         self.traveller.shift(seconds)
         before = self.rows()
-        rings, _, _ = tick._look({})
+        messages, _, _ = tick._look({})
         after = self.rows()
-        assert {ring.execution_id for ring in rings} <= {key for key, row in after.items() if row.status == "pending"}
+        assert {message.execution_id for message in messages} <= {
+            key for key, row in after.items() if row.status == "pending"
+        }
         for key, row in after.items():
             due = before[key].due_at is not None and before[key].due_at <= db.now_ms()
             assert due or row == before[key], "tick touched a row that was not due"
