@@ -19,7 +19,7 @@ from kombu.messaging import Producer
 from redis.exceptions import RedisError
 
 from tasks.app import app
-from tasks.messages.model import Canvas, Chain, Chord, Pile, TaskMessage
+from tasks.messages.model import Batch, Canvas, Chain, Chord, TaskMessage
 
 #: added to an action's timeout before a process is made to stop it (soft) and is killed (hard), seconds
 SOFT_GRACE = 0.2
@@ -74,7 +74,7 @@ def publish(canvases: Iterable[Canvas], *, countdown: float | None = None) -> li
     try:
         with app.producer_or_acquire() as producer, producer.batch():
             for canvas in _piled(wanted) if countdown is None else wanted:
-                if isinstance(canvas, Pile):
+                if isinstance(canvas, Batch):
                     _send(_together(canvas, f"{canvas.first}.together"), producer)
                 elif isinstance(canvas, Chord):
                     _publish_chord(canvas, producer)
@@ -107,14 +107,14 @@ def _piled(canvases: list[Canvas]) -> Iterator[Canvas]:
     for messages in piles.values():
         for at in range(0, len(messages), TOGETHER):
             some = tuple(messages[at : at + TOGETHER])
-            yield Pile(some[0].task, some) if len(some) > 1 else alone[some[0].execution_id]
+            yield Batch(some[0].task, some) if len(some) > 1 else alone[some[0].execution_id]
 
 
 def _all_of(canvas: Canvas) -> list[str]:
     """The executions that are ready to begin."""
     if isinstance(canvas, Chord):
-        return [arm[0].execution_id for arm in canvas.arms]
-    if isinstance(canvas, Pile):
+        return [branch[0].execution_id for branch in canvas.branches]
+    if isinstance(canvas, Batch):
         return [message.execution_id for message in canvas.messages]
     return [canvas.first]
 
@@ -154,35 +154,35 @@ def _publish_chord(chord: Chord, producer: Producer) -> None:
 
 def _headers(chord: Chord) -> list[list[Signature]]:
     """The chains of a chord; of a wide one bundles of branches, whose later steps follow in place or by new chains."""
-    firsts = [arm[0] for arm in chord.arms]
+    firsts = [branch[0] for branch in chord.branches]
     queues = {message.queue for message in firsts}
     if len(firsts) <= BUNDLES or len(queues) > 1 or queues & KILLABLE:
-        return [[signature(message) for message in arm] for arm in chord.arms]
+        return [[signature(message) for message in branch] for branch in chord.branches]
     size = min(LARGEST_BUNDLE, -(-len(firsts) // BUNDLES))
     return [[_bundle(chord, firsts[at : at + size], at)] for at in range(0, len(firsts), size)]
 
 
 def _bundle(chord: Chord, messages: list[TaskMessage], at: int) -> Signature:
-    branches = Pile("tocsin.branches", tuple(messages), run_id=chord.join.run_id)
+    branches = Batch("tocsin.branches", tuple(messages), run_id=chord.join.run_id)
     return _together(branches, f"{chord.join.execution_id}.branches.{at}")
 
 
-def _together(pile: Pile, name: str) -> Signature:
+def _together(batch: Batch, name: str) -> Signature:
     """The task of a pile; its header ``lanes`` tells what each execution is of (``tasks.messages.requeue``)."""
-    messages = pile.messages
+    messages = batch.messages
     options: dict[str, Any] = {
         "task_id": name,
         "queue": messages[0].queue,
         "headers": {"lanes": [message.label for message in messages]},
-        "argsrepr": f"({messages[0].label!r}, {len(messages)} from {pile.first!r})",
+        "argsrepr": f"({messages[0].label!r}, {len(messages)} from {batch.first!r})",
         "kwargsrepr": "{}",
         "add_to_parent": False,
         "ignore_result": True,
     }
-    if pile.run_id:
-        options["root_id"] = pile.run_id
+    if batch.run_id:
+        options["root_id"] = batch.run_id
     ids = tuple(message.execution_id for message in messages)
-    return app.signature(pile.task, args=ids, immutable=True, options=options)
+    return app.signature(batch.task, args=ids, immutable=True, options=options)
 
 
 def revoke(execution_id: str) -> bool:

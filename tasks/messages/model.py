@@ -39,7 +39,7 @@ class Chain:
 class Chord:
     """Chains side by side, and the task that joins them."""
 
-    arms: tuple[tuple[TaskMessage, ...], ...]
+    branches: tuple[tuple[TaskMessage, ...], ...]
     join: TaskMessage
 
     @property
@@ -49,7 +49,7 @@ class Chord:
 
 
 @dataclass(frozen=True)
-class Pile:
+class Batch:
     """Executions that have nothing to wait for in each other, of one queue, in one message of this task."""
 
     task: str
@@ -63,4 +63,4 @@ class Pile:
         return self.messages[0].execution_id
 
 
-Canvas = TaskMessage | Chain | Chord | Pile
+Canvas = TaskMessage | Chain | Chord | Batch

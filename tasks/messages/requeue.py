@@ -14,7 +14,7 @@ from celery import Task
 
 from tasks.messages import publisher
 from tasks.messages.canvas import BrokerDown
-from tasks.messages.model import Pile, TaskMessage
+from tasks.messages.model import Batch, TaskMessage
 
 #: task of a bundle → task of one member that comes alone
 _ALONE = {"tocsin.branches": "tocsin.step"}
@@ -90,4 +90,4 @@ def again_after(task: Task, pause: float) -> Exception:
 def publish(bundle: Bundle, members: Sequence[Member], queue: str) -> None:
     """Publish some members of a bundle that have not begun, as a message of their own."""
     messages = tuple(bundle.message(member.id, queue) for member in members)
-    publisher.publish([messages[0] if len(messages) == 1 else Pile(bundle.task, messages, run_id=bundle.root_id)])
+    publisher.publish([messages[0] if len(messages) == 1 else Batch(bundle.task, messages, run_id=bundle.root_id)])

@@ -112,19 +112,22 @@ def _fan_out(advance: Advance, starts: dict[str, tuple[str, str]], queues: dict[
         if row["type"] != "parallel" or not all(plan.straight(block) for block in plan.branches(str(row["step_id"]))):
             continue
         firsts = [other["id"] for other in advance.moves.rows if other["parent_id"] == row["id"]]
-        arms = [left.pop(first) for first in firsts if first in left]
-        if len(arms) == row["open"] and len(arms) > 1:
-            canvases.append(_chord(advance.run, arms, join_message(row["id"])))
+        branches = [left.pop(first) for first in firsts if first in left]
+        if len(branches) == row["open"] and len(branches) > 1:
+            canvases.append(_chord(advance.run, branches, join_message(row["id"])))
         else:
-            canvases += arms
+            canvases += branches
     return [*canvases, *left.values()]
 
 
-def _chord(run: Run, arms: list[Chain], join: TaskMessage) -> Chord:
+def _chord(run: Run, branches: list[Chain], join: TaskMessage) -> Chord:
     """Chains side by side; where one of them is too much for its queue, all are, so that they share messages."""
-    if any(arm.messages[0].queue == queue_order.BULK for arm in arms):
-        arms = [_on(queue_order.BULK, arm) if arm.messages[0].queue in queue_order.OPEN else arm for arm in arms]
-    return Chord(tuple(arm.messages for arm in arms), replace(join, queue=_measured(run, join.queue)))
+    if any(branch.messages[0].queue == queue_order.BULK for branch in branches):
+        branches = [
+            _on(queue_order.BULK, branch) if branch.messages[0].queue in queue_order.OPEN else branch
+            for branch in branches
+        ]
+    return Chord(tuple(branch.messages for branch in branches), replace(join, queue=_measured(run, join.queue)))
 
 
 def _on(queue: str, chain: Chain) -> Chain:
