@@ -13,7 +13,7 @@ from api.http.current_request import present
 from api.http.idempotency_key import KEY_HEADER, idempotency_key
 from api.http.load import HERE
 from providers.base import Mode
-from tasks.intake.dispatch import Dispatch, dispatch
+from tasks.intake.dispatch import DispatchRequest, dispatch
 
 blueprint = Blueprint("triggers", __name__, description="Having actions done.")
 
@@ -39,7 +39,7 @@ def trigger_action(given: dict[str, Any], action_id: str) -> Response:
     """
     mode: Mode = "sandbox" if given["sandbox"] else "dry_run" if given["dry_run"] else "live"
     accepted = dispatch(
-        Dispatch(
+        DispatchRequest(
             caller=caller(),
             action_id=action_id,
             parameters=given["parameters"],

@@ -13,7 +13,7 @@ from config import sound_yaml
 from playbooks.checks.size import size
 from playbooks.definitions.places import places
 from tasks.definitions import exports, imports
-from tasks.definitions.import_conflicts import Imported, Wish
+from tasks.definitions.import_conflicts import Imported, ImportOptions
 from tasks.offload import pool
 
 blueprint = Blueprint("exchange", __name__, description="Playbooks of others in, playbooks of ours out.")
@@ -72,8 +72,8 @@ def import_playbook(query: dict[str, Any]) -> Response:
     definition in JSON or YAML; ``{"playbook": ..., "dry_run": true}`` wraps either. Nothing is fetched and nothing is
     carried out. With dry_run nothing is made.
     """
-    wish = Wish(**query, reserved=frozenset(http_schemas.RESERVED_IDS))
-    found = imports.take(caller(), body.read_object(yaml=True), wish)
+    options = ImportOptions(**query, reserved=frozenset(http_schemas.RESERVED_IDS))
+    found = imports.take(caller(), body.read_object(yaml=True), options)
     if found.outcome != "created" or found.playbook is None:
         return answer({"data": _shown(found)})
     location = f"{request.path.removesuffix('/').removesuffix('/import')}/{found.playbook.id}"

@@ -24,7 +24,7 @@ from store.engine import db
 from store.engine.db import Row
 from store.executions import run_listing, runs, transitions
 from tasks.control import cancel, pause, retry
-from tasks.intake.run_start import start, wish_of
+from tasks.intake.run_start import request_of, start
 
 blueprint = Blueprint("runs", __name__, description="Having playbooks run, and what becomes of it.")
 
@@ -52,7 +52,7 @@ def run_playbook(given: dict[str, Any], playbook_id: str) -> Response:
     playbook runs once at a time for the same asset; dry runs are not counted.
     """
     started = start(
-        wish_of(
+        request_of(
             caller(),
             playbook_id,
             parameters=given["parameters"],

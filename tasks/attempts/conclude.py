@@ -85,12 +85,12 @@ class Attempt:
             self.logs.append({"timestamp": stamp, "level": level, "message": message[:LONGEST_LOG_LINE]})
 
 
-def retry_delay(retry: Mapping[str, Any], failures: int, wish: float | None = None) -> float:
-    """Seconds until the next try after ``failures`` failed ones: doubling, jittered, never less than ``wish``."""
+def retry_delay(retry: Mapping[str, Any], failures: int, asked_for: float | None = None) -> float:
+    """Seconds until the next try after ``failures`` failed ones: doubling, jittered, never less than ``asked_for``."""
     delay: float = float(retry["backoff_seconds"]) * 2 ** (failures - 1)
     if retry["jitter"]:
         delay *= random.uniform(0.8, 1.2)  # noqa: S311 - spreads retries, hides nothing
-    return min(max(delay, wish or 0.0), LONGEST_PAUSE)
+    return min(max(delay, asked_for or 0.0), LONGEST_PAUSE)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from store.engine import db
 from store.engine.db import Connection
 from tasks.intake import run_start
 from tasks.intake.events import Candidate, Refusal, note_not_fired, refused
-from tasks.intake.run_start import Wish
+from tasks.intake.run_start import RunRequest
 from tasks.messages import publisher
 
 #: schedules looked at in one tick, and for how long it goes on starting them, seconds
@@ -57,7 +57,7 @@ def _fire(playbook: Playbook) -> bool:
         if candidate.refusal is not None:
             note_not_fired(connection, playbook.workspace_id, playbook.id, candidate.refusal)
         elif candidate.ready is not None:
-            run_start.accept(connection, wish=candidate.ready[0], row=candidate.ready[1])
+            run_start.accept(connection, request=candidate.ready[0], row=candidate.ready[1])
     if candidate.refusal is not None:
         log.warning("schedule not kept", playbook_id=playbook.id, reason=candidate.refusal.reason)
     if candidate.ready is None:
@@ -67,7 +67,7 @@ def _fire(playbook: Playbook) -> bool:
 
 
 def _candidate(connection: Connection, playbook: Playbook) -> Candidate:
-    wish = Wish(
+    request = RunRequest(
         workspace_id=playbook.workspace_id,
         actor=audit.SYSTEM,
         playbook_id=playbook.id,
@@ -75,7 +75,7 @@ def _candidate(connection: Connection, playbook: Playbook) -> Candidate:
         trigger="schedule",
     )
     try:
-        row, chain = run_start.prepare(connection, wish)
+        row, chain = run_start.prepare(connection, request)
     except Unavailable:
         raise
     except CallerError as error:
@@ -84,7 +84,7 @@ def _candidate(connection: Connection, playbook: Playbook) -> Candidate:
         log.exception("the run of a schedule could not be made ready", playbook_id=playbook.id)
         refusal = Refusal(code="internal_error", reason="The run could not be made ready; the log of tick says why.")
         return Candidate(playbook.id, refusal=refusal)
-    return Candidate(playbook.id, ready=(wish, row, chain))
+    return Candidate(playbook.id, ready=(request, row, chain))
 
 
 def _next_time(playbook: Playbook) -> int | None:

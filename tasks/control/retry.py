@@ -24,7 +24,7 @@ from store.executions import runs, steps
 from store.executions.transitions import LIVE
 from store.sealing.seal import SealBroken
 from tasks.definitions import revisions
-from tasks.intake.run_start import DEEPEST, NOTHING_KEPT, Started, Wish, start
+from tasks.intake.run_start import DEEPEST, NOTHING_KEPT, RunRequest, StartedRun, start
 from tasks.secrets.redact import MASK, texts
 from tasks.secrets.sealing import HANDED_ON, opened_config, opened_parameters, receiver
 
@@ -55,7 +55,7 @@ def retry(
     present: bool = False,
     given: Mapping[str, Any] | None = None,
     idempotency_key: str | None = None,
-) -> Started:
+) -> StartedRun:
     """Run a run that has ended once more, with the same parameters and the same version of its playbook.
 
     ``completed_stay`` has the new run begin where the old one failed: what it completed is not repeated. ``present``
@@ -78,7 +78,7 @@ def retry(
         if whole.secret_names:
             _refuse_strangers(connection, before, whole, used, wanted)
     return start(
-        Wish(
+        RunRequest(
             workspace_id=caller.workspace_id,
             actor=caller.key_id,
             playbook_id=before.action_id,

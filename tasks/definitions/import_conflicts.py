@@ -30,7 +30,7 @@ Json = dict[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wish:
+class ImportOptions:
     """How something is to be imported."""
 
     dry_run: bool = False
@@ -52,24 +52,26 @@ class Imported:
     unsupported: list[Json] = field(default_factory=list)
 
 
-def keep(caller: Caller, converted: Converted, document: Json | None, wish: Wish, expected: Expected) -> Imported:
+def keep(
+    caller: Caller, converted: Converted, document: Json | None, options: ImportOptions, expected: Expected
+) -> Imported:
     """Create or revise the playbook, unless it is a dry run."""
     definition = {**converted.definition}
     if not definition.get("id"):  # what a document carries along may have been changed by anybody
         definition["id"] = str((document or {}).get("id") or meaning.slug(definition["name"]))
     own = str(definition["id"])
-    if own in wish.reserved:
+    if own in options.reserved:
         problem = Problem("/id", f"{own!r} is a word of this API's own paths.")
         raise InvalidRequest("The playbook's id cannot be had.", code="invalid_playbook", problems=[problem])
     existing = _existing(caller, own)
-    outcome = _outcome(existing, definition, document, wish)
+    outcome = _outcome(existing, definition, document, options)
     if outcome == "new_id":
         definition["id"], document, existing, outcome = *_copied(caller, own, document), None, "created"
     _refuse_faults(caller, definition, expected)
     others = _others(caller, converted.actions)
     definition["enabled"] = definition["enabled"] and not others
     imported = Imported(definition=definition, playbook=None, outcome=outcome, warnings=others)
-    if wish.dry_run:
+    if options.dry_run:
         return imported
     if existing is not None and outcome == "unchanged":
         return replace(imported, playbook=existing.playbook)
@@ -79,7 +81,7 @@ def keep(caller: Caller, converted: Converted, document: Json | None, wish: Wish
     except Conflict:
         if existing is not None or _existing(caller, definition["id"]) is None:
             raise
-        return keep(caller, converted, document, wish, expected)  # somebody else has just imported it
+        return keep(caller, converted, document, options, expected)  # somebody else has just imported it
     return replace(imported, definition={"id": playbook.id, **playbook.revision.definition}, playbook=playbook)
 
 
@@ -139,7 +141,7 @@ def _existing(caller: Caller, playbook_id: str) -> _Existing | None:
     return _Existing(playbook, kept, dict(before.definition) if before is not None else None)
 
 
-def _outcome(existing: _Existing | None, definition: Json, document: Json | None, wish: Wish) -> str:
+def _outcome(existing: _Existing | None, definition: Json, document: Json | None, options: ImportOptions) -> str:
     """created, revised, unchanged or new_id.
 
     Raises:
@@ -156,11 +158,11 @@ def _outcome(existing: _Existing | None, definition: Json, document: Json | None
         return "unchanged"
     if document is not None and kept is not None and _is_later(document, kept) and not existing.changed_here():
         return "revised"
-    if wish.on_conflict == "refuse":
+    if options.on_conflict == "refuse":
         text = f"There is another playbook {existing.playbook.id!r}, or it was changed here since it was imported; "
         text += "on_conflict=replace makes this its next version, new_id keeps both."
         raise Conflict(text, code="already_exists")
-    return "new_id" if wish.on_conflict == "new_id" else "revised"
+    return "new_id" if options.on_conflict == "new_id" else "revised"
 
 
 def _is_later(document: Json, kept: documents.Kept) -> bool:

@@ -26,7 +26,7 @@ from store.definitions import actions
 from store.engine import db
 from tasks.definitions import actions as catalogue
 from tasks.definitions import exports, import_conflicts, playbooks
-from tasks.definitions.import_conflicts import Imported, Wish
+from tasks.definitions.import_conflicts import Imported, ImportOptions
 from tasks.definitions.playbooks import Expected
 from tasks.offload import pool
 
@@ -36,7 +36,7 @@ MOST_ACTIONS = 500
 Json = dict[str, Any]
 
 
-def take(caller: Caller, body: Mapping[str, Any], wish: Wish) -> Imported:
+def take(caller: Caller, body: Mapping[str, Any], options: ImportOptions) -> Imported:
     """Import what was sent.
 
     Raises:
@@ -48,9 +48,11 @@ def take(caller: Caller, body: Mapping[str, Any], wish: Wish) -> Imported:
         sent = recognise(body)
     except NotRecognised as error:
         raise InvalidRequest(str(error), code="not_recognised") from error
-    wish = _options(sent.options, wish)
+    options = _options_of(sent.options, options)
     return (
-        _take_document(caller, sent.document, wish) if sent.is_cacao else _take_definition(caller, sent.document, wish)
+        _take_document(caller, sent.document, options)
+        if sent.is_cacao
+        else _take_definition(caller, sent.document, options)
     )
 
 
@@ -70,7 +72,7 @@ def verdict(caller: Caller, given: Mapping[str, Any]) -> tuple[list[Problem], li
     return [one for error, one in problems if error], [one for error, one in problems if not error]
 
 
-def _options(given: Mapping[str, Any], wish: Wish) -> Wish:
+def _options_of(given: Mapping[str, Any], options: ImportOptions) -> ImportOptions:
     """What the body asks for besides what the query does."""
     problems = [
         Problem(f"/{name}", "must be true or false") for name in ("dry_run", "lenient") if not _flag(given, name)
@@ -79,11 +81,11 @@ def _options(given: Mapping[str, Any], wish: Wish) -> Wish:
         problems.append(Problem("/on_conflict", f"must be one of {', '.join(CONFLICTS)}"))
     if problems:
         raise InvalidRequest("The options of the import have faults.", problems=problems)
-    return Wish(
-        dry_run=wish.dry_run or given.get("dry_run", False),
-        lenient=wish.lenient or given.get("lenient", False),
-        on_conflict=wish.on_conflict if wish.on_conflict != "refuse" else given.get("on_conflict", "refuse"),
-        reserved=wish.reserved,
+    return ImportOptions(
+        dry_run=options.dry_run or given.get("dry_run", False),
+        lenient=options.lenient or given.get("lenient", False),
+        on_conflict=options.on_conflict if options.on_conflict != "refuse" else given.get("on_conflict", "refuse"),
+        reserved=options.reserved,
     )
 
 
@@ -91,7 +93,7 @@ def _flag(given: Mapping[str, Any], name: str) -> bool:
     return isinstance(given.get(name, False), bool)
 
 
-def _take_definition(caller: Caller, definition: Json, wish: Wish) -> Imported:
+def _take_definition(caller: Caller, definition: Json, options: ImportOptions) -> Imported:
     """A playbook in our own form, as it was exported or written."""
     definition = {name: value for name, value in playbooks.written(definition).items() if value is not None}
     problems, warnings = playbooks.verdict(caller, definition)
@@ -100,11 +102,11 @@ def _take_definition(caller: Caller, definition: Json, wish: Wish) -> Imported:
     whole = meaning.normalise(definition)
     whole["id"] = whole.get("id") or meaning.slug(whole["name"])
     found = [Finding("doubtful", one.pointer, one.detail, error=False) for one in warnings]
-    imported = import_conflicts.keep(caller, Converted(definition=whole), None, wish, Expected())
+    imported = import_conflicts.keep(caller, Converted(definition=whole), None, options, Expected())
     return replace(imported, conformance="warnings" if found else "valid", warnings=found)
 
 
-def _take_document(caller: Caller, document: Json, wish: Wish) -> Imported:
+def _take_document(caller: Caller, document: Json, options: ImportOptions) -> Imported:
     counted = size(document)
     if counted.fault:
         raise Unprocessable(counted.fault, code="too_large")
@@ -112,7 +114,7 @@ def _take_document(caller: Caller, document: Json, wish: Wish) -> Imported:
     present, found = way(examined, document, exports.now())
     errors = [one for one in found if one.error]
     if errors and not (
-        wish.lenient and isinstance(present.get("workflow"), dict) and isinstance(present.get("id"), str)
+        options.lenient and isinstance(present.get("workflow"), dict) and isinstance(present.get("id"), str)
     ):
         problems = [Problem(one.pointer, one.message) for one in errors]
         text = (
@@ -121,7 +123,7 @@ def _take_document(caller: Caller, document: Json, wish: Wish) -> Imported:
         raise Unprocessable(text, code="invalid_cacao", problems=problems)
     converted, expected = _converted(caller, present, way)
     remarks = [Finding(one.code, one.pointer, one.message, error=False) for one in converted.remarks]
-    imported = import_conflicts.keep(caller, converted, present, wish, expected)
+    imported = import_conflicts.keep(caller, converted, present, options, expected)
     by_hand = [{"step_id": one.step_id, "reason": one.message} for one in converted.remarks if one.step_id]
     conformance = "nonconformant" if errors else "warnings" if found else "valid"
     warnings = [*found, *remarks, *imported.warnings]

@@ -55,7 +55,9 @@ def enter(scene: Scene, found: Finding, budget: Budget, above: Above, start: Cal
         child = _child(connection, scene, given, target, found)
     if target is not None and not is_assumed(target) and (child.playbook_id, target) in above:
         raise run_start.running_already(
-            run_start.Wish(workspace_id=child.workspace_id, actor="", playbook_id=child.playbook_id, target=target)
+            run_start.RunRequest(
+                workspace_id=child.workspace_id, actor="", playbook_id=child.playbook_id, target=target
+            )
         )
     plan: Json = {"playbook_id": child.playbook_id}
     if len(above) > MOST_LEVELS or not budget.take(len(child.plan.nodes)):

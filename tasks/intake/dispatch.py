@@ -34,7 +34,7 @@ from tasks.secrets.sealing import hide
 
 
 @dataclass(frozen=True, kw_only=True)
-class Dispatch:
+class DispatchRequest:
     """One request to perform something now."""
 
     caller: Caller
@@ -49,7 +49,7 @@ class Dispatch:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Accepted:
+class AcceptedExecution:
     """The execution a dispatch has made, or, when ``replayed``, had made before under the same key."""
 
     execution_id: str
@@ -60,107 +60,115 @@ class Accepted:
 
 
 @idempotency.clashes_audited()
-def dispatch(wish: Dispatch) -> Accepted:
+def dispatch(request: DispatchRequest) -> AcceptedExecution:
     """Accept a request to perform an action.
 
     Raises:
         NotFound: no such action. Conflict: it is switched off, or nobody could carry it out.
         Unprocessable: values that do not fit its parameters, or a key that was used for something else.
-        Unavailable: the database is away; nothing was accepted. Whatever ``wish.unless_urgent`` raises.
+        Unavailable: the database is away; nothing was accepted. Whatever ``request.unless_urgent`` raises.
     """
-    workspace_id = wish.caller.workspace_id
-    if wish.idempotency_key and (earlier := db.look(_earlier, wish)) is not None:
+    workspace_id = request.caller.workspace_id
+    if request.idempotency_key and (earlier := db.look(_earlier, request)) is not None:
         return earlier
-    head = db.look(actions.head, workspace_id, wish.action_id)
+    head = db.look(actions.head, workspace_id, request.action_id)
     revision = revisions.action(head.revision_id)
     definition = revision.definition
-    _refuse_the_impossible(definition, wish, enabled=head.enabled)
-    if wish.unless_urgent is not None and queue_of(definition) != URGENT:
-        wish.unless_urgent()
-    values, problems = parameters.resolve(definition["parameters"], wish.parameters)
+    _refuse_the_impossible(definition, request, enabled=head.enabled)
+    if request.unless_urgent is not None and queue_of(definition) != URGENT:
+        request.unless_urgent()
+    values, problems = parameters.resolve(definition["parameters"], request.parameters)
     if problems:
         raise Unprocessable(problems=[problem.under("/parameters") for problem in problems])
-    row, message = _new_execution(revision, wish, values)
+    row, message = _new_execution(revision, request, values)
     try:
         again_at = backlog.again_at(row["queue"], row["created_at"])
-        accept = functools.partial(_accept, wish=wish, row=row, again_at=again_at)
-        group_commit.commit(accept, single=not wish.idempotency_key)
+        accept = functools.partial(_accept, request=request, row=row, again_at=again_at)
+        group_commit.commit(accept, single=not request.idempotency_key)
     except IntegrityError:  # a concurrent copy of this request was faster
-        earlier = db.look(_earlier, wish)
+        earlier = db.look(_earlier, request)
         if earlier is None:
             raise
         return earlier
     publisher.publish_after_commit(message)
-    return Accepted(execution_id=row["id"], action_id=wish.action_id, mode=wish.mode, created_at=row["created_at"])
+    return AcceptedExecution(
+        execution_id=row["id"], action_id=request.action_id, mode=request.mode, created_at=row["created_at"]
+    )
 
 
-def _accept(connection: db.Connection, *, wish: Dispatch, row: NewRow, again_at: int) -> None:
-    if wish.idempotency_key:
+def _accept(connection: db.Connection, *, request: DispatchRequest, row: NewRow, again_at: int) -> None:
+    if request.idempotency_key:
         idempotency.remember(
             connection,
-            wish.caller.workspace_id,
-            wish.caller.key_id,
-            wish.idempotency_key,
-            _same(wish),
+            request.caller.workspace_id,
+            request.caller.key_id,
+            request.idempotency_key,
+            _fingerprint_parts(request),
             execution_id=row["id"],
             created_at=row["created_at"],
         )
     transitions.accept(connection, row, publish_again_at=again_at)
 
 
-def _refuse_the_impossible(definition: Mapping[str, Any], wish: Dispatch, *, enabled: bool) -> None:
+def _refuse_the_impossible(definition: Mapping[str, Any], request: DispatchRequest, *, enabled: bool) -> None:
     if not enabled:
-        raise Conflict(f"The action {wish.action_id!r} is disabled; enable it first.", code="action_disabled")
-    if definition["executor"] == "opservant" and wish.mode == "live":
+        raise Conflict(f"The action {request.action_id!r} is disabled; enable it first.", code="action_disabled")
+    if definition["executor"] == "opservant" and request.mode == "live":
         raise Conflict("No agent is connected that could carry this out.", code="no_agent")
 
 
-def _new_execution(revision: Revision, wish: Dispatch, values: Mapping[str, Any]) -> tuple[NewRow, TaskMessage]:
+def _new_execution(
+    revision: Revision, request: DispatchRequest, values: Mapping[str, Any]
+) -> tuple[NewRow, TaskMessage]:
     definition = revision.definition
     execution_id = new_id("exec")
-    cell = parameters_cell(wish.caller.workspace_id, execution_id, revision.id)
+    cell = parameters_cell(request.caller.workspace_id, execution_id, revision.id)
     masked, sealed = hide(values, parameters.secret_names(definition["parameters"]), cell)
     row = rows.action(
         {
             "id": execution_id,
-            "workspace_id": wish.caller.workspace_id,
-            "action_id": wish.action_id,
+            "workspace_id": request.caller.workspace_id,
+            "action_id": request.action_id,
             "revision_id": revision.id,
             "queue": fair_queue.queue(
-                queue_of(definition), wish.caller.workspace_id, wish.caller.key_id, wish.action_id
+                queue_of(definition), request.caller.workspace_id, request.caller.key_id, request.action_id
             ),
-            "mode": wish.mode,
+            "mode": request.mode,
             "idempotent": definition["idempotent"],
             "timeout_ms": int(definition["timeout_seconds"] * 1000),
-            "target": wish.target,
+            "target": request.target,
             "input": masked,
             "sealed": sealed,
-            "created_by": wish.caller.key_id,
-            "request_id": wish.request_id,
+            "created_by": request.caller.key_id,
+            "request_id": request.request_id,
         }
     )
     message = TaskMessage(
-        execution_id=row["id"], label=wish.action_id, queue=row["queue"], timeout_ms=row["timeout_ms"]
+        execution_id=row["id"], label=request.action_id, queue=row["queue"], timeout_ms=row["timeout_ms"]
     )
     return row, message
 
 
-def _same(wish: Dispatch) -> list[Any]:
+def _fingerprint_parts(request: DispatchRequest) -> list[Any]:
     """What makes two requests the same."""
-    return [wish.action_id, wish.target, wish.mode, dict(wish.parameters)]
+    return [request.action_id, request.target, request.mode, dict(request.parameters)]
 
 
-def _earlier(connection: db.Connection, wish: Dispatch) -> Accepted | None:
+def _earlier(connection: db.Connection, request: DispatchRequest) -> AcceptedExecution | None:
     """What the same idempotency key made before."""
     known = idempotency.earlier(
-        connection, wish.caller.workspace_id, wish.caller.key_id, wish.idempotency_key, _same(wish)
+        connection,
+        request.caller.workspace_id,
+        request.caller.key_id,
+        request.idempotency_key,
+        _fingerprint_parts(request),
     )
     if known is None:
         return None
-    return Accepted(
+    return AcceptedExecution(
         execution_id=known.execution_id,
-        action_id=wish.action_id,
-        mode=wish.mode,
+        action_id=request.action_id,
+        mode=request.mode,
         created_at=known.created_at,
         replayed=True,
     )

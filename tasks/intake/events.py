@@ -25,7 +25,7 @@ from store.engine import db
 from store.engine.db import Connection, IntegrityError
 from store.executions.rows import NewRow
 from tasks.intake import idempotency, run_start
-from tasks.intake.run_start import Wish
+from tasks.intake.run_start import RunRequest
 from tasks.messages import publisher
 from tasks.messages.model import Chain
 from tasks.messages.routing import URGENT
@@ -63,7 +63,7 @@ class Occurrence:
         """The idempotency key of the run it starts of a playbook."""
         return idempotency.SEPARATOR.join(("event", self.id, playbook_id)) if self.named else None
 
-    def same(self) -> list[Any]:
+    def fingerprint_parts(self) -> list[Any]:
         """What makes two events of one id the same."""
         return ["event", self.event, dict(self.data)]
 
@@ -84,7 +84,7 @@ class Candidate:
     """
 
     playbook_id: str
-    ready: tuple[Wish, NewRow, Chain] | None = None
+    ready: tuple[RunRequest, NewRow, Chain] | None = None
     refusal: Refusal | None = None
     known: str | None = None
 
@@ -139,7 +139,9 @@ def _chosen(connection: Connection, this: Occurrence, waiting: list[Playbook]) -
     for playbook in waiting:
         if not matches(playbook.revision.definition["trigger"].get("conditions"), event):
             continue
-        known = idempotency.earlier(connection, this.workspace_id, this.actor, this.key(playbook.id), this.same())
+        known = idempotency.earlier(
+            connection, this.workspace_id, this.actor, this.key(playbook.id), this.fingerprint_parts()
+        )
         if known is not None:
             yield Candidate(playbook.id, known=known.execution_id)
         else:
@@ -147,7 +149,7 @@ def _chosen(connection: Connection, this: Occurrence, waiting: list[Playbook]) -
 
 
 def _candidate(connection: Connection, this: Occurrence, event: Mapping[str, Any], playbook: Playbook) -> Candidate:
-    wish = Wish(
+    request = RunRequest(
         workspace_id=this.workspace_id,
         actor=this.actor,
         playbook_id=playbook.id,
@@ -159,12 +161,12 @@ def _candidate(connection: Connection, this: Occurrence, event: Mapping[str, Any
         hops=this.hops,
     )
     try:
-        row, chain = run_start.prepare(connection, wish)
+        row, chain = run_start.prepare(connection, request)
     except Unavailable:
         raise
     except CallerError as error:
         return Candidate(playbook.id, refusal=refused(error))
-    return Candidate(playbook.id, ready=(wish, row, chain))
+    return Candidate(playbook.id, ready=(request, row, chain))
 
 
 def refused(error: CallerError) -> Refusal:
@@ -185,14 +187,14 @@ def admit(connection: Connection, this: Occurrence, found: list[Candidate]) -> O
         if candidate.ready is None:
             _note(outcome, candidate)
             continue
-        wish, row, chain = candidate.ready
+        request, row, chain = candidate.ready
         try:
             with connection.begin_nested():
-                _accept(connection, this, wish, row)
+                _accept(connection, this, request, row)
         except IntegrityError:
-            _note(outcome, _forestalled(connection, this, wish))
+            _note(outcome, _forestalled(connection, this, request))
         else:
-            outcome.started[wish.playbook_id] = row["id"]
+            outcome.started[request.playbook_id] = row["id"]
             outcome.chains.append(chain)
             outcome.fresh = True
     for playbook_id, refusal in outcome.not_started.items():
@@ -200,22 +202,24 @@ def admit(connection: Connection, this: Occurrence, found: list[Candidate]) -> O
     return outcome
 
 
-def _accept(connection: Connection, this: Occurrence, wish: Wish, row: NewRow) -> None:
-    key = this.key(wish.playbook_id)
+def _accept(connection: Connection, this: Occurrence, request: RunRequest, row: NewRow) -> None:
+    key = this.key(request.playbook_id)
     if key is not None:
         made, at = row["id"], row["created_at"]
         idempotency.remember(
-            connection, this.workspace_id, this.actor, key, this.same(), execution_id=made, created_at=at
+            connection, this.workspace_id, this.actor, key, this.fingerprint_parts(), execution_id=made, created_at=at
         )
-    run_start.accept(connection, wish=wish, row=row)
+    run_start.accept(connection, request=request, row=row)
 
 
-def _forestalled(connection: Connection, this: Occurrence, wish: Wish) -> Candidate:
+def _forestalled(connection: Connection, this: Occurrence, request: RunRequest) -> Candidate:
     """A copy of the event was faster, or the playbook runs for this asset."""
-    known = idempotency.earlier(connection, this.workspace_id, this.actor, this.key(wish.playbook_id), this.same())
+    known = idempotency.earlier(
+        connection, this.workspace_id, this.actor, this.key(request.playbook_id), this.fingerprint_parts()
+    )
     if known is not None:
-        return Candidate(wish.playbook_id, known=known.execution_id)
-    return Candidate(wish.playbook_id, refusal=refused(run_start.running_already(wish)))
+        return Candidate(request.playbook_id, known=known.execution_id)
+    return Candidate(request.playbook_id, refusal=refused(run_start.running_already(request)))
 
 
 def _note(outcome: Outcome, candidate: Candidate) -> None:

@@ -43,7 +43,7 @@ NOTHING_KEPT: Mapping[str, Mapping[str, str]] = {"actions": {}, "playbooks": {}}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wish:
+class RunRequest:
     """One request to run a playbook now."""
 
     workspace_id: str
@@ -83,7 +83,7 @@ class Wish:
     #: raises where there is room only for what is urgent
     unless_urgent: Callable[[], None] | None = None
 
-    def same(self) -> list[Any]:
+    def fingerprint_parts(self) -> list[Any]:
         """What makes two requests the same."""
         again = [self.retry_of, bool(self.carried)] if self.retry_of else []
         again += ["present"] if self.present else []
@@ -91,8 +91,8 @@ class Wish:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Started:
-    """The run that a wish has made, or, when ``replayed``, had made before under the same key."""
+class StartedRun:
+    """The run that a request has made, or, when ``replayed``, had made before under the same key."""
 
     run_id: str
     replayed: bool = False
@@ -100,70 +100,75 @@ class Started:
     row: Mapping[str, Any] | None = None
 
 
-def wish_of(caller: Caller, playbook_id: str, **more: Any) -> Wish:
+def request_of(caller: Caller, playbook_id: str, **more: Any) -> RunRequest:
     """What a caller asks for."""
-    return Wish(workspace_id=caller.workspace_id, actor=caller.key_id, playbook_id=playbook_id, **more)
+    return RunRequest(workspace_id=caller.workspace_id, actor=caller.key_id, playbook_id=playbook_id, **more)
 
 
 @idempotency.clashes_audited()
-def start(wish: Wish) -> Started:
+def start(request: RunRequest) -> StartedRun:
     """Accept a request to run a playbook.
 
     Raises:
         NotFound: no such playbook. Conflict: it is switched off, uses an action that is, or runs for this asset.
         InvalidRequest: it needs an asset. Unprocessable: values that do not fit its parameters, or a used key.
-        Unavailable: the database is away; nothing was accepted. Whatever ``wish.unless_urgent`` raises.
+        Unavailable: the database is away; nothing was accepted. Whatever ``request.unless_urgent`` raises.
     """
     with db.read() as connection:
-        known = _earlier(connection, wish)
+        known = _earlier(connection, request)
         if known is not None:
-            return Started(run_id=known.execution_id, replayed=True)
-        row, chain = prepare(connection, wish)
-    if wish.unless_urgent is not None and row["queue"] != URGENT:
-        wish.unless_urgent()
+            return StartedRun(run_id=known.execution_id, replayed=True)
+        row, chain = prepare(connection, request)
+    if request.unless_urgent is not None and row["queue"] != URGENT:
+        request.unless_urgent()
     try:
-        single = not (wish.idempotency_key or wish.carried)
-        group_commit.commit(functools.partial(accept, wish=wish, row=row), single=single)
+        single = not (request.idempotency_key or request.carried)
+        group_commit.commit(functools.partial(accept, request=request, row=row), single=single)
     except IntegrityError as error:
         with db.read() as connection:
-            known = _earlier(connection, wish)
+            known = _earlier(connection, request)
         if known is not None:  # a concurrent copy of this request was faster
-            return Started(run_id=known.execution_id, replayed=True)
-        raise running_already(wish) from error
+            return StartedRun(run_id=known.execution_id, replayed=True)
+        raise running_already(request) from error
     publisher.publish_after_commit(chain)
-    return Started(run_id=row["id"], row=row)
+    return StartedRun(run_id=row["id"], row=row)
 
 
-def _earlier(connection: Connection, wish: Wish) -> Row | None:
+def _earlier(connection: Connection, request: RunRequest) -> Row | None:
     """What the same idempotency key made before."""
-    key = wish.idempotency_key
-    return idempotency.earlier(connection, wish.workspace_id, wish.actor, key, wish.same()) if key else None
-
-
-def running_already(wish: Wish) -> Conflict:
-    """The refusal of a second run for the same asset."""
-    return Conflict(
-        f"The playbook {wish.playbook_id!r} is already running for the asset {wish.target!r}.", code="already_running"
+    key = request.idempotency_key
+    return (
+        idempotency.earlier(connection, request.workspace_id, request.actor, key, request.fingerprint_parts())
+        if key
+        else None
     )
 
 
-def accept(connection: Connection, *, wish: Wish, row: NewRow) -> None:
+def running_already(request: RunRequest) -> Conflict:
+    """The refusal of a second run for the same asset."""
+    return Conflict(
+        f"The playbook {request.playbook_id!r} is already running for the asset {request.target!r}.",
+        code="already_running",
+    )
+
+
+def accept(connection: Connection, *, request: RunRequest, row: NewRow) -> None:
     """Write the run.
 
     Raises:
         IntegrityError: the key has been used, or the playbook runs for this asset.
     """
-    if wish.idempotency_key:
+    if request.idempotency_key:
         idempotency.remember(
             connection,
-            wish.workspace_id,
-            wish.actor,
-            wish.idempotency_key,
-            wish.same(),
+            request.workspace_id,
+            request.actor,
+            request.idempotency_key,
+            request.fingerprint_parts(),
             execution_id=row["id"],
             created_at=row["created_at"],
         )
-    transitions.add(connection, [row, *(_taken_over(done, row) for done in wish.carried)], wish.actor)
+    transitions.add(connection, [row, *(_taken_over(done, row) for done in request.carried)], request.actor)
 
 
 def _taken_over(done: Mapping[str, Any], run: NewRow) -> NewRow:
@@ -176,48 +181,48 @@ def _taken_over(done: Mapping[str, Any], run: NewRow) -> NewRow:
     return taken
 
 
-def prepare(connection: Connection, wish: Wish) -> tuple[NewRow, Chain]:
+def prepare(connection: Connection, request: RunRequest) -> tuple[NewRow, Chain]:
     """The row of a new run, and the chain of its first steps.
 
     Raises:
         As ``start``.
     """
-    head = playbooks.head(connection, wish.workspace_id, wish.playbook_id)
+    head = playbooks.head(connection, request.workspace_id, request.playbook_id)
     if not head.enabled:
-        raise Conflict(f"The playbook {wish.playbook_id!r} is disabled; enable it first.", code="playbook_disabled")
-    kept = wish.kept or NOTHING_KEPT
-    revision_id = wish.revision_id or kept["playbooks"].get(wish.playbook_id) or head.revision_id
+        raise Conflict(f"The playbook {request.playbook_id!r} is disabled; enable it first.", code="playbook_disabled")
+    kept = request.kept or NOTHING_KEPT
+    revision_id = request.revision_id or kept["playbooks"].get(request.playbook_id) or head.revision_id
     definition = revisions.playbook(revision_id)[0].definition
-    if definition["target_required"] and not wish.target:
+    if definition["target_required"] and not request.target:
         problem = Problem("/target_asset_id", "this playbook needs the asset it is to work on")
         raise InvalidRequest("The asset is missing.", code="target_required", problems=[problem])
-    if wish.depth > DEEPEST:
+    if request.depth > DEEPEST:
         raise Conflict(f"Playbooks start playbooks more than {DEEPEST} deep.", code="too_deep")
     run_id = new_id("pexec")
-    masked, sealed = _values(definition, wish, parameters_cell(wish.workspace_id, run_id, revision_id))
-    pinned = pins(connection, wish.workspace_id, revision_id, wish.pinned or kept["actions"])
+    masked, sealed = _values(definition, request, parameters_cell(request.workspace_id, run_id, revision_id))
+    pinned = pins(connection, request.workspace_id, revision_id, request.pinned or kept["actions"])
     now = db.now_ms()
     row = rows.run(
         {
             "id": run_id,
-            "workspace_id": wish.workspace_id,
-            "action_id": wish.playbook_id,
+            "workspace_id": request.workspace_id,
+            "action_id": request.playbook_id,
             "revision_id": revision_id,
             "queue": "steps",
-            "mode": wish.mode,
+            "mode": request.mode,
             "timeout_ms": int(definition["timeout_minutes"] * 60_000),
             "expires_at": now + int(definition["timeout_minutes"] * 60_000),
-            "target": wish.target,
+            "target": request.target,
             "input": masked,
             "sealed": sealed,
-            "created_by": wish.actor,
-            "request_id": wish.request_id,
+            "created_by": request.actor,
+            "request_id": request.request_id,
             "created_at": now,
-            "parent_id": wish.parent_id,
-            "cause": wish.trigger,
-            "retry_of": wish.retry_of,
-            "root_id": wish.root,
-            "context": _context(wish, pinned),
+            "parent_id": request.parent_id,
+            "cause": request.trigger,
+            "retry_of": request.retry_of,
+            "root_id": request.root,
+            "context": _context(request, pinned),
         }
     )
     chain = _opening(row, pinned)
@@ -225,22 +230,22 @@ def prepare(connection: Connection, wish: Wish) -> tuple[NewRow, Chain]:
     return row, chain
 
 
-def _context(wish: Wish, pinned: Mapping[str, str]) -> str:
+def _context(request: RunRequest, pinned: Mapping[str, str]) -> str:
     """What a run keeps of how it came about."""
-    carried = [str(done["id"]).partition(".")[2] for done in wish.carried]
+    carried = [str(done["id"]).partition(".")[2] for done in request.carried]
     names = ("event", "kept", "depth", "hops", "root", "width")
-    return json.dumps({**{name: getattr(wish, name) for name in names}, "pins": pinned, "carried": carried})
+    return json.dumps({**{name: getattr(request, name) for name in names}, "pins": pinned, "carried": carried})
 
 
-def _values(definition: Mapping[str, Any], wish: Wish, cell: Cell) -> tuple[str, str | None]:
+def _values(definition: Mapping[str, Any], request: RunRequest, cell: Cell) -> tuple[str, str | None]:
     """The parameters as they are stored; a playbook that declares none takes any."""
     declared = definition["parameters"]
     if not declared:
-        return hide(wish.parameters, wish.secret_names, cell, wish.secrets)
-    values, problems = parameters.resolve(declared, wish.parameters)
+        return hide(request.parameters, request.secret_names, cell, request.secrets)
+    values, problems = parameters.resolve(declared, request.parameters)
     if problems:
         raise Unprocessable(problems=[problem.under("/parameters") for problem in problems])
-    return hide(values, {*parameters.secret_names(declared), *wish.secret_names}, cell, wish.secrets)
+    return hide(values, {*parameters.secret_names(declared), *request.secret_names}, cell, request.secrets)
 
 
 def _opening(row: NewRow, pins: Mapping[str, str]) -> Chain:

@@ -194,7 +194,7 @@ def _for_each(this: Entry) -> None:
 def _playbook(this: Entry) -> None:
     step, run, redact = this.step, this.run, this.planner.redact
     given = templates.render(step.get("parameters", {}), this.context)
-    wish = run_start.Wish(
+    request = run_start.RunRequest(
         workspace_id=run.workspace_id,
         actor=run.created_by,
         playbook_id=step["playbook_ref"],
@@ -215,9 +215,9 @@ def _playbook(this: Entry) -> None:
     )
     refuse_too_many_runs(run)
     if this.planner.lonely:
-        raise run_start.running_already(wish)
+        raise run_start.running_already(request)
     with db.read() as connection:
-        child, chain = run_start.prepare(connection, wish)
+        child, chain = run_start.prepare(connection, request)
     this.hold(1, {"input": json.dumps(redact(given)), "output": json.dumps({"execution_id": child["id"]})})
     this.planner.moves.runs.append(child)
     this.planner.chains.append(chain)

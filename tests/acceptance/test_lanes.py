@@ -31,15 +31,14 @@ from store import access
 from tasks.definitions import actions
 from tasks.fairness import fair_queue
 from tasks.messages import publisher
-from tasks.intake.dispatch import Dispatch, dispatch
+from tasks.intake.dispatch import DispatchRequest, dispatch
 fair_queue._flows._clock, fair_queue._flows._of = lambda: 0.0, lambda queue: 400.0
 url, number = sys.argv[1:]
 def accept(workspace, number):
     caller = access.Caller(key_id=workspace, workspace_id=workspace, role="admin", permissions=access.ROLES["admin"])
-    name = "lone" if workspace == "small" else "large"
-    wanted = {"name": f"flood {name}", "type": "webhook", "executor": "webhook", "config": {"url": f"{url}/ok?{name}"}}
-    action = actions.create(caller, wanted).id
-    return [dispatch(Dispatch(caller=caller, action_id=action, parameters={})).execution_id for _ in range(number)]
+    name = "lone" if workspace == "small" else "large" wanted = {"name": f"flood {name}", "type": "webhook", "executor":
+    "webhook", "config": {"url": f"{url}/ok?{name}"}} action = actions.create(caller, wanted).id return
+    [dispatch(DispatchRequest(caller=caller, action_id=action, parameters={})).execution_id for _ in range(number)]
 ids = accept("tests", int(number)) + accept("small", 1)
 assert publisher.drain(20)
 print(json.dumps(ids))

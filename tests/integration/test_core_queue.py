@@ -22,7 +22,7 @@ from tasks.attempts import action as attempts_action
 from tasks.definitions import actions as catalogue
 from tasks.entrypoints import maintenance, tick
 from tasks.fairness import fair_queue
-from tasks.intake.dispatch import Accepted, Dispatch, dispatch
+from tasks.intake.dispatch import AcceptedExecution, DispatchRequest, dispatch
 from tasks.messages import backlog
 from tests.support import services
 from tests.support.quiet import ready_to_publish
@@ -59,10 +59,12 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tick, "PATIENCE", 60)
 
 
-def accept(action_id: str, n: int = 0, key: str | None = None) -> Accepted:
+def accept(action_id: str, n: int = 0, key: str | None = None) -> AcceptedExecution:
     """Dispatch in dry-run mode: everything but the call itself."""
-    wish = Dispatch(caller=CALLER, action_id=action_id, parameters={"n": n}, mode="dry_run", idempotency_key=key)
-    return dispatch(wish)
+    request = DispatchRequest(
+        caller=CALLER, action_id=action_id, parameters={"n": n}, mode="dry_run", idempotency_key=key
+    )
+    return dispatch(request)
 
 
 def row(execution_id: str) -> db.Row:
@@ -89,7 +91,7 @@ def test_twenty_keys_times_eight_copies_make_twenty_executions(action: str) -> N
     """Concurrent copies of a request with one Idempotency-Key all get the same execution."""
     barrier = threading.Barrier(8)
 
-    def copy(_: int) -> list[Accepted]:
+    def copy(_: int) -> list[AcceptedExecution]:
         made = []
         for number in range(20):
             barrier.wait(timeout=30)

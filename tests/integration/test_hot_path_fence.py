@@ -355,7 +355,7 @@ def run_of_two(door: Door, sink: Sink) -> str:
     two = [{"id": step_id, "type": "action", "action_ref": action["id"]} for step_id in "ab"]
     playbook = door.create_playbook(name="Two", steps=two)
     return run_start.start(
-        run_start.Wish(workspace_id="default", actor="test", playbook_id=playbook["id"], parameters={})
+        run_start.RunRequest(workspace_id="default", actor="test", playbook_id=playbook["id"], parameters={})
     ).run_id
 
 

@@ -22,7 +22,7 @@ from tasks.definitions import actions as catalogue
 from tasks.entrypoints import actions as run
 from tasks.entrypoints import runs
 from tasks.fairness import concurrency, slots
-from tasks.intake.dispatch import Dispatch, dispatch
+from tasks.intake.dispatch import DispatchRequest, dispatch
 from tasks.messages import flower_events
 from tests.support.quiet import ready_to_publish
 from tests.support.services import RedisServer
@@ -131,8 +131,8 @@ def test_members_of_a_bundle_do_not_know_of_each_other(
         access.ensure_workspace(connection, CALLER.workspace_id, "Lanes")
     wanted = {"name": "bundled", "type": "webhook", "executor": "webhook", "config": {"url": "http://192.0.2.1/"}}
     action = catalogue.create(CALLER, wanted).id
-    wish = Dispatch(caller=CALLER, action_id=action, parameters={}, mode="dry_run")
-    good = [dispatch(wish).execution_id for _ in range(3)]
+    request = DispatchRequest(caller=CALLER, action_id=action, parameters={}, mode="dry_run")
+    good = [dispatch(request).execution_id for _ in range(3)]
     attempt, watcher = attempts_action.attempt, Watcher()
 
     def breaking(execution_id: str, *more: Any) -> Ending:

@@ -40,8 +40,8 @@ def everywhere(database: str) -> Door:
 
 def begun(playbook_id: str, **more: Any) -> str:
     """A run of a playbook, taken up by this process."""
-    wish = starting.Wish(workspace_id="default", actor="test", playbook_id=playbook_id, **more)
-    run_id = starting.start(wish).run_id
+    request = starting.RunRequest(workspace_id="default", actor="test", playbook_id=playbook_id, **more)
+    run_id = starting.start(request).run_id
     steps.begin.apply(args=[run_id])
     return run_id
 
@@ -222,10 +222,10 @@ def test_what_was_written_while_a_run_was_cancelled_is_ended_too(everywhere: Doo
     run_id = standing_still(everywhere, 1)
     assert cancel.cancel_run(CALLER, run_id).status == "cancelled"
     enter(run_id, "late", "running", type="playbook", open=1, cursor=1)
-    wish = starting.Wish(
+    request = starting.RunRequest(
         workspace_id="default", actor="test", playbook_id=below["id"], parent_id=f"{run_id}.late", root=run_id
     )
-    late = starting.start(wish).run_id
+    late = starting.start(request).run_id
     steps.begin.apply(args=[late])
     with db.write() as connection:
         connection.execute(

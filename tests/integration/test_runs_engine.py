@@ -35,8 +35,10 @@ def test_what_is_being_planned_is_not_planned_beside_it(monkeypatch: pytest.Monk
 def start(door: Door, *steps_of: dict[str, Any], **parameters: Any) -> str:
     """A run of a playbook of these steps, taken up by this process."""
     playbook = door.create_playbook(name=f"Decide {len(steps_of)}", steps=list(steps_of))
-    wish = run_start.Wish(workspace_id="default", actor="test", playbook_id=playbook["id"], parameters=parameters)
-    return run_start.start(wish).run_id
+    request = run_start.RunRequest(
+        workspace_id="default", actor="test", playbook_id=playbook["id"], parameters=parameters
+    )
+    return run_start.start(request).run_id
 
 
 def status(run_id: str) -> str:
@@ -183,8 +185,10 @@ def test_a_link_that_is_not_kept_is_followed_at_once(door: Door, monkeypatch: py
         decide("last", expression="true"),
     ]
     made = door.create_playbook(name="Spells a secret", steps=playbook, parameters=[secret])
-    wish = run_start.Wish(workspace_id="default", actor="test", playbook_id=made["id"], parameters={"word": "hunter2"})
-    run_id = run_start.start(wish).run_id
+    request = run_start.RunRequest(
+        workspace_id="default", actor="test", playbook_id=made["id"], parameters={"word": "hunter2"}
+    )
+    run_id = run_start.start(request).run_id
     steps.begin.apply(args=[run_id])
     assert unfollowed(run_id) == [f"{run_id}.hunter2"]
     steps.follow.apply(args=[f"{run_id}.hunter2"])

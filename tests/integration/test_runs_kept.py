@@ -28,10 +28,10 @@ def started(door: Door, *steps_of: dict[str, Any], declared: Any = (), event: An
     """A run of a new playbook of these steps, carried out by this process as far as it goes."""
     definition = {"name": f"Kept {len(steps_of)}", "steps": list(steps_of), "parameters": list(declared)}
     playbook = door.create_playbook(**definition)
-    wish = starting.Wish(
+    request = starting.RunRequest(
         workspace_id="default", actor="test", playbook_id=playbook["id"], parameters=parameters, event=event
     )
-    run_id = starting.start(wish).run_id
+    run_id = starting.start(request).run_id
     steps.begin.apply(args=[run_id])
     return run_id
 

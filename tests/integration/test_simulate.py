@@ -80,12 +80,12 @@ def create(*steps_: dict[str, Any], **more: Any) -> str:
     return playbooks.create(CALLER, definition).id
 
 
-def accepted(playbook_id: str = "pb", **wish: Any) -> Run:
+def accepted(playbook_id: str = "pb", **request: Any) -> Run:
     """A dry run that has been accepted."""
-    wanted = run_start.wish_of(CALLER, playbook_id, mode="dry_run", **wish)
+    wanted = run_start.request_of(CALLER, playbook_id, mode="dry_run", **request)
     with db.write() as connection:
         row, _ = run_start.prepare(connection, wanted)
-        run_start.accept(connection, wish=wanted, row=row)
+        run_start.accept(connection, request=wanted, row=row)
     with db.read() as connection:
         return runs_run.loaded(run_rows.read(connection, row["id"]))
 
@@ -414,10 +414,10 @@ def visitor(sqlite_database: str) -> Door:
 
 def done(**changes: Any) -> str:
     """A run that has been carried out; ``changes``: step id → the address it was given. Returns its id."""
-    wanted = run_start.wish_of(CALLER, "pb")
+    wanted = run_start.request_of(CALLER, "pb")
     with db.write() as connection:
         row, _ = run_start.prepare(connection, wanted)
-        run_start.accept(connection, wish=wanted, row=row)
+        run_start.accept(connection, request=wanted, row=row)
     with db.read() as connection:
         run = runs_run.loaded(run_rows.read(connection, row["id"]))
     rows = [{**one, "mode": "live", "report": None} for one in simulation.simulate(run).rows]
