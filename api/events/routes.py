@@ -14,7 +14,7 @@ from config.errors import InvalidRequest, Problem
 from expressions.suggestions import did_you_mean
 from playbooks.definitions.parameter_values import value_fault
 from store.ids import new_id
-from tasks.intake.events import Occurrence, occur
+from tasks.intake.events import TriggerEvent, handle_event
 
 blueprint = Blueprint("events", __name__, description="What has happened elsewhere.")
 
@@ -43,7 +43,7 @@ def send_event(given: dict[str, Any]) -> Response:
     _check_size(given["data"])
     key = idempotency_key()
     named = given.get("id") or key
-    this = Occurrence(
+    this = TriggerEvent(
         workspace_id=caller().workspace_id,
         actor=caller().key_id,
         event=given["event"],
@@ -53,23 +53,23 @@ def send_event(given: dict[str, Any]) -> Response:
         request_id=g.request_id,
         unless_urgent=HERE.refuse,
     )
-    outcome = occur(this)
+    result = handle_event(this)
     members = {
         "event_id": this.id,
         "event": this.event,
-        "considered": outcome.considered,
-        "note": _note(this.event) if not outcome.considered else None,
-        "started": [{"playbook_id": name, "execution_id": run_id} for name, run_id in outcome.started.items()],
+        "considered": result.considered,
+        "note": _record(this.event) if not result.considered else None,
+        "started": [{"playbook_id": name, "execution_id": run_id} for name, run_id in result.started.items()],
         "not_started": [
             {"playbook_id": name, "code": refusal.code, "reason": refusal.reason}
-            for name, refusal in outcome.not_started.items()
+            for name, refusal in result.not_started.items()
         ],
     }
-    replayed = bool(outcome.started) and not outcome.fresh
+    replayed = bool(result.started) and not result.fresh
     return answer({"data": members}, 202, {"Idempotency-Replayed": "true"} if replayed else None)
 
 
-def _note(event: str) -> str | None:
+def _record(event: str) -> str | None:
     """What the sender of an event that nothing waits for may have meant."""
     hint = "" if event in shapes.COMMON_EVENTS else did_you_mean(event, shapes.COMMON_EVENTS)
     return f"No enabled playbook waits for {event!r}{hint}" if hint else None

@@ -19,7 +19,7 @@ from tasks.app import app
 from tasks.attempts.completion import EVENT
 from tasks.definitions import revisions
 from tasks.intake import events
-from tasks.intake.events import Occurrence, note_not_fired
+from tasks.intake.events import TriggerEvent, note_not_fired
 from tasks.messages import publisher
 
 log = logs.logger(__name__)
@@ -33,29 +33,29 @@ def announce(execution_id: str) -> str:
             row = completions.read(connection, execution_id)
             if row is None:
                 return "stale"
-            this = _occurrence(row)
+            this = _trigger_event(row)
             found = list(events.candidates(connection, this))
         with db.write() as connection:
             if not completions.take(connection, execution_id):
                 return "stale"
-            outcome = events.admit(connection, this, found)
-            for playbook_id, refusal in outcome.not_started.items():
+            result = events.admit(connection, this, found)
+            for playbook_id, refusal in result.not_started.items():
                 note_not_fired(connection, this.workspace_id, playbook_id, refusal, execution=execution_id)
     except Unavailable:
         log.warning("cannot announce: the database is away; tick will ask again", execution_id=execution_id)
         return "unavailable"
-    publisher.publish_after_commit(*outcome.chains)
+    publisher.publish_after_commit(*result.chains)
     return "announced"
 
 
-def _occurrence(row: Row) -> Occurrence:
+def _trigger_event(row: Row) -> TriggerEvent:
     definition = revisions.action(row.revision_id).definition
     data = {
         "action": {"id": row.action_id, "name": definition["name"], "type": definition["type"]},
         "execution": {"id": row.id, "status": row.status, "target": row.target},
         "output": transitions.load(row.output),
     }
-    return Occurrence(
+    return TriggerEvent(
         workspace_id=row.workspace_id,
         actor=audit.SYSTEM,
         event=EVENT,

@@ -37,7 +37,7 @@ log = logs.logger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Occurrence:
+class TriggerEvent:
     """An event as it came in."""
 
     workspace_id: str
@@ -55,7 +55,7 @@ class Occurrence:
     #: raises where there is room only for what is urgent
     unless_urgent: Callable[[], None] | None = None
 
-    def told(self) -> dict[str, Any]:
+    def payload(self) -> dict[str, Any]:
         """What runs keep of it, and templates see."""
         return {"event": self.event, "id": self.id, "data": dict(self.data)}
 
@@ -90,7 +90,7 @@ class Candidate:
 
 
 @dataclass
-class Outcome:
+class EventResult:
     """What an event has brought about: playbook → run, and playbook → why there is none."""
 
     started: dict[str, str] = field(default_factory=dict)
@@ -103,7 +103,7 @@ class Outcome:
 
 
 @idempotency.clashes_audited()
-def occur(this: Occurrence) -> Outcome:
+def handle_event(this: TriggerEvent) -> EventResult:
     """Start the playbooks that wait for an event; each starts or says why not.
 
     Raises:
@@ -116,16 +116,16 @@ def occur(this: Occurrence) -> Outcome:
     beginning = [one.ready[1]["queue"] for one in found if one.ready is not None]
     if this.unless_urgent is not None and beginning and URGENT not in beginning:
         this.unless_urgent()
-    outcome = Outcome()
+    result = EventResult()
     if found:
         with db.write() as connection:
-            outcome = admit(connection, this, found)
-        publisher.publish_after_commit(*outcome.chains)
-    outcome.considered = len(waiting)
-    return outcome
+            result = admit(connection, this, found)
+        publisher.publish_after_commit(*result.chains)
+    result.considered = len(waiting)
+    return result
 
 
-def candidates(connection: Connection, this: Occurrence) -> Iterator[Candidate]:
+def candidates(connection: Connection, this: TriggerEvent) -> Iterator[Candidate]:
     """The playbooks that wait for the event and whose conditions it meets.
 
     Raises:
@@ -134,8 +134,8 @@ def candidates(connection: Connection, this: Occurrence) -> Iterator[Candidate]:
     yield from _chosen(connection, this, playbooks.listening(connection, this.workspace_id, names(this.event)))
 
 
-def _chosen(connection: Connection, this: Occurrence, waiting: list[Playbook]) -> Iterator[Candidate]:
-    event = this.told()
+def _chosen(connection: Connection, this: TriggerEvent, waiting: list[Playbook]) -> Iterator[Candidate]:
+    event = this.payload()
     for playbook in waiting:
         if not matches(playbook.revision.definition["trigger"].get("conditions"), event):
             continue
@@ -148,7 +148,7 @@ def _chosen(connection: Connection, this: Occurrence, waiting: list[Playbook]) -
             yield _candidate(connection, this, event, playbook)
 
 
-def _candidate(connection: Connection, this: Occurrence, event: Mapping[str, Any], playbook: Playbook) -> Candidate:
+def _candidate(connection: Connection, this: TriggerEvent, event: Mapping[str, Any], playbook: Playbook) -> Candidate:
     request = RunRequest(
         workspace_id=this.workspace_id,
         actor=this.actor,
@@ -176,33 +176,33 @@ def refused(error: CallerError) -> Refusal:
     return Refusal(code=error.code, reason=reason)
 
 
-def admit(connection: Connection, this: Occurrence, found: list[Candidate]) -> Outcome:
+def admit(connection: Connection, this: TriggerEvent, found: list[Candidate]) -> EventResult:
     """Write the runs that are ready; the chains in the answer are to be rung after the commit.
 
     Raises:
         Unprocessable: the id names another event.
     """
-    outcome = Outcome()
+    result = EventResult()
     for candidate in found:
         if candidate.ready is None:
-            _note(outcome, candidate)
+            _record(result, candidate)
             continue
         request, row, chain = candidate.ready
         try:
             with connection.begin_nested():
                 _accept(connection, this, request, row)
         except IntegrityError:
-            _note(outcome, _forestalled(connection, this, request))
+            _record(result, _forestalled(connection, this, request))
         else:
-            outcome.started[request.playbook_id] = row["id"]
-            outcome.chains.append(chain)
-            outcome.fresh = True
-    for playbook_id, refusal in outcome.not_started.items():
+            result.started[request.playbook_id] = row["id"]
+            result.chains.append(chain)
+            result.fresh = True
+    for playbook_id, refusal in result.not_started.items():
         log.warning("playbook not started", playbook_id=playbook_id, event_name=this.event, code=refusal.code)
-    return outcome
+    return result
 
 
-def _accept(connection: Connection, this: Occurrence, request: RunRequest, row: NewRow) -> None:
+def _accept(connection: Connection, this: TriggerEvent, request: RunRequest, row: NewRow) -> None:
     key = this.key(request.playbook_id)
     if key is not None:
         made, at = row["id"], row["created_at"]
@@ -212,7 +212,7 @@ def _accept(connection: Connection, this: Occurrence, request: RunRequest, row: 
     run_start.accept(connection, request=request, row=row)
 
 
-def _forestalled(connection: Connection, this: Occurrence, request: RunRequest) -> Candidate:
+def _forestalled(connection: Connection, this: TriggerEvent, request: RunRequest) -> Candidate:
     """A copy of the event was faster, or the playbook runs for this asset."""
     known = idempotency.earlier(
         connection, this.workspace_id, this.actor, this.key(request.playbook_id), this.fingerprint_parts()
@@ -222,11 +222,11 @@ def _forestalled(connection: Connection, this: Occurrence, request: RunRequest) 
     return Candidate(request.playbook_id, refusal=refused(run_start.running_already(request)))
 
 
-def _note(outcome: Outcome, candidate: Candidate) -> None:
+def _record(result: EventResult, candidate: Candidate) -> None:
     if candidate.known is not None:
-        outcome.started[candidate.playbook_id] = candidate.known
+        result.started[candidate.playbook_id] = candidate.known
     elif candidate.refusal is not None:
-        outcome.not_started[candidate.playbook_id] = candidate.refusal
+        result.not_started[candidate.playbook_id] = candidate.refusal
 
 
 def values(declared: list[dict[str, Any]], event: Mapping[str, Any]) -> dict[str, Any]:
