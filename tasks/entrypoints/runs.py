@@ -30,7 +30,7 @@ from tasks.fairness import slots
 from tasks.messages import flower_events
 from tasks.messages.requeue import Bundle
 from tasks.runs import stop
-from tasks.runs.driver import Walk
+from tasks.runs.driver import RunDriver
 from tasks.runs.run import Run
 
 #: what this process has been at for longer than this is not begun once more beside it, seconds
@@ -42,15 +42,15 @@ log = logs.logger(__name__)
 _since: dict[str, float] = {}
 
 
-def _walk(task: Task, what: str, execution_id: str, known: dict[str, Run] | None = None) -> str:
+def _drive(task: Task, what: str, execution_id: str, known: dict[str, Run] | None = None) -> str:
     logs.bind(execution_id=execution_id)
     forget = functools.partial(_since.pop, execution_id, None)
-    walk, now = Walk(task, simulate=simulation.carry_out, written=forget, known=known), time.monotonic()
+    driver, now = RunDriver(task, simulate=simulation.carry_out, written=forget, known=known), time.monotonic()
     if now - _since.setdefault(execution_id, now) > LONG:  # tick asks again; planning it twice would only take longer
-        walk.links.leave(None)
+        driver.handoff.leave(None)
         return "stale"
     try:
-        return walk.drive(functools.partial(getattr(walk, what), execution_id))
+        return driver.drive(functools.partial(getattr(driver, what), execution_id))
     except (Retry, Reject, SoftTimeLimitExceeded):  # Reject: the broker did not take a retry; tick wakes it
         raise
     except Unavailable:
@@ -83,7 +83,7 @@ _OPTIONS: dict[str, Any] = {"bind": True, "max_retries": None}
 def begin(self: Task, *run_ids: str) -> str:
     """Take a run up, or several side by side."""
     if len(run_ids) == 1:
-        return slots.alone(self, lambda: _walk(self, "begin", run_ids[0]), calls=False)
+        return slots.alone(self, lambda: _drive(self, "begin", run_ids[0]), calls=False)
     bundle = Bundle.of(self)
     return slots.side_by_side(self, functools.partial(_begin_beside_others, bundle), calls=False)
 
@@ -91,7 +91,7 @@ def begin(self: Task, *run_ids: str) -> str:
 def _begin_beside_others(bundle: Bundle, run_id: str) -> str:
     message, started = bundle.message(run_id), time.monotonic()
     flower_events.began(message, bundle.message_id)
-    word = _walk(_member(bundle.message_id), "begin", run_id)
+    word = _drive(_member(bundle.message_id), "begin", run_id)
     flower_events.ended(message, word, started)
     return word
 
@@ -104,23 +104,23 @@ def _member(message_id: str) -> Any:
 @app.task(name="tocsin.step", **_OPTIONS)
 def step(self: Task, execution_id: str) -> str:
     """Carry out a step."""
-    return slots.alone(self, lambda: _walk(self, "step", execution_id))
+    return slots.alone(self, lambda: _drive(self, "step", execution_id))
 
 
 @app.task(name="tocsin.branches", **_OPTIONS)
 def branches(self: Task, *_execution_ids: str) -> str:
     """Carry out the first steps of several branches."""
     message_id, known = str(self.request.id), dict[str, Run]()
-    return slots.side_by_side(self, lambda execution_id: _walk(_member(message_id), "step", execution_id, known))
+    return slots.side_by_side(self, lambda execution_id: _drive(_member(message_id), "step", execution_id, known))
 
 
 @app.task(name="tocsin.join", **_OPTIONS)
 def join(self: Task, execution_id: str) -> str:
     """Attend to a step that holds others."""
-    return slots.alone(self, lambda: _walk(self, "join", execution_id), calls=False)
+    return slots.alone(self, lambda: _drive(self, "join", execution_id), calls=False)
 
 
 @app.task(name="tocsin.follow", **_OPTIONS)
 def follow(self: Task, execution_id: str) -> str:
     """Go on after a step that ended outside of a worker."""
-    return slots.alone(self, lambda: _walk(self, "follow", execution_id), calls=False)
+    return slots.alone(self, lambda: _drive(self, "follow", execution_id), calls=False)

@@ -35,8 +35,8 @@ from tasks.messages.run_messages import step_message
 from tasks.runs import joins
 from tasks.runs.budget import TOO_LARGE, budget
 from tasks.runs.context import Context
-from tasks.runs.handoff import Links
-from tasks.runs.planner import Advance
+from tasks.runs.handoff import Handoff
+from tasks.runs.planner import Planner
 from tasks.runs.run import Run, loaded
 from tasks.runs.step_attempt import StepWork
 from tasks.runs.step_entries import Place
@@ -57,7 +57,7 @@ class Written:
     waiting: list[str] = field(default_factory=list)
 
 
-class Walk:
+class RunDriver:
     """The work of one message."""
 
     def __init__(
@@ -75,7 +75,7 @@ class Walk:
         self._runs = {} if known is None else known
         #: called as soon as what the message asked for is written, before it goes on here with anything else
         self._written = written
-        self.links = Links(task)
+        self.handoff = Handoff(task)
         self.word = "done"
         self.run: Run
         self.context: Context
@@ -102,13 +102,13 @@ class Walk:
         self.queue = row.queue
         first = self.run.plan.blocks[""].first
 
-        def write(connection: Connection, advance: Advance) -> Written | None:
+        def write(connection: Connection, planner: Planner) -> Written | None:
             begun, waiting = steps.begin_run(
-                connection, run_id, advance.moves, actor=keeper().owner, deadline=row.expires_at
+                connection, run_id, planner.moves, actor=keeper().owner, deadline=row.expires_at
             )
             return _goes_on(waiting) if begun else None
 
-        return self._go_on(lambda advance: advance.enter(first, Place("", None, ()), None), write, at_once=True)
+        return self._go_on(lambda planner: planner.enter(first, Place("", None, ()), None), write, at_once=True)
 
     def step(self, step_row_id: str) -> Next | None:
         """Claim a step and carry it out."""
@@ -120,7 +120,7 @@ class Walk:
             return self._stale()
         self.queue = row.queue
         if row.queue in KILLABLE:  # what limits the time of the step must not hit what comes after it
-            self.links.go_no_further()
+            self.handoff.go_no_further()
         return self._carry_out(SimpleNamespace(**row._asdict()), claimed)
 
     def join(self, holder_id: str) -> Next | None:
@@ -128,15 +128,15 @@ class Walk:
         row = in_time(functools.partial(_read, steps.get, holder_id))
         if row is None or row.status != "running" or not self._find_run(row.run_id):
             return self._stale()
-        attention: joins.Attention | None = None
+        decision: joins.JoinDecision | None = None
 
-        def plan(advance: Advance) -> None:
-            nonlocal attention
-            attention = joins.attend(advance, row)
+        def plan(planner: Planner) -> None:
+            nonlocal decision
+            decision = joins.decide(planner, row)
 
-        def write(connection: Connection, advance: Advance) -> Written | None:
-            status = _attended(connection, row, attention, self.run) if attention is not None else None
-            return _written(connection, self.run, status, advance) if status is not None else None
+        def write(connection: Connection, planner: Planner) -> Written | None:
+            status = _attended(connection, row, decision, self.run) if decision is not None else None
+            return _written(connection, self.run, status, planner) if status is not None else None
 
         return self._go_on(plan, write)
 
@@ -148,14 +148,14 @@ class Walk:
         error = transitions.load(row.error)
         expired = (error or {}).get("code") == "approval_expired"
 
-        def plan(advance: Advance) -> None:
-            place = advance.place_of(row.step_id, row.parent_id, row.iteration)
+        def plan(planner: Planner) -> None:
+            place = planner.place_of(row.step_id, row.parent_id, row.iteration)
             output = transitions.load(row.output)
-            advance.after(row.step_id, place, row.status, error, output=output, expired=expired)
+            planner.after(row.step_id, place, row.status, error, output=output, expired=expired)
 
-        def write(connection: Connection, advance: Advance) -> Written | None:
+        def write(connection: Connection, planner: Planner) -> Written | None:
             status = steps.to_follow(connection, step_row_id, self.run.id)
-            return _written(connection, self.run, status, advance) if status is not None else None
+            return _written(connection, self.run, status, planner) if status is not None else None
 
         return self._go_on(plan, write)
 
@@ -165,9 +165,9 @@ class Walk:
         keep, started = keeper(), time.monotonic()
         logs.bind(execution_id=row.id, request_id=row.request_id)
         message = step_message(self.run.plan, self.run.context["pins"], self.run.id, row.step_id, row.iteration)
-        own = row.id == self.links.own
+        own = row.id == self.handoff.own
         if not own:
-            flower_events.began(message, self.links.own)
+            flower_events.began(message, self.handoff.own)
         with keep.hold(row.id, row.attempt, row.timeout_ms, claimed, repeatable=row.idempotent) as held:
             revision = revisions.action_in_time(row.revision_id)
             retry = {**revision.definition["retry"], **self.run.plan.nodes[row.step_id].step.get("retry", {})}
@@ -176,7 +176,7 @@ class Walk:
                 ready = work.prepare(revision, held)
                 called = time.monotonic()
                 ending = perform(ready, held)
-                self.links.called(time.monotonic() - called)
+                self.handoff.called(time.monotonic() - called)
                 following, pause = self._end(work, ending)
             except Abandoned:
                 following, pause = self._stale("abandoned"), None
@@ -199,22 +199,22 @@ class Walk:
         stored = {name: transitions.dump(value) for name, value in record.items()}
         tries_again = ending.status in ("failed", "timeout") and policy["on_failure"] == "retry" and _worth_it(ending)
 
-        def plan(advance: Advance) -> None:
+        def plan(planner: Planner) -> None:
             if ending.status == "waiting":
                 return
             result = {**record, "step_id": row.step_id, "status": ending.status, "completed_at": db.now_ms()}
             self.context.learn(row.id, result)
-            place = advance.place_of(row.step_id, row.parent_id, row.iteration)
-            advance.after(row.step_id, place, ending.status, record["error"])
+            place = planner.place_of(row.step_id, row.parent_id, row.iteration)
+            planner.after(row.step_id, place, ending.status, record["error"])
 
-        def write(connection: Connection, advance: Advance) -> Written | None:
+        def write(connection: Connection, planner: Planner) -> Written | None:
             status, changes = ending.status, {"owner": None, "target": row.target, **stored, **settled.changes}
             if tries_again and runs.pay_for_retry(
                 connection, self.run.id, row.id, row.attempt, most=policy["max_retries"]
             ):
                 pause = db.now_ms() + int(this.retry["backoff_seconds"] * 1000)
                 status, changes = "waiting", {**changes, "waiting_for": "retry", "due_at": pause, "failures": 0}
-            moves = advance.moves if status != "waiting" else Moves()
+            moves = planner.moves if status != "waiting" else Moves()
             moved, waiting = steps.end_step(
                 connection, row.id, status, moves, run_id=self.run.id, actor=this.owner, fence=row.attempt, **changes
             )
@@ -234,8 +234,8 @@ class Walk:
 
     def _go_on(
         self,
-        plan: Callable[[Advance], None],
-        write: Callable[[Connection, Advance], Written | None],
+        plan: Callable[[Planner], None],
+        write: Callable[[Connection, Planner], Written | None],
         *,
         at_once: bool = False,
     ) -> Next | None:
@@ -245,17 +245,17 @@ class Walk:
         """
         claimed = time.monotonic()
         for lonely in (False, True):
-            advance = Advance(self.run, self.context, lonely=lonely)
-            if in_time(functools.partial(_done, plan, advance)) is None:
+            planner = Planner(self.run, self.context, lonely=lonely)
+            if in_time(functools.partial(_done, plan, planner)) is None:
                 return self._stale()
-            if budget.exceeded(self.run, len(advance.moves.rows)):
-                advance.give_up(TOO_LARGE)
-            fair_queue.spread(advance.moves.rows)
-            here = self._choose(advance)
+            if budget.exceeded(self.run, len(planner.moves.rows)):
+                planner.give_up(TOO_LARGE)
+            fair_queue.spread(planner.moves.rows)
+            here = self._choose(planner)
             try:
-                single = at_once and steps.in_one_statement(db.engine().dialect.name, advance.moves)
-                meeting = advance.moves.arrivals[0][0] if len(advance.moves.arrivals) == 1 else ""
-                written = commit_in_time(functools.partial(_turned, write, advance), single=single, at=meeting)
+                single = at_once and steps.in_one_statement(db.engine().dialect.name, planner.moves)
+                meeting = planner.moves.arrivals[0][0] if len(planner.moves.arrivals) == 1 else ""
+                written = commit_in_time(functools.partial(_turned, write, planner), single=single, at=meeting)
             except IntegrityError:
                 if lonely:
                     raise
@@ -263,15 +263,15 @@ class Walk:
             if written is None:
                 return self._stale()
             if written.goes_on:
-                return self._hand_on(advance, here, written.waiting, claimed)
-            self.links.leave(None)
+                return self._hand_on(planner, here, written.waiting, claimed)
+            self.handoff.leave(None)
             break
         return None
 
-    def _choose(self, advance: Advance) -> Json | None:
+    def _choose(self, planner: Planner) -> Json | None:
         """The one step that may be carried out here, claimed as it is written."""
-        started = [row for row in advance.moves.rows if row["type"] == "action" and row["status"] == "pending"]
-        if len(started) != 1 or advance.moves.runs or not self.links.may_go_on():
+        started = [row for row in planner.moves.rows if row["type"] == "action" and row["status"] == "pending"]
+        if len(started) != 1 or planner.moves.runs or not self.handoff.may_go_on():
             return None
         row: Any = started[0]
         if row["queue"] in KILLABLE or not fair_queue.together(row["queue"], self.queue):
@@ -292,15 +292,15 @@ class Walk:
         claimed: Json = row
         return claimed
 
-    def _hand_on(self, advance: Advance, here: Json | None, waiting: list[str], claimed: float) -> Next | None:
+    def _hand_on(self, planner: Planner, here: Json | None, waiting: list[str], claimed: float) -> Next | None:
         self._written()
         if here is not None and here["status"] != "running":  # the run was paused meanwhile
             here = None
-        joins_here = here is None and self.links.joins_here(waiting)
-        if advance.moves.end is not None and advance.moves.end.parent_id is not None:
-            waiting = [*waiting, advance.moves.end.parent_id]
+        joins_here = here is None and self.handoff.joins_here(waiting)
+        if planner.moves.end is not None and planner.moves.end.parent_id is not None:
+            waiting = [*waiting, planner.moves.end.parent_id]
             joins_here = False  # it belongs to another run
-        self.links.hand_on(advance, here["id"] if here is not None else None, [] if joins_here else waiting)
+        self.handoff.hand_on(planner, here["id"] if here is not None else None, [] if joins_here else waiting)
         if here is not None:
             row = SimpleNamespace(**{"sealed": None, "logs": None, **here})
             return functools.partial(self._carry_out, row, claimed)
@@ -311,7 +311,7 @@ class Walk:
     def _stale(self, word: str = "stale") -> Next | None:
         """The message came to nothing; whoever moved the run meanwhile has published what follows."""
         self.word = word
-        self.links.leave(None)
+        self.handoff.leave(None)
         return None
 
     def _find_run(self, run_id: str) -> bool:
@@ -332,31 +332,31 @@ class Walk:
             self.run, self.context = run, Context(run)
 
 
-def _written(connection: Connection, run: Run, run_status: str | None, advance: Advance) -> Written:
-    return _goes_on(steps.go_on(connection, run.id, run_status, advance.moves, keeper().owner))
+def _written(connection: Connection, run: Run, run_status: str | None, planner: Planner) -> Written:
+    return _goes_on(steps.go_on(connection, run.id, run_status, planner.moves, keeper().owner))
 
 
 def _goes_on(waiting: list[str] | None) -> Written:
     return Written() if waiting is None else Written(goes_on=True, waiting=waiting)
 
 
-def _attended(connection: Connection, row: Any, attention: joins.Attention, run: Run) -> str | None:
+def _attended(connection: Connection, row: Any, decision: joins.JoinDecision, run: Run) -> str | None:
     """Write what was decided about a holder; returns the status of its run, None when it needs nothing any more."""
-    if attention.begun:
+    if decision.begun:
         due_at = row.expires_at or run.deadline
-        return steps.launch(connection, row.id, cursor=row.cursor, count=attention.begun, due_at=due_at)
-    if attention.pause:
-        steps.rest(connection, row.id, cursor=row.cursor, until=db.now_ms() + attention.pause)
+        return steps.launch(connection, row.id, cursor=row.cursor, count=decision.begun, due_at=due_at)
+    if decision.pause:
+        steps.rest(connection, row.id, cursor=row.cursor, until=db.now_ms() + decision.pause)
         return None  # nothing follows yet
     moved = transitions.transition(
         connection,
         row.id,
-        attention.status,
+        decision.status,
         actor=keeper().owner,
         guard="all arms have ended",
-        output=transitions.dump(attention.output),
-        error=transitions.dump(attention.error),
-        vars=transitions.dump(attention.vars),
+        output=transitions.dump(decision.output),
+        error=transitions.dump(decision.error),
+        vars=transitions.dump(decision.vars),
     )
     return None if moved is None else moved.run_status
 
@@ -372,11 +372,11 @@ def _read(query: Callable[[Connection, str], Any], row_id: str) -> Any:
 
 
 def _turned(
-    write: Callable[[Connection, Advance], Written | None], advance: Advance, connection: Connection
+    write: Callable[[Connection, Planner], Written | None], planner: Planner, connection: Connection
 ) -> Written | None:
-    return write(connection, advance)
+    return write(connection, planner)
 
 
-def _done(plan: Callable[[Advance], None], advance: Advance) -> bool:
-    plan(advance)
+def _done(plan: Callable[[Planner], None], planner: Planner) -> bool:
+    plan(planner)
     return True

@@ -17,14 +17,14 @@ from tasks.fairness import fair_queue
 from tasks.messages import publisher
 from tasks.messages.model import Canvas, Chain, Chord, TaskMessage
 from tasks.messages.run_messages import join_message
-from tasks.runs.planner import Advance
+from tasks.runs.planner import Planner
 from tasks.runs.run import Run
 
 #: going on in place may take so many times as long as its calls may
 IN_ALL = 4
 
 
-class Links:
+class Handoff:
     """The message in hand, and the links it carries."""
 
     def __init__(self, task: Task) -> None:
@@ -52,23 +52,23 @@ class Links:
         """Whether the one holder that needs attention is attended to here; in a chord its body does it."""
         return len(waiting) == 1 and not self._in_chord() and self.may_go_on()
 
-    def hand_on(self, advance: Advance, here: str | None, waiting: list[str]) -> None:
+    def hand_on(self, planner: Planner, here: str | None, waiting: list[str]) -> None:
         """Publish all that begins now, but for the step ``here`` and what comes by the chain anyway.
 
         ``waiting`` are the holders that need attention.
         """
-        starts = {first: where for first, where in advance.starts.items() if first != here}
-        rows = {row["id"]: row["queue"] for row in advance.moves.rows}
-        queues = {first: _measured(advance.run, rows[first]) for first in starts}
+        starts = {first: where for first, where in planner.starts.items() if first != here}
+        rows = {row["id"]: row["queue"] for row in planner.moves.rows}
+        queues = {first: _measured(planner.run, rows[first]) for first in starts}
         expected = here
         if expected is None and len(starts) == 1 and self._may_follow(queues, rows):
             expected, starts = self._next(), {}
         self.leave(expected, taken=here is not None)
-        messages = [*advance.follows]
+        messages = [*planner.follows]
         if not self._in_chord():
             messages += [join_message(holder) for holder in waiting]
-        measured = [replace(message, queue=_measured(advance.run, message.queue)) for message in messages]
-        publisher.publish([*_fan_out(advance, starts, queues), *measured])
+        measured = [replace(message, queue=_measured(planner.run, message.queue)) for message in messages]
+        publisher.publish([*_fan_out(planner, starts, queues), *measured])
 
     def _may_follow(self, queues: dict[str, str], rows: dict[str, str]) -> bool:
         """Whether the next link of the chain stands for what begins, and is not too much for its queue."""
@@ -103,18 +103,18 @@ def _measured(run: Run, queue: str) -> str:
     return fair_queue.of_run(queue, run.workspace_id, run.root)
 
 
-def _fan_out(advance: Advance, starts: dict[str, tuple[str, str]], queues: dict[str, str]) -> list[Canvas]:
+def _fan_out(planner: Planner, starts: dict[str, tuple[str, str]], queues: dict[str, str]) -> list[Canvas]:
     """A chain for each start; those of one parallel step as a chord, where every branch is straight."""
-    left = {first: _on(queues[first], advance.chain(*where)) for first, where in starts.items()}
-    plan = advance.run.plan
-    canvases: list[Canvas] = [*advance.chains]
-    for row in advance.moves.rows:
+    left = {first: _on(queues[first], planner.chain(*where)) for first, where in starts.items()}
+    plan = planner.run.plan
+    canvases: list[Canvas] = [*planner.chains]
+    for row in planner.moves.rows:
         if row["type"] != "parallel" or not all(plan.straight(block) for block in plan.branches(str(row["step_id"]))):
             continue
-        firsts = [other["id"] for other in advance.moves.rows if other["parent_id"] == row["id"]]
+        firsts = [other["id"] for other in planner.moves.rows if other["parent_id"] == row["id"]]
         branches = [left.pop(first) for first in firsts if first in left]
         if len(branches) == row["open"] and len(branches) > 1:
-            canvases.append(_chord(advance.run, branches, join_message(row["id"])))
+            canvases.append(_chord(planner.run, branches, join_message(row["id"])))
         else:
             canvases += branches
     return [*canvases, *left.values()]

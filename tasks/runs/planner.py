@@ -1,6 +1,6 @@
 """Planning how a run goes on: from the end of one step to the beginnings of the next ones.
 
-``Advance`` walks the plan from a link: conditions are decided and steps that hold others are opened on the way, until
+``Planner`` walks the plan from a link: conditions are decided and steps that hold others are opened on the way, until
 it comes to steps that take time (an action, a delay, an approval, a playbook) or to the end of a block. It reads but
 never writes; what it finds is a ``Moves``, which is written together with the end of the step before it. After many
 decisions it stops: the last one is marked, and a message of its own (``tocsin.follow``) goes on from there, so that
@@ -34,7 +34,7 @@ from tasks.runs.step_entries import ENTRIES, Entry, Place
 MOST_DECISIONS = 200
 
 
-class Advance:
+class Planner:
     """One walk; ``moves`` is what it found, ``starts`` and ``chains`` what must be published for it.
 
     ``lonely`` says that playbooks may not be started, because one that was to be started runs already for the same

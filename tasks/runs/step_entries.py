@@ -29,7 +29,7 @@ from tasks.runs.errors import StepError
 from tasks.runs.run import Run
 
 if TYPE_CHECKING:
-    from tasks.runs.planner import Advance
+    pass
 
 #: entries that a for_each goes through at most; what has more is a job for something else
 MOST_ITEMS = 1_000
@@ -72,7 +72,7 @@ def new_step(run: Run, node: Node, place: Place, previous: str | None, columns: 
 class Entry:
     """A step that is being entered, and the planner that has come to it."""
 
-    planner: "Advance"
+    planner: "Planner"
     node: Node
     place: Place
     #: the row that led here

@@ -85,7 +85,7 @@ def test_a_run_that_breaks_by_a_fault_of_ours_fails(door: Door, monkeypatch: pyt
     def break_down(*_: Any) -> None:
         raise KeyError("fault")
 
-    monkeypatch.setattr("tasks.runs.planner.Advance.enter", break_down)
+    monkeypatch.setattr("tasks.runs.planner.Planner.enter", break_down)
     assert steps.begin.apply(args=[run_id]).get() == "broken"
     with db.read() as connection:
         row = transitions.get(connection, "default", run_id)

@@ -6,7 +6,7 @@ import os
 import redis
 from celery import Celery, Task
 
-from tasks.runs.handoff import Links
+from tasks.runs.handoff import Handoff
 
 SOCKET = os.environ["CHAIN_SOCKET"]  # noqa: TID251
 QUEUE = "links"
@@ -26,8 +26,8 @@ def link(self: Task, name: str, what: str) -> None:
     client.close()
     following = links[0] if links else None
     if what == "taken":
-        Links(self).leave(following, taken=True)
+        Handoff(self).leave(following, taken=True)
     elif what == "cut":
-        Links(self).leave(None)
+        Handoff(self).leave(None)
     else:
-        Links(self).leave(following)
+        Handoff(self).leave(following)

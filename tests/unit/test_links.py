@@ -7,7 +7,7 @@ import pytest
 
 from config.settings import settings
 from tasks.runs import handoff
-from tasks.runs.handoff import IN_ALL, Links
+from tasks.runs.handoff import IN_ALL, Handoff
 
 
 @pytest.fixture
@@ -18,9 +18,9 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     return here
 
 
-def message() -> Links:
+def message() -> Handoff:
     task: Any = SimpleNamespace(request=SimpleNamespace(id="pexec-1.a", chain=None, chord=None))
-    return Links(task)
+    return Handoff(task)
 
 
 def test_calls_use_up_the_time(clock: SimpleNamespace) -> None:
