@@ -10,7 +10,6 @@ taken a quarter of a second; then the rest is left to the chain.
 import functools
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
@@ -21,7 +20,7 @@ from providers.base import Abandoned, Json
 from store.engine import db
 from store.engine.db import Connection, IntegrityError
 from store.executions import runs, steps, transitions
-from store.executions.steps import Moves
+from store.executions.run_transition import Cause, RunTransition, StepEnded, StepRetry
 from tasks.attempts.action import CARRIED_BY_CELERY
 from tasks.attempts.conclude import Ending, ended, settle
 from tasks.attempts.lease import keeper
@@ -39,7 +38,6 @@ from tasks.runs.handoff import Handoff
 from tasks.runs.planner import Planner
 from tasks.runs.run import Run, loaded
 from tasks.runs.step_attempt import StepWork
-from tasks.runs.step_entries import Place
 
 log = logs.logger(__name__)
 
@@ -47,14 +45,6 @@ Next = Callable[[], Any]
 
 #: faults of the playbook itself, which another try meets again
 _HOPELESS = frozenset({"bad_template", "invalid_parameters", "sealed"})
-
-
-@dataclass(frozen=True)
-class Written:
-    """What was written: whether the run goes on, and which holders need attention now."""
-
-    goes_on: bool = False
-    waiting: list[str] = field(default_factory=list)
 
 
 class RunDriver:
@@ -100,15 +90,7 @@ class RunDriver:
             self.word = "completed" if self._simulate(self.run, keeper().owner) else "stale"
             return None
         self.queue = row.queue
-        first = self.run.plan.blocks[""].first
-
-        def write(connection: Connection, planner: Planner) -> Written | None:
-            begun, waiting = steps.begin_run(
-                connection, run_id, planner.moves, actor=keeper().owner, deadline=row.expires_at
-            )
-            return _goes_on(waiting) if begun else None
-
-        return self._go_on(lambda planner: planner.enter(first, Place("", None, ()), None), write, at_once=True)
+        return self._go_on(lambda planner: planner.begin(row.expires_at))
 
     def step(self, step_row_id: str) -> Next | None:
         """Claim a step and carry it out."""
@@ -128,36 +110,14 @@ class RunDriver:
         row = in_time(functools.partial(_read, steps.get, holder_id))
         if row is None or row.status != "running" or not self._find_run(row.run_id):
             return self._stale()
-        decision: joins.JoinDecision | None = None
-
-        def plan(planner: Planner) -> None:
-            nonlocal decision
-            decision = joins.decide(planner, row)
-
-        def write(connection: Connection, planner: Planner) -> Written | None:
-            status = _attended(connection, row, decision, self.run) if decision is not None else None
-            return _written(connection, self.run, status, planner) if status is not None else None
-
-        return self._go_on(plan, write)
+        return self._go_on(lambda planner: joins.decide(planner, row))
 
     def follow(self, step_row_id: str) -> Next | None:
         """Go on after a step that ended where nobody planned what follows: outside of a worker, or after many."""
         row = in_time(functools.partial(_read, steps.get, step_row_id))
         if row is None or row.waiting_for != "follow" or not self._find_run(row.run_id):
             return self._stale()
-        error = transitions.load(row.error)
-        expired = (error or {}).get("code") == "approval_expired"
-
-        def plan(planner: Planner) -> None:
-            place = planner.place_of(row.step_id, row.parent_id, row.iteration)
-            output = transitions.load(row.output)
-            planner.after(row.step_id, place, row.status, error, output=output, expired=expired)
-
-        def write(connection: Connection, planner: Planner) -> Written | None:
-            status = steps.to_follow(connection, step_row_id, self.run.id)
-            return _written(connection, self.run, status, planner) if status is not None else None
-
-        return self._go_on(plan, write)
+        return self._go_on(lambda planner: planner.follow(row))
 
     # carrying out a step
 
@@ -198,31 +158,15 @@ class RunDriver:
         record = {**settled.record, "input": work.given, "vars": work.variables(ending, settled.record)}
         stored = {name: transitions.dump(value) for name, value in record.items()}
         tries_again = ending.status in ("failed", "timeout") and policy["on_failure"] == "retry" and _worth_it(ending)
-
-        def plan(planner: Planner) -> None:
-            if ending.status == "waiting":
-                return
-            result = {**record, "step_id": row.step_id, "status": ending.status, "completed_at": db.now_ms()}
-            self.context.learn(row.id, result)
-            place = planner.place_of(row.step_id, row.parent_id, row.iteration)
-            planner.after(row.step_id, place, ending.status, record["error"])
-
-        def write(connection: Connection, planner: Planner) -> Written | None:
-            status, changes = ending.status, {"owner": None, "target": row.target, **stored, **settled.changes}
-            if tries_again and runs.pay_for_retry(
-                connection, self.run.id, row.id, row.attempt, most=policy["max_retries"]
-            ):
-                pause = db.now_ms() + int(this.retry["backoff_seconds"] * 1000)
-                status, changes = "waiting", {**changes, "waiting_for": "retry", "due_at": pause, "failures": 0}
-            moves = planner.moves if status != "waiting" else Moves()
-            moved, waiting = steps.end_step(
-                connection, row.id, status, moves, run_id=self.run.id, actor=this.owner, fence=row.attempt, **changes
-            )
-            if not moved:
-                return None
-            return _goes_on(waiting) if status != "waiting" else Written()
-
-        following = self._go_on(plan, write, at_once=not tries_again)
+        pause = int(this.retry["backoff_seconds"] * 1000)
+        step_ended = StepEnded(
+            row_id=row.id,
+            attempt=row.attempt,
+            status=ending.status,
+            columns={"owner": None, "target": row.target, **stored, **settled.changes},
+            retry=StepRetry(most=policy["max_retries"], pause=pause) if tries_again else None,
+        )
+        following = self._go_on(lambda planner: planner.end(row, record, step_ended))
         if self.word == "stale":
             return None, None
         self.word = ending.status
@@ -232,30 +176,24 @@ class RunDriver:
 
     # going on
 
-    def _go_on(
-        self,
-        plan: Callable[[Planner], None],
-        write: Callable[[Connection, Planner], Written | None],
-        *,
-        at_once: bool = False,
-    ) -> Next | None:
-        """Plan what follows, write it, and see to it that it is carried out: here, or by a message.
+    def _go_on(self, plan: Callable[[Planner], Cause | None]) -> Next | None:
+        """Plan a transition, commit it, and see that what begins is carried out: here, or by a message.
 
-        ``write`` returns None when it was not for us to write it; ``at_once`` says that it has nothing to do before.
+        ``plan`` returns None where nothing is to be written.
         """
         claimed = time.monotonic()
         for lonely in (False, True):
             planner = Planner(self.run, self.context, lonely=lonely)
-            if in_time(functools.partial(_done, plan, planner)) is None:
+            cause = in_time(functools.partial(plan, planner))
+            if cause is None:
                 return self._stale()
             if budget.exceeded(self.run, len(planner.moves.rows)):
                 planner.give_up(TOO_LARGE)
             fair_queue.spread(planner.moves.rows)
             here = self._choose(planner)
+            this = RunTransition(run_id=self.run.id, cause=cause, moves=planner.moves, actor=keeper().owner)
             try:
-                single = at_once and steps.in_one_statement(db.engine().dialect.name, planner.moves)
-                meeting = planner.moves.arrivals[0][0] if len(planner.moves.arrivals) == 1 else ""
-                written = commit_in_time(functools.partial(_turned, write, planner), single=single, at=meeting)
+                written = commit_in_time(this.commit, single=this.single, at=this.meets_at)
             except IntegrityError:
                 if lonely:
                     raise
@@ -332,35 +270,6 @@ class RunDriver:
             self.run, self.context = run, Context(run)
 
 
-def _written(connection: Connection, run: Run, run_status: str | None, planner: Planner) -> Written:
-    return _goes_on(steps.go_on(connection, run.id, run_status, planner.moves, keeper().owner))
-
-
-def _goes_on(waiting: list[str] | None) -> Written:
-    return Written() if waiting is None else Written(goes_on=True, waiting=waiting)
-
-
-def _attended(connection: Connection, row: Any, decision: joins.JoinDecision, run: Run) -> str | None:
-    """Write what was decided about a holder; returns the status of its run, None when it needs nothing any more."""
-    if decision.begun:
-        due_at = row.expires_at or run.deadline
-        return steps.launch(connection, row.id, cursor=row.cursor, count=decision.begun, due_at=due_at)
-    if decision.pause:
-        steps.rest(connection, row.id, cursor=row.cursor, until=db.now_ms() + decision.pause)
-        return None  # nothing follows yet
-    moved = transitions.transition(
-        connection,
-        row.id,
-        decision.status,
-        actor=keeper().owner,
-        guard="all arms have ended",
-        output=transitions.dump(decision.output),
-        error=transitions.dump(decision.error),
-        vars=transitions.dump(decision.vars),
-    )
-    return None if moved is None else moved.run_status
-
-
 def _worth_it(ending: Ending) -> bool:
     """Whether doing it again can do no harm, and may help."""
     error = ending.error or {}
@@ -369,14 +278,3 @@ def _worth_it(ending: Ending) -> bool:
 
 def _read(query: Callable[[Connection, str], Any], row_id: str) -> Any:
     return db.look(query, row_id)
-
-
-def _turned(
-    write: Callable[[Connection, Planner], Written | None], planner: Planner, connection: Connection
-) -> Written | None:
-    return write(connection, planner)
-
-
-def _done(plan: Callable[[Planner], None], planner: Planner) -> bool:
-    plan(planner)
-    return True

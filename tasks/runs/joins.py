@@ -7,7 +7,6 @@ no harm when several attend at once.
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from expressions.conditions.evaluation import ConditionError, holds
@@ -16,38 +15,28 @@ from providers.base import Json
 from store.engine import db
 from store.engine.db import Row
 from store.executions import runs
+from store.executions.run_transition import ContainerHandled, JoinDecision
 from tasks.runs.planner import Planner
 from tasks.runs.step_attempt import variables
 from tasks.runs.step_entries import Place
 
 
-@dataclass(frozen=True, kw_only=True)
-class JoinDecision:
-    """What is to be written about the holder: ``begun`` more passes, a pause (ms) before the next one, or its end."""
-
-    begun: int = 0
-    pause: int = 0
-    status: str = ""
-    output: Json | None = None
-    error: Json | None = None
-    vars: Json | None = None
-
-
-def decide(planner: Planner, row: Row) -> JoinDecision | None:
-    """Plan what a holder needs now; None when it only has to wait."""
+def decide(planner: Planner, row: Row) -> ContainerHandled | None:
+    """Plan what a container needs now; None when it only has to wait."""
     node = planner.run.plan.nodes[row.step_id]
     place = planner.place_of(row.step_id, row.parent_id, row.iteration)
-    decision = {"parallel": _parallel, "loop": _loop, "for_each": _for_each, "playbook": _playbook}[row.type](
-        planner, node, place, row
-    )
-    if decision is not None and decision.status:
+    decision = _DECISIONS[row.type](planner, node, place, row)
+    if decision is None:
+        return None
+    if decision.status:
         result = {"output": decision.output, "error": decision.error, "vars": decision.vars}
         planner.learn(node, place, decision.status, **result)
         planner.after(node.id, place, decision.status, decision.error)
-    return decision
+    due_at = row.expires_at or planner.run.deadline
+    return ContainerHandled(row_id=row.id, cursor=row.cursor, due_at=due_at, decision=decision)
 
 
-def _parallel(_advance: Planner, _node: Node, _place: Place, row: Row) -> JoinDecision | None:
+def _parallel(_planner: Planner, _node: Node, _place: Place, row: Row) -> JoinDecision | None:
     if row.open > 0:
         return None
     output = {"branches": row.cursor, "failed": row.failures}
@@ -124,3 +113,7 @@ def _failed(output: Json, code: str, message: str) -> JoinDecision:
     return JoinDecision(
         status="failed", output=output, error={"code": code, "message": message, "outcome_unknown": False}
     )
+
+
+#: type of container → what it needs
+_DECISIONS = {"parallel": _parallel, "loop": _loop, "for_each": _for_each, "playbook": _playbook}

@@ -20,7 +20,9 @@ from expressions.templates import TemplateError
 from playbooks.plan import END, Node
 from providers.base import Json
 from store.engine import db
-from store.executions import steps
+from store.engine.db import Row
+from store.executions import steps, transitions
+from store.executions.run_transition import RunBegun, StepEnded, StepFollowed
 from store.executions.steps import End, Moves
 from tasks.messages import run_messages
 from tasks.messages.model import Chain, TaskMessage
@@ -56,6 +58,33 @@ class Planner:
         self.follows: list[TaskMessage] = []
         self._decisions = 0
         self.redact = context.redact
+
+    # what may cause a transition
+
+    def begin(self, deadline: int) -> RunBegun:
+        """Plan how the run begins."""
+        self.enter(self.run.plan.blocks[""].first, Place("", None, ()), None)
+        return RunBegun(deadline)
+
+    def end(self, row: Row, record: Mapping[str, Any], ended: StepEnded) -> StepEnded:
+        """Plan what follows the end of an attempt; ``record`` is what it has brought."""
+        if ended.status != "waiting":
+            result = {**record, "step_id": row.step_id, "status": ended.status, "completed_at": db.now_ms()}
+            self.context.learn(row.id, result)
+            self.after(
+                row.step_id, self.place_of(row.step_id, row.parent_id, row.iteration), ended.status, record["error"]
+            )
+        return ended
+
+    def follow(self, row: Row) -> StepFollowed:
+        """Plan what follows a step that ended outside of a worker, or after many others."""
+        error, output = transitions.load(row.error), transitions.load(row.output)
+        expired = (error or {}).get("code") == "approval_expired"
+        place = self.place_of(row.step_id, row.parent_id, row.iteration)
+        self.after(row.step_id, place, row.status, error, output=output, expired=expired)
+        return StepFollowed(row.id)
+
+    # walking on
 
     def place_of(self, step_id: str, parent_id: str | None, iteration: str | None) -> Place:
         """Where a step of the run is."""

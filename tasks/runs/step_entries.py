@@ -29,7 +29,7 @@ from tasks.runs.errors import StepError
 from tasks.runs.run import Run
 
 if TYPE_CHECKING:
-    pass
+    from tasks.runs.planner import Planner
 
 #: entries that a for_each goes through at most; what has more is a job for something else
 MOST_ITEMS = 1_000

@@ -200,7 +200,7 @@ def test_members_without_a_turn_go_on_together(redis: RedisServer, monkeypatch: 
 def test_a_branch_put_back_alone_is_a_step(redis: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """A lone member goes back as the message it would have had by itself, under its own id."""
     monkeypatch.setattr(slots, "LETS_GO", 30)
-    monkeypatch.setattr(runs, "_walk", lambda *_: "completed")
+    monkeypatch.setattr(runs, "_drive", lambda *_: "completed")
     monkeypatch.setattr(concurrency, "PATIENCE", 0.0)
     with worker(4) as all_turns:
         for _ in range(3):
@@ -243,7 +243,7 @@ def test_where_everything_hangs_what_comes_alone_is_not_held_up(
     redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every lane hangs in a call that was quick until now: an action goes to ``patient``, a run begins all the same."""
-    monkeypatch.setattr(runs, "_walk", lambda *_: "completed")
+    monkeypatch.setattr(runs, "_drive", lambda *_: "completed")
     with worker(2):
         assert [slots._mine().take() for _ in range(2)] == [True, True]
         action, _ = carry_out(run.run, ["exec-1"], lanes=["act-quick"], argsrepr="('act-quick', 'exec-1')")

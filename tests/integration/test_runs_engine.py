@@ -19,14 +19,14 @@ def test_what_is_being_planned_is_not_planned_beside_it(monkeypatch: pytest.Monk
     begun: list[str] = []
     answers: list[str] = []
 
-    def begin(self: driver.Walk, run_id: str) -> None:
+    def begin(self: driver.RunDriver, run_id: str) -> None:
         begun.append(run_id)
         if len(begun) == 1:
             answers.append(steps.begin.apply(args=["pexec-1"]).get())
             answers.append(steps.begin.apply(args=["pexec-2"]).get())
 
     monkeypatch.setattr(steps, "LONG", 0.0)
-    monkeypatch.setattr(driver.Walk, "begin", begin)
+    monkeypatch.setattr(driver.RunDriver, "begin", begin)
     assert steps.begin.apply(args=["pexec-1"]).get() == "done"
     assert (begun, answers) == (["pexec-1", "pexec-2"], ["stale", "done"])
     assert steps.begin.apply(args=["pexec-1"]).get() == "done"
