@@ -15,23 +15,12 @@ from store import audit
 from store.engine.db import Connection, now_ms
 from store.engine.prepared import Prepared, words
 from store.executions import transitions
-from store.executions.rows import NewRow
+from store.executions.rows import NOT_BEGUN
 from store.executions.transitions import LIVE, SOURCES, action_of, attempt_of, entered, moving, with_end
 
 _table = transitions.executions
 
 _COLUMNS = tuple(column.name for column in _table.columns)
-
-#: a step that was to begin at once, where its run has been paused
-NOT_BEGUN: NewRow = {
-    "status": "pending",
-    "attempt": 0,
-    "owner": None,
-    "started_at": None,
-    "expires_at": None,
-    "renewed_at": None,
-    "publishes": 1,
-}
 
 
 def move_and_add(

@@ -10,7 +10,8 @@ from collections.abc import Iterable
 import sqlalchemy as sa
 
 from store.engine.db import Connection, Row, now_ms
-from store.executions.transitions import LIVE, TIMEOUT_GRACE, executions, transition
+from store.executions.rows import TIMEOUT_GRACE
+from store.executions.transitions import LIVE, executions, transition
 
 _run = executions.alias("run")
 #: whether nothing around a row has ended: it is no step, or its run is live

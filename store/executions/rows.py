@@ -53,6 +53,37 @@ class NewRow(TypedDict, total=False):
     at_: int
 
 
+#: a step that was to begin at once, where its run has been paused: the opposite of ``claim``
+NOT_BEGUN: NewRow = {
+    "status": "pending",
+    "attempt": 0,
+    "owner": None,
+    "started_at": None,
+    "expires_at": None,
+    "renewed_at": None,
+    "publishes": 1,
+}
+#: added to an attempt's time before tick ends it: the worker itself is given the chance to say so first, ms
+TIMEOUT_GRACE = 2_000
+
+
+def claim(row: NewRow, owner: str, lease_ms: int) -> None:
+    """Have a row begin as one that ``owner`` has claimed, as ``transitions.claim`` would claim it."""
+    now = now_ms()
+    row.update(
+        {
+            "status": "running",
+            "attempt": 1,
+            "owner": owner,
+            "started_at": now,
+            "renewed_at": now,
+            "expires_at": now + row["timeout_ms"],
+            "due_at": now + min(row["timeout_ms"] + TIMEOUT_GRACE, lease_ms),
+            "publishes": 0,
+        }
+    )
+
+
 def action(columns: NewRow) -> NewRow:
     """A triggered action, with its first message on the way."""
     return _new("action", {"publishes": 1, **columns})

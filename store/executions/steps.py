@@ -16,8 +16,7 @@ import sqlalchemy as sa
 from store.engine.db import Connection, Row, now_ms
 from store.engine.prepared import Prepared, words
 from store.executions import combined, ending, transitions
-from store.executions.combined import NOT_BEGUN
-from store.executions.rows import NewRow
+from store.executions.rows import NOT_BEGUN, NewRow
 from store.executions.runs import PATROL
 from store.executions.transitions import LIVE, TERMINAL
 

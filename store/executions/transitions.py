@@ -27,7 +27,7 @@ from store import audit
 from store.engine.db import Connection, Row, metadata, now_ms
 from store.engine.prepared import Prepared, words
 from store.executions import rows
-from store.executions.rows import NewRow
+from store.executions.rows import TIMEOUT_GRACE, NewRow
 
 executions = sa.Table(
     "executions",
@@ -138,8 +138,6 @@ STATUSES = ("pending", "running", "waiting", *sorted(TERMINAL - {"skipped"}))
 #: a run in one of these goes on
 LIVE = ("pending", "running", "paused")
 
-#: added to an attempt's time before tick ends it: the worker itself is given the chance to say so first, ms
-TIMEOUT_GRACE = 2_000
 #: a retry that Celery carries may come this much before tick would do it, ms
 RETRY_GRACE = 3_000
 

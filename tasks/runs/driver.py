@@ -16,10 +16,11 @@ from typing import Any
 from celery import Task
 
 from config import logs
-from providers.base import Abandoned, Json
+from providers.base import Abandoned
 from store.engine import db
 from store.engine.db import Connection, IntegrityError
-from store.executions import runs, steps, transitions
+from store.executions import rows, runs, steps, transitions
+from store.executions.rows import NewRow
 from store.executions.run_transition import Cause, RunTransition, StepEnded, StepRetry
 from tasks.attempts.action import CARRIED_BY_CELERY
 from tasks.attempts.conclude import Ending, ended, settle
@@ -206,31 +207,20 @@ class RunDriver:
             break
         return None
 
-    def _choose(self, planner: Planner) -> Json | None:
+    def _choose(self, planner: Planner) -> NewRow | None:
         """The one step that may be carried out here, claimed as it is written."""
         started = [row for row in planner.moves.rows if row["type"] == "action" and row["status"] == "pending"]
         if len(started) != 1 or planner.moves.runs or not self.handoff.may_go_on():
             return None
-        row: Any = started[0]
+        row = started[0]
         if row["queue"] in KILLABLE or not fair_queue.together(row["queue"], self.queue):
             return None
         if not concurrency.move_on(row["action_id"]):
             return None
-        now, lease_ms = db.now_ms(), keeper().lease_ms
-        row.update(
-            status="running",
-            attempt=1,
-            owner=keeper().owner,
-            started_at=now,
-            renewed_at=now,
-            expires_at=now + row["timeout_ms"],
-            due_at=now + min(row["timeout_ms"] + transitions.TIMEOUT_GRACE, lease_ms),
-            publishes=0,
-        )
-        claimed: Json = row
-        return claimed
+        rows.claim(row, keeper().owner, keeper().lease_ms)
+        return row
 
-    def _hand_on(self, planner: Planner, here: Json | None, waiting: list[str], claimed: float) -> Next | None:
+    def _hand_on(self, planner: Planner, here: NewRow | None, waiting: list[str], claimed: float) -> Next | None:
         self._written()
         if here is not None and here["status"] != "running":  # the run was paused meanwhile
             here = None

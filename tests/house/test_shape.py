@@ -68,6 +68,34 @@ def test_only_entry_points_are_called_by_celery():
     assert declaring == {path for path in rooms.glob("*.py") if path.name != "__init__.py"}
 
 
+def test_status_is_written_where_it_is_audited():
+    """An update that sets ``status`` stands in three functions, each of which writes the audit row with it."""
+
+    def sets_status(node):
+        if isinstance(node, ast.Call):
+            return (
+                isinstance(node.func, ast.Attribute)
+                and node.func.attr == "values"
+                and any(word.arg == "status" for word in node.keywords)
+            )
+        keys = [key.value for key in node.keys if isinstance(key, ast.Constant)] if isinstance(node, ast.Dict) else []
+        return "status" in keys
+
+    writers = {
+        f"{path.relative_to(ROOT)}:{function.name}"
+        for path in SOURCES
+        if path.is_relative_to(ROOT / "store") and "migrations" not in path.parts
+        for function in _functions(path)
+        if any(isinstance(node, ast.Attribute) and node.attr == "update" for node in ast.walk(function))
+        and any(map(sets_status, ast.walk(function)))
+    }
+    assert writers == {
+        "store/executions/transitions.py:moving",
+        "store/executions/combined.py:_ending",
+        "store/executions/ending.py:_cancel",
+    }
+
+
 def test_every_module_says_what_it_is_for():
     """Each module opens with a docstring."""
     assert not [str(path) for path in SOURCES if not ast.get_docstring(ast.parse(path.read_text()))]
