@@ -216,7 +216,7 @@ def load() -> Settings:
     )
 
 
-@functools.cache
+@functools.lru_cache(maxsize=1)  # unlike functools.cache it keeps the first answer when two threads ask at once
 def settings() -> Settings:
     """The settings of this process."""
     return load()

@@ -166,6 +166,10 @@ def _use_database(
     monkeypatch.setenv("TOCSIN_DATABASE_URL", url)
     monkeypatch.setattr(clock, "stale", lambda: False)  # tests that set this process's clock mean it
     settings.cache_clear()
+    settings()
+    while settings().database_url != url:  # a thread that an earlier test has left was reading the environment before
+        settings.cache_clear()
+        settings()
     db.dispose()
     yield kind
     db.dispose()
