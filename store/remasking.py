@@ -100,4 +100,4 @@ def empty_log() -> None:
     PostgreSQL takes it away with its own vacuum.
     """
     if db.engine().dialect.name == "sqlite":
-        db.look(lambda connection: connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").all())
+        db.read_one(lambda connection: connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").all())

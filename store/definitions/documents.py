@@ -26,7 +26,7 @@ documents = sa.Table(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kept:
+class ImportedDocument:
     """A document as it came; ``modified`` and ``digest`` are those of what was sent."""
 
     revision_id: str
@@ -35,7 +35,7 @@ class Kept:
     document: Mapping[str, Any]
 
 
-def keep(db: Connection, workspace_id: str, playbook_uid: str, kept: Kept) -> None:
+def keep(db: Connection, workspace_id: str, playbook_uid: str, kept: ImportedDocument) -> None:
     """Keep the document of a playbook, in the place of an earlier one."""
     db.execute(sa.delete(documents).where(documents.c.playbook_uid == playbook_uid))
     values = {
@@ -49,7 +49,7 @@ def keep(db: Connection, workspace_id: str, playbook_uid: str, kept: Kept) -> No
     db.execute(sa.insert(documents).values(values))
 
 
-def of(db: Connection, workspace_id: str, playbook_uid: str) -> Kept | None:
+def of(db: Connection, workspace_id: str, playbook_uid: str) -> ImportedDocument | None:
     """The document of a playbook, if it was imported.
 
     Raises:
@@ -59,4 +59,4 @@ def of(db: Connection, workspace_id: str, playbook_uid: str) -> Kept | None:
     if row is None:
         return None
     document = unseal(row.sealed, document_cell(workspace_id, playbook_uid))["document"]
-    return Kept(revision_id=row.revision_id, modified=row.modified, digest=row.digest, document=document)
+    return ImportedDocument(revision_id=row.revision_id, modified=row.modified, digest=row.digest, document=document)

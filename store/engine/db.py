@@ -36,7 +36,7 @@ from sqlalchemy import exc
 from config.errors import Unavailable
 from config.settings import settings
 from store.engine import clock
-from store.engine.pool import Kept, Line
+from store.engine.pool import ConnectionPool, PooledConnection
 
 #: how long a writer waits for SQLite's lock before the database counts as unavailable, seconds
 LOCK_PATIENCE = 10.0
@@ -95,9 +95,9 @@ class _Database:
         self.engine = _sqlite(url) if url.startswith("sqlite") else _postgresql(url)
         self.is_sqlite = self.engine.dialect.name == "sqlite"
         self.away = _what_away_raises(self.is_sqlite)
-        self.reading = Kept(self.engine.connect, most=20, patience=LOCK_PATIENCE if self.is_sqlite else 5)
+        self.reading = ConnectionPool(self.engine.connect, most=20, patience=LOCK_PATIENCE if self.is_sqlite else 5)
         #: who waits for SQLite's only writer of this process waits for free; each failed try for its lock costs
-        self.writing = Kept(self._writer, most=1, patience=LOCK_PATIENCE) if self.is_sqlite else self.reading
+        self.writing = ConnectionPool(self._writer, most=1, patience=LOCK_PATIENCE) if self.is_sqlite else self.reading
 
     def _writer(self) -> Connection:
         connection = self.engine.connect()
@@ -178,7 +178,7 @@ def raw(connection: Connection) -> Any:
     return connection.connection.dbapi_connection
 
 
-def look(query: Callable[Concatenate[Connection, Given], Found], *args: Given.args, **more: Given.kwargs) -> Found:
+def read_one(query: Callable[Concatenate[Connection, Given], Found], *args: Given.args, **more: Given.kwargs) -> Found:
     """What ``query(connection, ...)`` returns, which makes exactly one statement and only looks.
 
     Cheaper than ``read``, which sees to it that several statements see the same.
@@ -240,27 +240,27 @@ def repeated(work: Callable[[], Found]) -> Found:
 
 
 @contextmanager
-def _use(here: _Database, kept: Kept, begin: str | None) -> Iterator[Connection]:
+def _use(here: _Database, pool: ConnectionPool, begin: str | None) -> Iterator[Connection]:
     """One transaction, said to the driver itself; without ``begin`` each statement is one."""
     try:
-        line = kept.take()
+        pooled = pool.take()
         sound = False  # a connection over which the database could not be reached is not used again
         try:
             if not here.is_sqlite and clock.stale():
-                _ask_time(line)
+                _ask_time(pooled)
             if begin is not None:
-                _say(line.raw, begin)
-            yield line.connection
+                _say(pooled.raw, begin)
+            yield pooled.connection
             if begin is not None:
-                line.raw.execute("COMMIT")
+                pooled.raw.execute("COMMIT")
             sound = True
         except Exception as error:
             if not isinstance(error, here.away) or _is_contention(error):
-                line.undo()
+                pooled.undo()
                 sound = True
             raise
         finally:
-            kept.give_back(line, sound=sound)
+            pool.give_back(pooled, sound=sound)
     except here.away as error:
         raise _unavailable(error) from error
 
@@ -280,10 +280,10 @@ def _say(opened: Any, begin: str) -> None:
             return
 
 
-def _ask_time(line: Line) -> None:
+def _ask_time(pooled: PooledConnection) -> None:
     """Learn what time it is for the database."""
     asked = time.monotonic_ns()
-    found = line.raw.execute("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint").fetchone()
+    found = pooled.raw.execute("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint").fetchone()
     clock.learn(asked, found[0] * 1000, time.monotonic_ns())
 
 

@@ -20,7 +20,7 @@ IDLE = 1.0
 LONG_IDLE = 30.0
 
 
-class Line:
+class PooledConnection:
     """An open connection: the driver's own, and SQLAlchemy's around it."""
 
     __slots__ = ("connection", "raw", "used")
@@ -41,16 +41,16 @@ class Line:
         self.raw.rollback()
 
 
-class Kept:
+class ConnectionPool:
     """The open connections to one database, at most ``most``; who finds none free waits ``patience`` seconds."""
 
     def __init__(self, opened: Callable[[], sa.Connection], *, most: int, patience: float) -> None:
         self._opened, self._patience = opened, patience
         self._room = threading.BoundedSemaphore(most)
-        self._free: list[Line] = []
+        self._free: list[PooledConnection] = []
         self._closed = False
 
-    def take(self) -> Line:
+    def take(self) -> PooledConnection:
         """A connection for the caller alone.
 
         Raises:
@@ -60,24 +60,24 @@ class Kept:
             raise exc.TimeoutError("too many wait")
         try:
             while self._free:
-                line = self._pop()
-                if line is not None and _lives(line):
-                    return line
-                if line is not None:
-                    line.close()
-            return Line(self._opened())
+                pooled = self._pop()
+                if pooled is not None and _lives(pooled):
+                    return pooled
+                if pooled is not None:
+                    pooled.close()
+            return PooledConnection(self._opened())
         except BaseException:
             self._room.release()
             raise
 
-    def give_back(self, line: Line, *, sound: bool = True) -> None:
+    def give_back(self, pooled: PooledConnection, *, sound: bool = True) -> None:
         """Keep it for the next, or close it when it is not ``sound``."""
         try:
             if sound and not self._closed:
-                line.used = time.monotonic()
-                self._free.append(line)
+                pooled.used = time.monotonic()
+                self._free.append(pooled)
             else:
-                line.close()
+                pooled.close()
         finally:
             self._room.release()
 
@@ -85,29 +85,29 @@ class Kept:
         """Close all; those in use are closed when they are given back."""
         self._closed = True
         while self._free:
-            line = self._pop()
-            if line is not None:
-                line.close()
+            pooled = self._pop()
+            if pooled is not None:
+                pooled.close()
 
-    def _pop(self) -> Line | None:
+    def _pop(self) -> PooledConnection | None:
         try:
             return self._free.pop()
         except IndexError:  # another thread was faster
             return None
 
 
-def _lives(line: Line) -> bool:
+def _lives(pooled: PooledConnection) -> bool:
     """Whether a connection can be used. Under load none rests; a file does not go away."""
-    rested = time.monotonic() - line.used
-    if rested < IDLE or line.connection.dialect.name == "sqlite":
+    rested = time.monotonic() - pooled.used
+    if rested < IDLE or pooled.connection.dialect.name == "sqlite":
         return True
     try:
         socket = select.poll()
-        socket.register(line.raw.fileno(), select.POLLIN)
+        socket.register(pooled.raw.fileno(), select.POLLIN)
         if socket.poll(0):  # nobody has asked anything: this is the server's farewell
             return False
         if rested > LONG_IDLE:
-            line.raw.execute("SELECT 1")
-    except line.connection.dialect.loaded_dbapi.Error:
+            pooled.raw.execute("SELECT 1")
+    except pooled.connection.dialect.loaded_dbapi.Error:
         return False
     return True

@@ -60,7 +60,7 @@ def _attempt(execution_id: str, taken: Callable[[Row], None] | None) -> Ending:
 
 
 def _carry_out(row: Row, held: Hold) -> Ending:
-    revision = revisions.action_in_time(row.revision_id)
+    revision = revisions.action_with_patience(row.revision_id)
     this = attempt_at(row, revision.definition["retry"])
     try:
         ending = conclude(this, perform(_work(this, revision, held), held))

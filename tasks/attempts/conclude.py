@@ -16,7 +16,7 @@ from store.engine import db
 from store.engine.db import Connection, Row
 from store.executions import transitions
 from tasks.attempts import completion
-from tasks.attempts.patience import commit_in_time
+from tasks.attempts.patience import commit_with_patience
 from tasks.messages import publisher
 from tasks.secrets.redact import Redactor
 
@@ -141,7 +141,7 @@ def conclude(this: Attempt, ending: Ending) -> Ending:
             **mark,
         )
 
-    if not commit_in_time(finish):
+    if not commit_with_patience(finish):
         return Ending("stale")
     if mark:
         publisher.publish_after_commit(completion.message(row.id, row.action_id))

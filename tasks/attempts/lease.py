@@ -219,7 +219,7 @@ class Keeper:
         """Hand back what this process has claimed without knowing; what is too fresh is left for the next time."""
         self._doubt = False
         try:
-            rows = db.look(leases.held_by, [self.owner])
+            rows = db.read_one(leases.held_by, [self.owner])
             with self._lock:
                 unheld = [row for row in rows if row.id not in self._holds]
             before = db.now_ms() - IN_DOUBT

@@ -18,12 +18,12 @@ log = logs.logger(__name__)
 Result = TypeVar("Result")
 
 
-def commit_in_time(change: Callable[[Connection], Any], *, single: bool = True, at: str = "") -> Any:
+def commit_with_patience(change: Callable[[Connection], Any], *, single: bool = True, at: str = "") -> Any:
     """Commit a change, also when the database is away for a while; None when it stayed away."""
-    return in_time(lambda: group_commit.commit(change, single=single, at=at))
+    return with_patience(lambda: group_commit.commit(change, single=single, at=at))
 
 
-def in_time(work: Callable[[], Result]) -> Result | None:
+def with_patience(work: Callable[[], Result]) -> Result | None:
     """The result of work with the database, tried again while it is away; None when it stayed away."""
     give_up = time.monotonic() + LONGEST_OUTAGE
     while True:

@@ -25,7 +25,7 @@ from store.executions import leases
 from store.sealing.seal import SealBroken
 from tasks.attempts.conclude import Attempt, Ending, failed
 from tasks.attempts.lease import Hold, keeper
-from tasks.attempts.patience import commit_in_time
+from tasks.attempts.patience import commit_with_patience
 from tasks.secrets import sealing
 from tasks.secrets.redact import NO_SECRETS, redactor, texts
 
@@ -127,7 +127,7 @@ def give_up(held: Hold) -> None:
     from us is let go; a cancel may wait for that.
     """
     owner = keeper().owner
-    if held.safe and commit_in_time(lambda db_: leases.hand_back(db_, held.execution_id, owner, held.attempt)):
+    if held.safe and commit_with_patience(lambda db_: leases.hand_back(db_, held.execution_id, owner, held.attempt)):
         log.info("execution handed back", attempt=held.attempt)
         return
     try:

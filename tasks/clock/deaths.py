@@ -63,7 +63,7 @@ class Deaths:
 
     def _look(self) -> None:
         self._next = time.monotonic() + EVERY
-        before, rows = self._alive, db.look(worker_processes.everyone)
+        before, rows = self._alive, db.read_one(worker_processes.everyone)
         since = db.now_ms() - SILENT
         living = [row for row in rows if row.beat_at > since]
         self._served = {queue for row in living for queue in row.queues.split(",")}

@@ -88,7 +88,7 @@ def keep(
 def _written(caller: Caller, definition: Json, document: Json | None, expected: Expected, *, new: bool) -> Playbook:
     def beside(connection: db.Connection, playbook: Playbook) -> None:
         if document is not None:
-            kept = documents.Kept(
+            kept = documents.ImportedDocument(
                 revision_id=playbook.revision.id,
                 modified=str(document.get("modified")),
                 digest=fingerprint(document),
@@ -123,7 +123,7 @@ class _Existing:
     """The playbook that has the id, the document it was imported from, and what that document was made to."""
 
     playbook: Playbook
-    kept: documents.Kept | None
+    kept: documents.ImportedDocument | None
     before: Json | None
 
     def changed_here(self) -> bool:
@@ -165,7 +165,7 @@ def _outcome(existing: _Existing | None, definition: Json, document: Json | None
     return "new_id" if options.on_conflict == "new_id" else "revised"
 
 
-def _is_later(document: Json, kept: documents.Kept) -> bool:
+def _is_later(document: Json, kept: documents.ImportedDocument) -> bool:
     """Whether a document is a later one than that which was imported; no time is no later time."""
     given, known = moment(str(document.get("modified"))), moment(kept.modified)
     return given is not None and known is not None and given > known

@@ -51,7 +51,7 @@ def widths(revision_id: str, whole: int) -> Widths:
     return Widths(playbook(revision_id)[1], whole)
 
 
-def action_in_time(revision_id: str) -> Revision:
+def action_with_patience(revision_id: str) -> Revision:
     """The revision, also when the database goes away just now: as long as the lease lasts nothing is lost."""
     give_up = time.monotonic() + settings().lease_seconds
     while True:

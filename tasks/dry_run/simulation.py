@@ -19,7 +19,7 @@ from config import logs
 from providers.base import Json
 from store.engine.db import Connection
 from store.executions import steps
-from tasks.attempts.patience import commit_in_time, in_time
+from tasks.attempts.patience import commit_with_patience, with_patience
 from tasks.dry_run.playbooks import Budget
 from tasks.dry_run.walk import Walk, summary
 from tasks.runs.run import Run
@@ -52,14 +52,14 @@ def simulate(run: Run) -> Simulation:
 def carry_out(run: Run, owner: str) -> bool:
     """Simulate a pending run and write all of it; false when somebody else did, or the database stayed away."""
     try:
-        simulation = in_time(functools.partial(simulate, run))
+        simulation = with_patience(functools.partial(simulate, run))
     except Exception:
         log.exception("the simulation broke")
         error = {"code": "internal_error", "message": "The simulation broke; the worker's log says where."}
         simulation = Simulation([], None, "failed", error)
     if simulation is None:
         return False
-    return bool(commit_in_time(functools.partial(_write, run, simulation, owner), single=False))
+    return bool(commit_with_patience(functools.partial(_write, run, simulation, owner), single=False))
 
 
 def _write(run: Run, simulation: Simulation, owner: str, connection: Connection) -> bool:

@@ -69,9 +69,9 @@ def dispatch(request: DispatchRequest) -> AcceptedExecution:
         Unavailable: the database is away; nothing was accepted. Whatever ``request.unless_urgent`` raises.
     """
     workspace_id = request.caller.workspace_id
-    if request.idempotency_key and (earlier := db.look(_earlier, request)) is not None:
+    if request.idempotency_key and (earlier := db.read_one(_earlier, request)) is not None:
         return earlier
-    head = db.look(actions.head, workspace_id, request.action_id)
+    head = db.read_one(actions.head, workspace_id, request.action_id)
     revision = revisions.action(head.revision_id)
     definition = revision.definition
     _refuse_the_impossible(definition, request, enabled=head.enabled)
@@ -86,7 +86,7 @@ def dispatch(request: DispatchRequest) -> AcceptedExecution:
         accept = functools.partial(_accept, request=request, row=row, again_at=again_at)
         group_commit.commit(accept, single=not request.idempotency_key)
     except IntegrityError:  # a concurrent copy of this request was faster
-        earlier = db.look(_earlier, request)
+        earlier = db.read_one(_earlier, request)
         if earlier is None:
             raise
         return earlier

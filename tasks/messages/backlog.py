@@ -39,7 +39,7 @@ class Backlog:
         """
         now = time.monotonic()
         if now >= self._good_until + older:
-            self._counted = recovery.backlog(connection) if connection else db.look(recovery.backlog)
+            self._counted = recovery.backlog(connection) if connection else db.read_one(recovery.backlog)
             lease = settings().lease_seconds
             explained = max(self._counted.values(), default=0) / SLOWEST_DRAIN
             self._good_until = now + (min(explained / _PART, lease) if explained > lease else 0)

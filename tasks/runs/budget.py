@@ -41,12 +41,12 @@ def refuse_too_many_runs(run: Run) -> None:
     Raises:
         StepError: no further run may be started.
     """
-    if db.look(runs.descendants, run.root) >= MOST_RUNS:
+    if db.read_one(runs.descendants, run.root) >= MOST_RUNS:
         raise StepError("too_many_runs", f"One run may start at most {MOST_RUNS} others, directly and by those.")
 
 
 def _count(root: str) -> int:
-    return db.look(runs.rows, root)
+    return db.read_one(runs.rows, root)
 
 
 class Budget:

@@ -113,7 +113,7 @@ class Context:
         return found
 
     def _fetch(self, ids: set[str]) -> None:
-        rows = db.look(steps.results, ids)
+        rows = db.read_one(steps.results, ids)
         for row in rows:
             if row.completed_at is not None:  # what goes on may change yet
                 self._known[row.id] = _result(row)
@@ -135,7 +135,7 @@ class Context:
 
     def _item(self, holder_id: str, index: int) -> Any:
         if holder_id not in self._items:
-            rows = db.look(steps.results, [holder_id])
+            rows = db.read_one(steps.results, [holder_id])
             self._items[holder_id] = json.loads(rows[0].input)["items"]
         return self._items[holder_id][index]
 

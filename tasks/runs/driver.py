@@ -25,7 +25,7 @@ from store.executions.run_transition import Cause, RunTransition, StepEnded, Ste
 from tasks.attempts.action import CARRIED_BY_CELERY
 from tasks.attempts.conclude import Ending, ended, settle
 from tasks.attempts.lease import keeper
-from tasks.attempts.patience import commit_in_time, in_time
+from tasks.attempts.patience import commit_with_patience, with_patience
 from tasks.attempts.perform import attempt_at, give_up, perform
 from tasks.definitions import revisions
 from tasks.fairness import concurrency, fair_queue
@@ -83,7 +83,7 @@ class RunDriver:
 
     def begin(self, run_id: str) -> Next | None:
         """Take a run up."""
-        row = in_time(functools.partial(_read, runs.read, run_id))
+        row = with_patience(functools.partial(_read, runs.read, run_id))
         if row is None or row.status != "pending":
             return self._stale()
         self._know(row)
@@ -96,7 +96,9 @@ class RunDriver:
     def step(self, step_row_id: str) -> Next | None:
         """Claim a step and carry it out."""
         keep, claimed = keeper(), time.monotonic()
-        row = commit_in_time(lambda db_: transitions.claim(db_, step_row_id, keep.owner, keep.lease_ms, step=True))
+        row = commit_with_patience(
+            lambda db_: transitions.claim(db_, step_row_id, keep.owner, keep.lease_ms, step=True)
+        )
         if row is None:
             return self._stale()
         if not self._find_run(row.run_id):
@@ -108,14 +110,14 @@ class RunDriver:
 
     def join(self, holder_id: str) -> Next | None:
         """Attend to a step that holds others."""
-        row = in_time(functools.partial(_read, steps.get, holder_id))
+        row = with_patience(functools.partial(_read, steps.get, holder_id))
         if row is None or row.status != "running" or not self._find_run(row.run_id):
             return self._stale()
         return self._go_on(lambda planner: joins.decide(planner, row))
 
     def follow(self, step_row_id: str) -> Next | None:
         """Go on after a step that ended where nobody planned what follows: outside of a worker, or after many."""
-        row = in_time(functools.partial(_read, steps.get, step_row_id))
+        row = with_patience(functools.partial(_read, steps.get, step_row_id))
         if row is None or row.waiting_for != "follow" or not self._find_run(row.run_id):
             return self._stale()
         return self._go_on(lambda planner: planner.follow(row))
@@ -130,7 +132,7 @@ class RunDriver:
         if not own:
             flower_events.began(message, self.handoff.own)
         with keep.hold(row.id, row.attempt, row.timeout_ms, claimed, repeatable=row.idempotent) as held:
-            revision = revisions.action_in_time(row.revision_id)
+            revision = revisions.action_with_patience(row.revision_id)
             retry = {**revision.definition["retry"], **self.run.plan.nodes[row.step_id].step.get("retry", {})}
             work = StepWork(self.context, attempt_at(row, retry))
             try:
@@ -185,7 +187,7 @@ class RunDriver:
         claimed = time.monotonic()
         for lonely in (False, True):
             planner = Planner(self.run, self.context, lonely=lonely)
-            cause = in_time(functools.partial(plan, planner))
+            cause = with_patience(functools.partial(plan, planner))
             if cause is None:
                 return self._stale()
             if budget.exceeded(self.run, len(planner.moves.rows)):
@@ -194,7 +196,7 @@ class RunDriver:
             here = self._choose(planner)
             this = RunTransition(run_id=self.run.id, cause=cause, moves=planner.moves, actor=keeper().owner)
             try:
-                written = commit_in_time(this.commit, single=this.single, at=this.meets_at)
+                written = commit_with_patience(this.commit, single=this.single, at=this.meets_at)
             except IntegrityError:
                 if lonely:
                     raise
@@ -246,7 +248,7 @@ class RunDriver:
         if run_id in self._runs:
             self._go_with(self._runs[run_id])
             return True
-        row = in_time(functools.partial(_read, runs.read, run_id))
+        row = with_patience(functools.partial(_read, runs.read, run_id))
         if row is not None:
             self._know(row)
         return row is not None
@@ -267,4 +269,4 @@ def _worth_it(ending: Ending) -> bool:
 
 
 def _read(query: Callable[[Connection, str], Any], row_id: str) -> Any:
-    return db.look(query, row_id)
+    return db.read_one(query, row_id)

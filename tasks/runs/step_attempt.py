@@ -11,7 +11,7 @@ from providers.base import Abandoned, Json
 from store.definitions.actions import Revision
 from tasks.attempts.conclude import Attempt, Ending, failed
 from tasks.attempts.lease import Hold
-from tasks.attempts.patience import in_time
+from tasks.attempts.patience import with_patience
 from tasks.attempts.perform import Work, prepare
 from tasks.runs.context import Context, asset, parted
 from tasks.secrets.redact import MASK, Redactor
@@ -36,7 +36,7 @@ class StepWork:
             Abandoned: the database stayed away.
         """
         try:
-            context = in_time(self._context)
+            context = with_patience(self._context)
             if context is None:  # nothing has been done: recovery has it tried again
                 raise Abandoned
             rendered = templates.render(self.step.get("parameters", {}), context)
@@ -59,7 +59,7 @@ class StepWork:
         """What the step's ``outputs`` set."""
         if ending.status != "completed" or not self.step.get("outputs"):
             return None
-        return in_time(lambda: variables(self.step, self._context(), record["output"], self.this.redact))
+        return with_patience(lambda: variables(self.step, self._context(), record["output"], self.this.redact))
 
     def _context(self) -> Json:
         row = self.this.row

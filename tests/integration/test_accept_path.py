@@ -42,10 +42,10 @@ def test_heads_of_any_number_of_actions_are_read_at_once(door: Door, number: int
     """One for each action that is there, and none for what is not."""
     ids = [door.create(name=f"Number {each}")["id"] for each in range(number)]
     for wanted in (ids, [*ids, "act-gone"]):
-        heads = db.look(actions.heads, "default", wanted)
+        heads = db.read_one(actions.heads, "default", wanted)
         assert sorted(heads) == sorted(ids)
         assert all(head.enabled and head.revision_id for head in heads.values())
-    assert db.look(actions.heads, "another", [*ids, "act-gone"]) == {}
+    assert db.read_one(actions.heads, "another", [*ids, "act-gone"]) == {}
 
 
 def test_steps_of_an_accepted_run_are_the_same_each_time(door: Door) -> None:

@@ -231,7 +231,7 @@ def test_connections_closed_while_nobody_used_them_are_replaced(database: str, m
     with db.read() as first, db.read() as second:
         assert first is not second, "there are two at least"
     _terminate("TRUE")
-    assert db.look(audit.of, "w", "thing-1") != []
+    assert db.read_one(audit.of, "w", "thing-1") != []
     assert group_commit.commit(_note(2), single=True) == 2
     with db.write() as connection:
         assert _note(3)(connection) == 3
@@ -287,7 +287,7 @@ def test_a_writer_waits_for_the_lock_and_finds_it_again(sqlite_database: str, mo
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(Unavailable):
             group_commit.commit(_note(2))
-        assert db.look(audit.of, "w", "thing-1") != [], "readers do not wait"
+        assert db.read_one(audit.of, "w", "thing-1") != [], "readers do not wait"
     assert group_commit.commit(_note(3)) == 3
     assert [_events(f"thing-{number}") for number in (1, 2, 3)] == [1, 0, 1]
 
