@@ -79,7 +79,7 @@ def held_by(db: Connection, owners: Iterable[str]) -> list[Row]:
     )
 
 
-def let_go(db: Connection, execution_id: str, owner: str, attempt: int) -> None:
+def release(db: Connection, execution_id: str, owner: str, attempt: int) -> None:
     """Say that this process does nothing more for a row that was taken from it (what a cancel waits for).
 
     A step of a run that has ended may be let go before it is ended itself: the end of the run came first.

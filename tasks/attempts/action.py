@@ -19,7 +19,7 @@ from store.engine.db import Row
 from store.executions import transitions
 from store.sealing.seal import SealBroken
 from tasks.attempts.conclude import Attempt, Ending, conclude, failed
-from tasks.attempts.lease import Hold, keeper
+from tasks.attempts.lease import HeldLease, keeper
 from tasks.attempts.perform import Work, attempt_at, give_up, perform, prepare
 from tasks.definitions import revisions
 from tasks.secrets.sealing import opened_parameters
@@ -59,7 +59,7 @@ def _attempt(execution_id: str, taken: Callable[[Row], None] | None) -> Ending:
         return _carry_out(row, held)
 
 
-def _carry_out(row: Row, held: Hold) -> Ending:
+def _carry_out(row: Row, held: HeldLease) -> Ending:
     revision = revisions.action_with_patience(row.revision_id)
     this = attempt_at(row, revision.definition["retry"])
     try:
@@ -71,7 +71,7 @@ def _carry_out(row: Row, held: Hold) -> Ending:
     return ending
 
 
-def _work(this: Attempt, revision: Revision, held: Hold) -> Work | Ending:
+def _work(this: Attempt, revision: Revision, held: HeldLease) -> Work | Ending:
     try:
         hidden = opened_parameters(this.row)
     except SealBroken as broken:

@@ -59,7 +59,7 @@ def owners_of(pid: int) -> str:
     return f"{socket.gethostname()}:{pid}:"
 
 
-class Hold:
+class HeldLease:
     """One attempt in hand."""
 
     def __init__(self, execution_id: str, attempt: int, keeper: "Keeper", claimed: float, *, repeatable: bool) -> None:
@@ -116,13 +116,13 @@ class Hold:
         self._keeper.begin(self)
 
 
-class Keeper:
+class LeaseKeeper:
     """The attempts of one process."""
 
     def __init__(self) -> None:
         self.owner = f"{owners_of(os.getpid())}{secrets.token_hex(4)}"
         self.lease_ms = settings().lease_seconds * 1000
-        self._holds: dict[str, Hold] = {}
+        self._holds: dict[str, HeldLease] = {}
         #: attempts whose effect may have begun and whose end is not written
         self._begun: set[tuple[str, int]] = set()
         self._lock = threading.Lock()
@@ -135,9 +135,9 @@ class Keeper:
     @contextmanager
     def hold(
         self, execution_id: str, attempt: int, timeout_ms: int, claimed: float, *, repeatable: bool
-    ) -> Iterator[Hold]:
+    ) -> Iterator[HeldLease]:
         """Keep an attempt while the block runs; ``claimed`` is the monotonic time at which its claim began."""
-        held = Hold(execution_id, attempt, self, claimed, repeatable=repeatable)
+        held = HeldLease(execution_id, attempt, self, claimed, repeatable=repeatable)
         held.renew_every = renewal_ms(timeout_ms, self.lease_ms) / 1000
         with self._lock:
             self._holds[execution_id] = held
@@ -160,7 +160,7 @@ class Keeper:
             self._doubt = True
             self._some.set()
 
-    def begin(self, hold: Hold) -> None:
+    def begin(self, hold: HeldLease) -> None:
         """Note that an effect begins.
 
         Raises:
@@ -181,7 +181,7 @@ class Keeper:
         """Whether a running row is this process's own, and nothing of this attempt has begun, held or not."""
         return row.owner == self.owner and (row.id, row.attempt) not in self._begun
 
-    def look(self, holds: list[Hold]) -> bool:
+    def look(self, holds: list[HeldLease]) -> bool:
         """See which attempts are still ours, and abort the others; false when the database could not be asked."""
         if not holds:
             return True
@@ -238,10 +238,10 @@ class Keeper:
                 self._some.clear()
 
     @staticmethod
-    def _age(hold: Hold) -> float:
+    def _age(hold: HeldLease) -> float:
         return time.monotonic() - hold.verified
 
-    def _renew(self, holds: list[Hold]) -> None:
+    def _renew(self, holds: list[HeldLease]) -> None:
         """Extend the leases when it is time to; a database that is away is asked again after the next look."""
         now = time.monotonic()
         if now - self._extended <= min((hold.renew_every for hold in holds), default=60):
@@ -253,7 +253,7 @@ class Keeper:
             log.warning("leases could not be extended: the database is away", executions=len(holds))
         self._away = not extended
 
-    def _extend(self, holds: list[Hold]) -> bool:
+    def _extend(self, holds: list[HeldLease]) -> bool:
         """Extend the leases of these; false when the database is away."""
         ids = [hold.execution_id for hold in holds if not hold.aborted()]
         if not ids:
@@ -265,7 +265,7 @@ class Keeper:
             return False
         return True
 
-    def _abort_the_lost(self, holds: list[Hold]) -> None:
+    def _abort_the_lost(self, holds: list[HeldLease]) -> None:
         for hold in holds:
             if hold.safe and self._age(hold) > self.lease_ms / 1000:
                 hold.abort()
@@ -275,16 +275,16 @@ class Keeper:
 
 
 _lock = threading.Lock()
-_keeper: Keeper | None = None
+_keeper: LeaseKeeper | None = None
 
 
-def keeper() -> Keeper:
+def keeper() -> LeaseKeeper:
     """The keeper of this process; a forked child has its own."""
     global _keeper  # noqa: PLW0603 - one per process
     if _keeper is None:
         with _lock:
             if _keeper is None:
-                _keeper = Keeper()
+                _keeper = LeaseKeeper()
     return _keeper
 
 

@@ -24,7 +24,7 @@ from store.engine.db import Row
 from store.executions import leases
 from store.sealing.seal import SealBroken
 from tasks.attempts.conclude import Attempt, Ending, failed
-from tasks.attempts.lease import Hold, keeper
+from tasks.attempts.lease import HeldLease, keeper
 from tasks.attempts.patience import commit_with_patience
 from tasks.secrets import sealing
 from tasks.secrets.redact import NO_SECRETS, redactor, texts
@@ -53,7 +53,7 @@ def attempt_at(row: Row, retry: Mapping[str, Any]) -> Attempt:
 
 
 def prepare(
-    this: Attempt, revision: Revision, held: Hold, parameters: Mapping[str, Any], hidden: Mapping[str, Any]
+    this: Attempt, revision: Revision, held: HeldLease, parameters: Mapping[str, Any], hidden: Mapping[str, Any]
 ) -> Work | Ending:
     """Everything the executor needs; ``hidden`` are the secret ones among the parameters' values."""
     row, definition = this.row, revision.definition
@@ -85,7 +85,7 @@ def prepare(
     return Work(registry.executor(definition["executor"]), call, interruptible)
 
 
-def perform(work: Work | Ending, held: Hold) -> Ending:
+def perform(work: Work | Ending, held: HeldLease) -> Ending:
     """Let the executor do it; what could not be prepared ends as it is.
 
     Raises:
@@ -120,7 +120,7 @@ def perform(work: Work | Ending, held: Hold) -> Ending:
     return Ending("completed", output=output, report=report)
 
 
-def give_up(held: Hold) -> None:
+def give_up(held: HeldLease) -> None:
     """Say that this process does nothing more for an attempt.
 
     One that is still ours, and that may be done again, is handed back, for others to claim at once. One that was taken
@@ -132,7 +132,7 @@ def give_up(held: Hold) -> None:
         return
     try:
         with db.write(single=True) as connection:
-            leases.let_go(connection, held.execution_id, owner, held.attempt)
+            leases.release(connection, held.execution_id, owner, held.attempt)
     except Unavailable:
         log.warning("could not say that the execution was let go")
 

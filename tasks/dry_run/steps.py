@@ -16,7 +16,7 @@ from playbooks.definitions import parameters
 from playbooks.plan import Node
 from providers.base import Json
 from tasks.attempts.conclude import Attempt
-from tasks.attempts.lease import Hold, keeper
+from tasks.attempts.lease import HeldLease, keeper
 from tasks.attempts.perform import perform, prepare
 from tasks.definitions import revisions
 from tasks.dry_run.context import Imagined
@@ -112,7 +112,7 @@ def action(scene: Scene, found: Finding) -> str:
     hidden = {name: value for name, value in values.items() if name in names and value is not None}
     row: Any = SimpleNamespace(**scene.row)
     attempt = Attempt(row=row, owner="", retry={}, logs=[], redact=Redactor(()))
-    held = Hold(scene.row["id"], 0, keeper(), time.monotonic(), repeatable=True)
+    held = HeldLease(scene.row["id"], 0, keeper(), time.monotonic(), repeatable=True)
     ending = perform(prepare(attempt, revision, held, values, {**run.hidden, **hidden}), held)
     found.input = attempt.redact({name: MASK if name in hidden else value for name, value in values.items()})
     error = attempt.redact(dict(ending.error or {}))

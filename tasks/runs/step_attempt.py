@@ -10,7 +10,7 @@ from playbooks.definitions import parameters
 from providers.base import Abandoned, Json
 from store.definitions.actions import Revision
 from tasks.attempts.conclude import Attempt, Ending, failed
-from tasks.attempts.lease import Hold
+from tasks.attempts.lease import HeldLease
 from tasks.attempts.patience import with_patience
 from tasks.attempts.perform import Work, prepare
 from tasks.runs.context import Context, asset, parted
@@ -29,7 +29,7 @@ class StepWork:
         #: the parameters as they are kept: secrets masked
         self.given: Json = {}
 
-    def prepare(self, revision: Revision, held: Hold) -> Work | Ending:
+    def prepare(self, revision: Revision, held: HeldLease) -> Work | Ending:
         """The step's parameters, filled in, and everything else its executor needs.
 
         Raises:

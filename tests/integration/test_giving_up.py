@@ -16,7 +16,7 @@ from store.engine.db import Row
 from store.executions import transitions
 from store.ids import new_id
 from tasks.attempts import drain, lease
-from tasks.attempts.lease import FRESH, Hold, Keeper
+from tasks.attempts.lease import FRESH, HeldLease, LeaseKeeper
 from tasks.attempts.perform import give_up
 from tasks.fairness import slots
 from tasks.messages import requeue
@@ -52,7 +52,7 @@ def _added(**more: object) -> str:
     return values["id"]
 
 
-def _claimed(keep: Keeper, execution_id: str, *, step: bool = False) -> Row:
+def _claimed(keep: LeaseKeeper, execution_id: str, *, step: bool = False) -> Row:
     with db.write() as connection:
         row = transitions.claim(connection, execution_id, keep.owner, keep.lease_ms, step=step)
     assert row is not None
@@ -76,7 +76,7 @@ def _handed_back(execution_id: str, attempt: int = 1) -> bool:
     return given and row.due_at <= db.now_ms()
 
 
-def _without_looks(held: Hold) -> None:
+def _without_looks(held: HeldLease) -> None:
     """Have the last look be too old for an effect to begin."""
     held.verified = time.monotonic() - FRESH - 0.1
 

@@ -267,14 +267,14 @@ def test_a_worker_may_let_go_before_its_step_is_ended(database: str) -> None:
     run_id = start_run("pexec-1")
     step = f"{run_id}.a"
     with db.write() as connection:
-        leases.let_go(connection, step, OLD, 1)
+        leases.release(connection, step, OLD, 1)
     assert row(step).owner == OLD, "of a run that goes on a running step is kept"
     with db.write() as connection:
         assert steps.end_run(connection, run_id, End(status="cancelled"), "key")
     with db.read() as connection:
         assert leases.still_held(connection, OLD, [step]) == set()
     with db.write(single=True) as connection:
-        leases.let_go(connection, step, OLD, 1)
+        leases.release(connection, step, OLD, 1)
     with db.write() as connection:
         ending.clear(connection, [run_id], "key")
     assert (row(step).status, row(step).owner) == ("cancelled", None)
