@@ -97,22 +97,22 @@ def _release(place: Place, command: str) -> None:
 
 
 def _sign_of_life(name: str, command: str, place: Place, services: Services) -> Callable[[], bool]:
-    """How to tell that a process works: servers answer, workers write their pulse to the database."""
+    """How to tell that a process works: servers answer, workers write their heartbeat to the database."""
     sites = {"web": f"{place.url}/health", "flower": f"{place.flower_url}/healthcheck"}
     if name in sites:
         port = urlsplit(sites[name]).port or 0
         # whoever else may answer there would be handed a key or a password
         return lambda: is_ours(services[name].pid, port) and is_up(sites[name])
-    crew = set(command.partition("worker.supervisor ")[2].split())
+    supervisor = set(command.partition("worker.supervisor ")[2].split())
 
     def look() -> bool:
-        found = _pulses(services[name].pid)
-        return bool(found) and crew <= found
+        found = _heartbeats(services[name].pid)
+        return bool(found) and supervisor <= found
 
     return look
 
 
-def _pulses(group: int) -> set[str]:
+def _heartbeats(group: int) -> set[str]:
     """The workers of this process group that live."""
     from config.errors import Unavailable
     from store import worker_processes  # SQLAlchemy takes its time to load: beside the processes, not before them

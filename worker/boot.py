@@ -1,6 +1,6 @@
 """How a worker process starts and stops.
 
-Start: logs are configured, the executors are imported, the pulse begins, and where scripts run it is told what
+Start: logs are configured, the executors are imported, the heartbeat begins, and where scripts run it is told what
 bounds them; the processes that it starts (those of its pool, a scheduler beside it) are tied to it, so that none
 outlives it. Stop: on TERM Celery waits for running work; what has not ended after ``TOCSIN_DRAIN_SECONDS`` is given up
 (``tasks.attempts.drain``), and the process ends hard.
@@ -21,11 +21,11 @@ from providers import registry
 from tasks.attempts import drain
 from tasks.messages import flower_events
 from worker import panel, sandbox_notice
-from worker.heartbeat import Pulse
+from worker.heartbeat import Heartbeat
 
 _PR_SET_PDEATHSIG = 1
 
-_pulses: dict[str, Pulse] = {}
+_heartbeats: dict[str, Heartbeat] = {}
 _notices: dict[str, sandbox_notice.Notice] = {}
 _name = ""
 _pools: list[Any] = []
@@ -65,9 +65,9 @@ def end_with_parent(**_: Any) -> None:
 def _start(sender: Any, **_: Any) -> None:
     flower_events.send_through(sender)
     queues = [name for name in sender.app.amqp.queues.consume_from if not name.endswith(".dq2")]
-    pulse = Pulse(sender.hostname, queues, getattr(sender.controller, "beat", None))
-    _pulses[sender.hostname] = pulse
-    pulse.start()
+    heartbeat = Heartbeat(sender.hostname, queues, getattr(sender.controller, "beat", None))
+    _heartbeats[sender.hostname] = heartbeat
+    heartbeat.start()
     _pools.append(sender.pool)
     if "scripts" in queues:
         _notices[sender.hostname] = sandbox_notice.Notice(sender.hostname)
@@ -86,9 +86,9 @@ def _end_hard_later(**_: Any) -> None:
 
 
 def _stop(sender: Any, **_: Any) -> None:
-    pulse = _pulses.pop(sender.hostname, None)
-    if pulse is not None:
-        pulse.stop()
+    heartbeat = _heartbeats.pop(sender.hostname, None)
+    if heartbeat is not None:
+        heartbeat.stop()
     notice = _notices.pop(sender.hostname, None)
     if notice is not None:
         notice.stop()

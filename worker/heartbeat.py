@@ -23,11 +23,11 @@ EVERY = 5.0
 log = logs.logger(__name__)
 
 
-class Pulse(threading.Thread):
+class Heartbeat(threading.Thread):
     """Writes the row until it is stopped."""
 
     def __init__(self, name: str, queues: list[str], scheduler: Any = None) -> None:
-        super().__init__(name="pulse", daemon=True)
+        super().__init__(name="heartbeat", daemon=True)
         self.worker = name
         self.queues = queues
         self._watch = Watch(name, scheduler)

@@ -79,5 +79,5 @@ def run(name: str) -> int:
 
 
 def _hang_up(**_: Any) -> None:
-    """HUP ends a worker as TERM does: Celery would start this command again, which may be that of a whole crew."""
+    """HUP ends a worker as TERM does: Celery would restart this command, which may be that of a supervisor."""
     signal.signal(signal.SIGHUP, signal.getsignal(signal.SIGTERM))

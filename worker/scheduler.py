@@ -15,7 +15,7 @@ class Scheduler(bootsteps.StartStopStep):  # type: ignore[misc]
 
     def create(self, worker: Any) -> Any:
         """Called by Celery while it puts the worker together."""
-        from celery import beat  # only one worker in a crew needs it
+        from celery import beat  # only one worker in a supervisor needs it
 
         worker.beat = beat.EmbeddedService(worker.app, thread=True, scheduler_cls=worker.app.conf.beat_scheduler)
         return worker.beat

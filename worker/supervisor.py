@@ -2,7 +2,7 @@
 
 In order of time: everything that workers need is imported, once; each worker is forked from there, so that all
 share that memory; a worker that ends is forked afresh, after a pause that grows while it keeps dying; TERM is
-passed on, and the crew ends when its last worker has ended. A crew that is killed takes its workers along.
+passed on, and the supervisor ends when its last worker has ended. A supervisor that is killed takes its workers along.
 
 The parent has one thread and no connection: what it hands to a child is never half done.
 With one name there is no parent: the process is that worker itself.
@@ -72,7 +72,7 @@ def main(names: list[str]) -> int:
     if len(names) == 1:
         return roles.run(names[0])
     load()
-    return Crew(names).run()
+    return Supervisor(names).run()
 
 
 def load() -> None:
@@ -87,7 +87,7 @@ def load() -> None:
 
 @dataclass
 class Member:
-    """A worker of the crew; ``pid`` is 0 while none runs."""
+    """A worker of the supervisor; ``pid`` is 0 while none runs."""
 
     name: str
     pid: int = 0
@@ -96,7 +96,7 @@ class Member:
     start_at: float = 0.0
 
 
-class Crew:
+class Supervisor:
     """The parent of the workers."""
 
     def __init__(self, names: list[str]) -> None:
@@ -105,7 +105,7 @@ class Crew:
 
     def run(self) -> int:
         """Keep every worker running until told to end; returns 0 when the last one has ended."""
-        logs.configure("crew")
+        logs.configure("supervisor")
         signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)
         gc.collect()
         gc.freeze()  # a child's garbage collector leaves alone what it shares with the others

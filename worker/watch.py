@@ -1,8 +1,8 @@
 """Whether tick goes on, seen from inside a worker process that has the scheduler beside it.
 
-In order of time: each pulse looks; a tick that has begun since the last look is all it wants to know, because ticks
+In order of time: each heartbeat looks; a tick that has begun since the last look is all it wants to know, because ticks
 that do not finish soon fill the pool, and no other begins. Without one it asks whether the broker takes a message over
-a new connection and the database has taken the pulse. When both did at ``LOOKS`` looks in a row something in this
+a new connection and the database has taken the heartbeat. When both did at ``LOOKS`` looks in a row something in this
 process is broken that a new one has not: it ends, and its supervisor starts it anew. Looks are counted because a
 machine may stand still: that is one look, however long it takes. A process whose ticks another machine carries out is
 well as long as it sends its own and does what else it is sent.

@@ -62,7 +62,9 @@ def owners_of(pid: int) -> str:
 class HeldLease:
     """One attempt in hand."""
 
-    def __init__(self, execution_id: str, attempt: int, keeper: "Keeper", claimed: float, *, repeatable: bool) -> None:
+    def __init__(
+        self, execution_id: str, attempt: int, keeper: "LeaseKeeper", claimed: float, *, repeatable: bool
+    ) -> None:
         self.execution_id = execution_id
         self.attempt = attempt
         self.verified = claimed

@@ -114,12 +114,12 @@ def test_two_machines_whose_clocks_differ(
     """
     other.set(ahead)
     command = ["python", "-m", "worker.supervisor", "steps", "patient", "scripts", "control"]
-    crew = Process(command, tmp_path / "other.log", env=stack.environment | other.settings)
+    supervisor = Process(command, tmp_path / "other.log", env=stack.environment | other.settings)
     try:
         skews = eventually(lambda: _skews(stack, "steps@other", "control@other"), 60, "the other machine works")
         assert all(abs(skew / 1000 - ahead) < 1 for skew in skews), skews
         assert all(abs(skew) < 1000 for skew in _skews(stack, f"steps@{here.name}"))
-        assert "clock is not the database" in crew.log.read_text()
+        assert "clock is not the database" in supervisor.log.read_text()
         kit, calls = Kit(stack), Calls(stack)
         asks = stack.api.run(kit.playbook(approval(timeout_seconds=600)))
         rests = kit.playbook(kit.act("first"), delay("rest", 4), kit.act("last"))
@@ -135,10 +135,10 @@ def test_two_machines_whose_clocks_differ(
         assert stack.row(asks)["status"] in ("running", "waiting")
         calls.begin(10)
         eventually(lambda: _held(stack, "other"), 20, "the other machine has calls in hand")
-        crew.kill()
+        supervisor.kill()
         calls.check(undisturbed=False)
     finally:
-        crew.end()
+        supervisor.end()
 
 
 def _skews(stack: Stack, *names: str) -> list[int]:

@@ -69,7 +69,7 @@ class Tocsin(Layout):
         if self.synchronous:
             self.processes.environment["TOCSIN_SQLITE_SYNCHRONOUS"] = self.synchronous
         if self.threads:  # in all: what takes long has a worker of its own, beside those for quick calls
-            quick = sum(name.startswith("steps") for name in crew_labels(procfile()).values())
+            quick = sum(name.startswith("steps") for name in supervised_labels(procfile()).values())
             self.processes.environment |= {
                 "TOCSIN_STEPS_CONCURRENCY": str(QUICK),
                 "TOCSIN_PATIENT_CONCURRENCY": str(self.threads - quick * QUICK),
@@ -82,7 +82,7 @@ class Tocsin(Layout):
         if not self.flower:
             del self.commands["flower"]
         self.workers = [name for name in self.commands if name not in {"web", "flower"}]
-        self.labels = crew_labels(self.commands)
+        self.labels = supervised_labels(self.commands)
         self.key = self.processes.run([sys.executable, "-m", "launcher.key"]).strip()
         for name, command in self.commands.items():
             self.processes.start(name, command)
@@ -188,11 +188,11 @@ def procfile(path: Path = ROOT / "Procfile") -> dict[str, str]:
     return {name.strip(): command.strip() for name, _colon, command in pairs}
 
 
-def crew_labels(commands: dict[str, str]) -> dict[str, str]:
+def supervised_labels(commands: dict[str, str]) -> dict[str, str]:
     """The names of the workers that one command forks, in the order in which it does."""
     found = {}
     for name, command in commands.items():
-        _, crew, roles = command.partition("worker.supervisor ")
+        _, supervisor, roles = command.partition("worker.supervisor ")
         found |= {f"{name}.{number}": role for number, role in enumerate(roles.split(), start=1)}
-        found |= {name: "crew"} if crew else {}
+        found |= {name: "supervisor"} if supervisor else {}
     return found

@@ -1,8 +1,8 @@
-"""Workers forked from a parent that has loaded everything, as the crew of the Procfile does, but left to the test.
+"""Workers forked from a parent that has loaded everything, as the supervisor does, but left to the test.
 
 Starting a worker costs a second and a half of importing; a test that kills and starts many saves that. The nursery is
 a process that imports once, reads a line with a worker's name and a log file for each that is wanted, and answers with
-the pid. Unlike the crew it lets the dead rest.
+the pid. Unlike the supervisor it lets the dead rest.
 """
 
 import json

@@ -24,7 +24,7 @@ from tests.support.services import RedisServer, queued
 from tests.support.sink import Sink
 from tests.support.waiting import eventually
 
-#: name in tests → one worker of each kind in the crew, by itself, so that it stays dead when a test has killed it
+#: name in tests → one worker of each kind in the supervisor, by itself, so that it stays dead when a test has killed it
 WORKERS = {"worker": "steps", "patient": "patient", "scripts": "scripts", "beat": "control"}
 NAMES = ("web", *WORKERS)
 #: with those that a test may add; the next one that heals the stack has them ended
@@ -46,13 +46,13 @@ print(made[1])
 
 
 def procfile() -> dict[str, str]:
-    """Name → command; besides the crew its workers, one by one."""
+    """Name → command; besides the supervisor its workers, one by one."""
     lines = (ROOT / "Procfile").read_text().splitlines()
     commands = {name: command.strip() for name, _, command in (line.partition(":") for line in lines) if command}
-    crew = commands["workers"].partition("worker.supervisor ")
-    kinds = {name.rstrip("0123456789") for name in crew[2].split()}
-    assert kinds == set(WORKERS.values()), "the crew of the Procfile is the one that is tested"
-    return commands | {name: f"{crew[0]}{crew[1]}{worker}" for name, worker in ALL_WORKERS.items()}
+    supervisor = commands["workers"].partition("worker.supervisor ")
+    kinds = {name.rstrip("0123456789") for name in supervisor[2].split()}
+    assert kinds == set(WORKERS.values()), "the supervisor of the Procfile is the one that is tested"
+    return commands | {name: f"{supervisor[0]}{supervisor[1]}{worker}" for name, worker in ALL_WORKERS.items()}
 
 
 class Stack:

@@ -1,4 +1,4 @@
-"""The crew: the workers of one machine, forked from one parent that keeps them running."""
+"""The supervisor: the workers of one machine, forked from one parent that keeps them running."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from tests.support.processes import Process, born, descendants
 from tests.support.stack import WORKERS, Stack, procfile
 from tests.support.waiting import eventually
 
-#: what the crew of the tests below runs in place of the workers: one that lives and one that ends at once
+#: what the supervisor of the tests below runs in place of the workers: one that lives and one that ends at once
 _ODD_WORKERS = """
 import sys, time
 from worker import roles, supervisor
@@ -25,8 +25,8 @@ roles.run = run
 sys.exit(supervisor.main(["steps", "control"]))
 """
 
-#: the workers of the Procfile's crew
-CREW = procfile()["workers"].partition("worker.supervisor ")[2].split()
+#: the workers of the Procfile's supervisor
+SUPERVISED = procfile()["workers"].partition("worker.supervisor ")[2].split()
 
 
 def workers(stack: Stack) -> dict[str, int]:
@@ -45,12 +45,12 @@ def place(stacks: Stacks) -> Stack:
 
 
 @pytest.fixture
-def crew(place: Stack) -> Process:
-    """The crew of the Procfile, all of it at work."""
+def supervisor(place: Stack) -> Process:
+    """The supervisor of the Procfile, all of it at work."""
     running = place.running.get("workers")
     if running is None or not running.alive():
         place.start("workers")
-    eventually(lambda: set(workers(place)) == set(CREW), 60, "all workers live")
+    eventually(lambda: set(workers(place)) == set(SUPERVISED), 60, "all workers live")
     return place.running["workers"]
 
 
@@ -65,7 +65,7 @@ def field(pid: int, name: str, of: str = "smaps_rollup") -> int:
     return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
 
 
-def test_a_worker_that_ends_is_forked_again(place: Stack, crew: Process) -> None:
+def test_a_worker_that_ends_is_forked_again(place: Stack, supervisor: Process) -> None:
     """Told to hang up, then killed: each time it is back, its siblings do not notice, and work goes on."""
     before, told_before = workers(place), len(place.log("workers"))
     last = before
@@ -75,7 +75,7 @@ def test_a_worker_that_ends_is_forked_again(place: Stack, crew: Process) -> None
         eventually(lambda gone=pid: workers(place).get("steps", gone) != gone, 40, "it is back")
         last = workers(place)
     assert place.api.ended(call(place), 30)["status"] == "completed"
-    assert {name for name in before if before[name] == last[name]} == set(CREW) - {"steps"}
+    assert {name for name in before if before[name] == last[name]} == set(SUPERVISED) - {"steps"}
     said = [
         line
         for line in place.log("workers")[told_before:].splitlines()
@@ -84,57 +84,57 @@ def test_a_worker_that_ends_is_forked_again(place: Stack, crew: Process) -> None
     assert [json.loads(line)["code"] for line in said] == [0, -signal.SIGKILL]
 
 
-def test_a_crew_that_is_killed_takes_its_workers_along(place: Stack, crew: Process) -> None:
-    """No worker, no process of a worker's pool is left to work beside those of the next crew."""
-    family = descendants([crew.pid])
-    assert len(family) > len(CREW) + 1
-    os.kill(crew.pid, signal.SIGKILL)
-    crew.popen.wait(10)
+def test_a_crew_that_is_killed_takes_its_workers_along(place: Stack, supervisor: Process) -> None:
+    """No worker, no process of a worker's pool is left to work beside those of the next supervisor."""
+    family = descendants([supervisor.pid])
+    assert len(family) > len(SUPERVISED) + 1
+    os.kill(supervisor.pid, signal.SIGKILL)
+    supervisor.popen.wait(10)
     eventually(lambda: not any(born(pid) == birth for pid, birth in family.items()), 10, "all have ended")
 
 
-def test_a_stopped_crew_lets_its_workers_finish(place: Stack, crew: Process) -> None:
+def test_a_stopped_crew_lets_its_workers_finish(place: Stack, supervisor: Process) -> None:
     """TERM to the parent alone: the call under way ends well, every worker takes its row along, status 0."""
     execution_id = call(place, "slow?seconds=6")
     eventually(lambda: place.sink.keys()[execution_id], 60, "the call is under way")
-    crew.popen.terminate()
-    assert crew.popen.wait(60) == 0
+    supervisor.popen.terminate()
+    assert supervisor.popen.wait(60) == 0
     assert place.row(execution_id)["status"] == "completed"
     assert workers(place) == {}
 
 
-def test_workers_are_one_family(place: Stack, crew: Process) -> None:
+def test_workers_are_one_family(place: Stack, supervisor: Process) -> None:
     """They share most of their memory, step back for the API (not `control`), and can be told apart."""
-    family = descendants([crew.pid])
+    family = descendants([supervisor.pid])
     known = workers(place)
     assert sum(field(pid, "Pss") for pid in family) < 0.6 * sum(field(pid, "Rss") for pid in family)
     polite = {name: os.getpriority(os.PRIO_PROCESS, pid) for name, pid in known.items()}
-    assert polite == {**dict.fromkeys(CREW, 5), "control": 0}
+    assert polite == {**dict.fromkeys(SUPERVISED, 5), "control": 0}
     assert {Path(f"/proc/{pid}/comm").read_text().strip() for pid in known.values()} == set(known)
     log = place.log("workers")
     assert [name for name in known if f'"worker": "{name}"' not in log] == []
     # the parent holds nothing that a fork would break: it has one thread and no connection
-    assert field(crew.pid, "Threads", of="status") == 1
-    opened = [str(entry.readlink()) for entry in Path(f"/proc/{crew.pid}/fd").iterdir()]
+    assert field(supervisor.pid, "Threads", of="status") == 1
+    opened = [str(entry.readlink()) for entry in Path(f"/proc/{supervisor.pid}/fd").iterdir()]
     assert [name for name in opened if name != "/dev/null" and not name.endswith("workers.log")] == []
 
 
 def test_a_worker_that_keeps_dying_is_tried_ever_more_rarely(place: Stack, tmp_path: Path) -> None:
-    """The pause doubles; the others live on; an order to stop ends the crew although one is just not there."""
-    crew = Process(["python", "-c", _ODD_WORKERS], tmp_path / "log", env=place.environment)
+    """The pause doubles; the others live on; an order to stop ends the supervisor although one is just not there."""
+    supervisor = Process(["python", "-c", _ODD_WORKERS], tmp_path / "log", env=place.environment)
     try:
-        eventually(lambda: '"seconds": 2.0' in crew.log.read_text(), 30, "three deaths")
-        log = crew.log.read_text()
+        eventually(lambda: '"seconds": 2.0' in supervisor.log.read_text(), 30, "three deaths")
+        log = supervisor.log.read_text()
         assert [log.count(f'"seconds": {pause}') for pause in ("0.5", "1.0", "2.0")] == [1, 1, 1]
         assert '"code": 3' in log
         assert log.count("control lives") == 1
-        crew.popen.terminate()
-        assert crew.popen.wait(10) == 0
+        supervisor.popen.terminate()
+        assert supervisor.popen.wait(10) == 0
     finally:
-        crew.end()
+        supervisor.end()
 
 
-def test_workers_of_a_kind_share_the_work(place: Stack, crew: Process) -> None:
+def test_workers_of_a_kind_share_the_work(place: Stack, supervisor: Process) -> None:
     """One of them is frozen: the others carry out all there is, also what the frozen one has taken."""
     frozen = workers(place)["steps"]
     os.kill(frozen, signal.SIGSTOP)
@@ -148,8 +148,8 @@ def test_workers_of_a_kind_share_the_work(place: Stack, crew: Process) -> None:
 @pytest.mark.parametrize("names", [[], ["nobody"], ["steps", "nobody"], ["steps", "steps"]])
 def test_an_unknown_worker_is_refused(place: Stack, tmp_path: Path, names: list[str]) -> None:
     """One line names those there are; no two go by one name."""
-    crew = Process(["python", "-m", "worker.supervisor", *names], tmp_path / "log", env=place.environment)
-    assert crew.popen.wait(30) == 2
+    supervisor = Process(["python", "-m", "worker.supervisor", *names], tmp_path / "log", env=place.environment)
+    assert supervisor.popen.wait(30) == 2
     known = ", ".join(WORKERS.values())
     usage = f"usage: python -m worker.supervisor NAME...   (of {known}; another of a kind: steps2, steps3)"
-    assert crew.log.read_text().splitlines() == [usage]
+    assert supervisor.log.read_text().splitlines() == [usage]
