@@ -65,7 +65,7 @@ def prepare(
     call = Call(
         execution_id=row.id,
         idempotency_key=row.id,
-        config=sealing.put_back(dict(definition["config"]), opened),
+        config=sealing.restore_secrets(dict(definition["config"]), opened),
         parameters=parameters,
         context={
             **parameters,

@@ -125,7 +125,7 @@ def does(caller: Caller, action: Action, wanted: Mapping[str, Any]) -> bool:
     """Whether an action does what a definition says, whatever it is called."""
     kept, known = action.revision.definition, _known(caller, action)
     whole = _whole(wanted)
-    present = {**kept, "config": sealing.put_back(kept["config"], known)}
+    present = {**kept, "config": sealing.restore_secrets(kept["config"], known)}
     return _doing(present) == _doing({**whole, "config": sealing.plain(whole["config"])})
 
 
@@ -172,5 +172,5 @@ def _known(caller: Caller, action: Action) -> dict[str, Any]:
 def _parted(definition: dict[str, Any], kept: Mapping[str, Any] | None = None) -> tuple[dict[str, Any], dict[str, Any]]:
     """The definition with its secrets masked, and these by path; ``kept`` are those that masks have stood for."""
     patterns = registry.executor(definition["executor"]).SECRETS
-    config, hidden = sealing.take_out(definition["config"], patterns, kept)
+    config, hidden = sealing.extract_secrets(definition["config"], patterns, kept)
     return {**definition, "config": config}, hidden

@@ -8,7 +8,7 @@ from tasks.runs.context import Context
 from tasks.runs.run import Run
 
 
-class Imagined(Context):
+class SimulatedContext(Context):
     """The run so far, as it would be; nothing is read."""
 
     def __init__(self, run: Run) -> None:

@@ -10,7 +10,7 @@ from store.definitions import playbooks
 from store.engine import db
 from store.engine.db import Connection
 from tasks.definitions import revisions
-from tasks.dry_run.steps import Finding, Scene
+from tasks.dry_run.steps import Finding, StepSimulation
 from tasks.dry_run.values import assumed, fill, is_assumed, resolve
 from tasks.intake import run_start
 from tasks.intake.run_start import DEEPEST
@@ -41,18 +41,18 @@ class Budget:
         return True
 
 
-def enter(scene: Scene, found: Finding, budget: Budget, above: Above, start: Callable[[Run], Json]) -> str:
+def enter(simulated: StepSimulation, found: Finding, budget: Budget, above: Above, start: Callable[[Run], Json]) -> str:
     """Check that the playbook can be started, and have it simulated.
 
     Raises:
         StepError: it would fail. NotFound, Conflict: it cannot be started. TemplateError.
     """
-    step = scene.node.step
-    given = fill(step.get("parameters", {}), scene.context)
-    found.input = scene.redact(given)
-    target = scene.asset()
+    step = simulated.node.step
+    given = fill(step.get("parameters", {}), simulated.context)
+    found.input = simulated.redact(given)
+    target = simulated.asset()
     with db.read() as connection:
-        child = _child(connection, scene, given, target, found)
+        child = _child(connection, simulated, given, target, found)
     if target is not None and not is_assumed(target) and (child.playbook_id, target) in above:
         raise run_start.running_already(
             run_start.RunRequest(
@@ -71,13 +71,13 @@ def enter(scene: Scene, found: Finding, budget: Budget, above: Above, start: Cal
         raise StepError("playbook_failed", f"The playbook failed: {plan['predicted_error']['message']}")
     found.presumed = True
     found.assumed.append("the playbook it starts succeeds")
-    found.known = assumed("steps", scene.node.id, "output")
-    return scene.node.on_success
+    found.known = assumed("steps", simulated.node.id, "output")
+    return simulated.node.on_success
 
 
-def _child(connection: Connection, scene: Scene, given: Any, target: str | None, found: Finding) -> Run:
+def _child(connection: Connection, simulated: StepSimulation, given: Any, target: str | None, found: Finding) -> Run:
     """The run that would be started."""
-    run, name = scene.run, scene.node.step["playbook_ref"]
+    run, name = simulated.run, simulated.node.step["playbook_ref"]
     playbook = playbooks.get(connection, run.workspace_id, name)
     if not playbook.enabled:
         raise StepError("playbook_disabled", f"The playbook {name!r} is disabled; enable it first.")
@@ -87,12 +87,12 @@ def _child(connection: Connection, scene: Scene, given: Any, target: str | None,
     if run.context["depth"] >= DEEPEST:
         raise StepError("too_deep", f"Playbooks start playbooks more than {DEEPEST} deep.")
     found.proved.append(f"the playbook '{name}' exists and is enabled (version {revision.version})")
-    secrets = {key for key, value in given.items() if scene.redact(value) != value}
+    secrets = {key for key, value in given.items() if simulated.redact(value) != value}
     values = _values(revision.definition["parameters"], given, found)
     names = {*parameters.secret_names(revision.definition["parameters"]), *secrets}
     return replace(
         run,
-        id=scene.row["id"],
+        id=simulated.row["id"],
         playbook_id=name,
         revision_id=revision.id,
         plan=plan,
@@ -106,7 +106,7 @@ def _child(connection: Connection, scene: Scene, given: Any, target: str | None,
             "depth": run.context["depth"] + 1,
             "carried": [],
         },
-        parent_id=scene.row["id"],
+        parent_id=simulated.row["id"],
     )
 
 

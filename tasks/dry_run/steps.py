@@ -19,7 +19,7 @@ from tasks.attempts.conclude import Attempt
 from tasks.attempts.lease import HeldLease, keeper
 from tasks.attempts.perform import perform, prepare
 from tasks.definitions import revisions
-from tasks.dry_run.context import Imagined
+from tasks.dry_run.context import SimulatedContext
 from tasks.dry_run.values import Assumed, assumed, below, fill, is_assumed, resolve, unknown
 from tasks.messages import run_messages
 from tasks.runs import deciders
@@ -49,17 +49,17 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Scene:
+class StepSimulation:
     """A step at its place in the simulation; ``row`` is its row so far."""
 
     run: Run
     node: Node
     row: Json
     context: Mapping[str, Any]
-    imagined: Imagined
+    imagined: SimulatedContext
     redact: Redactor
 
-    def within(self, more: Mapping[str, Any]) -> "Scene":
+    def within(self, more: Mapping[str, Any]) -> "StepSimulation":
         """The same with more to read."""
         return replace(self, context={**self.context, **more})
 
@@ -95,24 +95,24 @@ class Scene:
         return value is None or value
 
 
-def action(scene: Scene, found: Finding) -> str:
+def action(simulated: StepSimulation, found: Finding) -> str:
     """Fill the parameters in and have the executor describe what it would do."""
-    step, run = scene.node.step, scene.run
+    step, run = simulated.node.step, simulated.run
     revision = revisions.action(run.context["pins"][step["action_ref"]])
     definition = revision.definition
     found.proved.append(f"the action '{step['action_ref']}' exists and is enabled (version {revision.version})")
-    scene.row.update(
+    simulated.row.update(
         action_id=step["action_ref"],
         revision_id=revision.id,
         idempotent=definition["idempotent"],
         timeout_ms=run_messages.timeout_ms(step, definition),
     )
-    values, open_ = _parameters(scene, found, definition["parameters"])
+    values, open_ = _parameters(simulated, found, definition["parameters"])
     names = parameters.secret_names(definition["parameters"])
     hidden = {name: value for name, value in values.items() if name in names and value is not None}
-    row: Any = SimpleNamespace(**scene.row)
+    row: Any = SimpleNamespace(**simulated.row)
     attempt = Attempt(row=row, owner="", retry={}, logs=[], redact=Redactor(()))
-    held = HeldLease(scene.row["id"], 0, keeper(), time.monotonic(), repeatable=True)
+    held = HeldLease(simulated.row["id"], 0, keeper(), time.monotonic(), repeatable=True)
     ending = perform(prepare(attempt, revision, held, values, {**run.hidden, **hidden}), held)
     found.input = attempt.redact({name: MASK if name in hidden else value for name, value in values.items()})
     error = attempt.redact(dict(ending.error or {}))
@@ -124,15 +124,15 @@ def action(scene: Scene, found: Finding) -> str:
         found.assumed.append(f"what it would do can be said once {_listed(open_)} is known ({error['message']})")
     else:
         raise StepError(error["code"], error["message"])
-    _promise(scene, found, definition["executor"])
-    return scene.node.on_success
+    _promise(simulated, found, definition["executor"])
+    return simulated.node.on_success
 
 
-def _parameters(scene: Scene, found: Finding, declared: list[Json]) -> tuple[Json, list[str]]:
+def _parameters(simulated: StepSimulation, found: Finding, declared: list[Json]) -> tuple[Json, list[str]]:
     """The action's parameters, and the names of those that are not known; the row gets its target."""
-    step, target = scene.node.step, scene.asset()
-    scene.row["target"] = str(target) if target is not None else None
-    rendered = fill(step.get("parameters", {}), scene.context)
+    step, target = simulated.node.step, simulated.asset()
+    simulated.row["target"] = str(target) if target is not None else None
+    rendered = fill(step.get("parameters", {}), simulated.context)
     values, open_, problems = resolve(declared, rendered)
     if is_assumed(target):
         open_.append("target")
@@ -145,13 +145,13 @@ def _parameters(scene: Scene, found: Finding, declared: list[Json]) -> tuple[Jso
     return values, open_
 
 
-def _promise(scene: Scene, found: Finding, executor: str) -> None:
+def _promise(simulated: StepSimulation, found: Finding, executor: str) -> None:
     """What has to be hoped of an action that can be described."""
     found.presumed = True
-    found.known = assumed("steps", scene.node.id, "output")
+    found.known = assumed("steps", simulated.node.id, "output")
     if executor in _OUTWARD:
         found.assumed.append("the other side may be reached and can be")
-    if seconds := scene.node.step.get("delay_seconds"):
+    if seconds := simulated.node.step.get("delay_seconds"):
         found.assumed.append(f"the {seconds:g} seconds before it pass before the run's time is up")
     if executor == "approval":
         found.verdict = "would wait"
@@ -159,53 +159,53 @@ def _promise(scene: Scene, found: Finding, executor: str) -> None:
     found.assumed.append("the action succeeds")
 
 
-def condition(scene: Scene, found: Finding) -> str:
+def condition(simulated: StepSimulation, found: Finding) -> str:
     """Decide it; where it hangs on what is not known, it is taken for true."""
-    result = scene.holds(scene.node.step["expression"], found, "the condition")
-    following = scene.node.on_true if result else scene.node.on_false
+    result = simulated.holds(simulated.node.step["expression"], found, "the condition")
+    following = simulated.node.on_true if result else simulated.node.on_false
     found.output = found.known = {"result": result, "next": following}
     return following
 
 
-def switch(scene: Scene, found: Finding) -> str:
+def switch(simulated: StepSimulation, found: Finding) -> str:
     """Decide it; where it hangs on what is not known, the first case is taken."""
-    node, expression = scene.node, scene.node.step["expression"]
-    if open_ := unknown(references.condition_paths(expression), scene.context):
+    node, expression = simulated.node, simulated.node.step["expression"]
+    if open_ := unknown(references.condition_paths(expression), simulated.context):
         case, following = next(iter(node.cases.items()), ("", node.default))
         found.assumed.append(f"the case '{case}' is taken: the value hangs on {_listed(open_)}")
         value: Any = open_[0]
         found.presumed = True
     else:
-        value = scene.decide(expression, found, "the value")
+        value = simulated.decide(expression, found, "the value")
         following = node.cases.get(templates.as_text(value), node.default)
-    found.known = found.output = scene.redact({"value": value, "next": following})
+    found.known = found.output = simulated.redact({"value": value, "next": following})
     return following
 
 
-def delay(scene: Scene, found: Finding) -> str:
+def delay(simulated: StepSimulation, found: Finding) -> str:
     """It passes."""
     found.verdict = "would wait"
-    found.assumed.append(f"the {scene.node.step['seconds']:g} seconds pass before the run's time is up")
-    return scene.node.on_success
+    found.assumed.append(f"the {simulated.node.step['seconds']:g} seconds pass before the run's time is up")
+    return simulated.node.on_success
 
 
-def approval(scene: Scene, found: Finding) -> str:
+def approval(simulated: StepSimulation, found: Finding) -> str:
     """It is granted."""
-    step = scene.node.step
-    message = fill(step.get("message", ""), scene.context)
+    step = simulated.node.step
+    message = fill(step.get("message", ""), simulated.context)
     found.verdict, found.presumed = "would wait", True
     found.proved.append("the message is filled in")
     found.assumed.append("the approval is granted")
-    found.output = scene.redact(deciders.question(step, message))
-    someone = {name: assumed("steps", scene.node.id, "output", name) for name in ("by", "note")}
+    found.output = simulated.redact(deciders.question(step, message))
+    someone = {name: assumed("steps", simulated.node.id, "output", name) for name in ("by", "note")}
     found.known = {**found.output, "decision": "approved", **someone}
-    return scene.node.on_success
+    return simulated.node.on_success
 
 
-def items(scene: Scene, found: Finding) -> list[Any]:
+def items(simulated: StepSimulation, found: Finding) -> list[Any]:
     """What a for_each would go through; one item stands for those that are not known."""
-    name = scene.node.step.get("as") or "item"
-    given = scene.redact(fill(scene.node.step["items"], scene.context))
+    name = simulated.node.step.get("as") or "item"
+    given = simulated.redact(fill(simulated.node.step["items"], simulated.context))
     found.input = {"items": given}
     if isinstance(given, Assumed):
         found.assumed.append(f"the list is not known: one {name} stands for all")

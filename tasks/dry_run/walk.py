@@ -19,9 +19,9 @@ from store.engine import db
 from store.executions import transitions
 from store.executions.rows import NewRow
 from tasks.dry_run import playbooks, steps
-from tasks.dry_run.context import Imagined
+from tasks.dry_run.context import SimulatedContext
 from tasks.dry_run.playbooks import Above, Budget
-from tasks.dry_run.steps import Finding, Scene
+from tasks.dry_run.steps import Finding, StepSimulation
 from tasks.dry_run.values import Assumed, assumed, fill
 from tasks.messages.run_messages import row_id
 from tasks.runs.context import joined
@@ -60,7 +60,7 @@ class Walk:
         self.run = run = replace(run, mode="dry_run")  # whatever it is a copy of: nothing may be done here
         self.budget = budget
         self.above = (*above, (run.playbook_id, run.target))
-        self.context = Imagined(run)
+        self.context = SimulatedContext(run)
         self.redact = self.context.redact
         #: the rows so far
         self.rows: list[Json] = []
@@ -99,11 +99,11 @@ class Walk:
                 if taken
                 else self.context.supposed(node.id, place.iteration)
             )
-            scene = Scene(self.run, node, row, context, self.context, self.redact)
-            if "when" in node.step and not scene.holds(node.step["when"], found, "'when'"):
+            simulated = StepSimulation(self.run, node, row, context, self.context, self.redact)
+            if "when" in node.step and not simulated.holds(node.step["when"], found, "'when'"):
                 found.verdict = "would be skipped"
             else:
-                following = self._enter(scene, found, place, taken=taken)
+                following = self._enter(simulated, found, place, taken=taken)
         except Unavailable:
             raise
         except (StepError, TemplateError, ConditionError, CallerError) as fault:
@@ -148,15 +148,17 @@ class Walk:
 
     # steps that hold others
 
-    def _enter(self, scene: Scene, found: Finding, place: Place, *, taken: bool) -> str:
-        kind = scene.node.type
+    def _enter(self, simulated: StepSimulation, found: Finding, place: Place, *, taken: bool) -> str:
+        kind = simulated.node.type
         if kind in _WAYS:
-            return _WAYS[kind](scene, found)
+            return _WAYS[kind](simulated, found)
         if kind == "playbook":
-            return playbooks.enter(scene, found, self.budget, self.above, self._start)
+            return playbooks.enter(simulated, found, self.budget, self.above, self._start)
         found.presumed = True
-        {"parallel": self._parallel, "loop": self._loop, "for_each": self._for_each}[kind](scene, found, place, taken)
-        return scene.node.on_success
+        {"parallel": self._parallel, "loop": self._loop, "for_each": self._for_each}[kind](
+            simulated, found, place, taken
+        )
+        return simulated.node.on_success
 
     def _start(self, run: Run) -> Json:
         """Simulate a playbook that is started; only what is said about it as a whole is kept."""
@@ -164,49 +166,54 @@ class Walk:
         error = walk.block(Place("", None, ()), taken=True)
         return summary(walk.rows, error)
 
-    def _parallel(self, scene: Scene, found: Finding, place: Place, taken: bool) -> None:
-        branches = self.run.plan.branches(scene.node.id)
+    def _parallel(self, simulated: StepSimulation, found: Finding, place: Place, taken: bool) -> None:
+        branches = self.run.plan.branches(simulated.node.id)
         failed = 0
         for block in branches:
-            error = self.block(Place(block.id, scene.row["id"], place.iteration), taken=taken)
+            error = self.block(Place(block.id, simulated.row["id"], place.iteration), taken=taken)
             failed += error is not None and not block.forgiven
         found.output = found.known = {"branches": len(branches), "failed": failed}
         found.proved.append(f"{len(branches)} branches run beside each other")
         if failed:
             raise StepError("branch_failed", f"{failed} of {len(branches)} branches failed.")
 
-    def _loop(self, scene: Scene, found: Finding, place: Place, taken: bool) -> None:
-        goes_on = scene.within({"index": 0}).holds(scene.node.step["while"], found, "'while', before the first pass,")
-        error = self._pass(scene, place, 0, taken=taken and goes_on)
+    def _loop(self, simulated: StepSimulation, found: Finding, place: Place, taken: bool) -> None:
+        goes_on = simulated.within({"index": 0}).holds(
+            simulated.node.step["while"], found, "'while', before the first pass,"
+        )
+        error = self._pass(simulated, place, 0, taken=taken and goes_on)
         found.output = {"iterations": int(goes_on)}
-        found.known = {"iterations": assumed("steps", scene.node.id, "output", "iterations") if goes_on else 0}
+        found.known = {"iterations": assumed("steps", simulated.node.id, "output", "iterations") if goes_on else 0}
         if error is not None:
             raise StepError("pass_failed", "Pass 1 of the loop failed.")
         if goes_on:
-            most = scene.node.step.get("max_iterations", 100)
+            most = simulated.node.step.get("max_iterations", 100)
             found.assumed.append(f"the loop ends within {most} passes; one stands for all")
 
-    def _for_each(self, scene: Scene, found: Finding, place: Place, taken: bool) -> None:
-        items = steps.items(scene, found)
-        self.context.learn_items(scene.row["id"], items or [self._some_item(scene.node)])
-        forgiving, failed, passes = scene.node.step.get("continue_on_error"), 0, 0
+    def _for_each(self, simulated: StepSimulation, found: Finding, place: Place, taken: bool) -> None:
+        items = steps.items(simulated, found)
+        self.context.learn_items(simulated.row["id"], items or [self._some_item(simulated.node)])
+        forgiving, failed, passes = simulated.node.step.get("continue_on_error"), 0, 0
         for number in range(min(len(items), MOST_PASSES) or 1):
-            if number and not (taken and self.budget.take(_inner_steps(scene.node))):
+            if number and not (taken and self.budget.take(_inner_steps(simulated.node))):
                 break
-            error = self._pass(scene, place, number, taken=taken and bool(items))
+            error = self._pass(simulated, place, number, taken=taken and bool(items))
             failed, passes = failed + (error is not None), number + 1
             if error is not None and not forgiving:
                 break
         found.output = found.known = {"items": len(items), "failed": failed}
         if isinstance(found.input["items"], Assumed):
-            found.output = found.known = {"items": assumed("steps", scene.node.id, "output", "items"), "failed": failed}
+            found.output = found.known = {
+                "items": assumed("steps", simulated.node.id, "output", "items"),
+                "failed": failed,
+            }
         if failed:
             raise StepError("pass_failed", f"{failed} of {len(items)} items failed.")
         if passes < len(items):
             found.assumed.append(f"the other {len(items) - passes} items go the same way")
 
-    def _pass(self, scene: Scene, place: Place, number: int, *, taken: bool) -> Json | None:
-        inside = Place(scene.node.id, scene.row["id"], (*place.iteration, number))
+    def _pass(self, simulated: StepSimulation, place: Place, number: int, *, taken: bool) -> Json | None:
+        inside = Place(simulated.node.id, simulated.row["id"], (*place.iteration, number))
         return self.block(inside, taken=taken)
 
     def _inside_untaken(self, node: Node, place: Place, row: Json) -> None:

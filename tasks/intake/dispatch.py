@@ -30,7 +30,7 @@ from tasks.messages import publisher
 from tasks.messages.backlog import backlog
 from tasks.messages.model import TaskMessage
 from tasks.messages.routing import URGENT, queue_of
-from tasks.secrets.sealing import hide
+from tasks.secrets.sealing import seal_parameters
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,7 +123,7 @@ def _new_execution(
     definition = revision.definition
     execution_id = new_id("exec")
     cell = parameters_cell(request.caller.workspace_id, execution_id, revision.id)
-    masked, sealed = hide(values, parameters.secret_names(definition["parameters"]), cell)
+    masked, sealed = seal_parameters(values, parameters.secret_names(definition["parameters"]), cell)
     row = rows.action(
         {
             "id": execution_id,

@@ -34,7 +34,7 @@ from tasks.messages.canvas import KILLABLE
 from tasks.messages.model import Chain, TaskMessage
 from tasks.messages.routing import URGENT
 from tasks.messages.run_messages import _common, begin_message, row_id
-from tasks.secrets.sealing import hide
+from tasks.secrets.sealing import seal_parameters
 
 #: how deep playbooks may start playbooks
 DEEPEST = 8
@@ -241,11 +241,11 @@ def _values(definition: Mapping[str, Any], request: RunRequest, cell: Cell) -> t
     """The parameters as they are stored; a playbook that declares none takes any."""
     declared = definition["parameters"]
     if not declared:
-        return hide(request.parameters, request.secret_names, cell, request.secrets)
+        return seal_parameters(request.parameters, request.secret_names, cell, request.secrets)
     values, problems = parameters.resolve(declared, request.parameters)
     if problems:
         raise Unprocessable(problems=[problem.under("/parameters") for problem in problems])
-    return hide(values, {*parameters.secret_names(declared), *request.secret_names}, cell, request.secrets)
+    return seal_parameters(values, {*parameters.secret_names(declared), *request.secret_names}, cell, request.secrets)
 
 
 def _opening(row: NewRow, pins: Mapping[str, str]) -> Chain:

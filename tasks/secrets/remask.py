@@ -39,7 +39,7 @@ def renewed(definition: Mapping[str, Any], known: Mapping[str, Any]) -> tuple[Js
     """
     patterns = registry.executor(definition["executor"]).SECRETS
     whole = sealing.opened(dict(definition["config"]), known)
-    config, found = sealing.take_out(whole, patterns, known, author_wraps=False)
+    config, found = sealing.extract_secrets(whole, patterns, known, author_wraps=False)
     return {**definition, "config": config}, found
 
 

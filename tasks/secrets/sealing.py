@@ -57,7 +57,7 @@ _DOUBTFUL = (
 )
 
 
-def take_out(
+def extract_secrets(
     config: dict[str, Any],
     patterns: tuple[str, ...],
     kept: Mapping[str, Any] | None = None,
@@ -182,7 +182,7 @@ def destination(definition: Mapping[str, Any]) -> str:
     return json.dumps([definition.get("executor"), places], sort_keys=True)
 
 
-def hide(
+def seal_parameters(
     values: Mapping[str, Any], names: Collection[str], cell: Cell, secrets: Collection[str] = ()
 ) -> tuple[str, str | None]:
     """Parameters as they are stored: JSON with those of ``names`` masked, and these in sealed form for ``cell``.
@@ -195,7 +195,7 @@ def hide(
 
 
 def opened_parameters(row: Any) -> dict[str, Any]:
-    """The secret parameters of an execution, by name, as ``hide`` has sealed them for its row.
+    """The secret parameters of an execution, by name, as ``seal_parameters`` has sealed them for its row.
 
     Raises:
         SealBroken: they cannot be opened, or belong to another execution.
@@ -269,7 +269,7 @@ def receiver(definition: Mapping[str, Any], known: Mapping[str, Any], more: tupl
     return [definition.get("executor"), *places]
 
 
-def put_back(config: dict[str, Any], secrets: Mapping[str, Any]) -> dict[str, Any]:
+def restore_secrets(config: dict[str, Any], secrets: Mapping[str, Any]) -> dict[str, Any]:
     """The config with its secrets in clear, as its executor reads it."""
     if not secrets:
         return config
@@ -282,7 +282,7 @@ def put_back(config: dict[str, Any], secrets: Mapping[str, Any]) -> dict[str, An
 
 def opened(config: dict[str, Any], secrets: Mapping[str, Any]) -> dict[str, Any]:
     """The config with its secrets in clear, as its author wrote it."""
-    whole = put_back(config, secrets)
+    whole = restore_secrets(config, secrets)
     for name, value in secrets.items():
         if _at(config, _path(name)) == _WRAPPED_MASK:
             _put(whole, _path(name), {WRAPPER: value})

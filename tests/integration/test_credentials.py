@@ -34,7 +34,7 @@ def config_of(action_id: str) -> dict[str, Any]:
     with db.read() as connection:
         revision = actions.get(connection, "default", action_id).revision
     opened = config_secrets.opened_config("default", revision)
-    return config_secrets.put_back(dict(revision.definition["config"]), opened)
+    return config_secrets.restore_secrets(dict(revision.definition["config"]), opened)
 
 
 def performed(door: Door, action_id: str) -> list[str]:

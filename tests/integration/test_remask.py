@@ -68,7 +68,7 @@ class Past:
         with db.read() as connection:
             revision = actions.get(connection, "default", self.id).revision
         opened = config_secrets.opened_config("default", revision)
-        return config_secrets.put_back(dict(revision.definition["config"]), opened)
+        return config_secrets.restore_secrets(dict(revision.definition["config"]), opened)
 
     def seen(self, door: Door) -> list[str]:
         """Where any of its values still stands."""
