@@ -41,7 +41,7 @@ def export_playbook(query: dict[str, Any], playbook_id: str) -> Response:
     ``X-Tocsin-Notices`` says so, and that signatures which no longer fit were dropped.
     """
     form = query["form"]
-    found = exports.give(caller(), playbook_id, **query)
+    found = exports.export_playbook(caller(), playbook_id, **query)
     ending = "yaml" if form == exports.YAML else "json"
     headers = {"Content-Disposition": f'attachment; filename="{playbook_id}.{ending}"'}
     if found.notices:
@@ -73,7 +73,7 @@ def import_playbook(query: dict[str, Any]) -> Response:
     carried out. With dry_run nothing is made.
     """
     options = ImportOptions(**query, reserved=frozenset(http_schemas.RESERVED_IDS))
-    found = imports.take(caller(), body.read_object(yaml=True), options)
+    found = imports.import_playbook(caller(), body.read_object(yaml=True), options)
     if found.outcome != "created" or found.playbook is None:
         return answer({"data": _shown(found)})
     location = f"{request.path.removesuffix('/').removesuffix('/import')}/{found.playbook.id}"

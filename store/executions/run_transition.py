@@ -116,7 +116,7 @@ class RunTransition:
 
     def _end(self, db: Connection, cause: StepEnded) -> Written | None:
         status, columns, retry = cause.status, cause.columns, cause.retry
-        if retry and runs.pay_for_retry(db, self.run_id, cause.row_id, cause.attempt, most=retry.most):
+        if retry and runs.consume_retry(db, self.run_id, cause.row_id, cause.attempt, most=retry.most):
             waiting_for_retry = {"waiting_for": "retry", "due_at": now_ms() + retry.pause, "failures": 0}
             status, columns = "waiting", {**columns, **waiting_for_retry}
         moves = self.moves if status != "waiting" else Moves()
@@ -131,9 +131,9 @@ class RunTransition:
         """Write what becomes of the container; returns the status of its run, None when nothing follows."""
         decision, row_id, cursor = cause.decision, cause.row_id, cause.cursor
         if decision.begun:
-            return steps.launch(db, row_id, cursor=cursor, count=decision.begun, due_at=cause.due_at)
+            return steps.count_started(db, row_id, cursor=cursor, count=decision.begun, due_at=cause.due_at)
         if decision.pause:
-            steps.rest(db, row_id, cursor=cursor, until=now_ms() + decision.pause)
+            steps.pause_loop(db, row_id, cursor=cursor, until=now_ms() + decision.pause)
             return None
         texts: dict[str, Any] = {
             name: transitions.dump(getattr(decision, name)) for name in ("output", "error", "vars")

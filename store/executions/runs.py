@@ -70,7 +70,7 @@ def has_living_steps(db: Connection, run_id: str) -> bool:
     return db.execute(query).first() is not None
 
 
-def pay_for_retry(db: Connection, run_id: str, step_row_id: str, attempt: int, *, most: int) -> bool:
+def consume_retry(db: Connection, run_id: str, step_row_id: str, attempt: int, *, most: int) -> bool:
     """Count one retry of a run whose steps may be retried ``most`` times together; whether there was one left.
 
     Nothing is counted where the attempt at the step is not under way any more.

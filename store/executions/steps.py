@@ -121,7 +121,7 @@ def go_on(db: Connection, run_id: str, run_status: str | None, moves: Moves, act
             _begin_now(rows)
             transitions.add(db, rows, actor)
     waiting = [row["id"] for row in moves.rows if row.get("open") == 0 and row["status"] == "running"]
-    waiting += [holder for holder, failed in moves.arrivals if arrive(db, holder, failed=failed)]
+    waiting += [holder for holder, failed in moves.arrivals if count_finished(db, holder, failed=failed)]
     if moves.failing is not None:
         _fail_later.run(db, {"id_": run_id, "error_": transitions.dump(moves.failing)})
     if moves.end is not None:
@@ -162,7 +162,7 @@ _fail_later = Prepared(
 )
 
 
-def arrive(db: Connection, holder: str, *, failed: bool) -> bool:
+def count_finished(db: Connection, holder: str, *, failed: bool) -> bool:
     """Note that a branch or pass of ``holder`` has ended; whether the holder needs attention now."""
     row = _arriving.first(db, {"id_": holder, "failed_": int(failed), "soon_": now_ms() + ATTENTION})
     return row is not None and (row.open == 0 or row.type == "for_each")
@@ -209,7 +209,7 @@ _wake = Prepared(
 )
 
 
-def launch(db: Connection, holder: str, *, cursor: int, count: int, due_at: int | None) -> str | None:
+def count_started(db: Connection, holder: str, *, cursor: int, count: int, due_at: int | None) -> str | None:
     """Count ``count`` further passes of a holder that has begun ``cursor`` so far; None when somebody else did.
 
     Returns the status of its run.
@@ -233,7 +233,7 @@ _launching = Prepared(
 )
 
 
-def rest(db: Connection, holder: str, *, cursor: int, until: int) -> None:
+def pause_loop(db: Connection, holder: str, *, cursor: int, until: int) -> None:
     """Have a loop wait before its next pass, unless it waits already or has gone on."""
     _resting.run(db, {"id_": holder, "cursor_": cursor, "until_": until})
 
@@ -245,7 +245,7 @@ _resting = Prepared(
 )
 
 
-def rested(db: Connection, holder: str) -> None:
+def end_pause(db: Connection, holder: str) -> None:
     """The pause of a loop is over."""
     mine = sa.and_(_table.id == holder, _table.waiting_for == "interval")
     db.execute(sa.update(transitions.executions).where(mine).values(waiting_for="rested"))

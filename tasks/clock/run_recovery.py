@@ -86,7 +86,7 @@ def attend_holder(connection: Connection, row: Row, over: list[Over], pauses: Ma
     """A step that holds others: its branches have ended, the next pass is due, or its time is up."""
     if not is_late(row):
         if row.waiting_for == "interval":
-            steps.rested(connection, row.id)
+            steps.end_pause(connection, row.id)
         recovery.postpone(connection, row.id, at=db.now_ms() + _patience(pauses))
         return join_message(row.id)
     error = {"code": "timeout", "message": "the step took longer than its timeout_seconds", "outcome_unknown": False}

@@ -32,7 +32,7 @@ class Exported:
     notices: tuple[str, ...] = ()
 
 
-def give(caller: Caller, playbook_id: str, *, form: str, include_secrets: bool, sign: bool) -> Exported:
+def export_playbook(caller: Caller, playbook_id: str, *, form: str, include_secrets: bool, sign: bool) -> Exported:
     """A playbook in one of the forms in which others may read it.
 
     Raises:

@@ -36,7 +36,7 @@ MOST_ACTIONS = 500
 Json = dict[str, Any]
 
 
-def take(caller: Caller, body: Mapping[str, Any], options: ImportOptions) -> Imported:
+def import_playbook(caller: Caller, body: Mapping[str, Any], options: ImportOptions) -> Imported:
     """Import what was sent.
 
     Raises:

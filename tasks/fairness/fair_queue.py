@@ -44,7 +44,7 @@ MOST_FLOWS = 10_000
 WIDE = 32
 
 
-class Flows:
+class FairQueue:
     """How much each flow, each workspace and each queue may still ask for.
 
     Times are those of ``clock``, in seconds; ``of`` tells how many executions a second a queue can take in.
@@ -84,13 +84,13 @@ class Flows:
             return queue if within else BULK
 
 
-_flows = Flows()
-queue = _flows.queue
+_fair_queue = FairQueue()
+queue = _fair_queue.queue
 
 
 def of_run(queue: str, workspace: str, run_id: str) -> str:
     """The queue for one more message of a run (of that at the beginning, where runs start each other)."""
-    return _flows.queue(queue, workspace, "", run_id)
+    return _fair_queue.queue(queue, workspace, "", run_id)
 
 
 def together(one: str, other: str) -> bool:

@@ -4,9 +4,9 @@ A message carries the id of an execution and nothing else; its task id *is* the 
 the database speak of the same thing; the root id of all that a run does is the run's id. A ``TaskMessage`` is one task,
 a ``Chain`` what is carried out one after the other, a ``Chord`` what is carried out side by side and then joined.
 
-The join is counted in the database (``store.executions.steps.arrive``), so that it happens once even when Redis forgot
-the chord; the chord's body is the message that brings it about at once. Hence nothing in a chord may raise, be revoked
-or expire: its tasks return a word, whatever happens.
+The join is counted in the database (``store.executions.steps.count_finished``), so that it happens once even when Redis
+forgot the chord; the chord's body is the message that brings it about at once. Hence nothing in a chord may raise, be
+revoked or expire: its tasks return a word, whatever happens.
 """
 
 from collections.abc import Iterable, Iterator

@@ -32,7 +32,7 @@ from tasks.definitions import actions
 from tasks.fairness import fair_queue
 from tasks.messages import publisher
 from tasks.intake.dispatch import DispatchRequest, dispatch
-fair_queue._flows._clock, fair_queue._flows._of = lambda: 0.0, lambda queue: 400.0
+fair_queue._fair_queue._clock, fair_queue._fair_queue._of = lambda: 0.0, lambda queue: 400.0
 url, number = sys.argv[1:]
 def accept(workspace, number):
     caller = access.Caller(key_id=workspace, workspace_id=workspace, role="admin", permissions=access.ROLES["admin"])

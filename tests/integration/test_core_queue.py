@@ -51,7 +51,7 @@ def action(database: str, redis_server: RedisServer) -> Iterator[str]:
 @pytest.fixture
 def slow(monkeypatch: pytest.MonkeyPatch) -> None:
     """Queues that drain slowly, of which nothing has been counted so far, and a caller who has asked for nothing."""
-    monkeypatch.setattr(fair_queue, "queue", fair_queue.Flows(of=lambda _queue: 400).queue)
+    monkeypatch.setattr(fair_queue, "queue", fair_queue.FairQueue(of=lambda _queue: 400).queue)
     monkeypatch.setattr(backlog, "SLOWEST_DRAIN", 1)
     monkeypatch.setattr(backlog.backlog, "_good_until", -1.0)
     # however long a test takes: the first accept counts, those that follow do not, the first tick does

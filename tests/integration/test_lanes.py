@@ -41,7 +41,7 @@ def redis(redis_server: RedisServer) -> Iterator[RedisServer]:
 
 
 @contextmanager
-def worker(number: int) -> Iterator[concurrency.Turns]:
+def worker(number: int) -> Iterator[concurrency.Permits]:
     """Be a worker of so many lanes."""
     before, slots._lanes = concurrency._process, None
     concurrency.open_lanes(number, refusing=True)

@@ -158,7 +158,7 @@ def test_what_a_run_asks_for_beyond_its_measure_goes_to_bulk(
     ready_to_publish()
     redis_server.client().flushall()
     redis_store.set_mark()
-    monkeypatch.setattr(fair_queue, "_flows", fair_queue.Flows(of=lambda _queue: 100))
+    monkeypatch.setattr(fair_queue, "_fair_queue", fair_queue.FairQueue(of=lambda _queue: 100))
     monkeypatch.setattr(tick, "PATIENCE", 60)
     begun(Door().create_playbook(name="Wide", steps=[each("a", each("b", delay("rest", 600), at_once=4))])["id"])
     spread_out()

@@ -3,7 +3,7 @@
 import pytest
 
 from tasks.fairness import fair_queue
-from tasks.fairness.fair_queue import MOST_FLOWS, OF_FLOW, OF_QUEUE, OF_WORKSPACE, WIDE, Flows
+from tasks.fairness.fair_queue import MOST_FLOWS, OF_FLOW, OF_QUEUE, OF_WORKSPACE, WIDE, FairQueue
 from tasks.messages.canvas import TOGETHER
 from tasks.queue_order import BULK, EVERY, Order
 
@@ -28,13 +28,13 @@ def clock() -> Clock:
     return Clock()
 
 
-def measured_by(clock: Clock, done: float = DONE) -> Flows:
+def measured_by(clock: Clock, done: float = DONE) -> FairQueue:
     """Flows beside workers that do so much in a second."""
-    return Flows(clock, lambda _queue: done)
+    return FairQueue(clock, lambda _queue: done)
 
 
 def ask(
-    measured: Flows,
+    measured: FairQueue,
     number: int,
     workspace: str = "a",
     actor: str = "key",
@@ -45,7 +45,9 @@ def ask(
     return [measured.queue(queue, workspace, actor, thing) for _ in range(number)]
 
 
-def flood(measured: Flows, clock: Clock, things: int, seconds: int, queue: str = "steps", workspace: str = "a") -> int:
+def flood(
+    measured: FairQueue, clock: Clock, things: int, seconds: int, queue: str = "steps", workspace: str = "a"
+) -> int:
     """So many flows of a workspace ask together for four times of what is done; how much stays on the queue."""
     kept = 0
     for at in range(seconds * 100):
@@ -138,7 +140,7 @@ def test_what_went_to_bulk_costs_nothing(clock: Clock) -> None:
 
 def test_a_run_is_a_flow(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     """What exceeds the measure of a run goes to bulk, whatever kind of message it is; another run is not affected."""
-    monkeypatch.setattr(fair_queue, "_flows", measured_by(clock))
+    monkeypatch.setattr(fair_queue, "_fair_queue", measured_by(clock))
     asked = [fair_queue.of_run("steps", "a", "pexec-1") for _ in range(2 * AT_ONCE)]
     assert asked.count("steps") == AT_ONCE
     assert fair_queue.of_run("steps", "a", "pexec-2") == "steps"
