@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from config.pointers import step
 from playbooks.differences import differences
 
 #: a step: step_id, iteration, type, status, input, output
@@ -95,7 +96,7 @@ def _settled(predicted: Any, actual: Any, pointer: str, assumed: list[dict[str, 
             return actual
     elif isinstance(predicted, Mapping) and isinstance(actual, Mapping):
         return {
-            name: _settled(value, actual[name], f"{pointer}/{_escaped(name)}", assumed) if name in actual else value
+            name: _settled(value, actual[name], pointer + step(name), assumed) if name in actual else value
             for name, value in predicted.items()
         }
     elif isinstance(predicted, list) and isinstance(actual, list):
@@ -103,10 +104,6 @@ def _settled(predicted: Any, actual: Any, pointer: str, assumed: list[dict[str, 
         settled = [_settled(predicted[at], actual[at], f"{pointer}/{at}", assumed) for at in range(both)]
         return settled + predicted[both:]
     return predicted
-
-
-def _escaped(name: str) -> str:
-    return name.replace("~", "~0").replace("/", "~1")
 
 
 def _fits(predicted: str, actual: Any) -> bool:

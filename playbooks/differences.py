@@ -7,6 +7,8 @@ a step that was put in between moves the others and changes none. Other lists ar
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from config.pointers import step
+
 #: changes of one answer; what differs in more is another playbook
 MAX_CHANGES = 1000
 
@@ -33,8 +35,7 @@ def _compare(pointer: str, old: Any, new: Any) -> Iterator[dict[str, Any]]:
         yield {"pointer": pointer, "op": "removed", "from": old, "to": None}
     elif isinstance(old, Mapping) and isinstance(new, Mapping):
         for name in [*old, *(name for name in new if name not in old)]:
-            step = name.replace("~", "~0").replace("/", "~1")
-            yield from _compare(f"{pointer}/{step}", old.get(name, _ABSENT), new.get(name, _ABSENT))
+            yield from _compare(pointer + step(name), old.get(name, _ABSENT), new.get(name, _ABSENT))
     elif isinstance(old, list) and isinstance(new, list):
         yield from _compare_lists(pointer, old, new)
     elif type(old) is not type(new) or old != new:

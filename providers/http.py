@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 from urllib.parse import quote
 
 from config.errors import Problem
+from config.pointers import step
 from expressions import templates
 from expressions.limits import MAX_DEPTH
 from expressions.suggestions import nearest
@@ -108,7 +109,7 @@ def check_headers(config: Mapping[str, Any], names: set[str]) -> list[Problem]:
     if not isinstance(given, Mapping):
         return [*problems, Problem("/headers", "must be an object of header names and texts")]
     for name, value in given.items():
-        pointer = "/headers/" + str(name).replace("~", "~0").replace("/", "~1")
+        pointer = "/headers" + step(name)
         if not isinstance(value, str | int | float) or isinstance(value, bool):
             problems.append(Problem(pointer, "must be text"))
             continue

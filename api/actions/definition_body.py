@@ -4,8 +4,8 @@ from typing import Any
 
 from api.actions import schemas
 from api.http import schemas as http_schemas
-from api.http.errors import step
 from config.errors import InvalidRequest, Problem
+from config.pointers import step
 from playbooks.definitions.parameters import MAX_NAMED
 
 _KNOWN = schemas.ActionDefinition().fields

@@ -20,6 +20,7 @@ from api.http.current_request import present
 from api.http.rate_limits import Limiter
 from config import logs
 from config.errors import Forbidden, InvalidRequest, Problem, Unavailable
+from config.pointers import step
 from store import access
 from store.access import Caller
 from store.engine import db
@@ -186,7 +187,7 @@ def requires(permission: str) -> Callable[[View], View]:
                 raise Forbidden(f"This needs the permission {permission}, which the key does not carry.")
             asked = present()
             if not takes_query and asked.query_string:
-                problems = [Problem("/query" + errors.step(name), "Unknown parameter.") for name in asked.args]
+                problems = [Problem("/query" + step(name), "Unknown parameter.") for name in asked.args]
                 raise InvalidRequest("This operation takes no query parameters.", problems=problems)
             if not takes_body:
                 body.refuse()

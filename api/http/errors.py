@@ -15,6 +15,7 @@ from werkzeug.exceptions import HTTPException, TooManyRequests, Unauthorized
 
 from config import logs
 from config.errors import Busy, CallerError, Problem, Unavailable
+from config.pointers import step, unescape
 
 CONTENT_TYPE = "application/problem+json"
 
@@ -120,17 +121,12 @@ def _problems(messages: dict[str, Any]) -> Iterator[Problem]:
 def _flat(found: Any, pointer: str) -> Iterator[Problem]:
     if isinstance(found, dict):
         for name, inner in found.items():
-            yield from _flat(inner, pointer + ("" if name == "_schema" else step(str(name))))
+            yield from _flat(inner, pointer + ("" if name == "_schema" else step(name)))
     elif isinstance(found, list):
         for inner in found:
             yield from _flat(inner, pointer)
     else:
         yield Problem(pointer, str(found))
-
-
-def step(name: str) -> str:
-    """The part of a JSON pointer that leads to the member ``name``."""
-    return "/" + name.replace("~", "~0").replace("/", "~1")
 
 
 def unauthorized(detail: str) -> Unauthorized:
@@ -145,5 +141,5 @@ def too_many(detail: str, retry_after: int) -> TooManyRequests:
 
 def json_path(pointer: str) -> str:
     """``/parameters/0/type`` as ``$.parameters[0].type``."""
-    names = [name.replace("~1", "/").replace("~0", "~") for name in pointer.split("/")[1:]]
+    names = [unescape(part) for part in pointer.split("/")[1:]]
     return "$" + "".join(f"[{name}]" if name.isdecimal() else f".{name}" for name in names)

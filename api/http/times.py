@@ -1,16 +1,12 @@
 """Moments and lengths of time, as bodies show them."""
 
-import time
-
+from config import times
 from store.executions import transitions
 
 
 def stamp(milliseconds: int | None) -> str | None:
     """A moment as ISO 8601 in UTC, to the millisecond."""
-    if milliseconds is None:
-        return None
-    seconds, rest = divmod(milliseconds, 1000)
-    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{rest:03d}Z"
+    return None if milliseconds is None else times.stamp(milliseconds)
 
 
 def seconds(start: int | None, end: int | None) -> float | None:

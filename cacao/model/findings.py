@@ -7,6 +7,8 @@ crowded out.
 from dataclasses import dataclass
 from typing import Any
 
+from config.pointers import step
+
 #: findings that are named; who sees so many corrects them before asking again
 MAX_FINDINGS = 100
 #: pointers longer than this stop at the last member that fits; it keeps the work linear in the document
@@ -52,9 +54,7 @@ def below(pointer: str, key: Any) -> str:
     name = str(key)
     if len(name) > MAX_POINTER:
         return pointer
-    if "~" in name or "/" in name:
-        name = name.replace("~", "~0").replace("/", "~1")
-    longer = f"{pointer}/{name}"
+    longer = pointer + step(name)
     return longer if len(longer) <= MAX_POINTER else pointer
 
 

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from config.errors import Problem
+from config.pointers import step
 from expressions.suggestions import did_you_mean, nearest
 from expressions.values import is_encodable
 from playbooks.definitions.parameter_values import (
@@ -130,7 +131,7 @@ def _is_text(value: Any) -> bool:
 def _misspelt(definition: Mapping[str, Any]) -> list[Problem]:
     unknown = [field for field in definition if field not in _FIELDS][:MAX_LIKENED]
     nearby = ((field, nearest(str(field), _FIELDS, _MISSPELT)) for field in unknown)
-    return [Problem(_pointer(field), f"is no field; did you mean '{near}'?") for field, near in nearby if near]
+    return [Problem(step(field), f"is no field; did you mean '{near}'?") for field, near in nearby if near]
 
 
 def _check_options(definition: dict[str, Any], kind: str) -> list[Problem]:
@@ -275,7 +276,7 @@ def resolve(definitions: list[dict[str, Any]], values: Any) -> tuple[dict[str, A
 def _undeclared(names: list[str], declared: Mapping[str, Any]) -> list[Problem]:
     problems = [
         Problem(
-            _pointer(name),
+            step(name),
             f"'{name[:64]}' is not a parameter" + (did_you_mean(name, declared) if index < MAX_SUGGESTED else ""),
         )
         for index, name in enumerate(names[:MAX_NAMED])
@@ -283,7 +284,3 @@ def _undeclared(names: list[str], declared: Mapping[str, Any]) -> list[Problem]:
     if len(names) > MAX_NAMED:
         problems.append(Problem("", f"and {len(names) - MAX_NAMED} more that are not parameters"))
     return problems
-
-
-def _pointer(name: Any) -> str:
-    return "/" + str(name).replace("~", "~0").replace("/", "~1")

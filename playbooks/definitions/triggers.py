@@ -17,6 +17,7 @@ from typing import Any
 import re2
 
 from config.errors import Problem
+from config.pointers import step
 from expressions.suggestions import did_you_mean
 from expressions.values import is_encodable
 from playbooks.definitions.parameter_values import is_integer, is_number, pattern_fault
@@ -147,7 +148,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _pointer(name: Any) -> str:
-    return "/" + str(name)[:MAX_PATH_CHARACTERS].replace("~", "~0").replace("/", "~1")
+    return step(str(name)[:MAX_PATH_CHARACTERS])
 
 
 def names(event: str) -> list[str]:

@@ -8,14 +8,14 @@ else can take the attempt over, and who could has a later attempt, before which 
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from typing import Any
 
-from config import logs
+from config import logs, times
 from store.engine import db
 from store.engine.db import Connection, Row
 from store.executions import transitions
 from tasks.attempts import completion
+from tasks.attempts.failure import failure
 from tasks.attempts.patience import commit_with_patience
 from tasks.messages import publisher
 from tasks.secrets.redact import Redactor
@@ -62,7 +62,7 @@ def failed(
     details: Mapping[str, Any] | None = None,
 ) -> Ending:
     """An ending in failure; ``unknown`` says that the effect may have happened all the same."""
-    error: dict[str, Any] = {"code": code, "message": message, "outcome_unknown": unknown}
+    error = failure(code, message, outcome_unknown=unknown)
     if details:
         error["details"] = dict(details)
     return Ending(status, error=error, retryable=retryable, retry_after=retry_after)
@@ -81,8 +81,7 @@ class Attempt:
     def log(self, level: str, message: str) -> None:
         """Add a line to the execution's log."""
         if len(self.logs) < MOST_LOG_LINES:
-            stamp = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-            self.logs.append({"timestamp": stamp, "level": level, "message": message[:LONGEST_LOG_LINE]})
+            self.logs.append({"timestamp": times.now(), "level": level, "message": message[:LONGEST_LOG_LINE]})
 
 
 def retry_delay(retry: Mapping[str, Any], failures: int, asked_for: float | None = None) -> float:

@@ -20,6 +20,7 @@ from store.engine.db import Connection, Row
 from store.executions import recovery, steps, transitions
 from store.executions.transitions import LIVE, TERMINAL
 from tasks.attempts import completion, lease
+from tasks.attempts.failure import failure
 from tasks.clock import run_recovery
 from tasks.clock.deaths import deaths
 from tasks.clock.reach import reach
@@ -76,7 +77,7 @@ def _wait_is_over(connection: Connection, row: Row) -> TaskMessage | None:
         return _end(connection, row, "completed", None)
     if row.waiting_for in ("retry", "delay"):
         return _again(connection, row, row.queue)
-    error = {"code": "approval_expired", "message": "Nobody decided in time.", "outcome_unknown": False}
+    error = failure("approval_expired", "Nobody decided in time.")
     return _end(connection, row, "timeout", error)
 
 
@@ -94,14 +95,14 @@ def _recover(connection: Connection, row: Row) -> TaskMessage | None:
     lost = row.queue not in canvas.KILLABLE and silent
     if row.expires_at is not None and row.expires_at <= db.now_ms() and not lost:
         message = "the action took longer than its timeout_seconds"
-        return _end(connection, row, "timeout", {"code": "timeout", "message": message, "outcome_unknown": unknown})
+        return _end(connection, row, "timeout", failure("timeout", message, outcome_unknown=unknown))
     if unknown:
         message = f"While the action ran {_SILENT}; nobody knows whether it had its effect."
-        return _end(connection, row, "failed", {"code": "worker_lost", "message": message, "outcome_unknown": True})
+        return _end(connection, row, "failed", failure("worker_lost", message, outcome_unknown=True))
     lapses = row.lapses + 1
     if lapses >= POISON_CAP:
         message = f"{POISON_CAP} times {_SILENT} while this action ran; it is not tried again."
-        error = {"code": "attempts_exhausted", "message": message, "outcome_unknown": False}
+        error = failure("attempts_exhausted", message)
         return _end(connection, row, "failed", error)
     queue = row.queue if lapses < SUSPECT and not _is_alone(row) else "suspects"
     log.warning("worker lost; trying again", execution_id=row.id, lapses=lapses, queue=queue)

@@ -13,6 +13,7 @@ from store.engine import db
 from store.engine.db import Connection, Row
 from store.executions import recovery, runs, steps, transitions
 from tasks import queue_order
+from tasks.attempts.failure import failure
 from tasks.messages.model import TaskMessage
 from tasks.messages.run_messages import follow_message_of, join_message
 from tasks.runs import stop
@@ -89,7 +90,7 @@ def attend_holder(connection: Connection, row: Row, over: list[Over], pauses: Ma
             steps.end_pause(connection, row.id)
         recovery.postpone(connection, row.id, at=db.now_ms() + _patience(pauses))
         return join_message(row.id)
-    error = {"code": "timeout", "message": "the step took longer than its timeout_seconds", "outcome_unknown": False}
+    error = failure("timeout", "the step took longer than its timeout_seconds")
     mark = steps.follow_mark()
     ended = transitions.transition(connection, row.id, "failed", error=transitions.dump(error), **mark)
     over.append(Over(row.run_id, row.id))

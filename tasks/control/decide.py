@@ -11,6 +11,7 @@ from store.engine.db import Connection, Row
 from store.executions import runs, steps, transitions
 from store.executions.transitions import TERMINAL
 from tasks.attempts import completion
+from tasks.attempts.failure import failure
 from tasks.control.cancel import has_ended
 from tasks.definitions import revisions
 from tasks.messages import publisher
@@ -26,7 +27,7 @@ def decide(caller: Caller, execution_id: str, *, approve: bool, note: str) -> Ro
         has to decide (``tasks.runs.deciders``).
     """
     decision = {"decision": "approved" if approve else "rejected", "by": caller.key_id, "note": note}
-    error = {"code": "rejected", "message": note or "Rejected.", "outcome_unknown": False}
+    error = failure("rejected", note or "Rejected.")
 
     def end(connection: Connection) -> tuple[Row, Mapping[str, Any]]:
         before = transitions.get(connection, caller.workspace_id, execution_id)

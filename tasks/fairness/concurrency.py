@@ -185,7 +185,7 @@ def open_lanes(lanes: int, *, refusing: bool) -> None:
 
 @contextmanager
 def message(action: str | None = None) -> Iterator[bool]:
-    """Around what one message brings about on this thread; gives whether its ``action``, if it has one, has a permit."""
+    """Hold a permit for the ``action`` of a message while this thread carries it out; yields whether there is one."""
     permits = of_process()
     _here.permit = permits.take(action) if action else None
     _here.open = True

@@ -8,9 +8,9 @@ taken out: a step must see the same whether its worker lived through the run or 
 import json
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
-from datetime import UTC, datetime
 from typing import Any
 
+from config.times import stamp
 from expressions import templates
 from expressions.templates import TemplateError
 from expressions.values import is_encodable
@@ -44,7 +44,7 @@ class Context:
             "target": run.target,
             "execution": {
                 "id": run.id,
-                "started_at": _stamp(run.started_at),
+                "started_at": stamp(run.started_at),
                 "playbook_id": run.playbook_id,
                 "dry_run": run.mode == "dry_run",
             },
@@ -203,7 +203,3 @@ def _result(row: Row) -> dict[str, Any]:
         "vars": json.loads(row.vars) if row.vars else None,
         "completed_at": row.completed_at,
     }
-
-
-def _stamp(milliseconds: int) -> str:
-    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

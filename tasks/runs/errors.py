@@ -7,6 +7,7 @@ from config.errors import CallerError
 from expressions.templates import TemplateError
 from playbooks.plan import Node
 from providers.base import Json
+from tasks.attempts.failure import failure
 
 
 class StepError(Exception):
@@ -14,7 +15,7 @@ class StepError(Exception):
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
-        self.error = {"code": code, "message": message, "outcome_unknown": False}
+        self.error = failure(code, message)
 
 
 def because(node: Node, error: Mapping[str, Any] | None) -> Json:
@@ -29,6 +30,6 @@ def error_of(fault: Exception) -> Json:
     if isinstance(fault, StepError):
         return fault.error
     if isinstance(fault, CallerError):
-        return {"code": fault.code, "message": str(fault), "outcome_unknown": False}
+        return failure(fault.code, str(fault))
     code = "bad_template" if isinstance(fault, TemplateError) else "bad_expression"
-    return {"code": code, "message": str(fault), "outcome_unknown": False}
+    return failure(code, str(fault))

@@ -16,6 +16,7 @@ from store.engine import db
 from store.engine.db import Row
 from store.executions import runs
 from store.executions.run_transition import ContainerHandled, JoinDecision
+from tasks.attempts.failure import failure
 from tasks.runs.planner import Planner
 from tasks.runs.step_attempt import variables
 from tasks.runs.step_entries import Place
@@ -110,9 +111,7 @@ def _begin(planner: Planner, node: Node, place: Place, row: Row, count: int) -> 
 
 
 def _failed(output: Json, code: str, message: str) -> JoinDecision:
-    return JoinDecision(
-        status="failed", output=output, error={"code": code, "message": message, "outcome_unknown": False}
-    )
+    return JoinDecision(status="failed", output=output, error=failure(code, message))
 
 
 #: type of container → what it needs

@@ -20,6 +20,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from config.errors import InvalidRequest, Problem
+from config.pointers import escape, unescape
 from expressions.template_syntax import has_markup
 from playbooks.credentials import is_secret_header, is_secret_member, is_template, looks_random, replaced, spans
 from store.definitions.actions import Revision
@@ -319,11 +320,11 @@ def doubtful(config: Mapping[str, Any]) -> list[Problem]:
 
 def name_of(path: Path) -> str:
     """A path as secrets are named by it; a JSON pointer but for its first stroke."""
-    return "/".join(part.replace("~", "~0").replace("/", "~1") for part in path)
+    return "/".join(map(escape, path))
 
 
 def _path(name: str) -> Path:
-    return tuple(part.replace("~1", "/").replace("~0", "~") for part in name.split("/"))
+    return tuple(map(unescape, name.split("/")))
 
 
 def _filled(masked: Any, secret: Any) -> Any:

@@ -1,0 +1,16 @@
+"""JSON pointers (RFC 6901): how the name of a member is written in one, and read out of it."""
+
+
+def escape(name: str) -> str:
+    """The name as it stands in a pointer."""
+    return name.replace("~", "~0").replace("/", "~1")
+
+
+def unescape(part: str) -> str:
+    """The name that a part of a pointer stands for."""
+    return part.replace("~1", "/").replace("~0", "~")
+
+
+def step(name: object) -> str:
+    """The part of a pointer that leads to the member ``name``."""
+    return f"/{escape(str(name))}"
