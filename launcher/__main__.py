@@ -13,9 +13,9 @@ from typing import Any
 
 from environs import EnvError
 
+from config.types import Json
 from launcher import embedded_redis, environment, leftovers
 from launcher.demo import start as demo
-from launcher.demo.client import Json
 from launcher.demo.receiver import Receiver
 from launcher.environment import Place
 from launcher.instance import Instance

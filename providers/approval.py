@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from config.errors import Problem
+from config.types import Json
 from expressions import templates
-from providers.base import Call, Json, ProviderError, Waiting
+from providers.base import Call, ProviderError, Waiting
 
 SECRETS: tuple[str, ...] = ()
 

@@ -20,9 +20,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from config.errors import Problem
+from config.types import Json
 
 Mode = Literal["live", "sandbox", "dry_run"]
-Json = dict[str, Any]
 
 
 class Abandoned(Exception):  # noqa: N818 - not an error: the execution belongs to somebody else now

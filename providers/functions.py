@@ -27,7 +27,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from providers.base import Json, ProviderError
+from config.types import Json
+from providers.base import ProviderError
 from providers.outputs import output_of
 from providers.signatures import Parameter, Secret, read
 

@@ -19,12 +19,13 @@ from urllib.parse import quote
 
 from config.errors import Problem
 from config.pointers import step
+from config.types import Json
 from expressions import templates
 from expressions.limits import MAX_DEPTH
 from expressions.suggestions import nearest
 from expressions.template_syntax import has_markup, parse
 from expressions.templates import TemplateError, as_text
-from providers.base import Call, Json, ProviderError
+from providers.base import Call, ProviderError
 from providers.egress import addresses, headers
 from providers.egress.client import Response
 

@@ -15,8 +15,9 @@ from typing import Any
 
 from config.errors import Problem
 from config.settings import settings
+from config.types import Json
 from providers import functions
-from providers.base import Call, Json, ProviderError
+from providers.base import Call, ProviderError
 from providers.outputs import output_in
 from providers.sandbox import recipe, sandbox, script
 from providers.sandbox.capture import LineLog, capture
@@ -27,6 +28,7 @@ _PROJECT = Path(__file__).parent.parent
 # Everything that the runner inside the sandbox imports; nothing else of the project is visible there.
 _RUNNER = (
     "config/errors.py",
+    "config/types.py",
     "providers/base.py",
     "providers/sandbox/capture.py",
     "providers/functions.py",

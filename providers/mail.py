@@ -17,10 +17,11 @@ from email.utils import format_datetime
 from typing import Any
 
 from config.errors import Problem
+from config.types import Json
 from expressions import templates
 from expressions.templates import as_text
 from providers import http
-from providers.base import Call, Json, ProviderError
+from providers.base import Call, ProviderError
 from providers.egress import addresses, smtp
 from providers.egress.smtp import PORTS, one_line, recipients
 

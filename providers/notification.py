@@ -10,11 +10,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from config.errors import Problem
+from config.types import Json
 from expressions import templates
 from expressions.templates import as_text
 from expressions.values import compact
 from providers import http, mail, webhook
-from providers.base import Call, Json, ProviderError
+from providers.base import Call, ProviderError
 from providers.egress import client
 from providers.egress.client import Request
 

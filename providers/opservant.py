@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from config.errors import Problem
-from providers.base import Call, Json, ProviderError
+from config.types import Json
+from providers.base import Call, ProviderError
 
 #: agents are not here yet to say what is secret to them: the usual names are
 SECRETS = ("password", "secret", "token", "api_key", "routing_key")

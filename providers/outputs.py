@@ -7,7 +7,7 @@ import json
 import re
 from typing import Any
 
-from providers.base import Json
+from config.types import Json
 
 _NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")  # the escape itself, not a backslash followed by u0000
 

@@ -15,9 +15,10 @@ from typing import Any
 from standardwebhooks import Webhook
 
 from config.errors import Problem
+from config.types import Json
 from expressions.values import compact
 from providers import http
-from providers.base import Call, Json, ProviderError
+from providers.base import Call, ProviderError
 from providers.egress import client
 from providers.egress.client import Request
 

@@ -12,7 +12,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from providers.base import Json, ProviderError
+from config.types import Json
+from providers.base import ProviderError
 
 
 class Secret:

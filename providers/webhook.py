@@ -10,11 +10,12 @@ from typing import Any
 from urllib.parse import quote_plus, urlencode
 
 from config.errors import Problem
+from config.types import Json
 from expressions import templates
 from expressions.templates import TemplateError, as_text
 from expressions.values import compact
 from providers import http
-from providers.base import Call, Json
+from providers.base import Call
 from providers.egress import client
 from providers.egress.client import METHODS, Request
 

@@ -18,9 +18,9 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, Unsupporte
 from api.http.base_schema import Schema
 from api.http.current_request import present
 from api.http.load import HERE
-from config import sound_yaml
+from config import strict_yaml
 from config.errors import InvalidRequest, TooSlow
-from config.sound_json import inspect, parse
+from config.strict_json import inspect, parse
 from playbooks.definitions.parameters import MAX_NAMED
 from tasks.offload import pool
 
@@ -179,9 +179,9 @@ def parse_yaml(raw: bytes) -> Any:
     Raises:
         InvalidRequest: it is not YAML, or holds what cannot be stored. Busy: too much of that is being read.
     """
-    way = pool.way(sum(map(raw.count, _SEPARATORS)) * sound_yaml.OF_NODE)
+    way = pool.way(sum(map(raw.count, _SEPARATORS)) * strict_yaml.OF_NODE)
     try:
-        value = way(sound_yaml.load, raw.decode())
+        value = way(strict_yaml.load, raw.decode())
     except UnicodeDecodeError as error:
         raise InvalidRequest(f"The body is not UTF-8 (byte {error.start}).") from error
     inspect(value)

@@ -9,7 +9,7 @@ from api.http import schemas as http_schemas
 from api.http.auth import caller, requires
 from api.http.blueprint import Blueprint, answer, finished, written
 from api.playbooks import import_export_schemas as shapes
-from config import sound_yaml
+from config import strict_yaml
 from playbooks.checks.size import size
 from playbooks.definitions.places import places
 from tasks.definitions import exports, imports
@@ -48,7 +48,7 @@ def export_playbook(query: dict[str, Any], playbook_id: str) -> Response:
         headers["X-Tocsin-Notices"] = ", ".join(found.notices)
     if form == exports.YAML:
         way = pool.way(size(found.document).milliseconds * _WRITING)
-        return Response(way(sound_yaml.dump, found.document), headers=headers, content_type="application/yaml")
+        return Response(way(strict_yaml.dump, found.document), headers=headers, content_type="application/yaml")
     return finished(written(found.document), headers=headers)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from cacao.model.graph import member
 from cacao.model.identity import EXTENSION
+from config.types import Json
 from playbooks.credentials import MASK, is_secret_header, replaced, spans
 
 #: the properties of authentication information that are no secret
@@ -32,7 +33,6 @@ _VARIABLE = re.compile(r"\s*(?:[A-Za-z]+ )?__[A-Za-z_][A-Za-z0-9_-]*__(?::value)
 _USER = re.compile(r"(?<=://)[^/\s\"'<>@?#]+@")
 #: where a document says what is done, by whom and on what; everything else is words for people
 _PLACES = ("workflow", "agent_definitions", "target_definitions", "playbook_extensions", "external_references")
-Json = dict[str, Any]
 
 
 def without(document: Mapping[str, Any], playbook_id: str) -> Json:

@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from cacao.model.identity import Own, own_of
-from cacao.reading.blocks import LONGEST_ID, Block, Blocks, Entry, Json, Remark, TooLarge, listed, next_of, seconds_of
+from cacao.reading.blocks import LONGEST_ID, Block, Blocks, Entry, Remark, TooLarge, listed, next_of, seconds_of
 from cacao.reading.commands import Context, Doing, by_hand, doing
 from cacao.reading.names import Names
+from config.types import Json
 from playbooks.checks.faults import below
 from playbooks.definitions.step_types import MAX_STEPS
 

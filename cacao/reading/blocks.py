@@ -19,6 +19,7 @@ from typing import Any
 
 from cacao.model.identity import own_of
 from cacao.reading.names import Names
+from config.types import Json
 from playbooks.checks.faults import below
 from playbooks.definitions.step_types import LINK_WORDS, MAX_STEPS, MAX_WAIT_SECONDS
 
@@ -28,7 +29,6 @@ LONGEST_ID, _WITH_PURPOSE = 54, 58
 #: steps looked at while branches are compared
 _MAX_VISITS = 200_000
 _UNFIT = re.compile(r"[^A-Za-z0-9_-]")
-Json = dict[str, Any]
 
 
 class TooLarge(Exception):  # noqa: N818

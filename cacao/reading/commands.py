@@ -19,6 +19,7 @@ from cacao.reading import requests, shell
 from cacao.reading.command_texts import content_of, headers_of, shown, text_of
 from cacao.reading.names import TYPES, Names, is_template
 from cacao.reading.requests import HTTP, Unable
+from config.types import Json
 from expressions.json_templates import check_json
 from expressions.limits import MAX_TEMPLATE_CHARACTERS
 from expressions.values import TemplateError
@@ -30,7 +31,6 @@ METHODS = requests.METHODS
 _ON_MACHINES = ("bash", "ssh", "powershell")
 #: what an action is told of a target or an agent; what a document says besides may be secret
 _TOLD = ("type", "name", "description", "address", "port", "category", "sector", "location", "contact")
-Json = dict[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)

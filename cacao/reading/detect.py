@@ -12,9 +12,9 @@ from itertools import islice
 from typing import Any
 
 from config.errors import InvalidRequest
-from config.sound_json import parse
+from config.strict_json import parse
+from config.types import Json
 
-Json = dict[str, Any]
 #: members of a request that are not of what it carries
 _OPTIONS = ("dry_run", "lenient", "on_conflict")
 _BINARY = "playbook_bin"

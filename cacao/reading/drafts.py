@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from cacao.model.findings import Finding
+from config.types import Json
 from playbooks.checks.faults import below
 
-Json = dict[str, Any]
 _PRESENT = "cacao-2.0"
 #: versions of the standard before the present one
 EARLIER = frozenset({"1.0", "1.1", "cacao-1.0", "cacao-1.1", "2.0"})

@@ -16,6 +16,7 @@ from cacao.model.variables import as_native, from_document
 from cacao.reading.blocks import Remark
 from cacao.reading.names import TYPES, Names
 from cacao.reading.workflow import Flow
+from config.types import Json
 from playbooks.definitions import normalise
 from playbooks.definitions.fields import (
     MAX_DESCRIPTION_CHARACTERS,
@@ -31,7 +32,6 @@ from playbooks.definitions.versions import FIRST_VERSION, is_version
 
 #: how often the variables that steps set are worked out anew, before none is taken to be set
 _MOST_NARROWED = 6
-Json = dict[str, Any]
 _ELSEWHERE = (
     "The playbook is taken from an extension that was not written here: look whether it does what the document shows, "
     "then enable it."

@@ -12,8 +12,7 @@ from cacao.model.identity import own_of
 from cacao.reading.blocks import Block, Entry, listed
 from cacao.reading.names import Names
 from cacao.reading.workflow import Flow
-
-Json = dict[str, Any]
+from config.types import Json
 
 
 @dataclass(frozen=True)

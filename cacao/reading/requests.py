@@ -12,6 +12,7 @@ from typing import Any
 
 from cacao.reading.command_texts import content_of, headers_of, text_of
 from cacao.reading.names import TYPES, Names
+from config.types import Json
 from playbooks.credentials import MASK
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -22,7 +23,6 @@ _START_LINE = re.compile(r"\s*([A-Za-z]{3,7})\s+(\S+)(?:\s+HTTP/?[\d.]*)?\s*")
 _ABSOLUTE = re.compile(r"https?://", re.IGNORECASE)
 #: a text in JSON, or the rest of one that does not end
 _QUOTED = re.compile(r'"(?>(?:[^"\\]+|\\.)*)(?:"|\\?\Z)', re.DOTALL)
-Json = dict[str, Any]
 
 
 class Unable(Exception):  # noqa: N818

@@ -11,7 +11,8 @@ from typing import Any
 from cacao.model.identity import own_of
 from cacao.reading import branches, cel
 from cacao.reading.action_steps import DoingSteps, limit_of, line_of
-from cacao.reading.blocks import END, LONGEST_ID, Block, Entry, Json, TooLarge, listed, next_of, seconds_of
+from cacao.reading.blocks import END, LONGEST_ID, Block, Entry, TooLarge, listed, next_of, seconds_of
+from config.types import Json
 from playbooks.definitions.step_types import MAX_BRANCHES, MAX_CASES, MAX_DEPTH, MAX_ITERATIONS
 
 _JOINED = "The step that every branch leads to is carried out once, behind them all."

@@ -13,8 +13,8 @@ from cacao.model.graph import member
 from cacao.model.identity import DEFINITION, EXTENSION, fingerprint, with_own
 from cacao.reading.importer import seal_of
 from cacao.writing.workflow import Written, playbook_identifier, reached, write
+from config.types import Json
 
-Json = dict[str, Any]
 #: the type of a parameter → that of a CACAO variable; every other is a string
 _TYPES = {"boolean": "bool", "integer": "integer", "number": "float", "object": "dictionary"}
 

@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from cacao.writing.workflow import HELD, PLACE
+from config.types import Json
 from playbooks import plan as plans
 from playbooks.plan import END, Node, Plan, every_step
 
-Json = dict[str, Any]
 #: members of our steps that change nothing of what a step of a document says
 _UNSAID = frozenset({"retry", "max_iterations", "interval_seconds", "max_concurrency"})
 

@@ -18,9 +18,9 @@ from cacao.writing.exporter import variable, with_ours
 from cacao.writing.restore import doing, unasked
 from cacao.writing.summary import summary
 from cacao.writing.workflow import KINDS, Written, reached, write
+from config.types import Json
 from playbooks.plan import every_step
 
-Json = dict[str, Any]
 #: properties of a document's step that a step written anew has in its own way; our member for each
 _SAID = {"name": "name", "description": "description", "delay": "delay_seconds", "timeout": "timeout_seconds"}
 #: members of a definition that a workflow tells of

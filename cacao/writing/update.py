@@ -16,8 +16,8 @@ from cacao.reading.importer import convert
 from cacao.reading.provenance import heads, sources
 from cacao.writing.exporter import with_definition
 from cacao.writing.rewrite import anew, by_id, misleads
+from config.types import Json
 
-Json = dict[str, Any]
 Steps = Mapping[str, Mapping[str, Any]]
 #: a version and a switch are no content: they change with every import
 _PASSING = ("version", "enabled")

@@ -16,11 +16,11 @@ from typing import Any
 from cacao.model.identity import identifier
 from cacao.reading.blocks import successors
 from cacao.writing.regions import regions
+from config.types import Json
 from playbooks import plan as plans
 from playbooks.definitions.step_types import LINKS
 from playbooks.plan import END, Node, Plan
 
-Json = dict[str, Any]
 _READ = re.compile(r"\{\{\s*(?:parameters\.)?([A-Za-z_][A-Za-z0-9_]*)\s*\}\}")
 #: members of our steps that say where a step is, or that CACAO has properties for
 PLACE = frozenset(

@@ -5,9 +5,8 @@ are made; ``block_ip`` is a Python function for the reader to try.
 """
 
 from dataclasses import dataclass, field
-from typing import Any
 
-Json = dict[str, Any]
+from config.types import Json
 
 _TRIAGE = r"""
 # Who failed to sign in, and how often? The log comes in as the parameter "log".

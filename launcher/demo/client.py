@@ -7,9 +7,8 @@ import urllib.error
 import urllib.request
 from typing import Any
 
+from config.types import Json
 from launcher.terminal import LauncherError
-
-Json = dict[str, Any]
 
 #: seconds an execution's state is waited for in one request
 _WAIT = 5

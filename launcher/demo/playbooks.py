@@ -8,8 +8,9 @@ import json
 import time
 from pathlib import Path
 
+from config.types import Json
 from launcher.demo.actions import for_playbooks
-from launcher.demo.client import ENDED, Api, Json
+from launcher.demo.client import ENDED, Api
 from launcher.terminal import LauncherError, Terminal
 
 FOLDER = Path(__file__).parents[2] / "examples" / "playbooks"

@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from config.types import Json
 from launcher.demo import playbooks
 from launcher.demo.actions import Showpiece, block_ip, showpiece
-from launcher.demo.client import Api, Json
+from launcher.demo.client import Api
 from launcher.environment import Place, write_private
 from launcher.log_lines import last_lines
 from launcher.terminal import Terminal

@@ -8,7 +8,8 @@ called ``broken`` breaks.
 from collections.abc import Callable
 from typing import Any
 
-Json = dict[str, Any]
+from config.types import Json
+
 #: status and body
 Answer = tuple[int, Json]
 

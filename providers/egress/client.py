@@ -21,8 +21,9 @@ from typing import Any
 
 import pycurl
 
+from config.types import Json
 from playbooks import credentials
-from providers.base import Abandoned, Call, Json, ProviderError, TimedOut
+from providers.base import Abandoned, Call, ProviderError, TimedOut
 from providers.egress import addresses, headers
 from providers.egress.curl import LOOK_SECONDS, MAX_BODY, POOL, Key, Line
 from providers.egress.unpacking import TooLargeError, unpacked

@@ -17,7 +17,8 @@ from collections.abc import Iterator
 from email.message import EmailMessage
 from typing import Any, BinaryIO
 
-from providers.base import Abandoned, Call, Json, ProviderError, TimedOut
+from config.types import Json
+from providers.base import Abandoned, Call, ProviderError, TimedOut
 from providers.egress import client as egress
 
 PORTS = {"starttls": 587, "implicit": 465, "none": 25}

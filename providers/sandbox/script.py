@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from config.errors import Problem
-from providers.base import Abandoned, Call, Json, ProviderError, TimedOut
+from config.types import Json
+from providers.base import Abandoned, Call, ProviderError, TimedOut
 from providers.outputs import output_in
 from providers.sandbox import recipe, sandbox
 from providers.sandbox.capture import LineLog

@@ -13,6 +13,7 @@ from cacao.model import credentials
 from cacao.writing import exporter, signing, update
 from config.errors import Forbidden, Unprocessable
 from config.settings import settings
+from config.types import Json
 from playbooks.checks.size import size
 from store.access import Caller
 from store.definitions import documents, playbooks
@@ -21,7 +22,6 @@ from store.engine import db
 from tasks.offload import pool
 
 CACAO, NATIVE, YAML = "cacao_v2", "native", "yaml"
-Json = dict[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)

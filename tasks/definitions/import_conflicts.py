@@ -7,7 +7,6 @@ the same transaction the document is kept beside it.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from cacao.model.findings import Finding
 from cacao.model.identity import fingerprint, identifier, is_fingerprint
@@ -15,6 +14,7 @@ from cacao.model.values import moment
 from cacao.reading.importer import Converted
 from cacao.writing import update
 from config.errors import Conflict, Forbidden, InvalidRequest, Problem
+from config.types import Json
 from playbooks.definitions import normalise as meaning
 from store import audit
 from store.access import Caller
@@ -25,8 +25,6 @@ from tasks.definitions import actions as catalogue
 from tasks.definitions import exports
 from tasks.definitions import playbooks as library
 from tasks.definitions.playbooks import Expected
-
-Json = dict[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)

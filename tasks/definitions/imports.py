@@ -17,6 +17,7 @@ from cacao.reading.detect import NotRecognised, recognise
 from cacao.reading.examine import examined
 from cacao.reading.importer import Converted
 from config.errors import InvalidRequest, Problem, Unprocessable
+from config.types import Json
 from playbooks.checks.size import size
 from playbooks.definitions import normalise as meaning
 from playbooks.definitions.places import places
@@ -33,7 +34,6 @@ from tasks.offload import pool
 CONFLICTS = ("refuse", "new_id", "replace")
 #: different actions that one document may need
 MOST_ACTIONS = 500
-Json = dict[str, Any]
 
 
 def import_playbook(caller: Caller, body: Mapping[str, Any], options: ImportOptions) -> Imported:

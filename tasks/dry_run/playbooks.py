@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from config.types import Json
 from playbooks.definitions import parameters
-from providers.base import Json
 from store.definitions import playbooks
 from store.engine import db
 from store.engine.db import Connection

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from config import logs
-from providers.base import Json
+from config.types import Json
 from store.engine.db import Connection
 from store.executions import steps
 from tasks.attempts.patience import commit_with_patience, with_patience

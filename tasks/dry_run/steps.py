@@ -10,11 +10,11 @@ from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any
 
+from config.types import Json
 from expressions import references, templates
 from expressions.conditions import evaluation
 from playbooks.definitions import parameters
 from playbooks.plan import Node
-from providers.base import Json
 from tasks.attempts.conclude import Attempt
 from tasks.attempts.lease import HeldLease, keeper
 from tasks.attempts.perform import perform, prepare

@@ -11,10 +11,10 @@ from dataclasses import replace
 from typing import Any
 
 from config.errors import CallerError, Unavailable
+from config.types import Json
 from expressions.conditions.evaluation import ConditionError
 from expressions.templates import TemplateError
 from playbooks.plan import END, Node, every_step
-from providers.base import Json
 from store.engine import db
 from store.executions import transitions
 from store.executions.rows import NewRow

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from config.errors import CallerError
+from config.types import Json
 from expressions.templates import TemplateError
 from playbooks.plan import Node
-from providers.base import Json
 from tasks.attempts.failure import failure
 
 

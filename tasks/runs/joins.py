@@ -9,9 +9,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from config.types import Json
 from expressions.conditions.evaluation import ConditionError, holds
 from playbooks.plan import Node
-from providers.base import Json
 from store.engine import db
 from store.engine.db import Row
 from store.executions import runs

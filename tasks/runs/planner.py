@@ -15,10 +15,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from config.errors import CallerError, Unavailable
+from config.types import Json
 from expressions.conditions.evaluation import ConditionError, holds
 from expressions.templates import TemplateError
 from playbooks.plan import END, Node
-from providers.base import Json
 from store.engine import db
 from store.engine.db import Row
 from store.executions import steps, transitions

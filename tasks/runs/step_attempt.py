@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from config import logs
+from config.types import Json
 from expressions import templates
 from expressions.templates import TemplateError
 from playbooks.definitions import parameters
-from providers.base import Abandoned, Json
+from providers.base import Abandoned
 from store.definitions.actions import Revision
 from tasks.attempts.conclude import Attempt, Ending, failed
 from tasks.attempts.lease import HeldLease

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from config.settings import settings
+from config.types import Json
 from expressions import templates
 from expressions.conditions.evaluation import evaluate, holds
 from playbooks.plan import Node
-from providers.base import Json
 from store.engine import db
 from store.executions import rows
 from store.executions.rows import NewRow

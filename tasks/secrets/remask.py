@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
 
+from config.types import Json
 from playbooks.credentials import RULES
 from providers import registry
 from store import remasking
@@ -28,8 +29,6 @@ _SHORTEST = 8
 
 #: in the place of an execution's id: the revision cannot be opened
 _PASSED_OVER = "!"
-
-Json = dict[str, Any]
 
 
 def renewed(definition: Mapping[str, Any], known: Mapping[str, Any]) -> tuple[Json, Json]:

@@ -137,7 +137,7 @@ BAD_YAML = {
 
 
 @pytest.mark.parametrize("name", BAD_YAML)
-def test_unsound_yaml_is_a_bad_request(door: Door, name: str) -> None:
+def test_unstrict_yaml_is_a_bad_request(door: Door, name: str) -> None:
     """What is no YAML, would grow, or could not be stored is 400, here and where it is only checked."""
     for path in ("/api/playbooks", "/api/playbooks/validate"):
         assert_problem(door.call("POST", path, data=BAD_YAML[name], headers=YAML), 400)

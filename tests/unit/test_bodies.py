@@ -11,7 +11,7 @@ from api.actions import schemas
 from api.http import body
 from api.http.base_schema import Schema
 from api.runs import schemas as run_schemas
-from config import sound_json
+from config import strict_json
 from config.errors import InvalidRequest
 
 
@@ -58,4 +58,4 @@ def test_what_else_a_schema_wants_is_still_wanted(schema: Schema, fault: str) ->
 def test_a_byte_order_mark_is_named() -> None:
     """A body that begins with a byte order mark is told so, instead of that a value is missing."""
     with pytest.raises(InvalidRequest, match="The body is not JSON: Unexpected UTF-8 BOM"):
-        sound_json.parse(b"\xef\xbb\xbf" + json.dumps({}).encode())
+        strict_json.parse(b"\xef\xbb\xbf" + json.dumps({}).encode())

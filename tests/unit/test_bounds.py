@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from api.http.blueprint import answer
-from config import sound_json
+from config import strict_json
 from config.errors import InvalidRequest, Problem
 from expressions import suggestions, templates
 from playbooks.definitions import parameter_values, parameters
@@ -45,18 +45,18 @@ def test_a_repeated_member_is_found_in_a_body_of_many() -> None:
 
     def refused() -> None:
         with pytest.raises(InvalidRequest, match='twice: "94999"'):
-            sound_json.parse(raw)
+            strict_json.parse(raw)
 
     assert spent(refused) < 10
 
 
 def test_a_body_of_nothing_but_containers_is_refused_and_the_collector_goes_on() -> None:
     """However few characters they take; a body of as many as there may be is read."""
-    most = sound_json.MAX_CONTAINERS - 1
-    assert len(sound_json.parse(b"[" + b",".join([b"[]"] * most) + b"]")) == most
+    most = strict_json.MAX_CONTAINERS - 1
+    assert len(strict_json.parse(b"[" + b",".join([b"[]"] * most) + b"]")) == most
     for item in (b"[]", b"{}", b'"\\u0041",[]'):
         with pytest.raises(InvalidRequest, match="more than 100000 arrays and objects"):
-            sound_json.parse(b"[" + b",".join([item] * (most + 1)) + b"]")
+            strict_json.parse(b"[" + b",".join([item] * (most + 1)) + b"]")
     assert gc.isenabled()
 
 

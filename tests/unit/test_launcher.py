@@ -17,7 +17,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from config import sound_yaml
+from config import strict_yaml
 from launcher import embedded_redis, environment, key, leftovers
 from launcher.demo import playbooks, start
 from launcher.demo.actions import for_playbooks
@@ -454,7 +454,7 @@ def test_every_example_playbook_can_be_registered():
     known = set()
     assert len(playbooks.files()) >= 6
     for path in playbooks.files():
-        definition = sound_yaml.load(path.read_text())
+        definition = strict_yaml.load(path.read_text())
         assert definition["id"] == playbooks.playbook_id(path)
         assert check(definition, actions, known) == [], path.name
         known.add(definition["id"])

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 import yaml
 
 from config.errors import InvalidRequest, Problem
-from config.sound_json import MAX_DEPTH
+from config.strict_json import MAX_DEPTH
 
 #: keys and values; reading so many takes half a second
 MAX_NODES = 200_000

@@ -1,0 +1,6 @@
+"""Types that every layer shares."""
+
+from typing import Any
+
+#: a JSON object
+Json = dict[str, Any]
