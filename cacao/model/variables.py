@@ -10,13 +10,11 @@ import json
 import math
 import re
 from bisect import bisect_right
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from expressions import values
-from expressions.limits import MAX_TOTAL_CHARACTERS
-from expressions.values import TemplateError
 
 #: a name as the standard has it
 NAME = re.compile(r"__[A-Za-z_][A-Za-z0-9_-]{0,199}__")
@@ -62,23 +60,6 @@ def from_document(declared: Mapping[str, Any]) -> Variable:
     )
 
 
-def native_name(name: str) -> str:
-    """What a variable is called here: ``__ip__`` is ``ip``; a name without the underscores stays as it is."""
-    return name[len(_MARK) : -len(_MARK)] if NAME.fullmatch(name) else name
-
-
-def cacao_name(name: str) -> str:
-    """What a name of ours is called in a document: ``ip`` is ``__ip__``.
-
-    The result is always a name by the standard: a character it does not know becomes ``_``, what is too long is
-    cut. So two names that differ only there become one; names that are valid here come back unchanged.
-    """
-    plain = _UNFIT.sub("_", name)
-    if not plain or not (plain[0].isalpha() or plain[0] == "_"):
-        plain = f"_{plain}"
-    return f"{_MARK}{plain[:_MEMBER]}{_MARK}"
-
-
 def as_native(variable: Variable) -> Any:
     """The value with its declared type: bool, int (of 64 bits), float, dict, text, or None where there is none.
 
@@ -111,22 +92,6 @@ def as_text(value: Any, of_type: str) -> str | None:
     return values.as_text(value)
 
 
-def as_text_like(value: Any, original: Variable) -> str | None:
-    """The text of a value that came from a variable: its own text while the two mean the same, ``03`` for 3.
-
-    Raises TemplateError for a value that has no form in JSON.
-    """
-    return original.value if _same(as_native(original), value) else as_text(value, original.type)
-
-
-def _same(left: Any, right: Any) -> bool:
-    if isinstance(left, bool) or isinstance(right, bool):
-        return left is right  # to Python, true is 1
-    if isinstance(left, dict) and isinstance(right, dict):
-        return canonical(left) == canonical(right)
-    return bool(left == right)
-
-
 def json_value(text: str) -> Any:
     """What a text says as JSON; None also where it is no JSON, or JSON that is nested too deep to be read."""
     try:
@@ -145,27 +110,6 @@ def canonical(value: Any) -> str | None:
         return json.dumps(value, sort_keys=True, allow_nan=False, separators=(",", ":"))
     except (TypeError, ValueError, RecursionError):
         return None
-
-
-def fill_in(text: str, variables: Mapping[str, Variable]) -> str:
-    """The text with the value of every declared ``__name__:value`` in it; what has no value becomes nothing.
-
-    Values are not read again. Raises TemplateError when the result would be longer than one call may insert.
-    """
-    pieces: list[str] = []
-    end = length = 0
-    for start, stop, name in Wanted(variables).places(text):
-        pieces += (text[end:start], variables[name].value or "")
-        length += len(pieces[-1])
-        end = stop
-        if length > MAX_TOTAL_CHARACTERS:
-            raise TemplateError(f"all inserted values are longer than {MAX_TOTAL_CHARACTERS} characters together")
-    return "".join([*pieces, text[end:]])
-
-
-def names_in(text: str, declared: Collection[str]) -> list[str]:
-    """The declared variables whose values a text asks for, each once, in the order of the text."""
-    return list(dict.fromkeys(name for _, _, name in Wanted(declared).places(text)))
 
 
 class Wanted:
