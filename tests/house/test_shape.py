@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.house import drawing
+
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("api", "cacao", "config", "expressions", "launcher", "playbooks", "providers", "store", "tasks", "worker")
 SOURCES = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
@@ -134,3 +136,8 @@ def test_imports_point_down():
         check=False,
     )
     assert ran.returncode == 0, ran.stdout
+
+
+def test_the_drawing_of_the_rooms_is_current():
+    """docs/architecture.svg shows the packages, rooms and imports as they are (``python -m tests.house.drawing``)."""
+    assert drawing.PAGE.read_text() == drawing.drawn()
