@@ -1,7 +1,8 @@
 """Draws docs/architecture.svg from the imports: ``python -m tests.house.drawing``.
 
-A row for each layer, a box for each package with its rooms and the number of their modules, an arrow for each package
-that another imports. The layers are those of the contract in setup.cfg, so that the drawing shows what is checked.
+A row for each layer, a box for each package with its rooms and the number of their modules, an arrow to each package
+that it imports and none of these does. The layers are those of the contract in setup.cfg, so that the drawing shows
+what is checked.
 """
 
 import ast
@@ -53,12 +54,18 @@ def imports(package: str, known: set[str]) -> set[str]:
     return found & known - {package}
 
 
+def direct(package: str, known: set[str]) -> set[str]:
+    """The packages that it imports, without those that one of them imports too: their arrows would say nothing new."""
+    found = imports(package, known)
+    return found - {other for one in found for other in imports(one, known)}
+
+
 def drawn() -> str:
     """The drawing as SVG."""
     floors = layers()
     known = {package for floor in floors for package in floor}
     tallest = [max(1, *(-(-len(rooms(package)) // _columns(package)) for package in floor)) for floor in floors]
-    height = 70 + sum(44 + 16 * lines + GAP for lines in tallest)
+    height = 66 + sum(34 + 16 * lines + GAP for lines in tallest) - GAP / 2
     page = Drawing(
         WIDTH, height, "The rooms of Tocsin", "Imports point down; behind each room the number of its modules."
     )
@@ -73,7 +80,7 @@ def drawn() -> str:
             x += width + 24
         y += tall + GAP
     for package, (x, y, width, tall) in boxes.items():
-        for other in sorted(imports(package, known)):
+        for other in sorted(direct(package, known)):
             left, top, wide, _ = boxes[other]
             page.line((x + width / 2, y + tall), (left + wide / 2, top), "arrow")
     for package, (x, y, width, tall) in boxes.items():

@@ -88,7 +88,7 @@ def test_status_is_written_where_it_is_audited():
         for path in SOURCES
         if path.is_relative_to(ROOT / "store") and "migrations" not in path.parts
         for function in _functions(path)
-        if any(isinstance(node, ast.Attribute) and node.attr == "update" for node in ast.walk(function))
+        if any(isinstance(node, ast.Attribute) and ast.unparse(node) == "sa.update" for node in ast.walk(function))
         and any(map(sets_status, ast.walk(function)))
     }
     assert writers == {
