@@ -69,6 +69,12 @@ def pytest_unconfigure() -> None:
     shutil.rmtree(_HOME, ignore_errors=True)
 
 
+@pytest.fixture(autouse=True)
+def _settings_of_its_own() -> None:
+    """A test reads its own environment, and not what an earlier one had set in it."""
+    settings.cache_clear()
+
+
 @pytest.fixture(scope="session")
 def until_the_end() -> Iterator[ExitStack]:
     """Ends what runs for the whole session, the latest first (fixtures that are asked for late end too early)."""

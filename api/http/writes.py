@@ -27,6 +27,8 @@ class Writes:
     def __init__(self) -> None:
         #: whether the last write was taken
         self.taken = True
+        #: of the row; no other process has one of that name, in whatever container it runs
+        self._name = f"api@{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self._lock = threading.Lock()
         self._tried_at = float("-inf")
         self._thread: threading.Thread | None = None
@@ -47,10 +49,9 @@ class Writes:
         return self._thread is None
 
     def _try(self) -> None:
-        name = f"api@{socket.gethostname()}:{os.getpid()}"
         try:
             with db.write() as connection:
-                worker_processes.try_write(connection, name, secrets.token_hex(SIZE // 2))
+                worker_processes.try_write(connection, self._name, secrets.token_hex(SIZE // 2))
             taken = True
         except Unavailable as error:
             taken = False

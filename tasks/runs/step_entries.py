@@ -113,27 +113,30 @@ class Entry:
 
     def wait(self, waiting_for: str, due_at: int, output: str | None = None) -> None:
         """Add its row as one that waits until then, ms."""
-        waiting: NewRow = {"status": "waiting", "waiting_for": waiting_for, "due_at": due_at, "output": output}
-        self.add({**waiting, "started_at": db.now_ms()})
+        now = db.now_ms()
+        began: NewRow = {"status": "waiting", "created_at": now, "started_at": now}
+        self.add({**began, "waiting_for": waiting_for, "due_at": due_at, "output": output})
 
     def hold(self, count: int, columns: NewRow | None = None) -> NewRow:
         """Add its row as one that goes on until what it holds has ended; with nothing to hold yet it is attended to."""
         now, seconds = db.now_ms(), self.step.get("timeout_seconds")
         expires_at = now + int(seconds * _SECOND) if seconds else None
         due_at = (expires_at or self.run.deadline) if count else now + ATTENTION
-        held: NewRow = {"started_at": now, "expires_at": expires_at, "due_at": due_at, "open": count, "cursor": count}
-        return self.add({"status": "running", **held, **(columns or {})})
+        began: NewRow = {"status": "running", "created_at": now, "started_at": now}
+        held: NewRow = {"expires_at": expires_at, "due_at": due_at, "open": count, "cursor": count}
+        return self.add({**began, **held, **(columns or {})})
 
 
 def _action(this: Entry) -> None:
     revision_id = this.run.context["pins"][this.step["action_ref"]]
     definition = revisions.action(revision_id).definition
-    delay = int(this.step.get("delay_seconds", 0) * _SECOND)
+    delay, now = int(this.step.get("delay_seconds", 0) * _SECOND), db.now_ms()
     row = this.add(
         {
             "status": "waiting" if delay else "pending",
             "waiting_for": "delay" if delay else None,
-            "due_at": db.now_ms() + (delay or settings().lease_seconds * _SECOND),
+            "created_at": now,
+            "due_at": now + (delay or settings().lease_seconds * _SECOND),
             "publishes": 1,
             "action_id": this.step["action_ref"],
             "revision_id": revision_id,

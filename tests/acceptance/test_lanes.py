@@ -36,9 +36,11 @@ fair_queue._fair_queue._clock, fair_queue._fair_queue._of = lambda: 0.0, lambda 
 url, number = sys.argv[1:]
 def accept(workspace, number):
     caller = access.Caller(key_id=workspace, workspace_id=workspace, role="admin", permissions=access.ROLES["admin"])
-    name = "lone" if workspace == "small" else "large" wanted = {"name": f"flood {name}", "type": "webhook", "executor":
-    "webhook", "config": {"url": f"{url}/ok?{name}"}} action = actions.create(caller, wanted).id return
-    [dispatch(DispatchRequest(caller=caller, action_id=action, parameters={})).execution_id for _ in range(number)]
+    name = "lone" if workspace == "small" else "large"
+    config = {"url": f"{url}/ok?{name}"}
+    wanted = {"name": f"flood {name}", "type": "webhook", "executor": "webhook", "config": config}
+    asked = DispatchRequest(caller=caller, action_id=actions.create(caller, wanted).id, parameters={})
+    return [dispatch(asked).execution_id for _ in range(number)]
 ids = accept("tests", int(number)) + accept("small", 1)
 assert publisher.drain(20)
 print(json.dumps(ids))

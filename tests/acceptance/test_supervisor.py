@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.conftest import Stacks
-from tests.support.processes import Process, born, descendants
+from tests.support.processes import Process, born, descendants, gone
 from tests.support.stack import WORKERS, Stack, procfile
 from tests.support.waiting import eventually
 
@@ -90,7 +90,7 @@ def test_a_crew_that_is_killed_takes_its_workers_along(place: Stack, supervisor:
     assert len(family) > len(SUPERVISED) + 1
     os.kill(supervisor.pid, signal.SIGKILL)
     supervisor.popen.wait(10)
-    eventually(lambda: not any(born(pid) == birth for pid, birth in family.items()), 10, "all have ended")
+    eventually(lambda: all(gone(pid) or born(pid) != birth for pid, birth in family.items()), 10, "all have ended")
 
 
 def test_a_stopped_crew_lets_its_workers_finish(place: Stack, supervisor: Process) -> None:

@@ -531,7 +531,7 @@ def test_certificate_must_carry_the_name(environment, certificate, secure_server
 
 def test_line_refuses_to_talk_to_an_unchecked_address(environment, server):
     """Should libcurl ever reach another address than the checked one, nothing is sent to it."""
-    line = curl.PooledConnection(curl.Key("127.0.0.1", "a.example", server.server_port, False))
+    line = curl.Line(curl.Key("127.0.0.1", "a.example", server.server_port, False))
     line.key = line.key._replace(address="127.0.0.77")
     environment.setattr(curl.POOL, "take", lambda key: line)
     assert fails(Request("GET", f"{server.url}/plain")).code == "egress_refused"

@@ -501,7 +501,7 @@ def test_no_end_leaves_a_dead_process_behind(end: str) -> None:
 
 INTERRUPTED = """
 import signal, sys
-from providers import sandbox
+from providers.sandbox import sandbox
 from tests.support.sandboxes import dead_children, run
 
 class LimitReached(Exception):
@@ -611,7 +611,7 @@ def test_a_kill_from_outside_is_told_apart() -> None:
 
 
 SUPERVISOR = """
-from providers import sandbox
+from providers.sandbox import sandbox
 sandbox.run(["/bin/bash", "/job/script"], stdin=b"", env={}, files={"/job/script": b"setsid sleep MARK & sleep MARK"},
             timeout=60, aborted=lambda: False)
 """
