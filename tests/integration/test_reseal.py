@@ -78,7 +78,9 @@ class Installation:
         uid, revision_id = new_id("uid"), new_id("rev")
         row = {"id": revision_id, "workspace_id": "w", "playbook_uid": uid, "playbook_id": "p", "version": "1.0.0"}
         more = {"definition": "{}", "created_at": 1, "created_by": "k"}
-        kept = documents.ImportedDocument(revision_id=revision_id, modified="", digest="", document={"password": CANARY})
+        kept = documents.ImportedDocument(
+            revision_id=revision_id, modified="", digest="", document={"password": CANARY}
+        )
         with db.write() as connection:
             connection.execute(sa.insert(playbooks.playbook_revisions).values(**row, **more))
             documents.keep(connection, "w", uid, kept)
