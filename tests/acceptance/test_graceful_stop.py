@@ -15,14 +15,10 @@ DOING = ("worker", "scripts")
 def test_what_was_accepted_is_published_before_the_process_ends(first_stack: Stack) -> None:
     """Triggered while Redis does not answer, told to stop: as soon as Redis is back the messages are there."""
     stack = first_stack
-
-    def waiting() -> int:
-        return sum(map(stack.queued, ("steps", "bulk")))  # what a caller asks for too fast waits in the second
-
     action = stack.api.create_action(config={"url": stack.sink.url, "method": "POST"})
     for name in ("worker", "beat"):  # nobody takes the messages, and nobody publishes in place of the web process
         stack.kill(name)
-    before = waiting()
+    before = stack.queued("steps", "bulk")  # what a caller asks for too fast waits in the second
     stack.redis.freeze()
     for _ in range(5):
         stack.api.trigger(action)
@@ -32,7 +28,7 @@ def test_what_was_accepted_is_published_before_the_process_ends(first_stack: Sta
     eventually(lambda: stack.log("web").count("Worker exiting") > ends, 20, "every request is answered", every=0.05)
     stack.redis.thaw()
     web.popen.wait(timeout=30)
-    assert waiting() == before + 5
+    assert stack.queued("steps", "bulk") == before + 5
 
 
 def bash(script: str, **more: object) -> dict:
