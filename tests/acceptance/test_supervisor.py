@@ -32,7 +32,7 @@ SUPERVISED = procfile()["workers"].partition("worker.supervisor ")[2].split()
 def workers(stack: Stack) -> dict[str, int]:
     """Worker → pid, as they have written it down themselves; of those whose process lives."""
     rows = stack.rows("SELECT name, pid FROM processes")
-    return {row["name"].partition("@")[0]: row["pid"] for row in rows if born(row["pid"])}
+    return {row["name"].partition("@")[0]: row["pid"] for row in rows if not gone(row["pid"])}
 
 
 @pytest.fixture(scope="module")
