@@ -1,4 +1,4 @@
-"""Announcements: a completed execution that playbooks listen to, until they have been started.
+"""Completions: an execution that has ended well while playbooks listen for that, until they have been started.
 
 The mark is written with the end of the execution (``waiting_for`` "announce", due soon), so that no end is lost; it is
 taken off in the transaction that starts the playbooks, so that none starts twice.

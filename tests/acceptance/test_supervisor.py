@@ -84,7 +84,7 @@ def test_a_worker_that_ends_is_forked_again(place: Stack, supervisor: Process) -
     assert [json.loads(line)["code"] for line in said] == [0, -signal.SIGKILL]
 
 
-def test_a_crew_that_is_killed_takes_its_workers_along(place: Stack, supervisor: Process) -> None:
+def test_a_supervisor_that_is_killed_takes_its_workers_along(place: Stack, supervisor: Process) -> None:
     """No worker, no process of a worker's pool is left to work beside those of the next supervisor."""
     family = descendants([supervisor.pid])
     assert len(family) > len(SUPERVISED) + 1
@@ -93,7 +93,7 @@ def test_a_crew_that_is_killed_takes_its_workers_along(place: Stack, supervisor:
     eventually(lambda: all(gone(pid) or born(pid) != birth for pid, birth in family.items()), 10, "all have ended")
 
 
-def test_a_stopped_crew_lets_its_workers_finish(place: Stack, supervisor: Process) -> None:
+def test_a_stopped_supervisor_lets_its_workers_finish(place: Stack, supervisor: Process) -> None:
     """TERM to the parent alone: the call under way ends well, every worker takes its row along, status 0."""
     execution_id = call(place, "slow?seconds=6")
     eventually(lambda: place.sink.keys()[execution_id], 60, "the call is under way")

@@ -54,7 +54,7 @@ def second_calls(stack: Stack, path: str) -> dict[str, float]:
     return again
 
 
-def test_sixty_calls_of_a_dead_crew_go_on_at_once(patient_stack: Stack) -> None:
+def test_sixty_calls_of_dead_workers_go_on_at_once(patient_stack: Stack) -> None:
     """Killed and back at once: all are called again within the time promised, side by side, and none is suspected."""
     stack, path = patient_stack, "/slow-first?seconds=600&then=5&bereft"
     executions = call(stack, path, 60)

@@ -27,7 +27,7 @@ def test_every_queue_is_consumed_by_a_worker():
     assert sorted(consumed) == sorted(QUEUES)
 
 
-def test_the_crew_of_the_procfile_is_complete():
+def test_the_procfile_names_every_kind_of_worker():
     """Every kind of worker there is stands in the Procfile's line, none of them twice under one name."""
     names = _procfile()["workers"].partition("worker.supervisor ")[2].split()
     assert set(ROLES.values()) == {roles.of(name) for name in names}
