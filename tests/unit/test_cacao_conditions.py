@@ -491,7 +491,7 @@ def test_no_pattern_holds_up_a_decision():
 
 @given(st.text(max_size=200))
 def test_any_text_is_read_without_a_fault(text):
-    """Whatever an imported document holds as its condition, reading it raises nothing, nor does asking for its names."""
+    """Whatever an imported document holds as its condition: reading it, and asking for its names, raises nothing."""
     found = parse(text)
     assert found is None or isinstance(found.variables(), frozenset)
 
