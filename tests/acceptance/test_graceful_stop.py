@@ -5,6 +5,7 @@ import signal
 
 import pytest
 
+from tests.support.sandboxes import processes
 from tests.support.stack import Stack
 from tests.support.waiting import eventually
 
@@ -98,8 +99,10 @@ def test_a_script_that_is_told_to_stop_itself_is_handed_back(sqlite_stack: Stack
     """TERM that reaches the processes of the pool too, as some supervisors send it, ends scripts without a lapse."""
     stack = sqlite_stack
     create, trigger = stack.api.create_action, stack.api.trigger
-    begun = {each: trigger(create(**bash("sleep 3"), idempotent=each)) for each in (True, False)}
-    eventually(lambda: {stack.row(one)["status"] for one in begun.values()} == {"running"}, 30, "both run")
+    nap = f"3.{os.getpid():08}"
+    begun = {each: trigger(create(**bash(f"sleep {nap}"), idempotent=each)) for each in (True, False)}
+    # a script that was claimed and has not begun is handed back whatever it is
+    eventually(lambda: len(processes(nap)) == 2, 30, "both scripts sleep")
     stack.running["scripts"].send(signal.SIGTERM)
     stack.running["scripts"].wait(60)
     stack.start("scripts")
