@@ -27,7 +27,7 @@ from tasks.runs.context import asset
 from tasks.runs.errors import StepError
 from tasks.runs.run import Run
 from tasks.runs.step_entries import MOST_ITEMS
-from tasks.secrets.redact import MASK, Redactor
+from tasks.secrets.redact import Redactor, masked
 
 #: executors that talk to somebody else
 _OUTWARD = frozenset({"webhook", "remote", "notification"})
@@ -114,7 +114,7 @@ def action(simulated: StepSimulation, found: Finding) -> str:
     attempt = Attempt(row=row, owner="", retry={}, logs=[], redact=Redactor(()))
     held = HeldLease(simulated.row["id"], 0, keeper(), time.monotonic(), repeatable=True)
     ending = perform(prepare(attempt, revision, held, values, {**run.hidden, **hidden}), held)
-    found.input = attempt.redact({name: MASK if name in hidden else value for name, value in values.items()})
+    found.input = attempt.redact(masked(values, names))
     error = attempt.redact(dict(ending.error or {}))
     if ending.status == "completed":
         found.output = {"simulated": True, "plan": attempt.redact(ending.output)}

@@ -1,13 +1,12 @@
-"""The one way in: whatever is to be done, by whomever it was asked, is accepted here.
+"""Accept triggers of actions, whoever sends them: the API, another service, a retry.
 
-In order of time: the action is looked up, the gateway's verdict is taken (until rules exist it lets everything
-through), the values are checked against the declared parameters, secrets are sealed, the execution is committed
-together with its idempotency key and its audit row, and only then a message is published. Once ``dispatch`` has
-returned nothing can lose the execution.
+In order of time: the action is looked up, the values are checked against the declared parameters, the gate is asked,
+secrets are sealed, the execution is committed together with its idempotency key and its audit row, and only then a
+message is published. Once ``dispatch`` has returned nothing can lose the execution.
 """
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +22,7 @@ from store.executions import rows, transitions
 from store.executions.rows import NewRow
 from store.ids import new_id
 from store.sealing.seal import parameters_cell
+from tasks import gate
 from tasks.definitions import revisions
 from tasks.fairness import fair_queue
 from tasks.intake import idempotency
@@ -30,6 +30,7 @@ from tasks.messages import publisher
 from tasks.messages.backlog import backlog
 from tasks.messages.model import TaskMessage
 from tasks.messages.routing import URGENT, queue_of
+from tasks.secrets.redact import masked
 from tasks.secrets.sealing import seal_parameters
 
 
@@ -80,7 +81,15 @@ def dispatch(request: DispatchRequest) -> AcceptedExecution:
     values, problems = parameters.resolve(definition["parameters"], request.parameters)
     if problems:
         raise Unprocessable(problems=[problem.under("/parameters") for problem in problems])
-    row, message = _new_execution(revision, request, values)
+    secret_names = parameters.secret_names(definition["parameters"])
+    gate.ask(
+        "trigger",
+        workspace_id,
+        definition["executor"],
+        request.action_id,
+        lambda: {"parameters": masked(values, secret_names), "target": request.target},
+    )
+    row, message = _new_execution(revision, request, values, secret_names)
     try:
         again_at = backlog.again_at(row["queue"], row["created_at"])
         accept = functools.partial(_accept, request=request, row=row, again_at=again_at)
@@ -118,12 +127,12 @@ def _refuse_the_impossible(definition: Mapping[str, Any], request: DispatchReque
 
 
 def _new_execution(
-    revision: Revision, request: DispatchRequest, values: Mapping[str, Any]
+    revision: Revision, request: DispatchRequest, values: Mapping[str, Any], secret_names: Collection[str]
 ) -> tuple[NewRow, TaskMessage]:
     definition = revision.definition
     execution_id = new_id("exec")
     cell = parameters_cell(request.caller.workspace_id, execution_id, revision.id)
-    masked, sealed = seal_parameters(values, parameters.secret_names(definition["parameters"]), cell)
+    stored, sealed = seal_parameters(values, secret_names, cell)
     row = rows.action(
         {
             "id": execution_id,
@@ -137,7 +146,7 @@ def _new_execution(
             "idempotent": definition["idempotent"],
             "timeout_ms": int(definition["timeout_seconds"] * 1000),
             "target": request.target,
-            "input": masked,
+            "input": stored,
             "sealed": sealed,
             "created_by": request.caller.key_id,
             "request_id": request.request_id,

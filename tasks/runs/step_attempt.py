@@ -10,12 +10,13 @@ from expressions.templates import TemplateError
 from playbooks.definitions import parameters
 from providers.base import Abandoned
 from store.definitions.actions import Revision
+from tasks import gate
 from tasks.attempts.conclude import Attempt, Ending, failed
 from tasks.attempts.lease import HeldLease
 from tasks.attempts.patience import with_patience
 from tasks.attempts.perform import Work, prepare
 from tasks.runs.context import Context, asset, parted
-from tasks.secrets.redact import MASK, Redactor
+from tasks.secrets.redact import Redactor, masked
 
 log = logs.logger(__name__)
 
@@ -51,10 +52,27 @@ class StepWork:
             return failed("invalid_parameters", "; ".join(f"{one.pointer}: {one.detail}" for one in problems[:5]))
         names = parameters.secret_names(declared)
         hidden = {name: value for name, value in values.items() if name in names and value is not None}
+        shown = masked(values, names)
+        self._ask(revision.definition["executor"], shown)
         work = prepare(self.this, revision, held, values, {**hidden, "": self.context.run.secrets})
-        masked = {name: MASK if name in hidden else value for name, value in values.items()}
-        self.given = self.this.redact(masked)
+        self.given = self.this.redact(shown)
         return work
+
+    def _ask(self, executor: str, shown: Json) -> None:
+        run, row = self.context.run, self.this.row
+        gate.ask(
+            "step",
+            run.workspace_id,
+            executor,
+            row.action_id,
+            lambda: {
+                "parameters": self.context.redact(shown),
+                "target": row.target,
+                "run": run.id,
+                "playbook": run.playbook_id,
+                "step": row.step_id,
+            },
+        )
 
     def variables(self, ending: Ending, record: Mapping[str, Any]) -> Json | None:
         """What the step's ``outputs`` set."""

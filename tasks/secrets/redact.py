@@ -8,7 +8,7 @@ forms there are. Where it finds such a beginning, the forms that begin so are co
 import base64
 import json
 from bisect import bisect_left
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 from urllib.parse import quote, quote_plus
 
@@ -37,7 +37,12 @@ _ROOM, _ROOM_EACH = 1 << 20, 256
 _NEAR = 64
 
 
-__all__ = ["CUT", "MASK", "NO_SECRETS", "Redactor", "redactor", "texts"]
+__all__ = ["CUT", "MASK", "NO_SECRETS", "Redactor", "masked", "redactor", "texts"]
+
+
+def masked(values: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
+    """Values by name, with those of the secret ``names`` masked."""
+    return {name: MASK if name in names and value is not None else value for name, value in values.items()}
 
 
 class Redactor:

@@ -25,7 +25,7 @@ from expressions.template_syntax import has_markup
 from playbooks.credentials import is_secret_header, is_secret_member, is_template, looks_random, replaced, spans
 from store.definitions.actions import Revision
 from store.sealing.seal import Cell, config_cell, parameters_cell, seal, unseal
-from tasks.secrets.redact import MASK, texts
+from tasks.secrets.redact import MASK, masked, texts
 
 Path = tuple[str, ...]
 
@@ -191,8 +191,7 @@ def seal_parameters(
     ``secrets`` are further texts to be sealed with them, under ``HANDED_ON``.
     """
     hidden = {name: value for name, value in values.items() if name in names and value is not None}
-    masked = json.dumps({name: MASK if name in hidden else value for name, value in values.items()})
-    return masked, seal({**hidden, HANDED_ON: list(secrets)} if secrets else hidden, cell)
+    return json.dumps(masked(values, names)), seal({**hidden, HANDED_ON: list(secrets)} if secrets else hidden, cell)
 
 
 def opened_parameters(row: Any) -> dict[str, Any]:
