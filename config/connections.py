@@ -78,7 +78,7 @@ class Connection:
 
         Raises:
             TooSlow: it has taken too long over the body of its request.
-            GreenletExit: this process has closed the connection, and nobody would hear the answer.
+            GreenletExit: this process has closed the connection, so no client would read the answer.
         """
         self._others.waiting[self] = None
         try:
@@ -224,7 +224,7 @@ def source(address: Any) -> str:
 
 
 def caller(req: Any, address: Any) -> Any:
-    """Who asks: the peer, or whom a declared proxy names in the last place of ``X-Forwarded-For``."""
+    """The caller's address: the peer's, or the one that a declared proxy names last in ``X-Forwarded-For``."""
     if not settings().proxies or source(address):
         return address
     named = ",".join(value for name, value in req.headers if name == "X-FORWARDED-FOR")

@@ -1,8 +1,8 @@
 """Flower's settings: it watches workers and tasks and changes nothing. The broker is that of the Celery app.
 
 Flower runs this file with ``--conf``; each name is one of its options. Address, port and the password come from
-the Procfile. Beyond options it closes two doors: figures are for whoever has the password, as in Tocsin's own API, and
-whoever guesses passwords has to wait. ``/healthcheck`` stays open: it says that Flower lives, and nothing else.
+the Procfile. Beyond options it closes two doors: figures need the password, as in Tocsin's own API, and a client that
+guesses passwords has to wait. ``/healthcheck`` stays open: it says that Flower lives, and nothing else.
 """
 
 import collections
@@ -12,7 +12,7 @@ from flower.views import BaseHandler  # type: ignore[import-untyped]
 from flower.views.monitor import Metrics  # type: ignore[import-untyped]
 from tornado.web import HTTPError, authenticated
 
-#: nobody revokes a task or stops a worker past the API, which keeps the records
+#: tasks are revoked through the API only, because it keeps the records
 read_only = True
 natural_time = False
 tasks_columns = "name,uuid,state,args,received,started,runtime,worker"
@@ -29,9 +29,9 @@ inspect_timeout = 2000.0
 #: a worker that does not answer at once, such as one that is starting, is no news
 logging = "error"
 
-#: so many wrong passwords from one address in so many seconds, and none is looked at any more
+#: wrong passwords from one address within these seconds, after which none is checked
 _WRONG, _SECONDS = 20, 60.0
-#: addresses remembered; a guesser with more of them begins anew
+#: addresses remembered; a guesser with more addresses starts again at zero
 _ADDRESSES = 10_000
 _wrong: dict[str, collections.deque[float]] = {}
 _checked = BaseHandler.get_current_user

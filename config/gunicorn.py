@@ -21,7 +21,7 @@ from config import logs
 from config.connections import LEAVING, MOST
 from config.settings import settings
 
-#: open files of a process beside its connections: databases, logs, libraries
+#: open files of a process other than its connections: databases, logs, libraries
 _OTHER_FILES = 500
 
 
@@ -54,7 +54,7 @@ limit_request_field_size = 8190
 forwarder_headers = ""
 forwarded_allow_ips = ",".join(str(network) for network in settings().proxies)
 
-#: what each part that works beside the requests may still take when the process ends, seconds
+#: time for each background part to finish when the process ends, seconds
 _DRAIN = 3.0
 _CODES = {414: "uri_too_long", 431: "headers_too_large", 500: "internal_error", 503: "unavailable"}
 

@@ -1,7 +1,7 @@
 """JSON from outside, and the refusal of what could not be stored or would break a later answer.
 
 Refused are duplicate members, NaN, numbers beyond the range of a double, more than 32 levels, more arrays and objects
-than anybody has a use for, NUL and lone surrogates.
+than a real document has, NUL and lone surrogates.
 """
 
 import contextlib
@@ -97,13 +97,13 @@ def inspect(value: Any) -> None:
     level, containers = [value], 0
     for _ in range(MAX_DEPTH + 1):
         _check_texts(level)
-        holders = [item for item in level if isinstance(item, dict | list)]
-        if not holders:
+        parents = [item for item in level if isinstance(item, dict | list)]
+        if not parents:
             return
-        containers += len(holders)
+        containers += len(parents)
         if containers > MAX_CONTAINERS:
             raise InvalidRequest(f"The body holds more than {MAX_CONTAINERS} arrays and objects.")
-        level = [item for holder in holders for item in (holder.values() if isinstance(holder, dict) else holder)]
+        level = [item for parent in parents for item in (parent.values() if isinstance(parent, dict) else parent)]
     _too_deep()
 
 

@@ -15,7 +15,7 @@ import yaml
 from config.errors import InvalidRequest, Problem
 from config.strict_json import MAX_DEPTH
 
-#: keys and values; reading so many takes half a second
+#: the most keys and values; reading them takes half a second
 MAX_NODES = 200_000
 #: about how long reading one takes, milliseconds
 OF_NODE = 0.005

@@ -1,4 +1,4 @@
-"""Requests take turns, so that whoever sends a thousand at once does not hold up the others.
+"""Requests take turns, so that a caller with a thousand at once does not hold up the others.
 
 A process of the API does one thing at a time, and what the network brings it at once it would work off in the order of
 arrival, new connections after that. So a request that finds the process busy waits for its turn: callers are called one

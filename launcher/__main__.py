@@ -32,7 +32,7 @@ _FIRST_COMES_UP = 60.0
 
 
 class Stopped(BaseException):
-    """Somebody asked the launcher to end."""
+    """The launcher received a signal to end."""
 
 
 class Launcher:
@@ -77,13 +77,13 @@ class Launcher:
         self._services.settled()
         facts: Json = {"url": place.url, "flower_url": place.flower_url, "flower_auth_given": place.flower_auth_given}
         completed = True
-        if place.settings.development:  # nobody wants demo data in production
+        if place.settings.development:  # production has no demo data
             self._receiver = Receiver(place.var / "receiver.port")
             self._receiver.start()
             facts["receiver"] = self._receiver.url
             completed = self._demo(self._receiver.url)
         start.wait()
-        self._instance.tell(facts)
+        self._instance.publish(facts)
         if not stay:
             return 0 if completed else 1
         terminal.say("Ready")
@@ -120,14 +120,14 @@ class Launcher:
 def join_running(terminal: Terminal, place: Place, instance: Instance, *, stay: bool) -> int:
     """What a second start does: show where the first one is, and for ``demo`` perform the demo there."""
     give_up = time.monotonic() + _FIRST_COMES_UP
-    facts = instance.told()
+    facts = instance.facts()
     terminal.say(f"Tocsin is running already (process {facts.get('pid', 'unknown')})")
     while "url" not in facts:
         if time.monotonic() > give_up:
             terminal.say("It has not come up yet; see its terminal", "bad")
             return 1
         time.sleep(0.2)
-        facts = instance.told()
+        facts = instance.facts()
     completed = True
     if not stay and "receiver" in facts:
         completed = demo.show(terminal, place, facts["url"], facts["receiver"])

@@ -159,7 +159,7 @@ def _create() -> None:
     if VENV.is_symlink() or VENV.is_file():
         raise SetupError(f"{VENV} is no folder; remove it, then try again")
     if VENV.exists():
-        say("The folder .venv does not work here (moved, or half made): making it anew")
+        say("The folder .venv does not work here (moved, or half made): making it again")
         shutil.rmtree(VENV)
     say(f"First start: making .venv with {python}")
     options = ["--without-pip"] if _has_pip(python) else []

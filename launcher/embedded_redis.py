@@ -61,7 +61,7 @@ def socket_path(var: Path) -> Path:
     """Where its socket is: in ``var/``, or, when that path is too long for a socket, in a folder of our own in /tmp.
 
     Raises:
-        LauncherError: somebody else has made that folder.
+        LauncherError: another account owns that folder.
     """
     wished = var / "redis.sock"
     if len(os.fsencode(wished)) <= _LONGEST and _PLAIN.fullmatch(str(wished)):

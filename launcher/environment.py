@@ -29,7 +29,7 @@ _DEFAULTS = {
     "TOCSIN_FLOWER_PORT": "5555",
     "TOCSIN_EGRESS_ALLOW": "127.0.0.0/8,::1/128",
     "TOCSIN_ACTIONS_DIR": "examples/actions",
-    "TOCSIN_DRAIN_SECONDS": "3",  # whoever presses Ctrl-C waits for less than the services are given to end
+    "TOCSIN_DRAIN_SECONDS": "3",  # less than the services have to end after Ctrl-C
     "PYTHONUNBUFFERED": "1",
 }
 _environ = os.environ  # noqa: TID251 - preparing it for everybody else is what this module is for
@@ -74,7 +74,7 @@ def load() -> Place:
         LauncherError: ``var/`` cannot be used. SettingsError: a setting is wrong.
     """
     os.chdir(ROOT)
-    os.umask(0o077)  # logs, keys and the database are nobody else's business
+    os.umask(0o077)  # other accounts must not read logs, keys and the database
     Env().read_env(str(ROOT / ".env"), recurse=False)
     var = Path(_environ.get("TOCSIN_VAR_DIR") or "var").absolute()
     _make_private(var)
@@ -100,7 +100,7 @@ def claim_ports() -> str | None:
     """Look whether the ports are free; returns what there is to say when Flower moves to another one.
 
     Raises:
-        LauncherError: somebody else listens on the port of the API.
+        LauncherError: another program listens on the port of the API.
     """
     host, port = _environ["TOCSIN_HOST"], int(_environ["TOCSIN_PORT"])
     if not is_free(host, port):

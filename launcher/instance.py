@@ -8,7 +8,7 @@ from typing import IO, Any
 
 
 class Instance:
-    """The lock ``var/launcher.lock``; its contents tell others how to reach what runs here."""
+    """The lock ``var/launcher.lock``; its contents publish others how to reach what runs here."""
 
     def __init__(self, var: Path) -> None:
         self._path = var / "launcher.lock"
@@ -23,7 +23,7 @@ class Instance:
             file.close()
             return False
         self._file = file
-        self.tell({})
+        self.publish({})
         return True
 
     def release(self) -> None:
@@ -32,7 +32,7 @@ class Instance:
             self._file.close()
             self._file = None
 
-    def tell(self, facts: dict[str, Any]) -> None:
+    def publish(self, facts: dict[str, Any]) -> None:
         """Write down how to reach what runs here."""
         assert self._file is not None
         self._file.seek(0)
@@ -40,7 +40,7 @@ class Instance:
         json.dump({"pid": os.getpid(), **facts}, self._file)
         self._file.flush()
 
-    def told(self) -> dict[str, Any]:
+    def facts(self) -> dict[str, Any]:
         """What the running one has written down; at least its ``pid`` once it has begun."""
         try:
             facts = json.loads(self._path.read_text())

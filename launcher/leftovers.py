@@ -29,7 +29,7 @@ def find(var: Path, redis_socket: Path) -> list[int]:
             if marked or title in (entry / "cmdline").read_bytes().replace(b"\0", b" ").split():
                 found.append(int(entry.name))
         except OSError:
-            continue  # gone by now, or somebody else's
+            continue  # it has ended, or belongs to another account
     return found
 
 

@@ -1,6 +1,6 @@
 """From the log files of the processes to the terminal: what went wrong, one line each, said once.
 
-Each process writes to its own file, so that it does not depend on anybody who reads it. Our own processes write
+Each process writes to its own file, so that no process depends on a reader. Our own processes write
 JSON lines; gunicorn, Flower and a Python that ends with a traceback write text.
 """
 
@@ -13,9 +13,9 @@ from pathlib import Path
 _BAD_LEVELS = {"warning", "error", "critical"}
 _BAD_TEXT = re.compile(r"^\[[EC] |\[(?:ERROR|CRITICAL)\]")
 _TRACEBACK = "Traceback (most recent call last):"
-#: the same line is not said again for so many seconds
+#: seconds during which a line is not repeated
 _SILENCE = 60.0
-#: at most so many lines of one file in so many seconds: one cause, such as a lost broker, has many complaints
+#: most lines of one file within these seconds: one cause, such as a lost broker, has many complaints
 _LINES, _SECONDS = 3, 10.0
 _LONGEST = 200
 

@@ -1,4 +1,4 @@
-"""Seal everything anew under the first of ``TOCSIN_SECRET_KEYS``: ``python -m launcher.reseal``.
+"""Re-seal everything under the first of ``TOCSIN_SECRET_KEYS``: ``python -m launcher.reseal``.
 
 Needed when the key is changed, before the old one is taken out of the list, and once after an update from a version
 that sealed in another form. It may run while everything else does, be stopped at any moment and be started again. It
@@ -17,23 +17,23 @@ from tasks.secrets import reseal
 #: so often everything is looked at; by then other processes must still be at work with another first key
 _LOOKS = 10
 #: pause between two lines about one table, seconds
-_TOLD_EVERY = 2.0
+_REPORT_EVERY = 2.0
 
 
 def renew() -> tuple[dict[str, set[str]], bool]:
-    """Seal everything anew; returns what cannot be opened, by table, and whether nothing else is left to do.
+    """Re-seal everything; returns what cannot be opened, by table, and whether nothing else is left to do.
 
     Raises:
         Unavailable: the database is away.
     """
     for _ in range(_LOOKS):
-        done, broken, told = Counter[str](), dict[str, set[str]](), time.monotonic()
+        done, broken, reported_at = Counter[str](), dict[str, set[str]](), time.monotonic()
         for name, bite in reseal.walk():
             done[name] += bite.done
             broken.setdefault(name, set()).update(bite.broken)
             through = bite.after == ""
-            if done[name] and (through or time.monotonic() - told > _TOLD_EVERY):
-                told = time.monotonic()
+            if done[name] and (through or time.monotonic() - reported_at > _REPORT_EVERY):
+                reported_at = time.monotonic()
                 print(f"{name}: {done[name]} renewed{'' if through else ', going on'}", flush=True)
         if not done.total():
             return broken, True
@@ -41,7 +41,7 @@ def renew() -> tuple[dict[str, set[str]], bool]:
 
 
 def main() -> int:
-    """Seal everything anew and tell how it went."""
+    """Re-seal everything and print the result."""
     try:
         broken, finished = renew()
     except Unavailable as error:

@@ -67,7 +67,7 @@ class Service:
         """Note a death; returns after how many seconds it is started again, None when it has died too often."""
         lived = time.monotonic() - self._started_at
         self.deaths = 1 if lived > _FORGIVEN_AFTER else self.deaths + 1
-        self._signal_group(signal.SIGKILL)  # what it had started must not work on beside its successor
+        self._signal_group(signal.SIGKILL)  # its children must not go on next to its successor
         if self.deaths > RESTARTS:
             return None
         pause = 0.5 * 2.0 ** (self.deaths - 1)
@@ -150,7 +150,7 @@ class Services:
         self._stopping.set()
 
     def hurry(self) -> None:
-        """Do not wait for anybody any longer."""
+        """Wait no longer for any service to end."""
         self._patient = False
 
     def stop(self) -> None:

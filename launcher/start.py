@@ -101,7 +101,7 @@ def _sign_of_life(name: str, command: str, place: Place, services: Services) -> 
     sites = {"web": f"{place.url}/health", "flower": f"{place.flower_url}/healthcheck"}
     if name in sites:
         port = urlsplit(sites[name]).port or 0
-        # whoever else may answer there would be handed a key or a password
+        # another program on that port would receive a key or a password
         return lambda: is_ours(services[name].pid, port) and is_up(sites[name])
     supervisor = set(command.partition("worker.supervisor ")[2].split())
 
@@ -115,7 +115,7 @@ def _sign_of_life(name: str, command: str, place: Place, services: Services) -> 
 def _heartbeats(group: int) -> set[str]:
     """The workers of this process group that live."""
     from config.errors import Unavailable
-    from store import worker_processes  # SQLAlchemy takes its time to load: beside the processes, not before them
+    from store import worker_processes  # SQLAlchemy loads slowly: while the processes start, not before
     from store.engine import db
 
     try:

@@ -1,6 +1,6 @@
 """Executor ``approval``: nothing leaves the machine; the execution waits for a person.
 
-``perform`` renders the question and raises ``Waiting``; the worker then parks the execution until somebody
+``perform`` renders the question and raises ``Waiting``; the worker then parks the execution until a person
 approves or rejects it, or until it expires.
 """
 

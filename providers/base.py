@@ -25,7 +25,7 @@ from config.types import Json
 Mode = Literal["live", "sandbox", "dry_run"]
 
 
-class Abandoned(Exception):  # noqa: N818 - not an error: the execution belongs to somebody else now
+class Abandoned(Exception):  # noqa: N818 - not an error: the execution is no longer ours
     """The execution was cancelled, timed out or taken over; nothing more may be done for it."""
 
 

@@ -2,7 +2,7 @@
 
 ``config`` is either ``{handler: name}`` or ``{interpreter, script}``. A function runs in this process when
 the execution is live, because it is the operator's own code and may need the operator's network; in mode
-``sandbox`` it runs isolated, without network, so that nothing it does can reach anybody. A script always
+``sandbox`` it runs isolated, without network, so that it can reach no other system. A script always
 runs isolated (``providers.sandbox.script``).
 """
 
@@ -133,13 +133,13 @@ def _perform_inside(call: Call, handler: functions.Handler) -> Json:
         readonly=readonly,
     )
     script.record(call, finished, {"interpreter": "python", "handler": handler.name})
-    told = _told(call, finished)
-    if told is None:
+    last_word = _last_word(call, finished)
+    if last_word is None:
         script.raise_for(finished)
         raise ProviderError("handler_failed", "the function ended the process without returning")
-    if "error" in told:
-        raise ProviderError(**told["error"])
-    output: Json = told["output"]
+    if "error" in last_word:
+        raise ProviderError(**last_word["error"])
+    output: Json = last_word["output"]
     return output
 
 
@@ -161,7 +161,7 @@ def _files(actions: Path) -> dict[str, bytes]:
     return files
 
 
-def _told(call: Call, finished: sandbox.Finished) -> Json | None:
+def _last_word(call: Call, finished: sandbox.Finished) -> Json | None:
     """Pass the function's lines on to the log; return the runner's last word, if it had one."""
     log, last = LineLog(call.log), None
     for line in finished.stdout.decode(errors="replace").splitlines():

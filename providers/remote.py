@@ -62,7 +62,7 @@ def _is_fit(secret: Any) -> bool:
 
 
 def plan(call: Call) -> Json:
-    """The message as it would be sent, but for its signature: with it, anybody could send the message."""
+    """The message as it would be sent, but for its signature: with it, a reader could send the message."""
     return client.described(_request(call))
 
 

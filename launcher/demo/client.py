@@ -1,4 +1,4 @@
-"""The demo's way to the API: what anybody could do with curl, in the standard library."""
+"""The demo's HTTP client: what an operator could do with curl, in the standard library."""
 
 import http.client
 import json
@@ -49,7 +49,7 @@ class Api:
                 time.sleep(0.2)
 
     def put_action(self, definition: Json) -> None:
-        """Make sure that the action exists and is as defined; doing it twice changes nothing.
+        """Make sure that the action exists and is as defined; a second call changes nothing.
 
         Raises:
             LauncherError: the API refuses it.
@@ -64,7 +64,7 @@ class Api:
             raise LauncherError(f"the action {definition['id']} was refused: {reason(answer)}")
 
     def put_playbook(self, playbook_id: str, text: str) -> None:
-        """Make sure that the playbook exists and is as the YAML text says; doing it twice changes nothing.
+        """Make sure that the playbook exists and is as the YAML text says; a second call changes nothing.
 
         Raises:
             LauncherError: the API refuses it.

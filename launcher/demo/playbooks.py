@@ -61,29 +61,29 @@ def show(terminal: Terminal, api: Api, patience: float) -> bool:
     run_id = api.run(SHOWN, {"target_asset_id": ASSET})
     terminal.say(f"Playbook {SHOWN}: accepted as {run_id}")
     give_up = time.monotonic() + patience
-    told: dict[str, str] = {}
+    shown: dict[str, str] = {}
     while True:
         run = api.read(f"/api/playbooks/executions/{run_id}?wait={_WAIT}")
-        _tell_steps(terminal, run["steps"], told)
+        _show_steps(terminal, run["steps"], shown)
         if run["status"] in ENDED or time.monotonic() > give_up:
-            return _tell_end(terminal, run)
+            return _show_end(terminal, run)
 
 
-def _tell_steps(terminal: Terminal, steps: list[Json], told: dict[str, str]) -> None:
-    """A line for each step that is not as it was ``told`` before."""
+def _show_steps(terminal: Terminal, steps: list[Json], shown: dict[str, str]) -> None:
+    """A line for each step that is not as it was ``shown`` before."""
     for step in steps:
         status = step["status"]
-        if status in _NOT_BEGUN or told.get(step["step_id"]) == status:
+        if status in _NOT_BEGUN or shown.get(step["step_id"]) == status:
             continue
-        told[step["step_id"]] = status
+        shown[step["step_id"]] = status
         taken = f"{step['duration_ms']} ms" if step["completed_at"] else ""
         outcome = step["error"] or step["output"]
-        shown = json.dumps(outcome, ensure_ascii=False)[:_SHOWN_CHARACTERS] if outcome else ""
+        text = json.dumps(outcome, ensure_ascii=False)[:_SHOWN_CHARACTERS] if outcome else ""
         mood = {"completed": "good", "failed": "bad", "timeout": "bad"}.get(status, "")
-        terminal.say(f"  {terminal.painted(f'{status:<9}', mood)} {step['name']:<26} {taken:>7}  {shown}".rstrip())
+        terminal.say(f"  {terminal.painted(f'{status:<9}', mood)} {step['name']:<26} {taken:>7}  {text}".rstrip())
 
 
-def _tell_end(terminal: Terminal, run: Json) -> bool:
+def _show_end(terminal: Terminal, run: Json) -> bool:
     steps = f"{run['steps_completed']} of {run['steps_total']} steps"
     if run["status"] == "completed":
         terminal.say(f"Playbook {SHOWN}: completed in {run['duration_seconds']} s, {steps}", "good")

@@ -1,6 +1,6 @@
 """The other end of the demo's outside calls: a loopback port behind which all its made-up systems are.
 
-What each answers is told in ``launcher.demo.systems``; a repeated request, known by its ``Idempotency-Key``, gets the
+``launcher.demo.systems`` says what each of them answers; a repeated request, known by its ``Idempotency-Key``, gets the
 answer it had and changes nothing. ``GET /requests`` shows the last requests with their answers, ``GET /state`` what
 they have brought about.
 """

@@ -75,7 +75,7 @@ def _optional(place: Place) -> list[Json]:
 
 
 def _perform(terminal: Terminal, place: Place, api: Api, piece: Showpiece) -> bool:
-    """Trigger one action and tell how it went."""
+    """Trigger one action and print its result."""
     name = piece.definition["name"]
     execution_id = api.trigger(piece.definition["id"], piece.trigger)
     terminal.say(f"{name}: accepted as {execution_id}")
@@ -114,7 +114,7 @@ def links(terminal: Terminal, place: Place, facts: Json) -> None:
     if not (place.var / "demo.key").exists():
         return
     terminal.detail(
-        f"API key   {key_file}  (admin of the workspace {WORKSPACE}; approver.key beside it may only decide)"
+        f"API key   {key_file}  (admin of the workspace {WORKSPACE}; approver.key next to it may only decide)"
     )
     if "receiver" in facts:
         terminal.detail(

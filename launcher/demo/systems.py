@@ -1,8 +1,8 @@
 """The systems that the demo's playbooks work with, all of them made up.
 
 ``answer`` says what the system at a path answers, ``state`` what has become of firewall, mail, hosts and the rest. The
-answers follow rules simple enough to be written down beside each: what is called ``evil`` is malicious, a patch that is
-called ``broken`` breaks.
+rule of each answer stands in its function's docstring: what is called ``evil`` is malicious, a patch that is called
+``broken`` breaks.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ Answer = tuple[int, Json]
 OK = 200
 REFUSED = 422
 
-#: reading the state of a scan so many times finds it done
+#: the reading of a scan's state that finds it done
 _READINGS = 3
 
 

@@ -180,7 +180,7 @@ def _look_up(host: str, port: int, call: Call) -> list[str]:
     def ask() -> None:
         try:
             answer.set_result(addresses.resolve(host, port))
-        except BaseException as error:  # noqa: BLE001 - it is raised again by whoever waits
+        except BaseException as error:  # noqa: BLE001 - the waiting thread raises it again
             answer.set_exception(error)
 
     threading.Thread(target=ask, name="egress-look-up", daemon=True).start()

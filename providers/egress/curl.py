@@ -162,7 +162,7 @@ class Line:
             return _HALT
         try:
             self._checkpoint()
-        except BaseException as error:  # noqa: BLE001 - libcurl cannot pass it on; whoever made the exchange does
+        except BaseException as error:  # noqa: BLE001 - libcurl cannot pass it on; ``exchange`` raises it
             self.objection = error
             return _HALT
         self.sent = True

@@ -102,7 +102,7 @@ class _Watch:
                 return
 
 
-class _TooMuch(Exception):  # noqa: N818 - nobody but this module sees it
+class _TooMuch(Exception):  # noqa: N818 - private to this module
     """A reply that does not end. No OSError: smtplib would take it for a lost connection."""
 
 

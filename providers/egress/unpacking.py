@@ -15,7 +15,7 @@ class TooLargeError(Exception):
 
 
 def unpacked(body: bytes, coding: str, most: int) -> bytes:
-    """The body as it was before ``coding`` (the header Content-Encoding), of at most so many bytes.
+    """The body as it was before ``coding`` (the header Content-Encoding), of at most ``most`` bytes.
 
     Raises:
         TooLargeError: it is larger.

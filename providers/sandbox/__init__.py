@@ -1,1 +1,1 @@
-"""Programs that nobody vouches for: isolated, limited and watched."""
+"""Untrusted programs: isolated, limited and watched."""

@@ -1,10 +1,10 @@
 """A control group (cgroup v2) for each sandbox, so that the kernel counts all of its memory, whatever kind it is.
 
-In order of time: a process that runs its first script looks for a place where it may make groups (``place``): beside
+In order of time: a process that runs its first script looks for a place where it may make groups (``place``): next to
 its own group, as in a delegated part of the tree, else at the top, which is root's; it tries the place with a real
 process and takes away what a killed worker left there; each sandbox gets a group with limits, its first process
-is moved in before the program starts, and the group goes with the sandbox. A group is locked by who made it, so one
-that nobody locks is left over. Where there is no such place the filter and the watch bound memory alone.
+is moved in before the program starts, and the group goes with the sandbox. A group is locked by who made it, so a group
+without a lock is left over. Where there is no such place the filter and the watch bound memory alone.
 """
 
 import contextlib

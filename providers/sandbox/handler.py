@@ -1,4 +1,4 @@
-"""Inside the sandbox: run one of the operator's functions and tell the worker how it went.
+"""Inside the sandbox: run one of the operator's functions and report its result to the worker.
 
 Standard input is ``{handler, parameters, context}``; standard output is one JSON object a line, first
 ``{"log": [level, line]}`` any number of times, last ``{"output": …}`` or ``{"error": {code, message, …}}``.

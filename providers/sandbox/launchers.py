@@ -1,9 +1,9 @@
 """Starting launchers so that none, and nothing that one leaves behind, stays in the process table.
 
-A launcher that ends before its sandbox's pid 1 hands it to us (``adopt_orphans``); the watch waits for both. What
-the watch never came to know, because an exception from outside hit between two of its steps or somebody killed the
-launcher early, is told by what it is: a child of ours that nobody has on the list of running launchers, and that is
-called like one or is pid 1 of a namespace (``bury_orphans``).
+A launcher that ends before its sandbox's pid 1 hands it to us (``adopt_orphans``); the watch waits for both. An
+exception between two steps of the watch, or a launcher that is killed early, leaves a process that the watch does not
+know. ``bury_orphans`` finds it: a child that is not on the list of running launchers, and that is named like a
+launcher or is pid 1 of a namespace.
 """
 
 import contextlib
@@ -83,7 +83,7 @@ def insist(clean_up: Callable[[], object]) -> None:
 
 
 def bury_orphans() -> None:
-    """End and wait for every child of ours that a launcher left behind, or that is a launcher nobody knows."""
+    """End and wait for each child that a launcher left behind, and each unlisted launcher."""
     with _starting:
         for thread in Path("/proc/self/task").iterdir():
             with contextlib.suppress(OSError):  # the thread has ended

@@ -2,8 +2,8 @@
 
 Counted are: the pages of each process, in memory or swapped out, and its page tables; shared memory without a
 file at its full size, because its pages stay when no process has them mapped; the files of ``/tmp`` and ``/dev/shm``;
-and for each socket what its buffers may hold, because how full they are is not told. Processes that share pages count
-them each: a sandbox that forks widely is stopped early rather than late.
+and for each socket what its buffers may hold, because the kernel does not say how full they are. Processes that share
+pages count them each: a sandbox that forks widely is stopped early rather than late.
 """
 
 import contextlib

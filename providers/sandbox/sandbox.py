@@ -1,4 +1,4 @@
-"""Running a program that nobody vouches for: isolated by bubblewrap, limited, watched, and never otherwise.
+"""Run an untrusted program: isolated by bubblewrap, limited, watched, and never otherwise.
 
 In order of time: the first call tries the sandbox once with ``true`` (``probe``) and refuses for good when
 that fails, because a script must not run unprotected; the job's files, the filter and the launcher's options
@@ -76,17 +76,17 @@ def _run(
         if not recipe.reachable(folder):
             raise recipe.unavailable(f"{folder} is missing or closed to uid {recipe.OWNER}")
     with contextlib.ExitStack() as held:
-        (status, told), (gate, opened) = _pipe(held), _pipe(held)
+        (status, reported), (gate, opened) = _pipe(held), _pipe(held)
         seccomp = _memory_file(held, system_calls.program())
         contents = {path: _memory_file(held, data) for path, data in files.items()}
-        args = _memory_file(held, recipe.options(env, contents, readonly, told.fileno(), gate.fileno(), seccomp))
-        passed = [args, told.fileno(), gate.fileno(), seccomp, *contents.values()]
+        args = _memory_file(held, recipe.options(env, contents, readonly, reported.fileno(), gate.fileno(), seccomp))
+        passed = [args, reported.fileno(), gate.fileno(), seccomp, *contents.values()]
         inside = recipe.limited(argv, timeout)
         group = cgroup.make()
         if group is not None:
             held.callback(group.remove)
         process = _start(held, ["--args", str(args), "--", *inside], passed)
-        told.close()  # the launcher's copy is now the last one, so its end is the launcher's end
+        reported.close()  # the launcher's copy is now the last one, so its end is the launcher's end
         return watch(
             process,
             Processes(process, opened, group),
@@ -101,8 +101,8 @@ def _start(held: contextlib.ExitStack, words: list[str], passed: list[int]) -> s
     """Start bubblewrap with an empty environment (it stays readable inside as pid 1's) in its own session.
 
     A session of its own keeps Ctrl-C in the operator's terminal away from it. A worker of root starts it as
-    nobody: the limit on processes does not bind root. Where nobody may not enter bubblewrap's folder, such as
-    a checkout in /root, the program and its library are passed as memory files.
+    user ``nobody``, because the limit on processes does not bind root. If that user cannot enter bubblewrap's
+    folder (a checkout in /root), the program and its library are passed as memory files.
     """
     path = recipe.bubblewrap()
     env: dict[str, str] = {}
@@ -144,7 +144,7 @@ def _pipe(held: contextlib.ExitStack) -> tuple[BinaryIO, BinaryIO]:
 
 
 def _memory_file(held: contextlib.ExitStack, data: bytes) -> int:
-    """A descriptor of an anonymous file with these contents, which nobody can change any more."""
+    """A descriptor of an anonymous file with these contents, which cannot be changed any more."""
     file = held.enter_context(os.fdopen(os.memfd_create("job", os.MFD_ALLOW_SEALING | os.MFD_CLOEXEC), "r+b"))
     file.write(data)
     file.seek(0)

@@ -72,7 +72,7 @@ _SOL_SOCKET = 1
 _SOCKET_MEMORY = (7, 8, 32, 33, 60, 73)
 _F_SETPIPE_SZ = 1031
 _NEW_NAMESPACES = 0x7E020000
-# Calls from this number on are younger than most programs, which do without when told that they do not exist.
+# Calls from this number on are younger than most programs, which do without where they do not exist.
 _YOUNG = 424
 
 _LOAD, _AND, _EQUAL, _ABOVE, _AT_LEAST, _ANY_BIT, _ANSWER = 0x20, 0x54, 0x15, 0x25, 0x35, 0x45, 0x06

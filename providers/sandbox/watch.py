@@ -25,7 +25,7 @@ Ended = Literal["exit", "timeout", "aborted", "output", "memory", "killed"]
 
 OUTPUT_BYTES = 256 * 1024  # kept of each of stdout and stderr; more ends the sandbox
 _TICK = 0.05
-_SHARE = 10  # looking takes at most one part in so many of the watch's time, however much there is to look at
+_SHARE = 10  # looking takes at most a tenth of the watch's time, however much there is to look at
 _PATIENCE = 5.0  # for a killed launcher; past it the launcher itself is killed
 
 
@@ -159,11 +159,11 @@ def _stop(process: subprocess.Popen[bytes], pipes: _Pipes, inside: Processes) ->
 
 
 def _finished(code: int, kept: dict[str, bytearray], ended: Ended | None, seconds: float) -> Finished:
-    told = [int(code) for code in re.findall(rb'"exit-code": (\d+)\D', kept["status"])]
-    if ended is None and not told and kept["stderr"].startswith(b"bwrap:"):
+    codes = [int(code) for code in re.findall(rb'"exit-code": (\d+)\D', kept["status"])]
+    if ended is None and not codes and kept["stderr"].startswith(b"bwrap:"):
         reason = bytes(kept["stderr"][:500]).decode(errors="replace").strip()
         raise ProviderError("sandbox_unavailable", f"the sandbox could not be set up: {reason}")
-    if ended is None:  # without a told code, or with SIGKILL's, something from outside or a limit ended it
-        ended = "exit" if told and told[0] != 128 + signal.SIGKILL else "killed"
-    code = told[0] if told else 128 - code if code < 0 else code  # as a shell counts a death by signal
+    if ended is None:  # without a reported code, or with SIGKILL's, something from outside or a limit ended it
+        ended = "exit" if codes and codes[0] != 128 + signal.SIGKILL else "killed"
+    code = codes[0] if codes else 128 - code if code < 0 else code  # as a shell counts a death by signal
     return Finished(code, bytes(kept["stdout"]), bytes(kept["stderr"]), ended, seconds)

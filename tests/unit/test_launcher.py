@@ -191,8 +191,8 @@ def test_only_one_holds_an_instance_and_the_other_learns_where_it_is(tmp_path):
     first, second = Instance(tmp_path), Instance(tmp_path)
     assert first.take()
     assert not second.take()
-    first.tell({"url": "http://127.0.0.1:1"})
-    assert second.told() == {"pid": os.getpid(), "url": "http://127.0.0.1:1"}
+    first.publish({"url": "http://127.0.0.1:1"})
+    assert second.facts() == {"pid": os.getpid(), "url": "http://127.0.0.1:1"}
     first.release()
     assert second.take()
     second.release()
