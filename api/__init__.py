@@ -90,7 +90,7 @@ def create_app() -> Flask:
 
 
 def _drain(app: Flask, seconds: float) -> bool:
-    """Let what goes on beside the requests come to its end, after the last one; whether all of it did.
+    """Let background work come to its end, after the last request; whether all of it did.
 
     ``seconds`` is what each part may take.
     """

@@ -1,8 +1,8 @@
 """``/health`` for people and load balancers, ``/metrics`` for machines.
 
-Everybody hears whether all is well and nothing else; whoever shows a key that may read hears why. What is read is kept
-for a second, or longer where reading takes long, so that many askers cost no more than one and a process spends little
-of its time on it.
+Without a key the answer says whether all is well and nothing else; a key that may read gets the reasons. What is read
+is kept for a second, or longer where reading takes long, so that many askers cost no more than one and a process spends
+little of its time on it.
 """
 
 import threading
@@ -60,8 +60,8 @@ blueprint = Blueprint("health", __name__, description="How the system is.")
 #: for how long a reading is good: this many times what it took, within these bounds in seconds
 PATIENCE = 50
 FRESH, STALE = 1.0, 60.0
-#: overdue work of this age means that nobody looks after it, and ordinary work that has waited so long that workers are
-#: held up, seconds
+#: overdue work of this age means that no worker looks after it, and ordinary work that has waited so long that workers
+#: are held up, seconds
 LATE = 15.0
 
 
@@ -273,7 +273,7 @@ def get_metrics() -> Response:
     """Count executions and workers.
 
     JSON, or Prometheus text when the request prefers text/plain. The counts are for a key that may read; without one
-    status alone is told. 503 when the database is away.
+    the answer has the status alone. 503 when the database is away.
     """
     return _as_text() if _prefers_text() else _as_json()
 
@@ -301,7 +301,7 @@ def get_prometheus_metrics() -> Response:
     """Count executions and workers for Prometheus.
 
     The text format, version 0.0.4, whatever the request prefers. The counts are for a key that may read; without one
-    tocsin_ok alone is told. 503 when the database is away.
+    the answer has tocsin_ok alone. 503 when the database is away.
     """
     return _as_text()
 

@@ -1,1 +1,1 @@
-"""All that is remembered: the database, its tables with their queries, the migrations, and Redis beside the broker."""
+"""The database with its tables, queries and migrations, and Redis apart from the broker."""

@@ -3,7 +3,7 @@
 A key looks like ``tcn_<id>_<secret>``. Only a SHA-256 of the secret is kept (it is random and long, so a slow
 password hash would add delay and no safety); the whole key is shown once, when it is made.
 
-Beside it stands a MAC over all that the row says of the key, made with a secret that is not in the database: who can
+With it stands a MAC over all that the row says of the key, made with a secret that is not in the database: who can
 write to the database can neither make a key, nor give one another role, workspace, scope or time. A row without a
 right MAC opens nothing. It is made when the key is made; those of earlier versions got theirs in the migration that
 added the column, and nothing gives one to a row later.

@@ -1,4 +1,4 @@
-"""Redis beside the broker: short time-outs, no retries, and a mark that tells when it has been emptied.
+"""Redis apart from the broker: short time-outs, no retries, and a mark that shows when it was emptied.
 
 Nothing here is needed for the truth; every caller has a way to go on without it.
 """
@@ -16,7 +16,7 @@ from config import logs
 from config.settings import SettingsError, settings
 from store import redis_version
 
-#: present as long as Redis remembers what we told it; gone after a flush or an empty restart
+#: present as long as Redis keeps its data; gone after a flush or an empty restart
 MARK = "tocsin:mark"
 #: what the workers have done, a number
 DONE = "tocsin:done"

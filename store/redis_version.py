@@ -1,4 +1,4 @@
-"""Which Redis and Valkey servers may be trusted: older ones let whoever may send them commands run code in them.
+"""Which Redis and Valkey servers may be trusted: in older ones a client that may send commands can run code.
 
 The bounds are the releases that close CVE-2025-49844 (Lua, a use after free) and with it all that was found before:
 https://redis.io/blog/security-advisory-cve-2025-49844/, https://github.com/valkey-io/valkey/releases. Nothing here
@@ -51,7 +51,7 @@ def printed(text: str) -> Server | None:
 
 
 def told(info: dict[str, object]) -> Server:
-    """What the command ``INFO server`` says; Valkey tells its own version beside the Redis that it is like."""
+    """What the command ``INFO server`` says; Valkey reports its own version next to that of the Redis it resembles."""
     if "valkey_version" in info:
         return Server("valkey", str(info["valkey_version"]))
     return Server("redis", str(info.get("redis_version", "")))

@@ -28,7 +28,7 @@ def behind(connection: Connection, after: str, limit: int) -> list[Row]:
 
 
 def keep(revision: Row, changes: Mapping[str, Any]) -> bool:
-    """Write what has become of a revision, unless it was sealed anew meanwhile; whether it was written.
+    """Write a revision's new form, unless it was re-sealed meanwhile; whether it was written.
 
     Raises:
         Unavailable: the database is away; nothing was changed.
@@ -95,7 +95,7 @@ def _leave_nothing(connection: Connection) -> None:
 
 
 def empty_log() -> None:
-    """On SQLite, what was overwritten does not stay in the write-ahead log, unless somebody reads in it just now.
+    """On SQLite, what was overwritten does not stay in the write-ahead log, unless a reader is in it just now.
 
     PostgreSQL takes it away with its own vacuum.
     """

@@ -1,7 +1,7 @@
 """The columns that hold what is made with a root key, and how a bite of their rows is renewed under the first one.
 
 A bite reads some rows that are behind, opens and seals their values with no transaction open, and writes them in one,
-each on condition that the row still holds what was read. So it may be taken beside everything else, and what a killed
+each on condition that the row still holds what was read. So a bite may run next to everything else, and what a killed
 one has not written is met again.
 """
 

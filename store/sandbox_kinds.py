@@ -16,7 +16,7 @@ log = logs.logger(__name__)
 
 
 def keep(worker: str, kind: str) -> None:
-    """Keep what one worker has found out; while Redis is away nobody hears."""
+    """Keep what one worker has found out; while Redis is away it is not published."""
     try:
         redis.client().set(_key(worker), kind, ex=GOOD_FOR)
     except RedisError:

@@ -1,6 +1,6 @@
 """The Celery app: queues, limits, and how it behaves when the broker is away.
 
-The database is the truth and the broker a doorbell, hence these choices: messages carry ids only; results are
+The database is the truth, hence these choices: messages carry ids only; results are
 not kept (the result backend only counts the members of chords); a message is acknowledged when its work starts (the
 lease in the database brings it back, not the broker); publishing never waits or retries (tick publishes again what
 was lost).
@@ -75,7 +75,7 @@ def create_app() -> Celery:
         worker_cancel_long_running_tasks_on_connection_loss=False,
         worker_hijack_root_logger=False,
         worker_redirect_stdouts=False,
-        worker_send_task_events=False,  # Flower switches events on when it runs; nobody pays before
+        worker_send_task_events=False,  # Flower switches events on when it runs; they cost nothing before
         worker_enable_remote_control=True,
         event_queue_expires=60,
         beat_schedule={

@@ -4,7 +4,7 @@ A message with the header ``ahead`` goes before what waits on its queue, because
 that lost the broker comes back soon after the broker does (kombu's pause between two tries grows to half a minute). A
 Redis channel keeps one client instead of building a new one for every message fetched, acknowledged and published,
 which took a fifth of a busy worker's time. What does not parse is dropped: kombu raises in the middle of a worker's
-loop, which ends the worker or has it connect anew. Nothing is ever decompressed: nobody here compresses, and a small
+loop, which ends the worker or has it reconnect. Nothing is ever decompressed: this system never compresses, and a small
 message can become a very large one. What a message must be to be taken is said in ``worker.consumer``.
 """
 
@@ -41,7 +41,7 @@ class _Dropped:
         self._told = float("-inf")
 
     def __call__(self, queue: str, why: str) -> None:
-        """One was; nothing of what it contains is told."""
+        """Log that one was; without a word of its contents."""
         with self._lock:
             self._number += 1
             number, now = self._number, time.monotonic()
@@ -130,7 +130,7 @@ class Transport(redis.Transport):
     Channel = Channel
 
     def _deliver(self, message: Any, queue: str) -> None:
-        """Hand a message to who consumes its queue, unless nobody could read it."""
+        """Hand a message to the consumer of its queue, unless it cannot be read."""
         try:
             if _is_message(message):
                 super()._deliver(message, queue)  # type: ignore[no-untyped-call]

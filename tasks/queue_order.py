@@ -6,7 +6,7 @@ from kombu.utils.scheduling import priority_cycle
 
 from tasks.messages.canvas import TOGETHER
 
-#: of so many messages one is asked of ``bulk`` first; it may bring ``TOGETHER`` executions, then a quarter of all
+#: one message in this many is taken from ``bulk`` first; it may bring ``TOGETHER`` executions, then a quarter of all
 EVERY = 3 * TOGETHER + 1
 #: where what is too much of one caller waits
 BULK = "bulk"

@@ -1,7 +1,7 @@
 """How a worker process starts and stops.
 
-Start: logs are configured, the executors are imported, the heartbeat begins, and where scripts run it is told what
-bounds them; the processes that it starts (those of its pool, a scheduler beside it) are tied to it, so that none
+Start: logs are configured, the executors are imported, the heartbeat begins, and where scripts run it reports
+what bounds them; the processes that it starts (those of its pool, its scheduler) are tied to it, so that none
 outlives it. Stop: on TERM Celery waits for running work; what has not ended after ``TOCSIN_DRAIN_SECONDS`` is given up
 (``tasks.attempts.drain``), and the process ends hard.
 """

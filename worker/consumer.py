@@ -1,9 +1,9 @@
 """What a worker takes from the broker: only messages such as this system writes.
 
-Whoever can write to the broker can write anything. In order of time: a message is decoded (what is compressed never
+A program with access to the broker can write anything. In order of time: a message is decoded (what is compressed never
 is: ``tasks.broker``); its headers and its body are looked at; Celery gets it, or it is taken off its queue and a line
 of the log says why, without a word of what it contains. A message that Celery stumbles over all the same is dropped
-too: nothing that comes from the broker may end a worker, or have it connect anew for ever. An execution whose message
+too: nothing that comes from the broker may end a worker, or have it reconnect for ever. An execution whose message
 is dropped stays pending, and tick publishes it again.
 """
 

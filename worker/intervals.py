@@ -1,8 +1,8 @@
-"""When the scheduler sends what is due: every so many seconds by the monotonic clock.
+"""When the scheduler sends what is due: at intervals by the monotonic clock.
 
 Celery's own scheduler compares wall clocks, so a clock that is set back stops it for as long as that; and it keeps
 one connection for all it ever sends, which a broker that is not Redis does not bring back after a restart. This one
-measures intervals by a clock that nobody can set, and publishes through the app's pool, where a broken connection is
+measures intervals by the monotonic clock, and publishes through the app's pool, where a broken connection is
 replaced by the next use. What follows the wall clock (the schedules of playbooks) is kept in the database and looked
 at by ``tocsin.tick``.
 """
@@ -22,7 +22,7 @@ log = logs.logger(__name__)
 
 
 class Intervals(beat.Scheduler):  # type: ignore[misc]
-    """A scheduler of entries that come round every so many seconds; ``clock`` is read in seconds."""
+    """A scheduler of entries with an interval each; ``clock`` is read in seconds."""
 
     def __init__(self, *args: Any, clock: Callable[[], float] = time.monotonic, **options: Any) -> None:
         self._clock = clock

@@ -1,8 +1,8 @@
-"""What of Celery's remote control a worker obeys: what Flower looks at, and the word that an execution is over.
+"""The part of Celery's remote control that a worker obeys: Flower's reads, and ``revoke``.
 
-Whoever can write to the broker can send commands. Those that would stop or starve a worker unseen (rate limits, time
-limits, queues taken away, pools made smaller, a shutdown) are not there. ``revoke`` is, because it spares a query for
-each message of a cancelled run; it ends nothing that runs, and is forgotten soon: tick publishes again what is
+A program with access to the broker can send commands. Those that would stop or starve a worker unseen (rate limits,
+time limits, queues taken away, pools made smaller, a shutdown) are not there. ``revoke`` is, because it spares a query
+for each message of a cancelled run; it ends nothing that runs, and is forgotten soon: tick publishes again what is
 pending all the same.
 """
 

@@ -33,7 +33,7 @@ class Role:
     concurrency: Callable[[], int]
     #: what may wait a little leaves the processor to the API and to ``control``
     nice: int = 5
-    #: whether the scheduler runs beside it
+    #: whether it runs the scheduler
     schedules: bool = False
 
 
@@ -53,7 +53,7 @@ def of(name: str) -> Role | None:
 
 
 def run(name: str) -> int:
-    """Be this worker until it is told to end; returns the exit status.
+    """Be this worker until a signal ends it; returns the exit status.
 
     Raises:
         KeyError: no worker may be called so.

@@ -104,7 +104,7 @@ class Supervisor:
         self._ending = False
 
     def run(self) -> int:
-        """Keep every worker running until told to end; returns 0 when the last one has ended."""
+        """Keep every worker running until a signal to end; returns 0 when the last one has ended."""
         logs.configure("supervisor")
         signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)
         gc.collect()

@@ -1,9 +1,9 @@
-"""Whether tick goes on, seen from inside a worker process that has the scheduler beside it.
+"""Whether tick goes on, seen from inside the worker process that runs the scheduler.
 
 In order of time: each heartbeat looks; a tick that has begun since the last look is all it wants to know, because ticks
 that do not finish soon fill the pool, and no other begins. Without one it asks whether the broker takes a message over
 a new connection and the database has taken the heartbeat. When both did at ``LOOKS`` looks in a row something in this
-process is broken that a new one has not: it ends, and its supervisor starts it anew. Looks are counted because a
+process is broken that a new one has not: it ends, and its supervisor starts it again. Looks are counted because a
 machine may stand still: that is one look, however long it takes. A process whose ticks another machine carries out is
 well as long as it sends its own and does what else it is sent.
 """
@@ -19,7 +19,7 @@ from store import worker_processes
 from store.engine import db
 from tasks.messages import canvas
 
-#: so many looks without a tick, of which each follows 5 s on the one before: 30 s
+#: looks without a tick until the process ends; one each 5 s: 30 s
 LOOKS = 7
 
 _TICK = "tocsin.tick"
@@ -55,7 +55,7 @@ class Watch:
             _end("tick does not finish though broker and database answer; ending this worker so that it starts again")
 
     def _sent(self) -> int:
-        """How many messages the scheduler has sent; of one in another process nobody knows."""
+        """How many messages the scheduler of this process has sent."""
         service = getattr(self._scheduler, "service", None)
         return getattr(vars(service).get("scheduler"), "sent", 0) if service is not None else 0
 

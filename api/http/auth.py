@@ -142,7 +142,7 @@ def _presented(asked: Request) -> str | None:
 
 
 def _note_use(key_id: str) -> None:
-    """Remember that the key was used, beside the request, which neither waits for it nor fails with it."""
+    """Remember that the key was used, in the background: the request neither waits for it nor fails with it."""
     now = time.monotonic()
     if now - _noted.get(key_id, -_NOTED_EVERY) >= _NOTED_EVERY:
         _noted[key_id] = now

@@ -76,7 +76,7 @@ def load(schema: Schema) -> Any:
 
 
 def _refuse_many(schema: Schema, value: dict[str, Any]) -> None:
-    """Name some of very many members that nobody knows; the schema would take a while to name all."""
+    """Name some of very many unknown members; the schema would take a while to name all."""
     known = {field.data_key or name for name, field in schema.load_fields.items()}
     unknown = [name for name in value if name not in known]
     if len(unknown) > MAX_NAMED:
@@ -87,7 +87,7 @@ def _refuse_many(schema: Schema, value: dict[str, Any]) -> None:
 
 @functools.cache
 def _others(schema: Schema) -> dict[str, Any] | None:
-    """The members beside ``parameters`` where these alone are given, as with nearly all that is asked for.
+    """Defaults of the other members when a body has only ``parameters``, as nearly all bodies do.
 
     Known from the first time, because the schema's way through each member costs more than all else that a body does.
     None where its parameters are not any object, or where others are required.

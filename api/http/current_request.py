@@ -1,4 +1,4 @@
-"""The present request itself: Flask's ``request`` looks for it anew at every use, which adds up on the hot path."""
+"""The present request itself: Flask's ``request`` looks it up at every use, which adds up on the hot path."""
 
 from flask import Request, request
 

@@ -1,4 +1,4 @@
-"""The one error body (RFC 9457), whoever raised the error: a handler, a lower layer, the framework, or nobody.
+"""The one error body (RFC 9457), whether a handler, a lower layer or the framework raised the error.
 
 ``code`` is the stable word to branch on, ``detail`` (also as ``error`` and ``message``) is for people, ``errors``
 name each fault by its JSON pointer, ``retryable`` says whether the same request may succeed later.

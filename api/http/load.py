@@ -3,7 +3,7 @@
 Every request is counted from its beginning to its end, without the time in which it waits for its client or for news.
 The requests under way times the time that each takes of the process tells how long the next one would wait. What is
 not urgent is refused with 503 above ``LONGEST``, or when what waits for its commit or its message is older than
-``OLDEST``; whoever is refused knows at once, and those that are accepted are done soon.
+``OLDEST``; a refused caller knows at once, and accepted requests are done soon.
 """
 
 import threading
@@ -18,11 +18,11 @@ from config.errors import Overloaded
 from store.engine import group_commit
 from tasks.messages import publisher
 
-#: how long the next request may have to wait, and how old what waits beside the requests may be, seconds
+#: how long the next request may have to wait, and how old a waiting commit or message may be, seconds
 LONGEST, OLDEST = 0.8, 0.5
 #: requests under way that are never too many, whatever their pace; and those that are not because something is old
 NEVER, FEW = 128, 64
-#: the time between two ends is measured while at least so many are under way, over about so many ends
+#: requests under way from which on the time between two ends is measured, and ends it is averaged over
 BUSY, MEMORY = 8, 100
 #: what is believed of a process that has not measured it, and the longest time that counts (the machine may have stood
 #: still), seconds

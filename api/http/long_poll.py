@@ -1,6 +1,6 @@
 """Readers that wait for news of an execution: one query at short intervals for all of them together.
 
-So many may wait, of one key and in all; whoever comes when they do is answered at once with the present state.
+Waiting readers are bounded, for each key and in all; one beyond the bound gets the present state at once.
 
 A waiter says which state it has seen; the watcher's thread runs only while there are waiters, asks the database
 for the states of all executions waited for, and wakes those whose execution is elsewhere by now. Whatever a look runs
@@ -53,7 +53,7 @@ class Watcher:
     """Watches executions for readers; one per process."""
 
     def __init__(self) -> None:
-        #: set when the process is about to stop: nobody waits any longer
+        #: set when the process is about to stop: no reader waits any longer
         self.draining = False
         self._waiters: set[_Waiter] = set()
         self._of: Counter[str] = Counter()
@@ -85,7 +85,7 @@ class Watcher:
         return True
 
     def drain(self, seconds: float) -> bool:
-        """Wait until nobody waits and nothing is looked up any more, at most ``seconds``; whether it is so."""
+        """Wait up to ``seconds`` until no reader waits and no look-up is under way; whether that is so."""
         with self._lock:
             thread = self._thread
         if thread is not None:

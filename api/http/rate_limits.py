@@ -1,11 +1,11 @@
 """How often a caller may ask: a fixed window per key, and a tighter one per address for wrong keys.
 
 The count is kept in Redis, so that all processes share it. A window is named by its number (time divided by its
-length), and a process takes a lot of places at a time, so that most requests ask nobody: few at first, then up to a
-hundredth of the limit, and fewer again as the limit comes near. One request at a time takes a lot, and a process that
-stops gives back what it has not used, so that a limit is what it says for one caller or many and over a restart. When
-Redis fails or is slow this process counts alone for a few seconds and goes on; a dead Redis costs one request a quarter
-second now and then.
+length), and a process takes a lot of places at a time, so that most requests need no call to Redis: few at first, then
+up to a hundredth of the limit, and fewer again as the limit comes near. One request at a time takes a lot, and a
+process that stops gives back what it has not used, so that a limit is what it says for one caller or many and over a
+restart. When Redis fails or is slow this process counts alone for a few seconds and goes on; a dead Redis costs one
+request a quarter second now and then.
 """
 
 import contextlib
@@ -33,7 +33,7 @@ FAILURES = parse("30/minute")
 PATIENCE = 0.25
 REST = 5.0
 #: a process takes at most this part of a limit from Redis at a time, and hands it out without asking again; it begins
-#: with so many places, and leaves this part of what is left to others
+#: with ``FIRST`` places, and leaves this part of what is left to others
 LOTS, FIRST, LEFT = 100, 8, 8
 #: how long a limit that was found used up is taken as used up, seconds
 USED_UP = 1.0
@@ -131,7 +131,7 @@ class Limiter:
         with self._renewing:
             lot = self._lots.get(who, _NO_LOT)
             if place := _next(lot, window):
-                return place  # somebody else has taken a lot meanwhile
+                return place  # another request has taken a lot meanwhile
             if lot.window == window and time.monotonic() < lot.none_until:
                 return item.amount + 1
             return self._renew(item, who, window, lot)

@@ -159,7 +159,7 @@ class Decision(Strict):
 
 
 def enveloped(schema: type[Schema], named: str = "", **more: fields.Field[Any]) -> Schema:
-    """The shape ``{data: ...}`` around one thing, ``named`` otherwise where it holds ``more`` beside it."""
+    """The shape ``{data: ...}`` around one thing, ``named`` otherwise where it also holds ``more``."""
     name = f"{named or schema.__name__}Answer"
     return cast("Schema", Schema.from_dict({"data": fields.Nested(schema), **more}, name=name)())
 

@@ -1,7 +1,7 @@
 """Whether the database takes writes: it may answer and take none, when its disk is full or it is a copy that is read.
 
-Found out by a small write every few seconds, as long as somebody asks, and beside the requests, because a write may
-have to wait. What the last one came to is told.
+A small write every few seconds finds it out, as long as requests ask for it, and in the background, because a write
+may have to wait. Requests get the result of the last one.
 """
 
 import os

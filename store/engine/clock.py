@@ -2,8 +2,8 @@
 
 On SQLite there is one machine, and its clock is the present. On PostgreSQL the database's clock is: a process asks for
 it when it first uses the database and every few seconds of use, takes half the round trip off, and counts on from there
-by a clock that nobody can set. So machines whose clocks differ, or are set while they work, agree all the same. By how
-much this machine's clock differs is told, because what the outside world sees of it (the times in logs, in signatures
+by the monotonic clock. So machines whose clocks differ, or are set while they work, agree all the same. How much
+this machine's clock differs is reported, because what the outside world sees of it (the times in logs, in signatures
 and in messages of Celery) is still its own.
 """
 

@@ -1,7 +1,7 @@
 """The database: the open connections of this process, and the ways to use them.
 
 ``with read() as db`` looks, ``with write() as db`` changes; each is one transaction, committed when the block
-ends well. ``look`` is for one statement that only looks. Rule: no I/O inside ``write()`` other than its own
+ends well. ``read_one`` is for one statement that only reads. Rule: no I/O inside ``write()`` other than its own
 statements; publish after it.
 
 A use takes an open connection (``store.engine.pool``), says BEGIN and COMMIT to the driver itself, and gives it back:
@@ -14,8 +14,8 @@ would freeze every other greenlet of an API process. Readers never wait for writ
 On PostgreSQL a reader commits each statement by itself, and so does ``write(single=True)``, which is for blocks
 of exactly one statement: that spares the two round trips of BEGIN and COMMIT on the hot path.
 
-On PostgreSQL its clock is the present of all processes (``store.engine.clock``); whoever uses it learns the time every
-few seconds.
+On PostgreSQL its clock is the present of all processes (``store.engine.clock``); a process that uses it learns the time
+every few seconds.
 
 When the database cannot be reached every use raises ``config.errors.Unavailable``. Where PostgreSQL ends one of two
 transactions that wait for each other, ``change`` makes it once more.

@@ -1,9 +1,9 @@
 """Group commit: changes that arrive while another is being committed share the next transaction.
 
-``commit(change)`` runs ``change(connection)`` in a transaction and returns its result. Whoever comes first leads: it
-takes along all that wait, runs them one after the other in one transaction and hands the results out; nobody waits for
-more to come, the previous commit is the window. When one of them fails, none has happened, and each is run by itself,
-so that a bad one harms nobody else. A change may thus be run twice and must do nothing but its own statements.
+``commit(change)`` runs ``change(connection)`` in a transaction and returns its result. The first change leads: it takes
+along all that wait, runs them one after the other in one transaction and hands the results out. It does not wait for
+more to come: the previous commit is the window. When one of them fails, none has happened, and each is run by itself,
+so that a bad one does not harm the others. A change may thus be run twice and must do nothing but its own statements.
 
 On SQLite, which takes one writer at a time, everything goes this way. On PostgreSQL two kinds of changes do: those of a
 single statement, which share the round trip and the disk's write as well (``store.engine.pipeline``), and those that
@@ -106,7 +106,7 @@ class _Group:
         """Whether this one leads now: it was named, or the leader has kept it waiting for too long."""
         with self._lock:
             if item not in self._waiting or (named and self._leader is not item):
-                return False  # somebody has taken it along
+                return False  # another leader has taken it along
             self._leader = item
             return True
 
@@ -123,7 +123,7 @@ class _Group:
                 item.wake()
 
     def _hand_on(self, leader: _Item) -> None:
-        """Let whoever has waited longest lead, unless somebody does by now."""
+        """Let the change that has waited longest lead, unless one leads already."""
         with self._lock:
             if self._leader is not leader:
                 return
@@ -132,7 +132,7 @@ class _Group:
             following.wake()
 
     def _leave(self, item: _Item) -> None:
-        """Whoever waited for this change is being ended, maybe while it was named to lead."""
+        """The thread that waited for this change is being ended, maybe while it was named to lead."""
         with self._lock:
             if item in self._waiting:
                 self._waiting.remove(item)

@@ -104,7 +104,7 @@ def _lives(pooled: PooledConnection) -> bool:
     try:
         socket = select.poll()
         socket.register(pooled.raw.fileno(), select.POLLIN)
-        if socket.poll(0):  # nobody has asked anything: this is the server's farewell
+        if socket.poll(0):  # no query is under way: this is the server's farewell
             return False
         if rested > LONG_IDLE:
             pooled.raw.execute("SELECT 1")

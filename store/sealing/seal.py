@@ -2,11 +2,11 @@
 
 ``seal`` encrypts with AES-256-GCM under a sub-key for the purpose (``store.sealing.subkeys``), with a random nonce of
 96 bits. The ``Cell`` is authenticated with it as associated data: a sealed value that is moved to another row, column,
-purpose or workspace, or put beside something else, does not open, so who can write to the database has no use of it.
+purpose or workspace, or put next to other values, does not open, so who can write to the database has no use of it.
 The text is ``v2.<key id>.<nonce, ciphertext and tag in base64url>``.
 
 Values of the earlier form (Fernet, bound to no place) open until ``TOCSIN_SEALED_OLD`` is ``refuse``;
-``tasks.secrets.reseal`` seals them anew. Losing the keys loses the sealed values and nothing else.
+``tasks.secrets.reseal`` re-seals them. Losing the keys loses the sealed values and nothing else.
 """
 
 import base64
@@ -34,13 +34,13 @@ class SealBroken(Conflict):
 
 
 class Cell(NamedTuple):
-    """Where a sealed value stands; ``beside`` is what has to stand beside it. Made by the functions below."""
+    """Where a sealed value stands; ``context`` is what has to stand next to it. Made by the functions below."""
 
     purpose: str
     workspace_id: str
     table: str
     row_id: str
-    beside: str
+    context: str
 
 
 def parameters_cell(workspace_id: str, execution_id: str, revision_id: str) -> Cell:

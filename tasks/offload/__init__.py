@@ -1,1 +1,1 @@
-"""Long computations beside the web server's event loop, in processes of their own."""
+"""Long computations outside the web server's event loop, in processes of their own."""

@@ -1,14 +1,13 @@
-"""Work that may take long, done beside the web server's event loop, in processes of its own.
+"""Run long computations outside the web server's event loop, in helper processes.
 
 All requests of a web process share one event loop, and what computes for a second keeps all of them waiting for a
 second. A thread would not help: it takes the interpreter's lock from the loop, milliseconds at each turn. So:
 
-1. ``run`` is given a function that does nothing but compute, and what it is to be given.
+1. The caller passes ``run`` a function that only computes, and its arguments.
 2. At most ``WORKERS`` such calls are at work and ``QUEUE`` wait, of one caller no more than ``OF_ONE`` in all; beyond
    that ``Busy`` is raised.
 3. A process (``tasks.offload.process``) is started when it is needed, takes one call after the other, and ends by
-itself
-   when it had nothing to do for a while: whoever sends no large definitions pays nothing.
+   itself when it has been idle for a while: a caller that sends no large definitions pays nothing.
 4. What the call returns or raises comes back; a process that dies, or works longer than ``PATIENCE``, is ``Busy`` too.
 
 ``here`` does a call in this process; ``in_turn`` too, but what takes a tenth of a second is done one at a time, and the
@@ -38,7 +37,7 @@ from tasks.offload.process import receive, send
 WORKERS, QUEUE = 2, 4
 #: of these for one caller, so that there is always room for another
 OF_ONE = 4
-#: what takes longer than this, milliseconds, is not done ``here``: twenty such calls in a row keep nobody for a second
+#: calls that take longer than this, milliseconds, are not made ``here``: twenty in a row take less than a second
 SHORT = 20
 #: the processor time a call may take, seconds; the largest bodies take two or three on a slow machine
 PATIENCE = 15
@@ -47,9 +46,9 @@ REST = 30
 
 _ROOT = Path(__file__).parents[2]
 _spent: ContextVar[float] = ContextVar("spent", default=0.0)
-#: whether the present request has had something done beside
+#: whether the present request has used a helper process
 _served: ContextVar[bool] = ContextVar("served", default=False)
-#: for whom the present request is made
+#: the caller of the present request
 _caller: ContextVar[str] = ContextVar("caller", default="")
 Result = TypeVar("Result")
 
@@ -115,7 +114,7 @@ class Pool:
                     if process.end() == -signal.SIGPROF:
                         break
                     continue
-                except BaseException:  # the request was given up; what comes back belongs to nobody
+                except BaseException:  # the request was given up, so its answer has no reader
                     process.end()
                     raise
                 self._idle.append(process)
@@ -154,7 +153,7 @@ end = _pool.end
 
 
 def run(function: Callable[..., Result], *given: Any, **more: Any) -> Result:
-    """What ``function`` returns, computed beside; it and all it is given must be what ``pickle`` can write.
+    """Return what ``function`` returns in a helper process; ``pickle`` must be able to write all it needs.
 
     Raises:
         Busy: too much waits already. And whatever the function raises.
@@ -189,7 +188,7 @@ def in_turn(function: Callable[..., Result], *given: Any, **more: Any) -> Result
 
 
 def serve(caller: str) -> None:
-    """Note for whom the present request is made."""
+    """Note the caller of the present request."""
     _caller.set(caller)
 
 

@@ -21,7 +21,7 @@ _HEAD = struct.Struct("!I")
 
 
 def send(pipe: IO[bytes], message: bytes) -> None:
-    """Write a message. Raises OSError: nobody reads."""
+    """Write a message. Raises OSError: the reader has gone."""
     pipe.write(_HEAD.pack(len(message)) + message)
     pipe.flush()
 

@@ -26,7 +26,7 @@ _NESTED = 4
 CUT = " […]"
 #: where texts are cut without a mark: bytes of an answer's body, characters of a mail server's or launcher's words
 _BODY, _WORDS = 2048, (300, 500)
-#: of so many lines of a secret every form is looked for, of the others the line in clear and in JSON
+#: lines of a secret whose every form is looked for; of the others the line in clear and in JSON
 _LINES = 200
 #: more than this cannot be looked for at a reasonable cost
 _FORMS = 10_000

@@ -24,7 +24,7 @@ from tasks.secrets import sealing
 from tasks.secrets.redact import Redactor
 
 _BITE, _EXECUTIONS = 100, 500
-#: a shorter secret would be found in what is innocent, in records that nobody can set right again
+#: a shorter secret would be found in innocent text, in records that cannot be restored
 _SHORTEST = 8
 
 #: in the place of an execution's id: the revision cannot be opened
@@ -34,7 +34,7 @@ _PASSED_OVER = "!"
 def renewed(definition: Mapping[str, Any], known: Mapping[str, Any]) -> tuple[Json, Json]:
     """A stored definition with further secrets masked, and all its secrets; ``known`` are those that it had.
 
-    What an executor is told stays the same to the letter.
+    What an executor gets stays the same to the letter.
     """
     patterns = registry.executor(definition["executor"]).SECRETS
     whole = sealing.opened(dict(definition["config"]), known)

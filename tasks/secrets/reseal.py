@@ -1,7 +1,7 @@
-"""Sealing anew what is not sealed as it would be now: in an earlier form, under another key, or not at all.
+"""Re-seal what is sealed in an earlier form, under another key, or not at all.
 
 ``walk`` goes through the tables one by one, each by its primary key, some rows at a time (``store.renewal``).
-One that was stopped is begun again at no loss: what it has done is not met again. ``python -m launcher.reseal`` walks
+A walk that was stopped can start again at no loss: rows that are done are skipped. ``python -m launcher.reseal`` walks
 until nothing is left to do, ``tasks.entrypoints.maintenance`` some bites at a time. What cannot be opened is left and
 named by its id.
 """

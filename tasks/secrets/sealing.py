@@ -2,12 +2,12 @@
 
 Secret is what the executor names by dotted patterns (``routing_key``), compared without regard to case; what is called
 or written like a credential (``playbooks.credentials``); the headers that ``config.secret_headers`` names; and what
-its author writes as ``{"secret": value}``. Of a text that holds credentials beside other things, such as a URL, only
+its author writes as ``{"secret": value}``. Of a text that holds credentials among other things, such as a URL, only
 these are masked.
 
 What a reader gets is masked, and what was read may be sent back: a mask keeps the secret that stands there, but only
 as long as the action would send it to the same place in the same way, and what was sealed stays sealed. Otherwise
-whoever may change an action could have its secrets shown, or delivered elsewhere.
+a caller who may change an action could have its secrets shown, or delivered elsewhere.
 """
 
 import copy
@@ -29,7 +29,7 @@ from tasks.secrets.redact import MASK, masked, texts
 
 Path = tuple[str, ...]
 
-#: the name, which no parameter can have, of what is sealed beside the parameters
+#: the name, which no parameter can have, of what is sealed with the parameters
 HANDED_ON = ""
 #: the only member of an object that its author writes to have a value sealed
 WRAPPER = "secret"
@@ -42,7 +42,7 @@ _PLACES = ("kind", "url", "target", "host", "port", "tls")
 _PROGRAMS = ("handler", "interpreter", "script")
 #: keys of a config whose text is a body
 _BODIES = ("body", "body_template")
-#: a text with more credentials than this is masked as a whole, and so are all texts behind so many places
+#: a text with more credentials than this is masked as a whole, and so are all texts after this many places
 _MOST_PARTS, _MOST_PLACES = 50, 500
 _MOST_DOUBTS = 50
 #: characters before a mask by which it is known for the same one
@@ -158,7 +158,7 @@ def _listed(value: Any) -> list[Any]:
 def sealed_config(
     workspace_id: str, revision_id: str, definition: Mapping[str, Any], hidden: dict[str, Any]
 ) -> str | None:
-    """The secrets of a config in sealed form; ``definition`` is the one that is stored beside them, masked."""
+    """The secrets of a config in sealed form; ``definition`` is the one that is stored with them, masked."""
     return seal(hidden, config_cell(workspace_id, revision_id, destination(definition))) if hidden else None
 
 
