@@ -1,4 +1,4 @@
-"""``/api/events``: what has happened elsewhere, told to the playbooks that wait for it."""
+"""``/api/events``: events from other systems start the playbooks that wait for them."""
 
 from typing import Any
 

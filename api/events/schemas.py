@@ -9,7 +9,7 @@ from api.http.base_schema import Schema
 from api.http.schemas import Strict, described
 from playbooks.definitions.triggers import EVENTS, MANUAL, MAX_EVENT_CHARACTERS, SCHEDULE
 
-#: what starts playbooks without anybody telling of it
+#: events that Tocsin emits itself
 OWN_EVENTS = (MANUAL, SCHEDULE, "action.completed")
 #: what most senders tell of
 COMMON_EVENTS = tuple(name for name in EVENTS if name not in OWN_EVENTS and not name.endswith("*"))

@@ -73,7 +73,7 @@ class ComparedStep(Schema):
 
 
 class Comparison(Schema):
-    """Two runs of a playbook beside each other."""
+    """Two runs of a playbook, side by side."""
 
     same = fields.Boolean(required=True, metadata=described("Whether every step did the same."))
     first = fields.Nested(ComparedRun, required=True, metadata=described("The prediction, or the run compared with."))

@@ -137,7 +137,7 @@ class RunStep(_Step):
 
 
 class StepDoing(_Step):
-    """One doing of a step; a step in a loop has one for each pass."""
+    """One execution of a step; a step in a loop has one for each iteration."""
 
     iteration = fields.String(
         metadata=described("Which pass of the loops around it, such as 3.1; empty outside of loops.")

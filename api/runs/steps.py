@@ -30,8 +30,8 @@ _ONE = http_schemas.enveloped(shapes.StepDoing)
 def list_run_steps(run_id: str) -> Response:
     """List the steps of a playbook execution.
 
-    Every doing of a step in the order in which they came up, which inside loops is one for each pass; then the steps
-    that it has not come to, which are pending while it still can.
+    Each execution of a step in the order in which they began, inside loops one for each iteration; then the steps
+    that the run has not reached, which are pending while it still can.
     """
     return _of_run(run_id, views.doings)
 
@@ -57,7 +57,7 @@ def list_run_logs(run_id: str) -> Response:
 def get_run_timeline(run_id: str) -> Response:
     """Show what the time of a playbook execution was spent on.
 
-    For each doing of a step: how long it was queued, carried out and waiting, so far if it has not ended.
+    For each execution of a step: how long it was queued, carried out and waiting, so far if it has not ended.
     """
     return _of_run(run_id, views.gantt)
 

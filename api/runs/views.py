@@ -1,7 +1,7 @@
 """How runs and their steps are shown.
 
 The same step is shown in two forms: in a run there is one item for each step of the playbook, which of a step in a loop
-shows the last pass; in the list of a run's steps there is one item for each doing, with all that is known of it.
+shows the last iteration; in the list of a run's steps there is one item for each execution, with all its details.
 """
 
 import functools
@@ -50,7 +50,7 @@ def accepted(row: Mapping[str, Any]) -> dict[str, Any]:
 
 @functools.lru_cache(maxsize=256)
 def _untouched(revision_id: str) -> list[dict[str, Any]]:
-    """The steps of a run that has yet to begin; whoever is given them leaves them as they are."""
+    """The steps of a run that has not begun; callers must not change them."""
     _, plan = revisions.playbook(revision_id)
     return [_step(state, None) for state in progress(plan, "pending", ())]
 
@@ -151,7 +151,7 @@ def _step(state: StepState, brought: Row | None) -> dict[str, Any]:
 
 
 def doings(connection: Connection, row: Row) -> list[dict[str, Any]]:
-    """Every doing of every step of a run in the order in which they began, then the steps that have none."""
+    """Each execution of each step of a run in the order in which they began, then the steps that have none."""
     _, plan = revisions.playbook(row.revision_id)
     found = run_listing.of_run(connection, row.id)
     brought = run_listing.brought(connection, [step.id for step in found])
@@ -161,7 +161,7 @@ def doings(connection: Connection, row: Row) -> list[dict[str, Any]]:
 
 
 def doing(row: Row, run: Row) -> dict[str, Any]:
-    """One doing of a step, from its whole row."""
+    """One execution of a step, from its whole row."""
     _, plan = revisions.playbook(run.revision_id)
     return _doing(plan, row, row)
 
@@ -227,7 +227,7 @@ def logs(connection: Connection, row: Row) -> list[dict[str, Any]]:
 
 
 def gantt(connection: Connection, row: Row) -> dict[str, Any]:
-    """When each doing of a run's steps began and ended, and what its time was spent on."""
+    """When each execution of a run's steps began and ended, and what its time was spent on."""
     _, plan = revisions.playbook(row.revision_id)
     moves = run_listing.moves(connection, row.workspace_id, row.id)
     now = db.now_ms()

@@ -187,7 +187,7 @@ def revise(
     """Make ``definition`` the current revision of ``action``, under the new id ``revision_id``.
 
     Raises:
-        Conflict: somebody else changed it meanwhile, or the version has been used before.
+        Conflict: another caller changed it meanwhile, or the version has been used before.
     """
     try:
         with db.begin_nested():

@@ -1,4 +1,4 @@
-"""The documents of playbooks that were imported, each beside the revision that was made of it.
+"""The documents of playbooks that were imported, each with the revision that was made of it.
 
 A document may hold credentials, so it is sealed as a whole. ``revision_id`` is the revision that the document was
 converted to: the difference between that one and the present one is what was changed here since.

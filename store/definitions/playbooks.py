@@ -204,7 +204,7 @@ def revise(
     """Make ``definition`` the current revision of ``playbook``.
 
     Raises:
-        Conflict: somebody else changed it meanwhile, or the version has been used before.
+        Conflict: another caller changed it meanwhile, or the version has been used before.
     """
     workspace_id = playbook.workspace_id
     try:
@@ -231,7 +231,7 @@ def set_enabled(db: Connection, playbook: Playbook, *, enabled: bool, fire_at: i
     """Switch the playbook on or off; no new version, runs under way go on.
 
     Raises:
-        Conflict: somebody else gave it another definition, which ``fire_at`` does not know. NotFound: it is gone.
+        Conflict: another caller gave it a new definition, which ``fire_at`` does not know. NotFound: it is gone.
     """
     if playbook.enabled != enabled:
         mine = sa.and_(_the(playbook.workspace_id, playbook.id), playbooks.c.revision_id == playbook.revision.id)

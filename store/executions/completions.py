@@ -29,7 +29,7 @@ def read(db: Connection, execution_id: str) -> Row | None:
 
 
 def take(db: Connection, execution_id: str) -> bool:
-    """Take the mark off; false when somebody else was faster."""
+    """Clear the mark; false when another process was faster."""
     clear = sa.update(executions).where(_marked(execution_id)).values(waiting_for=None, due_at=None)
     return db.execute(clear).rowcount == 1
 

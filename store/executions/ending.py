@@ -2,9 +2,9 @@
 
 In order of time: a run is ended with a mark (``waiting_for`` "clear"), and in the same transaction the runs it has
 started: from then on no step of them can be claimed, and nothing that a step does is followed by anything. Then their
-steps are ended in bites, by whoever ended the run as far as that is soon done, and by tick as long as the mark is
-there. It is taken off when some time after the end no step is left that goes on: what was being written while the run
-ended is found then.
+steps are ended in bites, by the process that ended the run as far as that is soon done, and by tick as long as the mark
+is there. It is taken off when some time after the end no step is left that goes on: what was being written while the
+run ended is found then.
 """
 
 from collections.abc import Mapping, Sequence
@@ -100,8 +100,7 @@ def _is_held(row_id: str, holder: str, parents: Mapping[str, str | None]) -> boo
 def _cancel(db: Connection, ids: Sequence[str], actor: str, **marks: Any) -> int:
     """Cancel those of these that have not ended; what was done stays done, and a worker that holds one lets go.
 
-    They are locked in the order of their ids, as a heartbeat does (``store.executions.leases``): nobody waits in a
-    circle.
+    They are locked in the order of ids, as a heartbeat does (``store.executions.leases``), so they never deadlock.
     """
     if not ids:
         return 0

@@ -23,7 +23,7 @@ _goes_on = sa.or_(
 def extend(db: Connection, owner: str, execution_ids: list[str], lease_ms: int) -> None:
     """The heartbeat: every running row of one process gets a fresh lease, up to the end of its attempt's time.
 
-    They are locked in the order of their ids, as a cancel does (``store.executions.steps``): nobody waits in a circle.
+    They are locked in the order of their ids, as a cancel does (``store.executions.steps``): so they never deadlock.
     """
     table, now = executions.c, now_ms()
     end = table.expires_at + TIMEOUT_GRACE

@@ -1,6 +1,6 @@
 """Many executions at once: the pages of a list, and how many there are by status.
 
-Executions are what is done by an action: because somebody triggered it, or as a step of a run. Runs, and the steps in
+These are executions of actions, triggered or as steps of a run. Runs, and the steps in
 which a run decides or waits, are looked at by ``store.executions.run_listing``.
 
 A list leaves out what only the whole record needs (logs, report, sealed values), and of the two JSON columns it shows

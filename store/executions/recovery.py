@@ -1,4 +1,4 @@
-"""What must be looked at, and what may be forgotten: the queries of tick and upkeep over all executions."""
+"""The queries of tick and maintenance: what is due, and what may be deleted."""
 
 import sqlalchemy as sa
 
@@ -12,7 +12,7 @@ _run = executions.alias("run")
 
 
 def due(db: Connection, *, limit: int) -> list[Row]:
-    """Rows that somebody must look at now, locked for this transaction; other tickers skip them."""
+    """Rows that are due now, locked for this transaction; other ticks skip them."""
     table = executions.c
     query = sa.select(
         table.id,
@@ -137,7 +137,7 @@ def drop_sealed(db: Connection, *, before: int, limit: int = 500) -> int:
 
 
 def oldest_waiting(db: Connection) -> dict[str, int]:
-    """Queue → when the oldest execution on it was accepted that nobody has taken up yet, milliseconds.
+    """Queue → when its oldest unclaimed execution was accepted, milliseconds.
 
     Looked for among the ``MOST_LOOKED_AT`` rows that are due first, in which it is: what has just been accepted is due
     within a lease, and on a long queue those that came first are due first.

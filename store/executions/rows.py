@@ -95,7 +95,7 @@ def run(columns: NewRow) -> NewRow:
 
 
 def step(columns: NewRow) -> NewRow:
-    """A step of a run; one that is no action's is carried out by whoever goes on with the run."""
+    """A step of a run; one without an action is carried out by the run's driver."""
     of_no_action: NewRow = {"action_id": "", "revision_id": "", "queue": "steps", "idempotent": True, "timeout_ms": 0}
     return _new("step", {**of_no_action, "input": "{}", **columns})
 

@@ -1,7 +1,7 @@
 """One transition of a run: what caused it, and what begins because of it, written in one transaction.
 
 ``tasks.runs.planner`` plans it as a value; ``commit`` writes it, or finds that it was not this worker's to write: the
-run was begun, the attempt ended, or the container handled by somebody else meanwhile.
+run was begun, the attempt ended, or the container handled by another worker meanwhile.
 """
 
 from collections.abc import Mapping
@@ -42,7 +42,7 @@ class StepEnded:
 
 @dataclass(frozen=True)
 class StepFollowed:
-    """A step that ended where nobody planned what follows has what follows planned now."""
+    """The successors of a step whose end planned nothing."""
 
     row_id: str
 

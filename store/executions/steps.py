@@ -1,9 +1,9 @@
-"""Steps: the doings of a run, and how a run goes on, written in one transaction.
+"""Steps of a run, and how a run goes on, written in one transaction.
 
 What ends a step also begins what follows it: ``Moves`` says what that is (planned in ``tasks``, where conditions are
-evaluated), ``go_on`` writes it. A step that holds others (a parallel, a loop) counts in ``open`` how many branches or
-passes are under way; whoever ends one lowers the count, and the last one makes the holder due, so that it is attended
-to exactly once although many end at the same time: the attention itself is a guarded transition.
+evaluated), ``go_on`` writes it. A container (a parallel, a loop) counts in ``open`` how many branches or
+iterations are under way; each end lowers the count, and the last one makes the container due, so that it is handled
+exactly once although many end at the same time: handling it is a guarded transition.
 """
 
 import functools
@@ -22,7 +22,7 @@ from store.executions.transitions import LIVE, TERMINAL
 
 _table = transitions.executions.c
 
-#: a holder that needs attention is looked after by tick if nobody did before, ms
+#: when tick handles a container that is due, if no worker did before, ms
 ATTENTION = 2_000
 #: the same for a step of which it has yet to be planned what follows, ms
 FOLLOW = 5_000
@@ -210,7 +210,7 @@ _wake = Prepared(
 
 
 def count_started(db: Connection, holder: str, *, cursor: int, count: int, due_at: int | None) -> str | None:
-    """Count ``count`` further passes of a holder that has begun ``cursor`` so far; None when somebody else did.
+    """Count ``count`` further iterations of a container after ``cursor``; None when another worker did.
 
     Returns the status of its run.
     """
@@ -283,7 +283,7 @@ _results = sa.select(
 )
 
 
-#: up to so many steps are asked for by statements that are kept, one for each power of two
+#: the most steps in a statement that is kept; there is one for each power of two
 _MOST_PLACES = 64
 
 
@@ -309,10 +309,10 @@ def of_run(db: Connection, run_id: str) -> list[Row]:
 
 
 def to_follow(db: Connection, row_id: str, run_id: str) -> str | None:
-    """Take the mark off a step that says that it has yet to be planned what follows.
+    """Clear ``waiting_for='follow'`` from a step whose successors are now planned.
 
     Returns the status of its run, which stays as it is until this transaction ends: a cancel that comes now finds
-    what follows. None when somebody else was faster.
+    what follows. None when another worker was faster.
     """
     if _following.first(db, {"id_": row_id}) is None:
         return None
@@ -332,7 +332,7 @@ _following = Prepared(
 
 
 def follow_mark() -> NewRow:
-    """Columns of a step that ends where nobody plans what follows; a worker is asked to."""
+    """Columns of a step whose end plans nothing; a worker gets a message to do it."""
     return {"waiting_for": "follow", "due_at": now_ms() + FOLLOW}
 
 

@@ -1,15 +1,15 @@
-"""Executions: every doing, one row each, and the one function that moves them.
+"""Executions, one row each, and the one function that moves them.
 
 A row is born ``pending``. A worker claims it (``running``, attempt + 1, a lease), does the outside work with no
 transaction open, and finishes it. Two rules make that safe:
 
 * ``transition`` is the only way to change ``status`` (``store.executions.ending``: of many). It names the states it may
   come from and, where a worker acts, the attempt it acts for; when the row is elsewhere by now it changes nothing.
-* ``due_at`` is the moment at which somebody must look at the row again if nothing else happens:
+* ``due_at`` is the moment at which tick looks at the row again if nothing else happens:
   pending → when to publish it (again) · running → when the lease lapses (heartbeats move it) or the attempt's
   time is up · waiting → when the back-off, the delay or the approval ends · a run → its deadline · terminal →
-  never (NULL), but for a step of which it has yet to be planned what follows (``waiting_for`` "follow"), for an action
-  whose end somebody listens for ("announce") and for a run whose steps have to be ended ("clear").
+  never (NULL), except a step whose successors are unplanned (``waiting_for`` "follow"), an action whose end playbooks
+  listen for ("announce") and a run whose steps have to be ended ("clear").
 
 A row is of one of three kinds: an ``action`` that was triggered, a run of a ``playbook``, a ``step`` of a run. Steps
 are the business of ``store.executions.steps``, runs of ``store.executions.runs``.
@@ -107,7 +107,7 @@ partial_index(
     where=sa.text("kind = 'playbook' AND parent_id IS NOT NULL"),
 )
 partial_index("ix_executions_root", executions.c.root_id, where=executions.c.root_id.is_not(None))
-#: what holds secrets, for those who seal them anew
+#: rows that hold secrets, for re-sealing
 partial_index("ix_executions_sealed", executions.c.id, where=executions.c.sealed.is_not(None))
 #: one running run for each playbook and asset
 partial_index(

@@ -13,15 +13,15 @@ from tasks.messages.model import TaskMessage
 
 EVENT = "action.completed"
 
-#: for how long it is remembered whether anybody listens, seconds
+#: how long it is remembered whether a playbook listens, seconds
 FRESH = 2.0
 
-#: workspace → until when this holds, and whether anybody listens
+#: workspace → until when this holds, and whether a playbook listens
 _remembered: dict[str, tuple[float, bool]] = {}
 
 
 def mark(row: Any, status: str) -> dict[str, Any]:
-    """Further columns of a triggered action's execution that ends in ``status``: none unless somebody listens."""
+    """Further columns of a triggered action's execution that ends in ``status``: none unless a playbook listens."""
     announced = status == "completed" and row.mode == "live" and _awaited(row.workspace_id)
     return completions.mark() if announced else {}
 
@@ -45,6 +45,6 @@ def message(execution_id: str, action_id: str) -> TaskMessage:
 
 
 def attend(connection: Connection, row: Row) -> TaskMessage:
-    """What tick does for an end that nobody has announced yet."""
+    """Have tick announce an end that no worker has announced yet."""
     recovery.postpone(connection, row.id, at=db.now_ms() + 2 * completions.PATIENCE)
     return message(row.id, row.action_id)

@@ -1,8 +1,8 @@
 """How an attempt ends: the one place where a worker's result becomes the record.
 
 ``conclude`` decides between done, failed, and again later, takes the secrets out, and writes status, output,
-logs and audit in one transaction. When the database is away it keeps trying: as long as nobody can reach it nobody
-else can take the attempt over, and who could has a later attempt, before which this one changes nothing.
+logs and audit in one transaction. When the database is away it keeps trying: meanwhile no other worker can take the
+attempt over, and one that does later has a higher attempt number, before which this one changes nothing.
 """
 
 import random

@@ -1,10 +1,10 @@
-"""What becomes of the work in hand when the time is up that a stopping worker has to finish it.
+"""Give up what a stopping worker has not finished in its time.
 
 In order of time: no effect begins in this process any more; the processes of its pool are frozen, so that nothing goes
-on there either; what they all hold is handed back where doing it again can do no harm, for other workers to claim at
-once and without a lapse; the lease of the rest ends now, and tick says of it that nobody knows; the frozen processes
-are killed. This process must end right after that. A process of a pool that is told to end by itself leaves the same
-way, whatever it was at when the signal came.
+on there either; what they all hold is handed back where a repetition does no harm, for other workers to claim at
+once and without a lapse; the lease of the rest ends now, and tick ends it with an unknown outcome; the frozen
+processes are killed. This process must end right after that. A process of a pool that gets the signal itself leaves
+the same way, whatever it was at when the signal came.
 """
 
 import contextlib

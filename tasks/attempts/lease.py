@@ -3,12 +3,12 @@
 ``hold`` registers a claimed attempt. While there is one, the keeper thread looks every quarter of a second
 whether each is still ours (a cancel, a time-out or another worker may have taken it) and, every third of a
 lease, extends the leases of all in one statement. An attempt that is no longer ours, or whose lease could not
-be extended in time, is *aborted*: its executor sees that and gives up, and the row is handed back or let go. What may
-not be done twice and has begun is seen through whatever the database says: nobody will do it in its place, and its
-outcome can be told as long as nobody else has ended it.
+be extended in time, is *aborted*: its executor sees that and gives up, and the row is handed back or released. An
+at-most-once attempt that has begun is seen through whatever the database says: no other worker repeats it, and its
+outcome can be written as long as the row has not been ended.
 
-When the database went away in the middle of a claim nobody knows whether it was made. After that the keeper looks for
-attempts that are this process's by their rows and that nobody here holds, and hands them back.
+When the database goes away in the middle of a claim, the claim may have been made or not. After that the keeper looks
+for rows that name this process as their owner and that it does not hold, and hands them back.
 
 A process that ends closes its keeper: no effect begins from there on.
 """
@@ -38,7 +38,7 @@ FRESH = 0.5
 #: an aborted attempt that still runs after this is stuck; its process ends, if it is one that may, seconds
 STUCK = 5.0
 
-#: a claim that is not held after this was made in doubt, ms; whoever comes to hold it later must look first
+#: a claim that is not held after this was made in doubt, ms; a later holder must look first
 IN_DOUBT = 2_000
 
 log = logs.logger(__name__)
@@ -98,7 +98,7 @@ class HeldLease:
         """See that the attempt is ours; a look that took long, or came to nothing, is taken again.
 
         Raises:
-            Abandoned: it is not ours any more, or nobody could say for as long as a lease lasts.
+            Abandoned: it is not ours any more, or no look succeeded for as long as a lease lasts.
         """
         while self.aborted_at is None and (age := time.monotonic() - self.verified) > FRESH:
             if age > self._keeper.lease_ms / 1000:
@@ -112,7 +112,7 @@ class HeldLease:
         """Call right before an effect.
 
         Raises:
-            Abandoned: the attempt is not ours any more, or nobody can say.
+            Abandoned: the attempt is not ours any more, or no look succeeds.
         """
         self.still_ours()
         self._keeper.begin(self)

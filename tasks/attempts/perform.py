@@ -1,4 +1,4 @@
-"""Doing the outside work of one attempt, whoever asked for it: a trigger or a step of a run.
+"""Perform the outside work of one attempt, of a trigger or of a step of a run.
 
 ``prepare`` gathers everything the executor needs, secrets included; they exist in clear from there to the executor's
 return only. ``perform`` lets the executor do it with no transaction open and puts every way it can end into words.

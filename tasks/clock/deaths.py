@@ -1,9 +1,9 @@
 """What a worker that died had taken off its queues and not begun.
 
-Such messages are lost and their rows pending, and as long as the queue behind them explains the wait nobody would
+Such messages are lost and their rows pending, and as long as the queue behind them explains the wait tick does not
 publish them again (``tasks.messages.backlog``). In order of time: a process is seen to have died, because its sign of
 life stays away or another process has come in its place; on each of its queues the messages that are taken next tell
-how far it has come; what is pending and was accepted before that has been taken off by somebody. It is published once
+how far it has come; what is pending and was accepted before that has been taken off. It is published once
 more, before what waits, and should a living worker have it in hand the copy finds nothing to do.
 
 RabbitMQ gives the messages of a dead worker to others by itself.
@@ -23,12 +23,12 @@ from tasks.app import app
 EVERY = 5.0
 #: a process without one for this long is taken for dead, ms
 SILENT = 20_000
-#: so many of the next messages tell how far a queue has come: one may be older than what stands around it
+#: the next messages that show how far a queue has come: one may be older than its neighbours
 NEXT = 10
 #: what was accepted this long ago is on its queue, ms
 PUBLISHED = 2_000
 _ACCEPTED = re.compile("p?exec-([0-9a-f]{12})")
-#: at most so many are published again for each queue
+#: the most that are published again for each queue
 MOST = 1_000
 
 
@@ -38,7 +38,7 @@ class Deaths:
     def __init__(self) -> None:
         self._alive: dict[str, int] | None = None
         self._next = 0.0
-        #: the queues that somebody who lives takes from
+        #: the queues that living processes consume
         self._served: set[str] = set()
         #: the queues of those that died, until what they left behind is published
         self._bereaved: set[str] = set()
@@ -58,7 +58,7 @@ class Deaths:
         self._bereaved.discard(queue)
 
     def unserved(self, queue: str) -> bool:
-        """Whether others live, and nobody who takes from this queue; as of the last look."""
+        """Whether workers live, but none that consumes this queue; as of the last look."""
         return bool(self._served) and queue not in self._served
 
     def _look(self) -> None:

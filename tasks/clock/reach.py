@@ -1,9 +1,9 @@
 """Whether a lease that lapsed says anything about its worker: only if it could have been extended.
 
-Tick notes how its own looks at the database went. One that failed, or took so long that renewals may have failed, is
-an outage; so is a machine that slept, and a clock that was put forward, for which all leases lapse at once. When it is
-over every worker is given a whole lease to say that it lives, and to write what it could not. Those that are dead are
-found then, and nobody else is taken for dead.
+Tick notes the results of its own looks at the database. One that failed, or took so long that renewals may have failed,
+is an outage; so is a machine that slept, and a clock that was put forward, for which all leases lapse at once. When it
+is over every worker is given a whole lease to say that it lives, and to write what it could not. Dead workers are found
+then, and no living one is taken for dead.
 """
 
 import time

@@ -2,12 +2,12 @@
 
 pending    put on its queue again, unless the backlog explains that it has not had its turn (``tasks.messages.backlog``)
 running    its worker died, froze or overran: end it, or have it tried again on its own queue; what was lost twice, or
-           with all who take from its queue, goes to the queue of suspects. While the database was away nobody could
-           keep a lease, so after that everybody is given one more (``tasks.clock.reach``)
+           with all who take from its queue, goes to the queue of suspects. While the database was away no worker could
+           keep a lease, so after that each gets one more (``tasks.clock.reach``)
 waiting    the back-off or the delay is over: on it goes; the approval has expired: ended
 runs       over their time: failed, and with them their steps (``tasks.clock.run_recovery``)
-ended      a step of which nobody has planned yet what follows, an action that playbooks listen to and that nobody has
-           announced yet: a worker is asked to
+ended      a step whose successors are not planned yet, an action that playbooks listen to and that is not announced
+           yet: a worker gets a message for it
 """
 
 from collections.abc import Mapping
@@ -110,7 +110,7 @@ def _recover(connection: Connection, row: Row) -> TaskMessage | None:
 
 
 def _is_alone(row: Row) -> bool:
-    """Whether nobody takes from the queue of a row any more, while others live who would try it apart."""
+    """Whether no worker consumes a row's queue any more, while others could try it in quarantine."""
     return deaths.unserved(row.queue) and not deaths.unserved("suspects")
 
 

@@ -81,5 +81,5 @@ def cancel_run(caller: Caller, run_id: str) -> Row:
 
 
 def has_ended(row: Row) -> Conflict:
-    """The error for what nobody can change any more."""
+    """The error for an execution that has ended."""
     return Conflict(f"The execution has ended already: it is {row.status}.", code="already_ended")

@@ -23,8 +23,8 @@ def decide(caller: Caller, execution_id: str, *, approve: bool, note: str) -> Ro
     """Approve or reject what waits for it; exactly one decision wins.
 
     Raises:
-        NotFound: no such execution. Conflict: it does not wait for a decision (any more). Forbidden: somebody else
-        has to decide (``tasks.runs.deciders``).
+        NotFound: no such execution. Conflict: it does not wait for a decision (any more). Forbidden: the decision
+        is another person's (``tasks.runs.deciders``).
     """
     decision = {"decision": "approved" if approve else "rejected", "by": caller.key_id, "note": note}
     error = failure("rejected", note or "Rejected.")

@@ -1,9 +1,9 @@
-"""Trying a run again that has ended: with what it was given, and with the revisions that it used.
+"""Retry a run that has ended, with its parameters and the revisions that it used.
 
-In order of time: the parameters are put together from those that are kept and the secrets that are given anew; what
-the run used is gathered, its own pins and what the playbooks below it used or would have used; where a secret that is
-kept would reach an action that it did not reach before, or that sends elsewhere now, it must be given anew; then the
-run is started as any other. So nobody has the secrets of somebody else's run delivered by a change of an action.
+In order of time: the parameters are put together from those that are kept and the secrets that the caller gives again;
+what the run used is gathered, its own pins and what the playbooks below it used or would have used; where a kept
+secret would reach an action that it did not reach before, or that sends elsewhere now, the caller must give it again;
+then the run is started as any other. So a change of an action never delivers the secrets of another caller's run.
 """
 
 import json
@@ -39,7 +39,7 @@ Origins = Mapping[str, frozenset[str]]
 
 @dataclass(frozen=True)
 class _Given:
-    """What the new run is given: all parameters, which of them are secret, and which secrets must be given anew."""
+    """The new run's parameters, which of them are secret, and which must be given again."""
 
     parameters: dict[str, Any]
     secret_names: frozenset[str]
@@ -56,14 +56,14 @@ def retry(
     given: Mapping[str, Any] | None = None,
     idempotency_key: str | None = None,
 ) -> StartedRun:
-    """Run a run that has ended once more, with the same parameters and the same version of its playbook.
+    """Run an ended run once more, with the same parameters and playbook version.
 
     ``completed_stay`` has the new run begin where the old one failed: what it completed is not repeated. ``present``
-    has it use the actions, and the playbooks that it starts, as they are now. ``given`` are secrets given anew.
+    has it use the actions, and the playbooks that it starts, as they are now. ``given`` are secrets given again.
 
     Raises:
         NotFound: no such run. Unprocessable: what is ``given`` is no secret of it. Conflict: it has not ended, has not
-        failed anywhere, or a secret must be given anew (``secret_needed``). Else as ``tasks.intake.run_start.start``.
+        failed anywhere, or a secret must be given again (``secret_needed``). Else as ``tasks.intake.run_start.start``.
     """
     with db.read() as connection:
         before = runs.get(connection, caller.workspace_id, run_id)
@@ -112,7 +112,7 @@ def _carried(row: Row) -> dict[str, Any]:
 
 
 def _put_together(before: Row, given: Mapping[str, Any]) -> _Given:
-    """The parameters of the old run, with the secrets that are given anew.
+    """The parameters of the old run, with the secrets that are given again.
 
     Raises:
         Unprocessable: what is given is no secret of the run. Conflict: a secret is not kept any more, and not given.
@@ -269,7 +269,7 @@ def _read(value: Any, origins: Origins) -> frozenset[str]:
 
 
 def _refuse_strangers(connection: Connection, row: Row, whole: _Given, used: _Used, wanted: _Used) -> None:
-    """Have those secrets given anew that would reach whom they did not reach in the old run.
+    """Require each secret again that would reach a receiver new to the run.
 
     Raises:
         Conflict: ``secret_needed``, with the names.
@@ -296,7 +296,7 @@ def _same_receiver(workspace_id: str, old_id: str, new_id: str) -> bool:
 
 
 def _receiver(workspace_id: str, revision_id: str) -> list[Any]:
-    """By what, where, to whom and in whose name an action sends what it is given.
+    """What identifies an action's receiver: executor, address, recipients, account.
 
     Raises:
         SealBroken: the secrets of its config cannot be opened.

@@ -26,7 +26,7 @@ CACAO, NATIVE, YAML = "cacao_v2", "native", "yaml"
 
 @dataclass(frozen=True, kw_only=True)
 class Exported:
-    """A document, and in short words what is not in it as somebody may expect."""
+    """A document and warnings about what it leaves out."""
 
     document: Json
     notices: tuple[str, ...] = ()
@@ -36,7 +36,7 @@ def export_playbook(caller: Caller, playbook_id: str, *, form: str, include_secr
     """A playbook in one of the forms in which others may read it.
 
     Raises:
-        NotFound: no such playbook. Forbidden: secrets or a signature are asked for by somebody who may not.
+        NotFound: no such playbook. Forbidden: the caller may not have secrets or a signature.
         Unprocessable: there is no key to sign with, or the form knows no signatures.
     """
     if include_secrets and caller.role != "admin":

@@ -1,8 +1,8 @@
 """What becomes of a playbook that is imported: it is new, the next version of one that is here, or refused.
 
 In order: the id is looked up; what is there under it, and what was sent, decide; a definition that could not be kept is
-refused before anything is made; the actions that its steps need are made; the playbook is created or revised, and in
-the same transaction the document is kept beside it.
+refused before anything is made; the actions that its steps need are made; the playbook is created or revised, and the
+document is kept in the same transaction.
 """
 
 from collections.abc import Mapping
@@ -55,7 +55,7 @@ def keep(
 ) -> Imported:
     """Create or revise the playbook, unless it is a dry run."""
     definition = {**converted.definition}
-    if not definition.get("id"):  # what a document carries along may have been changed by anybody
+    if not definition.get("id"):  # a document may have been changed on its way
         definition["id"] = str((document or {}).get("id") or meaning.slug(definition["name"]))
     own = str(definition["id"])
     if own in options.reserved:
@@ -79,7 +79,7 @@ def keep(
     except Conflict:
         if existing is not None or _existing(caller, definition["id"]) is None:
             raise
-        return keep(caller, converted, document, options, expected)  # somebody else has just imported it
+        return keep(caller, converted, document, options, expected)  # another caller has just imported it
     return replace(imported, definition={"id": playbook.id, **playbook.revision.definition}, playbook=playbook)
 
 
@@ -102,7 +102,7 @@ def _written(caller: Caller, definition: Json, document: Json | None, expected: 
 
 
 def _copied(caller: Caller, own: str, document: Json | None) -> tuple[str, Json | None]:
-    """Another id for what is kept beside the one of that id, and the document with it; signatures do not fit that."""
+    """Give the playbook, and its document, another id; signatures do not survive that."""
     copy = identifier("playbook", own, exports.now(), caller.key_id)
     if document is None:
         return f"{own[:50]}-{copy[10:18]}", None

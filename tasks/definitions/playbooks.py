@@ -45,7 +45,7 @@ Beside = Callable[[db.Connection, Playbook], None]
 
 
 def nothing(_connection: db.Connection, _playbook: Playbook) -> None:
-    """What is written beside most playbooks."""
+    """What is written with most playbooks."""
 
 
 def verdict(

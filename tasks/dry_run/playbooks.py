@@ -34,7 +34,7 @@ class Budget:
     left: int = MOST_MORE
 
     def take(self, count: int) -> bool:
-        """Take so many, if there are that many."""
+        """Take ``count``, if there are that many."""
         if count > self.left:
             return False
         self.left -= count

@@ -1,4 +1,4 @@
-"""The dry run of a whole playbook: what would happen, step by step, with nothing done and nobody asked.
+"""The dry run of a whole playbook: what would happen, step by step, with no outside effect.
 
 In order of time: the plan of the run is walked as in a real run (``tasks.dry_run.walk``), but every step is only
 described (``tasks.dry_run.steps``), and each is said to succeed unless it is known that it would fail; the steps on
@@ -50,7 +50,7 @@ def simulate(run: Run) -> Simulation:
 
 
 def carry_out(run: Run, owner: str) -> bool:
-    """Simulate a pending run and write all of it; false when somebody else did, or the database stayed away."""
+    """Simulate a pending run and write all of it; false when another worker did, or the database stayed away."""
     try:
         simulation = with_patience(functools.partial(simulate, run))
     except Exception:

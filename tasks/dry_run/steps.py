@@ -29,7 +29,7 @@ from tasks.runs.run import Run
 from tasks.runs.step_entries import MOST_ITEMS
 from tasks.secrets.redact import Redactor, masked
 
-#: executors that talk to somebody else
+#: executors that call another system
 _OUTWARD = frozenset({"webhook", "remote", "notification"})
 
 

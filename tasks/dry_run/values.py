@@ -1,4 +1,4 @@
-"""Values that nobody can know before a run: how a dry run writes them, and what they make unknown in turn.
+"""Values unknown before a run: how a dry run writes them, and what they make unknown in turn.
 
 A value that an earlier step would bring is an ``Assumed``: a text such as ``<steps.lookup.output.address>``. A
 template that reads one becomes one itself, whatever its filters would do; everything else is filled in as in a run.

@@ -1,9 +1,9 @@
 """``action.completed``: playbooks that go on where a triggered action has ended well.
 
 In order of time: when an execution is about to end, ``mark`` says whether any playbook of the workspace listens (looked
-up at most every two seconds, so that nobody else pays for it); if so, the end is committed with a mark and a worker
-asked to carry out ``tocsin.announce``. That starts the playbooks and takes the mark off in one transaction; until then
-tick keeps asking.
+up at most every two seconds, so that other workspaces pay nothing); if so, the end is committed with a mark and a
+worker asked to carry out ``tocsin.announce``. That starts the playbooks and takes the mark off in one transaction;
+until then tick keeps asking.
 
 Only what was triggered by itself is announced, and only when it was done in earnest. The steps of runs are not: a
 playbook goes on by its own links, and so no playbook can start itself, or a circle of others, over and over.

@@ -21,7 +21,7 @@ _HOUR = 3_600_000
 
 #: the longest pause between two bites, seconds
 MOST_REST = 1.0
-#: so many bites of sealed values are renewed each time: tick waits behind it
+#: bites of sealed values that are renewed each time: tick waits behind it
 _RENEWED = 20
 #: when everything has been looked at, it is looked at again after so long, seconds
 _LOOKED_AT_EVERY = 3600.0
@@ -63,7 +63,7 @@ class _Renewal:
         """Take some bites, unless everything was looked at lately.
 
         Raises:
-            Unavailable: the database is away; the next time begins anew.
+            Unavailable: the database is away; the next time starts again.
         """
         with self._lock:
             self._go_on()

@@ -33,7 +33,7 @@ from tasks.runs import stop
 from tasks.runs.driver import RunDriver
 from tasks.runs.run import Run
 
-#: what this process has been at for longer than this is not begun once more beside it, seconds
+#: an execution under way here for longer than this is not begun a second time, seconds
 LONG = 1.0
 
 log = logs.logger(__name__)

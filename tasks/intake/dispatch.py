@@ -1,4 +1,4 @@
-"""Accept triggers of actions, whoever sends them: the API, another service, a retry.
+"""Accept triggers of actions.
 
 In order of time: the action is looked up, the values are checked against the declared parameters, the gate is asked,
 secrets are sealed, the execution is committed together with its idempotency key and its audit row, and only then a
@@ -65,7 +65,7 @@ def dispatch(request: DispatchRequest) -> AcceptedExecution:
     """Accept a request to perform an action.
 
     Raises:
-        NotFound: no such action. Conflict: it is switched off, or nobody could carry it out.
+        NotFound: no such action. Conflict: it is switched off, or no agent could carry it out.
         Unprocessable: values that do not fit its parameters, or a key that was used for something else.
         Unavailable: the database is away; nothing was accepted. Whatever ``request.unless_urgent`` raises.
     """

@@ -6,8 +6,8 @@ run each; then all runs are committed in one transaction, each behind a savepoin
 playbook never keeps another from being started; then their chains are published.
 
 An event that its sender has named by an id starts each playbook once, however often and in how many copies it comes:
-sender, id and playbook make an idempotency key. Which playbooks could not be started is told with the reason; sent
-again under the same id those are tried again.
+sender, id and playbook make an idempotency key. The result names the playbooks that could not be started, with the
+reason; sent again under the same id, the event tries those again.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -268,6 +268,6 @@ def _places(event: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def note_not_fired(connection: Connection, workspace_id: str, playbook_id: str, refusal: Refusal, **more: Any) -> None:
-    """Tell the audit trail of a playbook that should have been started and was not, where no caller is told."""
+    """Record a playbook that should have been started and was not, where no caller gets the error."""
     noted = {"code": refusal.code, "reason": refusal.reason, **more}
     audit.record(connection, workspace_id, audit.SYSTEM, "playbook.not_fired", playbook_id, **noted)

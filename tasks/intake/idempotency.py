@@ -1,7 +1,7 @@
 """Idempotency keys: the same request under the same key makes nothing twice.
 
 A key, and likewise the id of an event, belongs to the caller who sent it: what one caller has used says nothing about
-the requests of another, and nobody can use up the keys of somebody else.
+the requests of another, and no caller can use up the keys of another.
 """
 
 import contextlib

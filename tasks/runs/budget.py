@@ -21,7 +21,7 @@ MOST_RUNS = 1_000
 MOST_ROWS = 20_000
 #: counted again when this part of what is left was added here; several processes may add as much meanwhile
 PART = 16
-#: counted at the earliest after so many
+#: rows from which on they are counted
 FEW = 100
 #: runs that are remembered; the one that rested longest is forgotten first
 MOST_KNOWN = 1_000

@@ -1,9 +1,9 @@
 """Who may decide about what waits for an approval.
 
 Deciding is a permission of its own (``decide:approvals``), asked for at the door. Beyond it, in this order: where the
-approval names ``approvers``, only they decide; and where ``not_by_starter`` holds, nobody decides about what they have
-started themselves. That holds, unless the definition says otherwise, wherever harm is contained or repaired: in a
-playbook that uses such an action, or that starts another playbook.
+approval names ``approvers``, only they decide; and where ``not_by_starter`` holds, a person does not decide about what
+they have started themselves. That holds, unless the definition says otherwise, wherever harm is contained or repaired:
+in a playbook that uses such an action, or that starts another playbook.
 
 A refusal is written to the audit trail, like a decision.
 """
@@ -28,7 +28,7 @@ _ROLE = "role:"
 
 
 class NotYours(Forbidden):
-    """The permission is there, but this decision is for somebody else."""
+    """The permission is there, but this decision is another person's."""
 
 
 def question(step: Mapping[str, Any], message: Any) -> dict[str, Any]:
@@ -40,7 +40,7 @@ def check(connection: Connection, caller: Caller, row: Row) -> None:
     """Refuse a caller who may not decide about this execution.
 
     Raises:
-        NotYours: somebody else has to.
+        NotYours: the decision is another person's.
     """
     run = runs.get(connection, row.workspace_id, row.run_id) if row.kind == "step" else None
     rules = _rules(row, run)
@@ -60,7 +60,7 @@ def check(connection: Connection, caller: Caller, row: Row) -> None:
 
 
 def note_refusal(caller: Caller, execution_id: str, refusal: NotYours) -> None:
-    """Write down that somebody tried to decide who may not."""
+    """Write an attempt to decide without permission to the audit trail."""
     with db.write() as connection:
         audit.record(
             connection, caller.workspace_id, caller.key_id, "approval.refused", execution_id, reason=refusal.code

@@ -116,7 +116,7 @@ class RunDriver:
         return self._go_on(lambda planner: joins.decide(planner, row))
 
     def follow(self, step_row_id: str) -> Next | None:
-        """Go on after a step that ended where nobody planned what follows: outside of a worker, or after many."""
+        """Go on after a step whose end planned nothing: outside a worker, or one of many."""
         row = with_patience(functools.partial(_read, steps.get, step_row_id))
         if row is None or row.waiting_for != "follow" or not self._find_run(row.run_id):
             return self._stale()
@@ -239,7 +239,7 @@ class RunDriver:
     # small things
 
     def _stale(self, word: str = "stale") -> Next | None:
-        """The message came to nothing; whoever moved the run meanwhile has published what follows."""
+        """The message came to nothing; the worker that moved the run meanwhile has published what follows."""
         self.word = word
         self.handoff.leave(None)
         return None

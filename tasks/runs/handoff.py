@@ -20,7 +20,7 @@ from tasks.messages.run_messages import join_message
 from tasks.runs.planner import Planner
 from tasks.runs.run import Run
 
-#: going on in place may take so many times as long as its calls may
+#: how many times as long as its calls going on in place may take
 IN_ALL = 4
 
 

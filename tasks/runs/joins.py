@@ -1,8 +1,8 @@
-"""Attending to a step that holds others: a parallel, a loop, a for_each, a playbook.
+"""Decide how a container goes on: a parallel, a loop, a for_each, a playbook.
 
-Whoever ends a branch or a pass counts it down; then the holder is attended to: either more passes begin, or it has
-come to its end and the run goes on behind it. Both are guarded in the database (``cursor``, ``open``), so that it does
-no harm when several attend at once.
+The end of a branch or an iteration counts it down; then the container is handled: either more iterations begin, or it
+has ended and the run goes on behind it. Both are guarded in the database (``cursor``, ``open``), so that several
+workers may handle it at once.
 """
 
 import json

@@ -100,7 +100,7 @@ class Planner:
         output: Any = None,
         expired: bool = False,
     ) -> None:
-        """Go on after a step has ended; ``output`` is a decision's, ``expired`` says that nobody decided in time."""
+        """Go on after a step has ended; ``output`` is a decision's, ``expired`` says that no decision came in time."""
         node = self.run.plan.nodes[step_id]
         previous = row_id(self.run.id, step_id, joined(place.iteration))
         target = node.on_timeout if expired else _link(node, status, output)

@@ -88,7 +88,7 @@ class StepWork:
 def variables(step: Mapping[str, Any], context: Json, output: Any, redact: Redactor) -> Json:
     """What a step's ``outputs`` set; one that cannot be filled in is not set.
 
-    The step itself is done by then, whatever becomes of the name; who reads a name that is not set is told so.
+    The step itself has ended by then, whatever becomes of the name; a template that reads an unset name says so.
     """
     values = {}
     for name, template in step.get("outputs", {}).items():
