@@ -1,4 +1,4 @@
-"""Block an address at a firewall. This example only writes down the rule that it would set."""
+"""Block an address at a firewall. This example only logs the rule that it would set."""
 
 import hashlib
 import ipaddress
@@ -25,7 +25,7 @@ def block_ip(
         raise ValueError(f"{address} is this machine itself and is never blocked")
     if not 1 <= duration_hours <= 720:  # noqa: PLR2004 - as the description says
         raise ValueError("duration_hours must be between 1 and 720")
-    # The same execution gives the same rule, so trying again after a failure does not add a second one.
+    # Every attempt of an execution has the same key and so the same rule: a retry does not add a second one.
     number = hashlib.sha256(f"{context.idempotency_key}/{address}".encode()).hexdigest()[:10]
     expires_at = datetime.now(UTC) + timedelta(hours=duration_hours)
     logger.info("rule fw-%s blocks %s until %s", number, address, expires_at.isoformat(timespec="seconds"))

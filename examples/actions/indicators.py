@@ -18,13 +18,13 @@ def defang_indicators(
         return {"text": re.sub(r"\bhxxp", "http", text.replace("[.]", ".").replace("[@]", "@"))}
     safe = re.sub(r"\bhttp(?=s?://)", "hxxp", text).replace("@", "[@]")
     safe = re.sub(r"(?<=\w)\.(?=\w)", "[.]", safe)
-    print(f"{safe.count('[.]')} dots replaced")  # noqa: T201 - what an action prints is in its execution's log
+    print(f"{safe.count('[.]')} dots replaced")  # noqa: T201 - printed lines go to the execution's log
     return {"text": safe}
 
 
 @action()
 def hash_file_indicator(value: Annotated[str, "hexadecimal digest of a file"]) -> dict[str, Any]:
-    """Recognise a file hash by its length and write it in lower case."""
+    """Recognise a file hash by its length and return it in lower case."""
     digest = value.strip().lower()
     kind = HASHES.get(len(digest)) if re.fullmatch(r"[0-9a-f]+", digest) else None
     if kind is None:

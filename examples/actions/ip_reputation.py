@@ -1,11 +1,11 @@
-"""Judge an address by what kind of network it belongs to, without asking anybody."""
+"""Score an address by the kind of network it belongs to, without any outside call."""
 
 import ipaddress
 from typing import Annotated, Any
 
 from providers.functions import Context, action
 
-# first match counts: (property of the address, verdict, score from 0 = trusted to 100 = hostile)
+# (property of the address, verdict, score from 0 = trusted to 100 = hostile); the first match counts
 CLASSES = (
     ("is_loopback", "loopback", 0),
     ("is_link_local", "link-local", 10),
