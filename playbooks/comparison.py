@@ -12,6 +12,7 @@ from typing import Any
 
 from config.pointers import step
 from playbooks.differences import differences
+from playbooks.states import Status
 
 #: a step: step_id, iteration, type, status, input, output
 Step = Mapping[str, Any]
@@ -28,7 +29,7 @@ def compare(before: Iterable[Step], after: Iterable[Step], *, predicted: bool) -
     that only the second has.
     """
     first, second = _by_key(before), _by_key(after)
-    stand_ins = {step_id: step for (step_id, _), step in first.items() if step["status"] != "skipped"}
+    stand_ins = {step_id: step for (step_id, _), step in first.items() if step["status"] != Status.SKIPPED}
     compared = []
     for key in [*first, *(key for key in second if key not in first)]:
         earlier, later = first.get(key), second.get(key)
@@ -54,13 +55,13 @@ def _difference(pointer: str, predicted: Any, actual: Any) -> dict[str, Any]:
 
 def _compared(before: Step | None, after: Step | None) -> dict[str, Any]:
     was, is_ = _status(before), _status(after)
-    if was == is_ == "skipped":
+    if was == is_ == Status.SKIPPED:
         return _verdict([], [])
     if before is None or after is None:
         return {**_verdict([], []), "verdict": "only_in_second" if before is None else "only_in_first"}
     changes = [_difference("/status", was, is_)] if was != is_ else []
     assumed: list[dict[str, Any]] = []
-    if "skipped" not in (was, is_):
+    if Status.SKIPPED not in (was, is_):
         expected = _settled(before["input"], after["input"], "/input", assumed)
         changes += [
             _difference(change["pointer"], change["from"], change["to"])
@@ -77,7 +78,7 @@ def _later_pass(last: Step, after: Step) -> dict[str, Any]:
 
 
 def _status(step: Step | None) -> str:
-    return "skipped" if step is None else str(step["status"])
+    return Status.SKIPPED if step is None else str(step["status"])
 
 
 def _ways(before: Step, after: Step) -> list[dict[str, Any]]:

@@ -11,13 +11,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from playbooks.plan import END, Block, Node, Plan
+from playbooks.states import Status
 
 #: a row: id, step_id, iteration, status, parent_id (the row of the step around it, or None)
 Row = Mapping[str, Any]
 
-_LIVE = frozenset({"pending", "running", "waiting"})
-_ENDED_RUNS = {"completed": "skipped", "failed": "skipped", "cancelled": "cancelled"}
-_UNDER_WAY = frozenset({"running", "waiting"})
+_LIVE = frozenset({Status.PENDING, Status.RUNNING, Status.WAITING})
+_ENDED_RUNS: dict[str, Status] = {
+    Status.COMPLETED: Status.SKIPPED,
+    Status.FAILED: Status.SKIPPED,
+    Status.CANCELLED: Status.CANCELLED,
+}
+_UNDER_WAY = frozenset({Status.RUNNING, Status.WAITING})
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +47,14 @@ def progress(plan: Plan, run_status: str, rows: Iterable[Row]) -> list[StepState
     for step_id, node in plan.nodes.items():
         found = by_step.get(step_id, [])
         last = max(found, key=_pass_number, default=None)
-        unentered = "pending" if step_id in possible else ended or "skipped"
+        unentered = Status.PENDING if step_id in possible else ended or Status.SKIPPED
         states.append(StepState(node, last, str(last["status"]) if last else unentered, len(found)))
     return states
 
 
 def counts(states: Sequence[StepState]) -> tuple[int, int]:
     """How many steps are completed, and how many there are."""
-    return sum(state.status == "completed" for state in states), len(states)
+    return sum(state.status == Status.COMPLETED for state in states), len(states)
 
 
 def current(states: Sequence[StepState]) -> str | None:
@@ -58,7 +63,7 @@ def current(states: Sequence[StepState]) -> str | None:
     An inner step comes before the one around it.
     """
     under_way = [state.node for state in states if state.status in _UNDER_WAY]
-    under_way += [state.node for state in states if state.row is not None and state.status == "pending"]
+    under_way += [state.node for state in states if state.row is not None and state.status == Status.PENDING]
     inner = (node.id for node in under_way if node.type not in ("parallel", "loop", "for_each"))
     return next(inner, under_way[0].id if under_way else None)
 

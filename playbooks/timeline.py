@@ -7,8 +7,10 @@ ended the time to now. What belongs to nothing (a step that another run has done
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from playbooks.states import Status
+
 #: status → what the time in it is spent on
-_SPENT_ON = {"pending": "queued", "running": "run", "waiting": "waited"}
+_SPENT_ON: dict[str, str] = {Status.PENDING: "queued", Status.RUNNING: "run", Status.WAITING: "waited"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from typing import Any
 from config.errors import Problem
 from config.types import Json
 from expressions import templates
+from playbooks.states import Mode
 from providers.base import Call, ProviderError, Waiting
 
 SECRETS: tuple[str, ...] = ()
@@ -65,6 +66,6 @@ def perform(call: Call) -> Any:
         Waiting: always, in live mode: the answer comes from a person.
     """
     question = plan(call)
-    if call.mode == "sandbox":
+    if call.mode == Mode.SANDBOX:
         return {"decision": "approved", "simulated": True, "message": question["message"]}
     raise Waiting(seconds=question["expires_in_seconds"], output={"message": question["message"]})

@@ -17,12 +17,11 @@ it looks at ``call.aborted()`` at least once a second and gives up when that tur
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 from config.errors import Problem
 from config.types import Json
-
-Mode = Literal["live", "sandbox", "dry_run"]
+from playbooks.states import Mode
 
 
 class Abandoned(Exception):  # noqa: N818 - not an error: the execution is no longer ours
@@ -89,7 +88,7 @@ class Call:
     config: Mapping[str, Any]
     parameters: Mapping[str, Any]
     context: Mapping[str, Any]
-    mode: Mode = "live"
+    mode: Mode = Mode.LIVE
     expires_at: float = field(default_factory=lambda: time.monotonic() + 300)
     log: Callable[[str, str], None] = lambda _level, _message: None
     still_ours: Callable[[], None] = lambda: None

@@ -16,6 +16,7 @@ from typing import Any
 from config.errors import Problem
 from config.settings import settings
 from config.types import Json
+from playbooks.states import Mode
 from providers import functions
 from providers.base import Call, ProviderError
 from providers.outputs import output_in
@@ -87,7 +88,7 @@ def perform(call: Call) -> Json:
     if "handler" not in call.config:
         return script.perform(call)
     handler = _handler(call)
-    if call.mode == "sandbox":
+    if call.mode == Mode.SANDBOX:
         return _perform_inside(call, handler)
     call.checkpoint()
     with capture(call.log) as lines:

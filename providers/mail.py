@@ -20,6 +20,7 @@ from config.errors import Problem
 from config.types import Json
 from expressions import templates
 from expressions.templates import as_text
+from playbooks.states import Mode
 from providers import http
 from providers.base import Call, ProviderError
 from providers.egress import addresses, smtp
@@ -86,7 +87,7 @@ def described(call: Call) -> Json:
 
 def deliver(call: Call) -> Json:
     """Send the message; the output says who it was accepted for and who not. Raises like ``smtp.deliver``."""
-    if call.mode == "sandbox":
+    if call.mode == Mode.SANDBOX:
         call.report.intercepted_calls.append(described(call))
         return {"simulated": True}
     return smtp.deliver(message(call), call)

@@ -12,7 +12,7 @@ from api.http.blueprint import LOCATION, Blueprint, answer
 from api.http.current_request import present
 from api.http.idempotency_key import KEY_HEADER, idempotency_key
 from api.http.load import HERE
-from providers.base import Mode
+from playbooks.states import Mode, Status
 from tasks.intake.dispatch import DispatchRequest, dispatch
 
 blueprint = Blueprint("triggers", __name__, description="Having actions done.")
@@ -37,7 +37,7 @@ def trigger_action(given: dict[str, Any], action_id: str) -> Response:
 
     Answers as soon as the execution is safely recorded; a worker carries it out.
     """
-    mode: Mode = "sandbox" if given["sandbox"] else "dry_run" if given["dry_run"] else "live"
+    mode: Mode = Mode.SANDBOX if given["sandbox"] else Mode.DRY_RUN if given["dry_run"] else Mode.LIVE
     accepted = dispatch(
         DispatchRequest(
             caller=caller(),
@@ -53,11 +53,11 @@ def trigger_action(given: dict[str, Any], action_id: str) -> Response:
     members = {
         "execution_id": accepted.execution_id,
         "action_id": accepted.action_id,
-        "status": "pending",
+        "status": Status.PENDING,
         "created_at": times.stamp(accepted.created_at),
         "started_at": None,
-        "sandbox": accepted.mode == "sandbox",
-        "dry_run": accepted.mode == "dry_run",
+        "sandbox": accepted.mode == Mode.SANDBOX,
+        "dry_run": accepted.mode == Mode.DRY_RUN,
     }
     prefix = present().path.partition("/actions/")[0]
     headers = {"Location": f"{prefix}/actions/executions/{accepted.execution_id}"}

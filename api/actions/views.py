@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from api.http.times import seconds, stamp, waits_until
+from playbooks.states import Mode, WaitingFor
 from store.definitions import actions
 from store.definitions.actions import Action, Revision
 from store.engine.db import Connection, Row
@@ -80,10 +81,10 @@ def execution(row: Row, revision: Revision) -> dict[str, Any]:
         "retry": {
             "failures": row.failures,
             "max_attempts": revision.definition["retry"]["max_attempts"],
-            "next_attempt_at": until if row.waiting_for == "retry" else None,
+            "next_attempt_at": until if row.waiting_for == WaitingFor.RETRY else None,
         },
     }
-    if row.mode == "sandbox":
+    if row.mode == Mode.SANDBOX:
         shown["sandbox_report"] = transitions.load(row.report)
     return shown
 
@@ -102,8 +103,8 @@ def _item(row: Row, of_version: str) -> dict[str, Any]:
         "started_at": stamp(row.started_at),
         "completed_at": stamp(row.completed_at),
         "duration_seconds": seconds(row.started_at, row.completed_at),
-        "sandbox": row.mode == "sandbox",
-        "dry_run": row.mode == "dry_run",
+        "sandbox": row.mode == Mode.SANDBOX,
+        "dry_run": row.mode == Mode.DRY_RUN,
         "run_id": row.run_id,
         "step_id": row.step_id,
     }

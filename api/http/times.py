@@ -1,6 +1,7 @@
 """Moments and lengths of time, as bodies show them."""
 
 from config import times
+from playbooks.states import Status, WaitingFor
 from store.executions import transitions
 
 
@@ -19,6 +20,6 @@ def seconds(start: int | None, end: int | None) -> float | None:
 
 def waits_until(status: str, waiting_for: str | None, due_at: int | None) -> int | None:
     """When the wait of an execution ends by itself, ms; None: it does not wait."""
-    if status != "waiting" or due_at is None:
+    if status != Status.WAITING or due_at is None:
         return None
-    return due_at - (transitions.RETRY_GRACE if waiting_for == "retry" else 0)
+    return due_at - (transitions.RETRY_GRACE if waiting_for == WaitingFor.RETRY else 0)

@@ -12,6 +12,7 @@ from api.http.blueprint import Blueprint, answer
 from api.http.schemas import described
 from config.errors import Conflict
 from playbooks.comparison import compare
+from playbooks.states import Mode
 from store.definitions import playbooks
 from store.engine import db
 from store.engine.db import Row
@@ -120,12 +121,12 @@ def compare_playbook_executions(query: dict[str, Any], run_id: str) -> Response:
         before = runs.get(connection, caller().workspace_id, query["against"])
         if before.action_id != after.action_id:
             raise Conflict("These are not runs of the same playbook.", code="different_playbooks")
-        if after.mode == "dry_run" != before.mode:
+        if after.mode == Mode.DRY_RUN != before.mode:
             before, after = after, before
         rows = [steps.of_run(connection, row.id) for row in (before, after)]
         versions = playbooks.versions(connection, {before.revision_id, after.revision_id})
     first, second = (_in_order(row, found) for row, found in zip((before, after), rows, strict=True))
-    compared = compare(first, second, predicted=before.mode == "dry_run")
+    compared = compare(first, second, predicted=before.mode == Mode.DRY_RUN)
     sides = {"first": _side(before, versions), "second": _side(after, versions)}
     return answer({"data": {"same": compared["same"], **sides, "steps": compared["steps"]}})
 
@@ -136,7 +137,7 @@ def _side(row: Row, versions: dict[str, str]) -> dict[str, Any]:
         "playbook_id": row.action_id,
         "version": versions[row.revision_id],
         "status": row.status,
-        "dry_run": row.mode == "dry_run",
+        "dry_run": row.mode == Mode.DRY_RUN,
     }
 
 

@@ -19,6 +19,7 @@ from api.http.long_poll import wait_for_news
 from api.runs import examples as shown
 from api.runs import schemas as shapes
 from api.runs import views
+from playbooks.states import Mode
 from store.definitions import playbooks
 from store.engine import db
 from store.engine.db import Row
@@ -57,7 +58,7 @@ def run_playbook(given: dict[str, Any], playbook_id: str) -> Response:
             playbook_id,
             parameters=given["parameters"],
             target=given["target_asset_id"],
-            mode="dry_run" if given["dry_run"] else "live",
+            mode=Mode.DRY_RUN if given["dry_run"] else Mode.LIVE,
             idempotency_key=idempotency_key(),
             request_id=g.request_id,
             unless_urgent=HERE.refuse,

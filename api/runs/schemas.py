@@ -9,10 +9,21 @@ from api.http import pages
 from api.http.base_schema import Schema
 from api.http.schemas import Decision, Flag, LogLine, Strict, described
 from playbooks.definitions import step_types
+from playbooks.states import Status, WaitingFor
 from store.executions import run_listing
 
-_STEP_STATUSES = ["pending", "running", "waiting", "completed", "failed", "timeout", "cancelled", "skipped"]
-_WAITS = ["approval", "delay", "retry", None]
+_STEP_STATUSES = [
+    Status.PENDING,
+    Status.RUNNING,
+    Status.WAITING,
+    Status.COMPLETED,
+    Status.FAILED,
+    Status.TIMEOUT,
+    Status.CANCELLED,
+    Status.SKIPPED,
+]
+_WAITS = [WaitingFor.APPROVAL, WaitingFor.DELAY, WaitingFor.RETRY, None]
+_WAITS_OF_A_PAUSED_RUN = [WaitingFor.OPERATOR, WaitingFor.APPROVAL, WaitingFor.DELAY, None]
 
 
 class RunRequest(Strict):
@@ -202,7 +213,7 @@ class Run(RunItem):
 
     waiting_for = fields.String(
         allow_none=True,
-        metadata=described("What a paused run waits for.", enum=["operator", "approval", "delay", None]),
+        metadata=described("What a paused run waits for.", enum=_WAITS_OF_A_PAUSED_RUN),
     )
     current_step = fields.String(allow_none=True, metadata=described("The step that it is at; null: none."))
     steps_completed = fields.Integer(metadata=described("How many steps are completed."))

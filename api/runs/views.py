@@ -15,6 +15,7 @@ from api.http.blueprint import finished, written
 from playbooks import timeline
 from playbooks.plan import Node, Plan
 from playbooks.progress import StepState, counts, current, progress
+from playbooks.states import Mode, Status, WaitingFor
 from store.engine import db
 from store.engine.db import Connection, Row
 from store.executions import run_listing, transitions
@@ -22,7 +23,8 @@ from tasks.definitions import revisions
 from tasks.runs.context import parted
 
 #: what a step that waits can be said to wait for
-_WAITS = frozenset({"approval", "delay", "retry"})
+_WAITS = frozenset({WaitingFor.APPROVAL, WaitingFor.DELAY, WaitingFor.RETRY})
+_WAITS_OF_A_PAUSED_RUN = frozenset({WaitingFor.APPROVAL, WaitingFor.DELAY})
 
 
 def twice(members: Mapping[str, Any], status: int = 200, headers: dict[str, str] | None = None) -> Response:
@@ -39,8 +41,8 @@ def accepted(row: Mapping[str, Any]) -> dict[str, Any]:
         "playbook_id": row["action_id"],
         "playbook_name": revision.definition["name"],
         "version": revision.version,
-        "status": "pending",
-        "dry_run": row["mode"] == "dry_run",
+        "status": Status.PENDING,
+        "dry_run": row["mode"] == Mode.DRY_RUN,
         "target_asset_id": row["target"],
         "created_at": http_times.stamp(row["created_at"]),
         "started_at": None,
@@ -52,7 +54,7 @@ def accepted(row: Mapping[str, Any]) -> dict[str, Any]:
 def _untouched(revision_id: str) -> list[dict[str, Any]]:
     """The steps of a run that has not begun; callers must not change them."""
     _, plan = revisions.playbook(revision_id)
-    return [_step(state, None) for state in progress(plan, "pending", ())]
+    return [_step(state, None) for state in progress(plan, Status.PENDING, ())]
 
 
 def whole(connection: Connection, row: Row) -> dict[str, Any]:
@@ -102,7 +104,7 @@ def _common(row: Row) -> dict[str, Any]:
         "target_asset_id": row.target,
         "parameters": transitions.load(row.input),
         "started_by": row.created_by,
-        "dry_run": row.mode == "dry_run",
+        "dry_run": row.mode == Mode.DRY_RUN,
         "error": transitions.load(row.error),
         "created_at": http_times.stamp(row.created_at),
         "started_at": http_times.stamp(row.started_at),
@@ -114,12 +116,13 @@ def _common(row: Row) -> dict[str, Any]:
 
 def _run_waits_for(row: Row, status: str, steps: Iterable[Row]) -> str | None:
     """What a paused run waits for: the operator who paused it, else an approval, else a delay."""
-    if status != "paused":
+    if status != Status.PAUSED:
         return None
-    if row.status == "paused":
-        return "operator"
-    waits = {step.waiting_for for step in steps if step.status == "waiting"}
-    return min(waits & {"approval", "delay"}, default="operator")  # read a moment apart: it may just have been paused
+    if row.status == Status.PAUSED:
+        return WaitingFor.OPERATOR
+    waits = {step.waiting_for for step in steps if step.status == Status.WAITING}
+    # read a moment apart: it may just have been paused
+    return min(waits & _WAITS_OF_A_PAUSED_RUN, default=WaitingFor.OPERATOR)
 
 
 def _named(node: Node) -> dict[str, Any]:
@@ -168,7 +171,7 @@ def doing(row: Row, run: Row) -> dict[str, Any]:
 
 def _doing(plan: Plan, row: Row, brought: Row) -> dict[str, Any]:
     node = plan.nodes[row.step_id]
-    waits = row.status == "waiting"
+    waits = row.status == Status.WAITING
     shown = {
         **_named(node),
         "execution_id": row.id,

@@ -23,6 +23,7 @@ import pycurl
 
 from config.types import Json
 from playbooks import credentials
+from playbooks.states import Mode
 from providers.base import Abandoned, Call, ProviderError, TimedOut
 from providers.egress import addresses, headers
 from providers.egress.curl import LOOK_SECONDS, MAX_BODY, POOL, Key, Line
@@ -69,11 +70,11 @@ def send(request: Request, call: Call) -> Response:
         TimedOut: the action's own time is used up.
         Abandoned: the execution is no longer ours.
     """
-    if call.mode == "dry_run":
+    if call.mode == Mode.DRY_RUN:
         raise RuntimeError("a dry run must not send anything")
     if request.method not in METHODS or (request.method == "HEAD" and request.body is not None):
         raise ValueError(f"{request.method} with this body cannot be sent")
-    if call.mode == "sandbox":
+    if call.mode == Mode.SANDBOX:
         call.report.intercepted_calls.append(described(request))
         return Response(200, {"content-type": "application/json"}, b'{"simulated": true}', 0)
     url = addresses.parse(request.url)
@@ -112,7 +113,7 @@ def connect(host: str, port: int, call: Call, timeout: float = CONNECT_SECONDS) 
         TimedOut: the action's own time is used up.
         Abandoned: the execution is no longer ours.
     """
-    if call.mode != "live":
+    if call.mode != Mode.LIVE:
         raise RuntimeError(f"a {call.mode} call must not connect to anything")
     host = addresses.hostname(host)
     deadline = time.monotonic() + min(timeout, _time_left(call))

@@ -15,6 +15,7 @@ from typing import Any
 
 from config.errors import Problem
 from config.types import Json
+from playbooks.states import Mode
 from providers.base import Abandoned, Call, ProviderError, TimedOut
 from providers.outputs import output_in
 from providers.sandbox import recipe, sandbox
@@ -116,7 +117,7 @@ def environment(call: Call) -> dict[str, str]:
 
 def record(call: Call, finished: sandbox.Finished, what: Json) -> None:
     """Note in a sandboxed execution's report what ran."""
-    if call.mode == "sandbox":
+    if call.mode == Mode.SANDBOX:
         seconds = round(finished.seconds, 3)
         call.report.commands_executed.append({**what, "exit_code": finished.exit_code, "seconds": seconds})
 

@@ -111,4 +111,9 @@ def _known(db: Connection, error: Exception) -> Exception:
 
 def words(values: tuple[str, ...]) -> list[sa.ColumnElement[Any]]:
     """Fixed words of ours as literals, for ``IN`` lists that are the same in every use."""
-    return [sa.literal_column(f"'{value}'") for value in values]
+    return [sa.literal_column(quoted(value)) for value in values]
+
+
+def quoted(value: str) -> str:
+    """A fixed word of ours as it stands in SQL text."""
+    return f"'{value}'"

@@ -11,6 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from playbooks.states import Status
 from store import audit
 from store.engine.db import Connection, now_ms
 from store.engine.prepared import Prepared, words
@@ -26,7 +27,7 @@ _COLUMNS = tuple(column.name for column in _table.columns)
 def move_and_add(
     db: Connection,
     row_id: str,
-    to: str,
+    to: Status,
     row: Mapping[str, Any],
     *,
     actor: str,
@@ -42,14 +43,14 @@ def move_and_add(
     new = {f"new_{name}": row.get(name) for name in _COLUMNS}
     parameters = {**_audited(row_id, to, actor, fence, changes), **new, "then_at_": row["created_at"]}
     parameters |= {"then_actor_": actor, "then_event_": entered(row["status"])}
-    begun = row["status"] == "running"
+    begun = row["status"] == Status.RUNNING
     return _adding(to, guard, tuple(changes), fence is not None, begun).first(db, parameters)
 
 
 def move_and_end(
     db: Connection,
     row_id: str,
-    to: str,
+    to: Status,
     run: Mapping[str, Any],
     *,
     actor: str,
@@ -68,32 +69,32 @@ def move_and_end(
     return _ending(to, guard, tuple(changes), run["status"]).first(db, parameters)
 
 
-def _audited(row_id: str, to: str, actor: str, fence: int | None, changes: Mapping[str, Any]) -> dict[str, Any]:
+def _audited(row_id: str, to: Status, actor: str, fence: int | None, changes: Mapping[str, Any]) -> dict[str, Any]:
     noted = {"at_": now_ms(), "actor_": actor, "event_": f"execution.{to}"}
     return {"id_": row_id, "fence_": fence, **changes, **noted}
 
 
 @functools.cache
-def _adding(to: str, guard: str, changed: tuple[str, ...], fenced: bool, begun: bool) -> Prepared:
+def _adding(to: Status, guard: str, changed: tuple[str, ...], fenced: bool, begun: bool) -> Prepared:
     moved = moving(to, guard, changed, fenced).cte("moved")
     noted = audit.noting(moved, details=attempt_of(moved)).cte("noted")
     columns = {name: sa.bindparam(f"new_{name}", type_=column.type) for name, column in _table.c.items()}
     row = sa.select(*columns.values()).select_from(moved)
     if "run_status" in moved.c:
-        paused = moved.c.run_status == "paused"  # what waits by itself, a delay or an approval, is not held back
+        paused = moved.c.run_status == Status.PAUSED  # what waits by itself, a delay or an approval, is not held back
         held = {name: sa.case((paused, value), else_=columns[name]) for name, value in NOT_BEGUN.items()}
         begins = {**columns, **held} if begun else columns
         row = sa.select(*begins.values()).select_from(moved).where(moved.c.run_status.in_(words(LIVE)))
     inserting = sa.insert(_table).from_select(list(columns), row)
     added = inserting.returning(_table.c.id, _table.c.workspace_id, _table.c.action_id, _table.c.status).cte("added")
     as_wished = sa.bindparam("then_event_", type_=sa.Text)
-    held_back = sa.case((added.c.status == "pending", entered("pending")), else_=as_wished)
+    held_back = sa.case((added.c.status == Status.PENDING, entered(Status.PENDING)), else_=as_wished)
     then_noted = audit.noting(added, details=action_of(added), prefix="then_", event=held_back).cte("then_noted")
     return Prepared(sa.select(moved).add_cte(noted, then_noted))
 
 
 @functools.cache
-def _ending(to: str, guard: str, changed: tuple[str, ...], run_to: str) -> Prepared:
+def _ending(to: Status, guard: str, changed: tuple[str, ...], run_to: Status) -> Prepared:
     moved = moving(to, guard, changed, fenced=True).cte("moved")
     noted = audit.noting(moved, details=attempt_of(moved)).cte("noted")
     run: Any = _table.alias("ending")

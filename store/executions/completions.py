@@ -8,10 +8,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from playbooks.states import Status, WaitingFor
 from store.engine.db import Connection, Row, now_ms
 from store.executions.transitions import executions
 
-_WAITING = "announce"
 _table = executions.c
 
 #: after this long without an announcement tick asks for it again, ms
@@ -20,7 +20,7 @@ PATIENCE = 5_000
 
 def mark() -> dict[str, Any]:
     """Columns of an execution whose end is to be announced."""
-    return {"waiting_for": _WAITING, "due_at": now_ms() + PATIENCE}
+    return {"waiting_for": WaitingFor.ANNOUNCE, "due_at": now_ms() + PATIENCE}
 
 
 def read(db: Connection, execution_id: str) -> Row | None:
@@ -35,4 +35,6 @@ def take(db: Connection, execution_id: str) -> bool:
 
 
 def _marked(execution_id: str) -> sa.ColumnElement[bool]:
-    return sa.and_(_table.id == execution_id, _table.status == "completed", _table.waiting_for == _WAITING)
+    return sa.and_(
+        _table.id == execution_id, _table.status == Status.COMPLETED, _table.waiting_for == WaitingFor.ANNOUNCE
+    )

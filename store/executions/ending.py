@@ -12,6 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from playbooks.states import Kind, Status, WaitingFor
 from store import audit
 from store.engine.db import Connection, now_ms
 from store.engine.prepared import words
@@ -28,7 +29,7 @@ _goes_on = _table.status.not_in(words(tuple(sorted(TERMINAL))))
 
 def mark() -> dict[str, Any]:
     """Columns of a run that ends while steps of it, or runs that it has started, may go on."""
-    return {"waiting_for": "clear", "due_at": now_ms()}
+    return {"waiting_for": WaitingFor.CLEAR, "due_at": now_ms()}
 
 
 def end_below(db: Connection, run_ids: Sequence[str], actor: str) -> list[str]:
@@ -68,7 +69,7 @@ def clear(db: Connection, run_ids: Sequence[str], actor: str) -> int:
 
 def cleared(db: Connection, run_ids: Sequence[str]) -> None:
     """Nothing goes on of these runs any more: take the mark off, or say when the last look at them is due."""
-    mine = sa.and_(_table.id.in_(run_ids), _table.waiting_for == "clear")
+    mine = sa.and_(_table.id.in_(run_ids), _table.waiting_for == WaitingFor.CLEAR)
     last_look = _table.completed_at + LAST_LOOK
     early = last_look > now_ms()
     later = {"waiting_for": sa.case((early, _table.waiting_for)), "due_at": sa.case((early, last_look))}
@@ -78,7 +79,7 @@ def cleared(db: Connection, run_ids: Sequence[str]) -> None:
 def end_held(db: Connection, run_id: str, holder: str, actor: str) -> None:
     """End all that one step of a run holds, and the runs that it, or a step held by it, has started."""
     query = sa.select(_table.id, _table.type, _table.parent_id, _table.status)
-    rows = list(db.execute(query.where(_table.run_id == run_id, _table.kind == "step")))
+    rows = list(db.execute(query.where(_table.run_id == run_id, _table.kind == Kind.STEP)))
     parents = {row.id: row.parent_id for row in rows}
     living = [row for row in rows if row.status not in TERMINAL and _is_held(row.id, holder, parents)]
     for at in range(0, len(living), BITE):
@@ -104,10 +105,10 @@ def _cancel(db: Connection, ids: Sequence[str], actor: str, **marks: Any) -> int
     """
     if not ids:
         return 0
-    mine = sa.and_(_table.id.in_(ids), _table.status.in_(words(SOURCES["cancelled"])))
+    mine = sa.and_(_table.id.in_(ids), _table.status.in_(words(SOURCES[Status.CANCELLED])))
     in_order = sa.select(_table.id).where(mine).order_by(_table.id).with_for_update()
-    changes = {"status": "cancelled", "due_at": None, "waiting_for": None, "completed_at": now_ms(), **marks}
-    sealed = sa.case((_table.kind == "playbook", _table.sealed), else_=sa.null())
+    changes = {"status": Status.CANCELLED, "due_at": None, "waiting_for": None, "completed_at": now_ms(), **marks}
+    sealed = sa.case((_table.kind == Kind.PLAYBOOK, _table.sealed), else_=sa.null())
     ended = db.execute(
         sa.update(executions)
         .where(_table.id.in_(in_order), mine)

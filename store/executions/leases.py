@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 import sqlalchemy as sa
 
+from playbooks.states import Status
 from store.engine.db import Connection, Row, now_ms
 from store.executions.rows import TIMEOUT_GRACE
 from store.executions.transitions import LIVE, executions, transition
@@ -27,7 +28,7 @@ def extend(db: Connection, owner: str, execution_ids: list[str], lease_ms: int) 
     """
     table, now = executions.c, now_ms()
     end = table.expires_at + TIMEOUT_GRACE
-    mine = sa.and_(table.id.in_(execution_ids), table.owner == owner, table.status == "running")
+    mine = sa.and_(table.id.in_(execution_ids), table.owner == owner, table.status == Status.RUNNING)
     in_order = sa.select(table.id).where(mine).order_by(table.id).with_for_update()
     db.execute(
         sa.update(executions)
@@ -39,7 +40,7 @@ def extend(db: Connection, owner: str, execution_ids: list[str], lease_ms: int) 
 def still_held(db: Connection, owner: str, execution_ids: list[str]) -> set[tuple[str, int]]:
     """Which of these are running for this owner still, each with its attempt; no step is held of a run that ended."""
     table = executions.c
-    mine = sa.and_(table.id.in_(execution_ids), table.owner == owner, table.status == "running")
+    mine = sa.and_(table.id.in_(execution_ids), table.owner == owner, table.status == Status.RUNNING)
     return {(row.id, row.attempt) for row in db.execute(sa.select(table.id, table.attempt).where(mine, _goes_on))}
 
 
@@ -51,7 +52,7 @@ def hand_back(db: Connection, execution_id: str, owner: str, attempt: int) -> bo
     moved = transition(
         db,
         execution_id,
-        "pending",
+        Status.PENDING,
         actor=owner,
         fence=attempt,
         guard="may be handed back",
@@ -65,7 +66,7 @@ def hand_back(db: Connection, execution_id: str, owner: str, attempt: int) -> bo
 def lapse(db: Connection, execution_id: str, attempt: int) -> None:
     """End the lease of an attempt whose process ends: tick looks at it at once."""
     table = executions.c
-    mine = sa.and_(table.id == execution_id, table.attempt == attempt, table.status == "running")
+    mine = sa.and_(table.id == execution_id, table.attempt == attempt, table.status == Status.RUNNING)
     db.execute(sa.update(executions).where(mine).values(due_at=now_ms(), renewed_at=0))
 
 
@@ -73,7 +74,7 @@ def held_by(db: Connection, owners: Iterable[str]) -> list[Row]:
     """What runs for the owners whose names begin so."""
     table = executions.c
     theirs = sa.or_(*(table.owner.startswith(owner, autoescape=True) for owner in owners))
-    running = sa.and_(table.due_at.is_not(None), table.status == "running", theirs)
+    running = sa.and_(table.due_at.is_not(None), table.status == Status.RUNNING, theirs)
     return list(
         db.execute(sa.select(table.id, table.attempt, table.idempotent, table.owner, table.renewed_at).where(running))
     )
@@ -86,5 +87,5 @@ def release(db: Connection, execution_id: str, owner: str, attempt: int) -> None
     """
     table = executions.c
     mine = sa.and_(table.id == execution_id, table.owner == owner, table.attempt == attempt)
-    taken = sa.or_(table.status != "running", sa.not_(_goes_on))
+    taken = sa.or_(table.status != Status.RUNNING, sa.not_(_goes_on))
     db.execute(sa.update(executions).where(mine, taken).values(owner=None))

@@ -14,6 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from config.errors import NotFound
+from playbooks.states import Kind
 from store.engine.db import Connection, Row
 from store.executions.transitions import executions
 
@@ -37,10 +38,10 @@ _PLAIN = (
     executions.c.step_id,
 )
 #: spelled out, so that the databases see which of their indexes fit
-_triggered = sa.literal_column("executions.kind = 'action'", sa.Boolean)
+_triggered = sa.literal_column(f"executions.kind = '{Kind.ACTION}'", sa.Boolean)
 #: a step without a revision was skipped, or could not be entered
 _of_runs = sa.literal_column(
-    "(executions.kind = 'step' AND executions.type = 'action' AND executions.revision_id <> '')", sa.Boolean
+    f"(executions.kind = '{Kind.STEP}' AND executions.type = 'action' AND executions.revision_id <> '')", sa.Boolean
 )
 _done_by_action = sa.or_(_triggered, _of_runs)
 #: ids of what was triggered sort before this, ids of runs and of their steps after it

@@ -2,6 +2,7 @@
 
 import sqlalchemy as sa
 
+from playbooks.states import Kind, Status
 from store.engine.db import Connection, Row, now_ms
 from store.executions.transitions import executions
 
@@ -41,7 +42,7 @@ def due(db: Connection, *, limit: int) -> list[Row]:
 def published(db: Connection, execution_id: str, *, again_at: int) -> None:
     """Note that a pending row is put on its queue once more, and when to do it again."""
     table = executions.c
-    mine = sa.and_(table.id == execution_id, table.status == "pending")
+    mine = sa.and_(table.id == execution_id, table.status == Status.PENDING)
     db.execute(sa.update(executions).where(mine).values(publishes=table.publishes + 1, due_at=again_at))
 
 
@@ -54,7 +55,7 @@ def postpone(db: Connection, execution_id: str, *, at: int) -> None:
 def publish_now(db: Connection, run_id: str) -> None:
     """Everything of a run that is ready to begin becomes due."""
     table = executions.c
-    ready = sa.and_(table.run_id == run_id, table.status == "pending")
+    ready = sa.and_(table.run_id == run_id, table.status == Status.PENDING)
     db.execute(sa.update(executions).where(ready).values(due_at=now_ms(), publishes=0))
 
 
@@ -64,7 +65,7 @@ def publish_soon(db: Connection, execution_ids: list[str] | None = None, *, at: 
     ``execution_ids`` None means all of them, at most ``limit`` a call. Returns how many.
     """
     table = executions.c
-    later = sa.and_(table.status == "pending", table.due_at > at)
+    later = sa.and_(table.status == Status.PENDING, table.due_at > at)
     them = sa.select(table.id).where(later).limit(limit).scalar_subquery() if execution_ids is None else execution_ids
     return db.execute(sa.update(executions).where(later, table.id.in_(them)).values(due_at=at, publishes=0)).rowcount
 
@@ -72,7 +73,7 @@ def publish_soon(db: Connection, execution_ids: list[str] | None = None, *, at: 
 def backlog(db: Connection) -> dict[str, int]:
     """How many rows are pending on each queue that has any."""
     table = executions.c
-    where = sa.and_(table.due_at.is_not(None), table.status == "pending")
+    where = sa.and_(table.due_at.is_not(None), table.status == Status.PENDING)
     return {row.queue: row.number for row in db.execute(_counted.where(where).group_by(table.queue))}
 
 
@@ -88,7 +89,7 @@ def await_turns(db: Connection, queue: str, pause: int, *, limit: int = 1000) ->
     turn = table.created_at + pause
     where = [
         table.due_at <= now,
-        table.status == "pending",
+        table.status == Status.PENDING,
         table.queue == queue,
         table.publishes == 1,
         table.created_at > now - pause,
@@ -96,7 +97,7 @@ def await_turns(db: Connection, queue: str, pause: int, *, limit: int = 1000) ->
     ]
     them = sa.select(table.id).where(*where).limit(limit).with_for_update(skip_locked=True)
     until = sa.case((table.expires_at < turn, table.expires_at), else_=turn)
-    change = sa.update(executions).where(table.id.in_(them), table.status == "pending").values(due_at=until)
+    change = sa.update(executions).where(table.id.in_(them), table.status == Status.PENDING).values(due_at=until)
     return db.execute(change).rowcount
 
 
@@ -106,9 +107,9 @@ def overtaken(db: Connection, queue: str, *, before: int, limit: int) -> list[Ro
     Published they are by the caller; they are looked at again after as long as they have waited, at least ten seconds.
     """
     table, now = executions.c, now_ms()
-    waits = [table.due_at.is_not(None), table.status == "pending", table.queue == queue, table.publishes == 1]
+    waits = [table.due_at.is_not(None), table.status == Status.PENDING, table.queue == queue, table.publishes == 1]
     them = sa.select(table.id).where(*waits, table.created_at < before).limit(limit)
-    mine = [table.id.in_(them.with_for_update(skip_locked=True)), table.status == "pending"]
+    mine = [table.id.in_(them.with_for_update(skip_locked=True)), table.status == Status.PENDING]
     waited = now - table.created_at
     again_at = now + sa.case((waited > _SOONEST, waited), else_=_SOONEST)
     change = sa.update(executions).where(*mine).values(publishes=table.publishes + 1, due_at=again_at)
@@ -145,7 +146,7 @@ def oldest_waiting(db: Connection) -> dict[str, int]:
     table = executions.c
     columns = (table.queue, table.kind, table.status, table.attempt, table.created_at)
     first = sa.select(*columns).where(table.due_at.is_not(None)).order_by(table.due_at).limit(MOST_LOOKED_AT).subquery()
-    new = sa.and_(first.c.status == "pending", first.c.kind != "step", first.c.attempt == 0)
+    new = sa.and_(first.c.status == Status.PENDING, first.c.kind != Kind.STEP, first.c.attempt == 0)
     oldest = sa.select(first.c.queue, sa.func.min(first.c.created_at).label("since")).where(new)
     return {row.queue: row.since for row in db.execute(oldest.group_by(first.c.queue))}
 

@@ -2,6 +2,7 @@
 
 from typing import TypedDict
 
+from playbooks.states import Kind, Mode, Status, WaitingFor
 from store.engine.db import now_ms
 
 
@@ -10,12 +11,12 @@ class NewRow(TypedDict, total=False):
 
     id: str
     workspace_id: str
-    kind: str
+    kind: Kind
     action_id: str
     revision_id: str
-    status: str
+    status: Status
     queue: str
-    mode: str
+    mode: Mode
     idempotent: bool
     timeout_ms: int
     attempt: int
@@ -25,7 +26,7 @@ class NewRow(TypedDict, total=False):
     due_at: int | None
     expires_at: int | None
     renewed_at: int | None
-    waiting_for: str | None
+    waiting_for: WaitingFor | None
     owner: str | None
     target: str | None
     input: str
@@ -55,7 +56,7 @@ class NewRow(TypedDict, total=False):
 
 #: a step that was to begin at once, where its run has been paused: the opposite of ``claim``
 NOT_BEGUN: NewRow = {
-    "status": "pending",
+    "status": Status.PENDING,
     "attempt": 0,
     "owner": None,
     "started_at": None,
@@ -72,7 +73,7 @@ def claim(row: NewRow, owner: str, lease_ms: int) -> None:
     now = now_ms()
     row.update(
         {
-            "status": "running",
+            "status": Status.RUNNING,
             "attempt": 1,
             "owner": owner,
             "started_at": now,
@@ -86,20 +87,20 @@ def claim(row: NewRow, owner: str, lease_ms: int) -> None:
 
 def action(columns: NewRow) -> NewRow:
     """A triggered action, with its first message on the way."""
-    return _new("action", {"publishes": 1, **columns})
+    return _new(Kind.ACTION, {"publishes": 1, **columns})
 
 
 def run(columns: NewRow) -> NewRow:
     """A run of a playbook, with its first message on the way; it may be begun again without harm."""
-    return _new("playbook", {"publishes": 1, "idempotent": True, **columns})
+    return _new(Kind.PLAYBOOK, {"publishes": 1, "idempotent": True, **columns})
 
 
 def step(columns: NewRow) -> NewRow:
     """A step of a run; one without an action is carried out by the run's driver."""
     of_no_action: NewRow = {"action_id": "", "revision_id": "", "queue": "steps", "idempotent": True, "timeout_ms": 0}
-    return _new("step", {**of_no_action, "input": "{}", **columns})
+    return _new(Kind.STEP, {**of_no_action, "input": "{}", **columns})
 
 
-def _new(kind: str, columns: NewRow) -> NewRow:
-    unused: NewRow = {"status": "pending", "attempt": 0, "failures": 0, "lapses": 0, "publishes": 0}
+def _new(kind: Kind, columns: NewRow) -> NewRow:
+    unused: NewRow = {"status": Status.PENDING, "attempt": 0, "failures": 0, "lapses": 0, "publishes": 0}
     return {"kind": kind, "created_at": now_ms(), **unused, **columns}

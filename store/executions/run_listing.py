@@ -12,6 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from playbooks.states import Kind, Mode, Status, WaitingFor
 from store.audit import audit
 from store.definitions.playbooks import playbook_revisions
 from store.engine.db import Connection, Row
@@ -19,7 +20,7 @@ from store.executions import transitions as rows
 from store.executions.listing import small
 
 #: the statuses a run is shown in
-SHOWN = ("pending", "running", "paused", "completed", "failed", "cancelled")
+SHOWN = (Status.PENDING, Status.RUNNING, Status.PAUSED, Status.COMPLETED, Status.FAILED, Status.CANCELLED)
 #: what may start a run
 TRIGGERS = ("api", "event", "schedule", "playbook", "retry")
 
@@ -27,18 +28,20 @@ _table = rows.executions.c
 _step = rows.executions.alias("step")
 _run = rows.executions.alias("run")
 _its = _step.c.run_id == _run.c.id
-_waits = sa.exists().where(_its, _step.c.status == "waiting", _step.c.waiting_for.in_(("approval", "delay")))
-_goes_on = sa.or_(
-    sa.and_(_step.c.status.in_(("pending", "running")), _step.c.open.is_(None)),
-    _step.c.waiting_for.in_(("retry", "follow")),
+_waits = sa.exists().where(
+    _its, _step.c.status == Status.WAITING, _step.c.waiting_for.in_((WaitingFor.APPROVAL, WaitingFor.DELAY))
 )
-_only_waits = sa.and_(_run.c.status == "running", _waits, ~sa.exists().where(_its, _goes_on))
-_shown = sa.case((_only_waits, "paused"), else_=_run.c.status)
+_goes_on = sa.or_(
+    sa.and_(_step.c.status.in_((Status.PENDING, Status.RUNNING)), _step.c.open.is_(None)),
+    _step.c.waiting_for.in_((WaitingFor.RETRY, WaitingFor.FOLLOW)),
+)
+_only_waits = sa.and_(_run.c.status == Status.RUNNING, _waits, ~sa.exists().where(_its, _goes_on))
+_shown = sa.case((_only_waits, Status.PAUSED), else_=_run.c.status)
 
 
 def shown_status(db: Connection, run: Row) -> str:
     """The status in which a run is shown."""
-    if run.status != "running":
+    if run.status != Status.RUNNING:
         return str(run.status)
     return str(db.execute(sa.select(_shown).where(_run.c.id == run.id)).scalar_one())
 
@@ -51,7 +54,7 @@ def search(
     ``filters``: ``playbook_id``, ``status`` (list, as shown), ``target``, ``trigger``, ``dry_run``, ``since`` and
     ``until`` (milliseconds).
     """
-    where = [_run.c.workspace_id == workspace_id, _run.c.kind == "playbook", *_matching(filters)]
+    where = [_run.c.workspace_id == workspace_id, _run.c.kind == Kind.PLAYBOOK, *_matching(filters)]
     total = db.execute(sa.select(sa.func.count()).select_from(_run).where(*where)).scalar_one()
     columns = (
         _run.c.id,
@@ -87,7 +90,7 @@ def _matching(filters: Mapping[str, Any]) -> list[sa.ColumnElement[bool]]:
     if filters.get("trigger"):
         where.append(_run.c.cause == filters["trigger"])
     if filters.get("dry_run") is not None:
-        where.append((_run.c.mode == "dry_run") == filters["dry_run"])
+        where.append((_run.c.mode == Mode.DRY_RUN) == filters["dry_run"])
     if filters.get("since") is not None:
         where.append(_run.c.created_at >= filters["since"])
     if filters.get("until") is not None:
@@ -159,5 +162,5 @@ def moves(db: Connection, workspace_id: str, run_id: str) -> dict[str, list[tupl
     found: dict[str, list[tuple[str, int]]] = {}
     for row in db.execute(query.order_by(audit.c.id)):
         status = row.event.removeprefix("execution.")
-        found.setdefault(row.subject, []).append(("pending" if status == "accepted" else status, row.at))
+        found.setdefault(row.subject, []).append((Status.PENDING if status == "accepted" else status, row.at))
     return found

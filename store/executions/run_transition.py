@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from playbooks.states import Status, WaitingFor
 from store.engine import db as engine
 from store.engine.db import Connection, now_ms
 from store.executions import runs, steps, transitions
@@ -35,7 +36,7 @@ class StepEnded:
 
     row_id: str
     attempt: int
-    status: str
+    status: Status
     columns: Mapping[str, Any]
     retry: StepRetry | None = None
 
@@ -49,11 +50,11 @@ class StepFollowed:
 
 @dataclass(frozen=True, kw_only=True)
 class JoinDecision:
-    """What becomes of a container: ``begun`` more passes, a pause (ms) before the next one, or its end."""
+    """What becomes of a container: ``begun`` more passes, a pause (ms) before the next one, or its end (``status``)."""
 
     begun: int = 0
     pause: int = 0
-    status: str = ""
+    status: Status = Status.RUNNING
     output: Any = None
     error: Any = None
     vars: Any = None
@@ -117,15 +118,15 @@ class RunTransition:
     def _end(self, db: Connection, cause: StepEnded) -> Written | None:
         status, columns, retry = cause.status, cause.columns, cause.retry
         if retry and runs.consume_retry(db, self.run_id, cause.row_id, cause.attempt, most=retry.most):
-            waiting_for_retry = {"waiting_for": "retry", "due_at": now_ms() + retry.pause, "failures": 0}
-            status, columns = "waiting", {**columns, **waiting_for_retry}
-        moves = self.moves if status != "waiting" else Moves()
+            waiting_for_retry = {"waiting_for": WaitingFor.RETRY, "due_at": now_ms() + retry.pause, "failures": 0}
+            status, columns = Status.WAITING, {**columns, **waiting_for_retry}
+        moves = self.moves if status != Status.WAITING else Moves()
         ended, waiting = steps.end_step(
             db, cause.row_id, status, moves, run_id=self.run_id, actor=self.actor, fence=cause.attempt, **columns
         )
         if not ended:
             return None
-        return _written(waiting) if status != "waiting" else Written()
+        return _written(waiting) if status != Status.WAITING else Written()
 
     def _handle(self, db: Connection, cause: ContainerHandled) -> str | None:
         """Write what becomes of the container; returns the status of its run, None when nothing follows."""

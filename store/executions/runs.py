@@ -3,6 +3,7 @@
 import sqlalchemy as sa
 
 from config.errors import NotFound
+from playbooks.states import Kind, Status
 from store.engine.db import Connection, Row
 from store.engine.prepared import Prepared
 from store.executions import transitions
@@ -13,7 +14,7 @@ _table = transitions.executions.c
 #: how often a run that goes on is looked at although nothing asks for it, ms
 PATROL = 600_000
 
-_one = Prepared(sa.select(transitions.executions).where(_table.id == sa.bindparam("id_"), _table.kind == "playbook"))
+_one = Prepared(sa.select(transitions.executions).where(_table.id == sa.bindparam("id_"), _table.kind == Kind.PLAYBOOK))
 
 
 def read(db: Connection, run_id: str) -> Row | None:
@@ -55,7 +56,7 @@ def below(db: Connection, root_id: str) -> list[Row]:
 def children(db: Connection, run_id: str) -> list[Row]:
     """The runs that a run has started and that go on."""
     steps = sa.select(_table.id).where(_table.run_id == run_id, _table.type == "playbook")
-    mine = sa.and_(_table.kind == "playbook", _table.parent_id.in_(steps.scalar_subquery()), _table.status.in_(LIVE))
+    mine = sa.and_(_table.kind == Kind.PLAYBOOK, _table.parent_id.in_(steps.scalar_subquery()), _table.status.in_(LIVE))
     return list(db.execute(sa.select(transitions.executions).where(mine)))
 
 
@@ -83,7 +84,7 @@ _step = transitions.executions.alias("step")
 _under_way = sa.exists().where(
     _step.c.id == sa.bindparam("step_"),
     _step.c.attempt == sa.bindparam("attempt_", type_=sa.Integer),
-    _step.c.status == "running",
+    _step.c.status == Status.RUNNING,
 )
 _paying = Prepared(
     sa.update(transitions.executions)

@@ -13,8 +13,9 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 
+from playbooks.states import Kind, Status, WaitingFor
 from store.engine.db import Connection, Row, now_ms
-from store.engine.prepared import Prepared, words
+from store.engine.prepared import Prepared, quoted, words
 from store.executions import combined, ending, transitions
 from store.executions.rows import NOT_BEGUN, NewRow
 from store.executions.runs import PATROL
@@ -32,7 +33,7 @@ FOLLOW = 5_000
 class End:
     """How a run ends; ``parent_id`` is the step that started it, if one did."""
 
-    status: str
+    status: Status
     error: Mapping[str, Any] | None = None
     output: Any = None
     parent_id: str | None = None
@@ -68,7 +69,7 @@ def in_one_statement(db_name: str, moves: Moves) -> bool:
 
 
 def end_step(
-    db: Connection, row_id: str, to: str, moves: Moves, *, run_id: str, actor: str, fence: int, **changes: Any
+    db: Connection, row_id: str, to: Status, moves: Moves, *, run_id: str, actor: str, fence: int, **changes: Any
 ) -> tuple[bool, list[str] | None]:
     """End an attempt at a step, and write how its run goes on.
 
@@ -86,7 +87,7 @@ def end_step(
         _begin_now(moves.rows)
         next_row, changes = moves.rows[0], {**changes, "completed_at": moves.rows[0]["created_at"]}
         moved = combined.move_and_add(db, row_id, to, next_row, actor=actor, fence=fence, guard=guard, **changes)
-        if moved is not None and moved.run_status == "paused":
+        if moved is not None and moved.run_status == Status.PAUSED:
             _hold_back(moves)
     return moved is not None, [] if moved is not None and moved.run_status in LIVE else None
 
@@ -98,10 +99,12 @@ def begin_run(db: Connection, run_id: str, moves: Moves, *, actor: str, deadline
     if moves.end is None and in_one_statement(db.dialect.name, moves):
         _begin_now(moves.rows)
         first = moves.rows[0]
-        begun = combined.move_and_add(db, run_id, "running", first, actor=actor, fence=None, guard=guard, **changes)
+        begun = combined.move_and_add(
+            db, run_id, Status.RUNNING, first, actor=actor, fence=None, guard=guard, **changes
+        )
         return begun is not None, []
-    begun = transitions.transition(db, run_id, "running", actor=actor, guard=guard, **changes)
-    return begun is not None, None if begun is None else go_on(db, run_id, "running", moves, actor)
+    begun = transitions.transition(db, run_id, Status.RUNNING, actor=actor, guard=guard, **changes)
+    return begun is not None, None if begun is None else go_on(db, run_id, Status.RUNNING, moves, actor)
 
 
 def go_on(db: Connection, run_id: str, run_status: str | None, moves: Moves, actor: str) -> list[str] | None:
@@ -112,15 +115,15 @@ def go_on(db: Connection, run_id: str, run_status: str | None, moves: Moves, act
     if run_status not in LIVE:
         return None
     runs = moves.runs
-    if run_status == "paused":
+    if run_status == Status.PAUSED:
         _hold_back(moves)
-        held: NewRow = {"status": "paused", "waiting_for": "operator"}
+        held: NewRow = {"status": Status.PAUSED, "waiting_for": WaitingFor.OPERATOR}
         runs = [{**run, **held, "due_at": run["expires_at"]} for run in runs]
     for rows in (moves.rows, runs):
         if rows:
             _begin_now(rows)
             transitions.add(db, rows, actor)
-    waiting = [row["id"] for row in moves.rows if row.get("open") == 0 and row["status"] == "running"]
+    waiting = [row["id"] for row in moves.rows if row.get("open") == 0 and row["status"] == Status.RUNNING]
     waiting += [holder for holder, failed in moves.arrivals if count_finished(db, holder, failed=failed)]
     if moves.failing is not None:
         _fail_later.run(db, {"id_": run_id, "error_": transitions.dump(moves.failing)})
@@ -150,12 +153,12 @@ _TIMES: tuple[Literal["created_at", "started_at", "completed_at", "due_at", "exp
 
 def _hold_back(moves: Moves) -> None:
     for row in moves.rows:
-        if row["status"] == "running" and row["type"] == "action":
+        if row["status"] == Status.RUNNING and row["type"] == "action":
             row.update(NOT_BEGUN)
 
 
 _id = _table.id == sa.bindparam("id_")
-_running = _table.status == sa.literal_column("'running'")
+_running = _table.status == sa.literal_column(quoted(Status.RUNNING))
 
 _fail_later = Prepared(
     sa.update(transitions.executions).where(_id, _table.error.is_(None)).values(error=sa.bindparam("error_"))
@@ -186,7 +189,7 @@ def end_run(db: Connection, run_id: str, end: End, actor: str) -> bool:
     status, error = end.status, transitions.dump(end.error)
     before = _run_error.first(db, {"id_": run_id}) if end.after_failure else None
     if before is not None and before.error is not None:
-        status, error = "failed", before.error
+        status, error = Status.FAILED, before.error
     output = transitions.dump(end.output)
     changes = {"error": error, "output": output, "owner": None, **(ending.mark() if end.clears else {})}
     ended = transitions.transition(db, run_id, status, actor=actor, **changes)
@@ -198,7 +201,7 @@ def end_run(db: Connection, run_id: str, end: End, actor: str) -> bool:
 def break_off(db: Connection, run_id: str, error: Mapping[str, Any]) -> None:
     """Fail a run wherever it stands, unless it has ended."""
     parent_id = db.execute(sa.select(_table.parent_id).where(_table.id == run_id)).scalar_one_or_none()
-    end_run(db, run_id, End(status="failed", error=error, parent_id=parent_id, clears=True), "system")
+    end_run(db, run_id, End(status=Status.FAILED, error=error, parent_id=parent_id, clears=True), "system")
 
 
 _run_error = Prepared(sa.select(_table.error).where(_id))
@@ -241,14 +244,14 @@ def pause_loop(db: Connection, holder: str, *, cursor: int, until: int) -> None:
 _resting = Prepared(
     sa.update(transitions.executions)
     .where(_id, _running, _table.cursor == sa.bindparam("cursor_", type_=sa.Integer), _table.waiting_for.is_(None))
-    .values(waiting_for="interval", due_at=sa.bindparam("until_", type_=sa.BigInteger))
+    .values(waiting_for=WaitingFor.INTERVAL, due_at=sa.bindparam("until_", type_=sa.BigInteger))
 )
 
 
 def end_pause(db: Connection, holder: str) -> None:
     """The pause of a loop is over."""
-    mine = sa.and_(_table.id == holder, _table.waiting_for == "interval")
-    db.execute(sa.update(transitions.executions).where(mine).values(waiting_for="rested"))
+    mine = sa.and_(_table.id == holder, _table.waiting_for == WaitingFor.INTERVAL)
+    db.execute(sa.update(transitions.executions).where(mine).values(waiting_for=WaitingFor.RESTED))
 
 
 def results(db: Connection, ids: Iterable[str]) -> list[Row]:
@@ -299,12 +302,12 @@ def get(db: Connection, step_row_id: str) -> Row | None:
     return row
 
 
-_one = Prepared(sa.select(transitions.executions).where(_id, _table.kind == "step"))
+_one = Prepared(sa.select(transitions.executions).where(_id, _table.kind == Kind.STEP))
 
 
 def of_run(db: Connection, run_id: str) -> list[Row]:
     """Every step of a run that has begun, in the order in which they came up."""
-    query = sa.select(transitions.executions).where(_table.run_id == run_id, _table.kind == "step")
+    query = sa.select(transitions.executions).where(_table.run_id == run_id, _table.kind == Kind.STEP)
     return list(db.execute(query.order_by(_table.created_at, _table.id)))
 
 
@@ -325,7 +328,11 @@ _standing = Prepared(sa.select(_table.status).where(_id).with_for_update(read=Tr
 
 _following = Prepared(
     sa.update(transitions.executions)
-    .where(_id, _table.waiting_for == sa.literal_column("'follow'"), _table.status.in_(words(tuple(sorted(TERMINAL)))))
+    .where(
+        _id,
+        _table.waiting_for == sa.literal_column(quoted(WaitingFor.FOLLOW)),
+        _table.status.in_(words(tuple(sorted(TERMINAL)))),
+    )
     .values(waiting_for=sa.null(), due_at=sa.null())
     .returning(_table.id)
 )
@@ -333,7 +340,7 @@ _following = Prepared(
 
 def follow_mark() -> NewRow:
     """Columns of a step whose end plans nothing; a worker gets a message to do it."""
-    return {"waiting_for": "follow", "due_at": now_ms() + FOLLOW}
+    return {"waiting_for": WaitingFor.FOLLOW, "due_at": now_ms() + FOLLOW}
 
 
 def held(db: Connection, run_ids: Iterable[str]) -> int:

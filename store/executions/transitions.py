@@ -23,9 +23,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from config.errors import NotFound
+from playbooks.states import Kind, Mode, Status, WaitingFor
 from store import audit
 from store.engine.db import Connection, Row, metadata, now_ms
-from store.engine.prepared import Prepared, words
+from store.engine.prepared import Prepared, quoted, words
 from store.executions import rows
 from store.executions.rows import TIMEOUT_GRACE, NewRow
 
@@ -93,6 +94,9 @@ executions = sa.Table(
     sa.Column("cursor", sa.Integer),
 )
 
+#: a run in one of these goes on
+LIVE = (Status.PENDING, Status.RUNNING, Status.PAUSED)
+
 
 def partial_index(name: str, *columns: sa.Column[Any], where: Any, unique: bool = False) -> sa.Index:
     """An index of some rows only, spelled for both databases."""
@@ -104,7 +108,7 @@ partial_index("ix_executions_run", executions.c.run_id, where=executions.c.run_i
 partial_index(
     "ix_executions_child",
     executions.c.parent_id,
-    where=sa.text("kind = 'playbook' AND parent_id IS NOT NULL"),
+    where=sa.text(f"kind = '{Kind.PLAYBOOK}' AND parent_id IS NOT NULL"),
 )
 partial_index("ix_executions_root", executions.c.root_id, where=executions.c.root_id.is_not(None))
 #: rows that hold secrets, for re-sealing
@@ -115,28 +119,28 @@ partial_index(
     executions.c.workspace_id,
     executions.c.action_id,
     executions.c.target,
-    where=sa.text("kind = 'playbook' AND mode <> 'dry_run' AND status IN ('pending', 'running', 'paused')"),
+    where=sa.text(
+        f"kind = '{Kind.PLAYBOOK}' AND mode <> '{Mode.DRY_RUN}' AND status IN ({', '.join(map(quoted, LIVE))})"
+    ),
     unique=True,
 )
 sa.Index("ix_executions_action", executions.c.workspace_id, executions.c.action_id, executions.c.id)
 sa.Index("ix_executions_workspace", executions.c.workspace_id, executions.c.id)
 
 #: status → the states it may be entered from; a terminal state has no way out
-SOURCES: dict[str, tuple[str, ...]] = {
-    "pending": ("running", "waiting", "paused"),
-    "running": ("pending", "waiting", "paused"),
-    "waiting": ("running",),
-    "paused": ("pending", "running"),
-    "completed": ("running", "waiting", "paused"),
-    "failed": ("pending", "running", "waiting", "paused"),
-    "timeout": ("running", "waiting"),
-    "cancelled": ("pending", "running", "waiting", "paused"),
+SOURCES: dict[Status, tuple[Status, ...]] = {
+    Status.PENDING: (Status.RUNNING, Status.WAITING, Status.PAUSED),
+    Status.RUNNING: (Status.PENDING, Status.WAITING, Status.PAUSED),
+    Status.WAITING: (Status.RUNNING,),
+    Status.PAUSED: (Status.PENDING, Status.RUNNING),
+    Status.COMPLETED: (Status.RUNNING, Status.WAITING, Status.PAUSED),
+    Status.FAILED: (Status.PENDING, Status.RUNNING, Status.WAITING, Status.PAUSED),
+    Status.TIMEOUT: (Status.RUNNING, Status.WAITING),
+    Status.CANCELLED: (Status.PENDING, Status.RUNNING, Status.WAITING, Status.PAUSED),
 }
-TERMINAL = frozenset({"completed", "failed", "timeout", "cancelled", "skipped"})
+TERMINAL = frozenset({Status.COMPLETED, Status.FAILED, Status.TIMEOUT, Status.CANCELLED, Status.SKIPPED})
 #: the statuses an action's execution may have
-STATUSES = ("pending", "running", "waiting", *sorted(TERMINAL - {"skipped"}))
-#: a run in one of these goes on
-LIVE = ("pending", "running", "paused")
+STATUSES = (Status.PENDING, Status.RUNNING, Status.WAITING, *sorted(TERMINAL - {Status.SKIPPED}))
 
 #: a retry that Celery carries may come this much before tick would do it, ms
 RETRY_GRACE = 3_000
@@ -145,7 +149,7 @@ RETRY_GRACE = 3_000
 def transition(
     db: Connection,
     execution_id: str,
-    to: str,
+    to: Status,
     *,
     actor: str = audit.SYSTEM,
     fence: int | None = None,
@@ -171,19 +175,19 @@ def transition(
     return row
 
 
-def with_end(to: str, changes: dict[str, Any]) -> dict[str, Any]:
+def with_end(to: Status, changes: dict[str, Any]) -> dict[str, Any]:
     """The columns that change, with those that every end changes."""
     return {"due_at": None, "waiting_for": None, "completed_at": now_ms(), **changes} if to in TERMINAL else changes
 
 
 @functools.cache
-def _plain(to: str, guard: str, changed: tuple[str, ...], fenced: bool) -> Prepared:
+def _plain(to: Status, guard: str, changed: tuple[str, ...], fenced: bool) -> Prepared:
     """The move alone; the audit row follows as a statement of its own."""
     return Prepared(moving(to, guard, changed, fenced))
 
 
 @functools.cache
-def _audited(to: str, guard: str, changed: tuple[str, ...], fenced: bool) -> Prepared:
+def _audited(to: Status, guard: str, changed: tuple[str, ...], fenced: bool) -> Prepared:
     """The move and its audit row in one statement, which is one round trip and one transaction."""
     moved = moving(to, guard, changed, fenced).cte("moved")
     return Prepared(sa.select(moved).add_cte(audit.noting(moved, details=attempt_of(moved)).cte("noted")))
@@ -199,7 +203,7 @@ def action_of(added: sa.FromClause) -> sa.ColumnElement[str]:
     return sa.case((added.c.action_id != "", sa.literal('{"action":"') + added.c.action_id + sa.literal('"}')))
 
 
-def moving(to: str, guard: str, changed: tuple[str, ...], fenced: bool) -> Any:
+def moving(to: Status, guard: str, changed: tuple[str, ...], fenced: bool) -> Any:
     """The move as a statement; ``transition`` says what the words mean."""
     table = executions.c
     where = [table.id == sa.bindparam("id_"), table.status.in_(words(SOURCES[to]))]
@@ -209,7 +213,7 @@ def moving(to: str, guard: str, changed: tuple[str, ...], fenced: bool) -> Any:
         where.append(table.attempt == sa.bindparam("fence_"))
     values = {"status": to, **{name: sa.bindparam(name) for name in changed}, **expressions}
     if to in TERMINAL:  # a run keeps its secrets for a retry, as long as it is kept itself
-        values["sealed"] = sa.case((table.kind == "playbook", table.sealed), else_=sa.null())
+        values["sealed"] = sa.case((table.kind == Kind.PLAYBOOK, table.sealed), else_=sa.null())
     return sa.update(executions).where(*where).values(values).returning(*_MOVED, *more)
 
 
@@ -237,12 +241,13 @@ _run = executions.alias("run")
 run_status: Any = sa.literal_column(  # spelled out: for SQLite the library leaves out the names of tables here
     "(SELECT run.status FROM executions AS run WHERE run.id = executions.run_id)", sa.Text
 )
-_run_goes_on = sa.exists().where(_run.c.id == executions.c.run_id, _run.c.status.in_(words(("pending", "running"))))
+_under_way = words((Status.PENDING, Status.RUNNING))
+_run_goes_on = sa.exists().where(_run.c.id == executions.c.run_id, _run.c.status.in_(_under_way))
 
 _goes_on_around = sa.or_(executions.c.run_id.is_(None), run_status.in_(words(LIVE)))
 _to_be_had = sa.or_(
-    executions.c.status == "pending",
-    sa.and_(executions.c.waiting_for == "retry", executions.c.due_at <= _now + RETRY_GRACE),
+    executions.c.status == Status.PENDING,
+    sa.and_(executions.c.waiting_for == WaitingFor.RETRY, executions.c.due_at <= _now + RETRY_GRACE),
 )
 _taken: dict[str, Any] = {
     "attempt": executions.c.attempt + 1,
@@ -257,14 +262,14 @@ _STEP = tuple(executions.c[name] for name in ("run_id", "parent_id", "step_id", 
 #: guard → further conditions, columns that are computed from the row, further columns to return
 _GUARDS: dict[str, tuple[list[Any], dict[str, Any], tuple[Any, ...]]] = {
     "": ([], {}, ()),
-    "is running": ([executions.c.status == "running"], {}, ()),
-    "may be handed back": ([executions.c.status == "running", _goes_on_around], {}, ()),
-    "awaits approval": ([executions.c.waiting_for == "approval", executions.c.due_at > _now], {}, ()),
-    "may be claimed": ([_to_be_had, executions.c.kind == "action"], _taken, _CLAIMED),
-    "step may be claimed": ([_to_be_had, executions.c.kind == "step", _run_goes_on], _taken, (*_CLAIMED, *_STEP)),
-    "step is running": ([executions.c.status == "running"], {}, (*_STEP, run_status.label("run_status"))),
+    "is running": ([executions.c.status == Status.RUNNING], {}, ()),
+    "may be handed back": ([executions.c.status == Status.RUNNING, _goes_on_around], {}, ()),
+    "awaits approval": ([executions.c.waiting_for == WaitingFor.APPROVAL, executions.c.due_at > _now], {}, ()),
+    "may be claimed": ([_to_be_had, executions.c.kind == Kind.ACTION], _taken, _CLAIMED),
+    "step may be claimed": ([_to_be_had, executions.c.kind == Kind.STEP, _run_goes_on], _taken, (*_CLAIMED, *_STEP)),
+    "step is running": ([executions.c.status == Status.RUNNING], {}, (*_STEP, run_status.label("run_status"))),
     "all arms have ended": ([executions.c.open == 0], {}, (run_status.label("run_status"),)),
-    "run has not begun": ([executions.c.status == "pending"], {}, ()),
+    "run has not begun": ([executions.c.status == Status.PENDING], {}, ()),
 }
 
 
@@ -289,9 +294,9 @@ def add(db: Connection, new: Sequence[NewRow], actor: str) -> None:
     audit.record_all(db, [audit.entry(*event, **what) for *event, what in events])
 
 
-def entered(status: str) -> str:
+def entered(status: Status) -> str:
     """The event of an execution that is added in this status."""
-    return "execution.accepted" if status == "pending" else f"execution.{status}"
+    return "execution.accepted" if status == Status.PENDING else f"execution.{status}"
 
 
 def _what(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -313,7 +318,7 @@ def claim(db: Connection, execution_id: str, owner: str, lease_ms: int, *, step:
     return transition(
         db,
         execution_id,
-        "running",
+        Status.RUNNING,
         actor=owner,
         guard="step may be claimed" if step else "may be claimed",
         parameters={"now_": now_ms(), "lease_": lease_ms},
@@ -322,7 +327,14 @@ def claim(db: Connection, execution_id: str, owner: str, lease_ms: int, *, step:
 
 
 def finish(
-    db: Connection, execution_id: str, to: str, *, owner: str, attempt: int, record: Mapping[str, Any], **changes: Any
+    db: Connection,
+    execution_id: str,
+    to: Status,
+    *,
+    owner: str,
+    attempt: int,
+    record: Mapping[str, Any],
+    **changes: Any,
 ) -> bool:
     """End an attempt with what it brought: ``record`` has output, error, report, logs (JSON values).
 
@@ -370,7 +382,7 @@ def states(db: Connection, execution_ids: Iterable[str]) -> dict[str, tuple[str,
 
 
 _step = executions.alias("step")
-_rank = sa.case({"pending": 1, "running": 2, "waiting": 3}, value=_step.c.status, else_=4)
+_rank = sa.case({Status.PENDING: 1, Status.RUNNING: 2, Status.WAITING: 3}, value=_step.c.status, else_=4)
 _changes = sa.func.coalesce(
     sa.select(sa.func.sum(_step.c.attempt * 4 + _rank)).where(_step.c.run_id == executions.c.id).scalar_subquery(), 0
 )

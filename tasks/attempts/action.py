@@ -18,7 +18,7 @@ from store.engine import group_commit
 from store.engine.db import Row
 from store.executions import transitions
 from store.sealing.seal import SealBroken
-from tasks.attempts.conclude import Attempt, Ending, conclude, failed
+from tasks.attempts.conclude import Attempt, Ending, Unchanged, conclude, failed
 from tasks.attempts.lease import HeldLease, keeper
 from tasks.attempts.perform import Work, attempt_at, give_up, perform, prepare
 from tasks.definitions import revisions
@@ -30,7 +30,7 @@ CARRIED_BY_CELERY = 60
 log = logs.logger(__name__)
 
 
-def attempt(execution_id: str, taken: Callable[[Row], None] | None = None) -> Ending:
+def attempt(execution_id: str, taken: Callable[[Row], None] | None = None) -> Ending | Unchanged:
     """Claim the execution, tell ``taken`` its row, and see it through."""
     logs.bind(execution_id=execution_id)
     try:
@@ -39,7 +39,7 @@ def attempt(execution_id: str, taken: Callable[[Row], None] | None = None) -> En
         logs.unbind("execution_id", "request_id")
 
 
-def _attempt(execution_id: str, taken: Callable[[Row], None] | None) -> Ending:
+def _attempt(execution_id: str, taken: Callable[[Row], None] | None) -> Ending | Unchanged:
     keep = keeper()
     claimed = time.monotonic()
     try:
@@ -49,9 +49,9 @@ def _attempt(execution_id: str, taken: Callable[[Row], None] | None) -> Ending:
     except Unavailable:
         keep.doubt()
         log.warning("cannot claim: the database is away; tick will publish it again")
-        return Ending("unavailable")
+        return Unchanged("unavailable")
     if row is None:
-        return Ending("stale")
+        return Unchanged("stale")
     if taken is not None:
         taken(row)
     logs.bind(request_id=row.request_id)
@@ -59,13 +59,13 @@ def _attempt(execution_id: str, taken: Callable[[Row], None] | None) -> Ending:
         return _carry_out(row, held)
 
 
-def _carry_out(row: Row, held: HeldLease) -> Ending:
+def _carry_out(row: Row, held: HeldLease) -> Ending | Unchanged:
     revision = revisions.action_with_patience(row.revision_id)
     this = attempt_at(row, revision.definition["retry"])
     try:
         ending = conclude(this, perform(_work(this, revision, held), held))
     except Abandoned:
-        ending = Ending("abandoned")
+        ending = Unchanged("abandoned")
     if ending.status in ("abandoned", "stale"):
         give_up(held)
     return ending

@@ -5,6 +5,7 @@ from typing import Any
 
 from config.errors import Unavailable
 from playbooks.definitions.triggers import names
+from playbooks.states import Mode, Status
 from store.definitions import playbooks
 from store.engine import db
 from store.engine.db import Connection, Row
@@ -20,9 +21,9 @@ FRESH = 2.0
 _remembered: dict[str, tuple[float, bool]] = {}
 
 
-def mark(row: Any, status: str) -> dict[str, Any]:
+def mark(row: Any, status: Status) -> dict[str, Any]:
     """Further columns of a triggered action's execution that ends in ``status``: none unless a playbook listens."""
-    announced = status == "completed" and row.mode == "live" and _awaited(row.workspace_id)
+    announced = status == Status.COMPLETED and row.mode == Mode.LIVE and _awaited(row.workspace_id)
     return completions.mark() if announced else {}
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from config import logs, times
+from playbooks.states import Mode, Status, WaitingFor
 from store.engine import db
 from store.engine.db import Connection, Row
 from store.executions import transitions
@@ -28,9 +29,9 @@ LONGEST_PAUSE = 3_600
 
 #: mode → the last line of a log that ends well
 _DONE = {
-    "live": "Action completed successfully.",
-    "sandbox": "Sandbox run completed; every outward call was recorded instead of made.",
-    "dry_run": "Dry run completed; nothing was done.",
+    Mode.LIVE: "Action completed successfully.",
+    Mode.SANDBOX: "Sandbox run completed; every outward call was recorded instead of made.",
+    Mode.DRY_RUN: "Dry run completed; nothing was done.",
 }
 
 log = logs.logger(__name__)
@@ -38,24 +39,32 @@ log = logs.logger(__name__)
 
 @dataclass(frozen=True)
 class Ending:
-    """How an attempt ended: a status to enter, or a word for a message that changed nothing."""
+    """How an attempt ended: the status to enter, and what is to be written with it."""
 
-    status: str
+    status: Status
     output: Any = None
     error: Mapping[str, Any] | None = None
     report: Mapping[str, Any] | None = None
     retryable: bool = False
     retry_after: float | None = None
     retry_in: float | None = None
-    waiting_for: str | None = None
+    waiting_for: WaitingFor | None = None
     wait_seconds: float = 0
+
+
+@dataclass(frozen=True)
+class Unchanged:
+    """A message that changed nothing; ``status`` is the word for that: stale, abandoned or unavailable."""
+
+    status: str
+    retry_in: None = None
 
 
 def failed(
     code: str,
     message: str,
     *,
-    status: str = "failed",
+    status: Status = Status.FAILED,
     unknown: bool = False,
     retryable: bool = False,
     retry_after: float | None = None,
@@ -105,14 +114,14 @@ def settle(this: Attempt, ending: Ending) -> Settled:
     """Decide between done, failed and again later, and take the secrets out."""
     row = this.row
     changes: dict[str, Any] = {}
-    if ending.status == "waiting":
+    if ending.status == Status.WAITING:
         changes = {"waiting_for": ending.waiting_for, "due_at": db.now_ms() + int(ending.wait_seconds * 1000)}
-    elif ending.status == "failed":
+    elif ending.status == Status.FAILED:
         ending, changes = _retry_or_fail(this, ending)
-    elif ending.status == "completed":
+    elif ending.status == Status.COMPLETED:
         this.log("INFO", _DONE[row.mode])
     if ending.error is not None:
-        unknown = bool(ending.error["outcome_unknown"]) and not row.idempotent and row.mode == "live"
+        unknown = bool(ending.error["outcome_unknown"]) and not row.idempotent and row.mode == Mode.LIVE
         ending = replace(ending, error={**ending.error, "outcome_unknown": unknown})
     record = {
         "output": this.redact(ending.output),
@@ -123,7 +132,7 @@ def settle(this: Attempt, ending: Ending) -> Settled:
     return Settled(ending, record, changes)
 
 
-def conclude(this: Attempt, ending: Ending) -> Ending:
+def conclude(this: Attempt, ending: Ending) -> Ending | Unchanged:
     """Write how the attempt ended; returns what really holds now (``stale`` when it was taken from us)."""
     settled, row = settle(this, ending), this.row
     mark = completion.mark(row, settled.ending.status)
@@ -141,7 +150,7 @@ def conclude(this: Attempt, ending: Ending) -> Ending:
         )
 
     if not commit_with_patience(finish):
-        return Ending("stale")
+        return Unchanged("stale")
     if mark:
         publisher.publish_after_commit(completion.message(row.id, row.action_id))
     ended(this, settled.ending)
@@ -164,5 +173,5 @@ def _retry_or_fail(this: Attempt, ending: Ending) -> tuple[Ending, dict[str, Any
     pause = retry_delay(this.retry, failures, ending.retry_after)
     this.log("INFO", f"Attempt {failures} of {this.retry['max_attempts']} failed; trying again in {pause:.1f} s.")
     due_at = db.now_ms() + int(pause * 1000) + transitions.RETRY_GRACE
-    waiting = Ending("waiting", error=error, retry_in=pause)
-    return waiting, {"failures": failures, "waiting_for": "retry", "due_at": due_at}
+    waiting = Ending(Status.WAITING, error=error, retry_in=pause)
+    return waiting, {"failures": failures, "waiting_for": WaitingFor.RETRY, "due_at": due_at}

@@ -16,6 +16,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 
 from config import logs
 from config.errors import Unavailable
+from playbooks.states import Mode, Status, WaitingFor
 from providers import registry
 from providers.base import Abandoned, Call, ProviderError, TimedOut, Waiting
 from store.definitions.actions import Revision
@@ -94,7 +95,7 @@ def perform(work: Work | Ending, held: HeldLease) -> Ending:
     if isinstance(work, Ending):
         return work
     call = work.call
-    act: Callable[[Call], Any] = work.executor.plan if call.mode == "dry_run" else work.executor.perform
+    act: Callable[[Call], Any] = work.executor.plan if call.mode == Mode.DRY_RUN else work.executor.perform
     if work.interruptible:
         held.interrupt = _interrupter()
     try:
@@ -106,18 +107,20 @@ def perform(work: Work | Ending, held: HeldLease) -> Ending:
         held.interrupt = None
         if held.aborted():
             raise Abandoned from None
-        return failed("timeout", str(TimedOut()), status="timeout", unknown=True)
+        return failed("timeout", str(TimedOut()), status=Status.TIMEOUT, unknown=True)
     except Waiting as waiting:
-        return Ending("waiting", output=waiting.output, waiting_for="approval", wait_seconds=waiting.seconds)
+        return Ending(
+            Status.WAITING, output=waiting.output, waiting_for=WaitingFor.APPROVAL, wait_seconds=waiting.seconds
+        )
     except TimedOut as error:
-        return failed(error.code, error.message, status="timeout", unknown=True)
+        return failed(error.code, error.message, status=Status.TIMEOUT, unknown=True)
     except ProviderError as error:
         return _provider_failed(error)
     except Exception as error:
         log.exception("executor broke")
         return failed("internal_error", f"The executor broke ({type(error).__name__}); the worker's log says where.")
-    report = {**vars(call.report), "output": output} if call.mode == "sandbox" else None
-    return Ending("completed", output=output, report=report)
+    report = {**vars(call.report), "output": output} if call.mode == Mode.SANDBOX else None
+    return Ending(Status.COMPLETED, output=output, report=report)
 
 
 def give_up(held: HeldLease) -> None:

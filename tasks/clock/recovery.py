@@ -15,6 +15,7 @@ from dataclasses import replace
 
 from config import logs
 from config.settings import settings
+from playbooks.states import Kind, Status, WaitingFor
 from store.engine import db
 from store.engine.db import Connection, Row
 from store.executions import recovery, steps, transitions
@@ -50,35 +51,35 @@ def attend(
     connection: Connection, row: Row, pauses: Mapping[str, int], over: list[run_recovery.Over]
 ) -> TaskMessage | None:
     """Do what one row needs; returns what is to be published after the commit."""
-    if row.kind == "action" and row.status in TERMINAL:
+    if row.kind == Kind.ACTION and row.status in TERMINAL:
         return completion.attend(connection, row)
-    if row.kind == "playbook" and (row.status != "pending" or run_recovery.is_late(row)):
+    if row.kind == Kind.PLAYBOOK and (row.status != Status.PENDING or run_recovery.is_late(row)):
         run_recovery.attend(connection, row, over)
         return None
-    if row.kind == "step" and (row.status in TERMINAL or row.run_status not in LIVE):
+    if row.kind == Kind.STEP and (row.status in TERMINAL or row.run_status not in LIVE):
         return run_recovery.attend_ended(connection, row, pauses)
-    if row.kind == "step" and row.open is not None:
+    if row.kind == Kind.STEP and row.open is not None:
         return run_recovery.attend_holder(connection, row, over, pauses)
-    if row.status == "pending":
+    if row.status == Status.PENDING:
         again_at = db.now_ms() + pauses.get(row.queue, settings().lease_seconds * 1000)
-        if row.run_status == "paused":
+        if row.run_status == Status.PAUSED:
             recovery.postpone(connection, row.id, at=again_at)
             return None
         recovery.published(connection, row.id, again_at=again_at)
         queue = "suspects" if row.lapses and _is_alone(row) else row.queue
         return message_of(row, queue, ahead=row.attempt > 0 and row.publishes == 0)  # it was handed back
-    if row.status == "running":
+    if row.status == Status.RUNNING:
         return _recover(connection, row)
     return _wait_is_over(connection, row)
 
 
 def _wait_is_over(connection: Connection, row: Row) -> TaskMessage | None:
-    if row.waiting_for == "delay" and row.type == "delay":
-        return _end(connection, row, "completed", None)
-    if row.waiting_for in ("retry", "delay"):
+    if row.waiting_for == WaitingFor.DELAY and row.type == "delay":
+        return _end(connection, row, Status.COMPLETED, None)
+    if row.waiting_for in (WaitingFor.RETRY, WaitingFor.DELAY):
         return _again(connection, row, row.queue)
     error = failure("approval_expired", "Nobody decided in time.")
-    return _end(connection, row, "timeout", error)
+    return _end(connection, row, Status.TIMEOUT, error)
 
 
 def _recover(connection: Connection, row: Row) -> TaskMessage | None:
@@ -95,15 +96,15 @@ def _recover(connection: Connection, row: Row) -> TaskMessage | None:
     lost = row.queue not in canvas.KILLABLE and silent
     if row.expires_at is not None and row.expires_at <= db.now_ms() and not lost:
         message = "the action took longer than its timeout_seconds"
-        return _end(connection, row, "timeout", failure("timeout", message, outcome_unknown=unknown))
+        return _end(connection, row, Status.TIMEOUT, failure("timeout", message, outcome_unknown=unknown))
     if unknown:
         message = f"While the action ran {_SILENT}; nobody knows whether it had its effect."
-        return _end(connection, row, "failed", failure("worker_lost", message, outcome_unknown=True))
+        return _end(connection, row, Status.FAILED, failure("worker_lost", message, outcome_unknown=True))
     lapses = row.lapses + 1
     if lapses >= POISON_CAP:
         message = f"{POISON_CAP} times {_SILENT} while this action ran; it is not tried again."
         error = failure("attempts_exhausted", message)
-        return _end(connection, row, "failed", error)
+        return _end(connection, row, Status.FAILED, error)
     queue = row.queue if lapses < SUSPECT and not _is_alone(row) else "suspects"
     log.warning("worker lost; trying again", execution_id=row.id, lapses=lapses, queue=queue)
     return _again(connection, row, queue, lapses=lapses)
@@ -119,7 +120,7 @@ def _again(connection: Connection, row: Row, queue: str, *, lapses: int | None =
     moved = transitions.transition(
         connection,
         row.id,
-        "pending",
+        Status.PENDING,
         fence=row.attempt,
         queue=queue,
         owner=None,
@@ -131,9 +132,9 @@ def _again(connection: Connection, row: Row, queue: str, *, lapses: int | None =
     return message_of(row, queue, ahead=lapses is not None) if moved is not None else None
 
 
-def _end(connection: Connection, row: Row, status: str, error: dict[str, object] | None) -> TaskMessage | None:
+def _end(connection: Connection, row: Row, status: Status, error: dict[str, object] | None) -> TaskMessage | None:
     """End a row; of a step a worker then plans what follows."""
-    mark = steps.follow_mark() if row.kind == "step" else {}
+    mark = steps.follow_mark() if row.kind == Kind.STEP else {}
     moved = transitions.transition(connection, row.id, status, fence=row.attempt, error=transitions.dump(error), **mark)
     if error is not None:
         log.warning("execution ended by tick", execution_id=row.id, status=status, code=error["code"])
@@ -142,9 +143,9 @@ def _end(connection: Connection, row: Row, status: str, error: dict[str, object]
 
 def message_of(row: Row, queue: str, *, ahead: bool = False) -> TaskMessage:
     """The message that brings a row to a worker."""
-    if row.kind == "playbook":
+    if row.kind == Kind.PLAYBOOK:
         return begin_message(row.id, row.action_id, queue)
-    task = "tocsin.step" if row.kind == "step" else "tocsin.run"
+    task = "tocsin.step" if row.kind == Kind.STEP else "tocsin.run"
     return TaskMessage(
         task=task,
         execution_id=row.id,

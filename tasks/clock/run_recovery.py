@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from config import logs
+from playbooks.states import Status, WaitingFor
 from store.engine import db
 from store.engine.db import Connection, Row
 from store.executions import recovery, runs, steps, transitions
@@ -55,7 +56,7 @@ def attend(connection: Connection, row: Row, over: list[Over]) -> None:
         recovery.postpone(connection, row.id, at=db.now_ms() + AGAIN)
     elif is_late(row):
         _fail(connection, row, "timeout", "The playbook took longer than its timeout_minutes.")
-    elif row.status == "running" and not runs.has_living_steps(connection, row.id):
+    elif row.status == Status.RUNNING and not runs.has_living_steps(connection, row.id):
         _fail(connection, row, "stalled", "Nothing of this run was under way any more.")
     else:
         runs.look_again(connection, row.id, at=min(row.expires_at, db.now_ms() + runs.PATROL))
@@ -66,7 +67,7 @@ def attend(connection: Connection, row: Row, over: list[Over]) -> None:
 def _fail(connection: Connection, row: Row, code: str, message: str) -> None:
     error = {"code": code, "message": message}
     steps.end_run(
-        connection, row.id, steps.End(status="failed", error=error, parent_id=row.parent_id, clears=True), "system"
+        connection, row.id, steps.End(status=Status.FAILED, error=error, parent_id=row.parent_id, clears=True), "system"
     )
     log.warning("run ended by tick", execution_id=row.id, code=code)
 
@@ -74,7 +75,7 @@ def _fail(connection: Connection, row: Row, code: str, message: str) -> None:
 def attend_ended(connection: Connection, row: Row, pauses: Mapping[str, int]) -> TaskMessage | None:
     """A step that has ended, or whose run has."""
     if row.status not in transitions.TERMINAL:
-        transitions.transition(connection, row.id, "cancelled")
+        transitions.transition(connection, row.id, Status.CANCELLED)
         return None
     if row.run_status not in transitions.LIVE:
         steps.to_follow(connection, row.id, row.run_id)
@@ -86,13 +87,13 @@ def attend_ended(connection: Connection, row: Row, pauses: Mapping[str, int]) ->
 def attend_holder(connection: Connection, row: Row, over: list[Over], pauses: Mapping[str, int]) -> TaskMessage | None:
     """A step that holds others: its branches have ended, the next pass is due, or its time is up."""
     if not is_late(row):
-        if row.waiting_for == "interval":
+        if row.waiting_for == WaitingFor.INTERVAL:
             steps.end_pause(connection, row.id)
         recovery.postpone(connection, row.id, at=db.now_ms() + _patience(pauses))
         return join_message(row.id)
     error = failure("timeout", "the step took longer than its timeout_seconds")
     mark = steps.follow_mark()
-    ended = transitions.transition(connection, row.id, "failed", error=transitions.dump(error), **mark)
+    ended = transitions.transition(connection, row.id, Status.FAILED, error=transitions.dump(error), **mark)
     over.append(Over(row.run_id, row.id))
     return follow_message_of(row) if ended is not None else None
 

@@ -4,6 +4,7 @@ import time
 from typing import Any
 
 from config.errors import Conflict
+from playbooks.states import Kind, Status
 from store.access import Caller
 from store.engine import db
 from store.engine.db import Connection, Row
@@ -31,9 +32,9 @@ def cancel(caller: Caller, execution_id: str) -> Row:
 
     def end(connection: Connection) -> tuple[Row, Any]:
         before = transitions.get(connection, caller.workspace_id, execution_id)
-        if before.kind != "action":
+        if before.kind != Kind.ACTION:
             raise Conflict(f"This is part of the run {before.run_id or before.id!r}; cancel that.", code="part_of_run")
-        return before, transitions.transition(connection, execution_id, "cancelled", actor=caller.key_id)
+        return before, transitions.transition(connection, execution_id, Status.CANCELLED, actor=caller.key_id)
 
     before, moved = db.change(end)
     if moved is None:
@@ -59,7 +60,7 @@ def cancel_run(caller: Caller, run_id: str) -> Row:
 
     def end(connection: Connection) -> tuple[Row, bool]:
         before = runs.get(connection, caller.workspace_id, run_id)
-        over = steps.End(status="cancelled", parent_id=before.parent_id, clears=True)
+        over = steps.End(status=Status.CANCELLED, parent_id=before.parent_id, clears=True)
         ended = steps.end_run(connection, run_id, over, caller.key_id)
         if ended:
             ending.end_below(connection, [run_id], caller.key_id)

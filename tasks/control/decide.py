@@ -5,6 +5,7 @@ from typing import Any
 
 from config.errors import Conflict, NotFound
 from expressions.suggestions import did_you_mean
+from playbooks.states import Kind, Status, WaitingFor
 from store.access import Caller
 from store.engine import db
 from store.engine.db import Connection, Row
@@ -31,13 +32,13 @@ def decide(caller: Caller, execution_id: str, *, approve: bool, note: str) -> Ro
 
     def end(connection: Connection) -> tuple[Row, Mapping[str, Any]]:
         before = transitions.get(connection, caller.workspace_id, execution_id)
-        if before.waiting_for == "approval":
+        if before.waiting_for == WaitingFor.APPROVAL:
             deciders.check(connection, caller, before)
         mark = _mark(before, approve=approve)
         moved = transitions.transition(
             connection,
             execution_id,
-            "completed" if approve else "failed",
+            Status.COMPLETED if approve else Status.FAILED,
             actor=caller.key_id,
             guard="awaits approval",
             parameters={"now_": db.now_ms()},
@@ -56,22 +57,22 @@ def decide(caller: Caller, execution_id: str, *, approve: bool, note: str) -> Ro
         raise
     if mark:
         publisher.publish_after_commit(
-            follow_message_of(after) if after.kind == "step" else completion.message(after.id, after.action_id)
+            follow_message_of(after) if after.kind == Kind.STEP else completion.message(after.id, after.action_id)
         )
     return after
 
 
 def _not_waiting(row: Row) -> str:
-    if row.waiting_for == "approval":
+    if row.waiting_for == WaitingFor.APPROVAL:
         return "The execution does not wait for a decision any more: its time is up."
     return f"The execution does not wait for a decision: it is {row.status}."
 
 
 def _mark(row: Row, *, approve: bool) -> Mapping[str, Any]:
     """What remains to be done after a decision: to plan what follows a step, or to tell who listens for an action."""
-    if row.kind == "step":
+    if row.kind == Kind.STEP:
         return steps.follow_mark()
-    return completion.mark(row, "completed") if approve else {}
+    return completion.mark(row, Status.COMPLETED) if approve else {}
 
 
 def decide_step(
@@ -105,5 +106,5 @@ def _waiting_pass(connection: Connection, run: Row, step_id: str) -> str:
     passes = [row for row in steps.of_run(connection, run.id) if row.step_id == step_id]
     if not passes:
         raise NotFound(f"The run {run.id!r} has not come to a step {step_id!r}.")
-    waiting = [row for row in passes if row.waiting_for == "approval"]
+    waiting = [row for row in passes if row.waiting_for == WaitingFor.APPROVAL]
     return str((waiting or passes)[-1].iteration)

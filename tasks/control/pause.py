@@ -4,6 +4,7 @@ from typing import Any
 
 from config.errors import Conflict
 from config.settings import settings
+from playbooks.states import Mode, Status, WaitingFor
 from store.access import Caller
 from store.engine import db
 from store.engine.db import Connection, Row
@@ -28,7 +29,7 @@ def pause(caller: Caller, run_id: str) -> Row:
         before = runs.get(connection, caller.workspace_id, run_id)
         if before.status in TERMINAL:
             raise has_ended(before)
-        if before.mode == "dry_run" or not _paused(connection, before, caller):
+        if before.mode == Mode.DRY_RUN or not _paused(connection, before, caller):
             raise Conflict(f"The run cannot be paused: it is {before.status}.", code="not_running")
         return runs.get(connection, caller.workspace_id, run_id)
 
@@ -36,8 +37,8 @@ def pause(caller: Caller, run_id: str) -> Row:
 
 
 def _paused(connection: Connection, row: Row, caller: Caller) -> bool:
-    changes: dict[str, Any] = {"waiting_for": "operator", "due_at": row.expires_at}
-    moved = transitions.transition(connection, row.id, "paused", actor=caller.key_id, **changes)
+    changes: dict[str, Any] = {"waiting_for": WaitingFor.OPERATOR, "due_at": row.expires_at}
+    moved = transitions.transition(connection, row.id, Status.PAUSED, actor=caller.key_id, **changes)
     if moved is None:
         return False
     for child in runs.children(connection, row.id):
@@ -54,7 +55,7 @@ def resume(caller: Caller, run_id: str) -> Row:
 
     def go_on(connection: Connection) -> tuple[Row, list[TaskMessage]]:
         before, messages = runs.get(connection, caller.workspace_id, run_id), list[TaskMessage]()
-        if before.status != "paused":
+        if before.status != Status.PAUSED:
             raise Conflict(_not_paused(connection, before), code="not_paused")
         _resumed(connection, before, caller, messages)
         return runs.get(connection, caller.workspace_id, run_id), messages
@@ -65,7 +66,7 @@ def resume(caller: Caller, run_id: str) -> Row:
 
 
 def _not_paused(connection: Connection, row: Row) -> str:
-    if run_listing.shown_status(connection, row) == "paused":
+    if run_listing.shown_status(connection, row) == Status.PAUSED:
         return "The run was not paused by anyone: it waits for a delay or an approval."
     return f"The run is not paused: it is {row.status}."
 
@@ -73,11 +74,11 @@ def _not_paused(connection: Connection, row: Row) -> str:
 def _resumed(connection: Connection, row: Row, caller: Caller, messages: list[TaskMessage]) -> None:
     begun = row.started_at is not None
     due_at = min(row.expires_at, db.now_ms() + (runs.PATROL if begun else settings().lease_seconds * 1000))
-    to = "running" if begun else "pending"
+    to = Status.RUNNING if begun else Status.PENDING
     transitions.transition(connection, row.id, to, actor=caller.key_id, waiting_for=None, due_at=due_at)
     recovery.publish_now(connection, row.id)
     if not begun:
         messages.append(begin_message(row.id, row.action_id, row.queue))
     for child in runs.children(connection, row.id):
-        if child.status == "paused":
+        if child.status == Status.PAUSED:
             _resumed(connection, child, caller, messages)

@@ -16,6 +16,7 @@ from expressions.references import paths
 from expressions.template_syntax import has_markup
 from playbooks.definitions import parameters
 from playbooks.plan import every_step
+from playbooks.states import Mode, Status
 from store.access import Caller
 from store.definitions import actions, history, playbooks
 from store.engine import db
@@ -69,7 +70,7 @@ def retry(
         before = runs.get(connection, caller.workspace_id, run_id)
         if before.status in LIVE:
             raise Conflict(f"The run has not ended: it is {before.status}.", code="not_ended")
-        if completed_stay and (before.status == "completed" or before.mode == "dry_run"):
+        if completed_stay and (before.status == Status.COMPLETED or before.mode == Mode.DRY_RUN):
             raise Conflict('Nothing has failed; retry from "start".', code="nothing_failed")
         done = [_carried(row) for row in steps.of_run(connection, run_id) if _stays(row)] if completed_stay else []
         context, whole = json.loads(before.context), _put_together(before, given or {})
@@ -102,7 +103,7 @@ def retry(
 
 
 def _stays(row: Row) -> bool:
-    return row.status == "completed" and row.type in ("action", "approval", "delay")
+    return row.status == Status.COMPLETED and row.type in ("action", "approval", "delay")
 
 
 def _carried(row: Row) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from config.types import Json
 from playbooks.definitions import parameters
+from playbooks.states import Status
 from store.definitions import playbooks
 from store.engine import db
 from store.engine.db import Connection
@@ -67,7 +68,7 @@ def enter(simulated: StepSimulation, found: Finding, budget: Budget, above: Abov
         said = f"{plan['proved']} things proved and {plan['assumed']} assumed"
         found.proved.append(f"the playbook it starts was simulated: {said} in {plan['steps']} steps")
     found.output = {"simulated": True, "plan": plan}
-    if plan.get("predicted_status") == "failed":
+    if plan.get("predicted_status") == Status.FAILED:
         raise StepError("playbook_failed", f"The playbook failed: {plan['predicted_error']['message']}")
     found.presumed = True
     found.assumed.append("the playbook it starts succeeds")

@@ -17,6 +17,7 @@ from typing import Any
 
 from config import logs
 from config.types import Json
+from playbooks.states import Status
 from store.engine.db import Connection
 from store.executions import steps
 from tasks.attempts.patience import commit_with_patience, with_patience
@@ -34,7 +35,7 @@ class Simulation:
 
     rows: list[Json]
     output: Json | None
-    status: str = "completed"
+    status: Status = Status.COMPLETED
     error: Json | None = None
 
 
@@ -56,7 +57,7 @@ def carry_out(run: Run, owner: str) -> bool:
     except Exception:
         log.exception("the simulation broke")
         error = {"code": "internal_error", "message": "The simulation broke; the worker's log says where."}
-        simulation = Simulation([], None, "failed", error)
+        simulation = Simulation([], None, Status.FAILED, error)
     if simulation is None:
         return False
     return bool(commit_with_patience(functools.partial(_write, run, simulation, owner), single=False))

@@ -15,6 +15,7 @@ from expressions import references, templates
 from expressions.conditions import evaluation
 from playbooks.definitions import parameters
 from playbooks.plan import Node
+from playbooks.states import Status
 from tasks.attempts.conclude import Attempt
 from tasks.attempts.lease import HeldLease, keeper
 from tasks.attempts.perform import perform, prepare
@@ -116,7 +117,7 @@ def action(simulated: StepSimulation, found: Finding) -> str:
     ending = perform(prepare(attempt, revision, held, values, {**run.hidden, **hidden}), held)
     found.input = attempt.redact(masked(values, names))
     error = attempt.redact(dict(ending.error or {}))
-    if ending.status == "completed":
+    if ending.status == Status.COMPLETED:
         found.output = {"simulated": True, "plan": attempt.redact(ending.output)}
         found.proved.append("what it would do can be said: see plan")
     elif open_:

@@ -15,6 +15,7 @@ from config.types import Json
 from expressions.conditions.evaluation import ConditionError
 from expressions.templates import TemplateError
 from playbooks.plan import END, Node, every_step
+from playbooks.states import Mode, Status
 from store.engine import db
 from store.executions import transitions
 from store.executions.rows import NewRow
@@ -45,7 +46,7 @@ def summary(rows: list[Json], error: Json | None) -> Json:
     """What is said about a simulated run as a whole."""
     reports = [transitions.load(row["report"]) for row in rows]
     return {
-        "predicted_status": "completed" if error is None else "failed",
+        "predicted_status": Status.COMPLETED if error is None else Status.FAILED,
         "predicted_error": error,
         "steps": len(rows),
         "proved": sum(len(report["proved"]) for report in reports),
@@ -57,7 +58,7 @@ class Walk:
     """One walk over the plan of a run; ``above`` are the runs that would have started it."""
 
     def __init__(self, run: Run, budget: Budget, above: Above) -> None:
-        self.run = run = replace(run, mode="dry_run")  # whatever it is a copy of: nothing may be done here
+        self.run = run = replace(run, mode=Mode.DRY_RUN)  # whatever it is a copy of: nothing may be done here
         self.budget = budget
         self.above = (*above, (run.playbook_id, run.target))
         self.context = SimulatedContext(run)
@@ -118,7 +119,7 @@ class Walk:
     def _added(self, node: Node, place: Place, previous: str | None) -> Json:
         """The row of a step that is at its end, as a real run would add it."""
         now = db.now_ms()
-        ended: NewRow = {"status": "completed", "created_at": now, "started_at": now, "completed_at": now}
+        ended: NewRow = {"status": Status.COMPLETED, "created_at": now, "started_at": now, "completed_at": now}
         row: Any = new_step(self.run, node, place, previous, ended)
         self.rows.append(row)
         step: Json = row
@@ -126,24 +127,24 @@ class Walk:
 
     def _close(self, row: Json, found: Finding, error: Json | None, context: Mapping[str, Any], *, taken: bool) -> None:
         """Put what was found into the row, and remember it for the steps after it."""
-        status = "failed" if error else "skipped" if found.verdict == "would be skipped" else "completed"
+        status = Status.FAILED if error else Status.SKIPPED if found.verdict == "would be skipped" else Status.COMPLETED
         node = self.run.plan.nodes[row["step_id"]]
-        variables = _variables(node, context, found.known) if status == "completed" and taken else None
+        variables = _variables(node, context, found.known) if status == Status.COMPLETED and taken else None
         if taken:
             vars_ = variables or None
             self.context.record(
-                row, presumed=found.presumed, status=status, output=found.known, error=error, vars=vars_
+                row, presumed=found.presumed, status=str(status), output=found.known, error=error, vars=vars_
             )
         report = {"taken": taken, "verdict": found.verdict, "proved": found.proved, "assumed": found.assumed}
         row.update(
-            status=status if taken else "skipped",
+            status=status if taken else Status.SKIPPED,
             input=transitions.dump(found.input),
             output=transitions.dump(found.output),
             error=transitions.dump(error) if taken else None,
             vars=transitions.dump(self.redact(variables)) if variables else None,
             report=transitions.dump(self.redact(report)),
         )
-        if row["status"] == "skipped":
+        if row["status"] == Status.SKIPPED:
             row["started_at"] = None
 
     # steps that hold others

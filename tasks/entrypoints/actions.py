@@ -30,7 +30,7 @@ def _alone(task: Task, execution_id: str) -> str:
     ending = attempt(execution_id)
     if ending.retry_in is not None and ending.retry_in <= CARRIED_BY_CELERY:
         raise requeue.again_after(task, ending.retry_in)
-    return ending.status
+    return str(ending.status)
 
 
 def _beside_others(message_id: str, execution_id: str) -> str:
@@ -45,7 +45,7 @@ def _beside_others(message_id: str, execution_id: str) -> str:
 
     ending = attempt(execution_id, taken)
     for message in messages:
-        flower_events.ended(message, ending.status, started)
+        flower_events.ended(message, str(ending.status), started)
         if ending.retry_in is not None and ending.retry_in <= CARRIED_BY_CELERY:
             canvas.publish([message], countdown=ending.retry_in)  # should the broker be away, tick sees to it
-    return ending.status
+    return str(ending.status)

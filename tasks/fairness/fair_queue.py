@@ -22,6 +22,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
+from playbooks.states import Status
 from store.executions.rows import NewRow
 from tasks.fairness.pace import pace
 from tasks.queue_order import BULK, OPEN
@@ -100,7 +101,7 @@ def together(one: str, other: str) -> bool:
 
 def spread(rows: Iterable[NewRow]) -> None:
     """Put the actions of a wide step, of which very many begin together, on ``bulk``: small runs overtake them."""
-    beginning = [row for row in rows if row["type"] == "action" and row["status"] == "pending"]
+    beginning = [row for row in rows if row["type"] == "action" and row["status"] == Status.PENDING]
     if len(beginning) > WIDE:
         for row in beginning:
             row["queue"] = BULK if row["queue"] in OPEN else row["queue"]

@@ -12,7 +12,7 @@ from typing import Any
 
 from config.errors import Conflict, Unprocessable
 from playbooks.definitions import parameters
-from providers.base import Mode
+from playbooks.states import Mode
 from store.access import Caller
 from store.definitions import actions
 from store.definitions.actions import Revision
@@ -42,7 +42,7 @@ class DispatchRequest:
     action_id: str
     parameters: Mapping[str, Any]
     target: str | None = None
-    mode: Mode = "live"
+    mode: Mode = Mode.LIVE
     idempotency_key: str | None = None
     request_id: str | None = None
     #: raises where there is room only for what is urgent
@@ -122,7 +122,7 @@ def _accept(connection: db.Connection, *, request: DispatchRequest, row: NewRow,
 def _refuse_the_impossible(definition: Mapping[str, Any], request: DispatchRequest, *, enabled: bool) -> None:
     if not enabled:
         raise Conflict(f"The action {request.action_id!r} is disabled; enable it first.", code="action_disabled")
-    if definition["executor"] == "opservant" and request.mode == "live":
+    if definition["executor"] == "opservant" and request.mode == Mode.LIVE:
         raise Conflict("No agent is connected that could carry this out.", code="no_agent")
 
 

@@ -14,8 +14,8 @@ from typing import Any
 
 from config.errors import Conflict, InvalidRequest, Problem, Unprocessable
 from playbooks.definitions import parameters
+from playbooks.states import Mode
 from playbooks.widths import MOST_LIVE
-from providers.base import Mode
 from store.access import Caller
 from store.definitions import playbooks
 from store.engine import db, group_commit
@@ -55,7 +55,7 @@ class RunRequest:
     #: secrets that may hide in them
     secrets: tuple[str, ...] = ()
     target: str | None = None
-    mode: Mode = "live"
+    mode: Mode = Mode.LIVE
     idempotency_key: str | None = None
     request_id: str | None = None
     #: what asked for it: api, event, schedule, playbook, retry
@@ -251,7 +251,7 @@ def _values(definition: Mapping[str, Any], request: RunRequest, cell: Cell) -> t
 def _opening(row: NewRow, pins: Mapping[str, str]) -> Chain:
     """The chain with which a run begins: the run itself, then the steps that are known to come first."""
     run_id, messages = row["id"], []
-    if row["mode"] != "dry_run":
+    if row["mode"] != Mode.DRY_RUN:
         known = _first_steps(row["revision_id"], tuple(pins.items()))
         messages = [
             TaskMessage(execution_id=row_id(run_id, step_id, ""), run_id=run_id, **more) for step_id, more in known

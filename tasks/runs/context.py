@@ -15,6 +15,7 @@ from expressions import templates
 from expressions.templates import TemplateError
 from expressions.values import is_encodable
 from playbooks.plan import Plan
+from playbooks.states import Mode
 from store.engine import db
 from store.engine.db import Row
 from store.executions import steps
@@ -46,7 +47,7 @@ class Context:
                 "id": run.id,
                 "started_at": stamp(run.started_at),
                 "playbook_id": run.playbook_id,
-                "dry_run": run.mode == "dry_run",
+                "dry_run": run.mode == Mode.DRY_RUN,
             },
         }
 

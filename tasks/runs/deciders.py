@@ -14,6 +14,7 @@ from typing import Any
 
 from config.errors import Forbidden
 from playbooks.plan import every_step
+from playbooks.states import Kind
 from store import access, audit
 from store.access import Caller
 from store.engine import db
@@ -42,7 +43,7 @@ def check(connection: Connection, caller: Caller, row: Row) -> None:
     Raises:
         NotYours: the decision is another person's.
     """
-    run = runs.get(connection, row.workspace_id, row.run_id) if row.kind == "step" else None
+    run = runs.get(connection, row.workspace_id, row.run_id) if row.kind == Kind.STEP else None
     rules = _rules(row, run)
     approvers: list[str] = rules.get("approvers", [])
     if approvers and not _named(connection, caller, approvers):

@@ -16,6 +16,7 @@ from typing import Any
 from celery import Task
 
 from config import logs
+from playbooks.states import Mode, Status, WaitingFor
 from providers.base import Abandoned
 from store.engine import db
 from store.engine.db import Connection, IntegrityError
@@ -46,6 +47,7 @@ Next = Callable[[], Any]
 
 #: faults of the playbook itself, which another try meets again
 _HOPELESS = frozenset({"bad_template", "invalid_parameters", "sealed"})
+_IN_FAILURE = frozenset({Status.FAILED, Status.TIMEOUT})
 
 
 class RunDriver:
@@ -84,11 +86,11 @@ class RunDriver:
     def begin(self, run_id: str) -> Next | None:
         """Take a run up."""
         row = with_patience(functools.partial(_read, runs.read, run_id))
-        if row is None or row.status != "pending":
+        if row is None or row.status != Status.PENDING:
             return self._stale()
         self._know(row)
-        if self.run.mode == "dry_run":
-            self.word = "completed" if self._simulate(self.run, keeper().owner) else "stale"
+        if self.run.mode == Mode.DRY_RUN:
+            self.word = str(Status.COMPLETED) if self._simulate(self.run, keeper().owner) else "stale"
             return None
         self.queue = row.queue
         return self._go_on(lambda planner: planner.begin(row.expires_at))
@@ -111,14 +113,14 @@ class RunDriver:
     def join(self, holder_id: str) -> Next | None:
         """Attend to a step that holds others."""
         row = with_patience(functools.partial(_read, steps.get, holder_id))
-        if row is None or row.status != "running" or not self._find_run(row.run_id):
+        if row is None or row.status != Status.RUNNING or not self._find_run(row.run_id):
             return self._stale()
         return self._go_on(lambda planner: joins.decide(planner, row))
 
     def follow(self, step_row_id: str) -> Next | None:
         """Go on after a step whose end planned nothing: outside a worker, or one of many."""
         row = with_patience(functools.partial(_read, steps.get, step_row_id))
-        if row is None or row.waiting_for != "follow" or not self._find_run(row.run_id):
+        if row is None or row.waiting_for != WaitingFor.FOLLOW or not self._find_run(row.run_id):
             return self._stale()
         return self._go_on(lambda planner: planner.follow(row))
 
@@ -160,7 +162,7 @@ class RunDriver:
         ending = settled.ending
         record = {**settled.record, "input": work.given, "vars": work.variables(ending, settled.record)}
         stored = {name: transitions.dump(value) for name, value in record.items()}
-        tries_again = ending.status in ("failed", "timeout") and policy["on_failure"] == "retry" and _worth_it(ending)
+        tries_again = ending.status in _IN_FAILURE and policy["on_failure"] == "retry" and _worth_it(ending)
         pause = int(this.retry["backoff_seconds"] * 1000)
         step_ended = StepEnded(
             row_id=row.id,
@@ -172,8 +174,8 @@ class RunDriver:
         following = self._go_on(lambda planner: planner.end(row, record, step_ended))
         if self.word == "stale":
             return None, None
-        self.word = ending.status
-        if ending.status != "completed":  # of what went well the run itself tells everything
+        self.word = str(ending.status)
+        if ending.status != Status.COMPLETED:  # of what went well the run itself tells everything
             ended(this, ending)
         return following, ending.retry_in
 
@@ -211,7 +213,7 @@ class RunDriver:
 
     def _choose(self, planner: Planner) -> NewRow | None:
         """The one step that may be carried out here, claimed as it is written."""
-        started = [row for row in planner.moves.rows if row["type"] == "action" and row["status"] == "pending"]
+        started = [row for row in planner.moves.rows if row["type"] == "action" and row["status"] == Status.PENDING]
         if len(started) != 1 or planner.moves.runs or not self.handoff.may_go_on():
             return None
         row = started[0]
@@ -224,7 +226,7 @@ class RunDriver:
 
     def _hand_on(self, planner: Planner, here: NewRow | None, waiting: list[str], claimed: float) -> Next | None:
         self._written()
-        if here is not None and here["status"] != "running":  # the run was paused meanwhile
+        if here is not None and here["status"] != Status.RUNNING:  # the run was paused meanwhile
             here = None
         joins_here = here is None and self.handoff.joins_here(waiting)
         if planner.moves.end is not None and planner.moves.end.parent_id is not None:

@@ -12,6 +12,7 @@ from typing import Any
 from config.types import Json
 from expressions.conditions.evaluation import ConditionError, holds
 from playbooks.plan import Node
+from playbooks.states import Status, WaitingFor
 from store.engine import db
 from store.engine.db import Row
 from store.executions import runs
@@ -29,7 +30,7 @@ def decide(planner: Planner, row: Row) -> ContainerHandled | None:
     decision = _DECISIONS[row.type](planner, node, place, row)
     if decision is None:
         return None
-    if decision.status:
+    if decision.status != Status.RUNNING:
         result = {"output": decision.output, "error": decision.error, "vars": decision.vars}
         planner.learn(node, place, decision.status, **result)
         planner.after(node.id, place, decision.status, decision.error)
@@ -43,11 +44,11 @@ def _parallel(_planner: Planner, _node: Node, _place: Place, row: Row) -> JoinDe
     output = {"branches": row.cursor, "failed": row.failures}
     if row.failures:
         return _failed(output, "branch_failed", f"{row.failures} of {row.cursor} branches failed.")
-    return JoinDecision(status="completed", output=output)
+    return JoinDecision(status=Status.COMPLETED, output=output)
 
 
 def _loop(planner: Planner, node: Node, place: Place, row: Row) -> JoinDecision | None:
-    if row.open > 0 or row.waiting_for == "interval":
+    if row.open > 0 or row.waiting_for == WaitingFor.INTERVAL:
         return None
     output = {"iterations": row.cursor}
     if row.failures:
@@ -58,12 +59,12 @@ def _loop(planner: Planner, node: Node, place: Place, row: Row) -> JoinDecision 
     except ConditionError as fault:
         return _failed(output, "bad_expression", str(fault))
     if not goes_on:
-        return JoinDecision(status="completed", output=output)
+        return JoinDecision(status=Status.COMPLETED, output=output)
     most = node.step.get("max_iterations", 100)
     if row.cursor >= most:
         return _failed(output, "loop_limit", f"The loop did not come to its end in {most} passes.")
     pause = int(node.step.get("interval_seconds", 0) * 1000)
-    if pause and row.cursor and row.waiting_for != "rested":
+    if pause and row.cursor and row.waiting_for != WaitingFor.RESTED:
         return JoinDecision(pause=pause)
     _begin(planner, node, place, row, 1)
     return JoinDecision(begun=1)
@@ -83,7 +84,7 @@ def _for_each(planner: Planner, node: Node, place: Place, row: Row) -> JoinDecis
     output = {"items": len(items), "failed": row.failures}
     if row.failures:
         return _failed(output, "pass_failed", f"{row.failures} of {len(items)} items failed.")
-    return JoinDecision(status="completed", output=output)
+    return JoinDecision(status=Status.COMPLETED, output=output)
 
 
 def _playbook(planner: Planner, node: Node, place: Place, row: Row) -> JoinDecision | None:
@@ -93,11 +94,11 @@ def _playbook(planner: Planner, node: Node, place: Place, row: Row) -> JoinDecis
     if row.open > 0 or child is None:
         return None
     output["status"] = child.status
-    if child.status == "completed":
+    if child.status == Status.COMPLETED:
         output = {**(json.loads(child.output) if child.output else {}), **output}
         context = planner.context.of(node.id, place.iteration, row.previous_id)
         return JoinDecision(
-            status="completed", output=output, vars=variables(node.step, context, output, planner.context.redact)
+            status=Status.COMPLETED, output=output, vars=variables(node.step, context, output, planner.context.redact)
         )
     error: Mapping[str, Any] = json.loads(child.error) if child.error else {}
     return _failed(output, "playbook_failed", f"The playbook {child.status}: {error.get('message', '')}".rstrip(": "))
@@ -111,7 +112,7 @@ def _begin(planner: Planner, node: Node, place: Place, row: Row, count: int) -> 
 
 
 def _failed(output: Json, code: str, message: str) -> JoinDecision:
-    return JoinDecision(status="failed", output=output, error=failure(code, message))
+    return JoinDecision(status=Status.FAILED, output=output, error=failure(code, message))
 
 
 #: type of container → what it needs

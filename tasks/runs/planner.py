@@ -19,6 +19,7 @@ from config.types import Json
 from expressions.conditions.evaluation import ConditionError, holds
 from expressions.templates import TemplateError
 from playbooks.plan import END, Node
+from playbooks.states import Status
 from store.engine import db
 from store.engine.db import Row
 from store.executions import steps, transitions
@@ -34,6 +35,7 @@ from tasks.runs.step_entries import ENTRIES, Entry, Place
 
 #: decisions in one go; pure Python holds up every other thread of its worker meanwhile
 MOST_DECISIONS = 200
+_IN_SUCCESS = frozenset({Status.COMPLETED, Status.SKIPPED})
 
 
 class Planner:
@@ -68,7 +70,7 @@ class Planner:
 
     def end(self, row: Row, record: Mapping[str, Any], ended: StepEnded) -> StepEnded:
         """Plan what follows the end of an attempt; ``record`` is what it has brought."""
-        if ended.status != "waiting":
+        if ended.status != Status.WAITING:
             result = {**record, "step_id": row.step_id, "status": ended.status, "completed_at": db.now_ms()}
             self.context.learn(row.id, result)
             self.after(
@@ -94,7 +96,7 @@ class Planner:
         self,
         step_id: str,
         place: Place,
-        status: str,
+        status: Status,
         error: Mapping[str, Any] | None,
         *,
         output: Any = None,
@@ -157,19 +159,19 @@ class Planner:
             context = self.context.of(node.id, place.iteration, previous) if reads else {}
             entry = Entry(self, node, place, previous, context)
             if "when" in node.step and not holds(node.step["when"], context):
-                entry.end("skipped")
+                entry.end(Status.SKIPPED)
                 return node.on_success
             return ENTRIES[node.type](entry)
         except Unavailable:
             raise
         except (StepError, TemplateError, ConditionError, CallerError) as fault:
             error: Json = self.redact(error_of(fault))
-            Entry(self, node, place, previous, {}).end("failed", error=error)
+            Entry(self, node, place, previous, {}).end(Status.FAILED, error=error)
             return error
 
-    def learn(self, node: Node, place: Place, status: str, **result: Any) -> None:
+    def learn(self, node: Node, place: Place, status: Status, **result: Any) -> None:
         """Remember what has just been decided, for the steps after it."""
-        known = {"step_id": node.id, "status": status, "completed_at": db.now_ms(), **result}
+        known = {"step_id": node.id, "status": str(status), "completed_at": db.now_ms(), **result}
         self.context.learn(row_id(self.run.id, node.id, joined(place.iteration)), known)
 
     def chain(self, step_id: str, iteration: str) -> Chain:
@@ -185,7 +187,7 @@ class Planner:
 
     def give_up(self, error: Mapping[str, Any]) -> None:
         """Fail the run here and now, whatever else goes on in it, instead of going on as planned."""
-        end = End(status="failed", error=error, parent_id=self.run.parent_id, clears=True)
+        end = End(status=Status.FAILED, error=error, parent_id=self.run.parent_id, clears=True)
         self.moves, self.starts, self.chains, self.follows = Moves(end=end), {}, [], []
 
     def leave(self, place: Place, error: Mapping[str, Any] | None, *, last: str | None) -> None:
@@ -202,7 +204,7 @@ class Planner:
             self.enter(plan.exception_step, place, None)
             return
         self.moves.end = End(
-            status="completed" if error is None else "failed",
+            status=Status.COMPLETED if error is None else Status.FAILED,
             error=error,
             output=self.context.outcome(),
             parent_id=self.run.parent_id,
@@ -210,9 +212,9 @@ class Planner:
         )
 
 
-def _link(node: Node, status: str, output: Any) -> str | None:
+def _link(node: Node, status: Status, output: Any) -> str | None:
     """The link that leads on from a step that ended like this."""
-    if status == "completed" and node.type in ("condition", "switch"):
+    if status == Status.COMPLETED and node.type in ("condition", "switch"):
         decided: str | None = output.get("next")
         return decided
-    return node.on_success if status in ("completed", "skipped") else node.on_failure
+    return node.on_success if status in _IN_SUCCESS else node.on_failure

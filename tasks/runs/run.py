@@ -7,8 +7,8 @@ from typing import Any
 
 from playbooks.definitions.triggers import subject
 from playbooks.plan import Plan
+from playbooks.states import Mode
 from playbooks.widths import MOST_LIVE, Widths
-from providers.base import Mode
 from store.engine import db
 from store.engine.db import Row
 from tasks.definitions import revisions

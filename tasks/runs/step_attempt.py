@@ -8,6 +8,7 @@ from config.types import Json
 from expressions import templates
 from expressions.templates import TemplateError
 from playbooks.definitions import parameters
+from playbooks.states import Status
 from providers.base import Abandoned
 from store.definitions.actions import Revision
 from tasks import gate
@@ -76,7 +77,7 @@ class StepWork:
 
     def variables(self, ending: Ending, record: Mapping[str, Any]) -> Json | None:
         """What the step's ``outputs`` set."""
-        if ending.status != "completed" or not self.step.get("outputs"):
+        if ending.status != Status.COMPLETED or not self.step.get("outputs"):
             return None
         return with_patience(lambda: variables(self.step, self._context(), record["output"], self.this.redact))
 

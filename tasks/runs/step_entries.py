@@ -14,6 +14,7 @@ from config.types import Json
 from expressions import templates
 from expressions.conditions.evaluation import evaluate, holds
 from playbooks.plan import Node
+from playbooks.states import Status, WaitingFor
 from store.engine import db
 from store.executions import rows
 from store.executions.rows import NewRow
@@ -96,10 +97,10 @@ class Entry:
         self.planner.moves.rows.append(row)
         return row
 
-    def end(self, status: str, **result: Any) -> None:
+    def end(self, status: Status, **result: Any) -> None:
         """Add its row at its end, and have the steps after it see the ``result``: an output, an error."""
         now = db.now_ms()
-        started = None if status == "skipped" else now
+        started = None if status == Status.SKIPPED else now
         ended: NewRow = {"status": status, "created_at": now, "started_at": started, "completed_at": now}
         texts: Any = {name: json.dumps(value) for name, value in result.items()}
         ended.update(texts)
@@ -108,13 +109,13 @@ class Entry:
 
     def decide(self, following: str | None, output: Json) -> str | None:
         """End it with a decision."""
-        self.end("completed", output=self.planner.redact({**output, "next": following}))
+        self.end(Status.COMPLETED, output=self.planner.redact({**output, "next": following}))
         return following
 
-    def wait(self, waiting_for: str, due_at: int, output: str | None = None) -> None:
+    def wait(self, waiting_for: WaitingFor, due_at: int, output: str | None = None) -> None:
         """Add its row as one that waits until then, ms."""
         now = db.now_ms()
-        began: NewRow = {"status": "waiting", "created_at": now, "started_at": now}
+        began: NewRow = {"status": Status.WAITING, "created_at": now, "started_at": now}
         self.add({**began, "waiting_for": waiting_for, "due_at": due_at, "output": output})
 
     def hold(self, count: int, columns: NewRow | None = None) -> NewRow:
@@ -122,7 +123,7 @@ class Entry:
         now, seconds = db.now_ms(), self.step.get("timeout_seconds")
         expires_at = now + int(seconds * _SECOND) if seconds else None
         due_at = (expires_at or self.run.deadline) if count else now + ATTENTION
-        began: NewRow = {"status": "running", "created_at": now, "started_at": now}
+        began: NewRow = {"status": Status.RUNNING, "created_at": now, "started_at": now}
         held: NewRow = {"expires_at": expires_at, "due_at": due_at, "open": count, "cursor": count}
         return self.add({**began, **held, **(columns or {})})
 
@@ -133,8 +134,8 @@ def _action(this: Entry) -> None:
     delay, now = int(this.step.get("delay_seconds", 0) * _SECOND), db.now_ms()
     row = this.add(
         {
-            "status": "waiting" if delay else "pending",
-            "waiting_for": "delay" if delay else None,
+            "status": Status.WAITING if delay else Status.PENDING,
+            "waiting_for": WaitingFor.DELAY if delay else None,
             "created_at": now,
             "due_at": now + (delay or settings().lease_seconds * _SECOND),
             "publishes": 1,
@@ -162,7 +163,7 @@ def _switch(this: Entry) -> str | None:
 
 
 def _delay(this: Entry) -> None:
-    this.wait("delay", db.now_ms() + int(this.step["seconds"] * _SECOND))
+    this.wait(WaitingFor.DELAY, db.now_ms() + int(this.step["seconds"] * _SECOND))
 
 
 def _approval(this: Entry) -> None:
@@ -170,7 +171,7 @@ def _approval(this: Entry) -> None:
     output = this.planner.redact(deciders.question(this.step, message))
     seconds, deadline = this.step.get("timeout_seconds"), this.run.deadline
     due_at = min(deadline, db.now_ms() + int(seconds * _SECOND)) if seconds else deadline
-    this.wait("approval", due_at, json.dumps(output))
+    this.wait(WaitingFor.APPROVAL, due_at, json.dumps(output))
 
 
 def _parallel(this: Entry) -> None:

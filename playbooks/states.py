@@ -1,0 +1,66 @@
+"""The words of a row of ``executions``: what kind it is, where it stands, how it is carried out, what it waits for.
+
+The values are those that the tables and the API have; a member equals its value, and SQL text and JSON are made of
+either. What is read from a row is a plain string and stays one.
+"""
+
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """What an execution is: an action that was triggered, a run of a playbook, a step of a run."""
+
+    ACTION = "action"
+    PLAYBOOK = "playbook"
+    STEP = "step"
+
+
+class Status(StrEnum):
+    """Where an execution stands; ``store.executions.transitions`` says how it gets from one to another."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    #: for what ``WaitingFor`` says
+    WAITING = "waiting"
+    #: only runs: an operator has halted it
+    PAUSED = "paused"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    TIMEOUT = "timeout"
+    CANCELLED = "cancelled"
+    #: only steps: the run went past it
+    SKIPPED = "skipped"
+
+
+class Mode(StrEnum):
+    """How an execution is carried out."""
+
+    #: do it
+    LIVE = "live"
+    #: run, but record every outward call instead of making it
+    SANDBOX = "sandbox"
+    #: render and describe only
+    DRY_RUN = "dry_run"
+
+
+class WaitingFor(StrEnum):
+    """What a row waits for, and what is left to be done about one that has ended."""
+
+    #: the time of the next attempt
+    RETRY = "retry"
+    #: a person's decision
+    APPROVAL = "approval"
+    #: the end of a delay
+    DELAY = "delay"
+    #: an operator, who has paused the run
+    OPERATOR = "operator"
+    #: the pause of a loop before its next pass
+    INTERVAL = "interval"
+    #: nothing any more: the pause of a loop is over
+    RESTED = "rested"
+    #: a worker that plans what comes after a step which has ended
+    FOLLOW = "follow"
+    #: a worker that reports the end of an action to the playbooks it triggers
+    ANNOUNCE = "announce"
+    #: the end of the steps that a run which is over has left behind
+    CLEAR = "clear"
