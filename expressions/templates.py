@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from config.errors import Problem
+from config.pointers import step
 from expressions.json_templates import check_json, render_json
 from expressions.limits import MAX_DEPTH, MAX_TOTAL_CHARACTERS
 from expressions.suggestions import did_you_mean
@@ -47,7 +48,7 @@ _TOO_DEEP = f"containers are nested more than {MAX_DEPTH} deep"
 
 
 def _below(pointer: str, key: Any) -> str:
-    return f"{pointer}/{str(key).replace('~', '~0').replace('/', '~1')}"
+    return pointer + step(key)
 
 
 def _check(source: Any, known: set[str] | None, pointer: str, problems: list[Problem]) -> None:

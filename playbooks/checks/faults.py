@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from config.errors import Problem
+from config.pointers import step
 from expressions.suggestions import did_you_mean
 
 #: faults that are named; who sees so many corrects them before asking again
@@ -53,4 +54,4 @@ def shown(value: Any) -> str:
 
 def below(pointer: str, key: Any) -> str:
     """The pointer of a member or item."""
-    return f"{pointer}/{str(key).replace('~', '~0').replace('/', '~1')}"
+    return pointer + step(key)

@@ -16,7 +16,7 @@ from store import audit
 from store.engine.db import Connection, now_ms
 from store.engine.prepared import Prepared, words
 from store.executions import transitions
-from store.executions.rows import NOT_BEGUN
+from store.executions.rows import NOT_BEGUN, NewRow
 from store.executions.transitions import LIVE, SOURCES, action_of, attempt_of, entered, moving, with_end
 
 _table = transitions.executions
@@ -28,7 +28,7 @@ def move_and_add(
     db: Connection,
     row_id: str,
     to: Status,
-    row: Mapping[str, Any],
+    row: NewRow,
     *,
     actor: str,
     fence: int | None,

@@ -18,6 +18,7 @@ from tasks.attempts.failure import failure
 from tasks.messages.model import TaskMessage
 from tasks.messages.run_messages import follow_message_of, join_message
 from tasks.runs import stop
+from tasks.runs.errors import of_run
 
 #: a worker that was asked to plan is given this long before another one is asked, ms
 PATIENCE = 10_000
@@ -65,7 +66,7 @@ def attend(connection: Connection, row: Row, over: list[Over]) -> None:
 
 
 def _fail(connection: Connection, row: Row, code: str, message: str) -> None:
-    error = {"code": code, "message": message}
+    error = of_run(code, message)
     steps.end_run(
         connection, row.id, steps.End(status=Status.FAILED, error=error, parent_id=row.parent_id, clears=True), "system"
     )

@@ -23,6 +23,7 @@ from store.executions import steps
 from tasks.attempts.patience import commit_with_patience, with_patience
 from tasks.dry_run.playbooks import Budget
 from tasks.dry_run.walk import Walk, summary
+from tasks.runs.errors import of_run
 from tasks.runs.run import Run
 from tasks.runs.step_entries import Place
 
@@ -56,7 +57,7 @@ def carry_out(run: Run, owner: str) -> bool:
         simulation = with_patience(functools.partial(simulate, run))
     except Exception:
         log.exception("the simulation broke")
-        error = {"code": "internal_error", "message": "The simulation broke; the worker's log says where."}
+        error = of_run("internal_error", "The simulation broke; the worker's log says where.")
         simulation = Simulation([], None, Status.FAILED, error)
     if simulation is None:
         return False

@@ -26,7 +26,7 @@ from tasks.dry_run.steps import Finding, StepSimulation
 from tasks.dry_run.values import Assumed, assumed, fill
 from tasks.messages.run_messages import row_id
 from tasks.runs.context import joined
-from tasks.runs.errors import StepError, error_of
+from tasks.runs.errors import StepError, because, error_of
 from tasks.runs.run import Run
 from tasks.runs.step_entries import Place, new_step
 
@@ -79,7 +79,7 @@ class Walk:
             following, error = self._step(node, place, previous, taken=True)
             previous = row_id(self.run.id, node.id, joined(place.iteration))
             if following is None:
-                failure = failure or _because(node, error or {})
+                failure = failure or because(node, error, "would fail")
                 exceptional = not place.block and node.id not in plan.exceptional
                 following, previous = (plan.exception_step if exceptional else None) or END, None
             target = following
@@ -244,8 +244,3 @@ def _variables(node: Node, context: Mapping[str, Any], output: Any) -> Json:
         except TemplateError:
             continue
     return values
-
-
-def _because(node: Node, error: Mapping[str, Any]) -> Json:
-    message = f"The step {node.id!r} would fail: {error.get('message')}"
-    return {"code": "step_failed", "message": message, "step_id": node.id, "cause": error.get("code")}

@@ -31,6 +31,7 @@ from tasks.messages import flower_events
 from tasks.messages.requeue import Bundle
 from tasks.runs import stop
 from tasks.runs.driver import RunDriver
+from tasks.runs.errors import of_run
 from tasks.runs.run import Run
 
 #: an execution under way here for longer than this is not begun a second time, seconds
@@ -69,9 +70,9 @@ def _drive(task: Task, what: str, execution_id: str, known: dict[str, Run] | Non
 
 def _broken(execution_id: str, code: str, message: str) -> str:
     """Fail the run of what could not be carried out; recovery does it where the database is away."""
-    run_id, told = execution_id.partition(".")[0], {"code": code, "message": message}
+    run_id, error = execution_id.partition(".")[0], of_run(code, message)
     with contextlib.suppress(Unavailable):
-        db.change(lambda connection: steps.break_off(connection, run_id, told))
+        db.change(lambda connection: steps.break_off(connection, run_id, error))
         stop.end_steps([run_id], "system")
     return "broken"
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from config.errors import Unavailable
 from store.engine import db
 from store.executions import runs
+from tasks.attempts.failure import failure
 from tasks.runs.errors import StepError
 from tasks.runs.run import Run
 
@@ -27,12 +28,11 @@ FEW = 100
 MOST_KNOWN = 1_000
 
 #: how a run fails that has too many
-TOO_LARGE = {
-    "code": "run_too_large",
-    "message": f"The run, with those that it has started, has come to {MOST_ROWS} steps; it may not have more. "
+TOO_LARGE = failure(
+    "run_too_large",
+    f"The run, with those that it has started, has come to {MOST_ROWS} steps; it may not have more. "
     "Let it go through fewer items, or start a run for each part of them.",
-    "outcome_unknown": False,
-}
+)
 
 
 def refuse_too_many_runs(run: Run) -> None:

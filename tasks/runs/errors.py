@@ -18,11 +18,16 @@ class StepError(Exception):
         self.error = failure(code, message)
 
 
-def because(node: Node, error: Mapping[str, Any] | None) -> Json:
-    """The error of a block that failed because of a step."""
+def because(node: Node, error: Mapping[str, Any] | None, how: str = "failed") -> Json:
+    """The error of a block that failed, or would fail, because of a step."""
     given = dict(error or {})
-    message = f"The step {node.id!r} failed: {given.get('message') or given.get('code') or 'no reason given'}"
+    message = f"The step {node.id!r} {how}: {given.get('message') or given.get('code') or 'no reason given'}"
     return {"code": "step_failed", "message": message, "step_id": node.id, "cause": given.get("code")}
+
+
+def of_run(code: str, message: str) -> Json:
+    """The error of a run that ends for a reason of its own: no step's, so no outcome is in doubt."""
+    return {"code": code, "message": message}
 
 
 def error_of(fault: Exception) -> Json:
