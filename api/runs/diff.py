@@ -12,7 +12,7 @@ from api.http.blueprint import Blueprint, answer
 from api.http.schemas import described
 from config.errors import Conflict
 from playbooks.comparison import compare
-from playbooks.states import Mode
+from playbooks.states import Mode, Status
 from store.definitions import playbooks
 from store.engine import db
 from store.engine.db import Row
@@ -88,7 +88,7 @@ _RUN = {
     "execution_id": "pexec-0199f3c2a1b46d0e8f2c41",
     "playbook_id": "pb-critical-finding-alert",
     "version": "1.0.0",
-    "status": "completed",
+    "status": Status.COMPLETED,
     "dry_run": True,
 }
 _FOUND = {"pointer": "/input/issue", "predicted": "<steps.create-ticket.output.issue_key>", "actual": "SEC-14"}
@@ -96,7 +96,7 @@ _CHANGED = {"pointer": "/status", "predicted": "completed", "actual": "failed"}
 _EXAMPLE = {
     "same": False,
     "first": _RUN,
-    "second": {**_RUN, "execution_id": "pexec-0199f3c2b7d05c1e4a9b20", "status": "failed", "dry_run": False},
+    "second": {**_RUN, "execution_id": "pexec-0199f3c2b7d05c1e4a9b20", "status": Status.FAILED, "dry_run": False},
     "steps": [
         {"step_id": "notify", "iteration": "", "verdict": "same", "differences": [], "assumed": [_FOUND]},
         {"step_id": "create-ticket", "iteration": "", "verdict": "differs", "differences": [_CHANGED], "assumed": []},
