@@ -17,6 +17,7 @@ from playbooks.definitions.actions import EXECUTORS, TYPES
 from store.definitions import actions
 from store.engine import db
 from tasks.definitions import actions as catalogue
+from tasks.definitions import versioned
 
 blueprint = Blueprint("actions", __name__, description="What can be done.")
 
@@ -73,14 +74,7 @@ def list_actions(query: dict[str, Any]) -> Response:
     Newest first unless sorted otherwise. Filters narrow the list together.
     """
     with db.read() as connection:
-        found, total = actions.search(
-            connection,
-            caller().workspace_id,
-            filters=query,
-            sort_by=query["sort_by"],
-            descending=query["sort_order"] == "desc",
-            **pages.bounds(query),
-        )
+        found, total = actions.search(connection, caller().workspace_id, query, pages.sorted_page(query))
     return pages.page([views.action(action) for action in found], total, query)
 
 
@@ -172,8 +166,7 @@ def delete_action(action_id: str) -> Response:
 
     Its executions stay and can still be read; those under way go on.
     """
-    with db.write() as connection:
-        actions.delete(connection, caller().workspace_id, action_id, caller().key_id)
+    versioned.delete(actions.kind, caller(), action_id)
     return nothing()
 
 
@@ -222,8 +215,8 @@ def list_action_versions(query: dict[str, Any], action_id: str) -> Response:
     """
     with db.read() as connection:
         action = actions.get(connection, caller().workspace_id, action_id)
-        rows, total = actions.revisions(connection, action, **pages.bounds(query))
-    return pages.page([views.version(row) for row in rows], total, query)
+        rows, total = actions.kind.revisions(connection, action, **pages.bounds(query))
+    return pages.page([views.version(action_id, row) for row in rows], total, query)
 
 
 def _shown(action: actions.Action) -> Response:
@@ -249,7 +242,4 @@ def _findings(problems: list[Problem]) -> list[dict[str, str]]:
 
 
 def _switched(action_id: str, *, enabled: bool) -> Response:
-    with db.write() as connection:
-        return _shown(
-            actions.set_enabled(connection, caller().workspace_id, action_id, enabled=enabled, actor=caller().key_id)
-        )
+    return _shown(catalogue.set_enabled(caller(), action_id, enabled=enabled))

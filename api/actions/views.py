@@ -39,11 +39,11 @@ def action(this: Action) -> dict[str, Any]:
     }
 
 
-def version(row: Row) -> dict[str, Any]:
+def version(action_id: str, row: Row) -> dict[str, Any]:
     """An action as it was at one version."""
     definition = transitions.load(row.definition)
     return {
-        "id": row.action_id,
+        "id": action_id,
         **_definition(definition),
         "enabled": definition["enabled"],
         "created_at": stamp(row.created_at),

@@ -9,6 +9,7 @@ from marshmallow import fields, validate
 
 from api.http.base_schema import Schema
 from api.http.blueprint import answer
+from store.definitions.versioned import Page
 
 #: beyond this a page number is a mistake, and its offset would not fit into the database's integers
 _LAST_PAGE = 1_000_000_000
@@ -56,6 +57,11 @@ def text(most: int, description: str, example: str) -> fields.String:
 def bounds(query: dict[str, Any]) -> dict[str, int]:
     """``limit`` and ``offset`` for the store."""
     return {"limit": query["per_page"], "offset": (query["page"] - 1) * query["per_page"]}
+
+
+def sorted_page(query: dict[str, Any]) -> Page:
+    """Which part of a sorted list is asked for, for the store."""
+    return Page(query["sort_by"], query["sort_order"] == "desc", **bounds(query))
 
 
 def period(query: Mapping[str, Any]) -> dict[str, int]:

@@ -17,10 +17,10 @@ from playbooks.checks.size import size
 from playbooks.definitions.fields import MAX_TAG_CHARACTERS
 from playbooks.definitions.triggers import MAX_EVENT_CHARACTERS
 from playbooks.differences import differences
-from store.definitions import playbook_listing, playbooks
+from store.definitions import playbooks
 from store.engine import db
 from store.executions import transitions
-from tasks.definitions import imports
+from tasks.definitions import imports, versioned
 from tasks.definitions import playbooks as library
 from tasks.offload import pool
 
@@ -44,7 +44,7 @@ class PlaybookQuery(pages.PageQuery):
     )
     sort_by = fields.String(
         load_default="created_at",
-        validate=validate.OneOf(playbook_listing.SORTABLE),
+        validate=validate.OneOf(playbooks.SORTABLE),
         metadata={"description": "What the list is sorted by.", "example": "name"},
     )
     sort_order = fields.String(
@@ -85,14 +85,7 @@ def list_playbooks(query: dict[str, Any]) -> Response:
     Newest first unless sorted otherwise. Filters narrow the list together.
     """
     with db.read() as connection:
-        found, total = playbook_listing.search(
-            connection,
-            caller().workspace_id,
-            filters=query,
-            sort_by=query["sort_by"],
-            descending=query["sort_order"] == "desc",
-            **pages.bounds(query),
-        )
+        found, total = playbooks.search(connection, caller().workspace_id, query, pages.sorted_page(query))
     return pages.page([_item(row) for row in found], total, query)
 
 
@@ -190,8 +183,7 @@ def delete_playbook(playbook_id: str) -> Response:
 
     Its runs stay and can still be read; those under way go on.
     """
-    with db.write() as connection:
-        playbooks.delete(connection, caller().workspace_id, playbook_id, caller().key_id)
+    versioned.delete(playbooks.kind, caller(), playbook_id)
     return nothing()
 
 
@@ -234,8 +226,8 @@ def list_playbook_versions(query: dict[str, Any], playbook_id: str) -> Response:
     """
     with db.read() as connection:
         playbook = playbooks.get(connection, caller().workspace_id, playbook_id)
-        rows, total = playbooks.revisions(connection, playbook, **pages.bounds(query))
-    return pages.page([_version(row) for row in rows], total, query)
+        rows, total = playbooks.kind.revisions(connection, playbook, **pages.bounds(query))
+    return pages.page([_version(playbook_id, row) for row in rows], total, query)
 
 
 @blueprint.get("/playbooks/<id:playbook_id>/versions/diff")
@@ -321,9 +313,9 @@ def _whole(playbook: playbooks.Playbook) -> dict[str, Any]:
     }
 
 
-def _version(row: db.Row) -> dict[str, Any]:
+def _version(playbook_id: str, row: db.Row) -> dict[str, Any]:
     return {
-        "id": row.playbook_id,
+        "id": playbook_id,
         **transitions.load(row.definition),
         "created_at": times.stamp(row.created_at),
         "created_by": row.created_by,

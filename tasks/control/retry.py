@@ -18,7 +18,8 @@ from playbooks.definitions import parameters
 from playbooks.plan import every_step
 from playbooks.states import Mode, Status
 from store.access import Caller
-from store.definitions import actions, history, playbooks
+from store.definitions import actions, playbooks
+from store.definitions.versioned import Kind
 from store.engine import db
 from store.engine.db import Connection, Row
 from store.executions import runs, steps
@@ -178,22 +179,25 @@ def _used(connection: Connection, before: Row, context: Mapping[str, Any]) -> _U
     _complete(
         before.revision_id,
         used,
-        lambda unknown: history.playbooks_at(connection, workspace_id, unknown, began),
-        lambda unknown: history.actions_at(connection, workspace_id, unknown, began),
+        lambda unknown: playbooks.at(connection, workspace_id, unknown, began),
+        lambda unknown: actions.at(connection, workspace_id, unknown, began),
     )
     return used
 
 
 def _present(connection: Connection, before: Row) -> _Used:
     """What the same playbook would use now."""
-    workspace_id = before.workspace_id
 
-    def heads(wanted: set[str]) -> dict[str, str]:
-        found = actions.heads(connection, workspace_id, sorted(wanted))
-        return {name: row.revision_id for name, row in found.items()}
+    def present(kind: Kind[Any]) -> Callable[[set[str]], dict[str, str]]:
+        def heads(wanted: set[str]) -> dict[str, str]:
+            found = kind.heads(connection, before.workspace_id, sorted(wanted))
+            return {name: row.revision_id for name, row in found.items()}
 
-    used = _Used(heads(_uses(before.revision_id)), {}, {})
-    _complete(before.revision_id, used, lambda unknown: playbooks.heads(connection, workspace_id, unknown), heads)
+        return heads
+
+    actions_of = present(actions.kind)
+    used = _Used(actions_of(_uses(before.revision_id)), {}, {})
+    _complete(before.revision_id, used, present(playbooks.kind), actions_of)
     return used
 
 

@@ -3,17 +3,17 @@
 from collections.abc import Mapping
 from typing import Any
 
-from config.errors import InvalidRequest, Problem
+from config.errors import Problem
 from playbooks.checks.size import size
 from playbooks.definitions import actions as meaning
-from playbooks.definitions import versions
 from providers import functions, registry
 from store.access import Caller
 from store.definitions import actions as catalogue
-from store.definitions.actions import Action
+from store.definitions.actions import Action, NewRevision
 from store.engine import db
 from store.ids import new_id
 from store.sealing.seal import SealBroken
+from tasks.definitions import versioned
 from tasks.offload import pool
 from tasks.secrets import sealing
 
@@ -71,18 +71,9 @@ def create(caller: Caller, wanted: Mapping[str, Any]) -> Action:
     whole, _ = sealing.unmask(_small(_whole(wanted)), {"config": {}}, {})
     definition = _checked(whole)
     action_id = definition.pop("id", None) or meaning.slug(definition["name"])
-    definition, hidden = _parted(definition)
-    revision_id = new_id("rev")
+    new = _new_revision(caller, *_parted(definition))
     with db.write() as connection:
-        return catalogue.create(
-            connection,
-            workspace_id=caller.workspace_id,
-            action_id=action_id,
-            revision_id=revision_id,
-            definition=definition,
-            sealed=sealing.sealed_config(caller.workspace_id, revision_id, definition, hidden),
-            actor=caller.key_id,
-        )
+        return catalogue.create(connection, caller.workspace_id, action_id, new, caller.key_id)
 
 
 def revise(caller: Caller, action_id: str, changes: Mapping[str, Any], *, whole: bool) -> Action:
@@ -95,30 +86,35 @@ def revise(caller: Caller, action_id: str, changes: Mapping[str, Any], *, whole:
     """
     with db.read() as connection:
         action = catalogue.get(connection, caller.workspace_id, action_id)
-    old = {**action.revision.definition, "enabled": action.enabled}
-    known = _known(caller, action)
-    given = {name: value for name, value in changes.items() if name != "id"}
-    base = {"version": old["version"], "enabled": old["enabled"]} if whole else old
-    whole_new, kept = sealing.unmask(_small(_whole({**base, **given})), old, known)
+    old, known = versioned.as_kept(action), _known(caller, action)
+    wanted = _small(_whole(versioned.laid_over(old, changes, whole=whole)))
+    whole_new, kept = sealing.unmask(wanted, old, known)
     definition, hidden = _parted(_checked(whole_new), kept)
     definition["version"] = _next_version(old, definition, secrets_changed=hidden != known)
     if definition == old and hidden == known:
         return action
-    revision_id = new_id("rev")
+    if definition["version"] == old["version"]:  # only the switch was turned
+        return set_enabled(caller, action_id, enabled=definition["enabled"])
+    new = _new_revision(caller, definition, hidden)
     with db.write() as connection:
-        if definition["version"] == old["version"]:  # only the switch was turned
-            return catalogue.set_enabled(
-                connection, caller.workspace_id, action_id, enabled=definition["enabled"], actor=caller.key_id
-            )
-        return catalogue.revise(
-            connection,
-            workspace_id=caller.workspace_id,
-            action=action,
-            revision_id=revision_id,
-            definition=definition,
-            sealed=sealing.sealed_config(caller.workspace_id, revision_id, definition, hidden),
-            actor=caller.key_id,
-        )
+        return catalogue.revise(connection, action, new, caller.key_id)
+
+
+def set_enabled(caller: Caller, action_id: str, *, enabled: bool) -> Action:
+    """Enable or disable an action; no new version, executions under way go on.
+
+    Raises:
+        NotFound: no such action.
+    """
+    with db.write() as connection:
+        action = catalogue.get(connection, caller.workspace_id, action_id)
+        return catalogue.set_enabled(connection, action, enabled=enabled, actor=caller.key_id)
+
+
+def _new_revision(caller: Caller, definition: dict[str, Any], hidden: dict[str, Any]) -> NewRevision:
+    revision_id = new_id("rev")
+    sealed = sealing.sealed_config(caller.workspace_id, revision_id, definition, hidden)
+    return catalogue.new_revision(revision_id, definition, sealed)
 
 
 def does(caller: Caller, action: Action, wanted: Mapping[str, Any]) -> bool:
@@ -134,11 +130,9 @@ def _doing(definition: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _next_version(old: Mapping[str, Any], new: Mapping[str, Any], *, secrets_changed: bool) -> str:
-    """The version of a changed definition: the one that was asked for, else the next one."""
-    same_switch = {**new, "enabled": old["enabled"]}  # turning an action on or off is no new version
     if secrets_changed:  # the masked configs may be equal, what they do is not
-        same_switch["config"] = {**new["config"], "": "changed"}
-    return versions.asked_for(old, new) or meaning.next_version(old, same_switch)
+        new = {**new, "config": {**new["config"], "": "changed"}}
+    return versioned.next_version(old, new, meaning.next_version)
 
 
 def _small(definition: dict[str, Any]) -> dict[str, Any]:
@@ -149,15 +143,14 @@ def _small(definition: dict[str, Any]) -> dict[str, Any]:
     """
     fault = size(definition).fault_of_action
     if fault:
-        problems = [Problem("", fault)]
-        raise InvalidRequest("The action's definition has faults.", code="invalid_action", problems=problems)
+        raise versioned.faulty("action", [Problem("", fault)])
     return definition
 
 
 def _checked(wanted: Mapping[str, Any]) -> dict[str, Any]:
     problems = problems_of(wanted)
     if problems:
-        raise InvalidRequest("The action's definition has faults.", code="invalid_action", problems=problems)
+        raise versioned.faulty("action", problems)
     return _whole(wanted)
 
 

@@ -131,7 +131,7 @@ class _Existing:
 
 def _existing(caller: Caller, playbook_id: str) -> _Existing | None:
     with db.read() as connection:
-        if not playbooks.known(connection, caller.workspace_id, [playbook_id]):
+        if not playbooks.heads(connection, caller.workspace_id, [playbook_id]):
             return None
         playbook = playbooks.get(connection, caller.workspace_id, playbook_id)
         kept = documents.of(connection, caller.workspace_id, playbook.uid)
@@ -172,7 +172,7 @@ def _is_later(document: Json, kept: documents.ImportedDocument) -> bool:
 def _others(caller: Caller, wanted: Mapping[str, Json]) -> list[Finding]:
     """A warning for each action that is there under the name that is needed, and does something else."""
     with db.read() as connection:
-        there = actions.definitions(connection, caller.workspace_id, set(wanted))
+        there = actions.several(connection, caller.workspace_id, set(wanted))
     text = "was changed here and does not do what the document says: look at it, then enable the playbook."
     return [
         Finding("action_changed", "", f"The action {name} {text}", error=False)
@@ -188,7 +188,7 @@ def _ensure(caller: Caller, wanted: Mapping[str, Json]) -> None:
         Forbidden: the caller may not make actions.
     """
     with db.read() as connection:
-        there = actions.definitions(connection, caller.workspace_id, set(wanted))
+        there = actions.several(connection, caller.workspace_id, set(wanted))
     missing = [action for name, action in wanted.items() if name not in there]
     if missing and not caller.may("write:actions"):
         raise Forbidden(f"The document needs the action {missing[0]['id']}, and the key does not carry write:actions.")

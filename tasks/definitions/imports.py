@@ -163,7 +163,7 @@ def _registered(caller: Caller, document: Json) -> dict[str, frozenset[str]]:
     lists = [listed(one.get("commands")) for one in steps]
     kinds = {f"cacao.{one.get('type')}" for commands in lists for one in commands if isinstance(one, dict)}
     with db.read() as connection:
-        found = actions.definitions(connection, caller.workspace_id, set(sorted(kinds)[:MOST_ACTIONS]))
+        found = actions.several(connection, caller.workspace_id, set(sorted(kinds)[:MOST_ACTIONS]))
     return {
         name: frozenset(one["name"] for one in action.revision.definition["parameters"])
         for name, action in found.items()

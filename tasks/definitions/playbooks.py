@@ -4,20 +4,20 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from config.errors import InvalidRequest, Problem
+from config.errors import Problem
 from expressions.limits import MAX_SUGGESTION_CANDIDATES
 from playbooks.checks import playbook as checks
 from playbooks.checks.size import size
 from playbooks.definitions import normalise as meaning
-from playbooks.definitions import versions
 from playbooks.definitions.places import places
 from playbooks.definitions.schedules import next_time
 from playbooks.definitions.step_types import TOP_ALIASES
 from playbooks.definitions.triggers import SCHEDULE
 from store.access import Caller
 from store.definitions import actions, playbooks
-from store.definitions.playbooks import Playbook
+from store.definitions.playbooks import NewRevision, Playbook
 from store.engine import db
+from tasks.definitions import versioned
 from tasks.offload import pool
 
 #: what is passed over, so that what was read may be sent back
@@ -89,8 +89,8 @@ def _named(steps: Iterable[Mapping[str, Any]], kind: str, member: str) -> set[st
 
 def _known_actions(connection: db.Connection, workspace_id: str, wanted: set[str]) -> dict[str, dict[str, Any]]:
     """The definitions of those that exist; where one does not, other ids as well, which may be what was meant."""
-    found = actions.definitions(connection, workspace_id, wanted)
-    known = {name: {**action.revision.definition, "enabled": action.enabled} for name, action in found.items()}
+    found = actions.several(connection, workspace_id, wanted)
+    known = {name: versioned.as_kept(action) for name, action in found.items()}
     if known.keys() == wanted:
         return known
     others = actions.ids(connection, workspace_id, limit=MAX_SUGGESTION_CANDIDATES)
@@ -103,13 +103,13 @@ def _known_playbooks(
 ) -> dict[str, Mapping[str, Any]]:
     """The same for playbooks; the definitions are only looked at where a step writes parameters out."""
     wanted = _named(steps, "playbook", "playbook_ref")
-    known = dict.fromkeys(playbooks.known(connection, workspace_id, wanted), _NOTHING)
+    known = dict.fromkeys(playbooks.heads(connection, workspace_id, sorted(wanted)), _NOTHING)
     writing = _named((step for step in steps if step.get("parameters")), "playbook", "playbook_ref")
-    found = playbooks.definitions(connection, workspace_id, writing & known.keys())
+    found = playbooks.several(connection, workspace_id, writing & known.keys())
     if known.keys() != wanted:
         others = set(playbooks.ids(connection, workspace_id, limit=MAX_SUGGESTION_CANDIDATES)) - wanted
         known = {**dict.fromkeys(others, _NOTHING), **known}
-    return {**known, **{name: {"parameters": definition["parameters"]} for name, definition in found.items()}}
+    return {**known, **{name: {"parameters": one.revision.definition["parameters"]} for name, one in found.items()}}
 
 
 def create(
@@ -124,13 +124,7 @@ def create(
     playbook_id = definition.pop("id", None) or meaning.slug(definition["name"])
     with db.write() as connection:
         playbook = playbooks.create(
-            connection,
-            workspace_id=caller.workspace_id,
-            playbook_id=playbook_id,
-            definition=definition,
-            step_count=_steps_of(definition),
-            fire_at=_fire_at(definition, enabled=definition["enabled"]),
-            actor=caller.key_id,
+            connection, caller.workspace_id, playbook_id, _new_revision(definition), caller.key_id
         )
         beside(connection, playbook)
     return playbook
@@ -156,27 +150,19 @@ def revise(
     """
     with db.read() as connection:
         playbook = playbooks.get(connection, caller.workspace_id, playbook_id)
-    old = {**playbook.revision.definition, "enabled": playbook.enabled}
-    given = {name: value for name, value in changes.items() if name != "id"}
-    base = {"version": old["version"], "enabled": old["enabled"]} if whole else old
-    respelt = {TOP_ALIASES[name] for name in given if name in TOP_ALIASES}
-    kept = {name: value for name, value in base.items() if name not in respelt}
-    definition = _checked(caller, {**kept, **given, "id": playbook_id}, expected)
+    old = versioned.as_kept(playbook)
+    respelt = {TOP_ALIASES[name] for name in changes if name in TOP_ALIASES}
+    kept = {name: value for name, value in old.items() if name not in respelt}
+    wanted = versioned.laid_over(kept, changes, whole=whole)
+    definition = _checked(caller, {**wanted, "id": playbook_id}, expected)
     del definition["id"]
-    definition["version"] = _next_version(old, definition)
+    definition["version"] = versioned.next_version(old, definition, meaning.next_version)
     enabled, same = definition["enabled"], definition["version"] == old["version"]
     with db.write() as connection:
         if same and enabled != old["enabled"]:  # only the switch was turned
             playbook = _switched(connection, caller, playbook_id, enabled=enabled)
         elif not same:
-            playbook = playbooks.revise(
-                connection,
-                playbook=playbook,
-                definition=definition,
-                step_count=_steps_of(definition),
-                fire_at=_fire_at(definition, enabled=enabled),
-                actor=caller.key_id,
-            )
+            playbook = playbooks.revise(connection, playbook, _new_revision(definition), caller.key_id)
         beside(connection, playbook)
     return playbook
 
@@ -202,12 +188,13 @@ def _switched(connection: db.Connection, caller: Caller, playbook_id: str, *, en
 def _checked(caller: Caller, wanted: Mapping[str, Any], expected: Expected) -> dict[str, Any]:
     problems, _ = verdict(caller, wanted, expected)
     if problems:
-        raise InvalidRequest("The playbook's definition has faults.", code="invalid_playbook", problems=problems)
+        raise versioned.faulty("playbook", problems)
     return meaning.normalise(wanted)
 
 
-def _steps_of(definition: Mapping[str, Any]) -> int:
-    return sum(1 for _ in places(definition))
+def _new_revision(definition: Mapping[str, Any]) -> NewRevision:
+    fire_at = _fire_at(definition, enabled=definition["enabled"])
+    return playbooks.new_revision(definition, step_count=sum(1 for _ in places(definition)), fire_at=fire_at)
 
 
 def _fire_at(definition: Mapping[str, Any], *, enabled: bool) -> int | None:
@@ -216,9 +203,3 @@ def _fire_at(definition: Mapping[str, Any], *, enabled: bool) -> int | None:
     if not enabled or trigger["event"] != SCHEDULE:
         return None
     return next_time(trigger["cron"], trigger["timezone"], db.now_ms())
-
-
-def _next_version(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
-    """The version of a changed definition: the one that was asked for, else the next one."""
-    same_switch = {**new, "enabled": old["enabled"]}  # turning a playbook on or off is no new version
-    return versions.asked_for(old, new) or meaning.next_version(old, same_switch)

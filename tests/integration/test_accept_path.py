@@ -41,7 +41,7 @@ def test_a_disabled_or_deleted_action_counts_at_once(door: Door) -> None:
 def test_heads_of_any_number_of_actions_are_read_at_once(door: Door, number: int) -> None:
     """One for each action that is there, and none for what is not."""
     ids = [door.create(name=f"Number {each}")["id"] for each in range(number)]
-    for wanted in (ids, [*ids, "act-gone"]):
+    for wanted in (ids, [*ids, "act-gone"], [*ids, *(f"act-gone-{each}" for each in range(300))]):
         heads = db.read_one(actions.heads, "default", wanted)
         assert sorted(heads) == sorted(ids)
         assert all(head.enabled and head.revision_id for head in heads.values())

@@ -83,9 +83,9 @@ def test_a_switch_that_was_turned_meanwhile_is_not_turned_back(caller, monkeypat
     action = catalogue.create(caller, HOOK)
     real = actions.revise
 
-    def late(connection, **values):
-        actions.set_enabled(connection, "w", action.id, enabled=False, actor="other")
-        return real(connection, **values)
+    def late(connection, *values):
+        actions.set_enabled(connection, action, enabled=False, actor="other")
+        return real(connection, *values)
 
     monkeypatch.setattr(catalogue.catalogue, "revise", late)
     with pytest.raises(Conflict):

@@ -1,0 +1,51 @@
+"""What writing a versioned definition comes to, whatever its kind.
+
+A change is laid over what is kept, the whole is checked, its version found, and the store has the new revision.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from config.errors import InvalidRequest, Problem
+from playbooks.definitions import versions
+from store.access import Caller
+from store.definitions.versioned import Definition, Kept, Kind
+from store.engine import db
+
+
+def as_kept(kept: Definition) -> dict[str, Any]:
+    """The definition as it is now, with its switch."""
+    return {**kept.revision.definition, "enabled": kept.enabled}
+
+
+def laid_over(old: Mapping[str, Any], changes: Mapping[str, Any], *, whole: bool) -> dict[str, Any]:
+    """What a change asks for: ``whole`` replaces all but version and switch, else members not named stay."""
+    base = {"version": old["version"], "enabled": old["enabled"]} if whole else old
+    return {**base, **{name: value for name, value in changes.items() if name != "id"}}
+
+
+def next_version(
+    old: Mapping[str, Any], new: Mapping[str, Any], successor: Callable[[Mapping[str, Any], Mapping[str, Any]], str]
+) -> str:
+    """The version of a changed definition: the one that was asked for, else the ``successor``.
+
+    Raises:
+        InvalidRequest: the one that was asked for is not higher than the present one.
+    """
+    same_switch = {**new, "enabled": old["enabled"]}  # enabling or disabling makes no new version
+    return versions.asked_for(old, new) or successor(old, same_switch)
+
+
+def faulty(noun: str, problems: list[Problem]) -> InvalidRequest:
+    """The refusal of a definition, with all its faults."""
+    return InvalidRequest(f"The {noun}'s definition has faults.", code=f"invalid_{noun}", problems=problems)
+
+
+def delete(kind: Kind[Kept], caller: Caller, definition_id: str) -> None:
+    """Remove a definition; what ran of it stays, and what is under way goes on.
+
+    Raises:
+        NotFound: the caller's workspace has none of that id.
+    """
+    with db.write() as connection:
+        kind.delete(connection, caller.workspace_id, definition_id, caller.key_id)
