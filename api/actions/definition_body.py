@@ -3,10 +3,12 @@
 from typing import Any
 
 from api.actions import schemas
-from api.http import schemas as http_schemas
-from config.errors import InvalidRequest, Problem
+from api.versioned import id_problems
+from config.errors import Problem
 from config.pointers import step
 from playbooks.definitions.parameters import MAX_NAMED
+from store.definitions import actions
+from tasks.definitions.versioned import faulty
 
 _KNOWN = schemas.ActionDefinition().fields
 #: what is passed over, so that what was read may be sent back
@@ -19,14 +21,9 @@ def taken(given: dict[str, Any], action_id: str | None = None) -> dict[str, Any]
     Raises:
         InvalidRequest: unknown members, or an id that cannot be had.
     """
-    problems = unknown(given)
-    wanted = given.get("id")
-    if action_id is None and wanted in http_schemas.RESERVED_IDS:
-        problems.append(Problem("/id", f"{wanted!r} is a word of this API's own paths."))
-    if action_id is not None and wanted not in (None, action_id):
-        problems.append(Problem("/id", "The id of an action never changes."))
+    problems = unknown(given) + id_problems(actions.kind, given, action_id)
     if problems:
-        raise InvalidRequest("The action's definition has faults.", code="invalid_action", problems=problems)
+        raise faulty(actions.kind.noun, problems)
     passed_over = (
         _READ_ONLY if given.get("version") is not None else {*_READ_ONLY, "version"}
     )  # null: it goes up itself

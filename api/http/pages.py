@@ -54,6 +54,24 @@ def text(most: int, description: str, example: str) -> fields.String:
     return fields.String(validate=checks, metadata={"description": description, "example": example})
 
 
+def enabled() -> fields.Boolean:
+    """The filter of lists whose items can be disabled."""
+    metadata = {"description": "Only enabled (or disabled) ones.", "example": True}
+    return fields.Boolean(truthy={"true"}, falsy={"false"}, metadata=metadata)
+
+
+def sort_by(columns: Sequence[str]) -> fields.String:
+    """What a list can be sorted by, when it was created unless another is named."""
+    metadata = {"description": "What the list is sorted by.", "example": "name"}
+    return fields.String(load_default="created_at", validate=validate.OneOf(columns), metadata=metadata)
+
+
+def sort_order() -> fields.String:
+    """In which direction a list is sorted, the last first unless the other is named."""
+    metadata = {"description": "Up or down.", "example": "asc"}
+    return fields.String(load_default="desc", validate=validate.OneOf(("asc", "desc")), metadata=metadata)
+
+
 def bounds(query: dict[str, Any]) -> dict[str, int]:
     """``limit`` and ``offset`` for the store."""
     return {"limit": query["per_page"], "offset": (query["page"] - 1) * query["per_page"]}

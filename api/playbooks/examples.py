@@ -46,7 +46,6 @@ _WHOLE = {
     "enabled": True,
 }
 PLAYBOOK = {**_WHOLE, "step_count": 2, "next_run_at": None, "created_at": _STAMP, "updated_at": _STAMP}
-DISABLED = {**PLAYBOOK, "enabled": False}
 VERSION = {**_WHOLE, "created_at": _STAMP, "created_by": "3f1c9a60b2d4"}
 ITEM = {
     name: PLAYBOOK[name]

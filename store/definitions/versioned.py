@@ -120,7 +120,7 @@ class Kind(Generic[Kept]):
     """
 
     def __init__(self, noun: str, kept: type[Kept], heads: sa.Table, revisions: sa.Table) -> None:
-        self.noun = noun
+        self.noun, self.one = noun, f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
         self._kept, self._heads, self._revisions = kept, heads, revisions
         self._uid, self._subject = revisions.c[f"{noun}_uid"], revisions.c[f"{noun}_id"]
         self._own = tuple(each.name for each in fields(kept))[len(fields(Definition)) :]
@@ -271,11 +271,9 @@ class Kind(Generic[Kept]):
             with db.begin_nested():
                 db.execute(sa.insert(self._heads).values({**_head(new), **own}))
         except IntegrityError as error:
-            a, path = "An" if self.noun[0] in "aeiou" else "A", f"/api/{self.noun}s/{definition_id}"
-            raise Conflict(
-                f"{a} {self.noun} with the id {definition_id!r} exists already; change it with PUT {path}.",
-                code="already_exists",
-            ) from error
+            text = f"{self.one.capitalize()} with the id {definition_id!r} exists already"
+            path = f"/api/{self.noun}s/{definition_id}"
+            raise Conflict(f"{text}; change it with PUT {path}.", code="already_exists") from error
         audit.record(db, workspace_id, actor, f"{self.noun}.created", definition_id, version=new.definition["version"])
         return self.get(db, workspace_id, definition_id)
 

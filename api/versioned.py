@@ -1,0 +1,220 @@
+"""The routes that every kind of versioned definition has, declared once.
+
+A handler of a kind's ``routes`` module carries one decorator of its ``Routes``, which stands for its path, its
+permission and its answers. Its name and its docstring are the operation's, and its body has the work done and hands
+the outcome to the ``answer_...`` that shapes it. What only one kind has is a plain route of its blueprint.
+"""
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic
+
+from flask import Response, request
+
+from api.http import errors, pages
+from api.http import examples as http_examples
+from api.http import schemas as http_schemas
+from api.http.auth import caller, requires
+from api.http.base_schema import Schema
+from api.http.blueprint import LOCATION, Blueprint, View, answer, nothing
+from config.errors import Problem
+from store.definitions.versioned import Kept, Kind, Page
+from store.engine import db
+from tasks.definitions import versioned
+
+Decorator = Callable[[View], View]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shape:
+    """What goes in or out in one place, for the OpenAPI document: its schema and an example."""
+
+    schema: Any
+    example: Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class Routes(Generic[Kept]):
+    """The routes of one kind: decorators that declare its handlers, and the answers these give."""
+
+    blueprint: Blueprint
+    kind: Kind[Kept]
+    #: a definition, one in a list, and one as it was at some version
+    one: Shape
+    item: Shape
+    version: Shape
+    #: the bodies of POST and PUT, and that of PATCH
+    definition: Shape
+    changes: Shape
+    #: an example of what checking a definition says
+    verdict: Mapping[str, Any]
+    #: shows a definition, and a revision of the definition of that id
+    show: Callable[[Kept], dict[str, Any]]
+    show_version: Callable[[str, db.Row], dict[str, Any]]
+    #: the members that answers to writes have besides the definition, what is said of them, and their making
+    written: Shape | None = None
+    written_words: str = ""
+    show_beside: Callable[[Kept], dict[str, Any]] = lambda _kept: {}
+    #: whether bodies may be YAML
+    yaml: bool = False
+    #: the errors of enabling and disabling
+    switch_fails: tuple[int, ...] = (404,)
+
+    def list(self, query: Schema) -> Decorator:
+        """Declare ``GET /KINDs``."""
+        answers = self._pages(self.item, f"One page of {self.kind.noun}s.")
+        return self._declare("GET", "", "read", answers, self.blueprint.arguments(query, location="query"))
+
+    def create(self, view: View) -> View:
+        """Declare ``POST /KINDs``."""
+        words = f"The {self.kind.noun} as it is kept{self.written_words}."
+        answers = self._answers(self._written, words, 201, headers=LOCATION, fails=(409,), takes_body=True)
+        return self._declare("POST", "", "write", answers, self._reads(self.definition))(view)
+
+    def validate(self, view: View) -> View:
+        """Declare ``POST /KINDs/validate``."""
+        verdict = Shape(schema=http_schemas.Verdict(), example=self.verdict)
+        answers = self._answers(verdict, "The verdict; faults do not make it fail.", takes_body=True)
+        # what may be asked about is more than what may be kept
+        anything = {"anyOf": [self.definition.schema, {"type": "object"}]}
+        reads = self._reads(Shape(schema=anything, example=self.definition.example))
+        return self._declare("POST", "/validate", "read", answers, reads)(view)
+
+    def get(self, view: View) -> View:
+        """Declare ``GET /KINDs/ID``."""
+        answers = self._answers(self._whole, f"The {self.kind.noun}.", fails=(404,))
+        return self._declare("GET", self._id, "read", answers)(view)
+
+    def replace(self, view: View) -> View:
+        """Declare ``PUT /KINDs/ID``."""
+        return self._declare("PUT", self._id, "write", self._rewritten(), self._reads(self.definition))(view)
+
+    def change(self, view: View) -> View:
+        """Declare ``PATCH /KINDs/ID``."""
+        reads = self.blueprint.reads(self.changes.schema, example=self.changes.example)
+        return self._declare("PATCH", self._id, "write", self._rewritten(), reads)(view)
+
+    def delete(self, view: View) -> View:
+        """Declare ``DELETE /KINDs/ID``."""
+        answers = self.blueprint.answers(204, words="It is gone.", fails=(404,))
+        return self._declare("DELETE", self._id, "write", answers)(view)
+
+    def enable(self, view: View) -> View:
+        """Declare ``POST /KINDs/ID/enable``."""
+        return self._switch("enable", self._whole)(view)
+
+    def disable(self, view: View) -> View:
+        """Declare ``POST /KINDs/ID/disable``."""
+        example = {"data": {**self.one.example, "enabled": False}}
+        return self._switch("disable", Shape(schema=self._whole.schema, example=example))(view)
+
+    def versions(self, view: View) -> View:
+        """Declare ``GET /KINDs/ID/versions``."""
+        answers = self._pages(self.version, "One page of versions, newest first.", fails=(404,))
+        takes = self.blueprint.arguments(pages.PageQuery(), location="query")
+        return self._declare("GET", f"{self._id}/versions", "read", answers, takes)(view)
+
+    def answer_page(
+        self,
+        query: dict[str, Any],
+        search: Callable[[db.Connection, str, Mapping[str, Any], Page], tuple[Sequence[Any], int]],
+        show: Callable[[Any], dict[str, Any]],
+    ) -> Response:
+        """The page of the list that is asked for."""
+        with db.read() as connection:
+            found, total = search(connection, caller().workspace_id, query, pages.sorted_page(query))
+        return pages.page([show(one) for one in found], total, query)
+
+    def answer_created(self, kept: Kept) -> Response:
+        """A new definition, and where it is."""
+        location = f"{request.path.rstrip('/')}/{kept.id}"
+        return answer({"data": self.show(kept), **self.show_beside(kept)}, 201, {"Location": location})
+
+    def answer_written(self, kept: Kept) -> Response:
+        """A definition that was changed."""
+        return answer({"data": self.show(kept), **self.show_beside(kept)})
+
+    def answer_one(self, kept: Kept) -> Response:
+        """A definition."""
+        return answer({"data": self.show(kept)})
+
+    def answer_get(self, definition_id: str) -> Response:
+        """The definition of that id."""
+        with db.read() as connection:
+            return self.answer_one(self.kind.get(connection, caller().workspace_id, definition_id))
+
+    def answer_deleted(self, definition_id: str) -> Response:
+        """Nothing, once the definition of that id is deleted."""
+        versioned.delete(self.kind, caller(), definition_id)
+        return nothing()
+
+    def answer_versions(self, query: dict[str, Any], definition_id: str) -> Response:
+        """The page of versions that is asked for."""
+        with db.read() as connection:
+            kept = self.kind.get(connection, caller().workspace_id, definition_id)
+            rows, total = self.kind.revisions(connection, kept, **pages.bounds(query))
+        return pages.page([self.show_version(kept.id, row) for row in rows], total, query)
+
+    @functools.cached_property
+    def _id(self) -> str:
+        return f"/<id:{self.kind.noun}_id>"
+
+    @functools.cached_property
+    def _whole(self) -> Shape:
+        return Shape(schema=http_schemas.enveloped(self.one.schema), example={"data": self.one.example})
+
+    @property
+    def _written(self) -> Shape:
+        return self.written or self._whole
+
+    def _declare(self, method: str, path: str, permission: str, *more: Decorator) -> Decorator:
+        things = f"{self.kind.noun}s"
+        route = self.blueprint.route(f"/{things}{path}", methods=[method])
+
+        def decorate(view: View) -> View:
+            for one in (*more, requires(f"{permission}:{things}"), route):
+                view = one(view)
+            return view
+
+        return decorate
+
+    def _reads(self, shape: Shape) -> Decorator:
+        return self.blueprint.reads(shape.schema, example=shape.example, yaml=self.yaml)
+
+    def _answers(self, shape: Shape, words: str, status: int = 200, **more: Any) -> Decorator:
+        return self.blueprint.answers(status, shape.schema, example=shape.example, words=words, **more)
+
+    def _pages(self, shape: Shape, words: str, **more: Any) -> Decorator:
+        example = {"data": [shape.example], "meta": http_examples.META}
+        return self._answers(Shape(schema=http_schemas.page_of(shape.schema), example=example), words, **more)
+
+    def _rewritten(self) -> Decorator:
+        words = f"The {self.kind.noun} as it is now{self.written_words}."
+        return self._answers(self._written, words, fails=(404, 409), takes_body=True)
+
+    def _switch(self, word: str, shape: Shape) -> Decorator:
+        answers = self._answers(shape, f"The {self.kind.noun} as it is now.", fails=self.switch_fails)
+        return self._declare("POST", f"{self._id}/{word}", "write", answers)
+
+
+def answer_verdict(problems: Sequence[Problem], warnings: Sequence[Problem]) -> Response:
+    """What checking a definition came to."""
+    return answer({"valid": not problems, "warnings": _findings(warnings), "errors": _findings(problems)})
+
+
+def _findings(problems: Sequence[Problem]) -> list[dict[str, str]]:
+    return [
+        {"path": errors.json_path(problem.pointer), "pointer": problem.pointer, "message": problem.detail}
+        for problem in problems
+    ]
+
+
+def id_problems(kind: Kind[Any], given: Mapping[str, Any], definition_id: str | None) -> list[Problem]:
+    """Why a definition cannot have the id it names; ``definition_id`` is that of the one it is meant for, if any."""
+    wanted = given.get("id")
+    if definition_id is None and wanted in http_schemas.RESERVED_IDS:
+        return [Problem("/id", f"{wanted!r} is a word of this API's own paths.")]
+    if definition_id is not None and wanted not in (None, definition_id):
+        return [Problem("/id", f"The id of {kind.one} never changes.")]
+    return []
