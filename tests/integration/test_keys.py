@@ -23,7 +23,7 @@ def test_a_key_is_shown_once(door: Door) -> None:
     assert "key" not in shown
     listed = door.call("GET", "/api/keys")
     assert fresh["id"] in [item["id"] for item in listed.json["data"]]
-    secret = fresh["key"].rpartition("_")[2]
+    secret = fresh["key"].removeprefix(f"tcn_{fresh['id']}_")
     assert secret not in listed.text
     with db.read() as connection:
         rows = connection.exec_driver_sql("SELECT * FROM api_keys").fetchall()
