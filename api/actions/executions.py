@@ -48,14 +48,7 @@ class ExecutionQuery(OfActionQuery):
 class WaitQuery(Schema):
     """How long a reader is ready to wait for news."""
 
-    wait = fields.Float(
-        load_default=0,
-        validate=validate.Range(min=0, max=30),
-        metadata={
-            "description": "Seconds to wait, up to 30, for news of status or attempt; none where too many wait.",
-            "example": 10,
-        },
-    )
+    wait = http_schemas.wait("for news of status or attempt; none where too many wait.")
 
 
 @blueprint.get("/actions/executions")

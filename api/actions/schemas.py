@@ -4,8 +4,9 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, validate, validates_schema
 
+from api.http import schemas as http_schemas
 from api.http.base_schema import Schema
-from api.http.schemas import ID_PATTERN, NAME, RESERVED_IDS, Flag, LogLine, Parameter, Retry, Strict, described
+from api.http.schemas import NAME, Flag, LogLine, Parameter, Retry, Strict, described
 from playbooks.definitions import actions as meaning
 from playbooks.definitions import parameters
 from playbooks.definitions.actions import EXECUTORS, TYPES
@@ -44,26 +45,13 @@ BEYOND: dict[str, dict[str, Any]] = {
 class _Described(Strict):
     """What may be said of an action; null says nothing, so the default holds."""
 
-    id = fields.String(
-        allow_none=True,
-        metadata=described(
-            "Given by the author, else made from the name; it never changes.",
-            pattern=ID_PATTERN,
-            **{"not": {"enum": list(RESERVED_IDS)}},
-        ),
-    )
+    id = http_schemas.definition_id()
     description = fields.String(
         allow_none=True,
         validate=validate.Length(max=meaning.MAX_DESCRIPTION_CHARACTERS),
         metadata=described("What it is for, up to 1024 characters."),
     )
-    version = fields.String(
-        allow_none=True,
-        metadata=described(
-            "MAJOR.MINOR.PATCH; goes up by itself when not given.",
-            pattern=r"^(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})$",
-        ),
-    )
+    version = http_schemas.definition_version()
     parameters = fields.List(
         fields.Nested(Parameter),
         allow_none=True,
@@ -73,12 +61,7 @@ class _Described(Strict):
     config = fields.Dict(
         allow_none=True, metadata=described("What the executor needs; secrets in it are stored encrypted.")
     )
-    tags = fields.List(
-        fields.String(validate=validate.Length(1, meaning.MAX_TAG_CHARACTERS)),
-        allow_none=True,
-        validate=validate.Length(max=meaning.MAX_TAGS),
-        metadata=described("Words to find it by."),
-    )
+    tags = http_schemas.definition_tags()
     timeout_seconds = fields.Integer(
         allow_none=True,
         validate=validate.Range(1, meaning.MAX_TIMEOUT_SECONDS),

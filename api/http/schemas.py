@@ -21,6 +21,41 @@ def described(text: str, **more: Any) -> dict[str, Any]:
     return {"description": text, **more}
 
 
+def definition_id() -> fields.String:
+    """The id that a versioned definition may give itself."""
+    metadata = described(
+        "Given by the author, else made from the name; it never changes.",
+        pattern=ID_PATTERN,
+        **{"not": {"enum": list(RESERVED_IDS)}},
+    )
+    return fields.String(allow_none=True, metadata=metadata)
+
+
+def definition_version() -> fields.String:
+    """The version that a definition may give itself."""
+    metadata = described(
+        "MAJOR.MINOR.PATCH; goes up by itself when not given.",
+        pattern=r"^(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})$",
+    )
+    return fields.String(allow_none=True, metadata=metadata)
+
+
+def definition_tags() -> fields.List[str]:
+    """The tags of a definition."""
+    return fields.List(
+        fields.String(validate=validate.Length(1, meaning.MAX_TAG_CHARACTERS)),
+        allow_none=True,
+        validate=validate.Length(max=meaning.MAX_TAGS),
+        metadata=described("Words to find it by."),
+    )
+
+
+def wait(for_what: str) -> fields.Float:
+    """How long a reader is ready to wait; ``for_what`` ends the sentence that describes it."""
+    metadata = described(f"Seconds to wait, up to 30, {for_what}", example=10)
+    return fields.Float(load_default=0, validate=validate.Range(min=0, max=30), metadata=metadata)
+
+
 #: how long a name may be
 NAME = validate.Length(1, meaning.MAX_NAME_CHARACTERS)
 

@@ -2,8 +2,9 @@
 
 from marshmallow import INCLUDE, fields, validate
 
+from api.http import schemas as http_schemas
 from api.http.base_schema import Schema
-from api.http.schemas import ID_PATTERN, RESERVED_IDS, Parameter, Retry, Strict, described
+from api.http.schemas import Parameter, Retry, Strict, described
 from playbooks.definitions import fields as common
 from playbooks.definitions import parameters, step_types
 from playbooks.definitions.triggers import EVENTS, MAX_CONDITIONS, MAX_EVENT_CHARACTERS
@@ -79,21 +80,8 @@ class Step(Schema):
 class _Described(Strict):
     """What may be said of a playbook; null says nothing, so the default holds."""
 
-    id = fields.String(
-        allow_none=True,
-        metadata=described(
-            "Given by the author, else made from the name; it never changes.",
-            pattern=ID_PATTERN,
-            **{"not": {"enum": list(RESERVED_IDS)}},
-        ),
-    )
-    version = fields.String(
-        allow_none=True,
-        metadata=described(
-            "MAJOR.MINOR.PATCH; goes up by itself when not given.",
-            pattern=r"^(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})$",
-        ),
-    )
+    id = http_schemas.definition_id()
+    version = http_schemas.definition_version()
     description = fields.String(
         allow_none=True,
         validate=validate.Length(max=common.MAX_DESCRIPTION_CHARACTERS),
@@ -122,12 +110,7 @@ class _Described(Strict):
         validate=validate.Range(1, step_types.MAX_TIMEOUT_MINUTES),
         metadata=described("How long a run may take; default 10080, which is 7 days."),
     )
-    tags = fields.List(
-        fields.String(validate=validate.Length(1, common.MAX_TAG_CHARACTERS)),
-        allow_none=True,
-        validate=validate.Length(max=common.MAX_TAGS),
-        metadata=described("Words to find it by."),
-    )
+    tags = http_schemas.definition_tags()
     enabled = fields.Boolean(allow_none=True, metadata=described("Whether it may be started; default true."))
     target_required = fields.Boolean(
         allow_none=True, metadata=described("Whether a run needs a target; default false.")

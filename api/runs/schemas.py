@@ -6,6 +6,7 @@ from marshmallow import fields, validate
 from webargs.fields import DelimitedList
 
 from api.http import pages
+from api.http import schemas as http_schemas
 from api.http.base_schema import Schema
 from api.http.schemas import Decision, Flag, LogLine, Strict, described
 from playbooks.definitions import step_types
@@ -110,14 +111,7 @@ class RunQuery(OfPlaybookQuery):
 class WaitQuery(Schema):
     """How long a reader is ready to wait for news."""
 
-    wait = fields.Float(
-        load_default=0,
-        validate=validate.Range(min=0, max=30),
-        metadata={
-            "description": "Seconds to wait, up to 30, for the status to change or for anything to happen to a step.",
-            "example": 10,
-        },
-    )
+    wait = http_schemas.wait("for the status to change or for anything to happen to a step.")
 
 
 class _Step(Schema):
