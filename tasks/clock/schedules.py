@@ -7,8 +7,6 @@ times in between are not made up for. A playbook that cannot be started moves on
 why it was not.
 """
 
-import time
-
 from config import logs
 from config.errors import CallerError, Unavailable
 from playbooks.definitions.schedules import next_time
@@ -17,30 +15,30 @@ from store.definitions import playbooks
 from store.definitions.playbooks import Playbook
 from store.engine import db
 from store.engine.db import Connection
+from tasks.clock.duty import TimeSlice
 from tasks.intake import run_start
 from tasks.intake.events import Candidate, Refusal, note_not_fired, refused
 from tasks.intake.run_start import RunRequest
 from tasks.messages import publisher
 
-#: schedules looked at in one tick, and for how long it goes on starting them, seconds
+#: schedules looked at in one tick
 BATCH = 100
-PATIENCE = 0.5
 
 log = logs.logger(__name__)
 
 
-def fire_due() -> int:
+def fire_due(time_slice: TimeSlice) -> int:
     """Start every playbook whose schedule has come round; returns how many were started.
 
     Raises:
         Unavailable: the database is away; the rest is left to the next tick.
     """
-    started, fired = time.monotonic(), 0
+    fired = 0
     with db.read() as connection:
         due = playbooks.due_schedules(connection, db.now_ms(), BATCH)
     for playbook in due:
         fired += _fire(playbook)
-        if time.monotonic() - started > PATIENCE:
+        if time_slice.is_over():
             break
     return fired
 

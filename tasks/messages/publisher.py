@@ -14,6 +14,7 @@ import queue
 import threading
 import time
 from collections import deque
+from collections.abc import Sequence
 
 from config import logs
 from config.errors import Unavailable
@@ -109,11 +110,12 @@ class Publisher:
             republish_later(missed)
 
 
-def publish(canvases: list[Canvas], *, countdown: float | None = None) -> None:
-    """Publish at once; what the broker does not take is left to tick."""
+def publish(canvases: Sequence[Canvas], *, countdown: float | None = None) -> list[str]:
+    """Publish at once; returns the ids that the broker did not take, which are left to tick."""
     missed = canvas.publish(canvases, countdown=countdown)
     if missed:
         republish_later(missed)
+    return missed
 
 
 def republish_later(execution_ids: list[str]) -> None:

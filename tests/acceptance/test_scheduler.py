@@ -30,14 +30,15 @@ sys.exit(supervisor.main(["control"]))
 _HANGING = """
 import pathlib, sys, time
 from tasks.entrypoints import tick
+from tasks.clock.duty import Duty
 from worker import heartbeat, supervisor, watch
 heartbeat.EVERY, watch.LOOKS = 0.5, 6
-told, attend = pathlib.Path(sys.argv[1]), tick._notice_empty_broker
-def hangs():
+told = pathlib.Path(sys.argv[1])
+def hangs(_):
     while told.exists():
         time.sleep(0.1)
-    attend()
-tick._notice_empty_broker = hangs
+    return 0
+tick.DUTIES = (Duty("hanging", hangs), *tick.DUTIES)
 sys.exit(supervisor.main(["control"]))
 """
 

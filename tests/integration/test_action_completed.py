@@ -14,7 +14,7 @@ from store.engine import db
 from store.executions import completions, transitions
 from tasks.attempts import completion
 from tasks.attempts.conclude import Attempt, Ending, conclude, failed
-from tasks.entrypoints import tick
+from tasks.clock import sweep
 from tasks.entrypoints.completions import announce as task
 from tasks.secrets.redact import MASK, Redactor
 from tests.support.api import Door
@@ -152,15 +152,15 @@ def test_a_lost_message_is_made_up_for_by_tick(everywhere: Door) -> None:
     with time_machine.travel("2026-11-22T10:00:00Z", tick=False) as clock:
         everywhere.create_playbook(trigger=LISTENS)
         execution_id = end(everywhere.trigger(everywhere.create()["id"]))
-        assert tick._look({})[0] == []
+        assert sweep.look({})[0] == []
         for pause in (completions.PATIENCE, 2 * completions.PATIENCE):
             clock.shift(pause / 1000 + 1)
-            messages, _, _ = tick._look({})
+            messages, _, _ = sweep.look({})
             assert [(message.task, message.execution_id) for message in messages] == [("tocsin.announce", execution_id)]
-            assert tick._look({})[0] == []
+            assert sweep.look({})[0] == []
         assert task(execution_id) == "announced"
         clock.shift(settings().lease_seconds)
-        assert execution_id not in [message.execution_id for message in tick._look({})[0]]
+        assert execution_id not in [message.execution_id for message in sweep.look({})[0]]
         assert len(runs_of("pb-wait")) == 1
 
 

@@ -11,7 +11,7 @@ from store import worker_processes
 from store.engine import db
 from store.executions import transitions
 from store.ids import new_id
-from tasks.clock import deaths, recovery
+from tasks.clock import deaths, losses, recovery
 from tasks.clock.deaths import Deaths
 from tasks.entrypoints import tick
 from tasks.messages import canvas
@@ -29,7 +29,7 @@ def redis(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> Iterato
     redis_server.client().flushall()
     monkeypatch.setattr(deaths, "EVERY", 0)
     fresh = Deaths()
-    for module in (recovery, tick):
+    for module in (recovery, losses):
         monkeypatch.setattr(module, "deaths", fresh)
     yield redis_server
     redis_server.client().flushall()

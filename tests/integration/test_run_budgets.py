@@ -23,6 +23,7 @@ from tasks.fairness import fair_queue
 from tasks.intake import run_start as starting
 from tasks.runs import budget, stop
 from tests.support.api import Door
+from tests.support.duties import unlimited
 from tests.support.playbooks import child, delay, for_each, loop, parallel
 from tests.support.quiet import ready_to_publish
 from tests.support.runs import enter
@@ -161,7 +162,7 @@ def test_what_a_run_asks_for_beyond_its_measure_goes_to_bulk(
     now = [0.0]  # no time passes while tick works, however long it takes
     measured = fair_queue.FairQueue(clock=lambda: now[0], of=lambda _queue: 100)
     monkeypatch.setattr(fair_queue, "_fair_queue", measured)
-    monkeypatch.setattr(tick, "PATIENCE", 60)
+    unlimited(monkeypatch)
     begun(Door().create_playbook(name="Wide", steps=[each("a", each("b", delay("rest", 600), at_once=4))])["id"])
     spread_out()
     ready_to_publish()

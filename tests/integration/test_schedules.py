@@ -14,9 +14,11 @@ from store.definitions import playbooks
 from store.engine import db
 from store.executions import recovery, transitions
 from tasks.clock import schedules
-from tasks.entrypoints.tick import tick
+from tasks.clock.duty import Duty, DutyError, TimeSlice
+from tasks.entrypoints import tick
 from tasks.intake import run_start
 from tests.support.api import Door
+from tests.support.duties import unlimited
 
 EVERY_HOUR = {"event": "schedule", "cron": "0 * * * *"}
 #: between two full hours
@@ -27,7 +29,7 @@ HOUR = 3600
 @pytest.fixture(autouse=True)
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """However long it takes, a tick sees all that is due."""
-    monkeypatch.setattr(schedules, "PATIENCE", 600)
+    unlimited(monkeypatch)
 
 
 @pytest.fixture
@@ -41,6 +43,11 @@ def clock() -> Iterator[Any]:
     """A clock that stands still unless it is moved."""
     with time_machine.travel(BEGIN, tick=False) as moved:
         yield moved
+
+
+def fire() -> int:
+    """Start what is due, however long it takes; returns how many runs."""
+    return schedules.fire_due(TimeSlice())
 
 
 def runs_of(playbook_id: str) -> list[Any]:
@@ -72,17 +79,17 @@ def not_fired(playbook_id: str) -> list[dict[str, Any]]:
 def test_a_schedule_starts_its_playbook_when_it_comes_round(everywhere: Door, clock: Any) -> None:
     """Not before, once then, and it knows when the next time is."""
     playbook_id = everywhere.create_playbook(trigger=EVERY_HOUR)["id"]
-    assert schedules.fire_due() == 0
+    assert fire() == 0
     clock.shift(HOUR / 2)
-    assert schedules.fire_due() == 1
-    assert schedules.fire_due() == 0
+    assert fire() == 1
+    assert fire() == 0
     (row,) = runs_of(playbook_id)
     context = json.loads(row.context)
     assert (row.status, row.created_by, row.target) == ("pending", "system", None)
     assert (row.cause, context["event"]) == ("schedule", None)
     assert fire_at(playbook_id) == in_minutes(60)
     clock.shift(HOUR)
-    assert schedules.fire_due() == 1
+    assert fire() == 1
     assert len(runs_of(playbook_id)) == 2
 
 
@@ -90,7 +97,7 @@ def test_what_was_missed_comes_once_late(everywhere: Door, clock: Any) -> None:
     """After five missed hours it starts once, and goes on with the next full hour."""
     playbook_id = everywhere.create_playbook(trigger=EVERY_HOUR)["id"]
     clock.shift(5 * HOUR)
-    assert (schedules.fire_due(), schedules.fire_due()) == (1, 0)
+    assert (fire(), fire()) == (1, 0)
     assert len(runs_of(playbook_id)) == 1
     assert fire_at(playbook_id) == in_minutes(30)
 
@@ -103,7 +110,7 @@ def test_many_tickers_start_it_once(everywhere: Door, clock: Any) -> None:
 
     def one() -> None:
         together.wait()
-        fired.append(schedules.fire_due())
+        fired.append(fire())
 
     threads = [threading.Thread(target=one) for _ in range(4)]
     for thread in threads:
@@ -146,9 +153,9 @@ def test_a_disabled_playbook_has_no_times(door: Door, clock: Any) -> None:
     playbook_id = door.create_playbook(trigger=EVERY_HOUR)["id"]
     door.call("POST", f"/api/playbooks/{playbook_id}/disable")
     clock.shift(5 * HOUR)
-    assert schedules.fire_due() == 0
+    assert fire() == 0
     door.call("POST", f"/api/playbooks/{playbook_id}/enable")
-    assert schedules.fire_due() == 0
+    assert fire() == 0
     assert fire_at(playbook_id) == in_minutes(30)
 
 
@@ -175,7 +182,7 @@ def test_a_playbook_that_cannot_start_moves_on_and_says_why(everywhere: Door, cl
     playbook_id, code = make(everywhere)
     neighbour = everywhere.create_playbook(name="Fine", trigger=EVERY_HOUR)["id"]
     clock.shift(HOUR / 2)
-    assert (schedules.fire_due(), schedules.fire_due()) == (1, 0)
+    assert (fire(), fire()) == (1, 0)
     assert (len(runs_of(playbook_id)), len(runs_of(neighbour))) == (0, 1)
     assert fire_at(playbook_id) == in_minutes(60)
     (noted,) = not_fired(playbook_id)
@@ -188,7 +195,7 @@ def test_an_optional_parameter_has_its_default(door: Door, clock: Any) -> None:
     declared = [{"name": "days", "type": "integer", "default": 7}]
     playbook_id = door.create_playbook(trigger=EVERY_HOUR, parameters=declared)["id"]
     clock.shift(HOUR / 2)
-    schedules.fire_due()
+    fire()
     assert json.loads(runs_of(playbook_id)[0].input) == {"days": 7}
 
 
@@ -197,7 +204,7 @@ def test_a_schedule_may_start_while_its_last_run_goes_on(door: Door, clock: Any)
     playbook_id = door.create_playbook(trigger=EVERY_HOUR)["id"]
     for _ in range(3):
         clock.shift(HOUR)
-        assert schedules.fire_due() == 1
+        assert fire() == 1
     assert [row.status for row in runs_of(playbook_id)] == ["pending"] * 3
 
 
@@ -207,7 +214,7 @@ def test_the_time_zone_counts(door: Door, clock: Any) -> None:
     playbook_id = door.create_playbook(trigger=trigger)["id"]
     assert fire_at(playbook_id) == in_minutes(12.5 * 60)
     clock.shift(13 * HOUR)
-    assert schedules.fire_due() == 1
+    assert fire() == 1
     assert fire_at(playbook_id) == in_minutes(23.5 * 60)
 
 
@@ -217,7 +224,7 @@ def test_one_tick_starts_only_so_many(door: Door, clock: Any, monkeypatch: pytes
         door.create_playbook(name=f"Wait {number}", trigger=EVERY_HOUR)
     clock.shift(HOUR / 2)
     monkeypatch.setattr(schedules, "BATCH", 2)
-    assert [schedules.fire_due() for _ in range(4)] == [2, 2, 1, 0]
+    assert [fire() for _ in range(4)] == [2, 2, 1, 0]
 
 
 def test_a_failure_in_the_middle_starts_nothing(everywhere: Door, clock: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -231,9 +238,9 @@ def test_a_failure_in_the_middle_starts_nothing(everywhere: Door, clock: Any, mo
     with monkeypatch.context() as broken:
         broken.setattr(run_start, "accept", away)
         with pytest.raises(Unavailable):
-            schedules.fire_due()
+            fire()
     assert fire_at(playbook_id) == db.now_ms()
-    assert schedules.fire_due() == 1
+    assert fire() == 1
     assert len(runs_of(playbook_id)) == 1
 
 
@@ -249,7 +256,7 @@ def test_a_run_that_cannot_be_made_ready_is_not_tried_every_second(
 
     with monkeypatch.context() as broken:
         broken.setattr(run_start, "prepare", breaks)
-        assert schedules.fire_due() == 0
+        assert fire() == 0
     assert not_fired(playbook_id)[0]["code"] == "internal_error"
     assert fire_at(playbook_id) == in_minutes(60)
 
@@ -258,7 +265,7 @@ def test_tick_keeps_schedules(door: Door, clock: Any) -> None:
     """The beat that looks after executions starts what is due."""
     playbook_id = door.create_playbook(trigger=EVERY_HOUR)["id"]
     clock.shift(HOUR / 2)
-    tick()
+    tick.tick()
     assert len(runs_of(playbook_id)) == 1
 
 
@@ -268,8 +275,12 @@ def test_broken_schedules_keep_tick_from_nothing(door: Door, clock: Any, monkeyp
     with db.write() as connection:
         recovery.publish_soon(connection, [execution_id], at=db.now_ms())
 
-    def breaks() -> None:
+    def breaks(_: TimeSlice) -> int:
         raise RuntimeError
 
-    monkeypatch.setattr(schedules, "fire_due", breaks)
-    assert tick() == 1
+    broken = [Duty("schedules", breaks) if duty.name == "schedules" else duty for duty in tick.DUTIES]
+    monkeypatch.setattr(tick, "DUTIES", broken)
+    with pytest.raises(DutyError, match="schedules"):
+        tick.tick()
+    with db.read() as connection:
+        assert transitions.get(connection, "default", execution_id).due_at > db.now_ms()

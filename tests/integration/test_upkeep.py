@@ -11,7 +11,9 @@ from store import redis as redis_store
 from store.engine import db
 from store.executions import idempotency, transitions
 from store.ids import new_id
-from tasks.entrypoints import maintenance, tick
+from tasks.clock import losses
+from tasks.clock.duty import TimeSlice
+from tasks.entrypoints import maintenance
 from tests.support.services import PostgresServer, RedisServer
 
 #: rows of one statement
@@ -100,7 +102,7 @@ def test_everything_is_published_again_bite_by_bite(database: str, redis_server:
             transitions.accept(connection, {**values, "id": new_id("exec")}, publish_again_at=later)
     redis_server.client().delete(redis_store.MARK)
     with changes("UPDATE", "executions") as seen:
-        tick._notice_empty_broker()
+        losses.republish_all(TimeSlice())
     assert sum(seen) == 2_500
     assert max(seen) <= 1_000
     with db.read() as connection:

@@ -26,9 +26,9 @@ from store.engine import db
 from store.executions import leases, transitions
 from store.ids import new_id
 from tasks.attempts.conclude import Attempt, Ending, conclude, failed
+from tasks.clock import sweep
 from tasks.control import cancel, decide
 from tasks.definitions import actions
-from tasks.entrypoints import tick
 from tasks.messages import publisher
 from tasks.secrets.redact import Redactor
 
@@ -162,7 +162,7 @@ class Executions(RuleBasedStateMachine):
     def time_passes_and_tick_looks(self, seconds: float) -> None:
         self.traveller.shift(seconds)
         before = self.rows()
-        messages, _, _ = tick._look({})
+        messages, _, _ = sweep.look({})
         after = self.rows()
         assert {message.execution_id for message in messages} <= {
             key for key, row in after.items() if row.status == "pending"
