@@ -66,9 +66,9 @@ def get(db: Connection, name: str) -> Row | None:
     return db.execute(sa.select(processes).where(processes.c.name == name)).first()
 
 
-def sweep(db: Connection) -> None:
-    """Forget processes that have been gone for a day."""
-    db.execute(sa.delete(processes).where(processes.c.beat_at < now_ms() - 86_400_000))
+def sweep(db: Connection) -> int:
+    """Forget processes that have been gone for a day; returns how many."""
+    return db.execute(sa.delete(processes).where(processes.c.beat_at < now_ms() - 86_400_000)).rowcount
 
 
 def state(row: Row) -> str:

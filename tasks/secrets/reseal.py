@@ -2,7 +2,7 @@
 
 ``walk`` goes through the tables one by one, each by its primary key, some rows at a time (``store.renewal``).
 A walk that was stopped can start again at no loss: rows that are done are skipped. ``python -m launcher.reseal`` walks
-until nothing is left to do, ``tasks.entrypoints.maintenance`` some bites at a time. What cannot be opened is left and
+until nothing is left to do, ``tasks.clock.seals`` some bites at a time. What cannot be opened is left and
 named by its id.
 """
 

@@ -13,6 +13,7 @@ from store.definitions.actions import action_revisions
 from store.engine import db
 from store.executions import transitions
 from tasks.attempts import action
+from tasks.clock import seals
 from tasks.definitions import revisions
 from tasks.entrypoints import maintenance
 from tasks.secrets import remask, reseal
@@ -95,7 +96,7 @@ def test_what_was_kept_in_clear_is_masked_and_sent_as_before(everywhere: Door) -
 def test_upkeep_masks_by_itself_and_finds_nothing_a_second_time(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody has to start anything; what is done is done."""
     past = Past(door)
-    monkeypatch.setattr(maintenance, "_renewal", type(maintenance._renewal)())
+    monkeypatch.setattr(seals, "renewal", seals.Renewal())
     maintenance.upkeep()
     assert past.seen(door) == []
     assert [bite.done for _, bite in reseal.walk()] == [0] * len(reseal.ALL)

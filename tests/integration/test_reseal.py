@@ -23,6 +23,7 @@ from store.executions import transitions
 from store.ids import new_id
 from store.schema import metadata
 from store.sealing import seal, subkeys
+from tasks.clock import seals
 from tasks.definitions import actions as catalogue
 from tasks.entrypoints import maintenance
 from tasks.secrets import reseal
@@ -199,14 +200,16 @@ def test_it_is_killed_twice_under_load_and_loses_nothing(installation: Installat
     assert here.open_everything() >= 1510
 
 
-def test_values_of_an_earlier_version_are_sealed_anew(installation: Installation) -> None:
+def test_values_of_an_earlier_version_are_sealed_anew(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Upkeep does it by itself, some at a time; afterwards they open although nothing of the earlier form does."""
     here = installation
     here.fill(1)
     text = f'{{"token": "{CANARY}"}}'.encode()
     here.add_executions(450, lambda cell: fernet(here.old).encrypt(text).decode())
     assert here.behind()["executions"] == 450
-    maintenance._renewal = maintenance._Renewal()
+    monkeypatch.setattr(seals, "renewal", seals.Renewal())
     maintenance.upkeep()
     assert set(here.behind().values()) == {0}
     here.use(here.old, old="refuse")
@@ -218,8 +221,8 @@ def test_upkeep_goes_on_where_it_stopped(installation: Installation, monkeypatch
     here = installation
     here.fill(450)
     here.use(here.new, here.old)
-    monkeypatch.setattr(maintenance, "_RENEWED", 2)
-    maintenance._renewal = maintenance._Renewal()
+    monkeypatch.setattr(seals, "BITES", 2)
+    monkeypatch.setattr(seals, "renewal", seals.Renewal())
     left = []
     for _ in range(4):
         maintenance.upkeep()

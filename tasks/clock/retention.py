@@ -1,0 +1,72 @@
+"""What is kept for a time and then deleted: ended executions, their secrets, idempotency keys, worker processes.
+
+Each duty deletes bite by bite, each bite in a transaction of its own, so that other writers wait for one bite at most.
+"""
+
+import time
+from collections.abc import Callable
+
+from config.settings import settings
+from store import worker_processes
+from store.engine import db
+from store.engine.db import Connection
+from store.executions import idempotency, recovery
+from tasks.clock.duty import TimeSlice
+
+_DAY = 86_400_000
+_HOUR = 3_600_000
+
+#: the longest pause between two bites, seconds
+MOST_REST = 1.0
+
+
+def forget_executions(time_slice: TimeSlice) -> int:
+    """Delete executions that ended longer ago than the retention time; returns how many.
+
+    Raises:
+        Unavailable: the database is away.
+    """
+    before = db.now_ms() - settings().retention_days * _DAY
+    return _bite_by_bite(time_slice, lambda connection: recovery.forget(connection, before=before))
+
+
+def drop_secrets(time_slice: TimeSlice) -> int:
+    """Delete the sealed secrets of executions that ended long ago; returns of how many.
+
+    Raises:
+        Unavailable: the database is away.
+    """
+    before = db.now_ms() - settings().sealed_hours * _HOUR
+    return _bite_by_bite(time_slice, lambda connection: recovery.drop_sealed(connection, before=before))
+
+
+def forget_idempotency_keys(time_slice: TimeSlice) -> int:
+    """Delete idempotency keys that are no longer remembered; returns how many.
+
+    Raises:
+        Unavailable: the database is away.
+    """
+    before = db.now_ms() - settings().idempotency_hours * _HOUR
+    return _bite_by_bite(time_slice, lambda connection: idempotency.forget(connection, before=before))
+
+
+def forget_processes(_: TimeSlice) -> int:
+    """Delete worker processes that have been gone for long; returns how many.
+
+    Raises:
+        Unavailable: the database is away.
+    """
+    with db.write() as connection:
+        return worker_processes.sweep(connection)
+
+
+def _bite_by_bite(time_slice: TimeSlice, forget: Callable[[Connection], int]) -> int:
+    """Delete until nothing is left; between two bites, others have as long as one took."""
+    number, bite = 0, 1
+    while bite and not time_slice.is_over():
+        began = time.monotonic()
+        with db.write() as connection:
+            bite = forget(connection)
+        number += bite
+        time.sleep(min(MOST_REST, time.monotonic() - began) if bite else 0)
+    return number

@@ -1,0 +1,70 @@
+"""Old seals are renewed: a walk over all that is sealed (``tasks.secrets.reseal``), some bites in each round."""
+
+import threading
+import time
+from collections.abc import Iterator
+
+from config import logs
+from store.renewal import Bite
+from tasks.clock.duty import TimeSlice
+from tasks.secrets import reseal
+
+#: bites of sealed values that one round renews: tick waits behind it
+BITES = 20
+#: the pause between the end of one walk and the begin of the next, seconds
+_LOOKED_AT_EVERY = 3600.0
+
+log = logs.logger(__name__)
+
+
+class Renewal:
+    """A walk over all that is sealed, which goes on where it stopped."""
+
+    def __init__(self) -> None:
+        self._walk: Iterator[tuple[str, Bite]] | None = None
+        self._rests_until = 0.0
+        self._lock = threading.Lock()
+
+    def go_on(self) -> int:
+        """Take some bites, unless everything was looked at lately; returns how many rows were sealed again.
+
+        Raises:
+            Unavailable: the database is away; the next round begins a new walk.
+        """
+        with self._lock:
+            return self._go_on()
+
+    def _go_on(self) -> int:
+        number = 0
+        if self._walk is None:
+            if time.monotonic() < self._rests_until:
+                return number
+            self._walk = reseal.walk()
+        for _ in range(BITES):
+            try:
+                name, bite = next(self._walk)
+            except StopIteration:
+                self._walk, self._rests_until = None, time.monotonic() + _LOOKED_AT_EVERY
+                break
+            except BaseException:
+                self._walk = None
+                raise
+            number += bite.done
+            if bite.done:
+                log.info("sealed anew", table=name, rows=bite.done)
+            if bite.broken:
+                log.warning("cannot be opened or was altered", table=name, rows=bite.broken)
+        return number
+
+
+#: that of this process
+renewal = Renewal()
+
+
+def renew(_: TimeSlice) -> int:
+    """Renew seals of an earlier key or form; returns how many rows.
+
+    Raises:
+        Unavailable: the database is away.
+    """
+    return renewal.go_on()
