@@ -1,7 +1,8 @@
 """Every setting, read once from the environment (prefix ``TOCSIN_``) and from ``.env``.
 
 Nothing else in the project reads the environment. A wrong value stops the process at start with a message
-that names the variable. Secrets have no default outside development.
+that names the variable. Secrets have no default outside development. ``Settings``, ``load``, docs/settings.md and
+.env.example have the same groups in the same order; a test in ``tests/house`` compares them.
 """
 
 import contextlib
@@ -16,7 +17,7 @@ from environs import Env
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-#: who exported CACAO documents say has made them, unless the operator names somebody
+#: the author that exported CACAO documents name, unless the operator names another
 TOCSIN_IDENTITY = "identity--9b6d5a30-7f1e-4c8d-b2a4-1d3e5f708192"
 _IDENTITY = re.compile(r"identity--[0-9a-f]{8}-[0-9a-f]{4}-[1-5][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 
@@ -34,41 +35,87 @@ class SettingsError(SystemExit):
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What an operator can decide; durations in seconds. Documented one by one in docs/settings.md."""
+    """What an operator can decide, in groups; durations in seconds unless the name says otherwise."""
 
+    # The installation
+    #: ``development`` allows friendly defaults
     env: str
-    host: str
-    port: int
+    #: data: the SQLite file, the embedded Redis, logs and keys of ``make run``
     var_dir: Path
+    #: configuration that the operator writes
     config_dir: Path
+    #: the operator's own Python actions
     actions_dir: Path
-    database_url: str
-    redis_url: str
-    redis_patched: bool
-    broker_url: str
-    #: the first seals, all open
-    secret_keys: tuple[str, ...]
-    sealed_old: str
-    egress_allow: tuple[Network, ...]
-    proxies: tuple[Network, ...]
-    rate_limit: str
-    lease_seconds: int
-    drain_seconds: int
-    retention_days: int
-    sealed_hours: int
-    cacao_identity: str
-    cacao_signee: str
-    cacao_signing_key: Path | None
-    idempotency_hours: int
-    max_key_days: int
-    steps_concurrency: int
-    patient_concurrency: int
-    scripts_concurrency: int
-    in_place_ms: int
+    #: the least important log lines that are written
     log_level: str
+    #: ``json`` or ``console``
     log_format: str
-    bwrap: str
+
+    # The API
+    #: address that the API and Flower listen on
+    host: str
+    #: port of the API
+    port: int
+    #: proxies whose forwarding headers count
+    proxies: tuple[Network, ...]
+    #: requests that one key may make
+    rate_limit: str
+    #: how long an ``Idempotency-Key`` is remembered
+    idempotency_hours: int
+    #: the longest that an API key may live; 0: as long as is asked for
+    max_key_days: int
+
+    # The database
+    #: SQLite, or PostgreSQL for more than one machine
+    database_url: str
+    #: ``NORMAL``, or ``FULL`` to survive a power cut too
     sqlite_synchronous: str
+    #: how long ended executions are kept
+    retention_days: int
+
+    # Redis and the broker
+    #: rate limits and counts, and messages unless ``broker_url`` says otherwise
+    redis_url: str
+    #: whether the distribution has mended the known holes of an old Redis
+    redis_patched: bool
+    #: where messages go, in kombu's spelling
+    broker_url: str
+
+    # Secrets
+    #: the root keys: the first seals, all open
+    secret_keys: tuple[str, ...]
+    #: whether values sealed by earlier versions ``open`` or are refused
+    sealed_old: str
+    #: how long the secret parameters of ended runs are kept for a retry
+    sealed_hours: int
+
+    # Workers
+    #: how long a silent worker keeps an execution
+    lease_seconds: int
+    #: how long a worker that stops may finish its work
+    drain_seconds: int
+    #: outside calls that one worker makes at once
+    steps_concurrency: int
+    #: the same in the worker that takes over slow calls
+    patient_concurrency: int
+    #: scripts and Python actions that one worker runs at once
+    scripts_concurrency: int
+    #: how long the calls of a run may take while a worker goes on with its steps in place, ms
+    in_place_ms: int
+
+    # Outside calls and scripts
+    #: private addresses that actions may call
+    egress_allow: tuple[Network, ...]
+    #: path of bubblewrap; empty: the one that is found
+    bwrap: str
+
+    # CACAO
+    #: the STIX identity of exported documents
+    cacao_identity: str
+    #: the private key that signs exports
+    cacao_signing_key: Path | None
+    #: the name of who signs
+    cacao_signee: str
 
     @property
     def chords_url(self) -> str:
@@ -182,37 +229,37 @@ def load() -> Settings:
     redis_url = reader.str("REDIS_URL", "redis://127.0.0.1:6379/0")
     return Settings(
         env=env,
-        host=reader.str("HOST", "127.0.0.1"),
-        port=reader.int("PORT", 8080),
         var_dir=var_dir,
         config_dir=config_dir,
         actions_dir=Path(reader.str("ACTIONS_DIR", str(config_dir / "actions"))).absolute(),
+        log_level=reader.str("LOG_LEVEL", "INFO").upper(),
+        log_format=reader.str("LOG_FORMAT", "json"),
+        host=reader.str("HOST", "127.0.0.1"),
+        port=reader.int("PORT", 8080),
+        proxies=_networks("PROXIES", reader.str("PROXIES", "")),
+        rate_limit=reader.str("RATE_LIMIT", "6000/minute"),
+        idempotency_hours=reader.int("IDEMPOTENCY_HOURS", 24),
+        max_key_days=reader.int("MAX_KEY_DAYS", 0),
         database_url=reader.str("DATABASE_URL", "") or f"sqlite:///{var_dir / 'tocsin.db'}",
+        sqlite_synchronous=reader.str("SQLITE_SYNCHRONOUS", "NORMAL").upper(),
+        retention_days=reader.int("RETENTION_DAYS", 90),
         redis_url=redis_url,
         redis_patched=reader.bool("REDIS_PATCHED", False),
         broker_url=reader.str("BROKER_URL", "") or _broker(redis_url),
         secret_keys=_secret_keys(reader.str("SECRET_KEY", ""), reader.str("SECRET_KEYS", ""), env, var_dir),
         sealed_old=_one_of("SEALED_OLD", reader.str("SEALED_OLD", "open"), ("open", "refuse")),
-        egress_allow=_networks("EGRESS_ALLOW", reader.str("EGRESS_ALLOW", "")),
-        proxies=_networks("PROXIES", reader.str("PROXIES", "")),
-        rate_limit=reader.str("RATE_LIMIT", "6000/minute"),
+        sealed_hours=reader.int("SEALED_HOURS", 72),
         lease_seconds=reader.int("LEASE_SECONDS", 30),
         drain_seconds=reader.int("DRAIN_SECONDS", 25),
-        retention_days=reader.int("RETENTION_DAYS", 90),
-        sealed_hours=reader.int("SEALED_HOURS", 72),
-        cacao_identity=_identity(reader.str("CACAO_IDENTITY", TOCSIN_IDENTITY)),
-        cacao_signee=reader.str("CACAO_SIGNEE", "Tocsin"),
-        cacao_signing_key=_signing_key(reader.str("CACAO_SIGNING_KEY", "")),
-        idempotency_hours=reader.int("IDEMPOTENCY_HOURS", 24),
-        max_key_days=reader.int("MAX_KEY_DAYS", 0),
         steps_concurrency=reader.int("STEPS_CONCURRENCY", 16),
         patient_concurrency=reader.int("PATIENT_CONCURRENCY", 64),
         scripts_concurrency=reader.int("SCRIPTS_CONCURRENCY", 2),
         in_place_ms=reader.int("IN_PLACE_MS", 250),
-        log_level=reader.str("LOG_LEVEL", "INFO").upper(),
-        log_format=reader.str("LOG_FORMAT", "json"),
+        egress_allow=_networks("EGRESS_ALLOW", reader.str("EGRESS_ALLOW", "")),
         bwrap=reader.str("BWRAP", ""),
-        sqlite_synchronous=reader.str("SQLITE_SYNCHRONOUS", "NORMAL").upper(),
+        cacao_identity=_identity(reader.str("CACAO_IDENTITY", TOCSIN_IDENTITY)),
+        cacao_signing_key=_signing_key(reader.str("CACAO_SIGNING_KEY", "")),
+        cacao_signee=reader.str("CACAO_SIGNEE", "Tocsin"),
     )
 
 

@@ -1,13 +1,11 @@
 """What is named in one place exists in the other: queues and processes, settings and their pages, tables."""
 
-from dataclasses import fields
 from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
-from config.settings import Settings
 from tasks.app import QUEUES, app
 from tasks.messages import routing
 from worker import roles
@@ -46,17 +44,6 @@ def test_every_action_type_has_a_queue():
 def test_the_procfile_has_every_process():
     """release, web, workers and flower are there."""
     assert list(_procfile()) == ["release", "web", "workers", "flower"]
-
-
-def test_every_setting_is_documented():
-    """Each field of Settings has its line in docs/settings.md and in .env.example."""
-    page, example = (ROOT / "docs/settings.md").read_text(), (ROOT / ".env.example").read_text()
-    missing = [
-        name
-        for field in fields(Settings)
-        if (name := f"TOCSIN_{field.name.upper()}") not in page or name not in example
-    ]
-    assert not missing
 
 
 def test_every_scheduled_task_exists():
