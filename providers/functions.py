@@ -1,17 +1,20 @@
-"""The operator's own Python actions: functions in the actions folder, found and described by their types.
+"""The operator's own Python actions: functions in the actions folder, described by their types.
 
 In order of time: a file of the folder marks functions with ``@action``; ``load`` imports the files and
 collects them; an action of executor ``local`` names one as its ``handler``; ``invoke`` checks the parameters,
-calls it and returns what it returned as JSON::
+calls the function and returns its answer as JSON::
+
+    from typing import Annotated
 
     from providers.functions import Context, Secret, action
 
     @action()
-    def block_ip(ip: str, hours: int = 24, token: Annotated[str, Secret] = "", *, context: Context) -> dict:
+    def block_ip(ip: str, token: Annotated[str, Secret], hours: int = 24, *, context: Context) -> dict:
         '''Block an address at the firewall.'''
 
-This module needs nothing but the standard library and a few modules beside it, so that it also works inside
-the sandbox, where nothing else is.
+``action``, ``Context``, ``Secret`` and ``Retry`` are what operators import; docs/functions.md has an example of each.
+This module needs nothing but the standard library and a few modules of the project, so that it also works inside
+the sandbox, which holds no others.
 """
 
 import functools
@@ -39,7 +42,19 @@ _MARK = "__tocsin_action__"
 
 
 class Retry(Exception):  # noqa: N818 - reads as the request it is: raise Retry("locked", after=30)
-    """Raised by an action that failed but may succeed when tried again, ``after`` so many seconds."""
+    """A function raises it when its action may succeed later.
+
+    The action's ``retry`` decides whether there is a next attempt; by default there is none.
+
+    Args:
+        message: the message of the execution's error.
+        after: the least pause before the next attempt, in seconds; None leaves it to ``retry``.
+
+    Example::
+
+        if controller.busy():
+            raise Retry("the controller is busy", after=30)
+    """
 
     def __init__(self, message: str, after: float | None = None) -> None:
         super().__init__(message)
@@ -48,26 +63,42 @@ class Retry(Exception):  # noqa: N818 - reads as the request it is: raise Retry(
 
 @dataclass(frozen=True)
 class Context:
-    """What a function may know about the execution it runs for; asked for by a parameter of this type."""
+    """The execution that a function runs for.
 
+    A function that has a parameter of this type receives it there; the parameter is none of the action's. A test makes
+    one by hand: ``Context("exec-1", target="web-01", idempotency_key="exec-1")``.
+    """
+
+    #: the id of the execution, as the API shows it
     execution_id: str
+    #: the target that the trigger or the run names; empty without one
     target: str
+    #: the same text in every attempt of one execution, for services that do a call once for each key
     idempotency_key: str
+    #: takes the level and the text of each line that ``log`` adds
     sink: Callable[[str, str], None] = lambda _level, _message: None
 
     def log(self, message: str, level: str = "INFO") -> None:
-        """Add a line to the execution's log."""
+        """Add a line to the execution's log.
+
+        Args:
+            message: the line; secrets of the action's parameters are masked in it.
+            level: ``DEBUG``, ``INFO``, ``WARNING`` or ``ERROR``.
+        """
         self.sink(level, message)
 
 
 @dataclass(frozen=True)
 class Handler:
-    """One registered function: its name, what its docstring says, and what it takes."""
+    """A function that ``action`` has marked, as ``load`` finds it."""
 
+    #: what a definition gives as ``config.handler``
     name: str
+    #: the first line of the docstring
     description: str
     function: Callable[..., Any]
     takes: tuple[Parameter, ...]
+    #: the parameter that receives the ``Context``, if there is one
     context_name: str | None
 
     @property
@@ -77,12 +108,26 @@ class Handler:
 
 
 def action(name: str | None = None) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Mark a function as an action, named like the function unless ``name`` is given.
+    """Mark a function as an action.
 
-    The function stays what it was and can be called and tested as such.
+    The types of the function's parameters become the parameters of the action; the first line of its docstring becomes
+    the description.
+
+    Args:
+        name: what a definition gives as ``config.handler``; by default the name of the function.
+
+    Returns:
+        A decorator. It returns the function unchanged, so that tests and other functions call it as such.
 
     Raises:
-        TypeError: a parameter has no type, or one that cannot come from JSON.
+        TypeError: a parameter has no type, has a type that JSON lacks, or cannot be passed by name.
+
+    Example::
+
+        @action("quarantine_host")
+        def quarantine(host: str) -> dict:
+            '''Move a host into the quarantine network.'''
+            return {"host": host, "vlan": 666}
     """
 
     def mark(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -95,10 +140,16 @@ def action(name: str | None = None) -> Callable[[Callable[..., Any]], Callable[.
 
 
 def load(folder: Path) -> dict[str, Handler]:
-    """Every action in the folder's ``*.py`` files, by name; each file is imported once in a process.
+    """Import the ``*.py`` files of a folder and collect their actions.
 
     Files that begin with an underscore are for the others to import (``from ._shared import x``). A file that
     fails is logged with its line and left out; so is the second function of a name.
+
+    Args:
+        folder: the actions folder; one that does not exist has no actions.
+
+    Returns:
+        The actions by name. Each file is imported once in a process, however often its folder is loaded.
     """
     found: dict[str, Handler] = {}
     package = types.ModuleType(f"tocsin_actions_{zlib.crc32(str(folder).encode()):08x}")
@@ -137,11 +188,19 @@ def handlers() -> dict[str, Handler]:
 
 
 def invoke(handler: Handler, given: Mapping[str, Any], context: Context) -> Json:
-    """Call the function with these parameters and return what it returned (a non-object as ``result``).
+    """Call a function as a worker does.
+
+    Args:
+        handler: the function, from ``load``.
+        given: values by parameter; None counts as left out, and names that the function lacks are ignored.
+        context: what a parameter of type ``Context`` receives.
+
+    Returns:
+        The function's answer as a JSON object; any other value stands in it as ``result``.
 
     Raises:
-        ProviderError: ``bad_parameters``; ``handler_failed`` (it raised, retryable if a ``Retry``);
-            ``bad_output`` (what it returned is not JSON).
+        ProviderError: ``bad_parameters`` (a value is missing or has another type); ``handler_failed`` (the function
+            raised an exception; retryable if a ``Retry``); ``bad_output`` (the answer is not JSON).
     """
     values = {taken.name: taken.value(given) for taken in handler.takes if taken.is_given(given)}
     if handler.context_name:

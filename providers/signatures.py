@@ -17,7 +17,10 @@ from providers.base import ProviderError
 
 
 class Secret:
-    """The marker of a parameter whose value must never be shown: ``Annotated[str, Secret]``."""
+    """The marker of a parameter whose value stays secret: ``Annotated[str, Secret]``.
+
+    The function receives the value in clear. It is sealed in the database, and masked in logs, outputs and errors.
+    """
 
 
 _NAMES: dict[type, str] = {
