@@ -33,7 +33,7 @@ BEGUN = time.monotonic()
 SIDE_BY_SIDE = ["-n", "3", "--dist", "loadgroup", "--no-loadscope-reorder"]
 
 #: random documents, which can be as many as there is time for
-FUZZ = ["tests/unit/test_cacao_laws.py", "tests/integration/test_odd_values.py"]
+FUZZ = ["tests/unit/cacao/test_laws.py", "tests/integration/test_odd_values.py"]
 
 #: every extra, platform and Python at once, in the newest versions that setup.cfg allows
 RENEWING = ["--quiet", "--upgrade", "--all-extras", "--universal", "--python-version", "3.11", "--generate-hashes"]

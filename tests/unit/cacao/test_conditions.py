@@ -17,7 +17,7 @@ from expressions.limits import MAX_CONDITION_CHARACTERS, MAX_CONDITION_TOKENS, M
 from tests.support import cacao_conditions as oracle
 from tests.support.cacao_conditions import Undecidable
 
-SAMPLES = Path(__file__).parents[3] / "shared" / "cacao" / "samples"
+SAMPLES = Path(__file__).parents[4] / "shared" / "cacao" / "samples"
 
 VARIABLES = {
     "__flag__": Variable("bool", "True"),

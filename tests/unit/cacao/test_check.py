@@ -30,7 +30,7 @@ from tests.support.cacao_documents import (
 )
 from tests.support.services import missing
 
-PUBLISHED = Path(__file__).parents[3] / "shared" / "cacao"
+PUBLISHED = Path(__file__).parents[4] / "shared" / "cacao"
 NOWHERE = "end--11111111-1111-4111-8111-111111111111"
 AGENT = "individual--22222222-2222-4222-8222-222222222222"
 SAMPLES = 14
