@@ -1,1 +1,4 @@
-"""Documents of the OASIS CACAO Security Playbooks 2.0 standard: model ← checks ← reading ← writing. No I/O."""
+"""Documents of the OASIS CACAO Security Playbooks 2.0 standard.
+
+The rooms build on each other: model ← checks ← reading ← writing. No I/O.
+"""

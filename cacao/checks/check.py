@@ -1,14 +1,13 @@
 """The check of a CACAO 2.0 playbook document.
 
-1. Every value is held against the tables of object types (``objects``). What the published JSON schemas, read as
-   draft-07, refuse is an error; what only the text of the standard rules is a warning, and so is what no table knows:
-   the schemas forget to look into commands, unknown properties and objects of unknown types, and real documents
-   rely on it.
-2. What a document names must be there (``references``), its steps must follow each other as the standard wants
-   (``order``), and what it says must fit together (``consistency``): all warnings, for such documents can be kept
-   and shown, though perhaps not be run.
+1. The tables of object types (``objects``) check every value. What the published JSON schemas, read as draft-07,
+   refuse is an error. What only the text of the standard forbids is a warning, and so is what no table knows: the
+   schemas do not look into commands, unknown properties and objects of unknown types, and real documents rely on it.
+2. ``references`` checks that what a document names exists, ``order`` that its steps follow each other as the standard
+   asks, ``consistency`` that its statements fit together. All of these are warnings: such a document can be stored and
+   shown, though perhaps not run.
 
-Any JSON value may be given: the work is linear in the document, no recursion follows it, and the findings are bounded.
+Any JSON value is accepted: the work is linear in the document, nothing recurses over it, the findings are bounded.
 """
 
 from collections.abc import Mapping
@@ -25,7 +24,10 @@ __all__ = ["MAX_FINDINGS", "Finding", "check"]
 
 
 def check(document: object) -> list[Finding]:
-    """What is wrong with a document, errors first: nothing for a valid one. Raises nothing, whatever JSON says."""
+    """The faults of a document, errors first; none for a valid one.
+
+    Raises nothing, whatever the JSON.
+    """
     found = Findings()
     PLAYBOOK.check(document, "", found, error=True)
     if isinstance(document, dict):
@@ -38,11 +40,11 @@ def check(document: object) -> list[Finding]:
 
 
 def _check_signatures(document: Mapping[str, Any], found: Findings) -> None:
-    """Signatures and the countersignatures in them, whatever the number of signers."""
+    """Check signatures and the countersignatures in them, however many signers."""
     signatures = document.get("signatures")
     for index, first in enumerate(signatures if isinstance(signatures, list) else ()):
         signature, pointer, seen = first, below("/signatures", index), set[int]()
-        # only JSON text is a tree for certain: what was built otherwise may hold itself
+        # only JSON text is certainly a tree: an object built in memory may contain itself
         while isinstance(signature, dict) and id(signature) not in seen:
             seen.add(id(signature))
             check_signature(signature, pointer, found)

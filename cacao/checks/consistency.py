@@ -1,4 +1,7 @@
-"""Whether what a CACAO document says fits together: times, delays, keys, variables; findings are warnings."""
+"""Whether the statements of a CACAO document fit together.
+
+Checks times, delays, keys and variables. All findings are warnings.
+"""
 
 import datetime as dt
 from collections.abc import Iterator, Mapping
@@ -10,13 +13,13 @@ from cacao.model.vocabulary import LONGEST_VARIABLE, TIMESTAMP, VARIABLE, VARIAB
 
 _MILLISECONDS = len(".000Z")
 _SECONDS = len("2024-05-31T12:00:00")
-#: members whose text is shown to people or encoded, not carried out
+#: members whose text is encoded or only shown to people
 _UNREAD = frozenset({"name", "description", "command_b64", "content_b64", "external_references"})
 _DEFINITIONS = ("agent_definitions", "target_definitions", "authentication_info_definitions")
 
 
 def check_consistency(document: Mapping[str, Any], graph: Graph, found: Findings) -> None:
-    """Report what does not fit together."""
+    """Report statements that do not fit together."""
     _check_times(document, "", found)
     for name, marking in member(document, "data_marking_definitions").items():
         if isinstance(marking, dict):
@@ -35,7 +38,7 @@ def check_consistency(document: Mapping[str, Any], graph: Graph, found: Findings
 
 
 def check_signature(signature: Mapping[str, Any], pointer: str, found: Findings) -> None:
-    """Report what does not fit together in a signature."""
+    """Report statements of a signature that do not fit together."""
     _check_times(signature, pointer, found)
 
 
@@ -102,7 +105,7 @@ def _check_variables(document: Mapping[str, Any], graph: Graph, found: Findings)
                 _check_uses(step[key], below(graph.pointer(name), key), (own, playbook), found)
     for holder in _DEFINITIONS:
         for name, value in member(document, holder).items():
-            # Which step asks is not known here, so the variables of any step will do.
+            # any step may use the definition, so the variables of all steps count
             _check_uses(value, below(f"/{holder}", name), (anywhere, playbook), found)
 
 
@@ -114,7 +117,7 @@ def _check_external(variables: Mapping[str, Any], pointer: str, found: Findings)
 
 
 def _named(step: Mapping[str, Any], pointer: str) -> Iterator[tuple[str, str]]:
-    """The variables a step lists by name."""
+    """The variables that a step lists by name."""
     for key in ("in_args", "out_args"):
         names = step.get(key)
         for index, name in enumerate(names if isinstance(names, list) else ()):
@@ -128,7 +131,7 @@ def _undefined(variable: str, pointer: str, found: Findings) -> None:
 
 
 def _check_uses(value: Any, pointer: str, known: tuple[Any, ...], found: Findings) -> None:
-    """Report uses of unknown variables in every text of a value, however deep it stands."""
+    """Report unknown variables in every text of a value, at any depth."""
     pending = [(value, pointer)]
     while pending:
         inner, place = pending.pop()
@@ -142,13 +145,13 @@ def _check_uses(value: Any, pointer: str, known: tuple[Any, ...], found: Finding
 
 
 def _unknown_use(text: str, known: tuple[Any, ...]) -> str:
-    """The first variable in a text that is not known, "" if there is none."""
+    """The first unknown variable in a text, "" if there is none."""
     for use in VARIABLE_USE.finditer(text):
         end = use.start() + len("__")
         start = end
         while start > max(0, end - LONGEST_VARIABLE) and text[start - 1] in VARIABLE_CHARACTERS:
             start -= 1
-        # Names may touch other letters and hold underscores themselves: any known one that ends here is meant.
+        # a name may follow other letters and contain underscores: any known name that ends here counts
         run = text[start:end]
         names = [run[at:] for at in range(len(run)) if run.startswith("__", at) and VARIABLE.fullmatch(run[at:])]
         if names and not any(name in scope for name in names for scope in known):

@@ -1,21 +1,22 @@
-"""Whether the steps of a CACAO workflow follow each other as the standard wants: findings are warnings.
+"""The order of the steps in a CACAO workflow, by the standard.
 
-First each step by itself (its successors), then the whole graph: what is never reached, what leads back to itself,
-ends that several branches share, and steps that several branches of one parallel step reach. Each search visits a
-step a bounded number of times and keeps its own stack, so that neither the number of paths nor their length matters.
+First the check looks at the successors of each step, then at the whole graph: unreachable steps, cycles, end steps that
+several branches share, and steps that several branches of one parallel step reach. Each search visits a step a bounded
+number of times and keeps its own stack, so neither the number of paths nor their length matters. All findings are
+warnings.
 """
 
 from cacao.model.findings import Findings
 from cacao.model.graph import Graph, Link
 
-#: visits for each step and link that looking into nested parallel steps may cost
+#: visits that the check of nested parallel steps may cost, for each step and link
 _VISITS = 8
-#: what is no larger is gone through however it is nested
+#: workflows of at most this size are checked however they are nested
 _SMALL = 1000
 
 
 def check_order(graph: Graph, found: Findings) -> None:
-    """Report what is wrong with the order of the steps."""
+    """Report faults in the order of the steps."""
     _check_kinds(graph, found)
     for name in graph.steps:
         _check_successors(graph, name, found)
@@ -76,7 +77,7 @@ def _check_cycles(graph: Graph, found: Findings) -> None:
 
 
 def _leading_back(links: dict[str, list[Link]]) -> dict[Link, None]:
-    """The links to a step that is on the way to them; without these there is no cycle."""
+    """The links that close a cycle; without them there is none."""
     back: dict[Link, None] = {}
     finished: set[str] = set()
     under_way: set[str] = set()
@@ -99,7 +100,10 @@ def _leading_back(links: dict[str, list[Link]]) -> dict[Link, None]:
 
 
 def _check_ends(graph: Graph, found: Findings) -> None:
-    """An end that two branches reach; a branch is told by the step that opens it and the step it begins with."""
+    """Report end steps that two branches reach.
+
+    A branch is identified by the step that opens it and its first step.
+    """
     pending = [(link.target, (name, link.target)) for name, links in graph.opening.items() for link in links]
     if start := graph.entries.get("workflow_start"):
         pending.append((start, ("", start)))
@@ -107,7 +111,7 @@ def _check_ends(graph: Graph, found: Findings) -> None:
     while pending:
         name, branch = pending.pop()
         here = branches.setdefault(name, set())
-        # two are as bad as many: each step is gone through at most twice
+        # two branches are enough for a finding: each step is visited at most twice
         if branch in here or len(here) > 1:
             continue
         here.add(branch)
@@ -130,9 +134,12 @@ def _check_joins(graph: Graph, found: Findings) -> None:
 
 
 def _check_join(graph: Graph, parallel: str, found: Findings) -> int:
-    """Report steps that several branches of one parallel step reach, where the branches meet; count the visits."""
+    """Report steps that several branches of a parallel step reach; count visits.
+
+    Only the step where the branches meet is reported.
+    """
     visits = 0
-    # whose branch a step was first reached from; the parallel step itself belongs to all
+    # step → the branch that reached it first; the parallel step itself belongs to all
     reached: dict[str, int] = {}
     for branch, opening in enumerate(graph.opening[parallel]):
         pending = [opening.target]

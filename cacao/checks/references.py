@@ -1,7 +1,7 @@
-"""Whether what a CACAO document names is there: steps, agents, targets, markings, extensions; findings are warnings.
+"""Whether the objects that a CACAO document names exist.
 
-Also whether identifiers are of the type that their place asks for, of the UUID version that steps need, and not used
-twice for different things.
+Checks steps, agents, targets, markings and extensions; also that each identifier has the type its place asks for, that
+steps have UUIDs of version 4, and that no UUID stands for two objects. All findings are warnings.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -23,7 +23,7 @@ _VERSION_AT = 14
 
 
 def check_references(document: Mapping[str, Any], graph: Graph, found: Findings) -> None:
-    """Report names of what is not there, and identifiers of the wrong type or version."""
+    """Report missing objects, and identifiers of the wrong type or version."""
     _check_steps(document, graph, found)
     _check_agents(document, graph, found)
     _check_markings(document, found)
@@ -80,7 +80,7 @@ def _check_markings(document: Mapping[str, Any], found: Findings) -> None:
 
 
 def _extended(document: Mapping[str, Any], graph: Graph) -> Iterator[tuple[str, Mapping[str, Any], str]]:
-    """Whatever may hold extensions, and in which member."""
+    """Every object that can have extensions, and the member that holds them."""
     yield "", document, "playbook_extensions"
     for name, step in graph.steps.items():
         yield graph.pointer(name), step, "step_extensions"
@@ -103,7 +103,7 @@ def _check_extensions(
 
 
 def _check_types(document: Mapping[str, Any], graph: Graph, found: Findings) -> None:
-    """Identifiers begin with the type of what they name."""
+    """Report identifiers whose type differs from what they name."""
     _check_type(document, "", "id", "playbook", found)
     for index, name in _texts(document.get("derived_from")):
         _check_type({index: name}, "/derived_from", index, "playbook", found)
@@ -132,7 +132,7 @@ def _check_type(holder: Mapping[Any, Any], pointer: str, name: Any, wanted: str,
 
 
 def _check_uuids(document: Mapping[str, Any], graph: Graph, found: Findings) -> None:
-    """Steps have random UUIDs, and no UUID stands for two things."""
+    """Report steps without random UUIDs, and UUIDs that two objects share."""
     used: dict[str, str] = {}
     for pointer, name in _identified(document, graph):
         match = IDENTIFIER.fullmatch(name)
@@ -156,7 +156,7 @@ def _identified(document: Mapping[str, Any], graph: Graph) -> Iterator[tuple[str
 
 
 def _defined(document: Mapping[str, Any], holders: Iterable[str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """The objects in these dictionaries, and where they stand."""
+    """The objects in these dictionaries, and their pointers."""
     for holder in holders:
         for name, value in member(document, holder).items():
             if isinstance(value, dict):
@@ -164,7 +164,7 @@ def _defined(document: Mapping[str, Any], holders: Iterable[str]) -> Iterator[tu
 
 
 def _texts(items: Any) -> Iterator[tuple[int, str]]:
-    """The texts of a list, and their places."""
+    """The texts of a list, and their indexes."""
     if isinstance(items, list):
         yield from ((index, item) for index, item in enumerate(items) if isinstance(item, str))
 

@@ -1,9 +1,9 @@
-"""The signatures of a CACAO document: which of them fit it, and one of our own.
+"""The signatures of a CACAO document: which of them fit it.
 
-A signature is made over the document with that one signature, without its value, in ``signatures``: canonicalised (RFC
-8785), hashed, and the hash, written in lower-case hexadecimal, signed. Only keys that stand in the signature itself are
-used: nothing is fetched, so ``cert_url`` and ``thumbprint`` remain unverified. A signature that fits says that the
-document is as its signer left it, and nothing about who that is.
+A signature covers the document with that one signature, without its value, in ``signatures``: canonicalised (RFC 8785),
+hashed, and the hash, in lower-case hexadecimal, signed. Only keys in the signature itself are used: nothing is fetched,
+so ``cert_url`` and ``thumbprint`` remain unverified. A signature that fits proves that the document is as its signer
+left it, and nothing about the signer's identity.
 """
 
 import base64
@@ -22,9 +22,9 @@ _MOST = 20
 
 
 def verified(document: Mapping[str, Any], now: str = "") -> list[Finding]:
-    """What is to be said about each signature of a document; signatures are never required.
+    """A finding about each signature of a document; signatures are never required.
 
-    ``now`` (RFC 3339, UTC) is the time at which they have to be in force; without it that is not looked at.
+    ``now`` (RFC 3339, UTC) is the time at which they have to be valid; without it validity periods are not checked.
     """
     given = document.get("signatures")
     signatures = given if isinstance(given, list) else []
@@ -44,7 +44,7 @@ _VALID = ("signature_valid", "The signature fits: the document is as the holder 
 
 
 def _verdict(document: Mapping[str, Any], signature: Mapping[str, Any], now: str) -> tuple[str, str]:
-    from cryptography import x509  # six MiB that most processes never need
+    from cryptography import x509  # costs six MiB, which most processes never need
     from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
     try:
@@ -62,7 +62,10 @@ def _verdict(document: Mapping[str, Any], signature: Mapping[str, Any], now: str
 
 
 def _standing(document: Mapping[str, Any], signature: Mapping[str, Any], now: str) -> tuple[str, str] | None:
-    """What keeps a signature that fits from counting: its signer, the time, or what it says it is for."""
+    """The reason why a fitting signature does not count, or None.
+
+    It is revoked, outside of its validity period, or about another document.
+    """
     if signature.get("revoked") is True:
         return "signature_revoked", "The signature was revoked by its signer."
     begin, end = (moment(str(signature.get(name))) for name in ("valid_from", "valid_until"))
@@ -78,10 +81,11 @@ def _standing(document: Mapping[str, Any], signature: Mapping[str, Any], now: st
 
 
 def signed_text(document: Mapping[str, Any], signature: Mapping[str, Any]) -> bytes:
-    """The bytes that a signature is made over.
+    """The bytes that a signature covers.
 
     Raises:
-        LookupError: an unknown hash algorithm. CanonicalizationError: a number that JSON cannot carry exactly.
+        LookupError: the hash algorithm is unknown.
+        CanonicalizationError: a number is one that JSON cannot carry exactly.
     """
     name = _HASHES.get(str(signature.get("hash_algorithm")).lower())
     if name is None:
@@ -92,7 +96,7 @@ def signed_text(document: Mapping[str, Any], signature: Mapping[str, Any]) -> by
 
 
 def _key(signature: Mapping[str, Any]) -> Any:
-    """The public key in a signature, None where it is somewhere else."""
+    """The public key in a signature, None if it is stored elsewhere."""
     from cryptography import x509
     from cryptography.hazmat.primitives import serialization
 
@@ -115,7 +119,10 @@ def _decoded(value: Any) -> bytes:
 
 
 def _check(key: Any, algorithm: str, value: bytes, text: bytes) -> None:
-    """Raise InvalidSignature unless the value fits; LookupError for an algorithm or key that is not known."""
+    """Raise InvalidSignature unless the value fits the text.
+
+    Raises LookupError for an unknown algorithm or type of key.
+    """
     from cryptography.hazmat.primitives import hashes
     from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, padding, rsa
     from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
@@ -126,7 +133,7 @@ def _check(key: Any, algorithm: str, value: bytes, text: bytes) -> None:
         scheme = padding.PKCS1v15() if family == "RS" else padding.PSS(padding.MGF1(digest), digest.digest_size)
         key.verify(value, text, scheme, digest)
     elif isinstance(key, ec.EllipticCurvePublicKey) and digest is not None and family == "ES":
-        half = len(value) // 2  # as JWS has it: the two numbers one behind the other
+        half = len(value) // 2  # as in JWS: the two numbers concatenated
         both = (int.from_bytes(value[:half]), int.from_bytes(value[half:]))
         key.verify(encode_dss_signature(*both), text, ec.ECDSA(digest))
     elif isinstance(key, ed25519.Ed25519PublicKey | ed448.Ed448PublicKey) and algorithm.startswith("Ed"):

@@ -1,1 +1,1 @@
-"""What a CACAO 2.0 document is: its vocabulary, its objects, its variables and conditions."""
+"""The model of a CACAO 2.0 document: vocabulary, objects, variables, conditions."""

@@ -1,10 +1,10 @@
-"""From the text of a CACAO condition to what it means: a tree of comparisons, or None for what is no condition.
+"""The parser of CACAO conditions: from text to a tree of comparisons.
 
-The standard asks for STIX patterning; documents are written more freely. The text is cut into tokens, then read by
+The standard asks for STIX patterning; real documents are freer. The text is split into tokens, then read by recursive
 descent: OR joins ANDs, AND joins terms, a term is NOT, brackets, EXISTS or a comparison. Square brackets around an
-observation mean what round ones do, for a variable has one value. Words may be upper or lower case, ``==``, ``&&``,
-``||`` and ``!`` are understood, literals may go without quotes. Whatever is left over, nested too deep or too long
-makes the whole text no condition: it is prose, and a person is asked it.
+observation mean the same as round ones, because a variable has one value. Keywords may be upper or lower case; ``==``,
+``&&``, ``||`` and ``!`` are understood; literals need no quotes. A text with unread tokens, or one nested too deep or
+too long, is no condition: it is prose, and a person answers it.
 """
 
 import re
@@ -18,7 +18,7 @@ from expressions.limits import MAX_CONDITION_CHARACTERS, MAX_CONDITION_TOKENS, M
 from expressions.values import is_encodable
 
 _ENDS = r"(?=[\s()\[\],=<>!&|]|\Z)"
-#: atomic groups where a text could be read in many ways
+#: atomic groups keep backtracking linear where a text can be read in many ways
 _TOKEN = re.compile(
     rf"""(?P<blank>(?>\s+))
     |(?P<variable>__[A-Za-z_](?>[A-Za-z0-9_-]*)(?<=__){VALUE}){_ENDS}
@@ -43,7 +43,7 @@ _CLOSING = {"(": ")", "[": "]"}
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A place where a value is meant: the name of a variable, or the path of something only STIX knows."""
+    """A reference to a value: a variable's name or a STIX path."""
 
     name: str
     is_path: bool = False
@@ -54,7 +54,7 @@ Operand = Reference | Value
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """``left operator right``; for IN there may be several on the right."""
+    """``left operator right``; IN may have several on the right."""
 
     left: Operand
     operator: str
@@ -64,14 +64,14 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Exists:
-    """Whether something is there and has a value."""
+    """Whether a reference exists and has a value."""
 
     operand: Reference
 
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """A value that stands alone."""
+    """A value that stands alone, as a truth value."""
 
     operand: Operand
 
@@ -85,7 +85,7 @@ class Not:
 
 @dataclass(frozen=True, slots=True)
 class Junction:
-    """Conditions of which every one must hold, or (``is_any``) one."""
+    """Conditions that all must hold or, with ``is_any``, one of them."""
 
     parts: tuple["Node", ...]
     is_any: bool
@@ -105,7 +105,10 @@ class _Unreadable(Exception):  # noqa: N818 - never leaves this module
 
 
 def read(text: str) -> Node | None:
-    """What a condition means, or None when it is none; raises nothing, whatever the text."""
+    """The tree of a condition, or None if the text is none.
+
+    Raises nothing, whatever the text.
+    """
     if len(text) > MAX_CONDITION_CHARACTERS or not is_encodable(text):
         return None
     try:
@@ -144,13 +147,13 @@ def _token(kind: str, text: str) -> _Token:
 
 def _quoted(text: str) -> _Token:
     if _VARIABLE_INSIDE.search(text):
-        return _Token("variable", text, _variable(text))  # alone in its quotes, or the whole is no condition
+        return _Token("variable", text, _variable(text))  # a variable must be alone in its quotes
     return _Token("quoted", text, Value(text))
 
 
 def _word(kind: str, text: str) -> _Token:
     if text.startswith("__") or _VARIABLE_INSIDE.search(text):
-        raise _Unreadable  # a variable without ':value', or inside a longer word
+        raise _Unreadable  # a variable without ':value' or inside a longer word
     if text in (text.upper(), text.lower()) and text.upper() in _KEYWORDS:
         return _Token("keyword", text.upper())
     if text in (text.upper(), text.lower(), text.capitalize()) and text.lower() in _CONSTANTS:
@@ -167,7 +170,7 @@ def _variable(text: str) -> Reference:
 
 
 class _Reading:
-    """One descent over the tokens of a text."""
+    """One recursive descent over the tokens of a text."""
 
     def __init__(self, tokens: list[_Token]) -> None:
         self.tokens = tokens
@@ -185,7 +188,7 @@ class _Reading:
         return self.place < len(self.tokens) and self.tokens[self.place][:2] == (kind, text)
 
     def take(self, kind: str, text: str) -> bool:
-        """Whether this token comes next; it is then behind us."""
+        """Consume this token if it comes next; return whether it did."""
         found = self.next_is(kind, text)
         self.place += found
         return found
@@ -255,7 +258,7 @@ class _Reading:
         return Not(node) if negated else node
 
     def operator(self) -> str:
-        """The operator that comes next, or nothing."""
+        """Consume and return the operator that comes next, or ""."""
         token = self.tokens[self.place] if self.place < len(self.tokens) else _Token("end", "")
         found = _OPERATORS.get(token.text, "") if token.kind == "sign" else ""
         if token.kind == "keyword" and token.text in _NAMED_OPERATORS:
@@ -277,12 +280,18 @@ def _known(operand: Operand | None) -> Operand:
 
 
 def _may_stand_alone(token: _Token) -> bool:
-    """A variable, or true and false: any other word that stands alone is prose."""
+    """Whether a token is a condition alone: a variable, true or false.
+
+    Any other word that stands alone is prose.
+    """
     return token.kind == "variable" or (isinstance(token.operand, Value) and token.operand.kind == "boolean")
 
 
 def _compared(left: _Token, operator: str, rights: list[_Token], *, in_set: bool) -> Comparison:
-    """The comparison, unless it is a sentence that only looks like one, or its pattern cannot be used."""
+    """The comparison of two operands.
+
+    Raises _Unreadable for a sentence that only looks like a comparison, and for a pattern that RE2 refuses.
+    """
     first = _known(left.operand)
     others = tuple(_known(token.operand) for token in rights)
     if not any(isinstance(operand, Reference) for operand in (first, *others)):

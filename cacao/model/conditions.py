@@ -1,7 +1,6 @@
-"""Conditions of CACAO documents, read once.
+"""Conditions of CACAO documents, parsed once and cached.
 
-``parse`` reads a text; what it cannot read is a sentence for a person, who is asked it as a question.
-``cacao.reading.cel`` makes conditions of ours of what was read.
+A text that ``parse`` cannot read is a question for a person. ``cacao.reading.cel`` translates the others into CEL.
 """
 
 from collections.abc import Iterator
@@ -14,18 +13,21 @@ from expressions.limits import CACHED_CONDITIONS
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A condition that could be read."""
+    """A condition that could be parsed."""
 
     root: Node
 
     def variables(self) -> frozenset[str]:
-        """The names it reads: of variables, and of what only STIX knows (``file:name``)."""
+        """The names it reads: of variables, and STIX paths (``file:name``)."""
         return frozenset(_names(self.root))
 
 
 @lru_cache(maxsize=CACHED_CONDITIONS)
 def parse(text: str) -> Condition | None:
-    """The condition a text is, or None when it cannot be read as one; raises nothing, whatever the text."""
+    """The condition in a text, or None when it is none.
+
+    Raises nothing, whatever the text.
+    """
     root = read(text)
     return None if root is None else Condition(root)
 

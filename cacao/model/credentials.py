@@ -1,10 +1,10 @@
-"""The credentials in a document: kept out of what is shown.
+"""The credentials in a document, kept out of what the API shows.
 
 A CACAO document carries passwords and tokens in the clear, where the standard has a place for them and where it has
-none. ``without`` gives the document as it may be shown. In authentication information only what is known to be harmless
-stays; the rest is replaced by the standard's own way to say where it lies, a key management system and the key's name
-there. Elsewhere what is called like a credential is masked, and so are users and secrets in addresses. What is wholly a
-variable (``__token__:value``) is no credential.
+none. ``without`` returns the document as it may be shown. Authentication information keeps only properties known to be
+harmless; the rest is replaced by the standard's reference to a key management system and the key's name there.
+Elsewhere a value whose name is that of a credential is masked, and so are users and secrets in addresses. A value that
+is a variable and nothing else (``__token__:value``) is no credential.
 """
 
 import re
@@ -16,29 +16,29 @@ from cacao.model.identity import EXTENSION
 from config.types import Json
 from playbooks.credentials import MASK, is_secret_header, replaced, spans
 
-#: the properties of authentication information that are no secret
+#: the properties of authentication information that are not secret
 _SHOWN = frozenset({"type", "name", "description", "user_id", "username", "kms", "kms_key_identifier"})
 _DEFINITIONS, _EXTENSIONS = "authentication_info_definitions", "authentication_info_extensions"
-#: what may be called so is a credential, as a word of its own in a name
+#: words that make a name that of a credential
 _CALLED = re.compile(
     r"(?:^|[^a-z])(?:passw(?:or)?d|passphrase|secret|token|api[_-]?key|credentials?|private[_-]?key|"
     r"(?:proxy-)?authorization|(?:set-)?cookie)s?(?:$|[^a-z])",
     re.IGNORECASE,
 )
 _HARMLESS = frozenset({"kms_key_identifier", "public_key", "token_type"})
-#: members whose own members are called as their author likes, and what is kept here without credentials
+#: members with names of their author's choice, and our extension, which has no credentials
 _LEFT = frozenset({"cases", "step_variables", EXTENSION})
 _VARIABLE = re.compile(r"\s*(?:[A-Za-z]+ )?__[A-Za-z_][A-Za-z0-9_-]*__(?::value)?\s*")
-#: user and password before the host of an address, of variables too
+#: user and password before the host of an address, also as variables
 _USER = re.compile(r"(?<=://)[^/\s\"'<>@?#]+@")
-#: where a document says what is done, by whom and on what; everything else is words for people
+#: the members that say what is done, by which agent and on what; all others are prose
 _PLACES = ("workflow", "agent_definitions", "target_definitions", "playbook_extensions", "external_references")
 
 
 def without(document: Mapping[str, Any], playbook_id: str) -> Json:
-    """The document with references and masks in the place of credentials; an equal document where it has none.
+    """The document with references and masks instead of credentials.
 
-    Signatures were made over the document with its credentials: without these they would not fit, and are left out.
+    A document without credentials comes back equal. A document with credentials loses its signatures, which cover them.
     """
     safe = dict(document)
     for name in _PLACES:
@@ -66,14 +66,17 @@ def _referred(info: Mapping[str, Any], reference: str) -> Json:
 
 
 def _tells(value: Any) -> bool:
-    """Whether a value may be a secret: nothing, and a variable that is one, are none."""
+    """Whether a value may be a secret, neither empty nor a variable."""
     if isinstance(value, str):
         return bool(value) and not _VARIABLE.fullmatch(value)
     return value not in (None, [], {}) and not isinstance(value, bool)
 
 
 def _masked(value: Any, *, called: bool = False, headers: bool = False) -> Any:
-    """A value with masks; ``called`` says that its name is that of a credential, ``headers`` that it holds headers."""
+    """A value with its credentials masked.
+
+    ``called`` says that its name is that of a credential, ``headers`` that it holds HTTP headers.
+    """
     if isinstance(value, dict):
         secret = is_secret_header if headers else _is_called
         return {

@@ -1,7 +1,6 @@
-"""What the check of a CACAO document finds, bounded in number and in the length of each pointer and message.
+"""The findings of the check, bounded in number and length.
 
-Errors and warnings are kept apart until the end, so that however many warnings a document has none of its errors is
-crowded out.
+Errors and warnings are collected separately, so that warnings, however many, crowd out no error.
 """
 
 from dataclasses import dataclass
@@ -9,9 +8,9 @@ from typing import Any
 
 from config.pointers import step
 
-#: findings that are named; who sees so many corrects them before asking again
+#: findings in one answer; an author corrects these before the next check
 MAX_FINDINGS = 100
-#: pointers longer than this stop at the last member that fits; it keeps the work linear in the document
+#: a longer pointer stops at the last member that fits, which keeps the work linear in the document
 MAX_POINTER = 1000
 _SHOWN_CHARACTERS = 64
 _SHOWN_BITS = 128
@@ -19,7 +18,10 @@ _SHOWN_BITS = 128
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing to correct: a stable word, where it is (RFC 6901), what to do, and whether it breaks the document."""
+    """One fault: a stable code, its place (RFC 6901) and the remedy.
+
+    ``error`` says that the fault makes the document invalid.
+    """
 
     code: str
     pointer: str
@@ -28,20 +30,23 @@ class Finding:
 
 
 class Findings:
-    """Collects findings, each once, until there are enough of them."""
+    """A bounded collection of findings without duplicates."""
 
     def __init__(self) -> None:
         self._errors: dict[Finding, None] = {}
         self._warnings: dict[Finding, None] = {}
 
     def add(self, code: str, pointer: str, message: str, *, error: bool = False) -> None:
-        """A finding; a warning unless told otherwise."""
+        """Add a finding, by default a warning."""
         kept = self._errors if error else self._warnings
         if len(kept) <= MAX_FINDINGS:
             kept[Finding(code, pointer, message, error)] = None
 
     def listed(self) -> list[Finding]:
-        """The findings, errors first, at most ``MAX_FINDINGS`` and a last one that says there are more."""
+        """The findings, errors first, at most ``MAX_FINDINGS``.
+
+        One more says when there are others.
+        """
         found = [*self._errors, *self._warnings]
         if len(found) <= MAX_FINDINGS:
             return found
@@ -50,7 +55,7 @@ class Findings:
 
 
 def below(pointer: str, key: Any) -> str:
-    """The pointer of a member or item, or of what holds it where it would become too long."""
+    """The pointer of a member, or its parent's if too long."""
     name = str(key)
     if len(name) > MAX_POINTER:
         return pointer
@@ -59,7 +64,10 @@ def below(pointer: str, key: Any) -> str:
 
 
 def shown(value: Any) -> str:
-    """How a value is named in a message: short, and without the insides of lists and objects."""
+    """The short form of a value in a message.
+
+    Lists and objects show their type only.
+    """
     if isinstance(value, str):
         seen = "".join(letter if letter.isprintable() else "?" for letter in value[:_SHOWN_CHARACTERS])
         return f"'{seen}'" + ("..." if len(value) > _SHOWN_CHARACTERS else "")
@@ -69,11 +77,11 @@ def shown(value: Any) -> str:
 
 
 def named(kind_name: str) -> str:
-    """A name with its article."""
+    """A name with its indefinite article."""
     return f"{'an' if kind_name[0] in 'aeiou' else 'a'} {kind_name}"
 
 
 def kind(value: Any) -> str:
-    """What JSON calls a value."""
+    """The JSON type of a value, in words."""
     names = {dict: "an object", list: "a list", str: "a text", bool: "true or false", type(None): "null"}
     return names.get(type(value), "a number" if isinstance(value, int | float) else "no JSON value")

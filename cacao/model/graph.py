@@ -1,9 +1,9 @@
-"""The workflow of a CACAO document as a graph: which step leads to which, and through which member.
+"""The workflow of a CACAO document as a graph of steps.
 
-A workflow is flat, but composite steps nest like blocks: what ``on_true``, ``on_false``, ``cases`` and
-``next_steps`` name is the first step of a branch, which ends at an end step; then the composite's own successors
-follow. So a link either opens a branch or goes on in the present one. The document may be anything: what is not a
-step or not an identifier is passed over here, the check of the shapes names it.
+A workflow is flat, but composite steps nest like blocks: ``on_true``, ``on_false``, ``cases`` and ``next_steps`` name
+the first step of a branch, which ends at an end step; then the composite's own successors follow. So a link either
+opens a branch or continues the present one. The document may be any JSON: values that are no step or no identifier are
+left out here, the check of the shapes reports them.
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,9 +16,9 @@ from cacao.model.vocabulary import SUCCESSORS
 
 @dataclass(frozen=True)
 class Link:
-    """One step names another."""
+    """A link from one step to another."""
 
-    #: JSON pointer of the name
+    #: JSON pointer of the member that names the target
     pointer: str
     target: str
     branch: bool
@@ -34,12 +34,12 @@ class Graph:
         self._pointers = {name: below("/workflow", name) for name in self.steps}
         self.links = {name: list(_links(self.pointer(name), step)) for name, step in self.steps.items()}
         known = {name: [link for link in links if link.target in self.steps] for name, links in self.links.items()}
-        #: the links to steps there are: those that go on in the same branch, and those that open one
+        #: the links to existing steps: those that continue the branch, and those that open one
         self.onward = {name: [link for link in links if not link.branch] for name, links in known.items()}
         self.opening = {name: [link for link in links if link.branch] for name, links in known.items()}
-        #: the steps a step leads to in either way
+        #: step → the steps it leads to by either kind of link
         self.following = {name: [link.target for link in links] for name, links in known.items()}
-        #: where the workflow is entered: member and step
+        #: the entry points of the workflow: member → step
         self.entries = {
             name: step
             for name in ("workflow_start", "workflow_exception")
@@ -47,7 +47,7 @@ class Graph:
         }
 
     def pointer(self, name: str) -> str:
-        """Where a step stands."""
+        """The JSON pointer of a step."""
         return self._pointers[name]
 
     def type_of(self, name: str) -> str:
@@ -57,7 +57,7 @@ class Graph:
 
 
 def member(holder: Any, name: str) -> Mapping[str, Any]:
-    """An object that stands in another one, empty if there is none."""
+    """The object at this member, empty if there is none."""
     found = holder.get(name) if isinstance(holder, dict) else None
     return found if isinstance(found, dict) else {}
 

@@ -1,10 +1,10 @@
-"""The identifiers of what Tocsin writes in CACAO documents.
+"""The identifiers and seals that Tocsin writes into CACAO documents.
 
-An identifier is ``type--UUID``. Those of steps and playbooks are made from what they name, so that they need no
+An identifier is ``type--UUID``. Those of steps and playbooks are derived from what they name, so that they need no
 storage and are the same in every export: 122 bits of SHA-256 in the form of a UUID of version 4.
 
-What we write beside them, into our own extension, carries a seal that only this installation can make: a document from
-somewhere else may hold anything there, and what a step shows must not differ from what it does behind our back.
+Our own extension carries a seal that only this installation can make: a document from elsewhere may hold anything
+there, and what a step shows must not differ from what it does.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from config.settings import TOCSIN_IDENTITY, settings
 
-#: the extension in which what CACAO has no word for is carried
+#: the extension that carries what CACAO has no property for
 EXTENSION = "extension-definition--5c1f7a9e-3b52-4d0c-9a47-6e0d2f8b71c4"
 DEFINITION = {
     "type": "extension-definition",
@@ -29,28 +29,34 @@ DEFINITION = {
 
 
 def identifier(kind: str, *names: str) -> str:
-    """The identifier of the one thing of a kind that has these names."""
+    """The identifier of the object of this type with these names."""
     digest = hashlib.sha256("\0".join((kind, *names)).encode(errors="surrogatepass")).digest()
     return f"{kind}--{uuid.UUID(bytes=digest[:16], version=4)}"
 
 
 def canonical(value: Any) -> str:
-    """A JSON value as text that is the same for equal values."""
+    """A JSON value as text, the same for equal values."""
     return json.dumps(value, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
 
 
 def digest(value: Any) -> str:
-    """What tells two JSON values apart."""
+    """The SHA-256 of a JSON value, the same for equal values."""
     return hashlib.sha256(canonical(value).encode()).hexdigest()
 
 
 def fingerprint(value: Any) -> str:
-    """The same, but only this installation can make it, with its key: no guess at a secret can be tried on it."""
+    """A keyed digest that only this installation can make.
+
+    Without the key no guess at a secret in the value can be verified.
+    """
     return _fingerprint(value, settings().secret_key)
 
 
 def is_fingerprint(mark: Any, value: Any) -> bool:
-    """Whether ``mark`` is the fingerprint of a value, made with any of the keys of this installation."""
+    """Whether ``mark`` is the fingerprint of a value.
+
+    Every key of this installation counts, the present and former ones.
+    """
     return any(mark == _fingerprint(value, key) for key in settings().secret_keys)
 
 
@@ -60,14 +66,17 @@ def _fingerprint(value: Any, secret_key: str) -> str:
 
 
 class Own(NamedTuple):
-    """What a step of a document is here; ``foreign``: some other installation, or anybody, has said so."""
+    """A step of a document as Tocsin knows it.
+
+    ``foreign`` says that this installation did not write it.
+    """
 
     step_id: str
     members: dict[str, Any]
     foreign: bool
 
 
-#: the type of a step of a document → those that it may have here
+#: type of a step in a document → the types it may have in Tocsin
 _OURS: Mapping[str, tuple[str, ...]] = {
     "action": ("action", "approval", "delay"),
     "if-condition": ("condition",),
@@ -77,19 +86,22 @@ _OURS: Mapping[str, tuple[str, ...]] = {
     "playbook-action": ("playbook",),
 }
 _LINKS = ("on_completion", "on_success", "on_failure", "on_true", "on_false", "next_steps", "cases")
-#: what a step says about its place in the workflow and for people; all else is what it does
+#: members about a step's place in the workflow, and prose; all others say what it does
 _PLACE = frozenset({"name", "description", "delay", "timeout", "step_extensions", *_LINKS})
 
 
 def with_own(step: Mapping[str, Any], step_id: str, members: Mapping[str, Any]) -> dict[str, Any]:
-    """A step of a document with what it is here in our extension."""
+    """A step with its Tocsin id and members sealed in our extension."""
     own = digest(_doing(step))
     ours = {"step_id": step_id, "step": dict(members), "digest": own, "seal": fingerprint([own, step_id, members])}
     return {**step, "step_extensions": {EXTENSION: ours}}
 
 
 def own_of(step: Mapping[str, Any]) -> Own | None:
-    """What Tocsin put into a step: its id and members here; None without that, or when what it does was changed."""
+    """The id and members that Tocsin put into a step.
+
+    None without these, or when what the step does was changed since.
+    """
     extensions = step.get("step_extensions")
     ours = extensions.get(EXTENSION) if isinstance(extensions, dict) else None
     if not isinstance(ours, dict) or ours.get("digest") != digest(_doing(step)):
@@ -104,7 +116,10 @@ def own_of(step: Mapping[str, Any]) -> Own | None:
 
 
 def names_made_action(members: Mapping[str, Any]) -> bool:
-    """Whether a step is for an action that an import has made: those are known by this name here alone."""
+    """Whether a step calls an action that an import made.
+
+    Such an action's name has a meaning in this installation only.
+    """
     return str(members.get("action_ref")).startswith(("cacao.webhook.", "cacao.script."))
 
 

@@ -1,7 +1,7 @@
-"""The object types of CACAO 2.0: which properties each has, which it must have, and what each value looks like.
+"""The object types of CACAO 2.0 and the shape of each property.
 
-From the small to the large: agents and targets, authentication information, data markings, extension definitions,
-signatures, workflow steps, and the playbook that holds them all; ``parts`` has what they are made of.
+From small to large: agents and targets, authentication information, data markings, extension definitions, signatures,
+workflow steps, and the playbook. ``parts`` has the shapes they share.
 """
 
 from collections.abc import Mapping
@@ -80,7 +80,7 @@ AGENTS: Mapping[str, Shape] = {
     "security-category": _agent("security-category", {"category": listed(TEXT)}, "category"),
     "http-api": _reached("http-api"),
     "ssh": _reached("ssh"),
-    # these two take any number as a VLAN in the published schemas
+    # the published schemas accept any number as a VLAN for these two
     "linux": _reached("linux", whole=False),
     "net-address": _reached("net-address", whole=False, port=False),
 }
@@ -138,7 +138,7 @@ _IEP: dict[str, Shape] = {
     "iep_version": Number(),
     "start_date": TIMESTAMP,
     "end_date": Nullable(TIMESTAMP),
-    # The published schemas want each reference to be a text and an object at once, which nothing is; so either will do.
+    # the published schemas ask for a text and an object at once, which is impossible: either is accepted
     "external_references": Many(Either(TEXT, EXTERNAL_REFERENCE)),
 }
 MARKINGS: Mapping[str, Shape] = {
@@ -168,7 +168,7 @@ SIGNATURE = Thing(
         **dict.fromkeys(("created", "modified", "valid_from", "valid_until", "related_version"), TIMESTAMP),
         "revoked": FLAG,
         "public_cert_chain": listed(TEXT),
-        # a countersignature is a signature again, as deep as its author likes: the check follows the chain
+        # a countersignature is a signature, nested without limit: the check follows the chain
         "signature": FREE,
     },
     required=(
@@ -251,7 +251,7 @@ STEPS: Mapping[str, Shape] = {
     "while-condition": _step("while-condition", {"condition": TEXT, "on_true": IDENTIFIER}, "condition", "on_true"),
     "switch-condition": _step("switch-condition", {"switch": TEXT, "cases": _CASES}, "switch", "cases"),
 }
-#: what is held against a step whose identifier names no type of step
+#: the shape of a step whose identifier names no type of step
 OTHER_STEP = Typed(Thing("a step", _STEP_BASE, required=("type",), open=True), STEPS)
 
 # the playbook

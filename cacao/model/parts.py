@@ -1,6 +1,6 @@
-"""The smaller parts of CACAO 2.0 objects: plain values, data types and commands, and how their shapes are written.
+"""The smaller parts of CACAO 2.0 objects: values, data types, commands.
 
-From the small to the large; ``objects`` builds agents, steps and playbooks of them.
+``objects`` builds agents, steps and playbooks from them.
 """
 
 from collections.abc import Iterable, Mapping
@@ -15,22 +15,22 @@ TEXTS = Many(TEXT)
 IDENTIFIER = Text("an identifier: a type, two hyphens and a UUID", pattern=words.IDENTIFIER, code="bad_identifier")
 TIMESTAMP = Text("a time like 2024-05-31T12:00:00.000Z", pattern=words.TIMESTAMP, code="bad_timestamp")
 PERCENT = Number("a whole number from 0 to 100", least=0, most=100)
-#: an object whose inside is somebody else's business
+#: an object that no table describes
 FREE = Thing("any object", {}, open=True)
 
 
 def type_of(*names: str) -> Text:
-    """One of these words."""
+    """A text that is one of these words."""
     return Text(f"'{names[0]}'" if len(names) == 1 else f"one of {', '.join(names)}", one_of=names)
 
 
 def texts(*names: str) -> dict[str, Shape]:
-    """Properties that hold a text."""
+    """Properties that are texts."""
     return dict.fromkeys(names, TEXT)
 
 
 def listed(shape: Shape) -> Many:
-    """A list that the published schemas refuse when it is empty."""
+    """A list that the published schemas refuse when empty."""
     return Many(shape, least=1)
 
 
@@ -104,7 +104,7 @@ PROCESSING_SUMMARY = Thing(
     ),
 )
 
-# commands: the published schemas see what all types share; what a type adds is held against it as warnings
+# commands: the published schemas check only what all types share; faults in what a type adds are warnings
 
 _COMMAND_BASE: dict[str, Shape] = {
     **texts("type", "description", "version", "playbook_activity"),

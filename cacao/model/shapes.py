@@ -1,9 +1,8 @@
-"""What a value of a CACAO document may look like, and the check of one value against it.
+"""The shapes that values of a CACAO document must have.
 
-A shape says in plain words what it wants (``says``) and reports what differs. ``error`` tells how grave a difference
-is: shapes that stand where the published schemas look are errors, those where only the text of the standard rules
-are warnings; names that no table knows are always warnings. The depth of a check is that of the tables, never that
-of the document.
+A shape says in plain words what it expects (``says``) and reports what differs. ``error`` is the severity of a
+difference: an error where the published schemas look, a warning where only the text of the standard rules; names that
+no table knows are always warnings. The depth of a check is that of the tables, never that of the document.
 """
 
 import re
@@ -16,15 +15,15 @@ from cacao.model.vocabulary import IDENTIFIER
 
 
 class Shape(Protocol):
-    """What a value must look like."""
+    """The shape that a value must have."""
 
     @property
     def says(self) -> str:
-        """What is wanted, as it stands in a message."""
+        """The expected value, as messages name it."""
         ...
 
     def check(self, value: Any, pointer: str, found: Findings, *, error: bool) -> None:
-        """Report what is wrong with the value at the pointer."""
+        """Report faults of the value at the pointer."""
         ...
 
 
@@ -34,7 +33,7 @@ def _wrong_kind(wanted: str, value: Any, pointer: str, found: Findings, *, error
 
 @dataclass(frozen=True)
 class Anything:
-    """Any value: somebody else's business."""
+    """Any value: no table describes it."""
 
     says: str = "any value"
 
@@ -44,17 +43,17 @@ class Anything:
 
 @dataclass(frozen=True)
 class Text:
-    """A text, perhaps one of a few or one that a pattern fits."""
+    """A text, optionally one of some words or matching a pattern."""
 
     says: str = "a text"
     one_of: tuple[str, ...] = ()
     pattern: re.Pattern[str] | None = None
     code: str = "bad_format"
-    #: the pattern need fit some part of the text only
+    #: whether the pattern may match a part of the text
     partly: bool = False
 
     def check(self, value: Any, pointer: str, found: Findings, *, error: bool) -> None:
-        """Report another kind of value, an unknown word or a text of the wrong form."""
+        """Report a value of another type, unknown word or wrong format."""
         if not isinstance(value, str):
             _wrong_kind(self.says, value, pointer, found, error=error)
         elif self.one_of and value not in self.one_of:
@@ -70,7 +69,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Number:
-    """A number within bounds; a whole one unless told otherwise."""
+    """A number within bounds, by default a whole one."""
 
     says: str = "a whole number"
     least: int | None = None
@@ -78,7 +77,10 @@ class Number:
     whole: bool = True
 
     def check(self, value: Any, pointer: str, found: Findings, *, error: bool) -> None:
-        """Report another kind of value and what is out of bounds; 5.0 is whole, true is no number."""
+        """Report a value of another type or out of bounds.
+
+        5.0 is whole; true is no number.
+        """
         if not self._is_number(value):
             _wrong_kind(self.says, value, pointer, found, error=error)
         elif (self.least is not None and value < self.least) or (self.most is not None and value > self.most):
@@ -97,7 +99,7 @@ class Flag:
     says: str = "true or false"
 
     def check(self, value: Any, pointer: str, found: Findings, *, error: bool) -> None:
-        """Report another kind of value."""
+        """Report a value of another type."""
         if not isinstance(value, bool):
             _wrong_kind(self.says, value, pointer, found, error=error)
 
@@ -110,18 +112,21 @@ class Nullable:
 
     @property
     def says(self) -> str:
-        """What is wanted, or null."""
+        """The expected value, or null."""
         return f"{self.shape.says} or null"
 
     def check(self, value: Any, pointer: str, found: Findings, *, error: bool) -> None:
-        """Report what is wrong with a value that is not null."""
+        """Report faults of a value that is not null."""
         if value is not None:
             self.shape.check(value, pointer, found, error=error)
 
 
 @dataclass(frozen=True)
 class Many:
-    """A list; that it must not be empty is an error or, where the published schemas forget it, a warning."""
+    """A list.
+
+    A list with too few items is an error or, where the published schemas do not look, a warning.
+    """
 
     item: Shape
     least: int = 0
@@ -129,11 +134,11 @@ class Many:
 
     @property
     def says(self) -> str:
-        """What each item is, and how many are needed."""
+        """The items it expects, and how many."""
         return f"a list of at least {max(self.least, self.wanted)}, each {self.item.says}"
 
     def check(self, value: Any, pointer: str, found: Findings, *, error: bool) -> None:
-        """Report another kind of value, too few items, and what is wrong with each."""
+        """Report a value of another type, too few items, and faulty items."""
         if not isinstance(value, list):
             _wrong_kind(self.says, value, pointer, found, error=error)
             return
@@ -152,15 +157,15 @@ class Thing:
     name: str
     properties: Mapping[str, Shape]
     required: tuple[str, ...] = ()
-    #: properties the standard forbids here
+    #: properties that the standard forbids here
     forbidden: tuple[str, ...] = ()
-    #: of these exactly one is needed
+    #: exactly one of these is required
     exactly_one: tuple[str, ...] = ()
-    #: of these at least one is needed, says the text of the standard alone
+    #: at least one of these is required, by the text of the standard only
     at_least_one: tuple[str, ...] = ()
     #: properties that another shape checks
     elsewhere: frozenset[str] = frozenset()
-    #: whether other properties belong here too
+    #: whether other properties are allowed
     open: bool = False
 
     @property
@@ -169,7 +174,7 @@ class Thing:
         return f"an object ({self.name})"
 
     def check(self, value: Any, pointer: str, found: Findings, *, error: bool) -> None:
-        """Report another kind of value, what is missing, forbidden, unknown, and what is wrong with each property."""
+        """Report a wrong type and missing, forbidden, unknown and faulty properties."""
         if not isinstance(value, dict):
             _wrong_kind(self.says, value, pointer, found, error=error)
             return
@@ -201,18 +206,21 @@ class Thing:
 
 @dataclass(frozen=True)
 class Typed:
-    """An object whose ``type`` says what else holds for it; that part is a warning, and unknown types are legal."""
+    """An object whose ``type`` decides which further properties it has.
+
+    Faults of those are warnings, and unknown types are legal.
+    """
 
     base: Shape
     kinds: Mapping[str, Shape]
 
     @property
     def says(self) -> str:
-        """What all types share."""
+        """The properties that all types share."""
         return self.base.says
 
     def check(self, value: Any, pointer: str, found: Findings, *, error: bool) -> None:
-        """Report what is wrong with what all types share and, as warnings, with what this type adds."""
+        """Report faults, as warnings where only this type has the property."""
         self.base.check(value, pointer, found, error=error)
         name = value.get("type") if isinstance(value, dict) else None
         if isinstance(name, str) and name in self.kinds:
@@ -228,18 +236,21 @@ class Either:
 
     @property
     def says(self) -> str:
-        """Both."""
+        """Both alternatives."""
         return f"{self.text.says} or {self.thing.says}"
 
     def check(self, value: Any, pointer: str, found: Findings, *, error: bool) -> None:
-        """Report what is wrong with the one that it is."""
+        """Report faults by the alternative that the value is."""
         shape = self.thing if isinstance(value, dict) else self.text
         shape.check(value, pointer, found, error=error)
 
 
 @dataclass(frozen=True)
 class Dictionary:
-    """An object whose keys the author chooses; keys of another form than the standard's are warnings."""
+    """An object with keys of the author's choice.
+
+    A key whose form differs from the standard's is a warning.
+    """
 
     says: str
     value: Shape
@@ -247,11 +258,11 @@ class Dictionary:
     key_says: str = "another name"
     code: str = "bad_key"
     least: int = 0
-    #: the published schemas look at the values of such keys too
+    #: whether the published schemas check the values of faulty keys too
     all_keys: bool = False
 
     def check(self, value: Any, pointer: str, found: Findings, *, error: bool) -> None:
-        """Report another kind of value, too few entries, wrong keys, and what is wrong with each value."""
+        """Report a wrong type, too few entries, faulty keys and values."""
         if not isinstance(value, dict):
             _wrong_kind(self.says, value, pointer, found, error=error)
             return
@@ -266,18 +277,18 @@ class Dictionary:
 
 @dataclass(frozen=True)
 class Definitions:
-    """A dictionary of objects by identifier; the type in the identifier tells what each must look like."""
+    """A dictionary of objects by identifier, whose type decides their shape."""
 
     says: str
     kinds: Mapping[str, Shape]
-    #: what is held against objects of other types, as warnings
+    #: the shape of objects of other types; their faults are warnings
     other: Shape | None = None
     #: whether other types are legal
     open: bool = False
     least: int = 0
 
     def check(self, value: Any, pointer: str, found: Findings, *, error: bool) -> None:
-        """Report another kind of value, too few entries, identifiers of no known type, and each object's faults."""
+        """Report a wrong type, too few entries, faulty identifiers and objects."""
         if not isinstance(value, dict):
             _wrong_kind(self.says, value, pointer, found, error=error)
             return

@@ -1,20 +1,26 @@
-"""The texts of a CACAO document in templates of ours, where nothing that they hold is markup unless we put it there."""
+"""The texts of a CACAO document as templates of Tocsin.
+
+Nothing in such a text is markup unless the importer put it there.
+"""
 
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-#: what would be markup in a template
+#: the beginnings of markup in a template
 MARKUP = re.compile(r"\{[{%#]")
 
 
 def literal(text: str) -> str:
-    """Text that is no markup, whatever it holds."""
+    """A template that renders to exactly this text."""
     return MARKUP.sub(lambda found: f"{{{{ '{found[0]}' }}}}", text)
 
 
 def templates(value: Any, template: Callable[[str], str]) -> Any:
-    """A value of the document with each text in it, keys too, as a template; as deep as a request may be, no deeper."""
+    """A value with each text and key in it as a template.
+
+    Recurses as deep as a request body may be nested.
+    """
     if isinstance(value, dict):
         return {template(key): templates(one, template) for key, one in value.items()}
     if isinstance(value, list):
@@ -23,7 +29,7 @@ def templates(value: Any, template: Callable[[str], str]) -> Any:
 
 
 def texts(value: Any) -> Iterator[str]:
-    """Every text in a value, keys too."""
+    """Every text and key in a value."""
     if isinstance(value, str):
         yield value
     inner = [*value.keys(), *value.values()] if isinstance(value, dict) else value if isinstance(value, list) else ()

@@ -1,9 +1,9 @@
-"""The variables of a CACAO document: typed texts that are filled into its commands.
+"""The variables of a CACAO document: typed texts that fill its commands.
 
-A variable ``__ip__`` has a declared type and, as its value, a text or null. Coming in, its name loses the underscores
+A variable ``__ip__`` has a declared type and, as its value, a text or null. On import its name loses the underscores
 and its text becomes a value of that type; a text that does not fit its type stays a text, nothing is refused. In a
-command ``__ip__:value`` stands for the text itself, filled in once: a value that looks like a variable stays as it
-is. Going out, a value becomes text again, and the very text it came from while the two mean the same: ``03`` for 3.
+command ``__ip__:value`` stands for the text itself, filled in once: a value that looks like a variable stays unchanged.
+On export a value becomes text again, and the original text as long as the two mean the same: ``03`` for 3.
 """
 
 import json
@@ -16,11 +16,11 @@ from typing import Any
 
 from expressions import values
 
-#: a name as the standard has it
+#: a name by the standard
 NAME = re.compile(r"__[A-Za-z_][A-Za-z0-9_-]{0,199}__")
-#: what follows a name where its value is meant
+#: the suffix of a name where the text asks for its value
 VALUE = ":value"
-#: a number as text; that the digits are few also bounds what reading it takes
+#: a number as text; few digits also bound the cost of reading it
 NUMBER = re.compile(r"[+-]?[0-9]{1,400}(?:\.[0-9]{1,400})?(?:[eE][+-]?[0-9]{1,4})?")
 WHOLE_TYPES = frozenset({"integer", "long"})
 NUMERIC_TYPES = WHOLE_TYPES | {"float"}
@@ -35,7 +35,7 @@ _UNFIT = re.compile(r"[^A-Za-z0-9_-]")
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """A variable as a document declares it; ``value`` is its text, None where it has none yet."""
+    """A variable as a document declares it; ``value`` None: no value yet."""
 
     type: str
     value: str | None = None
@@ -47,8 +47,8 @@ class Variable:
 def from_document(declared: Mapping[str, Any]) -> Variable:
     """The variable that an entry of ``playbook_variables`` or ``step_variables`` declares.
 
-    A value that is no text, which the standard's schema forbids and its words partly allow, is taken as the JSON it
-    was written as. Raises TemplateError for a value that has no form in JSON.
+    A value that is no text, which the standard's schema forbids and its text partly allows, becomes its JSON. Raises
+    TemplateError for a value that has no form in JSON.
     """
     value = declared.get("value")
     return Variable(
@@ -61,9 +61,9 @@ def from_document(declared: Mapping[str, Any]) -> Variable:
 
 
 def as_native(variable: Variable) -> Any:
-    """The value with its declared type: bool, int (of 64 bits), float, dict, text, or None where there is none.
+    """The value with its declared type, None where there is none.
 
-    A text that does not fit the type stays a text.
+    It is a bool, int (of 64 bits), float, dict or text. A text that does not fit the type stays a text.
     """
     text = variable.value
     if text is None:
@@ -81,9 +81,9 @@ def as_native(variable: Variable) -> Any:
 
 
 def as_text(value: Any, of_type: str) -> str | None:
-    """The text of a value in a variable of this type; None (no value) stays None.
+    """The text of a value in a variable of this type.
 
-    Raises TemplateError for a value that has no form in JSON.
+    None (no value) stays None. Raises TemplateError for a value that has no form in JSON.
     """
     if value is None:
         return None
@@ -93,7 +93,10 @@ def as_text(value: Any, of_type: str) -> str | None:
 
 
 def json_value(text: str) -> Any:
-    """What a text says as JSON; None also where it is no JSON, or JSON that is nested too deep to be read."""
+    """The JSON value of a text, or None for invalid JSON.
+
+    JSON nested too deep to be parsed counts as invalid.
+    """
     try:
         return json.loads(text, parse_constant=_refused)
     except (ValueError, RecursionError):
@@ -105,7 +108,7 @@ def _refused(word: str) -> None:
 
 
 def canonical(value: Any) -> str | None:
-    """One text for values that are equal as JSON; None where there is none."""
+    """One text for values that are equal as JSON, else None."""
     try:
         return json.dumps(value, sort_keys=True, allow_nan=False, separators=(",", ":"))
     except (TypeError, ValueError, RecursionError):
@@ -113,17 +116,17 @@ def canonical(value: Any) -> str | None:
 
 
 class Wanted:
-    """The names that are looked for in texts."""
+    """The names that are searched for in texts."""
 
     def __init__(self, declared: Iterable[str]) -> None:
         self._names = frozenset(name for name in declared if name.startswith(_MARK) and len(name) <= _LONGEST_NAME)
         self._lengths = sorted({len(name) for name in self._names})
 
     def places(self, text: str) -> Iterator[tuple[int, int, str]]:
-        """Where a text asks for a value: the first place, the place after it, and the longest name it can be.
+        """The start, end and name of each use of a variable.
 
-        It is looked for backwards from ``:value``, no further than to the colon before, which no name holds. So a text
-        costs what its length is, whatever it repeats.
+        The longest known name wins. The search goes backwards from ``:value`` to the colon before it at most, which no
+        name contains, so its cost is linear in the text.
         """
         end, colon = 0, text.find(VALUE)
         while colon >= 0:

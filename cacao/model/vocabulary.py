@@ -1,7 +1,6 @@
-"""The words and patterns of the CACAO 2.0 standard: type names, closed vocabularies, how identifiers look.
+"""The vocabulary of the CACAO 2.0 standard: type names, closed lists, patterns.
 
-Every pattern takes time linear in the text it is tried on, whatever the text; they are used with ``fullmatch``
-unless their comment says otherwise.
+Every pattern takes time linear in the text. Patterns are used with ``fullmatch`` unless their comment says otherwise.
 """
 
 import re
@@ -27,7 +26,7 @@ TLP_LEVELS = ("TLP:RED", "TLP:AMBER", "TLP:AMBER+STRICT", "TLP:GREEN", "TLP:CLEA
 TEXT_COMMANDS = ("manual", "bash", "ssh", "powershell", "caldera-cmd")
 #: command types whose text stands in ``command_b64`` only
 ENCODED_COMMANDS = ("elastic", "jupyter", "kestrel", "sigma", "yara")
-#: what a signature can be verified with; it names exactly one of them
+#: the sources of a signature's key; a signature names exactly one
 KEY_SOURCES = ("public_key", "public_cert_chain", "cert_url", "thumbprint")
 REGIONS = (
     "africa",
@@ -67,7 +66,7 @@ _UUID = rf"{_HEX}{{8}}-{_HEX}{{4}}-[1-5]{_HEX}{{3}}-[89abAB]{_HEX}{{3}}-{_HEX}{{
 #: type--UUID; the groups are the type and the UUID
 IDENTIFIER = re.compile(rf"([a-z][a-z0-9-]+[a-z0-9])--({_UUID})")
 EXTENSION = re.compile(rf"extension-definition--{_UUID}")
-#: what a case of a switch may lead to (``search``: the published pattern is open to the left)
+#: the targets of a case of a switch (``search``: the published pattern is open to the left)
 CASE_STEP = re.compile(
     rf"(?:action|end|if-condition|parallel|playbook|start|switch-condition|while-condition)--{_UUID}\Z"
 )
@@ -76,7 +75,7 @@ TIMESTAMP = re.compile(
     r"T(?:[01][0-9]|2[0-3]):[0-5][0-9]:(?:[0-5][0-9]|60)(?:\.[0-9]+)?Z"
 )
 VARIABLE = re.compile(r"__[a-zA-Z_][a-zA-Z0-9_-]{0,199}__")
-#: the end of a reference to a variable's value (``finditer``; the name is looked up backwards from there)
+#: the end of a reference to a variable's value (``finditer``; the search for the name goes backwards from there)
 VARIABLE_USE = re.compile(r"__:value\b")
 VARIABLE_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
 LONGEST_VARIABLE = 204
@@ -86,14 +85,14 @@ BASE64 = re.compile(r"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3
 #: method, request target and version of an HTTP start line
 START_LINE = re.compile(r"([A-Za-z]+) +(?! )[^\r\n]* HTTP/[0-9.]+")
 
-# The published address patterns are tried with ``search``: they look at some part or at the end of the text only.
+# the published address patterns are used with ``search``: they match a part or the end of the text
 _OCTET = "(?:25[0-5]|2[0-4][0-9]|[01]?[0-9][0-9]?)"
 _MAPPED_OCTET = "(?:25[0-5]|(?:2[0-4]|1?[0-9])?[0-9])"
 _GROUP = rf"{_HEX}{{1,4}}"
 #: two characters of a host, a dot, and a name of two to six small letters
 URL = re.compile(r"[()?:/a-zA-Z0-9@%._+~#=]{2}\.[a-z]{2,6}\b")
 IPV4 = re.compile(rf"\b{_OCTET}(?:\.{_OCTET}){{3}}\Z")
-#: eight groups; or "::" with at most seven groups behind it; or a zone; or a mapped IPv4 address
+#: eight groups; or "::" and at most seven groups; or a zone; or a mapped IPv4 address
 IPV6 = re.compile(
     rf"(?:(?:{_GROUP}:){{7}}{_GROUP}"
     rf"|::(?:{_GROUP}(?::{_GROUP}){{0,6}})?"

@@ -1,1 +1,1 @@
-"""From a CACAO document to a playbook definition."""
+"""The importer: from a CACAO document to a playbook definition."""

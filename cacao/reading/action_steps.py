@@ -1,7 +1,8 @@
-"""The steps of a CACAO workflow that do something: a step of ours for each command on each target.
+"""The action steps of a CACAO workflow: one per command and target.
 
-Here is too what all steps have in common: their pause, their name, where they lead, and what our own extension says of
-them. ``commands`` says how a command is carried out; a step of type ``playbook-action`` runs another playbook.
+The base class of ``workflow`` also has what all steps share: their delay, their name, their links, and what our own
+extension says about them. ``commands`` decides which action carries out a command; a step of type ``playbook-action``
+runs another playbook.
 """
 
 import math
@@ -17,7 +18,7 @@ from playbooks.checks.faults import below
 from playbooks.definitions.step_types import MAX_STEPS
 
 _MAX_NAME, _MAX_DESCRIPTION = 128, 1024
-#: characters of commands, counted once for each target that they are for
+#: characters of commands, counted once for each target
 _MAX_WORK = 4_000_000
 #: variables that one step may set
 _MAX_OUTPUTS = 100
@@ -25,7 +26,7 @@ _FOREIGN = "What the step does stands in an extension that was not written here:
 
 
 class DoingSteps(Blocks):
-    """Writes the steps that do something."""
+    """Writes the steps that carry out commands or playbooks."""
 
     def __init__(
         self,
@@ -39,11 +40,11 @@ class DoingSteps(Blocks):
         self.document, self.registered, self.refused = document, registered, refused
         self.actions: dict[str, Json] = {}
         self._work = 0
-        #: the variables, by our names, that steps set
+        #: the variables that steps set, by their Tocsin names
         self.returned: set[str] = set()
 
     def _own(self, entry: Entry, step: Mapping[str, Any]) -> Own | None:
-        """What a step is here, where our extension says so; what somebody else has written there is to be looked at."""
+        """What our extension says of a step; foreign ones need a review."""
         ours = own_of(step)
         if ours is not None and ours.foreign:
             self.stuck = True
@@ -58,7 +59,7 @@ class DoingSteps(Blocks):
         self.remarks.append(Remark(code, self._pointer(entry, member), message, entry.cacao_id))
 
     def _put(self, block: Block, entry: Entry, step: Mapping[str, Any], members: Json, *, pauses: bool = True) -> None:
-        """Write a step under its id, after the pause that it may ask for."""
+        """Write a step under its id, after its delay if any."""
         own, seconds = entry.native_id, seconds_of(step.get("delay"))
         if seconds and pauses and members["type"] == "action":
             members["delay_seconds"] = seconds
@@ -69,7 +70,7 @@ class DoingSteps(Blocks):
         block.steps.append({"id": own, **{key: text for key, text in said.items() if text}, **members})
 
     def _links(self, block: Block, entry: Entry, step: Mapping[str, Any]) -> Json:
-        """Where a step leads to after success, and after failure if it says so."""
+        """The links after success and, if the step has one, after failure."""
         following = next_of(step)
         onward = entry.sequel if following is None else self.enter(block, following, entry.sequel, entry.failing)
         links = {"on_success": onward}
@@ -80,7 +81,10 @@ class DoingSteps(Blocks):
         return links
 
     def _action(self, block: Block, entry: Entry, step: Mapping[str, Any]) -> None:
-        """A step for each command on each target, one behind the other; the first that fails is the step's failure."""
+        """Write one step for each command on each target, in sequence.
+
+        The first that fails is the step's failure.
+        """
         ours = self._own(entry, step)
         links, found = (
             self._links(block, entry, step),
@@ -127,7 +131,7 @@ class DoingSteps(Blocks):
         return found
 
     def _defined(self, members: str, reference: Any, entry: Entry, where: str) -> Json | None:
-        """An agent or a target; None where the document names one that it does not have."""
+        """An agent or target; None where the document does not define it."""
         definitions = self.document.get(members)
         found = definitions.get(reference) if isinstance(definitions, dict) and isinstance(reference, str) else None
         if isinstance(found, dict):
@@ -141,12 +145,15 @@ class DoingSteps(Blocks):
         return found if isinstance(found, dict) else {}
 
     def _outputs(self, step: Mapping[str, Any]) -> Json:
-        """What the last command returns: the member of its output called like the variable, else all of it."""
+        """Templates for what the last command returns.
+
+        The member of its output with the variable's name, else the whole output.
+        """
         returned = self._returned(step)
         return {name: f"{{{{ output.{name} | default(output.body) | default(output) }}}}" for name in returned}
 
     def _returned(self, step: Mapping[str, Any]) -> list[str]:
-        """What a step returns, by our names."""
+        """The variables that a step returns, by their Tocsin names."""
         given = [name for name in listed(step.get("out_args")) if isinstance(name, str)]
         return [self.names.native(name) for name in given if self.names.settable(name)][:_MAX_OUTPUTS]
 
@@ -179,13 +186,13 @@ class DoingSteps(Blocks):
         return {"type": "approval", "message": self.names.within(step).message(f"{text} by hand, then approve.")}
 
     def _numbered(self, entry: Entry, count: int) -> list[str]:
-        """The ids of the steps here that one step of the document becomes."""
+        """Ids for the steps that one step of the document becomes."""
         more = range(2, count + 1)
         return [entry.native_id, *(self.new_id(f"{entry.native_id[:LONGEST_ID]}-{number}") for number in more)]
 
 
 def limit_of(step: Mapping[str, Any]) -> Json:
-    """How long a step may take, if it says so."""
+    """The time-out of a step, if it has one."""
     seconds = _wholeseconds_of(step.get("timeout"))
     return {"timeout_seconds": seconds} if seconds else {}
 
@@ -195,7 +202,7 @@ def _wholeseconds_of(milliseconds: Any) -> int:
 
 
 def line_of(value: Any) -> str:
-    """A name as we keep it: one line of characters that can be seen."""
+    """A name as Tocsin stores it: one line of printable characters."""
     if not isinstance(value, str):
         return ""
     return "".join(one if one.isprintable() else " " for one in value)[:_MAX_NAME].strip()

@@ -1,13 +1,13 @@
-"""The blocks of a CACAO workflow: which steps belong together, under which ids, and where each leads.
+"""The blocks of a CACAO workflow: their steps, ids and links.
 
-A CACAO workflow is a flat graph that means nested blocks: a branch runs to an ``end``, and then the step it belongs to
-goes on. Here the branches of a condition are steps of the same block whose last link leads on behind the condition, and
-those of ``parallel`` and ``while-condition`` are blocks of their own. So a step is entered together with what follows
-its ``end``: a step that is reached with two different sequels stands twice, the second time under another id.
+A CACAO workflow is a flat graph that means nested blocks: a branch runs to an ``end``, and then the successors of the
+step that opened it follow. Here the branches of a condition are steps of the same block whose last link leads to the
+condition's successor, and those of ``parallel`` and ``while-condition`` are blocks of their own. So a step is entered
+together with its *sequel*, the step after its ``end``: a step reached with two different sequels is written twice, the
+second time under another id.
 
-One block is read at a time, with a list of what is still to be entered and no recursion over what a document may hold.
-What leads nowhere, or back to where it came from, becomes a question to a person. How a step is written is for
-``flow``.
+The reader reads one block at a time, with a queue of the steps still to enter and no recursion over the document. A
+link to a missing step, and a link that closes a cycle, becomes a question to a person. ``workflow`` writes each step.
 """
 
 import math
@@ -24,20 +24,23 @@ from playbooks.checks.faults import below
 from playbooks.definitions.step_types import LINK_WORDS, MAX_STEPS, MAX_WAIT_SECONDS
 
 END = "end"
-#: of an id: what it is about, and with what it is there for; what makes it differ from others comes behind
+#: longest id of a step, without and with its purpose; a number that makes it unique may follow
 LONGEST_ID, _WITH_PURPOSE = 54, 58
-#: steps looked at while branches are compared
+#: steps visited in one document, also while branches are compared
 _MAX_VISITS = 200_000
 _UNFIT = re.compile(r"[^A-Za-z0-9_-]")
 
 
 class TooLarge(Exception):  # noqa: N818
-    """The workflow unfolds into more steps than a playbook may have."""
+    """The workflow expands to more steps than a playbook may have."""
 
 
 @dataclass(frozen=True)
 class Remark:
-    """Something of the document that is not carried out as it stands, and why; ``code`` is a stable word."""
+    """One part of the document that is carried out otherwise, and why.
+
+    ``code`` is a stable word.
+    """
 
     code: str
     pointer: str
@@ -47,9 +50,9 @@ class Remark:
 
 @dataclass(frozen=True)
 class Entry:
-    """A step that is to be written: its id in the document and here, and where its ``end`` leads.
+    """A step to write: both its ids, and its sequel.
 
-    ``failing`` is where it leads when it fails and does not say so itself: that of the condition whose branch it is in.
+    ``failing`` is the link for a failure that the step has no link for: that of the condition whose branch it is in.
     """
 
     cacao_id: str
@@ -60,7 +63,7 @@ class Entry:
 
 @dataclass
 class Block:
-    """One list of steps while it is made; ``stops`` are the steps at which it ends."""
+    """A list of steps in the making; steps in ``stops`` end it."""
 
     depth: int
     stops: frozenset[str]
@@ -76,7 +79,7 @@ class Blocks:
     def __init__(self, workflow: Mapping[str, Any], names: Names) -> None:
         self.workflow, self.names = workflow, names
         self.remarks: list[Remark] = []
-        #: whether it holds what cannot be resolved, so that it must not run as it is
+        #: whether a part could not be resolved, so that the playbook must not run before a review
         self.stuck = False
         self._ids: dict[str, int] = {}
         self._count = 0
@@ -87,10 +90,10 @@ class Blocks:
         raise NotImplementedError
 
     def top(self, start: str, exception: str) -> tuple[list[Json], str | None]:
-        """The steps of the top level, and the one that is entered when a run would fail.
+        """The steps of the top level, and the exception step.
 
         Raises:
-            TooLarge: they are too many.
+            TooLarge: there are too many steps.
         """
         block = Block(0, frozenset())
         first = self.enter(block, start, END)
@@ -101,7 +104,7 @@ class Blocks:
         return steps, into if into != END else None
 
     def block(self, around: Block, start: Any, stops: Iterable[str]) -> list[Json]:
-        """The steps of a block inside another, from ``start`` to an end or to one of ``stops``."""
+        """The steps of an inner block, from ``start`` to its end."""
         block = Block(around.depth + 1, frozenset(stops))
         self._empty(block, self.enter(block, start, END))
         return self._finished(block)
@@ -115,17 +118,17 @@ class Blocks:
         return block.steps
 
     def _empty(self, block: Block, first: str) -> None:
-        """A block needs a step: where there is nothing to do, one that does nothing."""
+        """Give a block without steps one that does nothing."""
         if first == END:
             block.steps.append(self.new("nothing", {"type": "delay", "seconds": 0, "on_success": END}))
 
     def step(self, cacao_id: Any) -> Json | None:
-        """A step of the document; None where there is none."""
+        """A step of the document, None where there is none."""
         found = self.workflow.get(cacao_id) if isinstance(cacao_id, str) else None
         return found if isinstance(found, dict) else None
 
     def enter(self, block: Block, cacao_id: Any, sequel: str, failing: str = "") -> str:
-        """The link that leads to a step of the document in this block, or to where its end leads."""
+        """The link to a step, or to where its end leads."""
         passed: set[str] = set()
         while True:
             self.visit()
@@ -155,7 +158,7 @@ class Blocks:
         return self.asked(block, "missing_step", "/workflow", text, sequel)
 
     def asked(self, block: Block, code: str, pointer: str, text: str, sequel: str) -> str:
-        """The id of a question that stands where the workflow cannot go on."""
+        """The id of a question where the workflow cannot continue."""
         self.remarks.append(Remark(code, pointer, text))
         message = self.names.message(f"{text} Do what is meant by hand, then approve.")
         step = self.new("ask", {"type": "approval", "message": message, "on_success": sequel, "on_failure": "abort"})
@@ -163,7 +166,7 @@ class Blocks:
         return str(step["id"])
 
     def new_id(self, wanted: str) -> str:
-        """An id of ours for a step: that of the document, or one like it where that is taken."""
+        """A unique id for a step, close to the wanted one."""
         plain = _UNFIT.sub("_", wanted)[:_WITH_PURPOSE]
         plain = f"_{plain}" if not plain or plain[0] == "-" or plain in LINK_WORDS else plain
         while True:
@@ -177,17 +180,17 @@ class Blocks:
                 return made
 
     def new(self, wanted: str, members: Json) -> Json:
-        """A step of ours that the document does not have."""
+        """A step that the document does not have."""
         return {"id": self.new_id(wanted), **members}
 
     def visit(self) -> None:
-        """Count one more look at a step: a small document may lead to very many."""
+        """Count a visit of a step; a small document may cause many."""
         self._visits += 1
         if self._visits > _MAX_VISITS:
             raise TooLarge
 
     def _cut_circles(self, block: Block) -> None:
-        """Make a question of each link that leads back to where it came from."""
+        """Replace each link that closes a cycle with a question."""
         steps = {str(step["id"]): step for step in block.steps}
         colour: dict[str, int] = {}
         for root in list(steps):
@@ -220,7 +223,7 @@ class Blocks:
 
 
 def successors(step: Mapping[str, Any]) -> list[str]:
-    """All steps that a step of a document names as following it or belonging to it."""
+    """All steps that a step of a document leads to or contains."""
     cases = step.get("cases")
     given = [step.get(one) for one in ("on_completion", "on_success", "on_failure", "on_true", "on_false")]
     given += [*listed(step.get("next_steps")), *(cases.values() if isinstance(cases, dict) else ())]
@@ -228,24 +231,24 @@ def successors(step: Mapping[str, Any]) -> list[str]:
 
 
 def _targets(step: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    """The links of a step of ours: member, case, where it leads."""
+    """The links of a Tocsin step: member, case and target."""
     members = ("on_success", "on_failure", "on_timeout", "on_true", "on_false", "default")
     found = [(member, "", step[member]) for member in members if member in step]
     return found + [("cases", case, to) for case, to in step.get("cases", {}).items()]
 
 
 def next_of(step: Mapping[str, Any]) -> Any:
-    """What follows a step that has succeeded; None where it does not say."""
+    """The successor after success; None where the step names none."""
     return step.get("on_success", step.get("on_completion"))
 
 
 def listed(value: Any) -> list[Any]:
-    """The items of a list; none of what is no list."""
+    """The items of a list, none for any other value."""
     return value if isinstance(value, list) else []
 
 
 def seconds_of(milliseconds: Any) -> int | float:
-    """A CACAO length of time (ms) in seconds; 0 for none."""
+    """A CACAO duration (milliseconds) in seconds; 0 for none."""
     if not isinstance(milliseconds, int | float) or isinstance(milliseconds, bool) or not math.isfinite(milliseconds):
         return 0
     seconds = min(max(milliseconds, 0) / 1000, MAX_WAIT_SECONDS)

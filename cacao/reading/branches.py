@@ -1,9 +1,9 @@
-"""Where the branches of a ``parallel`` come together.
+"""Where the branches of a ``parallel`` meet.
 
-By the standard each branch runs to an end of its own, and the step of type ``parallel`` leads on. Many documents do
-not write it that way: their branches lead to one step behind them all. Where every way of every branch passes through
-such a step it can be meant in no other way, and that step stands behind the ``parallel``. Steps that only some branches
-lead to, or only if a condition holds, belong to each of these branches, as the standard has it.
+By the standard each branch runs to an end of its own, then the successors of the step of type ``parallel`` follow. In
+many documents the branches lead to one step after them all. Where every path of every branch leads through such a
+step, only one reading is possible, and that step follows the ``parallel``. Steps that only some branches lead to, or
+only under a condition, belong to each of these branches, as the standard says.
 """
 
 from collections import deque
@@ -12,12 +12,12 @@ from typing import Any
 
 from cacao.reading.blocks import Blocks, listed, next_of, successors
 
-#: steps tried as the one where branches meet
+#: candidates tried for the step where branches meet
 _MOST_TRIED = 5
 
 
 def shared(blocks: Blocks, starts: Iterable[str]) -> list[str]:
-    """The steps that more than one branch leads to, in the order in which they are met; ends do not count."""
+    """The steps that more than one branch reaches, in order, without ends."""
     owner: dict[str, int] = {}
     found: dict[str, None] = {}
     for number, start in enumerate(starts):
@@ -37,7 +37,7 @@ def shared(blocks: Blocks, starts: Iterable[str]) -> list[str]:
 
 
 def meeting(blocks: Blocks, starts: list[str], among: list[str]) -> str | None:
-    """The first of some steps through which every way of every branch passes; None where there is none."""
+    """The first candidate on every path of every branch, else None."""
     for cacao_id in among[:_MOST_TRIED]:
         if not any(_escapes(blocks, start, cacao_id) for start in starts):
             return cacao_id
@@ -58,7 +58,7 @@ def reached(blocks: Blocks, start: str) -> set[str]:
 
 
 def _escapes(blocks: Blocks, start: str, gate: str) -> bool:
-    """Whether some way from a step comes to the end of its branch without passing through ``gate``."""
+    """Whether a path reaches the end of its branch without passing ``gate``."""
     ahead: list[tuple[Any, tuple[str, ...]]] = [(start, ())]
     seen: set[tuple[str, tuple[str, ...]]] = set()
     while ahead:
@@ -80,7 +80,10 @@ def _escapes(blocks: Blocks, start: str, gate: str) -> bool:
 
 
 def _onward(step: Mapping[str, Any], behind: tuple[str, ...]) -> Iterator[tuple[Any, tuple[str, ...]] | None]:
-    """Where a step leads to, with what follows behind the conditions around it; None for the end of the branch."""
+    """The successors of a step, with the steps after the surrounding conditions.
+
+    None stands for the end of the branch.
+    """
     after = None if step.get("type") == "end" else next_of(step)
     if step.get("type") in ("if-condition", "switch-condition"):
         cases = step.get("cases")

@@ -1,8 +1,8 @@
-"""Conditions of a CACAO document as conditions of ours, in CEL.
+"""Conditions of a CACAO document translated into CEL.
 
-What ``conditions`` has read is written in CEL, comparison by comparison, so that the two agree wherever both have an
-answer. Where a comparison has none (a number held against a word) the CEL fails, and the step's failure leads to a
-person. What CEL cannot say at all (networks, objects) gives None: then a person is asked from the first.
+Each comparison that ``conditions`` has parsed is written in CEL, so that the two agree wherever both have an answer.
+Where a comparison has none (a number compared with a word) the CEL fails, and the step's failure leads to a person.
+What CEL cannot express at all (networks, objects) gives None: then a person is asked from the start.
 """
 
 import json
@@ -18,26 +18,26 @@ from cacao.reading.names import Names
 from expressions.conditions import evaluation as ours
 from expressions.limits import MAX_CONDITION_CHARACTERS
 
-#: texts that are numbers; of these, those that CEL holds exactly as whole ones, and those it tells apart as others
+#: texts that are numbers; those that CEL represents exactly as integers; those it distinguishes as doubles
 _NUMBER = "^[+-]?[0-9]+([.][0-9]+)?([eE][+-]?[0-9]+)?$"
 _WHOLE = "^-?[0-9]{1,18}$"
 _EXACT = "^[+-]?[0-9]{1,8}([.][0-9]{1,7})?([eE][+-]?[0-9]{1,2})?$"
-#: a condition that a literal does not fulfil
+#: a condition known to be false
 _NEVER = "false"
 _MOMENT = "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,9})?Z$"
-#: an expression that has no value: the condition fails
+#: an expression without a value: the condition fails
 _NO_ANSWER = "[true][1]"
 _VARIABLE = re.compile(r"(__[A-Za-z_][A-Za-z0-9_-]{0,199}__)(?::value)?")
-#: kinds of values that are the same when their texts are, once these filters were applied
+#: kinds of values that are equal when their texts are, after these filters
 _FILTERS = {"folded": " | lower", "boolean": " | lower", "mac": " | lower | replace(':', '') | replace('-', '')"}
 
 
 class _Unsayable(Exception):  # noqa: N818 - never leaves this module
-    """CEL has no words for it."""
+    """CEL cannot express the condition."""
 
 
 def condition(text: Any, names: Names) -> str | None:
-    """The condition in CEL; None where a person has to be asked."""
+    """The condition in CEL, None where a person decides instead."""
     found = parse(text) if isinstance(text, str) else None
     if found is None:
         return None
@@ -49,7 +49,10 @@ def condition(text: Any, names: Names) -> str | None:
 
 
 def may_change(text: Any, names: Names) -> bool:
-    """Whether any step sets what the condition asks for: else its answer is the same for ever."""
+    """Whether any step sets a variable that the condition reads.
+
+    Otherwise its answer never changes.
+    """
     found = parse(text) if isinstance(text, str) else None
     return found is not None and any(names.is_returned(name) for name in found.variables())
 
@@ -60,7 +63,7 @@ def may_fail(written: str) -> bool:
 
 
 def switch(text: Any, names: Names) -> str | None:
-    """What a switch looks at, as text; None where it is no variable."""
+    """The template of a switch's value; None where it is no variable."""
     found = _VARIABLE.fullmatch(text.strip()) if isinstance(text, str) else None
     if found is None or not names.known(found[1]) or names.told_by_people(found[1]):
         return None
@@ -68,7 +71,7 @@ def switch(text: Any, names: Names) -> str | None:
 
 
 def _chosen(*cases: tuple[str, str], otherwise: str) -> str:
-    """The first of the cases that holds; what is known never to hold is not written."""
+    """The first case that holds, without cases known to be false."""
     return f"({''.join(f'{when} ? {what} : ' for when, what in cases if when != _NEVER)}{otherwise})"
 
 
@@ -88,7 +91,7 @@ class _Writer:
         return self.compare(node)
 
     def parts(self, node: Junction) -> Iterator[str]:
-        """The parts of a condition, as long as there is room for them."""
+        """The parts of a condition, while they fit into one."""
         left = MAX_CONDITION_CHARACTERS
         for part in node.parts:
             written = self.write(part)
@@ -103,14 +106,14 @@ class _Writer:
         return value_of(Variable(type=self.names.type(operand.name))).kind
 
     def path(self, reference: Reference, otherwise: str = '""') -> str:
-        """What gives the value of a variable in a template."""
+        """The expression for a variable's value in a template."""
         name = reference.name
         if reference.is_path or not self.names.known(name) or self.names.told_by_people(name):
             raise _Unsayable
         return self.names.read(name, otherwise)
 
     def text(self, operand: Operand, kind: str = "text") -> str:
-        """The text of a value, in the form in which equal values of a kind have equal texts."""
+        """The text of a value, normalised so that equal values compare equal."""
         if isinstance(operand, Reference):
             return f"{{{{ {self.path(operand)} | string{_FILTERS.get(kind, '')} }}}}"
         text = operand.text
@@ -129,7 +132,7 @@ class _Writer:
             return self.order(left, operator, right)
         if operator in ("LIKE", "MATCHES") and isinstance(right, Value) and right.text is not None:
             if self.kind(left) in ("number", "boolean", "object"):
-                raise _Unsayable  # here such a value is no text, so how it was written is not known
+                raise _Unsayable  # such a value is no text here, so its spelling is lost
             pattern = like_pattern(right.text) if operator == "LIKE" else right.text
             return f"{self.text(left)}.matches({self.text(Value(pattern))})"
         raise _Unsayable
@@ -158,7 +161,7 @@ class _Writer:
         return same
 
     def numbers(self, left: Operand, operator: str, right: Operand) -> list[tuple[str, str]]:
-        """Numbers as numbers, where CEL tells them apart: when that is, and how it is said."""
+        """Cases that compare as numbers: when CEL is exact, and the comparison."""
         one, other = self.text(left), self.text(right)
         return [
             (self.both(left, right, _WHOLE), f"int({one}) {operator} int({other})"),
@@ -166,13 +169,13 @@ class _Writer:
         ]
 
     def both(self, left: Operand, right: Operand, pattern: str) -> str:
-        """Whether two texts are of a form; that of a literal is known already."""
+        """The test whether both texts match; literals are decided right away."""
         asked = [f'{self.text(one)}.matches("{pattern}")' for one in (left, right) if isinstance(one, Reference)]
         known = [one.text or "" for one in (left, right) if isinstance(one, Value)]
         return " && ".join(asked or ["true"]) if all(re.search(pattern, one) for one in known) else _NEVER
 
     def _is_plain_address(self, left: Operand, right: Operand) -> bool:
-        """Whether equal addresses have equal texts, as those of IPv4 do."""
+        """Whether equal addresses have equal texts, as those of IPv4 have."""
         references = [one for one in (left, right) if isinstance(one, Reference)]
         return all(self.names.type(one.name) in ("ipv4-addr", "string") for one in references)
 

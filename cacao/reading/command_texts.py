@@ -1,4 +1,7 @@
-"""What a CACAO command says: its text, its content and its headers, and all of it as a person may read it."""
+"""The texts of a CACAO command: its command, content and headers.
+
+``shown`` joins them for a person.
+"""
 
 import base64
 import binascii
@@ -14,19 +17,19 @@ _MASK = "***"
 
 
 def text_of(command: Mapping[str, Any]) -> str | None:
-    """What is to be done; None where it is no text."""
+    """The command's text, None where there is none."""
     text = command.get("command")
     return text if isinstance(text, str) else _decoded(command.get("command_b64"))
 
 
 def content_of(command: Mapping[str, Any]) -> str | None:
-    """What goes along with it; None where it is no text, or nothing does."""
+    """The command's content, None where there is none or no text."""
     text = command.get("content")
     return text if isinstance(text, str) else _decoded(command.get("content_b64"))
 
 
 def headers_of(command: Mapping[str, Any]) -> dict[str, str]:
-    """Each header as one line; a list of values is joined as HTTP has it."""
+    """Each header as one line; several values are joined as in HTTP."""
     given = command.get("headers")
     found: dict[str, str] = {}
     for name, values in given.items() if isinstance(given, Mapping) else ():
@@ -36,7 +39,10 @@ def headers_of(command: Mapping[str, Any]) -> dict[str, str]:
 
 
 def shown(command: Mapping[str, Any]) -> str:
-    """The whole command for a person who carries it out; what looks like a credential is masked."""
+    """The whole command for a person who carries it out.
+
+    Everything that looks like a credential is masked.
+    """
     headers = [f"{name}: {_MASK if is_secret_header(name) else value}" for name, value in headers_of(command).items()]
     start = "\n".join(one for one in [text_of(command), *headers] if one)
     whole = "\n\n".join(one for one in (start, content_of(command)) if one)

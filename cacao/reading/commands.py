@@ -1,12 +1,12 @@
-"""Which action of ours carries out a CACAO command, on which target.
+"""The action that carries out a CACAO command, and on which target.
 
 http-api and openc2-http become ``webhook`` actions, bash becomes a sandboxed script, a manual command a question to a
-person. Every other type is for an action called ``cacao.<type>`` that the workspace has registered; where there is
-none, and where a command cannot be read, a person is asked to do it: no command is passed over in silence. So it is
-where a value is needed that nobody but a person knows, or that nothing gives: no command is carried out without it.
+person. Every other type runs the action ``cacao.<type>`` that the workspace has registered. Where there is none, where
+a command cannot be read, and where it needs a value that only a person knows or that nothing provides, a person is
+asked to carry it out: no command is dropped in silence, and none runs without its values.
 
-The id of an action that is made here tells its content, so that the same command of two playbooks shares one, and a
-command that changes gets another.
+The id of an action made here is derived from its content, so that the same command of two playbooks shares one action,
+and a changed command gets another.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -27,17 +27,18 @@ from expressions.values import TemplateError
 __all__ = ["HTTP", "METHODS", "Context", "Doing", "by_hand", "doing"]
 
 METHODS = requests.METHODS
-#: types of commands that are carried out where the agent is
+#: types of commands that run on the agent's machine
 _ON_MACHINES = ("bash", "ssh", "powershell")
-#: what an action is told of a target or an agent; what a document says besides may be secret
+#: the members of a target or agent that an action receives; all others may be secret
 _TOLD = ("type", "name", "description", "address", "port", "category", "sector", "location", "contact")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Doing:
-    """How a command is carried out: ``step`` holds the members of our step.
+    """The way a command is carried out, with its step's members.
 
-    ``action`` is the definition of the action it needs, if that has to be made; ``asked`` is why a person has to do it.
+    ``action`` is the definition of the action it needs, if the import has to make it; ``asked`` is why a person has to
+    do it.
     """
 
     step: Json
@@ -47,10 +48,10 @@ class Doing:
 
 @dataclass(frozen=True, kw_only=True)
 class Context:
-    """What a command stands in: its document's variables, the agent, the target, and what is registered here.
+    """The context of a command: variables, agent, target, registered actions.
 
-    ``registered``: ``cacao.<type>`` → the names of the parameters that the action takes. ``missing`` says why the
-    target or the agent that the step names is not known.
+    ``registered``: ``cacao.<type>`` → the names of the action's parameters. ``missing`` says why the target or the
+    agent that the step names is unknown.
     """
 
     names: Names
@@ -62,7 +63,7 @@ class Context:
 
 
 def doing(command: Mapping[str, Any], context: Context) -> Doing:
-    """How one command is carried out."""
+    """The way one command is carried out."""
     kind = str(command.get("type", ""))
     if kind == "manual" and "cacao.manual" not in context.registered:
         return Doing(step=_question(text_of(command) or str(command.get("description", "")), context))
@@ -73,7 +74,10 @@ def doing(command: Mapping[str, Any], context: Context) -> Doing:
 
 
 def _by_a_machine(kind: str, command: Mapping[str, Any], context: Context) -> Doing:
-    """How a command is carried out without a person. Raises Unable where it cannot be."""
+    """The way a command is carried out without a person.
+
+    Raises Unable where that is impossible.
+    """
     if context.missing:
         raise Unable(context.missing)
     if f"cacao.{kind}" in context.registered:
@@ -87,9 +91,9 @@ def _by_a_machine(kind: str, command: Mapping[str, Any], context: Context) -> Do
 
 
 def by_hand(command: Mapping[str, Any], context: Context, reason: str) -> Doing:
-    """A question that tells a person the whole command, its credentials masked; ``reason`` is why no machine does it.
+    """A question that shows a person the command with credentials masked.
 
-    This is also for a command whose action was refused when it was made.
+    ``reason`` is why no machine does it. It also serves for a command whose action was refused.
     """
     on = context.target.get("name") or context.agent.get("name")
     where = f" on {on}" if on else ""
@@ -98,7 +102,7 @@ def by_hand(command: Mapping[str, Any], context: Context, reason: str) -> Doing:
 
 
 def _registered(kind: str, command: Mapping[str, Any], context: Context) -> Doing:
-    """A step for the action that the workspace has registered; it gets of the command what it declares."""
+    """A step for the registered action, with the parameters that it declares."""
     target, agent = _told(context.target), _told(context.agent)
     given = {
         "command": text_of(command) or "",
@@ -106,7 +110,7 @@ def _registered(kind: str, command: Mapping[str, Any], context: Context) -> Doin
         "headers": headers_of(command),
         "target": target,
         "agent": agent,
-        "cacao_target": target,  # no action of yours may have a parameter called target
+        "cacao_target": target,  # users' actions may have no parameter called target
         "cacao_agent": agent,
     }
     known = context.registered[f"cacao.{kind}"]
@@ -126,7 +130,7 @@ def _used(given: Iterable[str], context: Context) -> list[str]:
     """The variables whose values these texts ask for.
 
     Raises:
-        Unable: there is one whose value an action cannot be given.
+        Unable: an action cannot be given the value of one of them.
     """
     used = context.names.used("\n".join(given))
     for name in used:
@@ -175,7 +179,7 @@ def _script(command: Mapping[str, Any], context: Context) -> Doing:
         raise Unable("two of its variables differ in case only")
     if fault := shell.fault(script, names.places(script)):
         raise Unable(fault)
-    # the question mark ends a script whose value is too long for its environment, instead of taking nothing for it
+    # if a value is too long for the environment, the question mark ends the script; else the value would be empty
     script = names.replaced(script, lambda name: f"${{PARAM_{names.native(name).upper()}?}}")
     return _made("script", "local", {"interpreter": "bash", "script": script}, used, context)
 
@@ -183,14 +187,17 @@ def _script(command: Mapping[str, Any], context: Context) -> Doing:
 def _made(
     kind: str, executor: str, config: Json, used: list[str], context: Context, values: Collection[str] = ()
 ) -> Doing:
-    """A step with an action of its own; ``values`` are the variables that it gets with their types, not as texts."""
+    """A step with an action of its own.
+
+    ``values`` are the variables that it gets with their types, not as texts.
+    """
     names = context.names
     types = {name: TYPES.get(names.type(name), "string") if name in values else "string" for name in used}
     declared = [{"name": names.native(name), "type": types[name], "required": True} for name in used]
-    # who receives it may not know what an idempotency key is, so what adds or sends something is never done twice
+    # the receiver may ignore idempotency keys, so a request that creates or sends something is never repeated
     again = config.get("method") not in ("POST", "PATCH")
     content = {"type": kind, "executor": executor, "config": config, "parameters": declared, "idempotent": again}
-    digest = fingerprint(content)[:20]  # with a password in it too, which nobody may guess by its name
+    digest = fingerprint(content)[:20]  # keyed: a plain digest would confirm guesses at a password in it
     method = f"{config['method']} " if executor == "webhook" else "bash "
     action = {"id": f"cacao.{kind}.{digest}", "name": f"CACAO {method}{digest[:8]}", "tags": ["cacao"], **content}
     given = {names.native(name): _given(name, types[name], names) for name in used}
@@ -200,7 +207,7 @@ def _made(
 
 
 def _given(name: str, kind: str, names: Names) -> Any:
-    """What a step gives its action as the value of a variable."""
+    """The value of a variable that a step gives its action."""
     if kind == "string":
         return names.given(name)
     if isinstance(names.value(name), str):

@@ -1,7 +1,8 @@
-"""What somebody has sent to be imported: a CACAO document, something that carries one, or a playbook of ours.
+"""The kinds of body that an import accepts.
 
-``recognise`` looks at members only. A document may come bare, with ``dry_run`` beside its members, in a wrapper
-``{"playbook": ..., "dry_run": true}``, in a STIX bundle (as an object of its own, or in base64 as ``playbook_bin``).
+``recognise`` looks at members only. A body is a CACAO document, bare or with ``dry_run`` among its members; a wrapper
+``{"playbook": ..., "dry_run": true}``; a STIX bundle (with the document as an object, or in base64 as
+``playbook_bin``); or a definition of Tocsin.
 """
 
 import base64
@@ -15,20 +16,20 @@ from config.errors import InvalidRequest
 from config.strict_json import parse
 from config.types import Json
 
-#: members of a request that are not of what it carries
+#: members of a body that are options of the import
 _OPTIONS = ("dry_run", "lenient", "on_conflict")
 _BINARY = "playbook_bin"
-#: objects of a bundle that are looked at, and containers inside containers of one
+#: objects of a bundle that are searched, and the depth to which each is
 _MOST_OBJECTS, _DEEPEST = 10_000, 8
 
 
 class NotRecognised(Exception):  # noqa: N818
-    """It is neither; the message says what was expected."""
+    """The body is none of these; the message says what was expected."""
 
 
 @dataclass(frozen=True)
 class Sent:
-    """What was sent: whether it is a CACAO document or a definition of ours, and the options that came with it."""
+    """The body of an import: document or definition, and its options."""
 
     document: Json
     is_cacao: bool
@@ -36,10 +37,10 @@ class Sent:
 
 
 def recognise(body: Mapping[str, Any]) -> Sent:
-    """What a request's body is.
+    """The kind of a request's body.
 
     Raises:
-        NotRecognised: nothing that could be imported.
+        NotRecognised: it has nothing to import.
     """
     options = {name: body[name] for name in _OPTIONS if name in body}
     rest = {name: value for name, value in body.items() if name not in _OPTIONS}
@@ -84,7 +85,7 @@ def _inside(value: Any) -> list[Any]:
 
 
 def _decoded(text: str) -> Json:
-    """What stands in base64 in a body, which must be as sound as the body itself."""
+    """A document in base64, as strictly parsed as a body."""
     try:
         document = parse(base64.b64decode(text, validate=False))
     except binascii.Error as error:

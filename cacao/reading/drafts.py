@@ -1,8 +1,8 @@
-"""Documents of earlier drafts of CACAO, brought to version 2.0.
+"""Upgrades documents of earlier CACAO drafts to version 2.0.
 
 Versions 1.0 and 1.1 say so in ``spec_version``; the drafts of 2.0 (csd01, csd03) all call themselves ``cacao-2.0`` and
-are told by the properties they use. ``upgraded`` renames what was renamed and says so, once for each kind of change;
-what has no counterpart stays as it is, for the check to name. A document of the present form comes back as it is.
+differ by the properties they use. ``upgraded`` renames what was renamed and reports it, once for each kind of change.
+Members without a counterpart stay, for the check to report. A document of the present form comes back unchanged.
 """
 
 import re
@@ -28,12 +28,12 @@ class _Upgrade:
         self.found: dict[str, Finding] = {}
 
     def say(self, code: str, pointer: str, message: str) -> None:
-        """Note a change; of each kind the first is named."""
+        """Note a change; of each kind the first is reported."""
         self.found.setdefault(code, Finding(f"draft_{code}", pointer, message, error=False))
 
 
 def upgraded(document: Mapping[str, Any]) -> tuple[Json, list[Finding]]:
-    """The document in the present form, and what had to be changed for that."""
+    """The document in the present form, and the changes it took."""
     upgrade = _Upgrade()
     present = dict(document)
     given = present.get("spec_version")
@@ -43,7 +43,7 @@ def upgraded(document: Mapping[str, Any]) -> tuple[Json, list[Finding]]:
         present = _with_new_variables(present, upgrade)
     is_draft = bool(upgrade.found) or any(old in present for old, new in _TOP.items() if new is not None)
     for old, new in _TOP.items():
-        # in a document of today a member of that name is somebody's own
+        # in a document of the present form a member of that name is its author's own
         if old in present and isinstance(present[old], dict | list) and (is_draft or new is not None):
             _rename(present, old, new, "", upgrade)
     for members in ("agent_definitions", "target_definitions"):
@@ -126,7 +126,10 @@ def _with_new_variables(value: Any, upgrade: _Upgrade) -> Any:
 
 
 def _mapped(value: Any, change: Callable[[str], str], say: Callable[[], None]) -> Any:
-    """The value with every text and key changed; containers are nested as deep as a request may be, no deeper."""
+    """The value with every text and key changed.
+
+    Recurses as deep as a request body may be nested.
+    """
     if isinstance(value, dict):
         return {_mapped(key, change, say): _mapped(one, change, say) for key, one in value.items()}
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""All that can be said of a CACAO document before anything is made of it."""
+"""Everything that is reported about a CACAO document before its import."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,6 +10,9 @@ from cacao.reading.drafts import upgraded
 
 
 def examined(document: Mapping[str, Any], now: str) -> tuple[dict[str, Any], list[Finding]]:
-    """The document in the present form, and what was found: changes of form, faults, what its signatures are worth."""
+    """The document in the present form, and all findings.
+
+    These are changes of form, faults, and the state of its signatures.
+    """
     present, upgrades = upgraded(document)
     return present, [*upgrades, *check(present), *verified(document, now)]

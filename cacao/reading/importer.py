@@ -1,9 +1,9 @@
-"""From a CACAO document to a playbook of ours.
+"""The importer: from a CACAO document to a playbook of Tocsin.
 
-``convert`` gives the definition, the actions it needs that have to be made, and a remark for whatever is carried out in
-another way than the document says. It reads what is there, faults or not: which faults a document has is for ``check``.
-A document that Tocsin has written carries the definition with it; as long as nobody else has changed the document that
-definition is what comes back, member by member.
+``convert`` returns the definition, the actions that it needs and the import has to make, and a remark for every part
+that is carried out otherwise than the document says. It reads any document, faulty or not: reporting faults is for
+``check``. A document that Tocsin wrote carries its definition; while no other tool has changed the document, the import
+returns that definition, member by member.
 """
 
 from collections.abc import Collection, Mapping
@@ -30,7 +30,7 @@ from playbooks.definitions.places import places
 from playbooks.definitions.step_types import MAX_STEPS
 from playbooks.definitions.versions import FIRST_VERSION, is_version
 
-#: how often the variables that steps set are worked out anew, before none is taken to be set
+#: rounds that find the variables which steps set; after them none counts as set
 _MOST_NARROWED = 6
 _ELSEWHERE = (
     "The playbook is taken from an extension that was not written here: look whether it does what the document shows, "
@@ -40,9 +40,9 @@ _ELSEWHERE = (
 
 @dataclass(frozen=True, kw_only=True)
 class Converted:
-    """What a document is here: ``actions`` by id are those that its steps need and that have to be made.
+    """The result of an import; it has to make ``actions``, by id.
 
-    ``stuck``: it holds what cannot be resolved, so it must not run as it is.
+    ``stuck`` says that a part could not be resolved, so the playbook must not run before a review.
     """
 
     definition: Json
@@ -61,10 +61,10 @@ def convert(
     """The playbook that a document describes.
 
     ``now`` is an RFC 3339 time in UTC, for ``valid_from`` and ``valid_until``; ``registered`` has the parameters of the
-    workspace's actions called ``cacao.<type>``; ``refused`` says of actions that were made before why they cannot be.
+    workspace's actions called ``cacao.<type>``; ``refused`` says why actions of an earlier attempt could not be made.
 
     Raises:
-        TooLarge: it unfolds into more steps than a playbook may have.
+        TooLarge: it expands to more steps than a playbook may have.
     """
     returned: set[str] | None = None
     for narrowed in range(_MOST_NARROWED + 1):
@@ -73,7 +73,7 @@ def convert(
         steps, exception = flow.top(str(document.get("workflow_start")), str(document.get("workflow_exception")))
         if names.all_returned(flow.returned):
             break
-        # what no step here sets is told by people, and what needs it is done by people, who set nothing either
+        # a variable that no step sets is known to people only, and steps that need it go to people, who set none either
         last = narrowed + 1 == _MOST_NARROWED
         returned = set() if last else flow.returned & (flow.returned if returned is None else returned)
     own = carried(document, flow.actions)
@@ -97,9 +97,10 @@ def convert(
 
 
 def carried(document: Mapping[str, Any], made: Collection[str] = ()) -> tuple[Json, bool] | None:
-    """The definition that Tocsin put into the document, and whether that was another installation, or anybody.
+    """The definition that a document carries, and whether it is foreign.
 
-    None if there is none, or the rest was changed since, or it needs what an import has made elsewhere.
+    Foreign means that this installation did not write it. None if there is no definition, if the rest of the document
+    was changed since, or if it needs actions that an import made elsewhere.
     """
     extensions = document.get("playbook_extensions")
     ours = extensions.get(EXTENSION) if isinstance(extensions, dict) else None
@@ -117,14 +118,17 @@ def carried(document: Mapping[str, Any], made: Collection[str] = ()) -> tuple[Js
 
 
 def _as_carried(definition: Json, foreign: bool, actions: Mapping[str, Json], *, in_force: bool) -> Converted:
-    """What is not our own word is not switched on before somebody has looked at it: it need not be what is shown."""
+    """The result for a carried definition.
+
+    A foreign one is disabled until a person has reviewed it, because it may differ from what the document shows.
+    """
     remarks = (Remark("from_extension", f"/playbook_extensions/{EXTENSION}", _ELSEWHERE),) if foreign else ()
     enabled = definition["enabled"] if in_force and not foreign else False
     return Converted(definition={**definition, "enabled": enabled}, actions=actions, remarks=remarks, stuck=foreign)
 
 
 def seal_of(document: Mapping[str, Any]) -> str:
-    """The digest of all of a document but our extension, the time of its last change and its signatures."""
+    """The digest of a document without our extension, ``modified`` and signatures."""
     rest = {key: value for key, value in document.items() if key not in ("modified", "signatures")}
     extensions = rest.pop("playbook_extensions", None)
     others = (
@@ -134,7 +138,7 @@ def seal_of(document: Mapping[str, Any]) -> str:
 
 
 def _parameters(names: Names, remarks: list[Remark]) -> list[Json]:
-    """A parameter for each variable that comes from outside; what has no value is required."""
+    """A parameter for each external variable, required if it has no value."""
     found: list[Json] = []
     for name in names.parameters:
         given = names.variable(name)
@@ -163,7 +167,7 @@ def _fits(value: Any, kind: str) -> bool:
 
 
 def _in_force(document: Mapping[str, Any], now: str) -> bool:
-    """Whether the document is neither revoked nor outside of the time for which it is valid."""
+    """Whether the document is valid now and not revoked."""
     if document.get("revoked") is True:
         return False
     begin, end = document.get("valid_from"), document.get("valid_until")

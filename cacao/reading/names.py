@@ -1,13 +1,13 @@
-"""What a CACAO document's variables are called here, and how they are read.
+"""The names of a CACAO document's variables here, and their values.
 
-A CACAO variable ``__ip__`` is written ``__ip__:value`` wherever its value is meant. Here a variable that comes from
-outside (``external``) is a parameter of the run, and what a step returns (its ``out_args``) is kept as ``vars``. So a
-variable is read from ``vars`` where a step returns it, until then from the parameter, or else it is what it was
-declared with, written out: nobody who starts a run can change that. A constant stays what it is, whatever is returned.
+A CACAO variable ``__ip__`` is written ``__ip__:value`` wherever its value is meant. Here an external variable is a
+parameter of the run, and what a step returns (its ``out_args``) is stored in ``vars``. So a variable is read from
+``vars`` where a step returns it, until then from the parameter; any other has its declared value, written out, which
+the starter of a run cannot change. A constant keeps its value, whatever steps return.
 
-In order of time: ``Names`` learns every variable of a document and what each is called; ``within`` a step its own
-declarations come first; ``read``, ``given`` and ``argument`` say how a value is got; ``template`` and ``message`` do
-so for every variable in a text.
+In order of time: ``Names`` learns every variable of a document and gives it a name; ``within`` a step its own
+declarations come first; ``read``, ``given`` and ``argument`` return the expression for a value; ``template`` and
+``message`` do that for every variable in a text.
 """
 
 import copy
@@ -26,25 +26,28 @@ from expressions.values import TemplateError
 from playbooks.definitions.parameters import MAX_PARAMETERS
 from playbooks.definitions.step_types import RESERVED_NAMES
 
-#: characters of a name of ours
+#: characters of a variable's name here
 _LONGEST, _LONGEST_PLAIN = 64, 60
 #: characters of a message to a person
 _MAX_MESSAGE = 60_000
-#: the type of a CACAO variable → that of a parameter; every other is a text
+#: type of a CACAO variable → type of its parameter; all others are texts
 TYPES = {"bool": "boolean", "integer": "integer", "long": "integer", "float": "number", "dictionary": "object"}
 #: characters of a number that the filter ``int`` reads
 _MOST_DIGITS = 18
-#: steps that hold no others, so that nothing but they themselves sees what they declare
+#: steps that contain no others, so that no other step sees their declarations
 _ALONE = ("action", "playbook-action")
 
 
 class Names:
-    """The variables of one document; ``returned``, by our names, are those that a step here sets (None: any may)."""
+    """The variables of one document.
+
+    ``returned`` are those that a step here sets, by their names here (None: any may).
+    """
 
     def __init__(self, document: Mapping[str, Any], returned: Collection[str] | None = None) -> None:
         self.declared: dict[str, Mapping[str, Any]] = _objects(document.get("playbook_variables"))
         self._of_steps: dict[str, Mapping[str, Any]] = {}
-        #: what the step that is looked at declares itself, and those of it that no other step can return
+        #: the declarations of the step in view, and those of them that no other step can return
         self.own: dict[str, Mapping[str, Any]] = {}
         self.fixed: frozenset[str] = frozenset()
         named: set[str] = set()
@@ -62,12 +65,15 @@ class Names:
         self._wanted = Wanted(name for name in self._known if NAME.fullmatch(name))
         self._named = frozenset(name for name in named if self.settable(name))
         self._returned = frozenset(name for name in self._named if returned is None or self.native(name) in returned)
-        #: the variables that become parameters, those beyond as many as a playbook may have left out
+        #: the variables that become parameters, as many as a playbook may have
         self.parameters: list[str] = list(islice(filter(self.from_outside, self.declared), MAX_PARAMETERS))
         self._parameters = frozenset(self.parameters)
 
     def within(self, step: Mapping[str, Any]) -> Self:
-        """The names as this step sees them: what it declares with a value hides what others call so."""
+        """The names in the view of a step.
+
+        A declaration with a value hides variables of the same name.
+        """
         own = {
             name: variable
             for name, variable in _objects(step.get("step_variables")).items()
@@ -81,7 +87,7 @@ class Names:
         return view
 
     def native(self, name: str) -> str:
-        """What a variable is called here: its name without the underscores around it, unless that is taken."""
+        """The name of a variable here: without underscores, made unique."""
         if name not in self._native:
             plain = re.sub(r"[^A-Za-z0-9_]", "_", name.strip("_"))[:_LONGEST_PLAIN] or "variable"
             plain = f"_{plain}" if plain[0].isdigit() else plain
@@ -89,7 +95,10 @@ class Names:
         return self._native[name]
 
     def _free(self, plain: str) -> str:
-        """The name itself, or the first numbered one that is not taken; no number is tried twice."""
+        """The name itself, or the first numbered one that is free.
+
+        No number is tried twice.
+        """
         made = plain
         while made in self._taken:
             number = self._numbers[plain] = self._numbers.get(plain, 1) + 1
@@ -102,7 +111,7 @@ class Names:
         return name in self._known
 
     def type(self, name: str) -> str:
-        """The declared type of a variable, in the words of the standard."""
+        """The declared type of a variable, in the standard's words."""
         return str(self.variable(name).get("type", "string"))
 
     def is_constant(self, name: str) -> bool:
@@ -110,18 +119,21 @@ class Names:
         return self.variable(name).get("constant") is True
 
     def settable(self, name: str) -> bool:
-        """Whether a step may set the variable with what it returns."""
+        """Whether the output of a step may set the variable."""
         return self.known(name) and not self.is_constant(name)
 
     def from_outside(self, name: str) -> bool:
-        """Whether who starts a run may say the variable: it is external, and no constant that has its value."""
+        """Whether the starter of a run may set the variable.
+
+        It is external, and no constant with a value.
+        """
         variable = self.declared.get(name, {})
         return variable.get("external") is True and not (
             variable.get("constant") is True and variable.get("value") is not None
         )
 
     def all_returned(self, returned: Collection[str]) -> bool:
-        """Whether every variable that is read as returned is among these."""
+        """Whether these contain every variable that is read as returned."""
         return all(self.native(name) in returned for name in self._returned)
 
     def is_returned(self, name: str) -> bool:
@@ -129,40 +141,46 @@ class Names:
         return name in self._returned and name not in self.fixed
 
     def told_by_people(self, name: str) -> bool:
-        """Whether a step returns the variable that a person carries out here, so that nobody but people knows it."""
+        """Whether only people know the variable, because they carry out its step."""
         return name in self._named and name not in self._returned and name not in self.fixed
 
     def variable(self, name: str) -> Mapping[str, Any]:
-        """How a variable was declared: by the step itself, the playbook, or a step; empty where it was not."""
+        """The declaration of a variable, empty where there is none.
+
+        The step's own comes first, then the playbook's, then another step's.
+        """
         return self.own.get(name) or self.declared.get(name) or self._of_steps.get(name) or {}
 
     def available(self, name: str) -> bool:
-        """Whether the variable has a value when it is read, or may have one by then, and we know it."""
+        """Whether the variable may have a known value when it is read."""
         return not self.told_by_people(name) and (self._is_changing(name) or self._initial(name) is not None)
 
     def readable(self, name: str) -> bool:
-        """Whether ``argument`` can give the variable: we know its value, and a template has room for it."""
+        """Whether ``argument`` works: the value is known and fits a template."""
         return not self.told_by_people(name) and all(map(is_template, texts(self.argument(name))))
 
     def read(self, name: str, otherwise: str = '""') -> str:
-        """The expression that gives a variable's value, with its type, in a template; at last ``otherwise``."""
+        """The expression for a variable's value in a template, with its type.
+
+        ``otherwise`` is the last resort.
+        """
         sources = self._sources(name)
         certain = bool(sources) and not sources[-1].startswith("vars.")
         return _first_of(sources if certain else [*sources, otherwise])
 
     def text(self, name: str) -> str:
-        """The expression that gives a variable's value as text in a template; it fails where there is none."""
+        """The expression for a variable's value as text; fails without a value."""
         return f"{_first_of(self._sources(name, as_text=True))} | string"
 
     def given(self, name: str) -> str:
-        """What an action is given as the text of an available variable: a template, or the text itself."""
+        """An available variable as an action's text: a template or the text."""
         own = self._initial(name)
         if own is not None and not self._is_changing(name):
             return literal(own)
         return f"{{{{ {self.text(name)} }}}}"
 
     def argument(self, name: str) -> Any:
-        """What a playbook is given as the value of a variable, with its type; None where it has none."""
+        """A variable's value for a playbook, with its type, None for none."""
         if self._is_changing(name):
             return f"{{{{ {self.read(name, 'none')} }}}}"
         return templates(self.value(name), literal)
@@ -174,7 +192,7 @@ class Names:
         return name in self._parameters and name not in self.own
 
     def _sources(self, name: str, *, as_text: bool = False) -> list[str]:
-        """The expressions of which the first that has a value is the variable's."""
+        """The expressions for a variable; the first with a value counts."""
         native = self.native(name)
         found = [f"vars.{native}"] if self.is_returned(name) else []
         if self._is_parameter(name):
@@ -183,28 +201,29 @@ class Names:
         return found if value is None else [*found, _constant(value, self._initial(name) or "")]
 
     def _initial(self, name: str) -> str | None:
-        """The text that a variable was declared with."""
+        """The text of the variable's declared value."""
         return self._declared(name).value
 
     def value(self, name: str) -> Any:
-        """What a variable was declared with, with its type; a text that does not fit its type stays a text."""
+        """The declared value with its type; a misfit stays a text."""
         return as_native(self._declared(name))
 
     def _declared(self, name: str) -> Variable:
         try:
             return from_document(self.variable(name))
-        except TemplateError:  # it has no form in JSON
+        except TemplateError:  # the value has no form in JSON
             return Variable(type=self.type(name))
 
     def used(self, text: str) -> list[str]:
-        """The known variables whose values a text asks for, each once, in order."""
+        """The known variables whose values a text asks for, in order."""
         return list(dict.fromkeys(name for _, _, name in self._wanted.places(text)))
 
     def template(self, text: str, read: Callable[[str], str | None] | None = None) -> str:
-        """A text of the document as a template of ours: values filled in as ``read`` says, all else as it stands.
+        """A text of the document as a template.
 
-        A variable for which ``read`` says None stays as it is written. What is longer than any template may be is cut
-        behind that: it stays one that ``is_template`` refuses, and small values asked for many times cost no more.
+        ``read`` returns the expression for each variable; None leaves it as it is written. A template longer than the
+        limit is cut behind it: ``is_template`` still refuses it, and small values that are used many times cost no
+        more.
         """
         expression, made, length = cache(read or self.read), [""], 0
         for piece, is_name in self._pieces(text):
@@ -212,7 +231,7 @@ class Names:
             if path is None:
                 made.append(f"{piece}:value" if is_name else literal(piece))
                 continue
-            if made[-1].endswith("{"):  # it would open the markup that follows
+            if made[-1].endswith("{"):  # together with the markup that follows it would be misread
                 made[-1] = f"{made[-1][:-1]}{{{{ '{{' }}}}"
             made.append(f"{{{{ {path} }}}}")
             length += len(made[-2]) + len(made[-1])
@@ -221,9 +240,9 @@ class Names:
         return "".join(made)
 
     def message(self, text: str) -> str:
-        """A text for people: as a template, or, where none may be so large, as it was written.
+        """A template for people, or plain text if that is too large.
 
-        A variable that nothing here can tell stands there by its name, for a person who may know it.
+        A variable whose value Tocsin does not know stays as its name, for a person who may know it.
         """
         short = text[:_MAX_MESSAGE]
         unknown = {name for name in self.used(short) if not self.available(name)}
@@ -231,15 +250,15 @@ class Names:
         return made if is_template(made) else MARKUP.sub(lambda found: " ".join(found[0]), short)[:_MAX_MESSAGE]
 
     def replaced(self, text: str, put: Callable[[str], str]) -> str:
-        """The same with what ``put`` gives for each variable, and nothing else changed."""
+        """The text with ``put`` of each variable, and nothing else changed."""
         return "".join(put(piece) if is_name else piece for piece, is_name in self._pieces(text))
 
     def places(self, text: str) -> Iterator[tuple[int, int, str]]:
-        """Where a text asks for the value of a known variable: the first place, the place after it, and the name."""
+        """The start, end and name of each use of a known variable."""
         return self._wanted.places(text)
 
     def _pieces(self, text: str) -> Iterator[tuple[str, bool]]:
-        """The text cut into what stands between variables and the names of variables, each with whether it is one."""
+        """The text cut at its variables; each piece with whether it is one."""
         end = 0
         for start, stop, name in self._wanted.places(text):
             yield text[end:start], False
@@ -249,7 +268,7 @@ class Names:
 
 
 def is_template(text: str) -> bool:
-    """Whether a text is within the limits of templates, or has no markup at all."""
+    """Whether a text is a valid template or has no markup."""
     try:
         return not has_markup(text) or bool(parse(text))
     except TemplateError:
@@ -262,11 +281,11 @@ def _first_of(expressions: list[str]) -> str:
 
 
 def _constant(value: Any, text: str) -> str:
-    """A value as it is written in a template, with its type where that has a form there, else its text."""
+    """A value written in a template, with its type where possible."""
     number = json.dumps(value) if isinstance(value, int | float) else "-"
     if not number.startswith("-"):  # a template has no signs
         return number
-    # in a template also a text that looks like the path of a step is taken for one
+    # a template reads also a text that looks like the path of a step as one
     written = json.dumps(text, ensure_ascii=False).replace("steps.", "\\u0073teps.")
     return f"{written} | int" if isinstance(value, int) and len(text) <= _MOST_DIGITS else written
 

@@ -1,7 +1,7 @@
-"""Which step of a document each step of ours comes from.
+"""The provenance of imported steps: the document's step of each.
 
-The document is read as when it was imported, and whatever is written for a step of it is noted. One step may become
-several here, and stand twice; what is put before or behind it that it does not say (a question) comes from none.
+The document is read again as on import, noting the source of every step that is written. One step may become several,
+and appear twice; a step added before or after it (a question) has no source.
 """
 
 from collections.abc import Iterator, Mapping
@@ -17,9 +17,10 @@ from config.types import Json
 
 @dataclass(frozen=True)
 class Source:
-    """A step of a document, and the number of this one among the steps that it has become here.
+    """The step of the document that a step is from.
 
-    ``pause`` is the step that its delay has become, if it is a step of its own here: that one comes from none.
+    ``number`` counts the steps that it became. ``pause`` is the step that its delay became, if that is a step of its
+    own: such a step has no source.
     """
 
     step_id: str
@@ -28,30 +29,33 @@ class Source:
 
 
 def sources(document: Mapping[str, Any]) -> dict[str, Source]:
-    """The sources of the steps of ours, by id."""
+    """The source of each step, by id."""
     flow = _Noting(document)
     flow.top(str(document.get("workflow_start")), str(document.get("workflow_exception")))
     return flow.sources
 
 
 def heads(origins: Mapping[str, Source]) -> dict[str, str]:
-    """The steps here that stand for a step of the document, the first of several, with its id."""
+    """The first step from each source, with the source's id."""
     first = {source.step_id: step_id for step_id, source in reversed(list(origins.items()))}
     return {step_id: name for name, step_id in first.items()}
 
 
 def chains(origins: Mapping[str, Source]) -> dict[str, list[str]]:
-    """The steps that have become of one step of the document: the first, with the others."""
+    """The first step of each source, with the other steps from it."""
     found: dict[str, list[str]] = {}
     first = ""
-    for step_id, source in origins.items():  # those of one are noted one behind the other
+    for step_id, source in origins.items():  # steps of one source are adjacent
         first = first if source.number else step_id
         found.setdefault(first, []).extend([step_id] if source.number else [])
     return found
 
 
 def part(step: Mapping[str, Any], number: int) -> Json:
-    """What of a document's step is done by the step here of this number: one command, on one target."""
+    """The part of a document's step that one step carries out.
+
+    That is one command on one target.
+    """
     commands = [one for one in listed(step.get("commands")) if isinstance(one, dict)]
     targets = listed(step.get("targets"))
     count = len(commands) * max(1, len(targets))
@@ -61,13 +65,13 @@ def part(step: Mapping[str, Any], number: int) -> Json:
     found = {**step, "commands": [commands[command]]}
     if targets:
         found["targets"] = [targets[target]]
-    if number + 1 < count:  # what a step returns is what its last command does
+    if number + 1 < count:  # only the last command's output counts
         found.pop("out_args", None)
     return found
 
 
 class _Noting(Flow):
-    """Reads a workflow and notes where each step comes from."""
+    """Reads a workflow and notes the source of each step."""
 
     def __init__(self, document: Mapping[str, Any]) -> None:
         super().__init__(document, Names(document), {}, {})

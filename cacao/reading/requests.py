@@ -1,7 +1,7 @@
-"""The HTTP request that a CACAO command is, as the config of a webhook that still holds the document's variables.
+"""The HTTP request of a CACAO command, as a webhook's config.
 
-In order of time: ``request`` reads the start line, finds the address and adds credentials; ``unquoted`` says which
-variables stand in a JSON body as values of their own, outside of quotes.
+The config still has the document's variables. In order of time: ``request`` reads the start line, finds the address and
+adds credentials; ``unquoted`` finds the variables that stand in a JSON body as values of their own, outside of quotes.
 """
 
 import base64
@@ -16,26 +16,26 @@ from config.types import Json
 from playbooks.credentials import MASK
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-#: types of commands that are HTTP requests, drafts of the standard included
+#: types of commands that are HTTP requests, those of drafts included
 HTTP = frozenset({"http-api", "openc2-http", "openc2-json", "openc2"})
 _OPENC2_TYPE = "application/openc2+json;version=1.0"
 _START_LINE = re.compile(r"\s*([A-Za-z]{3,7})\s+(\S+)(?:\s+HTTP/?[\d.]*)?\s*")
 _ABSOLUTE = re.compile(r"https?://", re.IGNORECASE)
-#: a text in JSON, or the rest of one that does not end
+#: a string in JSON, or the rest of an unclosed one
 _QUOTED = re.compile(r'"(?>(?:[^"\\]+|\\.)*)(?:"|\\?\Z)', re.DOTALL)
 
 
 class Unable(Exception):  # noqa: N818
-    """Why a command cannot be carried out by a machine."""
+    """A machine cannot carry out the command; the text says why."""
 
 
 def request(
     kind: str, command: Mapping[str, Any], here: Mapping[str, Any], authentication: Mapping[str, Any], names: Names
 ) -> Json:
-    """The config of the webhook that a command is, sent to ``here``, its target or agent.
+    """The webhook config for a command; ``here`` is its target or agent.
 
     Raises:
-        Unable: it cannot be sent.
+        Unable: the request cannot be sent.
     """
     found = _START_LINE.fullmatch(text_of(command) or "")
     if found is None or found[1].upper() not in METHODS:
@@ -58,10 +58,12 @@ def request(
 
 
 def unquoted(config: Json, names: Names) -> set[str]:
-    """The variables that are values of their own in a JSON body; none where the body is no JSON.
+    """The variables that are JSON values of their own in a body.
+
+    There are none where the body is no JSON.
 
     Raises:
-        Unable: a text is the whole of a JSON body, which is JSON itself or a text in JSON, and nobody says which.
+        Unable: the whole body is a text, which may be JSON itself or a string in JSON.
     """
     content, headers = config.get("body_template", ""), config.get("headers", {})
     kind = next((value for name, value in headers.items() if name.lower() == "content-type"), "application/json")
@@ -76,7 +78,10 @@ def unquoted(config: Json, names: Names) -> set[str]:
 
 
 def _is_json(content: str, names: Names) -> bool:
-    """Whether a content is JSON whatever its variables are; one that is a variable and nothing else is a text."""
+    """Whether a content is JSON whatever its variables are.
+
+    A content that is one variable and nothing else counts as text.
+    """
     filled = names.replaced(content, lambda _: "0")
     if filled.strip() == "0" != content.strip():
         return False
@@ -88,7 +93,7 @@ def _is_json(content: str, names: Names) -> bool:
 
 
 def _add(headers: dict[str, str], name: str, value: str) -> None:
-    """Add a header unless it is there in some spelling."""
+    """Add a header unless it exists in any spelling."""
     if all(one.lower() != name.lower() for one in headers):
         headers[name] = value
 
@@ -112,15 +117,18 @@ def _url(target: str, here: Mapping[str, Any]) -> str:
 
 
 def _scheme(target: Mapping[str, Any]) -> str:
-    """Https unless the port is one that is used in clear: a document has no word for it."""
+    """Https, except for ports that usually serve plain HTTP.
+
+    CACAO has no property for the scheme.
+    """
     return "http" if target.get("port") in ("80", "8000", "8080") else "https"
 
 
 def _credentials(info: Mapping[str, Any]) -> str:
-    """The Authorization header for authentication information; "" for none.
+    """The Authorization header for authentication information, "" for none.
 
     Raises:
-        Unable: it lies in a key management system, which is not asked.
+        Unable: it refers to a key management system, which Tocsin does not ask.
     """
     if not info:
         return ""

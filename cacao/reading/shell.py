@@ -1,9 +1,9 @@
-"""Whether the variables of a bash command can be given to it in its environment.
+"""Whether bash can read the variables of a command from its environment.
 
-``${PARAM_IP?}`` is the value of ``__ip__`` where the shell puts in the value of a variable and does not read it again:
-between words, and in double quotes. In single quotes it stays as it is written, and in arithmetic, in ``eval`` or in
-the command of another interpreter the value would be read as code. So a script is walked through once, with its
-quotes; whatever this does not know for certain is left to a person.
+``${PARAM_IP?}`` is the value of ``__ip__`` where the shell expands a variable and does not read the result again:
+between words, and in double quotes. In single quotes it stays literal; in arithmetic, in ``eval`` or in the command of
+another interpreter the value would run as code. So one scan over the script follows its quotes; every doubtful script
+goes to a person.
 """
 
 import re
@@ -16,9 +16,9 @@ _READS_AGAIN = re.compile(
     r"|python[0-9.]*|perl|ruby|node|php|lua|[gmn]?awk|sed|bc|dc|jq"
     r")(?![\w.-])"
 )
-#: ``[ -v x ]`` and ``printf -v x`` read the name of a variable, whose subscript is worked out
+#: ``[ -v x ]`` and ``printf -v x`` read the name of a variable and evaluate its subscript
 _TAKES_NAMES, _NAME_OPTION = re.compile(r"(?<!\S)\[|printf"), re.compile(r"-[vR](?!\w)")
-#: what stands before a command's name
+#: the text before the name of a command
 _BEFORE_COMMAND = re.compile(
     r"(?:^|[\n;|&({!]|\b(?:then|do|else|elif|if|while|until|time|exec|command|builtin|nohup)|\w=\S*[ \t])[ \t]*\"?$"
 )
@@ -27,7 +27,7 @@ _BLANK = frozenset(" \t\n;|&()")
 
 
 def fault(script: str, places: Iterable[tuple[int, int, str]]) -> str:
-    """Why the variables at these places cannot be filled in from the environment; "" where they can."""
+    """The reason why the environment cannot provide these variables, or ""."""
     starts = {start for start, _, _ in places}
     if not starts:
         return ""

@@ -1,8 +1,8 @@
-"""The workflow of a CACAO document as steps of ours, each type of step in its own way.
+"""The steps of a CACAO workflow, each type in its own way.
 
-``blocks`` says which steps belong together and where they lead, ``doing_steps`` writes those that do something; here
-are those that decide, repeat and branch. What we do not have, what is nested deeper than we nest, and what no action
-can do becomes a question to a person.
+``blocks`` groups steps and resolves links, ``action_steps`` writes those that carry out commands; this module has those
+that decide, repeat and branch. A type that Tocsin does not have, blocks nested too deep, and commands that no action
+can carry out become questions to a person.
 """
 
 from collections.abc import Mapping
@@ -40,7 +40,7 @@ class Flow(DoingSteps):
         write(block, entry, step)
 
     def _pause(self, block: Block, entry: Entry, step: Mapping[str, Any]) -> None:
-        """A start or an end that waits."""
+        """Write a start or end that has a delay."""
         links = {"on_success": entry.sequel} if step.get("type") == "end" else self._links(block, entry, step)
         self._put(block, entry, step, {"type": "delay", "seconds": seconds_of(step["delay"]), **links}, pauses=False)
 
@@ -75,7 +75,7 @@ class Flow(DoingSteps):
         self._put(block, entry, step, ask)
 
     def _condition(self, entry: Entry, step: Mapping[str, Any], member: str) -> str | None:
-        """The condition of a step in our words; None where a person has to be asked."""
+        """The condition in CEL, None where a person decides instead."""
         ours = self._own(entry, step)
         if ours is not None:
             return str(ours.members.get(member) or ours.members.get("items"))
@@ -95,7 +95,7 @@ class Flow(DoingSteps):
         body = self.block(block, step.get("on_true"), {*block.stops, entry.cacao_id})
         condition, ours = self._condition(entry, step, "while"), own_of(step)
         if ours is None and not cel.may_change(step.get("condition"), self.names.within(step)):
-            condition = None  # it would go on for ever
+            condition = None  # the loop would never end
         if condition is None:
             question = str(step.get("condition") or step.get("name") or "")
             self._remark("asked", entry, f"A person is asked before each pass: {question[:200]}", "condition")
@@ -124,7 +124,7 @@ class Flow(DoingSteps):
     def _switches(
         self, block: Block, entry: Entry, step: Mapping[str, Any], members: Json, cases: Json, default: str
     ) -> None:
-        """As many switches one behind the other as the cases need, each the default of the one before it."""
+        """Write as many switches as the cases need, chained by default."""
         every = list(cases.items())
         parts = [dict(every[start : start + MAX_CASES]) for start in range(0, len(every), MAX_CASES)]
         ids = self._numbered(entry, len(parts))
@@ -136,7 +136,7 @@ class Flow(DoingSteps):
     def _ask_each(
         self, block: Block, entry: Entry, step: Mapping[str, Any], cases: Json, default: str, late: Json
     ) -> None:
-        """One question for each case; the default when all were answered with no."""
+        """Write one question per case; the default follows the last denial."""
         asked = list(cases.items()) or [("default", default)]
         ids = self._numbered(entry, len(asked))
         for number, (case, to) in enumerate(asked):
@@ -177,5 +177,5 @@ class Flow(DoingSteps):
 
 
 def _late(links: Mapping[str, str]) -> Json:
-    """Where a question leads that nobody answers: what the step says about its failure."""
+    """The link for an unanswered question: that for the step's failure."""
     return {"on_timeout": links["on_failure"]} if "on_failure" in links else {}

@@ -1,1 +1,1 @@
-"""From a playbook definition to a CACAO document, new or updated in place."""
+"""The exporter: from a definition to a new or updated CACAO document."""

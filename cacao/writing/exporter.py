@@ -1,8 +1,8 @@
-"""From a playbook of ours to a CACAO document.
+"""The exporter: from a playbook of Tocsin to a CACAO document.
 
-``export`` writes the playbook's graph in the words of the standard (``writing``), so that other tools can show it and
-carry it out, and puts the definition as we keep it into an extension: what CACAO has no property for (retries,
-triggers, templates over events) is there, and comes back when the document is imported.
+``export`` writes the playbook's graph in the terms of the standard (``workflow``), so that other tools can show and run
+it, and puts the definition as Tocsin stores it into an extension: this carries what CACAO has no property for (retries,
+triggers, templates over events), and an import restores it.
 """
 
 import json
@@ -15,14 +15,17 @@ from cacao.reading.importer import seal_of
 from cacao.writing.workflow import Written, playbook_identifier, reached, write
 from config.types import Json
 
-#: the type of a parameter → that of a CACAO variable; every other is a string
+#: type of a parameter → type of its CACAO variable; all others are strings
 _TYPES = {"boolean": "bool", "integer": "integer", "number": "float", "object": "dictionary"}
 
 
 def export(
     definition: Mapping[str, Any], *, playbook_id: str, workspace: str, identity: str, created: str, modified: str
 ) -> Json:
-    """The document of a playbook; ``definition`` is normalised and free of faults, times are RFC 3339 with ms."""
+    """The document of a playbook.
+
+    ``definition`` is normalised and free of faults; times are RFC 3339 with milliseconds.
+    """
     own = playbook_identifier(workspace, playbook_id)
     written = write(definition, playbook_id=own, workspace=workspace)
     steps = reached(written.steps, (written.start, written.exception))
@@ -51,7 +54,10 @@ def export(
 
 
 def with_definition(document: Mapping[str, Any], definition: Mapping[str, Any]) -> Json:
-    """The document with the definition in our extension; what stands there and is no object makes room for it."""
+    """The document with the definition in our extension.
+
+    Values in its place that are no objects are replaced.
+    """
     extensions = {key: one for key, one in member(document, "playbook_extensions").items() if key != EXTENSION}
     defined = {**member(document, "extension_definitions"), EXTENSION: DEFINITION}
     whole = {**document, "extension_definitions": defined}
@@ -61,7 +67,10 @@ def with_definition(document: Mapping[str, Any], definition: Mapping[str, Any]) 
 
 
 def with_ours(step: Mapping[str, Any], name: str, written: Written) -> Json:
-    """A step of a document with what it is here, where it is one of ours, in our extension beside those of others."""
+    """A step with its Tocsin members, if any, in our extension.
+
+    Extensions of others stay.
+    """
     if name not in written.ours:
         return dict(step)
     sealed = with_own(step, *written.ours[name])
@@ -70,7 +79,7 @@ def with_ours(step: Mapping[str, Any], name: str, written: Written) -> Json:
 
 
 def variable(parameter: Mapping[str, Any]) -> Json:
-    """The variable that a parameter is; a secret never shows its default."""
+    """The CACAO variable for a parameter; a secret's default is left out."""
     made: Json = {"type": _TYPES.get(parameter["type"], "string"), "external": True}
     if parameter.get("description"):
         made["description"] = parameter["description"]

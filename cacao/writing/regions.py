@@ -1,14 +1,13 @@
-"""Which steps of a block are branches of a condition, and where these come together again.
+"""The branches of a block's conditions, and where they join.
 
-Our conditions lead to steps of the same block; those of CACAO have branches that end, and then lead on. A condition
-*joins* at the first step that all its branches come to (their nearest common post-dominator); what lies between are
-its branches. A condition whose branches are entered from elsewhere too has no such form: it joins at the end of the
-block.
+Tocsin's conditions lead to steps of the same block; those of CACAO have branches that end, and then a successor. A
+condition *joins* at the first step that all its branches reach (their nearest common post-dominator); the steps between
+are its branches. A condition whose branches other steps enter too has no such form: it joins at the end of the block.
 
-First the steps are put in order, each before those that it leads to; then, from the last to the first, it is found out
-where the ways from each step meet; then the branches of each condition are gone through, those of inner conditions
-before those of the conditions around them. Conditions inside conditions are gone through as often as they are deep, so
-the visits are counted: conditions for which none are left join at the end of the block, which is true of every one.
+First the steps are sorted, each before its successors. Then, from the last to the first, the search finds where the
+paths from each step meet. Then it visits the branches of each condition, inner conditions before outer ones. Nested
+conditions are visited once per level, so visits are limited: a condition beyond the limit joins at the end of the
+block, which is always correct.
 """
 
 import functools
@@ -18,25 +17,31 @@ from dataclasses import dataclass, field
 from playbooks.plan import END, Block, Node
 
 _BRANCHING = ("condition", "switch")
-#: visits for each step and link that looking through the branches of nested conditions may cost
+#: visits that the branches of nested conditions may cost, for each step and link
 _VISITS = 40
 
 
 @dataclass
 class Regions:
-    """``joins``: condition → where its branches come together; ``around``: step → the innermost condition around it."""
+    """The joins of conditions, and the condition around each step.
+
+    ``joins``: condition → where its branches join; ``around``: step → the innermost condition around it.
+    """
 
     joins: dict[str, str] = field(default_factory=dict)
     around: dict[str, str] = field(default_factory=dict)
 
     def ends(self, step_id: str, link: str) -> bool:
-        """Whether a link of a step leads to the end of the branch that it is in."""
+        """Whether a link leads to the end of the step's branch."""
         outer = self.around.get(step_id)
         return link == END or (outer is not None and self.joins[outer] == link)
 
 
 def regions(block: Block, nodes: Mapping[str, Node], entered: Iterable[str]) -> Regions:
-    """The branches of the conditions of one block; ``entered`` are steps that no link leads to, but a run may."""
+    """The branches of the conditions of one block.
+
+    ``entered`` are steps that a run may enter without a link.
+    """
     order = _order(block, nodes)
     following = {step_id: _branches(nodes[step_id]) | _failure(nodes[step_id]) for step_id in order}
     tree = _Tree(order, following)
@@ -65,7 +70,7 @@ def regions(block: Block, nodes: Mapping[str, Node], entered: Iterable[str]) -> 
 
 
 def _branches(node: Node) -> set[str]:
-    """Where a step leads to unless it fails."""
+    """The successors of a step unless it fails."""
     if node.type == "condition":
         links = {node.on_true, node.on_false}
     elif node.type == "switch":
@@ -80,7 +85,7 @@ def _failure(node: Node) -> set[str]:
 
 
 def _order(block: Block, nodes: Mapping[str, Node]) -> list[str]:
-    """The steps, each before those that it leads to."""
+    """The steps, each before its successors."""
     found: list[str] = []
     seen: set[str] = set()
     for first in block.steps:
@@ -99,10 +104,10 @@ def _order(block: Block, nodes: Mapping[str, Node]) -> list[str]:
 
 
 class _Tree:
-    """The immediate post-dominator of each step: where all ways from it meet first.
+    """The immediate post-dominator of each step: where its paths first meet.
 
-    Each step also knows one far above it, at a distance that its depth alone decides, so that the way up from a step
-    takes few paces however many steps there are above it.
+    Each step also has a jump pointer to one far above it, at a distance that only its depth decides, so that a climb
+    takes logarithmically many jumps.
     """
 
     def __init__(self, order: list[str], following: Mapping[str, set[str]]) -> None:
@@ -117,7 +122,7 @@ class _Tree:
         depth[step_id] = depth[above] + 1
 
     def meeting(self, links: set[str]) -> str:
-        """Where the ways from several steps meet."""
+        """Where the paths from several steps meet."""
         return functools.reduce(self._both, sorted(links))
 
     def _both(self, one: str, other: str) -> str:
@@ -132,9 +137,10 @@ class _Tree:
 
 
 def _between(starts: set[str], join: str, following: Mapping[str, set[str]], most: int) -> tuple[set[str], int]:
-    """The steps from some on that come before another, and what it took to find them; ``most`` is where it stops.
+    """The steps between some and ``join``, and the visits they took.
 
-    What comes before the end of the block is never asked for.
+    The search stops after ``most`` visits. It finds nothing where ``join`` is the end of the block, because no caller
+    needs that.
     """
     found: set[str] = set()
     ahead = [link for link in starts if link not in (END, join)] if join != END else []

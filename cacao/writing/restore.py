@@ -1,10 +1,10 @@
-"""What reading a document has made of its steps, taken back before they are written again.
+"""Undoes the rewriting done on import, before the export of a workflow.
 
-A condition that we cannot evaluate is asked of a person here: an ``if-condition`` as an approval, a ``while-condition``
-in front of each pass, and a comparison that has no answer once it has failed. A step that waits and is no action is a
-pause and the step; one of several commands is a step for each. The document knows none of this. So where none of it was
-changed, the playbook is written as if it had the condition itself, the step that waits, and the one step for all;
-whoever reads it makes the same of it again.
+An import replaces a condition that Tocsin cannot evaluate with a question to a person: an ``if-condition`` becomes an
+approval, a ``while-condition`` asks before each iteration, a comparison without an answer asks after it has failed. A
+step that waits and is no action becomes a delay and the step; one with several commands becomes a step for each. The
+document has none of this. So where none of it was edited, the playbook is exported as if it had the condition itself,
+the step that waits, and the one step; a later import rewrites them in the same way.
 """
 
 from collections import Counter
@@ -16,7 +16,7 @@ from config.types import Json
 from playbooks import plan as plans
 from playbooks.plan import END, Node, Plan, every_step
 
-#: members of our steps that change nothing of what a step of a document says
+#: members of Tocsin's steps that a document does not express
 _UNSAID = frozenset({"retry", "max_iterations", "interval_seconds", "max_concurrency"})
 
 
@@ -27,16 +27,16 @@ def unasked(
     pauses: Mapping[str, str],
     chains: Mapping[str, list[str]],
 ) -> Json:
-    """A definition without these; ``kinds`` are, by ids of ours, the types of the steps of the document.
+    """A definition without the steps that the import added.
 
-    ``pauses`` are the steps that pause, with the step that each is for; ``chains`` the steps that are one action of the
-    document with the one before them, by that one.
+    ``kinds``: step → the type of its source in the document. ``pauses``: delay step → the step it is for. ``chains``:
+    first step of an action → the other steps of the same action.
     """
     return _Taking(now, before, kinds, pauses, chains).definition()
 
 
 def doing(step: Mapping[str, Any]) -> Json:
-    """What a step of ours does, wherever it stands."""
+    """The members that say what a step does, wherever it stands."""
     return {name: value for name, value in step.items() if name not in PLACE | HELD | _UNSAID}
 
 
@@ -68,14 +68,14 @@ class _Taking:
         self.chains = {first: rest for first, rest in chains.items() if self._chained(first, rest)}
 
     def _untouched(self, step_id: str | None, kind: str) -> bool:
-        """Whether a step of this type is here that does what it did, on every occasion."""
+        """Whether a step exists, is of this type, unconditional and unchanged."""
         if step_id is None or step_id not in self.same:
             return False
         node = self.plan.nodes[step_id]
         return node.type == kind and "when" not in node.step
 
     def _chained(self, first: str, rest: list[str]) -> bool:
-        """Whether these steps, and no others, still follow each other, and fail alike."""
+        """Whether these steps still form one chain and fail alike."""
         if not rest or not {first, *rest} <= self.same or not self.only.issuperset(rest):
             return False
         nodes = [self.plan.nodes[one] for one in (first, *rest)]
@@ -85,7 +85,10 @@ class _Taking:
         return len(ends) == 1 and led and alone
 
     def _question(self, node: Node) -> str | None:
-        """The step that may be a question for a step: it leads where this one does, and nothing else leads to it."""
+        """The step that may be this one's question.
+
+        It leads where this step does, and no other step leads to it.
+        """
         kind = self.kinds.get(node.id)
         if kind == "if-condition" and node.type == "condition" and node.on_failure not in (None, END):
             asked, links = str(node.on_failure), (node.on_true, node.on_false)
@@ -99,17 +102,17 @@ class _Taking:
         return asked if (step.on_success, step.on_failure) == links and self.ways[asked] == ways else None
 
     def definition(self) -> Json:
-        """The definition, in which every link is written down."""
+        """The definition, with every link written out."""
         steps = {step["id"]: step for step in every_step(self.now["steps"])}
         exception = self.now.get("exception_step")
         return {**self.now, "steps": self._block(self.now["steps"], steps), "exception_step": self._to(exception)}
 
     def _to(self, link: Any) -> Any:
-        """Where a link leads that may lead to a pause."""
+        """The target of a link, past its delay step if any."""
         return self.pauses.get(link, link)
 
     def _block(self, block: list[Json], steps: Mapping[str, Any]) -> list[Json]:
-        """The steps of a block; one that waits stands where its pause was."""
+        """The steps of a block; one that waits replaces its delay step."""
         gone = {*self.questions, *self.waits, *(one for rest in self.chains.values() for one in rest)}
         left = [self._to(step["id"]) for step in block if step["id"] not in gone]
         return [self._step(steps[step_id], steps) for step_id in left]
@@ -137,7 +140,10 @@ class _Taking:
         return made
 
     def _asked(self, node: Node, yes: str, no: str) -> Json:
-        """A question as the condition that it is in the document, if it is one."""
+        """A question as the condition that it is in the document.
+
+        Only its time-out where it is none.
+        """
         late = "abort" if node.on_timeout is None else self._to(node.on_timeout)
         if node.id not in self.same or self.kinds.get(node.id) != "if-condition" or no == "abort":
             return {"on_timeout": late}

@@ -1,9 +1,9 @@
-"""The workflow of an imported document written anew, after steps, links or what a step does were changed here.
+"""Regenerates the workflow of an imported document after edits of the playbook.
 
-First it is asked whether that is needed: whether the document, as others read it, tells of the playbook as it is now in
-all that CACAO has words for. If it does not, the playbook is written in these words; then each step that does what it
-did gets back what the document says of it (its commands, its agent, what other tools keep in it); and all this takes
-the place of the workflow in the document, in which everything else stays.
+First ``misleads`` checks whether the document still describes the playbook, as far as CACAO can express it. If it does
+not, ``anew`` exports the playbook; then each step that does the same as before gets back what the document says of it
+(its commands, its agent, the data of other tools); the result replaces the workflow in the document, and everything
+else stays.
 """
 
 from collections.abc import Mapping
@@ -21,9 +21,9 @@ from cacao.writing.workflow import KINDS, Written, reached, write
 from config.types import Json
 from playbooks.plan import every_step
 
-#: properties of a document's step that a step written anew has in its own way; our member for each
+#: properties that a regenerated step does not take from the document → Tocsin's member for each
 _SAID = {"name": "name", "description": "description", "delay": "delay_seconds", "timeout": "timeout_seconds"}
-#: members of a definition that a workflow tells of
+#: members of a definition that a workflow describes
 _WORKFLOW = ("steps", "exception_step", "on_failure", "parameters")
 _LINKS = ("on_completion", "on_success", "on_failure", "on_true", "on_false", "next_steps", "cases")
 
@@ -31,10 +31,10 @@ _LINKS = ("on_completion", "on_success", "on_failure", "on_true", "on_false", "n
 def misleads(
     document: Mapping[str, Any], changed: Mapping[str, Any], before: Mapping[str, Any], now: Mapping[str, Any]
 ) -> bool:
-    """Whether others would read the changed document otherwise than the playbook is now.
+    """Whether another tool would read an outdated workflow from the changed document.
 
-    ``before`` is what the document was converted to. Where that is not what is read of the document itself (actions of
-    the workspace had a part in it), what was changed neither here nor there does not count.
+    ``before`` is the result of the document's import. Where the document alone gives another result (actions of the
+    workspace had a part in it), parts that are unchanged on both sides do not count.
     """
     if all(before.get(name) == now.get(name) for name in _WORKFLOW):
         return False
@@ -50,7 +50,7 @@ def misleads(
 
 
 def anew(document: Mapping[str, Any], before: Mapping[str, Any], now: Mapping[str, Any], *, workspace: str) -> Json:
-    """The document with the workflow of the playbook as it is now."""
+    """The document with a workflow regenerated from the playbook."""
     made = _Anew(document, before, now, workspace)
     return _with_workflow(document, made.written, made.steps(), _missing(document, now, made.variables))
 
@@ -68,7 +68,7 @@ class _Anew:
         pauses = {source.pause: one for one, source in self.sources.items() if source.pause and not source.number}
         whole = unasked(now, before, self.types, pauses, self.chains)
         self.left = by_id(whole)
-        #: the steps that are written as steps of the type that they had
+        #: the steps that are exported with the type of their source
         self.alike = {
             one: source
             for one, source in self.sources.items()
@@ -83,7 +83,7 @@ class _Anew:
         )
 
     def steps(self) -> Json:
-        """The steps as they were written, and as the document had them where they do what they did."""
+        """The exported steps, restored from the document where they do the same."""
         made = {own: with_ours(step, own, self.written) for own, step in self.written.steps.items()}
         for one in self.alike.keys() & self.olds.keys():
             if doing(self.olds[one]) == doing(self.news[one]) and not self._asks(one):
@@ -93,13 +93,13 @@ class _Anew:
         return made
 
     def _asks(self, one: str) -> bool:
-        """Whether a loop has kept the question in front of its passes: then its condition must not ask once more."""
+        """Whether a loop kept its question, so that its condition must not ask."""
         old = self.olds[one]
         first = old["steps"][0]["id"] if old["type"] == "loop" else None
         return first in self.left and first not in self.types
 
     def _original(self, one: str) -> Json:
-        """What the document says of a step: all, where nothing else is left of it here."""
+        """The document's version of a step, whole if restored to one step."""
         source = self.alike[one]
         rest = self.chains.get(one, [])
         together = bool(rest) and rest[0] in self.news and rest[0] not in self.left
@@ -107,22 +107,22 @@ class _Anew:
         return dict(step) if together else part(step, source.number)
 
     def _kept(self, one: str) -> set[str]:
-        """The properties that a step keeps as the document has them, to the letter."""
+        """The properties that a step keeps to the letter."""
         source, old, new = self.alike[one], self.olds[one], self.news[one]
         same = {property_ for property_, own in _SAID.items() if old.get(own) == new.get(own)}
         elsewhere = bool(source.pause) and (source.pause in self.left or source.pause not in self.news)
-        return same - {"delay"} if source.number or elsewhere else same  # only the first of several waits
+        return same - {"delay"} if source.number or elsewhere else same  # only the first of several steps has the delay
 
 
 def _restored(original: Mapping[str, Any], written: Mapping[str, Any], kept: set[str]) -> Json:
-    """A step with the doing of its source and the place that it has now."""
+    """A step that does what its source does, in its present place."""
     anew = {*_LINKS, *(_SAID.keys() - kept)}
     mine = {name: value for name, value in original.items() if name not in anew}
     return mine | {name: value for name, value in written.items() if name in anew}
 
 
 def _with_workflow(document: Mapping[str, Any], written: Written, steps: Json, variables: Json) -> Json:
-    """The document with other steps, and what these need."""
+    """The document with other steps, and the definitions they need."""
     left = reached(steps, (written.start, written.exception))
     whole = {name: value for name, value in document.items() if name != "workflow_exception"}
     whole |= {"workflow_start": written.start, "workflow": left}
@@ -137,14 +137,17 @@ def _with_workflow(document: Mapping[str, Any], written: Written, steps: Json, v
 
 
 def _missing(document: Mapping[str, Any], now: Mapping[str, Any], names: Mapping[str, str]) -> Json:
-    """The variables that the parameters are which the document does not have."""
+    """The variables for parameters that the document does not declare."""
     wanted = {names.get(one["name"], f"__{one['name']}__"): one for one in now["parameters"]}
     declared = member(document, "playbook_variables")
     return {name: variable(one) for name, one in wanted.items() if name not in declared}
 
 
 def _words(document: Mapping[str, Any], definition: Mapping[str, Any]) -> dict[str, Any]:
-    """What CACAO has words for, but the names: in a workflow that others read, these tell of nothing that is done."""
+    """What CACAO can express of a definition, without names and descriptions.
+
+    Those do not change what other tools carry out.
+    """
     written = write(definition, playbook_id=str(document.get("id")), workspace="")
     steps = {
         own: {name: value for name, value in step.items() if name not in ("name", "description")}
@@ -154,11 +157,11 @@ def _words(document: Mapping[str, Any], definition: Mapping[str, Any]) -> dict[s
 
 
 def _read(document: Mapping[str, Any]) -> Json:
-    """The playbook that a document tells of by the words of the standard."""
+    """The playbook that a document describes without our extension."""
     extensions = {name: one for name, one in member(document, "playbook_extensions").items() if name != EXTENSION}
     return convert({**document, "playbook_extensions": extensions}, now="").definition
 
 
 def by_id(definition: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    """The steps of a definition, of all its blocks."""
+    """The steps of all blocks of a definition, by id."""
     return {step["id"]: step for step in every_step(definition["steps"])}

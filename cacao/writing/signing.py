@@ -1,7 +1,7 @@
-"""Signing a CACAO document that is exported, with the operator's own key.
+"""Signs an exported CACAO document with the operator's own key.
 
-The kind of the key decides the algorithm: RS256 for RSA, ES256, ES384 or ES512 for the NIST curves, Ed25519, Ed448. The
-public key goes along, so that whoever gets the document verifies it without fetching anything.
+The type of the key decides the algorithm: RS256 for RSA, ES256, ES384 or ES512 for the NIST curves, Ed25519, Ed448. The
+signature has the public key, so that the receiver verifies it without fetching anything.
 """
 
 import base64
@@ -15,17 +15,17 @@ from cacao.model.identity import identifier
 
 
 class NotSigned(Exception):  # noqa: N818 - reads as the condition it is
-    """The key is none that documents could be signed with, or the document none that could be; the text says why."""
+    """The key cannot sign or the document cannot be signed; says why."""
 
 
 def signed(document: Mapping[str, Any], pem: bytes, *, signee: str, identity: str, now: str) -> dict[str, Any]:
-    """The document with a signature of ours as the last of its signatures.
+    """The document with our signature as its last one.
 
     Raises:
-        NotSigned: the private key (PEM, without a password) cannot be used, or a number of the document is none that
-        all programs read alike.
+        NotSigned: the private key (PEM, without a password) cannot be used, or the document has a number that not all
+        programs read alike.
     """
-    from cryptography.hazmat.primitives import serialization  # six MiB that most processes never need
+    from cryptography.hazmat.primitives import serialization  # costs six MiB, which most processes never need
 
     key = _read(pem)
     public = key.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
@@ -62,7 +62,7 @@ def _read(pem: bytes) -> Any:
 
 
 def _scheme(key: Any) -> tuple[str, Any]:
-    """The algorithm for a key, and what makes the signature of some bytes."""
+    """The algorithm for a key, and the function that signs bytes."""
     from cryptography.hazmat.primitives import hashes
     from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, padding, rsa
     from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
@@ -82,7 +82,7 @@ def _scheme(key: Any) -> tuple[str, Any]:
     size = (key.curve.key_size + 7) // 8
 
     def as_jws(text: bytes) -> bytes:
-        """The two numbers one behind the other (RFC 7518, 3.4)."""
+        """The two numbers of the signature, concatenated (RFC 7518, 3.4)."""
         return b"".join(number.to_bytes(size) for number in decode_dss_signature(key.sign(text, ec.ECDSA(digest))))
 
     return algorithm, as_jws

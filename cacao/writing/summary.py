@@ -1,4 +1,4 @@
-"""What a CACAO document says in short of what its workflow takes to be carried out."""
+"""Compute ``playbook_processing_summary`` from the workflow."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -17,9 +17,10 @@ _STEPS = {
 
 
 def summary(document: Mapping[str, Any]) -> dict[str, Any]:
-    """The summary of the document's workflow; a feature that is not there is named only where it was named before.
+    """The summary of the document's workflow.
 
-    What is not of the workflow (markings, signatures) stays as it was said.
+    A feature that the workflow lacks is false where the document already names it, else left out. Members about other
+    parts (markings, signatures) stay.
     """
     said = dict(member(document, "playbook_processing_summary"))
     for feature, there in _features(document):

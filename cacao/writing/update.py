@@ -1,10 +1,10 @@
-"""The document of a playbook that was imported, with what was changed here since, and nothing else.
+"""Writes the edits of an imported playbook back into its document.
 
-The document is kept as it came. ``put`` takes the definition as it was when it came and as it is now: what CACAO has a
-property for is written there, in the place it came from, and only what differs. Where others would then still read in
-its workflow what is no longer done here, or not what is, the workflow is written anew (``anew``). When all that does
-not tell all of what was changed, the definition goes along in our extension. A document that was changed has a new
-``modified`` and loses its signatures, which no longer fit it.
+The document is stored as it arrived. ``put`` takes the definition as imported and the present one, and writes each
+difference that CACAO has a property for in its original place. If another tool would read an outdated workflow from the
+patched document, the workflow is regenerated (``rewrite``). If the document still does not express all edits, the
+definition goes into our extension. A changed document has a new ``modified`` and loses its signatures, which no longer
+fit.
 """
 
 from collections.abc import Iterator, Mapping
@@ -19,12 +19,12 @@ from cacao.writing.rewrite import anew, by_id, misleads
 from config.types import Json
 
 Steps = Mapping[str, Mapping[str, Any]]
-#: a version and a switch are no content: they change with every import
+#: no content: these change with every import
 _PASSING = ("version", "enabled")
 
 
 def content(definition: Mapping[str, Any]) -> Json:
-    """A definition without what changes by itself."""
+    """A definition without the members that change by themselves."""
     return {key: value for key, value in definition.items() if key not in (*_PASSING, "id")}
 
 
@@ -36,10 +36,10 @@ def put(
     modified: str,
     workspace: str = "",
 ) -> Json:
-    """The document with the differences between two normalised definitions written into it.
+    """The document with the differences between two normalised definitions.
 
-    ``before`` is what the document was converted to; where nothing has changed the document comes back as it is.
-    ``workspace`` is where the playbooks are that a step names by an id of ours.
+    ``before`` is the result of the document's import; without differences the document comes back unchanged.
+    ``workspace`` is that of the playbooks that steps name by a Tocsin id.
     """
     if content(before) == content(now):
         return dict(document)
@@ -59,7 +59,7 @@ def put(
 
 
 def _workflow(document: Mapping[str, Any], before: Steps, now: Steps) -> Json:
-    """The steps of the document with what was changed of steps that are still there."""
+    """The document's steps with the edits of those that still exist."""
     found = dict(member(document, "workflow"))
     for step_id, source in heads(sources(document)).items():
         if step_id in before and step_id in now:
@@ -80,7 +80,7 @@ def _properties(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tupl
 
 
 def _set(of: Json, property_: str, value: Any) -> None:
-    """Write a property; what is empty is left out, as the standard wants it."""
+    """Write a property; leave out an empty one, as the standard asks."""
     if value in (None, "", []):
         of.pop(property_, None)
     else:

@@ -1,10 +1,9 @@
-"""The workflow of a playbook of ours in the words of CACAO.
+"""The writer of a playbook's workflow in terms of CACAO.
 
-Each step is written in its own way, under an identifier that is made from what it names; each link that leads to the
-end of a block, or to where the branches of a condition come together, leads to an end step of its own. A step that is
-an action of ours is a request to this API; an approval is a manual command. What our steps are besides is told apart,
-for whoever seals it into extensions. Steps that no link of CACAO leads to (after an approval that has expired) are
-left out last.
+Each step gets an identifier derived from what it names; each link to the end of a block, or to where the branches of a
+condition join, leads to an end step of its own. An action step becomes a request to this API, an approval a manual
+command. Whatever CACAO cannot express is returned separately (``ours``); the exporter seals it into extensions. Last,
+steps that no CACAO link reaches (those after an expired approval) are left out.
 """
 
 import json
@@ -22,7 +21,7 @@ from playbooks.definitions.step_types import LINKS
 from playbooks.plan import END, Node, Plan
 
 _READ = re.compile(r"\{\{\s*(?:parameters\.)?([A-Za-z_][A-Za-z0-9_]*)\s*\}\}")
-#: members of our steps that say where a step is, or that CACAO has properties for
+#: members of Tocsin's steps about their place, or with a CACAO property
 PLACE = frozenset(
     {"id", "name", "description", "when", "continue_on_error", "delay_seconds", "timeout_seconds", *LINKS}
 )
@@ -38,13 +37,16 @@ KINDS = {
     "for_each": "while-condition",
     "playbook": "playbook-action",
 }
-#: the name of a parameter → that of its variable
+#: name of a parameter → name of its variable
 Variables = Mapping[str, str]
 
 
 @dataclass(frozen=True)
 class Written:
-    """A workflow: ``ids`` by the ids of our steps, and by identifier what our steps are (id, members)."""
+    """A workflow, with what CACAO cannot express of its steps.
+
+    ``ids``: id of a Tocsin step → identifier; ``ours``: identifier → the step's id and members.
+    """
 
     start: str
     exception: str | None
@@ -54,7 +56,7 @@ class Written:
     agents: Json
 
     def agents_of(self, steps: Mapping[str, Mapping[str, Any]]) -> Json:
-        """The definitions of those agents that some steps name."""
+        """The definitions of the agents that these steps name."""
         named = {step["agent"] for step in steps.values() if isinstance(step.get("agent"), str)}
         return {name: agent for name, agent in self.agents.items() if name in named}
 
@@ -67,17 +69,17 @@ def write(
     ids: Mapping[str, str] | None = None,
     variables: Variables | None = None,
 ) -> Written:
-    """The workflow of a definition, normalised and free of faults, of the playbook with this CACAO identifier.
+    """The workflow of a normalised definition that is free of faults.
 
-    ``ids`` are the identifiers that some of the steps have, ``variables`` what those of the parameters are called that
-    are not called as they are here.
+    ``playbook_id`` is its CACAO identifier. ``ids`` are the identifiers that some steps keep, ``variables`` the names
+    of the variables for parameters whose names differ.
     """
     called = {one["name"]: f"__{one['name']}__" for one in definition["parameters"]} | dict(variables or {})
     return _Writer(definition, playbook_id, workspace, ids or {}, called).written()
 
 
 def playbook_identifier(workspace: str, playbook_id: str) -> str:
-    """The CACAO identifier of a playbook: its own id where that is one."""
+    """The CACAO identifier of a playbook: its id where that is one."""
     return playbook_id if playbook_id.startswith("playbook--") else identifier("playbook", workspace, playbook_id)
 
 
@@ -100,7 +102,7 @@ class _Writer:
         }
 
     def written(self) -> Written:
-        """All of it."""
+        """The whole workflow."""
         start = self._new("start")
         first = self._entry(self.plan.blocks[""].first, start)
         self.workflow[start] = {"type": "start", "on_completion": first}
@@ -110,12 +112,15 @@ class _Writer:
         return Written(start, exception, self.workflow, self.own, self.ours, self.agents)
 
     def _new(self, kind: str, *names: str) -> str:
-        """An identifier that no step has whose identifier was given."""
+        """An identifier that is not among those in use."""
         made = identifier(kind, self.id, *names)
         return made if made not in self._taken else self._new(kind, *names, "new")
 
     def _entry(self, link: str, source: str) -> str:
-        """The identifier of what a link leads to; each link to the end of a block has an end step of its own."""
+        """The identifier of a link's target.
+
+        Each link to the end of a block gets an end step of its own.
+        """
         if link == END:
             end = self._new("end", source)
             self.workflow[end] = {"type": "end"}
@@ -127,7 +132,7 @@ class _Writer:
         return self._new("if-condition", node.id, "when")
 
     def _led(self, node: Node, link: str, source: str) -> str:
-        """The same for a link of a step, which may lead to the end of the branch that the step is in."""
+        """The same for a link that may lead to its branch's end."""
         return self._entry(END if self.regions[node.block].ends(node.id, link) else link, source)
 
     def _write(self, node: Node) -> None:
@@ -145,10 +150,10 @@ class _Writer:
             self._write_when(node, own)
 
     def _write_when(self, node: Node, own: str) -> None:
-        """The condition in front of a step that is carried out only where it holds."""
+        """Write the condition in front of a step that has ``when``."""
         wrapper = self._wrapper(node)
         links = {"on_true": own, "on_completion": self._led(node, node.on_success, f"{wrapper} behind")}
-        if not _is_alone(node):  # both branches go on by themselves, and the standard wants a successor all the same
+        if not _is_alone(node):  # both branches have successors, and the standard requires one here too
             links |= {"on_false": links["on_completion"], "on_completion": self._entry(END, f"{wrapper} completion")}
         self.workflow[wrapper] = {"type": "if-condition", "condition": self._text(node.step["when"]), **links}
         self.ours[wrapper] = f"{node.id[:59]}-when", {"type": "condition", "expression": node.step["when"]}
@@ -161,14 +166,14 @@ class _Writer:
         return links
 
     def _failure(self, node: Node, own: str) -> Json:
-        """Where a step leads to behind its branches."""
+        """The links of a condition, after its branches."""
         behind = self._led(node, self.regions[node.block].joins[node.id], f"{own} completion")
         if node.on_failure is None:
             return {"on_completion": behind}
         return {"on_success": behind, "on_failure": self._led(node, node.on_failure, f"{own} failure")}
 
     def _branch(self, node: Node, link: str, source: str) -> str:
-        """The identifier of the first step of a branch, or an end where it holds none."""
+        """The identifier of a branch's first step, or of an end."""
         return self._entry(END if link == self.regions[node.block].joins[node.id] else link, source)
 
     def _action(self, node: Node, own: str) -> Json:
@@ -207,7 +212,7 @@ class _Writer:
 
     def _parallel(self, node: Node, own: str) -> Json:
         starts = [self._entry(block.first, f"{own} branch {block.id}") for block in self.plan.branches(node.id)]
-        if len(starts) == 1:  # the standard wants two
+        if len(starts) == 1:  # the standard requires two
             starts.append(self._entry(END, f"{own} nothing"))
         return {"next_steps": starts, **self._links(node, own)}
 
@@ -231,7 +236,10 @@ class _Writer:
         return own
 
     def _text(self, text: str) -> str:
-        """A text with what it reads of the parameters in the words of the standard; all else stays as it stands."""
+        """A text with its uses of parameters in CACAO's form.
+
+        All other text stays unchanged.
+        """
 
         def one(found: re.Match[str]) -> str:
             return f"{self.variables[found[1]]}:value" if found[1] in self.variables else found[0]
@@ -240,7 +248,7 @@ class _Writer:
 
 
 def reached(workflow: Mapping[str, Any], starts: Iterable[str | None]) -> Json:
-    """The steps of a workflow that others lead to, from some on."""
+    """The steps of a workflow that can be reached from some."""
     found: set[str] = set()
     ahead = [start for start in starts if start is not None]
     while ahead:
@@ -252,6 +260,9 @@ def reached(workflow: Mapping[str, Any], starts: Iterable[str | None]) -> Json:
 
 
 def _is_alone(node: Node) -> bool:
-    """Whether a step is all that the condition in front of it holds: after it things go on as without it."""
+    """Whether a step is all that its ``when`` guards.
+
+    With or without it, the run continues in the same place.
+    """
     plain = node.type not in ("condition", "switch")
     return "when" in node.step and plain and node.on_failure in (None, node.on_success)
