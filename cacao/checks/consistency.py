@@ -42,10 +42,10 @@ def check_signature(signature: Mapping[str, Any], pointer: str, found: Findings)
     _check_times(signature, pointer, found)
 
 
-def _check_times(holder: Mapping[str, Any], pointer: str, found: Findings) -> None:
+def _check_times(parent: Mapping[str, Any], pointer: str, found: Findings) -> None:
     times: dict[str, tuple[str, str]] = {}
     for name in ("created", "modified", "valid_from", "valid_until"):
-        value = holder.get(name)
+        value = parent.get(name)
         if not isinstance(value, str) or not TIMESTAMP.fullmatch(value):
             continue
         times[name] = (value[:_SECONDS], value[_SECONDS:].strip(".Z").rstrip("0"))
@@ -103,10 +103,10 @@ def _check_variables(document: Mapping[str, Any], graph: Graph, found: Findings)
         for key in ("commands", "condition", "switch"):
             if key in step:
                 _check_uses(step[key], below(graph.pointer(name), key), (own, playbook), found)
-    for holder in _DEFINITIONS:
-        for name, value in member(document, holder).items():
+    for section in _DEFINITIONS:
+        for name, value in member(document, section).items():
             # any step may use the definition, so the variables of all steps count
-            _check_uses(value, below(f"/{holder}", name), (anywhere, playbook), found)
+            _check_uses(value, below(f"/{section}", name), (anywhere, playbook), found)
 
 
 def _check_external(variables: Mapping[str, Any], pointer: str, found: Findings) -> None:

@@ -27,8 +27,8 @@ def check_references(document: Mapping[str, Any], graph: Graph, found: Findings)
     _check_steps(document, graph, found)
     _check_agents(document, graph, found)
     _check_markings(document, found)
-    for pointer, holder, name in _extended(document, graph):
-        _check_extensions(document, pointer, holder, name, found)
+    for pointer, parent, name in _extended(document, graph):
+        _check_extensions(document, pointer, parent, name, found)
     _check_types(document, graph, found)
     _check_uuids(document, graph, found)
 
@@ -60,8 +60,8 @@ def _check_agents(document: Mapping[str, Any], graph: Graph, found: Findings) ->
             if target not in targets:
                 found.add("undefined_target", below(pointer, index), _missing(target, "target_definitions"))
     known = member(document, "authentication_info_definitions")
-    for pointer, holder in _defined(document, ("agent_definitions", "target_definitions")):
-        info = holder.get("authentication_info")
+    for pointer, parent in _defined(document, ("agent_definitions", "target_definitions")):
+        info = parent.get("authentication_info")
         if isinstance(info, str) and info not in known:
             place = below(pointer, "authentication_info")
             found.add("undefined_authentication_info", place, _missing(info, "authentication_info_definitions"))
@@ -84,19 +84,19 @@ def _extended(document: Mapping[str, Any], graph: Graph) -> Iterator[tuple[str, 
     yield "", document, "playbook_extensions"
     for name, step in graph.steps.items():
         yield graph.pointer(name), step, "step_extensions"
-    for pointer, holder in _defined(document, ("agent_definitions", "target_definitions")):
-        yield pointer, holder, "agent_target_extensions"
-    for pointer, holder in _defined(document, ("authentication_info_definitions",)):
-        yield pointer, holder, "authentication_info_extensions"
-    for pointer, holder in _defined(document, ("data_marking_definitions",)):
-        yield pointer, holder, "marking_extensions"
+    for pointer, parent in _defined(document, ("agent_definitions", "target_definitions")):
+        yield pointer, parent, "agent_target_extensions"
+    for pointer, parent in _defined(document, ("authentication_info_definitions",)):
+        yield pointer, parent, "authentication_info_extensions"
+    for pointer, parent in _defined(document, ("data_marking_definitions",)):
+        yield pointer, parent, "marking_extensions"
 
 
 def _check_extensions(
-    document: Mapping[str, Any], pointer: str, holder: Mapping[str, Any], name: str, found: Findings
+    document: Mapping[str, Any], pointer: str, parent: Mapping[str, Any], name: str, found: Findings
 ) -> None:
     definitions = member(document, "extension_definitions")
-    for extension in member(holder, name):
+    for extension in member(parent, name):
         if extension not in definitions:
             place = below(below(pointer, name), extension)
             found.add("undefined_extension", place, _missing(extension, "extension_definitions"))
@@ -108,23 +108,23 @@ def _check_types(document: Mapping[str, Any], graph: Graph, found: Findings) -> 
     for index, name in _texts(document.get("derived_from")):
         _check_type({index: name}, "/derived_from", index, "playbook", found)
     created = [("", document), *_defined(document, ("extension_definitions", "data_marking_definitions"))]
-    for pointer, holder in created:
-        _check_type(holder, pointer, "created_by", "identity", found)
+    for pointer, parent in created:
+        _check_type(parent, pointer, "created_by", "identity", found)
     for name, step in graph.steps.items():
         _check_type(step, graph.pointer(name), "owner", "identity", found)
         if step.get("type") == "playbook-action":
             _check_type(step, graph.pointer(name), "playbook_id", "playbook", found)
-    for pointer, holder in _defined(document, _DEFINITIONS[:3]):
+    for pointer, parent in _defined(document, _DEFINITIONS[:3]):
         prefix, _, _ = pointer.rpartition("/")[2].rpartition("--")
-        if prefix and isinstance(holder.get("type"), str) and holder["type"] != prefix:
+        if prefix and isinstance(parent.get("type"), str) and parent["type"] != prefix:
             message = (
-                f"the type is {shown(holder['type'])}, but the key begins with {shown(prefix)}: make them the same"
+                f"the type is {shown(parent['type'])}, but the key begins with {shown(prefix)}: make them the same"
             )
             found.add("type_differs_from_id", pointer, message)
 
 
-def _check_type(holder: Mapping[Any, Any], pointer: str, name: Any, wanted: str, found: Findings) -> None:
-    value = holder.get(name)
+def _check_type(parent: Mapping[Any, Any], pointer: str, name: Any, wanted: str, found: Findings) -> None:
+    value = parent.get(name)
     match = IDENTIFIER.fullmatch(value) if isinstance(value, str) else None
     if match and match[1] != wanted:
         message = f"this names an object of type {shown(match[1])}: write an identifier that begins with '{wanted}--'"
@@ -150,17 +150,17 @@ def _identified(document: Mapping[str, Any], graph: Graph) -> Iterator[tuple[str
         yield "/id", document["id"]
     for name in graph.steps:
         yield graph.pointer(name), name
-    for holder in _DEFINITIONS:
-        for name in member(document, holder):
-            yield below(f"/{holder}", name), str(name)
+    for section in _DEFINITIONS:
+        for name in member(document, section):
+            yield below(f"/{section}", name), str(name)
 
 
-def _defined(document: Mapping[str, Any], holders: Iterable[str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _defined(document: Mapping[str, Any], sections: Iterable[str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """The objects in these dictionaries, and their pointers."""
-    for holder in holders:
-        for name, value in member(document, holder).items():
+    for section in sections:
+        for name, value in member(document, section).items():
             if isinstance(value, dict):
-                yield below(f"/{holder}", name), value
+                yield below(f"/{section}", name), value
 
 
 def _texts(items: Any) -> Iterator[tuple[int, str]]:
@@ -169,5 +169,5 @@ def _texts(items: Any) -> Iterator[tuple[int, str]]:
         yield from ((index, item) for index, item in enumerate(items) if isinstance(item, str))
 
 
-def _missing(name: Any, holder: str) -> str:
-    return f"{shown(name)} is not in '{holder}': define it there or correct the name"
+def _missing(name: Any, section: str) -> str:
+    return f"{shown(name)} is not in '{section}': define it there or correct the name"

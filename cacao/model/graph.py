@@ -56,9 +56,9 @@ class Graph:
         return found if isinstance(found, str) else ""
 
 
-def member(holder: Any, name: str) -> Mapping[str, Any]:
+def member(parent: Any, name: str) -> Mapping[str, Any]:
     """The object at this member, empty if there is none."""
-    found = holder.get(name) if isinstance(holder, dict) else None
+    found = parent.get(name) if isinstance(parent, dict) else None
     return found if isinstance(found, dict) else {}
 
 

@@ -126,7 +126,7 @@ def _structure_fault(value: list[Any] | dict[str, Any]) -> str | None:
     items = characters = 0
     for _ in range(MAX_VALUE_DEPTH + 1):
         texts = [text for text in level if isinstance(text, str)]
-        texts.extend(str(key) for holder in level if isinstance(holder, dict) for key in holder)
+        texts.extend(str(key) for container in level if isinstance(container, dict) for key in container)
         items += len(level)
         characters += sum(map(len, texts))
         if items > MAX_VALUE_ITEMS:
@@ -137,10 +137,14 @@ def _structure_fault(value: list[Any] | dict[str, Any]) -> str | None:
             return "must hold text that UTF-8 can write"
         if any(isinstance(number, float) and not math.isfinite(number) for number in level):
             return "must hold finite numbers"
-        holders = [holder for holder in level if isinstance(holder, dict | list)]
-        if not holders:
+        containers = [container for container in level if isinstance(container, dict | list)]
+        if not containers:
             return None
-        level = [item for holder in holders for item in (holder.values() if isinstance(holder, dict) else holder)]
+        level = [
+            item
+            for container in containers
+            for item in (container.values() if isinstance(container, dict) else container)
+        ]
     return f"must not be nested more than {MAX_VALUE_DEPTH} deep"
 
 

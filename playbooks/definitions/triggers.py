@@ -166,9 +166,9 @@ def subject(event: Mapping[str, Any]) -> dict[str, Any]:
         context["finding"] = data["finding"]
     elif _family(event) == "finding":
         context["finding"] = about
-    for holder in (about, data):
-        if isinstance(holder.get("asset"), Mapping):
-            context.setdefault("asset", holder["asset"])
+    for source in (about, data):
+        if isinstance(source.get("asset"), Mapping):
+            context.setdefault("asset", source["asset"])
     return context
 
 
