@@ -56,7 +56,7 @@ def without(document: Mapping[str, Any], playbook_id: str) -> Json:
 
 
 def _referred(info: Mapping[str, Any], reference: str) -> Json:
-    kept = {name: value for name, value in info.items() if name in _SHOWN or not _tells(value)}
+    kept = {name: value for name, value in info.items() if name in _SHOWN or not _may_be_secret(value)}
     if _EXTENSIONS in info:
         kept[_EXTENSIONS] = _masked(info[_EXTENSIONS])
     if kept.keys() == info.keys():
@@ -65,7 +65,7 @@ def _referred(info: Mapping[str, Any], reference: str) -> Json:
     return {**empty, **kept, "kms": True, "kms_key_identifier": reference}
 
 
-def _tells(value: Any) -> bool:
+def _may_be_secret(value: Any) -> bool:
     """Whether a value may be a secret, neither empty nor a variable."""
     if isinstance(value, str):
         return bool(value) and not _VARIABLE.fullmatch(value)
@@ -85,7 +85,7 @@ def _masked(value: Any, *, called: bool = False, headers: bool = False) -> Any:
         }
     if isinstance(value, list):
         return [_masked(one, called=called) for one in value]
-    if called and _tells(value):
+    if called and _may_be_secret(value):
         return MASK
     if not isinstance(value, str):
         return value

@@ -65,7 +65,7 @@ def may_fail(written: str) -> bool:
 def switch(text: Any, names: Names) -> str | None:
     """The template of a switch's value; None where it is no variable."""
     found = _VARIABLE.fullmatch(text.strip()) if isinstance(text, str) else None
-    if found is None or not names.known(found[1]) or names.told_by_people(found[1]):
+    if found is None or not names.known(found[1]) or names.only_people_know(found[1]):
         return None
     return f"{{{{ {names.read(found[1])} | string }}}}"
 
@@ -108,7 +108,7 @@ class _Writer:
     def path(self, reference: Reference, otherwise: str = '""') -> str:
         """The expression for a variable's value in a template."""
         name = reference.name
-        if reference.is_path or not self.names.known(name) or self.names.told_by_people(name):
+        if reference.is_path or not self.names.known(name) or self.names.only_people_know(name):
             raise _Unsayable
         return self.names.read(name, otherwise)
 

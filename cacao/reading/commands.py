@@ -30,7 +30,7 @@ METHODS = requests.METHODS
 #: types of commands that run on the agent's machine
 _ON_MACHINES = ("bash", "ssh", "powershell")
 #: the members of a target or agent that an action receives; all others may be secret
-_TOLD = ("type", "name", "description", "address", "port", "category", "sector", "location", "contact")
+_SHARED = ("type", "name", "description", "address", "port", "category", "sector", "location", "contact")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +103,7 @@ def by_hand(command: Mapping[str, Any], context: Context, reason: str) -> Doing:
 
 def _registered(kind: str, command: Mapping[str, Any], context: Context) -> Doing:
     """A step for the registered action, with the parameters that it declares."""
-    target, agent = _told(context.target), _told(context.agent)
+    target, agent = _shared(context.target), _shared(context.agent)
     given = {
         "command": text_of(command) or "",
         "content": content_of(command) or "",
@@ -122,8 +122,8 @@ def _registered(kind: str, command: Mapping[str, Any], context: Context) -> Doin
     return Doing(step={"type": "action", "action_ref": f"cacao.{kind}", "parameters": parameters})
 
 
-def _told(definition: Mapping[str, Any]) -> Json:
-    return {name: definition[name] for name in _TOLD if name in definition}
+def _shared(definition: Mapping[str, Any]) -> Json:
+    return {name: definition[name] for name in _SHARED if name in definition}
 
 
 def _used(given: Iterable[str], context: Context) -> list[str]:
@@ -134,7 +134,7 @@ def _used(given: Iterable[str], context: Context) -> list[str]:
     """
     used = context.names.used("\n".join(given))
     for name in used:
-        if context.names.told_by_people(name):
+        if context.names.only_people_know(name):
             raise Unable("it needs a value that a person returns")
         if not context.names.available(name):
             raise Unable(f"it needs the value of {name[:80]}, which nothing gives")

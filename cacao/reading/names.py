@@ -140,7 +140,7 @@ class Names:
         """Whether a step here sets the variable."""
         return name in self._returned and name not in self.fixed
 
-    def told_by_people(self, name: str) -> bool:
+    def only_people_know(self, name: str) -> bool:
         """Whether only people know the variable, because they carry out its step."""
         return name in self._named and name not in self._returned and name not in self.fixed
 
@@ -153,11 +153,11 @@ class Names:
 
     def available(self, name: str) -> bool:
         """Whether the variable may have a known value when it is read."""
-        return not self.told_by_people(name) and (self._is_changing(name) or self._initial(name) is not None)
+        return not self.only_people_know(name) and (self._is_changing(name) or self._initial(name) is not None)
 
     def readable(self, name: str) -> bool:
         """Whether ``argument`` works: the value is known and fits a template."""
-        return not self.told_by_people(name) and all(map(is_template, texts(self.argument(name))))
+        return not self.only_people_know(name) and all(map(is_template, texts(self.argument(name))))
 
     def read(self, name: str, otherwise: str = '""') -> str:
         """The expression for a variable's value in a template, with its type.

@@ -41,12 +41,12 @@ def misleads(
     wanted, was = _words(document, now), _words(document, before)
     if wanted == was:
         return False
-    told = _words(document, _read(changed))
-    differing = [one for one in wanted.keys() | told.keys() if wanted.get(one) != told.get(one)]
+    described = _words(document, _read(changed))
+    differing = [one for one in wanted.keys() | described.keys() if wanted.get(one) != described.get(one)]
     if not differing:
         return False
     came = _words(document, _read(document))
-    return any(wanted.get(one) != was.get(one) or told.get(one) != came.get(one) for one in differing)
+    return any(wanted.get(one) != was.get(one) or described.get(one) != came.get(one) for one in differing)
 
 
 def anew(document: Mapping[str, Any], before: Mapping[str, Any], now: Mapping[str, Any], *, workspace: str) -> Json:

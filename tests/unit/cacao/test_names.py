@@ -111,7 +111,7 @@ def test_a_constant_stays_what_it_is() -> None:
     given = names({"__x__": {"value": "api.example", **constant}, "__ip__": constant}, RETURNING)
     assert given.parameters == ["__ip__"]
     assert given.read("__x__") == '"api.example"'
-    assert [ask("__x__") for ask in (given.is_returned, given.settable, given.told_by_people)] == [False] * 3
+    assert [ask("__x__") for ask in (given.is_returned, given.settable, given.only_people_know)] == [False] * 3
     assert given.is_constant("__x__")
     assert names({}, RETURNING).settable("__x__")
     assert not given.settable("__unknown__")
