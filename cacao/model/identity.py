@@ -92,7 +92,7 @@ _PLACE = frozenset({"name", "description", "delay", "timeout", "step_extensions"
 
 def with_own(step: Mapping[str, Any], step_id: str, members: Mapping[str, Any]) -> dict[str, Any]:
     """A step with its Tocsin id and members sealed in our extension."""
-    own = digest(_doing(step))
+    own = digest(_behaviour(step))
     ours = {"step_id": step_id, "step": dict(members), "digest": own, "seal": fingerprint([own, step_id, members])}
     return {**step, "step_extensions": {EXTENSION: ours}}
 
@@ -104,7 +104,7 @@ def own_of(step: Mapping[str, Any]) -> Own | None:
     """
     extensions = step.get("step_extensions")
     ours = extensions.get(EXTENSION) if isinstance(extensions, dict) else None
-    if not isinstance(ours, dict) or ours.get("digest") != digest(_doing(step)):
+    if not isinstance(ours, dict) or ours.get("digest") != digest(_behaviour(step)):
         return None
     step_id, members, kind = ours.get("step_id"), ours.get("step"), step.get("type")
     if not isinstance(step_id, str) or not isinstance(members, dict) or not isinstance(kind, str):
@@ -123,5 +123,5 @@ def names_made_action(members: Mapping[str, Any]) -> bool:
     return str(members.get("action_ref")).startswith(("cacao.webhook.", "cacao.script."))
 
 
-def _doing(step: Mapping[str, Any]) -> dict[str, Any]:
+def _behaviour(step: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in step.items() if key not in _PLACE}

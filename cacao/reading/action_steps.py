@@ -11,7 +11,7 @@ from typing import Any
 
 from cacao.model.identity import Own, own_of
 from cacao.reading.blocks import LONGEST_ID, Block, Blocks, Entry, Remark, TooLarge, listed, next_of, seconds_of
-from cacao.reading.commands import Context, Doing, by_hand, doing
+from cacao.reading.commands import Context, Translation, by_hand, translate
 from cacao.reading.names import Names
 from config.types import Json
 from playbooks.checks.faults import below
@@ -25,7 +25,7 @@ _MAX_OUTPUTS = 100
 _FOREIGN = "What the step does stands in an extension that was not written here: look at it, then enable the playbook."
 
 
-class DoingSteps(Blocks):
+class ActionSteps(Blocks):
     """Writes the steps that carry out commands or playbooks."""
 
     def __init__(
@@ -88,7 +88,7 @@ class DoingSteps(Blocks):
         ours = self._own(entry, step)
         links, found = (
             self._links(block, entry, step),
-            [Doing(step=ours.members)] if ours else self._doings(entry, step),
+            [Translation(step=ours.members)] if ours else self._translations(entry, step),
         )
         ids = self._numbered(entry, len(found))
         if len(found) > 1 and limit_of(step):
@@ -104,7 +104,7 @@ class DoingSteps(Blocks):
                 self.actions[one.action["id"]] = one.action
             self._put(block, Entry(entry.cacao_id, ids[number], ""), step, members, pauses=number == 0)
 
-    def _doings(self, entry: Entry, step: Mapping[str, Any]) -> list[Doing]:
+    def _translations(self, entry: Entry, step: Mapping[str, Any]) -> list[Translation]:
         commands = [one for one in listed(step.get("commands")) if isinstance(one, dict)] or [{"type": "manual"}]
         self._work += sum(len(str(one)) for one in commands) * max(1, len(listed(step.get("targets"))))
         if self._work > _MAX_WORK or len(commands) * len(listed(step.get("targets"))) > MAX_STEPS:
@@ -122,7 +122,7 @@ class DoingSteps(Blocks):
                 missing="its agent or target is not defined" if agent is None or target is None else "",
             )
             for number, command in enumerate(commands):
-                one = doing(command, context)
+                one = translate(command, context)
                 if one.action is not None and (reason := self.refused.get(one.action["id"])):
                     one = by_hand(command, context, reason)
                 if one.asked:

@@ -24,7 +24,7 @@ from expressions.json_templates import check_json
 from expressions.limits import MAX_TEMPLATE_CHARACTERS
 from expressions.values import TemplateError
 
-__all__ = ["HTTP", "METHODS", "Context", "Doing", "by_hand", "doing"]
+__all__ = ["HTTP", "METHODS", "Context", "Translation", "by_hand", "translate"]
 
 METHODS = requests.METHODS
 #: types of commands that run on the agent's machine
@@ -34,7 +34,7 @@ _SHARED = ("type", "name", "description", "address", "port", "category", "sector
 
 
 @dataclass(frozen=True, kw_only=True)
-class Doing:
+class Translation:
     """The way a command is carried out, with its step's members.
 
     ``action`` is the definition of the action it needs, if the import has to make it; ``asked`` is why a person has to
@@ -62,18 +62,18 @@ class Context:
     missing: str = ""
 
 
-def doing(command: Mapping[str, Any], context: Context) -> Doing:
+def translate(command: Mapping[str, Any], context: Context) -> Translation:
     """The way one command is carried out."""
     kind = str(command.get("type", ""))
     if kind == "manual" and "cacao.manual" not in context.registered:
-        return Doing(step=_question(text_of(command) or str(command.get("description", "")), context))
+        return Translation(step=_question(text_of(command) or str(command.get("description", "")), context))
     try:
         return _by_a_machine(kind, command, context)
     except Unable as reason:
         return by_hand(command, context, str(reason))
 
 
-def _by_a_machine(kind: str, command: Mapping[str, Any], context: Context) -> Doing:
+def _by_a_machine(kind: str, command: Mapping[str, Any], context: Context) -> Translation:
     """The way a command is carried out without a person.
 
     Raises Unable where that is impossible.
@@ -90,7 +90,7 @@ def _by_a_machine(kind: str, command: Mapping[str, Any], context: Context) -> Do
     raise Unable(f"a command of type '{kind[:64]}' is carried out {where}")
 
 
-def by_hand(command: Mapping[str, Any], context: Context, reason: str) -> Doing:
+def by_hand(command: Mapping[str, Any], context: Context, reason: str) -> Translation:
     """A question that shows a person the command with credentials masked.
 
     ``reason`` is why no machine does it. It also serves for a command whose action was refused.
@@ -98,10 +98,10 @@ def by_hand(command: Mapping[str, Any], context: Context, reason: str) -> Doing:
     on = context.target.get("name") or context.agent.get("name")
     where = f" on {on}" if on else ""
     message = f"Carry this out by hand{where}, then approve:\n{shown(command)}"
-    return Doing(step=_question(message, context), asked=reason)
+    return Translation(step=_question(message, context), asked=reason)
 
 
-def _registered(kind: str, command: Mapping[str, Any], context: Context) -> Doing:
+def _registered(kind: str, command: Mapping[str, Any], context: Context) -> Translation:
     """A step for the registered action, with the parameters that it declares."""
     target, agent = _shared(context.target), _shared(context.agent)
     given = {
@@ -119,7 +119,7 @@ def _registered(kind: str, command: Mapping[str, Any], context: Context) -> Doin
     parameters = templates(wanted, lambda text: context.names.template(text, context.names.text))
     if not all(map(is_template, texts(parameters))):
         raise Unable("what its action would get is too large for a template")
-    return Doing(step={"type": "action", "action_ref": f"cacao.{kind}", "parameters": parameters})
+    return Translation(step={"type": "action", "action_ref": f"cacao.{kind}", "parameters": parameters})
 
 
 def _shared(definition: Mapping[str, Any]) -> Json:
@@ -149,7 +149,7 @@ def _question(text: str, context: Context) -> Json:
     return step
 
 
-def _webhook(kind: str, command: Mapping[str, Any], context: Context) -> Doing:
+def _webhook(kind: str, command: Mapping[str, Any], context: Context) -> Translation:
     names = context.names
     config = requests.request(kind, command, context.target or context.agent, context.authentication, names)
     used = _used([config["url"], config.get("body_template", ""), *config.get("headers", {}).values()], context)
@@ -170,7 +170,7 @@ def _renamed(config: Any, names: Names) -> Any:
     return names.template(config, names.native)
 
 
-def _script(command: Mapping[str, Any], context: Context) -> Doing:
+def _script(command: Mapping[str, Any], context: Context) -> Translation:
     script, names = text_of(command), context.names
     if not script:
         raise Unable("its command_b64 is no text")
@@ -186,7 +186,7 @@ def _script(command: Mapping[str, Any], context: Context) -> Doing:
 
 def _made(
     kind: str, executor: str, config: Json, used: list[str], context: Context, values: Collection[str] = ()
-) -> Doing:
+) -> Translation:
     """A step with an action of its own.
 
     ``values`` are the variables that it gets with their types, not as texts.
@@ -203,7 +203,7 @@ def _made(
     given = {names.native(name): _given(name, types[name], names) for name in used}
     if sum(map(len, texts(given))) > MAX_TEMPLATE_CHARACTERS or not all(map(is_template, texts(given))):
         raise Unable("the values of its variables are too large for a template")
-    return Doing(step={"type": "action", "action_ref": action["id"], "parameters": given}, action=action)
+    return Translation(step={"type": "action", "action_ref": action["id"], "parameters": given}, action=action)
 
 
 def _given(name: str, kind: str, names: Names) -> Any:

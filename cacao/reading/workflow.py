@@ -10,7 +10,7 @@ from typing import Any
 
 from cacao.model.identity import own_of
 from cacao.reading import branches, cel
-from cacao.reading.action_steps import DoingSteps, limit_of, line_of
+from cacao.reading.action_steps import ActionSteps, limit_of, line_of
 from cacao.reading.blocks import END, LONGEST_ID, Block, Entry, TooLarge, listed, next_of, seconds_of
 from config.types import Json
 from playbooks.definitions.step_types import MAX_BRANCHES, MAX_CASES, MAX_DEPTH, MAX_ITERATIONS
@@ -22,7 +22,7 @@ _SHARED = (
 )
 
 
-class Flow(DoingSteps):
+class Flow(ActionSteps):
     """Reads the workflow of one document."""
 
     def write(self, block: Block, entry: Entry, step: Mapping[str, Any]) -> None:

@@ -35,7 +35,7 @@ def unasked(
     return _Taking(now, before, kinds, pauses, chains).definition()
 
 
-def doing(step: Mapping[str, Any]) -> Json:
+def behaviour(step: Mapping[str, Any]) -> Json:
     """The members that say what a step does, wherever it stands."""
     return {name: value for name, value in step.items() if name not in PLACE | HELD | _UNSAID}
 
@@ -51,9 +51,9 @@ class _Taking:
     ) -> None:
         self.now, self.kinds = now, kinds
         self.plan: Plan = plans.compile(now)
-        was = {step["id"]: doing(step) for step in every_step(before["steps"])}
+        was = {step["id"]: behaviour(step) for step in every_step(before["steps"])}
         nodes = self.plan.nodes.values()
-        self.same = {node.id for node in nodes if node.id in was and doing(node.step) == was[node.id]}
+        self.same = {node.id for node in nodes if node.id in was and behaviour(node.step) == was[node.id]}
         self.ways = Counter(link for node in nodes for link in node.links())
         found = {self._question(node) for node in nodes if node.id in self.same}
         self.questions = {one for one in found if one not in kinds and self._untouched(one, "approval")}

@@ -15,7 +15,7 @@ from cacao.reading.importer import convert
 from cacao.reading.names import Names
 from cacao.reading.provenance import chains, heads, part, sources
 from cacao.writing.exporter import variable, with_ours
-from cacao.writing.restore import doing, unasked
+from cacao.writing.restore import behaviour, unasked
 from cacao.writing.summary import summary
 from cacao.writing.workflow import KINDS, Written, reached, write
 from config.types import Json
@@ -86,7 +86,7 @@ class _Anew:
         """The exported steps, restored from the document where they do the same."""
         made = {own: with_ours(step, own, self.written) for own, step in self.written.steps.items()}
         for one in self.alike.keys() & self.olds.keys():
-            if doing(self.olds[one]) == doing(self.news[one]) and not self._asks(one):
+            if behaviour(self.olds[one]) == behaviour(self.news[one]) and not self._asks(one):
                 own, original = self.written.ids[one], self._original(one)
                 restored = _restored(original, self.written.steps[own], self._kept(one))
                 made[own] = with_ours(restored, own, self.written) if own_of(original) is not None else restored

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cacao.reading.commands import Context, Doing, by_hand, doing
+from cacao.reading.commands import Context, Translation, by_hand, translate
 from cacao.reading.importer import Converted, convert
 from cacao.reading.names import Names
 from expressions.json_templates import render_json
@@ -37,9 +37,9 @@ def context(variables: Json | None = None, returned: Any = None, **members: Any)
     return Context(names=Names(given, returned), **members)
 
 
-def carried_out(command: Json, **more: Any) -> Doing:
+def carried_out(command: Json, **more: Any) -> Translation:
     """How a command is carried out; by a machine, with an action that could be kept and takes what it is given."""
-    found = doing(command, context(**more))
+    found = translate(command, context(**more))
     assert found.action is not None, found.asked
     assert actions.check(actions.normalise(found.action)) == []
     return found
@@ -56,11 +56,11 @@ def body(content: str, values: Json, headers: Json | None = None) -> str:
     return render_json(found.action["config"]["body_template"], given)
 
 
-def bash(script: str, **more: Any) -> Doing:
-    return doing({"type": "bash", "command": script}, context(**more))
+def bash(script: str, **more: Any) -> Translation:
+    return translate({"type": "bash", "command": script}, context(**more))
 
 
-def ran(found: Doing, **environment: str) -> subprocess.CompletedProcess[str]:
+def ran(found: Translation, **environment: str) -> subprocess.CompletedProcess[str]:
     """What the script of a command does."""
     assert found.action is not None, found.asked
     shell = ["/bin/bash", "--norc", "-c", found.action["config"]["script"]]
@@ -79,15 +79,15 @@ def converted(steps: Json, **more: Any) -> Converted:
 def test_no_command_is_carried_out_without_its_value() -> None:
     """What a person returns, and what nothing gives, is never sent as nothing: a person carries the command out."""
     command = {"type": "http-api", "command": "DELETE https://fw.example/rules/__told__:value"}
-    told = doing(command, context(returned=()))
+    told = translate(command, context(returned=()))
     assert told.asked == "it needs a value that a person returns"
     assert "/rules/__told__:value" in told.step["message"]
-    assert doing(command, context()).action is not None
+    assert translate(command, context()).action is not None
     nothing = {"type": "http-api", "command": "DELETE https://fw.example/rules/__none__:value"}
-    assert "__none__" in doing(nothing, context()).asked
+    assert "__none__" in translate(nothing, context()).asked
     registered = {"cacao.ssh": frozenset({"command"})}
     ssh = {"type": "ssh", "command": "rm __none__:value"}
-    assert "__none__" in doing(ssh, context(registered=registered)).asked
+    assert "__none__" in translate(ssh, context(registered=registered)).asked
 
 
 def test_an_empty_text_is_a_value() -> None:
@@ -124,7 +124,7 @@ def test_a_value_that_is_too_long_is_for_a_person() -> None:
     """An action is given no more than a template holds."""
     long = {"__x__": {"type": "string", "value": "x" * 17_000}}
     command = {"type": "http-api", "command": "POST https://a.example/", "content": "__x__:value"}
-    assert "too large" in doing(command, context(long)).asked
+    assert "too large" in translate(command, context(long)).asked
 
 
 def test_the_first_hundred_external_variables_are_parameters() -> None:
@@ -143,7 +143,7 @@ def test_what_is_aimed_at_nothing_is_for_a_person(kind: str) -> None:
     missing = "the target it names is not defined"
     registered = {f"cacao.{kind}": frozenset({"command"})}
     for given in (context(agent=API, missing=missing), context(missing=missing, registered=registered)):
-        found = doing(command, given)
+        found = translate(command, given)
         assert (found.step["type"], found.asked) == ("approval", missing)
 
 
@@ -189,7 +189,7 @@ def test_a_json_body_that_cannot_be_made_for_certain_is_for_a_person(content: st
     """A value that is glued to others, that is not of its type, or that may be JSON itself is not guessed at."""
     headers = {"Content-Type": [kind]} if kind else {}
     command = {"type": "http-api", "command": "POST https://a.example/", "content": content, "headers": headers}
-    assert doing(command, context()).asked
+    assert translate(command, context()).asked
 
 
 def test_a_body_that_is_no_json_is_a_text() -> None:
@@ -282,7 +282,7 @@ def test_a_registered_action_is_told_of_its_target_and_no_secrets() -> None:
     target = {**API, "authentication_info": "user-auth--1", "token": "secret", "port": "22"}
     told = frozenset({"command", "cacao_target", "cacao_agent"})
     given = context(registered={"cacao.ssh": told}, target=target, agent={**US, "contact": {"email": {"a": "b@c"}}})
-    found = doing({"type": "ssh", "command": "{__s__:value}"}, given)
+    found = translate({"type": "ssh", "command": "{__s__:value}"}, given)
     assert found.step["parameters"] == {
         "command": "{{ '{' }}{{ parameters.s | string }}}",
         "cacao_target": {**API, "port": "22"},
