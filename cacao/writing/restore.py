@@ -20,7 +20,7 @@ from playbooks.plan import END, Node, Plan, every_step
 _UNSAID = frozenset({"retry", "max_iterations", "interval_seconds", "max_concurrency"})
 
 
-def unasked(
+def restored(
     now: Mapping[str, Any],
     before: Mapping[str, Any],
     kinds: Mapping[str, str],
@@ -32,7 +32,7 @@ def unasked(
     ``kinds``: step → the type of its source in the document. ``pauses``: delay step → the step it is for. ``chains``:
     first step of an action → the other steps of the same action.
     """
-    return _Taking(now, before, kinds, pauses, chains).definition()
+    return _Restoring(now, before, kinds, pauses, chains).definition()
 
 
 def behaviour(step: Mapping[str, Any]) -> Json:
@@ -40,7 +40,7 @@ def behaviour(step: Mapping[str, Any]) -> Json:
     return {name: value for name, value in step.items() if name not in PLACE | HELD | _UNSAID}
 
 
-class _Taking:
+class _Restoring:
     def __init__(
         self,
         now: Mapping[str, Any],

@@ -1,7 +1,7 @@
 """Regenerates the workflow of an imported document after edits of the playbook.
 
 First ``misleads`` checks whether the document still describes the playbook, as far as CACAO can express it. If it does
-not, ``anew`` exports the playbook; then each step that does the same as before gets back what the document says of it
+not, ``regenerated`` exports the playbook; then each step that does the same as before gets back what the document says of it
 (its commands, its agent, the data of other tools); the result replaces the workflow in the document, and everything
 else stays.
 """
@@ -15,7 +15,7 @@ from cacao.reading.importer import convert
 from cacao.reading.names import Names
 from cacao.reading.provenance import chains, heads, part, sources
 from cacao.writing.exporter import variable, with_ours
-from cacao.writing.restore import behaviour, unasked
+from cacao.writing.restore import behaviour, restored
 from cacao.writing.summary import summary
 from cacao.writing.workflow import KINDS, Written, reached, write
 from config.types import Json
@@ -49,13 +49,15 @@ def misleads(
     return any(wanted.get(one) != was.get(one) or described.get(one) != came.get(one) for one in differing)
 
 
-def anew(document: Mapping[str, Any], before: Mapping[str, Any], now: Mapping[str, Any], *, workspace: str) -> Json:
+def regenerated(
+    document: Mapping[str, Any], before: Mapping[str, Any], now: Mapping[str, Any], *, workspace: str
+) -> Json:
     """The document with a workflow regenerated from the playbook."""
-    made = _Anew(document, before, now, workspace)
+    made = _Regeneration(document, before, now, workspace)
     return _with_workflow(document, made.written, made.steps(), _missing(document, now, made.variables))
 
 
-class _Anew:
+class _Regeneration:
     def __init__(
         self, document: Mapping[str, Any], before: Mapping[str, Any], now: Mapping[str, Any], workspace: str
     ) -> None:
@@ -66,7 +68,7 @@ class _Anew:
         self.types = {one: str(self.workflow[source.step_id].get("type")) for one, source in self.sources.items()}
         self.chains = {one: rest for one, rest in chains(self.sources).items() if self.types[one] == "action"}
         pauses = {source.pause: one for one, source in self.sources.items() if source.pause and not source.number}
-        whole = unasked(now, before, self.types, pauses, self.chains)
+        whole = restored(now, before, self.types, pauses, self.chains)
         self.left = by_id(whole)
         #: the steps that are exported with the type of their source
         self.alike = {
@@ -116,9 +118,9 @@ class _Anew:
 
 def _restored(original: Mapping[str, Any], written: Mapping[str, Any], kept: set[str]) -> Json:
     """A step that does what its source does, in its present place."""
-    anew = {*_LINKS, *(_SAID.keys() - kept)}
-    mine = {name: value for name, value in original.items() if name not in anew}
-    return mine | {name: value for name, value in written.items() if name in anew}
+    replaced = {*_LINKS, *(_SAID.keys() - kept)}
+    mine = {name: value for name, value in original.items() if name not in replaced}
+    return mine | {name: value for name, value in written.items() if name in replaced}
 
 
 def _with_workflow(document: Mapping[str, Any], written: Written, steps: Json, variables: Json) -> Json:

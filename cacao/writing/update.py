@@ -15,7 +15,7 @@ from cacao.model.identity import EXTENSION
 from cacao.reading.importer import convert
 from cacao.reading.provenance import heads, sources
 from cacao.writing.exporter import with_definition
-from cacao.writing.rewrite import anew, by_id, misleads
+from cacao.writing.rewrite import by_id, misleads, regenerated
 from config.types import Json
 
 Steps = Mapping[str, Mapping[str, Any]]
@@ -51,7 +51,7 @@ def put(
     if before["steps"] != now["steps"]:
         changed["workflow"] = _workflow(document, by_id(before), by_id(now))
     if misleads(document, changed, before, now):
-        return with_definition(anew(changed, before, now, workspace=workspace), now)
+        return with_definition(regenerated(changed, before, now, workspace=workspace), now)
     known = EXTENSION in member(document, "playbook_extensions")
     if not known and content(convert(changed, now=modified).definition) == content(now):
         return changed
