@@ -113,7 +113,7 @@ def read(text: str) -> Node | None:
         return None
     try:
         tokens = list(_tokens(text))
-        return _Reading(tokens).whole() if 0 < len(tokens) <= MAX_CONDITION_TOKENS else None
+        return _Reading(tokens).parse() if 0 < len(tokens) <= MAX_CONDITION_TOKENS else None
     except _Unreadable:
         return None
 
@@ -178,7 +178,7 @@ class _Reading:
         self.depth = 0
         self.in_observation = False
 
-    def whole(self) -> Node:
+    def parse(self) -> Node:
         node = self.joined()
         if self.place < len(self.tokens):
             raise _Unreadable

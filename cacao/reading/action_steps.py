@@ -193,11 +193,11 @@ class ActionSteps(Blocks):
 
 def limit_of(step: Mapping[str, Any]) -> Json:
     """The time-out of a step, if it has one."""
-    seconds = _wholeseconds_of(step.get("timeout"))
+    seconds = _whole_seconds(step.get("timeout"))
     return {"timeout_seconds": seconds} if seconds else {}
 
 
-def _wholeseconds_of(milliseconds: Any) -> int:
+def _whole_seconds(milliseconds: Any) -> int:
     return math.ceil(seconds_of(milliseconds))
 
 

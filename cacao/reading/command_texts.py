@@ -45,8 +45,8 @@ def shown(command: Mapping[str, Any]) -> str:
     """
     headers = [f"{name}: {_MASK if is_secret_header(name) else value}" for name, value in headers_of(command).items()]
     start = "\n".join(one for one in [text_of(command), *headers] if one)
-    whole = "\n\n".join(one for one in (start, content_of(command)) if one)
-    text = _USER.sub(f"{_MASK}@", whole or str(command.get("description", "")) or "the command")
+    full = "\n\n".join(one for one in (start, content_of(command)) if one)
+    text = _USER.sub(f"{_MASK}@", full or str(command.get("description", "")) or "the command")
     return replaced(text, [span for span in spans(text) if not text.startswith(("__", _MASK), span[0])])
 
 

@@ -15,7 +15,7 @@ from cacao.model.identity import EXTENSION, digest, is_fingerprint, names_made_a
 from cacao.model.variables import as_native, from_document
 from cacao.reading.blocks import Remark
 from cacao.reading.names import TYPES, Names
-from cacao.reading.workflow import Flow
+from cacao.reading.workflow import WorkflowReader
 from config.types import Json
 from playbooks.definitions import normalise
 from playbooks.definitions.fields import (
@@ -69,17 +69,17 @@ def convert(
     returned: set[str] | None = None
     for narrowed in range(_MOST_NARROWED + 1):
         names = Names(document, returned)
-        flow = Flow(document, names, registered or {}, refused or {})
-        steps, exception = flow.top(str(document.get("workflow_start")), str(document.get("workflow_exception")))
-        if names.all_returned(flow.returned):
+        reader = WorkflowReader(document, names, registered or {}, refused or {})
+        steps, exception = reader.top(str(document.get("workflow_start")), str(document.get("workflow_exception")))
+        if names.all_returned(reader.returned):
             break
         # a variable that no step sets is known to people only, and steps that need it go to people, who set none either
         last = narrowed + 1 == _MOST_NARROWED
-        returned = set() if last else flow.returned & (flow.returned if returned is None else returned)
-    own = carried(document, flow.actions)
+        returned = set() if last else reader.returned & (reader.returned if returned is None else returned)
+    own = carried(document, reader.actions)
     if own is not None:
-        return _as_carried(*own, flow.actions, in_force=_in_force(document, now))
-    remarks = flow.remarks
+        return _as_carried(*own, reader.actions, in_force=_in_force(document, now))
+    remarks = reader.remarks
     name = _line(document.get("name")) or "CACAO playbook"
     definition: Json = {
         "id": str(document.get("id")),
@@ -89,11 +89,11 @@ def convert(
         "parameters": _parameters(names, remarks),
         "steps": steps,
         "tags": _tags(document.get("labels")),
-        "enabled": _in_force(document, now) and not flow.stuck,
+        "enabled": _in_force(document, now) and not reader.stuck,
         "exception_step": exception,
     }
-    whole = normalise.normalise(definition)
-    return Converted(definition=whole, actions=flow.actions, remarks=tuple(remarks), stuck=flow.stuck)
+    normalised = normalise.normalise(definition)
+    return Converted(definition=normalised, actions=reader.actions, remarks=tuple(remarks), stuck=reader.stuck)
 
 
 def carried(document: Mapping[str, Any], made: Collection[str] = ()) -> tuple[Json, bool] | None:
@@ -110,11 +110,11 @@ def carried(document: Mapping[str, Any], made: Collection[str] = ()) -> tuple[Js
     if not is_version(definition.get("version")):
         return None
     foreign = not is_fingerprint(ours.get("seal"), [ours["digest"], definition])
-    whole = normalise.normalise(definition)
-    steps = (place.step for place in islice(places(whole), MAX_STEPS))
+    normalised = normalise.normalise(definition)
+    steps = (place.step for place in islice(places(normalised), MAX_STEPS))
     if foreign and any(names_made_action(step) and step["action_ref"] not in made for step in steps):
         return None
-    return whole, foreign
+    return normalised, foreign
 
 
 def _as_carried(definition: Json, foreign: bool, actions: Mapping[str, Json], *, in_force: bool) -> Converted:

@@ -11,7 +11,7 @@ from typing import Any
 from cacao.model.identity import own_of
 from cacao.reading.blocks import Block, Entry, listed
 from cacao.reading.names import Names
-from cacao.reading.workflow import Flow
+from cacao.reading.workflow import WorkflowReader
 from config.types import Json
 
 
@@ -30,9 +30,9 @@ class Source:
 
 def sources(document: Mapping[str, Any]) -> dict[str, Source]:
     """The source of each step, by id."""
-    flow = _Noting(document)
-    flow.top(str(document.get("workflow_start")), str(document.get("workflow_exception")))
-    return flow.sources
+    reader = _Noting(document)
+    reader.top(str(document.get("workflow_start")), str(document.get("workflow_exception")))
+    return reader.sources
 
 
 def heads(origins: Mapping[str, Source]) -> dict[str, str]:
@@ -70,7 +70,7 @@ def part(step: Mapping[str, Any], number: int) -> Json:
     return found
 
 
-class _Noting(Flow):
+class _Noting(WorkflowReader):
     """Reads a workflow and notes the source of each step."""
 
     def __init__(self, document: Mapping[str, Any]) -> None:

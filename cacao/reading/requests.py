@@ -71,8 +71,8 @@ def unquoted(config: Json, names: Names) -> set[str]:
     if kind != "application/json" and not kind.endswith("+json"):
         return set()
     found = set(names.used(_QUOTED.sub('""', content)))
-    whole = next((name for name in found if content.strip() == f"{name}:value"), None)
-    if whole is not None and names.type(whole) not in TYPES:
+    only = next((name for name in found if content.strip() == f"{name}:value"), None)
+    if only is not None and names.type(only) not in TYPES:
         raise Unable("its whole content is a variable, which may be JSON or a text in it")
     return found
 

@@ -22,7 +22,7 @@ _SHARED = (
 )
 
 
-class Flow(ActionSteps):
+class WorkflowReader(ActionSteps):
     """Reads the workflow of one document."""
 
     def write(self, block: Block, entry: Entry, step: Mapping[str, Any]) -> None:

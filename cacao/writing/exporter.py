@@ -60,10 +60,10 @@ def with_definition(document: Mapping[str, Any], definition: Mapping[str, Any]) 
     """
     extensions = {key: one for key, one in member(document, "playbook_extensions").items() if key != EXTENSION}
     defined = {**member(document, "extension_definitions"), EXTENSION: DEFINITION}
-    whole = {**document, "extension_definitions": defined}
-    own = seal_of(whole)
+    extended = {**document, "extension_definitions": defined}
+    own = seal_of(extended)
     ours = {"definition": dict(definition), "digest": own, "seal": fingerprint([own, definition])}
-    return {**whole, "playbook_extensions": {**extensions, EXTENSION: ours}}
+    return {**extended, "playbook_extensions": {**extensions, EXTENSION: ours}}
 
 
 def with_ours(step: Mapping[str, Any], name: str, written: Written) -> Json:

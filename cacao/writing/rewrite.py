@@ -1,9 +1,9 @@
 """Regenerates the workflow of an imported document after edits of the playbook.
 
 First ``misleads`` checks whether the document still describes the playbook, as far as CACAO can express it. If it does
-not, ``regenerated`` exports the playbook; then each step that does the same as before gets back what the document says of it
-(its commands, its agent, the data of other tools); the result replaces the workflow in the document, and everything
-else stays.
+not, ``regenerated`` exports the playbook; then each step that does the same as before gets back what the document says
+of it (its commands, its agent, the data of other tools); the result replaces the workflow in the document, and
+everything else stays.
 """
 
 from collections.abc import Mapping
@@ -68,8 +68,8 @@ class _Regeneration:
         self.types = {one: str(self.workflow[source.step_id].get("type")) for one, source in self.sources.items()}
         self.chains = {one: rest for one, rest in chains(self.sources).items() if self.types[one] == "action"}
         pauses = {source.pause: one for one, source in self.sources.items() if source.pause and not source.number}
-        whole = restored(now, before, self.types, pauses, self.chains)
-        self.left = by_id(whole)
+        original = restored(now, before, self.types, pauses, self.chains)
+        self.left = by_id(original)
         #: the steps that are exported with the type of their source
         self.alike = {
             one: source
@@ -77,7 +77,7 @@ class _Regeneration:
             if one in self.left and KINDS[self.left[one]["type"]] == self.types[one]
         }
         self.written = write(
-            whole,
+            original,
             playbook_id=str(document.get("id")),
             workspace=workspace,
             ids=heads(self.alike),
@@ -90,8 +90,8 @@ class _Regeneration:
         for one in self.alike.keys() & self.olds.keys():
             if behaviour(self.olds[one]) == behaviour(self.news[one]) and not self._asks(one):
                 own, original = self.written.ids[one], self._original(one)
-                restored = _restored(original, self.written.steps[own], self._kept(one))
-                made[own] = with_ours(restored, own, self.written) if own_of(original) is not None else restored
+                step = _restored(original, self.written.steps[own], self._kept(one))
+                made[own] = with_ours(step, own, self.written) if own_of(original) is not None else step
         return made
 
     def _asks(self, one: str) -> bool:
@@ -126,16 +126,16 @@ def _restored(original: Mapping[str, Any], written: Mapping[str, Any], kept: set
 def _with_workflow(document: Mapping[str, Any], written: Written, steps: Json, variables: Json) -> Json:
     """The document with other steps, and the definitions they need."""
     left = reached(steps, (written.start, written.exception))
-    whole = {name: value for name, value in document.items() if name != "workflow_exception"}
-    whole |= {"workflow_start": written.start, "workflow": left}
+    changed = {name: value for name, value in document.items() if name != "workflow_exception"}
+    changed |= {"workflow_start": written.start, "workflow": left}
     if written.exception is not None:
-        whole["workflow_exception"] = written.exception
+        changed["workflow_exception"] = written.exception
     for name, more in (("agent_definitions", written.agents_of(left)), ("playbook_variables", variables)):
         if more:
-            whole[name] = {**more, **member(document, name)}
-    if isinstance(whole.get("playbook_processing_summary"), dict):
-        whole["playbook_processing_summary"] = summary(whole)
-    return whole
+            changed[name] = {**more, **member(document, name)}
+    if isinstance(changed.get("playbook_processing_summary"), dict):
+        changed["playbook_processing_summary"] = summary(changed)
+    return changed
 
 
 def _missing(document: Mapping[str, Any], now: Mapping[str, Any], names: Mapping[str, str]) -> Json:

@@ -140,11 +140,7 @@ def _structure_fault(value: list[Any] | dict[str, Any]) -> str | None:
         containers = [container for container in level if isinstance(container, dict | list)]
         if not containers:
             return None
-        level = [
-            item
-            for container in containers
-            for item in (container.values() if isinstance(container, dict) else container)
-        ]
+        level = [item for one in containers for item in (one.values() if isinstance(one, dict) else one)]
     return f"must not be nested more than {MAX_VALUE_DEPTH} deep"
 
 
