@@ -1,1 +1,4 @@
-"""What users write is evaluated here: templates and conditions over plain data. No I/O."""
+"""Templates and conditions that users write, evaluated over plain data.
+
+No I/O.
+"""

@@ -1,8 +1,8 @@
-"""The filters a template may use: a closed list of pure functions over plain data.
+"""The filters of templates: a closed list of pure functions.
 
-Each takes the value left of the bar and its arguments, and returns plain data. Every text a filter makes is
-bounded, so that a chain of them cannot grow without end. ``default`` is not here: it answers a missing
-value and is part of the language (``template_syntax``).
+Each takes the value left of the bar and its arguments, and returns plain data. The length of every text that a filter
+makes is limited, so that a chain of them cannot grow without end. ``default`` is not here: it handles a missing value
+and is part of the language (``template_syntax``).
 """
 
 import re
@@ -19,7 +19,10 @@ _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 
 @dataclass(frozen=True)
 class Filter:
-    """A filter and how many arguments it takes (besides the value itself)."""
+    """A filter, with its least and greatest number of arguments.
+
+    The value itself does not count.
+    """
 
     apply: Callable[..., Any]
     least: int = 0
@@ -67,7 +70,7 @@ def _replace(value: Any, old: Any, new: Any) -> str:
 
 
 def _truncate(value: Any, characters: Any) -> str:
-    """At most that many characters, the last of them an ellipsis when something was cut off."""
+    """At most that many characters; an ellipsis marks a cut."""
     text, most = as_text(value), _number_only(characters, "truncate")
     return bounded(text if len(text) <= most else text[: max(0, most - 1)] + "…"[:most])
 
@@ -109,7 +112,10 @@ def _string(value: Any) -> str:
 
 
 def _int(value: Any) -> int:
-    """A whole number from a text of at most 18 digits, or from a number without a fraction."""
+    """A whole number from a number or a text.
+
+    The number has no fraction, the text at most 18 digits.
+    """
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     if isinstance(value, float) and value.is_integer():

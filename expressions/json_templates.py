@@ -1,8 +1,8 @@
-"""Templates of JSON documents: what an expression inserts depends on where it stands.
+"""Templates of JSON documents: an expression's place decides its form.
 
-Inside a string literal it inserts text, escaped, without quotes; anywhere else it inserts a JSON value.
-Because an inserted value can end neither a string nor a value, every position is known before any value is:
-it is worked out once, from the text of the template alone.
+Inside a string literal an expression inserts text, escaped, without quotes; anywhere else it inserts a JSON value.
+Because an inserted value can end neither a string nor a value, every place is known before any value is: it is computed
+once, from the text of the template alone.
 """
 
 import json
@@ -22,13 +22,16 @@ Insertion = tuple[Expression, Callable[[Any], str]]
 
 
 def render_json(source: str, context: Mapping[str, Any]) -> str:
-    """The JSON text a template makes; raises TemplateError when it is not JSON or a name is missing."""
+    """The JSON text that a template makes.
+
+    Raises TemplateError when the result is not JSON or a name is missing.
+    """
     parts = [part if isinstance(part, str) else part[1](part[0].evaluate(context)) for part in _parse_json(source)]
     return _checked(bounded("".join(parts)))
 
 
 def check_json(source: str) -> None:
-    """Raises TemplateError when the template can never make JSON, whatever its values are."""
+    """Raise TemplateError when the template can never make JSON."""
     parts = _parse_json(source)
     _checked("".join(part if isinstance(part, str) else part[1]("") for part in parts))
 
@@ -67,7 +70,10 @@ def _run_together() -> TemplateError:
 
 
 def _position_after(text: str, inside: bool) -> bool:
-    """Whether the place after ``text`` is inside a JSON string, given whether the place before it is."""
+    """Whether the place after ``text`` is inside a JSON string.
+
+    ``inside`` says so of the place before it.
+    """
     position = 0
     while position < len(text):
         if not inside:
@@ -80,7 +86,7 @@ def _position_after(text: str, inside: bool) -> bool:
         position = match.end() if match else position
         if position < len(text):
             if text[position] == "\\":
-                # a backslash that waits for what comes next would change the meaning of an inserted value
+                # an incomplete escape would change the meaning of an inserted value
                 raise TemplateError("a backslash in a JSON string starts no complete escape")
             position, inside = position + 1, False
     return inside

@@ -1,8 +1,7 @@
-"""How large a template may be, each bound with its reason.
+"""The limits of templates and conditions, each with its reason.
 
-They bound time and memory before any work is done: a template comes from whoever may write an action, the
-values in it from whoever can cause an alert. The same holds for conditions: once CEL runs it cannot be stopped,
-so what it may cost is worked out beforehand.
+They limit time and memory before any work starts: users who may write an action write templates, and senders of alerts
+supply their values. The same holds for conditions: CEL cannot be interrupted, so its cost is computed beforehand.
 """
 
 #: characters of one template; the longest useful message or request body is a tenth of this
@@ -11,7 +10,7 @@ MAX_TEMPLATE_CHARACTERS = 16 * 1024
 #: ``{{ }}`` in one template; a body that needs more is data: insert it as one value with ``json``
 MAX_EXPRESSIONS = 200
 
-#: lookups, filters and arguments inside one expression; also what keeps every walk over it shallow
+#: lookups, filters and arguments inside one expression; it also keeps recursion over it shallow
 MAX_NESTING = 20
 
 #: characters of one rendered text and of every intermediate result (``json`` may double what it is given)
@@ -26,7 +25,7 @@ MAX_DEPTH = 32
 #: compiled templates kept; several times the number of texts in a large catalogue of actions
 CACHED_TEMPLATES = 2048
 
-#: names compared when a suggestion is looked for, and the longest compared; it costs their product
+#: names compared for a suggestion, and the longest of them; the cost is the product
 MAX_SUGGESTION_CANDIDATES = 200
 MAX_SUGGESTION_CHARACTERS = 64
 
@@ -35,23 +34,23 @@ MAX_SUGGESTION_CHARACTERS = 64
 MAX_CONDITION_CHARACTERS = 4096
 MAX_CONDITION_TOKENS = 500
 
-#: ``exists``, ``all`` and the like inside one another; a third level multiplies the cost by the list once more
+#: levels of ``exists``, ``all`` and the like; a third multiplies the cost by the length of the list once more
 MAX_MACRO_NESTING = 2
 
 #: values (each 64 characters of text are one more) that one condition may read; copying them takes about 20 ms
 MAX_CONDITION_VALUES = 10_000
 
-#: containers inside containers of what a condition reads: those of a request body and the few around them
+#: containers inside containers of a value that a condition reads: a request body's and the few around it
 MAX_CONDITION_DEPTH = 64
 
 #: copies of one small value that evaluating a condition may take at most; each takes 0.1 to 0.2 microseconds
 MAX_CONDITION_WORK = 250_000
 
-#: characters of a pattern, and bytes of what RE2 makes of it: both decide how long compiling takes
+#: characters of a pattern, and bytes of its compiled form: both decide how long compiling takes
 MAX_MATCH_CHARACTERS = 256
 MAX_MATCH_BYTES = 64 * 1024
 
-#: instructions of the compiled pattern times characters it is held against, in one evaluation; RE2 needs at most
+#: instructions of the compiled pattern times characters of the text, in one evaluation; RE2 needs at most
 #: 9 nanoseconds for each (and mostly a hundredth of that)
 MAX_MATCH_WORK = 6_000_000
 

@@ -1,8 +1,8 @@
-"""What templates and conditions read, without running them: every path that is written out.
+"""The paths that templates and conditions read, found without evaluating them.
 
-Validation uses it to find steps that are named and do not exist, or do not come before; planning uses it to know
-which outputs a step needs. Variables of comprehensions are no paths. A path ends before the first key that is not
-written out, so that ``("steps",)`` alone means any step.
+Validation uses them to find references to steps that do not exist or run later; planning uses them to find the outputs
+that a step needs. Variables of comprehensions are no paths. A path ends before the first key that is computed, so that
+``("steps",)`` alone means any step.
 """
 
 from typing import Any
@@ -14,7 +14,10 @@ PathSet = set[tuple[str, ...]]
 
 
 def paths(source: Any) -> PathSet:
-    """The paths in the templates of a text, or of all texts and keys in containers. Raises TemplateError."""
+    """The paths in the templates of a text or container.
+
+    A container counts with all its texts and keys. Raises TemplateError.
+    """
     found: PathSet = set()
     waiting = [source]
     while waiting:
@@ -30,7 +33,10 @@ def paths(source: Any) -> PathSet:
 
 
 def condition_paths(source: str) -> PathSet:
-    """The paths a condition reads, those inside ``{{ }}`` too. Raises ConditionError."""
+    """The paths that a condition reads, those inside ``{{ }}`` too.
+
+    Raises ConditionError.
+    """
     condition = read(source)
     found = {item.path for item in condition.reads if not item.local and item.path[0] not in condition.templates}
     return found.union(*map(_template_paths, condition.templates.values()))

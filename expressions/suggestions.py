@@ -1,4 +1,4 @@
-"""The nearest known name for a misspelt one, as the end of a sentence."""
+"""The nearest known name for a misspelt one, as a message's end."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -8,7 +8,10 @@ from expressions.limits import MAX_SUGGESTION_CANDIDATES, MAX_SUGGESTION_CHARACT
 
 
 def nearest(name: str, known: Iterable[object], likeness: float = 0.6) -> str | None:
-    """The known name most like ``name`` (1.0 is the same), or None; compares a bounded number of short names."""
+    """The known name most like ``name``, or None.
+
+    ``likeness`` 1.0 means equal. Compares a limited number of short names.
+    """
     if len(name) > MAX_SUGGESTION_CHARACTERS:
         return None
     texts = (item for item in known if isinstance(item, str) and len(item) <= MAX_SUGGESTION_CHARACTERS)
@@ -18,6 +21,6 @@ def nearest(name: str, known: Iterable[object], likeness: float = 0.6) -> str | 
 
 
 def did_you_mean(name: str, known: Iterable[object], prefix: str = "") -> str:
-    """``"; did you mean 'host'?"``, or nothing when no known name is near."""
+    """``"; did you mean 'host'?"``, or nothing without a similar known name."""
     near = nearest(name, known)
     return f"; did you mean '{prefix}{near}'?" if near is not None else ""

@@ -1,11 +1,10 @@
-"""From the text of a template to the few things it may mean.
+"""The parser of templates: from text to a closed list of expressions.
 
-Jinja2 reads the text; this module walks what it read, refuses every kind of node that is not listed here, and
-keeps a form of its own: pieces of text, paths, constants and filters. Nothing that a template names is ever
-compiled or called, so there is no sandbox to leave: ``a.b`` is the key ``b`` of the object ``a``, whatever
-``a`` is. The id of a playbook step may hold dashes: ``steps.block-ip.output`` is read as
-``steps['block-ip'].output``. ``{% raw %}`` and comments are as in Jinja2; in a text with expressions
-every line end becomes a line feed.
+Jinja2 parses the text; this module refuses every node that is not listed here, and keeps a form of its own: pieces of
+text, paths, constants and filters. Nothing that a template names is ever compiled or called, so there is no sandbox to
+escape from: ``a.b`` is the key ``b`` of the object ``a``, whatever ``a`` is. The id of a playbook step may have dashes:
+``steps.block-ip.output`` is read as ``steps['block-ip'].output``. ``{% raw %}`` and comments are as in Jinja2; in a
+text with expressions every line end becomes a line feed.
 """
 
 import math
@@ -46,13 +45,13 @@ _REFUSED: dict[type[nodes.Node], str] = {
 
 
 class Expression(Protocol):
-    """What stands between ``{{`` and ``}}``."""
+    """An expression between ``{{`` and ``}}``."""
 
     def evaluate(self, context: Mapping[str, Any]) -> Any:
         """Its value; raises TemplateError."""
 
     def reads(self, *, optional: bool = False) -> "Iterator[tuple[Path, bool]]":
-        """The paths it follows, each with whether a ``default`` answers for its absence."""
+        """The paths it reads, each with whether a ``default`` covers its absence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +71,16 @@ class Constant:
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """A name and the keys and indexes to follow from it."""
+    """A name and the keys and indexes after it."""
 
     root: str
     steps: tuple[str | int, ...]
 
     def evaluate(self, context: Mapping[str, Any]) -> Any:
-        """What the path leads to; raises MissingValue naming the first step that does not exist."""
+        """The value at the path.
+
+        Raises MissingValue with the first step that does not exist.
+        """
         try:
             value = context[self.root]
         except KeyError:
@@ -100,14 +102,14 @@ class Path:
 
 @dataclass(frozen=True, slots=True)
 class Filtered:
-    """A value passed through a filter."""
+    """A value and the filter that it goes through."""
 
     operand: Expression
     filter: Filter
     arguments: tuple[Expression, ...]
 
     def evaluate(self, context: Mapping[str, Any]) -> Any:
-        """What the filter makes of the value."""
+        """The result of the filter."""
         arguments = [argument.evaluate(context) for argument in self.arguments]
         return self.filter.apply(self.operand.evaluate(context), *arguments)
 
@@ -119,7 +121,10 @@ class Filtered:
 
 @dataclass(frozen=True, slots=True)
 class Default:
-    """A value, or another one when the first is missing or null (or, if asked for, empty, zero or false)."""
+    """A value, or a replacement when it is missing or null.
+
+    ``also_if_empty`` asks for it when the value is empty, zero or false, too.
+    """
 
     operand: Expression
     replacement: Expression
@@ -136,7 +141,10 @@ class Default:
         return value
 
     def reads(self, *, optional: bool = False) -> Iterator[tuple[Path, bool]]:
-        """The paths of the value, which may be absent, and of its replacement, which may not."""
+        """The paths of the value, which may be absent, and the replacement's.
+
+        The replacement's must exist.
+        """
         yield from self.operand.reads(optional=True)
         yield from self.replacement.reads(optional=optional)
         yield from self.also_if_empty.reads(optional=optional)
@@ -146,18 +154,21 @@ Part = str | Expression
 
 
 def has_markup(source: str) -> bool:
-    """Whether the text is a template at all; anything else is text as it stands."""
+    """Whether the text is a template; any other text stays unchanged."""
     return "{" in source and _MARKUP.search(source) is not None
 
 
 @lru_cache(maxsize=CACHED_TEMPLATES)
 def parse(source: str) -> tuple[Part, ...]:
-    """The pieces of a template in order: texts and expressions. Raises TemplateError; the result is kept."""
+    """The texts and expressions of a template in order; cached.
+
+    Raises TemplateError.
+    """
     if len(source) > MAX_TEMPLATE_CHARACTERS:
         raise TemplateError(f"the template is longer than {MAX_TEMPLATE_CHARACTERS} characters")
     if not is_encodable(source):
         raise TemplateError("the template holds half surrogates, which are not text")
-    if source.rstrip("-+").endswith("{#"):  # the one comment without an end that Jinja2 lets pass
+    if source.rstrip("-+").endswith("{#"):  # the only unclosed comment that Jinja2 accepts
         raise TemplateError("Missing end of comment tag")
     parts: list[Part] = []
     for node in _read(source).body:
@@ -178,12 +189,15 @@ def _read(source: str) -> nodes.Template:
         raise TemplateError(f"line {error.lineno}: {error.message}; {_ALLOWED}") from None
     except RecursionError:
         raise TemplateError(f"an expression is nested more than {MAX_NESTING} deep") from None
-    except (ValueError, SyntaxError, OverflowError, MemoryError):  # of a literal: its digits, or how many they are
+    except (ValueError, SyntaxError, OverflowError, MemoryError):  # a number literal has wrong or too many digits
         raise TemplateError("a number in the template cannot be read") from None
 
 
 def _with_brackets(source: str) -> str:
-    """The template with step ids that are no names to Jinja2 in brackets, its texts and comments as they were."""
+    """The template with dashed step ids in brackets.
+
+    Its texts and comments stay unchanged.
+    """
     pieces = []
     for is_code, tokens in groupby(_ENVIRONMENT.lex(source), lambda token: token[1] not in _NO_CODE):
         text = "".join(value for _, _, value in tokens)
@@ -192,7 +206,10 @@ def _with_brackets(source: str) -> str:
 
 
 def dashed_step(source: str, position: int) -> str | None:
-    """The id of the step, when ``steps.<id>`` with an id that is no plain name starts at this position."""
+    """The step id of a ``steps.<id>`` at this position.
+
+    None unless the id is no plain name.
+    """
     match = _STEP.match(source, position)
     return match[1] if match else None
 

@@ -1,13 +1,12 @@
-"""Templates: ``{{ a.b.c }}`` in the texts of an action, filled in once with plain data.
+"""Templates: ``{{ a.b.c }}`` in texts, rendered once with plain data.
 
-When an action is written, ``check`` reads every text in its configuration and names each fault by its place.
-When it runs, one of the ``render`` functions fills the values in: ``render`` walks containers and keeps the
-type of a value that stands alone, ``render_text`` escapes each value for the place it goes to, ``render_json``
-makes a JSON document. What is inserted is never read as a template again. Unknown names raise
-``TemplateError`` unless a ``default`` answers for them.
+When an action is written, ``check`` parses every text in its configuration and reports each fault with its place. When
+it runs, one of the ``render`` functions inserts the values: ``render`` descends into containers and keeps the type of a
+value that stands alone, ``render_text`` escapes each value for its target, ``render_json`` makes a JSON document. An
+inserted value is never parsed as a template. Unknown names raise ``TemplateError`` unless a ``default`` covers them.
 
-An expression is a path (``a.b``, ``a[0]``, ``a['b-c']``), a constant, or one of these through a filter of the
-closed list in ``expressions.filters``. Text without ``{{`` (or ``{%``, ``{#``) is no template and stays as it is.
+An expression is a path (``a.b``, ``a[0]``, ``a['b-c']``), a constant, or one of these through a filter of the closed
+list in ``expressions.filters``. Text without ``{{`` (or ``{%``, ``{#``) is no template and stays unchanged.
 """
 
 from collections.abc import Callable, Mapping
@@ -25,7 +24,10 @@ __all__ = ["TemplateError", "as_text", "check", "check_json", "names", "render",
 
 
 def names(source: str) -> set[str]:
-    """The names the expressions of a template start from. Raises TemplateError."""
+    """The names that a template's expressions start from.
+
+    Raises TemplateError.
+    """
     return {root for root, _ in _roots(parse(source))} if has_markup(source) else set()
 
 
@@ -35,9 +37,9 @@ def _roots(parts: tuple[Part, ...]) -> list[tuple[str, bool]]:
 
 
 def check(source: Any, known: set[str] | None = None) -> list[Problem]:
-    """Every fault of every template in ``source`` (text, or containers with texts and keys).
+    """Every fault of every template in a text or container.
 
-    With ``known``, names that are not in it are faults too, unless a ``default`` answers for them.
+    Keys count too. With ``known``, names that are not in it are faults too, unless a ``default`` covers them.
     """
     problems: list[Problem] = []
     _check(source, known, "", problems)
@@ -81,7 +83,7 @@ def _faults(source: str, known: set[str] | None) -> list[str]:
 
 
 def render_text(source: str, context: Mapping[str, Any], escape: Callable[[Any], str] = as_text) -> str:
-    """The template as one text; ``escape`` writes each value for the place the text goes to."""
+    """The template as one text; ``escape`` writes each value for its target."""
     return _joined(parse(source), context, escape) if has_markup(source) else source
 
 
@@ -90,10 +92,10 @@ def _joined(parts: tuple[Part, ...], context: Mapping[str, Any], escape: Callabl
 
 
 def render(source: Any, context: Mapping[str, Any]) -> Any:
-    """The same structure with every template in it filled in, keys included.
+    """The same structure with every template in it rendered, keys included.
 
-    A text that is one expression and nothing else becomes the value itself, with its type (a container is not
-    copied); any other template becomes text. Raises TemplateError, beginning with the place in ``source``.
+    A text that is one expression and nothing else becomes the value itself, with its type (a container is not copied);
+    any other template becomes text. Raises TemplateError, beginning with the place in ``source``.
     """
     if isinstance(source, str) and not has_markup(source):
         return source
@@ -101,12 +103,12 @@ def render(source: Any, context: Mapping[str, Any]) -> Any:
 
 
 def _constant(value: Any) -> bool:
-    """Whether it stays as it is."""
+    """Whether it has no templates."""
     return not (has_markup(value) if isinstance(value, str) else isinstance(value, dict | list))
 
 
 class _Rendering:
-    """One walk over a structure, with the characters it may still insert."""
+    """One descent into a structure, with the characters it may still insert."""
 
     def __init__(self, context: Mapping[str, Any]) -> None:
         self.context = context

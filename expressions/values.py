@@ -1,8 +1,7 @@
-"""Plain data as templates see it: one step of a path, and the text and JSON forms of a value.
+"""Plain data in templates: steps of a path, text and JSON forms.
 
-Plain data are dict, list (or tuple), str, int, float, bool and None. Nothing here calls or reads an attribute
-of what it is given, so a value cannot run code by being rendered. No message holds a value, only names and
-types: a value may be a secret.
+Plain data are dict, list (or tuple), str, int, float, bool and None. Nothing here calls or reads an attribute of a
+value, so that rendering cannot run its code. Messages have only names and types, no values: a value may be a secret.
 """
 
 import json
@@ -13,11 +12,11 @@ from expressions.suggestions import did_you_mean
 
 
 class TemplateError(Exception):
-    """A template cannot be read or rendered; the message says why and never shows a value."""
+    """A template cannot be read or rendered; the message shows no value."""
 
 
 class MissingValue(TemplateError):  # noqa: N818 - a condition that ``default`` answers
-    """A name on the way to a value does not exist."""
+    """A name on the path to a value does not exist."""
 
 
 _MACHINE_WORD = 64
@@ -27,7 +26,7 @@ _ESCAPED = json.JSONEncoder(ensure_ascii=True, allow_nan=False, separators=(",",
 
 
 def type_name(value: Any) -> str:
-    """The word for the type of a value in messages, in the vocabulary of JSON."""
+    """The type of a value in messages, in the vocabulary of JSON."""
     names = {str: "text", bool: "a boolean", dict: "an object", list: "a list", tuple: "a list"}
     if value is None:
         return "null"
@@ -37,8 +36,8 @@ def type_name(value: Any) -> str:
 def compact(value: Any) -> str:
     """The value as JSON without blanks.
 
-    Half surrogates, which JSON can spell and UTF-8 cannot, are written as escapes. Raises TemplateError for
-    what JSON has no form for.
+    Half surrogates, which JSON can spell and UTF-8 cannot, become escapes. Raises TemplateError for a value that has no
+    form in JSON.
     """
     try:
         text = _READABLE.encode(value)
@@ -50,7 +49,7 @@ def compact(value: Any) -> str:
 
 
 def is_encodable(text: str) -> bool:
-    """Whether the text has a form in UTF-8 (half surrogates have none)."""
+    """Whether the text has a form in UTF-8; half surrogates have none."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -59,7 +58,10 @@ def is_encodable(text: str) -> bool:
 
 
 def as_text(value: Any) -> str:
-    """The value inside a text: text as it is, null as nothing, everything else as compact JSON."""
+    """The value inside a text.
+
+    Text stays unchanged, null becomes nothing, every other value compact JSON.
+    """
     if isinstance(value, str):
         return value
     if value is None:
@@ -72,14 +74,17 @@ def as_text(value: Any) -> str:
 
 
 def bounded(text: str) -> str:
-    """The text itself; raises TemplateError when it is longer than a rendered text may be."""
+    """The text itself; raises TemplateError when it is too long."""
     if len(text) > MAX_RENDERED_CHARACTERS:
         raise TemplateError(f"the result is longer than {MAX_RENDERED_CHARACTERS} characters")
     return text
 
 
 def step_into(value: Any, step: str | int, path: str) -> Any:
-    """What ``value`` holds under a key or at an index; ``path`` is how ``value`` was reached, for messages."""
+    """The value under a key or at an index.
+
+    ``path`` is the path to ``value``, for messages. Raises MissingValue.
+    """
     if isinstance(value, dict):
         if step in value:
             return value[step]

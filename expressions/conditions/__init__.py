@@ -1,1 +1,1 @@
-"""Conditions in a subset of CEL: read once, and decided with the values of a run."""
+"""Conditions in a subset of CEL: parsed once, evaluated per run."""

@@ -1,13 +1,13 @@
-"""Conditions: questions in CEL about the context of a step, such as ``finding.severity == 'critical'``.
+"""Conditions in CEL over a step's context, such as ``finding.severity == 'critical'``.
 
-When a playbook is written, ``check`` names the faults of a condition. When a step is decided, ``holds`` takes the
-values the condition reads out of the context, works out what evaluating it may cost, and asks CEL. Nothing that
-was given can stop the worker or keep it for long: CEL cannot be interrupted, so everything that decides how much
-it does (``expressions.limits``) is bounded before it starts.
+When a playbook is written, ``check`` reports the faults of a condition. When a step is decided, ``holds`` takes the
+values that the condition reads out of the context, computes what its evaluation may cost, and asks CEL. No input can
+stop or block the worker: CEL cannot be interrupted, so everything that decides its cost (``expressions.limits``) is
+bounded before it starts.
 
-``{{ path | filter }}`` inside a condition is worked out by the template engine and keeps its type; in quotes it is
-text. ``steps.create-ticket.status`` means the step with that id. Comprehensions walk lists that are named or
-written out. Whole numbers have 64 bits; numbers that are not finite and keys that are no text are refused.
+The template engine evaluates ``{{ path | filter }}`` inside a condition, and the value keeps its type; in quotes it is
+text. ``steps.create-ticket.status`` means the step with that id. Comprehensions iterate over lists that are named or
+written out. Integers have 64 bits; numbers that are not finite and keys that are no text are refused.
 """
 
 import re
@@ -35,7 +35,7 @@ _KINDS = (
     "the types of two values do not fit together, or a value has not the type a function needs; "
     "int(), double() and string() convert, '== null' asks for null"
 )
-#: what CEL raises, the first that fits; its own words may hold values, which must not be shown
+#: exception of CEL → message, first match; CEL's own messages may hold values, which must not be shown
 _FAULTS: tuple[tuple[type[BaseException], str], ...] = (
     (IndexError, "an index lies outside of its list"),
     (ZeroDivisionError, "a division by zero"),
@@ -45,7 +45,10 @@ _FAULTS: tuple[tuple[type[BaseException], str], ...] = (
 
 
 def check(source: str, known: set[str] | None = None) -> list[str]:
-    """The faults of a condition, none when it can be used; with ``known``, names that are not in it are faults."""
+    """The faults of a condition, none when it can be used.
+
+    With ``known``, names that are not in it are faults.
+    """
     try:
         condition = read(source)
         _program(condition.cel)
@@ -64,7 +67,10 @@ def check(source: str, known: set[str] | None = None) -> list[str]:
 
 
 def holds(source: str, context: Mapping[str, Any]) -> bool:
-    """Whether the condition is true; raises ConditionError, also when the answer is no boolean."""
+    """Whether the condition is true.
+
+    Raises ConditionError, also when the result is no boolean.
+    """
     value = evaluate(source, context)
     if not isinstance(value, bool):
         raise ConditionError(f"the condition gives {type_name(value)}, not true or false")
@@ -101,7 +107,10 @@ def _filled(parts: tuple[Part, ...], context: Mapping[str, Any]) -> Any:
 
 
 def _cel() -> ModuleType:
-    """The evaluator without its command line, which it loads unasked: 25 MiB in every process."""
+    """The evaluator, without its command line.
+
+    The package imports that by default, which costs 25 MiB in every process.
+    """
     sys.modules.setdefault("cel.cli", ModuleType("cel.cli"))
     import cel
 
@@ -121,7 +130,10 @@ def _program(source: str) -> Any:
 
 
 def _written_out(fault: str, source: str) -> str:
-    """What to write instead of ``and``, ``or`` and ``not``, where CEL stumbles over one of them; else nothing."""
+    """The operators to write instead of ``and``, ``or`` and ``not``.
+
+    Empty where CEL fails for another reason.
+    """
     found = _WORD.search(fault)
     if not found:
         return ""
@@ -131,7 +143,7 @@ def _written_out(fault: str, source: str) -> str:
 
 
 def _run(program: Any, values: dict[str, Any], matching: Matching | None) -> Any:
-    """What CEL answers; a KeyError is passed on, for it says which key is missing."""
+    """The result of CEL; a KeyError propagates, because it names the key."""
     try:
         if matching is None:
             return program.execute(values)
@@ -155,14 +167,20 @@ def _fault(error: Exception, values: Mapping[str, Any]) -> ConditionError:
 
 
 def _panic(error: BaseException) -> BaseException:
-    """A fault inside CEL as a ConditionError; anything else (a time limit, an interrupt) is not ours to keep."""
+    """A panic inside CEL as ConditionError; any other exception unchanged.
+
+    Others, such as a time limit or an interrupt, are for the caller.
+    """
     if type(error).__name__ != "PanicException":
         return error
     return ConditionError("CEL cannot work this expression out")
 
 
 def _missing(condition: Condition, context: Mapping[str, Any], error: KeyError) -> ConditionError:
-    """The first path that lacks the key CEL did not find, spelled out; else the key alone."""
+    """An error that spells out the first path without the missing key.
+
+    Where no path matches, it names the key alone.
+    """
     key = error.args[0] if error.args else None
     for item in condition.reads:
         value: Any = None if item.local else dict(context)

@@ -1,7 +1,7 @@
-"""``text.matches('pattern')`` in conditions, on RE2: linear in the text, and compiled once.
+"""``text.matches('pattern')`` in conditions, on RE2: linear, and compiled once.
 
-CEL's own ``matches`` compiles its pattern anew at every call, which a list of a thousand items makes a matter of
-many seconds. The pattern is written out in the condition, so that it is checked when the condition is.
+CEL's own ``matches`` compiles its pattern at every call, which takes many seconds for a list of a thousand items. The
+pattern is a literal in the condition, so the check of the condition checks it too.
 """
 
 from functools import lru_cache
@@ -20,7 +20,10 @@ _OPTIONS.max_mem = limits.MAX_MATCH_BYTES
 
 @lru_cache(maxsize=limits.CACHED_CONDITIONS)
 def _compiled(pattern: str) -> tuple[Any, str]:
-    """The compiled pattern, or None and why there is none: failing takes as long as succeeding."""
+    """The compiled pattern, or None and the reason.
+
+    Failures are cached too: they take as long as successes.
+    """
     if len(pattern) > limits.MAX_MATCH_CHARACTERS:
         return None, f"it is longer than {limits.MAX_MATCH_CHARACTERS} characters"
     try:
@@ -31,16 +34,16 @@ def _compiled(pattern: str) -> tuple[Any, str]:
 
 
 def check_pattern(pattern: str) -> None:
-    """Raises ConditionError when RE2 cannot use the pattern."""
+    """Raise ConditionError when RE2 cannot use the pattern."""
     compiled, reason = _compiled(pattern)
     if compiled is None:
         raise ConditionError(f"the pattern of matches is not a regular expression RE2 can read: {reason}")
 
 
 class Matching:
-    """The function behind ``matches`` for one evaluation, with the work it may still do.
+    """The function behind ``matches`` for one evaluation, with its remaining work.
 
-    It never raises into CEL, which would write the error to the log: ``fault`` tells why it gave up.
+    It never raises into CEL, which would log the error: ``fault`` has the reason instead.
     """
 
     def __init__(self) -> None:

@@ -1,9 +1,9 @@
-"""From the text of a condition to the CEL that is run, and what it reads.
+"""The parser of conditions: from text to CEL and its paths.
 
-The text is cut into tokens; ``{{ }}`` becomes a variable of its own (its value is worked out by the template
-engine and never pasted into the text), ``steps.create-ticket`` becomes ``steps["create-ticket"]``, and
-``matches`` becomes a function that runs on RE2. Then brackets, macros and functions are checked against the
-bounds, and every name that is read is noted with its path. CEL's own parser has the last word on the grammar.
+The text is split into tokens; ``{{ }}`` becomes a variable of its own (the template engine computes its value, which is
+never pasted into the text), ``steps.create-ticket`` becomes ``steps["create-ticket"]``, and ``matches`` becomes a
+function that runs on RE2. Then brackets, macros and functions are checked against the limits, and every name that is
+read is noted with its path. CEL's own parser decides about the grammar.
 """
 
 import re
@@ -16,7 +16,7 @@ from expressions.suggestions import did_you_mean
 from expressions.template_syntax import Part, dashed_step, parse
 from expressions.values import TemplateError, is_encodable
 
-#: what is called as ``list.name(item, question)``, once for each item
+#: macros, called as ``list.name(item, question)``, which evaluate the question for each item
 MACROS = frozenset({"all", "exists", "exists_one", "filter", "map"})
 _OF_TIMES = (
     "Date",
@@ -33,10 +33,10 @@ _OF_TIMES = (
 _CONVERSIONS = ("bytes", "double", "duration", "dyn", "int", "string", "timestamp", "type", "uint")
 _OF_TEXTS = ("contains", "endsWith", "matches", "size", "startsWith")
 FUNCTIONS = frozenset((*_CONVERSIONS, *_OF_TEXTS, "has", *(f"get{part}" for part in _OF_TIMES)))
-#: the name in CEL of the function that stands in for ``matches``
+#: the name in CEL of the function that replaces ``matches``
 MATCHES = "__matches"
 
-#: atomic groups where a text could be read in many ways; possessive repetitions fail in early releases of Python 3.11
+#: atomic groups keep backtracking linear; possessive repetitions fail in early releases of Python 3.11
 _TOKEN = re.compile(
     r"""(?P<blank>(?>(?:[ \t\r\n\f]|//[^\n]*)+))
     |(?P<template>\{\{(?>(?:"[^"]*"|'[^']*'|[^"'}]|\}(?!\}))*)\}\})
@@ -49,16 +49,16 @@ _TOKEN = re.compile(
     re.VERBOSE,
 )
 _CONSTANTS = frozenset({"true", "false", "null", "in"})
-_SHORTENING = ("filter", "map")  # what these leave is no longer than the list they were given
+_SHORTENING = ("filter", "map")  # their result is no longer than their list
 _CLOSING = {")": "(", "]": "[", "}": "{"}
 
 
 class ConditionError(Exception):
-    """A condition cannot be read or evaluated; the message says why and never shows a value."""
+    """A condition cannot be read or evaluated; the message shows no value."""
 
 
 class Token(NamedTuple):
-    """A piece of the text; ``gap`` is whether a blank stands before it."""
+    """A piece of the text; ``gap`` says that a blank precedes it."""
 
     kind: str
     text: str
@@ -66,18 +66,18 @@ class Token(NamedTuple):
 
 
 class Macro(NamedTuple):
-    """One ``list.name(variable, body)``; the numbers are places in the list of tokens."""
+    """One ``list.name(variable, body)``; numbers are indexes of tokens."""
 
     name: str
     variable: str
     body: int
     end: int
     outer: tuple["Macro", ...]
-    walks: tuple[str, ...] | int | None  # the path of its list, or how long it is, or None when neither is written
+    walks: tuple[str, ...] | int | None  # the path of its list, or its length, or None when neither is known
 
 
 class Read(NamedTuple):
-    """A name and the keys followed from it; ``local`` is the variable of a macro."""
+    """A name and the keys after it; ``local`` is a macro's variable."""
 
     path: tuple[str, ...]
     local: bool
@@ -86,22 +86,28 @@ class Read(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """What a text means: CEL, the templates in it by the name of their variable, and what both read."""
+    """A parsed condition: its CEL, its templates, and all it reads.
+
+    ``templates`` are keyed by the name of their variable.
+    """
 
     cel: str
     templates: dict[str, tuple[Part, ...]]
     reads: tuple[Read, ...]
     macros: tuple[Macro, ...]
-    plain: tuple[tuple[Macro, ...], ...]  # for each other token the macros it stands in
-    selects: tuple[tuple[Macro, ...], ...]  # the same for each step into something that is not a path
+    plain: tuple[tuple[Macro, ...], ...]  # for each other token the macros around it
+    selects: tuple[tuple[Macro, ...], ...]  # the same for each selection from a value that is no path
     additions: int
-    patterns: tuple[str, ...]  # of matches, as they are written
-    matches: tuple[tuple[Macro, ...], ...]  # for each pattern the macros it stands in
+    patterns: tuple[str, ...]  # of matches, as literals
+    matches: tuple[tuple[Macro, ...], ...]  # for each pattern the macros around it
 
 
 @lru_cache(maxsize=limits.CACHED_CONDITIONS)
 def read(source: str) -> Condition:
-    """What a condition means. Raises ConditionError; the result is kept."""
+    """A parsed condition; the result is cached.
+
+    Raises ConditionError.
+    """
     if len(source) > limits.MAX_CONDITION_CHARACTERS:
         raise ConditionError(f"the condition is longer than {limits.MAX_CONDITION_CHARACTERS} characters")
     if not is_encodable(source):
@@ -155,7 +161,7 @@ def _token(kind: str, text: str, *, gap: bool, templates: dict[str, tuple[Part, 
     except TemplateError as error:
         raise ConditionError(str(error)) from None
     if quoted:
-        parts = ("", *parts)  # never one expression alone: what stands in quotes is text
+        parts = ("", *parts)  # never a single expression: in quotes it is text
     elif len(parts) != 1 or isinstance(parts[0], str):
         raise ConditionError("between {{ and }} stands one expression")
     name = f"__value_{len(templates)}"
@@ -164,7 +170,7 @@ def _token(kind: str, text: str, *, gap: bool, templates: dict[str, tuple[Part, 
 
 
 def _pairs(tokens: list[Token]) -> dict[int, int]:
-    """For each bracket the place of its partner."""
+    """For each bracket the index of its partner."""
     pairs: dict[int, int] = {}
     waiting: list[int] = []
     for place, token in enumerate(tokens):
@@ -185,7 +191,7 @@ def _pairs(tokens: list[Token]) -> dict[int, int]:
 
 
 class _Reading:
-    """One walk over the tokens of a condition."""
+    """The single scan over the tokens of a condition."""
 
     def __init__(self, tokens: list[Token], pairs: dict[int, int]) -> None:
         self.tokens = tokens
@@ -195,7 +201,7 @@ class _Reading:
         self.in_path: set[int] = set()
 
     def text(self, place: int) -> str:
-        """The sign or name at a place; a text literal is none of them."""
+        """The sign or name at an index, "" for a text literal."""
         inside = 0 <= place < len(self.tokens) and self.tokens[place].kind != "string"
         return self.tokens[place].text if inside else ""
 
@@ -233,7 +239,7 @@ class _Reading:
         return self.text(place) == "[" and place > 0 and _ends_value(self.tokens[place - 1])
 
     def read(self, place: int) -> Read:
-        """The name at a place and as much of the path behind it as is written out."""
+        """The name at an index and the literal part of its path."""
         around = self.around(place)
         root = self.tokens[place].text
         path, end = self.path(place)
@@ -243,7 +249,7 @@ class _Reading:
         return Read(path, any(macro.variable == root for macro in around), around)
 
     def path(self, place: int) -> tuple[tuple[str, ...], int]:
-        """The path that starts at a place, and the place after it."""
+        """The path that starts at an index, and the index after it."""
         path = [self.tokens[place].text]
         place += 1
         while True:
@@ -258,7 +264,7 @@ class _Reading:
                 return tuple(path), place
 
     def call(self, place: int) -> None:
-        """Notes a macro or checks a function."""
+        """Note a macro or check a function."""
         name = self.tokens[place].text
         if self.text(place - 1) == "." and name in MACROS:
             self.macro(place)
@@ -290,7 +296,10 @@ class _Reading:
         self.macros.append(Macro(name, variable, place + 4, end, outer, walks))
 
     def walked(self, end: int, outer: tuple[Macro, ...]) -> tuple[str, ...] | int | None:
-        """What is known of the list that ends before the place ``end``; refuses lists that are made on the way."""
+        """The path or length of the list that ends before ``end``.
+
+        Raises ConditionError for a list that is computed.
+        """
         start = end
         while start > 0 and (self.text(start - 1) in (")", "]") or self.tokens[start - 1].kind == "name"):
             opened = self.pairs.get(start - 1)

@@ -1,7 +1,7 @@
-"""The values a condition reads: taken out of the context, made plain, and what evaluating it on them may cost.
+"""The values that a condition reads, and what its evaluation costs.
 
-Only the paths that are read are taken, because CEL copies what it is given and, at every step of a path, what
-it passes: a condition on one output does not pay for the outputs of all other steps.
+Only the paths that the condition reads are taken, because CEL copies its input and, at every step of a path, the value
+before it: a condition on one output does not pay for the outputs of all other steps.
 """
 
 import math
@@ -13,7 +13,7 @@ from expressions.conditions.syntax import Condition, ConditionError, Macro
 from expressions.values import is_encodable, type_name
 
 _CHARACTERS_A_VALUE = 64
-_CALL = 30  # what one call from CEL back into Python costs, in copies of a value
+_CALL = 30  # the cost of one call from CEL into Python, in copies of a value
 _INTEGERS = range(-(2**63), 2**63)
 _TOO_MUCH = "the condition takes too long for values as large as these; ask less at once, or walk a shorter list"
 
@@ -21,7 +21,10 @@ Tree = dict[str, "Tree | None"]
 
 
 class Size(NamedTuple):
-    """How large a value is: values in it, items of its longest list, values in the largest item of a list."""
+    """The size of a value.
+
+    It counts the values inside, the items of the longest list, and the values inside the largest item of a list.
+    """
 
     values: int = 1
     longest: int = 1
@@ -29,9 +32,12 @@ class Size(NamedTuple):
 
 
 def taken(context: Mapping[str, Any], paths: Iterable[tuple[str, ...]]) -> dict[str, Any]:
-    """The part of the context that the paths lead to; what is not there is left out."""
+    """The part of the context that the paths lead to.
+
+    Missing values are left out.
+    """
     tree: Tree = {}
-    for path in sorted(set(paths)):  # shorter first: what is read whole is not cut
+    for path in sorted(set(paths)):  # shorter first: a value that is read completely is not cut
         branch: Tree | None = tree
         for key in path[:-1]:
             branch = branch.setdefault(key, {}) if branch is not None else None
@@ -47,13 +53,19 @@ def _cut(value: Any, tree: Tree | None) -> Any:
 
 
 class Plain:
-    """Copies values into what CEL can take, and counts them. Raises ConditionError for what has no form in CEL."""
+    """Copies values into the types of CEL, and counts them.
+
+    Raises ConditionError for a value that has no form in CEL.
+    """
 
     def __init__(self) -> None:
         self.left = limits.MAX_CONDITION_VALUES
 
     def copy(self, value: Any, depth: int = 0) -> Any:
-        """The same value, made of dict, list, str, int, float, bool and None, all within what CEL can hold."""
+        """The value as dict, list, str, int, float, bool and None.
+
+        All are within the range of CEL.
+        """
         self.left -= 1
         if isinstance(value, str):
             self.left -= len(value) // _CHARACTERS_A_VALUE
@@ -95,7 +107,7 @@ def _scalar(value: Any) -> Any:
 
 
 def size(value: Any) -> Size:
-    """How large a plain value is."""
+    """The size of a plain value."""
     if isinstance(value, str):
         return Size(1 + len(value) // _CHARACTERS_A_VALUE)
     if not isinstance(value, dict | list):
@@ -112,17 +124,17 @@ def size(value: Any) -> Size:
 
 
 def bound_work(condition: Condition, values: Mapping[str, Any]) -> None:
-    """Raises ConditionError when evaluating the condition on these (plain) values could take too long.
+    """Raise ConditionError when evaluating the condition could take too long.
 
-    Each path costs a copy of what it passes, each filter copies its result once for every item it keeps, each
-    ``+`` copies what stands before it; inside a macro all this is paid for every item of the list.
+    ``values`` are plain. Each path costs a copy of the values along it, each filter copies its result once for every
+    item it keeps, each ``+`` copies its left side; inside a macro all this is paid for every item of the list.
     """
     known: dict[tuple[str, ...], Size] = {(root,): size(value) for root, value in values.items()}
     columns = list(zip(*known.values(), strict=True)) or [(0,), (1,), (1,)]
-    whole = Size(sum(columns[0]), max(columns[1]), max(columns[2]))
+    total = Size(sum(columns[0]), max(columns[1]), max(columns[2]))
 
     def at(path: tuple[str, ...]) -> Size:
-        """The size of what a path copies: what its first step leads to."""
+        """The size that reading a path copies: that of its first step."""
         short = path[:2]
         if short not in known:
             value = values.get(short[0])
@@ -131,19 +143,19 @@ def bound_work(condition: Condition, values: Mapping[str, Any]) -> None:
 
     def items(macro: Macro) -> int:
         if macro.walks is None:
-            return whole.longest
+            return total.longest
         return macro.walks if isinstance(macro.walks, int) else at(macro.walks).longest
 
-    def passes(macros: tuple[Macro, ...]) -> int:
+    def iterations(macros: tuple[Macro, ...]) -> int:
         return math.prod(max(1, items(macro)) for macro in macros)
 
-    work = sum(map(passes, condition.plain)) + whole.values * sum(map(passes, condition.selects))
+    work = sum(map(iterations, condition.plain)) + total.values * sum(map(iterations, condition.selects))
     for read in condition.reads:
-        each = whole.widest if read.local else at(read.path).values
-        work += passes(read.inside) * each * len(read.path)
+        each = total.widest if read.local else at(read.path).values
+        work += iterations(read.inside) * each * len(read.path)
     for macro in condition.macros:
         if macro.name in ("filter", "map"):
-            work += passes(macro.outer) * items(macro) ** 2 * whole.widest // 2
-    work += _CALL * sum(map(passes, condition.matches))
+            work += iterations(macro.outer) * items(macro) ** 2 * total.widest // 2
+    work += _CALL * sum(map(iterations, condition.matches))
     if work * (1 + condition.additions) > limits.MAX_CONDITION_WORK:
         raise ConditionError(_TOO_MUCH)
