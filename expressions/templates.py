@@ -99,7 +99,7 @@ def render(source: Any, context: Mapping[str, Any]) -> Any:
     """
     if isinstance(source, str) and not has_markup(source):
         return source
-    return _Rendering(context).walk(source, "")
+    return _Rendering(context).fill_in(source, "")
 
 
 def _constant(value: Any) -> bool:
@@ -114,7 +114,7 @@ class _Rendering:
         self.context = context
         self.left = MAX_TOTAL_CHARACTERS
 
-    def walk(self, source: Any, pointer: str) -> Any:
+    def fill_in(self, source: Any, pointer: str) -> Any:
         if isinstance(source, str):
             return self.fill(source, pointer) if has_markup(source) else source
         if not isinstance(source, dict | list):
@@ -122,7 +122,7 @@ class _Rendering:
         if pointer.count("/") >= MAX_DEPTH:
             raise TemplateError(f"{pointer}: {_TOO_DEEP}")
         if isinstance(source, list):
-            return [self.walk(item, f"{pointer}/{index}") for index, item in enumerate(source)]
+            return [self.fill_in(item, f"{pointer}/{index}") for index, item in enumerate(source)]
         rendered = {}
         for key, value in source.items():
             if _constant(key) and _constant(value) and key not in rendered:
@@ -134,7 +134,7 @@ class _Rendering:
                 new = as_text(self.fill(key, below))
             if new in rendered:
                 raise TemplateError(f"{below}: two keys become the same")
-            rendered[new] = self.walk(value, below)
+            rendered[new] = self.fill_in(value, below)
         return rendered
 
     def fill(self, source: str, pointer: str) -> Any:

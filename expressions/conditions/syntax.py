@@ -73,7 +73,7 @@ class Macro(NamedTuple):
     body: int
     end: int
     outer: tuple["Macro", ...]
-    walks: tuple[str, ...] | int | None  # the path of its list, or its length, or None when neither is known
+    source: tuple[str, ...] | int | None  # the path of its list, or its length, or None when neither is known
 
 
 class Read(NamedTuple):
@@ -291,11 +291,11 @@ class _Reading:
             raise ConditionError(
                 f"{', '.join(sorted(MACROS))} stand at most {limits.MAX_MACRO_NESTING} inside one another"
             )
-        walks = self.walked(place - 1, outer)
+        source = self.list_source(place - 1, outer)
         self.in_path.add(place + 2)
-        self.macros.append(Macro(name, variable, place + 4, end, outer, walks))
+        self.macros.append(Macro(name, variable, place + 4, end, outer, source))
 
-    def walked(self, end: int, outer: tuple[Macro, ...]) -> tuple[str, ...] | int | None:
+    def list_source(self, end: int, outer: tuple[Macro, ...]) -> tuple[str, ...] | int | None:
         """The path or length of the list that ends before ``end``.
 
         Raises ConditionError for a list that is computed.

@@ -142,9 +142,9 @@ def bound_work(condition: Condition, values: Mapping[str, Any]) -> None:
         return known[short]
 
     def items(macro: Macro) -> int:
-        if macro.walks is None:
+        if macro.source is None:
             return total.longest
-        return macro.walks if isinstance(macro.walks, int) else at(macro.walks).longest
+        return macro.source if isinstance(macro.source, int) else at(macro.source).longest
 
     def iterations(macros: tuple[Macro, ...]) -> int:
         return math.prod(max(1, items(macro)) for macro in macros)
