@@ -1,1 +1,4 @@
-"""What definitions of actions and playbooks mean, the plan of a run, and how far it has come. No I/O."""
+"""The meaning of definitions, the plan of a run, and its progress.
+
+No I/O.
+"""

@@ -1,9 +1,10 @@
-"""Two runs of a playbook beside each other: what was predicted, or done before, and what was done.
+"""Two runs of a playbook compared: predicted or earlier, and actual.
 
-A step that was skipped and one that was never reached are the same. Of steps that ran, the status is compared, the
-parameters member by member, and which way a condition or switch went. Where a dry run could not know a value, its
-parameters hold a placeholder such as ``<steps.lookup.output.address>``: what fits it is no difference, but
-``assumed``. A dry run makes one pass of a loop and a few of a for_each; later passes are held against its last one.
+A step that was skipped and one that was never reached count as equal. For steps that ran, the comparison covers the
+status, the parameters member by member, and the outcome of a condition or switch. Where a dry run could not know a
+value, its parameters have a placeholder such as ``<steps.lookup.output.address>``: a value that fits it is no
+difference, but ``assumed``. A dry run makes one iteration of a loop and a few of a for_each; later iterations are
+compared with its last one.
 """
 
 import re
@@ -23,10 +24,10 @@ _DECIDING = frozenset({"condition", "switch"})
 
 
 def compare(before: Iterable[Step], after: Iterable[Step], *, predicted: bool) -> dict[str, Any]:
-    """``same``, and for each step its ``verdict``, ``differences`` and what was ``assumed`` of it.
+    """``same``, and for each step its ``verdict``, ``differences`` and ``assumed`` values.
 
-    ``predicted`` says that the first run is a dry run. The steps come in the order of the first run, then those
-    that only the second has.
+    ``predicted`` says that the first run is a dry run. The steps come in the order of the first run, then those that
+    only the second has.
     """
     first, second = _by_key(before), _by_key(after)
     stand_ins = {step_id: step for (step_id, _), step in first.items() if step["status"] != Status.SKIPPED}
@@ -72,7 +73,7 @@ def _compared(before: Step | None, after: Step | None) -> dict[str, Any]:
 
 
 def _later_pass(last: Step, after: Step) -> dict[str, Any]:
-    """A pass that was not predicted one by one: it should end like the last one that was."""
+    """An iteration beyond those predicted, compared with the last of them."""
     changes = [_difference("/status", last["status"], after["status"])] if last["status"] != after["status"] else []
     return _verdict(changes, [_difference("/iteration", last["iteration"], after["iteration"])])
 
@@ -82,7 +83,7 @@ def _status(step: Step | None) -> str:
 
 
 def _ways(before: Step, after: Step) -> list[dict[str, Any]]:
-    """Which way a decision went."""
+    """The difference between the outcomes of a decision."""
     if before["type"] not in _DECIDING:
         return []
     was, is_ = ((step["output"] or {}).get("next") for step in (before, after))
@@ -90,7 +91,7 @@ def _ways(before: Step, after: Step) -> list[dict[str, Any]]:
 
 
 def _settled(predicted: Any, actual: Any, pointer: str, assumed: list[dict[str, Any]]) -> Any:
-    """The prediction with the actual value in place of each text that had to be assumed and that it fits."""
+    """The prediction with actual values for the placeholders that they fit."""
     if isinstance(predicted, str):
         if _PLACEHOLDER.search(predicted) and _fits(predicted, actual):
             assumed.append(_difference(pointer, predicted, actual))
@@ -108,7 +109,10 @@ def _settled(predicted: Any, actual: Any, pointer: str, assumed: list[dict[str, 
 
 
 def _fits(predicted: str, actual: Any) -> bool:
-    """Whether a value may be what a text with placeholders becomes: what stands between them must be there in order."""
+    """Whether a value fits a text with placeholders.
+
+    The text between them must occur in order.
+    """
     pieces = _PLACEHOLDER.split(predicted)
     if not any(pieces) and len(pieces) == 2:  # noqa: PLR2004 - nothing before and nothing after: any value
         return True

@@ -1,9 +1,9 @@
-"""What a credential looks like: by the name of a header, a query member or a member of a body, and by the address.
+"""Recognises credentials by names and by the forms of addresses.
 
 ``is_secret_header``, ``is_secret_query`` and ``is_secret_member`` judge names. ``spans`` finds the credentials inside a
 text: user and password before a host, query members of such names, the addresses of chat and incident services whose
-path is the credential, and members of a body that is written as text. What is wholly a template is none: it is filled
-in later, by a parameter that may be a secret itself. ``looks_random`` tells what no name gives away.
+path is the credential, and members of a body that is written as text. A text that is a template and nothing else is no
+credential: a parameter fills it in later, and may be a secret itself. ``looks_random`` finds keys that no name reveals.
 """
 
 import functools
@@ -14,22 +14,22 @@ from collections.abc import Iterator
 from itertools import islice
 from urllib.parse import unquote
 
-#: goes up with whatever is taken for a credential from then on: what is stored is masked anew
+#: version of the rules; raise it with every new rule, so that stored data is masked again
 #: (``tasks.secrets.remask``)
 RULES = 1
-#: what stands where a credential was
+#: the text that replaces a credential
 MASK = "********"
 
 Span = tuple[int, int]
 
-#: words by which a header or a query member is known for a credential, and words that only contain one of them
+#: words that make a header or query member a credential, except inside some other words
 _SECRET = re.compile(
     r"key(?!word|board|note)|token|secret|auth(?!ors?(?![a-z])|ority)|(?<!by)(?<!com)pass(?!through|enger|ive|age)|pwd"
     r"|cookie|session|credential|signature|(?<![a-z])sig(?:n(?:ed|ing)?)?(?![a-z])"
 )
-#: names that are known for credentials as a whole
+#: complete names of credentials
 _EXACTLY = frozenset({"sec", "pass", "code", "hmac"})
-#: names that hold such a word and no credential; written without dashes and underscores
+#: names with such a word that are no credentials, without dashes and underscores
 _PLAIN = frozenset(
     {"idempotencykey", "xidempotencykey", "xauthemail", "xauthuser", "xauthusername", "xauthtype", "authtype"}
     | {"wwwauthenticate", "proxyauthenticate", "authenticationresults", "tokentype", "xtokentype", "keytype"}
@@ -46,7 +46,7 @@ _PLAIN = frozenset(
     | {"maxtokens", "projectkey", "issuekey", "spacekey", "dedupkey", "deduplicationkey", "correlationkey"}
     | {"keyid", "xkeyid", "xamzserversideencryptionawskmskeyid", "authorid", "authorname", "authoremail"}
 )
-#: members of a body: only names that mean nothing else; a ``key`` or a ``session`` there is mostly none
+#: members of a body: only unambiguous names; a ``key`` or a ``session`` there is mostly no credential
 _MEMBER = re.compile(
     r"(?:x|my|user|client|account|admin|access|refresh|auth|bot|api|app|id|bearer|security|service|shared|signing|webhook"
     r"|integration|routing|license|private|encryption|write|read|ingest|hec|personal|oauth|session|jwt)*"
@@ -61,7 +61,7 @@ _USER = re.compile(r"://([^/?#\s\"'<>@]+)@")
 _JSON_MEMBER = re.compile(r"\"([A-Za-z0-9_.-]{1,64})\"\s{0,8}:\s{0,8}\"([^\"\\]+)\"")
 _FORM_MEMBER = re.compile(r"(?:\A|(?<=&))([A-Za-z0-9_.-]{1,64})=([^&\s\"'<>]+)")
 
-#: addresses whose path is the credential: everything behind what is written here, up to the query
+#: addresses whose path is the credential: everything after the part given here, up to the query
 _ADDRESSES = (
     r"hooks\.slack(?:-gov)?\.com/(?:services|workflows|triggers)/",
     r"(?:[a-z0-9-]+\.)?webhook\.office\.com/webhookb2/",
@@ -86,16 +86,16 @@ _ADDRESSES = (
     r"api\.flock\.com/hooks/sendMessage/",
 )
 _ADDRESS = re.compile(rf"https?://(?:{'|'.join(_ADDRESSES)})([^?#\s\"'<>]+)", re.IGNORECASE)
-#: Mattermost and Rocket.Chat stand on hosts of their owners: known by the form of the path
+#: Mattermost and Rocket.Chat run on hosts of their owners: the form of the path reveals them
 _HOOK = re.compile(
     r"https?://[^/?#\s\"'<>]+(?:/[a-z0-9_-]{1,32})?/hooks/(\*{8}|[A-Za-z0-9]{16,}(?:/[A-Za-z0-9]{16,})?)(?![A-Za-z0-9/])"
 )
 
 _LONG_ENOUGH = 20
-#: bits a character: hexadecimal digits at random have at most 4, English words about 3.5 with few different letters
+#: bits per character: random hexadecimal digits have at most 4, English words about 3.5 with few different letters
 _ENTROPY = 3.0
 _WORD = re.compile(r"[A-Za-z0-9+_~-]+")
-#: pieces of a word that are all shorter than this are words with dashes between them
+#: a word whose pieces are all shorter than this is several words joined by dashes
 _PIECE = 12
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
 
@@ -108,7 +108,10 @@ def is_secret_header(name: str) -> bool:
 
 @functools.lru_cache(maxsize=1024)
 def is_secret_query(name: str) -> bool:
-    """Whether a member of a query of this name (percent-encoded or not) carries a credential."""
+    """Whether a query member of this name carries a credential.
+
+    The name may be percent-encoded.
+    """
     return _is_called(unquote(name))
 
 
@@ -128,14 +131,14 @@ def _bare(name: str) -> str:
 
 
 def is_template(text: str) -> bool:
-    """Whether a text is templates and nothing else."""
+    """Whether a text consists of templates only."""
     return not _TEMPLATE.sub("", text).strip()
 
 
 def spans(text: str, *, body: bool = False, most: int | None = None) -> list[Span]:
-    """Where credentials stand in a text, from left to right; ``body`` says that it is the text of a body.
+    """The credentials in a text as spans, from left to right.
 
-    No more than ``most`` are looked for.
+    ``body`` says that the text is a body. At most ``most`` are searched for.
     """
     if "://" not in text and not body and "?" not in text:
         return []
@@ -164,7 +167,7 @@ def _found(text: str, *, body: bool) -> Iterator[Span]:
 
 
 def shown(url: str) -> str:
-    """A URL as reports show it."""
+    """A URL as reports show it, with its credentials masked."""
     return replaced(url, spans(url))
 
 
@@ -178,7 +181,10 @@ def replaced(text: str, places: list[Span]) -> str:
 
 
 def looks_random(text: str) -> bool:
-    """Whether a word of a text is likely a key or token: long, in one piece, of many different characters."""
+    """Whether a word of a text is likely a key or token.
+
+    Such a word is long, in one piece, of many different characters.
+    """
     if not _LONG_ENOUGH <= len(text) <= 4096:  # noqa: PLR2004 - a longer one is a document
         return False
     words = _WORD.findall(_TEMPLATE.sub(" ", text))
@@ -193,5 +199,5 @@ def _is_random(word: str) -> bool:
 
 
 def _entropy(word: str) -> float:
-    """Bits a character."""
+    """Bits per character."""
     return -sum(count / len(word) * math.log2(count / len(word)) for count in Counter(word).values())

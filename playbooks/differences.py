@@ -1,7 +1,7 @@
-"""What has changed from one definition to another, as a list that people can read from the top.
+"""The changes from one definition to another, as a readable list.
 
-Objects are compared member by member. So are lists of things that carry an ``id`` or a ``name`` (steps, parameters):
-a step that was put in between moves the others and changes none. Other lists are compared item by item.
+Objects are compared member by member. So are lists of objects with an ``id`` or a ``name`` (steps, parameters): an
+inserted step moves the others and changes none. Other lists are compared item by item.
 """
 
 from collections.abc import Iterator, Mapping
@@ -9,16 +9,16 @@ from typing import Any
 
 from config.pointers import step
 
-#: changes of one answer; what differs in more is another playbook
+#: changes of one answer; definitions with more differences are different playbooks
 MAX_CHANGES = 1000
 
 _ABSENT = object()
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Each change: ``pointer``, ``op`` (added, removed, changed), ``from`` and ``to``; at most ``MAX_CHANGES``.
+    """Each change: ``pointer``, ``op`` (added, removed, changed), ``from`` and ``to``.
 
-    Pointers lead into ``new``, those of what was removed into ``old``.
+    At most ``MAX_CHANGES``. Pointers lead into ``new``, those of removed values into ``old``.
     """
     found = []
     for change in _compare("", old, new):
@@ -55,7 +55,10 @@ def _compare_lists(pointer: str, old: list[Any], new: list[Any]) -> Iterator[dic
 
 
 def _by_name(items: list[Any]) -> dict[Any, tuple[int, Any]]:
-    """What each item is called, where it stands, and the item; by its index where not all have a name of their own."""
+    """The index and value of each item, by its name.
+
+    By its index where not every item has a name of its own.
+    """
     for member in ("id", "name"):
         called = [item.get(member) if isinstance(item, Mapping) else None for item in items]
         if all(isinstance(name, str) for name in called) and len(set(called)) == len(called):

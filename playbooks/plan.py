@@ -1,12 +1,12 @@
-"""The graph of a playbook: which step follows which, block by block.
+"""The graph of a playbook: each step's successors, block by block.
 
-``compile`` reads a definition that has passed the checks (``playbooks.checks.playbook``) and resolves every link once,
-also those that are not written down; the engine, the dry run and the status view all walk the result. A *block* is a
-flat list of steps in which links stay: the top level, each branch of a parallel step, the body of a loop. A run is at
-one step of a block at a time.
+``compile`` reads a definition that is free of faults (``playbooks.checks.playbook``) and resolves every link once, also
+the implicit ones; the engine, the dry run and the status view all use the result. A *block* is a flat list of steps
+that links do not leave: the top level, each branch of a parallel step, the body of a loop. A run is at one step of a
+block at a time.
 
-Where a step names no successor, the next step of its list follows that is not the target of a branch
-(``on_true``, ``on_failure``, a case ...): such a step is entered by its branch only.
+After a step that names no successor, the next step of its list follows that is not the target of a branch (``on_true``,
+``on_failure``, a case ...): such a step is entered by its branch only.
 """
 
 from collections.abc import Iterator, Mapping
@@ -18,7 +18,7 @@ from expressions import references
 
 #: the end of a block, as the target of a link
 END = "end"
-#: a chain's message carries all that follows, so it is kept short, steps
+#: steps of one chain; each message of a chain carries all that follow, so it is kept short
 LONGEST_STRETCH = 50
 
 _BRANCH_LINKS = ("on_true", "on_false", "on_failure", "on_timeout", "default")
@@ -30,7 +30,10 @@ _CONDITIONS = ("when", "expression", "while")
 
 @dataclass(frozen=True, kw_only=True)
 class Node:
-    """A step and where it leads; a link is a step id or ``END``, a failure link may be None: the block fails."""
+    """A step and its links, each a step id or ``END``.
+
+    A failure link may be None: then the block fails.
+    """
 
     id: str
     index: int
@@ -48,7 +51,7 @@ class Node:
 
     @property
     def plain(self) -> bool:
-        """Whether it is known beforehand that the step is simply carried out: an action without conditions."""
+        """Whether the step is an action without a condition or delay."""
         return self.type == "action" and "when" not in self.step and not self.step.get("delay_seconds")
 
     def links(self) -> set[str]:
@@ -65,7 +68,10 @@ class Node:
 
 @dataclass(frozen=True, kw_only=True)
 class Block:
-    """Steps among which links may lead; ``forgiven`` says that its failure does not count."""
+    """The steps among which links may lead.
+
+    ``forgiven`` says that its failure does not count.
+    """
 
     id: str
     container: str | None
@@ -74,31 +80,31 @@ class Block:
 
     @property
     def first(self) -> str:
-        """The step it begins with."""
+        """The step that it begins with."""
         return self.steps[0] if self.steps else END
 
 
 @dataclass(frozen=True, kw_only=True)
 class Needs:
-    """What the templates and conditions of a step read of the run so far."""
+    """The parts of a run that a step's templates and conditions read."""
 
     steps: frozenset[str]
     variables: frozenset[str]
     previous: bool
-    #: for each of the variables, the steps that set it
+    #: variable → the steps that set it
     setters: Mapping[str, list[str]] = field(default_factory=dict)
-    #: every step of the playbook that must be known for all this
+    #: every step whose record is needed for these
     wanted: frozenset[str] = frozenset()
 
 
 @dataclass(kw_only=True)
 class Plan:
-    """A playbook, ready to be walked."""
+    """A compiled playbook."""
 
     nodes: dict[str, Node] = field(default_factory=dict)
     blocks: dict[str, Block] = field(default_factory=dict)
     exception_step: str | None = None
-    #: name → the steps whose ``outputs`` set it
+    #: variable → the steps whose ``outputs`` set it
     variables: dict[str, list[str]] = field(default_factory=dict)
     _needs: dict[str, Needs] = field(default_factory=dict)
 
@@ -108,7 +114,7 @@ class Plan:
         return [self.blocks[f"{step_id}/{number}"] for number in range(count)]
 
     def stretch(self, step_id: str) -> list[str]:
-        """The steps from this one on that are known to be simply carried out one after the other."""
+        """The plain steps from this one on, one after the other."""
         found: list[str] = []
         while step_id != END and self.nodes[step_id].plain and len(found) < LONGEST_STRETCH:
             found.append(step_id)
@@ -116,17 +122,20 @@ class Plan:
         return found
 
     def straight(self, block: Block) -> bool:
-        """Whether every step of the block is known to be carried out one after the other."""
+        """Whether the block is a single sequence of plain steps."""
         return block.first != END and self.stretch(block.first) == list(block.steps)
 
     @cached_property
     def grows(self) -> bool:
-        """Whether a run may come to have more steps than are written down: by passes, or by runs that it starts."""
+        """Whether a run may have more steps than its definition.
+
+        Iterations and started playbooks multiply them.
+        """
         return any(node.type in ("loop", "for_each", "playbook") for node in self.nodes.values())
 
     @cached_property
     def exceptional(self) -> frozenset[str]:
-        """The exception step, and all that follows it."""
+        """The exception step and all steps that follow it."""
         found: set[str] = set()
         ahead = {self.exception_step} - {None}
         while ahead:
@@ -136,7 +145,7 @@ class Plan:
         return frozenset(found)
 
     def needs(self, step_id: str) -> Needs:
-        """What must be known of other steps before this one can be entered."""
+        """The records of other steps that this one needs to be entered."""
         if step_id not in self._needs:
             needs = _needs(self.nodes[step_id].step)
             setters = {name: self.variables.get(name, []) for name in needs.variables}
@@ -146,7 +155,7 @@ class Plan:
 
 
 def compile(definition: Mapping[str, Any]) -> Plan:  # noqa: A001 - the word for it
-    """The plan of a definition that is normalised and free of faults."""
+    """The plan of a normalised definition that is free of faults."""
     plan = Plan(exception_step=definition.get("exception_step"))
     forgiving = definition["on_failure"] == "continue"
     made = dict(_nodes(definition["steps"], "", {plan.exception_step}, forgiving=forgiving))
@@ -167,7 +176,7 @@ def _ids(steps: list[Any]) -> tuple[str, ...]:
 
 
 def every_step(steps: list[Any]) -> Iterator[Mapping[str, Any]]:
-    """All steps in the order of the document, containers before what they hold."""
+    """All steps in the order of the document, containers before their contents."""
     for step in steps:
         yield step
         for _, inner, _ in inner_blocks(step):
@@ -175,7 +184,7 @@ def every_step(steps: list[Any]) -> Iterator[Mapping[str, Any]]:
 
 
 def inner_blocks(step: Mapping[str, Any]) -> list[tuple[str, list[Any], bool]]:
-    """The blocks a step holds: id, steps, and whether its failure is forgiven."""
+    """The blocks inside a step: id, steps, and whether failures are forgiven."""
     if step["type"] == "parallel":
         return [
             (f"{step['id']}/{number}", branch["steps"], branch.get("on_failure") == "continue")
@@ -187,7 +196,7 @@ def inner_blocks(step: Mapping[str, Any]) -> list[tuple[str, list[Any], bool]]:
 
 
 def _nodes(steps: list[Any], block: str, entered: set[str | None], *, forgiving: bool) -> Iterator[tuple[str, Node]]:
-    """The steps of one block; ``entered`` are those that something else leads to."""
+    """The steps of one block; ``entered`` are targets of links elsewhere."""
     targets = _branch_targets(steps) | entered
     following = END
     for step in reversed(steps):

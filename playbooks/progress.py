@@ -1,9 +1,9 @@
-"""How far a run has come: every step of the definition with the state it is shown in.
+"""The progress of a run: the state of every step.
 
-A step that was entered has a row and shows the row's status; inside loops that is the row of its last pass. A step
-without a row is ``pending`` while the run can still come to it and ``skipped`` once it cannot: another branch was
-taken, its block has ended, or the run has. Whether it can is read off the graph, from the steps that are under way;
-where this cannot be known, because a step may fail or not, it counts as possible.
+A step that was entered has a row and shows the row's status; inside loops that is the row of its last iteration. A step
+without a row is ``pending`` while the run can still reach it and ``skipped`` once it cannot: another branch was taken,
+its block has ended, or the run has. The graph decides whether it can, from the steps that are in progress; where this
+cannot be known, because a step may fail or not, it counts as reachable.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -27,7 +27,10 @@ _UNDER_WAY = frozenset({Status.RUNNING, Status.WAITING})
 
 @dataclass(frozen=True, slots=True)
 class StepState:
-    """A step of the definition, the row it shows (None: never entered), and how many rows it has."""
+    """A step of the definition, its row, and its number of rows.
+
+    Without a row it was never entered.
+    """
 
     node: Node
     row: Row | None
@@ -36,7 +39,10 @@ class StepState:
 
 
 def progress(plan: Plan, run_status: str, rows: Iterable[Row]) -> list[StepState]:
-    """The state of every step, in the order of the definition; ``rows`` are all step rows of the run."""
+    """The state of every step, in the order of the definition.
+
+    ``rows`` are all step rows of the run.
+    """
     by_step: dict[str, list[Row]] = {}
     for row in rows:
         if row["step_id"] in plan.nodes:
@@ -53,12 +59,12 @@ def progress(plan: Plan, run_status: str, rows: Iterable[Row]) -> list[StepState
 
 
 def counts(states: Sequence[StepState]) -> tuple[int, int]:
-    """How many steps are completed, and how many there are."""
+    """The number of completed steps, and of all steps."""
     return sum(state.status == Status.COMPLETED for state in states), len(states)
 
 
 def current(states: Sequence[StepState]) -> str | None:
-    """The first step that is running or waiting, else the first that is queued; None: there is none.
+    """The first step running or waiting, else the first queued, else None.
 
     An inner step comes before the one around it.
     """
@@ -69,12 +75,15 @@ def current(states: Sequence[StepState]) -> str | None:
 
 
 def _pass_number(row: Row) -> tuple[int, ...]:
-    """Which pass of the loops around it a row belongs to: "2.10" comes after "2.9"."""
+    """The iteration of a row in numbers: "2.10" comes after "2.9".
+
+    One number for each loop around the row.
+    """
     return tuple(int(number) for number in str(row["iteration"] or "").split(".") if number)
 
 
 def _possible(plan: Plan, by_step: Mapping[str, Sequence[Row]]) -> set[str]:
-    """The steps a run under way may still enter, or enter again in another pass."""
+    """The steps that a running run may still enter, perhaps again."""
     found: set[str] = set()
     for block in _outer_first(plan):
         if block.container is None:
@@ -92,12 +101,12 @@ def _outer_first(plan: Plan) -> list[Block]:
 
 
 def _entries(plan: Plan, block: Block, by_step: Mapping[str, Sequence[Row]]) -> set[str]:
-    """Where the top level of a run under way may go next."""
+    """The steps that a running run's top level may enter next."""
     entries = {block.first}
     ran = [row for step_id in block.steps for row in by_step.get(step_id, ())]
     if ran:
         live = [row for row in ran if row["status"] in _LIVE]
-        # between two steps there may be none under way: then the one that was entered last decides
+        # between two steps none may be in progress: then the one that was entered last decides
         at = live or [max(reversed(ran), key=lambda row: row["created_at"])]
         entries = {link for row in at for link in plan.nodes[row["step_id"]].links()}
     if plan.exception_step is not None and plan.exception_step not in by_step:
@@ -106,16 +115,16 @@ def _entries(plan: Plan, block: Block, by_step: Mapping[str, Sequence[Row]]) -> 
 
 
 def _possible_inside(plan: Plan, block: Block, by_step: Mapping[str, Sequence[Row]]) -> set[str]:
-    """The steps of a block that may still be entered by the rows its container has."""
+    """The steps of a block that its container's rows may still enter."""
     container = str(block.container)
     live = {row["id"] for row in by_step.get(container, ()) if row["status"] in _LIVE}
     if not live:
         return set()
     if plan.nodes[container].type != "parallel":
-        return set(block.steps)  # another pass may come to any of them
+        return set(block.steps)  # another iteration may reach any of them
     inside = [row for step_id in block.steps for row in by_step.get(step_id, ()) if row["parent_id"] in live]
     if live - {row["parent_id"] for row in inside}:
-        return set(block.steps)  # the branch has yet to begin
+        return set(block.steps)  # the branch has not begun
     at = {row["step_id"] for row in inside if row["status"] in _LIVE}
     return _ahead(plan, {link for step_id in at for link in plan.nodes[step_id].links()})
 

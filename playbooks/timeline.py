@@ -1,7 +1,8 @@
-"""How long a step was queued, was carried out and waited, read off the moves it has made.
+"""The time that a step was queued, running and waiting.
 
-Each move says which status was entered and when; the time to the next move belongs to it, and of a step that has not
-ended the time to now. What belongs to nothing (a step that another run has done before) was spent on the work itself.
+It is computed from the step's transitions: each names the status entered and when, and the time to the next transition
+belongs to it; the last one of a step that has not ended lasts until now. A step without transitions (another run has
+carried it out) spent its time running.
 """
 
 from collections.abc import Sequence
@@ -15,7 +16,10 @@ _SPENT_ON: dict[str, str] = {Status.PENDING: "queued", Status.RUNNING: "run", St
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """Milliseconds of a step's life: in the queue, at work, waiting for a time, a retry or a decision."""
+    """Milliseconds of a step: queued, running, and waiting.
+
+    It waits for a time, a retry or a decision.
+    """
 
     queued_ms: int
     run_ms: int
@@ -23,9 +27,10 @@ class Spent:
 
 
 def spent(moves: Sequence[tuple[str, int]], *, started_at: int | None, ended_at: int | None, now: int) -> Spent:
-    """What the time of a step was spent on; ``moves`` are (status, when it was entered), the oldest first.
+    """The time that a step spent queued, running and waiting.
 
-    All times are in milliseconds. ``started_at`` and ``ended_at`` are None while the step has not started or ended.
+    ``moves`` are (status, when it was entered), the oldest first. All times are in milliseconds. ``started_at`` and
+    ``ended_at`` are None while the step has not started or ended.
     """
     end = now if ended_at is None else ended_at
     times = dict.fromkeys(_SPENT_ON.values(), 0)

@@ -1,10 +1,10 @@
-"""How many steps of a run may be under way at once, and how that is shared out among nested blocks.
+"""The number of steps in progress at once, shared among nested blocks.
 
-A run as a whole may have ``MOST_LIVE`` steps under way: every block is given a part of that, from the outside to the
-inside. A step holds one place at a time; the branches of a parallel step divide what their block has; a for_each has as
-many passes as there is room for, each with an equal part. A playbook that a step starts gets what its block has, so
-that the number holds for all the runs that start each other. Nothing is counted while a run goes on, and nothing ever
-waits for a place: a loop always has room for one pass, and the branches of a parallel step always begin together.
+A run may have ``MOST_LIVE`` steps in progress: every block gets a part of that, from the outside to the inside. A step
+takes one place at a time; the branches of a parallel step divide their block's part; a for_each has as many iterations
+as fit, each with an equal part. A playbook that a step starts gets the part of its block, so that the number holds for
+all runs that start each other. Nothing is counted while a run goes on, and nothing ever waits for a place: a loop
+always has room for one iteration, and the branches of a parallel step always begin together.
 """
 
 import math
@@ -16,19 +16,19 @@ from playbooks.definitions.places import Place
 from playbooks.definitions.step_types import MAX_CONCURRENCY
 from playbooks.plan import Block, Plan
 
-#: steps of one run, and of those that it starts, that may be under way at once
+#: steps in progress at once, of one run and those that it starts
 MOST_LIVE = 500
 
 
 class Widths:
-    """What each block of a plan has, where the run has ``whole``."""
+    """The part of each block of a plan in the run's total."""
 
     def __init__(self, plan: Plan, whole: int) -> None:
         self._plan = plan
         self._least: dict[str, int] = {}
-        #: block → how many of its steps, with those inside them, may be under way at once
+        #: block → its steps that may be in progress at once, with those inside them
         self.of_block: dict[str, int] = {"": max(1, whole)}
-        #: for_each → how many of its passes may
+        #: for_each → its iterations that may be in progress at once
         self.passes: dict[str, int] = {}
         self._share_out(plan.blocks[""])
 
@@ -53,7 +53,7 @@ class Widths:
         self._share_out(block)
 
     def _least_of(self, block: Block) -> int:
-        """How many steps of a block are under way at once where each of its loops has one pass."""
+        """The steps in progress at once where each loop has one iteration."""
         if block.id not in self._least:
             self._least[block.id] = max((self._least_of_step(step_id) for step_id in block.steps), default=1)
         return self._least[block.id]
@@ -66,10 +66,10 @@ class Widths:
 
 
 def too_wide(found: list[Place]) -> Iterator[tuple[Place, int]]:
-    """The for_each steps whose ``max_concurrency``, with those around and the branches inside, asks for too much.
+    """The for_each steps whose ``max_concurrency`` asks for too many steps.
 
-    Each comes with the number of steps that would be under way at once. ``found`` are the steps of a definition, faulty
-    or not, in the order of reading.
+    Steps around and branches inside multiply it. Each comes with the number of steps that would be in progress at once.
+    ``found`` are the steps of a definition, faulty or not, in reading order.
     """
     least = _least(found)
     for place in found:
@@ -83,7 +83,10 @@ def too_wide(found: list[Place]) -> Iterator[tuple[Place, int]]:
 
 
 def asked(step: Mapping[str, Any]) -> int:
-    """How many passes of a step may be under way at once by its definition; 1 where it has none, or a faulty number."""
+    """The iterations of a step in progress at once, by its definition.
+
+    1 for a step without iterations or with a faulty number.
+    """
     wanted = step.get("max_concurrency", 1) if step.get("type") == "for_each" else 1
     return min(wanted, MAX_CONCURRENCY) if fields.is_whole(wanted, 1, wanted) else 1
 
@@ -96,10 +99,10 @@ def _around(place: Place) -> Iterator[Place]:
 
 
 def _least(found: list[Place]) -> dict[Place, int]:
-    """Place → how many steps inside it are under way at once where each loop has one pass."""
+    """Place → steps in progress inside it, with one iteration per loop."""
     least: dict[Place, int] = {}
     blocks: dict[Place, dict[str, int]] = {}
-    for place in reversed(found):  # what is inside comes before what holds it
+    for place in reversed(found):  # inner steps come before their containers
         least[place] = max(1, sum(blocks.pop(place, {}).values()))
         outer, block = place.block.around, place.block.pointer
         if outer is not None:

@@ -1,1 +1,1 @@
-"""Every fault of a playbook definition, found before anything runs."""
+"""Every fault of a playbook definition, found before a run."""

@@ -1,4 +1,4 @@
-"""Whether the actions and playbooks that steps call exist, and are given the parameters they ask for."""
+"""Whether called actions and playbooks exist and get their parameters."""
 
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -10,9 +10,9 @@ from playbooks.checks.faults import Faults, below, shown
 from playbooks.definitions import parameters
 from playbooks.definitions.places import Place
 
-#: an action's definition, as far as it matters here: ``parameters`` (normalised), ``enabled``
+#: the members of an action's definition that count here: ``parameters`` (normalised), ``enabled``
 ActionFacts = Mapping[str, Any]
-#: the ids of the playbooks there are, or by id what is known of each: ``parameters`` (normalised)
+#: the ids of all playbooks, or by id the members that count here: ``parameters`` (normalised)
 PlaybookFacts = Collection[str] | Mapping[str, Mapping[str, Any]]
 
 _WRITTEN_OUT = (
@@ -28,7 +28,10 @@ def check_calls(
     playbooks: PlaybookFacts | None,
     faults: Faults,
 ) -> None:
-    """Name calls of what does not exist, and wrong parameters; None for ``actions`` or ``playbooks``: not known."""
+    """Report calls of missing actions and playbooks, and wrong parameters.
+
+    ``actions`` or ``playbooks`` None means that they are unknown.
+    """
     for place in found:
         if faults.full:
             return
@@ -67,7 +70,7 @@ def _check_action(place: Place, actions: Mapping[str, ActionFacts], faults: Faul
 
 
 def _refuse_secrets(place: Place, declared: list[dict[str, Any]], faults: Faults) -> None:
-    """Name secrets that are written out: a step hands on what its run was given."""
+    """Report secrets written out; a step hands on its run's instead."""
     given = place.step.get("parameters")
     for name in sorted(parameters.secret_names(declared)):
         value = given.get(name) if isinstance(given, dict) else None
@@ -76,10 +79,13 @@ def _refuse_secrets(place: Place, declared: list[dict[str, Any]], faults: Faults
 
 
 def _reads(value: Any) -> bool:
-    """Whether a value takes anything from the run; a template of constants is but another way to write a value out."""
+    """Whether a value reads anything from the run.
+
+    A template of constants only counts as written out.
+    """
     try:
         return bool(paths(value))
-    except TemplateError:  # named elsewhere
+    except TemplateError:  # reported elsewhere
         return True
 
 
@@ -95,7 +101,7 @@ def _check_playbook(place: Place, own: Any, playbooks: PlaybookFacts | None, fau
 
 
 def holds_template(value: Any) -> bool:
-    """Whether a value has a template in it anywhere."""
+    """Whether a value contains a template anywhere."""
     waiting = [value]
     while waiting:
         one = waiting.pop()

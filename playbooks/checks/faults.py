@@ -1,4 +1,4 @@
-"""The faults found while a playbook definition is checked: bounded in number and in the work each may cause."""
+"""The faults found by a check, bounded in number and cost."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -7,15 +7,15 @@ from config.errors import Problem
 from config.pointers import step
 from expressions.suggestions import did_you_mean
 
-#: faults that are named; who sees so many corrects them before asking again
+#: faults in one answer; an author corrects these before the next check
 MAX_PROBLEMS = 100
-#: of them those for which the nearest known name is looked up: it takes some milliseconds
+#: faults that get a suggestion of the nearest known name, which takes some milliseconds
 MAX_SUGGESTED = 25
 _SHOWN_CHARACTERS = 64
 
 
 class Faults:
-    """Collects faults until there are enough of them."""
+    """A bounded collection of faults."""
 
     def __init__(self) -> None:
         self.problems: list[Problem] = []
@@ -23,24 +23,30 @@ class Faults:
 
     @property
     def full(self) -> bool:
-        """Whether looking for more is of no use."""
+        """Whether there are enough faults to stop the check."""
         return len(self.problems) > MAX_PROBLEMS
 
     def add(self, pointer: str, detail: str) -> None:
-        """A fault at a place."""
+        """Add a fault at a pointer."""
         self.problems.append(Problem(pointer, detail))
 
     def extend(self, pointer: str, problems: Iterable[Problem]) -> None:
-        """Faults of a part that stands at ``pointer``."""
+        """Add the faults of the part at ``pointer``."""
         self.problems.extend(problem.under(pointer) for problem in problems)
 
     def hint(self, name: Any, known: Iterable[object]) -> str:
-        """The end of a sentence that names the nearest of the known names, if there is one."""
+        """The end of a sentence that suggests the nearest known name.
+
+        Empty where there is none.
+        """
         self._suggested += 1
         return did_you_mean(str(name), known) if self._suggested <= MAX_SUGGESTED else ""
 
     def listed(self) -> list[Problem]:
-        """The faults, each once, at most ``MAX_PROBLEMS`` and a last one that says there are more."""
+        """The faults without duplicates, at most ``MAX_PROBLEMS``.
+
+        One more says when there are others.
+        """
         unique = list(dict.fromkeys(self.problems))
         if len(unique) <= MAX_PROBLEMS:
             return unique
@@ -48,7 +54,7 @@ class Faults:
 
 
 def shown(value: Any) -> str:
-    """How a value is named in a message."""
+    """The form of a value in a message."""
     return str(value)[:_SHOWN_CHARACTERS] if isinstance(value, str | int | float) else type(value).__name__
 
 

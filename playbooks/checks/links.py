@@ -1,8 +1,9 @@
-"""Whether the links of a playbook lead somewhere: known steps of the same block, none unreached, no circles.
+"""Whether the links of a playbook lead to the right steps.
 
-Each block is checked by itself: links that lead nowhere are named and left out, ``playbooks.plan`` resolves the
-rest, and one walk over the result finds what is never reached and what would follow itself. The walk also tells which
-steps may come before which, for the references in templates. All of it takes time in proportion to steps and links.
+They lead to steps of the same block, every step is reachable, and there are no cycles. Each block is checked by itself:
+links to nowhere are reported and left out, ``playbooks.plan`` resolves the rest, and one traversal of the result finds
+unreachable steps and cycles. It also records which steps may run before which, for the references in templates. The
+work is linear in steps and links.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -20,7 +21,7 @@ _BRANCHING = ("condition", "switch", "approval")
 
 
 class Graph:
-    """Where every step is, and which steps of its block may have come before it."""
+    """The place of each step, and the steps that may precede it."""
 
     def __init__(self) -> None:
         self.places: dict[str, Place] = {}
@@ -28,7 +29,7 @@ class Graph:
         self._before: dict[str, int] = {}
 
     def add_order(self, compiled: plan.Plan, order: list[str]) -> None:
-        """Learn the order of one block from its steps, each after those that lead to it."""
+        """Record the order of one block; ``order`` is sorted topologically."""
         bits = {step_id: 1 << number for number, step_id in enumerate(order)}
         before = dict.fromkeys(order, 0)
         for step_id in order:
@@ -43,7 +44,10 @@ class Graph:
         self._before |= before
 
     def reading_fault(self, step_id: Any, reader: Place, member: str) -> str | None:
-        """Why ``member`` of a step cannot read what the known step ``step_id`` has left, or None."""
+        """The reason why a step cannot read another's record, or None.
+
+        ``member`` of ``reader`` reads what the known step ``step_id`` leaves.
+        """
         owner = self.places[step_id]
         if owner is reader:
             return "a step cannot read its own record: in 'outputs' its result is called 'output'"
@@ -62,13 +66,13 @@ class Graph:
 
 
 def _id_of(place: Place) -> str:
-    """The id of a step; of one whose id is a fault, that of none."""
+    """The id of a step, "" for a faulty one."""
     given = place.step.get("id")
     return given if isinstance(given, str) else ""
 
 
 def _outwards(place: Place) -> Iterator[Place]:
-    """A step, the step it is in, the step that one is in ..."""
+    """A step and the steps around it, from the inside out."""
     found: Place | None = place
     while found is not None:
         yield found
@@ -76,7 +80,7 @@ def _outwards(place: Place) -> Iterator[Place]:
 
 
 def check_links(form: Mapping[str, Any], found: Collection[Place], faults: Faults) -> Graph:
-    """Name every fault of ids and links; the result knows the steps and their order."""
+    """Report every fault of ids and links; return the graph of steps."""
     graph = Graph()
     blocks: dict[Block, list[Place]] = {}
     for place in found:
@@ -140,7 +144,7 @@ def _check_block(
 
 
 def _flat(place: Place, graph: Graph, faults: Faults) -> dict[str, Any]:
-    """What of a step decides which steps follow it, without the links that lead nowhere."""
+    """The members of a step that decide its successors, without faulty links."""
     step = place.step
     kind = step.get("type")
     flat: dict[str, Any] = {"id": step["id"], "name": "", "type": kind if kind in _BRANCHING else "action"}
@@ -158,7 +162,7 @@ def _flat(place: Place, graph: Graph, faults: Faults) -> dict[str, Any]:
 
 
 def _links(step: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
-    """The links that are written down: the member, for a switch the value too, and where it leads."""
+    """The explicit links: member, for a switch the case, and target."""
     kind = step.get("type")
     own = OPTIONAL.get(kind, ()) if isinstance(kind, str) else ()
     for member in LINKS:
@@ -191,7 +195,7 @@ def _link_fault(target: Any, words: tuple[str, ...], place: Place, graph: Graph,
 
 
 def _walk(compiled: plan.Plan, entries: list[str]) -> tuple[list[str], list[list[str]]]:
-    """The steps that can be reached, each after those that lead to it, and the circles met on the way."""
+    """The reachable steps in topological order, and the cycles among them."""
     done: list[str] = []
     circles: list[list[str]] = []
     seen: set[str] = set()
@@ -223,7 +227,10 @@ def _ahead(compiled: plan.Plan, step_id: str) -> list[str]:
 
 
 def _closing_link(compiled: plan.Plan, circle: list[str], graph: Graph) -> str:
-    """The link of a circle that leads back: it is written down, for implicit links only lead forward."""
+    """The link that closes a cycle.
+
+    It is explicit, because implicit links only lead forward.
+    """
     for step_id, target in zip(circle, [*circle[1:], circle[0]], strict=True):
         if compiled.nodes[target].index <= compiled.nodes[step_id].index:
             place = graph.places[step_id]

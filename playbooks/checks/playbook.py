@@ -1,8 +1,8 @@
-"""Every fault of a playbook definition, each with its place and a remedy.
+"""Every fault of a playbook definition, with its place and remedy.
 
-The definition is brought into its stored form first, and pointers lead into that form. Then, in this order: size, the
-members of the top level, each step by itself, ids and links, templates and conditions, and the actions and playbooks
-that are called. Nothing here runs anything, and the work is bounded by the size of the definition.
+First the definition gets its stored form, and pointers lead into that form. Then come, in this order: size, the members
+of the top level, each step by itself, ids and links, templates and conditions, and the actions and playbooks that steps
+call. The work is bounded by the size of the definition.
 """
 
 from collections.abc import Mapping
@@ -33,7 +33,7 @@ from playbooks.definitions.step_types import (
 )
 from playbooks.widths import MOST_LIVE, too_wide
 
-#: types of actions that protect something: when one fails, somebody should learn of it
+#: types of actions that protect something: a run should not ignore their failure
 _PROTECTING = ("remediation", "containment")
 
 
@@ -42,10 +42,10 @@ def check(
     actions: Mapping[str, ActionFacts] | None = None,
     playbooks: PlaybookFacts | None = None,
 ) -> list[Problem]:
-    """The faults of a definition; an empty list means that it can be compiled and run.
+    """The faults of a definition; without any it can run.
 
-    ``actions`` are the definitions of the actions there are, by id, ``playbooks`` those of the playbooks or their ids
-    alone; with None, references to them are not looked up.
+    ``actions`` are the definitions of all actions, by id, ``playbooks`` those of all playbooks or their ids alone; with
+    None, references to them are not looked up.
     """
     fault = size_fault(definition)
     if fault:
@@ -67,7 +67,7 @@ def check(
 def judged(
     definition: Mapping[str, Any], actions: Mapping[str, ActionFacts], playbooks: PlaybookFacts
 ) -> tuple[list[Problem], list[Problem]]:
-    """The faults of a definition, and what is doubtful in one without faults."""
+    """The faults of a definition, and the warnings about one without faults."""
     problems = check(definition, actions, playbooks)
     return problems, [] if problems else warnings(definition, actions)
 
@@ -82,7 +82,10 @@ def _check_widths(found: list[Place], faults: Faults) -> None:
 
 
 def size_fault(definition: Any, counted: Size | None = None) -> Problem | None:
-    """Why a definition is too large to be looked into, if it is; ``counted`` is its size where that is known."""
+    """The reason why a definition is too large to check, or None.
+
+    ``counted`` is its size where that is known.
+    """
     if not isinstance(definition, Mapping):
         return Problem("", "a playbook must be an object with a name and steps")
     counted = counted or size(definition)
@@ -126,7 +129,7 @@ def _check_top(form: Mapping[str, Any], faults: Faults) -> None:
 
 
 def warnings(definition: Mapping[str, Any], actions: Mapping[str, ActionFacts] | None = None) -> list[Problem]:
-    """What is allowed in a definition free of faults and yet is perhaps not meant."""
+    """Doubtful parts of a definition that is free of faults."""
     form = normalise(definition)
     faults = Faults()
     if form["on_failure"] == "retry" and not form["max_retries"]:

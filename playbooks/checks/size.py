@@ -1,8 +1,8 @@
-"""How much work a definition makes, counted before any of it is looked into.
+"""The size of a definition, counted before any check reads it.
 
-One walk over all values, whatever they mean, counts them, and the words and signs of everything that is read as code:
-templates, conditions, variables of documents. It stops where there are too many, so it never takes longer than for a
-definition of the greatest size allowed. What the checks do afterwards takes time in proportion to what was counted.
+One traversal of all values, whatever they mean, counts them, and the words and signs of everything that is parsed as
+code: templates, conditions, variables of documents. It stops at the limit, so it never takes longer than for the
+largest definition allowed. The checks that follow take time in proportion to the counts.
 """
 
 import re
@@ -12,30 +12,30 @@ from typing import Any, NamedTuple
 from expressions.limits import MAX_CONDITION_CHARACTERS, MAX_TEMPLATE_CHARACTERS
 from playbooks.definitions.step_types import MAX_STEPS
 
-#: keys and values of one definition; a playbook of 1 MiB whose values have ten characters has as many
+#: keys and values of one definition; as many as a playbook of 1 MiB with values of ten characters has
 MAX_VALUES = 100_000
 #: words and signs in all templates and conditions of one definition: ``{{ steps.lookup.output.score }}`` has 11, and
 #: reading one takes 5 to 10 microseconds
 MAX_WORDS = 200_000
 
-#: the same of an action, whose checks are done at once
+#: the same for an action, whose checks run in the request itself
 MAX_VALUES_OF_ACTION, MAX_WORDS_OF_ACTION = 20_000, 20_000
 
 #: members that are conditions, in all their spellings
 _CONDITIONS = ("when", "expression", "while", "condition", "if")
 _WORD = re.compile(r"\w+|[^\w\s]")
-#: an expression with nothing in it that could hide where it ends
+#: an expression whose end is unambiguous
 _PLAIN = re.compile(r"\{\{(?:[^{}\"'%#]|\"[^\"{}\\]*\"|'[^'{}\\]*')*\}\}")
 _OPENING = re.compile(r"\{[{%#]")
-#: what asks for a variable in a text of a CACAO document, and as how many words that counts
+#: the suffix of a variable in a CACAO document, and the number of words that it counts as
 _VARIABLE, _OF_VARIABLE = ":value", 5
 _MARKED = re.compile(r"\{|:value")
-#: microseconds that checking takes for each value, and for each word or sign
+#: microseconds of checking for each value, and for each word or sign
 _OF_VALUE, _OF_WORD = 5, 7
 
 
 class Size(NamedTuple):
-    """What was counted; of what has too much of something, perhaps not all."""
+    """The counts of a definition, perhaps incomplete beyond a limit."""
 
     values: int
     words: int
@@ -43,14 +43,14 @@ class Size(NamedTuple):
 
     @property
     def fault(self) -> str | None:
-        """Why a playbook is not looked into, or None."""
+        """The reason why a playbook is too large, or None."""
         if self.steps > MAX_STEPS:
             return f"a playbook may have at most {MAX_STEPS} steps: make parts of it playbooks of their own"
         return self._fault("a playbook", MAX_VALUES, MAX_WORDS)
 
     @property
     def fault_of_action(self) -> str | None:
-        """Why an action is not looked into, or None."""
+        """The reason why an action is too large, or None."""
         return self._fault("an action", MAX_VALUES_OF_ACTION, MAX_WORDS_OF_ACTION)
 
     def _fault(self, what: str, most_values: int, most_words: int) -> str | None:
@@ -63,12 +63,12 @@ class Size(NamedTuple):
 
     @property
     def milliseconds(self) -> float:
-        """About how long checking the definition takes."""
+        """The approximate time that checking the definition takes."""
         return (self.values * _OF_VALUE + self.words * _OF_WORD) / 1000
 
 
 def size(definition: Any) -> Size:
-    """Count what a definition has; any JSON may be given."""
+    """Count the parts of a definition; accepts any JSON."""
     steps = _steps(definition)
     values = words = 0
     waiting = [] if steps > MAX_STEPS else [definition]
@@ -96,9 +96,9 @@ def _words_in(text: str) -> int:
 
 
 def code_words(text: str) -> int:
-    """The words and signs of a text that a template engine reads as code; none where it reads nothing.
+    """The words and signs of a text that the template engine parses.
 
-    Prose between expressions does not count, unless something in the text makes it hard to say where one ends.
+    Prose between expressions does not count, unless the end of an expression is ambiguous.
     """
     opening = _OPENING.search(text)
     if opening is None or len(text) > MAX_TEMPLATE_CHARACTERS:
@@ -117,7 +117,10 @@ def _words_of(condition: Any) -> int:
 
 
 def _steps(definition: Any) -> int:
-    """The items of all lists of steps, whatever they are, as far as the first list that is too long."""
+    """The items of all lists of steps.
+
+    The count stops at the first list that exceeds the limit.
+    """
     found = branches = 0
     waiting = [definition]
     while waiting and max(found, branches) <= MAX_STEPS:

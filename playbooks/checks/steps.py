@@ -1,4 +1,7 @@
-"""Whether each step is well formed: its members, their types and their bounds; links and templates come later."""
+"""Whether each step is well-formed: its members, types and bounds.
+
+Links and templates are checked later.
+"""
 
 import re
 from collections.abc import Callable, Mapping
@@ -46,7 +49,10 @@ _NEEDS = {
 
 
 def check_step(place: Place, faults: Faults) -> None:
-    """Name what is wrong with the members of one step, its links and the steps inside it aside."""
+    """Report faults in the members of one step.
+
+    Its links and the steps inside it are checked elsewhere.
+    """
     step, pointer = place.step, place.pointer
     _check_id(step, pointer, faults)
     kind = step.get("type")
@@ -150,7 +156,7 @@ def _check_branch(branch: Any, pointer: str, faults: Faults) -> None:
 
 
 def check_list(steps: Any, pointer: str, faults: Faults) -> None:
-    """Name what is wrong with a list of steps as such: not a list, empty, or with items that are no steps."""
+    """Report a list of steps that is empty or has other items."""
     if not isinstance(steps, list) or not steps:
         faults.add(pointer, "must be a list of at least one step")
         return

@@ -1,4 +1,4 @@
-"""Whether the templates and conditions of a playbook can be read, and whether what they name can exist."""
+"""Whether templates and conditions are valid and name what can exist."""
 
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
@@ -14,13 +14,13 @@ from playbooks.definitions.step_types import MAX_TEMPLATES, ROOTS
 
 TEMPLATES = ("parameters", "target", "message", "items", "outputs")
 CONDITIONS = ("when", "expression", "while")
-#: what a step leaves for others to read, and what is told of the one before
+#: the parts of a step's record, and those of the previous step's
 _RECORD = ("output", "status", "error", "vars")
 _PREVIOUS = ("id", "name", "status", "output", "error")
 
 
 def check_templates(form: Mapping[str, Any], found: Collection[Place], graph: Graph, faults: Faults) -> None:
-    """Name every fault of every template and condition, and every reference to what cannot be there."""
+    """Report every fault of templates and conditions, and impossible references."""
     reader = _Reader(form, found, graph, faults)
     for place in found:
         for member in (*TEMPLATES, *CONDITIONS):
@@ -33,14 +33,14 @@ def check_templates(form: Mapping[str, Any], found: Collection[Place], graph: Gr
 
 
 class _Reader:
-    """One reading of all templates, with what they may name."""
+    """One check of all templates, with the names they may use."""
 
     def __init__(self, form: Mapping[str, Any], found: Collection[Place], graph: Graph, faults: Faults) -> None:
         self.graph = graph
         self.faults = faults
         self.left = MAX_TEMPLATES
         declared = form["parameters"] if isinstance(form["parameters"], list) else []
-        #: empty: a playbook that declares no parameters takes any
+        #: empty: a playbook that declares no parameters accepts any
         self.parameters = {str(one["name"]) for one in declared if isinstance(one, dict) and "name" in one}
         outputs = (place.step.get("outputs") for place in found)
         self.variables = {str(name) for given in outputs if isinstance(given, dict) for name in given}
@@ -66,14 +66,14 @@ class _Reader:
             self.follow(place, member, where, set() if problems else references.paths(text))
 
     def known(self, place: Place, member: str) -> set[str] | None:
-        """The names a member may start from, or None: any."""
+        """The names that a member may start from, or None for any."""
         if not self.parameters:
             return None
         own = {"outputs": {"output"}, "while": {"index"}}.get(member, set())
         return set(ROOTS) | self.parameters | place.block.names | own
 
     def follow(self, place: Place, member: str, pointer: str, paths: set[tuple[Any, ...]]) -> None:
-        """Name the paths that lead to nothing."""
+        """Report the paths that lead to nothing."""
         for path in sorted(paths, key=str):
             fault = self.path_fault(place, member, path)
             if fault:
@@ -105,7 +105,7 @@ class _Reader:
 
 
 def _texts(value: Any, pointer: str, faults: Faults) -> Iterator[tuple[str, str]]:
-    """Every template in a value, keys too, with its place."""
+    """Every template in a value, keys too, with its pointer."""
     waiting = [(pointer, value, 0)]
     while waiting:
         where, one, depth = waiting.pop()

@@ -1,1 +1,1 @@
-"""Definitions of actions and playbooks in the form that is stored: members, parameters, triggers, schedules."""
+"""Stored definitions of actions and playbooks: members, parameters, triggers, schedules."""

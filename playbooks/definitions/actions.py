@@ -1,8 +1,8 @@
-"""What an action definition means beyond its shape.
+"""The definition of an action: normalised, checked and numbered.
 
-A definition comes in one of the forms users write: ``normalise`` brings it into the one that is stored, ``check``
-names every fault of it, ``next_version`` numbers a change. What ``config`` must hold is each executor's own
-business; which names its templates may use is ``known_names``.
+A definition arrives in one of the forms that users write: ``normalise`` turns it into the stored one, ``check`` reports
+every fault, ``next_version`` numbers a change. Each executor checks its own ``config``; ``known_names`` are the names
+that its templates may use.
 """
 
 from collections.abc import Mapping
@@ -77,7 +77,7 @@ _METADATA = ("name", "description", "tags", "enabled")
 
 
 def normalise(definition: Mapping[str, Any]) -> dict[str, Any]:
-    """The definition in the form that is stored; what is wrong in it stays as it is, for ``check`` to name.
+    """The definition in its stored form; faults stay, for ``check`` to report.
 
     An executor given as an object becomes its name, and its other members become part of ``config``.
     """
@@ -99,14 +99,17 @@ def normalise(definition: Mapping[str, Any]) -> dict[str, Any]:
         form["executor"] = executor.get("type")
         form["config"] = {**{key: value for key, value in executor.items() if key != "type"}, **form["config"]}
     if form.get("type") == "approval" and form.get("executor", "local") == "local" and not form["config"]:
-        form["executor"] = "approval"  # asking a person needs no program of the operator's
+        form["executor"] = "approval"  # a question to a person needs no program of the operator's
     if not parameters.check_definitions(form["parameters"]):
         form["parameters"] = parameters.normalise(form["parameters"])
     return form
 
 
 def check(definition: Mapping[str, Any]) -> list[Problem]:
-    """Every fault of a definition, in the order of reading; pointers are relative to the definition."""
+    """Every fault of a definition, in reading order.
+
+    Pointers are relative to the definition.
+    """
     form = normalise(definition)
     problems = check_identity(form, "an action")
     problems += _check_word(form, "type", TYPES) + _check_word(form, "executor", EXECUTORS)
@@ -147,7 +150,7 @@ def _check_limits(form: Mapping[str, Any]) -> list[Problem]:
 
 
 def slug(name: str) -> str:
-    """The id an action gets from its name: ``act-`` and what of the name is ASCII letters and digits."""
+    """The id for an action's name: ``act-``, then ASCII letters and digits."""
     return versions.slug("act-", name, "action")
 
 
@@ -161,7 +164,10 @@ def next_version(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
 
 
 def known_names(definition: Mapping[str, Any]) -> set[str]:
-    """The names the templates of this action may start from; faulty declarations are passed over."""
+    """The names that this action's templates may start from.
+
+    Faulty declarations are skipped.
+    """
     declared = definition.get("parameters")
     known = set(parameters.RESERVED)
     if isinstance(declared, list):

@@ -1,4 +1,7 @@
-"""Lengths of time as people write them, in seconds: 90, "90", "30s", "5m", "2h", "1d", "1h30m", "PT5M", "P1DT12H"."""
+"""Durations as people write them, in seconds.
+
+Examples: 90, "90", "30s", "5m", "2h", "1d", "1h30m", "PT5M", "P1DT12H".
+"""
 
 import math
 import re
@@ -14,7 +17,10 @@ _PLAIN = re.compile(r"\d{1,9}(?:\.\d{1,6})?")
 
 
 def seconds(given: Any) -> int | float:
-    """The length of a duration in seconds, whole where it is whole. Raises ValueError with the forms there are."""
+    """The length of a duration in seconds, an integer where possible.
+
+    Raises ValueError with the accepted forms.
+    """
     if is_number(given) and given >= 0:
         return given  # type: ignore[no-any-return]
     if isinstance(given, str):

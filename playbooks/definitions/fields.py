@@ -1,4 +1,7 @@
-"""The checks of members that actions and playbooks have in common; pointers are relative to the definition."""
+"""The checks of members that actions and playbooks share.
+
+Pointers are relative to the definition.
+"""
 
 import re
 from collections.abc import Mapping
@@ -24,7 +27,10 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
 def check_identity(form: Mapping[str, Any], what: str) -> list[Problem]:
-    """The faults of ``id``, ``name``, ``description`` and ``version``; ``what`` is "an action" or "a playbook"."""
+    """The faults of ``id``, ``name``, ``description`` and ``version``.
+
+    ``what`` is "an action" or "a playbook".
+    """
     problems = []
     given = form.get("id", "a")
     if not isinstance(given, str) or not _ID.fullmatch(given):
@@ -55,7 +61,7 @@ def check_tags(tags: Any) -> list[Problem]:
 
 
 def check_retry(retry: Any) -> list[Problem]:
-    """The faults of ``retry``; what it leaves out has its default."""
+    """The faults of ``retry``; missing members have defaults."""
     if not isinstance(retry, dict):
         return [Problem("/retry", "must be an object with max_attempts and backoff_seconds")]
     unknown = [str(field) for field in retry if field not in DEFAULT_RETRY]
@@ -75,12 +81,12 @@ def check_retry(retry: Any) -> list[Problem]:
 
 
 def is_line(value: Any, most: int) -> bool:
-    """Whether the value is text of one line that can be seen."""
+    """Whether the value is one line of visible text."""
     return isinstance(value, str) and len(value) <= most and value.isprintable() and bool(value.strip())
 
 
 def is_text(value: Any, most: int) -> bool:
-    """Whether the value is text, perhaps empty, of at most so many characters."""
+    """Whether the value is text of at most ``most`` characters."""
     return isinstance(value, str) and len(value) <= most and is_encodable(value)
 
 

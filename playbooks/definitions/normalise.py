@@ -1,8 +1,8 @@
-"""A playbook definition in the form that is stored.
+"""The stored form of a playbook definition.
 
-``normalise`` brings the forms users write into one: other spellings become the canonical members, in every block, and
-absent members of the top level get their defaults. What is wrong stays as it is, for ``playbooks.checks.playbook`` to
-name. ``slug`` makes the id, ``next_version`` numbers a change.
+``normalise`` turns the forms that users write into one: other spellings become the canonical members, in every block,
+and absent members of the top level get their defaults. Faults stay, for ``playbooks.checks.playbook`` to report.
+``slug`` makes the id, ``next_version`` numbers a change.
 """
 
 from collections.abc import Iterable, Mapping
@@ -37,9 +37,9 @@ _SECONDS_PER_MINUTE = 60
 
 
 def normalise(definition: Mapping[str, Any]) -> dict[str, Any]:
-    """The definition in the form that is stored; normalising that form again changes nothing.
+    """The definition in its stored form; idempotent.
 
-    A member given in two spellings keeps both, and a member that is null counts as not given.
+    A member given in two spellings keeps both, and a null member counts as absent.
     """
     given = _renamed(definition, TOP_ALIASES.items())
     form: dict[str, Any] = {
@@ -64,7 +64,7 @@ def normalise(definition: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _renamed(given: Mapping[str, Any], aliases: Iterable[tuple[str, str]]) -> dict[str, Any]:
-    """The members that are not null, in their canonical spelling where that one is free."""
+    """The members that are not null, in canonical spelling where free."""
     form = {field: value for field, value in given.items() if value is not None}
     for alias, canonical in aliases:
         if alias in form and canonical not in form:
@@ -101,7 +101,7 @@ def _value_type(word: str) -> str:
 
 
 def _steps(steps: Any, depth: int) -> Any:
-    """The steps of one block; what is nested too deep is left alone."""
+    """The steps of one block; steps nested too deep stay unchanged."""
     if not isinstance(steps, list):
         return steps
     return [_step(step, depth) if isinstance(step, dict) else step for step in steps]
@@ -124,7 +124,7 @@ def _step(step: Mapping[str, Any], depth: int) -> dict[str, Any]:
 
 
 def _delay(form: dict[str, Any]) -> dict[str, Any]:
-    """The seconds of a delay step from any of its spellings; what cannot be read keeps its own."""
+    """A delay step in seconds; an unreadable spelling stays unchanged."""
     for spelling in ("seconds", "duration_seconds", "duration", "delay_seconds"):
         if spelling in form:
             try:
@@ -136,7 +136,7 @@ def _delay(form: dict[str, Any]) -> dict[str, Any]:
 
 
 def _approval(form: dict[str, Any]) -> dict[str, Any]:
-    """An approval step whose time is told in seconds."""
+    """An approval step with its time-out in seconds."""
     minutes: Any = form.get("timeout_minutes")
     if "timeout_seconds" in form or not is_number(minutes):
         return form
@@ -166,7 +166,7 @@ def _branch(branch: Any, depth: int) -> Any:
 
 
 def slug(name: str) -> str:
-    """The id a playbook gets from its name: ``pb-`` and what of the name is ASCII letters and digits."""
+    """The id for a playbook's name: ``pb-``, then ASCII letters and digits."""
     return versions.slug("pb-", name, "playbook")
 
 

@@ -1,7 +1,7 @@
 """Whether one value fits one declared parameter.
 
-First the type, then the bounds the declaration sets, then the bounds that always hold. No message holds the value
-itself: it may be a secret.
+First the type is checked, then the bounds of the declaration, then the bounds of all values. No message contains the
+value itself: it may be a secret.
 """
 
 import math
@@ -13,11 +13,11 @@ import re2
 
 from expressions.values import is_encodable
 
-#: characters; what stays readable in an execution's record
+#: characters; the most that stays readable in an execution's record
 MAX_STRING_CHARACTERS = 65_536
-#: characters; the longest private keys and certificates in use are half of it
+#: characters; the longest private keys and certificates in use have half as many
 MAX_SECRET_CHARACTERS = 8192
-#: characters of a pattern; RE2 matches in linear time, but what it compiles grows with the pattern
+#: characters of a pattern; RE2 matches in linear time, but its compiled form grows with the pattern
 MAX_PATTERN_CHARACTERS = 512
 #: bytes a compiled pattern may take: short ones such as \pL{250} grow large, and take long to compile
 MAX_PATTERN_BYTES = 512 * 1024
@@ -35,7 +35,10 @@ _OPTIONS.max_mem = MAX_PATTERN_BYTES
 
 @lru_cache(maxsize=128)
 def _compiled(pattern: str) -> tuple[Any, str]:
-    """The compiled pattern, or None and why there is none: failing takes as long as succeeding."""
+    """The compiled pattern, or None and the reason.
+
+    Failures are cached too: they take as long as successes.
+    """
     try:
         return re2.compile(pattern, options=_OPTIONS), ""
     except re2.error as error:
@@ -44,7 +47,7 @@ def _compiled(pattern: str) -> tuple[Any, str]:
 
 
 def pattern_fault(pattern: Any) -> str | None:
-    """Why a pattern cannot be used, or None."""
+    """The reason why a pattern cannot be used, or None."""
     if not isinstance(pattern, str) or len(pattern) > MAX_PATTERN_CHARACTERS or not is_encodable(pattern):
         return f"must be a string of at most {MAX_PATTERN_CHARACTERS} characters"
     compiled, reason = _compiled(pattern)
@@ -52,7 +55,10 @@ def pattern_fault(pattern: Any) -> str | None:
 
 
 def value_fault(definition: Mapping[str, Any], value: Any) -> str | None:
-    """What is wrong with a value for the parameter ``definition`` (normalised), or None."""
+    """The fault of a value for the parameter ``definition``, or None.
+
+    ``definition`` is normalised.
+    """
     kind = definition["type"]
     validation = definition.get("validation") or {}
     fault = _TYPE_CHECKS[kind](value)
@@ -68,12 +74,12 @@ def value_fault(definition: Mapping[str, Any], value: Any) -> str | None:
 
 
 def is_number(value: Any) -> bool:
-    """Whether the value is a number of JSON: neither a boolean nor infinite."""
+    """Whether the value is a JSON number, neither boolean nor infinite."""
     return is_integer(value) or (isinstance(value, float) and math.isfinite(value))
 
 
 def is_integer(value: Any) -> bool:
-    """Whether the value is a whole number: neither a boolean nor ``3.0``."""
+    """Whether the value is an integer, neither a boolean nor ``3.0``."""
     return isinstance(value, int) and not isinstance(value, bool)
 
 

@@ -1,12 +1,12 @@
 """The declared parameters of an action or a playbook.
 
-When it is written, ``check_definitions`` names every fault of the declarations and ``normalise`` brings them into
-one form; that form is stored. When it is started, ``resolve`` checks the given values against it, names every
-fault at once and fills in the defaults. A pattern is read by RE2 and must match the whole value.
+On write, ``check_definitions`` reports every fault of the declarations and ``normalise`` turns them into the stored
+form. On start, ``resolve`` checks the given values against it, reports every fault at once and adds the defaults. RE2
+reads each pattern, which must match the entire value.
 
-The form: ``name``, ``type``, ``required``; where given ``label``, ``description``, ``default``, ``options`` (the
-values of an enum) and ``validation`` with ``pattern``, ``min``, ``max``, ``min_length``, ``max_length``. Other
-fields are kept as notes, unless they look like a misspelt one of these.
+The form: ``name``, ``type``, ``required``; where given ``label``, ``description``, ``default``, ``options`` (the values
+of an enum) and ``validation`` with ``pattern``, ``min``, ``max``, ``min_length``, ``max_length``. Other fields are kept
+as notes, unless they look like a misspelt one of these.
 """
 
 import copy
@@ -27,18 +27,18 @@ from playbooks.definitions.parameter_values import (
     value_fault,
 )
 
-#: names that templates give another meaning
+#: names with another meaning in templates
 RESERVED = frozenset({"parameters", "target", "execution", "action"})
-#: a form that asks for more is a document: take one parameter of type object
+#: a definition that needs more should have one parameter of type object
 MAX_PARAMETERS = 100
 MAX_OPTIONS = 500
-#: patterns of all parameters together, and their characters: what is compiled for one definition
+#: patterns of one definition, and their characters in all: both limit what is compiled
 MAX_PATTERNS = 50
 MAX_PATTERNS_CHARACTERS = 8192
-#: fields of one parameter or of its validation, notes included, and those that are looked through for misspellings
+#: fields of one parameter or of its validation, notes included, and those checked for misspellings
 MAX_FIELDS = 50
 MAX_LIKENED = 10
-#: undeclared values that are named one by one, and those of them for which the nearest declared name is looked up
+#: undeclared values reported one by one, and those of them with a suggestion
 MAX_NAMED = 20
 MAX_SUGGESTED = 5
 MAX_TEXT_CHARACTERS = 1024
@@ -48,9 +48,9 @@ _FIELDS = ("name", "label", "type", "required", "default", "description", "valid
 _VALIDATIONS = ("pattern", "min", "max", "length", "min_length", "max_length", "options")
 _RULES = ("pattern", "min", "max", "min_length", "max_length")
 _OPTION_FIELDS = ("options", "enum", "values")
-#: how alike (0 to 1) an unknown field must be to a known one to be taken for a slip of the pen
+#: similarity (0 to 1) from which an unknown field counts as a misspelt one
 _MISSPELT = 0.8
-#: which types a rule means something for
+#: rule → the types it applies to
 _APPLIES = {
     "pattern": ("string", "secret"),
     "min": ("integer", "number"),
@@ -62,7 +62,10 @@ _APPLIES = {
 
 
 def check_definitions(definitions: Any, reserved: frozenset[str] = RESERVED) -> list[Problem]:
-    """Every fault of the declarations, with pointers relative to the list; ``reserved`` names are refused."""
+    """Every fault of the declarations; ``reserved`` names are refused.
+
+    Pointers are relative to the list.
+    """
     if not isinstance(definitions, list):
         return [Problem("", "parameters must be a list of definitions")]
     if len(definitions) > MAX_PARAMETERS:
@@ -88,7 +91,7 @@ def check_definitions(definitions: Any, reserved: frozenset[str] = RESERVED) -> 
 
 
 def _patterns(definitions: list[Any]) -> list[str]:
-    """Every different pattern of the declarations, faulty ones too."""
+    """Every distinct pattern of the declarations, faulty ones too."""
     validations = (definition.get("validation") for definition in definitions if isinstance(definition, dict))
     found = (validation.get("pattern") for validation in validations if isinstance(validation, dict))
     return list({pattern for pattern in found if isinstance(pattern, str) and len(pattern) <= MAX_PATTERN_CHARACTERS})
@@ -154,7 +157,7 @@ def _check_options(definition: dict[str, Any], kind: str) -> list[Problem]:
 
 
 def _options(definition: Mapping[str, Any]) -> tuple[str, Any]:
-    """Where the options are (a pointer) and what they are; None when there are none."""
+    """The pointer and value of the options; None without options."""
     for field in _OPTION_FIELDS:
         if definition.get(field) is not None:
             return f"/{field}", definition[field]
@@ -192,7 +195,10 @@ def _check_validation(definition: dict[str, Any], kind: str) -> list[Problem]:
 
 
 def _rules(validation: Mapping[str, Any]) -> dict[str, Any]:
-    """The rules of a validation object in one spelling; ``length: {min, max}`` becomes two."""
+    """The rules of a validation object in canonical spelling.
+
+    ``length: {min, max}`` becomes two rules.
+    """
     length = validation.get("length") or {}
     spelled = {**validation, "min_length": validation.get("min_length", length.get("min"))}
     spelled["max_length"] = validation.get("max_length", length.get("max"))
@@ -224,7 +230,10 @@ def _check_default(definition: dict[str, Any], kind: str) -> list[Problem]:
 
 
 def normalise(definitions: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The declarations in their one form; they must have passed ``check_definitions``."""
+    """The declarations in their stored form.
+
+    They must be free of faults by ``check_definitions``.
+    """
     return [_normalised(definition) for definition in definitions]
 
 
@@ -251,10 +260,11 @@ def secret_names(definitions: list[dict[str, Any]]) -> frozenset[str]:
 
 
 def resolve(definitions: list[dict[str, Any]], values: Any) -> tuple[dict[str, Any], list[Problem]]:
-    """The values an execution works with, and every fault of those given (pointers relative to them).
+    """The values of an execution, and the faults of those given.
 
-    ``definitions`` are normalised. A null counts as not given. What is optional, not given and without default
-    is null in the result, so that every declared name can be used. Values that are not declared are faults.
+    ``definitions`` are normalised, pointers relative to the values. A null counts as absent. An optional value that is
+    absent and has no default is null in the result, so that every declared name can be used. Undeclared values are
+    faults.
     """
     if not isinstance(values, Mapping):
         return {}, [Problem("", "parameters must be an object")]

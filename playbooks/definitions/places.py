@@ -1,4 +1,7 @@
-"""The steps of a definition with the places they stand at: block by block, down to the greatest depth allowed."""
+"""The steps of a definition with their places.
+
+They are listed block by block, down to the greatest depth allowed.
+"""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -11,7 +14,7 @@ from playbooks.definitions.step_types import MAX_DEPTH
 class Block:
     """A list of steps.
 
-    ``around`` is the step that holds it, ``names`` are those only its steps may use, ``repeats`` says that a loop is
+    ``around`` is the step that contains it, ``names`` are those only its steps may use, ``repeats`` says that a loop is
     around it.
     """
 
@@ -22,7 +25,7 @@ class Block:
 
     @property
     def words(self) -> str:
-        """How the block is called in messages."""
+        """The name of the block in messages."""
         if self.around is None:
             return "the top level"
         where = "a branch" if self.around.step.get("type") == "parallel" else "the body"
@@ -31,7 +34,10 @@ class Block:
 
 @dataclass(frozen=True, eq=False)
 class Place:
-    """A step, faulty or not, and where it is; ``depth`` counts the steps around it."""
+    """A step, faulty or not, and its place.
+
+    ``depth`` counts the steps around it.
+    """
 
     pointer: str
     step: dict[str, Any]
@@ -40,7 +46,7 @@ class Place:
 
 
 def places(form: Mapping[str, Any]) -> Iterator[Place]:
-    """Every step that is an object, in the order of reading."""
+    """Every step that is an object, in reading order."""
     yield from _within(form.get("steps"), Block("/steps"), 0)
 
 

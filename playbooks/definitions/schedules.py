@@ -1,10 +1,10 @@
-"""When a schedule comes round: five cron fields, read in a time zone.
+"""The times of a schedule: five cron fields in a time zone.
 
-``check_cron`` and ``check_timezone`` refuse what could never come round, when a playbook is written; ``next_time``
-tells the moment that comes next. The fields speak of the clock on the wall, which twice a year is not the time that
-passes. A schedule that names its hours speaks of times of the day: one that is left out when the clocks go forward
-comes right after the gap, one that happens twice when they go back comes the first time only. A schedule of every
-hour (``*``) speaks of time that passes: it comes in each hour there is.
+On write, ``check_cron`` and ``check_timezone`` refuse schedules that never occur; ``next_time`` returns the next
+occurrence. The fields mean local time, which is not continuous: the clocks change twice a year. A schedule that names
+its hours means times of the day: one that is skipped when the clocks go forward occurs right after the gap, one that
+happens twice when they go back occurs the first time only. A schedule of every hour (``*``) means elapsed time: it
+occurs in each hour there is.
 """
 
 import bisect
@@ -24,16 +24,19 @@ MAX_CRON_CHARACTERS = 256
 
 _FIELD = re.compile(r"[0-9A-Za-z*,/#?-]+")
 _WORDS = re.compile("jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|sun|mon|tue|wed|thu|fri|sat|l")
-#: from where it is looked whether a schedule ever comes round; any moment serves
+#: start of the search for an occurrence; any time serves
 _ANY_DAY = datetime(2024, 1, 1)  # noqa: DTZ001 - a wall clock has no zone
-#: longer than any change of the clocks
+#: longer than any clock change
 _CHANGE = timedelta(hours=3)
-#: what a clock on the wall means: the moment it shows a time, None when it never does
+#: the UTC time of a local time, None when the clock never shows it
 _Reading = Callable[[datetime, ZoneInfo], datetime | None]
 
 
 def check_cron(text: object) -> str | None:
-    """Why a schedule cannot be used, or None; it needs exactly five fields and a time that really comes."""
+    """The reason why a schedule cannot be used, or None.
+
+    It needs exactly five fields and an occurrence.
+    """
     if not isinstance(text, str) or len(text) > MAX_CRON_CHARACTERS:
         return f"must be a string of at most {MAX_CRON_CHARACTERS} characters"
     fields = text.split()
@@ -50,7 +53,7 @@ def check_cron(text: object) -> str | None:
 
 
 def check_timezone(name: object) -> str | None:
-    """Why a time zone cannot be used, or None."""
+    """The reason why a time zone cannot be used, or None."""
     if isinstance(name, str):
         try:
             ZoneInfo(name)
@@ -62,17 +65,17 @@ def check_timezone(name: object) -> str | None:
 
 @functools.lru_cache(maxsize=16)
 def _zones(name: str) -> list[str]:
-    """The zones a misspelt name may mean: those of its part of the world, if that is right."""
+    """The zones that a misspelt name may mean, by its first letters."""
     return sorted(zone for zone in available_timezones() if zone[:2].lower() == name[:2].lower())
 
 
 def next_time(cron: str, timezone: str, after_ms: int) -> int:
-    """The first moment later than ``after_ms`` at which the schedule comes round; both in milliseconds, UTC.
+    """The first occurrence after ``after_ms``, in milliseconds, UTC.
 
-    ``cron`` and ``timezone`` have passed their checks.
+    ``cron`` and ``timezone`` are free of faults.
 
     Raises:
-        OverflowError: it does not come round any more in the years that a calendar can count.
+        OverflowError: the schedule does not occur any more within the years of the calendar.
     """
     zone = ZoneInfo(timezone)
     after = datetime.fromtimestamp(after_ms // 1000, UTC)
@@ -86,8 +89,8 @@ def next_time(cron: str, timezone: str, after_ms: int) -> int:
 
 
 def _walls(cron: str, zone: ZoneInfo, after: datetime) -> Iterator[datetime]:
-    """What the clock on the wall shows whenever the schedule comes round, from about ``after`` on."""
-    offsets = (_offset(after, zone), _offset(after + _CHANGE, zone))  # an hour may be about to come again
+    """The local times of the schedule, from about ``after`` on."""
+    offsets = (_offset(after, zone), _offset(after + _CHANGE, zone))  # an hour may be about to repeat
     start = after.replace(tzinfo=None) + min(offsets)
     times = croniter(" ".join(cron.split()), start)
     while True:
@@ -102,7 +105,10 @@ def _offset(moment: datetime, zone: ZoneInfo) -> timedelta:
 
 
 def _once(wall: datetime, zone: ZoneInfo) -> datetime:
-    """The moment at which the wall shows this: the first of two, and right after the gap if it never does."""
+    """The UTC time of a local time.
+
+    The first one of two; the end of the gap for a time that is skipped.
+    """
     return _first(wall, zone) or _after_gap(wall, zone)
 
 
@@ -115,13 +121,13 @@ def _second(wall: datetime, zone: ZoneInfo) -> datetime | None:
 
 
 def _moment(wall: datetime, zone: ZoneInfo, fold: int) -> datetime | None:
-    """The moment at which the wall shows this, None for a time that is left out."""
+    """The UTC time of a local time, None for a skipped one."""
     moment = wall.replace(tzinfo=zone, fold=fold).astimezone(UTC)
     return moment if moment.astimezone(zone).replace(tzinfo=None) == wall else None
 
 
 def _after_gap(wall: datetime, zone: ZoneInfo) -> datetime:
-    """The moment at which the clocks go forward past ``wall``, to the minute."""
+    """The UTC time, to the minute, of the change that skips ``wall``."""
     start, end = (wall.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (1, 0))
     minutes = [start + timedelta(minutes=passed) for passed in range((end - start) // timedelta(minutes=1) + 1)]
     return minutes[bisect.bisect_left(minutes, _offset(end, zone), key=lambda minute: _offset(minute, zone))]

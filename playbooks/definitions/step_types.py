@@ -1,4 +1,4 @@
-"""The words of a playbook definition: its members and those of each type of step, the other spellings, the bounds."""
+"""The vocabulary of playbook definitions: members, aliases and limits."""
 
 from types import MappingProxyType
 
@@ -22,7 +22,7 @@ MEMBERS = (
 )
 STRATEGIES = ("abort", "continue", "retry")
 
-#: what every step may say
+#: the members of every step
 COMMON = (
     "id",
     "name",
@@ -33,7 +33,7 @@ COMMON = (
     "on_success",
     "on_failure",
 )
-#: type → what a step of it must say and what it may say besides
+#: type → the members that a step of it must have, and those that it may have
 REQUIRED = MappingProxyType(
     {
         "action": ("action_ref",),
@@ -63,7 +63,7 @@ OPTIONAL = MappingProxyType(
 TYPES = tuple(REQUIRED)
 BRANCH_MEMBERS = ("name", "steps", "on_failure")
 
-#: another spelling → the member it stands for
+#: alias → member
 TOP_ALIASES = MappingProxyType({"variables": "parameters", "inputs": "parameters"})
 COMMON_ALIASES = MappingProxyType({"next": "on_success"})
 ALIASES = MappingProxyType(
@@ -76,10 +76,10 @@ ALIASES = MappingProxyType(
         "playbook": {"playbook": "playbook_ref", "playbook_id": "playbook_ref"},
     }
 )
-#: what users call the types of parameters, in lower case
+#: aliases of the types of parameters, in lower case
 PARAMETER_TYPES = MappingProxyType({"finding": "object", "asset": "object", "list": "array"})
 
-#: members that lead to another step, and the words each takes beside a step id
+#: members that lead to another step → the words that each accepts besides a step id
 LINKS = MappingProxyType(
     {
         "on_success": ("next", "end"),
@@ -90,18 +90,18 @@ LINKS = MappingProxyType(
         "on_timeout": ("next", "end", "abort", "continue"),
     }
 )
-#: words that links give a meaning: no step can be called so
+#: words with a meaning in links: no step can have such an id
 LINK_WORDS = frozenset({"next", "end", "abort", "continue", "retry"})
-#: the names every template and condition of a playbook may start from
+#: the names that every template and condition of a playbook may start from
 ROOTS = frozenset({"parameters", "steps", "previous_step", "finding", "asset", "event", "execution", "vars", "target"})
-#: names no loop variable can have, and no parameter
+#: names that neither a loop variable nor a parameter can have
 RESERVED_NAMES = RESERVED | ROOTS
-#: of these a parameter may have the name all the same: it stands in where no event has started the run
+#: except these: such a parameter replaces the event's value where no event has started the run
 GIVEN_BY_EVENTS = frozenset({"finding", "asset"})
 
 #: steps of one playbook, in all blocks together
 MAX_STEPS = 5000
-#: containers inside containers; what needs more is a playbook of its own
+#: containers inside containers; deeper steps should be a playbook of their own
 MAX_DEPTH = 5
 MAX_BRANCHES = 1000
 MAX_CASES = 200
@@ -113,7 +113,7 @@ MAX_CONCURRENCY = 50
 #: 30 days
 MAX_WAIT_SECONDS = 2_592_000
 MAX_RETRIES = 10
-#: a year, and the week a run has when nothing else is said
+#: a year, and the week that a run has by default
 MAX_TIMEOUT_MINUTES = 525_600
 DEFAULT_TIMEOUT_MINUTES = 10_080
 #: characters of the definition as JSON: a request body and what ``normalise`` adds to it

@@ -1,12 +1,12 @@
-"""What starts a playbook: by hand, a schedule, or an event that meets conditions.
+"""The trigger of a playbook: manual, a schedule, or an event.
 
-``check_trigger`` names every fault of a trigger when it is written. When an event comes in, ``names`` tells under
-which names playbooks may wait for it, ``matches`` whether it meets the conditions of one of them, and ``subject`` what
-that playbook's templates may say about it.
+``check_trigger`` reports every fault of a trigger on write. When an event arrives, ``names`` are the trigger events it
+may match, ``matches`` decides whether it meets the conditions of a playbook, and ``subject`` is what that playbook's
+templates may read of it.
 
 An event is ``{"event": "finding.new", "data": {"finding": {...}}}``; the data may also be the finding itself. A
-condition names a member of the finding (``severity``, ``asset.tags``; ``asset_tags`` means the same) or of the data.
-What is asked of it is a value it must be equal to, or an object of operators that must all hold.
+condition names a member of the finding (``severity``, ``asset.tags``; ``asset_tags`` means the same) or of the data. It
+is a value that the member must equal, or an object of operators that must all hold.
 """
 
 import re
@@ -24,7 +24,7 @@ from playbooks.definitions.parameter_values import is_integer, is_number, patter
 from playbooks.definitions.schedules import check_cron, check_timezone
 
 MANUAL, SCHEDULE = "manual", "schedule"
-#: the events that are told of without anybody naming them; others may be
+#: the documented events; a trigger may name others of the same form
 EVENTS = (
     MANUAL,
     SCHEDULE,
@@ -36,7 +36,7 @@ EVENTS = (
     "scan.*",
     "action.completed",
 )
-#: from the least to the worst
+#: from the least to the most severe
 SEVERITIES = ("info", "low", "medium", "high", "critical")
 OPERATORS = ("$eq", "$ne", "$in", "$nin", "$gt", "$gte", "$lt", "$lte", "$contains", "$exists", "$regex")
 
@@ -50,7 +50,7 @@ MAX_TEXT_CHARACTERS = 1024
 _EVENT = re.compile(r"[a-z][a-z0-9_]*(\.[a-z0-9_]+)*\.([a-z0-9_]+|\*)")
 _FIELDS = ("event", "conditions", "cron", "timezone")
 _MISSING = object()
-#: whether a value is less than, equal to or greater than what it is compared with → the operators that hold
+#: order of a value and its operand (less, equal, greater) → the operators that hold
 _BY_ORDER = {-1: ("$lt", "$lte"), 0: ("$gte", "$lte"), 1: ("$gt", "$gte")}
 
 
@@ -144,7 +144,7 @@ def _is_literal(value: Any) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    return is_integer(value) or is_number(value)  # in this order: endless integers are no doubles
+    return is_integer(value) or is_number(value)  # in this order: huge integers are no doubles
 
 
 def _pointer(name: Any) -> str:
@@ -152,13 +152,19 @@ def _pointer(name: Any) -> str:
 
 
 def names(event: str) -> list[str]:
-    """The trigger events that an event answers to: its own name and every ``*`` above it."""
+    """The trigger events that an event matches: its name and the wildcards.
+
+    Each ``*`` above its name is one.
+    """
     words = event.split(".")
     return [event, *(".".join([*words[:count], "*"]) for count in range(len(words) - 1, 0, -1))]
 
 
 def subject(event: Mapping[str, Any]) -> dict[str, Any]:
-    """What templates may say about an event: ``event`` itself, and the ``finding`` and the ``asset`` it is about."""
+    """The names that templates may read of an event.
+
+    These are ``event`` itself, and the ``finding`` and the ``asset`` that it is about.
+    """
     about = _about(event)
     context: dict[str, Any] = {"event": dict(event)}
     data = _data(event)
@@ -173,7 +179,10 @@ def subject(event: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def matches(conditions: Any, event: Mapping[str, Any]) -> bool:
-    """Whether an event meets all conditions, which have passed their check; nothing in the event makes it fail."""
+    """Whether an event meets all conditions, which are free of faults.
+
+    No event makes it fail.
+    """
     if not isinstance(conditions, Mapping):
         return conditions is None
     places = (_about(event), _data(event), subject(event))
@@ -195,14 +204,20 @@ def _data(event: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _about(event: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The thing an event tells of: the member of its data that is called like its family, else the data."""
+    """The object that an event is about.
+
+    The member of its data with the name of its family, else the data.
+    """
     data = _data(event)
     about = data.get(_family(event))
     return about if isinstance(about, Mapping) else data
 
 
 def _lookups(path: str, places: tuple[Mapping[str, Any], ...]) -> Iterator[Any]:
-    """What stands at a path, place by place; then, for ``asset_tags``, what stands at ``asset.tags``."""
+    """The values at a path in each place.
+
+    For ``asset_tags``, those at ``asset.tags`` follow.
+    """
     spellings = [path]
     if path.startswith("asset_"):
         spellings.append("asset." + path.removeprefix("asset_"))
@@ -253,7 +268,7 @@ def _within(values: Any, value: Any) -> bool:
 
 
 def _order(value: Any, other: Any) -> int | None:
-    """-1, 0 or 1; None when the two have no order."""
+    """-1, 0 or 1; None when the values have no order."""
     first: Any = _severity(value)
     second: Any = _severity(other)
     if first is None or second is None:
@@ -268,7 +283,10 @@ def _severity(value: Any) -> int | None:
 
 
 def _moment(value: Any) -> datetime | None:
-    """A date or a time in ISO 8601; without a zone it is UTC, a date is its midnight."""
+    """A date or time in ISO 8601, by default in UTC.
+
+    A date is its midnight.
+    """
     try:
         moment = datetime.fromisoformat(value) if isinstance(value, str) else None
     except ValueError:

@@ -1,4 +1,4 @@
-"""How a definition gets its id and its version number: the same for actions and playbooks."""
+"""The ids and version numbers of definitions, for actions and playbooks alike."""
 
 import re
 import unicodedata
@@ -20,14 +20,17 @@ def is_version(value: Any) -> bool:
 
 
 def slug(prefix: str, name: str, otherwise: str) -> str:
-    """An id made from a name: the prefix and what of the name is ASCII letters and digits, else ``otherwise``."""
+    """An id from a name: the prefix, then ASCII letters and digits.
+
+    ``otherwise`` replaces a name that has none.
+    """
     ascii_name = unicodedata.normalize("NFKD", name[:_MAX_READ_CHARACTERS]).encode("ascii", "ignore").decode()
     words = re.sub(r"[^a-z0-9]+", "-", ascii_name.lower()).strip("-")
     return (prefix + (words or otherwise))[:_MAX_SLUG_CHARACTERS].rstrip("-")
 
 
 def asked_for(old: Mapping[str, Any], new: Mapping[str, Any]) -> str | None:
-    """The version that the author of a change asks for; None when the definition names none but the present one.
+    """The version that a change asks for; None for the present one.
 
     Raises:
         InvalidRequest: it is not higher than the present one.
@@ -50,8 +53,8 @@ def next_version(
 ) -> str:
     """The version of ``new`` as the successor of ``old`` (both normalised).
 
-    A change of a member in ``behaviour`` raises the minor number, one in ``metadata`` the patch number; no change
-    at all keeps the version.
+    A change of a member in ``behaviour`` raises the minor number, one in ``metadata`` the patch number; without changes
+    the version stays.
     """
     major, minor, patch = _numbers(old["version"])
     if any(old.get(field) != new.get(field) for field in behaviour):
