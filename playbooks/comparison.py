@@ -35,7 +35,7 @@ def compare(before: Iterable[Step], after: Iterable[Step], *, predicted: bool) -
     for key in [*first, *(key for key in second if key not in first)]:
         earlier, later = first.get(key), second.get(key)
         if earlier is None and predicted and later is not None and later["iteration"] and key[0] in stand_ins:
-            found = _later_pass(stand_ins[key[0]], later)
+            found = _later_iteration(stand_ins[key[0]], later)
         else:
             found = _compared(earlier, later)
         compared.append({"step_id": key[0], "iteration": key[1], **found})
@@ -72,7 +72,7 @@ def _compared(before: Step | None, after: Step | None) -> dict[str, Any]:
     return _verdict(changes, assumed)
 
 
-def _later_pass(last: Step, after: Step) -> dict[str, Any]:
+def _later_iteration(last: Step, after: Step) -> dict[str, Any]:
     """An iteration beyond those predicted, compared with the last of them."""
     changes = [_difference("/status", last["status"], after["status"])] if last["status"] != after["status"] else []
     return _verdict(changes, [_difference("/iteration", last["iteration"], after["iteration"])])

@@ -52,7 +52,7 @@ def progress(plan: Plan, run_status: str, rows: Iterable[Row]) -> list[StepState
     states = []
     for step_id, node in plan.nodes.items():
         found = by_step.get(step_id, [])
-        last = max(found, key=_pass_number, default=None)
+        last = max(found, key=_iteration_numbers, default=None)
         unentered = Status.PENDING if step_id in possible else ended or Status.SKIPPED
         states.append(StepState(node, last, str(last["status"]) if last else unentered, len(found)))
     return states
@@ -74,7 +74,7 @@ def current(states: Sequence[StepState]) -> str | None:
     return next(inner, under_way[0].id if under_way else None)
 
 
-def _pass_number(row: Row) -> tuple[int, ...]:
+def _iteration_numbers(row: Row) -> tuple[int, ...]:
     """The iteration of a row in numbers: "2.10" comes after "2.9".
 
     One number for each loop around the row.

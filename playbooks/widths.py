@@ -23,13 +23,13 @@ MOST_LIVE = 500
 class Widths:
     """The part of each block of a plan in the run's total."""
 
-    def __init__(self, plan: Plan, whole: int) -> None:
+    def __init__(self, plan: Plan, total: int) -> None:
         self._plan = plan
         self._least: dict[str, int] = {}
         #: block → its steps that may be in progress at once, with those inside them
-        self.of_block: dict[str, int] = {"": max(1, whole)}
+        self.of_block: dict[str, int] = {"": max(1, total)}
         #: for_each → its iterations that may be in progress at once
-        self.passes: dict[str, int] = {}
+        self.iterations: dict[str, int] = {}
         self._share_out(plan.blocks[""])
 
     def _share_out(self, block: Block) -> None:
@@ -44,9 +44,9 @@ class Widths:
             elif node.type in ("loop", "for_each"):
                 body = self._plan.blocks[step_id]
                 room = max(1, mine // self._least_of(body))
-                passes = min(node.step.get("max_concurrency", 1), room) if node.type == "for_each" else 1
-                self.passes[step_id] = passes
-                self._give(body, mine // passes)
+                iterations = min(node.step.get("max_concurrency", 1), room) if node.type == "for_each" else 1
+                self.iterations[step_id] = iterations
+                self._give(body, mine // iterations)
 
     def _give(self, block: Block, number: int) -> None:
         self.of_block[block.id] = max(1, number)

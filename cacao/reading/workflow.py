@@ -98,12 +98,12 @@ class WorkflowReader(ActionSteps):
             condition = None  # the loop would never end
         if condition is None:
             question = str(step.get("condition") or step.get("name") or "")
-            self._remark("asked", entry, f"A person is asked before each pass: {question[:200]}", "condition")
+            self._remark("asked", entry, f"A person is asked before each iteration: {question[:200]}", "condition")
             ask = self.new(f"{entry.native_id[:LONGEST_ID]}-ask", self._asking(step, question))
             ask |= {"on_success": body[0]["id"], "on_failure": END}
             body, condition = [ask, *body], f"index == 0 || steps.{ask['id']}.status == 'completed'"
-        passes: Json = {"type": "loop", "while": condition, "max_iterations": MAX_ITERATIONS}
-        members = {**(ours.members if ours else passes), **limit_of(step), "steps": body}
+        loop: Json = {"type": "loop", "while": condition, "max_iterations": MAX_ITERATIONS}
+        members = {**(ours.members if ours else loop), **limit_of(step), "steps": body}
         self._put(block, entry, step, {**members, **links})
 
     def _switch(self, block: Block, entry: Entry, step: Mapping[str, Any]) -> None:

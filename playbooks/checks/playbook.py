@@ -75,7 +75,7 @@ def judged(
 def _check_widths(found: list[Place], faults: Faults) -> None:
     for place, number in too_wide(found):
         text = (
-            f"with the passes around it and the branches inside it, up to {number} steps would be under way at once; "
+            f"with the iterations around it and the branches inside it, up to {number} steps would run at once; "
             f"a run may have {MOST_LIVE}: lower max_concurrency here or further out"
         )
         faults.add(below(place.pointer, "max_concurrency"), text)

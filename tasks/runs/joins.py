@@ -75,7 +75,7 @@ def _for_each(planner: Planner, node: Node, place: Place, row: Row) -> JoinDecis
     planner.context.learn_items(row.id, items)
     given_up = row.failures and not node.step.get("continue_on_error")
     left = 0 if given_up else len(items) - row.cursor
-    begun = max(0, min(planner.run.widths.passes[node.id] - row.open, left))
+    begun = max(0, min(planner.run.widths.iterations[node.id] - row.open, left))
     if begun:
         _begin(planner, node, place, row, begun)
         return JoinDecision(begun=begun)

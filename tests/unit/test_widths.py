@@ -39,7 +39,7 @@ def most_live(plan: graphs.Plan, shared: Widths, block: graphs.Block) -> int:
         if node.type == "parallel":
             found = max(found, sum(most_live(plan, shared, branch) for branch in plan.branches(step_id)))
         elif node.type in ("loop", "for_each"):
-            found = max(found, shared.passes[step_id] * most_live(plan, shared, plan.blocks[step_id]))
+            found = max(found, shared.iterations[step_id] * most_live(plan, shared, plan.blocks[step_id]))
     return found
 
 
@@ -74,19 +74,19 @@ def test_a_faulty_number_is_named_once(wrong: Any) -> None:
 def test_what_was_stored_before_gets_fewer_passes() -> None:
     """A stored playbook that asks for 125,000 passes has as many as there may be, from the outside to the inside."""
     shared = widths(each("a", 50, each("b", 50, each("c", 50, delay("rest", 0)))))
-    assert shared.passes == {"a": 50, "b": 10, "c": 1}
+    assert shared.iterations == {"a": 50, "b": 10, "c": 1}
     assert shared.of_block["c"] == 1
 
 
 def test_a_loop_leaves_room_for_what_is_inside() -> None:
     """A wide parallel inside cannot be made narrower, so the loop around it is."""
     branches = [[delay(f"d{number}", 0)] for number in range(100)]
-    assert widths(each("a", 50, parallel("p", *branches))).passes == {"a": 5}
+    assert widths(each("a", 50, parallel("p", *branches))).iterations == {"a": 5}
 
 
 def test_a_run_without_room_goes_on_pass_by_pass() -> None:
     """Where the runs around have used all there is, each loop has one pass: nothing waits for ever."""
-    assert widths(each("a", 50, each("b", 50, delay("rest", 0))), whole=1).passes == {"a": 1, "b": 1}
+    assert widths(each("a", 50, each("b", 50, delay("rest", 0))), whole=1).iterations == {"a": 1, "b": 1}
 
 
 @given(playbooks(), st.integers(1, 20))
@@ -95,5 +95,5 @@ def test_no_playbook_gets_wider_than_its_part(definition: dict[str, Any], whole:
     plan = graphs.compile(normalise(definition))
     one_by_one = Widths(plan, 1)
     least = most_live(plan, one_by_one, plan.blocks[""])
-    assert set(one_by_one.passes.values()) <= {1}
+    assert set(one_by_one.iterations.values()) <= {1}
     assert most_live(plan, Widths(plan, whole), plan.blocks[""]) <= max(whole, least)
