@@ -13,5 +13,5 @@ def door(sqlite_database: str) -> Door:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_teardown() -> None:
-    """Before the database is taken away, let the threads beside the requests be done with it."""
+    """Before the database is taken away, let the background threads finish with it."""
     assert at_rest(20)

@@ -148,7 +148,7 @@ def test_the_example_of_the_guide_works(door: Door) -> None:
 
 
 def test_a_dry_run_comes_before_the_real_one(door: Door) -> None:
-    """The same request with the flag turned runs for real, beside the dry run."""
+    """The same request with the flag turned runs for real, next to the dry run."""
     prepare(door)
     rehearsal = run(door, dry_run=True)
     assert shown(door, run(door))["dry_run"] is False
@@ -229,7 +229,7 @@ def test_401_missing_or_expired_token(door: Door) -> None:
 
 
 def test_403_token_lacks_the_permission(door: Door) -> None:
-    """A run needs the permission that the guide calls playbook:execute; whoever has it may."""
+    """A run needs the permission that the guide calls playbook:execute; a caller with it may run any."""
     prepare(door)
     for key in (door.key("viewer"), door.key("operator", scopes=("read:playbooks", "execute:actions"))):
         assert_problem(door.call("POST", RUN, key=key, json={}), 403)

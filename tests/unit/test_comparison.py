@@ -1,4 +1,4 @@
-"""Two runs of a playbook beside each other."""
+"""Two runs of a playbook compared."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ def step(step_id: str = "one", status: str = "completed", iteration: str = "", *
 
 
 def verdicts(before: list[Any], after: list[Any], *, predicted: bool = True) -> dict[tuple[str, str], str]:
-    """(step, pass) → verdict."""
+    """(step, iteration) → verdict."""
     compared = compare(before, after, predicted=predicted)
     assert compared["same"] is all(one["verdict"] == "same" for one in compared["steps"])
     return {(one["step_id"], one["iteration"]): one["verdict"] for one in compared["steps"]}
@@ -52,7 +52,7 @@ def test_steps_are_found_in_both_runs() -> None:
     ],
 )
 def test_a_step_that_was_skipped_is_like_one_never_reached(before: Any, after: Any, verdict: str) -> None:
-    """Any other status is told apart."""
+    """Any other difference in status is reported."""
     assert verdicts(before, after) == {("one", ""): verdict}
 
 
@@ -78,7 +78,7 @@ def test_parameters_are_compared_member_by_member() -> None:
     ],
 )
 def test_what_could_not_be_known_is_no_difference(predicted: str, actual: Any) -> None:
-    """A placeholder is told as assumed, with what it was."""
+    """A placeholder is reported as assumed, with the actual value."""
     found = only(step(input={"a": [predicted]}), step(input={"a": [actual]}))
     assert (found["verdict"], found["differences"]) == ("same", [])
     assert found["assumed"] == [{"pointer": "/input/a/0", "predicted": predicted, "actual": actual}]
@@ -117,7 +117,7 @@ def test_the_way_that_was_taken_is_compared() -> None:
 
 
 def test_later_passes_are_held_against_the_last_that_was_predicted() -> None:
-    """A dry run makes one pass; between real runs every pass counts."""
+    """A dry run makes one iteration; between real runs every iteration counts."""
     before = [step(iteration="0")]
     after = [step(iteration="0"), step(iteration="1"), step("one", "failed", "2")]
     expected = {("one", "0"): "same", ("one", "1"): "same", ("one", "2"): "differs"}

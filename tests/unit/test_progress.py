@@ -139,7 +139,7 @@ def test_a_branch_that_has_yet_to_begin_is_pending():
 
 
 def test_the_last_pass_of_a_loop_is_shown():
-    """Ten comes after nine, and a step no pass has come to yet may still be entered."""
+    """Ten comes after nine, and a step that no iteration has reached yet may still be entered."""
     rows = [row("both", "running"), row("each", "running", parent="both")]
     rows += [row("e1", "completed", f"{number}", "each") for number in range(10)]
     rows += [row("e1", "running", "10", "each")]

@@ -1,4 +1,4 @@
-"""How many steps of a run may be under way at once: shared out among nested blocks, and known when it is written."""
+"""The number of steps of a run in progress at once, shared among nested blocks and checked on write."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ ITEMS = "{{ parameters.items }}"
 
 
 def each(step_id: str, at_once: int, *steps: dict[str, Any]) -> dict[str, Any]:
-    """A for_each with so many passes at once."""
+    """A for_each with that many iterations at once."""
     return for_each(step_id, ITEMS, *steps, max_concurrency=at_once)
 
 
@@ -32,7 +32,7 @@ def widths(*steps: dict[str, Any], whole: int = MOST_LIVE) -> Widths:
 
 
 def most_live(plan: graphs.Plan, shared: Widths, block: graphs.Block) -> int:
-    """How many steps of a block come to be under way at once, those that hold others left out."""
+    """The steps of a block in progress at once, without containers."""
     found = 1
     for step_id in block.steps:
         node = plan.nodes[step_id]
@@ -55,7 +55,7 @@ def test_nested_loops_that_multiply_beyond_the_bound_are_refused() -> None:
 
 
 def test_branches_inside_of_passes_count() -> None:
-    """Fifty passes of ten branches are the most there may be; branches alone, however many, are no fault."""
+    """Fifty iterations of ten branches are the most there may be; branches alone, however many, are no fault."""
     branches = [[delay(f"d{number}", 0)] for number in range(11)]
     assert faults(each("a", 50, parallel("p", *branches[:10]))) == []
     assert faults(each("a", 50, parallel("p", *branches))) == ["/steps/0/max_concurrency"]
@@ -66,13 +66,13 @@ def test_branches_inside_of_passes_count() -> None:
 
 @pytest.mark.parametrize("wrong", [0, -3, 51, 10**300, 2.5, "ten", True, None, [50]])
 def test_a_faulty_number_is_named_once(wrong: Any) -> None:
-    """Nothing is multiplied with what is no number of passes."""
+    """Nothing is multiplied by what is no number of iterations."""
     found = faults(each("a", 10, for_each("b", ITEMS, delay("rest", 0), max_concurrency=wrong)))
     assert found == ([] if wrong is None else ["/steps/0/steps/0/max_concurrency"])
 
 
 def test_what_was_stored_before_gets_fewer_passes() -> None:
-    """A stored playbook that asks for 125,000 passes has as many as there may be, from the outside to the inside."""
+    """A stored playbook that asks for 125,000 iterations gets as many as allowed, from the outside to the inside."""
     shared = widths(each("a", 50, each("b", 50, each("c", 50, delay("rest", 0)))))
     assert shared.iterations == {"a": 50, "b": 10, "c": 1}
     assert shared.of_block["c"] == 1
@@ -85,13 +85,13 @@ def test_a_loop_leaves_room_for_what_is_inside() -> None:
 
 
 def test_a_run_without_room_goes_on_pass_by_pass() -> None:
-    """Where the runs around have used all there is, each loop has one pass: nothing waits for ever."""
+    """Where the runs around have used all places, each loop has one iteration: nothing waits for ever."""
     assert widths(each("a", 50, each("b", 50, delay("rest", 0))), whole=1).iterations == {"a": 1, "b": 1}
 
 
 @given(playbooks(), st.integers(1, 20))
 def test_no_playbook_gets_wider_than_its_part(definition: dict[str, Any], whole: int) -> None:
-    """Whatever is nested in what: no more than the part is under way, or what passes one by one would bring."""
+    """However blocks nest, no more than their part is in progress, or than single iterations would bring."""
     plan = graphs.compile(normalise(definition))
     one_by_one = Widths(plan, 1)
     least = most_live(plan, one_by_one, plan.blocks[""])

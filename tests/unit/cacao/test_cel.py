@@ -1,4 +1,4 @@
-"""Conditions of CACAO documents in CEL: they say what the document's own words say, or leave it to a person."""
+"""Conditions of CACAO documents in CEL mean what the document says, or a person decides."""
 
 import itertools
 from typing import Any
@@ -146,7 +146,7 @@ def test_values_that_look_alike_are_told_apart(kind: str, text: str, value: str,
     ],
 )
 def test_what_cannot_be_said_is_asked(text: Any) -> None:
-    """Prose, networks, what nobody knows and what only a person can tell make no condition here."""
+    """Prose, networks, unknown values and values that only a person knows make no condition here."""
     step = {"out_args": ["__told__"]}
     names = Names(
         {"playbook_variables": {"__host__": {"type": "string"}}, "workflow": {"action--1": step}}, returned=()

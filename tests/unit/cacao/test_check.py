@@ -1,7 +1,7 @@
-"""The check of CACAO documents: every rule once, no fault in faultless documents, agreement with the published schemas.
+"""The check of CACAO documents: every rule, and agreement with the published schemas.
 
-The published schemas and sample documents lie beside the repository, in ``../shared/cacao``; the tests that need them
-are left out where they are missing, except in CI.
+The published schemas and sample documents are next to the repository, in ``../shared/cacao``. Tests that need them are
+skipped where they are missing, except in CI.
 """
 
 import copy
@@ -95,7 +95,7 @@ def steps_at(*path: str) -> str:
 
 
 def test_a_faultless_playbook_has_no_findings() -> None:
-    """The smallest complete playbook passes without a word."""
+    """The smallest complete playbook has no findings."""
     assert check(playbook()) == []
 
 
@@ -413,14 +413,14 @@ def test_the_documents_drawn_have_everything() -> None:
     def draw(document: Json) -> None:
         seen.update(name.partition("--")[0] for name in document["workflow"])
         seen.update(command["type"] for step in document["workflow"].values() for command in step.get("commands", ()))
-        for holder in ("agent", "target", "authentication_info", "data_marking"):
-            seen.update(name.partition("--")[0] for name in document.get(f"{holder}_definitions", ()))
+        for section in ("agent", "target", "authentication_info", "data_marking"):
+            seen.update(name.partition("--")[0] for name in document.get(f"{section}_definitions", ()))
         seen.update(list(document))
 
     draw()
     commands = {*TEXT_COMMANDS, *ENCODED_COMMANDS, "http-api", "openc2-http"}
-    holders = ["playbook_variables", "playbook_extensions", "signatures", "external_references", "workflow_exception"]
-    assert not {*commands, *COMPOSITES, "playbook-action", *AGENTS, *AUTHENTICATION, *MARKINGS, *holders} - set(seen)
+    members = ["playbook_variables", "playbook_extensions", "signatures", "external_references", "workflow_exception"]
+    assert not {*commands, *COMPOSITES, "playbook-action", *AGENTS, *AUTHENTICATION, *MARKINGS, *members} - set(seen)
 
 
 # hostile documents
@@ -560,7 +560,7 @@ def test_a_signature_that_holds_itself_ends() -> None:
 def published() -> Path:
     """Where the published schemas and samples are."""
     if not (PUBLISHED / "schemas" / "playbook.json").exists():
-        missing("the published CACAO schemas are not beside the repository, in ../shared/cacao")
+        missing("the published CACAO schemas are not next to the repository, in ../shared/cacao")
     return PUBLISHED
 
 
@@ -571,7 +571,7 @@ def valid(published: Path) -> Oracle:
         import jsonschema  # type: ignore[import-untyped, unused-ignore]
         import referencing
     except ImportError:
-        missing("jsonschema is not installed (it stands beside the check as its judge)")
+        missing("jsonschema is not installed (the check is compared with it)")
     schemas = {schema["$id"]: schema for schema in _schemas(published)}
     resources = [(name, referencing.Resource.from_contents(schema)) for name, schema in schemas.items()]
     registry = referencing.Registry().with_resources(resources)

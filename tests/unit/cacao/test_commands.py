@@ -1,4 +1,4 @@
-"""Commands of a CACAO document: who carries each out, what it is given, and what a person reads who does it."""
+"""Commands of a CACAO document: the action for each, its parameters, and questions to people."""
 
 import json
 import subprocess
@@ -79,9 +79,9 @@ def converted(steps: Json, **more: Any) -> Converted:
 def test_no_command_is_carried_out_without_its_value() -> None:
     """What a person returns, and what nothing gives, is never sent as nothing: a person carries the command out."""
     command = {"type": "http-api", "command": "DELETE https://fw.example/rules/__told__:value"}
-    told = translate(command, context(returned=()))
-    assert told.asked == "it needs a value that a person returns"
-    assert "/rules/__told__:value" in told.step["message"]
+    found = translate(command, context(returned=()))
+    assert found.asked == "it needs a value that a person returns"
+    assert "/rules/__told__:value" in found.step["message"]
     assert translate(command, context()).action is not None
     nothing = {"type": "http-api", "command": "DELETE https://fw.example/rules/__none__:value"}
     assert "__none__" in translate(nothing, context()).asked
@@ -264,7 +264,7 @@ def test_a_script_fails_without_its_value() -> None:
     ],
 )
 def test_a_script_that_would_read_a_value_as_code_is_for_a_person(script: str) -> None:
-    """Where bash would not fill the variable in, or would evaluate it, or nobody can tell, a person is asked."""
+    """Where bash would not fill the variable in, or would evaluate it, or might, a person is asked."""
     found = bash(script)
     assert found.action is None
     assert found.asked
@@ -278,10 +278,10 @@ def test_a_script_without_variables_runs_as_it_is() -> None:
 
 
 def test_a_registered_action_is_told_of_its_target_and_no_secrets() -> None:
-    """An action can have no parameter called target; what it is told of one is what says where and what it is."""
+    """An action can have no parameter called target; it receives only the members that say where and what it is."""
     target = {**API, "authentication_info": "user-auth--1", "token": "secret", "port": "22"}
-    told = frozenset({"command", "cacao_target", "cacao_agent"})
-    given = context(registered={"cacao.ssh": told}, target=target, agent={**US, "contact": {"email": {"a": "b@c"}}})
+    names = frozenset({"command", "cacao_target", "cacao_agent"})
+    given = context(registered={"cacao.ssh": names}, target=target, agent={**US, "contact": {"email": {"a": "b@c"}}})
     found = translate({"type": "ssh", "command": "{__s__:value}"}, given)
     assert found.step["parameters"] == {
         "command": "{{ '{' }}{{ parameters.s | string }}}",
@@ -312,7 +312,7 @@ def test_who_does_it_by_hand_sees_the_whole_command_and_no_credentials() -> None
 
 
 def test_a_brace_before_a_variable_is_no_fault() -> None:
-    """A document whose text has a brace beside a variable is imported like any other."""
+    """A document whose text has a brace next to a variable is imported like any other."""
     steps = {"start.s": {"on_completion": "action.a"}, "action.a": manual("Block {__s__:value}"), "end.e": {}}
     found = converted(steps, playbook_variables={"__s__": {"type": "string", "external": True}})
     message = found.definition["steps"][0]["message"]

@@ -62,7 +62,7 @@ def holds(text, variables=VARIABLES):
 
 
 def doubt(text, variables=VARIABLES):
-    """What a person is told when a condition has no answer."""
+    """The message to a person when a condition has no answer."""
     condition = parse(text)
     assert condition is not None, text
     with pytest.raises(Undecidable) as caught:
@@ -418,7 +418,7 @@ def test_what_has_no_answer_is_asked_of_a_person(text, words):
     ],
 )
 def test_a_doubt_that_changes_nothing_disturbs_nobody(text, answer):
-    """Of 'no and perhaps' the answer is no, so nobody is asked."""
+    """Of 'no and perhaps' the answer is no, so no person is asked."""
     assert holds(text) is answer
 
 
@@ -434,7 +434,7 @@ def test_no_message_holds_a_value():
 
 
 def test_a_condition_names_what_it_reads():
-    """An import can warn that a condition asks for something nobody declares."""
+    """An import can warn that a condition reads an undeclared variable."""
     condition = parse("[__a__:value = __b__:value] OR NOT (EXISTS __c__:value AND file:name IN ('x', __d__:value))")
     assert condition.variables() == {"__a__", "__b__", "__c__", "__d__", "file:name"}
     assert parse("true").variables() == frozenset()

@@ -1,4 +1,4 @@
-"""What of an imported document may be shown: no credential, wherever it stands, and everything else as it came."""
+"""An imported document is shown without its credentials, and otherwise unchanged."""
 
 from typing import Any
 
@@ -32,7 +32,7 @@ def infos(*given: Json) -> Json:
 
 
 def test_credentials_are_masked_wherever_they_stand() -> None:
-    """In headers, addresses, authentication information and what somebody has called a password; the rest stays."""
+    """In headers, addresses, authentication information and values named like a password; the rest stays."""
     given = document(
         STEPS,
         signatures=[{"type": "jss"}],

@@ -1,4 +1,4 @@
-"""Documents of the drafts of CACAO: read in the words of version 2.0, and told what was changed."""
+"""Documents of CACAO drafts are upgraded to version 2.0, and each change is reported."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ def codes(given: Json) -> list[str]:
 
 
 def test_a_document_of_today_is_left_alone() -> None:
-    """Whatever its author has put into it beside: members of names that the drafts had are somebody's own."""
+    """A document with members of its author's own, some with names that the drafts had."""
     given = document(STEPS, features={"x": 1}, signatures=[{"type": "jss"}])
     assert upgraded(given) == (given, [])
 

@@ -1,4 +1,4 @@
-"""What a playbook of ours becomes as a CACAO document, and that it comes back as it was."""
+"""A playbook exported as a CACAO document comes back unchanged."""
 
 import copy
 import time

@@ -1,4 +1,4 @@
-"""What a CACAO document becomes here: its steps, their order, who carries them out, and what is asked of people."""
+"""An imported CACAO document: its steps, their order, their actions, and questions to people."""
 
 import base64
 import copy
@@ -368,7 +368,7 @@ def test_a_loop_holds_its_body_also_when_that_leads_back() -> None:
 
 
 def test_what_is_no_condition_is_asked() -> None:
-    """A sentence becomes a question whose yes and no lead where true and false would, in a loop before each pass."""
+    """A sentence becomes a question whose answers lead where true and false would, in a loop before each iteration."""
     steps = {
         "start.s": {"on_completion": "if-condition.c"},
         "if-condition.c": {"condition": "Is it urgent?", "on_true": "while-condition.w", "on_completion": "end.e"},
@@ -526,7 +526,7 @@ def test_an_action_registered_for_a_type_carries_it_out() -> None:
     "steps", [{}, {"start.s": {"on_completion": "action.gone"}}, {"start.s": {"on_completion": "start.s"}}]
 )
 def test_what_leads_nowhere_is_asked_and_the_playbook_disabled(steps: Json) -> None:
-    """A step that does not exist is a question, so nothing is skipped in silence, and nobody starts it by mistake."""
+    """A step that does not exist is a question, so nothing is skipped in silence, and no run starts it by mistake."""
     result = converted(steps)
     assert [step["type"] for step in result.definition["steps"]] == ["approval"]
     assert not result.definition["enabled"]

@@ -1,4 +1,4 @@
-"""What holds for any CACAO document: it can be kept, it comes back as it came, and one edit is one difference.
+"""Laws of any CACAO document: it can be stored, comes back unchanged, and one edit is one difference.
 
 The documents are random, with every type of step, command, agent, authentication and marking. ``make fuzz`` takes more
 of them.
@@ -77,11 +77,11 @@ HUGE = ("x" * 60_000, "a/b?c#d{{ x }}" * 300, "__ip__:value " * 900, "\n" * 50)
 def test_a_text_of_any_length_becomes_what_can_be_kept(document: Json, text: str, data: st.DataObject) -> None:
     """Wherever the standard lets a text be that long, the playbook is within our limits."""
     *way, last = data.draw(st.sampled_from(sorted(_texts(document), key=str)))
-    holder = copy.deepcopy(document)
-    given = holder
+    parent = copy.deepcopy(document)
+    given = parent
     for key in way:
-        holder = holder[key]
-    holder[last] = text
+        parent = parent[key]
+    parent[last] = text
     if not any(one.error for one in check(given)):
         assert faults(convert(given, now=NOW)) == []
 

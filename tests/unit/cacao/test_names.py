@@ -1,4 +1,4 @@
-"""The variables of a CACAO document: what they are called here, where their values come from, who may change them."""
+"""The variables of a CACAO document: their names here, their values, and what may change them."""
 
 import time
 from typing import Any
@@ -81,7 +81,7 @@ def test_the_longest_name_is_meant() -> None:
     "form", ["{}__ip__:value", "__ip__:value{}", "{0}__ip__:value{0}", "{0} {0}__ip__:value__ip__:value"]
 )
 def test_what_looks_like_markup_stays_as_it_is(text: str, form: str) -> None:
-    """Braces of the document beside a value are neither markup of ours nor lost."""
+    """Braces of the document next to a value are neither markup nor lost."""
     source = form.format(text)
     assert filled(names({"__ip__": {"external": True}}), source) == source.replace("__ip__:value", "192.0.2.1")
 

@@ -1,4 +1,4 @@
-"""What others read in a document after steps were changed here, and that it is else as it was."""
+"""After edits here a document describes the playbook to other tools, and is otherwise unchanged."""
 
 import copy
 from collections.abc import Callable
@@ -33,7 +33,7 @@ LINKS = ("on_completion", "on_success", "on_failure", "on_true", "on_false")
 
 
 def edited(edit: Callable[[Json], None]) -> tuple[Json, Json]:
-    """The document after an edit, and the definition that it tells of."""
+    """The document after an edit, and the definition that it describes."""
     given = document(STEPS, **MEMBERS)
     before = convert(given, now=NOW).definition
     now = copy.deepcopy(before)
@@ -72,7 +72,7 @@ def test_others_do_not_see_a_step_that_was_removed() -> None:
 
 
 def test_the_rest_of_the_document_stays() -> None:
-    """Of the summary only what the workflow tells is made anew."""
+    """Of the summary only members about the workflow are computed again."""
     out, _ = edited(remove)
     given = document(STEPS, **MEMBERS)
     for name in ("id", "created", "created_by", "markings", "x_unknown", "agent_definitions"):
@@ -100,7 +100,7 @@ def test_a_step_that_does_something_else_is_written_anew_in_its_place() -> None:
 
 
 def test_a_question_that_was_changed_is_asked_once() -> None:
-    """Where the question in front of a loop's passes says something else, the loop does not ask by itself."""
+    """Where the question in front of a loop's iterations was edited, the loop does not ask by itself."""
 
     def ask(now: Json) -> None:
         step(now, "while-condition.w")["steps"][0]["message"] = "Once more, really?"

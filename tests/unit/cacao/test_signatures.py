@@ -95,7 +95,7 @@ def test_of_two_signatures_each_stands_alone() -> None:
     ],
 )
 def test_what_cannot_be_verified_is_said(change: Json, code: str) -> None:
-    """A broken key, one that lies elsewhere, and an algorithm we do not know make no fault, and are told apart."""
+    """A broken key, one stored elsewhere, and an unknown algorithm raise nothing, and have codes of their own."""
     given = copy.deepcopy(CASES["RS256"]())
     given["signatures"][0].update(change)
     assert codes(given) == [code]
@@ -119,7 +119,7 @@ def test_a_signature_that_fits_need_not_count(says: Json, code: str) -> None:
 
 
 def test_signatures_beyond_those_that_are_read_are_mentioned() -> None:
-    """Nobody is left to think that they were verified."""
+    """The answer does not claim that they were verified."""
     given = CASES["Ed25519"]()
     found = verified({**given, "signatures": given["signatures"] * 25})
     assert [one.code for one in found] == [*["signature_valid"] * 20, "signatures_not_read"]

@@ -1,4 +1,4 @@
-"""Variables of CACAO documents: their names and values in and out, and texts that are filled in with them."""
+"""Variables of CACAO documents: their names, their values, and texts filled with them."""
 
 import math
 
@@ -125,13 +125,13 @@ def test_values_are_filled_in_where_they_are_asked_for():
 
 
 def test_what_is_not_declared_stays_as_it_stands():
-    """A name nobody declared, or a name without ``:value``, is text of the command."""
+    """An undeclared name, or a name without ``:value``, is text of the command."""
     text = "__other__:value __ip__ ip:value __ip__:type __IP__:value"
     assert fill_in(text, texts(ip="x")) == text
 
 
 def test_a_value_that_looks_like_a_variable_is_not_read_again():
-    """Whoever controls one value cannot make it pull in another, secret one."""
+    """The author of one value cannot make it pull in another, secret one."""
     assert fill_in("__a__:value", texts(a="__b__:value", b="secret")) == "__b__:value"
     assert fill_in("__a__:value:value", texts(a="__b__", b="secret")) == "__b__:value"
 
