@@ -5,8 +5,8 @@ the head is still as its author read it. Enabling and disabling touch the head a
 revisions stay, so that whatever ran can always be explained by the revision it ran. ``uid`` tells a definition from an
 earlier one of the same id that was deleted.
 
-A further kind of definition is two tables and a ``Kind`` in a module here, its schemas, and a module of routes that
-uses ``api.versioned``.
+A further kind of definition is two tables and a ``Kind`` in a module here, what its definitions must be in
+``tasks.definitions``, its schemas, and a module of routes that uses ``api.versioned``.
 """
 
 import functools
