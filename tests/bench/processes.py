@@ -8,7 +8,6 @@ import contextlib
 import os
 import platform
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +18,10 @@ from typing import Self
 BENCH = Path(__file__).resolve().parent
 ROOT = BENCH.parent.parent
 TICKS = os.sysconf("SC_CLK_TCK")
+
+sys.path.append(str(ROOT))  # the bench is started by its path, which makes its own folder the one that is searched
+
+from tests.support.processes import free_port  # noqa: E402, F401 - the other modules import it from here
 
 
 class BenchError(Exception):
@@ -191,13 +194,6 @@ def busy_seconds() -> float:
         int, Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:8]
     )
     return (user + nice + system + interrupt + soft) / TICKS
-
-
-def free_port() -> int:
-    """A TCP port of the loopback interface that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def environment(**more: str) -> dict[str, str]:
