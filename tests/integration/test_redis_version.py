@@ -7,7 +7,6 @@ import pytest
 
 from config.settings import SettingsError, settings
 from store import redis, redis_version
-from tests.support.processes import free_port
 from tests.support.services import RedisServer
 
 
@@ -42,8 +41,15 @@ def test_a_server_that_is_sound_is_taken(redis_server: RedisServer) -> None:
     assert found.sound, found
 
 
-def test_a_server_that_is_away_is_none_to_look_at(production: pytest.MonkeyPatch) -> None:
-    """Processes start while Redis is away."""
-    production.setenv("TOCSIN_REDIS_URL", f"redis://127.0.0.1:{free_port()}/0")
+def test_a_server_that_is_away_is_none_to_look_at(production: pytest.MonkeyPatch, redis_server: RedisServer) -> None:
+    """Processes start while Redis is away; the same settings are refused once a server with holes answers there."""
+    place = redis_server.directory / "away.sock"
+    production.setenv("TOCSIN_REDIS_URL", f"unix://{place}")
     settings.cache_clear()
     redis.refuse_unsound()
+    place.symlink_to(redis_server.socket)
+    try:
+        with pytest.raises(SettingsError, match="known holes"):
+            redis.refuse_unsound()
+    finally:
+        place.unlink()
