@@ -4,10 +4,10 @@ PYTHON ?= $(firstword $(foreach name,python3 python3.12 python3.11 python3.13 py
 BOOTSTRAP = $(or $(PYTHON),$(error Python 3.11 or newer is needed: apt install python3 python3-venv)) launcher/bootstrap.py
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test lint bench chaos fuzz lock audit sbom clean
+.PHONY: help run demo test test-fast lint bench chaos fuzz lock audit sbom clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
 
 run: ## start everything and run the demo; PORT=8081 moves it, Ctrl-C stops it
 	@$(BOOTSTRAP) run
@@ -17,6 +17,9 @@ demo: ## the same, but stop when the demo has completed; fails when it has not
 
 test: ## run the tests; ARGS="-k word" chooses
 	@$(BOOTSTRAP) test $(ARGS)
+
+test-fast: ## the tests that need no servers (unit, contract, house): half a minute
+	@$(BOOTSTRAP) test-fast $(ARGS)
 
 lint: ## check style, types and import rules
 	@$(BOOTSTRAP) lint

@@ -32,6 +32,11 @@ BEGUN = time.monotonic()
 #: tests mostly wait for processes: three at once keep two processors busy; "-n 0" (ARGS) has one do all, for a debugger
 SIDE_BY_SIDE = ["-n", "3", "--dist", "loadgroup", "--no-loadscope-reorder"]
 
+#: what is asked for in other ways: ``make chaos``, the gate
+DEFAULT = "not chaos and not gate and not wide"
+#: what needs no Redis, no PostgreSQL and no process of the product
+FAST = ["tests/unit", "tests/contract", "tests/house"]
+
 #: random documents, which can be as many as there is time for
 FUZZ = ["tests/unit/cacao/test_laws.py", "tests/integration/test_odd_values.py"]
 
@@ -43,7 +48,8 @@ RENEWING += ["--custom-compile-command", "make lock"]
 COMMANDS = {
     "run": ((), [["python", "-m", "launcher", "run"]]),
     "demo": ((), [["python", "-m", "launcher", "demo"]]),
-    "test": (("test",), [["python", "-m", "pytest", "-m", "not chaos and not wide", *SIDE_BY_SIDE]]),
+    "test": (("test",), [["python", "-m", "pytest", "-m", DEFAULT, *SIDE_BY_SIDE]]),
+    "test-fast": (("test",), [["python", "-m", "pytest", "-m", DEFAULT, *FAST, *SIDE_BY_SIDE]]),
     "chaos": (("test",), [["python", "-m", "pytest", "-m", "chaos", *SIDE_BY_SIDE]]),
     "fuzz": (
         ("test",),

@@ -46,12 +46,12 @@ os.environ.update(TRIED)  # noqa: TID251 - for what runs inside the tests' own p
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """The long and the wide tests run only when they are asked for with ``-m``; the others are shared out."""
+    """The long, the wide and the gate's tests run only when ``-m`` asks for them; the others are shared out."""
     if hasattr(config, "workerinput"):
         _share_out(items)
     if config.option.markexpr:
         return
-    optional = [item for item in items if item.get_closest_marker("chaos") or item.get_closest_marker("wide")]
+    optional = [item for item in items if any(map(item.get_closest_marker, ("chaos", "gate", "wide")))]
     config.hook.pytest_deselected(items=optional)
     items[:] = [item for item in items if item not in optional]
 

@@ -121,7 +121,7 @@ def test_an_environment_from_elsewhere_is_made_anew(checkout):
 def test_make_alone_prints_what_can_be_made():
     """Each public target stands in the help with what it does."""
     done = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True)
-    for target in ("run", "demo", "test", "lint", "bench", "chaos", "clean"):
+    for target in ("run", "demo", "test", "test-fast", "lint", "bench", "chaos", "clean"):
         assert f"make {target} " in done.stdout
 
 
