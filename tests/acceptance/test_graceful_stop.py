@@ -54,6 +54,8 @@ def restart_thrice(stack: Stack, seconds: int, drain: int, fits: int = 0) -> dic
     create, trigger = stack.api.create_action, stack.api.trigger
     for name in DOING:
         stack.restart(name, TOCSIN_DRAIN_SECONDS=str(drain), TOCSIN_SCRIPTS_CONCURRENCY="4")
+    for name in DOING:
+        stack.wait_ready(name)
     script = create(**bash(f"sleep {seconds}"))
     begun = {
         "script": trigger(script),

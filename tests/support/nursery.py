@@ -1,8 +1,8 @@
 """Workers forked from a parent that has loaded everything, as the supervisor does, but left to the test.
 
 Starting a worker costs a second and a half of importing; a test that kills and starts many saves that. The nursery is
-a process that imports once, reads a line with a worker's name and a log file for each that is wanted, and answers with
-the pid. Unlike the supervisor it lets the dead rest.
+a process that imports once, reads a line with a worker's name, a log file and settings of its own for each that is
+wanted, and answers with the pid. Unlike the supervisor it lets the dead rest.
 """
 
 import json
@@ -15,6 +15,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tests.support.processes import ROOT, Process, born, gone
+
+
+#: settings that a worker reads after it was forked, and that one worker may thus have for itself
+READ_LATE = {"TOCSIN_DRAIN_SECONDS", "TOCSIN_SCRIPTS_CONCURRENCY", "TOCSIN_STEPS_CONCURRENCY"}
 
 
 class Forked(Process):
@@ -67,11 +71,12 @@ class Nursery:
             start_new_session=True,
         )
 
-    def start(self, worker: str, log: Path) -> Forked:
-        """Fork a worker; what it prints goes to the end of ``log``."""
+    def start(self, worker: str, log: Path, settings: Mapping[str, str]) -> Forked:
+        """Fork a worker; what it prints goes to the end of ``log``, and these settings are its own."""
+        assert settings.keys() <= READ_LATE
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps([worker, str(log)]) + "\n")
+        self._process.stdin.write(json.dumps([worker, str(log), dict(settings)]) + "\n")
         self._process.stdin.flush()
         answer = self._process.stdout.readline()
         assert answer, f"the nursery has ended: {Path(self._log.name).read_text()[-2000:]}"
@@ -89,13 +94,17 @@ def _main() -> None:
     supervisor.load()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody asks how they ended
     for line in sys.stdin:
-        worker, log = json.loads(line)
+        worker, log, own = json.loads(line)
         if os.fork() == 0:
-            _live(worker, log)
+            _live(worker, log, own)
 
 
-def _live(worker: str, log: str) -> None:
+def _live(worker: str, log: str, own: dict[str, str]) -> None:
+    from config.settings import settings
     from worker import supervisor
+
+    os.environ.update(own)  # noqa: TID251
+    settings.cache_clear()
 
     os.setsid()
     os.write(1, f"{os.getpid()}\n".encode())  # from here on it can be killed with its group

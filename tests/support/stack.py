@@ -18,7 +18,7 @@ import httpx
 import sqlalchemy as sa
 
 from tests.support.client import TERMINAL, Api
-from tests.support.nursery import Nursery
+from tests.support.nursery import READ_LATE, Nursery
 from tests.support.processes import ROOT, Process, clean_environment, end_all, free_port
 from tests.support.services import RedisServer, queued
 from tests.support.sink import Sink
@@ -131,12 +131,12 @@ class Stack:
     def start(self, name: str, line: str = "", **settings: str) -> None:
         """Start a command of ``procfile`` (``line``, else the one called ``name``), perhaps with other settings."""
         log = self.directory / f"{name}.log"
-        if name in ALL_WORKERS and not settings:
-            self.running[name] = self.nursery.start(ALL_WORKERS[name], log)
-            return
-        command = procfile()[line or name]
         if settings:
             self._altered.add(name)
+        if name in ALL_WORKERS and settings.keys() <= READ_LATE:
+            self.running[name] = self.nursery.start(ALL_WORKERS[name], log, settings)
+            return
+        command = procfile()[line or name]
         self.running[name] = Process(["bash", "-c", command], log, env=self.environment | settings)
 
     def kill(self, name: str) -> None:
