@@ -16,7 +16,6 @@ from pathlib import Path
 
 from tests.support.processes import ROOT, Process, born, gone
 
-
 #: settings that a worker reads after it was forked, and that one worker may thus have for itself
 READ_LATE = {"TOCSIN_DRAIN_SECONDS", "TOCSIN_SCRIPTS_CONCURRENCY", "TOCSIN_STEPS_CONCURRENCY"}
 
