@@ -53,13 +53,13 @@ def stacks(request: pytest.FixtureRequest, until_the_end: ExitStack) -> Stacks:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def stack(request: pytest.FixtureRequest, stacks: Stacks) -> Stack:
-    """The running product; each test runs once with each kind of database."""
+    """The running product, where the kind of database makes a difference: the test runs once with each."""
     return stacks.of(request.param)
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.chaos)])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.gate)])
 def first_stack(request: pytest.FixtureRequest, stacks: Stacks) -> Stack:
-    """The same for tests that take long: on PostgreSQL only with the long form of the crash tests."""
+    """The running product, where it hardly does: on PostgreSQL only in the gate."""
     return stacks.of(request.param)
 
 

@@ -90,8 +90,9 @@ def test_a_public_document_comes_back_as_it_was_and_runs(first_stack: Stack, pat
     assert row["status"] == "completed", (row, first_stack.api.steps(row["execution_id"]))
 
 
-def test_a_document_is_carried_out(stack: Stack) -> None:
+def test_a_document_is_carried_out(first_stack: Stack) -> None:
     """Requests arrive with their variables and headers, branches and conditions lead where the document says."""
+    stack = first_stack
     steps = {
         "start.s": {"on_completion": "parallel.p"},
         "parallel.p": {"next_steps": ["action.one", "action.two"], "on_completion": "if-condition.c"},
@@ -120,8 +121,9 @@ def test_a_document_is_carried_out(stack: Stack) -> None:
     assert [json.loads(call.body) for call in mine if call.body] == [{"ip": "192.0.2.7"}]
 
 
-def test_what_a_step_returns_is_read_by_the_next(stack: Stack) -> None:
+def test_what_a_step_returns_is_read_by_the_next(first_stack: Stack) -> None:
     """A loop goes on until what its request returns says that it is enough; people decide where they are asked."""
+    stack = first_stack
     steps = {
         "start.s": {"on_completion": "while-condition.w"},
         "while-condition.w": {

@@ -56,8 +56,9 @@ def in_all(stack: Stack, run_id: str) -> int:
     return stack.rows("SELECT count(*) AS n FROM executions WHERE run_id = :id", id=run_id)[0]["n"]
 
 
-def test_a_run_of_nested_loops_leaves_room_for_others(stack: Stack) -> None:
+def test_a_run_of_nested_loops_leaves_room_for_others(first_stack: Stack) -> None:
     """While it goes on and after its cancel others' actions are done at once; the cancel leaves nothing behind."""
+    stack = first_stack
     others, playbook = Others(stack), nested(stack)
     run_id = stack.api.run(playbook)
     eventually(lambda: live_steps(stack, run_id) > 100, 60, "it is under way")

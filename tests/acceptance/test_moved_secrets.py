@@ -76,9 +76,9 @@ class Attack:
 
 
 @pytest.fixture
-def attack(stack: Stack) -> Iterator[Attack]:
+def attack(first_stack: Stack) -> Iterator[Attack]:
     """An attack on a product that runs."""
-    attack = Attack(stack)
+    attack = Attack(first_stack)
     yield attack
     attack.end()
 

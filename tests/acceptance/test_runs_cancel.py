@@ -189,9 +189,9 @@ def cancel_at_random(stack: Stack, number: int, seed: int) -> Counter[int]:
     return Counter(status for _, status, *_ in answers)
 
 
-def test_nothing_begins_after_a_cancel_was_answered(stack: Stack) -> None:
+def test_nothing_begins_after_a_cancel_was_answered(first_stack: Stack) -> None:
     """18 runs cancelled at random moments: no later call, nothing left open, the runs they had started included."""
-    assert cancel_at_random(stack, 18, seed=5)[200] >= 6, "enough were cancelled for this to tell anything"
+    assert cancel_at_random(first_stack, 18, seed=5)[200] >= 6, "enough were cancelled for this to tell anything"
 
 
 @pytest.mark.chaos
@@ -201,9 +201,9 @@ def test_nothing_begins_after_a_cancel_was_answered_at_length(stack: Stack) -> N
     assert cancel_at_random(stack, 200, seed=6)[200] >= 66, "enough were cancelled for this to tell anything"
 
 
-def test_nothing_begins_while_a_run_is_paused(postgresql_stack: Stack) -> None:
+def test_nothing_begins_while_a_run_is_paused(first_stack: Stack) -> None:
     """What is under way goes on to its end, then all stands still; resumed, it goes on to the end."""
-    stack = postgresql_stack
+    stack = first_stack
     kit = Kit(stack)
     tail = kit.playbook(kit.act("c1"))
     playbooks = {

@@ -23,21 +23,21 @@ PATIENCE = 120
 
 
 @pytest.fixture
-def bench(stack: Stack) -> Stack:
+def bench(first_stack: Stack) -> Stack:
     """The product, with what the random playbooks call."""
-    if stack.api.http.get("/api/playbooks/pb-ref-bad").status_code == 200:
-        return stack
+    if first_stack.api.http.get("/api/playbooks/pb-ref-bad").status_code == 200:
+        return first_stack
     for action_id, failing in ACTIONS.items():
         path = "status/500" if failing is None else f"fail-first/{failing}"
-        stack.api.create_action(
+        first_stack.api.create_action(
             id=action_id,
-            config={"url": f"{stack.sink.url}/{path}", "method": "POST"},
+            config={"url": f"{first_stack.sink.url}/{path}", "method": "POST"},
             retry={"max_attempts": 1, "backoff_seconds": 0, "jitter": False},
         )
     for playbook_id, status in PLAYBOOKS.items():
         action = "ref-ok" if status == "completed" else "ref-bad"
-        stack.api.create_playbook(id=playbook_id, steps=[{"id": "only", "type": "action", "action_ref": action}])
-    return stack
+        first_stack.api.create_playbook(id=playbook_id, steps=[{"id": "only", "type": "action", "action_ref": action}])
+    return first_stack
 
 
 def differences(stack: Stack, definitions: list[dict[str, Any]]) -> list[dict[str, Any]]:
