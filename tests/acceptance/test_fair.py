@@ -159,6 +159,7 @@ def beside_a_flood(stack: Stack, things: int, seconds: float) -> None:
     assert {queue for one in (*during, *after) for queue in one.queues} == {"urgent", "steps"}
 
 
+@pytest.mark.gate
 def test_a_flood_leaves_room_for_others(sqlite_stack: Stack) -> None:
     """Over eight actions: others' actions and containments, and those of the one who floods, are done at once."""
     beside_a_flood(sqlite_stack, 8, 5)

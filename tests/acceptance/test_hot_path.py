@@ -210,6 +210,7 @@ def hit_too_often(kit: Kit, rows: Iterable[dict[str, Any]]) -> list[str]:
     return [f"{row['id']}: {arrived[row['id']]} calls in {row['attempt']} attempts" for row in wrong]
 
 
+@pytest.mark.gate
 def test_poison_in_a_bundle_spares_its_neighbours(first_stack: Stack) -> None:
     """A step that kills whoever carries it out ends after three; 16 others in the same process and bundle complete."""
     assert poisoned(first_stack, 16) == []

@@ -115,6 +115,7 @@ def test_a_second_run_points_to_the_first(home, running):
     assert f"http://127.0.0.1:{home['PORT']}/docs" in done.stdout
 
 
+@pytest.mark.gate
 def test_a_demo_beside_a_run_is_performed_there(home, running):
     """`make demo` while `make run` serves uses what is there, and leaves it running."""
     done = launch("demo", home)
@@ -143,6 +144,7 @@ def test_ctrl_c_stops_everything(home, running):
     assert at_work(home) == []
 
 
+@pytest.mark.gate
 def test_demo_after_a_kill_cleans_up_works_and_stops_by_itself(home, running, tmp_path):
     """A launcher killed with -9 leaves processes; the next start ends them, keeps the data, and all is well."""
     running.end()
@@ -159,6 +161,7 @@ def test_demo_after_a_kill_cleans_up_works_and_stops_by_itself(home, running, tm
     assert at_work(home) == []
 
 
+@pytest.mark.gate
 def test_a_database_that_cannot_be_had_is_said_with_the_log(home, tmp_path):
     """What cannot come up fails with the end of the log that tells why, and leaves nothing running."""
     env = {**home, "TOCSIN_VAR_DIR": str(tmp_path / "var"), "PORT": str(free_port())}

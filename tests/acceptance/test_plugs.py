@@ -29,6 +29,7 @@ def prompt_triggers(stack: Stack, action_id: str) -> list[str]:
     return executions
 
 
+@pytest.mark.gate
 def test_a_worker_that_wakes_up_late_changes_nothing(first_stack: Stack) -> None:
     """Frozen beyond its lease, its work is taken over; thawed, it finds everything decided and leaves it so."""
     stack = first_stack

@@ -124,6 +124,7 @@ def check_next_day(stack: Stack, *, empty: bool) -> None:
         assert stack.api.post_to_run(runs[kind], "cancel").status_code == 200, kind
 
 
+@pytest.mark.gate
 def test_waiting_runs_go_on_the_next_day(sqlite_stack: Stack) -> None:
     """Delays that are over go on, others wait on; approvals are open, or have expired and lead where they must."""
     check_next_day(sqlite_stack, empty=True)

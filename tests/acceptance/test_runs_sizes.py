@@ -88,22 +88,24 @@ def most_at_once(rows: list[dict[str, Any]]) -> int:
     return most
 
 
-def test_a_thousand_steps_one_after_the_other(first_stack: Stack) -> None:
+@pytest.mark.parametrize("number", [200, pytest.param(1000, marks=pytest.mark.gate)])
+def test_many_steps_one_after_the_other(first_stack: Stack, number: int) -> None:
     """Each is called once and in order, with names as long as they may be, and no message is large."""
     tell = action(first_stack, "a" * 128)
-    ids = [f"{number:04d}{'s' * 60}" for number in range(1000)]
+    ids = [f"{place:04d}{'s' * 60}" for place in range(number)]
     _, calls = finished(first_stack, *(act(step_id, tell) for step_id in ids))
     assert calls == ids
 
 
-def test_five_hundred_steps_side_by_side(first_stack: Stack) -> None:
+@pytest.mark.parametrize("number", [100, pytest.param(500, marks=pytest.mark.gate)])
+def test_many_steps_side_by_side(first_stack: Stack, number: int) -> None:
     """All are called once, and what comes behind them once they have ended."""
     tell = action(first_stack, "tell")
-    branches = [[act(f"b{number}", tell)] for number in range(500)]
+    branches = [[act(f"b{place}", tell)] for place in range(number)]
     rows, calls = finished(first_stack, {"id": "all", "type": "parallel", "branches": branches}, act("after", tell))
-    assert len(rows) == 502
+    assert len(rows) == number + 2
     assert calls[-1] == "after"
-    assert sorted(calls[:-1]) == sorted(f"b{number}" for number in range(500))
+    assert sorted(calls[:-1]) == sorted(f"b{place}" for place in range(number))
 
 
 @pytest.mark.chaos

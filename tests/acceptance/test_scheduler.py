@@ -152,6 +152,7 @@ def test_a_worker_whose_ticks_do_not_finish_ends(sqlite_stack: Stack, hanging: P
     assert "tick does not finish" in hanging.log.read_text()
 
 
+@pytest.mark.gate
 def test_a_worker_that_stood_still_goes_on(sqlite_stack: Stack, hanging: Process) -> None:
     """A machine that stood still for longer than a tick may take is one look, and no reason to begin anew."""
     for _ in range(3):
