@@ -1,17 +1,25 @@
 """Flower speaks of the same executions as everything else, and shows nothing of what they carry."""
 
 import httpx
+import pytest
 
+from tests.acceptance.conftest import Stacks
 from tests.support.flower import Flower
-from tests.support.stack import FLOWER_LOGIN, Stack
+from tests.support.stack import FLOWER_LOGIN
 from tests.support.waiting import eventually
 
 
-def test_flower_shows_executions_and_no_parameters(sqlite_stack: Stack) -> None:
+@pytest.fixture(scope="module")
+def flower(stacks: Stacks) -> Flower:
+    """Flower beside the product; the test that next heals the product ends it."""
+    shown = Flower(stacks.of("sqlite"))
+    shown.start()
+    return shown
+
+
+def test_flower_shows_executions_and_no_parameters(flower: Flower) -> None:
     """The task's id is the execution's id, its arguments name the action, and no value of a parameter is there."""
-    stack = sqlite_stack
-    flower = Flower(stack)
-    flower.start()
+    stack = flower.stack
     flower.wait_for_tasks()
     parameters = [{"name": "word", "type": "string", "required": True}]
     action_id = stack.api.create_action(
@@ -26,11 +34,8 @@ def test_flower_shows_executions_and_no_parameters(sqlite_stack: Stack) -> None:
     assert "unmistakable" not in flower.get("/api/tasks").text
 
 
-def test_flower_lets_nobody_in_without_the_password(sqlite_stack: Stack) -> None:
+def test_flower_lets_nobody_in_without_the_password(flower: Flower) -> None:
     """Neither the pages nor the API answer without a login, and nothing can be revoked through it."""
-    stack = sqlite_stack
-    flower = Flower(stack)
-    flower.start()
     for path in ("/", "/api/tasks", "/api/workers", "/tasks", "/metrics"):
         assert httpx.get(f"{flower.url}{path}", timeout=60).status_code == 401
         assert httpx.get(f"{flower.url}{path}", auth=("tests", "wrong"), timeout=60).status_code == 401
@@ -38,10 +43,8 @@ def test_flower_lets_nobody_in_without_the_password(sqlite_stack: Stack) -> None
     assert revoke.status_code in (403, 404, 405)
 
 
-def test_flower_figures_are_for_the_password_and_guessers_wait(sqlite_stack: Stack) -> None:
+def test_flower_figures_are_for_the_password_and_guessers_wait(flower: Flower) -> None:
     """With the password there are metrics; without one only that Flower lives; after many wrong ones nothing more."""
-    flower = Flower(sqlite_stack)
-    flower.start()
     assert "flower" in flower.get("/metrics").text
     assert httpx.get(f"{flower.url}/healthcheck", timeout=60).text == "OK"
     tries = [httpx.get(f"{flower.url}/api/workers", auth=("tests", str(n)), timeout=60).status_code for n in range(40)]

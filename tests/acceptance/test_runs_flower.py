@@ -1,19 +1,18 @@
 """Flower shows a run as the tree of tasks it is, and nothing of what travels in it."""
 
-from collections.abc import Iterator
-
 import pytest
 
+from tests.acceptance.conftest import Stacks
 from tests.support.flower import Flower
 from tests.support.playbooks import Kit, delay, for_each, parallel, step_rows
 from tests.support.stack import Stack
 from tests.support.waiting import eventually
 
 
-@pytest.fixture
-def flower(sqlite_stack: Stack) -> Iterator[Flower]:
-    """Flower, with workers that tell it of their tasks."""
-    shown = Flower(sqlite_stack)
+@pytest.fixture(scope="module")
+def flower(stacks: Stacks) -> Flower:
+    """Flower, with workers that tell it of their tasks; the test that next heals the product ends it."""
+    shown = Flower(stacks.of("sqlite"))
     shown.start()
     shown.wait_for_tasks()
     return shown
@@ -29,10 +28,10 @@ def shown_tasks(flower: Flower, run_id: str, count: int) -> dict[str, dict]:
     return eventually(look, 20, f"Flower shows {count} tasks of {run_id}", every=0.3)
 
 
-def test_flower_shows_each_step_of_a_run(sqlite_stack: Stack, flower: Flower) -> None:
+def test_flower_shows_each_step_of_a_run(flower: Flower) -> None:
     """One task a step, also for those carried out in place or side by side: named, under its id, rooted in the run."""
-    check_sequence(sqlite_stack, flower)
-    check_chord(sqlite_stack, flower)
+    check_sequence(flower.stack, flower)
+    check_chord(flower.stack, flower)
 
 
 def check_sequence(stack: Stack, flower: Flower) -> None:
@@ -72,22 +71,23 @@ def check_chord(stack: Stack, flower: Flower) -> None:
     assert "FAILURE" not in {task["state"] for task in flower.tasks().values()}
 
 
-def test_flower_shows_each_step_after_the_broker_was_away(sqlite_stack: Stack, flower: Flower) -> None:
+def test_flower_shows_each_step_after_the_broker_was_away(flower: Flower) -> None:
     """Workers that lost Redis and found it again tell of the steps that they carry out in place as they did before."""
-    sqlite_stack.redis.kill()
-    sqlite_stack.redis.start()
+    flower.stack.redis.kill()
+    flower.stack.redis.start()
     flower.wait_for_tasks()
-    check_sequence(sqlite_stack, flower)
+    check_sequence(flower.stack, flower)
 
 
-def test_flower_shows_no_secret_of_a_run(sqlite_stack: Stack, flower: Flower) -> None:
+def test_flower_shows_no_secret_of_a_run(flower: Flower) -> None:
     """A secret parameter travels through steps, branches and playbooks inside, and Flower answers nothing of it."""
-    kit, canary = Kit(sqlite_stack), "canary-4f1d0c77b2"
+    stack = flower.stack
+    kit, canary = Kit(stack), "canary-4f1d0c77b2"
     secret = [{"name": "token", "type": "secret", "required": True}]
     used = "{{ parameters.token }}"
     tail = kit.playbook(kit.act("c1", message=used), parameters=secret)
     loose = kit.playbook(kit.act("c2", message=used))
-    run_id = sqlite_stack.api.run(
+    run_id = stack.api.run(
         kit.playbook(
             kit.act("a", "parrot/200", message=used),
             parallel("p", [kit.act("x", message=used)], [kit.act("y", message="{{ steps.a.output.message }}")]),
@@ -97,7 +97,7 @@ def test_flower_shows_no_secret_of_a_run(sqlite_stack: Stack, flower: Flower) ->
         ),
         {"token": canary},
     )
-    assert sqlite_stack.api.run_ended(run_id)["status"] == "completed"
+    assert stack.api.run_ended(run_id)["status"] == "completed"
     assert [canary in call.body for call in kit.calls() if call.key.endswith((".x", ".c1", ".c2"))] == [True] * 3
     tasks = eventually(
         lambda: {name: task for name, task in flower.tasks().items() if name.startswith(run_id)}, 20, "Flower shows it"
@@ -105,5 +105,5 @@ def test_flower_shows_no_secret_of_a_run(sqlite_stack: Stack, flower: Flower) ->
     pages = ["/api/tasks", "/api/workers", *(f"/api/task/info/{name}" for name in tasks)]
     for page in pages:
         assert canary not in flower.get(page).text, page
-    assert canary not in str(sqlite_stack.rows("SELECT * FROM executions"))
-    assert canary not in sqlite_stack.api.http.get(f"/api/playbooks/executions/{run_id}").text
+    assert canary not in str(stack.rows("SELECT * FROM executions"))
+    assert canary not in stack.api.http.get(f"/api/playbooks/executions/{run_id}").text

@@ -10,18 +10,18 @@ class Flower:
     """The page of the product's workers and tasks."""
 
     def __init__(self, stack: Stack) -> None:
-        self._stack = stack
+        self.stack = stack
         self.url = f"http://127.0.0.1:{stack.environment['TOCSIN_FLOWER_PORT']}"
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
-        self._stack.start("flower")
+        self.stack.start("flower")
         eventually(self._answers, 30, "Flower answers", every=0.2)
 
     def wait_for_tasks(self) -> None:
         """Wait until it has made the workers report their tasks: the control worker its ticks, the others a call."""
-        api = self._stack.api
-        action_id, calls = api.create_action(config={"url": f"{self._stack.sink.url}/ok?flower"}), []
+        api = self.stack.api
+        action_id, calls = api.create_action(config={"url": f"{self.stack.sink.url}/ok?flower"}), []
 
         def sees_a_call() -> bool:
             calls.append(api.trigger(action_id))
