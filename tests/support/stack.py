@@ -1,7 +1,7 @@
 """The whole product as real processes, started as the Procfile says, but each worker by itself.
 
-In order of time: a Redis of its own; the ``release`` line (migrations); a workspace and an admin key; the web
-line and every worker (``tests.support.nursery``), each in a process group of its own with a clean environment; then it
+In order of time: a Redis of its own; the migrations, a workspace and an admin key (``tests.support.nursery``); the web
+line and every worker (from there too), each in a process group of its own with a clean environment; then it
 waits until the API is healthy and every worker consumes. Tests may kill, freeze, restart anything; ``heal`` brings back
 what is missing.
 """
@@ -33,16 +33,6 @@ QUEUES = ("urgent", "steps", "notices", "bulk", "patient", "scripts", "suspects"
 FLOWER_LOGIN = ("tests", "flower-password")
 #: settings that a whole run of the tests tries out, such as "TOCSIN_STEPS_CONCURRENCY=100 TOCSIN_IN_PLACE_MS=0"
 TRIED = dict(one.split("=", 1) for one in os.environ.get("TOCSIN_TEST_SETTINGS", "").split())  # noqa: TID251
-
-_MAKE_KEY = """
-from store import access
-from store.engine import db
-with db.write() as connection:
-    access.ensure_workspace(connection, "tests", "Tests")
-    made = access.create_key(connection, workspace_id="tests", name="tests", role="admin", scopes=[],
-                             expires_at=None, actor="tests")
-print(made[1])
-"""
 
 
 def procfile() -> dict[str, str]:
@@ -109,11 +99,9 @@ class Stack:
     def _set_up(self) -> None:
         (self.directory / "var").mkdir()
         self.redis.start()
-        self.run_once("release", ["bash", "-c", procfile()["release"]])
-        key = self.run_once("key", ["python", "-c", _MAKE_KEY]).strip().splitlines()[-1]
         self.nursery = Nursery(self.directory, self.environment)
         self.sink = Sink(self.directory)
-        self.api = Api(self.url, key)
+        self.api = Api(self.url, self.nursery.make_key())
         for name in NAMES:
             self.start(name)
         for name in NAMES:
