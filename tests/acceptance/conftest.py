@@ -45,10 +45,14 @@ class Stacks:
         self._ending.close()
 
 
+_STACKS = pytest.StashKey[Stacks]()
+
+
 @pytest.fixture(scope="session")
 def stacks(request: pytest.FixtureRequest, until_the_end: ExitStack) -> Stacks:
     """The holder of the running product."""
-    return Stacks(request, until_the_end)
+    holder = request.session.stash[_STACKS] = Stacks(request, until_the_end)
+    return holder
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -88,7 +92,8 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Tests on PostgreSQL come last, so that the product is started once for each kind of database.
 
-    In several processes each kind stays in one of them; what runs on SQLite, which is most, is shared by two.
+    In several processes each file goes to the first that is free, on whose product it runs; the few tests on PostgreSQL
+    stay together, because they need another product and a server.
     """
     items.sort(key=_needs_postgresql)
     if hasattr(config, "workerinput"):
@@ -103,7 +108,14 @@ def _needs_postgresql(item: pytest.Item) -> bool:
 
 
 def _group(item: pytest.Item) -> str:
-    if _needs_postgresql(item):
-        return "postgresql"
-    of_runs = item.path.stem.startswith(("test_runs", "test_hot_path", "test_lanes"))
-    return "sqlite-runs" if of_runs else "sqlite" if "stacks" in item.fixturenames else item.path.stem
+    if not _needs_postgresql(item):
+        return item.path.stem
+    of_the_gate = any(map(item.get_closest_marker, ("chaos", "gate", "wide")))
+    return f"postgresql-{item.path.stem}" if of_the_gate else "postgresql"
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """End the product with the last test that needs one: it would take processor time from all that follows."""
+    if nextitem is not None and "stacks" in item.fixturenames and Path(__file__).parent not in nextitem.path.parents:
+        item.session.stash[_STACKS].end()
