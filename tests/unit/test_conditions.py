@@ -6,7 +6,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from expressions import limits
@@ -436,7 +436,6 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=500)
 @given(st.lists(PIECES, max_size=14).map(" ".join) | st.lists(PIECES, max_size=14).map("".join) | st.text(), VALUES)
 def test_nothing_but_condition_errors(source, value):
     """Any pieces of CEL in any order on any data give a value or a ConditionError."""

@@ -37,7 +37,8 @@ SAMPLES = 14
 Json = dict[str, Any]
 Oracle = Callable[[Json], bool]
 
-sixty = settings(max_examples=60, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+#: how many documents are drawn, the profile says
+drawn = settings(suppress_health_check=list(HealthCheck))
 
 
 def step_id(kind: str, number: int) -> str:
@@ -387,7 +388,7 @@ def test_secrets_are_not_repeated() -> None:
 # faultless documents and damaged ones
 
 
-@sixty
+@drawn
 @given(documents())
 def test_faultless_documents_have_no_findings(document: Json) -> None:
     """Whatever faultless document is drawn, nothing is found in it, and it is left as it was."""
@@ -396,7 +397,7 @@ def test_faultless_documents_have_no_findings(document: Json) -> None:
     assert document == before
 
 
-@sixty
+@drawn
 @given(st.data())
 def test_damaged_documents_have_errors(data: st.DataObject) -> None:
     """Every damage to a faultless document is an error."""
@@ -408,7 +409,7 @@ def test_the_documents_drawn_have_everything() -> None:
     """Together the random documents hold every type of step, command, agent, login and marking."""
     seen: Counter[str] = Counter()
 
-    @settings(sixty, max_examples=200, phases=[Phase.generate])
+    @settings(drawn, max_examples=200, phases=[Phase.generate])
     @given(documents())
     def draw(document: Json) -> None:
         seen.update(name.partition("--")[0] for name in document["workflow"])
@@ -618,14 +619,14 @@ def test_the_known_troubles_of_samples_are_found(published: Path) -> None:
     assert "shared_end" in found("soarca-caldera-flow-control.json")
 
 
-@sixty
+@drawn
 @given(documents())
 def test_faultless_documents_are_valid(valid: Oracle, document: Json) -> None:
     """The published schemas have nothing against the random documents either."""
     assert valid(document)
 
 
-@sixty
+@drawn
 @given(st.data())
 def test_damaged_documents_are_invalid(valid: Oracle, data: st.DataObject) -> None:
     """Each damage makes a document invalid under the published schemas, as the check says."""
@@ -634,7 +635,7 @@ def test_damaged_documents_are_invalid(valid: Oracle, data: st.DataObject) -> No
     assert refused(damaged)
 
 
-@settings(sixty, max_examples=100)
+@drawn
 @given(st.data())
 def test_any_change_is_judged_as_by_the_schemas(valid: Oracle, data: st.DataObject) -> None:
     """With anything put anywhere, the check has errors exactly if the published schemas refuse the document."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cacao.checks.check import check
@@ -62,7 +62,6 @@ def branching(draw: st.DrawFn) -> Json:
     return {"steps": steps}
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(made=playbooks() | st.composite(branching)())
 def test_any_playbook_is_a_document_without_errors_and_comes_back_equal(made: Json) -> None:
     """Whatever leads wherever; and what others read of it, the words of the standard alone, leads somewhere too."""
@@ -104,7 +103,11 @@ def _diamonds(count: int) -> list[Json]:
     return found
 
 
-@pytest.mark.parametrize("shape", [_ladder, _nested, _diamonds], ids=lambda shape: shape.__name__)
+@pytest.mark.parametrize(
+    "shape",
+    [pytest.param(_ladder, marks=pytest.mark.gate), _nested, pytest.param(_diamonds, marks=pytest.mark.gate)],
+    ids=["ladder", "nested", "diamonds"],
+)
 def test_as_many_steps_as_may_be_take_no_longer_than_they_must(shape: Callable[[int], list[Json]]) -> None:
     """However conditions follow each other or lie inside each other: the time is that of the steps."""
     took = []

@@ -6,7 +6,6 @@ of them.
 
 import copy
 import json
-import os
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -28,15 +27,10 @@ from tests.support.cacao import document as valid
 from tests.support.cacao_documents import changes, documents
 
 LATER = "2026-12-01T00:00:00.000Z"
-#: how many documents each law is held against; the profile of ``make fuzz`` says more
-NUMBER = max(settings.default.max_examples, 300 if os.environ.get("CI") else 0)  # noqa: TID251
+#: how many documents each law is held against, the profile says
 many = settings(
-    max_examples=NUMBER,
-    deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example],
 )
-#: for laws about what is rarely met
-some = settings(many, max_examples=settings.default.max_examples)
 
 
 def faults(found: Converted) -> list[Any]:
@@ -72,7 +66,7 @@ def _texts(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
 HUGE = ("x" * 60_000, "a/b?c#d{{ x }}" * 300, "__ip__:value " * 900, "\n" * 50)
 
 
-@some
+@many
 @given(document=documents(), text=st.sampled_from(HUGE), data=st.data())
 def test_a_text_of_any_length_becomes_what_can_be_kept(document: Json, text: str, data: st.DataObject) -> None:
     """Wherever the standard lets a text be that long, the playbook is within our limits."""
@@ -311,7 +305,7 @@ def test_a_document_that_begins_nowhere_comes_back_edited_too(edit: str) -> None
     _comes_back({**valid({**steps, "start.s": {}}), "workflow_start": 5}, edit, 1)
 
 
-@some
+@many
 @given(document=documents(), edit=st.sampled_from(sorted(EDITS)), data=st.data())
 def test_a_document_with_faults_comes_back_edited_too(document: Json, edit: str, data: st.DataObject) -> None:
     """Whatever stands wherever in it: as long as it can be imported it can be edited here and exported."""
@@ -348,7 +342,7 @@ REWRITTEN = frozenset(
 )
 
 
-@some
+@many
 @given(document=documents(), edit=st.sampled_from(sorted(STRUCTURAL)), number=st.integers(0, 1000))
 def test_others_see_what_is_done_now(document: Json, edit: str, number: int) -> None:
     """In the words of the standard the document has what was added and not what was removed; all else is as it was.
