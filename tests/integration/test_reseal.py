@@ -158,7 +158,7 @@ def test_it_is_killed_twice_under_load_and_loses_nothing(installation: Installat
 
     def load() -> None:
         try:
-            while not over.wait(0.005):
+            while not over.wait(0.02):
                 added = here.add_executions(20)
                 with db.read() as connection:
                     assert all(opened_parameters(transitions.get(connection, "w", each)) for each in added)
