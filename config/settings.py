@@ -29,6 +29,10 @@ _SAID = re.compile(r"change|secret|password|example|default|(?<![a-z0-9])your(?!
 _GENERATE = "generate one with python3 -c 'import secrets; print(secrets.token_urlsafe(32))'"
 
 
+#: setting → its former name, which goes on working until the next release
+FORMER = {"SLOW_CONCURRENCY": "PATIENT_CONCURRENCY"}
+
+
 class SettingsError(SystemExit):
     """The environment does not describe a system that could run; ends the process with one clear line."""
 
@@ -97,7 +101,7 @@ class Settings:
     #: outside calls that one worker makes at once
     steps_concurrency: int
     #: the same in the worker that takes over slow calls
-    patient_concurrency: int
+    slow_concurrency: int
     #: scripts and Python actions that one worker runs at once
     scripts_concurrency: int
     #: how long the calls of a run may take while a worker goes on with its steps in place, ms
@@ -252,7 +256,7 @@ def load() -> Settings:
         lease_seconds=reader.int("LEASE_SECONDS", 30),
         drain_seconds=reader.int("DRAIN_SECONDS", 25),
         steps_concurrency=reader.int("STEPS_CONCURRENCY", 16),
-        patient_concurrency=reader.int("PATIENT_CONCURRENCY", 64),
+        slow_concurrency=reader.int("SLOW_CONCURRENCY", reader.int(FORMER["SLOW_CONCURRENCY"], 64)),
         scripts_concurrency=reader.int("SCRIPTS_CONCURRENCY", 2),
         in_place_ms=reader.int("IN_PLACE_MS", 250),
         egress_allow=_networks("EGRESS_ALLOW", reader.str("EGRESS_ALLOW", "")),
@@ -261,6 +265,12 @@ def load() -> Settings:
         cacao_signing_key=_signing_key(reader.str("CACAO_SIGNING_KEY", "")),
         cacao_signee=reader.str("CACAO_SIGNEE", "Tocsin"),
     )
+
+
+def former_names() -> dict[str, str]:
+    """The variables that are set under a former name, each with its name now."""
+    reader = Env(prefix="TOCSIN_")
+    return {f"TOCSIN_{old}": f"TOCSIN_{new}" for new, old in FORMER.items() if reader.str(old, None) is not None}
 
 
 @functools.lru_cache(maxsize=1)  # unlike functools.cache it keeps the first answer when two threads ask at once

@@ -18,11 +18,11 @@ from tasks.broker import PromptAMQP
 QUEUES = {
     "urgent": "remediation and containment: outside calls that stop harm",
     "steps": "every other outside call",
-    "notices": "notifications",
+    "notifications": "messages to people",
     "bulk": "what exceeds the measure of its caller, and the branches of wide steps: whoever asks for little overtakes",
-    "patient": "calls for which a worker has no room because they, or their like, take long; handed on by workers",
+    "slow": "calls for which a worker has no room because they, or their like, take long; handed on by workers",
     "scripts": "sandboxed scripts and the operator's Python actions, on killable processes",
-    "suspects": "executions lost twice with their worker: retried alone, apart from innocent neighbours",
+    "quarantine": "executions lost twice with their worker: retried alone, apart from innocent neighbours",
     "control": "tick, upkeep",
 }
 

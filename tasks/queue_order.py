@@ -5,13 +5,14 @@ from collections.abc import Iterable
 from kombu.utils.scheduling import priority_cycle
 
 from tasks.messages.canvas import TOGETHER
+from tasks.messages.routing import with_former
 
 #: one message in this many is taken from ``bulk`` first; it may bring ``TOGETHER`` executions, then a quarter of all
 EVERY = 3 * TOGETHER + 1
 #: where what is too much of one caller waits
 BULK = "bulk"
 #: the queues whose worker consumes ``bulk`` too
-OPEN = frozenset({"urgent", "steps", "notices", BULK})
+OPEN = frozenset(with_former(("urgent", "steps", "notifications", BULK)))
 
 
 class Order(priority_cycle):

@@ -10,6 +10,7 @@ import sys
 from config.errors import Unavailable
 from store import worker_processes
 from store.engine import db
+from worker import roles
 
 
 def main(arguments: list[str]) -> int:
@@ -17,7 +18,8 @@ def main(arguments: list[str]) -> int:
     if len(arguments) != 1:
         sys.stderr.write("usage: python -m worker.health NAME   (for example steps@myhost or steps@%h)\n")
         return 2
-    name = arguments[0].replace("%h", socket.gethostname())
+    worker, at, host = arguments[0].replace("%h", socket.gethostname()).partition("@")
+    name = f"{roles.present(worker)}{at}{host}"
     try:
         with db.read() as connection:
             row = worker_processes.get(connection, name)

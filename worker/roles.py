@@ -18,6 +18,7 @@ from celery import signals
 
 from config.settings import settings
 from tasks.app import app
+from tasks.messages.routing import with_former
 from worker import scheduler
 
 _PR_SET_NAME = 15
@@ -25,7 +26,7 @@ _PR_SET_NAME = 15
 
 @dataclass(frozen=True, kw_only=True)
 class Role:
-    """One kind of worker. The order of ``queues`` is the order in which they are asked."""
+    """One kind of worker. It asks its ``queues`` in this order, each followed by its former name."""
 
     queues: tuple[str, ...]
     #: ``threads`` for what waits for others; ``prefork`` for what may have to be killed
@@ -39,17 +40,31 @@ class Role:
 
 ROLES = {
     "steps": Role(
-        queues=("urgent", "steps", "notices", "bulk"), pool="threads", concurrency=lambda: settings().steps_concurrency
+        queues=("urgent", "steps", "notifications", "bulk"),
+        pool="threads",
+        concurrency=lambda: settings().steps_concurrency,
     ),
-    "patient": Role(queues=("patient",), pool="threads", concurrency=lambda: settings().patient_concurrency),
-    "scripts": Role(queues=("suspects", "scripts"), pool="prefork", concurrency=lambda: settings().scripts_concurrency),
+    "slow": Role(queues=("slow",), pool="threads", concurrency=lambda: settings().slow_concurrency),
+    "scripts": Role(
+        queues=("quarantine", "scripts"), pool="prefork", concurrency=lambda: settings().scripts_concurrency
+    ),
     "control": Role(queues=("control",), pool="threads", concurrency=lambda: 2, nice=0, schedules=True),
 }
+
+
+#: former name of a role → its name
+FORMER = {"patient": "slow"}
 
 
 def of(name: str) -> Role | None:
     """The role of a worker called so; None where there is none."""
     return ROLES.get(name.rstrip("0123456789"))
+
+
+def present(name: str) -> str:
+    """The name of a worker in this release, whose role may be called by its former name (``patient2``: ``slow2``)."""
+    role = name.rstrip("0123456789")
+    return FORMER.get(role, role) + name[len(role) :]
 
 
 def run(name: str) -> int:
@@ -68,7 +83,7 @@ def run(name: str) -> int:
         scheduler.add_to(app)
     worker = app.Worker(
         hostname=f"{name}@{socket.gethostname()}",
-        queues=list(role.queues),
+        queues=list(with_former(role.queues)),
         pool=role.pool,
         concurrency=role.concurrency(),
         without_gossip=True,

@@ -1,4 +1,4 @@
-"""The workers of one machine as one family: ``python -m worker.supervisor steps steps2 patient scripts control``.
+"""The workers of one machine as one family: ``python -m worker.supervisor steps steps2 slow scripts control``.
 
 In order of time: everything that workers need is imported, once; each worker is forked from there, so that all
 share that memory; a worker that ends is forked afresh, after a pause that grows while it keeps dying; TERM is
@@ -17,6 +17,7 @@ import time
 from dataclasses import dataclass
 
 from config import logs
+from config.settings import former_names
 from providers import registry
 from store import redis
 from store.engine import db
@@ -62,17 +63,27 @@ log = logs.logger(__name__)
 
 def main(names: list[str]) -> int:
     """Run these workers; returns the exit status."""
+    given, names = names, [roles.present(name) for name in names]
     if not names or not all(map(roles.of, names)) or len(set(names)) < len(names):
         known = ", ".join(roles.ROLES)
         sys.stderr.write(
             f"usage: python -m worker.supervisor NAME...   (of {known}; another of a kind: steps2, steps3)\n"
         )
         return 2
+    _warn_of_former({old: new for old, new in zip(given, names, strict=True) if old != new} | former_names())
     redis.refuse_unsound()
     if len(names) == 1:
         return roles.run(names[0])
     load()
     return Supervisor(names).run()
+
+
+def _warn_of_former(names: dict[str, str]) -> None:
+    """Say in the log which former names of workers and settings the operator still uses."""
+    if names:
+        logs.configure("supervisor")
+    for former, name in names.items():
+        log.warning("a former name is used; it goes with the next release", former=former, name=name)
 
 
 def load() -> None:

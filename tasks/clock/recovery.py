@@ -2,7 +2,7 @@
 
 pending    put on its queue again, unless the backlog explains that it has not had its turn (``tasks.messages.backlog``)
 running    its worker died, froze or overran: end it, or have it tried again on its own queue; what was lost twice, or
-           with all who take from its queue, goes to the queue of suspects. While the database was away no worker could
+           with all who take from its queue, goes to ``quarantine``. While the database was away no worker could
            keep a lease, so after that each gets one more (``tasks.clock.reach``)
 waiting    the back-off or the delay is over: on it goes; the approval has expired: ended
 runs       over their time: failed, and with them their steps (``tasks.clock.run_recovery``)
@@ -31,7 +31,7 @@ from tasks.messages.model import TaskMessage
 from tasks.messages.run_messages import begin_message, follow_message_of
 
 #: an execution that was lost this often with its worker is tried again apart from others, so often it is given up
-SUSPECT, POISON_CAP = 2, 3
+QUARANTINE_AFTER, POISON_CAP = 2, 3
 #: what is known of a worker that let a lease lapse
 _SILENT = "the worker said nothing any more (it died, froze, was stopped, or could not write to the database)"
 #: rows looked at, and rows whose turn is awaited, in one transaction
@@ -66,7 +66,7 @@ def attend(
             recovery.postpone(connection, row.id, at=again_at)
             return None
         recovery.published(connection, row.id, again_at=again_at)
-        queue = "suspects" if row.lapses and _is_alone(row) else row.queue
+        queue = "quarantine" if row.lapses and _is_alone(row) else row.queue
         return message_of(row, queue, ahead=row.attempt > 0 and row.publishes == 0)  # it was handed back
     if row.status == Status.RUNNING:
         return _recover(connection, row)
@@ -105,14 +105,14 @@ def _recover(connection: Connection, row: Row) -> TaskMessage | None:
         message = f"{POISON_CAP} times {_SILENT} while this action ran; it is not tried again."
         error = failure("attempts_exhausted", message)
         return _end(connection, row, Status.FAILED, error)
-    queue = row.queue if lapses < SUSPECT and not _is_alone(row) else "suspects"
+    queue = row.queue if lapses < QUARANTINE_AFTER and not _is_alone(row) else "quarantine"
     log.warning("worker lost; trying again", execution_id=row.id, lapses=lapses, queue=queue)
     return _again(connection, row, queue, lapses=lapses)
 
 
 def _is_alone(row: Row) -> bool:
     """Whether no worker consumes a row's queue any more, while others could try it in quarantine."""
-    return deaths.unserved(row.queue) and not deaths.unserved("suspects")
+    return deaths.unserved(row.queue) and not deaths.unserved("quarantine")
 
 
 def _again(connection: Connection, row: Row, queue: str, *, lapses: int | None = None) -> TaskMessage | None:

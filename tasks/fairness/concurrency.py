@@ -1,7 +1,7 @@
 """Permits: which calls a worker process takes up, so that slow targets leave room for quick ones.
 
 In order of time: before an execution is claimed its message asks for a permit for its action; without one it leaves the
-execution unclaimed, and the message is handed on to the queue ``patient`` (``tasks.fairness.slots``), whose process has
+execution unclaimed, and the message is handed on to the queue ``slow`` (``tasks.fairness.slots``), whose process has
 room for what takes long. A worker that goes on in place asks again for the next action (``move_on``). The permit ends
 with the message, and whoever waits for it longest gets it.
 
@@ -13,7 +13,7 @@ Three rules, each about the process's lanes (its concurrency):
   some of which nothing is known yet;
 * no more calls are made at once than there are lanes; a lane that has ended a call may always go on with a quick one.
 
-A process that consumes ``patient`` refuses nobody: there one waits for a lane. What runs on processes that can be
+A process that consumes ``slow`` refuses nobody: there one waits for a lane. What runs on processes that can be
 killed needs no permit.
 """
 

@@ -19,6 +19,7 @@ from redis.exceptions import RedisError
 
 from config.settings import settings
 from store import redis as redis_store
+from tasks.messages.routing import with_former
 
 #: how much workers are taken to do of which nothing is known, and at least, executions a second
 UNKNOWN, LEAST = 100.0, 10.0
@@ -95,7 +96,7 @@ class Pace:
 
 
 #: the queues whose lengths are looked at
-QUEUES = ("urgent", "steps", "notices", "bulk")
+QUEUES = tuple(with_former(("urgent", "steps", "notifications", "bulk")))
 
 #: that of this process
 pace = Pace()

@@ -3,13 +3,13 @@
 A message costs more than a short call, so what piles up comes in bundles: up to eight actions or runs, or the branches
 of a wide step (``tasks.messages.canvas``). A worker carries the members of one out on lanes: threads of its own beside
 Celery's. In order of time: a fair share of the lanes takes up one member after the other; what has no turn
-(``tasks.fairness.concurrency``) is handed on to the queue ``patient`` at once; as soon as calls take long the members
+(``tasks.fairness.concurrency``) is handed on to the queue ``slow`` at once; as soon as calls take long the members
 that have not begun go back to the tail of their queue, as a new message that any worker may take; the message is done
 when those that have begun are. Each member is claimed and ended by itself, and none knows of the others.
 
 What comes alone takes a lane too, on Celery's own thread: more at work at once than there are lanes would only take the
 processor from each other. Bundles make way for it; where no lane becomes free all the same, because quick calls have
-begun to hang, it goes to ``patient``. Celery's thread of a bundle only waits, and a lane never waits for a bundle: so
+begun to hang, it goes to ``slow``. Celery's thread of a bundle only waits, and a lane never waits for a bundle: so
 however many bundles there are, lanes go on.
 A message handed on leaves its executions unclaimed and their rows on their own queue, where tick publishes them again
 should the copy be lost.
@@ -31,9 +31,10 @@ from tasks.fairness import concurrency
 from tasks.fairness.pace import pace
 from tasks.messages import requeue
 from tasks.messages.canvas import KILLABLE
+from tasks.messages.routing import present
 
 #: where calls go that would hold up others
-PATIENT = "patient"
+SLOW = "slow"
 #: how a message ends whose execution was handed on
 HANDED_ON = "handed on"
 #: so often a bundle looks for more lanes, or lets go of what has not begun if calls take long; what came alone waits
@@ -97,8 +98,8 @@ _lanes: _Lanes | None = None
 @signals.celeryd_after_setup.connect
 def _open(instance: Any, **_: Any) -> None:
     """A worker is about to start: what it is."""
-    consumed = set(instance.app.amqp.queues.consume_from)
-    concurrency.open_lanes(instance.concurrency, refusing=not consumed & {PATIENT, *KILLABLE})
+    consumed = set(map(present, instance.app.amqp.queues.consume_from))
+    concurrency.open_lanes(instance.concurrency, refusing=not consumed & {SLOW, *KILLABLE})
 
 
 def _mine() -> _Lanes:
@@ -123,7 +124,7 @@ def alone(task: Task, work: Callable[[], str], *, calls: bool = True) -> str:
             raise
     word = _on_a_lane(requeue.labels(task.request)[0] if calls else None, work)
     if word is None:
-        requeue.hand_on(task, PATIENT)
+        requeue.hand_on(task, SLOW)
         return HANDED_ON
     return word
 
@@ -226,7 +227,7 @@ class _Bundle:
         try:
             word = _taken_up(member.label if self._calls else None, functools.partial(self._work, member.id))
             if word is None:
-                self._pass([member, *self._without_room()], PATIENT, HANDED_ON)
+                self._pass([member, *self._without_room()], SLOW, HANDED_ON)
         except Exception:
             log.exception("a member of a bundle broke", execution_id=member.id)
         finally:

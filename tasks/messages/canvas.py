@@ -20,13 +20,14 @@ from redis.exceptions import RedisError
 
 from tasks.app import app
 from tasks.messages.model import Batch, Canvas, Chain, Chord, TaskMessage
+from tasks.messages.routing import present, with_former
 
 #: added to an action's timeout before a process is made to stop it (soft) and is killed (hard), seconds
 SOFT_GRACE = 0.2
 HARD_GRACE = 5
 
 #: queues whose processes can be stopped from outside; time limits mean nothing to the others
-KILLABLE = frozenset({"scripts", "suspects"})
+KILLABLE = frozenset(with_former(("scripts", "quarantine")))
 
 #: so many executions, of which each could come alone, share a message where they are published together
 TOGETHER = 8
@@ -44,7 +45,7 @@ def signature(message: TaskMessage) -> Signature:
     """The task that carries out one execution."""
     options: dict[str, Any] = {
         "task_id": message.execution_id,
-        "queue": message.queue,
+        "queue": present(message.queue),
         "argsrepr": f"({message.label!r}, {message.execution_id!r})",
         "kwargsrepr": "{}",
         "add_to_parent": False,
@@ -172,7 +173,7 @@ def _together(batch: Batch, name: str) -> Signature:
     messages = batch.messages
     options: dict[str, Any] = {
         "task_id": name,
-        "queue": messages[0].queue,
+        "queue": present(messages[0].queue),
         "headers": {"lanes": [message.label for message in messages]},
         "argsrepr": f"({messages[0].label!r}, {len(messages)} from {batch.first!r})",
         "kwargsrepr": "{}",

@@ -14,15 +14,17 @@ from store.engine import db
 from store.engine.db import Connection
 from store.executions import recovery
 from tasks.app import QUEUES
+from tasks.messages.routing import with_former
 
 #: queues on which nothing waits long unless the workers are held up: others hold what may wait
-PROMPT = ("urgent", "steps", "notices")
+PROMPT = ("urgent", "steps", "notifications")
 
 
 def queues(connection: Connection) -> dict[str, dict[str, Any]]:
     """Queue → ``messages`` (None where only the broker knows) and ``oldest_seconds``.
 
-    The oldest is the one accepted first of what nobody has taken up yet; without any it is 0.
+    The oldest is the one accepted first of what nobody has taken up yet; without any it is 0. What waits under a former
+    name of a queue counts to it.
 
     Raises:
         Unavailable: the database is away.
@@ -31,8 +33,8 @@ def queues(connection: Connection) -> dict[str, dict[str, Any]]:
     lengths = _lengths()
     return {
         queue: {
-            "messages": lengths.get(queue),
-            "oldest_seconds": max(0, now - since.get(queue, now)) / 1000,
+            "messages": sum(lengths[name] for name in with_former((queue,))) if lengths else None,
+            "oldest_seconds": max(0, now - min(since.get(name, now) for name in with_former((queue,)))) / 1000,
         }
         for queue in QUEUES
     }
@@ -47,6 +49,6 @@ def _lengths() -> dict[str, int]:
     if not settings().redis_is_broker:
         return {}
     try:
-        return redis_store.lengths(QUEUES)
+        return redis_store.lengths(with_former(QUEUES))
     except RedisError:
         return {}

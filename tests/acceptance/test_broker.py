@@ -82,7 +82,7 @@ def test_what_does_not_parse_is_dropped(calm: Stack, queue: str) -> None:
     completes(calm)
 
 
-@pytest.mark.parametrize("queue", ["steps", "scripts", "patient"])
+@pytest.mark.parametrize("queue", ["steps", "scripts", "slow"])
 def test_what_is_no_message_of_ours_is_dropped(calm: Stack, queue: str) -> None:
     """Headers and bodies that this system does not write; nothing is unpacked, nothing is left unacknowledged."""
     odd = [(each, messages.body()) for each in messages.odd_headers().values()]

@@ -113,7 +113,7 @@ def test_two_machines_whose_clocks_differ(
     The other machine is then killed with calls in hand: they go on here, and none that must not be repeated is.
     """
     other.set(ahead)
-    command = ["python", "-m", "worker.supervisor", "steps", "patient", "scripts", "control"]
+    command = ["python", "-m", "worker.supervisor", "steps", "slow", "scripts", "control"]
     supervisor = Process(command, tmp_path / "other.log", env=stack.environment | other.settings)
     try:
         skews = eventually(lambda: _skews(stack, "steps@other", "control@other"), 60, "the other machine works")

@@ -63,7 +63,7 @@ def test_connections_that_somebody_holds_stop_nobody(sqlite_stack: Stack, kind: 
     """While so many are held /health answers and containment is accepted, each time, from another address."""
     stack = sqlite_stack
     action = stack.api.create_action(type="containment", config={"url": stack.sink.url, "method": "POST"})
-    for name in ("worker", "patient"):  # nobody ends what the waits wait for
+    for name in ("worker", "slow"):  # nobody ends what the waits wait for
         stack.kill(name)
     first, piece = kinds(viewer(stack), stack.api.trigger(action))[kind]
     alone = pace(stack, action)

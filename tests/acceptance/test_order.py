@@ -11,9 +11,9 @@ WANTED = ("containment", "webhook", "notification")
 
 
 def test_a_busy_worker_takes_containment_before_notifications(sqlite_stack: Stack) -> None:
-    """Asked in the worst order while the one worker is away, urgent calls still come first and notices last."""
+    """Asked in the worst order while the one worker is away, urgent calls still come first and notifications last."""
     stack, url = sqlite_stack, sqlite_stack.sink.url
-    kinds = {"notification": "notices", "webhook": "steps", "containment": "urgent"}
+    kinds = {"notification": "notifications", "webhook": "steps", "containment": "urgent"}
     actions = {kind: stack.api.create_action(type=kind, config={"url": f"{url}/ok?order={kind}"}) for kind in kinds}
     stack.kill("worker")
     executions = [stack.api.trigger(actions[kind]) for kind in kinds for _ in range(6)]

@@ -59,14 +59,14 @@ def test_sixty_calls_of_dead_workers_go_on_at_once(patient_stack: Stack) -> None
     stack, path = patient_stack, "/slow-first?seconds=600&then=5&bereft"
     executions = call(stack, path, 60)
     killed = time.monotonic()
-    for name in ("worker", "patient", "scripts", "beat"):
+    for name in ("worker", "slow", "scripts", "beat"):
         stack.kill(name)
-    for name in ("worker", "patient", "scripts", "beat"):
+    for name in ("worker", "slow", "scripts", "beat"):
         stack.start(name)
     rows = stack.wait_ended(executions, 240)
     again = second_calls(stack, path)
     assert {(row["status"], row["lapses"]) for row in rows.values()} == {("completed", 1)}
-    assert "suspects" not in {row["queue"] for row in rows.values()}
+    assert "quarantine" not in {row["queue"] for row in rows.values()}
     assert len(again) == 60
     print(f"called again after {min(again.values()) - killed:.1f} to {max(again.values()) - killed:.1f} s")
     assert max(again.values()) - min(again.values()) <= WIDTH
@@ -142,7 +142,7 @@ def test_a_starved_worker_fails_nothing_that_it_never_sent(patient_stack: Stack)
     """Of actions that must not be repeated none ends with an unknown outcome of which the receiver never heard."""
     stack = patient_stack
     action = stack.api.create_action(config={"url": f"{stack.sink.url}/ok?starved"}, idempotent=False)
-    with starving(stack, "worker", "patient"):
+    with starving(stack, "worker", "slow"):
         executions = []
         for _ in range(60):
             executions.append(stack.api.trigger(action))

@@ -72,7 +72,7 @@ class Tocsin(Layout):
             quick = sum(name.startswith("steps") for name in supervised_labels(procfile()).values())
             self.processes.environment |= {
                 "TOCSIN_STEPS_CONCURRENCY": str(QUICK),
-                "TOCSIN_PATIENT_CONCURRENCY": str(self.threads - quick * QUICK),
+                "TOCSIN_SLOW_CONCURRENCY": str(self.threads - quick * QUICK),
             }
 
     def start(self) -> None:

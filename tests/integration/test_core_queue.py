@@ -166,11 +166,11 @@ def test_a_backlog_explains_nothing_on_another_queue(action: str, redis_server: 
         for _ in range(100):
             accept(action)
         alone = accept(action).execution_id
-        change(alone, queue="suspects")
+        change(alone, queue="quarantine")
         wait_queued(redis_server, 101)
         clock.shift(settings().lease_seconds)
         assert tick.tick() == {"recovery": 1}
-        assert len(redis_server.client().lrange("suspects", 0, -1)) == 1
+        assert len(redis_server.client().lrange("quarantine", 0, -1)) == 1
 
 
 def test_a_run_that_waits_for_its_turn_still_ends_in_time(action: str, redis_server: RedisServer, slow: None) -> None:

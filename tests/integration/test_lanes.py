@@ -73,14 +73,14 @@ def links(*ids: str) -> list[dict]:
 
 
 def test_a_message_handed_on_takes_its_links_along(redis: RedisServer) -> None:
-    """The copy on ``patient`` is the same message with the rest of its chain; Celery publishes nothing behind ours."""
+    """The copy on ``slow`` is the same message with the rest of its chain; Celery publishes nothing behind ours."""
     with worker(1) as all_turns:
         assert all_turns.take("act-other", wait=False)
         word, request = carry_out(
             runs.step, ["pexec-1.a"], lanes=["act-a"], argsrepr="('act-a', 'pexec-1.a')", chain=links("b", "c")
         )
     assert word == slots.HANDED_ON
-    [(headers, (args, _, embedded))] = messages(redis, "patient")
+    [(headers, (args, _, embedded))] = messages(redis, "slow")
     assert (args, headers["id"], headers["root_id"]) == (["pexec-1.a"], "pexec-1.a", "pexec-1.a")
     assert headers["lanes"] == ["act-a"]
     assert headers["argsrepr"] == "('act-a', 'pexec-1.a')"
@@ -94,7 +94,7 @@ def test_a_member_of_a_chord_handed_on_is_counted_when_it_is_done(redis: RedisSe
     with worker(1) as all_turns:
         assert all_turns.take("act-other", wait=False)
         _, request = carry_out(runs.step, ["pexec-1.a"], argsrepr="('act-a', '')", chord=body, group="pexec-1.all")
-    [(headers, (_, _, embedded))] = messages(redis, "patient")
+    [(headers, (_, _, embedded))] = messages(redis, "slow")
     assert embedded["chord"]["args"] == ["pexec-1.all"]
     assert headers["group"] == "pexec-1.all"
     assert not request.chord
@@ -106,7 +106,7 @@ def test_what_has_a_turn_is_not_handed_on(sqlite_database: str, redis: RedisServ
         word, _ = carry_out(runs.step, ["pexec-1.a"], lanes=["act-a"])
         assert not all_turns._held
     assert word != slots.HANDED_ON
-    assert messages(redis, "patient") == []
+    assert messages(redis, "slow") == []
 
 
 class Watcher:
@@ -175,7 +175,7 @@ def test_what_has_not_begun_goes_back(redis: RedisServer, monkeypatch: pytest.Mo
 
 
 def test_members_without_a_turn_go_on_together(redis: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Those of one slow action go to ``patient`` in one message; the quick one among them is carried out."""
+    """Those of one slow action go to ``slow`` in one message; the quick one among them is carried out."""
     monkeypatch.setattr(slots, "LETS_GO", 30)
     begun = []
 
@@ -193,7 +193,7 @@ def test_members_without_a_turn_go_on_together(redis: RedisServer, monkeypatch: 
         )
     assert word == "1 completed, 3 handed on"
     assert begun == ["exec-3"]
-    [(headers, (args, _, _))] = messages(redis, "patient")
+    [(headers, (args, _, _))] = messages(redis, "slow")
     assert (args, headers["lanes"]) == (["exec-1", "exec-2", "exec-4"], ["act-slow"] * 3)
 
 
@@ -207,7 +207,7 @@ def test_a_branch_put_back_alone_is_a_step(redis: RedisServer, monkeypatch: pyte
             assert all_turns.take("act-slow", wait=False)
         word, _ = carry_out(runs.branches, ["pexec-1.a", "pexec-1.b"], lanes=["act-slow", "act-quick"])
     assert word == "1 completed, 1 handed on"
-    [(headers, (args, _, _))] = messages(redis, "patient")
+    [(headers, (args, _, _))] = messages(redis, "slow")
     assert (headers["task"], headers["id"], args) == ("tocsin.step", "pexec-1.a", ["pexec-1.a"])
     assert headers["root_id"] == "pexec-1"
 
@@ -242,14 +242,14 @@ def test_no_more_is_at_work_than_there_are_lanes(redis: RedisServer, monkeypatch
 def test_where_everything_hangs_what_comes_alone_is_not_held_up(
     redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every lane hangs in a call that was quick until now: an action goes to ``patient``, a run begins all the same."""
+    """Every lane hangs in a call that was quick until now: an action goes to ``slow``, a run begins all the same."""
     monkeypatch.setattr(runs, "_drive", lambda *_: "completed")
     with worker(2):
         assert [slots._mine().take() for _ in range(2)] == [True, True]
         action, _ = carry_out(run.run, ["exec-1"], lanes=["act-quick"], argsrepr="('act-quick', 'exec-1')")
         begun, _ = carry_out(runs.begin, ["pexec-1"], lanes=["pb-one"])
     assert (action, begun) == (slots.HANDED_ON, "completed")
-    [(headers, (args, _, _))] = messages(redis, "patient")
+    [(headers, (args, _, _))] = messages(redis, "slow")
     assert (headers["id"], args) == ("exec-1", ["exec-1"])
 
 

@@ -117,7 +117,7 @@ def test_only_what_was_lost_twice_is_tried_apart(database: str, queue: str) -> N
             went.append((row.status, row.queue, row.lapses))
             with db.write() as connection:
                 transitions.claim(connection, execution_id, "another", lease_ms)
-        assert went == [("pending", queue, 1), ("pending", "suspects", 2), ("failed", "suspects", 2)]
+        assert went == [("pending", queue, 1), ("pending", "quarantine", 2), ("failed", "quarantine", 2)]
         assert transitions.load(_row(execution_id).error)["code"] == "attempts_exhausted"
 
 

@@ -25,11 +25,11 @@ from tests.support.sink import Sink
 from tests.support.waiting import eventually
 
 #: name in tests → one worker of each kind in the supervisor, by itself, so that it stays dead when a test has killed it
-WORKERS = {"worker": "steps", "patient": "patient", "scripts": "scripts", "beat": "control"}
+WORKERS = {"worker": "steps", "slow": "slow", "scripts": "scripts", "beat": "control"}
 NAMES = ("web", *WORKERS)
 #: with those that a test may add; the next one that heals the stack has them ended
 ALL_WORKERS = {**WORKERS, "worker2": "steps2"}
-QUEUES = ("urgent", "steps", "notices", "bulk", "patient", "scripts", "suspects", "control")
+QUEUES = ("urgent", "steps", "notifications", "bulk", "slow", "scripts", "quarantine", "control")
 FLOWER_LOGIN = ("tests", "flower-password")
 #: settings that a whole run of the tests tries out, such as "TOCSIN_STEPS_CONCURRENCY=100 TOCSIN_IN_PLACE_MS=0"
 TRIED = dict(one.split("=", 1) for one in os.environ.get("TOCSIN_TEST_SETTINGS", "").split())  # noqa: TID251

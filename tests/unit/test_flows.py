@@ -147,7 +147,7 @@ def test_a_run_is_a_flow(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     assert fair_queue.of_run("scripts", "a", "pexec-1") == "scripts"
 
 
-@pytest.mark.parametrize("queue", ["scripts", "suspects", "control"])
+@pytest.mark.parametrize("queue", ["scripts", "quarantine", "control"])
 def test_other_queues_have_no_bulk(queue: str, clock: Clock) -> None:
     """What needs a process that can be killed stays where one is."""
     measured = measured_by(clock)
@@ -171,7 +171,7 @@ def test_the_flows_remembered_are_bounded(clock: Clock) -> None:
         ("steps", "steps", True),
         ("urgent", "steps", False),
         (BULK, "urgent", True),
-        ("notices", BULK, True),
+        ("notifications", BULK, True),
         (BULK, BULK, True),
         (BULK, "scripts", False),
     ],
@@ -217,7 +217,7 @@ def test_a_quarter_of_what_is_done_is_ensured_to_bulk() -> None:
 
 def test_a_worker_without_bulk_asks_in_order() -> None:
     """A worker that does not consume bulk keeps the order of its queues."""
-    order = Order(["suspects", "scripts"])
+    order = Order(["quarantine", "scripts"])
     for _ in range(10):
         order.rotate("scripts")
-    assert order.consume(2) == ["suspects", "scripts"]
+    assert order.consume(2) == ["quarantine", "scripts"]
