@@ -35,10 +35,15 @@ FLOWER_LOGIN = ("tests", "flower-password")
 TRIED = dict(one.split("=", 1) for one in os.environ.get("TOCSIN_TEST_SETTINGS", "").split())  # noqa: TID251
 
 
+def lines_of(tree: Path) -> dict[str, str]:
+    """Name → command, as the Procfile of this source tree says."""
+    lines = (tree / "Procfile").read_text().splitlines()
+    return {name: command.strip() for name, _, command in (line.partition(":") for line in lines) if command}
+
+
 def procfile() -> dict[str, str]:
     """Name → command; besides the supervisor its workers, one by one."""
-    lines = (ROOT / "Procfile").read_text().splitlines()
-    commands = {name: command.strip() for name, _, command in (line.partition(":") for line in lines) if command}
+    commands = lines_of(ROOT)
     supervisor = commands["workers"].partition("worker.supervisor ")
     kinds = {name.rstrip("0123456789") for name in supervisor[2].split()}
     assert kinds == set(WORKERS.values()), "the supervisor of the Procfile is the one that is tested"
