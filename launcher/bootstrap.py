@@ -35,7 +35,7 @@ SIDE_BY_SIDE = ["-n", "3", "--dist", "loadgroup", "--no-loadscope-reorder"]
 #: what is asked for in other ways: ``make chaos``, the gate
 DEFAULT = "not chaos and not gate and not wide"
 #: what needs no Redis, no PostgreSQL and no process of the product
-FAST = ["tests/unit", "tests/contract", "tests/house"]
+FAST = ["tests/unit", "tests/contract", "tests/house", "-k", "not postgresql"]
 
 #: random documents, which can be as many as there is time for
 FUZZ = ["tests/unit/cacao/test_laws.py", "tests/integration/test_odd_values.py"]

@@ -1,6 +1,7 @@
 """The house keeps its shape: small files, small functions, imports that point down, names nobody else claims."""
 
 import ast
+import functools
 import importlib.metadata
 import importlib.util
 import re
@@ -18,6 +19,7 @@ PACKAGES = ("api", "cacao", "config", "expressions", "launcher", "playbooks", "p
 SOURCES = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
 
 
+@functools.cache
 def _functions(path):
     tree = ast.parse(path.read_text())
     return [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]

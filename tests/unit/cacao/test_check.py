@@ -409,7 +409,7 @@ def test_the_documents_drawn_have_everything() -> None:
     """Together the random documents hold every type of step, command, agent, login and marking."""
     seen: Counter[str] = Counter()
 
-    @settings(drawn, max_examples=200, phases=[Phase.generate])
+    @settings(drawn, max_examples=100, phases=[Phase.generate])
     @given(documents())
     def draw(document: Json) -> None:
         seen.update(name.partition("--")[0] for name in document["workflow"])
