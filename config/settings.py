@@ -159,7 +159,7 @@ def _broker(redis_url: str) -> str:
 
 
 def _secret_keys(one: str, several: str, env: str, var_dir: Path) -> tuple[str, ...]:
-    """The keys that protect what is in the database; one is made and kept beside the data in development only."""
+    """The keys that protect what is in the database; in development one is made and kept with the data."""
     if one and several:
         raise SettingsError("TOCSIN_SECRET_KEY and TOCSIN_SECRET_KEYS are both set: put every key into the second")
     if one:

@@ -182,7 +182,7 @@ def _import(module_name: str, path: Path) -> list[Handler]:
 @functools.cache
 def handlers() -> dict[str, Handler]:
     """The actions of this installation's actions folder, loaded on first use."""
-    from config.settings import settings  # not there inside the sandbox, where nobody asks for it
+    from config.settings import settings  # the sandbox does not have it, and does not call this
 
     return load(settings().actions_dir)
 

@@ -51,7 +51,7 @@ class Renewal:
                 raise
             number += bite.done
             if bite.done:
-                log.info("sealed anew", table=name, rows=bite.done)
+                log.info("sealed again", table=name, rows=bite.done)
             if bite.broken:
                 log.warning("cannot be opened or was altered", table=name, rows=bite.broken)
         return number
