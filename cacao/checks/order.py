@@ -41,7 +41,7 @@ def _check_successors(graph: Graph, name: str, found: Findings) -> None:
     step, pointer = graph.steps[name], graph.pointer(name)
     kind = graph.type_of(name)
     if "on_completion" in step and ("on_success" in step or "on_failure" in step):
-        message = "'on_completion' stands beside 'on_success' or 'on_failure': keep the one or the others"
+        message = "'on_completion' stands next to 'on_success' or 'on_failure': keep the one or the others"
         found.add("on_completion_not_alone", pointer, message)
     if kind not in ("end", "") and "on_completion" not in step and "on_success" not in step:
         message = "nothing follows this step: add 'on_completion' or 'on_success', at least with an end step"
