@@ -258,7 +258,10 @@ class Names:
         return self._wanted.places(text)
 
     def _pieces(self, text: str) -> Iterator[tuple[str, bool]]:
-        """The text cut at its variables; each piece with whether it is one."""
+        """The pieces of a text cut at its variables.
+
+        Each comes with whether it is one.
+        """
         end = 0
         for start, stop, name in self._wanted.places(text):
             yield text[end:start], False

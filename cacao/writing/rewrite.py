@@ -95,7 +95,10 @@ class _Regeneration:
         return made
 
     def _asks(self, one: str) -> bool:
-        """Whether a loop kept its question, so that its condition must not ask."""
+        """Whether a loop kept its question.
+
+        Its condition must not ask again then.
+        """
         old = self.olds[one]
         first = old["steps"][0]["id"] if old["type"] == "loop" else None
         return first in self.left and first not in self.types
