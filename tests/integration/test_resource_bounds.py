@@ -122,7 +122,7 @@ def test_a_page_of_versions_is_what_the_database_reads(door: Door, statements: l
     assert "sealed" not in page
     with db.read() as connection:
         action = actions.get(connection, "default", action_id)
-        assert len(actions.revisions(connection, action, limit=2, offset=0)[0]) == 2
+        assert len(actions.kind.revisions(connection, action, limit=2, offset=0)[0]) == 2
 
 
 def test_what_has_not_ended_is_counted_to_the_last(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
