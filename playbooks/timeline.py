@@ -26,18 +26,18 @@ class Spent:
     waited_ms: int
 
 
-def spent(moves: Sequence[tuple[str, int]], *, started_at: int | None, ended_at: int | None, now: int) -> Spent:
+def spent(history: Sequence[tuple[str, int]], *, started_at: int | None, ended_at: int | None, now: int) -> Spent:
     """The time that a step spent queued, running and waiting.
 
-    ``moves`` are (status, when it was entered), the oldest first. All times are in milliseconds. ``started_at`` and
+    ``history`` are (status, when it was entered), the oldest first. All times are in milliseconds. ``started_at`` and
     ``ended_at`` are None while the step has not started or ended.
     """
     end = now if ended_at is None else ended_at
     times = dict.fromkeys(_SPENT_ON.values(), 0)
-    for number, (status, entered) in enumerate(moves):
-        left = moves[number + 1][1] if number + 1 < len(moves) else end
+    for number, (status, entered) in enumerate(history):
+        left = history[number + 1][1] if number + 1 < len(history) else end
         if status in _SPENT_ON:
             times[_SPENT_ON[status]] += max(0, left - entered)
-    if not any(status in _SPENT_ON for status, _ in moves) and started_at is not None:
+    if not any(status in _SPENT_ON for status, _ in history) and started_at is not None:
         times["run"] = max(0, end - started_at)
     return Spent(queued_ms=times["queued"], run_ms=times["run"], waited_ms=times["waited"])

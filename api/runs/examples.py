@@ -193,6 +193,6 @@ TIMELINE = {
 }
 
 
-def twice(members: dict[str, Any]) -> dict[str, Any]:
+def dual_envelope(members: dict[str, Any]) -> dict[str, Any]:
     """The members at the top level and under ``data``."""
     return {**members, "data": members}

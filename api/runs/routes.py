@@ -40,7 +40,7 @@ _PAGE_WORDS = "One page of playbook executions, newest first."
 @blueprint.answers(
     202,
     shapes.AcceptedRunAnswer(),
-    example=shown.twice(shown.ACCEPTED),
+    example=shown.dual_envelope(shown.ACCEPTED),
     words="Accepted: it will be carried out, whatever breaks. Location says where to follow it.",
     headers=LOCATION,
     fails=(404, 409, 422),
@@ -67,7 +67,7 @@ def run_playbook(given: dict[str, Any], playbook_id: str) -> Response:
     headers = _location(started.run_id)
     if started.replayed:
         headers["Idempotency-Replayed"] = "true"
-    return views.twice(views.accepted(started.row or _read(started.run_id)._asdict()), 202, headers)
+    return views.dual_envelope(views.accepted(started.row or _read(started.run_id)._asdict()), 202, headers)
 
 
 @blueprint.get("/playbooks/executions")
@@ -100,7 +100,7 @@ def list_playbook_runs(query: dict[str, Any], playbook_id: str) -> Response:
 @requires("read:playbooks")
 @blueprint.arguments(shapes.WaitQuery(), location="query")
 @blueprint.answers(
-    200, shapes.RunAnswer(), example=shown.twice(shown.COMPLETED), words="The playbook execution.", fails=(404,)
+    200, shapes.RunAnswer(), example=shown.dual_envelope(shown.COMPLETED), words="The playbook execution.", fails=(404,)
 )
 def get_run(query: dict[str, Any], run_id: str) -> Response:
     """Show a playbook execution in full.
@@ -121,7 +121,7 @@ def get_run(query: dict[str, Any], run_id: str) -> Response:
 @blueprint.post("/playbooks/executions/<id:run_id>/cancel")
 @requires("execute:playbooks")
 @blueprint.answers(
-    200, shapes.RunAnswer(), example=shown.twice(shown.CANCELLED), words="It is cancelled.", fails=(404, 409)
+    200, shapes.RunAnswer(), example=shown.dual_envelope(shown.CANCELLED), words="It is cancelled.", fails=(404, 409)
 )
 def cancel_run(run_id: str) -> Response:
     """Cancel a playbook execution.
@@ -134,7 +134,9 @@ def cancel_run(run_id: str) -> Response:
 
 @blueprint.post("/playbooks/executions/<id:run_id>/pause")
 @requires("execute:playbooks")
-@blueprint.answers(200, shapes.RunAnswer(), example=shown.twice(shown.PAUSED), words="It is paused.", fails=(404, 409))
+@blueprint.answers(
+    200, shapes.RunAnswer(), example=shown.dual_envelope(shown.PAUSED), words="It is paused.", fails=(404, 409)
+)
 def pause_run(run_id: str) -> Response:
     """Pause a playbook execution.
 
@@ -146,7 +148,9 @@ def pause_run(run_id: str) -> Response:
 
 @blueprint.post("/playbooks/executions/<id:run_id>/resume")
 @requires("execute:playbooks")
-@blueprint.answers(200, shapes.RunAnswer(), example=shown.twice(shown.RESUMED), words="It goes on.", fails=(404, 409))
+@blueprint.answers(
+    200, shapes.RunAnswer(), example=shown.dual_envelope(shown.RESUMED), words="It goes on.", fails=(404, 409)
+)
 def resume_run(run_id: str) -> Response:
     """Let a playbook execution go on that was paused.
 
@@ -161,7 +165,7 @@ def resume_run(run_id: str) -> Response:
 @blueprint.answers(
     202,
     shapes.AcceptedRunAnswer(),
-    example=shown.twice(shown.RETRIED),
+    example=shown.dual_envelope(shown.RETRIED),
     words="Accepted: a further run. Location says where to follow it.",
     headers=LOCATION,
     fails=(404, 409, 422),
@@ -184,9 +188,9 @@ def retry_run(given: dict[str, Any], run_id: str) -> Response:
     )
     row = _read(started.run_id)
     with db.read() as connection:
-        steps = views.whole(connection, row)["steps"]
+        steps = views.run_detail(connection, row)["steps"]
     members = {**views.accepted(row._asdict()), "retry_of": run_id, "steps": steps}
-    return views.twice(members, 202, _location(started.run_id))
+    return views.dual_envelope(members, 202, _location(started.run_id))
 
 
 def _read(run_id: str) -> Row:
@@ -196,7 +200,7 @@ def _read(run_id: str) -> Row:
 
 def _shown(row: Row) -> Response:
     with db.read() as connection:
-        return views.twice(views.whole(connection, row))
+        return views.dual_envelope(views.run_detail(connection, row))
 
 
 def _listed(query: dict[str, Any]) -> Response:

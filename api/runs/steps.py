@@ -33,7 +33,7 @@ def list_run_steps(run_id: str) -> Response:
     Each execution of a step in the order in which they began, inside loops one for each iteration; then the steps
     that the run has not reached, which are pending while it still can.
     """
-    return _of_run(run_id, views.doings)
+    return _of_run(run_id, views.step_executions)
 
 
 @blueprint.get("/playbooks/executions/<id:run_id>/logs")
@@ -102,4 +102,4 @@ def _decided(given: dict[str, Any], run_id: str, step_id: str, *, approve: bool)
     )
     with db.read() as connection:
         run = runs.get(connection, caller().workspace_id, run_id)
-    return answer({"data": views.doing(row, run)})
+    return answer({"data": views.step_execution(row, run)})

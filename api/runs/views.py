@@ -27,7 +27,7 @@ _WAITS = frozenset({WaitingFor.APPROVAL, WaitingFor.DELAY, WaitingFor.RETRY})
 _WAITS_OF_A_PAUSED_RUN = frozenset({WaitingFor.APPROVAL, WaitingFor.DELAY})
 
 
-def twice(members: Mapping[str, Any], status: int = 200, headers: dict[str, str] | None = None) -> Response:
+def dual_envelope(members: Mapping[str, Any], status: int = 200, headers: dict[str, str] | None = None) -> Response:
     """The answer that has its members at the top level and once more under ``data``."""
     text = written(members)
     return finished(f'{text[:-1]},"data":{text}}}', status, headers)
@@ -57,12 +57,12 @@ def _untouched(revision_id: str) -> list[dict[str, Any]]:
     return [_step(state, None) for state in progress(plan, Status.PENDING, ())]
 
 
-def whole(connection: Connection, row: Row) -> dict[str, Any]:
+def run_detail(connection: Connection, row: Row) -> dict[str, Any]:
     """A run in full, with one item for each step of its playbook."""
     revision, plan = revisions.playbook(row.revision_id)
-    found = run_listing.of_run(connection, row.id)
-    states = progress(plan, row.status, [_mapping(step) for step in found])
-    brought = run_listing.brought(connection, [state.row["id"] for state in states if state.row is not None])
+    rows = run_listing.of_run(connection, row.id)
+    states = progress(plan, row.status, [_mapping(step) for step in rows])
+    results = run_listing.step_results(connection, [state.row["id"] for state in states if state.row is not None])
     status, context = run_listing.shown_status(connection, row), transitions.load(row.context)
     completed, total = counts(states)
     return {
@@ -71,7 +71,7 @@ def whole(connection: Connection, row: Row) -> dict[str, Any]:
         "playbook_name": revision.definition["name"],
         "version": revision.version,
         "status": status,
-        "waiting_for": _run_waits_for(row, status, found),
+        "waiting_for": _run_waits_for(row, status, rows),
         "current_step": current(states) if row.status in transitions.LIVE else None,
         "steps_completed": completed,
         "steps_total": total,
@@ -80,7 +80,7 @@ def whole(connection: Connection, row: Row) -> dict[str, Any]:
         "event": context["event"],
         "retry_of": row.retry_of,
         "output": transitions.load(row.output),
-        "steps": [_step(state, brought.get(state.row["id"]) if state.row else None) for state in states],
+        "steps": [_step(state, results.get(state.row["id"]) if state.row else None) for state in states],
     }
 
 
@@ -136,40 +136,40 @@ def _named(node: Node) -> dict[str, Any]:
     }
 
 
-def _step(state: StepState, brought: Row | None) -> dict[str, Any]:
-    """A step of a playbook, as its last doing stands."""
+def _step(state: StepState, result: Row | None) -> dict[str, Any]:
+    """A step of a playbook, as its last execution stands."""
     row = state.row or {}
     shown = {
         **_named(state.node),
         "execution_id": row.get("id"),
         "status": state.status,
         "passes": state.rows_count,
-        "output": transitions.load(brought.output) if brought else None,
-        "error": transitions.load(brought.error) if brought else None,
+        "output": transitions.load(result.output) if result else None,
+        "error": transitions.load(result.error) if result else None,
         "started_at": http_times.stamp(row.get("started_at")),
         "completed_at": http_times.stamp(row.get("completed_at")),
         "duration_ms": _between(row.get("started_at"), row.get("completed_at")),
     }
-    return _omitting(shown, brought)
+    return _omitting(shown, result)
 
 
-def doings(connection: Connection, row: Row) -> list[dict[str, Any]]:
+def step_executions(connection: Connection, row: Row) -> list[dict[str, Any]]:
     """Each execution of each step of a run in the order in which they began, then the steps that have none."""
     _, plan = revisions.playbook(row.revision_id)
-    found = run_listing.of_run(connection, row.id)
-    brought = run_listing.brought(connection, [step.id for step in found])
-    states = progress(plan, row.status, [_mapping(step) for step in found])
-    done = [_doing(plan, step, brought[step.id]) for step in _in_order(plan, found)]
+    rows = run_listing.of_run(connection, row.id)
+    results = run_listing.step_results(connection, [step.id for step in rows])
+    states = progress(plan, row.status, [_mapping(step) for step in rows])
+    done = [_step_execution(plan, step, results[step.id]) for step in _in_order(plan, rows)]
     return done + [_not_reached(plan, state) for state in states if state.row is None]
 
 
-def doing(row: Row, run: Row) -> dict[str, Any]:
+def step_execution(row: Row, run: Row) -> dict[str, Any]:
     """One execution of a step, from its whole row."""
     _, plan = revisions.playbook(run.revision_id)
-    return _doing(plan, row, row)
+    return _step_execution(plan, row, row)
 
 
-def _doing(plan: Plan, row: Row, brought: Row) -> dict[str, Any]:
+def _step_execution(plan: Plan, row: Row, result: Row) -> dict[str, Any]:
     node = plan.nodes[row.step_id]
     waits = row.status == Status.WAITING
     shown = {
@@ -181,21 +181,21 @@ def _doing(plan: Plan, row: Row, brought: Row) -> dict[str, Any]:
         "attempt": row.attempt,
         "retries": max(0, row.attempt - 1),
         "waiting_for": row.waiting_for if waits and row.waiting_for in _WAITS else None,
-        "waiting_until": http_times.stamp(http_times.waits_until(row.status, row.waiting_for, brought.due_at)),
-        "target": brought.target,
-        "input": transitions.load(brought.input),
-        "output": transitions.load(brought.output),
-        "vars": transitions.load(brought.vars),
-        "report": transitions.load(brought.report),
-        "error": transitions.load(brought.error),
+        "waiting_until": http_times.stamp(http_times.waits_until(row.status, row.waiting_for, result.due_at)),
+        "target": result.target,
+        "input": transitions.load(result.input),
+        "output": transitions.load(result.output),
+        "vars": transitions.load(result.vars),
+        "report": transitions.load(result.report),
+        "error": transitions.load(result.error),
         "created_at": http_times.stamp(row.created_at),
         "started_at": http_times.stamp(row.started_at),
         "completed_at": http_times.stamp(row.completed_at),
         "duration_ms": _between(row.started_at, row.completed_at),
     }
-    if brought.input is None:
+    if result.input is None:
         shown["input_omitted"] = True
-    return _omitting(shown, brought)
+    return _omitting(shown, result)
 
 
 def _not_reached(plan: Plan, state: StepState) -> dict[str, Any]:
@@ -212,9 +212,9 @@ def _not_reached(plan: Plan, state: StepState) -> dict[str, Any]:
     }
 
 
-def _omitting(shown: dict[str, Any], brought: Row | None) -> dict[str, Any]:
+def _omitting(shown: dict[str, Any], result: Row | None) -> dict[str, Any]:
     """Say that an output is too large for a list; a whole row has it in any case."""
-    if brought is not None and brought.output is None and getattr(brought, "has_output", False):
+    if result is not None and result.output is None and getattr(result, "has_output", False):
         shown["output_omitted"] = True
     return shown
 
@@ -232,10 +232,10 @@ def logs(connection: Connection, row: Row) -> list[dict[str, Any]]:
 def gantt(connection: Connection, row: Row) -> dict[str, Any]:
     """When each execution of a run's steps began and ended, and what its time was spent on."""
     _, plan = revisions.playbook(row.revision_id)
-    moves = run_listing.moves(connection, row.workspace_id, row.id)
+    history = run_listing.status_history(connection, row.workspace_id, row.id)
     now = db.now_ms()
     bars = [
-        _bar(plan, step, moves.get(step.id, []), now)
+        _bar(plan, step, history.get(step.id, []), now)
         for step in _in_order(plan, run_listing.of_run(connection, row.id))
     ]
     return {
@@ -245,9 +245,9 @@ def gantt(connection: Connection, row: Row) -> dict[str, Any]:
     }
 
 
-def _bar(plan: Plan, step: Row, moves: list[tuple[str, int]], now: int) -> dict[str, Any]:
+def _bar(plan: Plan, step: Row, history: list[tuple[str, int]], now: int) -> dict[str, Any]:
     node = plan.nodes[step.step_id]
-    times = timeline.spent(moves, started_at=step.started_at, ended_at=step.completed_at, now=now)
+    times = timeline.spent(history, started_at=step.started_at, ended_at=step.completed_at, now=now)
     return {
         "step_id": node.id,
         "name": node.name,

@@ -123,7 +123,7 @@ def of_run(db: Connection, run_id: str) -> list[Row]:
     return list(db.execute(sa.select(*columns).where(_table.run_id == run_id)))
 
 
-def brought(db: Connection, step_row_ids: Iterable[str]) -> dict[str, Row]:
+def step_results(db: Connection, step_row_ids: Iterable[str]) -> dict[str, Row]:
     """Row id → what the step was given and brought. What is too large for a list is NULL; ``has_...`` tells of it."""
     columns = (
         _table.id,
@@ -155,7 +155,7 @@ def logs(db: Connection, run_id: str) -> list[Row]:
     return list(db.execute(sa.select(*columns).where(_table.run_id == run_id, _table.logs.is_not(None))))
 
 
-def moves(db: Connection, workspace_id: str, run_id: str) -> dict[str, list[tuple[str, int]]]:
+def status_history(db: Connection, workspace_id: str, run_id: str) -> dict[str, list[tuple[str, int]]]:
     """Row id → (status, when it was entered, ms) for each move of each step of a run, oldest first."""
     same = sa.and_(audit.c.workspace_id == workspace_id, audit.c.subject == _table.id)
     query = sa.select(audit.c.subject, audit.c.event, audit.c.at).where(_table.run_id == run_id, same)

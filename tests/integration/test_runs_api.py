@@ -195,11 +195,11 @@ def test_lists_are_the_same_on_either_database(database: str) -> None:
     filters = {"status": ["paused"], "trigger": "api", "dry_run": False}
     with db.read() as connection:
         rows, total = run_listing.search(connection, "default", filters=filters, limit=10, offset=0)
-        moves = run_listing.moves(connection, "default", run_id)
+        history = run_listing.status_history(connection, "default", run_id)
         before = transitions.states(connection, [run_id])
     assert ([row.id for row in rows], total) == ([run_id], 1)
     assert (rows[0].name, rows[0].trigger, rows[0].retry_of) == ("Wait", "api", None)
-    assert [status for status, _ in moves[row_id]] == ["waiting"]
+    assert [status for status, _ in history[row_id]] == ["waiting"]
     runs.end(row_id)
     with db.read() as connection:
         assert transitions.states(connection, [run_id]) != before
