@@ -47,10 +47,10 @@ def fault(message: Any) -> str:
         value = headers.get(key)
         if value is not None and not isinstance(value, str):
             return "headers"
-    lanes = headers.get("lanes") or []
-    if not (isinstance(lanes, list) and all(isinstance(label, str) for label in lanes)):
+    labels = headers.get("lanes") or []
+    if not (isinstance(labels, list) and all(isinstance(label, str) for label in labels)):
         return "lanes"
-    return _fault_of_numbers(headers) or _fault_of_body(message.payload, lanes)
+    return _fault_of_numbers(headers) or _fault_of_body(message.payload, labels)
 
 
 def _fault_of_numbers(headers: dict[str, Any]) -> str:
@@ -62,13 +62,13 @@ def _fault_of_numbers(headers: dict[str, Any]) -> str:
     return "" if isinstance(headers.get("retries") or 0, int) else "retries"
 
 
-def _fault_of_body(body: Any, lanes: list[str]) -> str:
+def _fault_of_body(body: Any, labels: list[str]) -> str:
     if not (isinstance(body, list) and len(body) == 3):  # noqa: PLR2004
         return "body"
     ids, named, embed = body
     if not isinstance(ids, list) or len(ids) > MOST_IDS or not all(map(is_id, ids)):
         return "ids"
-    if lanes and len(lanes) != len(ids):
+    if labels and len(labels) != len(ids):
         return "lanes"
     if named or not isinstance(embed, dict):
         return "body"

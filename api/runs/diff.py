@@ -142,7 +142,7 @@ def _side(row: Row, versions: dict[str, str]) -> dict[str, Any]:
 
 
 def _in_order(run: Row, rows: list[Row]) -> list[dict[str, Any]]:
-    """The steps of a run in the order of the document, pass by pass."""
+    """The steps of a run in the order of the document, iteration by iteration."""
     _, plan = revisions.playbook(run.revision_id)
     rows = sorted(rows, key=lambda row: (plan.nodes[row.step_id].index, parted(row.iteration)))
     return [

@@ -136,7 +136,7 @@ class _Step(Schema):
 
 
 class RunStep(_Step):
-    """A step of a run; of one in a loop, its last pass."""
+    """A step of a run; of one in a loop, its last iteration."""
 
     passes = fields.Integer(metadata=described("How often it was entered."))
 

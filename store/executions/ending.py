@@ -76,24 +76,24 @@ def cleared(db: Connection, run_ids: Sequence[str]) -> None:
     db.execute(sa.update(executions).where(mine).values(later))
 
 
-def end_held(db: Connection, run_id: str, holder: str, actor: str) -> None:
+def end_held(db: Connection, run_id: str, container: str, actor: str) -> None:
     """End all that one step of a run holds, and the runs that it, or a step held by it, has started."""
     query = sa.select(_table.id, _table.type, _table.parent_id, _table.status)
     rows = list(db.execute(query.where(_table.run_id == run_id, _table.kind == Kind.STEP)))
     parents = {row.id: row.parent_id for row in rows}
-    living = [row for row in rows if row.status not in TERMINAL and _is_held(row.id, holder, parents)]
+    living = [row for row in rows if row.status not in TERMINAL and _is_held(row.id, container, parents)]
     for at in range(0, len(living), BITE):
         _cancel(db, [row.id for row in living[at : at + BITE]], actor)
-    starting = {holder, *(row.id for row in living if row.type == "playbook")}
+    starting = {container, *(row.id for row in living if row.type == "playbook")}
     family = _families(db, [run_id])
     started = [row for row in family if row.parent_id in starting]
     started += _below({row.id for row in started}, family)
     _end_runs(db, [row.id for row in started if row.status in LIVE], actor)
 
 
-def _is_held(row_id: str, holder: str, parents: Mapping[str, str | None]) -> bool:
+def _is_held(row_id: str, container: str, parents: Mapping[str, str | None]) -> bool:
     above = parents.get(row_id)
-    while above is not None and above != holder:
+    while above is not None and above != container:
         above = parents.get(above)
     return above is not None
 

@@ -50,7 +50,10 @@ class StepFollowed:
 
 @dataclass(frozen=True, kw_only=True)
 class JoinDecision:
-    """What becomes of a container: ``begun`` more passes, a pause (ms) before the next one, or its end (``status``)."""
+    """What becomes of a container.
+
+    ``begun`` more iterations begin, or it pauses (ms) before the next one, or it ends in ``status``.
+    """
 
     begun: int = 0
     pause: int = 0
@@ -62,7 +65,10 @@ class JoinDecision:
 
 @dataclass(frozen=True, kw_only=True)
 class ContainerHandled:
-    """A step that holds others was handled when it had begun ``cursor`` passes; ``due_at`` is when it is looked at."""
+    """A container was handled when it had begun ``cursor`` iterations.
+
+    ``due_at`` is when tick handles it again.
+    """
 
     row_id: str
     cursor: int

@@ -52,7 +52,7 @@ class Moves:
     rows: list[NewRow] = field(default_factory=list)
     #: run rows to add: sub-playbooks
     runs: list[NewRow] = field(default_factory=list)
-    #: (holder, whether it failed) for each branch or pass that has ended
+    #: (container, whether it failed) for each branch or iteration that has ended
     arrivals: list[tuple[str, bool]] = field(default_factory=list)
     #: why the run will fail although its exception step goes first
     failing: Mapping[str, Any] | None = None
@@ -108,7 +108,7 @@ def begin_run(db: Connection, run_id: str, moves: Moves, *, actor: str, deadline
 
 
 def go_on(db: Connection, run_id: str, run_status: str | None, moves: Moves, actor: str) -> list[str] | None:
-    """Write how the run goes on; returns the holders that need attention now, None when the run is over.
+    """Write how the run goes on; returns the containers that need attention now, None when the run is over.
 
     A run that an operator has paused goes on to what would be next, but nothing of it begins.
     """
@@ -124,7 +124,7 @@ def go_on(db: Connection, run_id: str, run_status: str | None, moves: Moves, act
             _begin_now(rows)
             transitions.add(db, rows, actor)
     waiting = [row["id"] for row in moves.rows if row.get("open") == 0 and row["status"] == Status.RUNNING]
-    waiting += [holder for holder, failed in moves.arrivals if count_finished(db, holder, failed=failed)]
+    waiting += [container for container, failed in moves.arrivals if count_finished(db, container, failed=failed)]
     if moves.failing is not None:
         _fail_later.run(db, {"id_": run_id, "error_": transitions.dump(moves.failing)})
     if moves.end is not None:
@@ -165,9 +165,9 @@ _fail_later = Prepared(
 )
 
 
-def count_finished(db: Connection, holder: str, *, failed: bool) -> bool:
-    """Note that a branch or pass of ``holder`` has ended; whether the holder needs attention now."""
-    row = _arriving.first(db, {"id_": holder, "failed_": int(failed), "soon_": now_ms() + ATTENTION})
+def count_finished(db: Connection, container: str, *, failed: bool) -> bool:
+    """Count the end of one branch or iteration; whether ``container`` needs attention now."""
+    row = _arriving.first(db, {"id_": container, "failed_": int(failed), "soon_": now_ms() + ATTENTION})
     return row is not None and (row.open == 0 or row.type == "for_each")
 
 
@@ -212,12 +212,12 @@ _wake = Prepared(
 )
 
 
-def count_started(db: Connection, holder: str, *, cursor: int, count: int, due_at: int | None) -> str | None:
+def count_started(db: Connection, container: str, *, cursor: int, count: int, due_at: int | None) -> str | None:
     """Count ``count`` further iterations of a container after ``cursor``; None when another worker did.
 
     Returns the status of its run.
     """
-    values = {"id_": holder, "cursor_": cursor, "count_": count, "due_": due_at}
+    values = {"id_": container, "cursor_": cursor, "count_": count, "due_": due_at}
     row = _launching.first(db, values)
     return None if row is None else str(row.run_status)
 
@@ -236,9 +236,9 @@ _launching = Prepared(
 )
 
 
-def pause_loop(db: Connection, holder: str, *, cursor: int, until: int) -> None:
-    """Have a loop wait before its next pass, unless it waits already or has gone on."""
-    _resting.run(db, {"id_": holder, "cursor_": cursor, "until_": until})
+def pause_loop(db: Connection, container: str, *, cursor: int, until: int) -> None:
+    """Have a loop wait before its next iteration, unless it waits already or has gone on."""
+    _resting.run(db, {"id_": container, "cursor_": cursor, "until_": until})
 
 
 _resting = Prepared(
@@ -248,9 +248,9 @@ _resting = Prepared(
 )
 
 
-def end_pause(db: Connection, holder: str) -> None:
+def end_pause(db: Connection, container: str) -> None:
     """The pause of a loop is over."""
-    mine = sa.and_(_table.id == holder, _table.waiting_for == WaitingFor.INTERVAL)
+    mine = sa.and_(_table.id == container, _table.waiting_for == WaitingFor.INTERVAL)
     db.execute(sa.update(transitions.executions).where(mine).values(waiting_for=WaitingFor.RESTED))
 
 
@@ -268,7 +268,7 @@ def results(db: Connection, ids: Iterable[str]) -> list[Row]:
 
 
 def latest(db: Connection, run_id: str, step_ids: Iterable[str]) -> list[Row]:
-    """The same for every pass of steps inside loops."""
+    """The results of these steps in every iteration of the loops around them."""
     return list(db.execute(_results.where(_table.run_id == run_id, _table.step_id.in_(list(step_ids)))))
 
 

@@ -75,7 +75,7 @@ executions = sa.Table(
     #: of a step: the step that holds it (a parallel, a loop); of a run: the step that started it
     sa.Column("parent_id", sa.Text),
     sa.Column("step_id", sa.Text),
-    #: which pass of the loops around it, "3.1"; "" outside of loops
+    #: which iteration of the loops around it, "3.1"; "" outside of loops
     sa.Column("iteration", sa.Text),
     sa.Column("type", sa.Text),
     #: the step that led here
@@ -89,7 +89,7 @@ executions = sa.Table(
     sa.Column("retry_of", sa.Text),
     #: of a run that a run has started: the one at the beginning
     sa.Column("root_id", sa.Text),
-    #: of a step that holds others: how many branches or passes are under way, and how many have been begun
+    #: of a container: how many branches or iterations are under way, and how many have been begun
     sa.Column("open", sa.Integer),
     sa.Column("cursor", sa.Integer),
 )

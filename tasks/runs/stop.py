@@ -33,4 +33,4 @@ def end_steps(run_ids: Sequence[str], actor: str) -> set[str]:
 
 def end_held(run_id: str, holder: str) -> None:
     """End all that one step of a run holds."""
-    db.change(functools.partial(ending.end_held, run_id=run_id, holder=holder, actor="system"))
+    db.change(functools.partial(ending.end_held, run_id=run_id, container=holder, actor="system"))
