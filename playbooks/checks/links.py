@@ -12,7 +12,7 @@ from typing import Any
 
 from playbooks import plan
 from playbooks.checks.faults import MAX_PROBLEMS, Faults, below, shown
-from playbooks.definitions.places import Block, Place
+from playbooks.definitions.places import Place, StepList
 from playbooks.definitions.step_types import COMMON, LINK_WORDS, LINKS, OPTIONAL
 
 _SHOWN_STEPS = 6
@@ -82,7 +82,7 @@ def _outwards(place: Place) -> Iterator[Place]:
 def check_links(form: Mapping[str, Any], found: Collection[Place], faults: Faults) -> Graph:
     """Report every fault of ids and links; return the graph of steps."""
     graph = Graph()
-    blocks: dict[Block, list[Place]] = {}
+    blocks: dict[StepList, list[Place]] = {}
     for place in found:
         given = place.step.get("id")
         if not isinstance(given, str):

@@ -11,7 +11,7 @@ from playbooks.definitions.step_types import MAX_DEPTH
 
 
 @dataclass(frozen=True, eq=False)
-class Block:
+class StepList:
     """A list of steps.
 
     ``around`` is the step that contains it, ``names`` are those only its steps may use, ``repeats`` says that a loop is
@@ -41,16 +41,16 @@ class Place:
 
     pointer: str
     step: dict[str, Any]
-    block: Block
+    block: StepList
     depth: int
 
 
 def places(form: Mapping[str, Any]) -> Iterator[Place]:
     """Every step that is an object, in reading order."""
-    yield from _within(form.get("steps"), Block("/steps"), 0)
+    yield from _within(form.get("steps"), StepList("/steps"), 0)
 
 
-def _within(steps: Any, block: Block, depth: int) -> Iterator[Place]:
+def _within(steps: Any, block: StepList, depth: int) -> Iterator[Place]:
     for index, step in enumerate(steps if isinstance(steps, list) else ()):
         if isinstance(step, dict):
             place = Place(f"{block.pointer}/{index}", step, block, depth)
@@ -60,16 +60,16 @@ def _within(steps: Any, block: Block, depth: int) -> Iterator[Place]:
                     yield from _within(inner_steps, inner, depth + 1)
 
 
-def _blocks(place: Place) -> Iterator[tuple[Block, Any]]:
+def _blocks(place: Place) -> Iterator[tuple[StepList, Any]]:
     step, around = place.step, place.block
     if step.get("type") == "parallel" and isinstance(step.get("branches"), list):
         for number, branch in enumerate(step["branches"]):
             if isinstance(branch, dict):
                 pointer = f"{place.pointer}/branches/{number}/steps"
-                yield Block(pointer, place, around.names, around.repeats), branch.get("steps")
+                yield StepList(pointer, place, around.names, around.repeats), branch.get("steps")
     elif step.get("type") == "loop":
-        yield Block(f"{place.pointer}/steps", place, around.names | {"index"}, repeats=True), step.get("steps")
+        yield StepList(f"{place.pointer}/steps", place, around.names | {"index"}, repeats=True), step.get("steps")
     elif step.get("type") == "for_each":
         item = step.get("as", "item")
         names = around.names | {"index", item if isinstance(item, str) else "item"}
-        yield Block(f"{place.pointer}/steps", place, names, repeats=True), step.get("steps")
+        yield StepList(f"{place.pointer}/steps", place, names, repeats=True), step.get("steps")
