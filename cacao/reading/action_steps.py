@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cacao.model.identity import Own, own_of
-from cacao.reading.blocks import LONGEST_ID, Block, Blocks, Entry, Remark, TooLarge, listed, next_of, seconds_of
+from cacao.reading.blocks import LONGEST_ID, BlockDraft, Blocks, Entry, Remark, TooLarge, listed, next_of, seconds_of
 from cacao.reading.commands import Context, Translation, by_hand, translate
 from cacao.reading.names import Names
 from config.types import Json
@@ -58,7 +58,9 @@ class ActionSteps(Blocks):
     def _remark(self, code: str, entry: Entry, message: str, member: str = "") -> None:
         self.remarks.append(Remark(code, self._pointer(entry, member), message, entry.cacao_id))
 
-    def _put(self, block: Block, entry: Entry, step: Mapping[str, Any], members: Json, *, pauses: bool = True) -> None:
+    def _put(
+        self, block: BlockDraft, entry: Entry, step: Mapping[str, Any], members: Json, *, pauses: bool = True
+    ) -> None:
         """Write a step under its id, after its delay if any."""
         own, seconds = entry.native_id, seconds_of(step.get("delay"))
         if seconds and pauses and members["type"] == "action":
@@ -69,7 +71,7 @@ class ActionSteps(Blocks):
         said = {"name": line_of(step.get("name")), "description": _described(step.get("description"))}
         block.steps.append({"id": own, **{key: text for key, text in said.items() if text}, **members})
 
-    def _links(self, block: Block, entry: Entry, step: Mapping[str, Any]) -> Json:
+    def _links(self, block: BlockDraft, entry: Entry, step: Mapping[str, Any]) -> Json:
         """The links after success and, if the step has one, after failure."""
         following = next_of(step)
         onward = entry.sequel if following is None else self.enter(block, following, entry.sequel, entry.failing)
@@ -80,7 +82,7 @@ class ActionSteps(Blocks):
             links["on_failure"] = entry.failing
         return links
 
-    def _action(self, block: Block, entry: Entry, step: Mapping[str, Any]) -> None:
+    def _action(self, block: BlockDraft, entry: Entry, step: Mapping[str, Any]) -> None:
         """Write one step for each command on each target, in sequence.
 
         The first that fails is the step's failure.
@@ -157,7 +159,7 @@ class ActionSteps(Blocks):
         given = [name for name in listed(step.get("out_args")) if isinstance(name, str)]
         return [self.names.native(name) for name in given if self.names.settable(name)][:_MAX_OUTPUTS]
 
-    def _playbook(self, block: Block, entry: Entry, step: Mapping[str, Any]) -> None:
+    def _playbook(self, block: BlockDraft, entry: Entry, step: Mapping[str, Any]) -> None:
         links, ours = self._links(block, entry, step), self._own(entry, step)
         if ours is not None:
             self._put(block, entry, step, {**ours.members, **links})

@@ -62,7 +62,7 @@ class Entry:
 
 
 @dataclass
-class Block:
+class BlockDraft:
     """A list of steps in the making; steps in ``stops`` end it."""
 
     depth: int
@@ -85,7 +85,7 @@ class Blocks:
         self._count = 0
         self._visits = 0
 
-    def write(self, block: Block, entry: Entry, step: Mapping[str, Any]) -> None:
+    def write(self, block: BlockDraft, entry: Entry, step: Mapping[str, Any]) -> None:
         """Write a step into its block."""
         raise NotImplementedError
 
@@ -95,7 +95,7 @@ class Blocks:
         Raises:
             TooLarge: there are too many steps.
         """
-        block = Block(0, frozenset())
+        block = BlockDraft(0, frozenset())
         first = self.enter(block, start, END)
         self._empty(block, first)
         found = self.step(exception)
@@ -103,13 +103,13 @@ class Blocks:
         steps = self._finished(block)
         return steps, into if into != END else None
 
-    def block(self, around: Block, start: Any, stops: Iterable[str]) -> list[Json]:
+    def block(self, around: BlockDraft, start: Any, stops: Iterable[str]) -> list[Json]:
         """The steps of an inner block, from ``start`` to its end."""
-        block = Block(around.depth + 1, frozenset(stops))
+        block = BlockDraft(around.depth + 1, frozenset(stops))
         self._empty(block, self.enter(block, start, END))
         return self._finished(block)
 
-    def _finished(self, block: Block) -> list[Json]:
+    def _finished(self, block: BlockDraft) -> list[Json]:
         while block.waiting:
             entry = block.waiting.popleft()
             self.write(block, entry, self.workflow[entry.cacao_id])
@@ -117,7 +117,7 @@ class Blocks:
         self._cut_circles(block)
         return block.steps
 
-    def _empty(self, block: Block, first: str) -> None:
+    def _empty(self, block: BlockDraft, first: str) -> None:
         """Give a block without steps one that does nothing."""
         if first == END:
             block.steps.append(self.new("nothing", {"type": "delay", "seconds": 0, "on_success": END}))
@@ -127,7 +127,7 @@ class Blocks:
         found = self.workflow.get(cacao_id) if isinstance(cacao_id, str) else None
         return found if isinstance(found, dict) else None
 
-    def enter(self, block: Block, cacao_id: Any, sequel: str, failing: str = "") -> str:
+    def enter(self, block: BlockDraft, cacao_id: Any, sequel: str, failing: str = "") -> str:
         """The link to a step, or to where its end leads."""
         passed: set[str] = set()
         while True:
@@ -152,12 +152,12 @@ class Blocks:
             block.waiting.append(Entry(cacao_id, block.entered[key], sequel, failing))
         return block.entered[key]
 
-    def _nowhere(self, block: Block, cacao_id: str, sequel: str) -> str:
+    def _nowhere(self, block: BlockDraft, cacao_id: str, sequel: str) -> str:
         text = f"The playbook leads to a step that it does not have, {cacao_id[:64]}."
         self.stuck = True
         return self.asked(block, "missing_step", "/workflow", text, sequel)
 
-    def asked(self, block: Block, code: str, pointer: str, text: str, sequel: str) -> str:
+    def asked(self, block: BlockDraft, code: str, pointer: str, text: str, sequel: str) -> str:
         """The id of a question where the workflow cannot continue."""
         self.remarks.append(Remark(code, pointer, text))
         message = self.names.message(f"{text} Do what is meant by hand, then approve.")
@@ -189,7 +189,7 @@ class Blocks:
         if self._visits > _MAX_VISITS:
             raise TooLarge
 
-    def _cut_circles(self, block: Block) -> None:
+    def _cut_circles(self, block: BlockDraft) -> None:
         """Replace each link that closes a cycle with a question."""
         steps = {str(step["id"]): step for step in block.steps}
         colour: dict[str, int] = {}
@@ -211,7 +211,7 @@ class Blocks:
                     colour[to] = 1
                     stack.append((to, _targets(steps[to])))
 
-    def _cut(self, block: Block, step: Json, member: str, case: str, to: str) -> None:
+    def _cut(self, block: BlockDraft, step: Json, member: str, case: str, to: str) -> None:
         self.stuck = True
         text = f"{step['id']} leads back to {to}, which only a while-condition may do."
         asked = self.asked(block, "circle", below("/workflow", to), text, END)

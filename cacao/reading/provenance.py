@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cacao.model.identity import own_of
-from cacao.reading.blocks import Block, Entry, listed
+from cacao.reading.blocks import BlockDraft, Entry, listed
 from cacao.reading.names import Names
 from cacao.reading.workflow import WorkflowReader
 from config.types import Json
@@ -77,7 +77,7 @@ class _Noting(WorkflowReader):
         super().__init__(document, Names(document), {}, {})
         self.sources: dict[str, Source] = {}
 
-    def write(self, block: Block, entry: Entry, step: Mapping[str, Any]) -> None:
+    def write(self, block: BlockDraft, entry: Entry, step: Mapping[str, Any]) -> None:
         """Write a step into its block."""
         before = len(block.steps)
         super().write(block, entry, step)
