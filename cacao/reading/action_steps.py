@@ -10,7 +10,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from cacao.model.identity import Own, own_of
-from cacao.reading.blocks import LONGEST_ID, BlockDraft, Blocks, Entry, Remark, TooLarge, listed, next_of, seconds_of
+from cacao.reading.blocks import (
+    LONGEST_ID,
+    BlockDraft,
+    Blocks,
+    PendingStep,
+    Remark,
+    TooLarge,
+    listed,
+    next_of,
+    seconds_of,
+)
 from cacao.reading.commands import Context, Translation, by_hand, translate
 from cacao.reading.names import Names
 from config.types import Json
@@ -43,7 +53,7 @@ class ActionSteps(Blocks):
         #: the variables that steps set, by their Tocsin names
         self.returned: set[str] = set()
 
-    def _own(self, entry: Entry, step: Mapping[str, Any]) -> Own | None:
+    def _own(self, entry: PendingStep, step: Mapping[str, Any]) -> Own | None:
         """What our extension says of a step; foreign ones need a review."""
         ours = own_of(step)
         if ours is not None and ours.foreign:
@@ -51,15 +61,15 @@ class ActionSteps(Blocks):
             self._remark("from_extension", entry, _FOREIGN, "step_extensions")
         return ours
 
-    def _pointer(self, entry: Entry, member: str = "") -> str:
+    def _pointer(self, entry: PendingStep, member: str = "") -> str:
         pointer = below("/workflow", entry.cacao_id)
         return f"{pointer}/{member}" if member else pointer
 
-    def _remark(self, code: str, entry: Entry, message: str, member: str = "") -> None:
+    def _remark(self, code: str, entry: PendingStep, message: str, member: str = "") -> None:
         self.remarks.append(Remark(code, self._pointer(entry, member), message, entry.cacao_id))
 
     def _put(
-        self, block: BlockDraft, entry: Entry, step: Mapping[str, Any], members: Json, *, pauses: bool = True
+        self, block: BlockDraft, entry: PendingStep, step: Mapping[str, Any], members: Json, *, pauses: bool = True
     ) -> None:
         """Write a step under its id, after its delay if any."""
         own, seconds = entry.native_id, seconds_of(step.get("delay"))
@@ -71,7 +81,7 @@ class ActionSteps(Blocks):
         said = {"name": line_of(step.get("name")), "description": _described(step.get("description"))}
         block.steps.append({"id": own, **{key: text for key, text in said.items() if text}, **members})
 
-    def _links(self, block: BlockDraft, entry: Entry, step: Mapping[str, Any]) -> Json:
+    def _links(self, block: BlockDraft, entry: PendingStep, step: Mapping[str, Any]) -> Json:
         """The links after success and, if the step has one, after failure."""
         following = next_of(step)
         onward = entry.sequel if following is None else self.enter(block, following, entry.sequel, entry.failing)
@@ -82,7 +92,7 @@ class ActionSteps(Blocks):
             links["on_failure"] = entry.failing
         return links
 
-    def _action(self, block: BlockDraft, entry: Entry, step: Mapping[str, Any]) -> None:
+    def _action(self, block: BlockDraft, entry: PendingStep, step: Mapping[str, Any]) -> None:
         """Write one step for each command on each target, in sequence.
 
         The first that fails is the step's failure.
@@ -104,9 +114,9 @@ class ActionSteps(Blocks):
                 self.returned.update(outputs)
             if one.action is not None:
                 self.actions[one.action["id"]] = one.action
-            self._put(block, Entry(entry.cacao_id, ids[number], ""), step, members, pauses=number == 0)
+            self._put(block, PendingStep(entry.cacao_id, ids[number], ""), step, members, pauses=number == 0)
 
-    def _translations(self, entry: Entry, step: Mapping[str, Any]) -> list[Translation]:
+    def _translations(self, entry: PendingStep, step: Mapping[str, Any]) -> list[Translation]:
         commands = [one for one in listed(step.get("commands")) if isinstance(one, dict)] or [{"type": "manual"}]
         self._work += sum(len(str(one)) for one in commands) * max(1, len(listed(step.get("targets"))))
         if self._work > _MAX_WORK or len(commands) * len(listed(step.get("targets"))) > MAX_STEPS:
@@ -132,7 +142,7 @@ class ActionSteps(Blocks):
                 found.append(one)
         return found
 
-    def _defined(self, members: str, reference: Any, entry: Entry, where: str) -> Json | None:
+    def _defined(self, members: str, reference: Any, entry: PendingStep, where: str) -> Json | None:
         """An agent or target; None where the document does not define it."""
         definitions = self.document.get(members)
         found = definitions.get(reference) if isinstance(definitions, dict) and isinstance(reference, str) else None
@@ -159,7 +169,7 @@ class ActionSteps(Blocks):
         given = [name for name in listed(step.get("out_args")) if isinstance(name, str)]
         return [self.names.native(name) for name in given if self.names.settable(name)][:_MAX_OUTPUTS]
 
-    def _playbook(self, block: BlockDraft, entry: Entry, step: Mapping[str, Any]) -> None:
+    def _playbook(self, block: BlockDraft, entry: PendingStep, step: Mapping[str, Any]) -> None:
         links, ours = self._links(block, entry, step), self._own(entry, step)
         if ours is not None:
             self._put(block, entry, step, {**ours.members, **links})
@@ -187,7 +197,7 @@ class ActionSteps(Blocks):
     def _by_hand(self, step: Mapping[str, Any], text: str) -> Json:
         return {"type": "approval", "message": self.names.within(step).message(f"{text} by hand, then approve.")}
 
-    def _numbered(self, entry: Entry, count: int) -> list[str]:
+    def _numbered(self, entry: PendingStep, count: int) -> list[str]:
         """Ids for the steps that one step of the document becomes."""
         more = range(2, count + 1)
         return [entry.native_id, *(self.new_id(f"{entry.native_id[:LONGEST_ID]}-{number}") for number in more)]

@@ -49,7 +49,7 @@ class Remark:
 
 
 @dataclass(frozen=True)
-class Entry:
+class PendingStep:
     """A step to write: both its ids, and its sequel.
 
     ``failing`` is the link for a failure that the step has no link for: that of the condition whose branch it is in.
@@ -70,7 +70,7 @@ class BlockDraft:
     steps: list[Json] = field(default_factory=list)
     asked: list[Json] = field(default_factory=list)
     entered: dict[tuple[str, str, str], str] = field(default_factory=dict)
-    waiting: deque[Entry] = field(default_factory=deque)
+    waiting: deque[PendingStep] = field(default_factory=deque)
 
 
 class Blocks:
@@ -85,7 +85,7 @@ class Blocks:
         self._count = 0
         self._visits = 0
 
-    def write(self, block: BlockDraft, entry: Entry, step: Mapping[str, Any]) -> None:
+    def write(self, block: BlockDraft, entry: PendingStep, step: Mapping[str, Any]) -> None:
         """Write a step into its block."""
         raise NotImplementedError
 
@@ -149,7 +149,7 @@ class Blocks:
         if key not in block.entered:
             ours = own_of(step)
             block.entered[key] = self.new_id(ours.step_id if ours else cacao_id)
-            block.waiting.append(Entry(cacao_id, block.entered[key], sequel, failing))
+            block.waiting.append(PendingStep(cacao_id, block.entered[key], sequel, failing))
         return block.entered[key]
 
     def _nowhere(self, block: BlockDraft, cacao_id: str, sequel: str) -> str:

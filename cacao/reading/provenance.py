@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cacao.model.identity import own_of
-from cacao.reading.blocks import BlockDraft, Entry, listed
+from cacao.reading.blocks import BlockDraft, PendingStep, listed
 from cacao.reading.names import Names
 from cacao.reading.workflow import WorkflowReader
 from config.types import Json
@@ -77,14 +77,14 @@ class _Noting(WorkflowReader):
         super().__init__(document, Names(document), {}, {})
         self.sources: dict[str, Source] = {}
 
-    def write(self, block: BlockDraft, entry: Entry, step: Mapping[str, Any]) -> None:
+    def write(self, block: BlockDraft, entry: PendingStep, step: Mapping[str, Any]) -> None:
         """Write a step into its block."""
         before = len(block.steps)
         super().write(block, entry, step)
         self.sources.update(_noted(entry, block.steps[before:]))
 
 
-def _noted(entry: Entry, made: list[Json]) -> Iterator[tuple[str, Source]]:
+def _noted(entry: PendingStep, made: list[Json]) -> Iterator[tuple[str, Source]]:
     pause = str(made[0]["id"]) if len(made) > 1 and made[0]["type"] == "delay" else ""
     for number, one in enumerate(made[1:] if pause else made):
         yield str(one["id"]), Source(entry.cacao_id, number, pause)

@@ -11,7 +11,7 @@ from typing import Any
 from cacao.model.identity import own_of
 from cacao.reading import branches, cel
 from cacao.reading.action_steps import ActionSteps, limit_of, line_of
-from cacao.reading.blocks import END, LONGEST_ID, BlockDraft, Entry, TooLarge, listed, next_of, seconds_of
+from cacao.reading.blocks import END, LONGEST_ID, BlockDraft, PendingStep, TooLarge, listed, next_of, seconds_of
 from config.types import Json
 from playbooks.definitions.step_types import MAX_BRANCHES, MAX_CASES, MAX_DEPTH, MAX_ITERATIONS
 
@@ -25,7 +25,7 @@ _SHARED = (
 class WorkflowReader(ActionSteps):
     """Reads the workflow of one document."""
 
-    def write(self, block: BlockDraft, entry: Entry, step: Mapping[str, Any]) -> None:
+    def write(self, block: BlockDraft, entry: PendingStep, step: Mapping[str, Any]) -> None:
         """Write a step into its block."""
         write = {
             "action": self._action,
@@ -39,12 +39,12 @@ class WorkflowReader(ActionSteps):
         }.get(str(step.get("type")), self._unknown)
         write(block, entry, step)
 
-    def _pause(self, block: BlockDraft, entry: Entry, step: Mapping[str, Any]) -> None:
+    def _pause(self, block: BlockDraft, entry: PendingStep, step: Mapping[str, Any]) -> None:
         """Write a start or end that has a delay."""
         links = {"on_success": entry.sequel} if step.get("type") == "end" else self._links(block, entry, step)
         self._put(block, entry, step, {"type": "delay", "seconds": seconds_of(step["delay"]), **links}, pauses=False)
 
-    def _unknown(self, block: BlockDraft, entry: Entry, step: Mapping[str, Any]) -> None:
+    def _unknown(self, block: BlockDraft, entry: PendingStep, step: Mapping[str, Any]) -> None:
         kind = str(step.get("type"))[:64]
         text = f"There is no step of type '{kind}' here."
         self._remark("unknown_step_type", entry, text, "type")
@@ -52,7 +52,7 @@ class WorkflowReader(ActionSteps):
         message = self.names.within(step).message(f"{text} Do by hand what '{meant}' means.")
         self._put(block, entry, step, {"type": "approval", "message": message, **self._links(block, entry, step)})
 
-    def _if(self, block: BlockDraft, entry: Entry, step: Mapping[str, Any]) -> None:
+    def _if(self, block: BlockDraft, entry: PendingStep, step: Mapping[str, Any]) -> None:
         links = self._links(block, entry, step)
         after, failing = links.pop("on_success"), links.get("on_failure", "")
         yes = self.enter(block, step.get("on_true"), after, failing) if "on_true" in step else after
@@ -74,7 +74,7 @@ class WorkflowReader(ActionSteps):
         ask = {**self._asking(step, question), "on_success": yes, "on_failure": no, **_late(links)}
         self._put(block, entry, step, ask)
 
-    def _condition(self, entry: Entry, step: Mapping[str, Any], member: str) -> str | None:
+    def _condition(self, entry: PendingStep, step: Mapping[str, Any], member: str) -> str | None:
         """The condition in CEL, None where a person decides instead."""
         ours = self._own(entry, step)
         if ours is not None:
@@ -87,7 +87,7 @@ class WorkflowReader(ActionSteps):
             "message": self.names.within(step).message(f"Yes (approve) or no (reject)? {question}"),
         }
 
-    def _while(self, block: BlockDraft, entry: Entry, step: Mapping[str, Any]) -> None:
+    def _while(self, block: BlockDraft, entry: PendingStep, step: Mapping[str, Any]) -> None:
         links = self._links(block, entry, step)
         if block.depth >= MAX_DEPTH:
             self._too_deep(block, entry, step, links)
@@ -106,7 +106,7 @@ class WorkflowReader(ActionSteps):
         members = {**(ours.members if ours else loop), **limit_of(step), "steps": body}
         self._put(block, entry, step, {**members, **links})
 
-    def _switch(self, block: BlockDraft, entry: Entry, step: Mapping[str, Any]) -> None:
+    def _switch(self, block: BlockDraft, entry: PendingStep, step: Mapping[str, Any]) -> None:
         links = self._links(block, entry, step)
         after, failing = links.pop("on_success"), links.get("on_failure", "")
         given = step.get("cases")
@@ -122,7 +122,7 @@ class WorkflowReader(ActionSteps):
         self._ask_each(block, entry, step, cases, default, _late(links))
 
     def _switches(
-        self, block: BlockDraft, entry: Entry, step: Mapping[str, Any], members: Json, cases: Json, default: str
+        self, block: BlockDraft, entry: PendingStep, step: Mapping[str, Any], members: Json, cases: Json, default: str
     ) -> None:
         """Write as many switches as the cases need, chained by default."""
         every = list(cases.items())
@@ -131,10 +131,10 @@ class WorkflowReader(ActionSteps):
         for number, part in enumerate(parts):
             rest = ids[number + 1] if number + 1 < len(ids) else default
             one = {**members, "cases": part, "default": rest}
-            self._put(block, Entry(entry.cacao_id, ids[number], ""), step, one, pauses=number == 0)
+            self._put(block, PendingStep(entry.cacao_id, ids[number], ""), step, one, pauses=number == 0)
 
     def _ask_each(
-        self, block: BlockDraft, entry: Entry, step: Mapping[str, Any], cases: Json, default: str, late: Json
+        self, block: BlockDraft, entry: PendingStep, step: Mapping[str, Any], cases: Json, default: str, late: Json
     ) -> None:
         """Write one question per case; the default follows the last denial."""
         asked = list(cases.items()) or [("default", default)]
@@ -143,9 +143,9 @@ class WorkflowReader(ActionSteps):
             question = f"{line_of(step.get('name')) or entry.cacao_id}: is it the case '{case}'?"
             no = ids[number + 1] if number + 1 < len(ids) else default
             members = {**self._asking(step, question), "on_success": to, "on_failure": no, **late}
-            self._put(block, Entry(entry.cacao_id, ids[number], ""), step, members, pauses=number == 0)
+            self._put(block, PendingStep(entry.cacao_id, ids[number], ""), step, members, pauses=number == 0)
 
-    def _parallel(self, block: BlockDraft, entry: Entry, step: Mapping[str, Any]) -> None:
+    def _parallel(self, block: BlockDraft, entry: PendingStep, step: Mapping[str, Any]) -> None:
         starts = [one for one in listed(step.get("next_steps")) if isinstance(one, str)]
         if len(starts) > MAX_BRANCHES:
             raise TooLarge
@@ -169,7 +169,7 @@ class WorkflowReader(ActionSteps):
         made = made or [{"steps": [self.new("nothing", {"type": "delay", "seconds": 0, "on_success": END})]}]
         self._put(block, entry, step, {"type": "parallel", "branches": made, **limit_of(step), **links})
 
-    def _too_deep(self, block: BlockDraft, entry: Entry, step: Mapping[str, Any], links: Json) -> None:
+    def _too_deep(self, block: BlockDraft, entry: PendingStep, step: Mapping[str, Any], links: Json) -> None:
         self.stuck = True
         text = f"Blocks may be nested at most {MAX_DEPTH} deep."
         self._remark("nested_too_deep", entry, text)
