@@ -21,7 +21,7 @@ from cacao.reading.blocks import (
     next_of,
     seconds_of,
 )
-from cacao.reading.commands import Context, Translation, by_hand, translate
+from cacao.reading.commands import CommandContext, Translation, by_hand, translate
 from cacao.reading.names import Names
 from config.types import Json
 from playbooks.checks.faults import below
@@ -125,7 +125,7 @@ class ActionSteps(Blocks):
         agent = self._defined("agent_definitions", step["agent"], entry, "agent") if "agent" in step else {}
         found = []
         for target in targets or [{}]:
-            context = Context(
+            context = CommandContext(
                 names=self.names.within(step),
                 agent=agent or {},
                 target=target or {},

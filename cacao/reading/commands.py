@@ -24,7 +24,7 @@ from expressions.json_templates import check_json
 from expressions.limits import MAX_TEMPLATE_CHARACTERS
 from expressions.values import TemplateError
 
-__all__ = ["HTTP", "METHODS", "Context", "Translation", "by_hand", "translate"]
+__all__ = ["HTTP", "METHODS", "CommandContext", "Translation", "by_hand", "translate"]
 
 METHODS = requests.METHODS
 #: types of commands that run on the agent's machine
@@ -47,7 +47,7 @@ class Translation:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Context:
+class CommandContext:
     """The context of a command: variables, agent, target, registered actions.
 
     ``registered``: ``cacao.<type>`` → the names of the action's parameters. ``missing`` says why the target or the
@@ -62,7 +62,7 @@ class Context:
     missing: str = ""
 
 
-def translate(command: Mapping[str, Any], context: Context) -> Translation:
+def translate(command: Mapping[str, Any], context: CommandContext) -> Translation:
     """The way one command is carried out."""
     kind = str(command.get("type", ""))
     if kind == "manual" and "cacao.manual" not in context.registered:
@@ -73,7 +73,7 @@ def translate(command: Mapping[str, Any], context: Context) -> Translation:
         return by_hand(command, context, str(reason))
 
 
-def _by_a_machine(kind: str, command: Mapping[str, Any], context: Context) -> Translation:
+def _by_a_machine(kind: str, command: Mapping[str, Any], context: CommandContext) -> Translation:
     """The way a command is carried out without a person.
 
     Raises Unable where that is impossible.
@@ -90,7 +90,7 @@ def _by_a_machine(kind: str, command: Mapping[str, Any], context: Context) -> Tr
     raise Unable(f"a command of type '{kind[:64]}' is carried out {where}")
 
 
-def by_hand(command: Mapping[str, Any], context: Context, reason: str) -> Translation:
+def by_hand(command: Mapping[str, Any], context: CommandContext, reason: str) -> Translation:
     """A question that shows a person the command with credentials masked.
 
     ``reason`` is why no machine does it. It also serves for a command whose action was refused.
@@ -101,7 +101,7 @@ def by_hand(command: Mapping[str, Any], context: Context, reason: str) -> Transl
     return Translation(step=_question(message, context), asked=reason)
 
 
-def _registered(kind: str, command: Mapping[str, Any], context: Context) -> Translation:
+def _registered(kind: str, command: Mapping[str, Any], context: CommandContext) -> Translation:
     """A step for the registered action, with the parameters that it declares."""
     target, agent = _shared(context.target), _shared(context.agent)
     given = {
@@ -126,7 +126,7 @@ def _shared(definition: Mapping[str, Any]) -> Json:
     return {name: definition[name] for name in _SHARED if name in definition}
 
 
-def _used(given: Iterable[str], context: Context) -> list[str]:
+def _used(given: Iterable[str], context: CommandContext) -> list[str]:
     """The variables whose values these texts ask for.
 
     Raises:
@@ -141,7 +141,7 @@ def _used(given: Iterable[str], context: Context) -> list[str]:
     return used
 
 
-def _question(text: str, context: Context) -> Json:
+def _question(text: str, context: CommandContext) -> Json:
     step: Json = {"type": "approval", "message": context.names.message(text or "Go on?")}
     name = context.agent.get("name")
     if isinstance(name, str) and name.strip() and name.isprintable():
@@ -149,7 +149,7 @@ def _question(text: str, context: Context) -> Json:
     return step
 
 
-def _webhook(kind: str, command: Mapping[str, Any], context: Context) -> Translation:
+def _webhook(kind: str, command: Mapping[str, Any], context: CommandContext) -> Translation:
     names = context.names
     config = requests.request(kind, command, context.target or context.agent, context.authentication, names)
     used = _used([config["url"], config.get("body_template", ""), *config.get("headers", {}).values()], context)
@@ -170,7 +170,7 @@ def _renamed(config: Any, names: Names) -> Any:
     return names.template(config, names.native)
 
 
-def _script(command: Mapping[str, Any], context: Context) -> Translation:
+def _script(command: Mapping[str, Any], context: CommandContext) -> Translation:
     script, names = text_of(command), context.names
     if not script:
         raise Unable("its command_b64 is no text")
@@ -185,7 +185,7 @@ def _script(command: Mapping[str, Any], context: Context) -> Translation:
 
 
 def _made(
-    kind: str, executor: str, config: Json, used: list[str], context: Context, values: Collection[str] = ()
+    kind: str, executor: str, config: Json, used: list[str], context: CommandContext, values: Collection[str] = ()
 ) -> Translation:
     """A step with an action of its own.
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cacao.reading.commands import Context, Translation, by_hand, translate
+from cacao.reading.commands import CommandContext, Translation, by_hand, translate
 from cacao.reading.importer import Converted, convert
 from cacao.reading.names import Names
 from expressions.json_templates import render_json
@@ -30,11 +30,11 @@ VARIABLES: Json = {
 API = {"type": "http-api", "name": "Firewall", "address": {"dname": ["fw.example"]}}
 
 
-def context(variables: Json | None = None, returned: Any = None, **members: Any) -> Context:
+def context(variables: Json | None = None, returned: Any = None, **members: Any) -> CommandContext:
     workflow = {"action--1": {"type": "action", "out_args": ["__told__"]}}
     given = {"playbook_variables": variables or VARIABLES, "workflow": workflow}
     members = {"agent": US, "target": {}, **members}
-    return Context(names=Names(given, returned), **members)
+    return CommandContext(names=Names(given, returned), **members)
 
 
 def carried_out(command: Json, **more: Any) -> Translation:
