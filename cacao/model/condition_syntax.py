@@ -53,7 +53,7 @@ Operand = Reference | Value
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class ComparisonExpression:
     """``left operator right``; IN may have several on the right."""
 
     left: Operand
@@ -91,7 +91,7 @@ class Junction:
     is_any: bool
 
 
-Node = Comparison | Exists | Truth | Not | Junction
+Node = ComparisonExpression | Exists | Truth | Not | Junction
 
 
 class _Token(NamedTuple):
@@ -287,7 +287,7 @@ def _may_stand_alone(token: _Token) -> bool:
     return token.kind == "variable" or (isinstance(token.operand, Value) and token.operand.kind == "boolean")
 
 
-def _compared(left: _Token, operator: str, rights: list[_Token], *, in_set: bool) -> Comparison:
+def _compared(left: _Token, operator: str, rights: list[_Token], *, in_set: bool) -> ComparisonExpression:
     """The comparison of two operands.
 
     Raises _Unreadable for a sentence that only looks like a comparison, and for a pattern that RE2 refuses.
@@ -305,4 +305,4 @@ def _compared(left: _Token, operator: str, rights: list[_Token], *, in_set: bool
             raise _Unreadable
     elif operator in ("ISSUBSET", "ISSUPERSET") and isinstance(pattern, Value) and pattern.kind != "text":
         raise _Unreadable
-    return Comparison(first, operator, others, in_set)
+    return ComparisonExpression(first, operator, others, in_set)

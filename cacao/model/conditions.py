@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-from cacao.model.condition_syntax import Comparison, Junction, Node, Not, Reference, read
+from cacao.model.condition_syntax import ComparisonExpression, Junction, Node, Not, Reference, read
 from expressions.limits import CACHED_CONDITIONS
 
 
@@ -39,5 +39,5 @@ def _names(node: Node) -> Iterator[str]:
     elif isinstance(node, Not):
         yield from _names(node.part)
     else:
-        operands = (node.left, *node.right) if isinstance(node, Comparison) else (node.operand,)
+        operands = (node.left, *node.right) if isinstance(node, ComparisonExpression) else (node.operand,)
         yield from (operand.name for operand in operands if isinstance(operand, Reference))

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from cacao.model.condition_syntax import Comparison, Exists, Junction, Node, Not, Operand, Reference, Truth
+from cacao.model.condition_syntax import ComparisonExpression, Exists, Junction, Node, Not, Operand, Reference, Truth
 from cacao.model.conditions import parse
 from cacao.model.values import DOUBTFUL, Value, like_pattern, value_of
 from cacao.model.variables import Variable
@@ -122,7 +122,7 @@ class _Writer:
         text = text.lower() if kind in _FILTERS else text
         return json.dumps(re.sub("[:-]", "", text) if kind == "mac" else text, ensure_ascii=False)
 
-    def compare(self, node: Comparison) -> str:
+    def compare(self, node: ComparisonExpression) -> str:
         left, right, operator = node.left, node.right[0], node.operator
         if operator == "IN" and node.in_set:
             return "(" + " || ".join(self.equal(left, one) for one in node.right) + ")"

@@ -13,7 +13,7 @@ from decimal import Decimal
 from functools import partial
 from typing import Any
 
-from cacao.model.condition_syntax import Comparison, Exists, Junction, Node, Not, Operand, Reference, Truth
+from cacao.model.condition_syntax import ComparisonExpression, Exists, Junction, Node, Not, Operand, Reference, Truth
 from cacao.model.conditions import Condition
 from cacao.model.values import DOUBTFUL, Value, like_pattern, moment, pattern_fault, value_of
 from cacao.model.variables import NUMBER, Variable, canonical, json_value
@@ -234,7 +234,7 @@ class _Decision:
             raise Undecidable(_unknown(operand))
         return value_of(found)
 
-    def compare(self, node: Comparison) -> bool:
+    def compare(self, node: ComparisonExpression) -> bool:
         left, right = self.value(node.left), node.right[0]
         if node.operator == "IN" and node.in_set:
             return _any((partial(self.equals, left, one) for one in node.right), decided=True)
