@@ -12,7 +12,7 @@ from expressions.limits import CACHED_CONDITIONS
 
 
 @dataclass(frozen=True, slots=True)
-class Condition:
+class DocumentCondition:
     """A condition that could be parsed."""
 
     root: Node
@@ -23,13 +23,13 @@ class Condition:
 
 
 @lru_cache(maxsize=CACHED_CONDITIONS)
-def parse(text: str) -> Condition | None:
+def parse(text: str) -> DocumentCondition | None:
     """The condition in a text, or None when it is none.
 
     Raises nothing, whatever the text.
     """
     root = read(text)
-    return None if root is None else Condition(root)
+    return None if root is None else DocumentCondition(root)
 
 
 def _names(node: Node) -> Iterator[str]:

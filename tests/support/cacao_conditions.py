@@ -14,14 +14,14 @@ from functools import partial
 from typing import Any
 
 from cacao.model.condition_syntax import ComparisonExpression, Exists, Junction, Node, Not, Operand, Reference, Truth
-from cacao.model.conditions import Condition
+from cacao.model.conditions import DocumentCondition
 from cacao.model.values import DOUBTFUL, Value, like_pattern, moment, pattern_fault, value_of
 from cacao.model.variables import NUMBER, Variable, canonical, json_value
 from expressions.conditions.patterns import Matching
 from expressions.values import is_encodable
 
 
-def holds(condition: Condition, variables: Mapping[str, Variable]) -> bool:
+def holds(condition: DocumentCondition, variables: Mapping[str, Variable]) -> bool:
     """Whether it is true with these variables, by their full names (``__ip__``).
 
     Raises Undecidable when a variable it turns on is not among them, or when a comparison makes no sense.
