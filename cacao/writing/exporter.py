@@ -12,7 +12,7 @@ from typing import Any
 from cacao.model.graph import member
 from cacao.model.identity import DEFINITION, EXTENSION, fingerprint, with_own
 from cacao.reading.importer import seal_of
-from cacao.writing.workflow import Written, playbook_identifier, reached, write
+from cacao.writing.workflow import WrittenWorkflow, playbook_identifier, reached, write
 from config.types import Json
 
 #: type of a parameter → type of its CACAO variable; all others are strings
@@ -66,7 +66,7 @@ def with_definition(document: Mapping[str, Any], definition: Mapping[str, Any]) 
     return {**extended, "playbook_extensions": {**extensions, EXTENSION: ours}}
 
 
-def with_ours(step: Mapping[str, Any], name: str, written: Written) -> Json:
+def with_ours(step: Mapping[str, Any], name: str, written: WrittenWorkflow) -> Json:
     """A step with its Tocsin members, if any, in our extension.
 
     Extensions of others stay.

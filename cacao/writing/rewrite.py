@@ -17,7 +17,7 @@ from cacao.reading.provenance import chains, heads, part, sources
 from cacao.writing.exporter import variable, with_ours
 from cacao.writing.restore import behaviour, restored
 from cacao.writing.summary import summary
-from cacao.writing.workflow import KINDS, Written, reached, write
+from cacao.writing.workflow import KINDS, WrittenWorkflow, reached, write
 from config.types import Json
 from playbooks.plan import every_step
 
@@ -126,7 +126,7 @@ def _restored(original: Mapping[str, Any], written: Mapping[str, Any], kept: set
     return mine | {name: value for name, value in written.items() if name in replaced}
 
 
-def _with_workflow(document: Mapping[str, Any], written: Written, steps: Json, variables: Json) -> Json:
+def _with_workflow(document: Mapping[str, Any], written: WrittenWorkflow, steps: Json, variables: Json) -> Json:
     """The document with other steps, and the definitions they need."""
     left = reached(steps, (written.start, written.exception))
     changed = {name: value for name, value in document.items() if name != "workflow_exception"}

@@ -42,7 +42,7 @@ Variables = Mapping[str, str]
 
 
 @dataclass(frozen=True)
-class Written:
+class WrittenWorkflow:
     """A workflow, with what CACAO cannot express of its steps.
 
     ``ids``: id of a Tocsin step → identifier; ``ours``: identifier → the step's id and members.
@@ -68,7 +68,7 @@ def write(
     workspace: str,
     ids: Mapping[str, str] | None = None,
     variables: Variables | None = None,
-) -> Written:
+) -> WrittenWorkflow:
     """The workflow of a normalised definition that is free of faults.
 
     ``playbook_id`` is its CACAO identifier. ``ids`` are the identifiers that some steps keep, ``variables`` the names
@@ -101,7 +101,7 @@ class _Writer:
             for block_id, block in self.plan.blocks.items()
         }
 
-    def written(self) -> Written:
+    def written(self) -> WrittenWorkflow:
         """The whole workflow."""
         start = self._new("start")
         first = self._entry(self.plan.blocks[""].first, start)
@@ -109,7 +109,7 @@ class _Writer:
         for node in self.plan.nodes.values():
             self._write(node)
         exception = self._entry(self.plan.exception_step, start) if self.plan.exception_step else None
-        return Written(start, exception, self.workflow, self.own, self.ours, self.agents)
+        return WrittenWorkflow(start, exception, self.workflow, self.own, self.ours, self.agents)
 
     def _new(self, kind: str, *names: str) -> str:
         """An identifier that is not among those in use."""
