@@ -20,7 +20,7 @@ _SHOWN_STEPS = 6
 _BRANCHING = ("condition", "switch", "approval")
 
 
-class Graph:
+class LinkGraph:
     """The place of each step, and the steps that may precede it."""
 
     def __init__(self) -> None:
@@ -79,9 +79,9 @@ def _outwards(place: Place) -> Iterator[Place]:
         found = found.block.around
 
 
-def check_links(form: Mapping[str, Any], found: Collection[Place], faults: Faults) -> Graph:
+def check_links(form: Mapping[str, Any], found: Collection[Place], faults: Faults) -> LinkGraph:
     """Report every fault of ids and links; return the graph of steps."""
-    graph = Graph()
+    graph = LinkGraph()
     blocks: dict[StepList, list[Place]] = {}
     for place in found:
         given = place.step.get("id")
@@ -101,7 +101,7 @@ def check_links(form: Mapping[str, Any], found: Collection[Place], faults: Fault
     return graph
 
 
-def _exception_step(form: Mapping[str, Any], graph: Graph, faults: Faults) -> str | None:
+def _exception_step(form: Mapping[str, Any], graph: LinkGraph, faults: Faults) -> str | None:
     given = form.get("exception_step")
     if given is None:
         return None
@@ -119,7 +119,7 @@ def _exception_step(form: Mapping[str, Any], graph: Graph, faults: Faults) -> st
 
 
 def _check_block(
-    form: Mapping[str, Any], members: list[Place], exception: str | None, graph: Graph, faults: Faults
+    form: Mapping[str, Any], members: list[Place], exception: str | None, graph: LinkGraph, faults: Faults
 ) -> None:
     before = len(faults.problems)
     flat = [_flat(place, graph, faults) for place in members if place.step["id"] not in LINK_WORDS]
@@ -143,7 +143,7 @@ def _check_block(
                 faults.add(graph.places[step_id].pointer, f"no step leads to '{step_id}': link to it, or remove it")
 
 
-def _flat(place: Place, graph: Graph, faults: Faults) -> dict[str, Any]:
+def _flat(place: Place, graph: LinkGraph, faults: Faults) -> dict[str, Any]:
     """The members of a step that decide its successors, without faulty links."""
     step = place.step
     kind = step.get("type")
@@ -177,7 +177,7 @@ def _link_pointer(place: Place, member: str, case: Any) -> str:
     return below(place.pointer, member) if case is None else below(below(place.pointer, "cases"), case)
 
 
-def _link_fault(target: Any, words: tuple[str, ...], place: Place, graph: Graph, faults: Faults) -> str | None:
+def _link_fault(target: Any, words: tuple[str, ...], place: Place, graph: LinkGraph, faults: Faults) -> str | None:
     if isinstance(target, str) and target in words:
         return None
     allowed = ", ".join(words)
@@ -226,7 +226,7 @@ def _ahead(compiled: plan.Plan, step_id: str) -> list[str]:
     return sorted(compiled.nodes[step_id].links(), key=lambda target: compiled.nodes[target].index)
 
 
-def _closing_link(compiled: plan.Plan, circle: list[str], graph: Graph) -> str:
+def _closing_link(compiled: plan.Plan, circle: list[str], graph: LinkGraph) -> str:
     """The link that closes a cycle.
 
     It is explicit, because implicit links only lead forward.

@@ -8,7 +8,7 @@ from expressions.conditions import evaluation
 from expressions.limits import MAX_DEPTH
 from expressions.template_syntax import has_markup
 from playbooks.checks.faults import Faults, below, shown
-from playbooks.checks.links import Graph
+from playbooks.checks.links import LinkGraph
 from playbooks.definitions.places import Place
 from playbooks.definitions.step_types import MAX_TEMPLATES, ROOTS
 
@@ -19,7 +19,7 @@ _RECORD = ("output", "status", "error", "vars")
 _PREVIOUS = ("id", "name", "status", "output", "error")
 
 
-def check_templates(form: Mapping[str, Any], found: Collection[Place], graph: Graph, faults: Faults) -> None:
+def check_templates(form: Mapping[str, Any], found: Collection[Place], graph: LinkGraph, faults: Faults) -> None:
     """Report every fault of templates and conditions, and impossible references."""
     reader = _Reader(form, found, graph, faults)
     for place in found:
@@ -35,7 +35,7 @@ def check_templates(form: Mapping[str, Any], found: Collection[Place], graph: Gr
 class _Reader:
     """One check of all templates, with the names they may use."""
 
-    def __init__(self, form: Mapping[str, Any], found: Collection[Place], graph: Graph, faults: Faults) -> None:
+    def __init__(self, form: Mapping[str, Any], found: Collection[Place], graph: LinkGraph, faults: Faults) -> None:
         self.graph = graph
         self.faults = faults
         self.left = MAX_TEMPLATES
