@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from playbooks.definitions import fields
-from playbooks.definitions.places import Place
+from playbooks.definitions.places import PlacedStep
 from playbooks.definitions.step_types import MAX_CONCURRENCY
 from playbooks.plan import Block, Plan
 
@@ -65,7 +65,7 @@ class Widths:
         return self._least_of(self._plan.blocks[step_id]) if node.type in ("loop", "for_each") else 1
 
 
-def too_wide(found: list[Place]) -> Iterator[tuple[Place, int]]:
+def too_wide(found: list[PlacedStep]) -> Iterator[tuple[PlacedStep, int]]:
     """The for_each steps whose ``max_concurrency`` asks for too many steps.
 
     Steps around and branches inside multiply it. Each comes with the number of steps that would be in progress at once.
@@ -91,17 +91,17 @@ def asked(step: Mapping[str, Any]) -> int:
     return min(wanted, MAX_CONCURRENCY) if fields.is_whole(wanted, 1, wanted) else 1
 
 
-def _around(place: Place) -> Iterator[Place]:
+def _around(place: PlacedStep) -> Iterator[PlacedStep]:
     outer = place.block.around
     while outer is not None:
         yield outer
         outer = outer.block.around
 
 
-def _least(found: list[Place]) -> dict[Place, int]:
+def _least(found: list[PlacedStep]) -> dict[PlacedStep, int]:
     """Place → steps in progress inside it, with one iteration per loop."""
-    least: dict[Place, int] = {}
-    blocks: dict[Place, dict[str, int]] = {}
+    least: dict[PlacedStep, int] = {}
+    blocks: dict[PlacedStep, dict[str, int]] = {}
     for place in reversed(found):  # inner steps come before their containers
         least[place] = max(1, sum(blocks.pop(place, {}).values()))
         outer, block = place.block.around, place.block.pointer

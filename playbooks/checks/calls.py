@@ -8,7 +8,7 @@ from expressions.template_syntax import has_markup
 from expressions.values import TemplateError
 from playbooks.checks.faults import Faults, below, shown
 from playbooks.definitions import parameters
-from playbooks.definitions.places import Place
+from playbooks.definitions.places import PlacedStep
 
 #: the members of an action's definition that count here: ``parameters`` (normalised), ``enabled``
 ActionFacts = Mapping[str, Any]
@@ -23,7 +23,7 @@ _WRITTEN_OUT = (
 
 def check_calls(
     form: Mapping[str, Any],
-    found: Collection[Place],
+    found: Collection[PlacedStep],
     actions: Mapping[str, ActionFacts] | None,
     playbooks: PlaybookFacts | None,
     faults: Faults,
@@ -46,7 +46,7 @@ def _is_id(reference: Any) -> bool:
     return isinstance(reference, str) and bool(reference) and not has_markup(reference)
 
 
-def _check_action(place: Place, actions: Mapping[str, ActionFacts], faults: Faults) -> None:
+def _check_action(place: PlacedStep, actions: Mapping[str, ActionFacts], faults: Faults) -> None:
     step = place.step
     name = step["action_ref"]
     facts = actions.get(name)
@@ -69,7 +69,7 @@ def _check_action(place: Place, actions: Mapping[str, ActionFacts], faults: Faul
     _refuse_secrets(place, declared, faults)
 
 
-def _refuse_secrets(place: Place, declared: list[dict[str, Any]], faults: Faults) -> None:
+def _refuse_secrets(place: PlacedStep, declared: list[dict[str, Any]], faults: Faults) -> None:
     """Report secrets written out; a step hands on its run's instead."""
     given = place.step.get("parameters")
     for name in sorted(parameters.secret_names(declared)):
@@ -89,7 +89,7 @@ def _reads(value: Any) -> bool:
         return True
 
 
-def _check_playbook(place: Place, own: Any, playbooks: PlaybookFacts | None, faults: Faults) -> None:
+def _check_playbook(place: PlacedStep, own: Any, playbooks: PlaybookFacts | None, faults: Faults) -> None:
     name = place.step["playbook_ref"]
     pointer = below(place.pointer, "playbook_ref")
     if name == own:

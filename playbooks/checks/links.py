@@ -12,7 +12,7 @@ from typing import Any
 
 from playbooks import plan
 from playbooks.checks.faults import MAX_PROBLEMS, Faults, below, shown
-from playbooks.definitions.places import Place, StepList
+from playbooks.definitions.places import PlacedStep, StepList
 from playbooks.definitions.step_types import COMMON, LINK_WORDS, LINKS, OPTIONAL
 
 _SHOWN_STEPS = 6
@@ -24,7 +24,7 @@ class LinkGraph:
     """The place of each step, and the steps that may precede it."""
 
     def __init__(self) -> None:
-        self.places: dict[str, Place] = {}
+        self.places: dict[str, PlacedStep] = {}
         self._bits: dict[str, int] = {}
         self._before: dict[str, int] = {}
 
@@ -43,7 +43,7 @@ class LinkGraph:
         self._bits |= bits
         self._before |= before
 
-    def reading_fault(self, step_id: Any, reader: Place, member: str) -> str | None:
+    def reading_fault(self, step_id: Any, reader: PlacedStep, member: str) -> str | None:
         """The reason why a step cannot read another's record, or None.
 
         ``member`` of ``reader`` reads what the known step ``step_id`` leaves.
@@ -65,24 +65,24 @@ class LinkGraph:
         return f"'{step_id}' never runs before this step: read a step that leads here"
 
 
-def _id_of(place: Place) -> str:
+def _id_of(place: PlacedStep) -> str:
     """The id of a step, "" for a faulty one."""
     given = place.step.get("id")
     return given if isinstance(given, str) else ""
 
 
-def _outwards(place: Place) -> Iterator[Place]:
+def _outwards(place: PlacedStep) -> Iterator[PlacedStep]:
     """A step and the steps around it, from the inside out."""
-    found: Place | None = place
+    found: PlacedStep | None = place
     while found is not None:
         yield found
         found = found.block.around
 
 
-def check_links(form: Mapping[str, Any], found: Collection[Place], faults: Faults) -> LinkGraph:
+def check_links(form: Mapping[str, Any], found: Collection[PlacedStep], faults: Faults) -> LinkGraph:
     """Report every fault of ids and links; return the graph of steps."""
     graph = LinkGraph()
-    blocks: dict[StepList, list[Place]] = {}
+    blocks: dict[StepList, list[PlacedStep]] = {}
     for place in found:
         given = place.step.get("id")
         if not isinstance(given, str):
@@ -119,7 +119,7 @@ def _exception_step(form: Mapping[str, Any], graph: LinkGraph, faults: Faults) -
 
 
 def _check_block(
-    form: Mapping[str, Any], members: list[Place], exception: str | None, graph: LinkGraph, faults: Faults
+    form: Mapping[str, Any], members: list[PlacedStep], exception: str | None, graph: LinkGraph, faults: Faults
 ) -> None:
     before = len(faults.problems)
     flat = [_flat(place, graph, faults) for place in members if place.step["id"] not in LINK_WORDS]
@@ -143,7 +143,7 @@ def _check_block(
                 faults.add(graph.places[step_id].pointer, f"no step leads to '{step_id}': link to it, or remove it")
 
 
-def _flat(place: Place, graph: LinkGraph, faults: Faults) -> dict[str, Any]:
+def _flat(place: PlacedStep, graph: LinkGraph, faults: Faults) -> dict[str, Any]:
     """The members of a step that decide its successors, without faulty links."""
     step = place.step
     kind = step.get("type")
@@ -173,11 +173,11 @@ def _links(step: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
             yield "default", case, target
 
 
-def _link_pointer(place: Place, member: str, case: Any) -> str:
+def _link_pointer(place: PlacedStep, member: str, case: Any) -> str:
     return below(place.pointer, member) if case is None else below(below(place.pointer, "cases"), case)
 
 
-def _link_fault(target: Any, words: tuple[str, ...], place: Place, graph: LinkGraph, faults: Faults) -> str | None:
+def _link_fault(target: Any, words: tuple[str, ...], place: PlacedStep, graph: LinkGraph, faults: Faults) -> str | None:
     if isinstance(target, str) and target in words:
         return None
     allowed = ", ".join(words)

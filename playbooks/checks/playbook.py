@@ -19,7 +19,7 @@ from playbooks.checks.steps import check_list, check_step
 from playbooks.checks.templates import check_templates
 from playbooks.definitions import fields, parameters, triggers
 from playbooks.definitions.normalise import normalise
-from playbooks.definitions.places import Place, places
+from playbooks.definitions.places import PlacedStep, places
 from playbooks.definitions.step_types import (
     GIVEN_BY_EVENTS,
     MAX_DEFINITION_CHARACTERS,
@@ -72,7 +72,7 @@ def judged(
     return problems, [] if problems else warnings(definition, actions)
 
 
-def _check_widths(found: list[Place], faults: Faults) -> None:
+def _check_widths(found: list[PlacedStep], faults: Faults) -> None:
     for place, number in too_wide(found):
         text = (
             f"with the iterations around it and the branches inside it, up to {number} steps would run at once; "
@@ -147,7 +147,7 @@ def warnings(definition: Mapping[str, Any], actions: Mapping[str, ActionFacts] |
     return faults.listed()
 
 
-def _warn_of_action(form: Mapping[str, Any], place: Place, facts: ActionFacts, faults: Faults) -> None:
+def _warn_of_action(form: Mapping[str, Any], place: PlacedStep, facts: ActionFacts, faults: Faults) -> None:
     step = place.step
     if facts.get("enabled") is False:
         faults.add(

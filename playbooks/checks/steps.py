@@ -11,7 +11,7 @@ from expressions.template_syntax import has_markup
 from playbooks.checks.faults import Faults, below, shown
 from playbooks.definitions import durations, fields
 from playbooks.definitions.parameter_values import MAX_STRING_CHARACTERS, is_number
-from playbooks.definitions.places import Place
+from playbooks.definitions.places import PlacedStep
 from playbooks.definitions.step_types import (
     ALIASES,
     BRANCH_MEMBERS,
@@ -48,7 +48,7 @@ _NEEDS = {
 }
 
 
-def check_step(place: Place, faults: Faults) -> None:
+def check_step(place: PlacedStep, faults: Faults) -> None:
     """Report faults in the members of one step.
 
     Its links and the steps inside it are checked elsewhere.
@@ -117,7 +117,7 @@ def _check_outputs(outputs: Any, pointer: str, faults: Faults) -> None:
             faults.add(below(pointer, shown(name)), _NAME_WORDS)
 
 
-def _check_container(place: Place, faults: Faults) -> None:
+def _check_container(place: PlacedStep, faults: Faults) -> None:
     step, pointer = place.step, place.pointer
     if place.depth >= MAX_DEPTH:
         faults.add(

@@ -9,7 +9,7 @@ from expressions.limits import MAX_DEPTH
 from expressions.template_syntax import has_markup
 from playbooks.checks.faults import Faults, below, shown
 from playbooks.checks.links import LinkGraph
-from playbooks.definitions.places import Place
+from playbooks.definitions.places import PlacedStep
 from playbooks.definitions.step_types import MAX_TEMPLATES, ROOTS
 
 TEMPLATES = ("parameters", "target", "message", "items", "outputs")
@@ -19,7 +19,7 @@ _RECORD = ("output", "status", "error", "vars")
 _PREVIOUS = ("id", "name", "status", "output", "error")
 
 
-def check_templates(form: Mapping[str, Any], found: Collection[Place], graph: LinkGraph, faults: Faults) -> None:
+def check_templates(form: Mapping[str, Any], found: Collection[PlacedStep], graph: LinkGraph, faults: Faults) -> None:
     """Report every fault of templates and conditions, and impossible references."""
     reader = _Reader(form, found, graph, faults)
     for place in found:
@@ -35,7 +35,9 @@ def check_templates(form: Mapping[str, Any], found: Collection[Place], graph: Li
 class _Reader:
     """One check of all templates, with the names they may use."""
 
-    def __init__(self, form: Mapping[str, Any], found: Collection[Place], graph: LinkGraph, faults: Faults) -> None:
+    def __init__(
+        self, form: Mapping[str, Any], found: Collection[PlacedStep], graph: LinkGraph, faults: Faults
+    ) -> None:
         self.graph = graph
         self.faults = faults
         self.left = MAX_TEMPLATES
@@ -45,7 +47,7 @@ class _Reader:
         outputs = (place.step.get("outputs") for place in found)
         self.variables = {str(name) for given in outputs if isinstance(given, dict) for name in given}
 
-    def read(self, place: Place, member: str) -> None:
+    def read(self, place: PlacedStep, member: str) -> None:
         """Check one member of a step."""
         known = self.known(place, member)
         value, pointer = place.step[member], below(place.pointer, member)
@@ -65,21 +67,21 @@ class _Reader:
             self.faults.extend(where, problems)
             self.follow(place, member, where, set() if problems else references.paths(text))
 
-    def known(self, place: Place, member: str) -> set[str] | None:
+    def known(self, place: PlacedStep, member: str) -> set[str] | None:
         """The names that a member may start from, or None for any."""
         if not self.parameters:
             return None
         own = {"outputs": {"output"}, "while": {"index"}}.get(member, set())
         return set(ROOTS) | self.parameters | place.block.names | own
 
-    def follow(self, place: Place, member: str, pointer: str, paths: set[tuple[Any, ...]]) -> None:
+    def follow(self, place: PlacedStep, member: str, pointer: str, paths: set[tuple[Any, ...]]) -> None:
         """Report the paths that lead to nothing."""
         for path in sorted(paths, key=str):
             fault = self.path_fault(place, member, path)
             if fault:
                 self.faults.add(pointer, fault)
 
-    def path_fault(self, place: Place, member: str, path: tuple[Any, ...]) -> str | None:
+    def path_fault(self, place: PlacedStep, member: str, path: tuple[Any, ...]) -> str | None:
         root, name = path[0], path[1] if len(path) > 1 else None
         if root == "steps":
             return self.step_fault(place, member, path)
@@ -91,7 +93,7 @@ class _Reader:
         remedy = "; declare it in the outputs of a step" if root == "vars" else ""
         return f"'{root}.{shown(name)}' does not exist" + (self.faults.hint(name, sorted(known)) or remedy)
 
-    def step_fault(self, place: Place, member: str, path: tuple[Any, ...]) -> str | None:
+    def step_fault(self, place: PlacedStep, member: str, path: tuple[Any, ...]) -> str | None:
         if len(path) == 1:
             return "name the step that is meant, such as steps.lookup.output: which one cannot be found out by a value"
         name = path[1]

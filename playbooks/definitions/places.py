@@ -19,7 +19,7 @@ class StepList:
     """
 
     pointer: str
-    around: "Place | None" = None
+    around: "PlacedStep | None" = None
     names: frozenset[str] = field(default_factory=frozenset)
     repeats: bool = False
 
@@ -33,7 +33,7 @@ class StepList:
 
 
 @dataclass(frozen=True, eq=False)
-class Place:
+class PlacedStep:
     """A step, faulty or not, and its place.
 
     ``depth`` counts the steps around it.
@@ -45,22 +45,22 @@ class Place:
     depth: int
 
 
-def places(form: Mapping[str, Any]) -> Iterator[Place]:
+def places(form: Mapping[str, Any]) -> Iterator[PlacedStep]:
     """Every step that is an object, in reading order."""
     yield from _within(form.get("steps"), StepList("/steps"), 0)
 
 
-def _within(steps: Any, block: StepList, depth: int) -> Iterator[Place]:
+def _within(steps: Any, block: StepList, depth: int) -> Iterator[PlacedStep]:
     for index, step in enumerate(steps if isinstance(steps, list) else ()):
         if isinstance(step, dict):
-            place = Place(f"{block.pointer}/{index}", step, block, depth)
+            place = PlacedStep(f"{block.pointer}/{index}", step, block, depth)
             yield place
             if depth < MAX_DEPTH:
                 for inner, inner_steps in _blocks(place):
                     yield from _within(inner_steps, inner, depth + 1)
 
 
-def _blocks(place: Place) -> Iterator[tuple[StepList, Any]]:
+def _blocks(place: PlacedStep) -> Iterator[tuple[StepList, Any]]:
     step, around = place.step, place.block
     if step.get("type") == "parallel" and isinstance(step.get("branches"), list):
         for number, branch in enumerate(step["branches"]):
