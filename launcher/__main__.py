@@ -17,7 +17,7 @@ from config.types import Json
 from launcher import embedded_redis, environment, leftovers
 from launcher.demo import start as demo
 from launcher.demo.receiver import Receiver
-from launcher.environment import Place
+from launcher.environment import Installation
 from launcher.instance import Instance
 from launcher.services import Services
 from launcher.start import Start
@@ -38,7 +38,7 @@ class Stopped(BaseException):
 class Launcher:
     """One run of the command, from start to stop."""
 
-    def __init__(self, terminal: Terminal, place: Place, instance: Instance) -> None:
+    def __init__(self, terminal: Terminal, place: Installation, instance: Instance) -> None:
         self._terminal = terminal
         self._place = place
         self._instance = instance
@@ -117,7 +117,7 @@ class Launcher:
         self._terminal.say(f"Stopped everything in {time.monotonic() - begun:.1f} s")
 
 
-def join_running(terminal: Terminal, place: Place, instance: Instance, *, stay: bool) -> int:
+def join_running(terminal: Terminal, place: Installation, instance: Instance, *, stay: bool) -> int:
     """What a second start does: show where the first one is, and for ``demo`` perform the demo there."""
     give_up = time.monotonic() + _FIRST_COMES_UP
     facts = instance.facts()

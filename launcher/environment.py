@@ -36,7 +36,7 @@ _environ = os.environ  # noqa: TID251 - preparing it for everybody else is what 
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
+class Installation:
     """Where this installation lives and listens."""
 
     settings: Settings
@@ -67,7 +67,7 @@ class Place:
         return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
 
 
-def load() -> Place:
+def load() -> Installation:
     """Prepare the environment of this process and of those to come.
 
     Raises:
@@ -88,7 +88,7 @@ def load() -> Place:
     given = bool(_environ.get("TOCSIN_FLOWER_AUTH"))
     if not given:
         _environ["TOCSIN_FLOWER_AUTH"] = _flower_auth(var / "flower.auth")
-    return Place(settings=settings(), flower_auth_given=given)
+    return Installation(settings=settings(), flower_auth_given=given)
 
 
 def use_redis(url: str) -> None:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from launcher import embedded_redis
 from launcher.demo.client import is_up
-from launcher.environment import ROOT, Place, use_redis
+from launcher.environment import ROOT, Installation, use_redis
 from launcher.listeners import is_ours
 from launcher.log_lines import last_lines
 from launcher.services import Service, Services
@@ -32,7 +32,7 @@ def procfile() -> dict[str, str]:
 class Start:
     """The start of everything, in two parts, so that what only watches does not slow down what works."""
 
-    def __init__(self, terminal: Terminal, place: Place, services: Services) -> None:
+    def __init__(self, terminal: Terminal, place: Installation, services: Services) -> None:
         self._terminal = terminal
         self._place = place
         self._services = services
@@ -70,7 +70,7 @@ class Start:
             self._waiting[name] = _sign_of_life(name, self._commands[name], self._place, self._services)
 
 
-def _start_redis(terminal: Terminal, place: Place, services: Services) -> None:
+def _start_redis(terminal: Terminal, place: Installation, services: Services) -> None:
     path = embedded_redis.socket_path(place.var)
     command = embedded_redis.command(embedded_redis.find_program(), place.var, path)
     services.start(Service("redis", command, place.var / "log", quiet=True))
@@ -79,13 +79,13 @@ def _start_redis(terminal: Terminal, place: Place, services: Services) -> None:
     terminal.say(f"Redis: embedded, at {place.shown(path)} (set TOCSIN_REDIS_URL to use another)")
 
 
-def _described(place: Place) -> str:
+def _described(place: Installation) -> str:
     """Which database it is, without its password."""
     kind = place.settings.database_url.partition(":")[0].partition("+")[0]
     return place.settings.database_url.removeprefix("sqlite:///") if kind == "sqlite" else f"({kind})"
 
 
-def _release(place: Place, command: str) -> None:
+def _release(place: Installation, command: str) -> None:
     """Run the Procfile's release line to its end."""
     log = place.var / "log" / "release.log"
     with log.open("wb") as output:
@@ -96,7 +96,7 @@ def _release(place: Place, command: str) -> None:
         raise LauncherError(f"The database could not be prepared. The end of {log}:\n{last_lines(log)}")
 
 
-def _sign_of_life(name: str, command: str, place: Place, services: Services) -> Callable[[], bool]:
+def _sign_of_life(name: str, command: str, place: Installation, services: Services) -> Callable[[], bool]:
     """How to tell that a process works: servers answer, workers write their heartbeat to the database."""
     sites = {"web": f"{place.url}/health", "flower": f"{place.flower_url}/healthcheck"}
     if name in sites:

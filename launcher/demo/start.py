@@ -14,7 +14,7 @@ from config.types import Json
 from launcher.demo import playbooks
 from launcher.demo.actions import Showpiece, block_ip, showpiece
 from launcher.demo.client import Api
-from launcher.environment import Place, write_private
+from launcher.environment import Installation, write_private
 from launcher.log_lines import last_lines
 from launcher.terminal import Terminal
 
@@ -50,7 +50,7 @@ def demo_key(path: Path, role: str = "admin", name: str = "demo", scopes: Sequen
     return key
 
 
-def show(terminal: Terminal, place: Place, url: str, receiver: str) -> bool:
+def show(terminal: Terminal, place: Installation, url: str, receiver: str) -> bool:
     """Perform the demo against the API at ``url``; returns whether everything completed."""
     api = Api(url, demo_key(place.var / "demo.key"))
     # who has started what contains harm does not approve it: the second person of the demo
@@ -69,12 +69,12 @@ def show(terminal: Terminal, place: Place, url: str, receiver: str) -> bool:
     return shown and performed and not refused
 
 
-def _optional(place: Place) -> list[Json]:
+def _optional(place: Installation) -> list[Json]:
     """The example that needs the folder of examples, where that is the actions folder."""
     return [block_ip()] if (place.settings.actions_dir / "block_ip.py").exists() else []
 
 
-def _perform(terminal: Terminal, place: Place, api: Api, piece: Showpiece) -> bool:
+def _perform(terminal: Terminal, place: Installation, api: Api, piece: Showpiece) -> bool:
     """Trigger one action and print its result."""
     name = piece.definition["name"]
     execution_id = api.trigger(piece.definition["id"], piece.trigger)
@@ -104,7 +104,7 @@ def _short(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)[:_SHOWN_CHARACTERS]
 
 
-def links(terminal: Terminal, place: Place, facts: Json) -> None:
+def links(terminal: Terminal, place: Installation, facts: Json) -> None:
     """Where everything is, and a command to try."""
     url, key_file = facts["url"], place.shown(place.var / "demo.key")
     given = facts["flower_auth_given"]
@@ -127,7 +127,7 @@ def links(terminal: Terminal, place: Place, facts: Json) -> None:
         terminal.detail(f"{heading:<10}{command}")
 
 
-def _commands(place: Place) -> list[tuple[str, str, Json]]:
+def _commands(place: Installation) -> list[tuple[str, str, Json]]:
     """What there is to try: a word for it, the path, and the body to send."""
     finding = {"title": "Exposed admin port", "severity": "critical", "asset": {"id": "web-02", "tags": ["production"]}}
     commands: list[tuple[str, str, Json]] = [
