@@ -14,7 +14,7 @@ from expressions.values import TemplateError, compact
 from playbooks.checks.calls import ActionFacts, PlaybookFacts, check_calls
 from playbooks.checks.faults import Faults, below, shown
 from playbooks.checks.links import check_links
-from playbooks.checks.size import Size, size
+from playbooks.checks.size import DefinitionSize, size
 from playbooks.checks.steps import check_list, check_step
 from playbooks.checks.templates import check_templates
 from playbooks.definitions import fields, parameters, triggers
@@ -81,7 +81,7 @@ def _check_widths(found: list[PlacedStep], faults: Faults) -> None:
         faults.add(below(place.pointer, "max_concurrency"), text)
 
 
-def size_fault(definition: Any, counted: Size | None = None) -> Problem | None:
+def size_fault(definition: Any, counted: DefinitionSize | None = None) -> Problem | None:
     """The reason why a definition is too large to check, or None.
 
     ``counted`` is its size where that is known.

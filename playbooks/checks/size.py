@@ -34,7 +34,7 @@ _MARKED = re.compile(r"\{|:value")
 _OF_VALUE, _OF_WORD = 5, 7
 
 
-class Size(NamedTuple):
+class DefinitionSize(NamedTuple):
     """The counts of a definition, perhaps incomplete beyond a limit."""
 
     values: int
@@ -67,7 +67,7 @@ class Size(NamedTuple):
         return (self.values * _OF_VALUE + self.words * _OF_WORD) / 1000
 
 
-def size(definition: Any) -> Size:
+def size(definition: Any) -> DefinitionSize:
     """Count the parts of a definition; accepts any JSON."""
     steps = _steps(definition)
     values = words = 0
@@ -87,7 +87,7 @@ def size(definition: Any) -> Size:
                 waiting.extend(one)
         elif isinstance(one, str):
             words += _words_in(one)
-    return Size(values, words, steps)
+    return DefinitionSize(values, words, steps)
 
 
 def _words_in(text: str) -> int:
