@@ -162,7 +162,7 @@ def _files(actions: Path) -> dict[str, bytes]:
     return files
 
 
-def _last_word(call: Call, finished: sandbox.Finished) -> Json | None:
+def _last_word(call: Call, finished: sandbox.FinishedProcess) -> Json | None:
     """Pass the function's lines on to the log; return the runner's last word, if it had one."""
     log, last = LineLog(call.log), None
     for line in finished.stdout.decode(errors="replace").splitlines():

@@ -20,9 +20,9 @@ from providers.base import ProviderError
 from providers.sandbox import cgroup, recipe, system_calls
 from providers.sandbox.launchers import launch
 from providers.sandbox.processes import Processes
-from providers.sandbox.watch import Ended, Finished, watch
+from providers.sandbox.watch import Ended, FinishedProcess, watch
 
-__all__ = ["Ended", "Finished", "probe", "run"]
+__all__ = ["Ended", "FinishedProcess", "probe", "run"]
 
 
 def run(
@@ -34,7 +34,7 @@ def run(
     timeout: float,
     aborted: Callable[[], bool],
     readonly: Sequence[Path] = (),
-) -> Finished:
+) -> FinishedProcess:
     """Run a program inside a fresh sandbox and wait for its end.
 
     ``files`` appear read-only under their path inside (such as ``/job/script``), ``readonly`` folders of the
@@ -71,7 +71,7 @@ def _run(
     timeout: float,
     aborted: Callable[[], bool],
     readonly: Sequence[Path],
-) -> Finished:
+) -> FinishedProcess:
     for folder in readonly:
         if not recipe.reachable(folder):
             raise recipe.unavailable(f"{folder} is missing or closed to uid {recipe.OWNER}")

@@ -115,14 +115,14 @@ def environment(call: Call) -> dict[str, str]:
     return env
 
 
-def record(call: Call, finished: sandbox.Finished, what: Json) -> None:
+def record(call: Call, finished: sandbox.FinishedProcess, what: Json) -> None:
     """Note in a sandboxed execution's report what ran."""
     if call.mode == Mode.SANDBOX:
         seconds = round(finished.seconds, 3)
         call.report.commands_executed.append({**what, "exit_code": finished.exit_code, "seconds": seconds})
 
 
-def raise_for(finished: sandbox.Finished) -> None:
+def raise_for(finished: sandbox.FinishedProcess) -> None:
     """Turn every end but a clean exit into its error."""
     details = {"exit_code": finished.exit_code}
     if finished.ended == "timeout":

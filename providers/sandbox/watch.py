@@ -30,7 +30,7 @@ _PATIENCE = 5.0  # for a killed launcher; past it the launcher itself is killed
 
 
 @dataclass(frozen=True)
-class Finished:
+class FinishedProcess:
     """How a sandboxed program ended: ``ended`` is "exit" when by itself, else what stopped it."""
 
     exit_code: int
@@ -104,7 +104,7 @@ def watch(
     stdin: bytes,
     timeout: float,
     aborted: Callable[[], bool],
-) -> Finished:
+) -> FinishedProcess:
     """Stay with a started launcher to its end.
 
     ``status`` is the reading end of its ``--json-status-fd``, ``timeout`` is in seconds.
@@ -158,7 +158,7 @@ def _stop(process: subprocess.Popen[bytes], pipes: _Pipes, inside: Processes) ->
     inside.reap()
 
 
-def _finished(code: int, kept: dict[str, bytearray], ended: Ended | None, seconds: float) -> Finished:
+def _finished(code: int, kept: dict[str, bytearray], ended: Ended | None, seconds: float) -> FinishedProcess:
     codes = [int(code) for code in re.findall(rb'"exit-code": (\d+)\D', kept["status"])]
     if ended is None and not codes and kept["stderr"].startswith(b"bwrap:"):
         reason = bytes(kept["stderr"][:500]).decode(errors="replace").strip()
@@ -166,4 +166,4 @@ def _finished(code: int, kept: dict[str, bytearray], ended: Ended | None, second
     if ended is None:  # without a reported code, or with SIGKILL's, something from outside or a limit ended it
         ended = "exit" if codes and codes[0] != 128 + signal.SIGKILL else "killed"
     code = codes[0] if codes else 128 - code if code < 0 else code  # as a shell counts a death by signal
-    return Finished(code, bytes(kept["stdout"]), bytes(kept["stderr"]), ended, seconds)
+    return FinishedProcess(code, bytes(kept["stdout"]), bytes(kept["stderr"]), ended, seconds)
