@@ -26,7 +26,7 @@ from playbooks import credentials
 from playbooks.states import Mode
 from providers.base import Abandoned, Call, ProviderError, TimedOut
 from providers.egress import addresses, headers
-from providers.egress.curl import LOOK_SECONDS, MAX_BODY, POOL, Key, Line
+from providers.egress.curl import LOOK_SECONDS, MAX_BODY, POOL, ConnectionKey, Line
 from providers.egress.unpacking import TooLargeError, unpacked
 
 TOTAL_SECONDS = 30.0
@@ -82,7 +82,7 @@ def send(request: Request, call: Call) -> Response:
     began = time.monotonic()
     deadline = began + min(TOTAL_SECONDS, _time_left(call))
     found = _look_up(url.host, url.port, call)
-    keys = [Key(address, url.host, url.port, url.scheme == "https") for address in found]
+    keys = [ConnectionKey(address, url.host, url.port, url.scheme == "https") for address in found]
     call.still_ours()
     line = _exchange(request, url, lines, keys, deadline, call)
     took = round((time.monotonic() - began) * 1000)
@@ -199,7 +199,7 @@ def _look_up(host: str, port: int, call: Call) -> list[str]:
 
 
 def _exchange(
-    request: Request, url: addresses.Url, lines: list[bytes], keys: list[Key], deadline: float, call: Call
+    request: Request, url: addresses.Url, lines: list[bytes], keys: list[ConnectionKey], deadline: float, call: Call
 ) -> Line:
     """The request made over one of the checked addresses; the next one is tried only while nothing was sent."""
     if len(keys) > 1:

@@ -48,7 +48,7 @@ _FIXED = {
 }
 
 
-class Key(NamedTuple):
+class ConnectionKey(NamedTuple):
     """What a connection may be used for again."""
 
     address: str
@@ -77,7 +77,7 @@ class Line:
     other address and was held back), ``objection`` (what the caller's ``checkpoint`` raised; nothing was sent).
     """
 
-    def __init__(self, key: Key) -> None:
+    def __init__(self, key: ConnectionKey) -> None:
         self.key = key
         self.curl = curl = pycurl.Curl()
         for option, value in (*_FIXED.items(), *_authorities()):
@@ -205,14 +205,14 @@ class Pool:
 
     def _reset(self) -> None:
         self._lock = threading.Lock()
-        self._idle: OrderedDict[Key, list[Line]] = OrderedDict()
+        self._idle: OrderedDict[ConnectionKey, list[Line]] = OrderedDict()
         self._count = 0
 
-    def has(self, key: Key) -> bool:
+    def has(self, key: ConnectionKey) -> bool:
         """Whether a kept connection is there to be taken."""
         return key in self._idle
 
-    def take(self, key: Key) -> Line:
+    def take(self, key: ConnectionKey) -> Line:
         """An idle line, or a new one."""
         with self._lock:
             lines = self._idle.get(key)

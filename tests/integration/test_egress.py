@@ -205,7 +205,7 @@ def test_connections_are_kept_alive_per_place(server):
 def test_idle_connections_are_bounded(server):
     """Beyond its bound the pool closes the connection that was idle longest."""
     pool = curl.Pool(most=2)
-    keys = [curl.Key("127.0.0.1", f"host{number}.example", server.server_port, False) for number in range(3)]
+    keys = [curl.ConnectionKey("127.0.0.1", f"host{number}.example", server.server_port, False) for number in range(3)]
     lines = [pool.take(key) for key in keys]
     for line in lines:
         pool.give(line)
@@ -531,7 +531,7 @@ def test_certificate_must_carry_the_name(environment, certificate, secure_server
 
 def test_line_refuses_to_talk_to_an_unchecked_address(environment, server):
     """Should libcurl ever reach another address than the checked one, nothing is sent to it."""
-    line = curl.Line(curl.Key("127.0.0.1", "a.example", server.server_port, False))
+    line = curl.Line(curl.ConnectionKey("127.0.0.1", "a.example", server.server_port, False))
     line.key = line.key._replace(address="127.0.0.77")
     environment.setattr(curl.POOL, "take", lambda key: line)
     assert fails(Request("GET", f"{server.url}/plain")).code == "egress_refused"
