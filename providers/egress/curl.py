@@ -195,7 +195,7 @@ class Line:
         return None
 
 
-class Pool:
+class LinePool:
     """Idle lines of this process; the last one given back is the first to be taken."""
 
     def __init__(self, most: int = MAX_IDLE) -> None:
@@ -256,5 +256,5 @@ class Pool:
         self._reset()
 
 
-POOL = Pool()
+POOL = LinePool()
 os.register_at_fork(after_in_child=POOL.disown)

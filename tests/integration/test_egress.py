@@ -204,7 +204,7 @@ def test_connections_are_kept_alive_per_place(server):
 
 def test_idle_connections_are_bounded(server):
     """Beyond its bound the pool closes the connection that was idle longest."""
-    pool = curl.Pool(most=2)
+    pool = curl.LinePool(most=2)
     keys = [curl.ConnectionKey("127.0.0.1", f"host{number}.example", server.server_port, False) for number in range(3)]
     lines = [pool.take(key) for key in keys]
     for line in lines:
