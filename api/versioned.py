@@ -19,7 +19,7 @@ from api.http.auth import caller, requires
 from api.http.base_schema import Schema
 from api.http.blueprint import LOCATION, Blueprint, View, answer, nothing
 from config.errors import Problem
-from store.definitions.versioned import Kept, Kind, Page
+from store.definitions.versioned import DefinitionKind, Kept, Page
 from store.engine import db
 from tasks.definitions import versioned
 
@@ -39,7 +39,7 @@ class Routes(Generic[Kept]):
     """The routes of one kind: decorators that declare its handlers, and the answers these give."""
 
     blueprint: Blueprint
-    kind: Kind[Kept]
+    kind: DefinitionKind[Kept]
     #: a definition, one in a list, and one as it was at some version
     one: Shape
     item: Shape
@@ -210,7 +210,7 @@ def _findings(problems: Sequence[Problem]) -> list[dict[str, str]]:
     ]
 
 
-def id_problems(kind: Kind[Any], given: Mapping[str, Any], definition_id: str | None) -> list[Problem]:
+def id_problems(kind: DefinitionKind[Any], given: Mapping[str, Any], definition_id: str | None) -> list[Problem]:
     """Why a definition cannot have the id it names; ``definition_id`` is that of the one it is meant for, if any."""
     wanted = given.get("id")
     if definition_id is None and wanted in http_schemas.RESERVED_IDS:

@@ -6,7 +6,15 @@ from typing import Any
 import sqlalchemy as sa
 
 from playbooks.credentials import RULES
-from store.definitions.versioned import Definition, Kind, NewRevision, Page, Revision, head_table, revision_table
+from store.definitions.versioned import (
+    Definition,
+    DefinitionKind,
+    NewRevision,
+    Page,
+    Revision,
+    head_table,
+    revision_table,
+)
 from store.engine.db import Connection
 
 __all__ = ["SORTABLE", "Action", "NewRevision", "Page", "Revision", "action_revisions", "actions", "kind"]
@@ -33,7 +41,7 @@ class Action(Definition):
     """An action as it is now."""
 
 
-kind = Kind("action", Action, actions, action_revisions)
+kind = DefinitionKind("action", Action, actions, action_revisions)
 
 get, head, heads, several, ids = kind.get, kind.head, kind.heads, kind.several, kind.ids
 revision, versions, at = kind.revision, kind.versions, kind.at

@@ -7,7 +7,15 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from store.definitions.versioned import Definition, Kind, NewRevision, Page, Revision, head_table, revision_table
+from store.definitions.versioned import (
+    Definition,
+    DefinitionKind,
+    NewRevision,
+    Page,
+    Revision,
+    head_table,
+    revision_table,
+)
 from store.engine.db import Connection, Row
 
 __all__ = ["SORTABLE", "NewRevision", "Page", "Playbook", "Revision", "kind", "playbook_revisions", "playbooks"]
@@ -42,7 +50,7 @@ class Playbook(Definition):
     step_count: int
 
 
-kind = Kind("playbook", Playbook, playbooks, playbook_revisions)
+kind = DefinitionKind("playbook", Playbook, playbooks, playbook_revisions)
 
 get, head, heads, several, ids = kind.get, kind.head, kind.heads, kind.several, kind.ids
 revision, at_version, versions, at = kind.revision, kind.at_version, kind.versions, kind.at

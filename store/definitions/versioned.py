@@ -5,7 +5,7 @@ the head is still as its author read it. Enabling and disabling touch the head a
 revisions stay, so that whatever ran can always be explained by the revision it ran. ``uid`` tells a definition from an
 earlier one of the same id that was deleted.
 
-A further kind of definition is two tables and a ``Kind`` in a module here, what its definitions must be in
+A further kind of definition is two tables and a ``DefinitionKind`` in a module here, what its definitions must be in
 ``tasks.definitions``, its schemas, and a module of routes that uses ``api.versioned``.
 """
 
@@ -113,7 +113,7 @@ def revision_table(noun: str, *own: sa.schema.SchemaItem) -> sa.Table:
     )
 
 
-class Kind(Generic[Kept]):
+class DefinitionKind(Generic[Kept]):
     """A kind of versioned definition: its noun, its class, its two tables, and what is done with them.
 
     Its statements are written once; those of the hot path are ``Prepared``.

@@ -19,7 +19,7 @@ from playbooks.plan import every_step
 from playbooks.states import Mode, Status
 from store.access import Caller
 from store.definitions import actions, playbooks
-from store.definitions.versioned import Kind
+from store.definitions.versioned import DefinitionKind
 from store.engine import db
 from store.engine.db import Connection, Row
 from store.executions import runs, steps
@@ -188,7 +188,7 @@ def _used(connection: Connection, before: Row, context: Mapping[str, Any]) -> _U
 def _present(connection: Connection, before: Row) -> _Used:
     """What the same playbook would use now."""
 
-    def present(kind: Kind[Any]) -> Callable[[set[str]], dict[str, str]]:
+    def present(kind: DefinitionKind[Any]) -> Callable[[set[str]], dict[str, str]]:
         def heads(wanted: set[str]) -> dict[str, str]:
             found = kind.heads(connection, before.workspace_id, sorted(wanted))
             return {name: row.revision_id for name, row in found.items()}

@@ -9,7 +9,7 @@ from typing import Any
 from config.errors import InvalidRequest, Problem
 from playbooks.definitions import versions
 from store.access import Caller
-from store.definitions.versioned import Definition, Kept, Kind
+from store.definitions.versioned import Definition, DefinitionKind, Kept
 from store.engine import db
 
 
@@ -41,7 +41,7 @@ def faulty(noun: str, problems: list[Problem]) -> InvalidRequest:
     return InvalidRequest(f"The {noun}'s definition has faults.", code=f"invalid_{noun}", problems=problems)
 
 
-def delete(kind: Kind[Kept], caller: Caller, definition_id: str) -> None:
+def delete(kind: DefinitionKind[Kept], caller: Caller, definition_id: str) -> None:
     """Remove a definition; what ran of it stays, and what is under way goes on.
 
     Raises:
