@@ -97,7 +97,7 @@ def load() -> None:
 
 
 @dataclass
-class Member:
+class ForkedWorker:
     """A worker of the supervisor; ``pid`` is 0 while none runs."""
 
     name: str
@@ -111,7 +111,7 @@ class Supervisor:
     """The parent of the workers."""
 
     def __init__(self, names: list[str]) -> None:
-        self._members = [Member(name) for name in names]
+        self._members = [ForkedWorker(name) for name in names]
         self._ending = False
 
     def run(self) -> int:
@@ -137,7 +137,7 @@ class Supervisor:
         next_at = min((member.start_at for member in waiting if not member.pid), default=float("inf"))
         return max(0.0, min(next_at - time.monotonic(), LONGEST_PAUSE))
 
-    def _start(self, member: Member) -> None:
+    def _start(self, member: ForkedWorker) -> None:
         parent = os.getpid()
         member.started_at = time.monotonic()
         try:
