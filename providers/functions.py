@@ -33,7 +33,7 @@ from typing import Any
 from config.types import Json
 from providers.base import ProviderError
 from providers.outputs import output_of
-from providers.signatures import Parameter, Secret, read
+from providers.signatures import FunctionParameter, Secret, read
 
 __all__ = ["Context", "Handler", "Retry", "Secret", "action", "handlers", "invoke", "load"]
 
@@ -97,7 +97,7 @@ class Handler:
     #: the first line of the docstring
     description: str
     function: Callable[..., Any]
-    takes: tuple[Parameter, ...]
+    takes: tuple[FunctionParameter, ...]
     #: the parameter that receives the ``Context``, if there is one
     context_name: str | None
 

@@ -34,7 +34,7 @@ _NAMES: dict[type, str] = {
 
 
 @dataclass(frozen=True)
-class Parameter:
+class FunctionParameter:
     """One parameter of a function: its schema and how to make its Python value."""
 
     name: str
@@ -71,7 +71,7 @@ class Parameter:
         return value
 
 
-def read(function: Callable[..., Any], context: type) -> tuple[tuple[Parameter, ...], str | None]:
+def read(function: Callable[..., Any], context: type) -> tuple[tuple[FunctionParameter, ...], str | None]:
     """The function's parameters, and the name of the one of type ``context`` if it has one.
 
     Raises:
@@ -92,7 +92,7 @@ def read(function: Callable[..., Any], context: type) -> tuple[tuple[Parameter, 
 _PASSED_BY_NAME = {inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY}
 
 
-def _parameter(function: str, parameter: inspect.Parameter, hint: Any) -> Parameter:
+def _parameter(function: str, parameter: inspect.Parameter, hint: Any) -> FunctionParameter:
     hint, notes = (hint.__origin__, hint.__metadata__) if get_origin(hint) is Annotated else (hint, ())
     if get_origin(hint) in (Union, types.UnionType):
         hint = next((one for one in get_args(hint) if one is not types.NoneType), hint)
@@ -113,4 +113,4 @@ def _parameter(function: str, parameter: inspect.Parameter, hint: Any) -> Parame
     if not required and parameter.default is not None:
         schema["default"] = getattr(parameter.default, "value", parameter.default)
     described = [note for note in notes if isinstance(note, str)]
-    return Parameter(parameter.name, kind, schema | ({"description": described[0]} if described else {}))
+    return FunctionParameter(parameter.name, kind, schema | ({"description": described[0]} if described else {}))
