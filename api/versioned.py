@@ -27,7 +27,7 @@ Decorator = Callable[[View], View]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shape:
+class DocumentedShape:
     """What goes in or out in one place, for the OpenAPI document: its schema and an example."""
 
     schema: Any
@@ -41,19 +41,19 @@ class Routes(Generic[Kept]):
     blueprint: Blueprint
     kind: DefinitionKind[Kept]
     #: a definition, one in a list, and one as it was at some version
-    one: Shape
-    item: Shape
-    version: Shape
+    one: DocumentedShape
+    item: DocumentedShape
+    version: DocumentedShape
     #: the bodies of POST and PUT, and that of PATCH
-    definition: Shape
-    changes: Shape
+    definition: DocumentedShape
+    changes: DocumentedShape
     #: an example of what checking a definition says
     verdict: Mapping[str, Any]
     #: shows a definition, and a revision of the definition of that id
     show: Callable[[Kept], dict[str, Any]]
     show_version: Callable[[str, db.Row], dict[str, Any]]
     #: the members that answers to writes have besides the definition, what is said of them, and their making
-    written: Shape | None = None
+    written: DocumentedShape | None = None
     written_words: str = ""
     show_beside: Callable[[Kept], dict[str, Any]] = lambda _kept: {}
     #: whether bodies may be YAML
@@ -74,11 +74,11 @@ class Routes(Generic[Kept]):
 
     def validate(self, view: View) -> View:
         """Declare ``POST /KINDs/validate``."""
-        verdict = Shape(schema=http_schemas.Verdict(), example=self.verdict)
+        verdict = DocumentedShape(schema=http_schemas.Verdict(), example=self.verdict)
         answers = self._answers(verdict, "The verdict; faults do not make it fail.", takes_body=True)
         # what may be asked about is more than what may be kept
         anything = {"anyOf": [self.definition.schema, {"type": "object"}]}
-        reads = self._reads(Shape(schema=anything, example=self.definition.example))
+        reads = self._reads(DocumentedShape(schema=anything, example=self.definition.example))
         return self._declare("POST", "/validate", "read", answers, reads)(view)
 
     def get(self, view: View) -> View:
@@ -107,7 +107,7 @@ class Routes(Generic[Kept]):
     def disable(self, view: View) -> View:
         """Declare ``POST /KINDs/ID/disable``."""
         example = {"data": {**self.one.example, "enabled": False}}
-        return self._switch("disable", Shape(schema=self._whole.schema, example=example))(view)
+        return self._switch("disable", DocumentedShape(schema=self._whole.schema, example=example))(view)
 
     def versions(self, view: View) -> View:
         """Declare ``GET /KINDs/ID/versions``."""
@@ -161,11 +161,11 @@ class Routes(Generic[Kept]):
         return f"/<id:{self.kind.noun}_id>"
 
     @functools.cached_property
-    def _whole(self) -> Shape:
-        return Shape(schema=http_schemas.enveloped(self.one.schema), example={"data": self.one.example})
+    def _whole(self) -> DocumentedShape:
+        return DocumentedShape(schema=http_schemas.enveloped(self.one.schema), example={"data": self.one.example})
 
     @property
-    def _written(self) -> Shape:
+    def _written(self) -> DocumentedShape:
         return self.written or self._whole
 
     def _declare(self, method: str, path: str, permission: str, *more: Decorator) -> Decorator:
@@ -179,21 +179,21 @@ class Routes(Generic[Kept]):
 
         return decorate
 
-    def _reads(self, shape: Shape) -> Decorator:
+    def _reads(self, shape: DocumentedShape) -> Decorator:
         return self.blueprint.reads(shape.schema, example=shape.example, yaml=self.yaml)
 
-    def _answers(self, shape: Shape, words: str, status: int = 200, **more: Any) -> Decorator:
+    def _answers(self, shape: DocumentedShape, words: str, status: int = 200, **more: Any) -> Decorator:
         return self.blueprint.answers(status, shape.schema, example=shape.example, words=words, **more)
 
-    def _pages(self, shape: Shape, words: str, **more: Any) -> Decorator:
+    def _pages(self, shape: DocumentedShape, words: str, **more: Any) -> Decorator:
         example = {"data": [shape.example], "meta": http_examples.META}
-        return self._answers(Shape(schema=http_schemas.page_of(shape.schema), example=example), words, **more)
+        return self._answers(DocumentedShape(schema=http_schemas.page_of(shape.schema), example=example), words, **more)
 
     def _rewritten(self) -> Decorator:
         words = f"The {self.kind.noun} as it is now{self.written_words}."
         return self._answers(self._written, words, fails=(404, 409), takes_body=True)
 
-    def _switch(self, word: str, shape: Shape) -> Decorator:
+    def _switch(self, word: str, shape: DocumentedShape) -> Decorator:
         answers = self._answers(shape, f"The {self.kind.noun} as it is now.", fails=self.switch_fails)
         return self._declare("POST", f"{self._id}/{word}", "write", answers)
 

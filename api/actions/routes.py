@@ -12,7 +12,7 @@ from api.http import examples as http_examples
 from api.http import schemas as http_schemas
 from api.http.auth import caller
 from api.http.blueprint import Blueprint
-from api.versioned import Routes, Shape, answer_verdict
+from api.versioned import DocumentedShape, Routes, answer_verdict
 from playbooks.definitions.actions import EXECUTORS, TYPES
 from store.definitions import actions
 from tasks.definitions import actions as catalogue
@@ -29,15 +29,15 @@ def _warnings(action: actions.Action) -> dict[str, Any]:
 routes = Routes(
     blueprint=blueprint,
     kind=actions.kind,
-    one=Shape(schema=schemas.Action, example=examples.ACTION),
-    item=Shape(schema=schemas.Action, example=examples.ACTION),
-    version=Shape(schema=schemas.Version, example=examples.VERSION),
-    definition=Shape(schema=schemas.ActionDefinition(), example=examples.DEFINITION),
-    changes=Shape(schema=schemas.ActionChanges(), example=examples.CHANGES),
+    one=DocumentedShape(schema=schemas.Action, example=examples.ACTION),
+    item=DocumentedShape(schema=schemas.Action, example=examples.ACTION),
+    version=DocumentedShape(schema=schemas.Version, example=examples.VERSION),
+    definition=DocumentedShape(schema=schemas.ActionDefinition(), example=examples.DEFINITION),
+    changes=DocumentedShape(schema=schemas.ActionChanges(), example=examples.CHANGES),
     verdict=http_examples.VERDICT,
     show=views.action,
     show_version=views.version,
-    written=Shape(
+    written=DocumentedShape(
         schema=http_schemas.enveloped(schemas.Action, "WrittenAction", warnings=http_schemas.WARNINGS),
         example={"data": examples.ACTION, "warnings": []},
     ),

@@ -12,7 +12,7 @@ from api.http.blueprint import Blueprint, answer
 from api.playbooks import examples as shown
 from api.playbooks import schemas as shapes
 from api.playbooks import views
-from api.versioned import Routes, Shape, answer_verdict, id_problems
+from api.versioned import DocumentedShape, Routes, answer_verdict, id_problems
 from playbooks.checks.size import size
 from playbooks.definitions.fields import MAX_TAG_CHARACTERS
 from playbooks.definitions.triggers import MAX_EVENT_CHARACTERS
@@ -30,11 +30,11 @@ _VERSION = r"^[0-9]{1,9}\.[0-9]{1,9}\.[0-9]{1,9}$"
 routes = Routes(
     blueprint=blueprint,
     kind=playbooks.kind,
-    one=Shape(schema=shapes.Playbook, example=shown.PLAYBOOK),
-    item=Shape(schema=shapes.PlaybookItem, example=shown.ITEM),
-    version=Shape(schema=shapes.PlaybookVersion, example=shown.VERSION),
-    definition=Shape(schema=shapes.PlaybookDefinition(), example=shown.DEFINITION),
-    changes=Shape(schema=shapes.PlaybookChanges(), example=shown.CHANGES),
+    one=DocumentedShape(schema=shapes.Playbook, example=shown.PLAYBOOK),
+    item=DocumentedShape(schema=shapes.PlaybookItem, example=shown.ITEM),
+    version=DocumentedShape(schema=shapes.PlaybookVersion, example=shown.VERSION),
+    definition=DocumentedShape(schema=shapes.PlaybookDefinition(), example=shown.DEFINITION),
+    changes=DocumentedShape(schema=shapes.PlaybookChanges(), example=shown.CHANGES),
     verdict=shown.VERDICT,
     show=views.playbook,
     show_version=views.version,
