@@ -98,7 +98,7 @@ def list_playbook_runs(query: dict[str, Any], playbook_id: str) -> Response:
 
 @blueprint.get("/playbooks/executions/<id:run_id>")
 @requires("read:playbooks")
-@blueprint.arguments(shapes.WaitQuery(), location="query")
+@blueprint.arguments(shapes.RunWaitQuery(), location="query")
 @blueprint.answers(
     200, shapes.RunAnswer(), example=shown.dual_envelope(shown.COMPLETED), words="The playbook execution.", fails=(404,)
 )

@@ -108,7 +108,7 @@ class RunQuery(OfPlaybookQuery):
     playbook_id = pages.text(128, "Only those of this playbook.", "pb-critical-vuln-response")
 
 
-class WaitQuery(Schema):
+class RunWaitQuery(Schema):
     """How long a reader is ready to wait for news."""
 
     wait = http_schemas.wait("for the status to change or for anything to happen to a step.")
