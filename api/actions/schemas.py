@@ -42,7 +42,7 @@ BEYOND: dict[str, dict[str, Any]] = {
 }
 
 
-class _Described(Strict):
+class _DescribedAction(Strict):
     """What may be said of an action; null says nothing, so the default holds."""
 
     id = http_schemas.definition_id()
@@ -81,7 +81,7 @@ class _Described(Strict):
     updated_at = fields.String(dump_only=True, metadata=described("ISO 8601, UTC; passed over when sent."))
 
 
-class ActionDefinition(_Described):
+class ActionDefinition(_DescribedAction):
     """An action as its author writes it."""
 
     name = fields.String(required=True, validate=NAME, metadata=described("1 to 128 printable characters."))
@@ -89,7 +89,7 @@ class ActionDefinition(_Described):
     executor = fields.Raw(metadata=_EXECUTOR)
 
 
-class ActionChanges(_Described):
+class ActionChanges(_DescribedAction):
     """The members of an action's definition that are to change."""
 
     name = fields.String(validate=NAME, metadata=described("1 to 128 printable characters."))

@@ -77,7 +77,7 @@ class Step(Schema):
     )
 
 
-class _Described(Strict):
+class _DescribedPlaybook(Strict):
     """What may be said of a playbook; null says nothing, so the default holds."""
 
     id = http_schemas.definition_id()
@@ -134,14 +134,14 @@ _NAME = validate.Length(1, common.MAX_NAME_CHARACTERS)
 _STEPS = validate.Length(1, step_types.MAX_STEPS)
 
 
-class PlaybookDefinition(_Described):
+class PlaybookDefinition(_DescribedPlaybook):
     """A playbook as its author writes it."""
 
     name = fields.String(required=True, validate=_NAME, metadata=described("1 to 128 printable characters."))
     steps = fields.List(fields.Nested(Step), required=True, validate=_STEPS, metadata=described("Its steps, in order."))
 
 
-class PlaybookChanges(_Described):
+class PlaybookChanges(_DescribedPlaybook):
     """The members of a playbook's definition that are to change."""
 
     name = fields.String(validate=_NAME, metadata=described("1 to 128 printable characters."))
