@@ -113,7 +113,7 @@ def read(text: str) -> Node | None:
         return None
     try:
         tokens = list(_tokens(text))
-        return _Reading(tokens).parse() if 0 < len(tokens) <= MAX_CONDITION_TOKENS else None
+        return _Parser(tokens).parse() if 0 < len(tokens) <= MAX_CONDITION_TOKENS else None
     except _Unreadable:
         return None
 
@@ -169,7 +169,7 @@ def _variable(text: str) -> Reference:
     return Reference(name)
 
 
-class _Reading:
+class _Parser:
     """One recursive descent over the tokens of a text."""
 
     def __init__(self, tokens: list[_Token]) -> None:

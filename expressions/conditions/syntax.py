@@ -118,7 +118,7 @@ def read(source: str) -> Condition:
         raise ConditionError("the condition is empty")
     if len(tokens) > limits.MAX_CONDITION_TOKENS:
         raise ConditionError(f"the condition has more than {limits.MAX_CONDITION_TOKENS} words and signs")
-    return _Reading(tokens, _pairs(tokens)).condition(templates)
+    return _Scan(tokens, _pairs(tokens)).condition(templates)
 
 
 def _tokens(source: str, templates: dict[str, tuple[Part, ...]]) -> list[Token]:
@@ -190,7 +190,7 @@ def _pairs(tokens: list[Token]) -> dict[int, int]:
     return pairs
 
 
-class _Reading:
+class _Scan:
     """The single scan over the tokens of a condition."""
 
     def __init__(self, tokens: list[Token], pairs: dict[int, int]) -> None:
