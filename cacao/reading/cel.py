@@ -42,7 +42,7 @@ def condition(text: Any, names: Names) -> str | None:
     if found is None:
         return None
     try:
-        written = _Writer(names).write(found.root)
+        written = _CelWriter(names).write(found.root)
     except _Unsayable:
         return None
     return None if ours.check(written) else written
@@ -75,7 +75,7 @@ def _chosen(*cases: tuple[str, str], otherwise: str) -> str:
     return f"({''.join(f'{when} ? {what} : ' for when, what in cases if when != _NEVER)}{otherwise})"
 
 
-class _Writer:
+class _CelWriter:
     def __init__(self, names: Names) -> None:
         self.names = names
 

@@ -75,7 +75,7 @@ def write(
     of the variables for parameters whose names differ.
     """
     called = {one["name"]: f"__{one['name']}__" for one in definition["parameters"]} | dict(variables or {})
-    return _Writer(definition, playbook_id, workspace, ids or {}, called).written()
+    return _WorkflowWriter(definition, playbook_id, workspace, ids or {}, called).written()
 
 
 def playbook_identifier(workspace: str, playbook_id: str) -> str:
@@ -83,7 +83,7 @@ def playbook_identifier(workspace: str, playbook_id: str) -> str:
     return playbook_id if playbook_id.startswith("playbook--") else identifier("playbook", workspace, playbook_id)
 
 
-class _Writer:
+class _WorkflowWriter:
     def __init__(
         self, definition: Mapping[str, Any], id_: str, workspace: str, ids: Mapping[str, str], variables: Variables
     ) -> None:
