@@ -1,1 +1,1 @@
-"""The database with its tables, queries and migrations, and Redis apart from the broker."""
+"""The database: tables, queries, migrations; and Redis apart from the broker."""

@@ -1,12 +1,12 @@
 """Workspaces, API keys, and what a role may do.
 
-A key looks like ``tcn_<id>_<secret>``. Only a SHA-256 of the secret is kept (it is random and long, so a slow
-password hash would add delay and no safety); the whole key is shown once, when it is made.
+A key looks like ``tcn_<id>_<secret>``. Only a SHA-256 of the secret is kept (it is random and long, so a slow password
+hash would add delay and no safety); the whole key is shown once, when it is made.
 
-With it stands a MAC over all that the row says of the key, made with a secret that is not in the database: who can
-write to the database can neither make a key, nor give one another role, workspace, scope or time. A row without a
-right MAC opens nothing. It is made when the key is made; those of earlier versions got theirs in the migration that
-added the column, and nothing gives one to a row later.
+The row also has a MAC over all that it says of the key, made with a secret that is not in the database. An attacker who
+can write to the database can therefore neither make a key nor give one another role, workspace, scope or time. A row
+without a right MAC opens nothing. The MAC is made with the key; keys of earlier versions got theirs in the migration
+that added the column, and nothing gives one to a row later.
 """
 
 import hashlib
@@ -50,7 +50,8 @@ api_keys = sa.Table(
     sa.Index("ix_api_keys_workspace_id", "workspace_id"),
 )
 
-#: to approve or reject what waits for it: in no other permission, so that who may only trigger decides nothing
+#: to approve or reject what waits for it: part of no other permission, so that a caller who may only trigger decides
+#: nothing
 DECIDE = "decide:approvals"
 _WORK = frozenset(f"{doing}:{things}" for doing in ("read", "write", "execute") for things in ("actions", "playbooks"))
 #: role → the permissions it may hold; a key's scopes narrow them
@@ -73,13 +74,14 @@ ALIASES = {
     "approvals:decide": DECIDE,
 }
 
-#: a permission that carries another: who may write actions may trigger them, who may write playbooks run them
+#: a permission that includes another: a caller who may write actions may trigger them, who may write playbooks may run
+#: them
 IMPLIES = {"write:actions": "execute:actions", "write:playbooks": "execute:playbooks"}
 
 _USE_RECORDED_EVERY_MS = 60_000
 
-#: the columns that the MAC of a key covers; those that are NULL are left out of it, so that a new one that may be
-#: NULL can be added to them and leaves the MACs of the present rows right
+#: the columns that the MAC of a key covers; NULL columns are left out, so that a new nullable column leaves the MACs of
+#: existing rows valid
 _VOUCHED = ("id", "workspace_id", "role", "scopes", "expires_at", "secret_hash")
 
 log = logs.logger(__name__)
@@ -87,7 +89,7 @@ log = logs.logger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Caller:
-    """Who is asking, for which workspace, and what they may do."""
+    """The caller of a request, its workspace and its permissions."""
 
     key_id: str
     workspace_id: str
@@ -100,7 +102,10 @@ class Caller:
 
 
 def permissions(role: str, scopes: list[str]) -> frozenset[str]:
-    """What a key with this role and these scopes may do; no scopes means all of the role."""
+    """The permissions of a key with this role and these scopes.
+
+    No scopes means all permissions of the role.
+    """
     allowed = ROLES[role]
     if not scopes:
         return allowed
@@ -133,7 +138,10 @@ def create_key(
     expires_at: int | None,
     actor: str,
 ) -> tuple[str, str]:
-    """Make a key; returns its id and the key itself, which is never to be had again."""
+    """Make a key; returns its id and the key itself.
+
+    The key cannot be read again later.
+    """
     key_id, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
     values = {
         "id": key_id,
@@ -154,7 +162,10 @@ _by_id = Prepared(sa.select(api_keys).where(api_keys.c.id == sa.bindparam("key_i
 
 
 def authenticate(db: Connection, key: str) -> tuple[Caller, bool] | None:
-    """The caller behind a key and whether its use is due to be noted; None for a wrong or expired key."""
+    """The caller behind a key; None for a wrong or expired key.
+
+    Also returns whether the use of the key is due to be noted.
+    """
     prefix, _, rest = key.partition("_")
     key_id, _, secret = rest.partition("_")
     if prefix != "tcn" or not key_id or not secret or not key.isascii():
@@ -178,12 +189,15 @@ def authenticate(db: Connection, key: str) -> tuple[Caller, bool] | None:
 
 
 def mac(row: Mapping[str, Any]) -> str:
-    """What vouches for the row of a key, made with the first root key."""
+    """The MAC of a key's row, made with the first root key."""
     return _mac(row, subkeys.newest())
 
 
 def is_vouched_for(row: Any) -> bool:
-    """Whether a row of ``api_keys`` was made here, under any of the root keys, and says what it said then."""
+    """Whether a row of ``api_keys`` has a valid MAC.
+
+    Every root key is tried.
+    """
     made = subkeys.split(row.mac or "")
     return made is not None and hmac.compare_digest(row.mac.encode(), _mac(row._asdict(), made[0]).encode())
 

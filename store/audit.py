@@ -1,7 +1,7 @@
-"""The audit trail: who did what to which thing, written in the transaction that did it.
+"""The audit trail, each row written in the transaction of its event.
 
-Append-only: the database itself refuses to change or delete a row (triggers in the first migration). Rows
-never hold parameters, outputs or secrets; they name things by id.
+Append-only: the database itself refuses to change or delete a row (triggers in the first migration). Rows never hold
+parameters, outputs or secrets; they name things by id.
 """
 
 import json
@@ -26,7 +26,7 @@ audit = sa.Table(
     sa.Index("ix_audit_subject", "workspace_id", "subject"),
 )
 
-#: who acts when no caller does: recovery, timeouts, workers
+#: the actor when no caller acts: recovery, time-outs, workers
 SYSTEM = "system"
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
@@ -40,7 +40,7 @@ def record(db: Connection, workspace_id: str, actor: str, event: str, subject: s
 
 
 def record_all(db: Connection, entries: Sequence[Mapping[str, Any]]) -> None:
-    """Add many rows at once, made by ``entry``; part of the caller's transaction."""
+    """Add many rows made by ``entry``; part of the caller's transaction."""
     _insert.many(db, entries)
 
 
@@ -63,9 +63,10 @@ def noting(
     prefix: str = "",
     event: sa.ColumnElement[str] | None = None,
 ) -> sa.Insert:
-    """The insertion of one row for each row of ``source`` (columns id, workspace_id), for use in the same statement.
+    """The statement that inserts one audit row for each row of ``source``.
 
-    Open parameters: ``at_``, ``actor_``, and ``event_`` unless it is given; each with the ``prefix`` before it.
+    ``source`` has the columns id and workspace_id; the insertion can be part of the statement that makes it. Open
+    parameters: ``at_``, ``actor_``, and ``event_`` unless it is given; each with the ``prefix`` before it.
     """
     row = sa.select(
         source.c.workspace_id,
@@ -79,6 +80,6 @@ def noting(
 
 
 def of(db: Connection, workspace_id: str, subject: str) -> list[sa.Row[Any]]:
-    """Everything that was done to one thing, oldest first."""
+    """Every event of one subject, oldest first."""
     query = sa.select(audit).where(audit.c.workspace_id == workspace_id, audit.c.subject == subject)
     return list(db.execute(query.order_by(audit.c.id)))

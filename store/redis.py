@@ -1,6 +1,6 @@
-"""Redis apart from the broker: short time-outs, no retries, and a mark that shows when it was emptied.
+"""Redis apart from the broker: short time-outs, no retries, a mark.
 
-Nothing here is needed for the truth; every caller has a way to go on without it.
+The mark shows when Redis was emptied. The truth needs nothing in here; every caller can go on without it.
 """
 
 import functools
@@ -43,7 +43,10 @@ def client() -> "Redis":
 
 
 def emptied() -> bool | None:
-    """Whether Redis has lost its memory since the last call of ``set_mark``; None when it cannot be asked."""
+    """Whether Redis has lost its data since the last ``set_mark``.
+
+    None when it cannot be asked.
+    """
     try:
         return not client().exists(MARK)
     except RedisError:
@@ -56,7 +59,9 @@ def set_mark() -> None:
 
 
 def tell_done(number: int, queues: Iterable[str]) -> tuple[int, dict[str, int]]:
-    """Add what this process has done lately; returns what all together have done so far, and how long queues are.
+    """Add what this process has done lately; returns totals and queue lengths.
+
+    The first is what all processes together have done so far.
 
     Raises:
         RedisError: Redis cannot be asked.
@@ -84,7 +89,10 @@ def lengths(queues: Iterable[str]) -> dict[str, int]:
 
 
 def state() -> str:
-    """``ok``, ``read_only`` (it answers and takes no writes: its memory is full, or it is a copy) or ``away``."""
+    """The state of Redis: ``ok``, ``read_only`` or ``away``.
+
+    ``read_only``: it answers and takes no writes, because its memory is full or it is a copy.
+    """
     try:
         client().set(WRITTEN, "1", ex=60)
     except ResponseError:
@@ -95,16 +103,17 @@ def state() -> str:
 
 
 def refuse_unsound() -> None:
-    """Look, as a process starts, at which server answers: one with known holes is warned of, and refused in production.
+    """Check at start-up which Redis server answers.
 
-    A server that does not answer is none to look at: processes start without it, and go on when it comes.
+    A server with known holes is logged as a warning, and refused in production. Without an answer the process starts,
+    and uses Redis when it comes.
 
     Raises:
         SettingsError: it has known holes, and the operator has not said that a distribution has mended them.
     """
     try:
         with Redis.from_url(settings().redis_url, socket_timeout=2, socket_connect_timeout=2) as once:
-            server = redis_version.told(dict(once.info("server")))
+            server = redis_version.reported(dict(once.info("server")))
     except (RedisError, OSError):
         return
     if server.sound or settings().redis_patched:

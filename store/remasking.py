@@ -1,7 +1,8 @@
-"""What a walk reads and writes that masks more than was masked before: revisions of actions, then what ran of them.
+"""Queries of re-masking: revisions of actions, then what ran of them.
 
-``rules`` of a revision says by which rules its config was masked (``playbooks.credentials.RULES``); the same number
-below zero says that the config is, and that what its executions show has yet to be looked through.
+Re-masking masks what newer rules of masking find in what was stored before. ``rules`` of a revision says by which rules
+its config was masked (``playbooks.credentials.RULES``); the same number below zero says that the config is masked, and
+that its executions have yet to be checked.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,13 +23,13 @@ _revisions, _table = action_revisions.c, executions.c
 
 
 def behind(connection: Connection, after: str, limit: int) -> list[Row]:
-    """Revisions whose configs were masked by earlier rules, in the order of their ids."""
+    """Revisions whose configs were masked by earlier rules, by id."""
     old = sa.and_(_revisions.rules >= 0, _revisions.rules < RULES, _revisions.id > after)
     return list(connection.execute(sa.select(action_revisions).where(old).order_by(_revisions.id).limit(limit)))
 
 
 def keep(revision: Row, changes: Mapping[str, Any]) -> bool:
-    """Write a revision's new form, unless it was re-sealed meanwhile; whether it was written.
+    """Write a revision's new form; false when it was re-sealed meanwhile.
 
     Raises:
         Unavailable: the database is away; nothing was changed.
@@ -44,7 +45,10 @@ def keep(revision: Row, changes: Mapping[str, Any]) -> bool:
 
 
 def to_look_through(connection: Connection, after: str, *, itself: bool) -> Row | None:
-    """The first revision after this one, or from it ``itself`` on, of which it has yet to be seen what was kept."""
+    """The first revision after this one whose executions have to be checked.
+
+    ``itself`` includes this one.
+    """
     mine = sa.and_(_revisions.rules == -RULES, _revisions.id >= after if itself else _revisions.id > after)
     query = sa.select(action_revisions).where(mine).order_by(_revisions.id).limit(1)
     row: Row | None = connection.execute(query).first()
@@ -52,7 +56,10 @@ def to_look_through(connection: Connection, after: str, *, itself: bool) -> Row 
 
 
 def ended(connection: Connection, revision: Row, after: str, limit: int) -> tuple[list[Row], str]:
-    """The next ended executions of a revision, among ``limit`` of its action, and where to go on ("": nowhere)."""
+    """The next ended executions of a revision, and where to go on.
+
+    They are among ``limit`` of its action; "" says that there are no more.
+    """
     of_action = sa.and_(_table.workspace_id == revision.workspace_id, _table.action_id == revision.action_id)
     ids = sa.select(_table.id).where(of_action, _table.id > after).order_by(_table.id).limit(limit)
     found = [row.id for row in connection.execute(ids)]
@@ -72,7 +79,7 @@ _showing = sa.select(_table.id, _table.run_id, *(_table[name] for name in SHOWN)
 
 
 def show(changes: Sequence[tuple[Row, Mapping[str, Any]]]) -> None:
-    """Write what executions show from now on; one that has changed meanwhile is left.
+    """Write the new form of executions; changed ones are left.
 
     Raises:
         Unavailable: the database is away; nothing was changed.
@@ -89,15 +96,15 @@ def show(changes: Sequence[tuple[Row, Mapping[str, Any]]]) -> None:
 
 
 def _leave_nothing(connection: Connection) -> None:
-    """On SQLite, what is overwritten does not stay in the file."""
+    """Make SQLite overwrite deleted content in its file."""
     if connection.dialect.name == "sqlite":
         connection.exec_driver_sql("PRAGMA secure_delete=ON")
 
 
 def empty_log() -> None:
-    """On SQLite, what was overwritten does not stay in the write-ahead log, unless a reader is in it just now.
+    """Empty SQLite's write-ahead log of overwritten content.
 
-    PostgreSQL takes it away with its own vacuum.
+    A reader that is in it just now prevents that. PostgreSQL removes old content by its own vacuum.
     """
     if db.engine().dialect.name == "sqlite":
         db.read_one(lambda connection: connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").all())

@@ -1,8 +1,8 @@
-"""The columns that hold what is made with a root key, and how a bite of their rows is renewed under the first one.
+"""Re-makes values under the first root key, column by column, in batches.
 
-A bite reads some rows that are behind, opens and seals their values with no transaction open, and writes them in one,
-each on condition that the row still holds what was read. So a bite may run next to everything else, and what a killed
-one has not written is met again.
+A batch reads some rows that are behind, opens and seals their values with no transaction open, and writes them in one,
+each on condition that the row still holds what was read. So a batch may run in parallel with everything else, and what
+a killed one has not written is found again.
 """
 
 import functools
@@ -30,22 +30,25 @@ _BITE, _LARGE_BITE = 200, 20
 
 
 class Bite(NamedTuple):
-    """What one bite did: where the next begins ("": there is none), how many rows it wrote, which it could not."""
+    """The result of one batch, and where the next begins.
+
+    The next begins at "" when there is none.
+    """
 
     after: str
     done: int
     broken: tuple[str, ...]
 
 
-#: takes the bite after a primary key ("" comes before all)
+#: renews the batch after a primary key ("" comes before all)
 Step = Callable[[str], Bite]
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column that holds what is made with a root key.
+    """A column of values that are made with a root key.
 
-    ``query`` gives ``id``, ``held`` (the column) and what ``renewed`` needs; that makes the new value of a row.
+    ``query`` gives ``id``, ``held`` (the column) and what ``renewed`` needs, which makes the new value of a row.
     """
 
     key: sa.ColumnElement[str]
@@ -57,7 +60,7 @@ class Column:
     filled: bool = False
 
     def bite(self, after: str) -> Bite:
-        """Renew the rows after this key, those first that come first.
+        """Renew the first rows after this key.
 
         Raises:
             Unavailable: the database is away; nothing was changed.
@@ -84,7 +87,7 @@ class Column:
 
 
 def _sealed(cell: Callable[[Row], Cell]) -> Callable[[Row], str | None]:
-    """How a sealed value is renewed."""
+    """The function that seals a value again."""
 
     def renewed(row: Row) -> str | None:
         return seal.seal(seal.unseal(row.held, cell(row)), cell(row))
@@ -98,7 +101,7 @@ def _vouched(row: Row) -> str:
     return access.mac(row._asdict())
 
 
-#: API keys, whose rows are vouched for
+#: API keys, whose rows have a MAC
 API_KEYS = Column(
     api_keys.c.id, api_keys.c.mac, sa.select(api_keys, api_keys.c.mac.label("held")), _vouched, filled=True
 )
@@ -125,7 +128,10 @@ DOCUMENTS = Column(
 
 
 def configs(destination: Callable[[Mapping[str, Any]], str]) -> Column:
-    """The secrets in the configs of actions; ``destination`` tells of a definition what they are bound to."""
+    """The secrets in the configs of actions.
+
+    ``destination`` names what the secrets of a definition are bound to.
+    """
 
     def cell(row: Row) -> Cell:
         return seal.config_cell(row.workspace_id, row.id, destination(json.loads(row.definition)))

@@ -1,4 +1,7 @@
-"""What bounds the memory of scripts on the machines of the living workers, as each of them has said in Redis."""
+"""The kind of sandbox on each living worker's machine, kept in Redis.
+
+It says what bounds the memory of scripts there.
+"""
 
 from collections.abc import Iterable
 
@@ -9,14 +12,17 @@ from store import redis
 
 #: from the weakest: no script can run; the filter of system calls and the watch; also a control group for each script
 KINDS = ("none", "filter", "cgroup")
-#: for how long a worker is believed, seconds
+#: how long a worker's report is valid, seconds
 GOOD_FOR = 120
 
 log = logs.logger(__name__)
 
 
 def keep(worker: str, kind: str) -> None:
-    """Keep what one worker has found out; while Redis is away it is not published."""
+    """Keep what one worker has found out.
+
+    While Redis is away it is not published.
+    """
     try:
         redis.client().set(_key(worker), kind, ex=GOOD_FOR)
     except RedisError:
@@ -24,7 +30,10 @@ def keep(worker: str, kind: str) -> None:
 
 
 def weakest(workers: Iterable[str]) -> str | None:
-    """The weakest kind that these workers have found; None where none of them runs scripts, or Redis is away."""
+    """The weakest kind that these workers have found.
+
+    None where none of them runs scripts, or Redis is away.
+    """
     keys = [_key(worker) for worker in workers]
     try:
         kinds = redis.client().mget(keys) if keys else []

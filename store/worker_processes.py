@@ -1,9 +1,9 @@
-"""Worker processes: who is there, and whether each still takes work off its queues.
+"""Worker processes: which are alive, and whether each takes messages.
 
-Each process writes its row every few seconds (``beat_at``) and whenever a message has reached it
-(``consumed_at``); tick sends every process a probe through its own queue, so an idle one has something to take.
-``skew_ms`` says by how much the clock of its machine is ahead of the database's, where there are two clocks.
-A row that beats but no longer consumes is a worker that lives and does nothing.
+Each process writes its row every few seconds (``beat_at``) and whenever a message has reached it (``consumed_at``);
+tick sends every process a probe through its own queue, so an idle one has something to take. ``skew_ms`` says how far
+the clock of its machine is ahead of the database's, where there are two clocks. A row that beats but no longer consumes
+is a worker that lives and does nothing.
 """
 
 from typing import Any
@@ -39,25 +39,31 @@ def beat(db: Connection, name: str, **values: Any) -> None:
 
 
 def try_write(db: Connection, name: str, anything: str) -> None:
-    """Write a row that says of no process that it lives, to see whether a write is taken; ``sweep`` takes it away."""
+    """Write a row that stands for no process, to test writing.
+
+    ``sweep`` deletes it.
+    """
     values = {"queues": anything, "pid": 0, "started_at": 0, "beat_at": 0, "consumed_at": 0, "running": 0}
     if db.execute(sa.update(processes).where(processes.c.name == name).values(values)).rowcount == 0:
         db.execute(sa.insert(processes).values(name=name, **values))
 
 
 def leave(db: Connection, name: str) -> None:
-    """A process that stops in good order takes its row along."""
+    """Delete the row of a process that stops in good order."""
     db.execute(sa.delete(processes).where(processes.c.name == name))
 
 
 def living(db: Connection) -> list[Row]:
-    """Every process that has beaten lately."""
+    """Every process that is alive: it has beaten lately."""
     query = sa.select(processes).where(processes.c.beat_at > now_ms() - GONE_AFTER)
     return list(db.execute(query.order_by(processes.c.name)))
 
 
 def everyone(db: Connection) -> list[Row]:
-    """Every process that is known, those that are gone too; not what ``try_write`` leaves."""
+    """Every known process, those that are gone too.
+
+    Rows of ``try_write`` are left out.
+    """
     return list(db.execute(sa.select(processes).where(processes.c.started_at > 0)))
 
 
@@ -67,12 +73,15 @@ def get(db: Connection, name: str) -> Row | None:
 
 
 def sweep(db: Connection) -> int:
-    """Forget processes that have been gone for a day; returns how many."""
+    """Delete processes that have been gone for a day; returns how many."""
     return db.execute(sa.delete(processes).where(processes.c.beat_at < now_ms() - 86_400_000)).rowcount
 
 
 def state(row: Row) -> str:
-    """``consuming``, ``stuck`` (lives but takes nothing) or ``gone``."""
+    """The state of a process: ``consuming``, ``stuck`` or ``gone``.
+
+    A stuck process lives but takes nothing.
+    """
     now = now_ms()
     if row.beat_at <= now - GONE_AFTER:
         return "gone"

@@ -1,1 +1,1 @@
-"""What is kept in versions: actions, playbooks and the documents they were imported from."""
+"""Versioned definitions: actions, playbooks, and the documents of imported playbooks."""

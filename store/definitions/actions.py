@@ -1,4 +1,7 @@
-"""Actions, versioned (``store.definitions.versioned``); the secret parts of a config are sealed in its revision."""
+"""Actions, versioned (``store.definitions.versioned``).
+
+The secret parts of a config are sealed in its revision.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -49,7 +52,7 @@ create, revise, set_enabled = kind.create, kind.revise, kind.set_enabled
 
 
 def new_revision(revision_id: str, definition: Mapping[str, Any], sealed: str | None) -> NewRevision:
-    """A revision under the new id ``revision_id``, for which ``sealed`` was sealed."""
+    """A revision with the new id ``revision_id``, to which ``sealed`` is bound."""
     return NewRevision(
         id=revision_id,
         definition=definition,

@@ -1,4 +1,4 @@
-"""The documents of playbooks that were imported, each with the revision that was made of it.
+"""The documents of imported playbooks, each with the revision made of it.
 
 A document may hold credentials, so it is sealed as a whole. ``revision_id`` is the revision that the document was
 converted to: the difference between that one and the present one is what was changed here since.
@@ -27,7 +27,7 @@ documents = sa.Table(
 
 @dataclass(frozen=True, kw_only=True)
 class ImportedDocument:
-    """A document as it came; ``modified`` and ``digest`` are those of what was sent."""
+    """A document as received; ``modified`` and ``digest`` are those of the original."""
 
     revision_id: str
     modified: str
@@ -36,7 +36,7 @@ class ImportedDocument:
 
 
 def keep(db: Connection, workspace_id: str, playbook_uid: str, kept: ImportedDocument) -> None:
-    """Keep the document of a playbook, in the place of an earlier one."""
+    """Store the document of a playbook; it replaces an earlier one."""
     db.execute(sa.delete(documents).where(documents.c.playbook_uid == playbook_uid))
     values = {
         "playbook_uid": playbook_uid,

@@ -1,4 +1,7 @@
-"""Playbooks, versioned (``store.definitions.versioned``); their heads say which events and times start them."""
+"""Playbooks, versioned (``store.definitions.versioned``).
+
+Their heads say which events and times start them.
+"""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -23,7 +26,7 @@ __all__ = ["SORTABLE", "NewRevision", "Page", "Playbook", "Revision", "kind", "p
 playbooks = head_table(
     "playbook",
     sa.Column("trigger_event", sa.Text, nullable=False),
-    #: when its schedule comes round next, ms; NULL while it has none or is disabled
+    #: when its schedule fires next, ms; NULL while it has none or is disabled
     sa.Column("fire_at", sa.BigInteger),
     sa.Column("tags", sa.Text, nullable=False),
     sa.Column("step_count", sa.Integer, nullable=False),
@@ -69,7 +72,7 @@ def new_revision(definition: Mapping[str, Any], *, step_count: int, fire_at: int
 
 
 def set_enabled(db: Connection, playbook: Playbook, *, enabled: bool, fire_at: int | None, actor: str) -> Playbook:
-    """Enable or disable a playbook; ``fire_at`` is when its schedule comes round next from now on.
+    """Enable or disable a playbook; ``fire_at`` is when its schedule fires next.
 
     Raises:
         Conflict: it was changed meanwhile. NotFound: it is gone.
@@ -87,13 +90,13 @@ def search(db: Connection, workspace_id: str, filters: Mapping[str, Any], page: 
     if filters.get("trigger"):
         where.append(playbooks.c.trigger_event == filters["trigger"])
     if filters.get("tag"):
-        tag = json.dumps(filters["tag"])  # what comes before it tells a tag from a part of one
+        tag = json.dumps(filters["tag"])  # the sign before it tells a tag from a part of one
         where.append(sa.or_(*(playbooks.c.tags.icontains(start + tag, autoescape=True) for start in "[,")))
     return kind.page(db, sa.select(playbooks, _trigger(db)).select_from(kind.joined), where, page)
 
 
 def _trigger(db: Connection) -> sa.Label[Any]:
-    """The trigger out of a definition that may be large."""
+    """The trigger from a definition that may be large."""
     text = playbook_revisions.c.definition
     document = sa.cast(text, sa.JSON) if db.dialect.name == "postgresql" else sa.type_coerce(text, sa.JSON)
     return document["trigger"].label("trigger")
@@ -116,12 +119,18 @@ def _listens(workspace_id: str, events: Sequence[str]) -> sa.ColumnElement[bool]
 
 
 def due_schedules(db: Connection, now: int, limit: int) -> list[Playbook]:
-    """Playbooks whose schedule has come round by ``now`` (ms), locked for this transaction; other tickers skip them."""
+    """Playbooks whose schedule is due by ``now`` (ms).
+
+    They are locked for this transaction; other ticks skip them.
+    """
     due = kind.current.where(playbooks.c.fire_at <= now).order_by(playbooks.c.fire_at).limit(limit)
     return [kind.of(row) for row in db.execute(due.with_for_update(skip_locked=True, of=playbooks))]
 
 
 def set_fire_at(db: Connection, workspace_id: str, playbook_id: str, at: int | None, expected: int | None) -> bool:
-    """Say when the schedule comes round next; false, and nothing changed, unless it was ``expected`` until now."""
+    """Set when the schedule fires next, if it still was ``expected``.
+
+    False when it was not; then nothing has changed.
+    """
     mine = sa.and_(kind.the(workspace_id, playbook_id), playbooks.c.fire_at.is_not_distinct_from(expected))
     return db.execute(sa.update(playbooks).where(mine).values(fire_at=at)).rowcount == 1

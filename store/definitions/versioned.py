@@ -1,11 +1,11 @@
-"""Definitions kept in versions: a head for each id, which may change, and its revisions, which never do.
+"""Versioned definitions: a mutable head for each id, and its immutable revisions.
 
 A definition is created with its first revision. A change adds a revision and makes the head name it, on condition that
 the head is still as its author read it. Enabling and disabling touch the head alone. Deleting removes the head; the
 revisions stay, so that whatever ran can always be explained by the revision it ran. ``uid`` tells a definition from an
 earlier one of the same id that was deleted.
 
-A further kind of definition is two tables and a ``DefinitionKind`` in a module here, what its definitions must be in
+A further kind of definition is two tables and a ``DefinitionKind`` in a module here, its rules in
 ``tasks.definitions``, its schemas, and a module of routes that uses ``api.versioned``.
 """
 
@@ -27,19 +27,25 @@ from store.ids import new_id
 
 @dataclass(frozen=True, kw_only=True)
 class Revision:
-    """A definition as it was; ``sealed`` holds its secret parts, encrypted, where its kind has any."""
+    """A definition at one version.
+
+    ``sealed`` holds its secret parts, encrypted, where its kind has any.
+    """
 
     id: str
     version: str
     definition: Mapping[str, Any]
     sealed: str | None = None
-    #: whether it stays as it is; else its config has yet to be masked by the present rules
+    #: whether it never changes again; else its config has yet to be masked by the present rules
     lasting: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
 class Definition:
-    """A definition as it is now; times in milliseconds. A kind's class adds the columns of its own that it shows."""
+    """A definition as it is now; times in milliseconds.
+
+    The class of a kind adds the columns that only this kind shows.
+    """
 
     workspace_id: str
     id: str
@@ -52,7 +58,7 @@ class Definition:
 
 @dataclass(frozen=True, kw_only=True)
 class NewRevision:
-    """A revision to be added; its definition is whole and names its version."""
+    """A revision to add; its definition is complete and names its version."""
 
     definition: Mapping[str, Any]
     id: str = field(default_factory=lambda: new_id("rev"))
@@ -62,7 +68,7 @@ class NewRevision:
 
 
 class Page(NamedTuple):
-    """Which part of a list, and in which order."""
+    """Offset, length and order of one page of a list."""
 
     sort_by: str
     descending: bool
@@ -72,12 +78,12 @@ class Page(NamedTuple):
 
 Kept = TypeVar("Kept", bound=Definition)
 
-#: for more ids than these, compiling a statement once costs more than it ever spares
+#: for more ids than these, compiling a statement once costs more than it ever saves
 _MOST_PREPARED = 256
 
 
 def head_table(noun: str, *own: sa.schema.SchemaItem) -> sa.Table:
-    """The table of what is current; ``own`` are the columns and indexes that only this kind has."""
+    """The table of heads; ``own`` are columns and indexes of the kind."""
     return sa.Table(
         f"{noun}s",
         metadata,
@@ -96,7 +102,7 @@ def head_table(noun: str, *own: sa.schema.SchemaItem) -> sa.Table:
 
 
 def revision_table(noun: str, *own: sa.schema.SchemaItem) -> sa.Table:
-    """The table of all revisions; a kind with secrets adds ``sealed`` and ``rules``."""
+    """The table of revisions; a kind with secrets adds ``sealed`` and ``rules``."""
     return sa.Table(
         f"{noun}_revisions",
         metadata,
@@ -114,7 +120,7 @@ def revision_table(noun: str, *own: sa.schema.SchemaItem) -> sa.Table:
 
 
 class DefinitionKind(Generic[Kept]):
-    """A kind of versioned definition: its noun, its class, its two tables, and what is done with them.
+    """A kind of versioned definition: its noun, its class, its two tables.
 
     Its statements are written once; those of the hot path are ``Prepared``.
     """
@@ -176,20 +182,20 @@ class DefinitionKind(Generic[Kept]):
         return row
 
     def heads(self, db: Connection, workspace_id: str, wanted: Sequence[str]) -> dict[str, Any]:
-        """By id the revision_id of each definition wanted and whether it is enabled; those missing are left out."""
+        """Id → revision_id and ``enabled`` of the definitions wanted that exist."""
         if not wanted:
             return {}
         if len(wanted) > _MOST_PREPARED:
             mine = sa.and_(self._heads.c.workspace_id == workspace_id, self._heads.c.id.in_(sorted(set(wanted))))
             return {row.id: row for row in db.execute(_head_columns(self._heads).where(mine))}
-        room = 1 << (len(wanted) - 1).bit_length()  # so that few statements serve any number
+        room = 1 << (len(wanted) - 1).bit_length()  # rounded up, so that few statements serve any number
         padded = [*wanted, *[wanted[0]] * (room - len(wanted))]
         named = {f"id_{number}": definition_id for number, definition_id in enumerate(padded)}
         rows, _ = _heads_of(self._heads, room).run(db, {"workspace_id": workspace_id, **named})
         return {row.id: row for row in rows}
 
     def several(self, db: Connection, workspace_id: str, wanted: Iterable[str]) -> dict[str, Kept]:
-        """The definitions ``wanted`` by id; those missing are left out."""
+        """The definitions ``wanted`` by id; missing ones are left out."""
         ids = sorted(set(wanted))
         mine = sa.and_(self._heads.c.workspace_id == workspace_id, self._heads.c.id.in_(ids))
         return {row.id: self.of(row) for row in db.execute(self.current.where(mine))} if ids else {}
@@ -200,7 +206,7 @@ class DefinitionKind(Generic[Kept]):
         return [row.id for row in db.execute(mine.order_by(self._heads.c.id).limit(limit))]
 
     def matching(self, workspace_id: str, filters: Mapping[str, Any]) -> list[sa.ColumnElement[bool]]:
-        """The conditions of every kind's list: ``enabled``, and ``search`` (text in name or description)."""
+        """The common filters: ``enabled``, and ``search`` in name or description."""
         heads = self._heads.c
         where: list[sa.ColumnElement[bool]] = [heads.workspace_id == workspace_id]
         if filters.get("enabled") is not None:
@@ -212,7 +218,7 @@ class DefinitionKind(Generic[Kept]):
     def page(
         self, db: Connection, query: sa.Select[Any], where: Sequence[sa.ColumnElement[bool]], page: Page
     ) -> tuple[list[Row], int]:
-        """One page of the rows that ``query`` has of the heads that match, and how many match."""
+        """One page of ``query`` for the matching heads, and how many match."""
         total = db.execute(sa.select(sa.func.count()).select_from(self._heads).where(*where)).scalar_one()
         column = self._heads.c[page.sort_by]
         order = column.desc() if page.descending else column.asc()
@@ -220,7 +226,10 @@ class DefinitionKind(Generic[Kept]):
         return list(db.execute(rows)), total
 
     def revisions(self, db: Connection, kept: Kept, *, limit: int, offset: int) -> tuple[list[Row], int]:
-        """One page of a definition's revisions, newest first, without their secrets, and how many there are."""
+        """One page of a definition's revisions, newest first, and their number.
+
+        The rows have no secrets.
+        """
         table, its = self._revisions.c, self._uid == kept.uid
         total = db.execute(sa.select(sa.func.count()).select_from(self._revisions).where(its)).scalar_one()
         columns = (table.definition, table.created_at, table.created_by)
@@ -228,7 +237,7 @@ class DefinitionKind(Generic[Kept]):
         return list(db.execute(page.limit(limit).offset(offset))), total
 
     def revision(self, db: Connection, revision_id: str) -> Revision:
-        """A revision by its own id; one that is ``lasting`` may be kept."""
+        """A revision by its id; a ``lasting`` one may be cached."""
         return _revision(db.execute(self._by_id, {"wanted": revision_id}).one())
 
     def at_version(self, db: Connection, kept: Kept, version: str) -> Revision:
@@ -244,7 +253,10 @@ class DefinitionKind(Generic[Kept]):
         return _revision(row)
 
     def at(self, db: Connection, workspace_id: str, wanted: Collection[str], at: int) -> dict[str, str]:
-        """Id → the revision that was current at ``at`` (ms), of those that are there and were there then."""
+        """Id → the revision that was current at ``at`` (ms).
+
+        Only definitions that exist now and existed then.
+        """
         if not wanted:
             return {}
         heads, revisions = self._heads.c, self._revisions.c
@@ -278,7 +290,7 @@ class DefinitionKind(Generic[Kept]):
         return self.get(db, workspace_id, definition_id)
 
     def revise(self, db: Connection, kept: Kept, new: NewRevision, actor: str) -> Kept:
-        """Make ``new`` the current revision of a definition that is still as it was read.
+        """Make ``new`` the current revision, if the definition has not changed since.
 
         Raises:
             Conflict: it was changed meanwhile, or the version has been used before.
@@ -303,7 +315,9 @@ class DefinitionKind(Generic[Kept]):
     def set_enabled(
         self, db: Connection, kept: Kept, *, enabled: bool, actor: str, head: Mapping[str, Any] | None = None
     ) -> Kept:
-        """Enable or disable a definition: no new version, and what is under way goes on.
+        """Enable or disable a definition without a new version.
+
+        Executions under way go on.
 
         ``head`` are columns that change with it. They follow from the revision, so with them it must be the same still.
 
@@ -321,7 +335,9 @@ class DefinitionKind(Generic[Kept]):
         return self.get(db, kept.workspace_id, kept.id)
 
     def delete(self, db: Connection, workspace_id: str, definition_id: str, actor: str) -> None:
-        """Remove a definition; its revisions stay, so that what ran can still be explained.
+        """Delete a definition but not its revisions.
+
+        They stay, so that what ran can still be explained.
 
         Raises:
             NotFound: this workspace has none of that id.

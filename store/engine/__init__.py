@@ -1,1 +1,1 @@
-"""The database engine: connections, prepared statements, group commit, and the clock all processes agree on."""
+"""The database engine: connections, prepared statements, group commit, the shared clock."""

@@ -1,26 +1,28 @@
-"""The present, as all processes must agree on it: one compares the leases, delays and expiries that another has set.
+"""The present time on which all processes agree.
+
+They have to agree because one process compares the leases, delays and expiries that another has set.
 
 On SQLite there is one machine, and its clock is the present. On PostgreSQL the database's clock is: a process asks for
 it when it first uses the database and every few seconds of use, takes half the round trip off, and counts on from there
-by the monotonic clock. So machines whose clocks differ, or are set while they work, agree all the same. How much
-this machine's clock differs is reported, because what the outside world sees of it (the times in logs, in signatures
-and in messages of Celery) is still its own.
+by the monotonic clock. So machines whose clocks differ, or are set while they work, agree all the same. The difference
+of this machine's clock is reported, because the outside world still sees that clock: in the times of logs, in
+signatures and in messages of Celery.
 """
 
 import time
 
 from config import logs
 
-#: an answer is good for so long, ns
+#: how long an answer is valid, ns
 GOOD_FOR = 4_000_000_000
 #: the wall clock moved against the monotonic one by more than this: it was set, or the machine was suspended, ns
 MOVED = 1_000_000_000
-#: a difference above this is warned of, ms, and how often, seconds
+#: a difference above this is logged as a warning, ms, and how often, seconds
 WARN_ABOVE, WARN_EVERY = 2_000, 60.0
 
 log = logs.logger(__name__)
 
-#: what is added to the monotonic clock to make it the present, ns since 1970; None: the wall clock is the present
+#: added to the monotonic clock it gives the present, ns since 1970; None: the wall clock is the present
 _anchor: int | None = None
 _ask_at = -(1 << 63)
 _gap = 0
@@ -28,7 +30,7 @@ _warned = float("-inf")
 
 
 def now_ms() -> int:
-    """The present in milliseconds since 1970, UTC: the unit of every time column."""
+    """The present in milliseconds since 1970, UTC: every time column's unit."""
     return (time.time_ns() if _anchor is None else time.monotonic_ns() + _anchor) // 1_000_000
 
 
@@ -39,9 +41,10 @@ def stale() -> bool:
 
 
 def learn(asked: int, theirs: int, answered: int) -> None:
-    """The database said ``theirs`` (ns since 1970) at some moment between two of the monotonic clock (ns).
+    """Take over the database's time ``theirs``, ns since 1970.
 
-    What is known already is changed only as far as it contradicts that, so that slow answers do no harm.
+    ``asked`` and ``answered`` are the monotonic times before and after the query (ns). The present estimate changes
+    only as far as it contradicts the answer, so that slow answers do no harm.
     """
     global _anchor, _ask_at, _gap  # noqa: PLW0603 - one present per process
     lowest, highest = theirs - answered, theirs - asked
@@ -51,18 +54,24 @@ def learn(asked: int, theirs: int, answered: int) -> None:
 
 
 def forget() -> None:
-    """Go by the wall clock again, until the database has been asked."""
+    """Use the wall clock again, until the database has been asked."""
     global _anchor, _ask_at
     _anchor, _ask_at = None, -(1 << 63)
 
 
 def skew_ms() -> int | None:
-    """By how much this machine's wall clock is ahead of the present, ms; None where it is the present."""
+    """How far this machine's wall clock is ahead of the present, ms.
+
+    None where the wall clock is the present.
+    """
     return None if _anchor is None else (_between() - _anchor) // 1_000_000
 
 
 def _between() -> int:
-    """The wall clock minus the monotonic one, ns; read again where the machine stood still between the two."""
+    """The wall clock minus the monotonic one, ns.
+
+    Both are read again if the machine was suspended between the two readings.
+    """
     for _ in range(10):
         before, wall, after = time.monotonic_ns(), time.time_ns(), time.monotonic_ns()
         if after - before < 10_000_000:  # noqa: PLR2004 - 10 ms

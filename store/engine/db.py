@@ -1,24 +1,24 @@
-"""The database: the open connections of this process, and the ways to use them.
+"""The database: the open connections of this process, and their use.
 
-``with read() as db`` looks, ``with write() as db`` changes; each is one transaction, committed when the block
-ends well. ``read_one`` is for one statement that only reads. Rule: no I/O inside ``write()`` other than its own
-statements; publish after it.
+``with read() as db`` reads, ``with write() as db`` changes; each is one transaction, committed when the block ends
+without an exception. ``read_one`` is for one statement that only reads. Rule: no I/O inside ``write()`` other than its
+own statements; publish after it.
 
-A use takes an open connection (``store.engine.pool``), says BEGIN and COMMIT to the driver itself, and gives it back:
-SQLAlchemy's own pool and transactions cost more than the statements of the hot path.
+A use takes an open connection (``store.engine.pool``), sends BEGIN and COMMIT through the driver itself, and gives the
+connection back: SQLAlchemy's own pool and transactions cost more than the statements of the hot path.
 
-SQLite runs in WAL mode with one writer at a time. Writers take the lock at the start (``BEGIN IMMEDIATE``; a
-later upgrade could fail at once) and wait for it in Python, because SQLite's own waiting sleeps in C and
-would freeze every other greenlet of an API process. Readers never wait for writers.
+SQLite runs in WAL mode with one writer at a time. Writers take the lock at the start (``BEGIN IMMEDIATE``; a later
+upgrade could fail at once) and wait for it in Python, because SQLite's own waiting sleeps in C and would freeze every
+other greenlet of an API process. Readers never wait for writers.
 
-On PostgreSQL a reader commits each statement by itself, and so does ``write(single=True)``, which is for blocks
-of exactly one statement: that spares the two round trips of BEGIN and COMMIT on the hot path.
+On PostgreSQL a reader commits each statement by itself, and so does ``write(single=True)``, which is for blocks of
+exactly one statement: that saves the two round trips of BEGIN and COMMIT on the hot path.
 
 On PostgreSQL its clock is the present of all processes (``store.engine.clock``); a process that uses it learns the time
 every few seconds.
 
 When the database cannot be reached every use raises ``config.errors.Unavailable``. Where PostgreSQL ends one of two
-transactions that wait for each other, ``change`` makes it once more.
+transactions that wait for each other, ``change`` runs it once more.
 """
 
 import os
@@ -41,7 +41,7 @@ from store.engine.pool import ConnectionPool, PooledConnection
 #: how long a writer waits for SQLite's lock before the database counts as unavailable, seconds
 LOCK_PATIENCE = 10.0
 
-#: a change that met others in a deadlock is made at most so often
+#: how often a change that ends in a deadlock is tried at most
 MOST_TRIES = 5
 
 metadata = sa.MetaData(
@@ -60,15 +60,15 @@ now_ms = clock.now_ms
 Given = ParamSpec("Given")
 Found = TypeVar("Found")
 
-#: what a parent process held open: kept, because forgetting it would close the parent's connections
+#: the open connections of a parent process: kept, because freeing them would close the parent's connections
 _inherited: list[object] = []
 
-#: how PostgreSQL names a transaction that it ended so that another could go on: a deadlock, a failed serialization
+#: PostgreSQL's codes for a transaction that it ended so that another could go on: a deadlock, a failed serialization
 _ENDED_FOR_OTHERS = ("40P01", "40001")
 
 
-#: how a connection to PostgreSQL is opened and watched, unless its URL says otherwise: a server that is cut off without
-#: a word is given up after 15 seconds (the last is in milliseconds)
+#: how a connection to PostgreSQL is opened and watched, unless its URL says otherwise: a server that is cut off
+#: silently is given up after 15 seconds (the last is in milliseconds)
 _CONNECTION = {
     "connect_timeout": 3,
     "options": "-c statement_timeout=15000 -c jit=off",
@@ -81,7 +81,7 @@ _CONNECTION = {
 
 
 class Contended(Unavailable):
-    """The database ended this transaction, because it and another waited for each other; nothing was changed."""
+    """The database ended this transaction in a deadlock; nothing was changed."""
 
 
 _lock = threading.Lock()
@@ -89,14 +89,17 @@ _here: "_Database | None" = None
 
 
 class _Database:
-    """What this process holds open: on PostgreSQL all use the same connections, on SQLite one of them writes."""
+    """The connections that this process holds open.
+
+    On PostgreSQL all uses share one pool, on SQLite one of the connections writes.
+    """
 
     def __init__(self, url: str) -> None:
         self.engine = _sqlite(url) if url.startswith("sqlite") else _postgresql(url)
         self.is_sqlite = self.engine.dialect.name == "sqlite"
         self.away = _what_away_raises(self.is_sqlite)
         self.reading = ConnectionPool(self.engine.connect, most=20, patience=LOCK_PATIENCE if self.is_sqlite else 5)
-        #: who waits for SQLite's only writer of this process waits for free; each failed try for its lock costs
+        #: a thread that waits for SQLite's only writer of this process costs nothing; each failed try for its lock does
         self.writing = ConnectionPool(self._writer, most=1, patience=LOCK_PATIENCE) if self.is_sqlite else self.reading
 
     def _writer(self) -> Connection:
@@ -112,7 +115,10 @@ class _Database:
 
 
 def _database() -> _Database:
-    """That of this process; a forked child makes its own and leaves its parent's connections alone."""
+    """The database of this process; a forked child makes its own.
+
+    It leaves its parent's connections alone.
+    """
     global _here  # noqa: PLW0603 - one per process is the point
     here = _here
     if here is None:
@@ -124,17 +130,20 @@ def _database() -> _Database:
 
 
 def engine() -> sa.Engine:
-    """SQLAlchemy's engine of this process; each of its statements is committed by itself."""
+    """SQLAlchemy's engine of this process; each statement commits by itself."""
     return _database().engine
 
 
 def load_driver() -> None:
-    """Import what speaks to the configured database, without speaking to it: for a parent whose children will."""
+    """Import the driver of the configured database, without connecting.
+
+    For a parent that forks children which connect.
+    """
     sa.make_url(settings().database_url).get_dialect().import_dbapi()
 
 
 def _after_fork() -> None:
-    """A child starts with nothing of its parent's: no connection, and no lock that a thread left behind held."""
+    """Let a child start without its parent's connections and locks."""
     global _here, _lock
     _inherited.append(_here)
     _here, _lock = None, threading.Lock()
@@ -179,7 +188,9 @@ def raw(connection: Connection) -> Any:
 
 
 def read_one(query: Callable[Concatenate[Connection, Given], Found], *args: Given.args, **more: Given.kwargs) -> Found:
-    """What ``query(connection, ...)`` returns, which makes exactly one statement and only looks.
+    """What ``query(connection, ...)`` returns; it runs exactly one reading statement.
+
+    Cheaper than ``read``, which gives several statements the same snapshot.
 
     Cheaper than ``read``, which sees to it that several statements see the same.
 
@@ -192,7 +203,7 @@ def read_one(query: Callable[Concatenate[Connection, Given], Found], *args: Give
 
 
 def read() -> AbstractContextManager[Connection]:
-    """A transaction that looks.
+    """A transaction that reads.
 
     Raises:
         Unavailable: the database cannot be reached.
@@ -216,7 +227,9 @@ def write(*, single: bool = False) -> AbstractContextManager[Connection]:
 
 
 def change(work: Callable[[Connection], Found]) -> Found:
-    """What ``work(connection)`` returns, which changes in one transaction and may be run again before it is committed.
+    """What ``work(connection)`` returns; it changes in one transaction.
+
+    It may be run again before it is committed.
 
     Raises:
         Unavailable: the database cannot be reached.
@@ -230,18 +243,21 @@ def change(work: Callable[[Connection], Found]) -> Found:
 
 
 def repeated(work: Callable[[], Found]) -> Found:
-    """What ``work()`` returns, a transaction that is made again when it has met another in a deadlock."""
+    """What ``work()`` returns, a transaction that is repeated after a deadlock."""
     for tries in range(1, MOST_TRIES):
         try:
             return work()
         except Contended:
-            time.sleep(random.uniform(0.001, 0.02) * 2**tries)  # noqa: S311 - spreads those who met, hides nothing
+            time.sleep(random.uniform(0.001, 0.02) * 2**tries)  # noqa: S311 - spreads those that met, hides nothing
     return work()
 
 
 @contextmanager
 def _use(here: _Database, pool: ConnectionPool, begin: str | None) -> Iterator[Connection]:
-    """One transaction, said to the driver itself; without ``begin`` each statement is one."""
+    """One transaction through the driver itself.
+
+    Without ``begin`` each statement is one.
+    """
     try:
         pooled = pool.take()
         sound = False  # a connection over which the database could not be reached is not used again
@@ -266,7 +282,7 @@ def _use(here: _Database, pool: ConnectionPool, begin: str | None) -> Iterator[C
 
 
 def _say(opened: Any, begin: str) -> None:
-    """Begin; for SQLite's lock, which another process may hold, it waits here."""
+    """Begin a transaction; wait for SQLite's lock if another process holds it."""
     give_up = 0.0
     while True:  # a failed try must cost next to nothing
         try:
@@ -281,7 +297,7 @@ def _say(opened: Any, begin: str) -> None:
 
 
 def _ask_time(pooled: PooledConnection) -> None:
-    """Learn what time it is for the database."""
+    """Learn the database's time."""
     asked = time.monotonic_ns()
     found = pooled.raw.execute("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint").fetchone()
     clock.learn(asked, found[0] * 1000, time.monotonic_ns())
@@ -299,7 +315,7 @@ def _unavailable(error: Exception) -> Unavailable:
 
 
 def _what_away_raises(is_sqlite: bool) -> tuple[type[Exception], ...]:
-    """What a database that is away raises, by SQLAlchemy or by the driver itself."""
+    """The exceptions of an unreachable database, SQLAlchemy's or the driver's own."""
     errors = (exc.OperationalError, exc.InterfaceError, exc.InternalError, exc.TimeoutError, sqlite3.OperationalError)
     if is_sqlite:
         return errors

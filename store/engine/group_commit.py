@@ -1,4 +1,4 @@
-"""Group commit: changes that arrive while another is being committed share the next transaction.
+"""Group commit: changes that arrive during a commit share the next transaction.
 
 ``commit(change)`` runs ``change(connection)`` in a transaction and returns its result. The first change leads: it takes
 along all that wait, runs them one after the other in one transaction and hands the results out. It does not wait for
@@ -8,7 +8,7 @@ so that a bad one does not harm the others. A change may thus be run twice and m
 On SQLite, which takes one writer at a time, everything goes this way. On PostgreSQL two kinds of changes do: those of a
 single statement, which share the round trip and the disk's write as well (``store.engine.pipeline``), and those that
 would wait for each other, the ends of branches, which all count down the same row. They go in the order of the rows
-they meet at (``at``), so that two processes never wait for each other in a circle.
+that they contend for (``at``), so that two processes never wait for each other in a circle.
 """
 
 import contextlib
@@ -28,15 +28,15 @@ from store.engine.db import Connection
 #: at most this many changes share a transaction, so that other processes get their turn
 MOST = 32
 
-#: a leader whose transaction takes longer waits for a row that another process holds; who waits behind it goes
-#: ahead, seconds
+#: a leader whose transaction takes longer waits for a row that another process holds; the changes behind it go ahead,
+#: seconds
 STUCK = 0.05
 
 Change = Callable[[Connection], Any]
 
 
 class _Item:
-    """A change on its way, and what became of it."""
+    """A change under way, and its result or error."""
 
     def __init__(self, change: Change, at: str) -> None:
         self.change = change
@@ -45,21 +45,24 @@ class _Item:
         self.done = False
         self.result: Any = None
         self.error: Exception | None = None
-        self.turn = threading.Lock()  # held until it is done, or is to lead
+        self.turn = threading.Lock()  # held until the change is committed, or is to lead
         self.turn.acquire()
 
     def wake(self) -> None:
-        """Have its thread look again; once is enough."""
+        """Wake its thread; once is enough."""
         with contextlib.suppress(RuntimeError):
             self.turn.release()
 
     def run(self, connection: Connection) -> None:
-        """Make the change; it counts once the transaction is committed."""
+        """Run the change; it counts once the transaction is committed."""
         self.error = None
         self.result = self.change(connection)
 
     def run_alone(self, connection: Any) -> None:
-        """The same for a change that harms no other of its transaction when it raises: nothing came before that."""
+        """Run the change where its failure harms no other of the transaction.
+
+        It is the first of its transaction.
+        """
         try:
             self.run(connection)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is raised where the change came from
@@ -67,7 +70,10 @@ class _Item:
 
 
 class _Group:
-    """Changes of one process that share transactions; ``together`` makes a batch of them in one."""
+    """The changes of one process that share transactions.
+
+    ``together`` runs a batch of them in one.
+    """
 
     def __init__(self, together: Callable[[list[_Item]], None], patience: float = -1) -> None:
         self._together = together
@@ -77,7 +83,7 @@ class _Group:
         self._leader: _Item | None = None
 
     def commit(self, change: Change, at: str) -> Any:
-        """As the function below."""
+        """Run a change with others, as the function ``commit`` below."""
         item = _Item(change, at)
         with self._lock:
             self._waiting.append(item)
@@ -97,13 +103,16 @@ class _Group:
         return item.result
 
     def oldest(self) -> float:
-        """For how long the one that waits longest has waited, seconds."""
+        """How long the change that waits longest has waited, seconds."""
         with self._lock:
             items = [item for item in (self._leader, *itertools.islice(self._waiting, 1)) if item is not None]
         return time.monotonic() - min(item.since for item in items) if items else 0.0
 
     def _leads(self, item: _Item, *, named: bool) -> bool:
-        """Whether this one leads now: it was named, or the leader has kept it waiting for too long."""
+        """Whether ``item`` leads now.
+
+        It does when it was named, or the leader has kept it waiting for too long.
+        """
         with self._lock:
             if item not in self._waiting or (named and self._leader is not item):
                 return False  # another leader has taken it along
@@ -111,7 +120,7 @@ class _Group:
             return True
 
     def _lead(self, leader: _Item) -> None:
-        """Take along all that wait."""
+        """Run all changes that wait, with the leader's own."""
         with self._lock:
             batch = [self._waiting.popleft() for _ in range(min(MOST, len(self._waiting)))]
         try:
@@ -132,20 +141,26 @@ class _Group:
             following.wake()
 
     def _leave(self, item: _Item) -> None:
-        """The thread that waited for this change is being ended, maybe while it was named to lead."""
+        """Withdraw the change of a thread that is being ended.
+
+        It may have been named to lead.
+        """
         with self._lock:
             if item in self._waiting:
                 self._waiting.remove(item)
         self._hand_on(item)
 
     def _make(self, batch: list[_Item]) -> None:
-        """Have the changes made, together or else each by itself; what each came to stands in it."""
+        """Run the changes together, or else each by itself.
+
+        Each item gets its own result or error.
+        """
         try:
             self._together(batch)
         except Unavailable as error:
             for item in batch:
                 item.error = error
-        except Exception as error:  # noqa: BLE001 - whatever it is belongs to one of them, and is raised there
+        except Exception as error:  # noqa: BLE001 - one of the changes has raised it; it is raised there
             if len(batch) == 1:
                 batch[0].error = error
             else:
@@ -181,7 +196,7 @@ def _at_once(batch: list[_Item]) -> None:
 
 
 class _Groups:
-    """Those of this process."""
+    """The groups of this process."""
 
     def __init__(self) -> None:
         self.in_turn, self.at_once = _Group(_in_turn), _Group(_at_once, STUCK)
@@ -199,16 +214,17 @@ os.register_at_fork(after_in_child=_after_fork)
 
 
 def commit(change: Change, *, single: bool = False, at: str = "") -> Any:
-    """Run ``change(connection)`` in a transaction, together with others where that helps; returns its result.
+    """Run ``change(connection)`` in a transaction, shared with others where that helps.
 
-    ``single`` promises that on PostgreSQL it is one statement, a ``Prepared``; ``at`` names the row at which it meets
-    others there. Raises what the change raises, or ``Unavailable``: then it may have happened or not.
+    Returns its result. ``single`` promises that on PostgreSQL it is one statement, a ``Prepared``; ``at`` names the row
+    for which it contends with others there. Raises what the change raises, or ``Unavailable``: then it may have
+    happened or not.
     """
     return db.repeated(functools.partial(_commit, change, single=single, at=at))
 
 
 def oldest() -> float:
-    """For how long the change of this process that waits longest to be committed has waited, seconds."""
+    """How long this process's oldest uncommitted change has waited, seconds."""
     return max(_here.in_turn.oldest(), _here.at_once.oldest())
 
 

@@ -1,8 +1,8 @@
-"""PostgreSQL: the single statements of many changes in one transaction and one round trip.
+"""PostgreSQL: single statements of many changes in one transaction and round trip.
 
 In order of time: each change is run up to its statement, in a greenlet of its own; the statements are sent together,
-BEGIN before and COMMIT behind them, and answered together; then each change is run to its end with its own answer.
-They go in the order of the rows they move, so that two processes never wait for each other in a circle.
+BEGIN before and COMMIT behind them, and answered together; then each change is run to its end with its own answer. They
+go in the order of the rows they change, so that two processes never wait for each other in a circle.
 """
 
 from collections.abc import Callable
@@ -15,16 +15,19 @@ from sqlalchemy import Dialect
 from store.engine import db
 from store.engine.prepared import OneStatement
 
-#: a change that is given something like a connection, and does with its result and its errors what is to be done
+#: a change: it is called with something like a connection, and handles its own result and errors
 Run = Callable[[Any], None]
 
 
 class RefusedError(Exception):
-    """The transaction did not happen, and the database is there: one of the statements is bad, or met others."""
+    """The transaction did not happen, although the database is there.
+
+    One of the statements is bad, or contended with others.
+    """
 
 
 class _Change:
-    """A change that has come to its statement, or to its end."""
+    """A change that has reached its statement, or its end."""
 
     def __init__(self, run: Run, at: str, dialect: Dialect) -> None:
         self.statement: tuple[str, list[Any]] | None = None
@@ -38,16 +41,18 @@ class _Change:
         return self._running.parent.switch()  # back in __init__, until go_on
 
     def go_on(self) -> None:
-        """Hand it its answer."""
+        """Give the change the answer to its statement."""
         self._running.switch(self.cursor)
 
     def drop(self) -> None:
-        """Leave it where it is."""
+        """Abandon the change where it is."""
         self._running.throw(GreenletExit)
 
 
 def run(changes: list[tuple[Run, str]]) -> None:
-    """Run changes, each with the name of the row at which it meets others (or ""), in one transaction.
+    """Run changes in one transaction, each with the row it contends for.
+
+    The row is "" for a change that contends with none.
 
     Raises:
         RefusedError: nothing has happened. Unavailable: the database is away, and may have done it or not.

@@ -1,8 +1,9 @@
-"""Connections that stay open: the pool of this process, without the bookkeeping that SQLAlchemy's does for each use.
+"""Connections that stay open: the pool of this process.
 
-``take`` hands out the one that was used last (few connections, warm ones, whose statements the server knows), or opens
-one; ``give_back`` keeps it for the next. A connection over which something went wrong is closed instead, and one that
-has rested is looked at first, so that a database that was away is found again.
+SQLAlchemy's pool costs more bookkeeping for each use. ``take`` hands out the connection that was used last (few
+connections, warm ones, whose statements the server knows), or opens one; ``give_back`` keeps it for the next. A
+connection over which something went wrong is closed instead, and one that has been idle is checked first, so that a
+database that was away is found again.
 """
 
 import select
@@ -14,9 +15,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import exc
 
-#: a connection that rested this long may have been closed by the server: its socket is looked at, seconds
+#: a connection that was idle this long may have been closed by the server: its socket is checked, seconds
 IDLE = 1.0
-#: one that rested this long may have been cut off without a word: the server is asked, seconds
+#: one that was idle this long may have been cut off silently: the server is asked, seconds
 LONG_IDLE = 30.0
 
 
@@ -36,13 +37,16 @@ class PooledConnection:
         self.connection.close()
 
     def undo(self) -> None:
-        """Roll back what is under way, if anything is."""
-        self.connection.rollback()  # what SQLAlchemy knows of
+        """Roll back the transaction under way, if there is one."""
+        self.connection.rollback()  # the transaction that SQLAlchemy knows of
         self.raw.rollback()
 
 
 class ConnectionPool:
-    """The open connections to one database, at most ``most``; who finds none free waits ``patience`` seconds."""
+    """The open connections to one database, at most ``most``.
+
+    A caller that finds none free waits ``patience`` seconds.
+    """
 
     def __init__(self, opened: Callable[[], sa.Connection], *, most: int, patience: float) -> None:
         self._opened, self._patience = opened, patience
@@ -71,7 +75,7 @@ class ConnectionPool:
             raise
 
     def give_back(self, pooled: PooledConnection, *, sound: bool = True) -> None:
-        """Keep it for the next, or close it when it is not ``sound``."""
+        """Keep it for the next use, or close it if not ``sound``."""
         try:
             if sound and not self._closed:
                 pooled.used = time.monotonic()
@@ -97,14 +101,17 @@ class ConnectionPool:
 
 
 def _lives(pooled: PooledConnection) -> bool:
-    """Whether a connection can be used. Under load none rests; a file does not go away."""
+    """Whether a connection can be used.
+
+    Under load none is idle; a file does not go away.
+    """
     rested = time.monotonic() - pooled.used
     if rested < IDLE or pooled.connection.dialect.name == "sqlite":
         return True
     try:
         socket = select.poll()
         socket.register(pooled.raw.fileno(), select.POLLIN)
-        if socket.poll(0):  # no query is under way: this is the server's farewell
+        if socket.poll(0):  # no query is under way: this is the server closing
             return False
         if rested > LONG_IDLE:
             pooled.raw.execute("SELECT 1")

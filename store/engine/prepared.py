@@ -1,8 +1,8 @@
-"""Statements of the hot path: written in SQLAlchemy Core, compiled once, run by the driver itself.
+"""Hot-path statements: SQLAlchemy Core, compiled once, run by the driver.
 
-Building and keying a Core statement for each use costs several times what the database needs to run it. A
-``Prepared`` pays that once per process and dialect. Rows come back as named tuples; there are no type
-conversions (a Boolean of SQLite is 0 or 1). Errors of the driver pass as they are; ``store.engine.db`` knows them.
+Building and keying a Core statement for each use costs several times what the database needs to run it. A ``Prepared``
+pays that once per process and dialect. Rows come back as named tuples; there are no type conversions (a Boolean of
+SQLite is 0 or 1). Errors of the driver are raised unchanged; ``store.engine.db`` translates them.
 """
 
 from collections import namedtuple
@@ -15,9 +15,10 @@ from store.engine.db import Connection, IntegrityError
 
 
 class OneStatement:
-    """In place of a connection for a change that is one ``Prepared`` (``store.engine.group_commit``).
+    """Stands for a connection in a change that is one ``Prepared``.
 
-    ``send`` is given the text, its values and the id of the row it moves; it returns the driver's cursor.
+    ``store.engine.group_commit`` hands it in. ``send`` is given the text, its values and the id of the row it changes;
+    it returns the driver's cursor.
     """
 
     __slots__ = ("_send", "dialect")
@@ -47,7 +48,7 @@ class Prepared:
         self._row: Any = None  # makes a named tuple of a row; False for what returns none; known from the first use
 
     def run(self, db: Connection, parameters: Mapping[str, Any]) -> tuple[list[Any], int]:
-        """Execute it in the connection's transaction; returns the rows and the count of affected rows."""
+        """Execute it in the connection's transaction; returns rows and row count."""
         text, order, constants = self._forms.get(db.dialect.name) or self._compile(db.dialect)
         given = {**constants, **parameters}
         values = [given[name] for name in order]
@@ -64,7 +65,10 @@ class Prepared:
         return rows, cursor.rowcount
 
     def many(self, db: Connection, parameters: Sequence[Mapping[str, Any]]) -> None:
-        """Execute it once for each of ``parameters``, in few round trips; what it returns is dropped."""
+        """Execute it for each of ``parameters``, in few round trips.
+
+        What it returns is dropped.
+        """
         text, order, constants = self._forms.get(db.dialect.name) or self._compile(db.dialect)
         filled = [{**constants, **one} for one in parameters]
         try:
@@ -88,13 +92,16 @@ class Prepared:
 
 
 def _maker(columns: Any) -> Any:
-    """What makes a named tuple of a row with these columns; False where there are none."""
+    """Makes a named tuple of a row; False for statements without rows."""
     named: Any = namedtuple  # noqa: PYI024 - its names come from the database
     return named("Row", [column[0] for column in columns])._make if columns else False
 
 
 def driver(db: Connection) -> Any:
-    """What the driver runs one statement with (``execute``, ``executemany``); it makes a cursor."""
+    """The driver's executor of one statement; it makes a cursor.
+
+    It has ``execute`` and ``executemany``.
+    """
     raw: Any = db.connection.dbapi_connection
     if db.dialect.name == "sqlite":
         return raw
@@ -104,16 +111,16 @@ def driver(db: Connection) -> Any:
 
 
 def _known(db: Connection, error: Exception) -> Exception:
-    """A broken rule of the database, such as a row too many, in the form that SQLAlchemy gives it."""
+    """The driver's constraint violation in SQLAlchemy's form."""
     dbapi: Any = db.dialect.loaded_dbapi
     return IntegrityError(None, None, error) if isinstance(error, dbapi.IntegrityError) else error
 
 
 def words(values: tuple[str, ...]) -> list[sa.ColumnElement[Any]]:
-    """Fixed words of ours as literals, for ``IN`` lists that are the same in every use."""
+    """Fixed words as literals, for ``IN`` lists that never change."""
     return [sa.literal_column(quoted(value)) for value in values]
 
 
 def quoted(value: str) -> str:
-    """A fixed word of ours as it stands in SQL text."""
+    """A fixed word as a literal in SQL text."""
     return f"'{value}'"

@@ -1,1 +1,1 @@
-"""Executions: actions, runs and their steps, how they move from state to state, and who looks at them."""
+"""Executions: actions, runs and their steps; their transitions, leases and lists."""

@@ -1,8 +1,8 @@
-"""What PostgreSQL writes in one statement: a move, and the one thing that follows it, each with its audit row.
+"""PostgreSQL: a transition and the one thing that follows, in one statement.
 
 Most steps are followed by exactly one step, or by the end of their run. Written one after the other that takes a
-transaction of four round trips; as one statement it takes one. Both ways write the same; ``store.executions.steps``
-chooses.
+transaction of four round trips; as one statement, with both audit rows, it takes one. Both ways write the same;
+``store.executions.steps`` chooses.
 """
 
 import functools
@@ -35,9 +35,10 @@ def move_and_add(
     guard: str,
     **changes: Any,
 ) -> Any:
-    """Move an execution (as ``store.executions.transitions.transition``) and add ``row``, unless the run is over.
+    """Change an execution's status and add ``row``, unless the run is over.
 
-    Returns the moved row, None when it was not to be moved; then nothing is added.
+    The change is that of ``store.executions.transitions.transition``. Returns the changed row, None when its status did
+    not allow the change; then nothing is added.
     """
     changes = with_end(to, changes)
     new = {f"new_{name}": row.get(name) for name in _COLUMNS}
@@ -58,9 +59,10 @@ def move_and_end(
     guard: str,
     **changes: Any,
 ) -> Any:
-    """Move a step and end its run with ``run`` (status, error, output), unless that is over.
+    """Change a step's status and end its run, unless that is over.
 
-    Returns the moved row, None when it was not to be moved; then nothing is ended.
+    ``run`` has status, error and output. Returns the changed row, None when its status did not allow the change; then
+    nothing is ended.
     """
     changes = with_end(to, changes)
     ending = {f"run_{name}": run[name] for name in ("error", "output")}
@@ -81,7 +83,7 @@ def _adding(to: Status, guard: str, changed: tuple[str, ...], fenced: bool, begu
     columns = {name: sa.bindparam(f"new_{name}", type_=column.type) for name, column in _table.c.items()}
     row = sa.select(*columns.values()).select_from(moved)
     if "run_status" in moved.c:
-        paused = moved.c.run_status == Status.PAUSED  # what waits by itself, a delay or an approval, is not held back
+        paused = moved.c.run_status == Status.PAUSED  # a delay or an approval is not held back
         held = {name: sa.case((paused, value), else_=columns[name]) for name, value in NOT_BEGUN.items()}
         begins = {**columns, **held} if begun else columns
         row = sa.select(*begins.values()).select_from(moved).where(moved.c.run_status.in_(words(LIVE)))

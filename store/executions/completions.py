@@ -1,7 +1,7 @@
-"""Completions: an execution that has ended well while playbooks listen for that, until they have been started.
+"""Completions: successful executions whose end playbooks listen for.
 
 The mark is written with the end of the execution (``waiting_for`` "announce", due soon), so that no end is lost; it is
-taken off in the transaction that starts the playbooks, so that none starts twice.
+cleared in the transaction that starts the playbooks, so that none starts twice.
 """
 
 from typing import Any

@@ -1,10 +1,10 @@
-"""Ending what runs that are over have left behind, many rows at a time.
+"""Ends what an ended run leaves behind, in batches.
 
 In order of time: a run is ended with a mark (``waiting_for`` "clear"), and in the same transaction the runs it has
-started: from then on no step of them can be claimed, and nothing that a step does is followed by anything. Then their
-steps are ended in bites, by the process that ended the run as far as that is soon done, and by tick as long as the mark
-is there. It is taken off when some time after the end no step is left that goes on: what was being written while the
-run ended is found then.
+started: from then on no step of them can be claimed, and no step has successors any more. Then their steps are ended in
+batches, by the process that ended the run as far as that is soon done, and by tick as long as the mark is there. The
+mark is cleared when, some time after the end, no step is live: what was being written while the run ended is found
+then.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ from store.executions.transitions import LIVE, SOURCES, TERMINAL, executions
 
 #: rows that are ended in one transaction
 BITE = 500
-#: the last look at a run comes so long after its end, ms
+#: how long after its end a run is checked for the last time, ms
 LAST_LOOK = 3_000
 
 _table = executions.c
@@ -28,26 +28,32 @@ _goes_on = _table.status.not_in(words(tuple(sorted(TERMINAL))))
 
 
 def mark() -> dict[str, Any]:
-    """Columns of a run that ends while steps of it, or runs that it has started, may go on."""
+    """Columns of an ended run with live steps or runs below."""
     return {"waiting_for": WaitingFor.CLEAR, "due_at": now_ms()}
 
 
 def end_below(db: Connection, run_ids: Sequence[str], actor: str) -> list[str]:
-    """End every run that goes on and that these have started, directly and by those that they started; returns them."""
+    """End every live run below these runs; returns them.
+
+    Below a run are the runs that it started, directly and through others.
+    """
     living = [row.id for row in _below(set(run_ids), _families(db, run_ids)) if row.status in LIVE]
     _end_runs(db, living, actor)
     return living
 
 
 def _families(db: Connection, run_ids: Sequence[str]) -> list[Any]:
-    """The runs that these, or those they go back to, have started."""
+    """The runs that these runs, or their roots, have started."""
     roots = sa.select(sa.func.coalesce(_table.root_id, _table.id)).where(_table.id.in_(run_ids))
     query = sa.select(_table.id, _table.parent_id, _table.status).where(_table.root_id.in_(roots))
     return list(db.execute(query))
 
 
 def _below(run_ids: set[str], family: Sequence[Any]) -> list[Any]:
-    """Those of a family that these runs have started; the id of a step begins with that of its run."""
+    """The runs of a family below these runs.
+
+    The id of a step begins with that of its run.
+    """
     found, ahead = [], run_ids
     while ahead:
         started = [row for row in family if row.parent_id.partition(".")[0] in ahead]
@@ -62,13 +68,19 @@ def _end_runs(db: Connection, run_ids: Sequence[str], actor: str) -> None:
 
 
 def clear(db: Connection, run_ids: Sequence[str], actor: str) -> int:
-    """End a bite of the steps of these runs that go on; returns how many there were, ``BITE`` if there may be more."""
+    """End a batch of live steps of these runs.
+
+    Returns how many there were, ``BITE`` if there may be more.
+    """
     query = sa.select(_table.id).where(_table.run_id.in_(run_ids), _goes_on).limit(BITE)
     return _cancel(db, [row.id for row in db.execute(query)], actor)
 
 
 def cleared(db: Connection, run_ids: Sequence[str]) -> None:
-    """Nothing goes on of these runs any more: take the mark off, or say when the last look at them is due."""
+    """Clear the mark of runs without live steps.
+
+    Before the time of the last check, set when it is due instead.
+    """
     mine = sa.and_(_table.id.in_(run_ids), _table.waiting_for == WaitingFor.CLEAR)
     last_look = _table.completed_at + LAST_LOOK
     early = last_look > now_ms()
@@ -77,7 +89,10 @@ def cleared(db: Connection, run_ids: Sequence[str]) -> None:
 
 
 def end_held(db: Connection, run_id: str, container: str, actor: str) -> None:
-    """End all that one step of a run holds, and the runs that it, or a step held by it, has started."""
+    """End all that a container contains, and the runs started by it.
+
+    That includes the runs which the steps inside it have started.
+    """
     query = sa.select(_table.id, _table.type, _table.parent_id, _table.status)
     rows = list(db.execute(query.where(_table.run_id == run_id, _table.kind == Kind.STEP)))
     parents = {row.id: row.parent_id for row in rows}
@@ -99,9 +114,10 @@ def _is_held(row_id: str, container: str, parents: Mapping[str, str | None]) -> 
 
 
 def _cancel(db: Connection, ids: Sequence[str], actor: str, **marks: Any) -> int:
-    """Cancel those of these that have not ended; what was done stays done, and a worker that holds one lets go.
+    """Cancel the executions among these that have not ended.
 
-    They are locked in the order of ids, as a heartbeat does (``store.executions.leases``), so they never deadlock.
+    What was done stays done, and a worker that holds one releases it. They are locked in the order of ids, as a
+    heartbeat does (``store.executions.leases``), so they never deadlock.
     """
     if not ids:
         return 0

@@ -1,9 +1,9 @@
-"""Idempotency keys: which execution a caller's key has made, so that the same request makes no second one.
+"""Idempotency keys: the execution that each key of a caller has made.
 
-``key`` begins with who sent it (``tasks.intake.idempotency``).
+The same request makes no second one. ``key`` begins with the name of its sender (``tasks.intake.idempotency``).
 
-The row is written in the transaction that accepts the execution; of two concurrent copies of a request one
-commits and the other meets the primary key (``IntegrityError``) and finds what the first has made.
+The row is written in the transaction that accepts the execution; of two concurrent copies of a request one commits and
+the other meets the primary key (``IntegrityError``) and finds what the first has made.
 """
 
 import sqlalchemy as sa
@@ -50,7 +50,7 @@ def remember(
 
 
 def find(db: Connection, workspace_id: str, key: str) -> Row | None:
-    """What a key was used for."""
+    """The execution and fingerprint that a key was used for."""
     row: Row | None = _one.first(db, {"workspace_id": workspace_id, "key": key})
     return row
 

@@ -1,8 +1,8 @@
-"""Leases: how a worker process keeps what it has claimed.
+"""Leases: how a worker process keeps the executions that it has claimed.
 
-A claim gives a row a lease; the heartbeat extends those of all rows a process holds in one statement; a look tells
-which of them are still its own. What it gives up of its own accord it hands back, for others to claim at once. Of a row
-that was taken away the process says when it has let go.
+A claim gives a row a lease. The heartbeat extends the leases of all rows of a process in one statement; ``still_held``
+tells which of them are still its own. An attempt that the process gives up by itself it hands back, for others to claim
+at once. Of a row that was taken away the process records when it has released it.
 """
 
 from collections.abc import Iterable
@@ -22,9 +22,10 @@ _goes_on = sa.or_(
 
 
 def extend(db: Connection, owner: str, execution_ids: list[str], lease_ms: int) -> None:
-    """The heartbeat: every running row of one process gets a fresh lease, up to the end of its attempt's time.
+    """Renew the lease of every running row of one process (the heartbeat).
 
-    They are locked in the order of their ids, as a cancel does (``store.executions.steps``): so they never deadlock.
+    A lease ends at the latest with its attempt's time. The rows are locked in the order of their ids, as a cancel does
+    (``store.executions.steps``): so they never deadlock.
     """
     table, now = executions.c, now_ms()
     end = table.expires_at + TIMEOUT_GRACE
@@ -38,14 +39,17 @@ def extend(db: Connection, owner: str, execution_ids: list[str], lease_ms: int) 
 
 
 def still_held(db: Connection, owner: str, execution_ids: list[str]) -> set[tuple[str, int]]:
-    """Which of these are running for this owner still, each with its attempt; no step is held of a run that ended."""
+    """The executions among these that still run for this owner.
+
+    Each comes with its attempt. No step of a run that has ended is held.
+    """
     table = executions.c
     mine = sa.and_(table.id.in_(execution_ids), table.owner == owner, table.status == Status.RUNNING)
     return {(row.id, row.attempt) for row in db.execute(sa.select(table.id, table.attempt).where(mine, _goes_on))}
 
 
 def hand_back(db: Connection, execution_id: str, owner: str, attempt: int) -> bool:
-    """Give an attempt up that is still this owner's: the row is pending and due at once, and no lapse is counted.
+    """Hand an attempt back: pending, due at once, no lapse counted.
 
     False when it was taken away, or belongs to a run that has ended.
     """
@@ -64,14 +68,14 @@ def hand_back(db: Connection, execution_id: str, owner: str, attempt: int) -> bo
 
 
 def lapse(db: Connection, execution_id: str, attempt: int) -> None:
-    """End the lease of an attempt whose process ends: tick looks at it at once."""
+    """End the lease of an attempt whose process ends; tick recovers it."""
     table = executions.c
     mine = sa.and_(table.id == execution_id, table.attempt == attempt, table.status == Status.RUNNING)
     db.execute(sa.update(executions).where(mine).values(due_at=now_ms(), renewed_at=0))
 
 
 def held_by(db: Connection, owners: Iterable[str]) -> list[Row]:
-    """What runs for the owners whose names begin so."""
+    """The rows that run for owners whose names begin so."""
     table = executions.c
     theirs = sa.or_(*(table.owner.startswith(owner, autoescape=True) for owner in owners))
     running = sa.and_(table.due_at.is_not(None), table.status == Status.RUNNING, theirs)
@@ -81,9 +85,10 @@ def held_by(db: Connection, owners: Iterable[str]) -> list[Row]:
 
 
 def release(db: Connection, execution_id: str, owner: str, attempt: int) -> None:
-    """Say that this process does nothing more for a row that was taken from it (what a cancel waits for).
+    """Record that this process has released a row taken from it.
 
-    A step of a run that has ended may be let go before it is ended itself: the end of the run came first.
+    A cancel waits for that. A step of a run that has ended may be released before it is ended itself: the end of the
+    run came first.
     """
     table = executions.c
     mine = sa.and_(table.id == execution_id, table.owner == owner, table.attempt == attempt)

@@ -1,7 +1,7 @@
-"""Many executions at once: the pages of a list, and how many there are by status.
+"""Lists of executions: their pages, and counts by status.
 
-These are executions of actions, triggered or as steps of a run. Runs, and the steps in
-which a run decides or waits, are looked at by ``store.executions.run_listing``.
+These are executions of actions, triggered or as steps of a run. ``store.executions.run_listing`` reads runs, and the
+steps in which a run decides or waits.
 
 A list leaves out what only the whole record needs (logs, report, sealed values), and of the two JSON columns it shows
 those values that are small: a hundred rows with everything in them may be a hundred megabytes.
@@ -20,7 +20,7 @@ from store.executions.transitions import executions
 
 #: bytes; an input or output larger than this is not part of a list
 MOST_LISTED = 16 * 1024
-#: of how many of the newest ended executions it is counted how they ended
+#: how many of the newest ended executions are counted by status
 MOST_COUNTED = 10_000
 
 _PLAIN = (
@@ -37,7 +37,7 @@ _PLAIN = (
     executions.c.run_id,
     executions.c.step_id,
 )
-#: spelled out, so that the databases see which of their indexes fit
+#: spelled out, so that the databases recognise the indexes that fit
 _triggered = sa.literal_column(f"executions.kind = '{Kind.ACTION}'", sa.Boolean)
 #: a step without a revision was skipped, or could not be entered
 _of_runs = sa.literal_column(
@@ -90,10 +90,10 @@ def search(
 
 
 def counts(db: Connection) -> dict[str, int]:
-    """How many executions there are by status: all that have not ended, and the newest that have.
+    """Counts by status: all live executions, and the newest ended ones.
 
-    Counting the ended ones to the last would read the whole table, which only grows. So it is the ``MOST_COUNTED``
-    newest of those that were triggered, and as many of the steps of the newest runs.
+    Counting all the ended ones would read the whole table, which only grows. So the ``MOST_COUNTED`` newest of those
+    that were triggered are counted, and as many of the steps of the newest runs.
     """
     table = executions.c
     live = sa.select(table.status, sa.func.count()).where(table.due_at.is_not(None), _done_by_action)
@@ -106,13 +106,16 @@ def counts(db: Connection) -> dict[str, int]:
 
 
 def _newest(*which: sa.ColumnElement[bool]) -> sa.Select[Any]:
-    """The statuses of those that have ended."""
+    """The statuses of the newest ended executions."""
     table = executions.c
     ended = sa.select(table.status).where(table.due_at.is_(None), *which)
     return sa.select(ended.order_by(table.id.desc()).limit(MOST_COUNTED).subquery())
 
 
 def small(db: Connection, column: sa.Column[str]) -> sa.Label[str]:
-    """The column where it is small, else NULL; PostgreSQL knows the size of a value without reading it."""
+    """The column where it is small, else NULL.
+
+    PostgreSQL knows the size of a value without reading it.
+    """
     size = sa.func.octet_length if db.dialect.name == "postgresql" else sa.func.length
     return sa.case((size(column) <= MOST_LISTED, column)).label(column.name)

@@ -1,4 +1,4 @@
-"""The queries of tick and maintenance: what is due, and what may be deleted."""
+"""The queries of tick and maintenance: due rows and deletable rows."""
 
 import sqlalchemy as sa
 
@@ -6,14 +6,14 @@ from playbooks.states import Kind, Status
 from store.engine.db import Connection, Row, now_ms
 from store.executions.transitions import executions
 
-#: rows among which the oldest that wait are looked for
+#: among this many rows the oldest that wait are looked for
 MOST_LOOKED_AT = 5_000
 
 _run = executions.alias("run")
 
 
 def due(db: Connection, *, limit: int) -> list[Row]:
-    """Rows that are due now, locked for this transaction; other ticks skip them."""
+    """Due rows, locked for this transaction; other ticks skip them."""
     table = executions.c
     query = sa.select(
         table.id,
@@ -40,29 +40,30 @@ def due(db: Connection, *, limit: int) -> list[Row]:
 
 
 def published(db: Connection, execution_id: str, *, again_at: int) -> None:
-    """Note that a pending row is put on its queue once more, and when to do it again."""
+    """Record that a pending row is published; ``again_at`` is the next time."""
     table = executions.c
     mine = sa.and_(table.id == execution_id, table.status == Status.PENDING)
     db.execute(sa.update(executions).where(mine).values(publishes=table.publishes + 1, due_at=again_at))
 
 
 def postpone(db: Connection, execution_id: str, *, at: int) -> None:
-    """Look at a row again at ``at``, if it still is to be looked at."""
+    """Make a row due again at ``at``, if it still is to be handled."""
     table = executions.c
     db.execute(sa.update(executions).where(table.id == execution_id, table.due_at.is_not(None)).values(due_at=at))
 
 
 def publish_now(db: Connection, run_id: str) -> None:
-    """Everything of a run that is ready to begin becomes due."""
+    """Make everything of a run that is ready to begin due."""
     table = executions.c
     ready = sa.and_(table.run_id == run_id, table.status == Status.PENDING)
     db.execute(sa.update(executions).where(ready).values(due_at=now_ms(), publishes=0))
 
 
 def publish_soon(db: Connection, execution_ids: list[str] | None = None, *, at: int, limit: int = 1000) -> int:
-    """Pending rows become due at ``at`` unless they were due earlier: their messages are known to be lost.
+    """Make pending rows due at ``at``: their messages are lost.
 
-    ``execution_ids`` None means all of them, at most ``limit`` a call. Returns how many.
+    Rows that were due earlier stay so. ``execution_ids`` None means all of them, at most ``limit`` a call. Returns how
+    many.
     """
     table = executions.c
     later = sa.and_(table.status == Status.PENDING, table.due_at > at)
@@ -81,9 +82,10 @@ _counted = sa.select(executions.c.queue, sa.func.count().label("number")).select
 
 
 def await_turns(db: Connection, queue: str, pause: int, *, limit: int = 1000) -> int:
-    """Rows of a queue that were published once, less than ``pause`` ms ago, are looked at when so much is over.
+    """Make rows wait for their turn on a backed-up queue.
 
-    At most ``limit`` a call, those that are due only; returns how many. A run that is over its time is left.
+    Rows of the queue that were published once, less than ``pause`` ms ago, become due when that time is over. At most
+    ``limit`` a call, and only those that are due; returns how many. A run that is over its time is left.
     """
     table, now = executions.c, now_ms()
     turn = table.created_at + pause
@@ -102,9 +104,10 @@ def await_turns(db: Connection, queue: str, pause: int, *, limit: int = 1000) ->
 
 
 def overtaken(db: Connection, queue: str, *, before: int, limit: int) -> list[Row]:
-    """Rows of a queue accepted before ``before`` (ms), published once and pending still: noted as published once more.
+    """Old pending rows of a queue, marked as published once more.
 
-    Published they are by the caller; they are looked at again after as long as they have waited, at least ten seconds.
+    They were accepted before ``before`` (ms), published once and are pending still. The caller publishes them; they are
+    due again after as long as they have waited, at least ten seconds.
     """
     table, now = executions.c, now_ms()
     waits = [table.due_at.is_not(None), table.status == Status.PENDING, table.queue == queue, table.publishes == 1]
@@ -121,15 +124,16 @@ _SOONEST = 10_000
 
 
 def oldest_overdue_ms(db: Connection) -> int:
-    """By how much the most overdue row is late, milliseconds; 0 when none is."""
+    """How late the most overdue row is, milliseconds; 0 when none is."""
     earliest = db.execute(sa.select(sa.func.min(executions.c.due_at))).scalar_one()
     return max(0, now_ms() - earliest) if earliest is not None else 0
 
 
 def drop_sealed(db: Connection, *, before: int, limit: int = 500) -> int:
-    """Forget the sealed input of what ended before ``before`` (milliseconds), of ``limit`` rows; how many it was.
+    """Clear the sealed input of executions that ended before ``before`` (ms).
 
-    Those that hold one have an index by their ids, which begin with the time at which they were made.
+    At most ``limit`` rows; returns how many. Rows with a sealed input have an index by their ids, which begin with the
+    time at which they were made.
     """
     table = executions.c
     old = sa.and_(table.sealed.is_not(None), _made_before(before), table.completed_at < before)
@@ -140,8 +144,8 @@ def drop_sealed(db: Connection, *, before: int, limit: int = 500) -> int:
 def oldest_waiting(db: Connection) -> dict[str, int]:
     """Queue → when its oldest unclaimed execution was accepted, milliseconds.
 
-    Looked for among the ``MOST_LOOKED_AT`` rows that are due first, in which it is: what has just been accepted is due
-    within a lease, and on a long queue those that came first are due first.
+    It is looked for among the ``MOST_LOOKED_AT`` rows that are due first, which include it: what has just been accepted
+    is due within a lease, and on a long queue those that came first are due first.
     """
     table = executions.c
     columns = (table.queue, table.kind, table.status, table.attempt, table.created_at)
@@ -152,7 +156,7 @@ def oldest_waiting(db: Connection) -> dict[str, int]:
 
 
 def forget(db: Connection, *, before: int, limit: int = 500) -> int:
-    """Retention: delete ended executions made before ``before`` (milliseconds), oldest first.
+    """Delete ended executions made before ``before`` (ms), oldest first: retention.
 
     At most ``limit`` a call, so that the lock is held briefly; returns how many went. Ids begin with their time (those
     of steps with their run's), so the primary key serves as the index. The steps of a run that goes on stay.

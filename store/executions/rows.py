@@ -1,4 +1,4 @@
-"""New rows of ``executions``: what a row begins with, by its kind."""
+"""New rows of ``executions``: first values, by kind."""
 
 from typing import TypedDict
 
@@ -7,7 +7,10 @@ from store.engine.db import now_ms
 
 
 class NewRow(TypedDict, total=False):
-    """The columns of a row that may be set when it is added; ``event_`` and ``at_`` say what is audited instead."""
+    """The columns that a new row may set.
+
+    ``event_`` and ``at_`` replace what is audited.
+    """
 
     id: str
     workspace_id: str
@@ -54,7 +57,7 @@ class NewRow(TypedDict, total=False):
     at_: int
 
 
-#: a step that was to begin at once, where its run has been paused: the opposite of ``claim``
+#: a step that would have begun at once, in a run that has been paused: the opposite of ``claim``
 NOT_BEGUN: NewRow = {
     "status": Status.PENDING,
     "attempt": 0,
@@ -64,12 +67,12 @@ NOT_BEGUN: NewRow = {
     "renewed_at": None,
     "publishes": 1,
 }
-#: added to an attempt's time before tick ends it: the worker itself is given the chance to say so first, ms
+#: added to an attempt's time before tick ends it, so that the worker can report the time-out first, ms
 TIMEOUT_GRACE = 2_000
 
 
 def claim(row: NewRow, owner: str, lease_ms: int) -> None:
-    """Have a row begin as one that ``owner`` has claimed, as ``transitions.claim`` would claim it."""
+    """Make a row begin as if ``owner`` had claimed it by ``transitions.claim``."""
     now = now_ms()
     row.update(
         {
@@ -86,17 +89,23 @@ def claim(row: NewRow, owner: str, lease_ms: int) -> None:
 
 
 def action(columns: NewRow) -> NewRow:
-    """A triggered action, with its first message on the way."""
+    """A triggered action, with its first message published."""
     return _new(Kind.ACTION, {"publishes": 1, **columns})
 
 
 def run(columns: NewRow) -> NewRow:
-    """A run of a playbook, with its first message on the way; it may be begun again without harm."""
+    """A run of a playbook, with its first message published.
+
+    It may be begun again without harm.
+    """
     return _new(Kind.PLAYBOOK, {"publishes": 1, "idempotent": True, **columns})
 
 
 def step(columns: NewRow) -> NewRow:
-    """A step of a run; one without an action is carried out by the run's driver."""
+    """A step of a run.
+
+    The run's driver carries out a step without an action.
+    """
     of_no_action: NewRow = {"action_id": "", "revision_id": "", "queue": "steps", "idempotent": True, "timeout_ms": 0}
     return _new(Kind.STEP, {**of_no_action, "input": "{}", **columns})
 

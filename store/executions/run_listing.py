@@ -1,10 +1,9 @@
-"""Runs and their steps as people look at them: lists of runs, what a run's steps show, and what happened to them.
+"""Runs and their steps for readers: lists, results, logs, status history.
 
-A run that goes on is shown as ``paused`` while an operator has paused it, and while all that is left of it to do is to
-wait: for an approval or for a delay. Nothing is stored for that; it is read off the steps.
+A live run is shown as ``paused`` while an operator has paused it, and while it only waits: for an approval or for a
+delay. Nothing is stored for that; it is read off the steps.
 
-What is read for many steps at once leaves out values that are large (``store.executions.listing``): a run may have
-thousands.
+Queries for many steps leave out values that are large (``store.executions.listing``): a run may have thousands.
 """
 
 from collections.abc import Iterable, Mapping
@@ -99,14 +98,17 @@ def _matching(filters: Mapping[str, Any]) -> list[sa.ColumnElement[bool]]:
 
 
 def _member(db: Connection, text: sa.ColumnElement[str], name: str) -> sa.ColumnElement[str]:
-    """A text out of a JSON column that may be large."""
+    """A text from a JSON column that may be large."""
     document = sa.cast(text, sa.JSON) if db.dialect.name == "postgresql" else sa.type_coerce(text, sa.JSON)
     found: sa.ColumnElement[str] = document[name].as_string()
     return found
 
 
 def of_run(db: Connection, run_id: str) -> list[Row]:
-    """Where every step of a run stands that has begun, without what it was given and what it brought."""
+    """The state of every step of a run that has begun.
+
+    Without its input and results.
+    """
     columns = (
         _table.id,
         _table.step_id,
@@ -124,7 +126,10 @@ def of_run(db: Connection, run_id: str) -> list[Row]:
 
 
 def step_results(db: Connection, step_row_ids: Iterable[str]) -> dict[str, Row]:
-    """Row id → what the step was given and brought. What is too large for a list is NULL; ``has_...`` tells of it."""
+    """Row id → input and results of the step.
+
+    A value that is too large for a list is NULL; ``has_output`` says whether there is an output.
+    """
     columns = (
         _table.id,
         _table.action_id,
@@ -145,7 +150,7 @@ def step_results(db: Connection, step_row_ids: Iterable[str]) -> dict[str, Row]:
     return found
 
 
-#: ids in one question
+#: ids in one query
 _AT_ONCE = 1_000
 
 
@@ -156,7 +161,7 @@ def logs(db: Connection, run_id: str) -> list[Row]:
 
 
 def status_history(db: Connection, workspace_id: str, run_id: str) -> dict[str, list[tuple[str, int]]]:
-    """Row id → (status, when it was entered, ms) for each move of each step of a run, oldest first."""
+    """Row id → (status, when it was entered, ms), oldest first."""
     same = sa.and_(audit.c.workspace_id == workspace_id, audit.c.subject == _table.id)
     query = sa.select(audit.c.subject, audit.c.event, audit.c.at).where(_table.run_id == run_id, same)
     found: dict[str, list[tuple[str, int]]] = {}

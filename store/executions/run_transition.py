@@ -1,7 +1,7 @@
-"""One transition of a run: what caused it, and what begins because of it, written in one transaction.
+"""A transition of a run: its cause and its successors.
 
-``tasks.runs.planner`` plans it as a value; ``commit`` writes it, or finds that it was not this worker's to write: the
-run was begun, the attempt ended, or the container handled by another worker meanwhile.
+``tasks.runs.planner`` plans it as a value; ``commit`` writes it, or finds that another worker was faster: it has begun
+the run, ended the attempt, or handled the container.
 """
 
 from collections.abc import Mapping
@@ -17,14 +17,17 @@ from store.executions.steps import Moves
 
 @dataclass(frozen=True)
 class RunBegun:
-    """A pending run is taken up; it may go on until ``deadline``, ms."""
+    """A pending run begins; it may go on until ``deadline``, ms."""
 
     deadline: int
 
 
 @dataclass(frozen=True, kw_only=True)
 class StepRetry:
-    """A further try of a failed step, which its run may make ``most`` times in all, after a pause in ms."""
+    """A retry of a failed step, after a pause in ms.
+
+    ``most`` is how many retries the run has in all.
+    """
 
     most: int
     pause: int
@@ -32,7 +35,10 @@ class StepRetry:
 
 @dataclass(frozen=True, kw_only=True)
 class StepEnded:
-    """An attempt at a step ends in ``status``, or is tried again if ``retry`` is there and its run has one left."""
+    """An attempt at a step ends in ``status``, or is retried.
+
+    It is retried if ``retry`` is there and the run has a retry left.
+    """
 
     row_id: str
     attempt: int
@@ -81,7 +87,10 @@ Cause = RunBegun | StepEnded | StepFollowed | ContainerHandled
 
 @dataclass(frozen=True)
 class Written:
-    """What was written: whether the run goes on, and which containers have to be handled now."""
+    """What was written: whether the run goes on.
+
+    ``waiting`` are the containers that have to be handled now.
+    """
 
     goes_on: bool = False
     waiting: list[str] = field(default_factory=list)
@@ -98,17 +107,17 @@ class RunTransition:
 
     @property
     def single(self) -> bool:
-        """Whether it is a single statement, which other changes may share a transaction with."""
+        """Whether it is one statement, which can share a group commit."""
         alone = isinstance(self.cause, RunBegun) or (isinstance(self.cause, StepEnded) and self.cause.retry is None)
         return alone and steps.in_one_statement(engine.engine().dialect.name, self.moves)
 
     @property
     def meets_at(self) -> str:
-        """The one row that transitions of other branches write too, if there is one."""
+        """The one row that transitions of other branches write too, if any."""
         return self.moves.arrivals[0][0] if len(self.moves.arrivals) == 1 else ""
 
     def commit(self, db: Connection) -> Written | None:
-        """Write it; None where it was not ours to write."""
+        """Write it; None if another worker was faster."""
         if isinstance(self.cause, RunBegun):
             return self._begin(db, self.cause)
         if isinstance(self.cause, StepEnded):
@@ -135,7 +144,10 @@ class RunTransition:
         return _written(waiting) if status != Status.WAITING else Written()
 
     def _handle(self, db: Connection, cause: ContainerHandled) -> str | None:
-        """Write what becomes of the container; returns the status of its run, None when nothing follows."""
+        """Write the decision about a container; returns the status of its run.
+
+        None when nothing follows.
+        """
         decision, row_id, cursor = cause.decision, cause.row_id, cause.cursor
         if decision.begun:
             return steps.count_started(db, row_id, cursor=cursor, count=decision.begun, due_at=cause.due_at)

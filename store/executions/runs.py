@@ -11,14 +11,14 @@ from store.executions.transitions import LIVE
 
 _table = transitions.executions.c
 
-#: how often a run that goes on is looked at although nothing asks for it, ms
+#: how often tick checks a live run that nothing else makes due, ms
 PATROL = 600_000
 
 _one = Prepared(sa.select(transitions.executions).where(_table.id == sa.bindparam("id_"), _table.kind == Kind.PLAYBOOK))
 
 
 def read(db: Connection, run_id: str) -> Row | None:
-    """A run's row, whosever it is: for workers."""
+    """A run's row in any workspace: for workers."""
     row: Row | None = _one.first(db, {"id_": run_id})
     return row
 
@@ -36,43 +36,46 @@ def get(db: Connection, workspace_id: str, run_id: str) -> Row:
 
 
 def descendants(db: Connection, run_id: str) -> int:
-    """How many runs a run has started, directly and by those that it started."""
+    """How many runs a run has started, directly and through others."""
     return db.execute(sa.select(sa.func.count()).where(_table.root_id == run_id)).scalar_one()
 
 
 def rows(db: Connection, root_id: str) -> int:
-    """How many steps a run and those that it started, directly and by those that they started, have so far."""
+    """How many rows of steps a family of runs has.
+
+    The family is a run and those that it started, directly and through others.
+    """
     family = sa.select(_table.id).where(sa.or_(_table.id == root_id, _table.root_id == root_id))
     counted = sa.select(sa.func.count()).select_from(transitions.executions).where(_table.run_id.in_(family))
     return db.execute(counted).scalar_one()
 
 
 def below(db: Connection, root_id: str) -> list[Row]:
-    """Of every run that a run has started, directly and by those that it started: the playbook and what it pinned."""
+    """Playbook and pins of every run below a run."""
     columns = (_table.action_id, _table.revision_id, _table.context)
     return list(db.execute(sa.select(*columns).where(_table.root_id == root_id).order_by(_table.created_at)))
 
 
 def children(db: Connection, run_id: str) -> list[Row]:
-    """The runs that a run has started and that go on."""
+    """The live runs that a run has started."""
     steps = sa.select(_table.id).where(_table.run_id == run_id, _table.type == "playbook")
     mine = sa.and_(_table.kind == Kind.PLAYBOOK, _table.parent_id.in_(steps.scalar_subquery()), _table.status.in_(LIVE))
     return list(db.execute(sa.select(transitions.executions).where(mine)))
 
 
 def look_again(db: Connection, run_id: str, *, at: int) -> None:
-    """Have tick look at a run that goes on at ``at``."""
+    """Make a live run due at ``at``."""
     db.execute(sa.update(transitions.executions).where(_table.id == run_id, _table.status.in_(LIVE)).values(due_at=at))
 
 
 def has_living_steps(db: Connection, run_id: str) -> bool:
-    """Whether any step of the run has yet to end, or yet to be followed."""
+    """Whether any step of the run is live, or its successors unplanned."""
     query = sa.select(_table.id).where(_table.run_id == run_id, _table.due_at.is_not(None)).limit(1)
     return db.execute(query).first() is not None
 
 
 def consume_retry(db: Connection, run_id: str, step_row_id: str, attempt: int, *, most: int) -> bool:
-    """Count one retry of a run whose steps may be retried ``most`` times together; whether there was one left.
+    """Count one of at most ``most`` retries; whether one was left.
 
     Nothing is counted where the attempt at the step is not under way any more.
     """

@@ -1,9 +1,9 @@
-"""Steps of a run, and how a run goes on, written in one transaction.
+"""Steps of a run, and the transactions in which it goes on.
 
 What ends a step also begins what follows it: ``Moves`` says what that is (planned in ``tasks``, where conditions are
-evaluated), ``go_on`` writes it. A container (a parallel, a loop) counts in ``open`` how many branches or
-iterations are under way; each end lowers the count, and the last one makes the container due, so that it is handled
-exactly once although many end at the same time: handling it is a guarded transition.
+evaluated), ``go_on`` writes it. A container (a parallel, a loop) counts in ``open`` how many branches or iterations are
+under way; each end lowers the count, and the last one makes the container due, so that it is handled exactly once
+although many end at the same time: handling it is a guarded transition.
 """
 
 import functools
@@ -25,28 +25,31 @@ _table = transitions.executions.c
 
 #: when tick handles a container that is due, if no worker did before, ms
 ATTENTION = 2_000
-#: the same for a step of which it has yet to be planned what follows, ms
+#: the same for a step whose successors are unplanned, ms
 FOLLOW = 5_000
 
 
 @dataclass(frozen=True, kw_only=True)
 class End:
-    """How a run ends; ``parent_id`` is the step that started it, if one did."""
+    """The end of a run.
+
+    ``parent_id`` is the step that started the run, if one did.
+    """
 
     status: Status
     error: Mapping[str, Any] | None = None
     output: Any = None
     parent_id: str | None = None
-    #: whether it may have failed before: the end of an exception step ends a failed run
+    #: whether the run may have failed before: the end of an exception step ends a failed run
     after_failure: bool = False
-    #: whether steps of it, or runs that it has started, may go on, which then have to be ended
+    #: whether steps of the run, or runs that it has started, may be live, which then have to be ended
     #: (``store.executions.ending``)
     clears: bool = False
 
 
 @dataclass(kw_only=True)
 class Moves:
-    """How a run goes on: what is written together with the end of a step."""
+    """How a run goes on, written with the end of a step."""
 
     #: step rows to add, in the order in which they begin
     rows: list[NewRow] = field(default_factory=list)
@@ -60,7 +63,10 @@ class Moves:
 
 
 def in_one_statement(db_name: str, moves: Moves) -> bool:
-    """Whether the end of a step and what follows it is one statement: on PostgreSQL, where one thing follows."""
+    """Whether a step's end and its successor are one statement.
+
+    They are on PostgreSQL, where one thing follows.
+    """
     if db_name != "postgresql" or moves.runs or moves.arrivals or moves.failing is not None:
         return False
     if moves.end is not None:
@@ -71,9 +77,9 @@ def in_one_statement(db_name: str, moves: Moves) -> bool:
 def end_step(
     db: Connection, row_id: str, to: Status, moves: Moves, *, run_id: str, actor: str, fence: int, **changes: Any
 ) -> tuple[bool, list[str] | None]:
-    """End an attempt at a step, and write how its run goes on.
+    """End an attempt at a step; write how its run goes on.
 
-    Returns whether the attempt was still to be ended by us, and what ``go_on`` returns.
+    Returns whether the attempt was still under way, and what ``go_on`` returns.
     """
     guard = "step is running"
     if not in_one_statement(db.dialect.name, moves):
@@ -93,7 +99,7 @@ def end_step(
 
 
 def begin_run(db: Connection, run_id: str, moves: Moves, *, actor: str, deadline: int) -> tuple[bool, list[str] | None]:
-    """Take a pending run up and write how it begins; the same two answers."""
+    """Begin a pending run; returns the same two values as ``end_step``."""
     now, guard = now_ms(), "run has not begun"
     changes: dict[str, Any] = {"started_at": now, "due_at": min(deadline, now + PATROL)}
     if moves.end is None and in_one_statement(db.dialect.name, moves):
@@ -108,9 +114,10 @@ def begin_run(db: Connection, run_id: str, moves: Moves, *, actor: str, deadline
 
 
 def go_on(db: Connection, run_id: str, run_status: str | None, moves: Moves, actor: str) -> list[str] | None:
-    """Write how the run goes on; returns the containers that need attention now, None when the run is over.
+    """Write how the run goes on; returns the containers to handle now.
 
-    A run that an operator has paused goes on to what would be next, but nothing of it begins.
+    None when the run is over. A run that an operator has paused goes on to what would be next, but nothing of it
+    begins.
     """
     if run_status not in LIVE:
         return None
@@ -133,7 +140,11 @@ def go_on(db: Connection, run_id: str, run_status: str | None, moves: Moves, act
 
 
 def _begin_now(rows: list[NewRow]) -> None:
-    """They were planned a moment ago, or long ago where the database was away: what follows never begins before."""
+    """Move the times of planned rows to now.
+
+    They were planned a moment ago, or long ago where the database was away: a successor never begins before its
+    predecessor ends.
+    """
     now = now_ms()
     for row in rows:
         late = now - row["created_at"]
@@ -166,7 +177,7 @@ _fail_later = Prepared(
 
 
 def count_finished(db: Connection, container: str, *, failed: bool) -> bool:
-    """Count the end of one branch or iteration; whether ``container`` needs attention now."""
+    """Count an ended branch or iteration; whether ``container`` needs attention now."""
     row = _arriving.first(db, {"id_": container, "failed_": int(failed), "soon_": now_ms() + ATTENTION})
     return row is not None and (row.open == 0 or row.type == "for_each")
 
@@ -185,7 +196,10 @@ _arriving = Prepared(
 
 
 def end_run(db: Connection, run_id: str, end: End, actor: str) -> bool:
-    """End a run, unless it has ended; a run that failed before its exception step fails now, whatever that did."""
+    """End a run, unless it has ended.
+
+    A run that failed before its exception step fails now, whatever that step brought.
+    """
     status, error = end.status, transitions.dump(end.error)
     before = _run_error.first(db, {"id_": run_id}) if end.after_failure else None
     if before is not None and before.error is not None:
@@ -213,9 +227,9 @@ _wake = Prepared(
 
 
 def count_started(db: Connection, container: str, *, cursor: int, count: int, due_at: int | None) -> str | None:
-    """Count ``count`` further iterations of a container after ``cursor``; None when another worker did.
+    """Count ``count`` further iterations of a container after ``cursor``.
 
-    Returns the status of its run.
+    Returns the status of its run, None when another worker was faster.
     """
     values = {"id_": container, "cursor_": cursor, "count_": count, "due_": due_at}
     row = _launching.first(db, values)
@@ -237,7 +251,10 @@ _launching = Prepared(
 
 
 def pause_loop(db: Connection, container: str, *, cursor: int, until: int) -> None:
-    """Have a loop wait before its next iteration, unless it waits already or has gone on."""
+    """Make a loop pause before its next iteration.
+
+    Nothing changes if it pauses already or has gone on.
+    """
     _resting.run(db, {"id_": container, "cursor_": cursor, "until_": until})
 
 
@@ -249,13 +266,13 @@ _resting = Prepared(
 
 
 def end_pause(db: Connection, container: str) -> None:
-    """The pause of a loop is over."""
+    """End the pause of a loop."""
     mine = sa.and_(_table.id == container, _table.waiting_for == WaitingFor.INTERVAL)
     db.execute(sa.update(transitions.executions).where(mine).values(waiting_for=WaitingFor.RESTED))
 
 
 def results(db: Connection, ids: Iterable[str]) -> list[Row]:
-    """What the steps of these ids have brought, as far as they have begun."""
+    """The results of the steps with these ids that have begun."""
     wanted = list(ids)
     if not wanted:
         return []
@@ -268,7 +285,7 @@ def results(db: Connection, ids: Iterable[str]) -> list[Row]:
 
 
 def latest(db: Connection, run_id: str, step_ids: Iterable[str]) -> list[Row]:
-    """The results of these steps in every iteration of the loops around them."""
+    """The results of these steps in every iteration around them."""
     return list(db.execute(_results.where(_table.run_id == run_id, _table.step_id.in_(list(step_ids)))))
 
 
@@ -286,7 +303,7 @@ _results = sa.select(
 )
 
 
-#: the most steps in a statement that is kept; there is one for each power of two
+#: the most steps in a prepared statement; there is one for each power of two
 _MOST_PLACES = 64
 
 
@@ -306,7 +323,7 @@ _one = Prepared(sa.select(transitions.executions).where(_id, _table.kind == Kind
 
 
 def of_run(db: Connection, run_id: str) -> list[Row]:
-    """Every step of a run that has begun, in the order in which they came up."""
+    """Every step of a run that has begun, in order of time."""
     query = sa.select(transitions.executions).where(_table.run_id == run_id, _table.kind == Kind.STEP)
     return list(db.execute(query.order_by(_table.created_at, _table.id)))
 
@@ -339,11 +356,11 @@ _following = Prepared(
 
 
 def follow_mark() -> NewRow:
-    """Columns of a step whose end plans nothing; a worker gets a message to do it."""
+    """Columns of a step whose successors a worker plans on a message."""
     return {"waiting_for": WaitingFor.FOLLOW, "due_at": now_ms() + FOLLOW}
 
 
 def held(db: Connection, run_ids: Iterable[str]) -> int:
-    """How many steps of these runs, which have ended, a worker has yet to let go."""
+    """How many steps of these ended runs a worker still holds."""
     mine = sa.and_(_table.run_id.in_(list(run_ids)), _table.owner.is_not(None))
     return db.execute(sa.select(sa.func.count()).select_from(transitions.executions).where(mine)).scalar_one()

@@ -1,18 +1,18 @@
-"""Executions, one row each, and the one function that moves them.
+"""Executions, one row each, and the one function that changes their status.
 
-A row is born ``pending``. A worker claims it (``running``, attempt + 1, a lease), does the outside work with no
+A row begins ``pending``. A worker claims it (``running``, attempt + 1, a lease), makes the outside call with no
 transaction open, and finishes it. Two rules make that safe:
 
 * ``transition`` is the only way to change ``status`` (``store.executions.ending``: of many). It names the states it may
   come from and, where a worker acts, the attempt it acts for; when the row is elsewhere by now it changes nothing.
-* ``due_at`` is the moment at which tick looks at the row again if nothing else happens:
-  pending → when to publish it (again) · running → when the lease lapses (heartbeats move it) or the attempt's
-  time is up · waiting → when the back-off, the delay or the approval ends · a run → its deadline · terminal →
-  never (NULL), except a step whose successors are unplanned (``waiting_for`` "follow"), an action whose end playbooks
-  listen for ("announce") and a run whose steps have to be ended ("clear").
+* ``due_at`` is the time at which tick handles the row if nothing else happens: pending → when to publish it (again) ·
+  running → when the lease lapses (heartbeats move it) or the attempt's time is up · waiting → when the back-off, the
+  delay or the approval ends · a run → its deadline · terminal → never (NULL), except a step whose successors are
+  unplanned (``waiting_for`` "follow"), an action whose end playbooks listen for ("announce") and a run whose steps have
+  to be ended ("clear").
 
-A row is of one of three kinds: an ``action`` that was triggered, a run of a ``playbook``, a ``step`` of a run. Steps
-are the business of ``store.executions.steps``, runs of ``store.executions.runs``.
+A row is of one of three kinds: an ``action`` that was triggered, a run of a ``playbook``, a ``step`` of a run.
+``store.executions.steps`` has the functions for steps, ``store.executions.runs`` those for runs.
 """
 
 import functools
@@ -43,20 +43,20 @@ executions = sa.Table(
     sa.Column("mode", sa.Text, nullable=False),
     sa.Column("idempotent", sa.Boolean, nullable=False),
     sa.Column("timeout_ms", sa.BigInteger, nullable=False),
-    #: how often a worker took it up; every later write of that attempt is guarded by it (the fence)
+    #: how often a worker claimed it; every later write of that attempt is guarded by it (the fence)
     sa.Column("attempt", sa.Integer, nullable=False),
     #: attempts that ended in a retryable failure
     sa.Column("failures", sa.Integer, nullable=False),
     #: attempts whose worker died or froze
     sa.Column("lapses", sa.Integer, nullable=False),
-    #: how often it was put on the queue since it last became pending
+    #: how often it was published since it last became pending
     sa.Column("publishes", sa.Integer, nullable=False),
     sa.Column("due_at", sa.BigInteger),
     sa.Column("expires_at", sa.BigInteger),
-    #: when its worker was last heard of: the claim, then every renewal of the lease
+    #: when its worker last renewed it: the claim, then every renewal of the lease
     sa.Column("renewed_at", sa.BigInteger),
     sa.Column("waiting_for", sa.Text),
-    #: the worker process that holds it; a cancelled one keeps it until that worker has let go
+    #: the worker process that holds it; a cancelled one keeps it until that worker has released it
     sa.Column("owner", sa.Text),
     sa.Column("target", sa.Text),
     sa.Column("input", sa.Text, nullable=False),
@@ -72,7 +72,7 @@ executions = sa.Table(
     sa.Column("completed_at", sa.BigInteger),
     #: the run a step belongs to
     sa.Column("run_id", sa.Text),
-    #: of a step: the step that holds it (a parallel, a loop); of a run: the step that started it
+    #: of a step: its container (a parallel, a loop); of a run: the step that started it
     sa.Column("parent_id", sa.Text),
     sa.Column("step_id", sa.Text),
     #: which iteration of the loops around it, "3.1"; "" outside of loops
@@ -84,17 +84,17 @@ executions = sa.Table(
     sa.Column("vars", sa.Text),
     #: of a run: the event that started it, and the revisions of the actions it began with
     sa.Column("context", sa.Text),
-    #: of a run: what asked for it (api, event, schedule, playbook, retry), and the run it tries again
+    #: of a run: its trigger (api, event, schedule, playbook, retry), and the run it tries again
     sa.Column("cause", sa.Text),
     sa.Column("retry_of", sa.Text),
-    #: of a run that a run has started: the one at the beginning
+    #: of a run that a run has started: the first run of that chain
     sa.Column("root_id", sa.Text),
     #: of a container: how many branches or iterations are under way, and how many have been begun
     sa.Column("open", sa.Integer),
     sa.Column("cursor", sa.Integer),
 )
 
-#: a run in one of these goes on
+#: a run in one of these is live
 LIVE = (Status.PENDING, Status.RUNNING, Status.PAUSED)
 
 
@@ -142,7 +142,7 @@ TERMINAL = frozenset({Status.COMPLETED, Status.FAILED, Status.TIMEOUT, Status.CA
 #: the statuses an action's execution may have
 STATUSES = (Status.PENDING, Status.RUNNING, Status.WAITING, *sorted(TERMINAL - {Status.SKIPPED}))
 
-#: a retry that Celery carries may come this much before tick would do it, ms
+#: a retry that Celery carries may come this much before tick would start it, ms
 RETRY_GRACE = 3_000
 
 
@@ -157,11 +157,11 @@ def transition(
     parameters: Mapping[str, Any] | None = None,
     **changes: Any,
 ) -> Any:
-    """Move an execution to another status, or do nothing; the audit row is part of it.
+    """Change an execution's status, with its audit row, or do nothing.
 
-    ``fence`` restricts it to the holder of that attempt, ``guard`` names further conditions (``_GUARDS``, with
-    their ``parameters``), ``changes`` are other columns to set. Returns the row as it is now, None when the row
-    was not in a state from which ``to`` may be entered.
+    ``fence`` restricts it to the worker that holds that attempt, ``guard`` names further conditions (``_GUARDS``, with
+    their ``parameters``), ``changes`` are other columns to set. Returns the row as it is now, None when the row was not
+    in a state from which ``to`` may be entered.
     """
     changes = with_end(to, changes)
     values = {"id_": execution_id, "fence_": fence, **(parameters or {}), **changes}
@@ -176,35 +176,35 @@ def transition(
 
 
 def with_end(to: Status, changes: dict[str, Any]) -> dict[str, Any]:
-    """The columns that change, with those that every end changes."""
+    """The columns to change, with those that every end changes."""
     return {"due_at": None, "waiting_for": None, "completed_at": now_ms(), **changes} if to in TERMINAL else changes
 
 
 @functools.cache
 def _plain(to: Status, guard: str, changed: tuple[str, ...], fenced: bool) -> Prepared:
-    """The move alone; the audit row follows as a statement of its own."""
+    """The transition alone; the audit row is a statement of its own."""
     return Prepared(moving(to, guard, changed, fenced))
 
 
 @functools.cache
 def _audited(to: Status, guard: str, changed: tuple[str, ...], fenced: bool) -> Prepared:
-    """The move and its audit row in one statement, which is one round trip and one transaction."""
+    """The transition and its audit row in one statement: one round trip."""
     moved = moving(to, guard, changed, fenced).cte("moved")
     return Prepared(sa.select(moved).add_cte(audit.noting(moved, details=attempt_of(moved)).cte("noted")))
 
 
 def attempt_of(moved: sa.FromClause) -> sa.ColumnElement[str]:
-    """What the audit says of a move."""
+    """The audit details of a transition."""
     return sa.literal('{"attempt":') + sa.cast(moved.c.attempt, sa.Text) + sa.literal("}")
 
 
 def action_of(added: sa.FromClause) -> sa.ColumnElement[str]:
-    """What the audit says of an execution that was added."""
+    """The audit details of an added execution."""
     return sa.case((added.c.action_id != "", sa.literal('{"action":"') + added.c.action_id + sa.literal('"}')))
 
 
 def moving(to: Status, guard: str, changed: tuple[str, ...], fenced: bool) -> Any:
-    """The move as a statement; ``transition`` says what the words mean."""
+    """The transition as a statement; ``transition`` explains the parameters."""
     table = executions.c
     where = [table.id == sa.bindparam("id_"), table.status.in_(words(SOURCES[to]))]
     conditions, expressions, more = _GUARDS[guard]
@@ -212,7 +212,7 @@ def moving(to: Status, guard: str, changed: tuple[str, ...], fenced: bool) -> An
     if fenced:
         where.append(table.attempt == sa.bindparam("fence_"))
     values = {"status": to, **{name: sa.bindparam(name) for name in changed}, **expressions}
-    if to in TERMINAL:  # a run keeps its secrets for a retry, as long as it is kept itself
+    if to in TERMINAL:  # a run keeps its secrets for a retry, as long as the run itself is kept
         values["sealed"] = sa.case((table.kind == Kind.PLAYBOOK, table.sealed), else_=sa.null())
     return sa.update(executions).where(*where).values(values).returning(*_MOVED, *more)
 
@@ -237,7 +237,7 @@ _now, _lease = sa.bindparam("now_", type_=sa.BigInteger), sa.bindparam("lease_",
 _time_up = executions.c.timeout_ms + TIMEOUT_GRACE
 
 _run = executions.alias("run")
-#: where the run of a step stands; a run that was cancelled, paused or has ended lets no step begin
+#: the status of a step's run; a run that was cancelled, paused or has ended lets no step begin
 run_status: Any = sa.literal_column(  # spelled out: for SQLite the library leaves out the names of tables here
     "(SELECT run.status FROM executions AS run WHERE run.id = executions.run_id)", sa.Text
 )
@@ -279,9 +279,9 @@ def accept(db: Connection, values: NewRow, *, publish_again_at: int) -> None:
 
 
 def add(db: Connection, new: Sequence[NewRow], actor: str) -> None:
-    """Add executions in the state they name; each is audited as entered into that state.
+    """Add executions in the status they name, each with its audit row.
 
-    A row may say otherwise what is audited: ``event_`` and ``at_``.
+    ``event_`` and ``at_`` of a row replace what is audited.
     """
     values: list[dict[str, Any]] = [
         {**_NOTHING, "at_": row["created_at"], "actor_": actor, "event_": entered(row["status"]), **row} for row in new
@@ -311,9 +311,9 @@ _audited_insert = Prepared(audit.noting(_added, details=action_of(_added)))
 
 
 def claim(db: Connection, execution_id: str, owner: str, lease_ms: int, *, step: bool = False) -> Any:
-    """Take an execution up: ``running``, one attempt more, a lease. None when it is not to be had (any more).
+    """Claim an execution: ``running``, one attempt more, a lease.
 
-    ``step`` says that it is a step of a run.
+    None when it can no longer be claimed. ``step`` says that it is a step of a run.
     """
     return transition(
         db,
@@ -336,9 +336,9 @@ def finish(
     record: Mapping[str, Any],
     **changes: Any,
 ) -> bool:
-    """End an attempt with what it brought: ``record`` has output, error, report, logs (JSON values).
+    """End an attempt; false when it was no longer the owner's.
 
-    False when the attempt was not ours any more; then nothing was changed.
+    ``record`` has output, error, report, logs (JSON values). Where it is false nothing was changed.
     """
     stored: dict[str, Any] = {name: dump(value) for name, value in record.items()}
     changes = {"owner": None, **stored, **changes}
@@ -346,7 +346,10 @@ def finish(
 
 
 def dump(value: Any) -> str | None:
-    """A JSON column's text; None stays NULL. Raises ValueError for NaN and infinity, which JSON does not have."""
+    """A JSON column's text; None stays NULL.
+
+    Raises ValueError for NaN and infinity, which JSON does not have.
+    """
     return None if value is None else _encode(value)
 
 
@@ -354,7 +357,7 @@ _encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode  # mad
 
 
 def load(text: str | None, default: Any = None) -> Any:
-    """What a JSON column holds; ``default`` for NULL."""
+    """The value of a JSON column; ``default`` for NULL."""
     return default if text is None else json.loads(text)
 
 
@@ -372,9 +375,9 @@ def get(db: Connection, workspace_id: str, execution_id: str) -> Row:
 
 
 def states(db: Connection, execution_ids: Iterable[str]) -> dict[str, tuple[str, int]]:
-    """(status, attempt) of each: what a waiting reader watches. Of a run it is its steps whose attempts are counted.
+    """(status, attempt) of each: what a waiting reader watches.
 
-    Each of them counts so that whatever happens to it makes another number.
+    Of a run the attempts of its steps are counted, each so that whatever happens to a step changes the number.
     """
     table = executions.c
     query = sa.select(table.id, table.status, table.attempt + _changes).where(table.id.in_(list(execution_ids)))

@@ -1,11 +1,11 @@
-"""Alembic's door to our metadata."""
+"""Connects Alembic with the tables' metadata."""
 
 import sqlalchemy as sa
 from alembic import context
 
 from store.schema import metadata
 
-#: any number; tells our lock from others' in the same database
+#: any number; distinguishes this lock from others in the same database
 LOCK = 7_461_203
 
 

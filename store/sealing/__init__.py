@@ -1,1 +1,1 @@
-"""Secrets at rest: sealed under sub-keys of the operator's root keys, each for one place."""
+"""Secrets at rest, each sealed under a sub-key for its one place."""

@@ -1,9 +1,9 @@
-"""Secrets at rest: sealed with a key that is not in the database, each for the one place where it stands.
+"""Seals secrets with keys that are not in the database.
 
 ``seal`` encrypts with AES-256-GCM under a sub-key for the purpose (``store.sealing.subkeys``), with a random nonce of
 96 bits. The ``Cell`` is authenticated with it as associated data: a sealed value that is moved to another row, column,
-purpose or workspace, or put next to other values, does not open, so who can write to the database has no use of it.
-The text is ``v2.<key id>.<nonce, ciphertext and tag in base64url>``.
+purpose or workspace, or put next to other values, does not open, so an attacker who can write to the database has no
+use of it. The text is ``v2.<key id>.<nonce, ciphertext and tag in base64url>``.
 
 Values of the earlier form (Fernet, bound to no place) open until ``TOCSIN_SEALED_OLD`` is ``refuse``;
 ``tasks.secrets.reseal`` re-seals them. Losing the keys loses the sealed values and nothing else.
@@ -34,7 +34,10 @@ class SealBroken(Conflict):
 
 
 class Cell(NamedTuple):
-    """Where a sealed value stands; ``context`` is what has to stand next to it. Made by the functions below."""
+    """The place of a sealed value; the functions below make it.
+
+    ``context`` is what has to stand next to the value.
+    """
 
     purpose: str
     workspace_id: str
@@ -44,22 +47,28 @@ class Cell(NamedTuple):
 
 
 def parameters_cell(workspace_id: str, execution_id: str, revision_id: str) -> Cell:
-    """Of the secret parameters of an execution of this revision."""
+    """The cell of an execution's secret parameters; bound to its revision."""
     return Cell("parameters", workspace_id, "executions", execution_id, revision_id)
 
 
 def config_cell(workspace_id: str, revision_id: str, destination: str) -> Cell:
-    """Of the secrets in the config of an action's revision, which sends them to ``destination``."""
+    """The cell of the secrets in an action's config.
+
+    They are bound to the revision, and to the ``destination`` to which it sends them.
+    """
     return Cell("config", workspace_id, "action_revisions", revision_id, destination)
 
 
 def document_cell(workspace_id: str, playbook_uid: str) -> Cell:
-    """Of the document that a playbook was imported from."""
+    """The cell of the document that a playbook was imported from."""
     return Cell("document", workspace_id, "playbook_documents", playbook_uid, "")
 
 
 def seal(values: dict[str, Any], cell: Cell) -> str | None:
-    """Encrypted text of ``values`` for this cell; None for nothing, so that an empty column says it holds no secret."""
+    """The encrypted text of ``values`` for this cell; None for no values.
+
+    So an empty column says that it holds no secret.
+    """
     if not values:
         return None
     root, nonce = subkeys.newest(), os.urandom(_NONCE)
@@ -81,7 +90,7 @@ def unseal(text: str | None, cell: Cell) -> dict[str, Any]:
 
 
 def is_newest(text: str) -> bool:
-    """Whether a text is sealed as it would be now: in this form, under the first key."""
+    """Whether a text has the newest form, under the first key."""
     return text.startswith(subkeys.prefix(subkeys.newest()))
 
 
@@ -115,7 +124,7 @@ def _old_box(root: str) -> "Fernet":
 
 
 def _opened_old(text: str) -> bytes:
-    """What a value of the earlier form says, under any of the keys."""
+    """The content of a value of the earlier form, under any key."""
     if settings().sealed_old == "refuse" or text.startswith(f"{subkeys.VERSION}."):
         raise SealBroken
     from cryptography.fernet import InvalidToken, MultiFernet

@@ -1,8 +1,8 @@
-"""The keys that are at work in the database: each is derived from a root key of the operator's for one purpose.
+"""Sub-keys for use in the database, one for each purpose.
 
 ``TOCSIN_SECRET_KEYS`` names the root keys: the first makes everything new, the others open what they once made. A
-sub-key is HKDF-SHA256 (RFC 5869) of a root key with the purpose as its info, so that what is made for one purpose
-means nothing for another. What was made names its root key by ``key_id``, which tells nothing about the key.
+sub-key is HKDF-SHA256 (RFC 5869) of a root key with the purpose as its info, so that what is made for one purpose means
+nothing for another. What was made names its root key by ``key_id``, which reveals nothing about the key.
 """
 
 import functools
@@ -11,7 +11,7 @@ import hmac
 
 from config.settings import settings
 
-#: what stands before everything that is sealed or signed in this way
+#: the prefix of everything that is sealed or signed in this way
 VERSION = "v2"
 
 _SALT = b"tocsin"
@@ -19,7 +19,10 @@ _SALT = b"tocsin"
 
 @functools.lru_cache(maxsize=256)
 def subkey(root: str, purpose: str) -> bytes:
-    """The 32 bytes that serve this purpose; one round of HKDF, spelled out to spare most processes a large library."""
+    """The sub-key of 32 bytes for this purpose.
+
+    It is one round of HKDF, spelled out to spare most processes a large library.
+    """
     extracted = hmac.digest(_SALT, root.encode(), hashlib.sha256)
     return hmac.digest(extracted, f"{VERSION}/{purpose}\x01".encode(), hashlib.sha256)
 
@@ -36,17 +39,23 @@ def newest() -> str:
 
 
 def named(wanted: str) -> str | None:
-    """The root key of that ``key_id``; None when it is not among those of this process."""
+    """The root key with this ``key_id``.
+
+    None when it is not among those of this process.
+    """
     return next((root for root in settings().secret_keys if key_id(root) == wanted), None)
 
 
 def prefix(root: str) -> str:
-    """How what was made under this root key begins."""
+    """The prefix of everything made under this root key."""
     return f"{VERSION}.{key_id(root)}."
 
 
 def split(text: str) -> tuple[str, str] | None:
-    """The root key under which ``text`` was made, and what it says; None where no key of ours has made it."""
+    """The root key under which ``text`` was made, and its content.
+
+    None where no key of ours has made it.
+    """
     version, _, rest = text.partition(".")
     name, _, said = rest.partition(".")
     root = named(name) if version == VERSION else None

@@ -37,7 +37,7 @@ def test_production_refuses_a_server_with_known_holes(production: pytest.MonkeyP
 
 def test_a_server_that_is_sound_is_taken(redis_server: RedisServer) -> None:
     """What the tests, and ``make run``, start by themselves is sound."""
-    found = redis_version.told(redis_server.client().info("server"))
+    found = redis_version.reported(redis_server.client().info("server"))
     assert found.sound, found
 
 

@@ -25,7 +25,7 @@ def test_an_older_redis_is_not(version):
 @pytest.mark.parametrize(("version", "sound"), [("7.2.10", False), ("8.0.6", True), ("8.1.3", False), ("9.1.2", True)])
 def test_valkey_has_numbers_of_its_own(version, sound):
     """Valkey tells the version of the Redis it is like beside its own, and its own counts."""
-    server = redis_version.told({"redis_version": "7.2.4", "valkey_version": version})
+    server = redis_version.reported({"redis_version": "7.2.4", "valkey_version": version})
     assert (server.kind, server.sound) == ("valkey", sound)
 
 
