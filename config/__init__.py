@@ -1,1 +1,1 @@
-"""What an operator decides and what every layer needs: settings, errors, logs."""
+"""Settings, errors, logs: what an operator decides and every layer needs."""

@@ -1,4 +1,4 @@
-"""The open connections of a process of the API: gunicorn's gevent worker, with bounds on what a client may hold.
+"""Bounded connections: gunicorn's gevent worker for a process of the API.
 
 In order of time: a connection is counted, in all and for its address; where that is too many, the one that has waited
 longest for its client (of the same address, if that has too many) is closed, and when none waits the new one is served
@@ -31,15 +31,15 @@ MOST, MOST_OF_ONE = 3000, 1000
 LEAVING = 500
 #: how long a body may take, seconds, and the bytes that give it one second more
 BODY, PIECE = 10.0, 64 * 1024
-#: how long an answer may take to be taken, seconds
+#: how long a client may take to receive an answer, seconds
 ANSWER = 30.0
 #: requests of a caller that may wait for their turn
 QUEUED = 200
-#: where no more wait behind a request, that it has waited does not count
+#: above this many waiting requests, the time that a request has waited counts as load
 MANY = 64
-#: what is served whatever waits, and what may be urgent, by the ends of their paths
+#: always served, and maybe urgent, by the ends of their paths
 AT_ONCE, MAYBE_URGENT = ("/health",), ("/trigger", "/run", "/events", "/cancel", "/approve", "/reject")
-#: between two lines in the log about connections that were closed, seconds
+#: between two log lines about closed connections, seconds
 SAID_EVERY = 60.0
 
 log = logs.logger(__name__)
@@ -51,7 +51,7 @@ class Connection:
     def __init__(self, sock: Any, source: str, others: "Connections") -> None:
         self.source = source
         self.closed = False
-        #: whether it is one too many
+        #: whether the connection exceeds the bound
         self.beyond = False
         self._sock = sock
         self._others = others
@@ -62,19 +62,21 @@ class Connection:
         return getattr(self._sock, name)
 
     def begin(self, request: Any) -> None:
-        """A request has been read up to its body."""
+        """Record that a request has been read up to its body."""
         self._request, self._due = request, time.monotonic() + BODY
 
     def end(self) -> None:
-        """It is answered."""
+        """Record that the request is answered."""
         self._request = None
 
     def setblocking(self, flag: bool) -> None:
-        """Where it may block, not for ever."""
+        """Set the socket's time-out; where it may block, not for ever."""
         self._sock.settimeout(ANSWER if flag else 0.0)
 
     def recv(self, size: int) -> bytes:
-        """What the client has sent; nothing when it, or this process, has closed the connection.
+        """Returns what the client has sent; nothing when the connection is closed.
+
+        The client, or this process, has closed it then.
 
         Raises:
             TooSlow: it has taken too long over the body of its request.
@@ -113,14 +115,14 @@ class Connection:
             raise ConnectionResetError(errno.ECONNRESET, "the client does not take its answer") from error
 
     def give_up(self) -> None:
-        """End it from outside: who waits for the client hears that it has gone."""
+        """Close the connection from outside; a greenlet waiting for the client notices."""
         self.closed = True
         with suppress(OSError):
             self._sock.shutdown(SHUT_RDWR)
 
 
 class Connections:
-    """All that a process holds open."""
+    """All connections that a process holds open."""
 
     def __init__(self, most: int = MOST, most_of_one: int = MOST_OF_ONE) -> None:
         #: those that wait for their client, longest first
@@ -132,7 +134,10 @@ class Connections:
 
     @contextmanager
     def counted(self, sock: Any, address: Any) -> Iterator[Connection]:
-        """The connection over ``sock`` while it is open; ``beyond`` where there are too many and none can go."""
+        """The connection over ``sock`` while it is open.
+
+        ``beyond`` is set where there are too many and none can be closed.
+        """
         one = Connection(sock, source(address), self)
         one.beyond = not self._has_room(one.source)
         self._number += 1
@@ -144,7 +149,7 @@ class Connections:
                 self._forget(one)
 
     def _has_room(self, of: str) -> bool:
-        """Whether there is room for one more of this source, after closing another."""
+        """Whether there is room for one more of a source, after closing another."""
         if of and self._of[of] >= self._most_of_one:
             going = next((one for one in self.waiting if one.source == of), None)
         elif self._number >= self._most:
@@ -180,7 +185,7 @@ class Worker(GeventWorker):  # type: ignore[misc]
         super().__init__(*args, **kwargs)
         self._connections = Connections(self.worker_connections - LEAVING)
         self.turns = Turns()
-        #: tells whether what a request shows as a key was a key lately
+        #: tells whether the key that a request shows was valid lately
         self.knows: Callable[[str], bool] = lambda _key: False
 
     def handle(self, listener: Any, client: Any, addr: Any) -> None:
@@ -189,7 +194,7 @@ class Worker(GeventWorker):  # type: ignore[misc]
             super().handle(listener, connection, addr)
 
     def handle_request(self, listener_name: Any, req: Any, sock: Connection, addr: Any) -> None:
-        """Answer a request, when it is its turn."""
+        """Answer a request when its turn comes."""
         peer = caller(req, addr)
         if not req.path.endswith(AT_ONCE):
             who = self._who(req, peer)
@@ -207,7 +212,10 @@ class Worker(GeventWorker):  # type: ignore[misc]
             sock.end()
 
     def _who(self, req: Any, peer: Any) -> str:
-        """Whose turn it is with this request: the key's, or the address's where it shows none that is known."""
+        """The caller whose turn it is with this request.
+
+        That is the key, or the address where the request shows no known key.
+        """
         for name, value in req.headers:
             if name in ("AUTHORIZATION", "X-API-KEY") and self.knows(value):
                 return str(value)
@@ -215,7 +223,10 @@ class Worker(GeventWorker):  # type: ignore[misc]
 
 
 def source(address: Any) -> str:
-    """What connections are counted by: an address, for IPv6 its network; "" for those that are not (proxies)."""
+    """The source by which connections are counted.
+
+    That is an address, for IPv6 its network; "" for connections that are not counted (proxies).
+    """
     ip = ipaddress.ip_address(address[0])
     ip = getattr(ip, "ipv4_mapped", None) or ip
     if any(ip in network for network in settings().proxies):
@@ -224,7 +235,10 @@ def source(address: Any) -> str:
 
 
 def caller(req: Any, address: Any) -> Any:
-    """The caller's address: the peer's, or the one that a declared proxy names last in ``X-Forwarded-For``."""
+    """The caller's address.
+
+    It is the peer's, or the one that a declared proxy names last in ``X-Forwarded-For``.
+    """
     if not settings().proxies or source(address):
         return address
     named = ",".join(value for name, value in req.headers if name == "X-FORWARDED-FOR")

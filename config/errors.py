@@ -1,7 +1,8 @@
-"""What can go wrong in the sight of a caller, each kind once.
+"""The errors that a caller may see, each kind once.
 
-Any layer raises one of these; the HTTP surface turns it into the one error body. ``code`` is the stable
-word clients may branch on, the message is for people, ``problems`` name each fault by its JSON pointer.
+Any layer raises one of these; the HTTP surface turns it into the one error body. ``code`` is the stable word clients
+may branch on, the message is for people, ``problems`` name each fault by its JSON pointer. The docstring of a class is
+its message unless another is given.
 """
 
 from collections.abc import Sequence
@@ -10,13 +11,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Problem:
-    """One fault of an input: where it is (RFC 6901 pointer, "" = the whole) and what is wrong, with a remedy."""
+    """One fault of an input: its place and what is wrong.
+
+    The place is a pointer (RFC 6901; "" is the whole); the message includes a remedy.
+    """
 
     pointer: str
     detail: str
 
     def under(self, prefix: str) -> "Problem":
-        """The same fault, seen from a document that holds this one at ``prefix``."""
+        """The same fault in a document that holds this one at ``prefix``."""
         return Problem(prefix + self.pointer, self.detail)
 
 

@@ -1,8 +1,9 @@
-"""Flower's settings: it watches workers and tasks and changes nothing. The broker is that of the Celery app.
+"""Flower's settings: it watches workers and tasks and changes nothing.
 
-Flower runs this file with ``--conf``; each name is one of its options. Address, port and the password come from
-the Procfile. Beyond options it closes two doors: figures need the password, as in Tocsin's own API, and a client that
-guesses passwords has to wait. ``/healthcheck`` stays open: it says that Flower lives, and nothing else.
+The broker is that of the Celery app. Flower runs this file with ``--conf``; each name is one of its options. Address,
+port and the password come from the Procfile. Beyond options it closes two gaps: figures need the password, as in
+Tocsin's own API, and a client that guesses passwords has to wait. ``/healthcheck`` stays open: it says that Flower
+lives, and nothing else.
 """
 
 import collections
@@ -16,7 +17,7 @@ from tornado.web import HTTPError, authenticated
 read_only = True
 natural_time = False
 tasks_columns = "name,uuid,state,args,received,started,runtime,worker"
-#: how much Flower remembers, in memory only; the database knows the rest
+#: how much Flower remembers, in memory only; the database has the rest
 max_tasks = 10_000
 max_workers = 500
 persistent = False
@@ -38,7 +39,10 @@ _checked = BaseHandler.get_current_user
 
 
 def _get_current_user(handler: BaseHandler) -> object:
-    """Flower's own check, slowed down for guessers; who sends no password at all is no guesser."""
+    """Flower's own check, slowed down for guessers.
+
+    A client that sends no password at all is no guesser.
+    """
     guessing = bool(handler.request.headers.get("Authorization"))
     earlier = _wrong.get(handler.request.remote_ip, collections.deque())
     if guessing and len(earlier) == _WRONG and time.monotonic() - earlier[0] < _SECONDS:

@@ -1,10 +1,9 @@
 """The web server: ``gunicorn -c config/gunicorn.py "api:create_app()"``.
 
-One process unless ``WEB_CONCURRENCY`` says otherwise (gunicorn's own setting; on PostgreSQL give it one per two
-cores); each serves many requests at once on greenlets.
-On SIGTERM no new request is taken, readers that wait for news are answered, and what is under way has ten
-seconds to finish; then what was accepted last is put on its queue before the process ends. Errors that the server
-answers itself have the same body as all others.
+One process unless ``WEB_CONCURRENCY`` says otherwise (gunicorn's own setting; on PostgreSQL give it one per two cores);
+each serves many requests at once on greenlets. On SIGTERM no new request is taken, readers that wait for news are
+answered, and what is under way has ten seconds to finish; then the last accepted executions are published before the
+process ends. Errors that the server answers itself have the same body as all others.
 """
 
 import gc
@@ -26,7 +25,10 @@ _OTHER_FILES = 500
 
 
 def _connections() -> int:
-    """How many connections a process may have; asks the system for as many open files as that takes."""
+    """The connections that a process may have.
+
+    Raises the limit on open files as far as they need.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = MOST + LEAVING + _OTHER_FILES
     if soft != resource.RLIM_INFINITY and soft < wanted:
@@ -60,7 +62,7 @@ _CODES = {414: "uri_too_long", 431: "headers_too_large", 500: "internal_error", 
 
 
 class Logger(glogging.Logger):  # type: ignore[misc]
-    """gunicorn's log lines in the form of all others."""
+    """gunicorn's log lines in the common form."""
 
     def setup(self, cfg: Any) -> None:
         """Leave the lines to the root logger."""
@@ -75,7 +77,10 @@ logger_class = Logger
 
 
 def problem(sock: Any, status: int, reason: str, message: str) -> None:
-    """Answer a request that gunicorn itself refuses; in place of ``gunicorn.util.write_error``, which speaks HTML."""
+    """Answer a request that gunicorn itself refuses.
+
+    Replaces ``gunicorn.util.write_error``, which answers in HTML.
+    """
     if status == HTTPStatus.NOT_IMPLEMENTED:  # an unknown Transfer-Encoding is the client's fault, not ours
         status = HTTPStatus.BAD_REQUEST
     try:
@@ -107,15 +112,19 @@ util.write_error = problem
 
 
 def pre_fork(_server: Any, _worker: Any) -> None:
-    """Keep the garbage collector of the child off what it shares with its parent: touching it would copy it."""
+    """Freeze the garbage collector's objects before a fork.
+
+    The collector of the child would copy the shared memory by touching it.
+    """
     gc.collect()
     gc.freeze()
 
 
 def post_worker_init(worker: Any) -> None:
-    """Bring worker and application together; SIGTERM releases the readers that wait, before the server waits for them.
+    """Connect worker and application.
 
-    The application knows the keys, by which requests take turns.
+    SIGTERM releases the readers that wait, before the server waits for them. The application knows the keys, by which
+    requests take turns.
     """
     watcher = worker.wsgi.extensions["tocsin.watcher"]
     worker.knows = worker.wsgi.extensions["tocsin.knows"]
@@ -128,7 +137,10 @@ def post_worker_init(worker: Any) -> None:
 
 
 def worker_exit(_server: Any, worker: Any) -> None:
-    """Publish what was accepted last; called in the process that ends, and later in the one that reaps it."""
+    """Publish what was accepted last.
+
+    Called in the process that ends, and later in the one that reaps it.
+    """
     drain = getattr(getattr(worker, "wsgi", None), "extensions", {}).get("tocsin.drain")
     if drain is not None:
         drain(_DRAIN)

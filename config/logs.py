@@ -1,7 +1,8 @@
-"""Logs: one line per event, JSON for machines or plain for a terminal, each with the ids it belongs to.
+"""Logs: one line per event, with the ids it belongs to.
 
-``bind(request_id=..., execution_id=...)`` ties ids to everything this thread or greenlet logs until ``unbind``.
-Lines of libraries go through the same formatter. Parameters, outputs and secrets are never logged.
+A line is JSON for machines or plain for a terminal. ``bind(request_id=..., execution_id=...)`` ties ids to everything
+this thread or greenlet logs until ``unbind``. Lines of libraries go through the same formatter. Parameters, outputs and
+secrets are never logged.
 """
 
 import functools
@@ -26,12 +27,12 @@ _SHARED: list[Any] = [
     structlog.processors.TimeStamper(fmt="iso", utc=True),
 ]
 
-#: libraries that write several lines for every message or request; what they say is in our own line
+#: libraries that write several lines for every message or request, which our own lines repeat
 _CHATTY = ("celery.app.trace", "celery.worker.strategy", "celery.beat", "alembic", "tornado.access")
 
 
 def configure(worker: str = "") -> None:
-    """Send every log line of this process to standard error in the configured form.
+    """Send this process's log lines to standard error as configured.
 
     ``worker`` stands in each line: the workers of one machine share a log.
     """
@@ -62,7 +63,10 @@ def configure(worker: str = "") -> None:
 
 
 def _write_own_lines(handler: "logging.StreamHandler[Any]", naming: list[Any], renderer: Any) -> None:
-    """Our own lines come out as those of libraries do, at a third of the cost: no record is made of them on the way."""
+    """Write our own lines like those of libraries, without log records.
+
+    That is a third of the cost.
+    """
     structlog.configure(
         processors=[
             *_SHARED,

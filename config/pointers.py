@@ -1,4 +1,4 @@
-"""JSON pointers (RFC 6901): how the name of a member is written in one, and read out of it."""
+"""JSON pointers (RFC 6901): member names written into and read from pointers."""
 
 
 def escape(name: str) -> str:

@@ -1,8 +1,8 @@
-"""Every setting, read once from the environment (prefix ``TOCSIN_``) and from ``.env``.
+"""All settings, read once from the environment (``TOCSIN_``) and ``.env``.
 
-Nothing else in the project reads the environment. A wrong value stops the process at start with a message
-that names the variable. Secrets have no default outside development. ``Settings``, ``load``, docs/settings.md and
-.env.example have the same groups in the same order; a test in ``tests/house`` compares them.
+Nothing else in the project reads the environment. A wrong value stops the process at start with a message that names
+the variable. Secrets have no default outside development. ``Settings``, ``load``, docs/settings.md and .env.example
+have the same groups in the same order; a test in ``tests/house`` compares them.
 """
 
 import contextlib
@@ -22,24 +22,30 @@ TOCSIN_IDENTITY = "identity--9b6d5a30-7f1e-4c8d-b2a4-1d3e5f708192"
 _IDENTITY = re.compile(r"identity--[0-9a-f]{8}-[0-9a-f]{4}-[1-5][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 
 #: a random key of this length is beyond guessing even in hexadecimal digits; one in a thousand million has fewer
-#: different ones than this
+#: different characters than this
 _SHORTEST_KEY, _FEWEST_CHARACTERS = 32, 7
-#: words of placeholders; a short one stands by itself, so that one random key in millions has any of them
+#: words of placeholders; a short one must stand alone, so that one random key in millions has any of them
 _SAID = re.compile(r"change|secret|password|example|default|(?<![a-z0-9])your(?![a-z0-9])", re.IGNORECASE)
 _GENERATE = "generate one with python3 -c 'import secrets; print(secrets.token_urlsafe(32))'"
 
 
-#: setting → its former name, which goes on working until the next release
+#: setting → its former name, which still works until the next release
 FORMER = {"SLOW_CONCURRENCY": "PATIENT_CONCURRENCY"}
 
 
 class SettingsError(SystemExit):
-    """The environment does not describe a system that could run; ends the process with one clear line."""
+    """The environment describes no system that could run.
+
+    It ends the process with one clear line.
+    """
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What an operator can decide, in groups; durations in seconds unless the name says otherwise."""
+    """The operator's settings, in groups.
+
+    Durations are in seconds unless the name says otherwise.
+    """
 
     # The installation
     #: ``development`` allows friendly defaults
@@ -159,7 +165,10 @@ def _broker(redis_url: str) -> str:
 
 
 def _secret_keys(one: str, several: str, env: str, var_dir: Path) -> tuple[str, ...]:
-    """The keys that protect what is in the database; in development one is made and kept with the data."""
+    """The root keys that protect what is in the database.
+
+    In development one is made and kept next to the data.
+    """
     if one and several:
         raise SettingsError("TOCSIN_SECRET_KEY and TOCSIN_SECRET_KEYS are both set: put every key into the second")
     if one:
@@ -173,7 +182,10 @@ def _secret_keys(one: str, several: str, env: str, var_dir: Path) -> tuple[str, 
 
 
 def _sound_key(name: str, key: str) -> str:
-    """The key, unless it can be guessed: one that people think of instead of drawing it at random."""
+    """The key, unless it can be guessed.
+
+    A key can be guessed if a person made it up instead of drawing it at random.
+    """
     repeats = key in (key + key)[1:-1]
     if len(key) < _SHORTEST_KEY or len(set(key)) < _FEWEST_CHARACTERS or repeats or _SAID.search(key):
         raise SettingsError(f"{name} must be at least {_SHORTEST_KEY} random characters: {_GENERATE}")
@@ -206,7 +218,10 @@ def _identity(text: str) -> str:
 
 
 def _signing_key(text: str) -> Path | None:
-    """Where the private key lies; whether it can be read is known now and not at the first export."""
+    """The path of the private key.
+
+    Whether the key can be read is checked now and not at the first export.
+    """
     if not text:
         return None
     path = Path(text).absolute()
@@ -268,7 +283,7 @@ def load() -> Settings:
 
 
 def former_names() -> dict[str, str]:
-    """The variables that are set under a former name, each with its name now."""
+    """The variables set under a former name, with the present name."""
     reader = Env(prefix="TOCSIN_")
     return {f"TOCSIN_{old}": f"TOCSIN_{new}" for new, old in FORMER.items() if reader.str(old, None) is not None}
 

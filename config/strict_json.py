@@ -1,4 +1,4 @@
-"""JSON from outside, and the refusal of what could not be stored or would break a later answer.
+"""JSON from outside, refused if it could not be stored or answered.
 
 Refused are duplicate members, NaN, numbers beyond the range of a double, more than 32 levels, more arrays and objects
 than a real document has, NUL and lone surrogates.
@@ -15,11 +15,11 @@ from config.errors import InvalidRequest, Problem
 
 #: containers inside containers
 MAX_DEPTH = 32
-#: containers in all; each costs a hundred times what its two characters do, wherever the value is looked at
+#: containers in all; each costs a hundred times what its two characters do, wherever the value is read
 MAX_CONTAINERS = 100_000
-#: brackets of a text whose value is worth an effort
+#: from this many brackets on, the garbage collector is paused
 _MANY = 10_000
-#: in the words of ``json.loads``; the decoder alone would not say it
+#: the error of ``json.loads``, which the decoder alone does not raise
 _BOM = "Unexpected UTF-8 BOM (decode using utf-8-sig): line 1 column 1 (char 0)"
 
 
@@ -55,7 +55,10 @@ def parse(raw: bytes) -> Any:
 
 @contextlib.contextmanager
 def _no_collection() -> Iterator[None]:
-    """Keep the garbage collector from looking through everything there is, again and again, while a tree is built."""
+    """Pause the garbage collector while a large tree is built.
+
+    It would look through all objects again and again.
+    """
     was_on = gc.isenabled()
     gc.disable()
     try:
@@ -93,7 +96,10 @@ _decode = json.JSONDecoder(parse_constant=_constant, parse_float=_number, object
 
 
 def inspect(value: Any) -> None:
-    """Raise InvalidRequest where a value holds what cannot be stored, is nested too deep, or has too many parts."""
+    """Raise InvalidRequest for a value that cannot be stored.
+
+    Nested too deep, or with too many parts, it cannot either.
+    """
     level, containers = [value], 0
     for _ in range(MAX_DEPTH + 1):
         _check_texts(level)

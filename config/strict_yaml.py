@@ -63,7 +63,10 @@ def dump(value: Any) -> str:
 
 
 class _Builder:
-    """The value so far: the containers that are open, each with the key that waits for its value."""
+    """The value so far, with its open containers.
+
+    Each container has the key that waits for its value.
+    """
 
     def __init__(self) -> None:
         self.value: Any = None
@@ -71,7 +74,7 @@ class _Builder:
         self._open: list[tuple[dict[str, Any] | list[Any], Any]] = []
 
     def take(self, event: yaml.Event) -> None:
-        """Go on by one event of the parser."""
+        """Process one event of the parser."""
         if isinstance(event, yaml.NodeEvent):
             self._node(event)
         elif isinstance(event, yaml.CollectionEndEvent):
@@ -129,7 +132,7 @@ class _Builder:
 
 
 def _plain(event: yaml.ScalarEvent) -> Any:
-    """What a word without quotes means."""
+    """The value of a word without quotes."""
     word: str = event.value
     if word in _WORDS:
         return _WORDS[word]
@@ -148,7 +151,7 @@ def _refuse(detail: str, event: yaml.Event) -> NoReturn:
 
 
 def _remedy(error: yaml.MarkedYAMLError, text: str) -> str:
-    """What helps against the commonest faults, as the end of a sentence."""
+    """The remedy for the commonest faults, as the end of a sentence."""
     problem, mark = error.problem or "", error.problem_mark
     if "cannot start any token" in problem and mark and text[mark.index : mark.index + 1] == "\t":
         return "; indent with blanks, not tabs"

@@ -1,8 +1,9 @@
-"""Requests take turns, so that a caller with a thousand at once does not hold up the others.
+"""Turns among callers, so that a flood of one delays no other.
 
-A process of the API does one thing at a time, and what the network brings it at once it would work off in the order of
-arrival, new connections after that. So a request that finds the process busy waits for its turn: callers are called one
-after the other, each with the request that has waited longest, and between two calls the process looks for what is new.
+A process of the API runs one request at a time, and would work off what the network brings in the order of arrival, new
+connections after that. So a request that finds the process busy waits for its turn: callers are served one after the
+other, each with the request that has waited longest, and between two turns the process reads what is new on the
+network.
 """
 
 from collections import OrderedDict, deque
@@ -30,11 +31,11 @@ class Turns:
         return self._number
 
     def of(self, who: str) -> int:
-        """How many requests of a caller wait."""
+        """The number of requests of a caller that wait."""
         return len(self._waiting.get(who, ()))
 
     def take(self, who: str) -> None:
-        """Return when it is the turn of this request of ``who``."""
+        """Return when this request of ``who`` has its turn."""
         looked = gevent.get_hub().loop.now()
         self._begun = self._begun + 1 if looked == self._looked else 1
         self._looked = looked

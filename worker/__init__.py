@@ -1,4 +1,4 @@
-"""The worker processes: which there are, how they start and stop, and how each is seen to live."""
+"""The worker processes: their roles, start and stop, and signs of life."""
 
 from tasks.app import app
 from worker import boot

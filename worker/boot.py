@@ -1,8 +1,8 @@
-"""How a worker process starts and stops.
+"""Starts and stops a worker process.
 
-Start: logs are configured, the executors are imported, the heartbeat begins, and where scripts run it reports
-what bounds them; the processes that it starts (those of its pool, its scheduler) are tied to it, so that none
-outlives it. Stop: on TERM Celery waits for running work; what has not ended after ``TOCSIN_DRAIN_SECONDS`` is given up
+Start: logs are configured, the executors are imported, the heartbeat begins, and where scripts run it reports what
+bounds them; the processes that it starts (those of its pool, its scheduler) are tied to it, so that none outlives it.
+Stop: on TERM Celery waits for running work; what has not ended after ``TOCSIN_DRAIN_SECONDS`` is given up
 (``tasks.attempts.drain``), and the process ends hard.
 """
 
@@ -58,7 +58,10 @@ def _warm_up(**_: Any) -> None:
 
 
 def end_with_parent(**_: Any) -> None:
-    """Have the kernel end this process when its parent is killed: the parent's successor brings its own."""
+    """Make the kernel end this process when its parent is killed.
+
+    The parent's successor starts its own children.
+    """
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 

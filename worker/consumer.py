@@ -1,10 +1,10 @@
-"""What a worker takes from the broker: only messages such as this system writes.
+"""Accepts only messages from the broker that this system writes.
 
 A program with access to the broker can write anything. In order of time: a message is decoded (what is compressed never
-is: ``tasks.broker``); its headers and its body are looked at; Celery gets it, or it is taken off its queue and a line
-of the log says why, without a word of what it contains. A message that Celery stumbles over all the same is dropped
-too: nothing that comes from the broker may end a worker, or have it reconnect for ever. An execution whose message
-is dropped stays pending, and tick publishes it again.
+is: ``tasks.broker``); its headers and its body are checked; Celery gets it, or it is taken off its queue and a line of
+the log says why, without a word of what it contains. A message that Celery stumbles over all the same is dropped too:
+nothing that comes from the broker may end a worker, or make it reconnect for ever. An execution whose message is
+dropped stays pending, and tick publishes it again.
 """
 
 import re
@@ -34,7 +34,7 @@ def is_id(value: object) -> bool:
 
 
 def fault(message: Any) -> str:
-    """What keeps a decoded message from being one of ours; empty when it is one."""
+    """The fault of a decoded message; empty for one of ours."""
     headers = message.headers
     if not isinstance(headers, dict):
         return "headers"
@@ -79,7 +79,7 @@ def _fault_of_body(body: Any, labels: list[str]) -> str:
 
 
 def _is_link(link: Any) -> bool:
-    """Whether this is what a message says of another that follows it."""
+    """Whether ``link`` describes a message that follows another."""
     if not isinstance(link, dict) or not isinstance(link.get("options"), dict):
         return False
     name, ids = link.get("task"), link.get("args")
@@ -88,10 +88,10 @@ def _is_link(link: Any) -> bool:
 
 
 class Consumer(consumer.Consumer):  # type: ignore[misc]
-    """Celery's consumer behind that look."""
+    """Celery's consumer, behind the check of each message."""
 
     def create_task_handler(self, *args: Any, **options: Any) -> Callable[[Any], None]:
-        """What is called with each message of a queue of tasks."""
+        """Returns the function that Celery calls with each task message."""
         handle = super().create_task_handler(*args, **options)
         broken = (*self.connection_errors, *self.channel_errors)
 
@@ -100,7 +100,7 @@ class Consumer(consumer.Consumer):  # type: ignore[misc]
                 why = fault(message)
                 if not why:
                     if state.revoked:
-                        state.revoked.purge()  # Celery does when it adds to them: one may be the last for long
+                        state.revoked.purge()  # Celery purges when it adds to them: one may be the last for long
                     handle(message)
                     return
             except Exception as error:
@@ -112,23 +112,23 @@ class Consumer(consumer.Consumer):  # type: ignore[misc]
         return take
 
     def on_decode_error(self, message: Any, exc: Exception) -> None:
-        """Called for a message that cannot be decoded; the default logs its beginning."""
+        """Drops a message that cannot be decoded; Celery would log its beginning."""
         self._drop(message, type(exc).__name__)
 
     def on_unknown_message(self, _body: Any, message: Any) -> None:
-        """Called for a message that is not a task's."""
+        """Drops a message that is not a task's."""
         self._drop(message, "unknown")
 
     def on_unknown_task(self, _body: Any, message: Any, _exc: Exception) -> None:
-        """Called for a task that there is not."""
+        """Drops a message of an unknown task."""
         self._drop(message, "task")
 
     def on_invalid_task(self, _body: Any, message: Any, _exc: Exception) -> None:
-        """Called for a message that Celery makes no task of."""
+        """Drops a message from which Celery cannot make a task."""
         self._drop(message, "invalid")
 
     def _drop(self, message: Any, why: str) -> None:
-        """Take a message off its queue, never to come again."""
+        """Take a message off its queue for good."""
         info = message.delivery_info if isinstance(message.delivery_info, dict) else {}
         dropped(str(info.get("routing_key"))[:64], why)
         unacknowledged = info.get("consumer_tag") not in (message.channel.no_ack_consumers or ())

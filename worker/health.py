@@ -1,4 +1,6 @@
-"""Liveness of one worker for a supervisor: ``python -m worker.health NAME`` (as given with ``-n``).
+"""Liveness of one worker for a supervisor: ``python -m worker.health NAME``.
+
+``NAME`` is as given with ``-n``.
 
 Exit status 0: it lives and takes work. 1: it is gone, or it lives and takes nothing (restart it). 2: the
 database cannot be asked (restarting the worker would not help).
@@ -14,7 +16,7 @@ from worker import roles
 
 
 def main(arguments: list[str]) -> int:
-    """Say in one line how the worker is."""
+    """Print the state of the worker in one line."""
     if len(arguments) != 1:
         sys.stderr.write("usage: python -m worker.health NAME   (for example steps@myhost or steps@%h)\n")
         return 2

@@ -1,7 +1,7 @@
-"""The sign of life of a worker process: its row in ``processes``, written every few seconds.
+"""The heartbeat of a worker process: it writes its row in ``processes``.
 
-It tells apart a worker that lives from one that works: ``consumed_at`` moves only when Celery's consumer has
-received a message, and tick's probes make sure that there is one to receive.
+It writes every few seconds, and tells apart a worker that lives from one that works: ``consumed_at`` changes only when
+Celery's consumer has received a message, and tick's probes make sure that there is one to receive.
 """
 
 import os
@@ -17,14 +17,14 @@ from store import worker_processes
 from store.engine import clock, db
 from worker.watch import Watch
 
-#: seconds between two signs
+#: seconds between two heartbeats
 EVERY = 5.0
 
 log = logs.logger(__name__)
 
 
 class Heartbeat(threading.Thread):
-    """Writes the row until it is stopped."""
+    """The thread that writes the row until it is stopped."""
 
     def __init__(self, name: str, queues: list[str], scheduler: Any = None) -> None:
         super().__init__(name="heartbeat", daemon=True)
@@ -43,7 +43,7 @@ class Heartbeat(threading.Thread):
             self._ended.wait(max(0.1, EVERY - (time.monotonic() - started)))
 
     def stop(self) -> None:
-        """End, and take the row along."""
+        """End, and delete the row."""
         self._ended.set()
         try:
             with db.write() as connection:

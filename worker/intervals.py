@@ -1,10 +1,10 @@
-"""When the scheduler sends what is due: at intervals by the monotonic clock.
+"""A scheduler that sends periodic tasks by the monotonic clock.
 
-Celery's own scheduler compares wall clocks, so a clock that is set back stops it for as long as that; and it keeps
-one connection for all it ever sends, which a broker that is not Redis does not bring back after a restart. This one
-measures intervals by the monotonic clock, and publishes through the app's pool, where a broken connection is
-replaced by the next use. What follows the wall clock (the schedules of playbooks) is kept in the database and looked
-at by ``tocsin.tick``.
+Celery's own scheduler compares wall clocks, so a clock that is set back stops it for as long as that; and it keeps one
+connection for all it ever sends, which a broker that is not Redis does not bring back after a restart. This one
+measures intervals by the monotonic clock, and publishes through the app's pool, where a broken connection is replaced
+by the next use. The schedules of playbooks, which follow the wall clock, are kept in the database and handled by
+``tocsin.tick``.
 """
 
 import time
@@ -15,7 +15,7 @@ from celery import beat
 
 from config import logs
 
-#: after how long at most what could not be sent is tried again, seconds
+#: the longest time until a message that could not be sent is tried again, seconds
 AGAIN = 5.0
 
 log = logs.logger(__name__)
@@ -28,12 +28,15 @@ class Intervals(beat.Scheduler):  # type: ignore[misc]
         self._clock = clock
         #: entry → when it is due
         self._due: dict[str, float] = {}
-        #: how many messages the broker has taken
+        #: the number of messages that the broker has taken
         self.sent = 0
         super().__init__(*args, **options)
 
     def tick(self, *_: Any, **__: Any) -> float:
-        """Send what is due; returns after how many seconds to look again. A message is sent once, however late."""
+        """Send what is due; returns the seconds until the next call.
+
+        A message is sent once, however late.
+        """
         for name, entry in self.schedule.items():
             every, now = entry.schedule.run_every.total_seconds(), self._clock()
             if now >= self._due.setdefault(name, now + every):

@@ -1,7 +1,7 @@
-"""The part of Celery's remote control that a worker obeys: Flower's reads, and ``revoke``.
+"""The remote-control commands that a worker obeys: reads, and ``revoke``.
 
 A program with access to the broker can send commands. Those that would stop or starve a worker unseen (rate limits,
-time limits, queues taken away, pools made smaller, a shutdown) are not there. ``revoke`` is, because it spares a query
+time limits, queues taken away, pools made smaller, a shutdown) are not there. ``revoke`` is, because it saves a query
 for each message of a cancelled run; it ends nothing that runs, and is forgotten soon: tick publishes again what is
 pending all the same.
 """
@@ -16,7 +16,7 @@ from config import logs
 from tasks.broker import dropped
 from worker.consumer import is_id
 
-#: what Flower, ``celery inspect`` and ``celery status`` ask
+#: the reads of Flower, ``celery inspect`` and ``celery status``
 LOOKS = (
     "active",
     "active_queues",
@@ -31,9 +31,9 @@ LOOKS = (
     "scheduled",
     "stats",
 )
-#: who watches switches the events of tasks on and off
+#: a monitor switches the events of tasks on and off by these
 WATCHES = ("enable_events", "disable_events")
-#: for how long a worker drops the messages of an execution that is said to be over, seconds, and of how many
+#: how long a worker drops the messages of an execution that is revoked, seconds, and of how many
 REVOKED_FOR, MOST_REVOKED = 300, 50_000
 
 _MEMBERS = ("method", "arguments", "destination", "pattern", "matcher", "reply_to", "ticket")
@@ -42,7 +42,10 @@ log = logs.logger(__name__)
 
 
 def revoke(_state: Any, task_id: Any = None, **_: Any) -> dict[str, str]:
-    """Drop the messages of executions that are over; what runs goes on, whatever else is asked for."""
+    """Drop the messages of executions that are over.
+
+    Running executions go on, whatever else the command asks for.
+    """
     for each in (task_id if isinstance(task_id, list) else [task_id])[:MOST_REVOKED]:
         if is_id(each):
             state.revoked.add(each)
@@ -50,7 +53,10 @@ def revoke(_state: Any, task_id: Any = None, **_: Any) -> dict[str, str]:
 
 
 class _Offered(dict[str, Callable[..., Any]]):
-    """The commands there are; any other is answered so, and named nowhere."""
+    """The commands on offer.
+
+    Any other command is answered with an error, and its name is kept nowhere.
+    """
 
     def __missing__(self, _name: object) -> Callable[..., Any]:
         return _not_offered
@@ -62,7 +68,7 @@ def _not_offered(_state: Any, **_: Any) -> dict[str, str]:
 
 
 def _fault(body: Any, headers: Any) -> str:
-    """What keeps a decoded message from being a command; empty when it is one."""
+    """The fault of a decoded message; empty for a command."""
     if not isinstance(body, dict) or not isinstance(headers, dict):
         return "form"
     method, arguments, reply_to = body.get("method"), body.get("arguments") or {}, body.get("reply_to")
@@ -80,10 +86,13 @@ def _fault(body: Any, headers: Any) -> str:
 
 
 class Mailbox(pidbox.Pidbox):  # type: ignore[misc]
-    """Where commands arrive; Celery opens a new channel after each that makes no sense."""
+    """The mailbox for commands.
+
+    Celery opens a new channel after each message that makes no sense.
+    """
 
     def on_message(self, body: Any, message: Any) -> None:
-        """Called with each command."""
+        """Runs each command that arrives."""
         why = _fault(body, message.headers)
         if why:
             dropped("commands", why)
@@ -92,7 +101,10 @@ class Mailbox(pidbox.Pidbox):  # type: ignore[misc]
 
 
 def restrict() -> None:
-    """Take away from this process every command that is not offered; call it before the worker consumes."""
+    """Remove every command from this process that is not offered.
+
+    Call it before the worker consumes.
+    """
     known = control.Panel.data
     control.Panel.data = _Offered({name: known[name] for name in (*LOOKS, *WATCHES)} | {"revoke": revoke})
     pidbox.Pidbox = Mailbox

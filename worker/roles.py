@@ -1,4 +1,4 @@
-"""The workers there are, each with its queues, and how one runs in this process.
+"""The roles of workers, their queues, and running one in this process.
 
 A worker is called after its role; further ones of the same role on a machine carry a number (``steps2``).
 
@@ -26,7 +26,10 @@ _PR_SET_NAME = 15
 
 @dataclass(frozen=True, kw_only=True)
 class Role:
-    """One kind of worker. It asks its ``queues`` in this order, each followed by its former name."""
+    """One kind of worker.
+
+    It asks its ``queues`` in this order, each followed by its former name.
+    """
 
     queues: tuple[str, ...]
     #: ``threads`` for what waits for others; ``prefork`` for what may have to be killed
@@ -57,18 +60,21 @@ FORMER = {"patient": "slow"}
 
 
 def of(name: str) -> Role | None:
-    """The role of a worker called so; None where there is none."""
+    """The role of a worker of this name, or None."""
     return ROLES.get(name.rstrip("0123456789"))
 
 
 def present(name: str) -> str:
-    """The name of a worker in this release, whose role may be called by its former name (``patient2``: ``slow2``)."""
+    """The name that a worker has in this release.
+
+    Its role may be given by its former name (``patient2``: ``slow2``).
+    """
     role = name.rstrip("0123456789")
     return FORMER.get(role, role) + name[len(role) :]
 
 
 def run(name: str) -> int:
-    """Be this worker until a signal ends it; returns the exit status.
+    """Run as this worker until a signal ends it; returns the exit status.
 
     Raises:
         KeyError: no worker may be called so.
@@ -94,5 +100,8 @@ def run(name: str) -> int:
 
 
 def _hang_up(**_: Any) -> None:
-    """HUP ends a worker as TERM does: Celery would restart this command, which may be that of a supervisor."""
+    """Make HUP end a worker as TERM does.
+
+    Celery would restart this command, which may be that of a supervisor.
+    """
     signal.signal(signal.SIGHUP, signal.getsignal(signal.SIGTERM))

@@ -1,7 +1,7 @@
-"""What bounds the memory of scripts here: found out once at a worker's start, logged, kept for ``/health``.
+"""Publishes what bounds the memory of scripts on this machine.
 
-In order of time: the worker of scripts asks (``providers.sandbox.status``), logs the answer, and repeats it in Redis
-while it lives; the API shows the weakest of all living workers.
+In order of time: the worker of scripts asks at its start (``providers.sandbox.status``), logs the answer, and repeats
+it in Redis while it lives; the API shows the weakest of all living workers in ``/health``.
 """
 
 import threading
@@ -10,14 +10,14 @@ from config import logs
 from providers.sandbox import status
 from store import sandbox_kinds
 
-#: how often a worker repeats itself, seconds
+#: how often a worker publishes it, seconds
 EVERY = 30.0
 
 log = logs.logger(__name__)
 
 
 class Notice(threading.Thread):
-    """Tells what bounds scripts here until the process ends."""
+    """The thread that publishes until the process ends."""
 
     def __init__(self, worker: str) -> None:
         super().__init__(name="sandbox-notice", daemon=True)
@@ -25,7 +25,7 @@ class Notice(threading.Thread):
         self._ended = threading.Event()
 
     def run(self) -> None:
-        """Find out, log it, and repeat it."""
+        """Find out, log it, and publish it at intervals."""
         kind, reason = status.ask()
         if kind == "none":
             log.warning("scripts cannot run on this machine", sandbox=kind, reason=reason)
@@ -36,5 +36,5 @@ class Notice(threading.Thread):
             self._ended.wait(EVERY)
 
     def stop(self) -> None:
-        """End."""
+        """End the thread."""
         self._ended.set()

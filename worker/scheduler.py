@@ -14,7 +14,7 @@ class Scheduler(bootsteps.StartStopStep):  # type: ignore[misc]
     """The part of a worker that starts and stops the scheduler with it."""
 
     def create(self, worker: Any) -> Any:
-        """Called by Celery while it puts the worker together."""
+        """Returns the step's scheduler while Celery assembles the worker."""
         from celery import beat  # only one worker in a supervisor needs it
 
         worker.beat = beat.EmbeddedService(worker.app, thread=True, scheduler_cls=worker.app.conf.beat_scheduler)
@@ -22,5 +22,5 @@ class Scheduler(bootsteps.StartStopStep):  # type: ignore[misc]
 
 
 def add_to(app: Celery) -> None:
-    """Have the worker that is started next in this process bring the scheduler along."""
+    """Make the next worker that starts in this process run the scheduler."""
     app.steps["worker"].add(Scheduler)

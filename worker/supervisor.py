@@ -1,11 +1,12 @@
-"""The workers of one machine as one family: ``python -m worker.supervisor steps steps2 slow scripts control``.
+"""Runs the workers of one machine: ``python -m worker.supervisor NAME...``.
 
-In order of time: everything that workers need is imported, once; each worker is forked from there, so that all
-share that memory; a worker that ends is forked afresh, after a pause that grows while it keeps dying; TERM is
-passed on, and the supervisor ends when its last worker has ended. A supervisor that is killed takes its workers along.
+For example with the names ``steps steps2 slow scripts control``. In order of time: everything that workers need is
+imported, once; each worker is forked from there, so that all share that memory; a worker that ends is forked again,
+after a pause that grows while it keeps dying; TERM is passed on, and the supervisor ends when its last worker has
+ended. A supervisor that is killed takes its workers along.
 
-The parent has one thread and no connection: what it hands to a child is never half done.
-With one name there is no parent: the process is that worker itself.
+The parent has one thread and no connection, so no child inherits anything half done. With one name there is no parent:
+the process is that worker itself.
 """
 
 import gc
@@ -26,7 +27,7 @@ from worker import boot, roles
 
 #: the first pause before a worker that died is started again, and the longest one, seconds
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
-#: who has lived this long is forgiven its earlier deaths, seconds
+#: a worker that has lived this long is forgiven its earlier deaths, seconds
 FORGIVEN_AFTER = 60.0
 
 _ENDING = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
@@ -79,7 +80,7 @@ def main(names: list[str]) -> int:
 
 
 def _warn_of_former(names: dict[str, str]) -> None:
-    """Say in the log which former names of workers and settings the operator still uses."""
+    """Log which former names of workers and settings are still used."""
     if names:
         logs.configure("supervisor")
     for former, name in names.items():
@@ -87,7 +88,10 @@ def _warn_of_former(names: dict[str, str]) -> None:
 
 
 def load() -> None:
-    """Import what every worker will need, and nothing that opens a connection or starts a thread."""
+    """Import what every worker needs.
+
+    Nothing here opens a connection or starts a thread.
+    """
     for name in _SHARED:
         importlib.import_module(name)
     app.loader.import_default_modules()
@@ -115,7 +119,10 @@ class Supervisor:
         self._ending = False
 
     def run(self) -> int:
-        """Keep every worker running until a signal to end; returns 0 when the last one has ended."""
+        """Keep every worker running until a signal to end.
+
+        Returns 0 when the last one has ended.
+        """
         logs.configure("supervisor")
         signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)
         gc.collect()
@@ -129,7 +136,7 @@ class Supervisor:
         return 0
 
     def _start_due(self) -> float:
-        """Start who is to be started by now; returns after how many seconds the next one is."""
+        """Start the workers that are due; returns the seconds until the next."""
         waiting = [] if self._ending else [member for member in self._members if not member.pid]
         for member in waiting:
             if member.start_at <= time.monotonic():
@@ -161,7 +168,7 @@ class Supervisor:
                 os.kill(member.pid, signal.SIGTERM)
 
     def _bury(self) -> None:
-        """Take note of the workers that have ended."""
+        """Record the deaths of the workers that have ended."""
         for member in self._members:
             pid, status = os.waitpid(member.pid, os.WNOHANG) if member.pid else (0, 0)
             if not pid:

@@ -1,11 +1,11 @@
-"""Whether tick goes on, seen from inside the worker process that runs the scheduler.
+"""Ends a worker process whose scheduler's ticks no longer run.
 
-In order of time: each heartbeat looks; a tick that has begun since the last look is all it wants to know, because ticks
+In order of time: each heartbeat makes a check; a tick that has begun since the last check satisfies it, because ticks
 that do not finish soon fill the pool, and no other begins. Without one it asks whether the broker takes a message over
-a new connection and the database has taken the heartbeat. When both did at ``LOOKS`` looks in a row something in this
-process is broken that a new one has not: it ends, and its supervisor starts it again. Looks are counted because a
-machine may stand still: that is one look, however long it takes. A process whose ticks another machine carries out is
-well as long as it sends its own and does what else it is sent.
+a new connection and the database has taken the heartbeat. When both did at ``LOOKS`` checks in a row something in this
+process is broken that a new one has not: it ends, and its supervisor starts it again. Checks are counted because a
+machine may be suspended: that is one check, however long it takes. A process whose ticks another machine carries out is
+well as long as it sends its own and carries out the other tasks it is sent.
 """
 
 import os
@@ -19,7 +19,7 @@ from store import worker_processes
 from store.engine import db
 from tasks.messages import canvas
 
-#: looks without a tick until the process ends; one each 5 s: 30 s
+#: checks without a tick until the process ends; one each 5 s: 30 s
 LOOKS = 7
 
 _TICK = "tocsin.tick"
@@ -28,7 +28,10 @@ log = logs.logger(__name__)
 
 
 class Watch:
-    """Counts what the worker ``name`` has taken up; ``scheduler`` is Celery's service that sends, if it has one."""
+    """Counts the ticks and messages of the worker ``name``.
+
+    ``scheduler`` is Celery's service that sends, if the worker has one.
+    """
 
     def __init__(self, name: str, scheduler: Any) -> None:
         self._name = name
@@ -37,7 +40,10 @@ class Watch:
         self._missed = 0
 
     def look(self, *, database: bool) -> None:
-        """Look once; ``database`` says that it has just answered. May end the process."""
+        """Make one check; it may end the process.
+
+        ``database`` says that the database has just answered.
+        """
         if self._scheduler is None or state.should_stop is not None:
             return
         alive = getattr(self._scheduler, "is_alive", None)
@@ -49,7 +55,7 @@ class Watch:
             self._missed = 0
             return
         self._missed += 1
-        if self._missed > 1:  # the first look may come before the first tick
+        if self._missed > 1:  # the first check may come before the first tick
             log.warning("no tick has begun lately", looks=self._missed, of=LOOKS)
         if self._missed >= LOOKS:
             _end("tick does not finish though broker and database answer; ending this worker so that it starts again")
