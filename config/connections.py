@@ -46,7 +46,7 @@ log = logs.logger(__name__)
 
 
 class Connection:
-    """A connection as gunicorn uses it: a socket that knows how long its client may take."""
+    """A socket for gunicorn that bounds how long its client may take."""
 
     def __init__(self, sock: Any, source: str, others: "Connections") -> None:
         self.source = source
@@ -149,7 +149,7 @@ class Connections:
                 self._forget(one)
 
     def _has_room(self, of: str) -> bool:
-        """Whether there is room for one more of a source, after closing another."""
+        """Whether one more of a source fits, after closing another."""
         if of and self._of[of] >= self._most_of_one:
             going = next((one for one in self.waiting if one.source == of), None)
         elif self._number >= self._most:

@@ -89,7 +89,7 @@ class _Lines:
         self._handler = handler
 
     def msg(self, line: str) -> None:
-        """Write one line; a log that cannot be written is no reason to stop."""
+        """Write one line; a log that cannot be written stops nothing."""
         self._handler.acquire()
         try:
             self._handler.stream.write(line + "\n")

@@ -1,4 +1,4 @@
-"""Reads a YAML document as the JSON value that it writes, and writes one.
+"""Reads a YAML document as a JSON value, and writes one.
 
 The parser's events are taken one by one and the value is built from them here, so that nothing grows beyond what is
 written: anchors, aliases and tags are refused, nesting is bounded. Words mean what they mean in YAML 1.2: only

@@ -1,1 +1,4 @@
-"""The two commands on a bare machine: sets up, starts every process of the Procfile, shows the demo, stops."""
+"""The commands ``run`` and ``demo`` for a bare machine.
+
+They set up, start every process of the Procfile, show the demo, and stop.
+"""

@@ -1,8 +1,8 @@
 """``python -m launcher run|demo``: everything on this machine, with a demo.
 
-In order of time: one launcher per var folder is let in, a second one shows where the first one is; what a killed
-one left behind is ended; ports are checked; Redis, the schema and the processes of the Procfile come up; the demo
-is shown. ``run`` then serves until Ctrl-C; ``demo`` stops, with exit code 0 when the demo completed.
+In order of time: one launcher per var folder may run, a second one shows where the first one is; what a killed one left
+behind is ended; ports are checked; Redis, the schema and the processes of the Procfile come up; the demo is shown.
+``run`` then serves until Ctrl-C; ``demo`` stops, with exit code 0 when the demo completed.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from launcher.terminal import LauncherError, Terminal
 
 #: a second Ctrl-C counts as impatience only this long after the first, because make may pass one on twice, seconds
 _SAME_SIGNAL = 0.7
-#: after a failure the logs are listened to a little longer, because they may tell why, seconds
+#: after a failure the logs are read a little longer, because they may have the cause, seconds
 _LAST_WORDS = 0.3
 #: how long a second start waits for the first one's addresses while that is still coming up, seconds
 _FIRST_COMES_UP = 60.0
@@ -47,7 +47,10 @@ class Launcher:
         self._stop_asked_at: float | None = None
 
     def run(self, *, stay: bool) -> int:
-        """Bring everything up, show the demo, serve while ``stay``, stop; returns the exit code."""
+        """Start everything, show the demo, stop; returns the exit code.
+
+        While ``stay``, it serves before it stops.
+        """
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._on_signal)
         try:
@@ -118,7 +121,10 @@ class Launcher:
 
 
 def join_running(terminal: Terminal, place: Installation, instance: Instance, *, stay: bool) -> int:
-    """What a second start does: show where the first one is, and for ``demo`` perform the demo there."""
+    """Join the launcher that runs already: show its addresses.
+
+    For ``demo`` the demo runs there.
+    """
     give_up = time.monotonic() + _FIRST_COMES_UP
     facts = instance.facts()
     terminal.say(f"Tocsin is running already (process {facts.get('pid', 'unknown')})")

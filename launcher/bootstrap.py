@@ -1,9 +1,9 @@
-"""From a bare machine to a command that runs: ``python3 launcher/bootstrap.py run|demo|test|lint|bench|... [WORDS]``.
+"""Sets up a bare machine: ``python3 launcher/bootstrap.py COMMAND [WORDS]``.
 
-In order of time: find a Python that is new enough; make ``.venv`` unless it is there; install what ``setup.cfg``
-names in the versions, and with the hashes, of ``constraints.txt``, unless that was done before and both are
-unchanged; become the command. Needs the standard library only, and runs on old Pythons as far as it takes to say in
-one line that they are too old.
+The commands are ``run``, ``demo``, ``test``, ``lint``, ``bench`` and others (``COMMANDS``). In order of time: find a
+Python that is new enough; make ``.venv`` unless it is there; install what ``setup.cfg`` names in the versions, and with
+the hashes, of ``constraints.txt``, unless that was done before and both are unchanged; become the command. Needs the
+standard library only, and runs on old Pythons as far as it takes to say in one line that they are too old.
 """
 
 from __future__ import annotations
@@ -29,10 +29,11 @@ OLDEST = (3, 11)
 CANDIDATES = ("python3.12", "python3.11", "python3.13", "python3.14")
 BEGUN = time.monotonic()
 
-#: tests mostly wait for processes: three at once keep two processors busy; "-n 0" (ARGS) has one do all, for a debugger
+#: tests mostly wait for processes: three at once keep two processors busy; "-n 0" (ARGS) runs all in one, for a
+#: debugger
 SIDE_BY_SIDE = ["-n", "3", "--dist", "loadgroup", "--no-loadscope-reorder"]
 
-#: what is asked for in other ways: ``make chaos``, the gate
+#: the tests that other commands run: ``make chaos``, the gate
 DEFAULT = "not chaos and not gate and not wide"
 #: what needs no Redis, no PostgreSQL and no process of the product
 FAST = ["tests/unit", "tests/contract", "tests/house", "-k", "not postgresql"]
@@ -70,16 +71,18 @@ COMMANDS = {
 
 
 class SetupError(Exception):
-    """The machine misses something; the message says what to do."""
+    """The machine lacks something; the message says what to install."""
 
 
 def say(text: str) -> None:
-    """A line with the seconds since the start."""
+    """Print a line with the seconds since the start."""
     print(f"[{time.monotonic() - BEGUN:5.1f}s] {text}", flush=True)
 
 
 def find_python() -> str:
-    """A Python that is new enough and can make virtual environments: this one if possible.
+    """The path of a Python that is new enough, preferably this one.
+
+    It can make virtual environments.
 
     Raises:
         SetupError: there is none.
@@ -108,7 +111,10 @@ def _can_make_venv(python: str) -> bool:
 
 
 def _has_pip(python: str) -> bool:
-    """Whether it has a pip that can install into another environment, which is faster than giving each its own."""
+    """Whether a Python has a pip that installs into other environments.
+
+    That is faster than giving each environment its own.
+    """
     code = "import sys, venv, pip; sys.exit([*map(int, pip.__version__.split('.')[:2])] < [22, 3])"
     return _succeeds([python, "-c", code])
 
@@ -118,13 +124,16 @@ def _succeeds(command: list[str]) -> bool:
 
 
 def fingerprint() -> str:
-    """What an installation depends on: the lists of packages, and where it is (scripts name their folder)."""
+    """The fingerprint of an installation: package lists, and its place.
+
+    The place counts because scripts name their folder.
+    """
     parts = [(ROOT / name).read_bytes() for name in ("setup.cfg", "pyproject.toml", LOCK.name)]
     return hashlib.sha256(b"\0".join([*parts, str(VENV).encode()])).hexdigest()
 
 
 def installed() -> tuple[str, set[str]]:
-    """The fingerprint and the extras of what is installed; empty when nothing is."""
+    """Fingerprint and extras of the installation; empty when there is none."""
     try:
         stamp = json.loads(STAMP.read_text())
         return str(stamp["fingerprint"]), set(stamp["extras"])
@@ -133,14 +142,14 @@ def installed() -> tuple[str, set[str]]:
 
 
 def prepare(extras: tuple[str, ...]) -> None:
-    """Make sure that ``.venv`` holds everything ``setup.cfg`` names and these extras.
+    """Install into ``.venv`` everything ``setup.cfg`` names, and these extras.
 
     Raises:
         SetupError: it cannot be done; the message says why.
     """
     folder = os.open(ROOT, os.O_RDONLY)
     try:
-        fcntl.flock(folder, fcntl.LOCK_EX)  # two first starts at once: one installs, the other finds it done
+        fcntl.flock(folder, fcntl.LOCK_EX)  # two first starts at once: one installs, the other finds it installed
         known, have = installed()
         if known == fingerprint() and have.issuperset(extras):
             return
@@ -152,7 +161,7 @@ def prepare(extras: tuple[str, ...]) -> None:
 
 
 def _usable() -> bool:
-    """Whether there is a ``.venv`` that works and was made in this very place."""
+    """Whether ``.venv`` works and was made in this very place."""
     try:
         here = os.fsencode(VENV) in (VENV / "bin" / "activate").read_bytes()
     except OSError:
@@ -173,7 +182,10 @@ def _create() -> None:
 
 
 def _install(extras: list[str]) -> None:
-    """Install with uv, which is many times faster; where it does not work (a private index), with pip."""
+    """Install with uv, which is many times faster, else with pip.
+
+    uv does not work with some private indexes.
+    """
     what = f".[{','.join(extras)}]" if extras else "."
     say(f"Installing what constraints.txt names{' with ' + ', '.join(extras) if extras else ''}")
     python = str(VENV / "bin" / "python")
@@ -194,7 +206,7 @@ def _install(extras: list[str]) -> None:
 
 
 def _install_uv(pip: list[str]) -> bool:
-    """Have pip install uv as ``constraints.txt`` names it; whether that worked."""
+    """Make pip install uv as ``constraints.txt`` names it; whether that worked."""
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as wanted:
         wanted.write(pinned("uv", LOCK.read_text()))
         wanted.flush()
@@ -202,7 +214,7 @@ def _install_uv(pip: list[str]) -> bool:
 
 
 def pinned(name: str, lock: str) -> str:
-    """The lines of a list with hashes that are about one package."""
+    """The lines of one package in a list with hashes."""
     lines = lock.splitlines()
     first = next(number for number, line in enumerate(lines) if line.startswith(f"{name}=="))
     last = next(number for number, line in enumerate(lines) if number >= first and not line.endswith("\\"))
@@ -217,7 +229,7 @@ def _run(command: list[str], complaint: str) -> None:
 
 
 def become(programs: list[list[str]]) -> int:
-    """Run the programs from ``.venv``; a single one takes this process's place."""
+    """Run the programs from ``.venv``; a single one replaces this process."""
     binaries = VENV / "bin"
     environment = dict(os.environ)  # noqa: TID251 - nothing is installed yet that could read settings
     environment["PATH"] = f"{binaries}:{environment.get('PATH', os.defpath)}"
@@ -230,7 +242,10 @@ def become(programs: list[list[str]]) -> int:
 
 
 def main(arguments: list[str]) -> int:
-    """Set up, then become the command; more words go to its (last) program."""
+    """Set up, then run the command.
+
+    Further words go to its (last) program.
+    """
     if not arguments or arguments[0] not in COMMANDS:
         print("usage: bootstrap.py " + "|".join(COMMANDS) + " [WORDS]", file=sys.stderr)
         return 2

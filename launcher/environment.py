@@ -1,7 +1,8 @@
-"""The environment of everything that is started: what the operator set wins, friendly defaults fill the rest.
+"""Prepares the environment of every process that is started.
 
-In order of time: ``.env`` is read; ``var/`` is made, closed to others; defaults for development are laid under
-what is set; ports are looked at before anything listens on them. Child processes inherit the result.
+The operator's values win, friendly defaults fill the rest. In order of time: ``.env`` is read; ``var/`` is made, closed
+to others; defaults for development are set where a value is missing; ports are checked before anything listens on them.
+Child processes inherit the result.
 """
 
 import os
@@ -19,7 +20,7 @@ from launcher.terminal import LauncherError
 ROOT = Path(__file__).resolve().parent.parent
 #: in the environment of everything that a launcher starts, descendants included: which var folder it works for
 MARK = "TOCSIN_LAUNCHED_FROM"
-#: how many ports above the wished one are tried for Flower
+#: how many ports above the wanted one are tried for Flower
 _PORTS_TRIED = 50
 
 _DEFAULTS = {
@@ -37,24 +38,24 @@ _environ = os.environ  # noqa: TID251 - preparing it for everybody else is what 
 
 @dataclass(frozen=True, kw_only=True)
 class Installation:
-    """Where this installation lives and listens."""
+    """An installation: its settings, its folders, its addresses."""
 
     settings: Settings
     flower_auth_given: bool
 
     @property
     def var(self) -> Path:
-        """The folder of everything that is kept."""
+        """The folder of all stored data."""
         return self.settings.var_dir
 
     @property
     def url(self) -> str:
-        """Where a person on this machine reaches the API."""
+        """The address of the API for a person on this machine."""
         return f"http://{_reachable(self.settings.host)}:{self.settings.port}"
 
     @property
     def flower_url(self) -> str:
-        """Where a person on this machine reaches Flower."""
+        """The address of Flower for a person on this machine."""
         return f"http://{_reachable(self.settings.host)}:{_environ['TOCSIN_FLOWER_PORT']}"
 
     @property
@@ -68,7 +69,7 @@ class Installation:
 
 
 def load() -> Installation:
-    """Prepare the environment of this process and of those to come.
+    """Prepare the environment of this process and its children.
 
     Raises:
         LauncherError: ``var/`` cannot be used. SettingsError: a setting is wrong.
@@ -92,12 +93,14 @@ def load() -> Installation:
 
 
 def use_redis(url: str) -> None:
-    """Tell everything that is started from now on where Redis is."""
+    """Set the address of Redis for everything started later."""
     _environ["TOCSIN_REDIS_URL"] = url
 
 
 def claim_ports() -> str | None:
-    """Look whether the ports are free; returns what there is to say when Flower moves to another one.
+    """Check that the ports are free.
+
+    Returns the message for the operator when Flower moves to another port.
 
     Raises:
         LauncherError: another program listens on the port of the API.
@@ -130,7 +133,7 @@ def is_free(host: str, port: int) -> bool:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a file that only this account can read, all at once."""
+    """Write a file at once that only this account can read."""
     fresh = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
     fresh.touch(mode=0o600)
     fresh.write_text(text)
@@ -145,7 +148,10 @@ def _reachable(host: str) -> str:
 
 
 def _make_private(var: Path) -> None:
-    """Make the folder; one of the checkout's own is closed to others, one from elsewhere is left as it is."""
+    """Make the folder, closed to others if it is the checkout's.
+
+    A folder from elsewhere is left as it is.
+    """
     try:
         var.mkdir(mode=0o700, parents=True, exist_ok=True)
         if var.is_relative_to(ROOT) and var != ROOT:
@@ -156,7 +162,7 @@ def _make_private(var: Path) -> None:
 
 
 def _flower_auth(path: Path) -> str:
-    """Flower's user and password, made at the first start."""
+    """Flower's user and password, generated at the first start."""
     if not path.exists():
         write_private(path, f"demo:{secrets.token_urlsafe(12)}\n")
     return path.read_text().strip()

@@ -1,4 +1,7 @@
-"""One launcher for each var folder: a lock that dies with its holder, and what the second one needs to know."""
+"""One launcher for each var folder: a lock, and its facts.
+
+The lock is released when its process dies; the facts are what a second launcher needs to know.
+"""
 
 import fcntl
 import json
@@ -8,14 +11,14 @@ from typing import IO, Any
 
 
 class Instance:
-    """The lock ``var/launcher.lock``; its contents publish others how to reach what runs here."""
+    """The lock ``var/launcher.lock``, with the addresses of its launcher."""
 
     def __init__(self, var: Path) -> None:
         self._path = var / "launcher.lock"
         self._file: IO[str] | None = None
 
     def take(self) -> bool:
-        """Become the one; false when another one is running."""
+        """Take the lock; false when another launcher has it."""
         file = self._path.open("a+")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -27,13 +30,13 @@ class Instance:
         return True
 
     def release(self) -> None:
-        """Let another one in."""
+        """Release the lock."""
         if self._file is not None:
             self._file.close()
             self._file = None
 
     def publish(self, facts: dict[str, Any]) -> None:
-        """Write down how to reach what runs here."""
+        """Write the addresses of what runs here."""
         assert self._file is not None
         self._file.seek(0)
         self._file.truncate()
@@ -41,7 +44,10 @@ class Instance:
         self._file.flush()
 
     def facts(self) -> dict[str, Any]:
-        """What the running one has written down; at least its ``pid`` once it has begun."""
+        """The facts of the launcher that has the lock.
+
+        They have at least its ``pid`` once it has begun.
+        """
         try:
             facts = json.loads(self._path.read_text())
         except (OSError, ValueError):

@@ -1,7 +1,8 @@
-"""Make an API key from the command line: ``python -m launcher.key [--workspace ID] [--role ROLE] [--name NAME]``.
+"""Makes an API key: ``python -m launcher.key``.
 
-The way to the first key of an installation; more can be made through the API. Standard output is the key and
-nothing else, and it is shown this once. The workspace is made unless it is there.
+Options are ``--workspace ID``, ``--role ROLE`` and ``--name NAME``. This is the way to the first key of an
+installation; more can be made through the API. Standard output is the key and nothing else, and it is shown this once.
+The workspace is made unless it is there.
 """
 
 import argparse

@@ -1,7 +1,7 @@
-"""Processes that a launcher left behind when it was killed: found by the mark in their environment, and ended.
+"""Ends processes that a killed launcher left behind.
 
-Everything that a launcher starts inherits the mark, and so does what those processes start. Redis overwrites
-its environment, but shows the path of its socket in its command line.
+They are found by the mark in their environment: everything that a launcher starts inherits it, and so does what those
+processes start. Redis overwrites its environment, but shows the path of its socket in its command line.
 """
 
 import os
@@ -11,12 +11,15 @@ from pathlib import Path
 
 from launcher.environment import MARK
 
-#: how long a process may take to end politely, seconds
+#: how long a process may take to end on SIGTERM, seconds
 _GRACE = 2.0
 
 
 def find(var: Path, redis_socket: Path) -> list[int]:
-    """The ids of all processes that work for this var folder; never this process or one it descends from."""
+    """The ids of all processes that work for this var folder.
+
+    Never this process or one it descends from.
+    """
     mark = f"{MARK}={var}".encode()
     title = b"unixsocket:" + os.fsencode(redis_socket)
     spared = _lineage()
@@ -34,7 +37,7 @@ def find(var: Path, redis_socket: Path) -> list[int]:
 
 
 def end(var: Path, redis_socket: Path, grace: float = _GRACE) -> int:
-    """End them, by force after ``grace`` seconds; returns how many there were."""
+    """End them, by force after ``grace`` seconds; returns their number."""
     found = find(var, redis_socket)
     _send(found, signal.SIGTERM)
     give_up = time.monotonic() + grace
@@ -58,7 +61,7 @@ def _send(pids: list[int], what: signal.Signals) -> None:
 
 
 def _lineage() -> set[int]:
-    """The ids of this process, its parent, and so on up."""
+    """The ids of this process and of all its ancestors."""
     found, pid = set(), os.getpid()
     while pid > 0:
         found.add(pid)

@@ -1,4 +1,7 @@
-"""Who listens on a port: a stranger there would be shown our password, and be taken for what we have started."""
+"""Finds the process that listens on a port.
+
+A foreign program there would be sent our password, and be taken for what we have started.
+"""
 
 import os
 from pathlib import Path
@@ -13,7 +16,7 @@ def is_ours(group: int, port: int) -> bool:
 
 
 def _listening(port: int) -> set[str]:
-    """The numbers of all sockets of this machine that listen there."""
+    """The numbers of all sockets on this machine that listen there."""
     found = set()
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         try:
@@ -32,7 +35,7 @@ def _belongs(entry: Path, group: int) -> bool:
 
 
 def _open(entry: Path) -> set[str]:
-    """What the process has open, as far as we may look."""
+    """The files that the process has open, as far as permitted."""
     found = set()
     try:
         for file in (entry / "fd").iterdir():

@@ -1,7 +1,7 @@
-"""From the log files of the processes to the terminal: what went wrong, one line each, said once.
+"""Shows trouble from the processes' log files in the terminal, once.
 
-Each process writes to its own file, so that no process depends on a reader. Our own processes write
-JSON lines; gunicorn, Flower and a Python that ends with a traceback write text.
+Each trouble is one line. Each process writes to its own file, so that no process depends on a reader. Our own processes
+write JSON lines; gunicorn, Flower and a Python that ends with a traceback write text.
 """
 
 import json
@@ -21,7 +21,7 @@ _LONGEST = 200
 
 
 class LogTail:
-    """What is new in one log file and worth telling."""
+    """The new lines of one log file that report trouble."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -32,7 +32,10 @@ class LogTail:
         self._times: deque[float] = deque(maxlen=_LINES)
 
     def news(self) -> list[str]:
-        """The lines about trouble since the last call, each once a minute at most and few at a time."""
+        """The lines about trouble since the last call.
+
+        Each comes once a minute at most, and few at a time.
+        """
         now = time.monotonic()
         fresh = []
         for line in self._new_lines():
@@ -60,7 +63,7 @@ class LogTail:
         return [line.decode(errors="replace") for line in whole]
 
     def _trouble(self, line: str) -> str:
-        """What the line tells about trouble; nothing if it tells of none."""
+        """The trouble that a line reports; empty if it reports none."""
         if line.startswith("{"):
             return trouble_in_json(line)
         if line.startswith(_TRACEBACK):
@@ -73,14 +76,17 @@ class LogTail:
 
 
 def trouble_in_json(line: str) -> str:
-    """The event of a JSON log line of level warning or worse, with the error it ends in."""
+    """The event of a JSON log line of level warning or worse.
+
+    The error it ends in is added.
+    """
     try:
         entry = json.loads(line)
     except ValueError:
         return ""
     if not isinstance(entry, dict) or str(entry.get("level", "")).lower() not in _BAD_LEVELS:
         return ""
-    if entry.get("logger") == "py.warnings":  # of a library to its users: nothing that this reader could mend
+    if entry.get("logger") == "py.warnings":  # of a library to its users: this reader could fix nothing
         return ""
     parts = [str(entry[name]) for name in ("worker", "event", "reason", "error") if entry.get(name)]
     parts += [line for line in str(entry.get("exception", "")).splitlines() if line.strip()][-1:]

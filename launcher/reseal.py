@@ -1,9 +1,10 @@
-"""Re-seal everything under the first of ``TOCSIN_SECRET_KEYS``: ``python -m launcher.reseal``.
+"""Re-seals everything under the first secret key: ``python -m launcher.reseal``.
 
-Needed when the key is changed, before the old one is taken out of the list, and once after an update from a version
-that sealed in another form. It may run while everything else does, be stopped at any moment and be started again. It
-goes through the tables (``tasks.secrets.reseal``) until a whole look has found nothing to do, and says how far it is;
-what cannot be opened it names by table and id, leaves as it is, and ends with status 1.
+Needed when the key (the first of ``TOCSIN_SECRET_KEYS``) is changed, before the old one is removed from the list, and
+once after an update from a version that sealed in another form. It may run while everything else does, be stopped at
+any moment and be started again. It goes through the tables (``tasks.secrets.reseal``) until one whole round has found
+nothing to re-seal, and reports its progress; what cannot be opened it names by table and id, leaves unchanged, and ends
+with status 1.
 """
 
 import sys
@@ -14,14 +15,16 @@ from config.errors import Unavailable
 from store.sealing import subkeys
 from tasks.secrets import reseal
 
-#: so often everything is looked at; by then other processes must still be at work with another first key
+#: the most rounds through all tables; after them other processes must still use another first key
 _LOOKS = 10
 #: pause between two lines about one table, seconds
 _REPORT_EVERY = 2.0
 
 
 def renew() -> tuple[dict[str, set[str]], bool]:
-    """Re-seal everything; returns what cannot be opened, by table, and whether nothing else is left to do.
+    """Re-seal everything; returns what cannot be opened, by table.
+
+    The second value says whether nothing else is left to re-seal.
 
     Raises:
         Unavailable: the database is away.

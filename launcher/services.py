@@ -1,7 +1,7 @@
-"""The processes of the Procfile: started, watched, started again when they die, and stopped together.
+"""Runs the processes of the Procfile: start, watch, restart, stop.
 
-Each runs in a session of its own, so that Ctrl-C reaches the launcher alone and it can stop them in order:
-everything else first, Redis last. A thread looks at them a few times a second and tells what it sees.
+Each runs in a session of its own, so that Ctrl-C reaches the launcher alone and it can stop them in order: everything
+else first, Redis last. A thread checks them a few times a second and reports what it finds.
 """
 
 import contextlib
@@ -17,9 +17,9 @@ from launcher.terminal import LauncherError, Terminal
 
 #: how often a process that keeps dying is started again
 RESTARTS = 5
-#: who has lived this long is forgiven its earlier deaths, seconds
+#: a process that has lived this long is forgiven its earlier deaths, seconds
 _FORGIVEN_AFTER = 60.0
-#: how long the processes may take to end politely, seconds; a prefork worker without work takes up to 2.7
+#: how long the processes may take to end on SIGTERM, seconds; a prefork worker without work takes up to 2.7
 _GRACE = 4.0
 _LOOK_EVERY = 0.1
 
@@ -46,7 +46,7 @@ class Service:
         return self._process.pid if self._process else 0
 
     def start(self) -> None:
-        """Start it, with both of its outputs in the log file."""
+        """Start its process, with both outputs in the log file."""
         self.restart_at = None
         self._started_at = time.monotonic()
         with self.log.open("ab") as log:
@@ -60,11 +60,17 @@ class Service:
             )
 
     def ended_with(self) -> int | None:
-        """The exit code of a process that has ended (negative: the signal that ended it); None while it lives."""
+        """The exit code of a process that has ended, else None.
+
+        A negative code is the signal that ended it.
+        """
         return self._process.poll() if self._process else None
 
     def plan_restart(self) -> float | None:
-        """Note a death; returns after how many seconds it is started again, None when it has died too often."""
+        """Record a death; returns the seconds until the restart.
+
+        None when the process has died too often.
+        """
         lived = time.monotonic() - self._started_at
         self.deaths = 1 if lived > _FORGIVEN_AFTER else self.deaths + 1
         self._signal_group(signal.SIGKILL)  # its children must not go on next to its successor
@@ -75,12 +81,12 @@ class Service:
         return pause
 
     def ask_to_end(self) -> None:
-        """Tell its process to finish."""
+        """Send its process SIGTERM."""
         if self._process and self._process.poll() is None:
             self._process.terminate()
 
     def kill(self) -> None:
-        """End its process and all that this has started."""
+        """End its process and all that this process has started."""
         self._signal_group(signal.SIGKILL)
         if self._process:
             self._process.wait()
@@ -92,7 +98,7 @@ class Service:
 
 
 class Services:
-    """All of them; ``failed`` is set when one cannot be kept alive."""
+    """All services; ``failed`` is set when one cannot be kept alive."""
 
     def __init__(self, terminal: Terminal) -> None:
         self.failed = threading.Event()
@@ -108,18 +114,21 @@ class Services:
         return self._all[name]
 
     def start(self, service: Service) -> None:
-        """Start one and keep it alive from now on."""
+        """Start one service and keep it alive from now on."""
         self._all[service.name] = service
         service.start()
         if not self._watcher.is_alive():
             self._watcher.start()
 
     def settled(self) -> None:
-        """The start is over: who dies from now on is started again; before, it was a failure."""
+        """End the start: a service that dies later is restarted.
+
+        Before, a death was a failure.
+        """
         self._settled = True
 
     def check(self) -> None:
-        """Raises LauncherError when one of them could not be kept alive."""
+        """Raises LauncherError when a service could not be kept alive."""
         if self.failed.is_set():
             raise LauncherError(self.reason)
 
@@ -150,7 +159,7 @@ class Services:
         self._stopping.set()
 
     def hurry(self) -> None:
-        """Wait no longer for any service to end."""
+        """Stop waiting for any service to end."""
         self._patient = False
 
     def stop(self) -> None:

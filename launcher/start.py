@@ -1,4 +1,7 @@
-"""Bring everything up, in order: Redis, the database's schema, the processes of the Procfile; and see them work."""
+"""Starts everything in order, and checks that it works.
+
+The order is Redis, the database's schema, the processes of the Procfile.
+"""
 
 import os
 import re
@@ -16,7 +19,7 @@ from launcher.services import Service, Services
 from launcher.terminal import LauncherError, Terminal
 
 _LINE = re.compile(r"([A-Za-z0-9_-]+):\s*(.+)")
-#: what only watches: started when the others are up
+#: monitors: started when the others are up
 _WATCHERS = ("flower",)
 #: how long everything may take to come up, seconds: a slow machine's first start compiles thousands of modules
 _PATIENCE = 90.0
@@ -24,13 +27,16 @@ _LOOK_EVERY = 0.05
 
 
 def procfile() -> dict[str, str]:
-    """Name → command line of each process, in the order of the Procfile."""
+    """Name → command line of each process, in the Procfile's order."""
     found = map(_LINE.fullmatch, (ROOT / "Procfile").read_text().splitlines())
     return {match[1]: match[2] for match in found if match}
 
 
 class Start:
-    """The start of everything, in two parts, so that what only watches does not slow down what works."""
+    """The start of everything, in two parts.
+
+    Monitors come second, so that they do not slow down the workers.
+    """
 
     def __init__(self, terminal: Terminal, place: Installation, services: Services) -> None:
         self._terminal = terminal
@@ -40,7 +46,7 @@ class Start:
         self._waiting: dict[str, Callable[[], bool]] = {}
 
     def bring_up(self) -> None:
-        """Start everything; returns when all but the watchers works.
+        """Start everything; returns when all but the monitors work.
 
         Raises:
             LauncherError: something does not come up; the message holds the end of its log.
@@ -54,7 +60,7 @@ class Start:
         self._launch([name for name in self._commands if name in _WATCHERS])
 
     def wait(self) -> None:
-        """Return when all that has been started works.
+        """Return when everything that was started works.
 
         Raises:
             LauncherError: something does not come up.
@@ -80,7 +86,7 @@ def _start_redis(terminal: Terminal, place: Installation, services: Services) ->
 
 
 def _described(place: Installation) -> str:
-    """Which database it is, without its password."""
+    """The kind of the database, and its place without its password."""
     kind = place.settings.database_url.partition(":")[0].partition("+")[0]
     return place.settings.database_url.removeprefix("sqlite:///") if kind == "sqlite" else f"({kind})"
 
@@ -97,7 +103,10 @@ def _release(place: Installation, command: str) -> None:
 
 
 def _sign_of_life(name: str, command: str, place: Installation, services: Services) -> Callable[[], bool]:
-    """How to tell that a process works: servers answer, workers write their heartbeat to the database."""
+    """The check that a process works.
+
+    Servers answer, workers write their heartbeat to the database.
+    """
     sites = {"web": f"{place.url}/health", "flower": f"{place.flower_url}/healthcheck"}
     if name in sites:
         port = urlsplit(sites[name]).port or 0
@@ -113,7 +122,7 @@ def _sign_of_life(name: str, command: str, place: Installation, services: Servic
 
 
 def _heartbeats(group: int) -> set[str]:
-    """The workers of this process group that live."""
+    """The workers of this process group that are alive."""
     from config.errors import Unavailable
     from store import worker_processes  # SQLAlchemy loads slowly: while the processes start, not before
     from store.engine import db

@@ -1,1 +1,4 @@
-"""The outside work: HTTP, mail, chat, scripts, people; the only code that leaves the machine."""
+"""The executors: HTTP, mail, chat, scripts, people.
+
+No other code makes outside calls.
+"""

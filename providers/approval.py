@@ -16,7 +16,7 @@ from providers.base import Call, ProviderError, Waiting
 SECRETS: tuple[str, ...] = ()
 
 DEFAULT_EXPIRY = 86_400
-#: of an approver
+#: the longest name of an approver
 MAX_NAME_CHARACTERS = 255
 LONGEST_EXPIRY = 30 * 86_400
 MAX_APPROVERS = 100
@@ -24,9 +24,10 @@ _KEYS = {"message", "expires_in_seconds", "approvers", "not_by_starter"}
 
 
 def check(config: Mapping[str, Any], names: set[str]) -> list[Problem]:
-    """Config, all optional: ``message`` (template), ``expires_in_seconds`` (1 to 30 days, default one day).
+    """The faults of the config; every key is optional.
 
-    ``approvers`` (who alone may decide) and ``not_by_starter`` are for ``tasks.runs.deciders``.
+    The keys are ``message`` (template) and ``expires_in_seconds`` (1 to 30 days, default one day). ``approvers`` (the
+    only ones who may decide) and ``not_by_starter`` are for ``tasks.runs.deciders``.
     """
     problems = [Problem(f"/{key}", f"Unknown key {key!r}; known: {sorted(_KEYS)}.") for key in config.keys() - _KEYS]
     message = config.get("message", "")
@@ -51,7 +52,7 @@ def _is_name(value: Any) -> bool:
 
 
 def plan(call: Call) -> Json:
-    """The question that would be asked, and for how long."""
+    """The question that ``perform`` would ask, and its expiry."""
     try:
         message = templates.render_text(call.config.get("message", ""), call.context, templates.as_text)
     except templates.TemplateError as error:
@@ -60,7 +61,7 @@ def plan(call: Call) -> Json:
 
 
 def perform(call: Call) -> Any:
-    """Ask.
+    """Ask a person.
 
     Raises:
         Waiting: always, in live mode: the answer comes from a person.

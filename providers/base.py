@@ -1,16 +1,15 @@
-"""What every executor shares: the call it is given, the result it returns, the ways it may fail.
+"""The interface of executors: a call, its result, and its failures.
 
-In order of time: the worker claims an execution and builds a ``Call``; the executor renders the action's
-``config`` with ``call.context``; before it goes to lengths (connecting) it may call ``call.still_ours()``, and right
-before each outward effect it calls ``call.checkpoint()``; both raise ``Abandoned`` when the execution is no longer ours
-(cancelled, timed out, taken over), and what was abandoned before its first checkpoint is known to have had no effect;
-while it works
-it looks at ``call.aborted()`` at least once a second and gives up when that turns true; it returns a
-``Result`` or raises a ``ProviderError``. Everything outward goes through ``providers.egress.client`` or
+In order of time: the worker claims an execution and builds a ``Call``; the executor renders the action's ``config``
+with ``call.context``; before a costly preparation (connecting) it may call ``call.still_ours()``, and right before each
+outside effect it calls ``call.checkpoint()``; both raise ``Abandoned`` when the execution is no longer ours (cancelled,
+timed out, taken over), and what was abandoned before its first checkpoint is known to have had no effect; while it
+works it checks ``call.aborted()`` at least once a second and gives up when that turns true; it returns a ``Result`` or
+raises a ``ProviderError``. Every outside call goes through ``providers.egress.client`` or
 ``providers.sandbox.sandbox``, which honour ``call.mode``:
 
-``live``      do it
-``sandbox``   run, but every outward call is recorded in ``call.report`` instead of made
+``live``      make the call
+``sandbox``   run, but record every outside call in ``call.report`` instead of making it
 ``dry_run``   render and describe only (``plan``), nothing runs
 """
 
@@ -25,11 +24,14 @@ from playbooks.states import Mode
 
 
 class Abandoned(Exception):  # noqa: N818 - not an error: the execution is no longer ours
-    """The execution was cancelled, timed out or taken over; nothing more may be done for it."""
+    """The execution was cancelled, timed out or taken over; stop working."""
 
 
 class Waiting(Exception):  # noqa: N818 - not an error: the execution goes on when a person has answered
-    """The execution waits for a person for at most ``seconds``; ``output`` says what is asked."""
+    """The execution waits for a person for at most ``seconds``.
+
+    ``output`` has the question.
+    """
 
     def __init__(self, *, seconds: float, output: Json) -> None:
         super().__init__()
@@ -38,11 +40,11 @@ class Waiting(Exception):  # noqa: N818 - not an error: the execution goes on wh
 
 
 class ProviderError(Exception):
-    """The outside work failed.
+    """The outside call failed.
 
-    ``retryable`` says whether trying again may help; ``retry_after`` is the receiver's wish in seconds;
-    ``code`` is a stable word such as ``http_status``, ``egress_refused``, ``script_failed``; ``unknown``
-    says that the effect may have happened although no answer came.
+    ``retryable`` says whether trying again may help; ``retry_after`` is the receiver's wish in seconds; ``code`` is a
+    stable word such as ``http_status``, ``egress_refused``, ``script_failed``; ``unknown`` says that the effect may
+    have happened although no answer came.
     """
 
     def __init__(
@@ -73,7 +75,7 @@ class TimedOut(ProviderError):  # noqa: N818 - reads as the condition it is
 
 @dataclass
 class Report:
-    """What a sandboxed execution would have done (``sandbox_report`` on the wire)."""
+    """What a sandboxed execution would have done (``sandbox_report`` in answers)."""
 
     intercepted_calls: list[Json] = field(default_factory=list)
     commands_executed: list[Json] = field(default_factory=list)
@@ -98,21 +100,24 @@ class Call:
 
     @property
     def seconds_left(self) -> float:
-        """Time until the attempt must have ended (``timeout_seconds`` minus what is gone)."""
+        """Seconds until the attempt's time (``timeout_seconds``) is used up."""
         return max(0.0, self.expires_at - time.monotonic())
 
 
 class Executor(Protocol):
-    """One way of doing things. Implemented by a module with these four names."""
+    """The protocol of an executor: a module with these four names."""
 
     #: keys of ``config`` (dotted for nested ones) that are secrets: sealed at rest, masked in answers
     SECRETS: tuple[str, ...]
 
     def check(self, config: Mapping[str, Any], names: set[str]) -> list[Problem]:
-        """Every fault of ``config`` (pointers relative to it); ``names`` are the known template roots."""
+        """Every fault of ``config``.
+
+        Pointers are relative to it; ``names`` are the known template roots.
+        """
 
     def plan(self, call: Call) -> Json:
-        """What ``perform`` would do, rendered, as JSON; touches nothing outside."""
+        """What ``perform`` would send, rendered, as JSON; makes no call."""
 
     def perform(self, call: Call) -> Any:
-        """Do it and return the output (any JSON value)."""
+        """Make the call and return the output (any JSON value)."""

@@ -1,8 +1,8 @@
-"""The operator's own Python actions: functions in the actions folder, described by their types.
+"""The operator's own Python actions: functions in the actions folder.
 
-In order of time: a file of the folder marks functions with ``@action``; ``load`` imports the files and
-collects them; an action of executor ``local`` names one as its ``handler``; ``invoke`` checks the parameters,
-calls the function and returns its answer as JSON::
+Their types describe their parameters. In order of time: a file of the folder marks functions with ``@action``; ``load``
+imports the files and collects them; an action of executor ``local`` names one as its ``handler``; ``invoke`` checks the
+parameters, calls the function and returns its answer as JSON::
 
     from typing import Annotated
 
@@ -13,8 +13,8 @@ calls the function and returns its answer as JSON::
         '''Block an address at the firewall.'''
 
 ``action``, ``Context``, ``Secret`` and ``Retry`` are what operators import; docs/functions.md has an example of each.
-This module needs nothing but the standard library and a few modules of the project, so that it also works inside
-the sandbox, which holds no others.
+This module needs nothing but the standard library and a few modules of the project, so that it also works inside the
+sandbox, which holds no others.
 """
 
 import functools
@@ -73,7 +73,7 @@ class Context:
     execution_id: str
     #: the target that the trigger or the run names; empty without one
     target: str
-    #: the same text in every attempt of one execution, for services that do a call once for each key
+    #: the same text in every attempt of one execution, for services that carry out a call once for each key
     idempotency_key: str
     #: takes the level and the text of each line that ``log`` adds
     sink: Callable[[str, str], None] = lambda _level, _message: None
@@ -170,7 +170,7 @@ def load(folder: Path) -> dict[str, Handler]:
 def _import(module_name: str, path: Path) -> list[Handler]:
     try:
         module = importlib.import_module(module_name)
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever an operator's file does, the others stay usable
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - the actions of the other files stay usable
         frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
         line = frames[-1].lineno if frames else getattr(error, "lineno", None)
         logger.error("%s, line %s: %s: %s; its actions are left out", path, line, type(error).__name__, error)  # noqa: TRY400 - the line says more than our own frames

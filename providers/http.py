@@ -1,8 +1,8 @@
-"""What every executor that speaks HTTP shares: rendering a request, and making an output of an answer.
+"""Shared by the HTTP executors: rendering a request, reading an answer.
 
 In order of time: ``check_url`` and ``check_headers`` name the faults of a config when it is written; ``render_url`` and
-``render_headers`` fill the values in, each escaped for the place it goes to; after ``egress.send``, ``outcome``
-turns a good answer into the step's output and a bad one into a ``ProviderError``.
+``render_headers`` fill the values in, each escaped for the place it goes to; after ``egress.send``, ``outcome`` turns a
+good answer into the step's output and a bad one into a ``ProviderError``.
 """
 
 import base64
@@ -30,9 +30,9 @@ from providers.egress import addresses, headers
 from providers.egress.client import Response
 
 MAX_RETRY_AFTER = 3600.0
-#: headers that a config may name as secret
+#: the most headers that a config may name as secret
 MAX_NAMED = 50
-#: keys of a config that are looked through for misspellings
+#: the most keys of a config that are checked for misspellings
 MAX_KEYS = 200
 _RETRYABLE = frozenset({429, 502, 503, 504})
 _SHOWN_BYTES = 2048
@@ -56,7 +56,7 @@ _DECODER = json.JSONDecoder(parse_constant=_no_constant, parse_float=_finite)
 
 @contextlib.contextmanager
 def rendering() -> Iterator[None]:
-    """Turns a ``TemplateError`` inside the block into the executor's failure ``template_error``."""
+    """Turns a ``TemplateError`` into the executor's failure ``template_error``."""
     try:
         yield
     except TemplateError as error:
@@ -64,7 +64,10 @@ def rendering() -> Iterator[None]:
 
 
 def check_keys(config: Mapping[str, Any], known: tuple[str, ...], required: tuple[str, ...]) -> list[Problem]:
-    """Missing keys, and keys that look like a misspelling; other unknown keys are left to those who put them."""
+    """Missing keys, and keys that look like a misspelling.
+
+    Other unknown keys may stay.
+    """
     problems = [Problem(f"/{key}", "required") for key in required if config.get(key) in (None, "")]
     for key in islice(config, MAX_KEYS):
         near = None if key in known else nearest(str(key), known)
@@ -74,7 +77,7 @@ def check_keys(config: Mapping[str, Any], known: tuple[str, ...], required: tupl
 
 
 def check_texts(config: Mapping[str, Any], keys: tuple[str, ...], names: set[str]) -> list[Problem]:
-    """Faults of those keys that hold one template each."""
+    """The faults of those keys that hold one template each."""
     problems = []
     for key in keys:
         value = config.get(key)
@@ -86,7 +89,7 @@ def check_texts(config: Mapping[str, Any], keys: tuple[str, ...], names: set[str
 
 
 def check_url(config: Mapping[str, Any], names: set[str], key: str = "url") -> list[Problem]:
-    """Faults of the config's URL, as far as they show before values are in it."""
+    """The faults of the config's URL that show before it is rendered."""
     url = config.get(key)
     if not isinstance(url, str) or not url.strip():
         return [] if url in (None, "") else [Problem(f"/{key}", "must be text")]
@@ -136,10 +139,11 @@ def named_values(config: Mapping[str, Any], rendered: Mapping[str, str]) -> tupl
 
 
 def render_url(source: str, context: Mapping[str, Any]) -> str:
-    """The URL with its values: percent-encoded, except one that is the whole URL or its beginning.
+    """The rendered URL: values percent-encoded, except at its beginning.
 
-    A beginning is scheme, host and perhaps path (``{{ base }}/users/{{ id }}``); no value can add a user name, a
-    port or a path to a host that the template spells. Raises TemplateError.
+    A value that is the whole URL or its beginning stays as it is. A beginning is scheme, host and perhaps path (``{{
+    base }}/users/{{ id }}``); no value can add a user name, a port or a path to a host that the template spells. Raises
+    TemplateError.
     """
     source = source.strip()
     if not has_markup(source):
@@ -151,7 +155,10 @@ def render_url(source: str, context: Mapping[str, Any]) -> str:
 
 
 def _url_escape(*, leading: bool) -> Callable[[Any], str]:
-    """Escapes one value after another; ``leading`` says that the first stands at the beginning of the URL."""
+    """Escapes one value after another.
+
+    ``leading`` says that the first stands at the beginning of the URL.
+    """
 
     def escape(value: Any) -> str:
         nonlocal leading
@@ -174,7 +181,9 @@ def with_default(given: dict[str, str], name: str, value: str) -> None:
 
 
 def outcome(response: Response, call: Call) -> Any:
-    """The output of a step whose request was answered: the JSON object itself, or ``{"body": ...}``.
+    """The output of an answered step.
+
+    It is the JSON object itself, or ``{"body": ...}``.
 
     Raises:
         ProviderError: ``http_status`` for everything but 2xx, with status and the beginning of the body.
@@ -198,7 +207,10 @@ def outcome(response: Response, call: Call) -> Any:
 
 
 def _retry_after(text: str | None) -> float | None:
-    """Seconds from a ``Retry-After`` header (a number or a date), at most an hour; None when it says nothing."""
+    """Seconds from a ``Retry-After`` header, at most an hour.
+
+    It is a number or a date; None when it says nothing.
+    """
     if not text:
         return None
     try:
@@ -227,7 +239,10 @@ def _output(response: Response) -> Any:
 
 
 def _clean(value: Any, text: str) -> Any:
-    """The parsed answer as an object that can be stored: half surrogates, which UTF-8 cannot write, replaced."""
+    """The parsed answer as an object that can be stored.
+
+    Half surrogates, which UTF-8 cannot write, are replaced.
+    """
     if "\\ud" in text.lower():
         value = json.loads(json.dumps(value, ensure_ascii=False).encode(errors="replace"))
     return value if isinstance(value, dict) else {"body": value}

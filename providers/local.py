@@ -79,7 +79,7 @@ def plan(call: Call) -> Json:
 
 
 def perform(call: Call) -> Json:
-    """Run it and return its output.
+    """Run the function or script and return its output.
 
     Raises:
         ProviderError: ``unknown_handler``, ``bad_parameters``, ``handler_failed``, ``bad_output``, and what
@@ -145,7 +145,10 @@ def _perform_inside(call: Call, handler: functions.Handler) -> Json:
 
 
 def _files(actions: Path) -> dict[str, bytes]:
-    """The runner and the actions folder, as contents: the folders themselves may be closed to the sandbox."""
+    """The runner and the actions folder, as contents.
+
+    The folders themselves may be closed to the sandbox.
+    """
     packages = ("config", "providers", "providers/sandbox")
     files = {f"/job/project/{package}/__init__.py": b"" for package in packages}
     for name in _RUNNER:
@@ -163,7 +166,7 @@ def _files(actions: Path) -> dict[str, bytes]:
 
 
 def _last_word(call: Call, finished: sandbox.FinishedProcess) -> Json | None:
-    """Pass the function's lines on to the log; return the runner's last word, if it had one."""
+    """Log the function's lines; return the runner's last object, if any."""
     log, last = LineLog(call.log), None
     for line in finished.stdout.decode(errors="replace").splitlines():
         message = output_in(line)

@@ -1,7 +1,7 @@
-"""E-mail: what a message is made of.
+"""E-mail: checks, renders and sends a message.
 
 In order of time: ``check`` names the faults of a config; ``message`` renders sender, recipients, subject and text, and
-refuses what could add a header or a recipient; ``deliver`` hands it to ``providers.egress.smtp``.
+refuses what could add a header or a recipient; ``deliver`` sends it with ``providers.egress.smtp``.
 """
 
 import contextlib
@@ -86,7 +86,10 @@ def described(call: Call) -> Json:
 
 
 def deliver(call: Call) -> Json:
-    """Send the message; the output says who it was accepted for and who not. Raises like ``smtp.deliver``."""
+    """Send the message; the output has accepted and refused recipients.
+
+    Raises like ``smtp.deliver``.
+    """
     if call.mode == Mode.SANDBOX:
         call.report.intercepted_calls.append(described(call))
         return {"simulated": True}
@@ -105,7 +108,10 @@ def _mailbox(text: str) -> Address:
 
 
 def _recipients(source: Any, context: Mapping[str, Any]) -> list[str]:
-    """The recipients one by one: commas in the config separate them, a value inserted holds one (or is a list)."""
+    """The recipients one by one.
+
+    Commas in the config separate them; an inserted value holds one recipient, or is a list.
+    """
     texts = _BETWEEN_COMMAS.findall(source) if isinstance(source, str) else source
     found = []
     for text in texts:

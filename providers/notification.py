@@ -1,6 +1,6 @@
-"""Executor ``notification``: tells people through Slack, e-mail, PagerDuty or any webhook.
+"""Executor ``notification``: messages people through Slack, e-mail, PagerDuty or webhooks.
 
-``config.kind`` chooses the channel and with it the other keys. What is sent holds values from findings, which may come
+``config.kind`` chooses the channel and with it the other keys. The message holds values from findings, which may come
 from an attacker: Slack's control characters, mail headers and JSON are escaped or refused by place.
 """
 
@@ -43,12 +43,12 @@ def check(config: Mapping[str, Any], names: set[str]) -> list[Problem]:
 
 
 def plan(call: Call) -> Json:
-    """What would be sent."""
+    """The message that ``perform`` would send."""
     return _channel(call).describe(call)
 
 
 def perform(call: Call) -> Any:
-    """Send it; the output is what the channel answered."""
+    """Send the message; the output is the channel's answer."""
     return _channel(call).send(call)
 
 
@@ -88,7 +88,10 @@ def _check_slack(config: Mapping[str, Any], names: set[str]) -> list[Problem]:
 
 
 def _slack_escape(value: Any) -> str:
-    """A value as plain text: ``<!channel>``, links and mentions in it stay letters."""
+    """A value as plain text.
+
+    ``<!channel>``, links and mentions in it stay letters.
+    """
     return as_text(value).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 

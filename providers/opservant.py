@@ -10,22 +10,22 @@ from config.errors import Problem
 from config.types import Json
 from providers.base import Call, ProviderError
 
-#: agents are not here yet to say what is secret to them: the usual names are
+#: the usual names, until agents say what is secret to them
 SECRETS = ("password", "secret", "token", "api_key", "routing_key")
 
 
 def check(config: Mapping[str, Any], names: set[str]) -> list[Problem]:  # noqa: ARG001 - the protocol's shape
-    """Any config is kept for the agent that will read it."""
+    """Returns no faults: any config is kept for the agent."""
     return []
 
 
 def plan(call: Call) -> Json:
-    """Which config and parameters an agent would get."""
+    """The config and parameters that an agent would get."""
     return {"executor": "opservant", "config": dict(call.config), "parameters": dict(call.parameters)}
 
 
 def perform(call: Call) -> Any:  # noqa: ARG001
-    """Not to be had yet.
+    """Not available yet.
 
     Raises:
         ProviderError: always; dispatch refuses such a trigger before it comes to this.

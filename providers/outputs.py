@@ -1,6 +1,6 @@
-"""What an action answered, made into an output that can be stored: one JSON object.
+"""Makes an action's answer into an output: one JSON object.
 
-Refused is what JSON or a database's JSON column cannot hold: NaN, half of a surrogate pair, the character NUL.
+What JSON or a database's JSON column cannot hold is refused: NaN, half of a surrogate pair, the character NUL.
 """
 
 import json
@@ -30,7 +30,7 @@ def output_of(value: Any) -> Json:
 
 
 def output_in(line: str) -> Json | None:
-    """The output that a line of text is; None when it is not JSON that can be stored."""
+    """The output in a line; None unless it is storable JSON."""
     try:
         return output_of(json.loads(line))
     except (ValueError, RecursionError):

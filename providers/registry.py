@@ -1,4 +1,4 @@
-"""Executor name → the module that does it. The one list of what this system can do."""
+"""Executor name → its module: the one list of executors."""
 
 import functools
 import importlib

@@ -1,9 +1,10 @@
-"""Executor ``remote``: a signed JSON message to an endpoint of the user's, by the Standard Webhooks convention.
+"""Executor ``remote``: a signed JSON message by the Standard Webhooks convention.
 
-``config``: ``target`` (URL), ``secret`` (``whsec_...`` with 24 to 64 bytes, or any text of at least 16 characters),
-perhaps ``headers``. While a receiver changes its secret, ``secret`` is a list: the message is signed with each of them.
-The message says which execution of which action it is, for which target asset, with which parameters. ``webhook-id``
-is the same for every attempt, so the receiver can drop repetitions; each attempt is signed with its own time.
+``config``: ``target`` (URL of the user's endpoint), ``secret`` (``whsec_...`` with 24 to 64 bytes, or any text of at
+least 16 characters), perhaps ``headers``. While a receiver changes its secret, ``secret`` is a list: the message is
+signed with each of them. The message says which execution of which action it is, for which target asset, with which
+parameters. ``webhook-id`` is the same for every attempt, so the receiver can drop repetitions; each attempt is signed
+with its own time.
 """
 
 import base64
@@ -25,9 +26,9 @@ from providers.egress.client import Request
 SECRETS = ("secret",)
 _KEYS = ("target", "secret", "headers", "secret_headers")
 _PREFIX, _SHORTEST = "whsec_", 16
-#: bytes of a signing key, as the convention wants them
+#: bytes of a signing key, by the convention
 _FEWEST_BYTES, _MOST_BYTES = 24, 64
-#: secrets at once: the one that comes, the one that goes, and one to spare
+#: secrets at once: the coming one, the leaving one, and one to spare
 _MOST_SECRETS = 3
 
 
@@ -56,18 +57,27 @@ _SECRET_WANTED = (
 
 
 def _is_fit(secret: Any) -> bool:
-    """Whether a secret may be given to an action; those that were given earlier go on to sign."""
+    """Whether a secret may be given to an action.
+
+    Secrets that were given earlier still sign.
+    """
     key = _signing_key(secret) if isinstance(secret, str) else None
     return key is not None and (not secret.startswith(_PREFIX) or _FEWEST_BYTES <= len(key) <= _MOST_BYTES)
 
 
 def plan(call: Call) -> Json:
-    """The message as it would be sent, but for its signature: with it, a reader could send the message."""
+    """The message without its signature.
+
+    With the signature a reader could send the message.
+    """
     return client.described(_request(call))
 
 
 def perform(call: Call) -> Any:
-    """Send the message; the output is the answer's JSON object, or ``{"body": ...}``."""
+    """Send the message; the output is the answer's JSON object.
+
+    Another answer becomes ``{"body": ...}``.
+    """
     return http.outcome(client.send(_request(call), call), call)
 
 
@@ -106,7 +116,7 @@ def _message(call: Call, now: datetime) -> Json:
 
 
 def _signing_key(secret: str) -> bytes | None:
-    """The bytes to sign with, or None when the secret is not usable."""
+    """The signing key in a secret, or None when it is unusable."""
     if not secret.startswith(_PREFIX):
         return secret.encode() if len(secret) >= _SHORTEST else None
     encoded = secret.removeprefix(_PREFIX)

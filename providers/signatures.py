@@ -1,8 +1,8 @@
-"""A Python function's parameters, read from its type annotations, as the parameter schema of an action.
+"""Reads a Python function's parameters as an action's parameter schema.
 
 ``str`` is string, ``int`` integer, ``float`` number, ``bool`` boolean, ``Literal`` and ``Enum`` are enum with
-``options``, ``list`` is array, ``dict`` object; ``Annotated[str, Secret]`` is secret, a string inside
-``Annotated`` is the description, ``X | None`` is an X that may be left out.
+``options``, ``list`` is array, ``dict`` object; ``Annotated[str, Secret]`` is secret, a string inside ``Annotated`` is
+the description, ``X | None`` is an X that may be left out.
 """
 
 import enum
@@ -17,7 +17,7 @@ from providers.base import ProviderError
 
 
 class Secret:
-    """The marker of a parameter whose value stays secret: ``Annotated[str, Secret]``.
+    """The marker of a secret parameter: ``Annotated[str, Secret]``.
 
     The function receives the value in clear. It is sealed in the database, and masked in logs, outputs and errors.
     """
@@ -35,14 +35,14 @@ _NAMES: dict[type, str] = {
 
 @dataclass(frozen=True)
 class FunctionParameter:
-    """One parameter of a function: its schema and how to make its Python value."""
+    """A parameter of a function: its schema and its Python type."""
 
     name: str
     kind: type
     schema: Json
 
     def is_given(self, given: Mapping[str, Any]) -> bool:
-        """Whether the call has a value for it; None counts as left out.
+        """Whether the call has a value; None counts as left out.
 
         Raises:
             ProviderError: ``bad_parameters``, it is required and left out.
@@ -72,7 +72,9 @@ class FunctionParameter:
 
 
 def read(function: Callable[..., Any], context: type) -> tuple[tuple[FunctionParameter, ...], str | None]:
-    """The function's parameters, and the name of the one of type ``context`` if it has one.
+    """The function's parameters, and the name of its ``context`` parameter.
+
+    The name is None if no parameter has that type.
 
     Raises:
         TypeError: a parameter has no type, or one that cannot come from JSON.

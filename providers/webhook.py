@@ -45,7 +45,10 @@ def plan(call: Call) -> Json:
 
 
 def perform(call: Call) -> Any:
-    """Send the request; the output is the answer's JSON object, or ``{"body": ...}``."""
+    """Send the request; the output is the answer's JSON object.
+
+    Another answer becomes ``{"body": ...}``.
+    """
     return http.outcome(client.send(request(call), call), call)
 
 
@@ -82,7 +85,10 @@ def _check_body(config: Mapping[str, Any], names: set[str]) -> list[Problem]:
 
 
 def _content_type(config: Mapping[str, Any], headers: Mapping[str, str]) -> str:
-    """What the body is: as the (rendered) headers say, else JSON, or text if a template does not begin like JSON."""
+    """The content type of the body.
+
+    It is what the (rendered) headers say, else JSON, or text if a template does not begin like JSON.
+    """
     for name, value in (headers or config.get("headers") or {}).items():
         if str(name).lower() == "content-type":
             return str(value).lower()
@@ -96,7 +102,10 @@ def _is_json(content_type: str) -> bool:
 
 
 def _body(config: Mapping[str, Any], headers: dict[str, str], context: Mapping[str, Any]) -> bytes | None:
-    """The body with its values, and the header that says what it is. Raises TemplateError."""
+    """The rendered body, and its Content-Type header.
+
+    Raises TemplateError.
+    """
     template, body = config.get("body_template"), config.get("body")
     if template is None and body is None:
         return None

@@ -29,7 +29,7 @@ log = logs.logger(__name__)
 
 
 def is_id(value: object) -> bool:
-    """Whether this may be the id of an execution or of a message."""
+    """Whether this may be the id of an execution or message."""
     return isinstance(value, str) and _ID.fullmatch(value) is not None
 
 

@@ -36,7 +36,10 @@ class Heartbeat(threading.Thread):
         self._consumed_at = self._started_at = db.now_ms()
 
     def run(self) -> None:
-        """Beat until stopped; a database that is away is tried again at the next beat."""
+        """Beat until stopped.
+
+        A database that is away is tried again at the next beat.
+        """
         while not self._ended.is_set():
             started = time.monotonic()
             self._watch.look(database=self._beat())

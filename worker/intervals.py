@@ -22,7 +22,7 @@ log = logs.logger(__name__)
 
 
 class Intervals(beat.Scheduler):  # type: ignore[misc]
-    """A scheduler of entries with an interval each; ``clock`` is read in seconds."""
+    """A scheduler of entries with intervals; ``clock`` returns seconds."""
 
     def __init__(self, *args: Any, clock: Callable[[], float] = time.monotonic, **options: Any) -> None:
         self._clock = clock

@@ -74,7 +74,7 @@ def present(name: str) -> str:
 
 
 def run(name: str) -> int:
-    """Run as this worker until a signal ends it; returns the exit status.
+    """Run this worker until a signal ends it; returns the exit status.
 
     Raises:
         KeyError: no worker may be called so.

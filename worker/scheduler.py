@@ -11,7 +11,7 @@ from celery import Celery, bootsteps
 
 
 class Scheduler(bootsteps.StartStopStep):  # type: ignore[misc]
-    """The part of a worker that starts and stops the scheduler with it."""
+    """The worker's bootstep that starts and stops the scheduler."""
 
     def create(self, worker: Any) -> Any:
         """Returns the step's scheduler while Celery assembles the worker."""

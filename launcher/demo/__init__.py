@@ -1,1 +1,4 @@
-"""The demo of ``make run``: made-up systems, actions and playbooks, used through the HTTP API as any client would."""
+"""The demo of ``make run``: made-up systems, used through the API.
+
+It registers actions and playbooks over HTTP as any client would.
+"""

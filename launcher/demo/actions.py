@@ -43,7 +43,10 @@ sshd[814]: Failed password for oracle from 203.0.113.50 port 4713 ssh2"""
 
 @dataclass(frozen=True, kw_only=True)
 class Showpiece:
-    """An action, and how the demo triggers it; ``served_by`` names the process of the Procfile that performs it."""
+    """An action, and the demo's trigger for it.
+
+    ``served_by`` names the process of the Procfile that performs it.
+    """
 
     definition: Json
     served_by: str
@@ -51,7 +54,7 @@ class Showpiece:
 
 
 def showpiece() -> Showpiece:
-    """The action that is triggered by itself: a script, in the sandbox."""
+    """The script that the demo triggers by itself, in the sandbox."""
     return Showpiece(
         served_by="workers",
         trigger={"target": "web-01", "parameters": {"log": _LOG}},
@@ -69,7 +72,7 @@ def showpiece() -> Showpiece:
     )
 
 
-#: id, type, path at the receiver, parameters, and what it is for
+#: id, type, path at the receiver, parameters, and purpose
 _CALLS = (
     ("act-notify", "notification", "/chat", ("channel", "message"), "Write to a channel of the chat."),
     ("act-create-ticket", "webhook", "/tickets", ("title", "severity", "asset"), "Open a ticket."),
@@ -88,9 +91,10 @@ _CALLS = (
 
 
 def for_playbooks(receiver: str) -> list[Json]:
-    """The actions that the example playbooks call; ``receiver`` is the URL of the made-up systems.
+    """The actions of the example playbooks, calls of the made-up systems.
 
-    A playbook knows an action by its id: define these ids as calls of your own systems, and the playbooks work there.
+    ``receiver`` is the URL of these systems. A playbook knows an action by its id: define these ids as calls of your
+    own systems, and the playbooks work there.
     """
     return [
         {
@@ -109,7 +113,7 @@ def for_playbooks(receiver: str) -> list[Json]:
 
 
 def block_ip() -> Json:
-    """An action made of a Python function of ``examples/actions``: there for the reader to trigger."""
+    """An action from ``examples/actions`` for the reader to trigger."""
     return {
         "id": "act-block-ip",
         "name": "Block IP",

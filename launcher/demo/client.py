@@ -1,4 +1,7 @@
-"""The demo's HTTP client: what an operator could do with curl, in the standard library."""
+"""The demo's HTTP client, in the standard library.
+
+It makes no call that an operator could not make with curl.
+"""
 
 import http.client
 import json
@@ -13,9 +16,9 @@ from launcher.terminal import LauncherError
 #: seconds an execution's state is waited for in one request
 _WAIT = 5
 _TIMEOUT = 15.0
-#: how long a server that does not take connections (being restarted) is tried again, seconds
+#: how long a server that does not accept connections (being restarted) is tried again, seconds
 _PATIENCE = 10.0
-#: the states that stay
+#: the terminal states
 ENDED = frozenset({"completed", "failed", "timeout", "cancelled"})
 # No proxies: everything called here is on this machine.
 _open = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
@@ -29,7 +32,9 @@ class Api:
         self._key = key
 
     def call(self, method: str, path: str, body: Json | str | None = None) -> tuple[int, Json]:
-        """Send a request and return the status and the body of the answer, whatever the status; text is YAML.
+        """Send a request; returns status and body of the answer.
+
+        It returns them whatever the status; a text is sent as YAML.
 
         Raises:
             LauncherError: nothing answers, or not in JSON.
@@ -49,7 +54,9 @@ class Api:
                 time.sleep(0.2)
 
     def put_action(self, definition: Json) -> None:
-        """Make sure that the action exists and is as defined; a second call changes nothing.
+        """Make sure that the action exists and is as defined.
+
+        A second call changes nothing.
 
         Raises:
             LauncherError: the API refuses it.
@@ -64,7 +71,9 @@ class Api:
             raise LauncherError(f"the action {definition['id']} was refused: {reason(answer)}")
 
     def put_playbook(self, playbook_id: str, text: str) -> None:
-        """Make sure that the playbook exists and is as the YAML text says; a second call changes nothing.
+        """Make sure that the playbook exists and matches the YAML text.
+
+        A second call changes nothing.
 
         Raises:
             LauncherError: the API refuses it.
@@ -76,7 +85,7 @@ class Api:
             raise LauncherError(f"the playbook {playbook_id} was refused: {reason(answer)}")
 
     def trigger(self, action_id: str, body: Json) -> str:
-        """Have an action performed; returns the id of the execution.
+        """Trigger an action; returns the id of the execution.
 
         Raises:
             LauncherError: the API refuses it.
@@ -84,7 +93,7 @@ class Api:
         return self._begin(f"/api/actions/{action_id}/trigger", body)
 
     def run(self, playbook_id: str, body: Json) -> str:
-        """Have a playbook run; returns the id of the run.
+        """Start a playbook; returns the id of the run.
 
         Raises:
             LauncherError: the API refuses it.
@@ -98,7 +107,7 @@ class Api:
         return str(answer["data"]["execution_id"])
 
     def read(self, path: str) -> Any:
-        """The data that a GET is answered with.
+        """The data in the answer to a GET.
 
         Raises:
             LauncherError: the API refuses it.
@@ -109,7 +118,7 @@ class Api:
         return answer["data"]
 
     def outcome(self, execution_id: str, patience: float) -> Json:
-        """The execution when it has ended, or as it is after ``patience`` seconds."""
+        """The execution when it has ended, or after ``patience`` seconds."""
         give_up = time.monotonic() + patience
         while True:
             wait = max(0, min(_WAIT, int(give_up - time.monotonic())))
@@ -132,7 +141,7 @@ def is_up(url: str) -> bool:
 
 
 def reason(answer: Json) -> str:
-    """What an error body says, faults included."""
+    """The message of an error body, with its faults."""
     faults = [f"{fault.get('pointer', '')}: {fault.get('detail', '')}" for fault in answer.get("errors") or []]
     return " | ".join([str(answer.get("detail") or answer), *faults])
 

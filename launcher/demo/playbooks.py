@@ -1,4 +1,4 @@
-"""The playbooks of the demo: the YAML files of ``examples/playbooks``, one of which is run.
+"""The demo's playbooks: the YAML files of ``examples/playbooks``.
 
 In order of time: the actions that they call are registered, then the playbooks as their files say; one is run for an
 asset, and each step is shown when it begins and ends, until the run has ended.
@@ -25,7 +25,7 @@ _NOT_BEGUN = frozenset({"pending", "skipped", "cancelled"})
 
 
 def files() -> list[Path]:
-    """The definitions, in an order in which a playbook comes after those it runs."""
+    """The definitions, each after the playbooks that it runs."""
     return sorted(FOLDER.glob("*.yaml"))
 
 
@@ -35,7 +35,9 @@ def playbook_id(path: Path) -> str:
 
 
 def register(api: Api, receiver: str) -> tuple[list[str], list[str]]:
-    """Put the examples and their actions where the API has them; returns the playbooks it has now, and who it refused.
+    """Register the examples and their actions.
+
+    Returns the playbooks that the API has now, and those it refused.
 
     Raises:
         LauncherError: the API refuses an action.
@@ -53,7 +55,9 @@ def register(api: Api, receiver: str) -> tuple[list[str], list[str]]:
 
 
 def show(terminal: Terminal, api: Api, patience: float) -> bool:
-    """Run one playbook and tell of every step; returns whether it completed within ``patience`` seconds.
+    """Run one playbook and print every step.
+
+    Returns whether it completed within ``patience`` seconds.
 
     Raises:
         LauncherError: the API refuses it.
@@ -70,7 +74,7 @@ def show(terminal: Terminal, api: Api, patience: float) -> bool:
 
 
 def _show_steps(terminal: Terminal, steps: list[Json], shown: dict[str, str]) -> None:
-    """A line for each step that is not as it was ``shown`` before."""
+    """Print a line for each step that has changed since ``shown``."""
     for step in steps:
         status = step["status"]
         if status in _NOT_BEGUN or shown.get(step["step_id"]) == status:

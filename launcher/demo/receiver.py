@@ -1,8 +1,8 @@
-"""The other end of the demo's outside calls: a loopback port behind which all its made-up systems are.
+"""The receiver of the demo's outside calls: made-up systems on loopback.
 
-``launcher.demo.systems`` says what each of them answers; a repeated request, known by its ``Idempotency-Key``, gets the
-answer it had and changes nothing. ``GET /requests`` shows the last requests with their answers, ``GET /state`` what
-they have brought about.
+``launcher.demo.systems`` computes the answer of each; a repeated request, known by its ``Idempotency-Key``, gets the
+answer it had and changes nothing. ``GET /requests`` shows the last requests with their answers, ``GET /state`` their
+effects.
 """
 
 import contextlib
@@ -21,12 +21,18 @@ _LARGEST_BODY = 1024 * 1024
 
 
 class Receiver(ThreadingHTTPServer):
-    """The server; ``url`` is where it listens. Use as a context manager that starts and stops it."""
+    """The server; ``url`` is where it listens.
+
+    Use it as a context manager that starts and stops it.
+    """
 
     daemon_threads = True
 
     def __init__(self, port_file: Path) -> None:
-        """Listen on the port of the last time if it is free, so that the demo's actions need no change."""
+        """Listen on the last port again if it is free.
+
+        Then the demo's actions need no change.
+        """
         wished = 0
         with contextlib.suppress(OSError, ValueError):
             wished = int(port_file.read_text())
@@ -46,7 +52,7 @@ class Receiver(ThreadingHTTPServer):
         threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.1}, name="receiver", daemon=True).start()
 
     def stop(self) -> None:
-        """Serve no more."""
+        """Stop serving."""
         self.shutdown()
         self.server_close()
 
@@ -65,7 +71,7 @@ class Receiver(ThreadingHTTPServer):
             return list(self._requests)
 
     def state(self) -> dict[str, list[str]]:
-        """What the requests have brought about."""
+        """The effects of the requests."""
         with self._lock:
             return self._systems.state()
 
@@ -104,4 +110,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(data)
 
     def log_message(self, *_: Any) -> None:
-        """Say nothing: the demo tells what was received."""
+        """Log nothing: the demo prints what was received."""

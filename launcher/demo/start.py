@@ -1,8 +1,9 @@
-"""The demo: an action and a playbook, started through the HTTP API as any client would, with their real output.
+"""The demo: an action and a playbook, with their real output.
 
-In order of time: a workspace ``demo`` and a key for it are made (or found again); the example actions and playbooks
-are registered; a script is run in the sandbox, then a playbook is run against the made-up systems, each step shown as
-it happens; then come the addresses of everything, with commands to try.
+Both are started through the HTTP API as any client would. In order of time: a workspace ``demo`` and a key for it are
+made (or found again); the example actions and playbooks are registered; a script is run in the sandbox, then a playbook
+is run against the made-up systems, each step shown as it happens; then come the addresses of everything, with commands
+to try.
 """
 
 import json
@@ -25,8 +26,11 @@ _SHOWN_CHARACTERS = 300
 
 
 def demo_key(path: Path, role: str = "admin", name: str = "demo", scopes: Sequence[str] = ()) -> str:
-    """A working key of the demo's workspace: the one in the file, else a new one, which is put there."""
-    # they take their time to load: not before the processes have been started
+    """A working key of the demo's workspace.
+
+    It is the one in the file, else a new one, which is put there.
+    """
+    # both load slowly: import them after the processes have been started
     from store import access
     from store.engine import db
 
@@ -51,9 +55,9 @@ def demo_key(path: Path, role: str = "admin", name: str = "demo", scopes: Sequen
 
 
 def show(terminal: Terminal, place: Installation, url: str, receiver: str) -> bool:
-    """Perform the demo against the API at ``url``; returns whether everything completed."""
+    """Run the demo against the API at ``url``; whether everything completed."""
     api = Api(url, demo_key(place.var / "demo.key"))
-    # who has started what contains harm does not approve it: the second person of the demo
+    # the person who has started what contains harm does not approve it: this is the second person of the demo
     demo_key(
         place.var / "approver.key", "operator", "second person", ("read:playbooks", "read:actions", "decide:approvals")
     )
@@ -70,7 +74,7 @@ def show(terminal: Terminal, place: Installation, url: str, receiver: str) -> bo
 
 
 def _optional(place: Installation) -> list[Json]:
-    """The example that needs the folder of examples, where that is the actions folder."""
+    """The example that needs the examples as actions folder, if available."""
     return [block_ip()] if (place.settings.actions_dir / "block_ip.py").exists() else []
 
 
@@ -105,7 +109,7 @@ def _short(value: Any) -> str:
 
 
 def links(terminal: Terminal, place: Installation, facts: Json) -> None:
-    """Where everything is, and a command to try."""
+    """Print the addresses of everything, and a command to try."""
     url, key_file = facts["url"], place.shown(place.var / "demo.key")
     given = facts["flower_auth_given"]
     password = "TOCSIN_FLOWER_AUTH says" if given else (place.var / "flower.auth").read_text().strip()
@@ -128,7 +132,7 @@ def links(terminal: Terminal, place: Installation, facts: Json) -> None:
 
 
 def _commands(place: Installation) -> list[tuple[str, str, Json]]:
-    """What there is to try: a word for it, the path, and the body to send."""
+    """The commands to try: a word for each, path and body."""
     finding = {"title": "Exposed admin port", "severity": "critical", "asset": {"id": "web-02", "tags": ["production"]}}
     commands: list[tuple[str, str, Json]] = [
         ("  run", f"/api/playbooks/{playbooks.SHOWN}/run", {"target_asset_id": playbooks.ASSET}),

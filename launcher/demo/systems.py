@@ -1,7 +1,7 @@
-"""The systems that the demo's playbooks work with, all of them made up.
+"""The made-up systems that the demo's playbooks work with.
 
-``answer`` says what the system at a path answers, ``state`` what has become of firewall, mail, hosts and the rest. The
-rule of each answer stands in its function's docstring: what is called ``evil`` is malicious, a patch that is called
+``answer`` gives the answer of the system at a path, ``state`` the state of firewall, mail, hosts and the rest. The rule
+of each answer stands in its function's docstring: what is called ``evil`` is malicious, a patch that is called
 ``broken`` breaks.
 """
 
@@ -21,7 +21,10 @@ _READINGS = 3
 
 
 class Systems:
-    """What the made-up systems know. Not safe for threads: the caller takes turns."""
+    """The state of the made-up systems.
+
+    Not safe for threads: the caller serialises its calls.
+    """
 
     def __init__(self) -> None:
         self._counts: dict[str, int] = {}
@@ -45,12 +48,15 @@ class Systems:
         }
 
     def answer(self, path: str, body: Any) -> Answer:
-        """What a POST with this body is answered; a path that no system has takes anything."""
+        """The answer to a POST with this body.
+
+        A path that no system has accepts anything.
+        """
         system = self._paths.get(path)
         return system(body if isinstance(body, dict) else {}) if system else (OK, {"received": True})
 
     def state(self) -> dict[str, list[str]]:
-        """What is blocked, restricted, quarantined, isolated, and how far the patches of hosts are."""
+        """The blocked, restricted, quarantined and isolated, and each host's patches."""
         states = {name: sorted(entries) for name, entries in self._states.items()}
         return {**states, "patches": sorted(f"{key}: {phase}" for key, phase in self._states["patches"].items())}
 
@@ -81,7 +87,7 @@ class Systems:
 
     @staticmethod
     def _reputation(given: Json) -> Answer:
-        """What holds ``evil`` is malicious, what holds ``new`` is suspicious, all else is clean."""
+        """``evil`` is malicious, ``new`` suspicious, all else clean."""
         indicator = str(given.get("indicator"))
         for word, verdict, score in (("evil", "malicious", 95), ("new", "suspicious", 60)):
             if word in indicator:
@@ -89,7 +95,7 @@ class Systems:
         return OK, {"indicator": indicator, "verdict": "clean", "score": 5}
 
     def _patch(self, given: Json) -> Answer:
-        """A patch called ``incompatible`` fails its dry run, one called ``broken`` breaks when it is applied."""
+        """``incompatible`` fails its dry run, ``broken`` breaks when applied."""
         host, patch, phase = (str(given.get(name)) for name in ("host", "patch", "phase"))
         if (phase == "dry_run" and "incompatible" in patch) or (phase == "apply" and "broken" in patch):
             return REFUSED, {"error": f"{patch} cannot be taken through {phase} on {host}"}

@@ -1,1 +1,1 @@
-"""The way out of the machine: checked addresses, connections, headers, HTTP and mail."""
+"""Outside calls: checked addresses, connections, headers, HTTP and mail."""

@@ -1,9 +1,9 @@
-"""Which places on the network may be called.
+"""Decides which network addresses may be called.
 
-In order of time: ``parse`` reads a URL and refuses every spelling that two programs could read differently;
-``resolve`` asks the system's resolver once and holds *every* answer against the list of refused networks and
-the operator's ``TOCSIN_EGRESS_ALLOW``, which wins; the caller then connects to an address from that answer and
-never looks the name up again. What is doubtful is refused, not repaired, and callers use the rebuilt URL only.
+In order of time: ``parse`` reads a URL and refuses every spelling that two programs could read differently; ``resolve``
+asks the system's resolver once and checks *every* answer against the list of refused networks and the operator's
+``TOCSIN_EGRESS_ALLOW``, which wins; the caller then connects to an address from that answer and never looks the name up
+again. What is doubtful is refused, not repaired, and callers use the rebuilt URL only.
 """
 
 import functools
@@ -65,7 +65,7 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class Url(NamedTuple):
-    """A URL that was understood: ``text`` is the only spelling to be used, ``host`` has no brackets."""
+    """A parsed URL: use only its ``text``; ``host`` has no brackets."""
 
     scheme: str
     host: str
@@ -74,12 +74,15 @@ class Url(NamedTuple):
 
     @property
     def origin(self) -> str:
-        """Scheme, host and port: what may be named in messages (paths and queries carry credentials)."""
+        """Scheme, host and port, which messages may name.
+
+        Paths and queries carry credentials.
+        """
         return f"{self.scheme}://{_in_url(self.host)}:{self.port}"
 
 
 def refused(message: str) -> ProviderError:
-    """The error for a place that must not be called; trying again cannot help."""
+    """The error for an address that must not be called; not retryable."""
     return ProviderError("egress_refused", message)
 
 
@@ -110,7 +113,9 @@ def parse(url: str) -> Url:
 
 
 def hostname(text: str) -> str:
-    """A host name or IP address as it will be looked up: lower case, ASCII, one spelling.
+    """A host name or IP address as it is looked up.
+
+    It is in lower case and ASCII, in one spelling.
 
     Raises:
         ProviderError: ``egress_refused``; for instance for other spellings of an IPv4 address (``0x7f.1``).
@@ -133,16 +138,18 @@ def hostname(text: str) -> str:
 
 
 def is_literal(host: str) -> bool:
-    """Whether a host that ``hostname`` or ``parse`` returned is an address and needs no look-up."""
+    """Whether a parsed host is an address and needs no look-up."""
     return ":" in host or host.rpartition(".")[2].isdigit()
 
 
 def resolve(host: str, port: int) -> list[str]:
-    """The addresses behind a host, in the resolver's order, every one of them allowed. Blocks for names.
+    """The allowed addresses of a host, in the resolver's order.
+
+    Blocks for names.
 
     Raises:
         ProviderError: ``egress_refused`` when *any* address is not allowed (a name with one public and one inside
-            address is an attack or a mistake); ``connection_failed``, retryable, when the name has none.
+        address is an attack or a mistake); ``connection_failed``, retryable, when the name has none.
     """
     if is_literal(host):
         found = [host]
@@ -165,7 +172,10 @@ def resolve(host: str, port: int) -> list[str]:
 
 @functools.lru_cache(maxsize=4096)
 def allowed(address: str, allow: tuple[Network, ...]) -> bool:
-    """Whether an address, and any IPv4 address embedded in it, is public or in the operator's ``allow``."""
+    """Whether an address is public or in the operator's ``allow``.
+
+    IPv4 addresses embedded in it count too.
+    """
     if "%" in address:
         return False
     ip = ipaddress.ip_address(address)
@@ -176,7 +186,7 @@ def allowed(address: str, allow: tuple[Network, ...]) -> bool:
 
 
 def _embedded(ip: IP) -> list[IP]:
-    """The IPv4 addresses that translators and tunnels would read out of an IPv6 address."""
+    """The IPv4 addresses that translators and tunnels read from an address."""
     if ip.version == 4:  # noqa: PLR2004
         return []
     bits = int(ip)
@@ -211,7 +221,10 @@ def _authority(text: str, default_port: int) -> tuple[str, int]:
 
 
 def _label(label: str) -> str:
-    """One part of a host name in ASCII. Letters that only look like others (full-width digits) are refused."""
+    """One part of a host name in ASCII.
+
+    Letters that only look like others (full-width digits) are refused.
+    """
     if not label.isascii():
         try:
             encoded = label.encode("idna").decode()
@@ -229,7 +242,10 @@ def _bad_host(why: str) -> str:
 
 
 def _unsafe(char: str) -> bool:
-    """Blank, control, format, surrogate or private-use character, or a backslash."""
+    """Whether a character is unsafe in a host name.
+
+    Unsafe are blank, control, format, surrogate and private-use characters, and the backslash.
+    """
     return char == "\\" or char.isspace() or unicodedata.category(char).startswith(("C", "Z"))
 
 

@@ -1,12 +1,11 @@
-"""The one way out: every outbound HTTP request and every other outbound connection of the project.
+"""Makes every outside HTTP request and outside connection of the project.
 
-In order of time, ``send`` reads the URL and the headers and refuses what is doubtful; in sandbox mode it stops here
-and records the request. It looks the host up once and holds every address against the rules
+In order of time, ``send`` reads the URL and the headers and refuses what is doubtful; in sandbox mode it stops here and
+records the request. It looks the host up once and checks every address against the rules
 (``providers.egress.addresses``), asks ``call.checkpoint()`` whether the execution is still ours, and makes the request
 over a line that can only lead to a checked address (``providers.egress.curl``): no redirects, no proxies, certificates
 always verified. Connecting may take seconds, so ``call.checkpoint()`` is asked again right before the request is
-written. While it waits it looks at ``call.aborted()``. ``connect`` does the same for protocols that need a
-bare socket.
+written. While it waits it checks ``call.aborted()``. ``connect`` does the same for protocols that need a bare socket.
 """
 
 import base64
@@ -40,7 +39,10 @@ _CERTIFICATE = frozenset({pycurl.E_PEER_FAILED_VERIFICATION, pycurl.E_SSL_CACERT
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What to send. ``purpose`` names the caller's business in messages; ``hidden`` are texts not to be shown."""
+    """One request to send.
+
+    ``purpose`` names the caller's business in messages; ``hidden`` are texts not to be shown.
+    """
 
     method: str
     url: str
@@ -52,7 +54,10 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What came back; header names in lower case, repeated headers joined by commas."""
+    """One answer: header names in lower case, repeated headers joined.
+
+    Commas join them.
+    """
 
     status: int
     headers: Mapping[str, str]
@@ -93,7 +98,10 @@ def send(request: Request, call: Call) -> Response:
 
 
 def _unpacked(status: int, body: bytes, coding: str, what: str) -> bytes:
-    """The body unpacked; that of a refusal as it came where it cannot be, because its status says enough."""
+    """The unpacked body.
+
+    The body of a refusal stays packed where it cannot be unpacked, because its status says enough.
+    """
     try:
         return unpacked(body, coding, MAX_BODY)
     except TooLargeError:
@@ -106,7 +114,9 @@ def _unpacked(status: int, body: bytes, coding: str, what: str) -> bytes:
 
 
 def connect(host: str, port: int, call: Call, timeout: float = CONNECT_SECONDS) -> socket.socket:
-    """A TCP connection to a checked address; ``timeout`` in seconds is for connecting and stays on the socket.
+    """A TCP connection to a checked address.
+
+    ``timeout`` in seconds is for connecting and stays on the socket.
 
     Raises:
         ProviderError: ``egress_refused``, ``connection_failed``, ``http_timeout``.
@@ -137,7 +147,10 @@ def connect(host: str, port: int, call: Call, timeout: float = CONNECT_SECONDS) 
 
 
 def described(request: Request) -> Json:
-    """A request as reports show it: credentials are not; JSON bodies as JSON. Raises like ``send``."""
+    """A request as reports show it, without credentials.
+
+    JSON bodies are shown as JSON. Raises like ``send``.
+    """
     url, body = addresses.parse(request.url).text, request.body
     headers.outgoing(request.headers)
     shown = headers.shown(request.headers)
@@ -173,7 +186,10 @@ def _time_left(call: Call) -> float:
 
 
 def _look_up(host: str, port: int, call: Call) -> list[str]:
-    """The checked addresses of a host. The system's resolver cannot be stopped, so another thread waits for it."""
+    """The checked addresses of a host.
+
+    The system's resolver cannot be stopped, so another thread waits for it.
+    """
     if addresses.is_literal(host):
         return addresses.resolve(host, port)
     answer: Future[list[str]] = Future()
@@ -201,7 +217,10 @@ def _look_up(host: str, port: int, call: Call) -> list[str]:
 def _exchange(
     request: Request, url: addresses.Url, lines: list[bytes], keys: list[ConnectionKey], deadline: float, call: Call
 ) -> Line:
-    """The request made over one of the checked addresses; the next one is tried only while nothing was sent."""
+    """Make the request over one of the checked addresses.
+
+    The next address is tried only while nothing was sent.
+    """
     if len(keys) > 1:
         keys = sorted(keys, key=lambda key: not POOL.has(key))[:MAX_ADDRESSES]
     connect_deadline = min(deadline, time.monotonic() + CONNECT_SECONDS)
@@ -232,7 +251,7 @@ def _exchange(
 
 
 def _explained(code: int, words: str, line: Line, what: str, call: Call) -> Exception:
-    """An error of libcurl in our terms."""
+    """An error of libcurl as one of ours."""
     if line.stopped:
         return Abandoned()
     if line.strayed:

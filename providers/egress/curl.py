@@ -1,9 +1,9 @@
-"""libcurl handles that are tied to one checked address, and the pool that keeps their connections alive.
+"""libcurl handles, each tied to one checked address, and their pool.
 
-In order of time: ``POOL.take`` hands out the most recently used idle line to (address, host, port, TLS), or a new
-one; ``Line.exchange`` makes one request over it; a line that did well goes back with ``POOL.give``, any other is
-closed. libcurl never sees a name to look up: each line connects to its address whatever the URL says, so a kept
-connection cannot lead anywhere that was not checked. After a fork the child leaves its parent's connections alone.
+In order of time: ``POOL.take`` hands out the most recently used idle line to (address, host, port, TLS), or a new one;
+``Line.exchange`` makes one request over it; a line without a failure goes back with ``POOL.give``, any other is closed.
+libcurl never sees a name to look up: each line connects to its address whatever the URL says, so a kept connection
+cannot lead anywhere that was not checked. After a fork the child leaves its parent's connections alone.
 """
 
 import functools
@@ -49,7 +49,7 @@ _FIXED = {
 
 
 class ConnectionKey(NamedTuple):
-    """What a connection may be used for again."""
+    """The address, host, port and TLS of a reusable connection."""
 
     address: str
     host: str
@@ -59,22 +59,25 @@ class ConnectionKey(NamedTuple):
 
 @functools.cache
 def _authorities() -> list[tuple[int, str]]:
-    """Where the certificate authorities are: where Python's ``ssl`` looks (``SSL_CERT_FILE`` counts)."""
+    """Where the certificate authorities are.
+
+    Python's ``ssl`` decides (``SSL_CERT_FILE`` counts).
+    """
     paths = ssl.get_default_verify_paths()
     found = [(pycurl.CAINFO, paths.cafile), (pycurl.CAPATH, paths.capath)]
     return [(option, path) for option, path in found if path and Path(path).exists()]
 
 
 def _no_objection() -> None:
-    """A checkpoint that lets everything pass."""
+    """A checkpoint that allows every request."""
 
 
 class Line:
-    """One libcurl handle whose connections all lead to ``key.address``. Used by one thread at a time.
+    """A libcurl handle for ``key.address``, for one thread at a time.
 
-    After ``exchange``: ``status``, ``header_lines`` and ``body``. After a failure: ``sent`` (the request may have
-    been received), ``too_large``, ``stopped`` (the caller's ``aborted`` said so), ``strayed`` (libcurl reached some
-    other address and was held back), ``objection`` (what the caller's ``checkpoint`` raised; nothing was sent).
+    After ``exchange``: ``status``, ``header_lines`` and ``body``. After a failure: ``sent`` (the request may have been
+    received), ``too_large``, ``stopped`` (the caller's ``aborted`` said so), ``strayed`` (libcurl reached some other
+    address and was held back), ``objection`` (what the caller's ``checkpoint`` raised; nothing was sent).
     """
 
     def __init__(self, key: ConnectionKey) -> None:
@@ -137,11 +140,11 @@ class Line:
 
     @property
     def body(self) -> bytes:
-        """What was received, packed as it came."""
+        """The received body, as packed as it came."""
         return b"".join(self._chunks)
 
     def forget(self) -> None:
-        """Let go of everything of the last exchange; only the connection stays."""
+        """Drop everything of the last exchange; only the connection stays."""
         self._aborted, self._checkpoint = bool, _no_objection
         self._chunks, self.header_lines = [], []
         self.curl.setopt(pycurl.HTTPHEADER, [])
@@ -152,7 +155,7 @@ class Line:
         self.curl.close()
 
     def _before_request(self, reached: str, _local: str, _port: int, _local_port: int) -> int:
-        """Called by libcurl when connected, right before the request is written."""
+        """Libcurl's callback when connected, right before the request is written."""
         if reached != self.key.address and ipaddress.ip_address(reached) != ipaddress.ip_address(self.key.address):
             self.strayed = True
             return _HALT
@@ -169,7 +172,7 @@ class Line:
         return _GO
 
     def _progress(self, *_sizes: int) -> int:
-        """Called by libcurl often while bytes move and about once a second while they do not."""
+        """Libcurl's callback: often while bytes move, else once a second."""
         now = time.monotonic()
         if now >= self._next_look:
             self._next_look = now + LOOK_SECONDS
@@ -196,7 +199,7 @@ class Line:
 
 
 class LinePool:
-    """Idle lines of this process; the last one given back is the first to be taken."""
+    """Idle lines of this process; the newest is taken first."""
 
     def __init__(self, most: int = MAX_IDLE) -> None:
         self._most = most
@@ -209,7 +212,7 @@ class LinePool:
         self._count = 0
 
     def has(self, key: ConnectionKey) -> bool:
-        """Whether a kept connection is there to be taken."""
+        """Whether a kept connection for this key is free."""
         return key in self._idle
 
     def take(self, key: ConnectionKey) -> Line:
@@ -225,7 +228,7 @@ class LinePool:
         return Line(key)
 
     def give(self, line: Line) -> None:
-        """Keep a line for later; beyond the bound the line that was idle longest is closed."""
+        """Keep a line for later; close the one idle longest if needed."""
         line.forget()
         surplus = None
         with self._lock:
@@ -251,7 +254,10 @@ class LinePool:
             line.close()
 
     def disown(self) -> None:
-        """In a forked child: closing would say goodbye on connections that the parent still uses, so keep them shut."""
+        """Forget the connections in a forked child without closing them.
+
+        Closing would end connections that the parent still uses.
+        """
         self._inherited += [line for lines in self._idle.values() for line in lines]
         self._reset()
 

@@ -1,7 +1,7 @@
-"""HTTP headers on their way out and in: which may be sent, how libcurl wants them, what reports show of them.
+"""HTTP headers: which may be sent, libcurl's spelling, and their report.
 
-A value may come from an attacker (the title of a finding), so nothing that could end a line or reframe a message
-passes, and nothing is repaired silently.
+A value may come from an attacker (the title of a finding), so nothing that could end a line or reframe a message is
+sent, and nothing is repaired silently.
 """
 
 import functools
@@ -23,7 +23,7 @@ _VALUE = re.compile(r"[\t\x20-\x7e\xa0-\xff]*\Z")
 
 
 def fault(name: str, value: str = "") -> str | None:
-    """What is wrong with a header that a caller wants to send, or None."""
+    """The fault of a header to send, or None."""
     wrong = _name_fault(name)
     if wrong is not None:
         return wrong
@@ -42,7 +42,9 @@ def _name_fault(name: str) -> str | None:
 
 
 def outgoing(headers: Mapping[str, str]) -> list[bytes]:
-    """The headers in libcurl's spelling: ``Name;`` is an empty header, ``Name:`` takes away one libcurl would add.
+    """The headers in libcurl's spelling.
+
+    ``Name;`` is an empty header, ``Name:`` removes one that libcurl would add.
 
     Raises:
         ProviderError: ``invalid_header``.
@@ -66,7 +68,10 @@ def outgoing(headers: Mapping[str, str]) -> list[bytes]:
 
 
 def incoming(lines: list[bytes]) -> dict[str, str]:
-    """The headers of an answer, names in lower case, repeated ones joined by commas."""
+    """The headers of an answer, by name.
+
+    Names are in lower case, repeated headers joined by commas.
+    """
     headers: dict[str, str] = {}
     for line in lines[1:]:
         name, colon, value = line.decode("latin-1").partition(":")
@@ -78,7 +83,7 @@ def incoming(lines: list[bytes]) -> dict[str, str]:
 
 
 def shown(headers: Mapping[str, str]) -> dict[str, str]:
-    """The headers as reports show them: credentials are not."""
+    """The headers as reports show them, without credentials."""
     return {name: "[redacted]" if is_secret_header(name) else value for name, value in headers.items()}
 
 

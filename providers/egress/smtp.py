@@ -1,9 +1,9 @@
-"""Handing a message to a mail server.
+"""Delivers a message to a mail server.
 
 In order of time: ``deliver`` opens a connection to a checked address, secures it as configured (the certificate must be
-the configured host's, and there is no falling back to plain text), logs in if asked to, looks a last time whether the
-execution is still ours, and hands the message over. Meanwhile a watcher ends the connection when the execution is no
-longer ours or its time is used up. A reply that does not end is not read to its end.
+the configured host's, and there is no falling back to plain text), logs in if asked to, checks a last time whether the
+execution is still ours, and sends the message. Meanwhile a watcher ends the connection when the execution is no longer
+ours or its time is used up. A reply that does not end is not read to its end.
 """
 
 import contextlib
@@ -30,7 +30,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]+")
 
 
 def deliver(mail: EmailMessage, call: Call) -> Json:
-    """Hand the message to the server; the output says who it was accepted for and who not.
+    """Send the message; the output has accepted and refused recipients.
 
     Raises:
         ProviderError: ``smtp_failed`` (retryable when the server's code is 4xx), ``smtp_tls_failed``, and what
@@ -71,7 +71,7 @@ def one_line(text: str) -> str:
 
 
 class _Watch:
-    """While it is entered, ends the watched connection when the call is to be given up."""
+    """Ends the watched connection when the call is aborted."""
 
     def __init__(self, call: Call) -> None:
         self._call = call
@@ -81,7 +81,10 @@ class _Watch:
         self.abandoned = False
 
     def guard(self, connection: socket.socket) -> None:
-        """Watch this connection; a descriptor of our own stays valid when TLS wraps the socket."""
+        """Watch this connection.
+
+        A descriptor of our own stays valid when TLS wraps the socket.
+        """
         self._guard = socket.socket(fileno=os.dup(connection.fileno()))
 
     def __enter__(self) -> None:
@@ -103,18 +106,21 @@ class _Watch:
 
 
 class _TooMuch(Exception):  # noqa: N818 - private to this module
-    """A reply that does not end. No OSError: smtplib would take it for a lost connection."""
+    """A reply that does not end.
+
+    It is no OSError: smtplib would take that for a lost connection.
+    """
 
 
 class _Replies:
-    """The server's side of the connection, with a bound on how much one reply may say."""
+    """The server's replies, each read up to a bound."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
         self.begin()
 
     def begin(self) -> None:
-        """The next line begins another reply."""
+        """Begin to count another reply."""
         self._lines, self._room = REPLY_LINES, REPLY_BYTES
 
     def readline(self, limit: int) -> bytes:
@@ -127,7 +133,7 @@ class _Replies:
         return line
 
     def close(self) -> None:
-        """Read no more."""
+        """Read no further."""
         self._stream.close()
 
 
@@ -140,7 +146,10 @@ class _Client(smtplib.SMTP):
         self._handed_over = False
 
     def connect(self, host: str = "localhost", port: int = 0, source_address: Any = None) -> tuple[int, bytes]:
-        """Connect and read the greeting; the host is also the name that its certificate must carry."""
+        """Connect and read the greeting.
+
+        The host is also the name that its certificate must have.
+        """
         self._host = host
         return super().connect(host, port, source_address)
 
@@ -155,7 +164,10 @@ class _Client(smtplib.SMTP):
         return bare
 
     def getreply(self) -> tuple[int, bytes]:
-        """Read one reply; one that does not end is given up, because smtplib keeps all its lines in memory."""
+        """Read one reply; give up one that does not end.
+
+        smtplib keeps all lines of a reply in memory.
+        """
         if self.file is None and self.sock is not None:
             self.file = _Replies(self.sock.makefile("rb"))
         if self.file is not None:
@@ -163,9 +175,10 @@ class _Client(smtplib.SMTP):
         return super().getreply()
 
     def data(self, msg: Any) -> tuple[int, bytes]:
-        """Transmit the message; from here on it may have been accepted although no answer comes.
+        """Transmit the message; from here on it may have been accepted.
 
-        The server may have taken long until here, so the question whether the execution is still ours is put again.
+        That holds although no answer comes. The server may have taken long until here, so the call checks again that
+        the execution is still ours.
         """
         self._call.checkpoint()
         self._handed_over = True
@@ -173,7 +186,7 @@ class _Client(smtplib.SMTP):
 
     @contextlib.contextmanager
     def failures(self) -> Iterator[None]:
-        """Ends the connection, and says what went wrong in our terms."""
+        """Ends the connection after a failure, and raises it as ours."""
         try:
             yield
         except (smtplib.SMTPException, OSError, ValueError, _TooMuch) as error:

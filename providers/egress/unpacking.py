@@ -1,6 +1,6 @@
-"""Unpacking the body of an answer that came compressed although we asked for it as it is.
+"""Unpacks the body of an answer that came compressed without request.
 
-libcurl would do it, and take a body that cannot be unpacked, or that ends half-way, for one that says nothing.
+libcurl would unpack it too, but a body that cannot be unpacked, or that ends half-way, it takes for an empty one.
 """
 
 import zlib
@@ -11,11 +11,13 @@ _KNOWN = ("gzip", "x-gzip", "deflate")
 
 
 class TooLargeError(Exception):
-    """Unpacked the body is larger than asked for."""
+    """The unpacked body is larger than allowed."""
 
 
 def unpacked(body: bytes, coding: str, most: int) -> bytes:
-    """The body as it was before ``coding`` (the header Content-Encoding), of at most ``most`` bytes.
+    """The body without ``coding``, of at most ``most`` bytes.
+
+    ``coding`` is the header Content-Encoding.
 
     Raises:
         TooLargeError: it is larger.
@@ -28,7 +30,7 @@ def unpacked(body: bytes, coding: str, most: int) -> bytes:
         raise ValueError(f"'{coding[:50]}' is not known here, only gzip and deflate are")
     parts, size = [], 0
     while body:
-        # some servers mean by deflate the bare stream, without a frame
+        # some servers send the bare stream as deflate, without a frame
         bare = coding == "deflate" and body[0] & 0x0F != zlib.DEFLATED
         inflating = zlib.decompressobj(-zlib.MAX_WBITS if bare else _AUTOMATIC)
         try:

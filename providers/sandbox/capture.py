@@ -1,10 +1,10 @@
-"""What a program or a function says while it runs, led into its execution's log.
+"""Captures the output of a program or function into its execution's log.
 
-``LineLog`` bounds how much one execution may say. ``capture`` leads the operator's ``logging`` and ``print``
-calls there: a handler on the root logger and a stand-in for ``sys.stdout`` look at a context variable to find
-the execution that is speaking, so that executions in other threads of the process keep their lines to
-themselves. Both are put in place once and stay, because threads that put them in and out would undo each
-other. A thread that the function itself starts has no execution: what it says goes where it always went.
+``LineLog`` bounds how much one execution may log. ``capture`` leads the operator's ``logging`` and ``print`` calls
+there: a handler on the root logger and a stand-in for ``sys.stdout`` find the execution by a context variable, so that
+executions in other threads of the process keep their lines to themselves. Both are installed once and stay, because
+threads that installed and removed them would undo each other. A thread that the function itself starts has no
+execution: its output goes where it always went.
 """
 
 import contextlib
@@ -22,7 +22,10 @@ _speaking: ContextVar["LineLog | None"] = ContextVar("speaking", default=None)
 
 
 class LineLog:
-    """A log that takes at most 200 lines of 2 KB and says how many it left out."""
+    """A log of at most 200 lines of 2 KB.
+
+    It says how many lines it left out.
+    """
 
     def __init__(self, log: Callable[[str, str], None]) -> None:
         self._log = log
@@ -46,14 +49,17 @@ class LineLog:
             self("INFO", line)
 
     def close(self) -> None:
-        """Say what is missing; call once, at the end."""
+        """Log how many lines are missing; call once, at the end."""
         self("INFO", self._begun)
         if self._lines > LINES:
             self._log("WARNING", f"{self._lines - LINES} more lines were not kept")
 
 
 def shorten(line: str) -> str:
-    """The line in at most 2 KB of UTF-8, without NUL, which the database cannot keep."""
+    """The line in at most 2 KB of UTF-8, without NUL.
+
+    The database cannot store NUL.
+    """
     data = line.replace("\0", "\ufffd").encode(errors="replace")
     if len(data) <= LINE_BYTES:
         return data.decode()
@@ -61,7 +67,7 @@ def shorten(line: str) -> str:
 
 
 class _Records(logging.Handler):
-    """Log records of a speaking execution."""
+    """The handler that logs the records of a captured execution."""
 
     def emit(self, record: logging.LogRecord) -> None:
         log = _speaking.get()
@@ -73,7 +79,7 @@ class _Records(logging.Handler):
 
 
 class _Stdout:
-    """``sys.stdout``, but what a speaking execution prints becomes log lines."""
+    """``sys.stdout``, except that captured executions print to their logs."""
 
     def __init__(self, usual: TextIO) -> None:
         self._usual = usual
@@ -101,7 +107,7 @@ def _silent() -> Iterator[None]:
 
 @contextlib.contextmanager
 def capture(log: Callable[[str, str], None]) -> Iterator[LineLog]:
-    """Lead what this thread logs and prints inside the block to ``log(level, line)``."""
+    """Lead this thread's log records and prints to ``log(level, line)``."""
     root = logging.getLogger()
     if not any(isinstance(handler, _Records) for handler in root.handlers):
         root.addHandler(_Records())

@@ -1,10 +1,11 @@
-"""A control group (cgroup v2) for each sandbox, so that the kernel counts all of its memory, whatever kind it is.
+"""A control group (cgroup v2) for each sandbox bounds its memory.
 
-In order of time: a process that runs its first script looks for a place where it may make groups (``place``): next to
-its own group, as in a delegated part of the tree, else at the top, which is root's; it tries the place with a real
-process and takes away what a killed worker left there; each sandbox gets a group with limits, its first process
-is moved in before the program starts, and the group goes with the sandbox. A group is locked by who made it, so a group
-without a lock is left over. Where there is no such place the filter and the watch bound memory alone.
+The kernel counts all memory of a group, whatever kind it is. In order of time: a process that runs its first script
+looks for a place where it may make groups (``place``): next to its own group, as in a delegated part of the tree, else
+at the top, which is root's; it tries the place with a real process and removes what a killed worker left there; each
+sandbox gets a group with limits, its first process is moved in before the program starts, and the group is removed with
+the sandbox. The process that makes a group locks it, so a group without a lock is left over. Where there is no such
+place the filter and the watch bound memory alone.
 """
 
 import contextlib
@@ -43,7 +44,7 @@ class Group:
         self._lock = lock
 
     def add(self, pid: int) -> None:
-        """Move a process in; what it starts from now on is in too.
+        """Move a process in, with everything that it starts later.
 
         Raises:
             OSError: the kernel does not allow it.
@@ -51,14 +52,14 @@ class Group:
         (self.path / "cgroup.procs").write_text(str(pid))
 
     def exceeded(self) -> bool:
-        """Whether the kernel has ended processes of it for want of memory."""
+        """Whether the kernel has ended processes of it for lack of memory."""
         with contextlib.suppress(OSError, ValueError):
             events = dict(line.split() for line in (self.path / "memory.events").read_text().splitlines())
             return int(events["oom_kill"]) > 0
         return False
 
     def remove(self) -> None:
-        """End what is left inside, and take the group away."""
+        """End the processes inside, and remove the group."""
         deadline = time.monotonic() + _PATIENCE
         while not _gone(self.path) and time.monotonic() < deadline:
             time.sleep(0.01)
@@ -66,7 +67,7 @@ class Group:
 
 
 def make() -> Group | None:
-    """A new, empty group with the limits of a sandbox; None where there is no place for one."""
+    """A new, empty group with a sandbox's limits; None without a place."""
     folder = place()
     if folder is None:
         return None
@@ -81,7 +82,10 @@ def make() -> Group | None:
 
 @functools.cache
 def place() -> Path | None:
-    """The folder in which this process may make groups, tried and clean; None where there is none."""
+    """The folder in which this process may make groups, or None.
+
+    It is tried and clean.
+    """
     for parent in _parents():
         with contextlib.suppress(OSError):
             folder = _prepared(parent)
@@ -92,7 +96,10 @@ def place() -> Path | None:
 
 
 def _parents() -> list[Path]:
-    """Where a folder of ours may be, best first. A group that has processes itself can limit none below it."""
+    """The candidates for our folder, best first.
+
+    A group that has processes itself can limit none below it.
+    """
     with contextlib.suppress(OSError, StopIteration):
         mounts = (line.split() for line in Path("/proc/self/mountinfo").read_text().splitlines())
         top = next(Path(words[4]) for words in mounts if words[words.index("-") + 1] == "cgroup2")
@@ -116,7 +123,7 @@ def _prepared(parent: Path) -> Path:
 
 
 def _enable(group: Path) -> None:
-    """Let the groups below have limits, if they may not already."""
+    """Let the groups below have limits, if they may not yet."""
     control = group / "cgroup.subtree_control"
     for name in sorted({"cpu", *_NEEDED} - {*control.read_text().split()}):
         try:
@@ -142,7 +149,10 @@ def _make(folder: Path) -> Group:
 
 
 def _try(folder: Path) -> None:
-    """Move a process into a group and let it end there: the folder may be ours and moving yet be forbidden."""
+    """Move a process into a group and let it end there.
+
+    The folder may be ours and moving yet be forbidden.
+    """
     group = _make(folder)
     try:
         with subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
@@ -155,7 +165,7 @@ def _try(folder: Path) -> None:
 
 
 def _clean(folder: Path) -> None:
-    """Take away the groups of workers that were killed."""
+    """Remove the groups of workers that were killed."""
     for path in folder.iterdir():
         if path.is_dir():
             with contextlib.suppress(OSError):
@@ -169,7 +179,7 @@ def _clean(folder: Path) -> None:
 
 
 def _gone(path: Path) -> bool:
-    """End what is inside and try to take the group away."""
+    """End the processes inside; whether the group could be removed."""
     with contextlib.suppress(OSError):
         (path / "cgroup.kill").write_text("1")
     try:

@@ -1,4 +1,4 @@
-"""Inside the sandbox: run one of the operator's functions and report its result to the worker.
+"""Runs one of the operator's functions inside the sandbox.
 
 Standard input is ``{handler, parameters, context}``; standard output is one JSON object a line, first
 ``{"log": [level, line]}`` any number of times, last ``{"output": …}`` or ``{"error": {code, message, …}}``.

@@ -1,9 +1,9 @@
-"""Starting launchers so that none, and nothing that one leaves behind, stays in the process table.
+"""Starts launchers so that no process of theirs stays behind.
 
-A launcher that ends before its sandbox's pid 1 hands it to us (``adopt_orphans``); the watch waits for both. An
-exception between two steps of the watch, or a launcher that is killed early, leaves a process that the watch does not
-know. ``bury_orphans`` finds it: a child that is not on the list of running launchers, and that is named like a
-launcher or is pid 1 of a namespace.
+Neither a launcher nor what it leaves behind stays in the process table. A launcher that ends before its sandbox's pid 1
+hands it to us (``adopt_orphans``); the watch waits for both. An exception between two steps of the watch, or a launcher
+that is killed early, leaves a process that the watch does not know. ``bury_orphans`` finds it: a child that is not on
+the list of running launchers, and that is named like a launcher or is pid 1 of a namespace.
 """
 
 import contextlib
@@ -36,7 +36,7 @@ def adopt_orphans() -> None:
 
 
 def launch(held: contextlib.ExitStack, program: str, argv: list[str], **more: Any) -> subprocess.Popen[bytes]:
-    """Start a launcher; when ``held`` is left it has ended and been waited for.
+    """Start a launcher; leaving ``held`` ends it and waits for it.
 
     Raises:
         OSError: it cannot be started.
@@ -59,7 +59,10 @@ def launch(held: contextlib.ExitStack, program: str, argv: list[str], **more: An
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a launcher, whatever it waits for, and wait for it; where that is interrupted it is an orphan."""
+    """End a launcher, whatever it waits for, and wait for it.
+
+    Where that is interrupted the launcher is an orphan.
+    """
     try:
         process.kill()
         with process:
@@ -69,7 +72,10 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def insist(clean_up: Callable[[], object]) -> None:
-    """Clean up to the end, whatever is raised from outside meanwhile, such as a time limit; that goes on afterwards."""
+    """Clean up to the end, whatever is raised from outside meanwhile.
+
+    An exception such as a time limit is raised again afterwards.
+    """
     raised: BaseException | None = None
     for _ in range(_TRIES):
         try:
@@ -83,7 +89,7 @@ def insist(clean_up: Callable[[], object]) -> None:
 
 
 def bury_orphans() -> None:
-    """End and wait for each child that a launcher left behind, and each unlisted launcher."""
+    """End and wait for each orphan and each unlisted launcher."""
     with _starting:
         for thread in Path("/proc/self/task").iterdir():
             with contextlib.suppress(OSError):  # the thread has ended

@@ -1,9 +1,9 @@
-"""How much memory the processes of a sandbox hold, of every kind that can be seen from outside.
+"""Measures the memory of a sandbox's processes, seen from outside.
 
-Counted are: the pages of each process, in memory or swapped out, and its page tables; shared memory without a
-file at its full size, because its pages stay when no process has them mapped; the files of ``/tmp`` and ``/dev/shm``;
-and for each socket what its buffers may hold, because the kernel does not say how full they are. Processes that share
-pages count them each: a sandbox that forks widely is stopped early rather than late.
+Counted are: the pages of each process, in memory or swapped out, and its page tables; shared memory without a file at
+its full size, because its pages stay when no process has them mapped; the files of ``/tmp`` and ``/dev/shm``; and for
+each socket what its buffers may hold, because the kernel does not say how full they are. Processes that share pages
+count them each: a sandbox that forks widely is stopped early rather than late.
 """
 
 import contextlib
@@ -26,7 +26,10 @@ _SHARED = re.compile(rb"^(\w+)-(\w+) ..[-x]s (\w+) \S+ (\d+) +(?:/dev/zero|/SYSV
 
 
 def exceeded(first: int) -> bool:
-    """Whether the processes from the sandbox's pid 1 down hold more than they may, in memory or in number of files."""
+    """Whether the sandbox holds too much memory or too many files.
+
+    ``first`` is its pid 1; every process below counts.
+    """
     pids = list(_descendants(first))
     held = sum(map(_pages, pids)) + _shared(pids) + _sockets(first)
     for folder in _FOLDERS:
@@ -41,7 +44,10 @@ def exceeded(first: int) -> bool:
 
 
 def _descendants(pid: int) -> Iterator[int]:
-    """A process and all below it. A process that daemonises inside stays below the sandbox's pid 1."""
+    """A process and all below it.
+
+    A process that daemonises inside stays below the sandbox's pid 1.
+    """
     todo = [pid]
     while todo:
         pid = todo.pop()
@@ -56,7 +62,10 @@ def _pages(pid: int) -> int:
 
 
 def _shared(pids: list[int]) -> int:
-    """Each piece of shared memory once, as far as any process has it mapped."""
+    """The size of all shared memory that the processes have mapped.
+
+    Each piece counts once.
+    """
     sizes: dict[bytes, int] = {}
     for pid in pids:
         for start, end, offset, inode in _SHARED.findall(_read(f"/proc/{pid}/maps")):
@@ -66,7 +75,10 @@ def _shared(pids: list[int]) -> int:
 
 
 def _sockets(first: int) -> int:
-    """What the buffers of all sockets may hold; the sandbox has a network of its own, so these are its sockets."""
+    """What the buffers of all sockets may hold.
+
+    The sandbox has a network of its own, so these are its sockets.
+    """
     local = tcp = 0
     for name in ("unix", "udp", "udp6"):
         local += max(0, _read(f"/proc/{first}/net/{name}").count(b"\n") - 1)

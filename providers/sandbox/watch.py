@@ -1,10 +1,10 @@
-"""Watching one running sandbox until it has ended, whatever way it ends.
+"""Watches one running sandbox until it has ended.
 
-The launcher (bubblewrap) says on its status pipe which process is pid 1 of the sandbox; input is fed and
-output is taken without ever blocking; every 50 ms the processes' memory, the files they made, the clock and
-the caller's ``aborted`` are looked at. To stop a sandbox its pid 1 is killed: the kernel then ends every
-process inside, and the launcher ends by itself. Nothing returns from here, not even an exception from outside,
-before the launcher and everything inside are gone and off the process table.
+The launcher (bubblewrap) says on its status pipe which process is pid 1 of the sandbox; input is written and output is
+read without ever blocking; every 50 ms the watch checks the processes' memory, the files they made, the clock and the
+caller's ``aborted``. To stop a sandbox its pid 1 is killed: the kernel then ends every process inside, and the launcher
+ends by itself. Nothing returns from here, not even an exception from outside, before the launcher and everything inside
+are gone and off the process table.
 """
 
 import os
@@ -25,13 +25,16 @@ Ended = Literal["exit", "timeout", "aborted", "output", "memory", "killed"]
 
 OUTPUT_BYTES = 256 * 1024  # kept of each of stdout and stderr; more ends the sandbox
 _TICK = 0.05
-_SHARE = 10  # looking takes at most a tenth of the watch's time, however much there is to look at
+_SHARE = 10  # checks take at most a tenth of the watch's time, however much there is to check
 _PATIENCE = 5.0  # for a killed launcher; past it the launcher itself is killed
 
 
 @dataclass(frozen=True)
 class FinishedProcess:
-    """How a sandboxed program ended: ``ended`` is "exit" when by itself, else what stopped it."""
+    """The end of a sandboxed program.
+
+    ``ended`` is "exit" when it ended by itself, else what stopped it.
+    """
 
     exit_code: int
     stdout: bytes
@@ -41,7 +44,7 @@ class FinishedProcess:
 
 
 class _Pipes:
-    """The sandbox's input and its three outputs (stdout, stderr and the launcher's status)."""
+    """The sandbox's input, and its outputs: stdout, stderr, launcher status."""
 
     def __init__(self, process: subprocess.Popen[bytes], status: int, stdin: bytes) -> None:
         self.kept = {"stdout": bytearray(), "stderr": bytearray(), "status": bytearray()}
@@ -60,11 +63,14 @@ class _Pipes:
 
     @property
     def open(self) -> bool:
-        """Whether the launcher still holds an output: it closes the last one by ending."""
+        """Whether the launcher still holds an output.
+
+        It closes the last one by ending.
+        """
         return any(key.data != "stdin" for key in self._selector.get_map().values())
 
     def move(self, seconds: float) -> None:
-        """Wait at most so long for something to read or write, and do it."""
+        """Read and write what is ready, after waiting at most ``seconds``."""
         for key, _ in self._selector.select(seconds):
             if key.data == "stdin":
                 self._feed(key.fd)
@@ -124,7 +130,7 @@ def watch(
                 break
             if inside.over():
                 break
-            if time.monotonic() < look:  # a program that writes byte by byte must not make us look each time
+            if time.monotonic() < look:  # a program that writes byte by byte must not cause a check each time
                 continue
             began = time.monotonic()
             if aborted():
@@ -147,7 +153,7 @@ def watch(
 
 
 def _stop(process: subprocess.Popen[bytes], pipes: _Pipes, inside: Processes) -> None:
-    """Make sure nothing of the sandbox is left, and take what it still had to say."""
+    """End everything of the sandbox, and read its last output."""
     asked = time.monotonic()
     while pipes.open:
         inside.learn(bytes(pipes.kept["status"]))
