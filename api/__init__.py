@@ -1,8 +1,8 @@
-"""The HTTP surface: authorises, validates, calls ``tasks`` or reads from ``store``, shapes the answer.
+"""The HTTP API: authorises, validates, calls ``tasks`` or reads ``store``, answers.
 
-In order of time a request gets its id, its caller is found and its place in the rate limit counted, its handler
-runs, and whatever happens is answered with the one error body or the handler's own. Last, a key is charged for a
-request that took long to work out.
+In order of time a request gets its id, its caller is found and its place in the rate limit counted, its handler runs,
+and the answer is the handler's own or the one error body. Last, a key is charged for a request that took long to
+compute.
 """
 
 import functools
@@ -37,7 +37,7 @@ from tasks.offload import pool
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
-#: a request for which the processor was at work longer than this, seconds, counts as one for each of these
+#: a request that used the processor for longer than this, seconds, counts as one more for each of these
 _FREE, _REQUEST = 0.1, 0.01
 #: what is served under both prefixes
 _FAMILIES = (
@@ -60,7 +60,10 @@ class App(Flask):
     """Flask for handlers that are plain functions."""
 
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
-        """The function itself: the library looks five times in each request whether it is a coroutine."""
+        """The function itself.
+
+        The library checks five times in each request whether it is a coroutine.
+        """
         return func
 
 
@@ -90,9 +93,9 @@ def create_app() -> Flask:
 
 
 def _drain(app: Flask, seconds: float) -> bool:
-    """Let background work come to its end, after the last request; whether all of it did.
+    """Wait for background work to end, after the last request.
 
-    ``seconds`` is what each part may take.
+    Returns whether all of it has ended. ``seconds`` is the time for each part.
     """
     parts = (
         app.extensions["tocsin.watcher"].drain,

@@ -1,8 +1,7 @@
 """``/health`` for people and load balancers, ``/metrics`` for machines.
 
-Without a key the answer says whether all is well and nothing else; a key that may read gets the reasons. What is read
-is kept for a second, or longer where reading takes long, so that many askers cost no more than one and a process spends
-little of its time on it.
+Without a key the answer has only the status; a key that may read gets the reasons. A reading is kept for a second, or
+longer where it takes long, so that many callers cost no more than one and a process spends little of its time on it.
 """
 
 import threading
@@ -57,15 +56,15 @@ HEALTH = {
 
 blueprint = Blueprint("health", __name__, description="How the system is.")
 
-#: for how long a reading is good: this many times what it took, within these bounds in seconds
+#: how long a reading is valid: this many times what it took, within these bounds in seconds
 PATIENCE = 50
 FRESH, STALE = 1.0, 60.0
-#: overdue work of this age means that no worker looks after it, and ordinary work that has waited so long that workers
-#: are held up, seconds
+#: overdue work of this age means that no worker recovers it, and ordinary work that has waited so long that workers are
+#: held up, seconds
 LATE = 15.0
 
 
-#: what is documented of an answer that depends on the key
+#: the description of an answer that depends on the key
 _FOR_READERS = "Without a key that may read only status is given."
 _AWAY = {"status": "degraded"}
 _SECURITY: list[dict[str, list[str]]] = [{}, {"bearer": []}, {"apiKey": []}]
@@ -106,7 +105,7 @@ class WorkerHealth(Schema):
 
 
 class Health(Schema):
-    """How the system is."""
+    """The state of the system."""
 
     status = fields.String(metadata={"description": "ok, or degraded: something needs attention."})
     database = fields.String(metadata={"description": "ok, or read_only: it answers and takes no writes."})
@@ -124,12 +123,12 @@ class Health(Schema):
 
 @dataclass(frozen=True)
 class Reading:
-    """What the database and Redis say about the system."""
+    """The state of the system by the database and Redis."""
 
     workers: list[dict[str, Any]]
     metrics: dict[str, Any]
     redis: str = "ok"
-    #: ``read_only`` where the last write was not taken
+    #: ``read_only`` where the last write failed
     database: str = "ok"
 
     @property
@@ -142,7 +141,10 @@ class Reading:
 
 
 class Gauge:
-    """Reads the database at most once in ``FRESH`` seconds, less often where that takes long; one per process."""
+    """Reads the database at most once in ``FRESH`` seconds.
+
+    Less often where a reading takes long. There is one per process.
+    """
 
     def __init__(self) -> None:
         self.writes = Writes()
@@ -162,7 +164,7 @@ class Gauge:
                 try:
                     self._reading, done = _read(), time.monotonic()
                     self._good_until = done + min(max(FRESH, PATIENCE * (done - begun)), STALE)
-                except Unavailable as error:  # found out once for all who ask: each try may wait for seconds
+                except Unavailable as error:  # one failed try serves all callers: each may wait for seconds
                     self._reading, self._good_until = error, time.monotonic() + FRESH
             if isinstance(self._reading, Unavailable):
                 raise Unavailable(str(self._reading))
@@ -314,7 +316,10 @@ def _as_json() -> Response:
 
 
 def _prefers_text() -> bool:
-    """Whether the first kind that the caller would like and we have is text (scrapers add versions to its name)."""
+    """Whether the caller prefers text to the other kinds available.
+
+    Scrapers add versions to its name.
+    """
     for kind, _ in request.accept_mimetypes:
         name = kind.partition(";")[0].strip()
         if name in ("text/plain", "application/openmetrics-text"):
@@ -338,7 +343,10 @@ def _as_text() -> Response:
 
 
 def _looked() -> tuple[Reading | None, bool]:
-    """The present reading, none when the database is away, and whether the caller may have all of it."""
+    """The present reading, and whether the caller may have all of it.
+
+    The reading is None when the database is away.
+    """
     gauge: Gauge = current_app.extensions["tocsin.gauge"]
     try:
         reading, details = gauge.read(), may_read()

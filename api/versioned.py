@@ -28,7 +28,7 @@ Decorator = Callable[[View], View]
 
 @dataclass(frozen=True, kw_only=True)
 class DocumentedShape:
-    """What goes in or out in one place, for the OpenAPI document: its schema and an example."""
+    """A schema and an example for the OpenAPI document."""
 
     schema: Any
     example: Any
@@ -36,23 +36,24 @@ class DocumentedShape:
 
 @dataclass(frozen=True, kw_only=True)
 class Routes(Generic[Kept]):
-    """The routes of one kind: decorators that declare its handlers, and the answers these give."""
+    """The routes of one kind: decorators for its handlers, and answers."""
 
     blueprint: Blueprint
     kind: DefinitionKind[Kept]
-    #: a definition, one in a list, and one as it was at some version
+    #: shapes of a definition, of one in a list, and of one at a version
     one: DocumentedShape
     item: DocumentedShape
     version: DocumentedShape
     #: the bodies of POST and PUT, and that of PATCH
     definition: DocumentedShape
     changes: DocumentedShape
-    #: an example of what checking a definition says
+    #: an example of a validation result
     verdict: Mapping[str, Any]
     #: shows a definition, and a revision of the definition of that id
     show: Callable[[Kept], dict[str, Any]]
     show_version: Callable[[str, db.Row], dict[str, Any]]
-    #: the members that answers to writes have besides the definition, what is said of them, and their making
+    #: the members that answers to writes have besides the definition, their description, and the function that makes
+    #: them
     written: DocumentedShape | None = None
     written_words: str = ""
     show_beside: Callable[[Kept], dict[str, Any]] = lambda _kept: {}
@@ -76,7 +77,7 @@ class Routes(Generic[Kept]):
         """Declare ``POST /KINDs/validate``."""
         verdict = DocumentedShape(schema=http_schemas.Verdict(), example=self.verdict)
         answers = self._answers(verdict, "The verdict; faults do not make it fail.", takes_body=True)
-        # what may be asked about is more than what may be kept
+        # a body may be checked that could not be stored
         anything = {"anyOf": [self.definition.schema, {"type": "object"}]}
         reads = self._reads(DocumentedShape(schema=anything, example=self.definition.example))
         return self._declare("POST", "/validate", "read", answers, reads)(view)
@@ -121,13 +122,13 @@ class Routes(Generic[Kept]):
         search: Callable[[db.Connection, str, Mapping[str, Any], Page], tuple[Sequence[Any], int]],
         show: Callable[[Any], dict[str, Any]],
     ) -> Response:
-        """The page of the list that is asked for."""
+        """The requested page of the list."""
         with db.read() as connection:
             found, total = search(connection, caller().workspace_id, query, pages.sorted_page(query))
         return pages.page([show(one) for one in found], total, query)
 
     def answer_created(self, kept: Kept) -> Response:
-        """A new definition, and where it is."""
+        """A new definition, with its address."""
         location = f"{request.path.rstrip('/')}/{kept.id}"
         return answer({"data": self.show(kept), **self.show_beside(kept)}, 201, {"Location": location})
 
@@ -145,12 +146,12 @@ class Routes(Generic[Kept]):
             return self.answer_one(self.kind.get(connection, caller().workspace_id, definition_id))
 
     def answer_deleted(self, definition_id: str) -> Response:
-        """Nothing, once the definition of that id is deleted."""
+        """The empty answer, once the definition of that id is deleted."""
         versioned.delete(self.kind, caller(), definition_id)
         return nothing()
 
     def answer_versions(self, query: dict[str, Any], definition_id: str) -> Response:
-        """The page of versions that is asked for."""
+        """The requested page of versions."""
         with db.read() as connection:
             kept = self.kind.get(connection, caller().workspace_id, definition_id)
             rows, total = self.kind.revisions(connection, kept, **pages.bounds(query))
@@ -199,7 +200,7 @@ class Routes(Generic[Kept]):
 
 
 def answer_verdict(problems: Sequence[Problem], warnings: Sequence[Problem]) -> Response:
-    """What checking a definition came to."""
+    """The result of checking a definition."""
     return answer({"valid": not problems, "warnings": _findings(warnings), "errors": _findings(problems)})
 
 
@@ -211,7 +212,10 @@ def _findings(problems: Sequence[Problem]) -> list[dict[str, str]]:
 
 
 def id_problems(kind: DefinitionKind[Any], given: Mapping[str, Any], definition_id: str | None) -> list[Problem]:
-    """Why a definition cannot have the id it names; ``definition_id`` is that of the one it is meant for, if any."""
+    """The faults of the id in a definition.
+
+    ``definition_id`` is that of the definition it is meant for, if any.
+    """
     wanted = given.get("id")
     if definition_id is None and wanted in http_schemas.RESERVED_IDS:
         return [Problem("/id", f"{wanted!r} is a word of this API's own paths.")]

@@ -1,4 +1,4 @@
-"""``/api/keys``: who may come in."""
+"""``/api/keys``: the API keys of a workspace."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -111,7 +111,10 @@ def revoke_key(key_id: str) -> Response:
 
 
 def _expiry(moment: datetime | None) -> int | None:
-    """When a new key expires, ms; an expiring key may make another, but none that outlives what the operator allows."""
+    """When a new key expires, ms.
+
+    An expiring key may make another, but none that outlives what the operator allows.
+    """
     days = settings().max_key_days
     latest = datetime.now(UTC) + timedelta(days=days) if days else None
     moment = moment or latest
@@ -126,7 +129,10 @@ def _expiry(moment: datetime | None) -> int | None:
 
 
 def _check_scopes(role: str, scopes: list[str]) -> None:
-    """Raise InvalidRequest for scopes beyond the role, which would silently open nothing."""
+    """Raise InvalidRequest for scopes beyond the role.
+
+    They would silently permit nothing.
+    """
     problems = [
         Problem(f"/scopes/{index}", f"The role {role} does not include {scope}.")
         for index, scope in enumerate(scopes)

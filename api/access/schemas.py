@@ -8,7 +8,7 @@ from store.access import ROLES, known_scopes
 
 
 class NewKey(Strict):
-    """The key that is wanted."""
+    """The key to create."""
 
     name = fields.String(required=True, validate=validate.Length(min=1, max=128), metadata=described("Who uses it."))
     role = fields.String(

@@ -1,4 +1,4 @@
-"""How API keys are shown."""
+"""The bodies that show API keys."""
 
 from typing import Any
 

@@ -1,4 +1,7 @@
-"""What the API itself has to say about a definition that a client sends; its meaning is checked in ``tasks``."""
+"""The API's own checks of a definition that a client sends.
+
+Its meaning is checked in ``tasks``.
+"""
 
 from typing import Any
 
@@ -11,12 +14,14 @@ from store.definitions import actions
 from tasks.definitions.versioned import faulty
 
 _KNOWN = schemas.ActionDefinition().fields
-#: what is passed over, so that what was read may be sent back
+#: ignored members, so that a body that was read may be sent back
 _READ_ONLY = schemas.ActionDefinition().dump_fields.keys() - schemas.ActionDefinition().load_fields.keys()
 
 
 def taken(given: dict[str, Any], action_id: str | None = None) -> dict[str, Any]:
-    """The members that make up the definition; ``action_id`` is the action they are meant for, if it exists.
+    """The members of the definition.
+
+    ``action_id`` is the action that they are for, if it exists.
 
     Raises:
         InvalidRequest: unknown members, or an id that cannot be had.
@@ -26,12 +31,12 @@ def taken(given: dict[str, Any], action_id: str | None = None) -> dict[str, Any]
         raise faulty(actions.kind.noun, problems)
     passed_over = (
         _READ_ONLY if given.get("version") is not None else {*_READ_ONLY, "version"}
-    )  # null: it goes up itself
+    )  # null: the version goes up by itself
     return {name: value for name, value in given.items() if name not in passed_over}
 
 
 def unknown(given: dict[str, Any]) -> list[Problem]:
-    """The members that mean nothing; of very many, some, and how many more there are."""
+    """The members without meaning; of very many, some and their number."""
     names = [name for name in given if name not in _KNOWN]
     problems = [Problem(step(name), "Unknown field.") for name in names[:MAX_NAMED]]
     if len(names) > MAX_NAMED:

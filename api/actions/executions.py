@@ -1,4 +1,4 @@
-"""``/api/actions/executions`` and ``/api/actions/{id}/executions``: what is being done and what was done."""
+"""``/api/actions/executions`` and ``/api/actions/{id}/executions``: executions of actions."""
 
 from typing import Any
 

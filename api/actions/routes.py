@@ -1,4 +1,4 @@
-"""``/api/actions``: the catalogue of what can be done."""
+"""``/api/actions``: the catalogue of actions."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ blueprint = Blueprint("actions", __name__, description="What can be done.")
 
 
 def _warnings(action: actions.Action) -> dict[str, Any]:
-    """What is doubtful about an action that was just written."""
+    """The warnings about an action that was just written."""
     found = catalogue.doubts(action.revision.definition)
     return {"warnings": [{"pointer": one.pointer, "detail": one.detail} for one in found]}
 

@@ -1,4 +1,7 @@
-"""The shapes of the API's bodies. Those of requests are checked with; those of answers are documented with."""
+"""The shapes of the bodies of ``/api/actions``.
+
+Request shapes validate, answer shapes document.
+"""
 
 from typing import Any
 
@@ -25,7 +28,7 @@ _EXECUTOR = described(
         },
     ],
 )
-#: what the library cannot say of a shape, by its name
+#: for a shape, by name, the parts of its schema that the library cannot derive
 BEYOND: dict[str, dict[str, Any]] = {
     "ActionDefinition": {
         "anyOf": [
@@ -43,7 +46,7 @@ BEYOND: dict[str, dict[str, Any]] = {
 
 
 class _DescribedAction(Strict):
-    """What may be said of an action; null says nothing, so the default holds."""
+    """The members of an action; null selects the default."""
 
     id = http_schemas.definition_id()
     description = fields.String(
@@ -108,7 +111,7 @@ class Version(Action):
 
 
 class Trigger(Strict):
-    """A request to perform an action now."""
+    """A request to trigger an action."""
 
     target = fields.String(
         allow_none=True,
@@ -167,7 +170,7 @@ class ExecutionItem(Schema):
 
 
 class RetryState(Schema):
-    """How the retries of an execution stand."""
+    """The retries of an execution."""
 
     failures = fields.Integer(metadata=described("Attempts that failed."))
     max_attempts = fields.Integer(metadata=described("Attempts allowed."))

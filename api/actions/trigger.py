@@ -1,4 +1,4 @@
-"""``/api/actions/{id}/trigger``: having an action done. The hot path of the API."""
+"""``/api/actions/{id}/trigger``: the hot path of the API."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""How actions, executions and keys are shown."""
+"""The bodies that show actions and executions."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -56,7 +56,10 @@ def _definition(definition: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def execution_items(db: Connection, rows: Iterable[Row]) -> list[dict[str, Any]]:
-    """Executions for a list, rows of ``store.executions.listing``; values that are too large for one are left out."""
+    """Executions for a list, from rows of ``store.executions.listing``.
+
+    Values that are too large for a list are left out.
+    """
     rows = list(rows)
     versions = actions.versions(db, {row.revision_id for row in rows})
     items = [_item(row, versions[row.revision_id]) for row in rows]

@@ -1,1 +1,1 @@
-"""Events: what happened elsewhere, reported to the playbooks that listen."""
+"""Events in other systems, reported to the playbooks that listen."""

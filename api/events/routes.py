@@ -70,13 +70,16 @@ def send_event(given: dict[str, Any]) -> Response:
 
 
 def _record(event: str) -> str | None:
-    """What the sender of an event that nothing waits for may have meant."""
+    """The event name that the sender may have meant.
+
+    It is looked for when no playbook waits for the event.
+    """
     hint = "" if event in shapes.COMMON_EVENTS else did_you_mean(event, shapes.COMMON_EVENTS)
     return f"No enabled playbook waits for {event!r}{hint}" if hint else None
 
 
 def _check_size(data: dict[str, Any]) -> None:
-    """Refuse what is too much to be kept with every run it starts.
+    """Refuse data too large to keep with every run it starts.
 
     Raises:
         InvalidRequest: it is too large or too deep.

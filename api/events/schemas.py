@@ -11,7 +11,7 @@ from playbooks.definitions.triggers import EVENTS, MANUAL, MAX_EVENT_CHARACTERS,
 
 #: events that Tocsin emits itself
 OWN_EVENTS = (MANUAL, SCHEDULE, "action.completed")
-#: what most senders tell of
+#: the events that most senders report
 COMMON_EVENTS = tuple(name for name in EVENTS if name not in OWN_EVENTS and not name.endswith("*"))
 MAX_ID_CHARACTERS = 255
 
@@ -32,7 +32,7 @@ def _check_id(event_id: str) -> None:
 
 
 class Event(Strict):
-    """Something that has happened."""
+    """An event in another system."""
 
     event = fields.String(
         required=True,
@@ -73,7 +73,7 @@ class NotStarted(Schema):
 
 
 class EventOutcome(Schema):
-    """What an event has brought about."""
+    """The result of reporting an event."""
 
     event_id = fields.String(metadata=described("The event's id: the one it came with, else a new one."))
     event = fields.String(metadata=described("What has happened."))

@@ -1,1 +1,1 @@
-"""What every route shares: who asks, the body, limits, pages, errors, and the OpenAPI document."""
+"""Shared by all routes: callers, bodies, limits, pages, errors, the OpenAPI document."""

@@ -1,8 +1,8 @@
-"""Who is asking, and whether they may.
+"""Authenticates the caller of a request, and checks its permission.
 
-Before anything under ``/api`` is looked at, ``identify`` finds the caller behind the key and counts the request;
-``requires`` on each handler then checks the permission, and leaves it on the handler for the documentation and
-for the test that walks every route.
+Before any handler under ``/api`` runs, ``identify`` finds the caller behind the key and counts the request;
+``requires`` on each handler then checks the permission, and leaves it on the handler for the documentation and for the
+test that checks every route.
 """
 
 import functools
@@ -29,7 +29,7 @@ from tasks.offload import pool
 #: a key's use is noted at most this often, seconds
 _NOTED_EVERY = 60.0
 
-#: how long a recognised key is not looked up again, seconds; and how many keys are remembered
+#: how long a recognised key is not looked up again, seconds; and the number of keys remembered
 _REMEMBERED = 1.0
 _MOST_KNOWN = 1_000
 
@@ -37,7 +37,7 @@ View = Callable[..., Any]
 
 log = logs.logger(__name__)
 _noted: dict[str, float] = {}
-#: SHA-256 of a key → its caller, and until when (monotonic) that is believed
+#: SHA-256 of a key → its caller, and the time (monotonic) until which that is valid
 _known: dict[bytes, tuple[Caller, float]] = {}
 _writers: set[threading.Thread] = set()
 _lock = threading.Lock()
@@ -72,9 +72,10 @@ def _refuse(asked: Request, key: str | None) -> NoReturn:
 
 
 def may_read() -> bool:
-    """Whether the caller of an open operation has shown a key that may read; a stranger shows none.
+    """Whether the caller of an open operation shows a valid key.
 
-    Neither is counted, so that no flood keeps a load balancer from its answer; wrong keys are, as everywhere.
+    A caller without a key may not read. Neither is counted, so that no flood keeps a load balancer from its answer;
+    wrong keys are, as everywhere.
 
     Raises:
         Unauthorized: the key that was shown is not valid. TooManyRequests. Unavailable: the database cannot be asked.
@@ -90,20 +91,26 @@ def may_read() -> bool:
 
 
 def caller() -> Caller:
-    """Who makes the present request."""
+    """The caller of the present request."""
     found: Caller = g.caller
     return found
 
 
 def forget(key_id: str) -> None:
-    """A key was revoked: it must not be recognised by this process any more (others forget it within a second)."""
+    """Stop recognising a revoked key in this process.
+
+    Others stop within a second.
+    """
     for digest, (found, _) in list(_known.items()):
         if found.key_id == key_id:
             _known.pop(digest, None)
 
 
 def knows(shown: str) -> bool:
-    """Whether what a header of a request shows was a right key lately; looked up nowhere."""
+    """Whether a request header shows a key that was valid lately.
+
+    It is looked up nowhere.
+    """
     scheme, _, key = shown.partition(" ")
     key = key if scheme.lower() == "bearer" else shown
     return _digest(key.strip()) in _known
@@ -114,7 +121,10 @@ def _digest(key: str) -> bytes:
 
 
 def _recognised(key: str) -> Caller | None:
-    """The caller behind a key. A right key is remembered for a second, a wrong one never."""
+    """The caller behind a key.
+
+    A right key is remembered for a second, a wrong one never.
+    """
     digest, now = _digest(key), time.monotonic()
     known = _known.get(digest)
     if known is not None and now < known[1]:
@@ -142,7 +152,10 @@ def _presented(asked: Request) -> str | None:
 
 
 def _note_use(key_id: str) -> None:
-    """Remember that the key was used, in the background: the request neither waits for it nor fails with it."""
+    """Record the use of a key in the background.
+
+    The request neither waits for it nor fails with it.
+    """
     now = time.monotonic()
     if now - _noted.get(key_id, -_NOTED_EVERY) >= _NOTED_EVERY:
         _noted[key_id] = now
@@ -164,7 +177,10 @@ def _write_use(key_id: str) -> None:
 
 
 def drain(seconds: float) -> bool:
-    """Wait until no use of a key is being noted any more, at most ``seconds``; whether it is so."""
+    """Wait at most ``seconds`` until every use of a key is recorded.
+
+    Returns whether that is so.
+    """
     give_up = time.monotonic() + seconds
     with _lock:
         writers = list(_writers)
@@ -174,7 +190,10 @@ def drain(seconds: float) -> bool:
 
 
 def requires(permission: str) -> Callable[[View], View]:
-    """Let only callers with ``permission`` through; documents it and marks the handler with it."""
+    """Let only callers with ``permission`` through.
+
+    Marks the handler with the permission, and documents it.
+    """
 
     def decorate(view: View) -> View:
         documented = notes(view, security=[{"bearer": [permission]}, {"apiKey": [permission]}])
@@ -200,6 +219,6 @@ def requires(permission: str) -> Callable[[View], View]:
 
 
 def public(view: View) -> View:
-    """Mark a handler as open to everybody."""
+    """Mark a handler as open to every caller."""
     view.public = True  # type: ignore[attr-defined]
     return view

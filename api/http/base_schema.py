@@ -1,4 +1,4 @@
-"""What all schemas of the API have in common."""
+"""The base class of all schemas of the API."""
 
 from typing import Any, Self
 
@@ -6,9 +6,9 @@ import marshmallow
 
 
 class Schema(marshmallow.Schema):
-    """A schema that is only read once it is made, and is therefore its own copy.
+    """A schema that never changes once made, and is its own copy.
 
-    flask-smorest copies what is documented of a handler at each of its decorators; the copies of the schemas in there
+    flask-smorest copies the documentation of a handler at each of its decorators; the copies of the schemas in there
     were five MiB.
     """
 

@@ -1,7 +1,7 @@
-"""How a handler is declared: its route, what it takes, what it answers, how it may fail; all of it documented.
+"""Declares a handler: its route, arguments, answers and errors, all documented.
 
-Read a handler's decorators from the top: route, permission, arguments, answer. The first line of its docstring is
-the operation's summary, the rest its description, its name in camel case the operationId.
+Read a handler's decorators from the top: route, permission, arguments, answer. The first line of its docstring is the
+operation's summary, the rest its description, its name in camel case the operationId.
 """
 
 import functools
@@ -46,7 +46,7 @@ _ERROR = http_schemas.Error()
 
 
 class IdConverter(BaseConverter):
-    """An id in a path; anything else that might stand there names nothing."""
+    """An id in a path; any other text matches no route."""
 
     #: words of our own paths are no ids: a method they lack must not fall through to a thing of that name
     regex = rf"(?!(?:{'|'.join(http_schemas.RESERVED_IDS)})(?:/|$))[A-Za-z0-9][A-Za-z0-9._-]{{0,127}}"
@@ -58,7 +58,7 @@ class IdConverter(BaseConverter):
 
 
 class StepIdConverter(BaseConverter):
-    """The id of a step in a path; anything else that might stand there names nothing."""
+    """The id of a step in a path; other text matches none."""
 
     regex = "[A-Za-z0-9_][A-Za-z0-9_-]{0,63}"
 
@@ -68,7 +68,7 @@ class StepIdConverter(BaseConverter):
         return {"type": "string", "pattern": f"^{cls.regex}$"}
 
 
-#: the header of answers that tell where a new thing is
+#: the header with the address of a new object
 LOCATION = {"Location": {"description": "Where the new thing is.", "schema": {"type": "string"}}}
 _IDS = {
     "action_id": ("The action's id.", "act-block-ip"),
@@ -104,7 +104,10 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         return decorate
 
     def arguments(self, schema: Schema, *, location: str = "json", **more: Any) -> Callable[[View], View]:
-        """Document what a handler takes, and hand it over as the argument after those of the path."""
+        """Document what a handler takes, and pass it to the handler.
+
+        It is the argument after those of the path.
+        """
         documented: Callable[[View], View] = super().arguments(schema, location=location, **more)
         if location != "json":
             return documented
@@ -129,9 +132,10 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         takes_body: bool = False,
         headers: dict[str, Any] | None = None,
     ) -> Callable[[View], View]:
-        """Document what a handler answers: its own answer, the errors every operation may give, and ``fails``.
+        """Document a handler's own answer and its errors.
 
-        Handlers return a finished ``Response``; the schema describes it and does not dump it, which is faster.
+        Those are the errors of every operation, and ``fails``. Handlers return a finished ``Response``; the schema
+        describes it and does not dump it, which is faster.
         """
         statuses = [*_ALWAYS, *fails, *(_WITH_BODY if takes_body else ())]
 
@@ -163,7 +167,10 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
 
     @staticmethod
     def reads(schema: Schema | dict[str, Any], *, example: Any, yaml: bool = False) -> Callable[[View], View]:
-        """Document a body that the handler reads itself, because lower layers name its faults."""
+        """Document a body that the handler reads itself.
+
+        It does so because lower layers name the body's faults.
+        """
         kinds = ("application/json", "application/yaml") if yaml else ("application/json",)
         content = {kind: {"schema": schema, "example": example} for kind in kinds}
 
@@ -176,9 +183,10 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
 
 
 def notes(view: View, **more: Any) -> dict[str, Any]:
-    """What is documented about a handler so far, in the library's form; ``more`` members of the operation are added.
+    """The library's record of a handler's documentation, with ``more`` added.
 
-    Writing there costs nothing at run time, where each of the library's decorators adds a call to every request.
+    ``more`` are members of the operation. Writing there costs nothing at run time, where each of the library's
+    decorators adds a call to every request.
     """
     documented: dict[str, Any] = view.__dict__.setdefault("_apidoc", {})
     documented.setdefault("manual_doc", {}).update(more)
@@ -186,14 +194,14 @@ def notes(view: View, **more: Any) -> dict[str, Any]:
 
 
 class Finished(Response):
-    """An answer whose headers are as they are to be sent: text, its length, ASCII."""
+    """An answer whose headers are final: text, its length, ASCII."""
 
     def get_wsgi_headers(self, environ: Any) -> Headers:  # noqa: ARG002 - the library's signature
-        """The headers, without the library's second look at each."""
+        """The headers, without the library's second check of each."""
         return self.headers
 
     def get_app_iter(self, environ: Any) -> Iterable[bytes]:
-        """The text, of which nothing has to be closed; none where only the headers were asked for."""
+        """The text, which needs no closing; none for a HEAD request."""
         text: Iterable[bytes] = self.response  # type: ignore[assignment]  # bytes, since it is set
         return () if environ["REQUEST_METHOD"] == "HEAD" else text
 
@@ -203,7 +211,10 @@ written = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=
 
 
 def answer(members: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    """A JSON answer. Raises ValueError for NaN and infinity, which JSON does not have."""
+    """A JSON answer.
+
+    Raises ValueError for NaN and infinity, which JSON does not have.
+    """
     return finished(written(members), status, headers)
 
 
@@ -213,5 +224,5 @@ def finished(text: str, status: int = 200, headers: dict[str, str] | None = None
 
 
 def nothing() -> Response:
-    """The answer that has nothing to say."""
+    """The answer without a body."""
     return Response(status=204)

@@ -1,8 +1,8 @@
-"""Reads the JSON body of a request and refuses what could not be stored or would break a later answer.
+"""Reads the JSON body of a request, and refuses unsound ones.
 
-In order: what kind of body it says it is (415), its size (413), UTF-8, JSON without duplicate members, NaN or
-numbers beyond the range of a double, no more than 32 levels, text without NUL and lone surrogates (400). Where a
-handler takes YAML too, the same holds for that.
+Unsound is what could not be stored or would break a later answer. In order: the declared kind of body (415), its size
+(413), UTF-8, JSON without duplicate members, NaN or numbers beyond the range of a double, no more than 32 levels, text
+without NUL and lone surrogates (400). Where a handler takes YAML too, the same holds for that.
 """
 
 import contextlib
@@ -25,8 +25,8 @@ from playbooks.definitions.parameters import MAX_NAMED
 from tasks.offload import pool
 
 MAX_BYTES = 1024 * 1024
-#: a body that is too large is read all the same up to this, and forgotten: a connection that closes while its caller
-#: still sends takes the answer with it
+#: a body that is too large is still read up to this size, and dropped: a connection that closes while its caller still
+#: sends loses the answer
 MOST_FORGOTTEN = 16 * MAX_BYTES
 _JSON, _YAML = "application/json", "application/yaml"
 _PARAMETERS = {"parameters"}
@@ -55,7 +55,9 @@ class Parser(FlaskParser):
 
 
 def load(schema: Schema) -> Any:
-    """The body of the present request as ``schema`` loads it; none counts as an empty object.
+    """The body of the present request as ``schema`` loads it.
+
+    No body counts as an empty object. The result, faults included, is webargs', at a fraction of the cost.
 
     What webargs does with a body, faults included, at a fraction of the cost.
 
@@ -76,7 +78,10 @@ def load(schema: Schema) -> Any:
 
 
 def _refuse_many(schema: Schema, value: dict[str, Any]) -> None:
-    """Name some of very many unknown members; the schema would take a while to name all."""
+    """Name some of very many unknown members.
+
+    The schema would take a while to name all.
+    """
     known = {field.data_key or name for name, field in schema.load_fields.items()}
     unknown = [name for name in value if name not in known]
     if len(unknown) > MAX_NAMED:
@@ -87,10 +92,10 @@ def _refuse_many(schema: Schema, value: dict[str, Any]) -> None:
 
 @functools.cache
 def _others(schema: Schema) -> dict[str, Any] | None:
-    """Defaults of the other members when a body has only ``parameters``, as nearly all bodies do.
+    """Defaults of the other members for a body with only ``parameters``.
 
-    Known from the first time, because the schema's way through each member costs more than all else that a body does.
-    None where its parameters are not any object, or where others are required.
+    Nearly all bodies are so. The defaults are cached, because the schema's way through each member costs more than all
+    other work on a body. None where its parameters are not any object, or where others are required.
     """
     given = schema.fields.get("parameters")
     if not isinstance(given, fields.Dict) or given.value_field is not None or given.validators:
@@ -103,27 +108,31 @@ def _others(schema: Schema) -> dict[str, Any] | None:
 
 
 def read_object(*, yaml: bool = False) -> dict[str, Any]:
-    """The body of the present request as a JSON object; ``yaml`` says that it may be written as YAML.
+    """The body of the present request as a JSON object.
+
+    ``yaml`` says that it may be written as YAML.
 
     Raises:
         InvalidRequest: it is missing or something else.
     """
     value = read(present(), yaml=yaml)
     if not isinstance(value, dict):
-        playbook = "A playbook is a mapping that begins with name: and steps:."  # nothing else is taken as YAML
+        playbook = "A playbook is a mapping that begins with name: and steps:."  # no other object is taken as YAML
         raise InvalidRequest(playbook if yaml else "The body must be a JSON object.")
     return value
 
 
 def refuse() -> None:
-    """Raise InvalidRequest when the present request brings a body although nothing would read it."""
+    """Raise InvalidRequest for a body that no handler would read."""
     asked = present()
     if (asked.content_length or asked.headers.get("Transfer-Encoding")) and read(asked) not in (missing, {}):
         raise InvalidRequest("This operation takes no body.")
 
 
 def read(req: Request, *, yaml: bool = False) -> Any:
-    """The body's value, ``missing`` for an empty one; ``yaml`` says that it may be written as YAML.
+    """The body's value, ``missing`` for an empty one.
+
+    ``yaml`` says that it may be written as YAML.
 
     Raises:
         UnsupportedMediaType: it is not plain JSON. RequestEntityTooLarge. InvalidRequest: it is not sound.
@@ -160,9 +169,10 @@ def _bytes(req: Request) -> bytes:
 
 
 def _forget(req: Request) -> bool:
-    """Read the rest of a body, if it is not out of all proportion, so that its caller hears why; whether there is one.
+    """Read the rest of a body that is not far too large.
 
-    Whatever ends the connection meanwhile, what is to be said is said.
+    Its caller then receives the error. Returns whether there is one. If the client disconnects meanwhile, the error is
+    still sent.
     """
     source, left = req.environ["wsgi.input"], MOST_FORGOTTEN
     if (req.content_length or 0) > left:

@@ -1,4 +1,7 @@
-"""The present request itself: Flask's ``request`` looks it up at every use, which adds up on the hot path."""
+"""The present request itself, for the hot path.
+
+Flask's ``request`` looks it up at every use, which adds up.
+"""
 
 from flask import Request, request
 

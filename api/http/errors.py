@@ -1,7 +1,7 @@
-"""The one error body (RFC 9457), whether a handler, a lower layer or the framework raised the error.
+"""The one error body (RFC 9457) for errors from any layer.
 
-``code`` is the stable word to branch on, ``detail`` (also as ``error`` and ``message``) is for people, ``errors``
-name each fault by its JSON pointer, ``retryable`` says whether the same request may succeed later.
+``code`` is the stable word to branch on, ``detail`` (also as ``error`` and ``message``) is for people, ``errors`` name
+each fault by its JSON pointer, ``retryable`` says whether the same request may succeed later.
 """
 
 import json
@@ -19,7 +19,7 @@ from config.pointers import step, unescape
 
 CONTENT_TYPE = "application/problem+json"
 
-#: status → code, where the raiser gave none
+#: status → code, where the error has none
 CODES = {
     400: "invalid_request",
     401: "unauthorized",
@@ -37,9 +37,9 @@ CODES = {
     503: "unavailable",
 }
 _RETRYABLE = frozenset({408, 429, 503})
-#: how long a caller should leave an unavailable service alone, seconds
+#: after how many seconds a caller may try an unavailable service again
 _REST = 1
-#: and one that has more than enough to compute
+#: the same for a service that has too much to compute
 _TURN = 3
 
 log = logs.logger(__name__)
@@ -61,7 +61,7 @@ def body(status: int, detail: str, *, code: str = "", problems: Iterable[Problem
 
 
 def install(app: Flask) -> None:
-    """Have every error of ``app`` answered with the one body."""
+    """Answer every error of ``app`` with the one body."""
     app.register_error_handler(CallerError, _from_caller_error)
     app.register_error_handler(HTTPException, from_http)
     app.register_error_handler(Exception, _from_surprise)
@@ -113,7 +113,10 @@ def _summary(problems: Sequence[Problem]) -> str:
 
 
 def _problems(messages: dict[str, Any]) -> Iterator[Problem]:
-    """Marshmallow's nested messages, flattened; those about the query string point below ``/query``."""
+    """Marshmallow's nested messages, flattened.
+
+    Those about the query string point below ``/query``.
+    """
     for location, found in messages.items():
         yield from _flat(found, "" if location == "json" else f"/{location}")
 
@@ -130,12 +133,15 @@ def _flat(found: Any, pointer: str) -> Iterator[Problem]:
 
 
 def unauthorized(detail: str) -> Unauthorized:
-    """The error for a request that does not say, or wrongly says, who is asking."""
+    """The error for a request without a valid key."""
     return Unauthorized(detail, www_authenticate=WWWAuthenticate("bearer", {"realm": "tocsin"}))
 
 
 def too_many(detail: str, retry_after: int) -> TooManyRequests:
-    """The error for a caller that has used up its requests; ``retry_after`` in seconds."""
+    """The error for a caller that has used up its requests.
+
+    ``retry_after`` is in seconds.
+    """
     return TooManyRequests(detail, retry_after=retry_after)
 
 

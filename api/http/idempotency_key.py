@@ -1,4 +1,4 @@
-"""The header ``Idempotency-Key``: how it is documented, and read."""
+"""The header ``Idempotency-Key``: its documentation, and its reading."""
 
 import re
 
@@ -8,7 +8,7 @@ from config.errors import InvalidRequest
 _IDEMPOTENCY_KEY = re.compile(r"[\x20-\x7e]{1,255}")
 
 
-#: how the header is documented
+#: the header's documentation
 KEY_HEADER = {
     "in": "header",
     "name": "Idempotency-Key",
@@ -19,10 +19,10 @@ KEY_HEADER = {
 
 
 def idempotency_key() -> str | None:
-    """The key by which the present request may be sent again.
+    """The key under which the present request may be repeated.
 
     Raises:
-        InvalidRequest: it is none.
+        InvalidRequest: the header holds no key.
     """
     key = present().headers.get("Idempotency-Key")
     if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key):

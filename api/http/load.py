@@ -1,9 +1,9 @@
-"""How much this process has in hand, and when it is too much: what cannot be accepted soon is refused at once.
+"""Measures this process's load, and refuses what cannot be accepted soon.
 
 Every request is counted from its beginning to its end, without the time in which it waits for its client or for news.
-The requests under way times the time that each takes of the process tells how long the next one would wait. What is
-not urgent is refused with 503 above ``LONGEST``, or when what waits for its commit or its message is older than
-``OLDEST``; a refused caller knows at once, and accepted requests are done soon.
+The requests under way times the time that each takes of the process tells how long the next one would wait. What is not
+urgent is refused with 503 above ``LONGEST``, or when what waits for its commit or its message is older than ``OLDEST``;
+a refused caller knows at once, and accepted requests end soon.
 """
 
 import threading
@@ -24,10 +24,10 @@ LONGEST, OLDEST = 0.8, 0.5
 NEVER, FEW = 128, 64
 #: requests under way from which on the time between two ends is measured, and ends it is averaged over
 BUSY, MEMORY = 8, 100
-#: what is believed of a process that has not measured it, and the longest time that counts (the machine may have stood
-#: still), seconds
+#: the assumed time of a process that has not measured it, and the longest time that counts (the machine may have been
+#: suspended), seconds
 GUESS, PAUSE = 0.002, 0.05
-#: between two lines in the log about it, seconds
+#: between two log lines about it, seconds
 SAID_EVERY = 10.0
 
 log = logs.logger(__name__)
@@ -44,12 +44,12 @@ class Load:
         self._refused, self._said_at = 0, float("-inf")
 
     def begin(self) -> None:
-        """A request begins, or goes on."""
+        """Count a request that begins, or goes on."""
         with self._lock:
             self.under_way += 1
 
     def end(self) -> None:
-        """A request has ended."""
+        """Record that a request has ended."""
         now = time.monotonic()
         with self._lock:
             self.under_way -= 1
@@ -63,7 +63,10 @@ class Load:
 
     @contextmanager
     def aside(self) -> Iterator[None]:
-        """While the present request waits for its client or for news it is no work."""
+        """Leave out the present request while it waits.
+
+        It waits for its client or for news.
+        """
         with self._lock:
             self.under_way -= 1
         try:
@@ -72,7 +75,10 @@ class Load:
             self.begin()
 
     def refuse(self) -> None:
-        """Raise Overloaded when one more, which is not urgent, would have to wait for too long."""
+        """Raise Overloaded if another request would wait for too long.
+
+        Only requests that are not urgent are refused.
+        """
         number, waited = self.under_way, getattr(getcurrent(), "waited", 0.0)  # for its turn: config.connections
         if number <= FEW and waited <= OLDEST:
             return
@@ -86,5 +92,5 @@ class Load:
         raise Overloaded
 
 
-#: those of this process
+#: the load of this process
 HERE = Load()

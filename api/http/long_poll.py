@@ -1,10 +1,11 @@
-"""Readers that wait for news of an execution: one query at short intervals for all of them together.
+"""Readers that wait for news of an execution share one query.
 
-Waiting readers are bounded, for each key and in all; one beyond the bound gets the present state at once.
+The query runs at short intervals for all of them together. Waiting readers are bounded, for each key and in all; one
+beyond the bound gets the present state at once.
 
-A waiter says which state it has seen; the watcher's thread runs only while there are waiters, asks the database
-for the states of all executions waited for, and wakes those whose execution is elsewhere by now. Whatever a look runs
-into is logged, and the next look is taken all the same.
+A waiter passes the state that it has seen; the watcher's thread runs only while there are waiters, asks the database
+for the states of all executions waited for, and wakes those whose execution has another state by now. An error of a
+query is logged, and the next query runs all the same.
 """
 
 import threading
@@ -20,7 +21,7 @@ from config.errors import Unavailable
 from store.engine import db
 from store.executions import transitions
 
-#: between two looks, seconds
+#: between two queries, seconds
 EVERY = 0.1
 
 #: readers of one key, and of all keys, that may wait in a process at the same time
@@ -32,9 +33,10 @@ log = logs.logger(__name__)
 
 
 def wait_for_news(execution_id: str, seen: State, seconds: float) -> bool:
-    """Have the present request wait until the (status, attempt) of the execution is no longer ``seen``.
+    """Make the present request wait until the execution's state changes.
 
-    False where it may not wait, because too many do.
+    The state is (status, attempt), and ``seen`` the one that the reader has. False where it may not wait, because too
+    many do.
     """
     watcher: Watcher = current_app.extensions["tocsin.watcher"]
     with HERE.aside():
@@ -50,7 +52,7 @@ class _Waiter:
 
 
 class Watcher:
-    """Watches executions for readers; one per process."""
+    """The watcher of executions for readers; one per process."""
 
     def __init__(self) -> None:
         #: set when the process is about to stop: no reader waits any longer
@@ -61,9 +63,10 @@ class Watcher:
         self._thread: threading.Thread | None = None
 
     def wait(self, execution_id: str, seen: State, seconds: float, who: str = "") -> bool:
-        """Return when the (status, attempt) of the execution is no longer ``seen``, at the latest after ``seconds``.
+        """Return when the state of the execution is no longer ``seen``.
 
-        ``who`` is the key for which it waits; False, and at once, where too many wait already.
+        The state is (status, attempt). The wait lasts at most ``seconds``. ``who`` is the key for which it waits;
+        False, and at once, where too many wait already.
         """
         waiter = _Waiter(execution_id, seen, who)
         with self._lock:
@@ -85,7 +88,10 @@ class Watcher:
         return True
 
     def drain(self, seconds: float) -> bool:
-        """Wait up to ``seconds`` until no reader waits and no look-up is under way; whether that is so."""
+        """Wait up to ``seconds`` until no reader waits.
+
+        No query is under way then either; returns whether that is so.
+        """
         with self._lock:
             thread = self._thread
         if thread is not None:

@@ -1,4 +1,7 @@
-"""The documentation: the OpenAPI document, and Swagger UI served from files of our own machine."""
+"""The documentation: the OpenAPI document, and Swagger UI.
+
+Swagger UI is served from files of our own machine.
+"""
 
 import json
 from collections.abc import Mapping
@@ -28,7 +31,10 @@ _POLICY = f"default-src 'self'; script-src {_INLINE}; style-src {_INLINE}; img-s
 
 
 class Documented(Api):  # type: ignore[misc]
-    """flask-smorest's Api with our error body and without its default answers."""
+    """flask-smorest's Api with our error body.
+
+    It has none of its default answers.
+    """
 
     DEFAULT_ERROR_RESPONSE_NAME = None
     ERROR_SCHEMA = Error
@@ -52,9 +58,10 @@ def create(app: Flask) -> Documented:
 
 
 def install(app: Flask, api: Documented, beyond: Mapping[str, Mapping[str, Any]]) -> None:
-    """Serve the document and the page; call it when every operation is registered.
+    """Serve the document and the page.
 
-    ``beyond`` has, by the name of a schema, what the library cannot say of its shape.
+    Call it when every operation is registered. ``beyond`` has, by the name of a schema, what the library cannot derive
+    of its shape.
     """
     for name, more in beyond.items():
         api.spec.components.schemas[name].update(more)

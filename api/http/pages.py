@@ -1,4 +1,4 @@
-"""Lists come in pages: which one is asked for, and what it looks like."""
+"""Lists in pages: their query parameters and their answers."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -32,7 +32,7 @@ class PageQuery(Schema):
 
 
 class PeriodQuery(PageQuery):
-    """The query parameters of lists of what was done at some time."""
+    """The query parameters of lists with a period of time."""
 
     since = fields.AwareDateTime(
         format="iso",
@@ -49,7 +49,10 @@ class PeriodQuery(PageQuery):
 
 
 def text(most: int, description: str, example: str) -> fields.String:
-    """A text in a query string; NUL, which no database stores, is refused."""
+    """A text in a query string, without NUL.
+
+    No database stores NUL.
+    """
     checks = [validate.Length(min=1, max=most), validate.ContainsNoneOf("\0", error="Must not hold NUL.")]
     return fields.String(validate=checks, metadata={"description": description, "example": example})
 
@@ -61,13 +64,16 @@ def enabled() -> fields.Boolean:
 
 
 def sort_by(columns: Sequence[str]) -> fields.String:
-    """What a list can be sorted by, when it was created unless another is named."""
+    """The column that a list is sorted by.
+
+    Without one it is the time of creation.
+    """
     metadata = {"description": "What the list is sorted by.", "example": "name"}
     return fields.String(load_default="created_at", validate=validate.OneOf(columns), metadata=metadata)
 
 
 def sort_order() -> fields.String:
-    """In which direction a list is sorted, the last first unless the other is named."""
+    """The direction of sorting; the last first by default."""
     metadata = {"description": "Up or down.", "example": "asc"}
     return fields.String(load_default="desc", validate=validate.OneOf(("asc", "desc")), metadata=metadata)
 
@@ -78,12 +84,12 @@ def bounds(query: dict[str, Any]) -> dict[str, int]:
 
 
 def sorted_page(query: dict[str, Any]) -> Page:
-    """Which part of a sorted list is asked for, for the store."""
+    """The page of a sorted list, for the store."""
     return Page(query["sort_by"], query["sort_order"] == "desc", **bounds(query))
 
 
 def period(query: Mapping[str, Any]) -> dict[str, int]:
-    """``since`` and ``until`` for the store, milliseconds, as far as they are given."""
+    """``since`` and ``until`` for the store, milliseconds, if given."""
     return {name: int((query[name] - _EPOCH).total_seconds() * 1000) for name in ("since", "until") if name in query}
 
 

@@ -1,11 +1,11 @@
-"""How often a caller may ask: a fixed window per key, and a tighter one per address for wrong keys.
+"""Rate limits: a fixed window per key; per address for wrong keys.
 
 The count is kept in Redis, so that all processes share it. A window is named by its number (time divided by its
-length), and a process takes a lot of places at a time, so that most requests need no call to Redis: few at first, then
-up to a hundredth of the limit, and fewer again as the limit comes near. One request at a time takes a lot, and a
-process that stops gives back what it has not used, so that a limit is what it says for one caller or many and over a
-restart. When Redis fails or is slow this process counts alone for a few seconds and goes on; a dead Redis costs one
-request a quarter second now and then.
+length), and a process reserves a lot of places at a time, so that most requests need no call to Redis: few at first,
+then up to a hundredth of the limit, and fewer again as the limit comes near. One request at a time reserves a lot, and
+a process that stops gives back what it has not used, so that a limit holds for one caller or many and over a restart.
+When Redis fails or is slow this process counts alone for a few seconds; a dead Redis costs one request a quarter second
+now and then.
 """
 
 import contextlib
@@ -29,31 +29,31 @@ from config.settings import SettingsError, settings
 
 #: wrong or missing keys that one address may present
 FAILURES = parse("30/minute")
-#: how long Redis may take, and for how long it is left alone after it failed, seconds
+#: how long Redis may take, and for how long it is not asked after it failed, seconds
 PATIENCE = 0.25
 REST = 5.0
-#: a process takes at most this part of a limit from Redis at a time, and hands it out without asking again; it begins
-#: with ``FIRST`` places, and leaves this part of what is left to others
+#: a process reserves at most this part of a limit at a time, and hands it out without asking again; it begins with
+#: ``FIRST`` places, and leaves this part of the rest to others
 LOTS, FIRST, LEFT = 100, 8, 8
-#: how long a limit that was found used up is taken as used up, seconds
+#: how long a limit that was used up counts as used up, seconds
 USED_UP = 1.0
-#: what the count of an address that presents wrong keys is named by
+#: the prefix of the count of an address that presents wrong keys
 _WRONG = "wrong-key/"
 #: callers that a process remembers
 MOST_REMEMBERED = 10_000
 
 
 class Lot(NamedTuple):
-    """The places in the count of a window that this process may hand out."""
+    """Places in the count of a window that this process hands out."""
 
     window: int
     #: an iterator: safe among threads
     places: Iterator[int]
-    #: how many it began with
+    #: how many places the lot began with
     size: int = 0
-    #: the count when it had been taken
+    #: the count when the lot had been reserved
     taken: int = 0
-    #: until when none is to be had (monotonic), where the limit was used up
+    #: until when no place is available (monotonic), where the limit was used up
     none_until: float = 0.0
 
 
@@ -63,7 +63,10 @@ log = logs.logger(__name__)
 
 
 class Standing(NamedTuple):
-    """Where a caller stands in the present window; ``reset`` is its end, Unix seconds."""
+    """A caller's standing in the present window.
+
+    ``reset`` is the end of the window, Unix seconds.
+    """
 
     limit: int
     remaining: int
@@ -71,7 +74,7 @@ class Standing(NamedTuple):
 
 
 class Limiter:
-    """Counts requests; one per process."""
+    """The limiter that counts requests; one per process."""
 
     def __init__(self) -> None:
         self.item = _configured()
@@ -97,7 +100,10 @@ class Limiter:
         self._note(self.item, who, self._refusal)
 
     def charge(self, who: str, count: int) -> None:
-        """Count ``count`` further requests of ``who`` for one that cost as much, which is answered all the same."""
+        """Count ``count`` further requests of ``who``.
+
+        They are for one request that cost as much, which is answered all the same.
+        """
         length = self.item.get_expiry()
         window = int(time.time()) // length
         if self._may_ask():
@@ -111,7 +117,7 @@ class Limiter:
         """Count a wrong key presented by ``address``.
 
         Raises:
-            TooManyRequests: it was one too many. Right keys are never held back by it.
+            TooManyRequests: it was one too many. Right keys are never refused for it.
         """
         self._note(FAILURES, _WRONG + address, "Too many requests without a valid key from this address.")
 
@@ -125,19 +131,19 @@ class Limiter:
             raise errors.too_many(refusal, max(1, reset - now))
 
     def _place(self, item: RateLimitItem, who: str, window: int) -> int:
-        """The place of this request in the count of its window, from 1."""
+        """The place of this request in its window's count, from 1."""
         if place := _next(self._lots.get(who), window):
             return place
         with self._renewing:
             lot = self._lots.get(who, _NO_LOT)
             if place := _next(lot, window):
-                return place  # another request has taken a lot meanwhile
+                return place  # another request has reserved a lot meanwhile
             if lot.window == window and time.monotonic() < lot.none_until:
                 return item.amount + 1
             return self._renew(item, who, window, lot)
 
     def _renew(self, item: RateLimitItem, who: str, window: int, before: Lot) -> int:
-        """Take a lot and return the first place of it."""
+        """Reserve a lot and return its first place."""
         if not self._may_ask():
             return self._count_alone(who, window)
         size, key = _size(item.amount, before if before.window == window else _NO_LOT), f"{who}/{window}"
@@ -159,7 +165,10 @@ class Limiter:
         return next(places)
 
     def drain(self, _seconds: float) -> bool:
-        """Give back what this process has taken and not handed out; call it after the last request."""
+        """Give back the places that this process has not handed out.
+
+        Call it after the last request.
+        """
         lots, self._lots = self._lots, {}
         for who, lot in lots.items():
             item = FAILURES if who.startswith(_WRONG) else self.item
@@ -193,7 +202,7 @@ def _next(lot: Lot | None, window: int) -> int:
 
 
 def _size(amount: int, before: Lot) -> int:
-    """How many places to take, after this lot of the same window."""
+    """How many places to reserve, after this lot of the same window."""
     wanted = before.size * 2 or FIRST
     return max(1, min(wanted, amount // LOTS, (amount - before.taken) // LEFT))
 
@@ -212,7 +221,10 @@ def _configured() -> RateLimitItem:
 
 
 def standing() -> list[tuple[str, str]]:
-    """The headers that tell the caller where it stands; none where its requests were not counted."""
+    """The headers with the caller's standing.
+
+    None where its requests were not counted.
+    """
     counted: Standing | None = g.get("standing")
     if counted is None:
         return []

@@ -17,7 +17,10 @@ RESERVED_IDS = ("executions", "import", "validate")
 
 
 def described(text: str, **more: Any) -> dict[str, Any]:
-    """The metadata of a field: what it means, and what the library cannot derive of its shape."""
+    """The metadata of a field: its description, and underivable parts.
+
+    ``more`` is what the library cannot derive of its shape.
+    """
     return {"description": text, **more}
 
 
@@ -51,7 +54,7 @@ def definition_tags() -> fields.List[str]:
 
 
 def wait(for_what: str) -> fields.Float:
-    """How long a reader is ready to wait; ``for_what`` ends the sentence that describes it."""
+    """How long a reader may wait; ``for_what`` ends the description."""
     metadata = described(f"Seconds to wait, up to 30, {for_what}", example=10)
     return fields.Float(load_default=0, validate=validate.Range(min=0, max=30), metadata=metadata)
 
@@ -65,7 +68,7 @@ NOTE = validate.Length(max=parameters.MAX_TEXT_CHARACTERS)
 
 
 class Flag(fields.Boolean):
-    """true or false, and nothing that merely looks like it."""
+    """true or false; a word or number of that meaning is refused."""
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **_: Any) -> bool:  # noqa: ARG002
         if not isinstance(value, bool):
@@ -127,7 +130,7 @@ class Retry(Strict):
 
 
 class Parameter(Schema):
-    """A declared parameter of an action; members that mean nothing here are kept as notes."""
+    """A declared parameter of an action; unknown members are notes."""
 
     class Meta:
         """Unknown members are notes."""
@@ -186,7 +189,7 @@ class LogLine(Schema):
 
 
 class Decision(Strict):
-    """What goes with an approval or a rejection."""
+    """The body of an approval or a rejection."""
 
     note = fields.String(
         load_default="", validate=validate.Length(max=1024), metadata=described("Why; kept with the decision.")
@@ -194,7 +197,10 @@ class Decision(Strict):
 
 
 def enveloped(schema: type[Schema], named: str = "", **more: fields.Field[Any]) -> Schema:
-    """The shape ``{data: ...}`` around one thing, ``named`` otherwise where it also holds ``more``."""
+    """The shape ``{data: ...}`` around one object.
+
+    ``named`` names it otherwise where it also holds ``more``.
+    """
     name = f"{named or schema.__name__}Answer"
     return cast("Schema", Schema.from_dict({"data": fields.Nested(schema), **more}, name=name)())
 

@@ -1,4 +1,4 @@
-"""Moments and lengths of time, as bodies show them."""
+"""Times and durations in bodies."""
 
 from config import times
 from playbooks.states import Status, WaitingFor
@@ -6,12 +6,12 @@ from store.executions import transitions
 
 
 def stamp(milliseconds: int | None) -> str | None:
-    """A moment as ISO 8601 in UTC, to the millisecond."""
+    """A time as ISO 8601 in UTC, to the millisecond."""
     return None if milliseconds is None else times.stamp(milliseconds)
 
 
 def seconds(start: int | None, end: int | None) -> float | None:
-    """The time between two moments in milliseconds, as a whole number where it is one."""
+    """The seconds between two times in milliseconds, an integer if whole."""
     if start is None or end is None:
         return None
     found = (end - start) / 1000
@@ -19,7 +19,10 @@ def seconds(start: int | None, end: int | None) -> float | None:
 
 
 def waits_until(status: str, waiting_for: str | None, due_at: int | None) -> int | None:
-    """When the wait of an execution ends by itself, ms; None: it does not wait."""
+    """When the wait of an execution ends by itself, ms.
+
+    None: it does not wait.
+    """
     if status != Status.WAITING or due_at is None:
         return None
     return due_at - (transitions.RETRY_GRACE if waiting_for == WaitingFor.RETRY else 0)

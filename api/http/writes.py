@@ -1,7 +1,8 @@
-"""Whether the database takes writes: it may answer and take none, when its disk is full or it is a copy that is read.
+"""Whether the database accepts writes.
 
-A small write every few seconds finds it out, as long as requests ask for it, and in the background, because a write
-may have to wait. Requests get the result of the last one.
+It may answer and accept none, when its disk is full or it is a read-only copy. A small write every few seconds finds
+that out, as long as requests ask for it, and in the background, because a write may have to wait. Requests get the
+result of the last one.
 """
 
 import os
@@ -15,17 +16,17 @@ from config.errors import Unavailable
 from store import worker_processes
 from store.engine import db
 
-#: between two writes, seconds; and their size, about that of what is accepted, in bytes
+#: between two writes, seconds; and their size, about that of an accepted execution, in bytes
 EVERY, SIZE = 2.0, 4096
 
 log = logs.logger(__name__)
 
 
 class Writes:
-    """Tries to write; one per process."""
+    """The writer of test rows; one per process."""
 
     def __init__(self) -> None:
-        #: whether the last write was taken
+        #: whether the last write succeeded
         self.taken = True
         #: of the row; no other process has one of that name, in whatever container it runs
         self._name = f"api@{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
@@ -34,7 +35,7 @@ class Writes:
         self._thread: threading.Thread | None = None
 
     def look(self) -> bool:
-        """Whether the last write was taken; begins the next one when that is some time ago."""
+        """Whether the last write succeeded; starts the next when due."""
         with self._lock:
             if self._thread is None and time.monotonic() - self._tried_at > EVERY:
                 self._thread = threading.Thread(target=self._try, name="health", daemon=True)
@@ -42,7 +43,10 @@ class Writes:
         return self.taken
 
     def drain(self, seconds: float) -> bool:
-        """Wait until nothing is being written, at most ``seconds``; whether it is so."""
+        """Wait at most ``seconds`` until no write is under way.
+
+        Returns whether that is so.
+        """
         thread = self._thread
         if thread is not None:
             thread.join(seconds)

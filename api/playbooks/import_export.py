@@ -1,4 +1,4 @@
-"""``/api/playbooks/import`` and ``/api/playbooks/{id}/export``: playbooks of others in, playbooks of ours out."""
+"""``/api/playbooks/import`` and ``/api/playbooks/{id}/export``: playbooks in and out."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The shapes of what is exported and imported, and their examples."""
+"""The shapes and examples of exports and imports."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ _YES_NO: dict[str, Any] = {"truthy": {"true", "1"}, "falsy": {"false", "0"}}
 
 
 class ExportQuery(Strict):
-    """In which form a playbook is exported."""
+    """The format in which a playbook is exported."""
 
     form = fields.String(
         data_key="format",
@@ -37,7 +37,7 @@ class ExportQuery(Strict):
 
 
 class ImportQuery(Strict):
-    """How something is imported; the same may stand in the body."""
+    """The options of an import; the body may have them too."""
 
     dry_run = fields.Boolean(
         load_default=False, **_YES_NO, metadata=described("Show what would be made, and make nothing.", example=True)
@@ -55,7 +55,7 @@ class ImportQuery(Strict):
 
 
 class Document(Schema):
-    """A CACAO document, or a definition: an object of its own kind."""
+    """A CACAO document, or a definition: an object of free form."""
 
     class Meta:
         """Its members are those of its kind."""
@@ -64,7 +64,7 @@ class Document(Schema):
 
 
 class Warned(Schema):
-    """Something that is not as the standard, or the document, has it."""
+    """A deviation from the standard, or from the document."""
 
     code = fields.String(metadata=described("A stable word."))
     pointer = fields.String(metadata=described("Where in the document, as a JSON pointer."))
@@ -79,7 +79,7 @@ class Unsupported(Schema):
 
 
 class Imported(Schema):
-    """What has become of what was sent."""
+    """The result of an import."""
 
     id = fields.String(metadata=described("The playbook's id."))
     name = fields.String(metadata=described("Its name."))

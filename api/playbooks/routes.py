@@ -1,4 +1,4 @@
-"""``/api/playbooks``: what is done in order, and when it starts."""
+"""``/api/playbooks``: playbooks and their triggers."""
 
 from typing import Any
 
@@ -195,7 +195,9 @@ def _compared(revision: playbooks.Revision) -> dict[str, Any]:
 
 
 def _taken(given: dict[str, Any], playbook_id: str | None = None) -> dict[str, Any]:
-    """The members that make up the definition; ``playbook_id`` is the playbook they are meant for, if it exists.
+    """The members of the definition.
+
+    ``playbook_id`` is the playbook that they are for, if it exists.
 
     Raises:
         InvalidRequest: an id that cannot be had.
@@ -204,6 +206,6 @@ def _taken(given: dict[str, Any], playbook_id: str | None = None) -> dict[str, A
     if problems:
         raise versioned.faulty(playbooks.kind.noun, problems)
     definition = library.written(given)
-    if definition.get("version", "") is None:  # it goes up by itself
+    if definition.get("version", "") is None:  # the version goes up by itself
         del definition["version"]
     return definition

@@ -1,4 +1,7 @@
-"""The shapes of the bodies of ``/api/playbooks``; the definitions themselves are checked in ``playbooks.checks``."""
+"""The shapes of the bodies of ``/api/playbooks``.
+
+The definitions themselves are checked in ``playbooks.checks``.
+"""
 
 from marshmallow import INCLUDE, fields, validate
 
@@ -37,7 +40,10 @@ _TRIGGER = described(
 
 
 class Step(Schema):
-    """A step. Each type has members of its own: action_ref, expression, branches, items, seconds, message, ..."""
+    """A step.
+
+    Each type has members of its own: action_ref, expression, branches, items, seconds, message, ...
+    """
 
     class Meta:
         """The members of each type are checked with the definition."""
@@ -78,7 +84,7 @@ class Step(Schema):
 
 
 class _DescribedPlaybook(Strict):
-    """What may be said of a playbook; null says nothing, so the default holds."""
+    """The members of a playbook; null selects the default."""
 
     id = http_schemas.definition_id()
     version = http_schemas.definition_version()

@@ -1,4 +1,4 @@
-"""How playbooks are shown."""
+"""The bodies that show playbooks."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from store.executions import transitions
 
 
 def item(row: db.Row) -> dict[str, Any]:
-    """A playbook in a list, of a row of ``store.definitions.playbooks.search``."""
+    """A playbook in a list, from ``store.definitions.playbooks.search``."""
     return {
         "id": row.id,
         "name": row.name,

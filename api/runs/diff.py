@@ -1,4 +1,7 @@
-"""``/api/playbooks/executions/{id}/diff``: two runs of a playbook, such as a dry run and a real one, compared."""
+"""``/api/playbooks/executions/{id}/diff``: compares two runs of a playbook.
+
+One may be a dry run and the other a real one.
+"""
 
 from typing import Any
 
@@ -142,7 +145,7 @@ def _side(row: Row, versions: dict[str, str]) -> dict[str, Any]:
 
 
 def _in_order(run: Row, rows: list[Row]) -> list[dict[str, Any]]:
-    """The steps of a run in the order of the document, iteration by iteration."""
+    """The steps of a run in the document's order, then by iteration."""
     _, plan = revisions.playbook(run.revision_id)
     rows = sorted(rows, key=lambda row: (plan.nodes[row.step_id].index, parted(row.iteration)))
     return [

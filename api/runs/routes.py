@@ -1,4 +1,4 @@
-"""``/api/playbooks/{id}/run`` and ``/api/playbooks/executions``: having playbooks run, and what becomes of the runs.
+"""``/api/playbooks/{id}/run`` and ``/api/playbooks/executions``: starting and reading runs.
 
 Starting a run is on the hot path of the API: what it answers is read off the plan, which this process remembers.
 """

@@ -28,7 +28,7 @@ _WAITS_OF_A_PAUSED_RUN = [WaitingFor.OPERATOR, WaitingFor.APPROVAL, WaitingFor.D
 
 
 class RunRequest(Strict):
-    """What a run of a playbook needs."""
+    """The body that starts a run of a playbook."""
 
     target_asset_id = fields.String(
         allow_none=True,
@@ -45,7 +45,7 @@ class RunRequest(Strict):
 
 
 class RetryRequest(Strict):
-    """Where a further run begins."""
+    """The body that starts a retry of a run."""
 
     start = fields.String(
         data_key="from",
@@ -69,7 +69,7 @@ class RetryRequest(Strict):
 
 
 class StepDecision(Decision):
-    """What goes with the approval or the rejection of a step."""
+    """The body that approves or rejects a step."""
 
     iteration = fields.String(
         allow_none=True,
@@ -109,13 +109,13 @@ class RunQuery(OfPlaybookQuery):
 
 
 class RunWaitQuery(Schema):
-    """How long a reader is ready to wait for news."""
+    """How long a reader may wait for news."""
 
     wait = http_schemas.wait("for the status to change or for anything to happen to a step.")
 
 
 class _Step(Schema):
-    """What is said of a step wherever it is shown."""
+    """The members of a step in every answer."""
 
     index = fields.Integer(metadata=described("Its place in the playbook, from 0, inner steps counted."))
     step_id = fields.String(metadata=described("Its id in the playbook."))
@@ -136,13 +136,13 @@ class _Step(Schema):
 
 
 class RunStep(_Step):
-    """A step of a run; of one in a loop, its last iteration."""
+    """A step of a run; in a loop, its last iteration."""
 
     passes = fields.Integer(metadata=described("How often it was entered."))
 
 
 class StepDoing(_Step):
-    """One execution of a step; a step in a loop has one for each iteration."""
+    """One execution of a step; in a loop one for each iteration."""
 
     iteration = fields.String(
         metadata=described("Which pass of the loops around it, such as 3.1; empty outside of loops.")
@@ -166,7 +166,7 @@ class StepDoing(_Step):
 
 
 class _Run(Schema):
-    """What is said of a run wherever it is shown."""
+    """The members of a run in every answer."""
 
     execution_id = fields.String(metadata=described("Its id."))
     playbook_id = fields.String(metadata=described("The playbook."))
@@ -218,13 +218,13 @@ class Run(RunItem):
 
 
 class AcceptedRunAnswer(AcceptedRun):
-    """A run that has been accepted: at the top level, and once more under data."""
+    """An accepted run, at the top level and under ``data``."""
 
     data = fields.Nested(AcceptedRun, metadata=described("All of it once more."))
 
 
 class RunAnswer(Run):
-    """A run in full: at the top level, and once more under data."""
+    """A run in full, at the top level and under ``data``."""
 
     data = fields.Nested(Run, metadata=described("All of it once more."))
 
@@ -237,7 +237,7 @@ class RunLogLine(LogLine):
 
 
 class Bar(Schema):
-    """When a step began and ended, and what its time was spent on."""
+    """When a step began and ended, and how its time was spent."""
 
     step_id = fields.String(metadata=described("Its id in the playbook."))
     name = fields.String(metadata=described("What people call it."))
@@ -256,7 +256,7 @@ class Bar(Schema):
 
 
 class Timeline(Schema):
-    """What a run's time was spent on."""
+    """How a run's time was spent."""
 
     started_at = fields.String(allow_none=True, metadata=described("When the run began."))
     completed_at = fields.String(allow_none=True, metadata=described("When it ended."))
@@ -264,6 +264,6 @@ class Timeline(Schema):
 
 
 def listed(schema: type[Schema]) -> Schema:
-    """The shape ``{data: [...]}`` of a list that comes whole."""
+    """The shape ``{data: [...]}`` of a list without pages."""
     shape = Schema.from_dict({"data": fields.List(fields.Nested(schema))}, name=f"{schema.__name__}List")
     return cast("Schema", shape())

@@ -1,4 +1,4 @@
-"""``/api/playbooks/executions/{id}/...``: the steps of a run, their logs and times, and decisions about them."""
+"""``/api/playbooks/executions/{id}/...``: steps, logs, times and decisions of a run."""
 
 from collections.abc import Callable
 from typing import Any

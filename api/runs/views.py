@@ -1,4 +1,4 @@
-"""How runs and their steps are shown.
+"""The bodies that show runs and their steps.
 
 The same step is shown in two forms: in a run there is one item for each step of the playbook, which of a step in a loop
 shows the last iteration; in the list of a run's steps there is one item for each execution, with all its details.
@@ -22,13 +22,13 @@ from store.executions import run_listing, transitions
 from tasks.definitions import revisions
 from tasks.runs.context import parted
 
-#: what a step that waits can be said to wait for
+#: the waits of a step that answers show
 _WAITS = frozenset({WaitingFor.APPROVAL, WaitingFor.DELAY, WaitingFor.RETRY})
 _WAITS_OF_A_PAUSED_RUN = frozenset({WaitingFor.APPROVAL, WaitingFor.DELAY})
 
 
 def dual_envelope(members: Mapping[str, Any], status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    """The answer that has its members at the top level and once more under ``data``."""
+    """The answer with its members at the top level and under ``data``."""
     text = written(members)
     return finished(f'{text[:-1]},"data":{text}}}', status, headers)
 
@@ -52,13 +52,13 @@ def accepted(row: Mapping[str, Any]) -> dict[str, Any]:
 
 @functools.lru_cache(maxsize=256)
 def _untouched(revision_id: str) -> list[dict[str, Any]]:
-    """The steps of a run that has not begun; callers must not change them."""
+    """The steps of a pending run; callers must not change them."""
     _, plan = revisions.playbook(revision_id)
     return [_step(state, None) for state in progress(plan, Status.PENDING, ())]
 
 
 def run_detail(connection: Connection, row: Row) -> dict[str, Any]:
-    """A run in full, with one item for each step of its playbook."""
+    """A run in full, with one item for each step."""
     revision, plan = revisions.playbook(row.revision_id)
     rows = run_listing.of_run(connection, row.id)
     states = progress(plan, row.status, [_mapping(step) for step in rows])
@@ -85,7 +85,7 @@ def run_detail(connection: Connection, row: Row) -> dict[str, Any]:
 
 
 def item(row: Row) -> dict[str, Any]:
-    """A run in a list, a row of ``store.executions.run_listing.search``."""
+    """A run in a list, from ``store.executions.run_listing.search``."""
     shown = {
         "execution_id": row.id,
         "playbook_id": row.action_id,
@@ -115,7 +115,10 @@ def _common(row: Row) -> dict[str, Any]:
 
 
 def _run_waits_for(row: Row, status: str, steps: Iterable[Row]) -> str | None:
-    """What a paused run waits for: the operator who paused it, else an approval, else a delay."""
+    """What a paused run waits for: operator, approval or delay.
+
+    The operator who paused it comes first, then an approval, then a delay.
+    """
     if status != Status.PAUSED:
         return None
     if row.status == Status.PAUSED:
@@ -137,7 +140,7 @@ def _named(node: Node) -> dict[str, Any]:
 
 
 def _step(state: StepState, result: Row | None) -> dict[str, Any]:
-    """A step of a playbook, as its last execution stands."""
+    """A step of a playbook, from its last execution."""
     row = state.row or {}
     shown = {
         **_named(state.node),
@@ -154,7 +157,10 @@ def _step(state: StepState, result: Row | None) -> dict[str, Any]:
 
 
 def step_executions(connection: Connection, row: Row) -> list[dict[str, Any]]:
-    """Each execution of each step of a run in the order in which they began, then the steps that have none."""
+    """Each execution of a run's steps, then the unreached steps.
+
+    Executions stand in the order in which they began.
+    """
     _, plan = revisions.playbook(row.revision_id)
     rows = run_listing.of_run(connection, row.id)
     results = run_listing.step_results(connection, [step.id for step in rows])
@@ -213,7 +219,10 @@ def _not_reached(plan: Plan, state: StepState) -> dict[str, Any]:
 
 
 def _omitting(shown: dict[str, Any], result: Row | None) -> dict[str, Any]:
-    """Say that an output is too large for a list; a whole row has it in any case."""
+    """Mark an output as omitted if too large for a list.
+
+    A whole row has it in any case.
+    """
     if result is not None and result.output is None and getattr(result, "has_output", False):
         shown["output_omitted"] = True
     return shown
@@ -230,7 +239,7 @@ def logs(connection: Connection, row: Row) -> list[dict[str, Any]]:
 
 
 def gantt(connection: Connection, row: Row) -> dict[str, Any]:
-    """When each execution of a run's steps began and ended, and what its time was spent on."""
+    """Begin, end and use of time of each execution of steps."""
     _, plan = revisions.playbook(row.revision_id)
     history = run_listing.status_history(connection, row.workspace_id, row.id)
     now = db.now_ms()
@@ -267,7 +276,7 @@ def _bar(plan: Plan, step: Row, history: list[tuple[str, int]], now: int) -> dic
 
 
 def _in_order(plan: Plan, steps: Iterable[Row]) -> list[Row]:
-    """By the time at which they came up; what came up in the same moment as the playbook has it."""
+    """The steps in the order in which they began, then the playbook's."""
     return sorted(steps, key=lambda step: (step.created_at, plan.nodes[step.step_id].index, parted(step.iteration)))
 
 

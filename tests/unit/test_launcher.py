@@ -138,7 +138,7 @@ def test_a_path_that_is_no_socket_address_moves_to_a_closed_folder(tmp_path, nam
         assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
         assert path == embedded_redis.socket_path(tmp_path / name), "the next start finds the same place"
         path.parent.chmod(0o777)
-        with pytest.raises(LauncherError, match="made by somebody else"):
+        with pytest.raises(LauncherError, match="belongs to another account"):
             embedded_redis.socket_path(tmp_path / name)
     finally:
         path.parent.rmdir()
