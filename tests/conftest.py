@@ -13,6 +13,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck
@@ -46,9 +47,9 @@ os.environ.update(TRIED)  # noqa: TID251 - for what runs inside the tests' own p
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """The long, the wide and the gate's tests run only when ``-m`` asks for them; the others are shared out."""
+    """The long, the wide and the gate's tests run only when ``-m`` asks for them; acceptance tests come first."""
     if hasattr(config, "workerinput"):
-        _share_out(items)
+        items.sort(key=lambda item: "acceptance" not in item.path.parts)
     if config.option.markexpr:
         return
     optional = [item for item in items if any(map(item.get_closest_marker, ("chaos", "gate", "wide")))]
@@ -56,12 +57,25 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = [item for item in items if item not in optional]
 
 
-def _share_out(items: list[pytest.Item]) -> None:
-    """In several processes the longest come first, and a file stays together unless its folder knows better."""
-    items.sort(key=lambda item: "acceptance" not in item.path.parts)
-    for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Share the files out: each goes as a whole to the first process that is free.
+
+    Its acceptance tests on PostgreSQL, which need another product and a server, go apart; the few of ``make test`` go
+    together. (The marker ``xdist_group``, which could say this, is not heeded under pytest 9.2.)
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    few = "not gate" in config.option.markexpr
+
+    class Files(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            path, _, test = nodeid.partition("::")
+            if "acceptance" not in path or "postgresql" not in test.partition("[")[2]:
+                return path
+            return "postgresql" if few else f"{path} on postgresql"
+
+    return Files(config, log) if config.getvalue("dist") == "loadgroup" else None
 
 
 def pytest_unconfigure() -> None:

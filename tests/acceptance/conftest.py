@@ -73,10 +73,10 @@ def sqlite_stack(stacks: Stacks) -> Stack:
     return stacks.of("sqlite")
 
 
-@pytest.fixture
-def postgresql_stack(stacks: Stacks) -> Stack:
+@pytest.fixture(params=["postgresql"])
+def postgresql_stack(request: pytest.FixtureRequest, stacks: Stacks) -> Stack:
     """The running product on PostgreSQL."""
-    return stacks.of("postgresql")
+    return stacks.of(request.param)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -89,29 +89,13 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     return report
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Tests on PostgreSQL come last, so that the product is started once for each kind of database.
-
-    In several processes each file goes to the first that is free, on whose product it runs; the few tests on PostgreSQL
-    stay together, because they need another product and a server.
-    """
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests on PostgreSQL come last, so that the product is started once for each kind of database."""
     items.sort(key=_needs_postgresql)
-    if hasattr(config, "workerinput"):
-        for item in items:
-            if item.path.parent == Path(__file__).parent:
-                item.add_marker(pytest.mark.xdist_group(_group(item)))
 
 
 def _needs_postgresql(item: pytest.Item) -> bool:
-    either = {"stack", "first_stack", "postgresql_stack"}
-    return bool(either & set(item.fixturenames)) and "sqlite" not in item.name
-
-
-def _group(item: pytest.Item) -> str:
-    if not _needs_postgresql(item):
-        return item.path.stem
-    of_the_gate = any(map(item.get_closest_marker, ("chaos", "gate", "wide")))
-    return f"postgresql-{item.path.stem}" if of_the_gate else "postgresql"
+    return "postgresql" in item.name.partition("[")[2]
 
 
 @pytest.hookimpl(trylast=True)
