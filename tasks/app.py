@@ -1,9 +1,8 @@
-"""The Celery app: queues, limits, and how it behaves when the broker is away.
+"""The Celery app: its queues, limits, and behaviour when the broker is away.
 
-The database is the truth, hence these choices: messages carry ids only; results are
-not kept (the result backend only counts the members of chords); a message is acknowledged when its work starts (the
-lease in the database brings it back, not the broker); publishing never waits or retries (tick publishes again what
-was lost).
+The database is the truth, hence these choices: messages carry ids only; results are not kept (the result backend only
+counts the members of chords); a message is acknowledged when its work starts (the lease in the database brings it back,
+not the broker); publishing never waits or retries (tick republishes what was lost).
 """
 
 from typing import Any
@@ -13,17 +12,17 @@ from celery import Celery
 from config.settings import settings
 from tasks.broker import PromptAMQP
 
-#: queue → what it carries. A worker asks them in the order of its -Q line: what contains harm goes before what
-#: only tells about it.
+#: queue → what it carries. A worker asks them in the order of its -Q line: containment goes before the notification
+#: that reports it.
 QUEUES = {
     "urgent": "remediation and containment: outside calls that stop harm",
     "steps": "every other outside call",
     "notifications": "messages to people",
-    "bulk": "what exceeds the measure of its caller, and the branches of wide steps: whoever asks for little overtakes",
-    "slow": "calls for which a worker has no room because they, or their like, take long; handed on by workers",
+    "bulk": "what exceeds the allowance of its caller, and the branches of wide steps: small runs overtake it",
+    "slow": "calls that got no permit or slot because they, or calls like them, take long; workers requeue them",
     "scripts": "sandboxed scripts and the operator's Python actions, on killable processes",
-    "quarantine": "executions lost twice with their worker: retried alone, apart from innocent neighbours",
-    "control": "tick, upkeep",
+    "quarantine": "executions that lost their worker twice: retried in isolation",
+    "control": "tick and maintenance",
 }
 
 
@@ -37,8 +36,8 @@ def _transport_options(broker_url: str) -> dict[str, Any]:
         "socket_connect_timeout": 1,
         "socket_keepalive": True,
         "health_check_interval": 15,
-        # queues are asked in the order of -Q, but bulk first now and then
-        "queue_order_strategy": "tasks.queue_order:Order",
+        # the order of -Q, but bulk first now and then
+        "queue_order_strategy": "tasks.queue_order:QueueOrder",
         "visibility_timeout": 3600,
     }
 

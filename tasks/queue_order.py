@@ -1,24 +1,24 @@
-"""In which order a worker asks its queues."""
+"""The order in which a worker asks its queues."""
 
 from collections.abc import Iterable
 
 from kombu.utils.scheduling import priority_cycle
 
-from tasks.messages.canvas import TOGETHER
+from tasks.messages.canvas import BATCH_SIZE
 from tasks.messages.routing import with_former
 
-#: one message in this many is taken from ``bulk`` first; it may bring ``TOGETHER`` executions, then a quarter of all
-EVERY = 3 * TOGETHER + 1
-#: where what is too much of one caller waits
+#: one message in this many comes from ``bulk``; if it brings ``BATCH_SIZE`` executions, they are a quarter of all
+EVERY = 3 * BATCH_SIZE + 1
+#: the queue for what exceeds the allowance of a flow (``tasks.fairness.fair_queue``)
 BULK = "bulk"
 #: the queues whose worker consumes ``bulk`` too
 OPEN = frozenset(with_former(("urgent", "steps", "notifications", BULK)))
 
 
-class Order(priority_cycle):
-    """In which order a Redis worker asks its queues: that of its -Q, but one of ``EVERY`` messages ``bulk`` first.
+class QueueOrder(priority_cycle):
+    """The order in which a Redis worker asks its queues: that of -Q, but now and then ``bulk`` first.
 
-    RabbitMQ delivers from all queues in turn and needs nothing of the sort.
+    One message in ``EVERY`` is that of ``bulk``. RabbitMQ delivers from all queues in turn and needs no such order.
     """
 
     def __init__(self, it: Iterable[str] | None = None) -> None:
@@ -26,12 +26,12 @@ class Order(priority_cycle):
         self._others = 0
 
     def consume(self, n: int) -> list[str]:
-        """The queues as they are to be asked now."""
+        """The queues in the order for the next message."""
         queues: list[str] = self.items[:n]
         if self._others >= EVERY - 1 and BULK in queues:
             return [BULK, *(name for name in queues if name != BULK)]
         return queues
 
     def rotate(self, last_used: str) -> None:
-        """A message came from this queue."""
+        """Note that a message came from this queue."""
         self._others = 0 if last_used == BULK else self._others + 1

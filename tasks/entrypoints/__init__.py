@@ -1,1 +1,1 @@
-"""What Celery calls: the tasks, and nothing else."""
+"""The Celery tasks, and nothing else."""

@@ -1,12 +1,12 @@
-"""``action.completed``: playbooks that go on where a triggered action has ended well.
+"""``action.completed``: start the playbooks that listen for the end of a triggered action.
 
-In order of time: when an execution is about to end, ``mark`` says whether any playbook of the workspace listens (looked
-up at most every two seconds, so that other workspaces pay nothing); if so, the end is committed with a mark and a
-worker asked to carry out ``tocsin.announce``. That starts the playbooks and takes the mark off in one transaction;
-until then tick keeps asking.
+In order of time: when an execution is about to end, ``tasks.attempts.completion.mark`` says whether any playbook of the
+workspace listens (looked up at most every two seconds, so that other workspaces pay nothing). If so, the end is
+committed with a mark, and ``tocsin.announce`` is published. It starts the playbooks and clears the mark in one
+transaction; until then tick keeps publishing it.
 
-Only what was triggered by itself is announced, and only when it was done in earnest. The steps of runs are not: a
-playbook goes on by its own links, and so no playbook can start itself, or a circle of others, over and over.
+Only an action triggered by itself is announced, and only when it ran live. The steps of runs are not announced: so no
+playbook can start itself, or a circle of playbooks, over and over.
 """
 
 from config import logs
@@ -27,7 +27,7 @@ log = logs.logger(__name__)
 
 @app.task(name="tocsin.announce", ignore_result=True)
 def announce(execution_id: str) -> str:
-    """Start the playbooks that listen to the end of an execution; returns a word about how this message ended."""
+    """Start the playbooks that listen for the end of an execution; returns the message's result."""
     try:
         with db.read() as connection:
             row = completions.read(connection, execution_id)

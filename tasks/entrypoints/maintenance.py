@@ -1,6 +1,7 @@
-"""What keeps the house clean, in the order of this table, and what keeps idle workers from looking dead.
+"""Maintenance every five minutes, in the order of this table, and probes of idle workers.
 
-What is to be done each five minutes is a function of ``tasks.clock`` and one line here.
+A new maintenance duty is a function of ``tasks.clock`` and one line here. A probe keeps an idle worker from looking
+dead.
 """
 
 from config import logs
@@ -24,8 +25,8 @@ log = logs.logger(__name__)
 
 
 @app.task(name="tocsin.upkeep", ignore_result=True)
-def upkeep() -> dict[str, int]:
-    """Delete what is too old and renew old seals; returns the rows of each duty that had something to do."""
+def maintain() -> dict[str, int]:
+    """Delete old rows and renew old seals; returns the rows that each duty handled."""
     try:
         return carry_out(DUTIES)
     except Unavailable:
@@ -48,5 +49,5 @@ def probe_workers() -> int:
 
 @app.task(name="tocsin.probe", ignore_result=True)
 def probe() -> str:
-    """Something to take: the worker's main process notes that it consumed."""
+    """Return at once; the worker's main process notes that it consumed a message."""
     return "ok"

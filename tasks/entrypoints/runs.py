@@ -1,12 +1,12 @@
-"""The tasks of which runs are made.
+"""The tasks that carry out runs.
 
-``tocsin.begin`` takes a run up (or several side by side), ``tocsin.step`` carries out an action of it,
-``tocsin.branches`` several side by side, ``tocsin.join`` attends to a step that holds others, ``tocsin.follow`` goes on
-after a step that ended outside of a worker (a delay, a decision, a time-out).
-Each message may carry more than the one thing out: ``tasks.runs.driver``.
+``tocsin.begin`` begins a run (or several in parallel), ``tocsin.step`` carries out an action step,
+``tocsin.branches`` the first steps of several branches in parallel, ``tocsin.join`` decides whether a container goes on
+or ends, ``tocsin.follow`` plans the successors of a step that ended outside a worker (a delay, a decision, a time-out).
+Each message may carry out further steps too: ``tasks.runs.driver``.
 
-Where a run breaks by a fault of ours it is failed, because a run that hangs is worse; where the database is away it
-is left to recovery.
+If a run breaks by a fault of Tocsin, it fails, because a run that hangs is worse; if the database is away, the run is
+left to recovery.
 """
 
 import contextlib
@@ -28,18 +28,18 @@ from tasks.app import app
 from tasks.dry_run import simulation
 from tasks.fairness import slots
 from tasks.messages import flower_events
-from tasks.messages.requeue import Bundle
+from tasks.messages.requeue import ReceivedBatch
 from tasks.runs import stop
 from tasks.runs.driver import RunDriver
 from tasks.runs.errors import of_run
 from tasks.runs.run import Run
 
-#: an execution under way here for longer than this is not begun a second time, seconds
+#: a second message for an execution that has been under way here for longer is ignored, seconds
 LONG = 1.0
 
 log = logs.logger(__name__)
 
-#: what this process is at → since when
+#: execution under way in this process → the time since when
 _since: dict[str, float] = {}
 
 
@@ -47,12 +47,12 @@ def _drive(task: Task, what: str, execution_id: str, known: dict[str, Run] | Non
     logs.bind(execution_id=execution_id)
     forget = functools.partial(_since.pop, execution_id, None)
     driver, now = RunDriver(task, simulate=simulation.carry_out, written=forget, known=known), time.monotonic()
-    if now - _since.setdefault(execution_id, now) > LONG:  # tick asks again; planning it twice would only take longer
+    if now - _since.setdefault(execution_id, now) > LONG:  # tick published it again; planning twice takes longer
         driver.handoff.leave(None)
         return "stale"
     try:
         return driver.drive(functools.partial(getattr(driver, what), execution_id))
-    except (Retry, Reject, SoftTimeLimitExceeded):  # Reject: the broker did not take a retry; tick wakes it
+    except (Retry, Reject, SoftTimeLimitExceeded):  # Reject: the broker did not take a retry; tick publishes it
         raise
     except Unavailable:
         log.warning("left to recovery: the database is away")
@@ -69,7 +69,7 @@ def _drive(task: Task, what: str, execution_id: str, known: dict[str, Run] | Non
 
 
 def _broken(execution_id: str, code: str, message: str) -> str:
-    """Fail the run of what could not be carried out; recovery does it where the database is away."""
+    """Fail the run of an execution that broke; recovery fails it if the database is away."""
     run_id, error = execution_id.partition(".")[0], of_run(code, message)
     with contextlib.suppress(Unavailable):
         db.change(lambda connection: steps.break_off(connection, run_id, error))
@@ -82,46 +82,47 @@ _OPTIONS: dict[str, Any] = {"bind": True, "max_retries": None}
 
 @app.task(name="tocsin.begin", **_OPTIONS)
 def begin(self: Task, *run_ids: str) -> str:
-    """Take a run up, or several side by side."""
+    """Begin a run, or several in parallel."""
     if len(run_ids) == 1:
-        return slots.alone(self, lambda: _drive(self, "begin", run_ids[0]), calls=False)
-    bundle = Bundle.of(self)
-    return slots.side_by_side(self, functools.partial(_begin_beside_others, bundle), calls=False)
+        return slots.carry_out_single(self, lambda: _drive(self, "begin", run_ids[0]), calls=False)
+    batch = ReceivedBatch.of(self)
+    return slots.carry_out_batch(self, functools.partial(_begin_member, batch), calls=False)
 
 
-def _begin_beside_others(bundle: Bundle, run_id: str) -> str:
-    message, started = bundle.message(run_id), time.monotonic()
-    flower_events.began(message, bundle.message_id)
-    word = _drive(_member(bundle.message_id), "begin", run_id)
+def _begin_member(batch: ReceivedBatch, run_id: str) -> str:
+    message, started = batch.message(run_id), time.monotonic()
+    flower_events.began(message, batch.message_id)
+    word = _drive(_task_of_member(batch.message_id), "begin", run_id)
     flower_events.ended(message, word, started)
     return word
 
 
-def _member(message_id: str) -> Any:
-    """What stands for the task where an execution is one of many in a message: nothing hangs on it alone."""
+def _task_of_member(message_id: str) -> Any:
+    """A stand-in for the task of one member of a batch: no chain or chord depends on the member alone."""
     return SimpleNamespace(request=SimpleNamespace(id=message_id, chain=None, chord=None))
 
 
 @app.task(name="tocsin.step", **_OPTIONS)
 def step(self: Task, execution_id: str) -> str:
-    """Carry out a step."""
-    return slots.alone(self, lambda: _drive(self, "step", execution_id))
+    """Carry out an action step."""
+    return slots.carry_out_single(self, lambda: _drive(self, "step", execution_id))
 
 
 @app.task(name="tocsin.branches", **_OPTIONS)
 def branches(self: Task, *_execution_ids: str) -> str:
     """Carry out the first steps of several branches."""
     message_id, known = str(self.request.id), dict[str, Run]()
-    return slots.side_by_side(self, lambda execution_id: _drive(_member(message_id), "step", execution_id, known))
+    task = _task_of_member(message_id)
+    return slots.carry_out_batch(self, lambda execution_id: _drive(task, "step", execution_id, known))
 
 
 @app.task(name="tocsin.join", **_OPTIONS)
 def join(self: Task, execution_id: str) -> str:
-    """Attend to a step that holds others."""
-    return slots.alone(self, lambda: _drive(self, "join", execution_id), calls=False)
+    """Decide whether a container goes on or ends."""
+    return slots.carry_out_single(self, lambda: _drive(self, "join", execution_id), calls=False)
 
 
 @app.task(name="tocsin.follow", **_OPTIONS)
 def follow(self: Task, execution_id: str) -> str:
-    """Go on after a step that ended outside of a worker."""
-    return slots.alone(self, lambda: _drive(self, "follow", execution_id), calls=False)
+    """Plan the successors of a step that ended outside a worker."""
+    return slots.carry_out_single(self, lambda: _drive(self, "follow", execution_id), calls=False)

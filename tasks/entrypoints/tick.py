@@ -1,7 +1,7 @@
-"""Once a second: what time does, in the order of this table.
+"""Tick: the duties of every second, in the order of this table.
 
-The scheduler sends the message; any number of schedulers and control workers do no harm, because each duty moves its
-rows by guarded statements. What comes with time is a function of ``tasks.clock`` and one line here.
+The scheduler sends the message; any number of schedulers and control workers do no harm, because each duty changes its
+rows by guarded statements. A new duty is a function of ``tasks.clock`` and one line here.
 """
 
 from config.errors import Unavailable
@@ -21,7 +21,7 @@ DUTIES = (
 
 @app.task(name="tocsin.tick", ignore_result=True)
 def tick() -> dict[str, int]:
-    """Carry out what is due; returns the rows of each duty that had something to do."""
+    """Carry out what is due; returns the rows that each duty handled."""
     try:
         return carry_out(DUTIES)
     except db.Contended:

@@ -1,1 +1,1 @@
-"""Whose turn it is: queues that callers share, and slots that actions share."""
+"""Scheduling: queues that callers share, and slots that actions share."""

@@ -1,20 +1,20 @@
 """Permits: which calls a worker process takes up, so that slow targets leave room for quick ones.
 
-In order of time: before an execution is claimed its message asks for a permit for its action; without one it leaves the
-execution unclaimed, and the message is handed on to the queue ``slow`` (``tasks.fairness.slots``), whose process has
-room for what takes long. A worker that goes on in place asks again for the next action (``move_on``). The permit ends
-with the message, and whoever waits for it longest gets it.
+In order of time: before an execution is claimed, its message asks for a permit for its action. Without one it stays
+unclaimed, and the message is requeued on ``slow`` (``tasks.fairness.slots``), whose process has room for long calls. A
+worker that carries out the next step in place asks again for that step's action (``move_on``). The permit ends
+with the message and goes to the message that has waited longest.
 
-Three rules, each about the process's lanes (its concurrency):
+Three rules, each about the process's slots (its concurrency):
 
-* one action holds at most three quarters of them; what comes beyond waits a moment, as long as permits of that action
-  end, and is then handed on;
-* while three quarters are held by calls that take long, only actions known to be quick get in, and one call each of
-  some of which nothing is known yet;
-* no more calls are made at once than there are lanes; a lane that has ended a call may always go on with a quick one.
+* one action holds at most three quarters of them; a call beyond that waits a moment, as long as permits of its action
+  end, and its message is then requeued;
+* while long calls hold three quarters, permits go only to actions known to be quick, and to one call each of a few
+  actions that have not been timed yet;
+* no more calls are made at once than there are slots; a slot that has ended a call may always go on with a quick one.
 
-A process that consumes ``slow`` refuses nobody: there one waits for a lane. What runs on processes that can be
-killed needs no permit.
+A process that consumes ``slow`` refuses no action: a message waits there for a slot. Executions in processes that can
+be killed need no permit.
 """
 
 import threading
@@ -25,18 +25,18 @@ from contextlib import contextmanager
 
 from config.settings import settings
 
-#: how long ago the action must have ended a permit for waiting for one to make sense, seconds
+#: waiting for a permit is worth while if the action ended one at most this long ago; also one such wait, seconds
 PATIENCE = 0.05
-#: so often one waits so long
+#: the waits of a message before it is requeued
 MOST_WAITS = 5
-#: a call that takes longer is long; shorter ones are quick, seconds
+#: a call that takes at least this long is long, a shorter one is quick, seconds
 LONG = 0.25
-#: actions of which it is known how long they take
+#: the number of actions whose last duration is remembered
 MOST_KNOWN = 1_000
 
 
 class Permit:
-    """A call of an action that is made, or waits to be made."""
+    """The right of one call of an action, held or waited for."""
 
     def __init__(self, action: str, now: float) -> None:
         self.action = action
@@ -47,10 +47,10 @@ class Permit:
 class Permits:
     """The permits of one process; times are those of ``clock``, in seconds."""
 
-    def __init__(self, lanes: int, *, refusing: bool = True, clock: Callable[[], float] = time.monotonic) -> None:
-        self.lanes = lanes
+    def __init__(self, slots: int, *, refusing: bool = True, clock: Callable[[], float] = time.monotonic) -> None:
+        self.slots = slots
         self.refusing = refusing
-        self._most = max(1, lanes * 3 // 4)
+        self._most = max(1, slots * 3 // 4)
         self._clock = clock
         self._lock = threading.Lock()
         self._held: set[Permit] = set()
@@ -62,7 +62,7 @@ class Permits:
         self._took: OrderedDict[str, float] = OrderedDict()
 
     def take(self, action: str, *, wait: bool = True) -> Permit | None:
-        """A permit for a call of the action, None when it is not to be had; ``end`` gives it back."""
+        """A permit for a call of the action, or None; ``end`` returns it."""
         with self._lock:
             permit = Permit(action, self._clock())
             if self._has_room(action):
@@ -82,17 +82,20 @@ class Permits:
         return permit
 
     def go_on(self, action: str) -> Permit | None:
-        """A permit for a lane that has just ended a call: one of a quick action takes no room from anybody."""
+        """A permit for a slot that has just ended a call.
+
+        A quick action gets one whenever a slot is free, because it takes no room from the others.
+        """
         with self._lock:
             permit = Permit(action, self._clock())
-            free = len(self._held) < self.lanes
+            free = len(self._held) < self.slots
             if not (self._has_room(action) or (free and self._is_quick(action))):
                 return None
             self._begin(permit)
             return permit
 
     def any_long(self) -> bool:
-        """Whether a permit is held by a call that takes long."""
+        """Whether a long call holds a permit."""
         with self._lock:
             return self._long() > 0
 
@@ -102,7 +105,10 @@ class Permits:
             return self._has_room(action)
 
     def end(self, permit: Permit, *, called: bool = True) -> None:
-        """Give a permit back; ``called`` says that a call was made, whose duration tells what to expect of the next."""
+        """Return a permit, and give what is free now to the messages that wait.
+
+        ``called`` says that a call was made: its duration is what the next one is expected to take.
+        """
         with self._lock:
             now = self._clock()
             self._held.discard(permit)
@@ -132,7 +138,7 @@ class Permits:
 
     def _has_room(self, action: str) -> bool:
         held = len(self._held)
-        if held >= self.lanes:
+        if held >= self.slots:
             return False
         if not self.refusing or held < self._most:
             return True
@@ -140,7 +146,7 @@ class Permits:
             return False
         if self._is_quick(action) or self._long() < self._most:
             return True
-        half_of_the_rest = (self.lanes - self._most + 1) // 2
+        half_of_the_rest = (self.slots - self._most + 1) // 2
         return action not in self._took and not self._of[action] and held < self._most + half_of_the_rest
 
     def _worth_waiting(self, action: str) -> bool:
@@ -149,7 +155,7 @@ class Permits:
         if action in self._took and not self._is_quick(action) and self._long() >= self._most:
             return False
         moved = self._moved.get(action)
-        if moved is None and len(self._held) >= self.lanes:
+        if moved is None and len(self._held) >= self.slots:
             moved = max(self._moved.values())
         return moved is not None and self._clock() - moved < PATIENCE
 
@@ -157,7 +163,7 @@ class Permits:
         return self._took.get(action, LONG) < LONG
 
     def _long(self) -> int:
-        """How many permits are held by calls that take long, or took long the last time."""
+        """The number of permits held by calls that take long, or took long the last time."""
         before = self._clock() - LONG
         return sum(permit.since <= before or self._took.get(permit.action, 0.0) >= LONG for permit in self._held)
 
@@ -168,7 +174,7 @@ _process: Permits | None = None
 
 
 def of_process() -> Permits:
-    """The permits of this process; outside of a worker they refuse nobody."""
+    """The permits of this process; outside of a worker they refuse no action."""
     global _process  # noqa: PLW0603 - one per process
     if _process is None:
         with _lock:
@@ -177,15 +183,15 @@ def of_process() -> Permits:
     return _process
 
 
-def open_lanes(lanes: int, *, refusing: bool) -> None:
-    """Say what this process is, before it takes its first message."""
+def open_permits(slots: int, *, refusing: bool) -> None:
+    """Set the slots of this process, before it takes its first message."""
     global _process  # noqa: PLW0603
-    _process = Permits(lanes, refusing=refusing)
+    _process = Permits(slots, refusing=refusing)
 
 
 @contextmanager
 def message(action: str | None = None) -> Iterator[bool]:
-    """Hold a permit for the ``action`` of a message while this thread carries it out; yields whether there is one."""
+    """Hold a permit while this thread carries out a message; yields whether there is one."""
     permits = of_process()
     _here.permit = permits.take(action) if action else None
     _here.open = True
@@ -193,24 +199,24 @@ def message(action: str | None = None) -> Iterator[bool]:
         yield not action or _here.permit is not None
     finally:
         _here.open = False
-        _let_go()
+        _end_permit()
 
 
 def move_on(action: str) -> bool:
-    """Whether this thread, whose call has ended, may go on with one of that action; its permit is then for that."""
+    """Exchange this thread's permit, whose call has ended, for one of ``action``; returns whether there is one."""
     if not getattr(_here, "open", False):
         return True
-    _let_go()
+    _end_permit()
     _here.permit = of_process().go_on(action)
     return _here.permit is not None
 
 
 def made_no_call() -> None:
-    """The message in hand came to nothing: how long it took says nothing about its action."""
-    _let_go(called=False)
+    """End this thread's permit without timing its action: the message led to no call."""
+    _end_permit(called=False)
 
 
-def _let_go(*, called: bool = True) -> None:
+def _end_permit(*, called: bool = True) -> None:
     permit: Permit | None = getattr(_here, "permit", None)
     _here.permit = None
     if permit is not None:

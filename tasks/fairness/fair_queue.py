@@ -1,18 +1,19 @@
-"""Flows: who floods does not hold up the others.
+"""A fair queue: a caller that floods does not hold up the others.
 
-A flow is what one caller of a workspace asks for of one action or playbook, or what one run asks for with its messages.
-As long as it stays within its measure what it asks for goes to the queue of its kind; what exceeds goes to ``bulk``,
-which workers ask last, but now and then first, so that a quarter of what they do is ensured to it: so it is done as
-fast as the workers can, and whoever asks for little overtakes it. The branches of wide steps go there too.
+A *flow* is what one caller of a workspace asks of one action or playbook, or the messages of one run. Each flow has an
+allowance, a token bucket. In order of time: an execution is about to be accepted or published; within the allowance it
+goes to the queue of its kind, and the excess goes to ``bulk``. Workers ask ``bulk`` last, but now and then first, so
+that a quarter of their work is ensured to it: a flood runs as fast as the workers can, and a caller who asks for little
+overtakes it. The branches of wide steps go to ``bulk`` too.
 
-Measures are parts of what the workers do (``tasks.fairness.pace``), for each queue by itself: a flood of one kind
-leaves what is urgent alone. There are three, one inside the other: that of the flow, that of its workspace, and that of
-the queue, so that what all ask for together leaves the queue short. Of a measure nobody inside it gets more than he
-leaves: who has lately had more than is left waits for the others, so that however many flows of a workspace flood, one
-that asks for little still has its place.
+Allowances are parts of what the workers complete in a second (``tasks.fairness.pace``), counted for each queue by
+itself, so a flood of one kind leaves urgent executions alone. There are three, one inside the other: of the flow, of
+its workspace, and of the queue, which keeps the queue short. Within an allowance a flow or workspace gets no more than
+it leaves: one that has lately had more than is left is sent to ``bulk``. So one that asks for little gets its place,
+however many flows of a workspace flood.
 
-Measured in the memory of the process that accepts or publishes; several processes give each flow as much several times,
-which makes queues longer and, as soon as that is seen, measures smaller.
+Allowances are counted in the memory of the process that accepts or publishes. With several processes a flow has several
+of them; the queues then grow longer, and as soon as that is seen the allowances shrink.
 """
 
 import math
@@ -28,52 +29,57 @@ from tasks.fairness.pace import pace
 from tasks.queue_order import BULK, OPEN
 
 
-class Measure(NamedTuple):
-    """How much may be asked for: each second, and at once after a rest, as parts of what is done in a second."""
+class Allowance(NamedTuple):
+    """A token bucket, in parts of what the workers complete in a second."""
 
+    #: tokens added each second
     each_second: float
+    #: the size of the bucket
     at_once: float
 
 
 #: of a flow, of its workspace, and of all that a queue takes in before workers ask ``bulk``
-OF_FLOW, OF_WORKSPACE, OF_QUEUE = Measure(0.25, 0.25), Measure(0.5, 0.5), Measure(0.6, 1.0)
-#: what somebody has had is forgotten to a third after this, seconds
+OF_FLOW, OF_WORKSPACE, OF_QUEUE = Allowance(0.25, 0.25), Allowance(0.5, 0.5), Allowance(0.6, 1.0)
+#: what a flow or workspace has had decays to a third (1/e) in this time, seconds
 LATELY = 1.0
-#: flows that are remembered; the one that rested longest is forgotten first
+#: buckets that are remembered; the one unused for longest is forgotten first
 MOST_FLOWS = 10_000
-#: more branches than this that begin together are for ``bulk``
+#: if more branches than this begin together, they go to ``bulk``
 WIDE = 32
 
 
 class FairQueue:
-    """How much each flow, each workspace and each queue may still ask for.
+    """The buckets of each flow, workspace and queue.
 
-    Times are those of ``clock``, in seconds; ``of`` tells how many executions a second a queue can take in.
+    Times are those of ``clock``, in seconds; ``of`` returns how many executions a second a queue can take in.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic, of: Callable[[str], float] = pace.of) -> None:
         self._clock = clock
         self._of = of
         self._lock = threading.Lock()
-        #: what each has left, what each has had lately, and when that was
+        #: key → the tokens left, what it has had lately, and when both were true
         self._known: OrderedDict[tuple[str, ...], tuple[float, float, float]] = OrderedDict()
 
     def queue(self, queue: str, workspace: str, actor: str, thing: str) -> str:
-        """The queue for one more of ``thing`` that ``actor`` asks for: ``queue``, or ``bulk`` when it is too much."""
+        """The queue for one more execution of ``thing`` for ``actor``.
+
+        It is ``queue`` within the allowances, else ``bulk``.
+        """
         if queue not in OPEN or queue == BULK:
             return queue
         done = self._of(queue)
         with self._lock:
             now, within, had_inside = self._clock(), True, 0.0
             found = []
-            for key, measure in (
+            for key, allowance in (
                 ((queue, workspace, actor, thing), OF_FLOW),
                 ((queue, workspace), OF_WORKSPACE),
                 ((queue,), OF_QUEUE),
             ):
-                most = measure.at_once * done
+                most = allowance.at_once * done
                 left, had, then = self._known.get(key, (most, 0.0, now))
-                left = min(most, left + (now - then) * measure.each_second * done)
+                left = min(most, left + (now - then) * allowance.each_second * done)
                 within = within and left >= max(1.0, had_inside)
                 had_inside = had * math.exp((then - now) / LATELY)
                 found.append((key, left, had_inside))
@@ -90,17 +96,20 @@ queue = _fair_queue.queue
 
 
 def of_run(queue: str, workspace: str, run_id: str) -> str:
-    """The queue for one more message of a run (of that at the beginning, where runs start each other)."""
+    """The queue for one more message of a run.
+
+    ``run_id`` is the first run where runs start each other.
+    """
     return _fair_queue.queue(queue, workspace, "", run_id)
 
 
 def together(one: str, other: str) -> bool:
-    """Whether what belongs to these queues may be carried out one behind the other by the same worker."""
+    """Whether one worker may carry out executions of these queues one after the other."""
     return one == other if BULK not in (one, other) else {one, other} <= OPEN
 
 
 def spread(rows: Iterable[NewRow]) -> None:
-    """Put the actions of a wide step, of which very many begin together, on ``bulk``: small runs overtake them."""
+    """Put the actions of a wide step on ``bulk``, so that small runs overtake them."""
     beginning = [row for row in rows if row["type"] == "action" and row["status"] == Status.PENDING]
     if len(beginning) > WIDE:
         for row in beginning:

@@ -1,13 +1,13 @@
-"""The pace: how much the workers do in a second, and what that lets each queue take in.
+"""The pace: how much the workers complete in a second, and what that lets each queue take in.
 
-In order of time: workers count what they take up; once a second every process that measures or is measured adds what it
-has counted to a number in Redis, reads that number and how long the queues are, and learns from both. While work waits,
-what the workers have done is what they can do; while none waits what they were last seen to do is soon forgotten,
-because what comes next may take longer. Too low a pace does no harm: what exceeds it is done from ``bulk`` as long as
-workers have time. A queue that has become too long by what is known takes in less until it is short again.
+In order of time: workers count their executions; once a second every process that counts or asks adds its count to a
+number in Redis, reads that number and the lengths of the queues, and learns from both. While messages wait, what the
+workers have completed is what they can complete. While none wait, the last figure is soon forgotten, because the next
+executions may take longer. Too low a pace does no harm: what exceeds it goes to ``bulk``, which workers serve as long
+as they have time. A queue that has become too long for the pace takes in less until it is short again.
 
-How long queues are is known where Redis is the broker; with another one workers are taken to do at least ``UNKNOWN``.
-Nobody waits for any of this: it is done by a thread of its own, and while Redis is away what was learned last holds.
+The lengths are known where Redis is the broker; with another broker the pace is taken to be at least ``UNKNOWN``.
+A thread of its own does all this, so no request and no execution waits for it; while Redis is away the last pace holds.
 """
 
 import os
@@ -21,20 +21,20 @@ from config.settings import settings
 from store import redis as redis_store
 from tasks.messages.routing import with_former
 
-#: how much workers are taken to do of which nothing is known, and at least, executions a second
+#: the pace of workers not measured yet, and the lowest pace, executions a second
 UNKNOWN, LEAST = 100.0, 10.0
-#: between two looks, and after one that failed, seconds
+#: between two measurements, and after one that failed, seconds
 EVERY, REST = 1.0, 5.0
-#: messages that wait at two looks in turn: the workers do what they can
+#: if this many messages wait at two measurements in a row, the workers complete what they can
 BUSY = 20
-#: what the workers were seen to do comes so much nearer to what is taken for unknown in a second in which they had time
+#: in each second in which workers were idle, the pace moves this part of the way to ``UNKNOWN``
 FORGOTTEN = 0.5
 #: a queue in which messages wait longer takes in less, seconds
 LONGEST_WAIT = 0.5
 
 
 class Pace:
-    """What one process knows of it."""
+    """The pace as one process knows it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -46,20 +46,23 @@ class Pace:
         self._of: dict[str, float] = {}
 
     def of(self, queue: str) -> float:
-        """How many executions a second the queue can take in so that they are done at once."""
+        """How many executions a second the queue can take in without a wait."""
         if self._pid != os.getpid():
             self._start()
         return self._of.get(queue, self._can_do)
 
-    def did_one(self) -> None:
-        """A worker has taken up one more thing."""
+    def count_one(self) -> None:
+        """Count one more execution of this worker."""
         if self._pid != os.getpid():
             self._start()
         with self._lock:
             self._counted += 1
 
     def learn(self, now: float, done: int, lengths: Mapping[str, int]) -> None:
-        """All workers together have ``done`` so much by ``now`` (seconds), and so many messages wait in each queue."""
+        """Take in one measurement.
+
+        All workers together have completed ``done`` executions by ``now`` (seconds); ``lengths`` are of the queues.
+        """
         then, before = self._done or (now, done)
         self._done = now, done
         waiting, waited = sum(lengths.values()), self._waited
@@ -68,7 +71,7 @@ class Pace:
             rate = (done - before) / (now - then)
             if min(waiting, waited) < BUSY:
                 self._can_do = max(rate, self._can_do + (UNKNOWN - self._can_do) * FORGOTTEN)
-            elif rate:  # else there are no workers, or they do one thing that takes very long
+            elif rate:  # else there are no workers, or all are in very long executions
                 self._can_do = max(LEAST, min(rate, (self._can_do + rate) / 2))
         self._of = {
             queue: self._can_do * min(1.0, LONGEST_WAIT * self._can_do / max(length, 1))
@@ -76,7 +79,7 @@ class Pace:
         }
 
     def _start(self) -> None:
-        """Begin to look, in each process that a fork makes too."""
+        """Start the thread that measures; a forked process starts its own."""
         with self._lock:
             if self._pid != os.getpid():
                 self._pid, self._counted, self._done = os.getpid(), 0, None
@@ -95,8 +98,8 @@ class Pace:
                 self.learn(time.monotonic(), done, lengths)
 
 
-#: the queues whose lengths are looked at
+#: the queues whose lengths are measured
 QUEUES = tuple(with_former(("urgent", "steps", "notifications", "bulk")))
 
-#: that of this process
+#: the pace of this process
 pace = Pace()

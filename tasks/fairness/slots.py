@@ -1,18 +1,18 @@
-"""Lanes: how a message's executions are taken up, one alone or several side by side, each if its action has a turn.
+"""Slots: how many executions a worker process carries out at once, and in which order it begins them.
 
-A message costs more than a short call, so what piles up comes in bundles: up to eight actions or runs, or the branches
-of a wide step (``tasks.messages.canvas``). A worker carries the members of one out on lanes: threads of its own beside
-Celery's. In order of time: a fair share of the lanes takes up one member after the other; what has no turn
-(``tasks.fairness.concurrency``) is handed on to the queue ``slow`` at once; as soon as calls take long the members
-that have not begun go back to the tail of their queue, as a new message that any worker may take; the message is done
-when those that have begun are. Each member is claimed and ended by itself, and none knows of the others.
+A message costs more than a short call, so executions that are published together share messages, called batches: up to
+eight actions or runs, or the branches of a wide step (``tasks.messages.canvas``). In order of time: a batch takes free
+slots, at most a fair share of all; each slot carries out one member after the other on a thread next to Celery's; a
+member without a permit (``tasks.fairness.concurrency``) is requeued on ``slow`` at once; as soon as calls take long,
+the members that have not begun return to the tail of their queue, in a new message that any worker may take; the
+message ends when the members that have begun have ended. Each member is claimed and ended by itself.
 
-What comes alone takes a lane too, on Celery's own thread: more at work at once than there are lanes would only take the
-processor from each other. Bundles make way for it; where no lane becomes free all the same, because quick calls have
-begun to hang, it goes to ``slow``. Celery's thread of a bundle only waits, and a lane never waits for a bundle: so
-however many bundles there are, lanes go on.
-A message handed on leaves its executions unclaimed and their rows on their own queue, where tick publishes them again
-should the copy be lost.
+The execution of a single message takes a slot too, on Celery's own thread: more executions than slots would only take
+the processor from each other. Batches make way for single messages. A single message that still gets no slot, because
+quick calls have begun to hang, is requeued on ``slow``. Celery's thread of a batch only waits, and a slot never waits
+for a batch, so slots go on however many batches there are.
+A requeued message leaves its executions unclaimed and their rows on their own queue; if the new message is lost, tick
+publishes them from there.
 """
 
 import functools
@@ -33,127 +33,133 @@ from tasks.messages import requeue
 from tasks.messages.canvas import KILLABLE
 from tasks.messages.routing import present
 
-#: where calls go that would hold up others
+#: the queue of calls that would hold up others
 SLOW = "slow"
-#: how a message ends whose execution was handed on
+#: the result of a message that was requeued
 HANDED_ON = "handed on"
-#: so often a bundle looks for more lanes, or lets go of what has not begun if calls take long; what came alone waits
-#: as long for a lane, seconds
-LETS_GO = 0.25
-#: a bundle takes one lane of so many at a time
+#: between two attempts of a batch to take more slots, or to release its members if calls take long; also how long a
+#: single message waits for a slot, seconds
+INTERVAL = 0.25
+#: a batch holds at most this part of the slots
 SHARE = 4
-#: endings that tell nothing about how long an action's calls take
+#: results that say nothing about how long an action's calls take
 _NO_CALL = frozenset({"stale", "abandoned", "unavailable", "broken"})
 
 log = logs.logger(__name__)
 
 
-class _Lanes:
-    """The lanes of one process: threads for bundles, and how many more may be at work, there or on Celery's threads."""
+class _Slots:
+    """The slots of one process: a count of the free ones, and the threads of those that batches hold."""
 
     def __init__(self, number: int) -> None:
         self.pid = os.getpid()
-        self.threads = ThreadPoolExecutor(number, thread_name_prefix="lane")
+        self.threads = ThreadPoolExecutor(number, thread_name_prefix="slot")
         self._free = number
         self._waiting = 0
         lock = threading.Lock()
-        self._for_alone, self._for_bundles = threading.Condition(lock), threading.Condition(lock)
+        self._for_single, self._for_batches = threading.Condition(lock), threading.Condition(lock)
 
     @property
     def wanted(self) -> bool:
-        """Whether a message that came alone waits for one."""
+        """Whether a single message waits for a slot."""
         return self._waiting > 0
 
     def take(self, *, wait: float = 0) -> bool:
-        """Whether a bundle got one within ``wait`` seconds; it gets none that what came alone waits for."""
-        with self._for_bundles:
-            there = self._for_bundles.wait_for(lambda: self._free > 0 and not self._waiting, wait)
-            self._free -= there
-            return there
+        """Whether a batch got a slot within ``wait`` seconds.
 
-    def take_alone(self) -> bool:
-        """Whether a message that came alone got one within a moment."""
-        with self._for_alone:
+        It gets none while a single message waits.
+        """
+        with self._for_batches:
+            taken = self._for_batches.wait_for(lambda: self._free > 0 and not self._waiting, wait)
+            self._free -= taken
+            return taken
+
+    def take_for_single(self) -> bool:
+        """Whether a single message got a slot within ``INTERVAL``."""
+        with self._for_single:
             self._waiting += 1
             try:
-                there = self._for_alone.wait_for(lambda: self._free > 0, LETS_GO)
-                self._free -= there
+                taken = self._for_single.wait_for(lambda: self._free > 0, INTERVAL)
+                self._free -= taken
             finally:
                 self._waiting -= 1
                 if self._free and not self._waiting:
-                    self._for_bundles.notify(self._free)
-            return there
+                    self._for_batches.notify(self._free)
+            return taken
 
-    def give_back(self) -> None:
-        """Let others have it."""
-        with self._for_alone:
+    def release(self) -> None:
+        """Return a slot, and wake a message that waits for one."""
+        with self._for_single:
             self._free += 1
-            (self._for_alone if self._waiting else self._for_bundles).notify()
+            (self._for_single if self._waiting else self._for_batches).notify()
 
 
 _lock = threading.Lock()
-_lanes: _Lanes | None = None
+_slots: _Slots | None = None
 
 
 @signals.celeryd_after_setup.connect
 def _open(instance: Any, **_: Any) -> None:
-    """A worker is about to start: what it is."""
+    """Open the permits of a worker that is about to start, by its concurrency and its queues."""
     consumed = set(map(present, instance.app.amqp.queues.consume_from))
-    concurrency.open_lanes(instance.concurrency, refusing=not consumed & {SLOW, *KILLABLE})
+    concurrency.open_permits(instance.concurrency, refusing=not consumed & {SLOW, *KILLABLE})
 
 
-def _mine() -> _Lanes:
-    """The lanes of this process."""
-    global _lanes  # noqa: PLW0603 - one per process
+def _of_process() -> _Slots:
+    """The slots of this process."""
+    global _slots  # noqa: PLW0603 - one per process
     with _lock:
-        if _lanes is None or _lanes.pid != os.getpid():
-            _lanes = _Lanes(concurrency.of_process().lanes)
-        return _lanes
+        if _slots is None or _slots.pid != os.getpid():
+            _slots = _Slots(concurrency.of_process().slots)
+        return _slots
 
 
-def alone(task: Task, work: Callable[[], str], *, calls: bool = True) -> str:
-    """Do the one thing of a message, or hand the message on; returns how it went, in a word.
+def carry_out_single(task: Task, work: Callable[[], str], *, calls: bool = True) -> str:
+    """Carry out the one execution of a message, or requeue it; returns its result, a word.
 
-    ``calls`` says that it begins with a call of an action, which needs a turn.
+    ``calls`` says that the execution begins with a call of an action, which needs a permit.
     """
-    if requeue.queue_of(task.request) in KILLABLE:  # a process of one's own is lane and turn enough
+    if requeue.queue_of(task.request) in KILLABLE:  # one message at a time in a process of its own: no slot, no permit
         try:
-            return _taken_up(None, work) or ""
-        except SystemExit:  # this process is told to end
+            return _with_permit(None, work) or ""
+        except SystemExit:  # this process is asked to end
             drain.leave()
             raise
-    word = _on_a_lane(requeue.labels(task.request)[0] if calls else None, work)
+    word = _in_slot(requeue.labels(task.request)[0] if calls else None, work)
     if word is None:
-        requeue.hand_on(task, SLOW)
+        requeue.requeue(task, SLOW)
         return HANDED_ON
     return word
 
 
-def _on_a_lane(action: str | None, work: Callable[[], str]) -> str | None:
-    """How the work went; None when it is for others, because here everything is held up."""
-    lanes, refusing = _mine(), concurrency.of_process().refusing
-    has_lane = lanes.take_alone()
-    while not (has_lane or refusing):
-        has_lane = lanes.take_alone()
-    if not has_lane and action is not None:
+def _in_slot(action: str | None, work: Callable[[], str]) -> str | None:
+    """The result of the work; None if it got no slot or no permit, so that the message must be requeued."""
+    slots, refusing = _of_process(), concurrency.of_process().refusing
+    has_slot = slots.take_for_single()
+    while not (has_slot or refusing):
+        has_slot = slots.take_for_single()
+    if not has_slot and action is not None:
         return None
-    try:  # what makes no call is soon done: it goes on without a lane
-        return _taken_up(action, work)
+    try:  # work without a call ends soon: it begins without a slot too
+        return _with_permit(action, work)
     finally:
-        pace.did_one()
-        if has_lane:
-            lanes.give_back()
+        pace.count_one()
+        if has_slot:
+            slots.release()
 
 
-def side_by_side(task: Task, work: Callable[[str], str], *, calls: bool = True) -> str:
-    """Do ``work(execution_id)`` for each id of a message; returns how many went how, in words. Raises nothing."""
-    return _Bundle(requeue.Bundle.of(task), work, calls=calls).carry_out()
+def carry_out_batch(task: Task, work: Callable[[str], str], *, calls: bool = True) -> str:
+    """Call ``work(execution_id)`` for each id of a message; returns the number of each result.
+
+    Raises nothing.
+    """
+    return _BatchExecution(requeue.ReceivedBatch.of(task), work, calls=calls).carry_out()
 
 
-def _taken_up(action: str | None, work: Callable[[], str]) -> str | None:
-    """How the work went; None when there is no turn for it."""
-    with concurrency.message(action) as has_turn:
-        if not has_turn:
+def _with_permit(action: str | None, work: Callable[[], str]) -> str | None:
+    """The result of the work; None if there is no permit for it."""
+    with concurrency.message(action) as has_permit:
+        if not has_permit:
             return None
         word = work()
         if word in _NO_CALL:
@@ -161,79 +167,79 @@ def _taken_up(action: str | None, work: Callable[[], str]) -> str | None:
         return word
 
 
-class _Bundle:
-    """The members of one message, on their way."""
+class _BatchExecution:
+    """The execution of a message's members."""
 
-    def __init__(self, bundle: requeue.Bundle, work: Callable[[str], str], *, calls: bool) -> None:
-        self._bundle = bundle
+    def __init__(self, batch: requeue.ReceivedBatch, work: Callable[[str], str], *, calls: bool) -> None:
+        self._batch = batch
         self._work = work
         self._calls = calls
-        self._left = deque(bundle.members)
-        self._at_work = 0
-        self._lanes = 0
+        self._left = deque(batch.members)
+        self._running = 0
+        self._slots = 0
         self._words: list[str] = []
         self._changed = threading.Condition()
 
     def carry_out(self) -> str:
-        """See all members through; returns how many went how, in words."""
-        lanes, here = _mine(), concurrency.of_process()
+        """Carry out all members; returns the number of each result."""
+        slots, permits = _of_process(), concurrency.of_process()
         over = False
         while not over:
-            self._engage(lanes, max(1, here.lanes // SHARE))
+            self._take_slots(slots, max(1, permits.slots // SHARE))
             with self._changed:
-                self._changed.wait_for(lambda: self._is_over() or not self._lanes, LETS_GO)
+                self._changed.wait_for(lambda: self._is_over() or not self._slots, INTERVAL)
                 over = self._is_over()
-            if not over and here.any_long() and (self._lanes or here.refusing):
-                self._let_go()
+            if not over and permits.any_long() and (self._slots or permits.refusing):
+                self._return_rest()
         words = self._words
         return ", ".join(f"{words.count(word)} {word}" for word in sorted(set(words)))
 
-    def _engage(self, lanes: _Lanes, share: int) -> None:
-        """Put the lanes to work that nobody has, up to a fair share of all; wait a moment for the first one."""
-        wanted = min(len(self._left), share - self._lanes)
-        taken = sum(lanes.take() for _ in range(wanted))
-        if wanted > 0 and not (taken or self._lanes):
-            taken = int(lanes.take(wait=LETS_GO))
+    def _take_slots(self, slots: _Slots, share: int) -> None:
+        """Take free slots, up to a fair share of all, and start them; wait a moment for the first one."""
+        wanted = min(len(self._left), share - self._slots)
+        taken = sum(slots.take() for _ in range(wanted))
+        if wanted > 0 and not (taken or self._slots):
+            taken = int(slots.take(wait=INTERVAL))
         with self._changed:
-            self._lanes += taken
+            self._slots += taken
         for _ in range(taken):
-            lanes.threads.submit(self._lane, lanes)
+            slots.threads.submit(self._work_in_slot, slots)
 
-    def _let_go(self) -> None:
-        """Give back what has not begun, for lanes that are not held up."""
+    def _return_rest(self) -> None:
+        """Return the members that have not begun to their queue, for slots that no long call holds."""
         with self._changed:
             rest = list(self._left)
             self._left.clear()
-        self._pass(rest, self._bundle.queue, "put back")
+        self._requeue(rest, self._batch.queue, "put back")
 
     def _is_over(self) -> bool:
-        return not (self._left or self._at_work)
+        return not (self._left or self._running)
 
-    def _lane(self, lanes: _Lanes) -> None:
-        """What one lane does: one member after the other, until one is wanted by what came alone; then it is free."""
+    def _work_in_slot(self, slots: _Slots) -> None:
+        """Carry out one member after the other in a slot, until a single message waits for it."""
         try:
             while (member := self._next()) is not None:
-                self._take_up(member)
-                if lanes.wanted:
+                self._carry_out(member)
+                if slots.wanted:
                     break
         finally:
-            lanes.give_back()
+            slots.release()
             with self._changed:
-                self._lanes -= 1
+                self._slots -= 1
                 self._changed.notify_all()
 
-    def _take_up(self, member: requeue.Member) -> None:
+    def _carry_out(self, member: requeue.Member) -> None:
         word: str | None = "broken"
         try:
-            word = _taken_up(member.label if self._calls else None, functools.partial(self._work, member.id))
+            word = _with_permit(member.label if self._calls else None, functools.partial(self._work, member.id))
             if word is None:
-                self._pass([member, *self._without_room()], SLOW, HANDED_ON)
+                self._requeue([member, *self._without_room()], SLOW, HANDED_ON)
         except Exception:
-            log.exception("a member of a bundle broke", execution_id=member.id)
+            log.exception("a member of a batch broke", execution_id=member.id)
         finally:
-            pace.did_one()
+            pace.count_one()
             with self._changed:
-                self._at_work -= 1
+                self._running -= 1
                 self._words += [word] if word else []
                 self._changed.notify_all()
 
@@ -241,20 +247,20 @@ class _Bundle:
         with self._changed:
             if not self._left:
                 return None
-            self._at_work += 1
+            self._running += 1
             return self._left.popleft()
 
     def _without_room(self) -> list[requeue.Member]:
-        """Take out the members for which there is no room either, to go along in one message."""
+        """Take out the members that would get no permit either: they are requeued in the same message."""
         with self._changed:
             refused = [member for member in self._left if not concurrency.of_process().has_room(member.label)]
             for member in refused:
                 self._left.remove(member)
             return refused
 
-    def _pass(self, members: Sequence[requeue.Member], queue: str, word: str) -> None:
+    def _requeue(self, members: Sequence[requeue.Member], queue: str, word: str) -> None:
         if not members:
             return
-        requeue.publish(self._bundle, members, queue)
+        requeue.publish(self._batch, members, queue)
         with self._changed:
             self._words += [word] * len(members)

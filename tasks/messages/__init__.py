@@ -1,1 +1,1 @@
-"""The broker's side: messages made, published, put back, and counted."""
+"""The broker's side: messages composed, published, requeued and counted."""

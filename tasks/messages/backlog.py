@@ -1,12 +1,12 @@
-"""How long a message may have to wait for its turn, as far as what stands before it on its queue explains it.
+"""The backlog: how long a message may wait because of the messages before it on its queue.
 
-A message that no claim has answered within a lease was lost, or has not had its turn yet. To publish it again in the
-second case helps nobody and makes the queue longer, so how many are pending on each queue is counted: a queue that
-needs longer than a lease explains the wait of whoever was published within that time. Who is accepted on such a queue
-is looked at that much later, and tick leaves alone who was accepted before it was so long.
+A message whose execution is not claimed within a lease was lost, or still waits in its queue. Publishing it again in
+the second case only makes the queue longer. So the pending rows of each queue are counted: a queue that needs longer
+than a lease to drain explains why rows published within that time are still pending. A row accepted on such a queue
+gets a later ``due_at``, and tick does not republish a row whose wait the backlog explains.
 
-Counting looks at every pending row, so a count is used for a tenth of the time it explains; who accepts uses one that
-is up to a second older.
+A count reads every pending row, so it is used for a tenth of the time it explains; when a request is accepted, it may
+be up to a second older.
 """
 
 import time
@@ -16,23 +16,23 @@ from store.engine import db
 from store.engine.db import Connection
 from store.executions import recovery
 
-#: a queue drains at least this many executions a second (only used to pace publishing again)
+#: a queue drains at least this many executions a second (only used to pace republishing)
 SLOWEST_DRAIN = 50
-#: for how long a count is used: this part of what it explains
+#: a count is used for this part of the time it explains
 _PART = 10
 
 
 class Backlog:
-    """What is pending on each queue, as counted a moment ago."""
+    """The number of rows pending on each queue, as counted a moment ago."""
 
     def __init__(self) -> None:
         self._counted: dict[str, int] = {}
         self._good_until = 0.0
 
     def pauses(self, connection: Connection | None = None, *, older: float = 0) -> dict[str, int]:
-        """The queues whose backlog explains more than a lease, and what each explains, ms; asked over ``connection``.
+        """The queues whose backlog explains more than a lease, each with what it explains, ms.
 
-        ``older`` is by how many seconds the count may be older than it should be.
+        The count, made over ``connection``, may be ``older`` seconds older than it should be.
 
         Raises:
             Unavailable: the database is away.
@@ -47,7 +47,7 @@ class Backlog:
         return {queue: pause for queue, pause in paced.items() if pause > settings().lease_seconds * 1000}
 
     def again_at(self, queue: str, now: int, connection: Connection | None = None) -> int:
-        """When a row that is published at ``now`` is to be published again if nobody takes it up; both in ms.
+        """When tick republishes a row published at ``now`` that no worker claims; both in ms.
 
         Raises:
             Unavailable: the database is away.
@@ -55,5 +55,5 @@ class Backlog:
         return now + self.pauses(connection, older=1).get(queue, settings().lease_seconds * 1000)
 
 
-#: that of this process
+#: the backlog as this process knows it
 backlog = Backlog()

@@ -1,12 +1,11 @@
 """The one file that composes Celery signatures and publishes them.
 
-A message carries the id of an execution and nothing else; its task id *is* the execution id, so that Flower, logs and
-the database speak of the same thing; the root id of all that a run does is the run's id. A ``TaskMessage`` is one task,
-a ``Chain`` what is carried out one after the other, a ``Chord`` what is carried out side by side and then joined.
+A message carries the id of an execution and nothing else. Its task id *is* the execution id, so that Flower, logs and
+the database show the same id; the root id of every message of a run is the run's id.
 
-The join is counted in the database (``store.executions.steps.count_finished``), so that it happens once even when Redis
-forgot the chord; the chord's body is the message that brings it about at once. Hence nothing in a chord may raise, be
-revoked or expire: its tasks return a word, whatever happens.
+The join of a chord is counted in the database (``store.executions.steps.count_finished``), so it happens once even when
+Redis has lost the chord; the chord's body only makes it prompt. Therefore no task of a chord may raise, be revoked or
+expire: it returns a word, whatever happens.
 """
 
 from collections.abc import Iterable, Iterator
@@ -22,22 +21,22 @@ from tasks.app import app
 from tasks.messages.model import Batch, Canvas, Chain, Chord, TaskMessage
 from tasks.messages.routing import present, with_former
 
-#: added to an action's timeout before a process is made to stop it (soft) and is killed (hard), seconds
+#: added to an action's timeout before its process must stop (soft) and is killed (hard), seconds
 SOFT_GRACE = 0.2
 HARD_GRACE = 5
 
-#: queues whose processes can be stopped from outside; time limits mean nothing to the others
+#: queues whose processes can be killed; Celery's time limits have no effect on the others
 KILLABLE = frozenset(with_former(("scripts", "quarantine")))
 
-#: so many executions, of which each could come alone, share a message where they are published together
-TOGETHER = 8
+#: the most actions or runs in a batch
+BATCH_SIZE = 8
 
-#: the branches of a wide parallel step come in this many messages, so that as many workers share them ...
-BUNDLES = 4
-#: ... unless they are very many
-LARGEST_BUNDLE = 25
+#: the branches of a wide parallel step travel in this many batches, so that as many workers share them ...
+BRANCH_BATCHES = 4
+#: ... or in more: a batch has at most this many branches
+MOST_BRANCHES = 25
 
-#: what publishing raises when the broker is away
+#: the errors of publishing when the broker is away
 BrokerDown = (OperationalError, BatchPublishError, RedisError, AMQPError, OSError, RuntimeError)
 
 
@@ -49,7 +48,7 @@ def signature(message: TaskMessage) -> Signature:
         "argsrepr": f"({message.label!r}, {message.execution_id!r})",
         "kwargsrepr": "{}",
         "add_to_parent": False,
-        "ignore_result": True,  # else every publishing subscribes to a result that nobody will ask for
+        "ignore_result": True,  # else each call subscribes to a result that is never read
     }
     if message.run_id:
         options["root_id"] = message.run_id
@@ -62,11 +61,11 @@ def signature(message: TaskMessage) -> Signature:
 
 
 def publish(canvases: Iterable[Canvas], *, countdown: float | None = None) -> list[str]:
-    """Put executions on their queues in one round trip; returns the ids of those that tick must publish later.
+    """Publish executions in one round trip; returns the ids that tick must publish later.
 
-    Actions and beginning runs that are published together, because they have piled up, share messages; one by itself
-    has its own. When the broker fails on the way nobody knows which messages it has; all count as missed, and a message
-    too many does no harm. ``countdown`` (seconds) has the first of each chain wait.
+    Actions and beginning runs that are published together share messages; a single one has its own. When the broker
+    fails on the way, it is not known which messages it has; all count as missed, and a duplicate message does no harm.
+    ``countdown`` (seconds) delays the first message of each chain.
     """
     wanted = list(canvases)
     if not wanted:
@@ -74,9 +73,9 @@ def publish(canvases: Iterable[Canvas], *, countdown: float | None = None) -> li
     options: dict[str, Any] = {} if countdown is None else {"countdown": countdown}
     try:
         with app.producer_or_acquire() as producer, producer.batch():
-            for canvas in _piled(wanted) if countdown is None else wanted:
+            for canvas in _batched(wanted) if countdown is None else wanted:
                 if isinstance(canvas, Batch):
-                    _send(_together(canvas, f"{canvas.first}.together"), producer)
+                    _send(_batch(canvas, f"{canvas.first}.together"), producer)
                 elif isinstance(canvas, Chord):
                     _publish_chord(canvas, producer)
                 else:
@@ -87,27 +86,26 @@ def publish(canvases: Iterable[Canvas], *, countdown: float | None = None) -> li
     return []
 
 
-def _piled(canvases: list[Canvas]) -> Iterator[Canvas]:
-    """The same, with what may travel together in piles.
+def _batched(canvases: list[Canvas]) -> Iterator[Canvas]:
+    """The same canvases, with those that may share a message in batches.
 
-    A run that travels with others leaves the links of its chain behind: whoever takes it up goes on in place, or
-    publishes the rest.
+    A run in a batch loses the rest of its chain: the worker that claims it goes on in place, or publishes the rest.
     """
-    piles: dict[tuple[str, str], list[TaskMessage]] = {}
+    batches: dict[tuple[str, str], list[TaskMessage]] = {}
     alone: dict[str, Canvas] = {}
     for canvas in canvases:
         message = canvas.messages[0] if isinstance(canvas, Chain) else canvas
-        piled = (
+        shares = (
             isinstance(message, TaskMessage) and message.task in ("tocsin.run", "tocsin.begin") and not message.ahead
         )
-        if isinstance(message, TaskMessage) and piled and message.queue not in KILLABLE:
-            piles.setdefault((message.task, message.queue), []).append(message)
+        if isinstance(message, TaskMessage) and shares and message.queue not in KILLABLE:
+            batches.setdefault((message.task, message.queue), []).append(message)
             alone[message.execution_id] = canvas
         else:
             yield canvas
-    for messages in piles.values():
-        for at in range(0, len(messages), TOGETHER):
-            some = tuple(messages[at : at + TOGETHER])
+    for messages in batches.values():
+        for at in range(0, len(messages), BATCH_SIZE):
+            some = tuple(messages[at : at + BATCH_SIZE])
             yield Batch(some[0].task, some) if len(some) > 1 else alone[some[0].execution_id]
 
 
@@ -121,9 +119,9 @@ def _all_of(canvas: Canvas) -> list[str]:
 
 
 def _publish_chain(links: list[Signature], producer: Producer, **options: Any) -> None:
-    """The first message, which carries the others.
+    """Send the first message, which carries the others.
 
-    ``celery.chain`` makes the same message; it copies every link twice on the way and keeps a result for each.
+    ``celery.chain`` sends the same message; it copies every link twice on the way and keeps a result for each.
     """
     first, *others = links
     if others:
@@ -132,9 +130,9 @@ def _publish_chain(links: list[Signature], producer: Producer, **options: Any) -
 
 
 def _send(task: Signature, producer: Producer, **options: Any) -> None:
-    """Send the message of a task; its queue is declared for the first one of a connection.
+    """Send the message of a task; the first one of a connection declares its queue.
 
-    kombu remembers that too, but copies the queue for each message before it looks.
+    kombu remembers declared queues too, but copies the queue for each message before it looks.
     """
     if hash(app.amqp.queues[task.options["queue"]]) in producer.connection.declared_entities:
         options["declare"] = []
@@ -142,7 +140,7 @@ def _send(task: Signature, producer: Producer, **options: Any) -> None:
 
 
 def _publish_chord(chord: Chord, producer: Producer) -> None:
-    """The messages of ``celery.chord``, without the result object it would keep for each member."""
+    """Send the messages of ``celery.chord``, without the result object that it keeps for each member."""
     group_id = chord.join.execution_id
     body = signature(chord.join)
     body.options["task_id"] = f"{group_id}.join"
@@ -154,22 +152,28 @@ def _publish_chord(chord: Chord, producer: Producer) -> None:
 
 
 def _headers(chord: Chord) -> list[list[Signature]]:
-    """The chains of a chord; of a wide one bundles of branches, whose later steps follow in place or by new chains."""
+    """The chains of a chord; of a wide one batches of the first steps.
+
+    The later steps of a batched branch follow in place or in new chains.
+    """
     firsts = [branch[0] for branch in chord.branches]
     queues = {message.queue for message in firsts}
-    if len(firsts) <= BUNDLES or len(queues) > 1 or queues & KILLABLE:
+    if len(firsts) <= BRANCH_BATCHES or len(queues) > 1 or queues & KILLABLE:
         return [[signature(message) for message in branch] for branch in chord.branches]
-    size = min(LARGEST_BUNDLE, -(-len(firsts) // BUNDLES))
-    return [[_bundle(chord, firsts[at : at + size], at)] for at in range(0, len(firsts), size)]
+    size = min(MOST_BRANCHES, -(-len(firsts) // BRANCH_BATCHES))
+    return [[_branches(chord, firsts[at : at + size], at)] for at in range(0, len(firsts), size)]
 
 
-def _bundle(chord: Chord, messages: list[TaskMessage], at: int) -> Signature:
+def _branches(chord: Chord, messages: list[TaskMessage], at: int) -> Signature:
     branches = Batch("tocsin.branches", tuple(messages), run_id=chord.join.run_id)
-    return _together(branches, f"{chord.join.execution_id}.branches.{at}")
+    return _batch(branches, f"{chord.join.execution_id}.branches.{at}")
 
 
-def _together(batch: Batch, name: str) -> Signature:
-    """The task of a pile; its header ``lanes`` tells what each execution is of (``tasks.messages.requeue``)."""
+def _batch(batch: Batch, name: str) -> Signature:
+    """The task of a batch.
+
+    Its header ``lanes`` names the action of each execution, or its playbook (``tasks.messages.requeue``).
+    """
     messages = batch.messages
     options: dict[str, Any] = {
         "task_id": name,
@@ -187,7 +191,7 @@ def _together(batch: Batch, name: str) -> Signature:
 
 
 def revoke(execution_id: str) -> bool:
-    """Tell the workers to drop the message of an execution that is over; false when the broker is away."""
+    """Have the workers drop the message of an ended execution; false when the broker is away."""
     try:
         app.control.revoke(execution_id, connection=None, reply=False, retry=False)
     except BrokerDown:
@@ -196,7 +200,7 @@ def revoke(execution_id: str) -> bool:
 
 
 def probe(worker: str) -> None:
-    """Send an idle worker something to take, through a queue of its own; whatever its clock says, it has not expired.
+    """Send an idle worker a message through a queue of its own; it never expires.
 
     Raises one of ``BrokerDown`` when the broker is away.
     """
@@ -204,7 +208,10 @@ def probe(worker: str) -> None:
 
 
 def takes_probe(worker: str) -> bool:
-    """Whether the broker takes a probe for this worker over a new connection: no earlier fault can have broken it."""
+    """Whether the broker takes a probe for this worker over a new connection.
+
+    An earlier fault can have broken an old connection.
+    """
     try:
         with app.connection_for_write() as connection:
             app.signature("tocsin.probe", immutable=True).apply_async(

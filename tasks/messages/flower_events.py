@@ -1,8 +1,8 @@
 """Task events for steps that a worker carries out in place.
 
-Celery tells Flower of each message. A step that is carried out right behind another has no message of its own; so that
-Flower shows it all the same, its events are sent here, under its own task id. Nothing is sent, and nothing paid, while
-nobody listens.
+Celery sends events for each message. A step that a worker carries out right after another has no message of its own; so
+that Flower shows it too, its events are sent here, under its own task id. While Flower does not listen, nothing is sent
+and nothing computed.
 """
 
 import time
@@ -23,7 +23,7 @@ def send_through(consumer: Any) -> None:
 
 
 def began(message: TaskMessage, parent_id: str) -> None:
-    """A step is taken up."""
+    """Send the events of a step that begins."""
     _send(
         "task-received",
         message,
@@ -38,7 +38,7 @@ def began(message: TaskMessage, parent_id: str) -> None:
 
 
 def ended(message: TaskMessage, word: str, started: float) -> None:
-    """It has come to its end; ``started`` is the monotonic time at which it began."""
+    """Send the event of a step that has ended; ``started`` is the monotonic time of its begin."""
     _send("task-succeeded", message, result=word, runtime=time.monotonic() - started)
 
 
@@ -48,5 +48,5 @@ def _send(event: str, message: TaskMessage, **fields: Any) -> None:
         return
     try:
         dispatcher.send(event, uuid=message.execution_id, **fields)
-    except Exception:  # who watches must never disturb what is watched
+    except Exception:  # monitoring must never disturb an execution
         log.debug("a task event was not sent", exc_info=True)

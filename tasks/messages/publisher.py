@@ -1,11 +1,11 @@
 """Publishing after the commit and off the request's path.
 
-``publish_after_commit`` returns at once. One thread per process publishes what has piled up. It publishes the first
-message immediately; while many arrive in a short time it waits a moment for more, because executions that share a
-message (``tasks.messages.canvas``) cost a fraction of those that come alone. When the broker is away the thread makes
+``publish_after_commit`` returns at once. One thread per process publishes the messages that wait. It publishes the
+first one immediately; while many arrive in a short time it waits a moment for more, because executions that share a
+message (``tasks.messages.canvas``) cost a fraction of those that come alone. When the broker is away, the thread makes
 the rows due in a second, so that tick publishes them once the broker is back, and leaves the broker alone for a moment
-instead of waiting on it for every request. A process that stops in good order calls ``drain``; otherwise tick would
-have to find what has piled up.
+instead of waiting on it for every request. A process that stops in good order calls ``drain``; otherwise the messages
+that wait are left to tick.
 """
 
 import contextlib
@@ -39,11 +39,11 @@ class Publisher:
     """A queue and the thread that publishes what is put there."""
 
     def __init__(self) -> None:
-        self._piled: queue.SimpleQueue[tuple[Canvas | str | threading.Event, float]] = queue.SimpleQueue()
-        #: since when what is being delivered has waited
+        self._waiting: queue.SimpleQueue[tuple[Canvas | str | threading.Event, float]] = queue.SimpleQueue()
+        #: since when the oldest message being published has waited
         self._since: float | None = None
         self._rest_until = 0.0
-        #: when how many were published
+        #: the time and size of each recent publication
         self._lately: deque[tuple[float, int]] = deque()
         threading.Thread(target=self._work, name="publisher", daemon=True).start()
 
@@ -51,32 +51,32 @@ class Publisher:
         """Publish executions, or revoke the messages of ended ones (given by id)."""
         now = time.monotonic()
         for item in items:
-            self._piled.put((item, now))
+            self._waiting.put((item, now))
 
     def oldest(self) -> float:
-        """How long what is being delivered has waited, seconds; 0 where no more waits than goes in one go."""
+        """How long the oldest message being published has waited, seconds; 0 if few wait."""
         since = self._since
-        return 0.0 if since is None or self._piled.qsize() <= BATCH else time.monotonic() - since
+        return 0.0 if since is None or self._waiting.qsize() <= BATCH else time.monotonic() - since
 
     def resume(self) -> None:
-        """Stop leaving the broker alone after a failure."""
+        """Publish again without waiting for the end of the rest after a failure."""
         self._rest_until = 0.0
 
     def drain(self, seconds: float) -> bool:
-        """Wait until what has been put so far is delivered, at most ``seconds``; return whether it is."""
+        """Wait at most ``seconds`` until everything put so far is published; return whether it is."""
         reached = threading.Event()
-        self._piled.put((reached, time.monotonic()))
+        self._waiting.put((reached, time.monotonic()))
         return reached.wait(seconds)
 
     def _work(self) -> None:
         while True:
-            first, self._since = self._piled.get()
+            first, self._since = self._waiting.get()
             items = [first]
             if self._many_come():
                 time.sleep(BATCH_DELAY)
             with contextlib.suppress(queue.Empty):
                 while len(items) < BATCH:
-                    items.append(self._piled.get_nowait()[0])
+                    items.append(self._waiting.get_nowait()[0])
             try:
                 self._deliver(items)
             except Exception:
@@ -88,8 +88,8 @@ class Publisher:
             self._since = None
 
     def _many_come(self) -> bool:
-        """Whether waiting for more is worth while; a batch that has piled up already does not wait."""
-        if self._piled.qsize() >= BURST_SIZE:
+        """Whether waiting for more is worth while; if enough wait already, it is not."""
+        if self._waiting.qsize() >= BURST_SIZE:
             return False
         before = time.monotonic() - BURST_WINDOW
         while self._lately and self._lately[0][0] < before:
@@ -111,7 +111,7 @@ class Publisher:
 
 
 def publish(canvases: Sequence[Canvas], *, countdown: float | None = None) -> list[str]:
-    """Publish at once; returns the ids that the broker did not take, which are left to tick."""
+    """Publish at once; returns the ids that the broker did not take, left to tick."""
     missed = canvas.publish(canvases, countdown=countdown)
     if missed:
         republish_later(missed)
@@ -119,7 +119,7 @@ def publish(canvases: Sequence[Canvas], *, countdown: float | None = None) -> li
 
 
 def republish_later(execution_ids: list[str]) -> None:
-    """Have tick publish these in a second: the broker did not take them."""
+    """Have tick publish executions in a second that the broker did not take."""
     with contextlib.suppress(Unavailable), db.write() as connection:
         recovery.publish_soon(connection, execution_ids, at=db.now_ms() + 1000)
 
@@ -138,7 +138,7 @@ def _mine() -> Publisher:
 
 
 def _after_fork() -> None:
-    """A forked child starts without a publisher: its parent's thread does not exist there."""
+    """Start a forked child without a publisher: its parent's thread does not exist there."""
     global _lock, _publisher
     _lock, _publisher = threading.Lock(), None
 
@@ -157,17 +157,17 @@ def revoke(execution_id: str) -> None:
 
 
 def oldest() -> float:
-    """How long what this process is publishing has waited, seconds; 0 where little waits behind it."""
+    """How long the oldest message that this process publishes has waited, seconds; 0 if few wait."""
     mine = _publisher
     return 0.0 if mine is None else mine.oldest()
 
 
 def resume() -> None:
-    """Publish to a broker again that was left alone after a failure."""
+    """Publish again without waiting for the end of the rest after a failure."""
     _mine().resume()
 
 
 def drain(seconds: float) -> bool:
-    """Wait until everything this process has put so far is delivered, at most ``seconds``; return whether it is."""
+    """Wait at most ``seconds`` until this process has published everything; return whether it has."""
     mine = _publisher
     return mine is None or mine.drain(seconds)

@@ -1,7 +1,7 @@
-"""What waits on each queue: how many messages, and for how long the oldest has.
+"""The state of each queue: how many messages wait, and how long the oldest has waited.
 
-An execution that waits is not overdue as long as the messages before it explain that (``tasks.messages.backlog``), so
-that tick leaves it alone; whoever waits for it wants to know all the same.
+An execution is not overdue as long as the messages before it explain its wait (``tasks.messages.backlog``), so tick
+leaves it alone; the operator still needs to see how long it has waited.
 """
 
 from typing import Any
@@ -16,15 +16,15 @@ from store.executions import recovery
 from tasks.app import QUEUES
 from tasks.messages.routing import with_former
 
-#: queues on which nothing waits long unless the workers are held up: others hold what may wait
+#: queues on which a message waits long only if the workers are held up; on the others it may wait
 PROMPT = ("urgent", "steps", "notifications")
 
 
 def queues(connection: Connection) -> dict[str, dict[str, Any]]:
     """Queue → ``messages`` (None where only the broker knows) and ``oldest_seconds``.
 
-    The oldest is the one accepted first of what nobody has taken up yet; without any it is 0. What waits under a former
-    name of a queue counts to it.
+    The oldest is the first accepted of the executions that no worker has claimed; without any, the age is 0. Messages
+    under a former name of a queue count to it.
 
     Raises:
         Unavailable: the database is away.
@@ -41,7 +41,7 @@ def queues(connection: Connection) -> dict[str, dict[str, Any]]:
 
 
 def longest(waiting: dict[str, dict[str, Any]]) -> float:
-    """For how long the oldest on a queue has waited on which nothing should, seconds."""
+    """How long the oldest execution on a queue of ``PROMPT`` has waited, seconds."""
     return max(float(waiting[queue]["oldest_seconds"]) for queue in PROMPT)
 
 

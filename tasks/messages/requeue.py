@@ -1,9 +1,9 @@
-"""Messages passed on before anything of them was claimed: to another queue, or back to the tail of their own.
+"""Requeue messages whose executions are unclaimed: on another queue, or at the tail of their own.
 
-The message goes on as it is, with its id, the links of its chain and its place in a chord; the copy in hand is cut off
-from both, so that Celery neither publishes the next link nor counts a member that has yet to come. A bundle has no
-place in a chord but for its first message: the members that go on leave the chord, whose body may then come before
-they end; it finds the join not due, and whoever ends last brings it about (the count is in the database).
+The new message has the same id, the links of its chain and its place in a chord. The copy in hand loses both, so that
+Celery neither publishes the next link nor counts a member that has yet to run. In a chord only the first message of a
+batch has a place: requeued members leave the chord, whose body may then arrive before they end. It finds that the join
+is not due, and the member that ends last brings the join about (the count is in the database).
 """
 
 import re
@@ -16,20 +16,20 @@ from tasks.messages import publisher
 from tasks.messages.canvas import BrokerDown
 from tasks.messages.model import Batch, TaskMessage
 
-#: task of a bundle → task of one member that comes alone
+#: task of a batch → task of one member in a message of its own
 _ALONE = {"tocsin.branches": "tocsin.step"}
 _LABEL = re.compile(r"\('([^']*)'")
 
 
 class Member(NamedTuple):
-    """An execution in a bundle, and what people look for in Flower: the action's id, or the playbook's."""
+    """An execution in a batch, and the id of its action or playbook."""
 
     id: str
     label: str
 
 
-class Bundle(NamedTuple):
-    """What must be known of a message with several executions, on threads that have no request of their own."""
+class ReceivedBatch(NamedTuple):
+    """A message with several executions, for threads that have no Celery request."""
 
     task: str
     message_id: str
@@ -39,20 +39,23 @@ class Bundle(NamedTuple):
 
     @classmethod
     def of(cls, task: Task) -> Self:
-        """The message in hand."""
+        """The message that a task carries out."""
         request = task.request
         members = tuple(map(Member, request.args, labels(request)))
         return cls(str(task.name), str(request.id), queue_of(request), request.root_id, members)
 
     def message(self, execution_id: str, queue: str = "") -> TaskMessage:
-        """One of its executions as a message of its own carries it."""
+        """The message that one of its executions would have by itself."""
         label = next(member.label for member in self.members if member.id == execution_id)
         task, run_id = _ALONE.get(self.task, self.task), execution_id.partition(".")[0]
         return TaskMessage(task=task, execution_id=execution_id, label=label, queue=queue or self.queue, run_id=run_id)
 
 
 def labels(request: Any) -> list[str]:
-    """What each execution of a message is of: its header ``lanes``, else what Flower shows of its arguments."""
+    """The action or playbook of each execution of a message.
+
+    It is in the header ``lanes``, else in what Flower shows of the arguments.
+    """
     given = getattr(request, "lanes", None)
     if given is None:
         found = _LABEL.match(getattr(request, "argsrepr", None) or "")
@@ -61,12 +64,12 @@ def labels(request: Any) -> list[str]:
 
 
 def queue_of(request: Any) -> str:
-    """The queue over which a message came."""
+    """The queue from which a message came."""
     return str((request.delivery_info or {}).get("routing_key") or "steps")
 
 
-def hand_on(task: Task, queue: str) -> None:
-    """Publish a message once more, to another queue, with all that hangs on it, and cut the copy in hand off."""
+def requeue(task: Task, queue: str) -> None:
+    """Publish a message again on another queue, and detach the copy in hand from chain and chord."""
     request = task.request
     try:
         shown = {"argsrepr": request.argsrepr, "kwargsrepr": "{}"}
@@ -78,16 +81,16 @@ def hand_on(task: Task, queue: str) -> None:
 
 
 def again_after(task: Task, pause: float) -> Exception:
-    """Have Celery carry a message once more after ``pause`` seconds; returns what is then to be raised.
+    """Have Celery deliver a message again after ``pause`` seconds; returns the exception to raise.
 
-    What Flower shows of it goes along, and with it the action for which it will ask for a turn.
+    The new message keeps what Flower shows, and with it the action for which it asks for a permit.
     """
     shown = {"argsrepr": task.request.argsrepr, "kwargsrepr": "{}"}
     retry: Exception = task.retry(countdown=pause, retry=False, throw=False, **shown)
     return retry
 
 
-def publish(bundle: Bundle, members: Sequence[Member], queue: str) -> None:
-    """Publish some members of a bundle that have not begun, as a message of their own."""
-    messages = tuple(bundle.message(member.id, queue) for member in members)
-    publisher.publish([messages[0] if len(messages) == 1 else Batch(bundle.task, messages, run_id=bundle.root_id)])
+def publish(batch: ReceivedBatch, members: Sequence[Member], queue: str) -> None:
+    """Publish members of a batch that have not begun, in a message of their own."""
+    messages = tuple(batch.message(member.id, queue) for member in members)
+    publisher.publish([messages[0] if len(messages) == 1 else Batch(batch.task, messages, run_id=batch.root_id)])

@@ -1,4 +1,4 @@
-"""Which queue an action's executions go to, and the names that queues had before.
+"""The queue of an action's executions, and the former names of queues.
 
 During a rolling upgrade processes of the release before still publish to three queues by their former names, and write
 these names into rows. This release publishes nothing to them: ``tasks.messages.canvas`` puts the present name into each
@@ -9,7 +9,7 @@ the name that it was written with: until it ends that is the queue on which its 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-#: the queue that is served first, and never refused
+#: the queue that workers ask first
 URGENT = "urgent"
 
 #: action type → queue; what is not named goes to ``steps``
@@ -20,14 +20,17 @@ FORMER = {"notices": "notifications", "patient": "slow", "suspects": "quarantine
 
 
 def queue_of(definition: Mapping[str, Any]) -> str:
-    """The queue an action goes to: what may have to be killed apart, what contains harm first."""
+    """The queue of an action.
+
+    A local action may have to be killed, so it needs a process; an action that contains harm goes first.
+    """
     if definition["executor"] == "local":
         return "scripts"
     return _QUEUE_OF_TYPE.get(definition["type"], "steps")
 
 
 def present(queue: str) -> str:
-    """The name of a queue in this release, given that or its former one."""
+    """The name of a queue in this release, from its present or former name."""
     return FORMER.get(queue, queue)
 
 

@@ -1,4 +1,4 @@
-"""The messages of a run that name a step whose work is not an action's: what follows it, or what it holds."""
+"""The messages of a run: begin it, carry out a step, join a container, follow a step."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,15 +10,14 @@ from tasks.messages.model import TaskMessage
 from tasks.messages.routing import queue_of
 
 
-def join_message(holder_id: str) -> TaskMessage:
-    """The task that attends to a step that holds others."""
-    return TaskMessage(
-        task="tocsin.join", execution_id=holder_id, label="join", queue="steps", run_id=holder_id.partition(".")[0]
-    )
+def join_message(container_id: str) -> TaskMessage:
+    """The task that decides whether a container goes on or ends."""
+    run_id = container_id.partition(".")[0]
+    return TaskMessage(task="tocsin.join", execution_id=container_id, label="join", queue="steps", run_id=run_id)
 
 
 def follow_message(step_row_id: str, label: str) -> TaskMessage:
-    """The task that goes on after a step that ended where nobody planned what follows."""
+    """The task that plans the successors of an ended step that has none yet."""
     run_id = step_row_id.partition(".")[0]
     return TaskMessage(task="tocsin.follow", execution_id=step_row_id, label=label, queue="steps", run_id=run_id)
 
@@ -39,7 +38,7 @@ def step_message(plan: Plan, pins: Mapping[str, str], run_id: str, step_id: str,
 
 
 def _common(plan: Plan, pins: Mapping[str, str], step_id: str) -> dict[str, Any]:
-    """What the messages of an action step have in common, whatever the run."""
+    """The fields of an action step's message that are the same in every run."""
     step = plan.nodes[step_id].step
     definition = revisions.action(pins[step["action_ref"]]).definition
     return {
@@ -51,7 +50,7 @@ def _common(plan: Plan, pins: Mapping[str, str], step_id: str) -> dict[str, Any]
 
 
 def row_id(run_id: str, step_id: str, iteration: str) -> str:
-    """The id of a step's row; the step of each pass of a loop has its own."""
+    """The id of a step's row, one in each iteration of a loop."""
     return f"{run_id}.{step_id}.{iteration}" if iteration else f"{run_id}.{step_id}"
 
 

@@ -237,12 +237,12 @@ def test_retention_forgets_what_has_ended_long_ago_and_nothing_else(action: str)
         young = accept(action, key="young").execution_id
         assert attempts_action.attempt(young).status == "completed"
         clock.shift(day / 2)
-        assert "executions" not in maintenance.upkeep()
+        assert "executions" not in maintenance.maintain()
         with db.read() as connection:
             known = connection.execute(sa.select(idempotency.idempotency_keys.c.key)).scalars().all()
         assert known == [f"{CALLER.key_id}\x1fyoung"]
         clock.shift(day)
-        assert maintenance.upkeep()["executions"] == 1
+        assert maintenance.maintain()["executions"] == 1
         with db.read() as connection:
             left = transitions.states(connection, [old_and_ended, old_and_open, young])
     assert left == {old_and_open: ("pending", 0), young: ("completed", 1)}

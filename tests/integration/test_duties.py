@@ -101,7 +101,7 @@ def test_a_round_with_nothing_due_asks_little(
     """A tick makes three statements, upkeep four; every further one is paid each second for as long as Tocsin runs."""
     redis_store.set_mark()
     tick.tick()
-    maintenance.upkeep()
+    maintenance.maintain()
     monkeypatch.setattr(deaths, "_next", math.inf)  # signs of life are looked at each five seconds only
     statements: list[str] = []
 
@@ -112,7 +112,7 @@ def test_a_round_with_nothing_due_asks_little(
     try:
         assert tick.tick() == {}
         assert len(statements) == 3, statements
-        assert maintenance.upkeep() == {}
+        assert maintenance.maintain() == {}
         assert len(statements) == 3 + 4, statements
     finally:
         sa.event.remove(db.engine(), "after_cursor_execute", note)

@@ -205,7 +205,7 @@ def test_a_process_of_a_pool_that_is_told_to_end_hands_back(
 
     monkeypatch.setattr(requeue, "queue_of", lambda _request: "scripts")
     with pytest.raises(SystemExit):
-        slots.alone(SimpleNamespace(request=None), work)
+        slots.carry_out_single(SimpleNamespace(request=None), work)
     if idempotent or when != "after the effect has begun":
         assert _handed_back(execution_id)
     else:

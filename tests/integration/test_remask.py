@@ -97,7 +97,7 @@ def test_upkeep_masks_by_itself_and_finds_nothing_a_second_time(door: Door, monk
     """Nobody has to start anything; what is done is done."""
     past = Past(door)
     monkeypatch.setattr(seals, "renewal", seals.Renewal())
-    maintenance.upkeep()
+    maintenance.maintain()
     assert past.seen(door) == []
     assert [bite.done for _, bite in reseal.walk()] == [0] * len(reseal.ALL)
 

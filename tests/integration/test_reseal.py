@@ -210,7 +210,7 @@ def test_values_of_an_earlier_version_are_sealed_anew(
     here.add_executions(450, lambda cell: fernet(here.old).encrypt(text).decode())
     assert here.behind()["executions"] == 450
     monkeypatch.setattr(seals, "renewal", seals.Renewal())
-    maintenance.upkeep()
+    maintenance.maintain()
     assert set(here.behind().values()) == {0}
     here.use(here.old, old="refuse")
     assert here.open_everything() == 461
@@ -225,7 +225,7 @@ def test_upkeep_goes_on_where_it_stopped(installation: Installation, monkeypatch
     monkeypatch.setattr(seals, "renewal", seals.Renewal())
     left = []
     for _ in range(4):
-        maintenance.upkeep()
+        maintenance.maintain()
         left.append(sum(here.behind().values()))
     assert left == sorted(left, reverse=True)
     assert left[0] > 0

@@ -240,11 +240,11 @@ def test_the_secrets_of_ended_runs_are_not_kept(everywhere: Door, sink: Sink, mo
     run_id = scene.run()
     path = f"/api/playbooks/{scene.playbook}/run"
     live = everywhere.call("POST", path, json={"parameters": {"token": SECRET}}).json["execution_id"]
-    maintenance.upkeep()
+    maintenance.maintain()
     assert len(_sealed()) == 3
     monkeypatch.setenv("TOCSIN_SEALED_HOURS", "0")
     settings.cache_clear()
-    maintenance.upkeep()
+    maintenance.maintain()
     assert _sealed() == [live]
     refused = assert_problem(scene.retry(run_id), 409)
     assert (refused["code"], refused["errors"][0]["pointer"]) == ("secret_needed", "/parameters/token")

@@ -71,7 +71,7 @@ def test_old_keys_are_forgotten_while_others_are_accepted(database: str) -> None
         accepting = threading.Thread(target=accept)
         accepting.start()
         try:
-            maintenance.upkeep()
+            maintenance.maintain()
         finally:
             over.set()
             accepting.join()

@@ -1,19 +1,19 @@
-"""Flows: who asks for much at once is served after who asks for little, and never starved."""
+"""The fair queue: a flow that floods is served after one that asks for little, and never starved."""
 
 import pytest
 
 from tasks.fairness import fair_queue
 from tasks.fairness.fair_queue import MOST_FLOWS, OF_FLOW, OF_QUEUE, OF_WORKSPACE, WIDE, FairQueue
-from tasks.messages.canvas import TOGETHER
-from tasks.queue_order import BULK, EVERY, Order
+from tasks.messages.canvas import BATCH_SIZE
+from tasks.queue_order import BULK, EVERY, QueueOrder
 
-#: how much the workers do in a second, in most of these tests
+#: executions that the workers complete in a second, in most of these tests
 DONE = 200
 AT_ONCE, EACH_SECOND = round(OF_FLOW.at_once * DONE), round(OF_FLOW.each_second * DONE)
 
 
 class Clock:
-    """Time that goes on when it is told to."""
+    """A clock that the test sets."""
 
     def __init__(self) -> None:
         self.now = 100.0
@@ -28,8 +28,8 @@ def clock() -> Clock:
     return Clock()
 
 
-def measured_by(clock: Clock, done: float = DONE) -> FairQueue:
-    """Flows beside workers that do so much in a second."""
+def fair_queue_by(clock: Clock, done: float = DONE) -> FairQueue:
+    """A fair queue for workers that complete ``done`` executions in a second."""
     return FairQueue(clock, lambda _queue: done)
 
 
@@ -41,14 +41,14 @@ def ask(
     thing: str = "act",
     queue: str = "steps",
 ) -> list[str]:
-    """The queues for so many requests."""
+    """The queues for ``number`` requests."""
     return [measured.queue(queue, workspace, actor, thing) for _ in range(number)]
 
 
 def flood(
     measured: FairQueue, clock: Clock, things: int, seconds: int, queue: str = "steps", workspace: str = "a"
 ) -> int:
-    """So many flows of a workspace ask together for four times of what is done; how much stays on the queue."""
+    """The executions that stay on the queue while flows ask for four times what the workers complete."""
     kept = 0
     for at in range(seconds * 100):
         clock.now += 0.01
@@ -58,14 +58,14 @@ def flood(
 
 
 def test_what_exceeds_goes_to_bulk(clock: Clock) -> None:
-    """A quarter of what is done in a second goes at once to its own queue, what comes then to bulk."""
-    asked = ask(measured_by(clock), AT_ONCE + 5)
+    """A quarter of a second's work goes at once to its own queue, the rest to bulk."""
+    asked = ask(fair_queue_by(clock), AT_ONCE + 5)
     assert asked == ["steps"] * AT_ONCE + [BULK] * 5
 
 
 def test_each_second_brings_some_more(clock: Clock) -> None:
-    """A quarter of what is done goes through for as long as one likes; a long rest brings no more than at first."""
-    measured = measured_by(clock)
+    """A quarter of the workers' work goes through for any time; a long rest brings no more than at first."""
+    measured = fair_queue_by(clock)
     ask(measured, AT_ONCE)
     through = 0
     for _ in range(10 * EACH_SECOND):
@@ -77,33 +77,33 @@ def test_each_second_brings_some_more(clock: Clock) -> None:
 
 
 @pytest.mark.parametrize("other", [{"workspace": "b"}, {"actor": "another key"}, {"thing": "another act"}])
-def test_a_flood_is_nobody_elses(other: dict[str, str], clock: Clock) -> None:
+def test_a_flood_affects_its_own_flow_only(other: dict[str, str], clock: Clock) -> None:
     """Another workspace, caller or action is not affected."""
-    measured = measured_by(clock)
+    measured = fair_queue_by(clock)
     ask(measured, AT_ONCE * 2)
     assert ask(measured, 1, **other) == ["steps"]
 
 
 @pytest.mark.parametrize("things", [2, 8, 64, 512])
 def test_a_workspace_gets_half_however_many_flows_it_floods_with(things: int, clock: Clock) -> None:
-    """Of four times what is done no more than half of it stays on the queue, and what went there at once."""
+    """Of a flood of four times the pace, half the pace stays on the queue, and what went there at once."""
     seconds = 20
-    kept = flood(measured_by(clock), clock, things, seconds)
+    kept = flood(fair_queue_by(clock), clock, things, seconds)
     assert kept <= DONE * (OF_WORKSPACE.each_second * seconds + OF_WORKSPACE.at_once) + 1
     assert kept >= DONE * OF_FLOW.each_second * seconds
 
 
 @pytest.mark.parametrize("done", [10, 100, 1000])
-def test_measures_are_parts_of_what_is_done(done: int, clock: Clock) -> None:
-    """Beside slow workers a flow has less than beside quick ones, and always the same part."""
-    measured = measured_by(clock, done)
+def test_allowances_are_parts_of_what_the_workers_complete(done: int, clock: Clock) -> None:
+    """A flow has less with slow workers than with quick ones, and always the same part."""
+    measured = fair_queue_by(clock, done)
     assert ask(measured, 2 * done).count("steps") == int(OF_FLOW.at_once * done)
 
 
 @pytest.mark.parametrize("things", [2, 8, 64])
-def test_a_flood_of_one_kind_leaves_what_is_urgent_alone(things: int, clock: Clock) -> None:
+def test_a_flood_of_one_kind_leaves_urgent_executions_alone(things: int, clock: Clock) -> None:
     """While a workspace floods one queue, its own containments, and those of others, stay on theirs."""
-    measured = measured_by(clock)
+    measured = fair_queue_by(clock)
     for _ in range(10):
         flood(measured, clock, things, 1)
         for workspace in ("a", "b"):
@@ -111,36 +111,36 @@ def test_a_flood_of_one_kind_leaves_what_is_urgent_alone(things: int, clock: Clo
 
 
 @pytest.mark.parametrize("things", [2, 8, 32])
-def test_one_flow_that_asks_for_little_has_its_place_beside_those_that_flood(things: int, clock: Clock) -> None:
-    """Who floods leaves as much as he gets, also on the queue that is flooded."""
-    measured = measured_by(clock)
+def test_a_flow_that_asks_for_little_has_its_place_among_floods(things: int, clock: Clock) -> None:
+    """A flow that floods leaves as much as it gets, also on the queue that is flooded."""
+    measured = fair_queue_by(clock)
     for _ in range(10):
         flood(measured, clock, things, 1, "urgent")
         assert ask(measured, 1, thing="contain", queue="urgent") == ["urgent"]
         assert ask(measured, 3, "b", thing="contain", queue="urgent") == ["urgent"] * 3
 
 
-def test_many_workspaces_that_flood_leave_the_queue_to_who_does_not(clock: Clock) -> None:
+def test_many_workspaces_that_flood_leave_the_queue_to_others(clock: Clock) -> None:
     """Together they get no more than the queue takes in, and one that asks for little still has its place."""
-    measured, kept = measured_by(clock), 0
+    measured, kept = fair_queue_by(clock), 0
     names = [f"w{number}" for number in range(10)]
     for _ in range(10):
         kept += sum(flood(measured, clock, 2, 1, workspace=name) for name in names)
         assert ask(measured, 3, "small") == ["steps"] * 3
-    passed = 10 * len(names)  # their floods came one after the other
-    assert kept <= DONE * (OF_QUEUE.each_second * passed + OF_QUEUE.at_once)
+    seconds = 10 * len(names)  # their floods came one after the other
+    assert kept <= DONE * (OF_QUEUE.each_second * seconds + OF_QUEUE.at_once)
 
 
 def test_what_went_to_bulk_costs_nothing(clock: Clock) -> None:
-    """A flow that floods uses up its own measure, not that of its workspace."""
-    measured = measured_by(clock)
+    """A flow that floods uses up its own allowance, not that of its workspace."""
+    measured = fair_queue_by(clock)
     ask(measured, 50 * AT_ONCE)
     assert ask(measured, 10, thing="another act") == ["steps"] * 10
 
 
 def test_a_run_is_a_flow(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What exceeds the measure of a run goes to bulk, whatever kind of message it is; another run is not affected."""
-    monkeypatch.setattr(fair_queue, "_fair_queue", measured_by(clock))
+    """What exceeds the allowance of a run goes to bulk, whatever its kind; another run is not affected."""
+    monkeypatch.setattr(fair_queue, "_fair_queue", fair_queue_by(clock))
     asked = [fair_queue.of_run("steps", "a", "pexec-1") for _ in range(2 * AT_ONCE)]
     assert asked.count("steps") == AT_ONCE
     assert fair_queue.of_run("steps", "a", "pexec-2") == "steps"
@@ -149,15 +149,15 @@ def test_a_run_is_a_flow(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("queue", ["scripts", "quarantine", "control"])
 def test_other_queues_have_no_bulk(queue: str, clock: Clock) -> None:
-    """What needs a process that can be killed stays where one is."""
-    measured = measured_by(clock)
+    """An execution that needs a process that can be killed stays on its queue."""
+    measured = fair_queue_by(clock)
     asked = {measured.queue(queue, "a", "key", "act") for _ in range(AT_ONCE * 2)}
     assert asked == {queue}
 
 
 def test_the_flows_remembered_are_bounded(clock: Clock) -> None:
-    """Of very many flows the one that rested longest is forgotten."""
-    measured = measured_by(clock)
+    """Of very many flows the one unused for longest is forgotten."""
+    measured = fair_queue_by(clock)
     for number in range(MOST_FLOWS):
         ask(measured, 1, workspace=f"w{number}")
     assert len(measured._known) == MOST_FLOWS
@@ -202,9 +202,9 @@ def test_wide_steps_of_scripts_stay() -> None:
 
 
 def test_a_quarter_of_what_is_done_is_ensured_to_bulk() -> None:
-    """With all queues full one message in so many is of bulk; the executions it brings are a quarter of all."""
-    assert TOGETHER / (TOGETHER + EVERY - 1) == 0.25
-    order = Order()
+    """With all queues full one message in ``EVERY`` is of bulk; the executions it brings are a quarter of all."""
+    assert BATCH_SIZE / (BATCH_SIZE + EVERY - 1) == 0.25
+    order = QueueOrder()
     order.update(["urgent", "steps", BULK])
     taken = []
     for _ in range(3 * EVERY):
@@ -217,7 +217,7 @@ def test_a_quarter_of_what_is_done_is_ensured_to_bulk() -> None:
 
 def test_a_worker_without_bulk_asks_in_order() -> None:
     """A worker that does not consume bulk keeps the order of its queues."""
-    order = Order(["quarantine", "scripts"])
+    order = QueueOrder(["quarantine", "scripts"])
     for _ in range(10):
         order.rotate("scripts")
     assert order.consume(2) == ["quarantine", "scripts"]

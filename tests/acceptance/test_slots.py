@@ -1,4 +1,4 @@
-"""Slow targets, floods and wide runs beside small work: what is quick or asks for little is done first."""
+"""Quick and small work goes first, next to slow targets, floods and wide runs."""
 
 import contextlib
 import http.client
@@ -17,8 +17,8 @@ from tests.support.waiting import eventually
 #: threads that post at the same time
 POSTING = 8
 
-#: publishes one message with several executions, as the API does when accepts pile up
-_BUNDLE = """
+#: publishes one message with several executions, as the API does when many are accepted together
+_BATCH = """
 import sys
 from tasks.app import app
 action, *ids = sys.argv[1:]
@@ -26,7 +26,7 @@ app.signature("tocsin.run", args=ids, immutable=True).apply_async(queue="steps",
 """
 
 #: accepts many calls for one workspace and then one for another, in one process, as an API process would; the clock of
-#: the measure stands still, as if all came in the same moment, and the workers do 400 calls a second
+#: the fair queue stands still, as if all came in the same moment, and the workers complete 400 calls a second
 _FLOOD = """
 import json, sys
 from store import access
@@ -50,7 +50,7 @@ print(json.dumps(ids))
 
 
 def flood(stack: Stack, action_id: str, number: int) -> list[str]:
-    """Trigger an action so many times as fast as the API takes it; returns the executions' ids."""
+    """Trigger an action ``number`` times as fast as the API accepts it; returns the executions' ids."""
     headers = {"Authorization": f"Bearer {stack.api.key}", "Content-Type": "application/json"}
 
     def post(count: int) -> list[str]:
@@ -75,7 +75,7 @@ def target(stack: Stack, path: str, **more: object) -> str:
 
 
 def in_flight(arrivals: Iterable[float], seconds: float) -> int:
-    """How many calls the receiver had open at once when each was answered after so many seconds."""
+    """The most calls that the receiver had open at once if it answered each after ``seconds``."""
     moments = sorted(arrivals)
     return max(sum(moment - seconds < other <= moment for other in moments) for moment in moments)
 
@@ -96,8 +96,8 @@ def test_a_slow_target_does_not_hold_up_quick_ones(sqlite_stack: Stack) -> None:
     assert not repeated(rows.values(), stack.sink.keys())
 
 
-def test_who_asks_for_little_overtakes_who_floods(sqlite_stack: Stack) -> None:
-    """Of six hundred calls of one caller what exceeds its measure lets the one call of another workspace by."""
+def test_a_single_call_overtakes_a_flood(sqlite_stack: Stack) -> None:
+    """Of six hundred calls of one caller the excess goes to ``bulk``; one call of another workspace overtakes it."""
     stack = sqlite_stack
     stack.run_once("small", ["python", "-m", "launcher.key", "--workspace", "small"])
     stack.kill("worker")
@@ -113,8 +113,8 @@ def test_who_asks_for_little_overtakes_who_floods(sqlite_stack: Stack) -> None:
     assert set(queues) == {"steps", "bulk"}
     assert rows[lone]["queue"] == "steps"
     order = [call.path for call in stack.sink.arrivals("/ok?l")]
-    within_measure = queues["steps"] * 4 / 3  # a quarter is ensured to bulk
-    assert order.index("/ok?lone") < within_measure + len(order) / 20
+    within_allowance = queues["steps"] * 4 / 3  # a quarter is ensured to bulk
+    assert order.index("/ok?lone") < within_allowance + len(order) / 20
     assert not repeated(rows.values(), stack.sink.keys())
 
 
@@ -141,7 +141,7 @@ def test_a_small_run_overtakes_a_wide_one(sqlite_stack: Stack) -> None:
 
 @pytest.mark.gate
 def test_two_hundred_calls_at_once(sqlite_stack: Stack) -> None:
-    """A worker of two hundred lanes has at least a hundred and fifty calls open at the same time."""
+    """A worker of two hundred slots has at least a hundred and fifty calls open at the same time."""
     stack = sqlite_stack
     slow = target(stack, "slow?seconds=8&many")
     stack.kill("worker")
@@ -154,41 +154,41 @@ def test_two_hundred_calls_at_once(sqlite_stack: Stack) -> None:
     assert not repeated(rows.values(), stack.sink.keys())
 
 
-def bundle(stack: Stack, action_id: str, executions: list[str]) -> None:
-    """Publish one message for these executions, which no other message and no tick will bring about."""
+def batch(stack: Stack, action_id: str, executions: list[str]) -> None:
+    """Publish one message for these executions, which no other message and no tick publishes."""
     eventually(lambda: stack.queued("steps") >= len(executions) - 1, 30, "their own messages are there")
     stack.redis.client().delete("steps")
     stack.change("UPDATE executions SET due_at = due_at + 60000 WHERE status = 'pending'")
-    stack.run_once("bundle", ["python", "-c", _BUNDLE, action_id, *executions])
+    stack.run_once("batch", ["python", "-c", _BATCH, action_id, *executions])
 
 
 def test_several_executions_in_one_message(sqlite_stack: Stack) -> None:
-    """Each is claimed, tried again and ended by itself; one that fails, or is none of ours, harms no other."""
+    """Each is claimed, retried and ended by itself; one that fails, or does not exist, harms no other."""
     stack = sqlite_stack
     retry = {"max_attempts": 3, "backoff_seconds": 0.2}
-    kinds = {"ok?bundled": "completed", "fail-first/1?bundled": "completed", "status/404?bundled": "failed"}
+    kinds = {"ok?batched": "completed", "fail-first/1?batched": "completed", "status/404?batched": "failed"}
     actions = {path: target(stack, path, retry=retry) for path in kinds}
     stack.kill("worker")
     executions = {stack.api.trigger(actions[path]): path for path in [*kinds] * 2}
     ids = [*executions]
-    bundle(stack, actions["ok?bundled"], [*ids[:3], "exec-unknown", *ids[3:]])
+    batch(stack, actions["ok?batched"], [*ids[:3], "exec-unknown", *ids[3:]])
     stack.restart("worker")
     rows = stack.wait_ended(ids, 30)
     assert {path: rows[one]["status"] for one, path in executions.items()} == kinds
-    calls = Counter(call.key for call in stack.sink.arrivals() if "bundled" in call.path)
+    calls = Counter(call.key for call in stack.sink.arrivals() if "batched" in call.path)
     lapses = {one: rows[one]["lapses"] for one in ids}
     least = {one: 2 if path.startswith("fail") else 1 for one, path in executions.items()}
     assert all(least[one] <= calls[one] <= least[one] + lapses[one] for one in ids), (calls, lapses)
 
 
 @pytest.mark.gate
-def test_slow_members_of_a_bundle_leave_room(sqlite_stack: Stack) -> None:
-    """A worker with four lanes takes up one of eight slow ones at a time; it does not keep the others to itself."""
+def test_slow_members_of_a_batch_leave_room(sqlite_stack: Stack) -> None:
+    """A worker with four slots begins one of eight slow members at a time and returns the others to the queue."""
     stack = sqlite_stack
     slow = target(stack, "slow?seconds=5&members")
     stack.kill("worker")
     executions = [stack.api.trigger(slow) for _ in range(8)]
-    bundle(stack, slow, executions)
+    batch(stack, slow, executions)
     stack.restart("worker", TOCSIN_STEPS_CONCURRENCY="4")
     rows = stack.wait_ended(executions, 90)
     assert {row["status"] for row in rows.values()} == {"completed"}
@@ -198,8 +198,8 @@ def test_slow_members_of_a_bundle_leave_room(sqlite_stack: Stack) -> None:
 
 
 @pytest.mark.gate
-def test_a_hundred_lanes_die_and_their_calls_go_on_side_by_side(sqlite_stack: Stack) -> None:
-    """What a killed worker was at goes on where everything does, as many at once as there are lanes."""
+def test_a_hundred_slots_die_and_their_calls_go_on_in_parallel(sqlite_stack: Stack) -> None:
+    """The calls of a killed worker go on from the queue ``steps``, as many at once as there are slots."""
     stack = sqlite_stack
     path = "/slow-first?seconds=20&then=5&bereft"
     slow = target(stack, path[1:])

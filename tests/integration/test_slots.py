@@ -1,4 +1,4 @@
-"""What a worker does with messages inside one process: several executions in one, and what is handed on unclaimed."""
+"""Slots and permits of a worker: batches of executions, and messages that are requeued unclaimed."""
 
 import base64
 import json
@@ -28,7 +28,7 @@ from tests.support.quiet import ready_to_publish
 from tests.support.services import RedisServer
 from tests.support.waiting import eventually
 
-CALLER = Caller(key_id="key", workspace_id="lanes", role="admin", permissions=access.ROLES["admin"])
+CALLER = Caller(key_id="key", workspace_id="slots", role="admin", permissions=access.ROLES["admin"])
 
 
 @pytest.fixture
@@ -42,17 +42,17 @@ def redis(redis_server: RedisServer) -> Iterator[RedisServer]:
 
 @contextmanager
 def worker(number: int) -> Iterator[concurrency.Permits]:
-    """Be a worker of so many lanes."""
-    before, slots._lanes = concurrency._process, None
-    concurrency.open_lanes(number, refusing=True)
+    """Have this process be a worker with a number of slots; yields its permits."""
+    before, slots._slots = concurrency._process, None
+    concurrency.open_permits(number, refusing=True)
     try:
         yield concurrency.of_process()
     finally:
-        concurrency._process, slots._lanes = before, None
+        concurrency._process, slots._slots = before, None
 
 
 def carry_out(task: Task, ids: list[str], **more: Any) -> tuple[str, Any]:
-    """What a task returns for a message with these executions, and its request as it is then."""
+    """The result of a task for a message with these executions, and its request afterwards."""
     delivered = {"exchange": "", "routing_key": "steps"}
     task.push_request(id=ids[0], args=ids, kwargs={}, root_id=ids[0], delivery_info=delivered, **more)
     try:
@@ -72,10 +72,10 @@ def links(*ids: str) -> list[dict]:
     return [dict(app.signature("tocsin.step", args=(one,), options={"task_id": one})) for one in reversed(ids)]
 
 
-def test_a_message_handed_on_takes_its_links_along(redis: RedisServer) -> None:
-    """The copy on ``slow`` is the same message with the rest of its chain; Celery publishes nothing behind ours."""
-    with worker(1) as all_turns:
-        assert all_turns.take("act-other", wait=False)
+def test_a_requeued_message_keeps_its_chain(redis: RedisServer) -> None:
+    """The copy on ``slow`` is the same message with the rest of its chain; Celery publishes nothing after ours."""
+    with worker(1) as permits:
+        assert permits.take("act-other", wait=False)
         word, request = carry_out(
             runs.step, ["pexec-1.a"], lanes=["act-a"], argsrepr="('act-a', 'pexec-1.a')", chain=links("b", "c")
         )
@@ -88,11 +88,11 @@ def test_a_message_handed_on_takes_its_links_along(redis: RedisServer) -> None:
     assert not request.chain
 
 
-def test_a_member_of_a_chord_handed_on_is_counted_when_it_is_done(redis: RedisServer) -> None:
-    """The copy keeps the place in the chord, and ours gives it up."""
+def test_a_requeued_member_of_a_chord_is_counted_when_it_has_run(redis: RedisServer) -> None:
+    """The copy keeps the place in the chord, and ours loses it."""
     body = dict(app.signature("tocsin.join", args=("pexec-1.all",)))
-    with worker(1) as all_turns:
-        assert all_turns.take("act-other", wait=False)
+    with worker(1) as permits:
+        assert permits.take("act-other", wait=False)
         _, request = carry_out(runs.step, ["pexec-1.a"], argsrepr="('act-a', '')", chord=body, group="pexec-1.all")
     [(headers, (_, _, embedded))] = messages(redis, "slow")
     assert embedded["chord"]["args"] == ["pexec-1.all"]
@@ -100,17 +100,17 @@ def test_a_member_of_a_chord_handed_on_is_counted_when_it_is_done(redis: RedisSe
     assert not request.chord
 
 
-def test_what_has_a_turn_is_not_handed_on(sqlite_database: str, redis: RedisServer) -> None:
-    """With room the step is looked for at once (there is none here), and the turn is given back."""
-    with worker(1) as all_turns:
+def test_a_message_with_a_permit_is_not_requeued(sqlite_database: str, redis: RedisServer) -> None:
+    """With room the worker looks for the step at once (there is none here), and the permit is returned."""
+    with worker(1) as permits:
         word, _ = carry_out(runs.step, ["pexec-1.a"], lanes=["act-a"])
-        assert not all_turns._held
+        assert not permits._held
     assert word != slots.HANDED_ON
     assert messages(redis, "slow") == []
 
 
 class Watcher:
-    """An event dispatcher that notes what it is to send."""
+    """An event dispatcher that notes the events sent."""
 
     enabled = True
 
@@ -122,14 +122,14 @@ class Watcher:
         self.seen.append((uuid, event))
 
 
-def test_members_of_a_bundle_do_not_know_of_each_other(
+def test_members_of_a_batch_are_independent(
     sqlite_database: str, redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One that breaks and one that is not there change nothing for the others, each of which Flower is told of."""
-    monkeypatch.setattr(slots, "LETS_GO", 30)
+    """One that breaks and one that does not exist change nothing for the others, which Flower all shows."""
+    monkeypatch.setattr(slots, "INTERVAL", 30)
     with db.write() as connection:
-        access.ensure_workspace(connection, CALLER.workspace_id, "Lanes")
-    wanted = {"name": "bundled", "type": "webhook", "executor": "webhook", "config": {"url": "http://192.0.2.1/"}}
+        access.ensure_workspace(connection, CALLER.workspace_id, "Slots")
+    wanted = {"name": "batched", "type": "webhook", "executor": "webhook", "config": {"url": "http://192.0.2.1/"}}
     action = catalogue.create(CALLER, wanted).id
     request = DispatchRequest(caller=CALLER, action_id=action, parameters={}, mode="dry_run")
     good = [dispatch(request).execution_id for _ in range(3)]
@@ -151,8 +151,8 @@ def test_members_of_a_bundle_do_not_know_of_each_other(
     assert {uuid for uuid, _ in watcher.seen} == set(good)
 
 
-def test_what_has_not_begun_goes_back(redis: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """While a call takes long the members behind it go back as a message of their own, and only it is waited for."""
+def test_members_that_have_not_begun_return_to_their_queue(redis: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a call takes long, the members after it return in a message of their own; only the call is waited for."""
     answered, begun = threading.Event(), []
 
     def waiting(execution_id: str, *_: Any) -> Ending:
@@ -162,9 +162,9 @@ def test_what_has_not_begun_goes_back(redis: RedisServer, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(run, "attempt", waiting)
     ids = ["exec-1", "exec-2", "exec-3"]
-    with worker(4), ThreadPoolExecutor(1) as thread:  # a bundle takes one lane of four
+    with worker(4), ThreadPoolExecutor(1) as thread:  # a batch takes one slot of four
         message = thread.submit(carry_out, run.run, ids, lanes=["act-1", "act-2", "act-3"])
-        eventually(lambda: messages(redis, "steps"), 10, "the others are put back")
+        eventually(lambda: messages(redis, "steps"), 10, "the others return to the queue")
         assert not message.done()
         answered.set()
         word, _ = message.result(10)
@@ -174,9 +174,9 @@ def test_what_has_not_begun_goes_back(redis: RedisServer, monkeypatch: pytest.Mo
     assert (headers["task"], args, headers["lanes"]) == ("tocsin.run", ids[1:], ["act-2", "act-3"])
 
 
-def test_members_without_a_turn_go_on_together(redis: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_members_without_a_permit_are_requeued_together(redis: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Those of one slow action go to ``slow`` in one message; the quick one among them is carried out."""
-    monkeypatch.setattr(slots, "LETS_GO", 30)
+    monkeypatch.setattr(slots, "INTERVAL", 30)
     begun = []
 
     def noting(execution_id: str, *_: Any) -> Ending:
@@ -185,9 +185,9 @@ def test_members_without_a_turn_go_on_together(redis: RedisServer, monkeypatch: 
 
     monkeypatch.setattr(run, "attempt", noting)
     monkeypatch.setattr(concurrency, "PATIENCE", 0.0)
-    with worker(4) as all_turns:
+    with worker(4) as permits:
         for _ in range(3):
-            assert all_turns.take("act-slow", wait=False)
+            assert permits.take("act-slow", wait=False)
         word, _ = carry_out(
             run.run, ["exec-1", "exec-2", "exec-3", "exec-4"], lanes=["act-slow", "act-slow", "act-quick", "act-slow"]
         )
@@ -197,14 +197,14 @@ def test_members_without_a_turn_go_on_together(redis: RedisServer, monkeypatch: 
     assert (args, headers["lanes"]) == (["exec-1", "exec-2", "exec-4"], ["act-slow"] * 3)
 
 
-def test_a_branch_put_back_alone_is_a_step(redis: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A lone member goes back as the message it would have had by itself, under its own id."""
-    monkeypatch.setattr(slots, "LETS_GO", 30)
+def test_a_branch_requeued_alone_is_a_step(redis: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lone member returns as the message that it would have by itself, under its own id."""
+    monkeypatch.setattr(slots, "INTERVAL", 30)
     monkeypatch.setattr(runs, "_drive", lambda *_: "completed")
     monkeypatch.setattr(concurrency, "PATIENCE", 0.0)
-    with worker(4) as all_turns:
+    with worker(4) as permits:
         for _ in range(3):
-            assert all_turns.take("act-slow", wait=False)
+            assert permits.take("act-slow", wait=False)
         word, _ = carry_out(runs.branches, ["pexec-1.a", "pexec-1.b"], lanes=["act-slow", "act-quick"])
     assert word == "1 completed, 1 handed on"
     [(headers, (args, _, _))] = messages(redis, "slow")
@@ -212,40 +212,38 @@ def test_a_branch_put_back_alone_is_a_step(redis: RedisServer, monkeypatch: pyte
     assert headers["root_id"] == "pexec-1"
 
 
-def test_no_more_is_at_work_than_there_are_lanes(redis: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However much comes, alone or in messages with others, four lanes carry out four executions at a time."""
-    lock, at_work, most, done = threading.Lock(), 0, 0, []
+def test_a_worker_carries_out_no_more_than_it_has_slots(redis: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many executions come, single or in batches, four slots carry out four at a time."""
+    lock, running, most, done = threading.Lock(), 0, 0, []
 
     def counting(execution_id: str, *_: Any) -> Ending:
-        nonlocal at_work, most
+        nonlocal running, most
         with lock:
-            at_work += 1
-            most = max(most, at_work)
+            running += 1
+            most = max(most, running)
         threading.Event().wait(0.005)
         with lock:
-            at_work -= 1
+            running -= 1
             done.append(execution_id)
         return Ending("completed")
 
     monkeypatch.setattr(run, "attempt", counting)
-    monkeypatch.setattr(slots, "LETS_GO", 10)
-    alone = [[f"exec-{number}"] for number in range(20)]
-    bundled = [[f"exec-{number}-{member}" for member in range(8)] for number in range(5)]
-    with worker(4) as all_turns, ThreadPoolExecutor(12) as threads:
-        all_turns.refusing = False
-        words = list(threads.map(lambda ids: carry_out(run.run, ids, lanes=["act"] * len(ids))[0], [*alone, *bundled]))
+    monkeypatch.setattr(slots, "INTERVAL", 10)
+    single = [[f"exec-{number}"] for number in range(20)]
+    batches = [[f"exec-{number}-{member}" for member in range(8)] for number in range(5)]
+    with worker(4) as permits, ThreadPoolExecutor(12) as threads:
+        permits.refusing = False
+        words = list(threads.map(lambda ids: carry_out(run.run, ids, lanes=["act"] * len(ids))[0], [*single, *batches]))
     assert words == ["completed"] * 20 + ["8 completed"] * 5
-    assert sorted(done) == sorted(one for ids in [*alone, *bundled] for one in ids)
+    assert sorted(done) == sorted(one for ids in [*single, *batches] for one in ids)
     assert most == 4
 
 
-def test_where_everything_hangs_what_comes_alone_is_not_held_up(
-    redis: RedisServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Every lane hangs in a call that was quick until now: an action goes to ``slow``, a run begins all the same."""
+def test_hanging_calls_do_not_hold_up_single_messages(redis: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every slot hangs in a call that was quick until now: an action goes to ``slow``, a run begins nevertheless."""
     monkeypatch.setattr(runs, "_drive", lambda *_: "completed")
     with worker(2):
-        assert [slots._mine().take() for _ in range(2)] == [True, True]
+        assert [slots._of_process().take() for _ in range(2)] == [True, True]
         action, _ = carry_out(run.run, ["exec-1"], lanes=["act-quick"], argsrepr="('act-quick', 'exec-1')")
         begun, _ = carry_out(runs.begin, ["pexec-1"], lanes=["pb-one"])
     assert (action, begun) == (slots.HANDED_ON, "completed")
@@ -253,24 +251,24 @@ def test_where_everything_hangs_what_comes_alone_is_not_held_up(
     assert (headers["id"], args) == ("exec-1", ["exec-1"])
 
 
-def test_bundles_make_way_for_what_comes_alone(redis: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One lane, and a message of eight: an action that comes meanwhile waits for one of them, not for all."""
+def test_batches_make_way_for_single_messages(redis: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One slot, and a batch of eight: an action that comes meanwhile waits for one of them, not for all."""
     monkeypatch.setattr(concurrency, "LONG", 600)
     done, first = [], threading.Event()
 
     def until_it_waits(execution_id: str, *_: Any) -> Ending:
         first.set()
         if execution_id == "exec-0":
-            eventually(lambda: slots._mine().wanted, 10, "the other message waits for the lane")
+            eventually(lambda: slots._of_process().wanted, 10, "the other message waits for the slot")
         done.append(execution_id)
         return Ending("completed")
 
     monkeypatch.setattr(run, "attempt", until_it_waits)
-    monkeypatch.setattr(slots, "LETS_GO", 10)
+    monkeypatch.setattr(slots, "INTERVAL", 10)
     ids = [f"exec-{number}" for number in range(8)]
     with worker(1), ThreadPoolExecutor(1) as thread:
-        bundle = thread.submit(carry_out, run.run, ids, lanes=["act"] * 8)
+        batch = thread.submit(carry_out, run.run, ids, lanes=["act"] * 8)
         assert first.wait(10)
-        assert carry_out(run.run, ["exec-alone"], lanes=["act"])[0] == "completed"
-        assert bundle.result(10)[0] == "8 completed"
-    assert done == ["exec-0", "exec-alone", *ids[1:]]
+        assert carry_out(run.run, ["exec-single"], lanes=["act"])[0] == "completed"
+        assert batch.result(10)[0] == "8 completed"
+    assert done == ["exec-0", "exec-single", *ids[1:]]
