@@ -1,9 +1,9 @@
-"""One attempt at an action: claim, do, conclude.
+"""One attempt at an action: claim, perform, conclude.
 
-In order of time: ``claim`` makes the row ours or says that it is not to be had (then the message was stale and nothing
-happens); the executor does the outside work with no transaction open, under a lease that ``tasks.attempts.lease``
-keeps; ``conclude`` writes how it ended in one transaction. A worker that dies or freezes anywhere between leaves a row
-whose lease lapses, and ``tasks.clock.recovery`` takes it from there.
+In order of time: ``claim`` gives the row to this worker, or returns nothing (then the message is stale and ends here);
+the executor makes the outside call with no transaction open, under a lease that ``tasks.attempts.lease`` renews;
+``conclude`` writes the end in one transaction. A worker that dies or freezes in between leaves a row whose lease
+lapses, and ``tasks.clock.recovery`` handles it.
 """
 
 import json
@@ -24,24 +24,24 @@ from tasks.attempts.perform import Work, attempt_at, give_up, perform, prepare
 from tasks.definitions import revisions
 from tasks.secrets.sealing import opened_parameters
 
-#: Celery carries retries up to this long, seconds; tick wakes those that wait longer
+#: Celery delays a retry up to this long, seconds; tick publishes one that waits longer
 CARRIED_BY_CELERY = 60
 
 log = logs.logger(__name__)
 
 
-def attempt(execution_id: str, taken: Callable[[Row], None] | None = None) -> Ending | Unchanged:
-    """Claim the execution, tell ``taken`` its row, and see it through."""
+def attempt(execution_id: str, claimed: Callable[[Row], None] | None = None) -> Ending | Unchanged:
+    """Claim an execution, pass its row to ``claimed``, and carry it out."""
     logs.bind(execution_id=execution_id)
     try:
-        return _attempt(execution_id, taken)
+        return _attempt(execution_id, claimed)
     finally:
         logs.unbind("execution_id", "request_id")
 
 
-def _attempt(execution_id: str, taken: Callable[[Row], None] | None) -> Ending | Unchanged:
+def _attempt(execution_id: str, claimed: Callable[[Row], None] | None) -> Ending | Unchanged:
     keep = keeper()
-    claimed = time.monotonic()
+    began = time.monotonic()
     try:
         row = group_commit.commit(
             lambda connection: transitions.claim(connection, execution_id, keep.owner, keep.lease_ms), single=True
@@ -52,10 +52,10 @@ def _attempt(execution_id: str, taken: Callable[[Row], None] | None) -> Ending |
         return Unchanged("unavailable")
     if row is None:
         return Unchanged("stale")
-    if taken is not None:
-        taken(row)
+    if claimed is not None:
+        claimed(row)
     logs.bind(request_id=row.request_id)
-    with keep.hold(execution_id, row.attempt, row.timeout_ms, claimed, repeatable=row.idempotent) as held:
+    with keep.hold(execution_id, row.attempt, row.timeout_ms, began, repeatable=row.idempotent) as held:
         return _carry_out(row, held)
 
 

@@ -1,4 +1,4 @@
-"""The mark on an execution that ends well while a playbook listens for that."""
+"""The mark on an execution whose end a playbook listens for."""
 
 import time
 from typing import Any
@@ -14,20 +14,20 @@ from tasks.messages.model import TaskMessage
 
 EVENT = "action.completed"
 
-#: how long it is remembered whether a playbook listens, seconds
+#: how long a look-up of listening playbooks is used, seconds
 FRESH = 2.0
 
-#: workspace → until when this holds, and whether a playbook listens
+#: workspace → until when the look-up is used, and whether a playbook listens
 _remembered: dict[str, tuple[float, bool]] = {}
 
 
 def mark(row: Any, status: Status) -> dict[str, Any]:
-    """Further columns of a triggered action's execution that ends in ``status``: none unless a playbook listens."""
-    announced = status == Status.COMPLETED and row.mode == Mode.LIVE and _awaited(row.workspace_id)
+    """The mark to store with a triggered action's end in ``status``; empty if no playbook listens."""
+    announced = status == Status.COMPLETED and row.mode == Mode.LIVE and _has_listener(row.workspace_id)
     return completions.mark() if announced else {}
 
 
-def _awaited(workspace_id: str) -> bool:
+def _has_listener(workspace_id: str) -> bool:
     asked, (until, known) = time.monotonic(), _remembered.get(workspace_id, (0.0, False))
     if asked < until:
         return known
@@ -35,7 +35,7 @@ def _awaited(workspace_id: str) -> bool:
         with db.read() as connection:
             known = playbooks.is_awaited(connection, workspace_id, names(EVENT))
     except Unavailable:
-        return True  # a mark too many does no harm
+        return True  # a needless mark does no harm
     _remembered[workspace_id] = asked + FRESH, known
     return known
 
@@ -45,7 +45,7 @@ def message(execution_id: str, action_id: str) -> TaskMessage:
     return TaskMessage(task="tocsin.announce", execution_id=execution_id, label=action_id, queue="steps")
 
 
-def attend(connection: Connection, row: Row) -> TaskMessage:
-    """Have tick announce an end that no worker has announced yet."""
+def handle(connection: Connection, row: Row) -> TaskMessage:
+    """Postpone an end that no worker has announced yet; returns the message that announces it."""
     recovery.postpone(connection, row.id, at=db.now_ms() + 2 * completions.PATIENCE)
     return message(row.id, row.action_id)

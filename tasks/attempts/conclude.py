@@ -1,8 +1,8 @@
-"""How an attempt ends: the one place where a worker's result becomes the record.
+"""Conclude an attempt: the one place where a worker's result becomes the record.
 
-``conclude`` decides between done, failed, and again later, takes the secrets out, and writes status, output,
-logs and audit in one transaction. When the database is away it keeps trying: meanwhile no other worker can take the
-attempt over, and one that does later has a higher attempt number, before which this one changes nothing.
+``conclude`` decides between completed, failed and a retry, masks the secrets, and writes status, output,
+logs and audit in one transaction. While the database is away it keeps trying: no other worker can claim the row
+meanwhile, and one that does later has a higher attempt number, which fences this attempt off.
 """
 
 import random
@@ -39,7 +39,7 @@ log = logs.logger(__name__)
 
 @dataclass(frozen=True)
 class Ending:
-    """How an attempt ended: the status to enter, and what is to be written with it."""
+    """The end of an attempt: the new status, and what is written with it."""
 
     status: Status
     output: Any = None
@@ -54,7 +54,7 @@ class Ending:
 
 @dataclass(frozen=True)
 class Unchanged:
-    """A message that changed nothing; ``status`` is the word for that: stale, abandoned or unavailable."""
+    """A message that changed nothing; its ``status`` is stale, abandoned or unavailable."""
 
     status: str
     retry_in: None = None
@@ -70,7 +70,7 @@ def failed(
     retry_after: float | None = None,
     details: Mapping[str, Any] | None = None,
 ) -> Ending:
-    """An ending in failure; ``unknown`` says that the effect may have happened all the same."""
+    """A failed ending; ``unknown`` says that the effect may still have happened."""
     error = failure(code, message, outcome_unknown=unknown)
     if details:
         error["details"] = dict(details)
@@ -79,7 +79,7 @@ def failed(
 
 @dataclass
 class Attempt:
-    """The attempt in hand: its row, and what it has logged so far."""
+    """An attempt under way: its row, and its log so far."""
 
     row: Row
     owner: str
@@ -94,7 +94,7 @@ class Attempt:
 
 
 def retry_delay(retry: Mapping[str, Any], failures: int, asked_for: float | None = None) -> float:
-    """Seconds until the next try after ``failures`` failed ones: doubling, jittered, never less than ``asked_for``."""
+    """Seconds until the next try after ``failures``: doubled, jittered, at least ``asked_for``."""
     delay: float = float(retry["backoff_seconds"]) * 2 ** (failures - 1)
     if retry["jitter"]:
         delay *= random.uniform(0.8, 1.2)  # noqa: S311 - spreads retries, hides nothing
@@ -103,7 +103,7 @@ def retry_delay(retry: Mapping[str, Any], failures: int, asked_for: float | None
 
 @dataclass(frozen=True)
 class Settled:
-    """An ending as it is to be written: the record (secrets taken out) and the other columns that change."""
+    """An ending ready to be written: the masked record, and the other changed columns."""
 
     ending: Ending
     record: Mapping[str, Any]
@@ -111,7 +111,7 @@ class Settled:
 
 
 def settle(this: Attempt, ending: Ending) -> Settled:
-    """Decide between done, failed and again later, and take the secrets out."""
+    """Decide between completed, failed and a retry, and mask the secrets."""
     row = this.row
     changes: dict[str, Any] = {}
     if ending.status == Status.WAITING:
@@ -133,7 +133,7 @@ def settle(this: Attempt, ending: Ending) -> Settled:
 
 
 def conclude(this: Attempt, ending: Ending) -> Ending | Unchanged:
-    """Write how the attempt ended; returns what really holds now (``stale`` when it was taken from us)."""
+    """Write the end of an attempt; ``stale`` if another worker or a cancel has taken the row."""
     settled, row = settle(this, ending), this.row
     mark = completion.mark(row, settled.ending.status)
 
@@ -158,12 +158,12 @@ def conclude(this: Attempt, ending: Ending) -> Ending | Unchanged:
 
 
 def ended(this: Attempt, ending: Ending) -> None:
-    """Tell the log."""
+    """Log the end of an attempt."""
     log.info("execution ended", status=ending.status, attempt=this.row.attempt, action_id=this.row.action_id)
 
 
 def _retry_or_fail(this: Attempt, ending: Ending) -> tuple[Ending, dict[str, Any]]:
-    """Again later when that may help and is allowed; an at-most-once action is never repeated in doubt."""
+    """Retry if that may help and is allowed; an at-most-once action is never repeated in doubt."""
     row, error = this.row, dict(ending.error or {})
     failures = row.failures + 1
     in_doubt = bool(error.get("outcome_unknown")) and not row.idempotent

@@ -1,10 +1,10 @@
-"""Give up what a stopping worker has not finished in its time.
+"""Give up the executions that a stopping worker has not finished in time.
 
-In order of time: no effect begins in this process any more; the processes of its pool are frozen, so that nothing goes
-on there either; what they all hold is handed back where a repetition does no harm, for other workers to claim at
-once and without a lapse; the lease of the rest ends now, and tick ends it with an unknown outcome; the frozen
-processes are killed. This process must end right after that. A process of a pool that gets the signal itself leaves
-the same way, whatever it was at when the signal came.
+In order of time: no effect begins in this process any more; the processes of its pool are frozen, so that none begins
+there either; the executions that they hold are handed back if a repetition does no harm, so that other workers claim
+them at once and without a lapse; the lease of the others ends now, and tick ends them with an unknown outcome; the
+frozen processes are killed. This process must end right after that. A process of a pool that gets the signal itself
+leaves in the same way, wherever it was when the signal came.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ log = logs.logger(__name__)
 
 
 def leave(children: Iterable[int] = ()) -> None:
-    """Give up everything that this process and these of its pool hold; a database that is away leaves it to tick."""
+    """Give up what this process and its pool hold; tick does it if the database is away."""
     pids, keep = list(children), lease.keeper()
     keep.close()
     _send(signal.SIGSTOP, pids)

@@ -1,8 +1,8 @@
-"""The record of why an execution failed, as it is stored and shown."""
+"""The record of an error, in its stored form."""
 
 from typing import Any
 
 
 def failure(code: str, message: str, *, outcome_unknown: bool = False) -> dict[str, Any]:
-    """An error's record; ``outcome_unknown`` says that the effect may have happened all the same."""
+    """An error's record; ``outcome_unknown`` says that the effect may still have happened."""
     return {"code": code, "message": message, "outcome_unknown": outcome_unknown}

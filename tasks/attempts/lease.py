@@ -1,16 +1,16 @@
-"""What this process holds, and the thread that keeps it held.
+"""Leases: the attempts that this process holds, and the thread that renews them.
 
-``hold`` registers a claimed attempt. While there is one, the keeper thread looks every quarter of a second
-whether each is still ours (a cancel, a time-out or another worker may have taken it) and, every third of a
-lease, extends the leases of all in one statement. An attempt that is no longer ours, or whose lease could not
-be extended in time, is *aborted*: its executor sees that and gives up, and the row is handed back or released. An
-at-most-once attempt that has begun is seen through whatever the database says: no other worker repeats it, and its
-outcome can be written as long as the row has not been ended.
+In order of time: ``hold`` registers a claimed attempt. While there is one, the keeper thread checks every quarter of a
+second whether this process still owns each (a cancel, a time-out or another worker may have taken it) and, every third
+of a lease, extends all leases in one statement. An attempt that was taken, or whose lease could not be extended in
+time, is *aborted*: its executor sees that and gives up, and the row is handed back or released. An at-most-once attempt
+that has begun is carried out to its end whatever the database says: no other worker repeats it, and its outcome can be
+written as long as the row has not ended.
 
-When the database goes away in the middle of a claim, the claim may have been made or not. After that the keeper looks
-for rows that name this process as their owner and that it does not hold, and hands them back.
+If the database goes away in the middle of a claim, the claim may or may not have been committed. Afterwards the keeper
+looks for rows that name this process as owner and that it does not hold, and hands them back.
 
-A process that ends closes its keeper: no effect begins from there on.
+A process that ends closes its keeper: no effect begins after that.
 """
 
 import os
@@ -30,37 +30,40 @@ from store.engine import db
 from store.engine.db import Row
 from store.executions import leases
 
-#: how often held attempts are looked at, seconds
-LOOK = 0.25
-#: an effect may start only this long after the attempt was last seen to be ours, seconds; a cancel's answer waits
-#: longer than that (``tasks.control.cancel.SETTLE``)
+#: between two checks of the held attempts, seconds
+CHECK = 0.25
+#: an effect may begin only this long after the last successful check, seconds; a cancel's answer waits longer
+#: (``tasks.control.cancel.SETTLE``)
 FRESH = 0.5
-#: an aborted attempt that still runs after this is stuck; its process ends, if it is one that may, seconds
+#: an aborted attempt that still runs after this is stuck; its process ends if it may, seconds
 STUCK = 5.0
 
-#: a claim that is not held after this was made in doubt, ms; a later holder must look first
+#: a claim that is not held after this was made in doubt, ms; a later owner must check first
 IN_DOUBT = 2_000
 
 log = logs.logger(__name__)
 
 
 def renewal_ms(timeout_ms: int, lease_ms: int) -> int:
-    """The time between two renewals: short enough to tell at an attempt's end whether its worker lived, ms."""
+    """The time between two renewals, ms.
+
+    It is short enough to know at an attempt's end whether its worker lived.
+    """
     return min(lease_ms // 3, max(500, timeout_ms // 4))
 
 
 def silent(row: Row, lease_ms: int) -> bool:
-    """Whether the worker of a running row was not heard of for two renewals: it died or froze."""
+    """Whether the worker of a running row missed two renewals: it died or froze."""
     return db.now_ms() - (row.renewed_at or 0) > 2 * renewal_ms(row.timeout_ms, lease_ms) + 1_000
 
 
 def owners_of(pid: int) -> str:
-    """How the name of the owner begins that a process of this machine goes by."""
+    """The prefix of the owner name of a process of this machine."""
     return f"{socket.gethostname()}:{pid}:"
 
 
 class HeldLease:
-    """One attempt in hand."""
+    """One attempt that this process holds."""
 
     def __init__(
         self, execution_id: str, attempt: int, keeper: "LeaseKeeper", claimed: float, *, repeatable: bool
@@ -68,7 +71,7 @@ class HeldLease:
         self.execution_id = execution_id
         self.attempt = attempt
         self.verified = claimed
-        #: whether it may be done twice
+        #: whether it may be carried out twice
         self.repeatable = repeatable
         #: whether an effect may have begun
         self.begun = False
@@ -83,7 +86,7 @@ class HeldLease:
         return self.aborted_at is not None
 
     def abort(self) -> None:
-        """Take the attempt out of its executor's hands."""
+        """Have the executor of the attempt stop."""
         if self.aborted_at is None:
             self.aborted_at = time.monotonic()
             if self.interrupt is not None:
@@ -91,20 +94,20 @@ class HeldLease:
 
     @property
     def safe(self) -> bool:
-        """Whether doing it again can do no harm."""
+        """Whether a repetition can do no harm."""
         return self.repeatable or not self.begun
 
     def still_ours(self) -> None:
-        """See that the attempt is ours; a look that took long, or came to nothing, is taken again.
+        """Check that this process owns the attempt; a slow or failed check is repeated.
 
         Raises:
-            Abandoned: it is not ours any more, or no look succeeded for as long as a lease lasts.
+            Abandoned: it was taken, or no check succeeded for the length of a lease.
         """
         while self.aborted_at is None and (age := time.monotonic() - self.verified) > FRESH:
             if age > self._keeper.lease_ms / 1000:
                 self.abort()
-            elif not self._keeper.look([self]):
-                time.sleep(LOOK)
+            elif not self._keeper.check([self]):
+                time.sleep(CHECK)
         if self.aborted_at is not None:
             raise Abandoned
 
@@ -112,7 +115,7 @@ class HeldLease:
         """Call right before an effect.
 
         Raises:
-            Abandoned: the attempt is not ours any more, or no look succeeds.
+            Abandoned: the attempt was taken, or no check succeeds.
         """
         self.still_ours()
         self._keeper.begin(self)
@@ -138,7 +141,7 @@ class LeaseKeeper:
     def hold(
         self, execution_id: str, attempt: int, timeout_ms: int, claimed: float, *, repeatable: bool
     ) -> Iterator[HeldLease]:
-        """Keep an attempt while the block runs; ``claimed`` is the monotonic time at which its claim began."""
+        """Hold an attempt while the block runs; ``claimed`` is the monotonic time of its claim."""
         held = HeldLease(execution_id, attempt, self, claimed, repeatable=repeatable)
         held.renew_every = renewal_ms(timeout_ms, self.lease_ms) / 1000
         with self._lock:
@@ -151,7 +154,7 @@ class LeaseKeeper:
                     self._begun.discard((execution_id, attempt))
         finally:
             with self._lock:
-                if self._holds.get(execution_id) is held:  # not a later attempt that came here again
+                if self._holds.get(execution_id) is held:  # not a later attempt of the same execution
                     del self._holds[execution_id]
                 if not (self._holds or self._doubt):
                     self._some.clear()
@@ -180,11 +183,11 @@ class LeaseKeeper:
             self._closed = True
 
     def never_began(self, row: Row) -> bool:
-        """Whether a running row is this process's own, and nothing of this attempt has begun, held or not."""
+        """Whether this process owns a running row, and no effect of the attempt has begun."""
         return row.owner == self.owner and (row.id, row.attempt) not in self._begun
 
-    def look(self, holds: list[HeldLease]) -> bool:
-        """See which attempts are still ours, and abort the others; false when the database could not be asked."""
+    def check(self, holds: list[HeldLease]) -> bool:
+        """Abort the attempts that were taken; false if the database is away."""
         if not holds:
             return True
         asked = time.monotonic()
@@ -204,11 +207,11 @@ class LeaseKeeper:
         while True:
             if not self._some.wait(timeout=60):
                 continue
-            time.sleep(LOOK)
+            time.sleep(CHECK)
             with self._lock:
                 holds = list(self._holds.values())
             try:
-                self.look([hold for hold in holds if not hold.aborted() and self._age(hold) > LOOK])
+                self.check([hold for hold in holds if not hold.aborted() and self._age(hold) > CHECK])
                 self._renew(holds)
                 self._abort_the_lost(holds)
                 if self._doubt and time.monotonic() - self._doubted > 1:
@@ -218,7 +221,7 @@ class LeaseKeeper:
                 log.warning("lease keeper failed", exc_info=True)
 
     def _resolve(self) -> None:
-        """Hand back what this process has claimed without knowing; what is too fresh is left for the next time."""
+        """Hand back rows that this process claimed without knowing; recent ones next time."""
         self._doubt = False
         try:
             rows = db.read_one(leases.held_by, [self.owner])
@@ -244,7 +247,7 @@ class LeaseKeeper:
         return time.monotonic() - hold.verified
 
     def _renew(self, holds: list[HeldLease]) -> None:
-        """Extend the leases when it is time to; a database that is away is asked again after the next look."""
+        """Extend the leases when they are due; after an outage, at the next check."""
         now = time.monotonic()
         if now - self._extended <= min((hold.renew_every for hold in holds), default=60):
             return
@@ -256,7 +259,7 @@ class LeaseKeeper:
         self._away = not extended
 
     def _extend(self, holds: list[HeldLease]) -> bool:
-        """Extend the leases of these; false when the database is away."""
+        """Extend the leases of held attempts; false if the database is away."""
         ids = [hold.execution_id for hold in holds if not hold.aborted()]
         if not ids:
             return True
@@ -291,7 +294,7 @@ def keeper() -> LeaseKeeper:
 
 
 def _after_fork() -> None:
-    """A child keeps nothing of its parent's, and its lock may be held by a thread that the child has not."""
+    """Start a forked child without a keeper; a thread that only its parent has may hold the lock."""
     global _keeper, _lock
     _keeper, _lock = None, threading.Lock()
 

@@ -1,4 +1,4 @@
-"""Work with the database that goes on when the database has been away for a while."""
+"""Work with the database that outlasts an outage."""
 
 import time
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from store.engine import group_commit
 from store.engine.db import Connection
 from tasks.attempts.lease import keeper
 
-#: for how long the database may be away before what was to be written is left to recovery, seconds
+#: after an outage of this length the work is left to recovery, seconds
 LONGEST_OUTAGE = 3_600
 
 log = logs.logger(__name__)
@@ -19,12 +19,12 @@ Result = TypeVar("Result")
 
 
 def commit_with_patience(change: Callable[[Connection], Any], *, single: bool = True, at: str = "") -> Any:
-    """Commit a change, also when the database is away for a while; None when it stayed away."""
+    """Commit a change, even after an outage; None if the database stayed away."""
     return with_patience(lambda: group_commit.commit(change, single=single, at=at))
 
 
 def with_patience(work: Callable[[], Result]) -> Result | None:
-    """The result of work with the database, tried again while it is away; None when it stayed away."""
+    """The result of work, retried while the database is away; None if it stayed away."""
     give_up = time.monotonic() + LONGEST_OUTAGE
     while True:
         try:

@@ -1,7 +1,8 @@
 """Perform the outside work of one attempt, of a trigger or of a step of a run.
 
-``prepare`` gathers everything the executor needs, secrets included; they exist in clear from there to the executor's
-return only. ``perform`` lets the executor do it with no transaction open and puts every way it can end into words.
+``prepare`` gathers everything the executor needs, secrets included; they exist in clear only from there to the
+executor's return. ``perform`` lets the executor make the call with no transaction open, and returns every possible end
+as an ``Ending``.
 """
 
 import json
@@ -35,7 +36,7 @@ log = logs.logger(__name__)
 
 @dataclass(frozen=True)
 class Work:
-    """A call, and who carries it out."""
+    """A call, and the executor that makes it."""
 
     executor: Any
     call: Call
@@ -43,7 +44,7 @@ class Work:
 
 
 def attempt_at(row: Row, retry: Mapping[str, Any]) -> Attempt:
-    """The attempt that has just been claimed."""
+    """The attempt of a row that this process has just claimed."""
     return Attempt(
         row=row,
         owner=keeper().owner,
@@ -56,7 +57,7 @@ def attempt_at(row: Row, retry: Mapping[str, Any]) -> Attempt:
 def prepare(
     this: Attempt, revision: Revision, held: HeldLease, parameters: Mapping[str, Any], hidden: Mapping[str, Any]
 ) -> Work | Ending:
-    """Everything the executor needs; ``hidden`` are the secret ones among the parameters' values."""
+    """Gather everything the executor needs; ``hidden`` are the secret parameters."""
     row, definition = this.row, revision.definition
     try:
         opened = sealing.opened_config(row.workspace_id, revision)
@@ -87,10 +88,10 @@ def prepare(
 
 
 def perform(work: Work | Ending, held: HeldLease) -> Ending:
-    """Let the executor do it; what could not be prepared ends as it is.
+    """Let the executor make the call; an ``Ending`` instead of work is returned unchanged.
 
     Raises:
-        Abandoned: the attempt was taken from us.
+        Abandoned: another worker or a cancel has taken the attempt.
     """
     if isinstance(work, Ending):
         return work
@@ -124,10 +125,10 @@ def perform(work: Work | Ending, held: HeldLease) -> Ending:
 
 
 def give_up(held: HeldLease) -> None:
-    """Say that this process does nothing more for an attempt.
+    """Give up an attempt of this process.
 
-    One that is still ours, and that may be done again, is handed back, for others to claim at once. One that was taken
-    from us is let go; a cancel may wait for that.
+    An attempt that may be repeated is handed back, so that another worker can claim it at once. One that was taken from
+    this process is released; a cancel may wait for that.
     """
     owner = keeper().owner
     if held.safe and commit_with_patience(lambda db_: leases.hand_back(db_, held.execution_id, owner, held.attempt)):
@@ -137,7 +138,7 @@ def give_up(held: HeldLease) -> None:
         with db.write(single=True) as connection:
             leases.release(connection, held.execution_id, owner, held.attempt)
     except Unavailable:
-        log.warning("could not say that the execution was let go")
+        log.warning("the execution could not be released")
 
 
 def _provider_failed(error: ProviderError) -> Ending:
@@ -152,7 +153,7 @@ def _provider_failed(error: ProviderError) -> Ending:
 
 
 def _interrupter() -> Callable[[], None] | None:
-    """How to stop Python code in this process's main thread; None where that is not possible (threads pool)."""
+    """A function that stops Python code in the main thread; None in a threads pool."""
     if callable(signal.getsignal(signal.SIGUSR1)):  # billiard's children turn it into SoftTimeLimitExceeded
         return lambda: os.kill(os.getpid(), signal.SIGUSR1)
     return None

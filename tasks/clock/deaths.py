@@ -1,12 +1,12 @@
-"""What a worker that died had taken off its queues and not begun.
+"""Find the executions that a dead worker had taken off its queues and not begun.
 
-Such messages are lost and their rows pending, and as long as the queue behind them explains the wait tick does not
-publish them again (``tasks.messages.backlog``). In order of time: a process is seen to have died, because its sign of
-life stays away or another process has come in its place; on each of its queues the messages that are taken next tell
-how far it has come; what is pending and was accepted before that has been taken off. It is published once
-more, before what waits, and should a living worker have it in hand the copy finds nothing to do.
+Their messages are lost and their rows pending, and as long as the backlog explains the wait tick does not republish
+them (``tasks.messages.backlog``). In order of time: a process is found dead, because its heartbeat is missing or
+another process has its name; on each of its queues the next messages show how far the queue has come; a pending row
+accepted before that is no longer on the queue. It is published again, ahead of the queue; if a living worker holds the
+first message, the second finds nothing to do.
 
-RabbitMQ gives the messages of a dead worker to others by itself.
+RabbitMQ itself redelivers the messages of a dead worker.
 """
 
 import json
@@ -19,32 +19,32 @@ from store.engine.db import Row
 from store.executions import recovery
 from tasks.app import app
 
-#: seconds between two looks at the signs of life
+#: seconds between two looks at the heartbeats
 EVERY = 5.0
-#: a process without one for this long is taken for dead, ms
+#: a process without a heartbeat for this long counts as dead, ms
 SILENT = 20_000
-#: the next messages that show how far a queue has come: one may be older than its neighbours
+#: the next messages that show how far a queue has come; one may be older than its neighbours
 NEXT = 10
-#: what was accepted this long ago is on its queue, ms
+#: an execution accepted this long ago is on its queue, ms
 PUBLISHED = 2_000
 _ACCEPTED = re.compile("p?exec-([0-9a-f]{12})")
-#: the most that are published again for each queue
+#: the most executions published again for each queue
 MOST = 1_000
 
 
 class Deaths:
-    """The processes that this one has seen alive."""
+    """The worker processes that this process has seen alive."""
 
     def __init__(self) -> None:
         self._alive: dict[str, int] | None = None
         self._next = 0.0
         #: the queues that living processes consume
         self._served: set[str] = set()
-        #: the queues of those that died, until what they left behind is published
+        #: the queues of those that died, until their executions are published
         self._bereaved: set[str] = set()
 
     def bereaved(self) -> list[str]:
-        """The queues of the processes that died, which are not ``settled`` yet; all of them at the first look.
+        """The queues of dead processes that are not ``settled`` yet; all queues at first.
 
         Raises:
             Unavailable: the database is away.
@@ -54,11 +54,11 @@ class Deaths:
         return sorted(self._bereaved)
 
     def settled(self, queue: str) -> None:
-        """What was left behind on a queue is seen to."""
+        """Note that the executions left behind on a queue are published."""
         self._bereaved.discard(queue)
 
     def unserved(self, queue: str) -> bool:
-        """Whether workers live, but none that consumes this queue; as of the last look."""
+        """Whether workers live but none consumes this queue, as of the last look."""
         return bool(self._served) and queue not in self._served
 
     def _look(self) -> None:
@@ -73,20 +73,20 @@ class Deaths:
 
 
 def left_behind(queue: str) -> list[Row]:
-    """The pending executions of a queue that are not on it any more, noted as published once more.
+    """The pending executions no longer on their queue, noted as published again.
 
     Raises:
-        Unavailable: the database is away. Besides one of ``canvas.BrokerDown``.
+        Unavailable: the database is away. One of ``canvas.BrokerDown``: the broker is.
     """
-    accepted = _come_as_far_as(queue)
+    accepted = _accepted_next(queue)
     if accepted is None:
         return []
     with db.write() as connection:
         return recovery.overtaken(connection, queue, before=accepted, limit=MOST)
 
 
-def _come_as_far_as(queue: str) -> int | None:
-    """When what is next on a queue was accepted, ms; None where the broker cannot be asked."""
+def _accepted_next(queue: str) -> int | None:
+    """When the next execution on a queue was accepted, ms; None if the broker cannot say."""
     with app.connection_for_read() as connection:
         if connection.transport.driver_type != "redis":
             return None
@@ -97,5 +97,5 @@ def _come_as_far_as(queue: str) -> int | None:
     return max((int(found[1], 16) for found in ids if found), default=None)
 
 
-#: those of this process
+#: the dead as this process knows them
 deaths = Deaths()

@@ -1,9 +1,9 @@
-"""Duties: what time does, each a named function that a scheduled task carries out.
+"""Duties: named functions that a scheduled task carries out.
 
 In order of time: the scheduler sends ``tocsin.tick`` or ``tocsin.upkeep``; the task hands its table of duties to
 ``carry_out``; one after the other, each duty gets a time slice, commits what it changes, publishes after its commit
-and leaves the rest to the next round. A duty that fails is logged with its name and counted, and the next ones run all
-the same; once all have run the task fails. A database that is away ends the round at once, because every other duty
+and leaves the rest to the next round. A duty that fails is logged with its name and counted, and the next ones still
+run; once all have run the task fails. A database that is away ends the round at once, because every other duty
 would wait for it too. Nothing interrupts a duty that hangs: its round does not end, the pool fills with such rounds,
 and ``worker.watch`` ends the process.
 """
@@ -23,15 +23,15 @@ log = logs.logger(__name__)
 
 @dataclass(frozen=True)
 class TimeSlice:
-    """The time that one duty has in one round; without arguments as long as it takes, from now on."""
+    """The time that one duty has in one round; without limit by default."""
 
-    #: the duty leaves what is not done by then to the next round; on the monotonic clock
+    #: the end of the slice, on the monotonic clock; the duty leaves the rest to the next round
     until: float = math.inf
-    #: since when this round waits for the database, on the clock of ``reach``
+    #: since when this round has waited for the database, on the clock of ``reach``
     since: float = field(default_factory=reach.clock)
 
     def is_over(self) -> bool:
-        """Whether the duty has to leave the rest to the next round."""
+        """Whether the duty must leave the rest to the next round."""
         return time.monotonic() >= self.until
 
 
@@ -39,16 +39,16 @@ class TimeSlice:
 class Duty:
     """One line in a table of duties."""
 
-    #: what logs and counts call it
+    #: its name in logs and counts
     name: str
-    #: does what is due, and returns how many rows that were
+    #: handles what is due, and returns the number of rows
     run: Callable[[TimeSlice], int]
-    #: how long it may take of one round; a duty without a limit is short by itself
+    #: its share of one round; a duty without a limit is short by itself
     seconds: float = math.inf
 
 
 class DutyError(Exception):
-    """Some duties of a round have failed, and the others have run; the log has the reason of each."""
+    """Some duties of a round have failed; the log has the reason of each."""
 
 
 #: how often each duty has failed in this process
@@ -56,10 +56,10 @@ failures: Counter[str] = Counter()
 
 
 def carry_out(duties: Sequence[Duty]) -> dict[str, int]:
-    """Run the duties in order; returns the rows of each that had something to do.
+    """Run the duties in order; returns the rows that each handled.
 
     Raises:
-        DutyError: once all have run, when some of them have failed.
+        DutyError: some have failed; raised once all have run.
         Unavailable: the database is away; the duties that follow have not run.
     """
     since, done, failed = reach.clock(), {}, []

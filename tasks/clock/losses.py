@@ -1,8 +1,8 @@
-"""Messages that were lost: with a broker that was emptied, and with a worker that died.
+"""Republish lost messages: those of an emptied broker, and those of a dead worker.
 
-The rows of such messages are pending and their messages are gone. A Redis that forgot the mark which tick keeps there
-forgot the messages too, so every pending row becomes due and is attended to (``tasks.clock.sweep``). What a worker that
-died had taken off its queues is published at once (``tasks.clock.deaths``).
+The rows of lost messages are pending. A Redis without the mark that tick keeps there has lost the messages too, so
+every pending row becomes due, and the sweep handles it (``tasks.clock.sweep``). The executions that a dead worker had
+taken off its queues are published at once (``tasks.clock.deaths``).
 """
 
 from config import logs
@@ -19,7 +19,7 @@ log = logs.logger(__name__)
 
 
 def republish_all(_: TimeSlice) -> int:
-    """Make every pending row due when the broker was emptied; returns how many became due.
+    """Make every pending row due if the broker was emptied; returns the number.
 
     Raises:
         Unavailable: the database is away; without its mark the broker still counts as emptied.
@@ -38,7 +38,7 @@ def republish_all(_: TimeSlice) -> int:
 
 
 def republish_left_behind(_: TimeSlice) -> int:
-    """Publish what workers that died had taken off their queues; returns how many executions.
+    """Republish what dead workers had taken off their queues; returns the number.
 
     Raises:
         Unavailable: the database is away.

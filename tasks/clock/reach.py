@@ -1,9 +1,9 @@
-"""Whether a lease that lapsed says anything about its worker: only if it could have been extended.
+"""The reach of the database: whether workers could have renewed a lease that lapsed.
 
-Tick notes the results of its own looks at the database. One that failed, or took so long that renewals may have failed,
-is an outage; so is a machine that slept, and a clock that was put forward, for which all leases lapse at once. When it
-is over every worker is given a whole lease to say that it lives, and to write what it could not. Dead workers are found
-then, and no living one is taken for dead.
+Tick notes the results of its own queries. A query that failed, or took so long that renewals may have failed, is an
+outage; so is a machine that slept, and a clock that was put forward, because then all leases lapse at once. After an
+outage every worker has a whole lease to renew its leases and to write what it could not. Dead workers are found then,
+and no living one is taken for dead.
 """
 
 import time
@@ -11,12 +11,12 @@ from collections.abc import Callable
 
 from config.settings import settings
 
-#: a look, or a leap of the clock, of this part of a lease is an outage: as long passes between two renewals
+#: a query, or a leap of the clock, of this part of a lease is an outage: so much is between two renewals
 PART = 3
 
 
 class Reach:
-    """What this process has seen of the database; times are those of ``clock``, in seconds."""
+    """The database as this process has reached it; times are of ``clock``, in seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.clock = clock
@@ -29,7 +29,7 @@ class Reach:
         self._missed = True
 
     def reached(self, asked: float) -> None:
-        """Note that it answered what it was asked at ``asked``."""
+        """Note that the database answered a query sent at ``asked``."""
         now, most = self.clock(), settings().lease_seconds / PART
         offset = time.time() - now
         if self._missed or now - asked > most or offset - self._offset > most:
@@ -37,11 +37,11 @@ class Reach:
         self._missed, self._offset = False, offset
 
     def respite_ms(self) -> int:
-        """For how long yet leases may lapse without their workers' doing, ms; 0 as a rule."""
+        """For how much longer living workers may have lapsed leases, ms; 0 as a rule."""
         if self._back_at is None:
             return 0
         return max(0, round((self._back_at + settings().lease_seconds - self.clock()) * 1000))
 
 
-#: that of this process
+#: the reach of this process
 reach = Reach()

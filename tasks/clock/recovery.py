@@ -1,12 +1,12 @@
-"""What tick does for one row that is due. What is decided in the transaction is published after it.
+"""Recovery: handle one due row by its status; publish what that asks for after the transaction.
 
-pending    put on its queue again, unless the backlog explains that it has not had its turn (``tasks.messages.backlog``)
-running    its worker died, froze or overran: end it, or have it tried again on its own queue; what was lost twice, or
-           with all who take from its queue, goes to ``quarantine``. While the database was away no worker could
-           keep a lease, so after that each gets one more (``tasks.clock.reach``)
-waiting    the back-off or the delay is over: on it goes; the approval has expired: ended
-runs       over their time: failed, and with them their steps (``tasks.clock.run_recovery``)
-ended      a step whose successors are not planned yet, an action that playbooks listen to and that is not announced
+pending    published again, unless the backlog explains its wait (``tasks.messages.backlog``)
+running    its worker died, froze or overran: the row ends, or is retried on its own queue; a row lost twice, or with
+           every worker of its queue, goes to ``quarantine``. While the database is away no worker can renew a lease,
+           so after an outage each lease lasts once more (``tasks.clock.reach``)
+waiting    the back-off or delay is over: the row goes on; the approval has expired: the row ends
+runs       over their time: they fail, and their steps with them (``tasks.clock.run_recovery``)
+ended      a step whose successors are not planned yet, or an action that playbooks listen for and that is not announced
            yet: a worker gets a message for it
 """
 
@@ -30,43 +30,43 @@ from tasks.messages import canvas
 from tasks.messages.model import TaskMessage
 from tasks.messages.run_messages import begin_message, follow_message_of
 
-#: an execution that was lost this often with its worker is tried again apart from others, so often it is given up
+#: how often an execution loses its worker before it goes to quarantine, and before it fails
 QUARANTINE_AFTER, POISON_CAP = 2, 3
-#: what is known of a worker that let a lease lapse
+#: why a lease lapses, in an error's message
 _SILENT = "the worker said nothing any more (it died, froze, was stopped, or could not write to the database)"
-#: rows looked at, and rows whose turn is awaited, in one transaction
+#: due rows handled, and rows postponed or republished, in one transaction
 BATCH, AT_ONCE = 200, 1000
 
 log = logs.logger(__name__)
 
 
-def measured(row: Row, message: TaskMessage) -> TaskMessage:
-    """What is published for a step, on the queue for it: a run whose delays end together floods as any other does."""
+def on_fair_queue(row: Row, message: TaskMessage) -> TaskMessage:
+    """The message of a step on its fair queue: a run whose delays end together floods too."""
     if row.run_id is None or message.ahead:
         return message
     return replace(message, queue=fair_queue.of_run(message.queue, row.workspace_id, row.run_id))
 
 
-def attend(
+def handle(
     connection: Connection, row: Row, pauses: Mapping[str, int], over: list[run_recovery.Over]
 ) -> TaskMessage | None:
-    """Do what one row needs; returns what is to be published after the commit."""
+    """Handle one due row; returns the message to publish after the commit."""
     if row.kind == Kind.ACTION and row.status in TERMINAL:
-        return completion.attend(connection, row)
+        return completion.handle(connection, row)
     if row.kind == Kind.PLAYBOOK and (row.status != Status.PENDING or run_recovery.is_late(row)):
-        run_recovery.attend(connection, row, over)
+        run_recovery.handle_run(connection, row, over)
         return None
     if row.kind == Kind.STEP and (row.status in TERMINAL or row.run_status not in LIVE):
-        return run_recovery.attend_ended(connection, row, pauses)
+        return run_recovery.handle_ended(connection, row, pauses)
     if row.kind == Kind.STEP and row.open is not None:
-        return run_recovery.attend_holder(connection, row, over, pauses)
+        return run_recovery.handle_container(connection, row, over, pauses)
     if row.status == Status.PENDING:
         again_at = db.now_ms() + pauses.get(row.queue, settings().lease_seconds * 1000)
         if row.run_status == Status.PAUSED:
             recovery.postpone(connection, row.id, at=again_at)
             return None
         recovery.published(connection, row.id, again_at=again_at)
-        queue = "quarantine" if row.lapses and _is_alone(row) else row.queue
+        queue = "quarantine" if row.lapses and _is_unserved(row) else row.queue
         return message_of(row, queue, ahead=row.attempt > 0 and row.publishes == 0)  # it was handed back
     if row.status == Status.RUNNING:
         return _recover(connection, row)
@@ -77,19 +77,19 @@ def _wait_is_over(connection: Connection, row: Row) -> TaskMessage | None:
     if row.waiting_for == WaitingFor.DELAY and row.type == "delay":
         return _end(connection, row, Status.COMPLETED, None)
     if row.waiting_for in (WaitingFor.RETRY, WaitingFor.DELAY):
-        return _again(connection, row, row.queue)
+        return _retry(connection, row, row.queue)
     error = failure("approval_expired", "Nobody decided in time.")
     return _end(connection, row, Status.TIMEOUT, error)
 
 
 def _recover(connection: Connection, row: Row) -> TaskMessage | None:
-    """A running row whose time is up or whose worker no longer keeps its lease.
+    """End or retry a running row whose time is up or whose worker no longer renews its lease.
 
-    When both hold the worker's death explains it, and the action is tried again; not on processes that are killed
-    at the end of their time, where silence may be the action's own doing.
+    If both hold, the worker's death explains it, and the action is retried; not on processes that are killed at the
+    end of their time, where the action itself may cause the silence.
     """
     silent = lease.silent(row, settings().lease_seconds * 1000)
-    if silent and (respite := reach.respite_ms()):  # its worker may live, and write how the action ended
+    if silent and (respite := reach.respite_ms()):  # its worker may live, and write the end of the action
         recovery.postpone(connection, row.id, at=db.now_ms() + respite)
         return None
     unknown = not row.idempotent
@@ -105,17 +105,17 @@ def _recover(connection: Connection, row: Row) -> TaskMessage | None:
         message = f"{POISON_CAP} times {_SILENT} while this action ran; it is not tried again."
         error = failure("attempts_exhausted", message)
         return _end(connection, row, Status.FAILED, error)
-    queue = row.queue if lapses < QUARANTINE_AFTER and not _is_alone(row) else "quarantine"
+    queue = row.queue if lapses < QUARANTINE_AFTER and not _is_unserved(row) else "quarantine"
     log.warning("worker lost; trying again", execution_id=row.id, lapses=lapses, queue=queue)
-    return _again(connection, row, queue, lapses=lapses)
+    return _retry(connection, row, queue, lapses=lapses)
 
 
-def _is_alone(row: Row) -> bool:
-    """Whether no worker consumes a row's queue any more, while others could try it in quarantine."""
+def _is_unserved(row: Row) -> bool:
+    """Whether no worker consumes a row's queue any more, but one consumes quarantine."""
     return deaths.unserved(row.queue) and not deaths.unserved("quarantine")
 
 
-def _again(connection: Connection, row: Row, queue: str, *, lapses: int | None = None) -> TaskMessage | None:
+def _retry(connection: Connection, row: Row, queue: str, *, lapses: int | None = None) -> TaskMessage | None:
     due_at = db.now_ms() + settings().lease_seconds * 1000
     moved = transitions.transition(
         connection,
@@ -133,7 +133,7 @@ def _again(connection: Connection, row: Row, queue: str, *, lapses: int | None =
 
 
 def _end(connection: Connection, row: Row, status: Status, error: dict[str, object] | None) -> TaskMessage | None:
-    """End a row; of a step a worker then plans what follows."""
+    """End a row; returns the message with which a worker plans a step's successors."""
     mark = steps.follow_mark() if row.kind == Kind.STEP else {}
     moved = transitions.transition(connection, row.id, status, fence=row.attempt, error=transitions.dump(error), **mark)
     if error is not None:

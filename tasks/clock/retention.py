@@ -1,4 +1,4 @@
-"""What is kept for a time and then deleted: ended executions, their secrets, idempotency keys, worker processes.
+"""Delete what is too old: ended executions, their secrets, idempotency keys, worker processes.
 
 Each duty deletes bite by bite, each bite in a transaction of its own, so that other writers wait for one bite at most.
 """
@@ -21,7 +21,7 @@ MOST_REST = 1.0
 
 
 def forget_executions(time_slice: TimeSlice) -> int:
-    """Delete executions that ended longer ago than the retention time; returns how many.
+    """Delete executions that ended before the retention time; returns the number.
 
     Raises:
         Unavailable: the database is away.
@@ -31,7 +31,7 @@ def forget_executions(time_slice: TimeSlice) -> int:
 
 
 def drop_secrets(time_slice: TimeSlice) -> int:
-    """Delete the sealed secrets of executions that ended long ago; returns of how many.
+    """Delete the sealed secrets of old executions; returns the number of executions.
 
     Raises:
         Unavailable: the database is away.
@@ -41,7 +41,7 @@ def drop_secrets(time_slice: TimeSlice) -> int:
 
 
 def forget_idempotency_keys(time_slice: TimeSlice) -> int:
-    """Delete idempotency keys that are no longer remembered; returns how many.
+    """Delete idempotency keys that have expired; returns the number.
 
     Raises:
         Unavailable: the database is away.
@@ -51,7 +51,7 @@ def forget_idempotency_keys(time_slice: TimeSlice) -> int:
 
 
 def forget_processes(_: TimeSlice) -> int:
-    """Delete worker processes that have been gone for long; returns how many.
+    """Delete worker processes that ended long ago; returns the number.
 
     Raises:
         Unavailable: the database is away.
@@ -61,7 +61,7 @@ def forget_processes(_: TimeSlice) -> int:
 
 
 def _bite_by_bite(time_slice: TimeSlice, forget: Callable[[Connection], int]) -> int:
-    """Delete until nothing is left; between two bites, others have as long as one took."""
+    """Delete until nothing is left; a pause as long as each bite lets others write."""
     number, bite = 0, 1
     while bite and not time_slice.is_over():
         began = time.monotonic()

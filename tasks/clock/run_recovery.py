@@ -1,8 +1,8 @@
-"""What tick does for runs and for the steps that no worker carries out itself.
+"""Recovery of due runs and of due steps that no worker carries out.
 
-A run over its time fails, and its steps with it; what a run that is over has left behind is ended. A run of which
-nothing is under way any more, which should never be, is failed rather than left hanging. A holder whose last branch has
-ended is attended to by a worker; one over its time fails with all it holds.
+A run over its time fails, and its steps with it; steps left behind by an ended run end. A running run without any
+step under way, which should never exist, fails rather than hangs. For a container whose last branch has ended, tick
+publishes a message; a container over its time fails with its steps.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,9 +20,9 @@ from tasks.messages.run_messages import follow_message_of, join_message
 from tasks.runs import stop
 from tasks.runs.errors import of_run
 
-#: a worker that was asked to plan is given this long before another one is asked, ms
+#: the time that a worker has to plan before tick publishes another message, ms
 PATIENCE = 10_000
-#: what a run that is over has left behind is gone on with after this, ms
+#: tick goes on ending the steps of an ended run after this, ms
 AGAIN = 500
 
 log = logs.logger(__name__)
@@ -30,29 +30,29 @@ log = logs.logger(__name__)
 
 @dataclass(frozen=True)
 class Over:
-    """A run that has ended, or a holder in it, whose steps have to end too."""
+    """A run that has ended, or a container in it, whose steps must end too."""
 
     run_id: str
-    holder: str | None = None
+    container: str | None = None
 
 
 def end_steps(over: Sequence[Over]) -> None:
-    """End the steps of those that are over, in transactions of their own, as far as that is soon done."""
+    """End the steps of ended runs and containers, as many as a moment allows."""
     for each in over:
-        if each.holder is not None:
-            stop.end_held(each.run_id, each.holder)
-    run_ids = [each.run_id for each in over if each.holder is None]
+        if each.container is not None:
+            stop.end_steps_of(each.run_id, each.container)
+    run_ids = [each.run_id for each in over if each.container is None]
     if run_ids:
         stop.end_steps(run_ids, "system")
 
 
 def is_late(row: Row) -> bool:
-    """Whether the time of a run or a holder is up."""
+    """Whether the time of a run or a container is up."""
     return row.expires_at is not None and row.expires_at <= db.now_ms()
 
 
-def attend(connection: Connection, row: Row, over: list[Over]) -> None:
-    """A run that is over its time, or that has not been looked at for long, or that has left steps behind."""
+def handle_run(connection: Connection, row: Row, over: list[Over]) -> None:
+    """Handle a run that is over its time, is due for a check, or has left steps behind."""
     if row.status in transitions.TERMINAL:
         recovery.postpone(connection, row.id, at=db.now_ms() + AGAIN)
     elif is_late(row):
@@ -73,8 +73,8 @@ def _fail(connection: Connection, row: Row, code: str, message: str) -> None:
     log.warning("run ended by tick", execution_id=row.id, code=code)
 
 
-def attend_ended(connection: Connection, row: Row, pauses: Mapping[str, int]) -> TaskMessage | None:
-    """A step that has ended, or whose run has."""
+def handle_ended(connection: Connection, row: Row, pauses: Mapping[str, int]) -> TaskMessage | None:
+    """Handle a step that has ended, or whose run has."""
     if row.status not in transitions.TERMINAL:
         transitions.transition(connection, row.id, Status.CANCELLED)
         return None
@@ -85,8 +85,10 @@ def attend_ended(connection: Connection, row: Row, pauses: Mapping[str, int]) ->
     return follow_message_of(row)
 
 
-def attend_holder(connection: Connection, row: Row, over: list[Over], pauses: Mapping[str, int]) -> TaskMessage | None:
-    """A step that holds others: its branches have ended, the next pass is due, or its time is up."""
+def handle_container(
+    connection: Connection, row: Row, over: list[Over], pauses: Mapping[str, int]
+) -> TaskMessage | None:
+    """Handle a container whose branches have ended, whose next iteration is due, or whose time is up."""
     if not is_late(row):
         if row.waiting_for == WaitingFor.INTERVAL:
             steps.end_pause(connection, row.id)
@@ -100,5 +102,5 @@ def attend_holder(connection: Connection, row: Row, over: list[Over], pauses: Ma
 
 
 def _patience(pauses: Mapping[str, int]) -> int:
-    """How long a worker is given, ms: its message may stand behind all that is in ``bulk``."""
+    """The time that a worker has, ms: its message may wait behind the whole queue ``bulk``."""
     return max(PATIENCE, pauses.get(queue_order.BULK, 0))

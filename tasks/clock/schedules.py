@@ -1,10 +1,9 @@
-"""Schedules: playbooks whose time has come are started, once for each time, however many tickers there are.
+"""Start the playbooks whose schedule is due, once for each time.
 
 In order of time: tick looks up which schedules are due; the run of each is prepared; then, in one transaction for each
 playbook, the schedule moves on to its next time and the run is accepted. The move is guarded by the time that was due:
-of several tickers one moves it, and the others start nothing. What was missed while nothing ran comes once, late; the
-times in between are not made up for. A playbook that cannot be started moves on all the same, and the audit trail says
-why it was not.
+of several ticks at once one moves it, and the others start nothing. Times missed while Tocsin did not run cause one
+late run in all. If a playbook cannot be started, its schedule still moves on, and the audit trail has the reason.
 """
 
 from config import logs
@@ -28,7 +27,7 @@ log = logs.logger(__name__)
 
 
 def fire_due(time_slice: TimeSlice) -> int:
-    """Start every playbook whose schedule has come round; returns how many were started.
+    """Start every playbook whose schedule is due; returns the number started.
 
     Raises:
         Unavailable: the database is away; the rest is left to the next tick.
@@ -44,7 +43,7 @@ def fire_due(time_slice: TimeSlice) -> int:
 
 
 def _fire(playbook: Playbook) -> bool:
-    """Start a playbook whose schedule has come round; false when it cannot be, or another ticker did."""
+    """Start a playbook whose schedule is due; false if it cannot be, or another tick did."""
     with db.read() as connection:
         candidate = _candidate(connection, playbook)
     with db.write() as connection:
@@ -86,7 +85,7 @@ def _candidate(connection: Connection, playbook: Playbook) -> Candidate:
 
 
 def _next_time(playbook: Playbook) -> int | None:
-    """When the schedule comes round next, from now on; None when it never does."""
+    """When the schedule is due next; None if never."""
     trigger = playbook.revision.definition["trigger"]
     try:
         return next_time(trigger["cron"], trigger["timezone"], db.now_ms())

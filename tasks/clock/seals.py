@@ -1,4 +1,4 @@
-"""Old seals are renewed: a walk over all that is sealed (``tasks.secrets.reseal``), some bites in each round."""
+"""Renew old seals, some bites in each round of a walk (``tasks.secrets.reseal``)."""
 
 import threading
 import time
@@ -9,16 +9,16 @@ from store.renewal import Bite
 from tasks.clock.duty import TimeSlice
 from tasks.secrets import reseal
 
-#: bites of sealed values that one round renews: tick waits behind it
+#: bites of sealed values that one round renews: tick waits for it
 BITES = 20
 #: the pause between the end of one walk and the begin of the next, seconds
-_LOOKED_AT_EVERY = 3600.0
+_PAUSE = 3600.0
 
 log = logs.logger(__name__)
 
 
 class Renewal:
-    """A walk over all that is sealed, which goes on where it stopped."""
+    """A walk over all sealed values, which goes on where it stopped."""
 
     def __init__(self) -> None:
         self._walk: Iterator[tuple[str, Bite]] | None = None
@@ -26,7 +26,7 @@ class Renewal:
         self._lock = threading.Lock()
 
     def go_on(self) -> int:
-        """Take some bites, unless everything was looked at lately; returns how many rows were sealed again.
+        """Renew some bites, unless a walk ended lately; returns the number of rows sealed again.
 
         Raises:
             Unavailable: the database is away; the next round begins a new walk.
@@ -44,7 +44,7 @@ class Renewal:
             try:
                 name, bite = next(self._walk)
             except StopIteration:
-                self._walk, self._rests_until = None, time.monotonic() + _LOOKED_AT_EVERY
+                self._walk, self._rests_until = None, time.monotonic() + _PAUSE
                 break
             except BaseException:
                 self._walk = None
@@ -57,12 +57,12 @@ class Renewal:
         return number
 
 
-#: that of this process
+#: the walk of this process
 renewal = Renewal()
 
 
 def renew(_: TimeSlice) -> int:
-    """Renew seals of an earlier key or form; returns how many rows.
+    """Renew seals of an earlier key or form; returns the number of rows.
 
     Raises:
         Unavailable: the database is away.

@@ -1,8 +1,8 @@
-"""The sweep over the rows that are due: each gets the one thing that it needs.
+"""The sweep over the due rows, which handles each once.
 
-In order of time: rows that the backlog explains are put off; then the due rows are attended to, some in one
-transaction, and what that asks for is published after the commit, until nothing is due any more or the time slice is
-over. Any number of sweeps at once do no harm, because due rows are locked and each is moved by a guarded transition
+In order of time: rows whose wait the backlog explains are postponed; then the due rows are handled in batches, one
+transaction each, and the messages are published after the commit, until nothing is due or the time slice is over. Any
+number of sweeps at once do no harm, because due rows are locked and each changes by a guarded transition
 (``tasks.clock.recovery``).
 """
 
@@ -14,7 +14,7 @@ from store.executions import recovery
 from tasks.clock import run_recovery
 from tasks.clock.duty import TimeSlice
 from tasks.clock.reach import reach
-from tasks.clock.recovery import AT_ONCE, BATCH, attend, measured
+from tasks.clock.recovery import AT_ONCE, BATCH, handle, on_fair_queue
 from tasks.messages import publisher
 from tasks.messages.backlog import backlog
 from tasks.messages.model import TaskMessage
@@ -22,16 +22,16 @@ from tasks.messages.model import TaskMessage
 log = logs.logger(__name__)
 
 
-def attend_due(time_slice: TimeSlice) -> int:
-    """Attend to the rows that are due; returns how many there were.
+def handle_due(time_slice: TimeSlice) -> int:
+    """Handle the due rows; returns their number.
 
     Raises:
         Unavailable: the database is away.
     """
     seen, asked = 0, time_slice.since
-    pauses = _await_turns(time_slice)
+    pauses = _postpone_backlog(time_slice)
     while not time_slice.is_over():
-        messages, over, number = look(pauses, asked)
+        messages, over, number = handle_batch(pauses, asked)
         asked = reach.clock()
         seen += number
         run_recovery.end_steps(over)
@@ -44,10 +44,10 @@ def attend_due(time_slice: TimeSlice) -> int:
     return seen
 
 
-def _await_turns(time_slice: TimeSlice) -> dict[str, int]:
-    """Put off rows whose turn on their queue has not come yet.
+def _postpone_backlog(time_slice: TimeSlice) -> dict[str, int]:
+    """Postpone the rows whose wait the backlog of their queue explains.
 
-    Returns by queue the pause between two publishings, ms, where it is longer than a lease.
+    Returns by queue the time between two publishings of a row, ms, if it is longer than a lease.
     """
     pauses = backlog.pauses()
     for queue, pause in pauses.items():
@@ -58,12 +58,13 @@ def _await_turns(time_slice: TimeSlice) -> dict[str, int]:
     return pauses
 
 
-def look(
+def handle_batch(
     pauses: Mapping[str, int], asked: float | None = None
 ) -> tuple[list[TaskMessage], list[run_recovery.Over], int]:
-    """Attend to some rows that are due, in one transaction; ``asked`` is since when the database was waited for.
+    """Handle a batch of due rows in one transaction.
 
-    Returns what is to be published, whose steps are to be ended, and how many rows were due.
+    ``asked`` is since when the sweep has waited for the database. Returns the messages to publish, the runs and
+    containers whose steps must end, and the number of rows that were due.
 
     Raises:
         Unavailable: the database is away.
@@ -74,6 +75,8 @@ def look(
         rows = recovery.due(connection, limit=BATCH)
         reach.reached(asked)
         messages = [
-            measured(row, message) for row in rows if (message := attend(connection, row, pauses, over)) is not None
+            on_fair_queue(row, message)
+            for row in rows
+            if (message := handle(connection, row, pauses, over)) is not None
         ]
     return messages, over, len(rows)

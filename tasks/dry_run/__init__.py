@@ -1,1 +1,1 @@
-"""The dry run of a whole playbook: what each step would do, without doing it."""
+"""Dry runs: describe what each step of a playbook would do."""

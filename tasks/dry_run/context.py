@@ -1,4 +1,4 @@
-"""What the templates and conditions of a step see in a dry run: the record of a simulation instead of the database."""
+"""The context of a step in a dry run: simulated results instead of the database."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,25 +9,25 @@ from tasks.runs.run import Run
 
 
 class SimulatedContext(Context):
-    """The run so far, as it would be; nothing is read."""
+    """The simulated run so far; nothing is read from the database."""
 
     def __init__(self, run: Run) -> None:
         super().__init__(run)
-        #: step id → what its last pass would bring
+        #: step id → the result of its last iteration
         self._latest: dict[str, dict[str, Any]] = {}
         #: row id → whether the step's success is only assumed
         self._presumed: dict[str, bool] = {}
         self._ended = 0
 
     def record(self, row: Mapping[str, Any], *, presumed: bool, **result: Any) -> None:
-        """Remember how a step would end; ``presumed`` says that its success is assumed, not known."""
+        """Remember the end of a step; ``presumed`` says that its success is only assumed."""
         self._ended += 1
         self.learn(row["id"], {"step_id": row["step_id"], "completed_at": self._ended, **result})
         self._latest[row["step_id"]] = self._known[row["id"]]
         self._presumed[row["step_id"]] = self._presumed[row["id"]] = presumed
 
     def presumed(self, paths: set[tuple[str, ...]], previous_id: str | None) -> list[str]:
-        """Those of the paths that lead to a status that is only assumed."""
+        """The paths that lead to a status which is only assumed."""
         found = []
         for path in sorted(paths):
             name = path[1] if path[0] == "steps" and len(path) > 1 else previous_id
@@ -36,21 +36,21 @@ class SimulatedContext(Context):
         return found
 
     def supposed(self, step_id: str, iteration: tuple[int, ...]) -> dict[str, Any]:
-        """What a step that is not reached would read if it were: what is not known of others is assumed."""
+        """The context of a step that is not reached; unknown results of others are assumed."""
         needs = self.run.plan.needs(step_id)
         context = self.of(step_id, iteration, None)
         context["steps"] = {**{name: assumed("steps", name) for name in needs.steps}, **context["steps"]}
         context["vars"] = {**{name: assumed("vars", name) for name in needs.variables}, **context["vars"]}
         return {**context, "previous_step": assumed("previous_step")}
 
-    # in place of what a run reads of its rows
+    # in place of the rows that a run reads
 
     def _fetch(self, ids: set[str]) -> None:
-        """All that is known is remembered."""
+        """Fetch nothing: every known result is remembered."""
 
     def _last(
         self,
-        reader: str,  # noqa: ARG002 - of each loop the latest pass stands for all
+        reader: str,  # noqa: ARG002 - the latest iteration of a loop stands for all
         wanted: list[str],
         iteration: tuple[int, ...],  # noqa: ARG002
     ) -> dict[str, dict[str, Any]]:

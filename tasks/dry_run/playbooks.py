@@ -1,4 +1,4 @@
-"""A playbook that a step would start: looked up, checked and simulated as well, as far as the budget reaches."""
+"""A playbook that a step would start: looked up, checked, and simulated within the budget."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -19,23 +19,23 @@ from tasks.runs.errors import StepError
 from tasks.runs.run import Run
 from tasks.secrets.redact import MASK
 
-#: how deep playbooks that start playbooks are looked into
+#: the most levels of started playbooks that are simulated
 MOST_LEVELS = 3
-#: steps that one dry run describes beyond those of its own playbook
+#: the most steps that one dry run describes in addition to those of its own playbook
 MOST_MORE = 2_000
 
-#: the runs that would be under way: playbook and target
+#: playbook and target of each run that would be under way
 Above = tuple[tuple[str, str | None], ...]
 
 
 @dataclass
 class Budget:
-    """How many more steps one dry run may describe."""
+    """The number of further steps that one dry run may describe."""
 
     left: int = MOST_MORE
 
     def take(self, count: int) -> bool:
-        """Take ``count``, if there are that many."""
+        """Take ``count`` steps from the budget, if it has them."""
         if count > self.left:
             return False
         self.left -= count
@@ -43,7 +43,7 @@ class Budget:
 
 
 def enter(simulated: StepSimulation, found: Finding, budget: Budget, above: Above, start: Callable[[Run], Json]) -> str:
-    """Check that the playbook can be started, and have it simulated.
+    """Check that the playbook can be started, and simulate it.
 
     Raises:
         StepError: it would fail. NotFound, Conflict: it cannot be started. TemplateError.
@@ -77,7 +77,7 @@ def enter(simulated: StepSimulation, found: Finding, budget: Budget, above: Abov
 
 
 def _child(connection: Connection, simulated: StepSimulation, given: Any, target: str | None, found: Finding) -> Run:
-    """The run that would be started."""
+    """The run that the step would start."""
     run, name = simulated.run, simulated.node.step["playbook_ref"]
     playbook = playbooks.get(connection, run.workspace_id, name)
     if not playbook.enabled:
@@ -112,13 +112,13 @@ def _child(connection: Connection, simulated: StepSimulation, given: Any, target
 
 
 def _values(declared: list[Json], given: Any, found: Finding) -> Json:
-    """The parameters it would be given; a playbook that declares none takes any."""
+    """The parameters of the started playbook; one that declares none takes any."""
     if not declared:
         return dict(given)
     values, open_, problems = resolve(declared, given)
     if problems:
-        told = "; ".join(f"{one.pointer}: {one.detail}" for one in problems[:5])
-        raise StepError("invalid_parameters", told)
+        faults = "; ".join(f"{one.pointer}: {one.detail}" for one in problems[:5])
+        raise StepError("invalid_parameters", faults)
     if open_:
         found.assumed.append(f"the values of {', '.join(open_[:5])} fit: they come from steps that have not run")
     else:

@@ -1,14 +1,14 @@
-"""The dry run of a whole playbook: what would happen, step by step, with no outside effect.
+"""Simulate a run step by step, with no outside effect.
 
 In order of time: the plan of the run is walked as in a real run (``tasks.dry_run.walk``), but every step is only
-described (``tasks.dry_run.steps``), and each is said to succeed unless it is known that it would fail; the steps on
-the paths not taken are described as well, as if they were reached. Every step gets a row: ``completed`` or ``failed``
+described (``tasks.dry_run.steps``), and each is assumed to succeed unless it is known to fail; the steps on the paths
+not taken are described too, as if they were reached. Every step gets a row: ``completed`` or ``failed``
 on the path taken, ``skipped`` elsewhere, and in ``report`` whether it is on the path (``taken``), what would become of
 it (``verdict``), what was ``proved`` and what had to be ``assumed``. All rows and the end of the run are written in
 one transaction.
 
-A dry run is ``completed`` once the simulation has been made, also where the playbook would fail: how a real run would
-end is ``predicted_status`` in its output.
+A dry run is ``completed`` once the simulation is made, even if the playbook would fail: ``predicted_status`` in its
+output is the status with which a real run would end.
 """
 
 import functools
@@ -32,7 +32,7 @@ log = logs.logger(__name__)
 
 @dataclass(frozen=True)
 class Simulation:
-    """What a dry run brings: the rows of its steps and the run's output, or why there is none."""
+    """The result of a dry run: the rows of its steps, and the run's output or error."""
 
     rows: list[Json]
     output: Json | None
@@ -41,7 +41,7 @@ class Simulation:
 
 
 def simulate(run: Run) -> Simulation:
-    """What a run would do; nothing is done, and nothing is read but definitions.
+    """Simulate a run; nothing is carried out, and only definitions are read.
 
     Raises:
         Unavailable: the database is away.
@@ -52,7 +52,10 @@ def simulate(run: Run) -> Simulation:
 
 
 def carry_out(run: Run, owner: str) -> bool:
-    """Simulate a pending run and write all of it; false when another worker did, or the database stayed away."""
+    """Simulate a pending run and write the result; false if another worker did.
+
+    Also false if the database stayed away.
+    """
     try:
         simulation = with_patience(functools.partial(simulate, run))
     except Exception:

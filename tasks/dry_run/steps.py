@@ -1,7 +1,7 @@
-"""What one step of a dry run would do: its templates are filled in, its condition decided, its action described.
+"""Simulate one step: fill in its templates, decide its condition, describe its action.
 
-Each type of step has a function that works with what is known and notes, for people, what is proved by it and what
-had to be assumed. A step that would fail for sure raises what a run would end it with.
+Each type of step has a function that works with the known values and notes, for the reader, what is proved and what had
+to be assumed. A step that is known to fail raises the error with which a run would end it.
 """
 
 import time
@@ -36,14 +36,14 @@ _OUTWARD = frozenset({"webhook", "remote", "notification"})
 
 @dataclass
 class Finding:
-    """What is found out about a step; ``input`` and ``output`` go into its row, with secrets taken out."""
+    """The findings about a step; ``input`` and ``output`` go into its row, masked."""
 
     verdict: str = "would run"
     proved: list[str] = field(default_factory=list)
     assumed: list[str] = field(default_factory=list)
     input: Any = field(default_factory=dict)
     output: Any = None
-    #: what later steps read as its output
+    #: the output that later steps read
     known: Any = None
     #: whether it must be assumed that the step ends well
     presumed: bool = False
@@ -57,11 +57,11 @@ class StepSimulation:
     node: Node
     row: Json
     context: Mapping[str, Any]
-    imagined: SimulatedContext
+    results: SimulatedContext
     redact: Redactor
 
     def within(self, more: Mapping[str, Any]) -> "StepSimulation":
-        """The same with more to read."""
+        """The same step with more values to read."""
         return replace(self, context={**self.context, **more})
 
     def asset(self) -> str | None:
@@ -73,26 +73,26 @@ class StepSimulation:
         return templates.as_text(fill(template, self.context)) if open_ else asset(template, self.context, self.redact)
 
     def decide(self, expression: str, found: Finding, what: str) -> Any:
-        """The value of a condition, None when it hangs on what is not known; either is noted."""
+        """The value of a condition, None if it depends on an unknown value; the finding notes either."""
         paths = references.condition_paths(expression)
         if open_ := unknown(paths, self.context):
             found.assumed.append(f"{what} is true: it hangs on {_listed(open_)}")
             found.presumed = True
             return None
         value = evaluation.evaluate(expression, self.context)
-        told = templates.as_text(self.redact(value)) if isinstance(value, bool | int | float | None) else "decided"
-        if leaning := self.imagined.presumed(paths, self.row["previous_id"]):
-            found.assumed.append(f"{what} is {told}: it hangs on {_listed(leaning)}, which is assumed")
+        shown = templates.as_text(self.redact(value)) if isinstance(value, bool | int | float | None) else "decided"
+        if leaning := self.results.presumed(paths, self.row["previous_id"]):
+            found.assumed.append(f"{what} is {shown}: it hangs on {_listed(leaning)}, which is assumed")
             found.presumed = True
         else:
-            found.proved.append(f"{what} is {told} with the values given")
+            found.proved.append(f"{what} is {shown} with the values given")
         return value
 
     def holds(self, expression: str, found: Finding, what: str) -> bool:
-        """The same for a condition that must be true or false; what is not known counts as true."""
+        """Decide a condition that must be true or false; an unknown one counts as true."""
         value = self.decide(expression, found, what)
         if value is not None and not isinstance(value, bool):
-            return evaluation.holds(expression, self.context)  # raises, in the words of a run
+            return evaluation.holds(expression, self.context)  # raises the error of a run
         return value is None or value
 
 
@@ -125,12 +125,12 @@ def action(simulated: StepSimulation, found: Finding) -> str:
         found.assumed.append(f"what it would do can be said once {_listed(open_)} is known ({error['message']})")
     else:
         raise StepError(error["code"], error["message"])
-    _promise(simulated, found, definition["executor"])
+    _assume_success(simulated, found, definition["executor"])
     return simulated.node.on_success
 
 
 def _parameters(simulated: StepSimulation, found: Finding, declared: list[Json]) -> tuple[Json, list[str]]:
-    """The action's parameters, and the names of those that are not known; the row gets its target."""
+    """The action's parameters, and the names of the unknown ones; sets the row's target."""
     step, target = simulated.node.step, simulated.asset()
     simulated.row["target"] = str(target) if target is not None else None
     rendered = fill(step.get("parameters", {}), simulated.context)
@@ -138,16 +138,16 @@ def _parameters(simulated: StepSimulation, found: Finding, declared: list[Json])
     if is_assumed(target):
         open_.append("target")
     if problems:
-        told = "; ".join(f"{one.pointer}: {one.detail}" for one in problems[:5])
-        raise StepError("invalid_parameters", told)
+        faults = "; ".join(f"{one.pointer}: {one.detail}" for one in problems[:5])
+        raise StepError("invalid_parameters", faults)
     found.proved.append("the parameters that are known are filled in and fit" if open_ else "its parameters fit")
     if open_:
         found.assumed.append(f"the values of {_listed(open_)} fit: they come from steps that have not run")
     return values, open_
 
 
-def _promise(simulated: StepSimulation, found: Finding, executor: str) -> None:
-    """What has to be hoped of an action that can be described."""
+def _assume_success(simulated: StepSimulation, found: Finding, executor: str) -> None:
+    """Note what must be assumed of an action that can be described."""
     found.presumed = True
     found.known = assumed("steps", simulated.node.id, "output")
     if executor in _OUTWARD:
@@ -161,7 +161,7 @@ def _promise(simulated: StepSimulation, found: Finding, executor: str) -> None:
 
 
 def condition(simulated: StepSimulation, found: Finding) -> str:
-    """Decide it; where it hangs on what is not known, it is taken for true."""
+    """Decide a condition; if it depends on an unknown value, it counts as true."""
     result = simulated.holds(simulated.node.step["expression"], found, "the condition")
     following = simulated.node.on_true if result else simulated.node.on_false
     found.output = found.known = {"result": result, "next": following}
@@ -169,7 +169,7 @@ def condition(simulated: StepSimulation, found: Finding) -> str:
 
 
 def switch(simulated: StepSimulation, found: Finding) -> str:
-    """Decide it; where it hangs on what is not known, the first case is taken."""
+    """Decide a switch; if it depends on an unknown value, the first case is taken."""
     node, expression = simulated.node, simulated.node.step["expression"]
     if open_ := unknown(references.condition_paths(expression), simulated.context):
         case, following = next(iter(node.cases.items()), ("", node.default))
@@ -184,27 +184,27 @@ def switch(simulated: StepSimulation, found: Finding) -> str:
 
 
 def delay(simulated: StepSimulation, found: Finding) -> str:
-    """It passes."""
+    """Describe a delay, which is assumed to pass."""
     found.verdict = "would wait"
     found.assumed.append(f"the {simulated.node.step['seconds']:g} seconds pass before the run's time is up")
     return simulated.node.on_success
 
 
 def approval(simulated: StepSimulation, found: Finding) -> str:
-    """It is granted."""
+    """Describe an approval, which is assumed to be granted."""
     step = simulated.node.step
     message = fill(step.get("message", ""), simulated.context)
     found.verdict, found.presumed = "would wait", True
     found.proved.append("the message is filled in")
     found.assumed.append("the approval is granted")
     found.output = simulated.redact(deciders.question(step, message))
-    someone = {name: assumed("steps", simulated.node.id, "output", name) for name in ("by", "note")}
-    found.known = {**found.output, "decision": "approved", **someone}
+    decision = {name: assumed("steps", simulated.node.id, "output", name) for name in ("by", "note")}
+    found.known = {**found.output, "decision": "approved", **decision}
     return simulated.node.on_success
 
 
 def items(simulated: StepSimulation, found: Finding) -> list[Any]:
-    """What a for_each would go through; one item stands for those that are not known."""
+    """The items of a for_each; one item stands for an unknown list."""
     name = simulated.node.step.get("as") or "item"
     given = simulated.redact(fill(simulated.node.step["items"], simulated.context))
     found.input = {"items": given}

@@ -1,6 +1,6 @@
-"""Values unknown before a run: how a dry run writes them, and what they make unknown in turn.
+"""Values unknown before a run, and what becomes unknown through them.
 
-A value that an earlier step would bring is an ``Assumed``: a text such as ``<steps.lookup.output.address>``. A
+A value that comes from an earlier step is an ``Assumed``: a text such as ``<steps.lookup.output.address>``. A
 template that reads one becomes one itself, whatever its filters would do; everything else is filled in as in a run.
 """
 
@@ -20,19 +20,19 @@ _MISSING = object()
 
 
 class Assumed(str):
-    """Stands for a value that is not known; as a text it says where the value would come from."""
+    """Stands for an unknown value; its text says where the value comes from."""
 
     __slots__ = ()
 
 
 def assumed(*path: str | int) -> Assumed:
-    """What stands for the value at a path."""
+    """The stand-in for the value at a path."""
     root, *rest = path
     return Assumed(f"<{root}{_spelled(rest)}>")
 
 
 def below(value: Assumed, *path: str | int) -> Assumed:
-    """What stands for a part of a value that is not known itself."""
+    """The stand-in for a part of an unknown value."""
     whole = value[1:-1] if _ALONE.fullmatch(value) else "value"
     return Assumed(f"<{whole}{_spelled(path)}>")
 
@@ -42,7 +42,7 @@ def _spelled(steps: Iterable[str | int]) -> str:
 
 
 def is_assumed(value: Any) -> bool:
-    """Whether a value, or something in it, is not known."""
+    """Whether a value, or a part of it, is unknown."""
     if isinstance(value, Mapping):
         return any(is_assumed(item) for item in value.values())
     if isinstance(value, list | tuple):
@@ -51,7 +51,7 @@ def is_assumed(value: Any) -> bool:
 
 
 def unknown(paths: Iterable[tuple[str, ...]], context: Mapping[str, Any]) -> list[Assumed]:
-    """What stands at the end of those of the paths that lead to values that are not known."""
+    """The stand-ins at the paths that lead to unknown values."""
     found = (_followed(path, context) for path in sorted(paths))
     return [value for value in found if value is not None]
 
@@ -73,7 +73,11 @@ def _followed(path: tuple[str, ...], context: Mapping[str, Any]) -> Assumed | No
 
 
 def fill(source: Any, context: Mapping[str, Any]) -> Any:
-    """The structure with its templates filled in. Raises TemplateError, beginning with the place in ``source``."""
+    """Fill in the templates of a structure.
+
+    Raises:
+        TemplateError: its message begins with the place in ``source``.
+    """
     if not unknown(references.paths(source), context):
         return templates.render(source, context)
     return _fill(source, context, "")
@@ -115,9 +119,9 @@ def _piece(part: Part, context: Mapping[str, Any]) -> Any:
 def resolve(
     declared: list[dict[str, Any]], given: Mapping[str, Any]
 ) -> tuple[dict[str, Any], list[str], list[Problem]]:
-    """Parameters as an execution would get them, the names of those that are not known, and every fault of the others.
+    """The parameters of an execution, the names of the unknown ones, and the faults of the others.
 
-    What is not known counts as fitting.
+    An unknown value counts as fitting.
     """
     names = {one["name"] for one in declared}
     open_ = [name for name, value in given.items() if name in names and is_assumed(value)]

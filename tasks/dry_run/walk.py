@@ -1,9 +1,9 @@
-"""The walk of a dry run: from step to step as in a real run, then over the steps that are not reached.
+"""The walk of a dry run: the steps that a real run reaches, then the others.
 
-``Walk.block`` goes through one list of steps: first along the links that would be followed, then through the rest, as
-if each were reached. Steps that hold others are entered by walking what they hold: every branch, the first pass of a
-loop, the first items of a for_each. All is bounded: what goes beyond the steps of the playbook itself (further items,
-the steps of playbooks it starts) is taken from one ``Budget``.
+``Walk.block`` goes through one list of steps: first along the links that a run would follow, then through the rest, as
+if each were reached. Containers are entered by walking their steps: every branch, the first iteration of a loop, the
+first items of a for_each. The walk is bounded: all steps in addition to those of the playbook itself (further items,
+the steps of playbooks that it starts) are taken from one ``Budget``.
 """
 
 from collections.abc import Mapping
@@ -30,10 +30,10 @@ from tasks.runs.errors import StepError, because, error_of
 from tasks.runs.run import Run
 from tasks.runs.step_entries import Place, new_step
 
-#: items of a for_each that are gone through one by one
-MOST_PASSES = 10
+#: the most items of a for_each that are simulated one by one
+MOST_ITERATIONS = 10
 
-_WAYS = {
+_SIMULATIONS = {
     "action": steps.action,
     "condition": steps.condition,
     "switch": steps.switch,
@@ -43,7 +43,7 @@ _WAYS = {
 
 
 def summary(rows: list[Json], error: Json | None) -> Json:
-    """What is said about a simulated run as a whole."""
+    """The summary of a simulated run."""
     reports = [transitions.load(row["report"]) for row in rows]
     return {
         "predicted_status": Status.COMPLETED if error is None else Status.FAILED,
@@ -55,10 +55,10 @@ def summary(rows: list[Json], error: Json | None) -> Json:
 
 
 class Walk:
-    """One walk over the plan of a run; ``above`` are the runs that would have started it."""
+    """One walk over the plan of a run; ``above`` are the runs above it."""
 
     def __init__(self, run: Run, budget: Budget, above: Above) -> None:
-        self.run = run = replace(run, mode=Mode.DRY_RUN)  # whatever it is a copy of: nothing may be done here
+        self.run = run = replace(run, mode=Mode.DRY_RUN)  # whatever the mode of the original: nothing may go out
         self.budget = budget
         self.above = (*above, (run.playbook_id, run.target))
         self.context = SimulatedContext(run)
@@ -67,7 +67,7 @@ class Walk:
         self.rows: list[Json] = []
 
     def block(self, place: Place, *, taken: bool) -> Json | None:
-        """Walk a block to its end, then the steps it does not come to; returns the error with which it would fail."""
+        """Walk a block to its end, then its other steps; returns the error of a failure."""
         plan = self.run.plan
         block = plan.blocks[place.block]
         target, previous = block.first if taken else END, place.parent_id
@@ -89,7 +89,7 @@ class Walk:
         return failure
 
     def _step(self, node: Node, place: Place, previous: str | None, *, taken: bool) -> tuple[str | None, Json | None]:
-        """Describe one step: the link that follows (None: the block fails), the error with which it would fail."""
+        """Describe one step; returns the next link (None: the block fails) and its error."""
         row, found, error = self._added(node, place, previous), Finding(), None
         following: str | None = node.on_success
         held_at = len(self.rows)
@@ -117,7 +117,7 @@ class Walk:
         return following, error
 
     def _added(self, node: Node, place: Place, previous: str | None) -> Json:
-        """The row of a step that is at its end, as a real run would add it."""
+        """Add the row of an ended step, like a real run."""
         now = db.now_ms()
         ended: NewRow = {"status": Status.COMPLETED, "created_at": now, "started_at": now, "completed_at": now}
         row: Any = new_step(self.run, node, place, previous, ended)
@@ -126,7 +126,7 @@ class Walk:
         return step
 
     def _close(self, row: Json, found: Finding, error: Json | None, context: Mapping[str, Any], *, taken: bool) -> None:
-        """Put what was found into the row, and remember it for the steps after it."""
+        """Write the findings into the row, and remember them for later steps."""
         status = Status.FAILED if error else Status.SKIPPED if found.verdict == "would be skipped" else Status.COMPLETED
         node = self.run.plan.nodes[row["step_id"]]
         variables = _variables(node, context, found.known) if status == Status.COMPLETED and taken else None
@@ -147,12 +147,12 @@ class Walk:
         if row["status"] == Status.SKIPPED:
             row["started_at"] = None
 
-    # steps that hold others
+    # containers
 
     def _enter(self, simulated: StepSimulation, found: Finding, place: Place, *, taken: bool) -> str:
         kind = simulated.node.type
-        if kind in _WAYS:
-            return _WAYS[kind](simulated, found)
+        if kind in _SIMULATIONS:
+            return _SIMULATIONS[kind](simulated, found)
         if kind == "playbook":
             return playbooks.enter(simulated, found, self.budget, self.above, self._start)
         found.presumed = True
@@ -162,7 +162,7 @@ class Walk:
         return simulated.node.on_success
 
     def _start(self, run: Run) -> Json:
-        """Simulate a playbook that is started; only what is said about it as a whole is kept."""
+        """Simulate a started playbook; returns only its summary."""
         walk = Walk(run, self.budget, self.above)
         error = walk.block(Place("", None, ()), taken=True)
         return summary(walk.rows, error)
@@ -174,32 +174,32 @@ class Walk:
             error = self.block(Place(block.id, simulated.row["id"], place.iteration), taken=taken)
             failed += error is not None and not block.forgiven
         found.output = found.known = {"branches": len(branches), "failed": failed}
-        found.proved.append(f"{len(branches)} branches run beside each other")
+        found.proved.append(f"{len(branches)} branches run in parallel")
         if failed:
             raise StepError("branch_failed", f"{failed} of {len(branches)} branches failed.")
 
     def _loop(self, simulated: StepSimulation, found: Finding, place: Place, taken: bool) -> None:
         goes_on = simulated.within({"index": 0}).holds(
-            simulated.node.step["while"], found, "'while', before the first pass,"
+            simulated.node.step["while"], found, "'while', before the first iteration,"
         )
-        error = self._pass(simulated, place, 0, taken=taken and goes_on)
+        error = self._iteration(simulated, place, 0, taken=taken and goes_on)
         found.output = {"iterations": int(goes_on)}
         found.known = {"iterations": assumed("steps", simulated.node.id, "output", "iterations") if goes_on else 0}
         if error is not None:
-            raise StepError("pass_failed", "Pass 1 of the loop failed.")
+            raise StepError("pass_failed", "Iteration 1 of the loop failed.")
         if goes_on:
             most = simulated.node.step.get("max_iterations", 100)
-            found.assumed.append(f"the loop ends within {most} passes; one stands for all")
+            found.assumed.append(f"the loop ends within {most} iterations; one stands for all")
 
     def _for_each(self, simulated: StepSimulation, found: Finding, place: Place, taken: bool) -> None:
         items = steps.items(simulated, found)
         self.context.learn_items(simulated.row["id"], items or [self._some_item(simulated.node)])
-        forgiving, failed, passes = simulated.node.step.get("continue_on_error"), 0, 0
-        for number in range(min(len(items), MOST_PASSES) or 1):
+        forgiving, failed, iterations = simulated.node.step.get("continue_on_error"), 0, 0
+        for number in range(min(len(items), MOST_ITERATIONS) or 1):
             if number and not (taken and self.budget.take(_inner_steps(simulated.node))):
                 break
-            error = self._pass(simulated, place, number, taken=taken and bool(items))
-            failed, passes = failed + (error is not None), number + 1
+            error = self._iteration(simulated, place, number, taken=taken and bool(items))
+            failed, iterations = failed + (error is not None), number + 1
             if error is not None and not forgiving:
                 break
         found.output = found.known = {"items": len(items), "failed": failed}
@@ -210,15 +210,15 @@ class Walk:
             }
         if failed:
             raise StepError("pass_failed", f"{failed} of {len(items)} items failed.")
-        if passes < len(items):
-            found.assumed.append(f"the other {len(items) - passes} items go the same way")
+        if iterations < len(items):
+            found.assumed.append(f"the other {len(items) - iterations} items go the same way")
 
-    def _pass(self, simulated: StepSimulation, place: Place, number: int, *, taken: bool) -> Json | None:
+    def _iteration(self, simulated: StepSimulation, place: Place, number: int, *, taken: bool) -> Json | None:
         inside = Place(simulated.node.id, simulated.row["id"], (*place.iteration, number))
         return self.block(inside, taken=taken)
 
     def _inside_untaken(self, node: Node, place: Place, row: Json) -> None:
-        """Describe what a step holds that is not entered."""
+        """Describe the steps in a container that is not entered."""
         if node.type == "parallel":
             for block in self.run.plan.branches(node.id):
                 self.block(Place(block.id, row["id"], place.iteration), taken=False)
@@ -236,7 +236,7 @@ def _inner_steps(node: Node) -> int:
 
 
 def _variables(node: Node, context: Mapping[str, Any], output: Any) -> Json:
-    """What the step's ``outputs`` would set; one that cannot be filled in stays unset, as in a run."""
+    """The variables set by a step's ``outputs``; one that cannot be filled in stays unset."""
     values = {}
     for name, template in node.step.get("outputs", {}).items():
         try:

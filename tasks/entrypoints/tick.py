@@ -15,7 +15,7 @@ DUTIES = (
     Duty("broker", losses.republish_all),
     Duty("schedules", schedules.fire_due, seconds=0.5),
     Duty("deaths", losses.republish_left_behind),
-    Duty("recovery", sweep.attend_due, seconds=0.9),
+    Duty("recovery", sweep.handle_due, seconds=0.9),
 )
 
 

@@ -1,8 +1,8 @@
-"""How many steps a run may come to, and how many runs it may start, together with the runs that it starts.
+"""The budget of a run and of the runs that it starts: their steps, and their number.
 
-Passes multiply: a few nested loops ask for millions of steps. Each process notes how many steps it adds to a run that
-may grow so, and counts the rows in the database whenever it has added a small part of what was left; a run that has too
-many fails. Small runs are never counted.
+Iterations multiply: a few nested loops ask for millions of steps. Each process notes how many steps it adds to a run
+that may grow like this, and counts the rows in the database whenever it has added a small part of what was left; a run
+with too many steps fails. Small runs are never counted.
 """
 
 import threading
@@ -16,18 +16,18 @@ from tasks.attempts.failure import failure
 from tasks.runs.errors import StepError
 from tasks.runs.run import Run
 
-#: runs that one run may start, directly and by those that it starts
+#: runs that one run may start, directly and indirectly
 MOST_RUNS = 1_000
-#: steps of a run and of those that it starts, directly and by those that they start
+#: steps of a run and of all that it starts, directly and indirectly
 MOST_ROWS = 20_000
-#: counted again when this part of what is left was added here; several processes may add as much meanwhile
+#: the rows are counted again when this process has added this part of what was left; others may add as much
 PART = 16
-#: rows from which on they are counted
+#: with fewer rows a run is not counted
 FEW = 100
-#: runs that are remembered; the one that rested longest is forgotten first
+#: runs that are remembered; the one unused for longest is forgotten first
 MOST_KNOWN = 1_000
 
-#: how a run fails that has too many
+#: the error of a run with too many steps
 TOO_LARGE = failure(
     "run_too_large",
     f"The run, with those that it has started, has come to {MOST_ROWS} steps; it may not have more. "
@@ -36,7 +36,7 @@ TOO_LARGE = failure(
 
 
 def refuse_too_many_runs(run: Run) -> None:
-    """Bound what one run may bring about: playbooks that start each other in loops multiply.
+    """Bound the runs that one run may start: playbooks that start each other multiply.
 
     Raises:
         StepError: no further run may be started.
@@ -50,16 +50,16 @@ def _count(root: str) -> int:
 
 
 class Budget:
-    """What one process has added to the runs it knows; ``count`` tells how many rows the family of a run has."""
+    """The steps that one process has added to runs; ``count`` counts those of a root."""
 
     def __init__(self, count: Callable[[str], int] = _count) -> None:
         self._count = count
         self._lock = threading.Lock()
-        #: root of a family → how many rows may be added here before it is counted again
+        #: root → the rows that may be added here before the next count
         self._left: OrderedDict[str, int] = OrderedDict()
 
     def exceeded(self, run: Run, adding: int) -> bool:
-        """Note that a run is about to get more rows; whether it has too many already, as far as is known."""
+        """Note that a run is about to get rows; returns whether it has too many already."""
         if not adding or not (run.plan.grows or run.parent_id):
             return False
         root = run.root
@@ -83,5 +83,5 @@ class Budget:
             self._left.popitem(last=False)
 
 
-#: that of this process
+#: the budgets as this process knows them
 budget = Budget()

@@ -1,8 +1,8 @@
-"""What the templates and conditions of a step see of its run.
+"""The context of a step: what its templates and conditions read of its run.
 
-Only what the step reads is fetched, by ids that are known beforehand; what this worker has seen happen it remembers,
-so that steps carried out one after the other read nothing again. Results are those in the database, with secrets
-taken out: a step must see the same whether its worker lived through the run or took it over.
+Only the rows that the step reads are fetched, by ids known beforehand; the worker remembers the results of the steps
+that it carried out, so that the next step reads nothing again. Results are those in the database, with secrets masked:
+a step must see the same whether its worker carried out the whole run or took it over.
 """
 
 import json
@@ -25,12 +25,12 @@ from tasks.secrets.redact import Redactor, redactor
 
 #: characters of the name of an asset
 LONGEST_ASSET = 255
-#: what a step's row shows of it to the steps after it
+#: the columns of a step's row that later steps read
 _SHOWN = ("status", "output", "error", "vars")
 
 
 class Context:
-    """The run so far, as its steps see it."""
+    """The run so far, as its steps read it."""
 
     def __init__(self, run: Run) -> None:
         self.run = run
@@ -52,15 +52,15 @@ class Context:
         }
 
     def learn(self, step_row_id: str, result: Mapping[str, Any]) -> None:
-        """Remember what a step has brought: status, output, error, vars, completed_at, step_id, type."""
+        """Remember the result of a step: status, output, error, vars, completed_at, step_id."""
         self._known[step_row_id] = {**dict.fromkeys(_SHOWN), **result}
 
-    def learn_items(self, holder: str, items: list[Any]) -> None:
-        """Remember what a for_each goes through."""
-        self._items[holder] = items
+    def learn_items(self, container_id: str, items: list[Any]) -> None:
+        """Remember the items of a for_each."""
+        self._items[container_id] = items
 
     def of(self, step_id: str, iteration: tuple[int, ...], previous_id: str | None) -> dict[str, Any]:
-        """What this step may read."""
+        """The values that this step may read."""
         plan = self.run.plan
         needs = plan.needs(step_id)
         found = self._find(step_id, needs.wanted, iteration, previous_id if needs.previous else None)
@@ -74,7 +74,7 @@ class Context:
         return context
 
     def outcome(self) -> dict[str, Any] | None:
-        """What the run has brought: every variable its steps have set; None where none sets any."""
+        """The output of the run: every variable that its steps have set; None without any."""
         setters = self.run.plan.variables
         if not setters:
             return None
@@ -84,7 +84,7 @@ class Context:
     def _find(
         self, reader: str, wanted: AbstractSet[str], iteration: tuple[int, ...], previous_id: str | None
     ) -> dict[str, dict[str, Any]]:
-        """Step id → what it has brought: of this very pass, else of the passes around it, else of the last pass."""
+        """Step id → its result: of this iteration, else of one around it, else of the last."""
         places = {name: _places(self.run.id, name, iteration) for name in wanted}
         unknown = {place for options in places.values() for place in options if place not in self._known}
         if previous_id is not None and previous_id not in self._known:
@@ -102,7 +102,10 @@ class Context:
         return {**found, **self._last(reader, inside_loops, iteration)} if inside_loops else found
 
     def _last(self, reader: str, wanted: list[str], iteration: tuple[int, ...]) -> dict[str, dict[str, Any]]:
-        """Steps inside loops that the reader is not in, as the last pass has left them; the loops around both agree."""
+        """The last results of steps in loops around which the reader does not stand.
+
+        In the loops around both, the iterations are the same.
+        """
         around, found = _loops_around(self.run.plan, reader) if reader else [], {}
         with db.read() as connection:
             rows = [row for row in steps.latest(connection, self.run.id, wanted) if row.completed_at is not None]
@@ -116,36 +119,36 @@ class Context:
     def _fetch(self, ids: set[str]) -> None:
         rows = db.read_one(steps.results, ids)
         for row in rows:
-            if row.completed_at is not None:  # what goes on may change yet
+            if row.completed_at is not None:  # the result of a step under way may still change
                 self._known[row.id] = _result(row)
 
     def _loops(self, step_id: str, iteration: tuple[int, ...]) -> dict[str, Any]:
-        """What the loops around a step give it: the item, and the number of the pass."""
+        """The values that the loops around a step set: the item, and the number of the iteration."""
         given: dict[str, Any] = {}
         if not iteration:
             return given
-        for depth, holder in enumerate(_loops_around(self.run.plan, step_id)):
+        for depth, loop in enumerate(_loops_around(self.run.plan, step_id)):
             if depth >= len(iteration):
                 break
             given["index"] = iteration[depth]
-            step = self.run.plan.nodes[holder].step
+            step = self.run.plan.nodes[loop].step
             if step["type"] == "for_each":
-                holder_id = row_id(self.run.id, holder, joined(iteration[:depth]))
-                given[step.get("as") or "item"] = self._item(holder_id, iteration[depth])
+                loop_id = row_id(self.run.id, loop, joined(iteration[:depth]))
+                given[step.get("as") or "item"] = self._item(loop_id, iteration[depth])
         return given
 
-    def _item(self, holder_id: str, index: int) -> Any:
-        if holder_id not in self._items:
-            rows = db.read_one(steps.results, [holder_id])
-            self._items[holder_id] = json.loads(rows[0].input)["items"]
-        return self._items[holder_id][index]
+    def _item(self, loop_id: str, index: int) -> Any:
+        if loop_id not in self._items:
+            rows = db.read_one(steps.results, [loop_id])
+            self._items[loop_id] = json.loads(rows[0].input)["items"]
+        return self._items[loop_id][index]
 
 
 def asset(template: str, context: Mapping[str, Any], redact: Redactor) -> str:
-    """The asset that a step's ``target`` names.
+    """The asset named by a step's ``target``.
 
     Raises:
-        TemplateError: it cannot be filled in, holds a secret, or no database would keep what comes of it.
+        TemplateError: it cannot be filled in, contains a secret, or gives a text that no database stores.
     """
     text = templates.as_text(templates.render(template, context))
     if redact(text) != text:
@@ -156,28 +159,28 @@ def asset(template: str, context: Mapping[str, Any], redact: Redactor) -> str:
 
 
 def joined(iteration: tuple[int, ...]) -> str:
-    """A pass as it is stored: "3.1"."""
+    """An iteration in its stored form: "3.1"."""
     return ".".join(map(str, iteration))
 
 
 def parted(iteration: str | None) -> tuple[int, ...]:
-    """A stored pass as numbers."""
+    """A stored iteration as numbers."""
     return tuple(int(number) for number in iteration.split(".")) if iteration else ()
 
 
 def _places(run_id: str, step_id: str, iteration: tuple[int, ...]) -> list[str]:
-    """The rows in which a step may be found from inside a pass, the nearest first."""
+    """The rows of a step that an iteration may read, the nearest first."""
     return [row_id(run_id, step_id, joined(iteration[:depth])) for depth in range(len(iteration), -1, -1)]
 
 
 def _loops_around(plan: Plan, step_id: str) -> list[str]:
-    """The loops that hold a step, the outermost first."""
+    """The loops around a step, the outermost first."""
     found = []
-    holder = plan.blocks[plan.nodes[step_id].block].container
-    while holder is not None:
-        if plan.nodes[holder].type != "parallel":
-            found.append(holder)
-        holder = plan.blocks[plan.nodes[holder].block].container
+    container = plan.blocks[plan.nodes[step_id].block].container
+    while container is not None:
+        if plan.nodes[container].type != "parallel":
+            found.append(container)
+        container = plan.blocks[plan.nodes[container].block].container
     return found[::-1]
 
 
@@ -186,7 +189,7 @@ def _depth(plan: Plan, step_id: str) -> int:
 
 
 def _variables(setters: Mapping[str, list[str]], found: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
-    """Each variable as the step that ended last has set it."""
+    """The value of each variable from the step that ended last."""
     values = {}
     for name, step_ids in setters.items():
         of = [found[step_id] for step_id in step_ids if name in ((found.get(step_id) or {}).get("vars") or {})]

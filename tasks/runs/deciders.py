@@ -1,9 +1,9 @@
-"""Who may decide about what waits for an approval.
+"""Deciders: the callers who may decide on an approval.
 
-Deciding is a permission of its own (``decide:approvals``), asked for at the door. Beyond it, in this order: where the
-approval names ``approvers``, only they decide; and where ``not_by_starter`` holds, a person does not decide about what
-they have started themselves. That holds, unless the definition says otherwise, wherever harm is contained or repaired:
-in a playbook that uses such an action, or that starts another playbook.
+The API checks the permission ``decide:approvals`` first. Then, in this order: if the approval names ``approvers``, only
+they decide; and if ``not_by_starter`` holds, the caller who has started the execution may not decide on it. Unless the
+definition says otherwise, ``not_by_starter`` holds wherever harm is contained or repaired: in a playbook that uses such
+an action, or that starts another playbook.
 
 A refusal is written to the audit trail, like a decision.
 """
@@ -22,26 +22,26 @@ from store.engine.db import Connection, Row
 from store.executions import runs
 from tasks.definitions import revisions
 
-#: what contains or repairs harm
+#: types of action that contain or repair harm
 GRAVE = frozenset({"containment", "remediation"})
-#: an approver that is a role and not a key
+#: the prefix of an approver that is a role and not a key
 _ROLE = "role:"
 
 
 class NotYours(Forbidden):
-    """The permission is there, but this decision is another person's."""
+    """The caller has the permission, but this decision is another's."""
 
 
 def question(step: Mapping[str, Any], message: Any) -> dict[str, Any]:
-    """What an approval step asks, as its output shows it while it waits."""
+    """The question of an approval step, as its output shows it."""
     return {"message": message, "approvers": step.get("approvers", []), "audience": step.get("audience", [])}
 
 
 def check(connection: Connection, caller: Caller, row: Row) -> None:
-    """Refuse a caller who may not decide about this execution.
+    """Refuse a caller who may not decide on this execution.
 
     Raises:
-        NotYours: the decision is another person's.
+        NotYours: the decision is another's.
     """
     run = runs.get(connection, row.workspace_id, row.run_id) if row.kind == Kind.STEP else None
     rules = _rules(row, run)
@@ -69,7 +69,7 @@ def note_refusal(caller: Caller, execution_id: str, refusal: NotYours) -> None:
 
 
 def _rules(row: Row, run: Row | None) -> Mapping[str, Any]:
-    """What the definition says about its approval: a step of a playbook, or the config of an action."""
+    """The definition of an approval: a step of a playbook, or the config of an action."""
     if run is not None and row.type == "approval":
         step: Mapping[str, Any] = revisions.playbook(run.revision_id)[1].nodes[row.step_id].step
         return step
@@ -78,7 +78,7 @@ def _rules(row: Row, run: Row | None) -> Mapping[str, Any]:
 
 
 def _grave(run: Row) -> bool:
-    """Whether a playbook uses an action that contains or repairs harm, or may by way of another playbook."""
+    """Whether a playbook contains or repairs harm, or starts one that may."""
     steps = every_step(revisions.playbook(run.revision_id)[0].definition["steps"])
     if any(step["type"] == "playbook" for step in steps):
         return True
@@ -87,7 +87,7 @@ def _grave(run: Row) -> bool:
 
 
 def _named(connection: Connection, caller: Caller, approvers: Collection[str]) -> bool:
-    """Whether the caller is among them, by role, by id or by the name of the key."""
+    """Whether the caller is an approver by role, by id or by the name of the key."""
     if caller.key_id in approvers or f"{_ROLE}{caller.role}" in approvers:
         return True
     key = access.get_key(connection, caller.workspace_id, caller.key_id)

@@ -1,10 +1,10 @@
-"""One message's worth of a run: the task it names, and what may be carried out right behind it.
+"""Carry out one message of a run: the step that it names, and the steps that follow in place.
 
-In order of time: a step is claimed, its templates are filled in, its executor does the outside work with no transaction
-open; then it is planned what follows (``tasks.runs.planner``), and the end of the step and the beginnings after it are
-written in one transaction. When what follows is one action on the same queue, it is claimed in that same transaction
-and carried out at once, in place of the message that would bring it (``tasks.runs.handoff``), until the calls have
-taken a quarter of a second; then the rest is left to the chain.
+In order of time: a step is claimed, its templates are filled in, its executor makes the outside call with no
+transaction open; then the planner plans what follows (``tasks.runs.planner``), and the end of the step and the rows of
+its successors are committed in one transaction. If one action on the same queue follows, it is claimed in that
+transaction and carried out at once, without a message (``tasks.runs.handoff``), until the calls have taken a quarter of
+a second; the rest is left to the chain.
 """
 
 import functools
@@ -45,13 +45,13 @@ log = logs.logger(__name__)
 
 Next = Callable[[], Any]
 
-#: faults of the playbook itself, which another try meets again
+#: faults of the playbook itself: a retry meets them again
 _HOPELESS = frozenset({"bad_template", "invalid_parameters", "sealed"})
 _IN_FAILURE = frozenset({Status.FAILED, Status.TIMEOUT})
 
 
 class RunDriver:
-    """The work of one message."""
+    """The execution of one message of a run."""
 
     def __init__(
         self,
@@ -62,11 +62,11 @@ class RunDriver:
         known: dict[str, Run] | None = None,
     ) -> None:
         self.task = task
-        #: what carries a dry run out, for the owner of that name; false where it is not to be had
+        #: carries out a dry run for an owner, by name; false if the run is not to be had
         self._simulate = simulate
-        #: runs as they were read, by id; shared by the walks of a message whose steps are all of one run
+        #: runs already read, by id; shared by the members of a batch, which belong to one run
         self._runs = {} if known is None else known
-        #: called as soon as what the message asked for is written, before it goes on here with anything else
+        #: called as soon as the message's own transition is committed, before the worker goes on in place
         self._written = written
         self.handoff = Handoff(task)
         self.word = "done"
@@ -75,16 +75,16 @@ class RunDriver:
         self.queue = "steps"
 
     def drive(self, first: Next) -> str:
-        """Do one thing after the other; returns a word about how the last one ended."""
+        """Carry out one thing after the other; returns the result of the last, a word."""
         following: Next | None = first
         while following is not None:
             following = following()
         return self.word
 
-    # what a message may ask for
+    # the tasks
 
     def begin(self, run_id: str) -> Next | None:
-        """Take a run up."""
+        """Begin a run."""
         row = with_patience(functools.partial(_read, runs.read, run_id))
         if row is None or row.status != Status.PENDING:
             return self._stale()
@@ -106,19 +106,19 @@ class RunDriver:
         if not self._find_run(row.run_id):
             return self._stale()
         self.queue = row.queue
-        if row.queue in KILLABLE:  # what limits the time of the step must not hit what comes after it
-            self.handoff.go_no_further()
+        if row.queue in KILLABLE:  # the time limit of this step must not hit the next one
+            self.handoff.end_in_place()
         return self._carry_out(SimpleNamespace(**row._asdict()), claimed)
 
-    def join(self, holder_id: str) -> Next | None:
-        """Attend to a step that holds others."""
-        row = with_patience(functools.partial(_read, steps.get, holder_id))
+    def join(self, container_id: str) -> Next | None:
+        """Decide whether a container goes on or ends."""
+        row = with_patience(functools.partial(_read, steps.get, container_id))
         if row is None or row.status != Status.RUNNING or not self._find_run(row.run_id):
             return self._stale()
         return self._go_on(lambda planner: joins.decide(planner, row))
 
     def follow(self, step_row_id: str) -> Next | None:
-        """Go on after a step whose end planned nothing: outside a worker, or one of many."""
+        """Plan the successors of a step that ended outside a worker, or as one of many decisions."""
         row = with_patience(functools.partial(_read, steps.get, step_row_id))
         if row is None or row.waiting_for != WaitingFor.FOLLOW or not self._find_run(row.run_id):
             return self._stale()
@@ -155,10 +155,10 @@ class RunDriver:
             publisher.publish([message], countdown=pause)
         return following
 
-    def _end(self, work: StepWork, how: Ending) -> tuple[Next | None, float | None]:
-        """Write the end of an attempt and what follows it; also returns the pause before the next try, seconds."""
+    def _end(self, work: StepWork, brought: Ending) -> tuple[Next | None, float | None]:
+        """Commit the end of an attempt and its successors; also returns the pause before a retry, seconds."""
         this, row, policy = work.this, work.this.row, self.run.definition
-        settled = settle(this, how)
+        settled = settle(this, brought)
         ending = settled.ending
         record = {**settled.record, "input": work.given, "vars": work.variables(ending, settled.record)}
         stored = {name: transitions.dump(value) for name, value in record.items()}
@@ -175,16 +175,16 @@ class RunDriver:
         if self.word == "stale":
             return None, None
         self.word = str(ending.status)
-        if ending.status != Status.COMPLETED:  # of what went well the run itself tells everything
+        if ending.status != Status.COMPLETED:  # the run itself shows everything of a success
             ended(this, ending)
         return following, ending.retry_in
 
     # going on
 
     def _go_on(self, plan: Callable[[Planner], Cause | None]) -> Next | None:
-        """Plan a transition, commit it, and see that what begins is carried out: here, or by a message.
+        """Plan a transition, commit it, and hand over what begins: to this worker, or to a message.
 
-        ``plan`` returns None where nothing is to be written.
+        ``plan`` returns None if there is nothing to commit.
         """
         claimed = time.monotonic()
         for lonely in (False, True):
@@ -202,17 +202,17 @@ class RunDriver:
             except IntegrityError:
                 if lonely:
                     raise
-                continue  # a playbook that was to be started runs already: plan again without it
+                continue  # a playbook that this starts runs already: plan again without it
             if written is None:
                 return self._stale()
             if written.goes_on:
-                return self._hand_on(planner, here, written.waiting, claimed)
+                return self._hand_over(planner, here, written.waiting, claimed)
             self.handoff.leave(None)
             break
         return None
 
     def _choose(self, planner: Planner) -> NewRow | None:
-        """The one step that may be carried out here, claimed as it is written."""
+        """The one step to carry out in place, claimed in its new row."""
         started = [row for row in planner.moves.rows if row["type"] == "action" and row["status"] == Status.PENDING]
         if len(started) != 1 or planner.moves.runs or not self.handoff.may_go_on():
             return None
@@ -224,7 +224,7 @@ class RunDriver:
         rows.claim(row, keeper().owner, keeper().lease_ms)
         return row
 
-    def _hand_on(self, planner: Planner, here: NewRow | None, waiting: list[str], claimed: float) -> Next | None:
+    def _hand_over(self, planner: Planner, here: NewRow | None, waiting: list[str], claimed: float) -> Next | None:
         self._written()
         if here is not None and here["status"] != Status.RUNNING:  # the run was paused meanwhile
             here = None
@@ -232,16 +232,16 @@ class RunDriver:
         if planner.moves.end is not None and planner.moves.end.parent_id is not None:
             waiting = [*waiting, planner.moves.end.parent_id]
             joins_here = False  # it belongs to another run
-        self.handoff.hand_on(planner, here["id"] if here is not None else None, [] if joins_here else waiting)
+        self.handoff.publish(planner, here["id"] if here is not None else None, [] if joins_here else waiting)
         if here is not None:
             row = SimpleNamespace(**{"sealed": None, "logs": None, **here})
             return functools.partial(self._carry_out, row, claimed)
         return functools.partial(self.join, waiting[0]) if joins_here else None
 
-    # small things
+    # helpers
 
     def _stale(self, word: str = "stale") -> Next | None:
-        """The message came to nothing; the worker that moved the run meanwhile has published what follows."""
+        """End a message that came to nothing: the worker that moved the run on has published what follows."""
         self.word = word
         self.handoff.leave(None)
         return None
@@ -265,7 +265,7 @@ class RunDriver:
 
 
 def _worth_it(ending: Ending) -> bool:
-    """Whether doing it again can do no harm, and may help."""
+    """Whether a retry can do no harm, and may help."""
     error = ending.error or {}
     return not error.get("outcome_unknown") and error.get("code") not in _HOPELESS
 

@@ -1,4 +1,4 @@
-"""Why a step could not be entered, or a block failed, in the words of an error's record."""
+"""Error records: why a step could not be entered, or a block failed."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -19,19 +19,19 @@ class StepError(Exception):
 
 
 def because(node: Node, error: Mapping[str, Any] | None, how: str = "failed") -> Json:
-    """The error of a block that failed, or would fail, because of a step."""
+    """The error of a block that fails, or would fail, because of a step."""
     given = dict(error or {})
     message = f"The step {node.id!r} {how}: {given.get('message') or given.get('code') or 'no reason given'}"
     return {"code": "step_failed", "message": message, "step_id": node.id, "cause": given.get("code")}
 
 
 def of_run(code: str, message: str) -> Json:
-    """The error of a run that ends for a reason of its own: no step's, so no outcome is in doubt."""
+    """The error of a run that no step has failed, so no outcome is in doubt."""
     return {"code": code, "message": message}
 
 
 def error_of(fault: Exception) -> Json:
-    """Why a step could not be entered."""
+    """The error of a step that could not be entered."""
     if isinstance(fault, StepError):
         return fault.error
     if isinstance(fault, CallerError):

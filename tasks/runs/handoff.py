@@ -1,8 +1,8 @@
-"""Handing a run on: by the next link of Celery's chain, by new messages, or not at all because it goes on here.
+"""Hand a run over: to the next link of Celery's chain, to new messages, or to this worker.
 
-A message of a chain carries the links that follow it. The worker lets Celery publish the next one only where it stands
-for what really comes next; a link whose step it carries out itself is taken off; where the run went another way the
-chain is cut and a new one published.
+A message of a chain carries the links that follow it. The worker lets Celery publish the next link only if it is the
+step that really comes next; a link whose step the worker carries out itself is removed; if the run went another way,
+the chain is cut and a new one published.
 """
 
 import time
@@ -20,65 +20,65 @@ from tasks.messages.run_messages import join_message
 from tasks.runs.planner import Planner
 from tasks.runs.run import Run
 
-#: how many times as long as its calls going on in place may take
+#: a worker goes on in place for this many times the time that its calls may take
 IN_ALL = 4
 
 
 class Handoff:
-    """The message in hand, and the links it carries."""
+    """The message that a worker carries out, and the links of its chain."""
 
     def __init__(self, task: Task) -> None:
         self.task = task
-        #: the step this message itself is for; others are carried out in place
+        #: the step that the message names; the worker carries out others in place
         self.own = str(task.request.id)
-        #: how long the calls made here may take: long against what a message costs, and short against what others wait
+        #: the time left for calls made in place: long compared with a message, short for those that wait
         self._left = settings().in_place_ms / 1000
-        #: where the processor is what everybody waits for, more messages would only make all wait longer
+        #: the latest end; later than the calls may take, because on a busy processor more messages slow everything down
         self._until = time.monotonic() + IN_ALL * self._left
 
     def called(self, seconds: float) -> None:
-        """A call has been made here that took so long."""
+        """Note how long a call has taken."""
         self._left -= seconds
 
     def may_go_on(self) -> bool:
-        """Whether this worker may take up one more thing."""
+        """Whether this worker may carry out one more step in place."""
         return self._left > 0 and time.monotonic() < self._until
 
-    def go_no_further(self) -> None:
-        """Have this worker take up nothing more."""
+    def end_in_place(self) -> None:
+        """Carry out nothing more in place."""
         self._until = 0.0
 
     def joins_here(self, waiting: list[str]) -> bool:
-        """Whether the one holder that needs attention is attended to here; in a chord its body does it."""
+        """Whether this worker handles the one container that needs it; in a chord its body does."""
         return len(waiting) == 1 and not self._in_chord() and self.may_go_on()
 
-    def hand_on(self, planner: Planner, here: str | None, waiting: list[str]) -> None:
-        """Publish all that begins now, but for the step ``here`` and what comes by the chain anyway.
+    def publish(self, planner: Planner, here: str | None, waiting: list[str]) -> None:
+        """Publish what begins now, except the step carried out ``here`` and the chain's next link.
 
-        ``waiting`` are the holders that need attention.
+        ``waiting`` are the containers to handle.
         """
         starts = {first: where for first, where in planner.starts.items() if first != here}
         rows = {row["id"]: row["queue"] for row in planner.moves.rows}
-        queues = {first: _measured(planner.run, rows[first]) for first in starts}
+        queues = {first: _queue_for(planner.run, rows[first]) for first in starts}
         expected = here
         if expected is None and len(starts) == 1 and self._may_follow(queues, rows):
             expected, starts = self._next(), {}
         self.leave(expected, taken=here is not None)
         messages = [*planner.follows]
         if not self._in_chord():
-            messages += [join_message(holder) for holder in waiting]
-        measured = [replace(message, queue=_measured(planner.run, message.queue)) for message in messages]
-        publisher.publish([*_fan_out(planner, starts, queues), *measured])
+            messages += [join_message(container) for container in waiting]
+        others = [replace(message, queue=_queue_for(planner.run, message.queue)) for message in messages]
+        publisher.publish([*_fan_out(planner, starts, queues), *others])
 
     def _may_follow(self, queues: dict[str, str], rows: dict[str, str]) -> bool:
-        """Whether the next link of the chain stands for what begins, and is not too much for its queue."""
+        """Whether the next link of the chain is what begins, within the allowance of its queue."""
         following = self._next()
         return following in queues and (self._in_chord() or queues[following] == rows[following])
 
     def leave(self, expected: str | None, *, taken: bool = False) -> None:
-        """Let Celery publish the next link only where it is the step that comes next and is not ``taken`` here.
+        """Let Celery publish the next link only if it is ``expected`` and not ``taken`` in place.
 
-        The links of a chord all go their way, because the chord counts them; one too many finds nothing to do.
+        Celery publishes every link of a chord, because the chord counts them; a needless one finds nothing to do.
         """
         request = self.task.request
         if not request.chain:
@@ -98,13 +98,13 @@ class Handoff:
         return chain[-1]["options"]["task_id"] if chain else None
 
 
-def _measured(run: Run, queue: str) -> str:
+def _queue_for(run: Run, queue: str) -> str:
     """The queue for one more message of the run that would go to ``queue``."""
     return fair_queue.of_run(queue, run.workspace_id, run.root)
 
 
 def _fan_out(planner: Planner, starts: dict[str, tuple[str, str]], queues: dict[str, str]) -> list[Canvas]:
-    """A chain for each start; those of one parallel step as a chord, where every branch is straight."""
+    """A chain for each start; a chord for a parallel step if every branch is straight."""
     left = {first: _on(queues[first], planner.chain(*where)) for first, where in starts.items()}
     plan = planner.run.plan
     canvases: list[Canvas] = [*planner.chains]
@@ -121,13 +121,13 @@ def _fan_out(planner: Planner, starts: dict[str, tuple[str, str]], queues: dict[
 
 
 def _chord(run: Run, branches: list[Chain], join: TaskMessage) -> Chord:
-    """Chains side by side; where one of them is too much for its queue, all are, so that they share messages."""
+    """A chord of chains; if one begins on ``bulk``, all do, so that they share messages."""
     if any(branch.messages[0].queue == queue_order.BULK for branch in branches):
         branches = [
             _on(queue_order.BULK, branch) if branch.messages[0].queue in queue_order.OPEN else branch
             for branch in branches
         ]
-    return Chord(tuple(branch.messages for branch in branches), replace(join, queue=_measured(run, join.queue)))
+    return Chord(tuple(branch.messages for branch in branches), replace(join, queue=_queue_for(run, join.queue)))
 
 
 def _on(queue: str, chain: Chain) -> Chain:

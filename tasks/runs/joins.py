@@ -1,7 +1,7 @@
 """Decide how a container goes on: a parallel, a loop, a for_each, a playbook.
 
 The end of a branch or an iteration counts it down; then the container is handled: either more iterations begin, or it
-has ended and the run goes on behind it. Both are guarded in the database (``cursor``, ``open``), so that several
+has ended and the run goes on after it. Both are guarded in the database (``cursor``, ``open``), so that several
 workers may handle it at once.
 """
 
@@ -24,7 +24,7 @@ from tasks.runs.step_entries import Place
 
 
 def decide(planner: Planner, row: Row) -> ContainerHandled | None:
-    """Plan what a container needs now; None when it only has to wait."""
+    """Plan how a container goes on; None if it only waits."""
     node = planner.run.plan.nodes[row.step_id]
     place = planner.place_of(row.step_id, row.parent_id, row.iteration)
     decision = _DECISIONS[row.type](planner, node, place, row)
@@ -52,9 +52,9 @@ def _loop(planner: Planner, node: Node, place: Place, row: Row) -> JoinDecision 
         return None
     output = {"iterations": row.cursor}
     if row.failures:
-        return _failed(output, "pass_failed", f"Pass {row.cursor} of the loop failed.")
+        return _failed(output, "pass_failed", f"Iteration {row.cursor} of the loop failed.")
     try:
-        context = planner.context.of(node.id, (*place.iteration, max(row.cursor - 1, 0)), row.id)  # the last pass
+        context = planner.context.of(node.id, (*place.iteration, max(row.cursor - 1, 0)), row.id)  # the last iteration
         goes_on = holds(node.step["while"], {**context, "index": row.cursor})
     except ConditionError as fault:
         return _failed(output, "bad_expression", str(fault))
@@ -62,7 +62,7 @@ def _loop(planner: Planner, node: Node, place: Place, row: Row) -> JoinDecision 
         return JoinDecision(status=Status.COMPLETED, output=output)
     most = node.step.get("max_iterations", 100)
     if row.cursor >= most:
-        return _failed(output, "loop_limit", f"The loop did not come to its end in {most} passes.")
+        return _failed(output, "loop_limit", f"The loop did not end within {most} iterations.")
     pause = int(node.step.get("interval_seconds", 0) * 1000)
     if pause and row.cursor and row.waiting_for != WaitingFor.RESTED:
         return JoinDecision(pause=pause)
@@ -115,5 +115,5 @@ def _failed(output: Json, code: str, message: str) -> JoinDecision:
     return JoinDecision(status=Status.FAILED, output=output, error=failure(code, message))
 
 
-#: type of container → what it needs
+#: type of container → how its next state is decided
 _DECISIONS = {"parallel": _parallel, "loop": _loop, "for_each": _for_each, "playbook": _playbook}

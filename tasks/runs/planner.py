@@ -1,12 +1,11 @@
-"""Planning how a run goes on: from the end of one step to the beginnings of the next ones.
+"""Plan how a run goes on: from the end of one step to the beginnings of the next ones.
 
-``Planner`` walks the plan from a link: conditions are decided and steps that hold others are opened on the way, until
-it comes to steps that take time (an action, a delay, an approval, a playbook) or to the end of a block. It reads but
-never writes; what it finds is a ``Moves``, which is written together with the end of the step before it. After many
-decisions it stops: the last one is marked, and a message of its own (``tocsin.follow``) goes on from there, so that
-others get their turn in between.
+``Planner`` follows the plan from a link: it decides conditions and opens containers, until it reaches steps that take
+time (an action, a delay, an approval, a playbook) or the end of a block. It reads but never writes; its result is a
+``Moves``, which is committed together with the end of the step before. After many decisions it stops: the last one is
+marked, and a message of its own (``tocsin.follow``) goes on from there, so that the worker serves others in between.
 
-The end of a block is counted at its holder; what then follows is planned when the holder is attended to
+The end of a block is counted at its container; what follows is planned when the container is handled
 (``tasks.runs.joins``).
 """
 
@@ -33,35 +32,34 @@ from tasks.runs.errors import StepError, because, error_of
 from tasks.runs.run import Run
 from tasks.runs.step_entries import ENTRIES, Entry, Place
 
-#: decisions in one go; pure Python holds up every other thread of its worker meanwhile
+#: decisions in one go; they are pure Python, which holds up every other thread of the worker
 MOST_DECISIONS = 200
 _IN_SUCCESS = frozenset({Status.COMPLETED, Status.SKIPPED})
 
 
 class Planner:
-    """One walk; ``moves`` is what it found, ``starts`` and ``chains`` what must be published for it.
+    """A plan of how a run goes on: ``moves`` to commit, ``starts``, ``chains`` and ``follows`` to publish.
 
-    ``lonely`` says that playbooks may not be started, because one that was to be started runs already for the same
-    asset.
+    ``lonely`` says that no playbook may be started, because one of them runs already for the same asset.
     """
 
     def __init__(self, run: Run, context: Context, *, lonely: bool = False) -> None:
         self.run = run
         self.context = context
-        #: steps that an earlier run has completed for this one
+        #: row ids of steps that an earlier run has completed for this one
         self.carried = frozenset(f"{run.id}.{name}" for name in run.context["carried"])
         self.lonely = lonely
         self.moves = Moves()
-        #: row ids of the actions that begin, with where they are
+        #: row id → step and iteration of each action that begins
         self.starts: dict[str, tuple[str, str]] = {}
         #: chains of the playbooks that begin
         self.chains: list[Chain] = []
-        #: messages that go on where this walk stopped
+        #: messages that go on where the planner stopped
         self.follows: list[TaskMessage] = []
         self._decisions = 0
         self.redact = context.redact
 
-    # what may cause a transition
+    # causes of a transition
 
     def begin(self, deadline: int) -> RunBegun:
         """Plan how the run begins."""
@@ -69,7 +67,7 @@ class Planner:
         return RunBegun(deadline)
 
     def end(self, row: Row, record: Mapping[str, Any], ended: StepEnded) -> StepEnded:
-        """Plan what follows the end of an attempt; ``record`` is what it has brought."""
+        """Plan what follows the end of an attempt; ``record`` is its result."""
         if ended.status != Status.WAITING:
             result = {**record, "step_id": row.step_id, "status": ended.status, "completed_at": db.now_ms()}
             self.context.learn(row.id, result)
@@ -79,17 +77,17 @@ class Planner:
         return ended
 
     def follow(self, row: Row) -> StepFollowed:
-        """Plan what follows a step that ended outside of a worker, or after many others."""
+        """Plan what follows a step that ended outside a worker, or after many decisions."""
         error, output = transitions.load(row.error), transitions.load(row.output)
         expired = (error or {}).get("code") == "approval_expired"
         place = self.place_of(row.step_id, row.parent_id, row.iteration)
         self.after(row.step_id, place, row.status, error, output=output, expired=expired)
         return StepFollowed(row.id)
 
-    # walking on
+    # going on
 
     def place_of(self, step_id: str, parent_id: str | None, iteration: str | None) -> Place:
-        """Where a step of the run is."""
+        """The place of a step in the run."""
         return Place(self.run.plan.nodes[step_id].block, parent_id, parted(iteration))
 
     def after(
@@ -102,7 +100,10 @@ class Planner:
         output: Any = None,
         expired: bool = False,
     ) -> None:
-        """Go on after a step has ended; ``output`` is a decision's, ``expired`` says that no decision came in time."""
+        """Go on after the end of a step.
+
+        ``output`` is a decision's; ``expired`` says that an approval expired.
+        """
         node = self.run.plan.nodes[step_id]
         previous = row_id(self.run.id, step_id, joined(place.iteration))
         target = node.on_timeout if expired else _link(node, status, output)
@@ -117,7 +118,7 @@ class Planner:
             self.enter(target, place, previous, last=node.id)
 
     def enter(self, target: str, place: Place, previous: str | None, *, last: str | None = None) -> None:
-        """Walk on from a link; ``last`` is the step it leads from."""
+        """Go on from a link; ``last`` is the step that it leads from."""
         while target != END:
             node = self.run.plan.nodes[target]
             following = self._enter(node, place, previous)
@@ -136,7 +137,7 @@ class Planner:
         self.leave(place, None, last=last)
 
     def _stops(self, node: Node, decided: str, target: str) -> bool:
-        """Whether it was enough for one go; the row of the step just decided then asks for a message to go on."""
+        """Whether the planner stops here; the row of the last decision then gets the mark ``follow``."""
         self._decisions += 1
         if self._decisions < MOST_DECISIONS or target == END:
             return False
@@ -150,11 +151,11 @@ class Planner:
         return True
 
     def _enter(self, node: Node, place: Place, previous: str | None) -> str | Json | None:
-        """Enter one step: the link that follows at once, the error with which it failed, or None: it takes time."""
+        """Enter one step; returns the next link, the error of a failure, or None if it takes time."""
         if row_id(self.run.id, node.id, joined(place.iteration)) in self.carried:
             return node.on_success
         try:
-            # what an action reads is read when it is carried out
+            # an action reads its context when it is carried out
             reads = node.type != "action" or "when" in node.step
             context = self.context.of(node.id, place.iteration, previous) if reads else {}
             entry = Entry(self, node, place, previous, context)
@@ -170,12 +171,12 @@ class Planner:
             return error
 
     def learn(self, node: Node, place: Place, status: Status, **result: Any) -> None:
-        """Remember what has just been decided, for the steps after it."""
+        """Remember a decision for the steps after it."""
         known = {"step_id": node.id, "status": str(status), "completed_at": db.now_ms(), **result}
         self.context.learn(row_id(self.run.id, node.id, joined(place.iteration)), known)
 
     def chain(self, step_id: str, iteration: str) -> Chain:
-        """The chain of the steps that are known to be carried out from this one on."""
+        """The chain of the steps that are known to follow, beginning with this one."""
         run = self.run
         messages = [
             run_messages.step_message(run.plan, run.context["pins"], run.id, name, iteration)
@@ -186,12 +187,12 @@ class Planner:
     # ends
 
     def give_up(self, error: Mapping[str, Any]) -> None:
-        """Fail the run here and now, whatever else goes on in it, instead of going on as planned."""
+        """Plan that the run fails now, in place of everything planned so far."""
         end = End(status=Status.FAILED, error=error, parent_id=self.run.parent_id, clears=True)
         self.moves, self.starts, self.chains, self.follows = Moves(end=end), {}, [], []
 
     def leave(self, place: Place, error: Mapping[str, Any] | None, *, last: str | None) -> None:
-        """A block has ended, with an error if it failed; ``last`` is its last step."""
+        """Plan what follows the end of a block, with its error if it failed; ``last`` is its last step."""
         plan = self.run.plan
         block = plan.blocks[place.block]
         if block.container is not None:
@@ -213,7 +214,7 @@ class Planner:
 
 
 def _link(node: Node, status: Status, output: Any) -> str | None:
-    """The link that leads on from a step that ended like this."""
+    """The link that a step follows after this end."""
     if status == Status.COMPLETED and node.type in ("condition", "switch"):
         decided: str | None = output.get("next")
         return decided

@@ -1,4 +1,4 @@
-"""What a worker knows of a run under way."""
+"""A run under way, as a worker knows it."""
 
 import json
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ from tasks.secrets.sealing import HANDED_ON, opened_parameters
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """A run as a worker sees it; secrets are in clear here."""
+    """A run under way; its secrets are in clear here."""
 
     id: str
     workspace_id: str
@@ -29,7 +29,7 @@ class Run:
     mode: Mode
     target: str | None
     parameters: Mapping[str, Any]
-    #: the secret ones among them, and every text that must not be seen
+    #: the secret ones among the parameters, and every text to mask
     hidden: Mapping[str, Any]
     secrets: tuple[str, ...]
     context: Mapping[str, Any]
@@ -41,17 +41,17 @@ class Run:
 
     @property
     def root(self) -> str:
-        """The run at the beginning of those that started each other."""
+        """The first run of those that started each other."""
         return self.context["root"] or self.id
 
     @property
     def widths(self) -> Widths:
-        """How many of its steps may be under way at once."""
+        """The number of its steps that may be under way at once."""
         return revisions.widths(self.revision_id, self.context.get("width", MOST_LIVE))
 
 
 def loaded(row: Row) -> Run:
-    """A run as a worker sees it.
+    """The run of a row, with its secrets opened.
 
     Raises:
         SealBroken: its secrets cannot be opened.

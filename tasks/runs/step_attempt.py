@@ -1,4 +1,4 @@
-"""What one attempt at a step needs and leaves: its parameters, filled in, and the variables it sets."""
+"""One attempt at a step: fill in its parameters, ask the gate, set its variables."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -29,18 +29,18 @@ class StepWork:
         self.context = context
         self.this = this
         self.step = context.run.plan.nodes[this.row.step_id].step
-        #: the parameters as they are kept: secrets masked
+        #: the parameters in their stored form: secrets masked
         self.given: Json = {}
 
     def prepare(self, revision: Revision, held: HeldLease) -> Work | Ending:
-        """The step's parameters, filled in, and everything else its executor needs.
+        """Fill in the step's parameters and gather what its executor needs.
 
         Raises:
             Abandoned: the database stayed away.
         """
         try:
             context = with_patience(self._context)
-            if context is None:  # nothing has been done: recovery has it tried again
+            if context is None:  # nothing has gone out: recovery has the step retried
                 raise Abandoned
             rendered = templates.render(self.step.get("parameters", {}), context)
             if self.step.get("target"):
@@ -76,7 +76,7 @@ class StepWork:
         )
 
     def variables(self, ending: Ending, record: Mapping[str, Any]) -> Json | None:
-        """What the step's ``outputs`` set."""
+        """The variables that the step's ``outputs`` set."""
         if ending.status != Status.COMPLETED or not self.step.get("outputs"):
             return None
         return with_patience(lambda: variables(self.step, self._context(), record["output"], self.this.redact))
@@ -87,9 +87,9 @@ class StepWork:
 
 
 def variables(step: Mapping[str, Any], context: Json, output: Any, redact: Redactor) -> Json:
-    """What a step's ``outputs`` set; one that cannot be filled in is not set.
+    """The variables set by a step's ``outputs``; one that cannot be filled in stays unset.
 
-    The step itself has ended by then, whatever becomes of the name; a template that reads an unset name says so.
+    The step itself has already ended; a template that reads an unset name fails and says so.
     """
     values = {}
     for name, template in step.get("outputs", {}).items():

@@ -1,7 +1,7 @@
-"""How each type of step is entered: one function for each, found in ``ENTRIES``.
+"""Enter a step: one function for each type of step, in ``ENTRIES``.
 
-A function adds the step's row to what the planner has found, and returns the link that follows at once (a decision), or
-None: the step takes time, and what follows is planned at its end. What it raises fails the step.
+A function adds the step's row to the planner's moves, and returns the next link if the step is a decision, or None if
+it takes time; then what follows is planned at its end. What the function raises fails the step.
 """
 
 import json
@@ -32,7 +32,7 @@ from tasks.runs.run import Run
 if TYPE_CHECKING:
     from tasks.runs.planner import Planner
 
-#: entries that a for_each goes through at most; what has more is a job for something else
+#: the most items of a for_each
 MOST_ITEMS = 1_000
 
 _SECOND = 1000
@@ -40,7 +40,7 @@ _SECOND = 1000
 
 @dataclass(frozen=True)
 class Place:
-    """Where in a run: a block, the row that holds it, and the passes of the loops around."""
+    """A place in a run: block, row of its container, iterations of the loops around."""
 
     block: str
     parent_id: str | None
@@ -48,7 +48,7 @@ class Place:
 
 
 def new_step(run: Run, node: Node, place: Place, previous: str | None, columns: NewRow) -> NewRow:
-    """The row of a step of the run; ``previous`` is the row that led to it."""
+    """The row of a new step; ``previous`` is the row that led to it."""
     iteration = joined(place.iteration)
     return rows.step(
         {
@@ -71,34 +71,34 @@ def new_step(run: Run, node: Node, place: Place, previous: str | None, columns: 
 
 @dataclass(frozen=True)
 class Entry:
-    """A step that is being entered, and the planner that has come to it."""
+    """A step that the planner enters."""
 
     planner: "Planner"
     node: Node
     place: Place
     #: the row that led here
     previous: str | None
-    #: what its templates and conditions see
+    #: the values that its templates and conditions read
     context: Json
 
     @property
     def step(self) -> Mapping[str, Any]:
-        """Its definition."""
+        """The definition of the step."""
         return self.node.step
 
     @property
     def run(self) -> Run:
-        """The run that it is a step of."""
+        """The run of the step."""
         return self.planner.run
 
     def add(self, columns: NewRow) -> NewRow:
-        """Add its row."""
+        """Add the row of the step."""
         row = new_step(self.run, self.node, self.place, self.previous, columns)
         self.planner.moves.rows.append(row)
         return row
 
     def end(self, status: Status, **result: Any) -> None:
-        """Add its row at its end, and have the steps after it see the ``result``: an output, an error."""
+        """Add the row of an ended step; later steps read its ``result``: an output, an error."""
         now = db.now_ms()
         started = None if status == Status.SKIPPED else now
         ended: NewRow = {"status": status, "created_at": now, "started_at": started, "completed_at": now}
@@ -108,18 +108,18 @@ class Entry:
         self.planner.learn(self.node, self.place, status, **result)
 
     def decide(self, following: str | None, output: Json) -> str | None:
-        """End it with a decision."""
+        """End the step with a decision."""
         self.end(Status.COMPLETED, output=self.planner.redact({**output, "next": following}))
         return following
 
     def wait(self, waiting_for: WaitingFor, due_at: int, output: str | None = None) -> None:
-        """Add its row as one that waits until then, ms."""
+        """Add the row of a step that waits until ``due_at``, ms."""
         now = db.now_ms()
         began: NewRow = {"status": Status.WAITING, "created_at": now, "started_at": now}
         self.add({**began, "waiting_for": waiting_for, "due_at": due_at, "output": output})
 
-    def hold(self, count: int, columns: NewRow | None = None) -> NewRow:
-        """Add its row as one that goes on until what it holds has ended; with nothing to hold yet it is attended to."""
+    def open(self, count: int, columns: NewRow | None = None) -> NewRow:
+        """Add the row of a container with ``count`` open branches; without any it is due at once."""
         now, seconds = db.now_ms(), self.step.get("timeout_seconds")
         expires_at = now + int(seconds * _SECOND) if seconds else None
         due_at = (expires_at or self.run.deadline) if count else now + ATTENTION
@@ -176,13 +176,13 @@ def _approval(this: Entry) -> None:
 
 def _parallel(this: Entry) -> None:
     branches = this.run.plan.branches(this.node.id)
-    row = this.hold(len(branches))
+    row = this.open(len(branches))
     for block in branches:
         this.planner.enter(block.first, Place(block.id, row["id"], this.place.iteration), row["id"])
 
 
 def _loop(this: Entry) -> None:
-    this.hold(0)
+    this.open(0)
 
 
 def _for_each(this: Entry) -> None:
@@ -191,7 +191,7 @@ def _for_each(this: Entry) -> None:
         raise StepError("bad_items", f"items must give a list, not {type(items).__name__}.")
     if len(items) > MOST_ITEMS:
         raise StepError("bad_items", f"items has {len(items)} entries; at most {MOST_ITEMS} can be gone through.")
-    row = this.hold(0, {"input": json.dumps({"items": items})})
+    row = this.open(0, {"input": json.dumps({"items": items})})
     this.planner.context.learn_items(row["id"], items)
 
 
@@ -222,12 +222,12 @@ def _playbook(this: Entry) -> None:
         raise run_start.running_already(request)
     with db.read() as connection:
         child, chain = run_start.prepare(connection, request)
-    this.hold(1, {"input": json.dumps(redact(given)), "output": json.dumps({"execution_id": child["id"]})})
+    this.open(1, {"input": json.dumps(redact(given)), "output": json.dumps({"execution_id": child["id"]})})
     this.planner.moves.runs.append(child)
     this.planner.chains.append(chain)
 
 
-#: step type → how it is entered
+#: step type → the function that enters it
 ENTRIES: dict[str, Callable[[Entry], str | None]] = {
     "action": _action,
     "condition": _condition,

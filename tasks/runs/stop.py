@@ -1,7 +1,7 @@
-"""Ending what a run has begun, once the run itself is over.
+"""End the steps of a run that has ended.
 
 The run is ended first, in a transaction of its own, with the runs it has started: from then on no step of them can be
-claimed, and nothing that a step does is followed by anything. Then their steps are ended, in bites
+claimed, and the end of a step has no successors. Then their steps are ended, in bites
 (``store.executions.ending``).
 """
 
@@ -12,14 +12,14 @@ from collections.abc import Sequence
 from store.engine import db
 from store.executions import ending
 
-#: for how long bites are taken in one go, seconds; tick goes on with the rest
+#: how long one call takes bites, seconds; tick goes on with the rest
 AT_ONCE = 0.25
 
 
 def end_steps(run_ids: Sequence[str], actor: str) -> set[str]:
-    """End the runs that runs which are over have started, and the steps of all, as far as that is soon done.
+    """End the runs that ended runs have started, and the steps of all; returns these runs.
 
-    Returns the runs concerned.
+    It ends as many steps as ``AT_ONCE`` allows.
     """
     until = time.monotonic() + AT_ONCE
     concerned = {*run_ids, *db.change(functools.partial(ending.end_below, run_ids=run_ids, actor=actor))}
@@ -31,6 +31,6 @@ def end_steps(run_ids: Sequence[str], actor: str) -> set[str]:
     return concerned
 
 
-def end_held(run_id: str, holder: str) -> None:
-    """End all that one step of a run holds."""
-    db.change(functools.partial(ending.end_held, run_id=run_id, container=holder, actor="system"))
+def end_steps_of(run_id: str, container: str) -> None:
+    """End all steps in a container of a run."""
+    db.change(functools.partial(ending.end_held, run_id=run_id, container=container, actor="system"))

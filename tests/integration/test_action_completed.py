@@ -152,15 +152,15 @@ def test_a_lost_message_is_made_up_for_by_tick(everywhere: Door) -> None:
     with time_machine.travel("2026-11-22T10:00:00Z", tick=False) as clock:
         everywhere.create_playbook(trigger=LISTENS)
         execution_id = end(everywhere.trigger(everywhere.create()["id"]))
-        assert sweep.look({})[0] == []
+        assert sweep.handle_batch({})[0] == []
         for pause in (completions.PATIENCE, 2 * completions.PATIENCE):
             clock.shift(pause / 1000 + 1)
-            messages, _, _ = sweep.look({})
+            messages, _, _ = sweep.handle_batch({})
             assert [(message.task, message.execution_id) for message in messages] == [("tocsin.announce", execution_id)]
-            assert sweep.look({})[0] == []
+            assert sweep.handle_batch({})[0] == []
         assert task(execution_id) == "announced"
         clock.shift(settings().lease_seconds)
-        assert execution_id not in [message.execution_id for message in sweep.look({})[0]]
+        assert execution_id not in [message.execution_id for message in sweep.handle_batch({})[0]]
         assert len(runs_of("pb-wait")) == 1
 
 

@@ -61,7 +61,7 @@ def test_a_dead_worker_is_no_time_out(database: str, timeout_seconds: int) -> No
     with time_machine.travel("2026-11-22T10:00:00Z", tick=False) as clock:
         execution_id = _running("steps", timeout_seconds)
         clock.shift(max(timeout_seconds, settings().lease_seconds) + 3)
-        messages, _, _ = sweep.look({})
+        messages, _, _ = sweep.handle_batch({})
         assert [message.execution_id for message in messages] == [execution_id]
         row = _row(execution_id)
         assert (row.status, row.queue, row.lapses) == ("pending", "steps", 1)
@@ -79,7 +79,7 @@ def test_a_living_worker_whose_time_is_up_has_timed_out(database: str, timeout_s
             gone += step
             with db.write() as connection:
                 leases.extend(connection, "owner", [execution_id], lease_ms)
-            sweep.look({})
+            sweep.handle_batch({})
         assert _row(execution_id).status == "timeout"
 
 
@@ -88,7 +88,7 @@ def test_an_at_most_once_action_is_never_tried_again(database: str) -> None:
     with time_machine.travel("2026-11-22T10:00:00Z", tick=False) as clock:
         execution_id = _running("steps", 20, idempotent=False)
         clock.shift(23)
-        assert sweep.look({})[0] == []
+        assert sweep.handle_batch({})[0] == []
         row = _row(execution_id)
         assert row.status == "failed"
         assert transitions.load(row.error)["outcome_unknown"] is True
@@ -99,7 +99,7 @@ def test_silence_on_a_killable_process_is_the_actions_own_doing(database: str) -
     with time_machine.travel("2026-11-22T10:00:00Z", tick=False) as clock:
         execution_id = _running("scripts", 10)
         clock.shift(13)
-        sweep.look({})
+        sweep.handle_batch({})
         assert _row(execution_id).status == "timeout"
 
 
@@ -112,7 +112,7 @@ def test_only_what_was_lost_twice_is_tried_apart(database: str, queue: str) -> N
         went = []
         for _ in range(3):
             clock.shift(lease_ms / 1000 + 3)
-            sweep.look({})
+            sweep.handle_batch({})
             row = _row(execution_id)
             went.append((row.status, row.queue, row.lapses))
             with db.write() as connection:
@@ -148,13 +148,13 @@ def test_nobody_is_taken_for_dead_because_the_database_was_away(
         with _database_away(monkeypatch):
             clock.shift(2 * lease_ms / 1000)
             tick.tick()
-        assert sweep.look({})[0] == []
+        assert sweep.handle_batch({})[0] == []
         assert {(row.status, row.lapses) for row in map(_row, (living, dead))} == {("running", 0)}
         for _ in range(4):
             with db.write() as connection:
                 leases.extend(connection, "owner", [living], lease_ms)
             clock.shift(lease_ms / 3000 + 1)
-            sweep.look({})
+            sweep.handle_batch({})
         assert (_row(living).status, _row(living).lapses) == ("running", 0)
         assert (_row(dead).status, _row(dead).lapses) == (("pending", 1) if idempotent else ("failed", 0))
 

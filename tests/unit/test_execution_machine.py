@@ -162,7 +162,7 @@ class Executions(RuleBasedStateMachine):
     def time_passes_and_tick_looks(self, seconds: float) -> None:
         self.traveller.shift(seconds)
         before = self.rows()
-        messages, _, _ = sweep.look({})
+        messages, _, _ = sweep.handle_batch({})
         after = self.rows()
         assert {message.execution_id for message in messages} <= {
             key for key, row in after.items() if row.status == "pending"
