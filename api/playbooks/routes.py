@@ -96,7 +96,7 @@ def validate_playbook() -> Response:
     The body is JSON or YAML, a CACAO document too. Answers 200 whether or not it has faults; the body says which, and
     what is allowed but doubtful.
     """
-    return answer_verdict(*imports.verdict(caller(), body.read_object(yaml=True)))
+    return answer_verdict(*imports.validate(caller(), body.read_object(yaml=True)))
 
 
 @routes.get

@@ -1,1 +1,1 @@
-"""Actions and playbooks as things to keep: written, revised, imported, exported."""
+"""Actions and playbooks as stored definitions: written, revised, imported, exported."""

@@ -1,4 +1,4 @@
-"""Actions as things to keep: checked as a whole when written, versioned when changed, secrets sealed."""
+"""Actions as stored definitions: checked, versioned, their secrets sealed."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -22,7 +22,7 @@ _SAID = frozenset({"id", "name", "description", "version", "enabled", "tags"})
 
 
 def _whole(definition: Mapping[str, Any]) -> dict[str, Any]:
-    """The definition in its stored form; a Python function brings its own parameters unless others are given."""
+    """The definition in its stored form; a Python function declares its own parameters."""
     whole = meaning.normalise(dict(definition))
     config = whole["config"]
     if whole.get("executor") == "local" and isinstance(config, dict) and definition.get("parameters") is None:
@@ -33,7 +33,7 @@ def _whole(definition: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def problems_of(definition: Mapping[str, Any]) -> list[Problem]:
-    """Every fault of an action's definition that can be found before it runs."""
+    """The faults of a definition that can be found before the action runs."""
     counted = size(definition)
     if counted.fault_of_action:
         return [Problem("", counted.fault_of_action)]
@@ -52,13 +52,13 @@ def _problems_of(definition: Mapping[str, Any]) -> list[Problem]:
 
 
 def warnings_of(definition: Mapping[str, Any]) -> list[Problem]:
-    """What is allowed in a definition free of faults, as its author writes it, and yet is perhaps not meant."""
+    """Warnings of a definition without faults: what its author may not have meant."""
     masked, _ = _parted(_whole(definition))
     return doubts(masked)
 
 
 def doubts(masked: Mapping[str, Any]) -> list[Problem]:
-    """The same of a definition as it is kept."""
+    """The warnings of a stored definition, whose secrets are masked."""
     return sealing.doubtful(masked["config"])
 
 
@@ -118,7 +118,7 @@ def _new_revision(caller: Caller, definition: dict[str, Any], hidden: dict[str, 
 
 
 def does(caller: Caller, action: Action, wanted: Mapping[str, Any]) -> bool:
-    """Whether an action does what a definition says, whatever it is called."""
+    """Whether an action does what a definition says, whatever its name."""
     kept, known = action.revision.definition, _known(caller, action)
     whole = _whole(wanted)
     present = {**kept, "config": sealing.restore_secrets(kept["config"], known)}
@@ -130,13 +130,13 @@ def _doing(definition: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _next_version(old: Mapping[str, Any], new: Mapping[str, Any], *, secrets_changed: bool) -> str:
-    if secrets_changed:  # the masked configs may be equal, what they do is not
+    if secrets_changed:  # the masked configs may be equal although the secrets differ
         new = {**new, "config": {**new["config"], "": "changed"}}
     return versioned.next_version(old, new, meaning.next_version)
 
 
 def _small(definition: dict[str, Any]) -> dict[str, Any]:
-    """A definition that is not too large to be looked into.
+    """Return a definition unless it is too large to check.
 
     Raises:
         InvalidRequest: it is.
@@ -155,7 +155,7 @@ def _checked(wanted: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _known(caller: Caller, action: Action) -> dict[str, Any]:
-    """The secrets of an action's config by path; one that cannot be opened counts as none, and is to be given again."""
+    """The secrets of an action's config by path; without those that cannot be opened."""
     try:
         return sealing.opened_config(caller.workspace_id, action.revision)
     except SealBroken:
@@ -163,7 +163,10 @@ def _known(caller: Caller, action: Action) -> dict[str, Any]:
 
 
 def _parted(definition: dict[str, Any], kept: Mapping[str, Any] | None = None) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The definition with its secrets masked, and these by path; ``kept`` are those that masks have stood for."""
+    """The definition with its secrets masked, and the secrets by path.
+
+    ``kept`` are the secrets that masks in the definition stood for.
+    """
     patterns = registry.executor(definition["executor"]).SECRETS
     config, hidden = sealing.extract_secrets(definition["config"], patterns, kept)
     return {**definition, "config": config}, hidden

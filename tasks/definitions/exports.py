@@ -1,7 +1,7 @@
-"""Playbooks out: what is kept here, in a form that others read.
+"""Export a playbook in a form that other tools read.
 
-A CACAO document starts from the document that was imported, if there is one, and what was changed here since is
-written into it. Then its credentials are replaced by references, and last it is signed, if that is asked for.
+A CACAO document starts from the document that was imported, if there is one, and what has changed since is
+written into it. Then references replace its credentials, and last it is signed, if the caller asks for that.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -33,7 +33,7 @@ class Exported:
 
 
 def export_playbook(caller: Caller, playbook_id: str, *, form: str, include_secrets: bool, sign: bool) -> Exported:
-    """A playbook in one of the forms in which others may read it.
+    """Return a playbook in the form that the caller asks for.
 
     Raises:
         NotFound: no such playbook. Forbidden: the caller may not have secrets or a signature.
@@ -108,7 +108,7 @@ def _notices(came: Mapping[str, Any], document: Mapping[str, Any], shown: Mappin
 
 
 def now() -> str:
-    """The present time, as documents write it."""
+    """The present time in the form of documents."""
     return stamp(db.now_ms())
 
 

@@ -1,8 +1,8 @@
-"""What becomes of a playbook that is imported: it is new, the next version of one that is here, or refused.
+"""Store an imported playbook: as a new one, as the next version of another, or refuse it.
 
-In order: the id is looked up; what is there under it, and what was sent, decide; a definition that could not be kept is
-refused before anything is made; the actions that its steps need are made; the playbook is created or revised, and the
-document is kept in the same transaction.
+In order of time: the playbook of the same id and the document that was sent decide; a definition with faults is refused
+before anything is created; the actions that its steps need are created; the playbook is created or revised, and the
+document is stored in the same transaction.
 """
 
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ from tasks.definitions.playbooks import Expected
 
 @dataclass(frozen=True, kw_only=True)
 class ImportOptions:
-    """How something is to be imported."""
+    """The options of an import."""
 
     dry_run: bool = False
     lenient: bool = False
@@ -40,7 +40,7 @@ class ImportOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class Imported:
-    """What has become of what was sent: created, revised or unchanged; ``playbook`` is None in a dry run."""
+    """The result of an import: created, revised or unchanged; ``playbook`` is None in a dry run."""
 
     definition: Json
     playbook: Playbook | None
@@ -55,7 +55,7 @@ def keep(
 ) -> Imported:
     """Create or revise the playbook, unless it is a dry run."""
     definition = {**converted.definition}
-    if not definition.get("id"):  # a document may have been changed on its way
+    if not definition.get("id"):  # the document may have been changed after its export
         definition["id"] = str((document or {}).get("id") or meaning.slug(definition["name"]))
     own = str(definition["id"])
     if own in options.reserved:
@@ -84,7 +84,7 @@ def keep(
 
 
 def _written(caller: Caller, definition: Json, document: Json | None, expected: Expected, *, new: bool) -> Playbook:
-    def beside(connection: db.Connection, playbook: Playbook) -> None:
+    def keep_document(connection: db.Connection, playbook: Playbook) -> None:
         if document is not None:
             kept = documents.ImportedDocument(
                 revision_id=playbook.revision.id,
@@ -96,13 +96,13 @@ def _written(caller: Caller, definition: Json, document: Json | None, expected: 
         audit.record(connection, caller.workspace_id, caller.key_id, "playbook.imported", playbook.id)
 
     if new:
-        return library.create(caller, definition, expected=expected, beside=beside)
+        return library.create(caller, definition, expected=expected, alongside=keep_document)
     given = {name: value for name, value in definition.items() if name != "version"}
-    return library.revise(caller, definition["id"], given, whole=True, expected=expected, beside=beside)
+    return library.revise(caller, definition["id"], given, whole=True, expected=expected, alongside=keep_document)
 
 
 def _copied(caller: Caller, own: str, document: Json | None) -> tuple[str, Json | None]:
-    """Give the playbook, and its document, another id; signatures do not survive that."""
+    """Give the playbook and its document another id, which voids signatures."""
     copy = identifier("playbook", own, exports.now(), caller.key_id)
     if document is None:
         return f"{own[:50]}-{copy[10:18]}", None
@@ -111,21 +111,21 @@ def _copied(caller: Caller, own: str, document: Json | None) -> tuple[str, Json 
 
 
 def _refuse_faults(caller: Caller, definition: Json, expected: Expected) -> None:
-    problems, _ = library.verdict(caller, definition, expected)
+    problems, _ = library.validate(caller, definition, expected)
     if problems:
         raise InvalidRequest("The playbook's definition has faults.", code="invalid_playbook", problems=problems)
 
 
 @dataclass(frozen=True)
 class _Existing:
-    """The playbook that has the id, the document it was imported from, and what that document was made to."""
+    """The playbook that has the id, its imported document, and the definition made from that."""
 
     playbook: Playbook
     kept: documents.ImportedDocument | None
     before: Json | None
 
     def changed_here(self) -> bool:
-        """Whether it is not what its document says."""
+        """Whether the playbook was changed after its import."""
         return self.before is None or update.content(self.before) != update.content(self.playbook.revision.definition)
 
 
@@ -143,7 +143,7 @@ def _outcome(existing: _Existing | None, definition: Json, document: Json | None
     """created, revised, unchanged or new_id.
 
     Raises:
-        Conflict: another playbook has the id, or it was changed here, and nothing was said about that.
+        Conflict: another playbook has the id, or it was changed here, and the options do not allow for that.
     """
     if existing is None:
         return "created"
@@ -164,13 +164,13 @@ def _outcome(existing: _Existing | None, definition: Json, document: Json | None
 
 
 def _is_later(document: Json, kept: documents.ImportedDocument) -> bool:
-    """Whether a document is a later one than that which was imported; no time is no later time."""
+    """Whether a document is later than the imported one; one without a time is not."""
     given, known = moment(str(document.get("modified"))), moment(kept.modified)
     return given is not None and known is not None and given > known
 
 
 def _others(caller: Caller, wanted: Mapping[str, Json]) -> list[Finding]:
-    """A warning for each action that is there under the name that is needed, and does something else."""
+    """A warning for each existing action of a needed name which does something else."""
     with db.read() as connection:
         there = actions.several(connection, caller.workspace_id, set(wanted))
     text = "was changed here and does not do what the document says: look at it, then enable the playbook."
@@ -182,7 +182,7 @@ def _others(caller: Caller, wanted: Mapping[str, Json]) -> list[Finding]:
 
 
 def _ensure(caller: Caller, wanted: Mapping[str, Json]) -> None:
-    """Make the actions that are not there yet; the id of each tells its content.
+    """Create the missing actions, whose ids are made from their content.
 
     Raises:
         Forbidden: the caller may not make actions.

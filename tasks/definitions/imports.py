@@ -1,8 +1,8 @@
-"""Playbooks in: importing what others have written, and what was exported here.
+"""Import playbooks: CACAO documents of other tools, and Tocsin's own exports.
 
-In order: what was sent is recognised; a CACAO document of a draft is brought to the present form; it is checked and
-converted; then ``import_outcome`` keeps it. Nothing is fetched and nothing carried out. A dry run stops before anything
-is made.
+In order of time: the form of the body is recognised; a CACAO document of a draft is brought to the present form; it is
+checked and converted; then ``import_conflicts`` stores it. Nothing is fetched and nothing carried out. A dry run stops
+before anything is created.
 """
 
 from collections.abc import Callable, Mapping
@@ -37,10 +37,10 @@ MOST_ACTIONS = 500
 
 
 def import_playbook(caller: Caller, body: Mapping[str, Any], options: ImportOptions) -> Imported:
-    """Import what was sent.
+    """Import the playbook in a body.
 
     Raises:
-        InvalidRequest: it is nothing that could be imported, or a definition with faults. Unprocessable: a CACAO
+        InvalidRequest: the body is not recognised, or is a definition with faults. Unprocessable: a CACAO
         document with faults, each with its pointer. Conflict: there is another one of that id. Forbidden: it needs new
         actions, and the caller may not make them.
     """
@@ -56,14 +56,14 @@ def import_playbook(caller: Caller, body: Mapping[str, Any], options: ImportOpti
     )
 
 
-def verdict(caller: Caller, given: Mapping[str, Any]) -> tuple[list[Problem], list[Problem]]:
-    """The faults of a CACAO document or a definition, and what is doubtful."""
+def validate(caller: Caller, given: Mapping[str, Any]) -> tuple[list[Problem], list[Problem]]:
+    """The faults and the warnings of a CACAO document or a definition."""
     try:
         sent = recognise(given)
     except NotRecognised:
-        return playbooks.verdict(caller, playbooks.written(given))
+        return playbooks.validate(caller, playbooks.written(given))
     if not sent.is_cacao:
-        return playbooks.verdict(caller, playbooks.written(sent.document))
+        return playbooks.validate(caller, playbooks.written(sent.document))
     counted = size(sent.document)
     if counted.fault:
         return [Problem("", counted.fault)], []
@@ -73,7 +73,7 @@ def verdict(caller: Caller, given: Mapping[str, Any]) -> tuple[list[Problem], li
 
 
 def _options_of(given: Mapping[str, Any], options: ImportOptions) -> ImportOptions:
-    """What the body asks for besides what the query does."""
+    """The options of the body and the query together."""
     problems = [
         Problem(f"/{name}", "must be true or false") for name in ("dry_run", "lenient") if not _flag(given, name)
     ]
@@ -94,9 +94,9 @@ def _flag(given: Mapping[str, Any], name: str) -> bool:
 
 
 def _take_definition(caller: Caller, definition: Json, options: ImportOptions) -> Imported:
-    """A playbook in our own form, as it was exported or written."""
+    """Import a playbook in Tocsin's own form, exported or written by hand."""
     definition = {name: value for name, value in playbooks.written(definition).items() if value is not None}
-    problems, warnings = playbooks.verdict(caller, definition)
+    problems, warnings = playbooks.validate(caller, definition)
     if problems:
         raise InvalidRequest("The playbook's definition has faults.", code="invalid_playbook", problems=problems)
     whole = meaning.normalise(definition)
@@ -131,7 +131,7 @@ def _take_document(caller: Caller, document: Json, options: ImportOptions) -> Im
 
 
 def _converted(caller: Caller, document: Json, way: Callable[..., Any]) -> tuple[Converted, Expected]:
-    """The playbook that a document is, with questions to a person for what no action of ours could do."""
+    """The playbook of a document, with approvals in place of commands without an action."""
     registered = _registered(caller, document)
     try:
         converted: Converted = way(importer.convert, document, now=exports.now(), registered=registered)
@@ -158,7 +158,7 @@ def _bounded(needed: Mapping[str, Json]) -> None:
 
 
 def _registered(caller: Caller, document: Json) -> dict[str, frozenset[str]]:
-    """The actions for types of commands that the workspace has, with the parameters each takes."""
+    """The actions that the workspace has for types of commands, with their parameters."""
     steps = [one for one in document["workflow"].values() if isinstance(one, dict)]
     lists = [listed(one.get("commands")) for one in steps]
     kinds = {f"cacao.{one.get('type')}" for commands in lists for one in commands if isinstance(one, dict)}

@@ -1,4 +1,4 @@
-"""Playbooks as things to keep: checked as a whole when written, versioned when changed, their schedules set."""
+"""Playbooks as stored definitions: checked, versioned, their schedules set."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ from store.engine import db
 from tasks.definitions import versioned
 from tasks.offload import pool
 
-#: what is passed over, so that what was read may be sent back
+#: members that are ignored, so that a caller may send back what it has read
 _READ_ONLY = frozenset({"step_count", "next_run_at", "created_at", "updated_at", "created_by"})
 
 
@@ -31,7 +31,7 @@ def written(given: Mapping[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True, kw_only=True)
 class Expected:
-    """What a definition may name although it is not there yet: actions by id, and playbooks."""
+    """Actions by id, and playbooks, that a definition may name before they exist."""
 
     actions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     playbooks: frozenset[str] = frozenset()
@@ -40,23 +40,23 @@ class Expected:
 NOTHING_ELSE = Expected()
 _NOTHING: Mapping[str, Any] = {}
 
-#: what is written in the same transaction as a playbook
-Beside = Callable[[db.Connection, Playbook], None]
+#: writes more in the transaction of a playbook
+Alongside = Callable[[db.Connection, Playbook], None]
 
 
 def nothing(_connection: db.Connection, _playbook: Playbook) -> None:
-    """What is written with most playbooks."""
+    """Write nothing alongside a playbook."""
 
 
-def verdict(
+def validate(
     caller: Caller, definition: Mapping[str, Any], expected: Expected = NOTHING_ELSE
 ) -> tuple[list[Problem], list[Problem]]:
-    """The faults of a definition that can be found before it runs in the caller's workspace, and what is doubtful.
+    """The faults of a definition that can be found before it runs, and its warnings.
 
-    What is doubtful is only looked for where there are no faults.
+    It is checked against the caller's workspace; warnings are looked for only if there are no faults.
 
     Raises:
-        Busy: the definition is large, and too many of those are being looked into.
+        Busy: the definition is large, and too many large ones are being checked.
     """
     counted = size(definition)
     fault = checks.size_fault(definition, counted)
@@ -75,7 +75,7 @@ def verdict(
 
 
 def _facts(performed: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """What checks look at of actions; what they do need not be passed on."""
+    """The members of actions that the checks read."""
     return {
         name: {member: definition[member] for member in ("parameters", "enabled", "type") if member in definition}
         for name, definition in performed.items()
@@ -88,20 +88,20 @@ def _named(steps: Iterable[Mapping[str, Any]], kind: str, member: str) -> set[st
 
 
 def _known_actions(connection: db.Connection, workspace_id: str, wanted: set[str]) -> dict[str, dict[str, Any]]:
-    """The definitions of those that exist; where one does not, other ids as well, which may be what was meant."""
+    """The definitions of the wanted actions; if one is missing, other ids too, to suggest."""
     found = actions.several(connection, workspace_id, wanted)
     known = {name: versioned.as_kept(action) for name, action in found.items()}
     if known.keys() == wanted:
         return known
     others = actions.ids(connection, workspace_id, limit=MAX_SUGGESTION_CANDIDATES)
-    # one of those wanted may have been made since; it has parameters that are not known here
+    # a wanted action may have been created since; its parameters are not known here
     return {**{action_id: {} for action_id in others if action_id not in wanted}, **known}
 
 
 def _known_playbooks(
     connection: db.Connection, workspace_id: str, steps: Iterable[Mapping[str, Any]]
 ) -> dict[str, Mapping[str, Any]]:
-    """The same for playbooks; the definitions are only looked at where a step writes parameters out."""
+    """The same for playbooks; a definition is read only if a step gives it parameters."""
     wanted = _named(steps, "playbook", "playbook_ref")
     known = dict.fromkeys(playbooks.heads(connection, workspace_id, sorted(wanted)), _NOTHING)
     writing = _named((step for step in steps if step.get("parameters")), "playbook", "playbook_ref")
@@ -113,9 +113,9 @@ def _known_playbooks(
 
 
 def create(
-    caller: Caller, wanted: Mapping[str, Any], *, expected: Expected = NOTHING_ELSE, beside: Beside = nothing
+    caller: Caller, wanted: Mapping[str, Any], *, expected: Expected = NOTHING_ELSE, alongside: Alongside = nothing
 ) -> Playbook:
-    """Add a playbook, and what is written ``beside`` it.
+    """Add a playbook, and write more ``alongside`` it.
 
     Raises:
         InvalidRequest: the definition has faults, all named. Conflict: the id is taken.
@@ -126,7 +126,7 @@ def create(
         playbook = playbooks.create(
             connection, caller.workspace_id, playbook_id, _new_revision(definition), caller.key_id
         )
-        beside(connection, playbook)
+        alongside(connection, playbook)
     return playbook
 
 
@@ -137,11 +137,11 @@ def revise(
     *,
     whole: bool,
     expected: Expected = NOTHING_ELSE,
-    beside: Beside = nothing,
+    alongside: Alongside = nothing,
 ) -> Playbook:
-    """Change a playbook: ``whole`` replaces the definition, else ``changes`` are laid over it, member by member.
+    """Change a playbook by ``changes``, laid over the definition member by member.
 
-    ``beside`` is written even where the definition stays as it is.
+    ``whole`` has them replace the definition. ``alongside`` is called even if the definition stays the same.
 
     The version goes up by itself unless a higher one is given; a change that changes nothing makes no version.
 
@@ -163,14 +163,14 @@ def revise(
             playbook = _switched(connection, caller, playbook_id, enabled=enabled)
         elif not same:
             playbook = playbooks.revise(connection, playbook, _new_revision(definition), caller.key_id)
-        beside(connection, playbook)
+        alongside(connection, playbook)
     return playbook
 
 
 def set_enabled(caller: Caller, playbook_id: str, *, enabled: bool) -> Playbook:
-    """Let the playbook be started, or keep it from being; no new version, runs under way go on.
+    """Enable or disable a playbook; no new version, runs under way go on.
 
-    What a schedule missed while it was off is not made up for.
+    Times that a schedule missed while it was off are not made up for.
 
     Raises:
         NotFound: no such playbook. Conflict: changed meanwhile.
@@ -186,7 +186,7 @@ def _switched(connection: db.Connection, caller: Caller, playbook_id: str, *, en
 
 
 def _checked(caller: Caller, wanted: Mapping[str, Any], expected: Expected) -> dict[str, Any]:
-    problems, _ = verdict(caller, wanted, expected)
+    problems, _ = validate(caller, wanted, expected)
     if problems:
         raise versioned.faulty("playbook", problems)
     return meaning.normalise(wanted)
@@ -198,7 +198,7 @@ def _new_revision(definition: Mapping[str, Any]) -> NewRevision:
 
 
 def _fire_at(definition: Mapping[str, Any], *, enabled: bool) -> int | None:
-    """When the playbook's schedule comes round next, milliseconds; None without one and while it is off."""
+    """When the playbook's schedule is due next, ms; None without one and while disabled."""
     trigger = definition["trigger"]
     if not enabled or trigger["event"] != SCHEDULE:
         return None

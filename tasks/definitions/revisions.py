@@ -1,4 +1,4 @@
-"""Revisions, remembered by this process: they never change, once their configs are masked by the present rules."""
+"""A cache of revisions, which never change once the present rules mask their configs."""
 
 import functools
 import time
@@ -16,7 +16,7 @@ from store.engine.db import Connection
 
 
 class _NotLasting(Exception):  # noqa: N818
-    """Carries a revision past the memory that would keep it."""
+    """Carries a revision past the cache."""
 
 
 @functools.lru_cache(maxsize=1024)
@@ -47,12 +47,12 @@ def playbook(revision_id: str) -> tuple[playbooks.Revision, Plan]:
 
 @functools.lru_cache(maxsize=256)
 def widths(revision_id: str, whole: int) -> Widths:
-    """How many steps may be under way at once in each block of a playbook, where its run may have ``whole``."""
+    """The steps that each block of a playbook may have under way, of ``whole`` in its run."""
     return Widths(playbook(revision_id)[1], whole)
 
 
 def action_with_patience(revision_id: str) -> Revision:
-    """The revision, also when the database goes away just now: as long as the lease lasts nothing is lost."""
+    """The revision of an action, even if the database is away for a while."""
     give_up = time.monotonic() + settings().lease_seconds
     while True:
         try:
@@ -66,7 +66,7 @@ def action_with_patience(revision_id: str) -> Revision:
 def pins(
     connection: Connection, workspace_id: str, revision_id: str, kept: Mapping[str, str] | None = None
 ) -> dict[str, str]:
-    """Action id → the revision that a run of this revision of a playbook keeps: of those ``kept``, else the present.
+    """Action id → the revision that a run pins: from ``kept``, else the present one.
 
     Raises:
         Conflict: an action that it uses is gone or switched off.

@@ -1,6 +1,7 @@
-"""What writing a versioned definition comes to, whatever its kind.
+"""Write a versioned definition of any kind.
 
-A change is laid over what is kept, the whole is checked, its version found, and the store has the new revision.
+In order of time: a change is laid over the stored definition, the whole is checked, its version is found, and the store
+gets the new revision.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,12 +15,12 @@ from store.engine import db
 
 
 def as_kept(kept: Definition) -> dict[str, Any]:
-    """The definition as it is now, with its switch."""
+    """The present definition, with its switch."""
     return {**kept.revision.definition, "enabled": kept.enabled}
 
 
 def laid_over(old: Mapping[str, Any], changes: Mapping[str, Any], *, whole: bool) -> dict[str, Any]:
-    """What a change asks for: ``whole`` replaces all but version and switch, else members not named stay."""
+    """The definition after ``changes``; ``whole`` replaces all but version and switch."""
     base = {"version": old["version"], "enabled": old["enabled"]} if whole else old
     return {**base, **{name: value for name, value in changes.items() if name != "id"}}
 
@@ -27,10 +28,10 @@ def laid_over(old: Mapping[str, Any], changes: Mapping[str, Any], *, whole: bool
 def next_version(
     old: Mapping[str, Any], new: Mapping[str, Any], successor: Callable[[Mapping[str, Any], Mapping[str, Any]], str]
 ) -> str:
-    """The version of a changed definition: the one that was asked for, else the ``successor``.
+    """The version of a changed definition: the requested one, else the ``successor``.
 
     Raises:
-        InvalidRequest: the one that was asked for is not higher than the present one.
+        InvalidRequest: the requested one is not higher than the present one.
     """
     same_switch = {**new, "enabled": old["enabled"]}  # enabling or disabling makes no new version
     return versions.asked_for(old, new) or successor(old, same_switch)
@@ -42,10 +43,10 @@ def faulty(noun: str, problems: list[Problem]) -> InvalidRequest:
 
 
 def delete(kind: DefinitionKind[Kept], caller: Caller, definition_id: str) -> None:
-    """Remove a definition; what ran of it stays, and what is under way goes on.
+    """Delete a definition; its executions stay, and those under way go on.
 
     Raises:
-        NotFound: the caller's workspace has none of that id.
+        NotFound: the caller's workspace has no definition of that id.
     """
     with db.write() as connection:
         kind.delete(connection, caller.workspace_id, definition_id, caller.key_id)
