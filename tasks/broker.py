@@ -1,11 +1,11 @@
-"""How this system talks to the broker, where kombu's own way costs too much.
+"""The transport to the broker, where kombu's own costs too much.
 
-A message with the header ``ahead`` goes before what waits on its queue, because it has had its turn before. A worker
+A message with the header ``ahead`` goes to the front of its queue, because it has waited before. A worker
 that lost the broker comes back soon after the broker does (kombu's pause between two tries grows to half a minute). A
 Redis channel keeps one client instead of building a new one for every message fetched, acknowledged and published,
 which took a fifth of a busy worker's time. What does not parse is dropped: kombu raises in the middle of a worker's
 loop, which ends the worker or has it reconnect. Nothing is ever decompressed: this system never compresses, and a small
-message can become a very large one. What a message must be to be taken is said in ``worker.consumer``.
+message can become a very large one. ``worker.consumer`` says which messages are accepted.
 """
 
 import threading
@@ -24,8 +24,8 @@ from config import logs
 
 #: the longest pause between two tries to reach the broker, seconds
 LONGEST_PAUSE = 3.0
-#: how often the log tells of messages that were dropped, seconds
-TELLS = 1.0
+#: the log reports dropped messages at most this often, seconds
+REPORT_EVERY = 1.0
 
 log = logs.logger(__name__)
 
@@ -33,21 +33,21 @@ compression._decoders.clear()  # noqa: SLF001 - kombu has no other way to switch
 
 
 class _Dropped:
-    """Tells of messages that were dropped, however many there are, in few and short lines."""
+    """Logs dropped messages, however many, in few and short lines."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._number = 0
-        self._told = float("-inf")
+        self._reported = float("-inf")
 
     def __call__(self, queue: str, why: str) -> None:
-        """Log that one was; without a word of its contents."""
+        """Log that one was dropped, without its contents."""
         with self._lock:
             self._number += 1
             number, now = self._number, time.monotonic()
-            if now - self._told < TELLS:
+            if now - self._reported < REPORT_EVERY:
                 return
-            self._number, self._told = 0, now
+            self._number, self._reported = 0, now
         log.warning("a message was dropped: it is none of ours", queue=queue, why=why, messages=number)
 
 
@@ -55,26 +55,26 @@ dropped = _Dropped()
 
 
 def is_outage(error: Exception, errors: tuple[type[Exception], ...]) -> bool:
-    """Whether this says that the broker failed, not that a message is odd.
+    """Whether an error is an outage of the broker and not a malformed message.
 
-    kombu counts every KeyError among the former, although most come from a message in which something is missing.
+    kombu counts every KeyError as an outage, although most come from a message in which a member is missing.
     """
     return isinstance(error, (RedisError, *errors)) and not isinstance(error, KeyError)
 
 
 def _is_message(given: object) -> bool:
-    """Whether this has the form in which kombu keeps messages in Redis."""
+    """Whether a value has the form of kombu's messages in Redis."""
     if not isinstance(given, dict) or not isinstance(given.get("properties"), dict):
         return False
     properties, headers = given["properties"], given.get("headers")
     place = properties.get("delivery_info")
-    told = isinstance(place, dict) and {type(place.get("exchange")), type(place.get("routing_key"))} == {str}
+    addressed = isinstance(place, dict) and {type(place.get("exchange")), type(place.get("routing_key"))} == {str}
     texts = (properties.get("delivery_tag"), given.get("body"), properties.get("body_encoding") or "")
-    return told and isinstance(headers or {}, dict) and all(isinstance(text, str) for text in texts)
+    return addressed and isinstance(headers or {}, dict) and all(isinstance(text, str) for text in texts)
 
 
 class Channel(redis.Channel):
-    """Redis channel with one client for all that waits for its answer; those of the event loop stay apart."""
+    """Redis channel with one client for blocking calls; the event loop has its own."""
 
     _kept: Any = None
 
@@ -88,7 +88,7 @@ class Channel(redis.Channel):
         return self._kept
 
     def _put(self, queue: str, message: dict[str, Any], **options: Any) -> None:
-        """Add a message at the end of its queue, or at the beginning, from where the next one is taken."""
+        """Add a message at the end of its queue, or ``ahead`` at the front."""
         if not message.get("headers", {}).get("ahead"):
             super()._put(queue, message, **options)  # type: ignore[no-untyped-call]
             return
@@ -101,7 +101,7 @@ class Channel(redis.Channel):
                 client.execute_command(*command)
 
     def _brpop_read(self, **options: Any) -> Any:
-        """Read one message; one that is no JSON is read, and gone."""
+        """Read one message; one that is not JSON is dropped."""
         try:
             return super()._brpop_read(**options)  # type: ignore[no-untyped-call]
         except Empty:
@@ -113,7 +113,7 @@ class Channel(redis.Channel):
             return True
 
     def _handle_message(self, client: Any, r: Any) -> Any:
-        """Read one message that was sent to all; kombu takes one without data for none."""
+        """Read one broadcast message; kombu ignores one without data."""
         payload = super()._handle_message(client, r)  # type: ignore[no-untyped-call]
         if payload["type"] in (b"message", b"pmessage", "message", "pmessage"):
             try:
@@ -125,12 +125,12 @@ class Channel(redis.Channel):
 
 
 class Transport(redis.Transport):
-    """Redis transport with that channel."""
+    """Redis transport with the channel above."""
 
     Channel = Channel
 
     def _deliver(self, message: Any, queue: str) -> None:
-        """Hand a message to the consumer of its queue, unless it cannot be read."""
+        """Deliver a message to the consumer of its queue, or drop it if it is malformed."""
         try:
             if _is_message(message):
                 super()._deliver(message, queue)  # type: ignore[no-untyped-call]
@@ -143,15 +143,15 @@ class Transport(redis.Transport):
         dropped(queue, why)
 
 
-#: by name, because the connections of kombu's pools, over which everything is published, are of its own class
+#: by name, because kombu's pools, over which everything is published, make connections of its own class
 transport.TRANSPORT_ALIASES.update(redis=f"{__name__}:Transport", rediss=f"{__name__}:Transport")
 
 
 class PromptConnection(Connection):
-    """A broker connection whose owner comes back soon."""
+    """A broker connection that reconnects soon after an outage."""
 
     def ensure_connection(self, *args: Any, **options: Any) -> Any:
-        """As kombu's, with a low ceiling on the pause between two tries."""
+        """Reconnect as kombu does, with a short longest pause between two tries."""
         options.update(interval_start=0.5, interval_step=0.5, interval_max=LONGEST_PAUSE)
         return super().ensure_connection(*args, **options)  # type: ignore[no-untyped-call]
 

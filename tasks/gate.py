@@ -1,11 +1,10 @@
-"""The gate in front of everything that goes out: one place where each execution is asked about.
+"""The gate in front of every outside call: the one place that allows or refuses an execution.
 
-In order of time: the values of an execution are known and valid; ``ask`` is called, before an executor gets
-anything; only when it returns does the execution go on. A trigger is asked about once, when it is accepted. A step of
-a run is asked about at each of its attempts, since each of them calls the receiver. Dry runs call nothing and are
-not asked about.
+In order of time: the values of an execution are known and valid; the caller calls ``ask``, before an executor gets
+anything; the execution goes on only when ``ask`` returns. A trigger passes the gate once, when it is accepted. A step
+of a run passes it at each of its attempts, because each calls the receiver. Dry runs call nothing and do not pass it.
 
-There are no rules yet: ``ask`` lets everything pass, without a query and without looking at the facts.
+There are no rules yet: ``ask`` lets everything pass, without a query and without reading the facts.
 """
 
 from collections.abc import Callable, Mapping
@@ -23,6 +22,6 @@ def ask(
 ) -> None:
     """Ask whether an execution may go out; returns when it may.
 
-    ``facts`` makes what the condition of a rule reads (the parameters with secrets masked, the target, the run and
+    ``facts`` returns what the condition of a rule reads (the parameters with secrets masked, the target, the run and
     its step). It is called only when a rule concerns the execution.
     """

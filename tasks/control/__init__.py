@@ -1,1 +1,1 @@
-"""What people do to executions: cancel, pause, resume, retry, decide."""
+"""What callers do to executions: cancel, pause, resume, retry, decide."""

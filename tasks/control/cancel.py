@@ -1,4 +1,4 @@
-"""Cancelling an execution or a whole run."""
+"""Cancel an execution or a run."""
 
 import time
 from typing import Any
@@ -12,19 +12,19 @@ from store.executions import ending, runs, steps, transitions
 from tasks.messages import publisher
 from tasks.runs import stop
 
-#: a cancel waits this long for the worker to let go before it answers, seconds. Longer than
-#: ``tasks.attempts.lease.FRESH``: a worker that has not begun its effect by then looks first and finds the cancel.
+#: a cancel waits this long for the worker to release the row before it answers, seconds. Longer than
+#: ``tasks.attempts.lease.FRESH``: a worker that has not begun its effect by then checks first and finds the cancel.
 SETTLE = 0.7
 
 _POLL = 0.02
-#: counted and not measured: while the whole machine stands still no worker gets any further either
+#: counted and not timed: while the whole machine stands still no worker gets any further either
 _LOOKS = round(SETTLE / _POLL)
 
 
 def cancel(caller: Caller, execution_id: str) -> Row:
-    """Cancel an action's execution; when this returns no effect of it starts any more.
+    """Cancel an action's execution; no effect of it begins after the return.
 
-    A call under way is abandoned within seconds; what it has done stays done.
+    A call under way is abandoned within seconds; its effects so far remain.
 
     Raises:
         NotFound: no such execution. Conflict: it has ended already, or is a step of a run.
@@ -50,7 +50,7 @@ def cancel(caller: Caller, execution_id: str) -> Row:
 
 
 def cancel_run(caller: Caller, run_id: str) -> Row:
-    """Cancel a run, and the runs it has started; when this returns no step of it starts any more.
+    """Cancel a run and the runs it has started; no step begins after the return.
 
     Completed steps stay completed; calls under way are abandoned within seconds.
 
@@ -70,7 +70,7 @@ def cancel_run(caller: Caller, run_id: str) -> Row:
     if not ended:
         raise has_ended(before)
     concerned = stop.end_steps([run_id], caller.key_id)
-    concerned |= stop.end_steps([run_id], caller.key_id)  # what was written while the first look was taken
+    concerned |= stop.end_steps([run_id], caller.key_id)  # those written during the first call
     for _ in range(_LOOKS):
         with db.read() as connection:
             held = steps.held(connection, concerned)

@@ -1,4 +1,4 @@
-"""Deciding about what waits for a person."""
+"""Decide on executions that wait for an approval."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -21,11 +21,11 @@ from tasks.runs import deciders
 
 
 def decide(caller: Caller, execution_id: str, *, approve: bool, note: str) -> Row:
-    """Approve or reject what waits for it; exactly one decision wins.
+    """Approve or reject an execution that waits for it; exactly one decision wins.
 
     Raises:
         NotFound: no such execution. Conflict: it does not wait for a decision (any more). Forbidden: the decision
-        is another person's (``tasks.runs.deciders``).
+        is another's (``tasks.runs.deciders``).
     """
     decision = {"decision": "approved" if approve else "rejected", "by": caller.key_id, "note": note}
     error = failure("rejected", note or "Rejected.")
@@ -69,7 +69,7 @@ def _not_waiting(row: Row) -> str:
 
 
 def _mark(row: Row, *, approve: bool) -> Mapping[str, Any]:
-    """What remains to be done after a decision: to plan what follows a step, or to tell who listens for an action."""
+    """The mark for what follows a decision: plan a step's successors, or announce an action."""
     if row.kind == Kind.STEP:
         return steps.follow_mark()
     return completion.mark(row, Status.COMPLETED) if approve else {}
@@ -78,7 +78,7 @@ def _mark(row: Row, *, approve: bool) -> Mapping[str, Any]:
 def decide_step(
     caller: Caller, run_id: str, step_id: str, *, approve: bool, note: str, iteration: str | None = None
 ) -> Row:
-    """Approve or reject a step of a run; without ``iteration`` the one pass of it that waits.
+    """Approve or reject a step of a run; without ``iteration`` the one that waits.
 
     Raises:
         NotFound: no such run or step. Conflict: it is no approval, or does not wait for a decision (any more).
@@ -87,7 +87,7 @@ def decide_step(
         run = runs.get(connection, caller.workspace_id, run_id)
     _check_approval(run, step_id)
     with db.read() as connection:
-        wanted = iteration if iteration is not None else _waiting_pass(connection, run, step_id)
+        wanted = iteration if iteration is not None else _waiting_iteration(connection, run, step_id)
     if run.status in TERMINAL:
         raise has_ended(run)
     return decide(caller, row_id(run_id, step_id, wanted), approve=approve, note=note)
@@ -102,9 +102,9 @@ def _check_approval(run: Row, step_id: str) -> None:
         raise Conflict(f"The step {step_id!r} is no approval: it is of type {node.type}.", code="no_approval")
 
 
-def _waiting_pass(connection: Connection, run: Row, step_id: str) -> str:
-    passes = [row for row in steps.of_run(connection, run.id) if row.step_id == step_id]
-    if not passes:
+def _waiting_iteration(connection: Connection, run: Row, step_id: str) -> str:
+    iterations = [row for row in steps.of_run(connection, run.id) if row.step_id == step_id]
+    if not iterations:
         raise NotFound(f"The run {run.id!r} has not come to a step {step_id!r}.")
-    waiting = [row for row in passes if row.waiting_for == WaitingFor.APPROVAL]
-    return str((waiting or passes)[-1].iteration)
+    waiting = [row for row in iterations if row.waiting_for == WaitingFor.APPROVAL]
+    return str((waiting or iterations)[-1].iteration)

@@ -1,4 +1,4 @@
-"""Pausing a run, and letting it go on."""
+"""Pause and resume a run."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ from tasks.messages.run_messages import begin_message
 
 
 def pause(caller: Caller, run_id: str) -> Row:
-    """Let no further step begin of a run and of those it has started.
+    """Pause a run and the runs it has started: no further step begins.
 
     Steps under way go on to their end, and delays run on.
 
@@ -25,7 +25,7 @@ def pause(caller: Caller, run_id: str) -> Row:
         NotFound: no such run. Conflict: it is paused or has ended.
     """
 
-    def rest(connection: Connection) -> Row:
+    def apply(connection: Connection) -> Row:
         before = runs.get(connection, caller.workspace_id, run_id)
         if before.status in TERMINAL:
             raise has_ended(before)
@@ -33,7 +33,7 @@ def pause(caller: Caller, run_id: str) -> Row:
             raise Conflict(f"The run cannot be paused: it is {before.status}.", code="not_running")
         return runs.get(connection, caller.workspace_id, run_id)
 
-    return db.change(rest)
+    return db.change(apply)
 
 
 def _paused(connection: Connection, row: Row, caller: Caller) -> bool:
@@ -47,7 +47,7 @@ def _paused(connection: Connection, row: Row, caller: Caller) -> bool:
 
 
 def resume(caller: Caller, run_id: str) -> Row:
-    """Let a paused run go on, and those it has started.
+    """Resume a paused run and the runs it has started.
 
     Raises:
         NotFound: no such run. Conflict: it is not paused.

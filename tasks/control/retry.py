@@ -1,9 +1,10 @@
 """Retry a run that has ended, with its parameters and the revisions that it used.
 
-In order of time: the parameters are put together from those that are kept and the secrets that the caller gives again;
-what the run used is gathered, its own pins and what the playbooks below it used or would have used; where a kept
-secret would reach an action that it did not reach before, or that sends elsewhere now, the caller must give it again;
-then the run is started as any other. So a change of an action never delivers the secrets of another caller's run.
+In order of time: the parameters are assembled from the stored ones and the secrets that the caller gives again; the
+revisions that the run used are gathered: its own pins, and those that the playbooks below it used or would have used;
+if a stored secret would reach an action that it did not reach before, or that sends elsewhere now, the caller must give
+it again; then the run is started like any other. So a change of an action never delivers the secrets of another
+caller's run.
 """
 
 import json
@@ -30,23 +31,23 @@ from tasks.intake.run_start import DEEPEST, NOTHING_KEPT, RunRequest, StartedRun
 from tasks.secrets.redact import MASK, texts
 from tasks.secrets.sealing import HANDED_ON, opened_config, opened_parameters, receiver
 
-#: keys of a config that say, besides where an action sends, who receives it
+#: keys of a config that name the recipients, in addition to the destination
 _RECEIVERS = ("to", "cc", "bcc", "channel", "routing_key")
 _GONE = "the secrets of this run are not kept any more: give this one again"
 _ELSEWHERE = "where this secret would be sent has changed since the run, or is not known any more: give it again"
 
-#: secret parameter → those of the run at the top from which it comes
+#: secret parameter → the secrets of the top run from which it comes
 Origins = Mapping[str, frozenset[str]]
 
 
 @dataclass(frozen=True)
 class _Given:
-    """The new run's parameters, which of them are secret, and which must be given again."""
+    """The new run's parameters: which are secret, and which the caller has given again."""
 
     parameters: dict[str, Any]
     secret_names: frozenset[str]
     handed_on: tuple[str, ...]
-    anew: frozenset[str]
+    given_again: frozenset[str]
 
 
 def retry(
@@ -58,13 +59,13 @@ def retry(
     given: Mapping[str, Any] | None = None,
     idempotency_key: str | None = None,
 ) -> StartedRun:
-    """Run an ended run once more, with the same parameters and playbook version.
+    """Run an ended run again, with the same parameters and playbook version.
 
-    ``completed_stay`` has the new run begin where the old one failed: what it completed is not repeated. ``present``
-    has it use the actions, and the playbooks that it starts, as they are now. ``given`` are secrets given again.
+    ``completed_stay`` has the new run begin where the old one failed: completed steps are not repeated. ``present`` has
+    it use the present revisions of actions and of the playbooks that it starts. ``given`` are secrets given again.
 
     Raises:
-        NotFound: no such run. Unprocessable: what is ``given`` is no secret of it. Conflict: it has not ended, has not
+        NotFound: no such run. Unprocessable: ``given`` names no secret of it. Conflict: it has not ended, has not
         failed anywhere, or a secret must be given again (``secret_needed``). Else as ``tasks.intake.run_start.start``.
     """
     with db.read() as connection:
@@ -78,7 +79,7 @@ def retry(
         used = _used(connection, before, context)
         wanted = _present(connection, before) if present else used
         if whole.secret_names:
-            _refuse_strangers(connection, before, whole, used, wanted)
+            _require_again(connection, before, whole, used, wanted)
     return start(
         RunRequest(
             workspace_id=caller.workspace_id,
@@ -108,16 +109,16 @@ def _stays(row: Row) -> bool:
 
 
 def _carried(row: Row) -> dict[str, Any]:
-    """What a new run takes over of a completed step."""
+    """The row of a completed step for the new run."""
     kept: dict[str, Any] = dict(row._mapping)  # noqa: SLF001 - how a row becomes a dictionary
     return {**kept, "owner": None, "due_at": None, "waiting_for": None}
 
 
 def _put_together(before: Row, given: Mapping[str, Any]) -> _Given:
-    """The parameters of the old run, with the secrets that are given again.
+    """The parameters of the old run, with the secrets given again.
 
     Raises:
-        Unprocessable: what is given is no secret of the run. Conflict: a secret is not kept any more, and not given.
+        Unprocessable: a given name is no secret of the run. Conflict: a secret is neither stored nor given.
     """
     shown = json.loads(before.input)
     try:
@@ -128,18 +129,18 @@ def _put_together(before: Row, given: Mapping[str, Any]) -> _Given:
     declared = revisions.playbook(before.revision_id)[0].definition["parameters"]
     lost = {name for name, value in shown.items() if value == MASK and name not in kept}
     secret = {*kept, *lost, *parameters.secret_names(declared)}
-    anew = {name: value for name, value in given.items() if value is not None}
-    strange = [name for name in anew if name not in secret]
+    again = {name: value for name, value in given.items() if value is not None}
+    strange = [name for name in again if name not in secret]
     if strange:
         text = "is no secret of this run: a retry takes everything else from it"
         raise Unprocessable(problems=[Problem(f"/parameters/{name}", text) for name in strange])
-    if not kept:  # else what looks like a mask was given so
-        _demand(lost - anew.keys(), _GONE)
+    if not kept:  # else a value that looks like a mask is the real one
+        _demand(lost - again.keys(), _GONE)
     return _Given(
-        parameters={**shown, **kept, **anew},
-        secret_names=frozenset({*kept, *lost, *anew}),
-        handed_on=tuple([*handed_on, *texts(anew)] if handed_on else ()),
-        anew=frozenset(anew),
+        parameters={**shown, **kept, **again},
+        secret_names=frozenset({*kept, *lost, *again}),
+        handed_on=tuple([*handed_on, *texts(again)] if handed_on else ()),
+        given_again=frozenset(again),
     )
 
 
@@ -154,19 +155,19 @@ def _demand(names: Collection[str], why: str) -> None:
 
 @dataclass(frozen=True)
 class _Used:
-    """Revisions: of the actions that a run uses itself, and of what the playbooks below it use."""
+    """The revisions that a run uses itself, and those that the playbooks below it use."""
 
     pins: dict[str, str]
     actions: dict[str, str]
     playbooks: dict[str, str]
 
     def of(self, action: str) -> str | None:
-        """The revision of an action; where a run and one below it used different ones, that of the run."""
+        """The revision of an action; the run's own goes before one of a run below it."""
         return self.pins.get(action) or self.actions.get(action)
 
 
 def _used(connection: Connection, before: Row, context: Mapping[str, Any]) -> _Used:
-    """What a run used, and the playbooks below it; of what it did not come to, what was current when it began."""
+    """The revisions that a run and the playbooks below it used, or would have used at its begin."""
     kept = context.get("kept") or NOTHING_KEPT
     there = actions.versions(connection, context["pins"].values())
     pins = {name: revision_id for name, revision_id in context["pins"].items() if revision_id in there}
@@ -186,7 +187,7 @@ def _used(connection: Connection, before: Row, context: Mapping[str, Any]) -> _U
 
 
 def _present(connection: Connection, before: Row) -> _Used:
-    """What the same playbook would use now."""
+    """The revisions that the same playbook uses now."""
 
     def present(kind: DefinitionKind[Any]) -> Callable[[set[str]], dict[str, str]]:
         def heads(wanted: set[str]) -> dict[str, str]:
@@ -207,7 +208,7 @@ def _complete(
     playbooks_of: Callable[[set[str]], dict[str, str]],
     actions_of: Callable[[set[str]], dict[str, str]],
 ) -> None:
-    """Add what is not known yet of the playbooks that are started from here on, level by level."""
+    """Add the revisions of the playbooks that a playbook starts, level by level."""
     waiting, seen = _started(revision_id), set[str]()
     while waiting:
         seen |= waiting
@@ -228,23 +229,23 @@ def _started(revision_id: str) -> set[str]:
 
 
 def _uses(revision_id: str) -> set[str]:
-    """The actions that it uses itself."""
+    """The actions that a revision of a playbook uses itself."""
     return {step["action_ref"] for step in _steps(revision_id, "action")}
 
 
 @dataclass
 class _Reach:
-    """Which secrets of a run reach which actions, through the playbooks that it starts too."""
+    """The secrets of a run by the actions that they reach, also through started playbooks."""
 
     playbooks: Mapping[str, str]
-    #: action → the secrets of the run at the top that it is given
+    #: action → the secrets of the top run that it gets
     found: dict[str, frozenset[str]] = field(default_factory=dict)
-    #: those that would reach a playbook of which nothing is known
+    #: the secrets that would reach an unknown playbook
     lost: frozenset[str] = frozenset()
     _seen: set[tuple[str, tuple[Any, ...]]] = field(default_factory=set)
 
     def follow(self, revision_id: str, origins: Origins, depth: int = 0) -> None:
-        """Go through a revision of a playbook that is given these secrets."""
+        """Follow secrets through a revision of a playbook that gets them."""
         mark = (revision_id, tuple(sorted((name, tuple(sorted(of))) for name, of in origins.items())))
         if mark in self._seen or depth > DEEPEST or not origins:
             return
@@ -265,7 +266,7 @@ class _Reach:
 
 
 def _read(value: Any, origins: Origins) -> frozenset[str]:
-    """The secrets that a step's parameters hand on."""
+    """The secrets that a step's parameters pass on."""
     read = frozenset[str]()
     for root, *more in paths(value):
         names = (more[:1] or origins.keys()) if root == "parameters" else [root]
@@ -273,7 +274,7 @@ def _read(value: Any, origins: Origins) -> frozenset[str]:
     return read
 
 
-def _refuse_strangers(connection: Connection, row: Row, whole: _Given, used: _Used, wanted: _Used) -> None:
+def _require_again(connection: Connection, row: Row, whole: _Given, used: _Used, wanted: _Used) -> None:
     """Require each secret again that would reach a receiver new to the run.
 
     Raises:
@@ -290,13 +291,13 @@ def _refuse_strangers(connection: Connection, row: Row, whole: _Given, used: _Us
         before, now = pairs[name]
         known = before in there and now in there and _same_receiver(row.workspace_id, str(before), str(now))
         needed |= reached - (old.found.get(name, frozenset()) if known else frozenset())
-    _demand(needed - whole.anew, _ELSEWHERE)
+    _demand(needed - whole.given_again, _ELSEWHERE)
 
 
 def _same_receiver(workspace_id: str, old_id: str, new_id: str) -> bool:
     try:
         return old_id == new_id or _receiver(workspace_id, old_id) == _receiver(workspace_id, new_id)
-    except SealBroken:  # where it sends is not to be known
+    except SealBroken:  # its destination cannot be known
         return False
 
 

@@ -1,1 +1,1 @@
-"""Every way in: actions triggered, runs started, events reported; each accepted once."""
+"""Every way in: triggered actions, started runs, reported events; each accepted once."""

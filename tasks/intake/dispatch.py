@@ -1,8 +1,8 @@
 """Accept triggers of actions.
 
-In order of time: the action is looked up, the values are checked against the declared parameters, the gate is asked,
-secrets are sealed, the execution is committed together with its idempotency key and its audit row, and only then a
-message is published. Once ``dispatch`` has returned nothing can lose the execution.
+In order of time: the action is looked up, the values are checked against the declared parameters, the request passes
+the gate, secrets are sealed, the execution is committed together with its idempotency key and its audit row, and only
+then a message is published. Once ``dispatch`` has returned, nothing can lose the execution.
 """
 
 import functools
@@ -36,7 +36,7 @@ from tasks.secrets.sealing import seal_parameters
 
 @dataclass(frozen=True, kw_only=True)
 class DispatchRequest:
-    """One request to perform something now."""
+    """One request to run an action now."""
 
     caller: Caller
     action_id: str
@@ -45,13 +45,13 @@ class DispatchRequest:
     mode: Mode = Mode.LIVE
     idempotency_key: str | None = None
     request_id: str | None = None
-    #: raises where there is room only for what is urgent
+    #: raises if there is room only for urgent requests
     unless_urgent: Callable[[], None] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class AcceptedExecution:
-    """The execution a dispatch has made, or, when ``replayed``, had made before under the same key."""
+    """The execution of a request; ``replayed`` if an earlier copy of it made the execution."""
 
     execution_id: str
     action_id: str
@@ -62,7 +62,7 @@ class AcceptedExecution:
 
 @idempotency.clashes_audited()
 def dispatch(request: DispatchRequest) -> AcceptedExecution:
-    """Accept a request to perform an action.
+    """Accept a request to run an action.
 
     Raises:
         NotFound: no such action. Conflict: it is switched off, or no agent could carry it out.
@@ -159,12 +159,12 @@ def _new_execution(
 
 
 def _fingerprint_parts(request: DispatchRequest) -> list[Any]:
-    """What makes two requests the same."""
+    """The parts that are equal in two copies of a request."""
     return [request.action_id, request.target, request.mode, dict(request.parameters)]
 
 
 def _earlier(connection: db.Connection, request: DispatchRequest) -> AcceptedExecution | None:
-    """What the same idempotency key made before."""
+    """The execution made before under the same idempotency key."""
     known = idempotency.earlier(
         connection,
         request.caller.workspace_id,

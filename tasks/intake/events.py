@@ -1,13 +1,13 @@
-"""Events: something has happened, and the playbooks that wait for it are started.
+"""Events: start the playbooks that listen for what has happened.
 
-In order of time: the enabled playbooks that listen to the event, by its name or by a wildcard above it, are looked up,
-and those whose conditions it meets are kept; what of the event fits their declared parameters becomes the values of a
-run each; then all runs are committed in one transaction, each behind a savepoint, so that what is wrong with one
-playbook never keeps another from being started; then their chains are published.
+In order of time: the enabled playbooks that listen for the event, by its name or by a wildcard above it, are looked up,
+and those whose conditions it meets are kept; the members of the event that fit their declared parameters become the
+values of a run each; then all runs are committed in one transaction, each in a savepoint, so that a fault of one
+playbook never keeps another from starting; then their chains are published.
 
-An event that its sender has named by an id starts each playbook once, however often and in how many copies it comes:
-sender, id and playbook make an idempotency key. The result names the playbooks that could not be started, with the
-reason; sent again under the same id, the event tries those again.
+If the sender gives an event an id, the event starts each playbook once, however often it is sent: sender, id and
+playbook make an idempotency key. The result names the playbooks that could not be started, with the reason; an event
+sent again under the same id tries those again.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -38,33 +38,33 @@ log = logs.logger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class TriggerEvent:
-    """An event as it came in."""
+    """An event that was reported."""
 
     workspace_id: str
     actor: str
-    #: such as finding.new
+    #: its name, such as finding.new
     event: str
     id: str
     data: Mapping[str, Any]
-    #: whether the id comes from the sender, who may send the event again
+    #: whether the sender gave the id, and may send the event again
     named: bool = False
-    #: the asset it is about, where its data does not say
+    #: the asset that it is about, unless its data says
     target: str | None = None
     request_id: str | None = None
     hops: int = 0
-    #: raises where there is room only for what is urgent
+    #: raises if there is room only for urgent requests
     unless_urgent: Callable[[], None] | None = None
 
     def payload(self) -> dict[str, Any]:
-        """What runs keep of it, and templates see."""
+        """The event as runs store it and templates read it."""
         return {"event": self.event, "id": self.id, "data": dict(self.data)}
 
     def key(self, playbook_id: str) -> str | None:
-        """The idempotency key of the run it starts of a playbook."""
+        """The idempotency key of the run that the event starts of a playbook."""
         return idempotency.SEPARATOR.join(("event", self.id, playbook_id)) if self.named else None
 
     def fingerprint_parts(self) -> list[Any]:
-        """What makes two events of one id the same."""
+        """The parts that are equal in two copies of an event."""
         return ["event", self.event, dict(self.data)]
 
 
@@ -78,7 +78,7 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A playbook that the event is for: a run of it that is ready to be written, or why there is none.
+    """A playbook that listens for the event: its run, ready to be written, or the refusal.
 
     ``known`` is the run that the same event has started before.
     """
@@ -91,24 +91,24 @@ class Candidate:
 
 @dataclass
 class EventResult:
-    """What an event has brought about: playbook → run, and playbook → why there is none."""
+    """The result of an event: playbook → run, and playbook → refusal."""
 
     started: dict[str, str] = field(default_factory=dict)
     not_started: dict[str, Refusal] = field(default_factory=dict)
     #: whether any run is new
     fresh: bool = False
     chains: list[Chain] = field(default_factory=list)
-    #: how many enabled playbooks wait for the event, whatever their conditions say
+    #: the number of enabled playbooks that listen for the event, whatever their conditions
     considered: int = 0
 
 
 @idempotency.clashes_audited()
 def handle_event(this: TriggerEvent) -> EventResult:
-    """Start the playbooks that wait for an event; each starts or says why not.
+    """Start the playbooks that listen for an event; the result has each run or refusal.
 
     Raises:
         Unprocessable: the id names another event. Unavailable: the database is away; nothing was started. Whatever
-            ``this.unless_urgent`` raises, unless one of them begins with something urgent.
+            ``this.unless_urgent`` raises, unless one of them begins with an urgent action.
     """
     with db.read() as connection:
         waiting = playbooks.listening(connection, this.workspace_id, names(this.event))
@@ -126,7 +126,7 @@ def handle_event(this: TriggerEvent) -> EventResult:
 
 
 def candidates(connection: Connection, this: TriggerEvent) -> Iterator[Candidate]:
-    """The playbooks that wait for the event and whose conditions it meets.
+    """The playbooks that listen for the event and whose conditions it meets.
 
     Raises:
         Unprocessable: the id names another event.
@@ -170,14 +170,14 @@ def _candidate(connection: Connection, this: TriggerEvent, event: Mapping[str, A
 
 
 def refused(error: CallerError) -> Refusal:
-    """Why a playbook could not be started."""
+    """The refusal for an error."""
     details = "; ".join(problem.detail for problem in error.problems)
     reason = f"{str(error).removesuffix('.')}: {details}" if details else str(error)
     return Refusal(code=error.code, reason=reason)
 
 
 def admit(connection: Connection, this: TriggerEvent, found: list[Candidate]) -> EventResult:
-    """Write the runs that are ready; the chains in the answer are to be rung after the commit.
+    """Write the runs that are ready; the caller publishes the chains after the commit.
 
     Raises:
         Unprocessable: the id names another event.
@@ -192,7 +192,7 @@ def admit(connection: Connection, this: TriggerEvent, found: list[Candidate]) ->
             with connection.begin_nested():
                 _accept(connection, this, request, row)
         except IntegrityError:
-            _record(result, _forestalled(connection, this, request))
+            _record(result, _overtaken(connection, this, request))
         else:
             result.started[request.playbook_id] = row["id"]
             result.chains.append(chain)
@@ -212,8 +212,8 @@ def _accept(connection: Connection, this: TriggerEvent, request: RunRequest, row
     run_start.accept(connection, request=request, row=row)
 
 
-def _forestalled(connection: Connection, this: TriggerEvent, request: RunRequest) -> Candidate:
-    """A copy of the event was faster, or the playbook runs for this asset."""
+def _overtaken(connection: Connection, this: TriggerEvent, request: RunRequest) -> Candidate:
+    """The candidate after a copy of the event was faster, or while the playbook runs for this asset."""
     known = idempotency.earlier(
         connection, this.workspace_id, this.actor, this.key(request.playbook_id), this.fingerprint_parts()
     )
@@ -230,10 +230,10 @@ def _record(result: EventResult, candidate: Candidate) -> None:
 
 
 def values(declared: list[dict[str, Any]], event: Mapping[str, Any]) -> dict[str, Any]:
-    """What of an event goes into the declared parameters of a playbook, found by name and fitting.
+    """The members of an event that are values of a playbook's declared parameters, by name.
 
-    What a parameter cannot do without is taken although it does not fit, so that the fault can be named. Secrets are
-    not taken: an event is kept as it came.
+    A value must fit, but for a required parameter one is taken that does not fit, so that the fault is reported. Secret
+    parameters get no value: an event is stored in clear.
     """
     taken = {}
     for parameter in declared:
@@ -247,7 +247,7 @@ def values(declared: list[dict[str, Any]], event: Mapping[str, Any]) -> dict[str
 
 
 def target(event: Mapping[str, Any]) -> str | None:
-    """The asset that an event is about, by its id."""
+    """The id of the asset that an event is about."""
     places = _places(event)
     for named in ("asset", "asset_id", "target"):
         for place in places:
@@ -261,13 +261,13 @@ def target(event: Mapping[str, Any]) -> str | None:
 
 
 def _places(event: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Where the members of an event may stand: in its data, around them, or in the thing it tells of."""
+    """The places of an event's members: its data, its subject, the object it is about."""
     data = event["data"]
     thing = data.get(str(event["event"]).partition(".")[0])
     return [data, subject(event), *([thing] if isinstance(thing, Mapping) else [])]
 
 
 def note_not_fired(connection: Connection, workspace_id: str, playbook_id: str, refusal: Refusal, **more: Any) -> None:
-    """Record a playbook that should have been started and was not, where no caller gets the error."""
+    """Audit that a playbook was not started, if no caller gets the error."""
     noted = {"code": refusal.code, "reason": refusal.reason, **more}
     audit.record(connection, workspace_id, audit.SYSTEM, "playbook.not_fired", playbook_id, **noted)

@@ -1,7 +1,7 @@
-"""Idempotency keys: the same request under the same key makes nothing twice.
+"""Idempotency keys: a repeated request under the same key makes nothing twice.
 
-A key, and likewise the id of an event, belongs to the caller who sent it: what one caller has used says nothing about
-the requests of another, and no caller can use up the keys of another.
+A key, or the id of an event, belongs to the caller who sent it: no caller learns of the keys of another, or uses them
+up.
 """
 
 import contextlib
@@ -18,12 +18,12 @@ from store.engine import db
 from store.engine.db import Connection, Row
 from store.executions import idempotency
 
-#: parts of a key; no key that a caller may send holds it
+#: separates the parts of a key; no key that a caller may send contains it
 SEPARATOR = "\x1f"
 
 
 class KeyClash(Unprocessable):
-    """A key was used for a different request."""
+    """The key was used for a different request."""
 
     def __init__(self, workspace_id: str, actor: str, key: str) -> None:
         super().__init__(
@@ -34,7 +34,7 @@ class KeyClash(Unprocessable):
 
 @contextlib.contextmanager
 def clashes_audited() -> Iterator[None]:
-    """Write down, after the refusal, that a key was used for a different request."""
+    """Audit each refusal of a key that was used for a different request."""
     try:
         yield
     except KeyClash as clash:
@@ -44,7 +44,9 @@ def clashes_audited() -> Iterator[None]:
 
 
 def earlier(connection: Connection, workspace_id: str, actor: str, key: str | None, same: list[Any]) -> Row | None:
-    """What the same key of the same caller made before; ``same`` is what makes two requests the same.
+    """The execution made before under the same key of the same caller.
+
+    ``same`` are the parts that are equal in two copies of a request.
 
     Raises:
         KeyClash: the key was used for a different request.
@@ -67,7 +69,7 @@ def remember(
     execution_id: str,
     created_at: int,
 ) -> None:
-    """Tie a key of a caller to the execution it makes.
+    """Store which execution a key of a caller has made.
 
     Raises:
         IntegrityError: the key has been used.
@@ -87,6 +89,6 @@ def _owned(actor: str, key: str) -> str:
 
 
 def _fingerprint(same: list[Any], secret_key: str) -> str:
-    """Keyed, so that it tells nothing about secrets in the parameters."""
+    """A keyed hash, so that it reveals nothing of secrets in the parameters."""
     text = json.dumps(same, sort_keys=True)
     return hmac.new(secret_key.encode(), text.encode(), hashlib.sha256).hexdigest()

@@ -1,9 +1,8 @@
-"""Starting runs: the one way in for playbooks, and what a worker knows of a run under way.
+"""Accept requests to run playbooks.
 
-In order of time: the playbook is looked up and with it the revisions of the actions it uses, which the run keeps to
-its end; the parameters are checked and their secrets sealed; the run is committed, together with its idempotency
-key and its audit row; then the chain of its first steps is published. Once ``start`` has returned nothing
-can lose the run.
+In order of time: the playbook is looked up, with the revisions of the actions that it uses, which the run pins to its
+end; the parameters are checked and their secrets sealed; the run is committed, together with its idempotency key and
+its audit row; then the chain of its first steps is published. Once ``start`` has returned, nothing can lose the run.
 """
 
 import functools
@@ -36,9 +35,9 @@ from tasks.messages.routing import URGENT
 from tasks.messages.run_messages import _common, begin_message, row_id
 from tasks.secrets.sealing import seal_parameters
 
-#: how deep playbooks may start playbooks
+#: the most levels at which playbooks start playbooks
 DEEPEST = 8
-#: of a run that is no retry: what it starts takes what is current then
+#: for a run that is no retry: the playbooks that it starts use the present revisions
 NOTHING_KEPT: Mapping[str, Mapping[str, str]] = {"actions": {}, "playbooks": {}}
 
 
@@ -50,41 +49,41 @@ class RunRequest:
     actor: str
     playbook_id: str
     parameters: Mapping[str, Any] = field(default_factory=dict)
-    #: parameters that are secret although the playbook does not declare them so: they hold secrets of another run
+    #: parameters that contain secrets of another run, although the playbook does not declare them secret
     secret_names: frozenset[str] = frozenset()
-    #: secrets that may hide in them
+    #: further secrets that the parameters may contain
     secrets: tuple[str, ...] = ()
     target: str | None = None
     mode: Mode = Mode.LIVE
     idempotency_key: str | None = None
     request_id: str | None = None
-    #: what asked for it: api, event, schedule, playbook, retry
+    #: its cause: api, event, schedule, playbook, retry
     trigger: str = "api"
     event: Mapping[str, Any] | None = None
-    #: the step that asked for it
+    #: the step that starts it
     parent_id: str | None = None
     depth: int = 0
-    #: how many runs, each of which caused the next by what it did, came before
+    #: the number of runs before it, each of which caused the next
     hops: int = 0
-    #: the run at the beginning of those that started each other
+    #: the first run of those that started each other
     root: str | None = None
-    #: how many of its steps, and of those of the runs that it starts, may be under way at once
+    #: the number of steps, of it and of the runs that it starts, that may be under way at once
     width: int = MOST_LIVE
     retry_of: str | None = None
-    #: the revision to run, where it is not the current one
+    #: the revision to run, unless it is the present one
     revision_id: str | None = None
-    #: action → the revision to use; and, as in ``NOTHING_KEPT``, those that the playbooks which it starts use
+    #: action → the revision to use; ``kept`` (as ``NOTHING_KEPT``) has those for the playbooks that it starts
     pinned: Mapping[str, str] = field(default_factory=dict)
     kept: Mapping[str, Mapping[str, str]] | None = None
-    #: whether these are the present ones although an earlier run is tried again
+    #: whether a retry uses the present revisions
     present: bool = False
     #: rows of steps that an earlier run has completed for this one
     carried: tuple[Mapping[str, Any], ...] = ()
-    #: raises where there is room only for what is urgent
+    #: raises if there is room only for urgent requests
     unless_urgent: Callable[[], None] | None = None
 
     def fingerprint_parts(self) -> list[Any]:
-        """What makes two requests the same."""
+        """The parts that are equal in two copies of a request."""
         again = [self.retry_of, bool(self.carried)] if self.retry_of else []
         again += ["present"] if self.present else []
         return ["run", self.playbook_id, self.target, self.mode, dict(self.parameters), *again]
@@ -92,16 +91,16 @@ class RunRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class StartedRun:
-    """The run that a request has made, or, when ``replayed``, had made before under the same key."""
+    """The run of a request; ``replayed`` if an earlier copy of it made the run."""
 
     run_id: str
     replayed: bool = False
-    #: the row that was just made; None when it was made before
+    #: the new row; None if it was made before
     row: Mapping[str, Any] | None = None
 
 
 def request_of(caller: Caller, playbook_id: str, **more: Any) -> RunRequest:
-    """What a caller asks for."""
+    """The request of a caller to run a playbook."""
     return RunRequest(workspace_id=caller.workspace_id, actor=caller.key_id, playbook_id=playbook_id, **more)
 
 
@@ -135,7 +134,7 @@ def start(request: RunRequest) -> StartedRun:
 
 
 def _earlier(connection: Connection, request: RunRequest) -> Row | None:
-    """What the same idempotency key made before."""
+    """The run made before under the same idempotency key."""
     key = request.idempotency_key
     return (
         idempotency.earlier(connection, request.workspace_id, request.actor, key, request.fingerprint_parts())
@@ -153,7 +152,7 @@ def running_already(request: RunRequest) -> Conflict:
 
 
 def accept(connection: Connection, *, request: RunRequest, row: NewRow) -> None:
-    """Write the run.
+    """Write a run, with its idempotency key and its completed steps.
 
     Raises:
         IntegrityError: the key has been used, or the playbook runs for this asset.
@@ -231,14 +230,14 @@ def prepare(connection: Connection, request: RunRequest) -> tuple[NewRow, Chain]
 
 
 def _context(request: RunRequest, pinned: Mapping[str, str]) -> str:
-    """What a run keeps of how it came about."""
+    """The context that a run stores: its cause, its pins, its limits."""
     carried = [str(done["id"]).partition(".")[2] for done in request.carried]
     names = ("event", "kept", "depth", "hops", "root", "width")
     return json.dumps({**{name: getattr(request, name) for name in names}, "pins": pinned, "carried": carried})
 
 
 def _values(definition: Mapping[str, Any], request: RunRequest, cell: Cell) -> tuple[str, str | None]:
-    """The parameters as they are stored; a playbook that declares none takes any."""
+    """The parameters in their stored form; a playbook that declares none takes any."""
     declared = definition["parameters"]
     if not declared:
         return seal_parameters(request.parameters, request.secret_names, cell, request.secrets)
@@ -264,7 +263,7 @@ def _opening(row: NewRow, pins: Mapping[str, str]) -> Chain:
 
 @functools.lru_cache(maxsize=256)
 def _first_steps(revision_id: str, pins: tuple[tuple[str, str], ...]) -> tuple[tuple[str, dict[str, Any]], ...]:
-    """The steps of a playbook that are known to come first, and what the message of each has in common in all runs."""
+    """The steps known to come first, each with the fields of its message."""
     plan = revisions.playbook(revision_id)[1]
     first = plan.blocks[""].first
     return tuple((step_id, _common(plan, dict(pins), step_id)) for step_id in plan.stretch(first))

@@ -1,18 +1,19 @@
 """Run long computations outside the web server's event loop, in helper processes.
 
-All requests of a web process share one event loop, and what computes for a second keeps all of them waiting for a
-second. A thread would not help: it takes the interpreter's lock from the loop, milliseconds at each turn. So:
+All requests of a web process share one event loop, so a computation of a second keeps all of them waiting for a
+second. A thread would not help: it takes the interpreter's lock from the loop, for milliseconds each time. So:
 
 1. The caller passes ``run`` a function that only computes, and its arguments.
-2. At most ``WORKERS`` such calls are at work and ``QUEUE`` wait, of one caller no more than ``OF_ONE`` in all; beyond
-   that ``Busy`` is raised.
-3. A process (``tasks.offload.process``) is started when it is needed, takes one call after the other, and ends by
-   itself when it has been idle for a while: a caller that sends no large definitions pays nothing.
-4. What the call returns or raises comes back; a process that dies, or works longer than ``PATIENCE``, is ``Busy`` too.
+2. At most ``WORKERS`` such calls run and ``QUEUE`` wait, of one caller no more than ``OF_ONE`` in all; beyond that
+   ``Busy`` is raised.
+3. A process (``tasks.offload.process``) starts when it is needed, takes one call after the other, and ends when it has
+   been idle for a while: a caller that sends no large definitions pays nothing.
+4. ``run`` returns or raises what the call does; if the process dies, or works longer than ``PATIENCE``, it raises
+   ``Busy`` too.
 
-``here`` does a call in this process; ``in_turn`` too, but what takes a tenth of a second is done one at a time, and the
-event loop sees to all others in between. All note how long the processor was at work for the present request
-(``spent``), which is what the request is charged for.
+``here`` makes a call in this process; so does ``in_turn``, for calls of a tenth of a second: one at a time, and the
+event loop serves all other requests in between. All add up the processor time of the present request (``spent``), which
+is what its caller is charged for.
 """
 
 import contextlib
@@ -33,7 +34,7 @@ from config import logs
 from config.errors import Busy
 from tasks.offload.process import receive, send
 
-#: calls at work, and calls that wait
+#: calls that run, and calls that wait
 WORKERS, QUEUE = 2, 4
 #: of these for one caller, so that there is always room for another
 OF_ONE = 4
@@ -41,7 +42,7 @@ OF_ONE = 4
 SHORT = 20
 #: the processor time a call may take, seconds; the largest bodies take two or three on a slow machine
 PATIENCE = 15
-#: without work for so long, a process ends, seconds
+#: a process ends after this long without work, seconds
 REST = 30
 
 _ROOT = Path(__file__).parents[2]
@@ -56,7 +57,7 @@ log = logs.logger(__name__)
 
 
 class _Process:
-    """One process that computes for us."""
+    """One helper process."""
 
     def __init__(self) -> None:
         words = [sys.executable, "-m", "tasks.offload.process", str(PATIENCE), str(REST)]
@@ -67,10 +68,10 @@ class _Process:
         )
 
     def call(self, asked: bytes) -> tuple[bool, Any, float]:
-        """Whether the call returned (or raised), what, and the seconds of processor time it took.
+        """Make a call; returns whether it returned or raised, the value, and its processor seconds.
 
         Raises:
-            OSError, EOFError: the process is not there any more.
+            OSError, EOFError: the process has ended.
         """
         assert self._process.stdin is not None
         assert self._process.stdout is not None
@@ -79,7 +80,7 @@ class _Process:
         return answer
 
     def end(self) -> int:
-        """End the process, whatever it does; how it ended."""
+        """End the process; returns its exit code."""
         with contextlib.suppress(OSError):
             self._process.kill()
         for pipe in (self._process.stdin, self._process.stdout):
@@ -90,17 +91,17 @@ class _Process:
 
 
 class Pool:
-    """The processes of this process, and the calls that wait for one."""
+    """The helper processes of this process, and the calls that wait for one."""
 
     def __init__(self) -> None:
         self._free = threading.Semaphore(WORKERS)
         self._lock = threading.Lock()
-        #: caller → calls that are at work or wait
+        #: caller → its calls that run or wait
         self._present: Counter[str] = Counter()
         self._idle: list[_Process] = []
 
     def run(self, asked: bytes) -> tuple[bool, Any, float]:
-        """Have a call done, in its turn.
+        """Make a call in a helper process, after those that wait already.
 
         Raises:
             Busy: too many wait, or the process died twice.
@@ -110,7 +111,7 @@ class Pool:
                 process = self._idle.pop() if self._idle and not fresh else _Process()
                 try:
                     answer = process.call(asked)
-                except (OSError, EOFError):  # it had ended for want of work, or the call ended it
+                except (OSError, EOFError):  # it had been idle for too long, or the call ended it
                     if process.end() == -signal.SIGPROF:
                         break
                     continue
@@ -127,7 +128,7 @@ class Pool:
         caller = _caller.get()
         with self._lock:
             full = self._present.total() >= WORKERS + QUEUE or self._present[caller] >= OF_ONE
-            if full and not _served.get():  # who was served before is not sent away half-way
+            if full and not _served.get():  # a request that was served before is not refused half-way
                 raise Busy
             self._present[caller] += 1
         try:
@@ -140,23 +141,25 @@ class Pool:
                     del self._present[caller]
 
     def end(self) -> None:
-        """End the processes that wait for work."""
+        """End the idle processes."""
         while self._idle:
             self._idle.pop().end()
 
 
-#: long enough for the event loop to go round once, seconds
-_BREATH = 0.001
+#: long enough for one round of the event loop, seconds
+_YIELD = 0.001
 _turn = threading.Lock()
 _pool = Pool()
 end = _pool.end
 
 
 def run(function: Callable[..., Result], *given: Any, **more: Any) -> Result:
-    """Return what ``function`` returns in a helper process; ``pickle`` must be able to write all it needs.
+    """Return what ``function`` returns in a helper process.
+
+    ``pickle`` must be able to write the function and all its values.
 
     Raises:
-        Busy: too much waits already. And whatever the function raises.
+        Busy: too many calls wait already. And whatever the function raises.
     """
     returned, value, seconds = _pool.run(pickle.dumps((function, given, more), pickle.HIGHEST_PROTOCOL))
     _spent.set(_spent.get() + seconds)
@@ -167,7 +170,7 @@ def run(function: Callable[..., Result], *given: Any, **more: Any) -> Result:
 
 
 def here(function: Callable[..., Result], *given: Any, **more: Any) -> Result:
-    """What ``function`` returns, computed here, and noted. It must not wait for anything."""
+    """Return what ``function`` returns, called here and timed; it must not wait."""
     began = time.thread_time()
     try:
         return function(*given, **more)
@@ -176,14 +179,14 @@ def here(function: Callable[..., Result], *given: Any, **more: Any) -> Result:
 
 
 def way(milliseconds: float) -> Callable[..., Any]:
-    """``here`` for work of about that length, or ``run``."""
+    """``here`` for short calls, ``run`` for longer ones."""
     return here if milliseconds <= SHORT else run
 
 
 def in_turn(function: Callable[..., Result], *given: Any, **more: Any) -> Result:
-    """The same as ``here``, after all others that came before, and after what the event loop has to see to."""
+    """``here``, after all calls that came before, and after one round of the event loop."""
     with _turn:
-        time.sleep(_BREATH)
+        time.sleep(_YIELD)
         return here(function, *given, **more)
 
 
@@ -193,7 +196,7 @@ def serve(caller: str) -> None:
 
 
 def spent() -> float:
-    """The seconds of processor time noted for the present request, and from now on none."""
+    """Return the processor seconds of the present request, and reset them."""
     seconds = _spent.get()
     if seconds:
         _spent.set(0.0)

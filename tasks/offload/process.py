@@ -1,7 +1,7 @@
-"""A process that computes for another one: see ``tasks.offload.pool``.
+"""A helper process that computes for another: see ``tasks.offload.pool``.
 
-It reads a call from its standard input, does it and writes what came of it, until the other closes the pipe or nothing
-comes for a while. A call that takes too long ends the process, which tells the other that there will be no answer.
+It reads a call from its standard input, makes it and writes its result, until the other process closes the pipe or no
+call comes for a while. A call that takes too long ends the process, so that the other gets no result.
 """
 
 import contextlib
@@ -15,19 +15,19 @@ import sys
 import time
 from typing import IO, Any
 
-#: how much of the processor it leaves to the event loop, where both want it
+#: its nice value: the event loop comes first where both want the processor
 _NICE = 5
 _HEAD = struct.Struct("!I")
 
 
 def send(pipe: IO[bytes], message: bytes) -> None:
-    """Write a message. Raises OSError: the reader has gone."""
+    """Write a message. Raises OSError: the reader has ended."""
     pipe.write(_HEAD.pack(len(message)) + message)
     pipe.flush()
 
 
 def receive(pipe: IO[bytes]) -> bytes:
-    """Read a message. Raises EOFError: there is none any more."""
+    """Read a message. Raises EOFError: the pipe is closed."""
     return _exactly(pipe, *_HEAD.unpack(_exactly(pipe, _HEAD.size)))
 
 
@@ -39,8 +39,11 @@ def _exactly(pipe: IO[bytes], length: int) -> bytes:
 
 
 def main(patience: int, rest: int) -> None:
-    """Do call after call, each in ``patience`` seconds of processor time, until none comes for ``rest`` seconds."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the other one, which then closes the pipe
+    """Make call after call until none comes for ``rest`` seconds.
+
+    Each has ``patience`` seconds of processor time.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the other process, which then closes the pipe
     with contextlib.suppress(OSError):
         os.nice(_NICE)
     asked = os.fdopen(os.dup(0), "rb", buffering=0)
@@ -53,12 +56,12 @@ def main(patience: int, rest: int) -> None:
         except EOFError:
             return
         signal.setitimer(signal.ITIMER_PROF, patience)  # without a handler for it the process ends
-        answer = _done(message)
+        answer = _result_of(message)
         signal.setitimer(signal.ITIMER_PROF, 0)
         send(answers, answer)
 
 
-def _done(message: bytes) -> bytes:
+def _result_of(message: bytes) -> bytes:
     began = time.process_time()
     try:
         function, given, more = pickle.loads(message)  # noqa: S301 - of our own code

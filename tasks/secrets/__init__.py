@@ -1,1 +1,1 @@
-"""Secrets in definitions and results: sealed, put back, masked."""
+"""Secrets in definitions and results: extracted, sealed, restored, masked."""

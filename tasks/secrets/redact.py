@@ -1,8 +1,8 @@
-"""Takes the values of secrets out of whatever an action brought back, before it is stored or logged.
+"""Mask secrets in the result of an action before it is stored or logged.
 
-In order of time: a ``Redactor`` works out every form that its secrets may take on their way (in clear, URL, JSON,
-base64); the first four bytes of all forms become one expression for RE2, which reads any text once however many
-forms there are. Where it finds such a beginning, the forms that begin so are compared, longest first.
+In order of time: a ``Redactor`` computes every form that its secrets may take (in clear, URL, JSON, base64); the first
+four bytes of all forms become one expression for RE2, which reads any text once, for any number of forms. Wherever it
+finds such a beginning, the forms with that beginning are compared, longest first.
 """
 
 import base64
@@ -20,15 +20,15 @@ from playbooks.credentials import MASK
 _SHORT = 4
 #: a line of a longer secret that is this short would be found in innocent text
 _LINE = 8
-#: how often a text may be put into JSON inside JSON
+#: the levels of JSON inside JSON that are looked for
 _NESTED = 4
-#: what stands where a text was cut
+#: the mark at the end of a text that was cut
 CUT = " […]"
 #: where texts are cut without a mark: bytes of an answer's body, characters of a mail server's or launcher's words
 _BODY, _WORDS = 2048, (300, 500)
-#: lines of a secret whose every form is looked for; of the others the line in clear and in JSON
+#: the lines of a secret that are looked for in every form; the others only in clear and in JSON
 _LINES = 200
-#: more than this cannot be looked for at a reasonable cost
+#: the most forms that can be looked for at a reasonable cost
 _FORMS = 10_000
 _MEMORY = 256 << 20
 #: bytes that may be compared for one text, and for each byte of it
@@ -46,10 +46,10 @@ def masked(values: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
 
 
 class Redactor:
-    """Masks a set of secret values, in clear and in the forms they take on their way (URL, JSON, base64).
+    """Masks a set of secrets, in clear and encoded (URL, JSON, base64).
 
-    A secret of several lines is masked line by line too, and where a text was cut in the middle of a secret
-    what is left of it is masked. Secrets of more lines than can be looked for mask every longer text as a whole.
+    A secret of several lines is masked line by line too, and if a text was cut in the middle of a secret, the rest of
+    the secret is masked. With more forms than can be looked for, every longer text is masked as a whole.
     """
 
     def __init__(self, secrets: Iterable[str]) -> None:
@@ -65,7 +65,7 @@ class Redactor:
         self._starts = _expression(self._lengths) if self._lengths else None
 
     def text(self, value: str) -> str:
-        """``value`` without the secrets."""
+        """A text with the secrets masked."""
         if value in self._whole:
             return MASK
         if len(value) < _SHORT:
@@ -84,9 +84,9 @@ class Redactor:
         return b"".join([*pieces, data[done:]]).decode(errors="surrogatepass") + value[len(kept) :]
 
     def _places(self, data: bytes, *, cut: bool) -> list[tuple[int, int]]:
-        """Where the secrets stand, from left to right; ``cut`` says that the last may lack its end.
+        """The places of the secrets, from left to right; ``cut``: the last may lack its end.
 
-        A text that almost holds a secret again and again is given up as a whole: the work stays in proportion to it.
+        A text that almost contains a secret again and again is masked as a whole, so that the work stays proportional.
         """
         found: list[tuple[int, int]] = []
         room = _ROOM + _ROOM_EACH * len(data)
@@ -105,7 +105,7 @@ class Redactor:
         return found
 
     def _next(self, data: bytes, at: int, near: int) -> int | None:
-        """The next place where some form may begin; the first ``near`` bytes are tried without a call to RE2."""
+        """The next place where a form may begin; in the first ``near`` bytes without RE2."""
         for place in range(at, min(at + near, len(data))):
             if data[place : place + _SHORT] in self._lengths:
                 return place
@@ -113,12 +113,12 @@ class Redactor:
         return None if found is None else int(found.start())
 
     def _begins(self, rest: bytes) -> bool:
-        """Whether some form begins with ``rest``."""
+        """Whether a form begins with ``rest``."""
         at = bisect_left(self._forms, rest)
         return at < len(self._forms) and self._forms[at].startswith(rest)
 
     def __call__(self, value: Any) -> Any:
-        """A JSON value without the secrets, in keys and values, at any depth."""
+        """A JSON value with the secrets masked in keys and values, at any depth."""
         if not self._whole:
             return value
         if isinstance(value, str):
@@ -130,12 +130,12 @@ class Redactor:
         return value
 
 
-#: where there are no secrets: it lets everything pass
+#: the redactor without secrets
 NO_SECRETS = Redactor(())
 
 
 def redactor(secrets: Collection[str]) -> Redactor:
-    """What takes these secrets out; most actions have none, and need none of their own."""
+    """The redactor of these secrets; all actions without secrets share one."""
     return Redactor(secrets) if secrets else NO_SECRETS
 
 
@@ -156,7 +156,7 @@ def _expression(starts: Iterable[bytes]) -> Any:
 
 
 def _forms_of(secret: str) -> set[str]:
-    """Everything that is looked for because of one secret."""
+    """Every form of one secret that is looked for."""
     lines = [line.strip() for line in secret.splitlines()] if "\n" in secret else []
     lines = [line for line in dict.fromkeys(lines) if len(line) >= _LINE]
     forms: set[str] = set()
@@ -172,7 +172,7 @@ def _forms_of(secret: str) -> set[str]:
 
 
 def _json_forms(secret: str) -> set[str]:
-    """The secret as it looks in JSON, in JSON inside JSON, and so on."""
+    """The forms of a secret in JSON, in JSON inside JSON, and so on."""
     found = set()
     for ascii_only in (True, False):
         form = secret
@@ -183,7 +183,7 @@ def _json_forms(secret: str) -> set[str]:
 
 
 def _base64_forms(secret: str) -> set[str]:
-    """How the secret looks inside base64 text, whatever stands before it (three alignments)."""
+    """The forms of a secret inside base64 text, in all three alignments."""
     found = set()
     for shift in range(3):
         encoded = base64.b64encode(b"\0" * shift + secret.encode(errors="replace")).decode()

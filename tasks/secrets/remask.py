@@ -1,10 +1,10 @@
-"""Masking in what is stored what is taken for a credential only now: configs of actions, then what ran of them.
+"""Mask stored values that only the present rules take for credentials.
 
-``renewed`` takes of a stored definition what further secrets it holds. ``configs`` and ``executions`` are steps of the
-walk of ``tasks.secrets.reseal``: the first goes through the revisions of actions that were masked by earlier rules, the
-second through the ended executions of those in which something was found, and the runs around them: wherever the value
-was kept (plans, reports, outputs, logs) it is masked. Each revision says itself how far it is, so a walk that was
-stopped is begun again at no loss.
+``renewed`` extracts further secrets from a stored definition. ``configs`` and ``executions`` are steps of the walk of
+``tasks.secrets.reseal``: the first goes through the revisions of actions that earlier rules have masked, the second
+through the ended executions of the revisions in which it found a secret, and the runs around them: wherever the value
+was stored (plans, reports, outputs, logs), it is masked. Each revision records its state, so a stopped walk can start
+again at no loss.
 """
 
 import json
@@ -27,14 +27,14 @@ _BITE, _EXECUTIONS = 100, 500
 #: a shorter secret would be found in innocent text, in records that cannot be restored
 _SHORTEST = 8
 
-#: in the place of an execution's id: the revision cannot be opened
+#: instead of an execution's id: the revision cannot be opened
 _PASSED_OVER = "!"
 
 
 def renewed(definition: Mapping[str, Any], known: Mapping[str, Any]) -> tuple[Json, Json]:
-    """A stored definition with further secrets masked, and all its secrets; ``known`` are those that it had.
+    """A stored definition with further secrets masked, and all its secrets.
 
-    What an executor gets stays the same to the letter.
+    ``known`` are the secrets that it had. The executor gets exactly the same config.
     """
     patterns = registry.executor(definition["executor"]).SECRETS
     whole = sealing.opened(dict(definition["config"]), known)
@@ -46,7 +46,7 @@ def configs(after: str) -> Bite:
     """Mask the configs of the revisions after this id.
 
     Raises:
-        Unavailable: the database is away; what was done stays done.
+        Unavailable: the database is away; committed changes remain.
     """
     with db.read() as connection:
         rows = remasking.behind(connection, after, _BITE)
@@ -75,10 +75,12 @@ def _known(row: Row, definition: Mapping[str, Any]) -> Json:
 
 
 def executions(after: str) -> Bite:
-    """Mask in some executions of a revision what was found in its config; ``after`` is its id and the last one's.
+    """Mask the secrets of a revision in a bite of its executions.
+
+    ``after`` has the id of the revision and of the last execution.
 
     Raises:
-        Unavailable: the database is away; what was done stays done.
+        Unavailable: the database is away; committed changes remain.
     """
     revision_id, _, last = after.partition(" ")
     with db.read() as connection:
@@ -105,7 +107,7 @@ def executions(after: str) -> Bite:
 
 
 def _shown(row: Row, redact: Redactor) -> Json:
-    """The columns of an execution that change when the secrets are taken out of them."""
+    """The columns of an execution that change when its secrets are masked."""
     changed = {}
     for name in remasking.SHOWN:
         text = getattr(row, name)

@@ -1,9 +1,8 @@
-"""Re-seal what is sealed in an earlier form, under another key, or not at all.
+"""Re-seal values sealed in an earlier form, under another key, or not at all.
 
 ``walk`` goes through the tables one by one, each by its primary key, some rows at a time (``store.renewal``).
-A walk that was stopped can start again at no loss: rows that are done are skipped. ``python -m launcher.reseal`` walks
-until nothing is left to do, ``tasks.clock.seals`` some bites at a time. What cannot be opened is left and
-named by its id.
+A stopped walk can start again at no loss: renewed rows are skipped. ``python -m launcher.reseal`` walks until nothing
+is left, ``tasks.clock.seals`` some bites at a time. A value that cannot be opened stays, and the walk reports its id.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,14 +12,14 @@ from store.renewal import Bite, Step
 from tasks.secrets import remask
 from tasks.secrets.sealing import destination
 
-#: what a walk goes through: a name that people read, and how to take the bite after a primary key
+#: the steps of a walk: name in logs → the function that renews the bite after a primary key
 STEPS: dict[str, Step] = {
     "api_keys": renewal.API_KEYS.bite,
     "action_revisions": renewal.configs(destination).bite,
     "playbook_documents": renewal.DOCUMENTS.bite,
     "executions": renewal.PARAMETERS.bite,
 }
-#: with what is masked only now
+#: with the steps that mask what only the present rules mask
 ALL: dict[str, Step] = {
     **STEPS,
     "action_revisions (credentials)": remask.configs,
@@ -29,7 +28,7 @@ ALL: dict[str, Step] = {
 
 
 def walk(steps: Mapping[str, Step] = ALL) -> Iterator[tuple[str, Bite]]:
-    """Go through everything once; yields the name of the step and each bite when it has been taken.
+    """Renew everything once; yields each bite with the name of its step.
 
     Raises:
         Unavailable: the database is away.

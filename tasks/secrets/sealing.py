@@ -1,13 +1,13 @@
-"""Which parts of an action's config are secret, and how they travel: out of the definition, sealed, and back.
+"""Extract the secrets of an action's config, seal them, and restore them.
 
-Secret is what the executor names by dotted patterns (``routing_key``), compared without regard to case; what is called
-or written like a credential (``playbooks.credentials``); the headers that ``config.secret_headers`` names; and what
-its author writes as ``{"secret": value}``. Of a text that holds credentials among other things, such as a URL, only
-these are masked.
+Secret are the members that the executor names by patterns (``routing_key``), whatever their case; values named or
+written like a credential (``playbooks.credentials``); the headers that ``config.secret_headers`` names; and values that
+the author writes as ``{"secret": value}``. In a text that contains credentials among other things, such as a URL, only
+the credentials are masked.
 
-What a reader gets is masked, and what was read may be sent back: a mask keeps the secret that stands there, but only
-as long as the action would send it to the same place in the same way, and what was sealed stays sealed. Otherwise
-a caller who may change an action could have its secrets shown, or delivered elsewhere.
+A reader gets a masked definition, and may send it back: a mask keeps the secret in its place, but only as long as the
+action sends it to the same place in the same way, and sealed values stay sealed. Otherwise a caller who may change an
+action could have its secrets shown, or delivered elsewhere.
 """
 
 import copy
@@ -29,25 +29,25 @@ from tasks.secrets.redact import MASK, masked, texts
 
 Path = tuple[str, ...]
 
-#: the name, which no parameter can have, of what is sealed with the parameters
+#: the name under which further secrets are sealed with the parameters; no parameter can have it
 HANDED_ON = ""
-#: the only member of an object that its author writes to have a value sealed
+#: the only member of the object by which an author has a value sealed
 WRAPPER = "secret"
 _WRAPPED_MASK = {WRAPPER: MASK}
 _NOTHING = (None, "", MASK)
 
-#: keys of a config that say where and how an action sends, and what its sealed secrets are bound to
+#: keys of a config that say where and how an action sends; its sealed secrets are bound to them
 _PLACES = ("kind", "url", "target", "host", "port", "tls")
-#: the same of what runs here
+#: the same for programs that run here
 _PROGRAMS = ("handler", "interpreter", "script")
 #: keys of a config whose text is a body
 _BODIES = ("body", "body_template")
 #: a text with more credentials than this is masked as a whole, and so are all texts after this many places
 _MOST_PARTS, _MOST_PLACES = 50, 500
 _MOST_DOUBTS = 50
-#: characters before a mask by which it is known for the same one
+#: characters before a mask by which it is recognised
 _BEFORE = 16
-#: a word of a secret of several words that is this long is looked for by itself
+#: a word of this length in a secret of several words is looked for by itself
 _WORD = 12
 _MOVED = "where this secret would be sent has changed: give the secret again"
 _NONE_KEPT = "this is the mask of a secret, and none is kept here: give the secret itself"
@@ -65,11 +65,11 @@ def extract_secrets(
     *,
     author_wraps: bool = True,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """``config`` with its secrets masked, and the secrets by their path (``headers/Authorization``).
+    """``config`` with its secrets masked, and the secrets by path (``headers/Authorization``).
 
-    A text of which only parts are masked has the list of these parts as its secret. ``kept`` are the secrets that
-    masks have stood for: they are taken out again wherever they are. ``author_wraps`` says that ``{"secret": value}``
-    means the value; else, in what was written before it meant that, it stays the object and its value is sealed.
+    The secret of a text with masked parts is the list of these parts. ``kept`` are the secrets that masks in the config
+    stood for: they are extracted again wherever they are. ``author_wraps`` says that ``{"secret": value}`` means the
+    value; else, in an older definition, the object itself is sealed.
     """
     secrets, masks = dict[str, Any](), list[tuple[Path, Any]]()
     wanted = {pattern.lower() for pattern in patterns}
@@ -110,7 +110,7 @@ def _named_headers(config: Mapping[str, Any]) -> frozenset[str]:
 
 
 def _is_wrapper(value: Any, path: Path) -> bool:
-    """Whether a value is an object by which its author says that what is in it is secret."""
+    """Whether a value is an object by which its author marks a secret."""
     if not path or not isinstance(value, dict) or value.keys() != {WRAPPER} or value[WRAPPER] in (None, "", MASK):
         return False
     inner = value[WRAPPER]
@@ -129,18 +129,18 @@ def _is_secret(path: Path, value: Any, wanted: Collection[str], named: Collectio
         return False
     if _is_header(path):
         return is_secret_header(path[-1]) or path[-1].lower() in named
-    if not isinstance(value, str) or path[-1].isdecimal():  # of the items of a list none is called anything
+    if not isinstance(value, str) or path[-1].isdecimal():  # the items of a list have no names
         return False
     return is_secret_member(path[-1]) and not is_template(value)
 
 
 def _was_whole(kept: Any, value: Any) -> bool:
-    """Whether this whole value is what a mask has stood for."""
+    """Whether a mask stood for this whole value."""
     return kept is not None and not isinstance(kept, list) and value == kept
 
 
 def _parts(path: Path, value: Any, most: int = _MOST_PARTS) -> list[tuple[int, int]]:
-    """Where credentials stand in a text, and masks that stand there by chance."""
+    """The places of credentials in a text, and of masks that are there by chance."""
     if not isinstance(value, str) or path[-1] == "script":
         return []
     found = spans(value, body=len(path) == 1 and path[0] in _BODIES, most=most)
@@ -158,12 +158,12 @@ def _listed(value: Any) -> list[Any]:
 def sealed_config(
     workspace_id: str, revision_id: str, definition: Mapping[str, Any], hidden: dict[str, Any]
 ) -> str | None:
-    """The secrets of a config in sealed form; ``definition`` is the one that is stored with them, masked."""
+    """Seal the secrets of a config; ``definition`` is the masked one stored with them."""
     return seal(hidden, config_cell(workspace_id, revision_id, destination(definition))) if hidden else None
 
 
 def opened_config(workspace_id: str, revision: Revision) -> dict[str, Any]:
-    """The secrets of the config of a revision that belongs to this workspace, by path.
+    """Open the secrets of a revision's config, by path.
 
     Raises:
         SealBroken: they cannot be opened, or were sealed to be sent somewhere else.
@@ -174,9 +174,9 @@ def opened_config(workspace_id: str, revision: Revision) -> dict[str, Any]:
 
 
 def destination(definition: Mapping[str, Any]) -> str:
-    """By what and where to an action sends, as its sealed secrets are bound to it.
+    """The executor and destination of an action, to which its sealed secrets are bound.
 
-    What a config does not name is left out, so that a place which becomes known later changes nothing that is stored.
+    Keys that a config lacks are left out, so that a new key in a later release changes nothing that is stored.
     """
     config = definition["config"]
     places = {name: config[name] for name in _PLACES if name in config}
@@ -186,16 +186,16 @@ def destination(definition: Mapping[str, Any]) -> str:
 def seal_parameters(
     values: Mapping[str, Any], names: Collection[str], cell: Cell, secrets: Collection[str] = ()
 ) -> tuple[str, str | None]:
-    """Parameters as they are stored: JSON with those of ``names`` masked, and these in sealed form for ``cell``.
+    """Parameters in their stored form: JSON with ``names`` masked, and these sealed for ``cell``.
 
-    ``secrets`` are further texts to be sealed with them, under ``HANDED_ON``.
+    ``secrets`` are further texts, sealed with them under ``HANDED_ON``.
     """
     hidden = {name: value for name, value in values.items() if name in names and value is not None}
     return json.dumps(masked(values, names)), seal({**hidden, HANDED_ON: list(secrets)} if secrets else hidden, cell)
 
 
 def opened_parameters(row: Any) -> dict[str, Any]:
-    """The secret parameters of an execution, by name, as ``seal_parameters`` has sealed them for its row.
+    """Open the secret parameters of an execution, by name.
 
     Raises:
         SealBroken: they cannot be opened, or belong to another execution.
@@ -208,12 +208,12 @@ def opened_parameters(row: Any) -> dict[str, Any]:
 def unmask(
     wanted: Mapping[str, Any], old: Mapping[str, Any], known: Mapping[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The wanted definition with its masks replaced by the secrets they stand for, and these secrets by path.
+    """The wanted definition with its masks replaced by their secrets, and these by path.
 
-    ``old`` is the definition as it is kept (masked), ``known`` its secrets by path.
+    ``old`` is the stored definition (masked), ``known`` its secrets by path.
 
     Raises:
-        InvalidRequest: a mask stands where no secret is kept, or the secret would go somewhere else.
+        InvalidRequest: a mask has no stored secret, or the secret would go elsewhere.
     """
     config = wanted.get("config")
     if not isinstance(config, dict):
@@ -239,7 +239,7 @@ def unmask(
 
 
 def _holds_mask(path: Path, value: Any, secret: Any) -> bool:
-    """Whether a value is a mask, or a text in which one stands for a credential."""
+    """Whether a value is a mask, or a text with a mask for a credential."""
     if isinstance(value, dict):
         return bool(value == _WRAPPED_MASK)
     if not isinstance(value, str) or MASK not in value:
@@ -249,7 +249,7 @@ def _holds_mask(path: Path, value: Any, secret: Any) -> bool:
 
 
 def _fault(value: Any, before: Any, secret: Any) -> str | None:
-    """Why the masks in a text cannot be filled in, or None."""
+    """The fault that keeps the masks in a text from being filled in, or None."""
     if value == MASK or isinstance(value, dict):
         return None
     if not isinstance(secret, list) or not isinstance(before, str) or value.count(MASK) != len(secret):
@@ -259,7 +259,7 @@ def _fault(value: Any, before: Any, secret: Any) -> str | None:
 
 
 def receiver(definition: Mapping[str, Any], known: Mapping[str, Any], more: tuple[str, ...] = ()) -> list[Any]:
-    """By what and where to an action sends, in clear; ``more`` are further keys of its config."""
+    """The executor and destination of an action, in clear; ``more`` are further keys."""
     config, secrets = definition["config"], {name.lower(): value for name, value in known.items()}
     places = []
     for name in (*_PLACES, *_PROGRAMS, *more):
@@ -270,7 +270,7 @@ def receiver(definition: Mapping[str, Any], known: Mapping[str, Any], more: tupl
 
 
 def restore_secrets(config: dict[str, Any], secrets: Mapping[str, Any]) -> dict[str, Any]:
-    """The config with its secrets in clear, as its executor reads it."""
+    """The config with its secrets in clear, in the form for its executor."""
     if not secrets:
         return config
     whole = copy.deepcopy(config)
@@ -281,7 +281,7 @@ def restore_secrets(config: dict[str, Any], secrets: Mapping[str, Any]) -> dict[
 
 
 def opened(config: dict[str, Any], secrets: Mapping[str, Any]) -> dict[str, Any]:
-    """The config with its secrets in clear, as its author wrote it."""
+    """The config with its secrets in clear, in the form of its author."""
     whole = restore_secrets(config, secrets)
     for name, value in secrets.items():
         if _at(config, _path(name)) == _WRAPPED_MASK:
@@ -290,7 +290,7 @@ def opened(config: dict[str, Any], secrets: Mapping[str, Any]) -> dict[str, Any]
 
 
 def plain(config: dict[str, Any]) -> dict[str, Any]:
-    """A config in clear as its executor reads it: the value in the place of each ``{"secret": value}``."""
+    """A config in clear with each ``{"secret": value}`` replaced by the value."""
     whole = copy.deepcopy(config)
     for path, value in _leaves(config):
         if _is_wrapper(value, path):
@@ -299,14 +299,14 @@ def plain(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def telling(secrets: Mapping[str, Any]) -> list[str]:
-    """Every text by which the secrets of a config could be known where they must not be seen."""
+    """Every text that would reveal a secret of a config."""
     found = texts(secrets)
     words = [word for text in found if " " in text for word in text.split() if len(word) >= _WORD]
     return [*found, *words, *(unquote(text) for text in found if "%" in text)]
 
 
 def doubtful(config: Mapping[str, Any]) -> list[Problem]:
-    """What looks like a credential in a masked config and is not taken for one; the first of many."""
+    """Warnings of values in a masked config that look like credentials but are not masked."""
     found = (
         Problem(f"/config/{name_of(path)}", _DOUBTFUL)
         for path, value in _leaves(config)
@@ -318,7 +318,7 @@ def doubtful(config: Mapping[str, Any]) -> list[Problem]:
 
 
 def name_of(path: Path) -> str:
-    """A path as secrets are named by it; a JSON pointer but for its first stroke."""
+    """The name of a path: a JSON pointer without its first slash."""
     return "/".join(map(escape, path))
 
 
@@ -335,7 +335,7 @@ def _filled(masked: Any, secret: Any) -> Any:
 
 
 def _leaves(config: Mapping[str, Any]) -> list[tuple[Path, Any]]:
-    """Everything that holds nothing, with its path; lists and objects of which a pattern may speak come first."""
+    """Every leaf with its path, and lists too, because a pattern may name one."""
     found = list[tuple[Path, Any]]()
     waiting = deque[tuple[Path, Any]]([((), config)])
     while waiting:
@@ -354,18 +354,18 @@ def _leaves(config: Mapping[str, Any]) -> list[tuple[Path, Any]]:
 
 
 def _put(config: Any, path: Path, value: Any) -> None:
-    """Set what stands at a path; what a list in it was replaced by stays."""
-    holder = config
+    """Set the value at a path; a mask in place of a list on the way stays."""
+    container = config
     for part in path[:-1]:
-        holder = holder[int(part)] if isinstance(holder, list) else holder.setdefault(part, {})
-    if isinstance(holder, list):
-        holder[int(path[-1])] = value
-    elif isinstance(holder, dict):
-        holder[path[-1]] = value
+        container = container[int(part)] if isinstance(container, list) else container.setdefault(part, {})
+    if isinstance(container, list):
+        container[int(path[-1])] = value
+    elif isinstance(container, dict):
+        container[path[-1]] = value
 
 
 def _at(config: Any, path: Path) -> Any:
-    """What stands at a path, None where nothing does."""
+    """The value at a path, or None."""
     for part in path:
         if isinstance(config, list) and part.isdecimal() and int(part) < len(config):
             config = config[int(part)]
