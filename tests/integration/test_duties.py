@@ -98,7 +98,7 @@ def test_a_duty_has_its_own_time_in_a_round() -> None:
 def test_a_round_with_nothing_due_asks_little(
     database: str, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A tick makes three statements, upkeep four; every further one is paid each second for as long as Tocsin runs."""
+    """A tick makes three statements, maintenance four; each further one would cost as much every second."""
     redis_store.set_mark()
     tick.tick()
     maintenance.maintain()

@@ -62,7 +62,7 @@ def test_a_wall_clock_that_is_set_moves_nothing(step: int, sent: list[str]) -> N
 
 
 def test_a_scheduler_that_stood_still_sends_each_message_once(sent: list[str]) -> None:
-    """After ten minutes in which nothing moved one tick, one probe and one upkeep are due, not six hundred."""
+    """After ten minutes in which nothing moved one tick, one probe and one maintenance are due, not six hundred."""
     clock = Clock()
     scheduler = intervals.Intervals(app, clock=clock)
     scheduler.tick()

@@ -1,4 +1,4 @@
-"""What earlier versions have kept in clear is masked by the walk that upkeep and ``python -m launcher.reseal`` take."""
+"""The walk of maintenance and ``python -m launcher.reseal`` masks what earlier versions stored in clear."""
 
 import json
 import secrets
@@ -93,8 +93,10 @@ def test_what_was_kept_in_clear_is_masked_and_sent_as_before(everywhere: Door) -
     assert past.as_sent() == {**past.config, "method": "PUT"}
 
 
-def test_upkeep_masks_by_itself_and_finds_nothing_a_second_time(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody has to start anything; what is done is done."""
+def test_maintenance_masks_by_itself_and_finds_nothing_a_second_time(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The operator has to start nothing; a second round changes nothing."""
     past = Past(door)
     monkeypatch.setattr(seals, "renewal", seals.Renewal())
     maintenance.maintain()

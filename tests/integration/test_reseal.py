@@ -216,8 +216,8 @@ def test_values_of_an_earlier_version_are_sealed_anew(
     assert here.open_everything() == 461
 
 
-def test_upkeep_goes_on_where_it_stopped(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It takes a few bites each time, so that what shares its worker need not wait, and comes to the end."""
+def test_maintenance_goes_on_where_it_stopped(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes a few bites each time, so that other tasks of its worker need not wait, and comes to the end."""
     here = installation
     here.fill(450)
     here.use(here.new, here.old)

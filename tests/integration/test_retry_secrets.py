@@ -235,7 +235,7 @@ def test_only_secrets_are_given_again(here: Door, sink: Sink) -> None:
 
 
 def test_the_secrets_of_ended_runs_are_not_kept(everywhere: Door, sink: Sink, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After TOCSIN_SEALED_HOURS upkeep drops them, not those of runs that go on; a retry then names what it needs."""
+    """After TOCSIN_SEALED_HOURS maintenance drops them, not those of runs that go on; a retry then names them."""
     scene = Scene(everywhere, sink, f"d-{everywhere.admin[-8:]}", nested=True)
     run_id = scene.run()
     path = f"/api/playbooks/{scene.playbook}/run"
@@ -256,7 +256,7 @@ def test_the_secrets_of_ended_runs_are_not_kept(everywhere: Door, sink: Sink, mo
 
 
 def test_what_is_to_be_dropped_is_found_by_its_index(database: str) -> None:
-    """Among a million rows upkeep looks at those alone that have ended and hold something."""
+    """Among a million rows maintenance reads only those that have ended and have secrets."""
     with db.read() as connection:
         if database == "postgresql":
             connection.exec_driver_sql("SET enable_seqscan = off")

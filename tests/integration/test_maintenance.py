@@ -1,4 +1,4 @@
-"""What is changed in many rows is changed bite by bite, so that nobody who accepts waits for long."""
+"""Maintenance changes many rows bite by bite, so that a request to accept never waits for long."""
 
 import threading
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ MOST = 5_000
 
 @contextmanager
 def changes(verb: str, table: str) -> Iterator[list[int | str]]:
-    """How many rows each statement that begins so has changed, in order; others may add words of their own."""
+    """The rows that each statement of this kind has changed, in order; a test may add entries of its own."""
     seen: list[int | str] = []
 
     def note(_connection, cursor, statement: str, *_: object) -> None:
@@ -51,7 +51,7 @@ def _left() -> set[int]:
 
 
 def test_old_keys_are_forgotten_while_others_are_accepted(database: str) -> None:
-    """However many have piled up: each statement takes some thousands, and between two of them others write."""
+    """However many there are, each statement deletes some thousands, and others write between two of them."""
     old, fresh = db.now_ms() - (settings().idempotency_hours * 3_600_000 + 60_000), db.now_ms()
     _keys(12_000, old)
     over = threading.Event()
@@ -110,7 +110,7 @@ def test_everything_is_published_again_bite_by_bite(database: str, redis_server:
 
 
 def test_a_database_that_is_cut_off_is_given_up(postgres_server: PostgresServer) -> None:
-    """Connections are watched: a server from which nothing comes any more is given up within seconds, by any URL."""
+    """Connections are watched: a silent server is given up within seconds, by any URL."""
     url = postgres_server.create_database(name := "watched")
     try:
         with db._postgresql(url).connect() as connection:

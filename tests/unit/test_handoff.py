@@ -1,4 +1,4 @@
-"""How long a worker goes on with a run in place: what its calls take counts, and how long it all takes."""
+"""How long a worker goes on with a run in place: its calls count, and so does the time in all."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -12,7 +12,7 @@ from tasks.runs.handoff import IN_ALL, Handoff
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    """Time that goes on when it is told to."""
+    """A clock that the test sets."""
     here = SimpleNamespace(now=100.0)
     monkeypatch.setattr(handoff, "time", SimpleNamespace(monotonic=lambda: here.now))
     return here
@@ -24,7 +24,7 @@ def message() -> Handoff:
 
 
 def test_calls_use_up_the_time(clock: SimpleNamespace) -> None:
-    """A worker goes on until the calls it has made have taken as long as they may in all."""
+    """A worker goes on until its calls have taken as long as they may in all."""
     mine, allowed = message(), settings().in_place_ms / 1000
     mine.called(allowed / 2)
     assert mine.may_go_on()

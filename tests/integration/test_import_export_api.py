@@ -87,7 +87,7 @@ def exported(door: Door, playbook_id: str, query: str = "") -> Any:
 
 
 def test_a_document_comes_in_and_goes_out_as_it_came(everywhere: Door) -> None:
-    """It becomes a playbook with the actions that it needs; an admin gets back what was sent, value by value."""
+    """It becomes a playbook with the actions that it needs; an admin gets the same document back, value by value."""
     body = given()
     found = sent(everywhere, body)
     assert (found["id"], found["outcome"], found["conformance"], found["dry_run"]) == (
@@ -141,10 +141,10 @@ def test_a_password_stays_inside(everywhere: Door) -> None:
         ("", lambda body: {**body, "dry_run": True}),
         ("", lambda body: {"playbook": body, "dry_run": True}),
     ],
-    ids=["query", "beside", "wrapper"],
+    ids=["query", "body", "wrapper"],
 )
 def test_a_dry_run_shows_and_makes_nothing(everywhere: Door, query: str, wrap: Any) -> None:
-    """Wherever it is asked for; the playbook is shown as it would be, and neither it nor its actions are there."""
+    """Wherever the request asks for it, the answer shows the playbook, and neither it nor its actions are created."""
     found = sent(everywhere, wrap(given()), query, 200)
     assert (found["dry_run"], found["outcome"], found["step_count"]) == (True, "created", 2)
     assert everywhere.call("GET", f"/api/playbooks/{found['id']}").status_code == 404
@@ -205,7 +205,7 @@ def test_a_copy_is_a_playbook_of_its_own(door: Door) -> None:
 
 
 def test_an_action_of_that_name_that_does_something_else_is_not_trusted(door: Door) -> None:
-    """Whoever has changed or made it before: the playbook is disabled and says why."""
+    """Whether it was changed or created before: the playbook is disabled and says why."""
     reference = sent(door, given(), "?dry_run=true", 200)["playbook"]["steps"][0]["action_ref"]
     parameters = [{"name": "ip", "type": "string", "default": ""}]
     door.create(id=reference, config={"url": "https://elsewhere.example.net/"}, parameters=parameters)
@@ -336,7 +336,7 @@ def test_a_bundle_that_carries_one_is_taken(everywhere: Door, form: str) -> None
     ],
 )
 def test_nonsense_is_refused_with_what_was_expected(everywhere: Door, body: Json) -> None:
-    """What is nothing that could be imported answers 4xx."""
+    """A body that cannot be recognised answers 4xx."""
     assert_problem(everywhere.call("POST", "/api/playbooks/import", json=body))
 
 
@@ -364,7 +364,7 @@ def test_a_definition_goes_out_and_comes_in_in_every_form(everywhere: Door) -> N
 
 
 def test_yaml_is_read_too(everywhere: Door) -> None:
-    """A definition written in YAML is imported as it is."""
+    """A definition written in YAML is imported unchanged."""
     text = "name: In YAML\nsteps:\n  - {id: wait, type: delay, duration: 5m}\n"
     headers = {"Content-Type": "application/yaml"}
     answer = everywhere.call("POST", "/api/playbooks/import", data=text, headers=headers)
@@ -406,7 +406,7 @@ def test_who_may_not_make_actions_may_not_bring_them_in(door: Door) -> None:
 
 
 def test_validate_takes_documents_too(everywhere: Door) -> None:
-    """A CACAO document is held against its own standard, with pointers into it."""
+    """A CACAO document is checked against its own standard, with pointers into it."""
     answer = everywhere.call("POST", "/api/playbooks/validate", json=given())
     assert answer.json["valid"] is True
     body = given()
@@ -431,7 +431,7 @@ def signing_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str
 
 
 def test_an_export_is_signed_where_that_is_asked(door: Door, signing_key: str) -> None:
-    """Whoever imports it is told that it fits; who may not write playbooks gets no signature."""
+    """An import reports that the signature fits; a caller without write:playbooks gets none."""
     own = door.create_playbook(name="Mine", steps=[{"id": "wait", "type": "delay", "seconds": 1}])["id"]
     out = exported(door, own, "?sign=true").json
     assert [one["public_key"] for one in out["signatures"]] == [signing_key]
@@ -462,7 +462,7 @@ def test_a_key_that_cannot_be_read_stops_the_process(
 
 
 def test_what_an_export_leaves_out_is_said(door: Door) -> None:
-    """Signatures that no longer fit, because secrets were taken out or something was changed, are gone, and named."""
+    """Signatures that no longer fit, because secrets were masked or the playbook changed, are removed and named."""
     signature = {"type": "jss", "value": "AAAA"}
     found = sent(door, given(signatures=[signature]), "?lenient=true")
     whole = exported(door, found["id"], "?include_secrets=true")
@@ -600,7 +600,7 @@ def test_a_bomb_is_answered(door: Door, name: str, query: str) -> None:
 
 
 def test_a_document_that_was_moved_is_not_given_out(everywhere: Door) -> None:
-    """Documents that were exchanged in the database are refused with the reason; imported afresh they are whole."""
+    """Documents swapped in the database are refused with the reason; imported again they are whole."""
     one, other = (sent(everywhere, given(id=f"playbook--{uuid.uuid4()}")) for _ in range(2))
     with db.write() as connection:
         table = documents.documents

@@ -1,4 +1,4 @@
-"""What is computed beside the event loop: it comes back, faults too, and nothing that goes wrong there spreads."""
+"""Helper processes: results and faults come back, and a failure there does not spread."""
 
 import os
 import signal
@@ -29,20 +29,20 @@ def refuse(pointer: str) -> None:
 
 
 def test_what_a_call_returns_comes_back_from_another_process() -> None:
-    """The same process does the next one too."""
+    """The same process makes the next call too."""
     first, second = pool.run(os.getpid), pool.run(os.getpid)
     assert first == second != os.getpid()
 
 
 def test_what_a_call_raises_is_raised_here() -> None:
-    """With all that the answer to the caller is made of."""
+    """The error keeps its code and problems, from which the answer is made."""
     with pytest.raises(InvalidRequest, match="No") as caught:
         pool.run(refuse, "/a")
     assert (caught.value.code, caught.value.problems) == ("odd", [Problem("/a", "is odd")])
 
 
-def test_faults_are_the_same_here_and_beside() -> None:
-    """Nothing of a definition is lost on the way."""
+def test_faults_are_the_same_here_and_in_a_helper() -> None:
+    """No part of a definition is lost on the way to the helper."""
     definition = {"name": "Odd", "steps": [{"id": "a", "type": "delay", "seconds": "ö"}], "tags": [1, None]}
     assert pool.run(playbook.judged, definition, {}, frozenset()) == pool.here(
         playbook.judged, definition, {}, frozenset()
@@ -50,28 +50,28 @@ def test_faults_are_the_same_here_and_beside() -> None:
 
 
 def test_a_process_that_has_ended_is_replaced() -> None:
-    """Whoever ended it: the call that meets it is done by another one."""
+    """Whatever ended it: another process makes the call that meets it."""
     first = pool.run(os.getpid)
     os.kill(first, signal.SIGKILL)
     assert pool.run(os.getpid) != first
 
 
 def test_a_call_that_ends_its_process_is_refused_and_the_next_one_done() -> None:
-    """It is tried once more, because the process may have been about to end anyway."""
+    """The call is tried once more, because the process may have been about to end anyway."""
     with pytest.raises(Busy):
         pool.run(os._exit, 1)
     assert pool.run(abs, -1) == 1
 
 
 def test_a_call_that_takes_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The processor is not kept any longer, and nobody tries again."""
+    """The call is stopped and not tried again."""
     monkeypatch.setattr(pool, "PATIENCE", 1)
     with pytest.raises(Busy, match="longer"):
         pool.run(pow, 7, 10**9)  # it takes hours
 
 
 def test_a_process_without_work_ends_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A server that is sent no large definitions has no such process."""
+    """A server that gets no large definitions has no helper process."""
     monkeypatch.setattr(pool, "REST", 1)
     pid = pool.run(os.getpid)
     eventually(lambda: _is_gone(pid), 60, "it has ended")
@@ -86,7 +86,7 @@ def _is_gone(pid: int) -> bool:
 
 
 def test_one_caller_leaves_room_for_another() -> None:
-    """Whoever waits for as much as one may is sent away; somebody else is not."""
+    """A caller with as many calls as one may have is refused; another caller is not."""
     started = threading.Barrier(pool.OF_ONE + 1)
 
     def one() -> None:
@@ -109,7 +109,7 @@ def test_one_caller_leaves_room_for_another() -> None:
 
 
 def test_processor_time_is_noted_until_it_is_asked_for() -> None:
-    """Wherever it was spent."""
+    """It counts in this process and in helpers."""
     pool.run(sum, range(10_000_000))
     once = pool.spent()
     pool.here(sum, range(10_000_000))
@@ -119,7 +119,7 @@ def test_processor_time_is_noted_until_it_is_asked_for() -> None:
 
 
 def test_messages_are_whole_or_not_there() -> None:
-    """A pipe that was closed half-way gives no half of an answer."""
+    """A pipe closed half-way raises an error, not half of an answer."""
     reading, writing = os.pipe()
     with os.fdopen(reading, "rb") as there, os.fdopen(writing, "wb") as here:
         process.send(here, b"one")
