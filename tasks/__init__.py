@@ -1,1 +1,1 @@
-"""Everything that goes through the queue, and what stands before and behind it; one room for each cause."""
+"""Everything that goes through a queue, one room for each cause."""

@@ -1,4 +1,4 @@
-"""The Celery app: its queues, limits, and behaviour when the broker is away.
+"""The Celery app: its queues, its limits, its behaviour in an outage.
 
 The database is the truth, hence these choices: messages carry ids only; results are not kept (the result backend only
 counts the members of chords); a message is acknowledged when its work starts (the lease in the database brings it back,

@@ -55,7 +55,7 @@ dropped = _Dropped()
 
 
 def is_outage(error: Exception, errors: tuple[type[Exception], ...]) -> bool:
-    """Whether an error is an outage of the broker and not a malformed message.
+    """Whether an error is an outage, and not a malformed message.
 
     kombu counts every KeyError as an outage, although most come from a message in which a member is missing.
     """
@@ -74,7 +74,10 @@ def _is_message(given: object) -> bool:
 
 
 class Channel(redis.Channel):
-    """Redis channel with one client for blocking calls; the event loop has its own."""
+    """Redis channel with one client for blocking calls.
+
+    The event loop has its own.
+    """
 
     _kept: Any = None
 
@@ -88,7 +91,7 @@ class Channel(redis.Channel):
         return self._kept
 
     def _put(self, queue: str, message: dict[str, Any], **options: Any) -> None:
-        """Add a message at the end of its queue, or ``ahead`` at the front."""
+        """Add a message at the end of its queue, or in front."""
         if not message.get("headers", {}).get("ahead"):
             super()._put(queue, message, **options)  # type: ignore[no-untyped-call]
             return
@@ -130,7 +133,7 @@ class Transport(redis.Transport):
     Channel = Channel
 
     def _deliver(self, message: Any, queue: str) -> None:
-        """Deliver a message to the consumer of its queue, or drop it if it is malformed."""
+        """Deliver a message to its consumer, or drop a malformed one."""
         try:
             if _is_message(message):
                 super()._deliver(message, queue)  # type: ignore[no-untyped-call]

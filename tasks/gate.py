@@ -1,4 +1,4 @@
-"""The gate in front of every outside call: the one place that allows or refuses an execution.
+"""The gate in front of every outside call of an execution.
 
 In order of time: the values of an execution are known and valid; the caller calls ``ask``, before an executor gets
 anything; the execution goes on only when ``ask`` returns. A trigger passes the gate once, when it is accepted. A step

@@ -16,9 +16,10 @@ OPEN = frozenset(with_former(("urgent", "steps", "notifications", BULK)))
 
 
 class QueueOrder(priority_cycle):
-    """The order in which a Redis worker asks its queues: that of -Q, but now and then ``bulk`` first.
+    """The order of a Redis worker's queues: now and then ``bulk`` first.
 
-    One message in ``EVERY`` is that of ``bulk``. RabbitMQ delivers from all queues in turn and needs no such order.
+    Else the order is that of -Q. One message in ``EVERY`` comes from ``bulk``. RabbitMQ delivers from all queues in
+    turn and needs no such order.
     """
 
     def __init__(self, it: Iterable[str] | None = None) -> None:

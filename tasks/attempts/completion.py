@@ -22,7 +22,10 @@ _remembered: dict[str, tuple[float, bool]] = {}
 
 
 def mark(row: Any, status: Status) -> dict[str, Any]:
-    """The mark to store with a triggered action's end in ``status``; empty if no playbook listens."""
+    """The mark to store with a triggered action's end in ``status``.
+
+    Empty if no playbook listens.
+    """
     announced = status == Status.COMPLETED and row.mode == Mode.LIVE and _has_listener(row.workspace_id)
     return completions.mark() if announced else {}
 
@@ -46,6 +49,9 @@ def message(execution_id: str, action_id: str) -> TaskMessage:
 
 
 def handle(connection: Connection, row: Row) -> TaskMessage:
-    """Postpone an end that no worker has announced yet; returns the message that announces it."""
+    """Postpone an end that no worker has announced yet.
+
+    Returns the message that announces it.
+    """
     recovery.postpone(connection, row.id, at=db.now_ms() + 2 * completions.PATIENCE)
     return message(row.id, row.action_id)

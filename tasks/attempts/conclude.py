@@ -1,4 +1,4 @@
-"""Conclude an attempt: the one place where a worker's result becomes the record.
+"""Conclude an attempt: turn a worker's result into the record.
 
 ``conclude`` decides between completed, failed and a retry, masks the secrets, and writes status, output,
 logs and audit in one transaction. While the database is away it keeps trying: no other worker can claim the row
@@ -39,7 +39,7 @@ log = logs.logger(__name__)
 
 @dataclass(frozen=True)
 class Ending:
-    """The end of an attempt: the new status, and what is written with it."""
+    """The end of an attempt: the new status and its columns."""
 
     status: Status
     output: Any = None
@@ -103,7 +103,7 @@ def retry_delay(retry: Mapping[str, Any], failures: int, asked_for: float | None
 
 @dataclass(frozen=True)
 class Settled:
-    """An ending ready to be written: the masked record, and the other changed columns."""
+    """An ending ready to be written: masked record and other columns."""
 
     ending: Ending
     record: Mapping[str, Any]
@@ -133,7 +133,10 @@ def settle(this: Attempt, ending: Ending) -> Settled:
 
 
 def conclude(this: Attempt, ending: Ending) -> Ending | Unchanged:
-    """Write the end of an attempt; ``stale`` if another worker or a cancel has taken the row."""
+    """Write the end of an attempt.
+
+    ``stale`` if another worker or a cancel has taken the row.
+    """
     settled, row = settle(this, ending), this.row
     mark = completion.mark(row, settled.ending.status)
 
@@ -163,7 +166,10 @@ def ended(this: Attempt, ending: Ending) -> None:
 
 
 def _retry_or_fail(this: Attempt, ending: Ending) -> tuple[Ending, dict[str, Any]]:
-    """Retry if that may help and is allowed; an at-most-once action is never repeated in doubt."""
+    """Retry if that may help and is allowed.
+
+    An at-most-once action is never repeated in doubt.
+    """
     row, error = this.row, dict(ending.error or {})
     failures = row.failures + 1
     in_doubt = bool(error.get("outcome_unknown")) and not row.idempotent

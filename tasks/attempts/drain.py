@@ -1,4 +1,4 @@
-"""Give up the executions that a stopping worker has not finished in time.
+"""Give up what a stopping worker has not finished in time.
 
 In order of time: no effect begins in this process any more; the processes of its pool are frozen, so that none begins
 there either; the executions that they hold are handed back if a repetition does no harm, so that other workers claim
@@ -23,7 +23,10 @@ log = logs.logger(__name__)
 
 
 def leave(children: Iterable[int] = ()) -> None:
-    """Give up what this process and its pool hold; tick does it if the database is away."""
+    """Give up what this process and its pool hold.
+
+    Tick does it if the database is away.
+    """
     pids, keep = list(children), lease.keeper()
     keep.close()
     _send(signal.SIGSTOP, pids)

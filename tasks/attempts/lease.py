@@ -1,4 +1,4 @@
-"""Leases: the attempts that this process holds, and the thread that renews them.
+"""Leases: the attempts of this process, and the thread renewing them.
 
 In order of time: ``hold`` registers a claimed attempt. While there is one, the keeper thread checks every quarter of a
 second whether this process still owns each (a cancel, a time-out or another worker may have taken it) and, every third
@@ -53,7 +53,7 @@ def renewal_ms(timeout_ms: int, lease_ms: int) -> int:
 
 
 def silent(row: Row, lease_ms: int) -> bool:
-    """Whether the worker of a running row missed two renewals: it died or froze."""
+    """Whether a running row's worker missed two renewals: it died or froze."""
     return db.now_ms() - (row.renewed_at or 0) > 2 * renewal_ms(row.timeout_ms, lease_ms) + 1_000
 
 
@@ -98,7 +98,9 @@ class HeldLease:
         return self.repeatable or not self.begun
 
     def still_ours(self) -> None:
-        """Check that this process owns the attempt; a slow or failed check is repeated.
+        """Check that this process owns the attempt.
+
+        A slow or failed check is repeated.
 
         Raises:
             Abandoned: it was taken, or no check succeeded for the length of a lease.
@@ -141,7 +143,10 @@ class LeaseKeeper:
     def hold(
         self, execution_id: str, attempt: int, timeout_ms: int, claimed: float, *, repeatable: bool
     ) -> Iterator[HeldLease]:
-        """Hold an attempt while the block runs; ``claimed`` is the monotonic time of its claim."""
+        """Hold an attempt while the block runs.
+
+        ``claimed`` is the monotonic time of its claim.
+        """
         held = HeldLease(execution_id, attempt, self, claimed, repeatable=repeatable)
         held.renew_every = renewal_ms(timeout_ms, self.lease_ms) / 1000
         with self._lock:
@@ -160,7 +165,7 @@ class LeaseKeeper:
                     self._some.clear()
 
     def doubt(self) -> None:
-        """Note that the database went away, perhaps in the middle of a claim."""
+        """Note that the database went away, perhaps during a claim."""
         with self._lock:
             self._doubt = True
             self._some.set()
@@ -183,7 +188,7 @@ class LeaseKeeper:
             self._closed = True
 
     def never_began(self, row: Row) -> bool:
-        """Whether this process owns a running row, and no effect of the attempt has begun."""
+        """Whether this process owns a running row and began no effect."""
         return row.owner == self.owner and (row.id, row.attempt) not in self._begun
 
     def check(self, holds: list[HeldLease]) -> bool:
@@ -221,7 +226,10 @@ class LeaseKeeper:
                 log.warning("lease keeper failed", exc_info=True)
 
     def _resolve(self) -> None:
-        """Hand back rows that this process claimed without knowing; recent ones next time."""
+        """Hand back rows that this process claimed without knowing.
+
+        Recent ones are left for the next time.
+        """
         self._doubt = False
         try:
             rows = db.read_one(leases.held_by, [self.owner])
@@ -247,7 +255,10 @@ class LeaseKeeper:
         return time.monotonic() - hold.verified
 
     def _renew(self, holds: list[HeldLease]) -> None:
-        """Extend the leases when they are due; after an outage, at the next check."""
+        """Extend the leases when they are due.
+
+        After an outage they are extended at the next check.
+        """
         now = time.monotonic()
         if now - self._extended <= min((hold.renew_every for hold in holds), default=60):
             return
@@ -294,7 +305,10 @@ def keeper() -> LeaseKeeper:
 
 
 def _after_fork() -> None:
-    """Start a forked child without a keeper; a thread that only its parent has may hold the lock."""
+    """Start a forked child without a keeper.
+
+    A thread that only its parent has may hold the lock.
+    """
     global _keeper, _lock
     _keeper, _lock = None, threading.Lock()
 

@@ -19,12 +19,18 @@ Result = TypeVar("Result")
 
 
 def commit_with_patience(change: Callable[[Connection], Any], *, single: bool = True, at: str = "") -> Any:
-    """Commit a change, even after an outage; None if the database stayed away."""
+    """Commit a change, even after an outage.
+
+    None if the database stayed away.
+    """
     return with_patience(lambda: group_commit.commit(change, single=single, at=at))
 
 
 def with_patience(work: Callable[[], Result]) -> Result | None:
-    """The result of work, retried while the database is away; None if it stayed away."""
+    """The result of work, retried while the database is away.
+
+    None if it stayed away.
+    """
     give_up = time.monotonic() + LONGEST_OUTAGE
     while True:
         try:

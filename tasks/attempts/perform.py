@@ -1,4 +1,4 @@
-"""Perform the outside work of one attempt, of a trigger or of a step of a run.
+"""Perform the outside call of one attempt.
 
 ``prepare`` gathers everything the executor needs, secrets included; they exist in clear only from there to the
 executor's return. ``perform`` lets the executor make the call with no transaction open, and returns every possible end
@@ -88,7 +88,9 @@ def prepare(
 
 
 def perform(work: Work | Ending, held: HeldLease) -> Ending:
-    """Let the executor make the call; an ``Ending`` instead of work is returned unchanged.
+    """Let the executor make the call.
+
+    An ``Ending`` instead of work is returned unchanged.
 
     Raises:
         Abandoned: another worker or a cancel has taken the attempt.
@@ -153,7 +155,10 @@ def _provider_failed(error: ProviderError) -> Ending:
 
 
 def _interrupter() -> Callable[[], None] | None:
-    """A function that stops Python code in the main thread; None in a threads pool."""
+    """A function that stops Python code in the main thread.
+
+    None in a threads pool.
+    """
     if callable(signal.getsignal(signal.SIGUSR1)):  # billiard's children turn it into SoftTimeLimitExceeded
         return lambda: os.kill(os.getpid(), signal.SIGUSR1)
     return None

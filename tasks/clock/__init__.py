@@ -1,1 +1,1 @@
-"""What time does: recovery of what is due, schedules, workers that have died."""
+"""What time does: recovery of due rows, schedules, dead workers."""

@@ -1,4 +1,4 @@
-"""Find the executions that a dead worker had taken off its queues and not begun.
+"""Find what a dead worker had taken off its queues.
 
 Their messages are lost and their rows pending, and as long as the backlog explains the wait tick does not republish
 them (``tasks.messages.backlog``). In order of time: a process is found dead, because its heartbeat is missing or
@@ -44,7 +44,9 @@ class Deaths:
         self._bereaved: set[str] = set()
 
     def bereaved(self) -> list[str]:
-        """The queues of dead processes that are not ``settled`` yet; all queues at first.
+        """The queues of dead processes that are not ``settled`` yet.
+
+        At the first look these are all queues.
 
         Raises:
             Unavailable: the database is away.
@@ -58,7 +60,7 @@ class Deaths:
         self._bereaved.discard(queue)
 
     def unserved(self, queue: str) -> bool:
-        """Whether workers live but none consumes this queue, as of the last look."""
+        """Whether workers live but none consumes this queue."""
         return bool(self._served) and queue not in self._served
 
     def _look(self) -> None:
@@ -86,7 +88,10 @@ def left_behind(queue: str) -> list[Row]:
 
 
 def _accepted_next(queue: str) -> int | None:
-    """When the next execution on a queue was accepted, ms; None if the broker cannot say."""
+    """When the next execution on a queue was accepted, ms.
+
+    None if the broker cannot say.
+    """
     with app.connection_for_read() as connection:
         if connection.transport.driver_type != "redis":
             return None

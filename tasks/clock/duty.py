@@ -23,7 +23,10 @@ log = logs.logger(__name__)
 
 @dataclass(frozen=True)
 class TimeSlice:
-    """The time that one duty has in one round; without limit by default."""
+    """The time that one duty has in one round.
+
+    It has no limit by default.
+    """
 
     #: the end of the slice, on the monotonic clock; the duty leaves the rest to the next round
     until: float = math.inf
@@ -48,7 +51,10 @@ class Duty:
 
 
 class DutyError(Exception):
-    """Some duties of a round have failed; the log has the reason of each."""
+    """Some duties of a round have failed.
+
+    The log has the reason of each.
+    """
 
 
 #: how often each duty has failed in this process

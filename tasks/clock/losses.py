@@ -1,4 +1,4 @@
-"""Republish lost messages: those of an emptied broker, and those of a dead worker.
+"""Republish the messages lost with an emptied broker or dead worker.
 
 The rows of lost messages are pending. A Redis without the mark that tick keeps there has lost the messages too, so
 every pending row becomes due, and the sweep handles it (``tasks.clock.sweep``). The executions that a dead worker had
@@ -19,7 +19,9 @@ log = logs.logger(__name__)
 
 
 def republish_all(_: TimeSlice) -> int:
-    """Make every pending row due if the broker was emptied; returns the number.
+    """Make every pending row due if the broker was emptied.
+
+    Returns the number.
 
     Raises:
         Unavailable: the database is away; without its mark the broker still counts as emptied.

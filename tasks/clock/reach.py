@@ -1,4 +1,4 @@
-"""The reach of the database: whether workers could have renewed a lease that lapsed.
+"""The reach of the database: whether lapsed leases mean dead workers.
 
 Tick notes the results of its own queries. A query that failed, or took so long that renewals may have failed, is an
 outage; so is a machine that slept, and a clock that was put forward, because then all leases lapse at once. After an
@@ -16,7 +16,10 @@ PART = 3
 
 
 class Reach:
-    """The database as this process has reached it; times are of ``clock``, in seconds."""
+    """The database as this process has reached it.
+
+    Times are of ``clock``, in seconds.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.clock = clock
@@ -37,7 +40,10 @@ class Reach:
         self._missed, self._offset = False, offset
 
     def respite_ms(self) -> int:
-        """For how much longer living workers may have lapsed leases, ms; 0 as a rule."""
+        """For how much longer living workers may have lapsed leases, ms.
+
+        0 as a rule.
+        """
         if self._back_at is None:
             return 0
         return max(0, round((self._back_at + settings().lease_seconds - self.clock()) * 1000))

@@ -1,4 +1,4 @@
-"""Recovery: handle one due row by its status; publish what that asks for after the transaction.
+"""Recovery: handle a due row by its status, then publish its message.
 
 pending    published again, unless the backlog explains its wait (``tasks.messages.backlog``)
 running    its worker died, froze or overran: the row ends, or is retried on its own queue; a row lost twice, or with
@@ -41,7 +41,7 @@ log = logs.logger(__name__)
 
 
 def on_fair_queue(row: Row, message: TaskMessage) -> TaskMessage:
-    """The message of a step on its fair queue: a run whose delays end together floods too."""
+    """The message of a step on its fair queue."""
     if row.run_id is None or message.ahead:
         return message
     return replace(message, queue=fair_queue.of_run(message.queue, row.workspace_id, row.run_id))
@@ -83,8 +83,9 @@ def _wait_is_over(connection: Connection, row: Row) -> TaskMessage | None:
 
 
 def _recover(connection: Connection, row: Row) -> TaskMessage | None:
-    """End or retry a running row whose time is up or whose worker no longer renews its lease.
+    """End or retry a running row that is late or lost.
 
+    Lost means that its worker no longer renews its lease.
     If both hold, the worker's death explains it, and the action is retried; not on processes that are killed at the
     end of their time, where the action itself may cause the silence.
     """
@@ -111,7 +112,7 @@ def _recover(connection: Connection, row: Row) -> TaskMessage | None:
 
 
 def _is_unserved(row: Row) -> bool:
-    """Whether no worker consumes a row's queue any more, but one consumes quarantine."""
+    """Whether no worker consumes a row's queue, but one consumes quarantine."""
     return deaths.unserved(row.queue) and not deaths.unserved("quarantine")
 
 
@@ -133,7 +134,10 @@ def _retry(connection: Connection, row: Row, queue: str, *, lapses: int | None =
 
 
 def _end(connection: Connection, row: Row, status: Status, error: dict[str, object] | None) -> TaskMessage | None:
-    """End a row; returns the message with which a worker plans a step's successors."""
+    """End a row.
+
+    Returns the message with which a worker plans a step's successors.
+    """
     mark = steps.follow_mark() if row.kind == Kind.STEP else {}
     moved = transitions.transition(connection, row.id, status, fence=row.attempt, error=transitions.dump(error), **mark)
     if error is not None:

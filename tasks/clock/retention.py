@@ -1,4 +1,4 @@
-"""Delete what is too old: ended executions, their secrets, idempotency keys, worker processes.
+"""Delete old executions, their secrets, idempotency keys and worker processes.
 
 Each duty deletes bite by bite, each bite in a transaction of its own, so that other writers wait for one bite at most.
 """
@@ -61,7 +61,10 @@ def forget_processes(_: TimeSlice) -> int:
 
 
 def _bite_by_bite(time_slice: TimeSlice, forget: Callable[[Connection], int]) -> int:
-    """Delete until nothing is left; a pause as long as each bite lets others write."""
+    """Delete until nothing is left.
+
+    A pause as long as each bite lets others write.
+    """
     number, bite = 0, 1
     while bite and not time_slice.is_over():
         began = time.monotonic()

@@ -1,4 +1,4 @@
-"""Recovery of due runs and of due steps that no worker carries out.
+"""Recovery of due runs, and of steps that need no worker.
 
 A run over its time fails, and its steps with it; steps left behind by an ended run end. A running run without any
 step under way, which should never exist, fails rather than hangs. For a container whose last branch has ended, tick
@@ -30,14 +30,14 @@ log = logs.logger(__name__)
 
 @dataclass(frozen=True)
 class Over:
-    """A run that has ended, or a container in it, whose steps must end too."""
+    """An ended run, or a container, whose steps must end too."""
 
     run_id: str
     container: str | None = None
 
 
 def end_steps(over: Sequence[Over]) -> None:
-    """End the steps of ended runs and containers, as many as a moment allows."""
+    """End the steps of ended runs and containers for a moment."""
     for each in over:
         if each.container is not None:
             stop.end_steps_of(each.run_id, each.container)
@@ -52,7 +52,7 @@ def is_late(row: Row) -> bool:
 
 
 def handle_run(connection: Connection, row: Row, over: list[Over]) -> None:
-    """Handle a run that is over its time, is due for a check, or has left steps behind."""
+    """Handle a run that is late, unchecked, or has left steps behind."""
     if row.status in transitions.TERMINAL:
         recovery.postpone(connection, row.id, at=db.now_ms() + AGAIN)
     elif is_late(row):
@@ -88,7 +88,7 @@ def handle_ended(connection: Connection, row: Row, pauses: Mapping[str, int]) ->
 def handle_container(
     connection: Connection, row: Row, over: list[Over], pauses: Mapping[str, int]
 ) -> TaskMessage | None:
-    """Handle a container whose branches have ended, whose next iteration is due, or whose time is up."""
+    """Handle a container whose branches have ended, or whose time is up."""
     if not is_late(row):
         if row.waiting_for == WaitingFor.INTERVAL:
             steps.end_pause(connection, row.id)
@@ -102,5 +102,5 @@ def handle_container(
 
 
 def _patience(pauses: Mapping[str, int]) -> int:
-    """The time that a worker has, ms: its message may wait behind the whole queue ``bulk``."""
+    """The time a worker has, ms; its message may wait behind ``bulk``."""
     return max(PATIENCE, pauses.get(queue_order.BULK, 0))

@@ -43,7 +43,10 @@ def fire_due(time_slice: TimeSlice) -> int:
 
 
 def _fire(playbook: Playbook) -> bool:
-    """Start a playbook whose schedule is due; false if it cannot be, or another tick did."""
+    """Start a playbook whose schedule is due.
+
+    False if it cannot be, or another tick did.
+    """
     with db.read() as connection:
         candidate = _candidate(connection, playbook)
     with db.write() as connection:

@@ -26,7 +26,9 @@ class Renewal:
         self._lock = threading.Lock()
 
     def go_on(self) -> int:
-        """Renew some bites, unless a walk ended lately; returns the number of rows sealed again.
+        """Renew some bites, unless a walk ended lately.
+
+        Returns the number of rows sealed again.
 
         Raises:
             Unavailable: the database is away; the next round begins a new walk.
@@ -62,7 +64,9 @@ renewal = Renewal()
 
 
 def renew(_: TimeSlice) -> int:
-    """Renew seals of an earlier key or form; returns the number of rows.
+    """Renew seals of an earlier key or form.
+
+    Returns the number of rows.
 
     Raises:
         Unavailable: the database is away.

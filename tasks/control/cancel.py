@@ -50,7 +50,9 @@ def cancel(caller: Caller, execution_id: str) -> Row:
 
 
 def cancel_run(caller: Caller, run_id: str) -> Row:
-    """Cancel a run and the runs it has started; no step begins after the return.
+    """Cancel a run and the runs it has started.
+
+    No step begins after the return.
 
     Completed steps stay completed; calls under way are abandoned within seconds.
 

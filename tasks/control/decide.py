@@ -21,7 +21,9 @@ from tasks.runs import deciders
 
 
 def decide(caller: Caller, execution_id: str, *, approve: bool, note: str) -> Row:
-    """Approve or reject an execution that waits for it; exactly one decision wins.
+    """Approve or reject an execution that waits for it.
+
+    Exactly one decision wins.
 
     Raises:
         NotFound: no such execution. Conflict: it does not wait for a decision (any more). Forbidden: the decision
@@ -69,7 +71,7 @@ def _not_waiting(row: Row) -> str:
 
 
 def _mark(row: Row, *, approve: bool) -> Mapping[str, Any]:
-    """The mark for what follows a decision: plan a step's successors, or announce an action."""
+    """The mark to plan a step's successors, or to announce an action."""
     if row.kind == Kind.STEP:
         return steps.follow_mark()
     return completion.mark(row, Status.COMPLETED) if approve else {}
@@ -78,7 +80,9 @@ def _mark(row: Row, *, approve: bool) -> Mapping[str, Any]:
 def decide_step(
     caller: Caller, run_id: str, step_id: str, *, approve: bool, note: str, iteration: str | None = None
 ) -> Row:
-    """Approve or reject a step of a run; without ``iteration`` the one that waits.
+    """Approve or reject a step of a run.
+
+    Without ``iteration`` it is the one that waits.
 
     Raises:
         NotFound: no such run or step. Conflict: it is no approval, or does not wait for a decision (any more).

@@ -17,7 +17,7 @@ from tasks.messages.run_messages import begin_message
 
 
 def pause(caller: Caller, run_id: str) -> Row:
-    """Pause a run and the runs it has started: no further step begins.
+    """Pause a run and those it has started: no step begins.
 
     Steps under way go on to their end, and delays run on.
 

@@ -1,4 +1,4 @@
-"""Retry a run that has ended, with its parameters and the revisions that it used.
+"""Retry an ended run with its parameters and revisions.
 
 In order of time: the parameters are assembled from the stored ones and the secrets that the caller gives again; the
 revisions that the run used are gathered: its own pins, and those that the playbooks below it used or would have used;
@@ -42,7 +42,7 @@ Origins = Mapping[str, frozenset[str]]
 
 @dataclass(frozen=True)
 class _Given:
-    """The new run's parameters: which are secret, and which the caller has given again."""
+    """The new run's parameters, which are secret, and which given again."""
 
     parameters: dict[str, Any]
     secret_names: frozenset[str]
@@ -155,19 +155,22 @@ def _demand(names: Collection[str], why: str) -> None:
 
 @dataclass(frozen=True)
 class _Used:
-    """The revisions that a run uses itself, and those that the playbooks below it use."""
+    """The revisions that a run uses, and those below it."""
 
     pins: dict[str, str]
     actions: dict[str, str]
     playbooks: dict[str, str]
 
     def of(self, action: str) -> str | None:
-        """The revision of an action; the run's own goes before one of a run below it."""
+        """The revision of an action.
+
+        The run's own goes before one of a run below it.
+        """
         return self.pins.get(action) or self.actions.get(action)
 
 
 def _used(connection: Connection, before: Row, context: Mapping[str, Any]) -> _Used:
-    """The revisions that a run and the playbooks below it used, or would have used at its begin."""
+    """The revisions that a run and those below it used."""
     kept = context.get("kept") or NOTHING_KEPT
     there = actions.versions(connection, context["pins"].values())
     pins = {name: revision_id for name, revision_id in context["pins"].items() if revision_id in there}
@@ -208,7 +211,7 @@ def _complete(
     playbooks_of: Callable[[set[str]], dict[str, str]],
     actions_of: Callable[[set[str]], dict[str, str]],
 ) -> None:
-    """Add the revisions of the playbooks that a playbook starts, level by level."""
+    """Add the revisions of all playbooks that a playbook starts."""
     waiting, seen = _started(revision_id), set[str]()
     while waiting:
         seen |= waiting
@@ -235,7 +238,7 @@ def _uses(revision_id: str) -> set[str]:
 
 @dataclass
 class _Reach:
-    """The secrets of a run by the actions that they reach, also through started playbooks."""
+    """The secrets of a run by the actions that they reach."""
 
     playbooks: Mapping[str, str]
     #: action → the secrets of the top run that it gets
@@ -275,7 +278,7 @@ def _read(value: Any, origins: Origins) -> frozenset[str]:
 
 
 def _require_again(connection: Connection, row: Row, whole: _Given, used: _Used, wanted: _Used) -> None:
-    """Require each secret again that would reach a receiver new to the run.
+    """Require each secret again that would reach a new receiver.
 
     Raises:
         Conflict: ``secret_needed``, with the names.

@@ -22,7 +22,10 @@ _SAID = frozenset({"id", "name", "description", "version", "enabled", "tags"})
 
 
 def _whole(definition: Mapping[str, Any]) -> dict[str, Any]:
-    """The definition in its stored form; a Python function declares its own parameters."""
+    """The definition in its stored form.
+
+    A Python function declares its own parameters.
+    """
     whole = meaning.normalise(dict(definition))
     config = whole["config"]
     if whole.get("executor") == "local" and isinstance(config, dict) and definition.get("parameters") is None:
@@ -33,7 +36,7 @@ def _whole(definition: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def problems_of(definition: Mapping[str, Any]) -> list[Problem]:
-    """The faults of a definition that can be found before the action runs."""
+    """The faults that can be found before the action runs."""
     counted = size(definition)
     if counted.fault_of_action:
         return [Problem("", counted.fault_of_action)]
@@ -52,7 +55,7 @@ def _problems_of(definition: Mapping[str, Any]) -> list[Problem]:
 
 
 def warnings_of(definition: Mapping[str, Any]) -> list[Problem]:
-    """Warnings of a definition without faults: what its author may not have meant."""
+    """Warnings of a definition: what its author may not have meant."""
     masked, _ = _parted(_whole(definition))
     return doubts(masked)
 
@@ -77,7 +80,9 @@ def create(caller: Caller, wanted: Mapping[str, Any]) -> Action:
 
 
 def revise(caller: Caller, action_id: str, changes: Mapping[str, Any], *, whole: bool) -> Action:
-    """Change an action: ``whole`` replaces the definition, else ``changes`` are laid over it.
+    """Change an action by ``changes``, laid over the definition.
+
+    ``whole`` has them replace the definition.
 
     The version goes up by itself unless a higher one is given; a change that changes nothing makes no version.
 
@@ -101,7 +106,9 @@ def revise(caller: Caller, action_id: str, changes: Mapping[str, Any], *, whole:
 
 
 def set_enabled(caller: Caller, action_id: str, *, enabled: bool) -> Action:
-    """Enable or disable an action; no new version, executions under way go on.
+    """Enable or disable an action.
+
+    No new version, executions under way go on.
 
     Raises:
         NotFound: no such action.
@@ -155,7 +162,10 @@ def _checked(wanted: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _known(caller: Caller, action: Action) -> dict[str, Any]:
-    """The secrets of an action's config by path; without those that cannot be opened."""
+    """The secrets of an action's config by path.
+
+    Secrets that cannot be opened are left out.
+    """
     try:
         return sealing.opened_config(caller.workspace_id, action.revision)
     except SealBroken:

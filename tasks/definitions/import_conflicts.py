@@ -1,4 +1,4 @@
-"""Store an imported playbook: as a new one, as the next version of another, or refuse it.
+"""Store an imported playbook, revise an earlier import, or refuse it.
 
 In order of time: the playbook of the same id and the document that was sent decide; a definition with faults is refused
 before anything is created; the actions that its steps need are created; the playbook is created or revised, and the
@@ -40,7 +40,10 @@ class ImportOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class Imported:
-    """The result of an import: created, revised or unchanged; ``playbook`` is None in a dry run."""
+    """The result of an import: created, revised or unchanged.
+
+    ``playbook`` is None in a dry run.
+    """
 
     definition: Json
     playbook: Playbook | None
@@ -118,7 +121,7 @@ def _refuse_faults(caller: Caller, definition: Json, expected: Expected) -> None
 
 @dataclass(frozen=True)
 class _Existing:
-    """The playbook that has the id, its imported document, and the definition made from that."""
+    """The playbook of the id, and the document that it came from."""
 
     playbook: Playbook
     kept: documents.ImportedDocument | None
@@ -164,13 +167,16 @@ def _outcome(existing: _Existing | None, definition: Json, document: Json | None
 
 
 def _is_later(document: Json, kept: documents.ImportedDocument) -> bool:
-    """Whether a document is later than the imported one; one without a time is not."""
+    """Whether a document is later than the imported one.
+
+    One without a time is not.
+    """
     given, known = moment(str(document.get("modified"))), moment(kept.modified)
     return given is not None and known is not None and given > known
 
 
 def _others(caller: Caller, wanted: Mapping[str, Json]) -> list[Finding]:
-    """A warning for each existing action of a needed name which does something else."""
+    """A warning for each needed action that exists and differs."""
     with db.read() as connection:
         there = actions.several(connection, caller.workspace_id, set(wanted))
     text = "was changed here and does not do what the document says: look at it, then enable the playbook."

@@ -131,7 +131,7 @@ def _take_document(caller: Caller, document: Json, options: ImportOptions) -> Im
 
 
 def _converted(caller: Caller, document: Json, way: Callable[..., Any]) -> tuple[Converted, Expected]:
-    """The playbook of a document, with approvals in place of commands without an action."""
+    """The playbook of a document; commands without an action become approvals."""
     registered = _registered(caller, document)
     try:
         converted: Converted = way(importer.convert, document, now=exports.now(), registered=registered)
@@ -158,7 +158,7 @@ def _bounded(needed: Mapping[str, Json]) -> None:
 
 
 def _registered(caller: Caller, document: Json) -> dict[str, frozenset[str]]:
-    """The actions that the workspace has for types of commands, with their parameters."""
+    """The actions of the workspace for types of commands."""
     steps = [one for one in document["workflow"].values() if isinstance(one, dict)]
     lists = [listed(one.get("commands")) for one in steps]
     kinds = {f"cacao.{one.get('type')}" for commands in lists for one in commands if isinstance(one, dict)}

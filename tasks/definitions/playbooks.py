@@ -31,7 +31,7 @@ def written(given: Mapping[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True, kw_only=True)
 class Expected:
-    """Actions by id, and playbooks, that a definition may name before they exist."""
+    """Actions and playbooks that a definition may name before they exist."""
 
     actions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     playbooks: frozenset[str] = frozenset()
@@ -51,7 +51,7 @@ def nothing(_connection: db.Connection, _playbook: Playbook) -> None:
 def validate(
     caller: Caller, definition: Mapping[str, Any], expected: Expected = NOTHING_ELSE
 ) -> tuple[list[Problem], list[Problem]]:
-    """The faults of a definition that can be found before it runs, and its warnings.
+    """The faults of a definition, and its warnings.
 
     It is checked against the caller's workspace; warnings are looked for only if there are no faults.
 
@@ -88,7 +88,10 @@ def _named(steps: Iterable[Mapping[str, Any]], kind: str, member: str) -> set[st
 
 
 def _known_actions(connection: db.Connection, workspace_id: str, wanted: set[str]) -> dict[str, dict[str, Any]]:
-    """The definitions of the wanted actions; if one is missing, other ids too, to suggest."""
+    """The definitions of the wanted actions.
+
+    If one is missing, other ids are added as suggestions.
+    """
     found = actions.several(connection, workspace_id, wanted)
     known = {name: versioned.as_kept(action) for name, action in found.items()}
     if known.keys() == wanted:
@@ -101,7 +104,10 @@ def _known_actions(connection: db.Connection, workspace_id: str, wanted: set[str
 def _known_playbooks(
     connection: db.Connection, workspace_id: str, steps: Iterable[Mapping[str, Any]]
 ) -> dict[str, Mapping[str, Any]]:
-    """The same for playbooks; a definition is read only if a step gives it parameters."""
+    """The same for playbooks.
+
+    A definition is read only if a step gives it parameters.
+    """
     wanted = _named(steps, "playbook", "playbook_ref")
     known = dict.fromkeys(playbooks.heads(connection, workspace_id, sorted(wanted)), _NOTHING)
     writing = _named((step for step in steps if step.get("parameters")), "playbook", "playbook_ref")
@@ -168,7 +174,9 @@ def revise(
 
 
 def set_enabled(caller: Caller, playbook_id: str, *, enabled: bool) -> Playbook:
-    """Enable or disable a playbook; no new version, runs under way go on.
+    """Enable or disable a playbook.
+
+    No new version, runs under way go on.
 
     Times that a schedule missed while it was off are not made up for.
 
@@ -198,7 +206,10 @@ def _new_revision(definition: Mapping[str, Any]) -> NewRevision:
 
 
 def _fire_at(definition: Mapping[str, Any], *, enabled: bool) -> int | None:
-    """When the playbook's schedule is due next, ms; None without one and while disabled."""
+    """When the playbook's schedule is due next, ms.
+
+    None without one and while disabled.
+    """
     trigger = definition["trigger"]
     if not enabled or trigger["event"] != SCHEDULE:
         return None

@@ -1,4 +1,4 @@
-"""A cache of revisions, which never change once the present rules mask their configs."""
+"""A cache of revisions, which never change once masked."""
 
 import functools
 import time
@@ -47,12 +47,12 @@ def playbook(revision_id: str) -> tuple[playbooks.Revision, Plan]:
 
 @functools.lru_cache(maxsize=256)
 def widths(revision_id: str, whole: int) -> Widths:
-    """The steps that each block of a playbook may have under way, of ``whole`` in its run."""
+    """The share of ``whole`` that each block may have under way."""
     return Widths(playbook(revision_id)[1], whole)
 
 
 def action_with_patience(revision_id: str) -> Revision:
-    """The revision of an action, even if the database is away for a while."""
+    """The revision of an action, even after an outage."""
     give_up = time.monotonic() + settings().lease_seconds
     while True:
         try:
@@ -66,7 +66,7 @@ def action_with_patience(revision_id: str) -> Revision:
 def pins(
     connection: Connection, workspace_id: str, revision_id: str, kept: Mapping[str, str] | None = None
 ) -> dict[str, str]:
-    """Action id → the revision that a run pins: from ``kept``, else the present one.
+    """Action id → the revision to pin: from ``kept``, else present.
 
     Raises:
         Conflict: an action that it uses is gone or switched off.

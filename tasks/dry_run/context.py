@@ -1,4 +1,4 @@
-"""The context of a step in a dry run: simulated results instead of the database."""
+"""The context of a simulated step, without the database."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -20,7 +20,10 @@ class SimulatedContext(Context):
         self._ended = 0
 
     def record(self, row: Mapping[str, Any], *, presumed: bool, **result: Any) -> None:
-        """Remember the end of a step; ``presumed`` says that its success is only assumed."""
+        """Remember the end of a step.
+
+        ``presumed`` says that its success is only assumed.
+        """
         self._ended += 1
         self.learn(row["id"], {"step_id": row["step_id"], "completed_at": self._ended, **result})
         self._latest[row["step_id"]] = self._known[row["id"]]
@@ -36,7 +39,10 @@ class SimulatedContext(Context):
         return found
 
     def supposed(self, step_id: str, iteration: tuple[int, ...]) -> dict[str, Any]:
-        """The context of a step that is not reached; unknown results of others are assumed."""
+        """The context of a step that is not reached.
+
+        Unknown results of others are assumed.
+        """
         needs = self.run.plan.needs(step_id)
         context = self.of(step_id, iteration, None)
         context["steps"] = {**{name: assumed("steps", name) for name in needs.steps}, **context["steps"]}

@@ -1,4 +1,4 @@
-"""A playbook that a step would start: looked up, checked, and simulated within the budget."""
+"""A playbook that a step would start, simulated within a budget."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace

@@ -32,7 +32,7 @@ log = logs.logger(__name__)
 
 @dataclass(frozen=True)
 class Simulation:
-    """The result of a dry run: the rows of its steps, and the run's output or error."""
+    """The result of a dry run: step rows, and output or error."""
 
     rows: list[Json]
     output: Json | None
@@ -52,9 +52,9 @@ def simulate(run: Run) -> Simulation:
 
 
 def carry_out(run: Run, owner: str) -> bool:
-    """Simulate a pending run and write the result; false if another worker did.
+    """Simulate a pending run and write the result.
 
-    Also false if the database stayed away.
+    False if another worker did, or the database stayed away.
     """
     try:
         simulation = with_patience(functools.partial(simulate, run))

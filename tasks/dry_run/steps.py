@@ -1,4 +1,4 @@
-"""Simulate one step: fill in its templates, decide its condition, describe its action.
+"""Simulate one step: its templates, its condition, its action.
 
 Each type of step has a function that works with the known values and notes, for the reader, what is proved and what had
 to be assumed. A step that is known to fail raises the error with which a run would end it.
@@ -36,7 +36,10 @@ _OUTWARD = frozenset({"webhook", "remote", "notification"})
 
 @dataclass
 class Finding:
-    """The findings about a step; ``input`` and ``output`` go into its row, masked."""
+    """The findings about a step.
+
+    ``input`` and ``output`` go into its row, masked.
+    """
 
     verdict: str = "would run"
     proved: list[str] = field(default_factory=list)
@@ -51,7 +54,10 @@ class Finding:
 
 @dataclass(frozen=True)
 class StepSimulation:
-    """A step at its place in the simulation; ``row`` is its row so far."""
+    """A step at its place in the simulation.
+
+    ``row`` is its row so far.
+    """
 
     run: Run
     node: Node
@@ -73,7 +79,7 @@ class StepSimulation:
         return templates.as_text(fill(template, self.context)) if open_ else asset(template, self.context, self.redact)
 
     def decide(self, expression: str, found: Finding, what: str) -> Any:
-        """The value of a condition, None if it depends on an unknown value; the finding notes either."""
+        """The value of a condition, None if unknown; the finding notes it."""
         paths = references.condition_paths(expression)
         if open_ := unknown(paths, self.context):
             found.assumed.append(f"{what} is true: it hangs on {_listed(open_)}")
@@ -89,7 +95,10 @@ class StepSimulation:
         return value
 
     def holds(self, expression: str, found: Finding, what: str) -> bool:
-        """Decide a condition that must be true or false; an unknown one counts as true."""
+        """Decide a condition that must be true or false.
+
+        An unknown one counts as true.
+        """
         value = self.decide(expression, found, what)
         if value is not None and not isinstance(value, bool):
             return evaluation.holds(expression, self.context)  # raises the error of a run
@@ -97,7 +106,7 @@ class StepSimulation:
 
 
 def action(simulated: StepSimulation, found: Finding) -> str:
-    """Fill the parameters in and have the executor describe what it would do."""
+    """Fill in the parameters and have the executor describe its call."""
     step, run = simulated.node.step, simulated.run
     revision = revisions.action(run.context["pins"][step["action_ref"]])
     definition = revision.definition
@@ -130,7 +139,10 @@ def action(simulated: StepSimulation, found: Finding) -> str:
 
 
 def _parameters(simulated: StepSimulation, found: Finding, declared: list[Json]) -> tuple[Json, list[str]]:
-    """The action's parameters, and the names of the unknown ones; sets the row's target."""
+    """The action's parameters, and the names of the unknown ones.
+
+    Sets the row's target.
+    """
     step, target = simulated.node.step, simulated.asset()
     simulated.row["target"] = str(target) if target is not None else None
     rendered = fill(step.get("parameters", {}), simulated.context)
@@ -161,7 +173,10 @@ def _assume_success(simulated: StepSimulation, found: Finding, executor: str) ->
 
 
 def condition(simulated: StepSimulation, found: Finding) -> str:
-    """Decide a condition; if it depends on an unknown value, it counts as true."""
+    """Decide a condition.
+
+    If it depends on an unknown value, it counts as true.
+    """
     result = simulated.holds(simulated.node.step["expression"], found, "the condition")
     following = simulated.node.on_true if result else simulated.node.on_false
     found.output = found.known = {"result": result, "next": following}
@@ -169,7 +184,10 @@ def condition(simulated: StepSimulation, found: Finding) -> str:
 
 
 def switch(simulated: StepSimulation, found: Finding) -> str:
-    """Decide a switch; if it depends on an unknown value, the first case is taken."""
+    """Decide a switch.
+
+    If it depends on an unknown value, the first case is taken.
+    """
     node, expression = simulated.node, simulated.node.step["expression"]
     if open_ := unknown(references.condition_paths(expression), simulated.context):
         case, following = next(iter(node.cases.items()), ("", node.default))

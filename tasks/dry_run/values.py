@@ -20,7 +20,10 @@ _MISSING = object()
 
 
 class Assumed(str):
-    """Stands for an unknown value; its text says where the value comes from."""
+    """Stands for an unknown value.
+
+    Its text says where the value comes from.
+    """
 
     __slots__ = ()
 
@@ -119,7 +122,7 @@ def _piece(part: Part, context: Mapping[str, Any]) -> Any:
 def resolve(
     declared: list[dict[str, Any]], given: Mapping[str, Any]
 ) -> tuple[dict[str, Any], list[str], list[Problem]]:
-    """The parameters of an execution, the names of the unknown ones, and the faults of the others.
+    """Resolve parameters: values, names of unknown ones, faults of the others.
 
     An unknown value counts as fitting.
     """

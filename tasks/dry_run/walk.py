@@ -1,4 +1,4 @@
-"""The walk of a dry run: the steps that a real run reaches, then the others.
+"""The walk of a dry run: reached steps first, then the others.
 
 ``Walk.block`` goes through one list of steps: first along the links that a run would follow, then through the rest, as
 if each were reached. Containers are entered by walking their steps: every branch, the first iteration of a loop, the
@@ -55,7 +55,10 @@ def summary(rows: list[Json], error: Json | None) -> Json:
 
 
 class Walk:
-    """One walk over the plan of a run; ``above`` are the runs above it."""
+    """One walk over the plan of a run.
+
+    ``above`` are the runs above it.
+    """
 
     def __init__(self, run: Run, budget: Budget, above: Above) -> None:
         self.run = run = replace(run, mode=Mode.DRY_RUN)  # whatever the mode of the original: nothing may go out
@@ -67,7 +70,10 @@ class Walk:
         self.rows: list[Json] = []
 
     def block(self, place: Place, *, taken: bool) -> Json | None:
-        """Walk a block to its end, then its other steps; returns the error of a failure."""
+        """Walk a block to its end, then its other steps.
+
+        Returns the error of a failure.
+        """
         plan = self.run.plan
         block = plan.blocks[place.block]
         target, previous = block.first if taken else END, place.parent_id
@@ -89,7 +95,10 @@ class Walk:
         return failure
 
     def _step(self, node: Node, place: Place, previous: str | None, *, taken: bool) -> tuple[str | None, Json | None]:
-        """Describe one step; returns the next link (None: the block fails) and its error."""
+        """Describe one step.
+
+        Returns the next link (None: the block fails) and its error.
+        """
         row, found, error = self._added(node, place, previous), Finding(), None
         following: str | None = node.on_success
         held_at = len(self.rows)
@@ -236,7 +245,10 @@ def _inner_steps(node: Node) -> int:
 
 
 def _variables(node: Node, context: Mapping[str, Any], output: Any) -> Json:
-    """The variables set by a step's ``outputs``; one that cannot be filled in stays unset."""
+    """The variables set by a step's ``outputs``.
+
+    One that cannot be filled in stays unset.
+    """
     values = {}
     for name, template in node.step.get("outputs", {}).items():
         try:

@@ -20,7 +20,10 @@ from tasks.messages.model import TaskMessage
 
 @app.task(bind=True, name="tocsin.run", max_retries=None, throws=())
 def run(self: Task, *execution_ids: str) -> str:
-    """Carry out an execution, or several in parallel; returns the result of the message."""
+    """Carry out an execution, or several in parallel.
+
+    Returns the result of the message.
+    """
     if len(execution_ids) == 1:
         return slots.carry_out_single(self, lambda: _single(self, execution_ids[0]))
     return slots.carry_out_batch(self, functools.partial(_member, str(self.request.id)))
@@ -34,7 +37,7 @@ def _single(task: Task, execution_id: str) -> str:
 
 
 def _member(message_id: str, execution_id: str) -> str:
-    """Attempt a member of a batch, which has no message that Celery retries or shows in Flower."""
+    """Attempt a member of a batch; it has no own message."""
     started, messages = time.monotonic(), list[TaskMessage]()
 
     def claimed(row: Row) -> None:

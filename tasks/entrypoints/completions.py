@@ -1,4 +1,4 @@
-"""``action.completed``: start the playbooks that listen for the end of a triggered action.
+"""``action.completed``: start playbooks at the end of a triggered action.
 
 In order of time: when an execution is about to end, ``tasks.attempts.completion.mark`` says whether any playbook of the
 workspace listens (looked up at most every two seconds, so that other workspaces pay nothing). If so, the end is
@@ -27,7 +27,10 @@ log = logs.logger(__name__)
 
 @app.task(name="tocsin.announce", ignore_result=True)
 def announce(execution_id: str) -> str:
-    """Start the playbooks that listen for the end of an execution; returns the message's result."""
+    """Start the playbooks that listen for the end of an execution.
+
+    Returns the message's result.
+    """
     try:
         with db.read() as connection:
             row = completions.read(connection, execution_id)

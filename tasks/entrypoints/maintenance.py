@@ -1,4 +1,4 @@
-"""Maintenance every five minutes, in the order of this table, and probes of idle workers.
+"""Maintenance every five minutes, and probes of idle workers.
 
 A new maintenance duty is a function of ``tasks.clock`` and one line here. A probe keeps an idle worker from looking
 dead.
@@ -26,7 +26,10 @@ log = logs.logger(__name__)
 
 @app.task(name="tocsin.upkeep", ignore_result=True)
 def maintain() -> dict[str, int]:
-    """Delete old rows and renew old seals; returns the rows that each duty handled."""
+    """Delete old rows and renew old seals.
+
+    Returns the rows that each duty handled.
+    """
     try:
         return carry_out(DUTIES)
     except Unavailable:
@@ -49,5 +52,8 @@ def probe_workers() -> int:
 
 @app.task(name="tocsin.probe", ignore_result=True)
 def probe() -> str:
-    """Return at once; the worker's main process notes that it consumed a message."""
+    """Return at once.
+
+    The worker's main process notes that it consumed a message.
+    """
     return "ok"

@@ -69,7 +69,10 @@ def _drive(task: Task, what: str, execution_id: str, known: dict[str, Run] | Non
 
 
 def _broken(execution_id: str, code: str, message: str) -> str:
-    """Fail the run of an execution that broke; recovery fails it if the database is away."""
+    """Fail the run of an execution that broke.
+
+    Recovery fails it if the database is away.
+    """
     run_id, error = execution_id.partition(".")[0], of_run(code, message)
     with contextlib.suppress(Unavailable):
         db.change(lambda connection: steps.break_off(connection, run_id, error))
@@ -98,7 +101,7 @@ def _begin_member(batch: ReceivedBatch, run_id: str) -> str:
 
 
 def _task_of_member(message_id: str) -> Any:
-    """A stand-in for the task of one member of a batch: no chain or chord depends on the member alone."""
+    """A stand-in for a member's task, without chain or chord."""
     return SimpleNamespace(request=SimpleNamespace(id=message_id, chain=None, chord=None))
 
 

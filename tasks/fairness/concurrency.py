@@ -1,4 +1,4 @@
-"""Permits: which calls a worker process takes up, so that slow targets leave room for quick ones.
+"""Permits: slow targets leave a worker's room to quick ones.
 
 In order of time: before an execution is claimed, its message asks for a permit for its action. Without one it stays
 unclaimed, and the message is requeued on ``slow`` (``tasks.fairness.slots``), whose process has room for long calls. A
@@ -62,7 +62,10 @@ class Permits:
         self._took: OrderedDict[str, float] = OrderedDict()
 
     def take(self, action: str, *, wait: bool = True) -> Permit | None:
-        """A permit for a call of the action, or None; ``end`` returns it."""
+        """A permit for a call of the action, or None.
+
+        ``end`` returns it.
+        """
         with self._lock:
             permit = Permit(action, self._clock())
             if self._has_room(action):
@@ -105,7 +108,7 @@ class Permits:
             return self._has_room(action)
 
     def end(self, permit: Permit, *, called: bool = True) -> None:
-        """Return a permit, and give what is free now to the messages that wait.
+        """Return a permit, for the messages that wait.
 
         ``called`` says that a call was made: its duration is what the next one is expected to take.
         """
@@ -163,7 +166,7 @@ class Permits:
         return self._took.get(action, LONG) < LONG
 
     def _long(self) -> int:
-        """The number of permits held by calls that take long, or took long the last time."""
+        """The number of permits held by calls known to take long."""
         before = self._clock() - LONG
         return sum(permit.since <= before or self._took.get(permit.action, 0.0) >= LONG for permit in self._held)
 
@@ -174,7 +177,10 @@ _process: Permits | None = None
 
 
 def of_process() -> Permits:
-    """The permits of this process; outside of a worker they refuse no action."""
+    """The permits of this process.
+
+    Outside of a worker they refuse no action.
+    """
     global _process  # noqa: PLW0603 - one per process
     if _process is None:
         with _lock:
@@ -191,7 +197,10 @@ def open_permits(slots: int, *, refusing: bool) -> None:
 
 @contextmanager
 def message(action: str | None = None) -> Iterator[bool]:
-    """Hold a permit while this thread carries out a message; yields whether there is one."""
+    """Hold a permit while this thread carries out a message.
+
+    Yields whether there is one.
+    """
     permits = of_process()
     _here.permit = permits.take(action) if action else None
     _here.open = True
@@ -203,7 +212,10 @@ def message(action: str | None = None) -> Iterator[bool]:
 
 
 def move_on(action: str) -> bool:
-    """Exchange this thread's permit, whose call has ended, for one of ``action``; returns whether there is one."""
+    """Exchange this thread's permit for one of ``action``.
+
+    Returns whether there is one.
+    """
     if not getattr(_here, "open", False):
         return True
     _end_permit()
@@ -212,7 +224,7 @@ def move_on(action: str) -> bool:
 
 
 def made_no_call() -> None:
-    """End this thread's permit without timing its action: the message led to no call."""
+    """End this thread's permit untimed: the message led to no call."""
     _end_permit(called=False)
 
 

@@ -1,4 +1,4 @@
-"""A fair queue: a caller that floods does not hold up the others.
+"""A fair queue: a flooding caller does not hold up others.
 
 A *flow* is what one caller of a workspace asks of one action or playbook, or the messages of one run. Each flow has an
 allowance, a token bucket. In order of time: an execution is about to be accepted or published; within the allowance it
@@ -30,7 +30,7 @@ from tasks.queue_order import BULK, OPEN
 
 
 class Allowance(NamedTuple):
-    """A token bucket, in parts of what the workers complete in a second."""
+    """A token bucket, in parts of the workers' pace."""
 
     #: tokens added each second
     each_second: float
@@ -104,12 +104,12 @@ def of_run(queue: str, workspace: str, run_id: str) -> str:
 
 
 def together(one: str, other: str) -> bool:
-    """Whether one worker may carry out executions of these queues one after the other."""
+    """Whether one worker may carry out executions of both queues."""
     return one == other if BULK not in (one, other) else {one, other} <= OPEN
 
 
 def spread(rows: Iterable[NewRow]) -> None:
-    """Put the actions of a wide step on ``bulk``, so that small runs overtake them."""
+    """Put a wide step's actions on ``bulk``: small runs overtake them."""
     beginning = [row for row in rows if row["type"] == "action" and row["status"] == Status.PENDING]
     if len(beginning) > WIDE:
         for row in beginning:

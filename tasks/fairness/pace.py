@@ -1,4 +1,4 @@
-"""The pace: how much the workers complete in a second, and what that lets each queue take in.
+"""The pace of the workers, and what each queue may take in.
 
 In order of time: workers count their executions; once a second every process that counts or asks adds its count to a
 number in Redis, reads that number and the lengths of the queues, and learns from both. While messages wait, what the
@@ -46,7 +46,7 @@ class Pace:
         self._of: dict[str, float] = {}
 
     def of(self, queue: str) -> float:
-        """How many executions a second the queue can take in without a wait."""
+        """The executions a second that a queue can take in."""
         if self._pid != os.getpid():
             self._start()
         return self._of.get(queue, self._can_do)

@@ -1,4 +1,4 @@
-"""Slots: how many executions a worker process carries out at once, and in which order it begins them.
+"""Slots: how many executions a worker carries out at once.
 
 A message costs more than a short call, so executions that are published together share messages, called batches: up to
 eight actions or runs, or the branches of a wide step (``tasks.messages.canvas``). In order of time: a batch takes free
@@ -49,7 +49,7 @@ log = logs.logger(__name__)
 
 
 class _Slots:
-    """The slots of one process: a count of the free ones, and the threads of those that batches hold."""
+    """The slots of one process, and the threads of batches."""
 
     def __init__(self, number: int) -> None:
         self.pid = os.getpid()
@@ -100,7 +100,7 @@ _slots: _Slots | None = None
 
 @signals.celeryd_after_setup.connect
 def _open(instance: Any, **_: Any) -> None:
-    """Open the permits of a worker that is about to start, by its concurrency and its queues."""
+    """Open the permits of a worker that is about to start."""
     consumed = set(map(present, instance.app.amqp.queues.consume_from))
     concurrency.open_permits(instance.concurrency, refusing=not consumed & {SLOW, *KILLABLE})
 
@@ -115,7 +115,9 @@ def _of_process() -> _Slots:
 
 
 def carry_out_single(task: Task, work: Callable[[], str], *, calls: bool = True) -> str:
-    """Carry out the one execution of a message, or requeue it; returns its result, a word.
+    """Carry out the one execution of a message, or requeue it.
+
+    Returns its result, a word.
 
     ``calls`` says that the execution begins with a call of an action, which needs a permit.
     """
@@ -133,7 +135,10 @@ def carry_out_single(task: Task, work: Callable[[], str], *, calls: bool = True)
 
 
 def _in_slot(action: str | None, work: Callable[[], str]) -> str | None:
-    """The result of the work; None if it got no slot or no permit, so that the message must be requeued."""
+    """The result of the work.
+
+    None if it got no slot or no permit, so that the message must be requeued.
+    """
     slots, refusing = _of_process(), concurrency.of_process().refusing
     has_slot = slots.take_for_single()
     while not (has_slot or refusing):
@@ -149,7 +154,9 @@ def _in_slot(action: str | None, work: Callable[[], str]) -> str | None:
 
 
 def carry_out_batch(task: Task, work: Callable[[str], str], *, calls: bool = True) -> str:
-    """Call ``work(execution_id)`` for each id of a message; returns the number of each result.
+    """Call ``work(execution_id)`` for each id of a message.
+
+    Returns the number of each result.
 
     Raises nothing.
     """
@@ -157,7 +164,10 @@ def carry_out_batch(task: Task, work: Callable[[str], str], *, calls: bool = Tru
 
 
 def _with_permit(action: str | None, work: Callable[[], str]) -> str | None:
-    """The result of the work; None if there is no permit for it."""
+    """The result of the work.
+
+    None if there is no permit for it.
+    """
     with concurrency.message(action) as has_permit:
         if not has_permit:
             return None
@@ -195,7 +205,10 @@ class _BatchExecution:
         return ", ".join(f"{words.count(word)} {word}" for word in sorted(set(words)))
 
     def _take_slots(self, slots: _Slots, share: int) -> None:
-        """Take free slots, up to a fair share of all, and start them; wait a moment for the first one."""
+        """Take free slots up to a fair share.
+
+        It waits a moment for the first one.
+        """
         wanted = min(len(self._left), share - self._slots)
         taken = sum(slots.take() for _ in range(wanted))
         if wanted > 0 and not (taken or self._slots):
@@ -206,7 +219,7 @@ class _BatchExecution:
             slots.threads.submit(self._work_in_slot, slots)
 
     def _return_rest(self) -> None:
-        """Return the members that have not begun to their queue, for slots that no long call holds."""
+        """Return the members that have not begun to their queue."""
         with self._changed:
             rest = list(self._left)
             self._left.clear()
@@ -216,7 +229,7 @@ class _BatchExecution:
         return not (self._left or self._running)
 
     def _work_in_slot(self, slots: _Slots) -> None:
-        """Carry out one member after the other in a slot, until a single message waits for it."""
+        """Carry out member after member, until a single message waits."""
         try:
             while (member := self._next()) is not None:
                 self._carry_out(member)
@@ -251,7 +264,7 @@ class _BatchExecution:
             return self._left.popleft()
 
     def _without_room(self) -> list[requeue.Member]:
-        """Take out the members that would get no permit either: they are requeued in the same message."""
+        """Take out the members that would get no permit either."""
         with self._changed:
             refused = [member for member in self._left if not concurrency.of_process().has_room(member.label)]
             for member in refused:

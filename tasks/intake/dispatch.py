@@ -51,7 +51,10 @@ class DispatchRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class AcceptedExecution:
-    """The execution of a request; ``replayed`` if an earlier copy of it made the execution."""
+    """The execution of a request.
+
+    ``replayed`` if an earlier copy of it made the execution.
+    """
 
     execution_id: str
     action_id: str

@@ -60,7 +60,7 @@ class TriggerEvent:
         return {"event": self.event, "id": self.id, "data": dict(self.data)}
 
     def key(self, playbook_id: str) -> str | None:
-        """The idempotency key of the run that the event starts of a playbook."""
+        """The idempotency key of the event's run of a playbook."""
         return idempotency.SEPARATOR.join(("event", self.id, playbook_id)) if self.named else None
 
     def fingerprint_parts(self) -> list[Any]:
@@ -78,7 +78,7 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A playbook that listens for the event: its run, ready to be written, or the refusal.
+    """A playbook that listens for the event: its run, or the refusal.
 
     ``known`` is the run that the same event has started before.
     """
@@ -104,7 +104,9 @@ class EventResult:
 
 @idempotency.clashes_audited()
 def handle_event(this: TriggerEvent) -> EventResult:
-    """Start the playbooks that listen for an event; the result has each run or refusal.
+    """Start the playbooks that listen for an event.
+
+    The result has each run or refusal.
 
     Raises:
         Unprocessable: the id names another event. Unavailable: the database is away; nothing was started. Whatever
@@ -177,7 +179,9 @@ def refused(error: CallerError) -> Refusal:
 
 
 def admit(connection: Connection, this: TriggerEvent, found: list[Candidate]) -> EventResult:
-    """Write the runs that are ready; the caller publishes the chains after the commit.
+    """Write the runs that are ready.
+
+    The caller publishes the chains after the commit.
 
     Raises:
         Unprocessable: the id names another event.
@@ -213,7 +217,7 @@ def _accept(connection: Connection, this: TriggerEvent, request: RunRequest, row
 
 
 def _overtaken(connection: Connection, this: TriggerEvent, request: RunRequest) -> Candidate:
-    """The candidate after a copy of the event was faster, or while the playbook runs for this asset."""
+    """The candidate after another run or a copy was faster."""
     known = idempotency.earlier(
         connection, this.workspace_id, this.actor, this.key(request.playbook_id), this.fingerprint_parts()
     )
@@ -230,7 +234,7 @@ def _record(result: EventResult, candidate: Candidate) -> None:
 
 
 def values(declared: list[dict[str, Any]], event: Mapping[str, Any]) -> dict[str, Any]:
-    """The members of an event that are values of a playbook's declared parameters, by name.
+    """The values of declared parameters in an event, by name.
 
     A value must fit, but for a required parameter one is taken that does not fit, so that the fault is reported. Secret
     parameters get no value: an event is stored in clear.
@@ -261,13 +265,13 @@ def target(event: Mapping[str, Any]) -> str | None:
 
 
 def _places(event: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The places of an event's members: its data, its subject, the object it is about."""
+    """The places of an event's members: data, subject, object."""
     data = event["data"]
     thing = data.get(str(event["event"]).partition(".")[0])
     return [data, subject(event), *([thing] if isinstance(thing, Mapping) else [])]
 
 
 def note_not_fired(connection: Connection, workspace_id: str, playbook_id: str, refusal: Refusal, **more: Any) -> None:
-    """Audit that a playbook was not started, if no caller gets the error."""
+    """Audit a playbook that was not started, without a caller."""
     noted = {"code": refusal.code, "reason": refusal.reason, **more}
     audit.record(connection, workspace_id, audit.SYSTEM, "playbook.not_fired", playbook_id, **noted)

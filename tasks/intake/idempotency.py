@@ -34,7 +34,7 @@ class KeyClash(Unprocessable):
 
 @contextlib.contextmanager
 def clashes_audited() -> Iterator[None]:
-    """Audit each refusal of a key that was used for a different request."""
+    """Audit a key that was used for a different request."""
     try:
         yield
     except KeyClash as clash:
@@ -89,6 +89,6 @@ def _owned(actor: str, key: str) -> str:
 
 
 def _fingerprint(same: list[Any], secret_key: str) -> str:
-    """A keyed hash, so that it reveals nothing of secrets in the parameters."""
+    """A keyed hash: it reveals nothing of secret parameters."""
     text = json.dumps(same, sort_keys=True)
     return hmac.new(secret_key.encode(), text.encode(), hashlib.sha256).hexdigest()

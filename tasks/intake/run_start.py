@@ -91,7 +91,10 @@ class RunRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class StartedRun:
-    """The run of a request; ``replayed`` if an earlier copy of it made the run."""
+    """The run of a request.
+
+    ``replayed`` if an earlier copy of it made the run.
+    """
 
     run_id: str
     replayed: bool = False
@@ -171,7 +174,7 @@ def accept(connection: Connection, *, request: RunRequest, row: NewRow) -> None:
 
 
 def _taken_over(done: Mapping[str, Any], run: NewRow) -> NewRow:
-    """A completed step as a row of the run that takes it over."""
+    """The row of a completed step in the new run."""
     old, new = str(done["run_id"]), str(run["id"])
     moved = {name: done[name] and str(done[name]).replace(old, new, 1) for name in ("id", "parent_id", "previous_id")}
     noted = {"event_": "execution.carried", "at_": run["created_at"]}
@@ -181,7 +184,7 @@ def _taken_over(done: Mapping[str, Any], run: NewRow) -> NewRow:
 
 
 def prepare(connection: Connection, request: RunRequest) -> tuple[NewRow, Chain]:
-    """The row of a new run, and the chain of its first steps.
+    """The row of a new run, and its first chain.
 
     Raises:
         As ``start``.
@@ -237,7 +240,10 @@ def _context(request: RunRequest, pinned: Mapping[str, str]) -> str:
 
 
 def _values(definition: Mapping[str, Any], request: RunRequest, cell: Cell) -> tuple[str, str | None]:
-    """The parameters in their stored form; a playbook that declares none takes any."""
+    """The parameters in their stored form.
+
+    A playbook that declares none takes any.
+    """
     declared = definition["parameters"]
     if not declared:
         return seal_parameters(request.parameters, request.secret_names, cell, request.secrets)
@@ -248,7 +254,7 @@ def _values(definition: Mapping[str, Any], request: RunRequest, cell: Cell) -> t
 
 
 def _opening(row: NewRow, pins: Mapping[str, str]) -> Chain:
-    """The chain with which a run begins: the run itself, then the steps that are known to come first."""
+    """The chain that begins a run, with its known first steps."""
     run_id, messages = row["id"], []
     if row["mode"] != Mode.DRY_RUN:
         known = _first_steps(row["revision_id"], tuple(pins.items()))
@@ -263,7 +269,7 @@ def _opening(row: NewRow, pins: Mapping[str, str]) -> Chain:
 
 @functools.lru_cache(maxsize=256)
 def _first_steps(revision_id: str, pins: tuple[tuple[str, str], ...]) -> tuple[tuple[str, dict[str, Any]], ...]:
-    """The steps known to come first, each with the fields of its message."""
+    """The known first steps, each with the fields of its message."""
     plan = revisions.playbook(revision_id)[1]
     first = plan.blocks[""].first
     return tuple((step_id, _common(plan, dict(pins), step_id)) for step_id in plan.stretch(first))

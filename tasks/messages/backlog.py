@@ -1,4 +1,4 @@
-"""The backlog: how long a message may wait because of the messages before it on its queue.
+"""The backlog: how long the messages on a queue explain a wait.
 
 A message whose execution is not claimed within a lease was lost, or still waits in its queue. Publishing it again in
 the second case only makes the queue longer. So the pending rows of each queue are counted: a queue that needs longer
@@ -23,14 +23,14 @@ _PART = 10
 
 
 class Backlog:
-    """The number of rows pending on each queue, as counted a moment ago."""
+    """The pending rows of each queue, counted a moment ago."""
 
     def __init__(self) -> None:
         self._counted: dict[str, int] = {}
         self._good_until = 0.0
 
     def pauses(self, connection: Connection | None = None, *, older: float = 0) -> dict[str, int]:
-        """The queues whose backlog explains more than a lease, each with what it explains, ms.
+        """The queues with a backlog over a lease, and its length, ms.
 
         The count, made over ``connection``, may be ``older`` seconds older than it should be.
 
@@ -47,7 +47,9 @@ class Backlog:
         return {queue: pause for queue, pause in paced.items() if pause > settings().lease_seconds * 1000}
 
     def again_at(self, queue: str, now: int, connection: Connection | None = None) -> int:
-        """When tick republishes a row published at ``now`` that no worker claims; both in ms.
+        """When tick republishes a row published at ``now`` that no worker claims.
+
+        Both in ms.
 
         Raises:
             Unavailable: the database is away.

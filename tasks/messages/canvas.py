@@ -61,7 +61,9 @@ def signature(message: TaskMessage) -> Signature:
 
 
 def publish(canvases: Iterable[Canvas], *, countdown: float | None = None) -> list[str]:
-    """Publish executions in one round trip; returns the ids that tick must publish later.
+    """Publish executions in one round trip.
+
+    Returns the ids that tick must publish later.
 
     Actions and beginning runs that are published together share messages; a single one has its own. When the broker
     fails on the way, it is not known which messages it has; all count as missed, and a duplicate message does no harm.
@@ -130,7 +132,9 @@ def _publish_chain(links: list[Signature], producer: Producer, **options: Any) -
 
 
 def _send(task: Signature, producer: Producer, **options: Any) -> None:
-    """Send the message of a task; the first one of a connection declares its queue.
+    """Send the message of a task.
+
+    The first one of a connection declares its queue.
 
     kombu remembers declared queues too, but copies the queue for each message before it looks.
     """
@@ -140,7 +144,7 @@ def _send(task: Signature, producer: Producer, **options: Any) -> None:
 
 
 def _publish_chord(chord: Chord, producer: Producer) -> None:
-    """Send the messages of ``celery.chord``, without the result object that it keeps for each member."""
+    """Send the messages of ``celery.chord``, without its result objects."""
     group_id = chord.join.execution_id
     body = signature(chord.join)
     body.options["task_id"] = f"{group_id}.join"
@@ -152,9 +156,10 @@ def _publish_chord(chord: Chord, producer: Producer) -> None:
 
 
 def _headers(chord: Chord) -> list[list[Signature]]:
-    """The chains of a chord; of a wide one batches of the first steps.
+    """The chains of a chord.
 
-    The later steps of a batched branch follow in place or in new chains.
+    Those of a wide chord are batches of the first steps. The later steps of a batched branch follow in place or in new
+    chains.
     """
     firsts = [branch[0] for branch in chord.branches]
     queues = {message.queue for message in firsts}
@@ -191,7 +196,10 @@ def _batch(batch: Batch, name: str) -> Signature:
 
 
 def revoke(execution_id: str) -> bool:
-    """Have the workers drop the message of an ended execution; false when the broker is away."""
+    """Have the workers drop the message of an ended execution.
+
+    False when the broker is away.
+    """
     try:
         app.control.revoke(execution_id, connection=None, reply=False, retry=False)
     except BrokerDown:
@@ -200,7 +208,9 @@ def revoke(execution_id: str) -> bool:
 
 
 def probe(worker: str) -> None:
-    """Send an idle worker a message through a queue of its own; it never expires.
+    """Send an idle worker a message through a queue of its own.
+
+    It never expires.
 
     Raises one of ``BrokerDown`` when the broker is away.
     """
@@ -208,7 +218,7 @@ def probe(worker: str) -> None:
 
 
 def takes_probe(worker: str) -> bool:
-    """Whether the broker takes a probe for this worker over a new connection.
+    """Whether the broker takes a probe over a new connection.
 
     An earlier fault can have broken an old connection.
     """

@@ -17,7 +17,7 @@ log = logs.logger(__name__)
 
 
 def send_through(consumer: Any) -> None:
-    """Use the event dispatcher that this worker's consumer has: after each loss of the broker it has a new one."""
+    """Use the event dispatcher of this worker's consumer, new after each outage."""
     global _consumer  # noqa: PLW0603 - one per worker process
     _consumer = consumer
 
@@ -38,7 +38,10 @@ def began(message: TaskMessage, parent_id: str) -> None:
 
 
 def ended(message: TaskMessage, word: str, started: float) -> None:
-    """Send the event of a step that has ended; ``started`` is the monotonic time of its begin."""
+    """Send the event of a step that has ended.
+
+    ``started`` is the monotonic time of its begin.
+    """
     _send("task-succeeded", message, result=word, runtime=time.monotonic() - started)
 
 

@@ -1,4 +1,4 @@
-"""Messages as values: a task, a chain of tasks, a chord, a batch."""
+"""Messages as values: a task, a chain, a chord, a batch."""
 
 from dataclasses import dataclass
 

@@ -54,16 +54,22 @@ class Publisher:
             self._waiting.put((item, now))
 
     def oldest(self) -> float:
-        """How long the oldest message being published has waited, seconds; 0 if few wait."""
+        """How long the oldest message being published has waited, seconds.
+
+        0 if few wait.
+        """
         since = self._since
         return 0.0 if since is None or self._waiting.qsize() <= BATCH else time.monotonic() - since
 
     def resume(self) -> None:
-        """Publish again without waiting for the end of the rest after a failure."""
+        """Publish again before the rest after a failure is over."""
         self._rest_until = 0.0
 
     def drain(self, seconds: float) -> bool:
-        """Wait at most ``seconds`` until everything put so far is published; return whether it is."""
+        """Wait at most ``seconds`` until everything put so far is published.
+
+        Return whether it is.
+        """
         reached = threading.Event()
         self._waiting.put((reached, time.monotonic()))
         return reached.wait(seconds)
@@ -88,7 +94,10 @@ class Publisher:
             self._since = None
 
     def _many_come(self) -> bool:
-        """Whether waiting for more is worth while; if enough wait already, it is not."""
+        """Whether waiting for more is worth while.
+
+        If enough wait already, it is not.
+        """
         if self._waiting.qsize() >= BURST_SIZE:
             return False
         before = time.monotonic() - BURST_WINDOW
@@ -111,7 +120,10 @@ class Publisher:
 
 
 def publish(canvases: Sequence[Canvas], *, countdown: float | None = None) -> list[str]:
-    """Publish at once; returns the ids that the broker did not take, left to tick."""
+    """Publish at once.
+
+    Returns the ids that the broker did not take, left to tick.
+    """
     missed = canvas.publish(canvases, countdown=countdown)
     if missed:
         republish_later(missed)
@@ -119,7 +131,7 @@ def publish(canvases: Sequence[Canvas], *, countdown: float | None = None) -> li
 
 
 def republish_later(execution_ids: list[str]) -> None:
-    """Have tick publish executions in a second that the broker did not take."""
+    """Have tick republish, in a second, what the broker refused."""
     with contextlib.suppress(Unavailable), db.write() as connection:
         recovery.publish_soon(connection, execution_ids, at=db.now_ms() + 1000)
 
@@ -138,7 +150,7 @@ def _mine() -> Publisher:
 
 
 def _after_fork() -> None:
-    """Start a forked child without a publisher: its parent's thread does not exist there."""
+    """Start a forked child without its parent's publisher thread."""
     global _lock, _publisher
     _lock, _publisher = threading.Lock(), None
 
@@ -147,7 +159,10 @@ os.register_at_fork(after_in_child=_after_fork)
 
 
 def publish_after_commit(*messages: Canvas) -> None:
-    """Have the thread publish executions; call it after the commit that made them pending."""
+    """Have the thread publish executions.
+
+    Call it after the commit that made them pending.
+    """
     _mine().put(*messages)
 
 
@@ -157,17 +172,23 @@ def revoke(execution_id: str) -> None:
 
 
 def oldest() -> float:
-    """How long the oldest message that this process publishes has waited, seconds; 0 if few wait."""
+    """How long the oldest message that this process publishes has waited, seconds.
+
+    0 if few wait.
+    """
     mine = _publisher
     return 0.0 if mine is None else mine.oldest()
 
 
 def resume() -> None:
-    """Publish again without waiting for the end of the rest after a failure."""
+    """Publish again before the rest after a failure is over."""
     _mine().resume()
 
 
 def drain(seconds: float) -> bool:
-    """Wait at most ``seconds`` until this process has published everything; return whether it has."""
+    """Wait at most ``seconds`` until this process has published everything.
+
+    Return whether it has.
+    """
     mine = _publisher
     return mine is None or mine.drain(seconds)

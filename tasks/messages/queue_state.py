@@ -1,4 +1,4 @@
-"""The state of each queue: how many messages wait, and how long the oldest has waited.
+"""The state of each queue: messages, and age of the oldest.
 
 An execution is not overdue as long as the messages before it explain its wait (``tasks.messages.backlog``), so tick
 leaves it alone; the operator still needs to see how long it has waited.
@@ -41,7 +41,7 @@ def queues(connection: Connection) -> dict[str, dict[str, Any]]:
 
 
 def longest(waiting: dict[str, dict[str, Any]]) -> float:
-    """How long the oldest execution on a queue of ``PROMPT`` has waited, seconds."""
+    """How long the oldest execution on ``PROMPT`` queues has waited, seconds."""
     return max(float(waiting[queue]["oldest_seconds"]) for queue in PROMPT)
 
 

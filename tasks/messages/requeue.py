@@ -1,4 +1,4 @@
-"""Requeue messages whose executions are unclaimed: on another queue, or at the tail of their own.
+"""Requeue unclaimed messages: on another queue, or at their own tail.
 
 The new message has the same id, the links of its chain and its place in a chord. The copy in hand loses both, so that
 Celery neither publishes the next link nor counts a member that has yet to run. In a chord only the first message of a
@@ -22,7 +22,7 @@ _LABEL = re.compile(r"\('([^']*)'")
 
 
 class Member(NamedTuple):
-    """An execution in a batch, and the id of its action or playbook."""
+    """An execution in a batch, with its action or playbook."""
 
     id: str
     label: str
@@ -69,7 +69,7 @@ def queue_of(request: Any) -> str:
 
 
 def requeue(task: Task, queue: str) -> None:
-    """Publish a message again on another queue, and detach the copy in hand from chain and chord."""
+    """Publish a message on another queue, detached here from chain and chord."""
     request = task.request
     try:
         shown = {"argsrepr": request.argsrepr, "kwargsrepr": "{}"}
@@ -81,7 +81,9 @@ def requeue(task: Task, queue: str) -> None:
 
 
 def again_after(task: Task, pause: float) -> Exception:
-    """Have Celery deliver a message again after ``pause`` seconds; returns the exception to raise.
+    """Have Celery deliver a message again after ``pause`` seconds.
+
+    Returns the exception to raise.
 
     The new message keeps what Flower shows, and with it the action for which it asks for a permit.
     """
@@ -91,6 +93,6 @@ def again_after(task: Task, pause: float) -> Exception:
 
 
 def publish(batch: ReceivedBatch, members: Sequence[Member], queue: str) -> None:
-    """Publish members of a batch that have not begun, in a message of their own."""
+    """Publish members that have not begun in a new message."""
     messages = tuple(batch.message(member.id, queue) for member in members)
     publisher.publish([messages[0] if len(messages) == 1 else Batch(batch.task, messages, run_id=batch.root_id)])

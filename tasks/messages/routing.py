@@ -30,7 +30,7 @@ def queue_of(definition: Mapping[str, Any]) -> str:
 
 
 def present(queue: str) -> str:
-    """The name of a queue in this release, from its present or former name."""
+    """The present name of a queue, given that or a former."""
     return FORMER.get(queue, queue)
 
 

@@ -1,4 +1,4 @@
-"""The messages of a run: begin it, carry out a step, join a container, follow a step."""
+"""The messages of a run: begin, step, join, follow."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -17,7 +17,7 @@ def join_message(container_id: str) -> TaskMessage:
 
 
 def follow_message(step_row_id: str, label: str) -> TaskMessage:
-    """The task that plans the successors of an ended step that has none yet."""
+    """The task that plans the successors of an ended step."""
     run_id = step_row_id.partition(".")[0]
     return TaskMessage(task="tocsin.follow", execution_id=step_row_id, label=label, queue="steps", run_id=run_id)
 
@@ -38,7 +38,7 @@ def step_message(plan: Plan, pins: Mapping[str, str], run_id: str, step_id: str,
 
 
 def _common(plan: Plan, pins: Mapping[str, str], step_id: str) -> dict[str, Any]:
-    """The fields of an action step's message that are the same in every run."""
+    """The fields of a step's message, equal in every run."""
     step = plan.nodes[step_id].step
     definition = revisions.action(pins[step["action_ref"]]).definition
     return {
@@ -50,7 +50,7 @@ def _common(plan: Plan, pins: Mapping[str, str], step_id: str) -> dict[str, Any]
 
 
 def row_id(run_id: str, step_id: str, iteration: str) -> str:
-    """The id of a step's row, one in each iteration of a loop."""
+    """The id of a step's row, one for each iteration."""
     return f"{run_id}.{step_id}.{iteration}" if iteration else f"{run_id}.{step_id}"
 
 

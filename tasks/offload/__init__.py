@@ -1,1 +1,1 @@
-"""Long computations outside the web server's event loop, in processes of their own."""
+"""Long computations in helper processes, off the web server's event loop."""

@@ -68,7 +68,9 @@ class _Process:
         )
 
     def call(self, asked: bytes) -> tuple[bool, Any, float]:
-        """Make a call; returns whether it returned or raised, the value, and its processor seconds.
+        """Make a call.
+
+        Returns whether it returned or raised, the value, and its processor seconds.
 
         Raises:
             OSError, EOFError: the process has ended.
@@ -91,7 +93,7 @@ class _Process:
 
 
 class Pool:
-    """The helper processes of this process, and the calls that wait for one."""
+    """The helper processes, and the calls that wait for one."""
 
     def __init__(self) -> None:
         self._free = threading.Semaphore(WORKERS)
@@ -184,7 +186,7 @@ def way(milliseconds: float) -> Callable[..., Any]:
 
 
 def in_turn(function: Callable[..., Result], *given: Any, **more: Any) -> Result:
-    """``here``, after all calls that came before, and after one round of the event loop."""
+    """``here``, after all earlier calls and one round of the event loop."""
     with _turn:
         time.sleep(_YIELD)
         return here(function, *given, **more)

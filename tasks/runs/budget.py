@@ -1,4 +1,4 @@
-"""The budget of a run and of the runs that it starts: their steps, and their number.
+"""The budget of a run, with the runs that it starts.
 
 Iterations multiply: a few nested loops ask for millions of steps. Each process notes how many steps it adds to a run
 that may grow like this, and counts the rows in the database whenever it has added a small part of what was left; a run
@@ -36,7 +36,7 @@ TOO_LARGE = failure(
 
 
 def refuse_too_many_runs(run: Run) -> None:
-    """Bound the runs that one run may start: playbooks that start each other multiply.
+    """Bound the runs that one run may start: they multiply.
 
     Raises:
         StepError: no further run may be started.
@@ -50,7 +50,10 @@ def _count(root: str) -> int:
 
 
 class Budget:
-    """The steps that one process has added to runs; ``count`` counts those of a root."""
+    """The steps that one process has added to runs.
+
+    ``count`` counts those of a root.
+    """
 
     def __init__(self, count: Callable[[str], int] = _count) -> None:
         self._count = count
@@ -59,7 +62,10 @@ class Budget:
         self._left: OrderedDict[str, int] = OrderedDict()
 
     def exceeded(self, run: Run, adding: int) -> bool:
-        """Note that a run is about to get rows; returns whether it has too many already."""
+        """Note that a run is about to get rows.
+
+        Returns whether it has too many already.
+        """
         if not adding or not (run.plan.grows or run.parent_id):
             return False
         root = run.root

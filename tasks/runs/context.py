@@ -1,4 +1,4 @@
-"""The context of a step: what its templates and conditions read of its run.
+"""The context of a step: what it reads of its run.
 
 Only the rows that the step reads are fetched, by ids known beforehand; the worker remembers the results of the steps
 that it carried out, so that the next step reads nothing again. Results are those in the database, with secrets masked:
@@ -74,7 +74,10 @@ class Context:
         return context
 
     def outcome(self) -> dict[str, Any] | None:
-        """The output of the run: every variable that its steps have set; None without any."""
+        """The output of the run: every variable that its steps have set.
+
+        None without any.
+        """
         setters = self.run.plan.variables
         if not setters:
             return None
@@ -84,7 +87,7 @@ class Context:
     def _find(
         self, reader: str, wanted: AbstractSet[str], iteration: tuple[int, ...], previous_id: str | None
     ) -> dict[str, dict[str, Any]]:
-        """Step id → its result: of this iteration, else of one around it, else of the last."""
+        """Step id → its result, from the nearest iteration."""
         places = {name: _places(self.run.id, name, iteration) for name in wanted}
         unknown = {place for options in places.values() for place in options if place not in self._known}
         if previous_id is not None and previous_id not in self._known:
@@ -102,7 +105,7 @@ class Context:
         return {**found, **self._last(reader, inside_loops, iteration)} if inside_loops else found
 
     def _last(self, reader: str, wanted: list[str], iteration: tuple[int, ...]) -> dict[str, dict[str, Any]]:
-        """The last results of steps in loops around which the reader does not stand.
+        """The last results of steps in loops without the reader.
 
         In the loops around both, the iterations are the same.
         """
@@ -123,7 +126,7 @@ class Context:
                 self._known[row.id] = _result(row)
 
     def _loops(self, step_id: str, iteration: tuple[int, ...]) -> dict[str, Any]:
-        """The values that the loops around a step set: the item, and the number of the iteration."""
+        """The values of the loops around a step: item and index."""
         given: dict[str, Any] = {}
         if not iteration:
             return given
@@ -169,7 +172,7 @@ def parted(iteration: str | None) -> tuple[int, ...]:
 
 
 def _places(run_id: str, step_id: str, iteration: tuple[int, ...]) -> list[str]:
-    """The rows of a step that an iteration may read, the nearest first."""
+    """The rows of a step that an iteration reads, nearest first."""
     return [row_id(run_id, step_id, joined(iteration[:depth])) for depth in range(len(iteration), -1, -1)]
 
 

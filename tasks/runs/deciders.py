@@ -69,7 +69,7 @@ def note_refusal(caller: Caller, execution_id: str, refusal: NotYours) -> None:
 
 
 def _rules(row: Row, run: Row | None) -> Mapping[str, Any]:
-    """The definition of an approval: a step of a playbook, or the config of an action."""
+    """The definition of an approval: a step, or an action's config."""
     if run is not None and row.type == "approval":
         step: Mapping[str, Any] = revisions.playbook(run.revision_id)[1].nodes[row.step_id].step
         return step
@@ -87,7 +87,7 @@ def _grave(run: Row) -> bool:
 
 
 def _named(connection: Connection, caller: Caller, approvers: Collection[str]) -> bool:
-    """Whether the caller is an approver by role, by id or by the name of the key."""
+    """Whether the caller is an approver by role, id or key name."""
     if caller.key_id in approvers or f"{_ROLE}{caller.role}" in approvers:
         return True
     key = access.get_key(connection, caller.workspace_id, caller.key_id)

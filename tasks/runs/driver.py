@@ -1,4 +1,4 @@
-"""Carry out one message of a run: the step that it names, and the steps that follow in place.
+"""Carry out a message of a run, and further steps in place.
 
 In order of time: a step is claimed, its templates are filled in, its executor makes the outside call with no
 transaction open; then the planner plans what follows (``tasks.runs.planner``), and the end of the step and the rows of
@@ -75,7 +75,10 @@ class RunDriver:
         self.queue = "steps"
 
     def drive(self, first: Next) -> str:
-        """Carry out one thing after the other; returns the result of the last, a word."""
+        """Carry out one thing after the other.
+
+        Returns the result of the last, a word.
+        """
         following: Next | None = first
         while following is not None:
             following = following()
@@ -118,7 +121,7 @@ class RunDriver:
         return self._go_on(lambda planner: joins.decide(planner, row))
 
     def follow(self, step_row_id: str) -> Next | None:
-        """Plan the successors of a step that ended outside a worker, or as one of many decisions."""
+        """Plan the successors of a step that has none yet."""
         row = with_patience(functools.partial(_read, steps.get, step_row_id))
         if row is None or row.waiting_for != WaitingFor.FOLLOW or not self._find_run(row.run_id):
             return self._stale()
@@ -156,7 +159,10 @@ class RunDriver:
         return following
 
     def _end(self, work: StepWork, brought: Ending) -> tuple[Next | None, float | None]:
-        """Commit the end of an attempt and its successors; also returns the pause before a retry, seconds."""
+        """Commit the end of an attempt and its successors.
+
+        Also returns the pause before a retry, seconds.
+        """
         this, row, policy = work.this, work.this.row, self.run.definition
         settled = settle(this, brought)
         ending = settled.ending
@@ -182,7 +188,7 @@ class RunDriver:
     # going on
 
     def _go_on(self, plan: Callable[[Planner], Cause | None]) -> Next | None:
-        """Plan a transition, commit it, and hand over what begins: to this worker, or to a message.
+        """Plan a transition, commit it, and hand over what begins.
 
         ``plan`` returns None if there is nothing to commit.
         """
@@ -212,7 +218,7 @@ class RunDriver:
         return None
 
     def _choose(self, planner: Planner) -> NewRow | None:
-        """The one step to carry out in place, claimed in its new row."""
+        """The one step to carry out in place, already claimed."""
         started = [row for row in planner.moves.rows if row["type"] == "action" and row["status"] == Status.PENDING]
         if len(started) != 1 or planner.moves.runs or not self.handoff.may_go_on():
             return None
@@ -241,7 +247,7 @@ class RunDriver:
     # helpers
 
     def _stale(self, word: str = "stale") -> Next | None:
-        """End a message that came to nothing: the worker that moved the run on has published what follows."""
+        """End a message that another worker has made superfluous."""
         self.word = word
         self.handoff.leave(None)
         return None

@@ -1,4 +1,4 @@
-"""Error records: why a step could not be entered, or a block failed."""
+"""Error records: steps that cannot be entered, blocks that fail."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -19,14 +19,14 @@ class StepError(Exception):
 
 
 def because(node: Node, error: Mapping[str, Any] | None, how: str = "failed") -> Json:
-    """The error of a block that fails, or would fail, because of a step."""
+    """The error of a block that fails because of a step."""
     given = dict(error or {})
     message = f"The step {node.id!r} {how}: {given.get('message') or given.get('code') or 'no reason given'}"
     return {"code": "step_failed", "message": message, "step_id": node.id, "cause": given.get("code")}
 
 
 def of_run(code: str, message: str) -> Json:
-    """The error of a run that no step has failed, so no outcome is in doubt."""
+    """The error of a run itself: no outcome is in doubt."""
     return {"code": code, "message": message}
 
 

@@ -1,4 +1,4 @@
-"""Hand a run over: to the next link of Celery's chain, to new messages, or to this worker.
+"""Hand a run over: to its chain, new messages, this worker.
 
 A message of a chain carries the links that follow it. The worker lets Celery publish the next link only if it is the
 step that really comes next; a link whose step the worker carries out itself is removed; if the run went another way,
@@ -25,7 +25,7 @@ IN_ALL = 4
 
 
 class Handoff:
-    """The message that a worker carries out, and the links of its chain."""
+    """The message of a worker, and the links of its chain."""
 
     def __init__(self, task: Task) -> None:
         self.task = task
@@ -49,11 +49,14 @@ class Handoff:
         self._until = 0.0
 
     def joins_here(self, waiting: list[str]) -> bool:
-        """Whether this worker handles the one container that needs it; in a chord its body does."""
+        """Whether this worker handles the one container that needs it.
+
+        In a chord its body handles it.
+        """
         return len(waiting) == 1 and not self._in_chord() and self.may_go_on()
 
     def publish(self, planner: Planner, here: str | None, waiting: list[str]) -> None:
-        """Publish what begins now, except the step carried out ``here`` and the chain's next link.
+        """Publish what begins now, except ``here`` and the chain's next link.
 
         ``waiting`` are the containers to handle.
         """
@@ -71,12 +74,12 @@ class Handoff:
         publisher.publish([*_fan_out(planner, starts, queues), *others])
 
     def _may_follow(self, queues: dict[str, str], rows: dict[str, str]) -> bool:
-        """Whether the next link of the chain is what begins, within the allowance of its queue."""
+        """Whether the chain's next link is what begins, within its allowance."""
         following = self._next()
         return following in queues and (self._in_chord() or queues[following] == rows[following])
 
     def leave(self, expected: str | None, *, taken: bool = False) -> None:
-        """Let Celery publish the next link only if it is ``expected`` and not ``taken`` in place.
+        """Let Celery publish the next link only if ``expected`` and not ``taken``.
 
         Celery publishes every link of a chord, because the chord counts them; a needless one finds nothing to do.
         """
@@ -99,12 +102,15 @@ class Handoff:
 
 
 def _queue_for(run: Run, queue: str) -> str:
-    """The queue for one more message of the run that would go to ``queue``."""
+    """The fair queue for one more message of the run."""
     return fair_queue.of_run(queue, run.workspace_id, run.root)
 
 
 def _fan_out(planner: Planner, starts: dict[str, tuple[str, str]], queues: dict[str, str]) -> list[Canvas]:
-    """A chain for each start; a chord for a parallel step if every branch is straight."""
+    """A chain for each start.
+
+    A parallel step becomes a chord if every branch is straight.
+    """
     left = {first: _on(queues[first], planner.chain(*where)) for first, where in starts.items()}
     plan = planner.run.plan
     canvases: list[Canvas] = [*planner.chains]
@@ -121,7 +127,10 @@ def _fan_out(planner: Planner, starts: dict[str, tuple[str, str]], queues: dict[
 
 
 def _chord(run: Run, branches: list[Chain], join: TaskMessage) -> Chord:
-    """A chord of chains; if one begins on ``bulk``, all do, so that they share messages."""
+    """A chord of chains.
+
+    If one begins on ``bulk``, all do, so that they share messages.
+    """
     if any(branch.messages[0].queue == queue_order.BULK for branch in branches):
         branches = [
             _on(queue_order.BULK, branch) if branch.messages[0].queue in queue_order.OPEN else branch

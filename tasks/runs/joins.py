@@ -1,4 +1,4 @@
-"""Decide how a container goes on: a parallel, a loop, a for_each, a playbook.
+"""Decide how a container goes on: parallel, loop, for_each, playbook.
 
 The end of a branch or an iteration counts it down; then the container is handled: either more iterations begin, or it
 has ended and the run goes on after it. Both are guarded in the database (``cursor``, ``open``), so that several

@@ -1,4 +1,4 @@
-"""Plan how a run goes on: from the end of one step to the beginnings of the next ones.
+"""Plan how a run goes on after a step.
 
 ``Planner`` follows the plan from a link: it decides conditions and opens containers, until it reaches steps that take
 time (an action, a delay, an approval, a playbook) or the end of a block. It reads but never writes; its result is a
@@ -38,9 +38,10 @@ _IN_SUCCESS = frozenset({Status.COMPLETED, Status.SKIPPED})
 
 
 class Planner:
-    """A plan of how a run goes on: ``moves`` to commit, ``starts``, ``chains`` and ``follows`` to publish.
+    """A plan of how a run goes on.
 
-    ``lonely`` says that no playbook may be started, because one of them runs already for the same asset.
+    The driver commits ``moves`` and publishes ``starts``, ``chains`` and ``follows``. ``lonely`` says that no playbook
+    may be started, because one of them runs already for the same asset.
     """
 
     def __init__(self, run: Run, context: Context, *, lonely: bool = False) -> None:
@@ -77,7 +78,7 @@ class Planner:
         return ended
 
     def follow(self, row: Row) -> StepFollowed:
-        """Plan what follows a step that ended outside a worker, or after many decisions."""
+        """Plan what follows a step that has no successors yet."""
         error, output = transitions.load(row.error), transitions.load(row.output)
         expired = (error or {}).get("code") == "approval_expired"
         place = self.place_of(row.step_id, row.parent_id, row.iteration)
@@ -118,7 +119,10 @@ class Planner:
             self.enter(target, place, previous, last=node.id)
 
     def enter(self, target: str, place: Place, previous: str | None, *, last: str | None = None) -> None:
-        """Go on from a link; ``last`` is the step that it leads from."""
+        """Go on from a link.
+
+        ``last`` is the step that it leads from.
+        """
         while target != END:
             node = self.run.plan.nodes[target]
             following = self._enter(node, place, previous)
@@ -137,7 +141,10 @@ class Planner:
         self.leave(place, None, last=last)
 
     def _stops(self, node: Node, decided: str, target: str) -> bool:
-        """Whether the planner stops here; the row of the last decision then gets the mark ``follow``."""
+        """Whether the planner stops here.
+
+        The row of the last decision then gets the mark ``follow``.
+        """
         self._decisions += 1
         if self._decisions < MOST_DECISIONS or target == END:
             return False
@@ -151,7 +158,10 @@ class Planner:
         return True
 
     def _enter(self, node: Node, place: Place, previous: str | None) -> str | Json | None:
-        """Enter one step; returns the next link, the error of a failure, or None if it takes time."""
+        """Enter one step.
+
+        Returns the next link, the error of a failure, or None if it takes time.
+        """
         if row_id(self.run.id, node.id, joined(place.iteration)) in self.carried:
             return node.on_success
         try:
@@ -176,7 +186,7 @@ class Planner:
         self.context.learn(row_id(self.run.id, node.id, joined(place.iteration)), known)
 
     def chain(self, step_id: str, iteration: str) -> Chain:
-        """The chain of the steps that are known to follow, beginning with this one."""
+        """The chain of this step and those known to follow."""
         run = self.run
         messages = [
             run_messages.step_message(run.plan, run.context["pins"], run.id, name, iteration)
@@ -187,12 +197,12 @@ class Planner:
     # ends
 
     def give_up(self, error: Mapping[str, Any]) -> None:
-        """Plan that the run fails now, in place of everything planned so far."""
+        """Plan that the run fails, in place of everything so far."""
         end = End(status=Status.FAILED, error=error, parent_id=self.run.parent_id, clears=True)
         self.moves, self.starts, self.chains, self.follows = Moves(end=end), {}, [], []
 
     def leave(self, place: Place, error: Mapping[str, Any] | None, *, last: str | None) -> None:
-        """Plan what follows the end of a block, with its error if it failed; ``last`` is its last step."""
+        """Plan what follows a block; ``last`` is its last step."""
         plan = self.run.plan
         block = plan.blocks[place.block]
         if block.container is not None:

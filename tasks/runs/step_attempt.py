@@ -1,4 +1,4 @@
-"""One attempt at a step: fill in its parameters, ask the gate, set its variables."""
+"""One attempt at a step: its parameters, the gate, its variables."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -87,7 +87,9 @@ class StepWork:
 
 
 def variables(step: Mapping[str, Any], context: Json, output: Any, redact: Redactor) -> Json:
-    """The variables set by a step's ``outputs``; one that cannot be filled in stays unset.
+    """The variables set by a step's ``outputs``.
+
+    One that cannot be filled in stays unset.
 
     The step itself has already ended; a template that reads an unset name fails and says so.
     """

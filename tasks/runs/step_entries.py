@@ -40,7 +40,7 @@ _SECOND = 1000
 
 @dataclass(frozen=True)
 class Place:
-    """A place in a run: block, row of its container, iterations of the loops around."""
+    """A place in a run: block, container's row, iterations around."""
 
     block: str
     parent_id: str | None
@@ -48,7 +48,10 @@ class Place:
 
 
 def new_step(run: Run, node: Node, place: Place, previous: str | None, columns: NewRow) -> NewRow:
-    """The row of a new step; ``previous`` is the row that led to it."""
+    """The row of a new step.
+
+    ``previous`` is the row that led to it.
+    """
     iteration = joined(place.iteration)
     return rows.step(
         {
@@ -98,7 +101,10 @@ class Entry:
         return row
 
     def end(self, status: Status, **result: Any) -> None:
-        """Add the row of an ended step; later steps read its ``result``: an output, an error."""
+        """Add the row of an ended step.
+
+        Later steps read its ``result``: an output, an error.
+        """
         now = db.now_ms()
         started = None if status == Status.SKIPPED else now
         ended: NewRow = {"status": status, "created_at": now, "started_at": started, "completed_at": now}
@@ -119,7 +125,10 @@ class Entry:
         self.add({**began, "waiting_for": waiting_for, "due_at": due_at, "output": output})
 
     def open(self, count: int, columns: NewRow | None = None) -> NewRow:
-        """Add the row of a container with ``count`` open branches; without any it is due at once."""
+        """Add the row of a container with ``count`` open branches.
+
+        Without any it is due at once.
+        """
         now, seconds = db.now_ms(), self.step.get("timeout_seconds")
         expires_at = now + int(seconds * _SECOND) if seconds else None
         due_at = (expires_at or self.run.deadline) if count else now + ATTENTION

@@ -17,9 +17,9 @@ AT_ONCE = 0.25
 
 
 def end_steps(run_ids: Sequence[str], actor: str) -> set[str]:
-    """End the runs that ended runs have started, and the steps of all; returns these runs.
+    """End ended runs' started runs and all steps.
 
-    It ends as many steps as ``AT_ONCE`` allows.
+    Returns the runs concerned. It ends as many steps as ``AT_ONCE`` allows.
     """
     until = time.monotonic() + AT_ONCE
     concerned = {*run_ids, *db.change(functools.partial(ending.end_below, run_ids=run_ids, actor=actor))}

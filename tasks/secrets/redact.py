@@ -1,4 +1,4 @@
-"""Mask secrets in the result of an action before it is stored or logged.
+"""Mask secrets in an action's result before it is stored.
 
 In order of time: a ``Redactor`` computes every form that its secrets may take (in clear, URL, JSON, base64); the first
 four bytes of all forms become one expression for RE2, which reads any text once, for any number of forms. Wherever it
@@ -84,9 +84,10 @@ class Redactor:
         return b"".join([*pieces, data[done:]]).decode(errors="surrogatepass") + value[len(kept) :]
 
     def _places(self, data: bytes, *, cut: bool) -> list[tuple[int, int]]:
-        """The places of the secrets, from left to right; ``cut``: the last may lack its end.
+        """The places of the secrets, from left to right.
 
-        A text that almost contains a secret again and again is masked as a whole, so that the work stays proportional.
+        ``cut`` says that the last may lack its end. A text that almost contains a secret again and again is masked as a
+        whole, so that the work stays in proportion to it.
         """
         found: list[tuple[int, int]] = []
         room = _ROOM + _ROOM_EACH * len(data)
@@ -105,7 +106,10 @@ class Redactor:
         return found
 
     def _next(self, data: bytes, at: int, near: int) -> int | None:
-        """The next place where a form may begin; in the first ``near`` bytes without RE2."""
+        """The next place where a form may begin.
+
+        The first ``near`` bytes are tried without RE2.
+        """
         for place in range(at, min(at + near, len(data))):
             if data[place : place + _SHORT] in self._lengths:
                 return place
@@ -118,7 +122,7 @@ class Redactor:
         return at < len(self._forms) and self._forms[at].startswith(rest)
 
     def __call__(self, value: Any) -> Any:
-        """A JSON value with the secrets masked in keys and values, at any depth."""
+        """A JSON value, secrets masked in keys and values."""
         if not self._whole:
             return value
         if isinstance(value, str):
@@ -149,7 +153,7 @@ def texts(value: Any) -> list[str]:
 
 
 def _expression(starts: Iterable[bytes]) -> Any:
-    """One expression for all beginnings: their bytes as they are, the leftmost first."""
+    """One expression for all beginnings, byte by byte."""
     options = re2.Options()
     options.log_errors, options.max_mem, options.encoding = False, _MEMORY, re2.Options.Encoding.LATIN1
     return re2.compile(b"|".join(map(re2.escape, sorted(starts))), options)
@@ -172,7 +176,7 @@ def _forms_of(secret: str) -> set[str]:
 
 
 def _json_forms(secret: str) -> set[str]:
-    """The forms of a secret in JSON, in JSON inside JSON, and so on."""
+    """The forms of a secret in JSON, at any level."""
     found = set()
     for ascii_only in (True, False):
         form = secret

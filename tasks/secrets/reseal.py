@@ -1,4 +1,4 @@
-"""Re-seal values sealed in an earlier form, under another key, or not at all.
+"""Re-seal what has an earlier form, another key, or no seal.
 
 ``walk`` goes through the tables one by one, each by its primary key, some rows at a time (``store.renewal``).
 A stopped walk can start again at no loss: renewed rows are skipped. ``python -m launcher.reseal`` walks until nothing

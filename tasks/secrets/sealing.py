@@ -110,7 +110,7 @@ def _named_headers(config: Mapping[str, Any]) -> frozenset[str]:
 
 
 def _is_wrapper(value: Any, path: Path) -> bool:
-    """Whether a value is an object by which its author marks a secret."""
+    """Whether a value is the object that marks a secret."""
     if not path or not isinstance(value, dict) or value.keys() != {WRAPPER} or value[WRAPPER] in (None, "", MASK):
         return False
     inner = value[WRAPPER]
@@ -140,7 +140,7 @@ def _was_whole(kept: Any, value: Any) -> bool:
 
 
 def _parts(path: Path, value: Any, most: int = _MOST_PARTS) -> list[tuple[int, int]]:
-    """The places of credentials in a text, and of masks that are there by chance."""
+    """The places of credentials, and of chance masks, in a text."""
     if not isinstance(value, str) or path[-1] == "script":
         return []
     found = spans(value, body=len(path) == 1 and path[0] in _BODIES, most=most)
@@ -158,7 +158,10 @@ def _listed(value: Any) -> list[Any]:
 def sealed_config(
     workspace_id: str, revision_id: str, definition: Mapping[str, Any], hidden: dict[str, Any]
 ) -> str | None:
-    """Seal the secrets of a config; ``definition`` is the masked one stored with them."""
+    """Seal the secrets of a config.
+
+    ``definition`` is the masked one stored with them.
+    """
     return seal(hidden, config_cell(workspace_id, revision_id, destination(definition))) if hidden else None
 
 
@@ -174,7 +177,7 @@ def opened_config(workspace_id: str, revision: Revision) -> dict[str, Any]:
 
 
 def destination(definition: Mapping[str, Any]) -> str:
-    """The executor and destination of an action, to which its sealed secrets are bound.
+    """The executor and destination to which sealed secrets are bound.
 
     Keys that a config lacks are left out, so that a new key in a later release changes nothing that is stored.
     """
@@ -186,7 +189,7 @@ def destination(definition: Mapping[str, Any]) -> str:
 def seal_parameters(
     values: Mapping[str, Any], names: Collection[str], cell: Cell, secrets: Collection[str] = ()
 ) -> tuple[str, str | None]:
-    """Parameters in their stored form: JSON with ``names`` masked, and these sealed for ``cell``.
+    """Parameters in stored form: ``names`` masked, and sealed for ``cell``.
 
     ``secrets`` are further texts, sealed with them under ``HANDED_ON``.
     """
@@ -208,7 +211,7 @@ def opened_parameters(row: Any) -> dict[str, Any]:
 def unmask(
     wanted: Mapping[str, Any], old: Mapping[str, Any], known: Mapping[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The wanted definition with its masks replaced by their secrets, and these by path.
+    """Replace the masks of a definition by their secrets, returned too.
 
     ``old`` is the stored definition (masked), ``known`` its secrets by path.
 
@@ -239,7 +242,7 @@ def unmask(
 
 
 def _holds_mask(path: Path, value: Any, secret: Any) -> bool:
-    """Whether a value is a mask, or a text with a mask for a credential."""
+    """Whether a value is, or contains, a mask of a credential."""
     if isinstance(value, dict):
         return bool(value == _WRAPPED_MASK)
     if not isinstance(value, str) or MASK not in value:
@@ -249,7 +252,7 @@ def _holds_mask(path: Path, value: Any, secret: Any) -> bool:
 
 
 def _fault(value: Any, before: Any, secret: Any) -> str | None:
-    """The fault that keeps the masks in a text from being filled in, or None."""
+    """Why the masks in a text cannot be filled, or None."""
     if value == MASK or isinstance(value, dict):
         return None
     if not isinstance(secret, list) or not isinstance(before, str) or value.count(MASK) != len(secret):
@@ -259,7 +262,10 @@ def _fault(value: Any, before: Any, secret: Any) -> str | None:
 
 
 def receiver(definition: Mapping[str, Any], known: Mapping[str, Any], more: tuple[str, ...] = ()) -> list[Any]:
-    """The executor and destination of an action, in clear; ``more`` are further keys."""
+    """The executor and destination of an action, in clear.
+
+    ``more`` are further keys.
+    """
     config, secrets = definition["config"], {name.lower(): value for name, value in known.items()}
     places = []
     for name in (*_PLACES, *_PROGRAMS, *more):
@@ -270,7 +276,7 @@ def receiver(definition: Mapping[str, Any], known: Mapping[str, Any], more: tupl
 
 
 def restore_secrets(config: dict[str, Any], secrets: Mapping[str, Any]) -> dict[str, Any]:
-    """The config with its secrets in clear, in the form for its executor."""
+    """The config with clear secrets, in the executor's form."""
     if not secrets:
         return config
     whole = copy.deepcopy(config)
@@ -281,7 +287,7 @@ def restore_secrets(config: dict[str, Any], secrets: Mapping[str, Any]) -> dict[
 
 
 def opened(config: dict[str, Any], secrets: Mapping[str, Any]) -> dict[str, Any]:
-    """The config with its secrets in clear, in the form of its author."""
+    """The config with clear secrets, in its author's form."""
     whole = restore_secrets(config, secrets)
     for name, value in secrets.items():
         if _at(config, _path(name)) == _WRAPPED_MASK:
@@ -306,7 +312,7 @@ def telling(secrets: Mapping[str, Any]) -> list[str]:
 
 
 def doubtful(config: Mapping[str, Any]) -> list[Problem]:
-    """Warnings of values in a masked config that look like credentials but are not masked."""
+    """Warnings of unmasked values that look like credentials."""
     found = (
         Problem(f"/config/{name_of(path)}", _DOUBTFUL)
         for path, value in _leaves(config)
@@ -335,7 +341,7 @@ def _filled(masked: Any, secret: Any) -> Any:
 
 
 def _leaves(config: Mapping[str, Any]) -> list[tuple[Path, Any]]:
-    """Every leaf with its path, and lists too, because a pattern may name one."""
+    """Every leaf and list with its path; a pattern names either."""
     found = list[tuple[Path, Any]]()
     waiting = deque[tuple[Path, Any]]([((), config)])
     while waiting:
@@ -354,7 +360,10 @@ def _leaves(config: Mapping[str, Any]) -> list[tuple[Path, Any]]:
 
 
 def _put(config: Any, path: Path, value: Any) -> None:
-    """Set the value at a path; a mask in place of a list on the way stays."""
+    """Set the value at a path.
+
+    A mask in place of a list on the way stays.
+    """
     container = config
     for part in path[:-1]:
         container = container[int(part)] if isinstance(container, list) else container.setdefault(part, {})
