@@ -30,6 +30,7 @@ _PROJECT = Path(__file__).parent.parent
 _RUNNER = (
     "config/errors.py",
     "config/types.py",
+    "playbooks/states.py",
     "providers/base.py",
     "providers/sandbox/capture.py",
     "providers/functions.py",
