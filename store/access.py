@@ -53,7 +53,7 @@ api_keys = sa.Table(
 #: to approve or reject what waits for it: part of no other permission, so that a caller who may only trigger decides
 #: nothing
 DECIDE = "decide:approvals"
-_WORK = frozenset(f"{doing}:{things}" for doing in ("read", "write", "execute") for things in ("actions", "playbooks"))
+_WORK = frozenset(f"{verb}:{things}" for verb in ("read", "write", "execute") for things in ("actions", "playbooks"))
 #: role → the permissions it may hold; a key's scopes narrow them
 ROLES: dict[str, frozenset[str]] = {
     "viewer": frozenset({"read:actions", "read:playbooks"}),

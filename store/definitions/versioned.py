@@ -351,7 +351,10 @@ class DefinitionKind(Generic[Kept]):
         return sa.and_(self.the(kept.workspace_id, kept.id), self._heads.c.revision_id == kept.revision.id)
 
     def _changed(self, kept: Kept) -> Conflict:
-        return Conflict(f"The {self.noun} {kept.id!r} was changed by somebody else; read it again.", code="changed")
+        return Conflict(
+            f"The {self.noun} {kept.id!r} was changed by another caller; read it, then send the change again.",
+            code="changed",
+        )
 
     def _add(
         self, db: Connection, workspace_id: str, uid: str, definition_id: str, new: NewRevision, actor: str

@@ -416,9 +416,9 @@ def test_changes_at_the_same_time_do_not_overrule_each_other(everywhere: Door) -
     seen = stored(door, made)
     door.call("PATCH", f"/api/playbooks/{made}", json={"description": "first"})
     definition = {**seen.revision.definition, "version": "5.0.0"}
-    with pytest.raises(Conflict, match="changed by somebody else"), db.write() as connection:
+    with pytest.raises(Conflict, match="changed by another caller"), db.write() as connection:
         playbooks.revise(connection, seen, playbooks.new_revision(definition, step_count=1, fire_at=None), "me")
-    with pytest.raises(Conflict, match="changed by somebody else"), db.write() as connection:
+    with pytest.raises(Conflict, match="changed by another caller"), db.write() as connection:
         playbooks.set_enabled(connection, seen, enabled=False, fire_at=None, actor="me")
     used = playbooks.new_revision({**definition, "version": "1.0.1"}, step_count=1, fire_at=None)
     with pytest.raises(Conflict, match=r"Version 1\.0\.1"), db.write() as connection:
