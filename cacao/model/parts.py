@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping
 
 from cacao.model import vocabulary as words
 from cacao.model.findings import named
-from cacao.model.shapes import Anything, Dictionary, Flag, Many, Nullable, Number, Shape, Text, Thing, Typed
+from cacao.model.shapes import Anything, Boolean, Dictionary, Many, Nullable, Number, Shape, Text, Thing, Typed
 
 TEXT = Text()
-FLAG = Flag()
+FLAG = Boolean()
 TEXTS = Many(TEXT)
 IDENTIFIER = Text("an identifier: a type, two hyphens and a UUID", pattern=words.IDENTIFIER, code="bad_identifier")
 TIMESTAMP = Text("a time like 2024-05-31T12:00:00.000Z", pattern=words.TIMESTAMP, code="bad_timestamp")

@@ -93,7 +93,7 @@ class Number:
 
 
 @dataclass(frozen=True)
-class Flag:
+class Boolean:
     """A truth value."""
 
     says: str = "true or false"
