@@ -6,7 +6,8 @@ outside effect it calls ``call.checkpoint()``; both raise ``Abandoned`` when the
 timed out, taken over), and what was abandoned before its first checkpoint is known to have had no effect; while it
 works it checks ``call.aborted()`` at least once a second and gives up when that turns true; it returns a ``Result`` or
 raises a ``ProviderError``. Every outside call goes through ``providers.egress.client`` or
-``providers.sandbox.sandbox``, which honour ``call.mode``:
+``providers.sandbox.sandbox``. ``client.send`` honours ``call.mode`` by itself; ``client.connect`` refuses any mode but
+``live``, so an executor that uses it records in ``call.report`` what it would have sent:
 
 ``live``      make the call
 ``sandbox``   run, but record every outside call in ``call.report`` instead of making it

@@ -1,0 +1,92 @@
+"""What a recipe of CONTRIBUTING.md names is there: an executor or a step type that is half added fails here."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from cacao.model.identity import _OURS
+from cacao.writing import workflow
+from playbooks import plan
+from playbooks.checks import steps, templates
+from playbooks.definitions.actions import EXECUTORS
+from playbooks.definitions.step_types import OPTIONAL, REQUIRED, TYPES
+from providers import local, registry
+from tasks.dry_run import walk
+from tasks.runs.joins import _DECISIONS
+from tasks.runs.step_entries import ENTRIES
+from tests.integration import test_no_outward_effect
+from tests.support import random_playbooks, reference
+from tests.unit import test_bounds
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = ("cacao", "playbooks", "providers", "store", "tasks", "tests")
+#: step types that contain others; their dry run is a method of the walk
+_CONTAINERS = set(_DECISIONS)
+#: step types that wait for a person, which the reference interpreter has none of
+_ASKING = {"approval"}
+
+
+@pytest.mark.parametrize("name", EXECUTORS)
+def test_an_executor_is_complete(name: str) -> None:
+    """It has a module with all four names of the protocol, a page, and a config in each test that holds all of them."""
+    module = registry.executor(name)
+    missing = [one for one in ("SECRETS", "check", "plan", "perform") if not hasattr(module, one)]
+    assert not missing, f"{module.__name__} lacks {missing}: see Executor in providers/base.py"
+    assert f"\n| `{name}` |" in (ROOT / "docs/actions.md").read_text(), f"docs/actions.md has no row for `{name}`"
+    bounded = {executor for executor, _ in test_bounds._CONFIGS}
+    assert name in bounded, f"add a config of {name} to _CONFIGS in tests/unit/test_bounds.py"
+    shown = {executor for executor, _ in test_no_outward_effect._configs(1).values()}
+    assert name in {*shown, "opservant"}, f"add {name} to _configs in tests/integration/test_no_outward_effect.py"
+
+
+@pytest.mark.parametrize("name", TYPES)
+def test_a_step_type_is_complete(name: str) -> None:
+    """It can be entered, dry-run, exported and imported, is documented, and the random playbooks have it."""
+    assert name in ENTRIES, f"add {name} to ENTRIES in tasks/runs/step_entries.py"
+    assert name in {*walk._SIMULATIONS, *_CONTAINERS}, f"add {name} to _SIMULATIONS in tasks/dry_run/walk.py"
+    assert name in workflow.KINDS, f"add {name} to KINDS in cacao/writing/workflow.py, and a method _{name}"
+    assert hasattr(workflow._WorkflowWriter, f"_{name}"), (
+        f"cacao/writing/workflow.py writes no step of type {name}: _{name}"
+    )
+    kind = workflow.KINDS[name]
+    assert name in _OURS[kind], f"add {name} to {kind!r} in _OURS of cacao/model/identity.py"
+    assert f"\n### {name}\n" in (ROOT / "docs/playbooks.md").read_text(), f"docs/playbooks.md has no section {name}"
+    if name not in _ASKING:
+        assert hasattr(reference.Reference, f"do_{name}"), f"tests/support/reference.py does not know {name}"
+        text = Path(random_playbooks.__file__).read_text()
+        assert f'"{name}"' in text, f"tests/support/random_playbooks.py draws no {name}"
+
+
+def test_a_member_with_a_template_is_known_to_check_and_plan() -> None:
+    """Both read the same members, and a member that a step must have says what it is for."""
+    assert templates.TEMPLATES == plan._TEMPLATES
+    assert templates.CONDITIONS == plan._CONDITIONS
+    members = {member for of in (REQUIRED, OPTIONAL) for some in of.values() for member in some}
+    assert {*templates.TEMPLATES, *templates.CONDITIONS} <= members | {"when"}
+    needed = {member for some in REQUIRED.values() for member in some}
+    assert needed <= steps._NEEDS.keys(), "say in _NEEDS of playbooks/checks/steps.py what the new member is for"
+
+
+def test_a_function_in_the_sandbox_finds_what_it_imports() -> None:
+    """Every module of ours that the runner's modules import at their head is laid into the sandbox with them."""
+    laid = set(local._RUNNER)
+    for name in sorted(laid):
+        for node in ast.parse((ROOT / name).read_text()).body:
+            if not isinstance(node, ast.ImportFrom) or node.module is None:
+                continue
+            for base in (node.module, *(f"{node.module}.{one.name}" for one in node.names)):
+                path = f"{base.replace('.', '/')}.py"
+                if (ROOT / path).is_file():
+                    assert path in laid, f"{name} imports {base}: add {path} to _RUNNER in providers/local.py"
+
+
+def test_a_recipe_names_what_is_there() -> None:
+    """Each table and function that CONTRIBUTING.md names in backticks stands in the code."""
+    page = (ROOT / "CONTRIBUTING.md").read_text()
+    recipes = page[page.index("## Recipes") : page.index("## Rules of the code")]
+    named = set(re.findall(r"`(_[a-z_]+|_?[A-Z][A-Z_]{3,})`", recipes)) - {"_TYPE"}
+    assert len(named) > 15
+    code = "\n".join(path.read_text() for folder in PACKAGES for path in (ROOT / folder).rglob("*.py"))
+    assert not {name for name in named if not re.search(rf"\b{name}\b", code)}
