@@ -13,5 +13,5 @@ def door(sqlite_database: str) -> Door:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_teardown() -> None:
-    """Before the database is taken away, let the threads beside the requests be done with it."""
+    """Let the threads that work next to the requests finish before their database goes."""
     assert at_rest(20)

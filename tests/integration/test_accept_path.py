@@ -1,4 +1,4 @@
-"""What the API remembers on its hot path, and what it must read anew for every request."""
+"""What the API remembers on its hot path, and what it reads for every request."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Every route against everybody who might knock; a route that nobody has thought about fails here."""
+"""Every route against every kind of caller; a route without an entry here fails."""
 
 from typing import Any
 

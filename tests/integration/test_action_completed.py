@@ -25,7 +25,7 @@ RETRY = {"max_attempts": 1, "backoff_seconds": 1, "jitter": False}
 
 @pytest.fixture(autouse=True)
 def _nothing_remembered() -> Iterator[None]:
-    """Who listens is asked anew in each test."""
+    """Each test looks for listening playbooks again."""
     completion._remembered.clear()
     yield
     completion._remembered.clear()
@@ -113,7 +113,7 @@ def test_it_is_announced_once(everywhere: Door) -> None:
     assert len(runs_of("pb-wait")) == 1
 
 
-def test_nobody_pays_where_nobody_listens(everywhere: Door) -> None:
+def test_an_end_costs_nothing_where_no_playbook_listens(everywhere: Door) -> None:
     """Without a playbook that listens, and is enabled, an end leaves no mark."""
     everywhere.create_playbook(trigger="finding.new")
     everywhere.create_playbook(name="Off", trigger=LISTENS, enabled=False)

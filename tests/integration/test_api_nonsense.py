@@ -93,7 +93,7 @@ def test_other_content_types_are_refused(door: Door, action: str, kind: str) -> 
 
 
 def test_encoded_bodies_are_refused(door: Door, action: str) -> None:
-    """A compressed body is 415: nobody unpacks bombs here."""
+    """A compressed body is 415: the API unpacks no bombs."""
     headers = {**_JSON, "Content-Encoding": "gzip"}
     assert_problem(door.call("POST", f"{action}/trigger", data=b"\x1f\x8b", headers=headers), 415)
 
@@ -280,7 +280,7 @@ def test_odd_methods_are_not_allowed(door: Door, method: str) -> None:
 
 
 def test_head_and_options_are_harmless(door: Door, action: str) -> None:
-    """HEAD answers as GET without a body; OPTIONS tells the methods, to anybody."""
+    """HEAD answers as GET without a body; OPTIONS lists the methods for every caller."""
     head = door.call("HEAD", action)
     assert (head.status_code, head.data) == (200, b"")
     options = door.call("OPTIONS", action, key=None)
@@ -326,12 +326,12 @@ def test_odd_authorisations_are_unauthorised(door: Door, value: str) -> None:
     ids=json.dumps,
 )
 def test_a_nonsensical_key_is_a_bad_request(door: Door, body: Any) -> None:
-    """Keys are made of sound wishes only."""
+    """A key is made from a valid request only."""
     assert_problem(door.call("POST", "/api/keys", json=body), 400)
 
 
-def test_surprises_are_told_to_the_log_only(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An error nobody foresaw is a 500 with the one body, without a word about our insides."""
+def test_unforeseen_errors_are_described_in_the_log_only(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An unforeseen error is a 500 with the one body, and reveals no internals."""
 
     def broken(*_: Any, **__: Any) -> None:
         raise RuntimeError("/secret/path: connection to 10.0.0.5 failed")

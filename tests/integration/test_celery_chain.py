@@ -14,7 +14,7 @@ from tests.support.processes import Process, clean_environment
 from tests.support.services import Missing, RedisServer, missing
 from tests.support.waiting import eventually
 
-QUEUE, TOLD = "links", "told"
+QUEUE, SEEN = "links", "told"
 
 
 class Chains:
@@ -48,9 +48,9 @@ class Chains:
         first.apply_async(chain=[dict(link) for link in reversed(others)])
         app.close()
 
-    def told(self) -> list[dict[str, Any]]:
+    def seen(self) -> list[dict[str, Any]]:
         """What the tasks saw, in the order in which they ran."""
-        return [json.loads(line) for line in self.client.lrange(TOLD, 0, -1)]
+        return [json.loads(line) for line in self.client.lrange(SEEN, 0, -1)]
 
 
 @pytest.fixture(params=["threads", "prefork"])
@@ -73,11 +73,11 @@ def test_celery_publishes_what_is_left_of_the_chain(chains: Chains) -> None:
     """A link taken off is not published, one left is, a chain that was cut ends; all keep the root's id."""
     chains.send("first", "left", "taken", "never", "left", "cut", "never")
     ids = ["first.s0", "first.s1", "first.s3", "first.s4"]
-    eventually(lambda: len(chains.told()) >= len(ids), 30, "four links were carried out")
-    chains.send("second", "left", "left")  # behind the first: had it published more, that would be told before
-    eventually(lambda: {"second.s0", "second.s1"} <= {one["id"] for one in chains.told()}, 30, "the second chain ended")
-    told = chains.told()
-    assert [one["id"] for one in told] == [*ids, "second.s0", "second.s1"]
-    assert {one["root"] for one in told[:4]} == {"first"}
-    assert told[0]["links"] == [f"first.s{number}" for number in range(1, 6)]
-    assert told[2]["links"] == ["first.s4", "first.s5"], "the link that was taken off is gone from what comes after"
+    eventually(lambda: len(chains.seen()) >= len(ids), 30, "four links were carried out")
+    chains.send("second", "left", "left")  # behind the first: had it published more, that would be recorded before
+    eventually(lambda: {"second.s0", "second.s1"} <= {one["id"] for one in chains.seen()}, 30, "the second chain ended")
+    seen = chains.seen()
+    assert [one["id"] for one in seen] == [*ids, "second.s0", "second.s1"]
+    assert {one["root"] for one in seen[:4]} == {"first"}
+    assert seen[0]["links"] == [f"first.s{number}" for number in range(1, 6)]
+    assert seen[2]["links"] == ["first.s4", "first.s5"], "the link that was taken off is gone from what comes after"

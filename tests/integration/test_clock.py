@@ -30,7 +30,7 @@ class Machine:
         return self.wall
 
     def monotonic_ns(self) -> int:
-        """The clock that nobody sets."""
+        """The clock that cannot be set."""
         return self.up
 
     def monotonic(self) -> float:
@@ -49,12 +49,12 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
 
 
 def ask(machine: Machine, theirs: int, *, there: int = 0, back: int = 0) -> None:
-    """Learn the time from a database whose clock is ahead by ``theirs``; the question and the answer take so long."""
+    """Learn the time from a database whose clock is ahead by ``theirs``; the ways take ``there`` and ``back``."""
     asked = machine.up
     machine.goes_on(there)
-    told = machine.wall + theirs
+    answer = machine.wall + theirs
     machine.goes_on(back)
-    clock.learn(asked, told, machine.up)
+    clock.learn(asked, answer, machine.up)
 
 
 @pytest.mark.parametrize("ahead", [-HOUR, -2 * SECOND, 0, 2 * SECOND, HOUR])
@@ -68,7 +68,7 @@ def test_two_machines_whose_clocks_differ_agree(machine: Machine, ahead: int) ->
 
 @pytest.mark.parametrize("step", [-HOUR, -60 * SECOND, 60 * SECOND, HOUR])
 def test_a_wall_clock_that_is_set_changes_no_time(machine: Machine, step: int) -> None:
-    """From one moment to the next nothing is late or early; the database is asked again, the difference is told."""
+    """Nothing becomes late or early; the process asks the database again and reports the difference."""
     ask(machine, 0)
     before = clock.now_ms()
     assert not _STALE()

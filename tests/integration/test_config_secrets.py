@@ -24,7 +24,7 @@ HOOK = {
 
 @pytest.fixture
 def caller(sqlite_database: str) -> access.Caller:
-    """Somebody who may write actions."""
+    """A caller who may write actions."""
     with db.write() as connection:
         access.ensure_workspace(connection, "w", "W")
     return access.Caller(key_id="k", workspace_id="w", role="operator", permissions=access.ROLES["operator"])
@@ -63,7 +63,7 @@ def test_what_was_read_may_be_sent_back(caller):
     ids=["other executor", "other channel", "other receiver", "templated receiver", "other place"],
 )
 def test_a_masked_secret_goes_nowhere_else(caller, change):
-    """Whoever changes where or how an action sends must know the secret; a mask is refused and says so."""
+    """A change of where or how an action sends needs the secret; its mask is refused with the reason."""
     action = catalogue.create(caller, {**HOOK, "parameters": [{"name": "host", "type": "string"}]})
     with pytest.raises(InvalidRequest) as refused:
         catalogue.revise(caller, action.id, change, whole=False)
@@ -79,7 +79,7 @@ def test_a_new_action_cannot_have_a_mask_for_a_secret(caller):
 
 
 def test_a_switch_that_was_turned_meanwhile_is_not_turned_back(caller, monkeypatch):
-    """An action that is disabled while somebody edits it stays disabled; the edit is refused."""
+    """An action that is disabled during an edit stays disabled; the edit is refused."""
     action = catalogue.create(caller, HOOK)
     real = actions.revise
 

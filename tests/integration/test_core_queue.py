@@ -36,7 +36,7 @@ START = 1_800_000_000.0
 
 @pytest.fixture
 def action(database: str, redis_server: RedisServer) -> Iterator[str]:
-    """An action in an empty database, beside an empty Redis."""
+    """An action in an empty database, with an empty Redis."""
     ready_to_publish()
     redis_server.client().flushall()
     redis_store.set_mark()
@@ -161,7 +161,7 @@ def test_who_is_accepted_on_a_long_queue_is_looked_at_when_its_turn_may_have_com
 
 
 def test_a_backlog_explains_nothing_on_another_queue(action: str, redis_server: RedisServer, slow: None) -> None:
-    """A message on an empty queue that nobody answered is published again after a lease, whatever waits elsewhere."""
+    """An unanswered message on an empty queue is published again after a lease, whatever waits elsewhere."""
     with time_machine.travel(START, tick=False) as clock:
         for _ in range(100):
             accept(action)
@@ -228,7 +228,7 @@ def test_an_accepted_trigger_waits_for_a_dead_redis(action: str, redis_server: R
 
 
 def test_retention_forgets_what_has_ended_long_ago_and_nothing_else(action: str) -> None:
-    """Upkeep deletes ended executions and idempotency keys past their time; open ones stay, however old."""
+    """Maintenance deletes ended executions and idempotency keys past their time; open ones stay, however old."""
     day = 86_400
     with time_machine.travel(START, tick=False) as clock:
         old_and_ended, old_and_open = (accept(action, key=key).execution_id for key in ("ended", "open"))
@@ -262,7 +262,7 @@ def test_retention_forgets_what_has_ended_long_ago_and_nothing_else(action: str)
 def test_a_worker_that_lives_but_takes_nothing_is_reported(
     database: str, silent: int, idle: int, running: int, state: str
 ) -> None:
-    """Sign of life and consumption are told apart: silent ones are gone, idle ones stuck in spite of probes."""
+    """Heartbeat and consumption are separate: silent workers are gone, idle ones stuck in spite of probes."""
     now = db.now_ms()
     with db.write() as connection:
         worker_processes.beat(

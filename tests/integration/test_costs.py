@@ -1,4 +1,4 @@
-"""No body of any route keeps the event loop: what takes long is refused before it is looked into, or done beside."""
+"""No body of any route blocks the event loop: a costly one is refused unread or offloaded."""
 
 import json
 import threading
@@ -45,7 +45,7 @@ WORST = (
 
 @pytest.fixture(autouse=True, scope="module")
 def no_processes_left() -> Iterator[None]:
-    """What was started beside ends with the tests."""
+    """The offload processes end with the tests."""
     yield
     pool.end()
 
@@ -77,7 +77,7 @@ def test_the_largest_bodies_do_not_keep_the_loop(stocked: Door, family: Family) 
 
 
 @pytest.mark.parametrize("route", OTHERS[2:])
-def test_members_that_nobody_knows_are_not_all_named(stocked: Door, route: tuple[str, str]) -> None:
+def test_unknown_members_are_not_all_named(stocked: Door, route: tuple[str, str]) -> None:
     """Some are, and how many there are: a schema would name each of very many."""
     [family] = [one for one in FAMILIES if one.name == "unknown_members"]
     assert loop_time(stocked, route, family.make(LARGEST), JSON) <= MOST
@@ -96,7 +96,7 @@ def test_the_largest_actions_do_not_keep_the_loop(stocked: Door, name: str) -> N
 @pytest.mark.wide
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
 def test_no_body_of_any_size_keeps_the_loop_on_any_route(stocked: Door, family: Family) -> None:
-    """Neither what is just small enough to be done at once nor what is done beside."""
+    """Neither a body just small enough for the loop nor an offloaded one."""
     worst = {
         (size, route): loop_time(stocked, route, family.make(size), family.kind) for size in SIZES for route in ROUTES
     }
@@ -117,7 +117,7 @@ def test_no_value_of_any_size_keeps_the_loop(stocked: Door, route: tuple[str, st
 
 
 @pytest.mark.wide
-def test_what_was_accepted_is_given_back_beside_the_loop(stocked: Door) -> None:
+def test_what_was_accepted_is_given_back_off_the_loop(stocked: Door) -> None:
     """The largest playbook that is accepted, in every form, and what has changed between two of its versions."""
     for family in FAMILIES:
         body = json.loads(family.make(900_000)) if family.kind == JSON else {}
@@ -128,7 +128,7 @@ def test_what_was_accepted_is_given_back_beside_the_loop(stocked: Door) -> None:
             assert seconds(lambda path=path: stocked.call("GET", path), MOST) <= MOST, (family.name, form)
 
 
-def test_a_small_change_of_a_large_playbook_is_checked_beside(stocked: Door) -> None:
+def test_a_small_change_of_a_large_playbook_is_checked_off_the_loop(stocked: Door) -> None:
     """What is looked into is the whole definition, so its size decides, not that of the body."""
     [family] = [one for one in FAMILIES if one.name == "condition_short"]
     assert (

@@ -68,7 +68,7 @@ def test_the_credentials_of_products_are_masked_everywhere(everywhere: Door) -> 
     for address in ADDRESSES.values():
         values.append(canary())
         configs.append({"url": address.format(values[-1]), "body": {"a": 1}})
-    told = {}
+    shown = {}
     for number, config in enumerate(configs):
         answer = door.call(
             "POST",
@@ -77,15 +77,15 @@ def test_the_credentials_of_products_are_masked_everywhere(everywhere: Door) -> 
         )
         assert answer.status_code == 201, answer.text
         action_id = answer.json["data"]["id"]
-        told[f"created {number}"] = answer.text
+        shown[f"created {number}"] = answer.text
         changed = door.call("PATCH", f"/api/actions/{action_id}", json={"description": "changed"})
-        told[f"changed {number}"] = changed.text
+        shown[f"changed {number}"] = changed.text
         assert config_of(action_id) == config
         paths += [f"/api/actions/{action_id}", f"/api/actions/{action_id}/versions"]
         if number in (0, 1, 11):
             paths += performed(door, action_id)
-    told |= read_everywhere(door, paths) | stored()
-    assert {place: value for place, text in told.items() for value in values if value in text} == {}
+    shown |= read_everywhere(door, paths) | stored()
+    assert {place: value for place, text in shown.items() for value in values if value in text} == {}
 
 
 @pytest.mark.parametrize("name", PLAIN_HEADERS)
@@ -107,8 +107,8 @@ def test_what_the_author_calls_secret_is_sealed(door: Door) -> None:
     action_id = door.create(config=config)["id"]
     sent = {"deep": [two, {"password": three, "note": "n"}], "wire": {"secret": four}}
     assert config_of(action_id) == {**config, "headers": {"X-Tenant": one, "X-Other": one + "x"}, "body": sent}
-    told = read_everywhere(door, [f"/api/actions/{action_id}", *performed(door, action_id)]) | stored()
-    assert [place for place, text in told.items() for value in (one, two, three, four) if value in text] == []
+    shown = read_everywhere(door, [f"/api/actions/{action_id}", *performed(door, action_id)]) | stored()
+    assert [place for place, text in shown.items() for value in (one, two, three, four) if value in text] == []
     read = door.call("GET", f"/api/actions/{action_id}").json["data"]["config"]
     assert read["body"]["deep"] == [{"secret": "********"}, {"password": "********", "note": "n"}]
     again = door.call("PATCH", f"/api/actions/{action_id}", json={"config": {**read, "method": "PUT"}})
@@ -169,8 +169,8 @@ def test_what_was_sealed_is_not_shown_by_a_change_around_it(
     assert value not in str(read)
     answer = door.call("PATCH", f"/api/actions/{action_id}", json={"config": {**read, **changes}})
     assert answer.status_code == 200 or answer.json["code"] in ("secret_needed", "invalid_action"), answer.text
-    told = read_everywhere(door, [f"/api/actions/{action_id}", f"/api/actions/{action_id}/versions"]) | stored()
-    assert [place for place, text in told.items() if value in text] == []
+    shown = read_everywhere(door, [f"/api/actions/{action_id}", f"/api/actions/{action_id}/versions"]) | stored()
+    assert [place for place, text in shown.items() if value in text] == []
 
 
 def _with(item: Any, value: str) -> Any:

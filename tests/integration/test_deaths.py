@@ -24,7 +24,7 @@ START = "2026-11-22T10:00:00Z"
 
 @pytest.fixture
 def redis(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[RedisServer]:
-    """An empty Redis, and a tick that has seen nobody yet and looks each time."""
+    """An empty Redis, and a tick that knows no worker yet and looks each time."""
     ready_to_publish()
     redis_server.client().flushall()
     monkeypatch.setattr(deaths, "EVERY", 0)

@@ -40,8 +40,8 @@ def ask_in_a_run(door: Door, *steps: dict[str, Any], key: str = "", **approval: 
     return f"/api/playbooks/executions/{run_id}/steps/ask"
 
 
-def told(path: str) -> list[tuple[str, str, str]]:
-    """What the audit trail says was refused about an execution: by whom, what, why."""
+def refusals(path: str) -> list[tuple[str, str, str]]:
+    """The refusals in an execution's audit trail: actor, event, details."""
     name = path.removesuffix("/steps/ask").rpartition("/")[2] + (".ask" if path.endswith("/steps/ask") else "")
     with db.read() as connection:
         rows = audit.of(connection, "default", name)
@@ -67,7 +67,7 @@ def test_named_approvers_bind(door: Door) -> None:
     refused = assert_problem(door.call("POST", f"{path}/approve", key=other), 403)
     assert refused["code"] == "not_an_approver"
     assert number in refused["detail"]
-    assert told(path) == [(other.split("_")[1], "approval.refused", '{"reason":"not_an_approver"}')]
+    assert refusals(path) == [(other.split("_")[1], "approval.refused", '{"reason":"not_an_approver"}')]
     assert door.call("POST", f"{path}/approve", key=named).status_code == 200
     step = ask_in_a_run(door, approvers=["ana", "role:admin"])
     assert assert_problem(door.call("POST", f"{step}/reject", key=other), 403)["code"] == "not_an_approver"
@@ -83,13 +83,13 @@ def test_a_key_is_known_as_an_approver_by_its_name(door: Door) -> None:
 
 
 @pytest.mark.parametrize("kind", ["containment", "remediation"])
-def test_nobody_approves_the_containment_that_they_have_started(door: Door, kind: str) -> None:
+def test_the_starter_does_not_approve_a_containment(door: Door, kind: str) -> None:
     """Where a playbook contains or repairs harm, or may through another, two are needed unless it says otherwise."""
     action_id = door.create(name="Contain", type=kind)["id"]
     contain = {"id": "contain", "type": "action", "action_ref": action_id}
     step = ask_in_a_run(door, contain)
     assert assert_problem(door.call("POST", f"{step}/approve"), 403)["code"] == "not_by_starter"
-    assert len(told(step)) == 1
+    assert len(refusals(step)) == 1
     assert door.call("POST", f"{step}/approve", key=door.key("operator")).status_code == 200
     inner = door.create_playbook(name="Inner")["id"]
     nested = ask_in_a_run(door, {"id": "more", "type": "playbook", "playbook_ref": inner})
@@ -98,7 +98,7 @@ def test_nobody_approves_the_containment_that_they_have_started(door: Door, kind
     assert door.call("POST", f"{spelled}/approve").status_code == 200
 
 
-def test_what_harms_nobody_is_decided_by_who_asked(door: Door) -> None:
+def test_what_harms_nothing_is_decided_by_its_starter(door: Door) -> None:
     """Elsewhere the rule holds where the definition says so, for a step and for an action that asks."""
     assert door.call("POST", f"{ask(door)}/approve").status_code == 200
     asked = ask(door, config={"not_by_starter": True})
@@ -140,13 +140,13 @@ def test_a_rule_that_is_none_is_refused(door: Door, config: dict[str, Any], poin
 
 
 def test_keys_of_callers_are_apart(door: Door) -> None:
-    """Who has used an idempotency key, or the id of an event, has not used it for anybody else; a clash is audited."""
+    """An idempotency key or event id of one caller leaves those of others free; a clash is audited."""
     door.create_playbook(trigger={"event": "finding.new"})
     first, second = door.key("operator"), door.key("operator")
     sent = {"event": "finding.new", "id": "SIEM-1001", "data": {"n": 1}}
     assert door.call("POST", "/api/events", key=first, json={**sent, "data": {}}).status_code == 202
     real = door.call("POST", "/api/events", key=second, json=sent)
-    assert real.status_code == 202, "somebody else's event of this id says nothing"
+    assert real.status_code == 202, "another caller's event of this id says nothing"
     assert real.json["data"]["started"]
     assert door.call("POST", "/api/events", key=second, json=sent).headers["Idempotency-Replayed"] == "true"
     assert_problem(door.call("POST", "/api/events", key=second, json={**sent, "data": {"n": 2}}), 422)

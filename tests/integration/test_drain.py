@@ -1,4 +1,4 @@
-"""A server that stops in good order first finishes what goes on beside the requests."""
+"""A server that stops in good order first finishes the work next to its requests."""
 
 import pytest
 

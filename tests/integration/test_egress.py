@@ -343,7 +343,7 @@ def test_checkpoint_stops_the_call_before_anything_is_sent(server):
 
 
 def test_refused_connection_is_retryable_and_certainly_without_effect():
-    """Nobody listens: nothing was sent, so trying again is safe."""
+    """No server listens: nothing was sent, so another attempt is safe."""
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     error = fails(Request("POST", f"http://127.0.0.1:{port}/?token=hunter2", body=b"x"))
@@ -415,7 +415,7 @@ def test_kept_connection_is_useless_once_the_name_moves(environment, server):
     environment.setattr(socket, "getaddrinfo", answers(["127.0.0.1"], ["127.0.0.2"]))
     url = f"http://moving.example:{server.server_port}/plain"
     send(Request("GET", url), call())
-    assert fails(Request("GET", url)).code == "connection_failed"  # nobody listens on 127.0.0.2
+    assert fails(Request("GET", url)).code == "connection_failed"  # no server listens on 127.0.0.2
 
 
 def test_mixed_name_is_refused_as_a_whole(environment, server):
@@ -563,7 +563,7 @@ def test_sandbox_records_and_touches_nothing(environment):
 
 
 def test_dry_run_never_sends(server):
-    """Nobody may send in a dry run: that is a fault of the program, not of the user."""
+    """A call in a dry run is a fault of the program, not of the user."""
     fails(Request("GET", server.url), call(mode="dry_run"), RuntimeError)
     for mode in ("dry_run", "sandbox"):
         with pytest.raises(RuntimeError):

@@ -1,4 +1,4 @@
-"""Events that are told of from outside, and the playbooks they start."""
+"""Events that other systems send, and the playbooks they start."""
 
 import json
 import threading
@@ -22,7 +22,7 @@ def everywhere(database: str) -> Door:
 
 
 def send(door: Door, event: str = "finding.new", key: str | None = "", **more: Any) -> TestResponse:
-    """Tell of an event."""
+    """Send an event."""
     headers = more.pop("headers", {})
     return door.call("POST", "/api/events", key=key, json={"event": event, **more}, headers=headers)
 
@@ -54,7 +54,7 @@ def runs_of(playbook_id: str, workspace: str = "default") -> int:
 
 
 def test_the_answer_says_how_many_playbooks_wait(everywhere: Door) -> None:
-    """Those that are enabled, whatever their conditions; where none waits, the usual name that is near is told."""
+    """Enabled ones count, whatever their conditions; where none waits, the answer suggests a similar usual name."""
     door = everywhere
     door.create_playbook(name="Any", trigger="finding.*")
     door.create_playbook(name="Light", trigger={"event": "finding.new", "conditions": {"severity": "low"}})
@@ -88,7 +88,7 @@ def test_an_event_starts_what_listens_to_it(everywhere: Door) -> None:
     assert context["event"] == {"event": "finding.new", "id": outcome["event_id"], "data": {"finding": FINDING}}
 
 
-def test_an_event_that_nobody_waits_for_is_no_error(door: Door) -> None:
+def test_an_event_without_a_waiting_playbook_is_no_error(door: Door) -> None:
     """Any name of the right form is accepted; nothing is started. The data may be left out."""
     outcome = sent(door, "backup.finished")
     assert (outcome["started"], outcome["not_started"]) == ([], [])
@@ -251,7 +251,7 @@ def test_the_target_is_the_events_asset(door: Door, event: str, data: dict[str, 
 
 
 def test_declared_parameters_are_filled_by_name(door: Door) -> None:
-    """From the data, the thing it tells of, the finding and the asset; what does not fit an optional one is left."""
+    """From the data, the event's subject, the finding and the asset; what does not fit an optional one is left."""
     declared = [
         {"name": "finding", "type": "object", "required": True},
         {"name": "asset", "type": "Asset"},

@@ -12,7 +12,7 @@ from tests.support.api import Door, assert_problem, carry_out
 from tests.support.waiting import eventually
 
 
-def test_a_waiting_reader_is_told_of_the_next_step(door: Door) -> None:
+def test_a_waiting_reader_hears_of_the_next_step(door: Door) -> None:
     """``wait`` answers as soon as the state differs from the one at the time of the request."""
     execution_id = door.trigger(door.create()["id"])
     worker = threading.Timer(0.3, carry_out, (execution_id,))
@@ -32,7 +32,7 @@ def test_a_waiting_reader_is_answered_when_its_time_is_over(door: Door) -> None:
     assert (shown["status"], time.monotonic() - before >= 0.3) == ("pending", True)
 
 
-def test_nobody_waits_for_what_has_ended(door: Door) -> None:
+def test_a_reader_of_what_has_ended_does_not_wait(door: Door) -> None:
     """A terminal state has no news to wait for."""
     execution_id = door.trigger(door.create()["id"])
     carry_out(execution_id)
@@ -42,7 +42,7 @@ def test_nobody_waits_for_what_has_ended(door: Door) -> None:
 
 
 def test_a_stopping_process_answers_its_waiting_readers(door: Door) -> None:
-    """When the process is about to stop, nobody is kept waiting."""
+    """A process that is about to stop answers at once."""
     execution_id = door.trigger(door.create()["id"])
     watcher = Watcher()
     reader = threading.Thread(target=watcher.wait, args=(execution_id, ("pending", 0), 30))
@@ -53,7 +53,7 @@ def test_a_stopping_process_answers_its_waiting_readers(door: Door) -> None:
 
 
 def test_one_question_serves_all_waiting_readers(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Readers of many executions share the watcher's query, and each is told of its own only."""
+    """Readers of many executions share the watcher's query; each receives its own news only."""
     asked: list[int] = []
     real = transitions.states
     monkeypatch.setattr(transitions, "states", lambda c, ids: (asked.append(len(set(ids))), real(c, ids))[1])
@@ -73,7 +73,7 @@ def test_one_question_serves_all_waiting_readers(door: Door, monkeypatch: pytest
 
 
 def test_a_repeated_trigger_makes_one_execution(door: Door) -> None:
-    """The same Idempotency-Key answers the same execution and says that it is a replay; another body is refused."""
+    """The same Idempotency-Key answers the same execution and says that it was replayed; another body is refused."""
     path = f"/api/actions/{door.create()['id']}/trigger"
     headers = {"Idempotency-Key": "alert-4711"}
     first = door.call("POST", path, json={"parameters": {}}, headers=headers)
@@ -106,8 +106,8 @@ def test_an_approval_is_decided_once(door: Door) -> None:
             assert assert_problem(door.call("POST", f"{path}/{late}"), 409)["code"] == "not_waiting"
 
 
-def test_an_approval_that_has_expired_is_decided_by_nobody(door: Door) -> None:
-    """Its time is up, and nobody has written that down yet: who decides now comes too late."""
+def test_an_approval_that_has_expired_cannot_be_decided(door: Door) -> None:
+    """Its time is up, and no row says so yet: a decision now comes too late."""
     execution_id = door.trigger(door.create(name="Ask", type="approval", executor="approval", config={})["id"])
     carry_out(execution_id, "waiting", output={}, waiting_for="approval", due_at=db.now_ms() - 1)
     path = f"/api/actions/executions/{execution_id}"
@@ -207,7 +207,7 @@ def test_a_disabled_action_cannot_be_triggered(door: Door) -> None:
 
 
 def test_executions_outlive_their_action(door: Door) -> None:
-    """A deleted action is gone; what it did can still be read, and its id can be used anew."""
+    """A deleted action is gone; what it did can still be read, and its id can be used again."""
     action_id = door.create(id="act-short-lived")["id"]
     execution_id = door.trigger(action_id)
     assert door.call("DELETE", f"/api/actions/{action_id}").status_code == 204

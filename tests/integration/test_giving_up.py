@@ -106,7 +106,7 @@ def test_a_look_that_took_long_is_taken_again(database: str) -> None:
 
 @pytest.mark.parametrize("idempotent", [True, False])
 def test_what_was_never_begun_is_handed_back(database: str, monkeypatch: pytest.MonkeyPatch, idempotent: bool) -> None:
-    """The database was away for a lease right before the effect: somebody else may do it at once."""
+    """The database was away for a lease right before the effect: another worker may claim it at once."""
     row = _claimed(lease.keeper(), _added(idempotent=idempotent))
     with _hold(row) as held:
         with monkeypatch.context() as away:
@@ -125,7 +125,7 @@ def test_what_was_never_begun_is_handed_back(database: str, monkeypatch: pytest.
 
 
 def test_an_effect_that_has_begun_is_never_handed_back(database: str) -> None:
-    """Not where it must not happen twice: tick will say that nobody knows."""
+    """An effect that must not happen twice stays claimed: tick ends it with an unknown outcome."""
     row = _claimed(lease.keeper(), _added())
     with _hold(row) as held:
         held.checkpoint()
@@ -147,7 +147,7 @@ def test_who_was_overtaken_hands_nothing_back(database: str) -> None:
 
 @pytest.mark.parametrize("run", ["running", "paused", "cancelled"])
 def test_a_step_is_handed_back_to_a_run_that_goes_on(database: str, run: str) -> None:
-    """A step of a run that has ended is let go instead, so that nothing of it waits for anybody."""
+    """A step of a run that has ended is released instead, so that nothing waits for its worker."""
     run_id = _added(kind="playbook", id=new_id("pexec"))
     with db.write() as connection:
         transitions.transition(connection, run_id, "running")
@@ -187,7 +187,7 @@ def test_a_worker_that_leaves_hands_back_what_may_be_done_again(database: str) -
 
 @pytest.mark.parametrize("when", ["before it is held", "before the effect", "after the effect has begun"])
 @pytest.mark.parametrize("idempotent", [True, False])
-def test_a_process_of_a_pool_that_is_told_to_end_hands_back(
+def test_a_pool_process_that_is_ended_hands_back(
     database: str, monkeypatch: pytest.MonkeyPatch, idempotent: bool, when: str
 ) -> None:
     """Wherever the signal hits after the claim: only what has begun and must not happen twice is not handed back."""
@@ -214,7 +214,7 @@ def test_a_process_of_a_pool_that_is_told_to_end_hands_back(
 
 
 def test_what_was_claimed_in_doubt_is_handed_back(database: str) -> None:
-    """The answer to a claim never came: the row says that it is ours, and nobody here knows of it."""
+    """The answer to a claim never came: the row says that it is ours, and no slot works on it."""
     keep = lease.keeper()
     doubtful, held, others = (_claimed(keep, _added()) for _ in range(3))
     table = transitions.executions
@@ -229,7 +229,7 @@ def test_what_was_claimed_in_doubt_is_handed_back(database: str) -> None:
 
 
 def test_an_effect_whose_end_was_not_written_is_not_handed_back_in_doubt(database: str) -> None:
-    """Its hold is gone, and the row says that it is ours: nobody knows what happened, so nobody does it again."""
+    """Its hold is gone, and the row says that it is ours: the outcome is unknown, so it is not repeated."""
     keep = lease.keeper()
     row, doubtful = (_claimed(keep, _added()) for _ in range(2))
     with pytest.raises(ZeroDivisionError), _hold(row) as held:

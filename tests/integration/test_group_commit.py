@@ -1,4 +1,4 @@
-"""Changes that share a transaction: each gets its own result, and a bad one harms nobody."""
+"""Changes that share a transaction: each gets its own result, a bad one harms no other."""
 
 import contextlib
 import os
@@ -35,13 +35,13 @@ def _events(subject: str) -> int:
         return len(audit.of(connection, "w", subject))
 
 
-def test_everybody_gets_the_result_of_their_own_change(database: str) -> None:
-    """A hundred changes at once are all made, each once, and each caller is told about its own."""
+def test_each_caller_gets_the_result_of_its_own_change(database: str) -> None:
+    """A hundred changes at once are all made, each once; each caller gets its own result."""
     assert committer.together([_note(number) for number in range(100)]) == list(range(100))
     assert [_events(f"thing-{number}") for number in range(100)] == [1] * 100
 
 
-def test_a_bad_change_harms_nobody_else(database: str) -> None:
+def test_a_bad_change_harms_no_other(database: str) -> None:
     """Of a batch with one that raises, the others are committed once and the bad one leaves nothing behind."""
     outcomes = committer.together([_note(1), _break, _note(2)])
     assert (outcomes[0], outcomes[2]) == (1, 2)
@@ -49,7 +49,7 @@ def test_a_bad_change_harms_nobody_else(database: str) -> None:
     assert [_events(name) for name in ("thing-1", "thing-2", "broken")] == [1, 1, 0]
 
 
-def test_the_end_of_a_leader_leaves_nobody_waiting(sqlite_database: str) -> None:
+def test_the_end_of_a_leader_leaves_no_change_waiting(sqlite_database: str) -> None:
     """When the one that commits for all is ended, the others hear that nothing was accepted."""
 
     def end(connection):
@@ -61,7 +61,7 @@ def test_the_end_of_a_leader_leaves_nobody_waiting(sqlite_database: str) -> None
 
 
 def test_changes_share_a_transaction_on_sqlite(sqlite_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What piled up while one was committed takes a single further transaction."""
+    """The changes that gather during a commit take a single further transaction."""
     used, real = [], db.write
 
     def counted(**options):
@@ -117,7 +117,7 @@ def test_each_claim_of_a_batch_gets_its_own_row(database: str) -> None:
 
 @only_postgresql
 def test_statements_go_in_the_order_of_their_rows(database: str) -> None:
-    """Whoever comes first, the rows of a batch are taken in one order, so that no two batches wait in a circle."""
+    """The rows of a batch are locked in one order, so that no two batches wait in a circle."""
     _accepted()
     assert all(committer.together(_claims(NAMES[::-1]), single=True))
     assert _running() == NAMES
@@ -134,7 +134,7 @@ def test_a_batch_that_meets_a_deadlock_is_made_one_by_one(database: str) -> None
         other.execute(touch, {"id": NAMES[9]})
         batch = threading.Thread(target=lambda: outcomes.extend(committer.together(_claims(NAMES), single=True)))
         batch.start()
-        _until_somebody_waits_for_a_lock()
+        _until_a_lock_is_waited_for()
         with contextlib.suppress(sa.exc.OperationalError):  # the server chooses one of the two
             other.execute(touch, {"id": NAMES[0]})
         other.exec_driver_sql("ROLLBACK")
@@ -145,7 +145,7 @@ def test_a_batch_that_meets_a_deadlock_is_made_one_by_one(database: str) -> None
 
 @only_postgresql
 def test_a_change_that_loses_a_deadlock_is_made_again(database: str) -> None:
-    """The server ends our transaction so that another can go on: ours is made once more, and nobody hears of it."""
+    """The server ends our transaction so that another can go on: ours is made once more, without an error."""
     _accepted()
     tries: list[int] = []
     begun, closed = threading.Event(), threading.Event()
@@ -170,7 +170,7 @@ def test_a_change_that_loses_a_deadlock_is_made_again(database: str) -> None:
         assert begun.wait(60)
         theirs = threading.Thread(target=lambda: other.execute(touch, {"id": NAMES[0]}))
         theirs.start()
-        _until_somebody_waits_for_a_lock()
+        _until_a_lock_is_waited_for()
         closed.set()
         theirs.join(60)
         other.exec_driver_sql("COMMIT")
@@ -181,8 +181,8 @@ def test_a_change_that_loses_a_deadlock_is_made_again(database: str) -> None:
 
 
 @only_postgresql
-def test_a_row_that_another_process_holds_keeps_nobody_else_waiting(database: str) -> None:
-    """Whoever claims it waits; who wants other rows goes ahead meanwhile."""
+def test_a_row_that_another_process_holds_delays_no_other_row(database: str) -> None:
+    """The claim of that row waits; claims of other rows go ahead meanwhile."""
     _accepted()
     (waits,) = _claims(NAMES[:1])
     claimed: list[object] = []
@@ -191,7 +191,7 @@ def test_a_row_that_another_process_holds_keeps_nobody_else_waiting(database: st
         other.execute(sa.text("UPDATE executions SET publishes = 7 WHERE id = :id"), {"id": NAMES[0]})
         blocked = threading.Thread(target=lambda: claimed.append(group_commit.commit(waits, single=True)))
         blocked.start()
-        _until_somebody_waits_for_a_lock()
+        _until_a_lock_is_waited_for()
         done = [group_commit.commit(change, single=True).id for change in _claims(NAMES[1:])]
         assert (done, claimed) == (NAMES[1:], [])
         other.exec_driver_sql("ROLLBACK")
@@ -200,15 +200,15 @@ def test_a_row_that_another_process_holds_keeps_nobody_else_waiting(database: st
 
 
 @only_postgresql
-def test_a_connection_lost_in_a_batch_is_told_to_all(database: str) -> None:
-    """Whoever was in it hears that the database was away, nothing of it happened, and the next change is made."""
+def test_a_connection_lost_in_a_batch_is_reported_to_all(database: str) -> None:
+    """Every change in it gets Unavailable, none of them is made, and the next change is."""
     _accepted()
     outcomes: list[object] = []
     with db.write() as other:
         other.execute(sa.text("UPDATE executions SET publishes = 7 WHERE id = :id"), {"id": NAMES[9]})
         batch = threading.Thread(target=lambda: outcomes.extend(committer.together(_claims(NAMES), single=True)))
         batch.start()
-        _until_somebody_waits_for_a_lock()
+        _until_a_lock_is_waited_for()
         _terminate("wait_event_type = 'Lock'")
         batch.join(60)
     assert [type(outcome) for outcome in outcomes] == [Unavailable] * 20
@@ -224,7 +224,7 @@ def test_a_change_that_breaks_its_promise_is_refused(database: str) -> None:
 
 
 @only_postgresql
-def test_connections_closed_while_nobody_used_them_are_replaced(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_connections_closed_while_they_rested_are_replaced(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The server has ended all of them while they rested: neither a look nor a change notices."""
     monkeypatch.setattr(pool, "IDLE", 0)
     group_commit.commit(_note(1), single=True)
@@ -267,7 +267,7 @@ def test_a_child_has_connections_and_a_leader_of_its_own(database: str) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_the_end_of_a_leader_is_told_to_those_it_took_along(database: str) -> None:
+def test_the_end_of_a_leader_is_reported_to_its_batch(database: str) -> None:
     """When one change ends the thread that leads, all of its batch hear that nothing is known, and others go on."""
 
     def end(connection):
@@ -280,7 +280,7 @@ def test_the_end_of_a_leader_is_told_to_those_it_took_along(database: str) -> No
 
 
 def test_a_writer_waits_for_the_lock_and_finds_it_again(sqlite_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever cannot have the lock of another process hears so; once it is released the next change is made."""
+    """A change that another process locks out gets Unavailable; once the lock is free the next one is made."""
     monkeypatch.setattr(db, "LOCK_PATIENCE", 0.05)
     assert group_commit.commit(_note(1)) == 1
     with closing(sqlite3.connect(db.engine().url.database, isolation_level=None)) as other:
@@ -292,7 +292,7 @@ def test_a_writer_waits_for_the_lock_and_finds_it_again(sqlite_database: str, mo
     assert [_events(f"thing-{number}") for number in (1, 2, 3)] == [1, 0, 1]
 
 
-def test_whoever_finds_no_writer_free_in_time_hears_of_it(
+def test_a_change_that_finds_no_writer_free_in_time_is_refused(
     sqlite_database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A change that takes too long makes the others of its process give up, and nothing of theirs happens."""
@@ -308,7 +308,7 @@ def _changes(number: int):
     return [_note(one) for one in range(number)]
 
 
-def _until_somebody_waits_for_a_lock() -> None:
+def _until_a_lock_is_waited_for() -> None:
     query = sa.text("SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")
     with db.read() as connection:
         eventually(lambda: connection.execute(query).first(), 20, "the batch waits for the row")
