@@ -1,6 +1,6 @@
 """Changes that share a transaction, when the process is killed in the middle of it or one of them is bad.
 
-What a caller was told is there, what nobody was told is there whole or not at all: an execution and the audit rows of
+What was reported to a caller is there, what was not is there whole or not at all: an execution and the audit rows of
 everything that was done to it, neither without the other.
 """
 
@@ -49,7 +49,7 @@ def child(*words: str) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
-def told(lines: list[str]) -> dict[str, str]:
+def reported(lines: list[str]) -> dict[str, str]:
     """Execution → the last that was said about it; a line that was cut off by the end says nothing."""
     return dict(reversed(line.split()) for line in lines if line.endswith("\n"))
 
@@ -87,7 +87,7 @@ def assert_whole() -> None:
 
 
 def test_a_kill_in_a_burst_loses_nothing_that_was_answered(database: str) -> None:
-    """Processes killed one after the other while 16 threads commit: all that was told is there, nothing is half."""
+    """Processes killed one after the other while 16 threads commit: all that was reported is there, nothing is half."""
     stages = list(TRAILS)
     for number in range(3):
         with child("burst", f"burst{number}") as process:
@@ -97,7 +97,7 @@ def test_a_kill_in_a_burst_loses_nothing_that_was_answered(database: str) -> Non
         settle()
         assert len(lines) >= 200, "it was killed in the middle of its work"
         found = rows()
-        for execution_id, event in told(lines).items():
+        for execution_id, event in reported(lines).items():
             status = "pending" if event == "accepted" else event
             assert stages.index(found[execution_id]) >= stages.index(status), f"{execution_id} was {event}"
         assert_whole()
@@ -112,11 +112,11 @@ def test_a_process_killed_in_the_middle_of_a_batch_leaves_nothing_of_it(database
         settle()
         assert process.returncode == -signal.SIGKILL
         answered = {f"exec-{word}-before-{number}" for number in range(3)}
-        assert set(told(lines)) == answered
+        assert set(reported(lines)) == answered
         found = {name for name in rows() if f"-{word}-" in name}
         assert found >= answered
         assert f"exec-{word}-dying" not in found
-        if database == "sqlite" or at:  # elsewhere each is committed by itself, with nobody else's fate
+        if database == "sqlite" or at:  # elsewhere each is committed by itself
             assert found == answered
         assert_whole()
 
@@ -177,7 +177,7 @@ def test_one_of_many_copies_is_accepted_and_the_others_hear_of_it(database: str)
     assert_whole()
 
 
-def test_poison_after_poison_stops_nobody(database: str) -> None:
+def test_poison_after_poison_stops_no_other_change(database: str) -> None:
     """A hundred changes of which every fifth is bad, again and again: the good ones are made, once each."""
     for turn in range(3):
         changes: list[Callable[[Connection], Any]] = []

@@ -1,7 +1,7 @@
 """The end of a step and the beginning of the next are one write: what becomes of it when the world has moved on.
 
 A worker plans what follows, and writes it a moment later. Meanwhile its step may have been taken over (one attempt
-more), ended by somebody else, or its run cancelled or paused. Then nothing of what it planned may begin.
+more), ended by another process, or its run cancelled or paused. Then nothing of what it planned may begin.
 """
 
 import threading
@@ -247,7 +247,7 @@ def test_nothing_begins_when_the_run_was_cancelled_meanwhile(database: str, foll
 
 @pytest.mark.parametrize("following", ["an action here", "an action by message", "two actions", "a run"])
 def test_nothing_begins_while_the_run_is_paused(database: str, following: str) -> None:
-    """Paused between the plan and the write: what follows is written down, claimed by nobody, and does not begin."""
+    """Paused between the plan and the write: what follows is written down, unclaimed, and does not begin."""
     run_id = start_run("pexec-1")
     moves = FOLLOWING[following](run_id)
     with db.write() as connection:
@@ -263,7 +263,7 @@ def test_nothing_begins_while_the_run_is_paused(database: str, following: str) -
 
 
 def test_a_worker_may_let_go_before_its_step_is_ended(database: str) -> None:
-    """It sees that the run was cancelled before the cancel has come to its step: nobody is said to hold it any more."""
+    """It sees that the run was cancelled before the cancel has come to its step: the step has no owner any more."""
     run_id = start_run("pexec-1")
     step = f"{run_id}.a"
     with db.write() as connection:

@@ -218,7 +218,7 @@ def test_an_action_of_that_name_that_does_something_else_is_not_trusted(door: Do
     assert (again["enabled"], [one["code"] for one in again["warnings"]]) == (True, [])
 
 
-def test_the_name_of_an_action_does_not_tell_its_password(door: Door) -> None:
+def test_the_name_of_an_action_does_not_reveal_its_password(door: Door) -> None:
     """It is made with the installation's key, so guesses cannot be tried on it."""
     reference = sent(door, given(), "?dry_run=true", 200)["playbook"]["steps"][0]["action_ref"]
     document = json.loads(json.dumps(given()))
@@ -472,7 +472,7 @@ def test_what_an_export_leaves_out_is_said(door: Door) -> None:
     assert "signatures" not in answer.json
 
 
-#: what a document may do to whoever reads it, by the size of what it unfolds to or asks to be thought through
+#: what a document may cost its reader, by the size of what it unfolds to or asks to be thought through
 BOMBS: dict[str, Any] = {}
 
 

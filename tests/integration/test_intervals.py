@@ -1,4 +1,4 @@
-"""The scheduler's intervals: measured by a clock that nobody sets, sent over connections that are replaced."""
+"""The scheduler's intervals: measured by a monotonic clock, sent over connections that are replaced."""
 
 from datetime import timedelta
 from typing import Any
@@ -16,7 +16,7 @@ STEPS = (-3600, -60, -2, 2, 60, 3600)
 
 
 class Clock:
-    """A monotonic clock that goes on when it is told to."""
+    """A monotonic clock that the test moves."""
 
     def __init__(self) -> None:
         self.now = 100.0

@@ -77,7 +77,7 @@ def test_a_wrong_secret_is_no_key(door: Door) -> None:
 
 
 def test_the_use_of_a_key_is_noted(door: Door) -> None:
-    """``last_used`` tells when a key was used, soon after it was."""
+    """``last_used`` shows when a key was used, soon after it was."""
     fresh = door.call("POST", "/api/keys", json={"name": "x"}).json["data"]
     before = db.now_ms()
     door.call("GET", "/api/actions", key=fresh["key"])

@@ -19,7 +19,7 @@ _HEADERS = ("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset")
 
 
 def limited(monkeypatch: pytest.MonkeyPatch, limit: str, patience: float = 60) -> Door:
-    """The application under another limit, which waits so many seconds for Redis."""
+    """The application under another limit, which waits ``patience`` seconds for Redis."""
     monkeypatch.setattr("api.http.rate_limits.PATIENCE", patience)
     monkeypatch.setenv("TOCSIN_RATE_LIMIT", limit)
     settings.cache_clear()
@@ -49,7 +49,7 @@ def test_a_key_that_asks_too_often_is_held_back(monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.usefixtures("sqlite_database")
 def test_the_next_window_is_open_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """When the window is over the count begins anew."""
+    """When the window is over the count begins again."""
     clock = [1_800_000_000.0]
     monkeypatch.setattr("api.http.rate_limits.time.time", lambda: clock[0])
     door = limited(monkeypatch, "1/minute")
@@ -128,7 +128,7 @@ def test_a_senseless_limit_stops_the_process_at_its_start(monkeypatch: pytest.Mo
 
 
 def granted(limiter: Limiter, who: str, callers: int, each: int, door: Door) -> int:
-    """How many requests are let through when so many callers of one key make so many each, at the same time."""
+    """How many requests are let through when callers of one key each make ``each`` at the same time."""
     let_through = Counter[int]()
     together = threading.Barrier(callers)
 

@@ -49,7 +49,7 @@ def look() -> dict:
 
 @pytest.fixture(autouse=True)
 def installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """An installation with an actions folder that nobody but its owner may enter."""
+    """An installation with an actions folder that only its owner may enter."""
     folder = tmp_path / "actions"
     folder.mkdir(mode=0o700)
     (folder / "mine.py").write_text(ACTIONS)
@@ -138,7 +138,7 @@ def test_attackers_text_is_data() -> None:
 
 
 def test_an_exit_code_is_a_failure() -> None:
-    """A script that ends with another code than 0 has failed; the code is told and its words are in the log."""
+    """A script that ends with another code than 0 has failed; the error names the code, the log has its output."""
     lines: list = []
     with pytest.raises(ProviderError) as caught:
         local.perform(call(bash("echo trying; echo '{}' ; exit 3"), lines))
@@ -203,7 +203,7 @@ def test_a_function_runs_isolated_in_mode_sandbox() -> None:
     assert (seen["shadow"], seen["others"]) == (False, False)
 
 
-def test_a_sandboxed_function_reaches_nobody() -> None:
+def test_a_sandboxed_function_reaches_no_server() -> None:
     """A port that a live function reaches is closed to the same function in mode sandbox."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         parameters = {"port": server.getsockname()[1]}
@@ -255,7 +255,7 @@ def test_a_good_config_has_no_faults() -> None:
     assert local.check(bash("#" * script.SCRIPT_BYTES), set()) == []
 
 
-def test_a_plan_tells_what_would_run_without_the_values() -> None:
+def test_a_plan_says_what_would_run_without_the_values() -> None:
     """A plan names the function or the script's size and the parameters, and holds no value of them."""
     scripted = local.plan(call(bash("echo"), parameters={"token": "s3cret"}))
     named = local.plan(call({"handler": "add"}, parameters={"a": "s3cret"}))

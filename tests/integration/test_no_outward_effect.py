@@ -87,7 +87,7 @@ def _call(config: dict, mode: str) -> Call:
 
 
 @pytest.mark.parametrize("name", list(_configs(1)))
-def test_a_dry_run_and_a_sandbox_reach_nobody(listener: Listener, name: str) -> None:
+def test_a_dry_run_and_a_sandbox_reach_no_server(listener: Listener, name: str) -> None:
     """Neither makes a single connection; the dry run describes, the sandbox runs and reports."""
     executor, config = _configs(listener.port)[name]
     module = registry.executor(executor)

@@ -169,7 +169,7 @@ def test_any_webhook_is_a_channel(web):
 
 
 class Mailbox:
-    """A mail server's judgement: remembers what it accepts, refuses whom the test names."""
+    """The handler of a mail server: keeps accepted messages, refuses the addresses that the test names."""
 
     def __init__(self):
         self.messages, self.refuse, self.sleep = [], {}, threading.Event()

@@ -111,7 +111,7 @@ def test_no_value_anywhere_in_a_cacao_document_breaks_its_import(door: Door, see
 
 
 def test_no_value_anywhere_in_a_document_of_ours_breaks_its_import(door: Door) -> None:
-    """The definition that a document carries along may have been changed by anybody."""
+    """Anyone may have changed the definition that a document carries along."""
     assert not _broken(door, _exported(door), IMPORT)
 
 

@@ -19,8 +19,8 @@ from tests.support.api import Door
 from tests.support.services import RedisServer
 from tests.support.waiting import eventually
 
-#: how the system is, told in the words of every other answer there
-TOLD = {(f"GET {path}", "503") for path in ("/health", "/metrics", "/metrics/prometheus")}
+#: 503 that has the shape of every other answer there, not that of a problem
+STATES = {(f"GET {path}", "503") for path in ("/health", "/metrics", "/metrics/prometheus")}
 
 
 def operations(door: Door) -> dict[str, dict[str, Any]]:
@@ -74,7 +74,7 @@ def test_every_operation_is_explained_with_examples(door: Door) -> None:
             assert answer["description"], f"{name} {status}"
             for kind, content in answer.get("content", {}).items():
                 assert "example" in content, f"{name} {status} {kind}"
-                problem = int(status) >= 400 and (name, status) not in TOLD
+                problem = int(status) >= 400 and (name, status) not in STATES
                 assert (kind == "application/problem+json") == problem, f"{name} {status}"
 
 
@@ -115,7 +115,7 @@ def test_the_page_needs_nothing_from_outside(door: Door) -> None:
     assert not re.search(r"https?://", page.text)
 
 
-def test_health_tells_what_is_missing(door: Door) -> None:
+def test_health_names_what_is_missing(door: Door) -> None:
     """Without workers and Redis it is degraded and says so, yet it serves."""
     answer = door.call("GET", "/health")
     assert answer.status_code == 200
@@ -143,7 +143,7 @@ def test_health_is_ok_when_work_is_done(door: Door) -> None:
 
 @pytest.mark.usefixtures("redis_server")
 def test_a_stranger_hears_whether_all_is_well_and_nothing_else(door: Door) -> None:
-    """Without a key, or with one that may not read, no host, queue or count is told; a wrong key is refused."""
+    """Without a key, or with one that may not read, no host, queue or count is shown; a wrong key is refused."""
     mute = door.key("operator", scopes=("execute:actions",))
     for key in (None, mute):
         door.app.extensions["tocsin.gauge"] = Gauge()
@@ -161,7 +161,7 @@ def test_a_stranger_hears_whether_all_is_well_and_nothing_else(door: Door) -> No
         assert door.call("GET", path, key="tcn_000000000000_wrong").status_code == 401
 
 
-def test_a_flood_without_a_key_holds_nobody_off_health(monkeypatch: pytest.MonkeyPatch, sqlite_database: str) -> None:
+def test_a_flood_without_a_key_leaves_health_open(monkeypatch: pytest.MonkeyPatch, sqlite_database: str) -> None:
     """Whatever an address has asked for, the load balancer behind the same address still hears how the system is."""
     monkeypatch.setenv("TOCSIN_RATE_LIMIT", "3/minute")
     settings.cache_clear()
@@ -173,7 +173,7 @@ def test_a_flood_without_a_key_holds_nobody_off_health(monkeypatch: pytest.Monke
 
 
 def test_health_is_unavailable_without_the_database(door: Door, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
-    """A database that is away makes /health and every operation answer 503, without telling where it is."""
+    """A database that is away makes /health and every operation answer 503, without its address."""
     monkeypatch.setenv("TOCSIN_DATABASE_URL", f"sqlite:///{tmp_path}/nowhere/hidden.db")
     settings.cache_clear()
     db.dispose()
@@ -205,17 +205,17 @@ def full_disk(sqlite_database: str) -> Iterator[Callable[[], None]]:
 def test_health_is_unavailable_when_the_disk_is_full(
     door: Door, monkeypatch: pytest.MonkeyPatch, full_disk: Callable[[], None]
 ) -> None:
-    """A database that answers and takes no writes is told of, without a key by 503 alone, and when it is over."""
+    """A database that takes no writes shows in /health, without a key by 503 alone, until it does again."""
     monkeypatch.setattr(writes, "EVERY", 0.0)
     work(door)
     assert door.call("GET", "/health").json["database"] == "ok"
     assert door.app.extensions["tocsin.gauge"].writes.drain(20)
     action, before = door.create()["id"], resource.getrlimit(resource.RLIMIT_FSIZE)
     full_disk()
-    eventually(lambda: door.call("GET", "/health").status_code == 503, 20, "it is told")
+    eventually(lambda: door.call("GET", "/health").status_code == 503, 20, "/health shows it")
     assert door.call("POST", f"/api/actions/{action}/trigger", json={"parameters": {}}).status_code == 503
-    told, stranger = door.call("GET", "/health"), door.call("GET", "/health", key=None)
-    assert (told.json["status"], told.json["database"]) == ("degraded", "read_only")
+    keyed, stranger = door.call("GET", "/health"), door.call("GET", "/health", key=None)
+    assert (keyed.json["status"], keyed.json["database"]) == ("degraded", "read_only")
     assert (stranger.status_code, stranger.json) == (503, {"status": "degraded"})
     assert door.call("GET", "/metrics", key=None).json == {"status": "degraded"}
     assert door.call("GET", "/api/actions").status_code == 200
@@ -239,18 +239,18 @@ def test_asking_for_health_writes_now_and_then(door: Door) -> None:
 
 
 @pytest.mark.parametrize("setting", [("maxmemory", "1"), ("replicaof", "127.0.0.1 9")])
-def test_health_tells_that_redis_takes_no_writes(
+def test_health_shows_that_redis_takes_no_writes(
     door: Door, redis_server: RedisServer, setting: tuple[str, str]
 ) -> None:
-    """Full, or a copy of another: it answers, and is told to be read_only, which is degraded; 200 all the same."""
+    """Full, or a replica: /health answers 200, degraded, with Redis as read_only."""
     work(door)
     client, (name, value) = redis_server.client(), setting
     undo = ("REPLICAOF", "NO", "ONE") if name == "replicaof" else ("CONFIG", "SET", "maxmemory", "0")
     client.execute_command(*(("REPLICAOF", *value.split()) if name == "replicaof" else ("CONFIG", "SET", name, value)))
     try:
         door.app.extensions["tocsin.gauge"] = Gauge()
-        told = door.call("GET", "/health")
-        assert (told.status_code, told.json["status"], told.json["redis"]) == (200, "degraded", "read_only")
+        keyed = door.call("GET", "/health")
+        assert (keyed.status_code, keyed.json["status"], keyed.json["redis"]) == (200, "degraded", "read_only")
     finally:
         client.execute_command(*undo)
     door.app.extensions["tocsin.gauge"] = Gauge()
@@ -258,7 +258,7 @@ def test_health_tells_that_redis_takes_no_writes(
 
 
 def test_metrics_count_in_both_forms(door: Door) -> None:
-    """JSON by default; Prometheus text for whoever prefers text, or at a path of its own."""
+    """JSON by default; Prometheus text for clients that prefer text, or at its own path."""
     door.trigger(door.create()["id"])
     assert door.call("GET", "/metrics", key="").json["executions"] == {"pending": 1}
     scraper = "application/openmetrics-text;version=1.0.0;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"

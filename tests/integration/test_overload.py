@@ -30,7 +30,7 @@ def playbook(door: Door, name: str, kind: str, **more: Any) -> str:
 
 
 def test_what_is_not_urgent_is_refused_early(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
-    """503 with Retry-After, nothing is recorded; what was accepted before is still told under its key."""
+    """503 with Retry-After, nothing is recorded; what was accepted before is still answered under its key."""
     action = door.create()["id"]
     run = playbook(door, "Webhook", "webhook")
     again = {"json": {"parameters": {}}, "headers": {"Idempotency-Key": "once"}}
@@ -69,7 +69,7 @@ def test_what_is_urgent_is_never_refused(door: Door) -> None:
 
 
 class Clock(SimpleNamespace):
-    """Time that passes when it is told to."""
+    """A monotonic clock that the test moves."""
 
     now = 1000.0
 
@@ -118,7 +118,7 @@ def test_a_machine_that_stood_still_is_not_overloaded(monkeypatch: pytest.Monkey
 
 
 def test_readers_that_wait_are_no_work() -> None:
-    """Whoever waits for news or for his client's body does not count."""
+    """A request that waits for news or for its client's body does not count."""
     one = Load()
     with ExitStack() as waiting:
         for _ in range(5000):
@@ -148,7 +148,7 @@ def test_what_waits_for_its_commit_has_an_age(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_what_waits_for_its_message_has_an_age(monkeypatch: pytest.MonkeyPatch) -> None:
-    """While a broker takes long and more piles up than goes at once, what is being published grows old."""
+    """While a broker takes long and more than one batch waits, the messages on their way grow old."""
     go_on = threading.Event()
     monkeypatch.setattr(Publisher, "_deliver", lambda _self, _items: go_on.wait(60))
     own = Publisher()

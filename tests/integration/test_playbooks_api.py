@@ -34,7 +34,7 @@ def pointers(answer: Any) -> list[str]:
 
 
 def test_a_playbook_is_created_and_read(door: Door) -> None:
-    """The answer tells where it is; reading it shows the whole definition, defaults included."""
+    """The answer says where it is; reading it shows the whole definition, defaults included."""
     action = door.create(parameters=[{"name": "host"}])["id"]
     definition = {
         "name": "Triage & Response",
@@ -170,7 +170,7 @@ def test_common_yaml_faults_say_what_helps(door: Door, text: str, remedy: str) -
 
 @pytest.mark.parametrize("text", ["name: [", "name: @x", "? [a]\n: b"])
 def test_other_yaml_faults_suggest_nothing(door: Door, text: str) -> None:
-    """What is wrong for another reason is told without a remedy that does not fit."""
+    """A fault of another kind is reported without a remedy that does not fit."""
     problem = assert_problem(door.call("POST", "/api/playbooks", data=text, headers=YAML), 400)
     assert ";" not in problem["detail"]
 
@@ -410,7 +410,7 @@ def test_who_listens_to_an_event(everywhere: Door) -> None:
 
 
 def test_changes_at_the_same_time_do_not_overrule_each_other(everywhere: Door) -> None:
-    """Who changes a playbook that has become another is told so."""
+    """A change of a playbook that has changed meanwhile is refused with the reason."""
     door = everywhere
     made = door.create_playbook()["id"]
     seen = stored(door, made)
@@ -427,7 +427,7 @@ def test_changes_at_the_same_time_do_not_overrule_each_other(everywhere: Door) -
 
 
 def test_deleting_frees_the_id_and_keeps_the_history(everywhere: Door) -> None:
-    """A deleted playbook is 404; its revisions can still be read; a new one of the id begins anew."""
+    """A deleted playbook is 404; its revisions can still be read; a new one of the id begins again."""
     door = everywhere
     made = door.create_playbook(name="Gone")["id"]
     revision_id = stored(door, made).revision.id

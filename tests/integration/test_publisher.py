@@ -1,4 +1,4 @@
-"""What piles up before it is published shares messages; what comes alone has its own."""
+"""Executions that wait to be published share messages; a single one has its own."""
 
 import base64
 import json
@@ -20,7 +20,7 @@ from tests.support.waiting import eventually
 
 @pytest.fixture
 def redis(redis_server: RedisServer) -> Iterator[RedisServer]:
-    """An empty Redis, and nobody else publishing: what earlier tests rang is delivered, its connection back."""
+    """An empty Redis without another publisher: messages of earlier tests are delivered, their connection is back."""
     ready_to_publish()
     redis_server.client().flushall()
     yield redis_server
@@ -44,7 +44,7 @@ def queued(server: RedisServer, queue: str) -> list[tuple[dict, list]]:
     return [(one["headers"], json.loads(base64.b64decode(one["body"]))) for one in found]
 
 
-def test_actions_that_piled_up_travel_together(redis: RedisServer) -> None:
+def test_waiting_actions_travel_together(redis: RedisServer) -> None:
     """Twenty actions of one queue make three messages, in their order; each says which action each is of."""
     messages = [message(number, label=f"act-{number}") for number in range(20)]
     assert canvas.publish(messages) == []
@@ -65,7 +65,7 @@ def test_one_by_itself_is_its_own_message(redis: RedisServer) -> None:
     assert [link["options"]["task_id"] for link in begin_body[2]["chain"]] == ["pexec-001.s1"]
 
 
-def test_runs_that_piled_up_begin_together(redis: RedisServer) -> None:
+def test_waiting_runs_begin_together(redis: RedisServer) -> None:
     """Runs in one message leave their links behind: each is of a run of its own."""
     assert canvas.publish([run(number) for number in range(3)]) == []
     ((headers, body),) = queued(redis, "steps")

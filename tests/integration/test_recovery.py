@@ -84,7 +84,7 @@ def test_a_living_worker_whose_time_is_up_has_timed_out(database: str, timeout_s
 
 
 def test_an_at_most_once_action_is_never_tried_again(database: str) -> None:
-    """Its worker died within its time: it ends failed, and says that nobody knows."""
+    """Its worker died within its time: it ends failed, with an unknown outcome."""
     with time_machine.travel("2026-11-22T10:00:00Z", tick=False) as clock:
         execution_id = _running("steps", 20, idempotent=False)
         clock.shift(23)
@@ -94,7 +94,7 @@ def test_an_at_most_once_action_is_never_tried_again(database: str) -> None:
         assert transitions.load(row.error)["outcome_unknown"] is True
 
 
-def test_silence_on_a_killable_process_is_the_actions_own_doing(database: str) -> None:
+def test_silence_of_a_killable_process_is_a_timeout(database: str) -> None:
     """A Python action stuck in C keeps its process from renewing: at the end of its time it has timed out."""
     with time_machine.travel("2026-11-22T10:00:00Z", tick=False) as clock:
         execution_id = _running("scripts", 10)
@@ -137,7 +137,7 @@ def _database_away(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("idempotent", [True, False])
-def test_nobody_is_taken_for_dead_because_the_database_was_away(
+def test_no_worker_is_taken_for_dead_because_the_database_was_away(
     database: str, monkeypatch: pytest.MonkeyPatch, idempotent: bool
 ) -> None:
     """When it is back who lives has a whole lease to renew what lapsed meanwhile; who does not is found after that."""
@@ -174,7 +174,7 @@ def test_a_database_that_did_not_answer_was_away(database: str) -> None:
 
 
 @pytest.mark.parametrize("database", ["postgresql"], indirect=True)
-def test_a_tick_that_met_a_frozen_database_takes_nobody_for_dead(
+def test_a_tick_that_met_a_frozen_database_takes_no_worker_for_dead(
     database: str, postgres_server: PostgresServer | ForeignPostgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Wherever in its work it had to wait: what lapsed meanwhile is left for a lease."""
@@ -204,7 +204,7 @@ def test_a_tick_that_met_a_frozen_database_takes_nobody_for_dead(
 
 
 @pytest.mark.parametrize(("seconds", "respite"), [(3600, 30_000), (-3600, 0), (2, 0)])
-def test_a_clock_that_was_put_forward_kills_nobody(seconds: float, respite: int) -> None:
+def test_a_clock_that_was_put_forward_kills_no_worker(seconds: float, respite: int) -> None:
     """All leases lapse at once when a machine wakes up or its clock is set: each worker is given time to renew."""
     with time_machine.travel("2026-11-22T10:00:00Z", tick=False) as clock:
         seen = Reach(lambda: 100.0)

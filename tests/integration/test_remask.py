@@ -1,4 +1,4 @@
-"""The walk of maintenance and ``python -m launcher.reseal`` masks what earlier versions stored in clear."""
+"""Maintenance and ``python -m launcher.reseal`` mask what earlier versions stored in clear."""
 
 import json
 import secrets
@@ -75,8 +75,8 @@ class Past:
         """Where any of its values still stands."""
         paths = [f"/api/actions/{self.id}", f"/api/actions/{self.id}/versions", "/api/actions/executions"]
         paths += [f"/api/actions/executions/{one}" for one in self.executions]
-        told = read_everywhere(door, paths) | stored()
-        return [place for place, text in told.items() if any(value in text for value in self.values)]
+        shown = read_everywhere(door, paths) | stored()
+        return [place for place, text in shown.items() if any(value in text for value in self.values)]
 
 
 def test_what_was_kept_in_clear_is_masked_and_sent_as_before(everywhere: Door) -> None:
@@ -104,7 +104,7 @@ def test_maintenance_masks_by_itself_and_finds_nothing_a_second_time(
     assert [bite.done for _, bite in reseal.walk()] == [0] * len(reseal.ALL)
 
 
-def test_a_walk_that_is_stopped_anywhere_is_begun_again(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_round_that_is_stopped_anywhere_begins_again(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
     """Bite by bite, forgetting each time where it was; what another has masked meanwhile is left as it is."""
     monkeypatch.setattr(remask, "_EXECUTIONS", 2)
     monkeypatch.setattr(remask, "_BITE", 1)
@@ -112,7 +112,7 @@ def test_a_walk_that_is_stopped_anywhere_is_begun_again(door: Door, monkeypatch:
     for _ in range(3):
         assert remask.configs("").done == 1
     assert remask.configs("").done == 0
-    for _ in range(2):  # a walk that does not get to the end of the first one's executions
+    for _ in range(2):  # a round that does not get to the end of the first one's executions
         remask.executions("")
     after = ""
     for _ in range(20):
@@ -123,7 +123,7 @@ def test_a_walk_that_is_stopped_anywhere_is_begun_again(door: Door, monkeypatch:
 
 
 def test_a_revision_that_is_not_masked_yet_is_not_remembered(door: Door) -> None:
-    """A worker that has used one before the walk came by takes secrets out by the present rules afterwards."""
+    """A worker that has used one before the round extracts secrets by the present rules afterwards."""
     past = Past(door)
     with db.read() as connection:
         revision_id = actions.get(connection, "default", past.id).revision.id

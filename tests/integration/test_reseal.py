@@ -1,4 +1,4 @@
-"""Sealing anew: under load, killed half-way, in an earlier form, and what cannot be opened."""
+"""Resealing: under load, killed half-way, from an earlier form, and with what cannot be opened."""
 
 import base64
 import hashlib
@@ -59,7 +59,7 @@ class Installation:
         settings.cache_clear()
 
     def fill(self, number: int) -> None:
-        """Seal something in every table, and so many parameters."""
+        """Seal something in every table, and the parameters of ``number`` executions."""
         self.keys.append(self.add_key())
         for each in range(5):
             config = {"url": f"https://{each}.example.com/", "headers": {"Authorization": CANARY}}
@@ -150,7 +150,7 @@ def resealing(keys: str) -> subprocess.Popen[str]:
 
 
 def test_it_is_killed_twice_under_load_and_loses_nothing(installation: Installation) -> None:
-    """Beside writers, some of which still use the old key, all is readable throughout and at the end under the new."""
+    """Next to writers, some of which still use the old key, all stays readable, at the end under the new."""
     here = installation
     here.fill(1500)
     here.use(here.old, here.new)  # as every process does first when the key is changed
@@ -200,10 +200,8 @@ def test_it_is_killed_twice_under_load_and_loses_nothing(installation: Installat
     assert here.open_everything() >= 1510
 
 
-def test_values_of_an_earlier_version_are_sealed_anew(
-    installation: Installation, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Upkeep does it by itself, some at a time; afterwards they open although nothing of the earlier form does."""
+def test_values_of_an_earlier_version_are_resealed(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Maintenance does it by itself, some at a time; afterwards they open although nothing of the earlier form does."""
     here = installation
     here.fill(1)
     text = f'{{"token": "{CANARY}"}}'.encode()
@@ -255,7 +253,7 @@ def test_what_cannot_be_opened_is_named_and_left(
         assert access.authenticate(connection, forged) is None
 
 
-def test_every_sealed_column_is_walked() -> None:
+def test_every_sealed_column_is_resealed() -> None:
     """No table with a column that is made with a root key is forgotten."""
     made = {table.name for table in metadata.tables.values() if {"sealed", "mac"} & set(table.columns.keys())}
     assert made == set(reseal.STEPS)

@@ -181,7 +181,7 @@ def test_the_open_numbers_agree_with_the_database(door: Door) -> None:
 
 @pytest.mark.parametrize("fault", [Unavailable(), RuntimeError("out of connections")])
 def test_a_look_that_fails_ends_no_waiting(door: Door, monkeypatch: pytest.MonkeyPatch, fault: Exception) -> None:
-    """Whatever a look runs into, the next one is taken, and readers are told of their news."""
+    """Whatever error a look meets, the next one is taken, and readers get their news."""
     execution_id = door.trigger(door.create()["id"])
     failures, real = iter([fault, fault]), transitions.states
 

@@ -44,7 +44,7 @@ def _allowed(monkeypatch: pytest.MonkeyPatch) -> Door:
 
 
 def drive(run_id: str) -> str:
-    """Do what workers would do until the run ends or waits for somebody; returns its status."""
+    """Do what workers would do until the run ends or waits for a decision; returns its status."""
     table = transitions.executions
     for _ in range(100):
         with db.read() as connection:
@@ -142,7 +142,7 @@ def test_what_the_run_did_not_come_to_is_as_it_was_when_the_run_began(everywhere
     call = {"id": "send", "type": "action", "action_ref": evil["id"], "parameters": {"token": "{{ token }}"}}
     changed = everywhere.call("PATCH", f"/api/playbooks/{scene.inner}", scene.operator, json={"steps": [call]})
     assert changed.status_code == 200, changed.text
-    with db.write() as connection:  # what failed in the run has succeeded, as far as its retry can tell
+    with db.write() as connection:  # what failed in the run has succeeded, as far as its retry can see
         row = transitions.executions
         connection.execute(row.update().where(row.c.id == f"{run_id}.gate").values(status="completed", output="{}"))
     answer = scene.retry(run_id)
@@ -153,7 +153,7 @@ def test_what_the_run_did_not_come_to_is_as_it_was_when_the_run_began(everywhere
 
 
 def test_the_present_actions_are_used_on_request_and_secrets_then_given_again(everywhere: Door, sink: Sink) -> None:
-    """A changed body is used at once; a changed receiver needs the secrets anew, through other playbooks too."""
+    """A changed body is used at once; a changed receiver needs the secrets again, through other playbooks too."""
     for nested in (False, True):
         scene = Scene(everywhere, sink, f"c{nested}-{everywhere.admin[-8:]}", nested=nested)
         run_id = scene.run()
@@ -175,7 +175,7 @@ def test_the_present_actions_are_used_on_request_and_secrets_then_given_again(ev
 
 
 def test_the_present_is_what_it_was_when_the_retry_was_accepted(here: Door, sink: Sink) -> None:
-    """Nobody has a retry accepted and changes what it comes to later."""
+    """A change after a retry is accepted does not reach it."""
     scene = Scene(here, sink, "frozen", nested=True)
     answer = scene.retry(scene.run(), revisions="present")
     assert answer.status_code == 202, answer.text
@@ -184,8 +184,8 @@ def test_the_present_is_what_it_was_when_the_retry_was_accepted(here: Door, sink
     assert (len(scene.got("good")), scene.got("evil")) == (2, [])
 
 
-def test_a_changed_playbook_below_leads_secrets_to_nobody_else(here: Door, sink: Sink) -> None:
-    """With the present revisions an action that the run's secrets did not reach needs them anew."""
+def test_a_changed_playbook_below_leads_secrets_to_no_other_action(here: Door, sink: Sink) -> None:
+    """With the present revisions an action that the run's secrets did not reach needs them again."""
     scene = Scene(here, sink, "led", nested=True)
     run_id = scene.run()
     other = here.create(
@@ -212,7 +212,7 @@ def test_a_changed_playbook_below_leads_secrets_to_nobody_else(here: Door, sink:
     ids=["executor", "templated", "account"],
 )
 def test_who_receives_is_more_than_the_address(here: Door, sink: Sink, change: dict[str, Any]) -> None:
-    """Another executor, a receiver that a parameter names, another account there: each needs the secrets anew."""
+    """Another executor, a receiver that a parameter names, another account there: each needs the secrets again."""
     scene = Scene(here, sink, "who", nested=False)
     run_id = scene.run()
     if change["config"].get("url") == "URL":

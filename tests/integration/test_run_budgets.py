@@ -1,4 +1,4 @@
-"""What one run may bring about: so many steps under way, so many in all; and how what it leaves behind is ended."""
+"""Bounds of one run: steps under way, steps in all; and how the steps that it leaves behind end."""
 
 import json
 from typing import Any
@@ -72,13 +72,13 @@ _waiting = (_table.kind == "step", _table.type == "delay", _table.status == "wai
 
 
 def spread_out() -> None:
-    """See every run and every holder through as far as they go without waiting for the clock."""
+    """Carry every run and container as far as it goes without the clock."""
     seen = None
     while seen != (seen := [(row.id, row.status) for row in rows()]):
         for run in rows(_table.kind == "playbook", _table.status == "pending"):
             steps.begin.apply(args=[run.id])
-        for holder in rows(_table.open.is_not(None), _table.status == "running"):
-            steps.join.apply(args=[holder.id])
+        for container in rows(_table.open.is_not(None), _table.status == "running"):
+            steps.join.apply(args=[container.id])
 
 
 def each(step_id: str, *inside: dict[str, Any], at_once: int = 50) -> dict[str, Any]:
@@ -90,12 +90,12 @@ REST = delay("rest", 0)
 
 
 def test_nested_loops_share_what_a_run_may_have_under_way(everywhere: Door) -> None:
-    """Fifty times fifty passes are as many as may be, and each pass that ends makes room for the next one."""
+    """Of fifty times fifty iterations only the allowed number is under way; each that ends makes room for the next."""
     run_id = begun(stored_before(everywhere, each("a", each("b", REST))))
     spread_out()
     waiting = rows(*_waiting)
     assert len(waiting) == MOST_LIVE
-    assert len({row.iteration.split(".")[0] for row in waiting}) == 50, "each outer pass has its part"
+    assert len({row.iteration.split(".")[0] for row in waiting}) == 50, "each outer iteration has its part"
     for row in waiting[:7]:
         with db.write() as connection:
             transitions.transition(connection, row.id, "completed", **step_rows.follow_mark())
@@ -115,7 +115,7 @@ def test_the_runs_that_a_run_starts_share_it_too(everywhere: Door) -> None:
 
 
 def test_a_run_that_starts_run_after_run_is_never_without_room(everywhere: Door) -> None:
-    """Where the runs around have used all there is, what they start goes on pass by pass, to its end."""
+    """Where the runs around have used all there is, what they start goes on iteration by iteration, to its end."""
 
     def three(step_id: str, inside: dict[str, Any]) -> dict[str, Any]:
         return for_each(step_id, [1, 2, 3], inside, max_concurrency=3)
@@ -132,15 +132,15 @@ def test_a_run_that_starts_run_after_run_is_never_without_room(everywhere: Door)
 
 
 def test_a_run_with_too_many_steps_fails_and_says_so(everywhere: Door, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However its steps come about, it is ended with all that goes on beside; what had been done stays done."""
+    """However its steps come about, it ends with all that is under way; what was completed stays so."""
     monkeypatch.setattr(budget, "MOST_ROWS", 60)
     monkeypatch.setattr(budget, "FEW", 10)
     decide = {"id": "decide", "type": "condition", "expression": "true"}
-    beside = parallel("both", [delay("rest", 600)], [loop("l", 30, for_each("e", ITEMS[:5], decide))])
-    run_id = begun(everywhere.create_playbook(name="Large", steps=[beside])["id"])
+    both = parallel("both", [delay("rest", 600)], [loop("l", 30, for_each("e", ITEMS[:5], decide))])
+    run_id = begun(everywhere.create_playbook(name="Large", steps=[both])["id"])
     for _ in range(100):
-        for holder in rows(_table.open.is_not(None), _table.status == "running"):
-            steps.join.apply(args=[holder.id])
+        for container in rows(_table.open.is_not(None), _table.status == "running"):
+            steps.join.apply(args=[container.id])
     run = rows(_table.id == run_id)[0]
     assert run.status == "failed"
     assert json.loads(run.error)["code"] == "run_too_large"
@@ -155,11 +155,11 @@ def test_a_run_with_too_many_steps_fails_and_says_so(everywhere: Door, monkeypat
 def test_what_a_run_asks_for_beyond_its_measure_goes_to_bulk(
     database: str, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch, which: str
 ) -> None:
-    """However many of its delays end together, or loops are to be looked at: a few messages go before, all come."""
+    """However many of its delays end or loops need attention together: a few messages go before, all come."""
     ready_to_publish()
     redis_server.client().flushall()
     redis_store.set_mark()
-    now = [0.0]  # no time passes while tick works, however long it takes
+    now = [0.0]  # the time stands still while tick works, however long it takes
     measured = fair_queue.FairQueue(clock=lambda: now[0], of=lambda _queue: 100)
     monkeypatch.setattr(fair_queue, "_fair_queue", measured)
     unlimited(monkeypatch)
@@ -181,7 +181,7 @@ def test_what_a_run_asks_for_beyond_its_measure_goes_to_bulk(
 
 
 def standing_still(door: Door, number: int, *, held: int = 0) -> str:
-    """A run with so many steps that wait, of which some are in a worker's hands."""
+    """A run with ``number`` steps that wait, of which a worker holds ``held``."""
     run_id = begun(door.create_playbook(name="Still", steps=[delay("rest", 600)])["id"])
     for at in range(number):
         status = "running" if at < held else "waiting"
@@ -245,13 +245,13 @@ def test_no_step_of_any_run_below_can_be_claimed_once_a_run_is_cancelled(everywh
     deep = everywhere.create_playbook(name="Deep", steps=[delay("rest", 600)])
     middle = everywhere.create_playbook(name="Middle", steps=[child("call", deep["id"])])
     top = begun(everywhere.create_playbook(name="Top", steps=[child("call", middle["id"])])["id"])
-    beside = begun(deep["id"])
+    unrelated = begun(deep["id"])
     spread_out()
     (between,) = rows(_table.parent_id == f"{top}.call")
     (lowest,) = rows(_table.parent_id == f"{between.id}.call")
     with db.write() as connection:
         assert steps_ended(connection, between.id)
-    assert [rows(_table.id == one)[0].status for one in (top, between.id, lowest.id, beside)] == [
+    assert [rows(_table.id == one)[0].status for one in (top, between.id, lowest.id, unrelated)] == [
         "running",
         "cancelled",
         "cancelled",

@@ -47,7 +47,7 @@ def shown(door: Door, run_id: str, what: str = "") -> Any:
 
 
 def test_a_repeated_request_makes_one_run(door: Door) -> None:
-    """The same Idempotency-Key answers the same run and says that it is a replay; another body is refused."""
+    """The same Idempotency-Key answers the same run and says that it was replayed; another body is refused."""
     path, headers = f"{playbook(door)}/run", {"Idempotency-Key": "alert-4711"}
     first = door.call("POST", path, json={"target_asset_id": "a-1"}, headers=headers)
     runs.begin(first.json["execution_id"])
@@ -90,7 +90,7 @@ def test_every_step_item_speaks_both_vocabularies(door: Door, action: str) -> No
         assert steps[2]["step_name"] == steps[2]["name"] == "Inner one"
 
 
-def test_a_run_tells_how_far_it_is(door: Door, action: str) -> None:
+def test_a_run_says_how_far_it_is(door: Door, action: str) -> None:
     """The current step, how many are completed, who started it and how, until when it may run."""
     run_id = run(door, playbook(door, act("one", action), act("two", action), timeout_minutes=30))
     before = shown(door, run_id)
@@ -120,16 +120,16 @@ def test_a_run_that_only_waits_is_paused(door: Door, action: str) -> None:
         assert door.call("GET", f"/api/playbooks/executions?status={listed}").json["meta"]["total"] == 1
         return this["status"], this["waiting_for"]
 
-    holder = runs.enter(run_id, "both", type="parallel", open=2, cursor=2)
-    delay = runs.enter(run_id, "rest", "waiting", type="delay", parent_id=holder, waiting_for="delay")
-    one = runs.enter(run_id, "one", parent_id=holder)
+    container = runs.enter(run_id, "both", type="parallel", open=2, cursor=2)
+    delay = runs.enter(run_id, "rest", "waiting", type="delay", parent_id=container, waiting_for="delay")
+    one = runs.enter(run_id, "one", parent_id=container)
     assert state() == ("running", None)
     runs.end(one, "waiting", waiting_for="retry", due_at=db.now_ms() + 60_000)
     assert state() == ("running", None)
     runs.end(one, "failed")
     assert state() == ("paused", "delay")
     runs.end(delay)
-    runs.enter(run_id, "ask", "waiting", type="approval", parent_id=holder, waiting_for="approval")
+    runs.enter(run_id, "ask", "waiting", type="approval", parent_id=container, waiting_for="approval")
     assert state() == ("paused", "approval")
     assert shown(door, run_id)["current_step"] == "ask"
     assert door.call("GET", "/api/playbooks/executions?status=running").json["meta"]["total"] == 0
@@ -206,7 +206,7 @@ def test_lists_are_the_same_on_either_database(database: str) -> None:
     assert shown(visitor, run_id, "/timeline")["steps"][0]["status"] == "completed"
 
 
-def test_a_waiting_reader_is_told_of_the_next_step(door: Door, action: str) -> None:
+def test_a_waiting_reader_hears_of_the_next_step(door: Door, action: str) -> None:
     """``wait`` answers as soon as anything happens to a step, although the run's status stays."""
     run_id = run(door, playbook(door, act("one", action)))
     runs.begin(run_id)
@@ -232,29 +232,29 @@ def test_a_waiting_reader_is_told_of_the_next_step(door: Door, action: str) -> N
     assert_problem(door.call("GET", f"/api/playbooks/executions/{run_id}?wait=31"), 400)
 
 
-def test_every_pass_of_a_loop_is_a_doing(door: Door, action: str) -> None:
-    """The list of steps has an item for each pass; the run shows the last pass and how many there were."""
+def test_every_iteration_of_a_loop_is_an_execution(door: Door, action: str) -> None:
+    """The list of steps has an item for each iteration; the run shows the last one and their number."""
     loop = {"id": "all", "type": "for_each", "items": ["a", "b"], "steps": [act("inner", action), APPROVAL]}
     run_id = run(door, playbook(door, loop, act("later", action)))
     runs.begin(run_id)
-    holder = runs.enter(run_id, "all", type="for_each", open=1, cursor=2, input={"items": ["a", "b"]})
+    container = runs.enter(run_id, "all", type="for_each", open=1, cursor=2, input={"items": ["a", "b"]})
     for number in range(2):
-        row_id = runs.enter(run_id, "inner", iteration=str(number), parent_id=holder)
+        row_id = runs.enter(run_id, "inner", iteration=str(number), parent_id=container)
         runs.end(row_id, output={"pass": number}, vars={"seen": number}, input={"host": "h"})
-    doings = shown(door, run_id, "/steps")
-    assert [(one["step_id"], one["iteration"], one["parent"], one["status"]) for one in doings] == [
+    executions = shown(door, run_id, "/steps")
+    assert [(one["step_id"], one["iteration"], one["parent"], one["status"]) for one in executions] == [
         ("all", "", None, "running"),
         ("inner", "0", "all", "completed"),
         ("inner", "1", "all", "completed"),
         ("ask", "", "all", "pending"),
         ("later", "", None, "pending"),
     ]
-    assert doings[2]["output"] == {"pass": 1}
-    assert (doings[2]["vars"], doings[2]["input"], doings[2]["attempt"]) == ({"seen": 1}, {"host": "h"}, 1)
+    assert executions[2]["output"] == {"pass": 1}
+    assert (executions[2]["vars"], executions[2]["input"], executions[2]["attempt"]) == ({"seen": 1}, {"host": "h"}, 1)
     inner = shown(door, run_id)["steps"][1]
     assert (inner["status"], inner["output"], inner["passes"]) == ("completed", {"pass": 1}, 2)
     for number in range(2):
-        runs.enter(run_id, "ask", "waiting", str(number), type="approval", parent_id=holder, waiting_for="approval")
+        runs.enter(run_id, "ask", "waiting", str(number), type="approval", parent_id=container, waiting_for="approval")
     path = f"/api/playbooks/executions/{run_id}/steps/ask"
     decided = door.call("POST", f"{path}/approve", json={"iteration": "0", "note": "seen"})
     assert decided.status_code == 200, decided.text
@@ -307,8 +307,8 @@ def test_the_logs_of_all_steps_are_merged(door: Door, action: str) -> None:
     assert found[0] == {**line(1, "a"), "step_id": "one", "iteration": ""}
 
 
-def test_the_timeline_tells_what_time_was_spent_on(door: Door, action: str) -> None:
-    """Each doing with its attempts, and how long it was queued, at work and waiting."""
+def test_the_timeline_shows_what_time_was_spent_on(door: Door, action: str) -> None:
+    """Each execution of a step with its attempts, and how long it was queued, at work and waiting."""
     run_id = run(door, playbook(door, act("one", action), act("two", action)))
     runs.begin(run_id)
     row_id = runs.enter(run_id, "one", "pending")

@@ -14,7 +14,7 @@ from tasks.runs import driver, planner
 from tests.support.api import Door
 
 
-def test_what_is_being_planned_is_not_planned_beside_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_being_planned_is_not_planned_in_parallel(monkeypatch: pytest.MonkeyPatch) -> None:
     """A message that comes again while this process has long been at the same thing is dropped."""
     begun: list[str] = []
     answers: list[str] = []
@@ -70,7 +70,7 @@ def decide(step_id: str, **more: Any) -> dict[str, Any]:
 
 
 def test_a_run_of_decisions_ends_with_the_message_that_begins_it(door: Door) -> None:
-    """What takes no time is walked through at once, and a copy of the message finds nothing to do."""
+    """Steps that take no time are passed at once; a copy of the message finds nothing to do."""
     run_id = start(door, decide("first"), decide("second"), go=True)
     assert status(run_id) == "pending"
     assert steps.begin.apply(args=[run_id]).get() == "done"
@@ -121,7 +121,7 @@ def test_any_number_of_failures_is_passed_over(door: Door) -> None:
 
 
 def test_many_decisions_come_in_several_messages(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After so many the worker stops and publishes what goes on, so that others get their turn in between."""
+    """At the bound the worker stops and publishes what goes on, so that other runs get a turn in between."""
     published: list[Any] = []
 
     def publish(canvases: list[Any], *, countdown: float | None = None) -> None:

@@ -60,7 +60,7 @@ def test_a_secret_handed_on_inside_something_stays_one(door: Door) -> None:
 
 
 def test_a_target_is_no_place_for_a_secret(door: Door) -> None:
-    """Whom a step is about is shown to everybody: a step that would put a secret there fails."""
+    """A step's target is shown to every reader: a step that would put a secret there fails."""
     child = door.create_playbook(name="Aimed", steps=[{"id": "a", "type": "delay", "seconds": 1}])
     call = {"id": "call", "type": "playbook", "playbook_ref": child["id"], "target": "{{ token }}"}
     run_id = started(door, call, declared=TOKEN, token=SECRET)
@@ -80,7 +80,7 @@ def test_no_event_spoils_the_list_of_runs(everywhere: Door) -> None:
 
 
 def test_the_trail_says_what_a_retry_took_over(everywhere: Door) -> None:
-    """A step that a retry takes over was carried, not completed, by whoever asked for it, and when he did."""
+    """A step that a retry takes over was carried, not completed, by the caller of the retry, at its time."""
     wait = {"id": "wait", "type": "delay", "seconds": 0}
     fails = {"id": "fails", "type": "condition", "expression": "nothing.here == 1"}
     run_id = started(everywhere, wait, fails, nothing={})
@@ -98,7 +98,7 @@ def test_the_trail_says_what_a_retry_took_over(everywhere: Door) -> None:
 
 
 def test_playbooks_that_start_each_other_are_bounded(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A run starts only so many others, directly and by those that it has started."""
+    """The runs that a run starts are bounded, directly and through those that it has started."""
     monkeypatch.setattr(budget, "MOST_RUNS", 2)
     child = door.create_playbook(name="Many", steps=[{"id": "a", "type": "delay", "seconds": 60}])
     calls = {"id": "c", "type": "playbook", "playbook_ref": child["id"]}

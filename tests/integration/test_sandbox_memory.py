@@ -19,7 +19,7 @@ ALLOW_ALL = struct.pack("=HBBI", 0x06, 0, 0, 0x7FFF0000)
 
 @pytest.fixture(autouse=True)
 def installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """An installation of its own, which looks for its control groups anew."""
+    """An installation of its own, which looks for its control groups again."""
     monkeypatch.setenv("TOCSIN_ENV", "development")
     monkeypatch.setenv("TOCSIN_VAR_DIR", str(tmp_path))
     settings.cache_clear()
@@ -99,7 +99,7 @@ for _ in range(30):
 
 @pytest.mark.usefixtures("without_group")
 def test_the_watch_counts_what_sockets_may_hold() -> None:
-    """A flood of datagrams that nobody reads ends the script long before the machine's memory is gone."""
+    """A flood of unread datagrams ends the script long before the machine's memory is gone."""
     finished = run(SOCKETS.replace("LARGER", "False"), python=True, timeout=120)
     assert finished.ended == "memory"
 

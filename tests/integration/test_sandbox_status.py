@@ -38,7 +38,7 @@ def test_health_shows_the_weakest_of_all_living_workers(door: Door, redis_server
 
 
 def shown(door: Door) -> object:
-    """What /health says about it, asked anew."""
+    """What /health says about it now."""
     door.app.extensions["tocsin.gauge"] = health.Gauge()
     answer = door.call("GET", "/health")
     assert answer.json is not None
@@ -48,14 +48,14 @@ def shown(door: Door) -> object:
 def test_a_worker_finds_out_in_a_process_of_its_own(
     redis_server: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What it tells is what holds for its scripts, or none with the reason."""
+    """It reports the isolation that holds for its scripts, or none with the reason."""
     monkeypatch.setenv("TOCSIN_ENV", "development")
     monkeypatch.setenv("TOCSIN_VAR_DIR", str(tmp_path))
     settings.cache_clear()
     notice = Notice("scripts@status-c")
     notice.start()
     try:
-        eventually(lambda: sandbox_kinds.weakest(["scripts@status-c"]), 60, "the worker has told")
+        eventually(lambda: sandbox_kinds.weakest(["scripts@status-c"]), 60, "the worker has reported")
     finally:
         notice.stop()
     held = "filter" if cgroup.place() is None else "cgroup"

@@ -1,4 +1,4 @@
-"""Playbooks that a schedule starts: once for each time, whoever looks and however late."""
+"""Playbooks that a schedule starts: once for each time, however late and often tick looks."""
 
 import json
 import threading

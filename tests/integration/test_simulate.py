@@ -206,8 +206,8 @@ def test_a_step_that_would_fail_is_followed_as_in_a_run(ready: str) -> None:
     assert found.output["predicted_error"]["step_id"] == "worse"
 
 
-def test_steps_that_hold_others_are_walked(ready: str) -> None:
-    """Every branch, one pass of a loop, the items of a list; each inner step says to which pass it belongs."""
+def test_containers_are_simulated(ready: str) -> None:
+    """Every branch, one iteration of a loop, the items of a list; each inner step names its iteration."""
     found = simulated(
         {
             "id": "both",
@@ -240,7 +240,7 @@ def test_steps_that_hold_others_are_walked(ready: str) -> None:
     assert found.output["predicted_status"] == "completed"
 
 
-def test_a_holder_that_is_skipped_or_fails_shows_what_it_holds(ready: str) -> None:
+def test_a_container_that_is_skipped_or_fails_shows_its_steps(ready: str) -> None:
     """Inner steps that are not reached have rows as well."""
     rows = by_step(
         simulated(
@@ -255,7 +255,7 @@ def test_a_holder_that_is_skipped_or_fails_shows_what_it_holds(ready: str) -> No
 
 
 def test_waits_are_assumed_to_end_well(ready: str) -> None:
-    """A delay passes and an approval is granted; both say that a run would wait."""
+    """A delay ends and an approval is granted; both say that a run would wait."""
     rows = by_step(
         simulated(
             {"id": "wait", "type": "delay", "seconds": 60},

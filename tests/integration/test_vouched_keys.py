@@ -1,4 +1,4 @@
-"""The table of API keys is not believed: what somebody else than Tocsin has written there opens nothing."""
+"""The table of API keys is not trusted: a row that Tocsin has not written opens nothing."""
 
 import hashlib
 import json
@@ -30,7 +30,7 @@ def alter(key: str, **values: object) -> None:
 
 
 def forged(**values: object) -> tuple[str, dict[str, object]]:
-    """A key as somebody else might make it, and its row."""
+    """A key as an intruder might make it, and its row."""
     key_id, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
     row = {
         "id": key_id,
@@ -46,7 +46,7 @@ def forged(**values: object) -> tuple[str, dict[str, object]]:
 
 
 def opens(key: str) -> bool:
-    """Whether anybody is recognised by the key."""
+    """Whether the key authenticates a caller."""
     with db.read() as connection:
         return access.authenticate(connection, key) is not None
 
@@ -85,7 +85,7 @@ def test_the_rest_of_a_row_may_change(door: Door) -> None:
     assert door.call("GET", "/api/actions", key=key).status_code == 200
 
 
-def test_a_key_that_somebody_has_inserted_opens_nothing(door: Door) -> None:
+def test_a_key_that_an_intruder_has_inserted_opens_nothing(door: Door) -> None:
     """Neither with a plain hash, as earlier versions kept it, nor with the MAC of another key."""
     with db.read() as connection:
         own = door.admin.split("_")[1]
@@ -124,7 +124,7 @@ def test_every_root_key_vouches(database: str, monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.mark.parametrize("old", ["open", "refuse"])
 def test_keys_of_an_earlier_version(empty_database: str, monkeypatch: pytest.MonkeyPatch, old: str) -> None:
-    """They open after the migration as before, unless nothing old is to be believed; one inserted later never does."""
+    """They open after the migration as before, unless old ones are refused; one inserted later never does."""
     monkeypatch.setenv("TOCSIN_SEALED_OLD", old)
     settings.cache_clear()
     command.upgrade(migrate.configuration(), "0003")

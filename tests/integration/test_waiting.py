@@ -18,7 +18,7 @@ LONG = round(LATE + 5) * 1000
 
 @pytest.fixture
 def working(database: str, redis_server: RedisServer) -> Door:
-    """The application beside a worker that lives, on each kind of database."""
+    """The application and a live worker, on each kind of database."""
     redis_server.client().flushall()
     with db.write() as connection:
         now = db.now_ms()
@@ -57,7 +57,7 @@ def waiting_since(ago: int, queue: str = "steps", **more: Any) -> str:
     return str(row["id"])
 
 
-def test_ordinary_work_that_waits_long_is_told(working: Door) -> None:
+def test_ordinary_work_that_waits_long_is_shown(working: Door) -> None:
     """Nothing is overdue, and yet the workers are held up: degraded, with the queue and the age of its oldest."""
     waiting_since(1_000)
     waiting_since(LONG, "bulk")
@@ -75,14 +75,14 @@ def test_ordinary_work_that_waits_long_is_told(working: Door) -> None:
 
 
 def test_what_waits_for_something_else_is_no_sign(working: Door) -> None:
-    """An attempt that comes again after its pause, and a step, tell nothing about how long the queue is."""
+    """An attempt that comes again after its pause, and a step, say nothing about the length of the queue."""
     waiting_since(LONG, attempt=1)
     waiting_since(LONG, kind="step", run_id="pexec-1", step_id="a", iteration="")
     assert health(working)["status"] == "ok"
 
 
-def test_the_lengths_of_the_queues_are_told(working: Door, redis_server: RedisServer) -> None:
-    """As many messages as wait in Redis; without Redis, or with another broker, nobody knows."""
+def test_the_lengths_of_the_queues_are_shown(working: Door, redis_server: RedisServer) -> None:
+    """The number of messages in Redis; without Redis, or with another broker, it is unknown."""
     redis_server.client().lpush("steps", *("message",) * 3)
     queues = health(working)["metrics"]["queues"]
     assert (queues["steps"]["messages"], queues["bulk"]["messages"]) == (3, 0)
@@ -91,7 +91,7 @@ def test_the_lengths_of_the_queues_are_told(working: Door, redis_server: RedisSe
 
 
 def test_another_broker_keeps_its_lengths_to_itself(working: Door, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The ages are told all the same."""
+    """The ages are shown all the same."""
     monkeypatch.setenv("TOCSIN_BROKER_URL", "amqp://127.0.0.1:1//")
     settings.cache_clear()
     waiting_since(1_000)
@@ -104,7 +104,7 @@ def test_another_broker_keeps_its_lengths_to_itself(working: Door, monkeypatch: 
 
 
 def test_the_oldest_is_found_without_looking_at_all(working: Door, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only so many rows are looked at, those that are due first."""
+    """Only a bounded number of rows is read, those that are due first."""
     monkeypatch.setattr(recovery, "MOST_LOOKED_AT", 3)
     for number in range(10):
         waiting_since(10_000 + number)

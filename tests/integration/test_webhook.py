@@ -158,7 +158,7 @@ def test_values_cannot_add_headers(server, value):
 
 
 def test_bodies_are_written_for_their_content_type(server):
-    """JSON keeps types, forms are encoded, other text is left alone, and the type is named when nobody does."""
+    """JSON keeps types, forms are encoded, other text is left alone, and a missing type is filled in."""
     values = {"n": 3, "s": "a&b=c \u00fc", "o": {"k": [1]}}
     form = {"Content-Type": "application/x-www-form-urlencoded"}
     for config in (
@@ -313,7 +313,7 @@ def test_faults_are_found_when_the_action_is_written(config, pointer):
 
 
 def test_good_configs_have_no_faults():
-    """What works passes, keys of other people's included."""
+    """A config that works has no fault, with keys of other tools too."""
     for config in (
         {
             "url": "https://e.com/{{ a }}",
