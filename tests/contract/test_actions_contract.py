@@ -1,4 +1,4 @@
-"""The documented examples of the actions API, replayed as they are printed.
+"""The documented examples of the actions API, sent as printed.
 
 Each ``curl`` command is taken apart and sent; each printed answer must come back with the same members and the
 same values. Ids, times and the host are ours; where the answer says ``running`` we say what is true at that

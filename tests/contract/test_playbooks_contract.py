@@ -1,4 +1,4 @@
-"""The documented examples of the playbooks API, replayed as they are printed.
+"""The documented examples of the playbooks API, sent as printed.
 
 Where the printed answer to a run says ``running`` we say what is true at that moment, ``pending``, and the time at
 which it started is not known yet.

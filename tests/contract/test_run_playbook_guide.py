@@ -109,7 +109,7 @@ def under_way(door: Door) -> str:
 
 
 def shown(door: Door, run_id: str) -> dict[str, Any]:
-    """The run as it is shown."""
+    """The run as a reader sees it."""
     return door.call("GET", f"/api/playbooks/executions/{run_id}").json
 
 
@@ -166,7 +166,7 @@ def test_a_step_is_shown_in_each_documented_state(door: Door, state: str) -> Non
     assert door.call("GET", f"/api/playbooks/executions/{run_id}/steps").json["data"][0]["status"] == state
 
 
-def test_after_a_failed_step_the_steps_array_tells_where(door: Door) -> None:
+def test_after_a_failed_step_the_steps_array_says_where(door: Door) -> None:
     """With the strategy abort the steps behind the failed one are skipped, and the run has failed."""
     prepare(door, on_failure="abort")
     run_id = run(door)

@@ -65,7 +65,7 @@ def test_a_database_that_is_away_ends_the_round() -> None:
 
 
 @pytest.mark.parametrize(("fails", "outage"), [(Unavailable, True), (db.Contended, False)])
-def test_tick_tells_an_outage_from_a_lock(
+def test_tick_distinguishes_an_outage_from_a_lock(
     monkeypatch: pytest.MonkeyPatch, fails: type[Exception], *, outage: bool
 ) -> None:
     """A database that is away is remembered, for leases lapse meanwhile; one that others write to is not."""

@@ -1,4 +1,4 @@
-"""Which places may be called: every spelling by which somebody has reached the inside of a network before."""
+"""Which places may be called: every spelling that has ever reached the inside of a network."""
 
 import dataclasses
 import ipaddress

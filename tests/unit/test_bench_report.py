@@ -57,7 +57,7 @@ def _row(text, label):
 
 
 def test_ratios_are_taken_within_a_round_and_judged(results):
-    """Median, range and median ratio stand in a cell; who misses a bound is named, an aim that is reached is told."""
+    """Median, range and median ratio stand in a cell; the report names missed bounds and reached aims."""
     printed = _report(results).stdout
     kept, memory, missed = (_row(printed, label) for label in ("W1 completed runs/s", "idle memory (PSS), MiB", "deep"))
     assert kept[3] == "300 (200–400) **3.00×**"  # noqa: RUF001 - as printed
@@ -90,7 +90,7 @@ def test_publishing_rewrites_what_is_between_the_markers_and_draws_the_pictures(
 
 
 def test_a_page_without_markers_is_left_alone(results, tmp_path):
-    """Nobody's page is overwritten: without the two markers publishing fails and says what is missing."""
+    """A page without the two markers is not overwritten: publishing fails and names what is missing."""
     page = tmp_path / "performance.md"
     page.write_text("mine\n")
     done = _report(results, "--publish", "--docs", tmp_path)

@@ -47,7 +47,7 @@ class Numbers(Schema):
 
 @pytest.mark.parametrize(("schema", "fault"), [(Other(), "when"), (Numbers(), "parameters")], ids=["more", "numbers"])
 def test_what_else_a_schema_wants_is_still_wanted(schema: Schema, fault: str) -> None:
-    """Parameters alone are refused where something beside them is required, or where they are of the wrong kind."""
+    """Parameters alone are refused where another member is required, or where they are of the wrong kind."""
     for _ in range(2):
         given = Flask("any").test_request_context(method="POST", json={"parameters": {"a": "b"}})
         with given, pytest.raises(Exception) as caught:
@@ -56,6 +56,6 @@ def test_what_else_a_schema_wants_is_still_wanted(schema: Schema, fault: str) ->
 
 
 def test_a_byte_order_mark_is_named() -> None:
-    """A body that begins with a byte order mark is told so, instead of that a value is missing."""
+    """The fault of a body with a byte order mark names the mark, not a missing value."""
     with pytest.raises(InvalidRequest, match="The body is not JSON: Unexpected UTF-8 BOM"):
         strict_json.parse(b"\xef\xbb\xbf" + json.dumps({}).encode())

@@ -108,7 +108,7 @@ def test_the_second_start_installs_nothing(checkout):
     assert done == ["create", [], ["test"], ["test"]]
 
 
-def test_an_environment_from_elsewhere_is_made_anew(checkout):
+def test_an_environment_from_elsewhere_is_made_again(checkout):
     """A copied or moved checkout holds scripts that name the old folder; a half-made one has none."""
     folder, done = checkout
     bootstrap.prepare(())
@@ -151,7 +151,7 @@ def test_the_lines_about_one_package_end_with_it():
 
 
 def test_a_change_of_the_list_is_a_reason_to_install(monkeypatch, tmp_path):
-    """Whoever pulls a commit with other versions gets them with the next command."""
+    """A developer who pulls a commit with other versions gets them with the next command."""
     before = bootstrap.fingerprint()
     for name in ("setup.cfg", "pyproject.toml", "constraints.txt"):
         (tmp_path / name).write_bytes((ROOT / name).read_bytes())

@@ -61,7 +61,7 @@ def test_a_body_of_nothing_but_containers_is_refused_and_the_collector_goes_on()
 
 
 def test_only_the_first_undeclared_values_get_a_suggestion(compared: list[str]) -> None:
-    """A thousand values nobody declared cost five comparisons and an answer of twenty-one lines."""
+    """A thousand undeclared values cost five comparisons and an answer of twenty-one lines."""
     declared = [{"name": f"parameter_{number}", "type": "string", "required": False} for number in range(100)]
     _, problems = parameters.resolve(declared, {f"paramter_{number}": 1 for number in range(1000)})
     assert len(compared) == parameters.MAX_SUGGESTED

@@ -116,7 +116,7 @@ def test_the_way_that_was_taken_is_compared() -> None:
     assert only(step(output={"simulated": True}), step(output={"ok": 1}))["verdict"] == "same"
 
 
-def test_later_passes_are_held_against_the_last_that_was_predicted() -> None:
+def test_later_iterations_are_held_against_the_last_that_was_predicted() -> None:
     """A dry run makes one iteration; between real runs every iteration counts."""
     before = [step(iteration="0")]
     after = [step(iteration="0"), step(iteration="1"), step("one", "failed", "2")]

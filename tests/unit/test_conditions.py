@@ -224,7 +224,7 @@ def test_a_condition_gives_true_or_false(source, kind):
     ],
 )
 def test_faults_of_the_text(source, words):
-    """A condition that can never be used is told so when it is written."""
+    """A condition that can never be used is refused when it is written."""
     (text,) = check(source, KNOWN)
     assert words in text
 
@@ -326,7 +326,7 @@ def test_work_that_would_hold_up_a_worker(source, values):
     assert "takes too long" in fault(source, {"xs": values})
 
 
-def test_one_walk_over_a_long_list_is_no_trouble():
+def test_one_traversal_of_a_long_list_is_no_trouble():
     """A thousand findings with a few fields can be asked one or two things each."""
     findings = [{"id": f"f-{i}", "severity": "low", "title": "t" * 60, "open": True} for i in range(1000)]
     context = {"findings": findings}

@@ -36,7 +36,7 @@ def pair() -> Iterator[tuple[Any, socket.socket]]:
 
 
 def dribble(client: socket.socket, piece: bytes, every: float) -> None:
-    """Send a piece every so often until nobody takes it."""
+    """Send a piece every ``every`` seconds until the server stops reading."""
 
     def send() -> None:
         try:
@@ -92,7 +92,7 @@ def opened(every: Connections, address: str, ends: ExitStack) -> Connection:
 
 
 def test_the_one_that_waits_longest_goes(ends: ExitStack) -> None:
-    """In all so many, of one address so many: beyond that the oldest of all, or of the address, is closed."""
+    """Beyond the bound for all, or for one address, the oldest of them is closed."""
     every = Connections(most=5, most_of_one=3)
     first, *_ = [opened(every, "192.0.2.1", ends) for _ in range(2)]
     of_other = [opened(every, "192.0.2.2", ends) for _ in range(3)]
@@ -143,13 +143,13 @@ def test_a_declared_proxy_is_bounded_by_the_whole_only(ends: ExitStack) -> None:
         ("198.51.100.9", "203.0.113.5", "198.51.100.9"),
     ],
 )
-def test_only_a_declared_proxy_says_for_whom_it_asks(peer: str, said: str, believed: str) -> None:
-    """Its last word counts; nobody else is believed."""
+def test_only_a_declared_proxy_names_the_caller(peer: str, said: str, believed: str) -> None:
+    """The last address in the header of a declared proxy counts; other peers are not believed."""
     assert connections.caller(asked(X_FORWARDED_FOR=said), (peer, 1))[0] == believed
 
 
 def test_addresses_of_one_network_count_as_one() -> None:
-    """IPv6 gives everybody 2^64 addresses; IPv4 written as IPv6 is IPv4."""
+    """IPv6 gives every network 2^64 addresses; IPv4 written as IPv6 is IPv4."""
     assert connections.source(("2001:db8::1", 1)) == connections.source(("2001:db8::ffff:2", 1))
     assert connections.source(("2001:db8::1", 1)) != connections.source(("2001:db8:1::1", 1))
     assert connections.source(("::ffff:192.0.2.1", 1)) == connections.source(("192.0.2.1", 1)) == "192.0.2.1"

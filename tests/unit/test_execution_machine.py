@@ -148,7 +148,7 @@ class Executions(RuleBasedStateMachine):
     @precondition(lambda self: self.held)
     @rule(which=st.integers(0, 3))
     def a_worker_dies(self, which: int) -> None:
-        """Nobody hears of it."""
+        """It dies without a word."""
         self.held.pop(-1 - which % len(self.held))
 
     @precondition(lambda self: self.held)
@@ -173,7 +173,7 @@ class Executions(RuleBasedStateMachine):
             assert row.due_at is None or row.due_at > db.now_ms(), "tick left a due row behind"
 
     @rule(which=st.integers(0, MOST - 1), patience=st.integers(0, 3))
-    def somebody_cancels(self, which: int, patience: int) -> None:
+    def an_operator_cancels(self, which: int, patience: int) -> None:
         execution_id = self.pick(which)
         over = self.rows()[execution_id].status in transitions.TERMINAL
         if patience and not over:
@@ -185,7 +185,7 @@ class Executions(RuleBasedStateMachine):
             assert over
 
     @rule(which=st.integers(0, MOST - 1), approve=st.booleans())
-    def somebody_decides(self, which: int, approve: bool) -> None:
+    def an_operator_decides(self, which: int, approve: bool) -> None:
         execution_id = self.pick(which)
         asked = self.rows()[execution_id].waiting_for == "approval"
         try:
@@ -205,12 +205,12 @@ class Executions(RuleBasedStateMachine):
             self.check_trail(
                 row, [record.event.removeprefix("execution.") for record in trail if record.subject == key]
             )
-        holders = Counter(
+        owners = Counter(
             this.row.id
             for this in self.held
             if rows[this.row.id].status == "running" and rows[this.row.id].attempt == this.row.attempt
         )
-        assert all(number == 1 for number in holders.values()), "two workers hold the same attempt"
+        assert all(number == 1 for number in owners.values()), "two workers hold the same attempt"
 
     def check_row(self, row: Any) -> None:
         """Terminal is for ever, attempts only grow, and only what has ended is never due."""

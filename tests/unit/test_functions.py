@@ -186,7 +186,7 @@ def test_a_file_is_imported_once(tmp_path: Path) -> None:
 
 
 def test_logs_and_prints_are_captured_for_their_own_thread(capsys: pytest.CaptureFixture) -> None:
-    """Two executions speak at the same time: each has its own lines; nobody else's are taken."""
+    """Two executions write at the same time: each has its own lines only."""
     both = threading.Barrier(2, timeout=10)
     kept: dict[str, list] = {"one": [], "two": []}
 

@@ -39,7 +39,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def listener():
-    """Somebody who listens on a port of this machine."""
+    """A server that listens on a port of this machine."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield server.getsockname()[1]
 
@@ -64,15 +64,15 @@ def test_a_taken_port_of_the_api_is_refused_with_a_remedy(listener, monkeypatch)
 
 
 def test_flower_moves_to_a_free_port_and_says_so(listener, monkeypatch):
-    """A second Flower on the machine is no reason to stop; the new port is told and passed on."""
+    """A second Flower on the machine is no reason to stop; the new port is printed and passed on."""
     monkeypatch.setenv("TOCSIN_HOST", "127.0.0.1")
     monkeypatch.setenv("TOCSIN_PORT", "0")
     monkeypatch.setenv("TOCSIN_FLOWER_PORT", str(listener))
-    told = environment.claim_ports()
+    notes = environment.claim_ports()
     port = int(os.environ["TOCSIN_FLOWER_PORT"])  # noqa: TID251 - that is where it is passed on
     assert port > listener
-    assert str(listener) in told
-    assert str(port) in told
+    assert str(listener) in notes
+    assert str(port) in notes
 
 
 def test_a_stranger_on_flowers_port_is_not_taken_for_flower(services, tmp_path, monkeypatch):
@@ -198,17 +198,17 @@ def test_only_one_holds_an_instance_and_the_other_learns_where_it_is(tmp_path):
     second.release()
 
 
-def test_a_lock_dies_with_its_holder(tmp_path):
-    """After kill -9 the file is still there, but nobody is locked out."""
+def test_a_lock_dies_with_its_owner(tmp_path):
+    """After kill -9 the file is still there, but it locks no process out."""
     code = (
         "import time; from pathlib import Path; from launcher.instance import Instance;"
         f"held = Instance(Path({str(tmp_path)!r})); assert held.take(); print('held', flush=True); time.sleep(60)"
     )
     mine = Instance(tmp_path)
-    with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True) as holder:
-        assert holder.stdout.readline() == "held\n"
+    with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True) as owner:
+        assert owner.stdout.readline() == "held\n"
         assert not mine.take()
-        holder.kill()
+        owner.kill()
     assert mine.take()
     mine.release()
 
@@ -235,7 +235,7 @@ def test_what_a_killed_launcher_left_is_found_by_its_mark_and_ended(tmp_path):
 # --- log lines
 
 
-def test_trouble_is_told_once_and_ordinary_lines_never(tmp_path, monkeypatch):
+def test_trouble_is_shown_once_and_ordinary_lines_never(tmp_path, monkeypatch):
     """Warnings and errors reach the terminal in one line each; repeats and information do not."""
     monkeypatch.setattr("launcher.log_lines._SECONDS", 0.0)
     log = tmp_path / "web.log"
@@ -290,7 +290,7 @@ def test_every_process_of_the_procfile_is_known():
 
 
 def test_a_process_that_dies_is_started_again_and_said(tmp_path, services, capsys):
-    """One death is told in one line and mended."""
+    """One death is reported in one line and mended."""
     services.settled()
     services.start(Service("web", "echo up; exec sleep 60", tmp_path))
     first = services["web"].pid
@@ -350,7 +350,7 @@ def test_stopping_leaves_no_descendant_and_takes_redis_last(tmp_path, monkeypatc
     eventually(lambda: not command.exists() or not command.read_bytes(), 60, "the grandchild has ended")
 
 
-def test_an_earlier_log_is_kept_beside_the_new_one(tmp_path):
+def test_an_earlier_log_is_kept_next_to_the_new_one(tmp_path):
     """The log of the run before can still be read after a restart."""
     (tmp_path / "web.log").write_text("before\n")
     service = Service("web", "echo now", tmp_path)

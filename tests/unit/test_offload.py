@@ -80,7 +80,7 @@ def test_a_process_without_work_ends_by_itself(monkeypatch: pytest.MonkeyPatch) 
 def _is_gone(pid: int) -> bool:
     try:
         with Path(f"/proc/{pid}/stat").open() as stat:
-            return stat.read().rpartition(")")[2].split()[0] == "Z"  # nobody has asked for how it ended yet
+            return stat.read().rpartition(")")[2].split()[0] == "Z"  # ended, and not waited for yet
     except OSError:
         return True
 

@@ -78,7 +78,7 @@ def test_a_queue_that_is_too_long_takes_in_less() -> None:
     assert workers.second(400) == workers.pace._of["urgent"]
 
 
-def test_a_number_that_begins_anew_is_no_pace() -> None:
+def test_a_number_that_begins_again_is_no_pace() -> None:
     """Redis was emptied, or the process has just begun to look: nothing is concluded from that."""
     pace = Pace()
     pace.learn(100.0, 50_000, {"steps": 0})
@@ -90,7 +90,7 @@ def test_a_number_that_begins_anew_is_no_pace() -> None:
 
 
 def test_with_another_broker_it_is_what_was_seen() -> None:
-    """Where nobody knows how long the queues are, every queue takes in what the workers were seen to do."""
+    """Where the lengths of the queues are unknown, each queue takes in as much as the workers were seen to complete."""
     pace = Pace()
     pace._pid = os.getpid()
     for second in range(5):

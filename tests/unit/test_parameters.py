@@ -50,7 +50,7 @@ def test_documented_parameters_are_accepted_and_defaults_filled_in():
 
 
 def test_every_type_takes_its_own_kind_of_value():
-    """One call with a value of each type passes unchanged."""
+    """The values of a call with one of each type stay unchanged."""
     values = {
         "ip_address": "203.0.113.50",
         "duration_hours": 1,
@@ -160,7 +160,7 @@ def test_patterns_that_hang_other_engines_answer_at_once():
     assert len(resolved(definitions, {"p": "a" * 50_000 + "!"})[1]) == 1
 
 
-def test_options_tell_one_from_true():
+def test_options_distinguish_one_from_true():
     """JSON's 1 and true are different values."""
     definitions = [{"name": "p", "type": "enum", "options": [1, "on"]}]
     assert resolved(definitions, {"p": 1})[1] == []
@@ -169,7 +169,7 @@ def test_options_tell_one_from_true():
 
 
 def test_an_action_without_parameters_takes_none():
-    """Values nobody declared are faults, never silently dropped."""
+    """Undeclared values are faults, never silently dropped."""
     assert resolve([], {}) == ({}, [])
     assert resolve([], {"a/b": 1})[1] == [Problem("/a~1b", "'a/b' is not a parameter")]
     assert resolve([], ["a"])[1] == [Problem("", "parameters must be an object")]

@@ -68,7 +68,7 @@ def test_where_a_failure_leads(members, leads_to):
     assert compiled(*steps).nodes["a"].on_failure == leads_to
 
 
-def test_a_playbook_that_continues_passes_over_failures_unless_a_step_says_otherwise():
+def test_a_playbook_that_continues_ignores_failures_unless_a_step_says_otherwise():
     """on_failure continue of the playbook stands in for that of its steps, those inside others included."""
     nodes = compiled(
         act("a"),
@@ -80,7 +80,7 @@ def test_a_playbook_that_continues_passes_over_failures_unless_a_step_says_other
 
 
 def test_an_approval_has_a_third_way():
-    """Nobody decides: as after a rejection unless on_timeout says where."""
+    """Without a decision it goes on as after a rejection, unless on_timeout says where."""
     nodes = compiled(
         {"id": "first", "type": "approval", "on_failure": "no"},
         {"id": "second", "type": "approval", "on_reject": "no", "on_timeout": "late", "timeout_seconds": 5},

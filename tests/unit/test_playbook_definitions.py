@@ -372,7 +372,7 @@ def test_faults_come_with_a_remedy():
 
 
 def test_ids_are_unique_in_the_whole_playbook_and_links_stay_in_their_block():
-    """A link into another block is told from one to nowhere."""
+    """A link into another block has another fault than one to nowhere."""
     loop = {"id": "l", "type": "loop", "while": "false", "steps": [action("a"), action("b", on_success="c")]}
     found = check(book(action("a", on_success="b"), loop, action("c")))
     assert [problem.pointer for problem in found] == [
@@ -395,7 +395,7 @@ def test_steps_that_nothing_leads_to_are_faults():
 
 
 def test_links_that_lead_back_are_faults():
-    """What is to be repeated belongs into a loop; the link that closes the circle is named."""
+    """Repeated steps belong in a loop; the fault names the link that closes the circle."""
     decide = {"id": "c", "type": "condition", "expression": "true", "on_true": "a", "on_false": "end"}
     found = check(book(action("a"), action("b"), decide))
     assert [problem.pointer for problem in found] == ["/steps/2/on_true"]
@@ -423,7 +423,7 @@ def test_links_that_lead_back_are_faults():
     ],
 )
 def test_references_to_what_cannot_be_there_are_faults(text, words):
-    """Each path of a template is followed as far as the definition tells."""
+    """Each path of a template is followed as far as the definition goes."""
     steps = [action("first"), action("a", parameters={"x": text}), action("later")]
     found = check(book(*steps, parameters=[{"name": "host"}]))
     assert [problem.pointer for problem in found] == ["/steps/1/parameters/x"]

@@ -1,4 +1,4 @@
-"""Secrets are taken out of whatever comes back, in every form; innocent text stays as it is."""
+"""Secrets are masked in all that comes back, in every form; innocent text stays unchanged."""
 
 import base64
 import json

@@ -18,13 +18,13 @@ def test_a_redis_that_closes_the_known_holes_is_sound(version):
 
 @pytest.mark.parametrize("version", ["2.8.0", "6.2.14", "6.2.19", "7.0.15", "7.2.10", "7.4.5", "8.0.3", "8.2.1"])
 def test_an_older_redis_is_not(version):
-    """A series that nobody mends any more (7.0) is not sound either."""
+    """A series without further fixes (7.0) is not sound either."""
     assert not Server("redis", version).sound
 
 
 @pytest.mark.parametrize(("version", "sound"), [("7.2.10", False), ("8.0.6", True), ("8.1.3", False), ("9.1.2", True)])
 def test_valkey_has_numbers_of_its_own(version, sound):
-    """Valkey tells the version of the Redis it is like beside its own, and its own counts."""
+    """Valkey reports the Redis version that it is compatible with next to its own, which counts."""
     server = redis_version.reported({"redis_version": "7.2.4", "valkey_version": version})
     assert (server.kind, server.sound) == ("valkey", sound)
 

@@ -103,7 +103,7 @@ def test_other_dashes_are_still_subtractions(source):
 
 @given(st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,20}[A-Za-z0-9_]", fullmatch=True), st.text(max_size=20))
 def test_every_step_id_is_found(step, around):
-    """An id of any shape is read whole, whatever text stands beside the expression."""
+    """An id of any shape is read whole, whatever text stands next to the expression."""
     found = condition_paths(f"steps['{step}'].status == 'x'")
     assert found == {("steps", step, "status")}
     if not set("{}") & set(around):

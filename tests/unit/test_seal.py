@@ -135,7 +135,7 @@ WEAK = [
 @pytest.mark.parametrize("key", WEAK)
 @pytest.mark.parametrize("name", ["TOCSIN_SECRET_KEY", "TOCSIN_SECRET_KEYS"])
 def test_a_weak_key_is_refused_at_start(monkeypatch, name, key):
-    """The message names the variable, tells how to make a good one, and does not show the key."""
+    """The message names the variable, says how to make a good one, and does not show the key."""
     good = secrets.token_urlsafe(32)
     monkeypatch.setenv(name, f"{good},{key}" if name.endswith("S") else key)
     with pytest.raises(SettingsError, match=rf"{name}\b.*at least 32 random characters.*token_urlsafe") as refused:
@@ -152,7 +152,7 @@ def urlsafe(random_bytes: bytes) -> str:
 @pytest.mark.parametrize(("spelled", "length"), [(urlsafe, 32), (urlsafe, 48), (bytes.hex, 16), (bytes.hex, 32)])
 @pytest.mark.parametrize("number", [10_000, pytest.param(100_000, marks=pytest.mark.gate)])
 def test_random_keys_are_taken(monkeypatch, spelled, length, number):
-    """Whatever a generator makes is fit: of so many of each kind none is taken for a word or a pattern."""
+    """All keys of a generator are fit: of many of each kind none is taken for a word or a pattern."""
     drawn = random.Random(f"{spelled.__name__} {length}")  # the same ones each time: what fails here fails again
     made = [spelled(drawn.randbytes(length)) for _ in range(number)]
     monkeypatch.setenv("TOCSIN_SECRET_KEYS", ",".join(made))
@@ -160,7 +160,7 @@ def test_random_keys_are_taken(monkeypatch, spelled, length, number):
 
 
 def test_one_spelling_at_a_time(monkeypatch):
-    """Both variables at once are refused: nobody could say which key seals."""
+    """Both variables at once are refused: it would be unclear which key seals."""
     monkeypatch.setenv("TOCSIN_SECRET_KEY", secrets.token_urlsafe(32))
     monkeypatch.setenv("TOCSIN_SECRET_KEYS", secrets.token_urlsafe(32))
     with pytest.raises(SettingsError, match="both set"):

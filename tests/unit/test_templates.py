@@ -86,7 +86,7 @@ def test_inside_a_text_every_value_has_one_spelling(template, text):
     assert render(template, CONTEXT) == text
 
 
-def test_containers_are_walked_and_keys_filled_in_too():
+def test_structures_are_filled_in_with_their_keys():
     """Every text of a structure is a template, keys included; other values pass through."""
     source = {"{{ ip_address }}": ["{{ parameters.hours }}", 1, None], "url": "https://fw/{{ ip_address }}"}
     assert render(source, CONTEXT) == {
@@ -169,7 +169,7 @@ def test_json_templates_that_cannot_be_safe_or_json_are_refused_before_any_value
 
 
 def test_a_good_json_template_passes_the_check_without_values():
-    """Positions of values, texts and keys are all told apart from the template alone."""
+    """The template alone distinguishes the positions of values, texts and keys."""
     check_json('{"channel": "{{ channel }}", "n": {{ n }}, "{{ k }}": [{{ x }}, {{ y }}]}')
 
 
@@ -377,11 +377,11 @@ def test_attributes_of_python_objects_are_out_of_reach():
             render(template, CONTEXT)
     assert render("{{ o.items }}", {"o": {"items": 3}}) == 3
 
-    class Holder:
+    class Opaque:
         secret = "s"
 
     with pytest.raises(TemplateError, match="does not exist"):
-        render("{{ holder.secret }}", {"holder": Holder()})
+        render("{{ opaque.secret }}", {"opaque": Opaque()})
 
 
 def test_deep_structures_are_refused_and_deep_values_only_where_they_must_be_written():

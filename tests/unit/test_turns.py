@@ -8,7 +8,7 @@ from config.turns import Turns
 
 
 def test_callers_are_called_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever comes after a caller that has sent many is called second, whatever that one has sent."""
+    """A caller that comes after one with many requests is served second, however many those are."""
     monkeypatch.setattr(turns, "BUSY", -1)
     every, served = Turns(), []
 
@@ -26,7 +26,7 @@ def test_callers_are_called_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_process_that_is_not_busy_calls_at_once() -> None:
-    """Nothing waits, and nobody is kept waiting."""
+    """No request waits."""
     every = Turns()
     gevent.sleep(0.001)  # it has just looked at the network
     every.take("somebody")

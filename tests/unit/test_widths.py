@@ -54,7 +54,7 @@ def test_nested_loops_that_multiply_beyond_the_bound_are_refused() -> None:
     assert faults(each("a", 50, loop("b", 3, each("c", 11, rest)))) == ["/steps/0/steps/0/steps/0/max_concurrency"]
 
 
-def test_branches_inside_of_passes_count() -> None:
+def test_branches_inside_of_iterations_count() -> None:
     """Fifty iterations of ten branches are the most there may be; branches alone, however many, are no fault."""
     branches = [[delay(f"d{number}", 0)] for number in range(11)]
     assert faults(each("a", 50, parallel("p", *branches[:10]))) == []
@@ -71,7 +71,7 @@ def test_a_faulty_number_is_named_once(wrong: Any) -> None:
     assert found == ([] if wrong is None else ["/steps/0/steps/0/max_concurrency"])
 
 
-def test_what_was_stored_before_gets_fewer_passes() -> None:
+def test_what_was_stored_before_gets_fewer_iterations() -> None:
     """A stored playbook that asks for 125,000 iterations gets as many as allowed, from the outside to the inside."""
     shared = widths(each("a", 50, each("b", 50, each("c", 50, delay("rest", 0)))))
     assert shared.iterations == {"a": 50, "b": 10, "c": 1}
