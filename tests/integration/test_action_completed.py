@@ -122,8 +122,8 @@ def test_an_end_costs_nothing_where_no_playbook_listens(everywhere: Door) -> Non
     assert task(execution_id) == "stale"
 
 
-def test_who_listens_is_asked_every_two_seconds(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Between that it is remembered; a playbook made meanwhile hears of the ends that come later."""
+def test_listening_playbooks_are_read_every_two_seconds(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In between the answer is remembered; a playbook made meanwhile starts on later ends."""
     monkeypatch.setattr(completion, "FRESH", 600)
     action = door.create()["id"]
     assert not is_marked(end(door.trigger(action)))
@@ -183,7 +183,7 @@ def test_one_playbook_that_cannot_start_stops_no_other(everywhere: Door) -> None
 
 
 def test_a_playbook_switched_off_meanwhile_is_not_started(door: Door) -> None:
-    """What counts is who listens when the end is announced; the mark goes all the same."""
+    """The playbooks that listen when the end is announced count; the mark goes all the same."""
     door.create_playbook(trigger=LISTENS)
     execution_id = end(door.trigger(door.create()["id"]))
     door.call("POST", "/api/playbooks/pb-wait/disable")
@@ -192,7 +192,7 @@ def test_a_playbook_switched_off_meanwhile_is_not_started(door: Door) -> None:
 
 
 def test_an_execution_of_another_workspace_starts_nothing_here(door: Door) -> None:
-    """Only playbooks of the workspace in which the action ended hear of it."""
+    """Only playbooks of the workspace in which the action ended start on it."""
     door.create_playbook(trigger=LISTENS)
     stranger = door.key(workspace="elsewhere")
     action = {"name": "Tell", "type": "webhook", "executor": "webhook", "config": {"url": "http://127.0.0.1:9/"}}

@@ -19,7 +19,7 @@ def action(door: Door) -> str:
 
 
 def deep(levels: int) -> bytes:
-    """A trigger whose value of ``host`` is that many lists in each other."""
+    """A trigger whose value of ``host`` is nested lists of that depth."""
     return b'{"parameters": {"host": ' + b"[" * levels + b"]" * levels + b"}}"
 
 

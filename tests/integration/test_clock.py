@@ -21,7 +21,7 @@ class Machine:
         self.wall, self.up = 1_800_000_000 * SECOND, 86_400 * SECOND
 
     def goes_on(self, ns: int) -> None:
-        """Let time pass."""
+        """Move both clocks on."""
         self.wall += ns
         self.up += ns
 

@@ -51,7 +51,7 @@ def action(database: str, redis_server: RedisServer) -> Iterator[str]:
 
 @pytest.fixture
 def slow(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Queues that drain slowly, of which nothing has been counted so far, and a caller who has asked for nothing."""
+    """Queues that drain slowly and are uncounted so far, and a caller without earlier requests."""
     monkeypatch.setattr(fair_queue, "queue", fair_queue.FairQueue(of=lambda _queue: 400).queue)
     monkeypatch.setattr(backlog, "SLOWEST_DRAIN", 1)
     monkeypatch.setattr(backlog.backlog, "_good_until", -1.0)
@@ -109,7 +109,7 @@ def test_twenty_keys_times_eight_copies_make_twenty_executions(action: str) -> N
 
 
 def test_a_key_used_for_something_else_is_refused(action: str) -> None:
-    """The same key with other values is a mistake of the caller, said so, and makes nothing."""
+    """The same key with other values is refused as a mistake of the caller, and makes nothing."""
     accept(action, 1, key="same")
     with pytest.raises(Unprocessable) as refused:
         accept(action, 2, key="same")
@@ -128,7 +128,7 @@ def test_one_message_delivered_eight_times_is_carried_out_once(action: str) -> N
 
 
 def test_what_the_backlog_explains_is_not_published_again(action: str, redis_server: RedisServer, slow: None) -> None:
-    """Who only waits for a turn is left alone as long as the queue needs; then the message must have been lost."""
+    """An execution that waits for its turn is left alone as long as the queue needs; then its message is lost."""
     number, lease = 100, settings().lease_seconds
     with time_machine.travel(START, tick=False) as clock:
         ids = [accept(action).execution_id for _ in range(number)]
@@ -146,7 +146,7 @@ def test_what_the_backlog_explains_is_not_published_again(action: str, redis_ser
             assert tick.tick() == {}, "published before its time"
 
 
-def test_who_is_accepted_on_a_long_queue_is_looked_at_when_its_turn_may_have_come(
+def test_an_execution_on_a_long_queue_is_due_when_its_turn_may_have_come(
     action: str, redis_server: RedisServer, slow: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On a queue that needs longer than a lease, the wait is known from the first; on all others it is a lease."""

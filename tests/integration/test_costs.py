@@ -35,7 +35,7 @@ OTHERS = (
 )
 
 
-#: the worst of each kind; the others are for those who have more time
+#: the worst of each kind; the others are for the marker ``wide``
 WORST = (
     *("template_indexes", "template_refused", "template_comments", "condition_long", "condition_matches"),
     *("steps_empty_lists", "steps_branch_steps", "steps_numbers", "parameters_texts", "unknown_members"),

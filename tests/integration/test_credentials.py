@@ -215,7 +215,7 @@ def test_a_text_with_very_many_credentials_is_masked_as_a_whole(door: Door) -> N
 
 
 def _taken(characters: int) -> float:
-    """Processor time for so much of each kind, seconds."""
+    """Processor time for ``characters`` of each kind, seconds."""
     texts = ["?key={{", "://", "?a=://@", '"password":"', "https://a/hooks/", "&token=", '"a"  :']
     began = time.process_time()
     for text in texts:

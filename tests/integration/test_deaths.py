@@ -103,7 +103,7 @@ def test_what_a_dead_worker_had_in_hand_goes_on(database: str, redis: RedisServe
         assert redis.client().llen("steps") == before + 5, "once is enough"
 
 
-def test_who_leaves_in_good_order_is_not_missed(database: str, redis: RedisServer) -> None:
+def test_a_worker_that_leaves_in_good_order_is_not_missed(database: str, redis: RedisServer) -> None:
     """It has given back what it had."""
     with time_machine.travel(START, tick=False) as clock:
         _beat("steps@here", 1)

@@ -48,7 +48,7 @@ def refusals(path: str) -> list[tuple[str, str, str]]:
     return [(row.actor, row.event, row.details) for row in rows if row.event == "approval.refused"]
 
 
-def test_who_may_trigger_may_not_decide_by_that(door: Door) -> None:
+def test_permission_to_trigger_is_none_to_decide(door: Door) -> None:
     """A key that can write, start and stop everything decides nothing unless it may decide."""
     trigger, decide = door.key("operator", scopes=_TRIGGERING), door.key("operator", scopes=("approvals:decide",))
     path = ask(door, trigger)

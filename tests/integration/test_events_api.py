@@ -28,7 +28,7 @@ def send(door: Door, event: str = "finding.new", key: str | None = "", **more: A
 
 
 def sent(door: Door, event: str = "finding.new", **more: Any) -> dict[str, Any]:
-    """The same, taken to be accepted; what it has brought about."""
+    """Send an event that must be accepted; returns its outcome."""
     answer = send(door, event, **more)
     assert answer.status_code == 202, answer.text
     return answer.json["data"]

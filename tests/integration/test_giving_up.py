@@ -83,7 +83,7 @@ def _without_looks(held: HeldLease) -> None:
 
 @pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 def test_a_look_that_took_long_is_taken_again(database: str) -> None:
-    """The answer came late, and the attempt is ours: it is done, not abandoned."""
+    """The answer came late, and the attempt is ours: it goes on."""
     lease.keeper().lease_ms = 60_000
     row = _claimed(lease.keeper(), _added())
     locked, over = threading.Event(), threading.Event()
@@ -134,7 +134,7 @@ def test_an_effect_that_has_begun_is_never_handed_back(database: str) -> None:
     assert (_row(row.id).status, _row(row.id).owner) == ("running", lease.keeper().owner)
 
 
-def test_who_was_overtaken_hands_nothing_back(database: str) -> None:
+def test_an_overtaken_attempt_hands_nothing_back(database: str) -> None:
     """Another attempt is under way: the one before it changes nothing."""
     row = _claimed(lease.keeper(), _added(idempotent=True))
     with _hold(row) as held:

@@ -88,7 +88,7 @@ def _claims(names):
 
 
 def _running():
-    """The executions that were taken up, in the order in which it was done."""
+    """The claimed executions, in the order of their claims."""
     query = (
         sa.select(audit.audit.c.subject).where(audit.audit.c.event == "execution.running").order_by(audit.audit.c.id)
     )
@@ -107,7 +107,7 @@ def test_single_statements_share_a_transaction_on_postgresql(database: str) -> N
 
 
 def test_each_claim_of_a_batch_gets_its_own_row(database: str) -> None:
-    """Rows come back to those who asked for them; of two who claim the same execution one has it."""
+    """Each claim gets the row it asked for; of two claims of an execution one succeeds."""
     _accepted()
     outcomes = committer.together(_claims([*NAMES, *NAMES]), single=True)
     for name, first, second in zip(NAMES, outcomes[:20], outcomes[20:], strict=True):

@@ -151,7 +151,7 @@ POISONS: dict[str, tuple[Callable[[Connection], Any], type[Exception], bool]] = 
 @pytest.mark.parametrize("at", ["", "a-row"], ids=["anywhere", "at one row"])
 @pytest.mark.parametrize("poison", POISONS)
 def test_a_poisoned_change_fails_alone(database: str, poison: str, at: str) -> None:
-    """Of sixteen in a batch fifteen are made; the caller of the bad one alone hears of it; nothing is left of it."""
+    """Of sixteen in a batch fifteen are made; only the caller of the bad one gets its error; nothing is left of it."""
     change, error, single = POISONS[poison]
     with db.write() as connection:
         committer.accept(connection, "exec-taken")

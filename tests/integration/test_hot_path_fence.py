@@ -136,7 +136,7 @@ def write_end(run_id: str, moves: Moves) -> Any:
 
 
 def everything(about: str = "") -> list[Any]:
-    """Every execution whose id begins so, column by column, and every audit row about one."""
+    """Every execution whose id begins with ``about``, column by column, and every audit row about one."""
     rows, trail = transitions.executions, audit.audit
     with db.read() as connection:
         found = connection.execute(sa.select(rows).where(rows.c.id.like(f"{about}%")).order_by(rows.c.id)).all()
@@ -319,7 +319,7 @@ def sink(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sink]:
 
 @pytest.fixture
 def walking(database: str, redis_server: RedisServer, sink: Sink, monkeypatch: pytest.MonkeyPatch) -> Iterator[Door]:
-    """The application, whose playbooks this process carries out and may call the receiver."""
+    """The application; its playbooks run in this process and may call the receiver."""
     monkeypatch.setenv("TOCSIN_EGRESS_ALLOW", "127.0.0.0/8")
     settings.cache_clear()
     ready_to_publish()

@@ -285,7 +285,7 @@ def test_faults_are_named_and_can_be_passed_over(everywhere: Door) -> None:
 
 
 def test_a_draft_is_brought_up_to_date(everywhere: Door) -> None:
-    """A document of version 1.1 is read in its own words, and each change is said."""
+    """A document of version 1.1 is read in its own terms, and each change is reported."""
     body = given(spec_version="1.1")
     step = body["workflow"][sid("action.tell")]
     step["type"] = "single"
@@ -386,7 +386,7 @@ def test_what_is_missing_here_is_named(everywhere: Door) -> None:
     assert sent(everywhere, document(steps))["playbook"]["steps"][0]["playbook_ref"] == later
 
 
-def test_who_may_not_write_may_not_import(door: Door) -> None:
+def test_a_caller_that_may_not_write_may_not_import(door: Door) -> None:
     """Exporting needs read:playbooks, importing write:playbooks; other workspaces see nothing."""
     found = sent(door, given())
     viewer = door.key("viewer")
@@ -396,7 +396,7 @@ def test_who_may_not_write_may_not_import(door: Door) -> None:
     assert_problem(door.call("GET", f"/api/playbooks/{found['id']}/export", key=stranger), 404)
 
 
-def test_who_may_not_make_actions_may_not_bring_them_in(door: Door) -> None:
+def test_a_caller_that_may_not_make_actions_may_not_import_them(door: Door) -> None:
     """A document that needs new actions is refused to a key that may only write playbooks; others are not."""
     key = door.key("operator", scopes=("read:playbooks", "write:playbooks"))
     assert_problem(door.call("POST", "/api/playbooks/import", key=key, json=given()), 403)

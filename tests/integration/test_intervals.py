@@ -38,7 +38,7 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def run(scheduler: Any, clock: Clock, wall: Any, seconds: float) -> None:
-    """Let both clocks go on for so long, as the service that drives the scheduler does."""
+    """Move both clocks on by ``seconds``, as the service that drives the scheduler does."""
     end = clock.now + seconds
     while clock.now < end:
         pause = max(0.01, min(scheduler.tick(), end - clock.now))

@@ -101,7 +101,7 @@ def test_a_bash_script_reads_variables_and_answers_json() -> None:
 
 
 def test_a_python_script_reads_standard_input() -> None:
-    """All parameters, too large ones and such with odd characters too, are on standard input as JSON."""
+    """All parameters, also large ones and those with odd characters, are on standard input as JSON."""
     text = "import json, os, sys\np = json.load(sys.stdin)\n"
     text += "print(json.dumps([len(p['big']), len(p['nul']), 'PARAM_BIG' in os.environ, os.environ['PARAM_ODD_NAME']]))"
     parameters = {"big": "x" * 200_000, "nul": "a\0b", "odd-name": ["é"]}

@@ -36,7 +36,7 @@ class Listener:
             except OSError:
                 return
             self.connections += 1
-            with connection, contextlib.suppress(OSError):  # who speaks SMTP gives up on this answer
+            with connection, contextlib.suppress(OSError):  # an SMTP client gives up on this answer
                 connection.settimeout(2)
                 connection.sendall(_ANSWER if connection.recv(65536) else b"")
 

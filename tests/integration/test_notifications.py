@@ -307,7 +307,7 @@ def test_a_list_value_is_a_list_of_recipients(mailbox, plain):
 
 
 def test_some_refused_recipients_are_reported(mailbox, plain):
-    """Who was refused is named; the others have their mail."""
+    """The report names the refused recipients; the others have their mail."""
     mailbox.refuse = {"gone@example.com": "550 no such user"}
     lines = []
     config = plain | {"to": "soc@example.com, gone@example.com"}

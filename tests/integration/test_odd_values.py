@@ -95,7 +95,7 @@ def test_a_step_of_cacao_whose_type_is_a_list_and_that_declares_a_known_variable
 
 @pytest.mark.parametrize("own", [None, ""])
 def test_a_definition_that_has_lost_its_id_is_that_of_the_document(door: Door, own: str | None) -> None:
-    """Who changes the definition that a document carries along does not take the playbook's id away."""
+    """A changed definition inside a document does not take the playbook's id away."""
     document = _exported(door)
     [extension] = document["playbook_extensions"].values()
     extension["definition"]["id"] = own
@@ -111,7 +111,7 @@ def test_no_value_anywhere_in_a_cacao_document_breaks_its_import(door: Door, see
 
 
 def test_no_value_anywhere_in_a_document_of_ours_breaks_its_import(door: Door) -> None:
-    """Anyone may have changed the definition that a document carries along."""
+    """An editor may have changed the definition that a document carries along."""
     assert not _broken(door, _exported(door), IMPORT)
 
 

@@ -377,7 +377,7 @@ def test_schedules_are_set_with_the_switch(door: Door) -> None:
 
 
 def test_due_schedules_fire_once(everywhere: Door) -> None:
-    """Those whose time has come, the earliest first; who moves the time on from what it saw wins, others do not."""
+    """Due ones come earliest first; the process that moves the time on from what it read wins, others do not."""
     door = everywhere
     trigger = {"event": "schedule", "cron": "* * * * *"}
     first, second = (door.create_playbook(name=name, trigger=trigger)["id"] for name in ("First", "Second"))
@@ -394,7 +394,7 @@ def test_due_schedules_fire_once(everywhere: Door) -> None:
         assert [one.id for one in playbooks.due_schedules(connection, at + 60_000, 10)] == [second]
 
 
-def test_who_listens_to_an_event(everywhere: Door) -> None:
+def test_playbooks_that_wait_for_an_event(everywhere: Door) -> None:
     """The enabled playbooks of the workspace that wait for it by name or wildcard."""
     door = everywhere
     exact = door.create_playbook(name="Exact", trigger="finding.new")["id"]
@@ -443,7 +443,7 @@ def test_deleting_frees_the_id_and_keeps_the_history(everywhere: Door) -> None:
     assert events == ["playbook.created", "playbook.deleted", "playbook.created"]
 
 
-def test_who_may_execute_may_not_write(door: Door) -> None:
+def test_a_caller_that_may_execute_may_not_write(door: Door) -> None:
     """Every spelling of the permission to run is known; writing carries running."""
     body = {"name": "Connector", "scopes": ["playbook:execute", "playbooks:execute", "execute:playbooks"]}
     assert door.call("POST", "/api/keys", json=body).status_code == 201

@@ -49,7 +49,7 @@ def add(execution_id: str, queue: str, **more: Any) -> str:
 
 
 def queues_of(pattern: str) -> dict[str, int]:
-    """How many rows, of those whose id is like this, each queue has."""
+    """Queue → the number of its rows whose id is like ``pattern``."""
     table = transitions.executions.c
     query = sa.select(table.queue, sa.func.count().label("number")).where(table.id.like(pattern)).group_by(table.queue)
     with db.read() as connection:
@@ -164,7 +164,7 @@ def test_a_liveness_probe_may_use_the_former_name(database: str, capsys: pytest.
 
 
 def test_a_setting_is_read_under_its_former_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The present name wins where both are set; who uses the former one is known, so that the log can say so."""
+    """The present name wins where both are set; settings note a used former one for the log."""
     assert settings_module.former_names() == {}
     monkeypatch.setenv("TOCSIN_PATIENT_CONCURRENCY", "7")
     assert settings_module.load().slow_concurrency == 7

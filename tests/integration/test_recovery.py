@@ -1,4 +1,4 @@
-"""What tick makes of a running execution whose worker says nothing, or whose time is up."""
+"""What tick does with a running execution whose worker is silent, or whose time is up."""
 
 import signal
 import threading
@@ -140,7 +140,7 @@ def _database_away(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_no_worker_is_taken_for_dead_because_the_database_was_away(
     database: str, monkeypatch: pytest.MonkeyPatch, idempotent: bool
 ) -> None:
-    """When it is back who lives has a whole lease to renew what lapsed meanwhile; who does not is found after that."""
+    """After an outage a live worker has a whole lease to renew what lapsed; a dead one is found after that."""
     lease_ms = settings().lease_seconds * 1000
     with time_machine.travel("2026-11-22T10:00:00Z", tick=False) as clock:
         living = _running("steps", 600, idempotent=idempotent)

@@ -63,7 +63,7 @@ def test_a_repeated_request_makes_one_run(door: Door) -> None:
 
 
 def test_a_disabled_playbook_cannot_be_run(door: Door) -> None:
-    """Nor one whose action is disabled; both say so."""
+    """Nor one whose action is disabled; both errors give the reason."""
     action_id = door.create()["id"]
     path = playbook(door, act("one", action_id))
     door.call("POST", f"/api/actions/{action_id}/disable")
@@ -293,7 +293,7 @@ def test_an_approval_is_decided_once(door: Door, word: str, status: str) -> None
 
 
 def test_the_logs_of_all_steps_are_merged(door: Door, action: str) -> None:
-    """By time, each line with its step and pass."""
+    """By time, each line with its step and iteration."""
 
     def line(second: int, message: str) -> dict[str, str]:
         return {"timestamp": f"2026-04-28T12:00:0{second}.000Z", "level": "INFO", "message": message}

@@ -65,7 +65,7 @@ def fire_at(playbook_id: str) -> int | None:
 
 
 def in_minutes(minutes: float) -> int:
-    """A moment so far ahead, ms."""
+    """The time ``minutes`` from now, ms."""
     return db.now_ms() + int(minutes * 60_000)
 
 
@@ -123,7 +123,7 @@ def test_many_tickers_start_it_once(everywhere: Door, clock: Any) -> None:
 
 
 def test_two_that_have_both_looked_start_it_once(everywhere: Door, clock: Any) -> None:
-    """Who comes second finds the schedule moved on, and writes nothing."""
+    """The second process finds the schedule moved on, and writes nothing."""
     playbook_id = everywhere.create_playbook(trigger=EVERY_HOUR)["id"]
     clock.shift(HOUR / 2)
     with db.read() as connection:

@@ -96,7 +96,7 @@ def simulated(*steps_: dict[str, Any], given: dict[str, Any] | None = None, **mo
 
 
 def by_step(simulation: Simulation) -> dict[str, dict[str, Any]]:
-    """Step id, with the pass it is of, → its row, JSON columns loaded."""
+    """Step id with its iteration → its row, JSON columns loaded."""
     found = {}
     for row in simulation.rows:
         name = f"{row['step_id']}@{row['iteration']}" if row["iteration"] else row["step_id"]
@@ -346,7 +346,7 @@ def test_what_cannot_be_said_yet_is_no_failure(ready: str) -> None:
 
 
 def test_a_secret_stays_secret_in_the_playbooks_that_are_started(ready: str) -> None:
-    """It is masked in the step's input and in what is said about the inner run."""
+    """It is masked in the step's input and in the report of the inner run."""
     playbooks.create(CALLER, normalise.normalise({"id": "inner", "name": "Inner", "steps": [act("x", "{{ a }}")]}))
     step = {"id": "sub", "type": "playbook", "playbook_ref": "inner", "parameters": {"a": "{{ word }}"}}
     found = simulated(step, parameters=[{"name": "word", "type": "secret"}], given={"word": "hunter22-hunter22"})
@@ -354,8 +354,8 @@ def test_a_secret_stays_secret_in_the_playbooks_that_are_started(ready: str) -> 
     assert "hunter22" not in str(found.rows)
 
 
-def test_steps_after_a_loop_read_what_its_last_pass_would_leave(ready: str) -> None:
-    """Loops inside loops too: each inner step sees the item of its own pass."""
+def test_steps_after_a_loop_read_what_its_last_iteration_would_leave(ready: str) -> None:
+    """Loops inside loops too: each inner step sees the item of its own iteration."""
     inner = {"id": "in", "type": "for_each", "items": "{{ pair }}", "steps": [act("a", "{{ item }}"), look("b")]}
     rows = by_step(
         simulated(

@@ -98,7 +98,7 @@ def test_a_key_that_an_intruder_has_inserted_opens_nothing(door: Door) -> None:
 
 
 def test_a_secret_does_not_fit_another_row(door: Door) -> None:
-    """Who has a viewer's key and puts its hash into the row of an admin gets nowhere."""
+    """The hash of a viewer's key in the row of an admin opens nothing."""
     viewer, admin = door.key("viewer"), door.key()
     with db.read() as connection:
         query = sa.select(api_keys.c.secret_hash).where(api_keys.c.id == viewer.split("_")[1])

@@ -36,7 +36,7 @@ def health(door: Door) -> dict[str, Any]:
 
 
 def waiting_since(ago: int, queue: str = "steps", **more: Any) -> str:
-    """An execution accepted so long ago (ms) that is not overdue: what stands before it explains that it waits."""
+    """An execution accepted ``ago`` ms before that is not overdue: the queue before it explains the wait."""
     now = db.now_ms()
     row = {
         "id": f"exec-{ago}-{queue}-{len(more)}",

@@ -227,7 +227,7 @@ def test_output_is_the_answer(server, kind, body, output):
     [(400, False), (401, False), (404, False), (500, False), (429, True), (502, True), (504, True)],
 )
 def test_bad_answers_are_failures_with_their_beginning(server, status, retryable):
-    """Status and first 2 KB of the body are kept; only what may pass by itself is tried again."""
+    """Status and first 2 KB of the body are kept; only transient failures are tried again."""
     server.answer = (status, {}, b"no! " * 1000)
     error = fails(webhook, call({"url": server.url}))
     assert (error.code, error.retryable, error.details["status"]) == ("http_status", retryable, status)
@@ -363,7 +363,7 @@ def test_every_attempt_of_a_remote_message_has_the_same_id(server):
 
 
 def test_reports_do_not_show_the_signature_of_a_message(server):
-    """Who may read a dry run or a sandbox report cannot send the message that it shows as genuine."""
+    """A reader of a dry run or a sandbox report cannot send its message as genuine."""
     config = {"target": server.url, "secret": "x" * 16}
     sandboxed = call(config, mode="sandbox")
     remote.perform(sandboxed)

@@ -1,4 +1,4 @@
-"""Work is bounded before it is done: what a small request may cost, and what no value of a config can break."""
+"""Work is bounded before it starts: the cost of a small request, and configs that break nothing."""
 
 import gc
 import json

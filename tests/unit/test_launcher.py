@@ -76,7 +76,7 @@ def test_flower_moves_to_a_free_port_and_says_so(listener, monkeypatch):
 
 
 def test_a_stranger_on_flowers_port_is_not_taken_for_flower(services, tmp_path, monkeypatch):
-    """Who answers there must be what was started: else it would get the password that is shown for Flower."""
+    """Only the started process counts as Flower: another server would get Flower's password."""
     (tmp_path / "healthcheck").write_text("OK")
     answering = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(tmp_path))
     stranger = http.server.HTTPServer(("127.0.0.1", 0), answering)

@@ -6,7 +6,7 @@ from tasks.fairness.pace import BUSY, LONGEST_WAIT, UNKNOWN, Pace
 
 
 class Workers:
-    """Workers that do so much in a second, as far as there is something to do, and the process that looks at them."""
+    """Workers that complete up to ``can_do`` executions a second, and the process that watches them."""
 
     def __init__(self, can_do: int) -> None:
         self.can_do = can_do
@@ -15,7 +15,7 @@ class Workers:
         self._now, self._done, self.waiting = 100.0, 0, 0
 
     def second(self, asked: int, queue: str = "steps") -> float:
-        """A second in which so much is asked for; how much the queue can take in then."""
+        """Let a second pass with ``asked`` new executions; returns how much the queue can take in then."""
         did = min(self.can_do, self.waiting + asked)
         self.waiting += asked - did
         self._now += 1
@@ -46,7 +46,7 @@ def test_busy_workers_show_what_they_can_do() -> None:
 def test_what_was_seen_is_soon_forgotten() -> None:
     """Work that came before was perhaps quicker: what floods next must not be let in at the pace of that.
 
-    To expect too little costs nothing: what a queue does not take in is done from ``bulk`` while workers have time.
+    To expect too little costs nothing: what a queue does not take in runs from ``bulk`` while workers have time.
     """
     workers = Workers(1000)
     for _ in range(10):
@@ -57,7 +57,7 @@ def test_what_was_seen_is_soon_forgotten() -> None:
 
 
 def test_workers_that_are_away_show_nothing() -> None:
-    """While nothing at all is done, what was known before holds, however much waits."""
+    """While no execution completes, the known pace stays, however much waits."""
     workers = Workers(400)
     for _ in range(10):
         workers.second(500)

@@ -60,7 +60,7 @@ def test_a_target_of_a_branch_is_entered_by_its_branch_only():
     ],
 )
 def test_where_a_failure_leads(members, leads_to):
-    """The words of on_failure, and what stands in for it where it is not said."""
+    """The words of on_failure, and its default."""
     choose = {"id": "choose", "type": "condition", "expression": "true", "on_false": "b"}
     steps = [choose, act("a", **members), act("b", on_success="c"), act("c")]
     if leads_to == "b":  # entered in passing, and so no target of a branch

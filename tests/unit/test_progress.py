@@ -138,7 +138,7 @@ def test_a_branch_that_has_yet_to_begin_is_pending():
     assert states["l1"] == states["l2"] == states["l3"] == "pending"
 
 
-def test_the_last_pass_of_a_loop_is_shown():
+def test_the_last_iteration_of_a_loop_is_shown():
     """Ten comes after nine, and a step that no iteration has reached yet may still be entered."""
     rows = [row("both", "running"), row("each", "running", parent="both")]
     rows += [row("e1", "completed", f"{number}", "each") for number in range(10)]

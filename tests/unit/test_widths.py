@@ -84,7 +84,7 @@ def test_a_loop_leaves_room_for_what_is_inside() -> None:
     assert widths(each("a", 50, parallel("p", *branches))).iterations == {"a": 5}
 
 
-def test_a_run_without_room_goes_on_pass_by_pass() -> None:
+def test_a_run_without_room_goes_on_iteration_by_iteration() -> None:
     """Where the runs around have used all places, each loop has one iteration: nothing waits for ever."""
     assert widths(each("a", 50, each("b", 50, delay("rest", 0))), whole=1).iterations == {"a": 1, "b": 1}
 
