@@ -1,4 +1,4 @@
-"""The running product that acceptance tests share: one at a time, kept over tests, healed before each."""
+"""Acceptance tests share one running product, kept over tests, healed before each."""
 
 import uuid
 from collections.abc import Iterator
@@ -50,26 +50,26 @@ _STACKS = pytest.StashKey[Stacks]()
 
 @pytest.fixture(scope="session")
 def stacks(request: pytest.FixtureRequest, until_the_end: ExitStack) -> Stacks:
-    """The holder of the running product."""
-    holder = request.session.stash[_STACKS] = Stacks(request, until_the_end)
-    return holder
+    """Owner of the running product."""
+    shared = request.session.stash[_STACKS] = Stacks(request, until_the_end)
+    return shared
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def stack(request: pytest.FixtureRequest, stacks: Stacks) -> Stack:
-    """The running product, where the kind of database makes a difference: the test runs once with each."""
+    """The running product on each kind of database, where that makes a difference."""
     return stacks.of(request.param)
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.gate)])
 def first_stack(request: pytest.FixtureRequest, stacks: Stacks) -> Stack:
-    """The running product, where it hardly does: on PostgreSQL only in the gate."""
+    """The running product on SQLite; on PostgreSQL only in the gate."""
     return stacks.of(request.param)
 
 
 @pytest.fixture
 def sqlite_stack(stacks: Stacks) -> Stack:
-    """The running product on SQLite, where the kind of database makes no difference."""
+    """The running product on SQLite, where the database makes no difference."""
     return stacks.of("sqlite")
 
 
@@ -90,7 +90,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests on PostgreSQL come last, so that the product is started once for each kind of database."""
+    """Sort tests on PostgreSQL last: the product starts once for each database."""
     items.sort(key=_needs_postgresql)
 
 

@@ -1,4 +1,4 @@
-"""A broker to which somebody else can write too: nothing that comes from there stops the workers or ends one."""
+"""Foreign messages on the broker neither stop the workers nor end one."""
 
 import json
 from collections.abc import Iterator
@@ -53,18 +53,18 @@ def completes(stack: Stack, **definition: Any) -> None:
 
 @pytest.fixture
 def calm(sqlite_stack: Stack) -> Iterator[Stack]:
-    """The product, whose workers must be the same afterwards, have lost no connection and repeated nothing."""
+    """The product; afterwards its workers live, are connected and repeated nothing."""
     before = workers(sqlite_stack)
     logs = {name: len(sqlite_stack.log(name)) for name in WORKERS}
     assert set(before) == set(WORKERS.values())
     yield sqlite_stack
     assert workers(sqlite_stack) == before
     for name, length in logs.items():
-        told = sqlite_stack.log(name)[length:]
-        assert messages.CANARY not in told, name
-        assert "onnection to broker lost" not in told, name
-        assert "Traceback" not in told, name
-        assert max(map(len, told.splitlines()), default=0) < 2000, name
+        logged = sqlite_stack.log(name)[length:]
+        assert messages.CANARY not in logged, name
+        assert "onnection to broker lost" not in logged, name
+        assert "Traceback" not in logged, name
+        assert max(map(len, logged.splitlines()), default=0) < 2000, name
 
 
 def put(stack: Stack, queue: str, *elements: str) -> None:
@@ -77,14 +77,14 @@ def put(stack: Stack, queue: str, *elements: str) -> None:
 
 @pytest.mark.parametrize("queue", ["steps", "scripts", "control"])
 def test_what_does_not_parse_is_dropped(calm: Stack, queue: str) -> None:
-    """Garbage in the place of messages, or messages with a part missing or odd; then an action completes."""
+    """Garbage and messages with a missing or odd part are dropped; an action completes."""
     put(calm, queue, *messages.odd_envelopes(queue).values())
     completes(calm)
 
 
 @pytest.mark.parametrize("queue", ["steps", "scripts", "slow"])
 def test_what_is_no_message_of_ours_is_dropped(calm: Stack, queue: str) -> None:
-    """Headers and bodies that this system does not write; nothing is unpacked, nothing is left unacknowledged."""
+    """Foreign headers and bodies are not unpacked, and every message is acknowledged."""
     redis = calm.redis.client()
     before = set(redis.hkeys("unacked"))  # what workers that earlier tests killed had in hand
     odd = [(each, messages.body()) for each in messages.odd_headers().values()]
@@ -101,28 +101,28 @@ def command(method: Any, **arguments: Any) -> dict[str, Any]:
 
 
 def test_remote_commands_that_stop_work_are_not_obeyed(calm: Stack) -> None:
-    """No limit of a rate or a time, no queue taken away, no shutdown; and odd commands end nothing."""
+    """Rate limits, time limits, queue changes, shutdown and odd commands have no effect."""
     redis, listeners = calm.redis.client(), len(WORKERS)
     odd = [command(method, **arguments) for method, arguments in _COMMANDS.items()] + list(_ODD_COMMANDS)
     for each in odd:
         its_body = json.dumps(each).encode()
-        told = json.dumps(messages.envelope("celery.pidbox", {"clock": "x"}, its_body))
-        heard = redis.publish("/0.celery.pidbox", told)
+        message = json.dumps(messages.envelope("celery.pidbox", {"clock": "x"}, its_body))
+        heard = redis.publish("/0.celery.pidbox", message)
         assert heard == listeners, each
-    for told in messages.odd_envelopes("celery.pidbox").values():
-        redis.publish("/0.celery.pidbox", told)
+    for message in messages.odd_envelopes("celery.pidbox").values():
+        redis.publish("/0.celery.pidbox", message)
     for _ in range(4):
         completes(calm)
 
 
 def test_a_revoked_execution_comes_back(calm: Stack) -> None:
-    """Whoever names an execution that is not over delays it, and ends nothing that runs."""
+    """A revoke of an unfinished execution delays it and ends no running one."""
     action = calm.api.create_action(config={"url": f"{calm.sink.url}/slow?seconds=3"})
     execution = calm.api.trigger(action)
     eventually(lambda: calm.row(execution)["status"] == "running", 20, "it runs")
-    told = command("revoke", task_id=execution, terminate=True, signal="KILL")
+    message = command("revoke", task_id=execution, terminate=True, signal="KILL")
     calm.redis.client().publish(
-        "/0.celery.pidbox", json.dumps(messages.envelope("celery.pidbox", {}, json.dumps(told).encode()))
+        "/0.celery.pidbox", json.dumps(messages.envelope("celery.pidbox", {}, json.dumps(message).encode()))
     )
     assert calm.api.ended(execution, seconds=60)["status"] == "completed"
 
@@ -135,7 +135,7 @@ def _documented_rules() -> list[str]:
 
 @pytest.mark.wide
 def test_the_user_of_redis_that_the_docs_propose_is_enough(sqlite_stack: Stack) -> None:
-    """With no more rights than that everything goes on: runs with joins, cancels, limits, new workers, Flower."""
+    """These rights are enough for runs with joins, cancels, limits, new workers and Flower."""
     stack, redis = sqlite_stack, sqlite_stack.redis.client()
     redis.execute_command("ACL", "SETUSER", "tests", "on", "nopass", "~*", "&*", "+@all")
     redis.execute_command("AUTH", "tests", "any")

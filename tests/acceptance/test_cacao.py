@@ -1,4 +1,4 @@
-"""CACAO documents, imported and run by real processes: every step is carried out, or asked of a person."""
+"""Real processes import and run CACAO documents; people decide unsupported steps."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from tests.support.stack import Stack
 
 #: documents that other tools have written; not part of this project
 SAMPLES = Path(__file__).resolve().parents[3] / "shared" / "cacao" / "samples"
-#: a clone has no public documents beside it; where the project itself is tested they must be there
+#: a clone has no public documents next to it; where the project itself is tested they must be there
 REQUIRED = bool(os.environ.get("CI"))  # noqa: TID251
 #: the pattern of the standard for addresses knows none without a top-level domain
 NEARBY = "?lenient=true&on_conflict=replace"
@@ -55,7 +55,7 @@ def nearby(body: dict[str, Any], url: str) -> dict[str, Any]:
 
 
 def carried_through(stack: Stack, playbook_id: str, parameters: dict[str, Any]) -> dict[str, Any]:
-    """Run a playbook and be all the people it asks: yes to everything, no to one more pass of a loop."""
+    """Run a playbook: approve everything, reject one more iteration of a loop."""
     run_id = stack.api.run(playbook_id, parameters)
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
@@ -73,7 +73,7 @@ def carried_through(stack: Stack, playbook_id: str, parameters: dict[str, Any]) 
 
 @pytest.mark.parametrize("path", samples())
 def test_a_public_document_comes_back_as_it_was_and_runs(first_stack: Stack, path: Path | None) -> None:
-    """Imported as its faults let it, exported equal value by value, and run to its end where it can be."""
+    """A document is exported equal value by value and, where possible, runs to its end."""
     assert path is not None, f"the public documents are not at {SAMPLES}"
     body = json.loads(path.read_text())
     preview = sent(first_stack, body, "?dry_run=true&lenient=true&on_conflict=replace")
@@ -91,7 +91,7 @@ def test_a_public_document_comes_back_as_it_was_and_runs(first_stack: Stack, pat
 
 
 def test_a_document_is_carried_out(first_stack: Stack) -> None:
-    """Requests arrive with their variables and headers, branches and conditions lead where the document says."""
+    """Requests have their variables and headers; branches and conditions lead where the document says."""
     stack = first_stack
     steps = {
         "start.s": {"on_completion": "parallel.p"},
@@ -122,7 +122,7 @@ def test_a_document_is_carried_out(first_stack: Stack) -> None:
 
 
 def test_what_a_step_returns_is_read_by_the_next(first_stack: Stack) -> None:
-    """A loop goes on until what its request returns says that it is enough; people decide where they are asked."""
+    """A loop ends on a value that its request returns; people decide the approvals."""
     stack = first_stack
     steps = {
         "start.s": {"on_completion": "while-condition.w"},

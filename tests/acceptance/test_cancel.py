@@ -16,7 +16,7 @@ ANSWERED, LET_GO = 1.0, 30.0
 
 
 def make_actions(stack: Stack) -> list[str]:
-    """Actions that spend their time in every state: queued, calling, in a script, waiting, backing off."""
+    """Make actions for every state: queued, calling, in a script, waiting, backing off."""
     create, url = stack.api.create_action, stack.sink.url
     sleepy = {"interpreter": "bash", "script": "sleep 60"}
     retry = {"max_attempts": 5, "backoff_seconds": 0.3}
@@ -30,7 +30,7 @@ def make_actions(stack: Stack) -> list[str]:
 
 
 def cancel_at_random(stack: Stack, number: int, seed: int) -> Counter[int]:
-    """Cancel ``number`` executions, each at a random moment of its life, and hold every promise against them."""
+    """Cancel ``number`` executions at random moments and check every promise."""
     actions, rng = make_actions(stack), random.Random(seed)
     moments = [rng.choice([0, 0.01, 0.05, rng.uniform(0, 0.3), rng.uniform(0, 3)]) for _ in range(number)]
 
@@ -68,7 +68,7 @@ def _held(stack: Stack, ids: Collection[str]) -> list[dict]:
 
 
 def test_nothing_starts_after_a_cancel_was_answered(stack: Stack) -> None:
-    """60 executions cancelled at random moments: answered at once, no later effect, running calls let go."""
+    """60 cancels at random moments: prompt answers, no later effect, running calls abandoned."""
     assert cancel_at_random(stack, 60, seed=3)[200] >= 30, "enough were cancelled for this to tell anything"
 
 
@@ -80,7 +80,7 @@ def test_nothing_starts_after_a_cancel_was_answered_at_length(stack: Stack) -> N
 
 
 def test_a_cancelled_call_is_abandoned(sqlite_stack: Stack) -> None:
-    """A call, a script and a function under way are let go of at once; a second cancel is 409."""
+    """A running call, script or function is abandoned at once; a second cancel is 409."""
     create, url = sqlite_stack.api.create_action, sqlite_stack.sink.url
     definitions = [
         {"config": {"url": f"{url}/slow?seconds=200"}},
@@ -101,7 +101,7 @@ def test_a_cancelled_call_is_abandoned(sqlite_stack: Stack) -> None:
 
 
 def test_exactly_one_decision_wins(stack: Stack) -> None:
-    """16 people approve and reject at the same moment: one is answered 200, the others 409, and it stays so."""
+    """Of 16 concurrent decisions one gets 200, the others 409, and it stands."""
     execution = stack.api.trigger(stack.api.create_action(type="approval", executor="approval", config={}))
     stack.api.in_status(execution, "waiting")
     words = ["approve", "reject"] * 8
@@ -116,7 +116,7 @@ def test_exactly_one_decision_wins(stack: Stack) -> None:
 
 
 def test_an_approval_expires(sqlite_stack: Stack) -> None:
-    """Nobody decides in time: the execution ends as a timeout, and a late decision decides nothing."""
+    """Without a decision in time the execution ends as a timeout; a late decision has no effect."""
     config = {"expires_in_seconds": 1}
     execution = sqlite_stack.api.trigger(
         sqlite_stack.api.create_action(type="approval", executor="approval", config=config)

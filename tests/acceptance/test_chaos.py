@@ -1,9 +1,9 @@
-"""What was accepted is done, whatever dies: the crash tests.
+"""Every accepted execution ends, whichever process dies: the crash tests.
 
 A load of triggers of every kind runs while a nemesis kills processes with SIGKILL, flushes Redis and restarts it
 empty, kills the database and freezes it. Afterwards every accepted execution must have ended, every completed one must
 have reached the receiver, no effect may have happened more often than attempts were lost, actions that must not be
-repeated were not, and nobody was taken for dead whose process lived.
+repeated were not, and no worker whose process lived was taken for dead.
 """
 
 import random
@@ -96,7 +96,7 @@ def unleash(stack: Stack, plan: Plan, server: PostgresServer | None = None) -> H
             history.repeats.append((key, stack.api.insist(action_id, parameters, key=key)))
 
     def set_pace() -> None:
-        """Spread the triggers over the time of the faults; what is left over comes at the end, in a burst."""
+        """Spread the triggers over the time of the faults; the rest is a final burst."""
         for _ in range(plan.triggers):
             if not faults_over.wait(0.35 if plan.triggers < 200 else 0.12):
                 pace.release()
@@ -118,7 +118,7 @@ def unleash(stack: Stack, plan: Plan, server: PostgresServer | None = None) -> H
 
 
 def strike(stack: Stack, fault: str, history: History, server: PostgresServer | None) -> None:
-    """One fault, at a moment nobody can foresee."""
+    """Cause one fault, at a random moment."""
     rng = random.Random(f"{fault}{sum(history.kills.values())}")
     if fault == "flush":
         stack.redis.client().flushall()
@@ -175,7 +175,7 @@ def check(stack: Stack, history: History) -> None:
 
 
 def test_nothing_accepted_is_lost(first_stack: Stack) -> None:
-    """60 triggers through six kills, a flush and an empty restart: none lost, none done twice without cause."""
+    """60 triggers, six kills, a flush, an empty restart: none lost or repeated without cause."""
     stack = first_stack
     kills = ["worker", "worker2", "scripts", "scripts", "web", "beat"]
     history = unleash(stack, Plan(triggers=60, kills=kills, flushes=1, empty_restarts=1, seed=7))
@@ -198,7 +198,7 @@ def test_nothing_accepted_is_lost_at_length(stack: Stack, seed: int) -> None:
 def test_nothing_is_lost_when_the_database_comes_and_goes(
     postgresql_stack: Stack, postgres_server: PostgresServer, seed: int
 ) -> None:
-    """200 triggers while the database is killed three times and frozen for 40 seconds, and workers die besides."""
+    """200 triggers survive three kills of the database, 40 seconds frozen, and dying workers."""
     plan = Plan(
         triggers=200,
         kills=["worker", "scripts", "beat", "web"],

@@ -1,4 +1,4 @@
-"""Clocks that are set while the product works, and machines whose clocks do not agree."""
+"""Clocks change while the product works, and machines' clocks differ."""
 
 import time
 import uuid
@@ -62,13 +62,13 @@ class Calls:
         self.repeatable: list[str] = []
 
     def begin(self, number: int) -> None:
-        """So many of each."""
+        """Trigger ``number`` of each."""
         for _ in range(number):
             self.repeatable.append(self._stack.api.trigger(self._repeatable))
             self.once.append(self._stack.api.trigger(self._once))
 
     def check(self, *, undisturbed: bool) -> None:
-        """All have ended, none was repeated that must not be; ``undisturbed``: each was called once and completed."""
+        """Check that all ended and none was repeated wrongly; ``undisturbed``: each completed after one call."""
         rows = self._stack.wait_ended([*self.once, *self.repeatable], 2 * IN_TIME)
         arrived = self._stack.sink.keys()
         for execution in self.once:
@@ -82,9 +82,9 @@ class Calls:
 
 
 def test_the_clock_is_set_while_calls_are_under_way(stack: Stack, here: Machine) -> None:
-    """Set back and forth by a minute and an hour: nothing is lost or repeated, and a delay of 4 s ends in time.
+    """A clock set by a minute and an hour loses, repeats and delays nothing.
 
-    Where the database has a clock of its own nobody notices anything.
+    Where the database has a clock of its own, all calls are undisturbed.
     """
     kit, calls = Kit(stack), Calls(stack)
     rests = kit.playbook(kit.act("first"), delay("rest", 4), kit.act("last"))
@@ -108,7 +108,7 @@ def other(tmp_path: Path, preloaded: Path) -> Machine:
 def test_two_machines_whose_clocks_differ(
     stack: Stack, here: Machine, other: Machine, tmp_path: Path, ahead: float
 ) -> None:
-    """Calls are made once, on either machine, delays and approvals last as long as they should, and /health tells.
+    """Machines with different clocks make each call once and keep delays; /health reports them.
 
     The other machine is then killed with calls in hand: they go on here, and none that must not be repeated is.
     """
@@ -142,7 +142,7 @@ def test_two_machines_whose_clocks_differ(
 
 
 def _skews(stack: Stack, *names: str) -> list[int]:
-    """By how much the clocks of these workers' machines are ahead, ms, once all of them have told."""
+    """How far the workers' clocks are ahead, ms, once all have reported."""
     known = {worker["name"]: worker["clock_skew_ms"] for worker in stack.api.health().json()["workers"]}
     return [known[name] for name in names] if set(names) <= set(known) else []
 

@@ -1,4 +1,4 @@
-"""Nobody stops the API by the connections that he holds."""
+"""The API serves other callers while one caller holds many connections."""
 
 import socket
 import statistics
@@ -8,7 +8,7 @@ from contextlib import suppress
 import pytest
 
 from tests.support.client import Api
-from tests.support.holding import Holder
+from tests.support.holding import HeldConnections
 from tests.support.stack import Stack
 
 _KEY = """
@@ -33,7 +33,7 @@ def slow_body(key: str) -> bytes:
 
 
 def kinds(key: str, execution: str) -> dict[str, tuple[bytes, bytes]]:
-    """What is sent at once and what now and then, by the kind of connection."""
+    """Kind of connection → what it sends at once and what now and then."""
     waiting = (
         f"GET /api/actions/executions/{execution}?wait=30 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\n\r\n"
     )
@@ -59,32 +59,32 @@ def pace(stack: Stack, action: str) -> float:
 
 @pytest.mark.parametrize("number", [1100, pytest.param(4000, marks=pytest.mark.wide)])
 @pytest.mark.parametrize("kind", ["idle", "slow headers", "slow bodies", "held waits"])
-def test_connections_that_somebody_holds_stop_nobody(sqlite_stack: Stack, kind: str, number: int) -> None:
-    """While so many are held /health answers and containment is accepted, each time, from another address."""
+def test_held_connections_stop_no_other_caller(sqlite_stack: Stack, kind: str, number: int) -> None:
+    """Meanwhile /health answers and containment from another address is accepted, each time."""
     stack = sqlite_stack
     action = stack.api.create_action(type="containment", config={"url": stack.sink.url, "method": "POST"})
-    for name in ("worker", "slow"):  # nobody ends what the waits wait for
+    for name in ("worker", "slow"):  # no worker ends what the waits wait for
         stack.kill(name)
     first, piece = kinds(viewer(stack), stack.api.trigger(action))[kind]
     alone = pace(stack, action)
-    with Holder(stack.port, number, first, piece):
-        beside = pace(stack, action)
-    assert beside < max(1, 20 * alone), f"{beside} s, and {alone} s when nobody holds anything"
+    with HeldConnections(stack.port, number, first, piece):
+        meanwhile = pace(stack, action)
+    assert meanwhile < max(1, 20 * alone), f"{meanwhile} s, and {alone} s without held connections"
 
 
 def test_connections_of_one_address_leave_room_for_each_other(sqlite_stack: Stack) -> None:
-    """Who comes from the same address, as behind a proxy, is served too: those that wait longest are closed."""
+    """Callers of the same address are served too: the connections that wait longest are closed."""
     stack = sqlite_stack
-    with Holder(stack.port, 1500, b"", source="127.0.0.1") as holder:
+    with HeldConnections(stack.port, 1500, b"", source="127.0.0.1") as held:
         statuses = {stack.api.health().status_code for _ in range(10)}
-        opened = holder.opened
+        opened = held.opened
     assert statuses == {200}
     assert opened >= 1500
 
 
 @pytest.mark.wide
 def test_a_body_that_comes_too_slowly_is_answered(sqlite_stack: Stack) -> None:
-    """A byte now and then does not keep a request open: 408, and the connection ends."""
+    """A byte now and then keeps no request open: 408, connection closed."""
     stack = sqlite_stack
     with socket.create_connection(("127.0.0.1", stack.port)) as one:
         one.sendall(slow_body(viewer(stack)))
@@ -96,7 +96,7 @@ def test_a_body_that_comes_too_slowly_is_answered(sqlite_stack: Stack) -> None:
             except TimeoutError:
                 one.sendall(b" ")
         one.settimeout(30)
-        with suppress(ConnectionResetError):  # what was sent after the answer had been decided is read by nobody
+        with suppress(ConnectionResetError):  # the server reads nothing after it has decided its answer
             while more := one.recv(65536):
                 answer += more
     assert answer.startswith(b"HTTP/1.1 408 "), answer[:200]
@@ -105,12 +105,12 @@ def test_a_body_that_comes_too_slowly_is_answered(sqlite_stack: Stack) -> None:
 
 
 def test_a_key_that_holds_many_readers_is_answered_at_once(sqlite_stack: Stack) -> None:
-    """Beyond what a key may hold, a reader who would wait is given the present state instead of a place."""
+    """Beyond a key's limit, a long poll gets the present state at once."""
     stack = sqlite_stack
     stack.kill("worker")
     execution = stack.api.trigger(stack.api.create_action(config={"url": stack.sink.url, "method": "POST"}))
     key = viewer(stack)
-    with Holder(stack.port, 64, kinds(key, execution)["held waits"][0]):
+    with HeldConnections(stack.port, 64, kinds(key, execution)["held waits"][0]):
         other = Api(stack.url, key)
         time.sleep(1)  # those that are held have been read
         begun = time.monotonic()

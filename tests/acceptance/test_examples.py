@@ -1,4 +1,4 @@
-"""Every playbook of ``examples/playbooks`` does what it says, against the made-up systems of ``make run``."""
+"""Every example playbook does what it says, against the demo systems of ``make run``."""
 
 import re
 from datetime import datetime
@@ -59,11 +59,11 @@ class Examples:
         return {step["step_id"]: step for step in run["steps"]}
 
     def steps(self, run_id):
-        """The steps of a run by their ids, each as its last doing stands."""
+        """The steps of a run by their ids, each with its last execution."""
         return {step["step_id"]: step for step in self.run(run_id)["steps"]}
 
     def decide(self, run_id, step_id, word, note):
-        """Approve or reject a step, as somebody else than who has started the run."""
+        """Approve or reject a step as another account than the one that started the run."""
         return self.api.decide_step(run_id, step_id, word, note)
 
     def effects(self, run_id, path=""):
@@ -92,7 +92,7 @@ def moment(text):
 
 
 def test_a_critical_finding_in_production_is_shielded_and_ticketed(examples):
-    """Run by hand with its example finding: all five steps complete, and the ticket says that it is shielded."""
+    """With its example finding all five steps complete; the ticket reports the shield."""
     run_id = examples.start("pb-critical-vuln-response", "web-11", notification_channel="#incidents")
     steps = examples.ends(run_id, "completed")
     assert list(steps) == ["enrich", "notify", "in-production", "remediate", "create-ticket"]
@@ -132,7 +132,7 @@ def test_a_finding_that_is_not_critical_starts_nothing(examples):
 
 
 def test_a_malicious_mail_is_quarantined(examples):
-    """One malicious indicator of three is enough; the three are looked up, the mail goes, the team hears of it."""
+    """One malicious indicator of three suffices: the mail is quarantined, the team notified."""
     mail = {"message_id": "m-1", "sender": "boss@example.com", "link": "https://evil.example", "attachment_hash": "00"}
     run_id = examples.start("pb-phishing-triage", **mail)
     steps = examples.ends(run_id, "completed")
@@ -145,7 +145,7 @@ def test_a_malicious_mail_is_quarantined(examples):
 
 
 def test_a_suspicious_mail_is_looked_at_by_a_person(examples):
-    """Suspicious is not malicious: a ticket, no quarantine; without an attachment that branch is passed over."""
+    """A suspicious mail gets a ticket, no quarantine; without an attachment that branch is skipped."""
     run_id = examples.start("pb-phishing-triage", message_id="m-2", sender="new@example.com", link="https://a.example")
     steps = examples.ends(run_id, "completed")
     assert steps["verdict"]["output"]["value"] == "suspicious"
@@ -155,7 +155,7 @@ def test_a_suspicious_mail_is_looked_at_by_a_person(examples):
 
 
 def test_a_clean_mail_is_thanked_for(examples):
-    """Nothing is known against it: whoever reported it is thanked, and that is all."""
+    """A clean mail has one effect: its reporter gets thanks."""
     run_id = examples.start("pb-phishing-triage", message_id="m-3", sender="a@example.com", link="https://b.example")
     examples.ends(run_id, "completed")
     assert [sent["channel"] for sent in examples.effects(run_id, "/chat")] == ["#reported-mail"]
@@ -166,7 +166,7 @@ def test_a_clean_mail_is_thanked_for(examples):
 
 
 def test_an_address_is_unblocked_after_the_delay(examples):
-    """While the delay runs the run is paused and the address blocked; not before it is over the address is open."""
+    """During the delay the run is paused and the address blocked; then it is open."""
     run_id = examples.start("pb-temporary-block", address="203.0.113.50")
     seen = examples.reaches(run_id, "paused", *TERMINAL)["status"]
     assert seen in ("paused", "completed")  # it may be over when the machine stood still for that long
@@ -179,7 +179,7 @@ def test_an_address_is_unblocked_after_the_delay(examples):
 
 
 def test_what_must_not_be_blocked_is_refused(examples):
-    """The gateway is never blocked, and what is no address does not even start a run."""
+    """The gateway is never blocked; an invalid address starts no run."""
     run_id = examples.start("pb-temporary-block", address="192.0.2.1")
     steps = examples.ends(run_id, "completed")
     assert statuses(steps)["block"] == "skipped"
@@ -192,7 +192,7 @@ def test_what_must_not_be_blocked_is_refused(examples):
 
 
 def test_an_approved_isolation_happens(examples):
-    """The run is paused until somebody approves; then the host is isolated, and the note reaches the user."""
+    """The run is paused until the approval; then the host is isolated and the user notified."""
     run_id = examples.start("pb-malware-isolation", "laptop-7", file_hash="evil-44d8")
     examples.reaches(run_id, "paused")
     asked = examples.steps(run_id)["approve-isolation"]
@@ -233,7 +233,7 @@ def test_a_patch_is_rolled_out(examples):
 
 
 def test_a_patch_that_breaks_is_rolled_back(examples):
-    """What fails while it is applied is rolled back and ticketed; the failure is dealt with, the run completes."""
+    """A patch that fails is rolled back and ticketed; the run completes."""
     run_id = examples.start("pb-patch-rollout", "db-02", patch="KB-broken")
     steps = examples.ends(run_id, "completed")
     assert statuses(steps)["apply"] == "failed"
@@ -242,7 +242,7 @@ def test_a_patch_that_breaks_is_rolled_back(examples):
 
 
 def test_a_patch_that_does_not_fit_fails_the_run(examples):
-    """A failed dry run changes nothing: the exception step tells of it, and the run is failed."""
+    """A failed dry run of the patch changes nothing; the exception step reports it, the run fails."""
     run_id = examples.start("pb-patch-rollout", "db-03", patch="KB-incompatible")
     steps = examples.ends(run_id, "failed")
     assert statuses(steps)["apply"] == "skipped"
@@ -255,7 +255,7 @@ def test_a_patch_that_does_not_fit_fails_the_run(examples):
 
 
 def test_every_rule_is_checked_and_reported(examples):
-    """Five rules are checked, the one that is not kept gets a ticket, and the report counts them."""
+    """Five rules are checked, the broken one gets a ticket, the report counts them."""
     run_id = examples.start("pb-compliance-check")
     steps = examples.ends(run_id, "completed")
     assert steps["each-check"]["output"] == {"items": 5, "failed": 0}
@@ -277,7 +277,7 @@ def test_the_compliance_check_has_its_next_time(examples):
 
 
 def test_a_scan_starts_the_response_for_critical_findings(examples):
-    """The loop reads the scan until it is done; the critical one of two findings is handed to the other playbook."""
+    """The loop polls the scan to its end; the critical finding starts the other playbook."""
     run_id = examples.start("pb-scan-and-respond", network="10.0.0.0/24")
     steps = examples.ends(run_id, "completed")
     assert steps["until-done"]["output"] == {"iterations": 3}
@@ -296,7 +296,7 @@ def test_a_scan_starts_the_response_for_critical_findings(examples):
 
 
 def test_the_first_playbook_of_the_readme_works(examples):
-    """What a newcomer copies is accepted as it is and does what it says."""
+    """The README's first playbook is accepted unchanged and does what the page says."""
     text = re.search(r"```yaml\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)[1]
     headers = {"Content-Type": "application/yaml"}
     made = examples.http.post("/api/playbooks", content=text, headers=headers)
@@ -315,7 +315,7 @@ def test_the_first_playbook_of_the_readme_works(examples):
 
 @pytest.mark.parametrize("path", playbooks.files(), ids=lambda path: path.stem)
 def test_an_example_is_free_of_faults_and_doubts(examples, path):
-    """Each file passes the check without a fault or a warning, and registering it again makes no new version."""
+    """Each file is valid without warnings; registering it again makes no new version."""
     headers = {"Content-Type": "application/yaml"}
     verdict = examples.http.post("/api/playbooks/validate", content=path.read_text(), headers=headers).json()
     assert verdict == {"valid": True, "errors": [], "warnings": []}

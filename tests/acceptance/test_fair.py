@@ -1,4 +1,4 @@
-"""Nobody starves another: beside the worst run and the worst floods, and after them, small work is done at once.
+"""Small work is carried out at once during and after the worst runs and floods.
 
 Each test prints its figures (``-s`` shows them).
 """
@@ -21,18 +21,18 @@ from tests.support.waiting import eventually, eventually_none
 
 #: steps of one run that may be under way, and steps in all
 MOST_LIVE, MOST_STEPS = 500, 20_000
-#: small work is done within this, or within so many times what it takes undisturbed, seconds
+#: small work takes at most this, seconds, or at most this multiple of its undisturbed time
 SOON = {"webhook": 2.0, "containment": 1.0}
 TIMES = 20
 
 
 def check_soon(asked: Asked) -> None:
-    """The middle one was done soon; the machine may be slow for a moment, not every time."""
+    """Check the median: the machine may be slow for a moment, not every time."""
     assert asked.middle < max(SOON[asked.kind], TIMES * statistics.median(asked.undisturbed)), asked.words
 
 
 def nested(stack: Stack) -> str:
-    """A playbook that asks for 125,000 passes at once, as a version stored it that did not multiply them."""
+    """A playbook of 125,000 concurrent iterations, stored by a version without that limit."""
     playbook = stack.api.create_playbook(steps=[delay("rest", 0)])
     items, step = list(range(1000)), delay("rest", 0)
     for step_id in "cba":
@@ -46,7 +46,7 @@ def nested(stack: Stack) -> str:
 
 
 def live_steps(stack: Stack, run_id: str) -> int:
-    """How many steps of a run are under way, those that hold others left out."""
+    """How many steps of a run are under way, without containers."""
     where = "run_id = :id AND type = 'delay' AND (status IN ('pending', 'running', 'waiting') OR due_at IS NOT NULL)"
     return stack.rows(f"SELECT count(*) AS n FROM executions WHERE {where}", id=run_id)[0]["n"]
 
@@ -57,7 +57,7 @@ def in_all(stack: Stack, run_id: str) -> int:
 
 
 def test_a_run_of_nested_loops_leaves_room_for_others(first_stack: Stack) -> None:
-    """While it goes on and after its cancel others' actions are done at once; the cancel leaves nothing behind."""
+    """During the run and after its cancel others' actions are prompt; no step stays open."""
     stack = first_stack
     others, playbook = Others(stack), nested(stack)
     run_id = stack.api.run(playbook)
@@ -95,22 +95,22 @@ def open_rows(stack: Stack, run_id: str) -> list[dict[str, Any]]:
 
 @contextlib.contextmanager
 def flooding(stack: Stack, actions: list[str], each_second: int) -> Any:
-    """Trigger these actions in turn, so often in all; gives the times of those that were accepted."""
+    """Trigger these actions in turn at this rate; gives the times of acceptance."""
     headers = {"Authorization": f"Bearer {stack.api.key}", "Content-Type": "application/json"}
-    over, accepted, lanes, body = threading.Event(), list[float](), 8, b'{"parameters": {}}'
+    over, accepted, callers, body = threading.Event(), list[float](), 8, b'{"parameters": {}}'
 
-    def post(lane: int) -> None:
-        number, next_at = lane, time.monotonic()
+    def post(caller: int) -> None:
+        number, next_at = caller, time.monotonic()
         with contextlib.closing(http.client.HTTPConnection("127.0.0.1", stack.port, timeout=60)) as connection:
             while not over.is_set():
                 connection.request("POST", f"/api/actions/{actions[number % len(actions)]}/trigger", body, headers)
                 answer = connection.getresponse()
                 answer.read()
                 accepted.extend([time.monotonic()] * (answer.status == 202))
-                number, next_at = number + lanes + 1, next_at + lanes / each_second
+                number, next_at = number + callers + 1, next_at + callers / each_second
                 over.wait(max(0.0, next_at - time.monotonic()))
 
-    threads = [threading.Thread(target=post, args=(lane,)) for lane in range(lanes)]
+    threads = [threading.Thread(target=post, args=(caller,)) for caller in range(callers)]
     for thread in threads:
         thread.start()
     try:
@@ -121,8 +121,8 @@ def flooding(stack: Stack, actions: list[str], each_second: int) -> Any:
             thread.join()
 
 
-def beside_a_flood(stack: Stack, things: int, seconds: float) -> None:
-    """Flood over so many actions beside workers that do about 100 calls a second, and ask for little meanwhile."""
+def during_a_flood(stack: Stack, things: int, seconds: float) -> None:
+    """Flood over ``things`` actions while others ask for little; workers manage 100 calls/s."""
     others = Others(stack)
     url = f"{stack.sink.url}/slow?seconds=0.04&flood"
     actions = [stack.api.create_action(config={"url": f"{url}={number}"}) for number in range(things)]
@@ -161,12 +161,12 @@ def beside_a_flood(stack: Stack, things: int, seconds: float) -> None:
 
 @pytest.mark.gate
 def test_a_flood_leaves_room_for_others(sqlite_stack: Stack) -> None:
-    """Over eight actions: others' actions and containments, and those of the one who floods, are done at once."""
-    beside_a_flood(sqlite_stack, 8, 5)
+    """A flood over eight actions delays no other caller's actions and no containment."""
+    during_a_flood(sqlite_stack, 8, 5)
 
 
 @pytest.mark.wide
 @pytest.mark.parametrize("things", [2, 64])
 def test_a_long_flood_leaves_room_for_others(stack: Stack, things: int) -> None:
     """The same over few and many actions, on both databases."""
-    beside_a_flood(stack, things, 20)
+    during_a_flood(stack, things, 20)

@@ -1,4 +1,4 @@
-"""Flower speaks of the same executions as everything else, and shows nothing of what they carry."""
+"""Flower shows executions under their ids, and none of their parameters."""
 
 import httpx
 import pytest
@@ -11,14 +11,14 @@ from tests.support.waiting import eventually
 
 @pytest.fixture(scope="module")
 def flower(stacks: Stacks) -> Flower:
-    """Flower beside the product; the test that next heals the product ends it."""
+    """Flower next to the product; the next ``heal`` of the product ends it."""
     shown = Flower(stacks.of("sqlite"))
     shown.start()
     return shown
 
 
 def test_flower_shows_executions_and_no_parameters(flower: Flower) -> None:
-    """The task's id is the execution's id, its arguments name the action, and no value of a parameter is there."""
+    """The task's id is the execution's id, its arguments name the action only."""
     stack = flower.stack
     flower.wait_for_tasks()
     parameters = [{"name": "word", "type": "string", "required": True}]
@@ -34,8 +34,8 @@ def test_flower_shows_executions_and_no_parameters(flower: Flower) -> None:
     assert "unmistakable" not in flower.get("/api/tasks").text
 
 
-def test_flower_lets_nobody_in_without_the_password(flower: Flower) -> None:
-    """Neither the pages nor the API answer without a login, and nothing can be revoked through it."""
+def test_flower_requires_the_password(flower: Flower) -> None:
+    """Neither pages nor API answer without a login, and Flower revokes no task."""
     for path in ("/", "/api/tasks", "/api/workers", "/tasks", "/metrics"):
         assert httpx.get(f"{flower.url}{path}", timeout=60).status_code == 401
         assert httpx.get(f"{flower.url}{path}", auth=("tests", "wrong"), timeout=60).status_code == 401
@@ -44,7 +44,7 @@ def test_flower_lets_nobody_in_without_the_password(flower: Flower) -> None:
 
 
 def test_flower_figures_are_for_the_password_and_guessers_wait(flower: Flower) -> None:
-    """With the password there are metrics; without one only that Flower lives; after many wrong ones nothing more."""
+    """Metrics need the password; without it only liveness; many wrong ones are throttled."""
     assert "flower" in flower.get("/metrics").text
     assert httpx.get(f"{flower.url}/healthcheck", timeout=60).text == "OK"
     tries = [httpx.get(f"{flower.url}/api/workers", auth=("tests", str(n)), timeout=60).status_code for n in range(40)]

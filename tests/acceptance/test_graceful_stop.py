@@ -1,4 +1,4 @@
-"""Processes stop in good order: nothing is lost or fails because of it, as far as there is time."""
+"""A graceful stop loses and fails nothing, as far as its time allows."""
 
 import os
 import signal
@@ -10,14 +10,14 @@ from tests.support.stack import Stack
 from tests.support.waiting import eventually
 
 #: workers that carry actions out
-DOING = ("worker", "scripts")
+WORKERS = ("worker", "scripts")
 
 
 def test_what_was_accepted_is_published_before_the_process_ends(first_stack: Stack) -> None:
-    """Triggered while Redis does not answer, told to stop: as soon as Redis is back the messages are there."""
+    """A web process that stops while Redis is frozen still publishes what it accepted."""
     stack = first_stack
     action = stack.api.create_action(config={"url": stack.sink.url, "method": "POST"})
-    for name in ("worker", "beat"):  # nobody takes the messages, and nobody publishes in place of the web process
+    for name in ("worker", "beat"):  # no worker takes the messages, and no tick publishes in place of the web process
         stack.kill(name)
     before = stack.queued("steps", "bulk")  # what a caller asks for too fast waits in the second
     stack.redis.freeze()
@@ -38,23 +38,23 @@ def bash(script: str, **more: object) -> dict:
 
 
 def roll(stack: Stack, drain: int) -> None:
-    """Tell the workers to stop, wait for their end, and start them again."""
-    for name in DOING:
+    """Stop the workers, wait for their end, and start them again."""
+    for name in WORKERS:
         os.kill(stack.running[name].pid, signal.SIGTERM)
-    for name in DOING:
+    for name in WORKERS:
         stack.running[name].wait(drain + 60)
         stack.start(name, TOCSIN_DRAIN_SECONDS=str(drain))
 
 
 def restart_thrice(stack: Stack, seconds: int, drain: int, fits: int = 0) -> dict[str, dict]:
-    """Actions that take so long through three restarts with less time than they need; returns how they ended.
+    """Restart thrice under actions of ``seconds``, each time too soon for them; returns their rows.
 
-    ``fits`` adds one that takes so long and must not be repeated.
+    ``fits`` adds an action of that many seconds that must not be repeated.
     """
     create, trigger = stack.api.create_action, stack.api.trigger
-    for name in DOING:
+    for name in WORKERS:
         stack.restart(name, TOCSIN_DRAIN_SECONDS=str(drain), TOCSIN_SCRIPTS_CONCURRENCY="4")
-    for name in DOING:
+    for name in WORKERS:
         stack.wait_ready(name)
     script = create(**bash(f"sleep {seconds}"))
     begun = {
@@ -81,7 +81,7 @@ def restart_thrice(stack: Stack, seconds: int, drain: int, fits: int = 0) -> dic
 
 
 def check(stack: Stack, rows: dict[str, dict]) -> None:
-    """What may be done again was handed back each time; of what may not nobody knows how it ended."""
+    """Check: idempotent executions were handed back, the others have an unknown outcome."""
     for kind in ("script", "call", "step"):
         row = rows[kind]
         assert (row["status"], row["attempt"], row["lapses"]) == ("completed", 4, 0), (kind, row)
@@ -93,12 +93,12 @@ def check(stack: Stack, rows: dict[str, dict]) -> None:
 
 
 def test_a_rolling_restart_takes_nothing_for_dead(sqlite_stack: Stack) -> None:
-    """Scripts, calls and steps that outlast the time of three restarts are handed back each time, and then done."""
+    """Scripts, calls and steps that outlast three restarts are handed back, then completed."""
     check(sqlite_stack, restart_thrice(sqlite_stack, seconds=6, drain=1))
 
 
-def test_a_script_that_is_told_to_stop_itself_is_handed_back(sqlite_stack: Stack) -> None:
-    """TERM that reaches the processes of the pool too, as some supervisors send it, ends scripts without a lapse."""
+def test_a_script_that_gets_the_signal_itself_is_handed_back(sqlite_stack: Stack) -> None:
+    """TERM to the processes of the pool too ends scripts without a lapse."""
     stack = sqlite_stack
     create, trigger = stack.api.create_action, stack.api.trigger
     nap = f"3.{os.getpid():08}"
@@ -118,7 +118,7 @@ def test_a_script_that_is_told_to_stop_itself_is_handed_back(sqlite_stack: Stack
 @pytest.mark.chaos
 @pytest.mark.timeout(900)
 def test_a_rolling_restart_with_long_scripts(stack: Stack) -> None:
-    """The same with scripts of 32 seconds and time for most of one; what fits into that is not disturbed at all."""
+    """Scripts of 32 s are handed back; executions that fit the stop's time are undisturbed."""
     rows = restart_thrice(stack, seconds=32, drain=20, fits=10)
     check(stack, rows)
     assert (rows["fits"]["status"], rows["fits"]["attempt"]) == ("completed", 1)

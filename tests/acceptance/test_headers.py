@@ -1,4 +1,4 @@
-"""No header of a request changes which operation it reaches, and none brings the server to an error of its own."""
+"""No request header changes the operation it reaches or causes a 5xx."""
 
 import json
 import socket
@@ -49,7 +49,7 @@ _OTHERS = (
 
 
 def answered(stack: Stack, path: str, *headers: tuple[str, str]) -> tuple[int, bytes]:
-    """The status and the whole answer to a GET that says these headers."""
+    """Status and whole answer of a GET with these headers."""
     lines = [
         f"GET {path} HTTP/1.1",
         "Host: x",
@@ -62,12 +62,12 @@ def answered(stack: Stack, path: str, *headers: tuple[str, str]) -> tuple[int, b
         while piece := one.recv(65536):
             whole += piece
     status = int(whole.split()[1]) if whole else 0
-    return 401 if status == 429 else status, whole  # so many requests without a key are counted, too
+    return 401 if status == 429 else status, whole  # requests without a key are rate-limited, too
 
 
 @pytest.mark.parametrize("name", _FORWARDED)
 def test_what_claims_to_come_from_a_proxy_does_nothing(sqlite_stack: Stack, name: str) -> None:
-    """Each path answers as without the header; a path that is not there does not become another."""
+    """Each path answers as without the header, also a path that does not exist."""
     key = ("Authorization", f"Bearer {sqlite_stack.api.key}")
     for path in _PATHS:
         expected = answered(sqlite_stack, path)[0]
@@ -80,7 +80,7 @@ def test_what_claims_to_come_from_a_proxy_does_nothing(sqlite_stack: Stack, name
 
 @pytest.mark.parametrize("path", ["/health", "/api/actions", "/docs/"])
 def test_no_header_brings_the_server_to_an_error(sqlite_stack: Stack, path: str) -> None:
-    """Whatever stands in it, the answer is one of ours: the operation's, or a 4xx with the one error body."""
+    """Any header value gets the operation's answer or a 4xx with the error body."""
     for name in (*_FORWARDED, *_OTHERS):
         for value in _GARBAGE:
             status, whole = answered(sqlite_stack, path, (name, value))

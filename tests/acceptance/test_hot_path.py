@@ -1,4 +1,4 @@
-"""The short way from a request to its end loses nothing: bursts, steps carried out in place, poison among neighbours.
+"""The hot path loses nothing: bursts, steps carried out in place, poison among neighbours.
 
 Many requests share a transaction, many messages share a bundle, and many steps of a run share a message. Here the
 processes that hold them are killed.
@@ -30,7 +30,7 @@ CALLERS = 8
 
 
 def burst(stack: Stack, action: str, playbook: str, number: int, word: str) -> dict[str, str]:
-    """Ask for so many executions as fast as the callers can, every fifth with a key; returns what was answered 202.
+    """Trigger ``number`` executions at full speed, every fifth with a key; returns the accepted.
 
     Idempotency-Key, or a number where there is none → execution.
     """
@@ -39,7 +39,7 @@ def burst(stack: Stack, action: str, playbook: str, number: int, word: str) -> d
     def one(index: int) -> None:
         key = f"{word}-{index}" if index % 5 == 0 else None
         post, what = (stack.api.post_run, playbook) if index % 4 == 0 else (stack.api.post_trigger, action)
-        with contextlib.suppress(httpx.TransportError):  # nobody promised anything
+        with contextlib.suppress(httpx.TransportError):  # the API promised nothing
             answer = post(what, key=key)
             assert answer.status_code == 202 or answer.status_code >= 500, answer.text
             if answer.status_code == 202:
@@ -51,14 +51,14 @@ def burst(stack: Stack, action: str, playbook: str, number: int, word: str) -> d
 
 
 def kill_in_bursts(stack: Stack, victims: list[str], *, size: int, seed: int) -> list[str]:
-    """A burst for each victim, which is killed somewhere in the middle of it; returns what promise is broken where."""
+    """Kill each victim in the middle of a burst; returns the broken promises."""
     kit, rng = Kit(stack), random.Random(seed)
     answered: dict[str, str] = {}
     action, playbook = kit.action("ok"), kit.playbook(*(kit.act(f"s{number}") for number in range(4)))
     with ThreadPoolExecutor(1) as pool:
         for turn, victim in enumerate(victims):
             asking = pool.submit(burst, stack, action, playbook, size, f"{kit.word}-{turn}")
-            time.sleep(rng.uniform(0.02, 0.5))  # a moment that nobody can foresee
+            time.sleep(rng.uniform(0.02, 0.5))  # a random moment
             stack.kill(victim)
             answered |= asking.result()
             stack.start(victim)
@@ -80,7 +80,7 @@ def kill_in_bursts(stack: Stack, victims: list[str], *, size: int, seed: int) ->
 
 
 def wrongly_called(stack: Stack, kit: Kit, action: str) -> list[str]:
-    """Calls that belong to no execution, and executions that were called never, or more often than taken up."""
+    """Calls without an execution, and executions called never or more often than claimed."""
     arrived = Counter(call.key for call in kit.calls())
     rows = stack.rows("SELECT id, attempt, status FROM executions WHERE action_id = :action", action=action)
     faults = [f"a call under {key!r}, which is no execution" for key in arrived.keys() - {row["id"] for row in rows}]
@@ -92,7 +92,7 @@ def wrongly_called(stack: Stack, kit: Kit, action: str) -> list[str]:
 
 
 def test_bursts_survive_kills(stack: Stack) -> None:
-    """The API and the worker die in the middle of bursts: what was answered is done, under one key, nothing is half."""
+    """API and worker die in bursts: accepted executions complete, under one key, none half-written."""
     assert kill_in_bursts(stack, ["web", "worker"], size=80, seed=21) == []
 
 
@@ -105,7 +105,7 @@ def test_bursts_survive_kills_at_length(stack: Stack) -> None:
 
 
 def test_a_worker_dies_with_a_chain_half_carried_out(first_stack: Stack) -> None:
-    """Six steps, killed while the fourth is under way: the first three stay done, the rest is done in order."""
+    """A worker killed at the fourth of six steps: the rest follows in order."""
     stack = first_stack
     kit = Kit(stack)
     before = [kit.act(f"s{number}") for number in (1, 2, 3)]
@@ -133,7 +133,7 @@ def test_a_worker_dies_with_a_chain_half_carried_out(first_stack: Stack) -> None
 
 
 class Poison:
-    """A call that takes the process down that makes it, whichever that is."""
+    """A call that kills the process that makes it."""
 
     def __init__(self, stack: Stack, kit: Kit) -> None:
         self.stack, self.kit = stack, kit
@@ -141,7 +141,7 @@ class Poison:
 
     @contextlib.contextmanager
     def at_work(self) -> Iterator[None]:
-        """Kill whoever makes the call, each time; a worker that is gone is started again."""
+        """Kill the process that makes the call, each time; restart a missing worker."""
         over = threading.Event()
 
         def watch() -> None:
@@ -171,7 +171,7 @@ class Poison:
 
 
 def poisoned(stack: Stack, neighbours: int) -> list[str]:
-    """A poisonous step side by side with so many innocent ones, and so many triggers, all in the same process.
+    """Run a poisonous step in parallel with innocent steps and triggers, in one process.
 
     Returns what is not as it should be.
     """
@@ -198,12 +198,12 @@ def poisoned(stack: Stack, neighbours: int) -> list[str]:
     if len(set(nemesis.killed)) != 3:
         faults.append(f"the poison took down {nemesis.killed}, not three processes")
     if len(steps) != neighbours + 2:
-        faults.append(f"{len(steps)} steps beside the poison")
+        faults.append(f"{len(steps)} steps next to the poison")
     return [*faults, *hit_too_often(kit, others), *map(str, half_written(stack))]
 
 
 def hit_too_often(kit: Kit, rows: Iterable[dict[str, Any]]) -> list[str]:
-    """Neighbours that were lost more than twice, as only what is tried apart may be, or called never or too often."""
+    """Neighbours that lost their worker more than twice, or were called never or too often."""
     arrived = Counter(call.key for call in kit.calls())
     called = [row for row in rows if row["kind"] != "playbook" and row["type"] != "parallel"]
     wrong = [row for row in called if not 1 <= arrived[row["id"]] <= row["attempt"] <= 3]
@@ -212,7 +212,7 @@ def hit_too_often(kit: Kit, rows: Iterable[dict[str, Any]]) -> list[str]:
 
 @pytest.mark.gate
 def test_poison_in_a_bundle_spares_its_neighbours(first_stack: Stack) -> None:
-    """A step that kills whoever carries it out ends after three; 16 others in the same process and bundle complete."""
+    """A step that kills its worker ends after three; 16 in its bundle complete."""
     assert poisoned(first_stack, 16) == []
 
 

@@ -1,4 +1,4 @@
-"""The secret key is changed as docs/operations.md says, while the product works: nothing stops and nothing is lost."""
+"""A rotation of the secret key, as docs/operations.md says, stops and loses nothing."""
 
 import secrets
 import threading
@@ -14,7 +14,7 @@ TOKEN = [{"name": "token", "type": "secret", "required": True}]
 
 
 class Load:
-    """Triggers an action that has a secret and is handed another, again and again, until it is told to stop."""
+    """Triggers an action with a secret and a secret parameter until it is stopped."""
 
     def __init__(self, stack: Stack, canary: str) -> None:
         self.api = Api(stack.url, stack.api.key)
@@ -56,7 +56,7 @@ def restart(stack: Stack, keys: str) -> None:
 
 @pytest.mark.wide
 def test_the_key_is_changed_while_the_product_works() -> None:
-    """What is accepted on the way completes; at the end nothing needs the old key, and nothing has been shown."""
+    """Executions complete during the rotation; afterwards the old key is unused, no secret shown."""
     canary = secrets.token_hex(16)
     with Stack("") as stack:
         old, new = (Path(stack.directory) / "var/secret.key").read_text().strip(), secrets.token_urlsafe(32)
@@ -64,7 +64,7 @@ def test_the_key_is_changed_while_the_product_works() -> None:
         try:
             for keys in (f"{old},{new}", f"{new},{old}"):
                 restart(stack, keys)
-            told = stack.run_once("reseal", ["python", "-m", "launcher.reseal"], TOCSIN_SECRET_KEYS=f"{new},{old}")
+            printed = stack.run_once("reseal", ["python", "-m", "launcher.reseal"], TOCSIN_SECRET_KEYS=f"{new},{old}")
             restart(stack, new)
             before = len(load.accepted)
             stack.api.insist(load.action, {"token": canary}, key="last")
@@ -74,7 +74,7 @@ def test_the_key_is_changed_while_the_product_works() -> None:
         assert len(load.accepted) >= before > 0
         rows = stack.wait_ended(load.accepted, 60)
         assert {row["status"] for row in rows.values()} == {"completed"}
-        assert "api_keys: 1 renewed" in told
+        assert "api_keys: 1 renewed" in printed
         assert httpx.get(f"{stack.url}/api/actions", headers={"X-API-Key": stack.api.key}).status_code == 200
         files = [path for path in stack.directory.rglob("*") if path.is_file() and path.name != "sink.jsonl"]
         shown = {path.name: path.read_bytes().decode("latin-1") for path in files}

@@ -1,4 +1,4 @@
-"""`make run` and `make demo` as a newcomer meets them: real processes, each test with a var folder of its own."""
+"""`make run` and `make demo` as real processes, each test in its var folder."""
 
 import contextlib
 import re
@@ -70,7 +70,7 @@ def alive(family):
 
 
 def completed_demo(output):
-    """The script and the playbook completed, each step told with what it really brought."""
+    """Check that script and playbook completed, each step shown with its real output."""
     return (
         re.search(r"Triage script: completed in \S+ s", output)
         and '"verdict": "brute-force"' in output
@@ -82,7 +82,7 @@ def completed_demo(output):
 
 @pytest.fixture(scope="module")
 def running(home, tmp_path_factory):
-    """A `run` that has come up while somebody else held Flower's port."""
+    """A `run` that has come up while another process held Flower's port."""
     log = tmp_path_factory.mktemp("terminal") / "output"
     with socket.create_server(("127.0.0.1", int(home["TOCSIN_FLOWER_PORT"]))):
         process = Process(command("run"), log, env=clean_environment(**home))
@@ -95,7 +95,7 @@ def running(home, tmp_path_factory):
 
 
 def test_run_shows_real_completions_and_where_everything_is(home, running):
-    """What a newcomer sees: the demo's outcomes with their output, then the links, the key and a command to copy."""
+    """`make run` shows the demo's results, then the links, the key and a command."""
     output = running.log.read_text()
     assert completed_demo(output), output
     assert f"http://127.0.0.1:{home['PORT']}/docs" in output
@@ -116,7 +116,7 @@ def test_a_second_run_points_to_the_first(home, running):
 
 
 @pytest.mark.gate
-def test_a_demo_beside_a_run_is_performed_there(home, running):
+def test_a_demo_during_a_run_is_performed_there(home, running):
     """`make demo` while `make run` serves uses what is there, and leaves it running."""
     done = launch("demo", home)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -125,7 +125,7 @@ def test_a_demo_beside_a_run_is_performed_there(home, running):
 
 
 def test_a_taken_port_is_said_in_one_line(home, running, tmp_path):
-    """Another checkout on the same port: one line that names PORT=, a failure, and nothing left behind."""
+    """A taken port is one line that names PORT=, a failure, no process left."""
     other = {**home, "TOCSIN_VAR_DIR": str(tmp_path / "var")}
     done = launch("run", other)
     assert done.returncode == 1
@@ -146,7 +146,7 @@ def test_ctrl_c_stops_everything(home, running):
 
 @pytest.mark.gate
 def test_demo_after_a_kill_cleans_up_works_and_stops_by_itself(home, running, tmp_path):
-    """A launcher killed with -9 leaves processes; the next start ends them, keeps the data, and all is well."""
+    """The start after a kill -9 ends the processes left over and keeps the data."""
     running.end()
     key = (Path(home["TOCSIN_VAR_DIR"]) / "demo.key").read_text()
     killed = Process(command("run"), tmp_path / "output", env=clean_environment(**home))
@@ -163,7 +163,7 @@ def test_demo_after_a_kill_cleans_up_works_and_stops_by_itself(home, running, tm
 
 @pytest.mark.gate
 def test_a_database_that_cannot_be_had_is_said_with_the_log(home, tmp_path):
-    """What cannot come up fails with the end of the log that tells why, and leaves nothing running."""
+    """A start that fails shows the end of the log and leaves no process."""
     env = {**home, "TOCSIN_VAR_DIR": str(tmp_path / "var"), "PORT": str(free_port())}
     done = launch("demo", env, TOCSIN_DATABASE_URL=f"sqlite:////proc/{tmp_path.name}/tocsin.db")
     assert done.returncode == 1

@@ -1,4 +1,4 @@
-"""Whoever can write to the database still gets no secret delivered: a sealed value opens only where it was put."""
+"""A sealed secret opens in its own row only, so writers to the database gain none."""
 
 import secrets
 import uuid
@@ -15,7 +15,7 @@ TOKEN = [{"name": "token", "type": "secret", "required": True}]
 
 
 class Attack:
-    """What an attacker with the password of the database does, and what comes of it."""
+    """An attacker with the password of the database, and the effects of the attack."""
 
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
@@ -63,7 +63,7 @@ class Attack:
         return (ended["status"], ended["error"]["code"]) == ("failed", "sealed")
 
     def nothing_came_of_it(self) -> bool:
-        """Whether no call has arrived, and the canary is in no answer, file, log, message or table."""
+        """Whether no call arrived and no answer, file, log, message or table shows the canary."""
         stack = self.stack
         files = [path for path in stack.directory.rglob("*") if path.is_file()]
         places = {"answers": "".join(self.answers)}
@@ -84,7 +84,7 @@ def attack(first_stack: Stack) -> Iterator[Attack]:
 
 
 def test_the_secrets_of_a_config_open_for_their_action_only(attack: Attack) -> None:
-    """Not beside another action's URL, not in another workspace, and not when the URL beside them was changed."""
+    """A secret opens with no other action, no other workspace and no changed URL."""
     stack, api = attack.stack, attack.stack.api
     one, other, foreign, moved = (attack.hook(where) for where in (api, api, attack.elsewhere, api))
     attack.swap("action_revisions", attack.revision(one), attack.revision(other))
@@ -106,7 +106,7 @@ def test_the_secrets_of_a_config_open_for_their_action_only(attack: Attack) -> N
 
 
 def test_a_broken_seal_is_mended_by_giving_the_secret_again(attack: Attack) -> None:
-    """The mask of what cannot be opened is refused, as if nothing were kept; with the secret the action works."""
+    """The mask of a broken seal is refused; with the secret the action works."""
     api = attack.stack.api
     one, other = attack.hook(api), attack.hook(api)
     attack.swap("action_revisions", attack.revision(one), attack.revision(other))
@@ -119,7 +119,7 @@ def test_a_broken_seal_is_mended_by_giving_the_secret_again(attack: Attack) -> N
 
 
 def test_secret_parameters_open_for_their_execution_only(attack: Attack) -> None:
-    """Swapped between executions that wait, of one workspace and of two, or led to another action, they do not open."""
+    """Swapped secrets of waiting executions, in one workspace or two, do not open."""
     stack, api = attack.stack, attack.stack.api
     here, there = attack.teller(api), attack.teller(attack.elsewhere)
     owners = (api, api, api, attack.elsewhere, api)
@@ -140,7 +140,7 @@ def test_secret_parameters_open_for_their_execution_only(attack: Attack) -> None
 
 
 def test_the_secrets_of_a_run_open_for_that_run_only(attack: Attack) -> None:
-    """Swapped between runs that wait for an approval they end them with the reason, and a retry is told so too."""
+    """Swapped secrets end waiting runs with the reason, and a retry gets that reason too."""
     api = attack.stack.api
     step = {"id": "tell", "type": "action", "action_ref": attack.teller(api), "parameters": {"token": "{{ token }}"}}
     ask = {"id": "ask", "type": "approval", "on_success": "tell"}

@@ -1,4 +1,4 @@
-"""The whole OpenAPI document, walked by an independent tool against the running product."""
+"""An independent tool tests the running product against the whole OpenAPI document."""
 
 import importlib.util
 import json
@@ -24,7 +24,7 @@ checks.max_response_time = 40
 allow-x00 = false  # NUL is legal in JSON and no database stores it: it is refused, which a schema cannot say
 
 [warnings]
-fail-on = ["missing_auth", "rate_limited"]  # whoever gets only 401 and 429 has tested nothing
+fail-on = ["missing_auth", "rate_limited"]  # a run with only 401 and 429 has tested nothing
 
 [dictionaries]
 {dictionaries}
@@ -124,7 +124,7 @@ _LONGEST = 600
 
 
 def _forgive_wrong_keys(stack: Stack) -> None:
-    """Let this machine present any number of wrong keys: the run tries each operation with several.
+    """Let this machine present any number of wrong keys, several for each operation.
 
     The brake on guessing answers 429 in place of the 401 that is looked for; it has tests of its own.
     """
@@ -145,7 +145,7 @@ def _executions(stack: Stack) -> dict[str, list[str]]:
 
 
 def _playbooks(stack: Stack) -> dict[str, list[str]]:
-    """Playbooks, what the documented example of one needs, and runs for everything that can be done to a run."""
+    """Make playbooks, with the example's needs, and a run for each operation on runs."""
     for action_id, given in _ACTIONS.items():
         declared = [{"name": name} for name in given]
         stack.api.create_action(id=action_id, type="approval", executor="approval", config={}, parameters=declared)
@@ -173,7 +173,7 @@ def _playbooks(stack: Stack) -> dict[str, list[str]]:
 
 
 def _clear(stack: Stack) -> None:
-    """Nothing that the run has started goes on when the workers are back, and no playbook of it is started again."""
+    """Delete the actions and playbooks, and cancel what the fuzz run has started."""
     for action_id in _ACTIONS:
         stack.api.http.delete(f"/api/actions/{action_id}")
     for row in stack.rows("SELECT id FROM playbooks"):
@@ -190,7 +190,7 @@ def _clear(stack: Stack) -> None:
 @pytest.mark.wide
 @pytest.mark.timeout(_LONGEST)
 def test_schemathesis_finds_nothing(stack: Stack, tmp_path: Path) -> None:
-    """No input made from the document, legal or not, is answered with a 5xx, an undocumented status or a wrong body."""
+    """No generated input, legal or not, gets a 5xx, undocumented status or wrong body."""
     if importlib.util.find_spec("schemathesis") is None:
         pytest.skip("schemathesis is not installed")
     _forgive_wrong_keys(stack)
@@ -200,13 +200,13 @@ def test_schemathesis_finds_nothing(stack: Stack, tmp_path: Path) -> None:
     config = _CONFIG.format(hooks=json.dumps(str(_CHECKS)), dictionaries=dictionaries)
     (tmp_path / "schemathesis.toml").write_text(config)
     for name in ("worker", "scripts"):
-        stack.kill(name)  # actions made from the documented examples name hosts that nobody here may call
+        stack.kill(name)  # the documented examples name hosts that tests must not call
     tool = shutil.which("schemathesis", path=str(Path(sys.executable).parent))
     command = [
         *(tool, "--config-file", str(tmp_path / "schemathesis.toml"), "run", f"{stack.url}/api/openapi.json"),
         *("-H", f"Authorization: Bearer {stack.api.key}", "--checks", "all"),
         *("--max-examples", "20", "--seed", "7"),
-        *("--exclude-operation-id", "revokeKey"),  # it would revoke the key it comes with; the matrix test walks it
+        *("--exclude-operation-id", "revokeKey"),  # it would revoke the key it comes with; the matrix test has it
     ]
     try:
         ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=_LONGEST - 60)

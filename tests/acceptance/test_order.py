@@ -1,4 +1,4 @@
-"""What contains harm goes before what only tells about it, however much is queued."""
+"""Containment comes before the notification that reports it, however long the queues."""
 
 import statistics
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ WANTED = ("containment", "webhook", "notification")
 
 
 def test_a_busy_worker_takes_containment_before_notifications(sqlite_stack: Stack) -> None:
-    """Asked in the worst order while the one worker is away, urgent calls still come first and notifications last."""
+    """Queued in the worst order, urgent calls still come first and notifications last."""
     stack, url = sqlite_stack, sqlite_stack.sink.url
     kinds = {"notification": "notifications", "webhook": "steps", "containment": "urgent"}
     actions = {kind: stack.api.create_action(type=kind, config={"url": f"{url}/ok?order={kind}"}) for kind in kinds}

@@ -1,4 +1,4 @@
-"""Pulled plugs: what freezes, goes away and comes back must neither lose nor repeat anything."""
+"""Processes and servers that freeze, end and return lose and repeat nothing."""
 
 import sqlite3
 import time
@@ -19,7 +19,7 @@ ANSWERS_LATE = 10
 
 
 def prompt_triggers(stack: Stack, action_id: str) -> list[str]:
-    """Seven triggers, most of which must be answered promptly: the machine may be slow for a moment, not every time."""
+    """Check that most of seven triggers are prompt: the machine may be slow for a moment."""
     executions, times = [], []
     for _ in range(7):
         started = time.monotonic()
@@ -31,7 +31,7 @@ def prompt_triggers(stack: Stack, action_id: str) -> list[str]:
 
 @pytest.mark.gate
 def test_a_worker_that_wakes_up_late_changes_nothing(first_stack: Stack) -> None:
-    """Frozen beyond its lease, its work is taken over; thawed, it finds everything decided and leaves it so."""
+    """A worker frozen beyond its lease loses its execution and, thawed, changes nothing."""
     stack = first_stack
     url = f"{stack.sink.url}/slow-first?seconds={ANSWERS_LATE}&late"
     actions = [
@@ -60,7 +60,7 @@ def test_a_worker_that_wakes_up_late_changes_nothing(first_stack: Stack) -> None
 
 
 def test_triggers_do_not_need_redis(sqlite_stack: Stack) -> None:
-    """With Redis dead a trigger answers 202 as fast as ever, and runs soon after Redis is back."""
+    """Without Redis a trigger promptly gets 202, and runs once Redis is back."""
     stack = sqlite_stack
     action_id = stack.api.create_action(config={"url": f"{stack.sink.url}/ok?dead"})
     stack.redis.kill()
@@ -72,7 +72,7 @@ def test_triggers_do_not_need_redis(sqlite_stack: Stack) -> None:
 
 
 def test_a_frozen_redis_slows_no_trigger(sqlite_stack: Stack) -> None:
-    """With Redis frozen (connections open, no answers) a trigger answers 202 as fast as ever."""
+    """With Redis frozen (connections open, no answers) a trigger promptly gets 202."""
     stack = sqlite_stack
     action_id = stack.api.create_action(config={"url": f"{stack.sink.url}/ok?frozen"})
     stack.redis.freeze()
@@ -105,7 +105,7 @@ def _sqlite_locked(stack: Stack) -> Iterator[None]:
 
 
 def check_outage(stack: Stack, outage: Iterator[None]) -> None:
-    """503 while the database is away; whatever is accepted runs; everything recovers without a restart."""
+    """Check 503 while the database is away, and that accepted executions complete without a restart."""
     action_id = stack.api.create_action(config={"url": f"{stack.sink.url}/slow?seconds=0.5&outage"})
     before = stack.api.trigger(action_id)
     pids = {name: process.pid for name, process in stack.running.items()}
@@ -122,7 +122,7 @@ def check_outage(stack: Stack, outage: Iterator[None]) -> None:
 
 
 def test_postgresql_goes_away_and_comes_back(postgresql_stack: Stack, request: pytest.FixtureRequest) -> None:
-    """PostgreSQL is killed: triggers get 503; started again: everything goes on by itself."""
+    """While PostgreSQL is down triggers get 503; after its start all work continues."""
     server = request.getfixturevalue("postgres_server")
     if not isinstance(server, PostgresServer):
         pytest.skip("the PostgreSQL server is not ours to stop")
@@ -130,12 +130,12 @@ def test_postgresql_goes_away_and_comes_back(postgresql_stack: Stack, request: p
 
 
 def test_sqlite_is_locked_and_released(sqlite_stack: Stack) -> None:
-    """Somebody holds SQLite's lock: triggers get 503; released: everything goes on by itself."""
+    """While SQLite is locked triggers get 503; after the release all work continues."""
     check_outage(sqlite_stack, _sqlite_locked(sqlite_stack))
 
 
 def test_a_second_beat_changes_nothing(first_stack: Stack) -> None:
-    """Two schedulers tick side by side: retries, republishing and recovery still happen once each."""
+    """With two schedulers retries, republishing and recovery still happen once each."""
     stack = first_stack
     stack.start("second beat", "beat", TOCSIN_VAR_DIR=f"{stack.environment['TOCSIN_VAR_DIR']}/second")
     eventually(lambda: "ready." in stack.log("second beat"), 30, "the second beat runs")

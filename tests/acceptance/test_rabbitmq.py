@@ -1,4 +1,4 @@
-"""The same promises with RabbitMQ as the broker, where one is at hand (TOCSIN_TEST_AMQP_URL)."""
+"""RabbitMQ as the broker, where TOCSIN_TEST_AMQP_URL names one, keeps the same promises."""
 
 import os
 
@@ -15,7 +15,7 @@ _SIZES = (("narrow", 3), ("wide", 30))
 
 @pytest.mark.wide
 def test_nothing_accepted_is_lost_on_rabbitmq() -> None:
-    """Workers, API and beat are killed under load; what was accepted ends, once; runs go their way, joins too."""
+    """Accepted executions end once though workers, API and beat die; runs and joins complete."""
     url = os.environ.get("TOCSIN_TEST_AMQP_URL")  # noqa: TID251
     if not url:
         missing("TOCSIN_TEST_AMQP_URL is not set")

@@ -1,4 +1,4 @@
-"""A RabbitMQ that is killed and comes back under load, and one to which somebody else can write too."""
+"""RabbitMQ is killed and returns under load, and receives foreign messages."""
 
 import os
 import threading
@@ -41,7 +41,7 @@ def rabbit(tmp_path: Path) -> Iterator[RabbitServer]:
 
 
 class Load:
-    """Actions triggered one after the other by several callers: some may be repeated, some must not be."""
+    """Callers that trigger actions one by one: some may be repeated, some must not be."""
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
@@ -86,10 +86,10 @@ def spent(pids: list[int]) -> float:
 
 
 def test_a_broker_that_is_killed_stops_nothing(rabbit: RabbitServer) -> None:
-    """Killed and started again three times under load: nothing is lost or repeated, and the clock of the house goes on.
+    """A broker killed three times under load: nothing is lost or repeated, tick goes on.
 
     A delay that begins when the broker is back ends in time after each kill, which only tick does; no worker is
-    started anew for it, and when all is done none is busy.
+    restarted for it, and at the end none is busy.
     """
     with Stack("", broker_url=rabbit.url, lease_seconds=30) as stack:
         kit, load = Kit(stack), Load(stack)
@@ -119,7 +119,7 @@ def test_a_broker_that_is_killed_stops_nothing(rabbit: RabbitServer) -> None:
 
 
 def test_odd_messages_end_no_worker(rabbit: RabbitServer) -> None:
-    """Headers and bodies that this system does not write are rejected and not put back; then an action completes."""
+    """Foreign headers and bodies are rejected and not requeued; then an action completes."""
     with Stack("", broker_url=rabbit.url) as stack:
         before = {name: (process.pid, born(process.pid)) for name, process in stack.running.items()}
         action = stack.api.create_action(config={"url": f"{stack.sink.url}/ok"})
@@ -135,12 +135,12 @@ def test_odd_messages_end_no_worker(rabbit: RabbitServer) -> None:
                     # AMQP has no numbers of a hundred bits
                     fits = {key: value for key, value in its_headers.items() if value != 10**30}
                     for kind in kinds if its_headers is odd[0][0] else kinds[:1]:
-                        told = amqp.Message(its_body, content_type=kind, application_headers=fits)
-                        channel.basic_publish(told, routing_key=queue)
+                        message = amqp.Message(its_body, content_type=kind, application_headers=fits)
+                        channel.basic_publish(message, routing_key=queue)
                 eventually(lambda name=queue: channel.queue_declare(name, passive=True)[1] == 0, 30, "all are taken")
             for its_body in (b"garbage", b"[1]", b'{"method": "shutdown"}', b'{"method": ["ping"], "arguments": [1]}'):
-                told = amqp.Message(its_body, content_type="application/json")
-                channel.basic_publish(told, exchange="celery.pidbox")
+                message = amqp.Message(its_body, content_type="application/json")
+                channel.basic_publish(message, exchange="celery.pidbox")
         for _ in range(4):
             assert stack.api.ended(stack.api.trigger(action))["status"] == "completed"
         assert before == {name: (process.pid, born(process.pid)) for name, process in stack.running.items()}

@@ -1,4 +1,4 @@
-"""A rolling update under load: processes of two releases side by side on one database and one broker.
+"""A rolling update under load: two releases share one database and one broker.
 
 In order of time: the release before is at work and callers ask it for actions of every kind, runs of every shape and
 poison, while a schedule comes round each minute; ``release`` migrates the database; its workers are replaced one by
@@ -36,7 +36,7 @@ SETTLED = 240
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def updated(request: pytest.FixtureRequest) -> Iterator[UpdatedStack]:
-    """The release before at work, on each kind of database; few lanes, so that its slow calls are handed on."""
+    """The release before, on each database; few slots, so that slow calls are requeued."""
     with contextlib.ExitStack() as ending:
         url = ""
         if request.param == "postgresql":
@@ -167,7 +167,7 @@ def minutes(stack: UpdatedStack, playbook_id: str) -> list[int]:
 @pytest.mark.chaos
 @pytest.mark.timeout(1200)
 def test_an_update_under_load_loses_nothing(updated: UpdatedStack) -> None:
-    """Nothing is lost, nothing that must not come twice does, and nothing is left on any queue."""
+    """An update loses nothing, repeats only what may be, and leaves the queues empty."""
     kit, history = Kit(updated), test_runs_chaos.History()
     load = Load(updated, kinds(updated), list(books(kit).values()))
     scheduled = kit.playbook(kit.act("tell"), trigger={"event": "schedule", "cron": "* * * * *"})

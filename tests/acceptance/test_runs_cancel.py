@@ -21,7 +21,7 @@ QUIET = 1.0
 
 
 def scenes(kit: Kit) -> dict[str, tuple[str, str]]:
-    """Kind of step → a playbook that stands still at it, and the step that shows that it does.
+    """Kind of step → a playbook that waits there, and the step that shows it.
 
     Each has a call after the step, which must never come.
     """
@@ -79,7 +79,7 @@ def under_way(stack: Stack, run_ids: Iterable[str]) -> list[dict]:
 
 
 def test_a_cancel_ends_a_run_at_every_kind_of_step(first_stack: Stack) -> None:
-    """Wherever it stands: 200 and cancelled, also its steps and the runs it has started; no call after that; 409."""
+    """A cancel at any step also ends steps and started runs; no later call; then 409."""
     stack = first_stack
     kit = Kit(stack)
     made = scenes(kit)
@@ -113,7 +113,7 @@ def test_a_cancel_ends_a_run_at_every_kind_of_step(first_stack: Stack) -> None:
 
 
 def test_what_has_completed_stays_completed(sqlite_stack: Stack) -> None:
-    """A cancel changes nothing about the steps before it, and the run's own answer shows what will not be reached."""
+    """A cancel keeps the steps that ended, and the run shows which are not reached."""
     stack = sqlite_stack
     kit = Kit(stack)
     run_id = stack.api.run(kit.playbook(kit.act("a"), kit.act("b"), approval("ask"), kit.act("late")))
@@ -126,7 +126,7 @@ def test_what_has_completed_stays_completed(sqlite_stack: Stack) -> None:
 
 
 def test_a_run_is_cancelled_before_it_began(sqlite_stack: Stack) -> None:
-    """While every worker is frozen a run is pending; cancelled then, it never begins."""
+    """A pending run that is cancelled while every worker is frozen never begins."""
     stack = sqlite_stack
     kit = Kit(stack)
     playbook = kit.playbook(kit.act("a"), kit.act("b"))
@@ -142,7 +142,7 @@ def test_a_run_is_cancelled_before_it_began(sqlite_stack: Stack) -> None:
 
 
 def cancel_at_random(stack: Stack, number: int, seed: int) -> Counter[int]:
-    """Cancel runs at random moments of their lives, also at their very end, and hold every promise against them.
+    """Cancel runs at random moments, also at their very end, and check every promise.
 
     Returns how often each status was answered.
     """
@@ -190,7 +190,7 @@ def cancel_at_random(stack: Stack, number: int, seed: int) -> Counter[int]:
 
 
 def test_nothing_begins_after_a_cancel_was_answered(first_stack: Stack) -> None:
-    """18 runs cancelled at random moments: no later call, nothing left open, the runs they had started included."""
+    """18 cancels at random moments: no later call, no open row, also in started runs."""
     assert cancel_at_random(first_stack, 18, seed=5)[200] >= 6, "enough were cancelled for this to tell anything"
 
 
@@ -202,7 +202,7 @@ def test_nothing_begins_after_a_cancel_was_answered_at_length(stack: Stack) -> N
 
 
 def test_nothing_begins_while_a_run_is_paused(first_stack: Stack) -> None:
-    """What is under way goes on to its end, then all stands still; resumed, it goes on to the end."""
+    """A paused run ends the steps under way and begins none; resumed, it completes."""
     stack = first_stack
     kit = Kit(stack)
     tail = kit.playbook(kit.act("c1"))
@@ -263,7 +263,7 @@ def test_a_paused_run_is_cancelled(sqlite_stack: Stack) -> None:
 
 @pytest.mark.chaos
 def test_a_worker_that_wakes_up_late_changes_nothing_of_a_run(postgresql_stack: Stack) -> None:
-    """Frozen in the middle of a step, its run goes on elsewhere; thawed, it finds everything decided."""
+    """A worker frozen in a step loses its run and, thawed, changes nothing of it."""
     stack = postgresql_stack
     kit = Kit(stack)
     run_id = stack.api.run(

@@ -1,10 +1,10 @@
-"""Runs come to their end, whatever dies: the crash tests of playbooks.
+"""Runs end, whichever process dies: the crash tests of playbooks.
 
-Runs of every shape (one after the other, side by side, again and again, with delays, approvals and playbooks inside)
+Runs of every shape (sequences, parallels, loops, delays, approvals and playbooks inside)
 go on while a nemesis kills processes with SIGKILL, loses what Redis holds and takes the database away for a moment.
 Afterwards every accepted run must have ended; each must have left exactly the rows its playbook asks for, so nothing
 was lost and every join happened once; no step began before those that lead to it had ended, by the rows' times and by
-the order in which the receiver was called; no call came twice under different keys; and somebody who watched every
+the order in which the receiver was called; no call came twice under different keys; and a poller that watched every
 row all the time has seen none go back.
 """
 
@@ -30,7 +30,7 @@ from tests.support.stack import Stack
 SETTLED = 90
 #: for how long the database is away, seconds
 AWAY = 1.0
-#: for how long it answers nobody, seconds
+#: for how long the frozen database answers no query, seconds
 FROZEN = 40.0
 
 
@@ -44,7 +44,7 @@ class History:
 
 
 class Nemesis:
-    """Breaks things, one after the other, at moments nobody can foresee."""
+    """Breaks one thing after the other, at random moments."""
 
     def __init__(self, stack: Stack, server: object, history: History) -> None:
         self.stack, self.server, self.history = stack, server, history
@@ -108,7 +108,7 @@ def unleash(stack: Stack, nemesis: Nemesis, kit: Kit, *, seed: int, runs: int, f
             history.repeats.append((run_id, stack.api.insist_on_run(book.playbook_id, key=key)))
 
     def set_pace() -> None:
-        """Spread the runs over the time of the faults; what is left over comes at the end, in a burst."""
+        """Spread the runs over the time of the faults; the rest is a final burst."""
         while not over.wait(0.25):
             pace.release()
         pace.release(runs)
@@ -162,7 +162,7 @@ def check(stack: Stack, kit: Kit, history: History, poller: Poller) -> None:
 
 
 def twice_ended(stack: Stack, run_ids: set[str]) -> list[str]:
-    """The runs and steps that the audit trail says have ended more than once, or gone on after their end."""
+    """Runs and steps that, by the audit trail, ended twice or continued after their end."""
     trail: dict[str, list[str]] = {}
     for row in stack.rows("SELECT subject, event FROM audit WHERE event LIKE 'execution.%' ORDER BY id"):
         if row["subject"].partition(".")[0] in run_ids:
@@ -172,7 +172,7 @@ def twice_ended(stack: Stack, run_ids: set[str]) -> list[str]:
 
 
 def survive(stack: Stack, server: object, *, rounds: range, runs: int, faults: Callable[[int], list[str]]) -> int:
-    """Rounds of runs and faults without a pause between them, then every promise; returns how many runs there were."""
+    """Alternate runs and faults without a pause, check every promise, return the number of runs."""
     stack.start("worker2")
     stack.wait_ready("worker2")
     kit, history = Kit(stack), History()
@@ -192,7 +192,7 @@ def server_of(stack: Stack, request: pytest.FixtureRequest) -> object:
 
 
 def test_runs_end_in_order_whatever_dies(stack: Stack, request: pytest.FixtureRequest) -> None:
-    """21 runs of every shape through six faults, each of another kind: none lost, none out of order."""
+    """21 runs of every shape survive six kinds of faults, none lost or out of order."""
     faults = ["worker", "worker2", "web", "beat", "empty", "database"]
     lived = survive(stack, server_of(stack, request), rounds=range(7, 8), runs=21, faults=lambda _seed: faults)
     assert lived == 21
@@ -201,7 +201,7 @@ def test_runs_end_in_order_whatever_dies(stack: Stack, request: pytest.FixtureRe
 @pytest.mark.chaos
 @pytest.mark.timeout(1200)
 def test_runs_end_in_order_whatever_dies_at_length(stack: Stack, request: pytest.FixtureRequest) -> None:
-    """The same with 400 runs and 40 faults: 20 seeds, 20 runs and two faults each."""
+    """400 runs survive 40 faults: 20 seeds of 20 runs and two faults."""
     kinds = ["worker", "worker2", "scripts", "web", "beat", "flush", "empty", "database"]
 
     def faults(seed: int) -> list[str]:
@@ -215,6 +215,6 @@ def test_runs_end_in_order_whatever_dies_at_length(stack: Stack, request: pytest
 def test_runs_end_in_order_when_the_database_comes_and_goes(
     postgresql_stack: Stack, postgres_server: PostgresServer
 ) -> None:
-    """60 runs while the database is killed three times and frozen for 40 seconds: nobody's work is taken over."""
+    """60 runs outlast three kills and a freeze of the database."""
     faults = ["database"] * 3 + ["frozen"]
     survive(postgresql_stack, postgres_server, rounds=range(1), runs=60, faults=lambda _seed: faults)

@@ -1,4 +1,4 @@
-"""Flower shows a run as the tree of tasks it is, and nothing of what travels in it."""
+"""Flower shows a run as its tree of tasks, and none of its values."""
 
 import pytest
 
@@ -11,7 +11,7 @@ from tests.support.waiting import eventually
 
 @pytest.fixture(scope="module")
 def flower(stacks: Stacks) -> Flower:
-    """Flower, with workers that tell it of their tasks; the test that next heals the product ends it."""
+    """Flower, with workers that report their tasks; the next ``heal`` of the product ends it."""
     shown = Flower(stacks.of("sqlite"))
     shown.start()
     shown.wait_for_tasks()
@@ -29,7 +29,7 @@ def shown_tasks(flower: Flower, run_id: str, count: int) -> dict[str, dict]:
 
 
 def test_flower_shows_each_step_of_a_run(flower: Flower) -> None:
-    """One task a step, also for those carried out in place or side by side: named, under its id, rooted in the run."""
+    """Every step is a task with its name and id, rooted in the run."""
     check_sequence(flower.stack, flower)
     check_chord(flower.stack, flower)
 
@@ -51,7 +51,7 @@ def check_sequence(stack: Stack, flower: Flower) -> None:
 
 
 def check_chord(stack: Stack, flower: Flower) -> None:
-    """Branches, passes, delays: every step that a worker carries out is a task, and so is what joins them."""
+    """Check that every executed step of branches, iterations and delays is a task, joins too."""
     kit = Kit(stack)
     branches = parallel("p", [kit.act("x1"), kit.act("x2")], [kit.slow("y1", 0.3)], [kit.act("z1")])
     items = for_each("e", [1, 2, 3], kit.act("w"), max_concurrency=2)
@@ -72,7 +72,7 @@ def check_chord(stack: Stack, flower: Flower) -> None:
 
 
 def test_flower_shows_each_step_after_the_broker_was_away(flower: Flower) -> None:
-    """Workers that lost Redis and found it again tell of the steps that they carry out in place as they did before."""
+    """Workers that reconnected to Redis report the steps carried out in place again."""
     flower.stack.redis.kill()
     flower.stack.redis.start()
     flower.wait_for_tasks()
@@ -80,7 +80,7 @@ def test_flower_shows_each_step_after_the_broker_was_away(flower: Flower) -> Non
 
 
 def test_flower_shows_no_secret_of_a_run(flower: Flower) -> None:
-    """A secret parameter travels through steps, branches and playbooks inside, and Flower answers nothing of it."""
+    """Flower shows no secret that travels through steps, branches and inner playbooks."""
     stack = flower.stack
     kit, canary = Kit(stack), "canary-4f1d0c77b2"
     secret = [{"name": "token", "type": "secret", "required": True}]

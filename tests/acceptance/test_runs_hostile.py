@@ -1,4 +1,4 @@
-"""What an attacker may write: texts that reach playbooks, and definitions made to break or to hold up the workers.
+"""Hostile texts that reach playbooks, and hostile definitions against the workers.
 
 Texts come with an event, as the title of a finding, and go everywhere a playbook can put them; they arrive as they
 are and decide nothing. Definitions are refused when they are made, or fail the step they are in and nothing else.
@@ -37,7 +37,7 @@ TEXTS = {
 
 def make(stack: Stack) -> None:
     """The actions and the playbook that the others call, once."""
-    if stack.api.http.get("/api/playbooks/pb-told").status_code == 200:
+    if stack.api.http.get("/api/playbooks/pb-say").status_code == 200:
         return
     message = [{"name": "message", "type": "string"}]
     glued = '{"glued": "New: {{ message }}!", "raw": {{ message }}, "target": "{{ target }}"}'
@@ -47,7 +47,7 @@ def make(stack: Stack) -> None:
     sending = {"url": url, "headers": {"Content-Type": "application/json"}}
     stack.api.create_action(id="glue", config={**sending, "body_template": glued}, parameters=message)
     stack.api.create_action(id="say-nul", config={**sending, "body_template": '{"m": "a\\u0000b"}'})
-    stack.api.create_playbook(id="pb-told", steps=[say("told", "{{ text }}")])
+    stack.api.create_playbook(id="pb-say", steps=[say("said", "{{ text }}")])
 
 
 def say(step_id: str, message: str, action: str = "say", **more: Any) -> dict[str, Any]:
@@ -55,8 +55,8 @@ def say(step_id: str, message: str, action: str = "say", **more: Any) -> dict[st
     return {"id": step_id, "type": "action", "action_ref": action, "parameters": {"message": message}, **more}
 
 
-def told(stack: Stack) -> dict[str, Any]:
-    """Idempotency-Key → what the receiver was told."""
+def received(stack: Stack) -> dict[str, Any]:
+    """Idempotency-Key → the body that the receiver got."""
     return {call.key: json.loads(call.body) for call in stack.sink.arrivals("/parrot")}
 
 
@@ -85,7 +85,7 @@ def listening(stack: Stack, event: str) -> str:
                 "items": "{{ finding.titles }}",
                 "steps": [say("turn", "{{ item }}", when="item == finding.title")],
             },
-            {"id": "sub", "type": "playbook", "playbook_ref": "pb-told", "parameters": {"text": "{{ finding.title }}"}},
+            {"id": "sub", "type": "playbook", "playbook_ref": "pb-say", "parameters": {"text": "{{ finding.title }}"}},
             say("aim", "{{ vars.kept }}", target="{{ finding.short }}"),
             {"id": "ask", "type": "approval", "message": "{{ finding.title }}"},
             say("after", "{{ steps.ask.output.message }}", "glue", target="{{ finding.short }}"),
@@ -95,7 +95,7 @@ def listening(stack: Stack, event: str) -> str:
 
 
 def test_texts_arrive_as_they_are_and_decide_nothing(first_stack: Stack) -> None:
-    """Whatever the title of a finding is, all runs do the same, and every receiver is told the title itself."""
+    """Any title of a finding leads to the same steps and arrives unchanged."""
     stack = first_stack
     make(stack)
     event = f"finding.t{uuid.uuid4().hex[:8]}"
@@ -109,7 +109,7 @@ def test_texts_arrive_as_they_are_and_decide_nothing(first_stack: Stack) -> None
         runs[name] = started["execution_id"]
     with granting(stack):
         ended = stack.wait_ended(list(runs.values()), PATIENCE)
-    rows, calls = step_rows(stack, runs.values()), told(stack)
+    rows, calls = step_rows(stack, runs.values()), received(stack)
     ways = {
         name: [
             ended[run_id]["status"],
@@ -127,7 +127,7 @@ def test_texts_arrive_as_they_are_and_decide_nothing(first_stack: Stack) -> None
         for place in ("tell", "turn.0", "turn.1", "aim"):
             assert calls[f"{run_id}.{place}"]["m"] == text, (name, place)
         assert calls[f"{run_id}.aim"]["target"] == text[:200], name
-        assert calls[f"{outputs['sub']['execution_id']}.told"]["m"] == text, name
+        assert calls[f"{outputs['sub']['execution_id']}.said"]["m"] == text, name
         assert calls[f"{run_id}.after"] == {"glued": f"New: {text}!", "raw": text, "target": text[:200]}, name
 
 
@@ -140,7 +140,7 @@ def test_text_that_no_database_keeps_is_refused(sqlite_stack: Stack, character: 
 
 
 def test_an_event_as_large_as_a_body_may_be_is_refused(sqlite_stack: Stack) -> None:
-    """A megabyte of text is more than a run keeps; the answer names the place."""
+    """An event with a megabyte of text is refused; the answer names the place."""
     answer = sqlite_stack.api.http.post(
         "/api/events", json={"event": "finding.new", "data": {"title": "x" * 1_000_000}}
     )
@@ -207,17 +207,17 @@ FAILING = {
     "NUL for a target": (say("s", "x", target="{{ steps.nul.output.m }}"), "bad_template"),
     "a long text for a target": (say("s", "x", target="{{ long }}"), "bad_template"),
     "NUL for the target of a playbook": (
-        {"id": "s", "type": "playbook", "playbook_ref": "pb-told", "target": "{{ steps.nul.output.m }}"},
+        {"id": "s", "type": "playbook", "playbook_ref": "pb-say", "target": "{{ steps.nul.output.m }}"},
         "bad_template",
     ),
 }
 
 
 def test_what_cannot_be_worked_out_fails_its_step_and_nothing_else(first_stack: Stack) -> None:
-    """The step fails with a clear error, the step named for that case is carried out, and the run is completed."""
+    """An impossible template fails its step; the error branch follows and the run completes."""
     stack = first_stack
     make(stack)
-    told_before = len(stack.log("worker"))  # by tests that take the broker away from the same workers
+    logged_before = len(stack.log("worker"))  # earlier tests take the broker away from the same workers
     given = {"long": "x" * 60_000, "many": list(range(1001)), "zero": 0}
     nul = {"id": "nul", "type": "action", "action_ref": "say-nul"}
     runs = {}
@@ -234,11 +234,11 @@ def test_what_cannot_be_worked_out_fails_its_step_and_nothing_else(first_stack: 
         assert json.loads(states["s"]["error"])["code"] == code, (name, states["s"]["error"])
         assert states["then"]["status"] == "completed", name
         assert ended[runs[name]]["status"] == "completed", name
-    assert "Traceback" not in stack.log("worker")[told_before:]
+    assert "Traceback" not in stack.log("worker")[logged_before:]
 
 
 def test_nothing_a_playbook_asks_for_holds_up_the_others(sqlite_stack: Stack) -> None:
-    """While runs work out the costliest conditions there are, other runs begin and end."""
+    """Runs that evaluate the costliest conditions delay no other run."""
     make(sqlite_stack)
     costly = "numbers.all(a, numbers.all(b, a + b >= 0))"
     steps = [{"id": f"c{number}", "type": "condition", "expression": costly} for number in range(200)]
@@ -254,7 +254,7 @@ def test_nothing_a_playbook_asks_for_holds_up_the_others(sqlite_stack: Stack) ->
 
 @pytest.mark.parametrize("chunked", [False, True])
 def test_who_sends_too_much_hears_why(sqlite_stack: Stack, *, chunked: bool) -> None:
-    """Five megabytes from a caller that closes when it is done and listens only after it has sent all: 413.
+    """A caller that sends five megabytes before it reads gets its 413.
 
     Nothing of it is taken, although it would make sense wherever it were cut off.
     """

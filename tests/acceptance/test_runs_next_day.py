@@ -1,4 +1,4 @@
-"""Runs that wait outlive a night: everything is stopped, and started again on the next day.
+"""Waiting runs survive a stop of the whole product until the next day.
 
 The clock is not touched. While everything is stopped each point in time that the database keeps of executions is
 moved back by a day, which is the same seen from the rows: all that was due within a day is due when the product
@@ -31,7 +31,7 @@ def sleep_over_night(stack: Stack, *, empty: bool) -> None:
 
 
 def waiting(stack: Stack, run_ids: list[str], count: int) -> None:
-    """Wait until so many steps of these runs wait for the clock or for somebody."""
+    """Wait until ``count`` steps of these runs wait for the clock or an approval."""
     query = "SELECT run_id FROM executions WHERE kind = 'step' AND waiting_for IN ('delay', 'approval')"
 
     def look() -> bool:
@@ -46,7 +46,7 @@ def states(stack: Stack, run_id: str) -> set[str]:
 
 
 def check_next_day(stack: Stack, *, empty: bool) -> None:
-    """Runs that wait for everything one can wait for, before and after the night."""
+    """Check runs in every kind of wait, before and after the night."""
     kit = Kit(stack)
     hour, two_days = delay("rest", _HOUR), delay("rest", 2 * _DAY)
     asked = approval("ask", timeout_seconds=2 * _DAY)
@@ -77,7 +77,7 @@ def check_next_day(stack: Stack, *, empty: bool) -> None:
     )
     everyone = [*runs.values(), below[0]["id"]]
     waiting(stack, everyone, 13)
-    eventually(lambda: stack.row(f"{runs['loop']}.l")["open"] == 0, 10, "the loop is between two passes")
+    eventually(lambda: stack.row(f"{runs['loop']}.l")["open"] == 0, 10, "the loop is between two iterations")
     paused = stack.api.run(kit.playbook(approval("ask"), kit.act("b")))
     waiting(stack, [*everyone, paused], 14)
     assert stack.api.post_to_run(paused, "pause").status_code == 200
@@ -126,7 +126,7 @@ def check_next_day(stack: Stack, *, empty: bool) -> None:
 
 @pytest.mark.gate
 def test_waiting_runs_go_on_the_next_day(sqlite_stack: Stack) -> None:
-    """Delays that are over go on, others wait on; approvals are open, or have expired and lead where they must."""
+    """Ended delays continue, others wait; approvals are open or have taken their timeout branch."""
     check_next_day(sqlite_stack, empty=True)
 
 
@@ -134,5 +134,5 @@ def test_waiting_runs_go_on_the_next_day(sqlite_stack: Stack) -> None:
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("empty", [False, True], ids=["redis kept", "redis empty"])
 def test_waiting_runs_go_on_the_next_day_wherever_they_are_kept(stack: Stack, empty: bool) -> None:
-    """The same on both databases, with a Redis that has kept its messages and with one that has lost them."""
+    """Both databases continue waiting runs, with a Redis that kept or lost its messages."""
     check_next_day(stack, empty=empty)

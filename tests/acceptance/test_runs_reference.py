@@ -1,4 +1,4 @@
-"""The engine means what the description says: random playbooks against the interpreter of ``tests.support.reference``.
+"""The engine runs random playbooks as the reference interpreter (``tests.support.reference``) does.
 
 All playbooks of a batch run at the same time on the real broker and workers. Of one that differs, smaller and smaller
 playbooks are tried, and the smallest that still differs is shown.
@@ -41,7 +41,7 @@ def bench(first_stack: Stack) -> Stack:
 
 
 def differences(stack: Stack, definitions: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What the engine makes of each playbook and the reference does not; empty where they agree."""
+    """What engine and reference make differently of each playbook; empty where they agree."""
     run_ids = [stack.api.run(stack.api.create_playbook(**definition)) for definition in definitions]
     ended = stack.wait_ended(run_ids, PATIENCE)
     rows, calls = step_rows(stack, run_ids), stack.sink.keys()
@@ -64,8 +64,10 @@ def compared(
     for place, state in expected.states.items():
         wanted[place], wanted["calls", *place] = state, expected.calls[place]
     for state in progress(graphs.compile(normalise({"name": "x", **definition})), status, rows):
-        passes = [place for place in expected.states if place[0] == state.node.id]
-        last = max(passes, key=lambda place: [int(number) for number in place[1].split(".") if number], default=None)
+        iterations = [place for place in expected.states if place[0] == state.node.id]
+        last = max(
+            iterations, key=lambda place: [int(number) for number in place[1].split(".") if number], default=None
+        )
         seen["shown", state.node.id] = state.status
         wanted["shown", state.node.id] = expected.states[last] if last else "skipped"
     return {
@@ -74,17 +76,17 @@ def compared(
 
 
 def smallest(stack: Stack, definition: dict[str, Any]) -> str:
-    """The smallest playbook found that differs like this one, as JSON, and how it differs."""
-    told = differences(stack, [definition])[0]
+    """The smallest playbook found that differs, as JSON, with the difference."""
+    difference = differences(stack, [definition])[0]
     for _ in range(20):
         valid = [one for one in smaller(definition) if is_valid(stack, one)][:60]
         found = differences(stack, valid)
-        definition, told = next(
-            ((one, what) for one, what in zip(valid, found, strict=True) if what), (definition, told)
+        definition, difference = next(
+            ((one, what) for one, what in zip(valid, found, strict=True) if what), (definition, difference)
         )
         if not any(found):
             break
-    return f"(expected, seen): {told}\n{json.dumps(definition, indent=1)}"
+    return f"(expected, seen): {difference}\n{json.dumps(definition, indent=1)}"
 
 
 def is_valid(stack: Stack, definition: dict[str, Any]) -> bool:
@@ -94,7 +96,7 @@ def is_valid(stack: Stack, definition: dict[str, Any]) -> bool:
 
 
 def first_difference(stack: Stack, number: int, seed: int) -> str | None:
-    """Compare one batch: the first playbook that ran otherwise than described, and how; None when there is none."""
+    """The first playbook of a batch that differs, and how; None if all agree."""
     batch = some(number, seed)
     for definition, found in zip(batch, differences(stack, batch), strict=True):
         if found:
@@ -103,7 +105,7 @@ def first_difference(stack: Stack, number: int, seed: int) -> str | None:
 
 
 def test_random_playbooks_run_as_described(bench: Stack) -> None:
-    """Of 80 random playbooks every step ends in the state, and is called as often, as the description says."""
+    """80 random playbooks have the states and calls that the reference has."""
     assert first_difference(bench, 80, seed=1) is None
 
 
@@ -116,21 +118,21 @@ def test_random_playbooks_run_as_described_at_length(bench: Stack, seed: int) ->
 
 
 def say(step_id: str, message: str = "hello", **more: Any) -> dict[str, Any]:
-    """A step whose output is what it was told: ``output.m``."""
+    """A step whose output is the text it was passed: ``output.m``."""
     return {"id": step_id, "type": "action", "action_ref": "ref-say", "parameters": {"message": message}, **more}
 
 
 @pytest.fixture
 def talking(bench: Stack) -> Stack:
-    """The product, with an action that answers what it is told."""
+    """The product, with an action that answers the text it is passed."""
     if bench.api.http.get("/api/actions/ref-say").status_code != 200:
         config = {"url": f"{bench.sink.url}/parrot/200", "body": {"m": "{{ message }}"}}
         bench.api.create_action(id="ref-say", config=config, parameters=[{"name": "message", "type": "string"}])
     return bench
 
 
-def test_loops_inside_passes_side_by_side_read_their_own_steps(talking: Stack) -> None:
-    """A loop that asks until it is told enough goes by its own answers, not by those of the items beside it."""
+def test_loops_inside_parallel_iterations_read_their_own_steps(talking: Stack) -> None:
+    """A loop inside a parallel iteration decides by its own answers, not its siblings'."""
     until = "index == 0 || steps.poll.output.m != item + '-' + item"
     asking = {"id": "asking", "type": "loop", "while": until, "steps": [say("poll", "{{ item }}-{{ index }}")]}
     after = say("after", "{{ steps.poll.output.m }}")
@@ -145,7 +147,7 @@ def test_loops_inside_passes_side_by_side_read_their_own_steps(talking: Stack) -
 
 
 def test_a_playbook_that_takes_too_long_is_ended_with_its_step(talking: Stack) -> None:
-    """When the time of a playbook step is up its run is cancelled, and the failure goes its way."""
+    """A playbook step that times out cancels its run and fails."""
     child = talking.api.create_playbook(steps=[{"id": "long", "type": "delay", "seconds": 600}, say("never")])
     step = {"id": "sub", "type": "playbook", "playbook_ref": child, "timeout_seconds": 1, "on_failure": "then"}
     run_id = talking.api.run(talking.api.create_playbook(steps=[step, say("then")]))

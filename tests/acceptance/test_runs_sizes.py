@@ -1,4 +1,4 @@
-"""Large runs and many runs: they end, their messages stay small, and no worker's memory grows with them."""
+"""Large and many runs end, with small messages and steady memory of the workers."""
 
 import threading
 from collections import Counter
@@ -21,7 +21,7 @@ DEFAULT_GROWTH, LONG_GROWTH = 16, 24
 
 
 class Watch:
-    """The largest command that Redis was sent, by its name; whatever is sent to it counts."""
+    """Watches Redis for the largest command sent to it, by name."""
 
     def __init__(self) -> None:
         self.largest: Counter[str] = Counter()
@@ -64,7 +64,7 @@ def act(step_id: str, action_id: str, **more: Any) -> dict[str, Any]:
 
 
 def finished(stack: Stack, *steps: dict[str, Any]) -> tuple[list[dict[str, Any]], list[str]]:
-    """Run a playbook of these steps: its rows, all of which are completed, and its calls in order of arrival."""
+    """Run these steps to completion: their rows, and the calls in order of arrival."""
     watch = Watch()
     with watch.on(stack):
         run_id = stack.api.run(stack.api.create_playbook(steps=list(steps)))
@@ -79,7 +79,7 @@ def finished(stack: Stack, *steps: dict[str, Any]) -> tuple[list[dict[str, Any]]
 
 
 def most_at_once(rows: list[dict[str, Any]]) -> int:
-    """How many of these steps were under way at the same time; what ends in the moment another begins is over."""
+    """The most of these steps under way together; an end at another's start counts first."""
     moments = sorted([(row["started_at"], 1) for row in rows] + [(row["completed_at"], -1) for row in rows])
     now = most = 0
     for _, change in moments:
@@ -90,7 +90,7 @@ def most_at_once(rows: list[dict[str, Any]]) -> int:
 
 @pytest.mark.parametrize("number", [200, pytest.param(1000, marks=pytest.mark.gate)])
 def test_many_steps_one_after_the_other(first_stack: Stack, number: int) -> None:
-    """Each is called once and in order, with names as long as they may be, and no message is large."""
+    """Steps with the longest names are called once, in order, in small messages."""
     tell = action(first_stack, "a" * 128)
     ids = [f"{place:04d}{'s' * 60}" for place in range(number)]
     _, calls = finished(first_stack, *(act(step_id, tell) for step_id in ids))
@@ -99,7 +99,7 @@ def test_many_steps_one_after_the_other(first_stack: Stack, number: int) -> None
 
 @pytest.mark.parametrize("number", [100, pytest.param(500, marks=pytest.mark.gate)])
 def test_many_steps_side_by_side(first_stack: Stack, number: int) -> None:
-    """All are called once, and what comes behind them once they have ended."""
+    """Parallel steps are called once, then the step after them."""
     tell = action(first_stack, "tell")
     branches = [[act(f"b{place}", tell)] for place in range(number)]
     rows, calls = finished(first_stack, {"id": "all", "type": "parallel", "branches": branches}, act("after", tell))
@@ -110,7 +110,7 @@ def test_many_steps_side_by_side(first_stack: Stack, number: int) -> None:
 
 @pytest.mark.chaos
 def test_a_thousand_items_twenty_at_a_time(postgresql_stack: Stack) -> None:
-    """Each item has its pass, at most twenty are under way together, and more than one is."""
+    """Each item has its iteration; between two and twenty are under way together."""
     body = act(
         "tell",
         action(postgresql_stack, "slowly", "slow?seconds=0.01"),
@@ -164,7 +164,7 @@ def varied(sqlite_stack: Stack) -> str:
 
 @pytest.mark.chaos
 def test_many_runs_leave_the_workers_as_they_were(sqlite_stack: Stack, varied: str) -> None:
-    """After 100 runs to warm up, 200 more do not make the workers larger than noise does."""
+    """After 100 runs to warm up, 200 more grow the workers by noise only."""
     many_runs(sqlite_stack, varied, 100)
     before = memory(sqlite_stack)
     assert before > 0

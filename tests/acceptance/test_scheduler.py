@@ -1,4 +1,4 @@
-"""The scheduler is a thread of the control worker, or a process beside one that was started with ``-B``."""
+"""The scheduler is a thread of the control worker, or its child with ``-B``."""
 
 import os
 import signal
@@ -26,16 +26,16 @@ Intervals.tick = fails_soon
 sys.exit(supervisor.main(["control"]))
 """
 
-#: a control worker that looks after its tick often; the tick waits for ever once it is told to
+#: a control worker that checks its tick often; the tick hangs while the file exists
 _HANGING = """
 import pathlib, sys, time
 from tasks.entrypoints import tick
 from tasks.clock.duty import Duty
 from worker import heartbeat, supervisor, watch
 heartbeat.EVERY, watch.LOOKS = 0.5, 6
-told = pathlib.Path(sys.argv[1])
+flag = pathlib.Path(sys.argv[1])
 def hangs(_):
-    while told.exists():
+    while flag.exists():
         time.sleep(0.1)
     return 0
 tick.DUTIES = (Duty("hanging", hangs), *tick.DUTIES)
@@ -61,7 +61,7 @@ def _children(pid: int) -> list[int]:
 
 @pytest.fixture
 def by_hand(sqlite_stack: Stack, tmp_path: Path) -> Iterator[Process]:
-    """A control worker that was started with Celery's own command in the place of ours, with its scheduler."""
+    """A control worker started by Celery's own command, with its scheduler."""
     sqlite_stack.kill("beat")
     command = _BY_HAND.format(var=tmp_path)
     control = Process(["bash", "-c", command], tmp_path / "log", env=sqlite_stack.environment)
@@ -73,7 +73,7 @@ def by_hand(sqlite_stack: Stack, tmp_path: Path) -> Iterator[Process]:
 
 
 def test_the_scheduler_is_a_thread_of_the_control_worker(sqlite_stack: Stack) -> None:
-    """It costs no process; it rings: an execution whose message was lost is found."""
+    """The scheduler needs no process, and an execution whose message was lost is found."""
     assert _children(sqlite_stack.running["beat"].pid) == []
     sqlite_stack.kill("worker")
     execution_id = sqlite_stack.api.trigger(sqlite_stack.api.create_action(config={"url": sqlite_stack.sink.url}))
@@ -83,7 +83,7 @@ def test_the_scheduler_is_a_thread_of_the_control_worker(sqlite_stack: Stack) ->
 
 
 def test_a_worker_whose_scheduler_failed_ends_too(sqlite_stack: Stack, tmp_path: Path) -> None:
-    """A tick that never comes again would stop all recovery unseen: the worker ends, to be started anew with it."""
+    """A worker whose scheduler failed ends, so that the supervisor restarts both."""
     sqlite_stack.kill("beat")
     control = Process(["python", "-c", _FAILING], tmp_path / "log", env=sqlite_stack.environment)
     try:
@@ -104,7 +104,7 @@ def test_a_worker_whose_scheduler_was_killed_ends_too(by_hand: Process) -> None:
 
 
 def test_a_scheduler_whose_worker_was_killed_dies_too(by_hand: Process) -> None:
-    """No orphan goes on scheduling beside the successor."""
+    """No orphan goes on scheduling in parallel with its successor."""
     eventually(lambda: "ready" in by_hand.log.read_text(), 60, "the worker works")
     (scheduler,) = _children(by_hand.pid)
     os.kill(by_hand.pid, signal.SIGKILL)
@@ -113,10 +113,10 @@ def test_a_scheduler_whose_worker_was_killed_dies_too(by_hand: Process) -> None:
 
 @pytest.fixture
 def hanging(sqlite_stack: Stack, tmp_path: Path) -> Iterator[Process]:
-    """A control worker in the place of ours whose ticks hang while the file ``told`` beside its log is there."""
+    """A control worker whose ticks hang while a file next to its log exists."""
     sqlite_stack.kill("beat")
     control = Process(
-        ["python", "-c", _HANGING, str(tmp_path / "told")], tmp_path / "log", env=sqlite_stack.environment
+        ["python", "-c", _HANGING, str(tmp_path / "hang")], tmp_path / "log", env=sqlite_stack.environment
     )
     try:
         eventually(lambda: _beats(sqlite_stack, control), 60, "the worker works")
@@ -140,9 +140,9 @@ def _outlive(stack: Stack, control: Process, pulses: int) -> None:
 
 
 def test_a_worker_whose_ticks_do_not_finish_ends(sqlite_stack: Stack, hanging: Process) -> None:
-    """It lives as long as they do, and while the broker is away; it ends when that is back and they still hang."""
+    """A worker survives a broker outage and ends when its ticks still hang afterwards."""
     _outlive(sqlite_stack, hanging, 8)
-    (hanging.log.parent / "told").touch()
+    (hanging.log.parent / "hang").touch()
     sqlite_stack.redis.kill()
     _outlive(sqlite_stack, hanging, 8)
     assert "tick does not finish" not in hanging.log.read_text()
@@ -154,7 +154,7 @@ def test_a_worker_whose_ticks_do_not_finish_ends(sqlite_stack: Stack, hanging: P
 
 @pytest.mark.gate
 def test_a_worker_that_stood_still_goes_on(sqlite_stack: Stack, hanging: Process) -> None:
-    """A machine that stood still for longer than a tick may take is one look, and no reason to begin anew."""
+    """A machine that stood still costs the watch one look and ends no worker."""
     for _ in range(3):
         hanging.send(signal.SIGSTOP)
         time.sleep(5)  # ten looks of this worker

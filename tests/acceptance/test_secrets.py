@@ -1,4 +1,4 @@
-"""A secret goes in and is never seen again, whichever way its action ends and wherever one may look.
+"""A secret is never shown, however its action ends and wherever it is sought.
 
 Two canaries travel through everything: one as a secret parameter, one as an Authorization header of the action's
 config. Then every place that keeps or shows anything is searched for any part of them.
@@ -174,7 +174,7 @@ def test_no_secret_is_seen_anywhere(sqlite_stack: Stack) -> None:
 
 
 def test_a_cut_leaves_no_beginning_of_a_secret(sqlite_stack: Stack) -> None:
-    """Where a long answer or log line is shortened in the middle of a secret, what is left of it is masked too."""
+    """A long answer or log line cut inside a secret has the rest masked too."""
     stack, canary = sqlite_stack, Canary()
     config = {
         "url": f"{stack.sink.url}/parrot/500",
@@ -195,7 +195,7 @@ def test_a_cut_leaves_no_beginning_of_a_secret(sqlite_stack: Stack) -> None:
 
 @pytest.mark.parametrize("interpreter", ["bash", "python"])
 def test_a_secret_of_several_lines_is_masked_in_each(sqlite_stack: Stack, interpreter: str) -> None:
-    """A private key that a script prints becomes several log lines; none of them shows a part of it."""
+    """A private key printed over several log lines shows in none of them."""
     stack, lines = sqlite_stack, [Canary() for _ in range(4)]
     key = "\n".join(["-----BEGIN KEY-----", *(line.text for line in lines), "-----END KEY-----"])
     text = 'echo "$PARAM_TOKEN"' if interpreter == "bash" else "import os; print(os.environ['PARAM_TOKEN'])"

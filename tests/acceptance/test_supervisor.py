@@ -1,4 +1,4 @@
-"""The supervisor: the workers of one machine, forked from one parent that keeps them running."""
+"""The supervisor forks the workers of one machine and keeps them running."""
 
 import json
 import os
@@ -30,14 +30,14 @@ SUPERVISED = procfile()["workers"].partition("worker.supervisor ")[2].split()
 
 
 def workers(stack: Stack) -> dict[str, int]:
-    """Worker → pid, as they have written it down themselves; of those whose process lives."""
+    """Worker → pid, as the living workers have recorded it."""
     rows = stack.rows("SELECT name, pid FROM processes")
     return {row["name"].partition("@")[0]: row["pid"] for row in rows if not gone(row["pid"])}
 
 
 @pytest.fixture(scope="module")
 def place(stacks: Stacks) -> Stack:
-    """The product on SQLite with its single workers killed; whoever uses it next heals it."""
+    """The product on SQLite with its single workers killed; its next user heals it."""
     stack = stacks.of("sqlite")
     for name in WORKERS:
         stack.kill(name)
@@ -66,8 +66,8 @@ def field(pid: int, name: str, of: str = "smaps_rollup") -> int:
 
 
 def test_a_worker_that_ends_is_forked_again(place: Stack, supervisor: Process) -> None:
-    """Told to hang up, then killed: each time it is back, its siblings do not notice, and work goes on."""
-    before, told_before = workers(place), len(place.log("workers"))
+    """A worker that ends by HUP or KILL is forked again; its siblings continue."""
+    before, logged_before = workers(place), len(place.log("workers"))
     last = before
     for blow in (signal.SIGHUP, signal.SIGKILL):
         pid = last["steps"]
@@ -78,14 +78,14 @@ def test_a_worker_that_ends_is_forked_again(place: Stack, supervisor: Process) -
     assert {name for name in before if before[name] == last[name]} == set(SUPERVISED) - {"steps"}
     said = [
         line
-        for line in place.log("workers")[told_before:].splitlines()
+        for line in place.log("workers")[logged_before:].splitlines()
         if "a worker has ended; it is started again" in line
     ]
     assert [json.loads(line)["code"] for line in said] == [0, -signal.SIGKILL]
 
 
 def test_a_supervisor_that_is_killed_takes_its_workers_along(place: Stack, supervisor: Process) -> None:
-    """No worker, no process of a worker's pool is left to work beside those of the next supervisor."""
+    """A killed supervisor leaves no worker and no process of a worker's pool."""
     family = descendants([supervisor.pid])
     assert len(family) > len(SUPERVISED) + 1
     os.kill(supervisor.pid, signal.SIGKILL)
@@ -94,7 +94,7 @@ def test_a_supervisor_that_is_killed_takes_its_workers_along(place: Stack, super
 
 
 def test_a_stopped_supervisor_lets_its_workers_finish(place: Stack, supervisor: Process) -> None:
-    """TERM to the parent alone: the call under way ends well, every worker takes its row along, status 0."""
+    """TERM to the supervisor alone: the call completes, workers delete their rows, exit code 0."""
     execution_id = call(place, "slow?seconds=6")
     eventually(lambda: place.sink.keys()[execution_id], 60, "the call is under way")
     supervisor.popen.terminate()
@@ -104,7 +104,7 @@ def test_a_stopped_supervisor_lets_its_workers_finish(place: Stack, supervisor: 
 
 
 def test_workers_are_one_family(place: Stack, supervisor: Process) -> None:
-    """They share most of their memory, step back for the API (not `control`), and can be told apart."""
+    """Workers share most of their memory, yield to the API (not `control`), and are named."""
     family = descendants([supervisor.pid])
     known = workers(place)
     assert sum(field(pid, "Pss") for pid in family) < 0.6 * sum(field(pid, "Rss") for pid in family)
@@ -120,7 +120,7 @@ def test_workers_are_one_family(place: Stack, supervisor: Process) -> None:
 
 
 def test_a_worker_that_keeps_dying_is_tried_ever_more_rarely(place: Stack, tmp_path: Path) -> None:
-    """The pause doubles; the others live on; an order to stop ends the supervisor although one is just not there."""
+    """The pause doubles, the other workers live; a stop in the pause ends the supervisor."""
     supervisor = Process(["python", "-c", _ODD_WORKERS], tmp_path / "log", env=place.environment)
     try:
         eventually(lambda: '"seconds": 2.0' in supervisor.log.read_text(), 30, "three deaths")
@@ -135,7 +135,7 @@ def test_a_worker_that_keeps_dying_is_tried_ever_more_rarely(place: Stack, tmp_p
 
 
 def test_workers_of_a_kind_share_the_work(place: Stack, supervisor: Process) -> None:
-    """One of them is frozen: the others carry out all there is, also what the frozen one has taken."""
+    """Workers carry out also the executions that a frozen sibling has taken."""
     frozen = workers(place)["steps"]
     os.kill(frozen, signal.SIGSTOP)
     try:

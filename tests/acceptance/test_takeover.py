@@ -1,4 +1,4 @@
-"""How the work goes on of workers that died, and of workers that lived while the database was away.
+"""Executions continue after workers died, and after the database was away.
 
 With the lease that is the default, 30 seconds: these tests take minutes.
 """
@@ -37,7 +37,7 @@ def patient_stack(request: pytest.FixtureRequest) -> Iterator[Stack]:
 
 
 def call(stack: Stack, path: str, number: int, **more: object) -> list[str]:
-    """Trigger a call so many times, and wait until all are under way."""
+    """Trigger a call ``number`` times, and wait until all are under way."""
     action = stack.api.create_action(config={"url": f"{stack.sink.url}{path}"}, timeout_seconds=600, **more)
     executions = [stack.api.trigger(action) for _ in range(number)]
     eventually(lambda: len(stack.sink.arrivals(path)) >= number, 60, "all calls are under way")
@@ -55,7 +55,7 @@ def second_calls(stack: Stack, path: str) -> dict[str, float]:
 
 
 def test_sixty_calls_of_dead_workers_go_on_at_once(patient_stack: Stack) -> None:
-    """Killed and back at once: all are called again within the time promised, side by side, and none is suspected."""
+    """The calls of a killed worker are repeated in time, in parallel, none in quarantine."""
     stack, path = patient_stack, "/slow-first?seconds=600&then=5&bereft"
     executions = call(stack, path, 60)
     killed = time.monotonic()
@@ -73,8 +73,10 @@ def test_sixty_calls_of_dead_workers_go_on_at_once(patient_stack: Stack) -> None
     assert max(again.values()) - killed <= PROMISED + WIDTH  # the machine may stand still for a moment
 
 
-def test_a_frozen_database_takes_nobody_for_dead(patient_stack: Stack, request: pytest.FixtureRequest) -> None:
-    """What ended while it was frozen for longer than a lease is written down; what may not be repeated is seen through.
+def test_a_frozen_database_makes_no_living_worker_count_as_dead(
+    patient_stack: Stack, request: pytest.FixtureRequest
+) -> None:
+    """Ends during a freeze longer than a lease are recorded; non-idempotent calls complete.
 
     What a worker held that died meanwhile goes on within the time promised after the repair.
     """
@@ -117,7 +119,7 @@ def test_a_frozen_database_takes_nobody_for_dead(patient_stack: Stack, request: 
 
 @contextlib.contextmanager
 def starving(stack: Stack, *names: str) -> Iterator[None]:
-    """Let these processes run for ten milliseconds in six tenths of a second, as on a machine with no time for them."""
+    """Let these processes run only ten of every 600 ms, as on an overloaded machine."""
     over = threading.Event()
 
     def starve() -> None:
@@ -139,7 +141,7 @@ def starving(stack: Stack, *names: str) -> Iterator[None]:
 
 
 def test_a_starved_worker_fails_nothing_that_it_never_sent(patient_stack: Stack) -> None:
-    """Of actions that must not be repeated none ends with an unknown outcome of which the receiver never heard."""
+    """A starved worker ends no unsent, non-idempotent call with an unknown outcome."""
     stack = patient_stack
     action = stack.api.create_action(config={"url": f"{stack.sink.url}/ok?starved"}, idempotent=False)
     with starving(stack, "worker", "slow"):

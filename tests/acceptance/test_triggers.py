@@ -1,4 +1,4 @@
-"""Playbooks that something else starts: an event, a schedule, an action that has ended well; on real processes."""
+"""Events, schedules and completed actions start playbooks, on real processes."""
 
 import time
 import uuid
@@ -14,9 +14,9 @@ WHERE kind = 'action' AND (status IN ('pending', 'running') OR waiting_for IN ('
 
 
 def listening(stack: Stack, trigger: dict[str, Any], word: str) -> str:
-    """Add a playbook that tells the sink a word, a template; returns its id."""
+    """Add a playbook that sends the sink a word, a template; returns its id."""
     action = stack.api.create_action(
-        config={"url": f"{stack.sink.url}/ok?told={{{{ word }}}}"}, parameters=[{"name": "word", "required": True}]
+        config={"url": f"{stack.sink.url}/ok?reported={{{{ word }}}}"}, parameters=[{"name": "word", "required": True}]
     )
     step = {"id": "tell", "type": "action", "action_ref": action, "parameters": {"word": word}}
     definition = {"name": f"test {uuid.uuid4().hex[:12]}", "trigger": trigger, "steps": [step]}
@@ -37,7 +37,7 @@ def one_completed_run(stack: Stack, playbook_id: str) -> bool:
 
 
 def test_an_event_is_acted_upon(first_stack: Stack) -> None:
-    """From the finding that was told of to the call that names it; a second copy brings no second call."""
+    """A reported finding leads to the call that names it; a duplicate to none."""
     stack = first_stack
     word = uuid.uuid4().hex
     trigger = {"event": "finding.new", "conditions": {"mark": word}}
@@ -48,19 +48,19 @@ def test_an_event_is_acted_upon(first_stack: Stack) -> None:
     assert answers[0].json() == answers[1].json()
     assert [one["playbook_id"] for one in answers[0].json()["data"]["started"]] == [playbook_id]
     eventually(lambda: one_completed_run(stack, playbook_id), 20, "the run has completed")
-    assert len(stack.sink.arrivals(f"/ok?told=f-1-{word}")) == 1
+    assert len(stack.sink.arrivals(f"/ok?reported=f-1-{word}")) == 1
 
 
 def test_a_completed_action_is_followed_up_once(first_stack: Stack) -> None:
-    """Though the playbook listens to every action, what it does itself does not start it again."""
+    """A playbook that listens to every action does not start itself again."""
     stack = first_stack
     eventually_none(lambda: stack.rows(_UNDER_WAY), 60, "nothing of earlier tests is under way")
     playbook_id = listening(stack, {"event": "action.completed"}, "{{ event.data.action.id }}")
-    time.sleep(2)  # workers remember for so long that nobody listened
+    time.sleep(2)  # for this long workers remember that no playbook listened
     action = stack.api.create_action(config={"url": f"{stack.sink.url}/ok?first"})
     stack.api.ended(stack.api.trigger(action))
     eventually(lambda: one_completed_run(stack, playbook_id), 20, "the run has completed")
-    assert len(stack.sink.arrivals(f"/ok?told={action}")) == 1
+    assert len(stack.sink.arrivals(f"/ok?reported={action}")) == 1
     time.sleep(2)
     assert len(runs_of(stack, playbook_id)) == 1
     stack.api.http.post(f"/api/playbooks/{playbook_id}/disable")

@@ -14,7 +14,7 @@ from tests.support.waiting import eventually
 AGAIN, PAUSE = 100, 1.5
 
 
-class Holder:
+class HeldConnections:
     """Holds ``number`` connections; each sends ``first`` at once and ``piece`` now and then. A context manager."""
 
     def __init__(self, port: int, number: int, first: bytes, piece: bytes = b"", source: str = "127.0.0.9") -> None:
