@@ -1,4 +1,4 @@
-"""The web application inside the test's own process: its client, keys for it, and a stand-in for the worker."""
+"""The web application inside the test's process: client, keys, a stand-in worker."""
 
 import functools
 import secrets
@@ -32,12 +32,12 @@ PROBLEM = {
 
 @functools.cache
 def _application() -> Flask:
-    """One for all tests, because making it takes a while; what it remembers is made new for each."""
+    """The application, made once for all tests; its caches are reset for each."""
     return create_app()
 
 
 def at_rest(seconds: float) -> bool:
-    """Wait until nothing goes on beside the requests; whether it is so. ``seconds`` is what each part may take."""
+    """Whether background work ends, each part within ``seconds``; waits for it."""
     made = _application.cache_info().currsize
     return publisher.drain(seconds) and (not made or _application().extensions["tocsin.drain"](seconds))
 
@@ -71,7 +71,7 @@ class Door:
         return key
 
     def call(self, method: str, path: str, key: str | None = "", **options: Any) -> TestResponse:
-        """One request, by the administrator unless another key (or None: nobody) is named."""
+        """Send a request as the administrator, with another key, or (None) without one."""
         headers = dict(options.pop("headers", {}))
         key = self.admin if key == "" else key
         if key is not None:
@@ -92,7 +92,7 @@ class Door:
         return answer.json["data"]
 
     def create_playbook(self, **definition: Any) -> dict[str, Any]:
-        """Add a playbook and return it; it waits for a second unless other steps are given."""
+        """Add a playbook and return it; by default it waits a second."""
         whole = {"name": "Wait", "steps": [{"id": "wait", "type": "delay", "seconds": 1}], **definition}
         answer = self.call("POST", "/api/playbooks", json=whole)
         assert answer.status_code == 201, answer.text
@@ -106,7 +106,7 @@ class Door:
 
 
 def carry_out(execution_id: str, to: str = "completed", **record: Any) -> None:
-    """What a worker does to an execution's row, without the outside call; ``record``: output, error, logs, report."""
+    """Write a row as a worker does, without the call; ``record``: output, error, logs, report."""
     changes = {name: record.pop(name) for name in ("waiting_for", "due_at") if name in record}
     with db.write() as connection:
         row = transitions.claim(connection, execution_id, "steps@test", 30_000)
@@ -118,7 +118,7 @@ def carry_out(execution_id: str, to: str = "completed", **record: Any) -> None:
 
 
 def assert_problem(answer: TestResponse, status: int | None = None) -> dict[str, Any]:
-    """The one error body, of any 4xx unless ``status`` says which; returns it."""
+    """Assert the error body of a 4xx (or of ``status``); returns it."""
     expected = f"{answer.request.method} {answer.request.path}: {answer.status_code} {answer.text[:300]}"
     assert 400 <= answer.status_code < 500 if status is None else answer.status_code == status, expected
     assert answer.content_type == "application/problem+json", expected

@@ -1,4 +1,4 @@
-"""The release before, from the history of this repository, and an installation that is updated from it step by step.
+"""The release before, from this repository's history, and an installation updated from it.
 
 In order of time: the revision is found (the newest one whose queues have their former names, unless TOCSIN_TEST_BASE
 names another) and its files are unpacked; its ``release`` makes the database and its processes start; a test then puts
@@ -103,7 +103,7 @@ class UpdatedStack(Stack):
         self.run_once("release", ["bash", "-c", lines_of(ROOT)["release"]])
 
     def update(self, name: str) -> None:
-        """Stop a worker of the release before in good order and start that of this checkout."""
+        """Replace a worker of the release before gracefully by this checkout's."""
         self._end_before(name)
         self.start(name)
         self.wait_ready(name)
@@ -116,7 +116,7 @@ class UpdatedStack(Stack):
         self.running.pop(f"before {name}").end()
 
     def add_api(self) -> None:
-        """Start the API of this checkout beside the other."""
+        """Start the API of this checkout in parallel with the other."""
         self.start("web")
         self.apis.append(Api(self.url, self.api.key))
         eventually(lambda: _answers(self.apis[-1]), 60, "the second API answers")

@@ -1,4 +1,4 @@
-"""Small CACAO documents for tests: a workflow written with short names, each of which becomes an identifier."""
+"""Small CACAO documents for tests, written with short names that become identifiers."""
 
 from typing import Any
 

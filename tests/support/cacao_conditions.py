@@ -1,7 +1,7 @@
-"""An oracle for conditions of CACAO documents: what is decided with the variables of the moment.
+"""An oracle decides conditions of CACAO documents with the current variables.
 
 The product turns conditions into its own (``cacao.reading.cel``); this decides them directly, so that both can be held
-against each other. A part that has no answer (a variable nobody declared, an order between things that have none)
+against each other. A part that has no answer (an undeclared variable, an order between values that have none)
 leaves the whole without one, unless the other parts decide alone: of "no and perhaps" the answer is no.
 """
 
@@ -36,7 +36,7 @@ _TRUTH = {"true": True, "false": False}
 
 
 class Undecidable(Exception):  # noqa: N818 - not a fault: the answer is a person's
-    """A condition that can be read has no answer here; the message says why, in words for the person who is asked."""
+    """A readable condition has no answer; the message says why, for the approver."""
 
 
 def _truth(text: str) -> bool | None:
@@ -124,7 +124,7 @@ def order(left: Value, right: Value) -> int:
 
 
 def subset(left: Value, right: Value) -> bool:
-    """Whether the network (or address) on the left lies inside that on the right; raises Undecidable for others."""
+    """Whether the left network (or address) lies inside the right; raises Undecidable for others."""
     inner, outer = _network(left), _network(right)
     if inner.version != outer.version:
         return False
@@ -197,7 +197,7 @@ _ORDERS: dict[str, Callable[[int], bool]] = {
 
 @dataclass(frozen=True, slots=True)
 class _Decision:
-    """One walk over a condition, with the work its patterns may still do."""
+    """One evaluation of a condition, with the work its patterns may still do."""
 
     variables: Mapping[str, Variable]
     matching: Matching = field(default_factory=Matching)

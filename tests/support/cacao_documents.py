@@ -75,13 +75,13 @@ def changes(document: Json) -> st.SearchStrategy[Json]:
 
 def _changed(document: Json, path: Path, value: Any) -> Json:
     changed = copy.deepcopy(document)
-    holder: Any = changed
+    parent: Any = changed
     for key in path[:-1]:
-        holder = holder[key]
+        parent = parent[key]
     if value is GONE:
-        del holder[path[-1]]
+        del parent[path[-1]]
     else:
-        holder[path[-1]] = copy.deepcopy(value)
+        parent[path[-1]] = copy.deepcopy(value)
     return changed
 
 
@@ -93,7 +93,7 @@ def _places(value: Any, path: Path = ()) -> Iterator[Path]:
 
 
 class _Maker:
-    """Makes one playbook: first what steps refer to, then the steps from the outside to the inside."""
+    """Maker of one playbook: first the referenced objects, then steps, outermost first."""
 
     def __init__(self, random: chance.Random, seed: int) -> None:
         self.random = random
@@ -365,13 +365,13 @@ def _damages(document: Json) -> Iterator[tuple[Path, Any]]:
         yield (name,), value
     for name, step in document["workflow"].items():
         yield from _damaged(("workflow", name), _STEPS["all"] | _STEPS.get(step["type"], {}))
-    for holder in ("agent_definitions", "target_definitions"):
-        for name, agent in document.get(holder, {}).items():
+    for member in ("agent_definitions", "target_definitions"):
+        for name, agent in document.get(member, {}).items():
             if agent["type"] != "soarca":
-                yield from _damaged((holder, name), _AGENT | (_REACHED if "address" in agent else {}))
-    for holder, damages in _DEFINITIONS.items():
-        for name in document.get(holder, {}):
-            yield from _damaged((holder, name), damages)
+                yield from _damaged((member, name), _AGENT | (_REACHED if "address" in agent else {}))
+    for member, damages in _DEFINITIONS.items():
+        for name in document.get(member, {}):
+            yield from _damaged((member, name), damages)
     for number, signature in enumerate(document.get("signatures", ())):
         yield from _damaged(("signatures", number), {"value": GONE, "type": "jws", "modified": "now", "signature": 1})
         spare = "thumbprint" if "public_key" in signature else "public_key"

@@ -1,4 +1,4 @@
-"""A Celery app of one task that does to its chain what it was told to, and says what it was given."""
+"""A Celery app whose one task edits its chain as requested and reports it."""
 
 import json
 import os
@@ -10,7 +10,7 @@ from tasks.runs.handoff import Handoff
 
 SOCKET = os.environ["CHAIN_SOCKET"]  # noqa: TID251
 QUEUE = "links"
-#: where the tasks tell what they saw
+#: the list to which the tasks report
 TOLD = "told"
 
 app = Celery("chains", broker=f"redis+socket://{SOCKET}", set_as_current=False)
@@ -19,7 +19,7 @@ app.conf.update(task_default_queue=QUEUE, task_acks_late=True, broker_connection
 
 @app.task(bind=True, name="link")
 def link(self: Task, name: str, what: str) -> None:
-    """Tell id, root and links; then take the next link off (``taken``), cut the chain (``cut``), or leave it."""
+    """Report id, root and links; then remove the next link (``taken``), ``cut`` the chain, or keep it."""
     links = [one["options"]["task_id"] for one in reversed(self.request.chain or [])]
     client = redis.Redis(unix_socket_path=SOCKET)
     client.rpush(TOLD, json.dumps({"id": self.request.id, "root": self.request.root_id, "links": links}))

@@ -34,13 +34,13 @@ class Api:
         return self.http.get("/health")
 
     def pace(self) -> float:
-        """How long a request takes now that has nothing to wait for, seconds; what the machine adds to every answer."""
+        """How long a request without waits takes now, seconds: the machine's share."""
         asked = time.monotonic()
         self.http.get("/api/actions?per_page=1")
         return time.monotonic() - asked
 
     def create_action(self, **definition: Any) -> str:
-        """Add an action (a webhook of type webhook unless said otherwise); returns its id."""
+        """Add an action, by default a webhook of type webhook; returns its id."""
         whole = {"name": f"test {uuid.uuid4().hex[:12]}", "type": "webhook", "executor": "webhook", **definition}
         answer = self.http.post("/api/actions", json=whole)
         assert answer.status_code == 201, answer.text
@@ -61,7 +61,7 @@ class Api:
         return answer.json()["data"]["execution_id"]
 
     def insist(self, action_id: str, parameters: dict[str, Any], *, key: str, seconds: float = 60) -> str:
-        """Trigger with the same Idempotency-Key until it is accepted, whatever happens to the server meanwhile."""
+        """Trigger with one Idempotency-Key until the server accepts it."""
         return _insist(lambda: self.post_trigger(action_id, parameters, key=key), seconds)
 
     def execution(self, execution_id: str) -> dict[str, Any]:
@@ -97,7 +97,7 @@ class Api:
         return self.http.post(f"/api/actions/executions/{execution_id}/{word}", json={"note": note})
 
     def create_playbook(self, **definition: Any) -> str:
-        """Add a playbook that is started by hand unless said otherwise; returns its id."""
+        """Add a playbook, by default with the trigger ``manual``; returns its id."""
         whole = {"name": f"test {uuid.uuid4().hex[:12]}", "trigger": "manual", **definition}
         answer = self.http.post("/api/playbooks", json=whole)
         assert answer.status_code == 201, answer.text
@@ -118,7 +118,7 @@ class Api:
         return answer.json()["data"]["execution_id"]
 
     def insist_on_run(self, playbook_id: str, *, key: str, seconds: float = 60) -> str:
-        """Run with the same Idempotency-Key until it is accepted, whatever happens to the server meanwhile."""
+        """Run with one Idempotency-Key until the server accepts it."""
         return _insist(lambda: self.post_run(playbook_id, key=key), seconds)
 
     def run_row(self, run_id: str) -> dict[str, Any]:
@@ -147,12 +147,12 @@ class Api:
         return self.http.post(f"/api/playbooks/executions/{run_id}/{word}", json=body)
 
     def decide_step(self, run_id: str, step_id: str, word: str, note: str = "", **more: Any) -> httpx.Response:
-        """POST ``approve`` or ``reject`` for a step of a run and return whatever is answered."""
+        """POST ``approve`` or ``reject`` for a step of a run; returns the answer."""
         path = f"/api/playbooks/executions/{run_id}/steps/{step_id}/{word}"
         return self.http.post(path, json={"note": note, **more}, headers=self._as_another())
 
     def _as_another(self) -> dict[str, str]:
-        """The headers of a second person, who decides about what this one has started."""
+        """The headers of a second account, which decides about this one's runs."""
         if not self._another:
             wanted = {"name": "second person", "role": "operator"}
 

@@ -1,4 +1,4 @@
-"""Machines whose clocks a test sets: a small library that is preloaded into their processes, compiled on the spot."""
+"""Machines whose clocks a test sets, by a library preloaded into their processes."""
 
 import os
 import shutil
@@ -36,6 +36,6 @@ class Machine:
         self.settings = {"LD_PRELOAD": str(preloaded), "CLOCK_SHIFT": str(self._file), "CLOCK_HOSTNAME": self.name}
 
     def set(self, seconds: float) -> None:
-        """Set its wall clock to this much after the true time, from now on, for all its processes."""
+        """Set the wall clock of its processes this much after the true time."""
         with self._file.open("r+b" if self._file.exists() else "wb") as file:
             file.write(struct.pack("q", int(seconds * 1e9)))

@@ -1,8 +1,8 @@
-"""A process that commits for the tests to kill: threads that share transactions, and a word for every commit answered.
+"""A process for tests to kill: its threads share commits and report each.
 
-``burst WORD`` accepts, claims and finishes executions with sixteen threads until somebody ends it. ``batch WORD AT``
+``burst WORD`` accepts, claims and finishes executions with sixteen threads until its end. ``batch WORD AT``
 gathers eight changes behind one that holds them up and then kills itself in the middle of one of them; ``AT`` names the
-row at which they meet. A line on the standard output says what a caller was told: ``<event> <execution>``.
+row at which they meet. A line on the standard output is the answer to a caller: ``<event> <execution>``.
 """
 
 import contextlib
@@ -59,10 +59,10 @@ def finish(connection: Connection, execution_id: str) -> bool:
 
 
 @contextlib.contextmanager
-def _nobody_overtakes() -> Iterator[None]:
-    """Who comes waits as long as it takes: on a busy machine all need longer than a leader may be stuck.
+def _unlimited_patience() -> Iterator[None]:
+    """Let a caller wait for its leader without a limit: a busy machine needs longer.
 
-    Those that share nothing wait for a connection.
+    A caller that shares no commit waits for a connection.
     """
     waiting, kept = group_commit._here.at_once, db._database().writing
     before, waiting._patience, kept._patience = (waiting._patience, kept._patience), -1, 60
@@ -73,12 +73,12 @@ def _nobody_overtakes() -> Iterator[None]:
 
 
 def _waiting() -> int:
-    """How many changes of this process wait for those that are being committed."""
+    """How many changes of this process wait for the current commit."""
     return sum(len(changes._waiting) for changes in (group_commit._here.in_turn, group_commit._here.at_once))
 
 
 def together(changes: list[Callable[[Connection], Any]], *, at: str = "", single: bool = False) -> list[Any]:
-    """Commit all at once, while another change holds the way; returns the result or the exception of each."""
+    """Commit all in one group behind another change; returns each result or exception."""
     outcomes: list[Any] = [None] * len(changes)
     begun, go = threading.Event(), threading.Event()
 
@@ -94,7 +94,7 @@ def together(changes: list[Callable[[Connection], Any]], *, at: str = "", single
 
     first = threading.Thread(target=group_commit.commit, args=(hold,), kwargs={"at": at, "single": single})
     threads = [threading.Thread(target=run, args=(index,)) for index in range(len(changes))]
-    with _nobody_overtakes():
+    with _unlimited_patience():
         first.start()
         assert begun.wait(30)
         for thread in threads:
@@ -104,12 +104,12 @@ def together(changes: list[Callable[[Connection], Any]], *, at: str = "", single
         go.set()
         for thread in (first, *threads):
             thread.join(60)
-            assert not thread.is_alive(), "somebody waits for ever"
+            assert not thread.is_alive(), "a caller waits for ever"
     return outcomes
 
 
 def _say(event: str, execution_id: str) -> None:
-    """What a caller was told; written at once, so that it outlives this process."""
+    """Print the answer to a caller; unbuffered, so that it outlives this process."""
     os.write(1, f"{event} {execution_id}\n".encode())
 
 

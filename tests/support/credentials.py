@@ -1,4 +1,4 @@
-"""Names and addresses under which real products take their credentials, and every place where a value may show."""
+"""Where real products take credentials, and every place that may show a value."""
 
 from pathlib import Path
 
@@ -82,7 +82,7 @@ ADDRESSES = {
 
 
 def stored() -> dict[str, str]:
-    """Everything that the database holds by table, and on SQLite the bytes of its files."""
+    """The database's content by table, and on SQLite the bytes of its files."""
     found = {}
     with db.read() as connection:
         for name, table in schema.metadata.tables.items():
@@ -96,7 +96,7 @@ def stored() -> dict[str, str]:
 
 
 def read_everywhere(door: Door, paths: list[str]) -> dict[str, str]:
-    """What each role is told at these paths of the API."""
+    """The answers that each role gets at these paths of the API."""
     found = {}
     for role in ("viewer", "operator", "admin"):
         key = door.key(role=role)

@@ -1,4 +1,4 @@
-"""Flower beside a running product, as the Procfile starts it."""
+"""Flower next to a running product, as the Procfile starts it."""
 
 import httpx
 
@@ -19,7 +19,7 @@ class Flower:
         eventually(self._answers, 30, "Flower answers", every=0.2)
 
     def wait_for_tasks(self) -> None:
-        """Wait until it has made the workers report their tasks: the control worker its ticks, the others a call."""
+        """Wait until the workers report tasks: control its ticks, the others a call."""
         api = self.stack.api
         action_id, calls = api.create_action(config={"url": f"{self.stack.sink.url}/ok?flower"}), []
 

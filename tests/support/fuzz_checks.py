@@ -1,4 +1,4 @@
-"""Checks that schemathesis loads beside its own: which legal requests may be refused, and that all was reached."""
+"""Additional checks of schemathesis: legal requests that may fail, operations that must succeed."""
 
 import re
 from typing import Any
@@ -9,7 +9,7 @@ import schemathesis
 #: that a template or a pattern can be read, what each executor needs, that parameters agree with themselves, that
 #: only approvals have the executor approval, that versions go up and ids stay, what time it is, what a role includes.
 _DEFINITION = r"/(config|parameters)(/.*)?|/executor|/name|/tags/\d+"
-#: Of playbooks besides: what each type of step needs, that links lead somewhere, that what is called is there, what an
+#: For playbooks also: what each type of step needs, that links lead somewhere, that what is called is there, what an
 #: event is called, that of the names of one member only one is given, and that some runs need an asset.
 _PLAYBOOK = r"/(steps|trigger|parameters)(/.*)?|/name|/tags/\d+|/exception_step|/variables|/inputs"
 MAY_BE_WRONG = {
@@ -26,7 +26,7 @@ MAY_BE_WRONG = {
 
 @schemathesis.check
 def legal_requests_are_refused_for_a_reason(ctx: Any, response: Any, case: Any) -> None:
-    """A 400 to a body that fits its schema names only faults that a schema cannot say."""
+    """A 400 to a valid body names only faults that no schema expresses."""
     allowed = MAY_BE_WRONG.get(case.operation.label)
     legal = case.meta is not None and case.meta.generation.mode.is_positive
     if legal and response.status_code == 400 and allowed is not None:
@@ -49,7 +49,7 @@ def _at(value: Any, pointer: str) -> Any:
 
 @schemathesis.check
 class EveryOperationSucceeds:
-    """The run has got through to what each operation does, at least once."""
+    """Every operation has succeeded at least once in the fuzz run."""
 
     def __init__(self) -> None:
         self.tested: set[str] = set()

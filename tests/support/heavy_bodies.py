@@ -1,4 +1,4 @@
-"""The most expensive bodies that could be found, one function for each family: how large → the body.
+"""The most expensive bodies known, one function for each family: size → body.
 
 Each fills its size with as much as possible of one kind of work: expressions with long paths, conditions, lists of
 nothing, words of YAML, steps of CACAO. Names never repeat where a cache would help.
@@ -13,7 +13,7 @@ JSON, YAML = "application/json", "application/yaml"
 
 
 class Family(NamedTuple):
-    """A kind of body: how it is written, and what makes one of about so many bytes."""
+    """A kind of body: its format, and the function that makes one of a size."""
 
     name: str
     kind: str
@@ -21,7 +21,7 @@ class Family(NamedTuple):
 
 
 def _texts(expression: str, each: int = 200) -> Callable[[int], bytes]:
-    """Steps whose parameters are texts full of an expression; ``N`` in it is a number that is never used again."""
+    """Steps with texts full of an expression; ``N`` is a fresh number each time."""
     numbers = count()
 
     def text(most: int) -> str:
@@ -245,7 +245,7 @@ FAMILIES = (
 
 
 def action_bodies(size: int) -> dict[str, bytes]:
-    """The same of actions: what takes long to check in each kind, of about so many bytes."""
+    """The most expensive bodies of actions by kind, of about ``size`` bytes."""
     texts = json.loads(_texts("{{aN[0][1][2][3][4][5][6][7]}}")(size - 200))["steps"]
     prose = [step["parameters"]["m"] for step in texts]
     declared = [{"name": f"p{number}", "type": "string"} for number in range(size // 40)]

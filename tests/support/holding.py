@@ -1,4 +1,4 @@
-"""Somebody who holds connections to the API, many at once, and opens new ones where they are closed."""
+"""A caller holds many connections to the API and replaces the closed ones."""
 
 import contextlib
 import resource
@@ -15,7 +15,7 @@ AGAIN, PAUSE = 100, 1.5
 
 
 class HeldConnections:
-    """Holds ``number`` connections; each sends ``first`` at once and ``piece`` now and then. A context manager."""
+    """Context manager: ``number`` connections send ``first`` at once, ``piece`` now and then."""
 
     def __init__(self, port: int, number: int, first: bytes, piece: bytes = b"", source: str = "127.0.0.9") -> None:
         self.opened = 0

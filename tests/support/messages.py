@@ -1,4 +1,4 @@
-"""Messages that nobody here writes, as somebody would who can write to the broker."""
+"""Foreign messages, as an attacker with access to the broker writes them."""
 
 import base64
 import gzip
@@ -12,7 +12,7 @@ CANARY = "CANARY-IN-A-MESSAGE"
 
 
 def headers(**changes: Any) -> dict[str, Any]:
-    """The headers of a message as this system writes it, but for these."""
+    """The headers of a message as this system writes it, except these."""
     ids = {"id": _ID, "root_id": _ID, "parent_id": None, "group": None}
     plain = {"lang": "py", "task": "tocsin.run", "eta": None, "expires": None, "retries": 0, "timelimit": [None, None]}
     return {**plain, **ids, "argsrepr": f"('act-1', '{CANARY}')", "kwargsrepr": "{}", **changes}
@@ -80,7 +80,7 @@ def odd_bodies() -> dict[str, bytes]:
 
 
 def envelope(queue: str, its_headers: Any, its_body: bytes, **changes: Any) -> dict[str, Any]:
-    """A message as kombu keeps it in Redis, with other properties than it would have."""
+    """A message as kombu keeps it in Redis, with these properties changed."""
     place = {"exchange": "", "routing_key": queue}
     usual = {"delivery_mode": 2, "delivery_info": place, "priority": 0, "body_encoding": "base64"}
     properties = {"correlation_id": _ID, **usual, "delivery_tag": str(uuid.uuid4()), **changes}

@@ -1,4 +1,4 @@
-"""Workers forked from a parent that has loaded everything, as the supervisor does, but left to the test.
+"""A preloaded parent forks workers like the supervisor, and leaves them to the test.
 
 Starting a worker costs a second and a half of importing; a test that kills and starts many saves that. The nursery is
 a process that imports once, reads a line with a worker's name, a log file and settings of its own for each that is
@@ -51,7 +51,7 @@ class Forked(Process):
             time.sleep(0.01)
 
     def send(self, number: int) -> None:
-        """Send a signal to the whole group, unless somebody else has got its number."""
+        """Send a signal to the whole group, unless its number was reused."""
         if born(self._pid) in ("", self._born):
             super().send(number)
 
@@ -73,12 +73,12 @@ class Nursery:
         )
 
     def start(self, worker: str, log: Path, settings: Mapping[str, str]) -> Forked:
-        """Fork a worker; what it prints goes to the end of ``log``, and these settings are its own."""
+        """Fork a worker with these settings; its output is appended to ``log``."""
         assert settings.keys() <= READ_LATE
         return Forked(int(self._answer(worker, str(log), dict(settings))), log)
 
     def make_key(self) -> str:
-        """Migrate the database as the ``release`` line does, and make a workspace with an administrator's key."""
+        """Migrate the database like ``release``, and make a workspace and administrator's key."""
         return self._answer()
 
     def _answer(self, *asked: object) -> str:
@@ -100,7 +100,7 @@ def _main() -> None:
     from worker import supervisor
 
     supervisor.load()
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody asks how they ended
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # no caller asks for their exit codes
     for line in sys.stdin:
         asked = json.loads(line)
         if os.fork() == 0:

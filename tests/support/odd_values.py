@@ -1,4 +1,4 @@
-"""Every JSON type in every member of a document: what a caller may send who means no good, or knows no better."""
+"""Every JSON type in every member of a document, as hostile callers send."""
 
 import copy
 import re
@@ -17,7 +17,7 @@ _NUMBER = re.compile(r"(?<=--)[0-9a-f-]{36}|(?<=_)[0-9]+")
 
 
 def variations(document: Json, *, thorough: bool = False) -> Iterator[tuple[Path, Json]]:
-    """The document with another value in one member, for every kind of member, with the place that was changed.
+    """Variants of the document with another value in one member, and its place.
 
     Each place gets a list, an object and one of the other types in turn; ``thorough`` gives it all of them, and every
     place instead of one of each kind.
@@ -42,8 +42,8 @@ def _places(value: Any, path: Path = ()) -> Iterator[Path]:
 
 def _changed(document: Json, path: Path, value: Any) -> Json:
     changed = copy.deepcopy(document)
-    holder: Any = changed
+    parent: Any = changed
     for key in path[:-1]:
-        holder = holder[key]
-    holder[path[-1]] = copy.deepcopy(value)
+        parent = parent[key]
+    parent[path[-1]] = copy.deepcopy(value)
     return changed

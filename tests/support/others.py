@@ -1,4 +1,4 @@
-"""Another workspace that asks for little, beside whatever goes on in the first one."""
+"""Another workspace asks for little, in parallel with the load of the first."""
 
 import statistics
 import threading
@@ -16,7 +16,7 @@ from tests.support.waiting import eventually
 
 @dataclass
 class Asked:
-    """What was asked for of one kind, and how long it took; the same of some that nothing disturbed."""
+    """Executions of one kind with their durations, and undisturbed ones for comparison."""
 
     kind: str
     undisturbed: list[float]
@@ -40,7 +40,7 @@ class Asked:
 
 
 class Others:
-    """Asks for an ordinary action and for a containment now and then, each of another workspace."""
+    """Another workspace's caller of an ordinary action and a containment."""
 
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
@@ -61,7 +61,7 @@ class Others:
 
     @contextmanager
     def asking(self, *, every: float = 0.5, patience: float = 60) -> Iterator[list[Asked]]:
-        """Ask as long as the block lasts, and then wait for what was asked for, at most ``patience`` seconds."""
+        """Trigger during the block, then wait ``patience`` seconds at most for the ends."""
         asked = [Asked(kind, self._undisturbed[kind]) for kind in self._actions]
         over = threading.Event()
 
@@ -81,7 +81,7 @@ class Others:
             self._learn(one, patience)
 
     def _learn(self, asked: Asked, patience: float) -> None:
-        """How long each took; one that does not end in time counts with that."""
+        """Record how long each took; an unfinished one counts with its time so far."""
         wanted = set(asked.ids)
         until = time.monotonic() + patience
 

@@ -1,4 +1,4 @@
-"""Playbooks for the tests of runs, the people they wait for, and what every ended run must hold.
+"""Playbooks for the tests of runs, their approvers, and the promises of ended runs.
 
 A step's row id is the Idempotency-Key of its call, so the receiver's book tells which step called when. ``broken``
 holds the promises about one run against its rows and that book.
@@ -26,7 +26,7 @@ _TEXT = [{"name": "message", "type": "string", "required": False, "default": "he
 
 
 class Kit:
-    """Actions at the receiver, and steps that use them; ``word`` tells the calls of this kit from others."""
+    """Actions at the receiver and steps that use them; ``word`` marks their calls."""
 
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
@@ -66,7 +66,7 @@ class Kit:
 
 
 def approval(step_id: str = "ask", **more: Any) -> dict[str, Any]:
-    """A step that waits for somebody."""
+    """A step that waits for an approval."""
     return {"id": step_id, "type": "approval", "message": "May we?", **more}
 
 
@@ -80,9 +80,9 @@ def parallel(step_id: str, *branches: list[dict[str, Any]], **more: Any) -> dict
     return {"id": step_id, "type": "parallel", "branches": [{"steps": branch} for branch in branches], **more}
 
 
-def loop(step_id: str, passes: int, *steps: dict[str, Any], **more: Any) -> dict[str, Any]:
+def loop(step_id: str, iterations: int, *steps: dict[str, Any], **more: Any) -> dict[str, Any]:
     """Steps again and again."""
-    return {"id": step_id, "type": "loop", "while": f"index < {passes}", "steps": list(steps), **more}
+    return {"id": step_id, "type": "loop", "while": f"index < {iterations}", "steps": list(steps), **more}
 
 
 def for_each(step_id: str, items: Any, *steps: dict[str, Any], **more: Any) -> dict[str, Any]:
@@ -97,14 +97,14 @@ def child(step_id: str, playbook_id: str, **more: Any) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Book:
-    """A playbook, and the rows that a run of it leaves behind (``step`` or ``step.pass``) when all goes well."""
+    """A playbook, and the rows (``step`` or ``step.iteration``) of a successful run."""
 
     playbook_id: str
     rows: frozenset[str]
 
 
 def books(kit: Kit) -> dict[str, Book]:
-    """One playbook of five to eight steps for each way in which steps follow one another."""
+    """One playbook of five to eight steps for each shape of a run."""
     act, quick = kit.act, "slow?seconds=0.05"
     tail = kit.playbook(act("t1"), act("t2"))
     steps: dict[str, tuple[list[dict[str, Any]], str]] = {
@@ -147,13 +147,13 @@ def books(kit: Kit) -> dict[str, Book]:
 
 
 def repeated(rows: Iterable[dict[str, Any]], calls: Counter[str]) -> list[str]:
-    """Executions not called exactly once; on a machine that stands still for as long as a lease, once more for each."""
+    """Executions not called exactly once, or once more for each lapsed lease."""
     wrong = [row for row in rows if not 1 <= calls[row["id"]] <= 1 + row["lapses"]]
     return [f"{row['id']}: {calls[row['id']]} calls, {row['lapses']} lapses" for row in wrong]
 
 
 def step_rows(stack: Stack, run_ids: Iterable[str]) -> dict[str, list[dict[str, Any]]]:
-    """Run → the rows of its steps, in the order in which they came up."""
+    """Run → the rows of its steps, in the order of their creation."""
     found: dict[str, list[dict[str, Any]]] = {run_id: [] for run_id in run_ids}
     for row in stack.rows("SELECT * FROM executions WHERE kind = 'step' ORDER BY created_at, id"):
         if row["run_id"] in found:
@@ -162,14 +162,14 @@ def step_rows(stack: Stack, run_ids: Iterable[str]) -> dict[str, list[dict[str, 
 
 
 def children(stack: Stack, run_id: str) -> list[dict[str, Any]]:
-    """The runs that steps of a run have started, and those that steps of these have."""
+    """The runs that steps of a run have started, directly or indirectly."""
     query = "SELECT * FROM executions WHERE kind = 'playbook' AND parent_id LIKE :of"
     found = stack.rows(query, of=f"{run_id}.%")
     return [*found, *(below for each in found for below in children(stack, each["id"]))]
 
 
 def broken(rows: list[dict[str, Any]], calls: list[Arrival]) -> list[str]:
-    """What is wrong with the steps of one run: none may begin before what leads to it has ended.
+    """The faults of a run's steps: none may begin before its predecessors end.
 
     ``calls`` are the receiver's, in order of arrival.
     """
@@ -208,7 +208,7 @@ def _callers(row: dict[str, Any], rows: list[dict[str, Any]]) -> list[str]:
 
 @dataclass
 class Poller:
-    """Watches every row of runs from the outside, all the time, and remembers the states it has seen."""
+    """A watcher of every row of runs, which remembers the states it has seen."""
 
     stack: Stack
     seen: dict[str, list[tuple[str, int, int]]] = field(default_factory=dict)
@@ -242,7 +242,7 @@ class Poller:
                 states.append(state)
 
     def backward(self) -> list[str]:
-        """The rows that went back: out of an end, to an earlier attempt, or to ``pending`` without a worker."""
+        """The rows that left an end, lowered their attempt, or became ``pending`` without a worker."""
         return [f"{name}: {states}" for name, states in self.seen.items() if not _forward(states)]
 
 
@@ -258,7 +258,7 @@ def _forward(states: list[tuple[str, int, int]]) -> bool:
 
 @contextmanager
 def granting(stack: Stack) -> Iterator[None]:
-    """Somebody who approves whatever waits for it, and tries again when nobody listens."""
+    """During the block, approve every waiting step; retry when the API is away."""
     over = threading.Event()
 
     def grant() -> None:

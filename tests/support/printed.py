@@ -1,4 +1,4 @@
-"""Requests and answers as documentation prints them: sent as they stand, compared with what comes back."""
+"""Requests printed in documentation are sent, and their printed answers compared."""
 
 import itertools
 import re
@@ -25,7 +25,7 @@ def replay(
     ids: Mapping[str, str] | None = None,
     files: Mapping[str, str] | None = None,
 ) -> TestResponse:
-    """Send what a printed command would send, by the administrator unless a ``key`` is given.
+    """Send a printed command's request, as the administrator or with another ``key``.
 
     ``ids`` replace printed ids in its path; ``files`` are those that it reads, by name.
     """
@@ -43,7 +43,7 @@ def replay(
 
 
 def assert_shows(printed: Any, answered: Any, where: str = "$") -> None:
-    """Every printed member is in the answer with its value; ids and times need only be of the same kind."""
+    """Assert that the answer has every printed member; ids and times may differ."""
     if isinstance(printed, dict):
         assert isinstance(answered, dict), where
         for name, value in printed.items():

@@ -1,4 +1,4 @@
-"""Real processes for tests: started in a group of their own, ended with everything they have started."""
+"""Real processes for tests, each in a group that is ended as a whole."""
 
 import contextlib
 import os
@@ -17,14 +17,14 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def clean_environment(**more: str) -> dict[str, str]:
-    """What a process needs to run from this checkout, and nothing that the caller's shell has set."""
+    """The environment to run from this checkout, without the shell's settings."""
     path = f"{Path(sys.executable).parent}:{os.environ.get('PATH', '/usr/bin:/bin')}"  # noqa: TID251
     home = os.environ.get("HOME", "/tmp")  # noqa: TID251
     return {"PATH": path, "HOME": home, "LANG": "C.UTF-8", "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(ROOT)} | more
 
 
 def free_port() -> int:
-    """A TCP port of the loopback interface that nobody listens on.
+    """A TCP port of the loopback interface on which no process listens.
 
     It lies below those that the kernel gives to outgoing connections: one of these might take it before it is used.
     """
@@ -98,7 +98,7 @@ class Process:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.wait(grace)
         for pid, started in family.items():
-            if born(pid) == started:  # not somebody else who got the number since
+            if born(pid) == started:  # not another process that got the number since
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
         self.wait(10)
@@ -152,7 +152,7 @@ def descendants(roots: Iterable[int]) -> dict[int, str]:
 
 
 def _living(group: int) -> list[str]:
-    """The processes of a group that have not ended; those that nobody has waited for yet have."""
+    """The processes of a group that have not ended; zombies have."""
     found = []
     for path in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):

@@ -1,9 +1,9 @@
-"""What earlier tests of this process have left under way, ended."""
+"""A test starts after the publishing of earlier tests in its process."""
 
 from tasks.messages import publisher
 
 
 def ready_to_publish() -> None:
-    """What was published is delivered or given up, and a broker that was away then is used again."""
+    """Wait until publishing has ended, and use a broker that was away again."""
     assert publisher.drain(60)
     publisher.resume()

@@ -1,4 +1,4 @@
-"""A RabbitMQ of the tests' own: its own node, ports and folder, on the loopback interface only."""
+"""A private RabbitMQ for tests: node, ports and folder, on the loopback interface."""
 
 import contextlib
 import random
@@ -16,7 +16,7 @@ _LOOPBACK = "-kernel inet_dist_use_interface {127,0,0,1}"
 
 
 def _port() -> int:
-    """A free port, and none of those that outgoing connections are given while the server is down."""
+    """A free port outside the range of outgoing connections."""
     while True:
         number = random.randrange(20_000, 32_000)
         with contextlib.suppress(OSError), socket.socket() as probe:

@@ -1,7 +1,7 @@
-"""Random playbooks for the comparison with ``tests.support.reference``, and how to make a telling one smaller.
+"""Random playbooks to compare with ``tests.support.reference``, and smaller variants of one.
 
-Every playbook drawn is valid and has one result only: passes that may fail go one after the other unless all of them
-are gone through anyway, and nothing is side by side where steps compete for the retries of the whole run.
+Every playbook drawn is valid and has one result only: iterations that may fail run in sequence unless all of them
+run anyway, and no steps that compete for the retries of the whole run are in parallel.
 """
 
 import copy
@@ -21,7 +21,7 @@ _REQUIRED = {"id", "type", "action_ref", "playbook_ref", "expression", "cases", 
 
 
 def some(number: int, seed: int) -> list[dict[str, Any]]:
-    """So many different playbooks, the same for the same seed."""
+    """Draw ``number`` different playbooks, the same for the same seed."""
     found: list[dict[str, Any]] = []
 
     @hypothesis.seed(seed)
@@ -152,8 +152,8 @@ class _Maker:
                 branch["on_failure"] = "continue"
 
     def loop(self, step: Step, depth: int, loops: int, first: str) -> None:
-        passes = self.draw(st.integers(0, 3))
-        step["while"] = self.any_of(f"index < {passes}", f"index < {passes}", self.question(1, first))
+        iterations = self.draw(st.integers(0, 3))
+        step["while"] = self.any_of(f"index < {iterations}", f"index < {iterations}", self.question(1, first))
         step["max_iterations"] = self.draw(st.integers(1, 3))
         step["steps"] = self.block(depth + 1, loops + 1)
 
@@ -179,7 +179,7 @@ def _prune(definition: dict[str, Any], steps: list[Step], exception: str | None 
 
 
 def smaller(definition: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Playbooks with one thing less, the largest cuts first; some of them are not valid."""
+    """Variants with one part less, largest cuts first; some are not valid."""
     ids = [step["id"] for step in every(definition["steps"])]
     yield from (_without(definition, step_id) for step_id in ids)
     yield from (_opened(definition, step["id"]) for step in every(definition["steps"]) if blocks_of(step))
@@ -222,7 +222,7 @@ def _opened(definition: dict[str, Any], step_id: str) -> dict[str, Any]:
 
 
 def _plainer(definition: dict[str, Any], step_id: str) -> Iterator[dict[str, Any]]:
-    """One step of the playbook without one of its members, or as an action that works."""
+    """Variants of a step without one member, or as an action that works."""
     [given] = [step for step in every(definition["steps"]) if step["id"] == step_id]
     plain = {"id": step_id, "type": "action", "action_ref": "ref-ok"}
     options = [{name: value for name, value in given.items() if name != member} for member in set(given) - _REQUIRED]

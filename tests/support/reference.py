@@ -1,7 +1,7 @@
-"""What a playbook means, said once more: an interpreter that walks a definition by itself, one step at a time.
+"""A reference interpreter runs a playbook's definition, one step at a time.
 
 It is written from the description of the definition alone and shares no code with the engine, which is compared with
-it. Nothing is queued, nothing waits, branches and passes run one after the other; so it holds for playbooks whose
+it. Nothing is queued, nothing waits, branches and iterations run in sequence; so it holds for playbooks whose
 result does not depend on which branch is faster.
 """
 
@@ -17,7 +17,7 @@ PLAYBOOKS = {"pb-ref-good": "completed", "pb-ref-bad": "failed"}
 _LINKS = ("on_true", "on_false", "on_failure", "default")
 
 Step = dict[str, Any]
-Passes = tuple[int, ...]
+Iterations = tuple[int, ...]
 
 
 class Reference:
@@ -27,7 +27,7 @@ class Reference:
         self.definition = definition
         self.policy = definition.get("on_failure", "abort")
         self.retries = definition.get("max_retries", 0) if self.policy == "retry" else 0
-        #: (step, passes of the loops around it, as in "3.1") → status, for every step that was entered
+        #: (step, iterations of the loops around it, as in "3.1") → status, for every step that was entered
         self.states: dict[tuple[str, str], str] = {}
         #: the same → how often its action was called
         self.calls: Counter[tuple[str, str]] = Counter()
@@ -37,44 +37,44 @@ class Reference:
         if failed and exception and failed not in ahead(definition, steps, exception):
             self.block(steps, exception, ())
 
-    def block(self, steps: list[Step], at: str, passes: Passes) -> str | None:
-        """Walk one list of steps; the step through which it failed, if it did."""
+    def block(self, steps: list[Step], at: str, iterations: Iterations) -> str | None:
+        """Run one list of steps; returns the step through which it failed, if any."""
         while at != "end":
             step = next(step for step in steps if step["id"] == at)
-            status, link = self.enter(step, passes)
-            self.states[at, joined(passes)] = status
+            status, link = self.enter(step, iterations)
+            self.states[at, joined(iterations)] = status
             leads_to = target(self.definition, steps, step, link)
             if leads_to == "abort":
                 return at
             at = leads_to
         return None
 
-    def enter(self, step: Step, passes: Passes) -> tuple[str, str]:
+    def enter(self, step: Step, iterations: Iterations) -> tuple[str, str]:
         """Do one step: its status, and which of its links is followed."""
         try:
-            if not self.value(step.get("when", "true"), passes):
+            if not self.value(step.get("when", "true"), iterations):
                 return "skipped", "on_success"
-            done, link = getattr(self, "do_" + step["type"])(step, passes)
+            done, link = getattr(self, "do_" + step["type"])(step, iterations)
         except ZeroDivisionError:  # the one fault of an expression that is used
             done, link = False, "on_failure"
         return ("completed", link) if done else ("failed", "on_failure")
 
-    def value(self, expression: str, passes: Passes) -> Any:
-        """The value of an expression; those in use mean the same in CEL and in Python."""
+    def value(self, expression: str, iterations: Iterations) -> Any:
+        """The value of an expression that means the same in CEL and Python."""
         seen = {
-            step: SimpleNamespace(status=status) for (step, at), status in self.states.items() if covers(at, passes)
+            step: SimpleNamespace(status=status) for (step, at), status in self.states.items() if covers(at, iterations)
         }
         names = {
             "true": True,
             "false": False,
-            "index": passes[-1] if passes else None,
+            "index": iterations[-1] if iterations else None,
             "steps": SimpleNamespace(**seen),
         }
         return eval(expression, {"__builtins__": {}}, names)
 
-    def do_action(self, step: Step, passes: Passes) -> tuple[bool, str]:
-        """Call it until it works, or its attempts, and then the retries of the whole run, are used up."""
-        failing, place = ACTIONS[step["action_ref"]], (step["id"], joined(passes))
+    def do_action(self, step: Step, iterations: Iterations) -> tuple[bool, str]:
+        """Call the action until it works or its attempts and the run's retries end."""
+        failing, place = ACTIONS[step["action_ref"]], (step["id"], joined(iterations))
         while True:
             for _ in range(step.get("retry", {}).get("max_attempts", 1)):
                 self.calls[place] += 1
@@ -86,63 +86,63 @@ class Reference:
                 return False, "on_failure"
             self.retries -= 1
 
-    def do_condition(self, step: Step, passes: Passes) -> tuple[bool, str]:
+    def do_condition(self, step: Step, iterations: Iterations) -> tuple[bool, str]:
         """Two ways on."""
-        return True, "on_true" if self.value(step["expression"], passes) else "on_false"
+        return True, "on_true" if self.value(step["expression"], iterations) else "on_false"
 
-    def do_switch(self, step: Step, passes: Passes) -> tuple[bool, str]:
+    def do_switch(self, step: Step, iterations: Iterations) -> tuple[bool, str]:
         """Many ways on."""
-        return True, f"case {self.value(step['expression'], passes)}"
+        return True, f"case {self.value(step['expression'], iterations)}"
 
-    def do_delay(self, _step: Step, _passes: Passes) -> tuple[bool, str]:
+    def do_delay(self, _step: Step, _iterations: Iterations) -> tuple[bool, str]:
         """Time does not matter here."""
         return True, "on_success"
 
-    def do_playbook(self, step: Step, _passes: Passes) -> tuple[bool, str]:
+    def do_playbook(self, step: Step, _iterations: Iterations) -> tuple[bool, str]:
         """Another playbook, of which it is known how it ends."""
         return PLAYBOOKS[step["playbook_ref"]] == "completed", "on_success"
 
-    def do_parallel(self, step: Step, passes: Passes) -> tuple[bool, str]:
-        """Every branch to its end, whatever the others do; a forgiven one does not count."""
+    def do_parallel(self, step: Step, iterations: Iterations) -> tuple[bool, str]:
+        """Run every branch to its end; a failure with ``continue_on_error`` does not count."""
         failed = [
             branch.get("on_failure", "abort") == "abort"
             for branch in step["branches"]
-            if self.block(branch["steps"], branch["steps"][0]["id"], passes)
+            if self.block(branch["steps"], branch["steps"][0]["id"], iterations)
         ]
         return not any(failed), "on_success"
 
-    def do_loop(self, step: Step, passes: Passes) -> tuple[bool, str]:
-        """As long as its condition holds; a pass that fails, or one too many, makes it fail."""
+    def do_loop(self, step: Step, iterations: Iterations) -> tuple[bool, str]:
+        """Run while the condition holds; a failed iteration, or one too many, fails it."""
         number = 0
-        while self.value(step["while"], (*passes, number)):
+        while self.value(step["while"], (*iterations, number)):
             too_many = number >= step.get("max_iterations", 100)
-            if too_many or self.block(step["steps"], step["steps"][0]["id"], (*passes, number)):
+            if too_many or self.block(step["steps"], step["steps"][0]["id"], (*iterations, number)):
                 return False, "on_failure"
             number += 1
         return True, "on_success"
 
-    def do_for_each(self, step: Step, passes: Passes) -> tuple[bool, str]:
-        """Item by item; a pass that fails is the last, unless the step goes on whatever happens."""
+    def do_for_each(self, step: Step, iterations: Iterations) -> tuple[bool, str]:
+        """Run item by item; a failed iteration ends it, unless ``continue_on_error``."""
         well = True
         for number in range(len(step["items"])):
-            well &= not self.block(step["steps"], step["steps"][0]["id"], (*passes, number))
+            well &= not self.block(step["steps"], step["steps"][0]["id"], (*iterations, number))
             if not well and not step.get("continue_on_error"):
                 break
         return well, "on_success"
 
 
-def joined(passes: Passes) -> str:
-    """Passes as they are written in ids."""
-    return ".".join(map(str, passes))
+def joined(iterations: Iterations) -> str:
+    """Iterations as they are written in ids."""
+    return ".".join(map(str, iterations))
 
 
-def covers(at: str, passes: Passes) -> bool:
-    """Whether what happened at ``at`` is seen from ``passes``: it is of the same passes, or outside of them."""
-    return passes[: len(at.split(".")) if at else 0] == tuple(int(number) for number in at.split(".") if number)
+def covers(at: str, iterations: Iterations) -> bool:
+    """Whether ``iterations`` sees the result at ``at``: of the same iterations, or outside."""
+    return iterations[: len(at.split(".")) if at else 0] == tuple(int(number) for number in at.split(".") if number)
 
 
 def target(definition: dict[str, Any], steps: list[Step], step: Step, link: str) -> str:
-    """Where a link of a step leads: a step of the same list, ``end``, or ``abort``."""
+    """The target of a link: a step of the same list, ``end``, or ``abort``."""
     passed_over = step.get("continue_on_error") or definition.get("on_failure") == "continue"
     written = step.get(link, "next")
     if link.startswith("case "):

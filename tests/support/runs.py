@@ -1,4 +1,4 @@
-"""A stand-in for the workers that carry out runs: what they write about a run and its steps, without the work."""
+"""A stand-in for workers writes a run's and its steps' rows, without calls."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ _JSON = ("output", "error", "logs", "vars", "report", "input")
 
 
 def begin(run_id: str, **more: Any) -> None:
-    """Take a run up; ``more`` are other columns to set, such as ``started_at``."""
+    """Claim a run; ``more`` are other columns to set, such as ``started_at``."""
     with db.write() as connection:
         row = runs.read(connection, run_id)
         assert row is not None
@@ -19,7 +19,7 @@ def begin(run_id: str, **more: Any) -> None:
 
 
 def enter(run_id: str, step_id: str, status: str = "running", iteration: str = "", **more: Any) -> str:
-    """Add the row of a step, an action unless ``type`` says otherwise; returns its id. ``more`` are other columns."""
+    """Add the row of a step, by default an action; ``more`` are columns. Returns its id."""
     now = db.now_ms()
     row = {
         "id": f"{run_id}.{step_id}.{iteration}" if iteration else f"{run_id}.{step_id}",
@@ -54,7 +54,7 @@ def enter(run_id: str, step_id: str, status: str = "running", iteration: str = "
 
 
 def end(step_row_id: str, status: str = "completed", **more: Any) -> None:
-    """End a step, or move it elsewhere; ``more`` are columns to set, JSON ones as values."""
+    """Change a step's status; ``more`` are columns to set, JSON ones as values."""
     changes = {name: transitions.dump(value) if name in _JSON else value for name, value in more.items()}
     with db.write() as connection:
         assert transitions.transition(connection, step_row_id, status, actor=_WORKER, owner=None, **changes) is not None

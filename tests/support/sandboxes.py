@@ -1,4 +1,4 @@
-"""Running scripts in the sandbox directly, and what of them can be seen on the machine."""
+"""Scripts run in the sandbox directly, and their traces on the machine."""
 
 import os
 import time
@@ -27,7 +27,7 @@ def run(text: str, *, python: bool = False, timeout: float = 10, aborted: Callab
 
 
 def processes(word: str, what: str = "cmdline") -> set[int]:
-    """Every process of the machine that has the word in its command line (or environment)."""
+    """Every process with the word in its command line (or environment)."""
     found = set()
     for path in Path("/proc").glob(f"[0-9]*/{what}"):
         with suppress(OSError):
@@ -37,18 +37,18 @@ def processes(word: str, what: str = "cmdline") -> set[int]:
 
 
 def dead_children() -> set[int]:
-    """Launchers and what was inside that have ended as children of this process and that nobody has waited for.
+    """Launchers and sandboxed processes that are zombies of this process.
 
     Others may end at any time: whatever an earlier test has started and left becomes a child of this process.
     """
     found = set()
     for path in Path("/proc").glob("[0-9]*/status"):
         with suppress(OSError):
-            told = dict(line.split(":\t", 1) for line in path.read_text().splitlines() if ":\t" in line)
-            is_ours = told["State"].startswith("Z") and int(told["PPid"]) == os.getpid()
+            status = dict(line.split(":\t", 1) for line in path.read_text().splitlines() if ":\t" in line)
+            is_ours = status["State"].startswith("Z") and int(status["PPid"]) == os.getpid()
             # a launcher that is run from a memory file is called like the file's number
-            launcher = told["Name"] == "bwrap" or told["Name"].isdecimal()
-            if is_ours and (launcher or len(told["NSpid"].split()) > 1):
+            launcher = status["Name"] == "bwrap" or status["Name"].isdecimal()
+            if is_ours and (launcher or len(status["NSpid"].split()) > 1):
                 found.add(int(path.parent.name))
     return found
 

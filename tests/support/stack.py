@@ -1,4 +1,4 @@
-"""The whole product as real processes, started as the Procfile says, but each worker by itself.
+"""The product as real processes of the Procfile, with each worker by itself.
 
 In order of time: a Redis of its own; the migrations, a workspace and an admin key (``tests.support.nursery``); the web
 line and every worker (from there too), each in a process group of its own with a clean environment; then it
@@ -42,7 +42,7 @@ def lines_of(tree: Path) -> dict[str, str]:
 
 
 def procfile() -> dict[str, str]:
-    """Name → command; besides the supervisor its workers, one by one."""
+    """Name → command; next to the supervisor also its workers, one by one."""
     commands = lines_of(ROOT)
     supervisor = commands["workers"].partition("worker.supervisor ")
     kinds = {name.rstrip("0123456789") for name in supervisor[2].split()}
@@ -51,7 +51,7 @@ def procfile() -> dict[str, str]:
 
 
 class Stack:
-    """One installation of the product; use as a context manager, so that nothing of it stays behind."""
+    """One installation of the product; as a context manager it cleans up."""
 
     def __init__(self, database_url: str, *, broker_url: str = "", lease_seconds: int = 5, **settings: str) -> None:
         self.directory = Path(tempfile.mkdtemp(prefix="tcn-"))
@@ -122,7 +122,7 @@ class Stack:
         return self.log(name)
 
     def start(self, name: str, line: str = "", **settings: str) -> None:
-        """Start a command of ``procfile`` (``line``, else the one called ``name``), perhaps with other settings."""
+        """Start the command ``line`` (or ``name``) of ``procfile``, perhaps with other settings."""
         log = self.directory / f"{name}.log"
         if settings:
             self._altered.add(name)

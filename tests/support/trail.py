@@ -1,10 +1,10 @@
-"""The audit trail held against what it tells about, row by row."""
+"""The audit trail compared with the executions, row by row."""
 
 from tests.support.stack import Stack
 
 
 def half_written(stack: Stack) -> list[str]:
-    """What is in one of the two tables and not in the other.
+    """What only one of the two tables, executions and audit, has.
 
     Each execution has its audit rows, the first of which says how it came to be, one for each time it was taken up, and
     the last of which is its status; and no audit row is about an execution that is not there.

@@ -8,7 +8,7 @@ T = TypeVar("T")
 
 
 def eventually(look: Callable[[], T], seconds: float, what: str, *, every: float = 0.05) -> T:
-    """The first truthy answer of ``look``; an AssertionError with the last answer when there is none in time."""
+    """The first truthy answer of ``look``; AssertionError when there is none in time."""
     give_up = time.monotonic() + seconds
     while True:
         seen = look()
@@ -20,7 +20,7 @@ def eventually(look: Callable[[], T], seconds: float, what: str, *, every: float
 
 
 def eventually_none(look: Callable[[], Collection[object]], seconds: float, what: str, *, every: float = 0.05) -> None:
-    """Wait until ``look`` finds nothing; an AssertionError with what it found last when it still does then."""
+    """Wait until ``look`` finds nothing; AssertionError with its last find otherwise."""
     give_up = time.monotonic() + seconds
     while seen := look():
         if time.monotonic() > give_up:

@@ -1,4 +1,4 @@
-"""How long the processor is at work, as a multiple of work whose length is known."""
+"""Processor time of some work, as a multiple of work of known length."""
 
 import json
 import time
@@ -10,12 +10,12 @@ from expressions.template_syntax import parse
 
 #: what the work of ``unit`` takes on the machine that the bounds were found on, seconds
 _UNIT = 0.100
-#: of what takes too long the shortest of so many trials counts: a machine that stands still only ever adds
+#: of work that takes too long the shortest of this number of trials counts: a machine that stands still only adds
 _TRIALS = 4
 
 
 def _unit() -> None:
-    """The kinds of work that requests are made of: reading JSON, walking it, reading templates."""
+    """The work of a request: parse JSON, traverse it, parse templates."""
     value = json.loads(json.dumps([{"id": f"s{number}", "of": [number, str(number)]} for number in range(8_000)]))
     waiting: list[Any] = [value]
     while waiting:
@@ -28,21 +28,21 @@ def _unit() -> None:
 
 @cache
 def calibration() -> float:
-    """How many times as slow this machine is as the one that the bounds were found on."""
+    """How much slower this machine is than the one of the bounds, at least 1."""
     return max(1.0, min(_time(_unit) for _ in range(5)) / _UNIT)
 
 
 def pace() -> float:
-    """How many times as long work takes at this moment, with all that others do on this machine."""
+    """How many times as long work takes now, under the machine's present load."""
     began = time.monotonic()
     _unit()
     return max(1.0, (time.monotonic() - began) / _UNIT)
 
 
 def seconds(work: Callable[[], object], enough: float) -> float:
-    """The processor time of this process for some work, as it were on that machine; tried again when above ``enough``.
+    """The processor time of some work, scaled to that machine; retried above ``enough``.
 
-    What other processes do for it does not count.
+    The time of other processes does not count.
     """
     found = _time(work) / calibration()
     for _ in range(_TRIALS - 1):

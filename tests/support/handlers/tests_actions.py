@@ -1,4 +1,4 @@
-"""The operator's functions that the crash tests use: one that has an effect, and the poisonous ones."""
+"""The operator's functions of the crash tests: one with an effect, and poison."""
 
 import os
 import signal
