@@ -1,4 +1,4 @@
-"""A private certificate authority for the sink's TLS port, made anew for each measurement."""
+"""A private certificate authority for the sink's TLS port, regenerated for each measurement."""
 
 import datetime as dt
 import ipaddress
@@ -25,7 +25,7 @@ USAGES = (
 
 
 def make(directory: Path) -> tuple[Path, Path]:
-    """Write two PEM files: what a client has to trust, and the certificate with the key of 127.0.0.1.
+    """Write two PEM files: trusted authorities, and 127.0.0.1's certificate with key.
 
     The first holds the system's authorities too, as an operator's would: reading them is part of the cost of TLS.
     """

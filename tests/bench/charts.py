@@ -1,5 +1,5 @@
 # ruff: noqa: RUF001 - the multiplication sign is what the pictures mean
-"""The pictures of docs/performance.md, drawn from the numbers of all rounds; each is None without its numbers.
+"""Draw the pictures of docs/performance.md; each is None without its numbers.
 
 ``ratios``: every measure with a bound against raw Celery, on a scale where twice and half are equally far from one.
 ``steps``: what a step costs in chains of different lengths. ``memory``: the processes' memory during the soak.
@@ -19,7 +19,7 @@ WIDTH = 880
 
 
 def colours(rounds: tables.Rounds) -> dict[str, int]:
-    """The series of each product on Redis, the same in every picture; raw Celery's is the neutral one."""
+    """Each product's series colour in every picture; raw Celery has the neutral one."""
     known = [name for name in tables.products_of(rounds) if tables.ON_RABBITMQ not in name and "threads" not in name]
     others = [name for name in known if name != tables.FLOOR]
     return {tables.FLOOR: 0} | {name: 1 + n % (len(SERIES) - 1) for n, name in enumerate(others)}
@@ -160,7 +160,7 @@ def panel(drawing: Drawing, found: dict[str, list[float]], series: dict[str, int
 
 
 def memory(rounds: tables.Rounds) -> str | None:
-    """A panel for each product: memory of each command's processes over the minutes of the soak."""
+    """A panel for each product: each command's memory during the soak."""
     found = {
         name: got[-1] for name in tables.products_of(rounds) if (got := tables.values(rounds, name, "soak_samples"))
     }
@@ -216,7 +216,7 @@ def sum_of(entry: dict, command: str) -> float:
 
 
 def spread(places: Iterable[tuple[str, float]], apart: float = 15) -> list[tuple[str, float]]:
-    """The same labels from top to bottom, moved down where they would touch."""
+    """The labels from top to bottom, moved down where they would touch."""
     placed = sorted(places, key=lambda item: item[1])
     moved = placed[:1]
     for _, (name, y) in pairwise(placed):

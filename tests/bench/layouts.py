@@ -1,7 +1,7 @@
-"""A product as it is started, and the floor: raw Celery. Tocsin is in ``product``.
+"""The layout of a started product, and the floor: raw Celery.
 
-A layout is used as a context manager: entering starts everything and waits until a first trigger has
-arrived at the sink; leaving ends it all. ``stop_steps`` and ``start_steps`` take away and bring back the
+Tocsin is in ``product``. A layout is used as a context manager: entering starts everything and waits until a first
+trigger has arrived at the sink; leaving ends it all. ``stop_steps`` and ``start_steps`` end and start again the
 processes that make the calls, while ``preload`` fills their queue.
 """
 
@@ -69,15 +69,15 @@ class Layout:
         raise NotImplementedError
 
     def add_call(self, where: str) -> str:
-        """The URL that triggers a call to another of the sink's addresses: ``slow`` or ``tls``."""
+        """The URL that triggers a call to the sink's ``slow`` or ``tls`` address."""
         raise NotImplementedError
 
     def add_sequence(self, steps: int) -> str:
-        """Make a sequence of so many calls and return its name in ``targets``."""
+        """Make a sequence of ``steps`` calls and return its name in ``targets``."""
         raise NotImplementedError
 
     def recorded(self, work: str) -> dict[str, int] | None:
-        """What the product has on record of a workload: "<kind> <status>" -> rows; None when it keeps no record."""
+        """The recorded rows of a workload by "<kind> <status>"; None without a record."""
         return None
 
     def unfinished(self) -> int:
@@ -144,7 +144,7 @@ class Layout:
 
 
 class RawCelery(Layout):
-    """Flask under gunicorn, a prefork worker (or one on threads), Redis without persistence: the floor."""
+    """The floor: Flask under gunicorn, a prefork or threads worker, Redis without persistence."""
 
     def __init__(self, sink: Sink, *, broker: str = "redis", threads: int = 0) -> None:
         super().__init__(sink, broker=broker, threads=threads)

@@ -1,7 +1,7 @@
-"""The load generator; a process of its own, so that its work is never counted as the product's.
+"""The load generator, a separate process whose CPU never counts as the product's.
 
-``load.py burst`` keeps some connections busy for some seconds, or until so many triggers are sent: each sends
-the next one as soon as the last was answered, or when its turn comes where a ``--rate`` is to be kept (latencies
+``load.py burst`` keeps some connections busy for some seconds, or for a number of triggers: each sends
+the next one as soon as the last was answered, or when its turn comes at a fixed ``--rate`` (latencies
 count from the turn then, so that a slow answer cannot hide those it holds up). ``load.py single`` sends triggers one
 at a time and waits for each to arrive at the sink. Both print one JSON object with what happened; times are
 ``time.monotonic`` seconds, latencies milliseconds. Ids are ``<prefix>-<number>``, counted from 0.
@@ -57,7 +57,7 @@ class Burst:
         self.idle = asyncio.Event()
 
     def next_turn(self, now: float) -> float:
-        """When the next trigger is to be sent: at once, unless a rate is kept."""
+        """When to send the next trigger: at once, unless a rate is kept."""
         if not self.rate:
             return now
         if self.returned:
@@ -147,7 +147,7 @@ class Client(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         if self.done:
             return
-        if self.timer:  # its turn had not come: somebody else's
+        if self.timer:  # its turn had not come: another connection's
             self.timer.cancel()
             heapq.heappush(self.burst.returned, self.turn)
         if self.key:  # the answer never came: whether it was accepted is unknown
@@ -192,7 +192,7 @@ async def run_burst(options: argparse.Namespace) -> dict[str, object]:
 
 
 def run_single(options: argparse.Namespace) -> dict[str, object]:
-    """One trigger at a time, each awaited at the sink; a pause lets every process fall asleep again."""
+    """Send one trigger at a time and await each; a pause idles all processes."""
     target, sink = urlsplit(options.target), urlsplit(options.sink)
     product = HTTPConnection(target.hostname, target.port, timeout=30)
     witness = HTTPConnection(sink.hostname, sink.port, timeout=options.patience)

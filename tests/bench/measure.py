@@ -1,4 +1,4 @@
-"""What is measured on one running product, in order: memory, idle latency, a burst, deep queues.
+"""The measurements of one product, in order: memory, idle latency, burst, deep queues.
 
 Each function returns plain numbers; ``burst`` also proves that nothing accepted was lost.
 """
@@ -38,7 +38,7 @@ def memory(layout: Layout) -> Numbers:
 
 
 def idle_latency(layout: Layout, count: int, target: str = "") -> Numbers:
-    """From sending a trigger to the arrival of its call, one at a time, in milliseconds."""
+    """Milliseconds from sending a trigger to its call's arrival, one at a time."""
     layout.sink.forget()
     options = {"target": target or layout.target, "key": layout.key, "sink": layout.sink.url}
     answer = load("single", count=count, prefix="idle", **options)
@@ -84,7 +84,7 @@ def burst(layout: Layout, seconds: float, target: str = "") -> Numbers:
 
 
 def drain(layout: Layout, expected: int) -> None:
-    """Wait until so many ids have arrived, or until nothing arrives any more."""
+    """Wait until ``expected`` ids have arrived, or until arrivals stop."""
     seen, progress = -1, time.monotonic()
     while seen < expected:
         count = layout.sink.summary()["count"]
@@ -97,7 +97,7 @@ def drain(layout: Layout, expected: int) -> None:
 
 
 def queued(layout: Layout, count: int, window: float) -> tuple[float, float]:
-    """Completions per second, and CPU milliseconds for each, with ``count`` calls queued before the worker starts.
+    """Completions per second and CPU milliseconds for each, with ``count`` calls queued beforehand.
 
     The first ``LEAD`` arrivals do not count (the worker starts up), nor do the last ``TAIL`` (it runs dry);
     counting ends ``window`` seconds after it began at the latest.
@@ -122,7 +122,7 @@ def queued(layout: Layout, count: int, window: float) -> tuple[float, float]:
 
 
 class Moment(NamedTuple):
-    """How many things had come to the sink, the CPU seconds the product had used by then, and when that was."""
+    """A count of arrivals, the product's CPU seconds by then, and the time."""
 
     count: int
     cpu: float
@@ -130,7 +130,7 @@ class Moment(NamedTuple):
 
 
 def moment(layout: Layout, counted: Callable[[], int], count: int, patience: float) -> Moment:
-    """Wait until so many are counted, ``patience`` seconds at most."""
+    """Wait until ``count`` are counted, ``patience`` seconds at most."""
     end = time.monotonic() + patience
     while (seen := counted()) < count and time.monotonic() < end:
         layout.processes.check()
@@ -139,7 +139,7 @@ def moment(layout: Layout, counted: Callable[[], int], count: int, patience: flo
 
 
 def queue_depth(layout: Layout, deep: int, window: float, times: int) -> Numbers:
-    """Completion rate and CPU per item around 1,000 queued calls (median of ``times``) and with ``deep`` queued."""
+    """Completion rate and CPU per item, 1,000 (median of ``times``) and ``deep`` queued."""
     shallow = [queued(layout, LEAD + 1000 + TAIL, window) for _ in range(times)]
     few_rate, few_cpu = (median(found) for found in zip(*shallow, strict=True))
     rate, cpu = queued(layout, deep, window)

@@ -21,7 +21,7 @@ def words(text: str) -> set[str]:
 
 
 def arguments(description: str) -> argparse.Namespace:
-    """What was asked for: ``sides`` and ``work`` hold what ``--only`` and ``--all`` come to."""
+    """Parse the options; ``sides`` and ``work`` resolve ``--only`` and ``--all``."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     add("--only", type=words, default=set(), help=f"sides and work, separated by commas: {', '.join(sorted(WORDS))}")

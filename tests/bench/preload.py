@@ -1,4 +1,4 @@
-"""Fill a product's queue without HTTP, in a process of its own that runs with the product's environment.
+"""Fill a product's queue without HTTP, in a process with the product's environment.
 
 In order of time: the bench stops the workers and triggers one model execution with the parameter ``MODEL``;
 this program finds the model's message in Redis (and, for Tocsin, its row and its audit row in the database),
@@ -57,7 +57,7 @@ def copier(message: dict) -> Callable[[Swap], str]:
 
 
 class Rows:
-    """The model's rows in Tocsin's database, and how to add copies of them."""
+    """The model's rows in Tocsin's database, from which copies are added."""
 
     def __init__(self, execution_id: str) -> None:
         import sqlalchemy as sa
@@ -76,7 +76,7 @@ class Rows:
             self.records = [dict(row) for row in connection.execute(about).mappings()]
 
     def add(self, swaps: list[Swap]) -> None:
-        """Insert a copy for each swap; times are moved to now, and due is each as if it had been accepted now."""
+        """Insert a copy for each swap, with times as if accepted now."""
         now = self.now()
         times = {"created_at": now, "due_at": self.again_at(self.execution["queue"], now)}
         bare = [{name: record[name] for name in record if name != "id"} | {"at": now} for record in self.records]
@@ -115,7 +115,7 @@ def main() -> None:
 
 
 def fresh_id(model: str) -> str:
-    """An id of the model's shape: a UUID, or Tocsin's prefix, milliseconds and random digits."""
+    """An id like the model's: a UUID, or prefix, milliseconds and random digits."""
     prefix, dash, rest = model.partition("-")
     if not dash or "-" in rest:
         return str(uuid.uuid4())

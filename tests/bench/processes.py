@@ -29,7 +29,7 @@ class BenchError(Exception):
 
 
 class Processes:
-    """A named set of running commands; use as a context manager so that all of them end."""
+    """A named set of running commands; as a context manager it ends all."""
 
     def __init__(self, directory: Path, environment: Mapping[str, str]) -> None:
         self.directory = directory
@@ -74,7 +74,7 @@ class Processes:
         return done.stdout
 
     def stop(self, *names: str, grace: float = 5) -> None:
-        """End the named commands and all they started: politely, after ``grace`` seconds by force."""
+        """End the named commands and their descendants, after ``grace`` seconds by force."""
         going = [self.running.pop(name) for name in names]
         family = tree(process.pid for process in going)
         for process in going:
@@ -85,7 +85,7 @@ class Processes:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(max(0.05, end - time.monotonic()))
         for pid, started in family.items():
-            if birth(pid) == started:  # not somebody else who got the number since
+            if birth(pid) == started:  # not another process that got the number since
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
         for process in going:
@@ -106,12 +106,12 @@ class Processes:
         return "\n".join(f"--- {name}\n{self.log_tail(name)}" for name in self.running)
 
     def pids(self, *names: str) -> list[int]:
-        """The processes of the named commands (of all when none is named), children included."""
+        """The processes of the named commands (default: all), children included."""
         chosen = names or tuple(self.running)
         return list(tree(self.running[name].pid for name in chosen))
 
     def cpu_seconds(self) -> float:
-        """CPU time used so far by everything running, ended and awaited children included."""
+        """CPU time of all processes so far, ended and awaited children included."""
         return sum(self.cpu_by_name().values())
 
     def cpu_by_name(self) -> dict[str, float]:
@@ -123,7 +123,7 @@ class Processes:
         return {name: sum(memory_of(pid)["Pss"] for pid in self.pids(name)) / 1024 for name in self.running}
 
     def memory_by_process(self) -> dict[str, dict[str, float]]:
-        """``Pss`` and ``Rss`` in MiB of each command's own process, and of each of its children with theirs.
+        """``Pss`` and ``Rss`` in MiB of each command's process and of its children.
 
         The children are numbered by age: ``web``, ``web.1``, ``web.2``.
         """
@@ -146,7 +146,7 @@ def stat_fields(pid: int) -> list[str]:
 
 
 def birth(pid: int) -> str:
-    """When a process started (in ticks since boot); with the pid it names a process for ever."""
+    """When a process started, in ticks since boot; unique with the pid."""
     fields = stat_fields(pid)
     return fields[19] if fields else ""
 
@@ -179,7 +179,7 @@ def cpu_of(pid: int) -> float:
 
 
 def memory_of(pid: int) -> dict[str, int]:
-    """``Rss``: what a process has in memory, and ``Pss``: the same with shared pages counted by share; in KiB."""
+    """A process's memory in KiB: ``Rss``, and ``Pss`` (shared pages by share)."""
     try:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""Tocsin as it is started: what the Procfile says, on SQLite or PostgreSQL, with webhook actions and playbooks."""
+"""Tocsin as the Procfile starts it, on SQLite or PostgreSQL, with webhooks and playbooks."""
 
 import contextlib
 import secrets
@@ -20,7 +20,7 @@ RECORD = "SELECT kind, status, count(*) FROM executions WHERE {} GROUP BY kind, 
 
 
 class Tocsin(Layout):
-    """Every process of the Procfile, Redis with its append-only file, and a database."""
+    """Every process of the Procfile, Redis with append-only file, and a database."""
 
     preload_options = ("--recorded",)
 
@@ -68,7 +68,7 @@ class Tocsin(Layout):
             self.processes.environment["TOCSIN_BROKER_URL"] = start_rabbitmq(self.processes)
         if self.synchronous:
             self.processes.environment["TOCSIN_SQLITE_SYNCHRONOUS"] = self.synchronous
-        if self.threads:  # in all: what takes long has a worker of its own, beside those for quick calls
+        if self.threads:  # in all: slow calls have a worker of their own, next to those for quick calls
             quick = sum(name.startswith("steps") for name in supervised_labels(procfile()).values())
             self.processes.environment |= {
                 "TOCSIN_STEPS_CONCURRENCY": str(QUICK),
@@ -121,7 +121,7 @@ class Tocsin(Layout):
         return name
 
     def recorded(self, work: str) -> dict[str, int]:
-        """The runs of a playbook and their steps, counted in the database itself: asking the API would cost it CPU."""
+        """A playbook's runs and steps, counted in the database: the API costs CPU."""
         mine = f"action_id = '{self.playbooks[work]}'"
         query = RECORD.format(f"{mine} OR run_id IN (SELECT id FROM executions WHERE {mine})")
         with contextlib.closing(self.connect()) as connection:
@@ -163,7 +163,7 @@ def part_step(step_id: str, action_id: str, number: int, of: int, *, after: int 
 
 
 def sequence(action_id: str, count: int) -> list[dict]:
-    """The steps of W1 and of longer chains: each brings what was answered to the one before."""
+    """The steps of W1 and longer chains: each sends the answer to its predecessor."""
     later = [
         part_step(f"s{n}", action_id, n, count, after=n - 1, value=f"{{{{ steps.s{n - 1}.output.value }}}}")
         for n in range(2, count + 1)
@@ -172,7 +172,7 @@ def sequence(action_id: str, count: int) -> list[dict]:
 
 
 def fan(action_id: str) -> list[dict]:
-    """The steps of W3: branches of one step side by side, then a step that brings what the last was answered."""
+    """The steps of W3: parallel branches, then a step with the last one's answer."""
     arms = [{"steps": [part_step(f"a{n}", action_id, n, ARMS + 1)]} for n in range(1, ARMS + 1)]
     value = f"{{{{ steps.a{ARMS}.output.value }}}}"
     joined = part_step("joined", action_id, ARMS + 1, ARMS + 1, after=ARMS, value=value)
@@ -189,7 +189,7 @@ def procfile(path: Path = ROOT / "Procfile") -> dict[str, str]:
 
 
 def supervised_labels(commands: dict[str, str]) -> dict[str, str]:
-    """The names of the workers that one command forks, in the order in which it does."""
+    """The names of the workers that one command forks, in that order."""
     found = {}
     for name, command in commands.items():
         _, supervisor, roles = command.partition("worker.supervisor ")

@@ -1,4 +1,4 @@
-"""Where the time goes: py-spy beside a burst, when ``--profile`` asks for it and py-spy is installed."""
+"""Where the time goes: py-spy during a burst, with ``--profile`` and py-spy installed."""
 
 import argparse
 import shutil
@@ -13,7 +13,7 @@ from processes import BenchError
 
 @contextmanager
 def profiled(layout: Layout, options: argparse.Namespace, work: str, say: Callable[[str], None]) -> Iterator[None]:
-    """While the block runs, sample who holds the GIL in the chosen processes; figures get worse meanwhile."""
+    """Sample the GIL of the chosen processes during the block, which worsens figures."""
     if not options.profile:
         yield
         return

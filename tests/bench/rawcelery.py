@@ -1,4 +1,4 @@
-"""The floor's worker: the least a Celery project does for the same work, with no record of it.
+"""The floor's worker: the least a Celery project does, without a record.
 
 ``call`` makes one HTTP POST to the sink. Runs of several calls are Celery's own canvases: ``sequence`` a chain whose
 tasks pass on what the sink answered, ``fan`` a chord that Redis counts. No database, no authentication; no result is

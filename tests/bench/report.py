@@ -1,6 +1,6 @@
-"""Results as people read them: ``report.py RESULTS.json...`` prints the tables again, without measuring.
+"""``report.py RESULTS.json...`` prints the tables of results again, without measuring.
 
-With ``--publish`` the part of docs/performance.md between the two markers is written anew, and the pictures in
+With ``--publish`` the part of docs/performance.md between the two markers is regenerated, and the pictures in
 docs/performance/. Several files are put together as if their rounds had been measured in one go.
 """
 
@@ -17,7 +17,7 @@ BEGIN, END = "<!-- results: begin (written by make bench ARGS=--publish) -->", "
 
 
 def load(paths: Sequence[Path]) -> dict:
-    """The contents of several result files: the rounds of all, the rest of the last."""
+    """Several result files combined: the rounds of all, the rest of the last."""
     contents = [json.loads(path.read_text()) for path in paths]
     return contents[-1] | {"rounds": [found for content in contents for found in content["rounds"]]}
 

@@ -27,7 +27,7 @@ from stages import STAGES, Stage, say
 
 
 def measure_all(options: argparse.Namespace, rounds: list[dict[str, Numbers]]) -> None:
-    """Fill ``rounds`` as the measurements come in, so that an interruption keeps what there is."""
+    """Fill ``rounds`` measurement by measurement, so that an interruption keeps them."""
     for line in sides.left_out(options):
         say(line)
     with Sink(tls="tls" in options.work) as sink:
@@ -65,7 +65,7 @@ def save(options: argparse.Namespace, rounds: list[dict[str, Numbers]]) -> Path:
 
 
 def stopped(*_: object) -> None:
-    """A signal ends us through the context managers that stop everything; a second one cannot disturb them."""
+    """End on a signal through the context managers, undisturbed by a second one."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt

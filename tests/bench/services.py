@@ -21,7 +21,7 @@ RABBITMQ = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")  # the one on PATH is a
 
 
 def redis_binary() -> str:
-    """The Redis or Valkey program that ``make run`` would start: every product is measured with the same."""
+    """The Redis or Valkey program of ``make run``, the same for every product."""
     try:
         return embedded_redis.find_program()
     except LauncherError as error:
@@ -29,7 +29,7 @@ def redis_binary() -> str:
 
 
 def start_redis(processes: Processes, *, durable: bool) -> str:
-    """Start Redis on a Unix socket and return the socket's path; ``durable`` switches the append-only file on."""
+    """Start Redis and return its Unix socket; ``durable`` enables the append-only file."""
     path = processes.directory / "redis.sock"
     address = ["--port", "0", "--unixsocket", str(path), "--unixsocketperm", "700"]
     persistence = ["--appendonly", "yes", "--appendfsync", "everysec"] if durable else ["--appendonly", "no"]
@@ -56,7 +56,7 @@ def postgres_binaries() -> Path:
 
 
 def start_postgres(processes: Processes) -> str:
-    """Make a fresh database with PostgreSQL's defaults, start it, and return its URL for SQLAlchemy."""
+    """Start a fresh PostgreSQL with its defaults and return its SQLAlchemy URL."""
     binaries, home = postgres_binaries(), processes.directory / "pg"
     home.mkdir(mode=0o700)
     password, port = secrets.token_urlsafe(16), free_port()
@@ -102,7 +102,7 @@ def rabbitmq_missing() -> str:
 
 
 def start_rabbitmq(processes: Processes) -> str:
-    """Start a node of RabbitMQ of our own on the loopback interface and return its URL."""
+    """Start a private RabbitMQ on the loopback interface and return its URL."""
     home, port, user = processes.directory / "rabbit", free_port(), None
     home.mkdir(mode=0o700)
     if os.geteuid() == 0:

@@ -1,7 +1,7 @@
-"""The shapes of the runs of several calls, the same for every product.
+"""Shapes of runs with several calls, the same for every product.
 
-The sequence (W1): calls one after the other, each with what was answered to the one before. The fan (W3): calls
-side by side, then one more that brings what was answered to the last of them.
+The sequence (W1): calls one after the other, each with the answer to its predecessor. The fan (W3): parallel
+calls, then one more with the answer to the last of them.
 """
 
 SEQUENCE = 5

@@ -1,4 +1,4 @@
-"""The products that can be put side by side, and which of them a kind of work is measured on."""
+"""The products that can be compared, and those measured for each work."""
 
 import argparse
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The sink: the HTTP server at which every measured call ends; a process of its own.
+"""The sink: the separate HTTP server at which every measured call ends.
 
 It prints its port (and, when it is given a certificate, that of a second one that speaks TLS), then serves until it
 is stopped. ``POST /hook`` takes ``{"id": ..., "text": "measured <id>"}``, notes when each id arrived first
@@ -26,7 +26,7 @@ OK = (HEADER.format(200, 12) + '{"ok": true}').encode()
 
 
 def token(key: str, part: int) -> str:
-    """What is answered to a part of a run; nothing comes before part 1."""
+    """The answer to a part of a run; before part 1 there is none."""
     return f"{zlib.crc32(f'{key}/{part}'.encode()):08x}" if part else ""
 
 

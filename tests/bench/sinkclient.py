@@ -1,4 +1,4 @@
-"""The sink and the load generator as the bench uses them: started, asked, stopped."""
+"""The bench's clients of the sink and the load generator."""
 
 import json
 import subprocess
@@ -13,7 +13,7 @@ from processes import BENCH, BenchError, cpu_of
 
 
 class Sink:
-    """The sink's process; a context manager. With ``tls`` it can be called over TLS too, at ``tls_url``."""
+    """The sink's process; a context manager. ``tls`` adds a TLS address, ``tls_url``."""
 
     def __init__(self, *, tls: bool = False) -> None:
         self.tls = tls
@@ -51,7 +51,7 @@ class Sink:
         self.ask("/forget")
 
     def summary(self) -> dict[str, int]:
-        """How many ids arrived, how many calls were repeats, how many bodies were wrong."""
+        """The numbers of ids that arrived, of repeated calls and of wrong bodies."""
         return self.ask("/count")
 
     def arrivals(self) -> dict[str, float]:

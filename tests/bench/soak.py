@@ -1,4 +1,4 @@
-"""Minutes of mixed work at about half of what the product can do, watched for growth, errors and slowness.
+"""A soak of mixed work at half capacity finds growth, errors and slowness.
 
 In order of time: short bursts find out what the product can do; three load generators then keep a rate each (a sixth
 of the measured one for single calls, sequences and fans), while every few seconds the memory of every process is
@@ -27,7 +27,7 @@ PATIENCE = 30.0  # seconds after the end in which the last rows have to be compl
 
 
 def soak(layout: Layout, minutes: float, quick: bool, say: Callable[[str], None]) -> Numbers:
-    """Slopes of memory, errors, latencies at the beginning and at the end, sizes; all samples for the picture."""
+    """Slopes of memory, errors, first and last latencies, sizes, and the picture's samples."""
     measure.warm_up(layout)
     rates = {work: rate * SHARE for work, rate in capacity(layout, quick).items()}
     say(f"{layout.name}: {', '.join(f'{rate:.1f} {work}/s' for work, rate in rates.items())} for {minutes:g} minutes")
@@ -58,7 +58,7 @@ def soak(layout: Layout, minutes: float, quick: bool, say: Callable[[str], None]
 
 
 def capacity(layout: Layout, quick: bool) -> dict[str, float]:
-    """About how many single calls, sequences and fans a second the product can do when it does nothing else."""
+    """About how many calls, sequences or fans a second an idle product manages."""
     fans = workloads.single(layout, "fan", "capacity", 4 if quick else 10)
     return {
         "call": measure.burst(layout, 1 if quick else 4)["completed_per_s"],
@@ -68,7 +68,7 @@ def capacity(layout: Layout, quick: bool) -> dict[str, float]:
 
 
 def sample(layout: Layout, begin: float) -> dict:
-    """Memory of each process now, in MiB, and how many runs have come to their last call."""
+    """Each process's memory now, in MiB, and how many runs made their last call."""
     count = layout.sink.summary()["count"]
     memories = layout.processes.memory_by_process()
     named = {layout.labels.get(name, name): memory for name, memory in memories.items()}
@@ -82,7 +82,7 @@ def own(entry: dict, kind: str) -> float:
 
 
 def growth(samples: list[dict], seconds: float) -> Numbers:
-    """Slopes of the product's memory after the warm-up, an hour and a thousand runs; memory then and at the end."""
+    """Memory slopes after the warm-up, per hour and thousand runs; first and last memory."""
     steady = [entry for entry in samples if entry["at"] >= seconds / 5]
     pss, rss = ([own(entry, kind) for entry in steady] for kind in ("Pss", "Rss"))
     hours, runs = [entry["at"] / 3600 for entry in steady], [entry["runs"] / 1000 for entry in steady]
@@ -96,7 +96,7 @@ def growth(samples: list[dict], seconds: float) -> Numbers:
 
 
 def errors(layout: Layout, answers: dict[str, dict], arrivals: dict[str, float]) -> int:
-    """Triggers refused, calls that never came, came twice or were wrong, and rows that are not completed."""
+    """Refused triggers, missing, repeated or wrong calls, and rows not completed."""
     refused = {key for answer in answers.values() for key in answer["refused"]}
     lost = [key for answer in answers.values() for key in answer["sent"] if key not in arrivals and key not in refused]
     summary, end = layout.sink.summary(), time.monotonic() + PATIENCE
@@ -106,7 +106,7 @@ def errors(layout: Layout, answers: dict[str, dict], arrivals: dict[str, float])
 
 
 def latencies(work: str, answer: dict, arrivals: dict[str, float], begin: float, seconds: float) -> Numbers:
-    """Milliseconds from a trigger's turn to its last call in the second and in the last fifth of the time."""
+    """Milliseconds from trigger to last call, in the second and the last fifth."""
     numbers: Numbers = {}
     for part, start in (("first", seconds / 5), ("last", seconds * 4 / 5)):
         took = [

@@ -1,4 +1,4 @@
-"""The work that is measured, in the order of the table: each stage starts every side anew.
+"""The measured work in the order of the table; each stage restarts every side.
 
 W1, W2 and W3 share a stage, because memory and a warm product serve all three.
 """
@@ -38,7 +38,7 @@ def calls_and_runs(layout: Layout, options: argparse.Namespace) -> Numbers:
 
 
 def single_calls(layout: Layout, options: argparse.Namespace) -> Numbers:
-    """W2: one call a trigger; and memory, before anything else has been asked of the product."""
+    """Measure W2, one call a trigger, and memory before any other work."""
     measure.warm_up(layout)
     numbers = measure.memory(layout) | measure.idle_latency(layout, options.idle)
     with profiler.profiled(layout, options, "w2", say):
@@ -134,7 +134,7 @@ def soaked(layout: Layout, options: argparse.Namespace) -> Numbers:
 
 
 class Stage(NamedTuple):
-    """Some work that is measured on one start of a product; ``rounds`` is the option that says how often, or 1."""
+    """Work measured on one start of a product; ``rounds`` names an option."""
 
     title: str
     work: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""The little of SVG that the pictures need; readable on light and on dark pages."""
+"""The SVG elements of the pictures, readable on light and dark pages."""
 
 import math
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ text { fill: #c3cad2 } .value { stroke: #0d1117 } .page { fill: #0d1117 } .title
 
 
 class Drawing:
-    """A page on which texts, lines and bars are put; all measures are pixels, y goes down."""
+    """A page of texts, lines and bars; measures are pixels, y goes down."""
 
     def __init__(self, width: float, height: float, title: str, subtitle: str) -> None:
         self.width, self.height = width, height
@@ -58,7 +58,7 @@ class Drawing:
         self.parts.append(f'<polyline points="{joined}" class="l{series}"/>')
 
     def legend(self, x: float, y: float, names: Sequence[str], numbers: Sequence[int] | None = None) -> float:
-        """A coloured square and a name for each series, side by side; returns where the next would stand."""
+        """Draw a square and a name for each series; returns the next position."""
         for name, series in zip(names, numbers or range(len(names)), strict=True):
             self.bar(x, y - 9, 10, 10, series)
             self.text(x + 15, y, name)
@@ -82,7 +82,7 @@ class Drawing:
 
 
 def ticks(most: float) -> list[float]:
-    """At most seven round numbers from 0 to ``most`` or just above it."""
+    """At most seven round numbers from 0 to ``most`` or just above."""
     power = 10.0 ** math.floor(math.log10(most)) if most > 0 else 1.0
     step = next(part * power for part in (0.2, 0.5, 1, 2) if most <= 5 * part * power)
     return [step * n for n in range(math.ceil(most / step) + 1)]

@@ -1,5 +1,5 @@
 # ruff: noqa: RUF001 - the multiplication sign and the dash are what the table means
-"""From the numbers of all rounds to tables: medians, ranges, ratios within a round, verdicts."""
+"""Tables from the numbers of all rounds: medians, ranges, ratios, verdicts."""
 
 from collections.abc import Mapping, Sequence
 from statistics import median
@@ -13,7 +13,7 @@ FLOOR = "raw Celery"
 
 
 class Row(NamedTuple):
-    """A line of a table: bound and aim are of the ratio to the floor, ``>= x`` or ``<= x``.
+    """A row of a table; bound and aim limit the ratio: ``>= x``, ``<= x``.
 
     ``kind``: ``ratio`` is compared with the floor, ``own`` is already a ratio of the product to itself, ``alone`` is
     compared with nothing.
@@ -106,7 +106,7 @@ SOAK = (
 
 
 class Section(NamedTuple):
-    """A table with a heading; ``floor`` is what its ratios are to, for products on Redis."""
+    """A table with a heading; ``floor`` is the product of its ratios, on Redis."""
 
     title: str
     rows: tuple[Row, ...]
@@ -135,7 +135,7 @@ def values(rounds: Rounds, product: str, measure: str) -> list[float]:
 
 
 def ratios(rounds: Rounds, product: str, row: Row, floor: str) -> list[float]:
-    """Product against floor within each round, for the kinds of rows that have a ratio."""
+    """Product against floor within each round, for rows with a ratio."""
     measure = row.measure
     if row.kind == "own":
         return values(rounds, product, measure)
@@ -171,7 +171,7 @@ def shown(bound: str) -> str:
 
 
 def verdict(rounds: Rounds, products: Sequence[str], row: Row, floor: str) -> str:
-    """``kept``, with the aim if all reached it, or who missed the bound."""
+    """``kept``, with the aim if all reached it, or the products that missed."""
     judged = {product: ratios(rounds, product, row, floor) for product in products}
     judged = {product: found for product, found in judged.items() if found}
     if not row.bound or not judged:
@@ -189,7 +189,7 @@ def products_of(rounds: Rounds) -> list[str]:
 
 
 def table(rounds: Rounds, products: Sequence[str], floor: str, rows: Sequence[Row]) -> str:
-    """A Markdown table; ``floor`` names the product that all others are compared with. Empty without numbers."""
+    """A Markdown table of comparisons with ``floor``; empty without numbers."""
     products = [name for name in products if any(values(rounds, name, row.measure) for row in rows)]
     others = [product for product in products if product != floor]
     compared = floor in products and any(row.kind == "ratio" for row in rows)
@@ -205,7 +205,7 @@ def table(rounds: Rounds, products: Sequence[str], floor: str, rows: Sequence[Ro
 
 
 def tables(rounds: Rounds) -> str:
-    """All results as Markdown; products on RabbitMQ have tables and a floor of their own."""
+    """All results as Markdown; RabbitMQ's products have tables and a floor of their own."""
     parts = []
     for section in SECTIONS:
         for suffix in ("", ON_RABBITMQ):

@@ -1,4 +1,4 @@
-"""The same call in clear and over TLS, on one running product; connections are kept alive in both.
+"""The same call in clear and over TLS, both with kept connections.
 
 The sink's certificate is signed by an authority of our own, which the products trust through ``SSL_CERT_FILE``
 (Tocsin) and ``REQUESTS_CA_BUNDLE`` (raw Celery).
@@ -13,7 +13,7 @@ MEASURES = ("idle_p50_ms", "completed_per_s", "cpu_ms")
 
 
 def tls(layout: Layout, idle: int, seconds: float) -> Numbers:
-    """Idle latency, completed calls a second and CPU per call of both, and how many calls a connection served."""
+    """Idle latency, rate and CPU of both, and the calls per connection."""
     secure = layout.add_call("tls")
     measure.warm_up(layout, 40)
     load("single", target=secure, key=layout.key, sink=layout.sink.url, count=40, pause=0, prefix="secure")

@@ -1,4 +1,4 @@
-"""Runs of several calls on one running product: the sequence (W1) and the fan (W3), see ``shapes``.
+"""Runs of several calls: the sequence (W1) and the fan (W3), see ``shapes``.
 
 In order of time: some runs one at a time, for the latency from the POST to the last call's arrival; for the sequence
 then many at once. The sink takes a run's last call only when all others have come, each with the right values;
@@ -24,13 +24,13 @@ def sequence_alone(layout: Layout, count: int) -> Numbers:
 
 
 def fan(layout: Layout, count: int) -> Numbers:
-    """W3: latency to the call after the join, and CPU of a run, one run at a time."""
+    """Measure W3, one run at a time: latency past the join, CPU of a run."""
     single(layout, "fan", "warm", 3)
     return {f"w3_{name}": value for name, value in single(layout, "fan", "idle", count).items()}
 
 
 def single(layout: Layout, work: str, prefix: str, count: int) -> Numbers:
-    """Runs one at a time: milliseconds from the POST to the arrival of the last call, CPU of a run."""
+    """One run at a time: milliseconds from POST to last call, CPU of a run."""
     sink = layout.sink
     sink.forget()
     recorded, before = layout.recorded(work), layout.processes.cpu_seconds()
@@ -75,7 +75,7 @@ def many(layout: Layout, work: str, runs: int) -> Numbers:
 
 
 def accept(layout: Layout, work: str, runs: int) -> dict:
-    """Start so many runs as fast as they are accepted; raises ``BenchError`` when one is refused."""
+    """Start ``runs`` runs at full speed; raises ``BenchError`` when one is refused."""
     options = {"target": layout.targets[work], "key": layout.key, "prefix": f"{slug(work)}-burst"}
     answer = load("burst", seconds=60, most=runs, **options)
     if answer["accepted"] != runs:
@@ -89,7 +89,7 @@ def slug(work: str) -> str:
 
 
 def settle(layout: Layout, work: str, before: dict[str, int] | None, runs: int) -> None:
-    """Wait until so many more runs are on record, all completed.
+    """Wait until ``runs`` more runs are on record, all completed.
 
     Raises ``BenchError`` when a run is missing, a call came twice or was wrong, or the record says otherwise.
     """
