@@ -215,6 +215,6 @@ def test_runs_end_in_order_whatever_dies_at_length(stack: Stack, request: pytest
 def test_runs_end_in_order_when_the_database_comes_and_goes(
     postgresql_stack: Stack, postgres_server: PostgresServer
 ) -> None:
-    """60 runs outlast three kills and a freeze of the database."""
+    """60 runs outlast database kills and a freeze; no lease lapses."""
     faults = ["database"] * 3 + ["frozen"]
     survive(postgresql_stack, postgres_server, rounds=range(1), runs=60, faults=lambda _seed: faults)

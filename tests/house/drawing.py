@@ -26,7 +26,7 @@ _DARK_LOOK = """
 
 
 def layers() -> list[list[str]]:
-    """The packages of each layer, the highest first, as the contract names them."""
+    """The packages of each layer in the contract, the highest first."""
     contracts = configparser.ConfigParser()
     contracts.read(ROOT / "setup.cfg")
     lines = contracts["importlinter:contract:layers"]["layers"].split("\n")
@@ -34,7 +34,7 @@ def layers() -> list[list[str]]:
 
 
 def rooms(package: str) -> list[tuple[str, int]]:
-    """The rooms of a package with how many modules each has; those of the package itself stand last, without a name."""
+    """A package's rooms with their numbers of modules; its own are last, nameless."""
     counted: dict[str, int] = {}
     for path in sorted((ROOT / package).rglob("*.py")):
         inner = path.relative_to(ROOT / package).parts
@@ -55,7 +55,7 @@ def imports(package: str, known: set[str]) -> set[str]:
 
 
 def direct(package: str, known: set[str]) -> set[str]:
-    """The packages that it imports, without those that one of them imports too: their arrows would say nothing new."""
+    """Its imported packages, without those that one of them imports too."""
     found = imports(package, known)
     return found - {other for one in found for other in imports(one, known)}
 

@@ -1,4 +1,4 @@
-"""What the pages point at is there: links, headings, and the files they name."""
+"""Links, headings and files that the pages name exist."""
 
 import re
 from collections.abc import Iterator
@@ -40,7 +40,7 @@ def _broken(page: Path, text: str) -> Iterator[str]:
 
 
 def _missing(text: str) -> Iterator[str]:
-    """The paths in backticks that begin with a folder of the repository and name nothing in it."""
+    """The paths in backticks that begin with a repository folder and do not exist."""
     for named in _NAMED.findall(text):
         pattern = _OPEN.sub("*", named.rstrip("/"))
         if not any(ROOT.glob(pattern)) and not any(ROOT.glob(f"{pattern}.py")):
@@ -49,18 +49,18 @@ def _missing(text: str) -> Iterator[str]:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_somewhere(page: Path):
-    """Every relative link names a file that exists, and every anchor a heading of it."""
+    """Every relative link names an existing file, every anchor one of its headings."""
     assert not list(_broken(page, _FENCED.sub("", page.read_text())))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_named_files_exist(page: Path):
-    """Every path in backticks that begins with a folder of the repository exists."""
+    """Every path in backticks that begins with a repository folder exists."""
     assert not list(_missing(page.read_text()))
 
 
 def test_what_is_not_there_is_found():
-    """The search would notice a missing file, a missing heading and a path that names nothing."""
+    """The search notices a missing file, heading or path."""
     page = ROOT / "README.md"
     links = "[a](docs/none.md) [b](CONTRIBUTING.md#none) [c](CONTRIBUTING.md#recipes) [d](https://example.org/none)"
     assert list(_broken(page, links)) == ["docs/none.md", "CONTRIBUTING.md#none"]

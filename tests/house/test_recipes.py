@@ -1,4 +1,4 @@
-"""What a recipe of CONTRIBUTING.md names is there: an executor or a step type that is half added fails here."""
+"""A half-added executor or step type of CONTRIBUTING.md's recipes fails here."""
 
 import ast
 import re
@@ -22,7 +22,7 @@ from tests.unit import test_bounds
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("cacao", "playbooks", "providers", "store", "tasks", "tests")
-#: step types that contain others; their dry run is a method of the walk
+#: step types that contain others; their dry run is a method of ``tasks.dry_run.walk``
 _CONTAINERS = set(_DECISIONS)
 #: step types that wait for a person, which the reference interpreter has none of
 _ASKING = {"approval"}
@@ -30,7 +30,7 @@ _ASKING = {"approval"}
 
 @pytest.mark.parametrize("name", EXECUTORS)
 def test_an_executor_is_complete(name: str) -> None:
-    """It has a module with all four names of the protocol, a page, and a config in each test that holds all of them."""
+    """An executor has its module's four names, a page, and a config in every table."""
     module = registry.executor(name)
     missing = [one for one in ("SECRETS", "check", "plan", "perform") if not hasattr(module, one)]
     assert not missing, f"{module.__name__} lacks {missing}: see Executor in providers/base.py"
@@ -43,7 +43,7 @@ def test_an_executor_is_complete(name: str) -> None:
 
 @pytest.mark.parametrize("name", TYPES)
 def test_a_step_type_is_complete(name: str) -> None:
-    """It can be entered, dry-run, exported and imported, is documented, and the random playbooks have it."""
+    """A step type is entered, dry-run, exported, imported, documented and in random playbooks."""
     assert name in ENTRIES, f"add {name} to ENTRIES in tasks/runs/step_entries.py"
     assert name in {*walk._SIMULATIONS, *_CONTAINERS}, f"add {name} to _SIMULATIONS in tasks/dry_run/walk.py"
     assert name in workflow.KINDS, f"add {name} to KINDS in cacao/writing/workflow.py, and a method _{name}"
@@ -60,7 +60,7 @@ def test_a_step_type_is_complete(name: str) -> None:
 
 
 def test_a_member_with_a_template_is_known_to_check_and_plan() -> None:
-    """Both read the same members, and a member that a step must have says what it is for."""
+    """Check and plan read the same members; required ones say their purpose."""
     assert templates.TEMPLATES == plan._TEMPLATES
     assert templates.CONDITIONS == plan._CONDITIONS
     members = {member for of in (REQUIRED, OPTIONAL) for some in of.values() for member in some}
@@ -70,7 +70,7 @@ def test_a_member_with_a_template_is_known_to_check_and_plan() -> None:
 
 
 def test_a_function_in_the_sandbox_finds_what_it_imports() -> None:
-    """Every module of ours that the runner's modules import at their head is laid into the sandbox with them."""
+    """The sandbox has every module of ours that the runner's modules import."""
     laid = set(local._RUNNER)
     for name in sorted(laid):
         for node in ast.parse((ROOT / name).read_text()).body:
@@ -83,7 +83,7 @@ def test_a_function_in_the_sandbox_finds_what_it_imports() -> None:
 
 
 def test_a_recipe_names_what_is_there() -> None:
-    """Each table and function that CONTRIBUTING.md names in backticks stands in the code."""
+    """The code has each table and function in CONTRIBUTING.md's backticks."""
     page = (ROOT / "CONTRIBUTING.md").read_text()
     recipes = page[page.index("## Recipes") : page.index("## Rules of the code")]
     named = set(re.findall(r"`(_[a-z_]+|_?[A-Z][A-Z_]{3,})`", recipes)) - {"_TYPE"}

@@ -1,4 +1,4 @@
-"""Settings, docs/settings.md and .env.example name the same variables in the same groups, with the same defaults."""
+"""Settings, docs/settings.md and .env.example have the same variables, groups and defaults."""
 
 import itertools
 import re
@@ -58,12 +58,12 @@ def _exemplified() -> dict[str, str]:
 
 
 def test_the_page_has_the_settings_of_the_code():
-    """Every setting is there and no other, in the same groups and the same order."""
+    """The page has exactly the settings, in the same groups and order."""
     assert _groups(PAGE, r"^## (.+)$", r"^\| `(\w+)` \|") == [*_of_the_code(), OTHERS]
 
 
 def test_the_example_has_the_settings_of_the_page():
-    """A copy of .env.example offers every variable, in the same groups and the same order."""
+    """.env.example has every variable, in the same groups and order."""
     assert _groups(EXAMPLE, r"^## (.+)$", r"^#(\w+)=") == _groups(PAGE, r"^## (.+)$", r"^\| `(\w+)` \|")
 
 
@@ -78,7 +78,7 @@ def test_every_setting_has_its_comment():
 
 
 def test_settings_are_read_in_the_order_of_their_groups():
-    """``load`` names the fields as the class does, so that a new one has one place in each."""
+    """``load`` names the fields in the order of the class."""
     read = re.findall(r"^        (\w+)=", CODE[CODE.index("    return Settings(") :], re.MULTILINE)
     assert read == list(settings.Settings.__dataclass_fields__)
 
@@ -120,7 +120,7 @@ def _written(value: object) -> str:
 
 
 def test_the_example_shows_the_defaults():
-    """Each line of .env.example is the default of the page, empty where the page describes one in words."""
+    """.env.example has the page's defaults, empty where the page describes one."""
     wrong = {}
     for name, shown in _exemplified().items():
         said = _documented()[name]

@@ -1,4 +1,4 @@
-"""The house keeps its shape: small files, small functions, imports that point down, names nobody else claims."""
+"""The code keeps its shape: small files and functions, downward imports, unique names."""
 
 import ast
 import functools
@@ -44,7 +44,7 @@ def test_no_function_is_longer_than_60_lines():
 
 
 def test_most_files_and_functions_are_small():
-    """The median file has at most 160 lines, nine of ten functions at most 30."""
+    """The median file has at most 160 lines, 90% of functions at most 30."""
     files = sorted(len(path.read_text().splitlines()) for path in SOURCES if path.name != "__init__.py")
     assert files[len(files) // 2] <= 160
     functions = sorted(node.end_lineno - node.lineno + 1 for path in SOURCES for node in _functions(path))
@@ -73,7 +73,7 @@ def test_only_entry_points_are_called_by_celery():
 
 
 def test_status_is_written_where_it_is_audited():
-    """An update that sets ``status`` stands in three functions, each of which writes the audit row with it."""
+    """Three functions set ``status``, each with its audit row."""
 
     def sets_status(node):
         if isinstance(node, ast.Call):
@@ -118,7 +118,7 @@ def test_every_test_tells_its_behaviour():
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_no_other_distribution_claims_our_names(package):
-    """Our top-level names resolve to this checkout and to nothing that was installed beside it."""
+    """Our top-level names resolve to this checkout, not to an installed distribution."""
     spec = importlib.util.find_spec(package)
     assert spec is not None
     assert Path(spec.origin).is_relative_to(ROOT)
@@ -127,7 +127,7 @@ def test_no_other_distribution_claims_our_names(package):
 
 
 def test_imports_point_down():
-    """The contracts in setup.cfg hold: layers, purity, who speaks SQL, who knows Celery, who leaves the machine."""
+    """The import contracts in setup.cfg hold: layers, purity, SQL, Celery, outside calls."""
     if importlib.util.find_spec("importlinter") is None:
         pytest.skip("import-linter is not installed (make lint installs it)")
     ran = subprocess.run(
@@ -141,5 +141,5 @@ def test_imports_point_down():
 
 
 def test_the_drawing_of_the_rooms_is_current():
-    """docs/architecture.svg shows the packages, rooms and imports as they are (``python -m tests.house.drawing``)."""
+    """docs/architecture.svg shows the present packages and imports (``python -m tests.house.drawing``)."""
     assert drawing.PAGE.read_text() == drawing.drawn()

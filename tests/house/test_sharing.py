@@ -18,7 +18,7 @@ def test_it(number):
 
 
 def test_a_file_stays_in_one_process(tmp_path: Path) -> None:
-    """Servers and products are started once for a file, not once for each process, and the files are shared out."""
+    """Each file runs in one process, with its servers, and processes share the files."""
     (tmp_path / "conftest.py").write_text(_CONFTEST)
     names = ["one", "two", "three", "four"]
     for name in names:

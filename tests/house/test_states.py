@@ -1,4 +1,4 @@
-"""The words of a row are enums: no status, mode, kind or thing waited for is spelled where it is used."""
+"""Enums name each status, mode, kind and reason to wait of a row."""
 
 import ast
 
@@ -41,7 +41,7 @@ def _words_of(node):
 
 
 def _spelled(value, words):
-    """The bare words among what an expression may come to: itself, the items of a list, the arms of a choice."""
+    """The bare words an expression may yield: itself, items, branches of a choice."""
     if isinstance(value, ast.Constant):
         return [value] if isinstance(value.value, str) and value.value in words else []
     if isinstance(value, ast.Tuple | ast.List | ast.Set):
@@ -54,7 +54,7 @@ def _spelled(value, words):
 
 
 def _pairs(node):
-    """(where a value goes or what it is compared with, the value) for all that stand in this node."""
+    """The pairs of a node: (target or other side of a comparison, value)."""
     if isinstance(node, ast.Compare):
         sides = [node.left, *node.comparators]
         return [(one, other) for one in sides for other in sides if one is not other]
@@ -80,14 +80,14 @@ def _assigned(target, value):
 
 
 def bare_words(source):
-    """The lines of ``source`` that spell a word of a row, with the word."""
+    """The lines of ``source`` that spell a row's word, with the word."""
     pairs = [pair for node in ast.walk(ast.parse(source)) for pair in _pairs(node)]
     found = {(word.lineno, word.value) for place, value in pairs for word in _spelled(value, _words_of(place))}
     return sorted(found)
 
 
 def test_no_word_of_a_row_is_spelled_where_it_is_used():
-    """Product code names members of the enums, so that a typo is an error of mypy's or of the import."""
+    """Product code names members of the enums, so that mypy finds a typo."""
     spelled = [
         f"{name}:{line} {word!r}"
         for path in SOURCES
@@ -124,5 +124,5 @@ def test_a_spelled_word_is_found(source):
     "source", ["row.status == Status.RUNNING", "kind == 'step'", "code == 'timeout'", "row.type == 'delay'"]
 )
 def test_what_is_no_word_of_a_row_is_left_alone(source):
-    """A member, the type of a step and the code of an error are not taken for a bare word."""
+    """A member, a step's type and an error's code are no bare words."""
     assert not bare_words(source)

@@ -1,4 +1,4 @@
-"""What is named in one place exists in the other: queues and processes, settings and their pages, tables."""
+"""Queues have processes, settings have pages, migrations have the tables."""
 
 from pathlib import Path
 
@@ -20,20 +20,20 @@ def _procfile():
 
 
 def test_every_queue_is_consumed_by_a_worker():
-    """Each queue the code knows is taken by exactly one worker, and none takes an unknown one."""
+    """Exactly one worker consumes each queue, and none an unknown one."""
     consumed = [queue for role in ROLES.values() for queue in role.queues]
     assert sorted(consumed) == sorted(QUEUES)
 
 
 def test_the_procfile_names_every_kind_of_worker():
-    """Every kind of worker there is stands in the Procfile's line, none of them twice under one name."""
+    """The Procfile's line has every kind of worker, none twice by name."""
     names = _procfile()["workers"].partition("worker.supervisor ")[2].split()
     assert set(ROLES.values()) == {roles.of(name) for name in names}
     assert len(set(names)) == len(names)
 
 
 def test_every_action_type_has_a_queue():
-    """Whatever type an action has, the queue it goes to is one of ours."""
+    """Every type of action goes to one of our queues."""
     from playbooks.definitions.actions import EXECUTORS, TYPES
 
     for kind in TYPES:
@@ -53,7 +53,7 @@ def test_every_scheduled_task_exists():
 
 
 def test_migrations_make_the_tables_of_the_code(empty_database):
-    """After `python -m store.migrate` the database and the tables declared in store/ are the same, on each kind."""
+    """`python -m store.migrate` makes the tables declared in store/, on each database."""
     from store import migrate
     from store.engine.db import engine
     from store.schema import metadata

@@ -1,4 +1,4 @@
-"""The project's words are the field's, and its sentences say who does what."""
+"""The project uses the field's words, and its sentences name their subjects."""
 
 import ast
 import io
@@ -55,7 +55,7 @@ def _banned(text: str) -> list[str]:
 
 
 def test_code_speaks_of_named_things():
-    """Docstrings and comments have none of the words that leave open who does what."""
+    """Docstrings and comments have none of the banned words."""
     found = [
         f"{path.relative_to(ROOT)}:{line} {word!r}"
         for path in SOURCES
@@ -74,7 +74,7 @@ def test_documents_speak_of_named_things(page: Path):
 
 
 def test_the_words_are_found():
-    """The search would notice: it finds each word in a sentence, and leaves names and the exceptions alone."""
+    """The search finds each word in a sentence, and ignores names and exceptions."""
     sentence = "Whoever is told of a doing asks nobody; the lane is beside the doorbell, made anew by somebody."
     assert len(_banned(sentence)) == 9
     assert _banned("The database is the truth, the broker is a doorbell. It runs as user nobody; `nobody`.") == []
