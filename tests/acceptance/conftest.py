@@ -12,7 +12,7 @@ from tests.support.stack import Stack
 
 
 class Stacks:
-    """Holds the product that runs, and replaces it when a test wants another kind of database."""
+    """Owner of the running product; replaces it for another kind of database."""
 
     def __init__(self, request: pytest.FixtureRequest, until_the_end: ExitStack) -> None:
         self._request = request
@@ -57,7 +57,7 @@ def stacks(request: pytest.FixtureRequest, until_the_end: ExitStack) -> Stacks:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def stack(request: pytest.FixtureRequest, stacks: Stacks) -> Stack:
-    """The running product on each kind of database, where that makes a difference."""
+    """The running product on each kind of database, where the kind matters."""
     return stacks.of(request.param)
 
 
@@ -100,6 +100,6 @@ def _needs_postgresql(item: pytest.Item) -> bool:
 
 @pytest.hookimpl(trylast=True)
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
-    """End the product with the last test that needs one: it would take processor time from all that follows."""
+    """End the product after its last test: it costs processor time."""
     if nextitem is not None and "stacks" in item.fixturenames and Path(__file__).parent not in nextitem.path.parents:
         item.session.stash[_STACKS].end()

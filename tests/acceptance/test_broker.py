@@ -68,7 +68,7 @@ def calm(sqlite_stack: Stack) -> Iterator[Stack]:
 
 
 def put(stack: Stack, queue: str, *elements: str) -> None:
-    """Put elements on a queue, and wait until a worker has taken them."""
+    """Put elements on a queue and wait until a worker takes them."""
     redis = stack.redis.client()
     for element in elements:
         redis.lpush(queue, element)
@@ -77,7 +77,7 @@ def put(stack: Stack, queue: str, *elements: str) -> None:
 
 @pytest.mark.parametrize("queue", ["steps", "scripts", "control"])
 def test_what_does_not_parse_is_dropped(calm: Stack, queue: str) -> None:
-    """Garbage and messages with a missing or odd part are dropped; an action completes."""
+    """Garbage and odd or incomplete messages are dropped; then an action completes."""
     put(calm, queue, *messages.odd_envelopes(queue).values())
     completes(calm)
 
@@ -101,7 +101,7 @@ def command(method: Any, **arguments: Any) -> dict[str, Any]:
 
 
 def test_remote_commands_that_stop_work_are_not_obeyed(calm: Stack) -> None:
-    """Rate limits, time limits, queue changes, shutdown and odd commands have no effect."""
+    """Limits of rates and times, queue changes and shutdown have no effect."""
     redis, listeners = calm.redis.client(), len(WORKERS)
     odd = [command(method, **arguments) for method, arguments in _COMMANDS.items()] + list(_ODD_COMMANDS)
     for each in odd:
@@ -116,7 +116,7 @@ def test_remote_commands_that_stop_work_are_not_obeyed(calm: Stack) -> None:
 
 
 def test_a_revoked_execution_comes_back(calm: Stack) -> None:
-    """A revoke of an unfinished execution delays it and ends no running one."""
+    """A revoke delays an unfinished execution and ends no running one."""
     action = calm.api.create_action(config={"url": f"{calm.sink.url}/slow?seconds=3"})
     execution = calm.api.trigger(action)
     eventually(lambda: calm.row(execution)["status"] == "running", 20, "it runs")
@@ -135,7 +135,7 @@ def _documented_rules() -> list[str]:
 
 @pytest.mark.wide
 def test_the_user_of_redis_that_the_docs_propose_is_enough(sqlite_stack: Stack) -> None:
-    """These rights are enough for runs with joins, cancels, limits, new workers and Flower."""
+    """These rights suffice for joins, cancels, limits, new workers and Flower."""
     stack, redis = sqlite_stack, sqlite_stack.redis.client()
     redis.execute_command("ACL", "SETUSER", "tests", "on", "nopass", "~*", "&*", "+@all")
     redis.execute_command("AUTH", "tests", "any")

@@ -44,7 +44,7 @@ def exported(stack: Stack, playbook_id: str) -> Any:
 
 
 def nearby(body: dict[str, Any], url: str) -> dict[str, Any]:
-    """The document with every address it calls changed to that of the receiver."""
+    """The document with the receiver's address in place of every other."""
     found: dict[str, Any] = json.loads(json.dumps(body))
     for members in ("target_definitions", "agent_definitions"):
         for one in found.get(members, {}).values():
@@ -73,7 +73,7 @@ def carried_through(stack: Stack, playbook_id: str, parameters: dict[str, Any]) 
 
 @pytest.mark.parametrize("path", samples())
 def test_a_public_document_comes_back_as_it_was_and_runs(first_stack: Stack, path: Path | None) -> None:
-    """A document is exported equal value by value and, where possible, runs to its end."""
+    """A document is exported equal value by value and, where possible, runs."""
     assert path is not None, f"the public documents are not at {SAMPLES}"
     body = json.loads(path.read_text())
     preview = sent(first_stack, body, "?dry_run=true&lenient=true&on_conflict=replace")
@@ -91,7 +91,7 @@ def test_a_public_document_comes_back_as_it_was_and_runs(first_stack: Stack, pat
 
 
 def test_a_document_is_carried_out(first_stack: Stack) -> None:
-    """Requests have their variables and headers; branches and conditions lead where the document says."""
+    """Requests carry variables and headers; branches and conditions follow the document."""
     stack = first_stack
     steps = {
         "start.s": {"on_completion": "parallel.p"},
@@ -122,7 +122,7 @@ def test_a_document_is_carried_out(first_stack: Stack) -> None:
 
 
 def test_what_a_step_returns_is_read_by_the_next(first_stack: Stack) -> None:
-    """A loop ends on a value that its request returns; people decide the approvals."""
+    """A loop ends on its request's result; people decide the approvals."""
     stack = first_stack
     steps = {
         "start.s": {"on_completion": "while-condition.w"},

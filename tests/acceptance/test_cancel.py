@@ -16,7 +16,7 @@ ANSWERED, LET_GO = 1.0, 30.0
 
 
 def make_actions(stack: Stack) -> list[str]:
-    """Make actions for every state: queued, calling, in a script, waiting, backing off."""
+    """Make actions for every state: queued, calling, in scripts, waiting, backing off."""
     create, url = stack.api.create_action, stack.sink.url
     sleepy = {"interpreter": "bash", "script": "sleep 60"}
     retry = {"max_attempts": 5, "backoff_seconds": 0.3}
@@ -68,7 +68,7 @@ def _held(stack: Stack, ids: Collection[str]) -> list[dict]:
 
 
 def test_nothing_starts_after_a_cancel_was_answered(stack: Stack) -> None:
-    """60 cancels at random moments: prompt answers, no later effect, running calls abandoned."""
+    """60 cancels at random moments: prompt, without later effects, running calls abandoned."""
     assert cancel_at_random(stack, 60, seed=3)[200] >= 30, "enough were cancelled for this to tell anything"
 
 
@@ -80,7 +80,7 @@ def test_nothing_starts_after_a_cancel_was_answered_at_length(stack: Stack) -> N
 
 
 def test_a_cancelled_call_is_abandoned(sqlite_stack: Stack) -> None:
-    """A running call, script or function is abandoned at once; a second cancel is 409."""
+    """A running call, script or function is abandoned; cancelling again is 409."""
     create, url = sqlite_stack.api.create_action, sqlite_stack.sink.url
     definitions = [
         {"config": {"url": f"{url}/slow?seconds=200"}},
@@ -101,7 +101,7 @@ def test_a_cancelled_call_is_abandoned(sqlite_stack: Stack) -> None:
 
 
 def test_exactly_one_decision_wins(stack: Stack) -> None:
-    """Of 16 concurrent decisions one gets 200, the others 409, and it stands."""
+    """Of 16 concurrent decisions one gets 200 and stands, the others 409."""
     execution = stack.api.trigger(stack.api.create_action(type="approval", executor="approval", config={}))
     stack.api.in_status(execution, "waiting")
     words = ["approve", "reject"] * 8
@@ -116,7 +116,7 @@ def test_exactly_one_decision_wins(stack: Stack) -> None:
 
 
 def test_an_approval_expires(sqlite_stack: Stack) -> None:
-    """Without a decision in time the execution ends as a timeout; a late decision has no effect."""
+    """An undecided approval ends as a timeout; a late decision gets 409."""
     config = {"expires_in_seconds": 1}
     execution = sqlite_stack.api.trigger(
         sqlite_stack.api.create_action(type="approval", executor="approval", config=config)

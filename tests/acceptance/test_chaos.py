@@ -76,7 +76,7 @@ def make_actions(stack: Stack) -> dict[str, tuple[str, dict]]:
 
 
 def unleash(stack: Stack, plan: Plan, server: PostgresServer | None = None) -> History:
-    """Run the load and the faults side by side until both are through."""
+    """Run the load and the faults in parallel to their ends."""
     stack.start("worker2")
     stack.wait_ready("worker2")
     history = History()
@@ -96,7 +96,7 @@ def unleash(stack: Stack, plan: Plan, server: PostgresServer | None = None) -> H
             history.repeats.append((key, stack.api.insist(action_id, parameters, key=key)))
 
     def set_pace() -> None:
-        """Spread the triggers over the time of the faults; the rest is a final burst."""
+        """Spread the triggers over the time of the faults, the rest afterwards."""
         for _ in range(plan.triggers):
             if not faults_over.wait(0.35 if plan.triggers < 200 else 0.12):
                 pace.release()
@@ -139,7 +139,7 @@ def strike(stack: Stack, fault: str, history: History, server: PostgresServer | 
 
 
 def break_database(server: PostgresServer, how: str, seconds: str) -> None:
-    """Kill the database, or freeze it, and bring it back after so long."""
+    """Kill or freeze the database, and bring it back after a time."""
     if how == "killed":
         server.kill()
         time.sleep(float(seconds))
@@ -175,7 +175,7 @@ def check(stack: Stack, history: History) -> None:
 
 
 def test_nothing_accepted_is_lost(first_stack: Stack) -> None:
-    """60 triggers, six kills, a flush, an empty restart: none lost or repeated without cause."""
+    """60 triggers, six kills, a flush, an empty restart: none is lost."""
     stack = first_stack
     kills = ["worker", "worker2", "scripts", "scripts", "web", "beat"]
     history = unleash(stack, Plan(triggers=60, kills=kills, flushes=1, empty_restarts=1, seed=7))
@@ -186,7 +186,7 @@ def test_nothing_accepted_is_lost(first_stack: Stack) -> None:
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("seed", [1])
 def test_nothing_accepted_is_lost_at_length(stack: Stack, seed: int) -> None:
-    """The same with 1,000 triggers, 30 kills, two flushes and an empty restart."""
+    """1,000 triggers, 30 kills, two flushes, an empty restart: none is lost."""
     kills = ["worker"] * 5 + ["worker2"] * 5 + ["scripts"] * 8 + ["web"] * 6 + ["beat"] * 6
     plan = Plan(triggers=1000, kills=kills, flushes=2, empty_restarts=1, seed=seed, callers=8)
     check(stack, unleash(stack, plan))
@@ -198,7 +198,7 @@ def test_nothing_accepted_is_lost_at_length(stack: Stack, seed: int) -> None:
 def test_nothing_is_lost_when_the_database_comes_and_goes(
     postgresql_stack: Stack, postgres_server: PostgresServer, seed: int
 ) -> None:
-    """200 triggers survive three kills of the database, 40 seconds frozen, and dying workers."""
+    """200 triggers outlast kills and freezes of the database, and dying workers."""
     plan = Plan(
         triggers=200,
         kills=["worker", "scripts", "beat", "web"],

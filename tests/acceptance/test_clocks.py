@@ -40,7 +40,7 @@ def here(tmp_path: Path, preloaded: Path) -> Machine:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def stack(request: pytest.FixtureRequest, here: Machine) -> Iterator[Stack]:
-    """The product on that machine; the databases' server goes by the true time."""
+    """The product on that machine; the database server has the true time."""
     with ExitStack() as ending:
         url = ""
         if request.param == "postgresql":
@@ -51,7 +51,7 @@ def stack(request: pytest.FixtureRequest, here: Machine) -> Iterator[Stack]:
 
 
 class Calls:
-    """Actions at the receiver that take a moment: some may be repeated, some must not be."""
+    """Actions that take a moment, some of which must not be repeated."""
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
@@ -68,7 +68,7 @@ class Calls:
             self.once.append(self._stack.api.trigger(self._once))
 
     def check(self, *, undisturbed: bool) -> None:
-        """Check that all ended and none was repeated wrongly; ``undisturbed``: each completed after one call."""
+        """Check every end and the number of calls; ``undisturbed``: one call each."""
         rows = self._stack.wait_ended([*self.once, *self.repeatable], 2 * IN_TIME)
         arrived = self._stack.sink.keys()
         for execution in self.once:
@@ -82,7 +82,7 @@ class Calls:
 
 
 def test_the_clock_is_set_while_calls_are_under_way(stack: Stack, here: Machine) -> None:
-    """A clock set by a minute and an hour loses, repeats and delays nothing.
+    """A clock set by minutes or an hour loses and repeats nothing.
 
     Where the database has a clock of its own, all calls are undisturbed.
     """
@@ -108,7 +108,7 @@ def other(tmp_path: Path, preloaded: Path) -> Machine:
 def test_two_machines_whose_clocks_differ(
     stack: Stack, here: Machine, other: Machine, tmp_path: Path, ahead: float
 ) -> None:
-    """Machines with different clocks make each call once and keep delays; /health reports them.
+    """Machines with different clocks make each call once; /health reports the skew.
 
     The other machine is then killed with calls in hand: they go on here, and none that must not be repeated is.
     """

@@ -33,7 +33,7 @@ def slow_body(key: str) -> bytes:
 
 
 def kinds(key: str, execution: str) -> dict[str, tuple[bytes, bytes]]:
-    """Kind of connection → what it sends at once and what now and then."""
+    """Kind of connection → its first bytes, and those now and then."""
     waiting = (
         f"GET /api/actions/executions/{execution}?wait=30 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\n\r\n"
     )
@@ -46,7 +46,7 @@ def kinds(key: str, execution: str) -> dict[str, tuple[bytes, bytes]]:
 
 
 def pace(stack: Stack, action: str) -> float:
-    """How long /health and a trigger take, seconds: the middle one of twenty."""
+    """How long /health and a trigger take, seconds: the median of twenty."""
     took = []
     for _ in range(10):
         begun = time.monotonic()
@@ -73,7 +73,7 @@ def test_held_connections_stop_no_other_caller(sqlite_stack: Stack, kind: str, n
 
 
 def test_connections_of_one_address_leave_room_for_each_other(sqlite_stack: Stack) -> None:
-    """Callers of the same address are served too: the connections that wait longest are closed."""
+    """Callers of one address are served too: the longest waiters are closed."""
     stack = sqlite_stack
     with HeldConnections(stack.port, 1500, b"", source="127.0.0.1") as held:
         statuses = {stack.api.health().status_code for _ in range(10)}
@@ -105,7 +105,7 @@ def test_a_body_that_comes_too_slowly_is_answered(sqlite_stack: Stack) -> None:
 
 
 def test_a_key_that_holds_many_readers_is_answered_at_once(sqlite_stack: Stack) -> None:
-    """Beyond a key's limit, a long poll gets the present state at once."""
+    """Beyond a key's limit a long poll is answered at once."""
     stack = sqlite_stack
     stack.kill("worker")
     execution = stack.api.trigger(stack.api.create_action(config={"url": stack.sink.url, "method": "POST"}))

@@ -65,7 +65,7 @@ def sent(stack: Stack, families: list[Family], key: str) -> Counter[int]:
 @pytest.mark.wide
 @pytest.mark.parametrize("name", [*WORST, "all"])
 def test_twenty_of_the_worst_bodies_at_once_delay_no_other_caller(sqlite_stack: Stack, name: str) -> None:
-    """/health answers within a second, every caller gets an answer, no web process dies."""
+    """/health answers within a second, every caller is answered, no process dies."""
     key = sqlite_stack.api.http.post("/api/keys", json={"name": "viewer", "role": "viewer"}).json()["data"]["key"]
     families = [family for family in FAMILIES if family.name in (WORST if name == "all" else [name])]
     before = pace()

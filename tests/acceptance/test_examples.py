@@ -1,4 +1,4 @@
-"""Every example playbook does what it says, against the demo systems of ``make run``."""
+"""Every example playbook does what it says, against the demo's systems."""
 
 import re
 from datetime import datetime
@@ -53,21 +53,21 @@ class Examples:
         return eventually(look, 40, f"{run_id} is {' or '.join(statuses)}")
 
     def ends(self, run_id, status):
-        """The steps by their ids once the run has ended, which must be in this state."""
+        """The steps by their ids, once the run has ended so."""
         run = self.reaches(run_id, *TERMINAL)
         assert run["status"] == status, run
         return {step["step_id"]: step for step in run["steps"]}
 
     def steps(self, run_id):
-        """The steps of a run by their ids, each with its last execution."""
+        """A run's steps by their ids, each with its last execution."""
         return {step["step_id"]: step for step in self.run(run_id)["steps"]}
 
     def decide(self, run_id, step_id, word, note):
-        """Approve or reject a step as another account than the one that started the run."""
+        """Approve or reject a step as an account other than the starter's."""
         return self.api.decide_step(run_id, step_id, word, note)
 
     def effects(self, run_id, path=""):
-        """What the steps of a run have sent to a system, oldest first."""
+        """The requests of a run's steps to a system, oldest first."""
         seen = self.receiver.requests()
         return [one["body"] for one in seen if one["key"].startswith(f"{run_id}.") and one["path"].startswith(path)]
 
@@ -92,7 +92,7 @@ def moment(text):
 
 
 def test_a_critical_finding_in_production_is_shielded_and_ticketed(examples):
-    """With its example finding all five steps complete; the ticket reports the shield."""
+    """With its example finding five steps complete, the ticket reports the shield."""
     run_id = examples.start("pb-critical-vuln-response", "web-11", notification_channel="#incidents")
     steps = examples.ends(run_id, "completed")
     assert list(steps) == ["enrich", "notify", "in-production", "remediate", "create-ticket"]
@@ -109,7 +109,7 @@ def test_a_critical_finding_in_production_is_shielded_and_ticketed(examples):
 
 
 def test_an_event_starts_the_response_with_its_own_finding(examples):
-    """A critical finding.new starts a run for its asset; outside production nothing is shielded."""
+    """A critical finding.new starts a run; outside production it shields nothing."""
     finding = {"title": "Weak cipher", "severity": "critical", "asset": {"id": "web-12", "tags": ["staging"]}}
     answer = examples.http.post("/api/events", json={"event": "finding.new", "data": {"finding": finding}})
     assert answer.status_code == 202, answer.text
@@ -132,7 +132,7 @@ def test_a_finding_that_is_not_critical_starts_nothing(examples):
 
 
 def test_a_malicious_mail_is_quarantined(examples):
-    """One malicious indicator of three suffices: the mail is quarantined, the team notified."""
+    """One malicious indicator of three suffices to quarantine a mail."""
     mail = {"message_id": "m-1", "sender": "boss@example.com", "link": "https://evil.example", "attachment_hash": "00"}
     run_id = examples.start("pb-phishing-triage", **mail)
     steps = examples.ends(run_id, "completed")
@@ -145,7 +145,7 @@ def test_a_malicious_mail_is_quarantined(examples):
 
 
 def test_a_suspicious_mail_is_looked_at_by_a_person(examples):
-    """A suspicious mail gets a ticket, no quarantine; without an attachment that branch is skipped."""
+    """A suspicious mail is ticketed, not quarantined; without an attachment, no lookup."""
     run_id = examples.start("pb-phishing-triage", message_id="m-2", sender="new@example.com", link="https://a.example")
     steps = examples.ends(run_id, "completed")
     assert steps["verdict"]["output"]["value"] == "suspicious"
@@ -166,7 +166,7 @@ def test_a_clean_mail_is_thanked_for(examples):
 
 
 def test_an_address_is_unblocked_after_the_delay(examples):
-    """During the delay the run is paused and the address blocked; then it is open."""
+    """The run is paused and the address blocked until the delay ends."""
     run_id = examples.start("pb-temporary-block", address="203.0.113.50")
     seen = examples.reaches(run_id, "paused", *TERMINAL)["status"]
     assert seen in ("paused", "completed")  # it may be over when the machine stood still for that long
@@ -192,7 +192,7 @@ def test_what_must_not_be_blocked_is_refused(examples):
 
 
 def test_an_approved_isolation_happens(examples):
-    """The run is paused until the approval; then the host is isolated and the user notified."""
+    """The run pauses for approval, then isolates the host and notifies."""
     run_id = examples.start("pb-malware-isolation", "laptop-7", file_hash="evil-44d8")
     examples.reaches(run_id, "paused")
     asked = examples.steps(run_id)["approve-isolation"]
@@ -242,7 +242,7 @@ def test_a_patch_that_breaks_is_rolled_back(examples):
 
 
 def test_a_patch_that_does_not_fit_fails_the_run(examples):
-    """A failed dry run of the patch changes nothing; the exception step reports it, the run fails."""
+    """A failed dry run changes nothing; the exception step reports the failure."""
     run_id = examples.start("pb-patch-rollout", "db-03", patch="KB-incompatible")
     steps = examples.ends(run_id, "failed")
     assert statuses(steps)["apply"] == "skipped"
@@ -255,7 +255,7 @@ def test_a_patch_that_does_not_fit_fails_the_run(examples):
 
 
 def test_every_rule_is_checked_and_reported(examples):
-    """Five rules are checked, the broken one gets a ticket, the report counts them."""
+    """Five rules are checked, the broken one is ticketed, the report counts."""
     run_id = examples.start("pb-compliance-check")
     steps = examples.ends(run_id, "completed")
     assert steps["each-check"]["output"] == {"items": 5, "failed": 0}
@@ -277,7 +277,7 @@ def test_the_compliance_check_has_its_next_time(examples):
 
 
 def test_a_scan_starts_the_response_for_critical_findings(examples):
-    """The loop polls the scan to its end; the critical finding starts the other playbook."""
+    """The loop polls the scan; the critical finding starts the other playbook."""
     run_id = examples.start("pb-scan-and-respond", network="10.0.0.0/24")
     steps = examples.ends(run_id, "completed")
     assert steps["until-done"]["output"] == {"iterations": 3}
@@ -296,7 +296,7 @@ def test_a_scan_starts_the_response_for_critical_findings(examples):
 
 
 def test_the_first_playbook_of_the_readme_works(examples):
-    """The README's first playbook is accepted unchanged and does what the page says."""
+    """The README's first playbook is accepted unchanged and does its work."""
     text = re.search(r"```yaml\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)[1]
     headers = {"Content-Type": "application/yaml"}
     made = examples.http.post("/api/playbooks", content=text, headers=headers)
@@ -315,7 +315,7 @@ def test_the_first_playbook_of_the_readme_works(examples):
 
 @pytest.mark.parametrize("path", playbooks.files(), ids=lambda path: path.stem)
 def test_an_example_is_free_of_faults_and_doubts(examples, path):
-    """Each file is valid without warnings; registering it again makes no new version."""
+    """Each file is valid without warnings; registering it again changes nothing."""
     headers = {"Content-Type": "application/yaml"}
     verdict = examples.http.post("/api/playbooks/validate", content=path.read_text(), headers=headers).json()
     assert verdict == {"valid": True, "errors": [], "warnings": []}
@@ -340,7 +340,7 @@ RUNS = {
 
 @pytest.mark.parametrize("path", playbooks.files(), ids=lambda path: path.stem)
 def test_a_dry_run_of_an_example_has_no_effect(examples, path):
-    """A dry run says that a real one would complete, and no system hears of it."""
+    """A dry run predicts completion and sends nothing to any system."""
     name = playbooks.playbook_id(path)
     parameters, target = RUNS[name]
     body = {"parameters": parameters, "target_asset_id": target, "dry_run": True}

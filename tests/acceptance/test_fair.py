@@ -1,4 +1,4 @@
-"""Small work is carried out at once during and after the worst runs and floods.
+"""Small work is prompt during and after the worst runs and floods.
 
 Each test prints its figures (``-s`` shows them).
 """
@@ -27,12 +27,12 @@ TIMES = 20
 
 
 def check_soon(asked: Asked) -> None:
-    """Check the median: the machine may be slow for a moment, not every time."""
+    """Check the median: the machine may be slow once, not every time."""
     assert asked.middle < max(SOON[asked.kind], TIMES * statistics.median(asked.undisturbed)), asked.words
 
 
 def nested(stack: Stack) -> str:
-    """A playbook of 125,000 concurrent iterations, stored by a version without that limit."""
+    """A playbook of 125,000 concurrent iterations, as an older version stored it."""
     playbook = stack.api.create_playbook(steps=[delay("rest", 0)])
     items, step = list(range(1000)), delay("rest", 0)
     for step_id in "cba":
@@ -57,7 +57,7 @@ def in_all(stack: Stack, run_id: str) -> int:
 
 
 def test_a_run_of_nested_loops_leaves_room_for_others(first_stack: Stack) -> None:
-    """During the run and after its cancel others' actions are prompt; no step stays open."""
+    """Others' actions are prompt during and after the run; no step stays."""
     stack = first_stack
     others, playbook = Others(stack), nested(stack)
     run_id = stack.api.run(playbook)
@@ -95,7 +95,7 @@ def open_rows(stack: Stack, run_id: str) -> list[dict[str, Any]]:
 
 @contextlib.contextmanager
 def flooding(stack: Stack, actions: list[str], each_second: int) -> Any:
-    """Trigger these actions in turn at this rate; gives the times of acceptance."""
+    """Trigger these actions in turn at this rate; gives times of acceptance."""
     headers = {"Authorization": f"Bearer {stack.api.key}", "Content-Type": "application/json"}
     over, accepted, callers, body = threading.Event(), list[float](), 8, b'{"parameters": {}}'
 
@@ -122,7 +122,7 @@ def flooding(stack: Stack, actions: list[str], each_second: int) -> Any:
 
 
 def during_a_flood(stack: Stack, things: int, seconds: float) -> None:
-    """Flood over ``things`` actions while others ask for little; workers manage 100 calls/s."""
+    """Flood slow workers over ``things`` actions while others ask for little."""
     others = Others(stack)
     url = f"{stack.sink.url}/slow?seconds=0.04&flood"
     actions = [stack.api.create_action(config={"url": f"{url}={number}"}) for number in range(things)]
@@ -161,7 +161,7 @@ def during_a_flood(stack: Stack, things: int, seconds: float) -> None:
 
 @pytest.mark.gate
 def test_a_flood_leaves_room_for_others(sqlite_stack: Stack) -> None:
-    """A flood over eight actions delays no other caller's actions and no containment."""
+    """A flood over eight actions delays no other caller and no containment."""
     during_a_flood(sqlite_stack, 8, 5)
 
 

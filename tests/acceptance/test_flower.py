@@ -11,14 +11,14 @@ from tests.support.waiting import eventually
 
 @pytest.fixture(scope="module")
 def flower(stacks: Stacks) -> Flower:
-    """Flower next to the product; the next ``heal`` of the product ends it."""
+    """Flower next to the product; the product's next ``heal`` ends it."""
     shown = Flower(stacks.of("sqlite"))
     shown.start()
     return shown
 
 
 def test_flower_shows_executions_and_no_parameters(flower: Flower) -> None:
-    """The task's id is the execution's id, its arguments name the action only."""
+    """A task has its execution's id and names its action, nothing else."""
     stack = flower.stack
     flower.wait_for_tasks()
     parameters = [{"name": "word", "type": "string", "required": True}]
@@ -35,7 +35,7 @@ def test_flower_shows_executions_and_no_parameters(flower: Flower) -> None:
 
 
 def test_flower_requires_the_password(flower: Flower) -> None:
-    """Neither pages nor API answer without a login, and Flower revokes no task."""
+    """Neither pages nor API answer without a login; revoking is refused."""
     for path in ("/", "/api/tasks", "/api/workers", "/tasks", "/metrics"):
         assert httpx.get(f"{flower.url}{path}", timeout=60).status_code == 401
         assert httpx.get(f"{flower.url}{path}", auth=("tests", "wrong"), timeout=60).status_code == 401
@@ -44,7 +44,7 @@ def test_flower_requires_the_password(flower: Flower) -> None:
 
 
 def test_flower_figures_are_for_the_password_and_guessers_wait(flower: Flower) -> None:
-    """Metrics need the password; without it only liveness; many wrong ones are throttled."""
+    """Metrics need the password, liveness none; guessers are throttled."""
     assert "flower" in flower.get("/metrics").text
     assert httpx.get(f"{flower.url}/healthcheck", timeout=60).text == "OK"
     tries = [httpx.get(f"{flower.url}/api/workers", auth=("tests", str(n)), timeout=60).status_code for n in range(40)]

@@ -1,4 +1,4 @@
-"""A graceful stop loses and fails nothing, as far as its time allows."""
+"""A graceful stop loses and fails nothing that its time allows."""
 
 import os
 import signal
@@ -14,7 +14,7 @@ WORKERS = ("worker", "scripts")
 
 
 def test_what_was_accepted_is_published_before_the_process_ends(first_stack: Stack) -> None:
-    """A web process that stops while Redis is frozen still publishes what it accepted."""
+    """A web process that stops without Redis still publishes its accepted triggers."""
     stack = first_stack
     action = stack.api.create_action(config={"url": stack.sink.url, "method": "POST"})
     for name in ("worker", "beat"):  # no worker takes the messages, and no tick publishes in place of the web process
@@ -47,7 +47,7 @@ def roll(stack: Stack, drain: int) -> None:
 
 
 def restart_thrice(stack: Stack, seconds: int, drain: int, fits: int = 0) -> dict[str, dict]:
-    """Restart thrice under actions of ``seconds``, each time too soon for them; returns their rows.
+    """Restart thrice, each time before actions of ``seconds`` end; returns their rows.
 
     ``fits`` adds an action of that many seconds that must not be repeated.
     """
@@ -93,12 +93,12 @@ def check(stack: Stack, rows: dict[str, dict]) -> None:
 
 
 def test_a_rolling_restart_takes_nothing_for_dead(sqlite_stack: Stack) -> None:
-    """Scripts, calls and steps that outlast three restarts are handed back, then completed."""
+    """Scripts, calls and steps that outlast three restarts are handed back."""
     check(sqlite_stack, restart_thrice(sqlite_stack, seconds=6, drain=1))
 
 
 def test_a_script_that_gets_the_signal_itself_is_handed_back(sqlite_stack: Stack) -> None:
-    """TERM to the processes of the pool too ends scripts without a lapse."""
+    """TERM to the pool's processes too ends scripts without a lapse."""
     stack = sqlite_stack
     create, trigger = stack.api.create_action, stack.api.trigger
     nap = f"3.{os.getpid():08}"
@@ -118,7 +118,7 @@ def test_a_script_that_gets_the_signal_itself_is_handed_back(sqlite_stack: Stack
 @pytest.mark.chaos
 @pytest.mark.timeout(900)
 def test_a_rolling_restart_with_long_scripts(stack: Stack) -> None:
-    """Scripts of 32 s are handed back; executions that fit the stop's time are undisturbed."""
+    """Scripts of 32 s are handed back; shorter executions are undisturbed."""
     rows = restart_thrice(stack, seconds=32, drain=20, fits=10)
     check(stack, rows)
     assert (rows["fits"]["status"], rows["fits"]["attempt"]) == ("completed", 1)

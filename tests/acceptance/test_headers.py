@@ -67,7 +67,7 @@ def answered(stack: Stack, path: str, *headers: tuple[str, str]) -> tuple[int, b
 
 @pytest.mark.parametrize("name", _FORWARDED)
 def test_what_claims_to_come_from_a_proxy_does_nothing(sqlite_stack: Stack, name: str) -> None:
-    """Each path answers as without the header, also a path that does not exist."""
+    """Forwarding headers change no answer, also of a path that is missing."""
     key = ("Authorization", f"Bearer {sqlite_stack.api.key}")
     for path in _PATHS:
         expected = answered(sqlite_stack, path)[0]
@@ -80,7 +80,7 @@ def test_what_claims_to_come_from_a_proxy_does_nothing(sqlite_stack: Stack, name
 
 @pytest.mark.parametrize("path", ["/health", "/api/actions", "/docs/"])
 def test_no_header_brings_the_server_to_an_error(sqlite_stack: Stack, path: str) -> None:
-    """Any header value gets the operation's answer or a 4xx with the error body."""
+    """Any header value gets the operation's answer or a 4xx problem."""
     for name in (*_FORWARDED, *_OTHERS):
         for value in _GARBAGE:
             status, whole = answered(sqlite_stack, path, (name, value))

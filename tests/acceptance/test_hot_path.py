@@ -1,4 +1,4 @@
-"""The hot path loses nothing: bursts, steps carried out in place, poison among neighbours.
+"""The hot path loses nothing: bursts, steps in place, poison among neighbours.
 
 Many requests share a transaction, many messages share a bundle, and many steps of a run share a message. Here the
 processes that hold them are killed.
@@ -30,7 +30,7 @@ CALLERS = 8
 
 
 def burst(stack: Stack, action: str, playbook: str, number: int, word: str) -> dict[str, str]:
-    """Trigger ``number`` executions at full speed, every fifth with a key; returns the accepted.
+    """Trigger ``number`` executions at full speed; returns those that were accepted.
 
     Idempotency-Key, or a number where there is none → execution.
     """
@@ -51,7 +51,7 @@ def burst(stack: Stack, action: str, playbook: str, number: int, word: str) -> d
 
 
 def kill_in_bursts(stack: Stack, victims: list[str], *, size: int, seed: int) -> list[str]:
-    """Kill each victim in the middle of a burst; returns the broken promises."""
+    """Kill each victim in mid-burst; returns the broken promises."""
     kit, rng = Kit(stack), random.Random(seed)
     answered: dict[str, str] = {}
     action, playbook = kit.action("ok"), kit.playbook(*(kit.act(f"s{number}") for number in range(4)))
@@ -80,7 +80,7 @@ def kill_in_bursts(stack: Stack, victims: list[str], *, size: int, seed: int) ->
 
 
 def wrongly_called(stack: Stack, kit: Kit, action: str) -> list[str]:
-    """Calls without an execution, and executions called never or more often than claimed."""
+    """Calls without an execution, and executions called never or too often."""
     arrived = Counter(call.key for call in kit.calls())
     rows = stack.rows("SELECT id, attempt, status FROM executions WHERE action_id = :action", action=action)
     faults = [f"a call under {key!r}, which is no execution" for key in arrived.keys() - {row["id"] for row in rows}]
@@ -92,7 +92,7 @@ def wrongly_called(stack: Stack, kit: Kit, action: str) -> list[str]:
 
 
 def test_bursts_survive_kills(stack: Stack) -> None:
-    """API and worker die in bursts: accepted executions complete, under one key, none half-written."""
+    """API and worker die in mid-burst: accepted executions complete under one key."""
     assert kill_in_bursts(stack, ["web", "worker"], size=80, seed=21) == []
 
 
@@ -105,7 +105,7 @@ def test_bursts_survive_kills_at_length(stack: Stack) -> None:
 
 
 def test_a_worker_dies_with_a_chain_half_carried_out(first_stack: Stack) -> None:
-    """A worker killed at the fourth of six steps: the rest follows in order."""
+    """A worker killed in the fourth of six steps loses no step."""
     stack = first_stack
     kit = Kit(stack)
     before = [kit.act(f"s{number}") for number in (1, 2, 3)]
@@ -141,7 +141,7 @@ class Poison:
 
     @contextlib.contextmanager
     def at_work(self) -> Iterator[None]:
-        """Kill the process that makes the call, each time; restart a missing worker."""
+        """Kill the process of each call; restart a missing worker."""
         over = threading.Event()
 
         def watch() -> None:
@@ -171,7 +171,7 @@ class Poison:
 
 
 def poisoned(stack: Stack, neighbours: int) -> list[str]:
-    """Run a poisonous step in parallel with innocent steps and triggers, in one process.
+    """Run a poisonous step with innocent steps and triggers in one process.
 
     Returns what is not as it should be.
     """
@@ -203,7 +203,7 @@ def poisoned(stack: Stack, neighbours: int) -> list[str]:
 
 
 def hit_too_often(kit: Kit, rows: Iterable[dict[str, Any]]) -> list[str]:
-    """Neighbours that lost their worker more than twice, or were called never or too often."""
+    """Neighbours lost more than twice, or called never or too often."""
     arrived = Counter(call.key for call in kit.calls())
     called = [row for row in rows if row["kind"] != "playbook" and row["type"] != "parallel"]
     wrong = [row for row in called if not 1 <= arrived[row["id"]] <= row["attempt"] <= 3]
@@ -212,7 +212,7 @@ def hit_too_often(kit: Kit, rows: Iterable[dict[str, Any]]) -> list[str]:
 
 @pytest.mark.gate
 def test_poison_in_a_bundle_spares_its_neighbours(first_stack: Stack) -> None:
-    """A step that kills its worker ends after three; 16 in its bundle complete."""
+    """A step that kills its worker ends after three; its neighbours complete."""
     assert poisoned(first_stack, 16) == []
 
 

@@ -1,4 +1,4 @@
-"""A rotation of the secret key, as docs/operations.md says, stops and loses nothing."""
+"""A rotation of the secret key by docs/operations.md loses nothing."""
 
 import secrets
 import threading
@@ -14,7 +14,7 @@ TOKEN = [{"name": "token", "type": "secret", "required": True}]
 
 
 class Load:
-    """Triggers an action with a secret and a secret parameter until it is stopped."""
+    """Triggers an action with a secret and a secret parameter until stopped."""
 
     def __init__(self, stack: Stack, canary: str) -> None:
         self.api = Api(stack.url, stack.api.key)
@@ -47,7 +47,7 @@ class Load:
 
 
 def restart(stack: Stack, keys: str) -> None:
-    """Restart one process after the other with these keys, each in good order."""
+    """Restart each process gracefully with these keys."""
     for name in NAMES:
         stack.end(name)
         stack.start(name, TOCSIN_SECRET_KEYS=keys, TOCSIN_SECRET_KEY="")
@@ -56,7 +56,7 @@ def restart(stack: Stack, keys: str) -> None:
 
 @pytest.mark.wide
 def test_the_key_is_changed_while_the_product_works() -> None:
-    """Executions complete during the rotation; afterwards the old key is unused, no secret shown."""
+    """Executions complete during the rotation; afterwards the old key is unused."""
     canary = secrets.token_hex(16)
     with Stack("") as stack:
         old, new = (Path(stack.directory) / "var/secret.key").read_text().strip(), secrets.token_urlsafe(32)

@@ -1,4 +1,4 @@
-"""`make run` and `make demo` as real processes, each test in its var folder."""
+"""`make run` and `make demo` as real processes, in the tests' folders."""
 
 import contextlib
 import re
@@ -47,7 +47,7 @@ def launch(name, env, **more):
 
 
 def at_work(env):
-    """Every process on this machine that works for the var folder, as a launcher marks them."""
+    """Every process that a launcher has marked with the var folder."""
     mark = f"{MARK}={env['TOCSIN_VAR_DIR']}".encode()
     found = []
     for entry in Path("/proc").iterdir():
@@ -60,7 +60,7 @@ def at_work(env):
 
 
 def alive(family):
-    """Those of the processes that still run; what has ended and waits for init to collect it shows no command."""
+    """The processes that still run, without zombies, which have no command line."""
     found = []
     for pid, birth in family.items():
         with contextlib.suppress(OSError):
@@ -70,7 +70,7 @@ def alive(family):
 
 
 def completed_demo(output):
-    """Check that script and playbook completed, each step shown with its real output."""
+    """Check that script and playbook completed and each shows its output."""
     return (
         re.search(r"Triage script: completed in \S+ s", output)
         and '"verdict": "brute-force"' in output
@@ -95,7 +95,7 @@ def running(home, tmp_path_factory):
 
 
 def test_run_shows_real_completions_and_where_everything_is(home, running):
-    """`make run` shows the demo's results, then the links, the key and a command."""
+    """`make run` shows the demo's results, links, the key and a command."""
     output = running.log.read_text()
     assert completed_demo(output), output
     assert f"http://127.0.0.1:{home['PORT']}/docs" in output
@@ -108,7 +108,7 @@ def test_run_shows_real_completions_and_where_everything_is(home, running):
 
 
 def test_a_second_run_points_to_the_first(home, running):
-    """One instance: the second start says so, prints the links and is content."""
+    """A second start says that one runs, prints the links and succeeds."""
     done = launch("run", home)
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"running already (process {running.pid})" in done.stdout
@@ -117,7 +117,7 @@ def test_a_second_run_points_to_the_first(home, running):
 
 @pytest.mark.gate
 def test_a_demo_during_a_run_is_performed_there(home, running):
-    """`make demo` while `make run` serves uses what is there, and leaves it running."""
+    """`make demo` uses a serving `make run` and leaves it running."""
     done = launch("demo", home)
     assert done.returncode == 0, done.stdout + done.stderr
     assert completed_demo(done.stdout), done.stdout
@@ -125,7 +125,7 @@ def test_a_demo_during_a_run_is_performed_there(home, running):
 
 
 def test_a_taken_port_is_said_in_one_line(home, running, tmp_path):
-    """A taken port is one line that names PORT=, a failure, no process left."""
+    """A taken port fails in one line with PORT= and leaves nothing."""
     other = {**home, "TOCSIN_VAR_DIR": str(tmp_path / "var")}
     done = launch("run", other)
     assert done.returncode == 1
@@ -135,7 +135,7 @@ def test_a_taken_port_is_said_in_one_line(home, running, tmp_path):
 
 
 def test_ctrl_c_stops_everything(home, running):
-    """Ctrl-C is the way to stop: exit code 0, and every process that was started is gone."""
+    """Ctrl-C ends every started process, and the exit code is 0."""
     family = descendants([running.pid])
     assert len(family) > 6
     running.send(signal.SIGINT)
@@ -146,7 +146,7 @@ def test_ctrl_c_stops_everything(home, running):
 
 @pytest.mark.gate
 def test_demo_after_a_kill_cleans_up_works_and_stops_by_itself(home, running, tmp_path):
-    """The start after a kill -9 ends the processes left over and keeps the data."""
+    """The start after a kill -9 ends leftover processes, keeps the data."""
     running.end()
     key = (Path(home["TOCSIN_VAR_DIR"]) / "demo.key").read_text()
     killed = Process(command("run"), tmp_path / "output", env=clean_environment(**home))
@@ -163,7 +163,7 @@ def test_demo_after_a_kill_cleans_up_works_and_stops_by_itself(home, running, tm
 
 @pytest.mark.gate
 def test_a_database_that_cannot_be_had_is_said_with_the_log(home, tmp_path):
-    """A start that fails shows the end of the log and leaves no process."""
+    """A failed start shows the end of the log and leaves nothing."""
     env = {**home, "TOCSIN_VAR_DIR": str(tmp_path / "var"), "PORT": str(free_port())}
     done = launch("demo", env, TOCSIN_DATABASE_URL=f"sqlite:////proc/{tmp_path.name}/tocsin.db")
     assert done.returncode == 1

@@ -1,4 +1,4 @@
-"""A sealed secret opens in its own row only, so writers to the database gain none."""
+"""A sealed secret opens in its own row only."""
 
 import secrets
 import uuid
@@ -15,7 +15,7 @@ TOKEN = [{"name": "token", "type": "secret", "required": True}]
 
 
 class Attack:
-    """An attacker with the password of the database, and the effects of the attack."""
+    """An attacker with the database's password, and the effects of the attack."""
 
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
@@ -58,12 +58,12 @@ class Attack:
             self.stack.change(f"UPDATE {table} SET sealed = :sealed WHERE id = :id", sealed=held[of], id=to)
 
     def refused(self, api: Api, execution_id: str) -> bool:
-        """Whether the execution has ended because of the seal, at its first attempt."""
+        """Whether the execution ended because of the seal, at its first attempt."""
         ended = api.ended(execution_id)
         return (ended["status"], ended["error"]["code"]) == ("failed", "sealed")
 
     def nothing_came_of_it(self) -> bool:
-        """Whether no call arrived and no answer, file, log, message or table shows the canary."""
+        """Whether no call arrived and no trace shows the canary."""
         stack = self.stack
         files = [path for path in stack.directory.rglob("*") if path.is_file()]
         places = {"answers": "".join(self.answers)}
@@ -84,7 +84,7 @@ def attack(first_stack: Stack) -> Iterator[Attack]:
 
 
 def test_the_secrets_of_a_config_open_for_their_action_only(attack: Attack) -> None:
-    """A secret opens with no other action, no other workspace and no changed URL."""
+    """A secret opens with no other action, workspace or changed URL."""
     stack, api = attack.stack, attack.stack.api
     one, other, foreign, moved = (attack.hook(where) for where in (api, api, attack.elsewhere, api))
     attack.swap("action_revisions", attack.revision(one), attack.revision(other))
@@ -106,7 +106,7 @@ def test_the_secrets_of_a_config_open_for_their_action_only(attack: Attack) -> N
 
 
 def test_a_broken_seal_is_mended_by_giving_the_secret_again(attack: Attack) -> None:
-    """The mask of a broken seal is refused; with the secret the action works."""
+    """A broken seal's mask is refused; with the secret the action works."""
     api = attack.stack.api
     one, other = attack.hook(api), attack.hook(api)
     attack.swap("action_revisions", attack.revision(one), attack.revision(other))
@@ -119,7 +119,7 @@ def test_a_broken_seal_is_mended_by_giving_the_secret_again(attack: Attack) -> N
 
 
 def test_secret_parameters_open_for_their_execution_only(attack: Attack) -> None:
-    """Swapped secrets of waiting executions, in one workspace or two, do not open."""
+    """Swapped secrets of waiting executions do not open, in any workspace."""
     stack, api = attack.stack, attack.stack.api
     here, there = attack.teller(api), attack.teller(attack.elsewhere)
     owners = (api, api, api, attack.elsewhere, api)
@@ -140,7 +140,7 @@ def test_secret_parameters_open_for_their_execution_only(attack: Attack) -> None
 
 
 def test_the_secrets_of_a_run_open_for_that_run_only(attack: Attack) -> None:
-    """Swapped secrets end waiting runs with the reason, and a retry gets that reason too."""
+    """Swapped secrets end waiting runs with the reason, retries too."""
     api = attack.stack.api
     step = {"id": "tell", "type": "action", "action_ref": attack.teller(api), "parameters": {"token": "{{ token }}"}}
     ask = {"id": "ask", "type": "approval", "on_success": "tell"}

@@ -124,7 +124,7 @@ _LONGEST = 600
 
 
 def _forgive_wrong_keys(stack: Stack) -> None:
-    """Let this machine present any number of wrong keys, several for each operation.
+    """Let this machine present any number of wrong keys.
 
     The brake on guessing answers 429 in place of the 401 that is looked for; it has tests of its own.
     """
@@ -134,7 +134,7 @@ def _forgive_wrong_keys(stack: Stack) -> None:
 
 
 def _executions(stack: Stack) -> dict[str, list[str]]:
-    """Executions that can be approved, rejected and cancelled, and others that have ended."""
+    """Make executions to approve, reject and cancel, and some that have ended."""
     asks = stack.api.create_action(type="approval", executor="approval", config={})
     ids = [stack.api.trigger(asks) for _ in range(24)]
     for execution_id in ids:
@@ -145,7 +145,7 @@ def _executions(stack: Stack) -> dict[str, list[str]]:
 
 
 def _playbooks(stack: Stack) -> dict[str, list[str]]:
-    """Make playbooks, with the example's needs, and a run for each operation on runs."""
+    """Make playbooks, the example's needs, and runs for each operation on runs."""
     for action_id, given in _ACTIONS.items():
         declared = [{"name": name} for name in given]
         stack.api.create_action(id=action_id, type="approval", executor="approval", config={}, parameters=declared)
@@ -173,7 +173,7 @@ def _playbooks(stack: Stack) -> dict[str, list[str]]:
 
 
 def _clear(stack: Stack) -> None:
-    """Delete the actions and playbooks, and cancel what the fuzz run has started."""
+    """Delete actions and playbooks, and cancel what the fuzz run has started."""
     for action_id in _ACTIONS:
         stack.api.http.delete(f"/api/actions/{action_id}")
     for row in stack.rows("SELECT id FROM playbooks"):
@@ -190,7 +190,7 @@ def _clear(stack: Stack) -> None:
 @pytest.mark.wide
 @pytest.mark.timeout(_LONGEST)
 def test_schemathesis_finds_nothing(stack: Stack, tmp_path: Path) -> None:
-    """No generated input, legal or not, gets a 5xx, undocumented status or wrong body."""
+    """No generated input gets a 5xx, an undocumented status or wrong body."""
     if importlib.util.find_spec("schemathesis") is None:
         pytest.skip("schemathesis is not installed")
     _forgive_wrong_keys(stack)

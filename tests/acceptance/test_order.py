@@ -11,7 +11,7 @@ WANTED = ("containment", "webhook", "notification")
 
 
 def test_a_busy_worker_takes_containment_before_notifications(sqlite_stack: Stack) -> None:
-    """Queued in the worst order, urgent calls still come first and notifications last."""
+    """Queued in the worst order, urgent calls come first and notifications last."""
     stack, url = sqlite_stack, sqlite_stack.sink.url
     kinds = {"notification": "notifications", "webhook": "steps", "containment": "urgent"}
     actions = {kind: stack.api.create_action(type=kind, config={"url": f"{url}/ok?order={kind}"}) for kind in kinds}

@@ -19,7 +19,7 @@ ANSWERS_LATE = 10
 
 
 def prompt_triggers(stack: Stack, action_id: str) -> list[str]:
-    """Check that most of seven triggers are prompt: the machine may be slow for a moment."""
+    """Check that the median of seven triggers is prompt; returns the executions."""
     executions, times = [], []
     for _ in range(7):
         started = time.monotonic()
@@ -31,7 +31,7 @@ def prompt_triggers(stack: Stack, action_id: str) -> list[str]:
 
 @pytest.mark.gate
 def test_a_worker_that_wakes_up_late_changes_nothing(first_stack: Stack) -> None:
-    """A worker frozen beyond its lease loses its execution and, thawed, changes nothing."""
+    """A worker frozen beyond its lease loses its execution and changes nothing."""
     stack = first_stack
     url = f"{stack.sink.url}/slow-first?seconds={ANSWERS_LATE}&late"
     actions = [
@@ -60,7 +60,7 @@ def test_a_worker_that_wakes_up_late_changes_nothing(first_stack: Stack) -> None
 
 
 def test_triggers_do_not_need_redis(sqlite_stack: Stack) -> None:
-    """Without Redis a trigger promptly gets 202, and runs once Redis is back."""
+    """Without Redis a trigger promptly gets 202, and runs when Redis returns."""
     stack = sqlite_stack
     action_id = stack.api.create_action(config={"url": f"{stack.sink.url}/ok?dead"})
     stack.redis.kill()
@@ -105,7 +105,7 @@ def _sqlite_locked(stack: Stack) -> Iterator[None]:
 
 
 def check_outage(stack: Stack, outage: Iterator[None]) -> None:
-    """Check 503 while the database is away, and that accepted executions complete without a restart."""
+    """Check 503 during the outage, and recovery without a restart."""
     action_id = stack.api.create_action(config={"url": f"{stack.sink.url}/slow?seconds=0.5&outage"})
     before = stack.api.trigger(action_id)
     pids = {name: process.pid for name, process in stack.running.items()}
@@ -122,7 +122,7 @@ def check_outage(stack: Stack, outage: Iterator[None]) -> None:
 
 
 def test_postgresql_goes_away_and_comes_back(postgresql_stack: Stack, request: pytest.FixtureRequest) -> None:
-    """While PostgreSQL is down triggers get 503; after its start all work continues."""
+    """While PostgreSQL is down triggers get 503; after its start work continues."""
     server = request.getfixturevalue("postgres_server")
     if not isinstance(server, PostgresServer):
         pytest.skip("the PostgreSQL server is not ours to stop")
@@ -130,7 +130,7 @@ def test_postgresql_goes_away_and_comes_back(postgresql_stack: Stack, request: p
 
 
 def test_sqlite_is_locked_and_released(sqlite_stack: Stack) -> None:
-    """While SQLite is locked triggers get 503; after the release all work continues."""
+    """While SQLite is locked triggers get 503; after the release work continues."""
     check_outage(sqlite_stack, _sqlite_locked(sqlite_stack))
 
 

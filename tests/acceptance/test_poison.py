@@ -1,4 +1,4 @@
-"""Actions that kill or freeze their worker end with a clear code, neighbours unharmed."""
+"""Actions that kill or freeze their worker fail with a clear code."""
 
 import threading
 from collections.abc import Iterator
@@ -39,7 +39,7 @@ def supervised(stack: Stack, name: str) -> Iterator[None]:
 
 
 def check(stack: Stack, poisons: dict[str, tuple[dict, set[str]]], neighbours: list[dict], seconds: float) -> None:
-    """Run all poisons at once; each ends with its code, every neighbour completes."""
+    """Run all poisons at once; each ends as expected, every neighbour completes."""
     create, trigger = stack.api.create_action, stack.api.trigger
     running = {name: trigger(create(**{"timeout_seconds": 30, **wanted})) for name, (wanted, _) in poisons.items()}
     innocent = [trigger(create(**wanted, timeout_seconds=30)) for wanted in neighbours]
@@ -57,7 +57,7 @@ def check(stack: Stack, poisons: dict[str, tuple[dict, set[str]]], neighbours: l
 
 
 def test_poison_ends_and_spares_its_neighbours(sqlite_stack: Stack) -> None:
-    """Functions that end, kill or block their process fail after three attempts or time out."""
+    """Functions that end, kill or block their process fail or time out."""
     url = sqlite_stack.sink.url
     lost, late = {"attempts_exhausted"}, {"timeout"}
     poisons = {
@@ -78,7 +78,7 @@ def test_poison_ends_and_spares_its_neighbours(sqlite_stack: Stack) -> None:
 
 
 def test_malicious_scripts_end_and_spare_their_neighbours(sqlite_stack: Stack) -> None:
-    """Scripts that loop, fork or kill without end are stopped, the worker unharmed."""
+    """Scripts that loop, fork or kill are stopped, the worker unharmed."""
     pid = sqlite_stack.running["scripts"].pid
     ended = {"script_failed", "script_limit"}
     poisons = {

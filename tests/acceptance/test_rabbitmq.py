@@ -15,7 +15,7 @@ _SIZES = (("narrow", 3), ("wide", 30))
 
 @pytest.mark.wide
 def test_nothing_accepted_is_lost_on_rabbitmq() -> None:
-    """Accepted executions end once though workers, API and beat die; runs and joins complete."""
+    """Accepted executions end once though workers, API and beat are killed."""
     url = os.environ.get("TOCSIN_TEST_AMQP_URL")  # noqa: TID251
     if not url:
         missing("TOCSIN_TEST_AMQP_URL is not set")

@@ -41,7 +41,7 @@ def rabbit(tmp_path: Path) -> Iterator[RabbitServer]:
 
 
 class Load:
-    """Callers that trigger actions one by one: some may be repeated, some must not be."""
+    """Callers of actions, some of which must not be repeated."""
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
@@ -86,7 +86,7 @@ def spent(pids: list[int]) -> float:
 
 
 def test_a_broker_that_is_killed_stops_nothing(rabbit: RabbitServer) -> None:
-    """A broker killed three times under load: nothing is lost or repeated, tick goes on.
+    """A broker killed three times under load loses and repeats nothing.
 
     A delay that begins when the broker is back ends in time after each kill, which only tick does; no worker is
     restarted for it, and at the end none is busy.
@@ -119,7 +119,7 @@ def test_a_broker_that_is_killed_stops_nothing(rabbit: RabbitServer) -> None:
 
 
 def test_odd_messages_end_no_worker(rabbit: RabbitServer) -> None:
-    """Foreign headers and bodies are rejected and not requeued; then an action completes."""
+    """Foreign headers and bodies are rejected, not requeued; then an action completes."""
     with Stack("", broker_url=rabbit.url) as stack:
         before = {name: (process.pid, born(process.pid)) for name, process in stack.running.items()}
         action = stack.api.create_action(config={"url": f"{stack.sink.url}/ok"})

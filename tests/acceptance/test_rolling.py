@@ -1,4 +1,4 @@
-"""A rolling update under load: two releases share one database and one broker.
+"""A rolling update under load: two releases, one database, one broker.
 
 In order of time: the release before is at work and callers ask it for actions of every kind, runs of every shape and
 poison, while a schedule comes round each minute; ``release`` migrates the database; its workers are replaced one by
@@ -36,7 +36,7 @@ SETTLED = 240
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def updated(request: pytest.FixtureRequest) -> Iterator[UpdatedStack]:
-    """The release before, on each database; few slots, so that slow calls are requeued."""
+    """The release before, with few slots, so that slow calls are requeued."""
     with contextlib.ExitStack() as ending:
         url = ""
         if request.param == "postgresql":
@@ -54,7 +54,7 @@ def updated(request: pytest.FixtureRequest) -> Iterator[UpdatedStack]:
 
 @dataclass
 class Load:
-    """Callers who go on asking, each time another API of those that live; what they have been promised."""
+    """Callers of all living APIs in turn, and the accepted requests."""
 
     stack: UpdatedStack
     kinds: dict[str, tuple[str, dict]]
@@ -83,7 +83,7 @@ class Load:
         assert not self._broken, self._broken[0]
 
     def ask(self, post: Callable[[Api, str], httpx.Response]) -> str:
-        """The id of what a request starts, asked for under one key until it is accepted."""
+        """Ask under one key until the API accepts; returns the id."""
         number, give_up = next(self._numbers), time.monotonic() + 60
         while True:
             apis = [*self.stack.apis]
@@ -117,7 +117,7 @@ class Load:
 
 
 def kinds(stack: UpdatedStack) -> dict[str, tuple[str, dict]]:
-    """Kind → action and parameters: those of the crash tests, a slow one, and poison."""
+    """Kind → action and parameters: the crash tests' kinds, slow, and poison."""
     create, url = stack.api.create_action, stack.sink.url
     handler = {"type": "script", "executor": "local", "config": {"handler": "exit_now"}, "timeout_seconds": 30}
     return {
@@ -128,7 +128,7 @@ def kinds(stack: UpdatedStack) -> dict[str, tuple[str, dict]]:
 
 
 def update(stack: UpdatedStack, load: Load) -> None:
-    """Each step of the update, with poison and some time of load before the next."""
+    """Update step by step, each time with poison and load before the next."""
     steps: list[Callable[[], object]] = [
         lambda: None,
         stack.release,
@@ -167,7 +167,7 @@ def minutes(stack: UpdatedStack, playbook_id: str) -> list[int]:
 @pytest.mark.chaos
 @pytest.mark.timeout(1200)
 def test_an_update_under_load_loses_nothing(updated: UpdatedStack) -> None:
-    """An update loses nothing, repeats only what may be, and leaves the queues empty."""
+    """An update under load loses nothing, repeats nothing wrongly, and empties queues."""
     kit, history = Kit(updated), test_runs_chaos.History()
     load = Load(updated, kinds(updated), list(books(kit).values()))
     scheduled = kit.playbook(kit.act("tell"), trigger={"event": "schedule", "cron": "* * * * *"})

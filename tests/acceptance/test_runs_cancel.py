@@ -1,4 +1,4 @@
-"""Stopping runs: cancelled, paused, frozen. After the answer nothing more of them begins."""
+"""After a cancel or a pause is answered, no step begins."""
 
 import random
 import time
@@ -21,7 +21,7 @@ QUIET = 1.0
 
 
 def scenes(kit: Kit) -> dict[str, tuple[str, str]]:
-    """Kind of step → a playbook that waits there, and the step that shows it.
+    """Kind of step → a playbook that waits there, and its step.
 
     Each has a call after the step, which must never come.
     """
@@ -51,7 +51,7 @@ def scenes(kit: Kit) -> dict[str, tuple[str, str]]:
 
 
 def stands(stack: Stack, run_id: str, step: str) -> bool:
-    """Whether a run has come to this step, and the innermost run inside it to its second."""
+    """Whether a run, or its innermost run, has reached its waiting step."""
     found = stack.rows("SELECT * FROM executions WHERE id = :id", id=f"{run_id}.{step}")
     if not found or found[0]["type"] != "playbook":
         return bool(found) and found[0]["status"] != "pending"
@@ -65,7 +65,7 @@ def family(stack: Stack, run_id: str) -> list[str]:
 
 
 def still_open(stack: Stack, run_ids: list[str]) -> list[dict]:
-    """The rows of these runs that have not ended, or that a worker holds."""
+    """The rows of these runs that are unfinished or held by workers."""
     rows = [stack.row(run_id) for run_id in run_ids] + [
         row for mine in step_rows(stack, run_ids).values() for row in mine
     ]
@@ -79,7 +79,7 @@ def under_way(stack: Stack, run_ids: Iterable[str]) -> list[dict]:
 
 
 def test_a_cancel_ends_a_run_at_every_kind_of_step(first_stack: Stack) -> None:
-    """A cancel at any step also ends steps and started runs; no later call; then 409."""
+    """A cancel at any step ends steps and started runs; then 409."""
     stack = first_stack
     kit = Kit(stack)
     made = scenes(kit)
@@ -113,7 +113,7 @@ def test_a_cancel_ends_a_run_at_every_kind_of_step(first_stack: Stack) -> None:
 
 
 def test_what_has_completed_stays_completed(sqlite_stack: Stack) -> None:
-    """A cancel keeps the steps that ended, and the run shows which are not reached."""
+    """A cancel keeps ended steps; the run shows which are not reached."""
     stack = sqlite_stack
     kit = Kit(stack)
     run_id = stack.api.run(kit.playbook(kit.act("a"), kit.act("b"), approval("ask"), kit.act("late")))
@@ -126,7 +126,7 @@ def test_what_has_completed_stays_completed(sqlite_stack: Stack) -> None:
 
 
 def test_a_run_is_cancelled_before_it_began(sqlite_stack: Stack) -> None:
-    """A pending run that is cancelled while every worker is frozen never begins."""
+    """A pending run cancelled while every worker is frozen never begins."""
     stack = sqlite_stack
     kit = Kit(stack)
     playbook = kit.playbook(kit.act("a"), kit.act("b"))
@@ -142,7 +142,7 @@ def test_a_run_is_cancelled_before_it_began(sqlite_stack: Stack) -> None:
 
 
 def cancel_at_random(stack: Stack, number: int, seed: int) -> Counter[int]:
-    """Cancel runs at random moments, also at their very end, and check every promise.
+    """Cancel runs at random moments, also at the end; check every promise.
 
     Returns how often each status was answered.
     """
@@ -190,7 +190,7 @@ def cancel_at_random(stack: Stack, number: int, seed: int) -> Counter[int]:
 
 
 def test_nothing_begins_after_a_cancel_was_answered(first_stack: Stack) -> None:
-    """18 cancels at random moments: no later call, no open row, also in started runs."""
+    """After 18 cancels at random moments no call and no open row."""
     assert cancel_at_random(first_stack, 18, seed=5)[200] >= 6, "enough were cancelled for this to tell anything"
 
 
@@ -202,7 +202,7 @@ def test_nothing_begins_after_a_cancel_was_answered_at_length(stack: Stack) -> N
 
 
 def test_nothing_begins_while_a_run_is_paused(first_stack: Stack) -> None:
-    """A paused run ends the steps under way and begins none; resumed, it completes."""
+    """A paused run begins no step until it is resumed, then completes."""
     stack = first_stack
     kit = Kit(stack)
     tail = kit.playbook(kit.act("c1"))
@@ -263,7 +263,7 @@ def test_a_paused_run_is_cancelled(sqlite_stack: Stack) -> None:
 
 @pytest.mark.chaos
 def test_a_worker_that_wakes_up_late_changes_nothing_of_a_run(postgresql_stack: Stack) -> None:
-    """A worker frozen in a step loses its run and, thawed, changes nothing of it."""
+    """A worker frozen in a step loses its run and changes nothing."""
     stack = postgresql_stack
     kit = Kit(stack)
     run_id = stack.api.run(

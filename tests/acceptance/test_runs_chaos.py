@@ -108,7 +108,7 @@ def unleash(stack: Stack, nemesis: Nemesis, kit: Kit, *, seed: int, runs: int, f
             history.repeats.append((run_id, stack.api.insist_on_run(book.playbook_id, key=key)))
 
     def set_pace() -> None:
-        """Spread the runs over the time of the faults; the rest is a final burst."""
+        """Spread the runs over the time of the faults, the rest afterwards."""
         while not over.wait(0.25):
             pace.release()
         pace.release(runs)
@@ -162,7 +162,7 @@ def check(stack: Stack, kit: Kit, history: History, poller: Poller) -> None:
 
 
 def twice_ended(stack: Stack, run_ids: set[str]) -> list[str]:
-    """Runs and steps that, by the audit trail, ended twice or continued after their end."""
+    """Runs and steps that, by the audit trail, continued after an end."""
     trail: dict[str, list[str]] = {}
     for row in stack.rows("SELECT subject, event FROM audit WHERE event LIKE 'execution.%' ORDER BY id"):
         if row["subject"].partition(".")[0] in run_ids:
@@ -172,7 +172,7 @@ def twice_ended(stack: Stack, run_ids: set[str]) -> list[str]:
 
 
 def survive(stack: Stack, server: object, *, rounds: range, runs: int, faults: Callable[[int], list[str]]) -> int:
-    """Alternate runs and faults without a pause, check every promise, return the number of runs."""
+    """Run playbooks under faults, check every promise, return the number of runs."""
     stack.start("worker2")
     stack.wait_ready("worker2")
     kit, history = Kit(stack), History()
@@ -192,7 +192,7 @@ def server_of(stack: Stack, request: pytest.FixtureRequest) -> object:
 
 
 def test_runs_end_in_order_whatever_dies(stack: Stack, request: pytest.FixtureRequest) -> None:
-    """21 runs of every shape survive six kinds of faults, none lost or out of order."""
+    """21 runs of every shape outlast six kinds of faults, in order."""
     faults = ["worker", "worker2", "web", "beat", "empty", "database"]
     lived = survive(stack, server_of(stack, request), rounds=range(7, 8), runs=21, faults=lambda _seed: faults)
     assert lived == 21
@@ -201,7 +201,7 @@ def test_runs_end_in_order_whatever_dies(stack: Stack, request: pytest.FixtureRe
 @pytest.mark.chaos
 @pytest.mark.timeout(1200)
 def test_runs_end_in_order_whatever_dies_at_length(stack: Stack, request: pytest.FixtureRequest) -> None:
-    """400 runs survive 40 faults: 20 seeds of 20 runs and two faults."""
+    """400 runs outlast 40 faults: 20 seeds of 20 runs and two."""
     kinds = ["worker", "worker2", "scripts", "web", "beat", "flush", "empty", "database"]
 
     def faults(seed: int) -> list[str]:

@@ -1,4 +1,4 @@
-"""Flower shows a run as its tree of tasks, and none of its values."""
+"""Flower shows a run as its tree of tasks, without any value."""
 
 import pytest
 
@@ -11,7 +11,7 @@ from tests.support.waiting import eventually
 
 @pytest.fixture(scope="module")
 def flower(stacks: Stacks) -> Flower:
-    """Flower, with workers that report their tasks; the next ``heal`` of the product ends it."""
+    """Flower, with workers that report tasks; the product's next ``heal`` ends it."""
     shown = Flower(stacks.of("sqlite"))
     shown.start()
     shown.wait_for_tasks()
@@ -19,7 +19,7 @@ def flower(stacks: Stacks) -> Flower:
 
 
 def shown_tasks(flower: Flower, run_id: str, count: int) -> dict[str, dict]:
-    """What Flower shows of a run once it shows that many tasks that have succeeded."""
+    """Flower's tasks of a run, once that many have succeeded."""
 
     def look() -> dict[str, dict] | None:
         mine = {name: task for name, task in flower.tasks().items() if name.startswith(run_id)}
@@ -29,7 +29,7 @@ def shown_tasks(flower: Flower, run_id: str, count: int) -> dict[str, dict]:
 
 
 def test_flower_shows_each_step_of_a_run(flower: Flower) -> None:
-    """Every step is a task with its name and id, rooted in the run."""
+    """Every step is a task with its name and id."""
     check_sequence(flower.stack, flower)
     check_chord(flower.stack, flower)
 
@@ -51,7 +51,7 @@ def check_sequence(stack: Stack, flower: Flower) -> None:
 
 
 def check_chord(stack: Stack, flower: Flower) -> None:
-    """Check that every executed step of branches, iterations and delays is a task, joins too."""
+    """Check that every executed step, iterations and joins included, is a task."""
     kit = Kit(stack)
     branches = parallel("p", [kit.act("x1"), kit.act("x2")], [kit.slow("y1", 0.3)], [kit.act("z1")])
     items = for_each("e", [1, 2, 3], kit.act("w"), max_concurrency=2)
@@ -72,7 +72,7 @@ def check_chord(stack: Stack, flower: Flower) -> None:
 
 
 def test_flower_shows_each_step_after_the_broker_was_away(flower: Flower) -> None:
-    """Workers that reconnected to Redis report the steps carried out in place again."""
+    """Workers that reconnected to Redis report steps carried out in place."""
     flower.stack.redis.kill()
     flower.stack.redis.start()
     flower.wait_for_tasks()

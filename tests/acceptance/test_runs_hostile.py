@@ -61,7 +61,7 @@ def received(stack: Stack) -> dict[str, Any]:
 
 
 def listening(stack: Stack, event: str) -> str:
-    """A playbook that puts the title of a finding wherever a text can go."""
+    """A playbook with the title of a finding in every possible place."""
     return stack.api.create_playbook(
         trigger={"event": event, "conditions": {"kind": "open-port"}},
         steps=[
@@ -95,7 +95,7 @@ def listening(stack: Stack, event: str) -> str:
 
 
 def test_texts_arrive_as_they_are_and_decide_nothing(first_stack: Stack) -> None:
-    """Any title of a finding leads to the same steps and arrives unchanged."""
+    """Any title of a finding arrives unchanged and decides nothing."""
     stack = first_stack
     make(stack)
     event = f"finding.t{uuid.uuid4().hex[:8]}"
@@ -140,7 +140,7 @@ def test_text_that_no_database_keeps_is_refused(sqlite_stack: Stack, character: 
 
 
 def test_an_event_as_large_as_a_body_may_be_is_refused(sqlite_stack: Stack) -> None:
-    """An event with a megabyte of text is refused; the answer names the place."""
+    """An event with a megabyte of text is refused, with the place."""
     answer = sqlite_stack.api.http.post(
         "/api/events", json={"event": "finding.new", "data": {"title": "x" * 1_000_000}}
     )
@@ -214,7 +214,7 @@ FAILING = {
 
 
 def test_what_cannot_be_worked_out_fails_its_step_and_nothing_else(first_stack: Stack) -> None:
-    """An impossible template fails its step; the error branch follows and the run completes."""
+    """An impossible template fails its step; the failure link completes the run."""
     stack = first_stack
     make(stack)
     logged_before = len(stack.log("worker"))  # earlier tests take the broker away from the same workers

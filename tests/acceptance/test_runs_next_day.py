@@ -1,4 +1,4 @@
-"""Waiting runs survive a stop of the whole product until the next day.
+"""Waiting runs survive a stop of the product until the next day.
 
 The clock is not touched. While everything is stopped each point in time that the database keeps of executions is
 moved back by a day, which is the same seen from the rows: all that was due within a day is due when the product
@@ -31,7 +31,7 @@ def sleep_over_night(stack: Stack, *, empty: bool) -> None:
 
 
 def waiting(stack: Stack, run_ids: list[str], count: int) -> None:
-    """Wait until ``count`` steps of these runs wait for the clock or an approval."""
+    """Wait until ``count`` steps of these runs wait for clock or approval."""
     query = "SELECT run_id FROM executions WHERE kind = 'step' AND waiting_for IN ('delay', 'approval')"
 
     def look() -> bool:
@@ -126,7 +126,7 @@ def check_next_day(stack: Stack, *, empty: bool) -> None:
 
 @pytest.mark.gate
 def test_waiting_runs_go_on_the_next_day(sqlite_stack: Stack) -> None:
-    """Ended delays continue, others wait; approvals are open or have taken their timeout branch."""
+    """Ended delays continue, others wait; approvals are open or timed out."""
     check_next_day(sqlite_stack, empty=True)
 
 
@@ -134,5 +134,5 @@ def test_waiting_runs_go_on_the_next_day(sqlite_stack: Stack) -> None:
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("empty", [False, True], ids=["redis kept", "redis empty"])
 def test_waiting_runs_go_on_the_next_day_wherever_they_are_kept(stack: Stack, empty: bool) -> None:
-    """Both databases continue waiting runs, with a Redis that kept or lost its messages."""
+    """Waiting runs continue on both databases, with Redis's messages kept or lost."""
     check_next_day(stack, empty=empty)

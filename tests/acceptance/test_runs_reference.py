@@ -41,7 +41,7 @@ def bench(first_stack: Stack) -> Stack:
 
 
 def differences(stack: Stack, definitions: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What engine and reference make differently of each playbook; empty where they agree."""
+    """The differences between engine and reference by playbook; empty where they agree."""
     run_ids = [stack.api.run(stack.api.create_playbook(**definition)) for definition in definitions]
     ended = stack.wait_ended(run_ids, PATIENCE)
     rows, calls = step_rows(stack, run_ids), stack.sink.keys()
@@ -96,7 +96,7 @@ def is_valid(stack: Stack, definition: dict[str, Any]) -> bool:
 
 
 def first_difference(stack: Stack, number: int, seed: int) -> str | None:
-    """The first playbook of a batch that differs, and how; None if all agree."""
+    """The first playbook of a batch that differs, and how; or None."""
     batch = some(number, seed)
     for definition, found in zip(batch, differences(stack, batch), strict=True):
         if found:
@@ -132,7 +132,7 @@ def talking(bench: Stack) -> Stack:
 
 
 def test_loops_inside_parallel_iterations_read_their_own_steps(talking: Stack) -> None:
-    """A loop inside a parallel iteration decides by its own answers, not its siblings'."""
+    """A loop inside a parallel iteration decides by its own answers."""
     until = "index == 0 || steps.poll.output.m != item + '-' + item"
     asking = {"id": "asking", "type": "loop", "while": until, "steps": [say("poll", "{{ item }}-{{ index }}")]}
     after = say("after", "{{ steps.poll.output.m }}")
@@ -147,7 +147,7 @@ def test_loops_inside_parallel_iterations_read_their_own_steps(talking: Stack) -
 
 
 def test_a_playbook_that_takes_too_long_is_ended_with_its_step(talking: Stack) -> None:
-    """A playbook step that times out cancels its run and fails."""
+    """A playbook step that times out cancels its run, and fails."""
     child = talking.api.create_playbook(steps=[{"id": "long", "type": "delay", "seconds": 600}, say("never")])
     step = {"id": "sub", "type": "playbook", "playbook_ref": child, "timeout_seconds": 1, "on_failure": "then"}
     run_id = talking.api.run(talking.api.create_playbook(steps=[step, say("then")]))
@@ -160,7 +160,7 @@ def test_a_playbook_that_takes_too_long_is_ended_with_its_step(talking: Stack) -
 
 
 def test_a_secret_in_the_id_of_a_step_leads_nowhere_else(talking: Stack) -> None:
-    """A decision goes where it leads although what is kept of it is masked."""
+    """A decision on a masked value leads where it should."""
     choose = {"id": "choose", "type": "condition", "expression": "token == 'block'", "on_true": "block-host"}
     secret = {"name": "token", "type": "secret", "required": True}
     playbook_id = talking.api.create_playbook(parameters=[secret], steps=[choose, say("no"), say("block-host")])

@@ -1,4 +1,4 @@
-"""Large and many runs end, with small messages and steady memory of the workers."""
+"""Large and many runs end, with small messages and steady memory."""
 
 import threading
 from collections import Counter
@@ -64,7 +64,7 @@ def act(step_id: str, action_id: str, **more: Any) -> dict[str, Any]:
 
 
 def finished(stack: Stack, *steps: dict[str, Any]) -> tuple[list[dict[str, Any]], list[str]]:
-    """Run these steps to completion: their rows, and the calls in order of arrival."""
+    """Run these steps to completion: rows, and calls in order of arrival."""
     watch = Watch()
     with watch.on(stack):
         run_id = stack.api.run(stack.api.create_playbook(steps=list(steps)))
@@ -79,7 +79,7 @@ def finished(stack: Stack, *steps: dict[str, Any]) -> tuple[list[dict[str, Any]]
 
 
 def most_at_once(rows: list[dict[str, Any]]) -> int:
-    """The most of these steps under way together; an end at another's start counts first."""
+    """The most of these steps under way together; ends precede simultaneous starts."""
     moments = sorted([(row["started_at"], 1) for row in rows] + [(row["completed_at"], -1) for row in rows])
     now = most = 0
     for _, change in moments:
@@ -90,7 +90,7 @@ def most_at_once(rows: list[dict[str, Any]]) -> int:
 
 @pytest.mark.parametrize("number", [200, pytest.param(1000, marks=pytest.mark.gate)])
 def test_many_steps_one_after_the_other(first_stack: Stack, number: int) -> None:
-    """Steps with the longest names are called once, in order, in small messages."""
+    """Steps with the longest names run once, in order, in small messages."""
     tell = action(first_stack, "a" * 128)
     ids = [f"{place:04d}{'s' * 60}" for place in range(number)]
     _, calls = finished(first_stack, *(act(step_id, tell) for step_id in ids))
@@ -110,7 +110,7 @@ def test_many_steps_side_by_side(first_stack: Stack, number: int) -> None:
 
 @pytest.mark.chaos
 def test_a_thousand_items_twenty_at_a_time(postgresql_stack: Stack) -> None:
-    """Each item has its iteration; between two and twenty are under way together."""
+    """Each item has its iteration; two to twenty are under way together."""
     body = act(
         "tell",
         action(postgresql_stack, "slowly", "slow?seconds=0.01"),
@@ -139,7 +139,7 @@ def memory(stack: Stack) -> float:
 
 
 def many_runs(stack: Stack, playbook_id: str, number: int) -> None:
-    """Run a playbook so often, up to a hundred runs at a time."""
+    """Run a playbook ``number`` times, up to a hundred runs at once."""
     while number > 0:
         run_ids = [stack.api.run(playbook_id, {"text": "x" * 2000}) for _ in range(min(number, 100))]
         ended = stack.wait_ended(run_ids, PATIENCE)
@@ -164,7 +164,7 @@ def varied(sqlite_stack: Stack) -> str:
 
 @pytest.mark.chaos
 def test_many_runs_leave_the_workers_as_they_were(sqlite_stack: Stack, varied: str) -> None:
-    """After 100 runs to warm up, 200 more grow the workers by noise only."""
+    """After 100 warm-up runs, 200 more grow the workers by noise only."""
     many_runs(sqlite_stack, varied, 100)
     before = memory(sqlite_stack)
     assert before > 0

@@ -1,4 +1,4 @@
-"""The scheduler is a thread of the control worker, or its child with ``-B``."""
+"""The scheduler is a thread of the control worker, or its child."""
 
 import os
 import signal
@@ -73,7 +73,7 @@ def by_hand(sqlite_stack: Stack, tmp_path: Path) -> Iterator[Process]:
 
 
 def test_the_scheduler_is_a_thread_of_the_control_worker(sqlite_stack: Stack) -> None:
-    """The scheduler needs no process, and an execution whose message was lost is found."""
+    """The scheduler needs no process and recovers an execution without a message."""
     assert _children(sqlite_stack.running["beat"].pid) == []
     sqlite_stack.kill("worker")
     execution_id = sqlite_stack.api.trigger(sqlite_stack.api.create_action(config={"url": sqlite_stack.sink.url}))
@@ -113,7 +113,7 @@ def test_a_scheduler_whose_worker_was_killed_dies_too(by_hand: Process) -> None:
 
 @pytest.fixture
 def hanging(sqlite_stack: Stack, tmp_path: Path) -> Iterator[Process]:
-    """A control worker whose ticks hang while a file next to its log exists."""
+    """A control worker whose ticks hang while a certain file exists."""
     sqlite_stack.kill("beat")
     control = Process(
         ["python", "-c", _HANGING, str(tmp_path / "hang")], tmp_path / "log", env=sqlite_stack.environment
@@ -140,7 +140,7 @@ def _outlive(stack: Stack, control: Process, pulses: int) -> None:
 
 
 def test_a_worker_whose_ticks_do_not_finish_ends(sqlite_stack: Stack, hanging: Process) -> None:
-    """A worker survives a broker outage and ends when its ticks still hang afterwards."""
+    """A worker outlasts a broker outage and ends on ticks that hang."""
     _outlive(sqlite_stack, hanging, 8)
     (hanging.log.parent / "hang").touch()
     sqlite_stack.redis.kill()
@@ -154,7 +154,7 @@ def test_a_worker_whose_ticks_do_not_finish_ends(sqlite_stack: Stack, hanging: P
 
 @pytest.mark.gate
 def test_a_worker_that_stood_still_goes_on(sqlite_stack: Stack, hanging: Process) -> None:
-    """A machine that stood still costs the watch one look and ends no worker."""
+    """A machine that stood still ends no worker."""
     for _ in range(3):
         hanging.send(signal.SIGSTOP)
         time.sleep(5)  # ten looks of this worker

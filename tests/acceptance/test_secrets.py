@@ -1,4 +1,4 @@
-"""A secret is never shown, however its action ends and wherever it is sought.
+"""A secret is never shown, however its action ends.
 
 Two canaries travel through everything: one as a secret parameter, one as an Authorization header of the action's
 config. Then every place that keeps or shows anything is searched for any part of them.
@@ -24,14 +24,14 @@ PADDED = [*TOKEN, {"name": "pad", "type": "string", "required": False, "default"
 
 
 class Canary:
-    """A secret that needs quoting everywhere, around a word that no encoding but base64 changes."""
+    """A secret that needs quoting, around a word that only base64 changes."""
 
     def __init__(self, around: str = "{}") -> None:
         self.word = secrets.token_hex(20)
         self.text = around.format(self.word)
 
     def forms(self) -> list[str]:
-        """What to look for: the beginning of the word, in clear and in base64 at each alignment."""
+        """What to search: the word's beginning, in clear and in base64 alignments."""
         encoded = [base64.b64encode(b"\0" * shift + self.word.encode()).decode()[4:20] for shift in range(3)]
         return [self.word[:12], *encoded]
 
@@ -48,7 +48,7 @@ class Canary:
 
 
 class Witness:
-    """Watches the product while it works: every API answer, every Redis command, every command line."""
+    """Watcher of every API answer, every Redis command, every command line."""
 
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
@@ -92,7 +92,7 @@ class Witness:
                         continue
 
     def everything(self) -> dict[str, str]:
-        """All that can be seen of the product, by where it was seen."""
+        """All visible output of the product, by place."""
         seen = {f"API answer {number}": text for number, text in enumerate(self.answers)}
         seen["Redis commands"] = "\n".join(self.commands)
         seen["command lines"] = "\n".join(self.command_lines)
@@ -106,7 +106,7 @@ class Witness:
 
 
 def hook(stack: Stack, path: str, header: Canary, **more: object) -> dict:
-    """An action that sends both canaries to the receiver, in the URL, a header and the body."""
+    """An action that sends both canaries in URL, header and body."""
     return {
         "parameters": TOKEN,
         "config": {
@@ -125,7 +125,7 @@ def script(text: str, interpreter: str = "bash", **more: object) -> dict:
 
 
 def test_no_secret_is_seen_anywhere(sqlite_stack: Stack) -> None:
-    """Success, failure, timeout, retry, scripts, functions, sandbox and dry run leave no trace of a secret."""
+    """No outcome of an action, no provider, no dry run shows secrets."""
     stack, parameter, header = sqlite_stack, Canary('p/w "{}"&+='), Canary("h{}==")
     tell_all = 'env; cat; echo "$PARAM_TOKEN" >&2; echo "{\\"got\\": \\"$PARAM_TOKEN\\"}"'
     retry = {"max_attempts": 2, "backoff_seconds": 0}
@@ -174,7 +174,7 @@ def test_no_secret_is_seen_anywhere(sqlite_stack: Stack) -> None:
 
 
 def test_a_cut_leaves_no_beginning_of_a_secret(sqlite_stack: Stack) -> None:
-    """A long answer or log line cut inside a secret has the rest masked too."""
+    """A long answer or log line cut inside a secret is masked."""
     stack, canary = sqlite_stack, Canary()
     config = {
         "url": f"{stack.sink.url}/parrot/500",
@@ -195,7 +195,7 @@ def test_a_cut_leaves_no_beginning_of_a_secret(sqlite_stack: Stack) -> None:
 
 @pytest.mark.parametrize("interpreter", ["bash", "python"])
 def test_a_secret_of_several_lines_is_masked_in_each(sqlite_stack: Stack, interpreter: str) -> None:
-    """A private key printed over several log lines shows in none of them."""
+    """A private key printed over several log lines shows in none."""
     stack, lines = sqlite_stack, [Canary() for _ in range(4)]
     key = "\n".join(["-----BEGIN KEY-----", *(line.text for line in lines), "-----END KEY-----"])
     text = 'echo "$PARAM_TOKEN"' if interpreter == "bash" else "import os; print(os.environ['PARAM_TOKEN'])"

@@ -1,4 +1,4 @@
-"""Quick and small work goes first, next to slow targets, floods and wide runs."""
+"""Quick and small work precedes slow targets, floods and wide runs."""
 
 import contextlib
 import http.client
@@ -50,7 +50,7 @@ print(json.dumps(ids))
 
 
 def flood(stack: Stack, action_id: str, number: int) -> list[str]:
-    """Trigger an action ``number`` times as fast as the API accepts it; returns the executions' ids."""
+    """Trigger an action ``number`` times at full speed; returns the ids."""
     headers = {"Authorization": f"Bearer {stack.api.key}", "Content-Type": "application/json"}
 
     def post(count: int) -> list[str]:
@@ -75,13 +75,13 @@ def target(stack: Stack, path: str, **more: object) -> str:
 
 
 def in_flight(arrivals: Iterable[float], seconds: float) -> int:
-    """The most calls that the receiver had open at once if it answered each after ``seconds``."""
+    """The receiver's most concurrent calls, if each took ``seconds``."""
     moments = sorted(arrivals)
     return max(sum(moment - seconds < other <= moment for other in moments) for moment in moments)
 
 
 def test_a_slow_target_does_not_hold_up_quick_ones(sqlite_stack: Stack) -> None:
-    """Two hundred calls of a target that takes two seconds: twenty quick ones that come later overtake them."""
+    """Twenty quick calls overtake two hundred earlier calls of two seconds."""
     stack = sqlite_stack
     slow, quick = target(stack, "slow?seconds=2&flooded"), target(stack, "ok?quick")
     crawling = flood(stack, slow, 200)
@@ -97,7 +97,7 @@ def test_a_slow_target_does_not_hold_up_quick_ones(sqlite_stack: Stack) -> None:
 
 
 def test_a_single_call_overtakes_a_flood(sqlite_stack: Stack) -> None:
-    """Of six hundred calls of one caller the excess goes to ``bulk``; one call of another workspace overtakes it."""
+    """The excess of a flood goes to ``bulk``; another workspace's call overtakes."""
     stack = sqlite_stack
     stack.run_once("small", ["python", "-m", "launcher.key", "--workspace", "small"])
     stack.kill("worker")
@@ -119,7 +119,7 @@ def test_a_single_call_overtakes_a_flood(sqlite_stack: Stack) -> None:
 
 
 def test_a_small_run_overtakes_a_wide_one(sqlite_stack: Stack) -> None:
-    """A run of three steps that starts after one with five hundred slow branches ends before it."""
+    """A run of three steps overtakes one with five hundred slow branches."""
     stack = sqlite_stack
     slow, quick = target(stack, "slow?seconds=1&wide"), target(stack, "ok?narrow")
     branches = [{"id": f"b{number}", "type": "action", "action_ref": slow} for number in range(500)]
@@ -141,7 +141,7 @@ def test_a_small_run_overtakes_a_wide_one(sqlite_stack: Stack) -> None:
 
 @pytest.mark.gate
 def test_two_hundred_calls_at_once(sqlite_stack: Stack) -> None:
-    """A worker of two hundred slots has at least a hundred and fifty calls open at the same time."""
+    """A worker with 200 slots has at least 150 calls open together."""
     stack = sqlite_stack
     slow = target(stack, "slow?seconds=8&many")
     stack.kill("worker")
@@ -155,7 +155,7 @@ def test_two_hundred_calls_at_once(sqlite_stack: Stack) -> None:
 
 
 def batch(stack: Stack, action_id: str, executions: list[str]) -> None:
-    """Publish one message for these executions, which no other message and no tick publishes."""
+    """Publish one message for these executions, without any other."""
     eventually(lambda: stack.queued("steps") >= len(executions) - 1, 30, "their own messages are there")
     stack.redis.client().delete("steps")
     stack.change("UPDATE executions SET due_at = due_at + 60000 WHERE status = 'pending'")
@@ -163,7 +163,7 @@ def batch(stack: Stack, action_id: str, executions: list[str]) -> None:
 
 
 def test_several_executions_in_one_message(sqlite_stack: Stack) -> None:
-    """Each is claimed, retried and ended by itself; one that fails, or does not exist, harms no other."""
+    """Executions in one message end separately, unharmed by failing or missing ones."""
     stack = sqlite_stack
     retry = {"max_attempts": 3, "backoff_seconds": 0.2}
     kinds = {"ok?batched": "completed", "fail-first/1?batched": "completed", "status/404?batched": "failed"}
@@ -183,7 +183,7 @@ def test_several_executions_in_one_message(sqlite_stack: Stack) -> None:
 
 @pytest.mark.gate
 def test_slow_members_of_a_batch_leave_room(sqlite_stack: Stack) -> None:
-    """A worker with four slots begins one of eight slow members at a time and returns the others to the queue."""
+    """A batch of slow members takes one slot and returns the rest."""
     stack = sqlite_stack
     slow = target(stack, "slow?seconds=5&members")
     stack.kill("worker")
@@ -199,7 +199,7 @@ def test_slow_members_of_a_batch_leave_room(sqlite_stack: Stack) -> None:
 
 @pytest.mark.gate
 def test_a_hundred_slots_die_and_their_calls_go_on_in_parallel(sqlite_stack: Stack) -> None:
-    """The calls of a killed worker go on from the queue ``steps``, as many at once as there are slots."""
+    """A killed worker's calls continue from ``steps``, as many as slots."""
     stack = sqlite_stack
     path = "/slow-first?seconds=20&then=5&bereft"
     slow = target(stack, path[1:])

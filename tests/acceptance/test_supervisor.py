@@ -37,7 +37,7 @@ def workers(stack: Stack) -> dict[str, int]:
 
 @pytest.fixture(scope="module")
 def place(stacks: Stacks) -> Stack:
-    """The product on SQLite with its single workers killed; its next user heals it."""
+    """The product on SQLite without single workers; its next user heals it."""
     stack = stacks.of("sqlite")
     for name in WORKERS:
         stack.kill(name)
@@ -66,7 +66,7 @@ def field(pid: int, name: str, of: str = "smaps_rollup") -> int:
 
 
 def test_a_worker_that_ends_is_forked_again(place: Stack, supervisor: Process) -> None:
-    """A worker that ends by HUP or KILL is forked again; its siblings continue."""
+    """A worker ended by HUP or KILL is forked again; siblings continue."""
     before, logged_before = workers(place), len(place.log("workers"))
     last = before
     for blow in (signal.SIGHUP, signal.SIGKILL):
@@ -85,7 +85,7 @@ def test_a_worker_that_ends_is_forked_again(place: Stack, supervisor: Process) -
 
 
 def test_a_supervisor_that_is_killed_takes_its_workers_along(place: Stack, supervisor: Process) -> None:
-    """A killed supervisor leaves no worker and no process of a worker's pool."""
+    """A killed supervisor leaves no worker and no process of a pool."""
     family = descendants([supervisor.pid])
     assert len(family) > len(SUPERVISED) + 1
     os.kill(supervisor.pid, signal.SIGKILL)
@@ -94,7 +94,7 @@ def test_a_supervisor_that_is_killed_takes_its_workers_along(place: Stack, super
 
 
 def test_a_stopped_supervisor_lets_its_workers_finish(place: Stack, supervisor: Process) -> None:
-    """TERM to the supervisor alone: the call completes, workers delete their rows, exit code 0."""
+    """TERM to the supervisor alone lets the call complete; exit code 0."""
     execution_id = call(place, "slow?seconds=6")
     eventually(lambda: place.sink.keys()[execution_id], 60, "the call is under way")
     supervisor.popen.terminate()
@@ -104,7 +104,7 @@ def test_a_stopped_supervisor_lets_its_workers_finish(place: Stack, supervisor: 
 
 
 def test_workers_are_one_family(place: Stack, supervisor: Process) -> None:
-    """Workers share most of their memory, yield to the API (not `control`), and are named."""
+    """Workers share most memory, yield to the API, and have names."""
     family = descendants([supervisor.pid])
     known = workers(place)
     assert sum(field(pid, "Pss") for pid in family) < 0.6 * sum(field(pid, "Rss") for pid in family)
@@ -120,7 +120,7 @@ def test_workers_are_one_family(place: Stack, supervisor: Process) -> None:
 
 
 def test_a_worker_that_keeps_dying_is_tried_ever_more_rarely(place: Stack, tmp_path: Path) -> None:
-    """The pause doubles, the other workers live; a stop in the pause ends the supervisor."""
+    """The pause doubles, other workers live; a stop ends the supervisor."""
     supervisor = Process(["python", "-c", _ODD_WORKERS], tmp_path / "log", env=place.environment)
     try:
         eventually(lambda: '"seconds": 2.0' in supervisor.log.read_text(), 30, "three deaths")

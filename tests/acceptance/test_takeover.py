@@ -55,7 +55,7 @@ def second_calls(stack: Stack, path: str) -> dict[str, float]:
 
 
 def test_sixty_calls_of_dead_workers_go_on_at_once(patient_stack: Stack) -> None:
-    """The calls of a killed worker are repeated in time, in parallel, none in quarantine."""
+    """A killed worker's calls are repeated in time, in parallel, none quarantined."""
     stack, path = patient_stack, "/slow-first?seconds=600&then=5&bereft"
     executions = call(stack, path, 60)
     killed = time.monotonic()
@@ -76,7 +76,7 @@ def test_sixty_calls_of_dead_workers_go_on_at_once(patient_stack: Stack) -> None
 def test_a_frozen_database_makes_no_living_worker_count_as_dead(
     patient_stack: Stack, request: pytest.FixtureRequest
 ) -> None:
-    """Ends during a freeze longer than a lease are recorded; non-idempotent calls complete.
+    """Ends during a long freeze are recorded; non-idempotent calls complete.
 
     What a worker held that died meanwhile goes on within the time promised after the repair.
     """
@@ -119,7 +119,7 @@ def test_a_frozen_database_makes_no_living_worker_count_as_dead(
 
 @contextlib.contextmanager
 def starving(stack: Stack, *names: str) -> Iterator[None]:
-    """Let these processes run only ten of every 600 ms, as on an overloaded machine."""
+    """Let these processes run 10 of every 600 ms: an overloaded machine."""
     over = threading.Event()
 
     def starve() -> None:

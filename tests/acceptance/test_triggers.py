@@ -14,7 +14,7 @@ WHERE kind = 'action' AND (status IN ('pending', 'running') OR waiting_for IN ('
 
 
 def listening(stack: Stack, trigger: dict[str, Any], word: str) -> str:
-    """Add a playbook that sends the sink a word, a template; returns its id."""
+    """Add a playbook that sends the sink a template; returns its id."""
     action = stack.api.create_action(
         config={"url": f"{stack.sink.url}/ok?reported={{{{ word }}}}"}, parameters=[{"name": "word", "required": True}]
     )
@@ -37,7 +37,7 @@ def one_completed_run(stack: Stack, playbook_id: str) -> bool:
 
 
 def test_an_event_is_acted_upon(first_stack: Stack) -> None:
-    """A reported finding leads to the call that names it; a duplicate to none."""
+    """A reported finding leads to one call, its duplicate to none."""
     stack = first_stack
     word = uuid.uuid4().hex
     trigger = {"event": "finding.new", "conditions": {"mark": word}}
