@@ -128,7 +128,7 @@ def kinds(stack: UpdatedStack) -> dict[str, tuple[str, dict]]:
 
 
 def update(stack: UpdatedStack, load: Load) -> None:
-    """Update step by step, each time with poison and load before the next."""
+    """Update step by step, each followed by poison and a load."""
     steps: list[Callable[[], object]] = [
         lambda: None,
         stack.release,

@@ -1,4 +1,4 @@
-"""A private certificate authority for the sink's TLS port, regenerated for each measurement."""
+"""A private certificate authority for the sink's TLS port, per measurement."""
 
 import datetime as dt
 import ipaddress

@@ -1,4 +1,4 @@
-"""The cost of a step by length of chain and by runs in flight.
+"""The cost of a step by chain length and runs in flight.
 
 ``lengths`` does about the same number of steps with each length, first one run at a time, then all runs at once.
 ``flight`` compares runs that are done one by one with many that are all accepted before a worker begins.
@@ -15,7 +15,7 @@ MARGIN = 50  # runs at either end that do not count: the worker starts up, or ru
 
 
 def lengths(layout: Layout, steps: int) -> Numbers:
-    """CPU and wall milliseconds per step by length, ``alone`` and all at once.
+    """CPU and wall milliseconds per step by length, ``alone`` and at once.
 
     All at once is about ``steps`` steps, one at a time a fifth of them.
     """
@@ -36,7 +36,7 @@ def lengths(layout: Layout, steps: int) -> Numbers:
 
 
 def flight(layout: Layout, runs: int) -> Numbers:
-    """CPU per step of five: one run at a time, and ``runs`` accepted beforehand.
+    """CPU per step: one run at a time, and ``runs`` accepted beforehand.
 
     The second is the cost of accepting and the cost of carrying out. Steps are counted as the sink sees them, because a
     product may carry out the first steps of all runs before it comes to the second ones.

@@ -19,7 +19,7 @@ WIDTH = 880
 
 
 def colours(rounds: tables.Rounds) -> dict[str, int]:
-    """Each product's series colour in every picture; raw Celery has the neutral one."""
+    """Each product's series in every picture; raw Celery has the neutral one."""
     known = [name for name in tables.products_of(rounds) if tables.ON_RABBITMQ not in name and "threads" not in name]
     others = [name for name in known if name != tables.FLOOR]
     return {tables.FLOOR: 0} | {name: 1 + n % (len(SERIES) - 1) for n, name in enumerate(others)}

@@ -69,7 +69,7 @@ class Layout:
         raise NotImplementedError
 
     def add_call(self, where: str) -> str:
-        """The URL that triggers a call to the sink's ``slow`` or ``tls`` address."""
+        """The URL that triggers a call to ``slow`` or ``tls``."""
         raise NotImplementedError
 
     def add_sequence(self, steps: int) -> str:
@@ -77,7 +77,7 @@ class Layout:
         raise NotImplementedError
 
     def recorded(self, work: str) -> dict[str, int] | None:
-        """The recorded rows of a workload by "<kind> <status>"; None without a record."""
+        """Recorded rows of a workload by "<kind> <status>"; None without a record."""
         return None
 
     def unfinished(self) -> int:
@@ -144,7 +144,7 @@ class Layout:
 
 
 class RawCelery(Layout):
-    """The floor: Flask under gunicorn, a prefork or threads worker, Redis without persistence."""
+    """The floor: Flask under gunicorn, a Celery worker, Redis without persistence."""
 
     def __init__(self, sink: Sink, *, broker: str = "redis", threads: int = 0) -> None:
         super().__init__(sink, broker=broker, threads=threads)

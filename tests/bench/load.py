@@ -1,4 +1,4 @@
-"""The load generator, a separate process whose CPU never counts as the product's.
+"""The load generator, a separate process so that its CPU is excluded.
 
 ``load.py burst`` keeps some connections busy for some seconds, or for a number of triggers: each sends
 the next one as soon as the last was answered, or when its turn comes at a fixed ``--rate`` (latencies
@@ -57,7 +57,7 @@ class Burst:
         self.idle = asyncio.Event()
 
     def next_turn(self, now: float) -> float:
-        """When to send the next trigger: at once, unless a rate is kept."""
+        """When to send the next trigger: at once, or by the rate."""
         if not self.rate:
             return now
         if self.returned:
@@ -192,7 +192,7 @@ async def run_burst(options: argparse.Namespace) -> dict[str, object]:
 
 
 def run_single(options: argparse.Namespace) -> dict[str, object]:
-    """Send one trigger at a time and await each; a pause idles all processes."""
+    """Send one trigger at a time, await each, and pause."""
     target, sink = urlsplit(options.target), urlsplit(options.sink)
     product = HTTPConnection(target.hostname, target.port, timeout=30)
     witness = HTTPConnection(sink.hostname, sink.port, timeout=options.patience)

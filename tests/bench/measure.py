@@ -1,4 +1,4 @@
-"""The measurements of one product, in order: memory, idle latency, burst, deep queues.
+"""Measurements of one product, in order: memory, idle latency, burst, queues.
 
 Each function returns plain numbers; ``burst`` also proves that nothing accepted was lost.
 """
@@ -38,7 +38,7 @@ def memory(layout: Layout) -> Numbers:
 
 
 def idle_latency(layout: Layout, count: int, target: str = "") -> Numbers:
-    """Milliseconds from sending a trigger to its call's arrival, one at a time."""
+    """Milliseconds from trigger to its call's arrival, one at a time."""
     layout.sink.forget()
     options = {"target": target or layout.target, "key": layout.key, "sink": layout.sink.url}
     answer = load("single", count=count, prefix="idle", **options)
@@ -97,7 +97,7 @@ def drain(layout: Layout, expected: int) -> None:
 
 
 def queued(layout: Layout, count: int, window: float) -> tuple[float, float]:
-    """Completions per second and CPU milliseconds for each, with ``count`` calls queued beforehand.
+    """Completions per second and CPU milliseconds each, with ``count`` queued.
 
     The first ``LEAD`` arrivals do not count (the worker starts up), nor do the last ``TAIL`` (it runs dry);
     counting ends ``window`` seconds after it began at the latest.
@@ -122,7 +122,7 @@ def queued(layout: Layout, count: int, window: float) -> tuple[float, float]:
 
 
 class Moment(NamedTuple):
-    """A count of arrivals, the product's CPU seconds by then, and the time."""
+    """A count of arrivals, the product's CPU seconds, and the time."""
 
     count: int
     cpu: float
@@ -139,7 +139,7 @@ def moment(layout: Layout, counted: Callable[[], int], count: int, patience: flo
 
 
 def queue_depth(layout: Layout, deep: int, window: float, times: int) -> Numbers:
-    """Completion rate and CPU per item, 1,000 (median of ``times``) and ``deep`` queued."""
+    """Rate and CPU per item with 1,000 and with ``deep`` queued."""
     shallow = [queued(layout, LEAD + 1000 + TAIL, window) for _ in range(times)]
     few_rate, few_cpu = (median(found) for found in zip(*shallow, strict=True))
     rate, cpu = queued(layout, deep, window)

@@ -1,4 +1,4 @@
-"""Fill a product's queue without HTTP, in a process with the product's environment.
+"""Fill a product's queue without HTTP, in a process of its environment.
 
 In order of time: the bench stops the workers and triggers one model execution with the parameter ``MODEL``;
 this program finds the model's message in Redis (and, for Tocsin, its row and its audit row in the database),
@@ -115,7 +115,7 @@ def main() -> None:
 
 
 def fresh_id(model: str) -> str:
-    """An id like the model's: a UUID, or prefix, milliseconds and random digits."""
+    """An id like the model's: a UUID, or Tocsin's shape."""
     prefix, dash, rest = model.partition("-")
     if not dash or "-" in rest:
         return str(uuid.uuid4())

@@ -29,7 +29,7 @@ class BenchError(Exception):
 
 
 class Processes:
-    """A named set of running commands; as a context manager it ends all."""
+    """A named set of running commands; as a context manager ends all."""
 
     def __init__(self, directory: Path, environment: Mapping[str, str]) -> None:
         self.directory = directory
@@ -123,7 +123,7 @@ class Processes:
         return {name: sum(memory_of(pid)["Pss"] for pid in self.pids(name)) / 1024 for name in self.running}
 
     def memory_by_process(self) -> dict[str, dict[str, float]]:
-        """``Pss`` and ``Rss`` in MiB of each command's process and of its children.
+        """``Pss`` and ``Rss`` in MiB of each command and its children.
 
         The children are numbered by age: ``web``, ``web.1``, ``web.2``.
         """
@@ -138,7 +138,7 @@ class Processes:
 
 
 def stat_fields(pid: int) -> list[str]:
-    """Fields of /proc/PID/stat from the state on, none when the process is gone."""
+    """Fields of /proc/PID/stat from the state on; empty without the process."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
@@ -161,7 +161,7 @@ def children_of_all() -> dict[int, list[int]]:
 
 
 def tree(roots: Iterable[int]) -> dict[int, str]:
-    """The roots and all their descendants that live now, each with its ``birth``."""
+    """The roots and their living descendants, each with its ``birth``."""
     children = children_of_all()
     found: dict[int, str] = {}
     queue = list(roots)

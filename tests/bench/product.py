@@ -1,4 +1,4 @@
-"""Tocsin as the Procfile starts it, on SQLite or PostgreSQL, with webhooks and playbooks."""
+"""Tocsin as the Procfile starts it, with webhook actions and playbooks."""
 
 import contextlib
 import secrets
@@ -96,7 +96,7 @@ class Tocsin(Layout):
         self.create_playbook("fan", fan(self.part))
 
     def create_action(self, name: str, url: str, body: str, parameters: dict[str, str]) -> str:
-        """Create a webhook action that POSTs to the sink and return its id."""
+        """Create a webhook action that POSTs to the sink; returns its id."""
         config = {"url": url, "method": "POST", "body_template": body}
         config["headers"] = {"Content-Type": "application/json"}
         action = {"name": f"Bench {name}", "type": "webhook", "executor": "webhook", "config": config}
@@ -121,7 +121,7 @@ class Tocsin(Layout):
         return name
 
     def recorded(self, work: str) -> dict[str, int]:
-        """A playbook's runs and steps, counted in the database: the API costs CPU."""
+        """A playbook's runs and steps, counted in the database to spare CPU."""
         mine = f"action_id = '{self.playbooks[work]}'"
         query = RECORD.format(f"{mine} OR run_id IN (SELECT id FROM executions WHERE {mine})")
         with contextlib.closing(self.connect()) as connection:
@@ -163,7 +163,7 @@ def part_step(step_id: str, action_id: str, number: int, of: int, *, after: int 
 
 
 def sequence(action_id: str, count: int) -> list[dict]:
-    """The steps of W1 and longer chains: each sends the answer to its predecessor."""
+    """The steps of W1 and longer chains: each sends its predecessor's answer."""
     later = [
         part_step(f"s{n}", action_id, n, count, after=n - 1, value=f"{{{{ steps.s{n - 1}.output.value }}}}")
         for n in range(2, count + 1)
@@ -172,7 +172,7 @@ def sequence(action_id: str, count: int) -> list[dict]:
 
 
 def fan(action_id: str) -> list[dict]:
-    """The steps of W3: parallel branches, then a step with the last one's answer."""
+    """The steps of W3: parallel branches, then one with the last's answer."""
     arms = [{"steps": [part_step(f"a{n}", action_id, n, ARMS + 1)]} for n in range(1, ARMS + 1)]
     value = f"{{{{ steps.a{ARMS}.output.value }}}}"
     joined = part_step("joined", action_id, ARMS + 1, ARMS + 1, after=ARMS, value=value)

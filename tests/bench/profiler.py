@@ -1,4 +1,4 @@
-"""Where the time goes: py-spy during a burst, with ``--profile`` and py-spy installed."""
+"""Where the time goes: py-spy during a burst, with ``--profile``."""
 
 import argparse
 import shutil
@@ -13,7 +13,7 @@ from processes import BenchError
 
 @contextmanager
 def profiled(layout: Layout, options: argparse.Namespace, work: str, say: Callable[[str], None]) -> Iterator[None]:
-    """Sample the GIL of the chosen processes during the block, which worsens figures."""
+    """Sample the GIL of processes during the block, at a cost."""
     if not options.profile:
         yield
         return

@@ -1,4 +1,4 @@
-"""The floor's API: each POST publishes its canvas and answers 202, without validation.
+"""The floor's API: each POST publishes its canvas and answers 202.
 
 ``/trigger`` is one task (``/trigger/slow`` and ``/trigger/tls`` call other addresses of the sink), ``/sequence`` a
 chain (``/sequence/50`` one of fifty), ``/fan`` a chord.

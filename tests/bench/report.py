@@ -17,7 +17,7 @@ BEGIN, END = "<!-- results: begin (written by make bench ARGS=--publish) -->", "
 
 
 def load(paths: Sequence[Path]) -> dict:
-    """Several result files combined: the rounds of all, the rest of the last."""
+    """Several result files combined: all rounds, the rest of the last."""
     contents = [json.loads(path.read_text()) for path in paths]
     return contents[-1] | {"rounds": [found for content in contents for found in content["rounds"]]}
 

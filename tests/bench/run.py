@@ -65,7 +65,7 @@ def save(options: argparse.Namespace, rounds: list[dict[str, Numbers]]) -> Path:
 
 
 def stopped(*_: object) -> None:
-    """End on a signal through the context managers, undisturbed by a second one."""
+    """End on a signal through the context managers; ignore further signals."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt

@@ -1,4 +1,4 @@
-"""The servers a product needs: Redis, PostgreSQL and RabbitMQ, each private to one measurement."""
+"""Redis, PostgreSQL and RabbitMQ, each private to one measurement."""
 
 import contextlib
 import os
@@ -21,7 +21,7 @@ RABBITMQ = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")  # the one on PATH is a
 
 
 def redis_binary() -> str:
-    """The Redis or Valkey program of ``make run``, the same for every product."""
+    """The Redis or Valkey program of ``make run``, for every product."""
     try:
         return embedded_redis.find_program()
     except LauncherError as error:

@@ -26,7 +26,7 @@ OK = (HEADER.format(200, 12) + '{"ok": true}').encode()
 
 
 def token(key: str, part: int) -> str:
-    """The answer to a part of a run; before part 1 there is none."""
+    """The answer to a part of a run; part 0 has none."""
     return f"{zlib.crc32(f'{key}/{part}'.encode()):08x}" if part else ""
 
 

@@ -51,7 +51,7 @@ class Sink:
         self.ask("/forget")
 
     def summary(self) -> dict[str, int]:
-        """The numbers of ids that arrived, of repeated calls and of wrong bodies."""
+        """The numbers of arrived ids, repeated calls and wrong bodies."""
         return self.ask("/count")
 
     def arrivals(self) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Slow targets: 200 concurrent calls of one second, and a fast one meanwhile.
+"""Slow targets: 200 concurrent calls of a second, and fast calls meanwhile.
 
 In order of time: more slow calls are triggered than can be done in the time; two seconds later counting begins, and
 fast actions are triggered one at a time, each awaited. A product that did nothing but wait would do as many calls a

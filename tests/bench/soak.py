@@ -1,4 +1,4 @@
-"""A soak of mixed work at half capacity finds growth, errors and slowness.
+"""A soak of mixed work at half capacity finds growth and errors.
 
 In order of time: short bursts find out what the product can do; three load generators then keep a rate each (a sixth
 of the measured one for single calls, sequences and fans), while every few seconds the memory of every process is
@@ -27,7 +27,7 @@ PATIENCE = 30.0  # seconds after the end in which the last rows have to be compl
 
 
 def soak(layout: Layout, minutes: float, quick: bool, say: Callable[[str], None]) -> Numbers:
-    """Slopes of memory, errors, first and last latencies, sizes, and the picture's samples."""
+    """Memory slopes, errors, first and last latencies, sizes, and all samples."""
     measure.warm_up(layout)
     rates = {work: rate * SHARE for work, rate in capacity(layout, quick).items()}
     say(f"{layout.name}: {', '.join(f'{rate:.1f} {work}/s' for work, rate in rates.items())} for {minutes:g} minutes")
@@ -58,7 +58,7 @@ def soak(layout: Layout, minutes: float, quick: bool, say: Callable[[str], None]
 
 
 def capacity(layout: Layout, quick: bool) -> dict[str, float]:
-    """About how many calls, sequences or fans a second an idle product manages."""
+    """About how many calls, sequences or fans a second are possible."""
     fans = workloads.single(layout, "fan", "capacity", 4 if quick else 10)
     return {
         "call": measure.burst(layout, 1 if quick else 4)["completed_per_s"],
@@ -68,7 +68,7 @@ def capacity(layout: Layout, quick: bool) -> dict[str, float]:
 
 
 def sample(layout: Layout, begin: float) -> dict:
-    """Each process's memory now, in MiB, and how many runs made their last call."""
+    """Each process's memory now, in MiB, and the number of completed runs."""
     count = layout.sink.summary()["count"]
     memories = layout.processes.memory_by_process()
     named = {layout.labels.get(name, name): memory for name, memory in memories.items()}
@@ -82,7 +82,7 @@ def own(entry: dict, kind: str) -> float:
 
 
 def growth(samples: list[dict], seconds: float) -> Numbers:
-    """Memory slopes after the warm-up, per hour and thousand runs; first and last memory."""
+    """Memory slopes after warm-up, per hour and thousand runs; memory before, after."""
     steady = [entry for entry in samples if entry["at"] >= seconds / 5]
     pss, rss = ([own(entry, kind) for entry in steady] for kind in ("Pss", "Rss"))
     hours, runs = [entry["at"] / 3600 for entry in steady], [entry["runs"] / 1000 for entry in steady]
@@ -106,7 +106,7 @@ def errors(layout: Layout, answers: dict[str, dict], arrivals: dict[str, float])
 
 
 def latencies(work: str, answer: dict, arrivals: dict[str, float], begin: float, seconds: float) -> Numbers:
-    """Milliseconds from trigger to last call, in the second and the last fifth."""
+    """Milliseconds from trigger to last call, in second and last fifth."""
     numbers: Numbers = {}
     for part, start in (("first", seconds / 5), ("last", seconds * 4 / 5)):
         took = [

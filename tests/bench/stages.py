@@ -1,4 +1,4 @@
-"""The measured work in the order of the table; each stage restarts every side.
+"""The measured work in the table's order; each stage restarts every side.
 
 W1, W2 and W3 share a stage, because memory and a warm product serve all three.
 """

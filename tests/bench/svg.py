@@ -32,7 +32,7 @@ text { fill: #c3cad2 } .value { stroke: #0d1117 } .page { fill: #0d1117 } .title
 
 
 class Drawing:
-    """A page of texts, lines and bars; measures are pixels, y goes down."""
+    """A page of texts, lines and bars, measured in pixels downwards."""
 
     def __init__(self, width: float, height: float, title: str, subtitle: str) -> None:
         self.width, self.height = width, height
@@ -58,7 +58,7 @@ class Drawing:
         self.parts.append(f'<polyline points="{joined}" class="l{series}"/>')
 
     def legend(self, x: float, y: float, names: Sequence[str], numbers: Sequence[int] | None = None) -> float:
-        """Draw a square and a name for each series; returns the next position."""
+        """Draw a square and a name per series; returns the next position."""
         for name, series in zip(names, numbers or range(len(names)), strict=True):
             self.bar(x, y - 9, 10, 10, series)
             self.text(x + 15, y, name)

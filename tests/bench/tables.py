@@ -13,7 +13,7 @@ FLOOR = "raw Celery"
 
 
 class Row(NamedTuple):
-    """A row of a table; bound and aim limit the ratio: ``>= x``, ``<= x``.
+    """A row of a table; bound and aim (``>= x``) limit its ratio.
 
     ``kind``: ``ratio`` is compared with the floor, ``own`` is already a ratio of the product to itself, ``alone`` is
     compared with nothing.
@@ -106,7 +106,7 @@ SOAK = (
 
 
 class Section(NamedTuple):
-    """A table with a heading; ``floor`` is the product of its ratios, on Redis."""
+    """A table with a heading; ``floor`` is the base of its ratios."""
 
     title: str
     rows: tuple[Row, ...]
@@ -171,7 +171,7 @@ def shown(bound: str) -> str:
 
 
 def verdict(rounds: Rounds, products: Sequence[str], row: Row, floor: str) -> str:
-    """``kept``, with the aim if all reached it, or the products that missed."""
+    """``kept``, with the aim if all reached it, or the products below."""
     judged = {product: ratios(rounds, product, row, floor) for product in products}
     judged = {product: found for product, found in judged.items() if found}
     if not row.bound or not judged:
@@ -205,7 +205,7 @@ def table(rounds: Rounds, products: Sequence[str], floor: str, rows: Sequence[Ro
 
 
 def tables(rounds: Rounds) -> str:
-    """All results as Markdown; RabbitMQ's products have tables and a floor of their own."""
+    """All results as Markdown; products on RabbitMQ have their own tables."""
     parts = []
     for section in SECTIONS:
         for suffix in ("", ON_RABBITMQ):

@@ -1,4 +1,4 @@
-"""Runs of several calls: the sequence (W1) and the fan (W3), see ``shapes``.
+"""Runs of several calls: sequence (W1) and fan (W3), see ``shapes``.
 
 In order of time: some runs one at a time, for the latency from the POST to the last call's arrival; for the sequence
 then many at once. The sink takes a run's last call only when all others have come, each with the right values;
@@ -24,13 +24,13 @@ def sequence_alone(layout: Layout, count: int) -> Numbers:
 
 
 def fan(layout: Layout, count: int) -> Numbers:
-    """Measure W3, one run at a time: latency past the join, CPU of a run."""
+    """Measure W3, one run at a time: latency and CPU."""
     single(layout, "fan", "warm", 3)
     return {f"w3_{name}": value for name, value in single(layout, "fan", "idle", count).items()}
 
 
 def single(layout: Layout, work: str, prefix: str, count: int) -> Numbers:
-    """One run at a time: milliseconds from POST to last call, CPU of a run."""
+    """One run at a time: milliseconds to the last call, and CPU."""
     sink = layout.sink
     sink.forget()
     recorded, before = layout.recorded(work), layout.processes.cpu_seconds()

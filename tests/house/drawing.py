@@ -34,7 +34,7 @@ def layers() -> list[list[str]]:
 
 
 def rooms(package: str) -> list[tuple[str, int]]:
-    """A package's rooms with their numbers of modules; its own are last, nameless."""
+    """A package's rooms with their numbers of modules, its own last."""
     counted: dict[str, int] = {}
     for path in sorted((ROOT / package).rglob("*.py")):
         inner = path.relative_to(ROOT / package).parts

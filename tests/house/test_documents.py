@@ -40,7 +40,7 @@ def _broken(page: Path, text: str) -> Iterator[str]:
 
 
 def _missing(text: str) -> Iterator[str]:
-    """The paths in backticks that begin with a repository folder and do not exist."""
+    """Paths in backticks that begin with a repository folder but are missing."""
     for named in _NAMED.findall(text):
         pattern = _OPEN.sub("*", named.rstrip("/"))
         if not any(ROOT.glob(pattern)) and not any(ROOT.glob(f"{pattern}.py")):
@@ -49,7 +49,7 @@ def _missing(text: str) -> Iterator[str]:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_somewhere(page: Path):
-    """Every relative link names an existing file, every anchor one of its headings."""
+    """Every relative link names an existing file, every anchor a heading."""
     assert not list(_broken(page, _FENCED.sub("", page.read_text())))
 
 

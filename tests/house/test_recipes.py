@@ -30,7 +30,7 @@ _ASKING = {"approval"}
 
 @pytest.mark.parametrize("name", EXECUTORS)
 def test_an_executor_is_complete(name: str) -> None:
-    """An executor has its module's four names, a page, and a config in every table."""
+    """An executor has its module's four names, a page, and test configs."""
     module = registry.executor(name)
     missing = [one for one in ("SECRETS", "check", "plan", "perform") if not hasattr(module, one)]
     assert not missing, f"{module.__name__} lacks {missing}: see Executor in providers/base.py"
@@ -43,7 +43,7 @@ def test_an_executor_is_complete(name: str) -> None:
 
 @pytest.mark.parametrize("name", TYPES)
 def test_a_step_type_is_complete(name: str) -> None:
-    """A step type is entered, dry-run, exported, imported, documented and in random playbooks."""
+    """A step type is entered, dry-run, exported, imported, documented and tested."""
     assert name in ENTRIES, f"add {name} to ENTRIES in tasks/runs/step_entries.py"
     assert name in {*walk._SIMULATIONS, *_CONTAINERS}, f"add {name} to _SIMULATIONS in tasks/dry_run/walk.py"
     assert name in workflow.KINDS, f"add {name} to KINDS in cacao/writing/workflow.py, and a method _{name}"

@@ -1,4 +1,4 @@
-"""The code keeps its shape: small files and functions, downward imports, unique names."""
+"""Files and functions are small, imports point down, names are unique."""
 
 import ast
 import functools
@@ -32,7 +32,7 @@ def test_no_file_is_longer_than_400_lines():
 
 
 def test_no_function_is_longer_than_60_lines():
-    """A function that grows past 60 lines cannot be read at a glance."""
+    """No function has more than 60 lines: it fits a screen."""
     long = [
         f"{path.relative_to(ROOT)}:{node.name}"
         for path in SOURCES
@@ -44,7 +44,7 @@ def test_no_function_is_longer_than_60_lines():
 
 
 def test_most_files_and_functions_are_small():
-    """The median file has at most 160 lines, 90% of functions at most 30."""
+    """The median file has at most 160 lines, 90% of functions 30."""
     files = sorted(len(path.read_text().splitlines()) for path in SOURCES if path.name != "__init__.py")
     assert files[len(files) // 2] <= 160
     functions = sorted(node.end_lineno - node.lineno + 1 for path in SOURCES for node in _functions(path))

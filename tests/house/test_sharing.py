@@ -18,7 +18,7 @@ def test_it(number):
 
 
 def test_a_file_stays_in_one_process(tmp_path: Path) -> None:
-    """Each file runs in one process, with its servers, and processes share the files."""
+    """Each file runs in one process, and the processes share the files."""
     (tmp_path / "conftest.py").write_text(_CONFTEST)
     names = ["one", "two", "three", "four"]
     for name in names:

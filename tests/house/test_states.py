@@ -1,4 +1,4 @@
-"""Enums name each status, mode, kind and reason to wait of a row."""
+"""Enums name each status, mode, kind and wait of a row."""
 
 import ast
 
@@ -41,7 +41,7 @@ def _words_of(node):
 
 
 def _spelled(value, words):
-    """The bare words an expression may yield: itself, items, branches of a choice."""
+    """The bare words an expression may yield, in lists and choices too."""
     if isinstance(value, ast.Constant):
         return [value] if isinstance(value.value, str) and value.value in words else []
     if isinstance(value, ast.Tuple | ast.List | ast.Set):
@@ -54,7 +54,7 @@ def _spelled(value, words):
 
 
 def _pairs(node):
-    """The pairs of a node: (target or other side of a comparison, value)."""
+    """The pairs of a node: target or compared expression, and value."""
     if isinstance(node, ast.Compare):
         sides = [node.left, *node.comparators]
         return [(one, other) for one in sides for other in sides if one is not other]
@@ -87,7 +87,7 @@ def bare_words(source):
 
 
 def test_no_word_of_a_row_is_spelled_where_it_is_used():
-    """Product code names members of the enums, so that mypy finds a typo."""
+    """Product code names members of the enums: mypy finds a typo."""
     spelled = [
         f"{name}:{line} {word!r}"
         for path in SOURCES
@@ -116,7 +116,7 @@ def test_no_word_of_a_row_is_spelled_where_it_is_used():
     ],
 )
 def test_a_spelled_word_is_found(source):
-    """The search sees a word compared, assigned, passed, listed, or set in a row."""
+    """The search sees words compared, assigned, passed, listed and set."""
     assert bare_words(source)
 
 
@@ -124,5 +124,5 @@ def test_a_spelled_word_is_found(source):
     "source", ["row.status == Status.RUNNING", "kind == 'step'", "code == 'timeout'", "row.type == 'delay'"]
 )
 def test_what_is_no_word_of_a_row_is_left_alone(source):
-    """A member, a step's type and an error's code are no bare words."""
+    """A member, a step's type and an error's code are left alone."""
     assert not bare_words(source)

@@ -64,7 +64,7 @@ def test_migrations_make_the_tables_of_the_code(empty_database):
 
 
 def test_the_audit_trail_cannot_be_changed(database):
-    """UPDATE and DELETE on the audit table are refused by the database itself."""
+    """The database refuses UPDATE and DELETE on the audit table."""
     import sqlalchemy as sa
 
     from store import audit

@@ -74,7 +74,7 @@ def test_documents_speak_of_named_things(page: Path):
 
 
 def test_the_words_are_found():
-    """The search finds each word in a sentence, and ignores names and exceptions."""
+    """The search finds each word, and ignores names and exceptions."""
     sentence = "Whoever is told of a doing asks nobody; the lane is beside the doorbell, made anew by somebody."
     assert len(_banned(sentence)) == 9
     assert _banned("The database is the truth, the broker is a doorbell. It runs as user nobody; `nobody`.") == []

@@ -32,7 +32,7 @@ PROBLEM = {
 
 @functools.cache
 def _application() -> Flask:
-    """The application, made once for all tests; its caches are reset for each."""
+    """The application, made once for all tests, with caches reset for each."""
     return create_app()
 
 
@@ -71,7 +71,7 @@ class Door:
         return key
 
     def call(self, method: str, path: str, key: str | None = "", **options: Any) -> TestResponse:
-        """Send a request as the administrator, with another key, or (None) without one."""
+        """Send a request as the administrator, with another key, or without one."""
         headers = dict(options.pop("headers", {}))
         key = self.admin if key == "" else key
         if key is not None:
@@ -106,7 +106,7 @@ class Door:
 
 
 def carry_out(execution_id: str, to: str = "completed", **record: Any) -> None:
-    """Write a row as a worker does, without the call; ``record``: output, error, logs, report."""
+    """Write a row as a worker does; ``record``: output, error, logs, report."""
     changes = {name: record.pop(name) for name in ("waiting_for", "due_at") if name in record}
     with db.write() as connection:
         row = transitions.claim(connection, execution_id, "steps@test", 30_000)

@@ -1,4 +1,4 @@
-"""The release before, from this repository's history, and an installation updated from it.
+"""The release before, from the history, and an installation updated from it.
 
 In order of time: the revision is found (the newest one whose queues have their former names, unless TOCSIN_TEST_BASE
 names another) and its files are unpacked; its ``release`` makes the database and its processes start; a test then puts
@@ -21,7 +21,7 @@ from tests.support.waiting import eventually
 
 
 class NoHistory(Exception):  # noqa: N818 - reads as the condition it is
-    """The checkout does not say what the release before was: a shallow clone, or files without their repository."""
+    """The checkout has no release before: a shallow clone, or no history."""
 
 
 #: a line that the newest revision with the former names of queues has, and later ones have not
@@ -58,7 +58,7 @@ def _git(*arguments: str) -> bytes:
 
 
 class UpdatedStack(Stack):
-    """An installation of the release before; ``update`` replaces one of its processes by that of this checkout.
+    """An installation of the release before, updated process by process.
 
     Each API has a port of its own, so that both can answer; ``api`` is the older one that lives, ``apis`` are both.
     """
@@ -109,7 +109,7 @@ class UpdatedStack(Stack):
         self.wait_ready(name)
 
     def _end_before(self, name: str) -> None:
-        """TERM to the main process alone, as docs/operations.md asks for: scripts may finish."""
+        """Send TERM to the main process alone: scripts may finish."""
         process = self.running[f"before {name}"]
         os.kill(process.pid, signal.SIGTERM)
         process.wait(60)

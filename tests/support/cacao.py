@@ -15,7 +15,7 @@ def sid(name: str) -> str:
 
 
 def document(steps: Json, *, start: str = "start.s", **members: Any) -> Json:
-    """A document with these steps (short name → properties, in which links are short names too)."""
+    """A document with these steps: short name → properties with short links."""
     return {
         "type": "playbook",
         "spec_version": "cacao-2.0",

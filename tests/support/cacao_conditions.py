@@ -36,7 +36,7 @@ _TRUTH = {"true": True, "false": False}
 
 
 class Undecidable(Exception):  # noqa: N818 - not a fault: the answer is a person's
-    """A readable condition has no answer; the message says why, for the approver."""
+    """A readable condition has no answer; the message tells the approver why."""
 
 
 def _truth(text: str) -> bool | None:
@@ -82,14 +82,14 @@ _WORDS = {"number": "a number", "timestamp": "a timestamp", "address": "an addre
 
 
 def _read(left: Value, right: Value) -> tuple[str, Any, Any]:
-    """The kind that decides, and both sides as it reads them (None where it cannot)."""
+    """The kind that decides, and both sides as it reads them."""
     kind = next((kind for kind in _READERS if kind in (left.kind, right.kind)), "text")
     read = _READERS.get(kind, str)
     return kind, read(left.text or ""), read(right.text or "")
 
 
 def equal(left: Value, right: Value) -> bool:
-    """Whether two values are the same; null is only the same as null.
+    """Whether two values are the same; null equals only null.
 
     Raises Undecidable when one is a boolean and the other is neither true nor false: 'yes' and 1 may mean true.
     """
@@ -104,7 +104,7 @@ def equal(left: Value, right: Value) -> bool:
 
 
 def order(left: Value, right: Value) -> int:
-    """-1, 0 or 1 as the left value is below, the same as or above the right one.
+    """-1, 0 or 1: the left value is below, same or above.
 
     Raises Undecidable for what has no order: null, booleans, objects, and a number (timestamp, address) with
     something that is none.
@@ -124,7 +124,10 @@ def order(left: Value, right: Value) -> int:
 
 
 def subset(left: Value, right: Value) -> bool:
-    """Whether the left network (or address) lies inside the right; raises Undecidable for others."""
+    """Whether the left network or address lies inside the right.
+
+    Raises Undecidable for other values.
+    """
     inner, outer = _network(left), _network(right)
     if inner.version != outer.version:
         return False
@@ -141,7 +144,7 @@ def _network(value: Value) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
 
 
 def truth(value: Value) -> bool:
-    """Whether a value that stands alone means yes: nothing, no text and 0 mean no, any other text yes.
+    """Whether a single value means yes: null, empty and 0 do not.
 
     Raises Undecidable where a text may well mean no ('off', '0'), and where it does not fit its type.
     """
@@ -161,12 +164,12 @@ def truth(value: Value) -> bool:
 
 
 def like(value: Value, pattern: Value, matching: Matching) -> bool:
-    """Whether the whole text fits a pattern in which ``%`` is any text and ``_`` any one character."""
+    """Whether the whole text fits a LIKE pattern (``%``, ``_``)."""
     return _matched(value, pattern, matching, like_pattern)
 
 
 def matches(value: Value, pattern: Value, matching: Matching) -> bool:
-    """Whether a regular expression occurs in the text; it runs in time linear in the text."""
+    """Whether a regular expression occurs in the text, in linear time."""
     return _matched(value, pattern, matching, str)
 
 
@@ -197,7 +200,7 @@ _ORDERS: dict[str, Callable[[int], bool]] = {
 
 @dataclass(frozen=True, slots=True)
 class _Decision:
-    """One evaluation of a condition, with the work its patterns may still do."""
+    """One evaluation of a condition, with its budget for patterns."""
 
     variables: Mapping[str, Variable]
     matching: Matching = field(default_factory=Matching)
@@ -214,7 +217,7 @@ class _Decision:
         return self.compare(node)
 
     def settles(self, part: Node, junction: Junction) -> bool:
-        """Whether a part alone decides: a false one of AND, a true one of OR."""
+        """Whether a part alone decides: false in AND, true in OR."""
         return self.decide(part) is junction.is_any
 
     def equals(self, left: Value, right: Operand) -> bool:
@@ -251,7 +254,7 @@ class _Decision:
 
 
 def _any(questions: Iterator[Callable[[], bool]], *, decided: bool) -> bool:
-    """``decided`` as soon as one question is answered with yes, else its opposite.
+    """``decided`` as soon as one question is true, else its opposite.
 
     Raises the first Undecidable when no question is answered with yes and one has no answer.
     """

@@ -1,4 +1,4 @@
-"""A Celery app whose one task edits its chain as requested and reports it."""
+"""A Celery app whose task edits its chain and reports it."""
 
 import json
 import os
@@ -19,7 +19,7 @@ app.conf.update(task_default_queue=QUEUE, task_acks_late=True, broker_connection
 
 @app.task(bind=True, name="link")
 def link(self: Task, name: str, what: str) -> None:
-    """Report id, root and links; then remove the next link (``taken``), ``cut`` the chain, or keep it."""
+    """Report the links; then remove the next (``taken``), ``cut``, or keep them."""
     links = [one["options"]["task_id"] for one in reversed(self.request.chain or [])]
     client = redis.Redis(unix_socket_path=SOCKET)
     client.rpush(TOLD, json.dumps({"id": self.request.id, "root": self.request.root_id, "links": links}))

@@ -1,4 +1,4 @@
-"""A caller of the product's REST interface, as short as tests want it."""
+"""A short caller of the product's REST interface."""
 
 import time
 import uuid
@@ -13,7 +13,7 @@ TERMINAL = {"completed", "failed", "timeout", "cancelled"}
 
 
 class Api:
-    """One API key at one address. Methods that expect success fail the test with the answer's body."""
+    """One API key at one address; unexpected answers fail the test."""
 
     def __init__(self, url: str, key: str) -> None:
         self.key = key
@@ -40,7 +40,7 @@ class Api:
         return time.monotonic() - asked
 
     def create_action(self, **definition: Any) -> str:
-        """Add an action, by default a webhook of type webhook; returns its id."""
+        """Add an action, by default a webhook; returns its id."""
         whole = {"name": f"test {uuid.uuid4().hex[:12]}", "type": "webhook", "executor": "webhook", **definition}
         answer = self.http.post("/api/actions", json=whole)
         assert answer.status_code == 201, answer.text
@@ -147,7 +147,7 @@ class Api:
         return self.http.post(f"/api/playbooks/executions/{run_id}/{word}", json=body)
 
     def decide_step(self, run_id: str, step_id: str, word: str, note: str = "", **more: Any) -> httpx.Response:
-        """POST ``approve`` or ``reject`` for a step of a run; returns the answer."""
+        """POST ``approve`` or ``reject`` for a run's step; returns the answer."""
         path = f"/api/playbooks/executions/{run_id}/steps/{step_id}/{word}"
         return self.http.post(path, json={"note": note, **more}, headers=self._as_another())
 
@@ -167,7 +167,7 @@ class Api:
 
 
 def _insist(post: Callable[[], httpx.Response], seconds: float) -> str:
-    """The id of what a request started, asked for until it is accepted."""
+    """Repeat a request until it is accepted; returns the id."""
     give_up = time.monotonic() + seconds
     while True:
         try:

@@ -1,4 +1,4 @@
-"""Machines whose clocks a test sets, by a library preloaded into their processes."""
+"""Machines whose clocks a test sets, by a preloaded library."""
 
 import os
 import shutil
@@ -27,7 +27,7 @@ def library(directory: Path) -> Path:
 
 
 class Machine:
-    """A machine with a name and a clock of its own; ``settings`` puts a process on it."""
+    """A machine with its own clock; ``settings`` puts a process on it."""
 
     def __init__(self, directory: Path, preloaded: Path, name: str = "") -> None:
         self._file = directory / f"clock-{name or 'here'}"
@@ -36,6 +36,6 @@ class Machine:
         self.settings = {"LD_PRELOAD": str(preloaded), "CLOCK_SHIFT": str(self._file), "CLOCK_HOSTNAME": self.name}
 
     def set(self, seconds: float) -> None:
-        """Set the wall clock of its processes this much after the true time."""
+        """Set its processes' wall clock this much after the true time."""
         with self._file.open("r+b" if self._file.exists() else "wb") as file:
             file.write(struct.pack("q", int(seconds * 1e9)))

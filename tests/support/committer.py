@@ -1,4 +1,4 @@
-"""A process for tests to kill: its threads share commits and report each.
+"""A process for tests to kill: threads share commits and report them.
 
 ``burst WORD`` accepts, claims and finishes executions with sixteen threads until its end. ``batch WORD AT``
 gathers eight changes behind one that holds them up and then kills itself in the middle of one of them; ``AT`` names the
@@ -60,7 +60,7 @@ def finish(connection: Connection, execution_id: str) -> bool:
 
 @contextlib.contextmanager
 def _unlimited_patience() -> Iterator[None]:
-    """Let a caller wait for its leader without a limit: a busy machine needs longer.
+    """Let a caller wait for its leader without a limit.
 
     A caller that shares no commit waits for a connection.
     """
@@ -78,7 +78,7 @@ def _waiting() -> int:
 
 
 def together(changes: list[Callable[[Connection], Any]], *, at: str = "", single: bool = False) -> list[Any]:
-    """Commit all in one group behind another change; returns each result or exception."""
+    """Commit all in one group behind another change; returns the results."""
     outcomes: list[Any] = [None] * len(changes)
     begun, go = threading.Event(), threading.Event()
 
@@ -109,7 +109,7 @@ def together(changes: list[Callable[[Connection], Any]], *, at: str = "", single
 
 
 def _say(event: str, execution_id: str) -> None:
-    """Print the answer to a caller; unbuffered, so that it outlives this process."""
+    """Print a caller's answer, unbuffered, so that it outlives this process."""
     os.write(1, f"{event} {execution_id}\n".encode())
 
 

@@ -1,4 +1,4 @@
-"""Where real products take credentials, and every place that may show a value."""
+"""Where real products take credentials, and where a value may show."""
 
 from pathlib import Path
 
@@ -82,7 +82,7 @@ ADDRESSES = {
 
 
 def stored() -> dict[str, str]:
-    """The database's content by table, and on SQLite the bytes of its files."""
+    """The database's content by table, and the bytes of SQLite's files."""
     found = {}
     with db.read() as connection:
         for name, table in schema.metadata.tables.items():

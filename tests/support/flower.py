@@ -19,7 +19,7 @@ class Flower:
         eventually(self._answers, 30, "Flower answers", every=0.2)
 
     def wait_for_tasks(self) -> None:
-        """Wait until the workers report tasks: control its ticks, the others a call."""
+        """Wait until all workers report tasks: control its ticks, others calls."""
         api = self.stack.api
         action_id, calls = api.create_action(config={"url": f"{self.stack.sink.url}/ok?flower"}), []
 

@@ -1,4 +1,4 @@
-"""Additional checks of schemathesis: legal requests that may fail, operations that must succeed."""
+"""Additional checks of schemathesis: legal requests that may fail, and coverage."""
 
 import re
 from typing import Any
@@ -26,7 +26,7 @@ MAY_BE_WRONG = {
 
 @schemathesis.check
 def legal_requests_are_refused_for_a_reason(ctx: Any, response: Any, case: Any) -> None:
-    """A 400 to a valid body names only faults that no schema expresses."""
+    """A 400 to a valid body names faults that no schema expresses."""
     allowed = MAY_BE_WRONG.get(case.operation.label)
     legal = case.meta is not None and case.meta.generation.mode.is_positive
     if legal and response.status_code == 400 and allowed is not None:

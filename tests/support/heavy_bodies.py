@@ -1,4 +1,4 @@
-"""The most expensive bodies known, one function for each family: size → body.
+"""The most expensive bodies known, one function per family: size → body.
 
 Each fills its size with as much as possible of one kind of work: expressions with long paths, conditions, lists of
 nothing, words of YAML, steps of CACAO. Names never repeat where a cache would help.
@@ -13,7 +13,7 @@ JSON, YAML = "application/json", "application/yaml"
 
 
 class Family(NamedTuple):
-    """A kind of body: its format, and the function that makes one of a size."""
+    """A kind of body: its format, and the maker by size."""
 
     name: str
     kind: str
@@ -21,7 +21,7 @@ class Family(NamedTuple):
 
 
 def _texts(expression: str, each: int = 200) -> Callable[[int], bytes]:
-    """Steps with texts full of an expression; ``N`` is a fresh number each time."""
+    """Steps with texts full of an expression; ``N`` is fresh each time."""
     numbers = count()
 
     def text(most: int) -> str:

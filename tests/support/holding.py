@@ -1,4 +1,4 @@
-"""A caller holds many connections to the API and replaces the closed ones."""
+"""A caller holds many connections to the API and replaces closed ones."""
 
 import contextlib
 import resource

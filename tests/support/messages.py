@@ -90,7 +90,7 @@ def envelope(queue: str, its_headers: Any, its_body: bytes, **changes: Any) -> d
 
 
 def odd_envelopes(queue: str) -> dict[str, str]:
-    """What is odd → an element of the list that is a queue in Redis."""
+    """Name of an oddity → an element of a queue's Redis list."""
     good = envelope(queue, headers(), body())
     return {
         "no JSON": f"{CANARY} garbage",

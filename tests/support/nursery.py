@@ -1,4 +1,4 @@
-"""A preloaded parent forks workers like the supervisor, and leaves them to the test.
+"""A preloaded parent forks workers like the supervisor, for tests.
 
 Starting a worker costs a second and a half of importing; a test that kills and starts many saves that. The nursery is
 a process that imports once, reads a line with a worker's name, a log file and settings of its own for each that is
@@ -23,7 +23,7 @@ READ_LATE = {"TOCSIN_DRAIN_SECONDS", "TOCSIN_SCRIPTS_CONCURRENCY", "TOCSIN_STEPS
 
 
 class Forked(Process):
-    """A worker that the nursery has forked; no child of the tests' own process."""
+    """A worker forked by the nursery, not a child of the tests."""
 
     def __init__(self, pid: int, log: Path) -> None:
         self.log = log

@@ -1,4 +1,4 @@
-"""Every JSON type in every member of a document, as hostile callers send."""
+"""Every JSON type in every member of a document, for hostile requests."""
 
 import copy
 import re
@@ -17,7 +17,7 @@ _NUMBER = re.compile(r"(?<=--)[0-9a-f-]{36}|(?<=_)[0-9]+")
 
 
 def variations(document: Json, *, thorough: bool = False) -> Iterator[tuple[Path, Json]]:
-    """Variants of the document with another value in one member, and its place.
+    """Variants of the document with another value in one member.
 
     Each place gets a list, an object and one of the other types in turn; ``thorough`` gives it all of them, and every
     place instead of one of each kind.

@@ -1,4 +1,4 @@
-"""Another workspace asks for little, in parallel with the load of the first."""
+"""Another workspace asks for little, during the load of the first."""
 
 import statistics
 import threading
@@ -61,7 +61,7 @@ class Others:
 
     @contextmanager
     def asking(self, *, every: float = 0.5, patience: float = 60) -> Iterator[list[Asked]]:
-        """Trigger during the block, then wait ``patience`` seconds at most for the ends."""
+        """Trigger during the block, then wait ``patience`` seconds at most."""
         asked = [Asked(kind, self._undisturbed[kind]) for kind in self._actions]
         over = threading.Event()
 
@@ -81,7 +81,7 @@ class Others:
             self._learn(one, patience)
 
     def _learn(self, asked: Asked, patience: float) -> None:
-        """Record how long each took; an unfinished one counts with its time so far."""
+        """Record how long each took, or has taken so far."""
         wanted = set(asked.ids)
         until = time.monotonic() + patience
 

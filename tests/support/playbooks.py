@@ -1,4 +1,4 @@
-"""Playbooks for the tests of runs, their approvers, and the promises of ended runs.
+"""Playbooks for tests of runs, approvers, and the promises of runs.
 
 A step's row id is the Idempotency-Key of its call, so the receiver's book tells which step called when. ``broken``
 holds the promises about one run against its rows and that book.
@@ -26,7 +26,7 @@ _TEXT = [{"name": "message", "type": "string", "required": False, "default": "he
 
 
 class Kit:
-    """Actions at the receiver and steps that use them; ``word`` marks their calls."""
+    """Actions at the receiver and their steps; ``word`` marks their calls."""
 
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
@@ -34,7 +34,7 @@ class Kit:
         self._actions: dict[str, str] = {}
 
     def action(self, path: str = "ok", **more: Any) -> str:
-        """The id of an action that calls the receiver at this path with its parameter ``message``."""
+        """The id of an action that sends ``message`` to this path."""
         known = f"{path} {more}"
         if known not in self._actions:
             mark = f"{path}{'&' if '?' in path else '?'}kit={self.word}"
@@ -56,12 +56,12 @@ class Kit:
         return self.stack.api.create_playbook(steps=list(steps), **more)
 
     def calls(self, run_id: str = "") -> list[Arrival]:
-        """The calls of this kit's actions (of one run), in order of arrival."""
+        """The calls of this kit's actions (of one run), in order."""
         mine = [call for call in self.stack.sink.arrivals() if f"kit={self.word}" in call.path]
         return [call for call in mine if call.key.startswith(run_id)]
 
     def called(self, run_id: str) -> list[str]:
-        """The steps of a run in the order in which they called, each without its run's id."""
+        """A run's steps in order of their calls, without the run's id."""
         return [call.key.partition(".")[2] for call in self.calls(run_id)]
 
 
@@ -104,7 +104,7 @@ class Book:
 
 
 def books(kit: Kit) -> dict[str, Book]:
-    """One playbook of five to eight steps for each shape of a run."""
+    """One playbook of five to eight steps for each shape of run."""
     act, quick = kit.act, "slow?seconds=0.05"
     tail = kit.playbook(act("t1"), act("t2"))
     steps: dict[str, tuple[list[dict[str, Any]], str]] = {
@@ -153,7 +153,7 @@ def repeated(rows: Iterable[dict[str, Any]], calls: Counter[str]) -> list[str]:
 
 
 def step_rows(stack: Stack, run_ids: Iterable[str]) -> dict[str, list[dict[str, Any]]]:
-    """Run → the rows of its steps, in the order of their creation."""
+    """Run → the rows of its steps, in order of creation."""
     found: dict[str, list[dict[str, Any]]] = {run_id: [] for run_id in run_ids}
     for row in stack.rows("SELECT * FROM executions WHERE kind = 'step' ORDER BY created_at, id"):
         if row["run_id"] in found:
@@ -169,7 +169,7 @@ def children(stack: Stack, run_id: str) -> list[dict[str, Any]]:
 
 
 def broken(rows: list[dict[str, Any]], calls: list[Arrival]) -> list[str]:
-    """The faults of a run's steps: none may begin before its predecessors end.
+    """The faults of one run: no step may begin before its predecessors end.
 
     ``calls`` are the receiver's, in order of arrival.
     """
@@ -208,7 +208,7 @@ def _callers(row: dict[str, Any], rows: list[dict[str, Any]]) -> list[str]:
 
 @dataclass
 class Poller:
-    """A watcher of every row of runs, which remembers the states it has seen."""
+    """Watcher of every row of runs; remembers the states it has seen."""
 
     stack: Stack
     seen: dict[str, list[tuple[str, int, int]]] = field(default_factory=dict)
@@ -242,7 +242,7 @@ class Poller:
                 states.append(state)
 
     def backward(self) -> list[str]:
-        """The rows that left an end, lowered their attempt, or became ``pending`` without a worker."""
+        """Rows that went back: from an end, in attempt, or to ``pending``."""
         return [f"{name}: {states}" for name, states in self.seen.items() if not _forward(states)]
 
 
@@ -258,7 +258,7 @@ def _forward(states: list[tuple[str, int, int]]) -> bool:
 
 @contextmanager
 def granting(stack: Stack) -> Iterator[None]:
-    """During the block, approve every waiting step; retry when the API is away."""
+    """Approve every waiting step during the block, also through outages."""
     over = threading.Event()
 
     def grant() -> None:

@@ -43,7 +43,7 @@ def replay(
 
 
 def assert_shows(printed: Any, answered: Any, where: str = "$") -> None:
-    """Assert that the answer has every printed member; ids and times may differ."""
+    """Assert that the answer has the printed members; ids and times vary."""
     if isinstance(printed, dict):
         assert isinstance(answered, dict), where
         for name, value in printed.items():

@@ -1,4 +1,4 @@
-"""Real processes for tests, each in a group that is ended as a whole."""
+"""Real processes for tests, each in a group that ends whole."""
 
 import contextlib
 import os
@@ -76,7 +76,7 @@ class Process:
             os.killpg(self.pid, number)
 
     def kill(self) -> None:
-        """End the whole group the hard way: afterwards none of it is there, nor takes a message any more."""
+        """Kill the whole group and wait until no process of it runs."""
         self.send(signal.SIGKILL)
         self.wait(10)
         eventually(lambda: not _living(self.pid), 10, f"every process of group {self.pid} has ended", every=0.01)
@@ -117,7 +117,7 @@ def end_all(processes: Iterable[Process], *, grace: float = 5) -> None:
 
 
 def _stat(pid: int) -> list[str]:
-    """Fields of /proc/PID/stat from the state on; none when the process is gone."""
+    """Fields of /proc/PID/stat from the state on; empty without the process."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
@@ -125,7 +125,7 @@ def _stat(pid: int) -> list[str]:
 
 
 def born(pid: int) -> str:
-    """When a process started, in ticks since boot; with the pid it names a process for ever."""
+    """When a process started, in ticks since boot; unique with the pid."""
     fields = _stat(pid)
     return fields[19] if fields else ""
 
@@ -136,7 +136,7 @@ def gone(pid: int) -> bool:
 
 
 def descendants(roots: Iterable[int]) -> dict[int, str]:
-    """The roots and everything below them that lives now, each with the time it was born."""
+    """The roots and their living descendants, each with the time it started."""
     children: dict[int, list[int]] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and (fields := _stat(int(entry.name))):

@@ -4,6 +4,6 @@ from tasks.messages import publisher
 
 
 def ready_to_publish() -> None:
-    """Wait until publishing has ended, and use a broker that was away again."""
+    """Wait until publishing has ended, and use the broker again."""
     assert publisher.drain(60)
     publisher.resume()

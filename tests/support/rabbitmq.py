@@ -1,4 +1,4 @@
-"""A private RabbitMQ for tests: node, ports and folder, on the loopback interface."""
+"""A private RabbitMQ for tests, on the loopback interface."""
 
 import contextlib
 import random
@@ -25,7 +25,7 @@ def _port() -> int:
 
 
 class RabbitServer:
-    """RabbitMQ that can be killed and started again on what it has kept.
+    """RabbitMQ that can be killed and restarted with its data.
 
     Raises:
         Missing: it is not installed.
@@ -89,7 +89,7 @@ class RabbitServer:
             self._node.kill()
 
     def remove(self) -> None:
-        """End it, and who knows its name, and delete what it has kept."""
+        """End it and its name server, and delete its data."""
         for process in (self._node, self._names):
             if process is not None:
                 with contextlib.suppress(OSError):

@@ -222,7 +222,7 @@ def _opened(definition: dict[str, Any], step_id: str) -> dict[str, Any]:
 
 
 def _plainer(definition: dict[str, Any], step_id: str) -> Iterator[dict[str, Any]]:
-    """Variants of a step without one member, or as an action that works."""
+    """Variants of a step: without one member, or a working action."""
     [given] = [step for step in every(definition["steps"]) if step["id"] == step_id]
     plain = {"id": step_id, "type": "action", "action_ref": "ref-ok"}
     options = [{name: value for name, value in given.items() if name != member} for member in set(given) - _REQUIRED]

@@ -38,7 +38,7 @@ class Reference:
             self.block(steps, exception, ())
 
     def block(self, steps: list[Step], at: str, iterations: Iterations) -> str | None:
-        """Run one list of steps; returns the step through which it failed, if any."""
+        """Run one list of steps; returns the step that failed, if any."""
         while at != "end":
             step = next(step for step in steps if step["id"] == at)
             status, link = self.enter(step, iterations)
@@ -60,7 +60,7 @@ class Reference:
         return ("completed", link) if done else ("failed", "on_failure")
 
     def value(self, expression: str, iterations: Iterations) -> Any:
-        """The value of an expression that means the same in CEL and Python."""
+        """The value of an expression that CEL and Python share."""
         seen = {
             step: SimpleNamespace(status=status) for (step, at), status in self.states.items() if covers(at, iterations)
         }
@@ -73,7 +73,7 @@ class Reference:
         return eval(expression, {"__builtins__": {}}, names)
 
     def do_action(self, step: Step, iterations: Iterations) -> tuple[bool, str]:
-        """Call the action until it works or its attempts and the run's retries end."""
+        """Call the action until it works or no attempt is left."""
         failing, place = ACTIONS[step["action_ref"]], (step["id"], joined(iterations))
         while True:
             for _ in range(step.get("retry", {}).get("max_attempts", 1)):
@@ -103,7 +103,7 @@ class Reference:
         return PLAYBOOKS[step["playbook_ref"]] == "completed", "on_success"
 
     def do_parallel(self, step: Step, iterations: Iterations) -> tuple[bool, str]:
-        """Run every branch to its end; a failure with ``continue_on_error`` does not count."""
+        """Run every branch; with ``continue_on_error`` its failure does not count."""
         failed = [
             branch.get("on_failure", "abort") == "abort"
             for branch in step["branches"]
@@ -112,7 +112,7 @@ class Reference:
         return not any(failed), "on_success"
 
     def do_loop(self, step: Step, iterations: Iterations) -> tuple[bool, str]:
-        """Run while the condition holds; a failed iteration, or one too many, fails it."""
+        """Run while the condition holds; one iteration too many is a failure."""
         number = 0
         while self.value(step["while"], (*iterations, number)):
             too_many = number >= step.get("max_iterations", 100)
@@ -137,12 +137,12 @@ def joined(iterations: Iterations) -> str:
 
 
 def covers(at: str, iterations: Iterations) -> bool:
-    """Whether ``iterations`` sees the result at ``at``: of the same iterations, or outside."""
+    """Whether ``iterations`` sees the result at ``at``: in or around them."""
     return iterations[: len(at.split(".")) if at else 0] == tuple(int(number) for number in at.split(".") if number)
 
 
 def target(definition: dict[str, Any], steps: list[Step], step: Step, link: str) -> str:
-    """The target of a link: a step of the same list, ``end``, or ``abort``."""
+    """A link's target: a step of the list, ``end``, or ``abort``."""
     passed_over = step.get("continue_on_error") or definition.get("on_failure") == "continue"
     written = step.get(link, "next")
     if link.startswith("case "):

@@ -1,4 +1,4 @@
-"""A stand-in for workers writes a run's and its steps' rows, without calls."""
+"""A stand-in for workers writes the rows of runs and steps."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ def begin(run_id: str, **more: Any) -> None:
 
 
 def enter(run_id: str, step_id: str, status: str = "running", iteration: str = "", **more: Any) -> str:
-    """Add the row of a step, by default an action; ``more`` are columns. Returns its id."""
+    """Add a step's row, by default of an action; returns its id."""
     now = db.now_ms()
     row = {
         "id": f"{run_id}.{step_id}.{iteration}" if iteration else f"{run_id}.{step_id}",
@@ -54,7 +54,7 @@ def enter(run_id: str, step_id: str, status: str = "running", iteration: str = "
 
 
 def end(step_row_id: str, status: str = "completed", **more: Any) -> None:
-    """Change a step's status; ``more`` are columns to set, JSON ones as values."""
+    """Change a step's status; ``more`` are other columns, JSON as values."""
     changes = {name: transitions.dump(value) if name in _JSON else value for name, value in more.items()}
     with db.write() as connection:
         assert transitions.transition(connection, step_row_id, status, actor=_WORKER, owner=None, **changes) is not None

@@ -1,4 +1,4 @@
-"""Real servers for tests: Redis and PostgreSQL, private to those that started them.
+"""Real servers for tests: Redis and PostgreSQL, private to their starters.
 
 A server that cannot be had raises ``Missing``; the fixtures turn that into a skipped test on a laptop and into a
 failed one where ``CI`` is set.
@@ -34,7 +34,7 @@ class Missing(Exception):  # noqa: N818 - reads as the condition it is
 
 
 def missing(reason: object) -> NoReturn:
-    """Skip the test for a missing service; fail it where ``CI`` is set."""
+    """Skip the test for a missing service, or fail under ``CI``."""
     if os.environ.get("CI"):  # noqa: TID251
         pytest.fail(f"CI is set and a service is missing: {reason}")
     pytest.skip(str(reason))
@@ -49,7 +49,7 @@ def _inside_wheel(package: str, *path: str) -> Path | None:
 
 
 def redis_binary() -> str:
-    """The Redis or Valkey program of the launcher, or the one of TOCSIN_TEST_REDIS.
+    """The Redis or Valkey program of the launcher, or of TOCSIN_TEST_REDIS.
 
     Raises:
         Missing: there is none.
@@ -215,14 +215,14 @@ class PostgresServer:
             connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
     def send(self, number: int) -> None:
-        """Send a signal to every process of the server, each in its own group."""
+        """Send a signal to every process of the server."""
         assert self._process is not None
         for pid in descendants([self._process.pid]):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
 
     def kill(self) -> None:
-        """End the server like a power cut, and wait until no process is left."""
+        """End the server like a power cut, and await its end."""
         assert self._process is not None
         family = descendants([self._process.pid])
         self.send(signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""The product as real processes of the Procfile, with each worker by itself.
+"""The product as real processes of the Procfile, each worker alone.
 
 In order of time: a Redis of its own; the migrations, a workspace and an admin key (``tests.support.nursery``); the web
 line and every worker (from there too), each in a process group of its own with a clean environment; then it
@@ -42,7 +42,7 @@ def lines_of(tree: Path) -> dict[str, str]:
 
 
 def procfile() -> dict[str, str]:
-    """Name → command; next to the supervisor also its workers, one by one."""
+    """Name → command, for the supervisor and for its workers alone."""
     commands = lines_of(ROOT)
     supervisor = commands["workers"].partition("worker.supervisor ")
     kinds = {name.rstrip("0123456789") for name in supervisor[2].split()}
@@ -113,7 +113,7 @@ class Stack:
             self.wait_ready(name)
 
     def run_once(self, name: str, command: list[str], **settings: str) -> str:
-        """Run a command of the product to its end and return what it printed."""
+        """Run a command of the product to its end; returns its output."""
         process = Process(command, self.directory / f"{name}.log", env=self.environment | settings)
         try:
             assert process.popen.wait(timeout=60) == 0, self.log(name)
@@ -176,7 +176,7 @@ class Stack:
         eventually(look, 60, f"{name} is ready", every=0.1)
 
     def heal(self) -> None:
-        """Bring back what a test has taken away, and wait until all is well."""
+        """Restart what a test has ended, and wait until all is well."""
         self.redis.thaw()
         if not self.redis.running():
             self.redis.start()

@@ -8,7 +8,7 @@ T = TypeVar("T")
 
 
 def eventually(look: Callable[[], T], seconds: float, what: str, *, every: float = 0.05) -> T:
-    """The first truthy answer of ``look``; AssertionError when there is none in time."""
+    """The first truthy answer of ``look``; AssertionError when time runs out."""
     give_up = time.monotonic() + seconds
     while True:
         seen = look()

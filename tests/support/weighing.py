@@ -1,4 +1,4 @@
-"""Processor time of some work, as a multiple of work of known length."""
+"""Processor time of work, as a multiple of work of known length."""
 
 import json
 import time
@@ -28,19 +28,19 @@ def _unit() -> None:
 
 @cache
 def calibration() -> float:
-    """How much slower this machine is than the one of the bounds, at least 1."""
+    """How much slower this machine is than the bounds', at least 1."""
     return max(1.0, min(_time(_unit) for _ in range(5)) / _UNIT)
 
 
 def pace() -> float:
-    """How many times as long work takes now, under the machine's present load."""
+    """How many times as long work takes now, under present load."""
     began = time.monotonic()
     _unit()
     return max(1.0, (time.monotonic() - began) / _UNIT)
 
 
 def seconds(work: Callable[[], object], enough: float) -> float:
-    """The processor time of some work, scaled to that machine; retried above ``enough``.
+    """Processor time of work, scaled to that machine; retried above ``enough``.
 
     The time of other processes does not count.
     """

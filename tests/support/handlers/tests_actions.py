@@ -1,4 +1,4 @@
-"""The operator's functions of the crash tests: one with an effect, and poison."""
+"""The operator's functions of the crash tests, with effects or poison."""
 
 import os
 import signal
