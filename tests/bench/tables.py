@@ -13,7 +13,7 @@ FLOOR = "raw Celery"
 
 
 class Row(NamedTuple):
-    """A row of a table; bound and aim (``>= x``) limit its ratio.
+    """A row of a table; bound and aim (``>= x``) limit ratios.
 
     ``kind``: ``ratio`` is compared with the floor, ``own`` is already a ratio of the product to itself, ``alone`` is
     compared with nothing.

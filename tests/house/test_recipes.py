@@ -22,7 +22,7 @@ from tests.unit import test_bounds
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("cacao", "playbooks", "providers", "store", "tasks", "tests")
-#: step types that contain others; their dry run is a method of ``tasks.dry_run.walk``
+#: step types that contain others; their dry run is in `tasks.dry_run.walk`
 _CONTAINERS = set(_DECISIONS)
 #: step types that wait for a person, which the reference interpreter has none of
 _ASKING = {"approval"}

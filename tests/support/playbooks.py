@@ -169,7 +169,7 @@ def children(stack: Stack, run_id: str) -> list[dict[str, Any]]:
 
 
 def broken(rows: list[dict[str, Any]], calls: list[Arrival]) -> list[str]:
-    """The faults of one run: no step may begin before its predecessors end.
+    """The faults of one run: no step begins before its predecessors end.
 
     ``calls`` are the receiver's, in order of arrival.
     """
