@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from tasks.dry_run.values import assumed
-from tasks.runs.context import Context
+from tasks.runs.context import RunContext
 from tasks.runs.run import Run
 
 
-class SimulatedContext(Context):
+class SimulatedContext(RunContext):
     """The simulated run so far; nothing is read from the database."""
 
     def __init__(self, run: Run) -> None:

@@ -11,7 +11,7 @@ from store.definitions import playbooks
 from store.engine import db
 from store.engine.db import Connection
 from tasks.definitions import revisions
-from tasks.dry_run.steps import Finding, StepSimulation
+from tasks.dry_run.steps import StepForecast, StepSimulation
 from tasks.dry_run.values import assumed, fill, is_assumed, resolve
 from tasks.intake import run_start
 from tasks.intake.run_start import DEEPEST
@@ -29,7 +29,7 @@ Above = tuple[tuple[str, str | None], ...]
 
 
 @dataclass
-class Budget:
+class DryRunBudget:
     """The number of further steps that one dry run may describe."""
 
     left: int = MOST_MORE
@@ -42,7 +42,9 @@ class Budget:
         return True
 
 
-def enter(simulated: StepSimulation, found: Finding, budget: Budget, above: Above, start: Callable[[Run], Json]) -> str:
+def enter(
+    simulated: StepSimulation, forecast: StepForecast, budget: DryRunBudget, above: Above, start: Callable[[Run], Json]
+) -> str:
     """Check that the playbook can be started, and simulate it.
 
     Raises:
@@ -50,10 +52,10 @@ def enter(simulated: StepSimulation, found: Finding, budget: Budget, above: Abov
     """
     step = simulated.node.step
     given = fill(step.get("parameters", {}), simulated.context)
-    found.input = simulated.redact(given)
+    forecast.input = simulated.redact(given)
     target = simulated.asset()
     with db.read() as connection:
-        child = _child(connection, simulated, given, target, found)
+        child = _child(connection, simulated, given, target, forecast)
     if target is not None and not is_assumed(target) and (child.playbook_id, target) in above:
         raise run_start.running_already(
             run_start.RunRequest(
@@ -62,21 +64,23 @@ def enter(simulated: StepSimulation, found: Finding, budget: Budget, above: Abov
         )
     plan: Json = {"playbook_id": child.playbook_id}
     if len(above) > MOST_LEVELS or not budget.take(len(child.plan.nodes)):
-        found.assumed.append("the playbook it starts ends well: it is not looked into any more")
+        forecast.assumed.append("the playbook it starts ends well: it is not looked into any more")
     else:
         plan |= start(child)
         said = f"{plan['proved']} things proved and {plan['assumed']} assumed"
-        found.proved.append(f"the playbook it starts was simulated: {said} in {plan['steps']} steps")
-    found.output = {"simulated": True, "plan": plan}
+        forecast.proved.append(f"the playbook it starts was simulated: {said} in {plan['steps']} steps")
+    forecast.output = {"simulated": True, "plan": plan}
     if plan.get("predicted_status") == Status.FAILED:
         raise StepError("playbook_failed", f"The playbook failed: {plan['predicted_error']['message']}")
-    found.presumed = True
-    found.assumed.append("the playbook it starts succeeds")
-    found.known = assumed("steps", simulated.node.id, "output")
+    forecast.presumed = True
+    forecast.assumed.append("the playbook it starts succeeds")
+    forecast.known = assumed("steps", simulated.node.id, "output")
     return simulated.node.on_success
 
 
-def _child(connection: Connection, simulated: StepSimulation, given: Any, target: str | None, found: Finding) -> Run:
+def _child(
+    connection: Connection, simulated: StepSimulation, given: Any, target: str | None, forecast: StepForecast
+) -> Run:
     """The run that the step would start."""
     run, name = simulated.run, simulated.node.step["playbook_ref"]
     playbook = playbooks.get(connection, run.workspace_id, name)
@@ -87,9 +91,9 @@ def _child(connection: Connection, simulated: StepSimulation, given: Any, target
         raise StepError("target_required", "The asset is missing.")
     if run.context["depth"] >= DEEPEST:
         raise StepError("too_deep", f"Playbooks start playbooks more than {DEEPEST} deep.")
-    found.proved.append(f"the playbook '{name}' exists and is enabled (version {revision.version})")
+    forecast.proved.append(f"the playbook '{name}' exists and is enabled (version {revision.version})")
     secrets = {key for key, value in given.items() if simulated.redact(value) != value}
-    values = _values(revision.definition["parameters"], given, found)
+    values = _values(revision.definition["parameters"], given, forecast)
     names = {*parameters.secret_names(revision.definition["parameters"]), *secrets}
     return replace(
         run,
@@ -111,7 +115,7 @@ def _child(connection: Connection, simulated: StepSimulation, given: Any, target
     )
 
 
-def _values(declared: list[Json], given: Any, found: Finding) -> Json:
+def _values(declared: list[Json], given: Any, forecast: StepForecast) -> Json:
     """The parameters of the started playbook; one that declares none takes any."""
     if not declared:
         return dict(given)
@@ -120,7 +124,7 @@ def _values(declared: list[Json], given: Any, found: Finding) -> Json:
         faults = "; ".join(f"{one.pointer}: {one.detail}" for one in problems[:5])
         raise StepError("invalid_parameters", faults)
     if open_:
-        found.assumed.append(f"the values of {', '.join(open_[:5])} fit: they come from steps that have not run")
+        forecast.assumed.append(f"the values of {', '.join(open_[:5])} fit: they come from steps that have not run")
     else:
-        found.proved.append("its parameters fit")
+        forecast.proved.append("its parameters fit")
     return values

@@ -21,7 +21,7 @@ from playbooks.states import Status
 from store.engine.db import Connection
 from store.executions import steps
 from tasks.attempts.patience import commit_with_patience, with_patience
-from tasks.dry_run.playbooks import Budget
+from tasks.dry_run.playbooks import DryRunBudget
 from tasks.dry_run.walk import Walk, summary
 from tasks.runs.errors import of_run
 from tasks.runs.run import Run
@@ -46,7 +46,7 @@ def simulate(run: Run) -> Simulation:
     Raises:
         Unavailable: the database is away.
     """
-    walk = Walk(run, Budget(), ())
+    walk = Walk(run, DryRunBudget(), ())
     error = walk.block(Place("", None, ()), taken=True)
     return Simulation(walk.rows, summary(walk.rows, error))
 

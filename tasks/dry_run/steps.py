@@ -35,7 +35,7 @@ _OUTWARD = frozenset({"webhook", "remote", "notification"})
 
 
 @dataclass
-class Finding:
+class StepForecast:
     """The findings about a step.
 
     ``input`` and ``output`` go into its row, masked.
@@ -78,67 +78,67 @@ class StepSimulation:
         open_ = unknown(references.paths(template), self.context)
         return templates.as_text(fill(template, self.context)) if open_ else asset(template, self.context, self.redact)
 
-    def decide(self, expression: str, found: Finding, what: str) -> Any:
+    def decide(self, expression: str, forecast: StepForecast, what: str) -> Any:
         """The value of a condition, None if unknown; the finding notes it."""
         paths = references.condition_paths(expression)
         if open_ := unknown(paths, self.context):
-            found.assumed.append(f"{what} is true: it hangs on {_listed(open_)}")
-            found.presumed = True
+            forecast.assumed.append(f"{what} is true: it hangs on {_listed(open_)}")
+            forecast.presumed = True
             return None
         value = evaluation.evaluate(expression, self.context)
         shown = templates.as_text(self.redact(value)) if isinstance(value, bool | int | float | None) else "decided"
         if leaning := self.results.presumed(paths, self.row["previous_id"]):
-            found.assumed.append(f"{what} is {shown}: it hangs on {_listed(leaning)}, which is assumed")
-            found.presumed = True
+            forecast.assumed.append(f"{what} is {shown}: it hangs on {_listed(leaning)}, which is assumed")
+            forecast.presumed = True
         else:
-            found.proved.append(f"{what} is {shown} with the values given")
+            forecast.proved.append(f"{what} is {shown} with the values given")
         return value
 
-    def holds(self, expression: str, found: Finding, what: str) -> bool:
+    def holds(self, expression: str, forecast: StepForecast, what: str) -> bool:
         """Decide a condition that must be true or false.
 
         An unknown one counts as true.
         """
-        value = self.decide(expression, found, what)
+        value = self.decide(expression, forecast, what)
         if value is not None and not isinstance(value, bool):
             return evaluation.holds(expression, self.context)  # raises the error of a run
         return value is None or value
 
 
-def action(simulated: StepSimulation, found: Finding) -> str:
+def action(simulated: StepSimulation, forecast: StepForecast) -> str:
     """Fill in the parameters and have the executor describe its call."""
     step, run = simulated.node.step, simulated.run
     revision = revisions.action(run.context["pins"][step["action_ref"]])
     definition = revision.definition
-    found.proved.append(f"the action '{step['action_ref']}' exists and is enabled (version {revision.version})")
+    forecast.proved.append(f"the action '{step['action_ref']}' exists and is enabled (version {revision.version})")
     simulated.row.update(
         action_id=step["action_ref"],
         revision_id=revision.id,
         idempotent=definition["idempotent"],
         timeout_ms=run_messages.timeout_ms(step, definition),
     )
-    values, open_ = _parameters(simulated, found, definition["parameters"])
+    values, open_ = _parameters(simulated, forecast, definition["parameters"])
     names = parameters.secret_names(definition["parameters"])
     hidden = {name: value for name, value in values.items() if name in names and value is not None}
     row: Any = SimpleNamespace(**simulated.row)
     attempt = Attempt(row=row, owner="", retry={}, logs=[], redact=Redactor(()))
     held = HeldLease(simulated.row["id"], 0, keeper(), time.monotonic(), repeatable=True)
     ending = perform(prepare(attempt, revision, held, values, {**run.hidden, **hidden}), held)
-    found.input = attempt.redact(masked(values, names))
+    forecast.input = attempt.redact(masked(values, names))
     error = attempt.redact(dict(ending.error or {}))
     if ending.status == Status.COMPLETED:
-        found.output = {"simulated": True, "plan": attempt.redact(ending.output)}
-        found.proved.append("what it would do can be said: see plan")
+        forecast.output = {"simulated": True, "plan": attempt.redact(ending.output)}
+        forecast.proved.append("what it would do can be said: see plan")
     elif open_:
-        found.output = {"simulated": True, "plan": None}
-        found.assumed.append(f"what it would do can be said once {_listed(open_)} is known ({error['message']})")
+        forecast.output = {"simulated": True, "plan": None}
+        forecast.assumed.append(f"what it would do can be said once {_listed(open_)} is known ({error['message']})")
     else:
         raise StepError(error["code"], error["message"])
-    _assume_success(simulated, found, definition["executor"])
+    _assume_success(simulated, forecast, definition["executor"])
     return simulated.node.on_success
 
 
-def _parameters(simulated: StepSimulation, found: Finding, declared: list[Json]) -> tuple[Json, list[str]]:
+def _parameters(simulated: StepSimulation, forecast: StepForecast, declared: list[Json]) -> tuple[Json, list[str]]:
     """The action's parameters, and the names of the unknown ones.
 
     Sets the row's target.
@@ -152,38 +152,38 @@ def _parameters(simulated: StepSimulation, found: Finding, declared: list[Json])
     if problems:
         faults = "; ".join(f"{one.pointer}: {one.detail}" for one in problems[:5])
         raise StepError("invalid_parameters", faults)
-    found.proved.append("the parameters that are known are filled in and fit" if open_ else "its parameters fit")
+    forecast.proved.append("the parameters that are known are filled in and fit" if open_ else "its parameters fit")
     if open_:
-        found.assumed.append(f"the values of {_listed(open_)} fit: they come from steps that have not run")
+        forecast.assumed.append(f"the values of {_listed(open_)} fit: they come from steps that have not run")
     return values, open_
 
 
-def _assume_success(simulated: StepSimulation, found: Finding, executor: str) -> None:
+def _assume_success(simulated: StepSimulation, forecast: StepForecast, executor: str) -> None:
     """Note what must be assumed of an action that can be described."""
-    found.presumed = True
-    found.known = assumed("steps", simulated.node.id, "output")
+    forecast.presumed = True
+    forecast.known = assumed("steps", simulated.node.id, "output")
     if executor in _OUTWARD:
-        found.assumed.append("the other side may be reached and can be")
+        forecast.assumed.append("the other side may be reached and can be")
     if seconds := simulated.node.step.get("delay_seconds"):
-        found.assumed.append(f"the {seconds:g} seconds before it pass before the run's time is up")
+        forecast.assumed.append(f"the {seconds:g} seconds before it pass before the run's time is up")
     if executor == "approval":
-        found.verdict = "would wait"
-        found.assumed.append("a person approves it")
-    found.assumed.append("the action succeeds")
+        forecast.verdict = "would wait"
+        forecast.assumed.append("a person approves it")
+    forecast.assumed.append("the action succeeds")
 
 
-def condition(simulated: StepSimulation, found: Finding) -> str:
+def condition(simulated: StepSimulation, forecast: StepForecast) -> str:
     """Decide a condition.
 
     If it depends on an unknown value, it counts as true.
     """
-    result = simulated.holds(simulated.node.step["expression"], found, "the condition")
+    result = simulated.holds(simulated.node.step["expression"], forecast, "the condition")
     following = simulated.node.on_true if result else simulated.node.on_false
-    found.output = found.known = {"result": result, "next": following}
+    forecast.output = forecast.known = {"result": result, "next": following}
     return following
 
 
-def switch(simulated: StepSimulation, found: Finding) -> str:
+def switch(simulated: StepSimulation, forecast: StepForecast) -> str:
     """Decide a switch.
 
     If it depends on an unknown value, the first case is taken.
@@ -191,49 +191,49 @@ def switch(simulated: StepSimulation, found: Finding) -> str:
     node, expression = simulated.node, simulated.node.step["expression"]
     if open_ := unknown(references.condition_paths(expression), simulated.context):
         case, following = next(iter(node.cases.items()), ("", node.default))
-        found.assumed.append(f"the case '{case}' is taken: the value hangs on {_listed(open_)}")
+        forecast.assumed.append(f"the case '{case}' is taken: the value hangs on {_listed(open_)}")
         value: Any = open_[0]
-        found.presumed = True
+        forecast.presumed = True
     else:
-        value = simulated.decide(expression, found, "the value")
+        value = simulated.decide(expression, forecast, "the value")
         following = node.cases.get(templates.as_text(value), node.default)
-    found.known = found.output = simulated.redact({"value": value, "next": following})
+    forecast.known = forecast.output = simulated.redact({"value": value, "next": following})
     return following
 
 
-def delay(simulated: StepSimulation, found: Finding) -> str:
+def delay(simulated: StepSimulation, forecast: StepForecast) -> str:
     """Describe a delay, which is assumed to pass."""
-    found.verdict = "would wait"
-    found.assumed.append(f"the {simulated.node.step['seconds']:g} seconds pass before the run's time is up")
+    forecast.verdict = "would wait"
+    forecast.assumed.append(f"the {simulated.node.step['seconds']:g} seconds pass before the run's time is up")
     return simulated.node.on_success
 
 
-def approval(simulated: StepSimulation, found: Finding) -> str:
+def approval(simulated: StepSimulation, forecast: StepForecast) -> str:
     """Describe an approval, which is assumed to be granted."""
     step = simulated.node.step
     message = fill(step.get("message", ""), simulated.context)
-    found.verdict, found.presumed = "would wait", True
-    found.proved.append("the message is filled in")
-    found.assumed.append("the approval is granted")
-    found.output = simulated.redact(deciders.question(step, message))
+    forecast.verdict, forecast.presumed = "would wait", True
+    forecast.proved.append("the message is filled in")
+    forecast.assumed.append("the approval is granted")
+    forecast.output = simulated.redact(deciders.question(step, message))
     decision = {name: assumed("steps", simulated.node.id, "output", name) for name in ("by", "note")}
-    found.known = {**found.output, "decision": "approved", **decision}
+    forecast.known = {**forecast.output, "decision": "approved", **decision}
     return simulated.node.on_success
 
 
-def items(simulated: StepSimulation, found: Finding) -> list[Any]:
+def items(simulated: StepSimulation, forecast: StepForecast) -> list[Any]:
     """The items of a for_each; one item stands for an unknown list."""
     name = simulated.node.step.get("as") or "item"
     given = simulated.redact(fill(simulated.node.step["items"], simulated.context))
-    found.input = {"items": given}
+    forecast.input = {"items": given}
     if isinstance(given, Assumed):
-        found.assumed.append(f"the list is not known: one {name} stands for all")
+        forecast.assumed.append(f"the list is not known: one {name} stands for all")
         return [below(given, 0)]
     if not isinstance(given, list):
         raise StepError("bad_items", f"items must give a list, not {type(given).__name__}.")
     if len(given) > MOST_ITEMS:
         raise StepError("bad_items", f"items has {len(given)} entries; at most {MOST_ITEMS} can be gone through.")
-    found.proved.append(f"there are {len(given)} items to go through")
+    forecast.proved.append(f"there are {len(given)} items to go through")
     return given
 
 

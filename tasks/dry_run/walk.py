@@ -3,7 +3,7 @@
 ``Walk.block`` goes through one list of steps: first along the links that a run would follow, then through the rest, as
 if each were reached. Containers are entered by walking their steps: every branch, the first iteration of a loop, the
 first items of a for_each. The walk is bounded: all steps in addition to those of the playbook itself (further items,
-the steps of playbooks that it starts) are taken from one ``Budget``.
+the steps of playbooks that it starts) are taken from one ``DryRunBudget``.
 """
 
 from collections.abc import Mapping
@@ -21,8 +21,8 @@ from store.executions import transitions
 from store.executions.rows import NewRow
 from tasks.dry_run import playbooks, steps
 from tasks.dry_run.context import SimulatedContext
-from tasks.dry_run.playbooks import Above, Budget
-from tasks.dry_run.steps import Finding, StepSimulation
+from tasks.dry_run.playbooks import Above, DryRunBudget
+from tasks.dry_run.steps import StepForecast, StepSimulation
 from tasks.dry_run.values import Assumed, assumed, fill
 from tasks.messages.run_messages import row_id
 from tasks.runs.context import joined
@@ -60,7 +60,7 @@ class Walk:
     ``above`` are the runs above it.
     """
 
-    def __init__(self, run: Run, budget: Budget, above: Above) -> None:
+    def __init__(self, run: Run, budget: DryRunBudget, above: Above) -> None:
         self.run = run = replace(run, mode=Mode.DRY_RUN)  # whatever the mode of the original: nothing may go out
         self.budget = budget
         self.above = (*above, (run.playbook_id, run.target))
@@ -99,7 +99,7 @@ class Walk:
 
         Returns the next link (None: the block fails) and its error.
         """
-        row, found, error = self._added(node, place, previous), Finding(), None
+        row, forecast, error = self._added(node, place, previous), StepForecast(), None
         following: str | None = node.on_success
         held_at = len(self.rows)
         context: Mapping[str, Any] = {}
@@ -110,19 +110,19 @@ class Walk:
                 else self.context.supposed(node.id, place.iteration)
             )
             simulated = StepSimulation(self.run, node, row, context, self.context, self.redact)
-            if "when" in node.step and not simulated.holds(node.step["when"], found, "'when'"):
-                found.verdict = "would be skipped"
+            if "when" in node.step and not simulated.holds(node.step["when"], forecast, "'when'"):
+                forecast.verdict = "would be skipped"
             else:
-                following = self._enter(simulated, found, place, taken=taken)
+                following = self._enter(simulated, forecast, place, taken=taken)
         except Unavailable:
             raise
         except (StepError, TemplateError, ConditionError, CallerError) as fault:
             error, following = error_of(fault), node.on_failure
-            found.verdict = "would fail"
-            found.proved.append(f"{error['code']}: {error['message']}")
+            forecast.verdict = "would fail"
+            forecast.proved.append(f"{error['code']}: {error['message']}")
         if len(self.rows) == held_at:
             self._inside_untaken(node, place, row)
-        self._close(row, found, error, context, taken=taken)
+        self._close(row, forecast, error, context, taken=taken)
         return following, error
 
     def _added(self, node: Node, place: Place, previous: str | None) -> Json:
@@ -134,21 +134,25 @@ class Walk:
         step: Json = row
         return step
 
-    def _close(self, row: Json, found: Finding, error: Json | None, context: Mapping[str, Any], *, taken: bool) -> None:
+    def _close(
+        self, row: Json, forecast: StepForecast, error: Json | None, context: Mapping[str, Any], *, taken: bool
+    ) -> None:
         """Write the findings into the row, and remember them for later steps."""
-        status = Status.FAILED if error else Status.SKIPPED if found.verdict == "would be skipped" else Status.COMPLETED
+        status = (
+            Status.FAILED if error else Status.SKIPPED if forecast.verdict == "would be skipped" else Status.COMPLETED
+        )
         node = self.run.plan.nodes[row["step_id"]]
-        variables = _variables(node, context, found.known) if status == Status.COMPLETED and taken else None
+        variables = _variables(node, context, forecast.known) if status == Status.COMPLETED and taken else None
         if taken:
             vars_ = variables or None
             self.context.record(
-                row, presumed=found.presumed, status=str(status), output=found.known, error=error, vars=vars_
+                row, presumed=forecast.presumed, status=str(status), output=forecast.known, error=error, vars=vars_
             )
-        report = {"taken": taken, "verdict": found.verdict, "proved": found.proved, "assumed": found.assumed}
+        report = {"taken": taken, "verdict": forecast.verdict, "proved": forecast.proved, "assumed": forecast.assumed}
         row.update(
             status=status if taken else Status.SKIPPED,
-            input=transitions.dump(found.input),
-            output=transitions.dump(found.output),
+            input=transitions.dump(forecast.input),
+            output=transitions.dump(forecast.output),
             error=transitions.dump(error) if taken else None,
             vars=transitions.dump(self.redact(variables)) if variables else None,
             report=transitions.dump(self.redact(report)),
@@ -158,15 +162,15 @@ class Walk:
 
     # containers
 
-    def _enter(self, simulated: StepSimulation, found: Finding, place: Place, *, taken: bool) -> str:
+    def _enter(self, simulated: StepSimulation, forecast: StepForecast, place: Place, *, taken: bool) -> str:
         kind = simulated.node.type
         if kind in _SIMULATIONS:
-            return _SIMULATIONS[kind](simulated, found)
+            return _SIMULATIONS[kind](simulated, forecast)
         if kind == "playbook":
-            return playbooks.enter(simulated, found, self.budget, self.above, self._start)
-        found.presumed = True
+            return playbooks.enter(simulated, forecast, self.budget, self.above, self._start)
+        forecast.presumed = True
         {"parallel": self._parallel, "loop": self._loop, "for_each": self._for_each}[kind](
-            simulated, found, place, taken
+            simulated, forecast, place, taken
         )
         return simulated.node.on_success
 
@@ -176,32 +180,32 @@ class Walk:
         error = walk.block(Place("", None, ()), taken=True)
         return summary(walk.rows, error)
 
-    def _parallel(self, simulated: StepSimulation, found: Finding, place: Place, taken: bool) -> None:
+    def _parallel(self, simulated: StepSimulation, forecast: StepForecast, place: Place, taken: bool) -> None:
         branches = self.run.plan.branches(simulated.node.id)
         failed = 0
         for block in branches:
             error = self.block(Place(block.id, simulated.row["id"], place.iteration), taken=taken)
             failed += error is not None and not block.forgiven
-        found.output = found.known = {"branches": len(branches), "failed": failed}
-        found.proved.append(f"{len(branches)} branches run in parallel")
+        forecast.output = forecast.known = {"branches": len(branches), "failed": failed}
+        forecast.proved.append(f"{len(branches)} branches run in parallel")
         if failed:
             raise StepError("branch_failed", f"{failed} of {len(branches)} branches failed.")
 
-    def _loop(self, simulated: StepSimulation, found: Finding, place: Place, taken: bool) -> None:
+    def _loop(self, simulated: StepSimulation, forecast: StepForecast, place: Place, taken: bool) -> None:
         goes_on = simulated.within({"index": 0}).holds(
-            simulated.node.step["while"], found, "'while', before the first iteration,"
+            simulated.node.step["while"], forecast, "'while', before the first iteration,"
         )
         error = self._iteration(simulated, place, 0, taken=taken and goes_on)
-        found.output = {"iterations": int(goes_on)}
-        found.known = {"iterations": assumed("steps", simulated.node.id, "output", "iterations") if goes_on else 0}
+        forecast.output = {"iterations": int(goes_on)}
+        forecast.known = {"iterations": assumed("steps", simulated.node.id, "output", "iterations") if goes_on else 0}
         if error is not None:
             raise StepError("pass_failed", "Iteration 1 of the loop failed.")
         if goes_on:
             most = simulated.node.step.get("max_iterations", 100)
-            found.assumed.append(f"the loop ends within {most} iterations; one stands for all")
+            forecast.assumed.append(f"the loop ends within {most} iterations; one stands for all")
 
-    def _for_each(self, simulated: StepSimulation, found: Finding, place: Place, taken: bool) -> None:
-        items = steps.items(simulated, found)
+    def _for_each(self, simulated: StepSimulation, forecast: StepForecast, place: Place, taken: bool) -> None:
+        items = steps.items(simulated, forecast)
         self.context.learn_items(simulated.row["id"], items or [self._some_item(simulated.node)])
         forgiving, failed, iterations = simulated.node.step.get("continue_on_error"), 0, 0
         for number in range(min(len(items), MOST_ITERATIONS) or 1):
@@ -211,16 +215,16 @@ class Walk:
             failed, iterations = failed + (error is not None), number + 1
             if error is not None and not forgiving:
                 break
-        found.output = found.known = {"items": len(items), "failed": failed}
-        if isinstance(found.input["items"], Assumed):
-            found.output = found.known = {
+        forecast.output = forecast.known = {"items": len(items), "failed": failed}
+        if isinstance(forecast.input["items"], Assumed):
+            forecast.output = forecast.known = {
                 "items": assumed("steps", simulated.node.id, "output", "items"),
                 "failed": failed,
             }
         if failed:
             raise StepError("pass_failed", f"{failed} of {len(items)} items failed.")
         if iterations < len(items):
-            found.assumed.append(f"the other {len(items) - iterations} items go the same way")
+            forecast.assumed.append(f"the other {len(items) - iterations} items go the same way")
 
     def _iteration(self, simulated: StepSimulation, place: Place, number: int, *, taken: bool) -> Json | None:
         inside = Place(simulated.node.id, simulated.row["id"], (*place.iteration, number))

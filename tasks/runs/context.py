@@ -29,7 +29,7 @@ LONGEST_ASSET = 255
 _SHOWN = ("status", "output", "error", "vars")
 
 
-class Context:
+class RunContext:
     """The run so far, as its steps read it."""
 
     def __init__(self, run: Run) -> None:

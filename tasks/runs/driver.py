@@ -35,7 +35,7 @@ from tasks.messages.canvas import KILLABLE
 from tasks.messages.run_messages import step_message
 from tasks.runs import joins
 from tasks.runs.budget import TOO_LARGE, budget
-from tasks.runs.context import Context
+from tasks.runs.context import RunContext
 from tasks.runs.handoff import Handoff
 from tasks.runs.planner import Planner
 from tasks.runs.run import Run, loaded
@@ -71,7 +71,7 @@ class RunDriver:
         self.handoff = Handoff(task)
         self.word = "done"
         self.run: Run
-        self.context: Context
+        self.context: RunContext
         self.queue = "steps"
 
     def drive(self, first: Next) -> str:
@@ -267,7 +267,7 @@ class RunDriver:
 
     def _go_with(self, run: Run) -> None:
         if getattr(self, "run", None) is not run:
-            self.run, self.context = run, Context(run)
+            self.run, self.context = run, RunContext(run)
 
 
 def _worth_it(ending: Ending) -> bool:

@@ -27,7 +27,7 @@ from store.executions.steps import End, Moves
 from tasks.messages import run_messages
 from tasks.messages.model import Chain, TaskMessage
 from tasks.messages.run_messages import follow_message, row_id
-from tasks.runs.context import Context, joined, parted
+from tasks.runs.context import RunContext, joined, parted
 from tasks.runs.errors import StepError, because, error_of
 from tasks.runs.run import Run
 from tasks.runs.step_entries import ENTRIES, Entry, Place
@@ -44,7 +44,7 @@ class Planner:
     may be started, because one of them runs already for the same asset.
     """
 
-    def __init__(self, run: Run, context: Context, *, lonely: bool = False) -> None:
+    def __init__(self, run: Run, context: RunContext, *, lonely: bool = False) -> None:
         self.run = run
         self.context = context
         #: row ids of steps that an earlier run has completed for this one

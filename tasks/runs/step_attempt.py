@@ -16,7 +16,7 @@ from tasks.attempts.conclude import Attempt, Ending, failed
 from tasks.attempts.lease import HeldLease
 from tasks.attempts.patience import with_patience
 from tasks.attempts.perform import Work, prepare
-from tasks.runs.context import Context, asset, parted
+from tasks.runs.context import RunContext, asset, parted
 from tasks.secrets.redact import Redactor, masked
 
 log = logs.logger(__name__)
@@ -25,7 +25,7 @@ log = logs.logger(__name__)
 class StepWork:
     """One attempt at a step of a run."""
 
-    def __init__(self, context: Context, this: Attempt) -> None:
+    def __init__(self, context: RunContext, this: Attempt) -> None:
         self.context = context
         self.this = this
         self.step = context.run.plan.nodes[this.row.step_id].step
