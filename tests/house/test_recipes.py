@@ -11,11 +11,13 @@ from cacao.writing import workflow
 from playbooks import plan
 from playbooks.checks import steps, templates
 from playbooks.definitions.actions import EXECUTORS
-from playbooks.definitions.step_types import OPTIONAL, REQUIRED, TYPES
+from playbooks.definitions.step_types import LINKS, OPTIONAL, REQUIRED, TYPES
 from providers import local, registry
 from tasks.dry_run import walk
+from tasks.dry_run.steps import _OUTWARD
 from tasks.runs.joins import _DECISIONS
 from tasks.runs.step_entries import ENTRIES
+from tasks.secrets import sealing
 from tests.integration import test_no_outward_effect
 from tests.support import random_playbooks, reference
 from tests.unit import test_bounds
@@ -24,6 +26,10 @@ ROOT = Path(__file__).parents[2]
 PACKAGES = ("cacao", "playbooks", "providers", "store", "tasks", "tests")
 #: step types that contain others; their dry run is in `tasks.dry_run.walk`
 _CONTAINERS = set(_DECISIONS)
+#: members of steps that hold no template
+_LITERAL = {"action_ref", "playbook_ref", "cases", "branches", "steps", "as", "seconds", "retry", "max_iterations"}
+_LITERAL |= {"delay_seconds", "interval_seconds", "timeout_seconds", "max_concurrency"}
+_LITERAL |= {"approvers", "audience", "not_by_starter"}
 #: step types that wait for a person, which the reference interpreter has none of
 _ASKING = {"approval"}
 
@@ -31,6 +37,9 @@ _ASKING = {"approval"}
 @pytest.mark.parametrize("name", EXECUTORS)
 def test_an_executor_is_complete(name: str) -> None:
     """An executor has its module's four names, a page, and test configs."""
+    assert name in registry._MODULES, f"add {name} to _MODULES in providers/registry.py"
+    path = f"{registry._MODULES[name].replace('.', '/')}.py"
+    assert (ROOT / path).is_file(), f"write {path}: providers/webhook.py is an example"
     module = registry.executor(name)
     missing = [one for one in ("SECRETS", "check", "plan", "perform") if not hasattr(module, one)]
     assert not missing, f"{module.__name__} lacks {missing}: see Executor in providers/base.py"
@@ -39,6 +48,18 @@ def test_an_executor_is_complete(name: str) -> None:
     assert name in bounded, f"add a config of {name} to _CONFIGS in tests/unit/test_bounds.py"
     shown = {executor for executor, _ in test_no_outward_effect._configs(1).values()}
     assert name in {*shown, "opservant"}, f"add {name} to _configs in tests/integration/test_no_outward_effect.py"
+    configs = [config for executor, config in test_no_outward_effect._configs(1).values() if executor == name]
+    bound = all(config.keys() & set(sealing._PLACES) for config in configs)
+    assert bound or name not in _OUTWARD or not module.SECRETS, (
+        f"the secrets of {name} are bound to no destination: add its key to _PLACES in tasks/secrets/sealing.py"
+    )
+
+
+def test_every_executor_may_be_named() -> None:
+    """Those that have a module and those that an action may name are the same."""
+    odd = set(EXECUTORS) ^ registry._MODULES.keys()
+    assert not odd, f"only one of _MODULES in providers/registry.py and EXECUTORS in definitions/actions.py has {odd}"
+    assert set(EXECUTORS) >= _OUTWARD
 
 
 @pytest.mark.parametrize("name", TYPES)
@@ -64,7 +85,14 @@ def test_a_member_with_a_template_is_known_to_check_and_plan() -> None:
     assert templates.TEMPLATES == plan._TEMPLATES
     assert templates.CONDITIONS == plan._CONDITIONS
     members = {member for of in (REQUIRED, OPTIONAL) for some in of.values() for member in some}
-    assert {*templates.TEMPLATES, *templates.CONDITIONS} <= members | {"when"}
+    read = {*templates.TEMPLATES, *templates.CONDITIONS}
+    assert read <= members | {"when"}
+    assert members - read - LINKS.keys() == _LITERAL, (
+        "does the new member hold a template? Then name it in playbooks/checks/templates.py and playbooks/plan.py: "
+        "else its faults are not found, and the steps that it reads are not loaded. If not, name it in _LITERAL here"
+    )
+    ruled = {*steps._RULES, *LINKS, "steps", "outputs"}  # the last two have functions of their own
+    assert members <= ruled, "say in _RULES of playbooks/checks/steps.py what the new member may be"
     needed = {member for some in REQUIRED.values() for member in some}
     assert needed <= steps._NEEDS.keys(), "say in _NEEDS of playbooks/checks/steps.py what the new member is for"
 

@@ -142,4 +142,5 @@ def test_imports_point_down():
 
 def test_the_drawing_of_the_rooms_is_current():
     """docs/architecture.svg shows the present packages and imports (``python -m tests.house.drawing``)."""
-    assert drawing.PAGE.read_text() == drawing.drawn()
+    current = drawing.PAGE.read_text() == drawing.drawn()
+    assert current, "draw it again: .venv/bin/python -m tests.house.drawing"

@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from api.actions import examples, schemas
 from api.http.long_poll import Watcher
 from store.engine import db
 from store.executions import transitions
@@ -85,6 +86,17 @@ def test_a_repeated_trigger_makes_one_execution(door: Door) -> None:
     other = door.call("POST", path, json={"parameters": {}, "target": "a-1"}, headers=headers)
     assert assert_problem(other, 422)["code"] == "idempotency_key_reused"
     assert door.call("GET", "/api/actions/executions").json["meta"]["total"] == 1
+
+
+def test_what_is_shown_is_documented(door: Door) -> None:
+    """An execution has the members of its example, in full and in a list, and the OpenAPI document has each of them."""
+    execution_id = door.trigger(door.create()["id"])
+    one = door.call("GET", f"/api/actions/executions/{execution_id}").json["data"]
+    [listed] = door.call("GET", "/api/actions/executions").json["data"]
+    assert one.keys() == examples.EXECUTION.keys(), "see api/actions/examples.py"
+    assert listed.keys() == examples.ITEM.keys(), "see api/actions/examples.py"
+    assert one.keys() <= schemas.Execution().fields.keys(), "see api/actions/schemas.py"
+    assert listed.keys() <= schemas.ExecutionItem().fields.keys(), "see api/actions/schemas.py"
 
 
 def test_an_approval_is_decided_once(door: Door) -> None:

@@ -13,10 +13,14 @@ from pathlib import Path
 import pytest
 
 from config.settings import settings
-from providers import registry
+from providers import functions, registry
 from providers.base import Call, ProviderError
+from tasks.dry_run.steps import _OUTWARD
+from tests.support.waiting import eventually
 
 _ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}"
+#: configs whose protocol is not HTTP: the listener's answer may make them fail
+_NO_HTTP = {"email"}
 
 
 class Listener:
@@ -51,11 +55,17 @@ def listener(monkeypatch: pytest.MonkeyPatch) -> Iterator[Listener]:
     """Where the actions would call, on loopback, which is allowed here."""
     monkeypatch.setenv("TOCSIN_EGRESS_ALLOW", "127.0.0.0/8")
     monkeypatch.setenv("TOCSIN_ACTIONS_DIR", str(Path(__file__).parents[2] / "examples/actions"))
-    settings.cache_clear()
+    _forget()
     listening = Listener()
     yield listening
     listening.close()
+    _forget()
+
+
+def _forget() -> None:
+    """Settings and functions are read once; another test may have read others."""
     settings.cache_clear()
+    functions.handlers.cache_clear()
 
 
 def _configs(port: int) -> dict[str, tuple[str, dict]]:
@@ -96,21 +106,21 @@ def test_a_dry_run_and_a_sandbox_reach_no_server(listener: Listener, name: str) 
     sandboxed = _call(config, "sandbox")
     output = module.perform(sandboxed)
     assert output is not None
-    if executor in ("webhook", "remote", "notification"):
-        assert len(sandboxed.report.intercepted_calls) == 1
-    elif executor == "local":
+    calls = len(sandboxed.report.intercepted_calls)
+    assert calls == (executor in _OUTWARD), f"{executor} reports {calls} calls: see _OUTWARD in tasks/dry_run/steps.py"
+    if executor == "local":
         assert len(sandboxed.report.commands_executed) == 1
     if name == "script":
         assert output == {"reached": False}
     assert listener.connections == 0
 
 
-@pytest.mark.parametrize("name", ["webhook", "remote", "slack", "pagerduty", "generic", "email"])
+@pytest.mark.parametrize("name", [name for name, (executor, _) in _configs(1).items() if executor in _OUTWARD])
 def test_the_same_action_for_real_is_noticed(listener: Listener, name: str) -> None:
     """In live mode the listener is reached, so its silence in the test above means something."""
     executor, config = _configs(listener.port)[name]
     try:
         registry.executor(executor).perform(_call(config, "live"))
     except ProviderError:
-        assert name == "email"  # what listens speaks no SMTP
-    assert listener.connections >= 1
+        assert name in _NO_HTTP
+    assert eventually(lambda: listener.connections, 5, "a connection")

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from api.runs import examples, schemas
 from store.engine import db
 from store.executions import run_listing, transitions
 from tests.support import runs
@@ -44,6 +45,16 @@ def shown(door: Door, run_id: str, what: str = "") -> Any:
     answer = door.call("GET", f"/api/playbooks/executions/{run_id}{what}")
     assert answer.status_code == 200, answer.text
     return answer.json["data"]
+
+
+def test_what_is_shown_is_documented(door: Door) -> None:
+    """A run has the members of its example, in full and in a list, and each of them is in the OpenAPI document."""
+    one = shown(door, run(door, playbook(door)))
+    [listed] = door.call("GET", "/api/playbooks/executions").json["data"]
+    assert one.keys() == examples.COMPLETED.keys(), "see api/runs/examples.py"
+    assert listed.keys() == examples.ITEM.keys(), "see api/runs/examples.py"
+    assert one.keys() <= schemas.Run().fields.keys(), "see api/runs/schemas.py"
+    assert listed.keys() <= schemas.RunItem().fields.keys(), "see api/runs/schemas.py"
 
 
 def test_a_repeated_request_makes_one_run(door: Door) -> None:

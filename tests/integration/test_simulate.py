@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from playbooks.definitions import normalise
+from playbooks.definitions.actions import EXECUTORS
 from providers import registry
 from store import access
 from store.access import Caller
@@ -51,7 +52,7 @@ LOOKUP = {
 @pytest.fixture(autouse=True)
 def nothing_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
     """No executor may perform anything, and no message may be published."""
-    for name in ("webhook", "notification", "approval", "local"):
+    for name in EXECUTORS:
         monkeypatch.setattr(registry.executor(name), "perform", _never)
     monkeypatch.setattr("tasks.messages.canvas.publish", _never)
 
