@@ -10,6 +10,7 @@ import random
 import signal
 import threading
 import time
+import uuid
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -51,6 +52,7 @@ class Plan:
 class History:
     """What the callers and the nemesis did."""
 
+    name: str = field(default_factory=lambda: uuid.uuid4().hex[:8])  # of the round: others use the same product
     accepted: dict[str, str] = field(default_factory=dict)  # idempotency key → execution
     kinds: dict[str, str] = field(default_factory=dict)  # execution → kind of action
     repeats: list[tuple[str, str]] = field(default_factory=list)
@@ -87,7 +89,7 @@ def unleash(stack: Stack, plan: Plan, server: PostgresServer | None = None) -> H
 
     def call(number: int) -> None:
         pace.acquire(timeout=120)
-        kind, key = kinds[number % len(kinds)], f"{plan.seed}-{number}"
+        kind, key = kinds[number % len(kinds)], f"{history.name}-{number}"
         action_id, parameters = actions[kind]
         execution = stack.api.insist(action_id, parameters, key=key)
         history.accepted[key] = execution
