@@ -46,15 +46,24 @@ from tests.support.stack import TRIED  # noqa: E402
 os.environ.update(TRIED)  # noqa: TID251 - for what runs inside the tests' own process
 
 
+#: the files that take longest, the longest first: begun last they would run alone at the end
+_LONGEST = ("test_openapi_fuzz", "test_odd_values", "test_rolling", "test_graceful_stop", "test_chaos", "test_clocks")
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """The long, the wide and the gate's tests run only when ``-m`` asks for them; acceptance tests come first."""
+    """The long, the wide and the gate's tests run only when ``-m`` asks for them; the longest files come first."""
     if hasattr(config, "workerinput"):
-        items.sort(key=lambda item: "acceptance" not in item.path.parts)
+        items.sort(key=_turn)
     if config.option.markexpr:
         return
     optional = [item for item in items if any(map(item.get_closest_marker, ("chaos", "gate", "wide")))]
     config.hook.pytest_deselected(items=optional)
     items[:] = [item for item in items if item not in optional]
+
+
+def _turn(item: pytest.Item) -> tuple[int, bool]:
+    long = _LONGEST.index(item.path.stem) if item.path.stem in _LONGEST else len(_LONGEST)
+    return long, "acceptance" not in item.path.parts
 
 
 @pytest.hookimpl(optionalhook=True)
