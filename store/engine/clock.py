@@ -53,6 +53,18 @@ def learn(asked: int, theirs: int, answered: int) -> None:
     _warn()
 
 
+def at_least(moment: int) -> None:
+    """Let the present be no earlier than ``moment`` (ms), which another process has written.
+
+    Two estimates of the database's time differ by milliseconds, more after a slow answer. What a row causes comes
+    after it all the same. A moment further ahead is no matter of estimates.
+    """
+    global _anchor  # noqa: PLW0603
+    if _anchor is not None:
+        ahead = moment * 1_000_000 - time.monotonic_ns() - _anchor
+        _anchor += ahead if 0 < ahead < MOVED else 0
+
+
 def forget() -> None:
     """Use the wall clock again, until the database has been asked."""
     global _anchor, _ask_at

@@ -252,7 +252,10 @@ _to_be_had = sa.or_(
 _taken: dict[str, Any] = {
     "attempt": executions.c.attempt + 1,
     "waiting_for": sa.null(),
-    "started_at": sa.func.coalesce(executions.c.started_at, _now),
+    # not before the row was there: the clock of another process may be milliseconds ahead
+    "started_at": sa.func.coalesce(
+        executions.c.started_at, sa.case((executions.c.created_at > _now, executions.c.created_at), else_=_now)
+    ),
     "expires_at": _now + executions.c.timeout_ms,
     "renewed_at": _now,
     "due_at": sa.case((_time_up < _lease, _now + _time_up), else_=_now + _lease),

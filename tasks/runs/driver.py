@@ -18,7 +18,7 @@ from celery import Task
 from config import logs
 from playbooks.states import Mode, Status, WaitingFor
 from providers.base import Abandoned
-from store.engine import db
+from store.engine import clock, db
 from store.engine.db import Connection, IntegrityError
 from store.executions import rows, runs, steps, transitions
 from store.executions.rows import NewRow
@@ -125,6 +125,7 @@ class RunDriver:
         row = with_patience(functools.partial(_read, steps.get, step_row_id))
         if row is None or row.waiting_for != WaitingFor.FOLLOW or not self._find_run(row.run_id):
             return self._stale()
+        clock.at_least(row.completed_at)
         return self._go_on(lambda planner: planner.follow(row))
 
     # carrying out a step

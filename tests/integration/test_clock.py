@@ -8,6 +8,8 @@ import pytest
 import sqlalchemy as sa
 
 from store.engine import clock, db
+from store.executions import transitions
+from store.ids import new_id
 
 SECOND = 1_000_000_000
 HOUR = 3600 * SECOND
@@ -86,6 +88,17 @@ def test_a_slow_answer_moves_nothing(machine: Machine) -> None:
         assert clock.now_ms() == machine.wall // 1_000_000
 
 
+def test_what_a_row_causes_comes_after_it(machine: Machine) -> None:
+    """A process whose estimate is behind moves up to a moment that another wrote; one far ahead is no estimate."""
+    ask(machine, 1_000_000, back=80)
+    behind = clock.now_ms()
+    clock.at_least(behind + 39)
+    assert clock.now_ms() == behind + 39
+    clock.at_least(behind)
+    clock.at_least(behind + 3_600_000)
+    assert clock.now_ms() == behind + 39
+
+
 def test_a_clock_that_drifts_is_followed(machine: Machine) -> None:
     """What an answer contradicts is corrected, as far as it contradicts it."""
     ask(machine, 0)
@@ -111,3 +124,16 @@ def test_the_database_is_asked(database: str, monkeypatch: pytest.MonkeyPatch) -
     assert abs(skew + 3_600_000) < 1000
     before, now, after = time.time_ns() // 1_000_000, db.now_ms(), time.time_ns() // 1_000_000
     assert before - 1000 <= now <= after + 1000
+
+
+def test_an_execution_begins_after_it_was_accepted(database: str) -> None:
+    """The process that accepted it may be milliseconds ahead of the one that claims it."""
+    values = {"id": new_id("exec"), "workspace_id": "w", "action_id": "act", "revision_id": "rev", "queue": "steps"}
+    values |= {"mode": "live", "idempotent": False, "timeout_ms": 60_000, "input": "{}", "created_by": "key"}
+    ahead = db.now_ms() + 60_000
+    with db.write() as connection:
+        transitions.accept(connection, {**values, "created_at": ahead}, publish_again_at=db.now_ms())
+        assert transitions.claim(connection, values["id"], "steps@test", 30_000)
+        table = transitions.executions
+        row = connection.execute(sa.select(table.c.status, table.c.created_at, table.c.started_at)).one()
+    assert tuple(row) == ("running", ahead, ahead)
