@@ -7,6 +7,7 @@ what is checked.
 
 import ast
 import configparser
+import functools
 import sys
 from pathlib import Path
 
@@ -46,12 +47,17 @@ def rooms(package: str) -> list[tuple[str, int]]:
 
 def imports(package: str, known: set[str]) -> set[str]:
     """The other packages that a package imports."""
+    return _imported(package) & known - {package}
+
+
+@functools.cache
+def _imported(package: str) -> set[str]:
     found = set()
     for path in (ROOT / package).rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.ImportFrom) and node.module:
                 found.add(node.module.partition(".")[0])
-    return found & known - {package}
+    return found
 
 
 def direct(package: str, known: set[str]) -> set[str]:
