@@ -200,9 +200,19 @@ class Stack:
         return "\n".join(f"----- {name}\n{self.log(name)[-size:]}" for name in names)
 
     def rows(self, query: str, **values: Any) -> list[dict[str, Any]]:
-        """Ask the database directly."""
-        with self._engine.connect() as connection:
-            return [dict(row) for row in connection.execute(sa.text(query), values).mappings()]
+        """Ask the database directly.
+
+        A server that was frozen first serves the callers that have given up, and has no room for a moment.
+        """
+        give_up = time.monotonic() + 10
+        while True:
+            try:
+                with self._engine.connect() as connection:
+                    return [dict(row) for row in connection.execute(sa.text(query), values).mappings()]
+            except sa.exc.OperationalError as error:
+                if "too many clients" not in str(error) or time.monotonic() > give_up:
+                    raise
+            time.sleep(0.2)
 
     def change(self, statement: str, **values: Any) -> None:
         """Change the database behind the product's back."""
