@@ -1,12 +1,12 @@
 """Acceptance tests share one running product, kept over tests, healed before each."""
 
-import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from tests.support.databases import own_database
 from tests.support.services import Missing, missing
 from tests.support.stack import Stack
 
@@ -25,11 +25,7 @@ class Stacks:
         """The product on this kind of database, whole and idle."""
         if self._running is None or self._kind != kind:
             self.end()
-            url = ""
-            if kind == "postgresql":
-                server, name = self._request.getfixturevalue("postgres_server"), f"stack_{uuid.uuid4().hex[:12]}"
-                url = server.create_database(name)
-                self._ending.callback(server.drop_database, name)
+            url = self._ending.enter_context(own_database(self._request, kind, "stack"))
             try:
                 self._running = self._ending.enter_context(Stack(url))
             except Missing as reason:

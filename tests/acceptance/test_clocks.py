@@ -1,14 +1,13 @@
 """Clocks change while the product works, and machines' clocks differ."""
 
 import time
-import uuid
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from tests.support.clocks import Machine, library
+from tests.support.databases import own_database
 from tests.support.playbooks import Kit, approval, delay
 from tests.support.processes import Process
 from tests.support.services import Missing, missing
@@ -41,13 +40,8 @@ def here(tmp_path: Path, preloaded: Path) -> Machine:
 @pytest.fixture(params=["sqlite", "postgresql"])
 def stack(request: pytest.FixtureRequest, here: Machine) -> Iterator[Stack]:
     """The product on that machine; the database server has the true time."""
-    with ExitStack() as ending:
-        url = ""
-        if request.param == "postgresql":
-            server, name = request.getfixturevalue("postgres_server"), f"clocks_{uuid.uuid4().hex[:12]}"
-            url = server.create_database(name)
-            ending.callback(server.drop_database, name)
-        yield ending.enter_context(Stack(url, **here.settings))
+    with own_database(request, request.param, "clocks") as url, Stack(url, **here.settings) as product:
+        yield product
 
 
 class Calls:

@@ -11,7 +11,6 @@ import contextlib
 import itertools
 import threading
 import time
-import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ import pytest
 from tests.acceptance import test_chaos, test_runs_chaos
 from tests.support.before import NoHistory, UpdatedStack
 from tests.support.client import Api
+from tests.support.databases import own_database
 from tests.support.playbooks import Book, Kit, Poller, books, granting
 from tests.support.services import Missing, missing
 from tests.support.waiting import eventually
@@ -37,19 +37,15 @@ SETTLED = 240
 @pytest.fixture(params=["sqlite", "postgresql"])
 def updated(request: pytest.FixtureRequest) -> Iterator[UpdatedStack]:
     """The release before, with few slots, so that slow calls are requeued."""
-    with contextlib.ExitStack() as ending:
-        url = ""
-        if request.param == "postgresql":
-            server, name = request.getfixturevalue("postgres_server"), f"rolling_{uuid.uuid4().hex[:12]}"
-            url = server.create_database(name)
-            ending.callback(server.drop_database, name)
+    with own_database(request, request.param, "rolling") as url:
         try:
             stack = UpdatedStack(url, TOCSIN_STEPS_CONCURRENCY="4")
         except NoHistory as reason:
             pytest.skip(str(reason))
         except Missing as reason:
             missing(reason)
-        yield ending.enter_context(stack)
+        with stack:
+            yield stack
 
 
 @dataclass

@@ -7,11 +7,11 @@ import contextlib
 import signal
 import threading
 import time
-import uuid
 from collections.abc import Iterator
 
 import pytest
 
+from tests.support.databases import own_database
 from tests.support.services import PostgresServer
 from tests.support.stack import Stack
 from tests.support.waiting import eventually
@@ -27,13 +27,8 @@ WIDTH = 20
 @pytest.fixture(params=["sqlite", "postgresql"])
 def patient_stack(request: pytest.FixtureRequest) -> Iterator[Stack]:
     """The product with the usual lease, on each kind of database."""
-    with contextlib.ExitStack() as ending:
-        url = ""
-        if request.param == "postgresql":
-            server, name = request.getfixturevalue("postgres_server"), f"takeover_{uuid.uuid4().hex[:12]}"
-            url = server.create_database(name)
-            ending.callback(server.drop_database, name)
-        yield ending.enter_context(Stack(url, lease_seconds=30))
+    with own_database(request, request.param, "takeover") as url, Stack(url, lease_seconds=30) as product:
+        yield product
 
 
 def call(stack: Stack, path: str, number: int, **more: object) -> list[str]:

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from store.engine import clock, db
 from store.executions import transitions
-from store.ids import new_id
+from tests.support.executions import new_execution
 
 SECOND = 1_000_000_000
 HOUR = 3600 * SECOND
@@ -128,11 +128,10 @@ def test_the_database_is_asked(database: str, monkeypatch: pytest.MonkeyPatch) -
 
 def test_an_execution_begins_after_it_was_accepted(database: str) -> None:
     """The process that accepted it may be milliseconds ahead of the one that claims it."""
-    values = {"id": new_id("exec"), "workspace_id": "w", "action_id": "act", "revision_id": "rev", "queue": "steps"}
-    values |= {"mode": "live", "idempotent": False, "timeout_ms": 60_000, "input": "{}", "created_by": "key"}
     ahead = db.now_ms() + 60_000
+    values = new_execution(created_at=ahead)
     with db.write() as connection:
-        transitions.accept(connection, {**values, "created_at": ahead}, publish_again_at=db.now_ms())
+        transitions.accept(connection, values, publish_again_at=db.now_ms())
         assert transitions.claim(connection, values["id"], "steps@test", 30_000)
         table = transitions.executions
         row = connection.execute(sa.select(table.c.status, table.c.created_at, table.c.started_at)).one()

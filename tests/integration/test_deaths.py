@@ -16,6 +16,7 @@ from tasks.clock.deaths import Deaths
 from tasks.entrypoints import tick
 from tasks.messages import canvas
 from tasks.messages.model import TaskMessage
+from tests.support.executions import new_execution
 from tests.support.quiet import ready_to_publish
 from tests.support.services import RedisServer
 
@@ -38,20 +39,9 @@ def redis(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> Iterato
 def _accept(number: int) -> list[str]:
     """Executions whose queue explains a long wait, with their messages."""
     ids = [new_id("exec") for _ in range(number)]
-    values = {
-        "workspace_id": "w",
-        "action_id": "act",
-        "revision_id": "rev",
-        "queue": "steps",
-        "mode": "live",
-        "idempotent": True,
-        "timeout_ms": 1000,
-        "input": "{}",
-        "created_by": "key",
-    }
     with db.write() as connection:
         for each in ids:
-            transitions.accept(connection, {**values, "id": each}, publish_again_at=db.now_ms() + 900_000)
+            transitions.accept(connection, new_execution(id=each), publish_again_at=db.now_ms() + 900_000)
     assert canvas.publish([TaskMessage(execution_id=each, queue="steps", label="act") for each in ids]) == []
     return ids
 

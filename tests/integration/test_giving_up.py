@@ -20,6 +20,7 @@ from tasks.attempts.lease import FRESH, HeldLease, LeaseKeeper
 from tasks.attempts.perform import give_up
 from tasks.fairness import slots
 from tasks.messages import requeue
+from tests.support.executions import new_execution
 from tests.support.waiting import eventually
 
 
@@ -34,19 +35,7 @@ def _short_leases(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def _added(**more: object) -> str:
-    values = {
-        "id": new_id("exec"),
-        "workspace_id": "w",
-        "action_id": "act",
-        "revision_id": "rev",
-        "queue": "steps",
-        "mode": "live",
-        "idempotent": False,
-        "timeout_ms": 60_000,
-        "input": "{}",
-        "created_by": "key",
-        **more,
-    }
+    values = new_execution(idempotent=False) | more
     with db.write() as connection:
         transitions.accept(connection, values, publish_again_at=db.now_ms() + 600_000)
     return values["id"]

@@ -23,6 +23,7 @@ from store.engine import db
 from store.engine.db import Connection
 from store.executions import transitions
 from tests.support import committer
+from tests.support.executions import new_execution
 from tests.support.processes import ROOT, clean_environment
 from tests.support.waiting import eventually
 
@@ -136,7 +137,7 @@ def _break_a_constraint(connection: Connection) -> None:
 
 
 def _leave_out_a_column(connection: Connection) -> None:
-    values = {**committer.values("exec-poisoned"), "queue": None}
+    values = {**new_execution(id="exec-poisoned"), "queue": None}
     transitions.accept(connection, values, publish_again_at=0)
 
 

@@ -28,6 +28,7 @@ from tasks.entrypoints import runs as messages
 from tasks.intake import run_start
 from tests.support import committer
 from tests.support.api import Door
+from tests.support.executions import new_execution
 from tests.support.quiet import ready_to_publish
 from tests.support.runs import enter
 from tests.support.services import RedisServer
@@ -42,7 +43,7 @@ def start_run(run_id: str, **more: Any) -> str:
     """A run under way, with a parallel step ``all`` and in one of its branches a step ``a`` that OLD holds."""
     now = db.now_ms()
     columns = {
-        **committer.values(run_id),
+        **new_execution(id=run_id),
         "kind": "playbook",
         "action_id": "pb",
         "status": "running",
@@ -68,7 +69,7 @@ def next_step(run_id: str, step_id: str = "b", **more: Any) -> dict[str, Any]:
     """The row of an action that OLD plans to carry out at once."""
     now = db.now_ms()
     return {
-        **committer.values(f"{run_id}.{step_id}"),
+        **new_execution(id=f"{run_id}.{step_id}"),
         "kind": "step",
         "status": "running",
         "attempt": 1,

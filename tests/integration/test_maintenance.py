@@ -10,10 +10,10 @@ from config.settings import settings
 from store import redis as redis_store
 from store.engine import db
 from store.executions import idempotency, transitions
-from store.ids import new_id
 from tasks.clock import losses
 from tasks.clock.duty import TimeSlice
 from tasks.entrypoints import maintenance
+from tests.support.executions import new_execution
 from tests.support.services import PostgresServer, RedisServer
 
 #: rows of one statement
@@ -85,21 +85,10 @@ def test_old_keys_are_forgotten_while_others_are_accepted(database: str) -> None
 
 def test_everything_is_published_again_bite_by_bite(database: str, redis_server: RedisServer) -> None:
     """A Redis that was emptied makes every pending row due, some thousands at a time."""
-    values = {
-        "workspace_id": "w",
-        "action_id": "act",
-        "revision_id": "rev",
-        "queue": "steps",
-        "mode": "live",
-        "idempotent": True,
-        "timeout_ms": 1000,
-        "input": "{}",
-        "created_by": "key",
-    }
     later = db.now_ms() + 600_000
     with db.write() as connection:
         for _ in range(2_500):
-            transitions.accept(connection, {**values, "id": new_id("exec")}, publish_again_at=later)
+            transitions.accept(connection, new_execution(), publish_again_at=later)
     redis_server.client().delete(redis_store.MARK)
     with changes("UPDATE", "executions") as seen:
         losses.republish_all(TimeSlice())

@@ -16,6 +16,7 @@ from tasks.entrypoints.tick import tick
 from tasks.messages import canvas, queue_state
 from tasks.messages.model import TaskMessage
 from tasks.messages.routing import FORMER, present, with_former
+from tests.support.executions import new_execution
 from tests.support.services import RedisServer
 from worker import health, roles, supervisor
 
@@ -26,19 +27,7 @@ _NAMES = ("steps", "scripts", "bulk", *FORMER)
 def add(execution_id: str, queue: str, **more: Any) -> str:
     """Add an execution of this queue, due in a minute unless ``more`` says otherwise."""
     now = db.now_ms()
-    row = {
-        "id": execution_id,
-        "workspace_id": "default",
-        "action_id": "act-a",
-        "revision_id": "rev-a",
-        "queue": queue,
-        "mode": "live",
-        "idempotent": True,
-        "timeout_ms": 1000,
-        "input": "{}",
-        "created_by": "key",
-        "created_at": now,
-    }
+    row = new_execution(id=execution_id, workspace_id="default", queue=queue, created_at=now)
     with db.write() as connection:
         access.ensure_workspace(connection, "default", "Default")
         transitions.accept(connection, row, publish_again_at=now + 60_000)

@@ -13,11 +13,11 @@ import time_machine
 from config.settings import settings
 from store.engine import db
 from store.executions import leases, transitions
-from store.ids import new_id
 from tasks.attempts.lease import renewal_ms
 from tasks.clock import duty, recovery, sweep
 from tasks.clock.reach import Reach
 from tasks.entrypoints import tick
+from tests.support.executions import new_execution
 from tests.support.services import ForeignPostgres, PostgresServer
 
 
@@ -31,18 +31,7 @@ def _no_outage_before(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _running(queue: str, timeout_seconds: int, *, idempotent: bool = True) -> str:
     """An execution that a worker has just claimed."""
-    values = {
-        "id": new_id("exec"),
-        "workspace_id": "w",
-        "action_id": "act",
-        "revision_id": "rev",
-        "queue": queue,
-        "mode": "live",
-        "idempotent": idempotent,
-        "timeout_ms": timeout_seconds * 1000,
-        "input": "{}",
-        "created_by": "key",
-    }
+    values = new_execution(queue=queue, idempotent=idempotent, timeout_ms=timeout_seconds * 1000)
     with db.write() as connection:
         transitions.accept(connection, values, publish_again_at=db.now_ms() + 30_000)
     with db.write() as connection:

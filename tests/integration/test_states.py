@@ -9,12 +9,13 @@ from playbooks.states import Kind, Mode, Status, WaitingFor
 from store.engine import db
 from store.executions import transitions
 from tests.support import committer
+from tests.support.executions import new_execution
 
 
 def test_what_is_written_with_members_is_read_as_plain_strings(database: str) -> None:
     """A row added and moved with members holds their values, of the type that its driver has for text."""
     with db.write() as connection:
-        values = {**committer.values("exec-1"), "mode": Mode.SANDBOX}
+        values = {**new_execution(id="exec-1"), "mode": Mode.SANDBOX}
         transitions.accept(connection, values, publish_again_at=db.now_ms())
         committer.claim(connection, "exec-1")
         transitions.transition(connection, "exec-1", Status.WAITING, waiting_for=WaitingFor.APPROVAL)

@@ -11,6 +11,7 @@ from store import worker_processes
 from store.engine import db
 from store.executions import recovery, transitions
 from tests.support.api import Door
+from tests.support.executions import new_execution
 from tests.support.services import RedisServer
 
 LONG = round(LATE + 5) * 1000
@@ -38,20 +39,8 @@ def health(door: Door) -> dict[str, Any]:
 def waiting_since(ago: int, queue: str = "steps", **more: Any) -> str:
     """An execution accepted ``ago`` ms before that is not overdue: the queue before it explains the wait."""
     now = db.now_ms()
-    row = {
-        "id": f"exec-{ago}-{queue}-{len(more)}",
-        "workspace_id": "default",
-        "action_id": "act-a",
-        "revision_id": "rev-a",
-        "queue": queue,
-        "mode": "live",
-        "idempotent": True,
-        "timeout_ms": 1000,
-        "input": "{}",
-        "created_by": "key",
-        "created_at": now - ago,
-        **more,
-    }
+    ids = {"id": f"exec-{ago}-{queue}-{len(more)}", "workspace_id": "default"}
+    row = new_execution(**ids, queue=queue, created_at=now - ago, **more)
     with db.write() as connection:
         transitions.accept(connection, row, publish_again_at=now + 60_000)
     return str(row["id"])

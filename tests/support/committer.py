@@ -18,6 +18,7 @@ from typing import Any
 from store.engine import db, group_commit
 from store.engine.db import Connection
 from store.executions import transitions
+from tests.support.executions import new_execution
 from tests.support.waiting import eventually
 
 #: how many commit at the same time
@@ -25,25 +26,9 @@ _THREADS = 16
 _OWNER = "steps@committer"
 
 
-def values(execution_id: str) -> dict[str, Any]:
-    """The columns of an action's execution that a caller gives."""
-    return {
-        "id": execution_id,
-        "workspace_id": "w",
-        "action_id": "act",
-        "revision_id": "rev",
-        "queue": "steps",
-        "mode": "live",
-        "idempotent": True,
-        "timeout_ms": 60_000,
-        "input": "{}",
-        "created_by": "key",
-    }
-
-
 def accept(connection: Connection, execution_id: str) -> str:
     """Accept an execution, as a request does."""
-    transitions.accept(connection, values(execution_id), publish_again_at=db.now_ms() + 60_000)
+    transitions.accept(connection, new_execution(id=execution_id), publish_again_at=db.now_ms() + 60_000)
     return execution_id
 
 
