@@ -56,7 +56,7 @@ class Routes(Generic[Kept]):
     #: them
     written: DocumentedShape | None = None
     written_words: str = ""
-    show_beside: Callable[[Kept], dict[str, Any]] = lambda _kept: {}
+    show_more: Callable[[Kept], dict[str, Any]] = lambda _kept: {}
     #: whether bodies may be YAML
     yaml: bool = False
     #: the errors of enabling and disabling
@@ -130,11 +130,11 @@ class Routes(Generic[Kept]):
     def answer_created(self, kept: Kept) -> Response:
         """A new definition, with its address."""
         location = f"{request.path.rstrip('/')}/{kept.id}"
-        return answer({"data": self.show(kept), **self.show_beside(kept)}, 201, {"Location": location})
+        return answer({"data": self.show(kept), **self.show_more(kept)}, 201, {"Location": location})
 
     def answer_written(self, kept: Kept) -> Response:
         """A definition that was changed."""
-        return answer({"data": self.show(kept), **self.show_beside(kept)})
+        return answer({"data": self.show(kept), **self.show_more(kept)})
 
     def answer_one(self, kept: Kept) -> Response:
         """A definition."""

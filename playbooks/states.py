@@ -1,4 +1,4 @@
-"""The words of a row of ``executions``: what kind it is, where it stands, how it is carried out, what it waits for.
+"""Kinds, statuses and modes of executions, and their reasons to wait.
 
 The values are those that the tables and the API have; a member equals its value, and SQL text and JSON are made of
 either. What is read from a row is a plain string and stays one.
@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class Kind(StrEnum):
-    """What an execution is: an action that was triggered, a run of a playbook, a step of a run."""
+    """An execution is a triggered action, a run of a playbook, or its step."""
 
     ACTION = "action"
     PLAYBOOK = "playbook"
@@ -16,7 +16,7 @@ class Kind(StrEnum):
 
 
 class Status(StrEnum):
-    """Where an execution stands; ``store.executions.transitions`` says how it gets from one to another."""
+    """The status of an execution; ``store.executions.transitions`` has its changes."""
 
     PENDING = "pending"
     RUNNING = "running"
@@ -44,7 +44,7 @@ class Mode(StrEnum):
 
 
 class WaitingFor(StrEnum):
-    """What a row waits for, and what is left to be done about one that has ended."""
+    """The reason why a row waits, or the work left after its end."""
 
     #: the time of the next attempt
     RETRY = "retry"

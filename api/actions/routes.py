@@ -42,7 +42,7 @@ routes = Routes(
         example={"data": examples.ACTION, "warnings": []},
     ),
     written_words=", and what is doubtful about it",
-    show_beside=_warnings,
+    show_more=_warnings,
 )
 
 

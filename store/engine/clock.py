@@ -54,7 +54,7 @@ def learn(asked: int, theirs: int, answered: int) -> None:
 
 
 def at_least(moment: int) -> None:
-    """Let the present be no earlier than ``moment`` (ms), which another process has written.
+    """Let the present be no earlier than ``moment``, ms, from another process.
 
     Two estimates of the database's time differ by milliseconds, more after a slow answer. What a row causes comes
     after it all the same. A moment further ahead is no matter of estimates.

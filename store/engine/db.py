@@ -299,7 +299,10 @@ def _say(opened: Any, begin: str) -> None:
 
 
 def _ask_time(pooled: PooledConnection) -> None:
-    """Learn the database's time; a slow answer says little, so a few are asked for."""
+    """Learn the database's time.
+
+    A slow answer says little, so it is asked for up to ``_ASKS`` times.
+    """
     for _ in range(_ASKS):
         asked = time.monotonic_ns()
         found = pooled.raw.execute("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint").fetchone()

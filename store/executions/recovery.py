@@ -47,7 +47,7 @@ def published(db: Connection, execution_id: str, *, again_at: int) -> None:
 
 
 def postpone(db: Connection, execution_id: str, *, at: int) -> None:
-    """Make a row due again at ``at``, if it still is to be handled."""
+    """Make a row due at ``at``, if it is still to be handled."""
     table = executions.c
     db.execute(sa.update(executions).where(table.id == execution_id, table.due_at.is_not(None)).values(due_at=at))
 

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from config.settings import settings
 from store import worker_processes
 from store.engine import db
-from store.engine.db import Connection
 from store.executions import idempotency, recovery
 from tasks.clock.duty import TimeSlice
 
@@ -26,8 +25,7 @@ def forget_executions(time_slice: TimeSlice) -> int:
     Raises:
         Unavailable: the database is away.
     """
-    before = db.now_ms() - settings().retention_days * _DAY
-    return _bite_by_bite(time_slice, lambda connection: recovery.forget(connection, before=before))
+    return _bite_by_bite(time_slice, recovery.forget, settings().retention_days * _DAY)
 
 
 def drop_secrets(time_slice: TimeSlice) -> int:
@@ -36,8 +34,7 @@ def drop_secrets(time_slice: TimeSlice) -> int:
     Raises:
         Unavailable: the database is away.
     """
-    before = db.now_ms() - settings().sealed_hours * _HOUR
-    return _bite_by_bite(time_slice, lambda connection: recovery.drop_sealed(connection, before=before))
+    return _bite_by_bite(time_slice, recovery.drop_sealed, settings().sealed_hours * _HOUR)
 
 
 def forget_idempotency_keys(time_slice: TimeSlice) -> int:
@@ -46,8 +43,7 @@ def forget_idempotency_keys(time_slice: TimeSlice) -> int:
     Raises:
         Unavailable: the database is away.
     """
-    before = db.now_ms() - settings().idempotency_hours * _HOUR
-    return _bite_by_bite(time_slice, lambda connection: idempotency.forget(connection, before=before))
+    return _bite_by_bite(time_slice, idempotency.forget, settings().idempotency_hours * _HOUR)
 
 
 def forget_processes(_: TimeSlice) -> int:
@@ -60,16 +56,16 @@ def forget_processes(_: TimeSlice) -> int:
         return worker_processes.sweep(connection)
 
 
-def _bite_by_bite(time_slice: TimeSlice, forget: Callable[[Connection], int]) -> int:
-    """Delete until nothing is left.
+def _bite_by_bite(time_slice: TimeSlice, forget: Callable[..., int], age: int) -> int:
+    """Delete what is older than ``age`` (ms) until nothing is left.
 
     A pause as long as each bite lets others write.
     """
-    number, bite = 0, 1
+    number, bite, before = 0, 1, db.now_ms() - age
     while bite and not time_slice.is_over():
         began = time.monotonic()
         with db.write() as connection:
-            bite = forget(connection)
+            bite = forget(connection, before=before)
         number += bite
         time.sleep(min(MOST_REST, time.monotonic() - began) if bite else 0)
     return number

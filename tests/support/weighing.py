@@ -48,8 +48,8 @@ def seconds(work: Callable[[], object], enough: float) -> float:
     for _ in range(_TRIALS - 1):
         if found <= enough:
             break
-        # a neighbour that shares the core or its caches slows both down at this moment
-        now = max(calibration(), _time(_unit) / _UNIT)
+        # a neighbour that shares the core or its caches slows both down at this moment; a stall of one unit is none
+        now = max(calibration(), min(_time(_unit) for _ in range(3)) / _UNIT)
         found = min(found, _time(work) / now)
     return found
 

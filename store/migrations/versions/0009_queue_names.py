@@ -2,7 +2,7 @@
 
 A row that has not ended keeps the name that it was written with: its message lies on the queue of that name, the
 processes of the release before know no other, and those of this release know both, so that they can go on side by side.
-``downgrade`` takes those rows along: without this release nobody consumes the queues that they name, and the tick of the
+``downgrade`` takes those rows along: without this release no worker consumes the queues that they name, and the tick of the
 release before publishes them again, on the queues that it knows.
 
 The table is gone through by its key, ``BITE`` rows at a time, each in a transaction of its own: processes that work
