@@ -74,7 +74,7 @@ def test_a_process_without_work_ends_by_itself(monkeypatch: pytest.MonkeyPatch) 
     """A server that gets no large definitions has no helper process."""
     monkeypatch.setattr(pool, "REST", 1)
     pid = pool.run(os.getpid)
-    eventually(lambda: _is_gone(pid), 60, "it has ended")
+    assert eventually(lambda: _is_gone(pid), 60, "it has ended")
 
 
 def _is_gone(pid: int) -> bool:
