@@ -15,6 +15,7 @@ from functools import cached_property
 from typing import Any
 
 from expressions import references
+from playbooks.definitions.step_types import CONDITIONS, TEMPLATES
 
 #: the end of a block, as the target of a link
 END = "end"
@@ -23,9 +24,6 @@ LONGEST_STRETCH = 50
 
 _BRANCH_LINKS = ("on_true", "on_false", "on_failure", "on_timeout", "default")
 _WORDS = frozenset({"next", "end", "abort", "continue"})
-#: members of a step that hold templates, and those that hold conditions
-_TEMPLATES = ("parameters", "target", "message", "items", "outputs")
-_CONDITIONS = ("when", "expression", "while")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -245,8 +243,8 @@ def _node(step: Mapping[str, Any], block: str, following: str, *, forgiving: boo
 
 
 def _needs(step: Mapping[str, Any]) -> Needs:
-    paths = references.paths([step[name] for name in _TEMPLATES if name in step])
-    for name in _CONDITIONS:
+    paths = references.paths([step[name] for name in TEMPLATES if name in step])
+    for name in CONDITIONS:
         if name in step:
             paths |= references.condition_paths(step[name])
     return Needs(

@@ -124,7 +124,8 @@ class _Step(Schema):
     action_id = fields.String(allow_none=True, metadata=described("The action it performs, if it does."))
     type = fields.String(metadata=described("What it does.", enum=list(step_types.TYPES)))
     execution_id = fields.String(
-        allow_none=True, metadata=described("Its doing; that of an action is also found at /api/actions/executions.")
+        allow_none=True,
+        metadata=described("The execution of the step; an action's is also found at /api/actions/executions."),
     )
     status = fields.String(metadata=described("Where it is in its life.", enum=_STEP_STATUSES))
     output = fields.Raw(allow_none=True, metadata=described("What it brought; null if over 16 KiB."))
@@ -260,7 +261,7 @@ class Timeline(Schema):
 
     started_at = fields.String(allow_none=True, metadata=described("When the run began."))
     completed_at = fields.String(allow_none=True, metadata=described("When it ended."))
-    steps = fields.List(fields.Nested(Bar), metadata=described("Every doing of a step, in order."))
+    steps = fields.List(fields.Nested(Bar), metadata=described("Every execution of a step, in order."))
 
 
 def listed(schema: type[Schema]) -> Schema:

@@ -25,7 +25,11 @@ _ONE = http_schemas.enveloped(shapes.StepDoing)
 @blueprint.get("/playbooks/executions/<id:run_id>/steps")
 @requires("read:playbooks")
 @blueprint.answers(
-    200, shapes.listed(shapes.StepDoing), example={"data": shown.STEPS}, words="Every doing of a step.", fails=(404,)
+    200,
+    shapes.listed(shapes.StepDoing),
+    example={"data": shown.STEPS},
+    words="Every execution of a step, one for each loop iteration.",
+    fails=(404,),
 )
 def list_run_steps(run_id: str) -> Response:
     """List the steps of a playbook execution.

@@ -10,10 +10,8 @@ from expressions.template_syntax import has_markup
 from playbooks.checks.faults import Faults, below, shown
 from playbooks.checks.links import LinkGraph
 from playbooks.definitions.places import PlacedStep
-from playbooks.definitions.step_types import MAX_TEMPLATES, ROOTS
+from playbooks.definitions.step_types import CONDITIONS, MAX_TEMPLATES, ROOTS, TEMPLATES
 
-TEMPLATES = ("parameters", "target", "message", "items", "outputs")
-CONDITIONS = ("when", "expression", "while")
 #: the parts of a step's record, and those of the previous step's
 _RECORD = ("output", "status", "error", "vars")
 _PREVIOUS = ("id", "name", "status", "output", "error")

@@ -22,6 +22,10 @@ MEMBERS = (
 )
 STRATEGIES = ("abort", "continue", "retry")
 
+#: the members of a step that hold templates, and those that hold conditions
+TEMPLATES = ("parameters", "target", "message", "items", "outputs")
+CONDITIONS = ("when", "expression", "while")
+
 #: the members of every step
 COMMON = (
     "id",

@@ -8,10 +8,9 @@ import pytest
 
 from cacao.model.identity import _OURS
 from cacao.writing import workflow
-from playbooks import plan
-from playbooks.checks import steps, templates
+from playbooks.checks import steps
 from playbooks.definitions.actions import EXECUTORS
-from playbooks.definitions.step_types import LINKS, OPTIONAL, REQUIRED, TYPES
+from playbooks.definitions.step_types import CONDITIONS, LINKS, OPTIONAL, REQUIRED, TEMPLATES, TYPES
 from providers import local, registry
 from tasks.dry_run import walk
 from tasks.dry_run.steps import _OUTWARD
@@ -80,15 +79,13 @@ def test_a_step_type_is_complete(name: str) -> None:
         assert f'"{name}"' in text, f"tests/support/random_playbooks.py draws no {name}"
 
 
-def test_a_member_with_a_template_is_known_to_check_and_plan() -> None:
-    """Check and plan read the same members; required ones say their purpose."""
-    assert templates.TEMPLATES == plan._TEMPLATES
-    assert templates.CONDITIONS == plan._CONDITIONS
+def test_a_member_says_whether_it_holds_a_template() -> None:
+    """Each member is a template, a condition, a link or literal; required ones say their purpose."""
     members = {member for of in (REQUIRED, OPTIONAL) for some in of.values() for member in some}
-    read = {*templates.TEMPLATES, *templates.CONDITIONS}
+    read = {*TEMPLATES, *CONDITIONS}
     assert read <= members | {"when"}
     assert members - read - LINKS.keys() == _LITERAL, (
-        "does the new member hold a template? Then name it in playbooks/checks/templates.py and playbooks/plan.py: "
+        "does the new member hold a template? Then name it in TEMPLATES of playbooks/definitions/step_types.py: "
         "else its faults are not found, and the steps that it reads are not loaded. If not, name it in _LITERAL here"
     )
     ruled = {*steps._RULES, *LINKS, "steps", "outputs"}  # the last two have functions of their own
