@@ -56,6 +56,7 @@ def in_all(stack: Stack, run_id: str) -> int:
     return stack.rows("SELECT count(*) AS n FROM executions WHERE run_id = :id", id=run_id)[0]["n"]
 
 
+@pytest.mark.gate
 def test_a_run_of_nested_loops_leaves_room_for_others(first_stack: Stack) -> None:
     """Others' actions are prompt during and after the run; no step stays."""
     stack = first_stack

@@ -92,6 +92,7 @@ def check(stack: Stack, rows: dict[str, dict]) -> None:
     assert '"outcome_unknown":true' in rows["once"]["error"]
 
 
+@pytest.mark.gate
 def test_a_rolling_restart_takes_nothing_for_dead(sqlite_stack: Stack) -> None:
     """Scripts, calls and steps that outlast three restarts are handed back."""
     check(sqlite_stack, restart_thrice(sqlite_stack, seconds=6, drain=1))

@@ -4,6 +4,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import pytest
+
 from tests.support.stack import Stack
 
 HANDLERS = {"type": "script", "executor": "local"}
@@ -56,7 +58,8 @@ def check(stack: Stack, poisons: dict[str, tuple[dict, set[str]]], neighbours: l
     assert [rows[execution]["status"] for execution in innocent] == ["completed"] * len(innocent)
 
 
-def test_poison_ends_and_spares_its_neighbours(sqlite_stack: Stack) -> None:
+@pytest.mark.parametrize("every", [pytest.param(False, id="two"), pytest.param(True, id="all", marks=pytest.mark.gate)])
+def test_poison_ends_and_spares_its_neighbours(sqlite_stack: Stack, every: bool) -> None:
     """Functions that end, kill or block their process fail or time out."""
     url = sqlite_stack.sink.url
     lost, late = {"attempts_exhausted"}, {"timeout"}
@@ -69,6 +72,8 @@ def test_poison_ends_and_spares_its_neighbours(sqlite_stack: Stack) -> None:
         "never returns, at most once": ({**handler("spin"), "timeout_seconds": 2, "idempotent": False}, late),
         "catches everything": ({**handler("swallow_everything"), "timeout_seconds": 2}, late),
     }
+    if not every:
+        poisons = {name: poisons[name] for name in ("kills the worker", "never returns from C")}
     neighbours = [{"config": {"url": f"{url}/ok?neighbour"}}] * 10
     with supervised(sqlite_stack, "scripts"):
         check(sqlite_stack, poisons, neighbours, seconds=180)

@@ -201,6 +201,7 @@ def test_nothing_begins_after_a_cancel_was_answered_at_length(stack: Stack) -> N
     assert cancel_at_random(stack, 200, seed=6)[200] >= 66, "enough were cancelled for this to tell anything"
 
 
+@pytest.mark.gate
 def test_nothing_begins_while_a_run_is_paused(first_stack: Stack) -> None:
     """A paused run begins no step until it is resumed, then completes."""
     stack = first_stack

@@ -118,6 +118,7 @@ def test_a_single_call_overtakes_a_flood(sqlite_stack: Stack) -> None:
     assert not repeated(rows.values(), stack.sink.keys())
 
 
+@pytest.mark.gate
 def test_a_small_run_overtakes_a_wide_one(sqlite_stack: Stack) -> None:
     """A run of three steps overtakes one with five hundred slow branches."""
     stack = sqlite_stack
