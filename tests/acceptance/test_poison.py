@@ -73,7 +73,7 @@ def test_poison_ends_and_spares_its_neighbours(sqlite_stack: Stack, every: bool)
         "catches everything": ({**handler("swallow_everything"), "timeout_seconds": 2}, late),
     }
     if not every:
-        poisons = {name: poisons[name] for name in ("kills the worker", "never returns from C")}
+        poisons = {name: poisons[name] for name in ("ends its process, at most once", "never returns from C")}
     neighbours = [{"config": {"url": f"{url}/ok?neighbour"}}] * 10
     with supervised(sqlite_stack, "scripts"):
         check(sqlite_stack, poisons, neighbours, seconds=180)
