@@ -98,8 +98,16 @@ def _accepted_next(queue: str) -> int | None:
         texts = connection.default_channel.client.lrange(queue, -NEXT, -1)
     if not texts:
         return db.now_ms() - PUBLISHED
-    ids = [_ACCEPTED.match(json.loads(text)["headers"]["id"]) for text in texts]
-    return max((int(found[1], 16) for found in ids if found), default=None)
+    return max((moment for moment in map(_accepted, texts) if moment is not None), default=None)
+
+
+def _accepted(text: bytes) -> int | None:
+    """When the execution of a message was accepted, ms; None if the message is none of ours."""
+    try:
+        found = _ACCEPTED.match(json.loads(text)["headers"]["id"])
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return None
+    return int(found[1], 16) if found else None
 
 
 #: the dead as this process knows them

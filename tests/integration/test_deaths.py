@@ -65,6 +65,18 @@ def _next(redis: RedisServer, number: int) -> set[str]:
     return {name for text in texts for name in json.loads(base64.b64decode(json.loads(text)["body"]))[0]}
 
 
+@pytest.mark.parametrize(
+    "text", ["}", "7", "[]", '{"headers": {}}', '{"headers": 7}', '{"headers": {"id": 7}}', "[" * 100_000]
+)
+def test_a_foreign_message_on_the_queue_of_a_dead_worker_is_passed_over(redis: RedisServer, text: str) -> None:
+    """When the next execution was accepted is read from the messages around it."""
+    redis.client().rpush("steps", text)
+    assert deaths._accepted_next("steps") is None
+    execution = new_id("exec")
+    redis.client().lpush("steps", json.dumps({"headers": {"id": execution}}))
+    assert deaths._accepted_next("steps") == int(execution[5:17], 16)
+
+
 @pytest.mark.parametrize("way", ["another comes in its place", "it says nothing any more"])
 def test_what_a_dead_worker_had_in_hand_goes_on(database: str, redis: RedisServer, way: str) -> None:
     """Only that, and at once, before all that waits."""
