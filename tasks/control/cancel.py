@@ -60,19 +60,18 @@ def cancel_run(caller: Caller, run_id: str) -> Row:
         NotFound: no such run. Conflict: it has ended already.
     """
 
-    def end(connection: Connection) -> tuple[Row, bool]:
+    def end(connection: Connection) -> tuple[Row, bool, list[str]]:
         before = runs.get(connection, caller.workspace_id, run_id)
         over = steps.End(status=Status.CANCELLED, parent_id=before.parent_id, clears=True)
         ended = steps.end_run(connection, run_id, over, caller.key_id)
-        if ended:
-            ending.end_below(connection, [run_id], caller.key_id)
-        return before, ended
+        below = ending.end_below(connection, [run_id], caller.key_id) if ended else []
+        return before, ended, below
 
-    before, ended = db.change(end)
+    before, ended, below = db.change(end)
     if not ended:
         raise has_ended(before)
-    concerned = stop.end_steps([run_id], caller.key_id)
-    concerned |= stop.end_steps([run_id], caller.key_id)  # those written during the first call
+    concerned = stop.end_steps([run_id, *below], caller.key_id)
+    concerned |= stop.end_steps([*concerned], caller.key_id)  # those written during the first call
     for _ in range(_LOOKS):
         with db.read() as connection:
             held = steps.held(connection, concerned)

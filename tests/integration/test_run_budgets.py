@@ -1,6 +1,7 @@
 """Bounds of one run: steps under way, steps in all; and how the steps that it leaves behind end."""
 
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -259,6 +260,30 @@ def test_no_step_of_any_run_below_can_be_claimed_once_a_run_is_cancelled(everywh
     ]
     with db.read() as connection:
         assert runs.children(connection, between.id) == []
+
+
+def test_a_cancel_is_answered_when_the_steps_of_the_runs_below_are_released(
+    everywhere: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A call that a worker is about to make for a run below counts like one of the cancelled run."""
+    deep = everywhere.create_playbook(name="Deep", steps=[delay("rest", 600)])
+    middle = everywhere.create_playbook(name="Middle", steps=[child("call", deep["id"])])
+    top = begun(everywhere.create_playbook(name="Top", steps=[child("call", middle["id"])])["id"])
+    spread_out()
+    (between,) = rows(_table.parent_id == f"{top}.call")
+    (lowest,) = rows(_table.parent_id == f"{between.id}.call")
+    enter(lowest.id, "call", "running", owner="steps@test")
+    looks = []
+
+    def sleep(seconds: float) -> None:
+        looks.append([row.status for row in rows(_table.owner.is_not(None))])
+        if len(looks) == 3:
+            with db.write() as connection:
+                connection.execute(sa.update(transitions.executions).values(owner=None))
+
+    monkeypatch.setattr(cancel, "time", SimpleNamespace(sleep=sleep))
+    assert cancel.cancel_run(CALLER, top).status == "cancelled"
+    assert looks == [["cancelled"]] * 3
 
 
 def steps_ended(connection: Any, run_id: str) -> list[str]:
