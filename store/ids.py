@@ -1,13 +1,39 @@
 """New ids: opaque, sortable by time where that saves an index."""
 
 import secrets
+import threading
 
 from store.engine.clock import now_ms
+
+_RANDOM_BITS = 40
+#: how far two ids of one millisecond are apart at most; other processes make theirs at random, too
+_STEP_BITS = 32
+
+
+class _Ids:
+    """The ids that this process makes."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._last = 0
+
+    def next(self) -> int:
+        """Milliseconds and random bits; within a millisecond more than the last."""
+        new = now_ms() << _RANDOM_BITS | secrets.randbits(_RANDOM_BITS)
+        with self._lock:
+            if new >> _RANDOM_BITS == self._last >> _RANDOM_BITS:
+                new = self._last + 1 + secrets.randbits(_STEP_BITS)
+            self._last = new
+        return new
+
+
+_ids = _Ids()
 
 
 def new_id(prefix: str) -> str:
     """A new id: milliseconds, then 40 random bits.
 
-    For example ``exec-0199f3c2a1b4-6d0e8f2c41``.
+    For example ``exec-0199f3c2a1b4-6d0e8f2c41``. Within a millisecond the ids of a process grow, so that what it
+    accepts in a row is listed in that order.
     """
-    return f"{prefix}-{now_ms():012x}{secrets.token_hex(5)}"
+    return f"{prefix}-{_ids.next():022x}"
