@@ -19,9 +19,11 @@ class _Ids:
 
     def next(self) -> int:
         """Milliseconds and random bits; within a millisecond more than the last."""
-        new = now_ms() << _RANDOM_BITS | secrets.randbits(_RANDOM_BITS)
+        now = now_ms()
+        new = now << _RANDOM_BITS | secrets.randbits(_RANDOM_BITS)
         with self._lock:
-            if new >> _RANDOM_BITS == self._last >> _RANDOM_BITS:
+            last = self._last >> _RANDOM_BITS
+            if last in (now, now + 1):  # a step from the end of a millisecond leads into the next
                 new = self._last + 1 + secrets.randbits(_STEP_BITS)
             self._last = new
         return new
