@@ -456,6 +456,7 @@ def test_a_key_that_cannot_be_read_stops_the_process(
     """At its start, and not at the first export."""
     if content is not None:
         (tmp_path / "key.pem").write_text(content)
+    settings()  # kept: what threads of earlier tests read meanwhile
     monkeypatch.setenv("TOCSIN_CACAO_SIGNING_KEY", str(tmp_path / "key.pem"))
     with pytest.raises(SettingsError, match="TOCSIN_CACAO_SIGNING_KEY"):
         load()

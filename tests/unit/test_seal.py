@@ -137,6 +137,7 @@ WEAK = [
 def test_a_weak_key_is_refused_at_start(monkeypatch, name, key):
     """The message names the variable, says how to make a good one, and does not show the key."""
     good = secrets.token_urlsafe(32)
+    settings()  # kept: what threads of earlier tests read meanwhile
     monkeypatch.setenv(name, f"{good},{key}" if name.endswith("S") else key)
     with pytest.raises(SettingsError, match=rf"{name}\b.*at least 32 random characters.*token_urlsafe") as refused:
         load()
@@ -161,6 +162,7 @@ def test_random_keys_are_taken(monkeypatch, spelled, length, number):
 
 def test_one_spelling_at_a_time(monkeypatch):
     """Both variables at once are refused: it would be unclear which key seals."""
+    settings()  # kept: what threads of earlier tests read meanwhile
     monkeypatch.setenv("TOCSIN_SECRET_KEY", secrets.token_urlsafe(32))
     monkeypatch.setenv("TOCSIN_SECRET_KEYS", secrets.token_urlsafe(32))
     with pytest.raises(SettingsError, match="both set"):
