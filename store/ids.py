@@ -6,8 +6,8 @@ import threading
 from store.engine.clock import now_ms
 
 _RANDOM_BITS = 40
-#: how far two ids of one millisecond are apart at most; other processes make theirs at random, too
-_STEP_BITS = 32
+#: how far an id is at most from the one before it in the same millisecond: thousands fit in
+_STEP_BITS = 28
 
 
 class _Ids:
@@ -20,11 +20,11 @@ class _Ids:
     def next(self) -> int:
         """Milliseconds and random bits; within a millisecond more than the last."""
         now = now_ms()
-        new = now << _RANDOM_BITS | secrets.randbits(_RANDOM_BITS)
         with self._lock:
-            last = self._last >> _RANDOM_BITS
-            if last in (now, now + 1):  # a step from the end of a millisecond leads into the next
+            if now == self._last >> _RANDOM_BITS:
                 new = self._last + 1 + secrets.randbits(_STEP_BITS)
+            else:
+                new = now << _RANDOM_BITS | secrets.randbits(_RANDOM_BITS - 1)  # the upper half is left for more
             self._last = new
         return new
 
