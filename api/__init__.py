@@ -118,6 +118,7 @@ def _mount(app: Flask) -> None:
             else:
                 api.register_blueprint(family, url_prefix=prefix)
         app.register_blueprint(openapi.blueprint, url_prefix=prefix, name=name + openapi.blueprint.name)
+    app.register_blueprint(openapi.root)
     openapi.install(app, api, BEYOND)
 
 

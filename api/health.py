@@ -54,7 +54,7 @@ HEALTH = {
     "sandbox": "filter",
 }
 
-blueprint = Blueprint("health", __name__, description="How the system is.")
+blueprint = Blueprint("health", __name__, tag="health")
 
 #: how long a reading is valid: this many times what it took, within these bounds in seconds
 PATIENCE = 50
@@ -86,7 +86,7 @@ class Metrics(Schema):
     queues = fields.Dict(
         metadata={
             "description": "By queue: messages, how many wait there (null with another broker than Redis), and "
-            "oldest_seconds, for how long the oldest execution has waited that nobody has taken up yet."
+            "oldest_seconds, for how long the oldest execution has waited that no worker has claimed."
         }
     )
 
@@ -95,12 +95,12 @@ class WorkerHealth(Schema):
     """A worker process."""
 
     name = fields.String(metadata={"description": "Its name."})
-    queues = fields.List(fields.String(), metadata={"description": "The queues it takes from."})
-    state = fields.String(metadata={"description": "consuming, or stuck: it lives and takes nothing."})
-    running = fields.Integer(metadata={"description": "What it has in hand."})
+    queues = fields.List(fields.String(), metadata={"description": "The queues that it consumes."})
+    state = fields.String(metadata={"description": "consuming, or stuck: it is alive and consumes nothing."})
+    running = fields.Integer(metadata={"description": "Executions that it performs now."})
     clock_skew_ms = fields.Integer(
         allow_none=True,
-        metadata={"description": "How far its machine's clock is ahead of the database's; null: they are one."},
+        metadata={"description": "How far its machine's clock is ahead of the database's; null: it is the same clock."},
     )
 
 
@@ -241,10 +241,10 @@ class _Exposition(Collector):
 @blueprint.alt_response(503, schema=Health, example=_AWAY, description="Nothing can be accepted.")
 @blueprint.doc(security=_SECURITY)
 def get_health() -> Response:
-    """Tell how the system is.
+    """Get system health.
 
     Answers 503 when the database is away or takes no writes, because then nothing can be accepted. With a key that may
-    read it tells what it found; without one it tells status alone.
+    read, the answer has all details; without one it has only the status.
     """
     reading, details = _looked()
     if reading is None:
@@ -272,10 +272,10 @@ def get_health() -> Response:
 @blueprint.alt_response(503, schema=Metrics, example=_AWAY, description="The database is away.")
 @blueprint.doc(security=_SECURITY)
 def get_metrics() -> Response:
-    """Count executions and workers.
+    """Get metrics.
 
-    JSON, or Prometheus text when the request prefers text/plain. The counts are for a key that may read; without one
-    the answer has the status alone. 503 when the database is away.
+    Counts of executions and workers as JSON, or as Prometheus text when the request prefers text/plain. The counts are
+    for a key that may read; without one the answer has only the status. 503 when the database is away.
     """
     return _as_text() if _prefers_text() else _as_json()
 
@@ -300,10 +300,10 @@ def get_metrics() -> Response:
 )
 @blueprint.doc(security=_SECURITY)
 def get_prometheus_metrics() -> Response:
-    """Count executions and workers for Prometheus.
+    """Get metrics for Prometheus.
 
-    The text format, version 0.0.4, whatever the request prefers. The counts are for a key that may read; without one
-    the answer has tocsin_ok alone. 503 when the database is away.
+    Counts of executions and workers in the text format, version 0.0.4, whatever the request prefers. The counts are
+    for a key that may read; without one the answer has only tocsin_ok. 503 when the database is away.
     """
     return _as_text()
 

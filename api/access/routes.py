@@ -16,7 +16,7 @@ from config.settings import settings
 from store import access
 from store.engine import db
 
-blueprint = Blueprint("keys", __name__, description="API keys: who may come in, and what they may do.")
+blueprint = Blueprint("keys", __name__, tag="keys")
 
 _NEW_KEY = schemas.NewKey()
 
@@ -33,7 +33,7 @@ _NEW_KEY = schemas.NewKey()
 def list_keys(query: dict[str, Any]) -> Response:
     """List API keys.
 
-    Without their secrets, which are not kept.
+    Without the keys themselves, which the server does not keep.
     """
     with db.read() as connection:
         rows, total = access.list_keys(connection, caller().workspace_id, **pages.bounds(query))
@@ -52,9 +52,9 @@ def list_keys(query: dict[str, Any]) -> Response:
     takes_body=True,
 )
 def create_key(given: dict[str, Any]) -> Response:
-    """Make an API key.
+    """Create an API key.
 
-    The key itself is in this answer and nowhere else; keep it.
+    Only this answer has the key itself: store it.
     """
     expires_at = _expiry(given["expires_at"])
     _check_scopes(given["role"], given["scopes"])
@@ -84,9 +84,9 @@ def create_key(given: dict[str, Any]) -> Response:
     fails=(404,),
 )
 def get_key(key_id: str) -> Response:
-    """Show an API key.
+    """Get an API key.
 
-    Without its secret, which is not kept.
+    Without the key itself, which the server does not keep.
     """
     with db.read() as connection:
         row = access.get_key(connection, caller().workspace_id, key_id)
@@ -101,7 +101,7 @@ def get_key(key_id: str) -> Response:
 def revoke_key(key_id: str) -> Response:
     """Revoke an API key.
 
-    For ever; every process knows within a second.
+    It cannot be undone; every process refuses the key within a second.
     """
     with db.write() as connection:
         if not access.revoke_key(connection, caller().workspace_id, key_id, caller().key_id):

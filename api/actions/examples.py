@@ -32,7 +32,7 @@ _KEPT = {
 ACTION = {"id": "act-send-slack-alert", **DEFINITION, **_KEPT, "updated_at": "2026-04-28T12:00:00.000Z"}
 VERSION = {"id": "act-send-slack-alert", **DEFINITION, **_KEPT, "created_by": "3f1c9a60b2d4"}
 
-CHANGES = {"description": "Tell the on-call channel.", "timeout_seconds": 30}
+CHANGES = {"description": "Notify the on-call channel.", "timeout_seconds": 30}
 
 TRIGGER = {"target": "a-1001", "parameters": {"ip_address": "203.0.113.50", "duration_hours": 48}}
 ACCEPTED = {

@@ -20,7 +20,7 @@ from store.engine.db import Row
 from store.executions import listing, transitions
 from tasks.control import cancel, decide
 
-blueprint = Blueprint("executions", __name__, description="What is being done and what was done.")
+blueprint = Blueprint("executions", __name__, tag="action executions")
 
 _ONE = http_schemas.enveloped(schemas.Execution)
 _PAGE = http_schemas.page_of(schemas.ExecutionItem)
@@ -58,8 +58,8 @@ class WaitQuery(Schema):
 def list_executions(query: dict[str, Any]) -> Response:
     """List executions of all actions.
 
-    Those that were triggered and those that are steps of playbook executions, newest first. Filters narrow the list
-    together.
+    Triggered executions and steps of playbook executions, newest first. An execution is listed if it matches all
+    filters.
     """
     return _listed(query, {})
 
@@ -69,9 +69,9 @@ def list_executions(query: dict[str, Any]) -> Response:
 @blueprint.arguments(OfActionQuery(), location="query")
 @blueprint.answers(200, _PAGE, example=_PAGE_EXAMPLE, words="One page of executions, newest first.", fails=(404,))
 def list_action_executions(query: dict[str, Any], action_id: str) -> Response:
-    """List the executions of one action.
+    """List executions of an action.
 
-    Newest first. Filters narrow the list together.
+    Newest first. An execution is listed if it matches all filters.
     """
     with db.read() as connection:
         actions.get(connection, caller().workspace_id, action_id)
@@ -83,9 +83,9 @@ def list_action_executions(query: dict[str, Any], action_id: str) -> Response:
 @blueprint.arguments(WaitQuery(), location="query")
 @blueprint.answers(200, _ONE, example={"data": examples.EXECUTION}, words="The execution.", fails=(404,))
 def get_execution(query: dict[str, Any], execution_id: str) -> Response:
-    """Show an execution in full.
+    """Get an action execution.
 
-    With wait the answer comes when the status or the attempt changes, or after that many seconds.
+    With wait, the answer comes when the status or the attempt changes, at the latest after that many seconds.
     """
     row = _read(execution_id)
     waits = query["wait"] and row.status not in transitions.TERMINAL
@@ -98,10 +98,10 @@ def get_execution(query: dict[str, Any], execution_id: str) -> Response:
 @requires("execute:actions")
 @blueprint.answers(200, _ONE, example={"data": examples.CANCELLED}, words="It is cancelled.", fails=(404, 409))
 def cancel_execution(execution_id: str) -> Response:
-    """Cancel an execution.
+    """Cancel an action execution.
 
-    After the answer no effect of it starts any more; a call under way is abandoned within seconds, and what it
-    has done stays done. A step of a playbook execution is cancelled with that.
+    No effect of it starts after the answer. A call under way is abandoned within seconds; its effects so far are not
+    rolled back. A step of a playbook execution cannot be cancelled alone: cancel the playbook execution.
     """
     return _shown(cancel.cancel(caller(), _read(execution_id).id))
 
@@ -113,9 +113,9 @@ def cancel_execution(execution_id: str) -> Response:
     200, _ONE, example={"data": examples.APPROVED}, words="It is approved.", fails=(404, 409), takes_body=True
 )
 def approve_execution(given: dict[str, Any], execution_id: str) -> Response:
-    """Approve an execution that waits for it.
+    """Approve an action execution.
 
-    Exactly one decision wins; any later one answers 409.
+    It must wait for approval. The first decision counts; later ones answer 409.
     """
     return _shown(decide.decide(caller(), _read(execution_id).id, approve=True, note=given["note"]))
 
@@ -127,9 +127,9 @@ def approve_execution(given: dict[str, Any], execution_id: str) -> Response:
     200, _ONE, example={"data": examples.REJECTED}, words="It is rejected.", fails=(404, 409), takes_body=True
 )
 def reject_execution(given: dict[str, Any], execution_id: str) -> Response:
-    """Reject an execution that waits for approval.
+    """Reject an action execution.
 
-    Exactly one decision wins; any later one answers 409.
+    It must wait for approval. The first decision counts; later ones answer 409.
     """
     return _shown(decide.decide(caller(), _read(execution_id).id, approve=False, note=given["note"]))
 

@@ -17,7 +17,7 @@ from playbooks.definitions.actions import EXECUTORS, TYPES
 from store.definitions import actions
 from tasks.definitions import actions as catalogue
 
-blueprint = Blueprint("actions", __name__, description="What can be done.")
+blueprint = Blueprint("actions", __name__, tag="actions")
 
 
 def _warnings(action: actions.Action) -> dict[str, Any]:
@@ -69,7 +69,7 @@ class ActionQuery(pages.PageQuery):
 def list_actions(query: dict[str, Any]) -> Response:
     """List actions.
 
-    Newest first unless sorted otherwise. Filters narrow the list together.
+    Newest first unless sorted otherwise. An action is listed if it matches all filters.
     """
     return routes.answer_page(query, actions.search, views.action)
 
@@ -78,16 +78,16 @@ def list_actions(query: dict[str, Any]) -> Response:
 def create_action() -> Response:
     """Create an action.
 
-    The id is made from the name unless one is given. Every fault of the definition is named at once.
+    The id is made from the name unless the body gives one. An error names every fault of the definition.
     """
     return routes.answer_created(catalogue.create(caller(), definition_body.taken(body.read_object())))
 
 
 @routes.validate
 def validate_action() -> Response:
-    """Check an action's definition without storing it.
+    """Validate an action.
 
-    Answers 200 whether or not the definition has faults; the body says which.
+    Checks a definition without storing it. Answers 200 even if the definition has faults; the body lists them.
     """
     given = body.read_object()
     problems = definition_body.unknown(given) + catalogue.problems_of(given)
@@ -97,7 +97,7 @@ def validate_action() -> Response:
 
 @routes.get
 def get_action(action_id: str) -> Response:
-    """Show an action.
+    """Get an action.
 
     Secrets in its config are masked.
     """
@@ -106,19 +106,19 @@ def get_action(action_id: str) -> Response:
 
 @routes.replace
 def replace_action(action_id: str) -> Response:
-    """Replace an action's definition.
+    """Replace an action.
 
-    What the body does not name falls back to its default. The version goes up unless a higher one is given;
-    executions under way keep the version they began with.
+    Members that the body leaves out get their defaults. The version goes up unless the body gives a higher one;
+    executions under way keep the version with which they began.
     """
     return _revised(action_id, whole=True)
 
 
 @routes.change
 def change_action(action_id: str) -> Response:
-    """Change parts of an action's definition.
+    """Update an action.
 
-    What the body does not name stays as it is. The version goes up unless a higher one is given.
+    Members that the body leaves out stay as they are. The version goes up unless the body gives a higher one.
     """
     return _revised(action_id, whole=False)
 
@@ -127,25 +127,25 @@ def change_action(action_id: str) -> Response:
 def delete_action(action_id: str) -> Response:
     """Delete an action.
 
-    Its executions stay and can still be read; those under way go on.
+    Its executions stay readable; those under way continue.
     """
     return routes.answer_deleted(action_id)
 
 
 @routes.enable
 def enable_action(action_id: str) -> Response:
-    """Let an action be triggered again.
+    """Enable an action.
 
-    It makes no new version; an enabled action stays as it is.
+    It can be triggered again. Makes no new version.
     """
     return routes.answer_one(catalogue.set_enabled(caller(), action_id, enabled=True))
 
 
 @routes.disable
 def disable_action(action_id: str) -> Response:
-    """Keep an action from being triggered.
+    """Disable an action.
 
-    Executions under way go on; triggers answer 409 until it is enabled.
+    Triggers answer 409 until it is enabled; executions under way continue. Makes no new version.
     """
     return routes.answer_one(catalogue.set_enabled(caller(), action_id, enabled=False))
 
@@ -154,7 +154,7 @@ def disable_action(action_id: str) -> Response:
 def list_action_versions(query: dict[str, Any], action_id: str) -> Response:
     """List the versions of an action.
 
-    Each with its whole definition as it was, newest first.
+    Newest first, each with its whole definition.
     """
     return routes.answer_versions(query, action_id)
 

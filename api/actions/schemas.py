@@ -70,18 +70,16 @@ class _DescribedAction(Strict):
         validate=validate.Range(1, meaning.MAX_TIMEOUT_SECONDS),
         metadata=described("How long one attempt may take, 1 to 86400; default 300."),
     )
-    retry = fields.Nested(Retry, allow_none=True, metadata=described("What happens after a failure that may pass."))
+    retry = fields.Nested(Retry, allow_none=True, metadata=described("What happens after a temporary failure."))
     idempotent = fields.Boolean(
         allow_none=True, metadata=described("Whether repeating it in doubt does no harm; default true.")
     )
     enabled = fields.Boolean(allow_none=True, metadata=described("Whether it may be triggered; default true."))
-    conditions = fields.Raw(
-        allow_none=True, metadata=described("Kept and shown; an action by itself has no use for it.")
-    )
-    input_mapping = fields.Raw(allow_none=True, metadata=described("Kept and shown, likewise."))
-    output_mapping = fields.Raw(allow_none=True, metadata=described("Kept and shown, likewise."))
-    created_at = fields.String(dump_only=True, metadata=described("ISO 8601, UTC; passed over when sent."))
-    updated_at = fields.String(dump_only=True, metadata=described("ISO 8601, UTC; passed over when sent."))
+    conditions = fields.Raw(allow_none=True, metadata=described("Stored and returned; has no effect."))
+    input_mapping = fields.Raw(allow_none=True, metadata=described("Stored and returned; has no effect."))
+    output_mapping = fields.Raw(allow_none=True, metadata=described("Stored and returned; has no effect."))
+    created_at = fields.String(dump_only=True, metadata=described("ISO 8601, UTC; ignored in requests."))
+    updated_at = fields.String(dump_only=True, metadata=described("ISO 8601, UTC; ignored in requests."))
 
 
 class ActionDefinition(_DescribedAction):
@@ -123,7 +121,9 @@ class Trigger(Strict):
         keys=fields.String(), required=True, metadata=described("Values for the declared parameters; {} for none.")
     )
     sandbox = Flag(load_default=False, metadata=described("Run it with every outside call recorded instead of made."))
-    dry_run = Flag(load_default=False, metadata=described("Check and render everything, perform nothing."))
+    dry_run = Flag(
+        load_default=False, metadata=described("Check the values and render the templates, execute nothing.")
+    )
 
     @validates_schema
     def one_mode(self, data: dict[str, Any], **_: Any) -> None:
@@ -137,11 +137,11 @@ class Accepted(Schema):
 
     execution_id = fields.String(metadata=described("Its id."))
     action_id = fields.String(metadata=described("The action."))
-    status = fields.String(metadata=described("pending: a worker has yet to take it up."))
+    status = fields.String(metadata=described("pending: no worker has claimed it yet."))
     created_at = fields.String(metadata=described("When it was accepted, ISO 8601, UTC."))
     started_at = fields.String(allow_none=True, metadata=described("null: it has not started."))
     sandbox = fields.Boolean(metadata=described("Whether outside calls are recorded instead of made."))
-    dry_run = fields.Boolean(metadata=described("Whether nothing is performed."))
+    dry_run = fields.Boolean(metadata=described("Whether it is a dry run, which executes nothing."))
 
 
 class ExecutionItem(Schema):
@@ -150,13 +150,13 @@ class ExecutionItem(Schema):
     execution_id = fields.String(metadata=described("Its id."))
     action_id = fields.String(metadata=described("The action."))
     version = fields.String(metadata=described("The action's version that runs."))
-    status = fields.String(metadata=described("Where it is in its life.", enum=list(STATUSES)))
+    status = fields.String(metadata=described("Its status.", enum=list(STATUSES)))
     target = fields.String(allow_none=True, metadata=described("The asset it is about."))
     parameters = fields.Dict(
         allow_none=True, metadata=described("The values it runs with; secrets masked. null in a list if over 16 KiB.")
     )
     parameters_omitted = fields.Boolean(metadata=described("true, only in a list: parameters are too large for it."))
-    output = fields.Raw(allow_none=True, metadata=described("What it brought. null in a list if over 16 KiB."))
+    output = fields.Raw(allow_none=True, metadata=described("Its output; null in a list if over 16 KiB."))
     output_omitted = fields.Boolean(metadata=described("true, only in a list: the output is too large for it."))
     error = fields.Dict(allow_none=True, metadata=described("code, message, outcome_unknown; null unless it failed."))
     created_at = fields.String(metadata=described("ISO 8601, UTC."))
@@ -164,7 +164,7 @@ class ExecutionItem(Schema):
     completed_at = fields.String(allow_none=True, metadata=described("When it ended."))
     duration_seconds = fields.Float(allow_none=True, metadata=described("From start to end."))
     sandbox = fields.Boolean(metadata=described("Whether outside calls were recorded instead of made."))
-    dry_run = fields.Boolean(metadata=described("Whether nothing was performed."))
+    dry_run = fields.Boolean(metadata=described("Whether it is a dry run, which executes nothing."))
     run_id = fields.String(allow_none=True, metadata=described("The playbook execution it is a step of."))
     step_id = fields.String(allow_none=True, metadata=described("Which step of the playbook it is."))
 
@@ -184,7 +184,7 @@ class SandboxReport(Schema):
 
     intercepted_calls = fields.List(fields.Dict(), metadata=described("Outside calls that were recorded."))
     commands_executed = fields.List(fields.Dict(), metadata=described("Scripts that ran in isolation."))
-    output = fields.Raw(allow_none=True, metadata=described("What it brought."))
+    output = fields.Raw(allow_none=True, metadata=described("Its output."))
 
 
 class Execution(ExecutionItem):
@@ -192,8 +192,8 @@ class Execution(ExecutionItem):
 
     action_name = fields.String(metadata=described("The action's name at that version."))
     logs = fields.List(fields.Nested(LogLine), metadata=described("What happened, in order."))
-    attempt = fields.Integer(metadata=described("How often a worker has taken it up."))
+    attempt = fields.Integer(metadata=described("How many times a worker has claimed it."))
     waiting_for = fields.String(allow_none=True, metadata=described("retry, approval or delay, while it waits."))
     waiting_until = fields.String(allow_none=True, metadata=described("When the wait ends by itself."))
-    retry = fields.Nested(RetryState, metadata=described("How its retries stand."))
+    retry = fields.Nested(RetryState, metadata=described("The state of its retries."))
     sandbox_report = fields.Nested(SandboxReport, metadata=described("Only of sandboxed executions."))

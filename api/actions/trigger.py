@@ -15,7 +15,7 @@ from api.http.load import HERE
 from playbooks.states import Mode, Status
 from tasks.intake.dispatch import DispatchRequest, dispatch
 
-blueprint = Blueprint("triggers", __name__, description="Having actions done.")
+blueprint = Blueprint("triggers", __name__, tag="actions")
 
 _TRIGGER = schemas.Trigger()
 
@@ -27,7 +27,7 @@ _TRIGGER = schemas.Trigger()
     202,
     http_schemas.enveloped(schemas.Accepted),
     example={"data": examples.ACCEPTED},
-    words="Accepted: it will be done, whatever breaks. Location says where to follow it.",
+    words="Accepted: the execution is recorded and will not be lost. Location is its address.",
     headers=LOCATION,
     fails=(404, 409, 422),
     takes_body=True,
@@ -35,7 +35,7 @@ _TRIGGER = schemas.Trigger()
 def trigger_action(given: dict[str, Any], action_id: str) -> Response:
     """Trigger an action.
 
-    Answers as soon as the execution is safely recorded; a worker carries it out.
+    Answers as soon as the execution is recorded; a worker performs it. Follow it at the address in Location.
     """
     mode: Mode = Mode.SANDBOX if given["sandbox"] else Mode.DRY_RUN if given["dry_run"] else Mode.LIVE
     accepted = dispatch(

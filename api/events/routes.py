@@ -16,7 +16,7 @@ from playbooks.definitions.parameter_values import value_fault
 from store.ids import new_id
 from tasks.intake.events import TriggerEvent, handle_event
 
-blueprint = Blueprint("events", __name__, description="What has happened elsewhere.")
+blueprint = Blueprint("events", __name__, tag="events")
 
 _EVENT = shapes.Event()
 
@@ -33,7 +33,7 @@ _EVENT = shapes.Event()
     takes_body=True,
 )
 def send_event(given: dict[str, Any]) -> Response:
-    """Tell of an event.
+    """Send an event.
 
     Each enabled playbook whose trigger names the event, or a wildcard above it, and whose conditions it meets is
     started. What is wrong with one of them keeps no other from being started. Sent again under the same id (or

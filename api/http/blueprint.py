@@ -69,7 +69,7 @@ class StepIdConverter(BaseConverter):
 
 
 #: the header with the address of a new object
-LOCATION = {"Location": {"description": "Where the new thing is.", "schema": {"type": "string"}}}
+LOCATION = {"Location": {"description": "The address of the new object.", "schema": {"type": "string"}}}
 _IDS = {
     "action_id": ("The action's id.", "act-block-ip"),
     "execution_id": ("The execution's id.", "exec-9912"),
@@ -85,8 +85,19 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
 
     ARGUMENTS_PARSER = Parser()
 
-    def route(self, rule: str, *, parameters: Sequence[dict[str, Any]] = (), **options: Any) -> Callable[[View], View]:
-        """Declare the route of a handler."""
+    def __init__(self, name: str, module: str, *, tag: str) -> None:
+        """``tag`` is the resource of ``openapi.TAGS`` to which its operations belong."""
+        super().__init__(name, module)
+        self._tag = tag
+
+    def route(
+        self, rule: str, *, parameters: Sequence[dict[str, Any]] = (), tags: Sequence[str] = (), **options: Any
+    ) -> Callable[[View], View]:
+        """Declare the route of a handler.
+
+        ``tags`` is for an operation of another resource than its blueprint's.
+        """
+        options["tags"] = [*tags] or [self._tag]
         described = [
             {"in": "path", "name": name, "description": words, "example": example}
             for name, (words, example) in _IDS.items()

@@ -12,18 +12,52 @@ from flask_smorest import Api
 from flask_swagger_ui import get_swaggerui_blueprint
 
 from api.http.auth import public
-from api.http.blueprint import IdConverter, StepIdConverter
+from api.http.blueprint import IdConverter, StepIdConverter, answer
 from api.http.current_request import present
 from api.http.errors import from_http
 from api.http.schemas import Error
 
+#: what is under every prefix of the API, and what is at the root of the server
 blueprint = Blueprint("docs", __name__)
+root = Blueprint("root", __name__)
 
 _PAGE = "/docs"
-_WORDS = """Automated security response: actions are catalogued, triggered and carried out by workers.
+_VERSION = "0.1.0"
+_WORDS = """Automated security response. An **action** is a versioned, reusable operation, such as blocking an address.
+A **playbook** combines actions. Triggering an action starts an *execution*; running a playbook starts a *playbook
+execution* (a *run*). Workers perform both.
 
-A trigger answers 202 as soon as the execution is recorded; what was accepted is never lost. Every error has the same
-body (RFC 9457). Every path under `/api` is also there under `/api/v1`."""
+**API keys.** Send a key with every request, as `Authorization: Bearer KEY` or as `X-API-Key: KEY`; on this page, enter
+it under *Authorize*. `make run` writes a key for its demo workspace to `var/demo.key`. On a server, the operator
+creates the first key with `python -m launcher.key --workspace default --role admin`; an admin creates further keys with
+`POST /api/keys`.
+
+**Answers.** A single object comes as `{"data": {...}}`, a list as `{"data": [...], "meta": {...}}`. Trigger and run
+answer 202 as soon as the execution is recorded; accepted work is never lost. Every error has the same body (RFC 9457);
+branch on its `code`. Every path under `/api` also exists under `/api/v1`."""
+
+#: the resources of the API, in the order of the page; each operation belongs to one
+TAGS = {
+    "actions": "Define, version and trigger actions.",
+    "action executions": "Follow, cancel and decide executions of actions.",
+    "playbooks": "Define, version, import, export and run playbooks.",
+    "playbook executions": "Follow, control, decide and compare runs of playbooks.",
+    "events": "Report events of other systems, which start playbooks.",
+    "keys": "Create and revoke API keys.",
+    "health": "Health and metrics of the server.",
+}
+
+_KEY = "An API key, as `make run`, `python -m launcher.key` or `POST /api/keys` gives it."
+#: what a person or a client that knows the address alone needs
+_INDEX = {
+    "name": "Tocsin",
+    "version": _VERSION,
+    "documentation": _PAGE,
+    "openapi": "/api/openapi.json",
+    "health": "/health",
+    "metrics": "/metrics",
+    "api": "/api",
+}
 
 #: Swagger UI carries its styles and a script in the page itself
 _INLINE = "'self' 'unsafe-inline'"
@@ -46,14 +80,14 @@ class Documented(Api):  # type: ignore[misc]
 
 def create(app: Flask) -> Documented:
     """The registry of documented operations of ``app``."""
-    app.config.update(API_TITLE="Tocsin", API_VERSION="0.1.0", OPENAPI_VERSION="3.1.0")
+    app.config.update(API_TITLE="Tocsin", API_VERSION=_VERSION, OPENAPI_VERSION="3.1.0")
     info = {"description": _WORDS, "contact": {"name": "The operator of this Tocsin server"}}
     api = Documented(app, spec_kwargs={"info": info, "servers": [{"url": "/"}]})
     for converter in (IdConverter, StepIdConverter):
         api.register_converter(converter, converter.schema)
     schemes = api.spec.components
-    schemes.security_scheme("bearer", {"type": "http", "scheme": "bearer", "description": "An API key."})
-    schemes.security_scheme("apiKey", {"type": "apiKey", "in": "header", "name": "X-API-Key"})
+    schemes.security_scheme("bearer", {"type": "http", "scheme": "bearer", "description": _KEY})
+    schemes.security_scheme("apiKey", {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": _KEY})
     return api
 
 
@@ -65,17 +99,27 @@ def install(app: Flask, api: Documented, beyond: Mapping[str, Mapping[str, Any]]
     """
     for name, more in beyond.items():
         api.spec.components.schemas[name].update(more)
-    app.extensions["tocsin.openapi"] = json.dumps(api.spec.to_dict())
+    tags = [{"name": name, "description": words} for name, words in TAGS.items()]
+    app.extensions["tocsin.openapi"] = json.dumps(api.spec.to_dict() | {"tags": tags})
     config = {"app_name": "Tocsin API", "validatorUrl": None, "oauth2RedirectUrl": ""}
     app.register_blueprint(get_swaggerui_blueprint(_PAGE, "/api/openapi.json", config=config))
     app.after_request(_guard)
 
 
 @blueprint.get("/openapi.json")
+@root.get("/openapi.json")
 @public
 def openapi() -> Response:
     """The OpenAPI document."""
     return Response(current_app.extensions["tocsin.openapi"], content_type="application/json")
+
+
+@blueprint.get("/")
+@root.get("/")
+@public
+def index() -> Response:
+    """The addresses of documentation, health and API."""
+    return answer(_INDEX)
 
 
 def _guard(response: Response) -> Response:

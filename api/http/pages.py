@@ -74,7 +74,7 @@ def sort_by(columns: Sequence[str]) -> fields.String:
 
 def sort_order() -> fields.String:
     """The direction of sorting; the last first by default."""
-    metadata = {"description": "Up or down.", "example": "asc"}
+    metadata = {"description": "Ascending or descending.", "example": "asc"}
     return fields.String(load_default="desc", validate=validate.OneOf(("asc", "desc")), metadata=metadata)
 
 

@@ -49,7 +49,7 @@ def definition_tags() -> fields.List[str]:
         fields.String(validate=validate.Length(1, meaning.MAX_TAG_CHARACTERS)),
         allow_none=True,
         validate=validate.Length(max=meaning.MAX_TAGS),
-        metadata=described("Words to find it by."),
+        metadata=described("Words to search for."),
     )
 
 
@@ -150,7 +150,7 @@ class Parameter(Schema):
     )
     required = fields.Boolean(metadata=described("Whether a trigger must give it."))
     default = fields.Raw(allow_none=True, metadata=described("Its value when a trigger gives none."))
-    label = fields.String(allow_none=True, validate=NOTE, metadata=described("What people call it."))
+    label = fields.String(allow_none=True, validate=NOTE, metadata=described("A name for people."))
     description = fields.String(allow_none=True, validate=NOTE, metadata=described("What it is for."))
     options = fields.List(
         fields.Raw(),

@@ -16,7 +16,7 @@ from tasks.definitions import exports, imports
 from tasks.definitions.import_conflicts import Imported, ImportOptions
 from tasks.offload import pool
 
-blueprint = Blueprint("exchange", __name__, description="Playbooks of others in, playbooks of ours out.")
+blueprint = Blueprint("exchange", __name__, tag="playbooks")
 
 _IMPORTED = http_schemas.enveloped(shapes.Imported)
 _ANY_OBJECT: dict[str, Any] = {"type": "object"}
@@ -36,9 +36,9 @@ _AS_YAML = {"schema": _ANY_OBJECT, "example": _WAIT}
 def export_playbook(query: dict[str, Any], playbook_id: str) -> Response:
     """Export a playbook.
 
-    As an OASIS CACAO 2.0 document that other tools can read, or as the definition in JSON or YAML. What was imported
-    comes back as it came, with what was changed here since. Credentials in it are replaced by references; the header
-    ``X-Tocsin-Notices`` says so, and that signatures which no longer fit were dropped.
+    As an OASIS CACAO 2.0 document that other tools can read, or as the definition in JSON or YAML. An imported document
+    comes back unchanged except for later edits. References replace its credentials, and signatures that no longer match
+    are dropped; the header ``X-Tocsin-Notices`` reports both.
     """
     form = query["form"]
     found = exports.export_playbook(caller(), playbook_id, **query)
@@ -69,8 +69,8 @@ def import_playbook(query: dict[str, Any]) -> Response:
     """Import a playbook.
 
     The body is an OASIS CACAO 2.0 document (drafts are brought up to date), a STIX bundle that carries one, or a
-    definition in JSON or YAML; ``{"playbook": ..., "dry_run": true}`` wraps either. Nothing is fetched and nothing is
-    carried out. With dry_run nothing is made.
+    definition in JSON or YAML; ``{"playbook": ..., "dry_run": true}`` wraps either. Importing fetches nothing and
+    executes nothing. With dry_run it also stores nothing.
     """
     options = ImportOptions(**query, reserved=frozenset(http_schemas.RESERVED_IDS))
     found = imports.import_playbook(caller(), body.read_object(yaml=True), options)

@@ -86,7 +86,7 @@ class Imported(Schema):
     version = fields.String(metadata=described("Its version."))
     step_count = fields.Integer(metadata=described("How many steps it has here."))
     enabled = fields.Boolean(metadata=described("Whether it may be started."))
-    dry_run = fields.Boolean(metadata=described("Whether nothing was made."))
+    dry_run = fields.Boolean(metadata=described("Whether nothing was stored."))
     outcome = fields.String(metadata=described("What happens.", enum=["created", "revised", "unchanged"]))
     conformance = fields.String(
         metadata=described("How the document keeps to its standard.", enum=["valid", "warnings", "nonconformant"])
@@ -94,8 +94,8 @@ class Imported(Schema):
     warnings = fields.List(
         fields.Nested(Warned), metadata=described("What is not as the standard or the document has it.")
     )
-    unsupported = fields.List(fields.Nested(Unsupported), metadata=described("Steps that are done in another way."))
-    playbook = fields.Nested(PlaybookDefinition, metadata=described("The playbook as it is kept."))
+    unsupported = fields.List(fields.Nested(Unsupported), metadata=described("Steps that something else replaces."))
+    playbook = fields.Nested(PlaybookDefinition, metadata=described("The playbook in stored form."))
 
 
 DOCUMENT: dict[str, Any] = {

@@ -23,7 +23,7 @@ from tasks.definitions import imports, versioned
 from tasks.definitions import playbooks as library
 from tasks.offload import pool
 
-blueprint = Blueprint("playbooks", __name__, description="What is done in order, and when it starts.")
+blueprint = Blueprint("playbooks", __name__, tag="playbooks")
 
 _VERSION = r"^[0-9]{1,9}\.[0-9]{1,9}\.[0-9]{1,9}$"
 
@@ -74,7 +74,7 @@ class DifferenceQuery(http_schemas.Strict):
 def list_playbooks(query: dict[str, Any]) -> Response:
     """List playbooks.
 
-    Newest first unless sorted otherwise. Filters narrow the list together.
+    Newest first unless sorted otherwise. A playbook is listed if it matches all filters.
     """
     return routes.answer_page(query, playbooks.search, views.item)
 
@@ -83,37 +83,37 @@ def list_playbooks(query: dict[str, Any]) -> Response:
 def create_playbook() -> Response:
     """Create a playbook.
 
-    The body is JSON or YAML. The id is made from the name unless one is given; every fault of the definition is
-    named at once. The actions and playbooks that its steps name must be there.
+    The body is JSON or YAML. The id is made from the name unless the body gives one. An error names every fault of
+    the definition. The actions and playbooks that its steps name must exist.
     """
     return routes.answer_created(library.create(caller(), _taken(body.read_object(yaml=True))))
 
 
 @routes.validate
 def validate_playbook() -> Response:
-    """Check a playbook's definition without storing it.
+    """Validate a playbook.
 
-    The body is JSON or YAML, a CACAO document too. Answers 200 whether or not it has faults; the body says which, and
-    what is allowed but doubtful.
+    Checks a definition (JSON or YAML) or a CACAO document without storing it. Answers 200 even if it has faults; the
+    body lists faults and warnings.
     """
     return answer_verdict(*imports.validate(caller(), body.read_object(yaml=True)))
 
 
 @routes.get
 def get_playbook(playbook_id: str) -> Response:
-    """Show a playbook.
+    """Get a playbook.
 
-    Its whole definition in the form in which it is kept, with the parameters that a run may be given.
+    Its whole definition in stored form, with the parameters that a run takes.
     """
     return routes.answer_get(playbook_id)
 
 
 @routes.replace
 def replace_playbook(playbook_id: str) -> Response:
-    """Replace a playbook's definition.
+    """Replace a playbook.
 
-    The body is JSON or YAML; what it does not name falls back to its default. The version goes up unless a higher
-    one is given; runs under way keep the version they began with.
+    The body is JSON or YAML; members that it leaves out get their defaults. The version goes up unless the body gives
+    a higher one; runs under way keep the version with which they began.
     """
     given = _taken(body.read_object(yaml=True), playbook_id)
     return routes.answer_written(library.revise(caller(), playbook_id, given, whole=True))
@@ -121,10 +121,10 @@ def replace_playbook(playbook_id: str) -> Response:
 
 @routes.change
 def change_playbook(playbook_id: str) -> Response:
-    """Change parts of a playbook's definition.
+    """Update a playbook.
 
-    What the body does not name stays as it is; steps, parameters and the trigger are replaced as a whole. The
-    version goes up unless a higher one is given.
+    Members that the body leaves out stay as they are; steps, parameters and the trigger are each replaced as a whole.
+    The version goes up unless the body gives a higher one.
     """
     given = _taken(body.read_object(), playbook_id)
     return routes.answer_written(library.revise(caller(), playbook_id, given, whole=False))
@@ -134,25 +134,27 @@ def change_playbook(playbook_id: str) -> Response:
 def delete_playbook(playbook_id: str) -> Response:
     """Delete a playbook.
 
-    Its runs stay and can still be read; those under way go on.
+    Its runs stay readable; those under way continue.
     """
     return routes.answer_deleted(playbook_id)
 
 
 @routes.enable
 def enable_playbook(playbook_id: str) -> Response:
-    """Let a playbook be started again.
+    """Enable a playbook.
 
-    It makes no new version; an enabled playbook stays as it is. What its schedule missed is not made up for.
+    It can be started again. Due times that its schedule missed while disabled are not made up for. Makes no new
+    version.
     """
     return routes.answer_one(library.set_enabled(caller(), playbook_id, enabled=True))
 
 
 @routes.disable
 def disable_playbook(playbook_id: str) -> Response:
-    """Keep a playbook from being started.
+    """Disable a playbook.
 
-    Runs under way go on; neither events nor its schedule start it until it is enabled.
+    Requests to run it answer 409, and neither events nor its schedule start it, until it is enabled. Runs under way
+    continue. Makes no new version.
     """
     return routes.answer_one(library.set_enabled(caller(), playbook_id, enabled=False))
 
@@ -161,7 +163,7 @@ def disable_playbook(playbook_id: str) -> Response:
 def list_playbook_versions(query: dict[str, Any], playbook_id: str) -> Response:
     """List the versions of a playbook.
 
-    Each with its whole definition as it was, newest first.
+    Newest first, each with its whole definition.
     """
     return routes.answer_versions(query, playbook_id)
 
@@ -179,7 +181,7 @@ def list_playbook_versions(query: dict[str, Any], playbook_id: str) -> Response:
 def compare_playbook_versions(query: dict[str, Any], playbook_id: str) -> Response:
     """Compare two versions of a playbook.
 
-    Steps and parameters are recognised by their id or name, so one that was put in between changes no other.
+    Steps are matched by id, parameters by name, so an inserted one does not show as a change of the others.
     """
     with db.read() as connection:
         playbook = playbooks.get(connection, caller().workspace_id, playbook_id)

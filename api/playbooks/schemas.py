@@ -74,7 +74,7 @@ class Step(Schema):
         validate=validate.Range(1, step_types.MAX_WAIT_SECONDS),
         metadata=described("How long it may take, up to 30 days."),
     )
-    retry = fields.Nested(Retry, allow_none=True, metadata=described("What happens after a failure that may pass."))
+    retry = fields.Nested(Retry, allow_none=True, metadata=described("What happens after a temporary failure."))
     continue_on_error = fields.Boolean(allow_none=True, metadata=described("Whether to go on after its failure."))
     outputs = fields.Dict(allow_none=True, metadata=described("Name → template; later steps read it as vars.name."))
     on_success = fields.String(allow_none=True, metadata=described("The step that follows, next or end."))
@@ -125,15 +125,15 @@ class _DescribedPlaybook(Strict):
         allow_none=True, metadata=described("The step of the top level that is entered when a run would fail.")
     )
     step_count = fields.Integer(
-        dump_only=True, metadata=described("Steps in all, inner ones too; passed over when sent.")
+        dump_only=True, metadata=described("Steps in all, inner ones too; ignored in requests.")
     )
     next_run_at = fields.String(
         dump_only=True,
         allow_none=True,
-        metadata=described("When its schedule comes round next; passed over when sent."),
+        metadata=described("When its schedule comes round next; ignored in requests."),
     )
-    created_at = fields.String(dump_only=True, metadata=described("ISO 8601, UTC; passed over when sent."))
-    updated_at = fields.String(dump_only=True, metadata=described("ISO 8601, UTC; passed over when sent."))
+    created_at = fields.String(dump_only=True, metadata=described("ISO 8601, UTC; ignored in requests."))
+    updated_at = fields.String(dump_only=True, metadata=described("ISO 8601, UTC; ignored in requests."))
 
 
 _NAME = validate.Length(1, common.MAX_NAME_CHARACTERS)
@@ -168,12 +168,12 @@ class PlaybookItem(Schema):
     """A playbook in a list."""
 
     id = fields.String(metadata=described("Its id."))
-    name = fields.String(metadata=described("What people call it."))
+    name = fields.String(metadata=described("A name for people."))
     version = fields.String(metadata=described("Its present version."))
     description = fields.String(metadata=described("Its purpose."))
     trigger = fields.Dict(metadata=described("What starts it."))
     step_count = fields.Integer(metadata=described("Steps in all, inner ones too."))
-    tags = fields.List(fields.String(), metadata=described("Words to find it by."))
+    tags = fields.List(fields.String(), metadata=described("Words to search for."))
     enabled = fields.Boolean(metadata=described("Whether it may be started."))
     created_at = fields.String(metadata=described("ISO 8601, UTC."))
     updated_at = fields.String(metadata=described("ISO 8601, UTC."))

@@ -23,7 +23,7 @@ from store.executions import runs, steps, transitions
 from tasks.definitions import revisions
 from tasks.runs.context import parted
 
-blueprint = Blueprint("comparisons", __name__, description="Predictions and what became of them.")
+blueprint = Blueprint("comparisons", __name__, tag="playbook executions")
 
 _VERDICTS = ("same", "differs", "only_in_first", "only_in_second")
 
@@ -62,13 +62,15 @@ class ComparedStep(Schema):
     """A step in both runs."""
 
     step_id = fields.String(required=True, metadata=described("The step."))
-    iteration = fields.String(required=True, metadata=described("The pass of the loops around it, else empty."))
+    iteration = fields.String(
+        required=True, metadata=described("The iteration of the loops around it; empty outside loops.")
+    )
     verdict = fields.String(
         required=True,
         validate=validate.OneOf(_VERDICTS),
         metadata=described("Whether both did the same; a step that was skipped and one never reached did."),
     )
-    differences = fields.List(fields.Nested(StepDifference), required=True, metadata=described("What is not the same."))
+    differences = fields.List(fields.Nested(StepDifference), required=True, metadata=described("The differences."))
     assumed = fields.List(
         fields.Nested(StepDifference),
         required=True,
@@ -81,7 +83,7 @@ class Comparison(Schema):
 
     same = fields.Boolean(required=True, metadata=described("Whether every step did the same."))
     first = fields.Nested(ComparedRun, required=True, metadata=described("The prediction, or the run compared with."))
-    second = fields.Nested(ComparedRun, required=True, metadata=described("What is held against it."))
+    second = fields.Nested(ComparedRun, required=True, metadata=described("The run that is compared with it."))
     steps = fields.List(
         fields.Nested(ComparedStep), required=True, metadata=described("Every step of either run, in document order.")
     )
@@ -114,10 +116,10 @@ _EXAMPLE = {
     200, http_schemas.enveloped(Comparison), example={"data": _EXAMPLE}, words="The comparison.", fails=(404, 409)
 )
 def compare_playbook_executions(query: dict[str, Any], run_id: str) -> Response:
-    """Compare two runs of a playbook.
+    """Compare two runs.
 
-    Held against each other are, step by step, the status, the parameters and the way that was taken. A dry run counts
-    as the prediction, whichever of the two it is; what it could not know is no difference.
+    Compares, step by step, the status, the parameters and the path taken. If one of them is a dry run, it counts as
+    the prediction; what it could not know is not a difference.
     """
     with db.read() as connection:
         after = runs.get(connection, caller().workspace_id, run_id)

@@ -27,14 +27,14 @@ from store.executions import run_listing, runs, transitions
 from tasks.control import cancel, pause, retry
 from tasks.intake.run_start import request_of, start
 
-blueprint = Blueprint("runs", __name__, description="Having playbooks run, and what becomes of it.")
+blueprint = Blueprint("runs", __name__, tag="playbook executions")
 
 _PAGE = http_schemas.page_of(shapes.RunItem)
 _PAGE_EXAMPLE = {"data": [shown.ITEM], "meta": http_examples.META}
 _PAGE_WORDS = "One page of playbook executions, newest first."
 
 
-@blueprint.post("/playbooks/<id:playbook_id>/run", parameters=[KEY_HEADER])
+@blueprint.post("/playbooks/<id:playbook_id>/run", parameters=[KEY_HEADER], tags=["playbooks"])
 @requires("execute:playbooks")
 @blueprint.arguments(shapes.RunRequest(), example=shown.RUN, required=False)
 @blueprint.answers(
@@ -49,8 +49,8 @@ _PAGE_WORDS = "One page of playbook executions, newest first."
 def run_playbook(given: dict[str, Any], playbook_id: str) -> Response:
     """Run a playbook.
 
-    Answers as soon as the run is safely recorded; workers carry it out, with the version that is current now. A
-    playbook runs once at a time for the same asset; dry runs are not counted.
+    Answers as soon as the run is recorded; workers perform it with the current version of the playbook. A playbook
+    runs once at a time for the same asset; dry runs do not count.
     """
     started = start(
         request_of(
@@ -75,9 +75,9 @@ def run_playbook(given: dict[str, Any], playbook_id: str) -> Response:
 @blueprint.arguments(shapes.RunQuery(), location="query")
 @blueprint.answers(200, _PAGE, example=_PAGE_EXAMPLE, words=_PAGE_WORDS)
 def list_runs(query: dict[str, Any]) -> Response:
-    """List the executions of all playbooks.
+    """List runs of all playbooks.
 
-    Newest first. Filters narrow the list together. What became of the steps is in each execution itself.
+    Newest first. A run is listed if it matches all filters. The list leaves out steps: get the run to see them.
     """
     return _listed(query)
 
@@ -87,9 +87,9 @@ def list_runs(query: dict[str, Any]) -> Response:
 @blueprint.arguments(shapes.OfPlaybookQuery(), location="query")
 @blueprint.answers(200, _PAGE, example=_PAGE_EXAMPLE, words=_PAGE_WORDS, fails=(404,))
 def list_playbook_runs(query: dict[str, Any], playbook_id: str) -> Response:
-    """List the executions of one playbook.
+    """List runs of a playbook.
 
-    Newest first. Filters narrow the list together.
+    Newest first. A run is listed if it matches all filters.
     """
     with db.read() as connection:
         playbooks.get(connection, caller().workspace_id, playbook_id)
@@ -103,10 +103,10 @@ def list_playbook_runs(query: dict[str, Any], playbook_id: str) -> Response:
     200, shapes.RunAnswer(), example=shown.dual_envelope(shown.COMPLETED), words="The playbook execution.", fails=(404,)
 )
 def get_run(query: dict[str, Any], run_id: str) -> Response:
-    """Show a playbook execution in full.
+    """Get a run.
 
-    With one item for each step of the playbook. With wait the answer comes when the status changes or anything
-    happens to a step, or after that many seconds.
+    With one item for each step of the playbook. With wait, the answer comes when the status of the run or of a step
+    changes, at the latest after that many seconds.
     """
     with db.read() as connection:
         row = runs.get(connection, caller().workspace_id, run_id)
@@ -124,10 +124,10 @@ def get_run(query: dict[str, Any], run_id: str) -> Response:
     200, shapes.RunAnswer(), example=shown.dual_envelope(shown.CANCELLED), words="It is cancelled.", fails=(404, 409)
 )
 def cancel_run(run_id: str) -> Response:
-    """Cancel a playbook execution.
+    """Cancel a run.
 
-    After the answer no step of it starts any more, nor of the playbooks it has started; a call under way is abandoned
-    within seconds. Steps that are completed stay completed and are not rolled back.
+    No step of it, or of a run that it started, begins after the answer. A call under way is abandoned within seconds.
+    Completed steps stay completed and are not rolled back.
     """
     return _shown(cancel.cancel_run(caller(), run_id))
 
@@ -138,10 +138,10 @@ def cancel_run(run_id: str) -> Response:
     200, shapes.RunAnswer(), example=shown.dual_envelope(shown.PAUSED), words="It is paused.", fails=(404, 409)
 )
 def pause_run(run_id: str) -> Response:
-    """Pause a playbook execution.
+    """Pause a run.
 
-    No further step of it begins until it is resumed; those under way go on to their end, and delays run on. Its
-    timeout is not put off.
+    No further step begins until it is resumed. Steps under way continue to their end; delays and the time limit of the
+    run keep counting.
     """
     return _shown(pause.pause(caller(), run_id))
 
@@ -152,9 +152,9 @@ def pause_run(run_id: str) -> Response:
     200, shapes.RunAnswer(), example=shown.dual_envelope(shown.RESUMED), words="It goes on.", fails=(404, 409)
 )
 def resume_run(run_id: str) -> Response:
-    """Let a playbook execution go on that was paused.
+    """Resume a paused run.
 
-    One that waits for an approval or a delay goes on by that alone.
+    A run that waits for an approval or a delay is not resumed by this; it continues when that ends.
     """
     return _shown(pause.resume(caller(), run_id))
 
@@ -172,11 +172,11 @@ def resume_run(run_id: str) -> Response:
     takes_body=True,
 )
 def retry_run(given: dict[str, Any], run_id: str) -> Response:
-    """Try a playbook execution that has ended once more.
+    """Retry a finished run.
 
-    A new execution with the same parameters, the same version of the playbook and of the actions. Unless it is to
-    begin from the start it takes over what the old one completed and goes on where that failed. Secrets that are not
-    kept any more, or would be sent elsewhere than before, must be given again: 409 secret_needed names them.
+    Starts a new run with the same parameters and the same versions of the playbook and its actions. By default it
+    takes over the completed steps and continues where the old run failed. Secrets that are no longer kept, or would be
+    sent elsewhere than before, must be given again: 409 secret_needed names them.
     """
     started = retry.retry(
         caller(),

@@ -41,7 +41,7 @@ class RunRequest(Strict):
         load_default=dict,
         metadata=described("Values for the playbook's parameters, in place of their defaults."),
     )
-    dry_run = Flag(load_default=False, metadata=described("Decide and render everything, perform nothing."))
+    dry_run = Flag(load_default=False, metadata=described("Evaluate all conditions and templates, execute nothing."))
 
 
 class RetryRequest(Strict):
@@ -51,7 +51,7 @@ class RetryRequest(Strict):
         data_key="from",
         load_default="failed",
         validate=validate.OneOf(("failed", "start")),
-        metadata=described("failed: what was completed is not repeated. start: everything is done anew."),
+        metadata=described("failed: what was completed is not repeated. start: everything is executed again."),
     )
     revisions = fields.String(
         load_default="pinned",
@@ -119,16 +119,16 @@ class _Step(Schema):
 
     index = fields.Integer(metadata=described("Its place in the playbook, from 0, inner steps counted."))
     step_id = fields.String(metadata=described("Its id in the playbook."))
-    step_name = fields.String(metadata=described("What people call it."))
-    name = fields.String(metadata=described("The same."))
+    step_name = fields.String(metadata=described("A name for people."))
+    name = fields.String(metadata=described("The same as step_name."))
     action_id = fields.String(allow_none=True, metadata=described("The action it performs, if it does."))
     type = fields.String(metadata=described("What it does.", enum=list(step_types.TYPES)))
     execution_id = fields.String(
         allow_none=True,
         metadata=described("The execution of the step; an action's is also found at /api/actions/executions."),
     )
-    status = fields.String(metadata=described("Where it is in its life.", enum=_STEP_STATUSES))
-    output = fields.Raw(allow_none=True, metadata=described("What it brought; null if over 16 KiB."))
+    status = fields.String(metadata=described("Its status.", enum=_STEP_STATUSES))
+    output = fields.Raw(allow_none=True, metadata=described("Its output; null if over 16 KiB."))
     output_omitted = fields.Boolean(metadata=described("true: the output is too large to be shown among others."))
     error = fields.Dict(allow_none=True, metadata=described("code, message, outcome_unknown; null unless it failed."))
     started_at = fields.String(allow_none=True, metadata=described("When its first attempt began."))
@@ -139,18 +139,18 @@ class _Step(Schema):
 class RunStep(_Step):
     """A step of a run; in a loop, its last iteration."""
 
-    passes = fields.Integer(metadata=described("How often it was entered."))
+    passes = fields.Integer(metadata=described("How many times the run entered it."))
 
 
 class StepDoing(_Step):
     """One execution of a step; in a loop one for each iteration."""
 
     iteration = fields.String(
-        metadata=described("Which pass of the loops around it, such as 3.1; empty outside of loops.")
+        metadata=described("The iteration of the loops around it, such as 3.1; empty outside loops.")
     )
     parent = fields.String(allow_none=True, metadata=described("The id of the step around it."))
-    attempt = fields.Integer(metadata=described("How often a worker has taken it up."))
-    retries = fields.Integer(metadata=described("How often after the first time."))
+    attempt = fields.Integer(metadata=described("How many times a worker has claimed it."))
+    retries = fields.Integer(metadata=described("How many times it was retried."))
     waiting_for = fields.String(allow_none=True, metadata=described("What it waits for.", enum=_WAITS))
     waiting_until = fields.String(allow_none=True, metadata=described("When the wait ends by itself."))
     target = fields.String(allow_none=True, metadata=described("The asset it is about."))
@@ -163,7 +163,7 @@ class StepDoing(_Step):
             "Only of a dry run: taken, verdict, what was proved and what was assumed; null if over 16 KiB."
         ),
     )
-    created_at = fields.String(allow_none=True, metadata=described("When the run came to it; null: it has not."))
+    created_at = fields.String(allow_none=True, metadata=described("When the run reached it; null: it has not."))
 
 
 class _Run(Schema):
@@ -173,8 +173,8 @@ class _Run(Schema):
     playbook_id = fields.String(metadata=described("The playbook."))
     playbook_name = fields.String(metadata=described("The playbook's name at that version."))
     version = fields.String(metadata=described("The playbook's version that runs."))
-    status = fields.String(metadata=described("Where it is in its life.", enum=list(run_listing.SHOWN)))
-    dry_run = fields.Boolean(metadata=described("Whether nothing is performed."))
+    status = fields.String(metadata=described("Its status.", enum=list(run_listing.SHOWN)))
+    dry_run = fields.Boolean(metadata=described("Whether it is a dry run, which executes nothing."))
     target_asset_id = fields.String(allow_none=True, metadata=described("The asset it works on."))
     created_at = fields.String(metadata=described("When it was accepted, ISO 8601, UTC."))
     started_at = fields.String(allow_none=True, metadata=described("When it began; null: it has not."))
@@ -210,48 +210,48 @@ class Run(RunItem):
         allow_none=True,
         metadata=described("What a paused run waits for.", enum=_WAITS_OF_A_PAUSED_RUN),
     )
-    current_step = fields.String(allow_none=True, metadata=described("The step that it is at; null: none."))
+    current_step = fields.String(allow_none=True, metadata=described("The step under way; null: none."))
     steps_completed = fields.Integer(metadata=described("How many steps are completed."))
-    steps_total = fields.Integer(metadata=described("How many steps there are, inner ones counted."))
+    steps_total = fields.Integer(metadata=described("How many steps the playbook has, with inner ones."))
     event = fields.Dict(allow_none=True, metadata=described("The event that started it, if one did."))
-    output = fields.Raw(allow_none=True, metadata=described("What it brought."))
+    output = fields.Raw(allow_none=True, metadata=described("Its output."))
     steps = fields.List(fields.Nested(RunStep), metadata=described("The steps of the playbook, in order."))
 
 
 class AcceptedRunAnswer(AcceptedRun):
     """An accepted run, at the top level and under ``data``."""
 
-    data = fields.Nested(AcceptedRun, metadata=described("All of it once more."))
+    data = fields.Nested(AcceptedRun, metadata=described("The same members again, in an envelope."))
 
 
 class RunAnswer(Run):
     """A run in full, at the top level and under ``data``."""
 
-    data = fields.Nested(Run, metadata=described("All of it once more."))
+    data = fields.Nested(Run, metadata=described("The same members again, in an envelope."))
 
 
 class RunLogLine(LogLine):
     """A line of the log of a step of a run."""
 
     step_id = fields.String(metadata=described("The step."))
-    iteration = fields.String(metadata=described("Which pass of the loops around it; empty outside of loops."))
+    iteration = fields.String(metadata=described("The iteration of the loops around it; empty outside loops."))
 
 
 class Bar(Schema):
     """When a step began and ended, and how its time was spent."""
 
     step_id = fields.String(metadata=described("Its id in the playbook."))
-    name = fields.String(metadata=described("What people call it."))
-    iteration = fields.String(metadata=described("Which pass of the loops around it; empty outside of loops."))
+    name = fields.String(metadata=described("A name for people."))
+    iteration = fields.String(metadata=described("The iteration of the loops around it; empty outside loops."))
     parent = fields.String(allow_none=True, metadata=described("The id of the step around it."))
     type = fields.String(metadata=described("What it does.", enum=list(step_types.TYPES)))
-    status = fields.String(metadata=described("Where it is in its life.", enum=_STEP_STATUSES))
-    attempts = fields.Integer(metadata=described("How often a worker has taken it up."))
-    retries = fields.Integer(metadata=described("How often after the first time."))
+    status = fields.String(metadata=described("Its status.", enum=_STEP_STATUSES))
+    attempts = fields.Integer(metadata=described("How many times a worker has claimed it."))
+    retries = fields.Integer(metadata=described("How many times it was retried."))
     queued_ms = fields.Integer(metadata=described("How long it was queued."))
-    run_ms = fields.Integer(metadata=described("How long it was carried out."))
+    run_ms = fields.Integer(metadata=described("How long it was executing."))
     waited_ms = fields.Integer(metadata=described("How long it waited: for a time, a retry or a decision."))
-    created_at = fields.String(metadata=described("When the run came to it."))
+    created_at = fields.String(metadata=described("When the run reached it."))
     started_at = fields.String(allow_none=True, metadata=described("When its first attempt began."))
     completed_at = fields.String(allow_none=True, metadata=described("When it ended."))
 

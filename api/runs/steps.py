@@ -16,7 +16,7 @@ from store.engine.db import Connection, Row
 from store.executions import runs
 from tasks.control import decide
 
-blueprint = Blueprint("run_steps", __name__, description="The steps of a playbook execution.")
+blueprint = Blueprint("run_steps", __name__, tag="playbook executions")
 
 _DECISION = shapes.StepDecision()
 _ONE = http_schemas.enveloped(shapes.StepDoing)
@@ -32,10 +32,10 @@ _ONE = http_schemas.enveloped(shapes.StepDoing)
     fails=(404,),
 )
 def list_run_steps(run_id: str) -> Response:
-    """List the steps of a playbook execution.
+    """List the steps of a run.
 
     Each execution of a step in the order in which they began, inside loops one for each iteration; then the steps
-    that the run has not reached, which are pending while it still can.
+    that the run has not reached, which are pending while it still can reach them.
     """
     return _of_run(run_id, views.step_executions)
 
@@ -46,7 +46,7 @@ def list_run_steps(run_id: str) -> Response:
     200, shapes.listed(shapes.RunLogLine), example={"data": shown.LOGS}, words="The lines, by time.", fails=(404,)
 )
 def list_run_logs(run_id: str) -> Response:
-    """List the logs of a playbook execution.
+    """List the logs of a run.
 
     The lines of all its steps together, by time.
     """
@@ -59,9 +59,9 @@ def list_run_logs(run_id: str) -> Response:
     200, http_schemas.enveloped(shapes.Timeline), example={"data": shown.TIMELINE}, words="The timeline.", fails=(404,)
 )
 def get_run_timeline(run_id: str) -> Response:
-    """Show what the time of a playbook execution was spent on.
+    """Get the timeline of a run.
 
-    For each execution of a step: how long it was queued, carried out and waiting, so far if it has not ended.
+    For each execution of a step: how long it was queued, executing and waiting, until now if it has not ended.
     """
     return _of_run(run_id, views.gantt)
 
@@ -73,9 +73,9 @@ def get_run_timeline(run_id: str) -> Response:
     200, _ONE, example={"data": shown.APPROVED}, words="It is approved.", fails=(404, 409), takes_body=True
 )
 def approve_step(given: dict[str, Any], run_id: str, step_id: str) -> Response:
-    """Approve a step that waits for it.
+    """Approve a step.
 
-    The run goes on behind it. Exactly one decision wins; any later one answers 409.
+    It must wait for approval; the run then continues. The first decision counts; later ones answer 409.
     """
     return _decided(given, run_id, step_id, approve=True)
 
@@ -87,9 +87,10 @@ def approve_step(given: dict[str, Any], run_id: str, step_id: str) -> Response:
     200, _ONE, example={"data": shown.REJECTED}, words="It is rejected.", fails=(404, 409), takes_body=True
 )
 def reject_step(given: dict[str, Any], run_id: str, step_id: str) -> Response:
-    """Reject a step that waits for approval.
+    """Reject a step.
 
-    The step fails, and the run goes on as after a failure of it. Exactly one decision wins; any later one answers 409.
+    It must wait for approval. The run continues at on_reject; without it the step fails. The first decision counts;
+    later ones answer 409.
     """
     return _decided(given, run_id, step_id, approve=False)
 

@@ -48,7 +48,8 @@ def _prose(path: Path) -> Iterator[tuple[int, str]]:
                 yield node.body[0].lineno, docstring
 
 
-def _banned(text: str) -> list[str]:
+def banned(text: str) -> list[str]:
+    """The words of a text that are banned."""
     for allowed in _EXCEPTIONS:
         text = re.sub(re.escape(allowed), "", text, flags=re.IGNORECASE)
     return [match[0] for match in _WORD.finditer(text)]
@@ -61,7 +62,7 @@ def test_code_speaks_of_named_things():
         for path in SOURCES
         if "versions" not in path.parts
         for line, text in _prose(path)
-        for word in _banned(text)
+        for word in banned(text)
     ]
     assert not found, "\n".join(found)
 
@@ -70,11 +71,11 @@ def test_code_speaks_of_named_things():
 def test_documents_speak_of_named_things(page: Path):
     """The pages have none of those words either."""
     lines = enumerate(page.read_text().splitlines(), 1)
-    assert not [f"{page.name}:{number} {word!r}" for number, line in lines for word in _banned(line)]
+    assert not [f"{page.name}:{number} {word!r}" for number, line in lines for word in banned(line)]
 
 
 def test_the_words_are_found():
     """The search finds each word, and ignores names and exceptions."""
     sentence = "Whoever is told of a doing asks nobody; the lane is beside the doorbell, made anew by somebody."
-    assert len(_banned(sentence)) == 9
-    assert _banned("The database is the truth, the broker is a doorbell. It runs as user nobody; `nobody`.") == []
+    assert len(banned(sentence)) == 9
+    assert banned("The database is the truth, the broker is a doorbell. It runs as user nobody; `nobody`.") == []

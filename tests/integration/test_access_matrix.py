@@ -60,6 +60,7 @@ ENTRIES = {
     ("POST", "/keys"): _ADMIN,
     ("GET", "/keys/<id:key_id>"): _ADMIN,
     ("DELETE", "/keys/<id:key_id>"): _ADMIN,
+    ("GET", "/"): _PUBLIC,
     ("GET", "/openapi.json"): _PUBLIC,
     ("GET", "/health"): _PUBLIC,
     ("GET", "/metrics"): _PUBLIC,

@@ -15,12 +15,16 @@ from api.http import writes
 from config.settings import settings
 from store import worker_processes
 from store.engine import db
+from tests.house.test_words import banned
 from tests.support.api import Door
 from tests.support.services import RedisServer
 from tests.support.waiting import eventually
 
 #: 503 that has the shape of every other answer there, not that of a problem
 STATES = {(f"GET {path}", "503") for path in ("/health", "/metrics", "/metrics/prometheus")}
+#: one verb for each thing that an operation does
+VERBS = {"Approve", "Cancel", "Compare", "Create", "Delete", "Disable", "Enable", "Export", "Get", "Import", "List"}
+VERBS |= {"Pause", "Reject", "Replace", "Resume", "Retry", "Revoke", "Run", "Send", "Trigger", "Update", "Validate"}
 
 
 def operations(door: Door) -> dict[str, dict[str, Any]]:
@@ -55,9 +59,58 @@ def test_the_document_says_what_it_is(door: Door) -> None:
 
 def test_every_route_is_documented_once(door: Door) -> None:
     """The canonical paths are there, the paths under /api/v1 are not, and nothing else is."""
-    unlisted = ("/api/v1/", "/docs", "/api/openapi.json")
-    served = {name for name in permissions(door) if not name.split()[1].startswith(unlisted)}
+    unlisted = ("/api/v1/", "/docs")
+    indexes = {"GET /", "GET /api/", "GET /openapi.json", "GET /api/openapi.json"}
+    served = {name for name in permissions(door) if not name.split()[1].startswith(unlisted)} - indexes
     assert set(operations(door)) == served
+
+
+def test_every_operation_belongs_to_a_resource(door: Door) -> None:
+    """Each has one tag, the resource that its path is about; each tag is described and used; summaries share verbs."""
+    document = door.call("GET", "/api/openapi.json", key=None).json
+    tags = [tag["name"] for tag in document["tags"]]
+    assert all(tag["description"].endswith(".") for tag in document["tags"])
+    found = operations(door)
+    assert [name for name in tags if [name] not in [one["tags"] for one in found.values()]] == []
+    for name, operation in found.items():
+        [tag] = operation["tags"]
+        path = name.split()[1].removeprefix("/api/").strip("/")
+        whole, _, part = path.partition("/")
+        expected = f"{whole.removesuffix('s')} executions" if "executions" in part else whole
+        assert tag == ("health" if whole == "metrics" else expected), name
+        assert operation["summary"].split()[0] in VERBS, name
+        assert len(operation["summary"].split()) <= 7, name
+
+
+def texts(part: Any) -> Iterator[str]:
+    """Every summary and description below a part of the document."""
+    if isinstance(part, dict):
+        yield from (part[name] for name in ("summary", "description") if isinstance(part.get(name), str))
+    if isinstance(part, dict | list):
+        for inner in part.values() if isinstance(part, dict) else part:
+            yield from texts(inner)
+
+
+def test_the_document_speaks_of_named_things(door: Door) -> None:
+    """Its texts have none of the words that code and pages may not use."""
+    found = set(texts(door.call("GET", "/api/openapi.json", key=None).json))
+    assert len(found) > 300
+    assert [text for text in found if banned(text)] == []
+
+
+def test_who_knows_the_address_alone_finds_the_rest(door: Door) -> None:
+    """The root and /api lead to documentation, document and health, each of which answers; no key is needed."""
+    first = door.call("GET", "/", key=None)
+    assert (first.status_code, first.json["name"]) == (200, "Tocsin")
+    document = door.call("GET", first.json["openapi"], key=None).json
+    assert document["info"]["version"] == first.json["version"]
+    assert door.call("GET", "/openapi.json", key=None).json == document
+    for path in ("/api", "/api/", "/api/v1"):
+        assert door.call("GET", path, key=None).json == first.json
+    for name in ("documentation", "health", "metrics", "api"):
+        with door.call("GET", first.json[name], key=None) as answer:
+            assert answer.status_code == 200, name
+    assert "launcher.key" in document["info"]["description"]
 
 
 def test_every_operation_is_explained_with_examples(door: Door) -> None:
