@@ -174,7 +174,9 @@ class Connections:
         if time.monotonic() - self._said_at > SAID_EVERY:
             self._said_at = time.monotonic()
             log.warning(
-                "too many connections; those that wait longest are closed", open=self._number, address=of or "a proxy"
+                "too many connections; closing those that have waited longest",
+                open=self._number,
+                address=of or "a proxy",
             )
 
 

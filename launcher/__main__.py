@@ -71,7 +71,7 @@ class Launcher:
         place, terminal = self._place, self._terminal
         ended = leftovers.end(place.var, embedded_redis.socket_path(place.var))
         if ended:
-            terminal.say(f"An earlier start was killed: ended {ended} processes it had left behind", "careful")
+            terminal.say(f"An earlier start was killed: ended the {ended} processes that it left", "careful")
         moved = environment.claim_ports()
         if moved:
             terminal.say(moved, "careful")
@@ -127,10 +127,10 @@ def join_running(terminal: Terminal, place: Installation, instance: Instance, *,
     """
     give_up = time.monotonic() + _FIRST_COMES_UP
     facts = instance.facts()
-    terminal.say(f"Tocsin is running already (process {facts.get('pid', 'unknown')})")
+    terminal.say(f"Tocsin is already running (process {facts.get('pid', 'unknown')})")
     while "url" not in facts:
         if time.monotonic() > give_up:
-            terminal.say("It has not come up yet; see its terminal", "bad")
+            terminal.say("It is still starting; see its terminal", "bad")
             return 1
         time.sleep(0.2)
         facts = instance.facts()

@@ -172,13 +172,13 @@ def _usable() -> bool:
 def _create() -> None:
     python = find_python()
     if VENV.is_symlink() or VENV.is_file():
-        raise SetupError(f"{VENV} is no folder; remove it, then try again")
+        raise SetupError(f"{VENV} is not a folder; remove it, then try again")
     if VENV.exists():
-        say("The folder .venv does not work here (moved, or half made): making it again")
+        say("The folder .venv is unusable (moved or incomplete): creating it again")
         shutil.rmtree(VENV)
-    say(f"First start: making .venv with {python}")
+    say(f"First start: creating .venv with {python}")
     options = ["--without-pip"] if _has_pip(python) else []
-    _run([python, "-m", "venv", *options, str(VENV)], "Making .venv failed")
+    _run([python, "-m", "venv", *options, str(VENV)], "Creating .venv failed")
 
 
 def _install(extras: list[str]) -> None:
@@ -187,7 +187,7 @@ def _install(extras: list[str]) -> None:
     uv does not work with some private indexes.
     """
     what = f".[{','.join(extras)}]" if extras else "."
-    say(f"Installing what constraints.txt names{' with ' + ', '.join(extras) if extras else ''}")
+    say(f"Installing the packages of constraints.txt{' with ' + ', '.join(extras) if extras else ''}")
     python = str(VENV / "bin" / "python")
     pip = [python, "-m", "pip"] if _has_pip(python) else [find_python(), "-m", "pip", "--python", python]
     pip += ["--disable-pip-version-check", "--quiet", "install"]
@@ -196,8 +196,8 @@ def _install(extras: list[str]) -> None:
     if SYSTEM_CERTIFICATES.exists():
         uv.append("--system-certs")  # as pip does; a company's own authority is known there only
     if not (_install_uv(pip) and _succeeds([*uv, "-e", what])):
-        say("Installing with pip, which takes a little longer")
-        complaint = "Installing failed (it needs a network the first time)"
+        say("Installing with pip, which takes longer")
+        complaint = "Installing failed (the first start needs a network)"
         # pip hashes what it takes from lists only, so it takes the whole list, and then nothing for the checkout itself
         _run([*pip, "--require-hashes", "-r", str(LOCK)], complaint)
         _run([*pip, "--no-deps", "--no-build-isolation", "-e", what], complaint)

@@ -37,8 +37,8 @@ def find_program() -> str:
     found = [path for path in (shutil.which("redis-server"), shutil.which("valkey-server"), inside_wheel()) if path]
     if not found:
         raise LauncherError(
-            "No Redis was found: apt install redis-server, or use an x86-64 or ARM machine (for which one comes with "
-            "the installation), or set TOCSIN_REDIS_URL"
+            "No Redis was found: install one (apt install redis-server) or set TOCSIN_REDIS_URL. Only on Linux with an "
+            "x86-64 or 64-bit ARM processor does the installation include one"
         )
     return next((path for path in found if _is_sound(path)), found[0])
 
@@ -53,9 +53,14 @@ def inside_wheel() -> str | None:
     return str(program) if os.access(program, os.X_OK) else None
 
 
-def _is_sound(program: str) -> bool:
+def server_of(program: str) -> redis_version.Server | None:
+    """The kind and version of a program; None when it prints neither."""
     done = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)  # noqa: S603
-    server = redis_version.printed(done.stdout)
+    return redis_version.printed(done.stdout)
+
+
+def _is_sound(program: str) -> bool:
+    server = server_of(program)
     return server is not None and server.sound
 
 
@@ -80,10 +85,17 @@ def socket_path(var: Path) -> Path:
 
 
 def command(program: str, var: Path, path: Path) -> str:
-    """The command line that starts it."""
+    """The command line that starts it.
+
+    Its file is named by kind and major version, because no server starts with a file that a newer or another one has
+    written, and the machine may get or lose a Redis between two starts. What the file of the former one held, tick
+    publishes again.
+    """
+    server = server_of(program)
+    file = f"appendonly-{server.kind}-{server.version.partition('.')[0]}.aof" if server else "appendonly.aof"
     address = ["--port", "0", "--unixsocket", str(path), "--unixsocketperm", "700"]
     keeping = ["--appendonly", "yes", "--appendfsync", "everysec", "--save", "", "--dir", str(var)]
-    return "exec " + shlex.join([program, *address, *keeping])
+    return "exec " + shlex.join([program, *address, *keeping, "--appendfilename", file])
 
 
 def url(path: Path) -> str:

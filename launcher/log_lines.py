@@ -18,6 +18,8 @@ _SILENCE = 60.0
 #: most lines of one file within these seconds: one cause, such as a lost broker, has many complaints
 _LINES, _SECONDS = 3, 10.0
 _LONGEST = 200
+#: the members of a JSON line that name what it is about
+_IDS = ("name", "playbook_id", "action_id", "execution_id", "queue", "table")
 
 
 class LogTail:
@@ -78,7 +80,7 @@ class LogTail:
 def trouble_in_json(line: str) -> str:
     """The event of a JSON log line of level warning or worse.
 
-    The error it ends in is added.
+    It is followed by the ids that it is about, its reason, and the error that it ends in.
     """
     try:
         entry = json.loads(line)
@@ -88,9 +90,12 @@ def trouble_in_json(line: str) -> str:
         return ""
     if entry.get("logger") == "py.warnings":  # of a library to its users: this reader could fix nothing
         return ""
+    ids = ", ".join(str(entry[name]) for name in _IDS if entry.get(name))
     parts = [str(entry[name]) for name in ("worker", "event", "reason", "error") if entry.get(name)]
+    if ids and entry.get("event"):
+        parts[parts.index(str(entry["event"]))] += f" ({ids})"
     parts += [line for line in str(entry.get("exception", "")).splitlines() if line.strip()][-1:]
-    return " | ".join(" ".join(part.split()) for part in parts)[:_LONGEST]
+    return ": ".join(" ".join(part.split()) for part in parts)[:_LONGEST]
 
 
 def last_lines(path: Path, count: int = 15) -> str:

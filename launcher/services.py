@@ -148,10 +148,10 @@ class Services:
                 self._terminal.say(f"{service.name}: {line}", "careful")
 
     def _mourn(self, service: Service, code: int) -> None:
-        how = f"was ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
+        how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
         pause = service.plan_restart() if self._settled else None
         if pause is not None:
-            self._terminal.say(f"{service.name} {how}: starting it again in {pause:.1f} s", "careful")
+            self._terminal.say(f"{service.name} {how}: restarting it in {pause:.1f} s", "careful")
             return
         often = f" ({service.deaths} times)" if service.deaths > 1 else ""
         self.reason = f"{service.name} {how}{often}. The end of {service.log}:\n{last_lines(service.log)}"
@@ -180,6 +180,8 @@ class Services:
         late = [service.name for service in services if service.ended_with() is None]
         if late and self._patient:
             names = ", ".join(late)
-            self._terminal.say(f"Ended by force: {names}; work under way goes on at the next start", "quiet")
+            self._terminal.say(
+                f"Killed {names}, which did not stop in time; work under way continues at the next start", "quiet"
+            )
         for service in services:
             service.kill()

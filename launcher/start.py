@@ -78,11 +78,13 @@ class Start:
 
 def _start_redis(terminal: Terminal, place: Installation, services: Services) -> None:
     path = embedded_redis.socket_path(place.var)
-    command = embedded_redis.command(embedded_redis.find_program(), place.var, path)
+    program = embedded_redis.find_program()
+    command = embedded_redis.command(program, place.var, path)
     services.start(Service("redis", command, place.var / "log", quiet=True))
     _wait({"redis": lambda: embedded_redis.answers(path)}, services)
     use_redis(embedded_redis.url(path))
-    terminal.say(f"Redis: embedded, at {place.shown(path)} (set TOCSIN_REDIS_URL to use another)")
+    server = embedded_redis.server_of(program) or program
+    terminal.say(f"Redis: own {server} at {place.shown(path)} (set TOCSIN_REDIS_URL to use another)")
 
 
 def _described(place: Installation) -> str:
@@ -99,7 +101,7 @@ def _release(place: Installation, command: str) -> None:
             command, shell=True, stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False
         )
     if done.returncode:
-        raise LauncherError(f"The database could not be prepared. The end of {log}:\n{last_lines(log)}")
+        raise LauncherError(f"Migrating the database failed. The end of {log}:\n{last_lines(log)}")
 
 
 def _sign_of_life(name: str, command: str, place: Installation, services: Services) -> Callable[[], bool]:
@@ -151,6 +153,6 @@ def _wait(waiting: dict[str, Callable[[], bool]], services: Services) -> None:
         if time.monotonic() > give_up:
             name = next(iter(waiting))
             log = services[name].log
-            raise LauncherError(f"{name} is not up after {_PATIENCE:.0f} s. The end of {log}:\n{last_lines(log)}")
+            raise LauncherError(f"{name} did not start within {_PATIENCE:.0f} s. The end of {log}:\n{last_lines(log)}")
         waiting = {name: works for name, works in waiting.items() if not works()}
         time.sleep(_LOOK_EVERY)

@@ -161,7 +161,7 @@ def load(folder: Path) -> dict[str, Handler]:
             continue
         for handler in _import(f"{package.__name__}.{path.stem}", path):
             if handler.name in found:
-                logger.error("%s: the action %s exists already; this one is left out", path, handler.name)
+                logger.error("%s: the action %s is already defined; ignoring this one", path, handler.name)
             else:
                 found[handler.name] = handler
     return found
@@ -173,7 +173,7 @@ def _import(module_name: str, path: Path) -> list[Handler]:
     except (Exception, SystemExit) as error:  # noqa: BLE001 - the actions of the other files stay usable
         frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
         line = frames[-1].lineno if frames else getattr(error, "lineno", None)
-        logger.error("%s, line %s: %s: %s; its actions are left out", path, line, type(error).__name__, error)  # noqa: TRY400 - the line says more than our own frames
+        logger.error("%s, line %s: %s: %s; ignoring its actions", path, line, type(error).__name__, error)  # noqa: TRY400 - the line says more than our own frames
         return []
     marked = [getattr(value, _MARK, None) for value in vars(module).values() if inspect.isfunction(value)]
     return [one for one in marked if isinstance(one, Handler) and one.function.__module__ == module_name]

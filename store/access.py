@@ -174,7 +174,7 @@ def authenticate(db: Connection, key: str) -> tuple[Caller, bool] | None:
     if row is None or not hmac.compare_digest(row.secret_hash, _hash(secret)):
         return None
     if not is_vouched_for(row):
-        log.warning("a key is refused: its row in the database was altered or not made by Tocsin", key_id=key_id)
+        log.warning("API key refused: its row was altered or not made by Tocsin", key_id=key_id)
         return None
     now = now_ms()
     if row.expires_at is not None and row.expires_at <= now:

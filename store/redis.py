@@ -123,4 +123,4 @@ def refuse_unsound() -> None:
             f"{server} at TOCSIN_REDIS_URL has known holes (CVE-2025-49844): update it to {redis_version.ADVICE}; "
             "where your distribution has mended it under its old number, say so with TOCSIN_REDIS_PATCHED=true"
         )
-    log.warning("the Redis server has known holes (CVE-2025-49844): update it", server=str(server))
+    log.warning("Redis server has known vulnerabilities (CVE-2025-49844): update it", server=str(server))

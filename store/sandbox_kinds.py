@@ -26,7 +26,7 @@ def keep(worker: str, kind: str) -> None:
     try:
         redis.client().set(_key(worker), kind, ex=GOOD_FOR)
     except RedisError:
-        log.debug("what bounds scripts is not kept: Redis is away")
+        log.debug("kind of sandbox not recorded: Redis unavailable")
 
 
 def weakest(workers: Iterable[str]) -> str | None:

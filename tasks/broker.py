@@ -48,7 +48,7 @@ class _Dropped:
             if now - self._reported < REPORT_EVERY:
                 return
             self._number, self._reported = 0, now
-        log.warning("a message was dropped: it is none of ours", queue=queue, why=why, messages=number)
+        log.warning("foreign message dropped", queue=queue, why=why, messages=number)
 
 
 dropped = _Dropped()

@@ -52,7 +52,7 @@ class Heartbeat(threading.Thread):
             with db.write() as connection:
                 worker_processes.leave(connection, self.worker)
         except Unavailable:
-            log.info("the row of this process stays behind; it will be swept")
+            log.info("heartbeat row not deleted: database unavailable; maintenance will delete it")
 
     def _beat(self) -> bool:
         """Write the row; whether the database took it."""
@@ -72,6 +72,6 @@ class Heartbeat(threading.Thread):
                     skew_ms=clock.skew_ms(),
                 )
         except Unavailable:
-            log.warning("no sign of life: the database is away")
+            log.warning("heartbeat not written: database unavailable")
             return False
         return True

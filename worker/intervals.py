@@ -49,7 +49,7 @@ class Intervals(beat.Scheduler):  # type: ignore[misc]
         try:
             self.apply_async(entry, advance=False)  # without a producer: over a connection of the pool
         except beat.SchedulingError as error:
-            log.warning("what is due could not be sent", name=entry.name, reason=str(error)[:200])
+            log.warning("scheduled message not sent", name=entry.name, reason=str(error)[:200])
             return False
         self.sent += 1
         return True

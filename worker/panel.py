@@ -63,7 +63,7 @@ class _Offered(dict[str, Callable[..., Any]]):
 
 
 def _not_offered(_state: Any, **_: Any) -> dict[str, str]:
-    log.warning("a remote command was refused: it is not offered")
+    log.warning("remote control command refused: not supported")
     return {"error": "not offered"}
 
 

@@ -30,7 +30,7 @@ class Notice(threading.Thread):
         if kind == "none":
             log.warning("scripts cannot run on this machine", sandbox=kind, reason=reason)
         else:
-            log.info("the memory of scripts is bounded", sandbox=kind)
+            log.info("scripts run with a memory limit", sandbox=kind)
         while not self._ended.is_set():
             sandbox_kinds.keep(self._worker, kind)
             self._ended.wait(EVERY)

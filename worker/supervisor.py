@@ -84,7 +84,7 @@ def _warn_of_former(names: dict[str, str]) -> None:
     if names:
         logs.configure("supervisor")
     for former, name in names.items():
-        log.warning("a former name is used; it goes with the next release", former=former, name=name)
+        log.warning("deprecated worker name used; it stops working in the next release", former=former, name=name)
 
 
 def load() -> None:
@@ -151,7 +151,7 @@ class Supervisor:
             member.pid = os.fork()
         except OSError:  # no memory, or too many processes: the others go on meanwhile
             member.start_at = member.started_at + LONGEST_PAUSE
-            log.exception("a worker cannot be started", name=member.name, seconds=LONGEST_PAUSE)
+            log.exception("worker not started; trying again", name=member.name, seconds=LONGEST_PAUSE)
             return
         if member.pid:
             return
@@ -181,7 +181,7 @@ class Supervisor:
             pause = min(FIRST_PAUSE * 2.0 ** (member.deaths - 1), LONGEST_PAUSE)
             member.start_at = now + pause
             code = os.waitstatus_to_exitcode(status)
-            log.error("a worker has ended; it is started again", name=member.name, code=code, seconds=pause)
+            log.error("worker ended; restarting it", name=member.name, code=code, seconds=pause)
 
 
 if __name__ == "__main__":

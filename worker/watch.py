@@ -48,7 +48,7 @@ class Watch:
             return
         alive = getattr(self._scheduler, "is_alive", None)
         if alive is not None and not alive():
-            _end("the scheduler has died; ending this worker so that both are started again")
+            _end("scheduler died; ending this worker so that both restart")
         before, self._seen = self._seen, (state.total_count[_TICK], state.all_total_count[0], self._sent())
         ticks, any_task, sent = (now > then for now, then in zip(self._seen, before, strict=True))
         if ticks or not database or not canvas.takes_probe(self._name) or (any_task and sent and self._has_company()):
@@ -56,9 +56,9 @@ class Watch:
             return
         self._missed += 1
         if self._missed > 1:  # the first check may come before the first tick
-            log.warning("no tick has begun lately", looks=self._missed, of=LOOKS)
+            log.warning("no tick has started recently", looks=self._missed, of=LOOKS)
         if self._missed >= LOOKS:
-            _end("tick does not finish though broker and database answer; ending this worker so that it starts again")
+            _end("ticks hang although broker and database answer; ending this worker so that it restarts")
 
     def _sent(self) -> int:
         """How many messages the scheduler of this process has sent."""

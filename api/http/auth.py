@@ -170,7 +170,7 @@ def _write_use(key_id: str) -> None:
         with db.write() as connection:
             access.note_use(connection, key_id)
     except Unavailable:
-        log.info("the use of a key was not noted: the database is away", key_id=key_id)
+        log.info("use of an API key not recorded: database unavailable", key_id=key_id)
     finally:
         with _lock:
             _writers.discard(threading.current_thread())

@@ -83,7 +83,7 @@ def from_http(error: HTTPException) -> Any:
 
 def _from_caller_error(error: CallerError) -> Response:
     if isinstance(error, Unavailable):
-        log.warning("unavailable", reason=str(error))
+        log.warning("database unavailable", reason=str(error))
         response = _respond(body(error.status, Unavailable.__doc__ or "", code=error.code))
         response.headers["Retry-After"] = str(_REST)
         return response

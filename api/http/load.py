@@ -87,7 +87,7 @@ class Load:
             return
         self._refused += 1
         if time.monotonic() - self._said_at > SAID_EVERY:
-            log.warning("too much to do: requests are refused", under_way=number, refused=self._refused)
+            log.warning("overloaded: refusing requests that are not urgent", under_way=number, refused=self._refused)
             self._refused, self._said_at = 0, time.monotonic()
         raise Overloaded
 

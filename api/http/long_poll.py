@@ -118,6 +118,6 @@ class Watcher:
         except Unavailable:
             return []  # their time runs on; the database may come back before it ends
         except Exception:
-            log.exception("looking for news failed; it is tried again")
+            log.exception("looking for changes failed; trying again")
             return []
         return [waiter for waiter in waiters if states.get(waiter.execution_id) != waiter.seen]

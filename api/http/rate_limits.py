@@ -153,7 +153,7 @@ class Limiter:
                 self._redis.incr(key, item.get_expiry(), amount=-size)
         except (RedisError, OSError) as error:
             if not self._failing:
-                log.warning("redis is away; this process counts requests alone", reason=str(error))
+                log.warning("Redis unavailable: this process counts requests by itself", reason=str(error))
             self._failing, self._alone_until = True, time.monotonic() + REST
             return self._count_alone(who, window)
         self._failing, self._alone_until = False, 0.0

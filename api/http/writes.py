@@ -60,7 +60,7 @@ class Writes:
         except Unavailable as error:
             taken = False
             if self.taken:
-                log.warning("the database takes no writes", reason=str(error))
+                log.warning("database refuses writes", reason=str(error))
         finally:
             self._tried_at, self._thread = time.monotonic(), None
         self.taken = taken

@@ -94,12 +94,12 @@ def _perform(terminal: Terminal, place: Installation, api: Api, piece: Showpiece
     terminal.say(f"{name}: {status}", "bad")
     error = execution["error"] or {}
     if error.get("code") == "sandbox_unavailable":
-        terminal.detail(f"{error['message']}. Scripts are refused rather than run unprotected.")
+        terminal.detail(f"{error['message']}. Tocsin refuses scripts that it cannot isolate.")
     elif error:
         terminal.detail(f"{error.get('code')}: {error.get('message')}")
     else:
         log = place.var / "log" / f"{piece.served_by}.log"
-        terminal.detail(f"It did not end with output in {_PATIENCE:.0f} s. The end of {place.shown(log)}:")
+        terminal.detail(f"It did not complete within {_PATIENCE:.0f} s. The end of {place.shown(log)}:")
         terminal.detail(last_lines(log), "quiet")
     return False
 
@@ -112,17 +112,17 @@ def links(terminal: Terminal, place: Installation, facts: Json) -> None:
     """Print the addresses of everything, and a command to try."""
     url, key_file = facts["url"], place.shown(place.var / "demo.key")
     given = facts["flower_auth_given"]
-    password = "TOCSIN_FLOWER_AUTH says" if given else (place.var / "flower.auth").read_text().strip()
+    password = "TOCSIN_FLOWER_AUTH" if given else (place.var / "flower.auth").read_text().strip()
     terminal.detail(f"API docs  {url}/docs")
-    terminal.detail(f"Flower    {facts['flower_url']}  (log in as {password})")
+    terminal.detail(f"Flower    {facts['flower_url']}  (log in with {password})")
     if not (place.var / "demo.key").exists():
         return
     terminal.detail(
-        f"API key   {key_file}  (admin of the workspace {WORKSPACE}; approver.key next to it may only decide)"
+        f"API key   {key_file}  (admin of workspace {WORKSPACE}; approver.key next to it can only decide approvals)"
     )
     if "receiver" in facts:
         terminal.detail(
-            f"Demo      {facts['receiver']}/state  (what is blocked, isolated, patched in the made-up systems)"
+            f"Demo      {facts['receiver']}/state  (the simulated systems: what is blocked, isolated, patched)"
         )
     curl = f'curl -H "Authorization: Bearer $(cat {key_file})"'
     terminal.detail(f"Try it    {curl} {url}/api/playbooks")

@@ -74,9 +74,7 @@ def make() -> Group | None:
     try:
         return _make(folder)
     except OSError as error:
-        log.warning(
-            "a script runs without a control group; the filter and the watch bound its memory", error=str(error)
-        )
+        log.warning("script runs without a control group; the filter and the watch limit its memory", error=str(error))
         return None
 
 

@@ -45,7 +45,7 @@ class Processes:
             except ProcessLookupError:  # it ended while we looked
                 pass
             except OSError as error:
-                log.warning("a script runs outside its control group; the watch bounds its memory", error=str(error))
+                log.warning("script runs outside its control group; the watch limits its memory", error=str(error))
         with contextlib.suppress(BrokenPipeError):
             self._gate.write(b"go")
             self._gate.close()

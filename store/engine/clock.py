@@ -96,4 +96,6 @@ def _warn() -> None:
     skew, now = skew_ms() or 0, time.monotonic()
     if abs(skew) > WARN_ABOVE and now - _warned > WARN_EVERY:
         _warned = now
-        log.warning("this machine's clock is not the database's; the database's counts", ahead_seconds=skew / 1000)
+        log.warning(
+            "clock of this machine differs from the database's; the database's counts", ahead_seconds=skew / 1000
+        )

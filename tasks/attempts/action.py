@@ -48,7 +48,7 @@ def _attempt(execution_id: str, claimed: Callable[[Row], None] | None) -> Ending
         )
     except Unavailable:
         keep.doubt()
-        log.warning("cannot claim: the database is away; tick will publish it again")
+        log.warning("execution not claimed: database unavailable; tick will publish it again")
         return Unchanged("unavailable")
     if row is None:
         return Unchanged("stale")

@@ -45,9 +45,9 @@ def leave(children: Iterable[int] = ()) -> None:
     try:
         handed_back, lapsed = db.change(give_up)
     except Unavailable:
-        log.warning("what this worker held could not be handed back: the database is away")
+        log.warning("executions not handed back: database unavailable")
     else:
-        log.info("the time to finish is up", handed_back=handed_back, given_up=lapsed)
+        log.info("drain time expired", handed_back=handed_back, given_up=lapsed)
     _send(signal.SIGKILL, pids)
 
 

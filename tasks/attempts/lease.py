@@ -223,7 +223,7 @@ class LeaseKeeper:
                     self._doubted = time.monotonic()
                     self._resolve()
             except Exception:
-                log.warning("lease keeper failed", exc_info=True)
+                log.warning("lease renewal failed", exc_info=True)
 
     def _resolve(self) -> None:
         """Hand back rows that this process claimed without knowing.
@@ -243,7 +243,7 @@ class LeaseKeeper:
                 if row.idempotent or self.never_began(row):
                     with db.write() as connection:
                         leases.hand_back(connection, row.id, self.owner, row.attempt)
-                    log.info("claimed in doubt and handed back", execution_id=row.id, attempt=row.attempt)
+                    log.info("execution handed back: its claim was in doubt", execution_id=row.id, attempt=row.attempt)
         except Unavailable:
             self.doubt()
         with self._lock:
@@ -266,7 +266,7 @@ class LeaseKeeper:
         if extended:
             self._extended = now
         elif not self._away:
-            log.warning("leases could not be extended: the database is away", executions=len(holds))
+            log.warning("leases not renewed: database unavailable", executions=len(holds))
         self._away = not extended
 
     def _extend(self, holds: list[HeldLease]) -> bool:
@@ -286,7 +286,7 @@ class LeaseKeeper:
             if hold.safe and self._age(hold) > self.lease_ms / 1000:
                 hold.abort()
             if hold.aborted_at is not None and time.monotonic() - hold.aborted_at > STUCK and hold.interrupt:
-                log.error("an aborted action does not stop; ending its process", execution_id=hold.execution_id)
+                log.error("aborted action does not stop; ending its process", execution_id=hold.execution_id)
                 os.kill(os.getpid(), signal.SIGKILL)
 
 

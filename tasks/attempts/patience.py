@@ -38,6 +38,6 @@ def with_patience(work: Callable[[], Result]) -> Result | None:
         except Unavailable:
             keeper().doubt()
             if time.monotonic() > give_up:
-                log.exception("the database stayed away; this is left to recovery")
+                log.exception("result not recorded: database unavailable; left to recovery")
                 return None
             time.sleep(0.5)

@@ -120,7 +120,7 @@ def perform(work: Work | Ending, held: HeldLease) -> Ending:
     except ProviderError as error:
         return _provider_failed(error)
     except Exception as error:
-        log.exception("executor broke")
+        log.exception("executor raised an unexpected error")
         return failed("internal_error", f"The executor broke ({type(error).__name__}); the worker's log says where.")
     report = {**vars(call.report), "output": output} if call.mode == Mode.SANDBOX else None
     return Ending(Status.COMPLETED, output=output, report=report)
@@ -140,7 +140,7 @@ def give_up(held: HeldLease) -> None:
         with db.write(single=True) as connection:
             leases.release(connection, held.execution_id, owner, held.attempt)
     except Unavailable:
-        log.warning("the execution could not be released")
+        log.warning("execution not released: database unavailable")
 
 
 def _provider_failed(error: ProviderError) -> Ending:

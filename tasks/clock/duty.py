@@ -74,12 +74,14 @@ def carry_out(duties: Sequence[Duty]) -> dict[str, int]:
             if rows := duty.run(TimeSlice(time.monotonic() + duty.seconds, since)):
                 done[duty.name] = rows
         except Unavailable as error:
-            log.warning("the database is away; the next round goes on", duty=duty.name, reason=str(error))
+            log.warning(
+                "duty interrupted: database unavailable; the next round continues", duty=duty.name, reason=str(error)
+            )
             raise
         except Exception:
             failures[duty.name] += 1
             failed.append(duty.name)
-            log.exception("a duty failed", duty=duty.name, failures=failures[duty.name])
+            log.exception("duty failed", duty=duty.name, failures=failures[duty.name])
     if failed:
         raise DutyError(", ".join(failed))
     return done

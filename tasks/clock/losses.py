@@ -35,7 +35,7 @@ def republish_all(_: TimeSlice) -> int:
         number += bite
     redis_store.set_mark()
     if number:
-        log.warning("redis was emptied; publishing every pending execution again", executions=number)
+        log.warning("Redis was emptied; publishing all pending executions again", executions=number)
     return number
 
 
@@ -53,7 +53,9 @@ def republish_left_behind(_: TimeSlice) -> int:
             break
         deaths.settled(queue)
         if rows:
-            log.warning("a worker died; publishing what it had taken off a queue", queue=queue, executions=len(rows))
+            log.warning(
+                "worker died; publishing again what it had taken from a queue", queue=queue, executions=len(rows)
+            )
             publisher.publish([message_of(row, row.queue, ahead=True) for row in rows])
         number += len(rows)
     return number

@@ -59,7 +59,7 @@ def _fire(playbook: Playbook) -> bool:
         elif candidate.ready is not None:
             run_start.accept(connection, request=candidate.ready[0], row=candidate.ready[1])
     if candidate.refusal is not None:
-        log.warning("schedule not kept", playbook_id=playbook.id, reason=candidate.refusal.reason)
+        log.warning("scheduled run skipped", playbook_id=playbook.id, reason=candidate.refusal.reason)
     if candidate.ready is None:
         return False
     publisher.publish_after_commit(candidate.ready[2])
@@ -81,7 +81,7 @@ def _candidate(connection: Connection, playbook: Playbook) -> Candidate:
     except CallerError as error:
         return Candidate(playbook.id, refusal=refused(error))
     except Exception:
-        log.exception("the run of a schedule could not be made ready", playbook_id=playbook.id)
+        log.exception("scheduled run not prepared", playbook_id=playbook.id)
         refusal = Refusal(code="internal_error", reason="The run could not be made ready; the log of tick says why.")
         return Candidate(playbook.id, refusal=refusal)
     return Candidate(playbook.id, ready=(request, row, chain))

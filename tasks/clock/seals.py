@@ -53,9 +53,9 @@ class Renewal:
                 raise
             number += bite.done
             if bite.done:
-                log.info("sealed again", table=name, rows=bite.done)
+                log.info("values sealed again", table=name, rows=bite.done)
             if bite.broken:
-                log.warning("cannot be opened or was altered", table=name, rows=bite.broken)
+                log.warning("sealed values cannot be opened or were altered", table=name, rows=bite.broken)
         return number
 
 

@@ -37,7 +37,7 @@ def handle_due(time_slice: TimeSlice) -> int:
         run_recovery.end_steps(over)
         missed = publisher.publish(messages)
         if missed:
-            log.warning("the broker is away; publishing again in a second", executions=len(missed))
+            log.warning("broker unavailable; publishing again in a second", executions=len(missed))
             break
         if number < BATCH:
             break

@@ -59,7 +59,7 @@ def carry_out(run: Run, owner: str) -> bool:
     try:
         simulation = with_patience(functools.partial(simulate, run))
     except Exception:
-        log.exception("the simulation broke")
+        log.exception("dry run raised an unexpected error")
         error = of_run("internal_error", "The simulation broke; the worker's log says where.")
         simulation = Simulation([], None, Status.FAILED, error)
     if simulation is None:

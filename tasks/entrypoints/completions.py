@@ -45,7 +45,9 @@ def announce(execution_id: str) -> str:
             for playbook_id, refusal in result.not_started.items():
                 note_not_fired(connection, this.workspace_id, playbook_id, refusal, execution=execution_id)
     except Unavailable:
-        log.warning("cannot announce: the database is away; tick will ask again", execution_id=execution_id)
+        log.warning(
+            "action.completed not announced: database unavailable; tick will announce it", execution_id=execution_id
+        )
         return "unavailable"
     publisher.publish_after_commit(*result.chains)
     return "announced"

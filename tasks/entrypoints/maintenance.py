@@ -45,7 +45,7 @@ def probe_workers() -> int:
         for name in names:
             canvas.probe(name)
     except (Unavailable, *canvas.BrokerDown) as error:
-        log.warning("workers were not probed", reason=str(error))
+        log.warning("workers not probed", reason=str(error))
         return 0
     return len(names)
 

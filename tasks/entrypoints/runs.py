@@ -55,12 +55,12 @@ def _drive(task: Task, what: str, execution_id: str, known: dict[str, Run] | Non
     except (Retry, Reject, SoftTimeLimitExceeded):  # Reject: the broker did not take a retry; tick publishes it
         raise
     except Unavailable:
-        log.warning("left to recovery: the database is away")
+        log.warning("run left to recovery: database unavailable")
         return "unavailable"
     except SealBroken as broken:
         return _broken(execution_id, "sealed", str(broken))
     except Exception as error:
-        log.exception("a run broke")
+        log.exception("run raised an unexpected error")
         message = f"The run broke ({type(error).__name__}); the worker's log says where."
         return _broken(execution_id, "internal_error", message)
     finally:

@@ -248,7 +248,7 @@ class _BatchExecution:
             if word is None:
                 self._requeue([member, *self._without_room()], SLOW, HANDED_ON)
         except Exception:
-            log.exception("a member of a batch broke", execution_id=member.id)
+            log.exception("execution of a batch raised an unexpected error", execution_id=member.id)
         finally:
             pace.count_one()
             with self._changed:

@@ -202,7 +202,7 @@ def admit(connection: Connection, this: TriggerEvent, found: list[Candidate]) ->
             result.chains.append(chain)
             result.fresh = True
     for playbook_id, refusal in result.not_started.items():
-        log.warning("playbook not started", playbook_id=playbook_id, event_name=this.event, code=refusal.code)
+        log.warning("playbook not started", playbook_id=playbook_id, event_name=this.event, reason=refusal.reason)
     return result
 
 

@@ -52,4 +52,4 @@ def _send(event: str, message: TaskMessage, **fields: Any) -> None:
     try:
         dispatcher.send(event, uuid=message.execution_id, **fields)
     except Exception:  # monitoring must never disturb an execution
-        log.debug("a task event was not sent", exc_info=True)
+        log.debug("task event not sent", exc_info=True)

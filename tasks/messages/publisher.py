@@ -114,7 +114,7 @@ class Publisher:
             revoked = all(canvas.revoke(item) for item in items if isinstance(item, str))
             if missed or not revoked:
                 self._rest_until = time.monotonic() + REST
-                log.warning("the broker is away; tick will publish", executions=len(missed))
+                log.warning("broker unavailable; tick will publish", executions=len(missed))
         if missed:
             republish_later(missed)
 

@@ -122,7 +122,7 @@ class Pool:
                     raise
                 self._idle.append(process)
                 return answer
-        log.warning("a call took too long or ended its process", bytes=len(asked))
+        log.warning("check took too long or ended its process", bytes=len(asked))
         raise Busy("This takes longer than it may. Make the definition smaller, or try again in a moment.")
 
     @contextlib.contextmanager

@@ -98,5 +98,5 @@ def variables(step: Mapping[str, Any], context: Json, output: Any, redact: Redac
         try:
             values[name] = redact(templates.render(template, {**context, "output": output}))
         except TemplateError as fault:
-            log.warning("an output could not be set", name=name, reason=str(fault))
+            log.warning("variable not set: its template failed", name=name, reason=str(fault))
     return values

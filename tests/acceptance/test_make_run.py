@@ -111,7 +111,7 @@ def test_a_second_run_points_to_the_first(home, running):
     """A second start says that one runs, prints the links and succeeds."""
     done = launch("run", home)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert f"running already (process {running.pid})" in done.stdout
+    assert f"already running (process {running.pid})" in done.stdout
     assert f"http://127.0.0.1:{home['PORT']}/docs" in done.stdout
 
 
@@ -154,7 +154,7 @@ def test_demo_after_a_kill_cleans_up_works_and_stops_by_itself(home, running, tm
     killed.kill()
     assert at_work(home), "they outlive the launcher"
     done = launch("demo", home)
-    assert re.search(r"An earlier start was killed: ended \d+ processes", done.stdout), done.stdout
+    assert re.search(r"An earlier start was killed: ended the \d+ processes", done.stdout), done.stdout
     assert done.returncode == 0, done.stdout + done.stderr
     assert completed_demo(done.stdout), done.stdout
     assert (Path(home["TOCSIN_VAR_DIR"]) / "demo.key").read_text() == key
@@ -167,6 +167,6 @@ def test_a_database_that_cannot_be_had_is_said_with_the_log(home, tmp_path):
     env = {**home, "TOCSIN_VAR_DIR": str(tmp_path / "var"), "PORT": str(free_port())}
     done = launch("demo", env, TOCSIN_DATABASE_URL=f"sqlite:////proc/{tmp_path.name}/tocsin.db")
     assert done.returncode == 1
-    assert "The database could not be prepared. The end of" in done.stdout
+    assert "Migrating the database failed. The end of" in done.stdout
     assert "Error" in done.stdout
     assert at_work(env) == []

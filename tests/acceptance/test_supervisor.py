@@ -76,11 +76,7 @@ def test_a_worker_that_ends_is_forked_again(place: Stack, supervisor: Process) -
         last = workers(place)
     assert place.api.ended(call(place), 30)["status"] == "completed"
     assert {name for name in before if before[name] == last[name]} == set(SUPERVISED) - {"steps"}
-    said = [
-        line
-        for line in place.log("workers")[logged_before:].splitlines()
-        if "a worker has ended; it is started again" in line
-    ]
+    said = [line for line in place.log("workers")[logged_before:].splitlines() if "worker ended; restarting it" in line]
     assert [json.loads(line)["code"] for line in said] == [0, -signal.SIGKILL]
 
 

@@ -175,7 +175,7 @@ def test_the_folder_is_loaded_whatever_is_broken_in_it(tmp_path: Path, caplog: p
     assert "b.py, line 3: ZeroDivisionError" in said
     assert "c.py, line 1: SyntaxError" in said
     assert "d.py, line 2: SystemExit" in said
-    assert "the action greet exists already" in said
+    assert "the action greet is already defined" in said
 
 
 def test_a_file_is_imported_once(tmp_path: Path) -> None:

@@ -154,6 +154,16 @@ def test_redis_comes_up_on_a_socket_for_this_account_only(tmp_path, services):
     assert list(tmp_path.glob("appendonly*"))
 
 
+def test_each_kind_of_redis_has_a_file_of_its_own(tmp_path):
+    """One server never reads what another, or another major version of itself, has written: it would not start."""
+    printed = ("Redis server v=8.0.6 sha=0", "Valkey server v=8.1.4 sha=0", "Valkey server v=9.1.2 sha=0", "none")
+    files = set()
+    for number, text in enumerate(printed):
+        program = a_server(tmp_path, f"server-{number}", text)
+        files.add(embedded_redis.command(str(program), tmp_path, tmp_path / "redis.sock").split()[-1])
+    assert files == {"appendonly-redis-8.aof", "appendonly-valkey-8.aof", "appendonly-valkey-9.aof", "appendonly.aof"}
+
+
 def test_no_redis_anywhere_names_the_remedies(tmp_path, monkeypatch):
     """Without a program on PATH and without the wheel the message says what to install or set."""
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -243,7 +253,8 @@ def test_trouble_is_shown_once_and_ordinary_lines_never(tmp_path, monkeypatch):
     assert tail.news() == []
     lines = [
         json.dumps({"event": "served", "level": "info"}),
-        json.dumps({"event": "the database is away", "level": "warning", "reason": "timeout"}),
+        json.dumps({"event": "database unavailable", "level": "warning", "reason": "timeout"}),
+        json.dumps({"event": "playbook not started", "level": "warning", "playbook_id": "pb-x", "reason": "no act-y"}),
         json.dumps({"event": "failed", "level": "error", "exception": "Traceback ...\n  File\nKeyError: 'x'"}),
         "[2026-01-01] [7] [ERROR] Worker failed to boot.",
         "Traceback (most recent call last):",
@@ -253,8 +264,9 @@ def test_trouble_is_shown_once_and_ordinary_lines_never(tmp_path, monkeypatch):
     ]
     log.write_text("\n".join(lines) + "\n")
     assert tail.news() == [
-        "the database is away | timeout",
-        "failed | KeyError: 'x'",
+        "database unavailable: timeout",
+        "playbook not started (pb-x): no act-y",
+        "failed: KeyError: 'x'",
         "[2026-01-01] [7] [ERROR] Worker failed to boot.",
         "ModuleNotFoundError: No module named 'x'",
     ]
@@ -296,7 +308,7 @@ def test_a_process_that_dies_is_started_again_and_said(tmp_path, services, capsy
     first = services["web"].pid
     os.kill(first, signal.SIGKILL)
     eventually(lambda: services["web"].pid != first and services["web"].ended_with() is None, 10, "it runs again")
-    assert "web was ended by signal 9: starting it again in 0.5 s" in capsys.readouterr().out
+    assert "web was killed by signal 9: restarting it in 0.5 s" in capsys.readouterr().out
 
 
 def test_a_process_that_keeps_dying_is_given_up_with_its_last_words(tmp_path, services, monkeypatch):
