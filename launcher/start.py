@@ -84,7 +84,7 @@ def _start_redis(terminal: Terminal, place: Installation, services: Services) ->
     _wait({"redis": lambda: embedded_redis.answers(path)}, services)
     use_redis(embedded_redis.url(path))
     server = embedded_redis.server_of(program) or program
-    terminal.say(f"Redis: own {server} at {place.shown(path)} (set TOCSIN_REDIS_URL to use another)")
+    terminal.say(f"Broker: {server} at {place.shown(path)} (set TOCSIN_REDIS_URL to use another)")
 
 
 def _described(place: Installation) -> str:

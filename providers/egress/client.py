@@ -155,9 +155,9 @@ def described(request: Request) -> Json:
     headers.outgoing(request.headers)
     shown = headers.shown(request.headers)
     for text in request.hidden:
-        url = url.replace(text, "[redacted]") if len(text) > 1 else url
-        body = body.replace(text.encode(), b"[redacted]") if body and text else body
-        shown = {name: "[redacted]" if value == text else value for name, value in shown.items()}
+        url = url.replace(text, credentials.MASK) if len(text) > 1 else url
+        body = body.replace(text.encode(), credentials.MASK.encode()) if body and text else body
+        shown = {name: credentials.MASK if value == text else value for name, value in shown.items()}
     return {
         "type": "http",
         "method": request.method,

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from importlib.metadata import version
 
-from playbooks.credentials import is_secret_header
+from playbooks.credentials import MASK, is_secret_header
 from providers.base import ProviderError
 
 MAX_HEADERS = 64 << 10
@@ -84,7 +84,7 @@ def incoming(lines: list[bytes]) -> dict[str, str]:
 
 def shown(headers: Mapping[str, str]) -> dict[str, str]:
     """The headers as reports show them, without credentials."""
-    return {name: "[redacted]" if is_secret_header(name) else value for name, value in headers.items()}
+    return {name: MASK if is_secret_header(name) else value for name, value in headers.items()}
 
 
 @functools.cache

@@ -2,6 +2,7 @@
 
 import contextlib
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -12,12 +13,15 @@ import pytest
 
 from launcher.environment import MARK
 from providers.sandbox import sandbox
+from tests.support import walkthrough
 from tests.support.processes import ROOT, Process, born, clean_environment, descendants, free_port
 from tests.support.services import missing
 from tests.support.waiting import eventually
 
 #: generous, because these tests share two cores with others
 PATIENCE = 240
+#: the pages that show commands with their answers; none depends on another
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs/tutorials").glob("*.md"))]
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +109,19 @@ def test_run_shows_real_completions_and_where_everything_is(home, running):
     assert f"$(cat {key_file})" in output
     assert f"http://127.0.0.1:{home['PORT']}/api/playbooks/pb-critical-vuln-response/run" in output
     assert f"http://127.0.0.1:{home['PORT']}/api/events" in output
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_a_page_shows_what_happens(home, running, page, tmp_path):
+    """Each command of README and tutorials gives the answer that the page shows; each answer is shown."""
+    for program in ("curl", "jq"):
+        if shutil.which(program) is None:
+            missing(f"{program} is not installed")
+    shown = walkthrough.read(page)
+    assert len(shown.blocks) > 5
+    url = f"http://127.0.0.1:{home['PORT']}"
+    walkthrough.run(shown, tmp_path / "page", Path(home["TOCSIN_VAR_DIR"]), url, PATIENCE)
+    assert [fault for fault in map(walkthrough.fault, shown.blocks) if fault] == []
 
 
 def test_a_second_run_points_to_the_first(home, running):

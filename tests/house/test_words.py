@@ -32,7 +32,7 @@ _WORD = re.compile(rf"(?<![\w`'-])({'|'.join(BANNED)})(?![\w`'-])", re.IGNORECAS
 #: the account that Linux calls so, and the one sentence with the metaphor
 _EXCEPTIONS = ("the database is the truth, the broker is a doorbell", "user nobody")
 
-PAGES = sorted([*(ROOT / "docs").glob("*.md"), *ROOT.glob("*.md")])
+PAGES = sorted([*(ROOT / "docs").rglob("*.md"), *ROOT.glob("*.md")])
 
 
 def _prose(path: Path) -> Iterator[tuple[int, str]]:

@@ -551,7 +551,7 @@ def test_sandbox_records_and_touches_nothing(environment):
         "type": "http",
         "method": "POST",
         "url": "https://firewall.example/rules",
-        "headers": {"Authorization": "[redacted]", "X-A": "b"},
+        "headers": {"Authorization": "********", "X-A": "b"},
         "body": {"ip": "203.0.113.50"},
     }
     assert [one["body"] for one in sandboxed.report.intercepted_calls[1:]] == [

@@ -152,7 +152,7 @@ def test_pagerduty_sandbox_hides_the_key_and_knows_the_address(web):
     assert notification.perform(sandboxed) == {"simulated": True}
     recorded = sandboxed.report.intercepted_calls[0]
     assert recorded["url"] == "https://events.pagerduty.com/v2/enqueue"
-    assert recorded["body"]["routing_key"] == "[redacted]"
+    assert recorded["body"]["routing_key"] == "********"
     assert recorded["body"]["payload"]["summary"] == "s"
 
 
