@@ -36,7 +36,7 @@ fuzz: ## random documents, 2,000 for each law (minutes)
 lock: ## renew constraints.txt: the newest versions that setup.cfg allows, with their hashes
 	@$(BOOTSTRAP) lock
 
-audit: ## ask for known holes in what constraints.txt names (needs an advisory service)
+audit: ## look up known vulnerabilities of the locked packages (needs an advisory service)
 	@$(BOOTSTRAP) audit
 
 sbom: ## write the software bill of materials of a release, sbom.cdx.json (CycloneDX)

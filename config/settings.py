@@ -86,7 +86,7 @@ class Settings:
     # Redis and the broker
     #: rate limits and counts, and messages unless ``broker_url`` says otherwise
     redis_url: str
-    #: whether the distribution has mended the known holes of an old Redis
+    #: whether the distribution has fixed the known vulnerabilities of an old Redis
     redis_patched: bool
     #: where messages go, in kombu's spelling
     broker_url: str
@@ -110,7 +110,7 @@ class Settings:
     slow_concurrency: int
     #: scripts and Python actions that one worker runs at once
     scripts_concurrency: int
-    #: how long the calls of a run may take while a worker goes on with its steps in place, ms
+    #: time budget of outside calls within which a worker executes consecutive steps of a run itself, ms
     in_place_ms: int
 
     # Outside calls and scripts

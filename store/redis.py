@@ -105,11 +105,11 @@ def state() -> str:
 def refuse_unsound() -> None:
     """Check at start-up which Redis server answers.
 
-    A server with known holes is logged as a warning, and refused in production. Without an answer the process starts,
-    and uses Redis when it comes.
+    A server with known vulnerabilities is logged as a warning, and refused in production. Without an answer the process
+    starts, and uses Redis when it comes.
 
     Raises:
-        SettingsError: it has known holes, and the operator has not said that a distribution has mended them.
+        SettingsError: it has known vulnerabilities, and the operator has not said that a distribution has fixed them.
     """
     try:
         with Redis.from_url(settings().redis_url, socket_timeout=2, socket_connect_timeout=2) as once:
@@ -120,7 +120,7 @@ def refuse_unsound() -> None:
         return
     if not settings().development:
         raise SettingsError(
-            f"{server} at TOCSIN_REDIS_URL has known holes (CVE-2025-49844): update it to {redis_version.ADVICE}; "
-            "where your distribution has mended it under its old number, say so with TOCSIN_REDIS_PATCHED=true"
+            f"{server} at TOCSIN_REDIS_URL has known vulnerabilities (CVE-2025-49844): update it to "
+            f"{redis_version.ADVICE}; where your distribution has fixed it under its old number, say so with TOCSIN_REDIS_PATCHED=true"
         )
     log.warning("Redis server has known vulnerabilities (CVE-2025-49844): update it", server=str(server))

@@ -35,7 +35,7 @@ class Server:
 
     @property
     def sound(self) -> bool:
-        """Whether its release closes the known holes.
+        """Whether its release closes the known vulnerabilities.
 
         A version of another form counts as sound.
         """

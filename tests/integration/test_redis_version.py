@@ -1,4 +1,4 @@
-"""A Redis with known holes is noticed as a process starts."""
+"""A Redis with known vulnerabilities is noticed as a process starts."""
 
 import secrets
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ def production(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
 
 @pytest.mark.usefixtures("redis_server")
 def test_production_refuses_a_server_with_known_holes(production: pytest.MonkeyPatch) -> None:
-    """The process ends with the remedy, unless a distribution has mended the server; development only warns."""
+    """The process ends with the remedy, unless a distribution has fixed the server; development only warns."""
     with pytest.raises(SettingsError, match=r"(Redis|Valkey) \d+\..*TOCSIN_REDIS_PATCHED"):
         redis.refuse_unsound()
     production.setenv("TOCSIN_REDIS_PATCHED", "true")
@@ -49,7 +49,7 @@ def test_a_server_that_is_away_is_none_to_look_at(production: pytest.MonkeyPatch
     redis.refuse_unsound()
     place.symlink_to(redis_server.socket)
     try:
-        with pytest.raises(SettingsError, match="known holes"):
+        with pytest.raises(SettingsError, match="known vulnerabilities"):
             redis.refuse_unsound()
     finally:
         place.unlink()
