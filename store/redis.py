@@ -121,6 +121,7 @@ def refuse_unsound() -> None:
     if not settings().development:
         raise SettingsError(
             f"{server} at TOCSIN_REDIS_URL has known vulnerabilities (CVE-2025-49844): update it to "
-            f"{redis_version.ADVICE}; where your distribution has fixed it under its old number, say so with TOCSIN_REDIS_PATCHED=true"
+            f"{redis_version.ADVICE}; where your distribution has fixed it under its old number, say so with "
+            "TOCSIN_REDIS_PATCHED=true"
         )
     log.warning("Redis server has known vulnerabilities (CVE-2025-49844): update it", server=str(server))
