@@ -11,19 +11,31 @@ from dataclasses import dataclass
 from typing import Any, Generic
 
 from flask import Response, request
+from marshmallow import fields
 
 from api.http import errors, pages
 from api.http import examples as http_examples
 from api.http import schemas as http_schemas
 from api.http.auth import caller, requires
 from api.http.base_schema import Schema
-from api.http.blueprint import LOCATION, Blueprint, View, answer, nothing
+from api.http.blueprint import LOCATION, Blueprint, View, answer
 from config.errors import Problem
 from store.definitions.versioned import DefinitionKind, Kept, Page
 from store.engine import db
-from tasks.definitions import versioned
 
 Decorator = Callable[[View], View]
+
+
+class ForceQuery(http_schemas.Strict):
+    """Whether to take away what others use."""
+
+    force = fields.Boolean(
+        load_default=False,
+        metadata={
+            "description": "Whether to do it although playbooks use it; else 409 in_use names them.",
+            "example": False,
+        },
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +73,8 @@ class Routes(Generic[Kept]):
     yaml: bool = False
     #: the errors of enabling and disabling
     switch_fails: tuple[int, ...] = (404,)
+    #: whether disabling one may break others, and is refused unless it is forced
+    keeps_enabled: bool = False
 
     def list(self, query: Schema) -> Decorator:
         """Declare ``GET /KINDs``."""
@@ -89,17 +103,18 @@ class Routes(Generic[Kept]):
 
     def replace(self, view: View) -> View:
         """Declare ``PUT /KINDs/ID``."""
-        return self._declare("PUT", self._id, "write", self._rewritten(), self._reads(self.definition))(view)
+        more = (*self._forcible(), self._reads(self.definition))
+        return self._declare("PUT", self._id, "write", self._rewritten(), *more)(view)
 
     def change(self, view: View) -> View:
         """Declare ``PATCH /KINDs/ID``."""
         reads = self.blueprint.reads(self.changes.schema, example=self.changes.example)
-        return self._declare("PATCH", self._id, "write", self._rewritten(), reads)(view)
+        return self._declare("PATCH", self._id, "write", self._rewritten(), *self._forcible(), reads)(view)
 
     def delete(self, view: View) -> View:
         """Declare ``DELETE /KINDs/ID``."""
-        answers = self.blueprint.answers(204, words="It is gone.", fails=(404,))
-        return self._declare("DELETE", self._id, "write", answers)(view)
+        answers = self.blueprint.answers(204, words="It is gone.", fails=(404, 409))
+        return self._declare("DELETE", self._id, "write", answers, self._force)(view)
 
     def enable(self, view: View) -> View:
         """Declare ``POST /KINDs/ID/enable``."""
@@ -108,7 +123,8 @@ class Routes(Generic[Kept]):
     def disable(self, view: View) -> View:
         """Declare ``POST /KINDs/ID/disable``."""
         example = {"data": {**self.one.example, "enabled": False}}
-        return self._switch("disable", DocumentedShape(schema=self._whole.schema, example=example))(view)
+        shape = DocumentedShape(schema=self._whole.schema, example=example)
+        return self._switch("disable", shape, *self._forcible())(view)
 
     def versions(self, view: View) -> View:
         """Declare ``GET /KINDs/ID/versions``."""
@@ -144,11 +160,6 @@ class Routes(Generic[Kept]):
         """The definition of that id."""
         with db.read() as connection:
             return self.answer_one(self.kind.get(connection, caller().workspace_id, definition_id))
-
-    def answer_deleted(self, definition_id: str) -> Response:
-        """The empty answer, once the definition of that id is deleted."""
-        versioned.delete(self.kind, caller(), definition_id)
-        return nothing()
 
     def answer_versions(self, query: dict[str, Any], definition_id: str) -> Response:
         """The requested page of versions."""
@@ -194,9 +205,18 @@ class Routes(Generic[Kept]):
         words = f"The {self.kind.noun} as it is now{self.written_words}."
         return self._answers(self._written, words, fails=(404, 409), takes_body=True)
 
-    def _switch(self, word: str, shape: DocumentedShape) -> Decorator:
-        answers = self._answers(shape, f"The {self.kind.noun} as it is now.", fails=self.switch_fails)
-        return self._declare("POST", f"{self._id}/{word}", "write", answers)
+    def _switch(self, word: str, shape: DocumentedShape, *more: Decorator) -> Decorator:
+        fails = tuple(sorted({*self.switch_fails, *((409,) if more else ())}))
+        answers = self._answers(shape, f"The {self.kind.noun} as it is now.", fails=fails)
+        return self._declare("POST", f"{self._id}/{word}", "write", answers, *more)
+
+    @property
+    def _force(self) -> Decorator:
+        return self.blueprint.arguments(ForceQuery(), location="query")
+
+    def _forcible(self) -> tuple[Decorator, ...]:
+        """The argument of what may disable a definition."""
+        return (self._force,) if self.keeps_enabled else ()
 
 
 def answer_verdict(problems: Sequence[Problem], warnings: Sequence[Problem]) -> Response:

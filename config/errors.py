@@ -5,8 +5,9 @@ may branch on, the message is for people, ``problems`` name each fault by its JS
 its message unless another is given.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,9 @@ class CallerError(Exception):
     status = 400
     code = "invalid_request"
     retryable = False
+
+    #: members of the error body that only this error has
+    members: Mapping[str, Any] = {}
 
     def __init__(self, message: str = "", *, code: str = "", problems: Sequence[Problem] = ()) -> None:
         super().__init__(message or self.__doc__ or "")
@@ -57,6 +61,16 @@ class Conflict(CallerError):  # noqa: N818
     """The state of the thing does not allow this now."""
 
     status, code = 409, "conflict"
+
+
+class InUse(Conflict):
+    """Other definitions need it."""
+
+    code = "in_use"
+
+    def __init__(self, message: str, *, used_by: Sequence[Mapping[str, Any]]) -> None:
+        super().__init__(message)
+        self.members = {"used_by": list(used_by)}
 
 
 class TooSlow(CallerError):  # noqa: N818

@@ -1,18 +1,20 @@
 """Every table, gathered: importing this fills ``store.engine.db.metadata``."""
 
 from store import access, audit, worker_processes
-from store.definitions import actions, documents, playbooks
+from store.definitions import actions, documents, playbooks, references
 from store.engine.db import metadata
-from store.executions import idempotency, transitions
+from store.executions import announcements, idempotency, transitions
 
 __all__ = [
     "access",
     "actions",
+    "announcements",
     "audit",
     "documents",
     "idempotency",
     "metadata",
     "playbooks",
+    "references",
     "transitions",
     "worker_processes",
 ]

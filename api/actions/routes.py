@@ -11,7 +11,7 @@ from api.http import body, pages
 from api.http import examples as http_examples
 from api.http import schemas as http_schemas
 from api.http.auth import caller
-from api.http.blueprint import Blueprint
+from api.http.blueprint import Blueprint, nothing
 from api.versioned import DocumentedShape, Routes, answer_verdict
 from playbooks.definitions.actions import EXECUTORS, TYPES
 from store.definitions import actions
@@ -43,6 +43,7 @@ routes = Routes(
     ),
     written_words=", and what is doubtful about it",
     show_more=_warnings,
+    keeps_enabled=True,
 )
 
 
@@ -105,31 +106,34 @@ def get_action(action_id: str) -> Response:
 
 
 @routes.replace
-def replace_action(action_id: str) -> Response:
+def replace_action(query: dict[str, Any], action_id: str) -> Response:
     """Replace an action.
 
     Members that the body leaves out get their defaults. The version goes up unless the body gives a higher one;
-    executions under way keep the version with which they began.
+    executions under way keep the version with which they began. Disabling an action that playbooks use takes force.
     """
-    return _revised(action_id, whole=True)
+    return _revised(action_id, query, whole=True)
 
 
 @routes.change
-def change_action(action_id: str) -> Response:
+def change_action(query: dict[str, Any], action_id: str) -> Response:
     """Update an action.
 
     Members that the body leaves out stay as they are. The version goes up unless the body gives a higher one.
+    Disabling an action that playbooks use takes force.
     """
-    return _revised(action_id, whole=False)
+    return _revised(action_id, query, whole=False)
 
 
 @routes.delete
-def delete_action(action_id: str) -> Response:
+def delete_action(query: dict[str, Any], action_id: str) -> Response:
     """Delete an action.
 
-    Its executions stay readable; those under way continue.
+    Its executions stay readable; those under way continue. One that playbooks use stays (409 ``in_use`` names them in
+    ``used_by``) unless ``force`` is true.
     """
-    return routes.answer_deleted(action_id)
+    catalogue.delete(caller(), action_id, **query)
+    return nothing()
 
 
 @routes.enable
@@ -142,12 +146,13 @@ def enable_action(action_id: str) -> Response:
 
 
 @routes.disable
-def disable_action(action_id: str) -> Response:
+def disable_action(query: dict[str, Any], action_id: str) -> Response:
     """Disable an action.
 
-    Triggers answer 409 until it is enabled; executions under way continue. Makes no new version.
+    Triggers answer 409 until it is enabled; executions under way continue. Makes no new version. One that playbooks
+    use stays enabled (409 ``in_use`` names them in ``used_by``) unless ``force`` is true.
     """
-    return routes.answer_one(catalogue.set_enabled(caller(), action_id, enabled=False))
+    return routes.answer_one(catalogue.set_enabled(caller(), action_id, enabled=False, **query))
 
 
 @routes.versions
@@ -159,6 +164,6 @@ def list_action_versions(query: dict[str, Any], action_id: str) -> Response:
     return routes.answer_versions(query, action_id)
 
 
-def _revised(action_id: str, *, whole: bool) -> Response:
+def _revised(action_id: str, query: dict[str, Any], *, whole: bool) -> Response:
     given = definition_body.taken(body.read_object(), action_id)
-    return routes.answer_written(catalogue.revise(caller(), action_id, given, whole=whole))
+    return routes.answer_written(catalogue.revise(caller(), action_id, given, whole=whole, **query))

@@ -92,6 +92,25 @@ class Fault(Schema):
     detail = fields.String(metadata=described("What is wrong, with a remedy."))
 
 
+class UsedStep(Schema):
+    """A step that names what is in use."""
+
+    pointer = fields.String(metadata=described("JSON pointer into the playbook."))
+    step_id = fields.String(metadata=described("The step's id."))
+
+
+class User(Schema):
+    """A playbook that uses what was to be deleted or disabled."""
+
+    playbook_id = fields.String(metadata=described("The playbook."))
+    name = fields.String(metadata=described("What people call it."))
+    enabled = fields.Boolean(metadata=described("Whether it may be started."))
+    trigger = fields.String(metadata=described("What starts it."))
+    scheduled = fields.Boolean(metadata=described("Whether a schedule starts it."))
+    next_run_at = fields.String(allow_none=True, metadata=described("When the schedule starts it next."))
+    steps = fields.List(fields.Nested(UsedStep), metadata=described("The first 20 steps that name it."))
+
+
 class Error(Schema):
     """The body of every error (RFC 9457)."""
 
@@ -104,6 +123,9 @@ class Error(Schema):
     message = fields.String(metadata=described("The same as detail."))
     retryable = fields.Boolean(metadata=described("Whether the same request may succeed later."))
     errors = fields.List(fields.Nested(Fault), metadata=described("Each fault, where there are several to name."))
+    used_by = fields.List(
+        fields.Nested(User), metadata=described("Only with in_use: the playbooks that use it, up to 50.")
+    )
     request_id = fields.String(allow_none=True, metadata=described("Names this request in the server's log."))
 
 

@@ -8,7 +8,7 @@ from marshmallow import fields, validate
 from api.http import body, pages
 from api.http import schemas as http_schemas
 from api.http.auth import caller, requires
-from api.http.blueprint import Blueprint, answer
+from api.http.blueprint import Blueprint, answer, nothing
 from api.playbooks import examples as shown
 from api.playbooks import schemas as shapes
 from api.playbooks import views
@@ -131,12 +131,14 @@ def change_playbook(playbook_id: str) -> Response:
 
 
 @routes.delete
-def delete_playbook(playbook_id: str) -> Response:
+def delete_playbook(query: dict[str, Any], playbook_id: str) -> Response:
     """Delete a playbook.
 
-    Its runs stay readable; those under way continue.
+    Its runs stay readable; those under way continue. One that other playbooks start stays (409 ``in_use`` names them
+    in ``used_by``) unless ``force`` is true.
     """
-    return routes.answer_deleted(playbook_id)
+    library.delete(caller(), playbook_id, **query)
+    return nothing()
 
 
 @routes.enable

@@ -48,7 +48,7 @@ kind = DefinitionKind("action", Action, actions, action_revisions)
 
 get, head, heads, several, ids = kind.get, kind.head, kind.heads, kind.several, kind.ids
 revision, versions, at = kind.revision, kind.versions, kind.at
-create, revise, set_enabled = kind.create, kind.revise, kind.set_enabled
+create, revise, set_enabled, delete = kind.create, kind.revise, kind.set_enabled, kind.delete
 
 
 def new_revision(revision_id: str, definition: Mapping[str, Any], sealed: str | None) -> NewRevision:

@@ -1,6 +1,7 @@
 """Playbooks, versioned (``store.definitions.versioned``).
 
-Their heads say which events and times start them.
+Their heads say which events and times start them, and why a trigger last could not. What their steps name is recorded
+with each revision (``store.definitions.references``).
 """
 
 import json
@@ -10,6 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from store.definitions import references
 from store.definitions.versioned import (
     Definition,
     DefinitionKind,
@@ -20,6 +22,7 @@ from store.definitions.versioned import (
     revision_table,
 )
 from store.engine.db import Connection, Row
+from store.ids import new_id
 
 __all__ = ["SORTABLE", "NewRevision", "Page", "Playbook", "Revision", "kind", "playbook_revisions", "playbooks"]
 
@@ -30,6 +33,10 @@ playbooks = head_table(
     sa.Column("fire_at", sa.BigInteger),
     sa.Column("tags", sa.Text, nullable=False),
     sa.Column("step_count", sa.Integer, nullable=False),
+    #: why its trigger could not start it last time, as JSON: at, code, message; NULL since a good start
+    sa.Column("last_error", sa.Text),
+    #: the revision whose references are recorded; processes of the release before record none
+    sa.Column("references_of", sa.Text),
     sa.Index("ix_playbooks_trigger", "workspace_id", "trigger_event"),
 )
 sa.Index(
@@ -37,6 +44,13 @@ sa.Index(
     playbooks.c.fire_at,
     sqlite_where=playbooks.c.fire_at.is_not(None),
     postgresql_where=playbooks.c.fire_at.is_not(None),
+)
+_unrecorded = sa.or_(playbooks.c.references_of.is_(None), playbooks.c.references_of != playbooks.c.revision_id)
+sa.Index(
+    "ix_playbooks_unrecorded",
+    playbooks.c.workspace_id,
+    sqlite_where=_unrecorded,
+    postgresql_where=_unrecorded,
 )
 
 playbook_revisions = revision_table("playbook")
@@ -51,24 +65,46 @@ class Playbook(Definition):
 
     fire_at: int | None
     step_count: int
+    last_error: str | None
 
 
 kind = DefinitionKind("playbook", Playbook, playbooks, playbook_revisions)
 
 get, head, heads, several, ids = kind.get, kind.head, kind.heads, kind.several, kind.ids
 revision, at_version, versions, at = kind.revision, kind.at_version, kind.versions, kind.at
-create, revise = kind.create, kind.revise
+
+
+def create(db: Connection, workspace_id: str, playbook_id: str, new: NewRevision, actor: str) -> Playbook:
+    """Add a playbook, as ``DefinitionKind.create`` does, and record what it names."""
+    made = kind.create(db, workspace_id, playbook_id, new, actor)
+    references.record(db, workspace_id, playbook_id, new.definition)
+    return made
+
+
+def revise(db: Connection, playbook: Playbook, new: NewRevision, actor: str) -> Playbook:
+    """Revise a playbook, as ``DefinitionKind.revise`` does, and record what it names."""
+    revised = kind.revise(db, playbook, new, actor)
+    references.record(db, playbook.workspace_id, playbook.id, new.definition)
+    return revised
+
+
+def delete(db: Connection, workspace_id: str, playbook_id: str, actor: str, **noted: Any) -> None:
+    """Delete a playbook, as ``DefinitionKind.delete`` does, with what it names."""
+    kind.delete(db, workspace_id, playbook_id, actor, **noted)
+    references.forget(db, workspace_id, playbook_id)
 
 
 def new_revision(definition: Mapping[str, Any], *, step_count: int, fire_at: int | None) -> NewRevision:
     """A revision with what its head shows of it."""
+    revision_id = new_id("rev")
     head = {
+        "references_of": revision_id,
         "trigger_event": definition["trigger"]["event"],
         "tags": json.dumps(definition["tags"], separators=(",", ":")),
         "step_count": step_count,
         "fire_at": fire_at,
     }
-    return NewRevision(definition=definition, head=head)
+    return NewRevision(id=revision_id, definition=definition, head=head)
 
 
 def set_enabled(db: Connection, playbook: Playbook, *, enabled: bool, fire_at: int | None, actor: str) -> Playbook:
@@ -134,3 +170,27 @@ def set_fire_at(db: Connection, workspace_id: str, playbook_id: str, at: int | N
     """
     mine = sa.and_(kind.the(workspace_id, playbook_id), playbooks.c.fire_at.is_not_distinct_from(expected))
     return db.execute(sa.update(playbooks).where(mine).values(fire_at=at)).rowcount == 1
+
+
+def record_references(db: Connection, workspace_id: str, limit: int) -> int:
+    """Record what some playbooks name that a process of the release before has written.
+
+    Returns how many they were, at most ``limit``.
+    """
+    mine = kind.current.where(playbooks.c.workspace_id == workspace_id, _unrecorded).limit(limit)
+    found = [kind.of(row) for row in db.execute(mine)]
+    for playbook in found:
+        references.record(db, workspace_id, playbook.id, playbook.revision.definition)
+        same = sa.and_(kind.the(workspace_id, playbook.id), playbooks.c.revision_id == playbook.revision.id)
+        db.execute(sa.update(playbooks).where(same).values(references_of=playbook.revision.id))
+    return len(found)
+
+
+def users(db: Connection, workspace_id: str, noun: str, name: str, limit: int) -> list[Row]:
+    """The playbooks whose steps name an action or a playbook, at most ``limit``."""
+    table, heads = references.references.c, playbooks.c
+    joined = sa.and_(heads.workspace_id == table.workspace_id, heads.id == table.playbook_id)
+    named = sa.and_(table.workspace_id == workspace_id, table.kind == noun, table.name == name)
+    query = sa.select(heads.id, heads.name, heads.enabled, heads.trigger_event, heads.fire_at, table.places)
+    found = query.select_from(sa.join(references.references, playbooks, joined)).where(named)
+    return list(db.execute(found.order_by(table.playbook_id).limit(limit)))

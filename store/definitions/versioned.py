@@ -313,13 +313,12 @@ class DefinitionKind(Generic[Kept]):
         return self.get(db, kept.workspace_id, kept.id)
 
     def set_enabled(
-        self, db: Connection, kept: Kept, *, enabled: bool, actor: str, head: Mapping[str, Any] | None = None
+        self, db: Connection, kept: Kept, *, enabled: bool, actor: str, head: Any = None, **noted: Any
     ) -> Kept:
         """Enable or disable a definition without a new version.
 
-        Executions under way go on.
-
         ``head`` are columns that change with it. They follow from the revision, so with them it must be the same still.
+        ``noted`` goes into the audit trail.
 
         Raises:
             Conflict: it was changed meanwhile. NotFound: it is gone.
@@ -331,13 +330,14 @@ class DefinitionKind(Generic[Kept]):
         if db.execute(sa.update(self._heads).where(mine).values(values)).rowcount != 1:
             self.get(db, kept.workspace_id, kept.id)
             raise self._changed(kept)
-        audit.record(db, kept.workspace_id, actor, f"{self.noun}.{'enabled' if enabled else 'disabled'}", kept.id)
+        event = f"{self.noun}.{'enabled' if enabled else 'disabled'}"
+        audit.record(db, kept.workspace_id, actor, event, kept.id, **noted)
         return self.get(db, kept.workspace_id, kept.id)
 
-    def delete(self, db: Connection, workspace_id: str, definition_id: str, actor: str) -> None:
+    def delete(self, db: Connection, workspace_id: str, definition_id: str, actor: str, **noted: Any) -> None:
         """Delete a definition but not its revisions.
 
-        They stay, so that what ran can still be explained.
+        They stay, so that what ran can still be explained. ``noted`` goes into the audit trail.
 
         Raises:
             NotFound: this workspace has none of that id.
@@ -345,7 +345,7 @@ class DefinitionKind(Generic[Kept]):
         mine = self.the(workspace_id, definition_id)
         if db.execute(sa.delete(self._heads).where(mine)).rowcount == 0:
             raise NotFound(f"There is no {self.noun} {definition_id!r}.")
-        audit.record(db, workspace_id, actor, f"{self.noun}.deleted", definition_id)
+        audit.record(db, workspace_id, actor, f"{self.noun}.deleted", definition_id, **noted)
 
     def _as_read(self, kept: Kept) -> sa.ColumnElement[bool]:
         return sa.and_(self.the(kept.workspace_id, kept.id), self._heads.c.revision_id == kept.revision.id)

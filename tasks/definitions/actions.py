@@ -13,7 +13,7 @@ from store.definitions.actions import Action, NewRevision
 from store.engine import db
 from store.ids import new_id
 from store.sealing.seal import SealBroken
-from tasks.definitions import versioned
+from tasks.definitions import in_use, versioned
 from tasks.offload import pool
 from tasks.secrets import sealing
 
@@ -79,15 +79,16 @@ def create(caller: Caller, wanted: Mapping[str, Any]) -> Action:
         return catalogue.create(connection, caller.workspace_id, action_id, new, caller.key_id)
 
 
-def revise(caller: Caller, action_id: str, changes: Mapping[str, Any], *, whole: bool) -> Action:
+def revise(caller: Caller, action_id: str, changes: Mapping[str, Any], *, whole: bool, force: bool = False) -> Action:
     """Change an action by ``changes``, laid over the definition.
 
-    ``whole`` has them replace the definition.
+    ``whole`` has them replace the definition. ``force`` lets them disable an action that playbooks use.
 
     The version goes up by itself unless a higher one is given; a change that changes nothing makes no version.
 
     Raises:
-        NotFound: no such action. InvalidRequest: faults, all named. Conflict: changed meanwhile.
+        NotFound: no such action. InvalidRequest: faults, all named. Conflict: changed meanwhile. InUse: it would be
+        disabled, and playbooks use it.
     """
     with db.read() as connection:
         action = catalogue.get(connection, caller.workspace_id, action_id)
@@ -99,23 +100,45 @@ def revise(caller: Caller, action_id: str, changes: Mapping[str, Any], *, whole:
     if definition == old and hidden == known:
         return action
     if definition["version"] == old["version"]:  # only the switch was turned
-        return set_enabled(caller, action_id, enabled=definition["enabled"])
+        return set_enabled(caller, action_id, enabled=definition["enabled"], force=force)
     new = _new_revision(caller, definition, hidden)
+    taken_away = old["enabled"] and not definition["enabled"]
+    if taken_away:
+        in_use.catch_up(caller)
     with db.write() as connection:
+        if taken_away:
+            in_use.refuse(connection, caller, "action", action_id, verb="disable", force=force)
         return catalogue.revise(connection, action, new, caller.key_id)
 
 
-def set_enabled(caller: Caller, action_id: str, *, enabled: bool) -> Action:
+def set_enabled(caller: Caller, action_id: str, *, enabled: bool, force: bool = False) -> Action:
     """Enable or disable an action.
 
     No new version, executions under way go on.
 
     Raises:
-        NotFound: no such action.
+        NotFound: no such action. InUse: it would be disabled, and playbooks use it; ``force`` does it all the same.
     """
+    if not enabled:
+        in_use.catch_up(caller)
     with db.write() as connection:
         action = catalogue.get(connection, caller.workspace_id, action_id)
-        return catalogue.set_enabled(connection, action, enabled=enabled, actor=caller.key_id)
+        noted = {}
+        if action.enabled and not enabled:
+            noted = in_use.refuse(connection, caller, "action", action_id, verb="disable", force=force)
+        return catalogue.set_enabled(connection, action, enabled=enabled, actor=caller.key_id, **noted)
+
+
+def delete(caller: Caller, action_id: str, *, force: bool = False) -> None:
+    """Delete an action; its executions stay, and those under way go on.
+
+    Raises:
+        NotFound: no such action. InUse: playbooks use it; ``force`` does it all the same.
+    """
+    in_use.catch_up(caller)
+    with db.write() as connection:
+        noted = in_use.refuse(connection, caller, "action", action_id, verb="delete", force=force)
+        catalogue.delete(connection, caller.workspace_id, action_id, caller.key_id, **noted)
 
 
 def _new_revision(caller: Caller, definition: dict[str, Any], hidden: dict[str, Any]) -> NewRevision:

@@ -17,7 +17,7 @@ from store.access import Caller
 from store.definitions import actions, playbooks
 from store.definitions.playbooks import NewRevision, Playbook
 from store.engine import db
-from tasks.definitions import versioned
+from tasks.definitions import in_use, versioned
 from tasks.offload import pool
 
 #: members that are ignored, so that a caller may send back what it has read
@@ -129,6 +129,7 @@ def create(
     definition = _checked(caller, wanted, expected)
     playbook_id = definition.pop("id", None) or meaning.slug(definition["name"])
     with db.write() as connection:
+        in_use.hold(connection, caller, definition, expected.playbooks)
         playbook = playbooks.create(
             connection, caller.workspace_id, playbook_id, _new_revision(definition), caller.key_id
         )
@@ -168,6 +169,7 @@ def revise(
         if same and enabled != old["enabled"]:  # only the switch was turned
             playbook = _switched(connection, caller, playbook_id, enabled=enabled)
         elif not same:
+            in_use.hold(connection, caller, definition, expected.playbooks)
             playbook = playbooks.revise(connection, playbook, _new_revision(definition), caller.key_id)
         alongside(connection, playbook)
     return playbook
@@ -185,6 +187,18 @@ def set_enabled(caller: Caller, playbook_id: str, *, enabled: bool) -> Playbook:
     """
     with db.write() as connection:
         return _switched(connection, caller, playbook_id, enabled=enabled)
+
+
+def delete(caller: Caller, playbook_id: str, *, force: bool = False) -> None:
+    """Delete a playbook; its runs stay, and those under way go on.
+
+    Raises:
+        NotFound: no such playbook. InUse: other playbooks start it; ``force`` does it all the same.
+    """
+    in_use.catch_up(caller)
+    with db.write() as connection:
+        noted = in_use.refuse(connection, caller, "playbook", playbook_id, verb="delete", force=force)
+        playbooks.delete(connection, caller.workspace_id, playbook_id, caller.key_id, **noted)
 
 
 def _switched(connection: db.Connection, caller: Caller, playbook_id: str, *, enabled: bool) -> Playbook:

@@ -9,9 +9,7 @@ from typing import Any
 
 from config.errors import InvalidRequest, Problem
 from playbooks.definitions import versions
-from store.access import Caller
-from store.definitions.versioned import Definition, DefinitionKind, Kept
-from store.engine import db
+from store.definitions.versioned import Definition
 
 
 def as_kept(kept: Definition) -> dict[str, Any]:
@@ -40,13 +38,3 @@ def next_version(
 def faulty(noun: str, problems: list[Problem]) -> InvalidRequest:
     """The refusal of a definition, with all its faults."""
     return InvalidRequest(f"The {noun}'s definition has faults.", code=f"invalid_{noun}", problems=problems)
-
-
-def delete(kind: DefinitionKind[Kept], caller: Caller, definition_id: str) -> None:
-    """Delete a definition; its executions stay, and those under way go on.
-
-    Raises:
-        NotFound: the caller's workspace has no definition of that id.
-    """
-    with db.write() as connection:
-        kind.delete(connection, caller.workspace_id, definition_id, caller.key_id)

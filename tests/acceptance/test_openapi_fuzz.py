@@ -175,9 +175,9 @@ def _playbooks(stack: Stack) -> dict[str, list[str]]:
 def _clear(stack: Stack) -> None:
     """Delete actions and playbooks, and cancel what the fuzz run has started."""
     for action_id in _ACTIONS:
-        stack.api.http.delete(f"/api/actions/{action_id}")
+        stack.api.http.delete(f"/api/actions/{action_id}?force=true")
     for row in stack.rows("SELECT id FROM playbooks"):
-        stack.api.http.delete(f"/api/playbooks/{row['id']}")
+        stack.api.http.delete(f"/api/playbooks/{row['id']}?force=true")
     alive = "SELECT id, kind FROM executions WHERE due_at IS NOT NULL AND completed_at IS NULL"
     for row in stack.rows(alive):
         if row["kind"] == "playbook":

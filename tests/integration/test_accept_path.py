@@ -28,11 +28,11 @@ def test_a_disabled_or_deleted_action_counts_at_once(door: Door) -> None:
     run = f"/api/playbooks/{door.create_playbook(steps=[step])['id']}/run"
     door.trigger(action_id)
     assert door.call("POST", run, json={}).status_code == 202
-    door.call("POST", f"/api/actions/{action_id}/disable")
+    door.call("POST", f"/api/actions/{action_id}/disable?force=true")
     trigger = f"/api/actions/{action_id}/trigger"
     assert assert_problem(door.call("POST", trigger, json={"parameters": {}}), 409)["code"] == "action_disabled"
     assert assert_problem(door.call("POST", run, json={}), 409)["code"] == "action_disabled"
-    door.call("DELETE", f"/api/actions/{action_id}")
+    door.call("DELETE", f"/api/actions/{action_id}?force=true")
     assert_problem(door.call("POST", trigger, json={"parameters": {}}), 404)
     assert assert_problem(door.call("POST", run, json={}), 409)["code"] == "action_missing"
 

@@ -212,7 +212,7 @@ def test_one_playbook_that_cannot_start_stops_no_other(everywhere: Door) -> None
     door.create_playbook(name="Busy", trigger="finding.*")
     door.create_playbook(name="Needs", trigger="scan.completed", target_required=True)
     door.create_playbook(name="Works", trigger="finding.new")
-    assert door.call("POST", f"/api/actions/{action}/disable").status_code == 200
+    assert door.call("POST", f"/api/actions/{action}/disable?force=true").status_code == 200
     assert started(sent(door, "finding.other", data={"asset_id": "a-1"})) == ["pb-busy"]
     outcome = sent(door, id="e-1", data={"asset_id": "a-1"})
     assert started(outcome) == ["pb-works"]

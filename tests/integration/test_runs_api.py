@@ -77,7 +77,7 @@ def test_a_disabled_playbook_cannot_be_run(door: Door) -> None:
     """Nor one whose action is disabled; both errors give the reason."""
     action_id = door.create()["id"]
     path = playbook(door, act("one", action_id))
-    door.call("POST", f"/api/actions/{action_id}/disable")
+    door.call("POST", f"/api/actions/{action_id}/disable?force=true")
     assert assert_problem(door.call("POST", f"{path}/run", json={}), 409)["code"] == "action_disabled"
     door.call("POST", f"{path}/disable")
     assert assert_problem(door.call("POST", f"{path}/run", json={}), 409)["code"] == "playbook_disabled"

@@ -163,7 +163,7 @@ def _broken(door: Door) -> tuple[str, str]:
     action = door.create(id="act-off")["id"]
     act = {"id": "act", "type": "action", "action_ref": action, "parameters": {}}
     made = door.create_playbook(name="Broken", trigger=EVERY_HOUR, steps=[act])
-    door.call("POST", f"/api/actions/{action}/disable")
+    door.call("POST", f"/api/actions/{action}/disable?force=true")
     return made["id"], "action_disabled"
 
 
