@@ -12,9 +12,11 @@ from api.http.idempotency_key import KEY_HEADER, idempotency_key
 from api.http.load import HERE
 from config.errors import InvalidRequest, Problem
 from expressions.suggestions import did_you_mean
+from playbooks.definitions.events import USUAL
 from playbooks.definitions.parameter_values import value_fault
 from store.ids import new_id
 from tasks.intake.events import TriggerEvent, handle_event
+from tasks.secrets.brief import brief
 
 blueprint = Blueprint("events", __name__, tag="events")
 
@@ -37,8 +39,9 @@ def send_event(given: dict[str, Any]) -> Response:
 
     Each enabled playbook whose trigger names the event, or a wildcard above it, and whose conditions it meets is
     started. What is wrong with one of them keeps no other from being started. Sent again under the same id (or
-    Idempotency-Key, which serves as the id where the body has none), it is answered with the same runs; playbooks that
-    could not be started are tried again.
+    Idempotency-Key, which serves as the id where the body has none), it is answered with the same runs and
+    ``repeated``; playbooks that could not be started are tried again. For each that could not be started there is a
+    failed run; for each whose conditions the event does not meet, the answer names the first of them.
     """
     _check_size(given["data"])
     key = idempotency_key()
@@ -59,10 +62,21 @@ def send_event(given: dict[str, Any]) -> Response:
         "event": this.event,
         "considered": result.considered,
         "note": _record(this.event) if not result.considered else None,
+        "repeated": result.repeated,
         "started": [{"playbook_id": name, "execution_id": run_id} for name, run_id in result.started.items()],
         "not_started": [
-            {"playbook_id": name, "code": refusal.code, "reason": refusal.reason}
+            {"playbook_id": name, "code": refusal.code, "reason": refusal.reason, "execution_id": refusal.run_id}
             for name, refusal in result.not_started.items()
+        ],
+        "not_matched": [
+            {
+                "playbook_id": name,
+                "condition": one.pointer,
+                "wanted": brief(one.wanted),
+                "found": brief(one.found, one.path),
+                "missing": one.missing,
+            }
+            for name, one in result.not_matched.items()
         ],
     }
     replayed = bool(result.started) and not result.fresh
@@ -74,7 +88,7 @@ def _record(event: str) -> str | None:
 
     It is looked for when no playbook waits for the event.
     """
-    hint = "" if event in shapes.COMMON_EVENTS else did_you_mean(event, shapes.COMMON_EVENTS)
+    hint = "" if event in USUAL else did_you_mean(event, USUAL)
     return f"No enabled playbook waits for {event!r}{hint}" if hint else None
 
 

@@ -7,12 +7,10 @@ from marshmallow import ValidationError, fields, validate
 
 from api.http.base_schema import Schema
 from api.http.schemas import Strict, described
-from playbooks.definitions.triggers import EVENTS, MANUAL, MAX_EVENT_CHARACTERS, SCHEDULE
+from playbooks.definitions.events import EMITTED, MANUAL, MAX_EVENT_CHARACTERS, RESERVED, SCHEDULE, family
 
 #: events that Tocsin emits itself
-OWN_EVENTS = (MANUAL, SCHEDULE, "action.completed")
-#: the events that most senders report
-COMMON_EVENTS = tuple(name for name in EVENTS if name not in OWN_EVENTS and not name.endswith("*"))
+OWN_EVENTS = (MANUAL, SCHEDULE, *EMITTED)
 MAX_ID_CHARACTERS = 255
 
 _NAME = r"^[a-z][a-z0-9_]*(\.[a-z0-9_]+)+$"
@@ -22,6 +20,8 @@ _ID = "^[ -~]+$"
 def _check_name(event: str) -> None:
     if event in OWN_EVENTS:
         raise ValidationError(f"{event} happens by itself and cannot be sent.")
+    if family(event) in RESERVED:
+        raise ValidationError(f"Events of {family(event)} are Tocsin's own and cannot be sent.")
     if not re.fullmatch(_NAME, event):
         raise ValidationError("Must be words of a-z, 0-9 and _ with dots between, such as finding.new.")
 
@@ -39,9 +39,9 @@ class Event(Strict):
         validate=[validate.Length(max=MAX_EVENT_CHARACTERS), _check_name],
         metadata=described(
             "What has happened: finding.new, finding.status_changed, scan.completed, scan.failed, or a name of your "
-            "own of that form.",
+            "own of that form, of another family than action, approval and playbook.",
             pattern=_NAME,
-            **{"not": {"enum": list(OWN_EVENTS)}},
+            **{"not": {"pattern": f"^({'|'.join(RESERVED)})\\."}},
         ),
     )
     data = fields.Dict(
@@ -70,6 +70,19 @@ class NotStarted(Schema):
     playbook_id = fields.String(metadata=described("The playbook."))
     code = fields.String(metadata=described("A stable word for the reason."))
     reason = fields.String(metadata=described("Why it was not started."))
+    execution_id = fields.String(
+        allow_none=True, metadata=described("The failed run that shows the event and the reason.")
+    )
+
+
+class NotMatched(Schema):
+    """A playbook that waits for the event, of which it does not meet a condition."""
+
+    playbook_id = fields.String(metadata=described("The playbook."))
+    condition = fields.String(metadata=described("The first condition not met, as a JSON pointer into the playbook."))
+    wanted = fields.Raw(allow_none=True, metadata=described("What it asks for: a value, or an operator and a value."))
+    found = fields.Raw(allow_none=True, metadata=described("What the event has there; long values are shortened."))
+    missing = fields.Boolean(metadata=described("Whether the event has nothing there."))
 
 
 class EventOutcome(Schema):
@@ -84,9 +97,16 @@ class EventOutcome(Schema):
         allow_none=True,
         metadata=described("Where none does and the name is close to a usual one: that one; else null."),
     )
+    repeated = fields.Boolean(
+        metadata=described("Whether an event of this id has been handled before: what it started is not started again.")
+    )
     started = fields.List(fields.Nested(StartedRun), metadata=described("The runs it has started."))
     not_started = fields.List(
         fields.Nested(NotStarted), metadata=described("The playbooks that wait for it and could not be started.")
+    )
+    not_matched = fields.List(
+        fields.Nested(NotMatched),
+        metadata=described("The playbooks that wait for it and of which it does not meet a condition, up to 50."),
     )
 
 
@@ -101,14 +121,25 @@ EXAMPLE: dict[str, Any] = {
 OUTCOME: dict[str, Any] = {
     "event_id": "finding-4711",
     "event": "finding.new",
-    "considered": 2,
+    "considered": 3,
     "note": None,
+    "repeated": False,
     "started": [{"playbook_id": "pb-critical-finding-alert", "execution_id": "pexec-0199f3c2a1b46d0e8f2c41"}],
     "not_started": [
         {
             "playbook_id": "pb-isolate-host",
             "code": "already_running",
             "reason": "The playbook 'pb-isolate-host' is already running for the asset 'a-1001'.",
+            "execution_id": "pexec-0199f3c2a1b46d0e8f2c42",
+        }
+    ],
+    "not_matched": [
+        {
+            "playbook_id": "pb-triage-low",
+            "condition": "/trigger/conditions/severity",
+            "wanted": {"$in": ["info", "low"]},
+            "found": "critical",
+            "missing": False,
         }
     ],
 }

@@ -45,7 +45,8 @@ _WHOLE = {
     "exception_step": None,
     "enabled": True,
 }
-PLAYBOOK = {**_WHOLE, "step_count": 2, "next_run_at": None, "created_at": _STAMP, "updated_at": _STAMP}
+_NOW: dict[str, Any] = {"step_count": 2, "next_run_at": None, "last_error": None, "problems": []}
+PLAYBOOK = {**_WHOLE, **_NOW, "created_at": _STAMP, "updated_at": _STAMP}
 VERSION = {**_WHOLE, "created_at": _STAMP, "created_by": "3f1c9a60b2d4"}
 ITEM = {
     name: PLAYBOOK[name]

@@ -14,8 +14,8 @@ from api.playbooks import schemas as shapes
 from api.playbooks import views
 from api.versioned import DocumentedShape, Routes, answer_verdict, id_problems
 from playbooks.checks.size import size
+from playbooks.definitions.events import MAX_EVENT_CHARACTERS
 from playbooks.definitions.fields import MAX_TAG_CHARACTERS
-from playbooks.definitions.triggers import MAX_EVENT_CHARACTERS
 from playbooks.differences import differences
 from store.definitions import playbooks
 from store.engine import db

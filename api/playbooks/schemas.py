@@ -10,7 +10,8 @@ from api.http.base_schema import Schema
 from api.http.schemas import Parameter, Retry, Strict, described
 from playbooks.definitions import fields as common
 from playbooks.definitions import parameters, step_types
-from playbooks.definitions.triggers import EVENTS, MAX_CONDITIONS, MAX_EVENT_CHARACTERS
+from playbooks.definitions.events import EVENTS, MAX_EVENT_CHARACTERS
+from playbooks.definitions.triggers import MAX_CONDITIONS
 
 _TRIGGER = described(
     "What starts it: the name of an event, or an object; manual when left out.",
@@ -83,6 +84,14 @@ class Step(Schema):
     )
 
 
+class StartError(Schema):
+    """Why a trigger could not start a playbook; a failed run has the same reason."""
+
+    at = fields.String(metadata=described("When it was to start: ISO 8601, UTC."))
+    code = fields.String(metadata=described("A stable word for the reason."))
+    message = fields.String(metadata=described("The reason, for people."))
+
+
 class _DescribedPlaybook(Strict):
     """The members of a playbook; null selects the default."""
 
@@ -131,6 +140,17 @@ class _DescribedPlaybook(Strict):
         dump_only=True,
         allow_none=True,
         metadata=described("When its schedule comes round next; ignored in requests."),
+    )
+    last_error = fields.Nested(
+        StartError,
+        dump_only=True,
+        allow_none=True,
+        metadata=described("Why its trigger could not start it last time; null since the next good start."),
+    )
+    problems = fields.List(
+        fields.Nested(http_schemas.Fault),
+        dump_only=True,
+        metadata=described("Steps whose action or playbook is missing or disabled; ignored in requests."),
     )
     created_at = fields.String(dump_only=True, metadata=described("ISO 8601, UTC; ignored in requests."))
     updated_at = fields.String(dump_only=True, metadata=described("ISO 8601, UTC; ignored in requests."))

@@ -18,6 +18,7 @@ from playbooks.checks.size import DefinitionSize, size
 from playbooks.checks.steps import check_list, check_step
 from playbooks.checks.templates import check_templates
 from playbooks.definitions import fields, parameters, triggers
+from playbooks.definitions.events import trigger_doubt
 from playbooks.definitions.normalise import normalise
 from playbooks.definitions.places import PlacedStep, places
 from playbooks.definitions.step_types import (
@@ -136,6 +137,8 @@ def warnings(definition: Mapping[str, Any], actions: Mapping[str, ActionFacts] |
         faults.add("/max_retries", "with on_failure retry and max_retries 0 nothing is tried again: set max_retries")
     if form["on_failure"] != "retry" and form["max_retries"]:
         faults.add("/max_retries", "counts only with on_failure retry: set that, or leave max_retries out")
+    if doubt := trigger_doubt(form["trigger"]["event"]):
+        faults.add("/trigger/event", doubt)
     for place in islice(places(form), MAX_STEPS):
         if place.step.get("type") == "approval" and "timeout_seconds" not in place.step:
             faults.add(

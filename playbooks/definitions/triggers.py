@@ -1,16 +1,16 @@
 """The trigger of a playbook: manual, a schedule, or an event.
 
-``check_trigger`` reports every fault of a trigger on write. When an event arrives, ``names`` are the trigger events it
-may match, ``matches`` decides whether it meets the conditions of a playbook, and ``subject`` is what that playbook's
-templates may read of it.
+``check_trigger`` reports every fault of a trigger on write. When an event arrives, ``events.names`` are the trigger
+events it may match, ``mismatch`` finds the condition of a playbook that it does not meet, and ``subject`` is what that
+playbook's templates may read of it.
 
 An event is ``{"event": "finding.new", "data": {"finding": {...}}}``; the data may also be the finding itself. A
 condition names a member of the finding (``severity``, ``asset.tags``; ``asset_tags`` means the same) or of the data. It
 is a value that the member must equal, or an object of operators that must all hold.
 """
 
-import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,36 +20,23 @@ from config.errors import Problem
 from config.pointers import step
 from expressions.suggestions import did_you_mean
 from expressions.values import is_encodable
+from playbooks.definitions.events import MANUAL, SCHEDULE, family, trigger_fault
 from playbooks.definitions.parameter_values import is_integer, is_number, pattern_fault
 from playbooks.definitions.schedules import check_cron, check_timezone
 
-MANUAL, SCHEDULE = "manual", "schedule"
-#: the documented events; a trigger may name others of the same form
-EVENTS = (
-    MANUAL,
-    SCHEDULE,
-    "finding.new",
-    "finding.status_changed",
-    "finding.*",
-    "scan.completed",
-    "scan.failed",
-    "scan.*",
-    "action.completed",
-)
 #: from the least to the most severe
 SEVERITIES = ("info", "low", "medium", "high", "critical")
 OPERATORS = ("$eq", "$ne", "$in", "$nin", "$gt", "$gte", "$lt", "$lte", "$contains", "$exists", "$regex")
 
-MAX_EVENT_CHARACTERS = 128
 MAX_CONDITIONS = 50
 MAX_PATH_CHARACTERS = 256
 #: values of one $in, and characters of one text
 MAX_VALUES = 500
 MAX_TEXT_CHARACTERS = 1024
 
-_EVENT = re.compile(r"[a-z][a-z0-9_]*(\.[a-z0-9_]+)*\.([a-z0-9_]+|\*)")
 _FIELDS = ("event", "conditions", "cron", "timezone")
 _MISSING = object()
+_CONDITIONS = "/trigger/conditions"
 #: order of a value and its operand (less, equal, greater) → the operators that hold
 _BY_ORDER = {-1: ("$lt", "$lte"), 0: ("$gte", "$lte"), 1: ("$gt", "$gte")}
 
@@ -64,19 +51,13 @@ def check_trigger(trigger: Any) -> list[Problem]:
         if field not in _FIELDS
     ]
     event = trigger.get("event")
-    if not isinstance(event, str) or len(event) > MAX_EVENT_CHARACTERS or not _is_event(event):
-        hint = did_you_mean(event, EVENTS) if isinstance(event, str) else ""
-        named = ", ".join(EVENTS)
-        problems.append(Problem("/event", f"must be one of {named}, or another name of that form{hint}"))
+    if fault := trigger_fault(event):
+        problems.append(Problem("/event", fault))
     problems += _check_schedule(trigger)
     conditions = trigger.get("conditions")
     if conditions and event in (MANUAL, SCHEDULE):
         problems.append(Problem("/conditions", f"there is no event to look at when the trigger is {event}"))
     return problems + [problem.under("/conditions") for problem in _check_conditions(conditions)]
-
-
-def _is_event(event: str) -> bool:
-    return event in (MANUAL, SCHEDULE) or _EVENT.fullmatch(event) is not None
 
 
 def _check_schedule(trigger: Mapping[str, Any]) -> list[Problem]:
@@ -151,15 +132,6 @@ def _pointer(name: Any) -> str:
     return step(str(name)[:MAX_PATH_CHARACTERS])
 
 
-def names(event: str) -> list[str]:
-    """The trigger events that an event matches: its name and the wildcards.
-
-    Each ``*`` above its name is one.
-    """
-    words = event.split(".")
-    return [event, *(".".join([*words[:count], "*"]) for count in range(len(words) - 1, 0, -1))]
-
-
 def subject(event: Mapping[str, Any]) -> dict[str, Any]:
     """The names that templates may read of an event.
 
@@ -170,7 +142,7 @@ def subject(event: Mapping[str, Any]) -> dict[str, Any]:
     data = _data(event)
     if isinstance(data.get("finding"), Mapping):
         context["finding"] = data["finding"]
-    elif _family(event) == "finding":
+    elif family(str(event.get("event", ""))) == "finding":
         context["finding"] = about
     for source in (about, data):
         if isinstance(source.get("asset"), Mapping):
@@ -178,24 +150,43 @@ def subject(event: Mapping[str, Any]) -> dict[str, Any]:
     return context
 
 
+@dataclass(frozen=True)
+class Mismatch:
+    """A condition that an event does not meet."""
+
+    #: where it stands in the playbook, as a JSON pointer
+    pointer: str
+    #: the member of the event that it looks at
+    path: str
+    wanted: Any
+    #: what is there; None if the member is missing
+    found: Any
+    missing: bool
+
+
 def matches(conditions: Any, event: Mapping[str, Any]) -> bool:
-    """Whether an event meets all conditions, which are free of faults.
+    """Whether an event meets all conditions, which are free of faults."""
+    return mismatch(conditions, event) is None
+
+
+def mismatch(conditions: Any, event: Mapping[str, Any]) -> Mismatch | None:
+    """The first condition that an event does not meet.
 
     No event makes it fail.
     """
     if not isinstance(conditions, Mapping):
-        return conditions is None
+        return None if conditions is None else Mismatch(_CONDITIONS, "", conditions, None, missing=True)
     places = (_about(event), _data(event), subject(event))
     for path, asked in conditions.items():
         value = next((found for found in _lookups(str(path), places) if found is not _MISSING), _MISSING)
         operators = asked if isinstance(asked, Mapping) else {"$eq": asked}
-        if not all(_holds(operator, operand, value) for operator, operand in operators.items()):
-            return False
-    return True
-
-
-def _family(event: Mapping[str, Any]) -> str:
-    return str(event.get("event", "")).partition(".")[0]
+        for operator, operand in operators.items():
+            if not _holds(operator, operand, value):
+                pointer = _CONDITIONS + _pointer(path)
+                wanted = {operator: operand} if isinstance(asked, Mapping) else asked
+                missing = value is _MISSING
+                return Mismatch(pointer, str(path), wanted, None if missing else value, missing)
+    return None
 
 
 def _data(event: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -209,7 +200,7 @@ def _about(event: Mapping[str, Any]) -> Mapping[str, Any]:
     The member of its data with the name of its family, else the data.
     """
     data = _data(event)
-    about = data.get(_family(event))
+    about = data.get(family(str(event.get("event", ""))))
     return about if isinstance(about, Mapping) else data
 
 

@@ -144,9 +144,10 @@ def listening(db: Connection, workspace_id: str, events: Sequence[str]) -> list[
     return [kind.of(row) for row in found]
 
 
-def is_awaited(db: Connection, workspace_id: str, events: Sequence[str]) -> bool:
-    """Whether the trigger of any enabled playbook names one of these events."""
-    return db.execute(sa.select(playbooks.c.id).where(_listens(workspace_id, events)).limit(1)).first() is not None
+def awaited(db: Connection, workspace_id: str, events: Sequence[str]) -> set[str]:
+    """Those of these events that the trigger of an enabled playbook names."""
+    named = sa.select(playbooks.c.trigger_event).distinct().where(_listens(workspace_id, events))
+    return {row.trigger_event for row in db.execute(named)}
 
 
 def _listens(workspace_id: str, events: Sequence[str]) -> sa.ColumnElement[bool]:
@@ -170,6 +171,17 @@ def set_fire_at(db: Connection, workspace_id: str, playbook_id: str, at: int | N
     """
     mine = sa.and_(kind.the(workspace_id, playbook_id), playbooks.c.fire_at.is_not_distinct_from(expected))
     return db.execute(sa.update(playbooks).where(mine).values(fire_at=at)).rowcount == 1
+
+
+def set_error(db: Connection, workspace_id: str, playbook_id: str, error: str) -> None:
+    """Store why the trigger of a playbook could not start it."""
+    db.execute(sa.update(playbooks).where(kind.the(workspace_id, playbook_id)).values(last_error=error))
+
+
+def clear_error(db: Connection, workspace_id: str, playbook_id: str, known: str) -> None:
+    """Forget why a playbook could not be started, unless there is a later reason."""
+    mine = sa.and_(kind.the(workspace_id, playbook_id), playbooks.c.last_error == known)
+    db.execute(sa.update(playbooks).where(mine).values(last_error=None))
 
 
 def record_references(db: Connection, workspace_id: str, limit: int) -> int:

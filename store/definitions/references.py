@@ -42,7 +42,7 @@ _MOST_HELD = 500
 class Naming(NamedTuple):
     """A step names an action or a playbook, in the member at ``pointer``."""
 
-    kind: str
+    noun: str
     name: str
     pointer: str
     step_id: str
@@ -62,7 +62,7 @@ def record(db: Connection, workspace_id: str, playbook_id: str, definition: Mapp
     forget(db, workspace_id, playbook_id)
     found: dict[tuple[str, str], list[tuple[str, str]]] = {}
     for one in namings(definition):
-        kept = found.setdefault((one.kind, one.name), [])
+        kept = found.setdefault((one.noun, one.name), [])
         if len(kept) < MOST_PLACES:
             kept.append((one.pointer, one.step_id))
     own = {"workspace_id": workspace_id, "playbook_id": playbook_id}

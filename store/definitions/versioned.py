@@ -138,7 +138,8 @@ class DefinitionKind(Generic[Kept]):
         self.current = sa.select(*(heads.c[name] for name in (*shown, *self._own)), *revised).select_from(self.joined)
         one = self.the(sa.bindparam("workspace_id"), sa.bindparam("definition_id"))
         self._one = Prepared(self.current.where(one))
-        self._head = Prepared(sa.select(heads.c.revision_id, heads.c.enabled).where(one))
+        brief = [heads.c[name] for name in ("revision_id", "enabled", "last_error") if name in heads.c]
+        self._head = Prepared(sa.select(*brief).where(one))
         self._revision = sa.select(revisions, revisions.c.id.label("revision_id"))
         self._by_id = self._revision.where(revisions.c.id == sa.bindparam("wanted"))
 
@@ -168,7 +169,7 @@ class DefinitionKind(Generic[Kept]):
         return self.of(self._found(self._one, db, workspace_id, definition_id))
 
     def head(self, db: Connection, workspace_id: str, definition_id: str) -> Any:
-        """The revision_id of a definition and whether it is enabled.
+        """The revision_id of a definition, whether it is enabled, and ``last_error`` of a playbook.
 
         Raises:
             NotFound: this workspace has none of that id.

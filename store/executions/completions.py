@@ -1,4 +1,4 @@
-"""Completions: successful executions whose end playbooks listen for.
+"""Completions: executions of triggered actions whose end playbooks listen for.
 
 The mark is written with the end of the execution (``waiting_for`` "announce", due soon), so that no end is lost; it is
 cleared in the transaction that starts the playbooks, so that none starts twice.
@@ -10,12 +10,15 @@ import sqlalchemy as sa
 
 from playbooks.states import Status, WaitingFor
 from store.engine.db import Connection, Row, now_ms
+from store.engine.prepared import words
 from store.executions.transitions import executions
 
 _table = executions.c
 
 #: after this long without an announcement tick asks for it again, ms
 PATIENCE = 5_000
+#: the ends that playbooks may listen for
+ANNOUNCED = (Status.COMPLETED, Status.FAILED, Status.TIMEOUT)
 
 
 def mark() -> dict[str, Any]:
@@ -36,5 +39,5 @@ def take(db: Connection, execution_id: str) -> bool:
 
 def _marked(execution_id: str) -> sa.ColumnElement[bool]:
     return sa.and_(
-        _table.id == execution_id, _table.status == Status.COMPLETED, _table.waiting_for == WaitingFor.ANNOUNCE
+        _table.id == execution_id, _table.status.in_(words(ANNOUNCED)), _table.waiting_for == WaitingFor.ANNOUNCE
     )

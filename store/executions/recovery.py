@@ -21,6 +21,7 @@ def due(db: Connection, *, limit: int) -> list[Row]:
         table.action_id,
         table.status,
         table.queue,
+        table.mode,
         table.idempotent,
         table.attempt,
         table.lapses,

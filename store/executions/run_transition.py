@@ -135,7 +135,7 @@ class RunTransition:
         if retry and runs.consume_retry(db, self.run_id, cause.row_id, cause.attempt, most=retry.most):
             waiting_for_retry = {"waiting_for": WaitingFor.RETRY, "due_at": now_ms() + retry.pause, "failures": 0}
             status, columns = Status.WAITING, {**columns, **waiting_for_retry}
-        moves = self.moves if status != Status.WAITING else Moves()
+        moves = self.moves if status == cause.status else Moves()
         ended, waiting = steps.end_step(
             db, cause.row_id, status, moves, run_id=self.run_id, actor=self.actor, fence=cause.attempt, **columns
         )

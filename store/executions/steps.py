@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from playbooks.states import Kind, Status, WaitingFor
 from store.engine.db import Connection, Row, now_ms
 from store.engine.prepared import Prepared, quoted, words
-from store.executions import combined, ending, transitions
+from store.executions import announcements, combined, ending, transitions
 from store.executions.rows import NOT_BEGUN, NewRow
 from store.executions.runs import PATROL
 from store.executions.transitions import LIVE, TERMINAL
@@ -45,6 +45,13 @@ class End:
     #: whether steps of the run, or runs that it has started, may be live, which then have to be ended
     #: (``store.executions.ending``)
     clears: bool = False
+    #: the events of a run's end that playbooks listen for (``store.executions.announcements``)
+    announces: frozenset[str] = frozenset()
+
+    @property
+    def is_announced(self) -> bool:
+        """Whether a playbook listens for this end."""
+        return _event(self.status) in self.announces
 
 
 @dataclass(kw_only=True)
@@ -60,6 +67,8 @@ class Moves:
     #: why the run will fail although its exception step goes first
     failing: Mapping[str, Any] | None = None
     end: End | None = None
+    #: (workspace, event, step row) that playbooks listen for: approvals that are requested
+    announced: list[tuple[str, str, str]] = field(default_factory=list)
 
 
 def in_one_statement(db_name: str, moves: Moves) -> bool:
@@ -67,10 +76,11 @@ def in_one_statement(db_name: str, moves: Moves) -> bool:
 
     They are on PostgreSQL, where one thing follows.
     """
-    if db_name != "postgresql" or moves.runs or moves.arrivals or moves.failing is not None:
+    if db_name != "postgresql" or moves.runs or moves.arrivals or moves.failing is not None or moves.announced:
         return False
     if moves.end is not None:
-        return not moves.rows and moves.end.parent_id is None and not (moves.end.after_failure or moves.end.clears)
+        further = moves.end.after_failure or moves.end.clears or moves.end.is_announced
+        return not moves.rows and moves.end.parent_id is None and not further
     return len(moves.rows) == 1 and moves.rows[0].get("open") is None
 
 
@@ -134,6 +144,8 @@ def go_on(db: Connection, run_id: str, run_status: str | None, moves: Moves, act
     waiting += [container for container, failed in moves.arrivals if count_finished(db, container, failed=failed)]
     if moves.failing is not None:
         _fail_later.run(db, {"id_": run_id, "error_": transitions.dump(moves.failing)})
+    for announced in moves.announced:
+        announcements.add(db, *announced)
     if moves.end is not None:
         end_run(db, run_id, moves.end, actor)
     return waiting
@@ -209,13 +221,14 @@ def end_run(db: Connection, run_id: str, end: End, actor: str) -> bool:
     ended = transitions.transition(db, run_id, status, actor=actor, **changes)
     if ended is not None and end.parent_id is not None:
         _wake.run(db, {"id_": end.parent_id, "soon_": now_ms()})
+    if ended is not None and _event(status) in end.announces:
+        announcements.add(db, ended.workspace_id, _event(status), run_id)
     return ended is not None
 
 
-def break_off(db: Connection, run_id: str, error: Mapping[str, Any]) -> None:
-    """Fail a run wherever it stands, unless it has ended."""
-    parent_id = db.execute(sa.select(_table.parent_id).where(_table.id == run_id)).scalar_one_or_none()
-    end_run(db, run_id, End(status=Status.FAILED, error=error, parent_id=parent_id, clears=True), "system")
+def _event(status: Status) -> str:
+    """The event of a run's end."""
+    return f"playbook.{status}"
 
 
 _run_error = Prepared(sa.select(_table.error).where(_id))

@@ -1,24 +1,17 @@
 """The mark on an execution whose end a playbook listens for."""
 
-import time
 from typing import Any
 
-from config.errors import Unavailable
-from playbooks.definitions.triggers import names
 from playbooks.states import Mode, Status
-from store.definitions import playbooks
 from store.engine import db
 from store.engine.db import Connection, Row
 from store.executions import completions, recovery
+from tasks.definitions import listeners
+from tasks.messages.announcement_messages import announcement
 from tasks.messages.model import TaskMessage
 
-EVENT = "action.completed"
-
-#: how long a look-up of listening playbooks is used, seconds
-FRESH = 2.0
-
-#: workspace → until when the look-up is used, and whether a playbook listens
-_remembered: dict[str, tuple[float, bool]] = {}
+#: the end of a triggered action → its event
+EVENTS: dict[str, str] = {status: f"action.{status}" for status in completions.ANNOUNCED}
 
 
 def mark(row: Any, status: Status) -> dict[str, Any]:
@@ -26,26 +19,14 @@ def mark(row: Any, status: Status) -> dict[str, Any]:
 
     Empty if no playbook listens.
     """
-    announced = status == Status.COMPLETED and row.mode == Mode.LIVE and _has_listener(row.workspace_id)
+    event = EVENTS.get(status)
+    announced = event is not None and row.mode == Mode.LIVE and event in listeners.awaited(row.workspace_id)
     return completions.mark() if announced else {}
-
-
-def _has_listener(workspace_id: str) -> bool:
-    asked, (until, known) = time.monotonic(), _remembered.get(workspace_id, (0.0, False))
-    if asked < until:
-        return known
-    try:
-        with db.read() as connection:
-            known = playbooks.is_awaited(connection, workspace_id, names(EVENT))
-    except Unavailable:
-        return True  # a needless mark does no harm
-    _remembered[workspace_id] = asked + FRESH, known
-    return known
 
 
 def message(execution_id: str, action_id: str) -> TaskMessage:
     """The task that announces the end of an execution."""
-    return TaskMessage(task="tocsin.announce", execution_id=execution_id, label=action_id, queue="steps")
+    return announcement(execution_id, action_id)
 
 
 def handle(connection: Connection, row: Row) -> TaskMessage:

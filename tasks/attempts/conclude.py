@@ -11,13 +11,15 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from config import logs, times
+from playbooks.definitions.events import APPROVAL_REQUESTED
 from playbooks.states import Mode, Status, WaitingFor
 from store.engine import db
 from store.engine.db import Connection, Row
-from store.executions import transitions
+from store.executions import announcements, transitions
 from tasks.attempts import completion
 from tasks.attempts.failure import failure
 from tasks.attempts.patience import commit_with_patience
+from tasks.definitions import listeners
 from tasks.messages import publisher
 from tasks.secrets.redact import Redactor
 
@@ -139,9 +141,12 @@ def conclude(this: Attempt, ending: Ending) -> Ending | Unchanged:
     """
     settled, row = settle(this, ending), this.row
     mark = completion.mark(row, settled.ending.status)
+    asks = settled.ending.waiting_for == WaitingFor.APPROVAL and listeners.emits(
+        row.workspace_id, row.mode, APPROVAL_REQUESTED, None
+    )
 
     def finish(connection: Connection) -> bool:
-        return transitions.finish(
+        ended = transitions.finish(
             connection,
             row.id,
             settled.ending.status,
@@ -151,10 +156,13 @@ def conclude(this: Attempt, ending: Ending) -> Ending | Unchanged:
             **settled.changes,
             **mark,
         )
+        if ended and asks:
+            announcements.add(connection, row.workspace_id, APPROVAL_REQUESTED, row.id)
+        return ended
 
-    if not commit_with_patience(finish):
+    if not commit_with_patience(finish, single=not asks):
         return Unchanged("stale")
-    if mark:
+    if mark or asks:
         publisher.publish_after_commit(completion.message(row.id, row.action_id))
     ended(this, settled.ending)
     return settled.ending

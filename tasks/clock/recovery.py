@@ -138,11 +138,13 @@ def _end(connection: Connection, row: Row, status: Status, error: dict[str, obje
 
     Returns the message with which a worker plans a step's successors.
     """
-    mark = steps.follow_mark() if row.kind == Kind.STEP else {}
+    mark = steps.follow_mark() if row.kind == Kind.STEP else completion.mark(row, status)
     moved = transitions.transition(connection, row.id, status, fence=row.attempt, error=transitions.dump(error), **mark)
     if error is not None:
         log.warning("execution ended by tick", execution_id=row.id, status=status, code=error["code"])
-    return follow_message_of(row) if mark and moved is not None else None
+    if not mark or moved is None:
+        return None
+    return follow_message_of(row) if row.kind == Kind.STEP else completion.message(row.id, row.action_id)
 
 
 def message_of(row: Row, queue: str, *, ahead: bool = False) -> TaskMessage:

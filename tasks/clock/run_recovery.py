@@ -19,6 +19,7 @@ from tasks.messages.model import TaskMessage
 from tasks.messages.run_messages import follow_message_of, join_message
 from tasks.runs import stop
 from tasks.runs.errors import of_run
+from tasks.runs.run import ends_of_row
 
 #: the time that a worker has to plan before tick publishes another message, ms
 PATIENCE = 10_000
@@ -66,10 +67,10 @@ def handle_run(connection: Connection, row: Row, over: list[Over]) -> None:
 
 
 def _fail(connection: Connection, row: Row, code: str, message: str) -> None:
+    announces = ends_of_row(runs.read(connection, row.id))
     error = of_run(code, message)
-    steps.end_run(
-        connection, row.id, steps.End(status=Status.FAILED, error=error, parent_id=row.parent_id, clears=True), "system"
-    )
+    end = steps.End(status=Status.FAILED, error=error, parent_id=row.parent_id, clears=True, announces=announces)
+    steps.end_run(connection, row.id, end, "system")
     log.warning("run ended by tick", execution_id=row.id, code=code)
 
 

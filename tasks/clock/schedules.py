@@ -3,20 +3,18 @@
 In order of time: tick looks up which schedules are due; the run of each is prepared; then, in one transaction for each
 playbook, the schedule moves on to its next time and the run is accepted. The move is guarded by the time that was due:
 of several ticks at once one moves it, and the others start nothing. Times missed while Tocsin did not run cause one
-late run in all. If a playbook cannot be started, its schedule still moves on, and the audit trail has the reason.
+late run in all. If a playbook cannot be started, its schedule still moves on, and a failed run has the reason
+(``tasks.intake.candidates``).
 """
 
 from config import logs
-from config.errors import CallerError, Unavailable
 from playbooks.definitions.schedules import next_time
 from store import audit
 from store.definitions import playbooks
 from store.definitions.playbooks import Playbook
 from store.engine import db
-from store.engine.db import Connection
 from tasks.clock.duty import TimeSlice
-from tasks.intake import run_start
-from tasks.intake.events import Candidate, Refusal, note_not_fired, refused
+from tasks.intake import candidates
 from tasks.intake.run_start import RunRequest
 from tasks.messages import publisher
 
@@ -47,26 +45,6 @@ def _fire(playbook: Playbook) -> bool:
 
     False if it cannot be, or another tick did.
     """
-    with db.read() as connection:
-        candidate = _candidate(connection, playbook)
-    with db.write() as connection:
-        after = _next_time(playbook)
-        moved = playbooks.set_fire_at(connection, playbook.workspace_id, playbook.id, after, playbook.fire_at)
-        if not moved:
-            return False
-        if candidate.refusal is not None:
-            note_not_fired(connection, playbook.workspace_id, playbook.id, candidate.refusal)
-        elif candidate.ready is not None:
-            run_start.accept(connection, request=candidate.ready[0], row=candidate.ready[1])
-    if candidate.refusal is not None:
-        log.warning("scheduled run skipped", playbook_id=playbook.id, reason=candidate.refusal.reason)
-    if candidate.ready is None:
-        return False
-    publisher.publish_after_commit(candidate.ready[2])
-    return True
-
-
-def _candidate(connection: Connection, playbook: Playbook) -> Candidate:
     request = RunRequest(
         workspace_id=playbook.workspace_id,
         actor=audit.SYSTEM,
@@ -74,17 +52,25 @@ def _candidate(connection: Connection, playbook: Playbook) -> Candidate:
         revision_id=playbook.revision.id,
         trigger="schedule",
     )
-    try:
-        row, chain = run_start.prepare(connection, request)
-    except Unavailable:
-        raise
-    except CallerError as error:
-        return Candidate(playbook.id, refusal=refused(error))
-    except Exception:
-        log.exception("scheduled run not prepared", playbook_id=playbook.id)
-        refusal = Refusal(code="internal_error", reason="The run could not be made ready; the log of tick says why.")
-        return Candidate(playbook.id, refusal=refusal)
-    return Candidate(playbook.id, ready=(request, row, chain))
+    with db.read() as connection:
+        candidate = candidates.prepared(connection, playbook, request)
+    refusal, failed = candidate.refusal, None
+    with db.write() as connection:
+        after = _next_time(playbook)
+        moved = playbooks.set_fire_at(connection, playbook.workspace_id, playbook.id, after, playbook.fire_at)
+        if not moved:
+            return False
+        if candidate.ready is not None:
+            candidates.accept(connection, candidate, candidate.ready[0])
+        elif refusal is not None:
+            failed = candidates.fail(connection, candidate, refusal)
+    if candidate.ready is not None:
+        publisher.publish_after_commit(candidate.ready[1])
+        return True
+    if refusal is not None:
+        log.warning("scheduled run failed", playbook_id=playbook.id, code=refusal.code, reason=refusal.reason)
+    publisher.publish_after_commit(*candidates.told_of(failed))
+    return False
 
 
 def _next_time(playbook: Playbook) -> int | None:

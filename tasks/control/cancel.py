@@ -4,13 +4,16 @@ import time
 from typing import Any
 
 from config.errors import Conflict
+from playbooks.definitions.events import PLAYBOOK_CANCELLED
 from playbooks.states import Kind, Status
 from store.access import Caller
 from store.engine import db
 from store.engine.db import Connection, Row
 from store.executions import ending, runs, steps, transitions
 from tasks.messages import publisher
+from tasks.messages.announcement_messages import announcement
 from tasks.runs import stop
+from tasks.runs.run import ends_of_row
 
 #: a cancel waits this long for the worker to release the row before it answers, seconds. Longer than
 #: ``tasks.attempts.lease.FRESH``: a worker that has not begun its effect by then checks first and finds the cancel.
@@ -62,7 +65,8 @@ def cancel_run(caller: Caller, run_id: str) -> Row:
 
     def end(connection: Connection) -> tuple[Row, bool, list[str]]:
         before = runs.get(connection, caller.workspace_id, run_id)
-        over = steps.End(status=Status.CANCELLED, parent_id=before.parent_id, clears=True)
+        announces = ends_of_row(before)
+        over = steps.End(status=Status.CANCELLED, parent_id=before.parent_id, clears=True, announces=announces)
         ended = steps.end_run(connection, run_id, over, caller.key_id)
         below = ending.end_below(connection, [run_id], caller.key_id) if ended else []
         return before, ended, below
@@ -70,6 +74,8 @@ def cancel_run(caller: Caller, run_id: str) -> Row:
     before, ended, below = db.change(end)
     if not ended:
         raise has_ended(before)
+    if PLAYBOOK_CANCELLED in ends_of_row(before):
+        publisher.publish_after_commit(announcement(run_id, before.action_id))
     concerned = stop.end_steps([run_id, *below], caller.key_id)
     concerned |= stop.end_steps([*concerned], caller.key_id)  # those written during the first call
     for _ in range(_LOOKS):

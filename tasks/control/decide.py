@@ -74,7 +74,7 @@ def _mark(row: Row, *, approve: bool) -> Mapping[str, Any]:
     """The mark to plan a step's successors, or to announce an action."""
     if row.kind == Kind.STEP:
         return steps.follow_mark()
-    return completion.mark(row, Status.COMPLETED) if approve else {}
+    return completion.mark(row, Status.COMPLETED if approve else Status.FAILED)
 
 
 def decide_step(

@@ -4,16 +4,19 @@ from typing import Any
 
 from config.errors import Conflict
 from config.settings import settings
+from playbooks.definitions.events import PLAYBOOK_PAUSED
 from playbooks.states import Mode, Status, WaitingFor
 from store.access import Caller
 from store.engine import db
 from store.engine.db import Connection, Row
-from store.executions import recovery, run_listing, runs, transitions
+from store.executions import announcements, recovery, run_listing, runs, transitions
 from store.executions.transitions import TERMINAL
 from tasks.control.cancel import has_ended
 from tasks.messages import publisher
+from tasks.messages.announcement_messages import announcement
 from tasks.messages.model import TaskMessage
 from tasks.messages.run_messages import begin_message
+from tasks.runs.run import ends_of_row
 
 
 def pause(caller: Caller, run_id: str) -> Row:
@@ -25,15 +28,21 @@ def pause(caller: Caller, run_id: str) -> Row:
         NotFound: no such run. Conflict: it is paused or has ended.
     """
 
-    def apply(connection: Connection) -> Row:
+    def apply(connection: Connection) -> tuple[Row, bool]:
         before = runs.get(connection, caller.workspace_id, run_id)
+        announced = PLAYBOOK_PAUSED in ends_of_row(before)
         if before.status in TERMINAL:
             raise has_ended(before)
         if before.mode == Mode.DRY_RUN or not _paused(connection, before, caller):
             raise Conflict(f"The run cannot be paused: it is {before.status}.", code="not_running")
-        return runs.get(connection, caller.workspace_id, run_id)
+        if announced:
+            announcements.add(connection, before.workspace_id, PLAYBOOK_PAUSED, run_id)
+        return runs.get(connection, caller.workspace_id, run_id), announced
 
-    return db.change(apply)
+    after, announced = db.change(apply)
+    if announced:
+        publisher.publish_after_commit(announcement(run_id, after.action_id))
+    return after
 
 
 def _paused(connection: Connection, row: Row, caller: Caller) -> bool:

@@ -76,6 +76,7 @@ def keep(
         return imported
     if existing is not None and outcome == "unchanged":
         return replace(imported, playbook=existing.playbook)
+    library.refuse_untriggerable(caller, definition)
     _ensure(caller, converted.actions)
     try:
         playbook = _written(caller, definition, document, expected, new=existing is None)

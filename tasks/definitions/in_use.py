@@ -12,7 +12,7 @@ from typing import Any
 
 from config import times
 from config.errors import Conflict, InUse, Problem
-from playbooks.definitions.triggers import MANUAL, SCHEDULE
+from playbooks.definitions.events import MANUAL, SCHEDULE
 from store.access import Caller
 from store.definitions import actions, playbooks, references
 from store.engine import db
@@ -64,7 +64,7 @@ def hold(
     """
     namings = list(references.namings(definition))
     for noun, heads in _HEADS.items():
-        wanted = {one.name for one in namings if one.kind == noun}
+        wanted = {one.name for one in namings if one.noun == noun}
         gone = wanted - references.hold(connection, heads, caller.workspace_id, wanted) - set(awaited)
         if gone:
             problems = [Problem(one.pointer, f"the {noun} {one.name!r} is gone") for one in namings if one.name in gone]

@@ -2,26 +2,32 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
-from config.errors import Problem
+from config.errors import Forbidden, Problem
 from expressions.limits import MAX_SUGGESTION_CANDIDATES
 from playbooks.checks import playbook as checks
+from playbooks.checks.faults import MAX_PROBLEMS
 from playbooks.checks.size import size
 from playbooks.definitions import normalise as meaning
+from playbooks.definitions.events import SCHEDULE
 from playbooks.definitions.places import places
 from playbooks.definitions.schedules import next_time
 from playbooks.definitions.step_types import TOP_ALIASES
-from playbooks.definitions.triggers import SCHEDULE
 from store.access import Caller
-from store.definitions import actions, playbooks
+from store.definitions import actions, playbooks, references
 from store.definitions.playbooks import NewRevision, Playbook
 from store.engine import db
 from tasks.definitions import in_use, versioned
 from tasks.offload import pool
 
 #: members that are ignored, so that a caller may send back what it has read
-_READ_ONLY = frozenset({"step_count", "next_run_at", "created_at", "updated_at", "created_by"})
+_READ_ONLY = frozenset(
+    {"step_count", "next_run_at", "last_error", "problems", "created_at", "updated_at", "created_by"}
+)
+#: the permission to trigger the actions that a playbook names
+_TRIGGERS = "execute:actions"
 
 
 def written(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -124,9 +130,11 @@ def create(
     """Add a playbook, and write more ``alongside`` it.
 
     Raises:
-        InvalidRequest: the definition has faults, all named. Conflict: the id is taken.
+        InvalidRequest: the definition has faults, all named. Conflict: the id is taken. Forbidden: the caller may not
+        trigger an action that it names.
     """
     definition = _checked(caller, wanted, expected)
+    refuse_untriggerable(caller, definition)
     playbook_id = definition.pop("id", None) or meaning.slug(definition["name"])
     with db.write() as connection:
         in_use.hold(connection, caller, definition, expected.playbooks)
@@ -153,7 +161,8 @@ def revise(
     The version goes up by itself unless a higher one is given; a change that changes nothing makes no version.
 
     Raises:
-        NotFound: no such playbook. InvalidRequest: faults, all named. Conflict: changed meanwhile.
+        NotFound: no such playbook. InvalidRequest: faults, all named. Conflict: changed meanwhile. Forbidden: the
+        caller may not trigger an action that it names.
     """
     with db.read() as connection:
         playbook = playbooks.get(connection, caller.workspace_id, playbook_id)
@@ -165,6 +174,8 @@ def revise(
     del definition["id"]
     definition["version"] = versioned.next_version(old, definition, meaning.next_version)
     enabled, same = definition["enabled"], definition["version"] == old["version"]
+    if not same:
+        refuse_untriggerable(caller, definition)
     with db.write() as connection:
         if same and enabled != old["enabled"]:  # only the switch was turned
             playbook = _switched(connection, caller, playbook_id, enabled=enabled)
@@ -212,6 +223,41 @@ def _checked(caller: Caller, wanted: Mapping[str, Any], expected: Expected) -> d
     if problems:
         raise versioned.faulty("playbook", problems)
     return meaning.normalise(wanted)
+
+
+def refuse_untriggerable(caller: Caller, definition: Mapping[str, Any]) -> None:
+    """Refuse an author who may not trigger an action that the playbook names.
+
+    Running the playbook takes no such right; so writing it does.
+
+    Raises:
+        Forbidden: the steps are named.
+    """
+    if caller.may(_TRIGGERS):
+        return
+    text = f"names the action {{!r}}, and the key does not carry {_TRIGGERS}"
+    named = (one for one in references.namings(definition) if one.noun == "action")
+    problems = [Problem(one.pointer, text.format(one.name)) for one in islice(named, MAX_PROBLEMS)]
+    if problems:
+        raise Forbidden(
+            f"Who writes a playbook needs the right to trigger each action that it names: {_TRIGGERS}.",
+            problems=problems,
+        )
+
+
+def problems_of(connection: db.Connection, playbook: Playbook) -> list[Problem]:
+    """What has gone or was disabled since the playbook was written."""
+    namings = list(references.namings(playbook.revision.definition))
+    found = []
+    for noun, heads in (("action", actions.heads), ("playbook", playbooks.heads)):
+        wanted = sorted({one.name for one in namings if one.noun == noun})
+        there = heads(connection, playbook.workspace_id, wanted)
+        for one in namings:
+            if one.noun == noun and (one.name not in there or not there[one.name].enabled):
+                state = "is disabled" if one.name in there else "is gone"
+                means = "the playbook cannot start" if noun == "action" else "the step will fail"
+                found.append(Problem(one.pointer, f"the {noun} {one.name!r} {state}: {means}"))
+    return found[:MAX_PROBLEMS]
 
 
 def _new_revision(definition: Mapping[str, Any]) -> NewRevision:

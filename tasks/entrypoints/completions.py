@@ -1,72 +1,73 @@
-"""``action.completed``: start playbooks at the end of a triggered action.
+"""Events that Tocsin emits itself start playbooks: ends of actions and runs, pauses, approvals.
 
-In order of time: when an execution is about to end, ``tasks.attempts.completion.mark`` says whether any playbook of the
+In order of time: when an execution is about to end, ``tasks.definitions.listeners`` says whether any playbook of the
 workspace listens (looked up at most every two seconds, so that other workspaces pay nothing). If so, the end is
-committed with a mark, and ``tocsin.announce`` is published. It starts the playbooks and clears the mark in one
-transaction; until then tick keeps publishing it.
+committed with a mark (``store.executions.completions`` for an action, ``store.executions.announcements`` for the rest),
+and ``tocsin.announce`` is published. It starts the playbooks and clears the mark in one transaction; until then tick
+keeps publishing it.
 
-Only an action triggered by itself is announced, and only when it ran live. The steps of runs are not announced: so no
-playbook can start itself, or a circle of playbooks, over and over.
+No playbook can start itself, or a circle of playbooks, over and over: only what is done in earnest is announced; of
+actions those triggered by themselves, and not steps; of runs those that no step has started; and nothing that a
+``playbook`` event has led to (``playbooks.definitions.events.may_follow``).
 """
+
+import functools
+from collections.abc import Callable
 
 from config import logs
 from config.errors import Unavailable
-from store import audit
 from store.engine import db
-from store.engine.db import Row
-from store.executions import completions, transitions
+from store.engine.db import Connection
+from store.executions import announcements, completions
 from tasks.app import app
-from tasks.attempts.completion import EVENT
-from tasks.definitions import revisions
-from tasks.intake import events
-from tasks.intake.events import TriggerEvent, note_not_fired
+from tasks.intake import emitted, events
+from tasks.intake.events import TriggerEvent
 from tasks.messages import publisher
 
 log = logs.logger(__name__)
 
+#: an event, None if what it is about is gone; and what clears its mark
+Marked = tuple[TriggerEvent | None, Callable[[Connection], bool]]
+
 
 @app.task(name="tocsin.announce", ignore_result=True)
 def announce(execution_id: str) -> str:
-    """Start the playbooks that listen for the end of an execution.
+    """Start the playbooks that listen for what has happened to an execution.
 
     Returns the message's result.
     """
     try:
         with db.read() as connection:
-            row = completions.read(connection, execution_id)
-            if row is None:
-                return "stale"
-            this = _trigger_event(row)
-            found = list(events.candidates(connection, this))
-        with db.write() as connection:
-            if not completions.take(connection, execution_id):
-                return "stale"
-            result = events.admit(connection, this, found)
-            for playbook_id, refusal in result.not_started.items():
-                note_not_fired(connection, this.workspace_id, playbook_id, refusal, execution=execution_id)
+            waiting = _waiting(connection, execution_id)
+        results = [_announce(this, take) for this, take in waiting]
     except Unavailable:
         log.warning(
             "action.completed not announced: database unavailable; tick will announce it", execution_id=execution_id
         )
         return "unavailable"
-    publisher.publish_after_commit(*result.chains)
-    return "announced"
+    return "announced" if any(results) else "stale"
 
 
-def _trigger_event(row: Row) -> TriggerEvent:
-    definition = revisions.action(row.revision_id).definition
-    data = {
-        "action": {"id": row.action_id, "name": definition["name"], "type": definition["type"]},
-        "execution": {"id": row.id, "status": row.status, "target": row.target},
-        "output": transitions.load(row.output),
-    }
-    return TriggerEvent(
-        workspace_id=row.workspace_id,
-        actor=audit.SYSTEM,
-        event=EVENT,
-        id=row.id,
-        data=data,
-        target=row.target,
-        request_id=row.request_id,
-        hops=1,
-    )
+def _waiting(connection: Connection, execution_id: str) -> list[Marked]:
+    """What is to be announced of an execution, oldest first."""
+    ended, more = completions.read(connection, execution_id), announcements.of(connection, execution_id)
+    clear = functools.partial(completions.take, execution_id=execution_id)
+    found: list[Marked] = [(emitted.of_action(ended), clear)] if ended is not None else []
+    found += [
+        (emitted.of_announcement(connection, row), functools.partial(announcements.take, row=row)) for row in more
+    ]
+    return found
+
+
+def _announce(this: TriggerEvent | None, take: Callable[[Connection], bool]) -> bool:
+    """Start the playbooks that listen; false when another worker was faster."""
+    found = []
+    if this is not None:
+        with db.read() as connection:
+            found = events.choose(connection, this).candidates
+    with db.write() as connection:
+        if not take(connection):
+            return False
+        messages = events.admit(connection, this, found).messages if this is not None else []
+    publisher.publish_after_commit(*messages)
+    return True

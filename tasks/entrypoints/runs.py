@@ -21,8 +21,12 @@ from celery.exceptions import Reject, Retry
 
 from config import logs
 from config.errors import Unavailable
+from config.types import Json
+from playbooks.states import Status
 from store.engine import db
-from store.executions import steps
+from store.engine.db import Connection
+from store.executions import runs, steps
+from store.executions.steps import End
 from store.sealing.seal import SealBroken
 from tasks.app import app
 from tasks.dry_run import simulation
@@ -32,7 +36,7 @@ from tasks.messages.requeue import ReceivedBatch
 from tasks.runs import stop
 from tasks.runs.driver import RunDriver
 from tasks.runs.errors import of_run
-from tasks.runs.run import Run
+from tasks.runs.run import Run, ends_of_row
 
 #: a second message for an execution that has been under way here for longer is ignored, seconds
 LONG = 1.0
@@ -75,9 +79,17 @@ def _broken(execution_id: str, code: str, message: str) -> str:
     """
     run_id, error = execution_id.partition(".")[0], of_run(code, message)
     with contextlib.suppress(Unavailable):
-        db.change(lambda connection: steps.break_off(connection, run_id, error))
+        db.change(functools.partial(_break_off, run_id=run_id, error=error))
         stop.end_steps([run_id], "system")
     return "broken"
+
+
+def _break_off(connection: Connection, run_id: str, error: Json) -> None:
+    """Fail a run wherever it stands, unless it has ended."""
+    row = runs.read(connection, run_id)
+    if row is not None:
+        end = End(status=Status.FAILED, error=error, parent_id=row.parent_id, clears=True, announces=ends_of_row(row))
+        steps.end_run(connection, run_id, end, "system")
 
 
 _OPTIONS: dict[str, Any] = {"bind": True, "max_retries": None}

@@ -3,35 +3,39 @@
 In order of time: the enabled playbooks that listen for the event, by its name or by a wildcard above it, are looked up,
 and those whose conditions it meets are kept; the members of the event that fit their declared parameters become the
 values of a run each; then all runs are committed in one transaction, each in a savepoint, so that a fault of one
-playbook never keeps another from starting; then their chains are published.
+playbook never keeps another from starting; then their chains are published. A playbook that cannot be started gets a
+failed run with the reason (``tasks.intake.candidates``).
 
 If the sender gives an event an id, the event starts each playbook once, however often it is sent: sender, id and
-playbook make an idempotency key. The result names the playbooks that could not be started, with the reason; an event
-sent again under the same id tries those again.
+playbook make an idempotency key. The result names the playbooks that could not be started, with the reason, and those
+whose conditions the event does not meet, with the first such condition. An event sent again under the same id tries
+those again that could not be started.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from config import logs
-from config.errors import CallerError, Unavailable
+from playbooks.definitions.events import names
 from playbooks.definitions.parameter_values import value_fault
-from playbooks.definitions.triggers import matches, names, subject
-from store import audit
+from playbooks.definitions.triggers import Mismatch, mismatch, subject
 from store.definitions import playbooks
 from store.definitions.playbooks import Playbook
 from store.engine import db
 from store.engine.db import Connection, IntegrityError
 from store.executions.rows import NewRow
-from tasks.intake import idempotency, run_start
+from tasks.intake import candidates, idempotency, run_start
+from tasks.intake.candidates import Candidate, Refusal
 from tasks.intake.run_start import RunRequest
 from tasks.messages import publisher
-from tasks.messages.model import Chain
+from tasks.messages.model import Canvas
 from tasks.messages.routing import URGENT
 
 #: characters of a target
 MAX_TARGET_CHARACTERS = 255
+#: playbooks of which a result says why the event does not start them
+MOST_NOT_MATCHED = 50
 
 log = logs.logger(__name__)
 
@@ -59,34 +63,13 @@ class TriggerEvent:
         """The event as runs store it and templates read it."""
         return {"event": self.event, "id": self.id, "data": dict(self.data)}
 
-    def key(self, playbook_id: str) -> str | None:
+    def key(self, playbook_id: str, word: str = "event") -> str | None:
         """The idempotency key of the event's run of a playbook."""
-        return idempotency.SEPARATOR.join(("event", self.id, playbook_id)) if self.named else None
+        return idempotency.SEPARATOR.join((word, self.id, playbook_id)) if self.named else None
 
     def fingerprint_parts(self) -> list[Any]:
         """The parts that are equal in two copies of an event."""
         return ["event", self.event, dict(self.data)]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Refusal:
-    """Why a playbook was not started: a stable word and a sentence."""
-
-    code: str
-    reason: str
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A playbook that listens for the event: its run, or the refusal.
-
-    ``known`` is the run that the same event has started before.
-    """
-
-    playbook_id: str
-    ready: tuple[RunRequest, NewRow, Chain] | None = None
-    refusal: Refusal | None = None
-    known: str | None = None
 
 
 @dataclass
@@ -95,9 +78,13 @@ class EventResult:
 
     started: dict[str, str] = field(default_factory=dict)
     not_started: dict[str, Refusal] = field(default_factory=dict)
+    not_matched: dict[str, Mismatch] = field(default_factory=dict)
     #: whether any run is new
     fresh: bool = False
-    chains: list[Chain] = field(default_factory=list)
+    #: whether an event of this id has been handled before
+    repeated: bool = False
+    #: what to publish after the commit
+    messages: list[Canvas] = field(default_factory=list)
     #: the number of enabled playbooks that listen for the event, whatever their conditions
     considered: int = 0
 
@@ -106,48 +93,52 @@ class EventResult:
 def handle_event(this: TriggerEvent) -> EventResult:
     """Start the playbooks that listen for an event.
 
-    The result has each run or refusal.
+    The result has each run, refusal or condition that is not met.
 
     Raises:
         Unprocessable: the id names another event. Unavailable: the database is away; nothing was started. Whatever
             ``this.unless_urgent`` raises, unless one of them begins with an urgent action.
     """
     with db.read() as connection:
-        waiting = playbooks.listening(connection, this.workspace_id, names(this.event))
-        found = list(_chosen(connection, this, waiting))
-    beginning = [one.ready[1]["queue"] for one in found if one.ready is not None]
-    if this.unless_urgent is not None and beginning and URGENT not in beginning:
+        chosen = choose(connection, this)
+    beginning = [one.ready[0]["queue"] for one in chosen.candidates if one.ready is not None]
+    writes = any(one.known is None for one in chosen.candidates)
+    if this.unless_urgent is not None and writes and URGENT not in beginning:
         this.unless_urgent()
     result = EventResult()
-    if found:
+    if chosen.candidates:
         with db.write() as connection:
-            result = admit(connection, this, found)
-        publisher.publish_after_commit(*result.chains)
-    result.considered = len(waiting)
+            result = admit(connection, this, chosen.candidates)
+        publisher.publish_after_commit(*result.messages)
+    result.considered, result.not_matched = chosen.considered, chosen.not_matched
     return result
 
 
-def candidates(connection: Connection, this: TriggerEvent) -> Iterator[Candidate]:
-    """The playbooks that listen for the event and whose conditions it meets.
+@dataclass(frozen=True, kw_only=True)
+class Chosen:
+    """The playbooks that listen for an event: those to start, and the others."""
+
+    considered: int
+    candidates: list[Candidate]
+    #: of the others the first ones, each with a condition that the event does not meet
+    not_matched: dict[str, Mismatch]
+
+
+def choose(connection: Connection, this: TriggerEvent) -> Chosen:
+    """The playbooks that listen for the event, by whether it meets their conditions.
 
     Raises:
         Unprocessable: the id names another event.
     """
-    yield from _chosen(connection, this, playbooks.listening(connection, this.workspace_id, names(this.event)))
-
-
-def _chosen(connection: Connection, this: TriggerEvent, waiting: list[Playbook]) -> Iterator[Candidate]:
-    event = this.payload()
+    event, waiting = this.payload(), playbooks.listening(connection, this.workspace_id, names(this.event))
+    found, others = list[Candidate](), dict[str, Mismatch]()
     for playbook in waiting:
-        if not matches(playbook.revision.definition["trigger"].get("conditions"), event):
-            continue
-        known = idempotency.earlier(
-            connection, this.workspace_id, this.actor, this.key(playbook.id), this.fingerprint_parts()
-        )
-        if known is not None:
-            yield Candidate(playbook.id, known=known.execution_id)
-        else:
-            yield _candidate(connection, this, event, playbook)
+        unmet = mismatch(playbook.revision.definition["trigger"].get("conditions"), event)
+        if unmet is None:
+            found.append(_candidate(connection, this, event, playbook))
+        elif len(others) < MOST_NOT_MATCHED:
+            others[playbook.id] = unmet
+    return Chosen(considered=len(waiting), candidates=found, not_matched=others)
 
 
 def _candidate(connection: Connection, this: TriggerEvent, event: Mapping[str, Any], playbook: Playbook) -> Candidate:
@@ -162,75 +153,81 @@ def _candidate(connection: Connection, this: TriggerEvent, event: Mapping[str, A
         event=event,
         hops=this.hops,
     )
-    try:
-        row, chain = run_start.prepare(connection, request)
-    except Unavailable:
-        raise
-    except CallerError as error:
-        return Candidate(playbook.id, refusal=refused(error))
-    return Candidate(playbook.id, ready=(request, row, chain))
+    known = _earlier(connection, this, this.key(playbook.id))
+    if known is not None:
+        return Candidate(playbook=playbook, request=request, known=known)
+    return candidates.prepared(connection, playbook, request)
 
 
-def refused(error: CallerError) -> Refusal:
-    """The refusal for an error."""
-    details = "; ".join(problem.detail for problem in error.problems)
-    reason = f"{str(error).removesuffix('.')}: {details}" if details else str(error)
-    return Refusal(code=error.code, reason=reason)
+def _earlier(connection: Connection, this: TriggerEvent, key: str | None) -> str | None:
+    """The run that an earlier copy of the event has made under this key."""
+    known = idempotency.earlier(connection, this.workspace_id, this.actor, key, this.fingerprint_parts())
+    return None if known is None else str(known.execution_id)
 
 
 def admit(connection: Connection, this: TriggerEvent, found: list[Candidate]) -> EventResult:
-    """Write the runs that are ready.
+    """Write the runs that are ready, and failed ones for the others.
 
-    The caller publishes the chains after the commit.
+    The caller publishes the messages after the commit.
 
     Raises:
         Unprocessable: the id names another event.
     """
     result = EventResult()
     for candidate in found:
-        if candidate.ready is None:
-            _record(result, candidate)
-            continue
-        request, row, chain = candidate.ready
-        try:
-            with connection.begin_nested():
-                _accept(connection, this, request, row)
-        except IntegrityError:
-            _record(result, _overtaken(connection, this, request))
-        else:
-            result.started[request.playbook_id] = row["id"]
-            result.chains.append(chain)
-            result.fresh = True
-    for playbook_id, refusal in result.not_started.items():
-        log.warning("playbook not started", playbook_id=playbook_id, event_name=this.event, reason=refusal.reason)
+        name, refusal, known = candidate.playbook.id, candidate.refusal, candidate.known
+        if candidate.ready is not None:
+            row, chain = candidate.ready
+            try:
+                with connection.begin_nested():
+                    _remember(connection, this, this.key(name), row)
+                    candidates.accept(connection, candidate, row)
+            except IntegrityError:  # another run for the asset, or a copy of this event, was faster
+                known = _earlier(connection, this, this.key(name))
+                refusal = candidates.refused(run_start.running_already(candidate.request))
+            else:
+                result.started[name], result.fresh = row["id"], True
+                result.messages.append(chain)
+                continue
+        if known is not None:
+            result.started[name], result.repeated = known, True
+        elif refusal is not None:
+            result.not_started[name] = _fail(connection, this, candidate, refusal, result)
     return result
 
 
-def _accept(connection: Connection, this: TriggerEvent, request: RunRequest, row: NewRow) -> None:
-    key = this.key(request.playbook_id)
+def _remember(connection: Connection, this: TriggerEvent, key: str | None, row: NewRow) -> None:
     if key is not None:
         made, at = row["id"], row["created_at"]
         idempotency.remember(
             connection, this.workspace_id, this.actor, key, this.fingerprint_parts(), execution_id=made, created_at=at
         )
-    run_start.accept(connection, request=request, row=row)
 
 
-def _overtaken(connection: Connection, this: TriggerEvent, request: RunRequest) -> Candidate:
-    """The candidate after another run or a copy was faster."""
-    known = idempotency.earlier(
-        connection, this.workspace_id, this.actor, this.key(request.playbook_id), this.fingerprint_parts()
+def _fail(
+    connection: Connection, this: TriggerEvent, candidate: Candidate, refusal: Refusal, result: EventResult
+) -> Refusal:
+    """Write the failed run of a playbook, once for each event.
+
+    Returns the refusal, which names the run.
+    """
+    name, key = candidate.playbook.id, this.key(candidate.playbook.id, "event-failed")
+    log.warning(
+        "playbook not started", playbook_id=name, event_name=this.event, code=refusal.code, reason=refusal.reason
     )
-    if known is not None:
-        return Candidate(request.playbook_id, known=known.execution_id)
-    return Candidate(request.playbook_id, refusal=refused(run_start.running_already(request)))
-
-
-def _record(result: EventResult, candidate: Candidate) -> None:
-    if candidate.known is not None:
-        result.started[candidate.playbook_id] = candidate.known
-    elif candidate.refusal is not None:
-        result.not_started[candidate.playbook_id] = candidate.refusal
+    known = _earlier(connection, this, key)
+    if known is None:
+        try:
+            with connection.begin_nested():
+                run = candidates.fail(connection, candidate, refusal, event_name=this.event, event_id=this.id)
+                if run is not None:
+                    _remember(connection, this, key, run)
+            result.messages += candidates.told_of(run)
+            return replace(refusal, run_id=run["id"] if run else None)
+        except IntegrityError:  # a copy of this event was faster
+            known = _earlier(connection, this, key)
+    result.repeated = True
+    return replace(refusal, run_id=known)
 
 
 def values(declared: list[dict[str, Any]], event: Mapping[str, Any]) -> dict[str, Any]:
@@ -269,9 +266,3 @@ def _places(event: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     data = event["data"]
     thing = data.get(str(event["event"]).partition(".")[0])
     return [data, subject(event), *([thing] if isinstance(thing, Mapping) else [])]
-
-
-def note_not_fired(connection: Connection, workspace_id: str, playbook_id: str, refusal: Refusal, **more: Any) -> None:
-    """Audit a playbook that was not started, without a caller."""
-    noted = {"code": refusal.code, "reason": refusal.reason, **more}
-    audit.record(connection, workspace_id, audit.SYSTEM, "playbook.not_fired", playbook_id, **noted)

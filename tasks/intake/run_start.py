@@ -5,13 +5,14 @@ end; the parameters are checked and their secrets sealed; the run is committed, 
 its audit row; then the chain of its first steps is published. Once ``start`` has returned, nothing can lose the run.
 """
 
+import contextlib
 import functools
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
-from config.errors import Conflict, InvalidRequest, Problem, Unprocessable
+from config.errors import Conflict, InvalidRequest, Problem, Unavailable, Unprocessable
 from playbooks.definitions import parameters
 from playbooks.states import Mode
 from playbooks.widths import MOST_LIVE
@@ -120,7 +121,7 @@ def start(request: RunRequest) -> StartedRun:
         known = _earlier(connection, request)
         if known is not None:
             return StartedRun(run_id=known.execution_id, replayed=True)
-        row, chain = prepare(connection, request)
+        row, chain, last_error = prepare(connection, request)
     if request.unless_urgent is not None and row["queue"] != URGENT:
         request.unless_urgent()
     try:
@@ -133,7 +134,15 @@ def start(request: RunRequest) -> StartedRun:
             return StartedRun(run_id=known.execution_id, replayed=True)
         raise running_already(request) from error
     publisher.publish_after_commit(chain)
+    if last_error is not None and request.mode == Mode.LIVE:
+        _clear_error(request, last_error)
     return StartedRun(run_id=row["id"], row=row)
+
+
+def _clear_error(request: RunRequest, known: str) -> None:
+    """Record a good start; the run is accepted, and this may fail."""
+    with contextlib.suppress(Unavailable), db.write(single=True) as connection:
+        playbooks.clear_error(connection, request.workspace_id, request.playbook_id, known)
 
 
 def _earlier(connection: Connection, request: RunRequest) -> Row | None:
@@ -183,7 +192,16 @@ def _taken_over(done: Mapping[str, Any], run: NewRow) -> NewRow:
     return taken
 
 
-def prepare(connection: Connection, request: RunRequest) -> tuple[NewRow, Chain]:
+class ReadyRun(NamedTuple):
+    """A run to accept: its row, its first chain."""
+
+    row: NewRow
+    chain: Chain
+    #: why its trigger could not start the playbook last time
+    last_error: str | None
+
+
+def prepare(connection: Connection, request: RunRequest) -> ReadyRun:
     """The row of a new run, and its first chain.
 
     Raises:
@@ -224,15 +242,15 @@ def prepare(connection: Connection, request: RunRequest) -> tuple[NewRow, Chain]
             "cause": request.trigger,
             "retry_of": request.retry_of,
             "root_id": request.root,
-            "context": _context(request, pinned),
+            "context": context(request, pinned),
         }
     )
     chain = _opening(row, pinned)
     row["due_at"] = backlog.again_at(str(row["queue"]), now, connection)
-    return row, chain
+    return ReadyRun(row, chain, head.last_error)
 
 
-def _context(request: RunRequest, pinned: Mapping[str, str]) -> str:
+def context(request: RunRequest, pinned: Mapping[str, str]) -> str:
     """The context that a run stores: its cause, its pins, its limits."""
     carried = [str(done["id"]).partition(".")[2] for done in request.carried]
     names = ("event", "kept", "depth", "hops", "root", "width")

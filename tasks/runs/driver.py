@@ -212,6 +212,8 @@ class RunDriver:
                 continue  # a playbook that this starts runs already: plan again without it
             if written is None:
                 return self._stale()
+            if told := planner.announcements():
+                publisher.publish_after_commit(*told)
             if written.goes_on:
                 return self._hand_over(planner, here, written.waiting, claimed)
             self.handoff.leave(None)

@@ -17,19 +17,22 @@ from config.errors import CallerError, Unavailable
 from config.types import Json
 from expressions.conditions.evaluation import ConditionError, holds
 from expressions.templates import TemplateError
+from playbooks.definitions.events import APPROVAL_REQUESTED
 from playbooks.plan import END, Node
-from playbooks.states import Status
+from playbooks.states import Status, WaitingFor
 from store.engine import db
 from store.engine.db import Row
 from store.executions import steps, transitions
 from store.executions.run_transition import RunBegun, StepEnded, StepFollowed
 from store.executions.steps import End, Moves
+from tasks.definitions import listeners
 from tasks.messages import run_messages
+from tasks.messages.announcement_messages import announcement
 from tasks.messages.model import Chain, TaskMessage
 from tasks.messages.run_messages import follow_message, row_id
 from tasks.runs.context import RunContext, joined, parted
 from tasks.runs.errors import StepError, because, error_of
-from tasks.runs.run import Run
+from tasks.runs.run import Run, ends_announced
 from tasks.runs.step_entries import ENTRIES, Entry, Place
 
 #: decisions in one go; they are pure Python, which holds up every other thread of the worker
@@ -69,6 +72,8 @@ class Planner:
 
     def end(self, row: Row, record: Mapping[str, Any], ended: StepEnded) -> StepEnded:
         """Plan what follows the end of an attempt; ``record`` is its result."""
+        if ended.columns.get("waiting_for") == WaitingFor.APPROVAL:
+            self.ask(row.id)
         if ended.status != Status.WAITING:
             result = {**record, "step_id": row.step_id, "status": ended.status, "completed_at": db.now_ms()}
             self.context.learn(row.id, result)
@@ -194,11 +199,25 @@ class Planner:
         ] or [run_messages.step_message(run.plan, run.context["pins"], run.id, step_id, iteration)]
         return Chain(tuple(messages))
 
+    def ask(self, step_row_id: str) -> None:
+        """Announce an approval that a step waits for, if a playbook listens."""
+        run = self.run
+        if listeners.emits(run.workspace_id, run.mode, APPROVAL_REQUESTED, run.context["event"]):
+            self.moves.announced.append((run.workspace_id, APPROVAL_REQUESTED, step_row_id))
+
     # ends
+
+    def announcements(self) -> list[TaskMessage]:
+        """The messages that announce what playbooks listen for."""
+        found = [announcement(step_row_id, self.run.playbook_id) for _, _, step_row_id in self.moves.announced]
+        end = self.moves.end
+        ends = end is not None and (end.is_announced or (end.after_failure and bool(end.announces)))
+        return [*found, *([announcement(self.run.id, self.run.playbook_id)] if ends else [])]
 
     def give_up(self, error: Mapping[str, Any]) -> None:
         """Plan that the run fails, in place of everything so far."""
-        end = End(status=Status.FAILED, error=error, parent_id=self.run.parent_id, clears=True)
+        announces = ends_announced(self.run)
+        end = End(status=Status.FAILED, error=error, parent_id=self.run.parent_id, clears=True, announces=announces)
         self.moves, self.starts, self.chains, self.follows = Moves(end=end), {}, [], []
 
     def leave(self, place: Place, error: Mapping[str, Any] | None, *, last: str | None) -> None:
@@ -220,6 +239,7 @@ class Planner:
             output=self.context.outcome(),
             parent_id=self.run.parent_id,
             after_failure=handled,
+            announces=ends_announced(self.run),
         )
 
 

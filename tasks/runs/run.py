@@ -11,7 +11,7 @@ from playbooks.states import Mode
 from playbooks.widths import MOST_LIVE, Widths
 from store.engine import db
 from store.engine.db import Row
-from tasks.definitions import revisions
+from tasks.definitions import listeners, revisions
 from tasks.secrets.redact import texts
 from tasks.secrets.sealing import HANDED_ON, opened_parameters
 
@@ -48,6 +48,18 @@ class Run:
     def widths(self) -> Widths:
         """The number of its steps that may be under way at once."""
         return revisions.widths(self.revision_id, self.context.get("width", MOST_LIVE))
+
+
+def ends_announced(run: Run) -> frozenset[str]:
+    """The ends of a run that playbooks listen for."""
+    return listeners.ends(run.workspace_id, run.mode, run.parent_id, run.context["event"])
+
+
+def ends_of_row(row: Row | None) -> frozenset[str]:
+    """The same for the whole row of a run."""
+    if row is None:
+        return frozenset()
+    return listeners.ends(row.workspace_id, row.mode, row.parent_id, json.loads(row.context)["event"])
 
 
 def loaded(row: Row) -> Run:

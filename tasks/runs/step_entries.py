@@ -181,6 +181,7 @@ def _approval(this: Entry) -> None:
     seconds, deadline = this.step.get("timeout_seconds"), this.run.deadline
     due_at = min(deadline, db.now_ms() + int(seconds * _SECOND)) if seconds else deadline
     this.wait(WaitingFor.APPROVAL, due_at, json.dumps(output))
+    this.planner.ask(row_id(this.run.id, this.node.id, joined(this.place.iteration)))
 
 
 def _parallel(this: Entry) -> None:
@@ -230,7 +231,7 @@ def _playbook(this: Entry) -> None:
     if this.planner.lonely:
         raise run_start.running_already(request)
     with db.read() as connection:
-        child, chain = run_start.prepare(connection, request)
+        child, chain, _ = run_start.prepare(connection, request)
     this.open(1, {"input": json.dumps(redact(given)), "output": json.dumps({"execution_id": child["id"]})})
     this.planner.moves.runs.append(child)
     this.planner.chains.append(chain)

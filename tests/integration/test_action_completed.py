@@ -9,12 +9,13 @@ import pytest
 import time_machine
 
 from config.settings import settings
+from playbooks.states import Status
 from store import audit
 from store.engine import db
 from store.executions import completions, transitions
-from tasks.attempts import completion
 from tasks.attempts.conclude import Attempt, Ending, conclude, failed
 from tasks.clock import sweep
+from tasks.definitions import listeners
 from tasks.entrypoints.completions import announce as task
 from tasks.secrets.redact import MASK, Redactor
 from tests.support.api import Door
@@ -26,9 +27,9 @@ RETRY = {"max_attempts": 1, "backoff_seconds": 1, "jitter": False}
 @pytest.fixture(autouse=True)
 def _nothing_remembered() -> Iterator[None]:
     """Each test looks for listening playbooks again."""
-    completion._remembered.clear()
+    listeners._remembered.clear()
     yield
-    completion._remembered.clear()
+    listeners._remembered.clear()
 
 
 @pytest.fixture
@@ -124,12 +125,12 @@ def test_an_end_costs_nothing_where_no_playbook_listens(everywhere: Door) -> Non
 
 def test_listening_playbooks_are_read_every_two_seconds(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
     """In between the answer is remembered; a playbook made meanwhile starts on later ends."""
-    monkeypatch.setattr(completion, "FRESH", 600)
+    monkeypatch.setattr(listeners, "FRESH", 600)
     action = door.create()["id"]
     assert not is_marked(end(door.trigger(action)))
     door.create_playbook(trigger={"event": "action.*"})
     assert not is_marked(end(door.trigger(action)))
-    completion._remembered.clear()
+    listeners._remembered.clear()
     assert is_marked(end(door.trigger(action)))
 
 
@@ -140,11 +141,42 @@ def test_what_was_not_done_in_earnest_is_not_announced(door: Door, mode: str) ->
     assert not is_marked(end(door.trigger(door.create()["id"], **{mode: True})))
 
 
-def test_what_failed_is_not_announced(door: Door) -> None:
-    """Only an end that is well starts playbooks."""
+@pytest.mark.parametrize("status", ["failed", "timeout"])
+def test_what_failed_has_an_event_of_its_own(everywhere: Door, status: str) -> None:
+    """A listener to completed actions does not start; one to this end does, and reads the error."""
+    door = everywhere
     door.create_playbook(trigger=LISTENS)
-    execution_id = end(door.trigger(door.create()["id"]), failed("http_error", "no"))
-    assert (row_of(execution_id).status, is_marked(execution_id)) == ("failed", False)
+    unmarked = end(door.trigger(door.create()["id"]), failed("http_error", "no", status=Status(status)))
+    assert (row_of(unmarked).status, is_marked(unmarked)) == (status, False)
+    door.create_playbook(name="Alarm", trigger=f"action.{status}")
+    listeners._remembered.clear()
+    execution_id = end(door.trigger("act-tell-the-sink"), failed("http_error", "no", status=Status(status)))
+    assert is_marked(execution_id)
+    assert task(execution_id) == "announced"
+    assert runs_of("pb-wait") == []
+    (run,) = runs_of("pb-alarm")
+    event = json.loads(run.context)["event"]
+    assert (event["event"], event["data"]["execution"]["status"]) == (f"action.{status}", status)
+    assert event["data"]["execution"]["error"]["code"] == "http_error"
+    assert "output" not in event["data"]
+
+
+def test_an_action_that_tick_ends_is_announced(everywhere: Door) -> None:
+    """Its time is up while no worker says anything: tick marks its end, and publishes the message."""
+    with time_machine.travel("2026-11-22T10:00:00Z", tick=False) as clock:
+        door = everywhere
+        door.create_playbook(name="Alarm", trigger="action.timeout")
+        execution_id = door.trigger(door.create(timeout_seconds=10)["id"])
+        with db.write() as connection:
+            assert transitions.claim(connection, execution_id, "scripts@test", 30_000) is not None
+            queue = transitions.executions.update().where(transitions.executions.c.id == execution_id)
+            connection.execute(queue.values(queue="scripts"))
+        clock.shift(60)
+        messages, _, _ = sweep.handle_batch({})
+        assert [(message.task, message.execution_id) for message in messages] == [("tocsin.announce", execution_id)]
+        assert row_of(execution_id).status == "timeout"
+        assert task(execution_id) == "announced"
+        assert len(runs_of("pb-alarm")) == 1
 
 
 def test_a_lost_message_is_made_up_for_by_tick(everywhere: Door) -> None:
@@ -175,11 +207,10 @@ def test_one_playbook_that_cannot_start_stops_no_other(everywhere: Door) -> None
     with db.read() as connection:
         trail = audit.of(connection, "default", "pb-aimless")
     noted = json.loads(trail[-1].details)
-    assert (trail[-1].event, noted["code"], noted["execution"]) == (
-        "playbook.not_fired",
-        "target_required",
-        execution_id,
-    )
+    assert (trail[-1].event, noted["code"]) == ("playbook.not_fired", "target_required")
+    assert (noted["event_name"], noted["event_id"]) == ("action.completed", execution_id)
+    (failed_run,) = runs_of("pb-aimless")
+    assert (failed_run.id, failed_run.status) == (noted["run"], "failed")
 
 
 def test_a_playbook_switched_off_meanwhile_is_not_started(door: Door) -> None:

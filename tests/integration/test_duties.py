@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from config.errors import Unavailable
 from store import redis as redis_store
 from store.engine import db
-from tasks.clock import duty
+from tasks.clock import announce, duty
 from tasks.clock.deaths import deaths
 from tasks.clock.duty import Duty, DutyError, TimeSlice, carry_out
 from tasks.clock.reach import Reach
@@ -102,7 +102,8 @@ def test_a_round_with_nothing_due_asks_little(
     redis_store.set_mark()
     tick.tick()
     maintenance.maintain()
-    monkeypatch.setattr(deaths, "_next", math.inf)  # signs of life are looked at each five seconds only
+    monkeypatch.setattr(deaths, "_next", math.inf)  # signs of life are looked at each five seconds only,
+    monkeypatch.setattr(announce, "_next", math.inf)  # and so is what no worker has announced
     statements: list[str] = []
 
     def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:

@@ -101,6 +101,8 @@ BAD_EVENTS: dict[str, Any] = {
     "manual": {"event": "manual"},
     "schedule": {"event": "schedule"},
     "our own": {"event": "action.completed"},
+    "one of our own runs": {"event": "playbook.failed"},
+    "of a family of ours": {"event": "approval.granted"},
     "a wildcard": {"event": "finding.*"},
     "upper case": {"event": "Finding.New"},
     "a line feed": {"event": "finding.new\n"},
@@ -139,7 +141,8 @@ def test_the_same_id_starts_nothing_twice(everywhere: Door) -> None:
     door.create_playbook(trigger="finding.new")
     first = send(door, id="e-1", data={"a": 1})
     again = send(door, id="e-1", data={"a": 1})
-    assert again.json == first.json
+    assert first.json["data"]["repeated"] is False
+    assert again.json["data"] == {**first.json["data"], "repeated": True}
     assert "Idempotency-Replayed" not in first.headers
     assert again.headers["Idempotency-Replayed"] == "true"
     assert runs_of("pb-wait") == 1
@@ -150,7 +153,7 @@ def test_the_same_id_starts_nothing_twice(everywhere: Door) -> None:
 def test_an_idempotency_key_serves_as_the_id(door: Door) -> None:
     """The header names the event where the body does not; a key that is none is refused."""
     door.create_playbook(trigger="finding.new")
-    first = sent(door, headers={"Idempotency-Key": "k-1"})
+    first = {**sent(door, headers={"Idempotency-Key": "k-1"}), "repeated": True}
     assert first["event_id"] == "k-1"
     assert sent(door, headers={"Idempotency-Key": "k-1"}) == first
     assert sent(door, id="k-1") == first
@@ -198,7 +201,9 @@ def test_copies_at_the_same_time_start_one_run(everywhere: Door) -> None:
     for thread in threads:
         thread.join()
     assert [answer.status_code for answer in answers] == [202] * 8
-    assert len({answer.text for answer in answers}) == 1
+    outcomes = [answer.json["data"] for answer in answers]
+    assert sorted(outcome.pop("repeated") for outcome in outcomes) == [False, *[True] * 7]
+    assert all(outcome == outcomes[0] for outcome in outcomes)
     assert len(answers[0].json["data"]["started"]) == 3
     assert [runs_of(f"pb-wait-{number}") for number in range(3)] == [1, 1, 1]
 
@@ -222,6 +227,12 @@ def test_one_playbook_that_cannot_start_stops_no_other(everywhere: Door) -> None
     [refused] = sent(door, "scan.completed")["not_started"]
     assert refused["code"] == "target_required"
     assert refused["reason"] == "The asset is missing: this playbook needs the asset it is to work on"
+    assert (runs_of("pb-broken"), runs_of("pb-busy"), runs_of("pb-needs")) == (1, 2, 1)
+    failed = door.call("GET", f"/api/playbooks/executions/{refused['execution_id']}").json["data"]
+    assert (failed["status"], failed["error"]["code"]) == ("failed", "target_required")
+    repeated = sent(door, id="e-1", data={"asset_id": "a-1"})
+    assert (repeated["not_started"], repeated["repeated"]) == (outcome["not_started"], True)
+    assert (runs_of("pb-broken"), runs_of("pb-busy")) == (1, 2)
     assert door.call("POST", f"/api/actions/{action}/enable").status_code == 200
     again = sent(door, id="e-1", data={"asset_id": "a-1"})
     assert started(again) == ["pb-broken", "pb-works"]
@@ -305,3 +316,59 @@ def test_a_run_that_an_event_starts_is_audited(door: Door) -> None:
     with db.read() as connection:
         trail = audit.of(connection, "default", outcome["started"][0]["execution_id"])
     assert [(line.event, line.actor) for line in trail] == [("execution.accepted", door.admin.split("_")[1])]
+
+
+def test_an_event_says_which_condition_it_does_not_meet(everywhere: Door) -> None:
+    """The first of each playbook that waits for it: where it stands, what it wanted, what is there."""
+    door = everywhere
+    conditions = {"severity": {"$in": ["high", "critical"]}, "asset.tags": {"$contains": "production"}}
+    door.create_playbook(name="Grave", trigger={"event": "finding.new", "conditions": conditions})
+    door.create_playbook(name="Here", trigger={"event": "finding.*", "conditions": {"site": "berlin"}})
+    outcome = sent(door, data={"finding": {**FINDING, "severity": "low"}})
+    assert (outcome["considered"], outcome["started"], outcome["not_started"]) == (2, [], [])
+    assert outcome["not_matched"] == [
+        {
+            "playbook_id": "pb-grave",
+            "condition": "/trigger/conditions/severity",
+            "wanted": {"$in": ["high", "critical"]},
+            "found": "low",
+            "missing": False,
+        },
+        {
+            "playbook_id": "pb-here",
+            "condition": "/trigger/conditions/site",
+            "wanted": "berlin",
+            "found": None,
+            "missing": True,
+        },
+    ]
+    [unmet] = sent(door, data={"finding": {**FINDING, "asset": {"tags": []}}, "site": "berlin"})["not_matched"]
+    assert (unmet["condition"], unmet["found"]) == ("/trigger/conditions/asset.tags", [])
+
+
+def test_what_an_event_says_of_itself_shows_no_secret_and_is_short(door: Door) -> None:
+    """Members that are called like credentials are masked, long values are cut, and at most 50 playbooks are named."""
+    conditions: list[dict[str, Any]] = [
+        {"api_key": "other"},
+        {"hook": "other"},
+        {"text": "other"},
+        {"host": {"$exists": False}},
+    ]
+    for number, condition in enumerate(conditions):
+        door.create_playbook(name=f"No {number}", trigger={"event": "finding.new", "conditions": condition})
+    data = {
+        "api_key": "S3cret-key",
+        "hook": "https://user:S3cret@example.com/?token=S3cret",
+        "text": "x" * 5000,
+        "host": {"name": "web-1", "password": "S3cret", "more": ["y" * 300] * 9},
+    }
+    answer = send(door, data=data)
+    found = [one["found"] for one in answer.json["data"]["not_matched"]]
+    assert found[0] == "********"
+    assert "S3cret" not in answer.text
+    assert found[1].startswith("https://")
+    assert [len(found[2]), len(found[3])] == [201, 201]
+    for number in range(55):
+        door.create_playbook(name=f"More {number}", trigger={"event": "finding.new", "conditions": {"a": 1}})
+    outcome = sent(door)
+    assert (outcome["considered"], len(outcome["not_matched"])) == (59, 50)

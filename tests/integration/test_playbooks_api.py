@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from config.errors import Conflict
-from playbooks.definitions.triggers import names
+from playbooks.definitions.events import names
 from store import audit
 from store.definitions import playbooks
 from store.definitions.playbooks import Playbook

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from playbooks.definitions.normalise import normalise
 from playbooks.widths import MOST_LIVE
+from store import access
 from store import redis as redis_store
 from store.access import Caller
 from store.definitions.playbooks import playbook_revisions
@@ -31,7 +32,7 @@ from tests.support.runs import enter
 from tests.support.services import RedisServer
 
 ITEMS = list(range(60))
-CALLER = Caller(key_id="key-1", workspace_id="default", role="admin", permissions=frozenset())
+CALLER = Caller(key_id="key-1", workspace_id="default", role="admin", permissions=access.ROLES["admin"])
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from tasks.clock import schedules
 from tasks.clock.duty import Duty, DutyError, TimeSlice
 from tasks.entrypoints import tick
 from tasks.intake import run_start
-from tests.support.api import Door
+from tests.support.api import Door, assert_problem
 from tests.support.duties import unlimited
 
 EVERY_HOUR = {"event": "schedule", "cron": "0 * * * *"}
@@ -176,18 +176,85 @@ def _aimless(door: Door) -> tuple[str, str]:
     return door.create_playbook(name="Aimless", trigger=EVERY_HOUR, target_required=True)["id"], "target_required"
 
 
-@pytest.mark.parametrize("make", [_broken, _greedy, _aimless])
+def _orphaned(door: Door) -> tuple[str, str]:
+    playbook_id, _ = _broken(door)
+    door.call("DELETE", "/api/actions/act-off?force=true")
+    return playbook_id, "action_missing"
+
+
+@pytest.mark.parametrize("make", [_broken, _orphaned, _greedy, _aimless])
 def test_a_playbook_that_cannot_start_moves_on_and_says_why(everywhere: Door, clock: Any, make: Any) -> None:
-    """The schedule waits for its next time, the audit trail has the reason, and its neighbour starts."""
+    """A failed run and the playbook have the reason, once for each due time; its neighbour starts."""
     playbook_id, code = make(everywhere)
     neighbour = everywhere.create_playbook(name="Fine", trigger=EVERY_HOUR)["id"]
     clock.shift(HOUR / 2)
     assert (fire(), fire()) == (1, 0)
-    assert (len(runs_of(playbook_id)), len(runs_of(neighbour))) == (0, 1)
+    assert len(runs_of(neighbour)) == 1
+    (failed,) = runs_of(playbook_id)
+    error = json.loads(failed.error)
+    assert (failed.status, failed.cause, failed.due_at, error["code"]) == ("failed", "schedule", None, code)
     assert fire_at(playbook_id) == in_minutes(60)
     (noted,) = not_fired(playbook_id)
-    assert noted["code"] == code
-    assert noted["reason"]
+    assert (noted["code"], noted["reason"], noted["run"]) == (code, error["message"], failed.id)
+    shown = everywhere.call("GET", f"/api/playbooks/{playbook_id}").json["data"]["last_error"]
+    assert shown == {"at": "2026-11-22T11:00:00.000Z", "code": code, "message": error["message"]}
+    clock.shift(HOUR)
+    assert fire() == 1
+    assert len(runs_of(playbook_id)) == 2
+
+
+def test_a_failed_start_reads_like_any_failed_run(everywhere: Door, clock: Any, capsys: Any) -> None:
+    """In lists, by itself, with its steps skipped; the log has a warning with the playbook and the reason."""
+    playbook_id, code = _broken(everywhere)
+    clock.shift(HOUR / 2)
+    fire()
+    (listed,) = everywhere.call("GET", f"/api/playbooks/{playbook_id}/executions?status=failed").json["data"]
+    shown = everywhere.call("GET", f"/api/playbooks/executions/{listed['execution_id']}").json["data"]
+    assert (shown["status"], shown["error"]["code"], shown["started_at"]) == ("failed", code, None)
+    assert [step["status"] for step in shown["steps"]] == ["skipped"]
+    for word in ("steps", "timeline", "logs"):
+        path = f"/api/playbooks/executions/{listed['execution_id']}/{word}"
+        assert everywhere.call("GET", path).status_code == 200
+    [line] = [line for line in capsys.readouterr().out.splitlines() if "scheduled run failed" in line]
+    assert all(words in line for words in ("[warning", f"playbook_id={playbook_id}", "is disabled"))
+
+
+def test_the_next_good_start_clears_the_error(everywhere: Door, clock: Any) -> None:
+    """That of the schedule, or one by hand."""
+    door = everywhere
+    playbook_id, _ = _broken(door)
+    path = f"/api/playbooks/{playbook_id}"
+
+    def last_error() -> Any:
+        return door.call("GET", path).json["data"]["last_error"]
+
+    for good_start in ("schedule", "by hand"):
+        clock.shift(HOUR)
+        fire()
+        assert last_error()["code"] == "action_disabled"
+        assert_problem(door.call("POST", f"{path}/run", json={}), 409)
+        assert last_error()["code"] == "action_disabled"
+        assert door.call("POST", "/api/actions/act-off/enable").status_code == 200
+        if good_start == "schedule":
+            clock.shift(HOUR)
+            assert fire() == 1
+        else:
+            assert door.call("POST", f"{path}/run", json={}).status_code == 202
+        assert last_error() is None
+        assert door.call("POST", "/api/actions/act-off/disable?force=true").status_code == 200
+
+
+def test_a_failed_start_can_be_retried(door: Door, clock: Any) -> None:
+    """Once the action is back, the retry runs it."""
+    playbook_id, _ = _broken(door)
+    clock.shift(HOUR)
+    fire()
+    (failed,) = runs_of(playbook_id)
+    retry = f"/api/playbooks/executions/{failed.id}/retry"
+    assert assert_problem(door.call("POST", retry, json={}), 409)["code"] == "action_disabled"
+    assert door.call("POST", "/api/actions/act-off/enable").status_code == 200
+    assert door.call("POST", retry, json={}).status_code == 202
+    assert sorted(row.status for row in runs_of(playbook_id)) == ["failed", "pending"]
 
 
 def test_an_optional_parameter_has_its_default(door: Door, clock: Any) -> None:

@@ -23,7 +23,7 @@ from tests.support.api import Door, assert_problem
 
 #: an address that is found to be wrong when it is filled in
 WRONG = "{{ nothing | default('no address') }}"
-CALLER = Caller(key_id="key", workspace_id="default", role="admin", permissions=frozenset())
+CALLER = Caller(key_id="key", workspace_id="default", role="admin", permissions=access.ROLES["admin"])
 BLOCK = {
     "id": "block",
     "name": "Block",
@@ -85,7 +85,7 @@ def accepted(playbook_id: str = "pb", **request: Any) -> Run:
     """A dry run that has been accepted."""
     wanted = run_start.request_of(CALLER, playbook_id, mode="dry_run", **request)
     with db.write() as connection:
-        row, _ = run_start.prepare(connection, wanted)
+        row = run_start.prepare(connection, wanted).row
         run_start.accept(connection, request=wanted, row=row)
     with db.read() as connection:
         return runs_run.loaded(run_rows.read(connection, row["id"]))
@@ -417,7 +417,7 @@ def done(**changes: Any) -> str:
     """A run that has been carried out; ``changes``: step id → the address it was given. Returns its id."""
     wanted = run_start.request_of(CALLER, "pb")
     with db.write() as connection:
-        row, _ = run_start.prepare(connection, wanted)
+        row = run_start.prepare(connection, wanted).row
         run_start.accept(connection, request=wanted, row=row)
     with db.read() as connection:
         run = runs_run.loaded(run_rows.read(connection, row["id"]))

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from playbooks.definitions.triggers import check_trigger, matches, names, subject
+from playbooks.definitions.events import names
+from playbooks.definitions.triggers import check_trigger, matches, subject
 
 FINDING = {
     "title": "SQL injection",

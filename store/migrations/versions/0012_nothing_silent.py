@@ -37,10 +37,10 @@ def upgrade() -> None:
     )
     op.create_table(
         "announcements",
+        sa.Column("execution_id", sa.Text, primary_key=True),
         sa.Column("id", sa.Text, primary_key=True),
         sa.Column("workspace_id", sa.Text, nullable=False),
         sa.Column("event", sa.Text, nullable=False),
-        sa.Column("execution_id", sa.Text, nullable=False),
         sa.Column("due_at", sa.BigInteger, nullable=False),
         sa.Index("ix_announcements_due_at", "due_at"),
     )
