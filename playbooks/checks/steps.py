@@ -27,6 +27,7 @@ from playbooks.definitions.step_types import (
     MAX_ITERATIONS,
     MAX_OUTPUTS,
     MAX_WAIT_SECONDS,
+    MEMBERS_IN_PARAMETERS,
     OPTIONAL,
     REQUIRED,
     RESERVED_NAMES,
@@ -99,11 +100,27 @@ def _check_members(kind: str, step: Mapping[str, Any], pointer: str, faults: Fau
             continue
         if faults.full:
             return
+        if member == "parameters" and kind in MEMBERS_IN_PARAMETERS:
+            _check_leftover(kind, step, pointer, faults)
+            continue
         if member in spellings:
             text = f"says the same as '{spellings[member]}', which is given too: keep one of them"
         else:
             text = f"'{shown(member)}' is no member of a step of type {kind}" + faults.hint(member, allowed)
         faults.add(below(pointer, shown(member)), text)
+
+
+def _check_leftover(kind: str, step: Mapping[str, Any], pointer: str, faults: Faults) -> None:
+    """Report what the parameters of a step have that did not become members of it."""
+    allowed, left = (*REQUIRED[kind], *OPTIONAL[kind]), step["parameters"]
+    for member in left if isinstance(left, dict) else ():
+        if faults.full:
+            return
+        if member in allowed:
+            text = f"says something else than '{member}' of the step: keep one of them"
+        else:
+            text = f"'{shown(member)}' is no member of a step of type {kind}" + faults.hint(member, allowed)
+        faults.add(below(f"{pointer}/parameters", shown(member)), text)
 
 
 def _check_outputs(outputs: Any, pointer: str, faults: Faults) -> None:

@@ -16,7 +16,10 @@ from playbooks.definitions.step_types import (
     COMMON_ALIASES,
     DEFAULT_TIMEOUT_MINUTES,
     MAX_DEPTH,
+    MEMBERS_IN_PARAMETERS,
+    OPTIONAL,
     PARAMETER_TYPES,
+    REQUIRED,
     TOP_ALIASES,
 )
 
@@ -111,16 +114,36 @@ def _step(step: Mapping[str, Any], depth: int) -> dict[str, Any]:
     kind = step.get("type")
     form = _renamed(step, COMMON_ALIASES.items())
     if isinstance(kind, str):
-        if kind == "delay":
-            form = _delay(form)
-        if kind == "approval":
-            form = _approval(form)
-        form = _renamed(form, ALIASES.get(kind, {}).items())
+        form = _spelled(kind, form)
+        if kind in MEMBERS_IN_PARAMETERS and isinstance(form.get("parameters"), dict):
+            form = _unwrapped(kind, form)
         if depth < MAX_DEPTH:
             _normalise_blocks(kind, form, depth + 1)
     if isinstance(form.get("id"), str):
         form.setdefault("name", form["id"])
     return form
+
+
+def _spelled(kind: str, form: dict[str, Any]) -> dict[str, Any]:
+    """The members of a step in their canonical spelling."""
+    if kind == "delay":
+        form = _delay(form)
+    if kind == "approval":
+        form = _approval(form)
+    return _renamed(form, ALIASES.get(kind, {}).items())
+
+
+def _unwrapped(kind: str, form: dict[str, Any]) -> dict[str, Any]:
+    """A step with its members taken out of its ``parameters``.
+
+    What is no member of the step, or says something else than the step itself, stays there.
+    """
+    known = {*REQUIRED[kind], *OPTIONAL[kind], "on_success", "on_failure"}
+    given = _spelled(kind, _renamed(form["parameters"], ()))
+    whole = {name: value for name, value in form.items() if name != "parameters"}
+    left = {name: value for name, value in given.items() if name not in known or whole.get(name, value) != value}
+    whole.update((name, value) for name, value in given.items() if name not in left)
+    return {**whole, "parameters": left} if left else whole
 
 
 def _delay(form: dict[str, Any]) -> dict[str, Any]:

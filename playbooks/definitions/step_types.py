@@ -64,6 +64,8 @@ OPTIONAL = MappingProxyType(
         "playbook": ("parameters", "target", "timeout_seconds", "outputs"),
     }
 )
+#: types without parameters of their own: members of the step may stand there
+MEMBERS_IN_PARAMETERS = ("delay", "approval")
 TYPES = tuple(REQUIRED)
 BRANCH_MEMBERS = ("name", "steps", "on_failure")
 

@@ -1,6 +1,7 @@
 """Playbook definitions: the forms users write, the form that is stored, and the faults that are named."""
 
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -596,3 +597,51 @@ def test_ids_and_versions_are_made_as_for_actions():
     assert next_version(old, {**old, "description": "new"}) == "1.2.4"
     assert next_version(old, {**old, "trigger": {"event": "manual", "conditions": {}}}) == "1.3.0"
     assert next_version(old, {**old, "steps": [], "name": "new"}) == "1.3.0"
+
+
+@pytest.mark.parametrize(
+    ("given", "form"),
+    [
+        ({"type": "delay", "parameters": {"seconds": 5}}, {"type": "delay", "seconds": 5}),
+        ({"type": "delay", "parameters": {"duration": "5m"}}, {"type": "delay", "seconds": 300}),
+        ({"type": "delay", "duration": "5m", "parameters": {"seconds": 300}}, {"type": "delay", "seconds": 300}),
+        ({"type": "delay", "seconds": 5, "parameters": {}}, {"type": "delay", "seconds": 5}),
+        (
+            {"type": "approval", "parameters": {"message": "Go?", "timeout_minutes": 2, "on_reject": "end"}},
+            {"type": "approval", "message": "Go?", "timeout_seconds": 120, "on_failure": "end"},
+        ),
+    ],
+)
+def test_a_delay_and_an_approval_read_their_members_from_parameters(given: Any, form: Any) -> None:
+    """In each spelling; what is said twice alike is said once."""
+    definition = {"name": "x", "steps": [{"id": "a", **given}]}
+    assert check(definition) == []
+    stored = normalise(definition)
+    assert stored["steps"] == [{"id": "a", "name": "a", **form}]
+    assert normalise(stored) == stored
+
+
+@pytest.mark.parametrize(
+    ("given", "pointer", "words"),
+    [
+        ({"type": "delay", "seconds": 5, "parameters": {"seconds": 6}}, "/steps/0/parameters/seconds", "keep one of"),
+        ({"type": "delay", "duration": "1m", "parameters": {"seconds": 6}}, "/steps/0/parameters/seconds", "keep one"),
+        ({"type": "delay", "seconds": 5, "parameters": {"second": 5}}, "/steps/0/parameters/second", "'seconds'"),
+        ({"type": "approval", "parameters": {"mesage": "Go?"}}, "/steps/0/parameters/mesage", "did you mean 'message'"),
+        (
+            {"type": "approval", "message": "a", "parameters": {"message": "b"}},
+            "/steps/0/parameters/message",
+            "keep one",
+        ),
+        ({"type": "delay", "parameters": {"seconds": -1}}, "/steps/0/seconds", "must be a number of seconds"),
+        ({"type": "delay", "seconds": 5, "parameters": [5]}, "/steps/0/parameters", "must be an object"),
+    ],
+)
+def test_what_the_parameters_of_a_delay_or_an_approval_say_wrongly_is_named(
+    given: Any, pointer: str, words: str
+) -> None:
+    """Twice and differently, unknown, or no value for the member."""
+    found = check({"name": "x", "steps": [{"id": "a", **given}]})
+    assert [(problem.pointer, words in problem.detail) for problem in found if problem.pointer == pointer] == [
+        (pointer, True)
+    ]
