@@ -68,7 +68,7 @@ def prepared(connection: Connection, playbook: Playbook, request: RunRequest) ->
     except CallerError as error:
         return Candidate(playbook=playbook, request=request, refusal=refused(error))
     except Exception:
-        log.exception("a run could not be prepared", playbook_id=playbook.id)
+        log.exception("run not prepared", playbook_id=playbook.id)
         refusal = Refusal(code="internal_error", reason="The run could not be prepared; the log says why.")
         return Candidate(playbook=playbook, request=request, refusal=refusal)
     return Candidate(playbook=playbook, request=request, ready=(row, chain))
