@@ -13,7 +13,7 @@ from typing import Any
 
 from flask import Flask, Response, current_app, g
 
-from api import health
+from api import health, prometheus
 from api.access import routes as keys
 from api.actions import executions, trigger
 from api.actions import routes as actions
@@ -83,6 +83,7 @@ def create_app() -> Flask:
     app.extensions["tocsin.watcher"] = Watcher()
     app.extensions["tocsin.knows"] = auth.knows
     app.extensions["tocsin.gauge"] = health.Gauge()
+    app.extensions["tocsin.numbers"] = prometheus.Numbers()
     app.extensions["tocsin.drain"] = functools.partial(_drain, app)
     app.before_request(_begin)
     app.after_request(_finish)

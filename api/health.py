@@ -7,24 +7,22 @@ longer where it takes long, so that many callers cost no more than one and a pro
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 from flask import Response, current_app, request
 from marshmallow import fields
-from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
-from prometheus_client.metrics_core import GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
 
-from api.http.auth import may_read, public
+from api import prometheus
+from api.http.auth import public, reader
 from api.http.base_schema import Schema
 from api.http.blueprint import Blueprint, answer
 from api.http.writes import Writes
 from config.errors import Unavailable
 from store import redis as redis_store
 from store import sandbox_kinds, worker_processes
+from store.access import Caller
 from store.engine import db
 from store.executions import listing, recovery
 from tasks.messages import queue_state
@@ -197,40 +195,6 @@ def _read() -> Reading:
     return Reading(workers, metrics, redis_store.state())
 
 
-class _Exposition(Collector):
-    """A reading in the terms of Prometheus; ``metrics`` may be empty."""
-
-    def __init__(self, status: str, metrics: dict[str, Any]) -> None:
-        self._ok = status == "ok"
-        self._metrics = metrics
-
-    def collect(self) -> Iterator[Metric]:
-        """Every family of metrics."""
-        yield GaugeMetricFamily("tocsin_ok", "1, or 0 when something needs attention.", float(self._ok))
-        if not self._metrics:
-            return
-        for name, words, label in (
-            ("executions", "Executions by status.", "status"),
-            ("workers", "Worker processes by state.", "state"),
-        ):
-            family = GaugeMetricFamily(f"tocsin_{name}", words, labels=[label])
-            for value, number in self._metrics[name].items():
-                family.add_metric([value], number)
-            yield family
-        yield GaugeMetricFamily("tocsin_backlog", "Executions waiting for a worker.", self._metrics["backlog"])
-        yield GaugeMetricFamily(
-            "tocsin_oldest_overdue_seconds",
-            "By how much the most overdue work is late.",
-            self._metrics["oldest_overdue_seconds"],
-        )
-        for name, words in (("messages", "Messages in a queue."), ("oldest_seconds", "Age of the oldest in a queue.")):
-            family = GaugeMetricFamily(f"tocsin_queue_{name}", words, labels=["queue"])
-            for queue, found in self._metrics["queues"].items():
-                if found[name] is not None:
-                    family.add_metric([queue], found[name])
-            yield family
-
-
 @blueprint.get("/health")
 @public
 @blueprint.fails(429)
@@ -331,25 +295,30 @@ def _prefers_text() -> bool:
 
 def _as_text() -> Response:
     reading, details = _looked()
-    shown = (
-        _Exposition("degraded", {})
-        if reading is None
-        else _Exposition(reading.status, reading.metrics if details else {})
-    )
-    registry = CollectorRegistry(auto_describe=False)
-    registry.register(shown)
-    status = 503 if reading is None else 200
-    return Response(generate_latest(registry), status, content_type=CONTENT_TYPE_PLAIN_0_0_4)
+    if reading is None:
+        return _text(prometheus.exposition("degraded"), 503)
+    if not details:
+        return _text(prometheus.exposition(reading.status))
+    numbers: prometheus.Numbers = current_app.extensions["tocsin.numbers"]
+    try:
+        found = numbers.of(details.workspace_id)
+    except Unavailable:
+        return _text(prometheus.exposition("degraded"), 503)
+    return _text(prometheus.exposition(reading.status, reading.metrics, *found))
 
 
-def _looked() -> tuple[Reading | None, bool]:
-    """The present reading, and whether the caller may have all of it.
+def _text(body: bytes, status: int = 200) -> Response:
+    return Response(body, status, content_type=CONTENT_TYPE_PLAIN_0_0_4)
+
+
+def _looked() -> tuple[Reading | None, Caller | None]:
+    """The present reading, and the caller if they may have all of it.
 
     The reading is None when the database is away.
     """
     gauge: Gauge = current_app.extensions["tocsin.gauge"]
     try:
-        reading, details = gauge.read(), may_read()
+        reading, details = gauge.read(), reader()
     except Unavailable:
-        return None, False
+        return None, None
     return reading if gauge.writes.look() else replace(reading, database="read_only"), details

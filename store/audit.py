@@ -23,7 +23,16 @@ audit = sa.Table(
     sa.Column("event", sa.Text, nullable=False),
     sa.Column("subject", sa.Text, nullable=False),
     sa.Column("details", sa.Text),
+    #: PostgreSQL: the transaction that wrote it, set by the database (``store.trail``); NULL elsewhere and before 0011
+    sa.Column("xid", sa.BigInteger),
     sa.Index("ix_audit_subject", "workspace_id", "subject"),
+)
+sa.Index(
+    "ix_audit_order",
+    audit.c.xid,
+    audit.c.id,
+    sqlite_where=audit.c.xid.is_not(None),
+    postgresql_where=audit.c.xid.is_not(None),
 )
 
 #: the actor when no caller acts: recovery, time-outs, workers

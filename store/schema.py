@@ -1,6 +1,6 @@
 """Every table, gathered: importing this fills ``store.engine.db.metadata``."""
 
-from store import access, audit, worker_processes
+from store import access, audit, metrics, trail, worker_processes
 from store.definitions import actions, documents, playbooks, references
 from store.engine.db import metadata
 from store.executions import announcements, idempotency, transitions
@@ -13,8 +13,10 @@ __all__ = [
     "documents",
     "idempotency",
     "metadata",
+    "metrics",
     "playbooks",
     "references",
+    "trail",
     "transitions",
     "worker_processes",
 ]

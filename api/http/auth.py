@@ -71,8 +71,8 @@ def _refuse(asked: Request, key: str | None) -> NoReturn:
     raise errors.unauthorized("The API key is wrong, expired or revoked.")
 
 
-def may_read() -> bool:
-    """Whether the caller of an open operation shows a valid key.
+def reader() -> Caller | None:
+    """The caller of an open operation, if a valid key lets them read.
 
     A caller without a key may not read. Neither is counted, so that no flood keeps a load balancer from its answer;
     wrong keys are, as everywhere.
@@ -83,11 +83,11 @@ def may_read() -> bool:
     asked = present()
     key = _presented(asked)
     if key is None:
-        return False
+        return None
     found = _recognised(key)
     if found is None:
         _refuse(asked, key)
-    return "read:actions" in found.permissions
+    return found if "read:actions" in found.permissions else None
 
 
 def caller() -> Caller:

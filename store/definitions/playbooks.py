@@ -55,6 +55,9 @@ sa.Index(
 
 playbook_revisions = revision_table("playbook")
 
+#: a schedule is late when it has not fired after this long, ms; ticks come every second
+LATE = 5_000
+
 #: the columns a list may be sorted by
 SORTABLE = ("name", "step_count", "created_at", "updated_at")
 
@@ -162,6 +165,17 @@ def due_schedules(db: Connection, now: int, limit: int) -> list[Playbook]:
     """
     due = kind.current.where(playbooks.c.fire_at <= now).order_by(playbooks.c.fire_at).limit(limit)
     return [kind.of(row) for row in db.execute(due.with_for_update(skip_locked=True, of=playbooks))]
+
+
+def late(db: Connection, now: int) -> tuple[int, float]:
+    """How many schedules should have fired by ``now`` (ms), and the longest delay.
+
+    At most a thousand are counted; those of less than ``LATE`` are left to the next ticks. The delay is in seconds.
+    """
+    due = sa.select(playbooks.c.fire_at).where(playbooks.c.fire_at <= now - LATE).order_by(playbooks.c.fire_at)
+    first = due.limit(1000).subquery()
+    row = db.execute(sa.select(sa.func.count().label("number"), sa.func.min(first.c.fire_at).label("oldest"))).one()
+    return row.number, (now - row.oldest) / 1000 if row.number else 0.0
 
 
 def set_fire_at(db: Connection, workspace_id: str, playbook_id: str, at: int | None, expected: int | None) -> bool:

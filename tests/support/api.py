@@ -10,6 +10,7 @@ from werkzeug.test import TestResponse
 from api import create_app
 from api.health import Gauge
 from api.http.rate_limits import Limiter
+from api.prometheus import Numbers
 from store import access
 from store.engine import db
 from store.executions import transitions
@@ -49,6 +50,7 @@ class Door:
         self.app = _application()
         self.app.extensions["tocsin.limiter"] = Limiter()
         self.app.extensions["tocsin.gauge"] = Gauge()
+        self.app.extensions["tocsin.numbers"] = Numbers()
         self.client = self.app.test_client()
         self.client.environ_base["REMOTE_ADDR"] = f"fd00::{secrets.token_hex(2)}"  # counted apart from other tests
         self.admin = self.key()

@@ -1,0 +1,188 @@
+"""The audit trail in one order for its readers: nothing is skipped or repeated.
+
+On SQLite, which has one writer, ids are the order. On PostgreSQL an id is given before its transaction commits, so a
+reader that goes by ids alone skips what commits late. There the order is (transaction, id), and only rows below the
+oldest transaction that may still write are *settled*. A transaction that stays open holds the readers back, never the
+writers; ``horizon`` and ``holder`` say which.
+
+A database that is restored into another PostgreSQL cluster brings rows whose transactions are numbered by the one
+before. So the order has *epochs*: rows of before the numbering, then those of each cluster in turn. ``begin_epoch``
+finds where a new one begins; until then nothing is settled.
+
+A reader keeps its place by ``advance`` in the transaction that writes what it has made of the rows.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from store.audit import audit
+from store.engine.db import Connection, Row, metadata
+from store.engine.prepared import Prepared
+
+epochs = sa.Table(
+    "trail_epochs",
+    metadata,
+    sa.Column("epoch", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("cluster", sa.Text, nullable=False),
+    #: its rows have greater ids, up to that of the epoch behind it
+    sa.Column("after_id", sa.BigInteger, nullable=False),
+)
+marks = sa.Table(
+    "trail_marks",
+    metadata,
+    sa.Column("reader", sa.Text, primary_key=True),
+    sa.Column("epoch", sa.Integer, nullable=False),
+    sa.Column("xid", sa.BigInteger, nullable=False),
+    sa.Column("id", sa.BigInteger, nullable=False),
+)
+
+
+@dataclass(frozen=True, order=True)
+class Position:
+    """A place in the order; by default before all rows."""
+
+    epoch: int = 0
+    xid: int = 0
+    id: int = 0
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A settled row and its place."""
+
+    position: Position
+    row: Any
+
+
+@dataclass(frozen=True)
+class Horizon:
+    """The oldest transaction that may still write, and the next one."""
+
+    oldest: int
+    next: int
+
+
+_SHOWN = (audit.c.id, audit.c.workspace_id, audit.c.at, audit.c.actor, audit.c.event, audit.c.subject, audit.c.details)
+_after, _xid, _limit, _first, _last = (
+    sa.bindparam(f"{name}_", type_=sa.BigInteger) for name in ("after", "xid", "limit", "first", "last")
+)
+
+#: by id alone: SQLite, and rows of before the numbering
+_by_id = Prepared(
+    sa.select(*_SHOWN, sa.literal(0).label("xid")).where(audit.c.id > _after).order_by(audit.c.id).limit(_limit)
+)
+_by_id_up_to = Prepared(
+    sa.select(*_SHOWN, sa.literal(0).label("xid"))
+    .where(audit.c.id > _after, audit.c.id <= _last)
+    .order_by(audit.c.id)
+    .limit(_limit)
+)
+_in_order = (
+    sa.select(*_SHOWN, audit.c.xid)
+    .where(sa.tuple_(audit.c.xid, audit.c.id) > sa.tuple_(_xid, _after), audit.c.id > _first)
+    .order_by(audit.c.xid, audit.c.id)
+    .limit(_limit)
+)
+_oldest = sa.literal_column("(pg_snapshot_xmin(pg_current_snapshot())::text)::bigint", sa.BigInteger)
+_next = sa.literal_column("(pg_snapshot_xmax(pg_current_snapshot())::text)::bigint", sa.BigInteger)
+_here = sa.literal_column("(SELECT system_identifier::text FROM pg_control_system())", sa.Text)
+_settled = Prepared(_in_order.where(audit.c.xid < _oldest))
+#: of an earlier epoch all is settled
+_earlier = Prepared(_in_order.where(audit.c.xid.is_not(None), audit.c.id <= _last))
+_known = Prepared(sa.select(epochs, _here.label("here")).order_by(epochs.c.epoch))
+_horizon = Prepared(sa.select(_oldest.label("oldest"), _next.label("next")))
+
+
+def settled(db: Connection, after: Position, limit: int) -> list[Entry]:
+    """The settled rows behind a place, in order, at most ``limit``."""
+    if db.dialect.name == "sqlite":
+        return _entries(0, _by_id.run(db, {"after_": after.id, "limit_": limit})[0])
+    known, _ = _known.run(db, {})
+    if known[-1].cluster != known[-1].here:
+        return []  # restored elsewhere: begin_epoch first
+    for each, behind in zip(known, [*known[1:], None], strict=True):
+        if each.epoch < after.epoch:
+            continue
+        place = after if each.epoch == after.epoch else Position(each.epoch, 0, each.after_id)
+        if found := _of_epoch(db, each, behind, place, limit):
+            return found
+    return []
+
+
+def _of_epoch(db: Connection, each: Any, behind: Any, place: Position, limit: int) -> list[Entry]:
+    wanted: dict[str, Any] = {"after_": place.id, "limit_": limit}
+    if behind is not None:
+        wanted["last_"] = behind.after_id
+    if each.epoch == 0:
+        return _entries(0, _by_id_up_to.run(db, wanted)[0])
+    query = _settled if behind is None else _earlier
+    return _entries(each.epoch, query.run(db, {**wanted, "xid_": place.xid, "first_": each.after_id})[0])
+
+
+def _entries(epoch: int, rows: list[Any]) -> list[Entry]:
+    return [Entry(Position(epoch, row.xid, row.id), row) for row in rows]
+
+
+def is_elsewhere(db: Connection) -> bool:
+    """Whether the database was restored into another cluster: an epoch is to begin."""
+    if db.dialect.name == "sqlite":
+        return False
+    last = _known.run(db, {})[0][-1]
+    return bool(last.cluster != last.here)
+
+
+def begin_epoch(db: Connection) -> None:
+    """Begin an epoch if this is another cluster than before.
+
+    Rows that were brought along have a transaction number that the row's own header does not confirm. An upgraded
+    cluster has another name and the same numbers: then the epoch goes on.
+    """
+    db.execute(sa.text("LOCK TABLE trail_epochs IN EXCLUSIVE MODE"))
+    if not is_elsewhere(db):
+        return  # another process was faster
+    last = _known.run(db, {})[0][-1]
+    header = sa.literal_column("audit.xmin::text::bigint", sa.BigInteger)
+    brought = (audit.c.id > last.after_id, header != audit.c.xid.bitwise_and(0xFFFFFFFF))
+    if up_to := db.execute(sa.select(audit.c.id).where(*brought).order_by(audit.c.id.desc()).limit(1)).scalar():
+        db.execute(sa.insert(epochs).values(epoch=last.epoch + 1, cluster=last.here, after_id=up_to))
+    else:
+        db.execute(sa.update(epochs).where(epochs.c.epoch == last.epoch).values(cluster=last.here))
+
+
+def horizon(db: Connection) -> Horizon | None:
+    """How far the trail is settled; None on SQLite, where all of it is."""
+    if db.dialect.name == "sqlite":
+        return None
+    row = _horizon.first(db, {})
+    return Horizon(row.oldest, row.next)
+
+
+def holder(db: Connection, xid: int) -> str:
+    """The session that has this transaction open, in words; "" if there is none."""
+    sessions = "SELECT pid, application_name FROM pg_stat_activity WHERE backend_xid::text::bigint = :short"
+    prepared = "SELECT gid FROM pg_prepared_xacts WHERE transaction::text::bigint = :short"
+    short = {"short": xid & 0xFFFFFFFF}
+    if session := db.execute(sa.text(sessions), short).first():
+        return f"session {session.pid} ({session.application_name or 'no name'})"
+    gid = db.execute(sa.text(prepared), short).scalar()
+    return f"prepared transaction {gid}" if gid else ""
+
+
+def mark(db: Connection, reader: str) -> Position:
+    """The place up to which a reader has read."""
+    row: Row | None = db.execute(sa.select(marks).where(marks.c.reader == reader)).first()
+    return Position() if row is None else Position(row.epoch, row.xid, row.id)
+
+
+def advance(db: Connection, reader: str, before: Position, to: Position) -> bool:
+    """Move a reader's mark; false if it is not at ``before`` any more."""
+    if before == Position():
+        db.execute(_begin, {"reader": reader})
+    there = (marks.c.epoch == before.epoch, marks.c.xid == before.xid, marks.c.id == before.id)
+    place = {"epoch": to.epoch, "xid": to.xid, "id": to.id}
+    return db.execute(sa.update(marks).where(marks.c.reader == reader, *there).values(place)).rowcount == 1
+
+
+_begin = sa.text("INSERT INTO trail_marks VALUES (:reader, 0, 0, 0) ON CONFLICT (reader) DO NOTHING")
