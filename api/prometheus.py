@@ -36,6 +36,11 @@ _HISTOGRAMS = {
 }
 #: kinds of executions that have times
 _KINDS = ("action", "playbook", "step")
+#: series that are shown before there is anything to count: Prometheus sees no increase to a first value
+_FROM_ZERO: dict[tuple[str, ...], dict[tuple[str, ...], int]] = {
+    (): {(): 0},
+    ("kind",): {("action",): 0, ("step",): 0},
+}
 #: numbers are read at most this often for a workspace, seconds
 FRESH = 1.0
 
@@ -88,7 +93,7 @@ class _Exposition(Collector):
         for stored, (name, words, labels) in _COUNTERS.items():
             family = CounterMetricFamily(name, words, labels=labels)
             found = {series.labels: number for series, number in self._numbers.items() if series.name == stored}
-            for values, number in sorted(found.items()) if labels else [((), sum(found.values()))]:
+            for values, number in sorted((_FROM_ZERO.get(labels, {}) | found).items()):
                 family.add_metric(values, number)
             yield family
 

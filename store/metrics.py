@@ -6,7 +6,7 @@ A duty of the clock adds what the audit trail tells (``tasks.clock.metrics``), i
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
@@ -23,8 +23,7 @@ metrics = sa.Table(
 )
 
 
-@dataclass(frozen=True, order=True)
-class Series:
+class Series(NamedTuple):
     """One number: its metric, its workspace ("" for all) and the values of its labels."""
 
     name: str

@@ -12,8 +12,7 @@ finds where a new one begins; until then nothing is settled.
 A reader keeps its place by ``advance`` in the transaction that writes what it has made of the rows.
 """
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -39,8 +38,7 @@ marks = sa.Table(
 )
 
 
-@dataclass(frozen=True, order=True)
-class Position:
+class Position(NamedTuple):
     """A place in the order; by default before all rows."""
 
     epoch: int = 0
@@ -48,16 +46,14 @@ class Position:
     id: int = 0
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """A settled row and its place."""
 
     position: Position
     row: Any
 
 
-@dataclass(frozen=True)
-class Horizon:
+class Horizon(NamedTuple):
     """The oldest transaction that may still write, and the next one."""
 
     oldest: int
