@@ -1,8 +1,16 @@
 """The numbers for Prometheus equal the database's, whatever becomes of the worker that counts."""
 
+import shutil
 import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
 
 from tests.support import numbers
+from tests.support.processes import ROOT, Process, clean_environment, free_port
+from tests.support.services import missing
 from tests.support.stack import Stack
 from tests.support.waiting import eventually
 
@@ -34,3 +42,39 @@ def test_numbers_are_exact_though_the_worker_that_counts_is_killed(first_stack: 
     total = sum(expected[name].values())
     eventually(lambda: sum(numbers.of(shown(), name).values()) >= total, 30, "all is counted", every=0.2)
     numbers.assert_equal(shown(), expected)
+
+
+@pytest.mark.wide
+def test_prometheus_scrapes_a_running_product(sqlite_stack: Stack, tmp_path: Path) -> None:
+    """A real one, with the configuration of ``deploy/``: it reads the numbers, and every rule can be evaluated."""
+    program = shutil.which("prometheus") or missing("prometheus is not installed")
+    stack, port = sqlite_stack, free_port()
+    stack.wait_ended([stack.api.trigger(stack.api.create_action(config={"url": f"{stack.sink.url}/ok"}))], 30)
+    given = (
+        (ROOT / "deploy/prometheus/prometheus.yaml").read_text().replace("127.0.0.1:8080", f"127.0.0.1:{stack.port}")
+    )
+    (tmp_path / "prometheus.yaml").write_text("global: {scrape_interval: 1s, evaluation_interval: 1s}\n" + given)
+    (tmp_path / "tocsin.key").write_text(stack.api.key)
+    shutil.copy(ROOT / "deploy/prometheus/rules.yaml", tmp_path)
+    words = [program, "--config.file=prometheus.yaml", "--storage.tsdb.path=data"]
+    running = Process(
+        [*words, f"--web.listen-address=127.0.0.1:{port}"], tmp_path / "log", env=clean_environment(), cwd=tmp_path
+    )
+
+    def ask(path: str, **query: str) -> Any:
+        try:
+            return httpx.get(f"http://127.0.0.1:{port}/api/v1/{path}", params=query).json()["data"]
+        except (httpx.TransportError, ValueError):
+            return None
+
+    try:
+        number = {"query": "sum(tocsin_executions_ended_total)"}
+        eventually(lambda: (ask("query", **number) or {}).get("result"), 60, "it has scraped the numbers", every=0.3)
+        eventually(lambda: _healths(ask("rules")) == ["ok"] * 10, 30, "every rule is evaluated")
+        assert ask("query", query="tocsin_ok")["result"][0]["value"][1] == "1"
+    finally:
+        running.end()
+
+
+def _healths(found: Any) -> list[str]:
+    return [rule["health"] for group in found["groups"] for rule in group["rules"]]
