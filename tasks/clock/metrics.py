@@ -61,7 +61,7 @@ class Held:
         elif now - self._since > PATIENCE and now - self._told > AGAIN:
             self._told = now
             log.warning(
-                "a transaction stays open; the readers of the audit trail wait for it",
+                "transaction stays open; readers of the audit trail wait for it",
                 seconds=round(now - self._since, 1),
                 transaction=horizon.oldest,
                 holder=trail.holder(connection, horizon.oldest) or "unknown",

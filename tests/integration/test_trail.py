@@ -175,6 +175,6 @@ def test_a_transaction_that_stays_open_is_logged(
                 held.look(connection)
             time.sleep(0.04)
     logged = capsys.readouterr().out
-    assert logged.count("a transaction stays open") == 1
+    assert logged.count("transaction stays open") == 1
     assert "(sleepy)" in logged
     engine.dispose()
