@@ -1,14 +1,16 @@
 """Flower's settings: it watches workers and tasks and changes nothing.
 
 The broker is that of the Celery app. Flower runs this file with ``--conf``; each name is one of its options. Address,
-port and the password come from the Procfile. Beyond options it closes two gaps: figures need the password, as in
-Tocsin's own API, and a client that guesses passwords has to wait. ``/healthcheck`` stays open: it says that Flower
-lives, and nothing else.
+port and the password come from the Procfile. Beyond options it closes three gaps: figures need the password, as in
+Tocsin's own API; a client that guesses passwords has to wait; and Flower asks for the events of tasks as soon as it can
+receive them, not five seconds later. ``/healthcheck`` stays open: it says that Flower lives, and nothing else.
 """
 
 import collections
 import time
+from typing import Any
 
+from flower.events import EventReceiver  # type: ignore[import-untyped]
 from flower.views import BaseHandler  # type: ignore[import-untyped]
 from flower.views.monitor import Metrics  # type: ignore[import-untyped]
 from tornado.web import HTTPError, authenticated
@@ -23,7 +25,7 @@ max_workers = 500
 persistent = False
 #: forget workers that have been gone for this long, seconds
 purge_offline_workers = 600
-#: workers send task events only while Flower asks for them
+#: the control worker reports tasks once a monitor has asked for them
 enable_events = True
 #: how long a worker may take to answer, milliseconds
 inspect_timeout = 2000.0
@@ -36,6 +38,7 @@ _WRONG, _SECONDS = 20, 60.0
 _ADDRESSES = 10_000
 _wrong: dict[str, collections.deque[float]] = {}
 _checked = BaseHandler.get_current_user
+_wake_up = EventReceiver.wakeup_workers
 
 
 def _get_current_user(handler: BaseHandler) -> object:
@@ -57,5 +60,12 @@ def _get_current_user(handler: BaseHandler) -> object:
         raise
 
 
+def _wakeup_workers(receiver: EventReceiver, **options: Any) -> None:
+    """Celery's own call when events can be received, and the request for those of tasks."""
+    _wake_up(receiver, **options)
+    receiver.app.control.enable_events(connection=receiver.connection, **options)
+
+
+EventReceiver.wakeup_workers = _wakeup_workers
 BaseHandler.get_current_user = _get_current_user
 Metrics.get = authenticated(Metrics.get)

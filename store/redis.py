@@ -20,6 +20,10 @@ from store import redis_version
 MARK = "tocsin:mark"
 #: what the workers have done, a number
 DONE = "tocsin:done"
+#: how far monitors have been informed
+MONITORS = "tocsin:monitors"
+#: how long a text is kept, and how long a turn lasts at most, seconds
+KEPT, TURN = 60, 10
 #: what is written to see whether it takes writes
 WRITTEN = "tocsin:written"
 
@@ -86,6 +90,44 @@ def lengths(queues: Iterable[str]) -> dict[str, int]:
         for name in names:
             pipeline.llen(name)
         return dict(zip(names, map(int, pipeline.execute()), strict=True))
+
+
+def kept(name: str) -> str | None:
+    """The text kept under a name.
+
+    Raises:
+        RedisError: Redis cannot be asked.
+    """
+    text = client().get(name)
+    return None if text is None else str(text)
+
+
+def keep(name: str, text: str) -> None:
+    """Keep a text under a name for a while.
+
+    Raises:
+        RedisError: Redis cannot be asked.
+    """
+    client().set(name, text, ex=KEPT)
+
+
+def take_turn(name: str, mine: str) -> bool:
+    """Whether it is this caller's turn, among all processes.
+
+    Raises:
+        RedisError: Redis cannot be asked.
+    """
+    return bool(client().set(f"{name}:turn", mine, nx=True, ex=TURN))
+
+
+def end_turn(name: str, mine: str) -> None:
+    """Let the next caller have its turn.
+
+    Raises:
+        RedisError: Redis cannot be asked.
+    """
+    if client().get(f"{name}:turn") == mine:
+        client().delete(f"{name}:turn")
 
 
 def state() -> str:

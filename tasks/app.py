@@ -74,7 +74,8 @@ def create_app() -> Celery:
         worker_cancel_long_running_tasks_on_connection_loss=False,
         worker_hijack_root_logger=False,
         worker_redirect_stdouts=False,
-        worker_send_task_events=False,  # Flower switches events on when it runs; they cost nothing before
+        worker_send_task_events=False,  # a monitor switches events on when it runs; they cost nothing before
+        task_annotations={"*": {"send_events": False}},  # tick reports what the database says (tasks.clock.monitors)
         worker_enable_remote_control=True,
         event_queue_expires=60,
         beat_schedule={

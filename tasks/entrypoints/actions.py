@@ -5,16 +5,13 @@ In order of time: the message brings the id of an execution, or a batch of ids, 
 tick a later one.
 """
 
-import functools
-import time
-
 from celery import Task
 
 from store.engine.db import Row
 from tasks.app import app
 from tasks.attempts.action import CARRIED_BY_CELERY, attempt
 from tasks.fairness import slots
-from tasks.messages import canvas, flower_events, requeue
+from tasks.messages import canvas, requeue
 from tasks.messages.model import TaskMessage
 
 
@@ -26,7 +23,7 @@ def run(self: Task, *execution_ids: str) -> str:
     """
     if len(execution_ids) == 1:
         return slots.carry_out_single(self, lambda: _single(self, execution_ids[0]))
-    return slots.carry_out_batch(self, functools.partial(_member, str(self.request.id)))
+    return slots.carry_out_batch(self, _member)
 
 
 def _single(task: Task, execution_id: str) -> str:
@@ -36,19 +33,12 @@ def _single(task: Task, execution_id: str) -> str:
     return str(ending.status)
 
 
-def _member(message_id: str, execution_id: str) -> str:
+def _member(execution_id: str) -> str:
     """Attempt a member of a batch; it has no own message."""
-    started, messages = time.monotonic(), list[TaskMessage]()
-
-    def claimed(row: Row) -> None:
-        messages.append(
-            TaskMessage(execution_id=row.id, label=row.action_id, queue=row.queue, timeout_ms=row.timeout_ms)
-        )
-        flower_events.began(messages[0], message_id)
-
-    ending = attempt(execution_id, claimed)
-    for message in messages:
-        flower_events.ended(message, str(ending.status), started)
-        if ending.retry_in is not None and ending.retry_in <= CARRIED_BY_CELERY:
-            canvas.publish([message], countdown=ending.retry_in)  # if the broker is away, tick publishes it
+    claimed: list[Row] = []
+    ending = attempt(execution_id, claimed.append)
+    if ending.retry_in is not None and ending.retry_in <= CARRIED_BY_CELERY:
+        row = claimed[0]
+        message = TaskMessage(execution_id=row.id, label=row.action_id, queue=row.queue, timeout_ms=row.timeout_ms)
+        canvas.publish([message], countdown=ending.retry_in)  # if the broker is away, tick publishes it
     return str(ending.status)

@@ -31,8 +31,6 @@ from store.sealing.seal import SealBroken
 from tasks.app import app
 from tasks.dry_run import simulation
 from tasks.fairness import slots
-from tasks.messages import flower_events
-from tasks.messages.requeue import ReceivedBatch
 from tasks.runs import stop
 from tasks.runs.driver import RunDriver
 from tasks.runs.errors import of_run
@@ -100,16 +98,8 @@ def begin(self: Task, *run_ids: str) -> str:
     """Begin a run, or several in parallel."""
     if len(run_ids) == 1:
         return slots.carry_out_single(self, lambda: _drive(self, "begin", run_ids[0]), calls=False)
-    batch = ReceivedBatch.of(self)
-    return slots.carry_out_batch(self, functools.partial(_begin_member, batch), calls=False)
-
-
-def _begin_member(batch: ReceivedBatch, run_id: str) -> str:
-    message, started = batch.message(run_id), time.monotonic()
-    flower_events.began(message, batch.message_id)
-    word = _drive(_task_of_member(batch.message_id), "begin", run_id)
-    flower_events.ended(message, word, started)
-    return word
+    task = _task_of_member(str(self.request.id))
+    return slots.carry_out_batch(self, functools.partial(_drive, task, "begin"), calls=False)
 
 
 def _task_of_member(message_id: str) -> Any:

@@ -7,7 +7,7 @@ rows by guarded statements. A new duty is a function of ``tasks.clock`` and one 
 from config.errors import Unavailable
 from store.engine import db
 from tasks.app import app
-from tasks.clock import announce, losses, metrics, schedules, sweep
+from tasks.clock import announce, losses, metrics, monitors, schedules, sweep
 from tasks.clock.duty import Duty, carry_out
 from tasks.clock.reach import reach
 
@@ -18,6 +18,7 @@ DUTIES = (
     Duty("recovery", sweep.handle_due, seconds=0.9),
     Duty("announcements", announce.announce_due),
     Duty("metrics", metrics.count, seconds=0.3),
+    Duty("monitors", monitors.report, seconds=0.3),
 )
 
 

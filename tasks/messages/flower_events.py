@@ -1,55 +1,56 @@
-"""Task events for steps that a worker carries out in place.
+"""Publishes task events to monitors, such as Flower.
 
-Celery sends events for each message. A step that a worker carries out right after another has no message of its own; so
-that Flower shows it too, its events are sent here, under its own task id. While Flower does not listen, nothing is sent
-and nothing computed.
+A monitor asks for the events of tasks by a command that every worker gets (``enable_events``). Before that nothing is
+published. Many events share a message of the broker, as Celery's own do in a worker with an event loop.
 """
 
-import time
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
-from config import logs
-from tasks.messages.model import TaskMessage
+from tasks.app import app
+
+#: events in one message
+BATCH = 100
 
 _consumer: Any = None
 
-log = logs.logger(__name__)
+
+class TaskEvent(NamedTuple):
+    """An event of one task, under the name of a worker."""
+
+    #: Celery's name of it, ``task-failed``
+    type: str
+    task_id: str
+    worker: str
+    #: ms since the epoch
+    at: int
+    fields: Mapping[str, Any]
 
 
 def send_through(consumer: Any) -> None:
-    """Use the event dispatcher of this worker's consumer, new after each outage."""
+    """Use the settings of this worker's consumer, new after each outage."""
     global _consumer  # noqa: PLW0603 - one per worker process
     _consumer = consumer
 
 
-def began(message: TaskMessage, parent_id: str) -> None:
-    """Send the events of a step that begins."""
-    _send(
-        "task-received",
-        message,
-        name=message.task,
-        args=f"({message.label!r}, {message.execution_id!r})",
-        kwargs="{}",
-        root_id=message.run_id,
-        parent_id=parent_id,
-        retries=0,
-    )
-    _send("task-started", message)
-
-
-def ended(message: TaskMessage, word: str, started: float) -> None:
-    """Send the event of a step that has ended.
-
-    ``started`` is the monotonic time of its begin.
-    """
-    _send("task-succeeded", message, result=word, runtime=time.monotonic() - started)
-
-
-def _send(event: str, message: TaskMessage, **fields: Any) -> None:
+def wanted() -> str:
+    """The name of this worker if a monitor has asked for events, else empty."""
     dispatcher = getattr(_consumer, "event_dispatcher", None)
-    if dispatcher is None or not dispatcher.enabled:
+    return str(_consumer.hostname) if dispatcher is not None and "task" in dispatcher.groups else ""
+
+
+def publish(events: Sequence[TaskEvent]) -> None:
+    """Publish events in their order.
+
+    Raises one of ``tasks.messages.canvas.BrokerDown`` when the broker is away.
+    """
+    if not events:
         return
-    try:
-        dispatcher.send(event, uuid=message.execution_id, **fields)
-    except Exception:  # monitoring must never disturb an execution
-        log.debug("task event not sent", exc_info=True)
+    with app.producer_or_acquire() as producer:
+        dispatcher = app.events.Dispatcher(
+            producer.connection, buffer_group={"task"}, buffer_limit=BATCH, buffer_while_offline=False
+        )
+        for event in events:
+            dispatcher.hostname = event.worker
+            dispatcher.send(event.type, uuid=event.task_id, timestamp=event.at / 1000, **event.fields)
+        dispatcher.flush()

@@ -30,7 +30,7 @@ from tasks.attempts.patience import commit_with_patience, with_patience
 from tasks.attempts.perform import attempt_at, give_up, perform
 from tasks.definitions import revisions
 from tasks.fairness import concurrency, fair_queue
-from tasks.messages import flower_events, publisher, requeue
+from tasks.messages import publisher, requeue
 from tasks.messages.canvas import KILLABLE
 from tasks.messages.run_messages import step_message
 from tasks.runs import joins
@@ -131,12 +131,8 @@ class RunDriver:
     # carrying out a step
 
     def _carry_out(self, row: Any, claimed: float) -> Next | None:
-        keep, started = keeper(), time.monotonic()
+        keep = keeper()
         logs.bind(execution_id=row.id, request_id=row.request_id)
-        message = step_message(self.run.plan, self.run.context["pins"], self.run.id, row.step_id, row.iteration)
-        own = row.id == self.handoff.own
-        if not own:
-            flower_events.began(message, self.handoff.own)
         with keep.hold(row.id, row.attempt, row.timeout_ms, claimed, repeatable=row.idempotent) as held:
             revision = revisions.action_with_patience(row.revision_id)
             retry = {**revision.definition["retry"], **self.run.plan.nodes[row.step_id].step.get("retry", {})}
@@ -151,11 +147,10 @@ class RunDriver:
                 following, pause = self._stale("abandoned"), None
             if self.word in ("abandoned", "stale"):
                 give_up(held)
-        if not own:
-            flower_events.ended(message, self.word, started)
         if pause is not None and pause <= CARRIED_BY_CELERY:
-            if own:
+            if row.id == self.handoff.own:
                 raise requeue.again_after(self.task, pause)
+            message = step_message(self.run.plan, self.run.context["pins"], self.run.id, row.step_id, row.iteration)
             publisher.publish([message], countdown=pause)
         return following
 
