@@ -35,7 +35,8 @@ def procfile() -> dict[str, str]:
 class Start:
     """The start of everything, in two parts.
 
-    Monitors come second, so that they do not slow down the workers.
+    Monitors come second, so that they do not slow down the workers. They show the last minute too, and with it the demo
+    that runs while they start (``tasks.clock.monitors``).
     """
 
     def __init__(self, terminal: Terminal, place: Installation, services: Services) -> None:

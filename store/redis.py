@@ -23,7 +23,7 @@ DONE = "tocsin:done"
 #: how far monitors have been informed
 MONITORS = "tocsin:monitors"
 #: how long a text is kept, and how long a turn lasts at most, seconds
-KEPT, TURN = 60, 10
+KEPT, TURN = 600, 10
 #: what is written to see whether it takes writes
 WRITTEN = "tocsin:written"
 

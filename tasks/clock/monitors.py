@@ -27,6 +27,7 @@ from store.executions import changes
 from tasks.clock.duty import TimeSlice
 from tasks.clock.task_events import events_of
 from tasks.messages import canvas, flower_events
+from tasks.messages.flower_events import TaskEvent
 
 #: audit rows read at once, and the oldest that the first monitor gets: rows, ms
 PAGE = 500
@@ -35,8 +36,10 @@ BACKLOG, BACKLOG_MS = 5_000, 60_000
 MISSING_MS = 30_000
 #: a larger gap is none of single transactions: the database was restored, or its sequence was moved
 MOST_MISSING = 1_000
-#: how long the names of processes are kept, seconds
-_NAMES_KEPT = 15.0
+#: a report that is this far behind, in rows, starts again: a monitor remembers no more
+MOST_BEHIND = 50_000
+#: between two looks at the names of processes, seconds
+_LOOK_EVERY = 2.0
 
 log = logs.logger(__name__)
 
@@ -101,7 +104,7 @@ def _report(time_slice: TimeSlice, here: str) -> int:
     if not kept:  # the monitor has a moment to listen
         redis_store.keep(redis_store.MONITORS, _start().text)
         return 0
-    position, number, again = Position.of(kept), 0, True
+    position, number, again = _near(Position.of(kept)), 0, True
     while again and not time_slice.is_over():
         rows = _read(position)
         again = sum(row.id > position.last for row in rows) == PAGE
@@ -117,6 +120,15 @@ def _start() -> Position:
     return Position(max(0, latest - BACKLOG), since=db.now_ms() - BACKLOG_MS)
 
 
+def _near(position: Position) -> Position:
+    """The position, or a new one where it is too far behind, or the trail is another."""
+    latest = db.read_one(changes.latest)
+    if 0 <= latest - position.last <= MOST_BEHIND:
+        return position
+    log.warning("monitors miss changes: there were too many", rows=latest - position.last)
+    return _start()
+
+
 def _read(position: Position) -> list[Any]:
     """The rows after a position, the late ones first."""
     late = db.read_one(changes.at, position.missing) if position.missing else []
@@ -126,14 +138,20 @@ def _read(position: Position) -> list[Any]:
 def _publish(rows: Sequence[Any], here: str) -> None:
     begun = {row.execution_id for row in rows if row.event == "execution.running"}
     worker = functools.partial(_names.of, here=here)
-    flower_events.publish([event for row in rows for event in events_of(row, worker, begun=row.execution_id in begun)])
+    events: list[TaskEvent] = []
+    for row in rows:
+        try:
+            events += events_of(row, worker, begun=row.execution_id in begun)
+        except (LookupError, TypeError, ValueError):  # else one odd row would end all reports
+            log.warning("a change was not reported to monitors", audit_id=row.id, exc_info=True)
+    flower_events.publish(events)
 
 
 class _Names:
     """The names of workers by the actors of the audit trail."""
 
     def __init__(self) -> None:
-        self._read_at = -_NAMES_KEPT
+        self._looked_at = -_LOOK_EVERY
         self._by_process: dict[str, str] = {}
         self._by_queue: dict[tuple[str, str], str] = {}
 
@@ -142,21 +160,19 @@ class _Names:
 
         The processes of a worker's pool have no name of their own: theirs is the one that consumes the queue there.
         """
-        machine, _, process = change.actor.partition(":")
-        if not process:
+        machine, _, rest = change.actor.partition(":")
+        if not rest:
             return here
-        if time.monotonic() - self._read_at > _NAMES_KEPT:
-            self._read_at = time.monotonic()
-            self._learn()
-        pid = process.partition(":")[0]
-        return self._by_process.get(f"{machine}:{pid}") or self._by_queue.get((machine, change.queue)) or here
+        process = f"{machine}:{rest.partition(':')[0]}"
+        if process not in self._by_process and time.monotonic() - self._looked_at > _LOOK_EVERY:
+            self._looked_at = time.monotonic()
+            self._look()
+        return self._by_process.get(process) or self._by_queue.get((machine, change.queue)) or here
 
-    def _learn(self) -> None:
-        for row in db.read_one(worker_processes.living):
-            machine = row.name.partition("@")[2]
-            self._by_process[f"{machine}:{row.pid}"] = row.name
-            for queue in row.queues.split(","):
-                self._by_queue.setdefault((machine, queue), row.name)
+    def _look(self) -> None:
+        living = [(row, row.name.partition("@")[2]) for row in db.read_one(worker_processes.living)]
+        self._by_process = {f"{machine}:{row.pid}": row.name for row, machine in living}
+        self._by_queue = {(machine, queue): row.name for row, machine in living for queue in row.queues.split(",")}
 
 
 _names = _Names()

@@ -14,9 +14,9 @@ from tasks.clock.error_sentences import sentence
 from tasks.messages.flower_events import TaskEvent
 
 #: kind → the task that carries it out
-TASKS = {Kind.ACTION: "tocsin.run", Kind.PLAYBOOK: "tocsin.begin", Kind.STEP: "tocsin.step"}
+TASKS: dict[str, str] = {Kind.ACTION: "tocsin.run", Kind.PLAYBOOK: "tocsin.begin", Kind.STEP: "tocsin.step"}
 _PREFIX = "execution."
-_ENDS = {
+_ENDS: dict[str, str] = {
     Status.COMPLETED: "task-succeeded",
     Status.FAILED: "task-failed",
     Status.TIMEOUT: "task-failed",
@@ -34,8 +34,10 @@ def events_of(change: Any, worker: Callable[[Any], str], *, begun: bool) -> Iter
     word = change.event.removeprefix(_PREFIX)
     status = {"accepted": Status.PENDING, "carried": change.status}.get(word, word)
     details = json.loads(change.details) if change.details else {}
+    identity, name = _identity(change), worker(change)
     for kind, fields in _lifecycle(change, status, details.get("attempt"), begun=begun):
-        yield TaskEvent(kind, change.execution_id, worker(change), change.at, {**_identity(change), **fields})
+        follows = kind == "task-started"  # the event before it has the rest
+        yield TaskEvent(kind, change.execution_id, name, change.at, fields if follows else {**identity, **fields})
 
 
 def _lifecycle(change: Any, status: str, attempt: int | None, *, begun: bool) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -52,7 +54,7 @@ def _lifecycle(change: Any, status: str, attempt: int | None, *, begun: bool) ->
     elif status in _ENDS:
         if new:
             yield "task-received", {}
-        yield _ENDS[Status(status)], _end(change, status)
+        yield _ENDS[status], _end(change, status)
 
 
 def _is_retry(change: Any, status: str, attempt: int) -> bool:
@@ -89,7 +91,7 @@ def _identity(change: Any) -> dict[str, Any]:
     label = change.action_id or change.type
     root = change.root_id if change.kind == Kind.PLAYBOOK else change.run_id
     return {
-        "name": TASKS[Kind(change.kind)],
+        "name": TASKS[change.kind],
         "args": f"({label!r}, {change.execution_id!r})",
         "kwargs": "{}",
         "root_id": root or change.execution_id,

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 
 from launcher.environment import MARK
@@ -122,6 +123,19 @@ def test_a_page_shows_what_happens(home, running, page, tmp_path):
     url = f"http://127.0.0.1:{home['PORT']}"
     walkthrough.run(shown, tmp_path / "page", Path(home["TOCSIN_VAR_DIR"]), url, PATIENCE)
     assert [fault for fault in map(walkthrough.fault, shown.blocks) if fault] == []
+def test_flower_shows_the_demo(running):
+    """The script, the playbook and its five steps are in Flower, although the demo ran while Flower started."""
+    output = running.log.read_text()
+    action, run_id = re.findall(r"accepted as (\S+)", output)[:2]
+    url, user, password = re.search(r"Flower +(\S+) +\(log in as ([^:]+):([^)]+)\)", output).groups()
+
+    def look():
+        tasks = httpx.get(f"{url}/api/tasks", auth=(user, password), timeout=60).json()
+        shown = [task["state"] for name, task in tasks.items() if name == action or name.partition(".")[0] == run_id]
+        assert {task["name"] for task in tasks.values()} <= {"tocsin.run", "tocsin.begin", "tocsin.step"}
+        return shown == ["SUCCESS"] * 7
+
+    eventually(look, 30, "Flower shows the demo", every=0.3)
 
 
 def test_a_second_run_points_to_the_first(home, running):
