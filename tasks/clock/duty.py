@@ -48,6 +48,8 @@ class Duty:
     run: Callable[[TimeSlice], int]
     #: its share of one round; a duty without a limit is short by itself
     seconds: float = math.inf
+    #: whether the result of a round names its rows; those that are only told to others are not work done
+    counted: bool = True
 
 
 class DutyError(Exception):
@@ -62,7 +64,7 @@ failures: Counter[str] = Counter()
 
 
 def carry_out(duties: Sequence[Duty]) -> dict[str, int]:
-    """Run the duties in order; returns the rows that each handled.
+    """Run the duties in order; returns the rows that each counted one handled.
 
     Raises:
         DutyError: some have failed; raised once all have run.
@@ -71,7 +73,8 @@ def carry_out(duties: Sequence[Duty]) -> dict[str, int]:
     since, done, failed = reach.clock(), {}, []
     for duty in duties:
         try:
-            if rows := duty.run(TimeSlice(time.monotonic() + duty.seconds, since)):
+            rows = duty.run(TimeSlice(time.monotonic() + duty.seconds, since))
+            if rows and duty.counted:
                 done[duty.name] = rows
         except Unavailable as error:
             log.warning(

@@ -57,7 +57,7 @@ def test_the_migration_renames_what_has_ended_and_its_way_back_all(empty_databas
         connection.execute(sa.insert(table), [{**one, "id": f"exec-many-{number:05}"} for number in range(4_500)])
     configuration = migrate.configuration()
     command.stamp(configuration, "0007")
-    command.upgrade(configuration, "head")
+    command.upgrade(configuration, "0009")
     assert queues_of("exec-many-%") == {"notifications": 4_500}
     assert queues_of("exec-ended-%") == dict.fromkeys(map(present, _NAMES), 1)
     assert queues_of("exec-open-%") == dict.fromkeys(_NAMES, 1)

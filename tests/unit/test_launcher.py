@@ -297,7 +297,7 @@ def test_trouble_names_the_playbook_and_the_reason():
     """Who reads the terminal knows which playbook was not started, and why."""
     entry = {"event": "playbook not started", "playbook_id": "pb-x", "code": "action_missing", "reason": "It is gone."}
     line = json.dumps({**entry, "level": "warning"})
-    assert trouble_in_json(line) == "playbook not started | pb-x | It is gone."
+    assert trouble_in_json(line) == "playbook not started (pb-x): It is gone."
 
 
 # --- processes
