@@ -25,7 +25,20 @@ from expressions.values import MissingValue, TemplateError, is_encodable, step_i
 _ENVIRONMENT = Environment(keep_trailing_newline=True)  # noqa: S701 - it only parses, nothing is rendered by it
 _MARKUP = re.compile(r"\{[{%#]")
 _STEP = re.compile(r"(?<![\w.])steps\.(?=[0-9]|[0-9A-Za-z_]+-)([0-9A-Za-z_]+(?>(?:-+[0-9A-Za-z_]+)*))", re.ASCII)
+#: the path after an opening
+_NAMED = re.compile(r"\{\{-?\s*([A-Za-z_][\w.-]{0,63})(?=\s*(?:\}|\Z|[^\w.|\s-]))")
 _NO_CODE = frozenset({"data", "string", "comment_begin", "comment", "comment_end", "raw_begin", "raw_end"})
+#: what other template languages call a filter → its name
+_OTHER_WORDS = {
+    **dict.fromkeys(("uppercase", "upcase", "toupper"), "upper"),
+    **dict.fromkeys(("lowercase", "downcase", "tolower"), "lower"),
+    **dict.fromkeys(("count", "size", "len"), "length"),
+    **dict.fromkeys(("tojson", "to_json", "json_encode", "tojson_pretty"), "json"),
+    **dict.fromkeys(("to_string", "tostring", "str"), "string"),
+    **dict.fromkeys(("strip",), "trim"),
+    **dict.fromkeys(("to_int", "number", "integer"), "int"),
+    **dict.fromkeys(("url_encode", "escape", "quote"), "urlencode"),
+}
 _INTERNAL_NAME = re.compile(r"__.*__", re.DOTALL)
 _LARGEST_INTEGER = 2**63
 _ALLOWED = "there are paths like {{ a.b.c }} and filters like {{ a | upper }}"
@@ -186,11 +199,29 @@ def _read(source: str) -> nodes.Template:
     try:
         return _ENVIRONMENT.parse(_with_brackets(source) if _STEP.search(source) else source)
     except TemplateSyntaxError as error:
-        raise TemplateError(f"line {error.lineno}: {error.message}; {_ALLOWED}") from None
+        raise TemplateError(_unclosed(source) or f"line {error.lineno}: {error.message}; {_ALLOWED}") from None
     except RecursionError:
         raise TemplateError(f"an expression is nested more than {MAX_NESTING} deep") from None
     except (ValueError, SyntaxError, OverflowError, MemoryError):  # a number literal has wrong or too many digits
         raise TemplateError("a number in the template cannot be read") from None
+
+
+def _unclosed(source: str) -> str:
+    """The words about a statement, or a ``{{`` without its ``}}``; empty without one."""
+    if "{%" in source:
+        line = source.count("\n", 0, source.index("{%")) + 1
+        return f"line {line}: statements such as {{% if %}} are not allowed; {_ALLOWED}"
+    position = -1
+    while (position := source.find("{{", position + 1)) >= 0:
+        end, following = source.find("}}", position), source.find("{{", position + 2)
+        if end < 0 or 0 <= following < end:
+            break
+        position = end
+    if position < 0:
+        return ""
+    line, name = source.count("\n", 0, position) + 1, _NAMED.match(source, position)
+    written = name[1] if name else "finding.title"
+    return f"line {line}: '{{{{' is not closed: write {{{{ {written} }}}}"
 
 
 def _with_brackets(source: str) -> str:
@@ -270,7 +301,7 @@ def _filter(node: nodes.Filter, depth: int) -> Expression:
         raise TemplateError(f"line {node.lineno}: filters take plain arguments, like {{{{ a | default('b') }}}}")
     if node.name != "default" and node.name not in FILTERS:
         known = sorted([*FILTERS, "default"])
-        hint = did_you_mean(node.name, known) + "; there are " + ", ".join(known)
+        hint = did_you_mean(node.name, known, synonyms=_OTHER_WORDS) + "; there are " + ", ".join(known)
         raise TemplateError(f"line {node.lineno}: there is no filter '{node.name[:64]}'{hint}")
     least, most = (0, 2) if node.name == "default" else (FILTERS[node.name].least, FILTERS[node.name].most)
     if not least <= len(node.args) <= most:

@@ -18,6 +18,7 @@ from types import ModuleType
 from typing import Any
 
 from expressions import limits
+from expressions.conditions import comparisons
 from expressions.conditions.patterns import Matching, check_pattern
 from expressions.conditions.syntax import MATCHES, Condition, ConditionError, read
 from expressions.conditions.values import Plain, bound_work, taken
@@ -29,7 +30,19 @@ __all__ = ["ConditionError", "check", "evaluate", "holds"]
 
 _PARSER = re.compile(r"ERROR: <input>:(.{1,160})", re.DOTALL)
 #: the line, the column and the word that the parser did not expect
-_WORD = re.compile(r"ERROR: <input>:(\d+):(\d+): Syntax error: (?:mismatched|extraneous) input '(\w{1,64})'")
+_WORD = re.compile(r"ERROR: <input>:(\d+):(\d+): Syntax error: (?:mismatched|extraneous) input '(\w{1,64}|<EOF>|>)'")
+#: a word between two values → what to write instead
+_INFIX = {
+    "is": "write == for is, as in owner == null",
+    "equals": "write == for equals",
+    "contains": "contains is a function: title.contains('sql')",
+    "like": "ask with title.contains('sql') or title.matches('^web-')",
+    "matches": "matches is a function: host.matches('^web-[0-9]+$')",
+    "startswith": "startsWith is a function: host.startsWith('web-')",
+    "endswith": "endsWith is a function: host.endsWith('.org')",
+}
+#: other words for what a condition may hold
+_WORDS = {"none": "null", "nil": "null", "undefined": "null", "true": "true", "false": "false"}
 _UNKNOWN = re.compile(r"Undefined variable or function: '(\w{1,64})'")
 _KINDS = (
     "the types of two values do not fit together, or a value has not the type a function needs; "
@@ -44,10 +57,11 @@ _FAULTS: tuple[tuple[type[BaseException], str], ...] = (
 )
 
 
-def check(source: str, known: set[str] | None = None) -> list[str]:
+def check(source: str, known: set[str] | None = None, kinds: Mapping[str, str] | None = None) -> list[str]:
     """The faults of a condition, none when it can be used.
 
-    With ``known``, names that are not in it are faults.
+    With ``known``, names that are not in it are faults. ``kinds`` are the kinds of values of parameters, where they are
+    declared (``comparisons.kind_of``).
     """
     try:
         condition = read(source)
@@ -56,14 +70,17 @@ def check(source: str, known: set[str] | None = None) -> list[str]:
             check_pattern(_program(literal).execute({}))
     except ConditionError as error:
         return [str(error)]
+    faults = comparisons.mismatches(condition.comparisons, kinds or {})
     if known is None:
-        return []
+        return faults
     names = [item.path[0] for item in condition.reads if not item.local and item.path[0] not in condition.templates]
     for parts in condition.templates.values():
         inner = (item for part in parts if not isinstance(part, str) for item in part.reads())
         names += [path.root for path, optional in inner if not optional]
     unknown = dict.fromkeys(name for name in names if name not in known)
-    return [f"'{name[:64]}' is not known" + did_you_mean(name, sorted(known)) for name in unknown]
+    return [
+        f"'{name[:64]}' is not known" + did_you_mean(name, sorted(known), synonyms=_WORDS) for name in unknown
+    ] + faults
 
 
 def holds(source: str, context: Mapping[str, Any]) -> bool:
@@ -89,7 +106,7 @@ def evaluate(source: str, context: Mapping[str, Any]) -> Any:
     bound_work(condition, values)
     matching = Matching()
     try:
-        result = _run(program, values, matching if condition.patterns else None)
+        result = _run(condition, program, values, matching if condition.patterns else None)
     except KeyError as error:
         raise _missing(condition, context, error) from None
     if matching.fault:
@@ -130,19 +147,26 @@ def _program(source: str) -> Any:
 
 
 def _written_out(fault: str, source: str) -> str:
-    """The operators to write instead of ``and``, ``or`` and ``not``.
+    """What to write instead of the word or sign that CEL stumbles over.
 
-    Empty where CEL fails for another reason.
+    Empty where it is none that other languages have.
     """
     found = _WORD.search(fault)
     if not found:
         return ""
-    before = source.split("\n")[int(found[1]) - 1][: int(found[2]) - 1].split()
-    stumbled = found[3].lower() in ("and", "or", "not") or (before and before[-1].lower() == "not")
-    return "use && for and, || for or, ! for not" if stumbled else ""
+    line, column, word = int(found[1]) - 1, int(found[2]) - 1, found[3]
+    if word == "<EOF>":
+        return "it ends where a value is expected"
+    before = source.split("\n")[line][:column].split()
+    last = before[-1] if before else ""
+    if word.lower() in ("and", "or", "not") or last.lower() == "not":
+        return "use && for and, || for or, ! for not"
+    if word == ">" and last.endswith("<"):
+        return "write != for '<>'"
+    return _INFIX.get(word.lower(), "")
 
 
-def _run(program: Any, values: dict[str, Any], matching: Matching | None) -> Any:
+def _run(condition: Condition, program: Any, values: dict[str, Any], matching: Matching | None) -> Any:
     """The result of CEL; a KeyError propagates, because it names the key."""
     try:
         if matching is None:
@@ -153,15 +177,17 @@ def _run(program: Any, values: dict[str, Any], matching: Matching | None) -> Any
     except KeyError:
         raise
     except (IndexError, TypeError, ArithmeticError, ValueError, RuntimeError) as error:
-        raise _fault(error, values) from None
+        raise _fault(error, condition, values) from None
     except BaseException as error:  # noqa: BLE001 - a panic of Rust is no Exception
         raise _panic(error) from None
 
 
-def _fault(error: Exception, values: Mapping[str, Any]) -> ConditionError:
+def _fault(error: Exception, condition: Condition, values: Mapping[str, Any]) -> ConditionError:
     unknown = _UNKNOWN.match(str(error))
     if unknown:
-        return ConditionError(f"'{unknown[1]}' is not known" + did_you_mean(unknown[1], values))
+        return ConditionError(f"'{unknown[1]}' is not known" + did_you_mean(unknown[1], values, synonyms=_WORDS))
+    if isinstance(error, TypeError) and (words := comparisons.explained(condition.comparisons, values)):
+        return ConditionError(words)
     words = next((words for kind, words in _FAULTS if isinstance(error, kind)), None)
     return ConditionError(words or "a function was given a value it cannot take")
 

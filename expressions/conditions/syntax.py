@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from expressions import limits
+from expressions.conditions.comparisons import Comparison, comparisons
 from expressions.suggestions import did_you_mean
 from expressions.template_syntax import Part, dashed_step, parse
 from expressions.values import TemplateError, is_encodable
@@ -33,6 +34,17 @@ _OF_TIMES = (
 _CONVERSIONS = ("bytes", "double", "duration", "dyn", "int", "string", "timestamp", "type", "uint")
 _OF_TEXTS = ("contains", "endsWith", "matches", "size", "startsWith")
 FUNCTIONS = frozenset((*_CONVERSIONS, *_OF_TEXTS, "has", *(f"get{part}" for part in _OF_TIMES)))
+#: other words for functions
+_OTHER_WORDS = {
+    **dict.fromkeys(("len", "length", "count"), "size"),
+    **dict.fromkeys(("str", "tostring"), "string"),
+    **dict.fromkeys(("float", "number"), "double"),
+    **dict.fromkeys(("includes", "in", "has_item"), "contains"),
+    **dict.fromkeys(("any", "some"), "exists"),
+    **dict.fromkeys(("regex", "match"), "matches"),
+    **dict.fromkeys(("startswith", "starts_with"), "startsWith"),
+    **dict.fromkeys(("endswith", "ends_with"), "endsWith"),
+}
 #: the name in CEL of the function that replaces ``matches``
 MATCHES = "__matches"
 
@@ -100,6 +112,7 @@ class Condition:
     additions: int
     patterns: tuple[str, ...]  # of matches, as literals
     matches: tuple[tuple[Macro, ...], ...]  # for each pattern the macros around it
+    comparisons: tuple[Comparison, ...]  # of two plain operands
 
 
 @lru_cache(maxsize=limits.CACHED_CONDITIONS)
@@ -118,7 +131,7 @@ def read(source: str) -> Condition:
         raise ConditionError("the condition is empty")
     if len(tokens) > limits.MAX_CONDITION_TOKENS:
         raise ConditionError(f"the condition has more than {limits.MAX_CONDITION_TOKENS} words and signs")
-    return _Scan(tokens, _pairs(tokens)).condition(templates)
+    return _Scan(tokens, _pairs(tokens), templates).condition()
 
 
 def _tokens(source: str, templates: dict[str, tuple[Part, ...]]) -> list[Token]:
@@ -137,7 +150,7 @@ def _tokens(source: str, templates: dict[str, tuple[Part, ...]]) -> list[Token]:
         match = _TOKEN.match(source, position)
         if match is None:
             line, column = source.count("\n", 0, position) + 1, position - source.rfind("\n", 0, position)
-            raise ConditionError(f"line {line}, column {column}: nothing a condition may hold starts here")
+            raise ConditionError(_unreadable(source, position, line, column))
         kind = str(match.lastgroup)
         position = match.end()
         if kind == "blank":
@@ -146,6 +159,34 @@ def _tokens(source: str, templates: dict[str, tuple[Part, ...]]) -> list[Token]:
         tokens.append(_token(kind, match.group(), gap=gap, templates=templates))
         gap = False
     return tokens
+
+
+#: beginning of a text that no token begins with → what to write instead; the first that fits
+_INSTEAD = (
+    ("=~", "ask with text.matches('^web-[0-9]+$')"),
+    ("=", "compare with '=='"),
+    ("&", "write && for and"),
+    ("|", "write || for or; a filter stands between {{ and }}"),
+    ("\u2265", "write >="),
+    ("\u2264", "write <="),
+    ("\u2260", "write !="),
+    ("{{", "'{{' is not closed: write {{ finding.title }}"),
+    ("$", "names are written without $: severity"),
+)
+
+
+def _unreadable(source: str, position: int, line: int, column: int) -> str:
+    """The words about a text at which no token begins."""
+    where = f"column {column}" if "\n" not in source else f"line {line}, column {column}"
+    rest = source[position:]
+    if rest[0] in "\"'":
+        return f"{where}: the text that begins with {rest[0]} is not closed"
+    if rest[0] in "\u201c\u201d\u201e\u2018\u2019`":
+        return f"{where}: text stands in plain quotes: 'critical'"
+    for beginning, instead in _INSTEAD:
+        if rest.startswith(beginning):
+            return f"'{beginning}' at {where}: {instead}" if not instead.startswith("'") else f"{where}: {instead}"
+    return f"'{rest[0]}' at {where} has no meaning in a condition"
 
 
 def _token(kind: str, text: str, *, gap: bool, templates: dict[str, tuple[Part, ...]]) -> Token:
@@ -193,12 +234,14 @@ def _pairs(tokens: list[Token]) -> dict[int, int]:
 class _Scan:
     """The single scan over the tokens of a condition."""
 
-    def __init__(self, tokens: list[Token], pairs: dict[int, int]) -> None:
+    def __init__(self, tokens: list[Token], pairs: dict[int, int], templates: dict[str, tuple[Part, ...]]) -> None:
         self.tokens = tokens
+        self.templates = templates
         self.pairs = pairs
         self.macros: list[Macro] = []
         self.patterns: list[tuple[str, tuple[Macro, ...]]] = []
         self.in_path: set[int] = set()
+        self.spans: dict[int, tuple[tuple[str, ...] | None, int]] = {}
 
     def text(self, place: int) -> str:
         """The sign or name at an index, "" for a text literal."""
@@ -208,7 +251,7 @@ class _Scan:
     def around(self, place: int) -> tuple[Macro, ...]:
         return tuple(macro for macro in self.macros if macro.body <= place < macro.end)
 
-    def condition(self, templates: dict[str, tuple[Part, ...]]) -> Condition:
+    def condition(self) -> Condition:
         reads: list[Read] = []
         for place, token in enumerate(self.tokens):
             if token.kind != "name" or token.text in _CONSTANTS or place in self.in_path:
@@ -223,7 +266,7 @@ class _Scan:
         others = [place for place in range(len(self.tokens)) if place not in self.in_path]
         return Condition(
             cel="".join(f" {token.text}" if token.gap else token.text for token in self.tokens),
-            templates=templates,
+            templates=self.templates,
             reads=tuple(reads),
             macros=tuple(self.macros),
             plain=tuple(self.around(place) for place in others),
@@ -231,6 +274,7 @@ class _Scan:
             additions=sum(token.text == "+" for token in self.tokens),
             patterns=tuple(pattern for pattern, _ in self.patterns),
             matches=tuple(around for _, around in self.patterns),
+            comparisons=tuple(comparisons(self.tokens, self.spans)),
         )
 
     def is_select(self, place: int) -> bool:
@@ -246,7 +290,9 @@ class _Scan:
         self.in_path.update(range(place, end))
         if self.text(place - 1) == ".":
             raise ConditionError("a name does not start with a dot")
-        return Read(path, any(macro.variable == root for macro in around), around)
+        local = any(macro.variable == root for macro in around)
+        self.spans[place] = (None if local or root in self.templates else path, end)
+        return Read(path, local, around)
 
     def path(self, place: int) -> tuple[tuple[str, ...], int]:
         """The path that starts at an index, and the index after it."""
@@ -269,7 +315,7 @@ class _Scan:
         if self.text(place - 1) == "." and name in MACROS:
             self.macro(place)
         elif name not in FUNCTIONS:
-            hint = did_you_mean(name, sorted(MACROS | FUNCTIONS))
+            hint = did_you_mean(name, sorted(MACROS | FUNCTIONS), synonyms=_OTHER_WORDS)
             raise ConditionError(f"there is no function '{name[:64]}'{hint}")
         elif name == "matches":
             self.match(place)

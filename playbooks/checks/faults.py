@@ -1,6 +1,6 @@
 """The faults found by a check, bounded in number and cost."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from config.errors import Problem
@@ -12,6 +12,7 @@ MAX_PROBLEMS = 100
 #: faults that get a suggestion of the nearest known name, which takes some milliseconds
 MAX_SUGGESTED = 25
 _SHOWN_CHARACTERS = 64
+_NONE: Mapping[str, str] = {}
 
 
 class Faults:
@@ -34,13 +35,13 @@ class Faults:
         """Add the faults of the part at ``pointer``."""
         self.problems.extend(problem.under(pointer) for problem in problems)
 
-    def hint(self, name: Any, known: Iterable[object]) -> str:
+    def hint(self, name: Any, known: Iterable[object], synonyms: Mapping[str, str] = _NONE) -> str:
         """The end of a sentence that suggests the nearest known name.
 
-        Empty where there is none.
+        Empty where there is none. ``synonyms`` are known names by other words for them.
         """
         self._suggested += 1
-        return did_you_mean(str(name), known) if self._suggested <= MAX_SUGGESTED else ""
+        return did_you_mean(str(name), known, synonyms=synonyms) if self._suggested <= MAX_SUGGESTED else ""
 
     def listed(self) -> list[Problem]:
         """The faults without duplicates, at most ``MAX_PROBLEMS``.

@@ -31,6 +31,7 @@ from playbooks.definitions.step_types import (
     RESERVED_NAMES,
     STRATEGIES,
     TOP_ALIASES,
+    TOP_SYNONYMS,
 )
 from playbooks.widths import MOST_LIVE, too_wide
 
@@ -107,7 +108,7 @@ def _check_top(form: Mapping[str, Any], faults: Faults) -> None:
             canonical = TOP_ALIASES[member]
             faults.add(below("", member), f"says the same as '{canonical}', which is given too: keep one of them")
         elif member not in MEMBERS and not faults.full:
-            hint = faults.hint(member, MEMBERS)
+            hint = faults.hint(member, MEMBERS, TOP_SYNONYMS)
             faults.add(below("", shown(member)), f"'{shown(member)}' is no member of a playbook{hint}")
     faults.extend("", fields.check_identity(form, "a playbook"))
     faults.extend("/trigger", triggers.check_trigger(form["trigger"]))
@@ -156,6 +157,9 @@ def _warn_of_action(form: Mapping[str, Any], place: PlacedStep, facts: ActionFac
         faults.add(
             below(place.pointer, "action_ref"), "this action is disabled: the step will fail until it is enabled"
         )
+    if facts.get("executor") == "opservant":
+        text = "this action needs an agent (executor opservant), and none is connected: the step will fail"
+        faults.add(below(place.pointer, "action_ref"), text)
     passed_over = step.get("on_failure") or ("next" if step.get("continue_on_error") else form["on_failure"])
     if facts.get("type") in _PROTECTING and passed_over in ("continue", "next"):
         text = f"when this {facts['type']} fails the run goes on as if it had not: name a step in on_failure"

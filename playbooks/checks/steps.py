@@ -27,10 +27,12 @@ from playbooks.definitions.step_types import (
     MAX_ITERATIONS,
     MAX_OUTPUTS,
     MAX_WAIT_SECONDS,
+    MEMBER_SYNONYMS,
     MEMBERS_IN_PARAMETERS,
     OPTIONAL,
     REQUIRED,
     RESERVED_NAMES,
+    TYPE_SYNONYMS,
     TYPES,
 )
 
@@ -61,7 +63,7 @@ def check_step(place: PlacedStep, faults: Faults) -> None:
     if kind is None:
         faults.add(below(pointer, "type"), f"a step needs its type: one of {', '.join(TYPES)}")
     elif not known:
-        hint = faults.hint(kind, TYPES)
+        hint = faults.hint(kind, TYPES, TYPE_SYNONYMS)
         faults.add(below(pointer, "type"), f"there is no step type '{shown(kind)}': one of {', '.join(TYPES)}{hint}")
     else:
         _check_members(str(kind), step, pointer, faults)
@@ -106,7 +108,9 @@ def _check_members(kind: str, step: Mapping[str, Any], pointer: str, faults: Fau
         if member in spellings:
             text = f"says the same as '{spellings[member]}', which is given too: keep one of them"
         else:
-            text = f"'{shown(member)}' is no member of a step of type {kind}" + faults.hint(member, allowed)
+            text = f"'{shown(member)}' is no member of a step of type {kind}" + faults.hint(
+                member, allowed, _synonyms(allowed)
+            )
         faults.add(below(pointer, shown(member)), text)
 
 
@@ -121,6 +125,10 @@ def _check_leftover(kind: str, step: Mapping[str, Any], pointer: str, faults: Fa
         else:
             text = f"'{shown(member)}' is no member of a step of type {kind}" + faults.hint(member, allowed)
         faults.add(below(f"{pointer}/parameters", shown(member)), text)
+
+
+def _synonyms(allowed: tuple[str, ...]) -> dict[str, str]:
+    return {word: member for word, member in MEMBER_SYNONYMS.items() if member in allowed}
 
 
 def _check_outputs(outputs: Any, pointer: str, faults: Faults) -> None:

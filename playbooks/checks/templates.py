@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from expressions import references, templates
-from expressions.conditions import evaluation
+from expressions.conditions import comparisons, evaluation
 from expressions.limits import MAX_DEPTH
 from expressions.template_syntax import has_markup
 from playbooks.checks.faults import Faults, below, shown
@@ -42,6 +42,11 @@ class _Reader:
         declared = form["parameters"] if isinstance(form["parameters"], list) else []
         #: empty: a playbook that declares no parameters accepts any
         self.parameters = {str(one["name"]) for one in declared if isinstance(one, dict) and "name" in one}
+        self.kinds = {
+            str(one["name"]): kind
+            for one in declared
+            if isinstance(one, dict) and "name" in one and (kind := comparisons.kind_of(one))
+        }
         outputs = (place.step.get("outputs") for place in found)
         self.variables = {str(name) for given in outputs if isinstance(given, dict) for name in given}
 
@@ -52,7 +57,7 @@ class _Reader:
         if member in CONDITIONS:
             if isinstance(value, str) and value.strip():
                 self.left -= 1
-                found = evaluation.check(value, known)
+                found = evaluation.check(value, known, self.kinds_at(place, member))
                 for detail in found:
                     self.faults.add(pointer, detail)
                 self.follow(place, member, pointer, set() if found else references.condition_paths(value))
@@ -71,6 +76,15 @@ class _Reader:
             return None
         own = {"outputs": {"output"}, "while": {"index"}}.get(member, set())
         return set(ROOTS) | self.parameters | place.block.names | own
+
+    def kinds_at(self, place: PlacedStep, member: str) -> dict[str, str]:
+        """The kinds of parameters, without those that a loop's variable hides.
+
+        A switch compares its expression with texts; it may give any value.
+        """
+        if place.step.get("type") == "switch" and member == "expression":
+            return {}
+        return {name: kind for name, kind in self.kinds.items() if name not in place.block.names}
 
     def follow(self, place: PlacedStep, member: str, pointer: str, paths: set[tuple[Any, ...]]) -> None:
         """Report the paths that lead to nothing."""

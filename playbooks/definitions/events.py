@@ -36,6 +36,11 @@ MAX_EVENT_CHARACTERS = 128
 
 _EVENT = re.compile(r"[a-z][a-z0-9_]*(\.[a-z0-9_]+)*\.([a-z0-9_]+|\*)")
 _FORM = "an event name has a dot, like finding.new; 'finding.*' means all of finding"
+#: other words for triggers
+_OTHER_WORDS = {
+    **dict.fromkeys(("cron", "timer", "scheduled", "interval", "time"), SCHEDULE),
+    **dict.fromkeys(("none", "api", "webhook", "user", "on_demand"), MANUAL),
+}
 
 
 def family(event: str) -> str:
@@ -48,13 +53,20 @@ def trigger_fault(event: Any) -> str | None:
     if event in (MANUAL, SCHEDULE):
         return None
     if not isinstance(event, str) or len(event) > MAX_EVENT_CHARACTERS or _EVENT.fullmatch(event) is None:
-        hint = did_you_mean(event, EVENTS) if isinstance(event, str) else ""
+        if isinstance(event, str) and f"{event.lower()}.*" in EVENTS:
+            return _family_fault(event.lower())
+        hint = did_you_mean(event, EVENTS, synonyms=_OTHER_WORDS) if isinstance(event, str) else ""
         return f"must be one of {', '.join(EVENTS)}, or a name of your own of that form: {_FORM}{hint}"
     if family(event) not in RESERVED or event in EVENTS:
         return None
     ours = ", ".join(name for name in EVENTS if family(name) in RESERVED)
     text = f"nothing emits {event}; of the families {', '.join(RESERVED)} there are only {ours}"
     return f"{text}{did_you_mean(event, EVENTS)}"
+
+
+def _family_fault(word: str) -> str:
+    members = [name for name in EVENTS if name.startswith(f"{word}.") and not name.endswith("*")]
+    return f"an event's name has a dot, such as {' or '.join(members)}; '{word}.*' means each event of {word}"
 
 
 def trigger_doubt(event: str) -> str | None:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from config.errors import Problem
+from config.pointers import step
 from expressions.suggestions import did_you_mean
 from expressions.values import is_encodable
 from playbooks.definitions.parameter_values import is_integer, is_number
@@ -22,6 +23,12 @@ MAX_ATTEMPTS = 10
 MAX_BACKOFF_SECONDS = 3600
 
 DEFAULT_RETRY: dict[str, Any] = {"max_attempts": 1, "backoff_seconds": 5, "jitter": True}
+
+#: other words for members of ``retry``
+_WORDS = {
+    **dict.fromkeys(("retries", "max_retries", "attempts", "max", "count", "times", "limit"), "max_attempts"),
+    **dict.fromkeys(("backoff", "delay", "delay_seconds", "interval", "interval_seconds", "wait"), "backoff_seconds"),
+}
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
@@ -66,7 +73,10 @@ def check_retry(retry: Any) -> list[Problem]:
         return [Problem("/retry", "must be an object with max_attempts and backoff_seconds")]
     unknown = [str(field) for field in retry if field not in DEFAULT_RETRY]
     problems = [
-        Problem("/retry", f"'{field[:64]}' is no field of retry" + did_you_mean(field, DEFAULT_RETRY))
+        Problem(
+            f"/retry{step(field)}",
+            f"'{field[:64]}' is no member of retry{did_you_mean(field, DEFAULT_RETRY, synonyms=_WORDS)}",
+        )
         for field in unknown[:MAX_NAMED]
     ]
     form = {**DEFAULT_RETRY, **retry}

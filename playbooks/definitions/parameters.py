@@ -50,6 +50,17 @@ _RULES = ("pattern", "min", "max", "min_length", "max_length")
 _OPTION_FIELDS = ("options", "enum", "values")
 #: similarity (0 to 1) from which an unknown field counts as a misspelt one
 _MISSPELT = 0.8
+#: what other products call a field → the field
+_OTHER_WORDS = {
+    **dict.fromkeys(("mandatory", "needed", "is_required"), "required"),
+    **dict.fromkeys(("choices", "allowed", "allowed_values", "one_of"), "options"),
+    **dict.fromkeys(("desc", "help", "hint"), "description"),
+    **dict.fromkeys(("title", "display_name"), "label"),
+    **dict.fromkeys(("default_value", "value"), "default"),
+    **dict.fromkeys(("kind", "datatype", "data_type"), "type"),
+    **dict.fromkeys(("id", "key"), "name"),
+    **dict.fromkeys(("rules", "validations", "constraints"), "validation"),
+}
 #: rule → the types it applies to
 _APPLIES = {
     "pattern": ("string", "secret"),
@@ -133,8 +144,15 @@ def _is_text(value: Any) -> bool:
 
 def _misspelt(definition: Mapping[str, Any]) -> list[Problem]:
     unknown = [field for field in definition if field not in _FIELDS][:MAX_LIKENED]
-    nearby = ((field, nearest(str(field), _FIELDS, _MISSPELT)) for field in unknown)
-    return [Problem(step(field), f"is no field; did you mean '{near}'?") for field, near in nearby if near]
+    problems = []
+    for field in unknown:
+        word = str(field).lower()
+        near = _OTHER_WORDS.get(word) or nearest(word, _FIELDS, _MISSPELT)
+        if word in _VALIDATIONS:
+            problems.append(Problem(step(field), f"is a rule: put it under 'validation', as {{'{word}': ...}}"))
+        elif near:
+            problems.append(Problem(step(field), f"is no field; did you mean '{near}'?"))
+    return problems
 
 
 def _check_options(definition: dict[str, Any], kind: str) -> list[Problem]:

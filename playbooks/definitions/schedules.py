@@ -14,11 +14,13 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-from croniter import CroniterError, croniter
+from croniter import CroniterBadDateError, CroniterError, croniter
 
 from expressions.suggestions import did_you_mean
 
 FIELDS = 5
+#: the fields in order, each with its least and its greatest number (7 is Sunday, as 0 is)
+_RANGES = (("minute", 0, 59), ("hour", 0, 23), ("day of the month", 1, 31), ("month", 1, 12), ("day of the week", 0, 7))
 #: characters; the longest useful list of minutes is shorter
 MAX_CRON_CHARACTERS = 256
 
@@ -45,11 +47,28 @@ def check_cron(text: object) -> str | None:
     words = re.findall("[a-z]+", text.lower())
     if not all(map(_FIELD.fullmatch, fields)) or not all(map(_WORDS.fullmatch, words)):
         return "may hold numbers, '*', ',', '-', '/', '#', and the names of months and days"
+    faults = [fault for number, field in enumerate(fields) for fault in _field_faults(number, field)]
+    if faults:
+        return f"{' and '.join(faults)} in '{text}'"
     try:
         croniter(" ".join(fields), _ANY_DAY).get_next(datetime)
-    except CroniterError as error:
-        return f"is no schedule that ever comes round: {error}"
+    except CroniterBadDateError:
+        return f"never occurs: no date has day {fields[2]} in month {fields[3]} ('{text}')"
+    except CroniterError:
+        return f"cannot be read: write each field as in '*/15 8-18 * * mon-fri' ('{text}')"
     return None
+
+
+def _field_faults(number: int, field: str) -> Iterator[str]:
+    """The numbers of one field that are out of its range."""
+    name, least, most = _RANGES[number]
+    for part in field.split(","):
+        body, _, every = part.partition("#")[0].partition("/")
+        for one in re.findall(r"(?<![A-Za-z0-9])[0-9]+", body):
+            if not least <= int(one) <= most:
+                yield f"{name} {one} is out of range {least}-{most}"
+        if "/" in part and not (every.isdecimal() and 1 <= int(every) <= most):
+            yield f"the interval /{every} of the {name} is no number from 1 to {most}"
 
 
 def check_timezone(name: object) -> str | None:

@@ -82,6 +82,64 @@ ALIASES = MappingProxyType(
         "playbook": {"playbook": "playbook_ref", "playbook_id": "playbook_ref"},
     }
 )
+#: what other products call a type of step → its type; these are suggested, not understood
+TYPE_SYNONYMS = MappingProxyType(
+    {
+        **dict.fromkeys(("wait", "sleep", "pause", "timer"), "delay"),
+        **dict.fromkeys(
+            ("http", "http_request", "webhook", "script", "task", "call", "command", "notification", "function"),
+            "action",
+        ),
+        **dict.fromkeys(("if", "if-condition", "if_condition", "decision", "branch", "when", "filter"), "condition"),
+        **dict.fromkeys(("case", "choice", "router"), "switch"),
+        **dict.fromkeys(("foreach", "for", "each", "map", "iterate", "batch"), "for_each"),
+        **dict.fromkeys(("while", "while-condition", "until", "repeat"), "loop"),
+        **dict.fromkeys(("fork", "concurrent", "all", "split"), "parallel"),
+        **dict.fromkeys(("manual", "human", "approve", "input", "ask", "question"), "approval"),
+        **dict.fromkeys(("subplaybook", "sub_playbook", "sub-playbook", "subflow", "workflow", "run"), "playbook"),
+    }
+)
+#: what other products call a member of a step → the member
+MEMBER_SYNONYMS = MappingProxyType(
+    {
+        "then": "on_true",
+        "else": "on_false",
+        "do": "steps",
+        "uses": "action_ref",
+        "ref": "action_ref",
+        "workflow": "playbook_ref",
+        **dict.fromkeys(("params", "with", "args", "arguments", "inputs", "input"), "parameters"),
+        **dict.fromkeys(("over", "in", "list", "for", "foreach"), "items"),
+        **dict.fromkeys(("item", "var", "variable"), "as"),
+        **dict.fromkeys(("concurrency", "parallelism"), "max_concurrency"),
+        **dict.fromkeys(("sleep", "wait", "minutes", "hours"), "seconds"),
+        **dict.fromkeys(("timeout", "timeout_ms"), "timeout_seconds"),
+        **dict.fromkeys(("retries", "max_retries"), "retry"),
+        **dict.fromkeys(("only_if", "run_if"), "when"),
+        **dict.fromkeys(("question", "prompt", "text"), "message"),
+        **dict.fromkeys(("assignees", "approver"), "approvers"),
+        **dict.fromkeys(("asset", "host", "target_asset_id"), "target"),
+        **dict.fromkeys(("output", "publish", "export", "set"), "outputs"),
+        **dict.fromkeys(("on_error", "catch", "rescue"), "on_failure"),
+        **dict.fromkeys(("goto", "then_goto", "on_complete", "on_completion"), "on_success"),
+        **dict.fromkeys(("ignore_errors", "allow_failure"), "continue_on_error"),
+        **dict.fromkeys(("title", "label"), "name"),
+    }
+)
+#: the same for the members of a playbook
+TOP_SYNONYMS = MappingProxyType(
+    {
+        **dict.fromkeys(("params", "args", "arguments", "input"), "parameters"),
+        **dict.fromkeys(("on", "triggers", "when", "schedule", "cron", "event"), "trigger"),
+        **dict.fromkeys(("tasks", "workflow", "actions", "nodes"), "steps"),
+        **dict.fromkeys(("timeout", "timeout_seconds"), "timeout_minutes"),
+        "labels": "tags",
+        "title": "name",
+        "retries": "max_retries",
+        "disabled": "enabled",
+        "on_error": "on_failure",
+    }
+)
 #: aliases of the types of parameters, in lower case
 PARAMETER_TYPES = MappingProxyType({"finding": "object", "asset": "object", "list": "array"})
 

@@ -10,6 +10,7 @@ from expressions.limits import MAX_SUGGESTION_CANDIDATES
 from playbooks.checks import playbook as checks
 from playbooks.checks.faults import MAX_PROBLEMS
 from playbooks.checks.size import size
+from playbooks.checks.spelling import as_written
 from playbooks.definitions import normalise as meaning
 from playbooks.definitions.events import SCHEDULE
 from playbooks.definitions.places import places
@@ -22,6 +23,8 @@ from store.engine import db
 from tasks.definitions import in_use, versioned
 from tasks.offload import pool
 
+#: members of actions that the checks of a playbook read
+_FACTS = ("parameters", "enabled", "type", "executor")
 #: members that are ignored, so that a caller may send back what it has read
 _READ_ONLY = frozenset(
     {"step_count", "next_run_at", "last_error", "problems", "created_at", "updated_at", "created_by"}
@@ -74,16 +77,16 @@ def validate(
         performed = _known_actions(connection, caller.workspace_id, _named(steps, "action", "action_ref"))
         run = _known_playbooks(connection, caller.workspace_id, steps)
     performed |= {name: dict(facts) for name, facts in expected.actions.items() if name not in performed}
-    found: tuple[list[Problem], list[Problem]] = pool.way(counted.milliseconds)(
+    problems, doubts = pool.way(counted.milliseconds)(
         checks.judged, form, _facts(performed), dict.fromkeys(expected.playbooks, _NOTHING) | run
     )
-    return found
+    return as_written(problems, definition), as_written(doubts, definition)
 
 
 def _facts(performed: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
     """The members of actions that the checks read."""
     return {
-        name: {member: definition[member] for member in ("parameters", "enabled", "type") if member in definition}
+        name: {member: definition[member] for member in _FACTS if member in definition}
         for name, definition in performed.items()
     }
 

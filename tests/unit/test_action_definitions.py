@@ -126,7 +126,7 @@ def test_asking_a_person_needs_no_program():
         ({"timeout_seconds": True}, "/timeout_seconds"),
         ({"timeout_seconds": 1.5}, "/timeout_seconds"),
         ({"retry": 3}, "/retry"),
-        ({"retry": {"attempts": 3}}, "/retry"),
+        ({"retry": {"attempts": 3}}, "/retry/attempts"),
         ({"retry": {"max_attempts": 0}}, "/retry/max_attempts"),
         ({"retry": {"max_attempts": 11}}, "/retry/max_attempts"),
         ({"retry": {"backoff_seconds": -1}}, "/retry/backoff_seconds"),
