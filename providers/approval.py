@@ -11,6 +11,7 @@ from config.errors import Problem
 from config.types import Json
 from expressions import templates
 from playbooks.states import Mode
+from providers import members
 from providers.base import Call, ProviderError, Waiting
 
 SECRETS: tuple[str, ...] = ()
@@ -20,7 +21,7 @@ DEFAULT_EXPIRY = 86_400
 MAX_NAME_CHARACTERS = 255
 LONGEST_EXPIRY = 30 * 86_400
 MAX_APPROVERS = 100
-_KEYS = {"message", "expires_in_seconds", "approvers", "not_by_starter"}
+_KEYS = ("message", "expires_in_seconds", "approvers", "not_by_starter")
 
 
 def check(config: Mapping[str, Any], names: set[str]) -> list[Problem]:
@@ -29,7 +30,7 @@ def check(config: Mapping[str, Any], names: set[str]) -> list[Problem]:
     The keys are ``message`` (template) and ``expires_in_seconds`` (1 to 30 days, default one day). ``approvers`` (the
     only ones who may decide) and ``not_by_starter`` are for ``tasks.runs.deciders``.
     """
-    problems = [Problem(f"/{key}", f"Unknown key {key!r}; known: {sorted(_KEYS)}.") for key in config.keys() - _KEYS]
+    problems = members.check(config, _KEYS)
     message = config.get("message", "")
     if not isinstance(message, str):
         problems.append(Problem("/message", "Must be text."))

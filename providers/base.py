@@ -93,6 +93,7 @@ class Call:
     context: Mapping[str, Any]
     mode: Mode = Mode.LIVE
     expires_at: float = field(default_factory=lambda: time.monotonic() + 300)
+    timeout_seconds: float = 300
     log: Callable[[str, str], None] = lambda _level, _message: None
     still_ours: Callable[[], None] = lambda: None
     checkpoint: Callable[[], None] = lambda: None

@@ -1,8 +1,8 @@
 """Shared by the HTTP executors: rendering a request, reading an answer.
 
 In order of time: ``check_url`` and ``check_headers`` name the faults of a config when it is written; ``render_url`` and
-``render_headers`` fill the values in, each escaped for the place it goes to; after ``egress.send``, ``outcome`` turns a
-good answer into the step's output and a bad one into a ``ProviderError``.
+``render_headers`` fill the values in, each escaped for the place it goes to; ``exchange`` sends the request, and turns
+a good answer into the step's output and a bad one into a ``ProviderError``.
 """
 
 import base64
@@ -13,7 +13,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from email.utils import parsedate_to_datetime
-from itertools import islice
+from http import HTTPStatus
 from typing import Any, NoReturn
 from urllib.parse import quote
 
@@ -22,20 +22,20 @@ from config.pointers import step
 from config.types import Json
 from expressions import templates
 from expressions.limits import MAX_DEPTH
-from expressions.suggestions import nearest
 from expressions.template_syntax import has_markup, parse
 from expressions.templates import TemplateError, as_text
+from playbooks.states import Mode
 from providers.base import Call, ProviderError
-from providers.egress import addresses, headers
-from providers.egress.client import Response
+from providers.egress import addresses, client, headers
+from providers.egress.client import Request, Response
 
 MAX_RETRY_AFTER = 3600.0
 #: the most headers that a config may name as secret
 MAX_NAMED = 50
-#: the most keys of a config that are checked for misspellings
-MAX_KEYS = 200
 _RETRYABLE = frozenset({429, 502, 503, 504})
 _SHOWN_BYTES = 2048
+#: characters of a URL in a message
+_SHOWN_URL = 200
 _BASE = re.compile(r"https?://[^?#@\\\s]+\Z")
 _SCHEME = re.compile(r"https?://|\{", re.IGNORECASE)
 
@@ -61,19 +61,6 @@ def rendering() -> Iterator[None]:
         yield
     except TemplateError as error:
         raise ProviderError("template_error", str(error)) from error
-
-
-def check_keys(config: Mapping[str, Any], known: tuple[str, ...], required: tuple[str, ...]) -> list[Problem]:
-    """Missing keys, and keys that look like a misspelling.
-
-    Other unknown keys may stay.
-    """
-    problems = [Problem(f"/{key}", "required") for key in required if config.get(key) in (None, "")]
-    for key in islice(config, MAX_KEYS):
-        near = None if key in known else nearest(str(key), known)
-        if near and near not in config:
-            problems.append(Problem(f"/{key}", f"not known; did you mean '{near}'?"))
-    return problems
 
 
 def check_texts(config: Mapping[str, Any], keys: tuple[str, ...], names: set[str]) -> list[Problem]:
@@ -180,20 +167,25 @@ def with_default(given: dict[str, str], name: str, value: str) -> None:
         given[name] = value
 
 
-def outcome(response: Response, call: Call) -> Any:
-    """The output of an answered step.
+def exchange(request: Request, call: Call) -> Any:
+    """Send a request; returns the output of the step.
 
-    It is the JSON object itself, or ``{"body": ...}``.
+    It is the answer's JSON object itself, or ``{"body": ...}``.
 
     Raises:
-        ProviderError: ``http_status`` for everything but 2xx, with status and the beginning of the body.
+        As ``client.send``, and ProviderError: ``http_status`` for everything but 2xx, with status and the beginning of
+        the body.
     """
-    call.log("INFO", f"answered {response.status} after {response.duration_ms} ms")
+    response = client.send(request, call)
+    if call.mode == Mode.SANDBOX:
+        call.log("INFO", f"{_named(request)} was recorded instead of sent")
+    else:
+        call.log("INFO", f"answered {response.status} after {response.duration_ms} ms")
     status = response.status
     if status // 100 == 2:  # noqa: PLR2004
         return _output(response)
     details: Json = {"status": status, "body": response.body[:_SHOWN_BYTES].decode(errors="replace")}
-    message = f"the receiver answered {status}"
+    message = f"{_named(request)} was answered with {status}{_phrase(status)}"
     if status // 100 == 3:  # noqa: PLR2004
         message += "; redirects are not followed, configure the final URL"
         details["location"] = response.headers.get("location", "")[:_SHOWN_BYTES]
@@ -204,6 +196,18 @@ def outcome(response: Response, call: Call) -> Any:
         retry_after=_retry_after(response.headers.get("retry-after")) if status in _RETRYABLE else None,
         details=details,
     )
+
+
+def _named(request: Request) -> str:
+    """The method and the URL of a request, without its credentials."""
+    return f"{request.method} {client.described(request)['url'][:_SHOWN_URL]}"
+
+
+def _phrase(status: int) -> str:
+    try:
+        return f" {HTTPStatus(status).phrase}"
+    except ValueError:
+        return ""
 
 
 def _retry_after(text: str | None) -> float | None:

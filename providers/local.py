@@ -17,7 +17,7 @@ from config.errors import Problem
 from config.settings import settings
 from config.types import Json
 from playbooks.states import Mode
-from providers import functions
+from providers import functions, members
 from providers.base import Call, ProviderError
 from providers.outputs import output_in
 from providers.sandbox import recipe, sandbox, script
@@ -43,7 +43,7 @@ _ACTIONS_BYTES = 8 * 1024 * 1024
 
 def check(config: Mapping[str, Any], names: set[str]) -> list[Problem]:  # noqa: ARG001 - no templates here
     """Every fault of ``config``."""
-    unknown = [Problem(f"/{key}", "is not known here") for key in config if key not in _KEYS]
+    unknown = members.check(config, _KEYS)
     if "handler" in config and ("script" in config or "interpreter" in config):
         return [*unknown, Problem("", "give either handler, or interpreter and script, not both")]
     if "handler" in config:

@@ -21,7 +21,7 @@ from config.types import Json
 from expressions import templates
 from expressions.templates import as_text
 from playbooks.states import Mode
-from providers import http
+from providers import http, members
 from providers.base import Call, ProviderError
 from providers.egress import addresses, smtp
 from providers.egress.smtp import PORTS, one_line, recipients
@@ -36,7 +36,7 @@ _BETWEEN_COMMAS = re.compile(r"(?:\{\{.*?\}\}|[^,])+")
 
 def check(config: Mapping[str, Any], names: set[str]) -> list[Problem]:
     """Every fault of an e-mail channel's config."""
-    problems = http.check_keys(config, KEYS, required=("host", "from", "to", "subject", "body"))
+    problems = members.check(config, KEYS, ("host", "from", "to", "subject", "body"))
     problems += http.check_texts(config, ("from", "subject", "body"), names)
     tls = config.get("tls", "starttls")
     if not isinstance(tls, str) or tls not in PORTS:

@@ -12,9 +12,10 @@ from urllib.parse import urlsplit
 from config.errors import Problem
 from config.types import Json
 from expressions import templates
+from expressions.suggestions import did_you_mean
 from expressions.templates import as_text
 from expressions.values import compact
-from providers import http, mail, webhook
+from providers import http, mail, members, webhook
 from providers.base import Call, ProviderError
 from providers.egress import client
 from providers.egress.client import Request
@@ -32,13 +33,18 @@ _SEVERITIES = {name: name for name in ("critical", "error", "warning", "info")} 
     "low": "info",
 }
 _MAX_SUMMARY = 1024
+#: other words for channels
+_WORDS = {"mail": "email", "e-mail": "email", "smtp": "email", "http": "webhook", "pager": "pagerduty"}
 
 
 def check(config: Mapping[str, Any], names: set[str]) -> list[Problem]:
     """Every fault of the config."""
-    channel = _CHANNELS.get(str(config.get("kind", "")))
+    kind = str(config.get("kind", ""))
+    channel = _CHANNELS.get(kind)
     if channel is None:
-        return [Problem("/kind", f"must be one of {', '.join(_CHANNELS)}")]
+        return [
+            Problem("/kind", f"must be one of {', '.join(_CHANNELS)}{did_you_mean(kind, _CHANNELS, synonyms=_WORDS)}")
+        ]
     return channel.check(config, names)
 
 
@@ -72,7 +78,7 @@ def _over_http(
     return _Channel(
         check,
         lambda call: client.described(request(call)),
-        lambda call: http.outcome(client.send(request(call), call), call),
+        lambda call: http.exchange(request(call), call),
     )
 
 
@@ -82,7 +88,7 @@ def _json_request(call: Call, url: str, payload: Json, purpose: str, hidden: str
 
 
 def _check_slack(config: Mapping[str, Any], names: set[str]) -> list[Problem]:
-    problems = http.check_keys(config, _SLACK_KEYS, required=("url", "text"))
+    problems = members.check(config, _SLACK_KEYS, ("url", "text"))
     problems += http.check_url(config, names)
     return problems + http.check_texts(config, ("text", "channel", "username"), names)
 
@@ -110,7 +116,7 @@ def _check_pagerduty(config: Mapping[str, Any], names: set[str]) -> list[Problem
     event_action = config.get("event_action", "trigger")
     closing = event_action in ("acknowledge", "resolve")
     required = ("routing_key", "dedup_key" if closing else "summary")
-    problems = http.check_keys(config, (*_PAGERDUTY_KEYS, "custom_details"), required)
+    problems = members.check(config, (*_PAGERDUTY_KEYS, "custom_details"), required)
     problems += http.check_texts(config, _PAGERDUTY_TEXTS, names)
     problems += http.check_url(config, names)
     if event_action not in _EVENT_ACTIONS:
@@ -146,9 +152,13 @@ def _pagerduty_payload(texts: Mapping[str, str], details: Any) -> Json:
     return payload | ({} if details is None else {"custom_details": details})
 
 
+def _check_webhook(config: Mapping[str, Any], names: set[str]) -> list[Problem]:
+    return members.check(config, ("kind", *webhook.KEYS), ("url",)) + webhook.check_members(config, names)
+
+
 _CHANNELS = {
     "slack": _over_http(_check_slack, _slack_request),
     "email": _Channel(mail.check, mail.described, mail.deliver),
     "pagerduty": _over_http(_check_pagerduty, _pagerduty_request),
-    "webhook": _over_http(webhook.check, webhook.request),
+    "webhook": _over_http(_check_webhook, webhook.request),
 }

@@ -18,7 +18,7 @@ from standardwebhooks import Webhook
 from config.errors import Problem
 from config.types import Json
 from expressions.values import compact
-from providers import http
+from providers import http, members
 from providers.base import Call, ProviderError
 from providers.egress import client
 from providers.egress.client import Request
@@ -34,7 +34,7 @@ _MOST_SECRETS = 3
 
 def check(config: Mapping[str, Any], names: set[str]) -> list[Problem]:
     """Every fault of the config."""
-    problems = http.check_keys(config, _KEYS, required=("target", "secret"))
+    problems = members.check(config, _KEYS, ("target", "secret"))
     problems += http.check_url(config, names, "target")
     problems += http.check_headers(config, names)
     return problems + _check_secret(config.get("secret"))
@@ -78,7 +78,7 @@ def perform(call: Call) -> Any:
 
     Another answer becomes ``{"body": ...}``.
     """
-    return http.outcome(client.send(_request(call), call), call)
+    return http.exchange(_request(call), call)
 
 
 def _request(call: Call) -> Request:

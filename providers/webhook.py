@@ -14,13 +14,13 @@ from config.types import Json
 from expressions import templates
 from expressions.templates import TemplateError, as_text
 from expressions.values import compact
-from providers import http
+from providers import http, members
 from providers.base import Call
 from providers.egress import client
 from providers.egress.client import METHODS, Request
 
 SECRETS: tuple[str, ...] = ()
-_KEYS = ("url", "method", "headers", "secret_headers", "body_template", "body")
+KEYS = ("url", "method", "headers", "secret_headers", "body_template", "body")
 _FORM = "application/x-www-form-urlencoded"
 _JSON = "application/json"
 _TEXT = "text/plain; charset=utf-8"
@@ -28,8 +28,12 @@ _TEXT = "text/plain; charset=utf-8"
 
 def check(config: Mapping[str, Any], names: set[str]) -> list[Problem]:
     """Every fault of the config."""
-    problems = http.check_keys(config, _KEYS, required=("url",))
-    problems += http.check_url(config, names)
+    return members.check(config, KEYS, ("url",)) + check_members(config, names)
+
+
+def check_members(config: Mapping[str, Any], names: set[str]) -> list[Problem]:
+    """The faults of the members that are there."""
+    problems = http.check_url(config, names)
     problems += http.check_headers(config, names)
     method = config.get("method", "POST")
     if not isinstance(method, str) or method.upper() not in METHODS:
@@ -49,7 +53,7 @@ def perform(call: Call) -> Any:
 
     Another answer becomes ``{"body": ...}``.
     """
-    return http.outcome(client.send(request(call), call), call)
+    return http.exchange(request(call), call)
 
 
 def request(call: Call) -> Request:

@@ -261,7 +261,8 @@ def _explained(code: int, words: str, line: Line, what: str, call: Call) -> Exce
     if code in _CERTIFICATE:
         return ProviderError("tls_verification_failed", f"{what} failed: {words}")
     if code == pycurl.E_OPERATION_TIMEDOUT:
-        return _late(f"{what} was not answered in time" if line.sent else f"{what} found no answer", line.sent, call)
+        seconds = f"{TOTAL_SECONDS if line.sent else CONNECT_SECONDS:g} s"
+        return _late(what, seconds, line.sent, call)
     if code == pycurl.E_ABORTED_BY_CALLBACK:
         words = "the connection was closed before an answer came"
     return ProviderError("connection_failed", f"{what} failed: {words}", retryable=True, unknown=line.sent)
@@ -272,11 +273,12 @@ def _too_large(what: str) -> ProviderError:
     return ProviderError("response_too_large", f"{what} was answered with more than {most}", unknown=True)
 
 
-def _late(message: str, sent: bool, call: Call) -> ProviderError:
+def _late(what: str, seconds: str, sent: bool, call: Call) -> ProviderError:
     if call.seconds_left <= LOOK_SECONDS / 10:  # libcurl counts whole milliseconds and may be a little early
-        error: ProviderError = TimedOut()
+        error: ProviderError = TimedOut(f"{what} was not answered within the action's timeout_seconds")
         error.unknown = sent
         return error
+    message = f"{what} was not answered within {seconds}" if sent else f"{what} got no connection within {seconds}"
     return ProviderError("http_timeout", message, retryable=True, unknown=sent)
 
 

@@ -19,7 +19,7 @@ from playbooks.states import Mode
 from providers.base import Abandoned, Call, ProviderError, TimedOut
 from providers.outputs import output_in
 from providers.sandbox import recipe, sandbox
-from providers.sandbox.capture import LineLog
+from providers.sandbox.capture import LineLog, shorten
 
 SCRIPT_BYTES = 64 * 1024
 _VARIABLE_BYTES = 32 * 1024  # the kernel refuses a program whose one variable is over 128 KiB
@@ -55,8 +55,8 @@ def perform(call: Call) -> Json:
     """Run the script and return its output.
 
     Raises:
-        ProviderError: ``script_failed`` (with ``details.exit_code``), ``script_limit``,
-            ``sandbox_unavailable``.
+        ProviderError: ``script_failed`` (with ``details.exit_code`` and ``details.stderr``, its last line),
+            ``script_limit``, ``sandbox_unavailable``.
         TimedOut: it took longer than the action allows.
         Abandoned: the execution is no longer ours.
     """
@@ -125,7 +125,9 @@ def record(call: Call, finished: sandbox.FinishedProcess, what: Json) -> None:
 
 def raise_for(finished: sandbox.FinishedProcess) -> None:
     """Turn every end but a clean exit into its error."""
-    details = {"exit_code": finished.exit_code}
+    details: Json = {"exit_code": finished.exit_code}
+    if last := _last_line(_text(finished.stderr)):
+        details["stderr"] = last
     if finished.ended == "timeout":
         raise TimedOut
     if finished.ended == "aborted":
@@ -138,6 +140,12 @@ def raise_for(finished: sandbox.FinishedProcess) -> None:
         raise ProviderError("script_limit", "the script was killed: a limit, or from outside", details=details)
     if finished.exit_code != 0:
         raise ProviderError("script_failed", f"the script ended with exit code {finished.exit_code}", details=details)
+
+
+def _last_line(text: str) -> str:
+    """The last line that says anything: usually the reason of a failure."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    return shorten(lines[-1].strip()) if lines else ""
 
 
 def _text(data: bytes) -> str:

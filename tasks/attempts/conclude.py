@@ -26,6 +26,8 @@ from tasks.secrets.redact import Redactor
 #: limits of what one execution keeps
 MOST_LOG_LINES = 500
 LONGEST_LOG_LINE = 2_048
+#: characters of an answer, or of a script's last line, in the message of an error
+_EXCERPT = 200
 #: the longest pause before a retry, seconds
 LONGEST_PAUSE = 3_600
 
@@ -127,11 +129,22 @@ def settle(this: Attempt, ending: Ending) -> Settled:
         ending = replace(ending, error={**ending.error, "outcome_unknown": unknown})
     record = {
         "output": this.redact(ending.output),
-        "error": this.redact(ending.error),
+        "error": _telling(this.redact(ending.error)),
         "report": this.redact(ending.report),
         "logs": this.redact(this.logs),
     }
     return Settled(ending, record, changes)
+
+
+def _telling(error: Any) -> Any:
+    """The masked error, with the beginning of what was answered or printed.
+
+    It is cut after masking, so that no part of a secret is left over.
+    """
+    details = error.get("details") if isinstance(error, dict) else None
+    found = (details.get("stderr") or details.get("body")) if isinstance(details, dict) else None
+    excerpt = " ".join(found.split())[:_EXCERPT] if isinstance(found, str) else ""
+    return {**error, "message": f"{error['message']}: {excerpt}"} if excerpt else error
 
 
 def conclude(this: Attempt, ending: Ending) -> Ending | Unchanged:
@@ -169,8 +182,12 @@ def conclude(this: Attempt, ending: Ending) -> Ending | Unchanged:
 
 
 def ended(this: Attempt, ending: Ending) -> None:
-    """Log the end of an attempt."""
-    log.info("execution ended", status=ending.status, attempt=this.row.attempt, action_id=this.row.action_id)
+    """Log the end of an attempt; a failure as a warning with its code."""
+    known = {"status": ending.status, "attempt": this.row.attempt, "action_id": this.row.action_id}
+    if ending.error is None:
+        log.info("execution ended", **known)
+    else:
+        log.warning("execution failed", **known, code=ending.error.get("code"))
 
 
 def _retry_or_fail(this: Attempt, ending: Ending) -> tuple[Ending, dict[str, Any]]:

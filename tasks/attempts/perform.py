@@ -78,6 +78,7 @@ def prepare(
         },
         mode=row.mode,
         expires_at=time.monotonic() + row.timeout_ms / 1000,
+        timeout_seconds=row.timeout_ms / 1000,
         log=this.log,
         still_ours=held.still_ours,
         checkpoint=held.checkpoint,
@@ -110,13 +111,13 @@ def perform(work: Work | Ending, held: HeldLease) -> Ending:
         held.interrupt = None
         if held.aborted():
             raise Abandoned from None
-        return failed("timeout", str(TimedOut()), status=Status.TIMEOUT, unknown=True)
+        return _timed_out(TimedOut(), call)
     except Waiting as waiting:
         return Ending(
             Status.WAITING, output=waiting.output, waiting_for=WaitingFor.APPROVAL, wait_seconds=waiting.seconds
         )
     except TimedOut as error:
-        return failed(error.code, error.message, status=Status.TIMEOUT, unknown=True)
+        return _timed_out(error, call)
     except ProviderError as error:
         return _provider_failed(error)
     except Exception as error:
@@ -152,6 +153,11 @@ def _provider_failed(error: ProviderError) -> Ending:
         retry_after=error.retry_after,
         details=error.details,
     )
+
+
+def _timed_out(error: TimedOut, call: Call) -> Ending:
+    message = f"{error.message} ({call.timeout_seconds:g} s)"
+    return failed(error.code, message, status=Status.TIMEOUT, unknown=True)
 
 
 def _interrupter() -> Callable[[], None] | None:

@@ -96,7 +96,7 @@ def _recover(connection: Connection, row: Row) -> TaskMessage | None:
     unknown = not row.idempotent
     lost = row.queue not in canvas.KILLABLE and silent
     if row.expires_at is not None and row.expires_at <= db.now_ms() and not lost:
-        message = "the action took longer than its timeout_seconds"
+        message = f"the action took longer than its timeout_seconds ({row.timeout_ms / 1000:g} s)"
         return _end(connection, row, Status.TIMEOUT, failure("timeout", message, outcome_unknown=unknown))
     if unknown:
         message = f"While the action ran {_SILENT}; nobody knows whether it had its effect."

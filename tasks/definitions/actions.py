@@ -17,6 +17,12 @@ from tasks.definitions import in_use, versioned
 from tasks.offload import pool
 from tasks.secrets import sealing
 
+#: why an action of the executor opservant cannot be carried out
+NO_AGENT = (
+    "No agent is connected that could carry this out: a trigger answers 409 no_agent. "
+    "The executors remote and webhook call a system that this server reaches."
+)
+
 #: members of a definition that say nothing about what the action does
 _SAID = frozenset({"id", "name", "description", "version", "enabled", "tags"})
 
@@ -62,7 +68,8 @@ def warnings_of(definition: Mapping[str, Any]) -> list[Problem]:
 
 def doubts(masked: Mapping[str, Any]) -> list[Problem]:
     """The warnings of a stored definition, whose secrets are masked."""
-    return sealing.doubtful(masked["config"])
+    unserved = [Problem("/executor", NO_AGENT)] if masked.get("executor") == "opservant" else []
+    return unserved + sealing.doubtful(masked["config"])
 
 
 def create(caller: Caller, wanted: Mapping[str, Any]) -> Action:
@@ -95,7 +102,8 @@ def revise(caller: Caller, action_id: str, changes: Mapping[str, Any], *, whole:
     old, known = versioned.as_kept(action), _known(caller, action)
     wanted = _small(_whole(versioned.laid_over(old, changes, whole=whole)))
     whole_new, kept = sealing.unmask(wanted, old, known)
-    definition, hidden = _parted(_checked(whole_new), kept)
+    untouched = not whole and "config" not in changes
+    definition, hidden = _parted(_checked(whole_new, old if untouched else None), kept)
     definition["version"] = _next_version(old, definition, secrets_changed=hidden != known)
     if definition == old and hidden == known:
         return action
@@ -177,8 +185,19 @@ def _small(definition: dict[str, Any]) -> dict[str, Any]:
     return definition
 
 
-def _checked(wanted: Mapping[str, Any]) -> dict[str, Any]:
+def _checked(wanted: Mapping[str, Any], old: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The definition in its stored form.
+
+    It may keep the faults of an ``old`` one: an action whose config was stored under looser rules can still be renamed
+    or disabled.
+
+    Raises:
+        InvalidRequest: it has others.
+    """
     problems = problems_of(wanted)
+    if problems and old is not None:
+        kept = set(problems_of(old))
+        problems = [problem for problem in problems if problem not in kept]
     if problems:
         raise versioned.faulty("action", problems)
     return _whole(wanted)

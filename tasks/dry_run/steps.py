@@ -25,7 +25,7 @@ from tasks.dry_run.values import Assumed, assumed, below, fill, is_assumed, reso
 from tasks.messages import run_messages
 from tasks.runs import deciders
 from tasks.runs.context import asset
-from tasks.runs.errors import StepError
+from tasks.runs.errors import StepError, no_list
 from tasks.runs.run import Run
 from tasks.runs.step_entries import MOST_ITEMS
 from tasks.secrets.redact import Redactor, masked
@@ -230,7 +230,7 @@ def items(simulated: StepSimulation, forecast: StepForecast) -> list[Any]:
         forecast.assumed.append(f"the list is not known: one {name} stands for all")
         return [below(given, 0)]
     if not isinstance(given, list):
-        raise StepError("bad_items", f"items must give a list, not {type(given).__name__}.")
+        raise no_list(given)
     if len(given) > MOST_ITEMS:
         raise StepError("bad_items", f"items has {len(given)} entries; at most {MOST_ITEMS} can be gone through.")
     forecast.proved.append(f"there are {len(given)} items to go through")

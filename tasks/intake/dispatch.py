@@ -126,7 +126,8 @@ def _refuse_the_impossible(definition: Mapping[str, Any], request: DispatchReque
     if not enabled:
         raise Conflict(f"The action {request.action_id!r} is disabled; enable it first.", code="action_disabled")
     if definition["executor"] == "opservant" and request.mode == Mode.LIVE:
-        raise Conflict("No agent is connected that could carry this out.", code="no_agent")
+        text = f"The action {request.action_id!r} needs an agent (executor opservant), and none is connected."
+        raise Conflict(text, code="no_agent")
 
 
 def _new_execution(

@@ -6,8 +6,12 @@ from typing import Any
 from config.errors import CallerError
 from config.types import Json
 from expressions.templates import TemplateError
+from expressions.values import type_name
 from playbooks.plan import Node
 from tasks.attempts.failure import failure
+
+#: characters of a text in a message
+_SHOWN_CHARACTERS = 64
 
 
 class StepError(Exception):
@@ -16,6 +20,16 @@ class StepError(Exception):
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
         self.error = failure(code, message)
+
+
+def no_list(items: Any) -> StepError:
+    """The error of a for_each whose items, masked, are no list."""
+    if isinstance(items, str):
+        what = f"the text '{items[:_SHOWN_CHARACTERS]}'" if items else "an empty text"
+    else:
+        plain = isinstance(items, int | float) and not isinstance(items, bool)
+        what = f"the number {items}" if plain else type_name(items)
+    return StepError("bad_items", f"items is {what}; for_each needs a list")
 
 
 def because(node: Node, error: Mapping[str, Any] | None, how: str = "failed") -> Json:

@@ -57,7 +57,7 @@ def _loop(planner: Planner, node: Node, place: Place, row: Row) -> JoinDecision 
         context = planner.context.of(node.id, (*place.iteration, max(row.cursor - 1, 0)), row.id)  # the last iteration
         goes_on = holds(node.step["while"], {**context, "index": row.cursor})
     except ConditionError as fault:
-        return _failed(output, "bad_expression", str(fault))
+        return _failed(output, "bad_expression", planner.redact(str(fault)))
     if not goes_on:
         return JoinDecision(status=Status.COMPLETED, output=output)
     most = node.step.get("max_iterations", 100)

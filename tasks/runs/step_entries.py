@@ -26,7 +26,7 @@ from tasks.messages.run_messages import row_id, timeout_ms
 from tasks.runs import deciders
 from tasks.runs.budget import refuse_too_many_runs
 from tasks.runs.context import asset, joined
-from tasks.runs.errors import StepError
+from tasks.runs.errors import StepError, no_list
 from tasks.runs.run import Run
 
 if TYPE_CHECKING:
@@ -198,7 +198,7 @@ def _loop(this: Entry) -> None:
 def _for_each(this: Entry) -> None:
     items = this.planner.redact(templates.render(this.step["items"], this.context))
     if not isinstance(items, list):
-        raise StepError("bad_items", f"items must give a list, not {type(items).__name__}.")
+        raise no_list(items)
     if len(items) > MOST_ITEMS:
         raise StepError("bad_items", f"items has {len(items)} entries; at most {MOST_ITEMS} can be gone through.")
     row = this.open(0, {"input": json.dumps({"items": items})})

@@ -239,7 +239,7 @@ def test_a_sandboxed_function_fails_like_a_live_one() -> None:
         ({"interpreter": "perl", "script": "x"}, "/interpreter", "bash or python"),
         ({"interpreter": "bash", "script": " "}, "/script", "must be the text"),
         ({"interpreter": "bash", "script": "é" * 40_000}, "/script", "at most 65536 bytes"),
-        ({"handler": "add", "retries": 3}, "/retries", "not known"),
+        ({"handler": "add", "retries": 3}, "/retries", "it is the action's own 'retry.max_attempts'"),
     ],
 )
 def test_faults_of_a_config(config: dict, pointer: str, says: str) -> None:

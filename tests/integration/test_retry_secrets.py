@@ -8,13 +8,13 @@ import pytest
 from config.settings import settings
 from store.engine import db
 from store.executions import transitions
-from tasks.entrypoints import maintenance, runs
+from tasks.entrypoints import maintenance
 from tests.support.api import Door, assert_problem
+from tests.support.driven import drive
 from tests.support.sink import Sink
 
 SECRET = "ADMIN-SECRET-42"
 TOKEN = [{"name": "token", "type": "secret", "required": True}]
-ENDED = ("completed", "failed", "timeout", "cancelled", "skipped")
 
 
 @pytest.fixture(scope="module")
@@ -41,27 +41,6 @@ def _allowed(monkeypatch: pytest.MonkeyPatch) -> Door:
     monkeypatch.setenv("TOCSIN_EGRESS_ALLOW", "127.0.0.0/8")
     settings.cache_clear()
     return Door()
-
-
-def drive(run_id: str) -> str:
-    """Do what workers would do until the run ends or waits for a decision; returns its status."""
-    table = transitions.executions
-    for _ in range(100):
-        with db.read() as connection:
-            rows = connection.execute(table.select()).all()
-        for row in rows:
-            if row.kind == "playbook" and row.status == "pending":
-                runs.begin.apply(args=[row.id])
-            elif row.kind == "step" and row.status == "pending":
-                runs.step.apply(args=[row.id])
-            elif row.waiting_for == "follow":
-                runs.follow.apply(args=[row.id])
-            elif row.kind == "step" and row.status == "running" and row.open == 0:
-                runs.join.apply(args=[row.id])
-        (run,) = [row for row in rows if row.id == run_id]
-        if run.status in ENDED:
-            return str(run.status)
-    raise AssertionError("it goes on and on")
 
 
 class Scene:

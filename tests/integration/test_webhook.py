@@ -305,6 +305,7 @@ def test_sandbox_and_plan_show_the_rendered_request(server):
         ({"url": "http://e.com", "body_template": '{"a": {{ a }'}, "/body_template"),
         ({"url": "http://e.com", "body_template": '{"a": }'}, "/body_template"),
         ({"url": "http://e.com", "body_tempalte": "x"}, "/body_tempalte"),
+        ({"url": "http://e.com", "note": "of another tool"}, "/note"),
     ],
 )
 def test_faults_are_found_when_the_action_is_written(config, pointer):
@@ -313,7 +314,7 @@ def test_faults_are_found_when_the_action_is_written(config, pointer):
 
 
 def test_good_configs_have_no_faults():
-    """A config that works has no fault, with keys of other tools too."""
+    """A config that works has no fault."""
     for config in (
         {
             "url": "https://e.com/{{ a }}",
@@ -321,7 +322,7 @@ def test_good_configs_have_no_faults():
             "headers": {"X-Num": 5, "X": "{{ a }}"},
             "body": [1, "{{ a }}"],
         },
-        {"url": "{{ a }}", "body_template": '{"x": "{{ a }}"}', "note": "ours"},
+        {"url": "{{ a }}", "body_template": '{"x": "{{ a }}"}'},
         {"url": "https://e.com", "body_template": "plain {{ a }}"},
         {"url": "https://e.com", "body_template": "{{ a }} happened", "headers": {"Content-Type": "text/plain"}},
     ):

@@ -12,7 +12,7 @@ from config import strict_json
 from config.errors import InvalidRequest, Problem
 from expressions import suggestions, templates
 from playbooks.definitions import parameter_values, parameters
-from providers import http, registry
+from providers import http, members, registry
 from providers.egress.client import Response
 from store.executions import transitions
 
@@ -78,8 +78,8 @@ def test_declarations_are_compared_a_bounded_number_of_times(compared: list[str]
     wide = {f"odd{number}": 1 for number in range(20_000)}
     assert parameters.check_definitions([{"name": "p", **wide}])[0].detail == "a parameter may have at most 50 fields"
     assert parameters.check_definitions([{"name": "p", "validation": wide}])[0].pointer == "/0/validation"
-    http.check_keys(wide, ("url", "method"), ())
-    assert len(compared) <= 2 * parameters.MAX_LIKENED + http.MAX_KEYS
+    assert len(members.check(wide, ("url", "method"))) == members.MOST_NAMED + 1
+    assert len(compared) <= 2 * parameters.MAX_LIKENED + members.MOST_NAMED
 
 
 @pytest.mark.parametrize(
