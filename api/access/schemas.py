@@ -1,10 +1,41 @@
 """The shapes of the bodies of ``/api/keys``."""
 
-from marshmallow import fields, validate
+import re
+
+from marshmallow import ValidationError, fields, validate
 
 from api.http.base_schema import Schema
 from api.http.schemas import Strict, described
-from store.access import ROLES, known_scopes
+from expressions.suggestions import nearest
+from store.access import ALIASES, ROLES, known_scopes
+
+_SCOPES = sorted(ROLES["admin"])
+_PARTS = re.compile(r"[:._/ -]")
+#: other words for parts of scopes
+_WORDS = {
+    **dict.fromkeys(("trigger", "run", "start", "executions"), "execute"),
+    **dict.fromkeys(("view", "list", "get"), "read"),
+    **dict.fromkeys(("edit", "create", "update", "manage", "delete"), "write"),
+    **dict.fromkeys(("approve", "reject"), "decide"),
+    "action": "actions",
+    "playbook": "playbooks",
+    "approval": "approvals",
+}
+
+
+def _check_scope(scope: str) -> None:
+    """Raise ValidationError for an unknown scope; other spellings in use are known."""
+    known = known_scopes()
+    if scope not in known:
+        near = _meant(scope) or nearest(scope, known)
+        meant = f"; did you mean '{ALIASES.get(near, near)}'?" if near else ""
+        raise ValidationError(f"'{scope[:64]}' is none of {', '.join(_SCOPES)}{meant}")
+
+
+def _meant(scope: str) -> str | None:
+    """The scope by other words for its parts, in any order."""
+    parts = [_WORDS.get(part, part) for part in _PARTS.split(scope.lower())]
+    return next((known for known in _SCOPES if sorted(known.split(":")) == sorted(parts)), None)
 
 
 class NewKey(Strict):
@@ -15,7 +46,7 @@ class NewKey(Strict):
         load_default="operator", validate=validate.OneOf(sorted(ROLES)), metadata=described("The most it may do.")
     )
     scopes = fields.List(
-        fields.String(validate=validate.OneOf(sorted(known_scopes()))),
+        fields.String(validate=_check_scope, metadata={"enum": sorted(known_scopes())}),
         load_default=[],
         validate=validate.Length(max=50),
         metadata=described("Narrow the role to these permissions; none means all of the role."),

@@ -13,9 +13,9 @@ from playbooks.definitions.parameters import MAX_NAMED
 from store.definitions import actions
 from tasks.definitions.versioned import faulty
 
-_KNOWN = schemas.ActionDefinition().fields
+_SHAPE = schemas.ActionDefinition()
 #: ignored members, so that a body that was read may be sent back
-_READ_ONLY = schemas.ActionDefinition().dump_fields.keys() - schemas.ActionDefinition().load_fields.keys()
+_READ_ONLY = _SHAPE.dump_fields.keys() - _SHAPE.load_fields.keys()
 
 
 def taken(given: dict[str, Any], action_id: str | None = None) -> dict[str, Any]:
@@ -37,8 +37,8 @@ def taken(given: dict[str, Any], action_id: str | None = None) -> dict[str, Any]
 
 def unknown(given: dict[str, Any]) -> list[Problem]:
     """The members without meaning; of very many, some and their number."""
-    names = [name for name in given if name not in _KNOWN]
-    problems = [Problem(step(name), "Unknown field.") for name in names[:MAX_NAMED]]
+    names = [name for name in given if name not in _SHAPE.fields]
+    problems = [Problem(step(name), _SHAPE.no_member(name)) for name in names[:MAX_NAMED]]
     if len(names) > MAX_NAMED:
         problems.append(Problem("", f"and {len(names) - MAX_NAMED} more that are unknown"))
     return problems

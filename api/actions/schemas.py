@@ -3,7 +3,8 @@
 Request shapes validate, answer shapes document.
 """
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from marshmallow import ValidationError, fields, validate, validates_schema
 
@@ -47,6 +48,17 @@ BEYOND: dict[str, dict[str, Any]] = {
 
 class _DescribedAction(Strict):
     """The members of an action; null selects the default."""
+
+    SYNONYMS: ClassVar[Mapping[str, str]] = {
+        **http_schemas.WORDS_FOR_PARAMETERS,
+        "timeout": "timeout_seconds",
+        "retries": "retry",
+        "labels": "tags",
+        "kind": "type",
+        "title": "name",
+        "settings": "config",
+        "configuration": "config",
+    }
 
     id = http_schemas.definition_id()
     description = fields.String(
@@ -111,6 +123,14 @@ class Version(Action):
 class Trigger(Strict):
     """A request to trigger an action."""
 
+    SYNONYMS: ClassVar[Mapping[str, str]] = {
+        **http_schemas.WORDS_FOR_PARAMETERS,
+        "asset": "target",
+        "target_asset_id": "target",
+        "host": "target",
+        "simulate": "dry_run",
+    }
+
     target = fields.String(
         allow_none=True,
         load_default=None,
@@ -118,7 +138,9 @@ class Trigger(Strict):
         metadata=described("The asset it is about."),
     )
     parameters = fields.Dict(
-        keys=fields.String(), required=True, metadata=described("Values for the declared parameters; {} for none.")
+        keys=fields.String(),
+        load_default=dict,
+        metadata=described("Values for the declared parameters; none unless given."),
     )
     sandbox = Flag(load_default=False, metadata=described("Run it with every outside call recorded instead of made."))
     dry_run = Flag(

@@ -13,6 +13,8 @@ from api.http.current_request import present
 from api.http.idempotency_key import KEY_HEADER, idempotency_key
 from api.http.load import HERE
 from playbooks.states import Mode, Status
+from store.definitions import actions
+from store.engine import db
 from tasks.intake.dispatch import DispatchRequest, dispatch
 
 blueprint = Blueprint("triggers", __name__, tag="actions")
@@ -20,9 +22,15 @@ blueprint = Blueprint("triggers", __name__, tag="actions")
 _TRIGGER = schemas.Trigger()
 
 
+def _declared(action_id: str) -> tuple[str, list[str]]:
+    with db.read() as connection:
+        action = actions.get(connection, caller().workspace_id, action_id)
+    return "action", [one["name"] for one in action.revision.definition["parameters"]]
+
+
 @blueprint.post("/actions/<id:action_id>/trigger", parameters=[KEY_HEADER])
 @requires("execute:actions")
-@blueprint.arguments(_TRIGGER, example=examples.TRIGGER)
+@blueprint.arguments(_TRIGGER, example=examples.TRIGGER, required=False, declared=_declared)
 @blueprint.answers(
     202,
     http_schemas.enveloped(schemas.Accepted),

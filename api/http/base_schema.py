@@ -1,8 +1,47 @@
-"""The base class of all schemas of the API."""
+"""The base class of all schemas of the API, and the words of the faults that they find.
 
-from typing import Any, Self
+The library's own texts appear in no answer: ``worded`` has ours for each of them, in this one place.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar, Self
 
 import marshmallow
+from webargs.multidictproxy import MultiDictProxy
+
+from expressions.suggestions import did_you_mean, nearest
+
+#: the library's text of an unknown member, which ``handle_error`` replaces
+UNKNOWN = "Unknown field."
+#: unknown members that get a suggestion, which takes some milliseconds, and characters of a name that are shown
+_SUGGESTED, _SHOWN_CHARACTERS = 20, 64
+#: the library's text → ours
+_WORDS = {
+    "Missing data for required field.": "is required",
+    "Field may not be null.": "must not be null: leave it out instead",
+    "Not a valid string.": "must be text",
+    "Not a valid integer.": "must be a whole number",
+    "Not a valid number.": "must be a number",
+    "Special numeric values (nan or infinity) are not permitted.": "must be a finite number",
+    "Number too large.": "is too large",
+    "Not a valid boolean.": "must be true or false",
+    "Not a valid mapping type.": "must be an object",
+    "Not a valid list.": "must be a list",
+    "Not a valid delimited list.": "must be a list, separated by commas",
+    "Invalid input type.": "must be a JSON object",
+    "Invalid type.": "must be a JSON object",
+    "Not a valid utf-8 string.": "must be text in UTF-8",
+    "Not a valid aware datetime.": "needs its time zone, as in 2026-04-28T09:00:00Z",
+    "Not a valid datetime.": "must be a time in ISO 8601, such as 2026-04-28T09:00:00Z",
+    "Invalid value.": "is not possible here",
+    "String does not match expected pattern.": "does not have the form that the documentation shows",
+    "Shorter than minimum length 1.": "must not be empty",
+}
+_RANGE = re.compile(r"Must be greater than or equal to (\S+) and less than or equal to (\S+)\.")
+_LENGTH = re.compile(r"Length must be between (\d+) and (\d+)\.")
+_LONGER = re.compile(r"Longer than maximum length (\d+)\.")
+_CHOICE = re.compile(r"Must be one of: (.*)\.", re.DOTALL)
 
 
 class Schema(marshmallow.Schema):
@@ -12,5 +51,72 @@ class Schema(marshmallow.Schema):
     were five MiB.
     """
 
+    #: other words for members → the members that they mean
+    SYNONYMS: ClassVar[Mapping[str, str]] = {}
+
     def __deepcopy__(self, _memo: dict[int, Any]) -> Self:
         return self
+
+    def handle_error(self, error: marshmallow.ValidationError, data: Any, **_: Any) -> None:
+        """Put the faults into our words; unknown members get a suggestion."""
+        if not isinstance(error.messages, dict):
+            return
+        in_query = isinstance(data, MultiDictProxy)
+        unknown = [name for name, found in error.messages.items() if found == [UNKNOWN]]
+        for count, name in enumerate(unknown):
+            error.messages[name] = [self.no_member(str(name), in_query=in_query, suggest=count < _SUGGESTED)]
+        for name in error.messages.keys() - set(unknown):
+            given = data.get(name) if isinstance(data, Mapping | MultiDictProxy) else None
+            error.messages[name] = _reworded(error.messages[name], given)
+
+    def no_member(self, name: str, *, in_query: bool = False, suggest: bool = True) -> str:
+        """The words about a member or filter that there is none of."""
+        known = [field.data_key or key for key, field in self.load_fields.items()]
+        synonyms = {word: member for word, member in self.SYNONYMS.items() if member in known}
+        hint = did_you_mean(name, known, synonyms=synonyms) if suggest else ""
+        there = f"there are {', '.join(known)}" if known else "there is none here"
+        shown = name[:_SHOWN_CHARACTERS]
+        return f"there is no {'filter' if in_query else 'member'} '{shown}'; {there}{hint}"
+
+
+def _reworded(found: Any, given: Any) -> Any:
+    if isinstance(found, str):
+        return worded(found, given)
+    if isinstance(found, list):
+        return [_reworded(one, given) for one in found]
+    if isinstance(found, dict):
+        return {name: _reworded(one, _inner(given, name)) for name, one in found.items()}
+    return found
+
+
+def _inner(given: Any, name: Any) -> Any:
+    """The part of a value that a fault is about; lists of a query are texts."""
+    if isinstance(given, str) and isinstance(name, int):
+        given = given.split(",")
+    try:
+        return given[name]
+    except (TypeError, KeyError, IndexError):
+        return None
+
+
+def worded(text: str, given: Any = None) -> str:
+    """Our words for one of the library's texts; any other text unchanged."""
+    if text in _WORDS:
+        return _WORDS[text]
+    if found := _RANGE.fullmatch(text):
+        return f"must be from {found[1]} to {found[2]}"
+    if found := _LENGTH.fullmatch(text):
+        return f"must have {found[1]} to {found[2]} characters or items"
+    if found := _LONGER.fullmatch(text):
+        return f"must have at most {found[1]} characters or items"
+    if found := _CHOICE.fullmatch(text):
+        return one_of(given, found[1].split(", "))
+    return text
+
+
+def one_of(given: Any, choices: Iterable[str]) -> str:
+    """The words about a value that is none of the choices."""
+    known = list(choices)
+    near = nearest(given, known) if isinstance(given, str) else None
+    shown = f"'{given[:_SHOWN_CHARACTERS]}' " if isinstance(given, str) else ""
+    return f"{shown}is none of {', '.join(known)}" + (f"; did you mean '{near}'?" if near else "")

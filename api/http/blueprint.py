@@ -6,7 +6,7 @@ operation's summary, the rest its description, its name in camel case the operat
 
 import functools
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 import flask_smorest
@@ -31,7 +31,7 @@ _WHEN = {
     404: ("There is no such thing in this workspace.", "There is no action 'act-block-ip'."),
     408: ("The body does not arrive in time.", "The body did not arrive in time; send it without pauses."),
     409: ("The state of the thing does not allow it.", "The action 'act-block-ip' is disabled; enable it first."),
-    413: ("The body is larger than 1 MiB.", "The data value transmitted exceeds the capacity limit."),
+    413: ("The body is larger than 1 MiB.", "The body has 2,000,008 bytes; at most 1,048,576 are taken."),
     415: ("The body is not plain JSON.", "Send the body as JSON, with Content-Type: application/json."),
     422: ("Values do not fit the declared parameters.", "/parameters/ip_address: is required"),
     429: ("Too many requests; Retry-After says when to come back.", "This key may ask 6000 per 1 minute; slow down."),
@@ -114,10 +114,18 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
 
         return decorate
 
-    def arguments(self, schema: Schema, *, location: str = "json", **more: Any) -> Callable[[View], View]:
+    def arguments(
+        self,
+        schema: Schema,
+        *,
+        location: str = "json",
+        declared: Callable[[str], tuple[str, Collection[str]]] | None = None,
+        **more: Any,
+    ) -> Callable[[View], View]:
         """Document what a handler takes, and pass it to the handler.
 
-        It is the argument after those of the path.
+        It is the argument after those of the path. ``declared`` says, by the id in the path, what the body is for and
+        the names of its parameters.
         """
         documented: Callable[[View], View] = super().arguments(schema, location=location, **more)
         if location != "json":
@@ -126,7 +134,8 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         def decorate(view: View) -> View:
             @functools.wraps(documented(view))
             def taking(*args: Any, **kwargs: Any) -> Any:
-                return view(*args, body.load(schema), **kwargs)
+                ask = functools.partial(declared, *kwargs.values()) if declared else None
+                return view(*args, body.load(schema, ask), **kwargs)
 
             return taking
 

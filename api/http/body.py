@@ -7,6 +7,7 @@ without NUL and lone surrogates (400). Where a handler takes YAML too, the same 
 
 import contextlib
 import functools
+from collections.abc import Callable, Collection
 from typing import Any
 
 from flask import Request
@@ -30,6 +31,8 @@ MAX_BYTES = 1024 * 1024
 MOST_FORGOTTEN = 16 * MAX_BYTES
 _JSON, _YAML = "application/json", "application/yaml"
 _PARAMETERS = {"parameters"}
+#: names of UTF-8, and of the part of it that is ASCII
+_CHARSETS = frozenset({"utf-8", "utf8", "us-ascii", "ascii"})
 _PIECE = 64 * 1024
 #: more members than any schema has
 _MANY = 100
@@ -54,12 +57,15 @@ class Parser(FlaskParser):
         return read(req)
 
 
-def load(schema: Schema) -> Any:
+#: says what a body is for, "action" or "playbook", and the names of the parameters that it declares
+Declared = Callable[[], tuple[str, Collection[str]]]
+
+
+def load(schema: Schema, declared: Declared | None = None) -> Any:
     """The body of the present request as ``schema`` loads it.
 
-    No body counts as an empty object. The result, faults included, is webargs', at a fraction of the cost.
-
-    What webargs does with a body, faults included, at a fraction of the cost.
+    No body counts as an empty object. What webargs does with a body, at a fraction of the cost. ``declared`` is asked
+    only about a faulty body: a value next to ``parameters`` may belong into it.
 
     Raises:
         As ``read``, and BadRequest: it is not what the schema wants.
@@ -74,7 +80,19 @@ def load(schema: Schema) -> Any:
     try:
         return schema.load({} if value is missing else value, unknown=RAISE)
     except ValidationError as error:
+        if declared is not None and isinstance(value, dict) and isinstance(error.messages, dict):
+            _recognise(error.messages, value, schema, declared)
         abort(Parser.DEFAULT_VALIDATION_STATUS, exc=error, messages={"json": error.messages}, schema=schema)
+
+
+def _recognise(messages: dict[str, Any], value: dict[str, Any], schema: Schema, declared: Declared) -> None:
+    """Name the members that are parameters, written next to ``parameters``."""
+    astray = messages.keys() & value.keys() - schema.load_fields.keys()
+    if not astray:
+        return
+    noun, names = declared()
+    for name in astray & set(names):
+        messages[name] = [f"'{name}' is a parameter of this {noun}: put it under \"parameters\""]
 
 
 def _refuse_many(schema: Schema, value: dict[str, Any]) -> None:
@@ -85,7 +103,7 @@ def _refuse_many(schema: Schema, value: dict[str, Any]) -> None:
     known = {field.data_key or name for name, field in schema.load_fields.items()}
     unknown = [name for name in value if name not in known]
     if len(unknown) > MAX_NAMED:
-        named: dict[str, list[str]] = {name: ["Unknown field."] for name in unknown[:MAX_NAMED]}
+        named: dict[str, list[str]] = {name: [schema.no_member(name)] for name in unknown[:MAX_NAMED]}
         named["_schema"] = [f"and {len(unknown) - MAX_NAMED} more that are unknown"]
         abort(Parser.DEFAULT_VALIDATION_STATUS, messages={"json": named}, schema=schema)
 
@@ -145,6 +163,9 @@ def read(req: Request, *, yaml: bool = False) -> Any:
     if kind not in ((_JSON, _YAML) if yaml else (_JSON,)):
         or_yaml = f", or as YAML, with Content-Type: {_YAML}" if yaml else ""
         raise UnsupportedMediaType(f"Send the body as JSON, with Content-Type: {_JSON}{or_yaml}.")
+    charset = req.mimetype_params.get("charset", "utf-8")
+    if charset.lower() not in _CHARSETS:
+        raise UnsupportedMediaType(f"Send the body in UTF-8: the charset {charset[:64]!r} is not read here.")
     if req.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise UnsupportedMediaType("Send the body as it is, without Content-Encoding.")
     if kind == _YAML:
@@ -158,14 +179,19 @@ def _bytes(req: Request) -> bytes:
             raw = req.get_data(cache=False)
     except RequestEntityTooLarge:
         _forget(req)
-        raise
+        raise _too_large(req) from None
     except (HTTPException, TooSlow):
         raise
     except Exception as error:  # the server could not make out the chunks; its errors have no base in common
         raise InvalidRequest("The body could not be read to its end.") from error
     if len(raw) >= MAX_BYTES and _forget(req):  # of chunks the library gives that much, and does not say that it is cut
-        raise RequestEntityTooLarge
+        raise _too_large(req)
     return raw
+
+
+def _too_large(req: Request) -> RequestEntityTooLarge:
+    given = f"{req.content_length:,} bytes" if req.content_length else f"more than {MAX_BYTES:,} bytes"
+    return RequestEntityTooLarge(f"The body has {given}; at most {MAX_BYTES:,} are taken.")
 
 
 def _forget(req: Request) -> bool:

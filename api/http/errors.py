@@ -13,6 +13,7 @@ from flask import Flask, Response, g
 from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import HTTPException, TooManyRequests, Unauthorized
 
+from api import paths
 from config import logs
 from config.errors import Busy, CallerError, Problem, Unavailable
 from config.pointers import step, unescape
@@ -73,7 +74,8 @@ def from_http(error: HTTPException) -> Any:
         return error
     messages = (getattr(error, "data", None) or {}).get("messages")
     problems = list(_problems(messages)) if messages else []
-    detail = _summary(problems) if problems else error.description or HTTPStatus(error.code).phrase
+    said = paths.words(error) or error.description or HTTPStatus(error.code).phrase
+    detail = _summary(problems) if problems else said
     response = _respond(body(error.code, detail, problems=problems))
     for name, value in error.get_headers():
         if name.lower() not in ("content-type", "content-length"):

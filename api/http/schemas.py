@@ -67,6 +67,12 @@ NAME = validate.Length(1, meaning.MAX_NAME_CHARACTERS)
 NOTE = validate.Length(max=parameters.MAX_TEXT_CHARACTERS)
 
 
+#: other words for the member ``parameters``
+WORDS_FOR_PARAMETERS = dict.fromkeys(
+    ("params", "param", "args", "arguments", "inputs", "input", "variables", "vars", "values", "data"), "parameters"
+)
+
+
 class Flag(fields.Boolean):
     """true or false; a word or number of that meaning is refused."""
 

@@ -73,6 +73,7 @@ RETRIED = {
 ITEM: dict[str, Any] = {
     **_WHICH,
     "status": "completed",
+    "paused_by": None,
     "target_asset_id": "a-1001",
     "parameters": {"notification_channel": "#incidents"},
     "trigger": "api",
@@ -115,7 +116,7 @@ _UNDER_WAY = {
         },
     ],
 }
-PAUSED = {**_UNDER_WAY, "status": "paused", "waiting_for": "operator"}
+PAUSED = {**_UNDER_WAY, "status": "paused", "paused_by": "operator", "waiting_for": "operator"}
 RESUMED = _UNDER_WAY
 CANCELLED = {
     **COMPLETED,

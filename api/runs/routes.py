@@ -19,11 +19,11 @@ from api.http.long_poll import wait_for_news
 from api.runs import examples as shown
 from api.runs import schemas as shapes
 from api.runs import views
-from playbooks.states import Mode
+from playbooks.states import Mode, Status
 from store.definitions import playbooks
 from store.engine import db
 from store.engine.db import Row
-from store.executions import run_listing, runs, transitions
+from store.executions import pauses, run_listing, runs, transitions
 from tasks.control import cancel, pause, retry
 from tasks.intake.run_start import request_of, start
 
@@ -34,9 +34,15 @@ _PAGE_EXAMPLE = {"data": [shown.ITEM], "meta": http_examples.META}
 _PAGE_WORDS = "One page of playbook executions, newest first."
 
 
+def _declared(playbook_id: str) -> tuple[str, list[str]]:
+    with db.read() as connection:
+        playbook = playbooks.get(connection, caller().workspace_id, playbook_id)
+    return "playbook", [one["name"] for one in playbook.revision.definition["parameters"]]
+
+
 @blueprint.post("/playbooks/<id:playbook_id>/run", parameters=[KEY_HEADER], tags=["playbooks"])
 @requires("execute:playbooks")
-@blueprint.arguments(shapes.RunRequest(), example=shown.RUN, required=False)
+@blueprint.arguments(shapes.RunRequest(), example=shown.RUN, required=False, declared=_declared)
 @blueprint.answers(
     202,
     shapes.AcceptedRunAnswer(),
@@ -207,7 +213,8 @@ def _listed(query: dict[str, Any]) -> Response:
     filters = {**query, **pages.period(query), "target": query.get("target_asset_id")}
     with db.read() as connection:
         rows, total = run_listing.search(connection, caller().workspace_id, filters=filters, **pages.bounds(query))
-    return pages.page([views.item(row) for row in rows], total, query)
+        why = pauses.paused_by(connection, [row.id for row in rows if row.status == Status.PAUSED])
+    return pages.page([views.item(row, why.get(row.id)) for row in rows], total, query)
 
 
 def _location(run_id: str) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """The shapes of the bodies and queries of playbook executions."""
 
-from typing import cast
+from collections.abc import Mapping
+from typing import ClassVar, cast
 
 from marshmallow import fields, validate
 from webargs.fields import DelimitedList
@@ -29,6 +30,14 @@ _WAITS_OF_A_PAUSED_RUN = [WaitingFor.OPERATOR, WaitingFor.APPROVAL, WaitingFor.D
 
 class RunRequest(Strict):
     """The body that starts a run of a playbook."""
+
+    SYNONYMS: ClassVar[Mapping[str, str]] = {
+        **http_schemas.WORDS_FOR_PARAMETERS,
+        "target": "target_asset_id",
+        "asset": "target_asset_id",
+        "asset_id": "target_asset_id",
+        "simulate": "dry_run",
+    }
 
     target_asset_id = fields.String(
         allow_none=True,
@@ -194,6 +203,14 @@ class RunItem(_Run):
         allow_none=True, metadata=described("The values it runs with; secrets masked. null in a list if over 16 KiB.")
     )
     parameters_omitted = fields.Boolean(metadata=described("true, only in a list: parameters are too large for it."))
+    paused_by = fields.String(
+        allow_none=True,
+        metadata=described(
+            "Why a paused run does not go on: an operator paused it, or it waits for an approval or a delay. "
+            "null: it is not paused.",
+            enum=_WAITS_OF_A_PAUSED_RUN,
+        ),
+    )
     trigger = fields.String(metadata=described("What started it.", enum=list(run_listing.TRIGGERS)))
     started_by = fields.String(metadata=described("The id of the key that asked for it, or system."))
     retry_of = fields.String(allow_none=True, metadata=described("The run that it tries again."))
@@ -208,7 +225,7 @@ class Run(RunItem):
 
     waiting_for = fields.String(
         allow_none=True,
-        metadata=described("What a paused run waits for.", enum=_WAITS_OF_A_PAUSED_RUN),
+        metadata=described("The same as paused_by.", enum=_WAITS_OF_A_PAUSED_RUN),
     )
     current_step = fields.String(allow_none=True, metadata=described("The step under way; null: none."))
     steps_completed = fields.Integer(metadata=described("How many steps are completed."))

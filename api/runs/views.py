@@ -65,13 +65,15 @@ def run_detail(connection: Connection, row: Row) -> dict[str, Any]:
     results = run_listing.step_results(connection, [state.row["id"] for state in states if state.row is not None])
     status, context = run_listing.shown_status(connection, row), transitions.load(row.context)
     completed, total = counts(states)
+    paused_by = _run_waits_for(row, status, rows)
     return {
         "execution_id": row.id,
         "playbook_id": row.action_id,
         "playbook_name": revision.definition["name"],
         "version": revision.version,
         "status": status,
-        "waiting_for": _run_waits_for(row, status, rows),
+        "paused_by": paused_by,
+        "waiting_for": paused_by,
         "current_step": current(states) if row.status in transitions.LIVE else None,
         "steps_completed": completed,
         "steps_total": total,
@@ -84,7 +86,7 @@ def run_detail(connection: Connection, row: Row) -> dict[str, Any]:
     }
 
 
-def item(row: Row) -> dict[str, Any]:
+def item(row: Row, paused_by: str | None) -> dict[str, Any]:
     """A run in a list, from ``store.executions.run_listing.search``."""
     shown = {
         "execution_id": row.id,
@@ -92,6 +94,7 @@ def item(row: Row) -> dict[str, Any]:
         "playbook_name": row.name,
         "version": row.version,
         "status": row.status,
+        "paused_by": paused_by,
         **_common(row),
         "trigger": row.trigger,
         "retry_of": row.retry_of,

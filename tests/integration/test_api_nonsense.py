@@ -24,7 +24,6 @@ def deep(levels: int) -> bytes:
 
 
 BODIES = {
-    "empty": b"",
     "not JSON": b"hello",
     "half": b'{"parameters": {',
     "twice": b'{"parameters": {}} {}',
@@ -49,7 +48,6 @@ BODIES = {
     "a member twice inside": b'{"parameters": {"host": "a", "host": "b"}}',
     "33 levels": deep(31),
     "100000 levels": deep(100_000),
-    "no parameters": b"{}",
     "parameters null": b'{"parameters": null}',
     "parameters a list": b'{"parameters": []}',
     "an unknown member": b'{"parameters": {"host": "x"}, "sandbx": true}',
@@ -66,6 +64,13 @@ BODIES = {
 def test_a_nonsensical_body_is_a_bad_request(door: Door, action: str, name: str) -> None:
     """Each of these is 400 and says what is wrong."""
     assert_problem(door.call("POST", f"{action}/trigger", data=BODIES[name], headers=_JSON), 400)
+
+
+@pytest.mark.parametrize("body", [b"", b"{}"])
+def test_a_body_without_parameters_counts_as_no_parameters(door: Door, action: str, body: bytes) -> None:
+    """An action with a required parameter names that one."""
+    problem = assert_problem(door.call("POST", f"{action}/trigger", data=body, headers=_JSON), 422)
+    assert problem["errors"] == [{"pointer": "/parameters/host", "detail": "'host' is required"}]
 
 
 @pytest.mark.parametrize(
@@ -342,3 +347,15 @@ def test_unforeseen_errors_are_described_in_the_log_only(door: Door, monkeypatch
     assert answer.content_type == "application/problem+json"
     assert "secret" not in answer.text
     assert "10.0.0.5" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("charset", "status"), [("utf-8", 202), ('"UTF8"', 202), ("us-ascii", 202), ("latin-1", 415), ("utf-16", 415)]
+)
+def test_only_utf_8_is_read(door: Door, action: str, charset: str, status: int) -> None:
+    """A body that declares another charset is refused before it is misread."""
+    headers = {"Content-Type": f"application/json; charset={charset}"}
+    answer = door.call("POST", f"{action}/trigger", data=b'{"parameters": {"host": "x"}}', headers=headers)
+    assert answer.status_code == status, answer.text
+    if status == 415:
+        assert "UTF-8" in assert_problem(answer, 415)["detail"]
