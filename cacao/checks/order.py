@@ -6,8 +6,12 @@ number of times and keeps its own stack, so neither the number of paths nor thei
 warnings.
 """
 
-from cacao.model.findings import Findings
+from cacao.model.findings import Findings, below, shown
 from cacao.model.graph import Graph, Link
+from cacao.model.vocabulary import STEP_TYPES
+
+#: code of a finding → the types of which a workflow needs a step
+_WANTED = {"no_start": ("start",), "no_work": ("action", "playbook-action"), "no_end": ("end",)}
 
 #: visits that the check of nested parallel steps may cost, for each step and link
 _VISITS = 8
@@ -29,10 +33,14 @@ def check_order(graph: Graph, found: Findings) -> None:
 
 def _check_kinds(graph: Graph, found: Findings) -> None:
     kinds = [graph.type_of(name) for name in graph.steps]
-    for wanted in (("start",), ("action", "playbook-action"), ("end",)):
+    for code, wanted in _WANTED.items():
         if not any(kind in wanted for kind in kinds):
             message = f"a workflow needs a step of type {' or '.join(wanted)}: add one"
-            found.add("missing_step_type", "/workflow", message)
+            found.add(code, "/workflow", message)
+    for name, kind in zip(graph.steps, kinds, strict=True):
+        if kind and not {kind, name.partition("--")[0]} & set(STEP_TYPES):  # else the shapes have found it
+            message = f"there is no type of step {shown(kind)}: it is one of {', '.join(STEP_TYPES)}"
+            found.add("unknown_step_type", below(graph.pointer(name), "type"), message)
     if kinds.count("start") > 1:
         found.add("several_starts", "/workflow", "a workflow has exactly one step of type start: remove the others")
 

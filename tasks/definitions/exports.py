@@ -47,9 +47,26 @@ def export_playbook(caller: Caller, playbook_id: str, *, form: str, include_secr
         raise Unprocessable("Only CACAO documents are signed; leave out sign.", code="not_signable")
     with db.read() as connection:
         playbook = playbooks.get(connection, caller.workspace_id, playbook_id)
-        if form != CACAO:
-            native = {"id": playbook.id, **playbook.revision.definition, "enabled": playbook.enabled}
-            return Exported(document=native)
+    if form != CACAO:
+        return Exported(document={"id": playbook.id, **playbook.revision.definition, "enabled": playbook.enabled})
+    came, document, without = _documents(caller, playbook)
+    shown = document if include_secrets else without
+    return Exported(document=_signed(shown) if sign else shown, notices=tuple(_notices(came, document, shown)))
+
+
+def is_own(caller: Caller, playbook: Playbook, given: Mapping[str, Any]) -> bool:
+    """Whether a document is an export of the playbook as it is now.
+
+    It may lack the credentials, as exports for most callers do, and it may be signed.
+    """
+    _, *exported = _documents(caller, playbook)
+    bare = {name: value for name, value in given.items() if name != "signatures"}
+    return any(bare == {name: value for name, value in one.items() if name != "signatures"} for one in exported)
+
+
+def _documents(caller: Caller, playbook: Playbook) -> tuple[Mapping[str, Any], Json, Json]:
+    """The document that was imported, what an export of today says, and the same without credentials."""
+    with db.read() as connection:
         kept = documents.of(connection, caller.workspace_id, playbook.uid)
         before = playbooks.revision(connection, kept.revision_id) if kept is not None else None
     came: Mapping[str, Any] = kept.document if kept is not None and before is not None else {}
@@ -66,8 +83,7 @@ def export_playbook(caller: Caller, playbook_id: str, *, form: str, include_secr
             modified=stamp(playbook.updated_at),
             workspace=caller.workspace_id,
         )
-    shown = document if include_secrets or not came else way(credentials.without, document, playbook.id)
-    return Exported(document=_signed(shown) if sign else shown, notices=tuple(_notices(came, document, shown)))
+    return came, document, way(credentials.without, document, playbook.id) if came else document
 
 
 def _fresh(caller: Caller, playbook: Playbook, way: Callable[..., Any]) -> Json:

@@ -65,7 +65,7 @@ def keep(
         problem = Problem("/id", f"{own!r} is a word of this API's own paths.")
         raise InvalidRequest("The playbook's id cannot be had.", code="invalid_playbook", problems=[problem])
     existing = _existing(caller, own)
-    outcome = _outcome(existing, definition, document, options)
+    outcome = _outcome(caller, existing, definition, document, options)
     if outcome == "new_id":
         definition["id"], document, existing, outcome = *_copied(caller, own, document), None, "created"
     _refuse_faults(caller, definition, expected)
@@ -143,7 +143,9 @@ def _existing(caller: Caller, playbook_id: str) -> _Existing | None:
     return _Existing(playbook, kept, dict(before.definition) if before is not None else None)
 
 
-def _outcome(existing: _Existing | None, definition: Json, document: Json | None, options: ImportOptions) -> str:
+def _outcome(
+    caller: Caller, existing: _Existing | None, definition: Json, document: Json | None, options: ImportOptions
+) -> str:
     """created, revised, unchanged or new_id.
 
     Raises:
@@ -157,6 +159,8 @@ def _outcome(existing: _Existing | None, definition: Json, document: Json | None
     if (document is None or kept is None) and update.content(definition) == update.content(
         existing.playbook.revision.definition
     ):
+        return "unchanged"
+    if document is not None and kept is not None and exports.is_own(caller, existing.playbook, document):
         return "unchanged"
     if document is not None and kept is not None and _is_later(document, kept) and not existing.changed_here():
         return "revised"

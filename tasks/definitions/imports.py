@@ -14,7 +14,7 @@ from cacao.model.findings import Finding
 from cacao.reading import importer
 from cacao.reading.blocks import TooLarge, listed
 from cacao.reading.detect import NotRecognised, recognise
-from cacao.reading.examine import examined
+from cacao.reading.examine import BROKEN, examined
 from cacao.reading.importer import Converted
 from config.errors import InvalidRequest, Problem, Unprocessable
 from config.types import Json
@@ -122,6 +122,8 @@ def _take_document(caller: Caller, document: Json, options: ImportOptions) -> Im
         )
         raise Unprocessable(text, code="invalid_cacao", problems=problems)
     converted, expected = _converted(caller, present, way)
+    if any(one.code in BROKEN for one in errors):
+        converted = replace(converted, definition={**converted.definition, "enabled": False}, stuck=True)
     remarks = [Finding(one.code, one.pointer, one.message, error=False) for one in converted.remarks]
     imported = import_conflicts.keep(caller, converted, present, options, expected)
     by_hand = [{"step_id": one.step_id, "reason": one.message} for one in converted.remarks if one.step_id]

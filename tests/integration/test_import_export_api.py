@@ -284,6 +284,61 @@ def test_faults_are_named_and_can_be_passed_over(everywhere: Door) -> None:
     assert exported(everywhere, found["id"], "?include_secrets=true").json == body
 
 
+def _broken(change: str) -> Json:
+    """A document with a workflow that leads nowhere, or has no end."""
+    body = copy.deepcopy(given())
+    steps = body["workflow"]
+    if change == "a link to no step":
+        steps[sid("action.tell")]["on_completion"] = sid("end.other")
+    if change == "no start":
+        body["workflow_start"] = sid("action.call")
+        del steps[sid("start.s")]
+    if change == "no work":
+        body["workflow"] = {sid("start.s"): {**steps[sid("start.s")], "on_completion": sid("end.e")}}
+        body["workflow"][sid("end.e")] = steps[sid("end.e")]
+    if change == "an unknown type":
+        steps[f"wizard--{uuid.uuid4()}"] = {"type": "wizard", "on_completion": sid("end.e")}
+    if change == "a circle":
+        steps[sid("action.tell")]["on_completion"] = sid("action.call")
+    return body
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("a link to no step", "is not in 'workflow'"),
+        ("no start", "a workflow needs a step of type start"),
+        ("no work", "a workflow needs a step of type action"),
+        ("an unknown type", "there is no type of step 'wizard'"),
+        ("a circle", "leads back to a step that came before"),
+    ],
+)
+def test_a_broken_workflow_is_refused_or_comes_in_disabled(door: Door, change: str, words: str) -> None:
+    """422 names the fault; with lenient the playbook is there for a review, and nothing starts it."""
+    refused = assert_problem(door.call("POST", "/api/playbooks/import", json=_broken(change)), 422)
+    assert refused["code"] == "invalid_cacao"
+    assert [one for one in refused["errors"] if words in one["detail"]], refused["errors"]
+    assert "lenient=true" in refused["detail"]
+    checked = door.call("POST", "/api/playbooks/validate", json=_broken(change)).json
+    assert not checked["valid"]
+    found = sent(door, _broken(change), "?lenient=true")
+    assert (found["enabled"], found["conformance"]) == (False, "nonconformant")
+
+
+@pytest.mark.parametrize("query", ["", "?include_secrets=true"])
+def test_an_export_of_the_present_playbook_is_unchanged(everywhere: Door, query: str) -> None:
+    """Also without its credentials, after changes here, and signed or not; a changed one is a conflict."""
+    playbook_id = sent(everywhere, given())["id"]
+    assert sent(everywhere, exported(everywhere, playbook_id, query).json, "", 200)["outcome"] == "unchanged"
+    changed = everywhere.call("PATCH", f"/api/playbooks/{playbook_id}", json={"description": "Changed here."})
+    assert changed.status_code == 200
+    document_ = exported(everywhere, playbook_id, query).json
+    assert sent(everywhere, document_, "", 200)["outcome"] == "unchanged"
+    assert_problem(everywhere.call("POST", "/api/playbooks/import", json={**document_, "name": "Another"}), 409)
+    with db.read() as connection:
+        assert len(connection.execute(playbooks.playbook_revisions.select()).all()) == 2
+
+
 def test_a_draft_is_brought_up_to_date(everywhere: Door) -> None:
     """A document of version 1.1 is read in its own terms, and each change is reported."""
     body = given(spec_version="1.1")

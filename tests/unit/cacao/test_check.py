@@ -265,7 +265,7 @@ WARNINGS: dict[str, tuple[Json, str, str]] = {
         "several_starts",
         "/workflow",
     ),
-    "no end": (playbook(workflow={}), "missing_step_type", "/workflow"),
+    "no end": (playbook(workflow={}), "no_end", "/workflow"),
     "cycle": (playbook({ACTION: action(A5), A5: action(ACTION)}), "cycle", steps_at(A5, "on_completion")),
     "itself": (playbook({ACTION: action(ACTION)}), "cycle", steps_at(ACTION, "on_completion")),
     "branch without end": (
