@@ -32,6 +32,7 @@ from api.runs import diff, steps
 from api.runs import routes as runs
 from config import logs
 from store import redis
+from store.engine import refusals
 from tasks.messages import publisher
 from tasks.offload import pool
 
@@ -82,6 +83,7 @@ def create_app() -> Flask:
     app.extensions["tocsin.limiter"] = Limiter()
     app.extensions["tocsin.watcher"] = Watcher()
     app.extensions["tocsin.knows"] = auth.knows
+    app.extensions["tocsin.started"] = refusals.watch
     app.extensions["tocsin.gauge"] = health.Gauge()
     app.extensions["tocsin.numbers"] = prometheus.Numbers()
     app.extensions["tocsin.drain"] = functools.partial(_drain, app)

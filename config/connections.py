@@ -9,6 +9,7 @@ that has come, an answer ``ANSWER`` seconds to be taken. Each request waits for 
 
 import errno
 import ipaddress
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -18,11 +19,12 @@ from typing import Any
 
 from gevent import GreenletExit, getcurrent
 from gunicorn import util
+from gunicorn.arbiter import Arbiter
 from gunicorn.workers.ggevent import GeventWorker
 
 from config import logs
 from config.errors import TooSlow
-from config.settings import settings
+from config.settings import SettingsError, settings
 from config.turns import Turns
 
 #: connections that a process holds open, and those of one address; declared proxies (``TOCSIN_PROXIES``) may hold all
@@ -189,6 +191,20 @@ class Worker(GeventWorker):  # type: ignore[misc]
         self.turns = Turns()
         #: tells whether the key that a request shows was valid lately
         self.knows: Callable[[str], bool] = lambda _key: False
+
+    def load_wsgi(self) -> None:
+        """Load the application.
+
+        A wrong setting ends the server too, instead of this process again and again.
+
+        Raises:
+            SystemExit: with the status by which gunicorn knows that.
+        """
+        try:
+            super().load_wsgi()
+        except SettingsError as error:
+            sys.stderr.write(f"{error}\n")
+            raise SystemExit(Arbiter.WORKER_BOOT_ERROR) from None
 
     def handle(self, listener: Any, client: Any, addr: Any) -> None:
         """Serve a connection to its end."""

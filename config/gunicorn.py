@@ -128,6 +128,7 @@ def post_worker_init(worker: Any) -> None:
     """
     watcher = worker.wsgi.extensions["tocsin.watcher"]
     worker.knows = worker.wsgi.extensions["tocsin.knows"]
+    worker.wsgi.extensions["tocsin.started"]()
 
     def stop(number: int, frame: Any) -> None:
         watcher.draining = True

@@ -15,6 +15,20 @@ from pathlib import Path
 
 from environs import Env
 
+from config import values
+from config.values import SettingsError
+
+__all__ = [
+    "FORMER",
+    "TOCSIN_IDENTITY",
+    "Network",
+    "Settings",
+    "SettingsError",
+    "former_names",
+    "load",
+    "settings",
+]
+
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 #: the author that exported CACAO documents name, unless the operator names another
@@ -31,13 +45,6 @@ _GENERATE = "generate one with python3 -c 'import secrets; print(secrets.token_u
 
 #: setting → its former name, which still works until the next release
 FORMER = {"SLOW_CONCURRENCY": "PATIENT_CONCURRENCY"}
-
-
-class SettingsError(SystemExit):
-    """The environment describes no system that could run.
-
-    It ends the process with one clear line.
-    """
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -205,12 +212,6 @@ def _generated_key(var_dir: Path) -> str:
     return path.read_text().strip()
 
 
-def _one_of(name: str, given: str, words: tuple[str, ...]) -> str:
-    if given not in words:
-        raise SettingsError(f"TOCSIN_{name}: {given!r} is none of {', '.join(words)}")
-    return given
-
-
 def _identity(text: str) -> str:
     if not _IDENTITY.fullmatch(text):
         raise SettingsError(f"TOCSIN_CACAO_IDENTITY: {text!r} is not of the form identity--UUID")
@@ -245,35 +246,37 @@ def load() -> Settings:
     env = reader.str("ENV", "production")
     var_dir = Path(reader.str("VAR_DIR", "var")).absolute()
     config_dir = Path(reader.str("CONFIG_DIR", str(var_dir / "config"))).absolute()
-    redis_url = reader.str("REDIS_URL", "redis://127.0.0.1:6379/0")
+    redis_url = values.redis(reader.str("REDIS_URL", "redis://127.0.0.1:6379/0"))
     return Settings(
         env=env,
         var_dir=var_dir,
         config_dir=config_dir,
         actions_dir=Path(reader.str("ACTIONS_DIR", str(config_dir / "actions"))).absolute(),
-        log_level=reader.str("LOG_LEVEL", "INFO").upper(),
-        log_format=reader.str("LOG_FORMAT", "json"),
+        log_level=values.level(reader.str("LOG_LEVEL", "INFO")),
+        log_format=values.one_of("LOG_FORMAT", reader.str("LOG_FORMAT", "json"), ("json", "console")),
         host=reader.str("HOST", "127.0.0.1"),
-        port=reader.int("PORT", 8080),
+        port=values.whole(reader, "PORT", 8080, most=65_535),
         proxies=_networks("PROXIES", reader.str("PROXIES", "")),
-        rate_limit=reader.str("RATE_LIMIT", "6000/minute"),
-        idempotency_hours=reader.int("IDEMPOTENCY_HOURS", 24),
-        max_key_days=reader.int("MAX_KEY_DAYS", 0),
-        database_url=reader.str("DATABASE_URL", "") or f"sqlite:///{var_dir / 'tocsin.db'}",
-        sqlite_synchronous=reader.str("SQLITE_SYNCHRONOUS", "NORMAL").upper(),
-        retention_days=reader.int("RETENTION_DAYS", 90),
+        rate_limit=values.rate(reader.str("RATE_LIMIT", "6000/minute")),
+        idempotency_hours=values.whole(reader, "IDEMPOTENCY_HOURS", 24, least=1),
+        max_key_days=values.whole(reader, "MAX_KEY_DAYS", 0),
+        database_url=values.database(reader.str("DATABASE_URL", "") or f"sqlite:///{var_dir / 'tocsin.db'}"),
+        sqlite_synchronous=values.one_of(
+            "SQLITE_SYNCHRONOUS", reader.str("SQLITE_SYNCHRONOUS", "NORMAL").upper(), ("OFF", "NORMAL", "FULL", "EXTRA")
+        ),
+        retention_days=values.whole(reader, "RETENTION_DAYS", 90, least=1),
         redis_url=redis_url,
-        redis_patched=reader.bool("REDIS_PATCHED", False),
-        broker_url=reader.str("BROKER_URL", "") or _broker(redis_url),
+        redis_patched=values.flag(reader, "REDIS_PATCHED", default=False),
+        broker_url=values.broker(reader.str("BROKER_URL", "") or _broker(redis_url)),
         secret_keys=_secret_keys(reader.str("SECRET_KEY", ""), reader.str("SECRET_KEYS", ""), env, var_dir),
-        sealed_old=_one_of("SEALED_OLD", reader.str("SEALED_OLD", "open"), ("open", "refuse")),
-        sealed_hours=reader.int("SEALED_HOURS", 72),
-        lease_seconds=reader.int("LEASE_SECONDS", 30),
-        drain_seconds=reader.int("DRAIN_SECONDS", 25),
-        steps_concurrency=reader.int("STEPS_CONCURRENCY", 16),
-        slow_concurrency=reader.int("SLOW_CONCURRENCY", reader.int(FORMER["SLOW_CONCURRENCY"], 64)),
-        scripts_concurrency=reader.int("SCRIPTS_CONCURRENCY", 2),
-        in_place_ms=reader.int("IN_PLACE_MS", 250),
+        sealed_old=values.one_of("SEALED_OLD", reader.str("SEALED_OLD", "open"), ("open", "refuse")),
+        sealed_hours=values.whole(reader, "SEALED_HOURS", 72),
+        lease_seconds=values.whole(reader, "LEASE_SECONDS", 30, least=1),
+        drain_seconds=values.whole(reader, "DRAIN_SECONDS", 25),
+        steps_concurrency=values.whole(reader, "STEPS_CONCURRENCY", 16, least=1),
+        slow_concurrency=values.whole(reader, "SLOW_CONCURRENCY", values.whole(reader, FORMER["SLOW_CONCURRENCY"], 64)),
+        scripts_concurrency=values.whole(reader, "SCRIPTS_CONCURRENCY", 2, least=1),
+        in_place_ms=values.whole(reader, "IN_PLACE_MS", 250),
         egress_allow=_networks("EGRESS_ALLOW", reader.str("EGRESS_ALLOW", "")),
         bwrap=reader.str("BWRAP", ""),
         cacao_identity=_identity(reader.str("CACAO_IDENTITY", TOCSIN_IDENTITY)),

@@ -8,9 +8,8 @@ The workspace is made unless it is there.
 import argparse
 import sys
 
-from config.errors import Unavailable
 from store import access
-from store.engine import db
+from store.engine import db, refusals
 
 
 def make(workspace: str, role: str, name: str) -> str:
@@ -34,11 +33,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--role", default="admin", choices=sorted(access.ROLES), help="default: %(default)s")
     parser.add_argument("--name", default="command line", help="what the key is listed as")
     wanted = parser.parse_args(arguments)
-    try:
+    with refusals.one_line():
         key = make(wanted.workspace, wanted.role, wanted.name)
-    except Unavailable as error:
-        print(f"{error} Has `python -m store.migrate` been run?", file=sys.stderr)
-        return 1
     print(key)
     return 0
 

@@ -11,6 +11,7 @@ from alembic import command
 from alembic.config import Config
 
 from config.settings import settings
+from store.engine import refusals
 
 HERE = Path(__file__).parent / "migrations"
 
@@ -31,5 +32,6 @@ def upgrade() -> None:
 
 
 if __name__ == "__main__":
-    upgrade()
+    with refusals.one_line():
+        upgrade()
     sys.stdout.write("The database is up to date.\n")

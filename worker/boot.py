@@ -18,6 +18,7 @@ from celery import signals
 from config import logs
 from config.settings import settings
 from providers import registry
+from store.engine import refusals
 from tasks.attempts import drain
 from tasks.messages import flower_events
 from worker import panel, sandbox_notice
@@ -72,6 +73,8 @@ def _start(sender: Any, **_: Any) -> None:
     _heartbeats[sender.hostname] = heartbeat
     heartbeat.start()
     _pools.append(sender.pool)
+    if "control" in queues:  # one of the workers is enough
+        refusals.watch()
     if "scripts" in queues:
         _notices[sender.hostname] = sandbox_notice.Notice(sender.hostname)
         _notices[sender.hostname].start()
