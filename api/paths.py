@@ -37,6 +37,13 @@ _SYNONYMS = {
     "abort": "cancel",
     "continue": "resume",
 }
+#: what other products have at the top → where it is here
+_ELSEWHERE = {
+    **dict.fromkeys(("runs", "workflow-executions"), ("playbooks/executions",)),
+    **dict.fromkeys(("executions", "jobs", "tasks", "history"), ("actions/executions", "playbooks/executions")),
+}
+#: parts of a path of one word, the empty one before its slash counted
+_BARE = 2
 #: a part of a path that is an id
 _ANY = "*"
 
@@ -51,6 +58,8 @@ def words(error: HTTPException) -> str | None:
         return _about_method(path, asked.method, error.valid_methods or ())
     if isinstance(error, NotFound):
         meant = _meant(asked.path)
+        if not meant and len(asked.path.split("/")) == _BARE:
+            return f"There is nothing at {path}: the API is below /api, such as /api/playbooks. All paths: /docs"
         return f"There is no path {path}{f'; did you mean {meant}?' if meant else '.'} All paths: /docs"
     return None
 
@@ -58,7 +67,7 @@ def words(error: HTTPException) -> str | None:
 def _about_method(path: str, method: str, allowed: Iterable[str]) -> str:
     taken = ", ".join(sorted(set(allowed) - {"HEAD", "OPTIONS"}))
     below = sorted(_below(path))
-    more = f" Below it are POST {', POST '.join(f'…/{word}' for word in below)}." if below else ""
+    more = f" Below it: POST {', POST '.join(f'…/{word}' for word in below)}." if below else ""
     return f"{method} is not possible here: {path} takes {taken}.{more}"
 
 
@@ -87,6 +96,10 @@ def _meant(path: str) -> str:
     given = path.strip("/").split("/")
     if len(given) > _MOST_PARTS:
         return ""
+    named = given[1:] if given[0] == "api" else given
+    if named and named[0].lower() in _ELSEWHERE:
+        rest = "".join(f"/{part}" for part in named[1:])
+        return " or ".join(f"/api/{there}{rest}" for there in _ELSEWHERE[named[0].lower()])
     best, least = "", len(given) + 1
     for candidate in (given, ["api", *given]):
         for parts, _ in _patterns(current_app):

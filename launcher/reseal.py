@@ -12,6 +12,7 @@ import time
 from collections import Counter
 
 from config.errors import Unavailable
+from store.engine import refusals
 from store.sealing import subkeys
 from tasks.secrets import reseal
 
@@ -48,7 +49,7 @@ def main() -> int:
     try:
         broken, finished = renew()
     except Unavailable as error:
-        print(f"{error} Start this again; what has been done stays done.", file=sys.stderr)
+        print(f"{refusals.words(error)}; start this again, what has been done stays done.", file=sys.stderr)
         return 2
     for name, ids in broken.items():
         for each in sorted(ids):

@@ -10,7 +10,7 @@ from pathlib import Path
 from alembic import command
 from alembic.config import Config
 
-from config.settings import settings
+from config.settings import SettingsError, settings
 from store.engine import refusals
 
 HERE = Path(__file__).parent / "migrations"
@@ -25,9 +25,17 @@ def configuration() -> Config:
 
 
 def upgrade() -> None:
-    """Bring the schema up to date."""
+    """Bring the schema up to date.
+
+    Raises:
+        SettingsError: the folder of the database cannot be made.
+    """
     if settings().database_url.startswith("sqlite:///"):
-        Path(settings().database_url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(settings().database_url.removeprefix("sqlite:///")).parent
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise SettingsError(f"TOCSIN_DATABASE_URL: {folder} cannot be made: {error.strerror}") from None
     command.upgrade(configuration(), "head")
 
 

@@ -114,9 +114,15 @@ def worded(text: str, given: Any = None) -> str:
     return text
 
 
+def _longer(given: str, known: Iterable[str]) -> str | None:
+    """The choice that is the beginning of a word, or begins with it: administrator, admin."""
+    word = given.lower()
+    return next((one for one in known if len(word) > 2 and (word.startswith(one) or one.startswith(word))), None)  # noqa: PLR2004
+
+
 def one_of(given: Any, choices: Iterable[str]) -> str:
     """The words about a value that is none of the choices."""
     known = list(choices)
-    near = nearest(given, known) if isinstance(given, str) else None
+    near = nearest(given, known) or _longer(given, known) if isinstance(given, str) else None
     shown = f"'{given[:_SHOWN_CHARACTERS]}' " if isinstance(given, str) else ""
     return f"{shown}is none of {', '.join(known)}" + (f"; did you mean '{near}'?" if near else "")

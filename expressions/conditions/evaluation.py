@@ -31,6 +31,8 @@ __all__ = ["ConditionError", "check", "evaluate", "holds"]
 _PARSER = re.compile(r"ERROR: <input>:(.{1,160})", re.DOTALL)
 #: the line, the column and the word that the parser did not expect
 _WORD = re.compile(r"ERROR: <input>:(\d+):(\d+): Syntax error: (?:mismatched|extraneous) input '(\w{1,64}|<EOF>|>)'")
+#: the line, the column and the piece at which the parser stopped
+_UNEXPECTED = re.compile(r"ERROR: <input>:(\d+):(\d+): Syntax error: [a-z ]+'(.{1,64}?)'(?: expecting| at|\s|$)")
 #: a word between two values → what to write instead
 _INFIX = {
     "is": "write == for is, as in owner == null",
@@ -140,8 +142,9 @@ def _program(source: str) -> Any:
         return _cel().compile(source)
     except ValueError as error:
         found = _PARSER.search(str(error))
-        reason = _written_out(str(error), source) or (found[1].split("\n")[0] if found else "it cannot be read")
-        raise ConditionError(f"not a CEL expression: {reason}") from None
+        reason = found[1].split("\n")[0] if found else "it cannot be read"
+        words = _written_out(str(error), source) or _stumbled(str(error))
+        raise ConditionError(words or f"not a CEL expression: {reason}") from None
     except BaseException as error:  # noqa: BLE001 - a panic of Rust is no Exception
         raise _panic(error) from None
 
@@ -164,6 +167,15 @@ def _written_out(fault: str, source: str) -> str:
     if word == ">" and last.endswith("<"):
         return "write != for '<>'"
     return _INFIX.get(word.lower(), "")
+
+
+def _stumbled(fault: str) -> str:
+    """Where CEL's parser stopped, without the signs that it expected there."""
+    found = _UNEXPECTED.search(fault)
+    if not found:
+        return ""
+    line = f"line {found[1]}, " if found[1] != "1" else ""
+    return f"{line}column {found[2]}: '{found[3]}' is not expected here; a sign such as == or && joins two values"
 
 
 def _run(condition: Condition, program: Any, values: dict[str, Any], matching: Matching | None) -> Any:

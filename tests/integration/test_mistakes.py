@@ -110,6 +110,9 @@ TABLE = {
     "a function of another language": Mistake(
         PLAYBOOKS, asking("len(name) > 1"), 400, ("did you mean 'size'?",), _EXPRESSION
     ),
+    "two values without a sign": Mistake(
+        PLAYBOOKS, asking("name name"), 400, ("column 6: 'name' is not expected here",), _EXPRESSION
+    ),
     "a quote that is not closed": Mistake(PLAYBOOKS, asking("name == 'a"), 400, ("is not closed",), _EXPRESSION),
     # steps
     "a synonym of delay": Mistake(PLAYBOOKS, step(type="wait"), 400, ("did you mean 'delay'?",), "/steps/0/type"),
@@ -208,7 +211,13 @@ TABLE = {
         "GET /api/playbook", None, 404, ("no path /api/playbook", "did you mean /api/playbooks?", "/docs")
     ),
     "a path of another product": Mistake("GET /api/playbooks/runs", None, 404, ("'runs'",)),
-    "the root": Mistake("GET /", None, 404, ("no path /", "/docs")),
+    "the root": Mistake("GET /", None, 404, ("below /api, such as /api/playbooks", "/docs")),
+    "runs at the top": Mistake(
+        "GET /api/runs/pexec-1", None, 404, ("did you mean /api/playbooks/executions/pexec-1?",)
+    ),
+    "executions at the top": Mistake(
+        "GET /api/executions", None, 404, ("/api/actions/executions or /api/playbooks/executions",)
+    ),
     "a path without /api": Mistake("GET /playbooks", None, 404, ("did you mean /api/playbooks?",)),
     "a method that a path lacks": Mistake(
         "DELETE /api/actions/executions/exec-1", None, 405, ("takes GET", "POST …/cancel")
@@ -236,6 +245,9 @@ TABLE = {
         400,
         ("is none of admin, decide:approvals, execute:actions", "did you mean 'execute:actions'?"),
         "/scopes/0",
+    ),
+    "a longer word for a role": Mistake(
+        "POST /api/keys", {"name": "x", "role": "administrator"}, 400, ("did you mean 'admin'?",), "/role"
     ),
     "an unknown role": Mistake(
         "POST /api/keys", {"name": "x", "role": "operater"}, 400, ("did you mean 'operator'?",), "/role"

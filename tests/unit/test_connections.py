@@ -10,11 +10,12 @@ from typing import Any
 
 import gevent.socket
 import pytest
+from gunicorn.arbiter import Arbiter
 
 from config import connections
 from config.connections import Connection, Connections
 from config.errors import TooSlow
-from config.settings import settings
+from config.settings import SettingsError, settings
 
 
 def asked(**headers: str) -> Any:
@@ -153,3 +154,19 @@ def test_addresses_of_one_network_count_as_one() -> None:
     assert connections.source(("2001:db8::1", 1)) == connections.source(("2001:db8::ffff:2", 1))
     assert connections.source(("2001:db8::1", 1)) != connections.source(("2001:db8:1::1", 1))
     assert connections.source(("::ffff:192.0.2.1", 1)) == connections.source(("192.0.2.1", 1)) == "192.0.2.1"
+
+
+def test_a_wrong_setting_ends_the_server_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The process ends with the status at which gunicorn starts no other, and with the line alone."""
+
+    def refuse(_: object) -> None:
+        raise SettingsError("TOCSIN_REDIS_URL: the server has known holes")
+
+    monkeypatch.setattr(connections.GeventWorker, "load_wsgi", refuse)
+    worker = connections.Worker.__new__(connections.Worker)
+    with pytest.raises(SystemExit) as ended:
+        worker.load_wsgi()
+    assert ended.value.code == Arbiter.WORKER_BOOT_ERROR
+    assert capsys.readouterr().err == "TOCSIN_REDIS_URL: the server has known holes\n"
