@@ -140,10 +140,9 @@ def test_a_paused_run_says_by_whom(database: str, why: str) -> None:
         runs.begin(run_id)
         runs.enter(run_id, "wait")
     paused = started[0]
-    if why == "operator":
+    runs.end(f"{paused}.wait", "waiting", waiting_for="approval" if why == "operator" else why)
+    if why == "operator":  # who comes before what it waits for as well
         assert door.call("POST", f"/api/playbooks/executions/{paused}/pause").status_code == 200
-    else:
-        runs.end(f"{paused}.wait", "waiting", waiting_for=why)
     assert door.call("GET", f"/api/playbooks/executions/{paused}").json["paused_by"] == why
     listed = door.call("GET", "/api/playbooks/executions").json["data"]
     assert {item["execution_id"]: item["paused_by"] for item in listed} == {paused: why, started[1]: None}

@@ -6,6 +6,7 @@ import pytest
 
 from expressions.conditions.comparisons import kind_of
 from expressions.conditions.evaluation import ConditionError, check, holds
+from playbooks.checks.playbook import check as check_playbook
 
 _KINDS = {"n": "number", "s": "text", "b": "boolean", "o": "object", "l": "list"}
 _KNOWN = {*_KINDS, "parameters", "finding"}
@@ -101,3 +102,22 @@ def test_text_that_may_be_a_secret_is_not_shown(secret: str) -> None:
 def test_the_kind_of_a_parameter(declared: dict[str, Any], kind: str | None) -> None:
     """Declarations that vary, or are faulty, say nothing."""
     assert kind_of(declared) == kind
+
+
+def test_the_variable_of_a_loop_hides_a_parameter() -> None:
+    """Inside a for_each the name means the item; outside it the declared type counts."""
+
+    def ask(step_id: str) -> dict[str, Any]:
+        return {"id": step_id, "type": "condition", "expression": "n == '5'"}
+
+    loop = {"id": "each", "type": "for_each", "items": ["5"], "as": "n", "steps": [ask("inside")]}
+    declared = [{"name": "n", "type": "integer"}]
+    definition = {"name": "Any", "parameters": declared, "steps": [loop, ask("outside")]}
+    assert [problem.pointer for problem in check_playbook(definition)] == ["/steps/1/expression"]
+
+
+def test_the_expression_of_a_switch_may_give_any_value() -> None:
+    """A switch compares a number or text with its cases itself."""
+    switch = {"id": "s", "type": "switch", "expression": "n", "cases": {"5": "end"}}
+    definition = {"name": "Any", "parameters": [{"name": "n", "type": "integer"}], "steps": [switch]}
+    assert check_playbook(definition) == []
