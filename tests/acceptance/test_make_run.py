@@ -123,6 +123,8 @@ def test_a_page_shows_what_happens(home, running, page, tmp_path):
     url = f"http://127.0.0.1:{home['PORT']}"
     walkthrough.run(shown, tmp_path / "page", Path(home["TOCSIN_VAR_DIR"]), url, PATIENCE)
     assert [fault for fault in map(walkthrough.fault, shown.blocks) if fault] == []
+
+
 def test_flower_shows_the_demo(running):
     """The script, the playbook and its five steps are in Flower, although the demo ran while Flower started."""
     output = running.log.read_text()
