@@ -48,7 +48,7 @@ class Duty:
     run: Callable[[TimeSlice], int]
     #: its share of one round; a duty without a limit is short by itself
     seconds: float = math.inf
-    #: whether the result of a round names its rows; those that are only told to others are not work done
+    #: whether the result of a round names its rows; rows that are only reported elsewhere are no work done
     counted: bool = True
 
 

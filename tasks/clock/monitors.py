@@ -143,7 +143,7 @@ def _publish(rows: Sequence[Any], here: str) -> None:
         try:
             events += events_of(row, worker, begun=row.execution_id in begun)
         except (LookupError, TypeError, ValueError):  # else one odd row would end all reports
-            log.warning("a change was not reported to monitors", audit_id=row.id, exc_info=True)
+            log.warning("change not reported to monitors", audit_id=row.id, exc_info=True)
     flower_events.publish(events)
 
 

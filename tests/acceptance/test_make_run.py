@@ -129,7 +129,7 @@ def test_flower_shows_the_demo(running):
     """The script, the playbook and its five steps are in Flower, although the demo ran while Flower started."""
     output = running.log.read_text()
     action, run_id = re.findall(r"accepted as (\S+)", output)[:2]
-    url, user, password = re.search(r"Flower +(\S+) +\(log in as ([^:]+):([^)]+)\)", output).groups()
+    url, user, password = re.search(r"Flower +(\S+) +\(log in with ([^:]+):([^)]+)\)", output).groups()
 
     def look():
         tasks = httpx.get(f"{url}/api/tasks", auth=(user, password), timeout=60).json()

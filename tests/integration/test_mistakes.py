@@ -211,7 +211,6 @@ TABLE = {
         "GET /api/playbook", None, 404, ("no path /api/playbook", "did you mean /api/playbooks?", "/docs")
     ),
     "a path of another product": Mistake("GET /api/playbooks/runs", None, 404, ("'runs'",)),
-    "the root": Mistake("GET /", None, 404, ("below /api, such as /api/playbooks", "/docs")),
     "runs at the top": Mistake(
         "GET /api/runs/pexec-1", None, 404, ("did you mean /api/playbooks/executions/pexec-1?",)
     ),
