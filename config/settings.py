@@ -8,6 +8,7 @@ have the same groups in the same order; a test in ``tests/house`` compares them.
 import contextlib
 import functools
 import ipaddress
+import os
 import re
 import secrets
 from dataclasses import dataclass
@@ -61,8 +62,8 @@ class Settings:
     var_dir: Path
     #: configuration that the operator writes
     config_dir: Path
-    #: the operator's own Python actions
-    actions_dir: Path
+    #: the folders of the operator's own Python actions
+    actions_dir: tuple[Path, ...]
     #: the least important log lines that are written
     log_level: str
     #: ``json`` or ``console``
@@ -162,6 +163,11 @@ def _networks(name: str, text: str) -> tuple[Network, ...]:
         raise SettingsError(f"TOCSIN_{name}: {error}; write CIDRs such as 10.0.0.0/8,192.168.1.7/32") from error
 
 
+def _folders(text: str) -> tuple[Path, ...]:
+    """The folders of a list in the form of PATH, each once."""
+    return tuple(dict.fromkeys(Path(part).absolute() for part in text.split(os.pathsep) if part))
+
+
 def _broker(redis_url: str) -> str:
     """Kombu's spelling of a redis-py URL (they differ for Unix sockets)."""
     if redis_url.startswith("unix://"):
@@ -251,7 +257,7 @@ def load() -> Settings:
         env=env,
         var_dir=var_dir,
         config_dir=config_dir,
-        actions_dir=Path(reader.str("ACTIONS_DIR", str(config_dir / "actions"))).absolute(),
+        actions_dir=_folders(reader.str("ACTIONS_DIR", str(config_dir / "actions"))),
         log_level=values.level(reader.str("LOG_LEVEL", "INFO")),
         log_format=values.one_of("LOG_FORMAT", reader.str("LOG_FORMAT", "json"), ("json", "console")),
         host=reader.str("HOST", "127.0.0.1"),

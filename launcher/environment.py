@@ -29,10 +29,11 @@ _DEFAULTS = {
     "TOCSIN_PORT": "8080",
     "TOCSIN_FLOWER_PORT": "5555",
     "TOCSIN_EGRESS_ALLOW": "127.0.0.0/8,::1/128",
-    "TOCSIN_ACTIONS_DIR": "examples/actions",
     "TOCSIN_DRAIN_SECONDS": "3",  # less than the services have to end after Ctrl-C
     "PYTHONUNBUFFERED": "1",
 }
+#: the functions of the examples; the operator's own folders come before it
+_EXAMPLES = "examples/actions"
 _environ = os.environ  # noqa: TID251 - preparing it for everybody else is what this module is for
 
 
@@ -83,6 +84,7 @@ def load() -> Installation:
         _environ["TOCSIN_PORT"] = _environ["PORT"]
     for name, value in _DEFAULTS.items():
         _environ.setdefault(name, value)
+    _add_examples(var)
     _environ["PORT"] = _environ["TOCSIN_PORT"]
     _environ["PATH"] = f"{Path(sys.executable).parent}:{_environ.get('PATH', os.defpath)}"
     _environ[MARK] = str(var)
@@ -90,6 +92,17 @@ def load() -> Installation:
     if not given:
         _environ["TOCSIN_FLOWER_AUTH"] = _flower_auth(var / "flower.auth")
     return Installation(settings=settings(), flower_auth_given=given)
+
+
+def _add_examples(var: Path) -> None:
+    """Let the functions of the examples be found, after those of the operator.
+
+    Production has no examples unless its operator names their folder.
+    """
+    if _environ["TOCSIN_ENV"] == "development":
+        config = _environ.get("TOCSIN_CONFIG_DIR") or var / "config"
+        own = _environ.get("TOCSIN_ACTIONS_DIR") or f"{config}/actions"
+        _environ["TOCSIN_ACTIONS_DIR"] = f"{own}{os.pathsep}{_EXAMPLES}"
 
 
 def use_redis(url: str) -> None:

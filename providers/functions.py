@@ -1,8 +1,8 @@
 """The operator's own Python actions: functions in the actions folder.
 
-Their types describe their parameters. In order of time: a file of the folder marks functions with ``@action``; ``load``
-imports the files and collects them; an action of executor ``local`` names one as its ``handler``; ``invoke`` checks the
-parameters, calls the function and returns its answer as JSON::
+Their types describe their parameters. In order of time: a file of the folder marks functions with ``@action``;
+``providers.handlers`` imports the files and collects them; an action of executor ``local`` names one as its
+``handler``; ``invoke`` checks the parameters, calls the function and returns its answer as JSON::
 
     from typing import Annotated
 
@@ -17,14 +17,8 @@ This module needs nothing but the standard library and a few modules of the proj
 sandbox, which holds no others.
 """
 
-import functools
-import importlib
 import inspect
-import logging
-import sys
 import traceback
-import types
-import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,13 +26,11 @@ from typing import Any
 
 from config.types import Json
 from providers.base import ProviderError
+from providers.handlers.library import load
 from providers.outputs import output_of
-from providers.signatures import FunctionParameter, Secret, read
+from providers.signatures import MARK, Handler, Secret, read
 
-__all__ = ["Context", "Handler", "Retry", "Secret", "action", "handlers", "invoke", "load"]
-
-logger = logging.getLogger(__name__)
-_MARK = "__tocsin_action__"
+__all__ = ["Context", "Handler", "Retry", "Secret", "action", "invoke", "load"]
 
 
 class Retry(Exception):  # noqa: N818 - reads as the request it is: raise Retry("locked", after=30)
@@ -88,25 +80,6 @@ class Context:
         self.sink(level, message)
 
 
-@dataclass(frozen=True)
-class Handler:
-    """A function that ``action`` has marked, as ``load`` finds it."""
-
-    #: what a definition gives as ``config.handler``
-    name: str
-    #: the first line of the docstring
-    description: str
-    function: Callable[..., Any]
-    takes: tuple[FunctionParameter, ...]
-    #: the parameter that receives the ``Context``, if there is one
-    context_name: str | None
-
-    @property
-    def parameters(self) -> list[Json]:
-        """The parameter schema, as an action declares it."""
-        return [parameter.schema for parameter in self.takes]
-
-
 def action(name: str | None = None) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Mark a function as an action.
 
@@ -133,58 +106,10 @@ def action(name: str | None = None) -> Callable[[Callable[..., Any]], Callable[.
     def mark(function: Callable[..., Any]) -> Callable[..., Any]:
         takes, context_name = read(function, Context)
         described = (inspect.getdoc(function) or "").partition("\n")[0]
-        setattr(function, _MARK, Handler(name or function.__name__, described, function, takes, context_name))
+        setattr(function, MARK, Handler(name or function.__name__, described, function, takes, context_name))
         return function
 
     return mark
-
-
-def load(folder: Path) -> dict[str, Handler]:
-    """Import the ``*.py`` files of a folder and collect their actions.
-
-    Files that begin with an underscore are for the others to import (``from ._shared import x``). A file that
-    fails is logged with its line and left out; so is the second function of a name.
-
-    Args:
-        folder: the actions folder; one that does not exist has no actions.
-
-    Returns:
-        The actions by name. Each file is imported once in a process, however often its folder is loaded.
-    """
-    found: dict[str, Handler] = {}
-    package = types.ModuleType(f"tocsin_actions_{zlib.crc32(str(folder).encode()):08x}")
-    package.__path__ = [str(folder)]
-    sys.modules.setdefault(package.__name__, package)
-    importlib.invalidate_caches()
-    for path in sorted(folder.glob("*.py")):
-        if path.name.startswith("_"):
-            continue
-        for handler in _import(f"{package.__name__}.{path.stem}", path):
-            if handler.name in found:
-                logger.error("%s: the action %s is already defined; ignoring this one", path, handler.name)
-            else:
-                found[handler.name] = handler
-    return found
-
-
-def _import(module_name: str, path: Path) -> list[Handler]:
-    try:
-        module = importlib.import_module(module_name)
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - the actions of the other files stay usable
-        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
-        line = frames[-1].lineno if frames else getattr(error, "lineno", None)
-        logger.error("%s, line %s: %s: %s; ignoring its actions", path, line, type(error).__name__, error)  # noqa: TRY400 - the line says more than our own frames
-        return []
-    marked = [getattr(value, _MARK, None) for value in vars(module).values() if inspect.isfunction(value)]
-    return [one for one in marked if isinstance(one, Handler) and one.function.__module__ == module_name]
-
-
-@functools.cache
-def handlers() -> dict[str, Handler]:
-    """The actions of this installation's actions folder, loaded on first use."""
-    from config.settings import settings  # the sandbox does not have it, and does not call this
-
-    return load(settings().actions_dir)
 
 
 def invoke(handler: Handler, given: Mapping[str, Any], context: Context) -> Json:

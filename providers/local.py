@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from config.errors import Problem
-from config.settings import settings
 from config.types import Json
 from playbooks.states import Mode
 from providers import functions, members
 from providers.base import Call, ProviderError
+from providers.handlers.library import Library, library
 from providers.outputs import output_in
 from providers.sandbox import recipe, sandbox, script
 from providers.sandbox.capture import LineLog, capture
@@ -34,6 +34,9 @@ _RUNNER = (
     "providers/base.py",
     "providers/sandbox/capture.py",
     "providers/functions.py",
+    "providers/handlers/library.py",
+    "providers/handlers/loading.py",
+    "providers/handlers/snapshot.py",
     "providers/outputs.py",
     "providers/sandbox/handler.py",
     "providers/signatures.py",
@@ -57,12 +60,21 @@ _KEYS = ("handler", "interpreter", "script")
 
 
 def _check_handler(name: Any) -> list[Problem]:
-    known = functions.handlers()
-    if isinstance(name, str) and name in known:
+    found = library()
+    if found.find(name) is not None:
         return []
+    known = found.present().handlers
     near = difflib.get_close_matches(str(name), known, n=1)
     advice = f"did you mean {near[0]}?" if near else f"known are: {', '.join(sorted(known)) or 'none'}"
-    return [Problem("/handler", f"no function of this name in {settings().actions_dir}; {advice}")]
+    return [Problem("/handler", f"no function of this name in {_searched()}; {advice}")]
+
+
+def _searched() -> str:
+    """Where functions are looked for, and the files there that cannot be loaded."""
+    found = library()
+    broken = ", ".join(fault.place for fault in found.present().faults)
+    where = " or ".join(map(str, found.folders)) or "TOCSIN_ACTIONS_DIR, which names no folder"
+    return f"{where} (cannot be loaded: {broken})" if broken else where
 
 
 def plan(call: Call) -> Json:
@@ -99,10 +111,10 @@ def perform(call: Call) -> Json:
 
 def _handler(call: Call) -> functions.Handler:
     name = call.config["handler"]
-    try:
-        return functions.handlers()[name]
-    except KeyError:
-        raise ProviderError("unknown_handler", f"no function {name} in {settings().actions_dir}") from None
+    found = library().find(name)
+    if found is None:
+        raise ProviderError("unknown_handler", f"no function {name} in {_searched()}")
+    return found
 
 
 def _target(call: Call) -> str:
@@ -129,7 +141,7 @@ def _perform_inside(call: Call, handler: functions.Handler) -> Json:
             }
         ).encode(),
         env={"PYTHONPATH": f"/job/project:{packages}"},
-        files=_files(settings().actions_dir),
+        files=_files(library()),
         timeout=call.seconds_left,
         aborted=call.aborted,
         readonly=readonly,
@@ -145,24 +157,26 @@ def _perform_inside(call: Call, handler: functions.Handler) -> Json:
     return output
 
 
-def _files(actions: Path) -> dict[str, bytes]:
-    """The runner and the actions folder, as contents.
+def _files(known: Library) -> dict[str, bytes]:
+    """The runner and the actions folders, as contents.
 
-    The folders themselves may be closed to the sandbox.
+    The folders themselves may be closed to the sandbox. Python files are those that this process has loaded.
     """
-    packages = ("config", "providers", "providers/sandbox")
+    packages = ("config", "providers", "providers/sandbox", "providers/handlers")
     files = {f"/job/project/{package}/__init__.py": b"" for package in packages}
     for name in _RUNNER:
         files[f"/job/project/{name}"] = (_PROJECT / name).read_bytes()
-    room = _ACTIONS_BYTES
-    for path in sorted(actions.rglob("*")):
-        inner = path.relative_to(actions)
-        if not path.is_file() or any(part.startswith((".", "__pycache__")) for part in inner.parts):
-            continue
-        room -= path.stat().st_size
-        if room < 0:
-            raise recipe.unavailable(f"{actions} holds more than {_ACTIONS_BYTES >> 20} MiB")
-        files[f"/job/actions/{inner}"] = path.read_bytes()
+    room, sources = _ACTIONS_BYTES, known.present().contents
+    for number, folder in enumerate(known.folders):
+        for path in sorted({*folder.rglob("*"), *(one for one in sources if one.is_relative_to(folder))}):
+            inner = path.relative_to(folder)
+            hidden = any(part.startswith((".", "__pycache__")) for part in inner.parts)
+            if hidden or not (path in sources or (path.is_file() and path.suffix != ".py")):
+                continue
+            room -= len(sources[path]) if path in sources else path.stat().st_size
+            if room < 0:
+                raise recipe.unavailable(f"{folder} holds more than {_ACTIONS_BYTES >> 20} MiB")
+            files[f"/job/actions/{number:03}/{inner}"] = sources[path] if path in sources else path.read_bytes()
     return files
 
 

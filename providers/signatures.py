@@ -33,6 +33,10 @@ _NAMES: dict[type, str] = {
 }
 
 
+#: the attribute of a marked function that holds its ``Handler``
+MARK = "__tocsin_action__"
+
+
 @dataclass(frozen=True)
 class FunctionParameter:
     """A parameter of a function: its schema and its Python type."""
@@ -69,6 +73,25 @@ class FunctionParameter:
             wanted = _NAMES[self.kind]
             raise ProviderError("bad_parameters", f"{self.name}: expected {wanted}, got {type(value).__name__}")
         return value
+
+
+@dataclass(frozen=True)
+class Handler:
+    """A function that ``providers.functions.action`` has marked."""
+
+    #: what a definition gives as ``config.handler``
+    name: str
+    #: the first line of the docstring
+    description: str
+    function: Callable[..., Any]
+    takes: tuple[FunctionParameter, ...]
+    #: the parameter that receives the ``Context``, if there is one
+    context_name: str | None
+
+    @property
+    def parameters(self) -> list[Json]:
+        """The parameter schema, as an action declares it."""
+        return [parameter.schema for parameter in self.takes]
 
 
 def read(function: Callable[..., Any], context: type) -> tuple[tuple[FunctionParameter, ...], str | None]:

@@ -128,6 +128,11 @@ def ensure_workspace(db: Connection, workspace_id: str, name: str) -> None:
         db.execute(sa.insert(workspaces).values(id=workspace_id, name=name, created_at=now_ms()))
 
 
+def workspace_ids(db: Connection) -> list[str]:
+    """The ids of all workspaces."""
+    return [row.id for row in db.execute(sa.select(workspaces.c.id).order_by(workspaces.c.id))]
+
+
 def create_key(
     db: Connection,
     *,

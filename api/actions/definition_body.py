@@ -29,6 +29,11 @@ def taken(given: dict[str, Any], action_id: str | None = None) -> dict[str, Any]
     problems = unknown(given) + id_problems(actions.kind, given, action_id)
     if problems:
         raise faulty(actions.kind.noun, problems)
+    return written(given)
+
+
+def written(given: dict[str, Any]) -> dict[str, Any]:
+    """The members of a definition that its author writes."""
     passed_over = (
         _READ_ONLY if given.get("version") is not None else {*_READ_ONLY, "version"}
     )  # null: the version goes up by itself

@@ -53,37 +53,6 @@ class Api:
                     raise LauncherError(f"{method} {path} failed: {error}") from error
                 time.sleep(0.2)
 
-    def put_action(self, definition: Json) -> None:
-        """Make sure that the action exists and is as defined.
-
-        A second call changes nothing.
-
-        Raises:
-            LauncherError: the API refuses it.
-        """
-        path = f"/api/actions/{definition['id']}"
-        status, answer = self.call("GET", path)
-        if status == http.HTTPStatus.NOT_FOUND:
-            status, answer = self.call("POST", "/api/actions", definition)
-        else:
-            status, answer = self.call("PATCH", path, {name: definition[name] for name in definition if name != "id"})
-        if status >= http.HTTPStatus.BAD_REQUEST:
-            raise LauncherError(f"the action {definition['id']} was refused: {reason(answer)}")
-
-    def put_playbook(self, playbook_id: str, text: str) -> None:
-        """Make sure that the playbook exists and matches the YAML text.
-
-        A second call changes nothing.
-
-        Raises:
-            LauncherError: the API refuses it.
-        """
-        status, answer = self.call("PUT", f"/api/playbooks/{playbook_id}", text)
-        if status == http.HTTPStatus.NOT_FOUND:
-            status, answer = self.call("POST", "/api/playbooks", text)
-        if status >= http.HTTPStatus.BAD_REQUEST:
-            raise LauncherError(f"the playbook {playbook_id} was refused: {reason(answer)}")
-
     def trigger(self, action_id: str, body: Json) -> str:
         """Trigger an action; returns the id of the execution.
 

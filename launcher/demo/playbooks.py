@@ -1,19 +1,15 @@
-"""The demo's playbooks: the YAML files of ``examples/playbooks``.
+"""The playbook that the demo runs: one of ``examples/playbooks``.
 
-In order of time: the actions that they call are registered, then the playbooks as their files say; one is run for an
-asset, and each step is shown when it begins and ends, until the run has ended.
+It is run for an asset, and each step is shown when it begins and ends, until the run has ended.
 """
 
 import json
 import time
-from pathlib import Path
 
 from config.types import Json
-from launcher.demo.actions import for_playbooks
 from launcher.demo.client import ENDED, Api
-from launcher.terminal import LauncherError, Terminal
+from launcher.terminal import Terminal
 
-FOLDER = Path(__file__).parents[2] / "examples" / "playbooks"
 SHOWN = "pb-critical-vuln-response"
 ASSET = "web-01"
 
@@ -22,36 +18,6 @@ _WAIT = 1
 _SHOWN_CHARACTERS = 120
 #: states of a step in which it has yet to begin, or never will
 _NOT_BEGUN = frozenset({"pending", "skipped", "cancelled"})
-
-
-def files() -> list[Path]:
-    """The definitions, each after the playbooks that it runs."""
-    return sorted(FOLDER.glob("*.yaml"))
-
-
-def playbook_id(path: Path) -> str:
-    """The id that a file gives its playbook: by its name."""
-    return f"pb-{path.stem}"
-
-
-def register(api: Api, receiver: str) -> tuple[list[str], list[str]]:
-    """Register the examples and their actions.
-
-    Returns the playbooks that the API has now, and those it refused.
-
-    Raises:
-        LauncherError: the API refuses an action.
-    """
-    for action in for_playbooks(receiver):
-        api.put_action(action)
-    registered, refused = [], []
-    for path in files():
-        try:
-            api.put_playbook(playbook_id(path), path.read_text())
-            registered.append(playbook_id(path))
-        except LauncherError as error:
-            refused.append(f"{path.name}: {error}")
-    return registered, refused
 
 
 def show(terminal: Terminal, api: Api, patience: float) -> bool:

@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from config.types import Json
-from launcher.demo import playbooks
-from launcher.demo.actions import Showpiece, block_ip, showpiece
+from launcher.demo import actions, examples, playbooks
 from launcher.demo.client import Api
 from launcher.environment import Installation, write_private
 from launcher.log_lines import last_lines
@@ -61,27 +60,16 @@ def show(terminal: Terminal, place: Installation, url: str, receiver: str) -> bo
     demo_key(
         place.var / "approver.key", "operator", "second person", ("read:playbooks", "read:actions", "decide:approvals")
     )
-    piece = showpiece()
-    for definition in [piece.definition, *_optional(place)]:
-        api.put_action(definition)
-    registered, refused = playbooks.register(api, receiver)
-    terminal.say(f"{len(registered)} playbooks registered from {place.shown(playbooks.FOLDER)}")
-    for reason in refused:
-        terminal.say(reason, "bad")
-    performed = _perform(terminal, place, api, piece)  # a failure does not hide the playbook
-    shown = playbooks.SHOWN in registered and playbooks.show(terminal, api, _PATIENCE)
-    return shown and performed and not refused
+    registered = examples.register(WORKSPACE, receiver)
+    terminal.say(f"Examples registered from {place.shown(examples.FOLDER)}: {registered}")
+    performed = _perform(terminal, place, api)  # a failure does not hide the playbook
+    return playbooks.show(terminal, api, _PATIENCE) and performed
 
 
-def _optional(place: Installation) -> list[Json]:
-    """The example that needs the examples as actions folder, if available."""
-    return [block_ip()] if (place.settings.actions_dir / "block_ip.py").exists() else []
-
-
-def _perform(terminal: Terminal, place: Installation, api: Api, piece: Showpiece) -> bool:
+def _perform(terminal: Terminal, place: Installation, api: Api) -> bool:
     """Trigger one action and print its result."""
-    name = piece.definition["name"]
-    execution_id = api.trigger(piece.definition["id"], piece.trigger)
+    name = actions.NAME
+    execution_id = api.trigger(actions.SHOWN, actions.TRIGGER)
     terminal.say(f"{name}: accepted as {execution_id}")
     execution = api.outcome(execution_id, _PATIENCE)
     status, output = execution["status"], execution["output"]
@@ -98,7 +86,7 @@ def _perform(terminal: Terminal, place: Installation, api: Api, piece: Showpiece
     elif error:
         terminal.detail(f"{error.get('code')}: {error.get('message')}")
     else:
-        log = place.var / "log" / f"{piece.served_by}.log"
+        log = place.var / "log" / f"{actions.SERVED_BY}.log"
         terminal.detail(f"It did not complete within {_PATIENCE:.0f} s. The end of {place.shown(log)}:")
         terminal.detail(last_lines(log), "quiet")
     return False
@@ -126,18 +114,16 @@ def links(terminal: Terminal, place: Installation, facts: Json) -> None:
         )
     curl = f'curl -H "Authorization: Bearer $(cat {key_file})"'
     terminal.detail(f"Try it    {curl} {url}/api/playbooks")
-    for heading, path, body in _commands(place):
+    for heading, path, body in _commands():
         command = f"{curl} -H \"Content-Type: application/json\" -d '{json.dumps(body)}' {url}{path}"
         terminal.detail(f"{heading:<10}{command}")
 
 
-def _commands(place: Installation) -> list[tuple[str, str, Json]]:
+def _commands() -> list[tuple[str, str, Json]]:
     """The commands to try: a word for each, path and body."""
     finding = {"title": "Exposed admin port", "severity": "critical", "asset": {"id": "web-02", "tags": ["production"]}}
-    commands: list[tuple[str, str, Json]] = [
+    return [
         ("  run", f"/api/playbooks/{playbooks.SHOWN}/run", {"target_asset_id": playbooks.ASSET}),
         ("  event", "/api/events", {"event": "finding.new", "data": {"finding": finding}}),
+        ("  action", "/api/actions/act-block-ip/trigger", {"parameters": {"ip": "203.0.113.50"}}),
     ]
-    if _optional(place):
-        commands.append(("  action", "/api/actions/act-block-ip/trigger", {"parameters": {"ip": "203.0.113.50"}}))
-    return commands

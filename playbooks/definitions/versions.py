@@ -38,10 +38,15 @@ def asked_for(old: Mapping[str, Any], new: Mapping[str, Any]) -> str | None:
     asked, present = str(new["version"]), str(old["version"])
     if asked == present:
         return None
-    if _numbers(asked) <= _numbers(present):
+    if not is_higher(asked, present):
         problem = Problem("/version", f"Must be higher than the present version {present}, or left out.")
         raise InvalidRequest("The version does not go up.", problems=[problem])
     return asked
+
+
+def is_higher(version: str, other: str) -> bool:
+    """Whether a version is higher than another."""
+    return _numbers(version) > _numbers(other)
 
 
 def _numbers(version: str) -> list[int]:

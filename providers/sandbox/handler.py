@@ -26,7 +26,7 @@ def main() -> None:
 
     with capture(lambda level, line: say(log=[level, line])) as lines:
         try:
-            handler = load(Path("/job/actions"))[job["handler"]]
+            handler = load(*sorted(Path("/job/actions").iterdir()))[job["handler"]]
             last: dict[str, object] = {
                 "output": invoke(handler, job["parameters"], Context(**job["context"], sink=lines))
             }

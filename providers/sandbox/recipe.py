@@ -146,7 +146,7 @@ def _hidden(visible: set[Path]) -> set[Path]:
     Where the project is installed with other packages its folder holds nothing but public code.
     """
     project = Path(__file__).parents[2]
-    own = {settings().var_dir, settings().config_dir, settings().actions_dir}
+    own = {settings().var_dir, settings().config_dir, *settings().actions_dir}
     own |= set() if project == Path(sysconfig.get_path("purelib")) else {project}
     own = {folder.resolve() for folder in own if folder.is_dir()} - visible
     return {folder for folder in own if any(folder.is_relative_to(other.resolve()) for other in visible)}

@@ -6,7 +6,8 @@ from typing import Any
 from config.errors import Problem
 from playbooks.checks.size import size
 from playbooks.definitions import actions as meaning
-from providers import functions, registry
+from providers import registry
+from providers.handlers.library import library
 from store.access import Caller
 from store.definitions import actions as catalogue
 from store.definitions.actions import Action, NewRevision
@@ -14,6 +15,7 @@ from store.engine import db
 from store.ids import new_id
 from store.sealing.seal import SealBroken
 from tasks.definitions import in_use, versioned
+from tasks.definitions.versioned import Change
 from tasks.offload import pool
 from tasks.secrets import sealing
 
@@ -35,7 +37,7 @@ def _whole(definition: Mapping[str, Any]) -> dict[str, Any]:
     whole = meaning.normalise(dict(definition))
     config = whole["config"]
     if whole.get("executor") == "local" and isinstance(config, dict) and definition.get("parameters") is None:
-        handler = functions.handlers().get(str(config.get("handler")))
+        handler = library().find(config.get("handler"))
         if handler is not None:
             whole = meaning.normalise({**whole, "parameters": handler.parameters})
     return whole
@@ -78,12 +80,22 @@ def create(caller: Caller, wanted: Mapping[str, Any]) -> Action:
     Raises:
         InvalidRequest: the definition has faults, all named. Conflict: the id is taken.
     """
+    return creation(caller, wanted).carry_out()
+
+
+def creation(caller: Caller, wanted: Mapping[str, Any]) -> Change[Action]:
+    """The checked change that adds an action.
+
+    Raises:
+        InvalidRequest: the definition has faults, all named.
+    """
     whole, _ = sealing.unmask(_small(_whole(wanted)), {"config": {}}, {})
     definition = _checked(whole)
     action_id = definition.pop("id", None) or meaning.slug(definition["name"])
     new = _new_revision(caller, *_parted(definition))
-    with db.write() as connection:
-        return catalogue.create(connection, caller.workspace_id, action_id, new, caller.key_id)
+    return Change(
+        definition, lambda connection: catalogue.create(connection, caller.workspace_id, action_id, new, caller.key_id)
+    )
 
 
 def revise(caller: Caller, action_id: str, changes: Mapping[str, Any], *, whole: bool, force: bool = False) -> Action:
@@ -99,6 +111,18 @@ def revise(caller: Caller, action_id: str, changes: Mapping[str, Any], *, whole:
     """
     with db.read() as connection:
         action = catalogue.get(connection, caller.workspace_id, action_id)
+    change = revision(caller, action, changes, whole=whole, force=force)
+    return action if change is None else change.carry_out()
+
+
+def revision(
+    caller: Caller, action: Action, changes: Mapping[str, Any], *, whole: bool, force: bool = False
+) -> Change[Action] | None:
+    """The checked change of an action; None if it changes nothing.
+
+    Raises:
+        InvalidRequest: faults, all named.
+    """
     old, known = versioned.as_kept(action), _known(caller, action)
     wanted = _small(_whole(versioned.laid_over(old, changes, whole=whole)))
     whole_new, kept = sealing.unmask(wanted, old, known)
@@ -106,17 +130,23 @@ def revise(caller: Caller, action_id: str, changes: Mapping[str, Any], *, whole:
     definition, hidden = _parted(_checked(whole_new, old if untouched else None), kept)
     definition["version"] = _next_version(old, definition, secrets_changed=hidden != known)
     if definition == old and hidden == known:
-        return action
-    if definition["version"] == old["version"]:  # only the switch was turned
-        return set_enabled(caller, action_id, enabled=definition["enabled"], force=force)
-    new = _new_revision(caller, definition, hidden)
+        return None
     taken_away = old["enabled"] and not definition["enabled"]
     if taken_away:
         in_use.catch_up(caller)
-    with db.write() as connection:
+    if definition["version"] == old["version"]:  # only the switch was turned
+        enabled = definition["enabled"]
+        return Change(
+            definition, lambda connection: _switched(connection, caller, action.id, enabled=enabled, force=force)
+        )
+    new = _new_revision(caller, definition, hidden)
+
+    def write(connection: db.Connection) -> Action:
         if taken_away:
-            in_use.refuse(connection, caller, "action", action_id, verb="disable", force=force)
+            in_use.refuse(connection, caller, "action", action.id, verb="disable", force=force)
         return catalogue.revise(connection, action, new, caller.key_id)
+
+    return Change(definition, write)
 
 
 def set_enabled(caller: Caller, action_id: str, *, enabled: bool, force: bool = False) -> Action:
@@ -130,11 +160,15 @@ def set_enabled(caller: Caller, action_id: str, *, enabled: bool, force: bool = 
     if not enabled:
         in_use.catch_up(caller)
     with db.write() as connection:
-        action = catalogue.get(connection, caller.workspace_id, action_id)
-        noted = {}
-        if action.enabled and not enabled:
-            noted = in_use.refuse(connection, caller, "action", action_id, verb="disable", force=force)
-        return catalogue.set_enabled(connection, action, enabled=enabled, actor=caller.key_id, **noted)
+        return _switched(connection, caller, action_id, enabled=enabled, force=force)
+
+
+def _switched(connection: db.Connection, caller: Caller, action_id: str, *, enabled: bool, force: bool) -> Action:
+    action = catalogue.get(connection, caller.workspace_id, action_id)
+    noted = {}
+    if action.enabled and not enabled:
+        noted = in_use.refuse(connection, caller, "action", action_id, verb="disable", force=force)
+    return catalogue.set_enabled(connection, action, enabled=enabled, actor=caller.key_id, **noted)
 
 
 def delete(caller: Caller, action_id: str, *, force: bool = False) -> None:

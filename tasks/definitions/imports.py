@@ -151,7 +151,7 @@ def _converted(caller: Caller, document: Json, way: Callable[..., Any]) -> tuple
     _bounded(needed)
     found = islice(places(converted.definition), MAX_STEPS)
     others = {str(place.step.get("playbook_ref")) for place in found if place.step.get("type") == "playbook"}
-    return converted, Expected(actions=needed, playbooks=frozenset(others))
+    return converted, Expected(actions=needed, playbooks={name: {} for name in others})
 
 
 def _bounded(needed: Mapping[str, Json]) -> None:

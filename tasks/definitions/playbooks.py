@@ -21,6 +21,7 @@ from store.definitions import actions, playbooks, references
 from store.definitions.playbooks import NewRevision, Playbook
 from store.engine import db
 from tasks.definitions import in_use, versioned
+from tasks.definitions.versioned import Change
 from tasks.offload import pool
 
 #: members of actions that the checks of a playbook read
@@ -40,10 +41,15 @@ def written(given: Mapping[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True, kw_only=True)
 class Expected:
-    """Actions and playbooks that a definition may name before they exist."""
+    """Actions and playbooks that a definition may name before they exist.
+
+    By id, each with the members that are known of it.
+    """
 
     actions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    playbooks: frozenset[str] = frozenset()
+    playbooks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    #: whether they are about to replace stored ones of the same id, which therefore do not count
+    replacing: bool = False
 
 
 NOTHING_ELSE = Expected()
@@ -76,9 +82,12 @@ def validate(
     with db.read() as connection:
         performed = _known_actions(connection, caller.workspace_id, _named(steps, "action", "action_ref"))
         run = _known_playbooks(connection, caller.workspace_id, steps)
-    performed |= {name: dict(facts) for name, facts in expected.actions.items() if name not in performed}
+    if expected.replacing:
+        performed, run = {**performed, **expected.actions}, {**run, **expected.playbooks}
+    else:
+        performed, run = {**expected.actions, **performed}, {**expected.playbooks, **run}
     problems, doubts = pool.way(counted.milliseconds)(
-        checks.judged, form, _facts(performed), dict.fromkeys(expected.playbooks, _NOTHING) | run
+        checks.judged, form, _facts(performed), run
     )
     return as_written(problems, definition), as_written(doubts, definition)
 
@@ -96,13 +105,13 @@ def _named(steps: Iterable[Mapping[str, Any]], kind: str, member: str) -> set[st
     return {name for name in named if isinstance(name, str)}
 
 
-def _known_actions(connection: db.Connection, workspace_id: str, wanted: set[str]) -> dict[str, dict[str, Any]]:
+def _known_actions(connection: db.Connection, workspace_id: str, wanted: set[str]) -> dict[str, Mapping[str, Any]]:
     """The definitions of the wanted actions.
 
     If one is missing, other ids are added as suggestions.
     """
     found = actions.several(connection, workspace_id, wanted)
-    known = {name: versioned.as_kept(action) for name, action in found.items()}
+    known: dict[str, Mapping[str, Any]] = {name: versioned.as_kept(action) for name, action in found.items()}
     if known.keys() == wanted:
         return known
     others = actions.ids(connection, workspace_id, limit=MAX_SUGGESTION_CANDIDATES)
@@ -136,16 +145,29 @@ def create(
         InvalidRequest: the definition has faults, all named. Conflict: the id is taken. Forbidden: the caller may not
         trigger an action that it names.
     """
+    return creation(caller, wanted, expected=expected, alongside=alongside).carry_out()
+
+
+def creation(
+    caller: Caller, wanted: Mapping[str, Any], *, expected: Expected = NOTHING_ELSE, alongside: Alongside = nothing
+) -> Change[Playbook]:
+    """The checked change that adds a playbook.
+
+    Raises:
+        InvalidRequest: the definition has faults, all named.
+    """
     definition = _checked(caller, wanted, expected)
     refuse_untriggerable(caller, definition)
     playbook_id = definition.pop("id", None) or meaning.slug(definition["name"])
-    with db.write() as connection:
+
+    def write(connection: db.Connection) -> Playbook:
+        new = _new_revision(definition)
         in_use.hold(connection, caller, definition, expected.playbooks)
-        playbook = playbooks.create(
-            connection, caller.workspace_id, playbook_id, _new_revision(definition), caller.key_id
-        )
+        playbook = playbooks.create(connection, caller.workspace_id, playbook_id, new, caller.key_id)
         alongside(connection, playbook)
-    return playbook
+        return playbook
+
+    return Change(definition, write)
 
 
 def revise(
@@ -169,24 +191,45 @@ def revise(
     """
     with db.read() as connection:
         playbook = playbooks.get(connection, caller.workspace_id, playbook_id)
+    return revision(caller, playbook, changes, whole=whole, expected=expected, alongside=alongside).carry_out()
+
+
+def revision(
+    caller: Caller,
+    playbook: Playbook,
+    changes: Mapping[str, Any],
+    *,
+    whole: bool,
+    expected: Expected = NOTHING_ELSE,
+    alongside: Alongside = nothing,
+) -> Change[Playbook]:
+    """The checked change of a playbook; it may lead to the same definition.
+
+    Raises:
+        InvalidRequest: faults, all named.
+    """
     old = versioned.as_kept(playbook)
     respelt = {TOP_ALIASES[name] for name in changes if name in TOP_ALIASES}
     kept = {name: value for name, value in old.items() if name not in respelt}
     wanted = versioned.laid_over(kept, changes, whole=whole)
-    definition = _checked(caller, {**wanted, "id": playbook_id}, expected)
+    definition = _checked(caller, {**wanted, "id": playbook.id}, expected)
     del definition["id"]
     definition["version"] = versioned.next_version(old, definition, meaning.next_version)
     enabled, same = definition["enabled"], definition["version"] == old["version"]
     if not same:
         refuse_untriggerable(caller, definition)
-    with db.write() as connection:
+
+    def write(connection: db.Connection) -> Playbook:
+        written = playbook
         if same and enabled != old["enabled"]:  # only the switch was turned
-            playbook = _switched(connection, caller, playbook_id, enabled=enabled)
+            written = _switched(connection, caller, playbook.id, enabled=enabled)
         elif not same:
             in_use.hold(connection, caller, definition, expected.playbooks)
-            playbook = playbooks.revise(connection, playbook, _new_revision(definition), caller.key_id)
-        alongside(connection, playbook)
-    return playbook
+            written = playbooks.revise(connection, playbook, _new_revision(definition), caller.key_id)
+        alongside(connection, written)
+        return written
+
+    return Change(definition, write)
 
 
 def set_enabled(caller: Caller, playbook_id: str, *, enabled: bool) -> Playbook:

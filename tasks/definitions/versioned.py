@@ -5,11 +5,34 @@ gets the new revision.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Generic
 
 from config.errors import InvalidRequest, Problem
 from playbooks.definitions import versions
 from store.definitions.versioned import Definition
+
+
+@dataclass(frozen=True)
+class Change(Generic[Kept]):
+    """A checked change of one definition, ready to be written.
+
+    Several may be written in one transaction. Each is guarded: it fails if the definition has changed since its check.
+    """
+
+    #: the definition that it leads to, secrets masked
+    definition: Mapping[str, Any]
+    #: writes it; raises Conflict if another caller was faster
+    write: Callable[[db.Connection], Kept]
+
+    def carry_out(self) -> Kept:
+        """Write it in a transaction of its own.
+
+        Raises:
+            Conflict: the id is taken, or the definition was changed meanwhile.
+        """
+        with db.write() as connection:
+            return self.write(connection)
 
 
 def as_kept(kept: Definition) -> dict[str, Any]:

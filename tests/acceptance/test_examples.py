@@ -1,16 +1,20 @@
 """Every example playbook does what it says, against the demo's systems."""
 
+import os
 import re
+import sys
 from datetime import datetime
 
 import pytest
 
-from launcher.demo import client, playbooks
+from launcher.demo import examples as demo
 from launcher.demo.receiver import Receiver
 from tests.support.client import TERMINAL
 from tests.support.processes import ROOT
 from tests.support.stack import Stack
 from tests.support.waiting import eventually
+
+PLAYBOOKS = sorted((demo.FOLDER / "playbooks").glob("*.yaml"))
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +32,9 @@ class Examples:
     def __init__(self, stack: Stack, receiver: Receiver) -> None:
         self.api, self.http = stack.api, stack.api.http
         self.receiver = receiver
-        playbooks.register(client.Api(stack.url, stack.api.key), receiver.url)
+        command = [sys.executable, "-m", "launcher.load", str(demo.FOLDER), "--workspace", "tests"]
+        folders = f"{stack.environment['TOCSIN_ACTIONS_DIR']}{os.pathsep}{demo.FOLDER / 'actions'}"
+        stack.run_once("load", command, TOCSIN_ACTIONS_DIR=folders, SYSTEMS_URL=receiver.url)
 
     def start(self, name, target=None, **parameters):
         """Run a playbook; returns the run's id."""
@@ -313,13 +319,13 @@ def test_the_first_playbook_of_the_readme_works(examples):
 # --- all of them
 
 
-@pytest.mark.parametrize("path", playbooks.files(), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", PLAYBOOKS, ids=lambda path: path.stem)
 def test_an_example_is_free_of_faults_and_doubts(examples, path):
     """Each file is valid without warnings; registering it again changes nothing."""
     headers = {"Content-Type": "application/yaml"}
     verdict = examples.http.post("/api/playbooks/validate", content=path.read_text(), headers=headers).json()
     assert verdict == {"valid": True, "errors": [], "warnings": []}
-    name = playbooks.playbook_id(path)
+    name = f"pb-{path.stem}"
     before = examples.http.get(f"/api/playbooks/{name}").json()["data"]
     after = examples.http.put(f"/api/playbooks/{name}", content=path.read_text(), headers=headers).json()["data"]
     assert before["version"] == after["version"]
@@ -338,10 +344,10 @@ RUNS = {
 }
 
 
-@pytest.mark.parametrize("path", playbooks.files(), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", PLAYBOOKS, ids=lambda path: path.stem)
 def test_a_dry_run_of_an_example_has_no_effect(examples, path):
     """A dry run predicts completion and sends nothing to any system."""
-    name = playbooks.playbook_id(path)
+    name = f"pb-{path.stem}"
     parameters, target = RUNS[name]
     body = {"parameters": parameters, "target_asset_id": target, "dry_run": True}
     answer = examples.http.post(f"/api/playbooks/{name}/run", json=body)

@@ -1,6 +1,7 @@
 """Settings, docs/settings.md and .env.example have the same variables, groups and defaults."""
 
 import itertools
+import os
 import re
 from pathlib import Path
 
@@ -116,6 +117,8 @@ def _loaded_without_environment(monkeypatch: pytest.MonkeyPatch, folder: Path) -
 
 def _written(value: object) -> str:
     """A value as an environment variable."""
+    if isinstance(value, tuple) and value and isinstance(value[0], Path):
+        return os.pathsep.join(map(str, value))
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

@@ -6,7 +6,6 @@ import pytest
 
 from config.errors import Conflict, InvalidRequest
 from config.settings import settings
-from providers import functions
 from store import access
 from store.definitions import actions
 from store.engine import db
@@ -98,7 +97,6 @@ def example_functions(monkeypatch):
 
     def forget():
         settings.cache_clear()
-        functions.handlers.cache_clear()
 
     monkeypatch.setenv("TOCSIN_ACTIONS_DIR", str(Path(__file__).parents[2] / "examples/actions"))
     forget()

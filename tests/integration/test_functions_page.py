@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from config.settings import settings
-from providers import functions, local
+from providers import local
 from providers.base import Call, ProviderError
 from providers.functions import Context, load
 from providers.sandbox.capture import LINE_BYTES, LINES
@@ -33,10 +33,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("TOCSIN_VAR_DIR", str(tmp_path / "var"))
     monkeypatch.setenv("TOCSIN_ACTIONS_DIR", str(folder))
     settings.cache_clear()
-    functions.handlers.cache_clear()
     yield folder
     settings.cache_clear()
-    functions.handlers.cache_clear()
 
 
 def test_the_examples_do_what_the_page_shows(folder: Path) -> None:

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from config.settings import settings
-from providers import functions, local
+from providers import local
 from providers.base import Abandoned, Call, ProviderError, TimedOut
+from providers.handlers import snapshot
 from providers.sandbox import script
 
 ACTIONS = '''
@@ -58,11 +59,10 @@ def installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("TOCSIN_VAR_DIR", str(tmp_path / "var"))
     monkeypatch.setenv("TOCSIN_ACTIONS_DIR", str(folder))
     monkeypatch.setenv("CANARY_IN_ENVIRONMENT", "canary")
+    monkeypatch.setattr(snapshot, "SETTLES", 0.0)  # the files have just been written, and are finished
     settings.cache_clear()
-    functions.handlers.cache_clear()
     yield folder
     settings.cache_clear()
-    functions.handlers.cache_clear()
 
 
 def call(config: dict, lines: list | None = None, **more) -> Call:

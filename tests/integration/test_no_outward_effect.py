@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from config.settings import settings
-from providers import functions, registry
+from providers import registry
 from providers.base import Call, ProviderError
 from tasks.dry_run.steps import _OUTWARD
 from tests.support.waiting import eventually
@@ -65,7 +65,6 @@ def listener(monkeypatch: pytest.MonkeyPatch) -> Iterator[Listener]:
 def _forget() -> None:
     """Settings and functions are read once; another test may have read others."""
     settings.cache_clear()
-    functions.handlers.cache_clear()
 
 
 def _configs(port: int) -> dict[str, tuple[str, dict]]:

@@ -8,10 +8,10 @@ from typing import Annotated, Literal
 
 import pytest
 
-from providers import functions
 from providers.base import ProviderError
 from providers.functions import Context, Retry, Secret, action, invoke, load
 from providers.sandbox.capture import LINE_BYTES, LINES, LineLog, capture, shorten
+from providers.signatures import MARK, Handler
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "actions"
 HEAD = "from providers.functions import action\n"
@@ -43,7 +43,7 @@ def everything(  # noqa: PLR0917 - one parameter of each type
     return {"level": level.name, "items": items, "target": context.target, "token_length": len(token)}
 
 
-HANDLER = getattr(everything, functions._MARK)
+HANDLER = getattr(everything, MARK)
 
 
 def context(log: list | None = None) -> Context:
@@ -51,14 +51,14 @@ def context(log: list | None = None) -> Context:
     return Context("exe-1", "10.0.0.9", "key-1", lambda level, line: lines.append((level, line)))
 
 
-def returning(value: object) -> functions.Handler:
+def returning(value: object) -> Handler:
     @action("given")
     def function() -> object:
         if isinstance(value, BaseException):
             raise value
         return value
 
-    return getattr(function, functions._MARK)
+    return getattr(function, MARK)
 
 
 def test_types_become_the_parameter_schema() -> None:
@@ -175,7 +175,7 @@ def test_the_folder_is_loaded_whatever_is_broken_in_it(tmp_path: Path, caplog: p
     assert "b.py, line 3: ZeroDivisionError" in said
     assert "c.py, line 1: SyntaxError" in said
     assert "d.py, line 2: SystemExit" in said
-    assert "the action greet is already defined" in said
+    assert "another file has the action greet already" in said
 
 
 def test_a_file_is_imported_once(tmp_path: Path) -> None:

@@ -17,18 +17,19 @@ from types import SimpleNamespace
 
 import pytest
 
-from config import strict_yaml
 from launcher import embedded_redis, environment, key, leftovers
-from launcher.demo import playbooks, start
-from launcher.demo.actions import for_playbooks
+from launcher.demo import actions as actions_of_demo
+from launcher.demo import examples, playbooks, start
 from launcher.demo.client import is_up
 from launcher.demo.receiver import Receiver
 from launcher.instance import Instance
+from launcher.load import files
 from launcher.log_lines import LogTail, last_lines, trouble_in_json
 from launcher.services import Service, Services
 from launcher.start import _sign_of_life, procfile
 from launcher.terminal import LauncherError, Terminal
 from playbooks.checks.playbook import check
+from playbooks.definitions.actions import normalise
 from store import access
 from store.engine import db
 from tests.support.processes import clean_environment
@@ -467,14 +468,17 @@ def test_the_made_up_systems_remember_what_was_done(receiver):
 # --- the example playbooks
 
 
-def test_every_example_playbook_can_be_registered():
-    """Each file holds a playbook without faults, called after the file, of steps whose actions the demo brings."""
-    actions = {one["id"]: one for one in for_playbooks("http://127.0.0.1:1")}
+def test_every_example_can_be_registered():
+    """Each file holds definitions without faults; steps name actions of the examples, playbooks are named by file."""
+    found = files.read(examples.FOLDER, {"SYSTEMS_URL": "http://127.0.0.1:1"})
+    assert [one for one in found if one.faults] == []
+    actions = {one.member.id: normalise(one.member.definition) for one in found if one.member.noun == "action"}
     known = set()
-    assert len(playbooks.files()) >= 6
-    for path in playbooks.files():
-        definition = strict_yaml.load(path.read_text())
-        assert definition["id"] == playbooks.playbook_id(path)
-        assert check(definition, actions, known) == [], path.name
-        known.add(definition["id"])
-    assert playbooks.SHOWN in known
+    for one in found:
+        if one.member.noun == "playbook":
+            assert one.member.id == f"pb-{one.path.stem}"
+            assert check(one.member.definition, actions, known) == [], one.path.name
+            known.add(one.member.id)
+    assert len(known) >= 6
+    assert {playbooks.SHOWN} <= known
+    assert {actions_of_demo.SHOWN, "act-block-ip"} <= actions.keys()

@@ -1,0 +1,1 @@
+"""Registers the actions and playbooks of a folder: ``python -m launcher.load DIR``."""

@@ -1,0 +1,1 @@
+"""The operator's functions in memory: files are read, loaded, and loaded again after a change."""
