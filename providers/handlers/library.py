@@ -87,6 +87,8 @@ class Library:
         last = {path: content for path, content in self._present.contents.items() if path in noted}
         self._replace(loading.load(self.folders, {**last, **contents}))
         self._loaded = finished
+        if not self._unfinished:
+            self._differ_since = None
 
     def _replace(self, fresh: Loaded) -> None:
         """Make ``fresh`` the present load, with the last good functions of files that fail."""

@@ -117,7 +117,7 @@ def overtaken(db: Connection, queue: str, *, before: int, limit: int) -> list[Ro
     waited = now - table.created_at
     again_at = now + sa.case((waited > _SOONEST, waited), else_=_SOONEST)
     change = sa.update(executions).where(*mine).values(publishes=table.publishes + 1, due_at=again_at)
-    shown = [table.id, table.kind, table.action_id, table.queue, table.timeout_ms, table.run_id]
+    shown = [table.id, table.workspace_id, table.kind, table.action_id, table.queue, table.timeout_ms, table.run_id]
     return list(db.execute(change.returning(*shown)))
 
 

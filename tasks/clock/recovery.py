@@ -160,4 +160,5 @@ def message_of(row: Row, queue: str, *, ahead: bool = False) -> TaskMessage:
         timeout_ms=row.timeout_ms,
         run_id=row.run_id,
         ahead=ahead,
+        workspace_id=row.workspace_id,
     )

@@ -39,6 +39,12 @@ def _member(execution_id: str) -> str:
     ending = attempt(execution_id, claimed.append)
     if ending.retry_in is not None and ending.retry_in <= CARRIED_BY_CELERY:
         row = claimed[0]
-        message = TaskMessage(execution_id=row.id, label=row.action_id, queue=row.queue, timeout_ms=row.timeout_ms)
+        message = TaskMessage(
+            execution_id=row.id,
+            label=row.action_id,
+            queue=row.queue,
+            timeout_ms=row.timeout_ms,
+            workspace_id=row.workspace_id,
+        )
         canvas.publish([message], countdown=ending.retry_in)  # if the broker is away, tick publishes it
     return str(ending.status)

@@ -127,7 +127,7 @@ def carry_out_single(task: Task, work: Callable[[], str], *, calls: bool = True)
         except SystemExit:  # this process is asked to end
             drain.leave()
             raise
-    word = _in_slot(requeue.labels(task.request)[0] if calls else None, work)
+    word = _in_slot(requeue.permits(task.request)[0] if calls else None, work)
     if word is None:
         requeue.requeue(task, SLOW)
         return HANDED_ON
@@ -244,7 +244,7 @@ class _BatchExecution:
     def _carry_out(self, member: requeue.Member) -> None:
         word: str | None = "broken"
         try:
-            word = _with_permit(member.label if self._calls else None, functools.partial(self._work, member.id))
+            word = _with_permit(member.permit if self._calls else None, functools.partial(self._work, member.id))
             if word is None:
                 self._requeue([member, *self._without_room()], SLOW, HANDED_ON)
         except Exception:
@@ -266,7 +266,7 @@ class _BatchExecution:
     def _without_room(self) -> list[requeue.Member]:
         """Take out the members that would get no permit either."""
         with self._changed:
-            refused = [member for member in self._left if not concurrency.of_process().has_room(member.label)]
+            refused = [member for member in self._left if not concurrency.of_process().has_room(member.permit)]
             for member in refused:
                 self._left.remove(member)
             return refused

@@ -157,7 +157,11 @@ def _new_execution(
         }
     )
     message = TaskMessage(
-        execution_id=row["id"], label=request.action_id, queue=row["queue"], timeout_ms=row["timeout_ms"]
+        execution_id=row["id"],
+        label=request.action_id,
+        queue=row["queue"],
+        timeout_ms=row["timeout_ms"],
+        workspace_id=row["workspace_id"],
     )
     return row, message
 

@@ -277,7 +277,10 @@ def _opening(row: NewRow, pins: Mapping[str, str]) -> Chain:
     if row["mode"] != Mode.DRY_RUN:
         known = _first_steps(row["revision_id"], tuple(pins.items()))
         messages = [
-            TaskMessage(execution_id=row_id(run_id, step_id, ""), run_id=run_id, **more) for step_id, more in known
+            TaskMessage(
+                execution_id=row_id(run_id, step_id, ""), run_id=run_id, workspace_id=row["workspace_id"], **more
+            )
+            for step_id, more in known
         ]
     if messages and messages[0].queue not in KILLABLE:
         row["queue"] = messages[0].queue

@@ -52,8 +52,11 @@ def signature(message: TaskMessage) -> Signature:
     }
     if message.run_id:
         options["root_id"] = message.run_id
+    headers: dict[str, Any] = {"lanes": [message.permit]} if message.workspace_id else {}
     if message.ahead:
-        options["headers"] = {"ahead": True}
+        headers["ahead"] = True
+    if headers:
+        options["headers"] = headers
     if message.queue in KILLABLE:
         seconds = message.timeout_ms / 1000
         options |= {"soft_time_limit": seconds + SOFT_GRACE, "time_limit": seconds + HARD_GRACE}
@@ -177,13 +180,14 @@ def _branches(chord: Chord, messages: list[TaskMessage], at: int) -> Signature:
 def _batch(batch: Batch, name: str) -> Signature:
     """The task of a batch.
 
-    Its header ``lanes`` names the action of each execution, or its playbook (``tasks.messages.requeue``).
+    Its header ``lanes`` names the action of each execution with its workspace, or the playbook
+    (``tasks.messages.requeue``).
     """
     messages = batch.messages
     options: dict[str, Any] = {
         "task_id": name,
         "queue": present(messages[0].queue),
-        "headers": {"lanes": [message.label for message in messages]},
+        "headers": {"lanes": [message.permit for message in messages]},
         "argsrepr": f"({messages[0].label!r}, {len(messages)} from {batch.first!r})",
         "kwargsrepr": "{}",
         "add_to_parent": False,

@@ -3,6 +3,11 @@
 from dataclasses import dataclass
 
 
+def permit_key(workspace_id: str, action_id: str) -> str:
+    """The name of an action of a workspace among the actions of all."""
+    return f"{workspace_id}/{action_id}" if workspace_id else action_id
+
+
 @dataclass(frozen=True, kw_only=True)
 class TaskMessage:
     """The message of one task for one execution."""
@@ -16,6 +21,16 @@ class TaskMessage:
     run_id: str | None = None
     #: whether it goes ahead of its queue (``tasks.broker``): it has waited before, and lost its worker
     ahead: bool = False
+    #: of an execution that makes calls: the workspace of its action
+    workspace_id: str = ""
+
+    @property
+    def permit(self) -> str:
+        """What it needs a permit for (``tasks.fairness.concurrency``).
+
+        Other workspaces may have actions of the same id.
+        """
+        return permit_key(self.workspace_id, self.label)
 
     @property
     def first(self) -> str:

@@ -22,10 +22,10 @@ _LABEL = re.compile(r"\('([^']*)'")
 
 
 class Member(NamedTuple):
-    """An execution in a batch, with its action or playbook."""
+    """An execution in a batch, with its action (and workspace) or playbook."""
 
     id: str
-    label: str
+    permit: str
 
 
 class ReceivedBatch(NamedTuple):
@@ -41,20 +41,28 @@ class ReceivedBatch(NamedTuple):
     def of(cls, task: Task) -> Self:
         """The message that a task carries out."""
         request = task.request
-        members = tuple(map(Member, request.args, labels(request)))
+        members = tuple(map(Member, request.args, permits(request)))
         return cls(str(task.name), str(request.id), queue_of(request), request.root_id, members)
 
     def message(self, execution_id: str, queue: str = "") -> TaskMessage:
         """The message that one of its executions would have by itself."""
-        label = next(member.label for member in self.members if member.id == execution_id)
-        task, run_id = _ALONE.get(self.task, self.task), execution_id.partition(".")[0]
-        return TaskMessage(task=task, execution_id=execution_id, label=label, queue=queue or self.queue, run_id=run_id)
+        permit = next(member.permit for member in self.members if member.id == execution_id)
+        workspace_id, _, label = permit.rpartition("/")
+        return TaskMessage(
+            task=_ALONE.get(self.task, self.task),
+            execution_id=execution_id,
+            label=label,
+            queue=queue or self.queue,
+            run_id=execution_id.partition(".")[0],
+            workspace_id=workspace_id,
+        )
 
 
-def labels(request: Any) -> list[str]:
-    """The action or playbook of each execution of a message.
+def permits(request: Any) -> list[str]:
+    """The action of each execution of a message, with its workspace, or the playbook.
 
-    It is in the header ``lanes``, else in what Flower shows of the arguments.
+    It is in the header ``lanes``; in messages of the release before it lacks the workspace, and that of a single
+    execution is in what Flower shows of the arguments.
     """
     given = getattr(request, "lanes", None)
     if given is None:
@@ -72,7 +80,7 @@ def requeue(task: Task, queue: str) -> None:
     """Publish a message on another queue, detached here from chain and chord."""
     request = task.request
     try:
-        shown = {"argsrepr": request.argsrepr, "kwargsrepr": "{}"}
+        shown = _kept(request)
         again = task.signature_from_request(request, queue=queue, immutable=True, **shown)
         again.apply_async(retry=False, add_to_parent=False)
     except BrokerDown:
@@ -87,9 +95,17 @@ def again_after(task: Task, pause: float) -> Exception:
 
     The new message keeps what Flower shows, and with it the action for which it asks for a permit.
     """
-    shown = {"argsrepr": task.request.argsrepr, "kwargsrepr": "{}"}
+    shown = _kept(task.request)
     retry: Exception = task.retry(countdown=pause, retry=False, throw=False, **shown)
     return retry
+
+
+def _kept(request: Any) -> dict[str, Any]:
+    """What a new message of an execution has from the one in hand: what Flower shows, and the permit's name."""
+    kept: dict[str, Any] = {"argsrepr": request.argsrepr, "kwargsrepr": "{}"}
+    if getattr(request, "lanes", None) is not None:
+        kept["headers"] = {"lanes": request.lanes}
+    return kept
 
 
 def publish(batch: ReceivedBatch, members: Sequence[Member], queue: str) -> None:

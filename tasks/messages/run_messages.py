@@ -32,9 +32,16 @@ def begin_message(run_id: str, playbook_id: str, queue: str) -> TaskMessage:
     return TaskMessage(task="tocsin.begin", execution_id=run_id, label=playbook_id, queue=queue, run_id=run_id)
 
 
-def step_message(plan: Plan, pins: Mapping[str, str], run_id: str, step_id: str, iteration: str) -> TaskMessage:
+def step_message(
+    plan: Plan, pins: Mapping[str, str], workspace_id: str, run_id: str, step_id: str, iteration: str
+) -> TaskMessage:
     """The task that carries out an action step."""
-    return TaskMessage(execution_id=row_id(run_id, step_id, iteration), run_id=run_id, **_common(plan, pins, step_id))
+    return TaskMessage(
+        execution_id=row_id(run_id, step_id, iteration),
+        run_id=run_id,
+        workspace_id=workspace_id,
+        **_common(plan, pins, step_id),
+    )
 
 
 def _common(plan: Plan, pins: Mapping[str, str], step_id: str) -> dict[str, Any]:

@@ -32,6 +32,7 @@ from tasks.definitions import revisions
 from tasks.fairness import concurrency, fair_queue
 from tasks.messages import publisher, requeue
 from tasks.messages.canvas import KILLABLE
+from tasks.messages.model import permit_key
 from tasks.messages.run_messages import step_message
 from tasks.runs import joins
 from tasks.runs.budget import TOO_LARGE, budget
@@ -150,7 +151,8 @@ class RunDriver:
         if pause is not None and pause <= CARRIED_BY_CELERY:
             if row.id == self.handoff.own:
                 raise requeue.again_after(self.task, pause)
-            message = step_message(self.run.plan, self.run.context["pins"], self.run.id, row.step_id, row.iteration)
+            run = self.run
+            message = step_message(run.plan, run.context["pins"], run.workspace_id, run.id, row.step_id, row.iteration)
             publisher.publish([message], countdown=pause)
         return following
 
@@ -223,7 +225,7 @@ class RunDriver:
         row = started[0]
         if row["queue"] in KILLABLE or not fair_queue.together(row["queue"], self.queue):
             return None
-        if not concurrency.move_on(row["action_id"]):
+        if not concurrency.move_on(permit_key(self.run.workspace_id, row["action_id"])):
             return None
         rows.claim(row, keeper().owner, keeper().lease_ms)
         return row

@@ -193,11 +193,12 @@ class Planner:
     def chain(self, step_id: str, iteration: str) -> Chain:
         """The chain of this step and those known to follow."""
         run = self.run
-        messages = [
-            run_messages.step_message(run.plan, run.context["pins"], run.id, name, iteration)
-            for name in run.plan.stretch(step_id)
-        ] or [run_messages.step_message(run.plan, run.context["pins"], run.id, step_id, iteration)]
-        return Chain(tuple(messages))
+        return Chain(
+            tuple(
+                run_messages.step_message(run.plan, run.context["pins"], run.workspace_id, run.id, name, iteration)
+                for name in run.plan.stretch(step_id) or (step_id,)
+            )
+        )
 
     def ask(self, step_row_id: str) -> None:
         """Announce an approval that a step waits for, if a playbook listens."""

@@ -6,6 +6,8 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,10 +21,14 @@ from tasks.app import app
 from tasks.attempts import action as attempts_action
 from tasks.attempts.conclude import Ending
 from tasks.definitions import actions as catalogue
+from tasks.definitions import playbooks as library
 from tasks.entrypoints import actions as run
 from tasks.entrypoints import runs
 from tasks.fairness import concurrency, slots
 from tasks.intake.dispatch import DispatchRequest, dispatch
+from tasks.intake.run_start import RunRequest, start
+from tasks.messages.model import TaskMessage
+from tasks.runs.driver import RunDriver
 from tests.support.quiet import ready_to_publish
 from tests.support.services import RedisServer
 from tests.support.waiting import eventually
@@ -255,3 +261,47 @@ def test_batches_make_way_for_single_messages(redis: RedisServer, monkeypatch: p
         assert carry_out(run.run, ["exec-single"], lanes=["act"])[0] == "completed"
         assert batch.result(10)[0] == "8 completed"
     assert done == ["exec-0", "exec-single", *ids[1:]]
+
+
+@pytest.mark.usefixtures("sqlite_database")
+def test_actions_of_one_id_in_two_workspaces_need_permits_of_their_own(redis: RedisServer) -> None:
+    """Every message names its action with the workspace: a flood of one takes no permit from the other's."""
+    seen = {}
+    for workspace in ("one", "two"):
+        redis.client().flushall()
+        caller = replace(CALLER, workspace_id=workspace)
+        with db.write() as connection:
+            access.ensure_workspace(connection, workspace, workspace)
+        wanted = {"name": "Call", "type": "webhook", "executor": "webhook", "config": {"url": "https://a.example.com"}}
+        action = catalogue.create(caller, wanted)
+        steps = [{"id": each, "type": "action", "action_ref": action.id} for each in ("s1", "s2")]
+        playbook = library.create(caller, {"name": "P", "steps": steps})
+        dispatch(DispatchRequest(caller=caller, action_id=action.id, parameters={}))
+        start(RunRequest(workspace_id=workspace, actor="key", playbook_id=playbook.id))
+        found = eventually(lambda: two if len(two := messages(redis, "steps")) == 2 else None, 10, "both are published")
+        lanes = [headers.get("lanes") for headers, _ in found if headers["task"] == "tocsin.run"]
+        links_ = [link for _, (_, _, embedded) in found for link in embedded["chain"] or []]
+        seen[workspace] = lanes + [link["options"]["headers"]["lanes"] for link in links_]
+    assert seen == {name: [[f"{name}/act-call"]] * 3 for name in ("one", "two")}
+    with worker(4) as permits:
+        held = [permits.take("one/act-call", wait=False) for _ in range(3)]
+        assert all(held)
+        word, _ = carry_out(runs.step, ["pexec-1.a"], lanes=["one/act-call"], argsrepr="('act-call', 'pexec-1.a')")
+        assert word == slots.HANDED_ON
+        word, _ = carry_out(runs.step, ["pexec-2.a"], lanes=["two/act-call"], argsrepr="('act-call', 'pexec-2.a')")
+        assert word != slots.HANDED_ON
+    [(headers, _)] = messages(redis, "slow")
+    assert (headers["lanes"], headers["argsrepr"]) == (["one/act-call"], "('act-call', 'pexec-1.a')")
+
+
+def test_a_step_in_place_needs_the_permit_of_its_own_workspace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that goes on with a run asks for the same permit as a message of that step would."""
+    asked: list[str] = []
+    monkeypatch.setattr(concurrency, "move_on", lambda action: asked.append(action) or False)
+    monkeypatch.setattr(RunDriver, "__init__", lambda _self: None)
+    driver = RunDriver()
+    driver.run, driver.queue = SimpleNamespace(workspace_id="two"), "steps"
+    driver.handoff = SimpleNamespace(may_go_on=lambda: True)
+    row = {"type": "action", "status": "pending", "queue": "steps", "action_id": "act-call"}
+    assert driver._choose(SimpleNamespace(moves=SimpleNamespace(rows=[row], runs=[]))) is None
+    assert asked == [TaskMessage(execution_id="e", queue="steps", label="act-call", workspace_id="two").permit]
