@@ -20,6 +20,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from config import logs
+from config.errors import Conflict
 from store import audit
 from store.engine.db import Connection, Row, metadata, now_ms
 from store.engine.prepared import Prepared
@@ -47,6 +48,8 @@ api_keys = sa.Table(
     sa.Column("last_used_at", sa.BigInteger),
     #: vouches for ``_VOUCHED`` of the row
     sa.Column("mac", sa.Text),
+    #: when it was revoked, ms; its secret's hash and its MAC are gone then, and the trail can still name it
+    sa.Column("revoked_at", sa.BigInteger),
     sa.Index("ix_api_keys_workspace_id", "workspace_id"),
 )
 
@@ -176,7 +179,7 @@ def authenticate(db: Connection, key: str) -> tuple[Caller, bool] | None:
     if prefix != "tcn" or not key_id or not secret or not key.isascii():
         return None
     row = _by_id.first(db, {"key_id": key_id})
-    if row is None or not hmac.compare_digest(row.secret_hash, _hash(secret)):
+    if row is None or row.revoked_at is not None or not hmac.compare_digest(row.secret_hash, _hash(secret)):
         return None
     if not is_vouched_for(row):
         log.warning("API key refused: its row was altered or not made by Tocsin", key_id=key_id)
@@ -218,27 +221,59 @@ def note_use(db: Connection, key_id: str) -> None:
     db.execute(sa.update(api_keys).where(api_keys.c.id == key_id).values(last_used_at=now_ms()))
 
 
-def list_keys(db: Connection, workspace_id: str, *, limit: int, offset: int) -> tuple[list[Row], int]:
-    """The workspace's keys, newest first, and how many there are."""
-    where = api_keys.c.workspace_id == workspace_id
+def list_keys(
+    db: Connection, workspace_id: str, *, limit: int, offset: int, revoked: bool = False
+) -> tuple[list[Row], int]:
+    """The workspace's keys, newest first, and how many there are.
+
+    ``revoked`` lists the revoked ones in place of the others.
+    """
+    gone = api_keys.c.revoked_at.is_not(None) if revoked else api_keys.c.revoked_at.is_(None)
+    where = sa.and_(api_keys.c.workspace_id == workspace_id, gone)
     total = db.execute(sa.select(sa.func.count()).select_from(api_keys).where(where)).scalar_one()
     query = sa.select(api_keys).where(where).order_by(api_keys.c.created_at.desc(), api_keys.c.id)
     return list(db.execute(query.limit(limit).offset(offset))), total
 
 
 def get_key(db: Connection, workspace_id: str, key_id: str) -> Row | None:
-    """One key of the workspace."""
+    """One key of the workspace, also a revoked one."""
     mine = sa.and_(api_keys.c.workspace_id == workspace_id, api_keys.c.id == key_id)
     return db.execute(sa.select(api_keys).where(mine)).first()
 
 
-def revoke_key(db: Connection, workspace_id: str, key_id: str, actor: str) -> bool:
-    """Forget a key; false when there is none such."""
-    mine = sa.and_(api_keys.c.workspace_id == workspace_id, api_keys.c.id == key_id)
-    gone = db.execute(sa.delete(api_keys).where(mine)).rowcount == 1
-    if gone:
+def revoke_key(db: Connection, workspace_id: str, key_id: str, actor: str, *, force: bool = False) -> bool:
+    """Revoke a key for ever; false when there is none such, or it is revoked already.
+
+    Its id, name and role stay, so that the audit trail can name who acted. Its secret's hash and its MAC go: nothing
+    that is written into the row later makes it a key again.
+
+    Raises:
+        Conflict: it is the last key that may administer the workspace, and ``force`` was not given.
+    """
+    mine = sa.and_(api_keys.c.workspace_id == workspace_id, api_keys.c.id == key_id, api_keys.c.revoked_at.is_(None))
+    if not force and _administrators(db, workspace_id) == {key_id}:
+        raise Conflict(
+            "It is the last key that may administer this workspace: without it, only python -m launcher.key makes "
+            "another. Make one first, or revoke it with ?force=true.",
+            code="last_admin_key",
+        )
+    gone = sa.update(api_keys).where(mine).values(revoked_at=now_ms(), secret_hash="", mac=None)
+    revoked = db.execute(gone).rowcount == 1
+    if revoked:
         audit.record(db, workspace_id, actor, "key.revoked", key_id)
-    return gone
+    return revoked
+
+
+def _administrators(db: Connection, workspace_id: str) -> set[str]:
+    """The keys that may administer a workspace now.
+
+    They are locked: of two that revoke each other at once, one stays.
+    """
+    table, now = api_keys.c, now_ms()
+    valid = [table.revoked_at.is_(None), sa.or_(table.expires_at.is_(None), table.expires_at > now)]
+    query = sa.select(api_keys).where(table.workspace_id == workspace_id, table.role == "admin", *valid)
+    rows = db.execute(query.order_by(table.id).with_for_update())
+    return {row.id for row in rows if "admin" in permissions(row.role, json.loads(row.scopes)) and is_vouched_for(row)}
 
 
 def _hash(secret: str) -> str:

@@ -101,9 +101,13 @@ def _vouched(row: Row) -> str:
     return access.mac(row._asdict())
 
 
-#: API keys, whose rows have a MAC
+#: API keys, whose rows have a MAC until they are revoked
 API_KEYS = Column(
-    api_keys.c.id, api_keys.c.mac, sa.select(api_keys, api_keys.c.mac.label("held")), _vouched, filled=True
+    api_keys.c.id,
+    api_keys.c.mac,
+    sa.select(api_keys, api_keys.c.mac.label("held")).where(api_keys.c.revoked_at.is_(None)),
+    _vouched,
+    filled=True,
 )
 
 _executions, _revisions = executions.c, action_revisions.c

@@ -11,6 +11,7 @@ KEY = {
     "created_at": "2026-04-28T12:00:00.000Z",
     "expires_at": None,
     "last_used": None,
+    "revoked_at": None,
 }
 
 

@@ -23,7 +23,7 @@ _NEW_KEY = schemas.NewKey()
 
 @blueprint.get("/keys")
 @requires("admin")
-@blueprint.arguments(pages.PageQuery(), location="query")
+@blueprint.arguments(schemas.KeyQuery(), location="query")
 @blueprint.answers(
     200,
     http_schemas.page_of(schemas.Key),
@@ -33,10 +33,13 @@ _NEW_KEY = schemas.NewKey()
 def list_keys(query: dict[str, Any]) -> Response:
     """List API keys.
 
-    Without the keys themselves, which the server does not keep.
+    Without the keys themselves, which the server does not keep. Revoked keys are listed only with ``revoked=true``; the
+    audit trail names them as actors.
     """
     with db.read() as connection:
-        rows, total = access.list_keys(connection, caller().workspace_id, **pages.bounds(query))
+        rows, total = access.list_keys(
+            connection, caller().workspace_id, revoked=query["revoked"], **pages.bounds(query)
+        )
     return pages.page([views.key(row) for row in rows], total, query)
 
 
@@ -86,7 +89,7 @@ def create_key(given: dict[str, Any]) -> Response:
 def get_key(key_id: str) -> Response:
     """Get an API key.
 
-    Without the key itself, which the server does not keep.
+    Without the key itself, which the server does not keep. A revoked key is shown too.
     """
     with db.read() as connection:
         row = access.get_key(connection, caller().workspace_id, key_id)
@@ -97,15 +100,17 @@ def get_key(key_id: str) -> Response:
 
 @blueprint.delete("/keys/<id:key_id>")
 @requires("admin")
-@blueprint.answers(204, words="It no longer opens anything.", fails=(404,))
-def revoke_key(key_id: str) -> Response:
+@blueprint.arguments(schemas.Revocation(), location="query")
+@blueprint.answers(204, words="It no longer opens anything.", fails=(404, 409))
+def revoke_key(query: dict[str, Any], key_id: str) -> Response:
     """Revoke an API key.
 
-    It cannot be undone; every process refuses the key within a second.
+    It cannot be undone; every process refuses the key within a second. Its name and role stay readable. The last key
+    that may administer the workspace is revoked only with ``force=true``: no key could make another then.
     """
     with db.write() as connection:
-        if not access.revoke_key(connection, caller().workspace_id, key_id, caller().key_id):
-            raise NotFound(f"There is no key {key_id!r}.")
+        if not access.revoke_key(connection, caller().workspace_id, key_id, caller().key_id, force=query["force"]):
+            raise NotFound(f"There is no key {key_id!r} that is not revoked.")
     auth.forget(key_id)
     return nothing()
 

@@ -5,6 +5,7 @@ import re
 from marshmallow import ValidationError, fields, validate
 
 from api.http.base_schema import Schema
+from api.http.pages import PageQuery
 from api.http.schemas import Strict, described
 from expressions.suggestions import nearest
 from store.access import ALIASES, ROLES, known_scopes
@@ -56,6 +57,28 @@ class NewKey(Strict):
     )
 
 
+class KeyQuery(PageQuery):
+    """Which keys are listed."""
+
+    revoked = fields.Boolean(
+        truthy={"true"},
+        falsy={"false"},
+        load_default=False,
+        metadata={"description": "List the revoked keys in place of the others.", "example": True},
+    )
+
+
+class Revocation(Strict):
+    """How a key is revoked."""
+
+    force = fields.Boolean(
+        truthy={"true"},
+        falsy={"false"},
+        load_default=False,
+        metadata={"description": "Revoke it even if no key can administer the workspace then.", "example": True},
+    )
+
+
 class Key(Schema):
     """An API key without its secret."""
 
@@ -66,6 +89,7 @@ class Key(Schema):
     created_at = fields.String(metadata=described("ISO 8601, UTC."))
     expires_at = fields.String(allow_none=True, metadata=described("ISO 8601, UTC; null: never."))
     last_used = fields.String(allow_none=True, metadata=described("To the minute; null: never."))
+    revoked_at = fields.String(allow_none=True, metadata=described("ISO 8601, UTC; null: it is not revoked."))
 
 
 class FreshKey(Key):

@@ -17,4 +17,5 @@ def key(row: Row) -> dict[str, Any]:
         "created_at": stamp(row.created_at),
         "expires_at": stamp(row.expires_at),
         "last_used": stamp(row.last_used_at),
+        "revoked_at": stamp(row.revoked_at),
     }

@@ -1,10 +1,14 @@
 """API keys: made, shown once, narrowed, expiring, revoked."""
 
+import contextlib
+import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from config.errors import Conflict
 from config.settings import settings
+from store import access
 from store.engine import db
 from tests.support.api import Door, assert_problem
 from tests.support.waiting import eventually
@@ -15,7 +19,7 @@ def test_a_key_is_shown_once(door: Door) -> None:
     made = door.call("POST", "/api/keys", json={"name": "SIEM"})
     assert made.status_code == 201
     fresh = made.json["data"]
-    assert set(fresh) == {"id", "name", "key", "role", "scopes", "created_at", "expires_at", "last_used"}
+    assert set(fresh) == {"id", "name", "key", "role", "scopes", "created_at", "expires_at", "last_used", "revoked_at"}
     assert (fresh["role"], fresh["scopes"], fresh["expires_at"], fresh["last_used"]) == ("operator", [], None, None)
     assert fresh["key"].startswith(f"tcn_{fresh['id']}_")
     assert door.call("GET", "/api/actions", key=fresh["key"]).status_code == 200
@@ -106,3 +110,75 @@ def test_no_key_outlives_what_the_operator_allows(door: Door, monkeypatch: pytes
     late = (before + timedelta(days=31)).isoformat()
     answer = assert_problem(door.call("POST", "/api/keys", json={"name": "x", "expires_at": late}), 400)
     assert answer["errors"][0]["pointer"] == "/expires_at"
+
+
+@pytest.fixture
+def either_door(database: str) -> Door:
+    """The application on each kind of database."""
+    return Door()
+
+
+def test_a_revoked_key_stays_readable_for_the_trail(either_door: Door) -> None:
+    """Its id still leads to its name and role; it is listed only on request, and never again a key."""
+    door = either_door
+    fresh = door.call("POST", "/api/keys", json={"name": "SIEM", "role": "viewer"}).json["data"]
+    before = db.now_ms()
+    assert door.call("DELETE", f"/api/keys/{fresh['id']}").status_code == 204
+    shown = door.call("GET", f"/api/keys/{fresh['id']}").json["data"]
+    assert (shown["name"], shown["role"]) == ("SIEM", "viewer")
+    assert datetime.fromisoformat(shown["revoked_at"]).timestamp() * 1000 >= before - 1
+    assert [one["id"] for one in door.call("GET", "/api/keys?revoked=true").json["data"]] == [fresh["id"]]
+    listed = door.call("GET", "/api/keys").json
+    assert (fresh["id"] in str(listed), listed["meta"]["total"]) == (False, 1)
+    other = door.key(workspace="other")
+    assert_problem(door.call("GET", f"/api/keys/{fresh['id']}", key=other), 404)
+    assert door.call("GET", "/api/keys?revoked=true", key=other).json["data"] == []
+    with db.write() as connection:  # an attacker who can write to the database makes it no key again
+        connection.exec_driver_sql("UPDATE api_keys SET revoked_at = NULL")
+    assert_problem(door.call("GET", "/api/actions", key=fresh["key"]), 401)
+
+
+def test_the_last_admin_key_is_revoked_only_by_force(either_door: Door) -> None:
+    """409 says what would happen; keys that expire, are narrowed or of other workspaces do not count."""
+    door = either_door
+    mine = door.admin.split("_")[1]
+    door.key(expires_at=db.now_ms() - 1)
+    door.key(scopes=("read:actions",))
+    door.key(role="operator")
+    door.key(workspace="other")
+    refused = assert_problem(door.call("DELETE", f"/api/keys/{mine}"), 409)
+    assert refused["code"] == "last_admin_key"
+    assert "?force=true" in refused["detail"]
+    second = door.key()
+    assert door.call("DELETE", f"/api/keys/{second.split('_')[1]}").status_code == 204
+    assert door.call("DELETE", f"/api/keys/{mine}?force=true").status_code == 204
+    assert_problem(door.call("GET", "/api/keys"), 401)
+
+
+def test_of_two_admins_who_revoke_each_other_one_stays(database: str) -> None:
+    """Of two at the same moment, one is told that it would be the last."""
+    for _ in range(5):
+        with db.write() as connection:
+            connection.exec_driver_sql("DELETE FROM api_keys")
+        Door().key()  # next to the one that each has
+        keys = [row.id for row in _admins()]
+        assert len(keys) == 2
+        both, results = threading.Barrier(2), []
+
+        def revoke(key_id: str, both=both, results=results) -> None:
+            both.wait()
+            with contextlib.suppress(Conflict), db.write() as connection:
+                results.append(access.revoke_key(connection, "default", key_id, "x"))
+
+        threads = [threading.Thread(target=revoke, args=(key_id,)) for key_id in keys]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert results == [True]
+        assert len(_admins()) == 1
+
+
+def _admins() -> list:
+    with db.read() as connection:
+        return access.list_keys(connection, "default", limit=10, offset=0)[0]

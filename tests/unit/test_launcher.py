@@ -400,7 +400,7 @@ def test_the_key_of_the_demo_is_made_once(sqlite_database, tmp_path):
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert start.demo_key(path) == first
     with db.write() as connection:
-        access.revoke_key(connection, start.WORKSPACE, first.split("_")[1], "somebody")
+        access.revoke_key(connection, start.WORKSPACE, first.split("_")[1], "somebody", force=True)
     second = start.demo_key(path)
     assert second != first
     assert path.read_text().strip() == second
