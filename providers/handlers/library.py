@@ -46,13 +46,13 @@ class Library:
         self._look_at = float("-inf")
         self._unfinished = False
 
-    def present(self, *, patient: bool = True) -> Loaded:
-        """What is loaded now, after a look at the folders.
+    def present(self, *, patient: bool = True, now: bool = False) -> Loaded:
+        """What is loaded now, after a look at the folders unless the last one was a moment ago.
 
-        Without ``patient`` files count as finished whatever their age.
+        With ``now`` they are looked at whenever that was. Without ``patient`` every file counts as finished.
         """
         with self._lock:
-            if not patient or self._clock() >= self._look_at:
+            if now or not patient or self._clock() >= self._look_at:
                 self._look(patient=patient)
                 self._look_at = self._clock() + EVERY
             return self._present
@@ -62,12 +62,17 @@ class Library:
 
         While it is not there and files are unfinished, the call waits for them, for some seconds at most.
         """
+        if not isinstance(name, str):
+            return None
         give_up = self._clock() + PATIENCE
-        while True:
-            found = self.present().handlers.get(name) if isinstance(name, str) else None
-            if found is not None or not self._unfinished or self._clock() >= give_up:
-                return found
-            time.sleep(_PAUSE)
+        found = self.present().handlers.get(name)
+        while found is None:
+            found = self.present(now=True).handlers.get(name)  # its file may be younger than the last look
+            if found is None:
+                if not self._unfinished or self._clock() >= give_up:
+                    break
+                time.sleep(_PAUSE)
+        return found
 
     def _look(self, *, patient: bool) -> None:
         noted, now = snapshot.look(self.folders), self._clock()

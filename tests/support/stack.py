@@ -71,7 +71,7 @@ class Stack:
             TOCSIN_LEASE_SECONDS=str(lease_seconds),
             TOCSIN_EGRESS_ALLOW="127.0.0.0/8",
             TOCSIN_RATE_LIMIT="1000000/minute",
-            TOCSIN_ACTIONS_DIR=str(Path(__file__).parent / "handlers"),
+            TOCSIN_ACTIONS_DIR=f"{self.directory / 'functions'}:{Path(__file__).parent / 'handlers'}",
             TOCSIN_FLOWER_AUTH=":".join(FLOWER_LOGIN),
             TOCSIN_FLOWER_PORT=str(free_port()),
             TOCSIN_LOG_LEVEL="INFO",

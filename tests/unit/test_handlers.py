@@ -236,6 +236,7 @@ def test_a_function_that_is_just_being_put_there_is_waited_for(folder: Path, mon
     """Who needs a function whose file is unfinished waits for it; a name without a file is answered at once."""
     monkeypatch.setattr(snapshot, "SETTLES", 0.3)
     library = Library([folder])
+    library.present()  # a moment before: the next look would not be due yet
     (folder / "a.py").write_text(function("f", 1))
     assert library.find("f") is not None
     started = time.monotonic()
