@@ -7,18 +7,19 @@ longer where it takes long, so that many callers cost no more than one and a pro
 import threading
 import time
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from flask import Response, current_app, request
 from marshmallow import fields
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
-from api import prometheus
+from api import installation, prometheus
 from api.http.auth import public, reader
 from api.http.base_schema import Schema
 from api.http.blueprint import Blueprint, answer
 from api.http.writes import Writes
+from api.installation import Inspector, Installation
 from config.errors import Unavailable
 from store import redis as redis_store
 from store import sandbox_kinds, worker_processes
@@ -50,6 +51,7 @@ HEALTH = {
     "oldest_overdue_seconds": 0.0,
     "metrics": {name: value for name, value in METRICS.items() if name != "status"},
     "sandbox": "filter",
+    **installation.EXAMPLE,
 }
 
 blueprint = Blueprint("health", __name__, tag="health")
@@ -103,7 +105,7 @@ class WorkerHealth(Schema):
 
 
 class Health(Schema):
-    """The state of the system."""
+    """The state of the system; ``secret_key`` and ``function_files`` are for admins."""
 
     status = fields.String(metadata={"description": "ok, or degraded: something needs attention."})
     database = fields.String(metadata={"description": "ok, or read_only: it answers and takes no writes."})
@@ -117,6 +119,12 @@ class Health(Schema):
         allow_none=True,
         metadata={"description": "What bounds the memory of scripts: cgroup or filter; none where they cannot run."},
     )
+    secret_key = fields.Nested(
+        installation.SecretKeyHealth, metadata={"description": "For admins: whether what is stored can be opened."}
+    )
+    function_files = fields.Nested(
+        installation.FunctionFilesHealth, metadata={"description": "For admins: the operator's Python functions."}
+    )
 
 
 @dataclass(frozen=True)
@@ -125,6 +133,7 @@ class Reading:
 
     workers: list[dict[str, Any]]
     metrics: dict[str, Any]
+    own: Installation = field(default_factory=Installation)
     redis: str = "ok"
     #: ``read_only`` where the last write failed
     database: str = "ok"
@@ -135,7 +144,7 @@ class Reading:
         consuming = any(worker["state"] == "consuming" for worker in self.workers)
         late = max(self.metrics["oldest_overdue_seconds"], queue_state.longest(self.metrics["queues"])) >= LATE
         well = self.redis == self.database == "ok" and consuming and not late and "stuck" not in self.metrics["workers"]
-        return "ok" if well else "degraded"
+        return "ok" if well and self.own.sound else "degraded"
 
 
 class Gauge:
@@ -146,6 +155,7 @@ class Gauge:
 
     def __init__(self) -> None:
         self.writes = Writes()
+        self._inspector = Inspector()
         self._lock = threading.Lock()
         self._good_until = float("-inf")
         self._reading: Reading | Unavailable = Reading([], {})
@@ -160,7 +170,7 @@ class Gauge:
             begun = time.monotonic()
             if begun > self._good_until:
                 try:
-                    self._reading, done = _read(), time.monotonic()
+                    self._reading, done = _read(self._inspector), time.monotonic()
                     self._good_until = done + min(max(FRESH, PATIENCE * (done - begun)), STALE)
                 except Unavailable as error:  # one failed try serves all callers: each may wait for seconds
                     self._reading, self._good_until = error, time.monotonic() + FRESH
@@ -169,8 +179,9 @@ class Gauge:
             return self._reading
 
 
-def _read() -> Reading:
+def _read(inspector: Inspector) -> Reading:
     with db.read() as connection:
+        own = inspector.look(connection)
         rows = worker_processes.living(connection)
         counts = listing.counts(connection)
         overdue = recovery.oldest_overdue_ms(connection) / 1000
@@ -192,7 +203,7 @@ def _read() -> Reading:
         "workers": dict(Counter(worker["state"] for worker in workers)),
         "queues": queues,
     }
-    return Reading(workers, metrics, redis_store.state())
+    return Reading(workers, metrics, own, redis_store.state())
 
 
 @blueprint.get("/health")
@@ -208,7 +219,8 @@ def get_health() -> Response:
     """Get system health.
 
     Answers 503 when the database is away or takes no writes, because then nothing can be accepted. With a key that may
-    read, the answer has all details; without one it has only the status.
+    read, the answer has all details, with an admin's also what is wrong with the installation; without one it has only
+    the status.
     """
     reading, details = _looked()
     if reading is None:
@@ -225,7 +237,7 @@ def get_health() -> Response:
         "metrics": reading.metrics,
         "sandbox": sandbox_kinds.weakest(worker["name"] for worker in reading.workers),
     }
-    return answer(members, status)
+    return answer({**members, **(reading.own.members() if "admin" in details.permissions else {})}, status)
 
 
 @blueprint.get("/metrics")

@@ -1,0 +1,109 @@
+"""What ``/health`` says of the installation itself, to admins: its secret key, its Python functions.
+
+Both are looked at when ``/health`` is read, and remembered, so that asking often costs nothing.
+"""
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from marshmallow import fields
+
+from api.http.base_schema import Schema
+from config import logs
+from providers.handlers import library
+from providers.handlers.loading import FileFault
+from store import foreign_keys
+from store.engine import db
+from store.foreign_keys import ForeignValues
+from store.sealing import subkeys
+
+#: how long a look at what is stored is valid, seconds: while all opens, and while something does not
+LASTS, LASTS_OPEN_TO_MENDING = 60.0, 10.0
+
+EXAMPLE: dict[str, Any] = {
+    "secret_key": {"status": "ok", "key": "5d0c7a19", "missing_keys": [], "unreadable": {}},
+    "function_files": {"folders": ["/etc/tocsin/actions"], "faults": []},
+}
+
+log = logs.logger(__name__)
+
+
+class SecretKeyHealth(Schema):
+    """Whether the secret key is that of what is stored."""
+
+    status = fields.String(metadata={"description": "ok, or unreadable: TOCSIN_SECRET_KEY is not the one."})
+    key = fields.String(metadata={"description": "The id of the key that seals what is new; it reveals nothing."})
+    missing_keys = fields.List(
+        fields.String(), metadata={"description": "The ids of the keys that made what cannot be opened."}
+    )
+    unreadable = fields.Dict(
+        metadata={"description": f"By table: values that cannot be opened, of up to {foreign_keys.MOST} looked at."}
+    )
+
+
+class FileFaultHealth(Schema):
+    """A file of Python functions that is left out, in part or as a whole."""
+
+    file = fields.String(metadata={"description": "Its path."})
+    line = fields.Integer(allow_none=True, metadata={"description": "Where it fails, if that is known."})
+    message = fields.String(metadata={"description": "Why."})
+
+
+class FunctionFilesHealth(Schema):
+    """The folders of Python functions."""
+
+    folders = fields.List(fields.String(), metadata={"description": "TOCSIN_ACTIONS_DIR."})
+    faults = fields.List(fields.Nested(FileFaultHealth), metadata={"description": "What cannot be loaded."})
+
+
+@dataclass(frozen=True)
+class Installation:
+    """The secret key and the functions at one look."""
+
+    foreign: ForeignValues = field(default_factory=ForeignValues)
+    faults: tuple[FileFault, ...] = ()
+
+    @property
+    def sound(self) -> bool:
+        """Whether nothing of it needs attention."""
+        return not self.foreign.missing and not self.faults
+
+    def members(self) -> dict[str, Any]:
+        """What an admin is shown of it."""
+        return {
+            "secret_key": {
+                "status": "unreadable" if self.foreign.missing else "ok",
+                "key": subkeys.key_id(subkeys.newest()),
+                "missing_keys": sorted(self.foreign.missing),
+                "unreadable": dict(self.foreign.numbers),
+            },
+            "function_files": {
+                "folders": [str(folder) for folder in library.library().folders],
+                "faults": [
+                    {"file": str(fault.path), "line": fault.line, "message": fault.message} for fault in self.faults
+                ],
+            },
+        }
+
+
+class Inspector:
+    """Looks at the installation; what is stored at most once in ``LASTS`` seconds."""
+
+    def __init__(self) -> None:
+        self._foreign = ForeignValues()
+        self._good_until = float("-inf")
+
+    def look(self, connection: db.Connection) -> Installation:
+        """The installation now."""
+        if time.monotonic() > self._good_until:
+            before, self._foreign = self._foreign, foreign_keys.look(connection)
+            if self._foreign.missing and self._foreign != before:
+                log.error(
+                    "TOCSIN_SECRET_KEY is not the key of what is stored: it cannot be opened",
+                    missing_keys=sorted(self._foreign.missing),
+                    unreadable=dict(self._foreign.numbers),
+                )
+            lasts = LASTS_OPEN_TO_MENDING if self._foreign.missing else LASTS
+            self._good_until = time.monotonic() + lasts
+        return Installation(self._foreign, tuple(library.faults()))
