@@ -86,9 +86,7 @@ def validate(
         performed, run = {**performed, **expected.actions}, {**run, **expected.playbooks}
     else:
         performed, run = {**expected.actions, **performed}, {**expected.playbooks, **run}
-    problems, doubts = pool.way(counted.milliseconds)(
-        checks.judged, form, _facts(performed), run
-    )
+    problems, doubts = pool.way(counted.milliseconds)(checks.judged, form, _facts(performed), run)
     return as_written(problems, definition), as_written(doubts, definition)
 
 

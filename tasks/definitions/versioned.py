@@ -10,7 +10,8 @@ from typing import Any, Generic
 
 from config.errors import InvalidRequest, Problem
 from playbooks.definitions import versions
-from store.definitions.versioned import Definition
+from store.definitions.versioned import Definition, Kept
+from store.engine import db
 
 
 @dataclass(frozen=True)
