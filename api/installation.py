@@ -100,7 +100,7 @@ class Inspector:
             before, self._foreign = self._foreign, foreign_keys.look(connection)
             if self._foreign.missing and self._foreign != before:
                 log.error(
-                    "TOCSIN_SECRET_KEY is not the key of what is stored: it cannot be opened",
+                    "stored secrets cannot be opened: TOCSIN_SECRET_KEY is not their key",
                     missing_keys=sorted(self._foreign.missing),
                     unreadable=dict(self._foreign.numbers),
                 )

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from tasks.app import app
 
 #: events in one message
-BATCH = 100
+BATCH = 50
 
 _consumer: Any = None
 

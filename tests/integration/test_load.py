@@ -147,7 +147,7 @@ def test_every_fault_of_every_file_is_named_and_nothing_is_written(folder: Path,
         "b.json\n          (the whole): The file names a member twice",
         "c.yaml\n          (the whole): The file is not YAML",
         "d.yaml\n          (the whole): is neither a playbook (which has steps) nor an action",
-        "/0/colour: Unknown field.",
+        "/0/colour: there is no member 'colour'",
         "/0/type: Invalid action type 'webhok'",
         "/1/steps/0/action_ref: there is no action 'act-tel'; did you mean 'act-tell'?",
         "/2/id: the collection has another action 'act-tell'",
@@ -194,7 +194,7 @@ def test_a_definition_that_is_switched_off_here_stays_off(folder: Path, capsys: 
     """A file that does not say ``enabled`` leaves the switch alone; one that does turns it."""
     assert load(folder) == 0
     caller = Caller(key_id="k", workspace_id="default", role="admin", permissions=ROLES["admin"])
-    catalogue.set_enabled(caller, "act-tell", enabled=False)
+    catalogue.set_enabled(caller, "act-tell", enabled=False, force=True)
     assert load(folder) == 0
     assert capsys.readouterr().out.endswith("2 unchanged\n")
     (folder / "z.yaml").write_text(ACTION + "enabled: true\n")

@@ -153,7 +153,7 @@ def test_a_reading_that_took_long_is_kept_longer(door: Door, monkeypatch: pytest
     clock, reads = [0.0], []
 
     def slow(seconds: float) -> None:
-        def read() -> health.Reading:
+        def read(_inspector: object) -> health.Reading:
             clock[0] += seconds
             reads.append(seconds)
             return health.Reading([], {})
