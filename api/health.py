@@ -18,6 +18,7 @@ from api import installation, prometheus
 from api.http.auth import public, reader
 from api.http.base_schema import Schema
 from api.http.blueprint import Blueprint, answer
+from api.http.load import HERE
 from api.http.writes import Writes
 from api.installation import Inspector, Installation
 from config.errors import Unavailable
@@ -25,6 +26,7 @@ from store import redis as redis_store
 from store import sandbox_kinds, worker_processes
 from store.access import Caller
 from store.engine import db
+from store.engine.db import Connection, Row
 from store.executions import listing, recovery
 from tasks.messages import queue_state
 
@@ -182,10 +184,9 @@ class Gauge:
 def _read(inspector: Inspector) -> Reading:
     with db.read() as connection:
         own = inspector.look(connection)
-        rows = worker_processes.living(connection)
-        counts = listing.counts(connection)
-        overdue = recovery.oldest_overdue_ms(connection) / 1000
-        queues = queue_state.queues(connection)
+    with HERE.aside():
+        rows, counts, overdue, waiting = db.read_aside(_rows)
+    queues = queue_state.queues(waiting)
     workers = [
         {
             "name": row.name,
@@ -204,6 +205,13 @@ def _read(inspector: Inspector) -> Reading:
         "queues": queues,
     }
     return Reading(workers, metrics, own, redis_store.state())
+
+
+def _rows(connection: Connection) -> tuple[list[Row], dict[str, int], float, dict[str, int]]:
+    """What a reading takes from the database."""
+    rows, counts = worker_processes.living(connection), listing.counts(connection)
+    overdue = recovery.oldest_overdue_ms(connection) / 1000
+    return rows, counts, overdue, recovery.oldest_waiting(connection)
 
 
 @blueprint.get("/health")

@@ -22,6 +22,7 @@ from api.http.blueprint import LOCATION, Blueprint, View, answer
 from config.errors import Problem
 from store.definitions.versioned import DefinitionKind, Kept, Page
 from store.engine import db
+from store.paging import Found
 
 Decorator = Callable[[View], View]
 
@@ -135,13 +136,12 @@ class Routes(Generic[Kept]):
     def answer_page(
         self,
         query: dict[str, Any],
-        search: Callable[[db.Connection, str, Mapping[str, Any], Page], tuple[Sequence[Any], int]],
+        search: Callable[[db.Connection, str, Mapping[str, Any], Page], Found],
         show: Callable[[Any], dict[str, Any]],
     ) -> Response:
         """The requested page of the list."""
-        with db.read() as connection:
-            found, total = search(connection, caller().workspace_id, query, pages.sorted_page(query))
-        return pages.page([show(one) for one in found], total, query)
+        found = pages.read(search, caller().workspace_id, query, pages.sorted_page(query))
+        return pages.page([show(one) for one in found.rows], found, query)
 
     def answer_created(self, kept: Kept) -> Response:
         """A new definition, with its address."""
@@ -165,8 +165,8 @@ class Routes(Generic[Kept]):
         """The requested page of versions."""
         with db.read() as connection:
             kept = self.kind.get(connection, caller().workspace_id, definition_id)
-            rows, total = self.kind.revisions(connection, kept, **pages.bounds(query))
-        return pages.page([self.show_version(kept.id, row) for row in rows], total, query)
+        found = pages.read(self.kind.revisions, kept, pages.part(query))
+        return pages.page([self.show_version(kept.id, row) for row in found.rows], found, query)
 
     @functools.cached_property
     def _id(self) -> str:

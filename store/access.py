@@ -24,6 +24,7 @@ from config.errors import Conflict
 from store import audit
 from store.engine.db import Connection, Row, metadata, now_ms
 from store.engine.prepared import Prepared
+from store.paging import Found, Order, Part, Total, read
 from store.sealing import subkeys
 
 workspaces = sa.Table(
@@ -221,18 +222,17 @@ def note_use(db: Connection, key_id: str) -> None:
     db.execute(sa.update(api_keys).where(api_keys.c.id == key_id).values(last_used_at=now_ms()))
 
 
-def list_keys(
-    db: Connection, workspace_id: str, *, limit: int, offset: int, revoked: bool = False
-) -> tuple[list[Row], int]:
-    """The workspace's keys, newest first, and how many there are.
+def list_keys(db: Connection, workspace_id: str, part: Part, *, revoked: bool = False) -> Found:
+    """A part of the workspace's keys, newest first.
 
     ``revoked`` lists the revoked ones in place of the others.
     """
     gone = api_keys.c.revoked_at.is_not(None) if revoked else api_keys.c.revoked_at.is_(None)
     where = sa.and_(api_keys.c.workspace_id == workspace_id, gone)
-    total = db.execute(sa.select(sa.func.count()).select_from(api_keys).where(where)).scalar_one()
-    query = sa.select(api_keys).where(where).order_by(api_keys.c.created_at.desc(), api_keys.c.id)
-    return list(db.execute(query.limit(limit).offset(offset))), total
+    number = sa.select(sa.func.count()).select_from(api_keys).where(where)
+    total = Total(db.execute(number).scalar_one()) if part.counted else None
+    order = Order((api_keys.c.created_at, api_keys.c.id), (True, False))
+    return Found(*read(db, sa.select(api_keys).where(where), order, part, ("created_at", "id")), total)
 
 
 def get_key(db: Connection, workspace_id: str, key_id: str) -> Row | None:

@@ -14,7 +14,9 @@ from playbooks.credentials import RULES
 from store.definitions.actions import action_revisions
 from store.engine import db
 from store.engine.db import Connection, Row
+from store.executions.indexes import done_by_action
 from store.executions.transitions import executions
+from store.paging import Order
 
 #: columns of an execution in which a value may have been kept
 SHOWN = ("input", "output", "error", "report", "logs", "vars")
@@ -60,14 +62,18 @@ def ended(connection: Connection, revision: Row, after: str, limit: int) -> tupl
 
     They are among ``limit`` of its action; "" says that there are no more.
     """
-    of_action = sa.and_(_table.workspace_id == revision.workspace_id, _table.action_id == revision.action_id)
-    ids = sa.select(_table.id).where(of_action, _table.id > after).order_by(_table.id).limit(limit)
-    found = [row.id for row in connection.execute(ids)]
+    of_action = [_table.workspace_id == revision.workspace_id, _table.action_id == revision.action_id, done_by_action]
+    order = Order((_table.created_at, _table.id), (False, False))
+    if after:
+        made_at, _, last_id = after.partition("/")
+        of_action.append(order.behind((int(made_at), last_id)))
+    keys = sa.select(_table.created_at, _table.id).where(*of_action).order_by(*order.clauses()).limit(limit)
+    found = connection.execute(keys).all()
     if not found:
         return [], ""
-    mine = sa.and_(of_action, _table.id > after, _table.id <= found[-1], _table.revision_id == revision.id)
+    mine = sa.and_(_table.id.in_([row.id for row in found]), _table.revision_id == revision.id)
     rows = connection.execute(_showing.where(mine, _table.completed_at.is_not(None)))
-    return list(rows), found[-1] if len(found) == limit else ""
+    return list(rows), f"{found[-1].created_at}/{found[-1].id}" if len(found) == limit else ""
 
 
 def around(connection: Connection, run_id: str) -> list[Row]:

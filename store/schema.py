@@ -3,7 +3,7 @@
 from store import access, audit, metrics, trail, worker_processes
 from store.definitions import actions, documents, playbooks, references
 from store.engine.db import metadata
-from store.executions import announcements, idempotency, transitions
+from store.executions import announcements, idempotency, indexes, transitions
 
 __all__ = [
     "access",
@@ -12,6 +12,7 @@ __all__ = [
     "audit",
     "documents",
     "idempotency",
+    "indexes",
     "metadata",
     "metrics",
     "playbooks",

@@ -36,11 +36,8 @@ def list_keys(query: dict[str, Any]) -> Response:
     Without the keys themselves, which the server does not keep. Revoked keys are listed only with ``revoked=true``; the
     audit trail names them as actors.
     """
-    with db.read() as connection:
-        rows, total = access.list_keys(
-            connection, caller().workspace_id, revoked=query["revoked"], **pages.bounds(query)
-        )
-    return pages.page([views.key(row) for row in rows], total, query)
+    found = pages.read(access.list_keys, caller().workspace_id, pages.part(query), revoked=query["revoked"])
+    return pages.page([views.key(row) for row in found.rows], found, query)
 
 
 @blueprint.post("/keys")

@@ -1,5 +1,6 @@
 """``/api/actions/executions`` and ``/api/actions/{id}/executions``: executions of actions."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from flask import Response
@@ -16,8 +17,9 @@ from api.http.blueprint import Blueprint, answer
 from api.http.long_poll import wait_for_news
 from store.definitions import actions
 from store.engine import db
-from store.engine.db import Row
+from store.engine.db import Connection, Row
 from store.executions import listing, transitions
+from store.paging import Found, Part
 from tasks.control import cancel, decide
 
 blueprint = Blueprint("executions", __name__, tag="action executions")
@@ -147,6 +149,13 @@ def _shown(row: Row) -> Response:
 
 def _listed(query: dict[str, Any], more: dict[str, str]) -> Response:
     filters = {**query, **pages.period(query), **more}
-    with db.read() as connection:
-        rows, total = listing.search(connection, caller().workspace_id, filters=filters, **pages.bounds(query))
-        return pages.page(views.execution_items(connection, rows), total, query)
+    found, versions = pages.read(_found, caller().workspace_id, filters, pages.part(query))
+    return pages.page(views.execution_items(found.rows, versions), found, query)
+
+
+def _found(
+    connection: Connection, workspace_id: str, filters: Mapping[str, Any], part: Part
+) -> tuple[Found, dict[str, str]]:
+    """A part of the list, and the versions of the actions in it."""
+    found = listing.search(connection, workspace_id, filters=filters, part=part)
+    return found, actions.versions(connection, {row.revision_id for row in found.rows})

@@ -1,13 +1,12 @@
 """The bodies that show actions and executions."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from api.http.times import seconds, stamp, waits_until
 from playbooks.states import Mode, WaitingFor
-from store.definitions import actions
 from store.definitions.actions import Action, Revision
-from store.engine.db import Connection, Row
+from store.engine.db import Row
 from store.executions import transitions
 
 _FIELDS = (
@@ -55,13 +54,11 @@ def _definition(definition: Mapping[str, Any]) -> dict[str, Any]:
     return {name: definition[name] for name in _FIELDS if name in definition}
 
 
-def execution_items(db: Connection, rows: Iterable[Row]) -> list[dict[str, Any]]:
+def execution_items(rows: Sequence[Row], versions: Mapping[str, str]) -> list[dict[str, Any]]:
     """Executions for a list, from rows of ``store.executions.listing``.
 
-    Values that are too large for a list are left out.
+    Values that are too large for a list are left out. ``versions`` are those of the revisions.
     """
-    rows = list(rows)
-    versions = actions.versions(db, {row.revision_id for row in rows})
     items = [_item(row, versions[row.revision_id]) for row in rows]
     for row, item in zip(rows, items, strict=True):
         if row.input is None:

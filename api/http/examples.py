@@ -1,6 +1,13 @@
 """The example bodies that several families share."""
 
-META = {"total": 1, "page": 1, "per_page": 20, "total_pages": 1}
+META = {
+    "total": 1,
+    "total_is_estimate": False,
+    "page": 1,
+    "per_page": 20,
+    "total_pages": 1,
+    "next_cursor": None,
+}
 
 
 VERDICT = {

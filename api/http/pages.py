@@ -1,34 +1,88 @@
-"""Lists in pages: their query parameters and their answers."""
+"""Lists in pages: their query parameters and their answers.
 
-from collections.abc import Mapping, Sequence
+A list is read by page numbers (``page``, ``per_page``) or from one part to the next (``cursor``, ``limit``). Pages end
+at a depth where a cursor is the better way; a cursor costs the same anywhere (``store.paging``).
+"""
+
+import json
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from operator import itemgetter
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from flask import Response
-from marshmallow import fields, validate
+from marshmallow import ValidationError, fields, validate, validates_schema
 
+from api.http.auth import caller
 from api.http.base_schema import Schema
 from api.http.blueprint import answer
+from api.http.current_request import present
+from api.http.load import HERE
+from config.errors import InvalidRequest, Problem
 from store.definitions.versioned import Page
+from store.engine import db
+from store.engine.db import Connection
+from store.paging import DEEPEST, Found, Part
+from store.sealing import cursors
 
-#: beyond this a page number is a mistake, and its offset would not fit into the database's integers
-_LAST_PAGE = 1_000_000_000
+#: beyond this a page number is a mistake, whatever the size of a page
+_LAST_PAGE = DEEPEST
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_CURSOR_CHARACTERS = 1024
+#: items of a part whose limit is not given, in a list that is shown whole by default
+_PART = 100
+
+Given = ParamSpec("Given")
+Rows = TypeVar("Rows")
+Item = TypeVar("Item")
 
 
-class PageQuery(Schema):
-    """The query parameters of every list."""
+class CursorQuery(Schema):
+    """The query parameters of every list that can be read on."""
+
+    cursor = fields.String(
+        validate=validate.Length(min=1, max=_CURSOR_CHARACTERS),
+        metadata={
+            "description": "The next_cursor of the part before: what follows it, whatever was added meanwhile. "
+            "The filters must be the same.",
+            "pattern": "^[A-Za-z0-9_-]+$",
+        },
+    )
+    limit = fields.Integer(
+        validate=validate.Range(min=1, max=100),
+        metadata={"description": "Items of a part read by cursor, up to 100.", "example": 20},
+    )
+
+
+class PageQuery(CursorQuery):
+    """The query parameters of every list in pages."""
 
     page = fields.Integer(
         load_default=1,
         validate=validate.Range(min=1, max=_LAST_PAGE),
-        metadata={"description": "Which page, from 1.", "example": 1},
+        metadata={
+            "description": f"Which page, from 1. A page that would end beyond item {DEEPEST:,} is refused: "
+            "read on with cursor instead.",
+            "example": 1,
+        },
     )
     per_page = fields.Integer(
         load_default=20,
         validate=validate.Range(min=1, max=100),
         metadata={"description": "Items on a page, up to 100.", "example": 20},
     )
+
+    @validates_schema(pass_original=True)
+    def _one_way(self, query: dict[str, Any], given: Mapping[str, Any], **_: Any) -> None:
+        for way, other in (("cursor", "page"), ("cursor", "per_page"), ("limit", "page"), ("limit", "per_page")):
+            if way in given and other in given:
+                raise ValidationError(
+                    f"Give {other} or {way}: page and per_page go together, cursor and limit do.", other
+                )
+        if query["page"] * query["per_page"] > DEEPEST:
+            text = f"page times per_page is at most {DEEPEST:,}. To read on, send meta.next_cursor of a page as cursor."
+            raise ValidationError(text, "page")
 
 
 class PeriodQuery(PageQuery):
@@ -78,14 +132,52 @@ def sort_order() -> fields.String:
     return fields.String(load_default="desc", validate=validate.OneOf(("asc", "desc")), metadata=metadata)
 
 
-def bounds(query: dict[str, Any]) -> dict[str, int]:
-    """``limit`` and ``offset`` for the store."""
-    return {"limit": query["per_page"], "offset": (query["page"] - 1) * query["per_page"]}
+def part(query: Mapping[str, Any]) -> Part:
+    """What is wanted of a list, for the store.
+
+    Raises:
+        InvalidRequest: the cursor is not one of this list.
+    """
+    if "cursor" in query or "limit" in query:
+        return Part(query.get("limit", query["per_page"]), after=_position(query), counted=False)
+    return Part(query["per_page"], (query["page"] - 1) * query["per_page"])
+
+
+#: the parameters that say which part of a list is wanted
+_PARTS = ("page", "per_page", "cursor", "limit")
+
+
+def _position(query: Mapping[str, Any]) -> tuple[Any, ...] | None:
+    """The position behind which the list of the present request goes on."""
+    if "cursor" not in query:
+        return None
+    found = cursors.position(query["cursor"], _name(query))
+    if found is None:
+        text = "is no next_cursor of this list with these filters; send it as it was given, or begin without one"
+        raise InvalidRequest("The list cannot be read on.", problems=[Problem("/query/cursor", text)])
+    return found
+
+
+def _name(query: Mapping[str, Any]) -> str:
+    """The name of the list of the present request: workspace, path, filters."""
+    path = present().path.rstrip("/").removeprefix("/api").removeprefix("/v1")
+    filters = sorted((name, str(value)) for name, value in query.items() if name not in _PARTS)
+    return json.dumps([caller().workspace_id, path, filters])
+
+
+def read(query: Callable[Concatenate[Connection, Given], Rows], *args: Given.args, **more: Given.kwargs) -> Rows:
+    """What ``query(connection, ...)`` reads of a list, while other requests go on.
+
+    Raises:
+        Unavailable: the database cannot be reached, or too many lists are being read.
+    """
+    with HERE.aside():
+        return db.read_aside(query, *args, **more)
 
 
 def sorted_page(query: dict[str, Any]) -> Page:
     """The page of a sorted list, for the store."""
-    return Page(query["sort_by"], query["sort_order"] == "desc", **bounds(query))
+    return Page(query["sort_by"], query["sort_order"] == "desc", part(query))
 
 
 def period(query: Mapping[str, Any]) -> dict[str, int]:
@@ -93,8 +185,29 @@ def period(query: Mapping[str, Any]) -> dict[str, int]:
     return {name: int((query[name] - _EPOCH).total_seconds() * 1000) for name in ("since", "until") if name in query}
 
 
-def page(items: Sequence[Any], total: int, query: dict[str, Any]) -> Response:
-    """The answer that shows one page."""
-    size = query["per_page"]
-    meta = {"total": total, "page": query["page"], "per_page": size, "total_pages": -(-total // size)}
+def page(items: Sequence[Any], found: Found, query: Mapping[str, Any]) -> Response:
+    """The answer that shows a part of a list."""
+    meta: dict[str, Any] = {}
+    if found.total is not None:
+        size = query["per_page"]
+        meta = {"total": found.total.number, "page": query["page"], "per_page": size}
+        meta |= {"total_pages": -(-found.total.number // size), "total_is_estimate": found.total.is_estimate}
+    after = found.goes_on_after
+    meta["next_cursor"] = cursors.cursor(after, _name(query)) if after is not None else None
     return answer({"data": items, "meta": meta})
+
+
+def part_of(
+    items: Iterable[Item], position: Callable[[Item], list[Any]], query: Mapping[str, Any]
+) -> tuple[list[Item], dict[str, Any]]:
+    """The wanted part of a list that is at hand, sorted by position, and its ``meta``.
+
+    Without ``cursor`` and ``limit`` that is the whole list.
+    """
+    keyed = sorted(((position(item), item) for item in items), key=itemgetter(0))
+    after = _position(query)
+    if after is not None:
+        keyed = keyed[bisect_right(keyed, list(after), key=itemgetter(0)) :]
+    limit = query.get("limit", _PART if after is not None else len(keyed))
+    goes_on = cursors.cursor(keyed[limit - 1][0], _name(query)) if len(keyed) > limit else None
+    return [item for _, item in keyed[:limit]], {"next_cursor": goes_on}

@@ -8,6 +8,7 @@ from api.http.base_schema import Schema
 from playbooks.definitions import actions as meaning
 from playbooks.definitions import parameters
 from playbooks.definitions.parameter_values import TYPES as VALUE_TYPES
+from store.paging import EXACT, MOST
 
 ID_PATTERN = "^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
 
@@ -135,13 +136,27 @@ class Error(Schema):
     request_id = fields.String(allow_none=True, metadata=described("Names this request in the server's log."))
 
 
-class Meta(Schema):
-    """Where a page stands in its list."""
+class PartMeta(Schema):
+    """Where a list goes on."""
+
+    next_cursor = fields.String(
+        allow_none=True, metadata=described("Send it as cursor to read on; null at the end of the list.")
+    )
+
+
+class Meta(PartMeta):
+    """Where a page stands in its list; of a part read by cursor only next_cursor is said."""
 
     total = fields.Integer(metadata=described("How many items match."))
+    total_is_estimate = fields.Boolean(
+        metadata=described(
+            f"Totals up to {EXACT:,} are exact (false). Longer lists are counted at most once a minute and up to "
+            f"{MOST:,} (true)."
+        )
+    )
     page = fields.Integer(metadata=described("The number of this page, from 1."))
     per_page = fields.Integer(metadata=described("Items on a full page."))
-    total_pages = fields.Integer(metadata=described("How many pages there are."))
+    total_pages = fields.Integer(metadata=described("How many pages there are, by that total."))
 
 
 class Retry(Strict):

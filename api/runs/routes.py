@@ -211,10 +211,10 @@ def _shown(row: Row) -> Response:
 
 def _listed(query: dict[str, Any]) -> Response:
     filters = {**query, **pages.period(query), "target": query.get("target_asset_id")}
-    with db.read() as connection:
-        rows, total = run_listing.search(connection, caller().workspace_id, filters=filters, **pages.bounds(query))
-        why = pauses.paused_by(connection, [row.id for row in rows if row.status == Status.PAUSED])
-    return pages.page([views.item(row, why.get(row.id)) for row in rows], total, query)
+    found = pages.read(run_listing.search, caller().workspace_id, filters=filters, part=pages.part(query))
+    paused = [row.id for row in found.rows if row.status == Status.PAUSED]
+    why = pages.read(pauses.paused_by, paused) if paused else {}
+    return pages.page([views.item(row, why.get(row.id)) for row in found.rows], found, query)
 
 
 def _location(run_id: str) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """The shapes of the bodies and queries of playbook executions."""
 
 from collections.abc import Mapping
-from typing import ClassVar, cast
+from typing import Any, ClassVar, cast
 
 from marshmallow import fields, validate
 from webargs.fields import DelimitedList
@@ -282,6 +282,9 @@ class Timeline(Schema):
 
 
 def listed(schema: type[Schema]) -> Schema:
-    """The shape ``{data: [...]}`` of a list without pages."""
-    shape = Schema.from_dict({"data": fields.List(fields.Nested(schema))}, name=f"{schema.__name__}List")
-    return cast("Schema", shape())
+    """The shape ``{data: [...], meta}`` of a list without pages."""
+    members: dict[str, fields.Field[Any]] = {
+        "data": fields.List(fields.Nested(schema)),
+        "meta": fields.Nested(http_schemas.PartMeta),
+    }
+    return cast("Schema", Schema.from_dict(members, name=f"{schema.__name__}List")())

@@ -1,10 +1,11 @@
 """``/api/playbooks/executions/{id}/...``: steps, logs, times and decisions of a run."""
 
-from collections.abc import Callable
 from typing import Any
 
 from flask import Response
+from marshmallow import fields
 
+from api.http import pages
 from api.http import schemas as http_schemas
 from api.http.auth import caller, requires
 from api.http.blueprint import Blueprint, answer
@@ -13,57 +14,81 @@ from api.runs import schemas as shapes
 from api.runs import views
 from store.engine import db
 from store.engine.db import Connection, Row
-from store.executions import runs
+from store.executions import run_listing, runs
 from tasks.control import decide
 
 blueprint = Blueprint("run_steps", __name__, tag="playbook executions")
 
+#: of a list shown to its end
+_END = {"next_cursor": None}
 _DECISION = shapes.StepDecision()
 _ONE = http_schemas.enveloped(shapes.StepDoing)
 
 
 @blueprint.get("/playbooks/executions/<id:run_id>/steps")
 @requires("read:playbooks")
+@blueprint.arguments(pages.CursorQuery(), location="query")
 @blueprint.answers(
     200,
     shapes.listed(shapes.StepDoing),
-    example={"data": shown.STEPS},
+    example={"data": shown.STEPS, "meta": _END},
     words="Every execution of a step, one for each loop iteration.",
     fails=(404,),
 )
-def list_run_steps(run_id: str) -> Response:
+def list_run_steps(query: dict[str, Any], run_id: str) -> Response:
     """List the steps of a run.
 
     Each execution of a step in the order in which they began, inside loops one for each iteration; then the steps
-    that the run has not reached, which are pending while it still can reach them.
+    that the run has not reached, which are pending while it still can reach them. The list is complete unless cursor
+    or limit is given.
     """
-    return _of_run(run_id, views.step_executions)
+    run, rows = pages.read(_steps, caller().workspace_id, run_id)
+    part, meta = pages.part_of(views.steps_of(run, rows), views.place, query)
+    results = pages.read(run_listing.step_results, [step.row["id"] for step in part if step.row is not None])
+    return answer({"data": views.step_items(run, part, results), "meta": meta})
 
 
 @blueprint.get("/playbooks/executions/<id:run_id>/logs")
 @requires("read:playbooks")
+@blueprint.arguments(pages.CursorQuery(), location="query")
 @blueprint.answers(
-    200, shapes.listed(shapes.RunLogLine), example={"data": shown.LOGS}, words="The lines, by time.", fails=(404,)
+    200,
+    shapes.listed(shapes.RunLogLine),
+    example={"data": shown.LOGS, "meta": _END},
+    words="The lines, by time.",
+    fails=(404,),
 )
-def list_run_logs(run_id: str) -> Response:
+def list_run_logs(query: dict[str, Any], run_id: str) -> Response:
     """List the logs of a run.
 
-    The lines of all its steps together, by time.
+    The lines of all its steps together, by time. The list is complete unless cursor or limit is given.
     """
-    return _of_run(run_id, views.logs)
+    rows = pages.read(_logs, caller().workspace_id, run_id)
+    part, meta = pages.part_of(views.log_lines(rows), views.line_place, query)
+    return answer({"data": [line.shown for line in part], "meta": meta})
 
 
 @blueprint.get("/playbooks/executions/<id:run_id>/timeline")
 @requires("read:playbooks")
+@blueprint.arguments(pages.CursorQuery(), location="query")
 @blueprint.answers(
-    200, http_schemas.enveloped(shapes.Timeline), example={"data": shown.TIMELINE}, words="The timeline.", fails=(404,)
+    200,
+    http_schemas.enveloped(shapes.Timeline, meta=fields.Nested(http_schemas.PartMeta)),
+    example={"data": shown.TIMELINE, "meta": _END},
+    words="The timeline.",
+    fails=(404,),
 )
-def get_run_timeline(run_id: str) -> Response:
+def get_run_timeline(query: dict[str, Any], run_id: str) -> Response:
     """Get the timeline of a run.
 
-    For each execution of a step: how long it was queued, executing and waiting, until now if it has not ended.
+    For each execution of a step: how long it was queued, executing and waiting, until now if it has not ended. The
+    timeline is complete unless cursor or limit is given.
     """
-    return _of_run(run_id, views.gantt)
+    run, rows = pages.read(_steps, caller().workspace_id, run_id)
+    reached = [step for step in views.steps_of(run, rows) if step.row is not None]
+    part, meta = pages.part_of(reached, views.place, query)
+    history = pages.read(run_listing.status_history, run.workspace_id, [step.row["id"] for step in part if step.row])
+    return answer({"data": views.gantt(run, part, history), "meta": meta})
 
 
 @blueprint.post("/playbooks/executions/<id:run_id>/steps/<step:step_id>/approve")
@@ -95,10 +120,12 @@ def reject_step(given: dict[str, Any], run_id: str, step_id: str) -> Response:
     return _decided(given, run_id, step_id, approve=False)
 
 
-def _of_run(run_id: str, view: Callable[[Connection, Row], Any]) -> Response:
-    with db.read() as connection:
-        row = runs.get(connection, caller().workspace_id, run_id)
-        return answer({"data": view(connection, row)})
+def _steps(connection: Connection, workspace_id: str, run_id: str) -> tuple[Row, list[Row]]:
+    return runs.get(connection, workspace_id, run_id), run_listing.of_run(connection, run_id)
+
+
+def _logs(connection: Connection, workspace_id: str, run_id: str) -> list[Row]:
+    return run_listing.logs(connection, runs.get(connection, workspace_id, run_id).id)
 
 
 def _decided(given: dict[str, Any], run_id: str, step_id: str, *, approve: bool) -> Response:

@@ -6,7 +6,8 @@ shows the last iteration; in the list of a run's steps there is one item for eac
 
 import functools
 from collections.abc import Iterable, Mapping
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, NamedTuple
 
 from flask import Response
 
@@ -159,17 +160,32 @@ def _step(state: StepState, result: Row | None) -> dict[str, Any]:
     return _omitting(shown, result)
 
 
-def step_executions(connection: Connection, row: Row) -> list[dict[str, Any]]:
-    """Each execution of a run's steps, then the unreached steps.
+def steps_of(run: Row, rows: Iterable[Row]) -> list[StepState]:
+    """Each execution of a run's steps, and the unreached steps, which have no row."""
+    _, plan = revisions.playbook(run.revision_id)
+    reached = [_mapping(row) for row in rows]
+    states = progress(plan, run.status, reached)
+    done = [StepState(plan.nodes[row["step_id"]], row, row["status"], 1) for row in reached]
+    return done + [state for state in states if state.row is None]
 
-    Executions stand in the order in which they began.
-    """
-    _, plan = revisions.playbook(row.revision_id)
-    rows = run_listing.of_run(connection, row.id)
-    results = run_listing.step_results(connection, [step.id for step in rows])
-    states = progress(plan, row.status, [_mapping(step) for step in rows])
-    done = [_step_execution(plan, step, results[step.id]) for step in _in_order(plan, rows)]
-    return done + [_not_reached(plan, state) for state in states if state.row is None]
+
+def place(step: StepState) -> list[Any]:
+    """The place of a step among its run's: in the order in which they began, then the playbook's."""
+    if step.row is None:
+        return [1, step.node.index]
+    return [0, step.row["created_at"], step.node.index, list(parted(step.row["iteration"]))]
+
+
+def step_items(run: Row, steps: Iterable[StepState], results: Mapping[str, Row]) -> list[dict[str, Any]]:
+    """Some of ``steps_of`` in a list; those that were deleted meanwhile are left out."""
+    _, plan = revisions.playbook(run.revision_id)
+    return [
+        _not_reached(plan, step)
+        if step.row is None
+        else _step_execution(plan, SimpleNamespace(**step.row), results[step.row["id"]])
+        for step in steps
+        if step.row is None or step.row["id"] in results
+    ]
 
 
 def step_execution(row: Row, run: Row) -> dict[str, Any]:
@@ -178,7 +194,7 @@ def step_execution(row: Row, run: Row) -> dict[str, Any]:
     return _step_execution(plan, row, row)
 
 
-def _step_execution(plan: Plan, row: Row, result: Row) -> dict[str, Any]:
+def _step_execution(plan: Plan, row: Any, result: Row) -> dict[str, Any]:
     node = plan.nodes[row.step_id]
     waits = row.status == Status.WAITING
     shown = {
@@ -231,56 +247,60 @@ def _omitting(shown: dict[str, Any], result: Row | None) -> dict[str, Any]:
     return shown
 
 
-def logs(connection: Connection, row: Row) -> list[dict[str, Any]]:
-    """The lines of every step's log, by time."""
-    lines = [
-        {**line, "step_id": step.step_id, "iteration": step.iteration}
-        for step in run_listing.logs(connection, row.id)
-        for line in transitions.load(step.logs)
+class Line(NamedTuple):
+    """A line of a step's log, and its place in that log."""
+
+    shown: dict[str, Any]
+    number: int
+
+
+def log_lines(rows: Iterable[Row]) -> list[Line]:
+    """The lines of every step's log."""
+    return [
+        Line({**line, "step_id": step.step_id, "iteration": step.iteration}, number)
+        for step in rows
+        for number, line in enumerate(transitions.load(step.logs))
     ]
-    return sorted(lines, key=lambda line: str(line["timestamp"]))
 
 
-def gantt(connection: Connection, row: Row) -> dict[str, Any]:
+def line_place(line: Line) -> list[Any]:
+    """The place of a line among its run's: by time."""
+    shown = line.shown
+    return [str(shown["timestamp"]), shown["step_id"], list(parted(shown["iteration"])), line.number]
+
+
+def gantt(run: Row, steps: Iterable[StepState], history: Mapping[str, list[tuple[str, int]]]) -> dict[str, Any]:
     """Begin, end and use of time of each execution of steps."""
-    _, plan = revisions.playbook(row.revision_id)
-    history = run_listing.status_history(connection, row.workspace_id, row.id)
+    _, plan = revisions.playbook(run.revision_id)
     now = db.now_ms()
-    bars = [
-        _bar(plan, step, history.get(step.id, []), now)
-        for step in _in_order(plan, run_listing.of_run(connection, row.id))
-    ]
     return {
-        "started_at": http_times.stamp(row.started_at),
-        "completed_at": http_times.stamp(row.completed_at),
-        "steps": bars,
+        "started_at": http_times.stamp(run.started_at),
+        "completed_at": http_times.stamp(run.completed_at),
+        "steps": [_bar(plan, step.node, step.row, history, now) for step in steps if step.row is not None],
     }
 
 
-def _bar(plan: Plan, step: Row, history: list[tuple[str, int]], now: int) -> dict[str, Any]:
-    node = plan.nodes[step.step_id]
-    times = timeline.spent(history, started_at=step.started_at, ended_at=step.completed_at, now=now)
+def _bar(
+    plan: Plan, node: Node, row: Mapping[str, Any], history: Mapping[str, list[tuple[str, int]]], now: int
+) -> dict[str, Any]:
+    begun, ended = row["started_at"], row["completed_at"]
+    times = timeline.spent(history.get(row["id"], []), started_at=begun, ended_at=ended, now=now)
     return {
         "step_id": node.id,
         "name": node.name,
-        "iteration": step.iteration,
+        "iteration": row["iteration"],
         "parent": plan.blocks[node.block].container,
         "type": node.type,
-        "status": step.status,
-        "attempts": step.attempt,
-        "retries": max(0, step.attempt - 1),
+        "status": row["status"],
+        "attempts": row["attempt"],
+        "retries": max(0, row["attempt"] - 1),
         "queued_ms": times.queued_ms,
         "run_ms": times.run_ms,
         "waited_ms": times.waited_ms,
-        "created_at": http_times.stamp(step.created_at),
-        "started_at": http_times.stamp(step.started_at),
-        "completed_at": http_times.stamp(step.completed_at),
+        "created_at": http_times.stamp(row["created_at"]),
+        "started_at": http_times.stamp(begun),
+        "completed_at": http_times.stamp(ended),
     }
-
-
-def _in_order(plan: Plan, steps: Iterable[Row]) -> list[Row]:
-    """The steps in the order in which they began, then the playbook's."""
-    return sorted(steps, key=lambda step: (step.created_at, plan.nodes[step.step_id].index, parted(step.iteration)))
 
 
 def _mapping(row: Row) -> Mapping[str, Any]:

@@ -19,6 +19,7 @@ from store.definitions.versioned import (
     revision_table,
 )
 from store.engine.db import Connection
+from store.paging import Found
 
 __all__ = ["SORTABLE", "Action", "NewRevision", "Page", "Revision", "action_revisions", "actions", "kind"]
 
@@ -61,12 +62,12 @@ def new_revision(revision_id: str, definition: Mapping[str, Any], sealed: str | 
     )
 
 
-def search(db: Connection, workspace_id: str, filters: Mapping[str, Any], page: Page) -> tuple[list[Action], int]:
-    """One page of the workspace's actions and how many match.
+def search(db: Connection, workspace_id: str, filters: Mapping[str, Any], page: Page) -> Found:
+    """A part of the workspace's actions.
 
     ``filters``: ``type`` and ``executor`` (lists), ``enabled``, ``search`` (text in name or description).
     """
     where = kind.matching(workspace_id, filters)
     where += [actions.c[name].in_(filters[name]) for name in ("type", "executor") if filters.get(name)]
-    rows, total = kind.page(db, kind.current, where, page)
-    return [kind.of(row) for row in rows], total
+    found = kind.page(db, kind.current, where, page)
+    return found._replace(rows=[kind.of(row) for row in found.rows])

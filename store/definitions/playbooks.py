@@ -23,6 +23,7 @@ from store.definitions.versioned import (
 )
 from store.engine.db import Connection, Row
 from store.ids import new_id
+from store.paging import Found
 
 __all__ = ["SORTABLE", "NewRevision", "Page", "Playbook", "Revision", "kind", "playbook_revisions", "playbooks"]
 
@@ -119,8 +120,8 @@ def set_enabled(db: Connection, playbook: Playbook, *, enabled: bool, fire_at: i
     return kind.set_enabled(db, playbook, enabled=enabled, actor=actor, head={"fire_at": fire_at})
 
 
-def search(db: Connection, workspace_id: str, filters: Mapping[str, Any], page: Page) -> tuple[list[Row], int]:
-    """One page of the workspace's playbooks and how many match.
+def search(db: Connection, workspace_id: str, filters: Mapping[str, Any], page: Page) -> Found:
+    """A part of the workspace's playbooks.
 
     A row has the columns of ``playbooks`` and the ``trigger`` (an object), not the whole definition. ``filters``:
     ``search`` (text in name or description), ``tag``, ``enabled``, ``trigger`` (the event).

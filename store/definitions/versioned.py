@@ -20,9 +20,10 @@ import sqlalchemy as sa
 from config.errors import Conflict, NotFound
 from playbooks.credentials import RULES
 from store import audit
-from store.engine.db import Connection, IntegrityError, Row, metadata, now_ms
+from store.engine.db import Connection, IntegrityError, metadata, now_ms
 from store.engine.prepared import Prepared
 from store.ids import new_id
+from store.paging import Found, Order, Part, Total, read
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,12 +69,11 @@ class NewRevision:
 
 
 class Page(NamedTuple):
-    """Offset, length and order of one page of a list."""
+    """The order of a list, and what is wanted of it."""
 
     sort_by: str
     descending: bool
-    limit: int
-    offset: int
+    part: Part
 
 
 Kept = TypeVar("Kept", bound=Definition)
@@ -216,26 +216,21 @@ class DefinitionKind(Generic[Kept]):
             where.append(sa.or_(*(one.icontains(text, autoescape=True) for one in (heads.name, heads.description))))
         return where
 
-    def page(
-        self, db: Connection, query: sa.Select[Any], where: Sequence[sa.ColumnElement[bool]], page: Page
-    ) -> tuple[list[Row], int]:
-        """One page of ``query`` for the matching heads, and how many match."""
-        total = db.execute(sa.select(sa.func.count()).select_from(self._heads).where(*where)).scalar_one()
-        column = self._heads.c[page.sort_by]
-        order = column.desc() if page.descending else column.asc()
-        rows = query.where(*where).order_by(order, self._heads.c.id).limit(page.limit).offset(page.offset)
-        return list(db.execute(rows)), total
+    def page(self, db: Connection, query: sa.Select[Any], where: Sequence[sa.ColumnElement[bool]], page: Page) -> Found:
+        """A part of the rows of ``query`` for the matching heads."""
+        total = _total(db, self._heads, where) if page.part.counted else None
+        order = Order((self._heads.c[page.sort_by], self._heads.c.id), (page.descending, False))
+        position = self._heads.c[page.sort_by].label("position_")
+        rows, after = read(db, query.add_columns(position).where(*where), order, page.part, ("position_", "id"))
+        return Found(rows, after, total)
 
-    def revisions(self, db: Connection, kept: Kept, *, limit: int, offset: int) -> tuple[list[Row], int]:
-        """One page of a definition's revisions, newest first, and their number.
-
-        The rows have no secrets.
-        """
+    def revisions(self, db: Connection, kept: Kept, part: Part) -> Found:
+        """A part of a definition's revisions, newest first, without secrets."""
         table, its = self._revisions.c, self._uid == kept.uid
-        total = db.execute(sa.select(sa.func.count()).select_from(self._revisions).where(its)).scalar_one()
-        columns = (table.definition, table.created_at, table.created_by)
-        page = sa.select(*columns).where(its).order_by(table.created_at.desc(), table.id.desc())
-        return list(db.execute(page.limit(limit).offset(offset))), total
+        total = _total(db, self._revisions, [its]) if part.counted else None
+        columns = (table.id, table.definition, table.created_at, table.created_by)
+        order = Order((table.created_at, table.id), (True, True))
+        return Found(*read(db, sa.select(*columns).where(its), order, part, ("created_at", "id")), total)
 
     def revision(self, db: Connection, revision_id: str) -> Revision:
         """A revision by its id; a ``lasting`` one may be cached."""
@@ -371,6 +366,10 @@ class DefinitionKind(Generic[Kept]):
             "created_by": actor,
         }
         db.execute(sa.insert(self._revisions).values({**values, **new.columns}))
+
+
+def _total(db: Connection, table: sa.Table, where: Sequence[sa.ColumnElement[bool]]) -> Total:
+    return Total(db.execute(sa.select(sa.func.count()).select_from(table).where(*where)).scalar_one())
 
 
 def _head(new: NewRevision) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """The database: the open connections of this process, and their use.
 
 ``with read() as db`` reads, ``with write() as db`` changes; each is one transaction, committed when the block ends
-without an exception. ``read_one`` is for one statement that only reads. Rule: no I/O inside ``write()`` other than its
-own statements; publish after it.
+without an exception. ``read_one`` is for one statement that only reads, ``read_aside`` for lists. Rule: no I/O inside
+``write()`` other than its own statements; publish after it.
 
 A use takes an open connection (``store.engine.pool``), sends BEGIN and COMMIT through the driver itself, and gives the
 connection back: SQLAlchemy's own pool and transactions cost more than the statements of the hot path.
@@ -35,11 +35,13 @@ from sqlalchemy import exc
 
 from config.errors import Unavailable
 from config.settings import settings
-from store.engine import clock
+from store.engine import aside, clock
 from store.engine.pool import ConnectionPool, PooledConnection
 
 #: how long a writer waits for SQLite's lock before the database counts as unavailable, seconds
 LOCK_PATIENCE = 10.0
+#: how long a read that may take long waits for its turn, seconds
+ASIDE_PATIENCE = 15.0
 
 #: how often a change that ends in a deadlock is tried at most
 MOST_TRIES = 5
@@ -101,6 +103,7 @@ class _Database:
         self.is_sqlite = self.engine.dialect.name == "sqlite"
         self.away = _what_away_raises(self.is_sqlite)
         self.reading = ConnectionPool(self.engine.connect, most=20, patience=LOCK_PATIENCE if self.is_sqlite else 5)
+        self.aside = ConnectionPool(self.engine.connect, most=aside.AT_ONCE, patience=ASIDE_PATIENCE)
         #: a thread that waits for SQLite's only writer of this process costs nothing; each failed try for its lock does
         self.writing = ConnectionPool(self._writer, most=1, patience=LOCK_PATIENCE) if self.is_sqlite else self.reading
 
@@ -112,6 +115,7 @@ class _Database:
     def close(self) -> None:
         """Close what is open."""
         self.reading.close()
+        self.aside.close()
         self.writing.close()
         self.engine.dispose()
 
@@ -194,14 +198,30 @@ def read_one(query: Callable[Concatenate[Connection, Given], Found], *args: Give
 
     Cheaper than ``read``, which gives several statements the same snapshot.
 
-    Cheaper than ``read``, which sees to it that several statements see the same.
-
     Raises:
         Unavailable: the database cannot be reached.
     """
     here = _database()
     with _use(here, here.reading, None) as connection:
         return query(connection, *args, **more)
+
+
+def read_aside(
+    query: Callable[Concatenate[Connection, Given], Found], *args: Given.args, **more: Given.kwargs
+) -> Found:
+    """What ``query(connection, ...)`` returns; for reads that may take long.
+
+    It has a connection of its own, one of few, and on SQLite a native thread (``store.engine.aside``): nothing else
+    waits for it. ``query`` uses no other connection and ends with the rows in hand.
+
+    Raises:
+        Unavailable: the database cannot be reached, or too many such reads wait.
+    """
+    here = _database()
+    with _use(here, here.aside, "BEGIN" if here.is_sqlite else None) as connection:
+        if not here.is_sqlite:
+            return query(connection, *args, **more)
+        return aside.call(lambda: query(connection, *args, **more), raw(connection).interrupt)
 
 
 def read() -> AbstractContextManager[Connection]:

@@ -14,9 +14,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from config.errors import NotFound
-from playbooks.states import Kind
 from store.engine.db import Connection, Row
+from store.executions.indexes import done_by_action, of_runs, triggered
 from store.executions.transitions import executions
+from store.executions.walks import Walk, created_between, is_one_of, key_of
+from store.paging import Found, Part, cut
 
 #: bytes; an input or output larger than this is not part of a list
 MOST_LISTED = 16 * 1024
@@ -37,13 +39,6 @@ _PLAIN = (
     executions.c.run_id,
     executions.c.step_id,
 )
-#: spelled out, so that the databases recognise the indexes that fit
-_triggered = sa.literal_column(f"executions.kind = '{Kind.ACTION}'", sa.Boolean)
-#: a step without a revision was skipped, or could not be entered
-_of_runs = sa.literal_column(
-    f"(executions.kind = '{Kind.STEP}' AND executions.type = 'action' AND executions.revision_id <> '')", sa.Boolean
-)
-_done_by_action = sa.or_(_triggered, _of_runs)
 #: ids of what was triggered sort before this, ids of runs and of their steps after it
 _BETWEEN = sa.literal_column("'pexec'", sa.Text)
 
@@ -54,39 +49,33 @@ def get(db: Connection, workspace_id: str, execution_id: str) -> Row:
     Raises:
         NotFound: this workspace has none of that id.
     """
-    mine = sa.and_(executions.c.workspace_id == workspace_id, executions.c.id == execution_id, _done_by_action)
+    mine = sa.and_(executions.c.workspace_id == workspace_id, executions.c.id == execution_id, done_by_action)
     row = db.execute(sa.select(executions).where(mine)).first()
     if row is None:
         raise NotFound(f"There is no execution {execution_id!r}.")
     return row
 
 
-def search(
-    db: Connection, workspace_id: str, *, filters: Mapping[str, Any], limit: int, offset: int
-) -> tuple[list[Row], int]:
-    """One page of the workspace's executions, newest first, and how many match.
+def search(db: Connection, workspace_id: str, *, filters: Mapping[str, Any], part: Part) -> Found:
+    """A part of the workspace's executions, newest first.
 
     ``filters``: ``action_id``, ``status`` (list), ``target``, ``since`` and ``until`` (milliseconds). An ``input`` or
     ``output`` over ``MOST_LISTED`` is NULL; ``has_output`` says whether there is an output all the same.
     """
     table = executions.c
-    where = [table.workspace_id == workspace_id, _done_by_action]
-    where += [table[name] == filters[name] for name in ("action_id", "target") if filters.get(name)]
+    first = [is_one_of(table[name], [filters[name]]) for name in ("target", "action_id") if filters.get(name)]
     if filters.get("status"):
-        where.append(table.status.in_(filters["status"]))
-    if filters.get("since") is not None:
-        where.append(table.created_at >= filters["since"])
-    if filters.get("until") is not None:
-        where.append(table.created_at < filters["until"])
-    total = db.execute(sa.select(sa.func.count()).select_from(executions).where(*where)).scalar_one()
+        first.append(is_one_of(table.status, filters["status"]))
+    mine = [table.workspace_id == workspace_id, done_by_action, *created_between(table.created_at, filters)]
+    ids, total = Walk(table=executions, mine=mine, first=first).part(db, key_of("done", workspace_id, filters), part)
     columns = (
         *_PLAIN,
         small(db, table.input),
         small(db, table.output),
         table.output.is_not(None).label("has_output"),
     )
-    page = sa.select(*columns).where(*where).order_by(table.created_at.desc(), table.id.desc())
-    return list(db.execute(page.limit(limit).offset(offset))), total
+    page = sa.select(*columns).where(table.id.in_(ids)).order_by(table.created_at.desc(), table.id.desc())
+    return Found(*cut(db.execute(page).all(), part, ("created_at", "id")), total)
 
 
 def counts(db: Connection) -> dict[str, int]:
@@ -96,8 +85,8 @@ def counts(db: Connection) -> dict[str, int]:
     that were triggered are counted, and as many of the steps of the newest runs.
     """
     table = executions.c
-    live = sa.select(table.status, sa.func.count()).where(table.due_at.is_not(None), _done_by_action)
-    ended = sa.union_all(_newest(_triggered, table.id < _BETWEEN), _newest(_of_runs, table.id > _BETWEEN)).subquery()
+    live = sa.select(table.status, sa.func.count()).where(table.due_at.is_not(None), done_by_action)
+    ended = sa.union_all(_newest(triggered, table.id < _BETWEEN), _newest(of_runs, table.id > _BETWEEN)).subquery()
     counted = sa.select(ended.c.status, sa.func.count()).group_by(ended.c.status)
     found: Counter[str] = Counter()
     for query in (live.group_by(table.status), counted):

@@ -6,7 +6,7 @@ delay. Nothing is stored for that; it is read off the steps.
 Queries for many steps leave out values that are large (``store.executions.listing``): a run may have thousands.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,8 +15,11 @@ from playbooks.states import Kind, Mode, Status, WaitingFor
 from store.audit import audit
 from store.definitions.playbooks import playbook_revisions
 from store.engine.db import Connection, Row
+from store.engine.prepared import quoted
 from store.executions import transitions as rows
 from store.executions.listing import small
+from store.executions.walks import Filter, Walk, created_between, is_one_of, key_of, unindexed
+from store.paging import Condition, Found, Part, cut
 
 #: the statuses a run is shown in
 SHOWN = (Status.PENDING, Status.RUNNING, Status.PAUSED, Status.COMPLETED, Status.FAILED, Status.CANCELLED)
@@ -45,16 +48,19 @@ def shown_status(db: Connection, run: Row) -> str:
     return str(db.execute(sa.select(_shown).where(_run.c.id == run.id)).scalar_one())
 
 
-def search(
-    db: Connection, workspace_id: str, *, filters: Mapping[str, Any], limit: int, offset: int
-) -> tuple[list[Row], int]:
-    """One page of the workspace's runs, newest first, and how many match.
+def search(db: Connection, workspace_id: str, *, filters: Mapping[str, Any], part: Part) -> Found:
+    """A part of the workspace's runs, newest first.
 
     ``filters``: ``playbook_id``, ``status`` (list, as shown), ``target``, ``trigger``, ``dry_run``, ``since`` and
     ``until`` (milliseconds).
     """
-    where = [_run.c.workspace_id == workspace_id, _run.c.kind == Kind.PLAYBOOK, *_matching(filters)]
-    total = db.execute(sa.select(sa.func.count()).select_from(_run).where(*where)).scalar_one()
+    mine = [
+        _run.c.workspace_id == workspace_id,
+        _run.c.kind == sa.literal_column(quoted(Kind.PLAYBOOK)),
+        *created_between(_run.c.created_at, filters),
+    ]
+    walk = Walk(table=_run, mine=mine, first=_matching(filters))
+    ids, total = walk.part(db, key_of("runs", workspace_id, filters), part)
     columns = (
         _run.c.id,
         _run.c.action_id,
@@ -74,27 +80,38 @@ def search(
         small(db, _run.c.input),
     )
     joined = sa.join(_run, playbook_revisions, _run.c.revision_id == playbook_revisions.c.id)
-    page = sa.select(*columns).select_from(joined).where(*where)
-    return list(db.execute(page.order_by(_run.c.id.desc()).limit(limit).offset(offset))), total
+    page = sa.select(*columns).select_from(joined).where(_run.c.id.in_(ids))
+    rows = db.execute(page.order_by(_run.c.created_at.desc(), _run.c.id.desc())).all()
+    return Found(*cut(rows, part, ("created_at", "id")), total)
 
 
-def _matching(filters: Mapping[str, Any]) -> list[sa.ColumnElement[bool]]:
-    where: list[sa.ColumnElement[bool]] = []
-    if filters.get("playbook_id"):
-        where.append(_run.c.action_id == filters["playbook_id"])
-    if filters.get("target"):
-        where.append(_run.c.target == filters["target"])
+def _matching(filters: Mapping[str, Any]) -> list[Filter]:
+    found = []
+    for name, column in (("target", _run.c.target), ("playbook_id", _run.c.action_id), ("trigger", _run.c.cause)):
+        if filters.get(name):
+            found.append(is_one_of(column, [filters[name]]))
     if filters.get("status"):
-        where.append(_shown.in_(filters["status"]))
-    if filters.get("trigger"):
-        where.append(_run.c.cause == filters["trigger"])
+        found.append(_is_shown_as(filters["status"]))
     if filters.get("dry_run") is not None:
-        where.append((_run.c.mode == Mode.DRY_RUN) == filters["dry_run"])
-    if filters.get("since") is not None:
-        where.append(_run.c.created_at >= filters["since"])
-    if filters.get("until") is not None:
-        where.append(_run.c.created_at < filters["until"])
-    return where
+        modes = [mode for mode in Mode if (mode == Mode.DRY_RUN) == filters["dry_run"]]
+        found.append(is_one_of(_run.c.mode, modes))
+    return found
+
+
+def _is_shown_as(statuses: Iterable[str]) -> Filter:
+    """The filter on the shown status, in terms of the stored one.
+
+    Only a run that is stored as running may be shown as another: as paused while it only waits.
+    """
+    wanted = set(statuses)
+    shows_paused, shows_running = Status.PAUSED in wanted, Status.RUNNING in wanted
+    stored = sorted(wanted | {Status.RUNNING} if shows_paused else wanted)
+    walks: dict[str, Condition] = {status: _run.c.status == status for status in stored}
+    otherwise: Condition = unindexed(_run.c.status).in_(stored)
+    if shows_paused != shows_running:
+        walks[Status.RUNNING] = sa.and_(walks[Status.RUNNING], _only_waits if shows_paused else ~_only_waits)
+        otherwise = sa.and_(otherwise, _shown.in_(wanted))
+    return Filter(list(walks.values()), otherwise)
 
 
 def _member(db: Connection, text: sa.ColumnElement[str], name: str) -> sa.ColumnElement[str]:
@@ -160,12 +177,13 @@ def logs(db: Connection, run_id: str) -> list[Row]:
     return list(db.execute(sa.select(*columns).where(_table.run_id == run_id, _table.logs.is_not(None))))
 
 
-def status_history(db: Connection, workspace_id: str, run_id: str) -> dict[str, list[tuple[str, int]]]:
+def status_history(db: Connection, workspace_id: str, row_ids: Sequence[str]) -> dict[str, list[tuple[str, int]]]:
     """Row id → (status, when it was entered, ms), oldest first."""
-    same = sa.and_(audit.c.workspace_id == workspace_id, audit.c.subject == _table.id)
-    query = sa.select(audit.c.subject, audit.c.event, audit.c.at).where(_table.run_id == run_id, same)
     found: dict[str, list[tuple[str, int]]] = {}
-    for row in db.execute(query.order_by(audit.c.id)):
-        status = row.event.removeprefix("execution.")
-        found.setdefault(row.subject, []).append((Status.PENDING if status == "accepted" else status, row.at))
+    for start in range(0, len(row_ids), _AT_ONCE):
+        mine = sa.and_(audit.c.workspace_id == workspace_id, audit.c.subject.in_(row_ids[start : start + _AT_ONCE]))
+        query = sa.select(audit.c.subject, audit.c.event, audit.c.at).where(mine).order_by(audit.c.id)
+        for row in db.execute(query):
+            status = row.event.removeprefix("execution.")
+            found.setdefault(row.subject, []).append((Status.PENDING if status == "accepted" else status, row.at))
     return found

@@ -124,8 +124,6 @@ partial_index(
     ),
     unique=True,
 )
-sa.Index("ix_executions_action", executions.c.workspace_id, executions.c.action_id, executions.c.id)
-sa.Index("ix_executions_workspace", executions.c.workspace_id, executions.c.id)
 
 #: status → the states it may be entered from; a terminal state has no way out
 SOURCES: dict[Status, tuple[Status, ...]] = {

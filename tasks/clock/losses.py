@@ -5,10 +5,12 @@ every pending row becomes due, and the sweep handles it (``tasks.clock.sweep``).
 taken off its queues are published at once (``tasks.clock.deaths``).
 """
 
+import time
+
 from config import logs
 from config.settings import settings
 from store import redis as redis_store
-from store.engine import db
+from store.engine import db, rest
 from store.executions import recovery
 from tasks.clock.deaths import deaths, left_behind
 from tasks.clock.duty import TimeSlice
@@ -30,9 +32,11 @@ def republish_all(_: TimeSlice) -> int:
         return 0
     number, bite, now = 0, AT_ONCE, db.now_ms()
     while bite == AT_ONCE:
+        began = time.monotonic()
         with db.write() as connection:
             bite = recovery.publish_soon(connection, at=now, limit=AT_ONCE)
         number += bite
+        rest.after_bite(began)
     redis_store.set_mark()
     if number:
         log.warning("Redis was emptied; publishing all pending executions again", executions=number)

@@ -1,6 +1,7 @@
 """Delete old executions, their secrets, idempotency keys and worker processes.
 
-Each duty deletes bite by bite, each bite in a transaction of its own, so that other writers wait for one bite at most.
+Each duty deletes bite by bite, each bite in a transaction of its own, with a pause behind it: other writers wait for
+one bite at most.
 """
 
 import time
@@ -8,15 +9,12 @@ from collections.abc import Callable
 
 from config.settings import settings
 from store import worker_processes
-from store.engine import db
+from store.engine import db, rest
 from store.executions import idempotency, recovery
 from tasks.clock.duty import TimeSlice
 
 _DAY = 86_400_000
 _HOUR = 3_600_000
-
-#: the longest pause between two bites, seconds
-MOST_REST = 1.0
 
 
 def forget_executions(time_slice: TimeSlice) -> int:
@@ -57,15 +55,13 @@ def forget_processes(_: TimeSlice) -> int:
 
 
 def _bite_by_bite(time_slice: TimeSlice, forget: Callable[..., int], age: int) -> int:
-    """Delete what is older than ``age`` (ms) until nothing is left.
-
-    A pause as long as each bite lets others write.
-    """
+    """Delete what is older than ``age`` (ms) until nothing is left."""
     number, bite, before = 0, 1, db.now_ms() - age
     while bite and not time_slice.is_over():
         began = time.monotonic()
         with db.write() as connection:
             bite = forget(connection, before=before)
         number += bite
-        time.sleep(min(MOST_REST, time.monotonic() - began) if bite else 0)
+        if bite:
+            rest.after_bite(began)
     return number

@@ -6,10 +6,11 @@ number of sweeps at once do no harm, because due rows are locked and each change
 (``tasks.clock.recovery``).
 """
 
+import time
 from collections.abc import Mapping
 
 from config import logs
-from store.engine import db
+from store.engine import db, rest
 from store.executions import recovery
 from tasks.clock import run_recovery
 from tasks.clock.duty import TimeSlice
@@ -53,8 +54,11 @@ def _postpone_backlog(time_slice: TimeSlice) -> dict[str, int]:
     for queue, pause in pauses.items():
         moved = AT_ONCE
         while moved == AT_ONCE and not time_slice.is_over():
+            began = time.monotonic()
             with db.write() as connection:
                 moved = recovery.await_turns(connection, queue, pause, limit=AT_ONCE)
+            if moved:
+                rest.after_bite(began)
     return pauses
 
 

@@ -4,6 +4,7 @@ An execution is not overdue as long as the messages before it explain its wait (
 leaves it alone; the operator still needs to see how long it has waited.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from redis.exceptions import RedisError
@@ -11,8 +12,6 @@ from redis.exceptions import RedisError
 from config.settings import settings
 from store import redis as redis_store
 from store.engine import db
-from store.engine.db import Connection
-from store.executions import recovery
 from tasks.app import QUEUES
 from tasks.messages.routing import with_former
 
@@ -20,17 +19,14 @@ from tasks.messages.routing import with_former
 PROMPT = ("urgent", "steps", "notifications")
 
 
-def queues(connection: Connection) -> dict[str, dict[str, Any]]:
+def queues(since: Mapping[str, int]) -> dict[str, dict[str, Any]]:
     """Queue → ``messages`` (None where only the broker knows) and ``oldest_seconds``.
 
     The oldest is the first accepted of the executions that no worker has claimed; without any, the age is 0. Messages
     under a former name of a queue count to it.
-
-    Raises:
-        Unavailable: the database is away.
+    ``since`` says what ``store.executions.recovery.oldest_waiting`` does.
     """
-    since, now = recovery.oldest_waiting(connection), db.now_ms()
-    lengths = _lengths()
+    now, lengths = db.now_ms(), _lengths()
     return {
         queue: {
             "messages": sum(lengths[name] for name in with_former((queue,))) if lengths else None,

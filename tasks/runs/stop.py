@@ -9,7 +9,7 @@ import functools
 import time
 from collections.abc import Sequence
 
-from store.engine import db
+from store.engine import db, rest
 from store.executions import ending
 
 #: how long one call takes bites, seconds; tick goes on with the rest
@@ -24,8 +24,10 @@ def end_steps(run_ids: Sequence[str], actor: str) -> set[str]:
     until = time.monotonic() + AT_ONCE
     concerned = {*run_ids, *db.change(functools.partial(ending.end_below, run_ids=run_ids, actor=actor))}
     bite = functools.partial(ending.clear, run_ids=list(concerned), actor=actor)
+    began = time.monotonic()
     while (ended := db.change(bite)) == ending.BITE and time.monotonic() < until:
-        pass
+        rest.after_bite(began)
+        began = time.monotonic()
     if ended < ending.BITE:
         db.change(functools.partial(ending.cleared, run_ids=list(concerned)))
     return concerned

@@ -1,13 +1,16 @@
 """Re-seal what has an earlier form, another key, or no seal.
 
 ``walk`` goes through the tables one by one, each by its primary key, some rows at a time (``store.renewal``).
-A stopped walk can start again at no loss: renewed rows are skipped. ``python -m launcher.reseal`` walks until nothing
-is left, ``tasks.clock.seals`` some bites at a time. A value that cannot be opened stays, and the walk reports its id.
+A bite that has changed rows is followed by a pause. A stopped walk can start again at no loss: renewed rows are
+skipped. ``python -m launcher.reseal`` walks until nothing is left, ``tasks.clock.seals`` some bites at a time. A value
+that cannot be opened stays, and the walk reports its id.
 """
 
+import time
 from collections.abc import Iterator, Mapping
 
 from store import renewal
+from store.engine import rest
 from store.renewal import Bite, Step
 from tasks.secrets import remask
 from tasks.secrets.sealing import destination
@@ -36,6 +39,9 @@ def walk(steps: Mapping[str, Step] = ALL) -> Iterator[tuple[str, Bite]]:
     for name, step in steps.items():
         after, through = "", False
         while not through:
+            began = time.monotonic()
             bite = step(after)
             yield name, bite
             after, through = bite.after, bite.after == ""
+            if bite.done:
+                rest.after_bite(began)

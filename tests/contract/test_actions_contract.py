@@ -228,7 +228,8 @@ def test_search_and_pages(door: Door) -> None:
     for number in range(25):
         door.create(name=f"Block host {number}", description="firewall" if number % 5 == 0 else "")
     first = door.call("GET", "/api/actions").json
-    assert (len(first["data"]), first["meta"]) == (20, {"total": 25, "page": 1, "per_page": 20, "total_pages": 2})
+    place = {"total": 25, "page": 1, "per_page": 20, "total_pages": 2}
+    assert (len(first["data"]), first["meta"] | place) == (20, first["meta"])
     assert len(door.call("GET", "/api/actions?page=2").json["data"]) == 5
     assert door.call("GET", "/api/actions?search=FIREWALL").json["meta"]["total"] == 5
     assert door.call("GET", "/api/actions?search=host%2024").json["meta"]["total"] == 1

@@ -345,7 +345,8 @@ def test_the_list_is_filtered_sorted_and_paged(everywhere: Door) -> None:
     assert names("&trigger=finding.new") == ["Alpha"]
     assert names("&trigger=manual&tag=prod") == ["Gamma"]
     listed = door.call("GET", "/api/playbooks?per_page=1&page=2&sort_by=step_count&sort_order=desc").json
-    assert listed["meta"] == {"total": 3, "page": 2, "per_page": 1, "total_pages": 3}
+    place = {"total": 3, "total_is_estimate": False, "page": 2, "per_page": 1, "total_pages": 3}
+    assert {name: listed["meta"][name] for name in place} == place
     first = door.call("GET", "/api/playbooks?sort_by=step_count").json["data"][0]
     assert (first["name"], first["step_count"]) == ("Gamma", 2)
     assert first["trigger"] == {"event": "manual", "conditions": {}}

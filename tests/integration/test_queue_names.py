@@ -11,7 +11,7 @@ from config import settings as settings_module
 from store import access, migrate, worker_processes
 from store import redis as redis_store
 from store.engine import db
-from store.executions import transitions
+from store.executions import recovery, transitions
 from tasks.entrypoints.tick import tick
 from tasks.messages import canvas, queue_state
 from tasks.messages.model import TaskMessage
@@ -107,7 +107,7 @@ def test_what_waits_under_a_former_name_counts_to_its_queue(database: str, redis
     add("exec-1", "notices", created_at=db.now_ms() - 40_000)
     add("exec-2", "notifications", created_at=db.now_ms() - 1_000)
     with db.read() as connection:
-        waiting = queue_state.queues(connection)
+        waiting = queue_state.queues(recovery.oldest_waiting(connection))
     assert not waiting.keys() & FORMER.keys()
     assert waiting["notifications"]["messages"] == 3
     assert queue_state.longest(waiting) == waiting["notifications"]["oldest_seconds"] >= 40

@@ -9,6 +9,7 @@ import pytest
 from api.runs import examples, schemas
 from store.engine import db
 from store.executions import run_listing, transitions
+from store.paging import Part
 from tests.support import runs
 from tests.support.api import Door, assert_problem
 from tests.support.waiting import eventually
@@ -205,10 +206,10 @@ def test_lists_are_the_same_on_either_database(database: str) -> None:
     row_id = runs.enter(run_id, "wait", "waiting", type="delay", waiting_for="delay")
     filters = {"status": ["paused"], "trigger": "api", "dry_run": False}
     with db.read() as connection:
-        rows, total = run_listing.search(connection, "default", filters=filters, limit=10, offset=0)
-        history = run_listing.status_history(connection, "default", run_id)
+        rows, _, total = run_listing.search(connection, "default", filters=filters, part=Part(10))
+        history = run_listing.status_history(connection, "default", [row_id])
         before = transitions.states(connection, [run_id])
-    assert ([row.id for row in rows], total) == ([run_id], 1)
+    assert ([row.id for row in rows], total) == ([run_id], (1, False))
     assert (rows[0].name, rows[0].trigger, rows[0].retry_of) == ("Wait", "api", None)
     assert [status for status, _ in history[row_id]] == ["waiting"]
     runs.end(row_id)

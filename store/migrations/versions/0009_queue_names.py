@@ -6,13 +6,17 @@ processes of the release before know no other, and those of this release know bo
 release before publishes them again, on the queues that it knows.
 
 The table is gone through by its key, ``BITE`` rows at a time, each in a transaction of its own: processes that work
-meanwhile wait for a bite and not for the table. It may be broken off and run again.
+meanwhile wait for a bite and not for the table, and go on in the pause behind it. It may be broken off and run again.
 
 Revision ID: 0009
 """
 
+import time
+
 import sqlalchemy as sa
 from alembic import op
+
+from store.engine import rest
 
 revision = "0009"
 down_revision = "0007"
@@ -41,7 +45,9 @@ def _rename(names: dict[str, str], which: sa.ColumnElement[bool]) -> None:
         while last := connection.scalar(_last_of_bite, {"after": after, "bite": BITE}):
             here = [_rows.c.id > after, _rows.c.id <= last, _rows.c.queue.in_(names), which]
             named = sa.case(names, value=_rows.c.queue)
+            began = time.monotonic()
             connection.execute(sa.update(_rows).where(*here).values(queue=named))
+            rest.after_bite(began)
             after = last
 
 

@@ -1,0 +1,40 @@
+"""The indexes of the lists of executions, each in the order of its list: newest first.
+
+There is one for each filter, so that a page costs the same whatever is on the other pages. A filter on the status has
+an index too, although each change of a status then changes that index: a list of what has failed must not read what
+has not. What they cost is measured in docs/performance.md.
+"""
+
+import sqlalchemy as sa
+
+from playbooks.states import Kind
+from store.executions.transitions import executions, partial_index
+
+#: spelled out, so that the databases recognise the indexes that fit
+triggered = sa.literal_column(f"executions.kind = '{Kind.ACTION}'", sa.Boolean)
+#: a step without a revision was skipped, or could not be entered
+of_runs = sa.literal_column(
+    f"(executions.kind = '{Kind.STEP}' AND executions.type = 'action' AND executions.revision_id <> '')", sa.Boolean
+)
+#: what lists of executions of actions show
+done_by_action = sa.or_(triggered, of_runs)
+
+_DONE = sa.text(f"kind = '{Kind.ACTION}' OR (kind = '{Kind.STEP}' AND type = 'action' AND revision_id <> '')")
+_RUN = sa.text(f"kind = '{Kind.PLAYBOOK}'")
+
+
+def _in_order(name: str, where: sa.TextClause, *columns: sa.Column[str]) -> None:
+    table = executions.c
+    partial_index(f"ix_executions_{name}", table.workspace_id, *columns, table.created_at, table.id, where=where)
+
+
+_in_order("done", _DONE)
+_in_order("done_action", _DONE, executions.c.action_id)
+_in_order("done_status", _DONE, executions.c.status)
+_in_order("done_target", sa.text(f"({_DONE.text}) AND target IS NOT NULL"), executions.c.target)
+_in_order("runs", _RUN)
+_in_order("runs_playbook", _RUN, executions.c.action_id)
+_in_order("runs_status", _RUN, executions.c.status)
+_in_order("runs_target", sa.text(f"{_RUN.text} AND target IS NOT NULL"), executions.c.target)
+_in_order("runs_cause", _RUN, executions.c.cause)
+_in_order("runs_mode", _RUN, executions.c.mode)

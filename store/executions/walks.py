@@ -1,0 +1,105 @@
+"""Reads parts of the lists of executions off the indexes that have their order.
+
+In order of time: of the filters that have an index, the one that fewest rows match leads; its index is walked from the
+newest row (or from the position of the reader) and the other filters are applied to what it brings, until the part is
+full. A filter that is a choice of values walks the index once for each and merges the walks. The rows themselves are
+read last, only those of the part.
+"""
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+
+from store import paging
+from store.engine.db import Connection
+from store.paging import EXACT, Condition, Part, Total
+
+
+class Filter(NamedTuple):
+    """A filter that an index of the list leads with."""
+
+    #: one condition for each walk of the index; no row meets two of them
+    walks: Sequence[Condition]
+    #: the same filter, in a form that no index answers
+    otherwise: Condition
+
+
+@dataclass(frozen=True, kw_only=True)
+class Walk:
+    """A list with its filters.
+
+    ``table`` is ``executions`` or an alias of it, ``mine`` what every row meets, ``first`` the filters with an index,
+    as a rule the most selective first.
+    """
+
+    table: Any
+    mine: Sequence[Condition]
+    first: Sequence[Filter]
+
+    def branches(self, db: Connection) -> list[sa.Select[Any]]:
+        """One query for each walk: (created_at, id) of the rows that match, which share none."""
+        leading = self._rarest(db)
+        others = [each.otherwise for each in self.first if each is not leading]
+        conditions = [*self.mine, *others]
+        walks = leading.walks if leading is not None else (sa.true(),)
+        return [self._keys(walk, *conditions) for walk in walks]
+
+    def _rarest(self, db: Connection) -> Filter | None:
+        if len(self.first) < 2:  # noqa: PLR2004 - then there is nothing to choose
+            return self.first[0] if self.first else None
+        numbers = [
+            paging.counted(db, [self._keys(*self.mine, walk) for walk in each.walks], EXACT) for each in self.first
+        ]
+        return self.first[numbers.index(min(numbers))]
+
+    def _keys(self, *conditions: Condition) -> sa.Select[Any]:
+        return sa.select(self.table.c.created_at, self.table.c.id).where(*conditions)
+
+    def part(self, db: Connection, key: Hashable, part: Part) -> tuple[Any, Total | None]:
+        """The ids of a part and one more, newest first, as a query; and the total if it is wanted."""
+        branches = self.branches(db)
+        total = paging.totals.of(db, key, branches) if part.counted else None
+        order = paging.Order((self.table.c.created_at, self.table.c.id), (True, True))
+        if part.after is not None:
+            branches = [branch.where(order.behind(part.after)) for branch in branches]
+        walks = [branch.order_by(*order.clauses()) for branch in branches]
+        if len(walks) == 1:
+            ids = walks[0].limit(part.limit + 1).offset(part.offset).subquery("ids")
+            return sa.select(ids.c.id), total
+        far = part.offset + part.limit + 1
+        merged = sa.union_all(*(sa.select(walk.limit(far).subquery()) for walk in walks)).subquery("walks")
+        newest = sa.select(merged).order_by(merged.c.created_at.desc(), merged.c.id.desc())
+        ids = newest.limit(part.limit + 1).offset(part.offset).subquery("ids")
+        return sa.select(ids.c.id), total
+
+
+def is_one_of(column: sa.ColumnElement[str], values: Sequence[str]) -> Filter:
+    """The filter that a column has one of these values."""
+    return Filter([column == value for value in dict.fromkeys(values)], unindexed(column).in_(values))
+
+
+def unindexed(column: sa.ColumnElement[str]) -> sa.ColumnElement[str]:
+    """The value of a text column, in a form that no index answers."""
+    return column.op("||")(sa.literal_column("''"))
+
+
+def created_between(column: sa.ColumnElement[int], filters: Mapping[str, Any]) -> list[Condition]:
+    """The conditions of ``since`` and ``until`` (ms), as far as they are given."""
+    where = [column >= filters["since"]] if filters.get("since") is not None else []
+    return where + ([column < filters["until"]] if filters.get("until") is not None else [])
+
+
+#: filters, and of those that are times how exactly they tell lists apart, ms
+_NAMES = ("action_id", "playbook_id", "target", "status", "trigger", "dry_run")
+_MINUTE = 60_000
+
+
+def key_of(name: str, workspace_id: str, filters: Mapping[str, Any]) -> Hashable:
+    """What a list's total is remembered by.
+
+    A period that moves on by less than a minute has the same total, which may be a minute old.
+    """
+    period = tuple(filters[name] // _MINUTE if filters.get(name) is not None else None for name in ("since", "until"))
+    return name, workspace_id, *(str(filters.get(name)) for name in _NAMES), *period
