@@ -6,6 +6,8 @@ The row is written in the transaction that accepts the execution; of two concurr
 the other meets the primary key (``IntegrityError``) and finds what the first has made.
 """
 
+from typing import Any
+
 import sqlalchemy as sa
 
 from store.engine.db import Connection, Row, metadata
@@ -60,6 +62,9 @@ def forget(db: Connection, *, before: int, limit: int = 1000) -> int:
 
     At most ``limit`` a call, so that the lock is held briefly; returns how many went.
     """
-    old = sa.select(_table.workspace_id, _table.key).where(_table.created_at < before)
-    bite = old.order_by(_table.created_at).limit(limit)
-    return db.execute(sa.delete(idempotency_keys).where(sa.tuple_(_table.workspace_id, _table.key).in_(bite))).rowcount
+    is_sqlite = db.dialect.name == "sqlite"
+    place: sa.ColumnElement[Any] = sa.literal_column("rowid" if is_sqlite else "ctid")  # found again without a search
+    old = sa.select(place).select_from(idempotency_keys).where(_table.created_at < before)
+    bite = old.order_by(_table.created_at).limit(limit).scalar_subquery()
+    mine = place.in_(bite) if is_sqlite else place == sa.any_(sa.func.array(bite))
+    return db.execute(sa.delete(idempotency_keys).where(mine)).rowcount

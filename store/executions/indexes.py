@@ -5,22 +5,32 @@ an index too, although each change of a status then changes that index: a list o
 has not. What they cost is measured in docs/performance.md.
 """
 
+import re
+
 import sqlalchemy as sa
 
 from playbooks.states import Kind
 from store.executions.transitions import executions, partial_index
 
-#: spelled out, so that the databases recognise the indexes that fit
-triggered = sa.literal_column(f"executions.kind = '{Kind.ACTION}'", sa.Boolean)
-#: a step without a revision was skipped, or could not be entered
-of_runs = sa.literal_column(
-    f"(executions.kind = '{Kind.STEP}' AND executions.type = 'action' AND executions.revision_id <> '')", sa.Boolean
-)
-#: what lists of executions of actions show
-done_by_action = sa.or_(triggered, of_runs)
-
-_DONE = sa.text(f"kind = '{Kind.ACTION}' OR (kind = '{Kind.STEP}' AND type = 'action' AND revision_id <> '')")
+_STEP = f"(kind = '{Kind.STEP}' AND type = 'action' AND revision_id <> '')"
+_DONE = sa.text(f"kind = '{Kind.ACTION}' OR {_STEP}")
 _RUN = sa.text(f"kind = '{Kind.PLAYBOOK}'")
+
+
+def _spelled_out(text: str) -> sa.ColumnElement[bool]:
+    """A condition exactly as an index has it, which is how SQLite recognises that the index fits.
+
+    It has no type: of one that is a Boolean, SQLite would be asked whether it is equal to 1.
+    """
+    named = re.sub(r"\b(kind|type|revision_id)\b", r"executions.\1", text)
+    return sa.literal_column(f"({named})")
+
+
+triggered = _spelled_out(f"kind = '{Kind.ACTION}'")
+#: a step without a revision was skipped, or could not be entered
+of_runs = _spelled_out(_STEP)
+#: what lists of executions of actions show
+done_by_action = _spelled_out(_DONE.text)
 
 
 def _in_order(name: str, where: sa.TextClause, *columns: sa.Column[str]) -> None:

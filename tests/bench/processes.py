@@ -73,6 +73,11 @@ class Processes:
             raise BenchError(f"{' '.join(command)} failed:\n{done.stdout[-2000:]}{done.stderr[-3000:]}")
         return done.stdout
 
+    def begin(self, command: list[str]) -> subprocess.Popen:
+        """Run a command that is talked to; the caller awaits its end."""
+        pipe = subprocess.PIPE
+        return subprocess.Popen(command, cwd=ROOT, env=self.environment, stdin=pipe, stdout=pipe, text=True)
+
     def stop(self, *names: str, grace: float = 5) -> None:
         """End the named commands and their descendants, after ``grace`` seconds by force."""
         going = [self.running.pop(name) for name in names]

@@ -140,13 +140,14 @@ class Tocsin(Layout):
         with contextlib.closing(self.connect()) as connection:
             return connection.execute(query).fetchone()[0]
 
-    def connect(self):
+    def connect(self, *, writes: bool = False):
         """A connection of the bench's own to the product's database."""
         if self.database == "postgres":
             import psycopg
 
             return psycopg.connect(self.database_url.replace("+psycopg", ""), autocommit=True)
-        return sqlite3.connect(f"file:{self.directory / 'tocsin.db'}?mode=ro", uri=True, timeout=10)
+        mode = "rw" if writes else "ro"
+        return sqlite3.connect(f"file:{self.directory / 'tocsin.db'}?mode={mode}", uri=True, timeout=60)
 
     def start_steps(self) -> None:
         for name in self.workers:

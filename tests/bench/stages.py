@@ -12,12 +12,14 @@ from typing import NamedTuple
 import chains
 import measure
 import profiler
+import reads
 import slow
 import soak
 import tls
 import workloads
 from layouts import Layout
 from measure import Numbers
+from product import Tocsin
 from shapes import LENGTHS
 
 BEGIN = time.monotonic()
@@ -123,6 +125,20 @@ def secure(layout: Layout, options: argparse.Namespace) -> Numbers:
     return numbers
 
 
+def history(layout: Layout, options: argparse.Namespace) -> Numbers:
+    """Reads of a long history against a short one."""
+    if not isinstance(layout, Tocsin):
+        return {}
+    numbers = reads.reads(layout, options)
+    say(
+        f"{layout.name}: lists {numbers['reads_list_ratio_median']:.2f}x of a short history's, the worst "
+        f"{numbers['reads_list_ratio_worst']:.2f}x, health {numbers['reads_health_ratio']:.2f}x, tick "
+        f"{numbers['reads_tick_ratio']:.2f}x; p99 of an accept next to readers "
+        f"{numbers['reads_accept_p99_ratio']:.2f}x, W2 next to retention {numbers['reads_retention_ratio']:.2f}x"
+    )
+    return numbers
+
+
 def soaked(layout: Layout, options: argparse.Namespace) -> Numbers:
     """Minutes of mixed work."""
     numbers = soak.soak(layout, options.minutes, options.quick, say)
@@ -148,6 +164,7 @@ STAGES = (
     Stage("runs in flight", ("flight",), flight),
     Stage("slow targets", ("slow",), slow_targets),
     Stage("calls over TLS", ("tls",), secure),
+    Stage("reads of a long history", ("reads",), history),
     Stage("queue depth", ("deep",), depth, "deep_rounds"),
     Stage("soak", ("soak",), soaked, ""),
 )

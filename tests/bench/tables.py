@@ -84,6 +84,17 @@ TLS = (
     Row("tls_cpu_ratio", "CPU, TLS against clear", kind="own"),
     Row("tls_connections_per_1000", "connections made for 1,000 calls", kind="alone"),
 )
+READS = (
+    Row("reads_list_ratio_median", "a page of a list, median of all lists and filters", aim="<= 2", kind="own"),
+    Row("reads_list_ratio_worst", "a page of a list, the worst", "<= 5", "<= 2", "own"),
+    Row("reads_list_ms_worst", "a page of a list, the worst, ms", kind="alone"),
+    Row("reads_list_first_ms_worst", "the first page in a minute, which counts the list, the worst, ms", kind="alone"),
+    Row("reads_health_ratio", "the reading behind /health", "<= 2", kind="own"),
+    Row("reads_tick_ratio", "a tick", "<= 1.2", kind="own"),
+    Row("reads_accept_p99_ms_alone", "an accept alone p99, ms", kind="alone"),
+    Row("reads_accept_p99_ratio", "an accept next to eight readers p99, against alone", "<= 2", kind="own"),
+    Row("reads_retention_ratio", "W2 accepted/s next to retention, against alone", ">= 0.8", kind="own"),
+)
 PARTS = {"first": "at the beginning", "last": "at the end"}
 SOAK = (
     Row("soak_runs", "single calls and runs", kind="alone"),
@@ -119,6 +130,7 @@ SECTIONS = (
     Section("Runs in flight", FLIGHT),
     Section("Slow targets", SLOW, f"{FLOOR}, 200 threads"),
     Section("Calls over TLS", TLS),
+    Section("A million executions against a thousand", READS),
     Section("Soak", SOAK),
 )
 ON_RABBITMQ = " on RabbitMQ"

@@ -22,7 +22,5 @@ def fill_database(door: Door, executions: int, *, until: int | None = None) -> N
         )
     with db.engine().connect() as connection:
         raw = db.raw(connection)
-        if connection.dialect.name == "sqlite":
-            raw.execute("BEGIN")
         fill(raw, history)
         settle(raw)

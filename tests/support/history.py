@@ -1,9 +1,10 @@
 """An installation that has run for a while: executions and audit rows, written by SQL in seconds.
 
-``fill`` adds units of seven executions (a triggered action, a run, its five steps) over ``DAYS`` days to an empty
-database: nine in ten in one workspace, the others in twenty small ones, with every status, cause, mode and target that
-lists filter by, two audit rows for each and an idempotency key for each action. The newest ``LIVE`` units have not
-ended. The bench and the tests of plans use it. Definitions are the caller's, so that every view can show the rows.
+``fill`` adds units of seven executions (a triggered action, a run, its five steps) over ``DAYS`` days: nine in ten in
+one workspace, the others in twenty small ones, with every status, cause, mode and target that lists filter by, two
+audit rows for each and an idempotency key for each action. The newest units have not ended. A further fill must end an
+hour before the first one begins. The bench and the tests of plans use it. Definitions are the caller's, so that every
+view can show the rows.
 """
 
 import sqlite3
@@ -13,8 +14,10 @@ from pathlib import Path
 from typing import Any
 
 SCRIPT = Path(__file__).with_suffix(".sql")
-DAY = 86_400_000
+HOUR, DAY = 3_600_000, 86_400_000
 DAYS = 60
+#: units in one transaction: a product that runs can write in between
+BITE = 20_000
 #: executions in a unit, and the newest units that are live, however long the history is
 UNIT, LIVE = 7, 50
 SMALL = 20
@@ -38,20 +41,21 @@ class History:
     playbooks: Sequence[Definition]
     until: int
     workspace: str = "default"
+    #: the newest units that have not ended
+    live: int = LIVE
 
 
 def fill(connection: Any, history: History) -> int:
     """Write it over a connection of the driver's own; returns the number of executions."""
     is_sqlite = isinstance(connection, sqlite3.Connection)
-    units = max(LIVE + 1, history.executions // UNIT)
+    units = max(history.live + 1, history.executions // UNIT)
     hexed = "printf('%012x', {})" if is_sqlite else "lpad(to_hex({}), 12, '0')"
     steps = history.playbooks[0].steps
-    since, until = history.until - DAYS * DAY, history.until
+    since, gap = history.until - DAYS * DAY, DAYS * DAY // units
     values = {
         **_VALUES,
-        "u": _U.format(units=units, live=units - LIVE, since=since, gap=DAYS * DAY // units),
-        "due": _VALUES["due"].format(until=until),
-        "until": until,
+        "due": _VALUES["due"].format(until=history.until),
+        "until": history.until,
         "time": hexed.format("u.at"),
         "number": hexed.format("u.i"),
         "workspace": f"CASE WHEN u.i % 10 < 9 THEN '{history.workspace}' ELSE 'w-' || ((u.i / 10) % {SMALL}) END",
@@ -64,10 +68,14 @@ def fill(connection: Any, history: History) -> int:
     }
     if not is_sqlite:
         connection.execute("SET statement_timeout = 0")
-    for statement in SCRIPT.read_text().split("\n\n")[1:]:
-        connection.execute(statement.format(**values))
-    if is_sqlite and connection.in_transaction:
-        connection.execute("COMMIT")
+    for first in range(0, units, BITE):
+        end = min(units, first + BITE)
+        these = {"first": first, "end": end, "live": units - history.live, "since": since, "gap": gap}
+        values |= {"u": _U.format(**these), "from_": since + first * gap, "to": since + end * gap}
+        for statement in SCRIPT.read_text().split("\n\n")[1:]:
+            connection.execute(statement.format(**values))
+        if is_sqlite and connection.in_transaction:
+            connection.execute("COMMIT")
     return units * (2 + len(steps))
 
 
@@ -85,7 +93,7 @@ def _one_of(number: str, values: Sequence[str]) -> str:
 
 
 #: unit i of n: when it came, and what became of it
-_U = """n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < {units}),
+_U = """n(i) AS (SELECT {first} UNION ALL SELECT i + 1 FROM n WHERE i + 1 < {end}),
 u AS (SELECT i, {since} + CAST(i AS bigint) * {gap} AS at, i < {live} AS ended,
     CASE WHEN i >= {live} THEN CASE i % 5 WHEN 0 THEN 'pending' ELSE 'running' END
         WHEN i % 20 = 4 THEN 'failed' WHEN i % 100 = 8 THEN 'cancelled' ELSE 'completed' END AS status FROM n)"""

@@ -38,11 +38,14 @@ SELECT 'pexec-' || {time} || {number} || '.' || {step}, {workspace}, 'step', {ac
 FROM us AS u
 
 INSERT INTO audit (workspace_id, at, actor, event, subject)
-SELECT workspace_id, created_at, 'key', 'execution.accepted', id FROM executions ORDER BY created_at
+SELECT workspace_id, created_at, 'key', 'execution.accepted', id FROM executions
+WHERE created_at >= {from_} AND created_at < {to} ORDER BY created_at
 
 INSERT INTO audit (workspace_id, at, actor, event, subject, details)
 SELECT workspace_id, completed_at, 'steps@host', 'execution.' || status, id, '{{"attempt":1}}'
-FROM executions WHERE completed_at IS NOT NULL ORDER BY completed_at
+FROM executions
+WHERE created_at >= {from_} AND created_at < {to} AND completed_at IS NOT NULL ORDER BY completed_at
 
 INSERT INTO idempotency_keys (workspace_id, key, fingerprint, execution_id, created_at)
-SELECT workspace_id, 'key/' || id, 'f', id, created_at FROM executions WHERE kind = 'action'
+SELECT workspace_id, 'key/' || id, 'f', id, created_at FROM executions
+WHERE created_at >= {from_} AND created_at < {to} AND kind = 'action'

@@ -1,0 +1,194 @@
+"""No statement scans or sorts a table that grows, on either database.
+
+The pass calls every documented operation with every documented parameter, lives the lives of actions and runs, and
+carries out every duty of the clock, on a database that looks as after two months of work. All that it sends is
+recorded, and the database is asked for the plan of each statement that reads what grows.
+"""
+
+import re
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from playbooks.credentials import RULES
+from store import paging
+from store.definitions.actions import action_revisions
+from store.engine import db
+from store.executions import completions, leases, recovery, runs
+from tasks.clock import seals
+from tasks.clock.duty import TimeSlice
+from tasks.entrypoints import maintenance, tick
+from tasks.entrypoints import runs as run_tasks
+from tests.support import plans
+from tests.support.api import Door, carry_out
+from tests.support.filled import fill_database
+from tests.support.services import RedisServer
+
+#: thousands of instructions of SQLite that a statement may take, a third of what a scan takes in the gate: the
+#: statuses of the 20,000 newest executions take 600
+MOST_COST = 800
+#: a total above ``paging.EXACT``, counted once a minute up to ``paging.MOST``: PostgreSQL may read it off the table
+_TOTAL = re.compile(r"^SELECT count\(\*\) AS count_1 FROM \(SELECT (executions|run)\.created_at")
+_ACCEPTED = (200, 201, 202, 204, 400, 404, 409, 422)
+
+
+@pytest.fixture(autouse=True)
+def _totals(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(paging, "totals", paging.Totals())
+
+
+@pytest.mark.parametrize(
+    "size", [100_000, pytest.param(1_000_000, marks=[pytest.mark.gate, pytest.mark.timeout(1_800)])]
+)
+def test_no_statement_reads_a_growing_table_whole(
+    database: str, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    """Each statement of the pass has a plan that scans and sorts nothing that grows, and on SQLite takes little."""
+    door = Door()
+    fill_database(door, size)
+    with plans.recorded(monkeypatch) as recorder:
+        _call_every_operation(door)
+        _live(door)
+        _carry_out_duties()
+    statements = recorder.reading_what_grows()
+    assert len(statements) > 100, "the pass has not sent what it should"
+    with db.engine().connect() as connection:
+        found = [
+            (each, plans.fault(connection, each)) for each in statements if not _TOTAL.match(plans.form(each.text))
+        ]
+    faults = [f"{fault}: {plans.form(each.text)}" for each, fault in found if fault]
+    assert not faults, "\n\n".join(faults)
+    costly = [f"{cost}: {text}" for text, cost in recorder.cost.items() if cost > MOST_COST and not _TOTAL.match(text)]
+    assert not costly, "\n\n".join(costly)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SELECT id FROM executions WHERE owner = 'nobody'",
+        "SELECT id FROM executions WHERE workspace_id = 'default' ORDER BY error LIMIT 5",
+        "SELECT count(*) FROM audit WHERE event = 'execution.completed'",
+        "UPDATE executions SET owner = NULL WHERE owner = 'nobody'",
+    ],
+)
+def test_a_scan_and_a_sort_are_found(database: str, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    """The check finds what it is for, in statements of SQLAlchemy and of the driver alike."""
+    fill_database(Door(), 20_000)
+    with plans.recorded(monkeypatch) as recorder:
+        for way in (lambda one: one.exec_driver_sql(text), lambda one: db.raw(one).execute(text + " -- by the driver")):
+            with db.write() as connection:
+                way(connection)
+    statements = recorder.reading_what_grows()
+    assert len(statements) == 2
+    with db.engine().connect() as connection:
+        assert all(plans.fault(connection, each) for each in statements)
+
+
+def _call_every_operation(door: Door) -> None:
+    """Call what the OpenAPI document names: reads with each parameter by itself, then writes with their examples."""
+    document = door.call("GET", "/api/openapi.json").json
+    calls = [
+        (method, path, operation)
+        for path, item in document["paths"].items()
+        for method, operation in item.items()
+        if method in ("get", "post", "put", "patch", "delete")
+    ]
+    calls.sort(key=lambda call: ("get", "post", "put", "patch", "delete").index(call[0]))
+    for method, path, operation in calls:
+        for address in _addresses(door, path):
+            for query in _queries(operation) if method == "get" else [""]:
+                body = next(iter(operation.get("requestBody", {}).get("content", {}).values()), {})
+                given = {"json": body["example"]} if "example" in body else {}
+                answer = door.call(method.upper(), f"{address}{query}", **given)
+                assert answer.status_code in _ACCEPTED, f"{method} {address}{query}: {answer.text}"
+
+
+def _addresses(door: Door, path: str) -> Iterator[str]:
+    """The path with the ids of things of the history: what has ended, and what goes on."""
+    some = {"action_id": ["act-act-1"], "playbook_id": ["pb-play-1"], "key_id": ["none"], "step_id": ["s4"]}
+    for name, where in (("execution_id", "actions"), ("run_id", "playbooks")):
+        if f"{{{name}}}" in path:
+            lists = [f"/api/{where}/executions?status={status}&limit=1" for status in ("completed", "running")]
+            some[name] = [door.call("GET", each).json["data"][0]["execution_id"] for each in lists]
+    for number in range(2 if "execution_id" in some or "run_id" in some else 1):
+        yield path.format(**{name: ids[number % len(ids)] for name, ids in some.items()})
+
+
+def _queries(operation: dict[str, Any]) -> Iterator[str]:
+    """No parameter, each with each of its values, and some together."""
+    yield ""
+    for parameter in operation.get("parameters", ()):
+        schema = parameter.get("schema", {})
+        if parameter["in"] != "query" or parameter["name"] == "wait":
+            continue
+        values = schema.get("enum") or schema.get("items", {}).get("enum") or [parameter.get("example", 7)]
+        values = ["act-act-1"] if parameter["name"] == "action_id" else values
+        values = ["pb-play-1"] if parameter["name"] == "playbook_id" else values
+        for value in values[0] if isinstance(values[0], list) else values:
+            yield f"?{parameter['name']}={str(value).lower() if isinstance(value, bool) else value}"
+        if schema.get("items", {}).get("enum"):
+            yield f"?{parameter['name']}={','.join(schema['items']['enum'][:3])}"
+            yield f"?{parameter['name']}={','.join(schema['items']['enum'][3:])}&to=2030-01-01T00:00:00Z"
+    if any(parameter["name"] == "cursor" for parameter in operation.get("parameters", ())):
+        yield "?limit=3"
+    if any(parameter["name"] == "page" for parameter in operation.get("parameters", ())):
+        yield "?page=40&per_page=100"
+
+
+def _live(door: Door) -> None:
+    """The lives of actions and runs: claimed, renewed, handed back, decided, paused, resumed, retried, cancelled."""
+    ids = [door.trigger("act-act-2") for _ in range(4)]
+    for execution_id in ids[:2]:
+        carry_out(execution_id)
+    carry_out(ids[2], "running")
+    with db.write() as connection:
+        leases.extend(connection, "steps@test", ids, 30_000)
+        leases.still_held(connection, "steps@test", ids)
+        leases.hand_back(connection, ids[2], "steps@test", 1)
+        leases.lapse(connection, ids[2], 1)
+        leases.held_by(connection, ["steps@test"])
+        leases.release(connection, ids[2], "steps@test", 1)
+        completions.read(connection, ids[0])
+        completions.take(connection, ids[0])
+        recovery.publish_soon(connection, ids, at=db.now_ms())
+        recovery.publish_soon(connection, at=db.now_ms())
+        recovery.await_turns(connection, "steps", 60_000)
+        recovery.overtaken(connection, "steps", before=db.now_ms(), limit=10)
+    decide = {"type": "condition", "expression": "true"}
+    inner = [{"id": "in-1", **decide}]
+    steps = [
+        {"id": "first", **decide},
+        {"id": "both", "type": "parallel", "branches": [{"steps": inner}, {"steps": [{"id": "in-2", **decide}]}]},
+        {"id": "again", "type": "for_each", "items": [1, 2], "steps": [{"id": "in-3", **decide}]},
+        {"id": "ask", "type": "approval", "message": "May I?"},
+    ]
+    playbook_id = door.create_playbook(name="Everything", steps=steps)["id"]
+    for last in ("approve", "cancel"):
+        answer = door.call("POST", f"/api/playbooks/{playbook_id}/run", json={"target_asset_id": f"a-{last}"})
+        assert answer.status_code == 202, answer.text
+        run_id = answer.json["execution_id"]
+        assert run_tasks.begin.apply(args=[run_id]).get() == "done"
+        tick.tick.apply().get()
+        address = f"/api/playbooks/executions/{run_id}"
+        for word in ("pause", "resume", *(("steps/ask/approve",) if last == "approve" else ("cancel",)), "retry"):
+            assert door.call("POST", f"{address}/{word}").status_code in _ACCEPTED
+        with db.read() as connection:
+            runs.rows(connection, run_id)
+            runs.below(connection, run_id)
+            runs.descendants(connection, run_id)
+
+
+def _carry_out_duties() -> None:
+    """Each duty of tick and of maintenance for a moment, and a walk of re-sealing that has something to mask."""
+    for duty in (*tick.DUTIES, *maintenance.DUTIES):
+        duty.run(TimeSlice(time.monotonic() + 0.2))
+    with db.write() as connection:
+        first = sa.select(sa.func.min(action_revisions.c.id)).scalar_subquery()
+        connection.execute(sa.update(action_revisions).where(action_revisions.c.id == first).values(rules=-RULES))
+    walk = seals.Renewal()
+    walk.go_on()
+    while walk._walk is not None:
+        walk.go_on()
