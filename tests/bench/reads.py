@@ -42,7 +42,9 @@ def addresses(layout: Tocsin) -> dict[str, str]:
     for kind, mine in filters.items():
         queries = [*mine, *(f"status={status}" for status in statuses[kind]), f"from={middle}", f"to={middle}"]
         queries += ["", "per_page=100", "page=10", "page=1000", "limit=100"]
-        found |= {f"{kind} {query}": f"/api/{kind}/executions?{query}" for query in queries}
+        names = [query.replace(middle, "the middle") for query in queries]  # which is another each time
+        pairs = zip(names, queries, strict=True)
+        found |= {f"{kind} {name}": f"/api/{kind}/executions?{query}" for name, query in pairs}
     found["of one action"] = f"/api/actions/{action}/executions"
     found["of one playbook"] = f"/api/playbooks/{playbook}/executions"
     run = get(layout, "/api/playbooks/executions?status=completed&limit=1")["data"][0]["execution_id"]
@@ -117,7 +119,8 @@ def timed(layout: Tocsin) -> tuple[dict[str, float], dict[str, float]]:
 
 def inside(layout: Tocsin) -> dict[str, float]:
     """Milliseconds of a tick and of the reading behind /health, in a process of the product's own."""
-    return json.loads(layout.processes.run([sys.executable, str(BENCH / "inside.py"), "times", str(TIMES)]))
+    said = layout.processes.run([sys.executable, str(BENCH / "inside.py"), "times", str(TIMES)])
+    return json.loads(said.splitlines()[-1])  # logs come before it
 
 
 def beside_readers(layout: Tocsin) -> Numbers:
@@ -174,11 +177,12 @@ def beside_retention(layout: Tocsin, options) -> Numbers:
     before = measure.burst(layout, options.seconds)
     command = [sys.executable, str(BENCH / "inside.py"), "retention", str(days)]
     process = layout.processes.begin(command)
-    process.stdout.readline()  # it is ready
+    while process.stdout.readline() not in ("ready\n", ""):
+        pass
     process.stdin.write("\n")
     process.stdin.flush()
     during = measure.burst(layout, options.seconds)
-    deleted = json.loads(process.communicate(timeout=300)[0])
+    deleted = json.loads(process.communicate(timeout=300)[0].splitlines()[-1])
     after = measure.burst(layout, options.seconds)
     alone = (before["accepted_per_s"] + after["accepted_per_s"]) / 2
     return {
