@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from store.engine.db import Connection, Row
 
 #: items that a page by number may end at
-DEEPEST = 100_000
+DEEPEST = 20_000
 #: totals up to this are exact; totals beyond ``MOST`` are not counted on
 EXACT, MOST = 10_000, 1_000_000
 #: how long the total of a long list is used, seconds, and how many lists are remembered

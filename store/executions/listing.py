@@ -23,7 +23,7 @@ from store.paging import Found, Part, cut
 #: bytes; an input or output larger than this is not part of a list
 MOST_LISTED = 16 * 1024
 #: how many of the newest ended executions are counted by status
-MOST_COUNTED = 10_000
+MOST_COUNTED = 1_000
 
 _PLAIN = (
     executions.c.id,

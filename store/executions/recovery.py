@@ -138,10 +138,7 @@ def drop_sealed(db: Connection, *, before: int, limit: int = 500) -> int:
     time at which they were made.
     """
     table = executions.c
-    old = sa.select(table.id).where(table.sealed.is_not(None), table.completed_at < before)
-    # each range by itself: for both at once SQLite goes through all old rows instead of those that are sealed
-    ranges = [old.where(made).order_by(table.id).limit(limit).subquery() for made in _made_before(before)]
-    some = sa.union_all(*map(sa.select, ranges)).limit(limit).scalar_subquery()
+    some = _oldest(before, limit, table.sealed.is_not(None), table.completed_at < before)
     return db.execute(sa.update(executions).where(table.id.in_(some)).values(sealed=None)).rowcount
 
 
@@ -167,12 +164,18 @@ def forget(db: Connection, *, before: int, limit: int = 500) -> int:
     """
     table = executions.c
     goes_on = sa.exists().where(_run.c.id == table.run_id, _run.c.due_at.is_not(None))
-    made = sa.or_(*_made_before(before))
-    old = sa.select(table.id).where(made, table.due_at.is_(None), ~goes_on).limit(limit)
-    return db.execute(sa.delete(executions).where(table.id.in_(old.scalar_subquery()))).rowcount
+    some = _oldest(before, limit, table.due_at.is_(None), ~goes_on)
+    return db.execute(sa.delete(executions).where(table.id.in_(some))).rowcount
 
 
-def _made_before(moment: int) -> list[sa.ColumnElement[bool]]:
-    """The ranges of the ids of what was made before (ms)."""
-    ranges = ((f"{kind}-", f"{kind}-{moment:012x}") for kind in ("exec", "pexec"))
-    return [sa.and_(executions.c.id >= start, executions.c.id < end) for start, end in ranges]
+def _oldest(moment: int, limit: int, *which: sa.ColumnElement[bool]) -> sa.ScalarSelect[str]:
+    """The ids of the oldest rows made before ``moment`` (ms), up to ``limit``.
+
+    Each kind of id is a walk of its own: for both at once SQLite leaves the index of what is looked for, and PostgreSQL
+    reads the table from its begin, where the rows of the last bites have left their space.
+    """
+    table, walks = executions.c, []
+    for kind in ("exec", "pexec"):
+        made = [table.id >= f"{kind}-", table.id < f"{kind}-{moment:012x}"]
+        walks.append(sa.select(sa.select(table.id).where(*made, *which).order_by(table.id).limit(limit).subquery()))
+    return sa.union_all(*walks).limit(limit).scalar_subquery()

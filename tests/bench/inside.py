@@ -1,6 +1,6 @@
 """What a process of the product does, timed inside one: ``inside.py times N`` and ``inside.py retention DAYS``.
 
-``times`` prints the median milliseconds of a tick and of the reading behind /health. ``retention`` says that it is
+``times`` prints the milliseconds of a tick and of the reading behind /health. ``retention`` says that it is
 ready, waits for a line, deletes the executions older than DAYS, and prints how many they were and how long that took.
 """
 
@@ -9,11 +9,11 @@ import math
 import os
 import sys
 import time
-from statistics import median
+from statistics import quantiles
 
 
 def times(number: int) -> dict[str, float]:
-    """Median milliseconds."""
+    """Milliseconds, of the quickest quarter."""
     from api.health import _read
     from tasks.entrypoints.tick import tick
 
@@ -25,7 +25,7 @@ def times(number: int) -> dict[str, float]:
             begin = time.perf_counter()
             work()
             took.append((time.perf_counter() - begin) * 1000)
-        found[name] = median(took)
+        found[name] = quantiles(took)[0]
     return found
 
 

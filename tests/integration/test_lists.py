@@ -138,8 +138,8 @@ def test_a_cursor_is_good_for_its_list_alone(door: Door) -> None:
     [
         ("page=2&cursor=abc", "page"),
         ("per_page=5&limit=5", "per_page"),
-        ("page=1001&per_page=100", "page"),
-        ("page=100000", "page"),
+        ("page=201&per_page=100", "page"),
+        ("page=1001", "page"),
         ("limit=0", "limit"),
         ("limit=101", "limit"),
         ("cursor=", "cursor"),
@@ -147,6 +147,7 @@ def test_a_cursor_is_good_for_its_list_alone(door: Door) -> None:
 )
 def test_what_cannot_be_meant_is_named(door: Door, query: str, named: str) -> None:
     """Both ways of reading at once, and a page beyond the depth, are refused with the way out."""
+    assert door.call("GET", f"{ACTIONS}?page=200&per_page=100").json["data"] == []
     problem = assert_problem(door.call("GET", f"{ACTIONS}?{query}"), 400)
     assert [each["pointer"] for each in problem["errors"]] == [f"/query/{named}"]
 
