@@ -1,7 +1,7 @@
 """Pauses of whatever changes many rows bite by bite, so that others write in between.
 
-A bite holds locks, on SQLite the only one. A pause twice as long as the bite leaves two thirds of the time to others. It
-is never shorter than the moment between two tries of a writer that waits for SQLite's lock (``store.engine.db``).
+A bite holds locks, on SQLite the only one. A pause twice as long as the bite leaves two thirds of the time to others.
+It is never shorter than the moment between two tries of a writer that waits for SQLite's lock (``store.engine.db``).
 """
 
 import time
