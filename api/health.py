@@ -27,7 +27,8 @@ from store import sandbox_kinds, worker_processes
 from store.access import Caller
 from store.engine import db
 from store.engine.db import Connection, Row
-from store.executions import listing, recovery
+from store.executions import recovery
+from store.executions.lists import listing
 from tasks.messages import queue_state
 
 METRICS = {

@@ -14,7 +14,7 @@ from playbooks.credentials import RULES
 from store.definitions.actions import action_revisions
 from store.engine import db
 from store.engine.db import Connection, Row
-from store.executions.indexes import done_by_action
+from store.executions.lists.indexes import done_by_action
 from store.executions.transitions import executions
 from store.paging import Order
 

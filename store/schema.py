@@ -3,7 +3,8 @@
 from store import access, audit, metrics, trail, worker_processes
 from store.definitions import actions, documents, playbooks, references
 from store.engine.db import metadata
-from store.executions import announcements, idempotency, indexes, transitions
+from store.executions import announcements, idempotency, transitions
+from store.executions.lists import indexes
 
 __all__ = [
     "access",

@@ -18,7 +18,8 @@ from api.http.long_poll import wait_for_news
 from store.definitions import actions
 from store.engine import db
 from store.engine.db import Connection, Row
-from store.executions import listing, transitions
+from store.executions import transitions
+from store.executions.lists import listing
 from store.paging import Found, Part
 from tasks.control import cancel, decide
 

@@ -55,7 +55,7 @@ def _definition(definition: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def execution_items(rows: Sequence[Row], versions: Mapping[str, str]) -> list[dict[str, Any]]:
-    """Executions for a list, from rows of ``store.executions.listing``.
+    """Executions for a list, from rows of ``store.executions.lists.listing``.
 
     Values that are too large for a list are left out. ``versions`` are those of the revisions.
     """

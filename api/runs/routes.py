@@ -23,7 +23,8 @@ from playbooks.states import Mode, Status
 from store.definitions import playbooks
 from store.engine import db
 from store.engine.db import Row
-from store.executions import pauses, run_listing, runs, transitions
+from store.executions import runs, transitions
+from store.executions.lists import pauses, run_listing
 from tasks.control import cancel, pause, retry
 from tasks.intake.run_start import request_of, start
 

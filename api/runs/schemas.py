@@ -12,7 +12,7 @@ from api.http.base_schema import Schema
 from api.http.schemas import Decision, Flag, LogLine, Strict, described
 from playbooks.definitions import step_types
 from playbooks.states import Status, WaitingFor
-from store.executions import run_listing
+from store.executions.lists import run_listing
 
 _STEP_STATUSES = [
     Status.PENDING,

@@ -14,7 +14,8 @@ from api.runs import schemas as shapes
 from api.runs import views
 from store.engine import db
 from store.engine.db import Connection, Row
-from store.executions import run_listing, runs
+from store.executions import runs
+from store.executions.lists import run_listing
 from tasks.control import decide
 
 blueprint = Blueprint("run_steps", __name__, tag="playbook executions")

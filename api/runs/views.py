@@ -19,7 +19,8 @@ from playbooks.progress import StepState, counts, current, progress
 from playbooks.states import Mode, Status, WaitingFor
 from store.engine import db
 from store.engine.db import Connection, Row
-from store.executions import run_listing, transitions
+from store.executions import transitions
+from store.executions.lists import run_listing
 from tasks.definitions import revisions
 from tasks.runs.context import parted
 
@@ -88,7 +89,7 @@ def run_detail(connection: Connection, row: Row) -> dict[str, Any]:
 
 
 def item(row: Row, paused_by: str | None) -> dict[str, Any]:
-    """A run in a list, from ``store.executions.run_listing.search``."""
+    """A run in a list, from ``store.executions.lists.run_listing.search``."""
     shown = {
         "execution_id": row.id,
         "playbook_id": row.action_id,

@@ -9,7 +9,8 @@ from playbooks.states import Mode, Status, WaitingFor
 from store.access import Caller
 from store.engine import db
 from store.engine.db import Connection, Row
-from store.executions import announcements, recovery, run_listing, runs, transitions
+from store.executions import announcements, recovery, runs, transitions
+from store.executions.lists import run_listing
 from store.executions.transitions import TERMINAL
 from tasks.control.cancel import has_ended
 from tasks.messages import publisher

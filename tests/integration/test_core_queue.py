@@ -17,7 +17,8 @@ from store import access, worker_processes
 from store import redis as redis_store
 from store.access import Caller
 from store.engine import db
-from store.executions import idempotency, listing, transitions
+from store.executions import idempotency, transitions
+from store.executions.lists import listing
 from tasks.attempts import action as attempts_action
 from tasks.definitions import actions as catalogue
 from tasks.entrypoints import maintenance, tick

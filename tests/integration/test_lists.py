@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from store import paging
 from store.engine import db
-from store.executions import walks
+from store.executions.lists import walks
 from store.executions.transitions import executions
 from tests.support import runs
 from tests.support.api import Door, assert_problem

@@ -14,7 +14,8 @@ from api.http.long_poll import Watcher
 from config.errors import Unavailable
 from store.definitions import actions
 from store.engine import db
-from store.executions import listing, transitions
+from store.executions import transitions
+from store.executions.lists import listing
 from store.paging import Part
 from tests.support.api import Door, carry_out
 from tests.support.waiting import eventually

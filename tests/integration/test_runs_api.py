@@ -8,7 +8,8 @@ import pytest
 
 from api.runs import examples, schemas
 from store.engine import db
-from store.executions import run_listing, transitions
+from store.executions import transitions
+from store.executions.lists import run_listing
 from store.paging import Part
 from tests.support import runs
 from tests.support.api import Door, assert_problem

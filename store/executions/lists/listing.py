@@ -1,7 +1,7 @@
 """Lists of executions: their pages, and counts by status.
 
-These are executions of actions, triggered or as steps of a run. ``store.executions.run_listing`` reads runs, and the
-steps in which a run decides or waits.
+These are executions of actions, triggered or as steps of a run. ``store.executions.lists.run_listing`` reads runs, and
+the steps in which a run decides or waits.
 
 A list leaves out what only the whole record needs (logs, report, sealed values), and of the two JSON columns it shows
 those values that are small: a hundred rows with everything in them may be a hundred megabytes.
@@ -15,9 +15,9 @@ import sqlalchemy as sa
 
 from config.errors import NotFound
 from store.engine.db import Connection, Row
-from store.executions.indexes import done_by_action, of_runs, triggered
+from store.executions.lists.indexes import done_by_action, of_runs, triggered
+from store.executions.lists.walks import Walk, created_between, is_one_of, key_of
 from store.executions.transitions import executions
-from store.executions.walks import Walk, created_between, is_one_of, key_of
 from store.paging import Found, Part, cut
 
 #: bytes; an input or output larger than this is not part of a list

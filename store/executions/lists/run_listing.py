@@ -3,7 +3,7 @@
 A live run is shown as ``paused`` while an operator has paused it, and while it only waits: for an approval or for a
 delay. Nothing is stored for that; it is read off the steps.
 
-Queries for many steps leave out values that are large (``store.executions.listing``): a run may have thousands.
+Queries for many steps leave out values that are large (``store.executions.lists.listing``): a run may have thousands.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,8 +17,8 @@ from store.definitions.playbooks import playbook_revisions
 from store.engine.db import Connection, Row
 from store.engine.prepared import quoted
 from store.executions import transitions as rows
-from store.executions.listing import small
-from store.executions.walks import Filter, Walk, created_between, is_one_of, key_of, unindexed
+from store.executions.lists.listing import small
+from store.executions.lists.walks import Filter, Walk, created_between, is_one_of, key_of, unindexed
 from store.paging import Condition, Found, Part, cut
 
 #: the statuses a run is shown in
