@@ -15,11 +15,11 @@ import sqlalchemy as sa
 
 from config.settings import settings
 from playbooks.credentials import RULES
-from store import paging
+from store import paging, trail
 from store.definitions.actions import action_revisions
 from store.engine import db
-from store.executions import completions, leases, recovery, runs
-from tasks.clock import seals
+from store.executions import announcements, changes, completions, leases, outcomes, recovery, runs
+from tasks.clock import monitors, seals
 from tasks.clock.duty import TimeSlice
 from tasks.entrypoints import maintenance, tick
 from tasks.entrypoints import runs as run_tasks
@@ -160,6 +160,7 @@ def _live(door: Door) -> None:
         recovery.publish_soon(connection, at=db.now_ms())
         recovery.await_turns(connection, "steps", 60_000)
         recovery.overtaken(connection, "steps", before=db.now_ms(), limit=10)
+    _tell(ids)
     decide = {"type": "condition", "expression": "true"}
     inner = [{"id": "in-1", **decide}]
     steps = [
@@ -182,6 +183,21 @@ def _live(door: Door) -> None:
             runs.rows(connection, run_id)
             runs.below(connection, run_id)
             runs.descendants(connection, run_id)
+
+
+def _tell(ids: list[str]) -> None:
+    """What is read for monitors, for Prometheus and for the triggers of playbooks."""
+    with db.write() as connection:
+        latest = changes.latest(connection)
+        for back in (0, monitors.PAGE, monitors.BACKLOG):
+            changes.after(connection, latest - back, monitors.PAGE)
+        changes.at(connection, range(latest - monitors.MOST_MISSING, latest))
+        trail.settled(connection, trail.Position(), 500)
+        outcomes.read(connection, ids)
+        announcements.add(connection, "default", "playbook.completed", ids[0])
+        announcements.subject(connection, ids[0])
+        announcements.postpone(connection, announcements.of(connection, ids[0]), at=db.now_ms())
+        assert all(announcements.take(connection, each) for each in announcements.due(connection, limit=10))
 
 
 def _carry_out_duties() -> None:

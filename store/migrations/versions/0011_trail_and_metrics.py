@@ -4,7 +4,7 @@ On PostgreSQL each audit row names the transaction that wrote it, by a default: 
 The rows of before keep NULL and come first. The counting begins with what ends after this migration.
 
 The index leaves those rows out, but the table is read once for it, and what writes waits meanwhile: about a second for each
-million audit rows. (CREATE INDEX CONCURRENTLY would wait for a second migrator, which waits for this one.)
+million audit rows. (CREATE INDEX CONCURRENTLY would commit what is before it: broken off, this could not run again.)
 
 Revision ID: 0011
 """
