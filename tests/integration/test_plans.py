@@ -189,8 +189,7 @@ def _tell(ids: list[str]) -> None:
     """What is read for monitors, for Prometheus and for the triggers of playbooks."""
     with db.write() as connection:
         latest = changes.latest(connection)
-        for back in (0, monitors.PAGE, monitors.BACKLOG):
-            changes.after(connection, latest - back, monitors.PAGE)
+        changes.after(connection, latest - monitors.MOST_BEHIND, monitors.PAGE)  # at worst
         changes.at(connection, range(latest - monitors.MOST_MISSING, latest))
         trail.settled(connection, trail.Position(), 500)
         outcomes.read(connection, ids)
