@@ -13,7 +13,7 @@ A thread of its own does all this, so no request and no execution waits for it; 
 import os
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from redis.exceptions import RedisError
 
@@ -83,15 +83,16 @@ class Pace:
         with self._lock:
             if self._pid != os.getpid():
                 self._pid, self._counted, self._done = os.getpid(), 0, None
-                threading.Thread(target=self._work, name="pace", daemon=True).start()
+                queues = QUEUES if settings().redis_is_broker else ()
+                threading.Thread(target=self._work, args=(queues,), name="pace", daemon=True).start()
 
-    def _work(self) -> None:
+    def _work(self, queues: Sequence[str]) -> None:
         while True:
             time.sleep(EVERY)
             with self._lock:
                 counted, self._counted = self._counted, 0
             try:
-                done, lengths = redis_store.tell_done(counted, QUEUES if settings().redis_is_broker else ())
+                done, lengths = redis_store.tell_done(counted, queues)
             except RedisError:
                 time.sleep(REST)
             else:

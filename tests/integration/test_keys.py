@@ -10,6 +10,7 @@ from config.errors import Conflict
 from config.settings import settings
 from store import access
 from store.engine import db
+from store.paging import Part
 from tests.support.api import Door, assert_problem
 from tests.support.waiting import eventually
 
@@ -181,4 +182,4 @@ def test_of_two_admins_who_revoke_each_other_one_stays(database: str) -> None:
 
 def _admins() -> list:
     with db.read() as connection:
-        return access.list_keys(connection, "default", limit=10, offset=0)[0]
+        return access.list_keys(connection, "default", Part(10)).rows

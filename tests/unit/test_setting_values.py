@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import exc
 
 from config.errors import Unavailable
-from config.settings import SettingsError, load
+from config.settings import SettingsError, load, settings
 from store.engine import refusals
 from tests.support.processes import clean_environment
 
@@ -43,6 +43,7 @@ ROOT = Path(__file__).parents[2]
 )
 def test_a_wrong_value_is_one_line(monkeypatch: pytest.MonkeyPatch, name: str, value: str, words: str) -> None:
     """The line names the variable, and holds an example or the allowed words."""
+    settings()  # kept: what threads of earlier tests read meanwhile
     monkeypatch.setenv(f"TOCSIN_{name}", value)
     with pytest.raises(SettingsError) as refused:
         load()
