@@ -65,6 +65,7 @@ class UpdatedStack(Stack):
 
     def __init__(self, database_url: str, **settings: str) -> None:
         super().__init__(database_url, **settings)
+        self.environment["TOCSIN_ACTIONS_DIR"] = str(Path(__file__).parent / "handlers")  # that release takes one
         self.before = self.directory / "before"
         self.revision = unpack(self.before)
         self._commands = lines_of(self.before)
