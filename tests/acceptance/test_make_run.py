@@ -201,5 +201,5 @@ def test_a_database_that_cannot_be_had_is_said_with_the_log(home, tmp_path):
     done = launch("demo", env, TOCSIN_DATABASE_URL=f"sqlite:////proc/{tmp_path.name}/tocsin.db")
     assert done.returncode == 1
     assert "Migrating the database failed. The end of" in done.stdout
-    assert "Error" in done.stdout
+    assert "cannot be made: No such file or directory" in done.stdout
     assert at_work(env) == []

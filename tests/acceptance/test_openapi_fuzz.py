@@ -41,6 +41,13 @@ parameters."path.execution_id" = {{ dictionary = "ended", probability = 0.5 }}
 include-operation-id = ["createAction", "replaceAction", "changeAction", "createKey", "createPlaybook"]
 checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "404", "409"]
 
+[[operations]]  # page and limit exclude each other, and a cursor is of one list
+include-operation-id = [
+    "listActions", "listActionVersions", "listExecutions", "listActionExecutions", "listPlaybooks",
+    "listPlaybookVersions", "listRuns", "listPlaybookRuns", "listRunSteps", "listRunLogs", "getRunTimeline", "listKeys"
+]
+checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "404"]
+
 [[operations]]  # each action declares parameters of its own
 include-operation-id = "triggerAction"
 checks.positive_data_acceptance.expected-statuses = ["2xx", "404", "409", "422"]

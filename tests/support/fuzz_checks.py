@@ -11,7 +11,7 @@ import schemathesis
 _DEFINITION = r"/(config|parameters)(/.*)?|/executor|/name|/tags/\d+"
 #: For playbooks also: what each type of step needs, that links lead somewhere, that what is called is there, what an
 #: event is called, that of the names of one member only one is given, and that some runs need an asset.
-_PLAYBOOK = r"/(steps|trigger|parameters)(/.*)?|/name|/tags/\d+|/exception_step|/variables|/inputs"
+_PLAYBOOK = r"/(steps|trigger|parameters|variables|inputs)(/.*)?|/name|/tags/\d+|/exception_step"
 MAY_BE_WRONG = {
     "POST /api/actions": _DEFINITION,
     "PUT /api/actions/{action_id}": rf"{_DEFINITION}|/id|/version",
