@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 import yaml
 
 from config.errors import InvalidRequest, Problem
+from config.pointers import unescape
 from config.strict_json import MAX_DEPTH
 
 #: the most keys and values; reading them takes half a second
@@ -36,24 +37,76 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _NO_KEY = object()
 
 
+class YamlFault(InvalidRequest):
+    """The text is not YAML, or uses what is not taken here.
+
+    ``detail`` is the fault without its place, ``line`` counts from 1 (0: unknown).
+    """
+
+    def __init__(self, message: str, detail: str, line: int = 0) -> None:
+        super().__init__(message)
+        self.detail = detail
+        self.line = line
+
+
+class Document:
+    """The value of a file, and the line of each of its members."""
+
+    def __init__(self, value: Any, lines: dict[int, dict[Any, int]]) -> None:
+        self.value = value
+        self._lines = lines
+
+    def line(self, pointer: str) -> int:
+        """The line of the member at a pointer; of the nearest one around it where it is missing."""
+        value, line = self.value, 1
+        for part in pointer.split("/")[1:]:
+            step: Any = unescape(part)
+            if isinstance(value, list):
+                step = int(step) if step.isdecimal() and int(step) < len(value) else None
+            elif not isinstance(value, dict) or step not in value:
+                step = None
+            if step is None:
+                break
+            line = self._lines[id(value)].get(step, line)
+            value = value[step]
+        return line
+
+
 def load(text: str) -> Any:
     """The value of a document, None for an empty one.
 
     Raises:
         InvalidRequest: it is not YAML, or uses what is not taken here.
     """
-    builder = _Builder()
+    return _built(text, _Builder()).value
+
+
+def located(text: str) -> Document:
+    """The value of a file with the lines of its members.
+
+    Raises:
+        InvalidRequest: as ``load``; YamlFault where the line is known.
+    """
+    builder = _Builder(lines={})
+    return Document(_built(text, builder).value, builder.lines or {})
+
+
+def _built(text: str, builder: "_Builder") -> "_Builder":
     try:
         for event in yaml.parse(text, Loader=_LOADER):
             builder.take(event)
     except yaml.MarkedYAMLError as error:
-        fault = f"{error.problem or error.context}{_remedy(error, text)}{_place(error)}"
-        raise InvalidRequest(f"The body is not YAML: {fault}.") from error
+        mark = error.problem_mark or error.context_mark
+        detail = f"{error.problem or error.context}{_remedy(error, text)}"
+        raise YamlFault(
+            f"The body is not YAML: {detail}{_place(error)}.", f"not YAML: {detail}", mark.line + 1 if mark else 0
+        ) from error
     except yaml.YAMLError as error:  # characters that YAML does not have
-        raise InvalidRequest(f"The body is not YAML: {str(error).splitlines()[0]}.") from error
+        detail = str(error).splitlines()[0]
+        raise YamlFault(f"The body is not YAML: {detail}.", f"not YAML: {detail}") from error
     except ValueError as error:  # an integer of thousands of digits
         raise InvalidRequest("The body holds a number that is too long.") from error
-    return builder.value
+    return builder
 
 
 def dump(value: Any) -> str:
@@ -65,11 +118,13 @@ def dump(value: Any) -> str:
 class _Builder:
     """The value so far, with its open containers.
 
-    Each container has the key that waits for its value.
+    Each container has the key that waits for its value. ``lines`` collects the lines of the members of each container
+    by its identity: the containers stay alive as parts of the value.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, lines: dict[int, dict[Any, int]] | None = None) -> None:
         self.value: Any = None
+        self.lines = lines
         self._documents = self._nodes = 0
         self._open: list[tuple[dict[str, Any] | list[Any], Any]] = []
 
@@ -100,11 +155,13 @@ class _Builder:
     def _begin(self, container: dict[str, Any] | list[Any], event: yaml.Event) -> None:
         if len(self._open) == MAX_DEPTH:
             detail = f"must not be nested more than {MAX_DEPTH} deep"
-            raise InvalidRequest("The body is nested too deep.", problems=[Problem("", detail)])
+            fault = YamlFault("The body is nested too deep.", detail, event.start_mark.line + 1)
+            fault.problems = [Problem("", detail)]
+            raise fault
         if self._awaits_key():
             template = isinstance(event, yaml.MappingStartEvent)  # what {{ }} without quotes is read as
             _refuse("a key must be text" + ('; put templates in quotes: "{{ host }}"' if template else ""), event)
-        self._add(container)
+        self._add(container, event)
         self._open.append((container, _NO_KEY))
 
     def _scalar(self, event: yaml.ScalarEvent) -> None:
@@ -114,16 +171,21 @@ class _Builder:
                 _refuse(f"the key {event.value[:64]!r} is there twice", event)
             self._open[-1] = (container, event.value)
         else:
-            self._add(_plain(event) if event.implicit[0] else event.value)
+            self._add(_plain(event) if event.implicit[0] else event.value, event)
 
     def _awaits_key(self) -> bool:
         return bool(self._open) and isinstance(self._open[-1][0], dict) and self._open[-1][1] is _NO_KEY
 
-    def _add(self, value: Any) -> None:
+    def _add(self, value: Any, event: yaml.Event) -> None:
+        if self.lines is not None and isinstance(value, dict | list):
+            self.lines[id(value)] = {}
         if not self._open:
             self.value = value
             return
         container, key = self._open[-1]
+        if self.lines is not None:
+            place = len(container) if isinstance(container, list) else key
+            self.lines[id(container)][place] = event.start_mark.line + 1
         if isinstance(container, list):
             container.append(value)
         else:
@@ -147,7 +209,8 @@ def _plain(event: yaml.ScalarEvent) -> Any:
 
 def _refuse(detail: str, event: yaml.Event) -> NoReturn:
     mark = event.start_mark
-    raise InvalidRequest(f"The body cannot be read: {detail} (line {mark.line + 1}, column {mark.column + 1}).")
+    message = f"The body cannot be read: {detail} (line {mark.line + 1}, column {mark.column + 1})."
+    raise YamlFault(message, detail, mark.line + 1)
 
 
 def _remedy(error: yaml.MarkedYAMLError, text: str) -> str:

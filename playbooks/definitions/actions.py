@@ -105,14 +105,14 @@ def normalise(definition: Mapping[str, Any]) -> dict[str, Any]:
     return form
 
 
-def check(definition: Mapping[str, Any]) -> list[Problem]:
+def check(definition: Mapping[str, Any], executors: tuple[str, ...] = EXECUTORS) -> list[Problem]:
     """Every fault of a definition, in reading order.
 
-    Pointers are relative to the definition.
+    Pointers are relative to the definition; ``executors`` are those that it may name.
     """
     form = normalise(definition)
     problems = check_identity(form, "an action")
-    problems += _check_word(form, "type", TYPES) + _check_word(form, "executor", EXECUTORS)
+    problems += _check_word(form, "type", TYPES) + _check_word(form, "executor", executors)
     if form.get("executor") == "approval" and form.get("type") in TYPES and form["type"] != "approval":
         problems.append(Problem("/executor", "only actions of type approval have the executor approval"))
     problems += check_tags(form["tags"])

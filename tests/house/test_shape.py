@@ -15,7 +15,19 @@ import pytest
 from tests.house import drawing
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("api", "cacao", "config", "expressions", "launcher", "playbooks", "providers", "store", "tasks", "worker")
+PACKAGES = (
+    "api",
+    "cacao",
+    "config",
+    "expressions",
+    "gateway",
+    "launcher",
+    "playbooks",
+    "providers",
+    "store",
+    "tasks",
+    "worker",
+)
 SOURCES = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
 
 

@@ -1,0 +1,1 @@
+"""The configuration folder: rules, providers, circuit breakers and chains as one generation."""

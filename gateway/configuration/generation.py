@@ -1,0 +1,63 @@
+"""The configuration in force as one value: stored as canonical JSON, compiled when it is read.
+
+The JSON holds rules, circuit breakers and chains completely, and providers with their credentials masked: those are
+sealed with the provider's revision. Two equal configurations have the same JSON, whatever files they come from in which
+order, and the same digest under the same key. The digest covers the credentials too, so that a changed password is a
+change.
+"""
+
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from config.types import Json
+from gateway.breakers import BreakerConfig
+from gateway.configuration import circuits, secrets
+from gateway.rules.ruleset import Ruleset
+
+_PARTS = ("rules", "providers", "circuit_breakers", "chains")
+
+
+@dataclass(frozen=True)
+class Generation:
+    """Rules in their stored form, and providers, circuit breakers and chains by name."""
+
+    rules: list[Json] = field(default_factory=list)
+    providers: dict[str, Json] = field(default_factory=dict)
+    circuit_breakers: dict[str, Json] = field(default_factory=dict)
+    chains: dict[str, Json] = field(default_factory=dict)
+
+    def text(self) -> str:
+        """The canonical JSON; credentials are masked."""
+        return _canonical({**self._parts(), "providers": secrets.masked(self.providers)})
+
+    def digest(self, key: bytes) -> str:
+        """What tells this configuration from others; without the key it reveals no credential."""
+        return hmac.new(key, _canonical(self._parts()).encode(), hashlib.sha256).hexdigest()
+
+    def ruleset(self, switches: Mapping[str, bool] | None = None) -> Ruleset:
+        """The rules, compiled; ``switches`` enable and disable some by name."""
+        return Ruleset(self.rules, switches)
+
+    def breakers(self) -> dict[str, BreakerConfig]:
+        """The circuit breakers by provider."""
+        return {name: circuits.read(name, form) for name, form in self.circuit_breakers.items()}
+
+    def _parts(self) -> Json:
+        return {part: getattr(self, part) for part in _PARTS}
+
+
+EMPTY = Generation()
+
+
+def read(text: str) -> Generation:
+    """The generation of its JSON."""
+    parts: Json = json.loads(text)
+    return Generation(**{part: parts[part] for part in _PARTS})
+
+
+def _canonical(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":"))

@@ -1,0 +1,149 @@
+"""What a rule sees of an execution: one tuple of facts, whatever its origin.
+
+The first five facts are the key: the rules that may concern an execution are known from the key alone. The others are
+built only when at least one rule does. Secrets in ``payload`` are masked by the caller.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple, get_args
+
+from config.types import Json
+
+Origin = Literal["dispatch", "trigger", "step", "recurring", "chain", "group", "event"]
+
+ORIGINS: tuple[Origin, ...] = get_args(Origin)
+#: the origins that begin in the gateway itself; the others are actions and playbooks
+GATEWAY_ORIGINS = frozenset(ORIGINS) - {"trigger", "step"}
+
+#: the namespaces of what is no dispatch
+ACTIONS, PLAYBOOKS = "actions", "playbooks"
+
+#: how a playbook step names a provider instead of an action
+PROVIDER_PREFIX = "provider:"
+
+#: origin, namespace, tenant, provider, action type
+Key = tuple[str, str, str, str, str]
+
+
+class Facts(NamedTuple):
+    """The facts of one execution; those that it does not have are None."""
+
+    origin: str
+    namespace: str
+    tenant: str
+    provider: str
+    action_type: str
+    #: the moment of the decision, milliseconds since 1970
+    at: int
+    payload: Json
+    metadata: Json
+    id: str | None = None
+    status: str | None = None
+    fingerprint: str | None = None
+    dedup_key: str | None = None
+    starts_at: str | None = None
+    ends_at: str | None = None
+    caller: str | None = None
+    category: str | None = None
+
+    @property
+    def key(self) -> Key:
+        """The part that decides which rules may concern it."""
+        return self[:5]
+
+
+def provider_of(definition: Mapping[str, Any]) -> str:
+    """The provider of a catalogue action: its executor, of a notification its channel."""
+    executor = str(definition["executor"])
+    channel = definition.get("config", {}).get("kind") if executor == "notification" else None
+    return channel if isinstance(channel, str) else executor
+
+
+def step_provider(action_ref: str, definition: Mapping[str, Any]) -> str:
+    """The provider of a step: the one that ``provider:NAME`` names, else that of its action."""
+    named = action_ref.removeprefix(PROVIDER_PREFIX)
+    return named if named != action_ref else provider_of(definition)
+
+
+class Attempted(NamedTuple):
+    """What a triggered action and an attempt at a step have in common."""
+
+    workspace_id: str
+    at: int
+    #: secrets masked
+    parameters: Json
+    target: str | None = None
+    caller: str | None = None
+    execution_id: str | None = None
+
+
+class StepPlace(NamedTuple):
+    """Where a step belongs; ``tags`` are the playbook's."""
+
+    playbook: str
+    step: str
+    run: str
+    tags: tuple[str, ...] = ()
+
+
+def of_trigger(definition: Mapping[str, Any], action_id: str, attempted: Attempted) -> Facts:
+    """The facts of a triggered action."""
+    metadata = {"target": attempted.target, "tags": list(definition.get("tags", ()))}
+    key = ("trigger", ACTIONS, attempted.workspace_id, provider_of(definition), action_id)
+    return _of_action(key, definition, attempted, metadata)
+
+
+def of_step(definition: Mapping[str, Any], action_ref: str, attempted: Attempted, place: StepPlace) -> Facts:
+    """The facts of an attempt at a playbook step."""
+    metadata = {
+        "target": attempted.target,
+        "playbook": place.playbook,
+        "step": place.step,
+        "run": place.run,
+        "tags": [*place.tags, *definition.get("tags", ())],
+    }
+    key = ("step", PLAYBOOKS, attempted.workspace_id, step_provider(action_ref, definition), action_ref)
+    return _of_action(key, definition, attempted, metadata)
+
+
+def _of_action(key: Key, definition: Mapping[str, Any], attempted: Attempted, metadata: Json) -> Facts:
+    return Facts(
+        *key,
+        attempted.at,
+        attempted.parameters,
+        metadata,
+        id=attempted.execution_id,
+        caller=attempted.caller,
+        category=definition.get("type"),
+    )
+
+
+def of_dispatch(
+    dispatch: Mapping[str, Any],
+    *,
+    at: int,
+    origin: Origin = "dispatch",
+    caller: str | None = None,
+    execution_id: str | None = None,
+) -> Facts:
+    """The facts of a dispatch, or of one that a chain, a group or a schedule makes.
+
+    ``labels`` of the dispatch become ``action.metadata``.
+    """
+    return Facts(
+        origin,
+        dispatch["namespace"],
+        dispatch["tenant"],
+        dispatch["provider"],
+        dispatch["action_type"],
+        at,
+        dispatch["payload"],
+        dict(dispatch.get("labels") or {}),
+        id=dispatch.get("id") or execution_id,
+        status=dispatch.get("status"),
+        fingerprint=dispatch.get("fingerprint"),
+        dedup_key=dispatch.get("dedup_key"),
+        starts_at=dispatch.get("starts_at"),
+        ends_at=dispatch.get("ends_at"),
+        caller=caller,
+    )

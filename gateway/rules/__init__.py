@@ -1,0 +1,1 @@
+"""Rules: written, checked, compiled, and asked for a verdict."""

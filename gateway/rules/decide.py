@@ -1,0 +1,80 @@
+"""From candidates and facts to one verdict: the first rule that matches decides.
+
+A rule in shadow mode is recorded and passed over. A rule with ``continue`` adds its patch or its check, and the search
+goes on; later rules see the patched payload. A rule whose condition cannot be evaluated does not match, and the verdict
+says why. No rule, no verdict: the execution goes out.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from config.types import Json
+from gateway import merge_patch
+from gateway.facts import Facts
+from gateway.rules.conditions import Evaluation
+from gateway.rules.recorded import NothingRecorded, Recorded
+from gateway.rules.rule import Rule
+from gateway.verdicts import Allow, Check, Modify, Problem, Shadow, Verdict
+
+ALLOWED = Verdict(Allow())
+_NOTHING = NothingRecorded()
+
+
+def decide(rules: Sequence[Rule], facts: Facts, recorded: Recorded = _NOTHING) -> Verdict:
+    """The verdict of rules that concern the key of these facts."""
+    this = Evaluation(recorded)
+    search = None
+    for rule in rules:
+        matches = rule.test(facts, this)
+        if matches is False:
+            continue
+        search = search or Search()
+        if matches is None:
+            search.undecided.add(rule.name)
+            continue
+        facts = search.take(rule, facts)
+        if rule.ends:
+            return search.verdict(rule, this)
+    return search.verdict(None, this) if search is not None else ALLOWED
+
+
+class Search:
+    """What the rules before the deciding one have left."""
+
+    def __init__(self) -> None:
+        self.checks: list[Check] = []
+        self.patches: list[Json] = []
+        self.shadows: list[Shadow] = []
+        self.undecided: set[str] = set()
+        self.last: Rule | None = None
+
+    def take(self, rule: Rule, facts: Facts) -> Facts:
+        """Note a rule that matches; the facts that the next one sees."""
+        if rule.shadow:
+            self.shadows.append(Shadow(rule.name, rule.effect.kind))
+            return facts
+        self.last = rule
+        if rule.check is not None:
+            self.checks.append(rule.check(facts))
+        if isinstance(rule.effect, Modify):
+            self.patches.append(rule.effect.changes)
+            facts = facts._replace(payload=merge_patch.patched(facts.payload, rule.effect.changes))
+        return facts
+
+    def verdict(self, decided: Rule | None, this: Evaluation) -> Verdict:
+        """The verdict of the deciding rule, or of the last that let the search go on."""
+        rule = decided or self.last
+        return Verdict(
+            rule.effect if rule else Allow(),
+            rule.name if rule else None,
+            rule.reason if rule else None,
+            rule.condition.text if rule else None,
+            checks=tuple(self.checks),
+            patches=tuple(self.patches),
+            shadows=tuple(self.shadows),
+            problems=tuple(self.problems(this)) if self.undecided else (),
+        )
+
+    def problems(self, this: Evaluation) -> Iterator[Problem]:
+        """The first problem of each rule that could not be decided; others had none that mattered."""
+        first = {problem.rule: problem for problem in reversed(this.problems)}
+        return (problem for name, problem in reversed(first.items()) if name in self.undecided)

@@ -1,0 +1,98 @@
+"""Conditions over recorded outcomes: ``state_seen`` and ``state_counter``.
+
+They ask how many executions of the same tenant ended within a time. The store behind ``Recorded`` answers from the
+records and stops counting at ``most``, so that a query costs the same however much is recorded. They are evaluated
+after everything that is known in memory.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+from config.types import Json
+from gateway.facts import Facts
+from gateway.rules import operators
+
+#: a week: the longest time that a condition looks back
+MAX_WITHIN_SECONDS = 604_800
+MAX_COUNT = 10_000
+#: members of the object that says what is looked for; text means its ``action_type``
+MEMBERS = ("action_type", "outcome", "namespace", "provider", "rule")
+
+
+class Query(NamedTuple):
+    """What is counted; None matches anything."""
+
+    tenant: str
+    since: int
+    until: int
+    action_type: str | None
+    outcome: str | None
+    namespace: str | None
+    provider: str | None
+    rule: str | None
+    #: how the rule names it, for values given by hand
+    name: str
+
+
+class Recorded(Protocol):
+    """The recorded outcomes."""
+
+    def count(self, query: Query, most: int) -> int:
+        """How many records match, counted up to ``most``."""
+
+
+class NothingRecorded:
+    """Recorded outcomes where there are none."""
+
+    def count(self, query: Query, most: int) -> int:  # noqa: ARG002
+        """None."""
+        return 0
+
+
+@dataclass
+class MockRecords:
+    """Recorded outcomes given by hand, by the name of what is counted.
+
+    ``asked`` are the names that were looked up.
+    """
+
+    counts: Mapping[str, int]
+    asked: list[str] = field(default_factory=list)
+
+    def count(self, query: Query, most: int) -> int:
+        """The number given for the query's name."""
+        self.asked.append(query.name)
+        return min(self.counts.get(query.name, 0), most)
+
+
+def name_of(what: Mapping[str, str]) -> str:
+    """How a rule's query is named: its action type, and what else it asks for."""
+    parts = [f"{member}={what[member]}" for member in MEMBERS[1:] if member in what]
+    return " ".join([what.get("action_type", "*"), *parts])
+
+
+def query_maker(what: Mapping[str, str], within_seconds: int) -> Callable[[Facts], Query]:
+    """The query of a condition for given facts."""
+    wanted = {member: what.get(member) for member in MEMBERS}
+    pattern = Query("", 0, 0, **wanted, name=name_of(what))
+    return lambda facts: pattern._replace(tenant=facts.tenant, since=facts.at - within_seconds * 1000, until=facts.at)
+
+
+def seen(what: Mapping[str, str], within_seconds: int) -> Callable[[Facts, Recorded], bool]:
+    """Whether a matching execution is recorded."""
+    query = query_maker(what, within_seconds)
+    return lambda facts, recorded: recorded.count(query(facts), 1) > 0
+
+
+def counter(what: Mapping[str, str], within_seconds: int, wanted: Json) -> Callable[[Facts, Recorded], bool]:
+    """Whether the number of matching executions passes every operator."""
+    query = query_maker(what, within_seconds)
+    tests = [operators.test(operator, value) for operator, value in wanted.items()]
+    most = int(max(wanted.values())) + 1
+
+    def test(facts: Facts, recorded: Recorded) -> bool:
+        number = recorded.count(query(facts), most)
+        return all(test(number) for test in tests)
+
+    return test

@@ -1,0 +1,152 @@
+"""A rule as it is written: its faults and its stored form.
+
+Members: ``name``, ``condition``, ``action``, and where given ``priority`` (lower first), ``enabled``, ``description``,
+``metadata`` (notes), ``timezone`` (of ``time.*``), ``origins``, ``tenants``, ``mode`` and ``continue``.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from config.types import Json
+from gateway import grants
+from gateway.facts import GATEWAY_ORIGINS, ORIGINS
+from gateway.rules import condition_checks, effects
+from gateway.rules.effects import Names
+from gateway.verdicts import CONTINUING, WHERE, Chain
+from playbooks.checks.faults import Faults, below, shown
+from playbooks.definitions.fields import (
+    MAX_DESCRIPTION_CHARACTERS,
+    MAX_NAME_CHARACTERS,
+    is_line,
+    is_text,
+    is_whole,
+)
+from playbooks.definitions.schedules import check_timezone
+
+MEMBERS = (
+    "name",
+    "priority",
+    "enabled",
+    "description",
+    "condition",
+    "action",
+    "metadata",
+    "timezone",
+    "origins",
+    "tenants",
+    "mode",
+    "continue",
+)
+MODES = ("enforce", "shadow")
+MAX_PRIORITY = 1_000_000
+_LATER = ("active_time_intervals", "mute_time_intervals")
+
+
+def check(rule: Any, pointer: str, names: Names, faults: Faults) -> None:
+    """Report every fault of a rule; ``names`` are what it may refer to."""
+    if not isinstance(rule, dict):
+        faults.add(pointer, "a rule must be an object with a name, a condition and an action")
+        return
+    for member in rule:
+        if member in _LATER:
+            faults.add(below(pointer, member), "named calendars come with a later release: use time.* in the condition")
+        elif member not in MEMBERS:
+            hint = faults.hint(member, MEMBERS)
+            faults.add(below(pointer, shown(member)), f"'{shown(member)}' is no member of a rule{hint}")
+    given = {member: value for member, value in rule.items() if value is not None}
+    _check_plain(given, pointer, faults)
+    for member in ("condition", "action"):
+        if member not in given:
+            faults.add(below(pointer, member), f"a rule needs its {member}")
+    if "condition" in given:
+        condition_checks.check(given["condition"], below(pointer, "condition"), faults)
+    if "action" in given:
+        effects.check(given["action"], below(pointer, "action"), names, faults)
+    _check_continue(given, pointer, faults)
+    _check_origins(given, pointer, faults)
+
+
+def _check_plain(given: Mapping[str, Any], pointer: str, faults: Faults) -> None:
+    if not is_line(given.get("name"), MAX_NAME_CHARACTERS):
+        words = f"a name of 1 to {MAX_NAME_CHARACTERS} printable characters"
+        faults.add(below(pointer, "name"), f"must be {words}" if "name" in given else f"a rule needs {words}")
+    if not is_whole(given.get("priority", 0), -MAX_PRIORITY, MAX_PRIORITY):
+        faults.add(below(pointer, "priority"), f"must be a whole number from -{MAX_PRIORITY} to {MAX_PRIORITY}")
+    for switch in ("enabled", "continue"):
+        if not isinstance(given.get(switch, False), bool):
+            faults.add(below(pointer, switch), "must be true or false")
+    if not is_text(given.get("description", ""), MAX_DESCRIPTION_CHARACTERS):
+        words = f"must be text of at most {MAX_DESCRIPTION_CHARACTERS} characters"
+        faults.add(below(pointer, "description"), words)
+    metadata = given.get("metadata", {})
+    if not isinstance(metadata, dict) or not all(is_text(one, MAX_DESCRIPTION_CHARACTERS) for one in metadata.values()):
+        faults.add(below(pointer, "metadata"), "must be an object of names and texts")
+    if given.get("mode", "enforce") not in MODES:
+        hint = faults.hint(given["mode"], MODES)
+        faults.add(below(pointer, "mode"), f"must be one of {', '.join(MODES)}{hint}")
+    if "timezone" in given and (detail := check_timezone(given["timezone"])):
+        faults.add(below(pointer, "timezone"), detail)
+    if "tenants" in given:
+        faults.extend(below(pointer, "tenants"), grants.check_patterns(given["tenants"]))
+
+
+def _kind(given: Mapping[str, Any]) -> Any:
+    action = given.get("action")
+    return action.get("type") if isinstance(action, dict) else None
+
+
+def _check_continue(given: Mapping[str, Any], pointer: str, faults: Faults) -> None:
+    kind = _kind(given)
+    if given.get("continue") is True and kind in effects.TYPES and kind not in CONTINUING:
+        words = ", ".join(sorted(CONTINUING))
+        faults.add(below(pointer, "continue"), f"after {kind} no further rule is asked: continue goes with {words}")
+
+
+def _check_origins(given: Mapping[str, Any], pointer: str, faults: Faults) -> None:
+    origins, place = given.get("origins"), below(pointer, "origins")
+    if origins is None:
+        return
+    if not isinstance(origins, list) or not origins:
+        faults.add(place, f"must be a list of some of {', '.join(ORIGINS)}")
+        return
+    for number, origin in enumerate(origins[: len(ORIGINS) + 1]):
+        if origin not in ORIGINS:
+            hint = faults.hint(origin, ORIGINS)
+            faults.add(f"{place}/{number}", f"must be one of {', '.join(ORIGINS)}{hint}")
+    if _kind(given) == Chain.kind and "chain" in origins:
+        faults.add(place, "a chain is never started from inside a chain: leave chain out of origins")
+
+
+def concerned(form: Mapping[str, Any]) -> frozenset[str]:
+    """The origins that a rule in its stored form concerns.
+
+    Where it names none, effects that say where an execution goes concern the gateway's own origins: a rule that is
+    copied from elsewhere never reroutes a containment step by accident.
+    """
+    if form["origins"] is not None:
+        return frozenset(form["origins"])
+    kind = form["action"]["type"]
+    if kind == Chain.kind:
+        return GATEWAY_ORIGINS - {"chain"}
+    return GATEWAY_ORIGINS if kind in WHERE else frozenset(ORIGINS)
+
+
+def normalise(rule: Mapping[str, Any], file: str, position: int) -> Json:
+    """The stored form of a rule that is free of faults."""
+    given = {member: value for member, value in rule.items() if value is not None}
+    return {
+        "name": given["name"],
+        "priority": given.get("priority", 0),
+        "enabled": given.get("enabled", True),
+        "description": given.get("description"),
+        "condition": condition_checks.normalise(given["condition"]),
+        "action": effects.normalise(given["action"]),
+        "metadata": given.get("metadata", {}),
+        "timezone": given.get("timezone"),
+        "origins": sorted(set(given["origins"])) if "origins" in given else None,
+        "tenants": given.get("tenants"),
+        "mode": given.get("mode", "enforce"),
+        "continue": given.get("continue", False),
+        "file": file,
+        "position": position,
+    }

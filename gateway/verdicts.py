@@ -1,0 +1,165 @@
+"""What the rules decide: the closed list of effects, and the verdict that carries one.
+
+An effect is what one rule asks for; a verdict is what all rules together decide about one execution. Effects that must
+remember something (deduplicate, throttle) leave a ``Check``: the caller makes it in the transaction that accepts the
+execution, because only there it is exact.
+"""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+from config.types import Json
+
+
+@dataclass(frozen=True, slots=True)
+class Allow:
+    """It goes out."""
+
+    kind: ClassVar[str] = "allow"
+
+
+@dataclass(frozen=True, slots=True)
+class Deny:
+    """It fails, and counts as refused."""
+
+    kind: ClassVar[str] = "deny"
+
+
+@dataclass(frozen=True, slots=True)
+class Suppress:
+    """It does not go out; a run goes on without it."""
+
+    kind: ClassVar[str] = "suppress"
+
+
+@dataclass(frozen=True, slots=True)
+class Deduplicate:
+    """It goes out unless its equal did within the time."""
+
+    ttl_seconds: int
+    key_fields: tuple[str, ...] = ()
+    kind: ClassVar[str] = "deduplicate"
+
+
+@dataclass(frozen=True, slots=True)
+class Throttle:
+    """At most ``max_count`` go out within a window.
+
+    ``by`` counts for each of its values, ``distinct`` counts different values. What exceeds is rejected or waits.
+    """
+
+    max_count: int
+    window_seconds: int
+    by: tuple[str, ...] = ()
+    distinct: str | None = None
+    on_excess: Literal["reject", "wait"] = "reject"
+    max_wait_seconds: int | None = None
+    kind: ClassVar[str] = "throttle"
+
+
+@dataclass(frozen=True, slots=True)
+class Reroute:
+    """It goes out by another provider."""
+
+    target_provider: str
+    kind: ClassVar[str] = "reroute"
+
+
+@dataclass(frozen=True, slots=True)
+class Modify:
+    """Its payload is changed by a merge patch."""
+
+    changes: Json
+    kind: ClassVar[str] = "modify"
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """A chain starts in its place."""
+
+    chain_name: str
+    kind: ClassVar[str] = "chain"
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """It goes out later."""
+
+    delay_seconds: int
+    kind: ClassVar[str] = "schedule"
+
+
+Effect = Allow | Deny | Suppress | Deduplicate | Throttle | Reroute | Modify | Chain | Schedule
+
+#: the effects that say where an execution goes
+WHERE: frozenset[str] = frozenset({Reroute.kind, Chain.kind})
+#: the effects after which further rules may be asked
+CONTINUING: frozenset[str] = frozenset({Modify.kind, Deduplicate.kind, Throttle.kind})
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """Something to remember exactly: a deduplication or a throttle.
+
+    ``key`` names what is counted or kept within the tenant; ``value`` is what a throttle with ``distinct`` counts.
+    """
+
+    rule: str
+    effect: Deduplicate | Throttle
+    key: str
+    value: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Shadow:
+    """What a rule in shadow mode would have decided."""
+
+    rule: str
+    verdict: str
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why the condition of a rule could not be decided; such a rule does not match."""
+
+    rule: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The decision about one execution.
+
+    ``effect`` is what applies once all ``checks`` let it through, in their order; a check that is the effect itself is
+    the last of them. ``patches`` are applied to the real values first, in order. ``rule`` is None when no rule matched.
+    """
+
+    effect: Effect
+    rule: str | None = None
+    reason: str | None = None
+    condition: str | None = None
+    checks: tuple[Check, ...] = ()
+    patches: tuple[Json, ...] = ()
+    shadows: tuple[Shadow, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def kind(self) -> str:
+        """The word for the record."""
+        return self.effect.kind
+
+    @property
+    def plain(self) -> bool:
+        """Whether the execution goes out as it is, with nothing to check."""
+        return isinstance(self.effect, Allow) and not self.checks and not self.patches
+
+
+def described(effect: Effect) -> Json:
+    """An effect as the rules write it."""
+    members: dict[str, Any] = {"type": effect.kind}
+    for name in type(effect).__slots__:
+        value = getattr(effect, name)
+        if value is not None and value != ():
+            members[name] = list(value) if isinstance(value, tuple) else value
+    return members

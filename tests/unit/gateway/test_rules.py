@@ -1,0 +1,376 @@
+"""Rules as written: what they may say, every fault that is named, and what matches."""
+
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from gateway.facts import Attempted, StepPlace, of_dispatch, of_step, of_trigger
+from gateway.rules.conditions import Evaluation
+from gateway.rules.decide import decide
+from gateway.rules.effects import Names
+from gateway.rules.recorded import MockRecords, NothingRecorded
+from tests.support.rules import AT, Records, facts, faults_of, ruleset
+
+DENY = {"type": "deny", "reason": "no"}
+PAYLOAD = {
+    "severity": "critical",
+    "score": 7.5,
+    "count": 3,
+    "open": True,
+    "nothing": None,
+    "tags": ["pci", 1, {"a": 1}],
+    "recipients": [{"email": "a@x.org"}, {"email": "b@x.org"}],
+    "user": {"name": "zoë", "0": "zero"},
+}
+
+
+def matches(condition, **given):
+    """Whether a condition holds for a dispatch."""
+    [rule] = ruleset({"name": "r", "condition": condition, "action": DENY, **given.pop("rule", {})}).rules
+    recorded = given.pop("recorded", NothingRecorded())
+    return rule.test(facts(**{"payload": PAYLOAD, **given}), Evaluation(recorded))
+
+
+@pytest.mark.parametrize(
+    ("field", "operators", "expected"),
+    [
+        ("action.payload.severity", {"eq": "critical"}, True),
+        ("action.payload.severity", {"ne": "critical"}, False),
+        ("action.payload.missing", {"ne": "critical"}, True),
+        ("action.payload.missing", {"eq": None}, True),
+        ("action.payload.nothing", {"exists": True}, False),
+        ("action.payload.open", {"eq": True}, True),
+        ("action.payload.open", {"eq": 1}, False),
+        ("action.payload.count", {"eq": 3.0}, True),
+        ("action.payload.count", {"eq": "3"}, False),
+        ("action.payload.count", {"gt": 2, "lte": 3}, True),
+        ("action.payload.count", {"gt": 2, "lt": 3}, False),
+        ("action.payload.severity", {"gt": 2}, False),
+        ("action.payload.open", {"gte": 1}, False),
+        ("action.payload.severity", {"gte": "cr"}, True),
+        ("action.payload.severity", {"contains": "rit"}, True),
+        ("action.payload.tags", {"contains": "pci"}, True),
+        ("action.payload.tags", {"contains": True}, False),
+        ("action.payload.count", {"contains": "3"}, False),
+        ("action.payload.user.name", {"starts_with": "z", "ends_with": "ë"}, True),
+        ("action.payload.severity", {"regex": "^crit"}, True),
+        ("action.payload.severity", {"matches": "cal$"}, True),
+        ("action.payload.user.name", {"regex": "^...$"}, True),
+        ("action.payload.count", {"regex": "3"}, False),
+        ("action.payload.severity", {"in_list": ["high", "critical"]}, True),
+        ("action.payload.open", {"in_list": [1, "x"]}, False),
+        ("action.payload.nothing", {"in_list": [None]}, True),
+        ("action.payload.recipients[1].email", {"eq": "b@x.org"}, True),
+        ("action.payload.recipients.1.email", {"eq": "b@x.org"}, True),
+        ("action.payload.recipients.2.email", {"exists": False}, True),
+        ("action.payload.user.0", {"eq": "zero"}, True),
+        ("action.payload.severity.x", {"exists": False}, True),
+        ("action.metadata.team", {"eq": "soc"}, True),
+        ("action.metadata.labels.team", {"eq": "soc"}, True),
+        ("action.provider", {"eq": "email"}, True),
+        ("action.dedup_key", {"exists": False}, True),
+        ("action.tenant", {"starts_with": "ac"}, True),
+    ],
+)
+def test_operators_compare_values_of_json(field, operators, expected):
+    """Each operator compares as JSON does; an unfit type is false, missing is null."""
+    assert matches({"field": field, **operators}, metadata={"team": "soc"}) is expected
+
+
+def test_half_surrogates_match_no_pattern():
+    """A text that UTF-8 cannot write is no error of a regular expression."""
+    assert matches({"field": "action.payload.x", "regex": "."}, payload={"x": "\ud800"}) is False
+
+
+def test_time_is_read_in_the_zone_of_the_rule():
+    """``time.*`` is UTC unless the rule names a zone, also in expressions."""
+    local = datetime(2026, 7, 3, 23, 30, tzinfo=ZoneInfo("Europe/Berlin"))
+    at = int(local.timestamp() * 1000)
+    evening = {"all": [{"field": "time.hour", "gte": 22}, {"field": "time.weekday", "eq": "Friday"}]}
+    assert matches(evening, at=at, rule={"timezone": "Europe/Berlin"}) is True
+    assert matches(evening, at=at) is False
+    assert matches({"expression": "time.hour == 23"}, at=at, rule={"timezone": "Europe/Berlin"}) is True
+    values = {"hour": 21, "minute": 30, "second": 0, "day": 3, "month": 7, "year": 2026, "weekday_num": 5}
+    for name, value in {**values, "timestamp": at // 1000}.items():
+        assert matches({"field": f"time.{name}", "eq": value}, at=at) is True, name
+
+
+def test_an_expression_reads_the_same_names():
+    """``expression:`` is a condition in the language of playbooks over action and time."""
+    assert matches({"expression": "action.payload.score > 7 && action.provider == 'email'"}) is True
+    assert matches({"expression": "action.dedup_key == null"}) is True
+    assert matches({"expression": "action.payload.tags.exists(tag, tag == 'pci')"}, payload={"tags": ["pci"]}) is True
+
+
+def test_an_expression_that_fails_matches_nothing_and_is_reported():
+    """A rule whose condition cannot be evaluated does not match, not even negated."""
+    for condition in ({"expression": "action.payload.x > 1"}, {"not": {"expression": "action.payload.x > 1"}}):
+        rules = ruleset({"name": "broken", "condition": condition, "action": DENY})
+        verdict = decide(rules.rules, facts())
+        assert verdict.kind == "allow"
+        [problem] = verdict.problems
+        assert problem.rule == "broken"
+        assert "'action.payload.x' does not exist" in problem.detail
+
+
+def test_a_failure_that_does_not_matter_is_not_reported():
+    """An expression that fails next to a part that decides anyway is no problem."""
+    condition = {"all": [{"expression": "action.payload.x > 1"}, {"field": "action.payload.y", "eq": 1}]}
+    assert decide(ruleset({"name": "r", "condition": condition, "action": DENY}).rules, facts()).problems == ()
+    condition = {"any": [{"expression": "action.payload.x > 1"}, {"field": "action.provider", "eq": "email"}]}
+    verdict = decide(ruleset({"name": "r", "condition": condition, "action": DENY}).rules, facts())
+    assert (verdict.kind, verdict.problems) == ("deny", ())
+
+
+def test_recorded_outcomes_are_asked_last_and_only_when_needed():
+    """The store is not asked where the facts decide, whatever the order of writing."""
+    stateful = {"state_seen": "cluster_down", "within_seconds": 60}
+    pure = {"field": "action.provider", "eq": "sms"}
+    for condition in ({"all": [stateful, pure]}, {"any": [stateful, {"not": pure}]}):
+        records = MockRecords({"cluster_down": 1})
+        matches(condition, recorded=records)
+        assert records.asked == []
+
+
+def test_recorded_outcomes_are_found_by_what_records_hold():
+    """A query carries tenant, time and members; a counter stops counting where it is decided."""
+    asked = []
+
+    class Store:
+        def count(self, query, most):
+            asked.append((query, most))
+            return 4
+
+    what = {"action_type": "login", "outcome": "failed", "provider": "okta"}
+    condition = {"state_counter": what, "within_seconds": 60, "gte": 3, "lt": 5}
+    assert matches(condition, recorded=Store()) is True
+    query, most = asked[0]
+    assert (query.tenant, query.since, query.until, most) == ("acme", AT - 60_000, AT, 6)
+    assert (query.action_type, query.outcome, query.provider, query.namespace) == ("login", "failed", "okta", None)
+    assert matches({"state_counter": "x", "within_seconds": 60, "gt": 1}, recorded=Records({"x": 1})) is False
+
+
+@pytest.mark.parametrize(
+    ("change", "pointer", "words"),
+    [
+        ({"name": None}, "/name", "needs a name"),
+        ({"name": "a\nb"}, "/name", "printable"),
+        ({"nmae": "x"}, "/nmae", "did you mean 'name'"),
+        ({"priority": "1"}, "/priority", "whole number"),
+        ({"enabled": "yes"}, "/enabled", "true or false"),
+        ({"mode": "shadwo"}, "/mode", "did you mean 'shadow'"),
+        ({"timezone": "Europe/Berlni"}, "/timezone", "did you mean 'Europe/Berlin'"),
+        ({"origins": ["steps"]}, "/origins/0", "did you mean 'step'"),
+        ({"origins": []}, "/origins", "list of some of"),
+        ({"tenants": ["a*"]}, "/tenants/0", "no other wildcards"),
+        ({"continue": True}, "/continue", "after deny no further rule"),
+        ({"active_time_intervals": ["x"]}, "/active_time_intervals", "later release"),
+        ({"condition": None}, "/condition", "needs its condition"),
+        ({"condition": {}}, "/condition", "empty"),
+        ({"condition": {"all": []}}, "/condition/all", "exists: true"),
+        ({"condition": {"feild": "x", "eq": 1}}, "/condition", "did you mean 'field'"),
+        ({"condition": {"all": [{"field": "action.id", "eq": 1}], "not": {}}}, "/condition", "stand in one condition"),
+        ({"condition": {"field": "action.payload.x"}}, "/condition", "needs an operator"),
+        ({"condition": {"field": "action.payload.x", "equals": 1}}, "/condition/equals", "no operator 'equals'"),
+        ({"condition": {"field": "action.payload.x", "eqq": 1}}, "/condition/eqq", "did you mean 'eq'"),
+        ({"condition": {"field": "action.paylod.x", "eq": 1}}, "/condition/field", "did you mean 'action.payload'"),
+        ({"condition": {"field": "time.hours", "eq": 1}}, "/condition/field", "did you mean 'time.hour'"),
+        ({"condition": {"field": "payload.x", "eq": 1}}, "/condition/field", "begins with action."),
+        ({"condition": {"field": "action.payload..x", "eq": 1}}, "/condition/field", "is no path"),
+        ({"condition": {"field": "action.payload.x[a]", "eq": 1}}, "/condition/field", "is no path"),
+        ({"condition": {"field": "action.provider.x", "eq": 1}}, "/condition/field", "has no members"),
+        ({"condition": {"field": "action.id", "regex": "("}}, "/condition/regex", "RE2"),
+        ({"condition": {"field": "action.id", "regex": r"(a)\1"}}, "/condition/regex", "RE2"),
+        ({"condition": {"field": "action.id", "in_list": "x"}}, "/condition/in_list", "must be a list"),
+        ({"condition": {"field": "action.id", "exists": "yes"}}, "/condition/exists", "true or false"),
+        ({"condition": {"field": "action.id", "gt": True}}, "/condition/gt", "must be a number"),
+        ({"condition": {"field": "action.id", "regex": "a", "matches": "b"}}, "/condition/matches", "says the same"),
+        ({"condition": {"expression": "action.payload.x >"}}, "/condition/expression", "not a CEL expression"),
+        ({"condition": {"expression": "actoin.id == 'x'"}}, "/condition/expression", "did you mean 'action'"),
+        ({"condition": {"expression": "action.provder == 'x'"}}, "/condition/expression", "'action.provider'"),
+        ({"condition": {"state_seen": "x"}}, "/condition/state_seen", "within_seconds"),
+        (
+            {"condition": {"state_seen": {"outcom": "x"}, "within_seconds": 5}},
+            "/condition/state_seen/outcom",
+            "outcome",
+        ),
+        (
+            {"condition": {"state_seen": {"outcome": "fialed"}, "within_seconds": 5}},
+            "/condition/state_seen/outcome",
+            "did you mean 'failed'",
+        ),
+        ({"condition": {"state_counter": "x", "within_seconds": 5}}, "/condition", "needs an operator"),
+        ({"condition": {"state_counter": "x", "within_seconds": 0, "gt": 1}}, "/condition/within_seconds", "604800"),
+        ({"condition": {"semantic_match": "x"}}, "/condition/semantic_match", "later release"),
+        ({"condition": {"call": "has_active_event"}}, "/condition/call", "later release"),
+        ({"action": None}, "/action", "needs its action"),
+        ({"action": "deny"}, "/action", "must be an object with its type"),
+        ({"action": {"type": "supress"}}, "/action/type", "did you mean 'suppress'"),
+        ({"action": {"type": "require_approval"}}, "/action/type", "approvals by rules come with a later release"),
+        ({"action": {"type": "state_machine"}}, "/action/type", "later release"),
+        ({"action": {"type": "group"}}, "/action/type", "later release"),
+        ({"action": {"type": "llm_guardrail"}}, "/action/type", "later release"),
+        ({"action": {"type": "deny", "reasn": "x"}}, "/action/reasn", "did you mean 'reason'"),
+        ({"action": {"type": "deny", "reason": "x", "message": "y"}}, "/action/message", "says the same"),
+        ({"action": {"type": "throttle", "max_count": 1}}, "/action/window_seconds", "needs window_seconds"),
+        ({"action": {"type": "throttle", "max_count": 0, "window_seconds": 1}}, "/action/max_count", "from 1"),
+        (
+            {"action": {"type": "throttle", "max_count": 1, "window_seconds": 1, "by": "payloda.x"}},
+            "/action/by",
+            "action.",
+        ),
+        (
+            {"action": {"type": "throttle", "max_count": 1, "window_seconds": 1, "on_excess": "wait"}},
+            "/action/max_wait_seconds",
+            "how long",
+        ),
+        (
+            {"action": {"type": "throttle", "max_count": 1, "window_seconds": 1, "max_wait_seconds": 9}},
+            "/action/max_wait_seconds",
+            "on_excess: wait",
+        ),
+        (
+            {"action": {"type": "throttle", "max_count": 1, "window_seconds": 1, "on_excess": "require_approval"}},
+            "/action/on_excess",
+            "later release",
+        ),
+        ({"action": {"type": "deduplicate", "key_fields": ["time.hour"]}}, "/action/key_fields", "cannot be a time"),
+        ({"action": {"type": "schedule", "delay_seconds": 604_801}}, "/action/delay_seconds", "604800"),
+        ({"action": {"type": "modify", "changes": []}}, "/action/changes", "must be an object"),
+        ({"action": {"type": "reroute", "target_provider": "emial"}}, "/action/target_provider", "mean 'email'"),
+        ({"action": {"type": "chain", "chain_name": "respnd"}}, "/action/chain_name", "did you mean 'respond'"),
+        (
+            {"action": {"type": "chain", "chain": "respond"}, "origins": ["chain"]},
+            "/origins",
+            "never started from inside a chain",
+        ),
+    ],
+)
+def test_faults_name_the_member_and_the_remedy(change, pointer, words):
+    """Each fault of a rule is reported at its member, with what to do."""
+    rule = {"name": "r", "condition": {"field": "action.id", "exists": True}, "action": DENY, **change}
+    names = Names(providers={"email"}, chains={"respond"})
+    found = faults_of({member: value for member, value in rule.items() if value is not None}, names)
+    assert any(place == pointer and words in detail for place, detail in found), found
+
+
+def test_conditions_are_bounded():
+    """A condition 40 deep, or with thousands of parts, is a fault."""
+    deep = {"field": "action.id", "exists": True}
+    for _ in range(40):
+        deep = {"not": deep}
+    [(pointer, detail)] = faults_of({"name": "r", "condition": deep, "action": DENY})
+    assert pointer == "/condition" + "/not" * 10
+    assert "10 deep" in detail
+    many = {"any": [{"field": "action.id", "exists": True}] * 201}
+    assert faults_of({"name": "r", "condition": many, "action": DENY})[0][0] == "/condition/any"
+
+
+def test_where_an_execution_goes_concerns_the_gateway_by_default():
+    """Reroute and chain concern triggers and steps only where a rule names them; the others concern all."""
+    always = {"field": "action.tenant", "exists": True}
+    rules = ruleset(
+        {"name": "reroute", "condition": always, "action": {"type": "reroute", "target_provider": "sms"}},
+        {"name": "chain", "condition": always, "action": {"type": "chain", "chain_name": "c"}},
+        {
+            "name": "named",
+            "condition": always,
+            "origins": ["step"],
+            "action": {"type": "reroute", "target_provider": "sms"},
+        },
+        {"name": "deny", "condition": always, "action": DENY},
+    )
+
+    def decided(origin):
+        return decide(rules.candidates(origin, "n", "t", "p", "a"), facts(origin=origin)).rule
+
+    assert decided("dispatch") == decided("recurring") == decided("chain") == "reroute"
+    assert decided("step") == "named"
+    assert decided("trigger") == "deny"
+    assert [rule.name for rule in rules.rules if "chain" in rule.origins] == ["reroute", "deny"]
+
+
+def test_rules_stand_in_the_order_of_priority_and_position():
+    """Lower priorities come first, and within one the order of writing; a switch overrides the file."""
+    always = {"field": "action.tenant", "exists": True}
+    written = [
+        {"name": "late", "priority": 5, "condition": always, "action": DENY},
+        {"name": "first", "priority": -1, "condition": always, "action": DENY, "enabled": False},
+        {"name": "second", "condition": always, "action": DENY},
+    ]
+    rules = ruleset(*written)
+    assert [rule.name for rule in rules.rules] == ["first", "second", "late"]
+    assert decide(rules.candidates(*facts().key), facts()).rule == "second"
+    switched = ruleset(*written, switches={"first": True, "second": False})
+    assert decide(switched.candidates(*facts().key), facts()).rule == "first"
+    assert [(one["name"], one["enabled"]) for one in switched.listed()] == [
+        ("first", True),
+        ("second", False),
+        ("late", True),
+    ]
+
+
+def test_candidates_are_remembered_within_bounds():
+    """A key is evaluated once; a stream of new keys does not grow the memory without end."""
+    rules = ruleset({"name": "r", "condition": {"field": "action.payload.x", "eq": 1}, "action": DENY})
+    first = rules.candidates("dispatch", "n", "t", "p", "a")
+    assert rules.candidates("dispatch", "n", "t", "p", "a") is first
+    for number in range(11_000):
+        rules.candidates("dispatch", "n", "t", "p", f"type-{number}")
+    assert rules.candidates.cache_info().currsize == 10_000
+
+
+def test_keys_of_checks_tell_executions_apart():
+    """Deduplicate and throttle count by what the rule names; equal values make equal keys."""
+
+    def key(action, **given):
+        rules = ruleset({"name": "r", "condition": {"field": "action.tenant", "exists": True}, "action": action})
+        [check] = decide(rules.rules, facts(**given)).checks
+        return check.key, check.value
+
+    plain = {"type": "deduplicate", "ttl_seconds": 60}
+    assert key(plain, payload={"a": 1, "b": 2}) == key(plain, payload={"b": 2, "a": 1})
+    assert key(plain, payload={"a": 1}) != key(plain, payload={"a": 2})
+    assert key(plain, payload={"a": 1}) != key(plain, payload={"a": 1}, provider="sms")
+    assert key(plain, dedup_key="k", payload={"a": 1}) == key(plain, dedup_key="k", payload={"a": 2})
+    assert key(plain, dedup_key="k") != key(plain, dedup_key="k", namespace="other")
+    fields = {"type": "deduplicate", "key_fields": ["payload.host"]}
+    assert key(fields, payload={"host": "a", "n": 1}) == key(fields, payload={"host": "a", "n": 2})
+    assert key(fields, payload={"host": "a"}) != key(fields, payload={"host": "b"})
+    assert key(fields, payload={"host": 1}) != key(fields, payload={"host": "1"})
+    limit = {"type": "throttle", "max_count": 5, "window_seconds": 60, "distinct": "action.metadata.target"}
+    first, other = (key(limit, metadata={"target": host}) for host in "ab")
+    assert first[0] == other[0]
+    assert first[1] != other[1]
+    assert key({**limit, "by": "payload.host"}, payload={"host": "a"})[0] != first[0]
+
+
+def test_facts_of_each_origin():
+    """A trigger, a step and a dispatch give the same names to a rule."""
+    definition = {"executor": "notification", "config": {"kind": "slack"}, "type": "notification", "tags": ["a"]}
+    attempted = Attempted("w", AT, {"text": "x"}, target="host-1", caller="key-1", execution_id="exec-1")
+    trigger = of_trigger(definition, "act-1", attempted)
+    assert trigger.key == ("trigger", "actions", "w", "slack", "act-1")
+    assert (trigger.category, trigger.id, trigger.caller) == ("notification", "exec-1", "key-1")
+    assert trigger.metadata == {"target": "host-1", "tags": ["a"]}
+    step = of_step(definition, "act-1", attempted, StepPlace("pb-1", "s1", "pexec-1", ("b",)))
+    assert step.key == ("step", "playbooks", "w", "slack", "act-1")
+    assert step.metadata == {
+        "target": "host-1",
+        "playbook": "pb-1",
+        "step": "s1",
+        "run": "pexec-1",
+        "tags": ["b", "a"],
+    }
+    assert of_step(definition, "provider:mail", attempted, StepPlace("p", "s", "r")).provider == "mail"
+    dispatch = {
+        "namespace": "n",
+        "tenant": "t",
+        "provider": "p",
+        "action_type": "a",
+        "payload": {},
+        "labels": {"x": "y"},
+    }
+    given = of_dispatch({**dispatch, "fingerprint": "f"}, at=AT)
+    assert (given.origin, given.metadata, given.fingerprint) == ("dispatch", {"x": "y"}, "f")
