@@ -95,6 +95,20 @@ def allows_tenants(grants: Iterable[Grant], patterns: Iterable[str]) -> bool:
     return all(any(_covers_tenants(grant, pattern) for grant in whole) for pattern in patterns)
 
 
+def may_concern(grants: Iterable[Grant], patterns: Sequence[str]) -> bool:
+    """Whether a tenant of the grants is among those that patterns cover; no patterns mean all.
+
+    A caller sees the rules that may concern its tenants.
+    """
+    return not patterns or any(_meets(grant, pattern) for grant in grants for pattern in patterns)
+
+
+def _meets(grant: Grant, pattern: str) -> bool:
+    if grant.exact:
+        return any(covers(pattern, tenant) for tenant in grant.tenants)
+    return any(covers_pattern(tenant, pattern) or covers_pattern(pattern, tenant) for tenant in grant.tenants)
+
+
 def _covers_tenants(grant: Grant, pattern: str) -> bool:
     if grant.exact:  # a pattern covers children, too
         return ANY in grant.tenants

@@ -2,7 +2,8 @@
 
 For a key that was never seen, every rule is evaluated in three values. Rules that no payload can make match are left
 out, and so is everything behind a rule that always matches and ends the search. The result is remembered for the
-10,000 keys used last.
+10,000 keys used last, and equal results are kept once: a stream of ever new keys costs time for each, but no memory
+without end.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,6 +14,8 @@ from config.types import Json
 from gateway.rules.rule import Rule, compiled
 
 MAX_KEYS = 10_000
+#: rules in all different results together, each eight bytes
+MAX_HELD = 1_000_000
 
 
 class Ruleset:
@@ -26,6 +29,8 @@ class Ruleset:
         self.in_force = tuple(rule for rule in self.rules if self.enabled[rule.name])
         #: the rules that may concern executions with this origin, namespace, tenant, provider and action type
         self.candidates = lru_cache(maxsize=MAX_KEYS)(self._candidates)
+        self._shared: dict[tuple[Rule, ...], tuple[Rule, ...]] = {}
+        self._held = 0
 
     def _candidates(
         self, origin: str, namespace: str, tenant: str, provider: str, action_type: str
@@ -39,7 +44,20 @@ class Ruleset:
             found.append(rule)
             if concerns and rule.ends:
                 break
-        return tuple(found)
+        return self._kept(tuple(found))
+
+    def _kept(self, found: tuple[Rule, ...]) -> tuple[Rule, ...]:
+        """The same result, as it is kept for all keys that have it."""
+        shared = self._shared.get(found)
+        if shared is not None:
+            return shared
+        self._held += len(found)
+        if self._held > MAX_HELD:
+            self.candidates.cache_clear()
+            self._shared.clear()
+            self._held = len(found)
+        self._shared[found] = found
+        return found
 
     def named(self, name: str) -> Rule | None:
         """The rule of that name."""

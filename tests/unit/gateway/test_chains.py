@@ -75,6 +75,62 @@ def test_the_steps_of_a_chain():
     assert close["parameters"]["origin"]["payload"] == {"host": "{{ steps.one.output.host }}"}
 
 
+def run(definition, answers, payload, name=""):
+    """Walk the plan of a chain's playbook with given answers (None fails): the calls and how it ends."""
+    made, calls, records, variables = plan.compile(definition), [], {}, {}
+
+    def block(at):
+        while at != plan.END:
+            node = made.nodes[at]
+            context = {
+                "origin": {"payload": payload, "action_type": "t", "metadata": {}, "namespace": "n", "tenant": "t"},
+                "steps": records,
+                "vars": variables,
+                "execution": {"id": "run-1"},
+            }
+            link = node.on_success
+            if node.type == "condition":
+                link = node.on_true if evaluation.holds(node.step["expression"], context) else node.on_false
+            elif node.type == "action":
+                calls.append((at, templates.render(node.step["parameters"], context)["payload"]))
+                answer = answers[at]
+                records[at] = {"output": answer, "status": "completed" if answer is not None else "failed"}
+                if answer is None and node.on_failure is None:
+                    return "failed"
+                link = node.on_success if answer is not None else node.on_failure
+                if answer is not None and "outputs" in node.step:
+                    own = {**context, "output": answer}
+                    variables.update({one: templates.render(text, own) for one, text in node.step["outputs"].items()})
+            at = link
+        return "completed"
+
+    return calls, block(made.blocks[""].first)
+
+
+@pytest.mark.parametrize(
+    ("answers", "steps", "end"),
+    [
+        ({"look": {"risk": 9}, "call": {"text": "called"}, "tell": {}}, ["look", "call", "tell"], "completed"),
+        ({"look": {"risk": 1, "text": "calm"}, "tell": {}}, ["look", "tell"], "completed"),
+        ({"look": {"risk": "9"}, "tell": {}}, ["look", "tell"], "completed"),
+        ({"look": None, "tell": {}}, ["look", "tell"], "completed"),
+        ({"look": {"risk": 9}, "call": None}, ["look", "call"], "failed"),
+    ],
+)
+def test_a_chain_does_what_it_says(answers, steps, end):
+    """Branches, skipped failures and aborts lead where the chain says; each step reads the answer before it."""
+    calls, ended = run(compiled(0), answers, {"host": "web"})
+    assert [step for step, _ in calls] == steps
+    assert ended == end
+    payloads = dict(calls)
+    assert payloads["look"] == {"host": "web"}
+    if "call" in steps:
+        assert payloads["call"] == {"summary": "risk 9 on WEB"}
+    if "tell" in steps:
+        before = answers[steps[-2]] or {}
+        assert payloads["tell"] == {"text": f"{before.get('text', 't')} (run-1, 2)"}
+
+
 RECORD = {"output": {"risk": 7, "name": "x", "deep": {"list": ["a"]}, "none": None, "on": True}, "status": "completed"}
 
 

@@ -73,6 +73,21 @@ def test_the_scope_covers_what_the_grants_cover(patterns, name):
     assert found is any(grant.covers_tenant(name) for grant in given_grants)
 
 
+@given(PATTERNS, PATTERNS, st.booleans())
+def test_a_caller_sees_what_may_concern_its_tenants(tenants, patterns, exact):
+    """Rules of a tenant, of its parents and of its children may concern a grant; those of others never do."""
+    grant = (
+        Grant(tenants=tuple(one for one in tenants if one != "*") or ("acme",), exact=True) if exact else Grant(tenants)
+    )
+    universe = ["acme", "acme.eu", "acme.eu.north", "acme-corp", "acmeeu", "b", "b.acme", "c"]
+    universe += [f"{name}.x" for name in universe]
+    common = [
+        name for name in universe if grant.covers_tenant(name) and any(grants.covers(one, name) for one in patterns)
+    ]
+    assert grants.may_concern([grant], patterns) is bool(common)
+    assert grants.may_concern([grant], ())
+
+
 @given(st.one_of(NAMES, st.just("*")), st.one_of(NAMES, st.just("*")), NAMES)
 def test_a_covered_pattern_covers_no_more(pattern, other, name):
     """What a covered pattern covers, the covering one covers too."""

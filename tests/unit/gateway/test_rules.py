@@ -319,6 +319,21 @@ def test_candidates_are_remembered_within_bounds():
     for number in range(11_000):
         rules.candidates("dispatch", "n", "t", "p", f"type-{number}")
     assert rules.candidates.cache_info().currsize == 10_000
+    assert rules.candidates("dispatch", "n", "t", "p", "type-10999") is first
+
+
+def test_different_results_are_remembered_within_bounds(monkeypatch):
+    """Keys with ever different candidates drop what was remembered before it grows too large."""
+    monkeypatch.setattr("gateway.rules.ruleset.MAX_HELD", 20)
+    conditions = [
+        {"all": [{"field": "action.action_type", "contains": letter}, {"field": "action.payload.x", "eq": 1}]}
+        for letter in "abcdef"
+    ]
+    rules = ruleset(*[{"name": str(n), "condition": one, "action": DENY} for n, one in enumerate(conditions)])
+    for word in ("abc", "abd", "abe", "abf", "acd", "ace", "acf", "abcdef", "bcd"):
+        assert len(rules.candidates("dispatch", "n", "t", "p", word)) == len(word)
+        assert rules.candidates.cache_info().currsize <= 20
+        assert sum(map(len, rules._shared)) <= 20
 
 
 def test_keys_of_checks_tell_executions_apart():
