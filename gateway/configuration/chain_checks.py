@@ -193,7 +193,7 @@ class _Checker:
 
     def targets(self, steps: list[Any], pointer: str) -> None:
         """Report links that lead to no step, or in a circle."""
-        names = [step.get("name") for step in _dicts(steps)]
+        names = [_text(step.get("name")) for step in _dicts(steps)]
         links = [_links(step, names[number + 1 :]) for number, step in enumerate(_dicts(steps))]
         ahead = {name: set(found.values()) for name, found in zip(names, links, strict=True)}
         distinct = len(ahead) == len(names)  # a name used twice is reported with the playbook
@@ -207,11 +207,17 @@ class _Checker:
                     self.faults.add(f"{pointer}/{number}{place}", f"leads back to '{shown(name)}': {words}")
 
 
+def _text(name: Any) -> str:
+    """A name; an empty one for what is none, which is reported elsewhere."""
+    return name if isinstance(name, str) else ""
+
+
 def _links(step: Mapping[str, Any], behind: list[Any]) -> dict[str, Any]:
     """The steps that may follow a step, by the place of the link."""
-    found = {f"/branches/{n}/target": one.get("target") for n, one in enumerate(_dicts(step.get("branches")))}
+    branches = enumerate(_dicts(step.get("branches")))
+    found = {f"/branches/{number}/target": _text(branch.get("target")) for number, branch in branches}
     if step.get("default_next") is not None:
-        return {**found, "/default_next": step["default_next"]}
+        return {**found, "/default_next": _text(step["default_next"])}
     return {**found, "/name": behind[0]} if behind else found
 
 

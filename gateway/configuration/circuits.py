@@ -25,7 +25,7 @@ def check(circuits: Any, pointer: str, providers: Collection[str], faults: Fault
         if faults.full:
             return
         place = below(pointer, shown(name))
-        if name not in providers:
+        if not _is_one(name, providers):
             faults.add(place, f"there is no provider '{shown(name)}'{faults.hint(name, providers)}")
         if entry is None:
             continue  # all defaults
@@ -46,8 +46,12 @@ def _check_entry(entry: Mapping[str, Any], pointer: str, providers: Collection[s
             least, most, unit = _BOUNDS[member]
             if not is_whole(value, least, most):
                 faults.add(place, f"must be a whole number of {unit} from {least} to {most}")
-        elif member == "fallback_provider" and value is not None and value not in providers:
+        elif member == "fallback_provider" and value is not None and not _is_one(value, providers):
             faults.add(place, f"there is no provider '{shown(value)}'{faults.hint(value, providers)}")
+
+
+def _is_one(name: Any, providers: Collection[str]) -> bool:
+    return isinstance(name, str) and name in providers
 
 
 def _check_cycles(circuits: Mapping[str, Any], pointer: str, faults: Faults) -> None:

@@ -7,6 +7,7 @@ from config import strict_yaml
 from config.errors import InvalidRequest, Problem
 from config.pointers import step
 from config.strict_yaml import Document
+from expressions.values import is_encodable
 from playbooks.definitions.parameter_values import is_integer
 
 #: characters of one file; a thousand rules have some 400,000
@@ -63,13 +64,13 @@ def _unstorable(value: Any) -> Problem | None:
     waiting: list[tuple[str, Any]] = [("", value)]
     while waiting:
         pointer, one = waiting.pop()
-        if isinstance(one, str) and "\0" in one:
-            return Problem(pointer, "holds the character NUL, which cannot be stored")
+        if isinstance(one, str) and ("\0" in one or not is_encodable(one)):
+            return Problem(pointer, "holds NUL or half of a surrogate pair, which cannot be stored")
         if is_integer(one) and not -(2**63) <= one < 2**63:
             return Problem(pointer, "a whole number must fit into 64 bits")
         if isinstance(one, dict):
-            if any("\0" in name for name in one):
-                return Problem(pointer, "a name holds the character NUL, which cannot be stored")
+            if any("\0" in name or not is_encodable(name) for name in one):
+                return Problem(pointer, "a name holds NUL or half of a surrogate pair, which cannot be stored")
             waiting.extend((pointer + step(name), item) for name, item in one.items())
         elif isinstance(one, list):
             waiting.extend((f"{pointer}/{number}", item) for number, item in enumerate(one))

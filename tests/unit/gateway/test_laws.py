@@ -1,5 +1,6 @@
 """Laws of deciding, on random rules and facts."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -54,3 +55,65 @@ def test_the_order_of_parts_does_not_matter(order, facts, recorded, parts):
             [rule] = made.ruleset({"name": "r", "condition": tree, "action": {"type": "deny"}}).rules
             results.append(rule.test(facts, Evaluation(recorded)))
         assert bool(results[0]) is bool(results[1])
+
+
+YES, NO = {"field": "action.provider", "eq": "a"}, {"field": "action.provider", "eq": "b"}
+OPEN = {"field": "action.payload.x", "eq": 1}
+ASKED = {"state_seen": "x", "within_seconds": 5}
+SURE = {"expression": "action.provider == 'a'"}
+BROKEN = {"expression": "action.provider > 1"}
+
+
+@pytest.mark.parametrize(
+    ("tree", "known"),
+    [
+        (YES, True),
+        (NO, False),
+        (OPEN, None),
+        (ASKED, None),
+        (SURE, True),
+        (BROKEN, None),
+        ({"not": YES}, False),
+        ({"not": NO}, True),
+        ({"not": OPEN}, None),
+        ({"all": [YES, SURE]}, True),
+        ({"all": [YES, OPEN]}, None),
+        ({"all": [OPEN, NO]}, False),
+        ({"all": [BROKEN, YES]}, None),
+        ({"all": [BROKEN, NO]}, False),
+        ({"any": [NO, YES]}, True),
+        ({"any": [OPEN, YES]}, True),
+        ({"any": [NO, OPEN]}, None),
+        ({"any": [NO, NO]}, False),
+        ({"any": [BROKEN, NO]}, None),
+        ({"any": [BROKEN, YES]}, True),
+        ({"not": {"all": [OPEN, NO]}}, True),
+        ({"not": {"any": [OPEN, YES]}}, False),
+        ({"not": {"any": [OPEN, NO]}}, None),
+        ({"expression": "action.provider == 'a' && action.payload.x == 1"}, None),
+    ],
+)
+def test_what_a_key_decides(tree, known):
+    """The three values of a condition for a key with the provider ``a``."""
+    [rule] = made.ruleset({"name": "r", "condition": tree, "action": {"type": "deny"}}).rules
+    key = ("dispatch", "n", "t", "a", "type")
+    assert rule.concerns(key) is known
+    assert rule.concerns(("step", *key[1:])) is known
+
+
+def test_only_a_rule_that_ends_the_search_hides_the_others():
+    """Behind a rule that always matches nothing is kept, unless it is a shadow or continues."""
+    deny = {"type": "deny"}
+    throttle = {"type": "throttle", "max_count": 1, "window_seconds": 1}
+    rules = made.ruleset(
+        {"name": "shadow", "condition": YES, "action": deny, "mode": "shadow"},
+        {"name": "open", "condition": {"all": [YES, OPEN]}, "action": deny},
+        {"name": "goes on", "condition": YES, "action": throttle, "continue": True},
+        {"name": "other", "condition": NO, "action": deny},
+        {"name": "step", "condition": YES, "action": deny, "origins": ["step"]},
+        {"name": "tenant", "condition": YES, "action": deny, "tenants": ["x"]},
+        {"name": "ends", "condition": YES, "action": deny},
+        {"name": "behind", "condition": YES, "action": deny},
+    )
+    found = rules.candidates("dispatch", "n", "t", "a", "type")
+    assert [rule.name for rule in found] == ["shadow", "open", "goes on", "ends"]
