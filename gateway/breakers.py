@@ -197,6 +197,12 @@ def fallback_cycle(configs: Mapping[str, BreakerConfig], provider: str) -> list[
     return None
 
 
+def decided(provider: str, breaker: Breaker) -> Json:
+    """The answer to a person who has opened or closed a breaker."""
+    word = "reset" if breaker.state == "closed" else "tripped"
+    return {"provider": provider, "state": breaker.state, "message": f"circuit breaker {word}"}
+
+
 def shown(config: BreakerConfig, breaker: Breaker) -> Json:
     """A breaker as the list of breakers shows it; an absent fallback is left out."""
     body: Json = {

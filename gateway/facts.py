@@ -59,10 +59,21 @@ def provider_of(definition: Mapping[str, Any]) -> str:
     return channel if isinstance(channel, str) else executor
 
 
-def step_provider(action_ref: str, definition: Mapping[str, Any]) -> str:
-    """The provider of a step: the one that ``provider:NAME`` names, else that of its action."""
+def trigger_key(definition: Mapping[str, Any], action_id: str, workspace_id: str) -> Key:
+    """The key of a triggered action."""
+    return "trigger", ACTIONS, workspace_id, provider_of(definition), action_id
+
+
+def step_key(definition: Mapping[str, Any], action_ref: str, workspace_id: str, parameters: Json) -> Key:
+    """The key of a step.
+
+    ``provider:NAME`` names its provider, and its parameters are those of a dispatch.
+    """
     named = action_ref.removeprefix(PROVIDER_PREFIX)
-    return named if named != action_ref else provider_of(definition)
+    if named == action_ref:
+        return "step", PLAYBOOKS, workspace_id, provider_of(definition), action_ref
+    action_type = parameters.get("action_type")
+    return "step", PLAYBOOKS, workspace_id, named, action_type if isinstance(action_type, str) else ""
 
 
 class Attempted(NamedTuple):
@@ -89,7 +100,7 @@ class StepPlace(NamedTuple):
 def of_trigger(definition: Mapping[str, Any], action_id: str, attempted: Attempted) -> Facts:
     """The facts of a triggered action."""
     metadata = {"target": attempted.target, "tags": list(definition.get("tags", ()))}
-    key = ("trigger", ACTIONS, attempted.workspace_id, provider_of(definition), action_id)
+    key = trigger_key(definition, action_id, attempted.workspace_id)
     return _of_action(key, definition, attempted, metadata)
 
 
@@ -102,8 +113,15 @@ def of_step(definition: Mapping[str, Any], action_ref: str, attempted: Attempted
         "run": place.run,
         "tags": [*place.tags, *definition.get("tags", ())],
     }
-    key = ("step", PLAYBOOKS, attempted.workspace_id, step_provider(action_ref, definition), action_ref)
+    key = step_key(definition, action_ref, attempted.workspace_id, attempted.parameters)
+    if action_ref.startswith(PROVIDER_PREFIX):
+        payload, labels = (_object(attempted.parameters.get(name)) for name in ("payload", "labels"))
+        return _of_action(key, definition, attempted._replace(parameters=payload), {**labels, **metadata})
     return _of_action(key, definition, attempted, metadata)
+
+
+def _object(value: Any) -> Json:
+    return value if isinstance(value, dict) else {}
 
 
 def _of_action(key: Key, definition: Mapping[str, Any], attempted: Attempted, metadata: Json) -> Facts:

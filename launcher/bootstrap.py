@@ -40,6 +40,7 @@ FAST = ["tests/unit", "tests/contract", "tests/house", "-k", "not postgresql"]
 
 #: random documents, which can be as many as there is time for
 FUZZ = ["tests/unit/cacao/test_laws.py", "tests/integration/test_odd_values.py"]
+FUZZ += ["tests/unit/gateway/test_laws.py", "tests/unit/gateway/test_hostile_folders.py"]
 
 #: every extra, platform and Python at once, in the newest versions that setup.cfg allows
 RENEWING = ["--quiet", "--upgrade", "--all-extras", "--universal", "--python-version", "3.11", "--generate-hashes"]

@@ -88,6 +88,11 @@ def test_people_open_and_close_it():
     assert (forced.state, forced.recover_at, forced.forced_by) == ("open", MINUTE + 100, "key-1")
     closed = reset(forced)
     assert (closed.state, closed.failures, closed.forced_by, closed.version) == ("closed", 0, None, 3)
+    answers = [breakers.decided("email", one) for one in (forced, closed)]
+    assert answers == [
+        {"provider": "email", "state": "open", "message": "circuit breaker tripped"},
+        {"provider": "email", "state": "closed", "message": "circuit breaker reset"},
+    ]
 
 
 def test_fallbacks_are_walked():

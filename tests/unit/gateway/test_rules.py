@@ -123,6 +123,31 @@ def test_a_failure_that_does_not_matter_is_not_reported():
     assert (verdict.kind, verdict.problems) == ("deny", ())
 
 
+@pytest.mark.parametrize(
+    ("condition", "value"),
+    [
+        ({"all": ["fails", "false"]}, False),
+        ({"all": ["fails", "true"]}, None),
+        ({"any": ["fails", "true"]}, True),
+        ({"any": ["fails", "false"]}, None),
+        ({"not": {"all": ["fails", "false"]}}, True),
+        ({"not": {"any": ["fails", "false"]}}, None),
+        ({"not": {"all": ["fails", "true", "true"]}}, None),
+        ({"not": {"any": ["fails", "false", "true"]}}, False),
+    ],
+)
+def test_what_fails_counts_as_unknown(condition, value):
+    """Parts that cannot be evaluated are neither true nor false, wherever they stand."""
+    sources = {"fails": "action.payload.x > 1", "true": "1 == 1", "false": "1 == 2"}
+
+    def tree(part):
+        if isinstance(part, str):
+            return {"expression": sources[part]}
+        return {kind: tree(one) if kind == "not" else list(map(tree, one)) for kind, one in part.items()}
+
+    assert matches(tree(condition), payload={}) is value
+
+
 def test_recorded_outcomes_are_asked_last_and_only_when_needed():
     """The store is not asked where the facts decide, whatever the order of writing."""
     stateful = {"state_seen": "cluster_down", "within_seconds": 60}
@@ -378,7 +403,11 @@ def test_facts_of_each_origin():
         "run": "pexec-1",
         "tags": ["b", "a"],
     }
-    assert of_step(definition, "provider:mail", attempted, StepPlace("p", "s", "r")).provider == "mail"
+    named = attempted._replace(parameters={"payload": {"to": "x"}, "action_type": "send", "labels": {"team": "soc"}})
+    by_provider = of_step(definition, "provider:mail", named, StepPlace("p", "s", "r"))
+    assert by_provider.key == ("step", "playbooks", "w", "mail", "send")
+    assert by_provider.payload == {"to": "x"}
+    assert (by_provider.metadata["team"], by_provider.metadata["step"]) == ("soc", "s")
     dispatch = {
         "namespace": "n",
         "tenant": "t",
