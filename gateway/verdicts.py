@@ -93,6 +93,8 @@ Effect = Allow | Deny | Suppress | Deduplicate | Throttle | Reroute | Modify | C
 
 #: the effects that say where an execution goes
 WHERE: frozenset[str] = frozenset({Reroute.kind, Chain.kind})
+#: the effects that stop an execution for good: it is neither counted nor remembered by the checks of other rules
+STOPPING: frozenset[str] = frozenset({Deny.kind, Suppress.kind})
 #: the effects after which further rules may be asked
 CONTINUING: frozenset[str] = frozenset({Modify.kind, Deduplicate.kind, Throttle.kind})
 
@@ -132,7 +134,8 @@ class Verdict:
     """The decision about one execution.
 
     ``effect`` is what applies once all ``checks`` let it through, in their order; a check that is the effect itself is
-    the last of them. ``patches`` are applied to the real values first, in order. ``rule`` is None when no rule matched.
+    the last of them, and an effect that stops the execution has none. ``patches`` are applied to the real values first,
+    in order. ``rule`` is None when no rule matched.
     """
 
     effect: Effect

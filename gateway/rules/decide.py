@@ -13,7 +13,7 @@ from gateway.facts import Facts
 from gateway.rules.conditions import Evaluation
 from gateway.rules.recorded import NothingRecorded, Recorded
 from gateway.rules.rule import Rule
-from gateway.verdicts import Allow, Check, Modify, Problem, Shadow, Verdict
+from gateway.verdicts import STOPPING, Allow, Check, Modify, Problem, Shadow, Verdict
 
 ALLOWED = Verdict(Allow())
 _NOTHING = NothingRecorded()
@@ -63,12 +63,13 @@ class Search:
     def verdict(self, decided: Rule | None, this: Evaluation) -> Verdict:
         """The verdict of the deciding rule, or of the last that let the search go on."""
         rule = decided or self.last
+        stops = rule is not None and rule.effect.kind in STOPPING
         return Verdict(
             rule.effect if rule else Allow(),
             rule.name if rule else None,
             rule.reason if rule else None,
             rule.condition.text if rule else None,
-            checks=tuple(self.checks),
+            checks=() if stops else tuple(self.checks),
             patches=tuple(self.patches),
             shadows=tuple(self.shadows),
             problems=tuple(self.problems(this)) if self.undecided else (),

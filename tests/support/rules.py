@@ -183,7 +183,8 @@ def opinion(written_rules, given, recorded):
             given = given._replace(payload=patched(given.payload, patches[-1]))
         if not rule.get("continue"):
             break
-    return (*(last or ("allow", None)), checks, patches, shadows)
+    stops = last is not None and last[0] in ("deny", "suppress")
+    return (*(last or ("allow", None)), [] if stops else checks, patches, shadows)
 
 
 def _holds(tree, given, recorded):

@@ -99,6 +99,15 @@ def test_continue_collects_checks_and_patches_in_order():
     assert verdict.checks[0].key == direct.checks[0].key
 
 
+def test_what_is_stopped_is_not_counted():
+    """A throttle that lets through and a denial behind it: what never goes out takes no place in the window."""
+    limit = rule("limit", {"type": "throttle", "max_count": 1, "window_seconds": 5}, **{"continue": True})
+    verdict = decide(ruleset(limit, rule("stop", {"type": "deny"})).rules, facts())
+    assert (verdict.rule, verdict.checks) == ("stop", ())
+    verdict = decide(ruleset(limit, rule("on", {"type": "schedule", "delay_seconds": 5})).rules, facts())
+    assert [check.rule for check in verdict.checks] == ["limit"]
+
+
 def traced(rules, given=None, recorded=None, **options):
     return trace(rules, given or facts(), recorded or NothingRecorded(), Options(**options)).body
 
