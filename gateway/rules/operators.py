@@ -95,11 +95,13 @@ def _regex(wanted: str) -> Test:
 
 
 def _in_list(wanted: list[Any]) -> Test:
-    texts = frozenset(item for item in wanted if isinstance(item, str))
-    others = [item for item in wanted if not isinstance(item, str)]
+    words = [item for item in wanted if item is None or isinstance(item, bool)]
+    others = frozenset(item for item in wanted if item is not None and not isinstance(item, bool))
 
     def test(value: Any) -> bool:
-        return value in texts if isinstance(value, str) else any(same(value, item) for item in others)
+        if value is None or isinstance(value, bool):
+            return any(value is word for word in words)
+        return isinstance(value, str | int | float) and value in others
 
     return test
 

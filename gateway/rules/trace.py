@@ -69,7 +69,7 @@ def trace(ruleset: Ruleset, facts: Facts, recorded: Recorded, options: Options |
         "checks": [{"rule": check.rule, **verdicts.described(check.effect)} for check in verdict.checks],
         "shadows": [{"rule": shadow.rule, "verdict": shadow.verdict} for shadow in verdict.shadows],
         "trace": entries,
-        "context": {"time": walk.time("UTC"), "accessed_state_keys": walk.asked},
+        "context": {"time": walk.time("UTC"), "environment_keys": [], "accessed_state_keys": walk.asked},
     }
     if verdict.patches:
         body["modified_payload"] = masked(merge_patch.all_patched(facts.payload, verdict.patches))

@@ -6,10 +6,12 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from gateway.facts import Attempted, StepPlace, of_dispatch, of_step, of_trigger
+from gateway.rules import written
 from gateway.rules.conditions import Evaluation
 from gateway.rules.decide import decide
 from gateway.rules.effects import Names
 from gateway.rules.recorded import MockRecords, NothingRecorded
+from gateway.rules.ruleset import Ruleset
 from tests.support.rules import AT, Records, facts, faults_of, ruleset
 
 DENY = {"type": "deny", "reason": "no"}
@@ -61,6 +63,9 @@ def matches(condition, **given):
         ("action.payload.severity", {"in_list": ["high", "critical"]}, True),
         ("action.payload.open", {"in_list": [1, "x"]}, False),
         ("action.payload.nothing", {"in_list": [None]}, True),
+        ("action.payload.nothing", {"in_list": [False, 0, ""]}, False),
+        ("action.payload.count", {"in_list": [3.0]}, True),
+        ("action.payload.tags", {"in_list": ["pci"]}, False),
         ("action.payload.recipients[1].email", {"eq": "b@x.org"}, True),
         ("action.payload.recipients.1.email", {"eq": "b@x.org"}, True),
         ("action.payload.recipients.2.email", {"exists": False}, True),
@@ -334,6 +339,17 @@ def test_rules_stand_in_the_order_of_priority_and_position():
         ("second", False),
         ("late", True),
     ]
+
+
+def test_files_stand_in_the_order_of_their_names():
+    """Rules of one priority come file by file."""
+    rule = {"condition": {"field": "action.tenant", "exists": True}, "action": DENY}
+    forms = [
+        written.normalise({**rule, "name": name}, file, place)
+        for name, file, place in [("d", "rules/b.yaml", 1), ("c", "rules/b.yaml", 0), ("b", "rules/a.yaml", 5)]
+    ]
+    forms.append(written.normalise({**rule, "name": "a", "priority": -1}, "rules/z.yaml", 9))
+    assert [one.name for one in Ruleset(forms).rules] == ["a", "b", "c", "d"]
 
 
 def test_candidates_are_remembered_within_bounds():
