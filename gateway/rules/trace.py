@@ -18,7 +18,7 @@ from gateway.facts import Facts
 from gateway.rules import fields
 from gateway.rules.conditions import Condition, Evaluation
 from gateway.rules.decide import Search
-from gateway.rules.recorded import Recorded
+from gateway.rules.recorded import Query, Recorded
 from gateway.rules.rule import Rule
 from gateway.rules.ruleset import Ruleset
 from gateway.verdicts import Verdict
@@ -152,17 +152,20 @@ class _Walk:
 
 
 class _Asked:
-    """Recorded outcomes that note what was looked up."""
+    """Recorded outcomes that note what was looked up, and look nothing up twice."""
 
     def __init__(self, recorded: Recorded, asked: list[str]) -> None:
         self.recorded = recorded
         self.asked = asked
+        self._found: dict[tuple[Query, int], int] = {}
 
-    def count(self, query: Any, most: int) -> int:
+    def count(self, query: Query, most: int) -> int:
         """The number, from where it is recorded."""
         if query.name not in self.asked:
             self.asked.append(query.name)
-        return self.recorded.count(query, most)
+        if (query, most) not in self._found:
+            self._found[query, most] = self.recorded.count(query, most)
+        return self._found[query, most]
 
 
 def _zone(name: str) -> Any:

@@ -195,7 +195,9 @@ def test_a_trace_takes_recorded_outcomes_by_hand():
             "action": {"type": "deny"},
         },
     )
-    body = traced(rules, recorded=MockRecords({"login outcome=failed": 3}))
+    records = MockRecords({"login outcome=failed": 3})
+    body = traced(rules, recorded=records)
+    assert records.asked == ["cluster_down", "login outcome=failed"]  # each once, though it is explained too
     assert body["matched_rule"] == "counted"
     assert body["context"]["accessed_state_keys"] == ["cluster_down", "login outcome=failed"]
 
