@@ -126,6 +126,12 @@ def test_a_failure_that_does_not_matter_is_not_reported():
     condition = {"any": [{"expression": "action.payload.x > 1"}, {"field": "action.provider", "eq": "email"}]}
     verdict = decide(ruleset({"name": "r", "condition": condition, "action": DENY}).rules, facts())
     assert (verdict.kind, verdict.problems) == ("deny", ())
+    harmless = {"all": [{"expression": "action.payload.x > 1"}, {"expression": "1 == 2"}]}
+    rules = ruleset(
+        {"name": "harmless", "condition": harmless, "action": DENY},
+        {"name": "broken", "condition": {"expression": "action.payload.x > 1"}, "action": DENY},
+    )
+    assert [problem.rule for problem in decide(rules.rules, facts()).problems] == ["broken"]
 
 
 @pytest.mark.parametrize(
@@ -375,6 +381,7 @@ def test_different_results_are_remembered_within_bounds(monkeypatch):
         assert len(rules.candidates("dispatch", "n", "t", "p", word)) == len(word)
         assert rules.candidates.cache_info().currsize <= 20
         assert sum(map(len, rules._shared)) <= 20
+    assert rules.candidates.cache_info().currsize < 9
 
 
 def test_keys_of_checks_tell_executions_apart():
