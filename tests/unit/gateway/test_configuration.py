@@ -188,8 +188,8 @@ def test_the_number_of_rules_is_bounded():
 def test_what_is_kept_compiled_is_bounded(condition, most, word):
     """Expressions and patterns beyond what is kept compiled are a fault."""
     rule = "- {name: r%d, condition: {any: [{%s}, {field: action.id, eq: x}]}, action: {type: deny}}\n"
-    text = "rules:\n" + "".join(rule % (number, condition % number) for number in range(most + 1))
-    [fault] = faults(rules_a=text)
+    lines = [rule % (number, condition % number) for number in range(most + 1)]
+    [fault] = faults(rules_a="rules:\n" + "".join(lines[1:]), rules_b="rules:\n" + lines[0])
     assert f"more than {most} {word}" in fault
 
 
