@@ -40,10 +40,11 @@ _NO_KEY = object()
 class YamlFault(InvalidRequest):
     """The text is not YAML, or uses what is not taken here.
 
-    ``detail`` is the fault without its place, ``line`` counts from 1 (0: unknown).
+    ``detail`` is the fault without its place, ``line`` counts from 1 (0: unknown). A process that reads large bodies
+    sends it to another: what is pickled is made again from the message.
     """
 
-    def __init__(self, message: str, detail: str, line: int = 0) -> None:
+    def __init__(self, message: str, detail: str = "", line: int = 0) -> None:
         super().__init__(message)
         self.detail = detail
         self.line = line
