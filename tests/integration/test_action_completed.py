@@ -162,12 +162,11 @@ def test_what_failed_has_an_event_of_its_own(everywhere: Door, status: str) -> N
     assert "output" not in event["data"]
 
 
-def test_an_action_that_tick_ends_is_announced(everywhere: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_action_that_tick_ends_is_announced(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its time is up while no worker says anything: tick marks its end, and publishes the message."""
     monkeypatch.setattr(sweep.reach, "_offset", math.inf)  # the clock that this test puts forward is no outage
     monkeypatch.setattr(sweep.reach, "_back_at", None)
     with time_machine.travel("2026-11-22T10:00:00Z", tick=False) as clock:
-        door = everywhere
         door.create_playbook(name="Alarm", trigger="action.timeout")
         execution_id = door.trigger(door.create(timeout_seconds=10)["id"])
         with db.write() as connection:
