@@ -222,7 +222,7 @@ def test_recorded_outcomes_are_found_by_what_records_hold():
         ({"condition": {"field": "action.id", "exists": "yes"}}, "/condition/exists", "true or false"),
         ({"condition": {"field": "action.id", "gt": True}}, "/condition/gt", "must be a number"),
         ({"condition": {"field": "action.id", "regex": "a", "matches": "b"}}, "/condition/matches", "says the same"),
-        ({"condition": {"expression": "action.payload.x >"}}, "/condition/expression", "ends where a value is expected"),
+        ({"condition": {"expression": "action.payload.x >"}}, "/condition/expression", "ends where a value is"),
         ({"condition": {"expression": "actoin.id == 'x'"}}, "/condition/expression", "did you mean 'action'"),
         ({"condition": {"expression": "action.provder == 'x'"}}, "/condition/expression", "'action.provider'"),
         ({"condition": {"state_seen": "x"}}, "/condition/state_seen", "within_seconds"),
