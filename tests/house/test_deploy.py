@@ -108,13 +108,14 @@ def test_the_role_of_a_container_is_a_line_of_the_procfile(tmp_path: Path) -> No
 @pytest.mark.wide
 def test_the_containerfile_passes_hadolint() -> None:
     """No warning, however small."""
-    run(tool("hadolint"), "--failure-threshold", "style", DEPLOY / "Containerfile")
+    assert not run(tool("hadolint"), "--failure-threshold", "style", DEPLOY / "Containerfile").stdout
 
 
 @pytest.mark.wide
 def test_the_compose_file_follows_the_published_schema() -> None:
     """As check-jsonschema brings it."""
-    run(tool("check-jsonschema"), "--builtin-schema", "vendor.compose-spec", DEPLOY / "compose.yaml")
+    done = run(tool("check-jsonschema"), "--builtin-schema", "vendor.compose-spec", DEPLOY / "compose.yaml")
+    assert "ok" in done.stdout
 
 
 @pytest.mark.wide
@@ -133,7 +134,7 @@ def test_promtool_takes_rules_and_queries(tmp_path: Path) -> None:
     """The rules pass their own tests, and each query of the dashboard parses."""
     promtool = tool("promtool")
     run(promtool, "check", "rules", RULES)
-    run(promtool, "test", "rules", "rules.test.yaml", cwd=RULES.parent)
+    assert "SUCCESS" in run(promtool, "test", "rules", "rules.test.yaml", cwd=RULES.parent).stdout
     recorded = [{"record": f"query_{number}", "expr": query} for number, query in enumerate(queries())]
     (tmp_path / "queries.yaml").write_text(yaml.safe_dump({"groups": [{"name": "dashboard", "rules": recorded}]}))
     run(promtool, "check", "rules", tmp_path / "queries.yaml")

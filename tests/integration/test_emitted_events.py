@@ -340,7 +340,7 @@ def test_a_trigger_that_nothing_fires_is_refused(door: Door, event: str, words: 
 @pytest.mark.parametrize("event", ["ticket.closed", "finding.reopened", "playbook.*", "approval.*", "playbooks.done"])
 def test_names_of_ones_own_are_taken(door: Door, event: str) -> None:
     """Any dotted name outside of the families of Tocsin, and the wildcards of those."""
-    door.create_playbook(name="Listen", trigger=event)
+    assert door.create_playbook(name="Listen", trigger=event)["trigger"]["event"] == event
 
 
 def test_an_unusual_event_of_a_usual_family_draws_a_warning(door: Door) -> None:

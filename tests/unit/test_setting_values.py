@@ -71,7 +71,7 @@ def test_a_wrong_value_is_one_line(monkeypatch: pytest.MonkeyPatch, name: str, v
 def test_a_good_value_is_taken(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     """Values that drivers take are not refused."""
     monkeypatch.setenv(f"TOCSIN_{name}", value)
-    load()
+    assert str(getattr(load(), name.lower())).lower() == value.lower()
 
 
 @pytest.mark.parametrize(
