@@ -2,7 +2,6 @@
 
 import json
 import math
-import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,6 +19,7 @@ from tasks.definitions import listeners
 from tasks.entrypoints.completions import announce as task
 from tasks.secrets.redact import MASK, Redactor
 from tests.support.api import Door
+from tests.support.waiting import at_once
 
 LISTENS = {"event": "action.completed"}
 RETRY = {"max_attempts": 1, "backoff_seconds": 1, "jitter": False}
@@ -99,18 +99,7 @@ def test_it_is_announced_once(everywhere: Door) -> None:
     """However many messages there are, also at the same time."""
     everywhere.create_playbook(trigger=LISTENS)
     execution_id = end(everywhere.trigger(everywhere.create()["id"]))
-    together, words = threading.Barrier(4), []
-
-    def one() -> None:
-        together.wait()
-        words.append(task(execution_id))
-
-    threads = [threading.Thread(target=one) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(words) == ["announced", "stale", "stale", "stale"]
+    assert sorted(at_once(4, lambda: task(execution_id))) == ["announced", "stale", "stale", "stale"]
     assert task(execution_id) == "stale"
     assert len(runs_of("pb-wait")) == 1
 

@@ -1,7 +1,6 @@
 """What Tocsin emits about runs and approvals starts the playbooks that listen, once and in no circle."""
 
 import json
-import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,6 +18,7 @@ from tasks.secrets.redact import Redactor
 from tests.support import runs
 from tests.support.api import Door, assert_problem
 from tests.support.listeners import announced, forgotten, runs_of, waiting
+from tests.support.waiting import at_once
 
 PASS = {"id": "pass", "type": "condition", "expression": "true"}
 BREAK = {"id": "break", "type": "condition", "expression": "nothing"}
@@ -108,18 +108,7 @@ def test_many_workers_announce_an_end_once(everywhere: Door) -> None:
     everywhere.create_playbook(name="Tell", trigger="playbook.*", steps=[PASS])
     everywhere.create_playbook(name="Work", steps=[PASS])
     run_id = run(everywhere, "pb-work")
-    together, words = threading.Barrier(4), []
-
-    def one() -> None:
-        together.wait()
-        words.append(announced(run_id))
-
-    threads = [threading.Thread(target=one) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(words) == ["announced", "stale", "stale", "stale"]
+    assert sorted(at_once(4, lambda: announced(run_id))) == ["announced", "stale", "stale", "stale"]
     assert len(runs_of("pb-tell")) == 1
 
 

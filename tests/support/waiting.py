@@ -1,5 +1,6 @@
 """Waiting for what must become true, instead of sleeping and hoping."""
 
+import threading
 import time
 from collections.abc import Callable, Collection
 from typing import TypeVar
@@ -26,3 +27,19 @@ def eventually_none(look: Callable[[], Collection[object]], seconds: float, what
         if time.monotonic() > give_up:
             raise AssertionError(f"not within {seconds:g} s: {what}; still there: {seen!r}")
         time.sleep(every)
+
+
+def at_once(number: int, call: Callable[[], T]) -> list[T]:
+    """What ``number`` threads get that make the same call at the same moment."""
+    together, results = threading.Barrier(number), list[T]()
+
+    def one() -> None:
+        together.wait()
+        results.append(call())
+
+    threads = [threading.Thread(target=one) for _ in range(number)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return results
