@@ -78,10 +78,18 @@ class Examples:
         return [one["body"] for one in seen if one["key"].startswith(f"{run_id}.") and one["path"].startswith(path)]
 
 
+@pytest.fixture(scope="module")
+def loaded():
+    """The products, by their addresses, that have the examples: loading them costs a second of importing."""
+    return {}
+
+
 @pytest.fixture
-def examples(sqlite_stack, receiver):
+def examples(sqlite_stack, receiver, loaded):
     """The examples on a running product."""
-    return Examples(sqlite_stack, receiver)
+    if sqlite_stack.url not in loaded:
+        loaded[sqlite_stack.url] = Examples(sqlite_stack, receiver)
+    return loaded[sqlite_stack.url]
 
 
 def statuses(steps):
