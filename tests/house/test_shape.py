@@ -32,9 +32,13 @@ SOURCES = [path for package in PACKAGES for path in sorted((ROOT / package).rglo
 
 
 @functools.cache
+def _tree(path):
+    return ast.parse(path.read_text())
+
+
+@functools.cache
 def _functions(path):
-    tree = ast.parse(path.read_text())
-    return [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    return [node for node in ast.walk(_tree(path)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
 
 
 def test_no_file_is_longer_than_400_lines():
@@ -114,7 +118,7 @@ def test_status_is_written_where_it_is_audited():
 
 def test_every_module_says_what_it_is_for():
     """Each module opens with a docstring."""
-    assert not [str(path) for path in SOURCES if not ast.get_docstring(ast.parse(path.read_text()))]
+    assert not [str(path) for path in SOURCES if not ast.get_docstring(_tree(path))]
 
 
 def test_every_test_tells_its_behaviour():

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-_CONFTEST = "from tests.conftest import pytest_xdist_make_scheduler\n"
+_CONFTEST = "from tests.support.sharing import pytest_xdist_make_scheduler\n"
 _TESTS = """
 import os, pathlib, pytest
 
@@ -23,9 +23,10 @@ def test_a_file_stays_in_one_process(tmp_path: Path) -> None:
     names = ["one", "two", "three", "four"]
     for name in names:
         (tmp_path / f"test_{name}.py").write_text(_TESTS)
-    command = [sys.executable, "-m", "pytest", "-q", "-n", "2", "--dist", "loadgroup", "--no-loadscope-reorder", "."]
+    shared = ["-n", "2", "--dist", "loadgroup", "--no-loadscope-reorder"]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "xdist", *shared, "."]
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}  # noqa: TID251
-    kept["PYTHONPATH"] = str(ROOT)
+    kept |= {"PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # each would be imported three times
     ran = subprocess.run(command, cwd=tmp_path, env=kept, capture_output=True, text=True, timeout=120, check=False)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     processes = [set((tmp_path / f"test_{name}.log").read_text().split()) for name in names]

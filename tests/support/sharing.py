@@ -1,0 +1,26 @@
+"""How the processes of ``pytest -n`` share the tests. Imports nothing of the project: it is quick to begin."""
+
+from typing import Any
+
+import pytest
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Share the files out: each goes as a whole to the first process that is free.
+
+    Its acceptance tests on PostgreSQL, which need another product and a server, go apart; the few of ``make test`` go
+    together. (The marker ``xdist_group``, which could say this, is not heeded under pytest 9.2.)
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    few = "not gate" in config.option.markexpr
+
+    class Files(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            path, _, test = nodeid.partition("::")
+            if "acceptance" not in path or "postgresql" not in test.partition("[")[2]:
+                return path
+            return "postgresql" if few else f"{path} on postgresql"
+
+    return Files(config, log) if config.getvalue("dist") == "loadgroup" else None
