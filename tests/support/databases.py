@@ -3,7 +3,6 @@
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import psycopg
 import pytest
@@ -26,13 +25,15 @@ def own_database(request: pytest.FixtureRequest, kind: str, word: str) -> Iterat
         server.drop_database(name)
 
 
-#: what a test changes if it changes the schema: each table, index and sequence has a number, which only grows
+#: changes if a test changes the schema: each table, index and sequence has a number, which only grows
 _SCHEMA = """
-SELECT (SELECT array_agg(oid ORDER BY oid) FROM pg_class WHERE oid >= 16384 AND relpersistence = 'p'),
-       (SELECT array_agg((attrelid, attname, attnotnull)::text ORDER BY attrelid, attnum)
-          FROM pg_attribute WHERE attrelid >= 16384 AND attnum > 0),
-       (SELECT array_agg((oid, tgenabled)::text ORDER BY oid) FROM pg_trigger),
-       (SELECT array_agg(oid ORDER BY oid) FROM pg_constraint WHERE oid >= 16384)
+SELECT md5(concat(
+    (SELECT array_agg(oid ORDER BY oid) FROM pg_class WHERE oid >= 16384 AND relpersistence = 'p'),
+    (SELECT array_agg((attrelid, attname, attnotnull) ORDER BY attrelid, attnum)
+        FROM pg_attribute WHERE attrelid >= 16384 AND attnum > 0),
+    (SELECT array_agg((oid, tgenabled) ORDER BY oid) FROM pg_trigger),
+    (SELECT array_agg(oid ORDER BY oid) FROM pg_constraint WHERE oid >= 16384)
+)), pg_database_size(current_database())
 """
 _OTHERS = """
 SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
@@ -52,9 +53,8 @@ class Emptied:
     def __init__(self, server: PostgresServer | ForeignPostgres, template: str) -> None:
         self._server, self._template = server, template
         self._name = self._url = ""
-        self._rows: dict[str, list[tuple[Any, ...]]] = {}
-        self._schema: tuple[Any, ...] | None = None
-        self._size = 0
+        self._emptying = sql.Composed([])
+        self._schema, self._size = "", 0
 
     def take(self) -> str:
         """Its URL."""
@@ -62,9 +62,8 @@ class Emptied:
             self._name = f"test_{uuid.uuid4().hex[:12]}"
             self._url = self._server.create_database(self._name, self._template)
             with self._connect() as connection:
-                self._rows = _rows(connection)
-                self._schema = connection.execute(_SCHEMA).fetchone()
-                self._size = _size(connection)
+                self._emptying = _emptying(connection)
+                self._schema, self._size = _look(connection)
         return self._url
 
     def give_back(self) -> None:
@@ -88,29 +87,28 @@ class Emptied:
     def _empty(self) -> bool:
         with self._connect() as connection:
             connection.execute(_OTHERS)
-            if connection.execute(_SCHEMA).fetchone() != self._schema or _size(connection) > self._size + _GROWN:
+            schema, size = _look(connection)
+            if schema != self._schema or size > self._size + _GROWN:
                 return False
-            connection.execute("SET LOCAL session_replication_role = replica")  # the audit trail is append-only
-            for table in self._rows:
-                connection.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table)))
-            for table, rows in self._rows.items():
-                for row in rows:
-                    holes = sql.SQL(", ").join([sql.Placeholder()] * len(row))
-                    connection.execute(sql.SQL("INSERT INTO {} VALUES ({})").format(sql.Identifier(table), holes), row)
-            connection.execute("SELECT setval(oid::regclass, 1, false) FROM pg_class WHERE relkind = 'S'")
+            connection.execute(self._emptying)
         return True
 
 
-def _rows(connection: psycopg.Connection) -> dict[str, list[tuple[Any, ...]]]:
-    """Table → its rows."""
-    tables = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
-    return {
-        table: connection.execute(sql.SQL("SELECT * FROM {}").format(sql.Identifier(table))).fetchall()
-        for (table,) in tables
-    }
-
-
-def _size(connection: psycopg.Connection) -> int:
-    found = connection.execute("SELECT pg_database_size(current_database())").fetchone()
+def _look(connection: psycopg.Connection) -> tuple[str, int]:
+    """A word that stands for the schema, and the size in bytes."""
+    found = connection.execute(_SCHEMA).fetchone()
     assert found is not None
-    return int(found[0])
+    return found[0], found[1]
+
+
+def _emptying(connection: psycopg.Connection) -> sql.Composed:
+    """What leaves each table with the rows that it has now."""
+    tables = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
+    words = [sql.SQL("SET LOCAL session_replication_role = replica")]  # the audit trail is append-only
+    for name in (sql.Identifier(table) for (table,) in tables):
+        words.append(sql.SQL("DELETE FROM {}").format(name))
+        for row in connection.execute(sql.SQL("SELECT * FROM {}").format(name)).fetchall():
+            values = sql.SQL(", ").join(map(sql.Literal, row))
+            words.append(sql.SQL("INSERT INTO {} VALUES ({})").format(name, values))
+    words.append(sql.SQL("SELECT setval(oid::regclass, 1, false) FROM pg_class WHERE relkind = 'S'"))
+    return sql.SQL("; ").join(words)
