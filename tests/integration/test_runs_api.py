@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from api.runs import examples, schemas
+from api.runs import examples, schemas, views
 from store.engine import db
+from store.executions import runs as executions
 from store.executions import transitions
 from store.executions.lists import run_listing
 from store.paging import Part
@@ -118,6 +119,24 @@ def test_a_run_says_how_far_it_is(door: Door, action: str) -> None:
     assert (now["status"], now["current_step"]) == ("running", "two")
     assert (now["steps_completed"], now["steps_total"], now["duration_seconds"]) == (1, 2, None)
     assert [step["output"] for step in now["steps"]] == [{"answer": 42}, None]
+
+
+def test_a_run_that_ends_while_it_is_read_is_shown_as_it_ended(door: Door, action: str) -> None:
+    """The row was read before the end, the rest behind it: nothing of the answer is from before."""
+    run_id = run(door, playbook(door, act("one", action, on_success="end", on_failure="never"), act("never", action)))
+    runs.begin(run_id)
+    step = runs.enter(run_id, "one")
+    with db.read() as connection:
+        before = executions.get(connection, "default", run_id)
+    runs.end(step, completed_at=db.now_ms())
+    runs.end_run(run_id, completed_at=db.now_ms())
+    assert before.status == "running"
+    with db.read() as connection:
+        now = views.run_detail(connection, before)
+    assert (now["status"], now["steps_completed"], now["current_step"]) == ("completed", 1, None)
+    assert [step["status"] for step in now["steps"]] == ["completed", "skipped"]
+    assert now["completed_at"] is not None
+    assert now["duration_seconds"] is not None
 
 
 def test_a_run_that_only_waits_is_paused(door: Door, action: str) -> None:
