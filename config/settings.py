@@ -25,6 +25,7 @@ __all__ = [
     "Network",
     "Settings",
     "SettingsError",
+    "environment",
     "former_names",
     "load",
     "settings",
@@ -295,6 +296,12 @@ def former_names() -> dict[str, str]:
     """The variables set under a former name, with the present name."""
     reader = Env(prefix="TOCSIN_")
     return {f"TOCSIN_{old}": f"TOCSIN_{new}" for new, old in FORMER.items() if reader.str(old, None) is not None}
+
+
+def environment() -> dict[str, str]:
+    """What ``${NAME}`` in the configuration of providers may refer to: everything but Tocsin's own settings."""
+    everything = os.environ.items()  # noqa: TID251 - settings and this are what the module reads it for
+    return {name: value for name, value in everything if not name.startswith("TOCSIN_")}
 
 
 @functools.lru_cache(maxsize=1)  # unlike functools.cache it keeps the first answer when two threads ask at once

@@ -87,7 +87,7 @@ def current() -> InForce:
 
 
 def held() -> InForce:
-    """What this process has, without a look: for whoever looks, and for what only shows it."""
+    """What this process has, without a look: for what looks, and for what only shows it."""
     return _in_force
 
 
@@ -96,6 +96,12 @@ def put(in_force: InForce) -> None:
     global _in_force  # noqa: PLW0603 - the one reference that this module is for
     if in_force.number >= _in_force.number:
         _in_force = in_force
+
+
+def replace(in_force: InForce) -> None:
+    """Put a generation in force, even an older one: the database was restored from a backup."""
+    global _in_force  # noqa: PLW0603
+    _in_force = in_force
 
 
 def follow(look: Callable[[], None]) -> None:
@@ -112,6 +118,6 @@ def heard(at: float) -> None:
 
 
 def forget() -> None:
-    """Go back to the beginning: no rules, and nobody to ask."""
+    """Go back to the beginning: no rules, and no one to ask."""
     global _in_force, _look, _fresh_until
     _in_force, _look, _fresh_until = InForce(0, EMPTY), None, float("inf")

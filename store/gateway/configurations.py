@@ -3,8 +3,8 @@
 ``configurations`` keeps each generation that was loaded. ``rule_switches`` enable and disable rules by name, whatever
 their file says, and ``stops`` hold tenants back; both outlive every generation. ``configuration_in_force`` is one row:
 the generation in force, and the *edition*, a number that goes up with every change of anything a process decides by.
-Whoever changes something takes that row first (``begin``), so changes come one after the other, and a process that
-knows the newest edition knows all of them.
+Every change takes that row first (``begin``), so changes come one after the other, and a process that knows the newest
+edition knows all of them.
 """
 
 import json

@@ -1,0 +1,1 @@
+"""The gateway's configuration: loaded from the folder, changed by requests, obeyed by every process."""

@@ -1,0 +1,219 @@
+"""Makes this process obey the configuration in force.
+
+In order of time: ``begin`` makes the process a follower and starts its one thread. The thread subscribes to the news,
+loads what the database says is in force, and checks in under the name of the process. From then on it looks at the
+number in Redis twice a second and whenever news arrives, and at the database every five seconds, or twice a second
+while Redis is away. A new edition is read from the database, compiled aside, and put in force by swapping a reference.
+
+A decision that comes before the first load, or after a second without a successful look, makes the look itself
+(``gateway.current``), and fails where it cannot: a process that may have missed a change does not decide.
+"""
+
+import contextlib
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterable, Iterator
+
+from redis.client import PubSub
+from redis.exceptions import RedisError
+
+from config import logs
+from config.errors import Unavailable
+from config.types import Json
+from gateway import current
+from gateway.configuration import generation
+from gateway.current import InForce, Stop
+from gateway.rules.ruleset import Ruleset
+from store.engine import db
+from store.gateway import configurations, news
+from store.gateway.configurations import Stored
+
+#: seconds between two looks at Redis; the look must come well before ``current.FRESH`` is over
+EVERY = 0.4
+#: seconds between two looks at the database while Redis answers
+DATABASE_EVERY = 5.0
+#: rules that are compiled without a pause: some milliseconds
+_AT_ONCE = 20
+
+log = logs.logger(__name__)
+
+
+class Follower(threading.Thread):
+    """The thread that keeps this process up to date, and the look that decisions make."""
+
+    def __init__(self, role: str) -> None:
+        super().__init__(name="generations", daemon=True)
+        self.process = f"{role}@{socket.gethostname()}:{os.getpid()}"
+        self._one = threading.Lock()
+        self._ended = threading.Event()
+        self._database_at = float("-inf")
+        self._news: PubSub | None = None
+        #: an edition that this process cannot use, and why
+        self._refused: tuple[int, str] = (-1, "")
+
+    def run(self) -> None:
+        """Follow until stopped."""
+        while not self._ended.is_set():
+            try:
+                self._step()
+            except (RedisError, OSError, ValueError):
+                self._without_redis()
+            except Unavailable:
+                self._ended.wait(EVERY)
+            except Exception:
+                log.exception("configuration not followed; decisions look for themselves")
+                self._ended.wait(EVERY)
+
+    def stop(self) -> None:
+        """End, and let no change wait for this process."""
+        self._ended.set()
+        with contextlib.suppress(RedisError, OSError):
+            news.leave(self.process)
+
+    def look(self) -> None:
+        """Make sure that what is in force here is what the database says.
+
+        Raises:
+            Unavailable: the database cannot be asked, or this process cannot use the configuration.
+        """
+        with self._one:
+            asked = current.now()
+            newest = db.read_one(configurations.edition)
+            if newest == self._refused[0]:
+                raise Unavailable(self._refused[1])
+            if newest != current.held().number:
+                self._load()
+            self._database_at = asked
+            current.heard(asked)
+
+    def check_in(self) -> None:
+        """Look at the number in Redis; at the database where that is needed."""
+        asked, mine = current.now(), current.held().number
+        newest = news.check_in(self.process, mine, db.now_ms())
+        if newest is None or newest > mine or asked - self._database_at > DATABASE_EVERY:
+            self.look()
+            mine = current.held().number
+            if newest is None or newest < mine:
+                news.announce(mine)  # Redis was emptied, or the process that changed it could not say so
+            news.check_in(self.process, mine, db.now_ms())
+        else:
+            current.heard(asked)
+
+    def _step(self) -> None:
+        """Wait for news, at most ``EVERY``, and look."""
+        if self._news is None:
+            self._news = news.subscribe()
+        else:
+            self._news.get_message(timeout=EVERY)
+        if not self._ended.is_set():
+            self.check_in()
+
+    def _without_redis(self) -> None:
+        if self._news is not None:
+            with contextlib.suppress(RedisError, OSError):
+                self._news.close()
+            self._news = None
+        try:
+            self.look()
+        except Unavailable:
+            log.info("configuration not looked at: neither Redis nor the database answers")
+        self._ended.wait(EVERY)
+
+    def _load(self) -> None:
+        """Put in force what the database says; the caller has the lock."""
+        with db.read() as connection:
+            found = configurations.stored(connection, known=current.held().loaded)
+        try:
+            in_force = compiled(found, current.held())
+        except Exception as error:
+            words = f"This process cannot use generation {found.generation} of the configuration: it decides nothing."
+            self._refused = (found.edition, words)
+            log.exception("configuration cannot be used by this version; decisions fail", generation=found.generation)
+            raise Unavailable(words) from error
+        if in_force.number < current.held().number:  # the database was restored from a backup
+            current.replace(in_force)
+        else:
+            current.put(in_force)
+
+
+def compiled(found: Stored, held: InForce) -> InForce:
+    """What is in force, compiled; rules that are ``held`` already are used again."""
+    stops = tuple(Stop(row.tenant, row.reason, row.actor) for row in found.stops)
+    if found.body is None and found.generation == held.loaded:
+        return InForce(
+            found.edition,
+            held.generation,
+            found.switches,
+            stops,
+            loaded=found.generation,
+            revisions=found.revisions,
+            compiled=held.ruleset,
+        )
+    made = generation.read(found.body) if found.body is not None else generation.EMPTY
+    return InForce(
+        found.edition,
+        made,
+        found.switches,
+        stops,
+        loaded=found.generation,
+        revisions=found.revisions,
+        compiled=Ruleset(_paced(made.rules)),
+    )
+
+
+def _paced(rules: Iterable[Json]) -> Iterator[Json]:
+    """The rules, with pauses between them: what else this process does goes on while they are compiled."""
+    for number, rule in enumerate(rules):
+        if number % _AT_ONCE == 0:
+            time.sleep(0)
+        yield rule
+
+
+_follower: Follower | None = None
+
+
+def begin(role: str) -> None:
+    """Make this process a follower; called once in each, after the fork."""
+    global _follower  # noqa: PLW0603 - one per process is the point
+    if _follower is None:
+        _follower = Follower(role)
+        current.follow(_follower.look)
+        _follower.start()
+
+
+def end() -> None:
+    """Stop following: this process ends."""
+    if _follower is not None:
+        _follower.stop()
+
+
+def look() -> None:
+    """Look now: what was changed here is obeyed here before anything is answered.
+
+    Raises:
+        Unavailable: the database cannot be asked.
+    """
+    (_follower or Follower("")).look()
+
+
+def check_in() -> None:
+    """Look now, and say so.
+
+    Raises:
+        Unavailable: the database cannot be asked. RedisError: Redis cannot be asked.
+    """
+    if _follower is not None:
+        _follower.check_in()
+
+
+def _after_fork() -> None:
+    """A child has no thread of its parent's and follows nothing yet."""
+    global _follower  # noqa: PLW0603
+    if _follower is not None:
+        _follower = None
+        current.forget()
+
+
+os.register_at_fork(after_in_child=_after_fork)
