@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 
 from config import logs
 from config.errors import Conflict
@@ -47,6 +48,8 @@ api_keys = sa.Table(
     sa.Column("created_at", sa.BigInteger, nullable=False),
     sa.Column("expires_at", sa.BigInteger),
     sa.Column("last_used_at", sa.BigInteger),
+    #: which tenants it covers, as JSON (``gateway.grants``); NULL: its own workspace
+    sa.Column("grants", sa.Text),
     #: vouches for ``_VOUCHED`` of the row
     sa.Column("mac", sa.Text),
     #: when it was revoked, ms; its secret's hash and its MAC are gone then, and the trail can still name it
@@ -57,12 +60,14 @@ api_keys = sa.Table(
 #: to approve or reject what waits for it: part of no other permission, so that a caller who may only trigger decides
 #: nothing
 DECIDE = "decide:approvals"
-_WORK = frozenset(f"{verb}:{things}" for verb in ("read", "write", "execute") for things in ("actions", "playbooks"))
+_READ = frozenset(f"read:{things}" for things in ("actions", "playbooks", "audit", "stream"))
+_WORK = frozenset(f"{verb}:{things}" for verb in ("write", "execute") for things in ("actions", "playbooks"))
+_OPERATE = _READ | _WORK | {DECIDE, "dispatch", "manage:rules", "manage:breakers"}
 #: role → the permissions it may hold; a key's scopes narrow them
 ROLES: dict[str, frozenset[str]] = {
-    "viewer": frozenset({"read:actions", "read:playbooks"}),
-    "operator": _WORK | {DECIDE},
-    "admin": _WORK | {DECIDE, "admin"},
+    "viewer": _READ,
+    "operator": _OPERATE,
+    "admin": _OPERATE | {"manage:providers", "manage:users", "admin"},
 }
 
 #: other spellings in use for a permission → ours
@@ -76,6 +81,12 @@ ALIASES = {
     "playbook:execute": "execute:playbooks",
     "playbooks:execute": "execute:playbooks",
     "approvals:decide": DECIDE,
+    "audit:read": "read:audit",
+    "stream:read": "read:stream",
+    "rules:manage": "manage:rules",
+    "breakers:manage": "manage:breakers",
+    "providers:manage": "manage:providers",
+    "users:manage": "manage:users",
 }
 
 #: a permission that includes another: a caller who may write actions may trigger them, who may write playbooks may run
@@ -86,7 +97,7 @@ _USE_RECORDED_EVERY_MS = 60_000
 
 #: the columns that the MAC of a key covers; NULL columns are left out, so that a new nullable column leaves the MACs of
 #: existing rows valid
-_VOUCHED = ("id", "workspace_id", "role", "scopes", "expires_at", "secret_hash")
+_VOUCHED = ("id", "workspace_id", "role", "scopes", "expires_at", "secret_hash", "grants")
 
 log = logs.logger(__name__)
 
@@ -95,10 +106,15 @@ log = logs.logger(__name__)
 class Caller:
     """The caller of a request, its workspace and its permissions."""
 
+    #: the id of a key, or ``user:NAME``: the actor in the audit trail
     key_id: str
     workspace_id: str
     role: str
     permissions: frozenset[str]
+    #: which tenants it covers, as JSON (``tasks.tenants`` reads it); None: its own workspace
+    grants: str | None = None
+    #: the session of a user; None for a key
+    session: str | None = None
 
     def may(self, permission: str) -> bool:
         """Whether this caller holds the permission."""
@@ -132,6 +148,23 @@ def ensure_workspace(db: Connection, workspace_id: str, name: str) -> None:
         db.execute(sa.insert(workspaces).values(id=workspace_id, name=name, created_at=now_ms()))
 
 
+_workspace = Prepared(sa.select(workspaces.c.id).where(workspaces.c.id == sa.bindparam("workspace_id")))
+
+
+def has_workspace(db: Connection, workspace_id: str) -> bool:
+    """Whether there is a workspace of this id."""
+    return _workspace.first(db, {"workspace_id": workspace_id}) is not None
+
+
+def make_workspace(db: Connection, workspace_id: str, actor: str) -> None:
+    """Make a workspace, unless another has made it meanwhile."""
+    insert = postgresql.insert if db.dialect.name == "postgresql" else sqlite.insert
+    values = {"id": workspace_id, "name": workspace_id, "created_at": now_ms()}
+    made = insert(workspaces).values(values).on_conflict_do_nothing().returning(workspaces.c.id)
+    if db.execute(made).first() is not None:
+        audit.record(db, workspace_id, actor, "workspace.created", workspace_id)
+
+
 def workspace_ids(db: Connection) -> list[str]:
     """The ids of all workspaces."""
     return [row.id for row in db.execute(sa.select(workspaces.c.id).order_by(workspaces.c.id))]
@@ -146,10 +179,11 @@ def create_key(
     scopes: list[str],
     expires_at: int | None,
     actor: str,
+    grants: str | None = None,
 ) -> tuple[str, str]:
     """Make a key; returns its id and the key itself.
 
-    The key cannot be read again later.
+    The key cannot be read again later. ``grants`` is JSON.
     """
     key_id, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
     values = {
@@ -161,6 +195,7 @@ def create_key(
         "secret_hash": _hash(secret),
         "created_at": now_ms(),
         "expires_at": expires_at,
+        "grants": grants,
     }
     db.execute(sa.insert(api_keys).values(**values, mac=mac(values)))
     audit.record(db, workspace_id, actor, "key.created", key_id, role=role)
@@ -193,6 +228,7 @@ def authenticate(db: Connection, key: str) -> tuple[Caller, bool] | None:
         workspace_id=row.workspace_id,
         role=row.role,
         permissions=permissions(row.role, json.loads(row.scopes)),
+        grants=row.grants,
     )
     return caller, now - (row.last_used_at or 0) > _USE_RECORDED_EVERY_MS
 
@@ -212,7 +248,7 @@ def is_vouched_for(row: Any) -> bool:
 
 
 def _mac(row: Mapping[str, Any], root: str) -> str:
-    said = {name: row[name] for name in _VOUCHED if row[name] is not None}
+    said = {name: row[name] for name in _VOUCHED if row.get(name) is not None}  # earlier tables lack the newest
     text = json.dumps(said, sort_keys=True).encode()
     return subkeys.prefix(root) + hmac.digest(subkeys.subkey(root, "api key"), text, hashlib.sha256).hex()
 

@@ -1,0 +1,112 @@
+"""The tenants that a caller covers, and the workspace of one that has none yet.
+
+A tenant is a workspace. Whoever names a tenant beyond the own grants is refused by the grants alone, whether there is
+such a tenant or not, so that nobody learns which there are.
+"""
+
+import functools
+import json
+import re
+from collections.abc import Sequence
+
+from config.errors import Forbidden, InvalidRequest, Problem
+from config.settings import settings
+from gateway import grants
+from gateway.grants import ANY, Grant
+from store import access
+from store.access import Caller
+from store.engine import db
+
+#: what a tenant may be called that its first dispatch makes
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*")
+_MOST_CHARACTERS = 128
+#: workspaces that this process has seen; none is ever deleted
+_MOST_KNOWN = 10_000
+
+_known: set[tuple[str, str]] = set()
+
+
+def of(caller: Caller) -> tuple[Grant, ...]:
+    """The caller's grants; its own workspace where it has none."""
+    return _read(caller.grants) if caller.grants else grants.own(caller.workspace_id)
+
+
+@functools.lru_cache(maxsize=1_000)
+def _read(written: str) -> tuple[Grant, ...]:
+    return grants.read(json.loads(written))
+
+
+def covers(caller: Caller, tenant: str, namespace: str, provider: str, action: str) -> bool:
+    """Whether one of the caller's grants covers all four parts."""
+    return grants.allows(of(caller), tenant, namespace, provider, action)
+
+
+def require(caller: Caller, tenant: str, namespace: str, provider: str, action: str) -> None:
+    """Refuse what no grant of the caller covers.
+
+    Raises:
+        Forbidden: as it is.
+    """
+    if not covers(caller, tenant, namespace, provider, action):
+        require_named(caller, tenant)
+        raise Forbidden(
+            f"Your grants for the tenant {tenant!r} do not cover namespace {namespace!r}, provider {provider!r} and "
+            f"action type {action!r} together.",
+            code="not_granted",
+        )
+
+
+def require_named(caller: Caller, tenant: str) -> None:
+    """Refuse a tenant, named as a filter or a target, that no grant of the caller covers.
+
+    Raises:
+        Forbidden: as it is.
+    """
+    if not any(grant.covers_tenant(tenant) for grant in of(caller)):
+        raise Forbidden(f"Your grants do not cover the tenant {tenant!r}.", code="not_granted")
+
+
+def require_whole(caller: Caller, tenants: Sequence[str] = (ANY,)) -> None:
+    """Refuse a caller without a grant, limited by nothing else, over all these tenant patterns.
+
+    Reload, stop and circuit breakers concern all tenants; a rule those that it names.
+
+    Raises:
+        Forbidden: as it is.
+    """
+    if not grants.allows_tenants(of(caller), tenants or (ANY,)):
+        named = "all tenants" if not tenants or ANY in tenants else f"the tenants {', '.join(tenants)}"
+        raise Forbidden(f"This concerns {named}: it needs a grant that covers them whole.", code="not_granted")
+
+
+def workspace_for(caller: Caller, tenant: str) -> str:
+    """The workspace of a tenant that the caller covers; made where there is none yet.
+
+    Call it when everything else of a dispatch is checked, before the transaction that accepts it: the workspace has one
+    of its own, so that a process can remember it. The caller's own costs nothing.
+
+    Raises:
+        Forbidden: no grant covers it. InvalidRequest: no tenant may be called that. Unavailable.
+    """
+    if tenant == caller.workspace_id and not caller.grants:
+        return tenant
+    require_named(caller, tenant)
+    known = settings().database_url, tenant
+    if known not in _known:
+        if not db.read_one(access.has_workspace, tenant):
+            _make(caller, tenant)
+        if len(_known) >= _MOST_KNOWN:
+            _known.clear()
+        _known.add(known)
+    return tenant
+
+
+def _make(caller: Caller, tenant: str) -> None:
+    if len(tenant) > _MOST_CHARACTERS or not _NAME.fullmatch(tenant):
+        problem = Problem(
+            "/tenant",
+            f"must be a name of letters, digits, '-' and '_', parts joined by dots, of {_MOST_CHARACTERS} characters",
+        )
+        raise InvalidRequest("There is no such tenant, and none may be called that.", problems=[problem])
+    with db.write() as connection:
+        access.make_workspace(connection, tenant, caller.key_id)
