@@ -19,6 +19,7 @@ from api.actions import executions, trigger
 from api.actions import routes as actions
 from api.actions.schemas import BEYOND
 from api.events import routes as events
+from api.gateway import rules, stops
 from api.http import auth, errors, openapi
 from api.http.blueprint import IdConverter, StepIdConverter
 from api.http.body import MAX_BYTES
@@ -33,6 +34,7 @@ from api.runs import routes as runs
 from config import logs
 from store import redis
 from store.engine import refusals
+from tasks.generations import begin as generations
 from tasks.messages import publisher
 from tasks.offload import pool
 
@@ -53,6 +55,10 @@ _FAMILIES = (
     diff.blueprint,
     keys.blueprint,
 )
+#: the gateway's, at the root of the server
+_GATEWAY = (rules.blueprint, stops.blueprint)
+#: what is behind a key
+_GUARDED = ("/api/", "/v1/", "/admin/")
 #: the canonical prefix, which is documented, comes first
 _PREFIXES = {"/api": "", "/api/v1": "v1-"}
 
@@ -83,7 +89,7 @@ def create_app() -> Flask:
     app.extensions["tocsin.limiter"] = Limiter()
     app.extensions["tocsin.watcher"] = Watcher()
     app.extensions["tocsin.knows"] = auth.knows
-    app.extensions["tocsin.started"] = refusals.watch
+    app.extensions["tocsin.started"] = _started
     app.extensions["tocsin.gauge"] = health.Gauge()
     app.extensions["tocsin.numbers"] = prometheus.Numbers()
     app.extensions["tocsin.drain"] = functools.partial(_drain, app)
@@ -95,11 +101,18 @@ def create_app() -> Flask:
     return app
 
 
+def _started() -> None:
+    """Begin the work next to the requests; called in each process of the server."""
+    refusals.watch()
+    generations.in_web()
+
+
 def _drain(app: Flask, seconds: float) -> bool:
     """Wait for background work to end, after the last request.
 
     Returns whether all of it has ended. ``seconds`` is the time for each part.
     """
+    generations.end()
     parts = (
         app.extensions["tocsin.watcher"].drain,
         auth.drain,
@@ -121,6 +134,8 @@ def _mount(app: Flask) -> None:
             else:
                 api.register_blueprint(family, url_prefix=prefix)
         app.register_blueprint(openapi.blueprint, url_prefix=prefix, name=name + openapi.blueprint.name)
+    for family in _GATEWAY:
+        api.register_blueprint(family)
     app.register_blueprint(openapi.root)
     openapi.install(app, api, BEYOND)
 
@@ -131,7 +146,7 @@ def _begin() -> None:
     given = asked.headers.get("X-Request-Id", "")
     g.request_id = request_id = given if _REQUEST_ID.fullmatch(given) else f"{random.getrandbits(128):032x}"
     logs.bind(request_id=request_id)
-    if asked.path.startswith("/api/"):
+    if asked.path.startswith(_GUARDED):
         auth.identify(asked)
 
 

@@ -37,6 +37,7 @@ os.environ.update(  # noqa: TID251
 )
 
 from config.settings import settings  # noqa: E402
+from gateway import current  # noqa: E402
 from store import migrate  # noqa: E402
 from store import redis as redis_store  # noqa: E402
 from store.engine import clock, db  # noqa: E402
@@ -86,8 +87,9 @@ def pytest_unconfigure() -> None:
 
 @pytest.fixture(autouse=True)
 def _settings_of_its_own() -> None:
-    """A test reads its own environment, and not what an earlier one had set in it."""
+    """A test reads its own environment, and begins without rules, whatever an earlier one has set."""
     settings.cache_clear()
+    current.forget()
 
 
 @pytest.fixture(scope="session")

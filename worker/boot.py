@@ -1,7 +1,8 @@
 """Starts and stops a worker process.
 
-Start: logs are configured, the executors are imported, the heartbeat begins, and where scripts run it reports what
-bounds them; the processes that it starts (those of its pool, its scheduler) are tied to it, so that none outlives it.
+Start: logs are configured, the executors are imported, the heartbeat begins, the process follows the gateway's
+configuration, and where scripts run it reports what bounds them; the processes that it starts (those of its pool, its
+scheduler) are tied to it, so that none outlives it.
 Stop: on TERM Celery waits for running work; what has not ended after ``TOCSIN_DRAIN_SECONDS`` is given up
 (``tasks.attempts.drain``), and the process ends hard.
 """
@@ -20,6 +21,7 @@ from config.settings import settings
 from providers import registry
 from store.engine import refusals
 from tasks.attempts import drain
+from tasks.generations import follow
 from tasks.messages import flower_events
 from worker import panel, sandbox_notice
 from worker.heartbeat import Heartbeat
@@ -39,6 +41,7 @@ def connect() -> None:
     signals.worker_init.connect(_warm_up)
     signals.beat_embedded_init.connect(end_with_parent)
     signals.worker_process_init.connect(end_with_parent)
+    signals.worker_process_init.connect(_follow)
     signals.worker_ready.connect(_start)
     signals.worker_shutting_down.connect(_end_hard_later)
     signals.worker_shutdown.connect(_stop)
@@ -66,8 +69,14 @@ def end_with_parent(**_: Any) -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
+def _follow(**_: Any) -> None:
+    """Follow the configuration, in a process of a pool: it makes attempts."""
+    follow.begin(_name)
+
+
 def _start(sender: Any, **_: Any) -> None:
     flower_events.send_through(sender)
+    follow.begin(_name)
     queues = [name for name in sender.app.amqp.queues.consume_from if not name.endswith(".dq2")]
     heartbeat = Heartbeat(sender.hostname, queues, getattr(sender.controller, "beat", None))
     _heartbeats[sender.hostname] = heartbeat
@@ -92,6 +101,7 @@ def _end_hard_later(**_: Any) -> None:
 
 
 def _stop(sender: Any, **_: Any) -> None:
+    follow.end()
     heartbeat = _heartbeats.pop(sender.hostname, None)
     if heartbeat is not None:
         heartbeat.stop()

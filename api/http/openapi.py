@@ -43,6 +43,7 @@ TAGS = {
     "playbooks": "Define, version, import, export and run playbooks.",
     "playbook executions": "Follow, control, decide and compare runs of playbooks.",
     "events": "Report events of other systems, which start playbooks.",
+    "rules": "Load, switch, explain and roll back the gateway's rules; stop everything.",
     "keys": "Create and revoke API keys.",
     "health": "Health and metrics of the server.",
 }

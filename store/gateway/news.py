@@ -87,6 +87,7 @@ def subscribe() -> PubSub:
     Raises:
         RedisError: Redis cannot be asked.
     """
-    subscription = redis.client().pubsub(ignore_subscribe_messages=True)
+    client: Any = redis.client()
+    subscription: PubSub = client.pubsub(ignore_subscribe_messages=True)
     subscription.subscribe(CHANNEL)
     return subscription

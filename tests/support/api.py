@@ -1,7 +1,9 @@
 """The web application inside the test's process: client, keys, a stand-in worker."""
 
 import functools
+import json
 import secrets
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flask import Flask
@@ -56,7 +58,12 @@ class Door:
         self.admin = self.key()
 
     def key(
-        self, role: str = "admin", workspace: str = "default", scopes: tuple[str, ...] = (), expires_at: Any = None
+        self,
+        role: str = "admin",
+        workspace: str = "default",
+        scopes: tuple[str, ...] = (),
+        expires_at: Any = None,
+        grants: Sequence[Mapping[str, Any]] | None = None,
     ) -> str:
         """A new key."""
         with db.write() as connection:
@@ -69,6 +76,7 @@ class Door:
                 scopes=list(scopes),
                 expires_at=expires_at,
                 actor="test",
+                grants=None if grants is None else json.dumps(grants),
             )
         return key
 

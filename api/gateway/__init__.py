@@ -1,0 +1,1 @@
+"""The gateway: its rules, and what stops everything."""

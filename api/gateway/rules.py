@@ -1,0 +1,165 @@
+"""``/v1/rules``: the rules in force, their load, their switches, their history, and their explanation."""
+
+from typing import Any
+
+from flask import Response
+
+from api.gateway import examples, schemas
+from api.http import examples as http_examples
+from api.http import pages
+from api.http.auth import caller, requires
+from api.http.blueprint import Blueprint, answer
+from api.http.times import stamp
+from gateway import current, grants
+from gateway.facts import Facts
+from gateway.rules.recorded import MockRecords
+from gateway.rules.trace import Options, trace
+from store.engine import db
+from store.gateway import configurations
+from tasks import tenants
+from tasks.generations import changes, follow
+from tasks.generations.changes import Author
+from tasks.offload import pool
+
+blueprint = Blueprint("rules", __name__, tag="rules")
+
+_SWITCH, _ROLLBACK, _EVALUATION = schemas.Switch(), schemas.Rollback(), schemas.Evaluation()
+_RULE_NAME = {
+    "in": "path",
+    "name": "rule_name",
+    "description": "The rule's name.",
+    "example": "test-alerts",
+    "schema": {"type": "string"},
+}
+
+
+def _author() -> Author:
+    return Author(caller().key_id, caller().workspace_id)
+
+
+@blueprint.get("/v1/rules")
+@requires("read:actions")
+@blueprint.answers(200, schemas.Rules(), example=examples.RULES, words="The rules, in the order of asking.")
+def list_rules() -> Response:
+    """List rules.
+
+    Those that may concern a tenant of the caller.
+    """
+    follow.look()
+    held, own = current.held(), tenants.of(caller())
+    shown = [rule for rule in held.ruleset.listed() if grants.may_concern(own, rule["tenants"] or ())]
+    return answer({"rules": shown, "generation": held.loaded})
+
+
+@blueprint.post("/v1/rules/reload")
+@requires("manage:rules")
+@blueprint.answers(200, schemas.Loading(), example=examples.LOADED, words="What is in force now.")
+def reload_rules() -> Response:
+    """Load the configuration folder.
+
+    Rules, providers, circuit breakers and chains are loaded together, all or nothing: with any fault the answer has
+    errors, and what was in force stays in force. The answer comes when every process that decides has the new
+    generation, at most a second later; a process that has not by then looks before it decides. The folder is
+    TOCSIN_CONFIG_DIR; a request cannot name another. It needs a grant over all tenants.
+    """
+    tenants.require_whole(caller())
+    return answer(changes.load(_author()).members())
+
+
+@blueprint.put("/v1/rules/<path:rule_name>/enabled", parameters=[_RULE_NAME])
+@requires("manage:rules")
+@blueprint.arguments(_SWITCH, example={"enabled": False})
+@blueprint.answers(
+    200, schemas.Switched(), example=examples.SWITCHED, words="Every process obeys.", fails=(404,), takes_body=True
+)
+def enable_rule(given: dict[str, Any], rule_name: str) -> Response:
+    """Enable or disable a rule.
+
+    The switch stays through every load and restart, whatever the file of the rule says. It needs a grant over the
+    tenants that the rule names, over all if it names none.
+    """
+    follow.look()
+    rule = current.held().ruleset.named(rule_name)
+    tenants.require_whole(caller(), rule.tenants if rule is not None else ())
+    shown = changes.switch(rule_name, enabled=given["enabled"], author=_author())
+    return answer({"name": rule_name, "enabled": given["enabled"], "applied": shown})
+
+
+@blueprint.get("/v1/rules/history")
+@requires("read:actions")
+@blueprint.arguments(pages.PageQuery(), location="query")
+@blueprint.answers(
+    200,
+    schemas.History(),
+    example={"data": [examples.GENERATION], "meta": http_examples.META},
+    words="One page of generations, newest first.",
+)
+def list_generations(query: dict[str, Any]) -> Response:
+    """List the generations of the configuration.
+
+    The newest hundred are kept.
+    """
+    with db.read() as connection:
+        found = configurations.history(connection, pages.part(query))
+        in_force = configurations.standing(connection).generation
+    shown = [
+        {
+            "generation": row.generation,
+            "in_force": row.generation == in_force,
+            "source": row.source,
+            "rules": row.rules,
+            "loaded_at": stamp(row.loaded_at),
+            "loaded_by": row.loaded_by,
+        }
+        for row in found.rows
+    ]
+    return pages.page(shown, found, query)
+
+
+@blueprint.post("/v1/rules/rollback")
+@requires("manage:rules")
+@blueprint.arguments(_ROLLBACK, example={"generation": 3})
+@blueprint.answers(
+    200, schemas.Loading(), example=examples.LOADED, words="What is in force now.", fails=(404,), takes_body=True
+)
+def roll_back_rules(given: dict[str, Any]) -> Response:
+    """Go back to an earlier generation.
+
+    It becomes the newest one, with the providers that it had. The folder is not changed, and is not loaded again before
+    its files change or a reload is asked for. It needs a grant over all tenants.
+    """
+    tenants.require_whole(caller())
+    return answer(changes.roll_back(given["generation"], _author()).members())
+
+
+@blueprint.post("/v1/rules/evaluate")
+@requires("read:actions")
+@blueprint.arguments(_EVALUATION, example=examples.EVALUATION)
+@blueprint.answers(200, schemas.Trace(), example=examples.TRACE, words="The decision, rule by rule.", takes_body=True)
+def evaluate_rules(given: dict[str, Any]) -> Response:
+    """Explain what the rules would decide.
+
+    Nothing is executed, counted or recorded. Values that are named or written like credentials are masked.
+    """
+    tenants.require_named(caller(), given["tenant"])
+    follow.look()
+    moment = given["evaluate_at"]
+    facts = Facts(
+        given["origin"],
+        given["namespace"],
+        given["tenant"],
+        given["provider"],
+        given["action_type"],
+        db.now_ms() if moment is None else int(moment.timestamp() * 1000),
+        given["payload"],
+        given["metadata"],
+        status=given["status"],
+        fingerprint=given["fingerprint"],
+        dedup_key=given["dedup_key"],
+        caller=caller().key_id,
+    )
+    options, ruleset = Options(given["include_disabled"], given["evaluate_all"]), current.held().ruleset
+    body = pool.in_turn(trace, ruleset, facts, MockRecords(given["mock_state"]), options).body
+    own = tenants.of(caller())
+    seen = {rule.name for rule in ruleset.rules if grants.may_concern(own, rule.tenants)}
+    return answer({**body, "trace": [entry for entry in body["trace"] if entry["rule_name"] in seen]})
