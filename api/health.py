@@ -108,7 +108,7 @@ class WorkerHealth(Schema):
 
 
 class Health(Schema):
-    """The state of the system; ``secret_key`` and ``function_files`` are for admins."""
+    """The state of the system; ``secret_key``, ``function_files`` and ``configuration`` are for admins."""
 
     status = fields.String(metadata={"description": "ok, or degraded: something needs attention."})
     database = fields.String(metadata={"description": "ok, or read_only: it answers and takes no writes."})
@@ -127,6 +127,9 @@ class Health(Schema):
     )
     function_files = fields.Nested(
         installation.FunctionFilesHealth, metadata={"description": "For admins: the operator's Python functions."}
+    )
+    configuration = fields.Nested(
+        installation.ConfigurationHealth, metadata={"description": "For admins: the gateway's configuration."}
     )
 
 

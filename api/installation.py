@@ -1,6 +1,6 @@
-"""What ``/health`` says of the installation itself, to admins: its secret key, its Python functions.
+"""What ``/health`` says of the installation itself, to admins: its secret key, its functions, its configuration.
 
-Both are looked at when ``/health`` is read, and remembered, so that asking often costs nothing.
+All are looked at when ``/health`` is read, and remembered, so that asking often costs nothing.
 """
 
 import time
@@ -11,12 +11,15 @@ from marshmallow import fields
 
 from api.http.base_schema import Schema
 from config import logs
+from config.settings import settings
 from providers.handlers import library
 from providers.handlers.loading import FileFault
 from store import foreign_keys
 from store.engine import db
 from store.foreign_keys import ForeignValues
+from store.gateway import configurations
 from store.sealing import subkeys
+from tasks.generations import changes
 
 #: how long a look at what is stored is valid, seconds: while all opens, and while something does not
 LASTS, LASTS_OPEN_TO_MENDING = 60.0, 10.0
@@ -24,6 +27,7 @@ LASTS, LASTS_OPEN_TO_MENDING = 60.0, 10.0
 EXAMPLE: dict[str, Any] = {
     "secret_key": {"status": "ok", "key": "5d0c7a19", "missing_keys": [], "unreadable": {}},
     "function_files": {"folders": ["/etc/tocsin/actions"], "faults": []},
+    "configuration": {"folder": "/etc/tocsin", "generation": 4, "applied": "9 of 9", "stopped": [], "faults": []},
 }
 
 log = logs.logger(__name__)
@@ -57,17 +61,50 @@ class FunctionFilesHealth(Schema):
     faults = fields.List(fields.Nested(FileFaultHealth), metadata={"description": "What cannot be loaded."})
 
 
+class ConfigurationHealth(Schema):
+    """The gateway's configuration."""
+
+    folder = fields.String(metadata={"description": "TOCSIN_CONFIG_DIR."})
+    generation = fields.Integer(metadata={"description": "The generation in force; 0: none was loaded yet."})
+    applied = fields.String(metadata={"description": "How many of the processes that decide have it."})
+    stopped = fields.List(fields.String(), metadata={"description": "The tenants that a stop holds back; * means all."})
+    faults = fields.List(
+        fields.String(), metadata={"description": "Why the folder could not be loaded when that was last tried."}
+    )
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """The gateway's configuration at one look."""
+
+    generation: int = 0
+    applied: str = ""
+    stopped: tuple[str, ...] = ()
+    faults: tuple[str, ...] = ()
+
+    def members(self) -> dict[str, Any]:
+        """What an admin is shown of it."""
+        return {
+            "folder": str(settings().config_dir),
+            "generation": self.generation,
+            "applied": self.applied,
+            "stopped": list(self.stopped),
+            "faults": list(self.faults),
+        }
+
+
 @dataclass(frozen=True)
 class Installation:
-    """The secret key and the functions at one look."""
+    """The secret key, the functions and the configuration at one look."""
 
     foreign: ForeignValues = field(default_factory=ForeignValues)
     faults: tuple[FileFault, ...] = ()
+    configuration: Configuration = field(default_factory=Configuration)
 
     @property
     def sound(self) -> bool:
         """Whether nothing of it needs attention."""
-        return not self.foreign.missing and not self.faults
+        return not (self.foreign.missing or self.faults or self.configuration.faults)
 
     def members(self) -> dict[str, Any]:
         """What an admin is shown of it."""
@@ -84,6 +121,7 @@ class Installation:
                     {"file": str(fault.path), "line": fault.line, "message": fault.message} for fault in self.faults
                 ],
             },
+            "configuration": self.configuration.members(),
         }
 
 
@@ -106,4 +144,10 @@ class Inspector:
                 )
             lasts = LASTS_OPEN_TO_MENDING if self._foreign.missing else LASTS
             self._good_until = time.monotonic() + lasts
-        return Installation(self._foreign, tuple(library.faults()))
+        return Installation(self._foreign, tuple(library.faults()), _configuration(connection))
+
+
+def _configuration(connection: db.Connection) -> Configuration:
+    standing = configurations.standing(connection)
+    stopped = tuple(row.tenant for row in configurations.stopped(connection))
+    return Configuration(standing.generation, changes.applied(standing.edition), stopped, tuple(standing.faults))

@@ -102,7 +102,8 @@ def _load(found: Texts, author: Author, *, first_only: bool = False) -> Loading:
         with db.write() as connection:
             configurations.note_faults(connection, faults)
         follow.look()
-        return Loading(len(current.held().ruleset.rules), faults, current.held().loaded, applied())
+        held = current.held()
+        return Loading(len(held.ruleset.rules), faults, held.loaded, applied(held.number))
     edition = db.change(lambda connection: _write(connection, found, made, author, first_only=first_only))
     shown = announced(edition)
     return Loading(len(made.rules), [], current.held().loaded, shown)
@@ -254,9 +255,9 @@ def announced(edition: int) -> str:
         time.sleep(_LOOK_EVERY)
 
 
-def applied() -> str:
-    """Which processes have what is in force here."""
-    return _applied(current.held().number)[0]
+def applied(edition: int) -> str:
+    """How many of the processes that decide have this edition."""
+    return _applied(edition)[0]
 
 
 def _applied(edition: int) -> tuple[str, bool]:

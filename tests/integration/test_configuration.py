@@ -16,6 +16,8 @@ from tasks.generations import changes, files, revisions
 from tests.support.api import Door, assert_problem
 from tests.support.gateway_folder import CHAINS, PROVIDERS, RULES
 
+pytestmark = pytest.mark.usefixtures("redis_server")
+
 EVERYTHING = ({"tenants": ["*"]},)
 RULE = """\
 rules:
