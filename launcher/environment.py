@@ -7,6 +7,7 @@ Child processes inherit the result.
 
 import os
 import secrets
+import shutil
 import socket
 import sys
 from dataclasses import dataclass
@@ -34,6 +35,8 @@ _DEFAULTS = {
 }
 #: the functions of the examples; the operator's own folders come before it
 _EXAMPLES = "examples/actions"
+#: the gateway's examples, which are copied where there is no configuration yet
+_CONFIGURATION = "examples/gateway"
 _environ = os.environ  # noqa: TID251 - preparing it for everybody else is what this module is for
 
 
@@ -85,6 +88,7 @@ def load() -> Installation:
     for name, value in _DEFAULTS.items():
         _environ.setdefault(name, value)
     _add_examples(var)
+    _add_configuration(var)
     _environ["PORT"] = _environ["TOCSIN_PORT"]
     _environ["PATH"] = f"{Path(sys.executable).parent}:{_environ.get('PATH', os.defpath)}"
     _environ[MARK] = str(var)
@@ -103,6 +107,18 @@ def _add_examples(var: Path) -> None:
         config = _environ.get("TOCSIN_CONFIG_DIR") or var / "config"
         own = _environ.get("TOCSIN_ACTIONS_DIR") or f"{config}/actions"
         _environ["TOCSIN_ACTIONS_DIR"] = f"{own}{os.pathsep}{_EXAMPLES}"
+
+
+def _add_configuration(var: Path) -> None:
+    """Copy the gateway's examples into the data folder, for the operator to change.
+
+    Not in production, not where the operator names a folder, and only while there is no file of a configuration.
+    """
+    if _environ["TOCSIN_ENV"] != "development" or _environ.get("TOCSIN_CONFIG_DIR"):
+        return
+    config = var / "config"
+    if not any((config / name).exists() for name in ("rules", "providers.yaml", "chains.yaml")):
+        shutil.copytree(ROOT / _CONFIGURATION, config, dirs_exist_ok=True)
 
 
 def use_redis(url: str) -> None:

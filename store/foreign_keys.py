@@ -14,6 +14,7 @@ from store.definitions.actions import action_revisions, actions
 from store.definitions.documents import documents
 from store.engine.db import Connection
 from store.executions.transitions import executions
+from store.gateway.providers import providers
 from store.sealing import subkeys
 
 #: rows of each table that are looked at
@@ -60,6 +61,13 @@ _VALUES = {
         .join_from(actions, action_revisions, actions.c.revision_id == action_revisions.c.id)
         .where(action_revisions.c.sealed.is_not(None))
         .order_by(actions.c.workspace_id, actions.c.id),
+    ),
+    "providers": _counted(
+        action_revisions.c.sealed,
+        sa.select(providers.c.name)
+        .join_from(providers, action_revisions, providers.c.revision_id == action_revisions.c.id)
+        .where(action_revisions.c.sealed.is_not(None))
+        .order_by(providers.c.name),
     ),
     "playbook_documents": _counted(
         documents.c.sealed, sa.select(documents.c.playbook_uid).order_by(documents.c.playbook_uid)

@@ -3,7 +3,6 @@
 The mark shows when Redis was emptied. The truth needs nothing in here; every caller can go on without it.
 """
 
-import functools
 import os
 from collections.abc import Iterable
 
@@ -30,8 +29,21 @@ WRITTEN = "tocsin:written"
 log = logs.logger(__name__)
 
 
-@functools.cache
-def _client(_pid: int) -> "Redis":
+#: process → its client
+_clients: dict[int, "Redis"] = {}
+
+
+def client() -> "Redis":
+    """The client of this process (never shared across a fork)."""
+    pid = os.getpid()
+    known = _clients.get(pid)
+    if known is not None:
+        return known
+    # of two threads that make one at once both get the first: the other's connections would be closed in their use
+    return _clients.setdefault(pid, _made())
+
+
+def _made() -> "Redis":
     return Redis.from_url(
         settings().redis_url,
         retry=Retry(NoBackoff(), 0),
@@ -39,11 +51,6 @@ def _client(_pid: int) -> "Redis":
         socket_connect_timeout=0.5,
         decode_responses=True,
     )
-
-
-def client() -> "Redis":
-    """The client of this process (never shared across a fork)."""
-    return _client(os.getpid())
 
 
 def emptied() -> bool | None:

@@ -18,6 +18,8 @@ GENERATION = "generation"
 NUMBER = "tocsin:generation"
 #: process → the edition that it has, and when it said so, ms
 APPLIED = "tocsin:applied"
+#: in the same place: since when it is kept, ms; later than the processes' start when Redis was emptied
+SINCE = ""
 #: a process that has said nothing for this long, ms, is frozen, cut off or gone
 SILENT = 2_000
 #: entries of processes older than this, ms, are deleted
@@ -47,9 +49,10 @@ def check_in(process: str, edition: int, now: int) -> int | None:
         RedisError: Redis cannot be asked.
     """
     with redis.client().pipeline(transaction=False) as pipeline:
+        pipeline.hset(APPLIED, process, f"{edition} {now}")  # before the number is read
+        pipeline.hsetnx(APPLIED, SINCE, now)
         pipeline.get(NUMBER)
-        pipeline.hset(APPLIED, process, f"{edition} {now}")
-        number, _ = pipeline.execute()
+        *_, number = pipeline.execute()
     return None if number is None else int(number)
 
 
@@ -62,14 +65,17 @@ def leave(process: str) -> None:
     redis.client().hdel(APPLIED, process)
 
 
-def living(now: int) -> dict[str, int]:
-    """Each living process with the edition that it has.
+def living(now: int) -> tuple[dict[str, int], bool]:
+    """Each living process with the edition that it has, and whether that is all of them.
+
+    It may not be while Redis was emptied a moment ago.
 
     Raises:
         RedisError: Redis cannot be asked.
     """
     found, gone = dict[str, int](), list[str]()
     said: Any = redis.client().hgetall(APPLIED)
+    since = said.pop(SINCE, None)
     for process, text in said.items():
         edition, _, at = text.partition(" ")
         if now - int(at) <= SILENT:
@@ -78,7 +84,7 @@ def living(now: int) -> dict[str, int]:
             gone.append(process)
     if gone:
         redis.client().hdel(APPLIED, *gone)
-    return found
+    return found, since is not None and now - int(since) > SILENT
 
 
 def subscribe() -> PubSub:

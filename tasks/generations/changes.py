@@ -9,7 +9,7 @@ import contextlib
 import json
 import time
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from redis.exceptions import RedisError
 
@@ -235,35 +235,40 @@ def announced(edition: int) -> str:
 
     At most ``current.FRESH`` seconds: a process that has not heard by then looks before it decides.
     """
-    with contextlib.suppress(Unavailable):  # it is committed, whatever becomes of the database now
-        follow.look()
+    give_up = time.monotonic() + current.FRESH
     try:
         news.announce(edition)
-        with contextlib.suppress(Unavailable):
-            follow.check_in()
+        give_up = time.monotonic() + current.FRESH
+        with contextlib.suppress(Unavailable):  # it is committed, whatever becomes of the database now
+            follow.look()
+        while not (found := _applied(edition)).by_all and time.monotonic() < give_up:
+            time.sleep(_LOOK_EVERY)
     except RedisError:
-        time.sleep(current.FRESH)
+        time.sleep(max(0.0, give_up - time.monotonic()))
+        with contextlib.suppress(Unavailable):
+            follow.look()
         return UNKNOWN
-    give_up = time.monotonic() + current.FRESH
-    while True:
-        shown, all_have_it = _applied(edition)
-        if all_have_it:
-            return shown
-        if time.monotonic() >= give_up:
-            log.warning("change not applied by every process; the others look before they decide", applied=shown)
-            return shown
-        time.sleep(_LOOK_EVERY)
+    if not found.by_all:
+        log.warning("change not applied by every process; the others look before they decide", applied=found.words)
+    return found.words
 
 
 def applied(edition: int) -> str:
-    """How many of the processes that decide have this edition."""
-    return _applied(edition)[0]
-
-
-def _applied(edition: int) -> tuple[str, bool]:
+    """How many of the processes that decide have this edition, as ``9 of 9``."""
     try:
-        living = news.living(db.now_ms())
+        return _applied(edition).words
     except RedisError:
-        return UNKNOWN, False
+        return UNKNOWN
+
+
+class _Applied(NamedTuple):
+    """Who has an edition: in words, and whether all do."""
+
+    words: str
+    by_all: bool
+
+
+def _applied(edition: int) -> _Applied:
+    living, complete = news.living(db.now_ms())
     having = sum(each >= edition for each in living.values())
-    return f"{having} of {len(living)}", having == len(living)
+    return _Applied(f"{having} of {len(living)}", complete and having == len(living))

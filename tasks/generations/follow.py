@@ -1,12 +1,15 @@
 """Makes this process obey the configuration in force.
 
 In order of time: ``begin`` makes the process a follower and starts its one thread. The thread subscribes to the news,
-loads what the database says is in force, and checks in under the name of the process. From then on it looks at the
-number in Redis twice a second and whenever news arrives, and at the database every five seconds, or twice a second
-while Redis is away. A new edition is read from the database, compiled aside, and put in force by swapping a reference.
+checks in under the name of the process, and loads what the database says is in force. From then on it checks in and
+looks at the number in Redis twice a second and whenever news arrives, and at the database every five seconds, or twice
+a second while Redis is away. A new edition is read from the database, compiled aside, and put in force by swapping a
+reference.
 
-A decision that comes before the first load, or after a second without a successful look, makes the look itself
-(``gateway.current``), and fails where it cannot: a process that may have missed a change does not decide.
+A decision that comes before the first load, or more than a second after the last look, makes the look itself
+(``gateway.current``), and fails where it cannot: a process that may have missed a change does not decide. A process
+counts as fresh only from the moment of a check-in that came before its look. So a change finds every
+process that still decides by the old configuration among those that have checked in within two seconds.
 """
 
 import contextlib
@@ -37,19 +40,25 @@ DATABASE_EVERY = 5.0
 #: rules that are compiled without a pause: some milliseconds
 _AT_ONCE = 20
 
+#: in place of a number where Redis cannot be asked
+_SILENCE = object()
+
 log = logs.logger(__name__)
 
 
 class Follower(threading.Thread):
     """The thread that keeps this process up to date, and the look that decisions make."""
 
-    def __init__(self, role: str) -> None:
+    def __init__(self, role: str, *, checks_in: bool = True) -> None:
         super().__init__(name="generations", daemon=True)
+        self._checks_in = checks_in
         self.process = f"{role}@{socket.gethostname()}:{os.getpid()}"
         self._one = threading.Lock()
         self._ended = threading.Event()
         self._database_at = float("-inf")
         self._news: PubSub | None = None
+        #: whether Redis did not answer lately: decisions do not wait for it, the thread finds out when it is back
+        self._away = False
         #: an edition that this process cannot use, and why
         self._refused: tuple[int, str] = (-1, "")
 
@@ -58,8 +67,6 @@ class Follower(threading.Thread):
         while not self._ended.is_set():
             try:
                 self._step()
-            except (RedisError, OSError, ValueError):
-                self._without_redis()
             except Unavailable:
                 self._ended.wait(EVERY)
             except Exception:
@@ -67,62 +74,86 @@ class Follower(threading.Thread):
                 self._ended.wait(EVERY)
 
     def stop(self) -> None:
-        """End, and let no change wait for this process."""
+        """End, and let no change wait for this process; what it still decides it looks up."""
         self._ended.set()
+        current.follow(self.look)
         with contextlib.suppress(RedisError, OSError):
             news.leave(self.process)
 
     def look(self) -> None:
         """Make sure that what is in force here is what the database says.
 
+        The process may decide without a further look for a while if it has checked in before: a change waits for those
+        that have. Cut off from Redis, it looks each time.
+
         Raises:
             Unavailable: the database cannot be asked, or this process cannot use the configuration.
         """
         with self._one:
-            asked = current.now()
-            newest = db.read_one(configurations.edition)
-            if newest == self._refused[0]:
-                raise Unavailable(self._refused[1])
-            if newest != current.held().number:
-                self._load()
+            asked, mine = current.now(), current.held().number
+            newest = self._checked_in()
+            if self._bring_up_to_date() != mine:
+                self._checked_in()
             self._database_at = asked
-            current.heard(asked)
+            if newest is not _SILENCE:
+                current.heard(asked)
 
     def check_in(self) -> None:
         """Look at the number in Redis; at the database where that is needed."""
         asked, mine = current.now(), current.held().number
-        newest = news.check_in(self.process, mine, db.now_ms())
-        if newest is None or newest > mine or asked - self._database_at > DATABASE_EVERY:
-            self.look()
-            mine = current.held().number
-            if newest is None or newest < mine:
-                news.announce(mine)  # Redis was emptied, or the process that changed it could not say so
-            news.check_in(self.process, mine, db.now_ms())
-        else:
+        newest = self._checked_in()
+        if isinstance(newest, int) and newest <= mine:
             current.heard(asked)
+            if asked - self._database_at < DATABASE_EVERY:
+                return
+        self.look()
+        if newest is None or (isinstance(newest, int) and newest < mine):
+            with contextlib.suppress(RedisError, OSError):
+                news.announce(mine)  # Redis was emptied, or the process that made the change could not say so
+
+    def _checked_in(self) -> int | object | None:
+        """Say which edition this process has; the newest by Redis, ``_SILENCE`` where Redis cannot be asked."""
+        if self._away or self._ended.is_set() or not self._checks_in:
+            return _SILENCE
+        try:
+            return news.check_in(self.process, current.held().number, db.now_ms())
+        except (RedisError, OSError, ValueError):
+            self._away = True
+            return _SILENCE
 
     def _step(self) -> None:
         """Wait for news, at most ``EVERY``, and look."""
-        if self._news is None:
-            self._news = news.subscribe()
-        else:
-            self._news.get_message(timeout=EVERY)
+        try:
+            if self._news is None:
+                self._news = news.subscribe()
+                self._away = False
+            else:
+                self._news.get_message(timeout=EVERY)
+        except (RedisError, OSError, ValueError):
+            self._away = True
         if not self._ended.is_set():
             self.check_in()
+        if self._away:
+            self._unsubscribe()
+            self._ended.wait(EVERY)
 
-    def _without_redis(self) -> None:
+    def _unsubscribe(self) -> None:
         if self._news is not None:
             with contextlib.suppress(RedisError, OSError):
                 self._news.close()
             self._news = None
-        try:
-            self.look()
-        except Unavailable:
-            log.info("configuration not looked at: neither Redis nor the database answers")
-        self._ended.wait(EVERY)
+
+    def _bring_up_to_date(self) -> int:
+        """Load what the database says unless it is in force; its edition. The caller has the lock."""
+        newest = db.read_one(configurations.edition)
+        if newest == self._refused[0]:
+            raise Unavailable(self._refused[1])
+        if newest != current.held().number:
+            self._load()
+        return current.held().number
 
     def _load(self) -> None:
-        """Put in force what the database says; the caller has the lock."""
+        """Put in force what the database says."""
         with db.read() as connection:
             found = configurations.stored(connection, known=current.held().loaded)
         try:
@@ -195,17 +226,7 @@ def look() -> None:
     Raises:
         Unavailable: the database cannot be asked.
     """
-    (_follower or Follower("")).look()
-
-
-def check_in() -> None:
-    """Look now, and say so.
-
-    Raises:
-        Unavailable: the database cannot be asked. RedisError: Redis cannot be asked.
-    """
-    if _follower is not None:
-        _follower.check_in()
+    (_follower or Follower("", checks_in=False)).look()
 
 
 def _after_fork() -> None:

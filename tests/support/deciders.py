@@ -1,0 +1,103 @@
+"""Processes that decide by the configuration in force, without anything of the product around it.
+
+Each is started by ``Decider``; it is asked by a line on its input and answers what it would decide by.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from typing import Any
+
+from config.settings import settings
+from tests.support.processes import ROOT, clean_environment
+
+#: the tenant, provider and type that are asked about
+KEY = ("dispatch", "n", "acme", "mail", "t")
+
+
+class Decider:
+    """One process, on the database of the test."""
+
+    def __init__(self, **more: str) -> None:
+        environment = clean_environment(
+            TOCSIN_ENV="development",
+            TOCSIN_VAR_DIR=str(settings().var_dir),
+            TOCSIN_DATABASE_URL=settings().database_url,
+            TOCSIN_REDIS_URL=settings().redis_url,
+            TOCSIN_SECRET_KEY=settings().secret_key,
+            **more,
+        )
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.support.deciders"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            cwd=ROOT,
+            env=environment,
+            text=True,
+        )
+        self.pid = self._process.pid
+
+    def ask(self) -> dict[str, Any]:
+        """What it decides by now."""
+        self.begin_asking()
+        return self.answer()
+
+    def begin_asking(self) -> None:
+        """Ask, without waiting for the answer."""
+        assert self._process.stdin is not None
+        self._process.stdin.write("?\n")
+        self._process.stdin.flush()
+
+    def answer(self) -> dict[str, Any]:
+        """The answer to the oldest question."""
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        assert line, "the process has ended"
+        return json.loads(line)
+
+    def freeze(self) -> None:
+        """Stop it in the middle of whatever it does."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        os.kill(self.pid, signal.SIGCONT)
+
+    def end(self) -> None:
+        """End it hard."""
+        self._process.kill()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            assert pipe is not None
+            pipe.close()
+
+
+def _main() -> None:
+    from config.errors import Unavailable
+    from gateway import current
+    from tasks.generations import follow
+
+    follow.begin("test")
+    for _ in sys.stdin:
+        try:
+            held = current.current()
+        except Unavailable as error:
+            shown: dict[str, Any] = {"unavailable": str(error)}
+        else:
+            stop = held.stopped("acme")
+            shown = {
+                "edition": held.number,
+                "generation": held.loaded,
+                "rules": [rule.name for rule in held.candidates(*KEY)],
+                "stopped": stop.reason if stop else None,
+                "at": time.time(),
+            }
+        sys.stdout.write(json.dumps(shown) + "\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    _main()
