@@ -55,9 +55,9 @@ def list_rules() -> Response:
 @requires("manage:rules")
 @blueprint.answers(200, schemas.Loading(), example=examples.LOADED, words="What is in force now.")
 def reload_rules() -> Response:
-    """Load the configuration folder.
+    """Reload rules.
 
-    Rules, providers, circuit breakers and chains are loaded together, all or nothing: with any fault the answer has
+    The configuration folder is loaded: rules, providers, circuit breakers and chains together, all or nothing: with any fault the answer has
     errors, and what was in force stays in force. The answer comes when every process that decides has the new
     generation, at most a second later; a process that has not by then looks before it decides. The folder is
     TOCSIN_CONFIG_DIR; a request cannot name another. It needs a grant over all tenants.
@@ -95,7 +95,7 @@ def enable_rule(given: dict[str, Any], rule_name: str) -> Response:
     words="One page of generations, newest first.",
 )
 def list_generations(query: dict[str, Any]) -> Response:
-    """List the generations of the configuration.
+    """List generations of the configuration.
 
     The newest hundred are kept.
     """
@@ -123,9 +123,9 @@ def list_generations(query: dict[str, Any]) -> Response:
     200, schemas.Loading(), example=examples.LOADED, words="What is in force now.", fails=(404,), takes_body=True
 )
 def roll_back_rules(given: dict[str, Any]) -> Response:
-    """Go back to an earlier generation.
+    """Restore an earlier generation.
 
-    It becomes the newest one, with the providers that it had. The folder is not changed, and is not loaded again before
+    It becomes the newest, with the providers that it had. The folder is not changed, and is not loaded again before
     its files change or a reload is asked for. It needs a grant over all tenants.
     """
     tenants.require_whole(caller())
@@ -137,9 +137,9 @@ def roll_back_rules(given: dict[str, Any]) -> Response:
 @blueprint.arguments(_EVALUATION, example=examples.EVALUATION)
 @blueprint.answers(200, schemas.Trace(), example=examples.TRACE, words="The decision, rule by rule.", takes_body=True)
 def evaluate_rules(given: dict[str, Any]) -> Response:
-    """Explain what the rules would decide.
+    """Evaluate rules.
 
-    Nothing is executed, counted or recorded. Values that are named or written like credentials are masked.
+    What they would decide about an execution, and why; nothing is executed, counted or recorded. Values that are named or written like credentials are masked.
     """
     tenants.require_named(caller(), given["tenant"])
     follow.look()

@@ -11,7 +11,7 @@ from tasks import tenants
 from tasks.generations import changes
 from tasks.generations.changes import Author
 
-blueprint = Blueprint("stops", __name__, tag="rules")
+blueprint = Blueprint("stops", __name__, tag="stop")
 
 _STOP = schemas.Stop()
 
@@ -25,7 +25,7 @@ def _author() -> Author:
 @blueprint.arguments(_STOP, example=examples.STOP)
 @blueprint.answers(200, schemas.Stopped(), example=examples.STOPPED, words="Every process obeys.", takes_body=True)
 def stop_outward_calls(given: dict[str, Any]) -> Response:
-    """Stop everything of a tenant, or of all.
+    """Stop a tenant, or all.
 
     Nothing of it goes out any more, retries included, until the stop is lifted; a second stop of the same tenant
     replaces the reason. The answer comes when every process obeys, at most a second later. It needs a grant over the

@@ -43,7 +43,8 @@ TAGS = {
     "playbooks": "Define, version, import, export and run playbooks.",
     "playbook executions": "Follow, control, decide and compare runs of playbooks.",
     "events": "Report events of other systems, which start playbooks.",
-    "rules": "Load, switch, explain and roll back the gateway's rules; stop everything.",
+    "rules": "List, reload, switch, evaluate and roll back the gateway's rules.",
+    "stop": "Keep everything of a tenant, or of all, from going out.",
     "keys": "Create and revoke API keys.",
     "health": "Health and metrics of the server.",
 }

@@ -4,8 +4,12 @@ from typing import Any
 
 import pytest
 
+from gateway import current
+from store.engine import db
+from store.gateway import configurations
 from tests.support import runs
 from tests.support.api import Door, assert_problem
+from tests.support.gateway_folder import put_in_force
 
 _READ, _EXECUTE, _DECIDE, _WRITE, _ADMIN, _PUBLIC = "viewer", "execute", "decide", "operator", "admin", "public"
 
@@ -60,6 +64,14 @@ ENTRIES = {
     ("POST", "/keys"): _ADMIN,
     ("GET", "/keys/<id:key_id>"): _ADMIN,
     ("DELETE", "/keys/<id:key_id>"): _ADMIN,
+    ("GET", "/v1/rules"): _READ,
+    ("GET", "/v1/rules/history"): _READ,
+    ("POST", "/v1/rules/evaluate"): _READ,
+    ("POST", "/v1/rules/reload"): _WRITE,
+    ("POST", "/v1/rules/rollback"): _WRITE,
+    ("PUT", "/v1/rules/<path:rule_name>/enabled"): _WRITE,
+    ("POST", "/admin/stop"): _WRITE,
+    ("DELETE", "/admin/stop"): _WRITE,
     ("GET", "/"): _PUBLIC,
     ("GET", "/openapi.json"): _PUBLIC,
     ("GET", "/health"): _PUBLIC,
@@ -86,12 +98,22 @@ _BODIES: dict[tuple[str, str], Any] = {
     ("PATCH", "/actions/<id:action_id>"): {"description": "new"},
     ("POST", "/events"): {"event": "finding.new"},
     ("POST", "/keys"): {"name": "new"},
+    ("POST", "/v1/rules/evaluate"): {"namespace": "n", "tenant": "default", "provider": "p", "action_type": "t"},
+    ("POST", "/v1/rules/rollback"): {"generation": 1},
+    ("PUT", "/v1/rules/<path:rule_name>/enabled"): {"enabled": False},
+    ("POST", "/admin/stop"): {"reason": "seen"},
 }
 _BODIES["POST", "/playbooks"] = {"name": "New", "steps": [{"id": "wait", "type": "delay", "seconds": 1}]}
 _BODIES["POST", "/playbooks/validate"] = _BODIES["PUT", "/playbooks/<id:playbook_id>"] = _BODIES["POST", "/playbooks"]
 _BODIES["POST", "/playbooks/import"] = {**_BODIES["POST", "/playbooks"], "name": "Another"}
 _BODIES["PATCH", "/playbooks/<id:playbook_id>"] = {"description": "new"}
 _BODIES["POST", "/actions/validate"] = _BODIES["PUT", "/actions/<id:action_id>"] = _BODIES["POST", "/actions"]
+
+
+@pytest.fixture(autouse=True)
+def _no_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No other process decides here: a change waits for none."""
+    monkeypatch.setattr(current, "FRESH", 0)
 
 
 def below(rule: str) -> str:
@@ -122,6 +144,9 @@ class Things:
         runs.begin(self.run)
         runs.enter(self.run, "ask", "waiting", type="approval", waiting_for="approval")
         self.key = door.key().split("_")[1]
+        put_in_force("rules: [{name: seen, condition: {field: action.provider, eq: x}, action: {type: allow}}]")
+        with db.write() as connection:
+            configurations.stop(connection, "*", "seen", "test")
 
     def path(self, rule: str) -> str:
         """The rule with the ids filled in, and what a query cannot do without."""
@@ -135,6 +160,7 @@ class Things:
             .replace("<step:step_id>", "ask")
             .replace("<id:key_id>", self.key)
             .replace("<path:path>", "swagger-ui.css")
+            .replace("<path:rule_name>", "seen")
         )
 
 
@@ -162,7 +188,7 @@ def test_without_a_key_only_public_routes_answer(door: Door) -> None:
 @pytest.mark.parametrize("who", ["viewer", "execute", "decide", "operator", "admin"])
 def test_each_role_does_what_it_may_and_no_more(door: Door, who: str) -> None:
     """A role that lacks the permission gets 403; one that has it never does."""
-    key = door.key("operator" if who in _SCOPES else who, scopes=_SCOPES.get(who, ()))
+    key = door.key("operator" if who in _SCOPES else who, scopes=_SCOPES.get(who, ()), grants=[{"tenants": ["*"]}])
     things = Things(door)
     for method, rule, path in routes(door):
         if ENTRIES[method, path] == _PUBLIC:

@@ -33,7 +33,7 @@ from tests.support.services import RedisServer
 MOST_COST = 800
 #: a total above ``paging.EXACT``, counted once a minute up to ``paging.MOST``: PostgreSQL may read it off the table
 _TOTAL = re.compile(r"^SELECT count\(\*\) AS count_1 FROM \(SELECT (executions|run)\.created_at")
-_ACCEPTED = (200, 201, 202, 204, 400, 404, 409, 422)
+_ACCEPTED = (200, 201, 202, 204, 400, 403, 404, 409, 422)
 
 
 @pytest.fixture(autouse=True)
@@ -115,6 +115,7 @@ def _call_every_operation(door: Door) -> None:
 def _addresses(door: Door, path: str) -> Iterator[str]:
     """The path with the ids of things of the history: what has ended, and what goes on."""
     some = {"action_id": ["act-act-1"], "playbook_id": ["pb-play-1"], "key_id": ["none"], "step_id": ["s4"]}
+    some["rule_name"] = ["none"]
     for name, where in (("execution_id", "actions"), ("run_id", "playbooks")):
         if f"{{{name}}}" in path:
             lists = [f"/api/{where}/executions?status={status}&limit=1" for status in ("completed", "running")]

@@ -1,8 +1,12 @@
-"""A configuration folder for tests, as texts by path."""
+"""A configuration folder for tests, as texts by path; and a way to put rules in force without one."""
 
 from gateway.configuration.folder import load
 from gateway.configuration.providers import Surroundings
 from providers import registry
+from store.engine import db
+from store.gateway import configurations
+from store.gateway.configurations import NewGeneration
+from tasks.generations import follow
 
 ENVIRONMENT = {"SLACK_URL": "https://hooks.slack.com/services/T0/B0/abcdefgh", "TOKEN": "t0ken", "MAIL_PASSWORD": "p"}
 
@@ -107,3 +111,17 @@ def loaded(**changes):
     }
     texts = {**FOLDER, **{names[name]: text for name, text in changes.items()}}
     return load({file: text for file, text in texts.items() if text is not None}, AROUND)
+
+
+def put_in_force(rules, **changes):
+    """Make a generation with these rules (YAML) the newest, in the database and in this process."""
+    found = loaded(rules_a=rules, **changes)
+    assert not found.faults, found.faults
+    made = found.generation
+    with db.write() as connection:
+        configurations.begin(connection)
+        new = NewGeneration(
+            body=made.text(), digest="", revisions={}, source="a test", rules=len(made.rules), loaded_by="test"
+        )
+        configurations.end(connection, configurations.add(connection, new))
+    follow.look()

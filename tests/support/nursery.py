@@ -115,7 +115,14 @@ def _make_key() -> None:
         migrate.upgrade()
         with db.write() as connection:
             access.ensure_workspace(connection, "tests", "Tests")
-            of_whom = {"workspace_id": "tests", "name": "tests", "role": "admin", "actor": "tests"}
+            everything = '[{"tenants": ["*"]}]'
+            of_whom = {
+                "workspace_id": "tests",
+                "name": "tests",
+                "role": "admin",
+                "actor": "tests",
+                "grants": everything,
+            }
             key = access.create_key(connection, scopes=[], expires_at=None, **of_whom)[1]
         os.write(1, f"{key}\n".encode())
     except BaseException:

@@ -1,0 +1,85 @@
+"""The running product follows the configuration: web, workers and the processes of their pools."""
+
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.stack import Stack
+from tests.support.waiting import eventually
+
+RULE = "rules:\n  - {{name: {name}, condition: {{field: action.provider, eq: x}}, action: {{type: suppress}}}}\n"
+
+
+@pytest.fixture
+def rules(first_stack: Stack) -> Iterator[Path]:
+    """The folder of rules of a running product, whose key covers all tenants."""
+    config = first_stack.directory / "var/config"
+    (config / "rules").mkdir(parents=True)
+    yield config / "rules"
+    shutil.rmtree(config)
+
+
+def living(stack: Stack) -> dict[str, str]:
+    """Each process that has checked in lately, by its number and kind, with the edition that it has."""
+    said = stack.redis.client().hgetall("tocsin:applied")
+    now = time.time() * 1000
+    return {
+        name: text.partition(" ")[0]
+        for name, text in said.items()
+        if name and now - int(text.partition(" ")[2]) < 2_000
+    }
+
+
+def all_in(stack: Stack) -> bool:
+    """Whether every process that decides has checked in."""
+    kinds = sorted(name.partition("@")[0] for name in living(stack))
+    return kinds == sorted(["web", "steps", "slow", "control", "scripts", "scripts", "scripts"])
+
+
+def test_every_process_of_the_product_has_it_when_the_answer_comes(first_stack: Stack, rules: Path) -> None:
+    """One file is loaded, then another, a frozen worker in between; a worker that is killed comes back with it."""
+    stack, http = first_stack, first_stack.api.http
+    eventually(lambda: all_in(stack), 30, "every process has checked in")
+    (rules / "a.yaml").write_text(RULE.format(name="one"))
+    answer = http.post("/v1/rules/reload").json()
+    assert (answer["loaded"], answer["errors"]) == (1, [])
+    assert answer["applied"] == "7 of 7", living(stack)
+    assert len(set(living(stack).values())) == 1
+    stack.freeze("slow")
+    stopped = http.post("/admin/stop", json={"reason": "a drill"}).json()
+    assert stopped["applied"] in ("6 of 7", "6 of 6")
+    stack.thaw("slow")
+    eventually(lambda: all_in(stack) and len(set(living(stack).values())) == 1, 20, "the worker that woke has it")
+    assert http.delete("/admin/stop").json()["applied"] == "7 of 7"
+    stack.kill("worker")
+    (rules / "a.yaml").write_text(RULE.format(name="two"))
+    assert http.post("/v1/rules/reload").json()["generation"] == answer["generation"] + 1
+    stack.start("worker")
+    eventually(lambda: all_in(stack) and len(set(living(stack).values())) == 1, 30, "the new worker has it")
+
+
+def test_the_web_process_loads_at_its_start_what_has_changed(first_stack: Stack, rules: Path) -> None:
+    """A new file is in force after a restart; a broken one leaves the last generation and shows in /health."""
+    stack, http = first_stack, first_stack.api.http
+
+    def names() -> list[str]:
+        return [rule["name"] for rule in http.get("/v1/rules").json()["rules"]]
+
+    (rules / "a.yaml").write_text(RULE.format(name="at-start"))
+    stack.restart("web")
+    stack.wait_ready("web")
+    assert names() == ["at-start"]
+    (rules / "a.yaml").write_text("rules: [{name: broken}]")
+    stack.restart("web")
+    stack.wait_ready("web")
+    assert names() == ["at-start"]
+    shown = http.get("/health").json()
+    assert shown["status"] == "degraded"
+    assert any("rules/a.yaml:1" in fault for fault in shown["configuration"]["faults"])
+    (rules / "a.yaml").write_text(RULE.format(name="mended"))
+    assert http.post("/v1/rules/reload").json()["errors"] == []
+    assert names() == ["mended"]
+    eventually(lambda: http.get("/health").json()["configuration"]["faults"] == [], 5, "health is well again")
