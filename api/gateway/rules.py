@@ -57,10 +57,10 @@ def list_rules() -> Response:
 def reload_rules() -> Response:
     """Reload rules.
 
-    The configuration folder is loaded: rules, providers, circuit breakers and chains together, all or nothing: with any fault the answer has
-    errors, and what was in force stays in force. The answer comes when every process that decides has the new
-    generation, at most a second later; a process that has not by then looks before it decides. The folder is
-    TOCSIN_CONFIG_DIR; a request cannot name another. It needs a grant over all tenants.
+    The configuration folder is loaded: rules, providers, circuit breakers and chains together, all or nothing. With any
+    fault the answer has errors, and what was in force stays in force. The answer comes when every process that decides
+    has the new generation, at most a second later; a process that has not by then looks before it decides. The folder
+    is TOCSIN_CONFIG_DIR; a request cannot name another. It needs a grant over all tenants.
     """
     tenants.require_whole(caller())
     return answer(changes.load(_author()).members())
@@ -139,7 +139,8 @@ def roll_back_rules(given: dict[str, Any]) -> Response:
 def evaluate_rules(given: dict[str, Any]) -> Response:
     """Evaluate rules.
 
-    What they would decide about an execution, and why; nothing is executed, counted or recorded. Values that are named or written like credentials are masked.
+    What they would decide about an execution, and why; nothing is executed, counted or recorded. Values that are named
+    or written like credentials are masked.
     """
     tenants.require_named(caller(), given["tenant"])
     follow.look()
