@@ -22,20 +22,19 @@ class Decider:
     """One process, on the database of the test."""
 
     def __init__(self, **more: str) -> None:
-        environment = clean_environment(
-            TOCSIN_ENV="development",
-            TOCSIN_VAR_DIR=str(settings().var_dir),
-            TOCSIN_DATABASE_URL=settings().database_url,
-            TOCSIN_REDIS_URL=settings().redis_url,
-            TOCSIN_SECRET_KEY=settings().secret_key,
-            **more,
-        )
+        own = {
+            "TOCSIN_ENV": "development",
+            "TOCSIN_VAR_DIR": str(settings().var_dir),
+            "TOCSIN_DATABASE_URL": settings().database_url,
+            "TOCSIN_REDIS_URL": settings().redis_url,
+            "TOCSIN_SECRET_KEY": settings().secret_key,
+        }
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.support.deciders"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             cwd=ROOT,
-            env=environment,
+            env=clean_environment(**{**own, **more}),
             text=True,
         )
         self.pid = self._process.pid
