@@ -28,6 +28,10 @@ Result = Literal["matched", "not_matched", "skipped", "error"]
 
 #: characters of a value that a trace shows
 _MAX_SHOWN = 200
+#: values in an object or list that a trace shows for each condition, and in a payload for each rule that modifies it
+_MAX_PARTS, _MAX_PREVIEW = 100, 1000
+#: rules that modify whose payload is shown
+_MAX_PREVIEWS = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +92,7 @@ class _Walk:
         self.options = options
         self.search = Search()
         self.decided: Rule | None = None
+        self.previews = 0
 
     def verdict(self) -> Verdict:
         return self.search.verdict(self.decided, self.this)
@@ -143,8 +148,10 @@ class _Walk:
                 self.search.undecided.add(rule.name)
         if matched and isinstance(rule.effect, verdicts.Modify):
             entry["modify_patch"] = masked(rule.effect.changes)
-            preview = merge_patch.patched(self.seen.payload, rule.effect.changes)
-            entry["modified_payload_preview"] = masked(preview)
+            if self.previews < _MAX_PREVIEWS and _has_at_most(_MAX_PREVIEW, self.seen.payload):
+                self.previews += 1
+                preview = merge_patch.patched(self.seen.payload, rule.effect.changes)
+                entry["modified_payload_preview"] = masked(preview)
         if matched and enabled and self.decided is None:
             self.seen = self.search.take(rule, self.seen)
             self.decided = rule if rule.ends else None
@@ -179,7 +186,7 @@ def explained(condition: Condition, facts: Facts, this: Evaluation) -> Json:
         explanation["parts"] = [explained(part, facts, this) for part in condition.parts]
     if condition.read is not None and condition.path is not None:
         found = condition.read(facts)
-        explanation["found"] = MASK if found is not None and fields.is_secret(condition.path) else _cut(masked(found))
+        explanation["found"] = MASK if found is not None and fields.is_secret(condition.path) else _shown(found)
     return explanation
 
 
@@ -195,5 +202,29 @@ def masked(value: Any) -> Any:
     return MASK if isinstance(value, str) and spans(value, body=True, most=1) else value
 
 
+def _shown(value: Any) -> Any:
+    """A value, masked and cut to a length that many conditions may have."""
+    if not _has_at_most(_MAX_PARTS, value):
+        return f"{'a list' if isinstance(value, list) else 'an object'} of {len(value)}"
+    return _cut(masked(value))
+
+
+def _has_at_most(most: int, value: Any) -> bool:
+    """Whether a value has at most that number of values in it, at any depth."""
+    waiting = [value]
+    while waiting and most > 0:
+        one = waiting.pop()
+        most -= 1
+        if isinstance(one, Mapping | list):
+            if len(one) > most:
+                return False
+            waiting.extend(one.values() if isinstance(one, Mapping) else one)
+    return not waiting
+
+
 def _cut(value: Any) -> Any:
-    return value if not isinstance(value, str) or len(value) <= _MAX_SHOWN else value[: _MAX_SHOWN - 1] + "…"
+    if isinstance(value, str):
+        return value if len(value) <= _MAX_SHOWN else value[: _MAX_SHOWN - 1] + "…"
+    if isinstance(value, Mapping):
+        return {name: _cut(item) for name, item in value.items()}
+    return [_cut(item) for item in value] if isinstance(value, list) else value

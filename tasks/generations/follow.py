@@ -61,6 +61,8 @@ class Follower(threading.Thread):
         self._away = False
         #: an edition that this process cannot use, and why
         self._refused: tuple[int, str] = (-1, "")
+        #: the fault that was logged last
+        self._said = ""
 
     def run(self) -> None:
         """Follow until stopped."""
@@ -69,8 +71,10 @@ class Follower(threading.Thread):
                 self._step()
             except Unavailable:
                 self._ended.wait(EVERY)
-            except Exception:
-                log.exception("configuration not followed; decisions look for themselves")
+            except Exception as error:
+                if repr(error) != self._said:  # it may last: a database without its tables
+                    self._said = repr(error)
+                    log.exception("configuration not followed; decisions look for themselves")
                 self._ended.wait(EVERY)
 
     def stop(self) -> None:
