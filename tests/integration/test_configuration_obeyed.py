@@ -167,7 +167,8 @@ def test_a_process_that_cannot_use_the_configuration_decides_nothing(folder: Pat
         new = changes.NewGeneration(
             body=later, digest="x", revisions={}, source="a later version", rules=1, loaded_by="test"
         )
-        changes.configurations.end(connection, changes.configurations.add(connection, new))
+        edition = changes.configurations.end(connection, changes.configurations.add(connection, new))
+    news.announce(edition)
     time.sleep(current.FRESH)
     for one in deciders:
         assert "cannot use generation 2" in one.ask()["unavailable"]

@@ -2,11 +2,15 @@
 
 import pytest
 
+from config.errors import Unavailable
 from gateway import current
 from gateway.configuration.generation import EMPTY
 from gateway.current import InForce, Stop
+from gateway.rules import written
+from gateway.rules.ruleset import Ruleset
 from tests.support.gateway_folder import loaded
 
+RULE = {"name": "r", "condition": {"field": "action.provider", "eq": "x"}, "action": {"type": "allow"}}
 KEY = ("dispatch", "alerts", "acme", "email", "send_email")
 
 
@@ -39,3 +43,43 @@ def test_a_stop_holds_a_tenant_and_its_children():
     assert in_force.stopped("acme.eu").reason == "incident"
     assert in_force.stopped("acme-corp") is None
     assert InForce(1, EMPTY, stops=(Stop("*", "freeze", "key-1"),)).stopped("x").reason == "freeze"
+
+
+def test_a_follower_looks_before_it_decides_unless_it_has_heard(monkeypatch):
+    """The first decision looks; then none does for a second; one that cannot look does not decide."""
+    clock, looks = [100.0], []
+    monkeypatch.setattr(current, "now", lambda: clock[0])
+
+    def look():
+        looks.append(clock[0])
+        current.heard(clock[0])
+
+    current.current()
+    current.follow(look)
+    current.current()
+    clock[0] += current.FRESH
+    current.current()
+    assert looks == [100.0]
+    clock[0] += 0.01
+    current.current()
+    assert looks == [100.0, clock[0]]
+    current.heard(clock[0] - 50)  # an answer that comes late says nothing of now
+    current.current()
+    assert len(looks) == 2
+
+    def cannot():
+        raise Unavailable
+
+    current.follow(cannot)
+    with pytest.raises(Unavailable):
+        current.current()
+    current.forget()
+    assert current.current().number == 0
+
+
+def test_other_switches_compile_no_rule_again():
+    """A ruleset under other switches has the same rules."""
+    rules = Ruleset([written.normalise(RULE, "rules/a.yaml", 0)])
+    other = rules.switched({"r": False})
+    assert other.rules[0] is rules.rules[0]
+    assert (rules.in_force, other.in_force) == (rules.rules, ())
