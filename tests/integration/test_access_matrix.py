@@ -112,8 +112,9 @@ _BODIES["POST", "/actions/validate"] = _BODIES["PUT", "/actions/<id:action_id>"]
 
 @pytest.fixture(autouse=True)
 def _no_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No other process decides here: a change waits for none."""
+    """No other process decides here: a change waits for none. All generations of a test are kept."""
     monkeypatch.setattr(current, "FRESH", 0)
+    monkeypatch.setattr(configurations, "KEPT", 100_000)
 
 
 def below(rule: str) -> str:

@@ -59,7 +59,15 @@ def test_admins_alone_see_the_installation(door: Door) -> None:
         "unreadable": {},
     }
     assert whole["function_files"]["faults"] == []
-    assert health(door, door.key("viewer")).keys() == whole.keys() - {"secret_key", "function_files"}
+    assert whole["configuration"] | {"folder": "", "applied": ""} == {
+        "folder": "",
+        "generation": 0,
+        "applied": "",
+        "stopped": [],
+        "faults": [],
+    }
+    own = {"secret_key", "function_files", "configuration"}
+    assert health(door, door.key("viewer")).keys() == whole.keys() - own
     assert health(door, None) == {"status": "ok"}
 
 
