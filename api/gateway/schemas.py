@@ -1,5 +1,6 @@
 """The shapes of the bodies of ``/v1/rules`` and ``/admin/stop``."""
 
+from datetime import datetime
 from typing import Any
 
 from marshmallow import ValidationError, fields, validate
@@ -9,8 +10,10 @@ from api.http.schemas import Flag, Meta, Strict, described
 from gateway.facts import ORIGINS
 
 _NAME = validate.Length(1, 128)
-#: members of what is evaluated, of its state, and bytes of neither are bounded further: the body is
+#: recorded executions that may be given by name
 _MOST_KEYS = 1000
+#: moments that every time zone has
+_FIRST_YEAR, _LAST_YEAR = 1970, 9998
 
 
 class Rule(Schema):
@@ -116,6 +119,11 @@ def _check_origin(word: str) -> None:
         raise ValidationError(f"must be one of {', '.join(ORIGINS)}")
 
 
+def _check_moment(moment: datetime) -> None:
+    if not _FIRST_YEAR <= moment.year <= _LAST_YEAR:
+        raise ValidationError(f"must lie between the years {_FIRST_YEAR} and {_LAST_YEAR}")
+
+
 def _check_counts(given: dict[str, Any]) -> None:
     if len(given) > _MOST_KEYS or not all(type(value) is int and 0 <= value <= 2**53 for value in given.values()):
         raise ValidationError(f"must be an object of at most {_MOST_KEYS} names and whole numbers")
@@ -139,7 +147,11 @@ class Evaluation(Strict):
     include_disabled = Flag(load_default=False, metadata=described("Ask disabled rules too, as if they were enabled."))
     evaluate_all = Flag(load_default=False, metadata=described("Go on behind the rule that decides."))
     evaluate_at = fields.AwareDateTime(
-        format="iso", load_default=None, allow_none=True, metadata=described("The moment to decide at; null: now.")
+        format="iso",
+        load_default=None,
+        allow_none=True,
+        validate=_check_moment,
+        metadata=described("The moment to decide at; null: now."),
     )
     mock_state = fields.Dict(
         keys=fields.String(),

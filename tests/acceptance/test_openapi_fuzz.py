@@ -44,7 +44,8 @@ checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "404", "409"]
 [[operations]]  # page and limit exclude each other, and a cursor is of one list
 include-operation-id = [
     "listActions", "listActionVersions", "listExecutions", "listActionExecutions", "listPlaybooks",
-    "listPlaybookVersions", "listRuns", "listPlaybookRuns", "listRunSteps", "listRunLogs", "getRunTimeline", "listKeys"
+    "listPlaybookVersions", "listRuns", "listPlaybookRuns", "listRunSteps", "listRunLogs", "getRunTimeline", "listKeys",
+    "listGenerations"
 ]
 checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "404"]
 
@@ -88,6 +89,14 @@ checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "404", "409",
 [[operations]]  # a key may have been used for another request
 include-operation-id = "retryRun"
 checks.positive_data_acceptance.expected-statuses = ["2xx", "404", "409", "422"]
+
+[[operations]]  # a rule, a generation or a stop that there is not
+include-operation-id = ["enableRule", "rollBackRules", "liftStop"]
+checks.positive_data_acceptance.expected-statuses = ["2xx", "404"]
+
+[[operations]]  # moments and counts that no schema can say
+include-operation-id = "evaluateRules"
+checks.positive_data_acceptance.expected-statuses = ["2xx", "400"]
 
 [[operations]]  # the id of an event may have been that of another one
 include-operation-id = "sendEvent"

@@ -19,6 +19,7 @@ from tests.support.services import RedisServer
 
 pytestmark = pytest.mark.usefixtures("redis_of_old")
 
+ANCIENT = {"evaluate_at": "0001-01-01T00:00:00+14:00"}
 EVERYTHING = ({"tenants": ["*"]},)
 RULE = """\
 rules:
@@ -332,7 +333,7 @@ def test_an_evaluation_explains_and_touches_nothing(door: Door, folder: Path) ->
     with db.read() as connection:
         standing = configurations.standing(connection)
     assert (standing.edition, standing.generation) == (1, 1)
-    for wrong in ({"origin": "nowhere"}, {"payload": []}, {"mock_state": {"x": -1}}, {"evaluate_at": "now"}):
+    for wrong in ({"origin": "nowhere"}, {"payload": []}, {"mock_state": {"x": -1}}, {"evaluate_at": "now"}, ANCIENT):
         assert_problem(door.call("POST", "/v1/rules/evaluate", json={**asked, **wrong}), 400)
 
 
