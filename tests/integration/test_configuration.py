@@ -1,6 +1,7 @@
 """The configuration folder becomes generations, all or nothing; requests switch, roll back and stop."""
 
 import json
+import secrets
 from pathlib import Path
 from typing import Any
 
@@ -152,6 +153,20 @@ def test_a_changed_provider_has_a_new_revision_and_the_others_keep_theirs(door: 
         texts = connection.execute(sa.select(configurations.configurations.c.body)).scalars().all()
         assert len(texts) == 3
         assert not [text for text in texts if key in text or key[::-1] in text]
+
+
+def test_another_root_key_changes_nothing(door: Door, whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a new key comes first, the same files are no change, and credentials open."""
+    reload(door)
+    before = dict(current.held().revisions)
+    monkeypatch.setenv("TOCSIN_SECRET_KEYS", f"{secrets.token_urlsafe(32)},{settings().secret_key}")
+    settings.cache_clear()
+    assert not changes.load_if_changed()
+    assert changes.load(changes.Author()).generation == 1
+    (whole / "providers.yaml").write_text(PROVIDERS.replace("timeout_seconds: 10", "timeout_seconds: 11"))
+    assert changes.load(changes.Author()).generation == 2
+    after = current.held().revisions
+    assert {name for name in before if before[name] != after[name]} == {"ticket"}
 
 
 def test_a_provider_that_is_gone_has_no_head(door: Door, whole: Path) -> None:

@@ -4,6 +4,7 @@ import functools
 import http.server
 import json
 import os
+import secrets
 import signal
 import socket
 import stat
@@ -17,6 +18,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from gateway.configuration.folder import load
 from launcher import embedded_redis, environment, key, leftovers
 from launcher.demo import actions as actions_of_demo
 from launcher.demo import examples, playbooks, start
@@ -32,6 +34,7 @@ from playbooks.checks.playbook import check
 from playbooks.definitions.actions import normalise
 from store import access
 from store.engine import db
+from tests.support.gateway_folder import AROUND
 from tests.support.processes import clean_environment
 from tests.support.waiting import eventually
 
@@ -120,6 +123,34 @@ def test_what_the_operator_set_wins_over_the_defaults(tmp_path, given, expected)
     assert mode == "0o700"
     assert environ["TOCSIN_FLOWER_AUTH"] == (tmp_path / "var/flower.auth").read_text().strip()
     assert stat.S_IMODE((tmp_path / "var/flower.auth").stat().st_mode) == 0o600
+
+
+def test_the_gateways_examples_are_copied_where_there_is_no_configuration(tmp_path):
+    """For the operator to change: a later start leaves them alone, a named folder and production get none."""
+    code = "from launcher import environment; environment.load()"
+
+    def start(var, **given):
+        env = clean_environment(TOCSIN_VAR_DIR=str(tmp_path / var), PORT="18123", **given)
+        subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, check=True)
+        return {path.relative_to(tmp_path / var).as_posix() for path in (tmp_path / var).rglob("*.yaml")}
+
+    copied = {f"config/{name}" for name in ("providers.yaml", "chains.yaml", "rules/alerts.yaml")}
+    assert start("var") == copied
+    (tmp_path / "var/config/rules/alerts.yaml").write_text("rules: []")
+    (tmp_path / "var/config/chains.yaml").unlink()
+    assert start("var") == copied - {"config/chains.yaml"}
+    assert (tmp_path / "var/config/rules/alerts.yaml").read_text() == "rules: []"
+    assert start("elsewhere", TOCSIN_CONFIG_DIR=str(tmp_path / "own")) == set()
+    assert start("strict", TOCSIN_ENV="production", TOCSIN_SECRET_KEY=secrets.token_urlsafe(32)) == set()
+
+
+def test_the_gateways_examples_have_no_faults():
+    """They load as they are, and name nothing that is missing."""
+    folder = ROOT / "examples/gateway"
+    texts = {path.relative_to(folder).as_posix(): path.read_text() for path in folder.rglob("*.yaml")}
+    found = load(texts, AROUND)
+    assert found.faults == []
+    assert len(found.generation.rules) >= 5
 
 
 # --- embedded Redis
