@@ -14,6 +14,7 @@ process that still decides by the old configuration among those that have checke
 
 import contextlib
 import os
+import secrets
 import socket
 import threading
 import time
@@ -52,7 +53,8 @@ class Follower(threading.Thread):
     def __init__(self, role: str, *, checks_in: bool = True) -> None:
         super().__init__(name="generations", daemon=True)
         self._checks_in = checks_in
-        self.process = f"{role}@{socket.gethostname()}:{os.getpid()}"
+        #: unlike any other, even where containers share the name of their host
+        self.process = f"{role}@{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
         self._one = threading.Lock()
         self._ended = threading.Event()
         self._database_at = float("-inf")
@@ -113,7 +115,7 @@ class Follower(threading.Thread):
         self.look()
         if newest is None or (isinstance(newest, int) and newest < mine):
             with contextlib.suppress(RedisError, OSError):
-                news.announce(mine)  # Redis was emptied, or the process that made the change could not say so
+                news.announce(current.held().number)  # Redis was emptied, or has an older copy of its data
 
     def _checked_in(self) -> int | object | None:
         """Say which edition this process has; the newest by Redis, ``_SILENCE`` where Redis cannot be asked."""
