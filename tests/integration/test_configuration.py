@@ -8,15 +8,17 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from config.errors import Unavailable
 from config.settings import settings
 from gateway import current
 from store import audit, redis
 from store.engine import db
 from store.gateway import configurations, news, providers
-from tasks.generations import changes, files, revisions
+from tasks.generations import begin, changes, files, revisions
 from tests.support.api import Door, assert_problem
 from tests.support.gateway_folder import CHAINS, PROVIDERS, RULES
 from tests.support.services import RedisServer
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("redis_of_old")
 
@@ -264,6 +266,27 @@ def test_a_start_loads_only_what_has_changed(database: str, folder: Path) -> Non
     (folder / "rules/a.yaml").unlink()
     assert not changes.load_if_changed()
     assert [rule.name for rule in current.held().ruleset.rules] == ["one"]
+
+
+def test_a_start_without_its_database_loads_the_folder_later(
+    sqlite_database: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The web process starts, decides nothing meanwhile, and loads the folder when the database is back."""
+    write(folder, "one")
+    away, real = [True], changes.load_if_changed
+
+    def load_if_changed() -> bool:
+        if away[0]:
+            raise Unavailable
+        return real()
+
+    monkeypatch.setattr(changes, "load_if_changed", load_if_changed)
+    monkeypatch.setattr(begin, "AGAIN", 0.01)
+    monkeypatch.setattr(begin.follow, "begin", lambda _role: None)
+    begin.in_web()
+    assert current.held().loaded == 0
+    away[0] = False
+    eventually(lambda: current.held().loaded == 1, 20, "the folder is loaded")
 
 
 def test_a_stop_holds_a_tenant_and_its_parts(door: Door, database: str) -> None:
