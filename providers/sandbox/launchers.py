@@ -3,7 +3,8 @@
 Neither a launcher nor what it leaves behind stays in the process table. A launcher that ends before its sandbox's pid 1
 hands it to us (``adopt_orphans``); the watch waits for both. An exception between two steps of the watch, or a launcher
 that is killed early, leaves a process that the watch does not know. ``bury_orphans`` finds it: a child that is not on
-the list of running launchers, and that is named like a launcher or is pid 1 of a namespace.
+the list of running launchers, and that is named like a launcher or is pid 1 of a namespace. An exception between fork
+and exec leaves one that is not named yet, so it is given the time to become the launcher.
 """
 
 import contextlib
@@ -12,13 +13,16 @@ import os
 import signal
 import subprocess
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
 
 _PR_SET_CHILD_SUBREAPER = 36
 _NAME_BYTES = 15  # kept of a program's name by the kernel
 
+#: within which a child becomes its program; one that does not was started by another thread, seconds
+_BECOMING = 2.0
 _TRIES = 100  # to clean up while exceptions come from outside
 
 _starting = threading.RLock()  # while held by others, there may be a launcher that is not on the list yet
@@ -45,6 +49,7 @@ def launch(held: contextlib.ExitStack, program: str, argv: list[str], **more: An
     adopt_orphans()
     held.callback(insist, bury_orphans)
     process: subprocess.Popen[bytes] | None = None
+    before = set(_children())
     try:
         with _starting:
             _names.add(Path(program).name[:_NAME_BYTES])
@@ -54,6 +59,8 @@ def launch(held: contextlib.ExitStack, program: str, argv: list[str], **more: An
     except BaseException:  # an exception from outside hits anywhere
         if process is not None:
             _end(process)
+        else:
+            insist(lambda: _await_programs(before))
         raise
     return process
 
@@ -91,11 +98,33 @@ def insist(clean_up: Callable[[], object]) -> None:
 def bury_orphans() -> None:
     """End and wait for each orphan and each unlisted launcher."""
     with _starting:
-        for thread in Path("/proc/self/task").iterdir():
-            with contextlib.suppress(OSError):  # the thread has ended
-                for pid in map(int, (thread / "children").read_text().split()):
-                    if pid not in _running and _is_orphan(pid):
-                        _bury(pid)
+        for pid in _children():
+            if pid not in _running and _is_orphan(pid):
+                _bury(pid)
+
+
+def _children() -> Iterator[int]:
+    """The children of this process."""
+    for thread in Path("/proc/self/task").iterdir():
+        with contextlib.suppress(OSError):  # the thread has ended
+            yield from map(int, (thread / "children").read_text().split())
+
+
+def _await_programs(before: Collection[int]) -> None:
+    """Wait until each child that is not one of ``before`` has become the program it was started for.
+
+    Until then it is named like this process, and no orphan that ``bury_orphans`` would recognise.
+    """
+    deadline = time.monotonic() + _BECOMING
+    for pid in set(_children()) - set(before):
+        while _runs_our_program(pid) and time.monotonic() < deadline:
+            time.sleep(0.001)
+
+
+def _runs_our_program(pid: int) -> bool:
+    with contextlib.suppress(OSError):  # it has ended
+        return Path(f"/proc/{pid}/exe").samefile("/proc/self/exe")
+    return False
 
 
 def _is_orphan(pid: int) -> bool:

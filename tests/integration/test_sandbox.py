@@ -564,6 +564,27 @@ def test_an_exception_while_a_launcher_is_noted_ends_it(number: int, *, before: 
     assert dead_children() <= earlier
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # Popen's, of what it did not finish
+def test_an_exception_between_fork_and_exec_leaves_nothing_behind() -> None:
+    """A launcher that is still a copy of this process when its start is broken off is found all the same."""
+    mark, earlier = f"9{secrets.randbelow(10**8):08}", dead_children()
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        with pytest.raises(KeyboardInterrupt), ExitStack() as held:
+            signal.setitimer(signal.ITIMER_REAL, 0.1)
+            launch(held, "/bin/sleep", ["sleep", mark], preexec_fn=lambda: time.sleep(0.4))
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    time.sleep(0.5)
+    assert processes(mark) == set()
+    assert dead_children() <= earlier
+
+
 def test_a_launcher_killed_early_leaves_nothing_behind() -> None:
     """Killed before it has reported its pid 1, the launcher takes the sandbox along, and the call ends."""
     run("exit 0")
