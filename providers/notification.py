@@ -109,7 +109,7 @@ def _slack_request(call: Call) -> Request:
         for key in ("channel", "username"):
             if config.get(key):
                 payload[key] = templates.render_text(config[key], context, _slack_escape)
-        return _json_request(call, url, payload, "Slack message", hidden=urlsplit(url).path)
+        return _json_request(call, url, payload, "Slack message", hidden=urlsplit(url).path.lstrip("/"))
 
 
 def _check_pagerduty(config: Mapping[str, Any], names: set[str]) -> list[Problem]:

@@ -109,6 +109,7 @@ def test_slack_message_cannot_shout_for_an_attacker(web):
     }
     assert "hunter2" not in str(lines)
     shown = notification.plan(a_call)
+    assert shown["url"] == f"{web.url}/********"
     assert "hunter2" not in json.dumps(shown)
     assert shown["body"] == body
 
