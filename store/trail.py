@@ -133,8 +133,10 @@ def begin_epoch(db: Connection) -> None:
     """Begin an epoch if this is another cluster than before.
 
     Rows that were brought along have a transaction number that the row's own header does not confirm. An upgraded
-    cluster has another name and the same numbers: then the epoch goes on.
+    cluster has another name and the same numbers: then the epoch goes on. That is known when every row has been read,
+    once, which may take longer than any other statement.
     """
+    db.execute(sa.text("SET LOCAL statement_timeout = 0"))
     db.execute(sa.text("LOCK TABLE trail_epochs IN EXCLUSIVE MODE"))
     if not is_elsewhere(db):
         return  # another process was faster

@@ -8,15 +8,16 @@ those values that are small: a hundred rows with everything in them may be a hun
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import sqlalchemy as sa
 
 from config.errors import NotFound
+from playbooks.states import Status
 from store.engine.db import Connection, Row
-from store.executions.lists.indexes import done_by_action, of_runs, triggered
-from store.executions.lists.walks import Walk, created_between, is_one_of, key_of
+from store.executions.lists.indexes import FAILED, done_by_action, failed, of_runs, triggered
+from store.executions.lists.walks import Filter, Walk, created_between, is_one_of, key_of, unindexed
 from store.executions.transitions import executions
 from store.paging import Found, Part, cut
 
@@ -63,9 +64,7 @@ def search(db: Connection, workspace_id: str, *, filters: Mapping[str, Any], par
     ``output`` over ``MOST_LISTED`` is NULL; ``has_output`` says whether there is an output all the same.
     """
     table = executions.c
-    first = [is_one_of(table[name], [filters[name]]) for name in ("target", "action_id") if filters.get(name)]
-    if filters.get("status"):
-        first.append(is_one_of(table.status, filters["status"]))
+    first = _matching(filters)
     mine = [table.workspace_id == workspace_id, done_by_action, *created_between(table.created_at, filters)]
     ids, total = Walk(table=executions, mine=mine, first=first).part(db, key_of("done", workspace_id, filters), part)
     columns = (
@@ -76,6 +75,35 @@ def search(db: Connection, workspace_id: str, *, filters: Mapping[str, Any], par
     )
     page = sa.select(*columns).where(table.id.in_(ids)).order_by(table.created_at.desc(), table.id.desc())
     return Found(*cut(db.execute(page).all(), part, ("created_at", "id")), total)
+
+
+def _matching(filters: Mapping[str, Any]) -> list[Filter]:
+    table = executions.c
+    found = {name: is_one_of(table[name], [filters[name]]) for name in ("target", "action_id") if filters.get(name)}
+    if statuses := filters.get("status"):
+        found["status"] = is_one_of(table.status, statuses)
+        if found.keys() == {"action_id", "status"} or ("action_id" in found and set(statuses) <= set(FAILED)):
+            found["status"] = _of_action_with_status(filters["action_id"], statuses)
+            del found["action_id"]
+    return list(found.values())
+
+
+def _of_action_with_status(action_id: str, statuses: Iterable[str]) -> Filter:
+    """The filter on both, for which the rarer of the two may still be many that do not match.
+
+    What failed has an index of its own. Nearly all of an action is completed, and what goes on is little.
+    """
+    table = executions.c
+    its, its_unindexed = table.action_id == action_id, unindexed(table.action_id) == action_id
+    walks = []
+    for status in dict.fromkeys(statuses):
+        if status in FAILED:
+            walks.append(sa.and_(its, table.status == status, failed))
+        elif status == Status.COMPLETED:
+            walks.append(sa.and_(its, unindexed(table.status) == status))
+        else:
+            walks.append(sa.and_(its_unindexed, table.status == status))
+    return Filter(walks, sa.and_(its_unindexed, unindexed(table.status).in_(statuses)))
 
 
 def counts(db: Connection) -> dict[str, int]:
