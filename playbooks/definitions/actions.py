@@ -128,6 +128,15 @@ def check(definition: Mapping[str, Any], executors: tuple[str, ...] = EXECUTORS)
     return problems + [problem.under("/parameters") for problem in found]
 
 
+#: executors by what other products call them
+_EXECUTOR_SYNONYMS = {
+    **dict.fromkeys(("bash", "shell", "python", "script", "function", "handler"), "local"),
+    **dict.fromkeys(("http", "https", "rest", "api", "request"), "webhook"),
+    **dict.fromkeys(("slack", "email", "mail", "pagerduty"), "notification"),
+    **dict.fromkeys(("human", "manual"), "approval"),
+}
+
+
 def _check_word(form: Mapping[str, Any], field: str, allowed: tuple[str, ...]) -> list[Problem]:
     given = form.get(field)
     if given in allowed:
@@ -136,7 +145,7 @@ def _check_word(form: Mapping[str, Any], field: str, allowed: tuple[str, ...]) -
     if given is None:
         return [Problem(f"/{field}", f"an action needs its {field}: one of {words}")]
     shown = str(given)[:64] if isinstance(given, str) else type(given).__name__
-    hint = did_you_mean(shown, allowed)
+    hint = did_you_mean(shown, allowed, synonyms=_EXECUTOR_SYNONYMS if field == "executor" else {})
     return [Problem(f"/{field}", f"Invalid action {field} '{shown}'. Allowed: {words}{hint}")]
 
 

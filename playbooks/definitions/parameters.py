@@ -301,11 +301,19 @@ def resolve(definitions: list[dict[str, Any]], values: Any) -> tuple[dict[str, A
     return resolved, problems + _undeclared([str(name) for name in values if name not in resolved], resolved)
 
 
+def _hint(name: str, declared: Mapping[str, Any]) -> str:
+    """The parameter that is meant, or else those that there are."""
+    if not declared:
+        return "; there are none"
+    there_are = f"; there are {', '.join(list(declared)[:MAX_NAMED])}" if len(declared) <= MAX_NAMED else ""
+    return did_you_mean(name, declared) or there_are
+
+
 def _undeclared(names: list[str], declared: Mapping[str, Any]) -> list[Problem]:
     problems = [
         Problem(
             step(name),
-            f"'{name[:64]}' is not a parameter" + (did_you_mean(name, declared) if index < MAX_SUGGESTED else ""),
+            f"'{name[:64]}' is not a parameter" + (_hint(name, declared) if index < MAX_SUGGESTED else ""),
         )
         for index, name in enumerate(names[:MAX_NAMED])
     ]

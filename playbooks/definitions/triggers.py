@@ -35,6 +35,15 @@ MAX_VALUES = 500
 MAX_TEXT_CHARACTERS = 1024
 
 _FIELDS = ("event", "conditions", "cron", "timezone")
+#: members of a trigger by what other products call them
+_SYNONYMS = {
+    "type": "event",
+    "on": "event",
+    "schedule": "cron",
+    "tz": "timezone",
+    "if": "conditions",
+    "when": "conditions",
+}
 _MISSING = object()
 _CONDITIONS = "/trigger/conditions"
 #: order of a value and its operand (less, equal, greater) → the operators that hold
@@ -46,7 +55,7 @@ def check_trigger(trigger: Any) -> list[Problem]:
     if not isinstance(trigger, Mapping):
         return [Problem("", "must be the name of an event, or an object with event and conditions")]
     problems = [
-        Problem(_pointer(field), "is no member of a trigger" + did_you_mean(str(field), _FIELDS))
+        Problem(_pointer(field), f"is no member of a trigger, which has {', '.join(_FIELDS)}{_hint(str(field))}")
         for field in list(trigger)[:MAX_CONDITIONS]
         if field not in _FIELDS
     ]
@@ -58,6 +67,10 @@ def check_trigger(trigger: Any) -> list[Problem]:
     if conditions and event in (MANUAL, SCHEDULE):
         problems.append(Problem("/conditions", f"there is no event to look at when the trigger is {event}"))
     return problems + [problem.under("/conditions") for problem in _check_conditions(conditions)]
+
+
+def _hint(field: str) -> str:
+    return did_you_mean(field, _FIELDS, synonyms=_SYNONYMS)
 
 
 def _check_schedule(trigger: Mapping[str, Any]) -> list[Problem]:

@@ -150,6 +150,26 @@ TABLE = {
     "a trigger by another word": Mistake(
         PLAYBOOKS, playbook(trigger="cron"), 400, ("did you mean 'schedule'?",), "/trigger"
     ),
+    "a trigger's event by another word": Mistake(
+        PLAYBOOKS,
+        playbook(trigger={"type": "schedule", "cron": "0 8 * * 1"}),
+        400,
+        ("did you mean 'event'?", "event, conditions, cron, timezone"),
+        "/trigger/type",
+    ),
+    "an executor by the language": Mistake(
+        ACTIONS, {**action(), "executor": "bash"}, 400, ("did you mean 'local'?",), "/executor"
+    ),
+    "an executor by the protocol": Mistake(
+        ACTIONS, {**action(), "executor": "http"}, 400, ("did you mean 'webhook'?",), "/executor"
+    ),
+    "a parameter that is like no other": Mistake(
+        "POST /api/actions/act-call/trigger",
+        {"parameters": {"xyz": 1}},
+        422,
+        ("'xyz' is not a parameter; there are ip",),
+        "/parameters/xyz",
+    ),
     "a playbook's member by another name": Mistake(
         PLAYBOOKS, playbook(labels=["x"]), 400, ("did you mean 'tags'?",), "/labels"
     ),

@@ -171,7 +171,7 @@ def test_options_distinguish_one_from_true():
 def test_an_action_without_parameters_takes_none():
     """Undeclared values are faults, never silently dropped."""
     assert resolve([], {}) == ({}, [])
-    assert resolve([], {"a/b": 1})[1] == [Problem("/a~1b", "'a/b' is not a parameter")]
+    assert resolve([], {"a/b": 1})[1] == [Problem("/a~1b", "'a/b' is not a parameter; there are none")]
     assert resolve([], ["a"])[1] == [Problem("", "parameters must be an object")]
 
 
