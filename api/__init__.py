@@ -15,6 +15,7 @@ from flask import Flask, Response, current_app, g
 
 from api import health, prometheus
 from api.access import routes as keys
+from api.access import sign_in, users
 from api.actions import executions, trigger
 from api.actions import routes as actions
 from api.actions.schemas import BEYOND
@@ -54,11 +55,14 @@ _FAMILIES = (
     events.blueprint,
     diff.blueprint,
     keys.blueprint,
+    users.blueprint,
 )
-#: the gateway's, at the root of the server
+#: the gateway's, with their whole paths
 _GATEWAY = (rules.blueprint, stops.blueprint)
-#: what is behind a key
-_GUARDED = ("/api/", "/v1/", "/admin/")
+#: the gateway's, under ``/v1``
+_BELOW_V1 = (sign_in.blueprint,)
+#: what is behind a key or a token
+_GUARDED = ("/api/", "/v1/", "/compat/", "/admin/")
 #: the canonical prefix, which is documented, comes first
 _PREFIXES = {"/api": "", "/api/v1": "v1-"}
 
@@ -136,6 +140,8 @@ def _mount(app: Flask) -> None:
         app.register_blueprint(openapi.blueprint, url_prefix=prefix, name=name + openapi.blueprint.name)
     for family in _GATEWAY:
         api.register_blueprint(family)
+    for family in _BELOW_V1:
+        api.register_blueprint(family, url_prefix="/v1")
     app.register_blueprint(openapi.root)
     openapi.install(app, api, BEYOND)
 

@@ -83,6 +83,8 @@ class Settings:
     idempotency_hours: int
     #: the longest that an API key may live; 0: as long as is asked for
     max_key_days: int
+    #: how long a user who has signed in stays so
+    session_seconds: int
 
     # The database
     #: SQLite, or PostgreSQL for more than one machine
@@ -267,6 +269,7 @@ def load() -> Settings:
         rate_limit=values.rate(reader.str("RATE_LIMIT", "6000/minute")),
         idempotency_hours=values.whole(reader, "IDEMPOTENCY_HOURS", 24, least=1),
         max_key_days=values.whole(reader, "MAX_KEY_DAYS", 0),
+        session_seconds=values.whole(reader, "SESSION_SECONDS", 3600, least=60, most=604_800),
         database_url=values.database(reader.str("DATABASE_URL", "") or f"sqlite:///{var_dir / 'tocsin.db'}"),
         sqlite_synchronous=values.one_of(
             "SQLITE_SYNCHRONOUS", reader.str("SQLITE_SYNCHRONOUS", "NORMAL").upper(), ("OFF", "NORMAL", "FULL", "EXTRA")

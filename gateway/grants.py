@@ -95,6 +95,29 @@ def allows_tenants(grants: Iterable[Grant], patterns: Iterable[str]) -> bool:
     return all(any(_covers_tenants(grant, pattern) for grant in whole) for pattern in patterns)
 
 
+def include(grants: Iterable[Grant], wanted: Grant) -> bool:
+    """Whether one of the grants covers everything that ``wanted`` covers.
+
+    Nobody hands on more than they have.
+    """
+    return any(_includes(grant, wanted) for grant in grants)
+
+
+def _includes(grant: Grant, wanted: Grant) -> bool:
+    if wanted.exact:
+        tenants = all(grant.covers_tenant(tenant) for tenant in wanted.tenants)
+    else:
+        tenants = all(_covers_tenants(grant, pattern) for pattern in wanted.tenants)
+    parts = (
+        (grant.namespaces, wanted.namespaces),
+        (grant.providers, wanted.providers),
+        (grant.actions, wanted.actions),
+    )
+    return tenants and all(
+        any(covers_pattern(own_pattern, other) for own_pattern in mine) for mine, theirs in parts for other in theirs
+    )
+
+
 def may_concern(grants: Iterable[Grant], patterns: Sequence[str]) -> bool:
     """Whether a tenant of the grants is among those that patterns cover; no patterns mean all.
 

@@ -13,9 +13,7 @@ import hashlib
 import hmac
 import json
 import secrets
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -26,7 +24,7 @@ from store import audit
 from store.engine.db import Connection, Row, metadata, now_ms
 from store.engine.prepared import Prepared
 from store.paging import Found, Order, Part, Total, read
-from store.sealing import subkeys
+from store.sealing.macs import Vouched
 
 workspaces = sa.Table(
     "workspaces",
@@ -50,13 +48,15 @@ api_keys = sa.Table(
     sa.Column("last_used_at", sa.BigInteger),
     #: which tenants it covers, as JSON (``gateway.grants``); NULL: its own workspace
     sa.Column("grants", sa.Text),
-    #: vouches for ``_VOUCHED`` of the row
+    #: vouches for ``KEYS_VOUCHED`` of the row
     sa.Column("mac", sa.Text),
     #: when it was revoked, ms; its secret's hash and its MAC are gone then, and the trail can still name it
     sa.Column("revoked_at", sa.BigInteger),
     sa.Index("ix_api_keys_workspace_id", "workspace_id"),
 )
 
+#: the prefix of the id of a caller who is a user and no key
+USER = "user:"
 #: to approve or reject what waits for it: part of no other permission, so that a caller who may only trigger decides
 #: nothing
 DECIDE = "decide:approvals"
@@ -95,9 +95,9 @@ IMPLIES = {"write:actions": "execute:actions", "write:playbooks": "execute:playb
 
 _USE_RECORDED_EVERY_MS = 60_000
 
-#: the columns that the MAC of a key covers; NULL columns are left out, so that a new nullable column leaves the MACs of
-#: existing rows valid
-_VOUCHED = ("id", "workspace_id", "role", "scopes", "expires_at", "secret_hash", "grants")
+#: what the MAC of a key covers
+KEYS_VOUCHED = Vouched("api key", ("id", "workspace_id", "role", "scopes", "expires_at", "secret_hash", "grants"))
+mac, is_vouched_for = KEYS_VOUCHED.mac, KEYS_VOUCHED.is_right
 
 log = logs.logger(__name__)
 
@@ -231,26 +231,6 @@ def authenticate(db: Connection, key: str) -> tuple[Caller, bool] | None:
         grants=row.grants,
     )
     return caller, now - (row.last_used_at or 0) > _USE_RECORDED_EVERY_MS
-
-
-def mac(row: Mapping[str, Any]) -> str:
-    """The MAC of a key's row, made with the first root key."""
-    return _mac(row, subkeys.newest())
-
-
-def is_vouched_for(row: Any) -> bool:
-    """Whether a row of ``api_keys`` has a valid MAC.
-
-    Every root key is tried.
-    """
-    made = subkeys.split(row.mac or "")
-    return made is not None and hmac.compare_digest(row.mac.encode(), _mac(row._asdict(), made[0]).encode())
-
-
-def _mac(row: Mapping[str, Any], root: str) -> str:
-    said = {name: row[name] for name in _VOUCHED if row.get(name) is not None}  # earlier tables lack the newest
-    text = json.dumps(said, sort_keys=True).encode()
-    return subkeys.prefix(root) + hmac.digest(subkeys.subkey(root, "api key"), text, hashlib.sha256).hex()
 
 
 def note_use(db: Connection, key_id: str) -> None:

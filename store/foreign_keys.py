@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import sqlalchemy as sa
 
 from store.access import api_keys
+from store.callers.users import users
 from store.definitions.actions import action_revisions, actions
 from store.definitions.documents import documents
 from store.engine.db import Connection
@@ -55,6 +56,7 @@ _VALUES = {
     "api_keys": _counted(
         api_keys.c.mac, sa.select(api_keys.c.id).where(api_keys.c.revoked_at.is_(None)).order_by(api_keys.c.id)
     ),
+    "users": _counted(users.c.mac, sa.select(users.c.username).order_by(users.c.username)),
     "actions": _counted(
         action_revisions.c.sealed,
         sa.select(actions.c.id)

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from store import access
 from store.access import api_keys
+from store.callers.users import USERS_VOUCHED, users
 from store.definitions.actions import action_revisions
 from store.definitions.documents import documents
 from store.definitions.playbooks import playbook_revisions
@@ -23,6 +24,7 @@ from store.engine.db import Row
 from store.engine.prepared import Prepared
 from store.executions.transitions import executions
 from store.sealing import seal, subkeys
+from store.sealing.macs import Vouched
 from store.sealing.seal import Cell, SealBroken
 
 #: rows a transaction; documents are large
@@ -95,10 +97,15 @@ def _sealed(cell: Callable[[Row], Cell]) -> Callable[[Row], str | None]:
     return renewed
 
 
-def _vouched(row: Row) -> str:
-    if not access.is_vouched_for(row):
-        raise SealBroken
-    return access.mac(row._asdict())
+def _vouched(by: Vouched) -> Callable[[Row], str]:
+    """The function that makes the MAC of a row again."""
+
+    def renewed(row: Row) -> str:
+        if not by.is_right(row):
+            raise SealBroken
+        return by.mac(row._asdict())
+
+    return renewed
 
 
 #: API keys, whose rows have a MAC until they are revoked
@@ -106,7 +113,15 @@ API_KEYS = Column(
     api_keys.c.id,
     api_keys.c.mac,
     sa.select(api_keys, api_keys.c.mac.label("held")).where(api_keys.c.revoked_at.is_(None)),
-    _vouched,
+    _vouched(access.KEYS_VOUCHED),
+    filled=True,
+)
+#: users, whose rows always have one
+USERS = Column(
+    users.c.username,
+    users.c.mac,
+    sa.select(users, users.c.username.label("id"), users.c.mac.label("held")),
+    _vouched(USERS_VOUCHED),
     filled=True,
 )
 

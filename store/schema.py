@@ -1,6 +1,7 @@
 """Every table, gathered: importing this fills ``store.engine.db.metadata``."""
 
 from store import access, audit, metrics, trail, worker_processes
+from store.callers import sessions, users
 from store.definitions import actions, documents, playbooks, references
 from store.engine.db import metadata
 from store.executions import announcements, idempotency, transitions
@@ -21,7 +22,9 @@ __all__ = [
     "playbooks",
     "providers",
     "references",
+    "sessions",
     "trail",
     "transitions",
+    "users",
     "worker_processes",
 ]

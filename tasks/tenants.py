@@ -28,7 +28,12 @@ _known: set[tuple[str, str]] = set()
 
 def of(caller: Caller) -> tuple[Grant, ...]:
     """The caller's grants; its own workspace where it has none."""
-    return _read(caller.grants) if caller.grants else grants.own(caller.workspace_id)
+    return granted(caller.grants, caller.workspace_id)
+
+
+def granted(written: str | None, workspace_id: str) -> tuple[Grant, ...]:
+    """The grants of a row of a key or a user."""
+    return _read(written) if written else grants.own(workspace_id)
 
 
 @functools.lru_cache(maxsize=1_000)

@@ -1,13 +1,16 @@
-"""The example bodies of the documentation of keys."""
+"""The example bodies of the documentation of keys, users and signing in."""
 
-NEW_KEY = {"name": "SIEM connector", "role": "operator", "scopes": ["execute:actions"]}
+_GRANTS = [{"tenants": ["acme"], "namespaces": ["notifications"], "providers": ["*"], "actions": ["*"]}]
+
+NEW_KEY = {"name": "SIEM connector", "role": "operator", "scopes": ["dispatch"], "grants": [{"tenants": ["acme"]}]}
 
 
 KEY = {
     "id": "3f1c9a60b2d4",
     "name": "SIEM connector",
     "role": "operator",
-    "scopes": ["execute:actions"],
+    "scopes": ["dispatch"],
+    "grants": _GRANTS,
     "created_at": "2026-04-28T12:00:00.000Z",
     "expires_at": None,
     "last_used": None,
@@ -16,3 +19,36 @@ KEY = {
 
 
 FRESH_KEY = {**KEY, "key": "tcn_3f1c9a60b2d4_THE-SECRET-IS-SHOWN-ONCE"}
+
+
+NEW_USER = {
+    "username": "kim",
+    "password": "correct-horse-battery",
+    "role": "operator",
+    "grants": [{"tenants": ["acme"], "namespaces": ["notifications"]}],
+}
+
+
+USER = {
+    "username": "kim",
+    "role": "operator",
+    "grants": _GRANTS,
+    "created_at": "2026-04-28T12:00:00.000Z",
+    "changed_at": "2026-04-28T12:00:00.000Z",
+    "disabled_at": None,
+}
+
+
+DISABLED_USER = {**USER, "changed_at": "2026-04-29T09:30:00.000Z", "disabled_at": "2026-04-29T09:30:00.000Z"}
+
+
+USER_CHANGE = {"role": "viewer"}
+
+
+LOGIN = {"username": "kim", "password": "correct-horse-battery"}
+
+
+TOKEN = {"token": "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiJraW0ifQ.SIGNATURE", "expires_in": 3600}
+
+
+LOGGED_OUT = {"status": "logged_out"}

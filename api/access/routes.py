@@ -5,7 +5,7 @@ from typing import Any
 
 from flask import Response, request
 
-from api.access import examples, schemas, views
+from api.access import examples, grants, schemas, views
 from api.http import auth, pages
 from api.http import examples as http_examples
 from api.http import schemas as http_schemas
@@ -54,10 +54,11 @@ def list_keys(query: dict[str, Any]) -> Response:
 def create_key(given: dict[str, Any]) -> Response:
     """Create an API key.
 
-    Only this answer has the key itself: store it.
+    Only this answer has the key itself: store it. A key can cover no more than the caller who makes it.
     """
     expires_at = _expiry(given["expires_at"])
     _check_scopes(given["role"], given["scopes"])
+    stored = grants.stored(given["grants"], caller().workspace_id)
     with db.write() as connection:
         key_id, key = access.create_key(
             connection,
@@ -67,6 +68,7 @@ def create_key(given: dict[str, Any]) -> Response:
             scopes=given["scopes"],
             expires_at=expires_at,
             actor=caller().key_id,
+            grants=stored,
         )
         row = access.get_key(connection, caller().workspace_id, key_id)
     assert row is not None

@@ -4,6 +4,7 @@ import re
 
 from marshmallow import ValidationError, fields, validate
 
+from api.access import grants
 from api.http.base_schema import Schema
 from api.http.pages import PageQuery
 from api.http.schemas import Strict, described
@@ -52,6 +53,7 @@ class NewKey(Strict):
         validate=validate.Length(max=50),
         metadata=described("Narrow the role to these permissions; none means all of the role."),
     )
+    grants = grants.field(load_default=None)
     expires_at = fields.AwareDateTime(
         format="iso", allow_none=True, load_default=None, metadata=described("ISO 8601 with a time zone; null: never.")
     )
@@ -86,6 +88,9 @@ class Key(Schema):
     name = fields.String(metadata=described("Who uses it."))
     role = fields.String(metadata=described("The most it may do."))
     scopes = fields.List(fields.String(), metadata=described("What the role is narrowed to."))
+    grants = fields.List(
+        fields.Nested(grants.Grant), allow_none=True, metadata=described("What it covers; null: its workspace.")
+    )
     created_at = fields.String(metadata=described("ISO 8601, UTC."))
     expires_at = fields.String(allow_none=True, metadata=described("ISO 8601, UTC; null: never."))
     last_used = fields.String(allow_none=True, metadata=described("To the minute; null: never."))

@@ -1,4 +1,4 @@
-"""The bodies that show API keys."""
+"""The bodies that show API keys and users."""
 
 from typing import Any
 
@@ -14,8 +14,21 @@ def key(row: Row) -> dict[str, Any]:
         "name": row.name,
         "role": row.role,
         "scopes": transitions.load(row.scopes),
+        "grants": transitions.load(row.grants),
         "created_at": stamp(row.created_at),
         "expires_at": stamp(row.expires_at),
         "last_used": stamp(row.last_used_at),
         "revoked_at": stamp(row.revoked_at),
+    }
+
+
+def user(row: Row) -> dict[str, Any]:
+    """A user without the password."""
+    return {
+        "username": row.username,
+        "role": row.role,
+        "grants": transitions.load(row.grants),
+        "created_at": stamp(row.created_at),
+        "changed_at": stamp(row.changed_at),
+        "disabled_at": stamp(row.disabled_at),
     }

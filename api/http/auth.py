@@ -1,8 +1,8 @@
 """Authenticates the caller of a request, and checks its permission.
 
-Before any handler under ``/api`` runs, ``identify`` finds the caller behind the key and counts the request;
-``requires`` on each handler then checks the permission, and leaves it on the handler for the documentation and for the
-test that checks every route.
+Before any handler but the open ones runs, ``identify`` finds the caller behind the key or the token and counts the
+request; ``requires`` on each handler then checks the permission, and leaves it on the handler for the documentation and
+for the test that checks every route.
 """
 
 import functools
@@ -23,7 +23,9 @@ from config.errors import Forbidden, InvalidRequest, Problem, Unavailable
 from config.pointers import step
 from store import access
 from store.access import Caller
+from store.callers import known
 from store.engine import db
+from store.engine.db import Connection
 from tasks.offload import pool
 
 #: a key's use is noted at most this often, seconds
@@ -37,7 +39,7 @@ View = Callable[..., Any]
 
 log = logs.logger(__name__)
 _noted: dict[str, float] = {}
-#: SHA-256 of a key → its caller, and the time (monotonic) until which that is valid
+#: SHA-256 of a key or token → its caller, and the time (monotonic) until which that is valid
 _known: dict[bytes, tuple[Caller, float]] = {}
 _writers: set[threading.Thread] = set()
 _lock = threading.Lock()
@@ -49,26 +51,30 @@ def identify(asked: Request) -> None:
     Raises:
         Unauthorized: no valid key. TooManyRequests. Unavailable: the database cannot be asked.
     """
-    limiter: Limiter = current_app.extensions["tocsin.limiter"]
     view = current_app.view_functions.get(asked.endpoint or "")
     if asked.method == "OPTIONS" or getattr(view, "public", False):
-        limiter.allow(f"address/{asked.remote_addr}")
+        limiter().allow(f"address/{asked.remote_addr}")
         return
     key = _presented(asked)
     if key is not None and (found := _recognised(key)) is not None:
         g.caller = found
         pool.serve(found.key_id)
-        limiter.allow(f"key/{found.key_id}")
+        limiter().allow(f"key/{found.key_id}")
         return
     _refuse(asked, key)
 
 
+def limiter() -> Limiter:
+    """What counts the requests of callers."""
+    counting: Limiter = current_app.extensions["tocsin.limiter"]
+    return counting
+
+
 def _refuse(asked: Request, key: str | None) -> NoReturn:
-    limiter: Limiter = current_app.extensions["tocsin.limiter"]
-    limiter.refuse_guessing(asked.remote_addr or "")
+    limiter().refuse_guessing(asked.remote_addr or "")
     if key is None:
         raise errors.unauthorized("Send an API key, as 'Authorization: Bearer KEY' or as 'X-API-Key: KEY'.")
-    raise errors.unauthorized("The API key is wrong, expired or revoked.")
+    raise errors.unauthorized("The API key or token is wrong, expired or revoked.")
 
 
 def reader() -> Caller | None:
@@ -96,13 +102,13 @@ def caller() -> Caller:
     return found
 
 
-def forget(key_id: str) -> None:
-    """Stop recognising a revoked key in this process.
+def forget(key_id: str, session: str | None = None) -> None:
+    """Look a changed caller up again in this process: a revoked key, a user, or one session of a user.
 
-    Others stop within a second.
+    Others do so within a second.
     """
     for digest, (found, _) in list(_known.items()):
-        if found.key_id == key_id:
+        if found.key_id == key_id and session in (None, found.session):
             _known.pop(digest, None)
 
 
@@ -121,16 +127,16 @@ def _digest(key: str) -> bytes:
 
 
 def _recognised(key: str) -> Caller | None:
-    """The caller behind a key.
+    """The caller behind a key or a token.
 
-    A right key is remembered for a second, a wrong one never.
+    A right one is remembered for a second, a wrong one never.
     """
     digest, now = _digest(key), time.monotonic()
-    known = _known.get(digest)
-    if known is not None and now < known[1]:
-        return known[0]
+    remembered = _known.get(digest)
+    if remembered is not None and now < remembered[1]:
+        return remembered[0]
     with db.read() as connection:
-        found = access.authenticate(connection, key)
+        found = access.authenticate(connection, key) or _signed_in(connection, key)
     if found is None:
         _known.pop(digest, None)
         return None
@@ -141,6 +147,11 @@ def _recognised(key: str) -> Caller | None:
         _known.clear()
     _known[digest] = recognised, now + _REMEMBERED
     return recognised
+
+
+def _signed_in(connection: Connection, token: str) -> tuple[Caller, bool] | None:
+    user = known.authenticate(connection, token)
+    return (user, False) if user is not None else None
 
 
 def _presented(asked: Request) -> str | None:
@@ -189,20 +200,21 @@ def drain(seconds: float) -> bool:
     return not _writers
 
 
-def requires(permission: str) -> Callable[[View], View]:
-    """Let only callers with ``permission`` through.
+def requires(permission: str | None) -> Callable[[View], View]:
+    """Let only callers with ``permission`` through; every caller where there is none.
 
     Marks the handler with the permission, and documents it.
     """
+    scopes = [permission] if permission else []
 
     def decorate(view: View) -> View:
-        documented = notes(view, security=[{"bearer": [permission]}, {"apiKey": [permission]}])
+        documented = notes(view, security=[{"bearer": scopes}, {"apiKey": scopes}])
         taken = [parameter["in"] for parameter in documented.get("arguments", {}).get("parameters", ())]
         takes_query, takes_body = "query" in taken, "json" in taken or getattr(view, "reads_body", False)
 
         @functools.wraps(view)
         def guarded(*args: Any, **kwargs: Any) -> Any:
-            if permission not in g.caller.permissions:
+            if permission and permission not in g.caller.permissions:
                 raise Forbidden(f"This needs the permission {permission}, which the key does not carry.")
             asked = present()
             if not takes_query and asked.query_string:

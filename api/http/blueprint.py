@@ -77,6 +77,7 @@ _IDS = {
     "run_id": ("The playbook execution's id.", "pexec-7721"),
     "step_id": ("The step's id in the playbook.", "create-ticket"),
     "key_id": ("The key's id, not the key.", "3f1c9a60b2d4"),
+    "username": ("The user's name.", "kim"),
 }
 
 

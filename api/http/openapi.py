@@ -30,7 +30,7 @@ execution* (a *run*). Workers perform both.
 **API keys.** Send a key with every request, as `Authorization: Bearer KEY` or as `X-API-Key: KEY`; on this page, enter
 it under *Authorize*. `make run` writes a key for its demo workspace to `var/demo.key`. On a server, the operator
 creates the first key with `python -m launcher.key --workspace default --role admin`; an admin creates further keys with
-`POST /api/keys`.
+`POST /api/keys`. People sign in with `POST /v1/auth/login` and send the token in place of a key.
 
 **Answers.** A single object comes as `{"data": {...}}`, a list as `{"data": [...], "meta": {...}}`. Trigger and run
 answer 202 as soon as the execution is recorded; accepted work is never lost. Every error has the same body (RFC 9457);
@@ -46,10 +46,13 @@ TAGS = {
     "rules": "List, reload, switch, evaluate and roll back the gateway's rules.",
     "stop": "Keep everything of a tenant, or of all, from going out.",
     "keys": "Create and revoke API keys.",
+    "users": "Create, change and disable the people who sign in.",
+    "auth": "Sign in and out.",
     "health": "Health and metrics of the server.",
 }
 
 _KEY = "An API key, as `make run`, `python -m launcher.key` or `POST /api/keys` gives it."
+_KEY_OR_TOKEN = f"{_KEY[:-1]}, or the token of `POST /v1/auth/login`."
 #: what a person or a client that knows the address alone needs
 _INDEX = {
     "name": "Tocsin",
@@ -88,7 +91,7 @@ def create(app: Flask) -> Documented:
     for converter in (IdConverter, StepIdConverter):
         api.register_converter(converter, converter.schema)
     schemes = api.spec.components
-    schemes.security_scheme("bearer", {"type": "http", "scheme": "bearer", "description": _KEY})
+    schemes.security_scheme("bearer", {"type": "http", "scheme": "bearer", "description": _KEY_OR_TOKEN})
     schemes.security_scheme("apiKey", {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": _KEY})
     return api
 

@@ -9,6 +9,7 @@ now and then.
 """
 
 import contextlib
+import hashlib
 import itertools
 import operator
 import threading
@@ -29,6 +30,8 @@ from config.settings import SettingsError, settings
 
 #: wrong or missing keys that one address may present
 FAILURES = parse("30/minute")
+#: attempts to sign in as one user from one address
+SIGN_INS = parse("5/minute")
 #: how long Redis may take, and for how long it is not asked after it failed, seconds
 PATIENCE = 0.25
 REST = 5.0
@@ -120,6 +123,15 @@ class Limiter:
             TooManyRequests: it was one too many. Right keys are never refused for it.
         """
         self._note(FAILURES, _WRONG + address, "Too many requests without a valid key from this address.")
+
+    def allow_sign_in(self, username: str, address: str) -> None:
+        """Count an attempt to sign in, right or wrong.
+
+        Raises:
+            TooManyRequests: it was one too many for this user from this address.
+        """
+        who = hashlib.sha256(f"{username}/{address}".encode(errors="replace")).hexdigest()[:32]
+        self._note(SIGN_INS, f"sign-in/{who}", "Too many attempts to sign in as this user; wait a minute.")
 
     def _note(self, item: RateLimitItem, who: str, refusal: str) -> None:
         now, length = int(time.time()), item.get_expiry()

@@ -18,6 +18,7 @@ from tasks.secrets.sealing import destination
 #: the steps of a walk: name in logs → the function that renews the bite after a primary key
 STEPS: dict[str, Step] = {
     "api_keys": renewal.API_KEYS.bite,
+    "users": renewal.USERS.bite,
     "action_revisions": renewal.configs(destination).bite,
     "playbook_documents": renewal.DOCUMENTS.bite,
     "executions": renewal.PARAMETERS.bite,

@@ -7,7 +7,6 @@ import pytest
 import sqlalchemy as sa
 
 from config.errors import Forbidden, InvalidRequest
-from gateway import grants
 from store import access
 from store.access import Caller
 from store.callers import reach

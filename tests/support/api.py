@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from argon2 import PasswordHasher
 from flask import Flask
 from werkzeug.test import TestResponse
 
@@ -14,9 +15,13 @@ from api.health import Gauge
 from api.http.rate_limits import Limiter
 from api.prometheus import Numbers
 from store import access
+from store.callers import users
 from store.engine import db
 from store.executions import transitions
 from tasks.messages import publisher
+
+#: of every user that ``Door.user`` makes
+PASSWORD = "quiet-Ocelot-71"
 
 #: the members of every error body
 PROBLEM = {
@@ -43,6 +48,12 @@ def at_rest(seconds: float) -> bool:
     """Whether background work ends, each part within ``seconds``; waits for it."""
     made = _application.cache_info().currsize
     return publisher.drain(seconds) and (not made or _application().extensions["tocsin.drain"](seconds))
+
+
+@functools.cache
+def _cheap_hash() -> str:
+    """Of ``PASSWORD``, and quick to verify: a hash names its own cost."""
+    return PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
 
 
 class Door:
@@ -79,6 +90,40 @@ class Door:
                 grants=None if grants is None else json.dumps(grants),
             )
         return key
+
+    def user(
+        self,
+        role: str = "admin",
+        workspace: str = "default",
+        grants: list[dict[str, list[str]]] | None = None,
+        username: str = "",
+        password_hash: str = "",
+    ) -> str:
+        """A new user, with ``PASSWORD``; returns the name."""
+        username = username or f"user-{secrets.token_hex(4)}"
+        with db.write() as connection:
+            access.ensure_workspace(connection, workspace, workspace)
+            users.create(
+                connection,
+                username=username,
+                workspace_id=workspace,
+                role=role,
+                grants=json.dumps(grants) if grants else None,
+                password_hash=password_hash or _cheap_hash(),
+                actor="test",
+            )
+        return username
+
+    def sign_in(self, username: str, password: str = "") -> TestResponse:
+        """Send what a user signs in with."""
+        given = {"username": username, "password": password or PASSWORD}
+        return self.call("POST", "/v1/auth/login", key=None, json=given)
+
+    def token(self, role: str = "admin", workspace: str = "default", **more: Any) -> str:
+        """The token of a new user."""
+        answer = self.sign_in(self.user(role, workspace, **more))
+        assert answer.status_code == 200, answer.text
+        return answer.json["token"]
 
     def call(self, method: str, path: str, key: str | None = "", **options: Any) -> TestResponse:
         """Send a request as the administrator, with another key, or without one."""

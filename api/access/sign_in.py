@@ -1,0 +1,86 @@
+"""``/v1/auth``: signing in with a password, for a token, and out again.
+
+A token is as good as a key until it expires, its user changes the password or is disabled, or it is logged out.
+"""
+
+from typing import Any
+
+from flask import Response
+
+from api.access import examples
+from api.access import user_schemas as schemas
+from api.http import auth, errors
+from api.http.auth import caller, public, requires
+from api.http.blueprint import Blueprint, answer
+from api.http.current_request import present
+from config import logs
+from config.errors import Busy, InvalidRequest
+from config.settings import settings
+from store import audit
+from store.callers import passwords, sessions, users
+from store.engine import db
+from tasks.offload import pool
+
+blueprint = Blueprint("auth", __name__, tag="auth")
+
+#: who all the checks of passwords are made for: together they take no more of the helper processes than one caller
+_TURN = "sign-in"
+_UNCACHED = {"Cache-Control": "no-store"}
+_LOGIN = schemas.Login()
+
+log = logs.logger(__name__)
+
+
+@blueprint.post("/auth/login")
+@public
+@blueprint.arguments(_LOGIN, example=examples.LOGIN)
+@blueprint.answers(
+    200, schemas.Token(), example=examples.TOKEN, words="A token, shown this once.", fails=(401,), takes_body=True
+)
+def login(given: dict[str, Any]) -> Response:
+    """Sign in.
+
+    Five attempts a minute for each user from one address. Role and grants are looked up with every request, so that a
+    change counts at once.
+    """
+    username, address = given["username"].lower(), present().remote_addr or ""
+    auth.limiter().allow_sign_in(username, address)
+    with db.read() as connection:
+        user = users.get(connection, username)
+    welcome = user is not None and user.disabled_at is None and users.is_vouched_for(user)
+    # an unknown user is told so after the same work as any other
+    right = _verified(user.password_hash if user is not None else passwords.NOBODY, given["password"])
+    if user is None or not (welcome and right):
+        log.info("sign-in refused", username=user.username if user is not None else None, address=address)
+        auth.limiter().refuse_guessing(address)
+        raise errors.unauthorized("The username or the password is wrong.")
+    seconds = settings().session_seconds
+    with db.write() as connection:
+        token = sessions.start(connection, username, user.workspace_id, seconds).token
+    return answer({"token": token, "expires_in": seconds}, headers=_UNCACHED)
+
+
+def _verified(hash_: str, password: str) -> bool:
+    pool.serve(_TURN)
+    try:
+        return pool.run(passwords.verify, hash_, password)
+    except Busy:
+        raise Busy("Too many are signing in at this moment. Try again in a few seconds.") from None
+
+
+@blueprint.post("/auth/logout")
+@requires(None)
+@blueprint.answers(200, schemas.LoggedOut(), example=examples.LOGGED_OUT, words="The token opens nothing any more.")
+def logout() -> Response:
+    """Sign out.
+
+    Every process refuses the token within a second. A key cannot be logged out; it can be revoked.
+    """
+    me = caller()
+    if me.session is None:
+        raise InvalidRequest("A key cannot log out: revoke it with DELETE /api/keys/{key_id}.", code="not_a_session")
+    with db.write() as connection:
+        if sessions.close(connection, me.session):
+            audit.record(connection, me.workspace_id, me.key_id, "session.closed", me.key_id.partition(":")[2])
+    auth.forget(me.key_id, me.session)
+    return answer({"status": "logged_out"})

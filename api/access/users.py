@@ -1,0 +1,189 @@
+"""``/api/users``: the people of a workspace who can sign in."""
+
+from typing import Any
+
+from flask import Response, request
+
+from api.access import examples, grants, views
+from api.access import user_schemas as schemas
+from api.http import auth, pages
+from api.http import examples as http_examples
+from api.http import schemas as http_schemas
+from api.http.auth import caller, requires
+from api.http.blueprint import LOCATION, Blueprint, answer
+from api.http.pages import PageQuery
+from config.errors import Forbidden, InvalidRequest, NotFound, Problem
+from gateway.grants import include
+from store.access import USER
+from store.callers import passwords, users
+from store.engine import db
+from store.engine.db import Connection, Row, now_ms
+from tasks import tenants
+from tasks.offload import pool
+
+blueprint = Blueprint("users", __name__, tag="users")
+
+_NEW_USER, _CHANGE, _ONE = schemas.NewUser(), schemas.UserChange(), http_schemas.enveloped(schemas.Account)
+
+
+@blueprint.get("/users")
+@requires("manage:users")
+@blueprint.arguments(PageQuery(), location="query")
+@blueprint.answers(
+    200,
+    http_schemas.page_of(schemas.Account),
+    example={"data": [examples.USER], "meta": http_examples.META},
+    words="One page of users, by name.",
+)
+def list_users(query: dict[str, Any]) -> Response:
+    """List users.
+
+    Those of the workspace, the disabled ones too.
+    """
+    found = pages.read(users.list_users, caller().workspace_id, pages.part(query))
+    return pages.page([views.user(row) for row in found.rows], found, query)
+
+
+@blueprint.post("/users")
+@requires("manage:users")
+@blueprint.arguments(_NEW_USER, example=examples.NEW_USER)
+@blueprint.answers(
+    201,
+    _ONE,
+    example={"data": examples.USER},
+    words="The user.",
+    fails=(409,),
+    headers=LOCATION,
+    takes_body=True,
+)
+def create_user(given: dict[str, Any]) -> Response:
+    """Create a user.
+
+    In the workspace of the caller, who can give no role and no grants beyond their own. No answer shows the password.
+    """
+    username, workspace_id = given["username"], caller().workspace_id
+    grants.require_role(given["role"])
+    stored = grants.stored(given["grants"], workspace_id)
+    password_hash = _hashed(given["password"], username)
+    with db.write() as connection:
+        users.create(
+            connection,
+            username=username,
+            workspace_id=workspace_id,
+            role=given["role"],
+            grants=stored,
+            password_hash=password_hash,
+            actor=caller().key_id,
+        )
+        row = _found(connection, username)
+    return answer({"data": views.user(row)}, 201, {"Location": f"{request.path.rstrip('/')}/{username}"})
+
+
+@blueprint.get("/users/<id:username>")
+@requires("manage:users")
+@blueprint.answers(200, _ONE, example={"data": examples.USER}, words="The user.", fails=(404,))
+def get_user(username: str) -> Response:
+    """Get a user.
+
+    Also a disabled one.
+    """
+    with db.read() as connection:
+        row = _found(connection, username)
+    return answer({"data": views.user(row)})
+
+
+@blueprint.patch("/users/<id:username>")
+@requires("manage:users")
+@blueprint.arguments(_CHANGE, example=examples.USER_CHANGE)
+@blueprint.answers(
+    200,
+    _ONE,
+    example={"data": examples.USER},
+    words="The user as it is now.",
+    fails=(404, 409),
+    takes_body=True,
+)
+def change_user(given: dict[str, Any], username: str) -> Response:
+    """Change a user.
+
+    Role and grants count for the sessions that there are; a new password ends them. Nobody can change a user who may
+    do more than they, or make one so.
+    """
+    changes: dict[str, Any] = {}
+    if "role" in given:
+        grants.require_role(given["role"])
+        changes["role"] = given["role"]
+    if "grants" in given:
+        changes["grants"] = grants.stored(given["grants"], caller().workspace_id)
+    if "password" in given:
+        with db.read() as connection:
+            _found(connection, username)  # before the work
+        changes["password_hash"] = _hashed(given["password"], username)
+    return _change(username, changes)
+
+
+@blueprint.post("/users/<id:username>/disable")
+@requires("manage:users")
+@blueprint.answers(
+    200,
+    _ONE,
+    example={"data": examples.DISABLED_USER},
+    words="The user.",
+    fails=(404, 409),
+)
+def disable_user(username: str) -> Response:
+    """Disable a user.
+
+    All sessions end. The user stays, so that the audit trail can name who acted.
+    """
+    return _change(username, {"disabled_at": now_ms()})
+
+
+@blueprint.post("/users/<id:username>/enable")
+@requires("manage:users")
+@blueprint.answers(200, _ONE, example={"data": examples.USER}, words="The user.", fails=(404, 409))
+def enable_user(username: str) -> Response:
+    """Enable a user.
+
+    With the password of before.
+    """
+    return _change(username, {"disabled_at": None})
+
+
+def _change(username: str, changes: dict[str, Any]) -> Response:
+    with db.write() as connection:
+        row = _found(connection, username, for_update=True)
+        _require_no_more(row)
+        changes = {name: value for name, value in changes.items() if getattr(row, name) != value}
+        if row.disabled_at is not None and changes.get("disabled_at"):
+            del changes["disabled_at"]
+        if changes:
+            row = users.change(connection, row, caller().key_id, **changes)
+    auth.forget(f"{USER}{username}")
+    return answer({"data": views.user(row)})
+
+
+def _found(connection: Connection, username: str, *, for_update: bool = False) -> Row:
+    row = users.get(connection, username, for_update=for_update)
+    if row is None or row.workspace_id != caller().workspace_id:
+        raise NotFound(f"There is no user {username!r}.")
+    return row
+
+
+def _require_no_more(row: Row) -> None:
+    """Refuse a caller who may do less than the user: a password of theirs would be a way to their rights.
+
+    Raises:
+        Forbidden: as it is.
+    """
+    grants.require_role(row.role)
+    mine = tenants.of(caller())
+    if not all(include(mine, one) for one in tenants.granted(row.grants, row.workspace_id)):
+        raise Forbidden("This user's grants cover more than yours.", code="not_granted")
+
+
+def _hashed(password: str, username: str) -> str:
+    if password.lower() == username:
+        problem = Problem("/password", "must not be the username")
+        raise InvalidRequest("The password is easy to guess.", problems=[problem])
+    return pool.run(passwords.hashed, password)

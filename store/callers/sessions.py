@@ -1,0 +1,57 @@
+"""Sessions of users: a row for each token that was given out.
+
+A token says whose it is, which session and until when; nothing of what the user may do. A session ends with its time,
+when it is closed, or with its user.
+"""
+
+import secrets
+from typing import NamedTuple
+
+import sqlalchemy as sa
+
+from store import audit
+from store.access import USER
+from store.callers import tokens
+from store.engine.db import Connection, metadata, now_ms
+
+sessions = sa.Table(
+    "sessions",
+    metadata,
+    #: the ``jti`` of the token
+    sa.Column("jti", sa.Text, primary_key=True),
+    sa.Column("username", sa.Text, sa.ForeignKey("users.username"), nullable=False),
+    sa.Column("issued_at", sa.BigInteger, nullable=False),
+    sa.Column("expires_at", sa.BigInteger, nullable=False),
+    sa.Column("revoked_at", sa.BigInteger),
+    sa.Index("ix_sessions_expires_at", "expires_at"),
+    sa.Index("ix_sessions_username", "username"),
+)
+
+
+class Opened(NamedTuple):
+    """A new session."""
+
+    jti: str
+    token: str
+
+
+def start(db: Connection, username: str, workspace_id: str, seconds: int) -> Opened:
+    """Open a session of ``seconds``, and forget those that are over."""
+    now, jti = now_ms(), secrets.token_urlsafe(16)
+    until = now + seconds * 1000
+    db.execute(sa.delete(sessions).where(sessions.c.expires_at <= now))
+    db.execute(sa.insert(sessions).values(jti=jti, username=username, issued_at=now, expires_at=until))
+    audit.record(db, workspace_id, f"{USER}{username}", "session.opened", username)
+    return Opened(jti, tokens.make(tokens.Said(username, jti, now, until)))
+
+
+def close(db: Connection, jti: str) -> bool:
+    """Close a session for ever; false when it is closed already."""
+    mine = sa.and_(sessions.c.jti == jti, sessions.c.revoked_at.is_(None))
+    return db.execute(sa.update(sessions).where(mine).values(revoked_at=now_ms())).rowcount == 1
+
+
+def close_all(db: Connection, username: str) -> None:
+    """Close every session of a user."""
+    mine = sa.and_(sessions.c.username == username, sessions.c.revoked_at.is_(None))
+    db.execute(sa.update(sessions).where(mine).values(revoked_at=now_ms()))
