@@ -1,9 +1,9 @@
 """The demo: an action and a playbook, with their real output.
 
-Both are started through the HTTP API as any client would. In order of time: a workspace ``demo`` and a key for it are
-made (or found again); the example actions and playbooks are registered; a script is run in the sandbox, then a playbook
-is run against the made-up systems, each step shown as it happens; then come the addresses of everything, with commands
-to try.
+Both are started through the HTTP API as any client would. In order of time: a workspace ``demo``, a key and a user for
+it are made (or found again); the example actions and playbooks are registered; a script is run in the sandbox, then a
+playbook is run against the made-up systems, each step shown as it happens; then come the addresses of everything, with
+commands to try.
 """
 
 import json
@@ -19,12 +19,16 @@ from launcher.log_lines import last_lines
 from launcher.terminal import Terminal
 
 WORKSPACE = "demo"
+#: grants over everything, as a row keeps them
+ALL_TENANTS = json.dumps([{part: ["*"] for part in ("tenants", "namespaces", "providers", "actions")}])
 #: how long one execution may take, seconds: enough for a worker that has yet to start on a slow machine
 _PATIENCE = 45.0
 _SHOWN_CHARACTERS = 300
 
 
-def demo_key(path: Path, role: str = "admin", name: str = "demo", scopes: Sequence[str] = ()) -> str:
+def demo_key(
+    path: Path, role: str = "admin", name: str = "demo", scopes: Sequence[str] = (), grants: str | None = None
+) -> str:
     """A working key of the demo's workspace.
 
     It is the one in the file, else a new one, which is put there.
@@ -36,7 +40,7 @@ def demo_key(path: Path, role: str = "admin", name: str = "demo", scopes: Sequen
     key = path.read_text().strip() if path.exists() else ""
     with db.read() as connection:
         known = access.authenticate(connection, key) if key else None
-    if known and known[0].workspace_id == WORKSPACE and known[0].role == role:
+    if known and (known[0].workspace_id, known[0].role, known[0].grants) == (WORKSPACE, role, grants):
         return key
     with db.write() as connection:
         access.ensure_workspace(connection, WORKSPACE, "Demo")
@@ -48,14 +52,34 @@ def demo_key(path: Path, role: str = "admin", name: str = "demo", scopes: Sequen
             scopes=list(scopes),
             expires_at=None,
             actor="launcher",
+            grants=grants,
         )
     write_private(path, key + "\n")
     return key
 
 
+def demo_user(path: Path, grants: str | None) -> None:
+    """A user of the demo who can sign in with what the file says, ``NAME:PASSWORD``."""
+    # all of them load slowly: import them after the processes have been started
+    from launcher import user
+    from store.callers import passwords, users
+    from store.engine import db
+
+    name, _, password = path.read_text().strip().partition(":") if path.exists() else ("", "", "")
+    with db.read() as connection:
+        row = users.get(connection, WORKSPACE)
+    good = row is not None and row.disabled_at is None and users.is_vouched_for(row) and row.grants == grants
+    if row is not None and good and name == WORKSPACE and passwords.verify(row.password_hash, password):
+        return
+    password = user.make(WORKSPACE, workspace=WORKSPACE, role="admin", grants=grants, reset=True, actor="launcher")
+    write_private(path, f"{WORKSPACE}:{password}\n")
+
+
 def show(terminal: Terminal, place: Installation, url: str, receiver: str) -> bool:
     """Run the demo against the API at ``url``; whether everything completed."""
-    api = Api(url, demo_key(place.var / "demo.key"))
+    everywhere = ALL_TENANTS if place.settings.development else None
+    api = Api(url, demo_key(place.var / "demo.key", grants=everywhere))
+    demo_user(place.var / "demo.user", everywhere)
     # the person who has started what contains harm does not approve it: this is the second person of the demo
     demo_key(
         place.var / "approver.key", "operator", "second person", ("read:playbooks", "read:actions", "decide:approvals")
@@ -108,6 +132,8 @@ def links(terminal: Terminal, place: Installation, facts: Json) -> None:
     terminal.detail(
         f"API key   {key_file}  (admin of workspace {WORKSPACE}; approver.key next to it can only decide approvals)"
     )
+    if (place.var / "demo.user").exists():
+        terminal.detail(f"User      {place.shown(place.var / 'demo.user')}  (NAME:PASSWORD for POST /v1/auth/login)")
     if "receiver" in facts:
         terminal.detail(
             f"Demo      {facts['receiver']}/state  (the simulated systems: what is blocked, isolated, patched)"
