@@ -1,17 +1,26 @@
-"""Every route against every kind of caller; a route without an entry here fails."""
+"""Every route against every kind of caller; a route without an entry here fails.
 
-from typing import Any
+A new route needs a line in ENTRIES, and where it has them a body in _BODIES and its ids in ``Things.path``. A route
+under /v1 that names tenants gets a line in _TENANTS too: it is then asked for covered and foreign tenants, by callers
+whose grants come by key and by user, with every role.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import pytest
 
 from gateway import current
+from store.callers import users
 from store.engine import db
 from store.gateway import configurations
 from tests.support import runs
-from tests.support.api import Door, assert_problem
+from tests.support.api import PASSWORD, Door, assert_problem
 from tests.support.gateway_folder import put_in_force
 
 _READ, _EXECUTE, _DECIDE, _WRITE, _ADMIN, _PUBLIC = "viewer", "execute", "decide", "operator", "admin", "public"
+#: for users of any role and for no key
+_USER = "user"
 
 #: (method, path below the prefix) → the least role that may; "execute" and "decide" are scopes of an operator
 ENTRIES = {
@@ -72,6 +81,14 @@ ENTRIES = {
     ("PUT", "/v1/rules/<path:rule_name>/enabled"): _WRITE,
     ("POST", "/admin/stop"): _WRITE,
     ("DELETE", "/admin/stop"): _WRITE,
+    ("GET", "/users"): _ADMIN,
+    ("POST", "/users"): _ADMIN,
+    ("GET", "/users/<id:username>"): _ADMIN,
+    ("PATCH", "/users/<id:username>"): _ADMIN,
+    ("POST", "/users/<id:username>/disable"): _ADMIN,
+    ("POST", "/users/<id:username>/enable"): _ADMIN,
+    ("POST", "/v1/auth/login"): _PUBLIC,
+    ("POST", "/v1/auth/logout"): _USER,
     ("GET", "/"): _PUBLIC,
     ("GET", "/openapi.json"): _PUBLIC,
     ("GET", "/health"): _PUBLIC,
@@ -92,6 +109,19 @@ _SCOPES = {
 }
 _RANK["admin"] = {*_RANK["operator"], _ADMIN}
 
+
+class Named(NamedTuple):
+    """How a route under /v1 is asked about one tenant."""
+
+    #: the path with its query, and the body
+    asked: Callable[[str], tuple[str, Any]]
+
+
+#: (method, path) of a route under /v1 that names a tenant → how it is asked about one
+_TENANTS: dict[tuple[str, str], Named] = {}
+#: routes under /v1 that name none
+_WITHOUT_TENANT = {("POST", "/v1/auth/login"), ("POST", "/v1/auth/logout")}
+
 _BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/actions"): {"name": "New", "type": "webhook", "executor": "webhook", "config": {"url": "http://h/"}},
     ("POST", "/actions/<id:action_id>/trigger"): {"parameters": {}},
@@ -103,6 +133,9 @@ _BODIES: dict[tuple[str, str], Any] = {
     ("PUT", "/v1/rules/<path:rule_name>/enabled"): {"enabled": False},
     ("POST", "/admin/stop"): {"reason": "seen"},
 }
+_BODIES["POST", "/users"] = {"username": "new", "password": PASSWORD, "role": "viewer"}
+_BODIES["PATCH", "/users/<id:username>"] = {"role": "viewer"}
+_BODIES["POST", "/v1/auth/login"] = {"username": "seen", "password": PASSWORD}
 _BODIES["POST", "/playbooks"] = {"name": "New", "steps": [{"id": "wait", "type": "delay", "seconds": 1}]}
 _BODIES["POST", "/playbooks/validate"] = _BODIES["PUT", "/playbooks/<id:playbook_id>"] = _BODIES["POST", "/playbooks"]
 _BODIES["POST", "/playbooks/import"] = {**_BODIES["POST", "/playbooks"], "name": "Another"}
@@ -148,6 +181,9 @@ class Things:
         put_in_force("rules: [{name: seen, condition: {field: action.provider, eq: x}, action: {type: allow}}]")
         with db.write() as connection:
             configurations.stop(connection, "*", "seen", "test")
+        with db.read() as connection:
+            missing = users.get(connection, "seen") is None
+        self.user = door.user(username="seen") if missing else "seen"
 
     def path(self, rule: str) -> str:
         """The rule with the ids filled in, and what a query cannot do without."""
@@ -160,6 +196,7 @@ class Things:
             .replace("<id:run_id>", self.run)
             .replace("<step:step_id>", "ask")
             .replace("<id:key_id>", self.key)
+            .replace("<id:username>", self.user)
             .replace("<path:path>", "swagger-ui.css")
             .replace("<path:rule_name>", "seen")
         )
@@ -195,13 +232,56 @@ def test_each_role_does_what_it_may_and_no_more(door: Door, who: str) -> None:
         if ENTRIES[method, path] == _PUBLIC:
             continue
         answer = door.call(method, things.path(rule), key=key, json=_BODIES.get((method, path)))
-        if ENTRIES[method, path] not in _RANK[who]:
+        if ENTRIES[method, path] in _RANK[who]:
+            assert answer.status_code in (200, 201, 202, 204, 409), f"{method} {rule}: {answer.text}"
+        elif ENTRIES[method, path] == _USER:
+            assert assert_problem(answer, 400)["code"] == "not_a_session"
+        else:
             assert_problem(answer, 403)
             continue
-        assert answer.status_code in (200, 201, 202, 204, 409), f"{method} {rule}: {answer.text}"
         if method != "GET":  # what the call has changed is not what the next one expects
             _remove(door)
             things = Things(door)
+
+
+@pytest.mark.parametrize("who", ["viewer", "operator", "admin"])
+def test_a_user_does_what_a_key_of_the_role_may(door: Door, who: str) -> None:
+    """The permissions of a session are those of the role: every reading route, and the user's own."""
+    token, things = door.token(who), Things(door)
+    for method, rule, path in routes(door):
+        if ENTRIES[method, path] in (_PUBLIC, _USER) or method != "GET":
+            continue
+        answer = door.call(method, things.path(rule), key=token)
+        if ENTRIES[method, path] in _RANK[who]:
+            assert answer.status_code == 200, f"{method} {rule}: {answer.text}"
+        else:
+            assert_problem(answer, 403)
+    assert door.call("POST", "/v1/auth/logout", key=token).status_code == 200
+
+
+def test_every_gateway_route_says_whether_it_names_a_tenant(door: Door) -> None:
+    """So that none is left out of the test below."""
+    gateway = {(method, path) for method, _, path in routes(door) if path.startswith("/v1/")}
+    assert gateway == set(_TENANTS) | _WITHOUT_TENANT
+
+
+@pytest.mark.parametrize("kind", ["key", "user"])
+@pytest.mark.parametrize("who", ["viewer", "operator", "admin"])
+def test_a_tenant_is_open_to_those_whose_grants_cover_it(door: Door, who: str, kind: str) -> None:
+    """403 for a foreign tenant that is named, whether there is one or not; a parent covers what is below it."""
+    door.key(workspace="acme-corp")
+    make = door.key if kind == "key" else door.token
+    callers = {None: ["default"], "acme": ["acme", "acme.eu"], "*": ["acme", "acme-corp", "default"]}
+    for pattern, covered in callers.items():
+        key = make(who, grants=[{"tenants": [pattern]}] if pattern else None)
+        for (method, path), named in _TENANTS.items():
+            for tenant in ("acme", "acme.eu", "acme-corp", "default", "nowhere"):
+                asked, body = named.asked(tenant)
+                answer = door.call(method, asked, key=key, json=body)
+                if ENTRIES[method, path] not in _RANK[who] or (tenant not in covered and pattern != "*"):
+                    assert_problem(answer, 403)
+                else:
+                    assert answer.status_code in (200, 201, 202), f"{method} {asked}: {answer.text}"
 
 
 def _remove(door: Door) -> None:
@@ -220,6 +300,7 @@ def test_another_workspace_sees_nothing(door: Door) -> None:
         things.playbook: "pb-missing",
         things.run: "pexec-missing",
         things.key: "0123456789ab",
+        things.user: "user-missing",
     }
     for method, rule, path in routes(door):
         if "<id:" not in rule:
@@ -237,6 +318,7 @@ def test_another_workspace_sees_nothing(door: Door) -> None:
     for path in ("/api/actions", "/api/actions/executions", "/api/playbooks", "/api/playbooks/executions"):
         assert door.call("GET", path, key=stranger).json["data"] == []
     assert len(door.call("GET", "/api/keys", key=stranger).json["data"]) == 1
+    assert door.call("GET", "/api/users", key=stranger).json["data"] == []
     assert door.call("GET", f"/api/actions/{things.action}").status_code == 200
     assert door.call("GET", f"/api/playbooks/{things.playbook}").status_code == 200
     shown = door.call("GET", f"/api/actions/executions/{things.execution}").json["data"]
