@@ -95,7 +95,7 @@ class Door:
         self,
         role: str = "admin",
         workspace: str = "default",
-        grants: list[dict[str, list[str]]] | None = None,
+        grants: Sequence[Mapping[str, Any]] | None = None,
         username: str = "",
         password_hash: str = "",
     ) -> str:
@@ -108,7 +108,7 @@ class Door:
                 username=username,
                 workspace_id=workspace,
                 role=role,
-                grants=json.dumps(grants) if grants else None,
+                grants=None if grants is None else json.dumps(grants),
                 password_hash=password_hash or _cheap_hash(),
                 actor="test",
             )
