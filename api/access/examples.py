@@ -2,7 +2,7 @@
 
 _GRANTS = [{"tenants": ["acme"], "namespaces": ["notifications"], "providers": ["*"], "actions": ["*"]}]
 
-NEW_KEY = {"name": "SIEM connector", "role": "operator", "scopes": ["dispatch"], "grants": [{"tenants": ["acme"]}]}
+NEW_KEY = {"name": "SIEM connector", "role": "operator", "scopes": ["dispatch"]}
 
 
 KEY = {
@@ -21,12 +21,7 @@ KEY = {
 FRESH_KEY = {**KEY, "key": "tcn_3f1c9a60b2d4_THE-SECRET-IS-SHOWN-ONCE"}
 
 
-NEW_USER = {
-    "username": "kim",
-    "password": "correct-horse-battery",
-    "role": "operator",
-    "grants": [{"tenants": ["acme"], "namespaces": ["notifications"]}],
-}
+NEW_USER = {"username": "kim", "password": "correct-horse-battery", "role": "operator"}
 
 
 USER = {

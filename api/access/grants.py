@@ -10,16 +10,16 @@ from api.http.auth import caller
 from api.http.schemas import Strict, described
 from config.errors import Forbidden, InvalidRequest, Problem
 from gateway import grants
+from playbooks.definitions.fields import MAX_NAME_CHARACTERS
 from store.access import ROLES
 from tasks import tenants
 
 _PATTERN = r"^(\*|[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*)$"
-EXAMPLE = [{"tenants": ["acme"], "namespaces": ["notifications"], "providers": ["*"], "actions": ["*"]}]
 
 
 def _patterns(words: str, **more: Any) -> fields.List[str]:
     return fields.List(
-        fields.String(metadata={"pattern": _PATTERN}),
+        fields.String(metadata={"pattern": _PATTERN, "minLength": 1, "maxLength": MAX_NAME_CHARACTERS}),
         validate=validate.Length(1, grants.MAX_PATTERNS),
         metadata=described(f"{words}: '*', names, or parents (acme covers acme.eu, not acme-corp)."),
         **more,

@@ -116,8 +116,14 @@ def _call_every_operation(door: Door) -> None:
 
 def _addresses(door: Door, path: str) -> Iterator[str]:
     """The path with the ids of things of the history: what has ended, and what goes on."""
-    some = {"action_id": ["act-act-1"], "playbook_id": ["pb-play-1"], "key_id": ["none"], "step_id": ["s4"]}
-    some["rule_name"] = ["none"]
+    some = {
+        "action_id": ["act-act-1"],
+        "playbook_id": ["pb-play-1"],
+        "key_id": ["none"],
+        "step_id": ["s4"],
+        "username": ["kim"],
+        "rule_name": ["none"],
+    }
     for name, where in (("execution_id", "actions"), ("run_id", "playbooks")):
         if f"{{{name}}}" in path:
             lists = [f"/api/{where}/executions?status={status}&limit=1" for status in ("completed", "running")]
