@@ -25,7 +25,9 @@ _BYTES = 18
 def make(
     username: str, *, workspace: str, role: str, grants: str | None = None, reset: bool = False, actor: str
 ) -> str:
-    """The new password of a new user, or with ``reset`` of one that there may be.
+    """The password of a new user.
+
+    With ``reset`` there may be one of this name already.
 
     Raises:
         Conflict: there is one of this name. Unavailable: the database cannot be reached or has no tables yet.

@@ -1,4 +1,7 @@
-"""Grants in the bodies of keys and users: their shape, and that nobody hands on more than they have."""
+"""Grants in the bodies of keys and users.
+
+Their shape, and that nobody hands on more than they have.
+"""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -47,7 +50,9 @@ def field(**more: Any) -> fields.List[Any]:
 
 
 def stored(given: Sequence[Mapping[str, Any]] | None, workspace_id: str) -> str | None:
-    """Grants as a row keeps them; ``workspace_id`` is covered where none are given.
+    """Grants as a row keeps them.
+
+    Without any, ``workspace_id`` is covered.
 
     Raises:
         InvalidRequest: a pattern is none. Forbidden: they cover more than the caller's own.

@@ -171,7 +171,9 @@ def _found(connection: Connection, username: str, *, for_update: bool = False) -
 
 
 def _require_no_more(row: Row) -> None:
-    """Refuse a caller who may do less than the user: a password of theirs would be a way to their rights.
+    """Refuse a caller who may do less than the user.
+
+    A new password would be a way to the user's rights.
 
     Raises:
         Forbidden: as it is.

@@ -103,9 +103,9 @@ def caller() -> Caller:
 
 
 def forget(key_id: str, session: str | None = None) -> None:
-    """Look a changed caller up again in this process: a revoked key, a user, or one session of a user.
+    """Look a caller up again in this process.
 
-    Others do so within a second.
+    It is a revoked key, a user who was changed, or one session of a user. Other processes do so within a second.
     """
     for digest, (found, _) in list(_known.items()):
         if found.key_id == key_id and session in (None, found.session):

@@ -59,7 +59,10 @@ def demo_key(
 
 
 def demo_user(path: Path, grants: str | None) -> None:
-    """A user of the demo who can sign in with what the file says, ``NAME:PASSWORD``."""
+    """A user of the demo, who can sign in.
+
+    The file says with what: ``NAME:PASSWORD``.
+    """
     # all of them load slowly: import them after the processes have been started
     from launcher import user
     from store.callers import passwords, users

@@ -1,1 +1,1 @@
-"""People and what they cover: users, their sessions, and the rows that grants let a caller see."""
+"""Users, their sessions, and the rows that grants let callers see."""

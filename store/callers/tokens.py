@@ -1,6 +1,6 @@
-"""The tokens of sessions: JSON Web Tokens (RFC 7519) of one algorithm, HS256.
+"""The tokens of sessions, which are JWTs (RFC 7519).
 
-They are signed under a sub-key of the root keys, the first of which makes new ones; all are tried for those that come
+Their algorithm is HS256. They are signed under a sub-key of the root keys, the first of which makes new ones; all are tried for those that come
 in. No other algorithm is taken, whatever the head of a token says.
 """
 
@@ -43,7 +43,10 @@ def make(said: Said) -> str:
 
 
 def read(token: str) -> Said | None:
-    """What one of our own tokens says, whether or not its time is over; None for any other text."""
+    """What one of our own tokens says; None for any other text.
+
+    Whether its time is over is not looked at.
+    """
     if token.count(".") != _DOTS or not token.isascii():
         return None
     import jwt

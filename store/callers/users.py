@@ -76,7 +76,10 @@ def create(
 
 
 def get(db: Connection, username: str, *, for_update: bool = False) -> Row | None:
-    """The user of this name, of any workspace; the row is locked ``for_update``."""
+    """The user of this name, of any workspace.
+
+    The row is locked ``for_update``.
+    """
     query = sa.select(users).where(users.c.username == username)
     return db.execute(query.with_for_update() if for_update else query).first()
 

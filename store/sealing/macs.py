@@ -1,6 +1,6 @@
-"""MACs of rows that are not believed without one: they say who may call.
+"""MACs of rows that are not believed without one.
 
-A MAC covers some columns of a row, for one purpose, under a root key that is not in the database. Columns that are NULL
+Such rows say who may call. A MAC covers some columns of a row, for one purpose, under a root key that is not in the database. Columns that are NULL
 or that an earlier table lacks are left out, so that a new nullable column leaves the MACs of existing rows valid.
 """
 
