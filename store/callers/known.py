@@ -26,7 +26,8 @@ _by_jti = Prepared(
 def authenticate(db: Connection, token: str) -> Caller | None:
     """The caller behind a token.
 
-    None for a wrong, expired or closed one, and for one whose user may not sign in. What the user may do is read from its row: a change counts from now on.
+    None for a wrong, expired or closed one, and for one whose user may not sign in. What the user may do is read from
+    its row: a change counts from now on.
     """
     said = tokens.read(token)
     if said is None or said.expires_at <= now_ms():

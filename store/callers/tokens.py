@@ -1,7 +1,7 @@
 """The tokens of sessions, which are JWTs (RFC 7519).
 
-Their algorithm is HS256. They are signed under a sub-key of the root keys, the first of which makes new ones; all are tried for those that come
-in. No other algorithm is taken, whatever the head of a token says.
+Their algorithm is HS256. They are signed under a sub-key of the root keys, the first of which makes new ones; all are
+tried for those that come in. No other algorithm is taken, whatever the head of a token says.
 """
 
 from typing import NamedTuple

@@ -1,7 +1,8 @@
 """MACs of rows that are not believed without one.
 
-Such rows say who may call. A MAC covers some columns of a row, for one purpose, under a root key that is not in the database. Columns that are NULL
-or that an earlier table lacks are left out, so that a new nullable column leaves the MACs of existing rows valid.
+Such rows say who may call. A MAC covers some columns of a row, for one purpose, under a root key that is not in the
+database. Columns that are NULL or that an earlier table lacks are left out, so that a new nullable column leaves the
+MACs of existing rows valid.
 """
 
 import hashlib
