@@ -112,6 +112,21 @@ def test_run_shows_real_completions_and_where_everything_is(home, running):
     assert f"http://127.0.0.1:{home['PORT']}/api/events" in output
 
 
+def test_run_leaves_a_user_who_can_sign_in(home, running):
+    """What var/demo.user says is good for a token that sees the demo; only this account can read the file."""
+    user_file = Path(home["TOCSIN_VAR_DIR"]) / "demo.user"
+    assert user_file.stat().st_mode & 0o777 == 0o600
+    assert f"{user_file}  (NAME:PASSWORD" in running.log.read_text()
+    name, _, password = user_file.read_text().strip().partition(":")
+    url = f"http://127.0.0.1:{home['PORT']}"
+    signed_in = httpx.post(f"{url}/v1/auth/login", json={"username": name, "password": password}, timeout=30)
+    assert signed_in.status_code == 200, signed_in.text
+    headers = {"Authorization": f"Bearer {signed_in.json()['token']}"}
+    assert httpx.get(f"{url}/api/playbooks", headers=headers).json()["data"]
+    assert httpx.post(f"{url}/v1/auth/logout", headers=headers).json() == {"status": "logged_out"}
+    assert httpx.get(f"{url}/api/playbooks", headers=headers).status_code == 401
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_a_page_shows_what_happens(home, running, page, tmp_path):
     """Each command of README and tutorials gives the answer that the page shows; each answer is shown."""

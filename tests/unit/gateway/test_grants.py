@@ -116,6 +116,24 @@ def test_faults_of_grants(written, pointer, words):
     assert any(problem.pointer == pointer and words in problem.detail for problem in grants.check(written))
 
 
+GRANTS = st.builds(Grant, PATTERNS, PATTERNS, st.just(("*",)), PATTERNS, st.booleans())
+
+
+@given(st.lists(GRANTS, max_size=3), GRANTS, NAMES, NAMES, NAMES)
+def test_nobody_hands_on_more_than_they_have(mine, wanted, tenant, namespace, action):
+    """Where grants include another, they cover all that it covers."""
+    if grants.include(mine, wanted) and wanted.covers(tenant, namespace, "any", action):
+        assert grants.allows(mine, tenant, namespace, "any", action)
+
+
+@given(GRANTS, st.lists(GRANTS, max_size=2))
+def test_what_one_has_can_be_handed_on(wanted, others):
+    """Among any others, a grant includes itself; ``*`` includes all of them."""
+    assert grants.include([*others, Grant()], wanted)
+    if not (wanted.exact and "*" in wanted.tenants):  # which no caller has: exact grants are names of workspaces
+        assert grants.include([*others, wanted], wanted)
+
+
 def test_grants_come_back_as_written():
     """What a caller wrote is what lists show; missing parts are all."""
     written = [{"tenants": ["acme"], "providers": ["email"]}]
