@@ -11,6 +11,7 @@ import json
 import re
 import secrets
 import sys
+from typing import Any
 
 from config.errors import Conflict
 from store import access
@@ -34,7 +35,7 @@ def make(
     """
     password = secrets.token_urlsafe(_BYTES)
     password_hash = passwords.hashed(password)
-    rights = {"role": role, "grants": grants, "password_hash": password_hash}
+    rights: dict[str, Any] = {"role": role, "grants": grants, "password_hash": password_hash}
     with db.write() as connection:
         access.ensure_workspace(connection, workspace, workspace)
         row = users.get(connection, username, for_update=True) if reset else None

@@ -14,6 +14,7 @@ import hmac
 import json
 import secrets
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -158,7 +159,7 @@ def has_workspace(db: Connection, workspace_id: str) -> bool:
 
 def make_workspace(db: Connection, workspace_id: str, actor: str) -> None:
     """Make a workspace, unless another has made it meanwhile."""
-    insert = postgresql.insert if db.dialect.name == "postgresql" else sqlite.insert
+    insert: Any = postgresql.insert if db.dialect.name == "postgresql" else sqlite.insert
     values = {"id": workspace_id, "name": workspace_id, "created_at": now_ms()}
     made = insert(workspaces).values(values).on_conflict_do_nothing().returning(workspaces.c.id)
     if db.execute(made).first() is not None:

@@ -4,7 +4,7 @@ Their algorithm is HS256. They are signed under a sub-key of the root keys, the 
 tried for those that come in. No other algorithm is taken, whatever the head of a token says.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from config.settings import settings
 from store.sealing import subkeys
@@ -14,7 +14,7 @@ _ISSUER = "tocsin"
 _PURPOSE = "session token"
 _REQUIRED = ["iss", "sub", "jti", "iat", "exp"]
 #: the database's clock counts, which the library does not know
-_BY_ANOTHER_CLOCK = {"verify_exp": False, "verify_iat": False, "require": _REQUIRED}
+_BY_ANOTHER_CLOCK: Any = {"verify_exp": False, "verify_iat": False, "require": _REQUIRED}
 #: dots between the three parts of a token
 _DOTS = 2
 
