@@ -4,9 +4,9 @@ from store import access, audit, metrics, trail, worker_processes
 from store.callers import sessions, users
 from store.definitions import actions, documents, playbooks, references
 from store.engine.db import metadata
-from store.executions import announcements, idempotency, transitions
-from store.executions.lists import indexes
-from store.gateway import configurations, providers
+from store.executions import announcements, idempotency, indexes, transitions
+from store.executions.lists import indexes as indexes_of_lists
+from store.gateway import configurations, dedup, providers, throttles
 
 __all__ = [
     "access",
@@ -14,15 +14,18 @@ __all__ = [
     "announcements",
     "audit",
     "configurations",
+    "dedup",
     "documents",
     "idempotency",
     "indexes",
+    "indexes_of_lists",
     "metadata",
     "metrics",
     "playbooks",
     "providers",
     "references",
     "sessions",
+    "throttles",
     "trail",
     "transitions",
     "users",

@@ -15,7 +15,7 @@ from playbooks.states import Status
 from store import audit
 from store.engine.db import Connection, now_ms
 from store.engine.prepared import Prepared, words
-from store.executions import transitions
+from store.executions import kept_keys, transitions
 from store.executions.rows import NOT_BEGUN, NewRow
 from store.executions.transitions import LIVE, SOURCES, action_of, attempt_of, entered, moving, with_end
 
@@ -44,8 +44,8 @@ def move_and_add(
     new = {f"new_{name}": row.get(name) for name in _COLUMNS}
     parameters = {**_audited(row_id, to, actor, fence, changes), **new, "then_at_": row["created_at"]}
     parameters |= {"then_actor_": actor, "then_event_": entered(row["status"])}
-    begun = row["status"] == Status.RUNNING
-    return _adding(to, guard, tuple(changes), fence is not None, begun).first(db, parameters)
+    begun, frees = row["status"] == Status.RUNNING, kept_keys.ends_with(to, changes)
+    return _adding(to, guard, tuple(changes), fence is not None, begun, frees).first(db, parameters)
 
 
 def move_and_end(
@@ -68,7 +68,7 @@ def move_and_end(
     ending = {f"run_{name}": run[name] for name in ("error", "output")}
     parameters = {**_audited(row_id, to, actor, fence, changes), **ending, "run_completed_at": now_ms()}
     parameters |= {"then_at_": now_ms(), "then_actor_": actor, "then_event_": f"execution.{run['status']}"}
-    return _ending(to, guard, tuple(changes), run["status"]).first(db, parameters)
+    return _ending(to, guard, tuple(changes), run["status"], kept_keys.ends_with(to, changes)).first(db, parameters)
 
 
 def _audited(row_id: str, to: Status, actor: str, fence: int | None, changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -77,8 +77,8 @@ def _audited(row_id: str, to: Status, actor: str, fence: int | None, changes: Ma
 
 
 @functools.cache
-def _adding(to: Status, guard: str, changed: tuple[str, ...], fenced: bool, begun: bool) -> Prepared:
-    moved = moving(to, guard, changed, fenced).cte("moved")
+def _adding(to: Status, guard: str, changed: tuple[str, ...], fenced: bool, begun: bool, frees: bool) -> Prepared:
+    moved = moving(to, guard, changed, fenced, frees=frees).cte("moved")
     noted = audit.noting(moved, details=attempt_of(moved)).cte("noted")
     columns = {name: sa.bindparam(f"new_{name}", type_=column.type) for name, column in _table.c.items()}
     row = sa.select(*columns.values()).select_from(moved)
@@ -92,12 +92,12 @@ def _adding(to: Status, guard: str, changed: tuple[str, ...], fenced: bool, begu
     as_wished = sa.bindparam("then_event_", type_=sa.Text)
     held_back = sa.case((added.c.status == Status.PENDING, entered(Status.PENDING)), else_=as_wished)
     then_noted = audit.noting(added, details=action_of(added), prefix="then_", event=held_back).cte("then_noted")
-    return Prepared(sa.select(moved).add_cte(noted, then_noted))
+    return Prepared(sa.select(moved).add_cte(noted, then_noted, *kept_keys.freed(moved)))
 
 
 @functools.cache
-def _ending(to: Status, guard: str, changed: tuple[str, ...], run_to: Status) -> Prepared:
-    moved = moving(to, guard, changed, fenced=True).cte("moved")
+def _ending(to: Status, guard: str, changed: tuple[str, ...], run_to: Status, frees: bool) -> Prepared:
+    moved = moving(to, guard, changed, fenced=True, frees=frees).cte("moved")
     noted = audit.noting(moved, details=attempt_of(moved)).cte("noted")
     run: Any = _table.alias("ending")
     ended = (
@@ -112,8 +112,13 @@ def _ending(to: Status, guard: str, changed: tuple[str, ...], run_to: Status) ->
             error=sa.bindparam("run_error", type_=sa.Text),
             output=sa.bindparam("run_output", type_=sa.Text),
         )
-        .returning(run.c.id, run.c.workspace_id, run.c.attempt)
+        .returning(run.c.id, run.c.workspace_id, run.c.attempt, *_keys_of(run, run_to))
         .cte("ended")
     )
     then_noted = audit.noting(ended, details=attempt_of(ended), prefix="then_").cte("then_noted")
-    return Prepared(sa.select(moved).add_cte(noted, then_noted))
+    freed = (*kept_keys.freed(moved), *kept_keys.freed(ended, "freed_by_run"))
+    return Prepared(sa.select(moved).add_cte(noted, then_noted, *freed))
+
+
+def _keys_of(run: Any, run_to: Status) -> list[Any]:
+    return [kept_keys.mark(run_to, run.c.gate, run.c.attempt)] if kept_keys.ends_with(run_to, {}) else []

@@ -53,6 +53,7 @@ class NewRow(TypedDict, total=False):
     root_id: str | None
     open: int | None
     cursor: int | None
+    gate: str | None
     event_: str
     at_: int
 

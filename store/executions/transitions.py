@@ -23,11 +23,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from config.errors import NotFound
-from playbooks.states import Kind, Mode, Status, WaitingFor
+from playbooks.states import Kind, Status, WaitingFor
 from store import audit
 from store.engine.db import Connection, Row, metadata, now_ms
-from store.engine.prepared import Prepared, quoted, words
-from store.executions import rows
+from store.engine.prepared import Prepared, words
+from store.executions import kept_keys, rows
 from store.executions.rows import TIMEOUT_GRACE, NewRow
 
 executions = sa.Table(
@@ -92,6 +92,8 @@ executions = sa.Table(
     #: of a container: how many branches or iterations are under way, and how many have been begun
     sa.Column("open", sa.Integer),
     sa.Column("cursor", sa.Integer),
+    #: what the gate has decided about it (``gateway.gate_column``); NULL where no rule concerns it
+    sa.Column("gate", sa.Text),
 )
 
 #: a run in one of these is live
@@ -103,28 +105,6 @@ def partial_index(name: str, *columns: sa.Column[Any], where: Any, unique: bool 
     return sa.Index(name, *columns, unique=unique, sqlite_where=where, postgresql_where=where)
 
 
-partial_index("ix_executions_due_at", executions.c.due_at, where=executions.c.due_at.is_not(None))
-partial_index("ix_executions_run", executions.c.run_id, where=executions.c.run_id.is_not(None))
-partial_index(
-    "ix_executions_child",
-    executions.c.parent_id,
-    where=sa.text(f"kind = '{Kind.PLAYBOOK}' AND parent_id IS NOT NULL"),
-)
-partial_index("ix_executions_root", executions.c.root_id, where=executions.c.root_id.is_not(None))
-#: rows that hold secrets, for re-sealing
-partial_index("ix_executions_sealed", executions.c.id, where=executions.c.sealed.is_not(None))
-#: one running run for each playbook and asset
-partial_index(
-    "uq_executions_running",
-    executions.c.workspace_id,
-    executions.c.action_id,
-    executions.c.target,
-    where=sa.text(
-        f"kind = '{Kind.PLAYBOOK}' AND mode <> '{Mode.DRY_RUN}' AND status IN ({', '.join(map(quoted, LIVE))})"
-    ),
-    unique=True,
-)
-
 #: status → the states it may be entered from; a terminal state has no way out
 SOURCES: dict[Status, tuple[Status, ...]] = {
     Status.PENDING: (Status.RUNNING, Status.WAITING, Status.PAUSED),
@@ -135,6 +115,8 @@ SOURCES: dict[Status, tuple[Status, ...]] = {
     Status.FAILED: (Status.PENDING, Status.RUNNING, Status.WAITING, Status.PAUSED),
     Status.TIMEOUT: (Status.RUNNING, Status.WAITING),
     Status.CANCELLED: (Status.PENDING, Status.RUNNING, Status.WAITING, Status.PAUSED),
+    #: a step that the gate stops
+    Status.SKIPPED: (Status.RUNNING,),
 }
 TERMINAL = frozenset({Status.COMPLETED, Status.FAILED, Status.TIMEOUT, Status.CANCELLED, Status.SKIPPED})
 #: the statuses an action's execution may have
@@ -164,12 +146,14 @@ def transition(
     changes = with_end(to, changes)
     values = {"id_": execution_id, "fence_": fence, **(parameters or {}), **changes}
     shape = (to, guard, tuple(changes), fence is not None)
-    event = f"execution.{to}"
+    event, frees = f"execution.{to}", kept_keys.ends_with(to, changes)
     if db.dialect.name == "postgresql":
-        return _audited(*shape).first(db, {**values, "at_": now_ms(), "actor_": actor, "event_": event})
-    row = _plain(*shape).first(db, values)
+        return _audited(*shape, frees).first(db, {**values, "at_": now_ms(), "actor_": actor, "event_": event})
+    row = _plain(*shape, frees).first(db, values)
     if row is not None:
         audit.record(db, row.workspace_id, actor, event, row.id, attempt=row.attempt)
+        if frees:
+            kept_keys.free(db, row)
     return row
 
 
@@ -179,16 +163,18 @@ def with_end(to: Status, changes: dict[str, Any]) -> dict[str, Any]:
 
 
 @functools.cache
-def _plain(to: Status, guard: str, changed: tuple[str, ...], fenced: bool) -> Prepared:
+def _plain(to: Status, guard: str, changed: tuple[str, ...], fenced: bool, frees: bool) -> Prepared:
     """The transition alone; the audit row is a statement of its own."""
-    return Prepared(moving(to, guard, changed, fenced))
+    return Prepared(moving(to, guard, changed, fenced, frees=frees))
 
 
 @functools.cache
-def _audited(to: Status, guard: str, changed: tuple[str, ...], fenced: bool) -> Prepared:
+def _audited(to: Status, guard: str, changed: tuple[str, ...], fenced: bool, frees: bool) -> Prepared:
     """The transition and its audit row in one statement: one round trip."""
-    moved = moving(to, guard, changed, fenced).cte("moved")
-    return Prepared(sa.select(moved).add_cte(audit.noting(moved, details=attempt_of(moved)).cte("noted")))
+    moved = moving(to, guard, changed, fenced, frees=frees).cte("moved")
+    return Prepared(
+        sa.select(moved).add_cte(audit.noting(moved, details=attempt_of(moved)).cte("noted"), *kept_keys.freed(moved))
+    )
 
 
 def attempt_of(moved: sa.FromClause) -> sa.ColumnElement[str]:
@@ -201,7 +187,7 @@ def action_of(added: sa.FromClause) -> sa.ColumnElement[str]:
     return sa.case((added.c.action_id != "", sa.literal('{"action":"') + added.c.action_id + sa.literal('"}')))
 
 
-def moving(to: Status, guard: str, changed: tuple[str, ...], fenced: bool) -> Any:
+def moving(to: Status, guard: str, changed: tuple[str, ...], fenced: bool, *, frees: bool = False) -> Any:
     """The transition as a statement; ``transition`` explains the parameters."""
     table = executions.c
     where = [table.id == sa.bindparam("id_"), table.status.in_(words(SOURCES[to]))]
@@ -212,6 +198,8 @@ def moving(to: Status, guard: str, changed: tuple[str, ...], fenced: bool) -> An
     values = {"status": to, **{name: sa.bindparam(name) for name in changed}, **expressions}
     if to in TERMINAL:  # a run keeps its secrets for a retry, as long as the run itself is kept
         values["sealed"] = sa.case((table.kind == Kind.PLAYBOOK, table.sealed), else_=sa.null())
+    if frees:
+        more = (*more, kept_keys.mark(to, table.gate, table.attempt))
     return sa.update(executions).where(*where).values(values).returning(*_MOVED, *more)
 
 
@@ -229,6 +217,7 @@ _CLAIMED = (
     executions.c.sealed,
     executions.c.logs,
     executions.c.request_id,
+    executions.c.gate,
 )
 
 _now, _lease = sa.bindparam("now_", type_=sa.BigInteger), sa.bindparam("lease_", type_=sa.BigInteger)

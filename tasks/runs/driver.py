@@ -240,7 +240,7 @@ class RunDriver:
             joins_here = False  # it belongs to another run
         self.handoff.publish(planner, here["id"] if here is not None else None, [] if joins_here else waiting)
         if here is not None:
-            row = SimpleNamespace(**{"sealed": None, "logs": None, **here})
+            row = SimpleNamespace(**{"sealed": None, "logs": None, "gate": None, **here})
             return functools.partial(self._carry_out, row, claimed)
         return functools.partial(self.join, waiting[0]) if joins_here else None
 

@@ -1,0 +1,120 @@
+"""The column ``gate`` of an execution: what the gate knows of it and has decided about it.
+
+The text is one JSON object without empty members; NULL belongs to an execution that no rule concerns. Records, views
+and the next attempt read it.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from gateway.facts import Facts
+from gateway.verdicts import Problem, Shadow, Verdict
+
+_encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gate:
+    """The gate's account of one execution.
+
+    Times are milliseconds since 1970.
+    """
+
+    #: the key of the decision; the tenant is the row's workspace
+    origin: str
+    namespace: str
+    provider: str
+    action_type: str
+    #: what a dispatch says of itself
+    given_id: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    fingerprint: str | None = None
+    dedup_key: str | None = None
+    status: str | None = None
+    starts_at: str | None = None
+    ends_at: str | None = None
+    #: the word of the effect, and the rule that asks for it; "allow" without a rule where none decides
+    verdict: str = "allow"
+    rule: str | None = None
+    reason: str | None = None
+    #: set where the gate itself ends the execution or makes it wait: denied, suppressed, deduplicated, throttled,
+    #: scheduled
+    outcome: str | None = None
+    #: of a deduplicated execution: the one that went out before
+    of: str | None = None
+    #: when a throttled execution may be tried again, or one that waits goes on
+    until: int | None = None
+    #: the provider that a rule has replaced by ``provider``, and the revision that is pinned
+    original_provider: str | None = None
+    provider_revision: str | None = None
+    shadows: tuple[Shadow, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    #: slots of a step that waits for its turn: rule → [time, the attempt that may use it]
+    slots: Mapping[str, list[int]] = field(default_factory=dict)
+    #: ``traceparent`` and ``tracestate``
+    trace: Mapping[str, str] = field(default_factory=dict)
+    #: the process that waits for the end
+    reply: str | None = None
+
+    def text(self) -> str:
+        """The column's text."""
+        return _encode({name: value for name in _NAMES if (value := _plain(getattr(self, name)))})
+
+
+_NAMES = tuple(one.name for one in fields(Gate))
+
+
+def of(facts: Facts, verdict: Verdict, **more: Any) -> Gate:
+    """The account of a decision about an execution with these facts."""
+    members: dict[str, Any] = {
+        "origin": facts.origin,
+        "namespace": facts.namespace,
+        "provider": facts.provider,
+        "action_type": facts.action_type,
+        "dedup_key": facts.dedup_key,
+        "fingerprint": facts.fingerprint,
+        "status": facts.status,
+        "starts_at": facts.starts_at,
+        "ends_at": facts.ends_at,
+        "verdict": verdict.kind,
+        "rule": verdict.rule,
+        "reason": verdict.reason,
+        "shadows": verdict.shadows,
+        "problems": verdict.problems,
+    }
+    return Gate(**{**members, **more})
+
+
+def read(text: str | None) -> Gate | None:
+    """The account that a column holds; None for NULL."""
+    if text is None:
+        return None
+    members = json.loads(text)
+    members["shadows"] = tuple(Shadow(*pair) for pair in members.get("shadows", ()))
+    members["problems"] = tuple(Problem(*pair) for pair in members.get("problems", ()))
+    return Gate(**{name: value for name, value in members.items() if name in _NAMES})
+
+
+def shown(text: str | None) -> dict[str, Any] | None:
+    """The decision as views show it; None where no rule matched."""
+    gate = read(text)
+    if gate is None or (gate.rule is None and not gate.shadows and not gate.problems):
+        return None
+    body: dict[str, Any] = {"verdict": gate.verdict, "rule": gate.rule, "reason": gate.reason}
+    if gate.of is not None:
+        body["of"] = gate.of
+    if gate.original_provider is not None:
+        body |= {"original_provider": gate.original_provider, "provider": gate.provider}
+    if gate.shadows:
+        body["shadows"] = [{"rule": shadow.rule, "verdict": shadow.verdict} for shadow in gate.shadows]
+    if gate.problems:
+        body["problems"] = [{"rule": problem.rule, "detail": problem.detail} for problem in gate.problems]
+    return body
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [[getattr(item, name) for name in type(item).__slots__] for item in value]
+    return value

@@ -1,0 +1,175 @@
+"""Make the checks of a verdict: what rules must remember, exactly.
+
+``make`` runs in the transaction that accepts the execution (of a step: in a small one of its own, right before the
+call), so that what lets an execution through and the execution itself are there together or not at all. A window that
+is full stays full until it ends: the process that has learned so answers alone until then (``full``, ``learn``).
+"""
+
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from gateway.verdicts import Check, Deduplicate, Throttle
+from store.engine import db
+from store.engine.db import Connection
+from store.engine.savepoints import undoable
+from store.gateway import dedup, throttles
+
+#: full windows that a process remembers at most
+MOST_FULL = 10_000
+
+
+@dataclass(frozen=True)
+class Passed:
+    """All checks let the execution through, at once or at its slot.
+
+    ``at`` is the slot, ms; None: now.
+    """
+
+    at: int | None = None
+
+
+@dataclass(frozen=True)
+class Refused:
+    """One check does not let the execution through.
+
+    ``of`` is the equal execution that did go out; ``until`` (ms) is when it is worth trying again. ``waits`` says that
+    this step keeps its place and goes on then; ``slots`` has the place.
+    """
+
+    check: Check
+    of: str | None = None
+    until: int | None = None
+    waits: bool = False
+    slots: Mapping[str, list[int]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A step, which is asked about at each attempt: it waits its turn instead of being refused.
+
+    ``slots`` are those that earlier attempts have taken: rule → [time, the attempt that may use it].
+    """
+
+    attempt: int
+    slots: Mapping[str, Sequence[int]] = field(default_factory=dict)
+
+
+def make(
+    connection: Connection, tenant: str, checks: Sequence[Check], execution_id: str, *, turn: Turn | None = None
+) -> Passed | Refused:
+    """Make the checks in their order; where one refuses, none has been made.
+
+    A slot in the future is a way through for an execution that is decided once, and the next turn of a step.
+    """
+    at: int | None = None
+    with undoable(connection, when=len(checks) > 1) as undo:
+        for check in checks:
+            made = _make(connection, tenant, check, execution_id, turn)
+            if isinstance(made, Refused):
+                undo()
+                return _slot_again(connection, tenant, made, turn) if turn is not None and len(checks) > 1 else made
+            if made.at is not None:
+                at = max(at or 0, made.at)
+    return Passed(at)
+
+
+def _slot_again(connection: Connection, tenant: str, refused: Refused, turn: Turn) -> Refused:
+    """The refusal of a step whose other checks have been undone: its slot is kept, if it has one."""
+    if not refused.slots:
+        return refused
+    made = _make(connection, tenant, refused.check, "", turn)
+    if isinstance(made, Refused):
+        return made
+    now = db.now_ms()  # the slot has come meanwhile
+    return replace(refused, until=now, slots={refused.check.rule: [now, turn.attempt + 1]})
+
+
+def _make(connection: Connection, tenant: str, check: Check, execution_id: str, turn: Turn | None) -> Passed | Refused:
+    now = db.now_ms()
+    if isinstance(check.effect, Deduplicate):
+        expires_at = now + check.effect.ttl_seconds * 1000
+        holder = dedup.take(connection, tenant, check.key, execution_id, now=now, expires_at=expires_at)
+        return Passed() if holder is None else Refused(check, of=holder)
+    place = (tenant, check.rule, check.key)
+    if check.effect.on_excess == "wait":
+        return _slot(connection, place, check, check.effect, now, turn)
+    window, most = check.effect.window_seconds * 1000, check.effect.max_count
+    if check.value is None:
+        until = throttles.count(connection, place, now=now, window=window, most=most)
+    else:
+        until = throttles.count_distinct(connection, place, check.value, now=now, window=window, most=most)
+    return Passed() if until is None else Refused(check, until=until, waits=turn is not None)
+
+
+def _slot(
+    connection: Connection, place: throttles.Place, check: Check, effect: Throttle, now: int, turn: Turn | None
+) -> Passed | Refused:
+    if turn is not None and _is_mine(turn, check.rule, now):
+        return Passed()
+    window, latest = effect.window_seconds * 1000, now + (effect.max_wait_seconds or 0) * 1000
+    taken, at = throttles.take_slot(connection, place, now=now, window=window, most=effect.max_count, latest=latest)
+    if not taken:
+        return Refused(check, until=at)
+    if at <= now:
+        return Passed()
+    if turn is None:
+        return Passed(at)
+    return Refused(check, until=at, waits=True, slots={check.rule: [at, turn.attempt + 1]})
+
+
+def _is_mine(turn: Turn, rule: str, now: int) -> bool:
+    """Whether this attempt has a slot whose time has come.
+
+    A slot belongs to one attempt: if its worker dies, the call may have gone out, and the next one needs its own.
+    """
+    at, attempt = turn.slots.get(rule, (0, 0))
+    return attempt == turn.attempt and at <= now
+
+
+class _FullWindows:
+    """Windows of which this process knows that they are full, each with its end."""
+
+    def __init__(self) -> None:
+        self._ends: dict[tuple[str, Check], int] = {}
+        self._lock = threading.Lock()
+
+    def learn(self, tenant: str, check: Check, until: int) -> None:
+        with self._lock:
+            if len(self._ends) >= MOST_FULL:
+                now = db.now_ms()
+                self._ends = {one: end for one, end in self._ends.items() if end > now}
+            if len(self._ends) < MOST_FULL:
+                self._ends[tenant, check] = until
+
+    def end(self, tenant: str, check: Check) -> int | None:
+        until = self._ends.get((tenant, check))
+        return until if until is not None and until > db.now_ms() else None
+
+
+_full = _FullWindows()
+
+
+def full(tenant: str, checks: Iterable[Check]) -> Refused | None:
+    """The refusal that this process can answer alone.
+
+    Only where the first check is a window that was full when this process last asked, and has not ended.
+    """
+    first = next(iter(checks), None)
+    if first is None or (until := _full.end(tenant, first)) is None:
+        return None
+    return Refused(first, until=until)
+
+
+def learn(tenant: str, refused: Refused) -> None:
+    """Remember a full window; called after the commit, so that what was rolled back counts for nothing."""
+    effect = refused.check.effect
+    counts = isinstance(effect, Throttle) and effect.on_excess == "reject" and refused.check.value is None
+    if counts and refused.until is not None:
+        _full.learn(tenant, refused.check, refused.until)
+
+
+def forget() -> None:
+    """Forget all full windows; for tests that empty the database."""
+    global _full  # noqa: PLW0603 - one per process
+    _full = _FullWindows()
