@@ -93,6 +93,8 @@ class Settings:
     sqlite_synchronous: str
     #: how long ended executions are kept
     retention_days: int
+    #: how long what dispatches carried that made no execution is kept
+    payload_days: int
 
     # Redis and the broker
     #: rate limits and counts, and messages unless ``broker_url`` says otherwise
@@ -275,6 +277,7 @@ def load() -> Settings:
             "SQLITE_SYNCHRONOUS", reader.str("SQLITE_SYNCHRONOUS", "NORMAL").upper(), ("OFF", "NORMAL", "FULL", "EXTRA")
         ),
         retention_days=values.whole(reader, "RETENTION_DAYS", 90, least=1),
+        payload_days=values.whole(reader, "PAYLOAD_DAYS", 30, least=1),
         redis_url=redis_url,
         redis_patched=values.flag(reader, "REDIS_PATCHED", default=False),
         broker_url=values.broker(reader.str("BROKER_URL", "") or _broker(redis_url)),

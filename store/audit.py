@@ -2,6 +2,10 @@
 
 Append-only: the database itself refuses to change or delete a row (triggers in the first migration). Rows never hold
 parameters, outputs or secrets; they name things by id.
+
+A row with an ``outcome`` is a *record*: it says what became of something that was to go out (a triggered action, a step
+of a run, a dispatch). ``store.executions.end_record`` makes those of executions, ``store.gateway.records`` those of
+dispatches that became none, and reads both.
 """
 
 import json
@@ -25,6 +29,22 @@ audit = sa.Table(
     sa.Column("details", sa.Text),
     #: PostgreSQL: the transaction that wrote it, set by the database (``store.trail``); NULL elsewhere and before 0011
     sa.Column("xid", sa.BigInteger),
+    #: of a record, as the others below
+    sa.Column("outcome", sa.Text),
+    #: a word of ``gateway.facts.ORIGINS``
+    sa.Column("origin", sa.Text),
+    sa.Column("namespace", sa.Text),
+    sa.Column("provider", sa.Text),
+    sa.Column("action_type", sa.Text),
+    #: the id that the sender of a dispatch gave it
+    sa.Column("given_id", sa.Text),
+    #: what the rules decided; NULL where none concerned it
+    sa.Column("verdict", sa.Text),
+    sa.Column("rule", sa.Text),
+    #: who asked for it
+    sa.Column("caller", sa.Text),
+    #: when it was accepted
+    sa.Column("began_at", sa.BigInteger),
     sa.Index("ix_audit_subject", "workspace_id", "subject"),
 )
 sa.Index(
@@ -35,12 +55,55 @@ sa.Index(
     postgresql_where=audit.c.xid.is_not(None),
 )
 
+#: the columns of a record
+RECORD = (
+    "outcome",
+    "origin",
+    "namespace",
+    "provider",
+    "action_type",
+    "given_id",
+    "verdict",
+    "rule",
+    "caller",
+    "began_at",
+)
+#: how most things end: an index of all the others costs those nothing
+USUAL = "executed"
+
+
+def _of_records(name: str, *columns: sa.Column[Any], where: str) -> None:
+    these = sa.text(where)
+    sa.Index(f"ix_audit_{name}", audit.c.workspace_id, *columns, sqlite_where=these, postgresql_where=these)
+
+
+#: the order of records; the last columns let a filter of them skip what it does not want without reading it
+_of_records(
+    "records",
+    audit.c.at,
+    audit.c.id,
+    audit.c.provider,
+    audit.c.namespace,
+    audit.c.caller,
+    where="outcome IS NOT NULL",
+)
+_of_records("types", audit.c.action_type, audit.c.at, audit.c.id, where="outcome IS NOT NULL")
+_of_records("outcomes", audit.c.outcome, audit.c.at, audit.c.id, where=f"outcome <> '{USUAL}'")
+_of_records("verdicts", audit.c.verdict, audit.c.at, audit.c.id, where="verdict IS NOT NULL")
+_of_records("rules", audit.c.rule, audit.c.at, audit.c.id, where="rule IS NOT NULL")
+_of_records("given", audit.c.given_id, audit.c.id, where="given_id IS NOT NULL")
+
 #: the actor when no caller acts: recovery, time-outs, workers
 SYSTEM = "system"
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 _COLUMNS = ("workspace_id", "at", "actor", "event", "subject", "details")
 _insert = Prepared(sa.insert(audit).values({name: sa.bindparam(name) for name in _COLUMNS}).inline())
+_insert_records = Prepared(
+    sa.insert(audit).values({name: sa.bindparam(name) for name in (*_COLUMNS, *RECORD)}).inline()
+)
+#: the columns of a row that is no record
+NO_RECORD: Mapping[str, Any] = dict.fromkeys(RECORD)
 
 
 def record(db: Connection, workspace_id: str, actor: str, event: str, subject: str, **details: Any) -> None:
@@ -51,6 +114,11 @@ def record(db: Connection, workspace_id: str, actor: str, event: str, subject: s
 def record_all(db: Connection, entries: Sequence[Mapping[str, Any]]) -> None:
     """Add many rows made by ``entry``; part of the caller's transaction."""
     _insert.many(db, entries)
+
+
+def record_ends(db: Connection, entries: Sequence[Mapping[str, Any]]) -> None:
+    """Add rows that may be records: those of ``entry``, each with the columns ``RECORD``."""
+    _insert_records.many(db, entries) if len(entries) > 1 else _insert_records.run(db, entries[0])
 
 
 def entry(workspace_id: str, actor: str, event: str, subject: str, **details: Any) -> dict[str, Any]:
@@ -71,12 +139,15 @@ def noting(
     details: sa.ColumnElement[Any],
     prefix: str = "",
     event: sa.ColumnElement[str] | None = None,
+    record: Mapping[str, sa.ColumnElement[Any]] | None = None,
 ) -> sa.Insert:
     """The statement that inserts one audit row for each row of ``source``.
 
     ``source`` has the columns id and workspace_id; the insertion can be part of the statement that makes it. Open
-    parameters: ``at_``, ``actor_``, and ``event_`` unless it is given; each with the ``prefix`` before it.
+    parameters: ``at_``, ``actor_``, and ``event_`` unless it is given; each with the ``prefix`` before it. ``record``
+    are the columns of records.
     """
+    more = record or {}
     row = sa.select(
         source.c.workspace_id,
         sa.bindparam(f"{prefix}at_", type_=sa.BigInteger),
@@ -84,8 +155,9 @@ def noting(
         sa.bindparam(f"{prefix}event_", type_=sa.Text) if event is None else event,
         source.c.id,
         details,
+        *more.values(),
     )
-    return sa.insert(audit).from_select(list(_COLUMNS), row)
+    return sa.insert(audit).from_select([*_COLUMNS, *more], row)
 
 
 def of(db: Connection, workspace_id: str, subject: str) -> list[sa.Row[Any]]:

@@ -6,7 +6,7 @@ from store.definitions import actions, documents, playbooks, references
 from store.engine.db import metadata
 from store.executions import announcements, idempotency, indexes, transitions
 from store.executions.lists import indexes as indexes_of_lists
-from store.gateway import configurations, dedup, providers, throttles
+from store.gateway import configurations, dedup, payloads, providers, throttles
 
 __all__ = [
     "access",
@@ -21,6 +21,7 @@ __all__ = [
     "indexes_of_lists",
     "metadata",
     "metrics",
+    "payloads",
     "playbooks",
     "providers",
     "references",

@@ -60,7 +60,9 @@ class Horizon(NamedTuple):
     next: int
 
 
-_SHOWN = (audit.c.id, audit.c.workspace_id, audit.c.at, audit.c.actor, audit.c.event, audit.c.subject, audit.c.details)
+_SHOWN = tuple(
+    audit.c[name] for name in ("id", "workspace_id", "at", "actor", "event", "subject", "details", "outcome", "origin")
+)
 _after, _xid, _limit, _first, _last = (
     sa.bindparam(f"{name}_", type_=sa.BigInteger) for name in ("after", "xid", "limit", "first", "last")
 )

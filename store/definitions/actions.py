@@ -34,6 +34,8 @@ action_revisions = revision_table(
     sa.Column("sealed", sa.Text),
     #: by which rules its config was masked (``store.remasking``)
     sa.Column("rules", sa.Integer, nullable=False, server_default="0"),
+    #: what records name as its provider; NULL for a revision that an earlier release has added
+    sa.Column("provider", sa.Text),
     sa.Index("ix_action_revisions_rules", "rules", "id"),
 )
 
@@ -52,13 +54,13 @@ revision, versions, at = kind.revision, kind.versions, kind.at
 create, revise, set_enabled, delete = kind.create, kind.revise, kind.set_enabled, kind.delete
 
 
-def new_revision(revision_id: str, definition: Mapping[str, Any], sealed: str | None) -> NewRevision:
+def new_revision(revision_id: str, definition: Mapping[str, Any], sealed: str | None, *, provider: str) -> NewRevision:
     """A revision with the new id ``revision_id``, to which ``sealed`` is bound."""
     return NewRevision(
         id=revision_id,
         definition=definition,
         head={name: definition[name] for name in ("type", "executor")},
-        columns={"sealed": sealed, "rules": RULES},
+        columns={"sealed": sealed, "rules": RULES, "provider": provider},
     )
 
 

@@ -15,9 +15,17 @@ from playbooks.states import Status
 from store import audit
 from store.engine.db import Connection, now_ms
 from store.engine.prepared import Prepared, words
-from store.executions import kept_keys, transitions
+from store.executions import end_record, kept_keys, transitions
 from store.executions.rows import NOT_BEGUN, NewRow
-from store.executions.transitions import LIVE, SOURCES, action_of, attempt_of, entered, moving, with_end
+from store.executions.transitions import (
+    LIVE,
+    SOURCES,
+    action_of,
+    attempt_of,
+    entered,
+    moving,
+    with_end,
+)
 
 _table = transitions.executions
 
@@ -73,13 +81,13 @@ def move_and_end(
 
 def _audited(row_id: str, to: Status, actor: str, fence: int | None, changes: Mapping[str, Any]) -> dict[str, Any]:
     noted = {"at_": now_ms(), "actor_": actor, "event_": f"execution.{to}"}
-    return {"id_": row_id, "fence_": fence, **changes, **noted}
+    return {"id_": row_id, "fence_": fence, **changes, **noted, **end_record.given(to, changes)}
 
 
 @functools.cache
 def _adding(to: Status, guard: str, changed: tuple[str, ...], fenced: bool, begun: bool, frees: bool) -> Prepared:
     moved = moving(to, guard, changed, fenced, frees=frees).cte("moved")
-    noted = audit.noting(moved, details=attempt_of(moved)).cte("noted")
+    noted = end_record.noting(moved, attempt_of(moved)).cte("noted")
     columns = {name: sa.bindparam(f"new_{name}", type_=column.type) for name, column in _table.c.items()}
     row = sa.select(*columns.values()).select_from(moved)
     if "run_status" in moved.c:
@@ -92,15 +100,15 @@ def _adding(to: Status, guard: str, changed: tuple[str, ...], fenced: bool, begu
     as_wished = sa.bindparam("then_event_", type_=sa.Text)
     held_back = sa.case((added.c.status == Status.PENDING, entered(Status.PENDING)), else_=as_wished)
     then_noted = audit.noting(added, details=action_of(added), prefix="then_", event=held_back).cte("then_noted")
-    return Prepared(sa.select(moved).add_cte(noted, then_noted, *kept_keys.freed(moved)))
+    return Prepared(sa.select(*end_record.others(moved)).add_cte(noted, then_noted, *kept_keys.freed(moved)))
 
 
 @functools.cache
 def _ending(to: Status, guard: str, changed: tuple[str, ...], run_to: Status, frees: bool) -> Prepared:
     moved = moving(to, guard, changed, fenced=True, frees=frees).cte("moved")
-    noted = audit.noting(moved, details=attempt_of(moved)).cte("noted")
+    noted = end_record.noting(moved, attempt_of(moved)).cte("noted")
     run: Any = _table.alias("ending")
-    ended = (
+    over = (
         sa.update(run)
         .where(run.c.id == sa.select(moved.c.run_id).scalar_subquery(), run.c.status.in_(words(SOURCES[run_to])))
         .values(
@@ -115,9 +123,9 @@ def _ending(to: Status, guard: str, changed: tuple[str, ...], run_to: Status, fr
         .returning(run.c.id, run.c.workspace_id, run.c.attempt, *_keys_of(run, run_to))
         .cte("ended")
     )
-    then_noted = audit.noting(ended, details=attempt_of(ended), prefix="then_").cte("then_noted")
-    freed = (*kept_keys.freed(moved), *kept_keys.freed(ended, "freed_by_run"))
-    return Prepared(sa.select(moved).add_cte(noted, then_noted, *freed))
+    then_noted = audit.noting(over, details=attempt_of(over), prefix="then_").cte("then_noted")
+    freed = (*kept_keys.freed(moved), *kept_keys.freed(over, "freed_by_run"))
+    return Prepared(sa.select(*end_record.others(moved)).add_cte(noted, then_noted, *freed))
 
 
 def _keys_of(run: Any, run_to: Status) -> list[Any]:

@@ -16,6 +16,7 @@ from playbooks.states import Kind, Status, WaitingFor
 from store import audit
 from store.engine.db import Connection, now_ms
 from store.engine.prepared import words
+from store.executions import end_record
 from store.executions.transitions import LIVE, SOURCES, TERMINAL, executions
 
 #: rows that are ended in one transaction
@@ -125,15 +126,21 @@ def _cancel(db: Connection, ids: Sequence[str], actor: str, **marks: Any) -> int
     in_order = sa.select(_table.id).where(mine).order_by(_table.id).with_for_update()
     changes = {"status": Status.CANCELLED, "due_at": None, "waiting_for": None, "completed_at": now_ms(), **marks}
     sealed = sa.case((_table.kind == Kind.PLAYBOOK, _table.sealed), else_=sa.null())
+    record = end_record.columns(executions, Status.CANCELLED)
     ended = db.execute(
         sa.update(executions)
         .where(_table.id.in_(in_order), mine)
         .values(**changes, sealed=sealed)
-        .returning(_table.id, _table.workspace_id, _table.attempt)
+        .returning(_table.id, _table.workspace_id, _table.attempt, *record),
+        {"ended_": end_record.word(Status.CANCELLED, None)},
     ).all()
     if ended:
         entries = [
-            audit.entry(row.workspace_id, actor, "execution.cancelled", row.id, attempt=row.attempt) for row in ended
+            {
+                **audit.entry(row.workspace_id, actor, "execution.cancelled", row.id, attempt=row.attempt),
+                **end_record.of_row(row),
+            }
+            for row in ended
         ]
-        audit.record_all(db, entries)
+        audit.record_ends(db, entries)
     return len(ids)

@@ -27,7 +27,7 @@ from playbooks.states import Kind, Status, WaitingFor
 from store import audit
 from store.engine.db import Connection, Row, metadata, now_ms
 from store.engine.prepared import Prepared, words
-from store.executions import kept_keys, rows
+from store.executions import end_record, kept_keys, rows
 from store.executions.rows import TIMEOUT_GRACE, NewRow
 
 executions = sa.Table(
@@ -144,14 +144,15 @@ def transition(
     in a state from which ``to`` may be entered.
     """
     changes = with_end(to, changes)
-    values = {"id_": execution_id, "fence_": fence, **(parameters or {}), **changes}
+    values = {"id_": execution_id, "fence_": fence, **(parameters or {}), **changes, **end_record.given(to, changes)}
     shape = (to, guard, tuple(changes), fence is not None)
     event, frees = f"execution.{to}", kept_keys.ends_with(to, changes)
     if db.dialect.name == "postgresql":
         return _audited(*shape, frees).first(db, {**values, "at_": now_ms(), "actor_": actor, "event_": event})
     row = _plain(*shape, frees).first(db, values)
     if row is not None:
-        audit.record(db, row.workspace_id, actor, event, row.id, attempt=row.attempt)
+        entry = audit.entry(row.workspace_id, actor, event, row.id, attempt=row.attempt)
+        audit.record_ends(db, [{**entry, **end_record.of_row(row)}])
         if frees:
             kept_keys.free(db, row)
     return row
@@ -172,9 +173,8 @@ def _plain(to: Status, guard: str, changed: tuple[str, ...], fenced: bool, frees
 def _audited(to: Status, guard: str, changed: tuple[str, ...], fenced: bool, frees: bool) -> Prepared:
     """The transition and its audit row in one statement: one round trip."""
     moved = moving(to, guard, changed, fenced, frees=frees).cte("moved")
-    return Prepared(
-        sa.select(moved).add_cte(audit.noting(moved, details=attempt_of(moved)).cte("noted"), *kept_keys.freed(moved))
-    )
+    noted = end_record.noting(moved, attempt_of(moved)).cte("noted")
+    return Prepared(sa.select(*end_record.others(moved)).add_cte(noted, *kept_keys.freed(moved)))
 
 
 def attempt_of(moved: sa.FromClause) -> sa.ColumnElement[str]:
@@ -198,6 +198,7 @@ def moving(to: Status, guard: str, changed: tuple[str, ...], fenced: bool, *, fr
     values = {"status": to, **{name: sa.bindparam(name) for name in changed}, **expressions}
     if to in TERMINAL:  # a run keeps its secrets for a retry, as long as the run itself is kept
         values["sealed"] = sa.case((table.kind == Kind.PLAYBOOK, table.sealed), else_=sa.null())
+        more = (*more, *end_record.columns(executions, to))
     if frees:
         more = (*more, kept_keys.mark(to, table.gate, table.attempt))
     return sa.update(executions).where(*where).values(values).returning(*_MOVED, *more)
@@ -276,12 +277,22 @@ def add(db: Connection, new: Sequence[NewRow], actor: str) -> None:
     values: list[dict[str, Any]] = [
         {**_NOTHING, "at_": row["created_at"], "actor_": actor, "event_": entered(row["status"]), **row} for row in new
     ]
+    records = any(row["status"] in TERMINAL for row in new)
+    if records:
+        for value, row in zip(values, new, strict=True):
+            value.update({f"record_{name}": column for name, column in end_record.of_new(row).items()})
     if db.dialect.name == "postgresql":
-        _audited_insert.many(db, values) if len(values) > 1 else _audited_insert.run(db, values[0])
+        insert = _recorded_insert if records else _audited_insert
+        insert.many(db, values) if len(values) > 1 else insert.run(db, values[0])
         return
     _insert.many(db, values)
     events = [(row["workspace_id"], actor, row["event_"], row["id"], _what(row)) for row in values]
-    audit.record_all(db, [audit.entry(*event, **what) for *event, what in events])
+    entries = [audit.entry(*event, **what) for *event, what in events]
+    if records:
+        more = [{name: value[f"record_{name}"] for name in audit.RECORD} for value in values]
+        audit.record_ends(db, [{**one, **record} for one, record in zip(entries, more, strict=True)])
+    else:
+        audit.record_all(db, entries)
 
 
 def entered(status: Status) -> str:
@@ -298,6 +309,13 @@ _adding = sa.insert(executions).values({name: sa.bindparam(name) for name in _NO
 _insert = Prepared(_adding.inline())
 _added = _adding.returning(executions.c.id, executions.c.workspace_id, executions.c.action_id).cte("added")
 _audited_insert = Prepared(audit.noting(_added, details=action_of(_added)))
+_recorded_insert = Prepared(
+    audit.noting(
+        _added,
+        details=action_of(_added),
+        record={name: sa.bindparam(f"record_{name}", type_=audit.audit.c[name].type) for name in audit.RECORD},
+    )
+)
 
 
 def claim(db: Connection, execution_id: str, owner: str, lease_ms: int, *, step: bool = False) -> Any:

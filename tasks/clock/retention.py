@@ -1,4 +1,4 @@
-"""Delete old executions, their secrets, idempotency keys and worker processes.
+"""Delete old executions, their secrets, idempotency keys, payloads and worker processes.
 
 Each duty deletes bite by bite, each bite in a transaction of its own, with a pause behind it: other writers wait for
 one bite at most.
@@ -11,6 +11,7 @@ from config.settings import settings
 from store import worker_processes
 from store.engine import db, rest
 from store.executions import idempotency, recovery
+from store.gateway import payloads
 from tasks.clock.duty import TimeSlice
 
 _DAY = 86_400_000
@@ -42,6 +43,15 @@ def forget_idempotency_keys(time_slice: TimeSlice) -> int:
         Unavailable: the database is away.
     """
     return _bite_by_bite(time_slice, idempotency.forget, settings().idempotency_hours * _HOUR)
+
+
+def forget_payloads(time_slice: TimeSlice) -> int:
+    """Delete old payloads of dispatches that made no execution; returns the number.
+
+    Raises:
+        Unavailable: the database is away.
+    """
+    return _bite_by_bite(time_slice, payloads.forget, settings().payload_days * _DAY)
 
 
 def forget_processes(_: TimeSlice) -> int:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from config.errors import Problem
+from gateway.facts import provider_of
 from playbooks.checks.size import size
 from playbooks.definitions import actions as meaning
 from providers import registry
@@ -186,7 +187,7 @@ def delete(caller: Caller, action_id: str, *, force: bool = False) -> None:
 def _new_revision(caller: Caller, definition: dict[str, Any], hidden: dict[str, Any]) -> NewRevision:
     revision_id = new_id("rev")
     sealed = sealing.sealed_config(caller.workspace_id, revision_id, definition, hidden)
-    return catalogue.new_revision(revision_id, definition, sealed)
+    return catalogue.new_revision(revision_id, definition, sealed, provider=provider_of(definition))
 
 
 def does(caller: Caller, action: Action, wanted: Mapping[str, Any]) -> bool:

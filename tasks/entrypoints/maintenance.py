@@ -17,6 +17,7 @@ DUTIES = (
     Duty("executions", retention.forget_executions),
     Duty("secrets", retention.drop_secrets),
     Duty("idempotency_keys", retention.forget_idempotency_keys),
+    Duty("payloads", retention.forget_payloads),
     Duty("processes", retention.forget_processes),
     Duty("seals", seals.renew),
 )

@@ -130,7 +130,7 @@ def test_rows_of_before_the_numbering_come_first(empty_database: str) -> None:
     with db.write() as connection:
         for number in range(3):
             note(connection, f"before-{number}")
-    command.upgrade(configuration, "0011")
+    command.upgrade(configuration, "head")
     with db.write() as connection:
         note(connection, "afterwards")
     assert read_on(limit=2)[0] == ["before-0", "before-1", "before-2", "afterwards"]

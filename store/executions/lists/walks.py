@@ -31,15 +31,16 @@ class Walk:
     """A list with its filters.
 
     ``table`` is ``executions`` or an alias of it, ``mine`` what every row meets, ``first`` the filters with an index,
-    as a rule the most selective first.
+    as a rule the most selective first. The list is in the order of the column ``time``, then of the ids.
     """
 
     table: Any
     mine: Sequence[Condition]
     first: Sequence[Filter]
+    time: str = "created_at"
 
     def branches(self, db: Connection) -> list[sa.Select[Any]]:
-        """One query for each walk: (created_at, id) of the rows that match, which share none."""
+        """One query for each walk: time and id of the rows that match, which share none."""
         leading = self._rarest(db)
         others = [each.otherwise for each in self.first if each is not leading]
         conditions = [*self.mine, *others]
@@ -55,7 +56,7 @@ class Walk:
         return self.first[numbers.index(min(numbers))]
 
     def _keys(self, *conditions: Condition) -> sa.Select[Any]:
-        return sa.select(self.table.c.created_at, self.table.c.id).where(*conditions)
+        return sa.select(self.table.c[self.time], self.table.c.id).where(*conditions)
 
     def part(self, db: Connection, key: Hashable, part: Part) -> tuple[Any, Total | None]:
         """The ids of a part and one more, newest first, as a query; and the total if it is wanted."""

@@ -1,0 +1,47 @@
+"""What dispatches carried that made no execution, beside the trail, which never holds bodies.
+
+A body is redacted before it comes here. It is deleted after a time; its record keeps the SHA-256 of its text.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from store.engine.db import Connection, metadata
+from store.engine.prepared import Prepared
+
+payloads = sa.Table(
+    "payloads",
+    metadata,
+    #: that of the record
+    sa.Column("subject", sa.Text, primary_key=True),
+    sa.Column("workspace_id", sa.Text, nullable=False),
+    sa.Column("at", sa.BigInteger, nullable=False),
+    sa.Column("body", sa.Text, nullable=False),
+    sa.Index("ix_payloads_at", "at"),
+)
+
+_KEPT = ("subject", "workspace_id", "at", "body")
+_adding = Prepared(sa.insert(payloads).values({name: sa.bindparam(name) for name in _KEPT}).inline())
+
+
+def add(db: Connection, rows: Sequence[dict[str, Any]]) -> None:
+    """Keep bodies; part of the caller's transaction."""
+    _adding.many(db, rows) if len(rows) > 1 else _adding.run(db, rows[0])
+
+
+def digest(body: str) -> str:
+    """What the record of a body holds of it."""
+    return hashlib.sha256(body.encode()).hexdigest()
+
+
+def forget(db: Connection, *, before: int, limit: int = 500) -> int:
+    """Delete bodies kept before ``before`` (ms), the oldest first; returns how many.
+
+    At most ``limit`` a call, so that the lock is held briefly.
+    """
+    table = payloads.c
+    some = sa.select(table.subject).where(table.at < before).order_by(table.at).limit(limit)
+    return db.execute(sa.delete(payloads).where(table.subject.in_(some))).rowcount
