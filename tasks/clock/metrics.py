@@ -1,4 +1,4 @@
-"""Count what has ended, for Prometheus, by reading on in the audit trail.
+"""Count what has ended, and what became of it, by reading on in the audit trail.
 
 In order of time: an execution ends, and its end is in the trail; tick reads the settled rows behind the mark, looks the
 executions up, and adds to the numbers in the transaction that moves the mark. So each end counts once, with any number
@@ -37,6 +37,8 @@ BOUNDS = {
     "queue_wait": (5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_000, 300_000),
     "run_time": (10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_000, 300_000, 1_800_000, 3_600_000),
 }
+#: the numbers of records, by origin and outcome
+OUTCOMES = "outcomes"
 _ENDS = {f"execution.{status}": str(status) for status in TERMINAL}
 _LOST = ("worker_lost", "attempts_exhausted")
 #: a transaction that stays open for longer holds up the readers of the trail, seconds; how often that is logged
@@ -124,6 +126,8 @@ def tally(entries: Iterable[Entry], ended: dict[str, Any]) -> Counter[Series]:
     numbers: Counter[Series] = Counter()
     for entry in entries:
         row = entry.row
+        if row.outcome is not None:
+            numbers[Series(OUTCOMES, labels=(row.origin, row.outcome))] += 1
         if row.event == "playbook.not_fired":
             numbers[Series("playbooks_not_started")] += 1
         elif row.event in _ENDS:
