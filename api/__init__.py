@@ -20,7 +20,7 @@ from api.actions import executions, trigger
 from api.actions import routes as actions
 from api.actions.schemas import BEYOND
 from api.events import routes as events
-from api.gateway import rules, stops
+from api.gateway import audit, rules, stops
 from api.http import auth, errors, openapi
 from api.http.blueprint import IdConverter, StepIdConverter
 from api.http.body import MAX_BYTES
@@ -60,7 +60,7 @@ _FAMILIES = (
 #: the gateway's, with their whole paths
 _GATEWAY = (rules.blueprint, stops.blueprint)
 #: the gateway's, under ``/v1``
-_BELOW_V1 = (sign_in.blueprint,)
+_BELOW_V1 = (sign_in.blueprint, audit.blueprint)
 #: what is behind a key or a token
 _GUARDED = ("/api/", "/v1/", "/compat/", "/admin/")
 #: the canonical prefix, which is documented, comes first

@@ -15,6 +15,7 @@ from marshmallow import fields
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from api import installation, prometheus
+from api.gateway import outcome_counts
 from api.http.auth import public, reader
 from api.http.base_schema import Schema
 from api.http.blueprint import Blueprint, answer
@@ -41,6 +42,7 @@ METRICS = {
         "urgent": {"messages": 0, "oldest_seconds": 0.0},
         "steps": {"messages": 2, "oldest_seconds": 0.4},
     },
+    **outcome_counts.EXAMPLE,
 }
 
 
@@ -52,7 +54,7 @@ HEALTH = {
         {"name": "steps@host", "queues": ["urgent", "steps"], "state": "consuming", "running": 0, "clock_skew_ms": 3}
     ],
     "oldest_overdue_seconds": 0.0,
-    "metrics": {name: value for name, value in METRICS.items() if name != "status"},
+    "metrics": {name: value for name, value in METRICS.items() if name != "status"} | outcome_counts.MORE,
     "sandbox": "filter",
     **installation.EXAMPLE,
 }
@@ -73,7 +75,7 @@ _AWAY = {"status": "degraded"}
 _SECURITY: list[dict[str, list[str]]] = [{}, {"bearer": []}, {"apiKey": []}]
 
 
-class Metrics(Schema):
+class Metrics(outcome_counts.OutcomeCounts):
     """Counts over all workspaces."""
 
     status = fields.String(metadata={"description": "ok, or degraded: something needs attention."})
@@ -92,6 +94,10 @@ class Metrics(Schema):
             "oldest_seconds, for how long the oldest execution has waited that no worker has claimed."
         }
     )
+
+
+class HealthMetrics(Metrics, outcome_counts.MoreOutcomeCounts):
+    """The counts of ``Metrics``, and two more."""
 
 
 class WorkerHealth(Schema):
@@ -117,7 +123,7 @@ class Health(Schema):
     oldest_overdue_seconds = fields.Float(
         allow_none=True, metadata={"description": "By how much the most overdue work is late."}
     )
-    metrics = fields.Nested(Metrics, allow_none=True, metadata={"description": "The same as /metrics."})
+    metrics = fields.Nested(HealthMetrics, allow_none=True, metadata={"description": "As /metrics, and two more."})
     sandbox = fields.String(
         allow_none=True,
         metadata={"description": "What bounds the memory of scripts: cgroup or filter; none where they cannot run."},
@@ -139,6 +145,8 @@ class Reading:
 
     workers: list[dict[str, Any]]
     metrics: dict[str, Any]
+    #: outcomes that only ``/health`` counts
+    more: dict[str, int] = field(default_factory=dict)
     own: Installation = field(default_factory=Installation)
     redis: str = "ok"
     #: ``read_only`` where the last write failed
@@ -189,7 +197,7 @@ def _read(inspector: Inspector) -> Reading:
     with db.read() as connection:
         own = inspector.look(connection)
     with HERE.aside():
-        rows, counts, overdue, waiting = db.read_aside(_rows)
+        rows, counts, overdue, waiting, outcomes = db.read_aside(_rows)
     queues = queue_state.queues(waiting)
     workers = [
         {
@@ -208,14 +216,15 @@ def _read(inspector: Inspector) -> Reading:
         "workers": dict(Counter(worker["state"] for worker in workers)),
         "queues": queues,
     }
-    return Reading(workers, metrics, own, redis_store.state())
+    more = {name: outcomes.pop(name) for name in outcome_counts.MORE}
+    return Reading(workers, {**metrics, **outcomes}, more, own, redis_store.state())
 
 
-def _rows(connection: Connection) -> tuple[list[Row], dict[str, int], float, dict[str, int]]:
+def _rows(connection: Connection) -> tuple[list[Row], dict[str, int], float, dict[str, int], dict[str, Any]]:
     """What a reading takes from the database."""
     rows, counts = worker_processes.living(connection), listing.counts(connection)
     overdue = recovery.oldest_overdue_ms(connection) / 1000
-    return rows, counts, overdue, recovery.oldest_waiting(connection)
+    return rows, counts, overdue, recovery.oldest_waiting(connection), outcome_counts.read(connection)
 
 
 @blueprint.get("/health")
@@ -246,7 +255,7 @@ def get_health() -> Response:
         "redis": reading.redis,
         "workers": reading.workers,
         "oldest_overdue_seconds": reading.metrics["oldest_overdue_seconds"],
-        "metrics": reading.metrics,
+        "metrics": {**reading.metrics, **reading.more},
         "sandbox": sandbox_kinds.weakest(worker["name"] for worker in reading.workers),
     }
     return answer({**members, **(reading.own.members() if "admin" in details.permissions else {})}, status)

@@ -1,1 +1,1 @@
-"""The gateway: its rules, and what stops everything."""
+"""The routes of the gateway, under ``/v1`` and, as existing clients write it, ``/compat/v1``."""

@@ -1,0 +1,69 @@
+"""The outcomes of all records, counted, as ``/metrics`` and ``/health`` show them.
+
+The numbers are those that a duty of the clock keeps by reading the trail (``tasks.clock.metrics``): of all processes,
+over all restarts, up to a second or two old.
+"""
+
+from typing import Any
+
+from marshmallow import fields
+
+from api.http.base_schema import Schema
+from gateway.facts import GATEWAY_ORIGINS
+from store import metrics
+from store.engine.db import Connection
+from tasks.clock.metrics import OUTCOMES
+
+#: what ``/metrics`` counts of dispatches besides their number, and what ``/health`` counts more
+_COUNTED = ("executed", "deduplicated", "suppressed", "rerouted", "throttled", "failed")
+_COUNTED_MORE = ("grouped", "pending_approval")
+
+EXAMPLE: dict[str, Any] = {
+    "dispatched": 1500,
+    "executed": 1210,
+    "deduplicated": 150,
+    "suppressed": 50,
+    "rerouted": 30,
+    "throttled": 20,
+    "failed": 10,
+    "by_origin": {"dispatch": {"executed": 1210, "deduplicated": 150}, "step": {"executed": 240, "cancelled": 1}},
+}
+#: what ``/health`` has besides
+MORE = {"grouped": 25, "pending_approval": 5}
+
+
+def _number(text: str) -> fields.Integer:
+    return fields.Integer(metadata={"description": text})
+
+
+class OutcomeCounts(Schema):
+    """How many dispatches ended in which way, since records are kept."""
+
+    dispatched = _number("Dispatches, whatever became of them.")
+    executed = _number("Dispatches that their provider carried out.")
+    deduplicated = _number("Dispatches whose equal went out within the time.")
+    suppressed = _number("Dispatches that a rule stopped.")
+    rerouted = _number("Dispatches that another provider carried out.")
+    throttled = _number("Dispatches beyond the limit of a rule.")
+    failed = _number("Dispatches that failed at every attempt.")
+    by_origin = fields.Dict(
+        metadata={"description": "Outcomes by origin: of dispatches, of triggered actions, of steps of playbooks."}
+    )
+
+
+class MoreOutcomeCounts(Schema):
+    """What ``/health`` counts besides."""
+
+    grouped = _number("Dispatches that were added to a group.")
+    pending_approval = _number("Dispatches that wait for an approval.")
+
+
+def read(connection: Connection) -> dict[str, Any]:
+    """The members of ``OutcomeCounts`` and of ``MoreOutcomeCounts``."""
+    by_origin: dict[str, dict[str, int]] = {}
+    for series, number in sorted(metrics.read(connection, ("",), OUTCOMES).items()):
+        origin, outcome = series.labels
+        by_origin.setdefault(origin, {})[outcome] = number
+    dispatches = [outcomes for origin, outcomes in by_origin.items() if origin in GATEWAY_ORIGINS]
+    counted = {name: sum(each.get(name, 0) for each in dispatches) for name in (*_COUNTED, *_COUNTED_MORE)}
+    return {"dispatched": sum(sum(each.values()) for each in dispatches), **counted, "by_origin": by_origin}

@@ -1,0 +1,174 @@
+"""The records of the trail, in lists and by id, and counted for the conditions of rules.
+
+In order of time a list is read so: of the filters that have an index the rarest leads; its index is walked from the
+newest record of each tenant, the other filters are applied to what it brings, and the walks are merged. The rows
+themselves, with what was carried, are read last, only those of the part.
+"""
+
+from collections.abc import Mapping, Sequence
+from heapq import nlargest
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+
+from playbooks.states import Kind
+from store import paging
+from store.access import workspaces
+from store.audit import USUAL, audit
+from store.callers import reach
+from store.callers.reach import Covering
+from store.engine.db import Connection, Row
+from store.executions.lists.listing import small
+from store.executions.lists.walks import Filter, Walk, is_one_of, unindexed
+from store.executions.transitions import executions
+from store.gateway.payloads import payloads
+from store.paging import Condition, Found, Part, cut
+
+_table = audit.c
+#: walks in one statement (SQLite takes 500)
+_AT_ONCE = 200
+#: a period that moves on by less than this has the same total, ms
+_MINUTE = 60_000
+
+_is_record = sa.literal_column("audit.outcome IS NOT NULL")
+#: exactly as the index has it, which is how SQLite recognises that the index fits
+_is_unusual = sa.literal_column(f"audit.outcome <> '{USUAL}'")
+
+
+class Scope(NamedTuple):
+    """The records that a caller may read: of these tenants, and ``covered`` by the rest of the grants."""
+
+    tenants: Sequence[str]
+    covered: Sequence[Condition] = ()
+
+
+def scope(db: Connection, grants: Sequence[Covering], named: str | None = None) -> Scope:
+    """What the grants cover; of one tenant if it is ``named``, which they must cover."""
+    covered: list[Condition] = []
+    if not all("*" in part for grant in grants for part in (grant.namespaces, grant.providers, grant.actions)):
+        columns = {"namespace": _table.namespace, "provider": _table.provider, "action": _table.action_type}
+        covered.append(reach.where(grants, tenant=_table.workspace_id, **columns))
+    if named is not None:
+        return Scope([named], covered)
+    if len(grants) == 1 and grants[0].exact:
+        return Scope(grants[0].tenants, covered)
+    mine = reach.where(grants, tenant=workspaces.c.id)
+    return Scope(db.execute(sa.select(workspaces.c.id).where(mine)).scalars().all(), covered)
+
+
+def search(db: Connection, within: Scope, filters: Mapping[str, Any], part: Part) -> Found:
+    """A part of the records of a scope, newest first.
+
+    ``filters``: ``namespace``, ``provider``,
+    ``action_type``, ``outcome``, ``verdict``, ``matched_rule``, ``caller_id``, ``chain_id``, ``since`` and ``until``
+    (ms). A payload over ``listing.MOST_LISTED`` is NULL; ``has_payload`` says whether there is one all the same.
+    """
+    branches = [branch for tenant in within.tenants for branch in _branches(db, tenant, within.covered, filters)]
+    total = paging.totals.of(db, _key(within, filters), branches) if part.counted else None
+    ids = _ids(db, branches, part)
+    if not ids:
+        return Found([], None, total)
+    shown, after = cut(ids, part, ("at", "id"))
+    columns = [*_SHOWN, small(db, executions.c.input), small(db, payloads.c.body), _has_payload]
+    page = sa.select(*columns).select_from(_joined).where(_table.id.in_([key.id for key in shown]))
+    rows = db.execute(page.order_by(_table.at.desc(), _table.id.desc())).all()
+    return Found(list(rows), after, total)
+
+
+def of(db: Connection, within: Scope, action_id: str, *, limit: int) -> list[Row]:
+    """The newest records of one action id: the one that a dispatch was given, or that of what was carried out."""
+    columns = [*_SHOWN, executions.c.input, payloads.c.body, _has_payload]
+    found: dict[int, Row] = {}
+    for mine in (_table.given_id == action_id, _table.subject == action_id):
+        for first in range(0, len(within.tenants), _AT_ONCE):
+            of_tenants = _table.workspace_id.in_(within.tenants[first : first + _AT_ONCE])
+            query = sa.select(*columns).select_from(_joined).where(of_tenants, mine, _is_record, *within.covered)
+            found |= {row.id: row for row in db.execute(query.order_by(_table.id.desc()).limit(limit))}
+    return nlargest(limit, found.values(), key=lambda row: (row.at, row.id))
+
+
+def count(db: Connection, tenant: str, filters: Mapping[str, Any], most: int) -> int:
+    """How many records of a tenant match, counted up to ``most``; ``filters`` are those of ``search``."""
+    return min(most, paging.counted(db, _branches(db, tenant, (), filters), most))
+
+
+_joined = audit.outerjoin(
+    executions, sa.and_(executions.c.id == _table.subject, executions.c.workspace_id == _table.workspace_id)
+).outerjoin(payloads, payloads.c.subject == _table.subject)
+_has_payload = sa.or_(executions.c.input.is_not(None), payloads.c.body.is_not(None)).label("has_payload")
+_SHOWN = (
+    *(column for column in audit.c if column.name != "xid"),
+    executions.c.id.label("execution_id"),
+    executions.c.kind,
+    executions.c.run_id,
+    executions.c.gate,
+    executions.c.error,
+)
+
+
+def _branches(
+    db: Connection, tenant: str, covered: Sequence[Condition], filters: Mapping[str, Any]
+) -> list[sa.Select[Any]]:
+    """The walks that bring the records of a tenant: (at, id) of those that match, which share none."""
+    mine = [_table.workspace_id == tenant, _is_record, *covered, *_period(filters)]
+    mine += [_table[name] == filters[given] for given, name in _PLAIN.items() if filters.get(given)]
+    if filters.get("outcome") == USUAL:
+        mine.append(_table.outcome == USUAL)
+    verdict, chain = filters.get("verdict"), filters.get("chain_id")
+    if verdict == "allow":  # of what no rule concerns, and of what one lets through
+        mine.append(_table.verdict.is_(None))
+    first = [is_one_of(_table[name], [filters[given]]) for given, name in _INDEXED.items() if filters.get(given)]
+    if verdict and verdict != "allow":
+        first.append(is_one_of(_table.verdict, [verdict]))
+    if filters.get("outcome") and filters["outcome"] != USUAL:
+        first.append(Filter([sa.and_(_is_unusual, _table.outcome == filters["outcome"])], _outcome(filters["outcome"])))
+    if chain:
+        first.append(_of_run(chain))
+    return Walk(table=audit, mine=mine, first=first, time="at").branches(db)
+
+
+#: filter → column; those without an index of their own, and those with one
+_PLAIN = {"namespace": "namespace", "provider": "provider", "caller_id": "caller"}
+_INDEXED = {"matched_rule": "rule", "action_type": "action_type"}
+
+
+def _outcome(wanted: str) -> Condition:
+    return unindexed(_table.outcome) == wanted
+
+
+def _of_run(run_id: str) -> Filter:
+    """The records of the steps of a run."""
+    steps = sa.select(executions.c.id).where(executions.c.run_id == run_id, executions.c.kind == Kind.STEP)
+    return Filter([_table.subject.in_(steps)], unindexed(_table.subject).in_(steps))
+
+
+def _period(filters: Mapping[str, Any]) -> list[Condition]:
+    since, until = filters.get("since"), filters.get("until")
+    where = [_table.at >= since] if since is not None else []
+    return where + ([_table.at < until] if until is not None else [])
+
+
+def _ids(db: Connection, branches: Sequence[sa.Select[Any]], part: Part) -> list[Any]:
+    """(at, id) of the records of a part and one more, newest first."""
+    order = paging.Order((_table.at, _table.id), (True, True))
+    if part.after is not None:
+        branches = [branch.where(order.behind(part.after)) for branch in branches]
+    walks = [branch.order_by(*order.clauses()) for branch in branches]
+    if len(walks) == 1:
+        return list(db.execute(walks[0].limit(part.limit + 1).offset(part.offset)))
+    far = part.offset + part.limit + 1
+    found: list[Any] = []
+    for first in range(0, len(walks), _AT_ONCE):
+        some = [sa.select(walk.limit(far).subquery()) for walk in walks[first : first + _AT_ONCE]]
+        merged = sa.union_all(*some).subquery("walks")
+        newest = sa.select(merged).order_by(merged.c.at.desc(), merged.c.id.desc()).limit(far)
+        found = nlargest(far, [*found, *db.execute(newest)])
+    return found[part.offset :]
+
+
+def _key(within: Scope, filters: Mapping[str, Any]) -> Any:
+    """What a list's total is remembered by."""
+    period = tuple(filters[name] // _MINUTE if filters.get(name) is not None else None for name in ("since", "until"))
+    named = sorted((name, str(value)) for name, value in filters.items() if name not in ("since", "until"))
+    limits = tuple(str(one.compile(compile_kwargs={"literal_binds": True})) for one in within.covered)
+    return "records", tuple(within.tenants), limits, tuple(named), period
