@@ -8,7 +8,7 @@ column ``gate`` where a rule or a dispatch has filled it, else from the row itse
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import sqlalchemy as sa
 from sqlalchemy.ext.compiler import compiles
@@ -27,8 +27,8 @@ _CODES = {
     "circuit_open": "circuit_open",
 }
 _BY_STATUS = {Status.COMPLETED: USUAL, Status.FAILED: "failed", Status.TIMEOUT: "failed"}
-_ORIGINS = {Kind.ACTION: "trigger", Kind.STEP: "step"}
-_NAMESPACES = {Kind.ACTION: "actions", Kind.STEP: "playbooks"}
+_ORIGINS: dict[str, str] = {Kind.ACTION: "trigger", Kind.STEP: "step"}
+_NAMESPACES: dict[str, str] = {Kind.ACTION: "actions", Kind.STEP: "playbooks"}
 #: the verdict that is not noted: records without one show it
 _USUAL_VERDICT = "allow"
 #: how a step names a provider instead of an action
@@ -46,24 +46,27 @@ def word(to: Status, error: str | None) -> str:
 
 
 class _Member(sa.ColumnElement[str]):
-    """A member of the column ``gate`` of a row of ``executions``."""
+    """A member of the column ``gate`` of a row of ``executions``, or of its ``input``."""
 
     inherit_cache = True
-    _traverse_internals = (("member", sa.sql.visitors.InternalTraversal.dp_string),)
+    _traverse_internals: ClassVar[Any] = [
+        ("member", sa.sql.visitors.InternalTraversal.dp_string),
+        ("column", sa.sql.visitors.InternalTraversal.dp_string),
+    ]
     type = sa.Text()
 
-    def __init__(self, member: str) -> None:
-        self.member = member
+    def __init__(self, member: str, column: str = "gate") -> None:
+        self.member, self.column = member, column
 
 
 @compiles(_Member)
 def _of_json(element: _Member, *_: Any, **__: Any) -> str:
-    return f"json_extract(executions.gate, '$.{element.member}')"
+    return f"json_extract(executions.{element.column}, '$.{element.member}')"
 
 
 @compiles(_Member, "postgresql")
 def _of_postgresql(element: _Member, *_: Any, **__: Any) -> str:
-    return f"(CAST(executions.gate AS json) ->> '{element.member}')"
+    return f"(CAST(executions.{element.column} AS json) ->> '{element.member}')"
 
 
 def columns(table: sa.Table, to: Status) -> tuple[sa.Label[Any], ...]:
@@ -80,7 +83,7 @@ def columns(table: sa.Table, to: Status) -> tuple[sa.Label[Any], ...]:
         "origin": _else(_Member("origin"), row.kind, _ORIGINS),
         "namespace": _else(_Member("namespace"), row.kind, _NAMESPACES),
         "provider": sa.func.coalesce(_Member("provider"), _own_provider(row)),
-        "action_type": sa.func.coalesce(_Member("action_type"), row.action_id),
+        "action_type": sa.func.coalesce(_Member("action_type"), _own_type(row)),
         "given_id": _Member("given_id"),
         "verdict": sa.func.nullif(_Member("verdict"), _word(_USUAL_VERDICT)),
         "rule": _Member("rule"),
@@ -109,13 +112,20 @@ _PROVIDER: sa.ColumnElement[str] = sa.literal_column(
 )
 
 
+def _names_provider(row: Any) -> sa.ColumnElement[bool]:
+    prefix = sa.func.substr(row.action_id, sa.literal_column("1"), sa.literal_column(str(len(_PREFIX))))
+    return prefix == _word(_PREFIX)
+
+
 def _own_provider(row: Any) -> sa.ColumnElement[str]:
-    """The provider that a step names or an action has; a dispatch is of its provider."""
-    length = len(_PREFIX)
-    prefix = sa.func.substr(row.action_id, sa.literal_column("1"), sa.literal_column(str(length)))
-    names = sa.func.substr(row.action_id, sa.literal_column(str(length + 1)))
-    is_catalogued = row.kind.in_([_word(Kind.ACTION), _word(Kind.STEP)])
-    return sa.case((prefix == _word(_PREFIX), names), (is_catalogued, _PROVIDER), else_=row.action_id)
+    """The provider that a dispatch or a step names, or that an action has."""
+    named = sa.func.substr(row.action_id, sa.literal_column(str(len(_PREFIX) + 1)))
+    return sa.case((_names_provider(row), named), else_=_PROVIDER)
+
+
+def _own_type(row: Any) -> sa.ColumnElement[str]:
+    """The action type that a dispatch or a step with a provider has among its values, or the action."""
+    return sa.func.coalesce(sa.case((_names_provider(row), _Member("action_type", "input"))), row.action_id)
 
 
 def _else(given: sa.ColumnElement[str], kind: sa.ColumnElement[str], words: Mapping[str, str]) -> Any:

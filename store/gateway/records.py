@@ -30,9 +30,9 @@ _AT_ONCE = 200
 #: a period that moves on by less than this has the same total, ms
 _MINUTE = 60_000
 
-_is_record = sa.literal_column("audit.outcome IS NOT NULL")
+_is_record: Condition = sa.literal_column("audit.outcome IS NOT NULL")
 #: exactly as the index has it, which is how SQLite recognises that the index fits
-_is_unusual = sa.literal_column(f"audit.outcome <> '{USUAL}'")
+_is_unusual: Condition = sa.literal_column(f"audit.outcome <> '{USUAL}'")
 
 
 class Scope(NamedTuple):

@@ -15,7 +15,7 @@ from store.callers import users
 from store.engine import db
 from store.gateway import configurations
 from tests.support import runs
-from tests.support.api import PASSWORD, Door, assert_problem
+from tests.support.api import PASSWORD, Door, assert_problem, carry_out
 from tests.support.gateway_folder import put_in_force
 
 _READ, _EXECUTE, _DECIDE, _WRITE, _ADMIN, _PUBLIC = "viewer", "execute", "decide", "operator", "admin", "public"
@@ -69,6 +69,8 @@ ENTRIES = {
     ("POST", "/playbooks/executions/<id:run_id>/steps/<step:step_id>/reject"): _DECIDE,
     ("POST", "/events"): _EXECUTE,
     ("GET", "/playbooks/executions/<id:run_id>/diff"): _READ,
+    ("GET", "/v1/audit"): _READ,
+    ("GET", "/v1/audit/<path:record_id>"): _READ,
     ("GET", "/keys"): _ADMIN,
     ("POST", "/keys"): _ADMIN,
     ("GET", "/keys/<id:key_id>"): _ADMIN,
@@ -104,8 +106,8 @@ _RANK = {
     "operator": {_READ, _EXECUTE, _DECIDE, _WRITE},
 }
 _SCOPES = {
-    "execute": ("read:actions", "execute:actions", "read:playbooks", "execute:playbooks"),
-    "decide": ("read:actions", "read:playbooks", "decide:approvals"),
+    "execute": ("read:actions", "execute:actions", "read:playbooks", "execute:playbooks", "read:audit"),
+    "decide": ("read:actions", "read:playbooks", "decide:approvals", "read:audit"),
 }
 _RANK["admin"] = {*_RANK["operator"], _ADMIN}
 
@@ -178,6 +180,8 @@ class Things:
         runs.begin(self.run)
         runs.enter(self.run, "ask", "waiting", type="approval", waiting_for="approval")
         self.key = door.key().split("_")[1]
+        self.record = door.trigger(self.action)
+        carry_out(self.record)
         put_in_force("rules: [{name: seen, condition: {field: action.provider, eq: x}, action: {type: allow}}]")
         with db.write() as connection:
             configurations.stop(connection, "*", "seen", "test")
@@ -199,6 +203,7 @@ class Things:
             .replace("<id:username>", self.user)
             .replace("<path:path>", "swagger-ui.css")
             .replace("<path:rule_name>", "seen")
+            .replace("<path:record_id>", self.record)
         )
 
 
@@ -301,9 +306,10 @@ def test_another_workspace_sees_nothing(door: Door) -> None:
         things.run: "pexec-missing",
         things.key: "0123456789ab",
         things.user: "user-missing",
+        things.record: "exec-gone",
     }
     for method, rule, path in routes(door):
-        if "<id:" not in rule:
+        if "<id:" not in rule and "record_id" not in rule:
             continue
         body = _BODIES.get((method, path))
         theirs, nothing = things.path(rule), things.path(rule)

@@ -114,6 +114,7 @@ def test_many_who_count_at_once_count_each_end_once(database: str, monkeypatch: 
         racer.join()
     count()
     assert stored()[Series("executions_ended", labels=("action", "completed", "live"))] == 60
+    assert stored()[Series("outcomes", labels=("trigger", "executed"))] == 60
 
 
 def test_a_bite_that_is_broken_off_leaves_mark_and_numbers_alone(
@@ -132,6 +133,7 @@ def test_a_bite_that_is_broken_off_leaves_mark_and_numbers_alone(
     assert stored() == {}
     count()
     assert stored()[Series("executions_ended", labels=("action", "completed", "live"))] == 3
+    assert stored()[Series("outcomes", labels=("trigger", "executed"))] == 3
 
 
 def test_an_execution_that_is_gone_counts_by_its_id(sqlite_database: str) -> None:
@@ -144,6 +146,7 @@ def test_an_execution_that_is_gone_counts_by_its_id(sqlite_database: str) -> Non
     count()
     assert stored("w") == {
         Series("executions_ended", labels=("action", "completed", "live")): 2,
+        Series("outcomes", labels=("trigger", "executed")): 2,
         Series("executions_ended", labels=("playbook", "failed", "live")): 1,
         Series("executions_ended", labels=("step", "failed", "live")): 1,
     }

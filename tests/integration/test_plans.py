@@ -20,6 +20,7 @@ from store.audit import audit
 from store.definitions.actions import action_revisions
 from store.engine import db
 from store.executions import announcements, changes, completions, leases, outcomes, recovery, runs
+from store.gateway import notes, records
 from tasks.clock import monitors, seals
 from tasks.clock.duty import TimeSlice
 from tasks.entrypoints import maintenance, tick
@@ -33,7 +34,17 @@ from tests.support.services import RedisServer
 #: statuses of the 20,000 newest executions take 600
 MOST_COST = 800
 #: a total above ``paging.EXACT``, counted once a minute up to ``paging.MOST``: PostgreSQL may read it off the table
-_TOTAL = re.compile(r"^SELECT count\(\*\) AS count_1 FROM \(SELECT (executions|run)\.created_at")
+_TOTAL = re.compile(r"^SELECT count\(\*\) AS count_1 FROM \(SELECT (executions|run|audit)\.(created_at|at)\b")
+_NOTE = notes.Note(
+    workspace_id="default",
+    caller="key",
+    outcome="suppressed",
+    namespace="notifications",
+    provider="email",
+    action_type="send",
+    payload={},
+    began_at=0,
+)
 _ACCEPTED = (200, 201, 202, 204, 400, 403, 404, 409, 422)
 
 
@@ -117,6 +128,7 @@ def _call_every_operation(door: Door) -> None:
 def _addresses(door: Door, path: str) -> Iterator[str]:
     """The path with the ids of things of the history: what has ended, and what goes on."""
     some = {
+        "record_id": ["given-1"],
         "action_id": ["act-act-1"],
         "playbook_id": ["pb-play-1"],
         "key_id": ["none"],
@@ -140,7 +152,7 @@ def _queries(operation: dict[str, Any]) -> Iterator[str]:
         if parameter["in"] != "query" or parameter["name"] == "wait":
             continue
         values = schema.get("enum") or schema.get("items", {}).get("enum") or [parameter.get("example", 7)]
-        values = ["act-act-1"] if parameter["name"] == "action_id" else values
+        values = ["act-act-1"] if parameter["name"] in ("action_id", "action_type") else values
         values = ["pb-play-1"] if parameter["name"] == "playbook_id" else values
         for value in values[0] if isinstance(values[0], list) else values:
             yield f"?{parameter['name']}={str(value).lower() if isinstance(value, bool) else value}"
@@ -212,6 +224,10 @@ def _tell(ids: list[str]) -> None:
         changes.at(connection, range(latest - monitors.MOST_MISSING, latest))
         trail.settled(connection, trail.Position(), 500)
         outcomes.read(connection, ids)
+        for more in ({}, {"action_type": "send"}, {"outcome": "failed"}, {"matched_rule": "block-spam"}):
+            week = {"since": db.now_ms() - 7 * 86_400_000, "until": db.now_ms(), **more}
+            records.count(connection, "default", week, 10_000)
+        notes.note(connection, _NOTE)
         announcements.add(connection, "default", "playbook.completed", ids[0])
         announcements.subject(connection, ids[0])
         announcements.postpone(connection, announcements.of(connection, ids[0]), at=db.now_ms())

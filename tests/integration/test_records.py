@@ -165,7 +165,11 @@ def _run_of(*types: str) -> tuple[str, list[str]]:
                 "attempt": 1,
                 "owner": "o",
                 "timeout_ms": 60_000,
-                **({"action_id": "provider:sms", "revision_id": "rev"} if kind == "action" else {}),
+                **(
+                    {"action_id": "provider:sms", "revision_id": "rev", "input": '{"action_type":"send"}'}
+                    if kind == "action"
+                    else {}
+                ),
             }
         )
         for number, (step_id, kind) in enumerate(zip(ids, types, strict=True))
@@ -203,7 +207,7 @@ def test_a_step_ends_with_one_record_in_the_statement_that_goes_on(ends_run: boo
     [record] = records()
     assert record["subject"] == calls
     assert (record["origin"], record["namespace"]) == ("step", "playbooks")
-    assert (record["provider"], record["action_type"]) == ("sms", "provider:sms")
+    assert (record["provider"], record["action_type"]) == ("sms", "send")
     with db.read() as connection:
         status = runs.get(connection, "w", run_id).status
     assert status == (Status.COMPLETED if ends_run else Status.RUNNING)

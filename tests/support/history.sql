@@ -41,10 +41,31 @@ INSERT INTO audit (workspace_id, at, actor, event, subject)
 SELECT workspace_id, created_at, 'key', 'execution.accepted', id FROM executions
 WHERE created_at >= {from_} AND created_at < {to} ORDER BY created_at
 
-INSERT INTO audit (workspace_id, at, actor, event, subject, details)
-SELECT workspace_id, completed_at, 'steps@host', 'execution.' || status, id, '{{"attempt":1}}'
+INSERT INTO audit (workspace_id, at, actor, event, subject, details,
+    outcome, origin, namespace, provider, action_type, caller, began_at)
+SELECT workspace_id, completed_at, 'steps@host', 'execution.' || status, id, '{{"attempt":1}}',
+    CASE WHEN kind = 'playbook' THEN NULL WHEN status = 'completed' THEN 'executed'
+        WHEN status = 'cancelled' THEN 'cancelled' ELSE 'failed' END,
+    CASE kind WHEN 'action' THEN 'trigger' WHEN 'step' THEN 'step' END,
+    CASE kind WHEN 'action' THEN 'actions' WHEN 'step' THEN 'playbooks' END,
+    CASE WHEN kind <> 'playbook' THEN 'webhook' END,
+    CASE WHEN kind <> 'playbook' THEN action_id END,
+    CASE WHEN kind <> 'playbook' THEN created_by END,
+    CASE WHEN kind <> 'playbook' THEN created_at END
 FROM executions
 WHERE created_at >= {from_} AND created_at < {to} AND completed_at IS NOT NULL ORDER BY completed_at
+
+-- every tenth unit had a dispatch that a rule stopped
+INSERT INTO audit (workspace_id, at, actor, event, subject, details,
+    outcome, origin, namespace, provider, action_type, given_id, verdict, rule, caller, began_at)
+SELECT workspace_id, created_at, 'key', 'dispatch.suppressed', 'disp-' || substr(id, 6), '{{"reason":"night"}}',
+    'suppressed', 'dispatch', 'notifications', 'email', 'send', 'given-' || id, 'suppress', 'block-spam', 'key', created_at
+FROM executions
+WHERE created_at >= {from_} AND created_at < {to} AND kind = 'action' AND id LIKE '%0'
+
+INSERT INTO payloads (subject, workspace_id, at, body)
+SELECT subject, workspace_id, at, '{{"to":"user@example.com"}}' FROM audit
+WHERE at >= {from_} AND at < {to} AND outcome = 'suppressed'
 
 INSERT INTO idempotency_keys (workspace_id, key, fingerprint, execution_id, created_at)
 SELECT workspace_id, 'key/' || id, 'f', id, created_at FROM executions

@@ -22,4 +22,23 @@ def half_written(stack: Stack) -> list[str]:
         calls = row["kind"] == "action" or row["type"] == "action"
         if calls and row["status"] != "skipped" and trail.count("running") != row["attempt"]:
             faults.append(f"{execution_id} was taken up {row['attempt']} times and was {trail}")
-    return faults
+    return faults + _unrecorded(stack)
+
+
+def _unrecorded(stack: Stack) -> list[str]:
+    """What was to go out, has ended and has not exactly one record; and records of anything else."""
+    calls = "kind NOT IN ('playbook', 'step') OR kind = 'step' AND type = 'action' AND revision_id <> ''"
+    ended = "status IN ('completed', 'failed', 'timeout', 'cancelled', 'skipped')"
+    wanted = {
+        row["id"] for row in stack.rows(f"SELECT id FROM executions WHERE mode = 'live' AND ({calls}) AND {ended}")
+    }
+    carried = {row["subject"] for row in stack.rows("SELECT subject FROM audit WHERE event = 'execution.carried'")}
+    found: dict[str, int] = {}
+    for row in stack.rows("SELECT subject FROM audit WHERE outcome IS NOT NULL AND event LIKE 'execution.%'"):
+        found[row["subject"]] = found.get(row["subject"], 0) + 1
+    expected = dict.fromkeys(wanted - carried, 1)
+    return [
+        f"{subject} has {found.get(subject, 0)} records, not {expected.get(subject, 0)}"
+        for subject in sorted(found.keys() | expected.keys())
+        if found.get(subject, 0) != expected.get(subject, 0)
+    ]
