@@ -18,7 +18,7 @@ from store.sealing import cursors
 #: items of a page, unless the query says otherwise, and at most
 _LIMIT, _MOST = 50, 1_000
 _NAME_CHARACTERS = 128
-#: an outcome of executions that nobody's rule has stopped, beside those of dispatches
+#: the outcomes of dispatches, and of executions that were stopped by no rule
 OUTCOMES = (*outcomes.NAMES, "cancelled", "skipped")
 _VERDICTS = ("allow", "deny", "suppress", "deduplicate", "throttle", "reroute", "modify", "chain", "schedule")
 

@@ -47,7 +47,7 @@ def record(row: Row, *, whole: bool) -> dict[str, Any]:
 
 
 def _payload(row: Row) -> Any:
-    """What it carried: beside the trail, or the input of the execution."""
+    """What it carried: the payload that is kept, or the input of the execution."""
     if row.body is not None:
         return transitions.load(row.body)
     given = transitions.load(row.input)

@@ -16,8 +16,8 @@ from playbooks.states import Kind, Status, WaitingFor
 from store import audit
 from store.engine.db import Connection, now_ms
 from store.engine.prepared import words
-from store.executions import end_record
 from store.executions.transitions import LIVE, SOURCES, TERMINAL, executions
+from store.gateway import end_record
 
 #: rows that are ended in one transaction
 BITE = 500

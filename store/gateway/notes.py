@@ -1,6 +1,6 @@
 """Records of dispatches that made no execution: suppressed, deduplicated, throttled.
 
-Each is one audit row, and its body beside it (``store.gateway.payloads``), in the transaction that decides it.
+Each is one audit row, and its body (``store.gateway.payloads``), in the transaction that decides it.
 """
 
 from collections.abc import Mapping

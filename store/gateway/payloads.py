@@ -1,4 +1,4 @@
-"""What dispatches carried that made no execution, beside the trail, which never holds bodies.
+"""What dispatches carried that made no execution, apart from the trail, which never holds bodies.
 
 A body is redacted before it comes here. It is deleted after a time; its record keeps the SHA-256 of its text.
 """

@@ -118,8 +118,8 @@ def test_status_is_written_where_it_is_audited():
 
 def test_what_ends_an_execution_makes_its_record():
     """Each writer of a status has the columns of the record in its statement, but for the one that ends runs only."""
-    for path, name in (("transitions.py", "moving"), ("ending.py", "_cancel")):
-        [function] = [one for one in _functions(ROOT / "store" / "executions" / path) if one.name == name]
+    for path, name in (("executions/transitions.py", "moving"), ("executions/ending.py", "_cancel")):
+        [function] = [one for one in _functions(ROOT / "store" / path) if one.name == name]
         assert "end_record.columns(executions" in ast.unparse(function), name
     [ends_runs] = [one for one in _functions(ROOT / "store/executions/combined.py") if one.name == "_ending"]
     assert "moved.c.run_id" in ast.unparse(ends_runs)

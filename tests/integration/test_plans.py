@@ -45,6 +45,17 @@ _NOTE = notes.Note(
     payload={},
     began_at=0,
 )
+#: values of parameters that the history has
+_VALUES = {
+    "action_id": "act-act-1",
+    "playbook_id": "pb-play-1",
+    "tenant": "default",
+    "namespace": "playbooks",
+    "provider": "webhook",
+    "action_type": "act-act-1",
+    "matched_rule": "block-spam",
+    "caller_id": "key",
+}
 _ACCEPTED = (200, 201, 202, 204, 400, 403, 404, 409, 422)
 
 
@@ -152,8 +163,7 @@ def _queries(operation: dict[str, Any]) -> Iterator[str]:
         if parameter["in"] != "query" or parameter["name"] == "wait":
             continue
         values = schema.get("enum") or schema.get("items", {}).get("enum") or [parameter.get("example", 7)]
-        values = ["act-act-1"] if parameter["name"] in ("action_id", "action_type") else values
-        values = ["pb-play-1"] if parameter["name"] == "playbook_id" else values
+        values = [_VALUES[parameter["name"]]] if parameter["name"] in _VALUES else values
         for value in values[0] if isinstance(values[0], list) else values:
             yield f"?{parameter['name']}={str(value).lower() if isinstance(value, bool) else value}"
         if schema.get("items", {}).get("enum"):

@@ -38,7 +38,7 @@ _PREFIX = "provider:"
 def word(to: Status, error: str | None) -> str:
     """The outcome of an end, as far as its status and the JSON of its error say.
 
-    An execution that is cancelled or skipped by nobody's rule has these as its outcome.
+    An execution that is cancelled or skipped by no rule has these as its outcome.
     """
     said = json.loads(error) if error and to != Status.COMPLETED else None
     code = said.get("code") if isinstance(said, dict) else None
