@@ -97,14 +97,14 @@ def read(text: str | None) -> Gate | None:
     return Gate(**{name: value for name, value in members.items() if name in _NAMES})
 
 
-def shown(text: str | None) -> dict[str, Any] | None:
-    """The decision as views show it; None where no rule matched."""
+def shown(text: str | None) -> dict[str, Any]:
+    """The members by which views show the decision; none where no rule concerns the execution."""
     gate = read(text)
-    if gate is None or (gate.rule is None and not gate.shadows and not gate.problems):
-        return None
+    if gate is None:
+        return {}
     body: dict[str, Any] = {"verdict": gate.verdict, "rule": gate.rule, "reason": gate.reason}
     if gate.of is not None:
-        body["of"] = gate.of
+        body["equal_to"] = gate.of
     if gate.original_provider is not None:
         body |= {"original_provider": gate.original_provider, "provider": gate.provider}
     if gate.shadows:

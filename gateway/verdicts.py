@@ -91,6 +91,8 @@ class Schedule:
 
 Effect = Allow | Deny | Suppress | Deduplicate | Throttle | Reroute | Modify | Chain | Schedule
 
+#: the words of all effects
+EFFECTS = tuple(one.kind for one in (Allow, Deny, Suppress, Deduplicate, Throttle, Reroute, Modify, Chain, Schedule))
 #: the effects that say where an execution goes
 WHERE: frozenset[str] = frozenset({Reroute.kind, Chain.kind})
 #: the effects that stop an execution for good: it is neither counted nor remembered by the checks of other rules

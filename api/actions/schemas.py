@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from marshmallow import ValidationError, fields, validate, validates_schema
 
+from api.gateway.decided import Decided
 from api.http import schemas as http_schemas
 from api.http.base_schema import Schema
 from api.http.schemas import NAME, Flag, LogLine, Parameter, Retry, Strict, described
@@ -154,19 +155,24 @@ class Trigger(Strict):
             raise ValidationError("Ask for a sandbox or a dry run, not both.", "dry_run")
 
 
-class Accepted(Schema):
+class Accepted(Decided):
     """The execution that a trigger has made."""
 
     execution_id = fields.String(metadata=described("Its id."))
     action_id = fields.String(metadata=described("The action."))
-    status = fields.String(metadata=described("pending: no worker has claimed it yet."))
+    status = fields.String(
+        metadata=described(
+            "pending: no worker has claimed it yet. Where a rule concerns it: failed or cancelled, it does not go out; "
+            "waiting, it goes out later."
+        )
+    )
     created_at = fields.String(metadata=described("When it was accepted, ISO 8601, UTC."))
     started_at = fields.String(allow_none=True, metadata=described("null: it has not started."))
     sandbox = fields.Boolean(metadata=described("Whether outside calls are recorded instead of made."))
     dry_run = fields.Boolean(metadata=described("Whether it is a dry run, which executes nothing."))
 
 
-class ExecutionItem(Schema):
+class ExecutionItem(Decided):
     """An execution in a list."""
 
     execution_id = fields.String(metadata=described("Its id."))

@@ -12,7 +12,8 @@ from api.http.blueprint import LOCATION, Blueprint, answer
 from api.http.current_request import present
 from api.http.idempotency_key import KEY_HEADER, idempotency_key
 from api.http.load import HERE
-from playbooks.states import Mode, Status
+from gateway import gate_column
+from playbooks.states import Mode
 from store.definitions import actions
 from store.engine import db
 from tasks.intake.dispatch import DispatchRequest, dispatch
@@ -61,11 +62,12 @@ def trigger_action(given: dict[str, Any], action_id: str) -> Response:
     members = {
         "execution_id": accepted.execution_id,
         "action_id": accepted.action_id,
-        "status": Status.PENDING,
+        "status": accepted.status,
         "created_at": times.stamp(accepted.created_at),
         "started_at": None,
         "sandbox": accepted.mode == Mode.SANDBOX,
         "dry_run": accepted.mode == Mode.DRY_RUN,
+        **gate_column.shown(accepted.gate),
     }
     prefix = present().path.partition("/actions/")[0]
     headers = {"Location": f"{prefix}/actions/executions/{accepted.execution_id}"}

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from api.http.times import seconds, stamp, waits_until
+from gateway import gate_column
 from playbooks.states import Mode, WaitingFor
 from store.definitions.actions import Action, Revision
 from store.engine.db import Row
@@ -107,4 +108,5 @@ def _item(row: Row, of_version: str) -> dict[str, Any]:
         "dry_run": row.mode == Mode.DRY_RUN,
         "run_id": row.run_id,
         "step_id": row.step_id,
+        **gate_column.shown(row.gate),
     }

@@ -6,6 +6,7 @@ from typing import Any, ClassVar, cast
 from marshmallow import fields, validate
 from webargs.fields import DelimitedList
 
+from api.gateway.decided import Decided
 from api.http import pages
 from api.http import schemas as http_schemas
 from api.http.base_schema import Schema
@@ -151,7 +152,7 @@ class RunStep(_Step):
     passes = fields.Integer(metadata=described("How many times the run entered it."))
 
 
-class StepDoing(_Step):
+class StepDoing(_Step, Decided):
     """One execution of a step; in a loop one for each iteration."""
 
     iteration = fields.String(

@@ -13,6 +13,7 @@ from flask import Response
 
 from api.http import times as http_times
 from api.http.blueprint import finished, written
+from gateway import gate_column
 from playbooks import timeline
 from playbooks.plan import Node, Plan
 from playbooks.progress import StepState, counts, current, progress
@@ -224,6 +225,7 @@ def _step_execution(plan: Plan, row: Any, result: Row) -> dict[str, Any]:
         "started_at": http_times.stamp(row.started_at),
         "completed_at": http_times.stamp(row.completed_at),
         "duration_ms": _between(row.started_at, row.completed_at),
+        **gate_column.shown(result.gate),
     }
     if result.input is None:
         shown["input_omitted"] = True

@@ -368,6 +368,18 @@ _following = Prepared(
 )
 
 
+def note_gate(db: Connection, row_id: str, attempt: int, gate: str) -> bool:
+    """Write the gate's account of an attempt that is under way; false if it was taken."""
+    return _noting.run(db, {"id_": row_id, "attempt_": attempt, "gate_": gate})[1] == 1
+
+
+_noting = Prepared(
+    sa.update(transitions.executions)
+    .where(_id, _running, _table.attempt == sa.bindparam("attempt_", type_=sa.Integer))
+    .values(gate=sa.bindparam("gate_"))
+)
+
+
 def follow_mark() -> NewRow:
     """Columns of a step whose successors a worker plans on a message."""
     return {"waiting_for": WaitingFor.FOLLOW, "due_at": now_ms() + FOLLOW}

@@ -120,8 +120,8 @@ SOURCES: dict[Status, tuple[Status, ...]] = {
     Status.SKIPPED: (Status.RUNNING,),
 }
 TERMINAL = frozenset({Status.COMPLETED, Status.FAILED, Status.TIMEOUT, Status.CANCELLED, Status.SKIPPED})
-#: the statuses an action's execution may have
-STATUSES = (Status.PENDING, Status.RUNNING, Status.WAITING, *sorted(TERMINAL - {Status.SKIPPED}))
+#: the statuses an action's execution may have; a step that the gate stops is skipped
+STATUSES = (Status.PENDING, Status.RUNNING, Status.WAITING, *sorted(TERMINAL))
 
 #: a retry that Celery carries may come this much before tick would start it, ms
 RETRY_GRACE = 3_000
@@ -381,6 +381,19 @@ def get(db: Connection, workspace_id: str, execution_id: str) -> Row:
     if row is None:
         raise NotFound(f"There is no execution {execution_id!r}.")
     return row
+
+
+def decided(db: Connection, execution_id: str) -> Row | None:
+    """Status and gate of an execution that a rule concerns; None for any other."""
+    row: Row | None = _decided.first(db, {"id_": execution_id})
+    return row
+
+
+_decided = Prepared(
+    sa.select(executions.c.status, executions.c.gate).where(
+        executions.c.id == sa.bindparam("id_"), executions.c.gate.is_not(None)
+    )
+)
 
 
 def states(db: Connection, execution_ids: Iterable[str]) -> dict[str, tuple[str, int]]:

@@ -18,6 +18,7 @@ from store.engine import group_commit
 from store.engine.db import Row
 from store.executions import transitions
 from store.sealing.seal import SealBroken
+from tasks.attempts import stop
 from tasks.attempts.conclude import Attempt, Ending, Unchanged, conclude, failed
 from tasks.attempts.lease import HeldLease, keeper
 from tasks.attempts.perform import Work, attempt_at, give_up, perform, prepare
@@ -63,7 +64,7 @@ def _carry_out(row: Row, held: HeldLease) -> Ending | Unchanged:
     revision = revisions.action_with_patience(row.revision_id)
     this = attempt_at(row, revision.definition["retry"])
     try:
-        ending = conclude(this, perform(_work(this, revision, held), held))
+        ending = conclude(this, perform(stop.waits(row) or _work(this, revision, held), held))
     except Abandoned:
         ending = Unchanged("abandoned")
     if ending.status in ("abandoned", "stale"):

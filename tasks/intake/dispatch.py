@@ -1,35 +1,38 @@
 """Accept triggers of actions.
 
-In order of time: the action is looked up, the values are checked against the declared parameters, the request passes
-the gate, secrets are sealed, the execution is committed together with its idempotency key and its audit row, and only
-then a message is published. Once ``dispatch`` has returned, nothing can lose the execution.
+In order of time: the action is looked up, the values are checked against the declared parameters, the rules are asked
+(``tasks.intake.verdicts``), secrets are sealed, the execution is committed together with its idempotency key, its audit
+row and what the rules remember, and only then a message is published. Once ``dispatch`` has returned, nothing can lose
+the execution.
 """
 
 import functools
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from config.errors import Conflict, Unprocessable
+from gateway.facts import Attempted
 from playbooks.definitions import parameters
-from playbooks.states import Mode
+from playbooks.states import Mode, Status, WaitingFor
 from store.access import Caller
 from store.definitions import actions
-from store.definitions.actions import Revision
 from store.engine import db, group_commit
 from store.engine.db import IntegrityError
 from store.executions import rows, transitions
 from store.executions.rows import NewRow
 from store.ids import new_id
 from store.sealing.seal import parameters_cell
-from tasks import gate
+from tasks.attempts import completion
 from tasks.definitions import revisions
 from tasks.fairness import fair_queue
-from tasks.intake import idempotency
+from tasks.intake import idempotency, verdicts
+from tasks.intake.verdicts import Form, Settled
 from tasks.messages import publisher
 from tasks.messages.backlog import backlog
 from tasks.messages.model import TaskMessage
 from tasks.messages.routing import URGENT, queue_of
+from tasks.policy import checks
 from tasks.secrets.redact import masked
 from tasks.secrets.sealing import seal_parameters
 
@@ -61,6 +64,10 @@ class AcceptedExecution:
     mode: Mode
     created_at: int
     replayed: bool = False
+    #: what it is like when it is accepted; not ``pending`` where a rule ends it at once or makes it wait
+    status: str = Status.PENDING
+    #: the account of the gate; None where no rule concerns it
+    gate: str | None = None
 
 
 @idempotency.clashes_audited()
@@ -84,31 +91,45 @@ def dispatch(request: DispatchRequest) -> AcceptedExecution:
     values, problems = parameters.resolve(definition["parameters"], request.parameters)
     if problems:
         raise Unprocessable(problems=[problem.under("/parameters") for problem in problems])
-    secret_names = parameters.secret_names(definition["parameters"])
-    gate.ask(
-        "trigger",
-        workspace_id,
-        definition["executor"],
-        request.action_id,
-        lambda: {"parameters": masked(values, secret_names), "target": request.target},
+    form = Form(revision=revision, values=values, secret_names=parameters.secret_names(definition["parameters"]))
+    execution_id = new_id("exec")
+    form = verdicts.judged(
+        form, request.action_id, workspace_id, request.mode, lambda: _attempted(request, form, execution_id)
     )
-    row, message = _new_execution(revision, request, values, secret_names)
+    row, message = _new_execution(form, request, execution_id)
     try:
         again_at = backlog.again_at(row["queue"], row["created_at"])
-        accept = functools.partial(_accept, request=request, row=row, again_at=again_at)
-        group_commit.commit(accept, single=not request.idempotency_key)
+        accept = functools.partial(_accept, request=request, form=form, row=row, again_at=again_at)
+        single = not (request.idempotency_key or form.checked)
+        settled = group_commit.commit(accept, single=single, at=form.meets_at)
     except IntegrityError:  # a concurrent copy of this request was faster
         earlier = db.read_one(_earlier, request)
         if earlier is None:
             raise
         return earlier
-    publisher.publish_after_commit(message)
+    row = settled.row
+    _publish(row, message)
+    if settled.refused is not None:
+        checks.learn(workspace_id, settled.refused)
     return AcceptedExecution(
-        execution_id=row["id"], action_id=request.action_id, mode=request.mode, created_at=row["created_at"]
+        execution_id=row["id"],
+        action_id=request.action_id,
+        mode=request.mode,
+        created_at=row["created_at"],
+        status=row["status"],
+        gate=row.get("gate"),
     )
 
 
-def _accept(connection: db.Connection, *, request: DispatchRequest, row: NewRow, again_at: int) -> None:
+def _publish(row: NewRow, message: TaskMessage) -> None:
+    """Publish what a worker has to do now: carry it out, or announce its end."""
+    if row["status"] == Status.PENDING:
+        publisher.publish_after_commit(message)
+    elif row.get("waiting_for") == WaitingFor.ANNOUNCE:
+        publisher.publish_after_commit(completion.message(row["id"], row["action_id"]))
+
+
+def _accept(connection: db.Connection, *, request: DispatchRequest, form: Form, row: NewRow, again_at: int) -> Settled:
     if request.idempotency_key:
         idempotency.remember(
             connection,
@@ -119,7 +140,21 @@ def _accept(connection: db.Connection, *, request: DispatchRequest, row: NewRow,
             execution_id=row["id"],
             created_at=row["created_at"],
         )
-    transitions.accept(connection, row, publish_again_at=again_at)
+    settled = verdicts.settled(connection, form, row)
+    transitions.accept(connection, settled.row, publish_again_at=again_at)
+    return settled
+
+
+def _attempted(request: DispatchRequest, form: Form, execution_id: str) -> Attempted:
+    """What the rules read of a request; secrets are masked."""
+    return Attempted(
+        request.caller.workspace_id,
+        db.now_ms(),
+        masked(form.values, form.secret_names),
+        target=request.target,
+        caller=request.caller.key_id,
+        execution_id=execution_id,
+    )
 
 
 def _refuse_the_impossible(definition: Mapping[str, Any], request: DispatchRequest, *, enabled: bool) -> None:
@@ -130,13 +165,10 @@ def _refuse_the_impossible(definition: Mapping[str, Any], request: DispatchReque
         raise Conflict(text, code="no_agent")
 
 
-def _new_execution(
-    revision: Revision, request: DispatchRequest, values: Mapping[str, Any], secret_names: Collection[str]
-) -> tuple[NewRow, TaskMessage]:
-    definition = revision.definition
-    execution_id = new_id("exec")
+def _new_execution(form: Form, request: DispatchRequest, execution_id: str) -> tuple[NewRow, TaskMessage]:
+    revision, definition = form.revision, form.revision.definition
     cell = parameters_cell(request.caller.workspace_id, execution_id, revision.id)
-    stored, sealed = seal_parameters(values, secret_names, cell)
+    stored, sealed = seal_parameters(form.values, form.secret_names, cell)
     row = rows.action(
         {
             "id": execution_id,
@@ -182,10 +214,13 @@ def _earlier(connection: db.Connection, request: DispatchRequest) -> AcceptedExe
     )
     if known is None:
         return None
+    decided = transitions.decided(connection, known.execution_id)
     return AcceptedExecution(
         execution_id=known.execution_id,
         action_id=request.action_id,
         mode=request.mode,
         created_at=known.created_at,
         replayed=True,
+        status=decided.status if decided is not None else Status.PENDING,
+        gate=decided.gate if decided is not None else None,
     )

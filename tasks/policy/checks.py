@@ -123,7 +123,7 @@ def _is_mine(turn: Turn, rule: str, now: int) -> bool:
 
     A slot belongs to one attempt: if its worker dies, the call may have gone out, and the next one needs its own.
     """
-    at, attempt = turn.slots.get(rule, (0, 0))
+    at, attempt = turn.slots.get(rule, (0, -1))
     return attempt == turn.attempt and at <= now
 
 

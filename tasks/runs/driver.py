@@ -46,8 +46,8 @@ log = logs.logger(__name__)
 
 Next = Callable[[], Any]
 
-#: faults of the playbook itself: a retry meets them again
-_HOPELESS = frozenset({"bad_template", "invalid_parameters", "sealed"})
+#: faults of the playbook itself, and what a rule refuses: a retry meets them again
+_HOPELESS = frozenset({"bad_template", "denied", "invalid_parameters", "sealed"})
 _IN_FAILURE = frozenset({Status.FAILED, Status.TIMEOUT})
 
 
@@ -172,7 +172,7 @@ class RunDriver:
             row_id=row.id,
             attempt=row.attempt,
             status=ending.status,
-            columns={"owner": None, "target": row.target, **stored, **settled.changes},
+            columns={"owner": None, "target": row.target, **stored, **settled.changes, **_account(work)},
             retry=StepRetry(most=policy["max_retries"], pause=pause) if tries_again else None,
         )
         following = self._go_on(lambda planner: planner.end(row, record, step_ended))
@@ -268,6 +268,11 @@ class RunDriver:
     def _go_with(self, run: Run) -> None:
         if getattr(self, "run", None) is not run:
             self.run, self.context = run, RunContext(run)
+
+
+def _account(work: StepWork) -> dict[str, str]:
+    """The column of the gate, where there is something to say."""
+    return {} if work.gate is None else {"gate": work.gate.text()}
 
 
 def _worth_it(ending: Ending) -> bool:

@@ -7,17 +7,19 @@ from config import logs
 from config.types import Json
 from expressions import templates
 from expressions.templates import TemplateError
+from gateway.gate_column import Gate
 from playbooks.definitions import parameters
 from playbooks.states import Status
 from providers.base import Abandoned
 from store.definitions.actions import Revision
-from tasks import gate
+from tasks.attempts import stop
 from tasks.attempts.conclude import Attempt, Ending, failed
 from tasks.attempts.lease import HeldLease
 from tasks.attempts.patience import with_patience
 from tasks.attempts.perform import Work, prepare
 from tasks.runs.context import RunContext, asset, parted
-from tasks.secrets.redact import Redactor, masked
+from tasks.runs.step_verdicts import Form, decision_of, obeyed
+from tasks.secrets.redact import Redactor, masked, redactor, texts
 
 log = logs.logger(__name__)
 
@@ -31,6 +33,8 @@ class StepWork:
         self.step = context.run.plan.nodes[this.row.step_id].step
         #: the parameters in their stored form: secrets masked
         self.given: Json = {}
+        #: the gate's account of this attempt; None where no rule concerns it
+        self.gate: Gate | None = None
 
     def prepare(self, revision: Revision, held: HeldLease) -> Work | Ending:
         """Fill in the step's parameters and gather what its executor needs.
@@ -38,6 +42,8 @@ class StepWork:
         Raises:
             Abandoned: the database stayed away.
         """
+        if (waiting := stop.waits(self.this.row)) is not None:
+            return waiting
         try:
             context = with_patience(self._context)
             if context is None:  # nothing has gone out: recovery has the step retried
@@ -52,28 +58,24 @@ class StepWork:
         if problems:
             return failed("invalid_parameters", "; ".join(f"{one.pointer}: {one.detail}" for one in problems[:5]))
         names = parameters.secret_names(declared)
-        hidden = {name: value for name, value in values.items() if name in names and value is not None}
-        shown = masked(values, names)
-        self._ask(revision.definition["executor"], shown)
-        work = prepare(self.this, revision, held, values, {**hidden, "": self.context.run.secrets})
-        self.given = self.this.redact(shown)
+        form = Form(revision=revision, values=values, secret_names=names)
+        run, row = self.context.run, self.this.row
+        decision = decision_of(run, row, form, lambda: self.context.redact(masked(values, names)))
+        if decision is not None or row.gate is not None:
+            form, ending = obeyed(self.this, form, decision)
+            self.gate = form.gate
+            if ending is not None:
+                self.given = redactor([*texts(self._hidden(form))])(masked(form.values, form.secret_names))
+                return ending
+        hidden = self._hidden(form)
+        work = prepare(self.this, form.revision, held, form.values, hidden)
+        self.given = self.this.redact(masked(form.values, form.secret_names))
         return work
 
-    def _ask(self, executor: str, shown: Json) -> None:
-        run, row = self.context.run, self.this.row
-        gate.ask(
-            "step",
-            run.workspace_id,
-            executor,
-            row.action_id,
-            lambda: {
-                "parameters": self.context.redact(shown),
-                "target": row.target,
-                "run": run.id,
-                "playbook": run.playbook_id,
-                "step": row.step_id,
-            },
-        )
+    def _hidden(self, form: Form) -> Json:
+        """The secrets among the values, and those of the run."""
+        given = {name: value for name, value in form.values.items() if name in form.secret_names and value is not None}
+        return {**given, "": self.context.run.secrets}
 
     def variables(self, ending: Ending, record: Mapping[str, Any]) -> Json | None:
         """The variables that the step's ``outputs`` set."""

@@ -39,6 +39,7 @@ _PLAIN = (
     executions.c.completed_at,
     executions.c.run_id,
     executions.c.step_id,
+    executions.c.gate,
 )
 #: ids of what was triggered sort before this, ids of runs and of their steps after it
 _BETWEEN = sa.literal_column("'pexec'", sa.Text)

@@ -153,6 +153,7 @@ def step_results(db: Connection, step_row_ids: Iterable[str]) -> dict[str, Row]:
         _table.target,
         _table.error,
         _table.due_at,
+        _table.gate,
         small(db, _table.vars),
         small(db, _table.input),
         small(db, _table.output),

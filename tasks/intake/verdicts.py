@@ -1,0 +1,147 @@
+"""What the rules decide about a trigger becomes its execution.
+
+A trigger is always accepted, with an execution that shows verdict, rule and reason: one that is refused has ended at
+once, one that has to wait waits. Rules that remember something are asked in the transaction that accepts it.
+
+A dry run and a sandbox run call nothing, so they are neither counted nor remembered. A dry run only shows what the
+rules would decide, and the values that they would change; a sandbox run is also stopped as the real one would be.
+"""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+
+from config.errors import Conflict, Unprocessable
+from gateway import facts, merge_patch
+from gateway.facts import Attempted
+from gateway.verdicts import Reroute, Schedule
+from playbooks.definitions import parameters
+from playbooks.states import Mode, Status, WaitingFor
+from store.definitions.actions import Revision
+from store.engine import db
+from store.engine.db import Connection
+from store.executions import transitions
+from store.executions.rows import NewRow
+from tasks.attempts import completion
+from tasks.attempts.failure import failure
+from tasks.definitions import revisions
+from tasks.policy import checks, words
+from tasks.policy.checks import Refused
+from tasks.policy.judge import Decision, judge
+from tasks.policy.words import Ended
+from tasks.secrets.redact import masked
+
+#: code of an error → the status of a trigger that ends so
+_ENDS = {"denied": Status.FAILED}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Form:
+    """What is to be carried out: of which revision, with which values."""
+
+    revision: Revision
+    values: Mapping[str, Any]
+    secret_names: Collection[str]
+    #: what the rules decide; None where none has anything to say
+    decision: Decision | None = None
+    known: Refused | None = None
+
+    @property
+    def checked(self) -> bool:
+        """Whether accepting it makes checks in the database."""
+        return self.decision is not None and bool(self.decision.verdict.checks) and self.known is None
+
+    @property
+    def meets_at(self) -> str:
+        """The row at which others contend with it; "" for none."""
+        return self.decision.verdict.checks[0].key if self.decision is not None and self.checked else ""
+
+
+class Settled(NamedTuple):
+    """A row as it is accepted, and the check that has refused it, if one has."""
+
+    row: NewRow
+    refused: Refused | None = None
+
+
+def judged(form: Form, action_id: str, workspace_id: str, mode: Mode, attempted: Callable[[], Attempted]) -> Form:
+    """The form as the rules leave it; ``attempted`` is called where a rule concerns it.
+
+    Raises:
+        Unprocessable: values that a rule has changed do not fit. Conflict: the provider of a rule is disabled.
+        Unavailable: the database is away.
+    """
+    definition = form.revision.definition
+    key = facts.trigger_key(definition, action_id, workspace_id)
+    decision = judge(key, lambda: facts.of_trigger(definition, action_id, attempted()))
+    if decision is None:
+        return form
+    if mode != Mode.LIVE:
+        decision = decision._replace(verdict=replace(decision.verdict, checks=()))
+    if decision.verdict.patches:
+        form = _patched(form, decision)
+        shown = masked(form.values, form.secret_names)
+        decision = decision._replace(facts=decision.facts._replace(payload=shown))
+    if isinstance(decision.verdict.effect, Reroute):
+        form = _rerouted(decision)
+    return replace(form, decision=decision, known=checks.full(workspace_id, decision.verdict.checks))
+
+
+def _patched(form: Form, decision: Decision) -> Form:
+    """The form with the changes of rules in its real values, which are checked again."""
+    changed = merge_patch.all_patched(dict(form.values), decision.verdict.patches)
+    values, problems = parameters.resolve(form.revision.definition["parameters"], changed)
+    if problems:
+        text = f"The values do not fit any more once the rule {decision.verdict.rule!r} has changed them."
+        raise Unprocessable(text, problems=[problem.under("/parameters") for problem in problems])
+    return replace(form, values=values)
+
+
+def _rerouted(decision: Decision) -> Form:
+    """The form of the provider to which a rule sends it."""
+    gate = words.account(decision)
+    revision = revisions.action(gate.provider_revision) if gate.provider_revision else None
+    if revision is None or not revision.definition["enabled"]:
+        text = f"The rule {gate.rule!r} sends it to the provider {gate.provider!r}, which is disabled."
+        raise Conflict(text, code="provider_disabled")
+    given = words.provider_parameters(decision)
+    values, problems = parameters.resolve(revision.definition["parameters"], given)
+    if problems:
+        raise Unprocessable(problems=[problem.under("/parameters") for problem in problems])
+    return Form(revision=revision, values=values, secret_names=())
+
+
+def settled(connection: Connection, form: Form, row: NewRow) -> Settled:
+    """The row as it is accepted; makes the checks of the verdict."""
+    decision = form.decision
+    if decision is None:
+        return Settled(row)
+    gate = words.account(decision)
+    if row["mode"] != Mode.DRY_RUN and (ended := words.stopped(decision)) is not None:
+        return Settled(_ended(row, ended))
+    made = form.known or checks.make(connection, row["workspace_id"], decision.verdict.checks, row["id"])
+    if isinstance(made, Refused):
+        return Settled(_ended(row, words.refused(decision, made)), made)
+    at, effect = made.at, decision.verdict.effect
+    if isinstance(effect, Schedule) and row["mode"] == Mode.LIVE:
+        at = (at or db.now_ms()) + effect.delay_seconds * 1000
+    if at is None:
+        return Settled({**row, "gate": gate.text()})
+    waits: NewRow = {"status": Status.WAITING, "waiting_for": WaitingFor.DELAY, "due_at": at, "publishes": 0}
+    return Settled({**row, **waits, "gate": replace(gate, until=at).text()})
+
+
+def _ended(row: NewRow, ended: Ended) -> NewRow:
+    status = _ENDS.get(ended.code, Status.CANCELLED)
+    mark: Any = completion.mark(SimpleNamespace(**row), status)
+    end: NewRow = {
+        "status": status,
+        "error": transitions.dump(failure(ended.code, ended.message)),
+        "completed_at": row["created_at"],
+        "sealed": None,
+        "publishes": 0,
+        "due_at": None,
+        "gate": ended.gate.text(),
+    }
+    return {**row, **end, **mark}

@@ -1,0 +1,90 @@
+"""What the gate says of an execution that it ends: its error, and the account in its row."""
+
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from config import times
+from gateway import current, gate_column
+from gateway.gate_column import Gate
+from gateway.verdicts import Check, Deduplicate, Deny, Reroute, Suppress, Throttle
+from tasks.policy.checks import Refused
+from tasks.policy.judge import Decision
+
+
+class Ended(NamedTuple):
+    """An execution that the gate ends: code and message of its error, and the account."""
+
+    code: str
+    message: str
+    gate: Gate
+
+
+def account(decision: Decision) -> Gate:
+    """The account of a decision that lets the execution go out, as far as it is known before the checks."""
+    effect = decision.verdict.effect
+    if isinstance(effect, Reroute):
+        seen = decision.facts
+        revision = current.held().revisions.get(effect.target_provider)
+        return replace(
+            gate_column.of(seen, decision.verdict),
+            provider=effect.target_provider,
+            original_provider=seen.provider,
+            provider_revision=revision,
+        )
+    return gate_column.of(decision.facts, decision.verdict)
+
+
+def stopped(decision: Decision) -> Ended | None:
+    """The end of an execution that a rule stops; None if none does."""
+    verdict = decision.verdict
+    if isinstance(verdict.effect, Deny):
+        code, what = "denied", "denies"
+    elif isinstance(verdict.effect, Suppress):
+        code, what = "suppressed", "suppresses"
+    else:
+        return None
+    gate = replace(account(decision), outcome="suppressed")
+    return Ended(code, _because(f"The rule {verdict.rule!r} {what} it", verdict.reason), gate)
+
+
+def refused(decision: Decision, refusal: Refused) -> Ended:
+    """The end of an execution that a check refuses."""
+    check = refusal.check
+    code = "deduplicated" if isinstance(check.effect, Deduplicate) else "throttled"
+    gate = replace(
+        account(decision),
+        verdict=check.effect.kind,
+        rule=check.rule,
+        reason=check.reason,
+        outcome=code,
+        of=refusal.of,
+        until=refusal.until,
+        provider=decision.facts.provider,
+        original_provider=None,
+        provider_revision=None,
+    )
+    return Ended(code, _because(_sentence(check, refusal), check.reason), gate)
+
+
+def _sentence(check: Check, refusal: Refused) -> str:
+    if isinstance(check.effect, Throttle):
+        what = "different values" if check.value is not None else "executions"
+        limit = f"{check.effect.max_count} {what} in {check.effect.window_seconds} s"
+        again = f"; try again at {times.stamp(refusal.until)}" if refusal.until is not None else ""
+        return f"The rule {check.rule!r} lets through {limit}, and they are reached{again}"
+    return f"The rule {check.rule!r} finds that its equal {refusal.of} went out before"
+
+
+def _because(sentence: str, reason: str | None) -> str:
+    return f"{sentence}: {reason}." if reason else f"{sentence}."
+
+
+def provider_parameters(decision: Decision) -> dict[str, Any]:
+    """What a provider gets of an action that a rule sends there.
+
+    Secret parameters stay masked: the provider is not whom they were given to.
+    """
+    seen = decision.facts
+    labels = {name: value for name, value in seen.metadata.items() if isinstance(value, str)}
+    values = {"payload": seen.payload, "action_type": seen.action_type, "labels": labels, "id": seen.id}
+    return {**values, "namespace": seen.namespace, "tenant": seen.tenant}

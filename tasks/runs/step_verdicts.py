@@ -1,0 +1,175 @@
+"""What the rules decide about an attempt at a step.
+
+Rules are asked at each attempt, because each calls the receiver. A rule may end the attempt (the step fails or is
+skipped), make it wait without counting a failure, change its values, or send it to a provider. What rules remember is
+changed in one small transaction right before the call, together with the gate's account in the step's row: if the
+attempt was taken from this worker meanwhile, nothing is remembered.
+"""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from config.types import Json
+from gateway import facts, gate_column, merge_patch
+from gateway.facts import Attempted, StepPlace
+from gateway.gate_column import Gate
+from gateway.verdicts import Reroute, Schedule
+from playbooks.definitions import parameters
+from playbooks.states import Mode, Status, WaitingFor
+from providers.base import Abandoned
+from store.definitions.actions import Revision
+from store.engine import db
+from store.engine.db import Connection
+from store.executions import steps
+from tasks.attempts.conclude import Attempt, Ending, failed
+from tasks.attempts.patience import commit_with_patience, with_patience
+from tasks.definitions import revisions
+from tasks.policy import checks, words
+from tasks.policy.checks import Passed, Refused, Turn
+from tasks.policy.judge import Decision, judge
+from tasks.runs.run import Run
+from tasks.secrets.redact import masked
+
+#: a slot that any later attempt may use: a delay that a rule asks for is waited for once
+_ANY = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Form:
+    """What an attempt is to carry out: of which revision, with which values, and what the gate says of it."""
+
+    revision: Revision
+    values: Json
+    secret_names: Collection[str]
+    gate: Gate | None = None
+
+
+def decision_of(run: Run, row: Any, form: Form, shown: Callable[[], Json]) -> Decision | None:
+    """What the rules decide; ``shown`` returns the values with secrets masked, where a rule concerns the step.
+
+    Raises:
+        Abandoned: the database stayed away.
+    """
+    definition = form.revision.definition
+    key = facts.step_key(definition, row.action_id, run.workspace_id, form.values)
+
+    def seen() -> facts.Facts:
+        at = db.now_ms()
+        attempted = Attempted(run.workspace_id, at, shown(), row.target, run.created_by, row.id)
+        place = StepPlace(run.playbook_id, row.step_id, run.id, tuple(run.definition.get("tags", ())))
+        return facts.of_step(definition, row.action_id, attempted, place)
+
+    found = with_patience(lambda: (judge(key, seen),))
+    if found is None:
+        raise Abandoned
+    return found[0]
+
+
+def obeyed(this: Attempt, form: Form, decision: Decision | None) -> tuple[Form, Ending | None]:
+    """The form as the rules leave it, and how they end the attempt, if they do.
+
+    Raises:
+        Abandoned: the attempt was taken, or the database stayed away.
+    """
+    before = gate_column.read(this.row.gate)
+    if decision is None:
+        return replace(form, gate=before and _undecided(before)), None
+    if this.row.mode != Mode.LIVE:  # nothing goes out: nothing is counted or waited for
+        decision = decision._replace(verdict=replace(decision.verdict, checks=()))
+    form, fault = _changed(form, decision)
+    if fault is not None:
+        return form, fault
+    ended = words.stopped(decision)
+    if ended is not None:
+        form = replace(form, gate=ended.gate)
+        if ended.code == "denied":
+            return form, failed(ended.code, ended.message)
+        return form, _skipped(this, ended.message)
+    if this.row.mode != Mode.LIVE:
+        return form, None
+    return _checked(this, form, decision, before.slots if before is not None else {})
+
+
+def _undecided(before: Gate) -> Gate:
+    """The account of an attempt that no rule concerns any more, after one that a rule did."""
+    return replace(before, verdict="allow", rule=None, reason=None, outcome=None, of=None, until=None, slots={})
+
+
+def _skipped(this: Attempt, message: str) -> Ending:
+    this.log("INFO", message)
+    return Ending(Status.SKIPPED)
+
+
+def _waits(until: int) -> Ending:
+    return Ending(Status.WAITING, waiting_for=WaitingFor.DELAY, wait_seconds=max(0, until - db.now_ms()) / 1000)
+
+
+def _changed(form: Form, decision: Decision) -> tuple[Form, Ending | None]:
+    """The form with the changes of rules, checked again, and with the provider of a rule."""
+    verdict, definition = decision.verdict, form.revision.definition
+    gate = words.account(decision)
+    form = replace(form, gate=gate)
+    if verdict.patches:
+        changed = merge_patch.all_patched(form.values, verdict.patches)
+        values, problems = parameters.resolve(definition["parameters"], changed)
+        if problems:
+            faults = "; ".join(f"{one.pointer}: {one.detail}" for one in problems[:5])
+            return form, failed("invalid_parameters", f"The rule {verdict.rule!r} has changed the values: {faults}")
+        form = replace(form, values=values)
+        shown = masked(values, form.secret_names)
+        decision = decision._replace(facts=decision.facts._replace(payload=shown))
+    if not isinstance(verdict.effect, Reroute):
+        return form, None
+    revision = revisions.action_with_patience(gate.provider_revision) if gate.provider_revision else None
+    if revision is None or not revision.definition["enabled"]:
+        message = f"The rule {gate.rule!r} sends it to the provider {gate.provider!r}, which is disabled."
+        return form, failed("provider_disabled", message)
+    values, _ = parameters.resolve(revision.definition["parameters"], words.provider_parameters(decision))
+    return Form(revision=revision, values=values, secret_names=(), gate=gate), None
+
+
+def _checked(
+    this: Attempt, form: Form, decision: Decision, slots: Mapping[str, list[int]]
+) -> tuple[Form, Ending | None]:
+    """Make the checks; the form with the account, and the end of an attempt that does not pass."""
+    row, verdict = this.row, decision.verdict
+    kept = {rule: slot for rule, slot in slots.items() if slot[1] == _ANY}
+    gate = replace(form.gate, slots=kept) if form.gate is not None else words.account(decision)
+    made = _made(row, decision, Turn(row.attempt, slots), gate) if verdict.checks else Passed()
+    if isinstance(made, Refused):
+        ended = words.refused(decision, made)
+        form = replace(form, gate=replace(ended.gate, slots={**kept, **made.slots}))
+        if made.waits and made.until is not None:
+            this.log("INFO", ended.message)
+            return replace(form, gate=replace(form.gate, outcome=None) if form.gate else None), _waits(made.until)
+        if made.of is not None:
+            return form, _skipped(this, ended.message)
+        return form, failed(ended.code, ended.message)
+    effect, rule = verdict.effect, str(verdict.rule)
+    if isinstance(effect, Schedule) and rule not in kept:
+        at = db.now_ms() + effect.delay_seconds * 1000
+        return replace(form, gate=replace(gate, slots={**kept, rule: [at, _ANY]}, until=at)), _waits(at)
+    return replace(form, gate=gate), None
+
+
+def _made(row: Any, decision: Decision, turn: Turn, gate: Gate) -> Passed | Refused:
+    """Make the checks, if the attempt is still this worker's; with the account of one that passes."""
+    tenant, wanted = row.workspace_id, decision.verdict.checks
+
+    def change(connection: Connection) -> Passed | Refused:
+        made = checks.make(connection, tenant, wanted, row.id, turn=turn)
+        if isinstance(made, Passed) and not steps.note_gate(connection, row.id, row.attempt, gate.text()):
+            raise Abandoned  # undoes the checks
+        return made
+
+    known = checks.full(tenant, wanted)
+    if known is not None:
+        return replace(known, waits=True)
+    made = commit_with_patience(change, single=False, at=wanted[0].key)
+    if made is None:
+        raise Abandoned
+    if isinstance(made, Refused):
+        checks.learn(tenant, made)
+    result: Passed | Refused = made
+    return result
