@@ -1,76 +1,294 @@
-"""Everything that goes out passes the gate first."""
+"""Rules decide what becomes of a trigger; its execution shows what they have decided."""
 
+import itertools
+import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from config.errors import Unprocessable
+from gateway.current import Stop
+from store import audit
 from store.engine import db
 from store.executions import transitions
-from tasks import gate
-from tasks.attempts.conclude import Ending, failed
-from tasks.entrypoints import runs as steps
-from tasks.intake import run_start
-from tasks.runs import driver
-from tests.support.api import Door
+from store.gateway import dedup
+from tasks.attempts import action as attempts
+from tasks.clock import sweep
+from tasks.clock.duty import TimeSlice
+from tests.support import force
+from tests.support.api import Door, assert_problem, carry_out
+from tests.support.force import rule
 
 SECRET = "hunter2-and-more"
+HOST = {"field": "action.payload.host", "eq": "h-1"}
 
 
-def action(door: Door) -> str:
+@pytest.fixture
+def door(database: str) -> Iterator[Door]:
+    """The application on each database, without rules."""
+    with force.clean():
+        yield Door()
+
+
+@pytest.fixture
+def action_id(door: Door) -> str:
     """An action with a secret among its parameters."""
-    parameters = [{"name": "ip"}, {"name": "token", "type": "secret"}]
-    return door.create(parameters=parameters)["id"]
+    declared = [{"name": "host"}, {"name": "level", "type": "number"}, {"name": "token", "type": "secret"}]
+    return str(door.create(parameters=declared)["id"])
 
 
-def test_a_trigger_passes_the_gate_before_it_is_accepted(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The gate reads the values, secrets masked; what it does not let pass leaves no row."""
-    asked: list[Any] = []
+def trigger(door: Door, action_id: str, status: int = 202, headers: Any = None, **body: Any) -> dict[str, Any]:
+    """The answer to a trigger about the host h-1."""
+    given = {"parameters": {"host": "h-1", "token": SECRET}, **body}
+    answer = door.call("POST", f"/api/actions/{action_id}/trigger", json=given, headers=headers or {})
+    assert answer.status_code == status, answer.text
+    return dict(answer.json["data"]) if status == 202 else assert_problem(answer, status)
 
-    def ask(*about: Any) -> None:
-        asked.append((*about[:-1], about[-1]()))
-        raise Unprocessable
 
-    monkeypatch.setattr(gate, "ask", ask)
-    action_id = action(door)
-    body = {"parameters": {"ip": "203.0.113.7", "token": SECRET}, "target": "host-1"}
-    answer = door.call("POST", f"/api/actions/{action_id}/trigger", json=body)
-    assert answer.status_code == 422
-    facts = {"parameters": {"ip": "203.0.113.7", "token": "********"}, "target": "host-1"}
-    assert asked == [("trigger", "default", "webhook", action_id, facts)]
+def shown(door: Door, execution_id: str) -> dict[str, Any]:
+    """An execution as the API shows it."""
+    return dict(door.call("GET", f"/api/actions/executions/{execution_id}").json["data"])
+
+
+def row_of(execution_id: str) -> Any:
+    with db.read() as connection:
+        return transitions.get(connection, "default", execution_id)
+
+
+def test_what_no_rule_concerns_shows_nothing_of_rules(door: Door, action_id: str) -> None:
+    """Without rules, and with rules that do not match, there is no verdict and no account in the row."""
+    force.put(rule("others", "deny", {"field": "action.payload.host", "eq": "h-2"}))
+    answer = trigger(door, action_id)
+    assert "verdict" not in answer
+    assert answer["status"] == "pending"
+    assert "verdict" not in shown(door, answer["execution_id"])
+    assert row_of(answer["execution_id"]).gate is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "code"), [("deny", "failed", "denied"), ("suppress", "cancelled", "suppressed")]
+)
+def test_a_stopped_trigger_has_an_execution_that_says_why(
+    door: Door, action_id: str, kind: str, status: str, code: str
+) -> None:
+    """Answer, execution, list and audit trail tell the same; nothing is published, no secret is kept."""
+    force.put(rule("freeze", kind, HOST, reason="change freeze"))
+    answer = trigger(door, action_id)
+    about = {"status": status, "verdict": kind, "rule": "freeze", "reason": "change freeze"}
+    assert about.items() <= answer.items()
+    execution = shown(door, answer["execution_id"])
+    assert about.items() <= execution.items()
+    assert execution["error"]["code"] == code
+    assert "change freeze" in execution["error"]["message"]
+    assert execution["completed_at"] is not None
+    (listed,) = door.call("GET", f"/api/actions/executions?status={status}").json["data"]
+    assert about.items() <= listed.items()
+    row = row_of(answer["execution_id"])
+    assert (row.sealed, row.due_at, row.publishes, row.attempt) == (None, None, 0, 0)
+    assert SECRET not in json.dumps([str(one) for one in row])
+    with db.read() as connection:
+        assert [one.event for one in audit.of(connection, "default", row.id)] == [f"execution.{status}"]
+    assert attempts.attempt(row.id).status == "stale"
+
+
+def test_allow_and_shadow_are_recorded_and_change_nothing(door: Door, action_id: str) -> None:
+    """A shadow rule shows what it would have done; the execution is carried out."""
+    force.put(rule("would", "deny", HOST, mode="shadow"), rule("fine", "allow", HOST))
+    answer = trigger(door, action_id)
+    assert (answer["status"], answer["verdict"], answer["rule"]) == ("pending", "allow", "fine")
+    assert answer["shadows"] == [{"rule": "would", "verdict": "deny"}]
+    carry_out(answer["execution_id"], output={"ok": True})
+    assert shown(door, answer["execution_id"])["shadows"] == [{"rule": "would", "verdict": "deny"}]
+
+
+def test_a_rule_that_cannot_be_evaluated_does_not_match_and_says_so(door: Door, action_id: str) -> None:
+    """The execution goes out; the problem names the rule."""
+    force.put(rule("odd", "deny", {"expression": "action.payload.missing.deeper == 1"}))
+    answer = trigger(door, action_id)
+    assert (answer["status"], answer["verdict"], answer["rule"]) == ("pending", "allow", None)
+    assert answer["problems"][0]["rule"] == "odd"
+
+
+def test_a_changed_value_is_the_one_that_goes_out(door: Door, action_id: str) -> None:
+    """The patch goes into the real values; the secret stays and is masked everywhere."""
+    force.put(rule("tame", "modify", HOST, changes={"level": 3}))
+    answer = trigger(door, action_id, parameters={"host": "h-1", "level": 9, "token": SECRET})
+    assert (answer["verdict"], answer["rule"]) == ("modify", "tame")
+    execution = shown(door, answer["execution_id"])
+    assert execution["parameters"] == {"host": "h-1", "level": 3, "token": "********"}
+    assert row_of(answer["execution_id"]).sealed is not None
+
+
+def test_a_change_that_does_not_fit_is_refused_whole(door: Door, action_id: str) -> None:
+    """422 names the parameter; there is no execution."""
+    force.put(rule("tame", "modify", HOST, changes={"level": "high", "colour": "red"}))
+    problem = trigger(door, action_id, status=422)
+    assert {one["pointer"] for one in problem["errors"]} == {"/parameters/level", "/parameters/colour"}
     with db.read() as connection:
         assert connection.execute(transitions.executions.select()).all() == []
 
 
-def test_each_attempt_at_a_step_passes_the_gate_before_its_call(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first attempt and the retry are asked about, and the executor is called after that."""
-    happened: list[Any] = []
-    endings = [failed("http_error", "502", retryable=True), Ending("completed", output={})]
-
-    def perform(*_: Any) -> Ending:
-        happened.append("called")
-        return endings.pop(0)
-
-    def ask(*about: Any) -> None:
-        happened.append((*about[:-1], about[-1]()))
-
-    monkeypatch.setattr(driver, "perform", perform)
-    monkeypatch.setattr(gate, "ask", ask)
-    action_id = action(door)
-    once_more = {"max_attempts": 2, "backoff_seconds": 61}  # longer than Celery carries: the row waits
-    step = {"id": "tell", "type": "action", "action_ref": action_id, "retry": once_more}
-    step["parameters"] = {"ip": "{{ parameters.ip }}", "token": "{{ parameters.token }}"}
-    declared = [{"name": "ip"}, {"name": "token", "type": "secret"}]
-    playbook = door.create_playbook(steps=[step], parameters=declared)
-    given = {"ip": "203.0.113.7", "token": SECRET}
-    request = run_start.RunRequest(
-        workspace_id="default", actor="test", playbook_id=playbook["id"], parameters=given, target="host-1"
+def test_secrets_are_masked_in_what_rules_read(door: Door, action_id: str) -> None:
+    """A rule about the secret's value never matches, and an account never has it."""
+    force.put(
+        rule("peek", "deny", {"field": "action.payload.token", "eq": SECRET}),
+        rule("once", "deduplicate", HOST),
     )
-    run_id = run_start.start(request).run_id
-    assert steps.begin.apply(args=[run_id]).get() == "waiting"
+    answer = trigger(door, action_id)
+    assert answer["rule"] == "once"
+    with db.read() as connection:
+        kept = [connection.execute(table.select()).all() for table in (dedup.dedup_keys, audit.audit)]
+    assert SECRET not in str(kept)
+    assert SECRET not in row_of(answer["execution_id"]).gate
+
+
+def test_equal_triggers_go_out_once(door: Door, action_id: str) -> None:
+    """The second is cancelled and names the first; a different one is not concerned."""
+    force.put(rule("once", "deduplicate", ttl_seconds=60, key_fields=["payload.host"]))
+    first, second = trigger(door, action_id), trigger(door, action_id)
+    assert (first["status"], first["verdict"]) == ("pending", "deduplicate")
+    assert (second["status"], second["verdict"], second["rule"]) == ("cancelled", "deduplicate", "once")
+    assert second["equal_to"] == first["execution_id"]
+    assert shown(door, second["execution_id"])["error"]["code"] == "deduplicated"
+    assert trigger(door, action_id, parameters={"host": "h-2"})["status"] == "pending"
+
+
+@pytest.mark.parametrize(
+    ("to", "unknown", "free"),
+    [("completed", None, False), ("failed", False, True), ("failed", True, False), ("timeout", True, False)],
+)
+def test_a_key_is_free_after_a_failure_and_kept_after_an_end_in_doubt(
+    door: Door, action_id: str, to: str, unknown: bool | None, free: bool
+) -> None:
+    """What certainly had no effect may be done again at once."""
+    force.put(rule("once", "deduplicate", ttl_seconds=60))
+    first = trigger(door, action_id)["execution_id"]
+    error = None if unknown is None else {"code": "http_error", "message": "502", "outcome_unknown": unknown}
+    carry_out(first, to, error=error)
+    assert trigger(door, action_id)["status"] == ("pending" if free else "cancelled")
+
+
+def test_a_cancel_before_the_first_attempt_frees_the_key(door: Door, action_id: str) -> None:
+    """A cancel of an execution under way keeps it: the call may have gone out."""
+    force.put(rule("once", "deduplicate", ttl_seconds=60))
+    for begun in (False, True):
+        execution_id = trigger(door, action_id)["execution_id"]
+        if begun:
+            carry_out(execution_id, "running")
+        assert door.call("POST", f"/api/actions/executions/{execution_id}/cancel").status_code == 200
+        assert row_of(execution_id).status == "cancelled"
+    assert trigger(door, action_id)["status"] == "cancelled"
+
+
+def test_a_full_window_refuses_until_it_ends(door: Door, action_id: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two in a minute, then none; the answer says when it is worth trying again; then the process answers alone."""
+    force.put(rule("two", "throttle", max_count=2, window_seconds=60))
+    start = db.now_ms()
+    answers = [trigger(door, action_id) for _ in range(4)]
+    assert [one["status"] for one in answers] == ["pending", "pending", "cancelled", "cancelled"]
+    execution = shown(door, answers[2]["execution_id"])
+    assert (execution["verdict"], execution["rule"], execution["error"]["code"]) == ("throttle", "two", "throttled")
+    gate = json.loads(row_of(answers[3]["execution_id"]).gate)
+    assert start + 59_000 < gate["until"] <= db.now_ms() + 60_000
+    assert (gate["outcome"], gate["origin"], gate["namespace"]) == ("throttled", "trigger", "actions")
+    monkeypatch.setattr(db, "now_ms", lambda: gate["until"])
+    assert trigger(door, action_id)["status"] == "pending"
+
+
+def test_different_values_count_once_each(door: Door, action_id: str) -> None:
+    """Two hosts in an hour, however often; a third is refused."""
+    force.put(rule("hosts", "throttle", max_count=2, window_seconds=3600, distinct="action.payload.host"))
+    hosts = ["a", "b", "a", "c", "b", "c"]
+    statuses = [trigger(door, action_id, parameters={"host": host})["status"] for host in hosts]
+    assert statuses == ["pending", "pending", "pending", "cancelled", "pending", "cancelled"]
+
+
+def test_waiting_gives_each_a_slot_of_its_own(door: Door, action_id: str) -> None:
+    """Slots are ten seconds apart, in order; what would wait longer than allowed is refused."""
+    force.put(rule("turns", "throttle", max_count=60, window_seconds=600, on_excess="wait", max_wait_seconds=35))
+    answers = [trigger(door, action_id) for _ in range(5)]
+    assert [one["status"] for one in answers] == ["pending", "waiting", "waiting", "waiting", "cancelled"]
+    due = [row_of(one["execution_id"]).due_at for one in answers[1:4]]
+    assert [later - earlier for earlier, later in itertools.pairwise(due)] == [10_000, 10_000]
+    execution = shown(door, answers[1]["execution_id"])
+    assert (execution["waiting_for"], execution["verdict"]) == ("delay", "throttle")
+
+
+def test_a_delayed_trigger_waits_and_is_then_carried_out(
+    door: Door, action_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No message is good before the time; tick publishes it when the time has come."""
+    force.put(rule("later", "schedule", HOST, delay_seconds=600))
+    answer = trigger(door, action_id)
+    execution_id = answer["execution_id"]
+    assert (answer["status"], answer["verdict"], answer["rule"]) == ("waiting", "schedule", "later")
+    assert attempts.attempt(execution_id).status == "stale"
+    sweep.handle_due(TimeSlice())
+    assert row_of(execution_id).status == "waiting"
+    due = row_of(execution_id).due_at
+    monkeypatch.setattr("store.executions.recovery.now_ms", lambda: due)
+    sweep.handle_due(TimeSlice())
+    assert row_of(execution_id).status == "pending"
+    carry_out(execution_id)
+    assert shown(door, execution_id)["verdict"] == "schedule"
+
+
+def test_what_a_later_check_refuses_leaves_no_trace_of_the_earlier(door: Door, action_id: str) -> None:
+    """A window that is full refuses a new key, and does not keep it."""
+    force.put(
+        rule("once", "deduplicate", ttl_seconds=60, key_fields=["payload.host"], **{"continue": True}),
+        rule("one", "throttle", max_count=1, window_seconds=60),
+    )
+    answers = [trigger(door, action_id, parameters={"host": host}) for host in ("a", "b")]
+    assert [one["status"] for one in answers] == ["pending", "cancelled"]
+    assert answers[1]["rule"] == "one"
+    force.put(rule("once", "deduplicate", ttl_seconds=60, key_fields=["payload.host"]))
+    assert trigger(door, action_id, parameters={"host": "b"})["status"] == "pending"
+
+
+@pytest.mark.parametrize("flag", ["dry_run", "sandbox"])
+def test_what_calls_nothing_is_neither_counted_nor_remembered(door: Door, action_id: str, flag: str) -> None:
+    """A dry run shows the verdict; the first real trigger is the first that counts."""
+    force.put(rule("once", "throttle", max_count=1, window_seconds=60))
+    for _ in range(2):
+        answer = trigger(door, action_id, **{flag: True})
+        assert (answer["status"], answer["verdict"]) == ("pending", "throttle")
+    assert trigger(door, action_id)["status"] == "pending"
+    assert trigger(door, action_id)["status"] == "cancelled"
+
+
+def test_a_copy_of_a_request_is_answered_as_the_first(door: Door, action_id: str) -> None:
+    """The same key and body: the same execution with its verdict, and nothing is counted."""
+    force.put(rule("one", "throttle", max_count=1, window_seconds=60))
+    first = trigger(door, action_id, headers={"Idempotency-Key": "k-1"})
+    again = trigger(door, action_id, headers={"Idempotency-Key": "k-1"})
+    assert (again["execution_id"], again["verdict"]) == (first["execution_id"], "throttle")
+    refused = trigger(door, action_id, headers={"Idempotency-Key": "k-2"})
+    copy = trigger(door, action_id, headers={"Idempotency-Key": "k-2"})
+    assert refused["status"] == copy["status"] == "cancelled"
+    assert refused["execution_id"] == copy["execution_id"]
+
+
+def test_nothing_goes_out_while_a_stop_is_in_force(door: Door, action_id: str) -> None:
+    """The attempt waits without a failure and says why; after the stop it is made."""
+    force.put(stops=(Stop("default", "incident 7", "operator"),))
+    execution_id = trigger(door, action_id)["execution_id"]
+    assert attempts.attempt(execution_id).status == "waiting"
+    execution = shown(door, execution_id)
+    assert (execution["status"], execution["error"]["code"]) == ("waiting", "stopped")
+    assert "incident 7" in execution["error"]["message"]
+    assert execution["retry"]["failures"] == 0
+    force.put(stops=(Stop("another", "x", "operator"),))
     with db.write() as connection:
         connection.execute(transitions.executions.update().values(due_at=db.now_ms()))
-    assert steps.step.apply(args=[f"{run_id}.tell"]).get() == "completed"
-    facts = {"parameters": {"ip": "203.0.113.7", "token": "********"}, "target": "host-1"}
-    facts |= {"run": run_id, "playbook": playbook["id"], "step": "tell"}
-    assert happened == [("step", "default", "webhook", action_id, facts), "called"] * 2
+    sweep.handle_due(TimeSlice())
+    assert attempts.attempt(execution_id).status in ("completed", "failed", "waiting")
+    assert (shown(door, execution_id)["error"] or {}).get("code") != "stopped"
+
+
+def test_a_cancelled_wait_is_over(door: Door, action_id: str) -> None:
+    """A trigger that waits for its time can be cancelled."""
+    force.put(rule("later", "schedule", HOST, delay_seconds=600))
+    execution_id = trigger(door, action_id)["execution_id"]
+    assert door.call("POST", f"/api/actions/executions/{execution_id}/cancel").status_code == 200
+    assert row_of(execution_id).status == "cancelled"
