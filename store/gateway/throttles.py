@@ -80,7 +80,7 @@ _MINE = (
     throttles.c.rule == sa.bindparam("rule"),
     throttles.c.key == sa.bindparam("key"),
 )
-_standing = Prepared(sa.select(throttles.c.window_start, throttles.c.next_slot).where(*_MINE))
+_standing = Prepared(sa.select(throttles.c.window_start, throttles.c.next_slot, throttles.c.count).where(*_MINE))
 _counted = Prepared(
     sa.text(
         "UPDATE throttles SET count = count + 1 WHERE workspace_id = :workspace_id AND rule = :rule AND key = :key"
@@ -134,11 +134,29 @@ def take_slot(db: Connection, place: Place, *, now: int, window: int, most: int,
     """Take the next free slot: whether one was left up to ``latest``, and its time; else when to try again."""
     apart = -(-window * 1000 // most)
     values = _values(place, now, window, next_slot=now * 1000 + apart, at=now * 1000, apart=apart, latest=latest * 1000)
+    values["ends_at"] = latest + window
     taken = _pacing.first(db, values)
     if taken is not None:
         return True, _ms(taken.next_slot - apart)
     first_free = _standing.first(db, values).next_slot
     return False, _ms(first_free) - (latest - now)
+
+
+def full_until(db: Connection, place: Place, value: str | None, *, window: int, most: int) -> int | None:
+    """When a window that is full for this value ends, or None; read only."""
+    values = _values(place, 0, window, value=value)
+    row = _standing.first(db, values)
+    if row is None or row.count < most:
+        return None
+    if value is not None and _member.first(db, {**values, "window_start": row.window_start}) is not None:
+        return None
+    return int(row.window_start) + window
+
+
+def next_slot(db: Connection, place: Place) -> int | None:
+    """The time of the first free slot, or None; read only."""
+    row = _standing.first(db, _values(place, 0, 0))
+    return None if row is None else _ms(row.next_slot)
 
 
 def _ms(microseconds: int) -> int:

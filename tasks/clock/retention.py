@@ -1,4 +1,4 @@
-"""Delete old executions, their secrets, idempotency keys, payloads and worker processes.
+"""Delete old executions, their secrets, idempotency keys, payloads, what rules remember, and worker processes.
 
 Each duty deletes bite by bite, each bite in a transaction of its own, with a pause behind it: other writers wait for
 one bite at most.
@@ -11,11 +11,13 @@ from config.settings import settings
 from store import worker_processes
 from store.engine import db, rest
 from store.executions import idempotency, recovery
-from store.gateway import payloads
+from store.gateway import dedup, payloads, throttles
 from tasks.clock.duty import TimeSlice
 
 _DAY = 86_400_000
 _HOUR = 3_600_000
+#: how long a window is kept after its end, ms: of two processes one may be a moment behind
+_LAPSED = 60_000
 
 
 def forget_executions(time_slice: TimeSlice) -> int:
@@ -52,6 +54,16 @@ def forget_payloads(time_slice: TimeSlice) -> int:
         Unavailable: the database is away.
     """
     return _bite_by_bite(time_slice, payloads.forget, settings().payload_days * _DAY)
+
+
+def forget_what_rules_remember(time_slice: TimeSlice) -> int:
+    """Delete deduplication keys and windows whose time is over; returns the number.
+
+    Raises:
+        Unavailable: the database is away.
+    """
+    keys = _bite_by_bite(time_slice, dedup.forget, 0)
+    return keys + _bite_by_bite(time_slice, throttles.forget, _LAPSED)
 
 
 def forget_processes(_: TimeSlice) -> int:

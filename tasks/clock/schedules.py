@@ -1,7 +1,8 @@
 """Start the playbooks whose schedule is due, once for each time.
 
 In order of time: tick looks up which schedules are due; the run of each is prepared; then, in one transaction for each
-playbook, the schedule moves on to its next time and the run is accepted. The move is guarded by the time that was due:
+playbook, the schedule moves on to its next time and the run is accepted, unless a rule stops it
+(``tasks.intake.firings``). The move is guarded by the time that was due:
 of several ticks at once one moves it, and the others start nothing. Times missed while Tocsin did not run cause one
 late run in all. If a playbook cannot be started, its schedule still moves on, and a failed run has the reason
 (``tasks.intake.candidates``).
@@ -14,7 +15,8 @@ from store.definitions import playbooks
 from store.definitions.playbooks import Playbook
 from store.engine import db
 from tasks.clock.duty import TimeSlice
-from tasks.intake import candidates
+from tasks.intake import candidates, firings
+from tasks.intake.firings import Stopped
 from tasks.intake.run_start import RunRequest
 from tasks.messages import publisher
 
@@ -52,24 +54,31 @@ def _fire(playbook: Playbook) -> bool:
         revision_id=playbook.revision.id,
         trigger="schedule",
     )
+    decision, request = firings.decided(playbook, request)
     with db.read() as connection:
         candidate = candidates.prepared(connection, playbook, request)
-    refusal, failed = candidate.refusal, None
+    refusal, ended, begins = candidate.refusal, None, False
     with db.write() as connection:
         after = _next_time(playbook)
         moved = playbooks.set_fire_at(connection, playbook.workspace_id, playbook.id, after, playbook.fire_at)
         if not moved:
             return False
         if candidate.ready is not None:
-            candidates.accept(connection, candidate, candidate.ready[0])
+            settled = firings.settled(connection, decision, candidate.ready[0])
+            if isinstance(settled, Stopped):
+                ended = candidates.stop(connection, candidate, settled)
+            else:
+                candidates.accept(connection, candidate, settled)
+                begins = bool(settled["publishes"])
         elif refusal is not None:
-            failed = candidates.fail(connection, candidate, refusal)
-    if candidate.ready is not None:
+            ended = candidates.fail(connection, candidate, refusal)
+    if begins and candidate.ready is not None:
         publisher.publish_after_commit(candidate.ready[1])
+    if candidate.ready is not None and ended is None:
         return True
     if refusal is not None:
         log.warning("scheduled run failed", playbook_id=playbook.id, code=refusal.code, reason=refusal.reason)
-    publisher.publish_after_commit(*candidates.told_of(failed))
+    publisher.publish_after_commit(*candidates.told_of(ended))
     return False
 
 

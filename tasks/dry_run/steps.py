@@ -20,6 +20,7 @@ from tasks.attempts.conclude import Attempt
 from tasks.attempts.lease import HeldLease, keeper
 from tasks.attempts.perform import perform, prepare
 from tasks.definitions import revisions
+from tasks.dry_run import verdicts
 from tasks.dry_run.context import SimulatedContext
 from tasks.dry_run.values import Assumed, assumed, below, fill, is_assumed, resolve, unknown
 from tasks.messages import run_messages
@@ -28,6 +29,7 @@ from tasks.runs.context import asset
 from tasks.runs.errors import StepError, no_list
 from tasks.runs.run import Run
 from tasks.runs.step_entries import MOST_ITEMS
+from tasks.runs.step_verdicts import Form
 from tasks.secrets.redact import Redactor, masked
 
 #: executors that call another system
@@ -118,7 +120,12 @@ def action(simulated: StepSimulation, forecast: StepForecast) -> str:
         timeout_ms=run_messages.timeout_ms(step, definition),
     )
     values, open_ = _parameters(simulated, forecast, definition["parameters"])
-    names = parameters.secret_names(definition["parameters"])
+    form = Form(revision=revision, values=values, secret_names=parameters.secret_names(definition["parameters"]))
+    foretold = verdicts.foretell(simulated, forecast, form, open_)
+    if foretold is None:
+        forecast.input = simulated.redact(masked(form.values, form.secret_names))
+        return simulated.node.on_success
+    revision, values, names = foretold.revision, foretold.values, foretold.secret_names
     hidden = {name: value for name, value in values.items() if name in names and value is not None}
     row: Any = SimpleNamespace(**simulated.row)
     attempt = Attempt(row=row, owner="", retry={}, logs=[], redact=Redactor(()))
@@ -134,7 +141,7 @@ def action(simulated: StepSimulation, forecast: StepForecast) -> str:
         forecast.assumed.append(f"what it would do can be said once {_listed(open_)} is known ({error['message']})")
     else:
         raise StepError(error["code"], error["message"])
-    _assume_success(simulated, forecast, definition["executor"])
+    _assume_success(simulated, forecast, revision.definition["executor"])
     return simulated.node.on_success
 
 

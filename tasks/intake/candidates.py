@@ -23,6 +23,7 @@ from store.executions.rows import NewRow
 from store.ids import new_id
 from tasks.definitions import listeners
 from tasks.intake import run_start
+from tasks.intake.firings import Stopped
 from tasks.intake.run_start import RunRequest
 from tasks.messages.announcement_messages import announcement
 from tasks.messages.model import Canvas, Chain
@@ -92,6 +93,17 @@ def accept(connection: Connection, this: Candidate, row: NewRow) -> None:
         playbooks.clear_error(connection, this.playbook.workspace_id, this.playbook.id, this.playbook.last_error)
 
 
+def stop(connection: Connection, this: Candidate, stopped: Stopped) -> NewRow:
+    """Write the run of a candidate that a rule keeps from beginning."""
+    refusal = Refusal(code=stopped.error["code"], reason=stopped.error["message"])
+    run: NewRow = {**_failed_run(this, refusal), "status": stopped.status, "gate": stopped.gate}
+    transitions.add(connection, [run], this.request.actor)
+    failed = stopped.status == Status.FAILED
+    if failed and listeners.emits(run["workspace_id"], run["mode"], PLAYBOOK_FAILED, this.request.event):
+        announcements.add(connection, run["workspace_id"], PLAYBOOK_FAILED, run["id"])
+    return run
+
+
 def fail(connection: Connection, this: Candidate, refusal: Refusal, **noted: Any) -> NewRow | None:
     """Write the failed run of a candidate that cannot start.
 
@@ -113,7 +125,7 @@ def fail(connection: Connection, this: Candidate, refusal: Refusal, **noted: Any
 
 def told_of(run: NewRow | None) -> list[Canvas]:
     """The message that announces a failed run, to publish after the commit."""
-    return [announcement(run["id"], run["action_id"])] if run else []
+    return [announcement(run["id"], run["action_id"])] if run and run["status"] == Status.FAILED else []
 
 
 def _failed_run(this: Candidate, refusal: Refusal) -> NewRow:

@@ -85,6 +85,26 @@ def _slot_again(connection: Connection, tenant: str, refused: Refused, turn: Tur
     return replace(refused, until=now, slots={refused.check.rule: [now, turn.attempt + 1]})
 
 
+def foretold(connection: Connection, tenant: str, checks: Iterable[Check], execution_id: str) -> Refused | None:
+    """The refusal with which the checks would end now, read only."""
+    now = db.now_ms()
+    for check in checks:
+        effect = check.effect
+        if isinstance(effect, Deduplicate):
+            holder = dedup.holder(connection, tenant, check.key, now=now)
+            if holder is not None and holder != execution_id:
+                return Refused(check, of=holder)
+            continue
+        window, place = effect.window_seconds * 1000, (tenant, check.rule, check.key)
+        if effect.on_excess == "wait":
+            until = throttles.next_slot(connection, place)
+        else:
+            until = throttles.full_until(connection, place, check.value, window=window, most=effect.max_count)
+        if until is not None and until > now:
+            return Refused(check, until=until, waits=True)
+    return None
+
+
 def _make(connection: Connection, tenant: str, check: Check, execution_id: str, turn: Turn | None) -> Passed | Refused:
     now = db.now_ms()
     if isinstance(check.effect, Deduplicate):

@@ -77,7 +77,7 @@ def obeyed(this: Attempt, form: Form, decision: Decision | None) -> tuple[Form, 
         return replace(form, gate=before and _undecided(before)), None
     if this.row.mode != Mode.LIVE:  # nothing goes out: nothing is counted or waited for
         decision = decision._replace(verdict=replace(decision.verdict, checks=()))
-    form, fault = _changed(form, decision)
+    form, fault = changed(form, decision)
     if fault is not None:
         return form, fault
     ended = words.stopped(decision)
@@ -105,7 +105,7 @@ def _waits(until: int) -> Ending:
     return Ending(Status.WAITING, waiting_for=WaitingFor.DELAY, wait_seconds=max(0, until - db.now_ms()) / 1000)
 
 
-def _changed(form: Form, decision: Decision) -> tuple[Form, Ending | None]:
+def changed(form: Form, decision: Decision) -> tuple[Form, Ending | None]:
     """The form with the changes of rules, checked again, and with the provider of a rule."""
     verdict, definition = decision.verdict, form.revision.definition
     gate = words.account(decision)

@@ -1,0 +1,90 @@
+"""What the rules decide about a scheduled run, which has the origin ``recurring``.
+
+It is decided once, when its time has come. A run that is denied has failed; one that is suppressed or that a check
+refuses is cancelled: either way a run shows verdict, rule and reason. One that has to wait is accepted and begins
+later.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from config.types import Json
+from gateway import facts, merge_patch
+from gateway.facts import Facts
+from gateway.gate_column import Gate
+from gateway.verdicts import WHERE, Schedule
+from playbooks.states import Status
+from store.definitions.playbooks import Playbook
+from store.engine import db
+from store.engine.db import Connection
+from store.executions.rows import NewRow
+from tasks.intake.run_start import RunRequest
+from tasks.policy import checks, words
+from tasks.policy.checks import Refused
+from tasks.policy.judge import Decision, judge
+
+#: the provider of playbooks, as rules see it
+PROVIDER = "playbook"
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """A run that does not begin: its status, error and account."""
+
+    status: Status
+    error: Json
+    gate: str
+
+
+def decided(playbook: Playbook, request: RunRequest) -> tuple[Decision | None, RunRequest]:
+    """What the rules decide about a scheduled run, and the request with their changes.
+
+    Raises:
+        Unavailable: the database is away.
+    """
+    key = "recurring", facts.PLAYBOOKS, request.workspace_id, PROVIDER, playbook.id
+
+    def seen() -> Facts:
+        definition = playbook.revision.definition
+        metadata = {"playbook": playbook.id, "tags": list(definition.get("tags", ()))}
+        return Facts(*key, db.now_ms(), dict(request.parameters), metadata, caller=request.actor)
+
+    decision = judge(key, seen)
+    if decision is None or not decision.verdict.patches:
+        return decision, request
+    changed = merge_patch.all_patched(dict(request.parameters), decision.verdict.patches)
+    return decision, replace(request, parameters=changed)
+
+
+def settled(connection: Connection, decision: Decision | None, row: NewRow) -> NewRow | Stopped:
+    """The run as it is accepted, or how it ends at once; makes the checks of the verdict."""
+    if decision is None:
+        return row
+    ended = words.stopped(decision)
+    if ended is None and decision.verdict.kind in WHERE:
+        text = f"The rule {decision.verdict.rule!r} says {decision.verdict.kind}, which a playbook's schedule cannot."
+        return Stopped(Status.FAILED, _error("not_possible", text), words.account(decision).text())
+    if ended is not None:
+        status = Status.FAILED if ended.code == "denied" else Status.CANCELLED
+        return Stopped(status, _error(ended.code, ended.message), ended.gate.text())
+    made = checks.make(connection, row["workspace_id"], decision.verdict.checks, row["id"])
+    if isinstance(made, Refused):
+        ended = words.refused(decision, made)
+        return Stopped(Status.CANCELLED, _error(ended.code, ended.message), ended.gate.text())
+    gate, at, effect = words.account(decision), made.at, decision.verdict.effect
+    if isinstance(effect, Schedule):
+        at = (at or db.now_ms()) + effect.delay_seconds * 1000
+    return {**row, "gate": gate.text()} if at is None else _later(row, gate, at)
+
+
+def _later(row: NewRow, gate: Gate, at: int) -> NewRow:
+    """A run that tick publishes at its time; its own time counts from then."""
+    later: NewRow = {"due_at": at, "publishes": 0, "gate": replace(gate, until=at).text()}
+    expires_at = row["expires_at"]
+    if expires_at is not None:
+        later["expires_at"] = expires_at + max(0, at - row["created_at"])
+    return {**row, **later}
+
+
+def _error(code: str, message: str) -> dict[str, Any]:
+    return {"code": code, "message": message}

@@ -1,0 +1,130 @@
+"""What rules remember is exact, whatever processes do at the same time and whichever of them are killed.
+
+Four processes with sixteen threads each trigger the same actions; some are killed in the middle, and Redis is emptied.
+Afterwards the rows say whether any rule has let through more than it may.
+"""
+
+import itertools
+import os
+import signal
+import subprocess
+import sys
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from store import redis as redis_store
+from store.engine import db
+from store.executions import transitions
+from store.gateway import dedup, throttles
+from tests.support import contender, force
+from tests.support.api import Door
+from tests.support.processes import ROOT, clean_environment
+from tests.support.services import RedisServer
+from tests.support.waiting import eventually
+
+#: what PostgreSQL calls the processes that are killed
+CHILD = "tocsin-tests-contender"
+NAMES = ("once", "limit", "hosts", "turns")
+
+
+@pytest.fixture
+def actions(database: str) -> Iterator[list[str]]:
+    """Four actions, by what the rules say of them."""
+    with force.clean():
+        door = Door()
+        yield [door.create(id=f"act-{name}", parameters=[{"name": "host"}])["id"] for name in NAMES]
+
+
+def child(number: int, actions: list[str]) -> subprocess.Popen[str]:
+    """A contender on this test's database, once it has accepted a hundred triggers."""
+    names = ("TOCSIN_ENV", "TOCSIN_VAR_DIR", "TOCSIN_REDIS_URL", "TOCSIN_DATABASE_URL")
+    environment = clean_environment(PGAPPNAME=CHILD, **{name: os.environ[name] for name in names})  # noqa: TID251
+    command = [sys.executable, "-m", "tests.support.contender", f"child-{number}", *actions]
+    return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
+
+
+def kill(*children: subprocess.Popen[str]) -> None:
+    for process in children:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        process.stdout.close()
+
+
+def settle() -> None:
+    """Wait until the server has done what the killed processes had still sent it."""
+    if db.engine().dialect.name == "postgresql":
+        theirs = sa.text("SELECT 1 FROM pg_stat_activity WHERE application_name = :name")
+        with db.read() as connection:
+            eventually(lambda: not connection.execute(theirs, {"name": CHILD}).all(), 60, "they are gone")
+
+
+def contend(actions: list[str]) -> None:
+    """Four processes; two are killed and replaced, Redis is emptied, then all are killed."""
+    children = [child(number, actions) for number in range(4)]
+    try:
+        for process in children:
+            assert process.stdout.readline().startswith("child-")
+        kill(*children[:2])
+        redis_store.client().flushall()
+        more = [child(number, actions) for number in (4, 5)]
+        children = [*children[2:], *more]
+        for process in more:
+            assert process.stdout.readline().startswith("child-")
+        redis_store.client().flushall()
+    finally:
+        kill(*children)
+    settle()
+
+
+def passed() -> dict[str, list[Any]]:
+    """Action → the executions that rules have let through."""
+    found = defaultdict(list)
+    with db.read() as connection:
+        rows = connection.execute(sa.select(transitions.executions)).all()
+    for row in rows:
+        if (transitions.load(row.error) or {}).get("code") not in ("deduplicated", "throttled"):
+            found[row.action_id].append(row)
+    return found
+
+
+def by_host(rows: list[Any]) -> dict[str, list[Any]]:
+    found = defaultdict(list)
+    for row in rows:
+        found[transitions.load(row.input)["host"]].append(row)
+    return found
+
+
+def frees(row: Any) -> bool:
+    """Whether the end of an execution has freed its key."""
+    return row.status == "failed" and not transitions.load(row.error)["outcome_unknown"]
+
+
+def test_no_rule_lets_through_more_than_it_may(actions: list[str], redis_server: RedisServer) -> None:
+    """One for each key at a time, sixty in the window, five hosts, a slot for each; rows and counts are one."""
+    contend(actions)
+    once, limit, hosts, turns = (passed()[action] for action in actions)
+    with db.read() as connection:
+        keys = {row.execution_id for row in connection.execute(sa.select(dedup.dedup_keys))}
+        windows = connection.execute(sa.select(throttles.throttles)).all()
+        members = connection.execute(sa.select(throttles.throttle_members)).all()
+    held = 0
+    for host, rows in by_host(once).items():
+        holding = [row.id for row in rows if not frees(row)]
+        assert len(holding) <= 1, f"{host} went out twice"
+        assert set(holding) <= keys
+        held += len(holding)
+    assert len(once) > len(by_host(once)), "some keys were taken again after a failure"
+    assert len(keys) == held, "no key is kept by an execution that is not there, or that has failed for certain"
+    counts = {row.rule: [] for row in windows}
+    for row in windows:
+        counts[row.rule].append(row.count)
+    assert sorted(len(rows) for rows in by_host(limit).values()) == sorted(counts["limit"])
+    assert max(counts["limit"]) <= contender.MOST
+    assert len(by_host(hosts)) == contender.MOST_HOSTS == len(members) == counts["hosts"][0]
+    slots = sorted(row.due_at for row in turns if row.status == "waiting")
+    apart = {later - earlier for earlier, later in itertools.pairwise(slots)}
+    assert apart == {contender.APART_MS}, "each has a slot of its own, and none is lost"

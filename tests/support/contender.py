@@ -1,0 +1,81 @@
+"""A process for tests to kill: sixteen threads trigger actions that rules count, until its end.
+
+``WORD ONCE LIMIT HOSTS TURNS`` are a word for its lines and four actions: equal triggers of the first go out once, the
+second has a limit, the third a limit of different hosts, the fourth a slot for each. Some triggers of the first are
+carried out and fail, with or without doubt. It says a line once it has accepted a hundred triggers.
+"""
+
+import itertools
+import random
+import sys
+import threading
+
+from config.errors import Unavailable
+from playbooks.states import Status
+from store.access import Caller
+from store.engine import db
+from store.executions import transitions
+from tasks.intake.dispatch import DispatchRequest, dispatch
+from tests.support import force
+from tests.support.force import rule
+
+THREADS = 16
+CALLER = Caller(key_id="key", workspace_id="default", role="admin", permissions=frozenset())
+#: what the rules let through
+MOST, MOST_HOSTS, APART_MS = 60, 5, 1_000
+_FAILED = {"code": "http_error", "message": "502"}
+
+
+def rules(once: str, limit: str, hosts: str, turns: str) -> list[dict]:
+    """The rules, one for each action."""
+    about = {name: {"field": "action.action_type", "eq": name} for name in (once, limit, hosts, turns)}
+    hour = {"window_seconds": 3600}
+    paced = {"max_count": 3600, "on_excess": "wait", "max_wait_seconds": 604_800}
+    return [
+        rule("once", "deduplicate", about[once], ttl_seconds=3600, key_fields=["payload.host"]),
+        rule("limit", "throttle", about[limit], max_count=MOST, by=["payload.host"], **hour),
+        rule("hosts", "throttle", about[hosts], max_count=MOST_HOSTS, distinct="action.payload.host", **hour),
+        rule("turns", "throttle", about[turns], **paced, **hour),
+    ]
+
+
+def _end(execution_id: str) -> None:
+    """Carry it out as a worker does: it fails for certain, in doubt, or completes."""
+    unknown = random.choice([False, False, True])
+    to = random.choice([Status.FAILED, Status.FAILED, Status.COMPLETED])
+    error = {**_FAILED, "outcome_unknown": unknown} if to == Status.FAILED else None
+    record = {"output": None, "error": error, "report": None, "logs": []}
+    with db.write() as connection:
+        row = transitions.claim(connection, execution_id, "steps@contender", 60_000)
+        if row is not None:
+            transitions.finish(
+                connection, execution_id, to, owner="steps@contender", attempt=row.attempt, record=record
+            )
+
+
+def _work(actions: list[str], accepted: "itertools.count[int]", word: str) -> None:
+    once = actions[0]
+    while True:
+        action = random.choice(actions)
+        host = f"h-{random.randrange(3 if action == actions[1] else 40)}"
+        try:
+            made = dispatch(DispatchRequest(caller=CALLER, action_id=action, parameters={"host": host}))
+            if action == once and made.status == Status.PENDING and random.random() < 0.6:
+                _end(made.execution_id)
+        except Unavailable:  # SQLite's lock was held by another for long
+            continue
+        if next(accepted) == 100:
+            print(word, flush=True)
+
+
+def main(word: str, *actions: str) -> None:
+    """Work until the end."""
+    force.put(*rules(*actions))
+    accepted = itertools.count(1)
+    for _ in range(THREADS):
+        threading.Thread(target=_work, args=(list(actions), accepted, word), daemon=True).start()
+    threading.Event().wait()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
