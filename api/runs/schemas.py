@@ -221,7 +221,7 @@ class RunItem(_Run):
     duration_seconds = fields.Float(allow_none=True, metadata=described("From start to end; null until it has ended."))
 
 
-class Run(RunItem):
+class Run(RunItem, Decided):
     """A run in full."""
 
     waiting_for = fields.String(

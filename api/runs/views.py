@@ -92,6 +92,7 @@ def run_detail(connection: Connection, row: Row) -> dict[str, Any]:
         "retry_of": row.retry_of,
         "output": transitions.load(row.output),
         "steps": [_step(state, results.get(state.row["id"]) if state.row else None) for state in states],
+        **gate_column.shown(row.gate),
     }
 
 
