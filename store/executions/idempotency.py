@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from store.engine.db import Connection, Row, metadata
 from store.engine.prepared import Prepared
+from store.executions.transitions import executions
 
 idempotency_keys = sa.Table(
     "idempotency_keys",
@@ -55,6 +56,19 @@ def find(db: Connection, workspace_id: str, key: str) -> Row | None:
     """The execution and fingerprint that a key was used for."""
     row: Row | None = _one.first(db, {"workspace_id": workspace_id, "key": key})
     return row
+
+
+def decided(db: Connection, execution_id: str) -> Row | None:
+    """Status and gate of the execution that a key has made, where a rule concerns it; None for any other."""
+    row: Row | None = _decided.first(db, {"id_": execution_id})
+    return row
+
+
+_decided = Prepared(
+    sa.select(executions.c.status, executions.c.gate).where(
+        executions.c.id == sa.bindparam("id_"), executions.c.gate.is_not(None)
+    )
+)
 
 
 def forget(db: Connection, *, before: int, limit: int = 1000) -> int:

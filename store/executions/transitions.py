@@ -383,19 +383,6 @@ def get(db: Connection, workspace_id: str, execution_id: str) -> Row:
     return row
 
 
-def decided(db: Connection, execution_id: str) -> Row | None:
-    """Status and gate of an execution that a rule concerns; None for any other."""
-    row: Row | None = _decided.first(db, {"id_": execution_id})
-    return row
-
-
-_decided = Prepared(
-    sa.select(executions.c.status, executions.c.gate).where(
-        executions.c.id == sa.bindparam("id_"), executions.c.gate.is_not(None)
-    )
-)
-
-
 def states(db: Connection, execution_ids: Iterable[str]) -> dict[str, tuple[str, int]]:
     """(status, attempt) of each: what a waiting reader watches.
 

@@ -214,7 +214,7 @@ def _earlier(connection: db.Connection, request: DispatchRequest) -> AcceptedExe
     )
     if known is None:
         return None
-    decided = transitions.decided(connection, known.execution_id)
+    decided = idempotency.decided(connection, known)
     return AcceptedExecution(
         execution_id=known.execution_id,
         action_id=request.action_id,

@@ -59,6 +59,11 @@ def earlier(connection: Connection, workspace_id: str, actor: str, key: str | No
     return known
 
 
+def decided(connection: Connection, known: Row) -> Row | None:
+    """Status and gate of the execution made before, where a rule concerns it."""
+    return idempotency.decided(connection, known.execution_id)
+
+
 def remember(
     connection: Connection,
     workspace_id: str,

@@ -13,8 +13,8 @@ from typing import NamedTuple
 from gateway import current
 from gateway.facts import Facts, Key
 from gateway.rules.decide import ALLOWED, decide
-from gateway.rules.recorded import NothingRecorded, Recorded
 from gateway.verdicts import Verdict
+from tasks.policy.recorded import Trail
 
 
 class Decision(NamedTuple):
@@ -24,8 +24,7 @@ class Decision(NamedTuple):
     verdict: Verdict
 
 
-#: what was recorded, for the conditions that ask for it
-recorded: Recorded = NothingRecorded()
+_TRAIL = Trail()
 
 
 def judge(key: Key, facts: Callable[[], Facts]) -> Decision | None:
@@ -40,5 +39,5 @@ def judge(key: Key, facts: Callable[[], Facts]) -> Decision | None:
     if not found:
         return None
     seen = facts()
-    verdict = decide(found, seen, recorded)
+    verdict = decide(found, seen, _TRAIL)
     return None if verdict == ALLOWED else Decision(seen, verdict)

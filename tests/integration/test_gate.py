@@ -18,6 +18,7 @@ from tasks.clock.duty import TimeSlice
 from tests.support import force
 from tests.support.api import Door, assert_problem, carry_out
 from tests.support.force import rule
+from tests.support.waiting import eventually
 
 SECRET = "hunter2-and-more"
 HOST = {"field": "action.payload.host", "eq": "h-1"}
@@ -267,6 +268,52 @@ def test_a_copy_of_a_request_is_answered_as_the_first(door: Door, action_id: str
     copy = trigger(door, action_id, headers={"Idempotency-Key": "k-2"})
     assert refused["status"] == copy["status"] == "cancelled"
     assert refused["execution_id"] == copy["execution_id"]
+
+
+def test_a_rerouted_trigger_is_carried_out_by_the_provider(door: Door, action_id: str) -> None:
+    """Its parameters are the provider's payload, without the secret; the view names both providers."""
+    revision_id = force.provider("tickets", kind="http", url="http://127.0.0.1:9/tickets")
+    away = rule("away", "reroute", HOST, target_provider="tickets", origins=["trigger"])
+    force.put(away, revisions={"tickets": revision_id})
+    answer = trigger(door, action_id, target="h-1")
+    about = {"status": "pending", "verdict": "reroute", "original_provider": "webhook", "provider": "tickets"}
+    assert about.items() <= answer.items()
+    row = row_of(answer["execution_id"])
+    assert (row.revision_id, row.sealed) == (revision_id, None)
+    given = transitions.load(row.input)
+    assert given["payload"] == {"host": "h-1", "level": None, "token": "********"}
+    assert (given["action_type"], given["labels"]) == (action_id, {"target": "h-1"})
+    assert SECRET not in json.dumps([str(one) for one in row])
+    force.put(rule("away", "reroute", HOST, target_provider="tickets"), revisions={"tickets": revision_id})
+    assert "verdict" not in trigger(door, action_id), "without origins it does not concern triggers"
+    off = force.provider("tickets", kind="http", url="http://127.0.0.1:9/", enabled=False)
+    force.put(away, revisions={"tickets": off})
+    assert trigger(door, action_id, status=409)["code"] == "provider_disabled"
+
+
+def test_conditions_over_records_read_the_audit_trail(door: Door, action_id: str) -> None:
+    """The third trigger within the time is refused once two were carried out; other tenants' do not count."""
+    wanted = {"action_type": action_id, "outcome": "executed"}
+    counter = {"state_counter": wanted, "within_seconds": 60, "gte": 2}
+    force.put(rule("enough", "deny", counter), rule("seen", "suppress", {"state_seen": "x", "within_seconds": 60}))
+    for _ in range(2):
+        answer = trigger(door, action_id)
+        assert answer["status"] == "pending"
+        carry_out(answer["execution_id"], output={})
+    eventually(
+        lambda: trigger(door, action_id)["status"] == "failed", 5, "a record of this very moment is not yet past"
+    )
+
+
+def test_the_record_tells_what_the_execution_tells(door: Door, action_id: str) -> None:
+    """Outcome, verdict and rule of the audit row that ends it, whether at once or later."""
+    force.put(rule("tame", "modify", HOST, changes={"level": 3}), rule("no", "deny"))
+    answers = [trigger(door, action_id), trigger(door, action_id, parameters={"host": "h-2"})]
+    carry_out(answers[0]["execution_id"], output={})
+    with db.read() as connection:
+        rows = {row.subject: row for row in connection.execute(audit.audit.select()) if row.outcome is not None}
+    told = [(row.outcome, row.verdict, row.rule) for row in (rows[one["execution_id"]] for one in answers)]
+    assert told == [("executed", "modify", "tame"), ("suppressed", "deny", "no")]
 
 
 def test_nothing_goes_out_while_a_stop_is_in_force(door: Door, action_id: str) -> None:

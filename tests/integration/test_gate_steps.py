@@ -278,6 +278,22 @@ def test_a_delayed_step_waits_once(bench: Bench) -> None:
     assert bench.row(row.id).status == "waiting"
 
 
+def test_a_rerouted_step_goes_out_by_the_provider(bench: Bench) -> None:
+    """Its parameters are the provider's payload, without the secret; the step names both providers."""
+    revision_id = force.provider("tickets", kind="http", url="http://127.0.0.1:9/tickets")
+    away = rule("away", "reroute", TELL, target_provider="tickets", origins=["step"])
+    force.put(away, revisions={"tickets": revision_id})
+    run_id, status = bench.run()
+    assert (status, bench.names) == ("completed", ["tell", "after"])
+    given = bench.calls[0][1]
+    assert given["payload"] == {"host": "h-1", "level": 1, "token": "********"}
+    assert given["action_type"] == bench.action_id
+    assert given["labels"] == {"target": "h-1", "playbook": bench.row(run_id).action_id, "step": "tell", "run": run_id}
+    step = bench.shown(run_id)
+    assert (step["verdict"], step["original_provider"], step["provider"]) == ("reroute", "webhook", "tickets")
+    assert SECRET not in json.dumps([str(one) for one in bench.row(f"{run_id}.tell")])
+
+
 def test_a_stopped_tenant_calls_nothing_and_counts_nothing(bench: Bench) -> None:
     """A step waits and says why, before any rule is asked."""
     force.put(

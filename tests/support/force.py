@@ -7,8 +7,12 @@ from typing import Any
 
 from gateway import current
 from gateway.configuration.generation import Generation
+from gateway.configuration.providers import definition
 from gateway.current import InForce, Stop
 from gateway.rules import written
+from store.engine import db
+from store.gateway import providers
+from store.ids import new_id
 from tasks.policy import checks
 from tests.support.rules import faults_of
 
@@ -21,6 +25,15 @@ def put(*rules: dict[str, Any], stops: tuple[Stop, ...] = (), revisions: Mapping
         assert faults_of(rule) == [], rule
     forms = [written.normalise(rule, "rules.yaml", place) for place, rule in enumerate(rules)]
     current.put(InForce(next(_numbers), Generation(rules=forms), stops=stops, revisions=revisions))
+
+
+def provider(name: str, **entry: Any) -> str:
+    """Store a provider as a load of the configuration does; the id of its revision."""
+    revision_id = new_id("rev")
+    with db.write() as connection:
+        providers.add_revision(connection, name, revision_id, definition(name, entry), None, "test")
+        providers.put(connection, {name: revision_id})
+    return revision_id
 
 
 @contextmanager
