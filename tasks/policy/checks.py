@@ -7,7 +7,7 @@ is full stays full until it ends: the process that has learned so answers alone 
 
 import threading
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from gateway.verdicts import Check, Deduplicate, Throttle
 from store.engine import db
@@ -81,8 +81,7 @@ def _slot_again(connection: Connection, tenant: str, refused: Refused, turn: Tur
     made = _make(connection, tenant, refused.check, "", turn)
     if isinstance(made, Refused):
         return made
-    now = db.now_ms()  # the slot has come meanwhile
-    return replace(refused, until=now, slots={refused.check.rule: [now, turn.attempt + 1]})
+    return _until(refused.check, db.now_ms(), turn)  # the slot has come meanwhile
 
 
 def foretold(connection: Connection, tenant: str, checks: Iterable[Check], execution_id: str) -> Refused | None:
@@ -125,8 +124,8 @@ def _make(connection: Connection, tenant: str, check: Check, execution_id: str, 
 def _slot(
     connection: Connection, place: throttles.Place, check: Check, effect: Throttle, now: int, turn: Turn | None
 ) -> Passed | Refused:
-    if turn is not None and _is_mine(turn, check.rule, now):
-        return Passed()
+    if turn is not None and (mine := _mine(turn, check.rule)) is not None:
+        return Passed() if mine <= now else _until(check, mine, turn)
     window, latest = effect.window_seconds * 1000, now + (effect.max_wait_seconds or 0) * 1000
     taken, at = throttles.take_slot(connection, place, now=now, window=window, most=effect.max_count, latest=latest)
     if not taken:
@@ -135,16 +134,21 @@ def _slot(
         return Passed()
     if turn is None:
         return Passed(at)
+    return _until(check, at, turn)
+
+
+def _until(check: Check, at: int, turn: Turn) -> Refused:
+    """A step waits for a slot, which is the next attempt's."""
     return Refused(check, until=at, waits=True, slots={check.rule: [at, turn.attempt + 1]})
 
 
-def _is_mine(turn: Turn, rule: str, now: int) -> bool:
-    """Whether this attempt has a slot whose time has come.
+def _mine(turn: Turn, rule: str) -> int | None:
+    """The time of the slot that this attempt has, or None.
 
     A slot belongs to one attempt: if its worker dies, the call may have gone out, and the next one needs its own.
     """
     at, attempt = turn.slots.get(rule, (0, -1))
-    return attempt == turn.attempt and at <= now
+    return at if attempt == turn.attempt else None
 
 
 class _FullWindows:

@@ -102,7 +102,8 @@ def _skipped(this: Attempt, message: str) -> Ending:
 
 
 def _waits(until: int) -> Ending:
-    return Ending(Status.WAITING, waiting_for=WaitingFor.DELAY, wait_seconds=max(0, until - db.now_ms()) / 1000)
+    left = max(0, until - db.now_ms()) + 0.5  # rounded up: a slot must have come when the step is asked about again
+    return Ending(Status.WAITING, waiting_for=WaitingFor.DELAY, wait_seconds=left / 1000)
 
 
 def changed(form: Form, decision: Decision) -> tuple[Form, Ending | None]:

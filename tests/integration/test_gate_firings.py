@@ -25,6 +25,8 @@ EVERY_HOUR = {"event": "schedule", "cron": "0 * * * *"}
 HOUR = 3600
 RECURRING = {"field": "action.origin", "eq": "recurring"}
 STEP = {"field": "action.origin", "eq": "step"}
+#: what a process asks about its leases now and then
+_OF_LEASES = "SELECT executions.id, executions.attempt FROM"
 CALLER = Caller(key_id="key", workspace_id="default", role="admin", permissions=frozenset())
 
 
@@ -197,6 +199,7 @@ def test_rules_that_do_not_concern_it_cost_a_step_and_a_trigger_no_statement(
     action_id = door.create(parameters=[{"name": "host"}])["id"]
     step = {"type": "action", "action_ref": action_id, "parameters": {"host": "h"}}
     playbook = door.create_playbook(steps=[{"id": "a", **step}, {"id": "b", **step}])
+    monkeypatch.setattr("tasks.definitions.listeners.FRESH", 600.0)  # what is looked up now and then is looked up once
     monkeypatch.setattr("tasks.runs.driver.perform", lambda *_: conclude.Ending("completed", output={}))
     request = run_start.RunRequest(workspace_id="default", actor="test", playbook_id=playbook["id"])
     trigger = DispatchRequest(caller=CALLER, action_id=action_id, parameters={"host": "h"})
@@ -211,4 +214,5 @@ def test_rules_that_do_not_concern_it_cost_a_step_and_a_trigger_no_statement(
             dispatch(trigger)
         texts.append(sent)
     assert len(texts[1]) > 10
-    assert sorted(texts[1]) == sorted(texts[2])
+    with_rules, without = (sorted(text for text in one if not text.startswith(_OF_LEASES)) for one in texts[1:])
+    assert with_rules == without
