@@ -36,7 +36,7 @@ def foretell(simulated: Any, forecast: Any, form: Form, open_: list[str]) -> For
     ended = words.stopped(decision)
     gate = words.account(decision) if ended is None else ended.gate
     simulated.row["gate"] = gate.text()
-    if ended is not None and ended.code == "denied":
+    if ended is not None and ended.code != "suppressed":
         raise StepError(ended.code, ended.message)
     if ended is not None:
         forecast.verdict = "would be skipped"

@@ -12,7 +12,7 @@ from config.types import Json
 from gateway import facts, merge_patch
 from gateway.facts import Facts
 from gateway.gate_column import Gate
-from gateway.verdicts import WHERE, Schedule
+from gateway.verdicts import Reroute, Schedule
 from playbooks.states import Status
 from store.definitions.playbooks import Playbook
 from store.engine import db
@@ -61,11 +61,11 @@ def settled(connection: Connection, decision: Decision | None, row: NewRow) -> N
     if decision is None:
         return row
     ended = words.stopped(decision)
-    if ended is None and decision.verdict.kind in WHERE:
-        text = f"The rule {decision.verdict.rule!r} says {decision.verdict.kind}, which a playbook's schedule cannot."
+    if decision.verdict.kind == Reroute.kind:
+        text = f"The rule {decision.verdict.rule!r} sends it to a provider; a scheduled run has no other way."
         return Stopped(Status.FAILED, _error("not_possible", text), words.account(decision).text())
     if ended is not None:
-        status = Status.FAILED if ended.code == "denied" else Status.CANCELLED
+        status = Status.CANCELLED if ended.code == "suppressed" else Status.FAILED
         return Stopped(status, _error(ended.code, ended.message), ended.gate.text())
     made = checks.make(connection, row["workspace_id"], decision.verdict.checks, row["id"])
     if isinstance(made, Refused):

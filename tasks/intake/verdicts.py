@@ -33,7 +33,7 @@ from tasks.policy.words import Ended
 from tasks.secrets.redact import masked
 
 #: code of an error → the status of a trigger that ends so
-_ENDS = {"denied": Status.FAILED}
+_ENDS = {"denied": Status.FAILED, "not_possible": Status.FAILED}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -47,7 +47,7 @@ log = logs.logger(__name__)
 Next = Callable[[], Any]
 
 #: faults of the playbook itself, and what a rule refuses: a retry meets them again
-_HOPELESS = frozenset({"bad_template", "denied", "invalid_parameters", "sealed"})
+_HOPELESS = frozenset({"bad_template", "denied", "invalid_parameters", "not_possible", "provider_disabled", "sealed"})
 _IN_FAILURE = frozenset({Status.FAILED, Status.TIMEOUT})
 
 

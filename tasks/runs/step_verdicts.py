@@ -83,9 +83,9 @@ def obeyed(this: Attempt, form: Form, decision: Decision | None) -> tuple[Form, 
     ended = words.stopped(decision)
     if ended is not None:
         form = replace(form, gate=ended.gate)
-        if ended.code == "denied":
-            return form, failed(ended.code, ended.message)
-        return form, _skipped(this, ended.message)
+        if ended.code == "suppressed":
+            return form, _skipped(this, ended.message)
+        return form, failed(ended.code, ended.message)
     if this.row.mode != Mode.LIVE:
         return form, None
     return _checked(this, form, decision, before.slots if before is not None else {})

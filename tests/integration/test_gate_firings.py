@@ -63,13 +63,20 @@ def fire(clock: Any) -> list[Any]:
 
 
 @pytest.mark.parametrize(
-    ("kind", "status", "code"), [("deny", "failed", "denied"), ("suppress", "cancelled", "suppressed")]
+    ("kind", "more", "status", "code"),
+    [
+        ("deny", {}, "failed", "denied"),
+        ("suppress", {}, "cancelled", "suppressed"),
+        ("reroute", {"target_provider": "mail"}, "failed", "not_possible"),
+    ],
 )
-def test_a_stopped_firing_is_a_run_that_says_why(door: Door, clock: Any, kind: str, status: str, code: str) -> None:
+def test_a_stopped_firing_is_a_run_that_says_why(
+    door: Door, clock: Any, kind: str, more: Any, status: str, code: str
+) -> None:
     """It has not begun, and the schedule has moved on to its next time."""
     playbook_id = scheduled(door)
     condition = {"all": [RECURRING, {"field": "action.metadata.playbook", "eq": playbook_id}]}
-    force.put(rule("night", kind, condition, reason="change freeze"))
+    force.put(rule("night", kind, condition, reason="change freeze", **more))
     (run,) = fire(clock)
     assert (run.status, run.attempt, run.due_at) == (status, 0, None)
     shown = door.call("GET", f"/api/playbooks/executions/{run.id}").json["data"]
