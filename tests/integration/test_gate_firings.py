@@ -1,5 +1,6 @@
 """Rules decide scheduled runs when their time has come, and dry runs foretell what rules would decide."""
 
+import secrets
 from collections.abc import Iterator
 from typing import Any
 
@@ -121,10 +122,11 @@ def test_a_rule_changes_the_parameters_of_a_firing(door: Door, clock: Any) -> No
 
 def dry_run(door: Door) -> tuple[str, dict[str, Any]]:
     """The dry run of a playbook of two steps: its predicted status, and the first step."""
-    action_id = door.create(parameters=[{"name": "host"}])["id"]
+    word = secrets.token_hex(4)
+    action_id = door.create(id=f"act-{word}", parameters=[{"name": "host"}])["id"]
     step = {"type": "action", "action_ref": action_id, "parameters": {"host": "{{ parameters.host }}"}}
     playbook = door.create_playbook(
-        steps=[{"id": "tell", **step}, {"id": "after", **step}], parameters=[{"name": "host"}]
+        id=f"pb-{word}", steps=[{"id": "tell", **step}, {"id": "after", **step}], parameters=[{"name": "host"}]
     )
     request = run_start.RunRequest(
         workspace_id="default", actor="test", playbook_id=playbook["id"], parameters={"host": "h"}, mode=Mode.DRY_RUN

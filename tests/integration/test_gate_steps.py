@@ -36,6 +36,7 @@ class Bench:
         self.door = door
         self.calls: list[tuple[str, dict[str, Any]]] = []
         self.endings: dict[str, list[Ending]] = {}
+        self.made = 0
         #: further members of a playbook
         self.more: dict[str, Any] = {}
         monkeypatch.setattr(driver, "perform", self._perform)
@@ -59,7 +60,10 @@ class Bench:
             {"id": "after", **step, "parameters": {"host": "after"}},
         ]
         declared = [{"name": "host"}, {"name": "token", "type": "secret"}]
-        made = self.door.create_playbook(steps=steps, parameters=declared, tags=["night"], **self.more)
+        self.made += 1
+        made = self.door.create_playbook(
+            id=f"pb-{self.made}", steps=steps, parameters=declared, tags=["night"], **self.more
+        )
         return str(made["id"])
 
     def start(self, playbook_id: str, host: str = "h-1", **more: Any) -> str:
@@ -205,7 +209,7 @@ def test_equal_steps_of_two_runs_go_out_once(bench: Bench) -> None:
 def test_a_failed_step_frees_its_key_unless_in_doubt(bench: Bench, unknown: bool) -> None:
     """Whatever follows the step, the key is freed with its end; in doubt it is kept."""
     force.put(rule("once", "deduplicate", TELL, key_fields=["payload.host"]))
-    bench.action_id = bench.door.create(parameters=[{"name": "host"}], idempotent=False)["id"]
+    bench.action_id = bench.door.create(id="act-once", parameters=[{"name": "host"}], idempotent=False)["id"]
     for link in ({}, {"on_failure": "after"}):
         bench.endings["tell"] = [failed("http_error", "502", unknown=unknown)]
         host = f"h-{len(link)}"
@@ -274,8 +278,10 @@ def test_a_delayed_step_waits_once(bench: Bench) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(db, "now_ms", lambda: row.due_at)
         bench.go_on(run_id)
-    assert bench.names == []
-    assert bench.row(row.id).status == "waiting"
+        assert bench.names == ["tell"]
+        bench.due(row.id)
+        assert bench.go_on(run_id) == "completed"
+    assert bench.names == ["tell", "tell", "after"]
 
 
 def test_a_rerouted_step_goes_out_by_the_provider(bench: Bench) -> None:
