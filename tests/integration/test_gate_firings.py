@@ -104,11 +104,9 @@ def test_a_delayed_firing_begins_later_and_has_its_whole_time(door: Door, clock:
     assert (run.status, run.publishes) == ("pending", 0)
     assert run.due_at == db.now_ms() + 600_000
     assert run.expires_at == run.due_at + 60_000
-    sweep.handle_due(TimeSlice())
-    assert runs()[0].publishes == 0
+    assert sweep.handle_batch({})[0] == []
     clock.shift(600)
-    sweep.handle_due(TimeSlice())
-    assert runs()[0].publishes == 1
+    assert [message.execution_id for message in sweep.handle_batch({})[0]] == [run.id]
 
 
 def test_a_rule_changes_the_parameters_of_a_firing(door: Door, clock: Any) -> None:
