@@ -1,6 +1,7 @@
 """Rules decide scheduled runs when their time has come, and dry runs foretell what rules would decide."""
 
 import secrets
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -207,6 +208,8 @@ def test_rules_that_do_not_concern_it_cost_a_step_and_a_trigger_no_statement(
     step = {"type": "action", "action_ref": action_id, "parameters": {"host": "h"}}
     playbook = door.create_playbook(steps=[{"id": "a", **step}, {"id": "b", **step}])
     monkeypatch.setattr("tasks.definitions.listeners.FRESH", 600.0)  # what is looked up now and then is looked up once
+    for name in ("publish", "publish_after_commit"):  # without a broker it writes, at a time of its own, what is lost
+        monkeypatch.setattr(f"tasks.messages.publisher.{name}", lambda *_, **__: 0)
     monkeypatch.setattr("tasks.runs.driver.perform", lambda *_: conclude.Ending("completed", output={}))
     request = run_start.RunRequest(workspace_id="default", actor="test", playbook_id=playbook["id"])
     trigger = DispatchRequest(caller=CALLER, action_id=action_id, parameters={"host": "h"})
@@ -222,4 +225,4 @@ def test_rules_that_do_not_concern_it_cost_a_step_and_a_trigger_no_statement(
         texts.append(sent)
     assert len(texts[1]) > 10
     with_rules, without = (sorted(text for text in one if not text.startswith(_OF_LEASES)) for one in texts[1:])
-    assert with_rules == without
+    assert Counter(with_rules) == Counter(without)
