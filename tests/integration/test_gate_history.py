@@ -47,6 +47,11 @@ def child(number: int, actions: list[str]) -> subprocess.Popen[str]:
     return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
 
 
+def begun(process: subprocess.Popen[str]) -> None:
+    """Wait until it has accepted a hundred triggers; log lines may come before that."""
+    assert any(line.startswith("child-") for line in process.stdout), "it has ended early"
+
+
 def kill(*children: subprocess.Popen[str]) -> None:
     for process in children:
         process.send_signal(signal.SIGKILL)
@@ -67,13 +72,13 @@ def contend(actions: list[str]) -> None:
     children = [child(number, actions) for number in range(4)]
     try:
         for process in children:
-            assert process.stdout.readline().startswith("child-")
+            begun(process)
         kill(*children[:2])
         redis_store.client().flushall()
         more = [child(number, actions) for number in (4, 5)]
         children = [*children[2:], *more]
         for process in more:
-            assert process.stdout.readline().startswith("child-")
+            begun(process)
         redis_store.client().flushall()
     finally:
         kill(*children)
