@@ -5,7 +5,7 @@ row of (workspace, rule, key), made in the transaction that accepts the executio
 time waits for that row, and then sees the count as it is.
 
 * ``count``: at most so much within the window.
-* ``count_distinct``: at most so many different values within the window; a value that has passed passes again.
+* ``count_distinct``: at most a number of different values within the window; a value that has passed passes again.
 * ``take_slot``: each gets a time of its own, a window divided by the most apart, first come first served.
 """
 

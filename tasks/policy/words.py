@@ -85,7 +85,7 @@ def _because(sentence: str, reason: str | None) -> str:
 def provider_parameters(decision: Decision) -> dict[str, Any]:
     """What a provider gets of an action that a rule sends there.
 
-    Secret parameters stay masked: the provider is not whom they were given to.
+    Secret parameters stay masked: they were given to the action, not to the provider.
     """
     seen = decision.facts
     labels = {name: value for name, value in seen.metadata.items() if isinstance(value, str)}
