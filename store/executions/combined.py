@@ -15,7 +15,7 @@ from playbooks.states import Status
 from store import audit
 from store.engine.db import Connection, now_ms
 from store.engine.prepared import Prepared, words
-from store.executions import kept_keys, transitions
+from store.executions import transitions
 from store.executions.rows import NOT_BEGUN, NewRow
 from store.executions.transitions import (
     LIVE,
@@ -26,7 +26,7 @@ from store.executions.transitions import (
     moving,
     with_end,
 )
-from store.gateway import end_record
+from store.gateway import end_record, kept_keys
 
 _table = transitions.executions
 

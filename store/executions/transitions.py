@@ -27,9 +27,9 @@ from playbooks.states import Kind, Status, WaitingFor
 from store import audit
 from store.engine.db import Connection, Row, metadata, now_ms
 from store.engine.prepared import Prepared, words
-from store.executions import kept_keys, rows
+from store.executions import rows
 from store.executions.rows import TIMEOUT_GRACE, NewRow
-from store.gateway import end_record
+from store.gateway import end_record, kept_keys
 
 executions = sa.Table(
     "executions",

@@ -2,7 +2,7 @@
 
 A key is taken in the transaction that accepts the execution, or right before an attempt at a step. The database decides
 between two that want it at the same time. It is free again at its time, and as soon as its holder has failed without
-doubt: ``store.executions.kept_keys`` deletes it in the transaction of that end.
+doubt: ``store.gateway.kept_keys`` deletes it in the transaction of that end.
 """
 
 from typing import Any

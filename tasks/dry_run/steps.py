@@ -29,7 +29,7 @@ from tasks.runs.context import asset
 from tasks.runs.errors import StepError, no_list
 from tasks.runs.run import Run
 from tasks.runs.step_entries import MOST_ITEMS
-from tasks.runs.step_verdicts import Form
+from tasks.runs.verdicts import Form
 from tasks.secrets.redact import Redactor, masked
 
 #: executors that call another system

@@ -9,7 +9,7 @@ from tasks.dry_run.values import is_assumed
 from tasks.policy import checks, words
 from tasks.policy.judge import Decision
 from tasks.runs.errors import StepError
-from tasks.runs.step_verdicts import Form, changed, decision_of
+from tasks.runs.verdicts import Form, changed, decision_of
 from tasks.secrets.redact import masked
 
 

@@ -18,7 +18,7 @@ from tasks.attempts.lease import HeldLease
 from tasks.attempts.patience import with_patience
 from tasks.attempts.perform import Work, prepare
 from tasks.runs.context import RunContext, asset, parted
-from tasks.runs.step_verdicts import Form, decision_of, obeyed
+from tasks.runs.verdicts import Form, decision_of, obeyed
 from tasks.secrets.redact import Redactor, masked, redactor, texts
 
 log = logs.logger(__name__)
