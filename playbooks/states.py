@@ -8,9 +8,10 @@ from enum import StrEnum
 
 
 class Kind(StrEnum):
-    """An execution is a triggered action, a run of a playbook, or its step."""
+    """An execution is a triggered action, a dispatch, a run of a playbook, or its step."""
 
     ACTION = "action"
+    DISPATCH = "dispatch"
     PLAYBOOK = "playbook"
     STEP = "step"
 

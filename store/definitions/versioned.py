@@ -37,6 +37,8 @@ class Revision:
     version: str
     definition: Mapping[str, Any]
     sealed: str | None = None
+    #: "" of a provider or a chain, which belong to no workspace
+    workspace_id: str = ""
     #: whether it never changes again; else its config has yet to be masked by the present rules
     lasting: bool = True
 
@@ -384,6 +386,7 @@ def _revision(row: Any) -> Revision:
         version=row.version,
         definition=json.loads(row.definition),
         sealed=getattr(row, "sealed", None),
+        workspace_id=row.workspace_id,
         lasting=abs(getattr(row, "rules", RULES)) == RULES,
     )
 

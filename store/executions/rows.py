@@ -94,6 +94,11 @@ def action(columns: NewRow) -> NewRow:
     return _new(Kind.ACTION, {"publishes": 1, **columns})
 
 
+def dispatch(columns: NewRow) -> NewRow:
+    """A dispatch, with its first message published unless it waits."""
+    return _new(Kind.DISPATCH, {"publishes": 1, **columns})
+
+
 def run(columns: NewRow) -> NewRow:
     """A run of a playbook, with its first message published.
 

@@ -11,7 +11,8 @@ transaction open, and finishes it. Two rules make that safe:
   unplanned (``waiting_for`` "follow"), an action whose end playbooks listen for ("announce") and a run whose steps have
   to be ended ("clear").
 
-A row is of one of three kinds: an ``action`` that was triggered, a run of a ``playbook``, a ``step`` of a run.
+A row is of one of four kinds: an ``action`` that was triggered, a ``dispatch`` to a provider, a run of a ``playbook``, a
+``step`` of a run.
 ``store.executions.steps`` has the functions for steps, ``store.executions.runs`` those for runs.
 """
 
@@ -207,6 +208,7 @@ def moving(to: Status, guard: str, changed: tuple[str, ...], fenced: bool, *, fr
 
 _MOVED = (executions.c.id, executions.c.workspace_id, executions.c.attempt, executions.c.owner)
 _CLAIMED = (
+    executions.c.kind,
     executions.c.action_id,
     executions.c.revision_id,
     executions.c.mode,
@@ -257,7 +259,7 @@ _GUARDS: dict[str, tuple[list[Any], dict[str, Any], tuple[Any, ...]]] = {
     "is running": ([executions.c.status == Status.RUNNING], {}, ()),
     "may be handed back": ([executions.c.status == Status.RUNNING, _goes_on_around], {}, ()),
     "awaits approval": ([executions.c.waiting_for == WaitingFor.APPROVAL, executions.c.due_at > _now], {}, ()),
-    "may be claimed": ([_to_be_had, executions.c.kind == Kind.ACTION], _taken, _CLAIMED),
+    "may be claimed": ([_to_be_had, executions.c.kind.in_(words((Kind.ACTION, Kind.DISPATCH)))], _taken, _CLAIMED),
     "step may be claimed": ([_to_be_had, executions.c.kind == Kind.STEP, _run_goes_on], _taken, (*_CLAIMED, *_STEP)),
     "step is running": ([executions.c.status == Status.RUNNING], {}, (*_STEP, run_status.label("run_status"))),
     "all arms have ended": ([executions.c.open == 0], {}, (run_status.label("run_status"),)),
@@ -391,6 +393,14 @@ def states(db: Connection, execution_ids: Iterable[str]) -> dict[str, tuple[str,
     table = executions.c
     query = sa.select(table.id, table.status, table.attempt + _changes).where(table.id.in_(list(execution_ids)))
     return {row[0]: (row[1], row[2]) for row in db.execute(query)}
+
+
+def ended(db: Connection, execution_ids: Iterable[str]) -> set[str]:
+    """Those of the executions that have ended, or are no longer kept."""
+    wanted, table = set(execution_ids), executions.c
+    live = words(tuple(sorted(set(STATUSES) - TERMINAL)))
+    query = sa.select(table.id).where(table.id.in_(list(wanted)), table.status.in_(live))
+    return wanted - {row.id for row in db.execute(query)}
 
 
 _step = executions.alias("step")

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from playbooks.states import Mode, Status
+from playbooks.states import Kind, Mode, Status
 from store.engine import db
 from store.engine.db import Connection, Row
 from store.executions import completions, recovery
@@ -17,9 +17,9 @@ EVENTS: dict[str, str] = {status: f"action.{status}" for status in completions.A
 def mark(row: Any, status: Status) -> dict[str, Any]:
     """The mark to store with a triggered action's end in ``status``.
 
-    Empty if no playbook listens.
+    Empty if no playbook listens, and of a dispatch.
     """
-    event = EVENTS.get(status)
+    event = EVENTS.get(status) if row.kind == Kind.ACTION else None
     announced = event is not None and row.mode == Mode.LIVE and event in listeners.awaited(row.workspace_id)
     return completions.mark() if announced else {}
 
