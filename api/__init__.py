@@ -20,7 +20,8 @@ from api.actions import executions, trigger
 from api.actions import routes as actions
 from api.actions.schemas import BEYOND
 from api.events import routes as events
-from api.gateway import audit, rules, stops
+from api.gateway import audit, dispatch, rules, stops
+from api.gateway.waiting import Ends
 from api.http import auth, errors, openapi
 from api.http.blueprint import IdConverter, StepIdConverter
 from api.http.body import MAX_BYTES
@@ -61,6 +62,8 @@ _FAMILIES = (
 _GATEWAY = (rules.blueprint, stops.blueprint)
 #: the gateway's, under ``/v1``
 _BELOW_V1 = (sign_in.blueprint, audit.blueprint)
+#: the same, and under ``/compat/v1`` in the form of existing clients
+_DISPATCHING = (dispatch.blueprint,)
 #: what is behind a key or a token
 _GUARDED = ("/api/", "/v1/", "/compat/", "/admin/")
 #: the canonical prefix, which is documented, comes first
@@ -92,6 +95,7 @@ def create_app() -> Flask:
     app.url_map.converters["step"] = StepIdConverter
     app.extensions["tocsin.limiter"] = Limiter()
     app.extensions["tocsin.watcher"] = Watcher()
+    app.extensions["tocsin.ends"] = Ends()
     app.extensions["tocsin.knows"] = auth.knows
     app.extensions["tocsin.started"] = _started
     app.extensions["tocsin.gauge"] = health.Gauge()
@@ -119,6 +123,7 @@ def _drain(app: Flask, seconds: float) -> bool:
     generations.end()
     parts = (
         app.extensions["tocsin.watcher"].drain,
+        app.extensions["tocsin.ends"].drain,
         auth.drain,
         publisher.drain,
         app.extensions["tocsin.limiter"].drain,
@@ -142,6 +147,9 @@ def _mount(app: Flask) -> None:
         api.register_blueprint(family)
     for family in _BELOW_V1:
         api.register_blueprint(family, url_prefix="/v1")
+    for family in _DISPATCHING:
+        api.register_blueprint(family, url_prefix="/v1")
+        app.register_blueprint(family, url_prefix="/compat/v1", name=f"compat-{family.name}")
     app.register_blueprint(openapi.root)
     openapi.install(app, api, BEYOND)
 

@@ -126,12 +126,13 @@ def post_worker_init(worker: Any) -> None:
     SIGTERM releases the readers that wait, before the server waits for them. The application knows the keys, by which
     requests take turns.
     """
-    watcher = worker.wsgi.extensions["tocsin.watcher"]
+    watchers = [worker.wsgi.extensions[name] for name in ("tocsin.watcher", "tocsin.ends")]
     worker.knows = worker.wsgi.extensions["tocsin.knows"]
     worker.wsgi.extensions["tocsin.started"]()
 
     def stop(number: int, frame: Any) -> None:
-        watcher.draining = True
+        for watcher in watchers:
+            watcher.draining = True
         worker.handle_exit(number, frame)
 
     signal.signal(signal.SIGTERM, stop)

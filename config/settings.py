@@ -85,6 +85,9 @@ class Settings:
     max_key_days: int
     #: how long a user who has signed in stays so
     session_seconds: int
+    #: how long a dispatch waits for its outcome, and how many may wait in a process at the same time
+    dispatch_wait: int
+    dispatch_waiters: int
 
     # The database
     #: SQLite, or PostgreSQL for more than one machine
@@ -272,6 +275,8 @@ def load() -> Settings:
         idempotency_hours=values.whole(reader, "IDEMPOTENCY_HOURS", 24, least=1),
         max_key_days=values.whole(reader, "MAX_KEY_DAYS", 0),
         session_seconds=values.whole(reader, "SESSION_SECONDS", 3600, least=60, most=604_800),
+        dispatch_wait=values.whole(reader, "DISPATCH_WAIT", 30, most=300),
+        dispatch_waiters=values.whole(reader, "DISPATCH_WAITERS", 500),
         database_url=values.database(reader.str("DATABASE_URL", "") or f"sqlite:///{var_dir / 'tocsin.db'}"),
         sqlite_synchronous=values.one_of(
             "SQLITE_SYNCHRONOUS", reader.str("SQLITE_SYNCHRONOUS", "NORMAL").upper(), ("OFF", "NORMAL", "FULL", "EXTRA")

@@ -98,6 +98,15 @@ class Call:
     still_ours: Callable[[], None] = lambda: None
     checkpoint: Callable[[], None] = lambda: None
     aborted: Callable[[], bool] = lambda: False
+    #: the workspace for which it is made, and who asked for it
+    workspace_id: str = ""
+    actor: str = ""
+    #: ``traceparent`` and ``tracestate``, for the receiver
+    trace: Mapping[str, str] = field(default_factory=dict)
+    #: which call of its provider this is, counted over all processes
+    number: Callable[[], int] = lambda: 1
+    #: a text with its secrets masked
+    shown: Callable[[str], str] = lambda text: text
     report: Report = field(default_factory=Report)
 
     @property

@@ -12,6 +12,7 @@ import math
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any, NoReturn
@@ -176,6 +177,8 @@ def exchange(request: Request, call: Call) -> Any:
         As ``client.send``, and ProviderError: ``http_status`` for everything but 2xx, with status and the beginning of
         the body.
     """
+    if call.trace:
+        request = replace(request, headers={**call.trace, **request.headers})
     response = client.send(request, call)
     if call.mode == Mode.SANDBOX:
         call.log("INFO", f"{_named(request)} was recorded instead of sent")

@@ -2,7 +2,7 @@
 
 import functools
 import importlib
-from typing import cast
+from typing import Any, cast
 
 from providers.base import Executor
 
@@ -14,7 +14,11 @@ _MODULES = {
     "local": "providers.local",
     "approval": "providers.approval",
     "opservant": "providers.opservant",
+    "log": "providers.inner.log",
+    "mock": "providers.inner.mock",
 }
+#: executors of upper layers, which start what lies above this one
+_added: dict[str, Executor] = {}
 
 
 @functools.cache
@@ -24,7 +28,12 @@ def executor(name: str) -> Executor:
     Raises:
         KeyError: there is none.
     """
-    return cast("Executor", importlib.import_module(_MODULES[name]))
+    return _added[name] if name in _added else cast("Executor", importlib.import_module(_MODULES[name]))
+
+
+def add(name: str, module: Any) -> None:
+    """Add the executor of an upper layer."""
+    _added[name] = module
 
 
 def load_all() -> None:

@@ -147,16 +147,16 @@ def refuse() -> None:
         raise InvalidRequest("This operation takes no body.")
 
 
-def read(req: Request, *, yaml: bool = False) -> Any:
+def read(req: Request, *, yaml: bool = False, most: int = MAX_BYTES) -> Any:
     """The body's value, ``missing`` for an empty one.
 
-    ``yaml`` says that it may be written as YAML.
+    ``yaml`` says that it may be written as YAML, ``most`` how many bytes it may have.
 
     Raises:
         UnsupportedMediaType: it is not plain JSON. RequestEntityTooLarge. InvalidRequest: it is not sound.
         TooSlow: it did not arrive in time.
     """
-    raw = _bytes(req)
+    raw = _bytes(req, most)
     if not raw:
         return missing
     kind = req.mimetype
@@ -173,25 +173,27 @@ def read(req: Request, *, yaml: bool = False) -> Any:
     return parse(raw) if len(raw) <= _LARGE else pool.in_turn(parse, raw)
 
 
-def _bytes(req: Request) -> bytes:
+def _bytes(req: Request, most: int) -> bytes:
+    if most != MAX_BYTES:
+        req.max_content_length = most
     try:
         with HERE.aside():
             raw = req.get_data(cache=False)
     except RequestEntityTooLarge:
         _forget(req)
-        raise _too_large(req) from None
+        raise _too_large(req, most) from None
     except (HTTPException, TooSlow):
         raise
     except Exception as error:  # the server could not make out the chunks; its errors have no base in common
         raise InvalidRequest("The body could not be read to its end.") from error
-    if len(raw) >= MAX_BYTES and _forget(req):  # of chunks the library gives that much, and does not say that it is cut
-        raise _too_large(req)
+    if len(raw) >= most and _forget(req):  # of chunks the library gives that much, and does not say that it is cut
+        raise _too_large(req, most)
     return raw
 
 
-def _too_large(req: Request) -> RequestEntityTooLarge:
-    given = f"{req.content_length:,} bytes" if req.content_length else f"more than {MAX_BYTES:,} bytes"
-    return RequestEntityTooLarge(f"The body has {given}; at most {MAX_BYTES:,} are taken.")
+def _too_large(req: Request, most: int) -> RequestEntityTooLarge:
+    given = f"{req.content_length:,} bytes" if req.content_length else f"more than {most:,} bytes"
+    return RequestEntityTooLarge(f"The body has {given}; at most {most:,} are taken.")
 
 
 def _forget(req: Request) -> bool:

@@ -75,7 +75,7 @@ def from_http(error: HTTPException) -> Any:
     messages = (getattr(error, "data", None) or {}).get("messages")
     problems = list(_problems(messages)) if messages else []
     said = paths.words(error) or error.description or HTTPStatus(error.code).phrase
-    detail = _summary(problems) if problems else said
+    detail = summary(problems) if problems else said
     response = _respond(body(error.code, detail, problems=problems))
     for name, value in error.get_headers():
         if name.lower() not in ("content-type", "content-length"):
@@ -91,7 +91,7 @@ def _from_caller_error(error: CallerError) -> Response:
         return response
     detail = str(error)
     if len(error.problems) == 1:
-        detail = f"{detail} {_summary(error.problems)}"
+        detail = f"{detail} {summary(error.problems)}"
     response = _respond({**body(error.status, detail, code=error.code, problems=error.problems), **error.members})
     if error.status == HTTPStatus.SERVICE_UNAVAILABLE:
         response.headers["Retry-After"] = str(_TURN if isinstance(error, Busy) else _REST)
@@ -108,7 +108,8 @@ def _respond(members: dict[str, Any]) -> Response:
     return Response(json.dumps(members), members["status"], content_type=CONTENT_TYPE)
 
 
-def _summary(problems: Sequence[Problem]) -> str:
+def summary(problems: Sequence[Problem]) -> str:
+    """The first fault, and how many more there are."""
     first = problems[0]
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
     return f"{first.pointer or 'The body'}: {first.detail}{more}"

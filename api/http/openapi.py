@@ -46,6 +46,7 @@ TAGS = {
     "rules": "List, reload, switch, evaluate and roll back the gateway's rules.",
     "stop": "Keep everything of a tenant, or of all, from going out.",
     "audit": "Read what became of each execution and dispatch.",
+    "dispatch": "Send something by a provider, as the rules decide.",
     "keys": "Create and revoke API keys.",
     "users": "Create, change and disable the people who sign in.",
     "auth": "Sign in and out.",

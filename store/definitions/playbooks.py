@@ -10,7 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
+from store import audit
 from store.definitions import references
 from store.definitions.versioned import (
     Definition,
@@ -21,7 +24,7 @@ from store.definitions.versioned import (
     head_table,
     revision_table,
 )
-from store.engine.db import Connection, Row
+from store.engine.db import Connection, Row, now_ms
 from store.ids import new_id
 from store.paging import Found
 
@@ -109,6 +112,22 @@ def new_revision(definition: Mapping[str, Any], *, step_count: int, fire_at: int
         "fire_at": fire_at,
     }
     return NewRevision(id=revision_id, definition=definition, head=head)
+
+
+def ensure_revision(db: Connection, revision_id: str, playbook_id: str, definition: Mapping[str, Any]) -> None:
+    """Write a revision of no workspace, a chain's, unless it is there: its id follows from its content."""
+    values = {
+        "id": revision_id,
+        "workspace_id": "",
+        "playbook_uid": revision_id,
+        "playbook_id": playbook_id,
+        "version": definition["version"],
+        "definition": json.dumps(definition),
+        "created_at": now_ms(),
+        "created_by": audit.SYSTEM,
+    }
+    insert = sqlite_insert if db.dialect.name == "sqlite" else postgresql_insert
+    db.execute(insert(playbook_revisions).values(values).on_conflict_do_nothing())
 
 
 def set_enabled(db: Connection, playbook: Playbook, *, enabled: bool, fire_at: int | None, actor: str) -> Playbook:

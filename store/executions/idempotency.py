@@ -6,6 +6,7 @@ The row is written in the transaction that accepts the execution; of two concurr
 the other meets the primary key (``IntegrityError``) and finds what the first has made.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -22,9 +23,13 @@ idempotency_keys = sa.Table(
     sa.Column("fingerprint", sa.Text, nullable=False),
     sa.Column("execution_id", sa.Text, nullable=False),
     sa.Column("created_at", sa.BigInteger, nullable=False),
+    #: of a dispatch that was decided at once: its outcome, JSON
+    sa.Column("outcome", sa.Text),
     sa.Index("ix_idempotency_keys_created_at", "created_at"),
 )
 
+#: keys in one statement
+_AT_ONCE = 500
 _table = idempotency_keys.c
 _insert = Prepared(sa.insert(idempotency_keys).values({each.name: sa.bindparam(each.name) for each in _table}).inline())
 _one = Prepared(
@@ -35,7 +40,14 @@ _one = Prepared(
 
 
 def remember(
-    db: Connection, workspace_id: str, key: str, *, fingerprint: str, execution_id: str, created_at: int
+    db: Connection,
+    workspace_id: str,
+    key: str,
+    *,
+    fingerprint: str,
+    execution_id: str,
+    created_at: int,
+    outcome: str | None = None,
 ) -> None:
     """Tie a key to the execution it makes.
 
@@ -48,6 +60,7 @@ def remember(
         "fingerprint": fingerprint,
         "execution_id": execution_id,
         "created_at": created_at,
+        "outcome": outcome,
     }
     _insert.run(db, values)
 
@@ -69,6 +82,16 @@ _decided = Prepared(
         executions.c.id == sa.bindparam("id_"), executions.c.gate.is_not(None)
     )
 )
+def several(db: Connection, workspace_id: str, keys: Sequence[str]) -> dict[str, Row]:
+    """What these keys were used for, as ``find``, by key."""
+    if len(keys) == 1:
+        row = find(db, workspace_id, keys[0])
+        return {} if row is None else {keys[0]: row}
+    found = {}
+    for at in range(0, len(keys), _AT_ONCE):
+        mine = sa.and_(_table.workspace_id == workspace_id, _table.key.in_(keys[at : at + _AT_ONCE]))
+        found |= {row.key: row for row in db.execute(sa.select(idempotency_keys).where(mine))}
+    return found
 
 
 def forget(db: Connection, *, before: int, limit: int = 1000) -> int:

@@ -121,6 +121,7 @@ SOURCES: dict[Status, tuple[Status, ...]] = {
     Status.SKIPPED: (Status.RUNNING,),
 }
 TERMINAL = frozenset({Status.COMPLETED, Status.FAILED, Status.TIMEOUT, Status.CANCELLED, Status.SKIPPED})
+_ENDS = words(tuple(sorted(TERMINAL)))
 #: the statuses an action's execution may have; a step that the gate stops is skipped
 STATUSES = (Status.PENDING, Status.RUNNING, Status.WAITING, *sorted(TERMINAL))
 
@@ -395,12 +396,11 @@ def states(db: Connection, execution_ids: Iterable[str]) -> dict[str, tuple[str,
     return {row[0]: (row[1], row[2]) for row in db.execute(query)}
 
 
-def ended(db: Connection, execution_ids: Iterable[str]) -> set[str]:
-    """Those of the executions that have ended, or are no longer kept."""
-    wanted, table = set(execution_ids), executions.c
-    live = words(tuple(sorted(set(STATUSES) - TERMINAL)))
-    query = sa.select(table.id).where(table.id.in_(list(wanted)), table.status.in_(live))
-    return wanted - {row.id for row in db.execute(query)}
+def ended(db: Connection, execution_ids: Iterable[str]) -> list[str]:
+    """Those of the executions that have ended."""
+    table = executions.c
+    query = sa.select(table.id).where(table.id.in_(list(execution_ids)), table.status.in_(_ENDS))
+    return [row.id for row in db.execute(query)]
 
 
 _step = executions.alias("step")

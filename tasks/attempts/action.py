@@ -12,13 +12,15 @@ from collections.abc import Callable
 
 from config import logs
 from config.errors import Unavailable
+from gateway import gate_column, traces
+from playbooks.states import Kind
 from providers.base import Abandoned
 from store.definitions.actions import Revision
 from store.engine import group_commit
 from store.engine.db import Row
 from store.executions import transitions
 from store.sealing.seal import SealBroken
-from tasks.attempts import stop
+from tasks.attempts import provider_calls, stop
 from tasks.attempts.conclude import Attempt, Ending, Unchanged, conclude, failed
 from tasks.attempts.lease import HeldLease, keeper
 from tasks.attempts.perform import Work, attempt_at, give_up, perform, prepare
@@ -37,7 +39,7 @@ def attempt(execution_id: str, claimed: Callable[[Row], None] | None = None) -> 
     try:
         return _attempt(execution_id, claimed)
     finally:
-        logs.unbind("execution_id", "request_id")
+        logs.unbind("execution_id", "request_id", "trace_id")
 
 
 def _attempt(execution_id: str, claimed: Callable[[Row], None] | None) -> Ending | Unchanged:
@@ -63,6 +65,10 @@ def _attempt(execution_id: str, claimed: Callable[[Row], None] | None) -> Ending
 def _carry_out(row: Row, held: HeldLease) -> Ending | Unchanged:
     revision = revisions.action_with_patience(row.revision_id)
     this = attempt_at(row, revision.definition["retry"])
+    if row.kind == Kind.DISPATCH and (gate := gate_column.read(row.gate)) is not None:
+        this.trace, this.reply = gate.trace, gate.reply
+        if gate.trace:
+            logs.bind(trace_id=traces.trace_id(gate.trace))
     try:
         ending = conclude(this, perform(stop.waits(row) or _work(this, revision, held), held))
     except Abandoned:
@@ -77,4 +83,7 @@ def _work(this: Attempt, revision: Revision, held: HeldLease) -> Work | Ending:
         hidden = opened_parameters(this.row)
     except SealBroken as broken:
         return failed("sealed", str(broken))
-    return prepare(this, revision, held, {**json.loads(this.row.input), **hidden}, hidden)
+    given = json.loads(this.row.input)
+    if this.row.kind == Kind.DISPATCH:
+        given = provider_calls.parameters_of(revision, this.row.action_id, given)
+    return prepare(this, revision, held, {**given, **hidden}, hidden)

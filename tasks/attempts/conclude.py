@@ -12,10 +12,11 @@ from typing import Any
 
 from config import logs, times
 from playbooks.definitions.events import APPROVAL_REQUESTED
-from playbooks.states import Mode, Status, WaitingFor
+from playbooks.states import Kind, Mode, Status, WaitingFor
 from store.engine import db
 from store.engine.db import Connection, Row
 from store.executions import announcements, transitions
+from store.gateway import replies
 from tasks.attempts import completion
 from tasks.attempts.failure import failure
 from tasks.attempts.patience import commit_with_patience
@@ -90,6 +91,9 @@ class Attempt:
     retry: Mapping[str, Any]
     redact: Redactor
     logs: list[dict[str, str]] = field(default_factory=list)
+    #: of a dispatch: its trace context, and the process that waits for its end
+    trace: Mapping[str, str] = field(default_factory=dict)
+    reply: str | None = None
 
     def log(self, level: str, message: str) -> None:
         """Add a line to the execution's log."""
@@ -127,6 +131,8 @@ def settle(this: Attempt, ending: Ending) -> Settled:
     if ending.error is not None:
         unknown = bool(ending.error["outcome_unknown"]) and not row.idempotent and row.mode == Mode.LIVE
         ending = replace(ending, error={**ending.error, "outcome_unknown": unknown})
+        if row.kind == Kind.DISPATCH:  # its sender is told
+            ending = replace(ending, error={**(ending.error or {}), "retryable": ending.retryable})
     record = {
         "output": this.redact(ending.output),
         "error": _telling(this.redact(ending.error)),
@@ -177,6 +183,8 @@ def conclude(this: Attempt, ending: Ending) -> Ending | Unchanged:
         return Unchanged("stale")
     if mark or asks:
         publisher.publish_after_commit(completion.message(row.id, row.action_id))
+    if this.reply is not None and settled.ending.status in transitions.TERMINAL:
+        replies.tell(this.reply, row.id)
     ended(this, settled.ending)
     return settled.ending
 

@@ -25,6 +25,7 @@ from store.engine import db
 from store.engine.db import Row
 from store.executions import leases
 from store.sealing.seal import SealBroken
+from tasks.attempts import provider_calls
 from tasks.attempts.conclude import Attempt, Ending, failed
 from tasks.attempts.lease import HeldLease, keeper
 from tasks.attempts.patience import commit_with_patience
@@ -59,15 +60,21 @@ def prepare(
 ) -> Work | Ending:
     """Gather everything the executor needs; ``hidden`` are the secret parameters."""
     row, definition = this.row, revision.definition
+    named: list[str] = []
     try:
-        opened = sealing.opened_config(row.workspace_id, revision)
+        opened = sealing.opened_config(row.workspace_id if revision.workspace_id else "", revision)
+        config = sealing.restore_secrets(dict(definition["config"]), opened)
+        if provider_calls.is_provider(revision):
+            config, named = provider_calls.filled_in(config)
     except SealBroken as broken:
         return failed("sealed", str(broken))
-    this.redact = redactor([*texts(hidden), *sealing.telling(opened)])
+    except provider_calls.MissingVariable as missing:
+        return failed("environment", str(missing))
+    this.redact = redactor([*texts(hidden), *sealing.telling(opened), *named])
     call = Call(
         execution_id=row.id,
         idempotency_key=row.id,
-        config=sealing.restore_secrets(dict(definition["config"]), opened),
+        config=config,
         parameters=parameters,
         context={
             **parameters,
@@ -83,6 +90,10 @@ def prepare(
         still_ours=held.still_ours,
         checkpoint=held.checkpoint,
         aborted=held.aborted,
+        workspace_id=row.workspace_id,
+        trace=this.trace,
+        number=provider_calls.counting(revision.id),
+        shown=lambda text: str(this.redact(text)),
     )
     interruptible = definition["executor"] == "local" and "handler" in definition["config"]
     return Work(registry.executor(definition["executor"]), call, interruptible)

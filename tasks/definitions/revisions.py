@@ -2,17 +2,15 @@
 
 import functools
 import time
-from collections.abc import Mapping
 
-from config.errors import Conflict, Unavailable
+from config.errors import Unavailable
 from config.settings import settings
 from playbooks import plan
-from playbooks.plan import Plan, every_step
+from playbooks.plan import Plan
 from playbooks.widths import Widths
 from store.definitions import actions, playbooks
 from store.definitions.actions import Revision
 from store.engine import db
-from store.engine.db import Connection
 
 
 class _NotLasting(Exception):  # noqa: N818
@@ -61,31 +59,3 @@ def action_with_patience(revision_id: str) -> Revision:
             if time.monotonic() > give_up:
                 raise
             time.sleep(0.5)
-
-
-def pins(
-    connection: Connection, workspace_id: str, revision_id: str, kept: Mapping[str, str] | None = None
-) -> dict[str, str]:
-    """Action id → the revision to pin: from ``kept``, else present.
-
-    Raises:
-        Conflict: an action that it uses is gone or switched off.
-    """
-    wanted = _used(revision_id)
-    heads = actions.heads(connection, workspace_id, wanted)
-    found = {}
-    for action_id in wanted:
-        head = heads.get(action_id)
-        if head is None:
-            raise Conflict(f"The playbook uses the action {action_id!r}, which is gone.", code="action_missing")
-        if not head.enabled:
-            raise Conflict(f"The playbook uses the action {action_id!r}, which is disabled.", code="action_disabled")
-        found[action_id] = (kept or {}).get(action_id) or head.revision_id
-    return found
-
-
-@functools.lru_cache(maxsize=256)
-def _used(revision_id: str) -> tuple[str, ...]:
-    """The actions that a revision of a playbook uses."""
-    steps = every_step(playbook(revision_id)[0].definition["steps"])
-    return tuple(sorted({step["action_ref"] for step in steps if step["type"] == "action"}))

@@ -11,6 +11,7 @@ from store.definitions import playbooks
 from store.engine import db
 from store.engine.db import Connection
 from tasks.definitions import revisions
+from tasks.definitions.pins import pins
 from tasks.dry_run.steps import StepForecast, StepSimulation
 from tasks.dry_run.values import assumed, fill, is_assumed, resolve
 from tasks.intake import run_start
@@ -107,7 +108,7 @@ def _child(
         hidden={key: value for key, value in values.items() if key in names and value not in (None, MASK)},
         context={
             **run.context,
-            "pins": revisions.pins(connection, run.workspace_id, revision.id),
+            "pins": pins(connection, run.workspace_id, revision.id),
             "depth": run.context["depth"] + 1,
             "carried": [],
         },

@@ -16,6 +16,8 @@ from expressions.conditions import evaluation
 from playbooks.definitions import parameters
 from playbooks.plan import Node
 from playbooks.states import Status
+from store.definitions.actions import Revision
+from tasks.attempts import provider_calls
 from tasks.attempts.conclude import Attempt
 from tasks.attempts.lease import HeldLease, keeper
 from tasks.attempts.perform import perform, prepare
@@ -119,7 +121,7 @@ def action(simulated: StepSimulation, forecast: StepForecast) -> str:
         idempotent=definition["idempotent"],
         timeout_ms=run_messages.timeout_ms(step, definition),
     )
-    values, open_ = _parameters(simulated, forecast, definition["parameters"])
+    values, open_ = _parameters(simulated, forecast, revision)
     form = Form(revision=revision, values=values, secret_names=parameters.secret_names(definition["parameters"]))
     foretold = verdicts.foretell(simulated, forecast, form, open_)
     if foretold is None:
@@ -145,7 +147,7 @@ def action(simulated: StepSimulation, forecast: StepForecast) -> str:
     return simulated.node.on_success
 
 
-def _parameters(simulated: StepSimulation, forecast: StepForecast, declared: list[Json]) -> tuple[Json, list[str]]:
+def _parameters(simulated: StepSimulation, forecast: StepForecast, revision: Revision) -> tuple[Json, list[str]]:
     """The action's parameters, and the names of the unknown ones.
 
     Sets the row's target.
@@ -153,7 +155,8 @@ def _parameters(simulated: StepSimulation, forecast: StepForecast, declared: lis
     step, target = simulated.node.step, simulated.asset()
     simulated.row["target"] = str(target) if target is not None else None
     rendered = fill(step.get("parameters", {}), simulated.context)
-    values, open_, problems = resolve(declared, rendered)
+    given = provider_calls.parameters_of(revision, step["action_ref"], rendered)
+    values, open_, problems = resolve(revision.definition["parameters"], given)
     if is_assumed(target):
         open_.append("target")
     if problems:

@@ -8,7 +8,7 @@ import contextlib
 import hashlib
 import hmac
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from config.errors import Unavailable, Unprocessable
@@ -54,7 +54,7 @@ def earlier(connection: Connection, workspace_id: str, actor: str, key: str | No
     known = idempotency.find(connection, workspace_id, _owned(actor, key)) if key else None
     if known is None:
         return None
-    if not any(hmac.compare_digest(known.fingerprint, _fingerprint(same, root)) for root in settings().secret_keys):
+    if not is_same(known, same):
         raise KeyClash(workspace_id, actor, key or "")
     return known
 
@@ -62,6 +62,17 @@ def earlier(connection: Connection, workspace_id: str, actor: str, key: str | No
 def decided(connection: Connection, known: Row) -> Row | None:
     """Status and gate of the execution made before, where a rule concerns it."""
     return idempotency.decided(connection, known.execution_id)
+def earlier_of(connection: Connection, workspace_id: str, actor: str, keys: Sequence[str]) -> dict[str, Row]:
+    """What was made before under these keys of one caller, by key; whether of the same request ``is_same`` says."""
+    if not keys:
+        return {}
+    found = idempotency.several(connection, workspace_id, [_owned(actor, key) for key in keys])
+    return {key.removeprefix(_owned(actor, "")): row for key, row in found.items()}
+
+
+def is_same(known: Row, same: list[Any]) -> bool:
+    """Whether a key was used for a request with the same parts."""
+    return any(hmac.compare_digest(known.fingerprint, _fingerprint(same, root)) for root in settings().secret_keys)
 
 
 def remember(
@@ -73,8 +84,9 @@ def remember(
     *,
     execution_id: str,
     created_at: int,
+    outcome: str | None = None,
 ) -> None:
-    """Store which execution a key of a caller has made.
+    """Store which execution a key of a caller has made, and the outcome if it is known.
 
     Raises:
         IntegrityError: the key has been used.
@@ -86,6 +98,7 @@ def remember(
         fingerprint=_fingerprint(same, settings().secret_key),
         execution_id=execution_id,
         created_at=created_at,
+        outcome=outcome,
     )
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from config.errors import Conflict, InvalidRequest, Problem, Unavailable, Unprocessable
+from gateway.configuration.chains import CHAIN_PREFIX
 from playbooks.definitions import parameters
 from playbooks.states import Mode
 from playbooks.widths import MOST_LIVE
@@ -24,8 +25,8 @@ from store.executions import rows, transitions
 from store.executions.rows import NewRow
 from store.ids import new_id
 from store.sealing.seal import Cell, parameters_cell
-from tasks.definitions import revisions
-from tasks.definitions.revisions import pins
+from tasks.definitions import provided, revisions
+from tasks.definitions.pins import pins
 from tasks.fairness import fair_queue
 from tasks.intake import idempotency
 from tasks.messages import publisher
@@ -207,11 +208,17 @@ def prepare(connection: Connection, request: RunRequest) -> ReadyRun:
     Raises:
         As ``start``.
     """
-    head = playbooks.head(connection, request.workspace_id, request.playbook_id)
-    if not head.enabled:
-        raise Conflict(f"The playbook {request.playbook_id!r} is disabled; enable it first.", code="playbook_disabled")
     kept = request.kept or NOTHING_KEPT
-    revision_id = request.revision_id or kept["playbooks"].get(request.playbook_id) or head.revision_id
+    revision_id = request.revision_id or kept["playbooks"].get(request.playbook_id)
+    last_error = None
+    if provided.is_chain(request.playbook_id):
+        revision_id = revision_id or provided.chain_revision(request.playbook_id.removeprefix(CHAIN_PREFIX))
+    else:
+        head = playbooks.head(connection, request.workspace_id, request.playbook_id)
+        if not head.enabled:
+            text = f"The playbook {request.playbook_id!r} is disabled; enable it first."
+            raise Conflict(text, code="playbook_disabled")
+        revision_id, last_error = revision_id or head.revision_id, head.last_error
     definition = revisions.playbook(revision_id)[0].definition
     if definition["target_required"] and not request.target:
         problem = Problem("/target_asset_id", "this playbook needs the asset it is to work on")
@@ -247,7 +254,7 @@ def prepare(connection: Connection, request: RunRequest) -> ReadyRun:
     )
     chain = _opening(row, pinned)
     row["due_at"] = backlog.again_at(str(row["queue"]), now, connection)
-    return ReadyRun(row, chain, head.last_error)
+    return ReadyRun(row, chain, last_error)
 
 
 def context(request: RunRequest, pinned: Mapping[str, str]) -> str:

@@ -20,12 +20,14 @@ FORMER = {"notices": "notifications", "patient": "slow", "suspects": "quarantine
 
 
 def queue_of(definition: Mapping[str, Any]) -> str:
-    """The queue of an action.
+    """The queue of an action or a provider, which may name one itself.
 
     A local action may have to be killed, so it needs a process; an action that contains harm goes first.
     """
     if definition["executor"] == "local":
         return "scripts"
+    if definition.get("queue"):
+        return str(definition["queue"])
     return _QUEUE_OF_TYPE.get(definition["type"], "steps")
 
 

@@ -12,7 +12,7 @@ from playbooks.definitions import parameters
 from playbooks.states import Status
 from providers.base import Abandoned
 from store.definitions.actions import Revision
-from tasks.attempts import stop
+from tasks.attempts import provider_calls, stop
 from tasks.attempts.conclude import Attempt, Ending, failed
 from tasks.attempts.lease import HeldLease
 from tasks.attempts.patience import with_patience
@@ -54,7 +54,8 @@ class StepWork:
         except TemplateError as fault:
             return failed("bad_template", str(fault))
         declared = revision.definition["parameters"]
-        values, problems = parameters.resolve(declared, rendered)
+        given = provider_calls.parameters_of(revision, self.this.row.action_id, rendered)
+        values, problems = parameters.resolve(declared, given)
         if problems:
             return failed("invalid_parameters", "; ".join(f"{one.pointer}: {one.detail}" for one in problems[:5]))
         names = parameters.secret_names(declared)

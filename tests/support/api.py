@@ -11,6 +11,7 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from api import create_app
+from api.gateway.waiting import Ends
 from api.health import Gauge
 from api.http.rate_limits import Limiter
 from api.prometheus import Numbers
@@ -62,6 +63,7 @@ class Door:
     def __init__(self) -> None:
         self.app = _application()
         self.app.extensions["tocsin.limiter"] = Limiter()
+        self.app.extensions["tocsin.ends"] = Ends()
         self.app.extensions["tocsin.gauge"] = Gauge()
         self.app.extensions["tocsin.numbers"] = Numbers()
         self.client = self.app.test_client()

@@ -1,0 +1,291 @@
+"""``/v1/dispatch``: one dispatch, or many, and what became of one."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from flask import Response, g
+from marshmallow import fields
+from webargs import missing
+
+from api.gateway import dispatch_schemas as shapes
+from api.gateway.waiting import ends
+from api.http import body, errors, prefer
+from api.http.auth import caller, requires
+from api.http.base_schema import Schema
+from api.http.blueprint import Blueprint, answer
+from api.http.current_request import present
+from api.http.load import HERE
+from api.http.schemas import wait
+from config import logs
+from config.errors import CallerError, InvalidRequest, NotFound, Problem, Unavailable
+from config.settings import settings
+from gateway import gate_column, outcomes, requests, traces
+from gateway.gate_column import Gate
+from gateway.outcomes import Outcome, Throttled
+from gateway.requests import MAX_ITEMS
+from store.engine import db
+from store.executions import results
+from store.executions.transitions import TERMINAL
+from tasks import tenants
+from tasks.intake import dispatch_ends, dispatch_gate, dispatches
+from tasks.intake.dispatch_rows import Asked
+from tasks.intake.dispatches import Result, Taken
+
+blueprint = Blueprint("dispatch", __name__, tag="dispatch")
+
+#: bytes of a batch
+MAX_BATCH_BYTES = 8 * 1024 * 1024
+
+
+class DispatchQuery(Schema):
+    """Whether the rules are asked and nothing is done."""
+
+    dry_run = fields.Boolean(
+        load_default=False, metadata={"description": "Ask the rules, do nothing.", "example": True}
+    )
+
+
+class WaitQuery(Schema):
+    """How long a reader is ready to wait for the end."""
+
+    wait = wait("for the end; none where too many wait.")
+
+
+@blueprint.post("/dispatch", parameters=[shapes.PREFER, *shapes.TRACE])
+@requires("dispatch")
+@blueprint.reads(shapes.Dispatch(), example=shapes.DISPATCH)
+@blueprint.arguments(DispatchQuery(), location="query")
+@blueprint.answers(
+    200, shapes.Outcome(), example=shapes.EXECUTED, words="What became of it.", fails=(404, 409, 422), takes_body=True
+)
+def dispatch(query: dict[str, Any]) -> Response:
+    """Dispatch something by a provider.
+
+    The rules decide what becomes of it. The answer comes with the outcome; where that takes longer than the sender
+    waits, 202 and the address at which it can be asked for. Under the same id the same dispatch is made once.
+    """
+    given = body.read(present())
+    read, problems = requests.read({} if given is missing else given)
+    if read is None:
+        raise InvalidRequest("The dispatch has faults.", problems=problems)
+    asked = _asked(read)
+    if query["dry_run"]:
+        return answer(_foretold(asked))
+    [result], [outcome] = _carried_out([asked])
+    if isinstance(result, CallerError):
+        raise result
+    return _single(result, outcome)
+
+
+@blueprint.post("/dispatch/batch", parameters=[shapes.PREFER, *shapes.TRACE])
+@requires("dispatch")
+@blueprint.reads(shapes.BATCH_BODY, example=shapes.BATCH)
+@blueprint.arguments(DispatchQuery(), location="query")
+@blueprint.answers(
+    200,
+    shapes.BatchOutcome(),
+    example=shapes.BATCH_OUTCOME,
+    words="What became of each, in order.",
+    takes_body=True,
+)
+def dispatch_batch(query: dict[str, Any]) -> Response:
+    """Dispatch many at once.
+
+    All that is accepted is accepted in one transaction; a fault of one is its own. A list without the object around it
+    is answered with a list.
+    """
+    given = body.read(present(), most=MAX_BATCH_BYTES)
+    bare = isinstance(given, list)
+    items = _items(given)
+    found: list[Any] = [_read_item(item) for item in items]
+    places = [place for place, one in enumerate(found) if isinstance(one, Asked)]
+    asked = [found[place] for place in places]
+    accepted = False
+    if query["dry_run"]:
+        for place in places:
+            found[place] = _foretold_item(found[place])
+    elif asked:
+        done, known = _carried_out(asked)
+        for place, result, outcome in zip(places, done, known, strict=True):
+            found[place] = result if isinstance(result, CallerError) else _members(result, outcome)
+            accepted |= isinstance(result, Taken) and outcome is None
+    listed = [_item_error(one) if isinstance(one, CallerError) else _item(one) for one in found]
+    return answer(listed if bare or _is_tagged() else {"results": listed}, 202 if accepted else 200)
+
+
+@blueprint.get("/dispatch/<id:execution_id>")
+@requires("dispatch")
+@blueprint.arguments(WaitQuery(), location="query")
+@blueprint.answers(
+    200, shapes.Outcome(), example=shapes.EXECUTED, words="What became of it, or accepted.", fails=(404,)
+)
+def get_dispatch(query: dict[str, Any], execution_id: str) -> Response:
+    """Get what became of a dispatch.
+
+    With wait, the answer comes with its end, at the latest after that many seconds.
+    """
+    row = _row(execution_id)
+    if row.status not in TERMINAL:
+        with ends().place([execution_id], query["wait"]) as waiting:
+            if waiting is not None:
+                ends().wait(waiting, [execution_id], query["wait"])
+                row = _row(execution_id)
+    outcome = dispatch_ends.outcome_of(row) if row.status in TERMINAL else None
+    return answer(_written(outcome, _gate(row).given_id or row.id, row.id))
+
+
+def _row(execution_id: str) -> Any:
+    with db.read() as connection:
+        rows = results.read(connection, [execution_id])
+    if not rows or not _may_see(rows[0]):
+        raise NotFound(f"There is no dispatch {execution_id!r}.")
+    return rows[0]
+
+
+def _may_see(row: Any) -> bool:
+    gate = _gate(row)
+    provider = gate.original_provider or gate.provider
+    return tenants.covers(caller(), row.workspace_id, gate.namespace, provider, gate.action_type)
+
+
+def _gate(row: Any) -> Gate:
+    gate = gate_column.read(row.gate)
+    assert gate is not None
+    return gate
+
+
+def _items(given: Any) -> list[Any]:
+    """The dispatches of a batch, in either of its forms.
+
+    Raises:
+        InvalidRequest: it is neither, is empty, or has too many.
+    """
+    if isinstance(given, dict):
+        unknown = [name for name in given if name != "actions"]
+        if unknown:
+            problems = [Problem(f"/{name[:64]}", "a batch has actions and nothing else") for name in unknown[:10]]
+            raise InvalidRequest("The batch has unknown members.", problems=problems)
+        given = given.get("actions")
+    if not isinstance(given, list):
+        raise InvalidRequest(problems=[Problem("/actions", f"must be a list of 1 to {MAX_ITEMS} dispatches")])
+    if not 1 <= len(given) <= MAX_ITEMS:
+        detail = f"must have 1 to {MAX_ITEMS} dispatches, not {len(given)}"
+        raise InvalidRequest(problems=[Problem("/actions", detail)])
+    return given
+
+
+def _read_item(item: Any) -> Asked | CallerError:
+    read, problems = requests.read(item)
+    if read is None:
+        return InvalidRequest("The dispatch has faults.", problems=problems)
+    if (present().content_length or MAX_BATCH_BYTES) > body.MAX_BYTES and requests.is_too_large(read.payload):
+        detail = f"must have at most {requests.MAX_PAYLOAD_BYTES} bytes"
+        return InvalidRequest("The dispatch has faults.", problems=[Problem("/payload", detail)])
+    try:
+        return _asked(read)
+    except Unavailable:
+        raise
+    except CallerError as refusal:
+        return refusal
+
+
+def _asked(read: requests.Dispatch) -> Asked:
+    """The dispatch with all that belongs to it, for a tenant that the caller may use.
+
+    Raises:
+        Forbidden: the caller's grants do not cover it. InvalidRequest: there can be no such tenant.
+    """
+    tenants.require(caller(), read.tenant, read.namespace, read.provider, read.action_type)
+    tenants.workspace_for(caller(), read.tenant)
+    trace = traces.child(_trace())
+    return Asked(caller=caller(), dispatch=read, trace=trace, request_id=g.request_id, unless_urgent=HERE.refuse)
+
+
+def _trace() -> dict[str, str]:
+    """The trace context of the request, in every line that it logs."""
+    if "trace" not in g:
+        headers = present().headers
+        g.trace = traces.read(headers.get("traceparent"), headers.get("tracestate"))
+        if g.trace:
+            logs.bind(trace_id=traces.trace_id(g.trace))
+    found: dict[str, str] = g.trace
+    return found
+
+
+def _carried_out(asked: Sequence[Asked]) -> tuple[list[Result], list[Outcome | None]]:
+    """Accept dispatches, and wait for their outcomes as long as the sender does."""
+    seconds, here = prefer.seconds(present(), settings().dispatch_wait), ends()
+    with here.place([one.subject for one in asked], seconds) as waiting:
+        if waiting is not None:
+            asked = [replace(one, reply=here.process) for one in asked]
+        done = dispatches.accept(asked)
+        taken = [one for one in done if isinstance(one, Taken) and one.outcome is None]
+        known = _ends_of([one for one in taken if one.replayed])
+        left = [one for one in taken if one.subject not in known]
+        if waiting is not None and left:
+            here.wait(waiting, [one.subject for one in left], seconds)
+            known |= _ends_of(left)
+    return done, [(one.outcome or known.get(one.subject)) if isinstance(one, Taken) else None for one in done]
+
+
+def _ends_of(taken: Sequence[Taken]) -> dict[str, Outcome]:
+    if not taken:
+        return {}
+    with db.read() as connection:
+        return dispatch_ends.read(connection, [one.subject for one in taken])
+
+
+def _single(result: Taken, outcome: Outcome | None) -> Response:
+    headers = {}
+    if result.replayed:
+        headers["Idempotency-Replayed"] = "true"
+    if isinstance(outcome, Throttled):
+        headers["Retry-After"] = str(outcome.retry_after_seconds)
+    if outcome is None:
+        prefix = present().path.partition("/dispatch")[0]
+        headers["Location"] = f"{prefix}/dispatch/{result.subject}"
+    return answer(_members(result, outcome), 202 if outcome is None else 200, headers)
+
+
+def _members(result: Taken, outcome: Outcome | None) -> Any:
+    return _written(outcome, result.action_id, result.subject)
+
+
+def _written(outcome: Outcome | None, action_id: str, execution_id: str) -> Any:
+    """An outcome as the request's prefix writes it; None for what has not ended yet."""
+    if _is_tagged():
+        return {"Accepted": {"execution_id": execution_id}} if outcome is None else outcome.tagged()
+    if outcome is None:
+        return {"outcome": "accepted", "action_id": action_id, "execution_id": execution_id}
+    return outcomes.plain(outcome, action_id)
+
+
+def _is_tagged() -> bool:
+    return present().path.startswith("/compat/")
+
+
+def _foretold(asked: Asked) -> Any:
+    with db.read() as connection:
+        told = dispatch_gate.foretold(connection, asked)
+    return _written(told, asked.action_id, asked.subject)
+
+
+def _foretold_item(asked: Asked) -> Any:
+    try:
+        return _foretold(asked)
+    except CallerError as refusal:
+        return refusal
+
+
+def _item(outcome: Any) -> Any:
+    return outcome if _is_tagged() else {"status": "success", "outcome": outcome}
+
+
+def _item_error(refusal: CallerError) -> Any:
+    """The item of a dispatch that was not accepted."""
+    more = f" {errors.summary(refusal.problems)}" if refusal.problems else ""
+    error: dict[str, Any] = {"code": refusal.code, "message": f"{refusal}{more}", "retryable": refusal.retryable}
+    if _is_tagged():
+        return {"error": error}
+    return {"status": "error", "error": error}

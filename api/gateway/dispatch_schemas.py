@@ -1,0 +1,132 @@
+"""The shapes and example bodies of dispatches."""
+
+from typing import Any
+
+from marshmallow import fields, validate
+
+from api.http.base_schema import Schema
+from api.http.prefer import PREFER
+from api.http.schemas import Strict, described
+from gateway.outcomes import NAMES
+from gateway.requests import MAX_ITEMS, MAX_TEXT_CHARACTERS
+from playbooks.definitions.fields import MAX_NAME_CHARACTERS
+
+__all__ = ["BATCH", "BATCH_BODY", "BATCH_OUTCOME", "DISPATCH", "EXECUTED", "PREFER", "TRACE"]
+
+#: the trace context of the sender
+TRACE: tuple[dict[str, Any], ...] = (
+    {
+        "in": "header",
+        "name": "traceparent",
+        "description": "W3C trace context: goes on to the receiver and into the log. A malformed one is ignored.",
+        "schema": {"type": "string"},
+        "example": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+    },
+    {
+        "in": "header",
+        "name": "tracestate",
+        "description": "Vendor data of the trace, passed on with it.",
+        "schema": {"type": "string"},
+    },
+)
+
+
+def _name(text: str, *, required: bool = False) -> fields.String:
+    return fields.String(
+        required=required,
+        allow_none=not required,
+        validate=validate.Length(1, MAX_NAME_CHARACTERS),
+        metadata=described(text),
+    )
+
+
+def _text(text: str) -> fields.String:
+    return fields.String(allow_none=True, validate=validate.Length(1, MAX_TEXT_CHARACTERS), metadata=described(text))
+
+
+def _time(text: str) -> fields.String:
+    return fields.String(allow_none=True, metadata=described(text, format="date-time"))
+
+
+class Dispatch(Strict):
+    """Something that is to go out by a provider."""
+
+    namespace = _name("What it belongs to.", required=True)
+    tenant = _name("For whom it goes out: a workspace.", required=True)
+    provider = _name("The provider by which it goes out.", required=True)
+    action_type = _name("What it is.", required=True)
+    payload = fields.Dict(keys=fields.String(), required=True, metadata=described("What it carries."))
+    metadata = fields.Dict(
+        keys=fields.String(), allow_none=True, metadata=described("Its labels: texts, under labels or by themselves.")
+    )
+    dedup_key = _text("Dispatches with the same key are equal.")
+    fingerprint = _text("What it is about, over time.")
+    status = _name("The state of what it is about.")
+    id = _name("The sender's name for it: sent again under the same id it is made once.")
+    starts_at = _time("When what it is about began.")
+    ends_at = _time("When it ended.")
+    created_at = _time("When the sender made it.")
+
+
+class Outcome(Schema):
+    """What became of a dispatch; the other members depend on the outcome."""
+
+    outcome = fields.String(
+        required=True,
+        validate=validate.OneOf([*NAMES, "dry_run", "accepted"]),
+        metadata=described("What became of it."),
+    )
+    action_id = fields.String(required=True, metadata=described("The id of its record: the sender's, if it gave one."))
+
+
+class Item(Schema):
+    """What became of one dispatch of a batch."""
+
+    status = fields.String(required=True, validate=validate.OneOf(["success", "error"]))
+    outcome = fields.Dict(keys=fields.String(), metadata=described("Its outcome."))
+    error = fields.Dict(keys=fields.String(), metadata=described("Why it was not accepted."))
+
+
+class BatchOutcome(Schema):
+    """What became of each dispatch, in order; a list alone where the request was a list."""
+
+    results = fields.List(fields.Nested(Item), required=True)
+
+
+DISPATCH: dict[str, Any] = {
+    "namespace": "notifications",
+    "tenant": "default",
+    "provider": "mail",
+    "action_type": "send_email",
+    "payload": {"to": "soc@example.org", "subject": "Hello!"},
+    "dedup_key": "welcome-soc@example.org",
+    "metadata": {"labels": {"priority": "high"}},
+}
+BATCH: dict[str, Any] = {"actions": [DISPATCH]}
+EXECUTED: dict[str, Any] = {
+    "outcome": "executed",
+    "action_id": "disp-0199f3c2a1b46d0e8f2c41",
+    "response": {"status": "success", "body": {"sent": True}},
+}
+BATCH_OUTCOME: dict[str, Any] = {
+    "results": [
+        {"status": "success", "outcome": EXECUTED},
+        {
+            "status": "error",
+            "error": {"code": "provider_not_found", "message": "Provider not found: sms", "retryable": False},
+        },
+    ]
+}
+_LIST: dict[str, Any] = {
+    "type": "array",
+    "items": {"$ref": "#/components/schemas/Dispatch"},
+    "minItems": 1,
+    "maxItems": MAX_ITEMS,
+}
+#: a batch: an object with actions, or the list alone
+BATCH_BODY: dict[str, Any] = {
+    "anyOf": [
+        {"type": "object", "properties": {"actions": _LIST}, "required": ["actions"], "additionalProperties": False},
+        _LIST,
+    ]
+}

@@ -1,0 +1,47 @@
+"""What a run pins when it begins: a revision of each action and provider that its playbook names."""
+
+import functools
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from config.errors import Conflict
+from playbooks.plan import every_step
+from store.definitions import actions
+from store.engine.db import Connection
+from tasks.definitions import provided, revisions
+
+
+class _Used(NamedTuple):
+    """The actions and the providers that a playbook names."""
+
+    actions: tuple[str, ...]
+    providers: tuple[str, ...]
+
+
+def pins(
+    connection: Connection, workspace_id: str, revision_id: str, kept: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """Action or ``provider:NAME`` → the revision to pin: from ``kept``, else present.
+
+    Raises:
+        Conflict: an action or a provider that it uses is gone or switched off.
+    """
+    used, kept = _used(revision_id), kept or {}
+    heads = actions.heads(connection, workspace_id, used.actions)
+    found = provided.pins(connection, workspace_id, used.providers, kept)
+    for action_id in used.actions:
+        head = heads.get(action_id)
+        if head is None:
+            raise Conflict(f"The playbook uses the action {action_id!r}, which is gone.", code="action_missing")
+        if not head.enabled:
+            raise Conflict(f"The playbook uses the action {action_id!r}, which is disabled.", code="action_disabled")
+        found[action_id] = kept.get(action_id) or head.revision_id
+    return found
+
+
+@functools.lru_cache(maxsize=256)
+def _used(revision_id: str) -> _Used:
+    steps = every_step(revisions.playbook(revision_id)[0].definition["steps"])
+    named = sorted({step["action_ref"] for step in steps if step["type"] == "action"})
+    sent = tuple(name for name in named if provided.is_provider(name))
+    return _Used(tuple(name for name in named if name not in sent), sent)

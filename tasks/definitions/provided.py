@@ -1,0 +1,114 @@
+"""Providers and chains of the generation in force, as revisions that executions and runs pin.
+
+A provider of kind ``action`` stands for an action of the tenant and is pinned as that, so that timeout, retries, queue
+and secret parameters are the action's. A chain is a playbook: its revision is written when it is first wanted, under an
+id that its content gives, so that no two processes write it twice.
+"""
+
+import functools
+import hashlib
+import json
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from config.errors import Conflict, NotFound
+from gateway.configuration import chains
+from gateway.configuration.chains import CHAIN_PREFIX
+from gateway.current import current
+from gateway.facts import PROVIDER_PREFIX
+from store.definitions import actions, playbooks
+from store.definitions.actions import Revision
+from store.engine import db
+from store.engine.db import Connection
+from tasks.definitions import revisions
+
+
+def is_provider(reference: str) -> bool:
+    """Whether a step or an execution names a provider in place of an action."""
+    return reference.startswith(PROVIDER_PREFIX)
+
+
+def provider(connection: Connection, workspace_id: str, name: str) -> Revision:
+    """The revision that carries out what is sent by a provider now.
+
+    Raises:
+        NotFound: there is no such provider. Conflict: it, or the action that it stands for, is switched off or gone.
+    """
+    revision_id = current().revisions.get(name)
+    if revision_id is None:
+        raise NotFound(f"Provider not found: {name}", code="provider_not_found")
+    revision = revisions.action(revision_id)
+    if not revision.definition["enabled"]:
+        raise Conflict(f"The provider {name!r} is disabled; enable it first.", code="provider_disabled")
+    return revision if revision.definition["executor"] != "action" else _action_of(connection, workspace_id, revision)
+
+
+def _action_of(connection: Connection, workspace_id: str, standing: Revision) -> Revision:
+    name, action_id = standing.definition["id"], standing.definition["config"]["action"]
+    stands = f"The provider {name!r} stands for the action {action_id!r}"
+    head = actions.heads(connection, workspace_id, [action_id]).get(action_id)
+    if head is None:
+        raise Conflict(f"{stands}, which this tenant does not have.", code="action_missing")
+    if not head.enabled:
+        raise Conflict(f"{stands}, which is disabled.", code="action_disabled")
+    revision = revisions.action(head.revision_id)
+    if revision.definition["executor"] == "opservant":
+        raise Conflict(f"{stands}, which needs an agent, and none is connected.", code="no_agent")
+    return revision
+
+
+def pins(
+    connection: Connection, workspace_id: str, references: Collection[str], kept: Mapping[str, str]
+) -> dict[str, str]:
+    """The revision to pin of each provider that a playbook names, by reference: from ``kept``, else present.
+
+    Raises:
+        Conflict: one of them cannot be used.
+    """
+    found = {}
+    for reference in references:
+        try:
+            found[reference] = (
+                kept.get(reference) or provider(connection, workspace_id, reference.removeprefix(PROVIDER_PREFIX)).id
+            )
+        except NotFound as missing:
+            raise Conflict(
+                f"The playbook uses a provider that is gone. {missing}", code="provider_missing"
+            ) from missing
+    return found
+
+
+def is_chain(playbook_id: str) -> bool:
+    """Whether a run or a step names a chain in place of a playbook."""
+    return playbook_id.startswith(CHAIN_PREFIX)
+
+
+def chain(name: str) -> Mapping[str, Any]:
+    """A chain of the generation in force, as its file has it.
+
+    Raises:
+        NotFound: there is none of that name.
+    """
+    found = current().generation.chains.get(name)
+    if found is None:
+        raise NotFound(f"There is no chain {name!r}.", code="chain_not_found")
+    return found
+
+
+def chain_revision(name: str) -> str:
+    """The id of the revision that carries out a chain now; written where it is not there yet.
+
+    Raises:
+        NotFound: there is no such chain. Unavailable.
+    """
+    return _written(name, json.dumps(chain(name), sort_keys=True))
+
+
+@functools.lru_cache(maxsize=256)
+def _written(name: str, text: str) -> str:
+    definition = chains.compiled(json.loads(text)).definition
+    digest = hashlib.sha256(json.dumps(definition, sort_keys=True).encode()).hexdigest()
+    revision_id = f"rev-chain-{digest[:32]}"
+    with db.write() as connection:
+        playbooks.ensure_revision(connection, revision_id, CHAIN_PREFIX + name, definition)
+    return revision_id

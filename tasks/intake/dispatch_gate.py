@@ -1,0 +1,198 @@
+"""What the rules make of a dispatch.
+
+In order of time: ``prepared`` asks the rules, outside of any transaction, and makes what their verdict asks for: the
+execution, by the provider that they name, with the payload that they change; the run of a chain in its place; nothing
+where they stop it. ``carried_out`` makes the checks that must be exact, in the accepting transaction, and says what is
+to be written: an execution, a run, or the record of what makes neither.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from config.times import stamp
+from gateway import gate_column, merge_patch
+from gateway.configuration import chains
+from gateway.configuration.chains import CHAIN_PREFIX
+from gateway.facts import Facts, Key, Origin, of_dispatch
+from gateway.gate_column import Gate
+from gateway.outcomes import ChainStarted, Deduplicated, DryRun, Outcome, Scheduled, Suppressed, Throttled
+from gateway.rules.decide import ALLOWED
+from gateway.verdicts import Chain, Deny, Reroute, Schedule, Suppress, Verdict
+from store.engine import db
+from store.engine.db import Connection
+from store.executions.rows import NewRow
+from tasks.definitions import provided
+from tasks.intake import dispatch_notes, run_start
+from tasks.intake.dispatch_rows import Asked, Providers, message_of, row_of, wait_until
+from tasks.intake.run_start import RunRequest
+from tasks.messages.model import Canvas
+from tasks.policy import checks, judge
+from tasks.policy.checks import Refused
+from tasks.policy.judge import Decision
+
+_ORIGIN: Origin = "dispatch"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ready:
+    """A dispatch that can be written: what the rules say of it, and the execution or run that it makes."""
+
+    asked: Asked
+    verdict: Verdict
+    facts: Facts | None = None
+    gate: Gate | None = None
+    row: NewRow | None = None
+    #: the outcome that is known before anything is carried out
+    outcome: Outcome | None = None
+    #: the first messages of a chain's run
+    chain: Canvas | None = None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is written by adding its row alone."""
+        return self.row is not None and not self.verdict.checks
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decided:
+    """What is to be written and published of a dispatch, and its outcome if that is known."""
+
+    subject: str
+    outcome: Outcome | None = None
+    rows: Sequence[NewRow] = ()
+    messages: Sequence[Canvas] = ()
+    #: a window that was found full
+    refused: Refused | None = None
+
+
+def prepared(connection: Connection, providers: Providers, asked: Asked) -> Ready:
+    """Ask the rules about a dispatch, and prepare what they leave of it.
+
+    Raises:
+        NotFound, Conflict: its provider, or that to which a rule sends it, cannot be used. Unprocessable: its payload
+        does not fit. Whatever ``asked.unless_urgent`` raises.
+    """
+    this = asked.dispatch
+    revision = providers.revision(connection, this.tenant, this.provider)
+    decision = _judged(asked)
+    if decision is None:
+        row, gate = row_of(asked, this.provider, revision, this.payload), _gate(asked)
+        return Ready(asked=asked, verdict=ALLOWED, gate=gate, row=_with(row, gate))
+    facts, verdict = decision
+    if (known := checks.full(this.tenant, verdict.checks)) is not None:
+        return Ready(asked=asked, verdict=verdict, facts=facts, outcome=_refused(known))
+    if isinstance(verdict.effect, Deny | Suppress):
+        outcome = Suppressed(str(verdict.rule), verdict.reason, denied=isinstance(verdict.effect, Deny))
+        return Ready(asked=asked, verdict=verdict, facts=facts, outcome=outcome)
+    payload = merge_patch.all_patched(this.payload, verdict.patches)
+    if isinstance(verdict.effect, Chain):
+        return _started(connection, asked, facts, verdict, verdict.effect.chain_name, payload)
+    gate, provider = _gate(asked, facts, verdict), this.provider
+    if isinstance(verdict.effect, Reroute):
+        provider = verdict.effect.target_provider
+        revision = providers.revision(connection, this.tenant, provider)
+        gate = replace(gate, provider=provider, original_provider=this.provider)
+    row, outcome = row_of(asked, provider, revision, payload), None
+    if isinstance(verdict.effect, Schedule):
+        moment = row["created_at"] + verdict.effect.delay_seconds * 1000
+        wait_until(row, moment)
+        gate = replace(gate, outcome="scheduled", until=moment)
+        outcome = Scheduled(asked.action_id, stamp(moment))
+    return Ready(asked=asked, verdict=verdict, facts=facts, gate=gate, row=_with(row, gate), outcome=outcome)
+
+
+def foretold(connection: Connection, asked: Asked) -> DryRun:
+    """What would become of a dispatch, without touching any state.
+
+    Raises:
+        NotFound, Conflict: as ``prepared``.
+    """
+    providers, this = Providers(), asked.dispatch
+    providers.revision(connection, this.tenant, this.provider)
+    decision = _judged(asked)
+    verdict = ALLOWED if decision is None else decision.verdict
+    provider = this.provider
+    if isinstance(verdict.effect, Reroute):
+        provider = verdict.effect.target_provider
+        providers.revision(connection, this.tenant, provider)
+    return DryRun(verdict.kind, verdict.rule, provider)
+
+
+def carried_out(connection: Connection, ready: Ready) -> Decided:
+    """Make the checks of a dispatch, and say what is to be written of it: part of the accepting transaction."""
+    asked, row, outcome = ready.asked, ready.row, ready.outcome
+    if row is None or ready.gate is None:
+        dispatch_notes.note(connection, ready.asked, ready.verdict, outcome)
+        return Decided(subject=asked.subject, outcome=outcome)
+    if ready.verdict.checks:
+        made = checks.make(connection, asked.dispatch.tenant, ready.verdict.checks, row["id"])
+        if isinstance(made, Refused):
+            stopped = _refused(made)
+            dispatch_notes.note(connection, asked, ready.verdict, stopped)
+            return Decided(subject=asked.subject, outcome=stopped, refused=made)
+        if made.at is not None and ready.chain is None:
+            _wait_for_slot(row, made.at)
+    if ready.chain is not None:
+        dispatch_notes.note(connection, asked, ready.verdict, outcome)
+        return Decided(subject=row["id"], outcome=outcome, rows=[row], messages=[ready.chain])
+    waits = row.get("waiting_for") is not None
+    return Decided(subject=row["id"], outcome=outcome, rows=[row], messages=[] if waits else [message_of(row)])
+
+
+def _judged(asked: Asked) -> Decision | None:
+    this = asked.dispatch
+    key: Key = (_ORIGIN, this.namespace, this.tenant, this.provider, this.action_type)
+    return judge.judge(
+        key,
+        lambda: of_dispatch(this.members(), at=db.now_ms(), caller=asked.caller.key_id, execution_id=asked.subject),
+    )
+
+
+def _refused(refused: Refused) -> Outcome:
+    if refused.of is not None:
+        return Deduplicated(refused.of)
+    return Throttled(refused.check.rule, max(0, (refused.until or 0) - db.now_ms()))
+
+
+def _wait_for_slot(row: NewRow, moment: int) -> None:
+    """Let a row wait for its slot, or for the end of its delay if that is later."""
+    if row.get("waiting_for") is None or moment > (row["due_at"] or 0):
+        wait_until(row, moment)
+
+
+def _gate(asked: Asked, facts: Facts | None = None, verdict: Verdict = ALLOWED) -> Gate:
+    this = asked.dispatch
+    more = {"given_id": this.id, "labels": this.labels, "trace": asked.trace, "reply": asked.reply}
+    if facts is not None:
+        return gate_column.of(facts, verdict, **more)
+    named = {name: getattr(this, name) for name in ("dedup_key", "fingerprint", "status", "starts_at", "ends_at")}
+    key = {"namespace": this.namespace, "provider": this.provider, "action_type": this.action_type}
+    return Gate(origin=_ORIGIN, **key, **named, **more)
+
+
+def _with(row: NewRow, gate: Gate) -> NewRow:
+    row["gate"] = gate.text()
+    return row
+
+
+def _started(
+    connection: Connection, asked: Asked, facts: Facts, verdict: Verdict, name: str, payload: dict[str, object]
+) -> Ready:
+    """The run of a chain in place of a dispatch."""
+    definition = provided.chain(name)
+    request = RunRequest(
+        workspace_id=asked.dispatch.tenant,
+        actor=asked.caller.key_id,
+        playbook_id=CHAIN_PREFIX + name,
+        parameters=chains.origin({**asked.dispatch.members(), "payload": payload}),
+        request_id=asked.request_id,
+        trigger="chain",
+        unless_urgent=asked.unless_urgent,
+    )
+    ready = run_start.prepare(connection, request)
+    steps = definition["steps"]
+    outcome = ChainStarted(ready.row["id"], name, len(steps), steps[0]["name"])
+    gate = _gate(asked, facts, verdict)
+    return Ready(
+        asked=asked, verdict=verdict, facts=facts, gate=gate, row=ready.row, outcome=outcome, chain=ready.chain
+    )

@@ -1,0 +1,144 @@
+"""Accept dispatches: one, or many in one transaction.
+
+In order of time: what was accepted before under the same ids is found; each provider is looked up; the rules decide
+about each dispatch; what goes out becomes an execution, which a worker carries out like any other. All of it is
+committed in one transaction, with what the rules must remember, and only then messages are published. Once ``accept``
+has returned, nothing can lose what it has accepted. A fault of one dispatch is its own: the others are accepted.
+"""
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from config.errors import CallerError, Conflict
+from gateway.outcomes import Outcome
+from store.engine import db, group_commit
+from store.engine.db import Connection, IntegrityError
+from store.executions import transitions
+from store.executions.rows import NewRow
+from tasks.intake import dispatch_gate, dispatch_ids
+from tasks.intake.dispatch_gate import Ready
+from tasks.intake.dispatch_rows import Asked, Providers
+from tasks.messages import publisher
+from tasks.messages.model import Canvas
+from tasks.policy import checks
+from tasks.policy.checks import Refused
+
+#: how often dispatches are looked up again that another copy has accepted meanwhile
+_TRIES = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Taken:
+    """A dispatch that was accepted, or decided at once.
+
+    ``outcome`` is None where the end of the execution ``subject`` is the outcome.
+    """
+
+    asked: Asked
+    subject: str
+    outcome: Outcome | None = None
+    #: whether an earlier copy of it was accepted
+    replayed: bool = False
+
+    @property
+    def action_id(self) -> str:
+        """The id under which it is recorded."""
+        return self.asked.dispatch.id or self.subject
+
+
+Result = Taken | CallerError
+
+
+@dataclass
+class _Batch:
+    """Dispatches, and what has become of each."""
+
+    asked: Sequence[Asked]
+    results: dict[int, Result] = field(default_factory=dict)
+    ready: dict[int, Ready] = field(default_factory=dict)
+    #: place of a copy → place of the dispatch in the same batch whose id it repeats
+    copies: dict[int, int] = field(default_factory=dict)
+    #: the windows that were found full
+    refused: list[tuple[Asked, Refused]] = field(default_factory=list)
+
+
+def accept(asked: Sequence[Asked]) -> list[Result]:
+    """Accept dispatches; the results are in their order.
+
+    Raises:
+        Unavailable: the database is away; nothing was accepted.
+    """
+    for _ in range(_TRIES):
+        batch = _Batch(asked)
+        with db.read() as connection:
+            _prepare(connection, batch)
+        if not batch.ready:
+            break
+        try:
+            messages = group_commit.commit(functools.partial(_commit, batch=batch), single=_is_single(batch))
+        except IntegrityError:  # a concurrent copy of one of them was faster
+            continue
+        if messages:
+            publisher.publish_after_commit(*messages)
+        for asked_for, refused in batch.refused:
+            checks.learn(asked_for.dispatch.tenant, refused)
+        break
+    else:
+        raise Conflict("Other dispatches under the same ids are being accepted at this moment.", code="id_in_use")
+    for place, first in batch.copies.items():
+        batch.results[place] = _copied(batch.results[first], asked[place])
+    return [batch.results[place] for place in range(len(asked))]
+
+
+def _prepare(connection: Connection, batch: _Batch) -> None:
+    known = dispatch_ids.earlier(connection, batch.asked)
+    providers, firsts = Providers(), dict[tuple[str, str], int]()
+    for place, asked in enumerate(batch.asked):
+        try:
+            found = dispatch_ids.replayed(known, asked)
+            if found is not None:
+                batch.results[place] = Taken(asked=asked, subject=found.subject, outcome=found.outcome, replayed=True)
+                continue
+            if asked.dispatch.id is not None:
+                first = firsts.setdefault((asked.dispatch.tenant, asked.dispatch.id), place)
+                if first != place:
+                    dispatch_ids.refuse_other(batch.asked[first], asked)
+                    batch.copies[place] = first
+                    continue
+            batch.ready[place] = dispatch_gate.prepared(connection, providers, asked)
+        except CallerError as refusal:
+            batch.results[place] = refusal
+
+
+def _is_single(batch: _Batch) -> bool:
+    """Whether the transaction is one statement on PostgreSQL."""
+    return len(batch.ready) == 1 and all(
+        ready.is_plain and ready.asked.dispatch.id is None for ready in batch.ready.values()
+    )
+
+
+def _commit(connection: Connection, *, batch: _Batch) -> list[Canvas]:
+    """Write everything that is ready; returns the messages to publish after the commit."""
+    rows, messages, made = list[NewRow](), list[Canvas](), dict[int, Taken]()
+    batch.refused.clear()  # this may be the second try
+    for place, ready in batch.ready.items():
+        decided = dispatch_gate.carried_out(connection, ready)
+        made[place] = Taken(asked=ready.asked, subject=decided.subject, outcome=decided.outcome)
+        rows += decided.rows
+        messages += decided.messages
+        if decided.refused is not None:
+            batch.refused.append((ready.asked, decided.refused))
+        if ready.asked.dispatch.id is not None:
+            dispatch_ids.remember(connection, ready.asked, decided.subject, decided.outcome)
+    by_actor: dict[str, list[NewRow]] = {}
+    for row in rows:
+        by_actor.setdefault(row["created_by"], []).append(row)
+    for actor, own in by_actor.items():
+        transitions.add(connection, own, actor)
+    batch.results.update(made)
+    return messages
+
+
+def _copied(result: Result, asked: Asked) -> Result:
+    return replace(result, asked=asked, replayed=True) if isinstance(result, Taken) else result

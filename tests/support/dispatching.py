@@ -1,0 +1,82 @@
+"""The gateway inside the test's process: a folder put in force, and a worker that carries out what is published."""
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway import current
+from store.engine import db
+from store.executions import transitions
+from tasks.attempts import action
+from tasks.generations import changes
+from tasks.generations.changes import Author
+from tests.support.api import Door
+
+
+def put_in_force(monkeypatch: pytest.MonkeyPatch, folder: Path, **texts: str) -> None:
+    """Load a folder with these files: ``providers``, ``chains`` and ``rules``."""
+    from config.settings import settings
+
+    monkeypatch.setenv("TOCSIN_CONFIG_DIR", str(folder))
+    settings.cache_clear()
+    (folder / "rules").mkdir(parents=True, exist_ok=True)
+    for name, text in texts.items():
+        (folder / ("rules/all.yaml" if name == "rules" else f"{name}.yaml")).write_text(text)
+    loading = changes.load(Author())
+    assert not loading.errors, loading.errors
+
+
+def forget() -> None:
+    """No configuration is in force any more."""
+    current.forget()
+
+
+def body(**more: Any) -> dict[str, Any]:
+    """A dispatch; ``more`` replaces and adds."""
+    return {
+        "namespace": "notifications",
+        "tenant": "default",
+        "provider": "drill",
+        "action_type": "send_email",
+        "payload": {"to": "user@example.com", "subject": "Hello!"},
+        **more,
+    }
+
+
+def send(door: Door, given: Any = None, path: str = "/v1/dispatch", **options: Any) -> Any:
+    """Send a dispatch; its answer."""
+    return door.call("POST", path, json=body() if given is None else given, **options)
+
+
+@contextlib.contextmanager
+def working(every: float = 0.01) -> Iterator[None]:
+    """A worker carries out dispatches as soon as they are there."""
+    over = threading.Event()
+
+    def work() -> None:
+        while not over.is_set():
+            for execution_id in _ready():
+                action.attempt(execution_id)
+            time.sleep(every)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join(10)
+
+
+def _ready() -> list[str]:
+    table = transitions.executions.c
+    with db.read() as connection:
+        rows = connection.execute(
+            transitions.executions.select().where(table.kind == "dispatch", table.status == "pending")
+        )
+        return [row.id for row in rows]
