@@ -88,7 +88,7 @@ def read(given: Any) -> tuple[Dispatch | None, list[Problem]]:
     problems += faults + _time_faults(given)
     if problems:
         return None, problems
-    named = {name: given.get(name) for name in _STORED if name != "labels"}
+    named: dict[str, Any] = {name: given.get(name) for name in _STORED if name != "labels"}
     return Dispatch(**named, labels=labels), []
 
 

@@ -5,7 +5,8 @@ from typing import Any
 
 from api.http.times import seconds, stamp, waits_until
 from gateway import gate_column
-from playbooks.states import Mode, WaitingFor
+from gateway.redacted import redacted
+from playbooks.states import Kind, Mode, WaitingFor
 from store.definitions.actions import Action, Revision
 from store.engine.db import Row
 from store.executions import transitions
@@ -90,6 +91,12 @@ def execution(row: Row, revision: Revision) -> dict[str, Any]:
     return shown
 
 
+def _parameters(row: Row) -> Any:
+    """What it was given; of a dispatch, whose payload declares no secrets, without what is named like one."""
+    given = transitions.load(row.input)
+    return redacted(given) if getattr(row, "kind", None) == Kind.DISPATCH else given
+
+
 def _item(row: Row, of_version: str) -> dict[str, Any]:
     return {
         "execution_id": row.id,
@@ -97,7 +104,7 @@ def _item(row: Row, of_version: str) -> dict[str, Any]:
         "version": of_version,
         "status": row.status,
         "target": row.target,
-        "parameters": transitions.load(row.input),
+        "parameters": _parameters(row),
         "output": transitions.load(row.output),
         "error": transitions.load(row.error),
         "created_at": stamp(row.created_at),

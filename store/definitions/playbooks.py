@@ -114,6 +114,12 @@ def new_revision(definition: Mapping[str, Any], *, step_count: int, fire_at: int
     return NewRevision(id=revision_id, definition=definition, head=head)
 
 
+def has_revision(db: Connection, revision_id: str) -> bool:
+    """Whether a revision is there."""
+    query = sa.select(playbook_revisions.c.id).where(playbook_revisions.c.id == revision_id)
+    return db.execute(query).first() is not None
+
+
 def ensure_revision(db: Connection, revision_id: str, playbook_id: str, definition: Mapping[str, Any]) -> None:
     """Write a revision of no workspace, a chain's, unless it is there: its id follows from its content."""
     values = {

@@ -33,6 +33,8 @@ references = sa.Table(
 
 #: kind → the member of a step that names one
 MEMBERS = {"action": "action_ref", "playbook": "playbook_ref"}
+#: what an ``action_ref`` begins with that names a provider of the gateway
+_PROVIDER = "provider:"
 #: steps of one playbook that are kept for each thing they name
 MOST_PLACES = 20
 #: ids in one query
@@ -40,7 +42,7 @@ _MOST_HELD = 500
 
 
 class Naming(NamedTuple):
-    """A step names an action or a playbook, in the member at ``pointer``."""
+    """A step names an action, a provider or a playbook, in the member at ``pointer``."""
 
     noun: str
     name: str
@@ -54,7 +56,9 @@ def namings(definition: Mapping[str, Any]) -> Iterator[Naming]:
         kind = str(place.step.get("type"))
         member = MEMBERS.get(kind)
         if member is not None:
-            yield Naming(kind, str(place.step[member]), f"{place.pointer}/{member}", str(place.step["id"]))
+            name = str(place.step[member])
+            noun = "provider" if name.startswith(_PROVIDER) else kind
+            yield Naming(noun, name, f"{place.pointer}/{member}", str(place.step["id"]))
 
 
 def record(db: Connection, workspace_id: str, playbook_id: str, definition: Mapping[str, Any]) -> None:

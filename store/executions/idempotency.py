@@ -87,7 +87,7 @@ def several(db: Connection, workspace_id: str, keys: Sequence[str]) -> dict[str,
     if len(keys) == 1:
         row = find(db, workspace_id, keys[0])
         return {} if row is None else {keys[0]: row}
-    found = {}
+    found: dict[str, Row] = {}
     for at in range(0, len(keys), _AT_ONCE):
         mine = sa.and_(_table.workspace_id == workspace_id, _table.key.in_(keys[at : at + _AT_ONCE]))
         found |= {row.key: row for row in db.execute(sa.select(idempotency_keys).where(mine))}

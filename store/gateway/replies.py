@@ -28,7 +28,7 @@ def listening(process: str) -> Iterator[PubSub]:
     Raises:
         RedisError: Redis cannot be reached.
     """
-    heard = redis.client().pubsub(ignore_subscribe_messages=True)
+    heard: PubSub = redis.client().pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]
     try:
         heard.subscribe(CHANNEL + process)
         yield heard

@@ -143,7 +143,8 @@ class _Forgotten:
 
     def __init__(self, execution_id: str) -> None:
         run = Kind.STEP if "." in execution_id else Kind.PLAYBOOK
-        self.kind = run if execution_id.startswith("pexec-") else Kind.ACTION
+        alone = Kind.DISPATCH if execution_id.startswith("disp-") else Kind.ACTION
+        self.kind = run if execution_id.startswith("pexec-") else alone
 
 
 def _end(numbers: Counter[Series], workspace_id: str, status: str, row: Any) -> None:

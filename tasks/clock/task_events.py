@@ -14,7 +14,12 @@ from tasks.clock.error_sentences import sentence
 from tasks.messages.flower_events import TaskEvent
 
 #: kind → the task that carries it out
-TASKS: dict[str, str] = {Kind.ACTION: "tocsin.run", Kind.PLAYBOOK: "tocsin.begin", Kind.STEP: "tocsin.step"}
+TASKS: dict[str, str] = {
+    Kind.ACTION: "tocsin.run",
+    Kind.DISPATCH: "tocsin.run",
+    Kind.PLAYBOOK: "tocsin.begin",
+    Kind.STEP: "tocsin.step",
+}
 _PREFIX = "execution."
 _ENDS: dict[str, str] = {
     Status.COMPLETED: "task-succeeded",
@@ -81,6 +86,8 @@ def where(change: Any) -> str:
     """The request that shows an execution with its error."""
     if change.kind == Kind.ACTION:
         return f"GET /api/actions/executions/{change.execution_id}"
+    if change.kind == Kind.DISPATCH:
+        return f"GET /v1/dispatch/{change.execution_id}"
     if change.kind == Kind.PLAYBOOK:
         return f"GET /api/playbooks/executions/{change.execution_id}"
     return f"GET /api/playbooks/executions/{change.run_id}/steps"

@@ -25,7 +25,7 @@ _LOOKS = round(SETTLE / _POLL)
 
 
 def cancel(caller: Caller, execution_id: str) -> Row:
-    """Cancel an action's execution; no effect of it begins after the return.
+    """Cancel an execution of an action, or a dispatch; no effect of it begins after the return.
 
     A call under way is abandoned within seconds; its effects so far remain.
 
@@ -35,7 +35,7 @@ def cancel(caller: Caller, execution_id: str) -> Row:
 
     def end(connection: Connection) -> tuple[Row, Any]:
         before = transitions.get(connection, caller.workspace_id, execution_id)
-        if before.kind != Kind.ACTION:
+        if before.kind not in (Kind.ACTION, Kind.DISPATCH):
             raise Conflict(f"This is part of the run {before.run_id or before.id!r}; cancel that.", code="part_of_run")
         return before, transitions.transition(connection, execution_id, Status.CANCELLED, actor=caller.key_id)
 

@@ -20,7 +20,7 @@ from store.access import Caller
 from store.definitions import actions, playbooks, references
 from store.definitions.playbooks import NewRevision, Playbook
 from store.engine import db
-from tasks.definitions import in_use, versioned
+from tasks.definitions import in_use, provided, versioned
 from tasks.definitions.versioned import Change
 from tasks.offload import pool
 
@@ -30,8 +30,8 @@ _FACTS = ("parameters", "enabled", "type", "executor")
 _READ_ONLY = frozenset(
     {"step_count", "next_run_at", "last_error", "problems", "created_at", "updated_at", "created_by"}
 )
-#: the permission to trigger the actions that a playbook names
-_TRIGGERS = "execute:actions"
+#: the permissions to use what a playbook names
+_RIGHTS = {"action": "execute:actions", "provider": "dispatch"}
 
 
 def written(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -104,12 +104,13 @@ def _named(steps: Iterable[Mapping[str, Any]], kind: str, member: str) -> set[st
 
 
 def _known_actions(connection: db.Connection, workspace_id: str, wanted: set[str]) -> dict[str, Mapping[str, Any]]:
-    """The definitions of the wanted actions.
+    """The definitions of the wanted actions and providers.
 
     If one is missing, other ids are added as suggestions.
     """
-    found = actions.several(connection, workspace_id, wanted)
-    known: dict[str, Mapping[str, Any]] = {name: versioned.as_kept(action) for name, action in found.items()}
+    sent = provided.known(wanted)
+    found = actions.several(connection, workspace_id, {name for name in wanted if not provided.is_provider(name)})
+    known: dict[str, Mapping[str, Any]] = {name: versioned.as_kept(action) for name, action in found.items()} | sent
     if known.keys() == wanted:
         return known
     others = actions.ids(connection, workspace_id, limit=MAX_SUGGESTION_CANDIDATES)
@@ -277,14 +278,18 @@ def refuse_untriggerable(caller: Caller, definition: Mapping[str, Any]) -> None:
     Raises:
         Forbidden: the steps are named.
     """
-    if caller.may(_TRIGGERS):
+    lacking = {noun: permission for noun, permission in _RIGHTS.items() if not caller.may(permission)}
+    if not lacking:
         return
-    text = f"names the action {{!r}}, and the key does not carry {_TRIGGERS}"
-    named = (one for one in references.namings(definition) if one.noun == "action")
-    problems = [Problem(one.pointer, text.format(one.name)) for one in islice(named, MAX_PROBLEMS)]
+    text = "names the {} {!r}, and the key does not carry {}"
+    named = (one for one in references.namings(definition) if one.noun in lacking)
+    problems = [
+        Problem(one.pointer, text.format(one.noun, one.name, lacking[one.noun])) for one in islice(named, MAX_PROBLEMS)
+    ]
     if problems:
         raise Forbidden(
-            f"Who writes a playbook needs the right to trigger each action that it names: {_TRIGGERS}.",
+            "Who writes a playbook needs the right to trigger each action that it names, and to dispatch by each "
+            f"provider: {', '.join(_RIGHTS.values())}.",
             problems=problems,
         )
 

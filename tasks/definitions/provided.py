@@ -5,14 +5,12 @@ and secret parameters are the action's. A chain is a playbook: its revision is w
 id that its content gives, so that no two processes write it twice.
 """
 
-import functools
 import hashlib
 import json
 from collections.abc import Collection, Mapping
 from typing import Any
 
 from config.errors import Conflict, NotFound
-from gateway.configuration import chains
 from gateway.configuration.chains import CHAIN_PREFIX
 from gateway.current import current
 from gateway.facts import PROVIDER_PREFIX
@@ -57,6 +55,16 @@ def _action_of(connection: Connection, workspace_id: str, standing: Revision) ->
     return revision
 
 
+def known(references: Collection[str]) -> dict[str, Mapping[str, Any]]:
+    """The definitions of the providers that a playbook names, by reference; if one is missing, of all."""
+    present = {PROVIDER_PREFIX + name: revision_id for name, revision_id in current().revisions.items()}
+    wanted = {name for name in references if is_provider(name)}
+    if not wanted:
+        return {}
+    shown = wanted if wanted <= present.keys() else {*wanted, *present}
+    return {name: revisions.action(present[name]).definition for name in shown if name in present}
+
+
 def pins(
     connection: Connection, workspace_id: str, references: Collection[str], kept: Mapping[str, str]
 ) -> dict[str, str]:
@@ -84,7 +92,7 @@ def is_chain(playbook_id: str) -> bool:
 
 
 def chain(name: str) -> Mapping[str, Any]:
-    """A chain of the generation in force, as its file has it.
+    """A chain of the generation in force: its ``steps`` and their playbook, ``definition``.
 
     Raises:
         NotFound: there is none of that name.
@@ -95,20 +103,16 @@ def chain(name: str) -> Mapping[str, Any]:
     return found
 
 
-def chain_revision(name: str) -> str:
+def chain_revision(connection: Connection, name: str) -> str:
     """The id of the revision that carries out a chain now; written where it is not there yet.
 
     Raises:
         NotFound: there is no such chain. Unavailable.
     """
-    return _written(name, json.dumps(chain(name), sort_keys=True))
-
-
-@functools.lru_cache(maxsize=256)
-def _written(name: str, text: str) -> str:
-    definition = chains.compiled(json.loads(text)).definition
+    definition = chain(name)["definition"]
     digest = hashlib.sha256(json.dumps(definition, sort_keys=True).encode()).hexdigest()
     revision_id = f"rev-chain-{digest[:32]}"
-    with db.write() as connection:
-        playbooks.ensure_revision(connection, revision_id, CHAIN_PREFIX + name, definition)
+    if not playbooks.has_revision(connection, revision_id):
+        with db.write() as writing:
+            playbooks.ensure_revision(writing, revision_id, CHAIN_PREFIX + name, definition)
     return revision_id

@@ -1,4 +1,4 @@
-"""The task that carries out triggered actions.
+"""The task that carries out triggered actions and dispatches.
 
 In order of time: the message brings the id of an execution, or a batch of ids, each of which is carried out by itself
 (``tasks.fairness.slots``); an attempt is made (``tasks.attempts.action``); Celery publishes a retry that is due soon,
@@ -11,8 +11,11 @@ from store.engine.db import Row
 from tasks.app import app
 from tasks.attempts.action import CARRIED_BY_CELERY, attempt
 from tasks.fairness import slots
+from tasks.intake import started_runs
 from tasks.messages import canvas, requeue
 from tasks.messages.model import TaskMessage
+
+started_runs.install()
 
 
 @app.task(bind=True, name="tocsin.run", max_retries=None, throws=())

@@ -122,7 +122,8 @@ def carried_out(connection: Connection, ready: Ready) -> Decided:
     """Make the checks of a dispatch, and say what is to be written of it: part of the accepting transaction."""
     asked, row, outcome = ready.asked, ready.row, ready.outcome
     if row is None or ready.gate is None:
-        dispatch_notes.note(connection, ready.asked, ready.verdict, outcome)
+        assert outcome is not None
+        dispatch_notes.note(connection, asked, ready.verdict, outcome)
         return Decided(subject=asked.subject, outcome=outcome)
     if ready.verdict.checks:
         made = checks.make(connection, asked.dispatch.tenant, ready.verdict.checks, row["id"])
@@ -131,8 +132,8 @@ def carried_out(connection: Connection, ready: Ready) -> Decided:
             dispatch_notes.note(connection, asked, ready.verdict, stopped)
             return Decided(subject=asked.subject, outcome=stopped, refused=made)
         if made.at is not None and ready.chain is None:
-            _wait_for_slot(row, made.at)
-    if ready.chain is not None:
+            _wait_for_slot(row, ready.gate, made.at)
+    if ready.chain is not None and outcome is not None:
         dispatch_notes.note(connection, asked, ready.verdict, outcome)
         return Decided(subject=row["id"], outcome=outcome, rows=[row], messages=[ready.chain])
     waits = row.get("waiting_for") is not None
@@ -154,10 +155,11 @@ def _refused(refused: Refused) -> Outcome:
     return Throttled(refused.check.rule, max(0, (refused.until or 0) - db.now_ms()))
 
 
-def _wait_for_slot(row: NewRow, moment: int) -> None:
+def _wait_for_slot(row: NewRow, gate: Gate, moment: int) -> None:
     """Let a row wait for its slot, or for the end of its delay if that is later."""
     if row.get("waiting_for") is None or moment > (row["due_at"] or 0):
         wait_until(row, moment)
+        _with(row, replace(gate, until=moment))
 
 
 def _gate(asked: Asked, facts: Facts | None = None, verdict: Verdict = ALLOWED) -> Gate:
@@ -179,7 +181,7 @@ def _started(
     connection: Connection, asked: Asked, facts: Facts, verdict: Verdict, name: str, payload: dict[str, object]
 ) -> Ready:
     """The run of a chain in place of a dispatch."""
-    definition = provided.chain(name)
+    chain = provided.chain(name)
     request = RunRequest(
         workspace_id=asked.dispatch.tenant,
         actor=asked.caller.key_id,
@@ -190,8 +192,7 @@ def _started(
         unless_urgent=asked.unless_urgent,
     )
     ready = run_start.prepare(connection, request)
-    steps = definition["steps"]
-    outcome = ChainStarted(ready.row["id"], name, len(steps), steps[0]["name"])
+    outcome = ChainStarted(ready.row["id"], name, chain["total_steps"], chain["first_step"])
     gate = _gate(asked, facts, verdict)
     return Ready(
         asked=asked, verdict=verdict, facts=facts, gate=gate, row=ready.row, outcome=outcome, chain=ready.chain

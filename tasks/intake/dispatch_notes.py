@@ -1,30 +1,39 @@
 """The records of dispatches that made no execution."""
 
 from gateway.outcomes import ChainStarted, Deduplicated, Outcome, Suppressed, Throttled
+from gateway.redacted import redacted
 from gateway.verdicts import Verdict
-from store import audit
+from store.engine import db
 from store.engine.db import Connection
+from store.gateway import notes
+from store.gateway.notes import Note
 from tasks.intake.dispatch_rows import Asked
 
 
-def note(connection: Connection, asked: Asked, verdict: Verdict, outcome: Outcome | None) -> None:
+def note(connection: Connection, asked: Asked, verdict: Verdict, outcome: Outcome) -> None:
     """Record a dispatch that made no execution; part of the transaction that decides it."""
     this = asked.dispatch
-    said = {name: value for name, value in _details(outcome).items() if value is not None}
-    name = outcome.name if outcome is not None else verdict.kind
-    audit.record(
+    notes.note(
         connection,
-        this.tenant,
-        asked.caller.key_id,
-        f"dispatch.{name}",
-        asked.subject,
-        rule=verdict.rule,
-        provider=this.provider,
-        **said,
+        Note(
+            id=asked.subject,
+            workspace_id=this.tenant,
+            caller=asked.caller.key_id,
+            outcome=outcome.name,
+            namespace=this.namespace,
+            provider=this.provider,
+            action_type=this.action_type,
+            payload=redacted(this.payload),
+            began_at=db.now_ms(),
+            given_id=this.id,
+            verdict=verdict.kind,
+            rule=verdict.rule,
+            details=_details(outcome),
+        ),
     )
 
 
-def _details(outcome: Outcome | None) -> dict[str, object]:
+def _details(outcome: Outcome) -> dict[str, object]:
     if isinstance(outcome, Suppressed):
         return {"reason": outcome.reason, "denied": outcome.denied or None}
     if isinstance(outcome, Deduplicated):

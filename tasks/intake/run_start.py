@@ -212,7 +212,7 @@ def prepare(connection: Connection, request: RunRequest) -> ReadyRun:
     revision_id = request.revision_id or kept["playbooks"].get(request.playbook_id)
     last_error = None
     if provided.is_chain(request.playbook_id):
-        revision_id = revision_id or provided.chain_revision(request.playbook_id.removeprefix(CHAIN_PREFIX))
+        revision_id = revision_id or provided.chain_revision(connection, request.playbook_id.removeprefix(CHAIN_PREFIX))
     else:
         head = playbooks.head(connection, request.workspace_id, request.playbook_id)
         if not head.enabled:

@@ -14,6 +14,7 @@ from typing import Any
 
 from config.types import Json
 from playbooks.credentials import RULES
+from playbooks.definitions import actions as meaning
 from providers import registry
 from store import remasking
 from store.engine import db
@@ -36,7 +37,8 @@ def renewed(definition: Mapping[str, Any], known: Mapping[str, Any]) -> tuple[Js
 
     ``known`` are the secrets that it had. The executor gets exactly the same config.
     """
-    patterns = registry.executor(definition["executor"]).SECRETS
+    outward = definition["executor"] in meaning.EXECUTORS  # the gateway's own executors have no credentials
+    patterns = registry.executor(definition["executor"]).SECRETS if outward else ()
     whole = sealing.opened(dict(definition["config"]), known)
     config, found = sealing.extract_secrets(whole, patterns, known, author_wraps=False)
     return {**definition, "config": config}, found

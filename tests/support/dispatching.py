@@ -15,6 +15,7 @@ from store.executions import transitions
 from tasks.attempts import action
 from tasks.generations import changes
 from tasks.generations.changes import Author
+from tasks.policy import checks
 from tests.support.api import Door
 
 
@@ -34,6 +35,7 @@ def put_in_force(monkeypatch: pytest.MonkeyPatch, folder: Path, **texts: str) ->
 def forget() -> None:
     """No configuration is in force any more."""
     current.forget()
+    checks.forget()
 
 
 def body(**more: Any) -> dict[str, Any]:

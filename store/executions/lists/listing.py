@@ -14,8 +14,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from config.errors import NotFound
-from playbooks.states import Status
+from playbooks.states import Kind, Status
 from store.engine.db import Connection, Row
+from store.engine.prepared import quoted
 from store.executions.lists.indexes import FAILED, done_by_action, failed, of_runs, triggered
 from store.executions.lists.walks import Filter, Walk, created_between, is_one_of, key_of, unindexed
 from store.executions.transitions import executions
@@ -46,12 +47,14 @@ _BETWEEN = sa.literal_column("'pexec'", sa.Text)
 
 
 def get(db: Connection, workspace_id: str, execution_id: str) -> Row:
-    """The execution in full.
+    """The execution in full, also that of a dispatch, which no list has.
 
     Raises:
         NotFound: this workspace has none of that id.
     """
-    mine = sa.and_(executions.c.workspace_id == workspace_id, executions.c.id == execution_id, done_by_action)
+    table = executions.c
+    shown = sa.or_(done_by_action, table.kind == sa.literal_column(quoted(Kind.DISPATCH)))
+    mine = sa.and_(table.workspace_id == workspace_id, table.id == execution_id, shown)
     row = db.execute(sa.select(executions).where(mine)).first()
     if row is None:
         raise NotFound(f"There is no execution {execution_id!r}.")

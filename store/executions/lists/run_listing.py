@@ -24,7 +24,7 @@ from store.paging import Condition, Found, Part, cut
 #: the statuses a run is shown in
 SHOWN = (Status.PENDING, Status.RUNNING, Status.PAUSED, Status.COMPLETED, Status.FAILED, Status.CANCELLED)
 #: what may start a run
-TRIGGERS = ("api", "event", "schedule", "playbook", "retry")
+TRIGGERS = ("api", "event", "schedule", "playbook", "retry", "dispatch", "chain")
 
 _table = rows.executions.c
 _step = rows.executions.alias("step")

@@ -1,0 +1,71 @@
+"""Executor ``playbook``: a provider that starts a run of a playbook of the tenant.
+
+The payload of a dispatch becomes the parameters of the run. An attempt that is made again finds the run that an earlier
+one has started: the execution's id is the run's idempotency key.
+"""
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from config.errors import CallerError, Problem, Unavailable
+from config.types import Json
+from playbooks.states import Mode
+from providers import registry
+from providers.base import Call, ProviderError
+from store import audit
+from tasks.intake import run_start
+from tasks.intake.run_start import RunRequest
+
+SECRETS: tuple[str, ...] = ()
+
+
+def check(config: Mapping[str, Any], names: set[str]) -> list[Problem]:  # noqa: ARG001 - the protocol's shape
+    """Returns no faults: the tenants' playbooks are not known when a provider is written."""
+    return []
+
+
+def plan(call: Call) -> Json:
+    """The run that it would start."""
+    return {"playbook_id": call.config["playbook"], "parameters": _payload(call)}
+
+
+def perform(call: Call) -> Any:
+    """Start the run; the output names it.
+
+    Raises:
+        ProviderError: it cannot be started, with the code that a caller of the API would get.
+    """
+    if call.mode != Mode.LIVE:
+        call.report.intercepted_calls.append({"run": plan(call)})
+        return {"playbook_id": call.config["playbook"], "execution_id": None}
+    call.checkpoint()
+    try:
+        started = run_start.start(
+            RunRequest(
+                workspace_id=call.workspace_id,
+                actor=audit.SYSTEM,
+                playbook_id=str(call.config["playbook"]),
+                parameters=_payload(call),
+                idempotency_key=f"dispatch/{call.execution_id}",
+                trigger="dispatch",
+            )
+        )
+    except Unavailable as away:
+        raise ProviderError(
+            "unavailable", "The run could not be started: the database is away.", retryable=True
+        ) from away
+    except CallerError as refusal:
+        details = "; ".join(f"{one.pointer}: {one.detail}" for one in refusal.problems[:5])
+        raise ProviderError(refusal.code, f"{refusal}{f' ({details})' if details else ''}") from refusal
+    return {"playbook_id": call.config["playbook"], "execution_id": started.run_id}
+
+
+def _payload(call: Call) -> dict[str, Any]:
+    payload = call.parameters.get("payload")
+    return dict(payload) if isinstance(payload, dict) else {}
+
+
+def install() -> None:
+    """Make the executor known to this process."""
+    registry.add("playbook", sys.modules[__name__])
