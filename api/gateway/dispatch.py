@@ -114,23 +114,23 @@ def dispatch_batch(query: dict[str, Any]) -> Response:
     return answer(listed if bare or _is_tagged() else {"results": listed}, 202 if accepted else 200)
 
 
-@blueprint.get("/dispatch/<id:execution_id>")
+@blueprint.get("/dispatch/<id:dispatch_id>")
 @requires("dispatch")
 @blueprint.arguments(WaitQuery(), location="query")
 @blueprint.answers(
     200, shapes.Outcome(), example=shapes.EXECUTED, words="What became of it, or accepted.", fails=(404,)
 )
-def get_dispatch(query: dict[str, Any], execution_id: str) -> Response:
+def get_dispatch(query: dict[str, Any], dispatch_id: str) -> Response:
     """Get what became of a dispatch.
 
     With wait, the answer comes with its end, at the latest after that many seconds.
     """
-    row = _row(execution_id)
+    row = _row(dispatch_id)
     if row.status not in TERMINAL:
-        with ends().place([execution_id], query["wait"]) as waiting:
+        with ends().place([dispatch_id], query["wait"]) as waiting:
             if waiting is not None:
-                ends().wait(waiting, [execution_id], query["wait"])
-                row = _row(execution_id)
+                ends().wait(waiting, [dispatch_id], query["wait"])
+                row = _row(dispatch_id)
     outcome = dispatch_ends.outcome_of(row) if row.status in TERMINAL else None
     return answer(_written(outcome, _gate(row).given_id or row.id, row.id))
 

@@ -73,6 +73,7 @@ LOCATION = {"Location": {"description": "The address of the new object.", "schem
 _IDS = {
     "action_id": ("The action's id.", "act-block-ip"),
     "execution_id": ("The execution's id.", "exec-9912"),
+    "dispatch_id": ("The id of its execution.", "disp-0199f3c2a1b46d0e8f2c41"),
     "playbook_id": ("The playbook's id.", "pb-critical-finding-alert"),
     "run_id": ("The playbook execution's id.", "pexec-7721"),
     "step_id": ("The step's id in the playbook.", "create-ticket"),

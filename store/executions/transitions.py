@@ -11,8 +11,8 @@ transaction open, and finishes it. Two rules make that safe:
   unplanned (``waiting_for`` "follow"), an action whose end playbooks listen for ("announce") and a run whose steps have
   to be ended ("clear").
 
-A row is of one of four kinds: an ``action`` that was triggered, a ``dispatch``, a run of a ``playbook``, a ``step`` of a
-run.
+A row is of one of four kinds: an ``action`` that was triggered, a ``dispatch``, a run of a ``playbook``, a ``step`` of
+a run.
 ``store.executions.steps`` has the functions for steps, ``store.executions.runs`` those for runs.
 """
 

@@ -120,11 +120,12 @@ def foretold(connection: Connection, asked: Asked) -> DryRun:
 
 def carried_out(connection: Connection, ready: Ready) -> Decided:
     """Make the checks of a dispatch, and say what is to be written of it: part of the accepting transaction."""
-    asked, row, outcome = ready.asked, ready.row, ready.outcome
-    if row is None or ready.gate is None:
+    asked, outcome = ready.asked, ready.outcome
+    if ready.row is None or ready.gate is None:
         assert outcome is not None
         dispatch_notes.note(connection, asked, ready.verdict, outcome)
         return Decided(subject=asked.subject, outcome=outcome)
+    row: NewRow = {**ready.row}  # a transaction may be repeated
     if ready.verdict.checks:
         made = checks.make(connection, asked.dispatch.tenant, ready.verdict.checks, row["id"])
         if isinstance(made, Refused):

@@ -5,16 +5,17 @@ under /v1 that names tenants gets a line in _TENANTS too: it is then asked for c
 whose grants come by key and by user, with every role.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import pytest
 
+from config.settings import settings
 from gateway import current
 from store.callers import users
 from store.engine import db
 from store.gateway import configurations
-from tests.support import runs
+from tests.support import dispatching, runs
 from tests.support.api import PASSWORD, Door, assert_problem, carry_out
 from tests.support.gateway_folder import put_in_force
 
@@ -71,6 +72,9 @@ ENTRIES = {
     ("GET", "/playbooks/executions/<id:run_id>/diff"): _READ,
     ("GET", "/v1/audit"): _READ,
     ("GET", "/v1/audit/<path:record_id>"): _READ,
+    ("POST", "/v1/dispatch"): _WRITE,
+    ("POST", "/v1/dispatch/batch"): _WRITE,
+    ("GET", "/v1/dispatch/<id:dispatch_id>"): _WRITE,
     ("GET", "/keys"): _ADMIN,
     ("POST", "/keys"): _ADMIN,
     ("GET", "/keys/<id:key_id>"): _ADMIN,
@@ -138,6 +142,8 @@ _BODIES: dict[tuple[str, str], Any] = {
 _BODIES["POST", "/users"] = {"username": "new", "password": PASSWORD, "role": "viewer"}
 _BODIES["PATCH", "/users/<id:username>"] = {"role": "viewer"}
 _BODIES["POST", "/v1/auth/login"] = {"username": "seen", "password": PASSWORD}
+_BODIES["POST", "/v1/dispatch"] = dispatching.body()
+_BODIES["POST", "/v1/dispatch/batch"] = [dispatching.body()]
 _BODIES["POST", "/playbooks"] = {"name": "New", "steps": [{"id": "wait", "type": "delay", "seconds": 1}]}
 _BODIES["POST", "/playbooks/validate"] = _BODIES["PUT", "/playbooks/<id:playbook_id>"] = _BODIES["POST", "/playbooks"]
 _BODIES["POST", "/playbooks/import"] = {**_BODIES["POST", "/playbooks"], "name": "Another"}
@@ -146,18 +152,25 @@ _BODIES["POST", "/actions/validate"] = _BODIES["PUT", "/actions/<id:action_id>"]
 
 
 @pytest.fixture(autouse=True)
-def _no_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No other process decides here: a change waits for none. All generations of a test are kept."""
+def _by_itself(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No other process decides here: a change waits for none. All generations of a test are kept.
+
+    No worker ends what is dispatched.
+    """
     monkeypatch.setattr(current, "FRESH", 0)
     monkeypatch.setattr(configurations, "KEPT", 100_000)
+    monkeypatch.setenv("TOCSIN_DISPATCH_WAIT", "0")
+    settings.cache_clear()
+    yield
+    dispatching.forget()
 
 
 def below(rule: str) -> str:
-    """The path of a rule below its prefix."""
+    """The path of a rule below its prefix; what existing clients use has the permissions of the document's form."""
     for prefix in ("/api/v1", "/api"):
         if rule.startswith(f"{prefix}/"):
             return rule.removeprefix(prefix)
-    return rule
+    return rule.removeprefix("/compat")
 
 
 def routes(door: Door) -> list[tuple[str, str, str]]:
@@ -175,6 +188,8 @@ class Things:
     def __init__(self, door: Door) -> None:
         self.action = door.create(name="Seen")["id"]
         self.execution = door.trigger(self.action)
+        dispatching.mock_in_force()
+        self.dispatch = dispatching.send(door).json["execution_id"]
         self.playbook = door.create_playbook(name="Seen", steps=[{"id": "ask", "type": "approval"}])["id"]
         self.run = door.call("POST", f"/api/playbooks/{self.playbook}/run", json={}).json["execution_id"]
         runs.begin(self.run)
@@ -194,6 +209,7 @@ class Things:
         return (
             rule.replace("<id:action_id>", self.action)
             .replace("<id:execution_id>", self.execution)
+            .replace("<id:dispatch_id>", self.dispatch)
             .replace("<id:playbook_id>", self.playbook)
             .replace("/versions/diff", "/versions/diff?from=1.0.0")
             .replace("<id:run_id>/diff", f"{self.run}/diff?against={self.run}")
@@ -302,6 +318,7 @@ def test_another_workspace_sees_nothing(door: Door) -> None:
     missing = {
         things.action: "act-missing",
         things.execution: "exec-missing",
+        things.dispatch: "disp-missing",
         things.playbook: "pb-missing",
         things.run: "pexec-missing",
         things.key: "0123456789ab",

@@ -10,8 +10,13 @@ from typing import Any
 import pytest
 
 from gateway import current
+from gateway.configuration.generation import EMPTY
+from gateway.configuration.providers import definition
+from gateway.current import InForce
 from store.engine import db
 from store.executions import transitions
+from store.gateway import providers
+from store.ids import new_id
 from tasks.attempts import action
 from tasks.generations import changes
 from tasks.generations.changes import Author
@@ -30,6 +35,15 @@ def put_in_force(monkeypatch: pytest.MonkeyPatch, folder: Path, **texts: str) ->
         (folder / ("rules/all.yaml" if name == "rules" else f"{name}.yaml")).write_text(text)
     loading = changes.load(Author())
     assert not loading.errors, loading.errors
+
+
+def mock_in_force(name: str = "drill") -> None:
+    """Put a provider that is always well in force, without a folder."""
+    revision_id = new_id("rev")
+    with db.write() as connection:
+        made = definition(name, {"kind": "mock"})
+        providers.add_revision(connection, name, revision_id, made, None, "test")
+    current.put(InForce(current.held().number + 1, EMPTY, revisions={name: revision_id}))
 
 
 def forget() -> None:
