@@ -8,9 +8,10 @@ from flask import Response, g
 from marshmallow import fields
 from webargs import missing
 
+from api.gateway import dispatch_answers as answers
 from api.gateway import dispatch_schemas as shapes
 from api.gateway.waiting import ends
-from api.http import body, errors, prefer
+from api.http import body, prefer
 from api.http.auth import caller, requires
 from api.http.base_schema import Schema
 from api.http.blueprint import Blueprint, answer
@@ -20,9 +21,9 @@ from api.http.schemas import wait
 from config import logs
 from config.errors import CallerError, InvalidRequest, NotFound, Problem, Unavailable
 from config.settings import settings
-from gateway import gate_column, outcomes, requests, traces
+from gateway import gate_column, requests, traces
 from gateway.gate_column import Gate
-from gateway.outcomes import Outcome, Throttled
+from gateway.outcomes import Outcome
 from gateway.requests import MAX_ITEMS
 from store.engine import db
 from store.executions import results
@@ -75,7 +76,7 @@ def dispatch(query: dict[str, Any]) -> Response:
     [result], [outcome] = _carried_out([asked])
     if isinstance(result, CallerError):
         raise result
-    return _single(result, outcome)
+    return answers.single(result, outcome)
 
 
 @blueprint.post("/dispatch/batch", parameters=[shapes.PREFER, *shapes.TRACE])
@@ -108,10 +109,10 @@ def dispatch_batch(query: dict[str, Any]) -> Response:
     elif asked:
         done, known = _carried_out(asked)
         for place, result, outcome in zip(places, done, known, strict=True):
-            found[place] = result if isinstance(result, CallerError) else _members(result, outcome)
+            found[place] = result if isinstance(result, CallerError) else answers.members(result, outcome)
             accepted |= isinstance(result, Taken) and outcome is None
-    listed = [_item_error(one) if isinstance(one, CallerError) else _item(one) for one in found]
-    return answer(listed if bare or _is_tagged() else {"results": listed}, 202 if accepted else 200)
+    listed = [answers.error_item(one) if isinstance(one, CallerError) else answers.item(one) for one in found]
+    return answer(listed if bare or answers.is_tagged() else {"results": listed}, 202 if accepted else 200)
 
 
 @blueprint.get("/dispatch/<id:dispatch_id>")
@@ -132,7 +133,7 @@ def get_dispatch(query: dict[str, Any], dispatch_id: str) -> Response:
                 ends().wait(waiting, [dispatch_id], query["wait"])
                 row = _row(dispatch_id)
     outcome = dispatch_ends.outcome_of(row) if row.status in TERMINAL else None
-    return answer(_written(outcome, _gate(row).given_id or row.id, row.id))
+    return answer(answers.written(outcome, _gate(row).given_id or row.id, row.id))
 
 
 def _row(execution_id: str) -> Any:
@@ -194,10 +195,9 @@ def _asked(read: requests.Dispatch) -> Asked:
     """The dispatch with all that belongs to it, for a tenant that the caller may use.
 
     Raises:
-        Forbidden: the caller's grants do not cover it. InvalidRequest: there can be no such tenant.
+        Forbidden: the caller's grants do not cover it.
     """
     tenants.require(caller(), read.tenant, read.namespace, read.provider, read.action_type)
-    tenants.workspace_for(caller(), read.tenant)
     trace = traces.child(_trace())
     return Asked(caller=caller(), dispatch=read, trace=trace, request_id=g.request_id, unless_urgent=HERE.refuse)
 
@@ -236,39 +236,10 @@ def _ends_of(taken: Sequence[Taken]) -> dict[str, Outcome]:
         return dispatch_ends.read(connection, [one.subject for one in taken])
 
 
-def _single(result: Taken, outcome: Outcome | None) -> Response:
-    headers = {}
-    if result.replayed:
-        headers["Idempotency-Replayed"] = "true"
-    if isinstance(outcome, Throttled):
-        headers["Retry-After"] = str(outcome.retry_after_seconds)
-    if outcome is None:
-        prefix = present().path.partition("/dispatch")[0]
-        headers["Location"] = f"{prefix}/dispatch/{result.subject}"
-    return answer(_members(result, outcome), 202 if outcome is None else 200, headers)
-
-
-def _members(result: Taken, outcome: Outcome | None) -> Any:
-    return _written(outcome, result.action_id, result.subject)
-
-
-def _written(outcome: Outcome | None, action_id: str, execution_id: str) -> Any:
-    """An outcome as the request's prefix writes it; None for what has not ended yet."""
-    if _is_tagged():
-        return {"Accepted": {"execution_id": execution_id}} if outcome is None else outcome.tagged()
-    if outcome is None:
-        return {"outcome": "accepted", "action_id": action_id, "execution_id": execution_id}
-    return outcomes.plain(outcome, action_id)
-
-
-def _is_tagged() -> bool:
-    return present().path.startswith("/compat/")
-
-
 def _foretold(asked: Asked) -> Any:
     with db.read() as connection:
         told = dispatch_gate.foretold(connection, asked)
-    return _written(told, asked.action_id, asked.subject)
+    return answers.written(told, asked.action_id, asked.subject)
 
 
 def _foretold_item(asked: Asked) -> Any:
@@ -276,16 +247,3 @@ def _foretold_item(asked: Asked) -> Any:
         return _foretold(asked)
     except CallerError as refusal:
         return refusal
-
-
-def _item(outcome: Any) -> Any:
-    return outcome if _is_tagged() else {"status": "success", "outcome": outcome}
-
-
-def _item_error(refusal: CallerError) -> Any:
-    """The item of a dispatch that was not accepted."""
-    more = f" {errors.summary(refusal.problems)}" if refusal.problems else ""
-    error: dict[str, Any] = {"code": refusal.code, "message": f"{refusal}{more}", "retryable": refusal.retryable}
-    if _is_tagged():
-        return {"error": error}
-    return {"status": "error", "error": error}

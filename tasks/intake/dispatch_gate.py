@@ -8,6 +8,7 @@ to be written: an execution, a run, or the record of what makes neither.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from config.times import stamp
 from gateway import gate_column, merge_patch
@@ -21,6 +22,7 @@ from gateway.verdicts import Chain, Deny, Reroute, Schedule, Suppress, Verdict
 from store.engine import db
 from store.engine.db import Connection
 from store.executions.rows import NewRow
+from tasks import tenants
 from tasks.definitions import provided
 from tasks.intake import dispatch_notes, run_start
 from tasks.intake.dispatch_rows import Asked, Providers, message_of, row_of, wait_until
@@ -70,10 +72,11 @@ def prepared(connection: Connection, providers: Providers, asked: Asked) -> Read
 
     Raises:
         NotFound, Conflict: its provider, or that to which a rule sends it, cannot be used. Unprocessable: its payload
-        does not fit. Whatever ``asked.unless_urgent`` raises.
+        does not fit. InvalidRequest: there can be no such tenant. Whatever ``asked.unless_urgent`` raises.
     """
     this = asked.dispatch
     revision = providers.revision(connection, this.tenant, this.provider)
+    tenants.workspace_for(asked.caller, this.tenant)
     decision = _judged(asked)
     if decision is None:
         row, gate = row_of(asked, this.provider, revision, this.payload), _gate(asked)
@@ -82,8 +85,8 @@ def prepared(connection: Connection, providers: Providers, asked: Asked) -> Read
     if (known := checks.full(this.tenant, verdict.checks)) is not None:
         return Ready(asked=asked, verdict=verdict, facts=facts, outcome=_refused(known))
     if isinstance(verdict.effect, Deny | Suppress):
-        outcome = Suppressed(str(verdict.rule), verdict.reason, denied=isinstance(verdict.effect, Deny))
-        return Ready(asked=asked, verdict=verdict, facts=facts, outcome=outcome)
+        stopped = Suppressed(str(verdict.rule), verdict.reason, denied=isinstance(verdict.effect, Deny))
+        return Ready(asked=asked, verdict=verdict, facts=facts, outcome=stopped)
     payload = merge_patch.all_patched(this.payload, verdict.patches)
     if isinstance(verdict.effect, Chain):
         return _started(connection, asked, facts, verdict, verdict.effect.chain_name, payload)
@@ -92,7 +95,8 @@ def prepared(connection: Connection, providers: Providers, asked: Asked) -> Read
         provider = verdict.effect.target_provider
         revision = providers.revision(connection, this.tenant, provider)
         gate = replace(gate, provider=provider, original_provider=this.provider)
-    row, outcome = row_of(asked, provider, revision, payload), None
+    outcome: Outcome | None = None
+    row = row_of(asked, provider, revision, payload)
     if isinstance(verdict.effect, Schedule):
         moment = row["created_at"] + verdict.effect.delay_seconds * 1000
         wait_until(row, moment)
@@ -165,12 +169,12 @@ def _wait_for_slot(row: NewRow, gate: Gate, moment: int) -> None:
 
 def _gate(asked: Asked, facts: Facts | None = None, verdict: Verdict = ALLOWED) -> Gate:
     this = asked.dispatch
-    more = {"given_id": this.id, "labels": this.labels, "trace": asked.trace, "reply": asked.reply}
+    more: dict[str, Any] = {"given_id": this.id, "labels": this.labels, "trace": asked.trace, "reply": asked.reply}
     if facts is not None:
         return gate_column.of(facts, verdict, **more)
-    named = {name: getattr(this, name) for name in ("dedup_key", "fingerprint", "status", "starts_at", "ends_at")}
-    key = {"namespace": this.namespace, "provider": this.provider, "action_type": this.action_type}
-    return Gate(origin=_ORIGIN, **key, **named, **more)
+    named = ("namespace", "provider", "action_type", "dedup_key", "fingerprint", "status", "starts_at", "ends_at")
+    more |= {name: getattr(this, name) for name in named}
+    return Gate(origin=_ORIGIN, **more)
 
 
 def _with(row: NewRow, gate: Gate) -> NewRow:

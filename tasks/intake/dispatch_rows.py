@@ -34,7 +34,7 @@ from tasks.secrets.sealing import seal_parameters
 class Asked:
     """A dispatch that a caller asks for.
 
-    Its tenant is one that the caller may dispatch for, and has a workspace.
+    Its tenant is one that the caller may dispatch for.
     """
 
     caller: Caller
