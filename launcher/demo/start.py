@@ -148,6 +148,12 @@ def links(terminal: Terminal, place: Installation, facts: Json) -> None:
         terminal.detail(f"{heading:<10}{command}")
 
 
+def _dispatch(payload: Json) -> Json:
+    """An alert to dispatch: by the rules of the examples the second one is a duplicate, and a critical one a page."""
+    key = {"namespace": "soc", "tenant": WORKSPACE, "provider": "mail", "action_type": "send_alert"}
+    return {**key, "payload": payload}
+
+
 def _commands() -> list[tuple[str, str, Json]]:
     """The commands to try: a word for each, path and body."""
     finding = {"title": "Exposed admin port", "severity": "critical", "asset": {"id": "web-02", "tags": ["production"]}}
@@ -155,4 +161,5 @@ def _commands() -> list[tuple[str, str, Json]]:
         ("  run", f"/api/playbooks/{playbooks.SHOWN}/run", {"target_asset_id": playbooks.ASSET}),
         ("  event", "/api/events", {"event": "finding.new", "data": {"finding": finding}}),
         ("  action", "/api/actions/act-block-ip/trigger", {"parameters": {"ip": "203.0.113.50"}}),
+        ("  send", "/v1/dispatch", _dispatch({"host": "web-02", "alert": "disk full"})),
     ]
