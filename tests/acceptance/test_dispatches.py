@@ -28,8 +28,8 @@ def ready(stack: Stack) -> Stack:
     folder = stack.directory / "var" / "config"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "providers.yaml").write_text(PROVIDERS.format(url=stack.sink.url))
-    answer = stack.api.http.post("/v1/rules/reload")
-    assert answer.json()["errors"] == [], answer.text
+    stack.restart("web")  # it loads the folder
+    stack.wait_ready("web")
     return stack
 
 
