@@ -40,7 +40,7 @@ _REFUSED = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dispatch:
-    """What is to go out: by which provider, for which tenant, with which payload."""
+    """What is to go out, by which provider and for which tenant."""
 
     namespace: str
     tenant: str
@@ -56,7 +56,10 @@ class Dispatch:
     ends_at: str | None = None
 
     def members(self) -> Json:
-        """Its members, without those that it does not have: what an execution stores, and what rules see."""
+        """The members that it has.
+
+        An execution stores them, and rules see them.
+        """
         found = {name: getattr(self, name) for name in _STORED}
         return {name: value for name, value in found.items() if value is not None and value != {}} | {
             "payload": self.payload
@@ -122,7 +125,10 @@ def _payload_fault(payload: Any) -> str | None:
 
 
 def is_too_large(payload: Json) -> bool:
-    """Whether a payload has more than ``MAX_PAYLOAD_BYTES``: asked only where the whole body has more."""
+    """Whether a payload has more than ``MAX_PAYLOAD_BYTES``.
+
+    It costs time, and is asked only where the whole body has more.
+    """
     return len(json.dumps(payload, ensure_ascii=False).encode(errors="replace")) > MAX_PAYLOAD_BYTES
 
 

@@ -29,7 +29,7 @@ def read(parent: str | None, state: str | None) -> dict[str, str]:
 
 
 def child(context: Mapping[str, str]) -> dict[str, str]:
-    """The context of something done within it: the same trace, a span of its own."""
+    """The context of a part: the same trace, a span of its own."""
     if not context:
         return {}
     version, trace, _, flags = context["traceparent"].split("-")

@@ -1,1 +1,1 @@
-"""The routes of the gateway, under ``/v1`` and, as existing clients write it, ``/compat/v1``."""
+"""The routes of the gateway, under ``/v1`` and ``/compat/v1``."""

@@ -192,7 +192,7 @@ def _read_item(item: Any) -> Asked | CallerError:
 
 
 def _asked(read: requests.Dispatch) -> Asked:
-    """The dispatch with all that belongs to it, for a tenant that the caller may use.
+    """The dispatch with its sender and its trace.
 
     Raises:
         Forbidden: the caller's grants do not cover it.
@@ -214,7 +214,7 @@ def _trace() -> dict[str, str]:
 
 
 def _carried_out(asked: Sequence[Asked]) -> tuple[list[Result], list[Outcome | None]]:
-    """Accept dispatches, and wait for their outcomes as long as the sender does."""
+    """Accept dispatches, and wait as long as the sender does."""
     seconds, here = prefer.seconds(present(), settings().dispatch_wait), ends()
     with here.place([one.subject for one in asked], seconds) as waiting:
         if waiting is not None:

@@ -14,7 +14,10 @@ from tasks.intake.dispatches import Taken
 
 
 def single(result: Taken, outcome: Outcome | None) -> Response:
-    """The answer to one dispatch; 202 with its address where it has not ended yet."""
+    """The answer to one dispatch.
+
+    It is 202, with an address, where the dispatch has not ended yet.
+    """
     headers = {}
     if result.replayed:
         headers["Idempotency-Replayed"] = "true"
@@ -32,7 +35,10 @@ def members(result: Taken, outcome: Outcome | None) -> Any:
 
 
 def written(outcome: Outcome | None, action_id: str, execution_id: str) -> Any:
-    """An outcome as the request's prefix writes it; None for what has not ended yet."""
+    """An outcome as the request's prefix writes it.
+
+    None stands for what has not ended yet.
+    """
     if is_tagged():
         return {"Accepted": {"execution_id": execution_id}} if outcome is None else outcome.tagged()
     if outcome is None:

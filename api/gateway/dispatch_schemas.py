@@ -88,7 +88,10 @@ class Item(Schema):
 
 
 class BatchOutcome(Schema):
-    """What became of each dispatch, in order; a list alone where the request was a list."""
+    """What became of each dispatch, in order.
+
+    A list alone where the request was a list.
+    """
 
     results = fields.List(fields.Nested(Item), required=True)
 

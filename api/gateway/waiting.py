@@ -3,7 +3,7 @@
 In order of time: a request asks for a place before it accepts anything; what it accepts carries the name of this
 process; the worker that ends it tells this process (``store.gateway.replies``), and the request reads the row. One
 thread hears the news of all requests. It also looks at the database, every half a second, and ten times a second while
-Redis is away: a worker may die between its commit and the news, and tick and a cancel tell nobody.
+Redis is away: a worker may die between its commit and the news, and tick and a cancel send none.
 """
 
 import contextlib
@@ -73,9 +73,9 @@ class Ends:
 
     @contextlib.contextmanager
     def place(self, execution_ids: Collection[str], seconds: float) -> Iterator[Waiting | None]:
-        """A place for the present request, which hears of the ends of executions that it is about to accept.
+        """A place for the present request, before it accepts these executions.
 
-        None where it is not ready to wait, or as many wait as may.
+        It hears of their ends. None where it is not ready to wait, or as many wait as may.
         """
         with self._lock:
             if not seconds or self.draining or self._places >= settings().dispatch_waiters:
@@ -109,7 +109,7 @@ class Ends:
                 waiting.over.wait(seconds)
 
     def drain(self, seconds: float) -> bool:
-        """Let every request go, and wait up to ``seconds`` until the thread has ended."""
+        """Let every request go; returns whether the thread ends in time."""
         self.draining = True
         with self._lock:
             thread = self._thread
@@ -140,7 +140,7 @@ class Ends:
             one.over.set()
 
     def _hear(self, news: PubSub) -> bool:
-        """Hear the news until the process stops, or nobody has asked for a while: then true."""
+        """Hear the news; true when no request has come for a while."""
         self._look()  # what has ended before it listened
         looked = time.monotonic()
         while not self.draining:
@@ -155,7 +155,7 @@ class Ends:
         return False
 
     def _alone(self) -> bool:
-        """Look at the database for a second, without news; true as for ``_hear``."""
+        """Look at the database for a second; true as for ``_hear``."""
         until = time.monotonic() + 1
         while time.monotonic() < until and not self.draining:
             time.sleep(LOOK_ALONE)
@@ -163,7 +163,10 @@ class Ends:
         return self._leaves(time.monotonic())
 
     def _leaves(self, now: float) -> bool:
-        """Whether the thread ends, because nobody has asked for a while; ``place`` begins another."""
+        """Whether the thread ends: no request has come for a while.
+
+        ``place`` begins another.
+        """
         with self._lock:
             if self._places:
                 self._quiet_since = now

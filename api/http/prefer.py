@@ -18,7 +18,10 @@ PREFER = {
 
 
 def seconds(asked: Request, most: int) -> int:
-    """How long a request waits, at most ``most``; what is not understood is ignored."""
+    """How long a request waits, at most ``most``.
+
+    What is not understood is ignored.
+    """
     wanted = [one.partition(";")[0].strip() for text in asked.headers.getlist("Prefer") for one in text.split(",")]
     waits = [int(found[1]) for one in wanted if (found := _WAIT.fullmatch(one))]
     if waits:

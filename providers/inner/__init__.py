@@ -1,1 +1,1 @@
-"""Executors of providers that call nobody: a line in the log, and answers for drills."""
+"""Executors of providers that make no outside call."""

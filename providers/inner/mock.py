@@ -1,8 +1,8 @@
-"""Executor ``mock``: a provider for drills, which answers, fails or takes its time without calling anybody.
+"""Executor ``mock``: a provider for drills, which makes no outside call.
 
 ``config``: ``behaviour`` (``ok``; ``fail``, a failure that could pass; ``slow``, an answer after ``seconds``;
-``answer``, the object ``answer``). With ``first`` only the first calls behave so, with ``every`` each of so many; the
-others are ok. Calls are counted over all processes.
+``answer``, the object ``answer``). With ``first`` only the first calls behave so, with ``every`` each n-th; the others
+are ok. Calls are counted over all processes.
 """
 
 import time

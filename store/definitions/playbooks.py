@@ -121,7 +121,10 @@ def has_revision(db: Connection, revision_id: str) -> bool:
 
 
 def ensure_revision(db: Connection, revision_id: str, playbook_id: str, definition: Mapping[str, Any]) -> None:
-    """Write a revision of no workspace, a chain's, unless it is there: its id follows from its content."""
+    """Write a chain's revision unless it is there.
+
+    It belongs to no workspace, and its id follows from its content.
+    """
     values = {
         "id": revision_id,
         "workspace_id": "",

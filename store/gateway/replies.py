@@ -16,7 +16,7 @@ CHANNEL = "tocsin:ended:"
 
 
 def tell(process: str, execution_id: str) -> None:
-    """Tell a process that an execution has ended, if Redis can be reached."""
+    """Tell a process of an end, if Redis can be reached."""
     with contextlib.suppress(RedisError):
         redis.client().publish(CHANNEL + process, execution_id)
 
@@ -38,7 +38,7 @@ def listening(process: str) -> Iterator[PubSub]:
 
 
 def heard(news: PubSub, seconds: float) -> str | None:
-    """The next execution that has ended, or None when none has within ``seconds``.
+    """The next execution that has ended; None when none does in time.
 
     Raises:
         RedisError: Redis cannot be reached any more.

@@ -131,7 +131,7 @@ def settle(this: Attempt, ending: Ending) -> Settled:
     if ending.error is not None:
         unknown = bool(ending.error["outcome_unknown"]) and not row.idempotent and row.mode == Mode.LIVE
         ending = replace(ending, error={**ending.error, "outcome_unknown": unknown})
-        if row.kind == Kind.DISPATCH:  # its sender is told
+        if row.kind == Kind.DISPATCH:  # its sender is informed
             ending = replace(ending, error={**(ending.error or {}), "retryable": ending.retryable})
     record = {
         "output": this.redact(ending.output),

@@ -62,7 +62,10 @@ def _local(_revision_id: str) -> "itertools.count[int]":
 
 
 def counting(revision_id: str) -> Callable[[], int]:
-    """A function that counts a call of a provider; while Redis is away it counts those of this process."""
+    """A function that counts a call of a provider.
+
+    While Redis is away it counts those of this process.
+    """
 
     def count() -> int:
         name = CALLS + revision_id

@@ -22,7 +22,7 @@ from tasks.definitions import revisions
 
 
 def is_provider(reference: str) -> bool:
-    """Whether a step or an execution names a provider in place of an action."""
+    """Whether a reference names a provider in place of an action."""
     return reference.startswith(PROVIDER_PREFIX)
 
 
@@ -56,7 +56,10 @@ def _action_of(connection: Connection, workspace_id: str, standing: Revision) ->
 
 
 def known(references: Collection[str]) -> dict[str, Mapping[str, Any]]:
-    """The definitions of the providers that a playbook names, by reference; if one is missing, of all."""
+    """The definitions of the providers that a playbook names, by reference.
+
+    If one is missing, those of all providers, as suggestions.
+    """
     present = {PROVIDER_PREFIX + name: revision_id for name, revision_id in current().revisions.items()}
     wanted = {name for name in references if is_provider(name)}
     if not wanted:
@@ -68,7 +71,7 @@ def known(references: Collection[str]) -> dict[str, Mapping[str, Any]]:
 def pins(
     connection: Connection, workspace_id: str, references: Collection[str], kept: Mapping[str, str]
 ) -> dict[str, str]:
-    """The revision to pin of each provider that a playbook names, by reference: from ``kept``, else present.
+    """The revision to pin of each provider: from ``kept``, else present.
 
     Raises:
         Conflict: one of them cannot be used.
@@ -87,12 +90,12 @@ def pins(
 
 
 def is_chain(playbook_id: str) -> bool:
-    """Whether a run or a step names a chain in place of a playbook."""
+    """Whether a reference names a chain in place of a playbook."""
     return playbook_id.startswith(CHAIN_PREFIX)
 
 
 def chain(name: str) -> Mapping[str, Any]:
-    """A chain of the generation in force: its ``steps`` and their playbook, ``definition``.
+    """A chain of the generation in force, as that stores it.
 
     Raises:
         NotFound: there is none of that name.
@@ -104,7 +107,7 @@ def chain(name: str) -> Mapping[str, Any]:
 
 
 def chain_revision(connection: Connection, name: str) -> str:
-    """The id of the revision that carries out a chain now; written where it is not there yet.
+    """The revision that carries out a chain now, written if need be.
 
     Raises:
         NotFound: there is no such chain. Unavailable.

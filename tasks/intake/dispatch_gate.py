@@ -37,7 +37,7 @@ _ORIGIN: Origin = "dispatch"
 
 @dataclass(frozen=True, kw_only=True)
 class Ready:
-    """A dispatch that can be written: what the rules say of it, and the execution or run that it makes."""
+    """A dispatch that can be written, with the execution or run that it makes."""
 
     asked: Asked
     verdict: Verdict
@@ -57,7 +57,7 @@ class Ready:
 
 @dataclass(frozen=True, kw_only=True)
 class Decided:
-    """What is to be written and published of a dispatch, and its outcome if that is known."""
+    """What is to be written and published of a dispatch."""
 
     subject: str
     outcome: Outcome | None = None
@@ -68,7 +68,7 @@ class Decided:
 
 
 def prepared(connection: Connection, providers: Providers, asked: Asked) -> Ready:
-    """Ask the rules about a dispatch, and prepare what they leave of it.
+    """Ask the rules, and prepare what they leave of a dispatch.
 
     Raises:
         NotFound, Conflict: its provider, or that to which a rule sends it, cannot be used. Unprocessable: its payload
@@ -123,7 +123,10 @@ def foretold(connection: Connection, asked: Asked) -> DryRun:
 
 
 def carried_out(connection: Connection, ready: Ready) -> Decided:
-    """Make the checks of a dispatch, and say what is to be written of it: part of the accepting transaction."""
+    """Make the checks of a dispatch, in the accepting transaction.
+
+    Returns what is to be written.
+    """
     asked, outcome = ready.asked, ready.outcome
     if ready.row is None or ready.gate is None:
         assert outcome is not None
@@ -161,7 +164,7 @@ def _refused(refused: Refused) -> Outcome:
 
 
 def _wait_for_slot(row: NewRow, gate: Gate, moment: int) -> None:
-    """Let a row wait for its slot, or for the end of its delay if that is later."""
+    """Let a row wait for its slot, or for its delay if longer."""
     if row.get("waiting_for") is None or moment > (row["due_at"] or 0):
         wait_until(row, moment)
         _with(row, replace(gate, until=moment))

@@ -32,7 +32,7 @@ Known = Mapping[tuple[str, str, str], Any]
 
 
 def earlier(connection: Connection, asked: Sequence[Asked]) -> Known:
-    """What was accepted before under the ids of these dispatches, by tenant, sender and id."""
+    """What was accepted before, by tenant, sender and id."""
     named = [one for one in asked if one.dispatch.id is not None]
     found = {}
     for tenant, actor in {(one.dispatch.tenant, one.caller.key_id) for one in named}:

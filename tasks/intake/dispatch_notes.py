@@ -11,7 +11,7 @@ from tasks.intake.dispatch_rows import Asked
 
 
 def note(connection: Connection, asked: Asked, verdict: Verdict, outcome: Outcome) -> None:
-    """Record a dispatch that made no execution; part of the transaction that decides it."""
+    """Record a dispatch that made no execution, in the transaction that decides."""
     this = asked.dispatch
     notes.note(
         connection,

@@ -51,7 +51,7 @@ class Asked:
 
     @property
     def action_id(self) -> str:
-        """The id under which it is recorded: the sender's own, if there is one."""
+        """The id of its record: the sender's own, if there is one."""
         return self.dispatch.id or self.subject
 
 
@@ -113,7 +113,7 @@ def row_of(asked: Asked, provider: str, revision: Revision, payload: Mapping[str
 
 
 def _stored(asked: Asked, revision: Revision, payload: Mapping[str, Any]) -> tuple[str, str | None]:
-    """The dispatch in its stored form, and the sealed secrets of its payload."""
+    """The dispatch in its stored form, and its sealed secrets."""
     members, sealed = asked.dispatch.members(), None
     if revision.workspace_id:
         declared = revision.definition["parameters"]

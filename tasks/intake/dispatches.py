@@ -119,7 +119,7 @@ def _is_single(batch: _Batch) -> bool:
 
 
 def _commit(connection: Connection, *, batch: _Batch) -> list[Canvas]:
-    """Write everything that is ready; returns the messages to publish after the commit."""
+    """Write what is ready; returns the messages to publish afterwards."""
     rows, messages, made = list[NewRow](), list[Canvas](), dict[int, Taken]()
     batch.refused.clear()  # this may be the second try
     for place, ready in batch.ready.items():

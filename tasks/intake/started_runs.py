@@ -21,7 +21,7 @@ SECRETS: tuple[str, ...] = ()
 
 
 def check(config: Mapping[str, Any], names: set[str]) -> list[Problem]:  # noqa: ARG001 - the protocol's shape
-    """Returns no faults: the tenants' playbooks are not known when a provider is written."""
+    """Returns no faults: the tenants' playbooks are not known here."""
     return []
 
 
