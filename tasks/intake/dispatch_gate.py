@@ -52,7 +52,7 @@ class Ready:
     @property
     def is_plain(self) -> bool:
         """Whether it is written by adding its row alone."""
-        return self.row is not None and not self.verdict.checks
+        return self.row is not None and not self.verdict.checks and self.chain is None
 
 
 @dataclass(frozen=True, kw_only=True)
