@@ -16,7 +16,7 @@ State = Literal["closed", "open", "half_open"]
 #: how a call ended: with an answer, with a failure that may pass, or with one that will not
 End = Literal["success", "retryable", "final"]
 
-#: how long a probe may take before another call may probe
+#: how long a probe may take before another call may probe, where its call has no longer time limit
 PROBE_LEASE_MS = 30_000
 
 
@@ -67,7 +67,7 @@ def lets_through(breaker: Breaker, now: int) -> Literal["call", "probe", "no"]:
     return "probe" if free else "no"
 
 
-def probing(breaker: Breaker, execution_id: str, now: int) -> Breaker | None:
+def probing(breaker: Breaker, execution_id: str, now: int, lease: int = PROBE_LEASE_MS) -> Breaker | None:
     """The breaker with this execution as its one probe; None when it may not probe."""
     if lets_through(breaker, now) != "probe":
         return None
@@ -77,7 +77,7 @@ def probing(breaker: Breaker, execution_id: str, now: int) -> Breaker | None:
         state="half_open",
         successes=successes,
         probe_by=execution_id,
-        probe_until=now + PROBE_LEASE_MS,
+        probe_until=now + lease,
         forced_by=None,
     )
 

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from gateway import grants
+from gateway import circuits, grants
 from gateway.configuration.generation import EMPTY, Generation
 from gateway.rules.ruleset import Ruleset
 
@@ -102,6 +102,7 @@ def replace(in_force: InForce) -> None:
     """Put a generation in force, even an older one: the database was restored from a backup."""
     global _in_force  # noqa: PLW0603
     _in_force = in_force
+    circuits.forget()
 
 
 def follow(look: Callable[[], None]) -> None:
@@ -121,3 +122,4 @@ def forget() -> None:
     """Go back to the beginning: no rules, and no one to ask."""
     global _in_force, _look, _fresh_until
     _in_force, _look, _fresh_until = InForce(0, EMPTY), None, float("inf")
+    circuits.forget()

@@ -14,6 +14,8 @@ from store import redis
 CHANNEL = "tocsin:news"
 #: the kind of news that says that an edition is in force
 GENERATION = "generation"
+#: the kind of news that says that the circuit breaker of a provider has changed
+BREAKER = "breaker"
 #: the newest edition
 NUMBER = "tocsin:generation"
 #: process → the edition that it has, and when it said so, ms
@@ -40,6 +42,20 @@ def announce(edition: int) -> None:
         pipeline.eval(_RAISE, 1, NUMBER, edition)
         pipeline.publish(CHANNEL, f"{GENERATION} {edition}")
         pipeline.execute()
+
+
+def announce_breaker(provider: str) -> None:
+    """Say that the circuit breaker of a provider has changed.
+
+    Raises:
+        RedisError: Redis cannot be asked.
+    """
+    redis.client().publish(CHANNEL, f"{BREAKER} {provider}")
+
+
+def tells_of_breaker(message: Any) -> bool:
+    """Whether a message of a subscription is news of a circuit breaker."""
+    return isinstance(message, dict) and str(message.get("data", "")).startswith(f"{BREAKER} ")
 
 
 def check_in(process: str, edition: int, now: int) -> int | None:

@@ -10,6 +10,9 @@ A decision that comes before the first load, or more than a second after the las
 (``gateway.current``), and fails where it cannot: a process that may have missed a change does not decide. A process
 counts as fresh only from the moment of a check-in that came before its look. So a change finds every
 process that still decides by the old configuration among those that have checked in within two seconds.
+
+Circuit breakers are read with every new edition, when news says that one has changed, and every five seconds: one that
+opens or closes is an edition, a count of failures is none.
 """
 
 import contextlib
@@ -26,18 +29,23 @@ from redis.exceptions import RedisError
 from config import logs
 from config.errors import Unavailable
 from config.types import Json
-from gateway import current
+from gateway import circuits, current
 from gateway.configuration import generation
 from gateway.current import InForce, Stop
 from gateway.rules.ruleset import Ruleset
 from store.engine import db
-from store.gateway import configurations, news
+from store.gateway import breakers, configurations, news
 from store.gateway.configurations import Stored
+from tasks.generations import breaker_rows
 
 #: seconds between two looks at Redis; the look must come well before ``current.FRESH`` is over
 EVERY = 0.4
 #: seconds between two looks at the database while Redis answers
 DATABASE_EVERY = 5.0
+#: seconds between two looks at circuit breakers when many fail at once
+BREAKERS_EVERY = 0.05
+#: messages that are read at once
+_MOST_NEWS = 1_000
 #: rules that are compiled without a pause: some milliseconds
 _AT_ONCE = 20
 
@@ -57,7 +65,7 @@ class Follower(threading.Thread):
         self.process = f"{role}@{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
         self._one = threading.Lock()
         self._ended = threading.Event()
-        self._database_at = float("-inf")
+        self._database_at = self._breakers_at = float("-inf")
         self._news: PubSub | None = None
         #: whether Redis did not answer lately: decisions do not wait for it, the thread finds out when it is back
         self._away = False
@@ -100,6 +108,8 @@ class Follower(threading.Thread):
             newest = self._checked_in()
             if self._bring_up_to_date() != mine:
                 self._checked_in()
+            if asked - self._breakers_at > DATABASE_EVERY:
+                self.see_breakers()
             self._database_at = asked
             if newest is not _SILENCE:
                 current.heard(asked)
@@ -129,19 +139,40 @@ class Follower(threading.Thread):
 
     def _step(self) -> None:
         """Wait for news, at most ``EVERY``, and look."""
+        told = False
         try:
             if self._news is None:
                 self._news = news.subscribe()
                 self._away = False
             else:
-                self._news.get_message(timeout=EVERY)
+                told = self._heard_of_breakers(self._news)
         except (RedisError, OSError, ValueError):
             self._away = True
+        if told:
+            self.see_breakers()
+            self._ended.wait(BREAKERS_EVERY)
         if not self._ended.is_set():
             self.check_in()
         if self._away:
             self._unsubscribe()
             self._ended.wait(EVERY)
+
+    @staticmethod
+    def _heard_of_breakers(subscription: PubSub) -> bool:
+        """Wait for news and read all of it; whether it tells of a circuit breaker."""
+        message, told = subscription.get_message(timeout=EVERY), False
+        for _ in range(_MOST_NEWS):
+            told |= news.tells_of_breaker(message)
+            if message is None:
+                break
+            message = subscription.get_message(timeout=0)
+        return told
+
+    def see_breakers(self) -> None:
+        """Learn what the circuit breakers are like; nothing where none is configured."""
+        self._breakers_at = current.now()
+        if current.held().breakers:
+            circuits.put(breaker_rows.read(db.read_one(breakers.listed)))
 
     def _unsubscribe(self) -> None:
         if self._news is not None:
@@ -162,6 +193,7 @@ class Follower(threading.Thread):
         """Put in force what the database says."""
         with db.read() as connection:
             found = configurations.stored(connection, known=current.held().loaded)
+            rows = breakers.listed(connection)
         try:
             in_force = compiled(found, current.held())
         except Exception as error:
@@ -169,6 +201,8 @@ class Follower(threading.Thread):
             self._refused = (found.edition, words)
             log.exception("configuration cannot be used by this version; decisions fail", generation=found.generation)
             raise Unavailable(words) from error
+        circuits.put(breaker_rows.read(rows))  # first: who checks in with the edition obeys its breakers
+        self._breakers_at = current.now()
         if in_force.number < current.held().number:  # the database was restored from a backup
             current.replace(in_force)
         else:
