@@ -20,7 +20,7 @@ from store.engine import group_commit
 from store.engine.db import Row
 from store.executions import transitions
 from store.sealing.seal import SealBroken
-from tasks.attempts import provider_calls, stop
+from tasks.attempts import circuits, provider_calls, stop
 from tasks.attempts.conclude import Attempt, Ending, Unchanged, conclude, failed
 from tasks.attempts.lease import HeldLease, keeper
 from tasks.attempts.perform import Work, attempt_at, give_up, perform, prepare
@@ -75,6 +75,7 @@ def _carry_out(row: Row, held: HeldLease) -> Ending | Unchanged:
         ending = Unchanged("abandoned")
     if ending.status in ("abandoned", "stale"):
         give_up(held)
+        circuits.let_go(this.way, row.id)
     return ending
 
 

@@ -11,13 +11,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from config import logs, times
+from gateway import gate_column
 from playbooks.definitions.events import APPROVAL_REQUESTED
 from playbooks.states import Kind, Mode, Status, WaitingFor
 from store.engine import db
 from store.engine.db import Connection, Row
 from store.executions import announcements, transitions
 from store.gateway import replies
-from tasks.attempts import completion
+from tasks.attempts import circuits, completion
 from tasks.attempts.failure import failure
 from tasks.attempts.patience import commit_with_patience
 from tasks.definitions import listeners
@@ -94,6 +95,8 @@ class Attempt:
     #: of a dispatch: its trace context, and the process that waits for its end
     trace: Mapping[str, str] = field(default_factory=dict)
     reply: str | None = None
+    #: of a call that a circuit breaker concerns: by which provider it goes out
+    way: circuits.Way | None = None
 
     def log(self, level: str, message: str) -> None:
         """Add a line to the execution's log."""
@@ -158,7 +161,9 @@ def conclude(this: Attempt, ending: Ending) -> Ending | Unchanged:
 
     ``stale`` if another worker or a cancel has taken the row.
     """
+    counting = counted(this, ending)
     settled, row = settle(this, ending), this.row
+    account = {} if this.way is None else circuits.account(this.way, gate_column.read(row.gate))
     mark = completion.mark(row, settled.ending.status)
     asks = settled.ending.waiting_for == WaitingFor.APPROVAL and listeners.emits(
         row.workspace_id, row.mode, APPROVAL_REQUESTED, None
@@ -174,19 +179,31 @@ def conclude(this: Attempt, ending: Ending) -> Ending | Unchanged:
             record=settled.record,
             **settled.changes,
             **mark,
+            **account,
         )
         if ended and asks:
             announcements.add(connection, row.workspace_id, APPROVAL_REQUESTED, row.id)
+        if ended and counting is not None:
+            counting.write(connection)
         return ended
 
-    if not commit_with_patience(finish, single=not asks):
+    if not commit_with_patience(finish, single=not asks and counting is None):
         return Unchanged("stale")
+    if counting is not None:
+        counting.tell()
     if mark or asks:
         publisher.publish_after_commit(completion.message(row.id, row.action_id))
     if this.reply is not None and settled.ending.status in transitions.TERMINAL:
         replies.tell(this.reply, row.id)
     ended(this, settled.ending)
     return settled.ending
+
+
+def counted(this: Attempt, ending: Ending) -> circuits.Counting | None:
+    """What the end of an attempt means for the circuit breaker of its provider."""
+    if ending.status == Status.WAITING:
+        return None
+    return circuits.counting(this.way, this.row.id, circuits.end_of(ending.status, retryable=ending.retryable))
 
 
 def ended(this: Attempt, ending: Ending) -> None:

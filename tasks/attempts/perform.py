@@ -25,7 +25,7 @@ from store.engine import db
 from store.engine.db import Row
 from store.executions import leases
 from store.sealing.seal import SealBroken
-from tasks.attempts import provider_calls
+from tasks.attempts import circuits, fallbacks, provider_calls
 from tasks.attempts.conclude import Attempt, Ending, failed
 from tasks.attempts.lease import HeldLease, keeper
 from tasks.attempts.patience import commit_with_patience
@@ -59,17 +59,25 @@ def prepare(
     this: Attempt, revision: Revision, held: HeldLease, parameters: Mapping[str, Any], hidden: Mapping[str, Any]
 ) -> Work | Ending:
     """Gather everything the executor needs; ``hidden`` are the secret parameters."""
-    row, definition = this.row, revision.definition
+    row = this.row
     named: list[str] = []
+    try:
+        this.way = circuits.through(row, revision, parameters)
+        revision, parameters, hidden = fallbacks.sent(this.way, row.workspace_id, revision, parameters, hidden)
+    except circuits.CircuitOpen as refusal:
+        return _not_called(this, failed(circuits.OPEN, str(refusal), details=refusal.details))
+    if this.way is not None and this.way.by != this.way.asked:
+        this.log("INFO", f"The circuit breaker of {this.way.asked} is open; it goes out by {this.way.by}.")
+    definition = revision.definition
     try:
         opened = sealing.opened_config(row.workspace_id if revision.workspace_id else "", revision)
         config = sealing.restore_secrets(dict(definition["config"]), opened)
         if provider_calls.is_provider(revision):
             config, named = provider_calls.filled_in(config)
     except SealBroken as broken:
-        return failed("sealed", str(broken))
+        return _not_called(this, failed("sealed", str(broken)))
     except provider_calls.MissingVariable as missing:
-        return failed("environment", str(missing))
+        return _not_called(this, failed("environment", str(missing)))
     this.redact = redactor([*texts(hidden), *sealing.telling(opened), *named])
     call = Call(
         execution_id=row.id,
@@ -97,6 +105,13 @@ def prepare(
     )
     interruptible = definition["executor"] == "local" and "handler" in definition["config"]
     return Work(registry.executor(definition["executor"]), call, interruptible)
+
+
+def _not_called(this: Attempt, ending: Ending) -> Ending:
+    """The end of an attempt that calls nothing: it says nothing about a provider."""
+    circuits.let_go(this.way, this.row.id)
+    this.way = None
+    return ending
 
 
 def perform(work: Work | Ending, held: HeldLease) -> Ending:

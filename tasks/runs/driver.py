@@ -9,7 +9,7 @@ a second; the rest is left to the chain.
 
 import functools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import SimpleNamespace
 from typing import Any
 
@@ -22,9 +22,11 @@ from store.engine import clock, db
 from store.engine.db import Connection, IntegrityError
 from store.executions import rows, runs, steps, transitions
 from store.executions.rows import NewRow
-from store.executions.run_transition import Cause, RunTransition, StepEnded, StepRetry
+from store.executions.run_transition import Cause, RunTransition, StepEnded, StepRetry, Written
+from tasks.attempts import circuits
 from tasks.attempts.action import CARRIED_BY_CELERY
-from tasks.attempts.conclude import Ending, ended, settle
+from tasks.attempts.circuits import Counting
+from tasks.attempts.conclude import Ending, counted, ended, settle
 from tasks.attempts.lease import keeper
 from tasks.attempts.patience import commit_with_patience, with_patience
 from tasks.attempts.perform import attempt_at, give_up, perform
@@ -148,6 +150,7 @@ class RunDriver:
                 following, pause = self._stale("abandoned"), None
             if self.word in ("abandoned", "stale"):
                 give_up(held)
+                circuits.let_go(work.this.way, row.id)
         if pause is not None and pause <= CARRIED_BY_CELERY:
             if row.id == self.handoff.own:
                 raise requeue.again_after(self.task, pause)
@@ -162,6 +165,7 @@ class RunDriver:
         Also returns the pause before a retry, seconds.
         """
         this, row, policy = work.this, work.this.row, self.run.definition
+        counting = counted(this, brought)
         settled = settle(this, brought)
         ending = settled.ending
         record = {**settled.record, "input": work.given, "vars": work.variables(ending, settled.record)}
@@ -175,7 +179,7 @@ class RunDriver:
             columns={"owner": None, "target": row.target, **stored, **settled.changes, **_account(work)},
             retry=StepRetry(most=policy["max_retries"], pause=pause) if tries_again else None,
         )
-        following = self._go_on(lambda planner: planner.end(row, record, step_ended))
+        following = self._go_on(lambda planner: planner.end(row, record, step_ended), counting)
         if self.word == "stale":
             return None, None
         self.word = str(ending.status)
@@ -185,10 +189,10 @@ class RunDriver:
 
     # going on
 
-    def _go_on(self, plan: Callable[[Planner], Cause | None]) -> Next | None:
+    def _go_on(self, plan: Callable[[Planner], Cause | None], counting: Counting | None = None) -> Next | None:
         """Plan a transition, commit it, and hand over what begins.
 
-        ``plan`` returns None if there is nothing to commit.
+        ``plan`` returns None if there is nothing to commit; ``counting`` belongs to the same transaction.
         """
         claimed = time.monotonic()
         for lonely in (False, True):
@@ -202,13 +206,15 @@ class RunDriver:
             here = self._choose(planner)
             this = RunTransition(run_id=self.run.id, cause=cause, moves=planner.moves, actor=keeper().owner)
             try:
-                written = commit_with_patience(this.commit, single=this.single, at=this.meets_at)
+                written = _committed(this, counting)
             except IntegrityError:
                 if lonely:
                     raise
                 continue  # a playbook that this starts runs already: plan again without it
             if written is None:
                 return self._stale()
+            if counting is not None:
+                counting.tell()
             if told := planner.announcements():
                 publisher.publish_after_commit(*told)
             if written.goes_on:
@@ -270,9 +276,27 @@ class RunDriver:
             self.run, self.context = run, RunContext(run)
 
 
-def _account(work: StepWork) -> dict[str, str]:
+def _committed(this: RunTransition, counting: Counting | None) -> Written | None:
+    """Commit a transition, with what is counted; None if another worker was faster."""
+    written: Written | None
+    if counting is None:
+        written = commit_with_patience(this.commit, single=this.single, at=this.meets_at)
+        return written
+
+    def commit(connection: Connection) -> Written | None:
+        made = this.commit(connection)
+        if made is not None:
+            counting.write(connection)
+        return made
+
+    written = commit_with_patience(commit, single=False)
+    return written
+
+
+def _account(work: StepWork) -> Mapping[str, str]:
     """The column of the gate, where there is something to say."""
-    return {} if work.gate is None else {"gate": work.gate.text()}
+    known = {} if work.gate is None else {"gate": work.gate.text()}
+    return {**known, **circuits.account(work.this.way, work.gate)}
 
 
 def _worth_it(ending: Ending) -> bool:

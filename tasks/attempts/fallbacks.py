@@ -1,0 +1,57 @@
+"""What a fallback gets in place of the provider that was asked for.
+
+Both get a dispatch; only a provider that stands for an action of the catalogue gets the payload alone, as the
+parameters of that action.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from config.errors import Conflict, NotFound
+from playbooks.definitions import parameters as declared
+from store.definitions.actions import Revision
+from store.engine import db
+from tasks.attempts import provider_calls
+from tasks.attempts.circuits import CircuitOpen, Way
+from tasks.attempts.patience import with_patience
+from tasks.definitions import provided
+
+#: a revision, the parameters of its call, and those of them that are secret
+Sent = tuple[Revision, Mapping[str, Any], Mapping[str, Any]]
+
+
+def sent(
+    way: Way | None, workspace_id: str, revision: Revision, given: Mapping[str, Any], hidden: Mapping[str, Any]
+) -> Sent:
+    """What goes out, and how: as it is without a fallback.
+
+    Raises:
+        CircuitOpen: the fallback cannot be used.
+    """
+    if way is None or way.by == way.asked:
+        return revision, given, hidden
+    other = with_patience(lambda: _revision(workspace_id, way.by))
+    if other is None:
+        raise CircuitOpen(way.asked, (way.asked, way.by))
+    members = given if provider_calls.is_provider(revision) else _members(way, workspace_id, given)
+    if provider_calls.is_provider(other):
+        return other, members, hidden
+    values, problems = declared.resolve(other.definition["parameters"], dict(members["payload"]))
+    if problems:
+        raise CircuitOpen(way.asked, (way.asked, way.by))
+    names = declared.secret_names(other.definition["parameters"])
+    secret = {name: value for name, value in values.items() if name in names and value is not None}
+    return other, values, {**hidden, **secret}
+
+
+def _members(way: Way, workspace_id: str, payload: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The dispatch of which an action has got the payload."""
+    return {"payload": dict(payload), "action_type": way.action_type, "tenant": workspace_id, "labels": {}}
+
+
+def _revision(workspace_id: str, provider: str) -> Revision | None:
+    with db.read() as connection:
+        try:
+            return provided.provider(connection, workspace_id, provider)
+        except (NotFound, Conflict):  # it, or the action that it stands for, is gone or disabled
+            return None
