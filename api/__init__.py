@@ -20,7 +20,7 @@ from api.actions import executions, trigger
 from api.actions import routes as actions
 from api.actions.schemas import BEYOND
 from api.events import routes as events
-from api.gateway import audit, dispatch, rules, stops
+from api.gateway import audit, breakers, dispatch, providers, rules, stops
 from api.gateway.waiting import Ends
 from api.http import auth, errors, openapi
 from api.http.blueprint import IdConverter, StepIdConverter
@@ -59,7 +59,7 @@ _FAMILIES = (
     users.blueprint,
 )
 #: the gateway's, with their whole paths
-_GATEWAY = (rules.blueprint, stops.blueprint)
+_GATEWAY = (rules.blueprint, stops.blueprint, breakers.blueprint, providers.blueprint)
 #: the gateway's, under ``/v1``
 _BELOW_V1 = (sign_in.blueprint, audit.blueprint)
 #: the same, and under ``/compat/v1`` in the form of existing clients

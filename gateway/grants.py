@@ -118,6 +118,11 @@ def _includes(grant: Grant, wanted: Grant) -> bool:
     )
 
 
+def covers_provider(grants: Iterable[Grant], provider: str) -> bool:
+    """Whether one of the grants covers a provider, for some tenant."""
+    return any(_any(grant.providers, provider) for grant in grants)
+
+
 def may_concern(grants: Iterable[Grant], patterns: Sequence[str]) -> bool:
     """Whether a tenant of the grants is among those that patterns cover; no patterns mean all.
 

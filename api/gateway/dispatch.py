@@ -73,6 +73,19 @@ def dispatch(query: dict[str, Any]) -> Response:
     asked = _asked(read)
     if query["dry_run"]:
         return answer(_foretold(asked))
+    return _sent(asked)
+
+
+def sent(read: requests.Dispatch) -> Response:
+    """Send one dispatch for the caller; the answer to it.
+
+    Raises:
+        CallerError: it is not accepted.
+    """
+    return _sent(_asked(read))
+
+
+def _sent(asked: Asked) -> Response:
     [result], [outcome] = _carried_out([asked])
     if isinstance(result, CallerError):
         raise result

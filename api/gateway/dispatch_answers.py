@@ -24,7 +24,7 @@ def single(result: Taken, outcome: Outcome | None) -> Response:
     if isinstance(outcome, Throttled):
         headers["Retry-After"] = str(outcome.retry_after_seconds)
     if outcome is None:
-        prefix = present().path.partition("/dispatch")[0]
+        prefix = "/compat/v1" if is_tagged() else "/v1"
         headers["Location"] = f"{prefix}/dispatch/{result.subject}"
     return answer(members(result, outcome), 202 if outcome is None else 200, headers)
 

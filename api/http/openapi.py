@@ -47,6 +47,7 @@ TAGS = {
     "stop": "Keep everything of a tenant, or of all, from going out.",
     "audit": "Read what became of each execution and dispatch.",
     "dispatch": "Send something by a provider, as the rules decide.",
+    "providers": "List and test providers; open and close their circuit breakers.",
     "keys": "Create and revoke API keys.",
     "users": "Create, change and disable the people who sign in.",
     "auth": "Sign in and out.",

@@ -1,0 +1,72 @@
+"""``/v1/providers``: the named ways out, how their calls end, and a call that tries one."""
+
+from typing import Any
+
+from flask import Response
+
+from api.gateway import dispatch, dispatch_schemas
+from api.gateway import provider_schemas as shapes
+from api.http.auth import caller, requires
+from api.http.blueprint import Blueprint, answer
+from gateway.requests import Dispatch
+from tasks import tenants
+from tasks.generations import provider_views
+
+blueprint = Blueprint("providers", __name__, tag="providers")
+
+#: how a test is told from everything else, by rules and in records
+NAMESPACE, LABELS = "drills", {"drill": "true"}
+
+
+@blueprint.get("/v1/providers")
+@requires("read:actions")
+@blueprint.answers(200, shapes.Providers(), example=shapes.PROVIDERS, words="The providers, by name.")
+def list_providers() -> Response:
+    """List providers.
+
+    Those that a grant of the caller covers.
+    """
+    return answer({"providers": provider_views.listed(tenants.of(caller()))})
+
+
+@blueprint.get("/v1/providers/health")
+@requires("read:actions")
+@blueprint.answers(200, shapes.Healths(), example=shapes.HEALTH, words="How their calls have ended lately.")
+def get_provider_health() -> Response:
+    """Get how the calls of providers have ended.
+
+    From the newest records of the last day: those that the caller's grants cover.
+    """
+    return answer(provider_views.health(tenants.of(caller())))
+
+
+@blueprint.post(
+    "/v1/providers/<path:provider>/test",
+    parameters=[shapes.PROVIDER, dispatch_schemas.PREFER, *dispatch_schemas.TRACE],
+)
+@requires("dispatch")
+@blueprint.arguments(shapes.Drill(), example={"payload": {"message": "This is a test."}})
+@blueprint.answers(
+    200,
+    dispatch_schemas.Outcome(),
+    example=dispatch_schemas.EXECUTED,
+    words="What became of it.",
+    fails=(404, 409, 422),
+    takes_body=True,
+)
+def test_provider(given: dict[str, Any], provider: str) -> Response:
+    """Test a provider.
+
+    A real call, in the namespace drills and with the label drill: a dispatch that rules, circuit breakers and records
+    see as any other.
+    """
+    tenant = given["tenant"] or caller().workspace_id
+    drill = Dispatch(
+        namespace=NAMESPACE,
+        tenant=tenant,
+        provider=provider,
+        action_type=given["action_type"],
+        payload=given["payload"],
+        labels=LABELS,
+    )
+    return dispatch.sent(drill)
