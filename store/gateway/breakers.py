@@ -56,7 +56,8 @@ def put(connection: Connection, provider: str, values: Mapping[str, Any], *, new
         return True
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     adding = dialect.insert(breakers).values(provider=provider, **values)
-    return connection.execute(adding.on_conflict_do_nothing()).rowcount == 1
+    added = adding.on_conflict_do_nothing().returning(breakers.c.provider)
+    return connection.execute(added).first() is not None
 
 
 def listed(connection: Connection) -> list[Row]:

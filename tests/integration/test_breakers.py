@@ -1,5 +1,6 @@
 """Circuit breakers of providers: what opens and closes them, what goes out meanwhile, and who may turn them."""
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -334,8 +335,11 @@ def statements(place: Place, provider: str) -> list[str]:
     seen: list[str] = []
     answer = send(place.door, body(provider=provider), headers={"Prefer": "respond-async"})
 
+    mine = threading.get_ident()
+
     def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        seen.append(statement)
+        if threading.get_ident() == mine:  # the publisher has statements of its own
+            seen.append(statement)
 
     sa.event.listen(db.engine(), "before_cursor_execute", note)
     try:

@@ -71,7 +71,7 @@ class Note(NamedTuple):
 class Probers(NamedTuple):
     """The processes, and what they have noted."""
 
-    processes: list[subprocess.Popen[str]]
+    processes: list[subprocess.Popen[bytes]]
     book: Path
 
     def notes(self) -> list[Note]:
@@ -99,21 +99,19 @@ def probing(provider: str, directory: Path) -> Iterator[Probers]:
             [sys.executable, "-m", "tests.support.prober", f"prober-{number}", provider, str(book)],
             cwd=ROOT,
             env=environment,
-            stdout=subprocess.PIPE,
-            text=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
         for number in range(4)
     ]
     try:
-        for child in children:
-            assert child.stdout is not None
-            assert child.stdout.readline().startswith("prober-")
-        yield Probers(children, book)
+        probers = Probers(children, book)
+        eventually(lambda: len({note.word for note in probers.notes()}) == len(children), 60, "all send", every=0.1)
+        yield probers
     finally:
         for child in children:
             child.send_signal(signal.SIGKILL)
             child.wait()
-            child.stdout.close()
 
 
 def events(provider: str) -> list[str]:

@@ -1,11 +1,8 @@
 """A process for tests to freeze and kill: sixteen threads send dispatches by one provider and carry them out.
 
 ``WORD PROVIDER BOOK`` are the name under which it follows the configuration, the provider, and the file in which it
-notes each dispatch: its id, when it was begun (``time.monotonic``), how it has ended, and the word. It says its word
-once it has ended a dispatch.
-"""
+notes each dispatch: its id, when it was begun (``time.monotonic``), how it has ended, and the word."""
 
-import itertools
 import sys
 import threading
 import time
@@ -24,7 +21,7 @@ THREADS = 16
 CALLER = Caller(key_id="key", workspace_id="default", role="admin", permissions=frozenset())
 
 
-def _work(provider: str, book: Path, ended: "itertools.count[int]", word: str) -> None:
+def _work(provider: str, book: Path, word: str) -> None:
     with book.open("a", buffering=1) as notes:
         while True:
             dispatch = Dispatch(
@@ -39,16 +36,13 @@ def _work(provider: str, book: Path, ended: "itertools.count[int]", word: str) -
                 continue
             code = (getattr(ending, "error", None) or {}).get("code")
             notes.write(f"{taken.subject} {begun} {ending.status} {code} {word}\n")
-            if next(ended) == 1:
-                print(word, flush=True)
 
 
 def main(word: str, provider: str, book: str) -> None:
     """Work until the end."""
     follow.begin(word)
-    ended = itertools.count(1)
     for _ in range(THREADS):
-        threading.Thread(target=_work, args=(provider, Path(book), ended, word), daemon=True).start()
+        threading.Thread(target=_work, args=(provider, Path(book), word), daemon=True).start()
     threading.Event().wait()
 
 
