@@ -1,7 +1,8 @@
 """A process for tests to freeze and kill: sixteen threads send dispatches by one provider and carry them out.
 
 ``WORD PROVIDER BOOK`` are the name under which it follows the configuration, the provider, and the file in which it
-notes each dispatch: its id, when it was begun (``time.monotonic``), how it has ended, and the word."""
+notes each dispatch: its id, when it was begun (``time.monotonic``), how it has ended, and the word.
+"""
 
 import sys
 import threading
