@@ -4,7 +4,7 @@ Append-only: the database itself refuses to change or delete a row (triggers in 
 parameters, outputs or secrets; they name things by id.
 
 A row with an ``outcome`` is a *record*: it says what became of something that was to go out (a triggered action, a step
-of a run, a dispatch). ``store.gateway.end_record`` makes those of executions, ``store.gateway.records`` those of
+of a run, a dispatch). ``store.gateway.end_record`` makes those of executions, ``store.records.listing`` those of
 dispatches that became none, and reads both.
 """
 

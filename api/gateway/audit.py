@@ -12,8 +12,8 @@ from api.http.auth import caller, requires
 from api.http.blueprint import Blueprint, answer
 from config.errors import NotFound
 from store.engine.db import Connection, Row
-from store.gateway import records
 from store.paging import Found, Part
+from store.records import listing as records
 from store.sealing import cursors
 from tasks import tenants
 

@@ -14,7 +14,7 @@ _APART = ("payload_sha256", "reason")
 
 
 def record(row: Row, *, whole: bool) -> dict[str, Any]:
-    """A record, from a row of ``store.gateway.records``.
+    """A record, from a row of ``store.records.listing``.
 
     A list leaves large payloads out.
     """

@@ -82,6 +82,8 @@ _decided = Prepared(
         executions.c.id == sa.bindparam("id_"), executions.c.gate.is_not(None)
     )
 )
+
+
 def several(db: Connection, workspace_id: str, keys: Sequence[str]) -> dict[str, Row]:
     """What these keys were used for, as ``find``, by key."""
     if len(keys) == 1:

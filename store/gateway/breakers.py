@@ -35,7 +35,7 @@ breakers = sa.Table(
 )
 
 _locked = Prepared(sa.select(breakers).where(breakers.c.provider == sa.bindparam("wanted")).with_for_update())
-_values = {column.name: sa.bindparam(column.name) for column in breakers.c}
+_values: dict[str, sa.BindParameter[Any]] = {column.name: sa.bindparam(column.name) for column in breakers.c}
 _update = Prepared(
     sa.update(breakers)
     .where(breakers.c.provider == sa.bindparam("wanted"))

@@ -53,7 +53,7 @@ class _Member(sa.ColumnElement[str]):
         ("member", sa.sql.visitors.InternalTraversal.dp_string),
         ("column", sa.sql.visitors.InternalTraversal.dp_string),
     ]
-    type = sa.Text()
+    type = sa.Text()  # type: ignore[misc]
 
     def __init__(self, member: str, column: str = "gate") -> None:
         self.member, self.column = member, column

@@ -11,7 +11,8 @@ from gateway import current, grants
 from gateway.breakers import CLOSED
 from gateway.grants import Grant
 from store.engine import db
-from store.gateway import breakers, provider_ends, providers
+from store.gateway import breakers, providers
+from store.records import provider_ends
 from tasks.generations import breaker_rows, follow
 
 #: what counts as lately, ms

@@ -5,8 +5,8 @@ from gateway.redacted import redacted
 from gateway.verdicts import Verdict
 from store.engine import db
 from store.engine.db import Connection
-from store.gateway import notes
-from store.gateway.notes import Note
+from store.records import notes
+from store.records.notes import Note
 from tasks.intake.dispatch_rows import Asked
 
 

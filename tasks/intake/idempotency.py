@@ -62,6 +62,8 @@ def earlier(connection: Connection, workspace_id: str, actor: str, key: str | No
 def decided(connection: Connection, known: Row) -> Row | None:
     """Status and gate of the execution made before, where a rule concerns it."""
     return idempotency.decided(connection, known.execution_id)
+
+
 def earlier_of(connection: Connection, workspace_id: str, actor: str, keys: Sequence[str]) -> dict[str, Row]:
     """What was made before under these keys of one caller, by key; whether of the same request ``is_same`` says."""
     if not keys:

@@ -2,7 +2,7 @@
 
 from gateway.rules.recorded import Query
 from store.engine import db
-from store.gateway import records
+from store.records import listing as records
 
 
 class Trail:

@@ -9,8 +9,8 @@ from gateway import outcomes
 from playbooks.states import Status
 from store.engine import db
 from store.executions import transitions
-from store.gateway import notes
-from store.gateway.notes import Note
+from store.records import notes
+from store.records.notes import Note
 from tasks.clock import metrics as counting
 from tasks.clock.duty import TimeSlice
 from tests.support import committer

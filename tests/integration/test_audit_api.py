@@ -12,9 +12,10 @@ from store import access
 from store.audit import audit
 from store.engine import db
 from store.executions import rows, transitions
-from store.gateway import notes, records
-from store.gateway.notes import Note
 from store.ids import new_id
+from store.records import listing as records
+from store.records import notes
+from store.records.notes import Note
 from tasks.clock import metrics as counting
 from tasks.clock.duty import TimeSlice
 from tests.support import committer

@@ -20,7 +20,8 @@ from store.audit import audit
 from store.definitions.actions import action_revisions
 from store.engine import db
 from store.executions import announcements, changes, completions, leases, outcomes, recovery, runs
-from store.gateway import notes, records
+from store.records import listing as records
+from store.records import notes
 from tasks.clock import monitors, seals
 from tasks.clock.duty import TimeSlice
 from tasks.entrypoints import maintenance, tick

@@ -12,9 +12,10 @@ from store.audit import RECORD, audit
 from store.engine import db
 from store.executions import ending, rows, runs, steps, transitions
 from store.executions.steps import End, Moves
-from store.gateway import notes, payloads
-from store.gateway.notes import Note
+from store.gateway import payloads
 from store.ids import new_id
+from store.records import notes
+from store.records.notes import Note
 from tasks.clock import retention
 from tasks.clock.duty import TimeSlice
 from tests.support import committer

@@ -20,7 +20,7 @@ from alembic import op
 from store.engine import rest
 
 revision = "0020"
-down_revision = "0014"
+down_revision = "0019"
 branch_labels = None
 depends_on = None
 

@@ -59,8 +59,9 @@ def scope(db: Connection, grants: Sequence[Covering], named: str | None = None) 
 def search(db: Connection, within: Scope, filters: Mapping[str, Any], part: Part) -> Found:
     """A part of the records of a scope, newest first.
 
-    ``filters``: ``namespace``, ``provider``, ``action_type``, ``outcome``, ``verdict``, ``matched_rule``, ``caller_id``,
-    ``chain_id``, ``since`` and ``until`` (ms). A payload over ``listing.MOST_LISTED`` is NULL; ``has_payload`` says whether there is one all the same.
+    ``filters``: ``namespace``, ``provider``, ``action_type``, ``outcome``, ``verdict``, ``matched_rule``,
+    ``caller_id``, ``chain_id``, ``since`` and ``until`` (ms). A payload over ``listing.MOST_LISTED`` is NULL;
+    ``has_payload`` says whether there is one all the same.
     """
     branches = [branch for tenant in within.tenants for branch in _branches(db, tenant, within.covered, filters)]
     total = paging.totals.of(db, _key(within, filters), branches) if part.counted else None
