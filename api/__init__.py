@@ -20,8 +20,9 @@ from api.actions import executions, trigger
 from api.actions import routes as actions
 from api.actions.schemas import BEYOND
 from api.events import routes as events
-from api.gateway import audit, breakers, dispatch, providers, rules, stops
-from api.gateway.waiting import Ends
+from api.gateway import audit, breakers, providers, rules, stops
+from api.gateway.dispatch import routes as dispatch
+from api.gateway.dispatch.waiting import Ends
 from api.http import auth, errors, openapi
 from api.http.blueprint import IdConverter, StepIdConverter
 from api.http.body import MAX_BYTES

@@ -85,8 +85,9 @@ class Settings:
     max_key_days: int
     #: how long a user who has signed in stays so
     session_seconds: int
-    #: how long a dispatch waits for its outcome, and how many may wait in a process at the same time
+    #: how long a dispatch waits for its outcome
     dispatch_wait: int
+    #: how many dispatches may wait in a process at the same time
     dispatch_waiters: int
 
     # The database

@@ -98,7 +98,7 @@ def allows_tenants(grants: Iterable[Grant], patterns: Iterable[str]) -> bool:
 def include(grants: Iterable[Grant], wanted: Grant) -> bool:
     """Whether one of the grants covers everything that ``wanted`` covers.
 
-    Nobody hands on more than they have.
+    A caller hands on no more than it has.
     """
     return any(_includes(grant, wanted) for grant in grants)
 

@@ -1,7 +1,7 @@
 """The tenants that a caller covers, and the workspace of one that has none yet.
 
-A tenant is a workspace. Whoever names a tenant beyond the own grants is refused by the grants alone, whether there is
-such a tenant or not, so that nobody learns which there are.
+A tenant is a workspace. A caller that names a tenant beyond its grants is refused by the grants alone, whether there
+is such a tenant or not, so that it does not learn which there are.
 """
 
 import functools

@@ -1,6 +1,6 @@
 """Grants in the bodies of keys and users.
 
-Their shape, and that nobody hands on more than they have.
+Their shape, and the rule that a caller hands on no more than it has.
 """
 
 import json

@@ -48,7 +48,7 @@ def login(given: dict[str, Any]) -> Response:
     with db.read() as connection:
         user = users.get(connection, username)
     welcome = user is not None and user.disabled_at is None and users.is_vouched_for(user)
-    # an unknown user is told so after the same work as any other
+    # an unknown user is refused after the same work as any other
     right = _verified(user.password_hash if user is not None else passwords.NOBODY, given["password"])
     if user is None or not (welcome and right):
         log.info("sign-in refused", username=user.username if user is not None else None, address=address)

@@ -106,8 +106,8 @@ def get_user(username: str) -> Response:
 def change_user(given: dict[str, Any], username: str) -> Response:
     """Change a user.
 
-    Role and grants count for the sessions that there are; a new password ends them. Nobody can change a user who may
-    do more than they, or make one so.
+    Role and grants count for the sessions that there are; a new password ends them. A caller cannot change a user who
+    may do more than the caller, or make one so.
     """
     changes: dict[str, Any] = {}
     if "role" in given:

@@ -4,8 +4,9 @@ from typing import Any
 
 from flask import Response
 
-from api.gateway import dispatch, dispatch_schemas
 from api.gateway import provider_schemas as shapes
+from api.gateway.dispatch import routes as dispatch
+from api.gateway.dispatch import schemas as dispatch_schemas
 from api.http.auth import caller, requires
 from api.http.blueprint import Blueprint, answer
 from gateway.requests import Dispatch
@@ -14,7 +15,7 @@ from tasks.generations import provider_views
 
 blueprint = Blueprint("providers", __name__, tag="providers")
 
-#: how a test is told from everything else, by rules and in records
+#: what makes a test known to rules and in records
 NAMESPACE, LABELS = "drills", {"drill": "true"}
 
 

@@ -51,7 +51,7 @@ def where(
 ) -> sa.ColumnElement[bool]:
     """The condition that a row is covered by one of the grants.
 
-    A part that the rows do not have is given as no column: then nobody is limited by it.
+    A part that the rows do not have is given as no column: then it limits no caller.
     """
     return sa.or_(sa.false(), *(_covered(grant, tenant, namespace, provider, action) for grant in grants))
 

@@ -99,7 +99,7 @@ def change(db: Connection, row: Row, actor: str, **changes: Any) -> Row:
     A new password and being disabled end the sessions that there are.
 
     Raises:
-        Conflict: somebody has altered the row behind our back, so nothing vouches for it.
+        Conflict: the row was altered by other means, so nothing vouches for it.
     """
     if not is_vouched_for(row):
         raise Conflict(f"The row of {row.username!r} was altered by somebody else; make the user anew.", code="altered")

@@ -3,10 +3,8 @@
 A definition is created with its first revision. A change adds a revision and makes the head name it, on condition that
 the head is still as its author read it. Enabling and disabling touch the head alone. Deleting removes the head; the
 revisions stay, so that whatever ran can always be explained by the revision it ran. ``uid`` tells a definition from an
-earlier one of the same id that was deleted.
-
-A further kind of definition is two tables and a ``DefinitionKind`` in a module here, its rules in
-``tasks.definitions``, its schemas, and a module of routes that uses ``api.versioned``.
+earlier one of the same id that was deleted. A further kind is two tables and a ``DefinitionKind`` in a module here, its
+rules in ``tasks.definitions``, its schemas, and a module of routes that uses ``api.versioned``.
 """
 
 import functools
@@ -37,7 +35,6 @@ class Revision:
     version: str
     definition: Mapping[str, Any]
     sealed: str | None = None
-    #: "" of a provider or a chain, which belong to no workspace
     workspace_id: str = ""
     #: whether it never changes again; else its config has yet to be masked by the present rules
     lasting: bool = True

@@ -11,9 +11,8 @@ transaction open, and finishes it. Two rules make that safe:
   unplanned (``waiting_for`` "follow"), an action whose end playbooks listen for ("announce") and a run whose steps have
   to be ended ("clear").
 
-A row is of one of four kinds: an ``action`` that was triggered, a ``dispatch``, a run of a ``playbook``, a ``step`` of
-a run.
-``store.executions.steps`` has the functions for steps, ``store.executions.runs`` those for runs.
+A row is an ``action`` that was triggered, a ``dispatch``, a run of a ``playbook`` (``store.executions.runs``), or a
+``step`` of a run (``store.executions.steps``).
 """
 
 import functools
@@ -117,11 +116,9 @@ SOURCES: dict[Status, tuple[Status, ...]] = {
     Status.FAILED: (Status.PENDING, Status.RUNNING, Status.WAITING, Status.PAUSED),
     Status.TIMEOUT: (Status.RUNNING, Status.WAITING),
     Status.CANCELLED: (Status.PENDING, Status.RUNNING, Status.WAITING, Status.PAUSED),
-    #: a step that the gate stops
-    Status.SKIPPED: (Status.RUNNING,),
+    Status.SKIPPED: (Status.RUNNING,),  # a step that the gate stops
 }
 TERMINAL = frozenset({Status.COMPLETED, Status.FAILED, Status.TIMEOUT, Status.CANCELLED, Status.SKIPPED})
-_ENDS = words(tuple(sorted(TERMINAL)))
 #: the statuses an action's execution may have; a step that the gate stops is skipped
 STATUSES = (Status.PENDING, Status.RUNNING, Status.WAITING, *sorted(TERMINAL))
 
@@ -394,13 +391,6 @@ def states(db: Connection, execution_ids: Iterable[str]) -> dict[str, tuple[str,
     table = executions.c
     query = sa.select(table.id, table.status, table.attempt + _changes).where(table.id.in_(list(execution_ids)))
     return {row[0]: (row[1], row[2]) for row in db.execute(query)}
-
-
-def ended(db: Connection, execution_ids: Iterable[str]) -> list[str]:
-    """Those of the executions that have ended."""
-    table = executions.c
-    query = sa.select(table.id).where(table.id.in_(list(execution_ids)), table.status.in_(_ENDS))
-    return [row.id for row in db.execute(query)]
 
 
 _step = executions.alias("step")

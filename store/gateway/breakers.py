@@ -44,7 +44,7 @@ _update = Prepared(
 
 
 def locked(connection: Connection, provider: str) -> Row | None:
-    """The row of a provider, which nobody else changes until this transaction ends; None without one."""
+    """The row of a provider, which no other process changes until this transaction ends; None without one."""
     found: Row | None = _locked.first(connection, {"wanted": provider})
     return found
 

@@ -49,11 +49,11 @@ class _Member(sa.ColumnElement[str]):
     """A member of the column ``gate`` of a row of ``executions``, or of its ``input``."""
 
     inherit_cache = True
-    _traverse_internals: ClassVar[Any] = [
+    _traverse_internals: ClassVar[Any] = [  # type: ignore[misc]
         ("member", sa.sql.visitors.InternalTraversal.dp_string),
         ("column", sa.sql.visitors.InternalTraversal.dp_string),
     ]
-    type = sa.Text()  # type: ignore[misc]
+    type = sa.Text()
 
     def __init__(self, member: str, column: str = "gate") -> None:
         self.member, self.column = member, column

@@ -100,7 +100,7 @@ def _found(row: Any, provider: str, held: InForce) -> Way:
         taken = _take_probe(row, found.provider)
         if taken.after.state == "half_open" and taken.after != taken.before:
             return Way(provider, found.provider, config, probe=True)
-        if taken.after.state != "closed":  # another call probes, or somebody has opened it again
+        if taken.after.state != "closed":  # another call probes, or it was opened again
             refused |= {found.provider}
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from cacao.model.identity import _OURS
 from cacao.writing import workflow
+from gateway.configuration.provider_kinds import EXECUTORS as OF_PROVIDERS
 from playbooks.checks import steps
 from playbooks.definitions.actions import EXECUTORS
 from playbooks.definitions.step_types import CONDITIONS, LINKS, OPTIONAL, REQUIRED, TEMPLATES, TYPES
@@ -29,6 +30,8 @@ _CONTAINERS = set(_DECISIONS)
 _LITERAL = {"action_ref", "playbook_ref", "cases", "branches", "steps", "as", "seconds", "retry", "max_iterations"}
 _LITERAL |= {"delay_seconds", "interval_seconds", "timeout_seconds", "max_concurrency"}
 _LITERAL |= {"approvers", "audience", "not_by_starter"}
+#: executors that start something of an upper layer, and call nothing themselves
+_STARTING = {"action", "playbook"}
 #: step types that wait for a person, which the reference interpreter has none of
 _ASKING = {"approval"}
 
@@ -55,8 +58,8 @@ def test_an_executor_is_complete(name: str) -> None:
 
 
 def test_every_executor_may_be_named() -> None:
-    """Those that have a module and those that an action may name are the same."""
-    odd = set(EXECUTORS) ^ registry._MODULES.keys()
+    """Those that have a module are those that an action or a provider may name, and that call something."""
+    odd = {*EXECUTORS, *OF_PROVIDERS} - _STARTING ^ registry._MODULES.keys()
     assert not odd, f"only one of _MODULES in providers/registry.py and EXECUTORS in definitions/actions.py has {odd}"
     assert set(EXECUTORS) >= _OUTWARD
 

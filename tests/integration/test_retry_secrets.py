@@ -231,7 +231,7 @@ def test_the_secrets_of_ended_runs_are_not_kept(everywhere: Door, sink: Sink, mo
     answer = scene.retry(run_id, parameters={"token": "given-anew-2"})
     assert answer.status_code == 202, answer.text
     drive(answer.json["execution_id"])
-    assert scene.got("good")[-1] == '{"t":"given-anew-2"}'
+    assert scene.got("good").count('{"t":"given-anew-2"}') == 1  # the live run may send meanwhile
 
 
 def test_what_is_to_be_dropped_is_found_by_its_index(database: str) -> None:

@@ -11,7 +11,7 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from api import create_app
-from api.gateway.waiting import Ends
+from api.gateway.dispatch.waiting import Ends
 from api.health import Gauge
 from api.http.rate_limits import Limiter
 from api.prometheus import Numbers

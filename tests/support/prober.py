@@ -14,9 +14,9 @@ from gateway.requests import Dispatch
 from store.access import Caller
 from tasks.attempts import action
 from tasks.generations import follow
-from tasks.intake import dispatches
-from tasks.intake.dispatch_rows import Asked
-from tasks.intake.dispatches import Taken
+from tasks.intake.dispatches import accept as dispatches
+from tasks.intake.dispatches.accept import Taken
+from tasks.intake.dispatches.rows import Asked
 
 THREADS = 16
 CALLER = Caller(key_id="key", workspace_id="default", role="admin", permissions=frozenset())

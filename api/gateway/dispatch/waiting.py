@@ -21,7 +21,7 @@ from config import logs
 from config.errors import Unavailable
 from config.settings import settings
 from store.engine import db
-from store.executions import transitions
+from store.executions import outcomes
 from store.gateway import replies
 
 #: between two looks at the database while news come, and while none can come, seconds
@@ -182,7 +182,7 @@ class Ends:
             return
         try:
             with db.read() as connection:
-                ended = transitions.ended(connection, wanted)
+                ended = outcomes.ended(connection, wanted)
         except Unavailable:
             return
         for execution_id in ended:

@@ -4,8 +4,8 @@ from typing import Any
 
 from marshmallow import fields, validate
 
+from api.gateway.dispatch.prefer import PREFER
 from api.http.base_schema import Schema
-from api.http.prefer import PREFER
 from api.http.schemas import Strict, described
 from gateway.outcomes import NAMES
 from gateway.requests import MAX_ITEMS, MAX_TEXT_CHARACTERS

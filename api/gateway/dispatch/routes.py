@@ -8,10 +8,10 @@ from flask import Response, g
 from marshmallow import fields
 from webargs import missing
 
-from api.gateway import dispatch_answers as answers
-from api.gateway import dispatch_schemas as shapes
-from api.gateway.waiting import ends
-from api.http import body, prefer
+from api.gateway.dispatch import answers, prefer
+from api.gateway.dispatch import schemas as shapes
+from api.gateway.dispatch.waiting import ends
+from api.http import body
 from api.http.auth import caller, requires
 from api.http.base_schema import Schema
 from api.http.blueprint import Blueprint, answer
@@ -29,9 +29,11 @@ from store.engine import db
 from store.executions import results
 from store.executions.transitions import TERMINAL
 from tasks import tenants
-from tasks.intake import dispatch_ends, dispatch_gate, dispatches
-from tasks.intake.dispatch_rows import Asked
-from tasks.intake.dispatches import Result, Taken
+from tasks.intake.dispatches import accept as dispatches
+from tasks.intake.dispatches import ends as dispatch_ends
+from tasks.intake.dispatches import gate as dispatch_gate
+from tasks.intake.dispatches.accept import Result, Taken
+from tasks.intake.dispatches.rows import Asked
 
 blueprint = Blueprint("dispatch", __name__, tag="dispatch")
 

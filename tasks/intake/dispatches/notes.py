@@ -7,7 +7,7 @@ from store.engine import db
 from store.engine.db import Connection
 from store.records import notes
 from store.records.notes import Note
-from tasks.intake.dispatch_rows import Asked
+from tasks.intake.dispatches.rows import Asked
 
 
 def note(connection: Connection, asked: Asked, verdict: Verdict, outcome: Outcome) -> None:

@@ -24,8 +24,9 @@ from store.engine.db import Connection
 from store.executions.rows import NewRow
 from tasks import tenants
 from tasks.definitions import provided
-from tasks.intake import dispatch_notes, run_start
-from tasks.intake.dispatch_rows import Asked, Providers, message_of, row_of, wait_until
+from tasks.intake import run_start
+from tasks.intake.dispatches import notes as dispatch_notes
+from tasks.intake.dispatches.rows import Asked, Providers, message_of, row_of, wait_until
 from tasks.intake.run_start import RunRequest
 from tasks.messages.model import Canvas
 from tasks.policy import checks, judge

@@ -16,9 +16,10 @@ from store.engine import db, group_commit
 from store.engine.db import Connection, IntegrityError
 from store.executions import transitions
 from store.executions.rows import NewRow
-from tasks.intake import dispatch_gate, dispatch_ids
-from tasks.intake.dispatch_gate import Ready
-from tasks.intake.dispatch_rows import Asked, Providers
+from tasks.intake.dispatches import gate as dispatch_gate
+from tasks.intake.dispatches import ids as dispatch_ids
+from tasks.intake.dispatches.gate import Ready
+from tasks.intake.dispatches.rows import Asked, Providers
 from tasks.messages import publisher
 from tasks.messages.model import Canvas
 from tasks.policy import checks

@@ -15,7 +15,7 @@ from gateway.outcomes import Outcome, Throttled
 from store.engine import db
 from store.engine.db import Connection
 from tasks.intake import idempotency
-from tasks.intake.dispatch_rows import Asked
+from tasks.intake.dispatches.rows import Asked
 
 #: what ids of dispatches begin with among the keys of a caller
 _PREFIX = "dispatch" + idempotency.SEPARATOR

@@ -1,0 +1,1 @@
+"""Dispatches: asked for, decided by the rules, accepted as executions, and told when they have ended."""
