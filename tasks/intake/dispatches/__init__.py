@@ -1,1 +1,1 @@
-"""Dispatches: asked for, decided by the rules, accepted as executions, and told when they have ended."""
+"""Dispatches: asked for, decided by the rules, accepted as executions, and the outcome of each."""
