@@ -6,6 +6,7 @@ whose grants come by key and by user, with every role.
 """
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -15,9 +16,10 @@ from gateway import current
 from store.callers import users
 from store.engine import db
 from store.gateway import configurations
+from tasks.generations import changes
+from tasks.generations.changes import Author
 from tests.support import dispatching, runs
 from tests.support.api import PASSWORD, Door, assert_problem, carry_out
-from tests.support.gateway_folder import put_in_force
 
 _READ, _EXECUTE, _DECIDE, _WRITE, _ADMIN, _PUBLIC = "viewer", "execute", "decide", "operator", "admin", "public"
 #: for users of any role and for no key
@@ -130,9 +132,34 @@ class Named(NamedTuple):
 
 
 #: (method, path) of a route under /v1 that names a tenant → how it is asked about one
-_TENANTS: dict[tuple[str, str], Named] = {}
-#: routes under /v1 that name none
-_WITHOUT_TENANT = {("POST", "/v1/auth/login"), ("POST", "/v1/auth/logout")}
+_TENANTS = {
+    ("GET", "/v1/audit"): Named(lambda tenant: (f"/v1/audit?tenant={tenant}", None)),
+    ("POST", "/v1/dispatch"): Named(lambda tenant: ("/v1/dispatch", dispatching.body(tenant=tenant))),
+    ("POST", "/v1/rules/evaluate"): Named(
+        lambda tenant: ("/v1/rules/evaluate", {**_BODIES["POST", "/v1/rules/evaluate"], "tenant": tenant})
+    ),
+}
+#: routes under /v1 that name none, or answer for each item of a batch
+_WITHOUT_TENANT = {
+    ("POST", "/v1/auth/login"),
+    ("POST", "/v1/auth/logout"),
+    ("GET", "/v1/audit/<path:record_id>"),
+    ("POST", "/v1/dispatch/batch"),
+    ("GET", "/v1/dispatch/<id:dispatch_id>"),
+    ("GET", "/v1/providers"),
+    ("GET", "/v1/providers/health"),
+    ("POST", "/v1/providers/<path:provider>/test"),
+    ("GET", "/v1/rules"),
+    ("GET", "/v1/rules/history"),
+    ("POST", "/v1/rules/reload"),
+    ("POST", "/v1/rules/rollback"),
+    ("PUT", "/v1/rules/<path:rule_name>/enabled"),
+}
+#: the configuration: a rule, and a provider with a circuit breaker
+_FOLDER = {
+    "rules/seen.yaml": "rules: [{name: seen, condition: {field: action.provider, eq: x}, action: {type: allow}}]",
+    "providers.yaml": "{providers: {drill: {kind: mock}}, circuit_breakers: {drill: {failure_threshold: 5}}}",
+}
 
 _BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/actions"): {"name": "New", "type": "webhook", "executor": "webhook", "config": {"url": "http://h/"}},
@@ -158,7 +185,7 @@ _BODIES["POST", "/actions/validate"] = _BODIES["PUT", "/actions/<id:action_id>"]
 
 
 @pytest.fixture(autouse=True)
-def _by_itself(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _by_itself(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     """No other process decides here: a change waits for none. All generations of a test are kept.
 
     No worker ends what is dispatched.
@@ -166,6 +193,10 @@ def _by_itself(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(current, "FRESH", 0)
     monkeypatch.setattr(configurations, "KEPT", 100_000)
     monkeypatch.setenv("TOCSIN_DISPATCH_WAIT", "0")
+    monkeypatch.setenv("TOCSIN_CONFIG_DIR", str(tmp_path))
+    for name, text in _FOLDER.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
     settings.cache_clear()
     yield
     dispatching.forget()
@@ -194,7 +225,7 @@ class Things:
     def __init__(self, door: Door) -> None:
         self.action = door.create(name="Seen")["id"]
         self.execution = door.trigger(self.action)
-        dispatching.mock_in_force()
+        assert changes.load(Author()).errors == []
         self.dispatch = dispatching.send(door).json["execution_id"]
         self.playbook = door.create_playbook(name="Seen", steps=[{"id": "ask", "type": "approval"}])["id"]
         self.run = door.call("POST", f"/api/playbooks/{self.playbook}/run", json={}).json["execution_id"]
@@ -203,7 +234,6 @@ class Things:
         self.key = door.key().split("_")[1]
         self.record = door.trigger(self.action)
         carry_out(self.record)
-        put_in_force("rules: [{name: seen, condition: {field: action.provider, eq: x}, action: {type: allow}}]")
         with db.write() as connection:
             configurations.stop(connection, "*", "seen", "test")
         with db.read() as connection:
@@ -225,6 +255,7 @@ class Things:
             .replace("<id:username>", self.user)
             .replace("<path:path>", "swagger-ui.css")
             .replace("<path:rule_name>", "seen")
+            .replace("<path:provider>", "drill")
             .replace("<path:record_id>", self.record)
         )
 
@@ -297,6 +328,7 @@ def test_every_gateway_route_says_whether_it_names_a_tenant(door: Door) -> None:
 def test_a_tenant_is_open_to_those_whose_grants_cover_it(door: Door, who: str, kind: str) -> None:
     """403 for a foreign tenant that is named, whether there is one or not; a parent covers what is below it."""
     door.key(workspace="acme-corp")
+    assert changes.load(Author()).errors == []
     make = door.key if kind == "key" else door.token
     callers = {None: ["default"], "acme": ["acme", "acme.eu"], "*": ["acme", "acme-corp", "default"]}
     for pattern, covered in callers.items():

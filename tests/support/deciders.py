@@ -53,9 +53,10 @@ class Decider:
     def answer(self) -> dict[str, Any]:
         """The answer to the oldest question."""
         assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        assert line, "the process has ended"
-        return json.loads(line)
+        for line in self._process.stdout:
+            if line.startswith("{"):  # it may log in between
+                return json.loads(line)
+        raise AssertionError("the process has ended")
 
     def freeze(self) -> None:
         """Stop it in the middle of whatever it does."""
