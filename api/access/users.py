@@ -104,7 +104,7 @@ def get_user(username: str) -> Response:
     takes_body=True,
 )
 def change_user(given: dict[str, Any], username: str) -> Response:
-    """Change a user.
+    """Update a user.
 
     Role and grants count for the sessions that there are; a new password ends them. A caller cannot change a user who
     may do more than the caller, or make one so.

@@ -34,7 +34,7 @@ def list_providers() -> Response:
 @requires("read:actions")
 @blueprint.answers(200, shapes.Healths(), example=shapes.HEALTH, words="How their calls have ended lately.")
 def get_provider_health() -> Response:
-    """Get how the calls of providers have ended.
+    """Get how calls of providers ended.
 
     From the newest records of the last day: those that the caller's grants cover.
     """

@@ -96,7 +96,9 @@ def test_a_dispatch_outlives_the_api(ready: Stack) -> None:
     given = body("slow", id=name)
     with ThreadPoolExecutor(1) as pool:
         lost = pool.submit(insist, ready, given, 90)
-        eventually(lambda: ready.rows("SELECT id FROM idempotency_keys WHERE key LIKE :k", k=f"%{name}"), 30, "taken")
+        eventually(
+            lambda: ready.rows("SELECT execution_id FROM idempotency_keys WHERE key LIKE :k", k=f"%{name}"), 30, "taken"
+        )
         ready.kill("web")
         ready.heal()
         told = lost.result()

@@ -20,7 +20,18 @@ def test_a_key_is_shown_once(door: Door) -> None:
     made = door.call("POST", "/api/keys", json={"name": "SIEM"})
     assert made.status_code == 201
     fresh = made.json["data"]
-    assert set(fresh) == {"id", "name", "key", "role", "scopes", "created_at", "expires_at", "last_used", "revoked_at"}
+    assert set(fresh) == {
+        "id",
+        "name",
+        "key",
+        "role",
+        "scopes",
+        "grants",
+        "created_at",
+        "expires_at",
+        "last_used",
+        "revoked_at",
+    }
     assert (fresh["role"], fresh["scopes"], fresh["expires_at"], fresh["last_used"]) == ("operator", [], None, None)
     assert fresh["key"].startswith(f"tcn_{fresh['id']}_")
     assert door.call("GET", "/api/actions", key=fresh["key"]).status_code == 200

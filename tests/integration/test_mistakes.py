@@ -262,7 +262,7 @@ TABLE = {
         "POST /api/keys",
         {"name": "x", "scopes": ["actions:trigger"]},
         400,
-        ("is none of admin, decide:approvals, execute:actions", "did you mean 'execute:actions'?"),
+        ("is none of admin, decide:approvals, dispatch, execute:actions", "did you mean 'execute:actions'?"),
         "/scopes/0",
     ),
     "a longer word for a role": Mistake(

@@ -147,6 +147,8 @@ def _addresses(door: Door, path: str) -> Iterator[str]:
         "step_id": ["s4"],
         "username": ["kim"],
         "rule_name": ["none"],
+        "dispatch_id": ["none"],
+        "provider": ["none"],
     }
     for name, where in (("execution_id", "actions"), ("run_id", "playbooks")):
         if f"{{{name}}}" in path:

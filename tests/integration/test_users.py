@@ -46,7 +46,7 @@ def test_a_user_is_made_changed_and_listed(either_door: Door) -> None:
     rest = door.call("GET", f"/api/users?limit=1&cursor={page['meta']['next_cursor']}", key=admin).json
     assert [one["username"] for one in page["data"] + rest["data"]] == ["alex", "kim"]
     with db.read() as connection:
-        rows = connection.exec_driver_sql("SELECT event, subject FROM audit WHERE event LIKE 'user.%' ORDER BY id")
+        rows = connection.execute(sa.text("SELECT event, subject FROM audit WHERE event LIKE 'user.%' ORDER BY id"))
         events = [row.event for row in rows.fetchall() if row.subject == "kim"]
     assert events == ["user.created", "user.changed", "user.disabled", "user.enabled"]
 

@@ -65,7 +65,7 @@ WHERE created_at >= {from_} AND created_at < {to} AND kind = 'action' AND id LIK
 
 INSERT INTO payloads (subject, workspace_id, at, body)
 SELECT subject, workspace_id, at, '{{"to":"user@example.com"}}' FROM audit
-WHERE at >= {from_} AND at < {to} AND outcome = 'suppressed'
+WHERE at >= {from_} AND at < {to} AND outcome IS NOT NULL
 
 INSERT INTO idempotency_keys (workspace_id, key, fingerprint, execution_id, created_at)
 SELECT workspace_id, 'key/' || id, 'f', id, created_at FROM executions

@@ -52,7 +52,7 @@ class Dispatch(Strict):
     """Something that is to go out by a provider."""
 
     namespace = _name("What it belongs to.", required=True)
-    tenant = _name("For whom it goes out: a workspace.", required=True)
+    tenant = _name("The tenant for which it goes out: a workspace.", required=True)
     provider = _name("The provider by which it goes out.", required=True)
     action_type = _name("What it is.", required=True)
     payload = fields.Dict(keys=fields.String(), required=True, metadata=described("What it carries."))
