@@ -1,6 +1,6 @@
 """``/v1/audit``: the records of what was to go out, and what became of it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flask import Response
@@ -11,6 +11,7 @@ from api.http import pages
 from api.http.auth import caller, requires
 from api.http.blueprint import Blueprint, answer
 from config.errors import NotFound
+from store.callers.reach import Covering
 from store.engine.db import Connection, Row
 from store.paging import Found, Part
 from store.records import listing as records
@@ -43,7 +44,7 @@ def list_records(query: dict[str, Any]) -> Response:
     if "tenant" in query:
         tenants.require_named(caller(), query["tenant"])
     part = shapes.part(query, _name(query))
-    found = pages.read(_found, query, part)
+    found = pages.read(_found, tenants.of(caller()), {**query, **pages.period(query)}, part)
     after = found.goes_on_after
     shown: dict[str, Any] = {"records": [views.record(row, whole=False) for row in found.rows]}
     shown |= {"total": found.total.number if found.total else None, "limit": part.limit, "offset": part.offset}
@@ -62,20 +63,19 @@ def get_record(query: dict[str, Any], record_id: str) -> Response:
     The newest of this action id; with all=true every one, newest first, as the member records.
     """
     wanted = _MOST_OF_ONE if query["all"] else 1
-    rows = pages.read(_of, record_id, wanted)
+    rows = pages.read(_of, tenants.of(caller()), record_id, wanted)
     if not rows:
         raise NotFound(f"There is no record of {record_id!r}.")
     shown = [views.record(row, whole=True) for row in rows]
     return answer({"records": shown} if query["all"] else shown[0])
 
 
-def _found(connection: Connection, query: Mapping[str, Any], part: Part) -> Found:
-    scope = records.scope(connection, tenants.of(caller()), query.get("tenant"))
-    return records.search(connection, scope, {**query, **pages.period(query)}, part)
+def _found(connection: Connection, covered: Sequence[Covering], filters: Mapping[str, Any], part: Part) -> Found:
+    return records.search(connection, records.scope(connection, covered, filters.get("tenant")), filters, part)
 
 
-def _of(connection: Connection, record_id: str, limit: int) -> list[Row]:
-    return records.of(connection, records.scope(connection, tenants.of(caller())), record_id, limit=limit)
+def _of(connection: Connection, covered: Sequence[Covering], record_id: str, limit: int) -> list[Row]:
+    return records.of(connection, records.scope(connection, covered), record_id, limit=limit)
 
 
 def _name(query: Mapping[str, Any]) -> str:

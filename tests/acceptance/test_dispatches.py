@@ -53,9 +53,14 @@ def insist(stack: Stack, given: dict[str, Any], seconds: float = 60) -> httpx.Re
 
 
 def records(stack: Stack, given_id: str) -> list[str]:
-    """The outcomes recorded under an id."""
+    """The outcomes recorded under an id, which the audit API and the database tell alike."""
     query = "SELECT outcome FROM audit WHERE given_id = :id AND outcome IS NOT NULL"
-    return [row["outcome"] for row in stack.rows(query, id=given_id)]
+    found = [row["outcome"] for row in stack.rows(query, id=given_id)]
+    answer = stack.api.http.get(f"/v1/audit/{given_id}", params={"all": "true"})
+    assert [record["outcome"] for record in answer.json()["records"]] == found
+    listed = stack.api.http.get("/v1/audit", params={"limit": 1_000, "tenant": "default"}).json()["records"]
+    assert [record["outcome"] for record in listed if record["action_id"] == given_id] == found
+    return found
 
 
 def test_the_answer_comes_with_the_end(ready: Stack) -> None:
