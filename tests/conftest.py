@@ -171,6 +171,12 @@ def database(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
     yield from _use_database(request, monkeypatch, request.param)
 
 
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.gate)])
+def first_database(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The same for long tests: on PostgreSQL they run only in the gate."""
+    yield from _use_database(request, monkeypatch, request.param)
+
+
 @pytest.fixture
 def sqlite_database(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """An empty SQLite database that this process uses, where the kind makes no difference."""

@@ -23,8 +23,9 @@ TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
 @pytest.fixture
-def ready(stack: Stack) -> Stack:
+def ready(first_stack: Stack) -> Stack:
     """The product with providers that lead to the sink."""
+    stack = first_stack
     folder = stack.directory / "var" / "config"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "providers.yaml").write_text(PROVIDERS.format(url=stack.sink.url))

@@ -48,7 +48,7 @@ def sink(tmp_path: Path) -> Iterator[Sink]:
 
 @pytest.fixture
 def door(
-    database: str, redis_server: RedisServer, sink: Sink, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    first_database: str, redis_server: RedisServer, sink: Sink, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> Iterator[Door]:
     """The application on each kind of database, with providers that have breakers."""
     made = Door()

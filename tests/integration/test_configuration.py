@@ -424,7 +424,8 @@ def test_a_folder_that_is_missing_is_a_fault_of_a_reload(
     assert not changes.load_if_changed()
 
 
-def test_ten_thousand_rules_are_loaded_and_one_more_is_refused(sqlite_database: str, folder: Path) -> None:
+@pytest.mark.gate
+def test_the_most_rules_are_loaded_and_one_more_is_refused(sqlite_database: str, folder: Path) -> None:
     """The limit holds over all files together."""
 
     def rules(first: int, number: int) -> str:

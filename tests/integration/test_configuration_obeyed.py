@@ -20,12 +20,14 @@ from tests.support.waiting import eventually
 
 RULE = "rules:\n  - {{name: {name}, condition: {{field: action.provider, eq: mail}}, action: {{type: suppress}}}}\n"
 #: where the kind of database makes no difference
-on_sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+on_sqlite = pytest.mark.parametrize("first_database", ["sqlite"], indirect=True)
 ME = Author("test", "default")
 
 
 @pytest.fixture
-def folder(tmp_path: Path, database: str, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def folder(
+    tmp_path: Path, first_database: str, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Path]:
     """A configuration folder with one rule, which is in force."""
     monkeypatch.setenv("TOCSIN_CONFIG_DIR", str(tmp_path))
     settings.cache_clear()

@@ -32,7 +32,7 @@ NAMES = ("once", "limit", "hosts", "turns")
 
 
 @pytest.fixture
-def actions(database: str) -> Iterator[list[str]]:
+def actions(first_database: str) -> Iterator[list[str]]:
     """Four actions, by what the rules say of them."""
     with force.clean():
         door = Door()

@@ -69,7 +69,7 @@ def _totals(monkeypatch: pytest.MonkeyPatch) -> None:
     "size", [100_000, pytest.param(1_000_000, marks=[pytest.mark.gate, pytest.mark.timeout(1_800)])]
 )
 def test_no_statement_reads_a_growing_table_whole(
-    database: str, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch, size: int
+    first_database: str, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
     """Each statement of the pass has a plan that scans and sorts nothing that grows, and on SQLite takes little."""
     monkeypatch.setenv("TOCSIN_RETENTION_DAYS", "40")  # some are old

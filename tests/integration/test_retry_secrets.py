@@ -236,6 +236,9 @@ def test_the_secrets_of_ended_runs_are_not_kept(everywhere: Door, sink: Sink, mo
 
 def test_what_is_to_be_dropped_is_found_by_its_index(database: str) -> None:
     """Among a million rows maintenance reads only those that have ended and have secrets."""
+    if database == "postgresql":  # dead rows of earlier tests make other plans cheaper
+        with db.engine().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.exec_driver_sql("VACUUM FULL executions")
     with db.read() as connection:
         if database == "postgresql":
             connection.exec_driver_sql("SET enable_seqscan = off")
