@@ -119,6 +119,8 @@ def change_user(given: dict[str, Any], username: str) -> Response:
         with db.read() as connection:
             _found(connection, username)  # before the work
         changes["password_hash"] = _hashed(given["password"], username)
+    if not changes:
+        raise InvalidRequest(problems=[Problem("", "must have role, grants or password")])
     return _change(username, changes)
 
 

@@ -68,6 +68,12 @@ class StepIdConverter(BaseConverter):
         return {"type": "string", "pattern": f"^{cls.regex}$"}
 
 
+class DispatchIdConverter(IdConverter):
+    """The id of a dispatch in a path, next to which there is a path of its own for batches."""
+
+    regex = f"(?!batch(?:/|$)){IdConverter.regex}"
+
+
 #: the header with the address of a new object
 LOCATION = {"Location": {"description": "The address of the new object.", "schema": {"type": "string"}}}
 _IDS = {
@@ -146,7 +152,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
     def answers(
         self,
         status: int,
-        schema: Schema | None = None,
+        schema: Schema | dict[str, Any] | None = None,
         *,
         example: Any = None,
         fails: tuple[int, ...] = (),

@@ -76,7 +76,7 @@ ENTRIES = {
     ("GET", "/v1/audit/<path:record_id>"): _READ,
     ("POST", "/v1/dispatch"): _WRITE,
     ("POST", "/v1/dispatch/batch"): _WRITE,
-    ("GET", "/v1/dispatch/<id:dispatch_id>"): _WRITE,
+    ("GET", "/v1/dispatch/<dispatch:dispatch_id>"): _WRITE,
     ("GET", "/keys"): _ADMIN,
     ("POST", "/keys"): _ADMIN,
     ("GET", "/keys/<id:key_id>"): _ADMIN,
@@ -145,7 +145,7 @@ _WITHOUT_TENANT = {
     ("POST", "/v1/auth/logout"),
     ("GET", "/v1/audit/<path:record_id>"),
     ("POST", "/v1/dispatch/batch"),
-    ("GET", "/v1/dispatch/<id:dispatch_id>"),
+    ("GET", "/v1/dispatch/<dispatch:dispatch_id>"),
     ("GET", "/v1/providers"),
     ("GET", "/v1/providers/health"),
     ("POST", "/v1/providers/<path:provider>/test"),
@@ -245,7 +245,7 @@ class Things:
         return (
             rule.replace("<id:action_id>", self.action)
             .replace("<id:execution_id>", self.execution)
-            .replace("<id:dispatch_id>", self.dispatch)
+            .replace("<dispatch:dispatch_id>", self.dispatch)
             .replace("<id:playbook_id>", self.playbook)
             .replace("/versions/diff", "/versions/diff?from=1.0.0")
             .replace("<id:run_id>/diff", f"{self.run}/diff?against={self.run}")

@@ -8,7 +8,8 @@ import schemathesis
 #: operation → what may be wrong with a body that fits its schema. What no schema can say: that text is printable,
 #: that a template or a pattern can be read, what each executor needs, that parameters agree with themselves, that
 #: only approvals have the executor approval, that versions go up and ids stay, what time it is, what a role includes,
-#: that a password is another word than the name.
+#: that a password is another word than the name, that labels are given in one of their forms, and names without control
+#: characters.
 _DEFINITION = r"/(config|parameters)(/.*)?|/executor|/name|/tags/\d+"
 #: For playbooks also: what each type of step needs, that links lead somewhere, that what is called is there, what an
 #: event is called, that of the names of one member only one is given, and that some runs need an asset.
@@ -23,7 +24,9 @@ MAY_BE_WRONG = {
     "POST /api/playbooks/{playbook_id}/run": "/target_asset_id",
     "POST /api/keys": r"/expires_at|/scopes/\d+",
     "POST /api/users": "/password",
-    "PATCH /api/users/{username}": "/password",
+    "PATCH /api/users/{username}": "/password|",
+    "POST /v1/dispatch": r"/(metadata(/.*)?|[a-z_]+)",
+    "POST /v1/dispatch/batch": r"/actions(/\d+)?",
 }
 
 

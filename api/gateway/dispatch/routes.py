@@ -100,7 +100,7 @@ def _sent(asked: Asked) -> Response:
 @blueprint.arguments(DispatchQuery(), location="query")
 @blueprint.answers(
     200,
-    shapes.BatchOutcome(),
+    shapes.BATCH_ANSWER,
     example=shapes.BATCH_OUTCOME,
     words="What became of each, in order.",
     takes_body=True,
@@ -130,7 +130,7 @@ def dispatch_batch(query: dict[str, Any]) -> Response:
     return answer(listed if bare or answers.is_tagged() else {"results": listed}, 202 if accepted else 200)
 
 
-@blueprint.get("/dispatch/<id:dispatch_id>")
+@blueprint.get("/dispatch/<dispatch:dispatch_id>")
 @requires("dispatch")
 @blueprint.arguments(WaitQuery(), location="query")
 @blueprint.answers(

@@ -79,23 +79,25 @@ class Outcome(Schema):
     action_id = fields.String(required=True, metadata=described("The id of its record: the sender's, if it gave one."))
 
 
-class Item(Schema):
-    """What became of one dispatch of a batch."""
-
-    status = fields.String(required=True, validate=validate.OneOf(["success", "error"]))
-    outcome = fields.Dict(keys=fields.String(), metadata=described("Its outcome."))
-    error = fields.Dict(keys=fields.String(), metadata=described("Why it was not accepted."))
-
-
-class BatchOutcome(Schema):
-    """What became of each dispatch, in order.
-
-    A list alone where the request was a list.
-    """
-
-    results = fields.List(fields.Nested(Item), required=True)
-
-
+_ITEM: dict[str, Any] = {
+    "type": "object",
+    "description": "What became of one dispatch of a batch.",
+    "properties": {
+        "status": {"type": "string", "enum": ["success", "error"]},
+        "outcome": {"type": "object", "description": "Its outcome."},
+        "error": {"type": "object", "description": "Why it was not accepted."},
+    },
+    "required": ["status"],
+    "additionalProperties": False,
+}
+_ITEMS: dict[str, Any] = {"type": "array", "items": _ITEM}
+#: what became of each dispatch, in order; a list alone where the request was a list
+BATCH_ANSWER: dict[str, Any] = {
+    "anyOf": [
+        {"type": "object", "properties": {"results": _ITEMS}, "required": ["results"], "additionalProperties": False},
+        _ITEMS,
+    ]
+}
 DISPATCH: dict[str, Any] = {
     "namespace": "notifications",
     "tenant": "default",
