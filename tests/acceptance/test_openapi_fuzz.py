@@ -109,10 +109,6 @@ checks.positive_data_acceptance.expected-statuses = ["2xx", "404", "409", "422"]
 include-operation-id = ["enableRule", "rollBackRules", "liftStop"]
 checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "404"]
 
-[[operations]]  # a fault of one dispatch is its own
-include-operation-id = "dispatchBatch"
-checks.negative_data_rejection.enabled = false
-
 [[operations]]  # labels are given in one of two forms
 include-operation-id = ["dispatch", "dispatchBatch"]
 checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "404", "409", "422"]

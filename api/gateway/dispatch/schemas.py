@@ -124,7 +124,7 @@ BATCH_OUTCOME: dict[str, Any] = {
 }
 _LIST: dict[str, Any] = {
     "type": "array",
-    "items": {"$ref": "#/components/schemas/Dispatch"},
+    "items": {"description": "A dispatch, as `POST /v1/dispatch` takes it. A fault of it is its own."},
     "minItems": 1,
     "maxItems": MAX_ITEMS,
 }
