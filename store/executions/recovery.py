@@ -175,7 +175,7 @@ def _oldest(moment: int, limit: int, *which: sa.ColumnElement[bool]) -> sa.Scala
     reads the table from its begin, where the rows of the last bites have left their space.
     """
     table, walks = executions.c, []
-    for kind in ("exec", "pexec"):
+    for kind in ("exec", "pexec", "disp"):
         made = [table.id >= f"{kind}-", table.id < f"{kind}-{moment:012x}"]
         walks.append(sa.select(sa.select(table.id).where(*made, *which).order_by(table.id).limit(limit).subquery()))
     return sa.union_all(*walks).limit(limit).scalar_subquery()

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from store.engine import db
-from store.executions import transitions
+from store.executions import recovery, transitions
 from tests.support import dispatching
 from tests.support.api import Door, assert_problem
 from tests.support.dispatching import body, send
@@ -39,6 +39,17 @@ def test_a_dispatch_is_answered_with_its_outcome(everywhere: Door) -> None:
     with db.read() as connection:
         row = transitions.get(connection, "default", answer.json["action_id"])
     assert (row.kind, row.action_id, row.status) == ("dispatch", "provider:drill", "completed")
+
+
+def test_ended_dispatches_are_forgotten(everywhere: Door) -> None:
+    """Retention deletes those that have ended, and leaves those that wait."""
+    with dispatching.working():
+        ended = send(everywhere).json["action_id"]
+    waiting = send(everywhere, headers={"Prefer": "respond-async"}).json["execution_id"]
+    with db.write() as connection:
+        assert recovery.forget(connection, before=db.now_ms() + 1000) == 1
+    with db.read() as connection:
+        assert transitions.states(connection, [ended, waiting]) == {waiting: ("pending", 0)}
 
 
 def test_an_unknown_provider_is_named(everywhere: Door) -> None:
