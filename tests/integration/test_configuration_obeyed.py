@@ -153,6 +153,7 @@ def test_a_process_that_is_cut_off_from_redis_alone_obeys(folder: Path, deciders
             write(folder, f"r{number}")
             changes.load(ME)
             all_say([alone, *deciders], rules=[f"r{number}"])
+            assert alone.ask()["rules"] == [f"r{number}"]
     finally:
         alone.end()
 
