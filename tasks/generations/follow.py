@@ -65,7 +65,7 @@ class Follower(threading.Thread):
         self.process = f"{role}@{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
         self._one = threading.Lock()
         self._ended = threading.Event()
-        self._database_at = self._breakers_at = float("-inf")
+        self._database_at = self._breakers_at = self._looked_from = float("-inf")
         self._news: PubSub | None = None
         #: whether Redis did not answer lately: decisions do not wait for it, the thread finds out when it is back
         self._away = False
@@ -98,19 +98,23 @@ class Follower(threading.Thread):
         """Make sure that what is in force here is what the database says.
 
         The process may decide without a further look for a while if it has checked in before: a change waits for those
-        that have. Cut off from Redis, it looks each time.
+        that have. Cut off from Redis, it looks each time. Decisions that come together share the first look that begins
+        after they came.
 
         Raises:
             Unavailable: the database cannot be asked, or this process cannot use the configuration.
         """
+        came = current.now()
         with self._one:
+            if self._looked_from >= came:
+                return
             asked, mine = current.now(), current.held().number
             newest = self._checked_in()
             if self._bring_up_to_date() != mine:
                 self._checked_in()
             if asked - self._breakers_at > DATABASE_EVERY:
                 self.see_breakers()
-            self._database_at = asked
+            self._database_at = self._looked_from = asked
             if newest is not _SILENCE:
                 current.heard(asked)
 

@@ -1,6 +1,7 @@
 """Every process obeys a change after its answer: reload, switch and stop, frozen or cut off as it may be."""
 
 import random
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,8 +12,9 @@ from redis.exceptions import RedisError
 from config.settings import settings
 from gateway import current
 from store import redis
-from store.gateway import news
-from tasks.generations import changes
+from store.engine.db import Connection
+from store.gateway import configurations, news
+from tasks.generations import changes, follow
 from tasks.generations.changes import Author
 from tests.support.deciders import Decider
 from tests.support.services import RedisServer
@@ -191,3 +193,34 @@ def test_a_database_from_a_backup_is_obeyed(folder: Path, deciders: list[Decider
     redis.client().delete(news.NUMBER)
     time.sleep(current.FRESH)
     eventually(lambda: all(one.ask()["stopped"] is None for one in deciders), 15, "the processes have gone back")
+
+
+@on_sqlite
+def test_decisions_that_come_together_share_a_look(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Decisions that wait for a look under way share the next one, which knows what was changed before they came."""
+    one, looks, go_on = follow.Follower("test", checks_in=False), list[int](), threading.Event()
+    askers = [threading.Thread(target=one.look) for _ in range(20)]
+    edition = configurations.edition
+
+    def slowly(connection: Connection) -> int:
+        found = edition(connection)
+        if threading.current_thread() in askers:
+            looks.append(found)
+            assert go_on.wait(30)
+        return found
+
+    monkeypatch.setattr(configurations, "edition", slowly)
+    askers[0].start()
+    eventually(lambda: looks, 30, "the first looks")
+    write(folder, "r1")
+    changes.load(ME)  # of which the look under way knows nothing
+    current.forget()
+    for asker in askers[1:]:
+        asker.start()
+    eventually(lambda: all(asker.is_alive() for asker in askers), 30, "all are there")
+    time.sleep(0.2)
+    go_on.set()
+    for asker in askers:
+        asker.join(30)
+    assert [rule.name for rule in current.held().ruleset.rules] == ["r1"]
+    assert len(looks) == 2
