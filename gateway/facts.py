@@ -20,6 +20,8 @@ ACTIONS, PLAYBOOKS = "actions", "playbooks"
 
 #: how a playbook step names a provider instead of an action
 PROVIDER_PREFIX = "provider:"
+#: how the run of a chain names the chain instead of a playbook
+CHAIN_PREFIX = "chain:"
 
 #: origin, namespace, tenant, provider, action type
 Key = tuple[str, str, str, str, str]
@@ -64,16 +66,25 @@ def trigger_key(definition: Mapping[str, Any], action_id: str, workspace_id: str
     return "trigger", ACTIONS, workspace_id, provider_of(definition), action_id
 
 
-def step_key(definition: Mapping[str, Any], action_ref: str, workspace_id: str, parameters: Json) -> Key:
+def step_key(
+    definition: Mapping[str, Any], action_ref: str, workspace_id: str, parameters: Json, playbook_id: str
+) -> Key:
     """The key of a step.
 
-    ``provider:NAME`` names its provider, and its parameters are those of a dispatch.
+    ``provider:NAME`` names its provider, and its parameters are those of a dispatch. The steps of a chain have the
+    origin ``chain`` and the namespace of the dispatch that started it.
     """
     named = action_ref.removeprefix(PROVIDER_PREFIX)
     if named == action_ref:
         return "step", PLAYBOOKS, workspace_id, provider_of(definition), action_ref
-    action_type = parameters.get("action_type")
-    return "step", PLAYBOOKS, workspace_id, named, action_type if isinstance(action_type, str) else ""
+    action_type = _text(parameters.get("action_type"))
+    if playbook_id.startswith(CHAIN_PREFIX):
+        return "chain", _text(parameters.get("namespace")) or PLAYBOOKS, workspace_id, named, action_type
+    return "step", PLAYBOOKS, workspace_id, named, action_type
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
 
 
 class Attempted(NamedTuple):
@@ -113,7 +124,7 @@ def of_step(definition: Mapping[str, Any], action_ref: str, attempted: Attempted
         "run": place.run,
         "tags": [*place.tags, *definition.get("tags", ())],
     }
-    key = step_key(definition, action_ref, attempted.workspace_id, attempted.parameters)
+    key = step_key(definition, action_ref, attempted.workspace_id, attempted.parameters, place.playbook)
     if action_ref.startswith(PROVIDER_PREFIX):
         payload, labels = (_object(attempted.parameters.get(name)) for name in ("payload", "labels"))
         return _of_action(key, definition, attempted._replace(parameters=payload), {**labels, **metadata})

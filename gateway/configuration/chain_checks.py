@@ -11,8 +11,8 @@ from typing import Any
 
 from config.errors import Problem
 from config.types import Json
-from gateway.configuration.chains import CHAIN_PREFIX, GENERATED, CompiledChain, compiled
-from gateway.facts import PROVIDER_PREFIX
+from gateway.configuration.chains import GENERATED, CompiledChain, compiled
+from gateway.facts import CHAIN_PREFIX, PROVIDER_PREFIX
 from playbooks.checks.faults import Faults, below, shown
 from playbooks.checks.playbook import check as check_playbook
 from playbooks.definitions.fields import (

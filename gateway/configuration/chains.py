@@ -16,11 +16,10 @@ from config.errors import Problem
 from config.types import Json
 from expressions.values import as_text
 from gateway.configuration.chain_templates import Rewriting, spelled
-from gateway.facts import PROVIDER_PREFIX
+from gateway.facts import CHAIN_PREFIX, PROVIDER_PREFIX
 from playbooks.definitions.normalise import normalise
 from playbooks.definitions.step_types import DEFAULT_TIMEOUT_MINUTES
 
-CHAIN_PREFIX = "chain:"
 #: ids of the steps that a chain does not name
 GENERATED = "_chain_"
 _PASSED_ON = ("namespace", "tenant")

@@ -60,7 +60,7 @@ class Moves:
 
     #: step rows to add, in the order in which they begin
     rows: list[NewRow] = field(default_factory=list)
-    #: run rows to add: sub-playbooks
+    #: run rows to add: sub-playbooks, and chains that begin whatever becomes of this run
     runs: list[NewRow] = field(default_factory=list)
     #: (container, whether it failed) for each branch or iteration that has ended
     arrivals: list[tuple[str, bool]] = field(default_factory=list)
@@ -129,9 +129,12 @@ def go_on(db: Connection, run_id: str, run_status: str | None, moves: Moves, act
     None when the run is over. A run that an operator has paused goes on to what would be next, but nothing of it
     begins.
     """
+    apart = [run for run in moves.runs if run["parent_id"] is None]
+    if apart:
+        transitions.add(db, apart, actor)
     if run_status not in LIVE:
         return None
-    runs = moves.runs
+    runs = [run for run in moves.runs if run["parent_id"] is not None]
     if run_status == Status.PAUSED:
         _hold_back(moves)
         held: NewRow = {"status": Status.PAUSED, "waiting_for": WaitingFor.OPERATOR}

@@ -56,6 +56,8 @@ class Ending:
     retry_in: float | None = None
     waiting_for: WaitingFor | None = None
     wait_seconds: float = 0
+    #: the last line of the log of a completed attempt, in place of the usual one
+    done: str | None = None
 
 
 @dataclass(frozen=True)
@@ -130,7 +132,7 @@ def settle(this: Attempt, ending: Ending) -> Settled:
     elif ending.status == Status.FAILED:
         ending, changes = _retry_or_fail(this, ending)
     elif ending.status == Status.COMPLETED:
-        this.log("INFO", _DONE[row.mode])
+        this.log("INFO", ending.done or _DONE[row.mode])
     if ending.error is not None:
         unknown = bool(ending.error["outcome_unknown"]) and not row.idempotent and row.mode == Mode.LIVE
         ending = replace(ending, error={**ending.error, "outcome_unknown": unknown})

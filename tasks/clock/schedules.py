@@ -8,7 +8,10 @@ late run in all. If a playbook cannot be started, its schedule still moves on, a
 (``tasks.intake.candidates``).
 """
 
+from dataclasses import replace
+
 from config import logs
+from config.errors import CallerError, Unavailable
 from playbooks.definitions.schedules import next_time
 from store import audit
 from store.definitions import playbooks
@@ -19,6 +22,7 @@ from tasks.intake import candidates, firings
 from tasks.intake.firings import Stopped
 from tasks.intake.run_start import RunRequest
 from tasks.messages import publisher
+from tasks.messages.model import Canvas
 
 #: schedules looked at in one tick
 BATCH = 100
@@ -57,24 +61,31 @@ def _fire(playbook: Playbook) -> bool:
     decision, request = firings.decided(playbook, request)
     with db.read() as connection:
         candidate = candidates.prepared(connection, playbook, request)
-    refusal, ended, begins = candidate.refusal, None, False
+        try:
+            chain = firings.chain_of(connection, decision, request)
+        except Unavailable:
+            raise
+        except CallerError as error:
+            candidate, chain = replace(candidate, ready=None, refusal=candidates.refused(error)), None
+    refusal, ended, begun, begins = candidate.refusal, None, None, list[Canvas]()
     with db.write() as connection:
         after = _next_time(playbook)
         moved = playbooks.set_fire_at(connection, playbook.workspace_id, playbook.id, after, playbook.fire_at)
         if not moved:
             return False
         if candidate.ready is not None:
-            settled = firings.settled(connection, decision, candidate.ready[0])
+            settled = firings.settled(connection, decision, candidate.ready[0], chain)
             if isinstance(settled, Stopped):
-                ended = candidates.stop(connection, candidate, settled)
+                ended, begun = candidates.stop(connection, candidate, settled), settled.run
             else:
                 candidates.accept(connection, candidate, settled)
-                begins = bool(settled["publishes"])
+                begun = settled
+            if begun is not None and begun["publishes"]:
+                begins.append(candidate.ready[1] if chain is None else chain.messages)
         elif refusal is not None:
             ended = candidates.fail(connection, candidate, refusal)
-    if begins and candidate.ready is not None:
-        publisher.publish_after_commit(candidate.ready[1])
-    if candidate.ready is not None and ended is None:
+    publisher.publish_after_commit(*begins)
+    if begun is not None:
         return True
     if refusal is not None:
         log.warning("scheduled run failed", playbook_id=playbook.id, code=refusal.code, reason=refusal.reason)

@@ -11,9 +11,8 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from config.errors import Conflict, NotFound
-from gateway.configuration.chains import CHAIN_PREFIX
 from gateway.current import current
-from gateway.facts import PROVIDER_PREFIX
+from gateway.facts import CHAIN_PREFIX, PROVIDER_PREFIX
 from store.definitions import actions, playbooks
 from store.definitions.actions import Revision
 from store.engine import db

@@ -3,7 +3,7 @@
 from types import SimpleNamespace
 from typing import Any
 
-from gateway.verdicts import Reroute, Schedule
+from gateway.verdicts import Chain, Reroute, Schedule
 from store.engine import db
 from tasks.dry_run.values import is_assumed
 from tasks.policy import checks, words
@@ -41,10 +41,18 @@ def foretell(simulated: Any, forecast: Any, form: Form, open_: list[str]) -> For
     if ended is not None:
         forecast.verdict = "would be skipped"
         return None
-    form, fault = changed(form, decision)
+    form, fault = changed(form, decision, simulated.redact)
     if fault is not None and fault.error is not None and not open_:
         raise StepError(fault.error["code"], fault.error["message"])
-    return form if _passes(simulated, forecast, decision) else None
+    if not _passes(simulated, forecast, decision):
+        return None
+    if isinstance(decision.verdict.effect, Chain):
+        forecast.verdict = "would start a chain in its place"
+        forecast.proved.append(
+            f"the chain '{decision.verdict.effect.chain_name}' would run, which is not foretold here"
+        )
+        return None
+    return form
 
 
 def _passes(simulated: Any, forecast: Any, decision: Decision) -> bool:

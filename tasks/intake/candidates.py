@@ -11,6 +11,7 @@ from typing import Any
 
 from config import logs, times
 from config.errors import CallerError, Unavailable
+from config.types import Json
 from playbooks.definitions.events import PLAYBOOK_FAILED
 from playbooks.states import Status
 from store import audit
@@ -94,10 +95,10 @@ def accept(connection: Connection, this: Candidate, row: NewRow) -> None:
 
 
 def stop(connection: Connection, this: Candidate, stopped: Stopped) -> NewRow:
-    """Write the run of a candidate that a rule keeps from beginning."""
-    refusal = Refusal(code=stopped.error["code"], reason=stopped.error["message"])
-    run: NewRow = {**_failed_run(this, refusal), "status": stopped.status, "gate": stopped.gate}
-    transitions.add(connection, [run], this.request.actor)
+    """Write the run of a candidate that a rule keeps from beginning, and what begins in its place."""
+    said: NewRow = {"error": _text(stopped.error), "output": _text(stopped.output)}
+    run: NewRow = {**_ended_run(this), **said, "status": stopped.status, "gate": stopped.gate}
+    transitions.add(connection, [run, *([stopped.run] if stopped.run is not None else [])], this.request.actor)
     failed = stopped.status == Status.FAILED
     if failed and listeners.emits(run["workspace_id"], run["mode"], PLAYBOOK_FAILED, this.request.event):
         announcements.add(connection, run["workspace_id"], PLAYBOOK_FAILED, run["id"])
@@ -110,7 +111,8 @@ def fail(connection: Connection, this: Candidate, refusal: Refusal, **noted: Any
     None if its playbook does not wait any more. ``noted`` goes into the audit trail.
     """
     playbook, request = this.playbook, this.request
-    run = None if refusal.code in _WITHDRAWN else _failed_run(this, refusal)
+    said: NewRow = {"error": _text({"code": refusal.code, "message": refusal.reason})}
+    run: NewRow | None = None if refusal.code in _WITHDRAWN else {**_ended_run(this), **said}
     details = {"code": refusal.code, "reason": refusal.reason, **noted, **({"run": run["id"]} if run else {})}
     audit.record(connection, request.workspace_id, request.actor, "playbook.not_fired", playbook.id, **details)
     if run is None:
@@ -128,9 +130,13 @@ def told_of(run: NewRow | None) -> list[Canvas]:
     return [announcement(run["id"], run["action_id"])] if run and run["status"] == Status.FAILED else []
 
 
-def _failed_run(this: Candidate, refusal: Refusal) -> NewRow:
+def _text(value: Json | None) -> str | None:
+    return None if value is None else json.dumps(value)
+
+
+def _ended_run(this: Candidate) -> NewRow:
+    """A run that has failed as it was accepted, without its error."""
     request, now = this.request, db.now_ms()
-    error = {"code": refusal.code, "message": refusal.reason}
     return rows.run(
         {
             "id": new_id("pexec"),
@@ -144,7 +150,6 @@ def _failed_run(this: Candidate, refusal: Refusal) -> NewRow:
             "publishes": 0,
             "target": request.target,
             "input": json.dumps(request.parameters),
-            "error": json.dumps(error),
             "created_by": request.actor,
             "request_id": request.request_id,
             "created_at": now,

@@ -96,11 +96,12 @@ def dispatch(request: DispatchRequest) -> AcceptedExecution:
     form = verdicts.judged(
         form, request.action_id, workspace_id, request.mode, lambda: _attempted(request, form, execution_id)
     )
+    form = verdicts.with_chain(form, request.mode, request.caller.key_id, request.request_id)
     row, message = _new_execution(form, request, execution_id)
     try:
         again_at = backlog.again_at(row["queue"], row["created_at"])
         accept = functools.partial(_accept, request=request, form=form, row=row, again_at=again_at)
-        single = not (request.idempotency_key or form.checked)
+        single = form.is_single and not request.idempotency_key
         settled = group_commit.commit(accept, single=single, at=form.meets_at)
     except IntegrityError:  # a concurrent copy of this request was faster
         earlier = db.read_one(_earlier, request)
@@ -109,6 +110,8 @@ def dispatch(request: DispatchRequest) -> AcceptedExecution:
         return earlier
     row = settled.row
     _publish(row, message)
+    if settled.messages:
+        publisher.publish_after_commit(*settled.messages)
     if settled.refused is not None:
         checks.learn(workspace_id, settled.refused)
     return AcceptedExecution(
@@ -142,6 +145,8 @@ def _accept(connection: db.Connection, *, request: DispatchRequest, form: Form, 
         )
     settled = verdicts.settled(connection, form, row)
     transitions.accept(connection, settled.row, publish_again_at=again_at)
+    if settled.run is not None:
+        transitions.add(connection, [settled.run], settled.run["created_by"])
     return settled
 
 

@@ -2,7 +2,7 @@
 
 It is decided once, when its time has come. A run that is denied has failed; one that is suppressed or that a check
 refuses is cancelled: either way a run shows verdict, rule and reason. One that has to wait is accepted and begins
-later.
+later. One in whose place a rule starts a chain has completed, and its output names the chain's run.
 """
 
 from dataclasses import dataclass, replace
@@ -12,12 +12,14 @@ from config.types import Json
 from gateway import facts, merge_patch
 from gateway.facts import Facts
 from gateway.gate_column import Gate
-from gateway.verdicts import Reroute, Schedule
+from gateway.verdicts import Chain, Reroute, Schedule
 from playbooks.states import Status
 from store.definitions.playbooks import Playbook
 from store.engine import db
 from store.engine.db import Connection
 from store.executions.rows import NewRow
+from tasks.intake import chain_starts, run_start
+from tasks.intake.chain_starts import ChainStart
 from tasks.intake.run_start import RunRequest
 from tasks.policy import checks, words
 from tasks.policy.checks import Refused
@@ -29,11 +31,13 @@ PROVIDER = "playbook"
 
 @dataclass(frozen=True)
 class Stopped:
-    """A run that does not begin: its status, error and account."""
+    """A run that does not begin: its status, error and account, and the run that begins in its place."""
 
     status: Status
-    error: Json
+    error: Json | None
     gate: str
+    output: Json | None = None
+    run: NewRow | None = None
 
 
 def decided(playbook: Playbook, request: RunRequest) -> tuple[Decision | None, RunRequest]:
@@ -56,7 +60,24 @@ def decided(playbook: Playbook, request: RunRequest) -> tuple[Decision | None, R
     return decision, replace(request, parameters=changed)
 
 
-def settled(connection: Connection, decision: Decision | None, row: NewRow) -> NewRow | Stopped:
+def chain_of(connection: Connection, decision: Decision | None, request: RunRequest) -> ChainStart | None:
+    """The run of the chain that a rule starts in place of a scheduled run; None if none does.
+
+    Raises:
+        Conflict: a provider of the chain cannot be used. Unavailable: the database is away.
+    """
+    if decision is None or not isinstance(decision.verdict.effect, Chain):
+        return None
+    name = decision.verdict.effect.chain_name
+    if decision.verdict.patches:
+        decision = decision._replace(facts=decision.facts._replace(payload=dict(request.parameters)))
+    origin = chain_starts.origin_of(decision)
+    return chain_starts.prepared(connection, name, origin, workspace_id=request.workspace_id, actor=request.actor)
+
+
+def settled(
+    connection: Connection, decision: Decision | None, row: NewRow, chain: ChainStart | None = None
+) -> NewRow | Stopped:
     """The run as it is accepted, or how it ends at once; makes the checks of the verdict."""
     if decision is None:
         return row
@@ -72,18 +93,16 @@ def settled(connection: Connection, decision: Decision | None, row: NewRow) -> N
         ended = words.refused(decision, made)
         return Stopped(Status.CANCELLED, _error(ended.code, ended.message), ended.gate.text())
     gate, at, effect = words.account(decision), made.at, decision.verdict.effect
+    if chain is not None:
+        begins = chain.row if at is None else run_start.later(chain.row, at)
+        return Stopped(Status.COMPLETED, None, gate.text(), chain.output, begins)
     if isinstance(effect, Schedule):
         at = (at or db.now_ms()) + effect.delay_seconds * 1000
     return {**row, "gate": gate.text()} if at is None else _later(row, gate, at)
 
 
 def _later(row: NewRow, gate: Gate, at: int) -> NewRow:
-    """A run that tick publishes at its time; its own time counts from then."""
-    later: NewRow = {"due_at": at, "publishes": 0, "gate": replace(gate, until=at).text()}
-    expires_at = row["expires_at"]
-    if expires_at is not None:
-        later["expires_at"] = expires_at + max(0, at - row["created_at"])
-    return {**row, **later}
+    return {**run_start.later(row, at), "gate": replace(gate, until=at).text()}
 
 
 def _error(code: str, message: str) -> dict[str, Any]:

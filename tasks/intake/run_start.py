@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from config.errors import Conflict, InvalidRequest, Problem, Unavailable, Unprocessable
-from gateway.configuration.chains import CHAIN_PREFIX
+from gateway.facts import CHAIN_PREFIX
 from playbooks.definitions import parameters
 from playbooks.states import Mode
 from playbooks.widths import MOST_LIVE
@@ -255,6 +255,15 @@ def prepare(connection: Connection, request: RunRequest) -> ReadyRun:
     chain = _opening(row, pinned)
     row["due_at"] = backlog.again_at(str(row["queue"]), now, connection)
     return ReadyRun(row, chain, last_error)
+
+
+def later(row: NewRow, at: int) -> NewRow:
+    """A run that tick publishes at a time; its own time counts from then."""
+    moved: NewRow = {**row, "due_at": at, "publishes": 0}
+    expires_at = row["expires_at"]
+    if expires_at is not None:
+        moved["expires_at"] = expires_at + max(0, at - row["created_at"])
+    return moved
 
 
 def context(request: RunRequest, pinned: Mapping[str, str]) -> str:

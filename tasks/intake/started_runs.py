@@ -1,9 +1,11 @@
 """Executor ``playbook``: a provider that starts a run of a playbook of the tenant.
 
 The payload of a dispatch becomes the parameters of the run. An attempt that is made again finds the run that an earlier
-one has started: the execution's id is the run's idempotency key.
+one has started: the execution's id is the run's idempotency key. A run that a step starts belongs to those that the
+step's run has started, so that playbooks that start each other like this come to an end.
 """
 
+import json
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -14,6 +16,8 @@ from playbooks.states import Mode
 from providers import registry
 from providers.base import Call, ProviderError
 from store import audit
+from store.engine import db
+from store.executions import runs
 from tasks.intake import run_start
 from tasks.intake.run_start import RunRequest
 
@@ -49,6 +53,7 @@ def perform(call: Call) -> Any:
                 parameters=_payload(call),
                 idempotency_key=f"dispatch/{call.execution_id}",
                 trigger="dispatch",
+                **_family(call.execution_id),
             )
         )
     except Unavailable as away:
@@ -59,6 +64,20 @@ def perform(call: Call) -> Any:
         details = "; ".join(f"{one.pointer}: {one.detail}" for one in refusal.problems[:5])
         raise ProviderError(refusal.code, f"{refusal}{f' ({details})' if details else ''}") from refusal
     return {"playbook_id": call.config["playbook"], "execution_id": started.run_id}
+
+
+def _family(execution_id: str) -> dict[str, Any]:
+    """Where a run belongs that a step starts: how deep, and below which first run.
+
+    Raises:
+        Unavailable: the database is away.
+    """
+    run_id, _, step = execution_id.partition(".")
+    row = db.read_one(runs.read, run_id) if step else None
+    if row is None:
+        return {}
+    context = json.loads(row.context)
+    return {"depth": context["depth"] + 1, "hops": context["hops"], "root": context["root"] or run_id}
 
 
 def _payload(call: Call) -> dict[str, Any]:

@@ -2,12 +2,14 @@
 
 A trigger is always accepted, with an execution that shows verdict, rule and reason: one that is refused has ended at
 once, one that has to wait waits. Rules that remember something are asked in the transaction that accepts it.
+Where a rule starts a chain in its place, the chain's run is accepted with it, and the execution has completed: its
+output names the run. It announces nothing, because nothing of the action was carried out.
 
 A dry run and a sandbox run call nothing, so they are neither counted nor remembered. A dry run only shows what the
 rules would decide, and the values that they would change; a sandbox run is also stopped as the real one would be.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -15,7 +17,8 @@ from typing import Any, NamedTuple
 from config.errors import Conflict, Unprocessable
 from gateway import facts, merge_patch
 from gateway.facts import Attempted
-from gateway.verdicts import Reroute, Schedule
+from gateway.gate_column import Gate
+from gateway.verdicts import Chain, Reroute, Schedule
 from playbooks.definitions import parameters
 from playbooks.states import Mode, Status, WaitingFor
 from store.definitions.actions import Revision
@@ -26,14 +29,17 @@ from store.executions.rows import NewRow
 from tasks.attempts import completion
 from tasks.attempts.failure import failure
 from tasks.definitions import revisions
+from tasks.intake import chain_starts, run_start
+from tasks.intake.chain_starts import ChainStart
+from tasks.messages.model import Canvas
 from tasks.policy import checks, words
 from tasks.policy.checks import Refused
 from tasks.policy.judge import Decision, judge
 from tasks.policy.words import Ended
 from tasks.secrets.redact import masked
 
-#: code of an error → the status of a trigger that ends so
-_ENDS = {"denied": Status.FAILED, "not_possible": Status.FAILED}
+#: of an execution that has ended when it is accepted
+_END: NewRow = {"sealed": None, "publishes": 0, "due_at": None}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +52,13 @@ class Form:
     #: what the rules decide; None where none has anything to say
     decision: Decision | None = None
     known: Refused | None = None
+    #: the run of a chain that a rule starts in its place
+    chain: ChainStart | None = None
+
+    @property
+    def is_single(self) -> bool:
+        """Whether it is written by adding its row alone."""
+        return not self.checked and self.chain is None
 
     @property
     def checked(self) -> bool:
@@ -63,6 +76,9 @@ class Settled(NamedTuple):
 
     row: NewRow
     refused: Refused | None = None
+    #: the run that is accepted with it, and its first messages
+    run: NewRow | None = None
+    messages: Sequence[Canvas] = ()
 
 
 def judged(form: Form, action_id: str, workspace_id: str, mode: Mode, attempted: Callable[[], Attempted]) -> Form:
@@ -86,6 +102,24 @@ def judged(form: Form, action_id: str, workspace_id: str, mode: Mode, attempted:
     if isinstance(decision.verdict.effect, Reroute):
         form = _rerouted(decision)
     return replace(form, decision=decision, known=checks.full(workspace_id, decision.verdict.checks))
+
+
+def with_chain(form: Form, mode: Mode, actor: str, request_id: str | None) -> Form:
+    """The form with the run of the chain that a rule starts in its place, if one does.
+
+    A dry run starts none; a sandbox run one that is a sandbox run, too.
+
+    Raises:
+        Conflict: a provider of the chain cannot be used. Unavailable: the database is away.
+    """
+    decision = form.decision
+    if decision is None or not isinstance(decision.verdict.effect, Chain) or mode == Mode.DRY_RUN:
+        return form
+    name, tenant = decision.verdict.effect.chain_name, decision.facts.tenant
+    more = {"workspace_id": tenant, "actor": actor, "mode": mode, "request_id": request_id}
+    with db.read() as connection:
+        chain = chain_starts.prepared(connection, name, chain_starts.origin_of(decision), **more)
+    return replace(form, chain=chain)
 
 
 def _patched(form: Form, decision: Decision) -> Form:
@@ -124,6 +158,8 @@ def settled(connection: Connection, form: Form, row: NewRow) -> Settled:
     if isinstance(made, Refused):
         return Settled(_ended(row, words.refused(decision, made)), made)
     at, effect = made.at, decision.verdict.effect
+    if form.chain is not None:
+        return _replaced(row, form.chain, gate, at)
     if isinstance(effect, Schedule) and row["mode"] == Mode.LIVE:
         at = (at or db.now_ms()) + effect.delay_seconds * 1000
     if at is None:
@@ -133,15 +169,24 @@ def settled(connection: Connection, form: Form, row: NewRow) -> Settled:
 
 
 def _ended(row: NewRow, ended: Ended) -> NewRow:
-    status = _ENDS.get(ended.code, Status.CANCELLED)
+    status = Status.FAILED if ended.code == "denied" else Status.CANCELLED
     mark: Any = completion.mark(SimpleNamespace(**row), status)
-    end: NewRow = {
+    error = transitions.dump(failure(ended.code, ended.message))
+    return {
+        **row,
+        **_END,
         "status": status,
-        "error": transitions.dump(failure(ended.code, ended.message)),
+        "error": error,
         "completed_at": row["created_at"],
-        "sealed": None,
-        "publishes": 0,
-        "due_at": None,
         "gate": ended.gate.text(),
+        **mark,
     }
-    return {**row, **end, **mark}
+
+
+def _replaced(row: NewRow, chain: ChainStart, gate: Gate, at: int | None) -> Settled:
+    """A trigger in whose place a chain runs, at once or at its slot."""
+    end: NewRow = {**_END, "status": Status.COMPLETED, "output": transitions.dump(chain.output)}
+    ended: NewRow = {**row, **end, "completed_at": row["created_at"], "gate": gate.text()}
+    if at is not None:
+        return Settled(ended, run=run_start.later(chain.row, at))
+    return Settled(ended, run=chain.row, messages=[chain.messages])

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from config import times
 from gateway import current, gate_column
 from gateway.gate_column import Gate
-from gateway.verdicts import Chain, Check, Deduplicate, Deny, Reroute, Suppress, Throttle
+from gateway.verdicts import Check, Deduplicate, Deny, Reroute, Suppress, Throttle
 from tasks.policy.checks import Refused
 from tasks.policy.judge import Decision
 
@@ -41,9 +41,6 @@ def stopped(decision: Decision) -> Ended | None:
         code, what = "denied", "denies"
     elif isinstance(verdict.effect, Suppress):
         code, what = "suppressed", "suppresses"
-    elif isinstance(verdict.effect, Chain):
-        text = f"The rule {verdict.rule!r} starts a chain in its place, which only a dispatch can."
-        return Ended("not_possible", text, account(decision))
     else:
         return None
     gate = replace(account(decision), outcome="suppressed")

@@ -179,7 +179,7 @@ class RunDriver:
             columns={"owner": None, "target": row.target, **stored, **settled.changes, **_account(work)},
             retry=StepRetry(most=policy["max_retries"], pause=pause) if tries_again else None,
         )
-        following = self._go_on(lambda planner: planner.end(row, record, step_ended), counting)
+        following = self._go_on(lambda planner: planner.end(row, record, step_ended, work.chain), counting)
         if self.word == "stale":
             return None, None
         self.word = str(ending.status)

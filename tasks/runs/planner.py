@@ -26,6 +26,7 @@ from store.executions import steps, transitions
 from store.executions.run_transition import RunBegun, StepEnded, StepFollowed
 from store.executions.steps import End, Moves
 from tasks.definitions import listeners
+from tasks.intake.chain_starts import ChainStart
 from tasks.messages import run_messages
 from tasks.messages.announcement_messages import announcement
 from tasks.messages.model import Chain, TaskMessage
@@ -61,6 +62,8 @@ class Planner:
         #: messages that go on where the planner stopped
         self.follows: list[TaskMessage] = []
         self._decisions = 0
+        #: runs that begin whatever becomes of this one
+        self._apart: list[ChainStart] = []
         self.redact = context.redact
 
     # causes of a transition
@@ -70,8 +73,14 @@ class Planner:
         self.enter(self.run.plan.blocks[""].first, Place("", None, ()), None)
         return RunBegun(deadline)
 
-    def end(self, row: Row, record: Mapping[str, Any], ended: StepEnded) -> StepEnded:
-        """Plan what follows the end of an attempt; ``record`` is its result."""
+    def end(self, row: Row, record: Mapping[str, Any], ended: StepEnded, chain: ChainStart | None = None) -> StepEnded:
+        """Plan what follows the end of an attempt; ``record`` is its result.
+
+        ``chain`` is the run that begins in the step's place.
+        """
+        if chain is not None:
+            self._apart.append(chain)
+            self._begin_apart()
         if ended.columns.get("waiting_for") == WaitingFor.APPROVAL:
             self.ask(row.id)
         if ended.status != Status.WAITING:
@@ -220,6 +229,11 @@ class Planner:
         announces = ends_announced(self.run)
         end = End(status=Status.FAILED, error=error, parent_id=self.run.parent_id, clears=True, announces=announces)
         self.moves, self.starts, self.chains, self.follows = Moves(end=end), {}, [], []
+        self._begin_apart()
+
+    def _begin_apart(self) -> None:
+        self.moves.runs += [chain.row for chain in self._apart]
+        self.chains += [chain.messages for chain in self._apart]
 
     def leave(self, place: Place, error: Mapping[str, Any] | None, *, last: str | None) -> None:
         """Plan what follows a block; ``last`` is its last step."""

@@ -17,8 +17,9 @@ from tasks.attempts.conclude import Attempt, Ending, failed
 from tasks.attempts.lease import HeldLease
 from tasks.attempts.patience import with_patience
 from tasks.attempts.perform import Work, prepare
+from tasks.intake.chain_starts import ChainStart
 from tasks.runs.context import RunContext, asset, parted
-from tasks.runs.verdicts import Form, decision_of, obeyed
+from tasks.runs.verdicts import Form, decision_of, obeyed, of_chain
 from tasks.secrets.redact import Redactor, masked, redactor, texts
 
 log = logs.logger(__name__)
@@ -35,6 +36,8 @@ class StepWork:
         self.given: Json = {}
         #: the gate's account of this attempt; None where no rule concerns it
         self.gate: Gate | None = None
+        #: the run of a chain that a rule starts in its place
+        self.chain: ChainStart | None = None
 
     def prepare(self, revision: Revision, held: HeldLease) -> Work | Ending:
         """Fill in the step's parameters and gather what its executor needs.
@@ -63,11 +66,13 @@ class StepWork:
         run, row = self.context.run, self.this.row
         decision = decision_of(run, row, form, lambda: self.context.redact(masked(values, names)))
         if decision is not None or row.gate is not None:
-            form, ending = obeyed(self.this, form, decision)
-            self.gate = form.gate
+            form, ending = obeyed(run, self.this, form, decision, self.context.redact)
+            self.gate, self.chain = form.gate, form.chain
             if ending is not None:
                 self.given = redactor([*texts(self._hidden(form))])(masked(form.values, form.secret_names))
                 return ending
+        else:
+            self.gate = of_chain(run, row, form)
         hidden = self._hidden(form)
         work = prepare(self.this, form.revision, held, form.values, hidden)
         self.given = self.this.redact(masked(form.values, form.secret_names))

@@ -3,18 +3,20 @@
 Rules are asked at each attempt, because each calls the receiver. A rule may end the attempt (the step fails or is
 skipped), make it wait without counting a failure, change its values, or send it to a provider. What rules remember is
 changed in one small transaction right before the call, together with the gate's account in the step's row: if the
-attempt was taken from this worker meanwhile, nothing is remembered.
+attempt was taken from this worker meanwhile, nothing is remembered. Where a rule starts a chain in place of the step,
+the chain's run is accepted in the transaction that ends the step, which has completed: its output names the run.
 """
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from config.errors import CallerError
 from config.types import Json
 from gateway import facts, gate_column, merge_patch
-from gateway.facts import Attempted, StepPlace
+from gateway.facts import CHAIN_PREFIX, Attempted, StepPlace
 from gateway.gate_column import Gate
-from gateway.verdicts import Reroute, Schedule
+from gateway.verdicts import Chain, Reroute, Schedule
 from playbooks.definitions import parameters
 from playbooks.states import Mode, Status, WaitingFor
 from providers.base import Abandoned
@@ -25,11 +27,15 @@ from store.executions import steps
 from tasks.attempts.conclude import Attempt, Ending, failed
 from tasks.attempts.patience import commit_with_patience, with_patience
 from tasks.definitions import revisions
+from tasks.intake import chain_starts
+from tasks.intake.chain_starts import ChainStart
 from tasks.policy import checks, words
 from tasks.policy.checks import Passed, Refused, Turn
 from tasks.policy.judge import Decision, judge
+from tasks.runs.budget import refuse_too_many_runs
+from tasks.runs.errors import StepError, error_of
 from tasks.runs.run import Run
-from tasks.secrets.redact import masked
+from tasks.secrets.redact import Redactor, masked
 
 #: a slot that any later attempt may use: a delay that a rule asks for is waited for once
 _ANY = 0
@@ -43,6 +49,8 @@ class Form:
     values: Json
     secret_names: Collection[str]
     gate: Gate | None = None
+    #: the run of a chain that a rule starts in its place
+    chain: ChainStart | None = None
 
 
 def decision_of(run: Run, row: Any, form: Form, shown: Callable[[], Json]) -> Decision | None:
@@ -52,7 +60,7 @@ def decision_of(run: Run, row: Any, form: Form, shown: Callable[[], Json]) -> De
         Abandoned: the database stayed away.
     """
     definition = form.revision.definition
-    key = facts.step_key(definition, row.action_id, run.workspace_id, form.values)
+    key = facts.step_key(definition, row.action_id, run.workspace_id, form.values, run.playbook_id)
 
     def seen() -> facts.Facts:
         at = db.now_ms()
@@ -66,18 +74,29 @@ def decision_of(run: Run, row: Any, form: Form, shown: Callable[[], Json]) -> De
     return found[0]
 
 
-def obeyed(this: Attempt, form: Form, decision: Decision | None) -> tuple[Form, Ending | None]:
-    """The form as the rules leave it, and how they end the attempt, if they do.
+def of_chain(run: Run, row: Any, form: Form) -> Gate | None:
+    """The account of a step that no rule concerns: of a chain's step who it is, of another one none."""
+    if not run.playbook_id.startswith(CHAIN_PREFIX):
+        return None
+    key = facts.step_key(form.revision.definition, row.action_id, run.workspace_id, form.values, run.playbook_id)
+    origin, namespace, _, provider, action_type = key
+    return Gate(origin=origin, namespace=namespace, provider=provider, action_type=action_type)
+
+
+def obeyed(
+    run: Run, this: Attempt, form: Form, decision: Decision | None, redact: Redactor
+) -> tuple[Form, Ending | None]:
+    """The form as the rules leave it, and how they end the attempt, if they do; ``redact`` masks the run's secrets.
 
     Raises:
         Abandoned: the attempt was taken, or the database stayed away.
     """
     before = gate_column.read(this.row.gate)
     if decision is None:
-        return replace(form, gate=before and _undecided(before)), None
+        return replace(form, gate=of_chain(run, this.row, form) if before is None else _undecided(before)), None
     if this.row.mode != Mode.LIVE:  # nothing goes out: nothing is counted or waited for
         decision = decision._replace(verdict=replace(decision.verdict, checks=()))
-    form, fault = changed(form, decision)
+    form, fault = changed(form, decision, redact)
     if fault is not None:
         return form, fault
     ended = words.stopped(decision)
@@ -86,9 +105,56 @@ def obeyed(this: Attempt, form: Form, decision: Decision | None) -> tuple[Form, 
         if ended.code == "suppressed":
             return form, _skipped(this, ended.message)
         return form, failed(ended.code, ended.message)
-    if this.row.mode != Mode.LIVE:
-        return form, None
-    return _checked(this, form, decision, before.slots if before is not None else {})
+    if isinstance(decision.verdict.effect, Chain):
+        form, fault = _with_chain(run, form, _seen(form, decision, redact), decision.verdict.effect.chain_name)
+        if fault is not None:
+            return form, fault
+    if this.row.mode == Mode.LIVE:
+        form, ending = _checked(this, form, decision, before.slots if before is not None else {})
+        if ending is not None:
+            return replace(form, chain=None), ending
+    return form, None if form.chain is None else _replaced(form.chain, decision)
+
+
+def _with_chain(run: Run, form: Form, decision: Decision, name: str) -> tuple[Form, Ending | None]:
+    """The form with the run of a chain; a failure where it cannot be started."""
+    more = {
+        "workspace_id": run.workspace_id,
+        "actor": run.created_by,
+        "mode": run.mode,
+        "request_id": run.request_id,
+        "depth": run.context["depth"] + 1,
+        "hops": run.context["hops"],
+        "root": run.root,
+    }
+
+    def prepare() -> ChainStart:
+        refuse_too_many_runs(run)
+        with db.read() as connection:
+            return chain_starts.prepared(connection, name, chain_starts.origin_of(decision), **more)
+
+    try:
+        chain = with_patience(prepare)
+    except (StepError, CallerError) as refusal:
+        error = error_of(refusal)
+        return form, failed(error["code"], error["message"])
+    if chain is None:
+        raise Abandoned
+    return replace(form, chain=chain), None
+
+
+def _replaced(chain: ChainStart, decision: Decision) -> Ending:
+    """The end of a step in whose place a chain runs."""
+    said = f"The rule {decision.verdict.rule!r} has started the chain {chain.outcome.chain_name!r} in its place."
+    return Ending(Status.COMPLETED, output=chain.output, done=said)
+
+
+def _seen(form: Form, decision: Decision, redact: Redactor) -> Decision:
+    """The decision with the values as rules have changed them; secrets masked."""
+    if not decision.verdict.patches:
+        return decision
+    shown = redact(masked(form.values, form.secret_names))
+    return decision._replace(facts=decision.facts._replace(payload=shown))
 
 
 def _undecided(before: Gate) -> Gate:
@@ -106,7 +172,7 @@ def _waits(until: int) -> Ending:
     return Ending(Status.WAITING, waiting_for=WaitingFor.DELAY, wait_seconds=left / 1000)
 
 
-def changed(form: Form, decision: Decision) -> tuple[Form, Ending | None]:
+def changed(form: Form, decision: Decision, redact: Redactor) -> tuple[Form, Ending | None]:
     """The form with the changes of rules, checked again, and with the provider of a rule."""
     verdict, definition = decision.verdict, form.revision.definition
     gate = words.account(decision)
@@ -118,8 +184,7 @@ def changed(form: Form, decision: Decision) -> tuple[Form, Ending | None]:
             faults = "; ".join(f"{one.pointer}: {one.detail}" for one in problems[:5])
             return form, failed("invalid_parameters", f"The rule {verdict.rule!r} has changed the values: {faults}")
         form = replace(form, values=values)
-        shown = masked(values, form.secret_names)
-        decision = decision._replace(facts=decision.facts._replace(payload=shown))
+        decision = _seen(form, decision, redact)
     if not isinstance(verdict.effect, Reroute):
         return form, None
     revision = revisions.action_with_patience(gate.provider_revision) if gate.provider_revision else None

@@ -20,6 +20,8 @@ def rules(first_stack: Stack) -> Iterator[Path]:
     (config / "rules").mkdir(parents=True)
     yield config / "rules"
     shutil.rmtree(config)
+    first_stack.thaw("slow")
+    first_stack.api.http.delete("/admin/stop")  # which a test that fails half-way leaves behind
 
 
 def living(stack: Stack) -> dict[str, str]:

@@ -1,8 +1,10 @@
 """Circuit breakers hold over processes: four of them with sixteen threads each send by the same provider."""
 
+import contextlib
 import itertools
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -14,12 +16,13 @@ from typing import NamedTuple
 import pytest
 import sqlalchemy as sa
 
+from config.settings import settings
 from store import audit
 from store.engine import db
 from store.gateway import breakers
 from tests.support import dispatching
 from tests.support.api import Door
-from tests.support.processes import ROOT, clean_environment
+from tests.support.processes import ROOT, clean_environment, stop
 from tests.support.services import RedisServer
 from tests.support.sink import Sink
 from tests.support.waiting import eventually
@@ -125,6 +128,23 @@ def row_of(provider: str) -> sa.Row | None:
         return next((row for row in breakers.listed(connection) if row.provider == provider), None)
 
 
+def stop_between_writes(pid: int) -> None:
+    """Freeze a process, but not while it holds the lock of an SQLite file, which would freeze everybody."""
+    url = sa.make_url(settings().database_url)
+    stop(pid)
+    while url.get_backend_name() == "sqlite":
+        with contextlib.closing(sqlite3.connect(str(url.database), timeout=1, isolation_level=None)) as file:
+            try:
+                file.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:  # it does
+                os.kill(pid, signal.SIGCONT)
+                time.sleep(0.01)
+                stop(pid)
+                continue
+            file.execute("ROLLBACK")
+            return
+
+
 def test_never_two_probes(door: Door, sink: Sink, tmp_path: Path) -> None:
     """While it is half open each call has ended before the next arrives, whoever makes it."""
     assert door.call("POST", "/admin/circuit-breakers/slow/trip").status_code == 200
@@ -157,7 +177,7 @@ def test_nothing_goes_out_once_a_trip_is_answered(door: Door, sink: Sink, tmp_pa
     with probing("ok", tmp_path) as probers:
         eventually(lambda: len(sink.arrivals("/ok")) >= 100, 60, "calls go out", every=0.1)
         frozen = probers.processes[0]
-        frozen.send_signal(signal.SIGSTOP)
+        stop_between_writes(frozen.pid)
         answer = door.call("POST", "/admin/circuit-breakers/ok/trip")
         answered = time.monotonic()
         assert answer.json["state"] == "open"

@@ -92,14 +92,6 @@ def test_a_stopped_trigger_has_an_execution_that_says_why(
     assert attempts.attempt(row.id).status == "stale"
 
 
-def test_a_rule_that_cannot_be_obeyed_lets_nothing_out(door: Door, action_id: str) -> None:
-    """A chain in place of a trigger: the execution has failed and says so."""
-    force.put(rule("chained", "chain", HOST, chain_name="c", origins=["trigger"]))
-    answer = trigger(door, action_id)
-    assert (answer["status"], answer["verdict"], answer["rule"]) == ("failed", "chain", "chained")
-    assert shown(door, answer["execution_id"])["error"]["code"] == "not_possible"
-
-
 def test_allow_and_shadow_are_recorded_and_change_nothing(door: Door, action_id: str) -> None:
     """A shadow rule shows what it would have done; the execution is carried out."""
     force.put(rule("would", "deny", HOST, mode="shadow"), rule("fine", "allow", HOST))

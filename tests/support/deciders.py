@@ -12,7 +12,7 @@ import time
 from typing import Any
 
 from config.settings import settings
-from tests.support.processes import ROOT, clean_environment
+from tests.support.processes import ROOT, clean_environment, stop
 
 #: the tenant, provider and type that are asked about
 KEY = ("dispatch", "n", "acme", "mail", "t")
@@ -60,7 +60,7 @@ class Decider:
 
     def freeze(self) -> None:
         """Stop it in the middle of whatever it does."""
-        os.kill(self.pid, signal.SIGSTOP)
+        stop(self.pid)
 
     def thaw(self) -> None:
         """Let it go on."""

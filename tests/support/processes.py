@@ -71,9 +71,11 @@ class Process:
         return self.popen.poll() is None
 
     def send(self, number: int) -> None:
-        """Send a signal to the whole group."""
+        """Send a signal to the whole group; once it has stopped where that is the signal."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, number)
+        if number == signal.SIGSTOP:
+            eventually(lambda: all(map(_stands, _living(self.pid))), 10, f"group {self.pid} stands", every=0.001)
 
     def kill(self) -> None:
         """Kill the whole group and wait until no process of it runs."""
@@ -122,6 +124,24 @@ def _stat(pid: int) -> list[str]:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return []
+
+
+def stop(pid: int) -> None:
+    """Stop a process; it stands when this returns.
+
+    The signal is taken by one thread as soon as that has a processor; until then the others go on.
+    """
+    os.kill(pid, signal.SIGSTOP)
+    eventually(lambda: _stands(pid), 10, f"process {pid} stands", every=0.001)
+
+
+def _stands(pid: int | str) -> bool:
+    """Whether no thread of a process runs."""
+    try:
+        threads = [Path(path).read_text() for path in Path(f"/proc/{pid}/task").glob("*/stat")]
+    except OSError:  # one of them has just ended
+        return False
+    return all(text.rpartition(")")[2].split()[0] in "TtZX" for text in threads)
 
 
 def born(pid: int) -> str:

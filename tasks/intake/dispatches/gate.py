@@ -12,23 +12,20 @@ from typing import Any
 
 from config.times import stamp
 from gateway import gate_column, merge_patch
-from gateway.configuration import chains
-from gateway.configuration.chains import CHAIN_PREFIX
 from gateway.facts import Facts, Key, Origin, of_dispatch
 from gateway.gate_column import Gate
-from gateway.outcomes import ChainStarted, Deduplicated, DryRun, Outcome, Scheduled, Suppressed, Throttled
+from gateway.outcomes import Deduplicated, DryRun, Outcome, Scheduled, Suppressed, Throttled
 from gateway.rules.decide import ALLOWED
 from gateway.verdicts import Chain, Deny, Reroute, Schedule, Suppress, Verdict
 from store.engine import db
 from store.engine.db import Connection
 from store.executions.rows import NewRow
 from tasks import tenants
-from tasks.definitions import provided
-from tasks.intake import run_start
+from tasks.intake import chain_starts, run_start
 from tasks.intake.dispatches import notes as dispatch_notes
 from tasks.intake.dispatches.rows import Asked, Providers, message_of, row_of, wait_until
-from tasks.intake.run_start import RunRequest
 from tasks.messages.model import Canvas
+from tasks.messages.routing import URGENT
 from tasks.policy import checks, judge
 from tasks.policy.checks import Refused
 from tasks.policy.judge import Decision
@@ -140,11 +137,14 @@ def carried_out(connection: Connection, ready: Ready) -> Decided:
             stopped = _refused(made)
             dispatch_notes.note(connection, asked, ready.verdict, stopped)
             return Decided(subject=asked.subject, outcome=stopped, refused=made)
-        if made.at is not None and ready.chain is None:
+        if made.at is not None and ready.chain is not None:
+            row = run_start.later(row, made.at)
+        elif made.at is not None:
             _wait_for_slot(row, ready.gate, made.at)
     if ready.chain is not None and outcome is not None:
         dispatch_notes.note(connection, asked, ready.verdict, outcome)
-        return Decided(subject=row["id"], outcome=outcome, rows=[row], messages=[ready.chain])
+        messages = [ready.chain] if row["publishes"] else []
+        return Decided(subject=row["id"], outcome=outcome, rows=[row], messages=messages)
     waits = row.get("waiting_for") is not None
     return Decided(subject=row["id"], outcome=outcome, rows=[row], messages=[] if waits else [message_of(row)])
 
@@ -190,19 +190,16 @@ def _started(
     connection: Connection, asked: Asked, facts: Facts, verdict: Verdict, name: str, payload: dict[str, object]
 ) -> Ready:
     """The run of a chain in place of a dispatch."""
-    chain = provided.chain(name)
-    request = RunRequest(
+    origin = {**asked.dispatch.members(), "payload": payload}
+    row, messages, outcome = chain_starts.prepared(
+        connection,
+        name,
+        origin,
         workspace_id=asked.dispatch.tenant,
         actor=asked.caller.key_id,
-        playbook_id=CHAIN_PREFIX + name,
-        parameters=chains.origin({**asked.dispatch.members(), "payload": payload}),
         request_id=asked.request_id,
-        trigger="chain",
-        unless_urgent=asked.unless_urgent,
     )
-    ready = run_start.prepare(connection, request)
-    outcome = ChainStarted(ready.row["id"], name, chain["total_steps"], chain["first_step"])
+    if asked.unless_urgent is not None and row["queue"] != URGENT:
+        asked.unless_urgent()
     gate = _gate(asked, facts, verdict)
-    return Ready(
-        asked=asked, verdict=verdict, facts=facts, gate=gate, row=ready.row, outcome=outcome, chain=ready.chain
-    )
+    return Ready(asked=asked, verdict=verdict, facts=facts, gate=gate, row=row, outcome=outcome, chain=messages)
