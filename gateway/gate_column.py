@@ -46,9 +46,8 @@ class Gate:
     of: str | None = None
     #: when a throttled execution may be tried again, or one that waits goes on
     until: int | None = None
-    #: the provider that a rule has replaced by ``provider``, and the revision that is pinned
+    #: the provider that a rule has replaced by ``provider``
     original_provider: str | None = None
-    provider_revision: str | None = None
     shadows: tuple[Shadow, ...] = ()
     problems: tuple[Problem, ...] = ()
     #: slots of a step that waits for its turn: rule → [time, the attempt that may use it]

@@ -98,9 +98,8 @@ class Call:
     still_ours: Callable[[], None] = lambda: None
     checkpoint: Callable[[], None] = lambda: None
     aborted: Callable[[], bool] = lambda: False
-    #: the workspace for which it is made, and who asked for it
+    #: the workspace for which it is made
     workspace_id: str = ""
-    actor: str = ""
     #: ``traceparent`` and ``tracestate``, for the receiver
     trace: Mapping[str, str] = field(default_factory=dict)
     #: which call of its provider this is, counted over all processes

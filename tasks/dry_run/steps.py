@@ -13,7 +13,6 @@ from typing import Any
 from config.types import Json
 from expressions import references, templates
 from expressions.conditions import evaluation
-from playbooks.definitions import parameters
 from playbooks.plan import Node
 from playbooks.states import Status
 from store.definitions.actions import Revision
@@ -24,14 +23,14 @@ from tasks.attempts.perform import perform, prepare
 from tasks.definitions import revisions
 from tasks.dry_run import verdicts
 from tasks.dry_run.context import SimulatedContext
-from tasks.dry_run.values import Assumed, assumed, below, fill, is_assumed, resolve, unknown
+from tasks.dry_run.values import Assumed, assumed, below, fill, is_assumed, resolve, unknown, without_assumed
 from tasks.messages import run_messages
 from tasks.runs import deciders
 from tasks.runs.context import asset
 from tasks.runs.errors import StepError, no_list
 from tasks.runs.run import Run
 from tasks.runs.step_entries import MOST_ITEMS
-from tasks.runs.verdicts import Form
+from tasks.runs.verdicts import form_of, told
 from tasks.secrets.redact import Redactor, masked
 
 #: executors that call another system
@@ -121,8 +120,8 @@ def action(simulated: StepSimulation, forecast: StepForecast) -> str:
         idempotent=definition["idempotent"],
         timeout_ms=run_messages.timeout_ms(step, definition),
     )
-    values, open_ = _parameters(simulated, forecast, revision)
-    form = Form(revision=revision, values=values, secret_names=parameters.secret_names(definition["parameters"]))
+    rendered, values, open_ = _parameters(simulated, forecast, revision)
+    form = form_of(revision, step["action_ref"], without_assumed(rendered), values, simulated.redact)
     foretold = verdicts.foretell(simulated, forecast, form, open_)
     if foretold is None:
         forecast.input = simulated.redact(masked(form.values, form.secret_names))
@@ -147,8 +146,8 @@ def action(simulated: StepSimulation, forecast: StepForecast) -> str:
     return simulated.node.on_success
 
 
-def _parameters(simulated: StepSimulation, forecast: StepForecast, revision: Revision) -> tuple[Json, list[str]]:
-    """The action's parameters, and the names of the unknown ones.
+def _parameters(simulated: StepSimulation, forecast: StepForecast, revision: Revision) -> tuple[Json, Json, list[str]]:
+    """The parameters as the step writes them, as the action gets them, and the names of the unknown ones.
 
     Sets the row's target.
     """
@@ -160,12 +159,11 @@ def _parameters(simulated: StepSimulation, forecast: StepForecast, revision: Rev
     if is_assumed(target):
         open_.append("target")
     if problems:
-        faults = "; ".join(f"{one.pointer}: {one.detail}" for one in problems[:5])
-        raise StepError("invalid_parameters", faults)
+        raise StepError("invalid_parameters", told(problems))
     forecast.proved.append("the parameters that are known are filled in and fit" if open_ else "its parameters fit")
     if open_:
         forecast.assumed.append(f"the values of {_listed(open_)} fit: they come from steps that have not run")
-    return values, open_
+    return rendered, values, open_
 
 
 def _assume_success(simulated: StepSimulation, forecast: StepForecast, executor: str) -> None:

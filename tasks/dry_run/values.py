@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from config.errors import Problem
+from config.types import Json
 from expressions import references, templates
 from expressions.template_syntax import Part, has_markup, parse
 from expressions.templates import TemplateError
@@ -51,6 +52,11 @@ def is_assumed(value: Any) -> bool:
     if isinstance(value, list | tuple):
         return any(is_assumed(item) for item in value)
     return isinstance(value, Assumed)
+
+
+def without_assumed(value: Json) -> Json:
+    """The members that are known whole."""
+    return {name: inner for name, inner in value.items() if not is_assumed(inner)}
 
 
 def unknown(paths: Iterable[tuple[str, ...]], context: Mapping[str, Any]) -> list[Assumed]:

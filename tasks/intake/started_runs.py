@@ -15,9 +15,8 @@ from config.types import Json
 from playbooks.states import Mode
 from providers import registry
 from providers.base import Call, ProviderError
-from store import audit
 from store.engine import db
-from store.executions import runs
+from store.executions import transitions
 from tasks.intake import run_start
 from tasks.intake.run_start import RunRequest
 
@@ -48,12 +47,11 @@ def perform(call: Call) -> Any:
         started = run_start.start(
             RunRequest(
                 workspace_id=call.workspace_id,
-                actor=audit.SYSTEM,
                 playbook_id=str(call.config["playbook"]),
                 parameters=_payload(call),
                 idempotency_key=f"dispatch/{call.execution_id}",
                 trigger="dispatch",
-                **_family(call.execution_id),
+                **_origin(call),
             )
         )
     except Unavailable as away:
@@ -66,18 +64,19 @@ def perform(call: Call) -> Any:
     return {"playbook_id": call.config["playbook"], "execution_id": started.run_id}
 
 
-def _family(execution_id: str) -> dict[str, Any]:
-    """Where a run belongs that a step starts: how deep, and below which first run.
+def _origin(call: Call) -> dict[str, Any]:
+    """Who starts a run; of one that a step starts also how deep it is, and below which first run.
 
     Raises:
         Unavailable: the database is away.
     """
-    run_id, _, step = execution_id.partition(".")
-    row = db.read_one(runs.read, run_id) if step else None
-    if row is None:
-        return {}
+    run_id, _, step = call.execution_id.partition(".")
+    row = db.read_one(transitions.get, call.workspace_id, run_id)
+    if not step:
+        return {"actor": row.created_by}
     context = json.loads(row.context)
-    return {"depth": context["depth"] + 1, "hops": context["hops"], "root": context["root"] or run_id}
+    above = {"depth": context["depth"] + 1, "hops": context["hops"], "root": context["root"] or run_id}
+    return {"actor": row.created_by, **above}
 
 
 def _payload(call: Call) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
-from config.errors import Conflict, Unprocessable
+from config.errors import Unprocessable
 from gateway import facts, merge_patch
 from gateway.facts import Attempted
 from gateway.gate_column import Gate
@@ -28,11 +28,10 @@ from store.executions import transitions
 from store.executions.rows import NewRow
 from tasks.attempts import completion
 from tasks.attempts.failure import failure
-from tasks.definitions import revisions
 from tasks.intake import chain_starts, run_start
 from tasks.intake.chain_starts import ChainStart
 from tasks.messages.model import Canvas
-from tasks.policy import checks, words
+from tasks.policy import checks, reroutes, words
 from tasks.policy.checks import Refused
 from tasks.policy.judge import Decision, judge
 from tasks.policy.words import Ended
@@ -85,7 +84,8 @@ def judged(form: Form, action_id: str, workspace_id: str, mode: Mode, attempted:
     """The form as the rules leave it; ``attempted`` is called where a rule concerns it.
 
     Raises:
-        Unprocessable: values that a rule has changed do not fit. Conflict: the provider of a rule is disabled.
+        Unprocessable: values that a rule has changed, or sends on, do not fit. Conflict: the provider of a rule is
+        disabled.
         Unavailable: the database is away.
     """
     definition = form.revision.definition
@@ -100,7 +100,7 @@ def judged(form: Form, action_id: str, workspace_id: str, mode: Mode, attempted:
         shown = masked(form.values, form.secret_names)
         decision = decision._replace(facts=decision.facts._replace(payload=shown))
     if isinstance(decision.verdict.effect, Reroute):
-        form = _rerouted(decision)
+        form = _rerouted(decision, form.secret_names)
     return replace(form, decision=decision, known=checks.full(workspace_id, decision.verdict.checks))
 
 
@@ -132,18 +132,10 @@ def _patched(form: Form, decision: Decision) -> Form:
     return replace(form, values=values)
 
 
-def _rerouted(decision: Decision) -> Form:
+def _rerouted(decision: Decision, secret_names: Collection[str]) -> Form:
     """The form of the provider to which a rule sends it."""
-    gate = words.account(decision)
-    revision = revisions.action(gate.provider_revision) if gate.provider_revision else None
-    if revision is None or not revision.definition["enabled"]:
-        text = f"The rule {gate.rule!r} sends it to the provider {gate.provider!r}, which is disabled."
-        raise Conflict(text, code="provider_disabled")
-    given = words.provider_parameters(decision)
-    values, problems = parameters.resolve(revision.definition["parameters"], given)
-    if problems:
-        raise Unprocessable(problems=[problem.under("/parameters") for problem in problems])
-    return Form(revision=revision, values=values, secret_names=())
+    revision, values, names = reroutes.sent(decision, secret_names)
+    return Form(revision=revision, values=values, secret_names=names)
 
 
 def settled(connection: Connection, form: Form, row: NewRow) -> Settled:

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from config import times
-from gateway import current, gate_column
+from gateway import gate_column
 from gateway.gate_column import Gate
 from gateway.verdicts import Check, Deduplicate, Deny, Reroute, Suppress, Throttle
 from tasks.policy.checks import Refused
@@ -21,17 +21,10 @@ class Ended(NamedTuple):
 
 def account(decision: Decision) -> Gate:
     """The account of a decision that lets the execution go out, as far as it is known before the checks."""
-    effect = decision.verdict.effect
+    gate, effect = gate_column.of(decision.facts, decision.verdict), decision.verdict.effect
     if isinstance(effect, Reroute):
-        seen = decision.facts
-        revision = current.held().revisions.get(effect.target_provider)
-        return replace(
-            gate_column.of(seen, decision.verdict),
-            provider=effect.target_provider,
-            original_provider=seen.provider,
-            provider_revision=revision,
-        )
-    return gate_column.of(decision.facts, decision.verdict)
+        return replace(gate, provider=effect.target_provider, original_provider=gate.provider)
+    return gate
 
 
 def stopped(decision: Decision) -> Ended | None:
@@ -61,7 +54,6 @@ def refused(decision: Decision, refusal: Refused) -> Ended:
         until=refusal.until,
         provider=decision.facts.provider,
         original_provider=None,
-        provider_revision=None,
     )
     return Ended(code, _because(_sentence(check, refusal), check.reason), gate)
 

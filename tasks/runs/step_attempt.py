@@ -19,7 +19,7 @@ from tasks.attempts.patience import with_patience
 from tasks.attempts.perform import Work, prepare
 from tasks.intake.chain_starts import ChainStart
 from tasks.runs.context import RunContext, asset, parted
-from tasks.runs.verdicts import Form, decision_of, obeyed, of_chain
+from tasks.runs.verdicts import Form, decision_of, form_of, obeyed, of_chain, told
 from tasks.secrets.redact import Redactor, masked, redactor, texts
 
 log = logs.logger(__name__)
@@ -60,10 +60,10 @@ class StepWork:
         given = provider_calls.parameters_of(revision, self.this.row.action_id, rendered)
         values, problems = parameters.resolve(declared, given)
         if problems:
-            return failed("invalid_parameters", "; ".join(f"{one.pointer}: {one.detail}" for one in problems[:5]))
-        names = parameters.secret_names(declared)
-        form = Form(revision=revision, values=values, secret_names=names)
+            return failed("invalid_parameters", told(problems))
         run, row = self.context.run, self.this.row
+        form = form_of(revision, row.action_id, rendered, values, self.context.redact)
+        names = form.secret_names
         decision = decision_of(run, row, form, lambda: self.context.redact(masked(values, names)))
         if decision is not None or row.gate is not None:
             form, ending = obeyed(run, self.this, form, decision, self.context.redact)

@@ -7,14 +7,14 @@ attempt was taken from this worker meanwhile, nothing is remembered. Where a rul
 the chain's run is accepted in the transaction that ends the step, which has completed: its output names the run.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from config.errors import CallerError
+from config.errors import CallerError, Problem
 from config.types import Json
 from gateway import facts, gate_column, merge_patch
-from gateway.facts import CHAIN_PREFIX, Attempted, StepPlace
+from gateway.facts import CHAIN_PREFIX, PROVIDER_PREFIX, Attempted, StepPlace
 from gateway.gate_column import Gate
 from gateway.verdicts import Chain, Reroute, Schedule
 from playbooks.definitions import parameters
@@ -24,12 +24,12 @@ from store.definitions.actions import Revision
 from store.engine import db
 from store.engine.db import Connection
 from store.executions import steps
+from tasks.attempts import provider_calls
 from tasks.attempts.conclude import Attempt, Ending, failed
 from tasks.attempts.patience import commit_with_patience, with_patience
-from tasks.definitions import revisions
 from tasks.intake import chain_starts
 from tasks.intake.chain_starts import ChainStart
-from tasks.policy import checks, words
+from tasks.policy import checks, reroutes, words
 from tasks.policy.checks import Passed, Refused, Turn
 from tasks.policy.judge import Decision, judge
 from tasks.runs.budget import refuse_too_many_runs
@@ -51,6 +51,19 @@ class Form:
     gate: Gate | None = None
     #: the run of a chain that a rule starts in its place
     chain: ChainStart | None = None
+    #: of a provider that stands for an action: the step as a dispatch, whose payload the values are
+    dispatch: Json | None = None
+
+    def members(self, values: Json) -> Json:
+        """What rules read of a step with these values: of one that names a provider, those of a dispatch."""
+        return values if self.dispatch is None else {**self.dispatch, "payload": values}
+
+
+def form_of(revision: Revision, action_id: str, rendered: Json, values: Json, redact: Redactor) -> Form:
+    """The form of a step before any rule; ``rendered`` are its parameters as written, templates filled in."""
+    stands = action_id.startswith(PROVIDER_PREFIX) and not provider_calls.is_provider(revision)
+    names = parameters.secret_names(revision.definition["parameters"])
+    return Form(revision=revision, values=values, secret_names=names, dispatch=redact(rendered) if stands else None)
 
 
 def decision_of(run: Run, row: Any, form: Form, shown: Callable[[], Json]) -> Decision | None:
@@ -60,11 +73,11 @@ def decision_of(run: Run, row: Any, form: Form, shown: Callable[[], Json]) -> De
         Abandoned: the database stayed away.
     """
     definition = form.revision.definition
-    key = facts.step_key(definition, row.action_id, run.workspace_id, form.values, run.playbook_id)
+    key = _key(run, row, form)
 
     def seen() -> facts.Facts:
         at = db.now_ms()
-        attempted = Attempted(run.workspace_id, at, shown(), row.target, run.created_by, row.id)
+        attempted = Attempted(run.workspace_id, at, form.members(shown()), row.target, run.created_by, row.id)
         place = StepPlace(run.playbook_id, row.step_id, run.id, tuple(run.definition.get("tags", ())))
         return facts.of_step(definition, row.action_id, attempted, place)
 
@@ -78,9 +91,13 @@ def of_chain(run: Run, row: Any, form: Form) -> Gate | None:
     """The account of a step that no rule concerns: of a chain's step who it is, of another one none."""
     if not run.playbook_id.startswith(CHAIN_PREFIX):
         return None
-    key = facts.step_key(form.revision.definition, row.action_id, run.workspace_id, form.values, run.playbook_id)
-    origin, namespace, _, provider, action_type = key
+    origin, namespace, _, provider, action_type = _key(run, row, form)
     return Gate(origin=origin, namespace=namespace, provider=provider, action_type=action_type)
+
+
+def _key(run: Run, row: Any, form: Form) -> facts.Key:
+    said = form.members(form.values)
+    return facts.step_key(form.revision.definition, row.action_id, run.workspace_id, said, run.playbook_id)
 
 
 def obeyed(
@@ -154,12 +171,32 @@ def _seen(form: Form, decision: Decision, redact: Redactor) -> Decision:
     if not decision.verdict.patches:
         return decision
     shown = redact(masked(form.values, form.secret_names))
-    return decision._replace(facts=decision.facts._replace(payload=shown))
+    payload = shown["payload"] if provider_calls.is_provider(form.revision) else shown
+    return decision._replace(facts=decision.facts._replace(payload=payload))
+
+
+def _patched(form: Form, patches: Iterable[Json]) -> Json:
+    """The values with the changes of rules: of a dispatch, its payload is changed."""
+    if provider_calls.is_provider(form.revision):
+        return {**form.values, "payload": merge_patch.all_patched(dict(form.values.get("payload") or {}), patches)}
+    patched: Json = merge_patch.all_patched(form.values, patches)
+    return patched
 
 
 def _undecided(before: Gate) -> Gate:
     """The account of an attempt that no rule concerns any more, after one that a rule did."""
-    return replace(before, verdict="allow", rule=None, reason=None, outcome=None, of=None, until=None, slots={})
+    return replace(
+        before,
+        provider=before.original_provider or before.provider,
+        original_provider=None,
+        verdict="allow",
+        rule=None,
+        reason=None,
+        outcome=None,
+        of=None,
+        until=None,
+        slots={},
+    )
 
 
 def _skipped(this: Attempt, message: str) -> Ending:
@@ -178,21 +215,27 @@ def changed(form: Form, decision: Decision, redact: Redactor) -> tuple[Form, End
     gate = words.account(decision)
     form = replace(form, gate=gate)
     if verdict.patches:
-        changed = merge_patch.all_patched(form.values, verdict.patches)
-        values, problems = parameters.resolve(definition["parameters"], changed)
+        values, problems = parameters.resolve(definition["parameters"], _patched(form, verdict.patches))
         if problems:
-            faults = "; ".join(f"{one.pointer}: {one.detail}" for one in problems[:5])
-            return form, failed("invalid_parameters", f"The rule {verdict.rule!r} has changed the values: {faults}")
+            return form, failed(
+                "invalid_parameters", f"The rule {verdict.rule!r} has changed the values: {told(problems)}"
+            )
         form = replace(form, values=values)
         decision = _seen(form, decision, redact)
     if not isinstance(verdict.effect, Reroute):
         return form, None
-    revision = revisions.action_with_patience(gate.provider_revision) if gate.provider_revision else None
-    if revision is None or not revision.definition["enabled"]:
-        message = f"The rule {gate.rule!r} sends it to the provider {gate.provider!r}, which is disabled."
-        return form, failed("provider_disabled", message)
-    values, _ = parameters.resolve(revision.definition["parameters"], words.provider_parameters(decision))
-    return Form(revision=revision, values=values, secret_names=(), gate=gate), None
+    try:
+        sent = with_patience(lambda: reroutes.sent(decision, form.secret_names))
+    except CallerError as refusal:
+        return form, failed(refusal.code, f"{refusal} {told(refusal.problems)}".strip())
+    if sent is None:
+        raise Abandoned
+    return Form(revision=sent.revision, values=sent.values, secret_names=sent.secret_names, gate=gate), None
+
+
+def told(problems: Sequence[Problem]) -> str:
+    """Some problems in one sentence."""
+    return "; ".join(f"{one.pointer}: {one.detail}" for one in problems[:5])
 
 
 def _checked(
@@ -202,6 +245,10 @@ def _checked(
     row, verdict = this.row, decision.verdict
     kept = {rule: slot for rule, slot in slots.items() if slot[1] == _ANY}
     gate = replace(form.gate, slots=kept) if form.gate is not None else words.account(decision)
+    effect, rule = verdict.effect, str(verdict.rule)
+    if isinstance(effect, Schedule) and rule not in kept:  # before the checks, which count what goes out
+        at = db.now_ms() + effect.delay_seconds * 1000
+        return replace(form, gate=replace(gate, slots={**kept, rule: [at, _ANY]}, until=at)), _waits(at)
     made = _made(row, decision, Turn(row.attempt, slots), gate) if verdict.checks else Passed()
     if isinstance(made, Refused):
         ended = words.refused(decision, made)
@@ -212,10 +259,6 @@ def _checked(
         if made.of is not None:
             return form, _skipped(this, ended.message)
         return form, failed(ended.code, ended.message)
-    effect, rule = verdict.effect, str(verdict.rule)
-    if isinstance(effect, Schedule) and rule not in kept:
-        at = db.now_ms() + effect.delay_seconds * 1000
-        return replace(form, gate=replace(gate, slots={**kept, rule: [at, _ANY]}, until=at)), _waits(at)
     return replace(form, gate=gate), None
 
 

@@ -6,7 +6,7 @@ where they stop it. ``carried_out`` makes the checks that must be exact, in the 
 to be written: an execution, a run, or the record of what makes neither.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,7 +16,9 @@ from gateway.facts import Facts, Key, Origin, of_dispatch
 from gateway.gate_column import Gate
 from gateway.outcomes import Deduplicated, DryRun, Outcome, Scheduled, Suppressed, Throttled
 from gateway.rules.decide import ALLOWED
-from gateway.verdicts import Chain, Deny, Reroute, Schedule, Suppress, Verdict
+from gateway.verdicts import Chain, Check, Deny, Reroute, Schedule, Suppress, Verdict
+from playbooks.definitions import parameters
+from store.definitions.actions import Revision
 from store.engine import db
 from store.engine.db import Connection
 from store.executions.rows import NewRow
@@ -29,6 +31,7 @@ from tasks.messages.routing import URGENT
 from tasks.policy import checks, judge
 from tasks.policy.checks import Refused
 from tasks.policy.judge import Decision
+from tasks.secrets.redact import masked
 
 _ORIGIN: Origin = "dispatch"
 
@@ -44,8 +47,15 @@ class Ready:
     row: NewRow | None = None
     #: the outcome that is known before anything is carried out
     outcome: Outcome | None = None
+    #: the check that is known to refuse it
+    refused_by: Check | None = None
     #: the first messages of a chain's run
     chain: Canvas | None = None
+
+    @property
+    def shown(self) -> Mapping[str, Any]:
+        """Its payload as the rules have seen it."""
+        return self.asked.dispatch.payload if self.facts is None else self.facts.payload
 
     @property
     def is_plain(self) -> bool:
@@ -75,17 +85,19 @@ def prepared(connection: Connection, providers: Providers, asked: Asked) -> Read
     this = asked.dispatch
     revision = providers.revision(connection, this.tenant, this.provider)
     tenants.workspace_for(asked.caller, this.tenant)
-    decision = _judged(asked)
+    shown = _shown(revision, this.payload)
+    decision = _judged(asked, shown)
     if decision is None:
         row, gate = row_of(asked, this.provider, revision, this.payload), _gate(asked)
         return Ready(asked=asked, verdict=ALLOWED, gate=gate, row=_with(row, gate))
     facts, verdict = decision
     if (known := checks.full(this.tenant, verdict.checks)) is not None:
-        return Ready(asked=asked, verdict=verdict, facts=facts, outcome=_refused(known))
+        return Ready(asked=asked, verdict=verdict, facts=facts, outcome=_refused(known), refused_by=known.check)
     if isinstance(verdict.effect, Deny | Suppress):
         stopped = Suppressed(str(verdict.rule), verdict.reason, denied=isinstance(verdict.effect, Deny))
         return Ready(asked=asked, verdict=verdict, facts=facts, outcome=stopped)
-    payload = merge_patch.all_patched(this.payload, verdict.patches)
+    elsewhere = isinstance(verdict.effect, Chain | Reroute)
+    payload = merge_patch.all_patched(shown if elsewhere else this.payload, verdict.patches)
     if isinstance(verdict.effect, Chain):
         return _started(connection, asked, facts, verdict, verdict.effect.chain_name, payload)
     gate, provider = _gate(asked, facts, verdict), this.provider
@@ -110,8 +122,8 @@ def foretold(connection: Connection, asked: Asked) -> DryRun:
         NotFound, Conflict: as ``prepared``.
     """
     providers, this = Providers(), asked.dispatch
-    providers.revision(connection, this.tenant, this.provider)
-    decision = _judged(asked)
+    revision = providers.revision(connection, this.tenant, this.provider)
+    decision = _judged(asked, _shown(revision, this.payload))
     verdict = ALLOWED if decision is None else decision.verdict
     provider = this.provider
     if isinstance(verdict.effect, Reroute):
@@ -128,33 +140,47 @@ def carried_out(connection: Connection, ready: Ready) -> Decided:
     asked, outcome = ready.asked, ready.outcome
     if ready.row is None or ready.gate is None:
         assert outcome is not None
-        dispatch_notes.note(connection, asked, ready.verdict, outcome)
+        dispatch_notes.note(connection, asked, ready.verdict, outcome, ready.shown, ready.refused_by)
         return Decided(subject=asked.subject, outcome=outcome)
     row: NewRow = {**ready.row}  # a transaction may be repeated
     if ready.verdict.checks:
         made = checks.make(connection, asked.dispatch.tenant, ready.verdict.checks, row["id"])
         if isinstance(made, Refused):
             stopped = _refused(made)
-            dispatch_notes.note(connection, asked, ready.verdict, stopped)
+            dispatch_notes.note(connection, asked, ready.verdict, stopped, ready.shown, made.check)
             return Decided(subject=asked.subject, outcome=stopped, refused=made)
         if made.at is not None and ready.chain is not None:
             row = run_start.later(row, made.at)
         elif made.at is not None:
             _wait_for_slot(row, ready.gate, made.at)
+            if isinstance(outcome, Scheduled):
+                outcome = replace(outcome, scheduled_for=stamp(row["due_at"] or 0))
     if ready.chain is not None and outcome is not None:
-        dispatch_notes.note(connection, asked, ready.verdict, outcome)
+        dispatch_notes.note(connection, asked, ready.verdict, outcome, ready.shown)
         messages = [ready.chain] if row["publishes"] else []
         return Decided(subject=row["id"], outcome=outcome, rows=[row], messages=messages)
     waits = row.get("waiting_for") is not None
     return Decided(subject=row["id"], outcome=outcome, rows=[row], messages=[] if waits else [message_of(row)])
 
 
-def _judged(asked: Asked) -> Decision | None:
+def _shown(revision: Revision, payload: dict[str, Any]) -> dict[str, Any]:
+    """A payload as rules, records and other providers see it: without what the provider's action calls secret."""
+    if not revision.workspace_id:
+        return payload
+    return masked(payload, parameters.secret_names(revision.definition["parameters"]))
+
+
+def _judged(asked: Asked, shown: dict[str, Any]) -> Decision | None:
     this = asked.dispatch
     key: Key = (_ORIGIN, this.namespace, this.tenant, this.provider, this.action_type)
     return judge.judge(
         key,
-        lambda: of_dispatch(this.members(), at=db.now_ms(), caller=asked.caller.key_id, execution_id=asked.subject),
+        lambda: of_dispatch(
+            {**this.members(), "payload": shown},
+            at=db.now_ms(),
+            caller=asked.caller.key_id,
+            execution_id=asked.subject,
+        ),
     )
 
 

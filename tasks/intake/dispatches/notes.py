@@ -1,8 +1,11 @@
 """The records of dispatches that made no execution."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from gateway.outcomes import ChainStarted, Deduplicated, Outcome, Suppressed, Throttled
 from gateway.redacted import redacted
-from gateway.verdicts import Verdict
+from gateway.verdicts import Check, Verdict
 from store.engine import db
 from store.engine.db import Connection
 from store.records import notes
@@ -10,8 +13,18 @@ from store.records.notes import Note
 from tasks.intake.dispatches.rows import Asked
 
 
-def note(connection: Connection, asked: Asked, verdict: Verdict, outcome: Outcome) -> None:
-    """Record a dispatch that made no execution, in the transaction that decides."""
+def note(
+    connection: Connection,
+    asked: Asked,
+    verdict: Verdict,
+    outcome: Outcome,
+    payload: Mapping[str, Any],
+    check: Check | None = None,
+) -> None:
+    """Record a dispatch that made no execution, in the transaction that decides.
+
+    ``payload`` is what the rules have seen; ``check`` is the one that has refused it.
+    """
     this = asked.dispatch
     notes.note(
         connection,
@@ -23,19 +36,24 @@ def note(connection: Connection, asked: Asked, verdict: Verdict, outcome: Outcom
             namespace=this.namespace,
             provider=this.provider,
             action_type=this.action_type,
-            payload=redacted(this.payload),
+            payload=redacted(payload),
             began_at=db.now_ms(),
             given_id=this.id,
-            verdict=verdict.kind,
-            rule=verdict.rule,
-            details=_details(outcome),
+            verdict=verdict.kind if check is None else check.effect.kind,
+            rule=verdict.rule if check is None else check.rule,
+            details={**_details(verdict, check), **_of(outcome)},
         ),
     )
 
 
-def _details(outcome: Outcome) -> dict[str, object]:
+def _details(verdict: Verdict, check: Check | None) -> dict[str, object]:
+    shadows = [{"rule": shadow.rule, "verdict": shadow.verdict} for shadow in verdict.shadows]
+    return {"reason": verdict.reason if check is None else check.reason, "shadows": shadows or None}
+
+
+def _of(outcome: Outcome) -> dict[str, object]:
     if isinstance(outcome, Suppressed):
-        return {"reason": outcome.reason, "denied": outcome.denied or None}
+        return {"denied": outcome.denied or None}
     if isinstance(outcome, Deduplicated):
         return {"of": outcome.of}
     if isinstance(outcome, Throttled):

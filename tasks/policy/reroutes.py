@@ -1,0 +1,52 @@
+"""Where a rule sends an action or a step: the provider, and what it gets.
+
+A provider gets a dispatch. One that stands for an action of the tenant is that action, which gets the payload as its
+parameters. Secret parameters stay masked or are left out: they were given to the action that was asked for.
+"""
+
+from collections.abc import Collection
+from typing import NamedTuple
+
+from config.errors import Conflict, NotFound, Unprocessable
+from config.types import Json
+from gateway.verdicts import Reroute
+from playbooks.definitions import parameters
+from store.definitions.actions import Revision
+from store.engine import db
+from tasks.definitions import provided
+from tasks.policy import words
+from tasks.policy.judge import Decision
+
+
+class Sent(NamedTuple):
+    """What goes out in place of what was asked for."""
+
+    revision: Revision
+    values: Json
+    secret_names: Collection[str]
+
+
+def sent(decision: Decision, secret_names: Collection[str]) -> Sent:
+    """What goes out by the provider of a rule; ``secret_names`` are those of the parameters that the facts show masked.
+
+    Raises:
+        Conflict: the provider, or the action that it stands for, is disabled or gone. Unprocessable: the values do not
+        fit that action. Unavailable: the database is away.
+    """
+    effect, rule = decision.verdict.effect, decision.verdict.rule
+    assert isinstance(effect, Reroute)
+    with db.read() as connection:
+        try:
+            revision = provided.provider(connection, decision.facts.tenant, effect.target_provider)
+        except (Conflict, NotFound) as refusal:
+            raise Conflict(f"The rule {rule!r} sends it on. {refusal}", code=refusal.code) from refusal
+    declared = revision.definition["parameters"]
+    if revision.workspace_id:
+        given = {name: value for name, value in decision.facts.payload.items() if name not in secret_names}
+    else:
+        given = words.provider_parameters(decision)
+    values, problems = parameters.resolve(declared, given)
+    if problems:
+        text = f"The rule {rule!r} sends it to the provider {effect.target_provider!r}, which takes other values."
+        raise Unprocessable(text, problems=[problem.under("/parameters") for problem in problems])
+    return Sent(revision, values, parameters.secret_names(declared))
