@@ -77,12 +77,17 @@ def make_actions(stack: Stack) -> dict[str, tuple[str, dict]]:
     }
 
 
-def unleash(stack: Stack, plan: Plan, server: PostgresServer | None = None) -> History:
+def unleash(
+    stack: Stack,
+    plan: Plan,
+    server: PostgresServer | None = None,
+    actions: dict[str, tuple[str, dict]] | None = None,
+) -> History:
     """Run the load and the faults in parallel to their ends."""
     stack.start("worker2")
     stack.wait_ready("worker2")
     history = History()
-    actions = make_actions(stack)
+    actions = actions or make_actions(stack)
     kinds = [*actions, "notice", "steady", "once", "urgent", "steady", "once"]  # scripts are slow, and thus fewer
     faults_over = threading.Event()
     pace = threading.Semaphore(0)
