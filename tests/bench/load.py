@@ -36,11 +36,13 @@ class Burst:
         where = urlsplit(options.target)
         self.host, self.port = where.hostname, where.port
         key = f"Authorization: Bearer {options.key}\r\n" if options.key else ""
+        key += f"{options.header}\r\n" if options.header else ""
         self.head = (
             f"POST {where.path} HTTP/1.1\r\nHost: {where.netloc}\r\n{key}"
             "Content-Type: application/json\r\nContent-Length: "
         ).encode()
         self.prefix = options.prefix
+        self.body = options.body.split("%s")
         self.issued = 0
         self.refused: list[str] = []
         self.statuses: collections.Counter[int] = collections.Counter()
@@ -68,7 +70,7 @@ class Burst:
     def next_request(self) -> tuple[str, bytes]:
         key = f"{self.prefix}-{self.issued}"
         self.issued += 1
-        body = b'{"parameters": {"id": "%b"}}' % key.encode()
+        body = key.join(self.body).encode()
         return key, b"%b%d\r\n\r\n%b" % (self.head, len(body), body)
 
     def answered(self, key: str, status: int, seconds: float, now: float) -> None:
@@ -239,6 +241,8 @@ def main() -> None:
     parser.add_argument("--sink", default="", help="URL of the sink")
     parser.add_argument("--key", default="", help="API key")
     parser.add_argument("--prefix", default="id", help="begin of the ids")
+    parser.add_argument("--body", default='{"parameters": {"id": "%s"}}', help="body of a burst; the id stands for %%s")
+    parser.add_argument("--header", default="", help="one more header of a burst")
     parser.add_argument("--seconds", type=float, default=4)
     parser.add_argument("--most", type=int, help="triggers after which a burst ends before its time")
     parser.add_argument("--connections", type=int, default=16)

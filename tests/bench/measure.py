@@ -45,8 +45,8 @@ def idle_latency(layout: Layout, count: int, target: str = "") -> Numbers:
     return {name: answer[name] for name in ("idle_p50_ms", "idle_p95_ms")}
 
 
-def burst(layout: Layout, seconds: float, target: str = "") -> Numbers:
-    """16 connections trigger for some seconds, then the backlog drains.
+def burst(layout: Layout, seconds: float, target: str = "", **more: str) -> Numbers:
+    """16 connections trigger for some seconds, then the backlog drains; ``more`` says how (``load``).
 
     Raises ``BenchError`` when an accepted trigger never arrives or a call arrives with a wrong body.
     """
@@ -54,7 +54,7 @@ def burst(layout: Layout, seconds: float, target: str = "") -> Numbers:
     sink.forget()
     before, begin = layout.processes.cpu_seconds(), time.monotonic()
     ours, machine = sink.cpu_seconds() + time.process_time(), busy_seconds()
-    answer = load("burst", target=target or layout.target, key=layout.key, seconds=seconds, prefix="burst")
+    answer = load("burst", target=target or layout.target, key=layout.key, seconds=seconds, prefix="burst", **more)
     if not answer["accepted"]:
         raise BenchError(f"{layout.name} accepted nothing: {answer['statuses']}")
     drain(layout, answer["accepted"])

@@ -83,7 +83,7 @@ class Tocsin(Layout):
             del self.commands["flower"]
         self.workers = [name for name in self.commands if name not in {"web", "flower"}]
         self.labels = supervised_labels(self.commands)
-        self.key = self.processes.run([sys.executable, "-m", "launcher.key"]).strip()
+        self.key = self.processes.run([sys.executable, "-m", "launcher.key", "--tenants", "*"]).strip()
         for name, command in self.commands.items():
             self.processes.start(name, command)
         self.wait_for_web()

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import chains
+import dispatches
 import measure
 import profiler
 import reads
@@ -125,6 +126,21 @@ def secure(layout: Layout, options: argparse.Namespace) -> Numbers:
     return numbers
 
 
+def gateway(layout: Layout, options: argparse.Namespace) -> Numbers:
+    """Dispatches and the rules that decide them."""
+    if not isinstance(layout, Tocsin):
+        return {}
+    numbers = dispatches.dispatches(layout, options.idle, options.seconds, options.runs)
+    say(
+        f"{layout.name}: dispatches {numbers['dispatch_accepted_ratio']:.2f}x of W2 accepted, "
+        f"{numbers['dispatch_completed_ratio']:.2f}x completed, answered in {numbers['dispatch_answer_ratio']:.2f}x, "
+        f"suppressed {numbers['dispatch_suppressed_ratio']:.2f}x, deduplicated "
+        f"{numbers['dispatch_deduplicated_ratio']:.2f}x, throttled {numbers['dispatch_throttled_ratio']:.2f}x, in "
+        f"batches {numbers['dispatch_batch_ratio']:.2f}x; W1 under 1,000 rules {numbers['dispatch_w1_cpu_ratio']:.3f}x"
+    )
+    return numbers
+
+
 def history(layout: Layout, options: argparse.Namespace) -> Numbers:
     """Reads of a long history against a short one."""
     if not isinstance(layout, Tocsin):
@@ -164,6 +180,7 @@ STAGES = (
     Stage("runs in flight", ("flight",), flight),
     Stage("slow targets", ("slow",), slow_targets),
     Stage("calls over TLS", ("tls",), secure),
+    Stage("dispatches", ("dispatch",), gateway),
     Stage("reads of a long history", ("reads",), history),
     Stage("queue depth", ("deep",), depth, "deep_rounds"),
     Stage("soak", ("soak",), soaked, ""),

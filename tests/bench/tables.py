@@ -84,6 +84,20 @@ TLS = (
     Row("tls_cpu_ratio", "CPU, TLS against clear", kind="own"),
     Row("tls_connections_per_1000", "connections made for 1,000 calls", kind="alone"),
 )
+DISPATCHES = (
+    Row("dispatch_accepted_ratio", "dispatches accepted/s under 50 rules, against W2", ">= 0.9", kind="own"),
+    Row("dispatch_completed_ratio", "dispatches completed/s under 50 rules, against W2", ">= 0.9", kind="own"),
+    Row("dispatch_cpu_ratio", "CPU per dispatch, against W2", kind="own"),
+    Row("dispatch_answer_p50_ms", "a dispatch answered with its end p50, ms", kind="alone"),
+    Row("dispatch_answer_ratio", "the same, against W2's idle latency", "<= 1.5", kind="own"),
+    Row("dispatch_suppressed_ratio", "a flood that is suppressed, against W2 accepted/s", ">= 1.3", kind="own"),
+    Row("dispatch_deduplicated_ratio", "a flood of duplicates, against W2 accepted/s", ">= 1.3", kind="own"),
+    Row("dispatch_throttled_ratio", "a flood that is throttled, against W2 accepted/s", ">= 1.3", kind="own"),
+    Row("dispatch_batch_ratio", "batches of 1,000, against single dispatches/s", ">= 2", kind="own"),
+    Row("dispatch_w1_cpu_ratio", "W1 CPU per run under 1,000 rules about others", "<= 1.03", kind="own"),
+    Row("dispatch_completed_per_s", "dispatches completed/s", kind="alone"),
+    Row("dispatch_other_cores", "cores that other programs used", kind="alone"),
+)
 READS = (
     Row("reads_list_ratio_median", "a page of a list, median of all lists and filters", aim="<= 2", kind="own"),
     Row("reads_list_ratio_worst", "a page of a list, the worst", "<= 5", "<= 2", "own"),
@@ -130,6 +144,7 @@ SECTIONS = (
     Section("Runs in flight", FLIGHT),
     Section("Slow targets", SLOW, f"{FLOOR}, 200 threads"),
     Section("Calls over TLS", TLS),
+    Section("Dispatches", DISPATCHES),
     Section("A million executions against a thousand", READS),
     Section("Soak", SOAK),
 )

@@ -1,0 +1,171 @@
+"""The gateway's cost: dispatches and floods against W2, and W1 under rules that do not concern it.
+
+In order of time: W2 as it is without rules; then fifty rules are loaded, of which ten may concern a dispatch, and
+dispatches are sent one at a time (answered with their end), as fast as they are accepted, in batches of a thousand, and
+as floods that rules stop. Last come runs of W1, in turn without rules and under a thousand that concern others. All
+ratios are within one start of the product.
+"""
+
+import json
+import statistics
+import time
+from http.client import HTTPConnection
+
+import measure
+import workloads
+from gate import PAYLOAD, TYPES, typical
+from layouts import Layout
+from measure import Numbers
+from processes import BenchError
+from sinkclient import load
+
+BATCH = 1000
+ASYNC = "Prefer: respond-async"
+PROVIDER = {
+    "kind": "http",
+    "url": "",
+    "body_template": '{"id": "{{ payload.id }}", "text": "measured {{ payload.id }}"}',
+}
+#: what a flood is called → the rule that stops it
+STOPS = {
+    "suppressed": {"type": "suppress"},
+    "deduplicated": {"type": "deduplicate", "ttl_seconds": 3600, "key_fields": ["action_type"]},
+    "throttled": {"type": "throttle", "max_count": 1, "window_seconds": 3600},
+}
+
+
+def dispatch(action_type: str = TYPES[0], key: str = "%s") -> dict:
+    """A dispatch to the sink; ``%s`` stands for an id of its own."""
+    payload = {**PAYLOAD, "id": key}
+    return {
+        "namespace": "alerts",
+        "tenant": "default",
+        "provider": "hook",
+        "action_type": action_type,
+        "payload": payload,
+    }
+
+
+def put_in_force(layout: Layout, rules: list[dict]) -> None:
+    """Load these rules and the one provider."""
+    folder = layout.directory / "var/config"
+    (folder / "rules").mkdir(parents=True, exist_ok=True)
+    (folder / "providers.yaml").write_text(
+        json.dumps({"providers": {"hook": {**PROVIDER, "url": f"{layout.sink.url}/hook"}}})
+    )
+    (folder / "rules/all.yaml").write_text(json.dumps({"rules": rules}))
+    answer = layout.post(f"http://127.0.0.1:{layout.port}/v1/rules/reload", {})
+    if answer["errors"] or answer["loaded"] != len(rules):
+        raise BenchError(f"{layout.name} has not loaded {len(rules)} rules: {answer}")
+
+
+def fifty() -> list[dict]:
+    """A common set of rules, and those that stop the floods."""
+    stops = [
+        {"name": name, "condition": {"field": "action.action_type", "eq": name}, "action": action}
+        for name, action in STOPS.items()
+    ]
+    return [*stops, *others(50 - len(stops))]
+
+
+def others(number: int) -> list[dict]:
+    """Rules about dispatches, of which none matches."""
+    return [
+        {"name": f"rule-{n}", "origins": ["dispatch"], "condition": typical(n), "action": {"type": "suppress"}}
+        for n in range(number)
+    ]
+
+
+def answered(layout: Layout, count: int) -> float:
+    """Milliseconds from a dispatch to the answer that tells its end, one at a time."""
+    link = HTTPConnection("127.0.0.1", layout.port, timeout=30)
+    headers = {"Content-Type": "application/json", "Authorization": f"Bearer {layout.key}"}
+    took = []
+    for number in range(count):
+        begin = time.monotonic()
+        link.request("POST", "/v1/dispatch", json.dumps(dispatch(key=f"answered-{number}")), headers)
+        answer = link.getresponse()
+        content = answer.read()
+        took.append((time.monotonic() - begin) * 1000)
+        if json.loads(content).get("outcome") != "executed":
+            raise BenchError(f"{layout.name} answered {answer.status}: {content[:500]!r}")
+        time.sleep(0.01)
+    link.close()
+    return statistics.median(took)
+
+
+def flood(layout: Layout, name: str, seconds: float) -> float:
+    """Dispatches per second that a rule stops."""
+    target = f"http://127.0.0.1:{layout.port}/v1/dispatch"
+    found = load(
+        "burst",
+        target=target,
+        key=layout.key,
+        seconds=seconds,
+        prefix=name,
+        header=ASYNC,
+        body=json.dumps(dispatch(name)),
+    )
+    if found["statuses"].keys() - {"200", "202"}:
+        raise BenchError(f"{layout.name} answered a flood ({name}) with {found['statuses']}")
+    return found["accepted_per_s"]
+
+
+def batches(layout: Layout, count: int) -> float:
+    """Dispatches per second accepted in batches, one after the other."""
+    layout.sink.forget()
+    bodies = [
+        json.dumps({"actions": [dispatch(key=f"batch-{batch}-{n}") for n in range(BATCH)]}) for batch in range(count)
+    ]
+    link = HTTPConnection("127.0.0.1", layout.port, timeout=60)
+    headers = {"Content-Type": "application/json", "Authorization": f"Bearer {layout.key}"}
+    begin = time.monotonic()
+    for body in bodies:
+        link.request("POST", "/v1/dispatch/batch", body, {**headers, "Prefer": "respond-async"})
+        answer = link.getresponse()
+        content = answer.read()
+        if answer.status not in (200, 202):
+            raise BenchError(f"{layout.name} answered a batch with {answer.status}: {content[:500]!r}")
+    took = time.monotonic() - begin
+    link.close()
+    measure.drain(layout, count * BATCH)
+    return count * BATCH / took
+
+
+def under_rules(layout: Layout, runs: int) -> Numbers:
+    """CPU of a run of W1 without rules and under a thousand that concern others, in turn."""
+    found: dict[int, list[float]] = {0: [], 1000: []}
+    for number in (0, 1000, 1000, 0, 0, 1000):
+        put_in_force(layout, others(number))
+        workloads.single(layout, "sequence", "warm", 20)
+        found[number].append(workloads.many(layout, "sequence", runs)["cpu_ms"])
+    without, under = (statistics.median(found[number]) for number in (0, 1000))
+    return {"dispatch_w1_cpu_ms": without, "dispatch_w1_cpu_ratio": under / without}
+
+
+def dispatches(layout: Layout, idle: int, seconds: float, runs: int) -> Numbers:
+    """All of it; every number's name begins with ``dispatch``."""
+    measure.warm_up(layout)
+    alone = measure.idle_latency(layout, idle) | measure.burst(layout, seconds)
+    put_in_force(layout, fifty())
+    target = f"http://127.0.0.1:{layout.port}/v1/dispatch"
+    answered(layout, 40)
+    latency = answered(layout, idle)
+    burst = measure.burst(layout, seconds, target, header=ASYNC, body=json.dumps(dispatch()))
+    floods = {name: flood(layout, name, seconds) for name in STOPS}
+    batch = batches(layout, 3 if idle < 100 else 10)
+    numbers = {
+        "dispatch_accepted_per_s": burst["accepted_per_s"],
+        "dispatch_completed_per_s": burst["completed_per_s"],
+        "dispatch_accepted_ratio": burst["accepted_per_s"] / alone["accepted_per_s"],
+        "dispatch_completed_ratio": burst["completed_per_s"] / alone["completed_per_s"],
+        "dispatch_cpu_ms": burst["cpu_ms"],
+        "dispatch_cpu_ratio": burst["cpu_ms"] / alone["cpu_ms"],
+        "dispatch_answer_p50_ms": latency,
+        "dispatch_answer_ratio": latency / alone["idle_p50_ms"],
+        "dispatch_batch_per_s": batch,
+        "dispatch_batch_ratio": batch / burst["accepted_per_s"],
+        **{f"dispatch_{name}_ratio": found / alone["accepted_per_s"] for name, found in floods.items()},
+        "dispatch_other_cores": burst["other_cores"],
+    }
+    return numbers | under_rules(layout, runs)
