@@ -6,12 +6,15 @@ as floods that rules stop. Last come runs of W1, in turn without rules and under
 ratios are within one start of the product.
 """
 
+import argparse
 import json
 import statistics
 import time
+from collections.abc import Callable
 from http.client import HTTPConnection
 
 import measure
+import profiler
 import workloads
 from gate import PAYLOAD, TYPES, typical
 from layouts import Layout
@@ -143,15 +146,17 @@ def under_rules(layout: Layout, runs: int) -> Numbers:
     return {"dispatch_w1_cpu_ms": without, "dispatch_w1_cpu_ratio": under / without}
 
 
-def dispatches(layout: Layout, idle: int, seconds: float, runs: int) -> Numbers:
+def dispatches(layout: Layout, options: argparse.Namespace, say: Callable[[str], None]) -> Numbers:
     """All of it; every number's name begins with ``dispatch``."""
+    idle, seconds = options.idle, options.seconds
     measure.warm_up(layout)
     alone = measure.idle_latency(layout, idle) | measure.burst(layout, seconds)
     put_in_force(layout, fifty())
     target = f"http://127.0.0.1:{layout.port}/v1/dispatch"
     answered(layout, 40)
     latency = answered(layout, idle)
-    burst = measure.burst(layout, seconds, target, header=ASYNC, body=json.dumps(dispatch()))
+    with profiler.profiled(layout, options, "dispatch", say):
+        burst = measure.burst(layout, seconds, target, header=ASYNC, body=json.dumps(dispatch()))
     floods = {name: flood(layout, name, seconds) for name in STOPS}
     batch = batches(layout, 3 if idle < 100 else 10)
     numbers = {
@@ -168,4 +173,4 @@ def dispatches(layout: Layout, idle: int, seconds: float, runs: int) -> Numbers:
         **{f"dispatch_{name}_ratio": found / alone["accepted_per_s"] for name, found in floods.items()},
         "dispatch_other_cores": burst["other_cores"],
     }
-    return numbers | under_rules(layout, runs)
+    return numbers | under_rules(layout, options.runs)

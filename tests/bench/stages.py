@@ -130,7 +130,7 @@ def gateway(layout: Layout, options: argparse.Namespace) -> Numbers:
     """Dispatches and the rules that decide them."""
     if not isinstance(layout, Tocsin):
         return {}
-    numbers = dispatches.dispatches(layout, options.idle, options.seconds, options.runs)
+    numbers = dispatches.dispatches(layout, options, say)
     say(
         f"{layout.name}: dispatches {numbers['dispatch_accepted_ratio']:.2f}x of W2 accepted, "
         f"{numbers['dispatch_completed_ratio']:.2f}x completed, answered in {numbers['dispatch_answer_ratio']:.2f}x, "
