@@ -16,6 +16,7 @@ _MODULES = {
     "opservant": "providers.opservant",
     "log": "providers.inner.log",
     "mock": "providers.inner.mock",
+    "apprise": "providers.inner.apprise",
 }
 #: executors of upper layers, which start what lies above this one
 _added: dict[str, Executor] = {}

@@ -98,6 +98,11 @@ def _teams(given: Json) -> Json:
     return {"url": given["url"], "body": {"type": "message", "attachments": [attachment]}}
 
 
+def _apprise(given: Json) -> Json:
+    defaults = {"title": "{{ payload.title | default(payload.subject) | default(action_type) }}", "body": _BODY}
+    return {**defaults, "type": "{{ payload.type | default('info') }}", **given}
+
+
 def _id(value: Any) -> str | None:
     return None if isinstance(value, str) and value else "must be an id, as text"
 
@@ -152,6 +157,15 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             _pagerduty,
         ),
         "teams": Kind("webhook", "notification", ("url",), ("text", "title"), ("url",), _teams, idempotent=False),
+        "apprise": Kind(
+            "apprise",
+            "notification",
+            ("url",),
+            ("title", "body", "type"),
+            ("url",),
+            _apprise,
+            idempotent=False,
+        ),
         "script": Kind("local", "script", ("interpreter", "script")),
         "action": Kind("action", "remediation", ("action",), rules={"action": _id}),
         "playbook": Kind("playbook", "remediation", ("playbook",), rules={"playbook": _id}),
@@ -173,9 +187,9 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         ),
     }
 )
-#: kinds that need an extra of the installation
-EXTRAS = ("apprise",)
 #: other spelling → kind
 ALIASES = {"webhook": "http", "smtp": "email"}
 #: executors that carry out providers and no actions of the catalogue
-EXECUTORS = ("action", "playbook", "log", "mock")
+EXECUTORS = ("action", "playbook", "log", "mock", "apprise")
+#: those of them that check a config by themselves
+CHECKING = ("log", "apprise")

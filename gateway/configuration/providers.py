@@ -8,7 +8,7 @@ from typing import Any
 from config.errors import Problem
 from config.types import Json
 from gateway.configuration import environment, secrets
-from gateway.configuration.provider_kinds import ALIASES, EXECUTORS, EXTRAS, KINDS, PARAMETERS, Kind
+from gateway.configuration.provider_kinds import ALIASES, CHECKING, EXECUTORS, KINDS, PARAMETERS, Kind
 from playbooks.checks.faults import Faults, below, shown
 from playbooks.definitions import actions
 from playbooks.definitions.fields import MAX_DESCRIPTION_CHARACTERS, is_text
@@ -76,7 +76,7 @@ def _check_entry(name: str, entry: Any, pointer: str, around: Surroundings, faul
     made = definition(name, entry)
     for problem in actions.check(made, executors=(*actions.EXECUTORS, *EXECUTORS)):
         faults.add(pointer + problem.pointer, problem.detail)
-    if made["executor"] in actions.EXECUTORS:
+    if made["executor"] in (*actions.EXECUTORS, *CHECKING):
         config = environment.filled_in(secrets.plain(made["config"]), around.environment)
         for problem in around.check_config(made["executor"], config, actions.known_names(made)):
             faults.add(pointer + _own_place(problem.pointer, kind), problem.detail)
@@ -94,8 +94,6 @@ def _kind(entry: Mapping[str, Any], pointer: str, faults: Faults) -> Kind | None
     place = below(pointer, "kind")
     if given is None:
         faults.add(place, f"a provider needs its kind: one of {words}")
-    elif given in EXTRAS:
-        faults.add(place, f"'{given}' needs the extra of that name, which this installation does not have")
     elif not isinstance(given, str) or ALIASES.get(given, given) not in KINDS:
         faults.add(place, f"there is no kind '{shown(given)}': one of {words}{faults.hint(given, KINDS)}")
     else:

@@ -22,7 +22,7 @@ from tasks.policy.judge import Decision
 
 
 class ChainStart(NamedTuple):
-    """A run to accept in place of an execution: its row, its first messages, and what is told of it."""
+    """A run to accept in place of an execution: its row, its first messages, and the outcome."""
 
     row: NewRow
     messages: Chain
@@ -48,7 +48,7 @@ def prepared(connection: Connection, name: str, origin: Mapping[str, Any], **mor
 
 
 def origin_of(decision: Decision) -> Json:
-    """What a chain is told of a trigger, a step or a scheduled run in whose place it runs."""
+    """The origin of a chain: the trigger, step or scheduled run in whose place it runs."""
     seen = decision.facts
     more = {name: getattr(seen, name) for name in ("provider", "status", "fingerprint", "dedup_key")}
     return {**words.provider_parameters(decision), **more}

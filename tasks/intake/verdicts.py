@@ -28,10 +28,10 @@ from store.executions import transitions
 from store.executions.rows import NewRow
 from tasks.attempts import completion
 from tasks.attempts.failure import failure
-from tasks.intake import chain_starts, run_start
+from tasks.intake import chain_starts, reroutes, run_start
 from tasks.intake.chain_starts import ChainStart
 from tasks.messages.model import Canvas
-from tasks.policy import checks, reroutes, words
+from tasks.policy import checks, words
 from tasks.policy.checks import Refused
 from tasks.policy.judge import Decision, judge
 from tasks.policy.words import Ended

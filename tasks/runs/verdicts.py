@@ -27,9 +27,9 @@ from store.executions import steps
 from tasks.attempts import provider_calls
 from tasks.attempts.conclude import Attempt, Ending, failed
 from tasks.attempts.patience import commit_with_patience, with_patience
-from tasks.intake import chain_starts
+from tasks.intake import chain_starts, reroutes
 from tasks.intake.chain_starts import ChainStart
-from tasks.policy import checks, reroutes, words
+from tasks.policy import checks, words
 from tasks.policy.checks import Passed, Refused, Turn
 from tasks.policy.judge import Decision, judge
 from tasks.runs.budget import refuse_too_many_runs

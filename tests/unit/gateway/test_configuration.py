@@ -107,7 +107,6 @@ def test_the_digest_covers_credentials_and_reveals_none():
             {"providers": PROVIDERS.replace("kind: log", "kind: lgo")},
             "providers.yaml:20 /providers/note/kind: there is no kind",
         ),
-        ({"providers": PROVIDERS.replace("kind: log", "kind: apprise")}, "needs the extra of that name"),
         (
             {"providers": PROVIDERS.replace("username:", "usernmae:").replace("    password: ${MAIL_PASSWORD}\n", "")},
             "did you mean 'username'?",
