@@ -35,7 +35,7 @@ class StepWork:
         #: the parameters in their stored form: secrets masked
         self.given: Json = {}
         #: the gate's account of this attempt; None where no rule concerns it
-        self.gate: Gate | None = None
+        self.gate: Gate | None = of_chain(context.run, this.row, self.step)
         #: the run of a chain that a rule starts in its place
         self.chain: ChainStart | None = None
 
@@ -71,8 +71,6 @@ class StepWork:
             if ending is not None:
                 self.given = redactor([*texts(self._hidden(form))])(masked(form.values, form.secret_names))
                 return ending
-        else:
-            self.gate = of_chain(run, row, form)
         hidden = self._hidden(form)
         work = prepare(self.this, form.revision, held, form.values, hidden)
         self.given = self.this.redact(masked(form.values, form.secret_names))

@@ -87,12 +87,16 @@ def decision_of(run: Run, row: Any, form: Form, shown: Callable[[], Json]) -> De
     return found[0]
 
 
-def of_chain(run: Run, row: Any, form: Form) -> Gate | None:
-    """The account of a step that no rule concerns: of a chain's step who it is, of another one none."""
+def of_chain(run: Run, row: Any, step: Mapping[str, Any]) -> Gate | None:
+    """The account of an attempt before any rule is asked: of a chain's step who it is, of another one none."""
     if not run.playbook_id.startswith(CHAIN_PREFIX):
         return None
-    origin, namespace, _, provider, action_type = _key(run, row, form)
-    return Gate(origin=origin, namespace=namespace, provider=provider, action_type=action_type)
+    return Gate(
+        origin="chain",
+        namespace=str(run.parameters["origin"].get("namespace") or facts.PLAYBOOKS),
+        provider=row.action_id.removeprefix(PROVIDER_PREFIX),
+        action_type=str(step.get("parameters", {}).get("action_type", "")),
+    )
 
 
 def _key(run: Run, row: Any, form: Form) -> facts.Key:
@@ -110,7 +114,7 @@ def obeyed(
     """
     before = gate_column.read(this.row.gate)
     if decision is None:
-        return replace(form, gate=of_chain(run, this.row, form) if before is None else _undecided(before)), None
+        return replace(form, gate=before and _undecided(before)), None
     if this.row.mode != Mode.LIVE:  # nothing goes out: nothing is counted or waited for
         decision = decision._replace(verdict=replace(decision.verdict, checks=()))
     form, fault = changed(form, decision, redact)

@@ -109,6 +109,16 @@ def test_a_chain_runs_in_place_of_a_trigger(door: Door, action_id: str) -> None:
     ]
 
 
+def test_a_step_of_a_chain_that_cannot_begin_is_one_of_a_chain(door: Door) -> None:
+    """Its record has the chain's origin, though no rule was asked about it."""
+    without = door.create(id="act-without-host", name="Without", type="containment")["id"]
+    door.call("POST", f"/api/actions/{without}/trigger", json={"parameters": {}})
+    (run,) = rows("playbook")
+    assert drive(run.id) == "failed"
+    failed, _ = records(door)
+    assert (failed["outcome"], failed["origin"], failed["provider"]) == ("failed", "chain", "drill")
+
+
 def test_the_same_request_starts_one_chain(door: Door, action_id: str) -> None:
     """A copy under the same key is answered as the first; a dry run starts none, a sandbox run one of its kind."""
     given, key = {"parameters": {"host": "h-1"}}, {"Idempotency-Key": "k-1"}
