@@ -17,6 +17,7 @@ ENTRIES = {
     "slack": {"kind": "slack", "url": "https://hooks.slack.com/services/T0/B0/abcdefgh"},
     "pagerduty": {"kind": "pagerduty", "routing_key": "R0123456789012345678901234567890"},
     "teams": {"kind": "teams", "url": "https://x.webhook.office.com/webhookb2/abc", "title": "t"},
+    "apprise": {"kind": "apprise", "url": "json://x.org/in"},
     "script": {"kind": "script", "interpreter": "bash", "script": "echo '{}'"},
     "action": {"kind": "action", "action": "act-x"},
     "playbook": {"kind": "playbook", "playbook": "pb-x"},
@@ -34,6 +35,8 @@ def test_every_kind_is_tried():
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_provider_is_an_action(kind):
     """The definition has the shape of an action without faults, and takes the members of a dispatch."""
+    if kind == "apprise":
+        pytest.importorskip("apprise", reason="the extra of that name is not installed")
     faults = Faults()
     made = check({kind: ENTRIES[kind]}, "", AROUND, faults)[kind]
     assert faults.listed() == []
