@@ -158,13 +158,11 @@ class Routes(Generic[Kept]):
 
     def answer_get(self, definition_id: str) -> Response:
         """The definition of that id."""
-        with db.read() as connection:
-            return self.answer_one(self.kind.get(connection, caller().workspace_id, definition_id))
+        return self.answer_one(db.read_one(self.kind.get, caller().workspace_id, definition_id))
 
     def answer_versions(self, query: dict[str, Any], definition_id: str) -> Response:
         """The requested page of versions."""
-        with db.read() as connection:
-            kept = self.kind.get(connection, caller().workspace_id, definition_id)
+        kept = db.read_one(self.kind.get, caller().workspace_id, definition_id)
         found = pages.read(self.kind.revisions, kept, pages.part(query))
         return pages.page([self.show_version(kept.id, row) for row in found.rows], found, query)
 

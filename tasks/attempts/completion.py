@@ -1,5 +1,6 @@
 """The mark on an execution whose end a playbook listens for."""
 
+from collections.abc import Collection
 from typing import Any
 
 from playbooks.states import Kind, Mode, Status
@@ -14,14 +15,16 @@ from tasks.messages.model import TaskMessage
 EVENTS: dict[str, str] = {status: f"action.{status}" for status in completions.ANNOUNCED}
 
 
-def mark(row: Any, status: Status) -> dict[str, Any]:
+def mark(row: Any, status: Status, awaited: Collection[str] | None = None) -> dict[str, Any]:
     """The mark to store with a triggered action's end in ``status``.
 
-    Empty if no playbook listens, and of a dispatch.
+    Empty if no playbook listens, and of a dispatch. In a transaction give the events that are ``awaited``: to look them
+    up takes a connection.
     """
-    event = EVENTS.get(status) if row.kind == Kind.ACTION else None
-    announced = event is not None and row.mode == Mode.LIVE and event in listeners.awaited(row.workspace_id)
-    return completions.mark() if announced else {}
+    event = EVENTS.get(status) if row.kind == Kind.ACTION and row.mode == Mode.LIVE else None
+    if event is None:
+        return {}
+    return completions.mark() if event in (listeners.awaited(row.workspace_id) if awaited is None else awaited) else {}
 
 
 def message(execution_id: str, action_id: str) -> TaskMessage:

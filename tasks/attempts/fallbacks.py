@@ -10,7 +10,6 @@ from typing import Any
 from config.errors import Conflict, NotFound
 from playbooks.definitions import parameters as declared
 from store.definitions.actions import Revision
-from store.engine import db
 from tasks.attempts import provider_calls
 from tasks.attempts.circuits import CircuitOpen, Way
 from tasks.attempts.patience import with_patience
@@ -50,8 +49,7 @@ def _members(way: Way, workspace_id: str, payload: Mapping[str, Any]) -> Mapping
 
 
 def _revision(workspace_id: str, provider: str) -> Revision | None:
-    with db.read() as connection:
-        try:
-            return provided.provider(connection, workspace_id, provider)
-        except (NotFound, Conflict):  # it, or the action that it stands for, is gone or disabled
-            return None
+    try:
+        return provided.provider(workspace_id, provider)
+    except (NotFound, Conflict):  # it, or the action that it stands for, is gone or disabled
+        return None

@@ -25,6 +25,7 @@ from tasks.attempts.failure import failure
 from tasks.clock import run_recovery
 from tasks.clock.deaths import deaths
 from tasks.clock.reach import reach
+from tasks.definitions import listeners
 from tasks.fairness import fair_queue
 from tasks.messages import canvas
 from tasks.messages.model import TaskMessage
@@ -138,13 +139,17 @@ def _end(connection: Connection, row: Row, status: Status, error: dict[str, obje
 
     Returns the message with which a worker plans a step's successors.
     """
-    mark = steps.follow_mark() if row.kind == Kind.STEP else completion.mark(row, status)
+    mark = steps.follow_mark() if row.kind == Kind.STEP else _mark(connection, row, status)
     moved = transitions.transition(connection, row.id, status, fence=row.attempt, error=transitions.dump(error), **mark)
     if error is not None:
         log.warning("execution ended by tick", execution_id=row.id, status=status, code=error["code"])
     if not mark or moved is None:
         return None
     return follow_message_of(row) if row.kind == Kind.STEP else completion.message(row.id, row.action_id)
+
+
+def _mark(connection: Connection, row: Row, status: Status) -> dict[str, object]:
+    return completion.mark(row, status, listeners.awaited(row.workspace_id, connection))
 
 
 def message_of(row: Row, queue: str, *, ahead: bool = False) -> TaskMessage:

@@ -67,7 +67,7 @@ def handle_run(connection: Connection, row: Row, over: list[Over]) -> None:
 
 
 def _fail(connection: Connection, row: Row, code: str, message: str) -> None:
-    announces = ends_of_row(runs.read(connection, row.id))
+    announces = ends_of_row(runs.read(connection, row.id), connection)
     error = of_run(code, message)
     end = steps.End(status=Status.FAILED, error=error, parent_id=row.parent_id, clears=True, announces=announces)
     steps.end_run(connection, row.id, end, "system")

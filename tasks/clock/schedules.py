@@ -59,14 +59,13 @@ def _fire(playbook: Playbook) -> bool:
         trigger="schedule",
     )
     decision, request = firings.decided(playbook, request)
-    with db.read() as connection:
-        candidate = candidates.prepared(connection, playbook, request)
-        try:
-            chain = firings.chain_of(connection, decision, request)
-        except Unavailable:
-            raise
-        except CallerError as error:
-            candidate, chain = replace(candidate, ready=None, refusal=candidates.refused(error)), None
+    candidate = candidates.prepared(playbook, request)
+    try:
+        chain = firings.chain_of(decision, request)
+    except Unavailable:
+        raise
+    except CallerError as error:
+        candidate, chain = replace(candidate, ready=None, refusal=candidates.refused(error)), None
     refusal, ended, begun, begins = candidate.refusal, None, None, list[Canvas]()
     with db.write() as connection:
         after = _next_time(playbook)

@@ -65,7 +65,7 @@ def cancel_run(caller: Caller, run_id: str) -> Row:
 
     def end(connection: Connection) -> tuple[Row, bool, list[str]]:
         before = runs.get(connection, caller.workspace_id, run_id)
-        announces = ends_of_row(before)
+        announces = ends_of_row(before, connection)
         over = steps.End(status=Status.CANCELLED, parent_id=before.parent_id, clears=True, announces=announces)
         ended = steps.end_run(connection, run_id, over, caller.key_id)
         below = ending.end_below(connection, [run_id], caller.key_id) if ended else []

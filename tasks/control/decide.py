@@ -1,6 +1,6 @@
 """Decide on executions that wait for an approval."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from config.errors import Conflict, NotFound
@@ -14,7 +14,7 @@ from store.executions.transitions import TERMINAL
 from tasks.attempts import completion
 from tasks.attempts.failure import failure
 from tasks.control.cancel import has_ended
-from tasks.definitions import revisions
+from tasks.definitions import listeners, revisions
 from tasks.messages import publisher
 from tasks.messages.run_messages import follow_message_of, row_id
 from tasks.runs import deciders
@@ -31,12 +31,17 @@ def decide(caller: Caller, execution_id: str, *, approve: bool, note: str) -> Ro
     """
     decision = {"decision": "approved" if approve else "rejected", "by": caller.key_id, "note": note}
     error = failure("rejected", note or "Rejected.")
+    asked = db.read_one(transitions.get, caller.workspace_id, execution_id)
+    if asked.waiting_for == WaitingFor.APPROVAL:
+        _check(caller, asked)
+    awaited = listeners.awaited(caller.workspace_id)
 
     def end(connection: Connection) -> tuple[Row, Mapping[str, Any]]:
         before = transitions.get(connection, caller.workspace_id, execution_id)
-        if before.waiting_for == WaitingFor.APPROVAL:
-            deciders.check(connection, caller, before)
-        mark = _mark(before, approve=approve)
+        if asked.waiting_for != WaitingFor.APPROVAL and before.waiting_for == WaitingFor.APPROVAL:
+            # it waits only since: whose decision it is was not asked
+            raise Conflict(_not_waiting(asked), code="not_waiting")
+        mark = _mark(before, awaited, approve=approve)
         moved = transitions.transition(
             connection,
             execution_id,
@@ -52,16 +57,20 @@ def decide(caller: Caller, execution_id: str, *, approve: bool, note: str) -> Ro
             raise Conflict(_not_waiting(before), code="not_waiting")
         return transitions.get(connection, caller.workspace_id, execution_id), mark
 
-    try:
-        after, mark = db.change(end)
-    except deciders.NotYours as refusal:
-        deciders.note_refusal(caller, execution_id, refusal)
-        raise
+    after, mark = db.change(end)
     if mark:
         publisher.publish_after_commit(
             follow_message_of(after) if after.kind == Kind.STEP else completion.message(after.id, after.action_id)
         )
     return after
+
+
+def _check(caller: Caller, row: Row) -> None:
+    try:
+        deciders.check(caller, row)
+    except deciders.NotYours as refusal:
+        deciders.note_refusal(caller, row.id, refusal)
+        raise
 
 
 def _not_waiting(row: Row) -> str:
@@ -70,11 +79,11 @@ def _not_waiting(row: Row) -> str:
     return f"The execution does not wait for a decision: it is {row.status}."
 
 
-def _mark(row: Row, *, approve: bool) -> Mapping[str, Any]:
+def _mark(row: Row, awaited: Collection[str], *, approve: bool) -> Mapping[str, Any]:
     """The mark to plan a step's successors, or to announce an action."""
     if row.kind == Kind.STEP:
         return steps.follow_mark()
-    return completion.mark(row, Status.COMPLETED if approve else Status.FAILED)
+    return completion.mark(row, Status.COMPLETED if approve else Status.FAILED, awaited)
 
 
 def decide_step(

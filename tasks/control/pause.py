@@ -31,7 +31,7 @@ def pause(caller: Caller, run_id: str) -> Row:
 
     def apply(connection: Connection) -> tuple[Row, bool]:
         before = runs.get(connection, caller.workspace_id, run_id)
-        announced = PLAYBOOK_PAUSED in ends_of_row(before)
+        announced = PLAYBOOK_PAUSED in ends_of_row(before, connection)
         if before.status in TERMINAL:
             raise has_ended(before)
         if before.mode == Mode.DRY_RUN or not _paused(connection, before, caller):

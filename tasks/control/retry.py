@@ -22,7 +22,7 @@ from store.access import Caller
 from store.definitions import actions, playbooks
 from store.definitions.versioned import DefinitionKind
 from store.engine import db
-from store.engine.db import Connection, Row
+from store.engine.db import Row
 from store.executions import runs, steps
 from store.executions.transitions import LIVE
 from store.sealing.seal import SealBroken
@@ -68,18 +68,17 @@ def retry(
         NotFound: no such run. Unprocessable: ``given`` names no secret of it. Conflict: it has not ended, has not
         failed anywhere, or a secret must be given again (``secret_needed``). Else as ``tasks.intake.run_start.start``.
     """
-    with db.read() as connection:
-        before = runs.get(connection, caller.workspace_id, run_id)
-        if before.status in LIVE:
-            raise Conflict(f"The run has not ended: it is {before.status}.", code="not_ended")
-        if completed_stay and (before.status == Status.COMPLETED or before.mode == Mode.DRY_RUN):
-            raise Conflict('Nothing has failed; retry from "start".', code="nothing_failed")
-        done = [_carried(row) for row in steps.of_run(connection, run_id) if _stays(row)] if completed_stay else []
-        context, whole = json.loads(before.context), _put_together(before, given or {})
-        used = _used(connection, before, context)
-        wanted = _present(connection, before) if present else used
-        if whole.secret_names:
-            _require_again(connection, before, whole, used, wanted)
+    before = db.read_one(runs.get, caller.workspace_id, run_id)
+    if before.status in LIVE:
+        raise Conflict(f"The run has not ended: it is {before.status}.", code="not_ended")
+    if completed_stay and (before.status == Status.COMPLETED or before.mode == Mode.DRY_RUN):
+        raise Conflict('Nothing has failed; retry from "start".', code="nothing_failed")
+    done = [_carried(row) for row in db.read_one(steps.of_run, run_id) if _stays(row)] if completed_stay else []
+    context, whole = json.loads(before.context), _put_together(before, given or {})
+    used = _used(before, context)
+    wanted = _present(before) if present else used
+    if whole.secret_names:
+        _require_again(before, whole, used, wanted)
     return start(
         RunRequest(
             workspace_id=caller.workspace_id,
@@ -169,32 +168,32 @@ class _Used:
         return self.pins.get(action) or self.actions.get(action)
 
 
-def _used(connection: Connection, before: Row, context: Mapping[str, Any]) -> _Used:
+def _used(before: Row, context: Mapping[str, Any]) -> _Used:
     """The revisions that a run and those below it used."""
     kept = context.get("kept") or NOTHING_KEPT
-    there = actions.versions(connection, context["pins"].values())
+    there = db.read_one(actions.versions, context["pins"].values())
     pins = {name: revision_id for name, revision_id in context["pins"].items() if revision_id in there}
     used = _Used(pins, dict(kept["actions"]), dict(kept["playbooks"]))
     workspace_id, began = before.workspace_id, before.created_at
     if _started(before.revision_id):
-        for row in runs.below(connection, context["root"] or before.id):
+        for row in db.read_one(runs.below, context["root"] or before.id):
             used.playbooks[row.action_id] = row.revision_id
             used.actions.update(json.loads(row.context)["pins"])
     _complete(
         before.revision_id,
         used,
-        lambda unknown: playbooks.at(connection, workspace_id, unknown, began),
-        lambda unknown: actions.at(connection, workspace_id, unknown, began),
+        lambda unknown: db.read_one(playbooks.at, workspace_id, unknown, began),
+        lambda unknown: db.read_one(actions.at, workspace_id, unknown, began),
     )
     return used
 
 
-def _present(connection: Connection, before: Row) -> _Used:
+def _present(before: Row) -> _Used:
     """The revisions that the same playbook uses now."""
 
     def present(kind: DefinitionKind[Any]) -> Callable[[set[str]], dict[str, str]]:
         def heads(wanted: set[str]) -> dict[str, str]:
-            found = kind.heads(connection, before.workspace_id, sorted(wanted))
+            found = db.read_one(kind.heads, before.workspace_id, sorted(wanted))
             return {name: row.revision_id for name, row in found.items()}
 
         return heads
@@ -277,7 +276,7 @@ def _read(value: Any, origins: Origins) -> frozenset[str]:
     return read
 
 
-def _require_again(connection: Connection, row: Row, whole: _Given, used: _Used, wanted: _Used) -> None:
+def _require_again(row: Row, whole: _Given, used: _Used, wanted: _Used) -> None:
     """Require each secret again that would reach a new receiver.
 
     Raises:
@@ -288,7 +287,7 @@ def _require_again(connection: Connection, row: Row, whole: _Given, used: _Used,
     old.follow(row.revision_id, origins)
     new.follow(row.revision_id, origins)
     pairs = {name: (used.of(name), wanted.of(name)) for name in new.found}
-    there = actions.versions(connection, {one for pair in pairs.values() for one in pair if one})
+    there = db.read_one(actions.versions, {one for pair in pairs.values() for one in pair if one})
     needed = set(new.lost)
     for name, reached in new.found.items():
         before, now = pairs[name]

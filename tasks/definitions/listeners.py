@@ -13,6 +13,7 @@ from playbooks.definitions.events import EMITTED, may_follow, names
 from playbooks.states import Mode
 from store.definitions import playbooks
 from store.engine import db
+from store.engine.db import Connection
 
 #: how long a look-up of listening playbooks is used, seconds
 FRESH = 2.0
@@ -23,14 +24,19 @@ _TRIGGERS = tuple(sorted({name for event in EMITTED for name in names(event)}))
 _remembered: dict[str, tuple[float, frozenset[str]]] = {}
 
 
-def awaited(workspace_id: str) -> frozenset[str]:
-    """The events that Tocsin emits and a playbook of the workspace listens for."""
+def awaited(workspace_id: str, connection: Connection | None = None) -> frozenset[str]:
+    """The events that Tocsin emits and a playbook of the workspace listens for.
+
+    Who holds a ``connection`` gives it: it is looked up over that one.
+    """
     asked, (until, known) = time.monotonic(), _remembered.get(workspace_id, (0.0, frozenset[str]()))
     if asked < until:
         return known
     try:
-        with db.read() as connection:
+        if connection is not None:
             found = playbooks.awaited(connection, workspace_id, _TRIGGERS)
+        else:
+            found = db.read_one(playbooks.awaited, workspace_id, _TRIGGERS)
     except Unavailable:
         return frozenset(EMITTED)  # a needless mark does no harm
     known = frozenset(event for event in EMITTED if found.intersection(names(event)))
@@ -38,13 +44,28 @@ def awaited(workspace_id: str) -> frozenset[str]:
     return known
 
 
-def emits(workspace_id: str, mode: str, event: str, cause: Mapping[str, Any] | None) -> bool:
+def emits(
+    workspace_id: str,
+    mode: str,
+    event: str,
+    cause: Mapping[str, Any] | None,
+    connection: Connection | None = None,
+) -> bool:
     """Whether an event is to be announced; ``cause`` is the event that started its run."""
-    return mode == Mode.LIVE and event in awaited(workspace_id) and may_follow(event, (cause or {}).get("event"))
+    awaits = mode == Mode.LIVE and event in awaited(workspace_id, connection)
+    return awaits and may_follow(event, (cause or {}).get("event"))
 
 
-def ends(workspace_id: str, mode: str, parent_id: str | None, cause: Mapping[str, Any] | None) -> frozenset[str]:
+def ends(
+    workspace_id: str,
+    mode: str,
+    parent_id: str | None,
+    cause: Mapping[str, Any] | None,
+    connection: Connection | None = None,
+) -> frozenset[str]:
     """The ends of a run that are to be announced; none of a run that a step has started."""
     if mode != Mode.LIVE or parent_id is not None:
         return frozenset()
-    return frozenset(event for event in awaited(workspace_id) if may_follow(event, (cause or {}).get("event")))
+    return frozenset(
+        event for event in awaited(workspace_id, connection) if may_follow(event, (cause or {}).get("event"))
+    )

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from config.errors import Conflict
 from playbooks.plan import every_step
 from store.definitions import actions
-from store.engine.db import Connection
+from store.engine import db
 from tasks.definitions import provided, revisions
 
 
@@ -18,17 +18,15 @@ class _Used(NamedTuple):
     providers: tuple[str, ...]
 
 
-def pins(
-    connection: Connection, workspace_id: str, revision_id: str, kept: Mapping[str, str] | None = None
-) -> dict[str, str]:
+def pins(workspace_id: str, revision_id: str, kept: Mapping[str, str] | None = None) -> dict[str, str]:
     """Action or ``provider:NAME`` → the revision to pin: from ``kept``, else present.
 
     Raises:
-        Conflict: an action or a provider that it uses is gone or switched off.
+        Conflict: an action or a provider that it uses is gone or switched off. Unavailable: the database is away.
     """
     used, kept = _used(revision_id), kept or {}
-    heads = actions.heads(connection, workspace_id, used.actions)
-    found = provided.pins(connection, workspace_id, used.providers, kept)
+    heads = db.read_one(actions.heads, workspace_id, used.actions) if used.actions else {}
+    found = provided.pins(workspace_id, used.providers, kept)
     for action_id in used.actions:
         head = heads.get(action_id)
         if head is None:

@@ -79,8 +79,10 @@ def validate(
         return [fault], []
     form = meaning.normalise(definition)
     steps = [place.step for place in places(form)]
+    wanted = _named(steps, "action", "action_ref")
+    sent = provided.known(wanted)
     with db.read() as connection:
-        performed = _known_actions(connection, caller.workspace_id, _named(steps, "action", "action_ref"))
+        performed = _known_actions(connection, caller.workspace_id, wanted, sent)
         run = _known_playbooks(connection, caller.workspace_id, steps)
     if expected.replacing:
         performed, run = {**performed, **expected.actions}, {**run, **expected.playbooks}
@@ -103,14 +105,15 @@ def _named(steps: Iterable[Mapping[str, Any]], kind: str, member: str) -> set[st
     return {name for name in named if isinstance(name, str)}
 
 
-def _known_actions(connection: db.Connection, workspace_id: str, wanted: set[str]) -> dict[str, Mapping[str, Any]]:
-    """The definitions of the wanted actions and providers.
+def _known_actions(
+    connection: db.Connection, workspace_id: str, wanted: set[str], sent: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Mapping[str, Any]]:
+    """The definitions of the wanted actions and providers; those of providers are ``sent``.
 
     If one is missing, other ids are added as suggestions.
     """
-    sent = provided.known(wanted)
     found = actions.several(connection, workspace_id, {name for name in wanted if not provided.is_provider(name)})
-    known: dict[str, Mapping[str, Any]] = {name: versioned.as_kept(action) for name, action in found.items()} | sent
+    known = {**{name: versioned.as_kept(action) for name, action in found.items()}, **sent}
     if known.keys() == wanted:
         return known
     others = actions.ids(connection, workspace_id, limit=MAX_SUGGESTION_CANDIDATES)

@@ -16,7 +16,6 @@ from gateway.facts import CHAIN_PREFIX, PROVIDER_PREFIX
 from store.definitions import actions, playbooks
 from store.definitions.actions import Revision
 from store.engine import db
-from store.engine.db import Connection
 from tasks.definitions import revisions
 
 
@@ -25,11 +24,12 @@ def is_provider(reference: str) -> bool:
     return reference.startswith(PROVIDER_PREFIX)
 
 
-def provider(connection: Connection, workspace_id: str, name: str) -> Revision:
+def provider(workspace_id: str, name: str) -> Revision:
     """The revision that carries out what is sent by a provider now.
 
     Raises:
         NotFound: there is no such provider. Conflict: it, or the action that it stands for, is switched off or gone.
+        Unavailable: the database is away.
     """
     revision_id = current().revisions.get(name)
     if revision_id is None:
@@ -37,13 +37,13 @@ def provider(connection: Connection, workspace_id: str, name: str) -> Revision:
     revision = revisions.action(revision_id)
     if not revision.definition["enabled"]:
         raise Conflict(f"The provider {name!r} is disabled; enable it first.", code="provider_disabled")
-    return revision if revision.definition["executor"] != "action" else _action_of(connection, workspace_id, revision)
+    return revision if revision.definition["executor"] != "action" else _action_of(workspace_id, revision)
 
 
-def _action_of(connection: Connection, workspace_id: str, standing: Revision) -> Revision:
+def _action_of(workspace_id: str, standing: Revision) -> Revision:
     name, action_id = standing.definition["id"], standing.definition["config"]["action"]
     stands = f"The provider {name!r} stands for the action {action_id!r}"
-    head = actions.heads(connection, workspace_id, [action_id]).get(action_id)
+    head = db.read_one(actions.heads, workspace_id, [action_id]).get(action_id)
     if head is None:
         raise Conflict(f"{stands}, which this tenant does not have.", code="action_missing")
     if not head.enabled:
@@ -67,9 +67,7 @@ def known(references: Collection[str]) -> dict[str, Mapping[str, Any]]:
     return {name: revisions.action(present[name]).definition for name in shown if name in present}
 
 
-def pins(
-    connection: Connection, workspace_id: str, references: Collection[str], kept: Mapping[str, str]
-) -> dict[str, str]:
+def pins(workspace_id: str, references: Collection[str], kept: Mapping[str, str]) -> dict[str, str]:
     """The revision to pin of each provider: from ``kept``, else present.
 
     Raises:
@@ -78,9 +76,7 @@ def pins(
     found = {}
     for reference in references:
         try:
-            found[reference] = (
-                kept.get(reference) or provider(connection, workspace_id, reference.removeprefix(PROVIDER_PREFIX)).id
-            )
+            found[reference] = kept.get(reference) or provider(workspace_id, reference.removeprefix(PROVIDER_PREFIX)).id
         except NotFound as missing:
             raise Conflict(
                 f"The playbook uses a provider that is gone. {missing}", code="provider_missing"
@@ -105,7 +101,7 @@ def chain(name: str) -> Mapping[str, Any]:
     return found
 
 
-def chain_revision(connection: Connection, name: str) -> str:
+def chain_revision(name: str) -> str:
     """The revision that carries out a chain now, written if need be.
 
     Raises:
@@ -114,7 +110,7 @@ def chain_revision(connection: Connection, name: str) -> str:
     definition = chain(name)["definition"]
     digest = hashlib.sha256(json.dumps(definition, sort_keys=True).encode()).hexdigest()
     revision_id = f"rev-chain-{digest[:32]}"
-    if not playbooks.has_revision(connection, revision_id):
+    if not db.read_one(playbooks.has_revision, revision_id):
         with db.write() as writing:
             playbooks.ensure_revision(writing, revision_id, CHAIN_PREFIX + name, definition)
     return revision_id

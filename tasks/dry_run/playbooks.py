@@ -9,7 +9,6 @@ from playbooks.definitions import parameters
 from playbooks.states import Status
 from store.definitions import playbooks
 from store.engine import db
-from store.engine.db import Connection
 from tasks.definitions import revisions
 from tasks.definitions.pins import pins
 from tasks.dry_run.steps import StepForecast, StepSimulation
@@ -55,8 +54,7 @@ def enter(
     given = fill(step.get("parameters", {}), simulated.context)
     forecast.input = simulated.redact(given)
     target = simulated.asset()
-    with db.read() as connection:
-        child = _child(connection, simulated, given, target, forecast)
+    child = _child(simulated, given, target, forecast)
     if target is not None and not is_assumed(target) and (child.playbook_id, target) in above:
         raise run_start.running_already(
             run_start.RunRequest(
@@ -79,12 +77,10 @@ def enter(
     return simulated.node.on_success
 
 
-def _child(
-    connection: Connection, simulated: StepSimulation, given: Any, target: str | None, forecast: StepForecast
-) -> Run:
+def _child(simulated: StepSimulation, given: Any, target: str | None, forecast: StepForecast) -> Run:
     """The run that the step would start."""
     run, name = simulated.run, simulated.node.step["playbook_ref"]
-    playbook = playbooks.get(connection, run.workspace_id, name)
+    playbook = db.read_one(playbooks.get, run.workspace_id, name)
     if not playbook.enabled:
         raise StepError("playbook_disabled", f"The playbook {name!r} is disabled; enable it first.")
     revision, plan = revisions.playbook(playbook.revision.id)
@@ -108,7 +104,7 @@ def _child(
         hidden={key: value for key, value in values.items() if key in names and value not in (None, MASK)},
         context={
             **run.context,
-            "pins": pins(connection, run.workspace_id, revision.id),
+            "pins": pins(run.workspace_id, revision.id),
             "depth": run.context["depth"] + 1,
             "carried": [],
         },

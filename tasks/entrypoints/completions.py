@@ -37,9 +37,7 @@ def announce(execution_id: str) -> str:
     Returns the message's result.
     """
     try:
-        with db.read() as connection:
-            waiting = _waiting(connection, execution_id)
-        results = [_announce(this, take) for this, take in waiting]
+        results = [_announce(this, take) for this, take in _waiting(execution_id)]
     except Unavailable:
         log.warning(
             "action.completed not announced: database unavailable; tick will announce it", execution_id=execution_id
@@ -48,14 +46,13 @@ def announce(execution_id: str) -> str:
     return "announced" if any(results) else "stale"
 
 
-def _waiting(connection: Connection, execution_id: str) -> list[Marked]:
+def _waiting(execution_id: str) -> list[Marked]:
     """What is to be announced of an execution, oldest first."""
-    ended, more = completions.read(connection, execution_id), announcements.of(connection, execution_id)
+    with db.read() as connection:
+        ended, more = completions.read(connection, execution_id), announcements.of(connection, execution_id)
     clear = functools.partial(completions.take, execution_id=execution_id)
     found: list[Marked] = [(emitted.of_action(ended), clear)] if ended is not None else []
-    found += [
-        (emitted.of_announcement(connection, row), functools.partial(announcements.take, row=row)) for row in more
-    ]
+    found += [(emitted.of_announcement(row), functools.partial(announcements.take, row=row)) for row in more]
     return found
 
 
@@ -63,8 +60,7 @@ def _announce(this: TriggerEvent | None, take: Callable[[Connection], bool]) -> 
     """Start the playbooks that listen; false when another worker was faster."""
     found = []
     if this is not None:
-        with db.read() as connection:
-            found = events.choose(connection, this).candidates
+        found = events.choose(this).candidates
     with db.write() as connection:
         if not take(connection):
             return False

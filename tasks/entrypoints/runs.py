@@ -89,7 +89,8 @@ def _break_off(connection: Connection, run_id: str, error: Json) -> None:
     """Fail a run wherever it stands, unless it has ended."""
     row = runs.read(connection, run_id)
     if row is not None:
-        end = End(status=Status.FAILED, error=error, parent_id=row.parent_id, clears=True, announces=ends_of_row(row))
+        announces = ends_of_row(row, connection)
+        end = End(status=Status.FAILED, error=error, parent_id=row.parent_id, clears=True, announces=announces)
         steps.end_run(connection, run_id, end, "system")
 
 

@@ -57,14 +57,14 @@ class Candidate:
     known: str | None = None
 
 
-def prepared(connection: Connection, playbook: Playbook, request: RunRequest) -> Candidate:
+def prepared(playbook: Playbook, request: RunRequest) -> Candidate:
     """The candidate of a request.
 
     Raises:
         Unavailable: the database is away.
     """
     try:
-        row, chain = run_start.prepare(connection, request)[:2]
+        row, chain = run_start.prepare(request)[:2]
     except Unavailable:
         raise
     except CallerError as error:
@@ -100,7 +100,7 @@ def stop(connection: Connection, this: Candidate, stopped: Stopped) -> NewRow:
     run: NewRow = {**_ended_run(this), **said, "status": stopped.status, "gate": stopped.gate}
     transitions.add(connection, [run, *([stopped.run] if stopped.run is not None else [])], this.request.actor)
     failed = stopped.status == Status.FAILED
-    if failed and listeners.emits(run["workspace_id"], run["mode"], PLAYBOOK_FAILED, this.request.event):
+    if failed and listeners.emits(run["workspace_id"], run["mode"], PLAYBOOK_FAILED, this.request.event, connection):
         announcements.add(connection, run["workspace_id"], PLAYBOOK_FAILED, run["id"])
     return run
 
@@ -120,7 +120,7 @@ def fail(connection: Connection, this: Candidate, refusal: Refusal, **noted: Any
     transitions.add(connection, [run], request.actor)
     error = {"at": times.stamp(run["created_at"]), "code": refusal.code, "message": refusal.reason}
     playbooks.set_error(connection, request.workspace_id, playbook.id, json.dumps(error))
-    if listeners.emits(request.workspace_id, request.mode, PLAYBOOK_FAILED, request.event):
+    if listeners.emits(request.workspace_id, request.mode, PLAYBOOK_FAILED, request.event, connection):
         announcements.add(connection, request.workspace_id, PLAYBOOK_FAILED, run["id"])
     return run
 

@@ -11,7 +11,6 @@ from config.types import Json
 from gateway.configuration import chains
 from gateway.facts import CHAIN_PREFIX
 from gateway.outcomes import ChainStarted
-from store.engine.db import Connection
 from store.executions.rows import NewRow
 from tasks.definitions import provided
 from tasks.intake import run_start
@@ -34,7 +33,7 @@ class ChainStart(NamedTuple):
         return self.outcome.members()
 
 
-def prepared(connection: Connection, name: str, origin: Mapping[str, Any], **more: Any) -> ChainStart:
+def prepared(name: str, origin: Mapping[str, Any], **more: Any) -> ChainStart:
     """The run of a chain; ``origin`` has the members of a dispatch, ``more`` are members of its ``RunRequest``.
 
     Raises:
@@ -43,7 +42,7 @@ def prepared(connection: Connection, name: str, origin: Mapping[str, Any], **mor
     """
     chain = provided.chain(name)
     request = RunRequest(playbook_id=CHAIN_PREFIX + name, parameters=chains.origin(origin), trigger="chain", **more)
-    row, messages, _ = run_start.prepare(connection, request)
+    row, messages, _ = run_start.prepare(request)
     return ChainStart(row, messages, ChainStarted(row["id"], name, chain["total_steps"], chain["first_step"]))
 
 

@@ -6,7 +6,8 @@ from config import times
 from playbooks.definitions.events import APPROVAL_REQUESTED
 from playbooks.states import Kind
 from store import audit
-from store.engine.db import Connection, Row
+from store.engine import db
+from store.engine.db import Row
 from store.executions import announcements, runs, transitions
 from tasks.attempts.completion import EVENTS
 from tasks.definitions import revisions
@@ -20,13 +21,13 @@ def of_action(row: Row) -> TriggerEvent:
     return _event(EVENTS[row.status], row.id, row, {**data, **result})
 
 
-def of_announcement(connection: Connection, this: Row) -> TriggerEvent | None:
+def of_announcement(this: Row) -> TriggerEvent | None:
     """What an announcement is about; None if its execution is gone."""
-    row = announcements.subject(connection, this.execution_id)
+    row = db.read_one(announcements.subject, this.execution_id)
     if row is None:
         return None
     if this.event == APPROVAL_REQUESTED:
-        return _event(this.event, this.id, row, _approval(connection, row))
+        return _event(this.event, this.id, row, _approval(row))
     status = this.event.partition(".")[2]
     data = {"playbook": _playbook(row), "execution": {**_execution(row), "status": status}}
     return _event(this.event, this.id, row, {**data, "output": transitions.load(row.output)})
@@ -62,7 +63,7 @@ def _execution(row: Row) -> dict[str, Any]:
     return {**shown, **({"trigger": row.cause} if row.cause else {}), **({"error": error} if error else {})}
 
 
-def _approval(connection: Connection, row: Row) -> dict[str, Any]:
+def _approval(row: Row) -> dict[str, Any]:
     """The question, and where it is asked: in a run, or by an action alone."""
     asked = transitions.load(row.output, {})
     names = ("message", "approvers", "audience")
@@ -71,6 +72,6 @@ def _approval(connection: Connection, row: Row) -> dict[str, Any]:
     if row.kind != Kind.STEP:
         return {"approval": approval, "action": _action(row), "execution": {"id": row.id, "target": row.target}}
     approval |= {"step_id": row.step_id, "iteration": row.iteration}
-    run = runs.read(connection, row.run_id)
+    run = db.read_one(runs.read, row.run_id)
     playbook = {"playbook": _playbook(run)} if run is not None else {}
     return {"approval": approval, **playbook, "execution": {"id": row.run_id, "target": row.target}}

@@ -99,8 +99,7 @@ def handle_event(this: TriggerEvent) -> EventResult:
         Unprocessable: the id names another event. Unavailable: the database is away; nothing was started. Whatever
             ``this.unless_urgent`` raises, unless one of them begins with an urgent action.
     """
-    with db.read() as connection:
-        chosen = choose(connection, this)
+    chosen = choose(this)
     beginning = [one.ready[0]["queue"] for one in chosen.candidates if one.ready is not None]
     writes = any(one.known is None for one in chosen.candidates)
     if this.unless_urgent is not None and writes and URGENT not in beginning:
@@ -124,24 +123,24 @@ class Chosen:
     not_matched: dict[str, Mismatch]
 
 
-def choose(connection: Connection, this: TriggerEvent) -> Chosen:
+def choose(this: TriggerEvent) -> Chosen:
     """The playbooks that listen for the event, by whether it meets their conditions.
 
     Raises:
         Unprocessable: the id names another event.
     """
-    event, waiting = this.payload(), playbooks.listening(connection, this.workspace_id, names(this.event))
+    event, waiting = this.payload(), db.read_one(playbooks.listening, this.workspace_id, names(this.event))
     found, others = list[Candidate](), dict[str, Mismatch]()
     for playbook in waiting:
         unmet = mismatch(playbook.revision.definition["trigger"].get("conditions"), event)
         if unmet is None:
-            found.append(_candidate(connection, this, event, playbook))
+            found.append(_candidate(this, event, playbook))
         elif len(others) < MOST_NOT_MATCHED:
             others[playbook.id] = unmet
     return Chosen(considered=len(waiting), candidates=found, not_matched=others)
 
 
-def _candidate(connection: Connection, this: TriggerEvent, event: Mapping[str, Any], playbook: Playbook) -> Candidate:
+def _candidate(this: TriggerEvent, event: Mapping[str, Any], playbook: Playbook) -> Candidate:
     request = RunRequest(
         workspace_id=this.workspace_id,
         actor=this.actor,
@@ -153,10 +152,11 @@ def _candidate(connection: Connection, this: TriggerEvent, event: Mapping[str, A
         event=event,
         hops=this.hops,
     )
-    known = _earlier(connection, this, this.key(playbook.id))
+    key = this.key(playbook.id)
+    known = None if key is None else db.read_one(_earlier, this, key)
     if known is not None:
         return Candidate(playbook=playbook, request=request, known=known)
-    return candidates.prepared(connection, playbook, request)
+    return candidates.prepared(playbook, request)
 
 
 def _earlier(connection: Connection, this: TriggerEvent, key: str | None) -> str | None:

@@ -60,7 +60,7 @@ def decided(playbook: Playbook, request: RunRequest) -> tuple[Decision | None, R
     return decision, replace(request, parameters=changed)
 
 
-def chain_of(connection: Connection, decision: Decision | None, request: RunRequest) -> ChainStart | None:
+def chain_of(decision: Decision | None, request: RunRequest) -> ChainStart | None:
     """The run of the chain that a rule starts in place of a scheduled run; None if none does.
 
     Raises:
@@ -72,7 +72,7 @@ def chain_of(connection: Connection, decision: Decision | None, request: RunRequ
     if decision.verdict.patches:
         decision = decision._replace(facts=decision.facts._replace(payload=dict(request.parameters)))
     origin = chain_starts.origin_of(decision)
-    return chain_starts.prepared(connection, name, origin, workspace_id=request.workspace_id, actor=request.actor)
+    return chain_starts.prepared(name, origin, workspace_id=request.workspace_id, actor=request.actor)
 
 
 def settled(

@@ -12,7 +12,6 @@ from config.types import Json
 from gateway.verdicts import Reroute
 from playbooks.definitions import parameters
 from store.definitions.actions import Revision
-from store.engine import db
 from tasks.definitions import provided
 from tasks.policy import words
 from tasks.policy.judge import Decision
@@ -35,11 +34,10 @@ def sent(decision: Decision, secret_names: Collection[str]) -> Sent:
     """
     effect, rule = decision.verdict.effect, decision.verdict.rule
     assert isinstance(effect, Reroute)
-    with db.read() as connection:
-        try:
-            revision = provided.provider(connection, decision.facts.tenant, effect.target_provider)
-        except (Conflict, NotFound) as refusal:
-            raise Conflict(f"The rule {rule!r} sends it on. {refusal}", code=refusal.code) from refusal
+    try:
+        revision = provided.provider(decision.facts.tenant, effect.target_provider)
+    except (Conflict, NotFound) as refusal:
+        raise Conflict(f"The rule {rule!r} sends it on. {refusal}", code=refusal.code) from refusal
     declared = revision.definition["parameters"]
     if revision.workspace_id:
         given = {name: value for name, value in decision.facts.payload.items() if name not in secret_names}

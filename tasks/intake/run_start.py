@@ -118,19 +118,17 @@ def start(request: RunRequest) -> StartedRun:
         InvalidRequest: it needs an asset. Unprocessable: values that do not fit its parameters, or a used key.
         Unavailable: the database is away; nothing was accepted. Whatever ``request.unless_urgent`` raises.
     """
-    with db.read() as connection:
-        known = _earlier(connection, request)
-        if known is not None:
-            return StartedRun(run_id=known.execution_id, replayed=True)
-        row, chain, last_error = prepare(connection, request)
+    known = _earlier(request)
+    if known is not None:
+        return StartedRun(run_id=known.execution_id, replayed=True)
+    row, chain, last_error = prepare(request)
     if request.unless_urgent is not None and row["queue"] != URGENT:
         request.unless_urgent()
     try:
         single = not (request.idempotency_key or request.carried)
         group_commit.commit(functools.partial(accept, request=request, row=row), single=single)
     except IntegrityError as error:
-        with db.read() as connection:
-            known = _earlier(connection, request)
+        known = _earlier(request)
         if known is not None:  # a concurrent copy of this request was faster
             return StartedRun(run_id=known.execution_id, replayed=True)
         raise running_already(request) from error
@@ -146,14 +144,13 @@ def _clear_error(request: RunRequest, known: str) -> None:
         playbooks.clear_error(connection, request.workspace_id, request.playbook_id, known)
 
 
-def _earlier(connection: Connection, request: RunRequest) -> Row | None:
+def _earlier(request: RunRequest) -> Row | None:
     """The run made before under the same idempotency key."""
     key = request.idempotency_key
-    return (
-        idempotency.earlier(connection, request.workspace_id, request.actor, key, request.fingerprint_parts())
-        if key
-        else None
-    )
+    if not key:
+        return None
+    same = request.fingerprint_parts()
+    return db.read_one(idempotency.earlier, request.workspace_id, request.actor, key, same)
 
 
 def running_already(request: RunRequest) -> Conflict:
@@ -202,8 +199,10 @@ class ReadyRun(NamedTuple):
     last_error: str | None
 
 
-def prepare(connection: Connection, request: RunRequest) -> ReadyRun:
+def prepare(request: RunRequest) -> ReadyRun:
     """The row of a new run, and its first chain.
+
+    Each look-up has a connection for itself; the caller holds none.
 
     Raises:
         As ``start``.
@@ -212,9 +211,9 @@ def prepare(connection: Connection, request: RunRequest) -> ReadyRun:
     revision_id = request.revision_id or kept["playbooks"].get(request.playbook_id)
     last_error = None
     if provided.is_chain(request.playbook_id):
-        revision_id = revision_id or provided.chain_revision(connection, request.playbook_id.removeprefix(CHAIN_PREFIX))
+        revision_id = revision_id or provided.chain_revision(request.playbook_id.removeprefix(CHAIN_PREFIX))
     else:
-        head = playbooks.head(connection, request.workspace_id, request.playbook_id)
+        head = db.read_one(playbooks.head, request.workspace_id, request.playbook_id)
         if not head.enabled:
             text = f"The playbook {request.playbook_id!r} is disabled; enable it first."
             raise Conflict(text, code="playbook_disabled")
@@ -227,7 +226,7 @@ def prepare(connection: Connection, request: RunRequest) -> ReadyRun:
         raise Conflict(f"Playbooks start playbooks more than {DEEPEST} deep.", code="too_deep")
     run_id = new_id("pexec")
     masked, sealed = _values(definition, request, parameters_cell(request.workspace_id, run_id, revision_id))
-    pinned = pins(connection, request.workspace_id, revision_id, request.pinned or kept["actions"])
+    pinned = pins(request.workspace_id, revision_id, request.pinned or kept["actions"])
     now = db.now_ms()
     row = rows.run(
         {
@@ -253,7 +252,7 @@ def prepare(connection: Connection, request: RunRequest) -> ReadyRun:
         }
     )
     chain = _opening(row, pinned)
-    row["due_at"] = backlog.again_at(str(row["queue"]), now, connection)
+    row["due_at"] = backlog.again_at(str(row["queue"]), now)
     return ReadyRun(row, chain, last_error)
 
 

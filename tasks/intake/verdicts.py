@@ -28,6 +28,7 @@ from store.executions import transitions
 from store.executions.rows import NewRow
 from tasks.attempts import completion
 from tasks.attempts.failure import failure
+from tasks.definitions import listeners
 from tasks.intake import chain_starts, reroutes, run_start
 from tasks.intake.chain_starts import ChainStart
 from tasks.messages.model import Canvas
@@ -53,6 +54,8 @@ class Form:
     known: Refused | None = None
     #: the run of a chain that a rule starts in its place
     chain: ChainStart | None = None
+    #: the events that Tocsin emits and a playbook listens for, where a decision may end it at once
+    awaited: frozenset[str] = frozenset()
 
     @property
     def is_single(self) -> bool:
@@ -101,7 +104,8 @@ def judged(form: Form, action_id: str, workspace_id: str, mode: Mode, attempted:
         decision = decision._replace(facts=decision.facts._replace(payload=shown))
     if isinstance(decision.verdict.effect, Reroute):
         form = _rerouted(decision, form.secret_names)
-    return replace(form, decision=decision, known=checks.full(workspace_id, decision.verdict.checks))
+    known, awaited = checks.full(workspace_id, decision.verdict.checks), listeners.awaited(workspace_id)
+    return replace(form, decision=decision, known=known, awaited=awaited)
 
 
 def with_chain(form: Form, mode: Mode, actor: str, request_id: str | None) -> Form:
@@ -117,9 +121,7 @@ def with_chain(form: Form, mode: Mode, actor: str, request_id: str | None) -> Fo
         return form
     name, tenant = decision.verdict.effect.chain_name, decision.facts.tenant
     more = {"workspace_id": tenant, "actor": actor, "mode": mode, "request_id": request_id}
-    with db.read() as connection:
-        chain = chain_starts.prepared(connection, name, chain_starts.origin_of(decision), **more)
-    return replace(form, chain=chain)
+    return replace(form, chain=chain_starts.prepared(name, chain_starts.origin_of(decision), **more))
 
 
 def _patched(form: Form, decision: Decision) -> Form:
@@ -145,10 +147,10 @@ def settled(connection: Connection, form: Form, row: NewRow) -> Settled:
         return Settled(row)
     gate = words.account(decision)
     if row["mode"] != Mode.DRY_RUN and (ended := words.stopped(decision)) is not None:
-        return Settled(_ended(row, ended))
+        return Settled(_ended(row, form, ended))
     made = form.known or checks.make(connection, row["workspace_id"], decision.verdict.checks, row["id"])
     if isinstance(made, Refused):
-        return Settled(_ended(row, words.refused(decision, made)), made)
+        return Settled(_ended(row, form, words.refused(decision, made)), made)
     at, effect = made.at, decision.verdict.effect
     if form.chain is not None:
         return _replaced(row, form.chain, gate, at)
@@ -160,9 +162,9 @@ def settled(connection: Connection, form: Form, row: NewRow) -> Settled:
     return Settled({**row, **waits, "gate": replace(gate, until=at).text()})
 
 
-def _ended(row: NewRow, ended: Ended) -> NewRow:
+def _ended(row: NewRow, form: Form, ended: Ended) -> NewRow:
     status = Status.FAILED if ended.code == "denied" else Status.CANCELLED
-    mark: Any = completion.mark(SimpleNamespace(**row), status)
+    mark: Any = completion.mark(SimpleNamespace(**row), status, form.awaited)
     error = transitions.dump(failure(ended.code, ended.message))
     return {
         **row,

@@ -13,7 +13,6 @@ import time
 
 from config.settings import settings
 from store.engine import db
-from store.engine.db import Connection
 from store.executions import recovery
 
 #: a queue drains at least this many executions a second (only used to pace republishing)
@@ -29,24 +28,24 @@ class Backlog:
         self._counted: dict[str, int] = {}
         self._good_until = 0.0
 
-    def pauses(self, connection: Connection | None = None, *, older: float = 0) -> dict[str, int]:
+    def pauses(self, *, older: float = 0) -> dict[str, int]:
         """The queues with a backlog over a lease, and its length, ms.
 
-        The count, made over ``connection``, may be ``older`` seconds older than it should be.
+        The count may be ``older`` seconds older than it should be.
 
         Raises:
             Unavailable: the database is away.
         """
         now = time.monotonic()
         if now >= self._good_until + older:
-            self._counted = recovery.backlog(connection) if connection else db.read_one(recovery.backlog)
+            self._counted = db.read_one(recovery.backlog)
             lease = settings().lease_seconds
             explained = max(self._counted.values(), default=0) / SLOWEST_DRAIN
             self._good_until = now + (min(explained / _PART, lease) if explained > lease else 0)
         paced = {queue: number * 1000 // SLOWEST_DRAIN for queue, number in self._counted.items()}
         return {queue: pause for queue, pause in paced.items() if pause > settings().lease_seconds * 1000}
 
-    def again_at(self, queue: str, now: int, connection: Connection | None = None) -> int:
+    def again_at(self, queue: str, now: int) -> int:
         """When tick republishes a row published at ``now`` that no worker claims.
 
         Both in ms.
@@ -54,7 +53,7 @@ class Backlog:
         Raises:
             Unavailable: the database is away.
         """
-        return now + self.pauses(connection, older=1).get(queue, settings().lease_seconds * 1000)
+        return now + self.pauses(older=1).get(queue, settings().lease_seconds * 1000)
 
 
 #: the backlog as this process knows it

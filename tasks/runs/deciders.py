@@ -18,7 +18,7 @@ from playbooks.states import Kind
 from store import access, audit
 from store.access import Caller
 from store.engine import db
-from store.engine.db import Connection, Row
+from store.engine.db import Row
 from store.executions import runs
 from tasks.definitions import revisions
 
@@ -37,16 +37,18 @@ def question(step: Mapping[str, Any], message: Any) -> dict[str, Any]:
     return {"message": message, "approvers": step.get("approvers", []), "audience": step.get("audience", [])}
 
 
-def check(connection: Connection, caller: Caller, row: Row) -> None:
+def check(caller: Caller, row: Row) -> None:
     """Refuse a caller who may not decide on this execution.
+
+    Nothing that it reads changes while an execution waits, so it is asked before the transaction that decides.
 
     Raises:
         NotYours: the decision is another's.
     """
-    run = runs.get(connection, row.workspace_id, row.run_id) if row.kind == Kind.STEP else None
+    run = db.read_one(runs.get, row.workspace_id, row.run_id) if row.kind == Kind.STEP else None
     rules = _rules(row, run)
     approvers: list[str] = rules.get("approvers", [])
-    if approvers and not _named(connection, caller, approvers):
+    if approvers and not _named(caller, approvers):
         raise NotYours(
             f"Only these may decide: {', '.join(approvers)}. A key of that id or name, or of that role, does it.",
             code="not_an_approver",
@@ -86,9 +88,9 @@ def _grave(run: Row) -> bool:
     return any(revisions.action(revision_id).definition["type"] in GRAVE for revision_id in pinned.values())
 
 
-def _named(connection: Connection, caller: Caller, approvers: Collection[str]) -> bool:
+def _named(caller: Caller, approvers: Collection[str]) -> bool:
     """Whether the caller is an approver by role, id or key name."""
     if caller.key_id in approvers or f"{_ROLE}{caller.role}" in approvers:
         return True
-    key = access.get_key(connection, caller.workspace_id, caller.key_id)
+    key = db.read_one(access.get_key, caller.workspace_id, caller.key_id)
     return key is not None and key.name in approvers

@@ -10,7 +10,7 @@ from playbooks.plan import Plan
 from playbooks.states import Mode
 from playbooks.widths import MOST_LIVE, Widths
 from store.engine import db
-from store.engine.db import Row
+from store.engine.db import Connection, Row
 from tasks.definitions import listeners, revisions
 from tasks.secrets.redact import texts
 from tasks.secrets.sealing import HANDED_ON, opened_parameters
@@ -55,11 +55,11 @@ def ends_announced(run: Run) -> frozenset[str]:
     return listeners.ends(run.workspace_id, run.mode, run.parent_id, run.context["event"])
 
 
-def ends_of_row(row: Row | None) -> frozenset[str]:
-    """The same for the whole row of a run."""
+def ends_of_row(row: Row | None, connection: Connection | None = None) -> frozenset[str]:
+    """The same for the whole row of a run; in a transaction, over its ``connection``."""
     if row is None:
         return frozenset()
-    return listeners.ends(row.workspace_id, row.mode, row.parent_id, json.loads(row.context)["event"])
+    return listeners.ends(row.workspace_id, row.mode, row.parent_id, json.loads(row.context)["event"], connection)
 
 
 def loaded(row: Row) -> Run:

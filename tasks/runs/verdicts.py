@@ -151,8 +151,7 @@ def _with_chain(run: Run, form: Form, decision: Decision, name: str) -> tuple[Fo
 
     def prepare() -> ChainStart:
         refuse_too_many_runs(run)
-        with db.read() as connection:
-            return chain_starts.prepared(connection, name, chain_starts.origin_of(decision), **more)
+        return chain_starts.prepared(name, chain_starts.origin_of(decision), **more)
 
     try:
         chain = with_patience(prepare)

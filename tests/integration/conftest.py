@@ -1,8 +1,19 @@
 """The web application inside the test's process, on an empty database."""
 
+from collections.abc import Iterator
+
 import pytest
 
 from tests.support.api import Door, at_rest
+from tests.support.nested import none_nested
+
+
+@pytest.fixture(autouse=True)
+def _no_connection_inside_another(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No thread takes a connection while it holds one."""
+    with none_nested(monkeypatch) as found:
+        yield
+    assert sorted(set(found)) == []
 
 
 @pytest.fixture

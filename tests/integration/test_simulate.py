@@ -84,8 +84,8 @@ def create(*steps_: dict[str, Any], **more: Any) -> str:
 def accepted(playbook_id: str = "pb", **request: Any) -> Run:
     """A dry run that has been accepted."""
     wanted = run_start.request_of(CALLER, playbook_id, mode="dry_run", **request)
+    row = run_start.prepare(wanted).row
     with db.write() as connection:
-        row = run_start.prepare(connection, wanted).row
         run_start.accept(connection, request=wanted, row=row)
     with db.read() as connection:
         return runs_run.loaded(run_rows.read(connection, row["id"]))
@@ -416,8 +416,8 @@ def visitor(sqlite_database: str) -> Door:
 def done(**changes: Any) -> str:
     """A run that has been carried out; ``changes``: step id → the address it was given. Returns its id."""
     wanted = run_start.request_of(CALLER, "pb")
+    row = run_start.prepare(wanted).row
     with db.write() as connection:
-        row = run_start.prepare(connection, wanted).row
         run_start.accept(connection, request=wanted, row=row)
     with db.read() as connection:
         run = runs_run.loaded(run_rows.read(connection, row["id"]))

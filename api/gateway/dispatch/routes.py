@@ -252,8 +252,7 @@ def _ends_of(taken: Sequence[Taken]) -> dict[str, Outcome]:
 
 
 def _foretold(asked: Asked) -> Any:
-    with db.read() as connection:
-        told = dispatch_gate.foretold(connection, asked)
+    told = dispatch_gate.foretold(asked)
     return answers.written(told, asked.action_id, asked.subject)
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from config.errors import CallerError, Conflict
 from gateway.outcomes import Outcome
-from store.engine import db, group_commit
+from store.engine import group_commit
 from store.engine.db import Connection, IntegrityError
 from store.executions import transitions
 from store.executions.rows import NewRow
@@ -72,8 +72,7 @@ def accept(asked: Sequence[Asked]) -> list[Result]:
     """
     for _ in range(_TRIES):
         batch = _Batch(asked)
-        with db.read() as connection:
-            _prepare(connection, batch)
+        _prepare(batch)
         if not batch.ready:
             break
         try:
@@ -92,9 +91,9 @@ def accept(asked: Sequence[Asked]) -> list[Result]:
     return [batch.results[place] for place in range(len(asked))]
 
 
-def _prepare(connection: Connection, batch: _Batch) -> None:
-    known = dispatch_ids.earlier(connection, batch.asked)
-    providers, firsts = Providers(), dict[tuple[str, str], int]()
+def _prepare(batch: _Batch) -> None:
+    """Decide about each; each look-up has a connection for itself, so that none is held while another is waited for."""
+    known, providers, firsts = dispatch_ids.earlier(batch.asked), Providers(), dict[tuple[str, str], int]()
     for place, asked in enumerate(batch.asked):
         try:
             found = dispatch_ids.replayed(known, asked)
@@ -107,7 +106,7 @@ def _prepare(connection: Connection, batch: _Batch) -> None:
                     dispatch_ids.refuse_other(batch.asked[first], asked)
                     batch.copies[place] = first
                     continue
-            batch.ready[place] = dispatch_gate.prepared(connection, providers, asked)
+            batch.ready[place] = dispatch_gate.prepared(providers, asked)
         except CallerError as refusal:
             batch.results[place] = refusal
 

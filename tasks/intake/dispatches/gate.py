@@ -75,7 +75,7 @@ class Decided:
     refused: Refused | None = None
 
 
-def prepared(connection: Connection, providers: Providers, asked: Asked) -> Ready:
+def prepared(providers: Providers, asked: Asked) -> Ready:
     """Ask the rules, and prepare what they leave of a dispatch.
 
     Raises:
@@ -83,7 +83,7 @@ def prepared(connection: Connection, providers: Providers, asked: Asked) -> Read
         does not fit. InvalidRequest: there can be no such tenant. Whatever ``asked.unless_urgent`` raises.
     """
     this = asked.dispatch
-    revision = providers.revision(connection, this.tenant, this.provider)
+    revision = providers.revision(this.tenant, this.provider)
     tenants.workspace_for(asked.caller, this.tenant)
     shown = _shown(revision, this.payload)
     decision = _judged(asked, shown)
@@ -99,11 +99,11 @@ def prepared(connection: Connection, providers: Providers, asked: Asked) -> Read
     elsewhere = isinstance(verdict.effect, Chain | Reroute)
     payload = merge_patch.all_patched(shown if elsewhere else this.payload, verdict.patches)
     if isinstance(verdict.effect, Chain):
-        return _started(connection, asked, facts, verdict, verdict.effect.chain_name, payload)
+        return _started(asked, facts, verdict, verdict.effect.chain_name, payload)
     gate, provider = _gate(asked, facts, verdict), this.provider
     if isinstance(verdict.effect, Reroute):
         provider = verdict.effect.target_provider
-        revision = providers.revision(connection, this.tenant, provider)
+        revision = providers.revision(this.tenant, provider)
         gate = replace(gate, provider=provider, original_provider=this.provider)
     outcome: Outcome | None = None
     row = row_of(asked, provider, revision, payload)
@@ -115,20 +115,20 @@ def prepared(connection: Connection, providers: Providers, asked: Asked) -> Read
     return Ready(asked=asked, verdict=verdict, facts=facts, gate=gate, row=_with(row, gate), outcome=outcome)
 
 
-def foretold(connection: Connection, asked: Asked) -> DryRun:
+def foretold(asked: Asked) -> DryRun:
     """What would become of a dispatch, without touching any state.
 
     Raises:
         NotFound, Conflict: as ``prepared``.
     """
     providers, this = Providers(), asked.dispatch
-    revision = providers.revision(connection, this.tenant, this.provider)
+    revision = providers.revision(this.tenant, this.provider)
     decision = _judged(asked, _shown(revision, this.payload))
     verdict = ALLOWED if decision is None else decision.verdict
     provider = this.provider
     if isinstance(verdict.effect, Reroute):
         provider = verdict.effect.target_provider
-        providers.revision(connection, this.tenant, provider)
+        providers.revision(this.tenant, provider)
     return DryRun(verdict.kind, verdict.rule, provider)
 
 
@@ -212,13 +212,10 @@ def _with(row: NewRow, gate: Gate) -> NewRow:
     return row
 
 
-def _started(
-    connection: Connection, asked: Asked, facts: Facts, verdict: Verdict, name: str, payload: dict[str, object]
-) -> Ready:
+def _started(asked: Asked, facts: Facts, verdict: Verdict, name: str, payload: dict[str, object]) -> Ready:
     """The run of a chain in place of a dispatch."""
     origin = {**asked.dispatch.members(), "payload": payload}
     row, messages, outcome = chain_starts.prepared(
-        connection,
         name,
         origin,
         workspace_id=asked.dispatch.tenant,

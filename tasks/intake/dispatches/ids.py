@@ -31,9 +31,21 @@ class Earlier(NamedTuple):
 Known = Mapping[tuple[str, str, str], Any]
 
 
-def earlier(connection: Connection, asked: Sequence[Asked]) -> Known:
-    """What was accepted before, by tenant, sender and id."""
+def earlier(asked: Sequence[Asked]) -> Known:
+    """What was accepted before, by tenant, sender and id.
+
+    Raises:
+        Unavailable: the database is away.
+    """
     named = [one for one in asked if one.dispatch.id is not None]
+    found = dict[tuple[str, str, str], Any]()
+    if not named:
+        return found
+    with db.read() as connection:
+        return _earlier(connection, named)
+
+
+def _earlier(connection: Connection, named: Sequence[Asked]) -> Known:
     found = {}
     for tenant, actor in {(one.dispatch.tenant, one.caller.key_id) for one in named}:
         keys = [

@@ -17,7 +17,6 @@ from playbooks.states import Mode, Status, WaitingFor
 from store.access import Caller
 from store.definitions.actions import Revision
 from store.engine import db
-from store.engine.db import Connection
 from store.executions import rows
 from store.executions.rows import NewRow
 from store.ids import new_id
@@ -61,7 +60,7 @@ class Providers:
     def __init__(self) -> None:
         self._found: dict[tuple[str, str], Revision | CallerError] = {}
 
-    def revision(self, connection: Connection, workspace_id: str, name: str) -> Revision:
+    def revision(self, workspace_id: str, name: str) -> Revision:
         """The revision that carries out what is sent by a provider now.
 
         Raises:
@@ -70,7 +69,7 @@ class Providers:
         key = workspace_id, name
         if key not in self._found:
             try:
-                self._found[key] = provided.provider(connection, workspace_id, name)
+                self._found[key] = provided.provider(workspace_id, name)
             except CallerError as refusal:
                 self._found[key] = refusal
         found = self._found[key]

@@ -1,0 +1,55 @@
+"""Finds code that takes a connection while it holds one.
+
+Each use of the database has one connection of a pool. Where every connection is held by a thread that waits for a
+second one, none goes on until the patience of all of them is over: so a thread that holds a connection takes no other.
+What a test itself holds does not count.
+"""
+
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from store.engine.pool import ConnectionPool, PooledConnection
+from tests.support.processes import ROOT
+
+_BESIDE = ("store/engine/db.py", "store/engine/pool.py", "tests/support/nested.py")
+
+
+def _user() -> str:
+    """The line of this project that takes a connection: the first above the engine."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        path = Path(frame.f_code.co_filename)
+        if path.is_relative_to(ROOT) and ".venv" not in path.parts:
+            place = path.relative_to(ROOT).as_posix()
+            if place not in _BESIDE:
+                return f"{place}:{frame.f_lineno}"
+        frame = frame.f_back  # type: ignore[assignment]
+    return ""
+
+
+@contextmanager
+def none_nested(patch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """The places that took a connection inside another, as ``place inside place``."""
+    mine, found = threading.local(), list[str]()
+    take, give_back = ConnectionPool.take, ConnectionPool.give_back
+
+    def taken(pool: ConnectionPool) -> PooledConnection:
+        user, held = _user(), getattr(mine, "held", [])
+        if held and not held[-1].startswith("tests/"):
+            found.append(f"{user} inside {held[-1]}")
+        pooled = take(pool)
+        mine.held = [*held, user]
+        return pooled
+
+    def given_back(pool: ConnectionPool, pooled: PooledConnection, *, sound: bool = True) -> None:
+        mine.held = getattr(mine, "held", [])[:-1]
+        give_back(pool, pooled, sound=sound)
+
+    patch.setattr(ConnectionPool, "take", taken)
+    patch.setattr(ConnectionPool, "give_back", given_back)
+    yield found
