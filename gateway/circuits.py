@@ -26,6 +26,12 @@ def put(found: Mapping[str, Breaker]) -> None:
             _known[provider] = breaker
 
 
+def replace(found: Mapping[str, Breaker]) -> None:
+    """Take over all rows, even earlier ones, and forget the others: the database was restored from a backup."""
+    global _known  # noqa: PLW0603 - swapped as a whole: nobody sees a moment in which none is open
+    _known = dict(found)
+
+
 def forget() -> None:
-    """Forget all: in a child process, and when the database was restored from a backup."""
+    """Forget all: in a child process."""
     _known.clear()

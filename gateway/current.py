@@ -102,7 +102,6 @@ def replace(in_force: InForce) -> None:
     """Put a generation in force, even an older one: the database was restored from a backup."""
     global _in_force  # noqa: PLW0603
     _in_force = in_force
-    circuits.forget()
 
 
 def follow(look: Callable[[], None]) -> None:

@@ -205,12 +205,11 @@ class Follower(threading.Thread):
             self._refused = (found.edition, words)
             log.exception("configuration cannot be used by this version; decisions fail", generation=found.generation)
             raise Unavailable(words) from error
-        circuits.put(breaker_rows.read(rows))  # first: who checks in with the edition obeys its breakers
+        known, restored = breaker_rows.read(rows), in_force.number < current.held().number
+        # the breakers first: who checks in with the edition obeys them; an earlier edition is that of a restored backup
+        (circuits.replace if restored else circuits.put)(known)
         self._breakers_at = current.now()
-        if in_force.number < current.held().number:  # the database was restored from a backup
-            current.replace(in_force)
-        else:
-            current.put(in_force)
+        (current.replace if restored else current.put)(in_force)
 
 
 def compiled(found: Stored, held: InForce) -> InForce:

@@ -400,3 +400,13 @@ def test_a_step_by_a_provider_passes_its_breaker(place: Place) -> None:
     place.turn("email", "reset")
     assert run(place).status == "failed"
     assert row_of("email").failures == 1
+
+
+def test_a_database_from_a_backup_brings_its_breakers(place: Place) -> None:
+    """A breaker that was open in the backup is obeyed at once, one that the backup does not have is forgotten."""
+    place.turn("sms", "trip")
+    circuits.put({"email": Breaker(state="open", version=99)})
+    with db.write() as connection:
+        connection.execute(configurations.in_force.update().values(edition=current.held().number - 1))
+    follow.look()
+    assert {provider: one.state for provider, one in circuits.known().items()} == {"sms": "open"}
