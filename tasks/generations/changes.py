@@ -6,6 +6,7 @@ returns when every living process has the change, at the latest when those that 
 """
 
 import contextlib
+import functools
 import json
 import time
 from dataclasses import dataclass, field
@@ -84,12 +85,23 @@ def load_if_changed() -> bool:
     if not found.texts and (not found.faults or not settings().config_dir.exists()):
         return False
     with db.read() as connection:
-        if not found.faults and found.has_digest(configurations.newest_from_folder(connection)):
-            return False
+        known = not found.faults and found.has_digest(configurations.newest_from_folder(connection))
+        stale = bool(configurations.standing(connection).faults)
+    if known:
+        if stale:
+            db.change(functools.partial(_clear_faults, found=found))
+        return False
     loading = _load(found, Author(), first_only=True)
     for fault in loading.errors:
         log.error("configuration folder not loaded: the last good generation stays in force", fault=fault)
     return not loading.errors
+
+
+def _clear_faults(connection: Connection, found: Texts) -> None:
+    """Forget the faults of a folder whose files are again those that were loaded last."""
+    configurations.begin(connection)
+    if found.has_digest(configurations.newest_from_folder(connection)):
+        configurations.note_faults(connection, [])
 
 
 def _load(found: Texts, author: Author, *, first_only: bool = False) -> Loading:

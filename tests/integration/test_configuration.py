@@ -266,6 +266,21 @@ def test_a_start_loads_only_what_has_changed(database: str, folder: Path) -> Non
     (folder / "rules/a.yaml").unlink()
     assert not changes.load_if_changed()
     assert [rule.name for rule in current.held().ruleset.rules] == ["one"]
+    with db.read() as connection:
+        assert configurations.standing(connection).faults  # a machine without files knows nothing of them
+
+
+def test_a_start_with_the_files_in_force_forgets_old_faults(database: str, folder: Path) -> None:
+    """A folder that was faulty and is again as it was loaded last has no faults any more."""
+    write(folder, "one")
+    assert changes.load_if_changed()
+    sound = (folder / "rules/a.yaml").read_text()
+    (folder / "rules/a.yaml").write_text("rules: 7")
+    assert not changes.load_if_changed()
+    (folder / "rules/a.yaml").write_text(sound)
+    assert not changes.load_if_changed()
+    with db.read() as connection:
+        assert configurations.standing(connection).faults == []
 
 
 def test_a_start_without_its_database_loads_the_folder_later(
