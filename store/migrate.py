@@ -1,7 +1,7 @@
 """Brings the database to this version's schema: ``python -m store.migrate``.
 
-Safe to run again and by several processes at once (on PostgreSQL an advisory lock lets one do it, on SQLite the file's
-own lock). Run it once per deploy, before the processes start.
+Safe to run again and by several processes at once: on PostgreSQL an advisory lock lets one do it, on SQLite a lock on
+the folder of the file. Run it once per deploy, before the processes start.
 """
 
 import sys

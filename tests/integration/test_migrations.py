@@ -1,0 +1,115 @@
+"""Migrations that are broken off, and two that run at once: the schema is the same in the end."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from alembic import command
+from alembic.script import ScriptDirectory
+
+from config.settings import settings
+from store import migrate
+from tests.support.processes import ROOT, clean_environment
+
+#: all migrations, the first one first
+_ALL = [one.revision for one in reversed(list(ScriptDirectory(str(migrate.HERE)).walk_revisions()))]
+#: one transaction, and indexes one by one
+_SOME = ["0017", "0020"]
+_SAY_NOTHING = ("select", "pragma", "begin", "commit", "rollback")
+
+
+class BrokenOff(Exception):  # noqa: N818
+    """The process ends here."""
+
+
+@contextmanager
+def broken_off_at(number: int) -> Iterator[list[str]]:
+    """A migration whose statement of this number ends the process before it runs; the changing statements so far."""
+    said: list[str] = []
+
+    def count(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if not statement.strip().lower().startswith(_SAY_NOTHING):
+            if len(said) == number:
+                raise BrokenOff
+            said.append(statement)
+
+    sa.event.listen(sa.Engine, "before_cursor_execute", count)
+    try:
+        yield said
+    finally:
+        sa.event.remove(sa.Engine, "before_cursor_execute", count)
+
+
+def schema() -> set[tuple[Any, ...]]:
+    """Tables with their columns, indexes, constraints and triggers."""
+    engine = sa.create_engine(settings().database_url)
+    try:
+        with engine.connect() as connection:
+            if engine.dialect.name == "sqlite":
+                found = connection.exec_driver_sql(
+                    "SELECT type, name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite%'"
+                )
+                tables = [one for one in found if one.type == "table"]
+                columns = [
+                    (one.name, *column[1:5])
+                    for one in tables
+                    for column in connection.exec_driver_sql(f"PRAGMA table_info({one.name})")
+                ]
+                others = connection.exec_driver_sql("SELECT name, sql FROM sqlite_master WHERE type <> 'table'")
+                return {tuple(row) for row in (*columns, *others)}
+            asked = (
+                (
+                    "SELECT relname, attname, atttypid, attnotnull FROM pg_attribute JOIN pg_class c ON c.oid=attrelid"
+                    " WHERE relkind = 'r' AND relnamespace = 2200 AND attnum > 0 AND NOT attisdropped"
+                ),
+                "SELECT adrelid::regclass::text, pg_get_expr(adbin, adrelid) FROM pg_attrdef",
+                "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'",
+                "SELECT tgname, pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal",
+                "SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE connamespace = 2200",
+                "SELECT indexrelid::regclass::text, indisvalid FROM pg_index WHERE NOT indisvalid",
+            )
+            return {tuple(row) for one in asked for row in connection.exec_driver_sql(one)}
+    finally:
+        engine.dispose()
+
+
+@pytest.mark.parametrize(
+    "revision", [one if one in _SOME else pytest.param(one, marks=pytest.mark.gate) for one in _ALL]
+)
+def test_a_migration_that_is_broken_off_runs_again(empty_database: str, revision: str) -> None:
+    """Broken off before each of its statements in turn, it makes the same schema when it runs again."""
+    configuration, place = migrate.configuration(), _ALL.index(revision)
+    before = _ALL[place - 1] if place else "base"
+    command.upgrade(configuration, revision)
+    expected = schema()
+    for number in range(1_000):
+        command.downgrade(configuration, before)
+        with broken_off_at(number) as said:
+            try:
+                command.upgrade(configuration, revision)
+            except BrokenOff:
+                pass
+            else:
+                assert number == len(said) > 0
+                break
+        command.upgrade(configuration, revision)
+        assert schema() == expected, said
+    assert schema() == expected
+    command.upgrade(configuration, "head")
+
+
+def test_two_that_migrate_at_once_do_it_once(empty_database: str) -> None:
+    """Four processes begin together on an empty database; all end well."""
+    own = {name: str(getattr(settings(), name.removeprefix("TOCSIN_").lower())) for name in ("TOCSIN_DATABASE_URL",)}
+    environment = clean_environment(TOCSIN_ENV="development", TOCSIN_VAR_DIR=str(settings().var_dir), **own)
+    line = [sys.executable, "-m", "store.migrate"]
+    processes = [
+        subprocess.Popen(line, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        for _ in range(4)
+    ]
+    told = [process.communicate(timeout=120)[1] for process in processes]
+    assert [process.returncode for process in processes] == [0] * 4, told
