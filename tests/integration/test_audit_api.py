@@ -292,6 +292,9 @@ def test_outcomes_are_counted_as_often_as_they_are_recorded(both: Door) -> None:
     execution(to=Status.CANCELLED)
     for outcome in ("suppressed", "suppressed", "deduplicated", "throttled"):
         note(outcome=outcome)
+    for _ in range(3):  # the steps of a chain, which carry out what is counted as a dispatch
+        note(outcome="executed", origin="chain", rule=None, verdict=None)
+    note(outcome="suppressed", origin="recurring")
     for _ in range(2):
         counting.count(TimeSlice())
     seven = {"dispatched": 4, "executed": 0, "deduplicated": 1, "suppressed": 2, "rerouted": 0, "throttled": 1}
@@ -299,6 +302,8 @@ def test_outcomes_are_counted_as_often_as_they_are_recorded(both: Door) -> None:
     by_origin = {
         "dispatch": {"deduplicated": 1, "suppressed": 2, "throttled": 1},
         "trigger": {"cancelled": 1, "executed": 1},
+        "chain": {"executed": 3},
+        "recurring": {"suppressed": 1},
     }
     shown = both.call("GET", "/metrics").json
     assert {name: shown[name] for name in (*seven, "by_origin")} == {**seven, "by_origin": by_origin}
