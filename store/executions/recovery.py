@@ -53,6 +53,23 @@ def postpone(db: Connection, execution_id: str, *, at: int) -> None:
     db.execute(sa.update(executions).where(table.id == execution_id, table.due_at.is_not(None)).values(due_at=at))
 
 
+def due_within(db: Connection, since: int, until: int, *, after: tuple[str, int], limit: int) -> list[Row]:
+    """The rows that become due after ``since`` and by ``until`` (ms), behind one of this id and time, in that order."""
+    table = executions.c
+    shown = (table.id, table.due_at, table.workspace_id, table.status, table.waiting_for, table.error)
+    behind = sa.tuple_(table.due_at, table.id) > sa.tuple_(sa.literal(after[1]), sa.literal(after[0]))
+    where = (table.due_at > since, table.due_at >= after[1], table.due_at <= until, behind)
+    return list(db.execute(sa.select(*shown).where(*where).order_by(table.due_at, table.id).limit(limit)))
+
+
+def hasten(db: Connection, execution_ids: list[str], *, at: int) -> int:
+    """Make those rows due at ``at`` that wait for a time behind it; returns how many."""
+    table = executions.c
+    mine = (table.id.in_(sorted(execution_ids)), table.status == Status.WAITING, table.due_at > at)
+    them = sa.select(table.id).where(*mine).order_by(table.id).with_for_update(skip_locked=True)
+    return db.execute(sa.update(executions).where(table.id.in_(them)).values(due_at=at)).rowcount
+
+
 def publish_now(db: Connection, run_id: str) -> None:
     """Make everything of a run that is ready to begin due."""
     table = executions.c

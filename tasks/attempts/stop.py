@@ -8,9 +8,7 @@ from providers.base import Abandoned
 from tasks.attempts.conclude import Ending
 from tasks.attempts.failure import failure
 from tasks.attempts.patience import with_patience
-
-#: how long a stopped attempt waits before it asks again, seconds: the first time, and at most
-SOONEST, LATEST = 5, 60
+from tasks.generations.lifted import CODE, LATEST, SOONEST
 
 
 def waits(row: Any) -> Ending | None:
@@ -27,6 +25,6 @@ def waits(row: Any) -> Ending | None:
     (stop,) = found
     if stop is None:
         return None
-    error = failure("stopped", f"Nothing goes out until the stop is lifted: {stop.reason}.")
+    error = failure(CODE, f"Nothing goes out until the stop is lifted: {stop.reason}.")
     seconds = min(LATEST, SOONEST * max(1, row.attempt))
     return Ending(Status.WAITING, error=error, waiting_for=WaitingFor.DELAY, wait_seconds=seconds)

@@ -27,7 +27,7 @@ from store.engine.db import Connection
 from store.gateway import configurations, news, providers
 from store.gateway.configurations import NewGeneration, Standing
 from store.sealing import subkeys
-from tasks.generations import files, follow, revisions
+from tasks.generations import files, follow, lifted, revisions
 from tasks.generations.files import Texts
 
 #: what the audit trail calls the configuration as a whole
@@ -226,7 +226,7 @@ def stop(tenant: str, reason: str, author: Author) -> str:
 
 
 def lift(tenant: str, author: Author) -> str:
-    """Lift a stop; which processes have it.
+    """Lift a stop; which processes have it. What waits for it goes on with the next tick.
 
     Raises:
         NotFound: there is none of that tenant. Unavailable.
@@ -239,7 +239,10 @@ def lift(tenant: str, author: Author) -> str:
         audit.record(connection, author.workspace_id, author.actor, "stop.lifted", tenant)
         return configurations.end(connection)
 
-    return announced(db.change(write))
+    shown = announced(db.change(write))
+    with contextlib.suppress(Unavailable):  # what waits asks for itself within a minute
+        lifted.go_on()
+    return shown
 
 
 def announced(edition: int) -> str:
