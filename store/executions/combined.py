@@ -27,6 +27,7 @@ from store.executions.transitions import (
     with_end,
 )
 from store.gateway import end_record, kept_keys
+from store.gateway.kept_keys import Fate
 
 _table = transitions.executions
 
@@ -53,8 +54,8 @@ def move_and_add(
     new = {f"new_{name}": row.get(name) for name in _COLUMNS}
     parameters = {**_audited(row_id, to, actor, fence, changes), **new, "then_at_": row["created_at"]}
     parameters |= {"then_actor_": actor, "then_event_": entered(row["status"])}
-    begun, frees = row["status"] == Status.RUNNING, kept_keys.ends_with(to, changes)
-    return _adding(to, guard, tuple(changes), fence is not None, begun, frees).first(db, parameters)
+    begun, keys = row["status"] == Status.RUNNING, kept_keys.fate(to, changes)
+    return _adding(to, guard, tuple(changes), fence is not None, begun, keys).first(db, parameters)
 
 
 def move_and_end(
@@ -77,7 +78,7 @@ def move_and_end(
     ending = {f"run_{name}": run[name] for name in ("error", "output")}
     parameters = {**_audited(row_id, to, actor, fence, changes), **ending, "run_completed_at": now_ms()}
     parameters |= {"then_at_": now_ms(), "then_actor_": actor, "then_event_": f"execution.{run['status']}"}
-    return _ending(to, guard, tuple(changes), run["status"], kept_keys.ends_with(to, changes)).first(db, parameters)
+    return _ending(to, guard, tuple(changes), run["status"], kept_keys.fate(to, changes)).first(db, parameters)
 
 
 def _audited(row_id: str, to: Status, actor: str, fence: int | None, changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -86,8 +87,8 @@ def _audited(row_id: str, to: Status, actor: str, fence: int | None, changes: Ma
 
 
 @functools.cache
-def _adding(to: Status, guard: str, changed: tuple[str, ...], fenced: bool, begun: bool, frees: bool) -> Prepared:
-    moved = moving(to, guard, changed, fenced, frees=frees).cte("moved")
+def _adding(to: Status, guard: str, changed: tuple[str, ...], fenced: bool, begun: bool, keys: Fate) -> Prepared:
+    moved = moving(to, guard, changed, fenced, keys=keys).cte("moved")
     noted = end_record.noting(moved, attempt_of(moved)).cte("noted")
     columns = {name: sa.bindparam(f"new_{name}", type_=column.type) for name, column in _table.c.items()}
     row = sa.select(*columns.values()).select_from(moved)
@@ -101,12 +102,12 @@ def _adding(to: Status, guard: str, changed: tuple[str, ...], fenced: bool, begu
     as_wished = sa.bindparam("then_event_", type_=sa.Text)
     held_back = sa.case((added.c.status == Status.PENDING, entered(Status.PENDING)), else_=as_wished)
     then_noted = audit.noting(added, details=action_of(added), prefix="then_", event=held_back).cte("then_noted")
-    return Prepared(sa.select(*end_record.others(moved)).add_cte(noted, then_noted, *kept_keys.freed(moved)))
+    return Prepared(sa.select(*end_record.others(moved)).add_cte(noted, then_noted, *kept_keys.changing(keys, moved)))
 
 
 @functools.cache
-def _ending(to: Status, guard: str, changed: tuple[str, ...], run_to: Status, frees: bool) -> Prepared:
-    moved = moving(to, guard, changed, fenced=True, frees=frees).cte("moved")
+def _ending(to: Status, guard: str, changed: tuple[str, ...], run_to: Status, keys: Fate) -> Prepared:
+    moved = moving(to, guard, changed, fenced=True, keys=keys).cte("moved")
     noted = end_record.noting(moved, attempt_of(moved)).cte("noted")
     run: Any = _table.alias("ending")
     over = (
@@ -121,13 +122,9 @@ def _ending(to: Status, guard: str, changed: tuple[str, ...], run_to: Status, fr
             error=sa.bindparam("run_error", type_=sa.Text),
             output=sa.bindparam("run_output", type_=sa.Text),
         )
-        .returning(run.c.id, run.c.workspace_id, run.c.attempt, *_keys_of(run, run_to))
+        .returning(run.c.id, run.c.workspace_id, run.c.attempt)
         .cte("ended")
     )
     then_noted = audit.noting(over, details=attempt_of(over), prefix="then_").cte("then_noted")
-    freed = (*kept_keys.freed(moved), *kept_keys.freed(over, "freed_by_run"))
-    return Prepared(sa.select(*end_record.others(moved)).add_cte(noted, then_noted, *freed))
-
-
-def _keys_of(run: Any, run_to: Status) -> list[Any]:
-    return [kept_keys.mark(run_to, run.c.gate, run.c.attempt)] if kept_keys.ends_with(run_to, {}) else []
+    keys_change = kept_keys.changing(keys, moved)  # those of the run are kept: it has begun
+    return Prepared(sa.select(*end_record.others(moved)).add_cte(noted, then_noted, *keys_change))

@@ -48,10 +48,10 @@ def still_held(db: Connection, owner: str, execution_ids: list[str]) -> set[tupl
     return {(row.id, row.attempt) for row in db.execute(sa.select(table.id, table.attempt).where(mine, _goes_on))}
 
 
-def hand_back(db: Connection, execution_id: str, owner: str, attempt: int) -> bool:
+def hand_back(db: Connection, execution_id: str, owner: str, attempt: int, *, begun: bool) -> bool:
     """Hand an attempt back: pending, due at once, no lapse counted.
 
-    False when it was taken away, or belongs to a run that has ended.
+    ``begun`` says that its effect may have begun. False when it was taken away, or belongs to a run that has ended.
     """
     moved = transition(
         db,
@@ -60,6 +60,7 @@ def hand_back(db: Connection, execution_id: str, owner: str, attempt: int) -> bo
         actor=owner,
         fence=attempt,
         guard="may be handed back",
+        in_doubt=begun,
         owner=None,
         publishes=0,
         due_at=now_ms(),

@@ -30,6 +30,7 @@ from store.engine.prepared import Prepared, words
 from store.executions import rows
 from store.executions.rows import TIMEOUT_GRACE, NewRow
 from store.gateway import end_record, kept_keys
+from store.gateway.kept_keys import Fate
 
 executions = sa.Table(
     "executions",
@@ -135,26 +136,27 @@ def transition(
     fence: int | None = None,
     guard: str = "",
     parameters: Mapping[str, Any] | None = None,
+    in_doubt: bool = False,
     **changes: Any,
 ) -> Any:
     """Change an execution's status, with its audit row, or do nothing.
 
     ``fence`` restricts it to the worker that holds that attempt, ``guard`` names further conditions (``_GUARDS``, with
-    their ``parameters``), ``changes`` are other columns to set. Returns the row as it is now, None when the row was not
-    in a state from which ``to`` may be entered.
+    their ``parameters``), ``changes`` are other columns to set. ``in_doubt`` says that the attempt which ends here may
+    have had its effect. Returns the row as it is now, None when the row was not in a state from which ``to`` may be
+    entered.
     """
     changes = with_end(to, changes)
     values = {"id_": execution_id, "fence_": fence, **(parameters or {}), **changes, **end_record.given(to, changes)}
     shape = (to, guard, tuple(changes), fence is not None)
-    event, frees = f"execution.{to}", kept_keys.ends_with(to, changes)
+    event, keys = f"execution.{to}", kept_keys.fate(to, changes, in_doubt=in_doubt)
     if db.dialect.name == "postgresql":
-        return _audited(*shape, frees).first(db, {**values, "at_": now_ms(), "actor_": actor, "event_": event})
-    row = _plain(*shape, frees).first(db, values)
+        return _audited(*shape, keys).first(db, {**values, "at_": now_ms(), "actor_": actor, "event_": event})
+    row = _plain(*shape, keys).first(db, values)
     if row is not None:
         entry = audit.entry(row.workspace_id, actor, event, row.id, attempt=row.attempt)
         audit.record_ends(db, [{**entry, **end_record.of_row(row)}])
-        if frees:
-            kept_keys.free(db, row)
+        kept_keys.change(db, keys, row)
     return row
 
 
@@ -164,17 +166,17 @@ def with_end(to: Status, changes: dict[str, Any]) -> dict[str, Any]:
 
 
 @functools.cache
-def _plain(to: Status, guard: str, changed: tuple[str, ...], fenced: bool, frees: bool) -> Prepared:
+def _plain(to: Status, guard: str, changed: tuple[str, ...], fenced: bool, keys: Fate) -> Prepared:
     """The transition alone; the audit row is a statement of its own."""
-    return Prepared(moving(to, guard, changed, fenced, frees=frees))
+    return Prepared(moving(to, guard, changed, fenced, keys=keys))
 
 
 @functools.cache
-def _audited(to: Status, guard: str, changed: tuple[str, ...], fenced: bool, frees: bool) -> Prepared:
+def _audited(to: Status, guard: str, changed: tuple[str, ...], fenced: bool, keys: Fate) -> Prepared:
     """The transition and its audit row in one statement: one round trip."""
-    moved = moving(to, guard, changed, fenced, frees=frees).cte("moved")
+    moved = moving(to, guard, changed, fenced, keys=keys).cte("moved")
     noted = end_record.noting(moved, attempt_of(moved)).cte("noted")
-    return Prepared(sa.select(*end_record.others(moved)).add_cte(noted, *kept_keys.freed(moved)))
+    return Prepared(sa.select(*end_record.others(moved)).add_cte(noted, *kept_keys.changing(keys, moved)))
 
 
 def attempt_of(moved: sa.FromClause) -> sa.ColumnElement[str]:
@@ -187,7 +189,7 @@ def action_of(added: sa.FromClause) -> sa.ColumnElement[str]:
     return sa.case((added.c.action_id != "", sa.literal('{"action":"') + added.c.action_id + sa.literal('"}')))
 
 
-def moving(to: Status, guard: str, changed: tuple[str, ...], fenced: bool, *, frees: bool = False) -> Any:
+def moving(to: Status, guard: str, changed: tuple[str, ...], fenced: bool, *, keys: Fate = "") -> Any:
     """The transition as a statement; ``transition`` explains the parameters."""
     table = executions.c
     where = [table.id == sa.bindparam("id_"), table.status.in_(words(SOURCES[to]))]
@@ -199,8 +201,8 @@ def moving(to: Status, guard: str, changed: tuple[str, ...], fenced: bool, *, fr
     if to in TERMINAL:  # a run keeps its secrets for a retry, as long as the run itself is kept
         values["sealed"] = sa.case((table.kind == Kind.PLAYBOOK, table.sealed), else_=sa.null())
         more = (*more, *end_record.columns(executions, to))
-    if frees:
-        more = (*more, kept_keys.mark(to, table.gate, table.attempt))
+    if keys:
+        more = (*more, kept_keys.mark(keys, to, table))
     return sa.update(executions).where(*where).values(values).returning(*_MOVED, *more)
 
 

@@ -1,8 +1,8 @@
 """Deduplication keys: which execution holds each, and until when.
 
 A key is taken in the transaction that accepts the execution, or right before an attempt at a step. The database decides
-between two that want it at the same time. It is free again at its time, and as soon as its holder has failed without
-doubt: ``store.gateway.kept_keys`` deletes it in the transaction of that end.
+between two that want it at the same time. It is free again at its time, and as soon as its holder has failed and
+certainly had no effect: ``store.gateway.kept_keys`` deletes it in the transaction of that end.
 """
 
 from typing import Any
@@ -21,6 +21,8 @@ dedup_keys = sa.Table(
     #: the holder
     sa.Column("execution_id", sa.Text, nullable=False),
     sa.Column("expires_at", sa.BigInteger, nullable=False),
+    #: whether an attempt of the holder may have had its effect: then no end of it frees the key
+    sa.Column("kept", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Index("ix_dedup_keys_execution_id", "execution_id"),
     sa.Index("ix_dedup_keys_expires_at", "expires_at"),
 )
@@ -30,7 +32,8 @@ _take = Prepared(
         "INSERT INTO dedup_keys (workspace_id, key, execution_id, expires_at)"
         " VALUES (:workspace_id, :key, :execution_id, :expires_at)"
         " ON CONFLICT (workspace_id, key) DO UPDATE"
-        " SET execution_id = excluded.execution_id, expires_at = excluded.expires_at"
+        " SET execution_id = excluded.execution_id, expires_at = excluded.expires_at,"
+        " kept = dedup_keys.kept AND dedup_keys.execution_id = excluded.execution_id"
         " WHERE dedup_keys.expires_at <= :now OR dedup_keys.execution_id = excluded.execution_id"
         " RETURNING execution_id"
     )
@@ -63,14 +66,14 @@ def holder(db: Connection, workspace_id: str, key: str, *, now: int) -> str | No
     return row.execution_id if row is not None and row.expires_at > now else None
 
 
-def of_holder(execution_id: Any) -> sa.Delete:
-    """The statement that frees the keys of an execution."""
-    return sa.delete(dedup_keys).where(dedup_keys.c.execution_id == execution_id)
+def freeing(which: sa.ColumnElement[bool]) -> sa.Delete:
+    """The statement that frees keys, except those that no end frees."""
+    return sa.delete(dedup_keys).where(which, ~dedup_keys.c.kept)
 
 
-def of_holders(execution_ids: Any) -> sa.Delete:
-    """The statement that frees the keys of executions."""
-    return sa.delete(dedup_keys).where(dedup_keys.c.execution_id.in_(execution_ids))
+def marking(which: sa.ColumnElement[bool]) -> sa.Update:
+    """The statement after which no end frees these keys."""
+    return sa.update(dedup_keys).where(which).values(kept=sa.true())
 
 
 def forget(db: Connection, *, before: int, limit: int = 1000) -> int:

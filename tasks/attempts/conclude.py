@@ -134,8 +134,10 @@ def settle(this: Attempt, ending: Ending) -> Settled:
     elif ending.status == Status.COMPLETED:
         this.log("INFO", ending.done or _DONE[row.mode])
     if ending.error is not None:
-        unknown = bool(ending.error["outcome_unknown"]) and not row.idempotent and row.mode == Mode.LIVE
-        ending = replace(ending, error={**ending.error, "outcome_unknown": unknown})
+        possible = bool(ending.error["outcome_unknown"]) and row.mode == Mode.LIVE
+        told = {"effect_possible": True} if possible else {}
+        unknown = possible and not row.idempotent
+        ending = replace(ending, error={**ending.error, "outcome_unknown": unknown, **told})
         if row.kind == Kind.DISPATCH:  # its sender is informed
             ending = replace(ending, error={**(ending.error or {}), "retryable": ending.retryable})
     record = {

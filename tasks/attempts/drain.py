@@ -35,8 +35,9 @@ def leave(children: Iterable[int] = ()) -> None:
     def give_up(connection: Connection) -> tuple[int, int]:
         handed_back = lapsed = 0
         for row in leases.held_by(connection, owners):
-            if row.idempotent or keep.never_began(row):
-                handed_back += leases.hand_back(connection, row.id, row.owner, row.attempt)
+            begun = not keep.never_began(row)
+            if row.idempotent or not begun:
+                handed_back += leases.hand_back(connection, row.id, row.owner, row.attempt, begun=begun)
             else:
                 leases.lapse(connection, row.id, row.attempt)
                 lapsed += 1

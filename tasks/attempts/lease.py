@@ -240,9 +240,10 @@ class LeaseKeeper:
                 if row.renewed_at >= before:
                     self.doubt()
                     continue
-                if row.idempotent or self.never_began(row):
+                begun = not self.never_began(row)
+                if row.idempotent or not begun:
                     with db.write() as connection:
-                        leases.hand_back(connection, row.id, self.owner, row.attempt)
+                        leases.hand_back(connection, row.id, self.owner, row.attempt, begun=begun)
                     log.info("execution handed back: its claim was in doubt", execution_id=row.id, attempt=row.attempt)
         except Unavailable:
             self.doubt()

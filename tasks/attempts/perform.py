@@ -22,7 +22,7 @@ from providers import registry
 from providers.base import Abandoned, Call, ProviderError, TimedOut, Waiting
 from store.definitions.actions import Revision
 from store.engine import db
-from store.engine.db import Row
+from store.engine.db import Connection, Row
 from store.executions import leases
 from store.sealing.seal import SealBroken
 from tasks.attempts import circuits, fallbacks, provider_calls
@@ -160,7 +160,12 @@ def give_up(held: HeldLease) -> None:
     this process is released; a cancel may wait for that.
     """
     owner = keeper().owner
-    if held.safe and commit_with_patience(lambda db_: leases.hand_back(db_, held.execution_id, owner, held.attempt)):
+    begun = held.begun
+
+    def hand_back(connection: Connection) -> bool:
+        return leases.hand_back(connection, held.execution_id, owner, held.attempt, begun=begun)
+
+    if held.safe and commit_with_patience(hand_back):
         log.info("execution handed back", attempt=held.attempt)
         return
     try:

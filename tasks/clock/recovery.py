@@ -15,7 +15,7 @@ from dataclasses import replace
 
 from config import logs
 from config.settings import settings
-from playbooks.states import Kind, Status, WaitingFor
+from playbooks.states import Kind, Mode, Status, WaitingFor
 from store.engine import db
 from store.engine.db import Connection, Row
 from store.executions import recovery, steps, transitions
@@ -94,18 +94,20 @@ def _recover(connection: Connection, row: Row) -> TaskMessage | None:
     if silent and (respite := reach.respite_ms()):  # its worker may live, and write the end of the action
         recovery.postpone(connection, row.id, at=db.now_ms() + respite)
         return None
-    unknown = not row.idempotent
+    unknown, possible = not row.idempotent, row.mode == Mode.LIVE
     lost = row.queue not in canvas.KILLABLE and silent
     if row.expires_at is not None and row.expires_at <= db.now_ms() and not lost:
         message = f"the action took longer than its timeout_seconds ({row.timeout_ms / 1000:g} s)"
-        return _end(connection, row, Status.TIMEOUT, failure("timeout", message, outcome_unknown=unknown))
+        error = failure("timeout", message, outcome_unknown=unknown, effect_possible=possible)
+        return _end(connection, row, Status.TIMEOUT, error)
     if unknown:
         message = f"While the action ran {_SILENT}; nobody knows whether it had its effect."
-        return _end(connection, row, Status.FAILED, failure("worker_lost", message, outcome_unknown=True))
+        error = failure("worker_lost", message, outcome_unknown=True, effect_possible=possible)
+        return _end(connection, row, Status.FAILED, error)
     lapses = row.lapses + 1
     if lapses >= POISON_CAP:
         message = f"{POISON_CAP} times {_SILENT} while this action ran; it is not tried again."
-        error = failure("attempts_exhausted", message)
+        error = failure("attempts_exhausted", message, effect_possible=possible)
         return _end(connection, row, Status.FAILED, error)
     queue = row.queue if lapses < QUARANTINE_AFTER and not _is_unserved(row) else "quarantine"
     log.warning("worker lost; trying again", execution_id=row.id, lapses=lapses, queue=queue)
@@ -126,6 +128,7 @@ def _retry(connection: Connection, row: Row, queue: str, *, lapses: int | None =
         fence=row.attempt,
         queue=queue,
         owner=None,
+        in_doubt=lapses is not None,
         waiting_for=None,
         publishes=1,
         due_at=due_at,

@@ -1,5 +1,7 @@
 """What the rules make of dispatches: one answer for each verdict, and what is kept."""
 
+import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,7 @@ import pytest
 from store.audit import audit
 from store.engine import db
 from store.executions import transitions
+from tasks.attempts import action as attempts
 from tests.support import dispatching
 from tests.support.api import Door
 from tests.support.dispatching import body, send
@@ -99,6 +102,41 @@ def test_an_equal_dispatch_is_deduplicated(everywhere: Door) -> None:
     assert [one["outcome"]["outcome"] for one in many.json] == ["executed", "deduplicated", "deduplicated"]
     assert len(executions()) == 2
     assert sorted(outcomes()) == ["deduplicated"] * 3 + ["executed"] * 2
+
+
+def _answer_nothing(listener: socket.socket, times: int) -> None:
+    """A receiver that takes so many calls, answers none, and is then gone."""
+    for _ in range(times):
+        taken, _ = listener.accept()
+        taken.recv(65_536)
+        taken.close()
+    listener.close()
+
+
+@pytest.mark.parametrize("taken", [0, 1, 2])
+def test_an_equal_dispatch_waits_for_the_time_of_a_key_in_doubt(
+    everywhere: Door, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, taken: int
+) -> None:
+    """The receiver took a call and never answered; that the retry got no connection does not undo it."""
+    monkeypatch.setenv("TOCSIN_EGRESS_ALLOW", "127.0.0.0/8")
+    listener = socket.create_server(("127.0.0.1", 0))
+    port = listener.getsockname()[1]
+    once = "retry: {max_attempts: 2, backoff_seconds: 0}, idempotent: true"
+    lossy = f"  lossy: {{kind: http, url: 'http://127.0.0.1:{port}/', {once}}}\n"
+    dispatching.put_in_force(monkeypatch, tmp_path, providers=PROVIDERS + lossy, rules=RULES, chains=CHAINS)
+    receiver = threading.Thread(target=_answer_nothing, args=(listener, taken), daemon=True)
+    receiver.start()
+    sent = body(action_type="once", provider="lossy")
+    first = send(everywhere, sent, headers={"Prefer": "respond-async"}).json["action_id"]
+    ends = [attempts.attempt(first).status for _ in range(2)]
+    receiver.join(10)
+    assert ends == ["waiting", "failed"]
+    error = transitions.load(executions()[0].error)
+    assert (error["code"], error["outcome_unknown"]) == ("connection_failed", False)
+    assert error.get("effect_possible", False) is (taken == 2)
+    second = send(everywhere, sent, headers={"Prefer": "respond-async"}).json
+    assert second["outcome"] == ("deduplicated" if taken else "accepted")
+    assert second.get("of") == (first if taken else None)
 
 
 def test_a_limit_throttles(everywhere: Door) -> None:

@@ -2,20 +2,22 @@
 
 import itertools
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from gateway.current import Stop
 from store import audit
 from store.engine import db
-from store.executions import transitions
+from store.executions import leases, transitions
 from store.gateway import dedup
 from tasks.attempts import action as attempts
 from tasks.clock import sweep
 from tasks.clock.duty import TimeSlice
-from tests.support import force
+from tests.support import force, plans
 from tests.support.api import Door, assert_problem, carry_out
 from tests.support.force import rule
 from tests.support.waiting import eventually
@@ -154,19 +156,106 @@ def test_equal_triggers_go_out_once(door: Door, action_id: str) -> None:
     assert trigger(door, action_id, parameters={"host": "h-2"})["status"] == "pending"
 
 
+CERTAIN = {"code": "http_error", "message": "502", "outcome_unknown": False}
+#: of an idempotent action, and of one that is never repeated in doubt
+IN_DOUBT = {**CERTAIN, "effect_possible": True}
+UNKNOWN = {**IN_DOUBT, "outcome_unknown": True}
+
+
 @pytest.mark.parametrize(
-    ("to", "unknown", "free"),
-    [("completed", None, False), ("failed", False, True), ("failed", True, False), ("timeout", True, False)],
+    ("to", "error", "free"),
+    [
+        ("completed", None, False),
+        ("failed", CERTAIN, True),
+        ("failed", IN_DOUBT, False),
+        ("failed", UNKNOWN, False),
+        ("timeout", IN_DOUBT, False),
+    ],
 )
 def test_a_key_is_free_after_a_failure_and_kept_after_an_end_in_doubt(
-    door: Door, action_id: str, to: str, unknown: bool | None, free: bool
+    door: Door, action_id: str, to: str, error: Any, free: bool
 ) -> None:
     """What certainly had no effect may be done again at once."""
     force.put(rule("once", "deduplicate", ttl_seconds=60))
     first = trigger(door, action_id)["execution_id"]
-    error = None if unknown is None else {"code": "http_error", "message": "502", "outcome_unknown": unknown}
     carry_out(first, to, error=error)
     assert trigger(door, action_id)["status"] == ("pending" if free else "cancelled")
+
+
+def late(execution_id: str, *, lost: bool) -> None:
+    """Let tick find a running execution whose worker is lost, or whose time is up; other messages go nowhere."""
+    now = db.now_ms()
+    with db.write() as connection:
+        mine = transitions.executions.update().where(transitions.executions.c.id == execution_id)
+        connection.execute(mine.values(due_at=now, renewed_at=0 if lost else now, expires_at=now + 60_000 * lost))
+    sweep.handle_batch({})
+
+
+@pytest.mark.parametrize("end", ["once lost", "lost until the last", "out of time"])
+def test_a_key_is_kept_where_tick_ends_or_repeats_an_attempt(
+    door: Door, action_id: str, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    """The action is idempotent; nobody knows of the lost attempt whether it had its effect."""
+    monkeypatch.setattr("tasks.clock.recovery.reach.respite_ms", lambda: 0)
+    force.put(rule("once", "deduplicate", ttl_seconds=60))
+    first = trigger(door, action_id)["execution_id"]
+    for _ in range(3 if end == "lost until the last" else 1):
+        carry_out(first, "running")
+        late(first, lost=end != "out of time")
+    if end == "once lost":
+        assert (row_of(first).status, row_of(first).lapses) == ("pending", 1)
+        carry_out(first, "failed", error=CERTAIN)
+    else:
+        assert transitions.load(row_of(first).error)["effect_possible"] is True
+    assert row_of(first).status == ("timeout" if end == "out of time" else "failed")
+    assert trigger(door, action_id)["status"] == "cancelled"
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_key_is_kept_where_an_attempt_that_had_begun_is_handed_back(door: Door, action_id: str, begun: bool) -> None:
+    """Another worker fails for certain; only what had not begun is free again."""
+    force.put(rule("once", "deduplicate", ttl_seconds=60))
+    first = trigger(door, action_id)["execution_id"]
+    carry_out(first, "running")
+    with db.write() as connection:
+        assert leases.hand_back(connection, first, "steps@test", 1, begun=begun)
+    carry_out(first, "failed", error=CERTAIN)
+    assert trigger(door, action_id)["status"] == ("cancelled" if begun else "pending")
+
+
+def test_the_next_holder_of_a_key_begins_without_doubt(door: Door) -> None:
+    """A key that was kept for one execution is, after its time, that of another."""
+    keys = dedup.dedup_keys
+    with db.write() as connection:
+        assert dedup.take(connection, "default", "k", "exec-1", now=0, expires_at=10) is None
+        connection.execute(dedup.marking(keys.c.execution_id == "exec-1"))
+        assert dedup.take(connection, "default", "k", "exec-1", now=5, expires_at=15) is None
+        assert connection.execute(sa.select(keys.c.kept)).scalar_one() is True
+        assert dedup.take(connection, "default", "k", "exec-2", now=5, expires_at=20) == "exec-1"
+        assert dedup.take(connection, "default", "k", "exec-2", now=15, expires_at=20) is None
+        assert connection.execute(sa.select(keys.c.kept)).scalar_one() is False
+
+
+@pytest.mark.parametrize(("to", "error"), [("failed", CERTAIN), ("waiting", IN_DOUBT)])
+def test_keys_change_in_the_statement_that_ends_an_attempt(
+    door: Door, action_id: str, monkeypatch: pytest.MonkeyPatch, to: str, error: Any
+) -> None:
+    """On PostgreSQL that is one; on SQLite what holds no key sends none for keys."""
+    monkeypatch.setattr("tasks.messages.publisher.publish_after_commit", lambda *_: None)  # it writes what it loses
+    sent = []
+    for rules in ([], [rule("once", "deduplicate", ttl_seconds=60)]):
+        force.put(*rules)
+        execution_id = trigger(door, action_id)["execution_id"]
+        carry_out(execution_id, "running")
+        with plans.recorded(monkeypatch) as recorder, db.write() as connection:
+            more = {"owner": "steps@test", "attempt": 1, "record": {"error": error}}
+            assert transitions.finish(connection, execution_id, to, **more)
+        sent.append([text for text in recorder.sent if re.search("executions|dedup_keys|audit", text)])
+        is_one = connection.dialect.name == "postgresql"
+        assert not is_one or len(sent[-1]) == 1
+    without, with_keys = sent
+    assert is_one or not [text for text in without if "dedup_keys" in text]
+    assert len([text for text in with_keys if "dedup_keys" in text]) == 1
 
 
 def test_a_cancel_before_the_first_attempt_frees_the_key(door: Door, action_id: str) -> None:

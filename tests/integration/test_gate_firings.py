@@ -12,11 +12,12 @@ from config.settings import settings
 from playbooks.states import Mode
 from store.access import Caller
 from store.engine import db
-from store.executions import transitions
+from store.executions import steps, transitions
 from store.gateway import dedup, throttles
 from tasks.attempts import conclude
 from tasks.clock import retention, schedules, sweep
 from tasks.clock.duty import TimeSlice
+from tasks.entrypoints import runs as run_tasks
 from tasks.intake import run_start
 from tasks.intake.dispatch import DispatchRequest, dispatch
 from tests.support import force, plans
@@ -97,6 +98,31 @@ def test_a_firing_that_a_window_refuses_is_cancelled(door: Door, clock: Any) -> 
     for _ in range(3):
         found = fire(clock)
     assert [one.status for one in found] == ["pending", "cancelled", "pending"]
+
+
+@pytest.mark.parametrize("end", ["failed", "failed with its last step", "cancelled"])
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_firing_frees_its_key_only_before_it_has_begun(door: Door, clock: Any, begun: bool, end: str) -> None:
+    """The steps of a run that has begun may have had their effects, however the run ends."""
+    playbook_id = scheduled(door, steps=[{"id": "ask", "type": "approval", "message": "May I?"}])
+    force.put(rule("once", "deduplicate", RECURRING, ttl_seconds=5 * HOUR))
+    (run,) = fire(clock)
+    if begun:
+        assert run_tasks.begin.apply(args=[run.id]).get() == "done"
+    with db.write() as connection:
+        if end == "cancelled":
+            transitions.transition(connection, run.id, "cancelled")
+        elif end == "failed" or not begun:
+            steps.end_run(connection, run.id, steps.End(status="failed", error={"code": "stalled"}), "test")
+        else:
+            transitions.transition(connection, f"{run.id}.ask", "pending")
+            transitions.claim(connection, f"{run.id}.ask", "steps@test", 30_000, step=True)
+            moves = steps.Moves(end=steps.End(status="failed"))
+            more = {"run_id": run.id, "actor": "steps@test", "fence": 1}
+            assert steps.end_step(connection, f"{run.id}.ask", "failed", moves, **more)[0]
+    assert runs()[0].status == end.partition(" ")[0]
+    assert [one.status for one in fire(clock)[1:]] == ["cancelled" if begun else "pending"]
+    assert playbook_id
 
 
 def test_a_delayed_firing_begins_later_and_has_its_whole_time(door: Door, clock: Any) -> None:

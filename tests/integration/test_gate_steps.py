@@ -205,19 +205,45 @@ def test_equal_steps_of_two_runs_go_out_once(bench: Bench) -> None:
     assert (step["status"], step["verdict"], step["equal_to"]) == ("skipped", "deduplicate", f"{first}.tell")
 
 
+@pytest.mark.parametrize("idempotent", [False, True])
 @pytest.mark.parametrize("unknown", [False, True])
-def test_a_failed_step_frees_its_key_unless_in_doubt(bench: Bench, unknown: bool) -> None:
-    """Whatever follows the step, the key is freed with its end; in doubt it is kept."""
+def test_a_failed_step_frees_its_key_unless_in_doubt(bench: Bench, unknown: bool, idempotent: bool) -> None:
+    """Whatever follows the step, the key is freed with its end; in doubt it is kept, however often it may be done."""
     force.put(rule("once", "deduplicate", TELL, key_fields=["payload.host"]))
-    bench.action_id = bench.door.create(id="act-once", parameters=[{"name": "host"}], idempotent=False)["id"]
+    bench.action_id = bench.door.create(id="act-once", parameters=[{"name": "host"}], idempotent=idempotent)["id"]
     for link in ({}, {"on_failure": "after"}):
         bench.endings["tell"] = [failed("http_error", "502", unknown=unknown)]
         host = f"h-{len(link)}"
         values = {"parameters": {"host": "{{ parameters.host }}"}}
         failing, _ = bench.run(host, **values, **link)
         assert bench.row(f"{failing}.tell").status == "failed"
+        error = bench.shown(failing)["error"]
+        assert error["outcome_unknown"] is (unknown and not idempotent)
+        assert error.get("effect_possible", False) is unknown
         run_id, _ = bench.run(host, **values, **link)
         assert bench.shown(run_id)["status"] == ("skipped" if unknown else "completed")
+
+
+@pytest.mark.parametrize("who", ["action", "playbook"])
+@pytest.mark.parametrize("unknown", [False, True])
+def test_a_certain_failure_does_not_free_the_key_of_an_earlier_doubt(bench: Bench, who: str, unknown: bool) -> None:
+    """The step's own retry passes and fails for certain; the first attempt may have had its effect."""
+    force.put(rule("once", "deduplicate", TELL, key_fields=["payload.host"]))
+    first = failed("timeout", "no answer", unknown=unknown, retryable=True)
+    bench.endings["tell"] = [first, failed("connection_failed", "refused")]
+    retry = {"max_attempts": 2, "backoff_seconds": 61} if who == "action" else {"max_attempts": 1}
+    bench.more = {} if who == "action" else {"on_failure": "retry", "max_retries": 1}
+    playbook_id = bench.playbook(retry=retry)
+    failing = bench.start(playbook_id)
+    bench.go_on(failing)
+    assert bench.row(f"{failing}.tell").status == "waiting"
+    bench.due(f"{failing}.tell")
+    assert bench.go_on(failing) == "failed"
+    assert bench.names == ["tell", "tell"]
+    assert "effect_possible" not in bench.shown(failing)["error"]
+    second = bench.start(playbook_id)
+    assert bench.go_on(second) == "completed"
+    assert bench.shown(second)["status"] == ("skipped" if unknown else "completed")
 
 
 def test_a_full_window_lets_a_step_wait_its_turn(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

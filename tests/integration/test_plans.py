@@ -194,7 +194,7 @@ def _live(door: Door) -> None:
     with db.write() as connection:
         leases.extend(connection, "steps@test", ids, 30_000)
         leases.still_held(connection, "steps@test", ids)
-        leases.hand_back(connection, ids[2], "steps@test", 1)
+        leases.hand_back(connection, ids[2], "steps@test", 1, begun=True)
         leases.lapse(connection, ids[2], 1)
         leases.held_by(connection, ["steps@test"])
         leases.release(connection, ids[2], "steps@test", 1)

@@ -2,16 +2,18 @@
 
 ``WORD ONCE LIMIT HOSTS TURNS`` are a word for its lines and four actions: equal triggers of the first go out once, the
 second has a limit, the third a limit of different hosts, the fourth a slot for each. Some triggers of the first are
-carried out and fail, with or without doubt. It says a line once it has accepted a hundred triggers.
+carried out and fail, with or without doubt, at the first attempt or the second; the logs of the row tell of a first one
+in doubt. It says a line once it has accepted a hundred triggers.
 """
 
 import itertools
 import random
 import sys
 import threading
+from typing import Any
 
 from config.errors import Unavailable
-from playbooks.states import Status
+from playbooks.states import Status, WaitingFor
 from store.access import Caller
 from store.engine import db
 from store.executions import transitions
@@ -24,6 +26,9 @@ CALLER = Caller(key_id="key", workspace_id="default", role="admin", permissions=
 #: what the rules let through
 MOST, MOST_HOSTS, APART_MS = 60, 5, 1_000
 _FAILED = {"code": "http_error", "message": "502"}
+OWNER = "steps@contender"
+#: in the logs of an execution whose first attempt may have had its effect
+IN_DOUBT = "in doubt"
 
 
 def rules(once: str, limit: str, hosts: str, turns: str) -> list[dict]:
@@ -40,17 +45,28 @@ def rules(once: str, limit: str, hosts: str, turns: str) -> list[dict]:
 
 
 def _end(execution_id: str) -> None:
-    """Carry it out as a worker does: it fails for certain, in doubt, or completes."""
-    unknown = random.choice([False, False, True])
+    """Carry it out as a worker does: it fails for certain, in doubt, or completes, perhaps after a first failure."""
+    logs: list[str] = []
+    if random.random() < 0.5:
+        error = _failure()
+        logs = [IN_DOUBT] if "effect_possible" in error else []
+        if not _attempt(execution_id, Status.WAITING, error, logs, waiting_for=WaitingFor.RETRY, due_at=db.now_ms()):
+            return
     to = random.choice([Status.FAILED, Status.FAILED, Status.COMPLETED])
-    error = {**_FAILED, "outcome_unknown": unknown} if to == Status.FAILED else None
-    record = {"output": None, "error": error, "report": None, "logs": []}
+    _attempt(execution_id, to, _failure() if to == Status.FAILED else None, logs)
+
+
+def _failure() -> dict[str, Any]:
+    return {**_FAILED, "outcome_unknown": False, **random.choice([{}, {}, {"effect_possible": True}])}
+
+
+def _attempt(execution_id: str, to: Status, error: Any, logs: list[str], **more: Any) -> bool:
+    record = {"output": None, "error": error, "report": None, "logs": logs}
     with db.write() as connection:
-        row = transitions.claim(connection, execution_id, "steps@contender", 60_000)
-        if row is not None:
-            transitions.finish(
-                connection, execution_id, to, owner="steps@contender", attempt=row.attempt, record=record
-            )
+        row = transitions.claim(connection, execution_id, OWNER, 60_000)
+        return row is not None and transitions.finish(
+            connection, execution_id, to, owner=OWNER, attempt=row.attempt, record=record, **more
+        )
 
 
 def _work(actions: list[str], accepted: "itertools.count[int]", word: str) -> None:
