@@ -80,11 +80,13 @@ def publish_now(db: Connection, run_id: str) -> None:
 def publish_soon(db: Connection, execution_ids: list[str] | None = None, *, at: int, limit: int = 1000) -> int:
     """Make pending rows due at ``at``: their messages are lost.
 
-    Rows that were due earlier stay so. ``execution_ids`` None means all of them, at most ``limit`` a call. Returns how
-    many.
+    Rows that were due earlier stay so. ``execution_ids`` None means all that have been published, at most ``limit`` a
+    call: one that has not is due at once, or waits for its time, or for its run to be resumed. Returns how many.
     """
     table = executions.c
     later = sa.and_(table.status == Status.PENDING, table.due_at > at)
+    if execution_ids is None:
+        later = sa.and_(later, table.publishes > 0)
     them = sa.select(table.id).where(later).limit(limit).scalar_subquery() if execution_ids is None else execution_ids
     return db.execute(sa.update(executions).where(later, table.id.in_(them)).values(due_at=at, publishes=0)).rowcount
 

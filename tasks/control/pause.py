@@ -59,6 +59,8 @@ def _paused(connection: Connection, row: Row, caller: Caller) -> bool:
 def resume(caller: Caller, run_id: str) -> Row:
     """Resume a paused run and the runs it has started.
 
+    One that a rule has delayed waits on for its time.
+
     Raises:
         NotFound: no such run. Conflict: it is not paused.
     """
@@ -82,12 +84,15 @@ def _not_paused(connection: Connection, row: Row) -> str:
 
 
 def _resumed(connection: Connection, row: Row, caller: Caller, messages: list[TaskMessage]) -> None:
-    begun = row.started_at is not None
-    due_at = min(row.expires_at, db.now_ms() + (runs.PATROL if begun else settings().lease_seconds * 1000))
+    now, begun = db.now_ms(), row.started_at is not None
+    begins = row.expires_at - row.timeout_ms  # its time counts from then: of a run that a rule delays it is yet to come
+    waits = not begun and begins > now
+    due_at = min(row.expires_at, now + (runs.PATROL if begun else settings().lease_seconds * 1000))
     to = Status.RUNNING if begun else Status.PENDING
-    transitions.transition(connection, row.id, to, actor=caller.key_id, waiting_for=None, due_at=due_at)
+    changes = {"waiting_for": None, "due_at": begins if waits else due_at, "publishes": 0 if waits else 1}
+    transitions.transition(connection, row.id, to, actor=caller.key_id, **changes)
     recovery.publish_now(connection, row.id)
-    if not begun:
+    if not begun and not waits:
         messages.append(begin_message(row.id, row.action_id, row.queue))
     for child in runs.children(connection, row.id):
         if child.status == Status.PAUSED:

@@ -12,11 +12,12 @@ from config.settings import settings
 from playbooks.states import Mode
 from store.access import Caller
 from store.engine import db
-from store.executions import steps, transitions
+from store.executions import recovery, steps, transitions
 from store.gateway import dedup, throttles
 from tasks.attempts import conclude
 from tasks.clock import retention, schedules, sweep
 from tasks.clock.duty import TimeSlice
+from tasks.control import pause
 from tasks.entrypoints import runs as run_tasks
 from tasks.intake import run_start
 from tasks.intake.dispatch import DispatchRequest, dispatch
@@ -135,6 +136,48 @@ def test_a_delayed_firing_begins_later_and_has_its_whole_time(door: Door, clock:
     assert run.expires_at == run.due_at + 60_000
     assert sweep.handle_batch({})[0] == []
     clock.shift(600)
+    assert [message.execution_id for message in sweep.handle_batch({})[0]] == [run.id]
+
+
+def test_a_delayed_firing_waits_on_after_redis_was_emptied(
+    door: Door, clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing of it was lost: it is published at its time; one that was published is published again."""
+    monkeypatch.setattr(schedules.publisher, "publish_after_commit", lambda *_: None)  # as if Redis were there
+    scheduled(door)
+    force.put(rule("later", "schedule", RECURRING, delay_seconds=600))
+    (delayed,) = fire(clock)
+    force.put()
+    lost = fire(clock)[1]
+    with db.write() as connection:
+        connection.execute(transitions.executions.update().values(due_at=db.now_ms() + 60_000))
+        assert recovery.publish_soon(connection, at=db.now_ms()) == 1
+    assert [message.execution_id for message in sweep.handle_batch({})[0]] == [lost.id]
+    clock.shift(60)
+    assert delayed.id in [message.execution_id for message in sweep.handle_batch({})[0]]
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_delayed_firing_that_is_resumed_waits_for_its_time(
+    door: Door, clock: Any, monkeypatch: pytest.MonkeyPatch, late: bool
+) -> None:
+    """Resumed before its time it waits on, and Redis may be emptied; resumed later it begins at once."""
+    published: list[str] = []
+    monkeypatch.setattr(pause.publisher, "publish_after_commit", lambda *them: published.extend(them))
+    scheduled(door)
+    force.put(rule("later", "schedule", RECURRING, delay_seconds=600))
+    (run,) = fire(clock)
+    for moment, word in ((100, "pause"), (600 if late else 100, "resume")):
+        clock.shift(moment)
+        assert door.call("POST", f"/api/playbooks/executions/{run.id}/{word}").status_code == 200
+    assert [message.execution_id for message in published] == [run.id] * late
+    (resumed,) = runs()
+    assert (resumed.status, resumed.publishes, resumed.due_at == run.due_at) == ("pending", int(late), not late)
+    with db.write() as connection:
+        assert recovery.publish_soon(connection, at=db.now_ms()) == late
+    if not late:
+        assert sweep.handle_batch({})[0] == []
+        clock.shift(400)
     assert [message.execution_id for message in sweep.handle_batch({})[0]] == [run.id]
 
 
