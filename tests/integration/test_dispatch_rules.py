@@ -2,16 +2,22 @@
 
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gateway.requests import Dispatch
+from store.access import Caller
 from store.audit import audit
 from store.engine import db
+from store.engine.db import IntegrityError
 from store.executions import transitions
 from tasks.attempts import action as attempts
+from tasks.intake.dispatches import accept
+from tasks.intake.dispatches.rows import Asked
 from tests.support import dispatching
 from tests.support.api import Door
 from tests.support.dispatching import body, send
@@ -102,6 +108,51 @@ def test_an_equal_dispatch_is_deduplicated(everywhere: Door) -> None:
     assert [one["outcome"]["outcome"] for one in many.json] == ["executed", "deduplicated", "deduplicated"]
     assert len(executions()) == 2
     assert sorted(outcomes()) == ["deduplicated"] * 3 + ["executed"] * 2
+
+
+@pytest.mark.parametrize("by", ["key", "id"])
+def test_batches_that_cross_do_not_wait_in_a_circle(everywhere: Door, monkeypatch: pytest.MonkeyPatch, by: str) -> None:
+    """Two batches of the same dispatches in opposite orders: each is written, and answered in its own order."""
+    monkeypatch.setattr("tasks.messages.publisher.publish_after_commit", lambda *_: None)
+    broken: list[Exception] = []
+    for module, name in ((accept, "_commit"), (accept.dispatch_gate, "carried_out"), (accept.dispatch_ids, "remember")):
+        monkeypatch.setattr(module, name, _slowly(getattr(module, name), broken))
+    caller = Caller(key_id="key", workspace_id="default", role="admin", permissions=frozenset())
+    together, answers = threading.Barrier(2, timeout=30), dict[tuple[int, int], list[Any]]()
+
+    def send_them(sender: int) -> None:
+        for number in range(3):
+            places = [f"{number}-{place}" for place in range(6)][:: 1 - 2 * sender]
+            word = "once" if by == "key" else "as it is"
+            ids = {place: place if by == "id" else None for place in places}
+            them = [body(action_type=word, payload={"n": place}, id=ids[place]) for place in places]
+            asked = [Asked(caller=caller, dispatch=Dispatch(**one)) for one in them]
+            together.wait()
+            answers[number, sender] = [one.asked.dispatch.payload["n"] for one in accept.accept(asked)]
+            assert answers[number, sender] == places
+
+    threads = [threading.Thread(target=send_them, args=(sender,), daemon=True) for sender in (0, 1)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert len(answers) == 6
+    assert len(executions()) == 18
+    assert not [error for error in broken if not isinstance(error, IntegrityError)]
+
+
+def _slowly(work: Any, broken: list[Exception]) -> Any:
+    """The same, a little later; what it raises is noted."""
+
+    def do(*given: Any, **more: Any) -> Any:
+        time.sleep(0.003)
+        try:
+            return work(*given, **more)
+        except Exception as error:
+            broken.append(error)
+            raise
+
+    return do
 
 
 def _answer_nothing(listener: socket.socket, times: int) -> None:

@@ -18,7 +18,7 @@ from store.executions import transitions
 from store.executions.rows import NewRow
 from tasks.intake.dispatches import gate as dispatch_gate
 from tasks.intake.dispatches import ids as dispatch_ids
-from tasks.intake.dispatches.gate import Ready
+from tasks.intake.dispatches.gate import Decided, Ready
 from tasks.intake.dispatches.rows import Asked, Providers
 from tasks.messages import publisher
 from tasks.messages.model import Canvas
@@ -119,25 +119,43 @@ def _is_single(batch: _Batch) -> bool:
 
 
 def _commit(connection: Connection, *, batch: _Batch) -> list[Canvas]:
-    """Write what is ready; returns the messages to publish afterwards."""
-    rows, messages, made = list[NewRow](), list[Canvas](), dict[int, Taken]()
+    """Write what is ready; returns the messages to publish afterwards.
+
+    Keys, windows and ids are locked in one order, whatever that of the batch is: batches that cross never wait for each
+    other in a circle. Of equal dispatches the first still comes first.
+    """
+    rows, messages, made = list[NewRow](), list[Canvas](), dict[int, Decided]()
     batch.refused.clear()  # this may be the second try
+    for place, ready in sorted(batch.ready.items(), key=_keys_of):
+        made[place] = dispatch_gate.carried_out(connection, ready)
+    named = [place for place, ready in batch.ready.items() if ready.asked.dispatch.id is not None]
+    for place in sorted(named, key=lambda place: _id_of(batch.ready[place])):
+        dispatch_ids.remember(connection, batch.ready[place].asked, made[place].subject, made[place].outcome)
     for place, ready in batch.ready.items():
-        decided = dispatch_gate.carried_out(connection, ready)
-        made[place] = Taken(asked=ready.asked, subject=decided.subject, outcome=decided.outcome)
+        decided = made[place]
         rows += decided.rows
         messages += decided.messages
         if decided.refused is not None:
             batch.refused.append((ready.asked, decided.refused))
-        if ready.asked.dispatch.id is not None:
-            dispatch_ids.remember(connection, ready.asked, decided.subject, decided.outcome)
     by_actor: dict[str, list[NewRow]] = {}
     for row in rows:
         by_actor.setdefault(row["created_by"], []).append(row)
     for actor, own in by_actor.items():
         transitions.add(connection, own, actor)
-    batch.results.update(made)
+    for place, decided in made.items():
+        asked = batch.asked[place]
+        batch.results[place] = Taken(asked=asked, subject=decided.subject, outcome=decided.outcome)
     return messages
+
+
+def _keys_of(item: tuple[int, Ready]) -> tuple[str, ...]:
+    """What the checks of a dispatch lock, in their order."""
+    ready = item[1]
+    return ready.asked.dispatch.tenant, *(check.key for check in ready.verdict.checks)
+
+
+def _id_of(ready: Ready) -> tuple[str, str, str]:
+    return ready.asked.dispatch.tenant, ready.asked.caller.key_id, ready.asked.dispatch.id or ""
 
 
 def _copied(result: Result, asked: Asked) -> Result:
