@@ -15,13 +15,14 @@ from api.http.auth import caller, requires
 from api.http.base_schema import Schema
 from api.http.blueprint import Blueprint, answer
 from api.http.long_poll import wait_for_news
+from store.access import Caller
 from store.definitions import actions
 from store.engine import db
 from store.engine.db import Connection, Row
 from store.executions import transitions
 from store.executions.lists import listing
 from store.paging import Found, Part
-from tasks.control import cancel, decide
+from tasks.control import cancel, decide, reach
 
 blueprint = Blueprint("executions", __name__, tag="action executions")
 
@@ -106,7 +107,8 @@ def cancel_execution(execution_id: str) -> Response:
     No effect of it starts after the answer. A call under way is abandoned within seconds; its effects so far are not
     rolled back. A step of a playbook execution cannot be cancelled alone: cancel the playbook execution.
     """
-    return _shown(cancel.cancel(caller(), _read(execution_id).id))
+    row = _read(execution_id)
+    return _shown(cancel.cancel(reach.acting(caller(), row), row.id))
 
 
 @blueprint.post("/actions/executions/<id:execution_id>/approve")
@@ -120,7 +122,7 @@ def approve_execution(given: dict[str, Any], execution_id: str) -> Response:
 
     It must wait for approval. The first decision counts; later ones answer 409.
     """
-    return _shown(decide.decide(caller(), _read(execution_id).id, approve=True, note=given["note"]))
+    return _decided(_read(execution_id), given["note"], approve=True)
 
 
 @blueprint.post("/actions/executions/<id:execution_id>/reject")
@@ -134,12 +136,16 @@ def reject_execution(given: dict[str, Any], execution_id: str) -> Response:
 
     It must wait for approval. The first decision counts; later ones answer 409.
     """
-    return _shown(decide.decide(caller(), _read(execution_id).id, approve=False, note=given["note"]))
+    return _decided(_read(execution_id), given["note"], approve=False)
 
 
 def _read(execution_id: str) -> Row:
     with db.read() as connection:
-        return listing.get(connection, caller().workspace_id, execution_id)
+        return reach.execution(connection, caller(), execution_id)
+
+
+def _decided(row: Row, note: str, *, approve: bool) -> Response:
+    return _shown(decide.decide(reach.acting(caller(), row), row.id, approve=approve, note=note))
 
 
 def _shown(row: Row) -> Response:
@@ -150,13 +156,17 @@ def _shown(row: Row) -> Response:
 
 def _listed(query: dict[str, Any], more: dict[str, str]) -> Response:
     filters = {**query, **pages.period(query), **more}
-    found, versions = pages.read(_found, caller().workspace_id, filters, pages.part(query))
+    part = pages.part(query)
+    if reach.is_limited(caller()):
+        part = part._replace(counted=False)  # a total would count what the caller does not reach
+    found, versions = pages.read(_found, caller(), filters, part)
     return pages.page(views.execution_items(found.rows, versions), found, query)
 
 
 def _found(
-    connection: Connection, workspace_id: str, filters: Mapping[str, Any], part: Part
+    connection: Connection, asking: Caller, filters: Mapping[str, Any], part: Part
 ) -> tuple[Found, dict[str, str]]:
     """A part of the list, and the versions of the actions in it."""
-    found = listing.search(connection, workspace_id, filters=filters, part=part)
+    found = listing.search(connection, asking.workspace_id, filters=filters, part=part)
+    found = found._replace(rows=reach.reached_executions(connection, asking, found.rows))
     return found, actions.versions(connection, {row.revision_id for row in found.rows})

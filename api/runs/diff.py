@@ -19,7 +19,8 @@ from playbooks.states import Mode, Status
 from store.definitions import playbooks
 from store.engine import db
 from store.engine.db import Row
-from store.executions import runs, steps, transitions
+from store.executions import steps, transitions
+from tasks.control import reach
 from tasks.definitions import revisions
 from tasks.runs.context import parted
 
@@ -122,8 +123,8 @@ def compare_playbook_executions(query: dict[str, Any], run_id: str) -> Response:
     the prediction; what it could not know is not a difference.
     """
     with db.read() as connection:
-        after = runs.get(connection, caller().workspace_id, run_id)
-        before = runs.get(connection, caller().workspace_id, query["against"])
+        after = reach.run(connection, caller(), run_id)
+        before = reach.run(connection, caller(), query["against"])
         if before.action_id != after.action_id:
             raise Conflict("These are not runs of the same playbook.", code="different_playbooks")
         if after.mode == Mode.DRY_RUN != before.mode:

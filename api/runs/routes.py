@@ -3,6 +3,7 @@
 Starting a run is on the hot path of the API: what it answers is read off the plan, which this process remembers.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from flask import Response, g
@@ -20,12 +21,14 @@ from api.runs import examples as shown
 from api.runs import schemas as shapes
 from api.runs import views
 from playbooks.states import Mode, Status
+from store.access import Caller
 from store.definitions import playbooks
 from store.engine import db
-from store.engine.db import Row
-from store.executions import runs, transitions
+from store.engine.db import Connection, Row
+from store.executions import transitions
 from store.executions.lists import pauses, run_listing
-from tasks.control import cancel, pause, retry
+from store.paging import Found, Part
+from tasks.control import cancel, pause, reach, retry
 from tasks.intake.run_start import request_of, start
 
 blueprint = Blueprint("runs", __name__, tag="playbook executions")
@@ -116,7 +119,7 @@ def get_run(query: dict[str, Any], run_id: str) -> Response:
     changes, at the latest after that many seconds.
     """
     with db.read() as connection:
-        row = runs.get(connection, caller().workspace_id, run_id)
+        row = reach.run(connection, caller(), run_id)
         seen = transitions.states(connection, [run_id])[run_id] if query["wait"] else None
     if seen is None or row.status in transitions.TERMINAL:
         return _shown(row)
@@ -136,7 +139,7 @@ def cancel_run(run_id: str) -> Response:
     No step of it, or of a run that it started, begins after the answer. A call under way is abandoned within seconds.
     Completed steps stay completed and are not rolled back.
     """
-    return _shown(cancel.cancel_run(caller(), run_id))
+    return _shown(cancel.cancel_run(_acting(run_id), run_id))
 
 
 @blueprint.post("/playbooks/executions/<id:run_id>/pause")
@@ -150,7 +153,7 @@ def pause_run(run_id: str) -> Response:
     No further step begins until it is resumed. Steps under way continue to their end; delays and the time limit of the
     run keep counting.
     """
-    return _shown(pause.pause(caller(), run_id))
+    return _shown(pause.pause(_acting(run_id), run_id))
 
 
 @blueprint.post("/playbooks/executions/<id:run_id>/resume")
@@ -163,7 +166,7 @@ def resume_run(run_id: str) -> Response:
 
     A run that waits for an approval or a delay is not resumed by this; it continues when that ends.
     """
-    return _shown(pause.resume(caller(), run_id))
+    return _shown(pause.resume(_acting(run_id), run_id))
 
 
 @blueprint.post("/playbooks/executions/<id:run_id>/retry", parameters=[KEY_HEADER])
@@ -186,7 +189,7 @@ def retry_run(given: dict[str, Any], run_id: str) -> Response:
     sent elsewhere than before, must be given again: 409 secret_needed names them.
     """
     started = retry.retry(
-        caller(),
+        _acting(run_id),
         run_id,
         completed_stay=given["start"] == "failed",
         present=given["revisions"] == "present",
@@ -202,7 +205,12 @@ def retry_run(given: dict[str, Any], run_id: str) -> Response:
 
 def _read(run_id: str) -> Row:
     with db.read() as connection:
-        return runs.get(connection, caller().workspace_id, run_id)
+        return reach.run(connection, caller(), run_id)
+
+
+def _acting(run_id: str) -> Caller:
+    """The caller, for what it does with a run that it reaches."""
+    return reach.acting(caller(), _read(run_id))
 
 
 def _shown(row: Row) -> Response:
@@ -212,10 +220,18 @@ def _shown(row: Row) -> Response:
 
 def _listed(query: dict[str, Any]) -> Response:
     filters = {**query, **pages.period(query), "target": query.get("target_asset_id")}
-    found = pages.read(run_listing.search, caller().workspace_id, filters=filters, part=pages.part(query))
+    part = pages.part(query)
+    if reach.is_limited(caller()):
+        part = part._replace(counted=False)  # a total would count what the caller does not reach
+    found = pages.read(_found, caller(), filters, part)
     paused = [row.id for row in found.rows if row.status == Status.PAUSED]
     why = pages.read(pauses.paused_by, paused) if paused else {}
     return pages.page([views.item(row, why.get(row.id)) for row in found.rows], found, query)
+
+
+def _found(connection: Connection, asking: Caller, filters: Mapping[str, Any], part: Part) -> Found:
+    found = run_listing.search(connection, asking.workspace_id, filters=filters, part=part)
+    return found._replace(rows=reach.reached_runs(connection, asking, found.rows))
 
 
 def _location(run_id: str) -> dict[str, str]:

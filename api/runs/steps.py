@@ -12,11 +12,11 @@ from api.http.blueprint import Blueprint, answer
 from api.runs import examples as shown
 from api.runs import schemas as shapes
 from api.runs import views
+from store.access import Caller
 from store.engine import db
 from store.engine.db import Connection, Row
-from store.executions import runs
 from store.executions.lists import run_listing
-from tasks.control import decide
+from tasks.control import decide, reach
 
 blueprint = Blueprint("run_steps", __name__, tag="playbook executions")
 
@@ -43,7 +43,7 @@ def list_run_steps(query: dict[str, Any], run_id: str) -> Response:
     that the run has not reached, which are pending while it still can reach them. The list is complete unless cursor
     or limit is given.
     """
-    run, rows = pages.read(_steps, caller().workspace_id, run_id)
+    run, rows = pages.read(_steps, caller(), run_id)
     part, meta = pages.part_of(views.steps_of(run, rows), views.place, query)
     results = pages.read(run_listing.step_results, [step.row["id"] for step in part if step.row is not None])
     return answer({"data": views.step_items(run, part, results), "meta": meta})
@@ -64,7 +64,7 @@ def list_run_logs(query: dict[str, Any], run_id: str) -> Response:
 
     The lines of all its steps together, by time. The list is complete unless cursor or limit is given.
     """
-    rows = pages.read(_logs, caller().workspace_id, run_id)
+    rows = pages.read(_logs, caller(), run_id)
     part, meta = pages.part_of(views.log_lines(rows), views.line_place, query)
     return answer({"data": [line.shown for line in part], "meta": meta})
 
@@ -85,7 +85,7 @@ def get_run_timeline(query: dict[str, Any], run_id: str) -> Response:
     For each execution of a step: how long it was queued, executing and waiting, until now if it has not ended. The
     timeline is complete unless cursor or limit is given.
     """
-    run, rows = pages.read(_steps, caller().workspace_id, run_id)
+    run, rows = pages.read(_steps, caller(), run_id)
     reached = [step for step in views.steps_of(run, rows) if step.row is not None]
     part, meta = pages.part_of(reached, views.place, query)
     history = pages.read(run_listing.status_history, run.workspace_id, [step.row["id"] for step in part if step.row])
@@ -121,18 +121,17 @@ def reject_step(given: dict[str, Any], run_id: str, step_id: str) -> Response:
     return _decided(given, run_id, step_id, approve=False)
 
 
-def _steps(connection: Connection, workspace_id: str, run_id: str) -> tuple[Row, list[Row]]:
-    return runs.get(connection, workspace_id, run_id), run_listing.of_run(connection, run_id)
+def _steps(connection: Connection, asking: Caller, run_id: str) -> tuple[Row, list[Row]]:
+    return reach.run(connection, asking, run_id), run_listing.of_run(connection, run_id)
 
 
-def _logs(connection: Connection, workspace_id: str, run_id: str) -> list[Row]:
-    return run_listing.logs(connection, runs.get(connection, workspace_id, run_id).id)
+def _logs(connection: Connection, asking: Caller, run_id: str) -> list[Row]:
+    return run_listing.logs(connection, reach.run(connection, asking, run_id).id)
 
 
 def _decided(given: dict[str, Any], run_id: str, step_id: str, *, approve: bool) -> Response:
-    row = decide.decide_step(
-        caller(), run_id, step_id, approve=approve, note=given["note"], iteration=given["iteration"]
-    )
     with db.read() as connection:
-        run = runs.get(connection, caller().workspace_id, run_id)
+        run = reach.run(connection, caller(), run_id)
+    asking, more = reach.acting(caller(), run), {"note": given["note"], "iteration": given["iteration"]}
+    row = decide.decide_step(asking, run_id, step_id, approve=approve, **more)
     return answer({"data": views.step_execution(row, run)})

@@ -29,6 +29,7 @@ from store.engine import db
 from store.executions import results
 from store.executions.transitions import TERMINAL
 from tasks import tenants
+from tasks.control import reach
 from tasks.intake.dispatches import accept as dispatches
 from tasks.intake.dispatches import ends as dispatch_ends
 from tasks.intake.dispatches import gate as dispatch_gate
@@ -154,15 +155,9 @@ def get_dispatch(query: dict[str, Any], dispatch_id: str) -> Response:
 def _row(execution_id: str) -> Any:
     with db.read() as connection:
         rows = results.read(connection, [execution_id])
-    if not rows or not _may_see(rows[0]):
+    if not rows or not reach.covers_dispatch(caller(), rows[0]):
         raise NotFound(f"There is no dispatch {execution_id!r}.")
     return rows[0]
-
-
-def _may_see(row: Any) -> bool:
-    gate = _gate(row)
-    provider = gate.original_provider or gate.provider
-    return tenants.covers(caller(), row.workspace_id, gate.namespace, provider, gate.action_type)
 
 
 def _gate(row: Any) -> Gate:

@@ -6,7 +6,7 @@ delay. Nothing is stored for that; it is read off the steps.
 Queries for many steps leave out values that are large (``store.executions.lists.listing``): a run may have thousands.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -112,6 +112,12 @@ def _is_shown_as(statuses: Iterable[str]) -> Filter:
         walks[Status.RUNNING] = sa.and_(walks[Status.RUNNING], _only_waits if shows_paused else ~_only_waits)
         otherwise = sa.and_(otherwise, _shown.in_(wanted))
     return Filter(list(walks.values()), otherwise)
+
+
+def given(db: Connection, run_ids: Collection[str]) -> list[Row]:
+    """What some runs of a list were started with; NULL where that is large."""
+    columns = (_table.id, _table.workspace_id, _table.action_id, small(db, _table.input))
+    return list(db.execute(sa.select(*columns).where(_table.id.in_(run_ids))))
 
 
 def _member(db: Connection, text: sa.ColumnElement[str], name: str) -> sa.ColumnElement[str]:
