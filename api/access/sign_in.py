@@ -19,6 +19,7 @@ from config.settings import settings
 from store import audit
 from store.callers import passwords, sessions, users
 from store.engine import db
+from store.engine.db import Row
 from tasks.offload import pool
 
 blueprint = Blueprint("auth", __name__, tag="auth")
@@ -47,17 +48,30 @@ def login(given: dict[str, Any]) -> Response:
     auth.limiter().allow_sign_in(username, address)
     with db.read() as connection:
         user = users.get(connection, username)
-    welcome = user is not None and user.disabled_at is None and users.is_vouched_for(user)
     # an unknown user is refused after the same work as any other
     right = _verified(user.password_hash if user is not None else passwords.NOBODY, given["password"])
-    if user is None or not (welcome and right):
+    seconds = settings().session_seconds
+    token = _opened(user, seconds) if user is not None and right else None
+    if token is None:
         log.info("sign-in refused", username=user.username if user is not None else None, address=address)
         auth.limiter().refuse_guessing(address)
         raise errors.unauthorized("The username or the password is wrong.")
-    seconds = settings().session_seconds
-    with db.write() as connection:
-        token = sessions.start(connection, username, user.workspace_id, seconds).token
     return answer({"token": token, "expires_in": seconds}, headers=_UNCACHED)
+
+
+def _opened(user: Row, seconds: int) -> str | None:
+    """The token of a new session of a user whose password is right; None where the user may not sign in.
+
+    The check of the password takes a while. Who was disabled or got another password meanwhile is refused: the change
+    has ended the sessions that there were, and must not leave one that begins after it.
+    """
+    with db.write() as connection:
+        now = users.get(connection, user.username, for_update=True)
+        if now is None or now.disabled_at is not None or now.password_hash != user.password_hash:
+            return None
+        if not users.is_vouched_for(now):
+            return None
+        return sessions.start(connection, now.username, now.workspace_id, seconds).token
 
 
 def _verified(hash_: str, password: str) -> bool:

@@ -228,6 +228,36 @@ def test_a_disabled_user_and_a_changed_password_end_sessions(either_door: Door, 
     assert door.sign_in(name, PASSWORD if change == "disable" else "another-Word-99").status_code == 200
 
 
+@pytest.mark.parametrize("change", ["disable", "password"])
+def test_a_change_during_the_check_of_a_password_counts(
+    either_door: Door, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    """Who signs in with the password of before, while it is changed or the user disabled, gets no session."""
+    door, run, asked = either_door, pool.run, []
+    name = door.user()
+    method, more = ("POST", "/disable") if change == "disable" else ("PATCH", "")
+
+    def verified(function: Callable[..., object], *given: str) -> object:
+        right = run(function, *given)
+        if function is passwords.verify:
+            json_ = {} if change == "disable" else {"json": {"password": "another-Word-99"}}
+            asked.append(
+                door.app.test_client().open(
+                    f"/api/users/{name}{more}",
+                    method=method,
+                    headers={"Authorization": f"Bearer {door.admin}"},
+                    **json_,
+                )
+            )
+        return right
+
+    monkeypatch.setattr(pool, "run", verified)
+    assert_problem(door.sign_in(name), 401)
+    assert [answer.status_code for answer in asked] == [200]
+    with db.read() as connection:
+        assert connection.execute(sa.select(sessions.c.jti)).all() == []
+
+
 @pytest.mark.parametrize(
     "altered",
     [
