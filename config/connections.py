@@ -24,6 +24,7 @@ from gunicorn.workers.ggevent import GeventWorker
 
 from config import logs
 from config.errors import TooSlow
+from config.networks import network
 from config.settings import SettingsError, settings
 from config.turns import Turns
 
@@ -249,7 +250,7 @@ def source(address: Any) -> str:
     ip = getattr(ip, "ipv4_mapped", None) or ip
     if any(ip in network for network in settings().proxies):
         return ""
-    return str(ip) if ip.version == 4 else str(ipaddress.ip_network((ip, 64), strict=False))  # noqa: PLR2004
+    return network(str(ip))
 
 
 def caller(req: Any, address: Any) -> Any:

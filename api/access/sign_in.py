@@ -41,21 +41,22 @@ log = logs.logger(__name__)
 def login(given: dict[str, Any]) -> Response:
     """Sign in.
 
-    Five attempts a minute for each user from one address. Role and grants are looked up with every request, so that a
+    Five attempts a minute for each user from one address, and thirty that fail for all users together; of IPv6 a
+    network of 64 bits counts as one address. Role and grants are looked up with every request, so that a
     change counts at once.
     """
     username, address = given["username"].lower(), present().remote_addr or ""
     auth.limiter().allow_sign_in(username, address)
-    with db.read() as connection:
-        user = users.get(connection, username)
-    # an unknown user is refused after the same work as any other
-    right = _verified(user.password_hash if user is not None else passwords.NOBODY, given["password"])
-    seconds = settings().session_seconds
-    token = _opened(user, seconds) if user is not None and right else None
-    if token is None:
-        log.info("sign-in refused", username=user.username if user is not None else None, address=address)
-        auth.limiter().refuse_guessing(address)
-        raise errors.unauthorized("The username or the password is wrong.")
+    with auth.limiter().guessing(address):
+        with db.read() as connection:
+            user = users.get(connection, username)
+        # an unknown user is refused after the same work as any other
+        right = _verified(user.password_hash if user is not None else passwords.NOBODY, given["password"])
+        seconds = settings().session_seconds
+        token = _opened(user, seconds) if user is not None and right else None
+        if token is None:
+            log.info("sign-in refused", username=user.username if user is not None else None, address=address)
+            raise errors.unauthorized("The username or the password is wrong.")
     return answer({"token": token, "expires_in": seconds}, headers=_UNCACHED)
 
 

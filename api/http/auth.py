@@ -20,6 +20,7 @@ from api.http.current_request import present
 from api.http.rate_limits import Limiter
 from config import logs
 from config.errors import Forbidden, InvalidRequest, Problem, Unavailable
+from config.networks import network
 from config.pointers import step
 from store import access
 from store.access import Caller
@@ -53,7 +54,7 @@ def identify(asked: Request) -> None:
     """
     view = current_app.view_functions.get(asked.endpoint or "")
     if asked.method == "OPTIONS" or getattr(view, "public", False):
-        limiter().allow(f"address/{asked.remote_addr}")
+        limiter().allow(f"address/{network(asked.remote_addr or '')}")
         return
     key = _presented(asked)
     if key is not None and (found := _recognised(key)) is not None:

@@ -26,11 +26,12 @@ from redis.retry import Retry
 
 from api.http import errors
 from config import logs
+from config.networks import network
 from config.settings import SettingsError, settings
 
 #: wrong or missing keys that one address may present
 FAILURES = parse("30/minute")
-#: attempts to sign in as one user from one address
+#: attempts to sign in as one user from one network (``config.networks``)
 SIGN_INS = parse("5/minute")
 #: how long Redis may take, and for how long it is not asked after it failed, seconds
 PATIENCE = 0.25
@@ -122,7 +123,24 @@ class Limiter:
         Raises:
             TooManyRequests: it was one too many. Right keys are never refused for it.
         """
-        self._note(FAILURES, _WRONG + address, "Too many requests without a valid key from this address.")
+        self._note(FAILURES, _WRONG + network(address), "Too many requests without a valid key from this address.")
+
+    @contextlib.contextmanager
+    def guessing(self, address: str) -> Iterator[None]:
+        """Count the check of a password for ``address`` as a wrong key; not where what is done with it succeeds.
+
+        It is counted first, so that no more passwords are checked than may be wrong. While Redis is away a right one
+        stays counted.
+
+        Raises:
+            TooManyRequests: it was one too many, whether the password is right or not.
+        """
+        window = int(time.time()) // FAILURES.get_expiry()
+        self.refuse_guessing(address)
+        yield
+        if self._may_ask():
+            with contextlib.suppress(RedisError, OSError):
+                self._redis.incr(f"{_WRONG}{network(address)}/{window}", FAILURES.get_expiry(), amount=-1)
 
     def allow_sign_in(self, username: str, address: str) -> None:
         """Count an attempt to sign in, right or wrong.
@@ -130,7 +148,7 @@ class Limiter:
         Raises:
             TooManyRequests: it was one too many for this user from this address.
         """
-        who = hashlib.sha256(f"{username}/{address}".encode(errors="replace")).hexdigest()[:32]
+        who = hashlib.sha256(f"{username}/{network(address)}".encode(errors="replace")).hexdigest()[:32]
         self._note(SIGN_INS, f"sign-in/{who}", "Too many attempts to sign in as this user; wait a minute.")
 
     def _note(self, item: RateLimitItem, who: str, refusal: str) -> None:

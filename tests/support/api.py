@@ -67,7 +67,7 @@ class Door:
         self.app.extensions["tocsin.gauge"] = Gauge()
         self.app.extensions["tocsin.numbers"] = Numbers()
         self.client = self.app.test_client()
-        self.client.environ_base["REMOTE_ADDR"] = f"fd00::{secrets.token_hex(2)}"  # counted apart from other tests
+        self.client.environ_base["REMOTE_ADDR"] = f"fd00:{secrets.token_hex(2)}::1"  # counted apart from other tests
         self.admin = self.key()
 
     def key(

@@ -15,6 +15,7 @@ from gunicorn.arbiter import Arbiter
 from config import connections
 from config.connections import Connection, Connections
 from config.errors import TooSlow
+from config.networks import network
 from config.settings import SettingsError, settings
 
 
@@ -170,3 +171,18 @@ def test_a_wrong_setting_ends_the_server_too(
         worker.load_wsgi()
     assert ended.value.code == Arbiter.WORKER_BOOT_ERROR
     assert capsys.readouterr().err == "TOCSIN_REDIS_URL: the server has known holes\n"
+
+
+@pytest.mark.parametrize(
+    ("address", "counted"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("", ""),
+        ("unix", "unix"),
+    ],
+)
+def test_callers_are_counted_by_network(address: str, counted: str) -> None:
+    """All addresses of an IPv6 network of 64 bits are one caller."""
+    assert network(address) == counted
