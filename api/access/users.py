@@ -156,11 +156,7 @@ def _change(username: str, changes: dict[str, Any]) -> Response:
     with db.write() as connection:
         row = _found(connection, username, for_update=True)
         _require_no_more(row)
-        changes = {name: value for name, value in changes.items() if getattr(row, name) != value}
-        if row.disabled_at is not None and changes.get("disabled_at"):
-            del changes["disabled_at"]
-        if changes:
-            row = users.change(connection, row, caller().key_id, **changes)
+        row = users.change(connection, row, caller().key_id, **changes)
     auth.forget(f"{USER}{username}")
     return answer({"data": views.user(row)})
 

@@ -96,13 +96,19 @@ def list_users(db: Connection, workspace_id: str, part: Part) -> Found:
 def change(db: Connection, row: Row, actor: str, **changes: Any) -> Row:
     """Change a user that was read ``for_update``; returns the new row.
 
-    A new password and being disabled end the sessions that there are.
+    A new password and being disabled end the sessions that there are. What is as it was, is no change; who is disabled
+    stays so since then.
 
     Raises:
         Conflict: the row was altered by other means, so nothing vouches for it.
     """
     if not is_vouched_for(row):
         raise Conflict(f"The row of {row.username!r} was altered by somebody else; make the user anew.", code="altered")
+    changes = {name: value for name, value in changes.items() if getattr(row, name) != value}
+    if row.disabled_at is not None and changes.get("disabled_at"):
+        del changes["disabled_at"]
+    if not changes:
+        return row
     values = {**row._asdict(), **changes, "changed_at": now_ms()}
     values["mac"] = mac(values)
     db.execute(sa.update(users).where(users.c.username == row.username).values(values))

@@ -1,5 +1,7 @@
 """Users, keys and their grants over the API: nobody hands on more than they have."""
 
+import json
+
 import pytest
 import sqlalchemy as sa
 
@@ -8,6 +10,7 @@ from launcher import key as key_command
 from launcher import user as user_command
 from launcher.demo import start
 from store import access, foreign_keys, renewal
+from store.audit import audit
 from store.callers import users
 from store.engine import db
 from tests.support.api import Door, assert_problem
@@ -180,6 +183,21 @@ def test_the_first_user_is_all_that_is_printed(database: str, capsys: pytest.Cap
     assert door.sign_in("kim", password).status_code == 401
     assert door.sign_in("kim", again).status_code == 200
     assert user_command.main(["kim", "--workspace", "red", "--reset"]) == 1
+
+
+def test_a_reset_says_what_it_has_changed(database: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The trail names the password alone where the rest is as it was, and nobody is enabled who was not disabled."""
+    wanted = ["kim", "--workspace", "blue", "--tenants", "acme"]
+    assert user_command.main(wanted) == 0
+    assert user_command.main([*wanted, "--reset"]) == 0
+    assert user_command.main([*wanted, "--reset", "--role", "viewer"]) == 0
+    with db.read() as connection:
+        query = sa.select(audit.c.event, audit.c.details).where(audit.c.subject == "kim").order_by(audit.c.id)
+        rows = connection.execute(query).all()
+    changed = [json.loads(row.details)["changed"] for row in rows if row.event == "user.changed"]
+    assert changed == [["password_hash"], ["password_hash", "role"]]
+    assert {row.event for row in rows} == {"user.created", "user.changed"}
+    capsys.readouterr()
 
 
 @pytest.mark.parametrize("given", [["Kim"], ["kim", "--tenants", "acme*"], ["kim", "--role", "root"], []])
