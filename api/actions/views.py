@@ -5,8 +5,9 @@ from typing import Any
 
 from api.http.times import seconds, stamp, waits_until
 from gateway import gate_column
+from gateway.facts import PROVIDER_PREFIX
 from gateway.redacted import redacted
-from playbooks.states import Kind, Mode, WaitingFor
+from playbooks.states import Mode, WaitingFor
 from store.definitions.actions import Action, Revision
 from store.engine.db import Row
 from store.executions import transitions
@@ -87,14 +88,17 @@ def execution(row: Row, revision: Revision) -> dict[str, Any]:
         },
     }
     if row.mode == Mode.SANDBOX:
-        shown["sandbox_report"] = transitions.load(row.report)
+        shown["sandbox_report"] = _carried(row, row.report)
     return shown
 
 
-def _parameters(row: Row) -> Any:
-    """What it was given; of a dispatch, whose payload declares no secrets, without what is named like one."""
-    given = transitions.load(row.input)
-    return redacted(given) if getattr(row, "kind", None) == Kind.DISPATCH else given
+def _carried(row: Row, text: str | None) -> Any:
+    """What is stored; of what goes out by a provider without what is named like a secret.
+
+    Its payload declares no secrets.
+    """
+    value = transitions.load(text)
+    return redacted(value) if row.action_id.startswith(PROVIDER_PREFIX) else value
 
 
 def _item(row: Row, of_version: str) -> dict[str, Any]:
@@ -104,7 +108,7 @@ def _item(row: Row, of_version: str) -> dict[str, Any]:
         "version": of_version,
         "status": row.status,
         "target": row.target,
-        "parameters": _parameters(row),
+        "parameters": _carried(row, row.input),
         "output": transitions.load(row.output),
         "error": transitions.load(row.error),
         "created_at": stamp(row.created_at),

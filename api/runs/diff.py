@@ -13,6 +13,7 @@ from api.http.auth import caller, requires
 from api.http.base_schema import Schema
 from api.http.blueprint import Blueprint, answer
 from api.http.schemas import described
+from api.runs import views
 from config.errors import Conflict
 from playbooks.comparison import compare
 from playbooks.states import Mode, Status
@@ -157,7 +158,7 @@ def _in_order(run: Row, rows: list[Row]) -> list[dict[str, Any]]:
             "iteration": row.iteration or "",
             "type": row.type,
             "status": row.status,
-            "input": transitions.load(row.input, {}),
+            "input": views.carried_by_step(run, plan.nodes[row.step_id], row.input or "{}"),
             "output": transitions.load(row.output),
         }
         for row in rows

@@ -14,6 +14,8 @@ from flask import Response
 from api.http import times as http_times
 from api.http.blueprint import finished, written
 from gateway import gate_column
+from gateway.facts import CHAIN_PREFIX, PROVIDER_PREFIX
+from gateway.redacted import redacted
 from playbooks import timeline
 from playbooks.plan import Node, Plan
 from playbooks.progress import StepState, counts, current, progress
@@ -115,7 +117,7 @@ def item(row: Row, paused_by: str | None) -> dict[str, Any]:
 def _common(row: Row) -> dict[str, Any]:
     return {
         "target_asset_id": row.target,
-        "parameters": transitions.load(row.input),
+        "parameters": _carried(row.action_id, row.input),
         "started_by": row.created_by,
         "dry_run": row.mode == Mode.DRY_RUN,
         "error": transitions.load(row.error),
@@ -125,6 +127,21 @@ def _common(row: Row) -> dict[str, Any]:
         "deadline": http_times.stamp(row.expires_at),
         "duration_seconds": http_times.seconds(row.started_at, row.completed_at),
     }
+
+
+def _carried(reference: str, text: str | None) -> Any:
+    """What is stored; of chains and of what goes out by a provider without what is named like a secret.
+
+    Their payloads declare no secrets. ``reference`` names the playbook or the action.
+    """
+    value = transitions.load(text)
+    return redacted(value) if reference.startswith((CHAIN_PREFIX, PROVIDER_PREFIX)) else value
+
+
+def carried_by_step(run: Row, node: Node, text: str | None) -> Any:
+    """What is stored of a step, as it is shown."""
+    reference = node.step.get("action_ref") or ""
+    return _carried(run.action_id if run.action_id.startswith(CHAIN_PREFIX) else reference, text)
 
 
 def _run_waits_for(row: Row, status: str, steps: Iterable[Row]) -> str | None:
@@ -191,7 +208,7 @@ def step_items(run: Row, steps: Iterable[StepState], results: Mapping[str, Row])
     return [
         _not_reached(plan, step)
         if step.row is None
-        else _step_execution(plan, SimpleNamespace(**step.row), results[step.row["id"]])
+        else _step_execution(run, plan, SimpleNamespace(**step.row), results[step.row["id"]])
         for step in steps
         if step.row is None or step.row["id"] in results
     ]
@@ -200,10 +217,10 @@ def step_items(run: Row, steps: Iterable[StepState], results: Mapping[str, Row])
 def step_execution(row: Row, run: Row) -> dict[str, Any]:
     """One execution of a step, from its whole row."""
     _, plan = revisions.playbook(run.revision_id)
-    return _step_execution(plan, row, row)
+    return _step_execution(run, plan, row, row)
 
 
-def _step_execution(plan: Plan, row: Any, result: Row) -> dict[str, Any]:
+def _step_execution(run: Row, plan: Plan, row: Any, result: Row) -> dict[str, Any]:
     node = plan.nodes[row.step_id]
     waits = row.status == Status.WAITING
     shown = {
@@ -217,10 +234,10 @@ def _step_execution(plan: Plan, row: Any, result: Row) -> dict[str, Any]:
         "waiting_for": row.waiting_for if waits and row.waiting_for in _WAITS else None,
         "waiting_until": http_times.stamp(http_times.waits_until(row.status, row.waiting_for, result.due_at)),
         "target": result.target,
-        "input": transitions.load(result.input),
+        "input": carried_by_step(run, node, result.input),
         "output": transitions.load(result.output),
-        "vars": transitions.load(result.vars),
-        "report": transitions.load(result.report),
+        "vars": carried_by_step(run, node, result.vars),
+        "report": carried_by_step(run, node, result.report),
         "error": transitions.load(result.error),
         "created_at": http_times.stamp(row.created_at),
         "started_at": http_times.stamp(row.started_at),
