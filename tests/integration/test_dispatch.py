@@ -1,5 +1,7 @@
 """``POST /v1/dispatch``: what a sender is told, and what is kept of it."""
 
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +12,7 @@ from store.executions import recovery, transitions
 from tests.support import dispatching
 from tests.support.api import Door, assert_problem
 from tests.support.dispatching import body, send
+from tests.support.waiting import eventually
 
 PROVIDERS = """\
 providers:
@@ -109,6 +112,37 @@ def test_a_wait_ends_at_its_time(everywhere: Door) -> None:
     """Nobody carries it out: the answer comes after the time that the sender has."""
     answer = send(everywhere, headers={"Prefer": "wait=1"})
     assert answer.status_code == 202, answer.text
+
+
+def test_many_wait_for_one_dispatch(everywhere: Door) -> None:
+    """Each reader has the end as soon as it is there; one that gives up leaves the others."""
+    execution_id = send(everywhere, headers={"Prefer": "respond-async"}).json["execution_id"]
+    took: dict[int, tuple[str, float]] = {}
+
+    def ask(seconds: int) -> None:
+        began = time.monotonic()
+        asked = everywhere.app.test_client().get(
+            f"/v1/dispatch/{execution_id}?wait={seconds}", headers={"Authorization": f"Bearer {everywhere.admin}"}
+        )
+        took[seconds] = asked.json["outcome"], time.monotonic() - began
+
+    waits = everywhere.app.extensions["tocsin.ends"]
+    readers = []
+    for number, seconds in enumerate((30, 1, 29), 1):
+        readers.append(threading.Thread(target=ask, args=[seconds]))
+        readers[-1].start()
+        eventually(lambda number=number: waits._places == number, 5, "it waits")
+    readers[1].join(10)
+    with dispatching.working():
+        readers[0].join(20)
+        readers[2].join(20)
+    assert {seconds: outcome for seconds, (outcome, _) in took.items()} == {
+        1: "accepted",
+        30: "executed",
+        29: "executed",
+    }
+    assert all(took[seconds][1] < 20 for seconds in (29, 30))
+    assert not waits._of
 
 
 def test_no_more_wait_than_may(everywhere: Door, monkeypatch: pytest.MonkeyPatch) -> None:

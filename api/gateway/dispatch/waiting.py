@@ -66,7 +66,8 @@ class Ends:
         #: set when the process is about to stop: no request waits any longer
         self.draining = False
         self._places = 0
-        self._of: dict[str, Waiting] = {}
+        #: execution → those who wait for its end: more than one may ask for the same
+        self._of: dict[str, set[Waiting]] = {}
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._quiet_since = 0.0
@@ -83,7 +84,7 @@ class Ends:
             else:
                 waiting = Waiting(execution_ids)
                 self._places += 1
-                self._of.update(dict.fromkeys(waiting.named, waiting))
+                self._add(waiting)
                 if self._thread is None or not self._thread.is_alive():
                     self._thread = threading.Thread(target=self._listen, name="dispatch-ends", daemon=True)
                     self._thread.start()
@@ -95,18 +96,28 @@ class Ends:
         finally:
             with self._lock:
                 self._places -= 1
-                for execution_id in waiting.named:
-                    self._of.pop(execution_id, None)
+                self._remove(waiting)
 
     def wait(self, waiting: Waiting, execution_ids: Collection[str], seconds: float) -> None:
         """Wait until these have ended, at most for so long."""
         with self._lock:
             waiting.named.update(execution_ids)
-            self._of.update(dict.fromkeys(execution_ids, waiting))
+            self._add(waiting)
         waiting.only(execution_ids)
         if not self.draining:
             with HERE.aside():
                 waiting.over.wait(seconds)
+
+    def _add(self, waiting: Waiting) -> None:
+        for execution_id in waiting.named:
+            self._of.setdefault(execution_id, set()).add(waiting)
+
+    def _remove(self, waiting: Waiting) -> None:
+        for execution_id in waiting.named:
+            others = self._of.get(execution_id, set())
+            others.discard(waiting)
+            if not others:
+                self._of.pop(execution_id, None)
 
     def drain(self, seconds: float) -> bool:
         """Let every request go; returns whether the thread ends in time."""
@@ -135,7 +146,7 @@ class Ends:
 
     def _let_go(self) -> None:
         with self._lock:
-            waiting = set(self._of.values())
+            waiting = set().union(*self._of.values())
         for one in waiting:
             one.over.set()
 
@@ -190,9 +201,9 @@ class Ends:
 
     def _tell(self, execution_id: str) -> None:
         with self._lock:
-            waiting = self._of.get(execution_id)
-        if waiting is not None:
-            waiting.ended(execution_id)
+            waiting = list(self._of.get(execution_id, ()))
+        for one in waiting:
+            one.ended(execution_id)
 
 
 def ends() -> Ends:
