@@ -24,7 +24,7 @@ from api.gateway import audit, breakers, providers, rules, stops
 from api.gateway.dispatch import routes as dispatch
 from api.gateway.dispatch.waiting import Ends
 from api.http import auth, errors, openapi
-from api.http.blueprint import DispatchIdConverter, IdConverter, StepIdConverter
+from api.http.blueprint import DispatchIdConverter, IdConverter, StepIdConverter, TextConverter
 from api.http.body import MAX_BYTES
 from api.http.current_request import present
 from api.http.load import HERE
@@ -95,6 +95,7 @@ def create_app() -> Flask:
     app.url_map.converters["id"] = IdConverter
     app.url_map.converters["step"] = StepIdConverter
     app.url_map.converters["dispatch"] = DispatchIdConverter
+    app.url_map.converters["path"] = TextConverter
     app.extensions["tocsin.limiter"] = Limiter()
     app.extensions["tocsin.watcher"] = Watcher()
     app.extensions["tocsin.ends"] = Ends()

@@ -106,12 +106,30 @@ def workspace_for(caller: Caller, tenant: str) -> str:
     return tenant
 
 
+def require_pattern(tenant: str) -> None:
+    """Refuse a pattern that covers no tenant that there is or could be.
+
+    Raises:
+        InvalidRequest: as it is. Unavailable.
+    """
+    if tenant != ANY and not _may_be_called(tenant) and not db.read_one(access.has_workspace, tenant):
+        raise _no_name()
+
+
+def _may_be_called(tenant: str) -> bool:
+    return len(tenant) <= _MOST_CHARACTERS and _NAME.fullmatch(tenant) is not None
+
+
+def _no_name() -> InvalidRequest:
+    problem = Problem(
+        "/tenant",
+        f"must be a name of letters, digits, '-' and '_', parts joined by dots, of {_MOST_CHARACTERS} characters",
+    )
+    return InvalidRequest("There is no such tenant, and none may be called that.", problems=[problem])
+
+
 def _make(caller: Caller, tenant: str) -> None:
-    if len(tenant) > _MOST_CHARACTERS or not _NAME.fullmatch(tenant):
-        problem = Problem(
-            "/tenant",
-            f"must be a name of letters, digits, '-' and '_', parts joined by dots, of {_MOST_CHARACTERS} characters",
-        )
-        raise InvalidRequest("There is no such tenant, and none may be called that.", problems=[problem])
+    if not _may_be_called(tenant):
+        raise _no_name()
     with db.write() as connection:
         access.make_workspace(connection, tenant, caller.key_id)

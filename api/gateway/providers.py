@@ -9,7 +9,8 @@ from api.gateway.dispatch import routes as dispatch
 from api.gateway.dispatch import schemas as dispatch_schemas
 from api.http.auth import caller, requires
 from api.http.blueprint import Blueprint, answer
-from gateway.requests import Dispatch
+from config.errors import InvalidRequest
+from gateway import requests
 from tasks import tenants
 from tasks.generations import provider_views
 
@@ -62,12 +63,8 @@ def test_provider(given: dict[str, Any], provider: str) -> Response:
     see as any other.
     """
     tenant = given["tenant"] or caller().workspace_id
-    drill = Dispatch(
-        namespace=NAMESPACE,
-        tenant=tenant,
-        provider=provider,
-        action_type=given["action_type"],
-        payload=given["payload"],
-        labels=LABELS,
-    )
+    body = {**given, "namespace": NAMESPACE, "tenant": tenant, "provider": provider, "metadata": {"labels": LABELS}}
+    drill, problems = requests.read(body)
+    if drill is None:
+        raise InvalidRequest("The dispatch has faults.", problems=problems)
     return dispatch.sent(drill)

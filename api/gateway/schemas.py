@@ -6,7 +6,7 @@ from typing import Any
 from marshmallow import ValidationError, fields, validate
 
 from api.http.base_schema import Schema
-from api.http.schemas import Flag, Meta, Strict, described
+from api.http.schemas import Flag, Meta, Strict, described, without_nul
 from gateway.facts import ORIGINS
 
 _NAME = validate.Length(1, 128)
@@ -92,7 +92,9 @@ class Stop(Strict):
     """What is stopped, and why."""
 
     tenant = fields.String(
-        load_default="*", validate=_NAME, metadata=described("The tenant, its parts included; * means all.")
+        load_default="*",
+        validate=_NAME,
+        metadata=described("The tenant, its parts included; * means all."),
     )
     reason = fields.String(
         required=True, validate=validate.Length(1, 1024), metadata=described("Why; records show it.")
@@ -102,7 +104,7 @@ class Stop(Strict):
 class LiftedStop(Strict):
     """What is let go again."""
 
-    tenant = fields.String(load_default="*", validate=_NAME, metadata=described("As it was stopped."))
+    tenant = fields.String(load_default="*", validate=[_NAME, without_nul()], metadata=described("As it was stopped."))
 
 
 class Stopped(Schema):

@@ -32,6 +32,7 @@ def stop_outward_calls(given: dict[str, Any]) -> Response:
     tenant as a whole.
     """
     tenants.require_whole(caller(), (given["tenant"],))
+    tenants.require_pattern(given["tenant"])
     shown = changes.stop(given["tenant"], given["reason"], _author())
     return answer({"tenant": given["tenant"], "stopped": True, "reason": given["reason"], "applied": shown})
 

@@ -12,7 +12,7 @@ from typing import Any
 import flask_smorest
 from flask import Response
 from werkzeug.datastructures import Headers
-from werkzeug.routing import BaseConverter
+from werkzeug.routing import BaseConverter, PathConverter
 
 from api.http import body, errors
 from api.http import schemas as http_schemas
@@ -72,6 +72,12 @@ class DispatchIdConverter(IdConverter):
     """The id of a dispatch in a path, next to which there is a path of its own for batches."""
 
     regex = f"(?!batch(?:/|$)){IdConverter.regex}"
+
+
+class TextConverter(PathConverter):
+    """Any text in a path, slashes too, but NUL: no database stores it, so nothing is called that."""
+
+    regex = r"[^/\0][^\0\n]*?"
 
 
 #: the header with the address of a new object

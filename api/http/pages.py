@@ -19,6 +19,7 @@ from api.http.base_schema import Schema
 from api.http.blueprint import answer
 from api.http.current_request import present
 from api.http.load import HERE
+from api.http.schemas import without_nul
 from config.errors import InvalidRequest, Problem
 from store.definitions.versioned import Page
 from store.engine import db
@@ -103,11 +104,8 @@ class PeriodQuery(PageQuery):
 
 
 def text(most: int, description: str, example: str) -> fields.String:
-    """A text in a query string, without NUL.
-
-    No database stores NUL.
-    """
-    checks = [validate.Length(min=1, max=most), validate.ContainsNoneOf("\0", error="Must not hold NUL.")]
+    """A text in a query string, without NUL."""
+    checks = [validate.Length(min=1, max=most), without_nul()]
     return fields.String(validate=checks, metadata={"description": description, "example": example})
 
 

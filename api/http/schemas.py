@@ -25,6 +25,11 @@ def described(text: str, **more: Any) -> dict[str, Any]:
     return {"description": text, **more}
 
 
+def without_nul() -> validate.Validator:
+    """The check that a text holds no NUL, which PostgreSQL does not store."""
+    return validate.ContainsNoneOf("\0", error="Must not hold NUL.")
+
+
 def definition_id() -> fields.String:
     """The id that a versioned definition may give itself."""
     metadata = described(

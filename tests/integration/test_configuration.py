@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from config.errors import Unavailable
 from config.settings import settings
 from gateway import current
-from store import audit, redis
+from store import access, audit, redis
 from store.engine import db
 from store.gateway import configurations, news, providers
 from tasks.generations import begin, changes, files, revisions
@@ -323,6 +323,12 @@ def test_a_stop_holds_a_tenant_and_its_parts(door: Door, database: str) -> None:
     assert events("acme") == ["stop.set", "stop.lifted"]
     for wrong in ({}, {"reason": ""}, {"reason": "x", "tenant": ""}, {"reason": "x", "scope": "acme"}):
         assert_problem(door.call("POST", "/admin/stop", json=wrong), 400)
+    for none in ("../etc", "a*", "acme.", "a b"):  # what no tenant can be called would hold nothing
+        problem = assert_problem(door.call("POST", "/admin/stop", json={"reason": "x", "tenant": none}), 400)
+        assert [one["pointer"] for one in problem["errors"]] == ["/tenant"]
+    with db.write() as connection:
+        access.ensure_workspace(connection, "odd name", "odd name")
+    assert door.call("POST", "/admin/stop", json={"reason": "x", "tenant": "odd name"}).status_code == 200
 
 
 def test_who_may_change_what(door: Door, folder: Path) -> None:

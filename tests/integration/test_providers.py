@@ -91,7 +91,10 @@ def test_a_test_is_refused_as_a_dispatch_is(door: Door) -> None:
     assert_problem(door.call("POST", path.format("off")), 409)
     assert_problem(door.call("POST", path.format("drill"), key=door.key("viewer")), 403)
     assert_problem(door.call("POST", path.format("drill"), json={"tenant": "other"}), 403)
-    for wrong in ({"payload": []}, {"action_type": ""}, {"what": 1}):
+    deep: dict[str, object] = {}
+    for _ in range(40):
+        deep = {"in": deep}
+    for wrong in ({"payload": []}, {"action_type": ""}, {"what": 1}, {"action_type": "a\nb"}, {"payload": deep}):
         assert_problem(door.call("POST", path.format("drill"), json=wrong), 400)
     with db.read() as connection:
         assert connection.execute(sa.select(transitions.executions)).all() == []
