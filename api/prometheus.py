@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from playbooks.states import Kind
 from store import metrics
 from store.definitions import playbooks
 from store.engine import db
@@ -34,12 +35,10 @@ _HISTOGRAMS = {
     "queue_wait": ("tocsin_queue_wait_seconds", "From the creation to the first start of an execution."),
     "run_time": ("tocsin_run_seconds", "From the first start to the end of an execution."),
 }
-#: kinds of executions that have times
-_KINDS = ("action", "playbook", "step")
 #: series that are shown before there is anything to count: Prometheus sees no increase to a first value
 _FROM_ZERO: dict[tuple[str, ...], dict[tuple[str, ...], int]] = {
     (): {(): 0},
-    ("kind",): {("action",): 0, ("step",): 0},
+    ("kind",): {("action",): 0, ("dispatch",): 0, ("step",): 0},
 }
 #: numbers are read at most this often for a workspace, seconds
 FRESH = 1.0
@@ -100,7 +99,7 @@ class _Exposition(Collector):
     def _histograms(self) -> Iterator[Metric]:
         for stored, (name, words) in _HISTOGRAMS.items():
             family = HistogramMetricFamily(name, words, labels=("kind",))
-            for kind in _KINDS:
+            for kind in Kind:
                 total = self._numbers.get(Series(f"{stored}_sum", labels=(kind,)), 0)
                 family.add_metric((kind,), buckets(stored, kind, self._numbers), total / 1000)
             yield family

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from playbooks.states import Status
+from playbooks.states import Kind, Status
 from store import access, audit, metrics, trail
 from store.engine import db
 from store.executions import transitions
@@ -72,6 +72,16 @@ def test_the_numbers_are_those_of_the_database(database: str, monkeypatch: pytes
     }
     del expected["tocsin_workspace_executions_ended_total"]
     numbers.assert_equal(shown, expected)
+
+
+@pytest.mark.parametrize("kind", [Kind.ACTION, Kind.DISPATCH])
+def test_each_kind_has_its_times(door: Door, kind: Kind) -> None:
+    """What is counted of an execution is shown, dispatches included."""
+    ended(2, kind=kind)
+    count()
+    shown = door.call("GET", "/metrics/prometheus").text
+    for name in ("tocsin_queue_wait_seconds", "tocsin_run_seconds"):
+        assert f'{name}_count{{kind="{kind}"}} 2.0' in shown
 
 
 def test_names_stay_within_their_workspace(door: Door) -> None:
