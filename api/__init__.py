@@ -59,12 +59,10 @@ _FAMILIES = (
     keys.blueprint,
     users.blueprint,
 )
-#: the gateway's, with their whole paths
+#: the gateway's, with their whole paths; existing clients find all of the gateway's below ``/compat``
 _GATEWAY = (rules.blueprint, stops.blueprint, breakers.blueprint, providers.blueprint)
 #: the gateway's, under ``/v1``
-_BELOW_V1 = (sign_in.blueprint, audit.blueprint)
-#: the same, and under ``/compat/v1`` in the form of existing clients
-_DISPATCHING = (dispatch.blueprint,)
+_BELOW_V1 = (sign_in.blueprint, audit.blueprint, dispatch.blueprint)
 #: what is behind a key or a token
 _GUARDED = ("/api/", "/v1/", "/compat/", "/admin/")
 #: the canonical prefix, which is documented, comes first
@@ -148,9 +146,8 @@ def _mount(app: Flask) -> None:
         app.register_blueprint(openapi.blueprint, url_prefix=prefix, name=name + openapi.blueprint.name)
     for family in _GATEWAY:
         api.register_blueprint(family)
+        app.register_blueprint(family, url_prefix="/compat", name=f"compat-{family.name}")
     for family in _BELOW_V1:
-        api.register_blueprint(family, url_prefix="/v1")
-    for family in _DISPATCHING:
         api.register_blueprint(family, url_prefix="/v1")
         app.register_blueprint(family, url_prefix="/compat/v1", name=f"compat-{family.name}")
     app.register_blueprint(openapi.root)

@@ -5,6 +5,7 @@ from typing import Any
 from flask import Response
 
 from api.gateway import examples, schemas
+from api.gateway.dispatch.answers import is_tagged
 from api.http import examples as http_examples
 from api.http import pages
 from api.http.auth import caller, requires
@@ -48,7 +49,7 @@ def list_rules() -> Response:
     follow.look()
     held, own = current.held(), tenants.of(caller())
     shown = [rule for rule in held.ruleset.listed() if grants.may_concern(own, rule["tenants"] or ())]
-    return answer({"rules": shown, "generation": held.loaded})
+    return answer(shown if is_tagged() else {"rules": shown, "generation": held.loaded})
 
 
 @blueprint.post("/v1/rules/reload")

@@ -10,7 +10,7 @@ import pytest
 from store.engine import db
 from store.executions import recovery, transitions
 from tests.support import dispatching
-from tests.support.api import Door, assert_problem
+from tests.support.api import PASSWORD, Door, assert_problem
 from tests.support.dispatching import body, send
 from tests.support.waiting import eventually
 
@@ -181,6 +181,21 @@ def test_existing_clients_get_tagged_outcomes(everywhere: Door) -> None:
     assert many.json[1] == {
         "error": {"code": "provider_not_found", "message": "Provider not found: sms", "retryable": False}
     }
+
+
+def test_existing_clients_find_the_rest_of_the_gateway(everywhere: Door) -> None:
+    """Rules are a bare list below /compat; everything else has the form that it has without."""
+    user = everywhere.user()
+    given = {"username": user, "password": PASSWORD}
+    token = everywhere.call("POST", "/compat/v1/auth/login", key=None, json=given).json["token"]
+    assert everywhere.call("GET", "/compat/v1/rules", token).json == everywhere.call("GET", "/v1/rules").json["rules"]
+    for path in ("/v1/rules/history", "/v1/providers", "/v1/audit", "/admin/circuit-breakers"):
+        one, other = everywhere.call("GET", path, token), everywhere.call("GET", f"/compat{path}", token)
+        assert (other.status_code, other.json.keys()) == (one.status_code, one.json.keys()), path
+    whole = everywhere.key(grants=[{"tenants": ["*"]}])
+    assert everywhere.call("POST", "/compat/v1/rules/reload", whole).json["errors"] == []
+    assert everywhere.call("POST", "/compat/v1/auth/logout", token).status_code == 200
+    assert_problem(everywhere.call("GET", "/compat/v1/rules", None), 401)
 
 
 def test_a_dry_run_touches_nothing(everywhere: Door) -> None:
