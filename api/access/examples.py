@@ -47,3 +47,9 @@ TOKEN = {"token": "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiJraW0ifQ.SIGNA
 
 
 LOGGED_OUT = {"status": "logged_out"}
+
+
+NEW_PASSWORD = {"old": "correct-horse-battery", "new": "staple-Ocelot-44-quiet"}
+
+
+PASSWORD_CHANGED = {"status": "password_changed"}

@@ -79,6 +79,23 @@ class Token(Schema):
     expires_in = fields.Integer(metadata=described("Seconds until it expires."))
 
 
+class NewPassword(Strict):
+    """A user's own new password."""
+
+    old = fields.String(
+        required=True,
+        validate=validate.Length(1, MOST_CHARACTERS),
+        metadata=described("The password of now.", writeOnly=True, format="password"),
+    )
+    new = _password(required=True)
+
+
+class PasswordChanged(Schema):
+    """The password is another."""
+
+    status = fields.String(metadata=described("Always password_changed."))
+
+
 class LoggedOut(Schema):
     """The session is over."""
 

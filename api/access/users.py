@@ -4,7 +4,7 @@ from typing import Any
 
 from flask import Response, request
 
-from api.access import examples, grants, views
+from api.access import examples, grants, user_passwords, views
 from api.access import user_schemas as schemas
 from api.http import auth, pages
 from api.http import examples as http_examples
@@ -15,11 +15,10 @@ from api.http.pages import PageQuery
 from config.errors import Forbidden, InvalidRequest, NotFound, Problem
 from gateway.grants import include
 from store.access import USER
-from store.callers import passwords, users
+from store.callers import users
 from store.engine import db
 from store.engine.db import Connection, Row, now_ms
 from tasks import tenants
-from tasks.offload import pool
 
 blueprint = Blueprint("users", __name__, tag="users")
 
@@ -64,7 +63,7 @@ def create_user(given: dict[str, Any]) -> Response:
     username, workspace_id = given["username"], caller().workspace_id
     grants.require_role(given["role"])
     stored = grants.stored(given["grants"], workspace_id)
-    password_hash = _hashed(given["password"], username)
+    password_hash = user_passwords.hashed(given["password"], username)
     with db.write() as connection:
         users.create(
             connection,
@@ -118,7 +117,7 @@ def change_user(given: dict[str, Any], username: str) -> Response:
     if "password" in given:
         with db.read() as connection:
             _found(connection, username)  # before the work
-        changes["password_hash"] = _hashed(given["password"], username)
+        changes["password_hash"] = user_passwords.hashed(given["password"], username)
     if not changes:
         raise InvalidRequest(problems=[Problem("", "must have role, grants or password")])
     return _change(username, changes)
@@ -180,10 +179,3 @@ def _require_no_more(row: Row) -> None:
     mine = tenants.of(caller())
     if not all(include(mine, one) for one in tenants.granted(row.grants, row.workspace_id)):
         raise Forbidden("This user's grants cover more than yours.", code="not_granted")
-
-
-def _hashed(password: str, username: str) -> str:
-    if password.lower() == username:
-        problem = Problem("/password", "must not be the username")
-        raise InvalidRequest("The password is easy to guess.", problems=[problem])
-    return pool.run(passwords.hashed, password)

@@ -29,7 +29,7 @@ from config import logs
 from config.networks import network
 from config.settings import SettingsError, settings
 
-#: wrong or missing keys that one address may present
+#: wrong or missing keys that one network may present, and sign-ins of it that may fail
 FAILURES = parse("30/minute")
 #: attempts to sign in as one user from one network (``config.networks``)
 SIGN_INS = parse("5/minute")
@@ -41,8 +41,8 @@ REST = 5.0
 LOTS, FIRST, LEFT = 100, 8, 8
 #: how long a limit that was used up counts as used up, seconds
 USED_UP = 1.0
-#: the prefix of the count of an address that presents wrong keys
-_WRONG = "wrong-key/"
+#: the prefixes of the counts of a network that presents wrong keys, and of one that guesses passwords
+_WRONG, _GUESSED = "wrong-key/", "wrong-password/"
 #: callers that a process remembers
 MOST_REMEMBERED = 10_000
 
@@ -127,20 +127,21 @@ class Limiter:
 
     @contextlib.contextmanager
     def guessing(self, address: str) -> Iterator[None]:
-        """Count the check of a password for ``address`` as a wrong key; not where what is done with it succeeds.
+        """Count the check of a password for ``address``, for good unless what is done with it succeeds.
 
-        It is counted first, so that no more passwords are checked than may be wrong. While Redis is away a right one
-        stays counted.
+        It is counted first, so that no more passwords are checked than may be wrong, and apart from wrong keys: a page
+        that goes on asking with a token that is over must not keep its user from signing in. While Redis is away a
+        right one stays counted.
 
         Raises:
             TooManyRequests: it was one too many, whether the password is right or not.
         """
-        window = int(time.time()) // FAILURES.get_expiry()
-        self.refuse_guessing(address)
+        window, who = int(time.time()) // FAILURES.get_expiry(), _GUESSED + network(address)
+        self._note(FAILURES, who, "Too many sign-ins from this address have failed; wait a minute.")
         yield
         if self._may_ask():
             with contextlib.suppress(RedisError, OSError):
-                self._redis.incr(f"{_WRONG}{network(address)}/{window}", FAILURES.get_expiry(), amount=-1)
+                self._redis.incr(f"{who}/{window}", FAILURES.get_expiry(), amount=-1)
 
     def allow_sign_in(self, username: str, address: str) -> None:
         """Count an attempt to sign in, right or wrong.
@@ -201,7 +202,7 @@ class Limiter:
         """
         lots, self._lots = self._lots, {}
         for who, lot in lots.items():
-            item = FAILURES if who.startswith(_WRONG) else self.item
+            item = FAILURES if who.startswith((_WRONG, _GUESSED)) else self.item
             left = operator.length_hint(lot.places)
             if left and lot.window == int(time.time()) // item.get_expiry() and self._may_ask():
                 try:

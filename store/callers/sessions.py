@@ -28,6 +28,10 @@ sessions = sa.Table(
 )
 
 
+#: sessions of a user that are open at once
+MOST = 20
+
+
 class Opened(NamedTuple):
     """A new session."""
 
@@ -36,12 +40,20 @@ class Opened(NamedTuple):
 
 
 def start(db: Connection, username: str, workspace_id: str, seconds: int) -> Opened:
-    """Open a session of ``seconds``, and forget those that are over."""
+    """Open a session of ``seconds``, and forget those that are over.
+
+    The oldest of more than ``MOST`` is closed. The user's row is locked.
+    """
     now, jti = now_ms(), secrets.token_urlsafe(16)
     until = now + seconds * 1000
     db.execute(sa.delete(sessions).where(sessions.c.expires_at <= now))
     db.execute(sa.insert(sessions).values(jti=jti, username=username, issued_at=now, expires_at=until))
     audit.record(db, workspace_id, f"{USER}{username}", "session.opened", username)
+    mine = sa.and_(sessions.c.username == username, sessions.c.revoked_at.is_(None), sessions.c.jti != jti)
+    others = sa.select(sessions.c.jti).where(mine).order_by(sessions.c.issued_at.desc(), sessions.c.jti)
+    for oldest in db.execute(others).scalars().all()[MOST - 1 :]:
+        close(db, oldest)
+        audit.record(db, workspace_id, f"{USER}{username}", "session.closed", username, reason="too_many")
     return Opened(jti, tokens.make(tokens.Said(username, jti, now, until)))
 
 
@@ -51,7 +63,9 @@ def close(db: Connection, jti: str) -> bool:
     return db.execute(sa.update(sessions).where(mine).values(revoked_at=now_ms())).rowcount == 1
 
 
-def close_all(db: Connection, username: str) -> None:
-    """Close every session of a user."""
+def close_all(db: Connection, username: str, *, keeps: str | None = None) -> None:
+    """Close every session of a user, but the one that it ``keeps``."""
     mine = sa.and_(sessions.c.username == username, sessions.c.revoked_at.is_(None))
+    if keeps is not None:
+        mine &= sessions.c.jti != keeps
     db.execute(sa.update(sessions).where(mine).values(revoked_at=now_ms()))

@@ -93,11 +93,11 @@ def list_users(db: Connection, workspace_id: str, part: Part) -> Found:
     return Found(*read(db, sa.select(users).where(where), order, part, ("username",)), total)
 
 
-def change(db: Connection, row: Row, actor: str, **changes: Any) -> Row:
+def change(db: Connection, row: Row, actor: str, *, keeps: str | None = None, **changes: Any) -> Row:
     """Change a user that was read ``for_update``; returns the new row.
 
-    A new password and being disabled end the sessions that there are. What is as it was, is no change; who is disabled
-    stays so since then.
+    A new password and being disabled end the sessions that there are, but the one that it ``keeps``. What is as it
+    was, is no change; who is disabled stays so since then.
 
     Raises:
         Conflict: the row was altered by other means, so nothing vouches for it.
@@ -113,7 +113,7 @@ def change(db: Connection, row: Row, actor: str, **changes: Any) -> Row:
     values["mac"] = mac(values)
     db.execute(sa.update(users).where(users.c.username == row.username).values(values))
     if any(changes.get(name) for name in _ENDING):
-        sessions.close_all(db, row.username)
+        sessions.close_all(db, row.username, keeps=keeps)
     what = {name for name in changes if name != "disabled_at"}
     if what:
         audit.record(db, row.workspace_id, actor, "user.changed", row.username, changed=sorted(what))

@@ -103,6 +103,7 @@ ENTRIES = {
     ("POST", "/users/<id:username>/enable"): _ADMIN,
     ("POST", "/v1/auth/login"): _PUBLIC,
     ("POST", "/v1/auth/logout"): _USER,
+    ("POST", "/v1/auth/password"): _USER,
     ("GET", "/"): _PUBLIC,
     ("GET", "/openapi.json"): _PUBLIC,
     ("GET", "/health"): _PUBLIC,
@@ -143,6 +144,7 @@ _TENANTS = {
 _WITHOUT_TENANT = {
     ("POST", "/v1/auth/login"),
     ("POST", "/v1/auth/logout"),
+    ("POST", "/v1/auth/password"),
     ("GET", "/v1/audit/<path:record_id>"),
     ("POST", "/v1/dispatch/batch"),
     ("GET", "/v1/dispatch/<dispatch:dispatch_id>"),
@@ -174,6 +176,7 @@ _BODIES: dict[tuple[str, str], Any] = {
 }
 _BODIES["POST", "/users"] = {"username": "new", "password": PASSWORD, "role": "viewer"}
 _BODIES["PATCH", "/users/<id:username>"] = {"role": "viewer"}
+_BODIES["POST", "/v1/auth/password"] = {"old": PASSWORD, "new": f"{PASSWORD}-new"}
 _BODIES["POST", "/v1/auth/login"] = {"username": "seen", "password": PASSWORD}
 _BODIES["POST", "/v1/dispatch"] = dispatching.body()
 _BODIES["POST", "/v1/dispatch/batch"] = [dispatching.body()]

@@ -4,6 +4,7 @@ import base64
 import json
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import jwt
 import pytest
@@ -312,11 +313,12 @@ def test_five_attempts_a_minute(door: Door, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_an_address_that_guesses_is_stopped(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wrong passwords for ever other users count as wrong keys do."""
+    """Wrong passwords for ever other users count together; wrong keys keep nobody from signing in."""
     monkeypatch.setattr(rate_limits, "FAILURES", parse("3/minute"))
     monkeypatch.setattr("api.http.rate_limits.time.time", lambda: 1_800_000_000.0)
     checked, run = [], pool.run
     monkeypatch.setattr(pool, "run", lambda function, *given: checked.append(given[0]) or run(function, *given))
+    assert [door.call("GET", READ, key="wrong").status_code for _ in range(4)] == [401] * 3 + [429]
     sent, address = [], door.client.environ_base["REMOTE_ADDR"]
     for number in range(6):
         door.client.environ_base["REMOTE_ADDR"] = f"{address}{number}"
@@ -422,3 +424,69 @@ def test_sessions_that_are_over_are_forgotten(either_door: Door) -> None:
     door.sign_in(name)
     with db.read() as connection:
         assert len(connection.execute(sa.select(sessions)).fetchall()) == 1
+
+
+NEW = "another-Word-99"
+
+
+def changed(door: Door, token: str, old: str = PASSWORD, new: str = NEW) -> Any:
+    """The answer to a user who changes the own password."""
+    return door.call("POST", "/v1/auth/password", token, json={"old": old, "new": new})
+
+
+def test_users_change_their_own_password(either_door: Door) -> None:
+    """The session that asks goes on, all others end; the trail names who did it."""
+    door = either_door
+    name = door.user("viewer", username="kim")
+    mine, other = (door.sign_in(name).json["token"] for _ in range(2))
+    answer = changed(door, mine)
+    assert (answer.status_code, answer.json) == (200, {"status": "password_changed"})
+    assert opens(door, mine)
+    assert not opens(door, other)
+    assert door.sign_in(name).status_code == 401
+    assert door.sign_in(name, NEW).status_code == 200
+    with db.read() as connection:
+        rows = connection.exec_driver_sql("SELECT actor, subject FROM audit WHERE event = 'user.changed'").fetchall()
+    assert [tuple(row) for row in rows] == [("user:kim", "kim")]
+
+
+def test_a_password_is_changed_by_who_knows_it(door: Door) -> None:
+    """Not by a key, not with a wrong old one, not to one that is easy to guess; attempts are those of signing in."""
+    name = door.user(username="a-long-enough-name")
+    token = door.sign_in(name).json["token"]
+    assert assert_problem(changed(door, door.admin), 400)["code"] == "not_a_session"
+    for new in ("short", name, PASSWORD):
+        assert [one["pointer"] for one in assert_problem(changed(door, token, new=new), 400)["errors"]] == ["/new"]
+    assert assert_problem(changed(door, token, "wrong"), 403)["code"] == "wrong_password"
+    assert [changed(door, token, "wrong").status_code for _ in range(4)] == [403, 403, 429, 429]
+    assert opens(door, token)
+
+
+def test_a_change_that_another_overtakes_is_none(either_door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An administrator sets a password while the user changes the old one: the administrator's stays."""
+    door, run = either_door, pool.run
+    name = door.user()
+    token = door.sign_in(name).json["token"]
+
+    def overtaken(function: Callable[..., object], *given: str) -> object:
+        made = run(function, *given)
+        if function is passwords.hashed and given == (NEW,):
+            path, headers = f"/api/users/{name}", {"Authorization": f"Bearer {door.admin}"}
+            door.app.test_client().patch(path, headers=headers, json={"password": "an-admins-Word-99"})
+        return made
+
+    monkeypatch.setattr(pool, "run", overtaken)
+    assert_problem(changed(door, token), 403)
+    assert door.sign_in(name, "an-admins-Word-99").status_code == 200
+
+
+def test_the_oldest_of_many_sessions_is_closed(either_door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only that user's."""
+    door = either_door
+    monkeypatch.setattr("store.callers.sessions.MOST", 3)
+    name, other = door.user(), door.token()
+    tokens = []
+    for _ in range(4):
+        time.sleep(0.002)
+        tokens.append(door.sign_in(name).json["token"])
+    assert [opens(door, token) for token in [*tokens, other]] == [False, True, True, True, True]
