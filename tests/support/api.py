@@ -19,6 +19,7 @@ from store import access
 from store.callers import users
 from store.engine import db
 from store.executions import transitions
+from store.gateway import replies
 from tasks.messages import publisher
 
 #: of every user that ``Door.user`` makes
@@ -48,7 +49,16 @@ def _application() -> Flask:
 def at_rest(seconds: float) -> bool:
     """Whether background work ends, each part within ``seconds``; waits for it."""
     made = _application.cache_info().currsize
+    if made:
+        _wake(_application().extensions["tocsin.ends"])
     return publisher.drain(seconds) and (not made or _application().extensions["tocsin.drain"](seconds))
+
+
+def _wake(ends: Ends) -> None:
+    """Have the thread that hears of ends see at once that it is over: it looks up at news, or each half second."""
+    ends.draining = True
+    if ends._thread is not None:  # without one nobody hears; and Redis may be frozen
+        replies.tell(ends.process, "")
 
 
 @functools.cache

@@ -24,10 +24,15 @@ from tasks.policy import checks
 from tests.support.api import Door
 
 
-def put_in_force(monkeypatch: pytest.MonkeyPatch, folder: Path, **texts: str) -> None:
-    """Load a folder with these files: ``providers``, ``chains`` and ``rules``."""
+def put_in_force(monkeypatch: pytest.MonkeyPatch, folder: Path, *, followed: bool = False, **texts: str) -> None:
+    """Load a folder with these files: ``providers``, ``chains`` and ``rules``.
+
+    Unless other processes follow the configuration, no change waits for one: each would take its whole second.
+    """
     from config.settings import settings
 
+    if not followed:
+        monkeypatch.setattr(current, "FRESH", 0)
     monkeypatch.setenv("TOCSIN_CONFIG_DIR", str(folder))
     settings.cache_clear()
     (folder / "rules").mkdir(parents=True, exist_ok=True)
