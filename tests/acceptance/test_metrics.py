@@ -33,7 +33,7 @@ def test_numbers_are_exact_though_the_worker_that_counts_is_killed(first_stack: 
     stack.wait_ready("beat")
     stack.wait_ended(started, 60)
     eventually(lambda: not stack.rows("SELECT id FROM executions WHERE due_at IS NOT NULL"), 60, "all has ended")
-    expected = numbers.counted(stack.rows)
+    expected = numbers.counted(stack.rows, "tests")
 
     def shown() -> numbers.Samples:
         return numbers.samples(api.http.get("/metrics/prometheus").text)

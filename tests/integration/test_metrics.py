@@ -63,7 +63,7 @@ def test_the_numbers_are_those_of_the_database(database: str, monkeypatch: pytes
     assert found[Series("attempts", labels=("action",))] == 18
     door = Door()
     shown = numbers.samples(door.call("GET", "/metrics/prometheus", key=door.key(workspace="w")).text)
-    expected = numbers.counted(rows)
+    expected = numbers.counted(rows, "w")
     mine = "workspace_id = 'w'"
     names = rows(f"SELECT status, action_id, count(*) AS n FROM executions WHERE {mine} GROUP BY status, action_id")
     assert numbers.of(shown, "tocsin_workspace_executions_ended_total") == {

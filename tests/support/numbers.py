@@ -32,8 +32,11 @@ def of(shown: Samples, name: str) -> dict[Labels, float]:
     return {labels: value for (one, labels), value in shown.items() if one == name}
 
 
-def counted(rows: Callable[[str], list[Any]]) -> dict[str, Counter[Labels]]:
-    """Name → labels → number, counted row by row; ``rows`` asks the database and gives mappings."""
+def counted(rows: Callable[[str], list[Any]], workspace_id: str) -> dict[str, Counter[Labels]]:
+    """Name → labels → number, counted row by row, as callers of this workspace see it.
+
+    ``rows`` asks the database and gives mappings.
+    """
     found: dict[str, Counter[Labels]] = {}
     query = f"SELECT * FROM executions WHERE {_ENDED} AND id NOT IN ({_TAKEN_OVER})"
     for row in rows(query):
@@ -45,7 +48,8 @@ def counted(rows: Callable[[str], list[Any]]) -> dict[str, Counter[Labels]]:
         note("executions_ended_total", kind=kind, status=row["status"], mode=row["mode"])
         if not row["action_id"]:
             continue
-        note("workspace_executions_ended_total", kind=kind, status=row["status"], name=row["action_id"])
+        if row["workspace_id"] == workspace_id:
+            note("workspace_executions_ended_total", kind=kind, status=row["status"], name=row["action_id"])
         if row["started_at"] is not None:
             note("queue_wait_seconds_count", kind=kind)
             note("run_seconds_count", kind=kind)
