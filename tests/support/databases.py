@@ -54,6 +54,8 @@ class Emptied:
         self._server, self._template = server, template
         self._name = self._url = ""
         self._emptying = sql.Composed([])
+        #: stays open from test to test: a new one costs more than all that it is asked
+        self._own: psycopg.Connection | None = None
         self._schema, self._size = "", 0
 
     def take(self) -> str:
@@ -61,9 +63,11 @@ class Emptied:
         if not self._name:
             self._name = f"test_{uuid.uuid4().hex[:12]}"
             self._url = self._server.create_database(self._name, self._template)
-            with self._connect() as connection:
-                self._emptying = _emptying(connection)
-                self._schema, self._size = _look(connection)
+            self._own = psycopg.connect(
+                self._url.replace("postgresql+psycopg://", "postgresql://"), connect_timeout=10, autocommit=True
+            )
+            self._emptying = _emptying(self._own)
+            self._schema, self._size = _look(self._own)
         return self._url
 
     def give_back(self) -> None:
@@ -77,20 +81,20 @@ class Emptied:
 
     def end(self) -> None:
         """Delete it."""
+        if self._own is not None:
+            self._own.close()
         if self._name:
             self._server.drop_database(self._name)
-        self._name = ""
-
-    def _connect(self) -> psycopg.Connection:
-        return psycopg.connect(self._url.replace("postgresql+psycopg://", "postgresql://"), connect_timeout=10)
+        self._name, self._own = "", None
 
     def _empty(self) -> bool:
-        with self._connect() as connection:
-            connection.execute(_OTHERS)
-            schema, size = _look(connection)
-            if schema != self._schema or size > self._size + _GROWN:
-                return False
-            connection.execute(self._emptying)
+        assert self._own is not None
+        self._own.execute(_OTHERS)
+        schema, size = _look(self._own)
+        if schema != self._schema or size > self._size + _GROWN:
+            return False
+        with self._own.transaction():
+            self._own.execute(self._emptying)
         return True
 
 
