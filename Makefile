@@ -18,7 +18,7 @@ demo: ## the same, but stop when the demo has completed; fails when it has not
 test: ## run the tests; ARGS="-k word" chooses
 	@$(BOOTSTRAP) test $(ARGS)
 
-test-fast: ## the tests that need no servers (unit, contract, house): a minute
+test-fast: ## the tests that need no servers (unit, contract, house): half a minute
 	@$(BOOTSTRAP) test-fast $(ARGS)
 
 lint: ## check style, types and import rules

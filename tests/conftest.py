@@ -51,6 +51,8 @@ os.environ.update(TRIED)  # noqa: TID251 - for what runs inside the tests' own p
 
 #: the files that take longest, the longest first: begun last they would run alone at the end
 _LONGEST = ("test_openapi_fuzz", "test_odd_values", "test_rolling", "test_graceful_stop", "test_chaos", "test_clocks")
+_LONGEST += ("test_dispatches", "test_scheduler", "test_supervisor", "test_configuration_obeyed")
+_LONGEST += ("test_breakers_history", "test_reseal", "test_gate_history", "test_offload", "test_launcher")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -15,20 +15,42 @@ def test_it(number):
     with pathlib.Path(__file__).with_suffix(".log").open("a") as log:
         print(os.environ["PYTEST_XDIST_WORKER"], file=log)
 """
+_WAITING = """
+import pathlib, time
+
+def test_it():
+    awaited, give_up = pathlib.Path(__file__).parents[1] / "unit/test_last.log", time.monotonic() + 20
+    while not awaited.exists():
+        assert time.monotonic() < give_up
+        time.sleep(0.05)
+"""
+
+
+def _run(directory: Path, tests: dict[str, str]) -> list[set[str]]:
+    """Run these files in two processes; where those have run that keep a log."""
+    (directory / "conftest.py").write_text(_CONFTEST)
+    paths = [directory / name for name in tests]
+    for path in paths:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(tests[str(path.relative_to(directory))])
+    shared = ["-n", "2", "--dist", "loadgroup", "--no-loadscope-reorder", "--import-mode", "importlib"]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "xdist", *shared, "."]
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}  # noqa: TID251
+    kept |= {"PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # each would be imported three times
+    ran = subprocess.run(command, cwd=directory, env=kept, capture_output=True, text=True, timeout=120, check=False)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    logs = [path.with_suffix(".log") for path in paths]
+    return [set(log.read_text().split()) for log in logs if log.exists()]
 
 
 def test_a_file_stays_in_one_process(tmp_path: Path) -> None:
     """Each file runs in one process, and the processes share the files."""
-    (tmp_path / "conftest.py").write_text(_CONFTEST)
-    names = ["one", "two", "three", "four"]
-    for name in names:
-        (tmp_path / f"test_{name}.py").write_text(_TESTS)
-    shared = ["-n", "2", "--dist", "loadgroup", "--no-loadscope-reorder"]
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "xdist", *shared, "."]
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}  # noqa: TID251
-    kept |= {"PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # each would be imported three times
-    ran = subprocess.run(command, cwd=tmp_path, env=kept, capture_output=True, text=True, timeout=120, check=False)
-    assert ran.returncode == 0, ran.stdout + ran.stderr
-    processes = [set((tmp_path / f"test_{name}.log").read_text().split()) for name in names]
-    assert [len(each) for each in processes] == [1] * len(names)
+    processes = _run(tmp_path, {f"test_{name}.py": _TESTS for name in ("one", "two", "three", "four")})
+    assert [len(each) for each in processes] == [1] * 4
     assert set().union(*processes) == {"gw0", "gw1"}
+
+
+def test_tests_that_wait_run_next_to_tests_that_compute(tmp_path: Path) -> None:
+    """One process begins with acceptance tests, the other with the unit tests, which come last in order."""
+    waiting = {f"acceptance/test_{name}.py": _WAITING for name in ("one", "two")}
+    assert len(_run(tmp_path, {**waiting, "unit/test_last.py": _TESTS})) == 1

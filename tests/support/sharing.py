@@ -4,6 +4,9 @@ from typing import Any
 
 import pytest
 
+#: the acceptance tests of ``make test`` that need PostgreSQL
+_TOGETHER = "postgresql"
+
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
@@ -11,16 +14,26 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
     Its acceptance tests on PostgreSQL, which need another product and a server, go apart; the few of ``make test`` go
     together. (The marker ``xdist_group``, which could say this, is not heeded under pytest 9.2.)
+
+    Acceptance tests mostly wait, the others mostly compute: three of four processes begin with the former, the fourth
+    with the latter, so that no processor stands still while they wait.
     """
     from xdist.scheduler import LoadScopeScheduling
 
     few = "not gate" in config.option.markexpr
 
     class Files(LoadScopeScheduling):
+        def _assign_work_unit(self, node: Any) -> None:
+            waits = self.nodes.index(node) < len(self.nodes) * 3 // 4
+            fitting = (scope for scope in self.workqueue if ("acceptance" in scope or scope == _TOGETHER) is waits)
+            if first := next(fitting, None):
+                self.workqueue.move_to_end(first, last=False)
+            super()._assign_work_unit(node)
+
         def _split_scope(self, nodeid: str) -> str:
             path, _, test = nodeid.partition("::")
             if "acceptance" not in path or "postgresql" not in test.partition("[")[2]:
                 return path
-            return "postgresql" if few else f"{path} on postgresql"
+            return _TOGETHER if few else f"{path} on postgresql"
 
     return Files(config, log) if config.getvalue("dist") == "loadgroup" else None
