@@ -40,10 +40,10 @@ _WORDS = {"mail": "email", "e-mail": "email", "smtp": "email", "http": "webhook"
 def check(config: Mapping[str, Any], names: set[str]) -> list[Problem]:
     """Every fault of the config."""
     kind = str(config.get("kind", ""))
-    channel = _CHANNELS.get(kind)
+    channel = CHANNELS.get(kind)
     if channel is None:
         return [
-            Problem("/kind", f"must be one of {', '.join(_CHANNELS)}{did_you_mean(kind, _CHANNELS, synonyms=_WORDS)}")
+            Problem("/kind", f"must be one of {', '.join(CHANNELS)}{did_you_mean(kind, CHANNELS, synonyms=_WORDS)}")
         ]
     return channel.check(config, names)
 
@@ -67,9 +67,9 @@ class _Channel:
 
 def _channel(call: Call) -> _Channel:
     try:
-        return _CHANNELS[str(call.config.get("kind", ""))]
+        return CHANNELS[str(call.config.get("kind", ""))]
     except KeyError:
-        raise ProviderError("invalid_config", f"kind must be one of {', '.join(_CHANNELS)}") from None
+        raise ProviderError("invalid_config", f"kind must be one of {', '.join(CHANNELS)}") from None
 
 
 def _over_http(
@@ -156,7 +156,8 @@ def _check_webhook(config: Mapping[str, Any], names: set[str]) -> list[Problem]:
     return members.check(config, ("kind", *webhook.KEYS), ("url",)) + webhook.check_members(config, names)
 
 
-_CHANNELS = {
+#: what a notification goes out by
+CHANNELS = {
     "slack": _over_http(_check_slack, _slack_request),
     "email": _Channel(mail.check, mail.described, mail.deliver),
     "pagerduty": _over_http(_check_pagerduty, _pagerduty_request),

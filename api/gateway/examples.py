@@ -14,7 +14,7 @@ RULE = {
     "tenants": None,
 }
 RULES = {"rules": [RULE], "generation": 3}
-LOADED = {"loaded": 5, "errors": [], "generation": 4, "applied": "9 of 9"}
+LOADED = {"loaded": 5, "errors": [], "warnings": [], "generation": 4, "applied": "9 of 9"}
 SWITCHED = {"name": "test-alerts", "enabled": False, "applied": "9 of 9"}
 GENERATION = {
     "generation": 4,
@@ -47,4 +47,5 @@ TRACE: dict[str, Any] = {
     "shadows": [],
     "trace": [{"rule_name": "test-alerts", "result": "matched", "priority": 5, "enabled": True}],
     "context": {"time": {"hour": 12}, "environment_keys": [], "accessed_state_keys": []},
+    "warnings": [],
 }

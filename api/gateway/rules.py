@@ -18,7 +18,7 @@ from gateway.rules.trace import Options, trace
 from store.engine import db
 from store.gateway import configurations
 from tasks import tenants
-from tasks.generations import changes, follow
+from tasks.generations import changes, follow, unknown
 from tasks.generations.changes import Author
 from tasks.offload import pool
 
@@ -160,8 +160,12 @@ def evaluate_rules(given: dict[str, Any]) -> Response:
         dedup_key=given["dedup_key"],
         caller=caller().key_id,
     )
-    options, ruleset = Options(given["include_disabled"], given["evaluate_all"]), current.held().ruleset
+    options, held = Options(given["include_disabled"], given["evaluate_all"]), current.held()
+    ruleset, configured = held.ruleset, held.generation.providers
     body = pool.in_turn(trace, ruleset, facts, MockRecords(given["mock_state"]), options).body
     own = tenants.of(caller())
-    seen = {rule.name for rule in ruleset.rules if grants.may_concern(own, rule.tenants)}
-    return answer({**body, "trace": [entry for entry in body["trace"] if entry["rule_name"] in seen]})
+    seen = {rule.name: rule.form for rule in ruleset.rules if grants.may_concern(own, rule.tenants)}
+    asked = unknown.warning(given["provider"], configured)
+    doubts = ([asked] if asked else []) + unknown.warnings(seen.values(), configured)
+    shown = [entry for entry in body["trace"] if entry["rule_name"] in seen]
+    return answer({**body, "trace": shown, "warnings": doubts})

@@ -44,6 +44,7 @@ class Loading(Schema):
     errors = fields.List(
         fields.String(), metadata=described("Faults as 'file:line pointer: what'; with any, nothing was changed.")
     )
+    warnings = fields.List(fields.String(), metadata=described("Providers that rules name and that there are not."))
     generation = fields.Integer(metadata=described("The generation in force."))
     applied = fields.String(metadata=described("How many of the processes that decide have it."))
 
@@ -177,4 +178,7 @@ class Trace(Schema):
     shadows = fields.List(fields.Dict(), metadata=described("What rules in shadow mode would have decided."))
     trace = fields.List(fields.Dict(), metadata=described("Each rule: its result and, part by part, why."))
     context = fields.Dict(metadata=described("The time that the rules saw, and what they looked up."))
+    warnings = fields.List(
+        fields.String(), metadata=described("Providers that the rules or the request name and that there are not.")
+    )
     modified_payload = fields.Dict(metadata=described("The payload as it would go out, where a rule modifies it."))

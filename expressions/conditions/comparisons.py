@@ -161,7 +161,7 @@ def _declared(operand: Operand, kinds: Mapping[str, str]) -> str | None:
     if operand.path is None:
         return operand.kind
     path = operand.path[1:] if operand.path[0] == "parameters" else operand.path
-    return kinds.get(path[0]) if len(path) == 1 else None
+    return kinds.get(".".join(path))
 
 
 def _described(operand: Operand, kind: str) -> str:

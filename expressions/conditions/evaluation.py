@@ -62,8 +62,8 @@ _FAULTS: tuple[tuple[type[BaseException], str], ...] = (
 def check(source: str, known: set[str] | None = None, kinds: Mapping[str, str] | None = None) -> list[str]:
     """The faults of a condition, none when it can be used.
 
-    With ``known``, names that are not in it are faults. ``kinds`` are the kinds of values of parameters, where they are
-    declared (``comparisons.kind_of``).
+    With ``known``, names that are not in it are faults. ``kinds`` are the kinds of the values by name, for members
+    ``name.member``, where they are known (``comparisons.kind_of``).
     """
     try:
         condition = read(source)

@@ -10,8 +10,9 @@ from typing import Any
 from config.types import Json
 from expressions import references
 from expressions.conditions import evaluation
+from expressions.conditions.syntax import read
 from gateway import outcomes
-from gateway.rules import fields, operators, recorded
+from gateway.rules import domains, fields, operators, recorded
 from playbooks.checks.faults import Faults, below, shown
 from playbooks.definitions.fields import MAX_NAME_CHARACTERS, is_line, is_whole
 
@@ -90,8 +91,9 @@ def _check_list(parts: Any, pointer: str, faults: Faults, depth: int) -> None:
 
 
 def _check_field(tree: Mapping[str, Any], pointer: str, faults: Faults) -> None:
+    path: fields.Path = ()
     try:
-        fields.parse(tree["field"])
+        path = fields.parse(tree["field"])
     except fields.FieldError as error:
         faults.add(below(pointer, "field"), str(error))
     found = [member for member in tree if member in operators.OPERATORS or member in operators.ALIASES]
@@ -104,6 +106,8 @@ def _check_field(tree: Mapping[str, Any], pointer: str, faults: Faults) -> None:
         detail = operators.fault(operator, tree[spelling])
         if detail:
             faults.add(below(pointer, spelling), f"'{spelling}' {detail}")
+        elif detail := domains.fault(path, operator, tree[spelling]):
+            faults.add(below(pointer, spelling), detail)
 
 
 def _check_expression(tree: Mapping[str, Any], pointer: str, faults: Faults) -> None:
@@ -112,7 +116,9 @@ def _check_expression(tree: Mapping[str, Any], pointer: str, faults: Faults) -> 
     if not isinstance(source, str) or not source.strip():
         faults.add(place, "must be a condition as text, such as action.payload.score > 7")
         return
-    found = evaluation.check(source, {"action", "time"})
+    found = evaluation.check(source, {"action", "time"}, domains.KINDS)
+    if not found:
+        found = list(domains.of_expression(read(source).comparisons))
     for detail in found:
         faults.add(place, detail)
     for path in sorted(references.condition_paths(source)) if not found else ():

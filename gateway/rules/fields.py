@@ -22,7 +22,7 @@ ACTION_FIELDS = {name: place for place, name in enumerate(Facts._fields) if name
 _KEY_FIELDS = frozenset(Facts._fields[:5])
 _OPEN_FIELDS = ("payload", "metadata")
 _INDEX = re.compile(r"\[(\d{1,6})\]")
-_WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 TIME_FIELDS: dict[str, Callable[[datetime], int | str]] = {
     "hour": lambda moment: moment.hour,
     "minute": lambda moment: moment.minute,
@@ -30,7 +30,7 @@ TIME_FIELDS: dict[str, Callable[[datetime], int | str]] = {
     "day": lambda moment: moment.day,
     "month": lambda moment: moment.month,
     "year": lambda moment: moment.year,
-    "weekday": lambda moment: _WEEKDAYS[moment.weekday()],
+    "weekday": lambda moment: WEEKDAYS[moment.weekday()],
     "weekday_num": lambda moment: moment.isoweekday(),
     "timestamp": lambda moment: int(moment.timestamp()),
 }

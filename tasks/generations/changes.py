@@ -27,7 +27,7 @@ from store.engine.db import Connection
 from store.gateway import configurations, news, providers
 from store.gateway.configurations import NewGeneration, Standing
 from store.sealing import subkeys
-from tasks.generations import files, follow, lifted, revisions
+from tasks.generations import files, follow, lifted, revisions, unknown
 from tasks.generations.files import Texts
 
 #: what the audit trail calls the configuration as a whole
@@ -58,10 +58,11 @@ class Loading:
     errors: list[str] = field(default_factory=list)
     generation: int = 0
     applied: str = ""
+    warnings: list[str] = field(default_factory=list)
 
     def members(self) -> Json:
         """As answers show it."""
-        return {name: getattr(self, name) for name in ("loaded", "errors", "generation", "applied")}
+        return {name: getattr(self, name) for name in ("loaded", "errors", "warnings", "generation", "applied")}
 
 
 def load(author: Author) -> Loading:
@@ -117,8 +118,11 @@ def _load(found: Texts, author: Author, *, first_only: bool = False) -> Loading:
         held = current.held()
         return Loading(len(held.ruleset.rules), faults, held.loaded, applied(held.number))
     edition = db.change(lambda connection: _write(connection, found, made, author, first_only=first_only))
+    doubts = unknown.warnings(made.rules, made.providers)
+    for doubt in doubts:
+        log.warning("a rule names what there is not", rule=doubt)
     shown = announced(edition)
-    return Loading(len(made.rules), [], current.held().loaded, shown)
+    return Loading(len(made.rules), [], current.held().loaded, shown, doubts)
 
 
 def _write(connection: Connection, found: Texts, made: Generation, author: Author, *, first_only: bool) -> int:

@@ -89,7 +89,13 @@ def events(subject: str) -> list[str]:
 
 def test_a_reload_puts_the_folder_in_force(door: Door, whole: Path) -> None:
     """Rules, providers and chains become one generation; the answer says how many rules and which generation."""
-    assert reload(door) | {"applied": ""} == {"loaded": 2, "errors": [], "generation": 1, "applied": ""}
+    assert reload(door) | {"applied": ""} == {
+        "loaded": 2,
+        "errors": [],
+        "warnings": [],
+        "generation": 1,
+        "applied": "",
+    }
     assert names(door) == ["research", "urgent-by-slack"]
     held = current.held()
     assert held.loaded == 1
@@ -475,3 +481,20 @@ def test_old_generations_go(sqlite_database: str, folder: Path, monkeypatch: pyt
     with db.read() as connection:
         kept = connection.execute(sa.select(configurations.configurations.c.generation)).scalars().all()
     assert sorted(kept) == [3, 4, 5]
+
+
+def test_a_rule_may_wait_for_its_provider_and_is_warned_of(door: Door, whole: Path) -> None:
+    """Providers, executors and channels are known; another name is a warning of the load and of an evaluation."""
+    write(whole, "early", file="b.yaml")
+    rule = "  - {name: fine, action: {type: deny}, condition: {field: action.provider, in_list: [local, slack]}}\n"
+    asking = "  - {name: asks, action: {type: deny}, condition: {expression: \"action.provider == 'emial'\"}}\n"
+    (whole / "rules/c.yaml").write_text("rules:\n" + rule + asking)
+    loading = reload(door)
+    (early, asks) = [
+        "rule 'early': no provider 'mail' is configured; did you mean 'email'?",
+        "rule 'asks': no provider 'emial' is configured; did you mean 'email'?",
+    ]
+    assert (loading["errors"], loading["warnings"]) == ([], [early, asks])
+    asked = {"namespace": "n", "tenant": "t", "provider": "pagr", "action_type": "a"}
+    answer = door.call("POST", "/v1/rules/evaluate", json=asked).json
+    assert answer["warnings"] == ["no provider 'pagr' is configured; did you mean 'pager'?", early, asks]

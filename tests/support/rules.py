@@ -97,13 +97,20 @@ def comparisons(draw):
         "in_list": st.lists(SCALARS, min_size=1),
         "exists": st.booleans(),
     }
-    return {"field": draw(st.sampled_from(FIELDS)), operator: draw(values.get(operator, SCALARS))}
+    field = draw(st.sampled_from(FIELDS))
+    if field == "action.origin" and operator in ("eq", "ne", "in_list"):  # its values are a closed set
+        origins = st.sampled_from([None, *ORIGINS])
+        return {"field": field, operator: draw(st.lists(origins, min_size=1) if operator == "in_list" else origins)}
+    return {"field": field, operator: draw(values.get(operator, SCALARS))}
 
 
 LEAVES = st.one_of(
     comparisons(),
     comparisons(),
-    st.builds(lambda field, value: {"field": field, "eq": value}, st.sampled_from(KEY_FIELDS), st.sampled_from(WORDS)),
+    st.builds(lambda value: {"field": "action.origin", "eq": value}, st.sampled_from(ORIGINS)),
+    st.builds(
+        lambda field, value: {"field": field, "eq": value}, st.sampled_from(KEY_FIELDS[1:]), st.sampled_from(WORDS)
+    ),
     st.builds(lambda source: {"expression": source}, st.sampled_from(EXPRESSIONS)),
     st.builds(lambda word: {"state_seen": word, "within_seconds": 60}, st.sampled_from(WORDS)),
     st.builds(

@@ -225,6 +225,33 @@ def test_recorded_outcomes_are_found_by_what_records_hold():
         ({"condition": {"expression": "action.payload.x >"}}, "/condition/expression", "ends where a value is"),
         ({"condition": {"expression": "actoin.id == 'x'"}}, "/condition/expression", "did you mean 'action'"),
         ({"condition": {"expression": "action.provder == 'x'"}}, "/condition/expression", "'action.provider'"),
+        ({"condition": {"field": "time.weekday", "eq": "monday"}}, "/condition/eq", "no weekday: write Monday"),
+        ({"condition": {"field": "time.weekday", "in_list": ["Friday", "Mon"]}}, "/condition/in_list", "write Monday"),
+        ({"condition": {"field": "time.weekday", "eq": 1}}, "/condition/eq", "time.weekday_num counts from 1, Monday"),
+        (
+            {"condition": {"field": "time.hour", "gte": "18"}},
+            "/condition/gte",
+            "time.hour is a number from 0 to 23, and '18' is text: write 18",
+        ),
+        ({"condition": {"field": "time.hour", "gte": 25}}, "/condition/gte", "gte 25 never matches"),
+        ({"condition": {"field": "time.hour", "lt": 0}}, "/condition/lt", "lt 0 never matches"),
+        ({"condition": {"field": "time.month", "eq": 1.5}}, "/condition/eq", "eq 1.5 never matches"),
+        ({"condition": {"field": "time.hour", "starts_with": "1"}}, "/condition/starts_with", "compare it with eq"),
+        ({"condition": {"field": "time.hour", "eq": True}}, "/condition/eq", "and true is none"),
+        (
+            {"condition": {"not": {"field": "action.category", "eq": "containmnt"}}},
+            "/condition/not/eq",
+            "there is no category 'containmnt'; did you mean 'containment'?",
+        ),
+        ({"condition": {"field": "action.origin", "eq": "dispatched"}}, "/condition/eq", "did you mean 'dispatch'?"),
+        ({"condition": {"expression": "time.hour == '18'"}}, "/condition/expression", "write time.hour == 18"),
+        ({"condition": {"expression": "25 <= time.hour"}}, "/condition/expression", "gte 25 never matches"),
+        ({"condition": {"expression": "time.weekday == 'monday'"}}, "/condition/expression", "write Monday"),
+        (
+            {"condition": {"expression": "action.category == 'scrpt'"}},
+            "/condition/expression",
+            "did you mean 'script'?",
+        ),
         ({"condition": {"state_seen": "x"}}, "/condition/state_seen", "within_seconds"),
         (
             {"condition": {"state_seen": {"outcom": "x"}, "within_seconds": 5}},
@@ -289,6 +316,22 @@ def test_faults_name_the_member_and_the_remedy(change, pointer, words):
     names = Names(providers={"email"}, chains={"respond"})
     found = faults_of({member: value for member, value in rule.items() if value is not None}, names)
     assert any(place == pointer and words in detail for place, detail in found), found
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        {"field": "time.hour", "gte": 0, "lt": 24},
+        {"field": "time.weekday", "in_list": ["Monday", "Friday"]},
+        {"field": "action.category", "eq": None},
+        {"field": "action.origin", "starts_with": "dis"},
+        {"field": "time.minute", "in_list": [0, 30.0]},
+        {"expression": "time.hour >= 0x12 && time.weekday != \"Sunday\" && action.category == 'web' + 'hook'"},
+    ],
+)
+def test_what_can_match_is_no_fault(condition):
+    """The bounds of a range, every value of a closed set and null can be compared with."""
+    assert faults_of({"name": "r", "condition": condition, "action": DENY}) == []
 
 
 def test_conditions_are_bounded():
