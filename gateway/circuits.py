@@ -28,7 +28,7 @@ def put(found: Mapping[str, Breaker]) -> None:
 
 def replace(found: Mapping[str, Breaker]) -> None:
     """Take over all rows, even earlier ones, and forget the others: the database was restored from a backup."""
-    global _known  # noqa: PLW0603 - swapped as a whole: nobody sees a moment in which none is open
+    global _known  # noqa: PLW0603 - swapped as a whole: no reader sees a moment in which none is open
     _known = dict(found)
 
 

@@ -13,7 +13,7 @@ from store import metrics
 from store.engine.db import Connection
 from tasks.clock.metrics import OUTCOMES
 
-#: the origins that somebody has dispatched by; a step of a chain carries out what is counted as ``chain_started``
+#: the origins of dispatches that callers send; a step of a chain carries out what is counted as ``chain_started``
 _DISPATCHES = frozenset({"dispatch"})
 #: what ``/metrics`` counts of dispatches besides their number, and what ``/health`` counts more
 _COUNTED = ("executed", "deduplicated", "suppressed", "rerouted", "throttled", "failed")

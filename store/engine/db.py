@@ -3,7 +3,7 @@
 ``with read() as db`` reads, ``with write() as db`` changes; each is one transaction, committed when the block ends
 without an exception. ``read_one`` is for one statement that only reads, ``read_aside`` for lists. Rules: no I/O inside
 ``write()`` other than its own statements; publish after it. Who has a connection takes no other: where all of a pool
-are held by those who wait for a second one, nobody goes on.
+are held by threads that wait for a second one, none goes on.
 
 A use takes an open connection (``store.engine.pool``), sends BEGIN and COMMIT through the driver itself, and gives the
 connection back: SQLAlchemy's own pool and transactions cost more than the statements of the hot path.

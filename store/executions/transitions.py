@@ -30,7 +30,6 @@ from store.engine.prepared import Prepared, words
 from store.executions import rows
 from store.executions.rows import TIMEOUT_GRACE, NewRow
 from store.gateway import end_record, kept_keys
-from store.gateway.kept_keys import Fate
 
 executions = sa.Table(
     "executions",
@@ -142,9 +141,8 @@ def transition(
     """Change an execution's status, with its audit row, or do nothing.
 
     ``fence`` restricts it to the worker that holds that attempt, ``guard`` names further conditions (``_GUARDS``, with
-    their ``parameters``), ``changes`` are other columns to set. ``in_doubt`` says that the attempt which ends here may
-    have had its effect. Returns the row as it is now, None when the row was not in a state from which ``to`` may be
-    entered.
+    their ``parameters``), ``changes`` are other columns to set. ``in_doubt``: the attempt may have had its effect.
+    Returns the row as it is now, None when the row was not in a state from which ``to`` may be entered.
     """
     changes = with_end(to, changes)
     values = {"id_": execution_id, "fence_": fence, **(parameters or {}), **changes, **end_record.given(to, changes)}
@@ -166,13 +164,13 @@ def with_end(to: Status, changes: dict[str, Any]) -> dict[str, Any]:
 
 
 @functools.cache
-def _plain(to: Status, guard: str, changed: tuple[str, ...], fenced: bool, keys: Fate) -> Prepared:
+def _plain(to: Status, guard: str, changed: tuple[str, ...], fenced: bool, keys: kept_keys.Fate) -> Prepared:
     """The transition alone; the audit row is a statement of its own."""
     return Prepared(moving(to, guard, changed, fenced, keys=keys))
 
 
 @functools.cache
-def _audited(to: Status, guard: str, changed: tuple[str, ...], fenced: bool, keys: Fate) -> Prepared:
+def _audited(to: Status, guard: str, changed: tuple[str, ...], fenced: bool, keys: kept_keys.Fate) -> Prepared:
     """The transition and its audit row in one statement: one round trip."""
     moved = moving(to, guard, changed, fenced, keys=keys).cte("moved")
     noted = end_record.noting(moved, attempt_of(moved)).cte("noted")
@@ -189,7 +187,7 @@ def action_of(added: sa.FromClause) -> sa.ColumnElement[str]:
     return sa.case((added.c.action_id != "", sa.literal('{"action":"') + added.c.action_id + sa.literal('"}')))
 
 
-def moving(to: Status, guard: str, changed: tuple[str, ...], fenced: bool, *, keys: Fate = "") -> Any:
+def moving(to: Status, guard: str, changed: tuple[str, ...], fenced: bool, *, keys: kept_keys.Fate = "") -> Any:
     """The transition as a statement; ``transition`` explains the parameters."""
     table = executions.c
     where = [table.id == sa.bindparam("id_"), table.status.in_(words(SOURCES[to]))]

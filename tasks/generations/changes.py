@@ -120,7 +120,7 @@ def _load(found: Texts, author: Author, *, first_only: bool = False) -> Loading:
     edition = db.change(lambda connection: _write(connection, found, made, author, first_only=first_only))
     doubts = unknown.warnings(made.rules, made.providers)
     for doubt in doubts:
-        log.warning("a rule names what there is not", rule=doubt)
+        log.warning("rule names an unknown provider", rule=doubt)
     shown = announced(edition)
     return Loading(len(made.rules), [], current.held().loaded, shown, doubts)
 
