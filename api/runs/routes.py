@@ -197,9 +197,7 @@ def retry_run(given: dict[str, Any], run_id: str) -> Response:
         idempotency_key=idempotency_key(),
     )
     row = _read(started.run_id)
-    with db.read() as connection:
-        steps = views.run_detail(connection, row)["steps"]
-    members = {**views.accepted(row._asdict()), "retry_of": run_id, "steps": steps}
+    members = {**views.accepted(row._asdict()), "retry_of": run_id, "steps": views.run_detail(row)["steps"]}
     return views.dual_envelope(members, 202, _location(started.run_id))
 
 
@@ -214,8 +212,7 @@ def _acting(run_id: str) -> Caller:
 
 
 def _shown(row: Row) -> Response:
-    with db.read() as connection:
-        return views.dual_envelope(views.run_detail(connection, row))
+    return views.dual_envelope(views.run_detail(row))
 
 
 def _listed(query: dict[str, Any]) -> Response:

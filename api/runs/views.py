@@ -21,7 +21,7 @@ from playbooks.plan import Node, Plan
 from playbooks.progress import StepState, counts, current, progress
 from playbooks.states import Mode, Status, WaitingFor
 from store.engine import db
-from store.engine.db import Connection, Row
+from store.engine.db import Row
 from store.executions import runs, transitions
 from store.executions.lists import run_listing
 from tasks.definitions import revisions
@@ -62,18 +62,20 @@ def _untouched(revision_id: str) -> list[dict[str, Any]]:
     return [_step(state, None) for state in progress(plan, Status.PENDING, ())]
 
 
-def run_detail(connection: Connection, row: Row) -> dict[str, Any]:
+def run_detail(row: Row) -> dict[str, Any]:
     """A run in full, with one item for each step.
 
     If the run ends between the queries, it is read again: an answer that says it has ended shows how.
     """
     revision, plan = revisions.playbook(row.revision_id)
-    rows = run_listing.of_run(connection, row.id)
-    status = run_listing.shown_status(connection, row)
-    if status in transitions.TERMINAL and row.status not in transitions.TERMINAL:
-        return run_detail(connection, runs.get(connection, row.workspace_id, row.id))
-    states = progress(plan, row.status, [_mapping(step) for step in rows])
-    results = run_listing.step_results(connection, [state.row["id"] for state in states if state.row is not None])
+    with db.read() as connection:
+        rows = run_listing.of_run(connection, row.id)
+        status = run_listing.shown_status(connection, row)
+        if status in transitions.TERMINAL and row.status not in transitions.TERMINAL:
+            row = runs.get(connection, row.workspace_id, row.id)
+            rows, status = run_listing.of_run(connection, row.id), run_listing.shown_status(connection, row)
+        states = progress(plan, row.status, [_mapping(step) for step in rows])
+        results = run_listing.step_results(connection, [state.row["id"] for state in states if state.row is not None])
     context = transitions.load(row.context)
     completed, total = counts(states)
     paused_by = _run_waits_for(row, status, rows)

@@ -131,8 +131,7 @@ def test_a_run_that_ends_while_it_is_read_is_shown_as_it_ended(door: Door, actio
     runs.end(step, completed_at=db.now_ms())
     runs.end_run(run_id, completed_at=db.now_ms())
     assert before.status == "running"
-    with db.read() as connection:
-        now = views.run_detail(connection, before)
+    now = views.run_detail(before)
     assert (now["status"], now["steps_completed"], now["current_step"]) == ("completed", 1, None)
     assert [step["status"] for step in now["steps"]] == ["completed", "skipped"]
     assert now["completed_at"] is not None
