@@ -87,6 +87,7 @@ _of_records(
     audit.c.caller,
     where="outcome IS NOT NULL",
 )
+_of_records("providers", audit.c.provider, audit.c.at, audit.c.id, where="outcome IS NOT NULL")
 _of_records("types", audit.c.action_type, audit.c.at, audit.c.id, where="outcome IS NOT NULL")
 _of_records("outcomes", audit.c.outcome, audit.c.at, audit.c.id, where=f"outcome <> '{USUAL}'")
 _of_records("verdicts", audit.c.verdict, audit.c.at, audit.c.id, where="verdict IS NOT NULL")

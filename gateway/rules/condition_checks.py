@@ -129,27 +129,40 @@ def _check_expression(tree: Mapping[str, Any], pointer: str, faults: Faults) -> 
                 faults.add(place, str(error))
 
 
+_READS_ALL = (
+    "would read every record of the tenant at each decision: name an action_type, a provider, a rule,"
+    f" or an outcome other than {recorded.USUAL}"
+)
+
+
 def _check_recorded(tree: Mapping[str, Any], pointer: str, faults: Faults) -> None:
     kind = "state_seen" if "state_seen" in tree else "state_counter"
-    what, place = tree[kind], below(pointer, kind)
-    if isinstance(what, dict) and what:
-        for member, value in what.items():
-            if member not in recorded.MEMBERS:
-                hint = faults.hint(member, recorded.MEMBERS)
-                faults.add(below(place, shown(member)), f"'{shown(member)}' is nothing that records are found by{hint}")
-            elif not is_line(value, MAX_NAME_CHARACTERS):
-                faults.add(below(place, member), f"must be text of 1 to {MAX_NAME_CHARACTERS} characters")
-            elif member == "outcome" and value not in outcomes.NAMES:
-                hint = faults.hint(value, outcomes.NAMES)
-                faults.add(below(place, member), f"must be one of {', '.join(outcomes.NAMES)}{hint}")
-    elif not is_line(what, MAX_NAME_CHARACTERS):
-        faults.add(place, f"must be an action type, or an object with some of {', '.join(recorded.MEMBERS)}")
+    place = below(pointer, kind)
+    _check_wanted(tree[kind], place, faults)
     if "within_seconds" not in tree:
         faults.add(place, "needs within_seconds: how far back it looks")
     elif not is_whole(tree["within_seconds"], 1, recorded.MAX_WITHIN_SECONDS):
         faults.add(below(pointer, "within_seconds"), _WITHIN)
     if kind == "state_counter":
         _check_limits(tree, pointer, faults)
+
+
+def _check_wanted(what: Any, place: str, faults: Faults) -> None:
+    if not isinstance(what, dict) or not what:
+        if not is_line(what, MAX_NAME_CHARACTERS):
+            faults.add(place, f"must be an action type, or an object with some of {', '.join(recorded.MEMBERS)}")
+        return
+    for member, value in what.items():
+        if member not in recorded.MEMBERS:
+            hint = faults.hint(member, recorded.MEMBERS)
+            faults.add(below(place, shown(member)), f"'{shown(member)}' is nothing that records are found by{hint}")
+        elif not is_line(value, MAX_NAME_CHARACTERS):
+            faults.add(below(place, member), f"must be text of 1 to {MAX_NAME_CHARACTERS} characters")
+        elif member == "outcome" and value not in outcomes.NAMES:
+            hint = faults.hint(value, outcomes.NAMES)
+            faults.add(below(place, member), f"must be one of {', '.join(outcomes.NAMES)}{hint}")
+    if what.keys() <= set(recorded.MEMBERS) and not recorded.is_found(what):
+        faults.add(place, _READS_ALL)
 
 
 def _check_limits(tree: Mapping[str, Any], pointer: str, faults: Faults) -> None:

@@ -1,13 +1,13 @@
 """Conditions over recorded outcomes: ``state_seen`` and ``state_counter``.
 
 They ask how many executions of the same tenant ended within a time. The store behind ``Recorded`` answers from the
-records and stops counting at ``most``, so that a query costs the same however much is recorded. They are evaluated
-after everything that is known in memory.
+records and stops counting at ``most``; what a condition must name has an index (``is_found``), so that a query does not
+read what is recorded of others. They are evaluated after everything that is known in memory.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from config.types import Json
 from gateway.facts import Facts
@@ -18,6 +18,15 @@ MAX_WITHIN_SECONDS = 604_800
 MAX_COUNT = 10_000
 #: members of the object that says what is looked for; text means its ``action_type``
 MEMBERS = ("action_type", "outcome", "namespace", "provider", "rule")
+
+
+#: the outcome of most records, by which they are found no faster
+USUAL = "executed"
+
+
+def is_found(what: Mapping[str, Any]) -> bool:
+    """Whether records have an index by something that is looked for."""
+    return bool({"action_type", "provider", "rule"} & what.keys()) or what.get("outcome", USUAL) != USUAL
 
 
 class Query(NamedTuple):

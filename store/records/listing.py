@@ -130,8 +130,8 @@ def _branches(
 
 
 #: filter → column; those without an index of their own, and those with one
-_PLAIN = {"namespace": "namespace", "provider": "provider", "caller_id": "caller"}
-_INDEXED = {"matched_rule": "rule", "action_type": "action_type"}
+_PLAIN = {"namespace": "namespace", "caller_id": "caller"}
+_INDEXED = {"matched_rule": "rule", "action_type": "action_type", "provider": "provider"}
 
 
 def _outcome(wanted: str) -> Condition:

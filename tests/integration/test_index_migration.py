@@ -1,4 +1,4 @@
-"""Migration 0020 builds its indexes beside writers; broken off anywhere it begins again and loses nothing."""
+"""Migrations 0020 and 0022 build indexes beside writers; broken off anywhere they begin again and lose nothing."""
 
 import contextlib
 import itertools
@@ -184,6 +184,27 @@ def test_an_index_that_is_half_built_is_built_again(empty_database: str) -> None
     assert holder_free(half) == 0
     assert indexes() == NEW.keys()
     assert lost(Written(), before) == []
+
+
+def test_the_index_of_providers_is_built_again_where_that_was_broken_off(empty_database: str) -> None:
+    """What PostgreSQL has left half built is replaced; what is finished stays; a downgrade drops it."""
+    migrate.upgrade()
+    is_sqlite = db.engine().dialect.name == "sqlite"
+    there = "SELECT count(*) FROM pg_index WHERE indexrelid = to_regclass('ix_audit_providers') AND indisvalid"
+    if is_sqlite:
+        there = "SELECT count(*) FROM sqlite_master WHERE name = 'ix_audit_providers'"
+    assert holder_free(there) == 1
+    command.downgrade(migrate.configuration(), "0022-1")
+    assert holder_free(there) == 0
+    with db.engine().begin() as connection:
+        made = "(workspace_id, provider, at, id) WHERE outcome IS NOT NULL"
+        connection.exec_driver_sql(f"CREATE INDEX ix_audit_providers ON audit {made}")
+        if not is_sqlite:
+            half = "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'ix_audit_providers'::regclass"
+            connection.exec_driver_sql(half)
+    assert holder_free(there) == is_sqlite
+    migrate.upgrade()
+    assert holder_free(there) == 1
 
 
 def holder_free(query: str) -> int:

@@ -36,6 +36,14 @@ from tests.support.services import RedisServer
 MOST_COST = 800
 #: a total above ``paging.EXACT``, counted once a minute up to ``paging.MOST``: PostgreSQL may read it off the table
 _TOTAL = re.compile(r"^SELECT count\(\*\) AS count_1 FROM \(SELECT (executions|run|audit)\.(created_at|at)\b")
+#: what conditions of rules may look for by itself
+_COUNTED = (
+    {"action_type": "send"},
+    {"outcome": "failed"},
+    {"matched_rule": "block-spam"},
+    {"provider": "email"},
+    {"provider": "email", "outcome": "suppressed", "namespace": "notifications"},
+)
 _NOTE = notes.Note(
     workspace_id="default",
     caller="key",
@@ -116,6 +124,22 @@ def test_a_scan_and_a_sort_are_found(database: str, monkeypatch: pytest.MonkeyPa
         assert len(statements) == 2, text
         with db.engine().connect() as connection:
             assert all(plans.fault(connection, each) for each in statements), text
+
+
+def test_what_rules_count_is_found_by_an_index_of_its_own(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing walks through all records of the tenant, which would take longer with each of them."""
+    fill_database(Door(), 20_000)
+    since = {"since": 0, "until": db.now_ms()}
+    walks: list[str] = []
+    for filters in _COUNTED:
+        with plans.recorded(monkeypatch) as recorder, db.read() as connection:
+            assert records.count(connection, "default", {**since, **filters}, 10_000) > 0, filters
+        statements = recorder.reading_what_grows()
+        assert statements
+        with db.engine().connect() as connection:
+            used = [plans.indexes(connection, each) for each in statements]
+        walks += [f"{filters}: {names}" for names in used if not names or "ix_audit_records" in names]
+    assert not walks
 
 
 def _call_every_operation(door: Door) -> None:
@@ -237,7 +261,7 @@ def _tell(ids: list[str]) -> None:
         changes.at(connection, range(latest - monitors.MOST_MISSING, latest))
         trail.settled(connection, trail.Position(), 500)
         outcomes.read(connection, ids)
-        for more in ({}, {"action_type": "send"}, {"outcome": "failed"}, {"matched_rule": "block-spam"}):
+        for more in (*_COUNTED, {}):
             week = {"since": db.now_ms() - 7 * 86_400_000, "until": db.now_ms(), **more}
             records.count(connection, "default", week, 10_000)
         notes.note(connection, _NOTE)

@@ -137,6 +137,16 @@ def fault(connection: sa.Connection, statement: Statement) -> str:
     return (_of_sqlite if is_sqlite else _of_postgresql)(db.raw(connection), statement)
 
 
+def indexes(connection: sa.Connection, statement: Statement) -> set[str]:
+    """The indexes that a statement's plan uses."""
+    raw = db.raw(connection)
+    if connection.dialect.name == "sqlite":
+        plan = str(raw.execute(f"EXPLAIN QUERY PLAN {statement.text}", statement.parameters).fetchall())
+    else:
+        plan = str(statement.cursor(raw).execute(f"EXPLAIN {statement.text}", statement.parameters).fetchall())
+    return set(re.findall(r"\b(?:ix|pk)_\w+", plan))
+
+
 def _of_sqlite(raw: Any, statement: Statement) -> str:
     plan = raw.execute(f"EXPLAIN QUERY PLAN {statement.text}", statement.parameters).fetchall()
     for _, parent, _, detail in plan:

@@ -263,6 +263,11 @@ def test_recorded_outcomes_are_found_by_what_records_hold():
             "/condition/state_seen/outcome",
             "did you mean 'failed'",
         ),
+        (
+            {"condition": {"state_seen": {"namespace": "x", "outcome": "executed"}, "within_seconds": 5}},
+            "/condition/state_seen",
+            "name an action_type, a provider, a rule",
+        ),
         ({"condition": {"state_counter": "x", "within_seconds": 5}}, "/condition", "needs an operator"),
         ({"condition": {"state_counter": "x", "within_seconds": 0, "gt": 1}}, "/condition/within_seconds", "604800"),
         ({"condition": {"semantic_match": "x"}}, "/condition/semantic_match", "later release"),
