@@ -141,8 +141,8 @@ def transition(
     """Change an execution's status, with its audit row, or do nothing.
 
     ``fence`` restricts it to the worker that holds that attempt, ``guard`` names further conditions (``_GUARDS``, with
-    their ``parameters``), ``changes`` are other columns to set. ``in_doubt``: the attempt may have had its effect.
-    Returns the row as it is now, None when the row was not in a state from which ``to`` may be entered.
+    their ``parameters``), ``changes`` are other columns to set. ``in_doubt``: the attempt that ends may have had its
+    effect. Returns the row as it is now, None when the row was not in a state from which ``to`` may be entered.
     """
     changes = with_end(to, changes)
     values = {"id_": execution_id, "fence_": fence, **(parameters or {}), **changes, **end_record.given(to, changes)}
