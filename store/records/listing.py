@@ -18,6 +18,7 @@ from store.audit import USUAL, audit
 from store.callers import reach
 from store.callers.reach import Covering
 from store.engine.db import Connection, Row
+from store.executions.lists import walks
 from store.executions.lists.listing import small
 from store.executions.lists.walks import Filter, Walk, is_one_of, unindexed
 from store.executions.transitions import executions
@@ -25,8 +26,8 @@ from store.gateway.payloads import payloads
 from store.paging import Condition, Found, Part, cut
 
 _table = audit.c
-#: walks in one statement (SQLite takes 500)
-_AT_ONCE = 200
+#: walks in one statement (SQLite takes 500), and tenants that are counted together
+_AT_ONCE, _COUNTED = 200, 1_000
 #: a period that moves on by less than this has the same total, ms
 _MINUTE = 60_000
 
@@ -63,9 +64,13 @@ def search(db: Connection, within: Scope, filters: Mapping[str, Any], part: Part
     ``caller_id``, ``chain_id``, ``since`` and ``until`` (ms). A payload over ``listing.MOST_LISTED`` is NULL;
     ``has_payload`` says whether there is one all the same.
     """
-    branches = [branch for tenant in within.tenants for branch in _branches(db, tenant, within.covered, filters)]
-    total = paging.totals.of(db, _key(within, filters), branches) if part.counted else None
-    ids = _ids(db, branches, part)
+    groups = [within.tenants[first : first + _COUNTED] for first in range(0, len(within.tenants), _COUNTED)]
+    together = [_list(group, within.covered, filters) for group in groups]
+    leading = walks.rarest(db, together)
+    all_of_them = [branch for one in together for branch in one.led_by(leading)]
+    total = paging.totals.of(db, _key(within, filters), all_of_them) if part.counted else None
+    each = [_list([tenant], within.covered, filters) for tenant in within.tenants]
+    ids = _ids(db, [branch for one in each for branch in one.led_by(leading)], part)
     if not ids:
         return Found([], None, total)
     shown, after = cut(ids, part, ("at", "id"))
@@ -89,7 +94,7 @@ def of(db: Connection, within: Scope, action_id: str, *, limit: int) -> list[Row
 
 def count(db: Connection, tenant: str, filters: Mapping[str, Any], most: int) -> int:
     """How many records of a tenant match, counted up to ``most``; ``filters`` are those of ``search``."""
-    return min(most, paging.counted(db, _branches(db, tenant, (), filters), most))
+    return min(most, paging.counted(db, _list([tenant], (), filters).branches(db), most))
 
 
 _joined = audit.outerjoin(
@@ -106,11 +111,10 @@ _SHOWN = (
 )
 
 
-def _branches(
-    db: Connection, tenant: str, covered: Sequence[Condition], filters: Mapping[str, Any]
-) -> list[sa.Select[Any]]:
-    """The walks that bring the records of a tenant: (at, id) of those that match, which share none."""
-    mine = [_table.workspace_id == tenant, _is_record, *covered, *_period(filters)]
+def _list(tenants: Sequence[str], covered: Sequence[Condition], filters: Mapping[str, Any]) -> Walk:
+    """The records of tenants that match: of one in the order of an index, of several for counting."""
+    of_tenants = _table.workspace_id == tenants[0] if len(tenants) == 1 else _table.workspace_id.in_(tenants)
+    mine = [of_tenants, _is_record, *covered, *_period(filters)]
     mine += [_table[name] == filters[given] for given, name in _PLAIN.items() if filters.get(given)]
     if filters.get("outcome") == USUAL:
         mine.append(_table.outcome == USUAL)
@@ -126,7 +130,7 @@ def _branches(
         mine = [condition for condition in mine if condition is not _is_record]
         mine += [unindexed(_table.outcome).is_not(None), *(each.otherwise for each in first)]
         first = [_of_run(chain)]
-    return Walk(table=audit, mine=mine, first=first, time="at").branches(db)
+    return Walk(table=audit, mine=mine, first=first, time="at")
 
 
 #: filter → column; those without an index of their own, and those with one
@@ -155,13 +159,13 @@ def _ids(db: Connection, branches: Sequence[sa.Select[Any]], part: Part) -> list
     order = paging.Order((_table.at, _table.id), (True, True))
     if part.after is not None:
         branches = [branch.where(order.behind(part.after)) for branch in branches]
-    walks = [branch.order_by(*order.clauses()) for branch in branches]
-    if len(walks) == 1:
-        return list(db.execute(walks[0].limit(part.limit + 1).offset(part.offset)))
+    ordered = [branch.order_by(*order.clauses()) for branch in branches]
+    if len(ordered) == 1:
+        return list(db.execute(ordered[0].limit(part.limit + 1).offset(part.offset)))
     far = part.offset + part.limit + 1
     found: list[Any] = []
-    for first in range(0, len(walks), _AT_ONCE):
-        some = [sa.select(walk.limit(far).subquery()) for walk in walks[first : first + _AT_ONCE]]
+    for first in range(0, len(ordered), _AT_ONCE):
+        some = [sa.select(walk.limit(far).subquery()) for walk in ordered[first : first + _AT_ONCE]]
         merged = sa.union_all(*some).subquery("walks")
         newest = sa.select(merged).order_by(merged.c.at.desc(), merged.c.id.desc()).limit(far)
         found = nlargest(far, [*found, *db.execute(newest)])

@@ -13,6 +13,7 @@ from store.audit import audit
 from store.engine import db
 from store.executions import rows, transitions
 from store.ids import new_id
+from store.paging import Part
 from store.records import listing as records
 from store.records import notes
 from store.records.notes import Note
@@ -245,6 +246,7 @@ def test_grants_say_whose_records_are_shown(both: Door) -> None:
 def test_more_tenants_than_one_statement_takes(both: Door, monkeypatch: pytest.MonkeyPatch) -> None:
     """Their lists are merged, over pages."""
     monkeypatch.setattr(records, "_AT_ONCE", 2)
+    monkeypatch.setattr(records, "_COUNTED", 3)
     names = [f"t-{number}" for number in range(7)]
     with db.write() as connection:
         for name in names:
@@ -263,6 +265,25 @@ def test_more_tenants_than_one_statement_takes(both: Door, monkeypatch: pytest.M
     seen = [one for offset in (0, 4, 8, 12) for one in ids(both, f"?limit=4&offset={offset}", key=key)]
     assert seen == expected
     assert both.call("GET", f"/v1/audit/{expected[0]}", key=key).status_code == 200
+
+
+def test_the_statements_of_a_list_do_not_grow_with_the_tenants(both: Door) -> None:
+    """They are counted together, and their walks are merged two hundred at a time."""
+    names = [f"t-{number}" for number in range(150)]
+    with db.write() as connection:
+        for name in names:
+            access.ensure_workspace(connection, name, name)
+    expected = [note(workspace_id=name) for name in names[:3]][::-1]
+    asked = {"tenants": [*names, "default"], "covered": ()}
+    sent: list[str] = []
+    with db.read() as connection:
+        sa.event.listen(connection, "before_cursor_execute", lambda *given: sent.append(given[2]))
+        for filters in ({}, {"action_type": "send", "outcome": "suppressed", "matched_rule": "quiet"}):
+            found = records.search(connection, records.Scope(**asked), filters, Part(10))
+            assert [row.subject for row in found.rows] == expected
+            assert found.total is not None
+            assert found.total.number == 3
+    assert len(sent) <= 10
 
 
 def test_recorded_outcomes_are_counted_for_rules(both: Door) -> None:

@@ -41,19 +41,18 @@ class Walk:
 
     def branches(self, db: Connection) -> list[sa.Select[Any]]:
         """One query for each walk: time and id of the rows that match, which share none."""
-        leading = self._rarest(db)
-        others = [each.otherwise for each in self.first if each is not leading]
+        return self.led_by(rarest(db, [self]))
+
+    def led_by(self, number: int) -> list[sa.Select[Any]]:
+        """The same, where the filter of this number leads."""
+        others = [each.otherwise for place, each in enumerate(self.first) if place != number]
         conditions = [*self.mine, *others]
-        walks = leading.walks if leading is not None else (sa.true(),)
+        walks = self.first[number].walks if self.first else (sa.true(),)
         return [self._keys(walk, *conditions) for walk in walks]
 
-    def _rarest(self, db: Connection) -> Filter | None:
-        if len(self.first) < 2:  # noqa: PLR2004 - then there is nothing to choose
-            return self.first[0] if self.first else None
-        numbers = [
-            paging.counted(db, [self._keys(*self.mine, walk) for walk in each.walks], EXACT) for each in self.first
-        ]
-        return self.first[numbers.index(min(numbers))]
+    def alone(self, number: int) -> list[sa.Select[Any]]:
+        """The same of the filter of this number, without the others."""
+        return [self._keys(*self.mine, walk) for walk in self.first[number].walks]
 
     def _keys(self, *conditions: Condition) -> sa.Select[Any]:
         return sa.select(self.table.c[self.time], self.table.c.id).where(*conditions)
@@ -74,6 +73,17 @@ class Walk:
         newest = sa.select(merged).order_by(merged.c.created_at.desc(), merged.c.id.desc())
         ids = newest.limit(part.limit + 1).offset(part.offset).subquery("ids")
         return sa.select(ids.c.id), total
+
+
+def rarest(db: Connection, lists: Sequence[Walk]) -> int:
+    """The number of the filter that fewest rows match, of lists with the same filters that share no row."""
+    filters = len(lists[0].first) if lists else 0
+    if filters < 2:  # noqa: PLR2004 - then there is nothing to choose
+        return 0
+    numbers = [
+        paging.counted(db, [walk for one in lists for walk in one.alone(number)], EXACT) for number in range(filters)
+    ]
+    return numbers.index(min(numbers))
 
 
 def is_one_of(column: sa.ColumnElement[str], values: Sequence[str]) -> Filter:
