@@ -12,6 +12,7 @@ RULE = {
     "action": "suppress",
     "origins": ["chain", "dispatch", "event", "group", "recurring", "step", "trigger"],
     "tenants": None,
+    "matched_24h": 42,
 }
 RULES = {"rules": [RULE], "generation": 3}
 LOADED = {"loaded": 5, "errors": [], "warnings": [], "generation": 4, "applied": "9 of 9"}

@@ -1,5 +1,6 @@
 """``/v1/rules``: the rules in force, their load, their switches, their history, and their explanation."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flask import Response
@@ -11,12 +12,15 @@ from api.http import pages
 from api.http.auth import caller, requires
 from api.http.blueprint import Blueprint, answer
 from api.http.times import stamp
+from config.errors import Unavailable
 from gateway import current, grants
 from gateway.facts import Facts
+from gateway.grants import Grant
 from gateway.rules.recorded import MockRecords
 from gateway.rules.trace import Options, trace
 from store.engine import db
 from store.gateway import configurations
+from store.records import matches
 from tasks import tenants
 from tasks.generations import changes, follow, unknown
 from tasks.generations.changes import Author
@@ -24,6 +28,8 @@ from tasks.offload import pool
 
 blueprint = Blueprint("rules", __name__, tag="rules")
 
+#: what counts as lately, ms
+LATELY = 86_400_000
 _SWITCH, _ROLLBACK, _EVALUATION = schemas.Switch(), schemas.Rollback(), schemas.Evaluation()
 _RULE_NAME = {
     "in": "path",
@@ -44,12 +50,23 @@ def _author() -> Author:
 def list_rules() -> Response:
     """List rules.
 
-    Those that may concern a tenant of the caller.
+    Those that may concern a tenant of the caller. matched_24h counts the records of these tenants that each rule has
+    decided in the last day.
     """
     follow.look()
     held, own = current.held(), tenants.of(caller())
     shown = [rule for rule in held.ruleset.listed() if grants.may_concern(own, rule["tenants"] or ())]
+    counts = _matched(own, [rule["name"] for rule in shown])
+    shown = [{**rule, "matched_24h": None if counts is None else counts.get(rule["name"], 0)} for rule in shown]
     return answer(shown if is_tagged() else {"rules": shown, "generation": held.loaded})
+
+
+def _matched(own: Sequence[Grant], rules: Sequence[str]) -> Mapping[str, int] | None:
+    """How often each rule has decided lately; None where counting would take too long."""
+    try:
+        return pages.read(matches.counted, own, rules, db.now_ms() - LATELY)
+    except Unavailable:
+        return None
 
 
 @blueprint.post("/v1/rules/reload")

@@ -28,6 +28,10 @@ class Rule(Schema):
     action = fields.String(metadata=described("What it decides."))
     origins = fields.List(fields.String(), metadata=described("Which executions it concerns."))
     tenants = fields.List(fields.String(), allow_none=True, metadata=described("Which tenants it concerns; null: all."))
+    matched_24h = fields.Integer(
+        allow_none=True,
+        metadata=described("Records that it has decided in the last day; 10000: at least as many; null: not counted."),
+    )
 
 
 class Rules(Schema):
