@@ -30,7 +30,6 @@ from tasks.intake.candidates import Candidate, Refusal
 from tasks.intake.run_start import RunRequest
 from tasks.messages import publisher
 from tasks.messages.model import Canvas
-from tasks.messages.routing import URGENT
 
 #: characters of a target
 MAX_TARGET_CHARACTERS = 255
@@ -100,9 +99,9 @@ def handle_event(this: TriggerEvent) -> EventResult:
             ``this.unless_urgent`` raises, unless one of them begins with an urgent action.
     """
     chosen = choose(this)
-    beginning = [one.ready[0]["queue"] for one in chosen.candidates if one.ready is not None]
+    urgent = any(one.ready is not None and one.ready[1].is_urgent for one in chosen.candidates)
     writes = any(one.known is None for one in chosen.candidates)
-    if this.unless_urgent is not None and writes and URGENT not in beginning:
+    if this.unless_urgent is not None and writes and not urgent:
         this.unless_urgent()
     result = EventResult()
     if chosen.candidates:

@@ -33,7 +33,6 @@ from tasks.messages import publisher
 from tasks.messages.backlog import backlog
 from tasks.messages.canvas import KILLABLE
 from tasks.messages.model import Chain, TaskMessage
-from tasks.messages.routing import URGENT
 from tasks.messages.run_messages import _common, begin_message, row_id
 from tasks.secrets.sealing import seal_parameters
 
@@ -122,7 +121,7 @@ def start(request: RunRequest) -> StartedRun:
     if known is not None:
         return StartedRun(run_id=known.execution_id, replayed=True)
     row, chain, last_error = prepare(request)
-    if request.unless_urgent is not None and row["queue"] != URGENT:
+    if request.unless_urgent is not None and not chain.is_urgent:
         request.unless_urgent()
     try:
         single = not (request.idempotency_key or request.carried)

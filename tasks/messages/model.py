@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from tasks.messages.routing import URGENT
+
 
 def permit_key(workspace_id: str, action_id: str) -> str:
     """The name of an action of a workspace among the actions of all."""
@@ -48,6 +50,11 @@ class Chain:
     def first(self) -> str:
         """The execution with which it begins."""
         return self.messages[0].execution_id
+
+    @property
+    def is_urgent(self) -> bool:
+        """Whether a run begins with an urgent step, even beyond its allowance."""
+        return any(message.queue == URGENT for message in self.messages[:2])
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,9 @@ from api.http import load
 from api.http.load import HERE, Load
 from config.errors import Overloaded
 from store.engine import group_commit
+from tasks.fairness import fair_queue
 from tasks.messages.publisher import BATCH, Publisher
+from tasks.queue_order import BULK
 from tests.support.api import Door
 from tests.support.waiting import eventually
 
@@ -53,8 +55,10 @@ def assert_overloaded(answer: Any) -> dict[str, Any]:
 
 
 @pytest.mark.usefixtures("overloaded")
-def test_what_is_urgent_is_never_refused(door: Door) -> None:
-    """Containment, a playbook that begins with it, an event that starts such a playbook; and looking goes on."""
+@pytest.mark.parametrize("within", [True, False], ids=["little", "much"])
+def test_what_is_urgent_is_never_refused(door: Door, monkeypatch: pytest.MonkeyPatch, within: bool) -> None:
+    """Containment, a playbook that begins with it, an event that starts one, little or much of it; and looking."""
+    monkeypatch.setattr(fair_queue, "queue", lambda queue, *_: queue if within else BULK)
     contain = door.create(name="Contain", type="containment")["id"]
     assert door.call("POST", f"/api/actions/{contain}/trigger", json={"parameters": {}}).status_code == 202
     run = playbook(door, "Contain", "containment", trigger={"event": "finding.critical"})

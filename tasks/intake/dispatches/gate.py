@@ -27,7 +27,6 @@ from tasks.intake import chain_starts, run_start
 from tasks.intake.dispatches import notes as dispatch_notes
 from tasks.intake.dispatches.rows import Asked, Providers, message_of, row_of, wait_until
 from tasks.messages.model import Canvas
-from tasks.messages.routing import URGENT
 from tasks.policy import checks, judge
 from tasks.policy.checks import Refused
 from tasks.policy.judge import Decision
@@ -222,7 +221,7 @@ def _started(asked: Asked, facts: Facts, verdict: Verdict, name: str, payload: d
         actor=asked.caller.key_id,
         request_id=asked.request_id,
     )
-    if asked.unless_urgent is not None and row["queue"] != URGENT:
+    if asked.unless_urgent is not None and not messages.is_urgent:
         asked.unless_urgent()
     gate = _gate(asked, facts, verdict)
     return Ready(asked=asked, verdict=verdict, facts=facts, gate=gate, row=row, outcome=outcome, chain=messages)
