@@ -6,7 +6,7 @@ when CEL has refused the values, ``explained`` says which they were. An operand 
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from expressions.values import type_name
@@ -15,7 +15,9 @@ from expressions.values import type_name
 _BEFORE = frozenset({"(", "[", "&&", "||", ",", "?", ":"})
 _AFTER = frozenset({")", "]", "}", "&&", "||", ",", "?", ":"})
 _AMONG = "in"
+_SUMS, _ARITHMETIC = frozenset("+-"), frozenset("+-*/%")
 _EQUAL, _ORDER = frozenset({"==", "!="}), frozenset({"<", "<=", ">", ">="})
+_COMPARING = _EQUAL | _ORDER | {_AMONG}
 #: declared type → what its values are to CEL
 _KINDS = {
     "string": "text",
@@ -65,8 +67,13 @@ def comparisons(tokens: Sequence[Piece], spans: Spans) -> Iterator[Comparison]:
     """The comparisons of two whole operands, and the paths asked as they are."""
     ends = {end: start for start, (_, end) in spans.items()}
     for place, token in enumerate(tokens):
-        if token.text in _EQUAL | _ORDER | {_AMONG} and token.kind != "string":
+        if token.text in _COMPARING and token.kind != "string":
             left, right = _before(tokens, spans, ends, place), _after(tokens, spans, place + 1)
+            if left and right:
+                yield Comparison(left, token.text, right)
+        elif token.text in _ARITHMETIC and token.kind == "sign":
+            left = _before(tokens, spans, ends, place, _COMPARING)
+            right = _after(tokens, spans, place + 1, _COMPARING | (_SUMS if token.text in _SUMS else _ARITHMETIC))
             if left and right:
                 yield Comparison(left, token.text, right)
     for start, (path, end) in spans.items():
@@ -81,23 +88,25 @@ def _text(tokens: Sequence[Piece], place: int) -> str:
     return tokens[place].text if 0 <= place < len(tokens) else ""
 
 
-def _before(tokens: Sequence[Piece], spans: Spans, ends: Mapping[int, int], end: int) -> Operand | None:
+def _before(
+    tokens: Sequence[Piece], spans: Spans, ends: Mapping[int, int], end: int, more: frozenset[str] = frozenset()
+) -> Operand | None:
     start = ends.get(end)
-    found = _operand(tokens, spans[start][0], start, end) if start is not None else _literal(tokens, end - 1)
+    found = _operand(tokens, spans[start][0], start, end) if start is not None else literal(tokens, end - 1)
     first = end - 1 if start is None else start
-    return found if _text(tokens, first - 1) in _BEFORE | {""} else None
+    return found if _text(tokens, first - 1) in _BEFORE | more | {""} else None
 
 
-def _after(tokens: Sequence[Piece], spans: Spans, start: int) -> Operand | None:
+def _after(tokens: Sequence[Piece], spans: Spans, start: int, more: frozenset[str] = frozenset()) -> Operand | None:
     sign = "-" if _text(tokens, start) == "-" else ""
     start += len(sign)
     if start in spans:
         path, end = spans[start]
         found: Operand | None = None if sign else _operand(tokens, path, start, end)
     else:
-        found, end = _literal(tokens, start), start + 1
+        found, end = literal(tokens, start), start + 1
         found = found and found._replace(text=sign + found.text)
-    return found if _text(tokens, end) in _AFTER | {""} else None
+    return found if _text(tokens, end) in _AFTER | more | {""} else None
 
 
 def _operand(tokens: Sequence[Piece], path: tuple[str, ...] | None, start: int, end: int) -> Operand | None:
@@ -108,7 +117,8 @@ def _path(tokens: Sequence[Piece], path: tuple[str, ...], start: int, end: int) 
     return Operand("".join(token.text for token in tokens[start:end]), path, None)
 
 
-def _literal(tokens: Sequence[Piece], place: int) -> Operand | None:
+def literal(tokens: Sequence[Piece], place: int) -> Operand | None:
+    """The value written out at an index, or None."""
     if not 0 <= place < len(tokens):
         return None
     kind, text = tokens[place].kind, tokens[place].text
@@ -142,8 +152,11 @@ def mismatches(found: Sequence[Comparison], kinds: Mapping[str, str]) -> list[st
     for one in found:
         left, right = _declared(one.left, kinds), _declared(one.right, kinds) if one.right else "boolean"
         if one.operator == _AMONG:
-            if one.right and one.right.path and right not in (None, "list", "object"):
-                faults.append(f"'{one.right.text}' holds {_named(right)}, not a list: {_among(one, right)}")
+            if one.right and right not in (None, "list", "object"):
+                faults.append(f"{_described(one.right, right)}, not a list: {_among(one, right)}")
+            continue
+        if one.operator in _ARITHMETIC:
+            faults += _unjoined(one, left, right)
             continue
         if not left or not right or left == right or (one.operator in _EQUAL and "null" in (left, right)):
             continue
@@ -155,6 +168,57 @@ def mismatches(found: Sequence[Comparison], kinds: Mapping[str, str]) -> list[st
         written = f"{one.left.text} {one.operator} {one.right.text}"
         faults.append(f"{sides}, so {written} {what}: {_remedy(one, left, right)}")
     return faults
+
+
+def _unjoined(one: Comparison, left: str | None, right: str | None) -> list[str]:
+    """Why an operator of arithmetic cannot take two kinds of values; empty where it can."""
+    assert one.right is not None
+    if not left or not right or (left == right and (left == "number" or (one.operator == "+" and left in _JOINED))):
+        return []
+    sides = f"{one.left.text} is {_named(left)} and {one.right.text} is {_named(right)}"
+    if one.operator != "+":
+        return [f"{sides}: {one.operator} takes numbers"]
+    if {left, right} == {"number", "text"}:
+        first, second = (
+            f"string({side.text})" if kind == "number" else side.text
+            for side, kind in ((one.left, left), (one.right, right))
+        )
+        return [f"{sides}: + cannot join them; write {first} + {second}"]
+    return [f"{sides}: + cannot join them"]
+
+
+def without_members(paths: Iterable[tuple[str, ...]], kinds: Mapping[str, str]) -> Iterator[str]:
+    """The members that are asked of what has none, by the kinds of parameters."""
+    for path in paths:
+        first = 1 if path[0] == "parameters" else 0
+        kind = kinds.get(path[first]) if len(path) > first + 1 else None
+        if kind is not None and not _has(kind, path[first + 1]):
+            yield _no_member(path[: first + 1], kind, path[first + 1])
+
+
+def unreached(paths: Iterable[tuple[str, ...]], values: Mapping[str, Any]) -> str | None:
+    """The first member that CEL could not read, because the value before it has none."""
+    for path in paths:
+        value: Any = values
+        for place, step in enumerate(path):
+            if place and not _has(_kind(value), step):
+                return _no_member(path[:place], _kind(value), step)
+            if not isinstance(value, dict) or step not in value:
+                break
+            value = value[step]
+    return None
+
+
+def _has(kind: str, member: str) -> bool:
+    return kind == "object" or (kind == "list" and member.isdecimal())
+
+
+def _no_member(path: tuple[str, ...], kind: str, member: str) -> str:
+    name = ".".join(path)
+    says = f"{name} is {_named(kind)} and has no member '{member[:64]}'"
+    if kind == "null":
+        return f"{says}: ask first, with {name} != null && …"
+    return f"{says}: write size({name})" if member in _LENGTHS and kind in ("text", "list") else says
 
 
 def _declared(operand: Operand, kinds: Mapping[str, str]) -> str | None:
@@ -216,15 +280,18 @@ def explained(found: Sequence[Comparison], values: Mapping[str, Any]) -> str | N
     Text is shown only where it is a number or a word of CEL: another may be a secret.
     """
     for one in found:
-        left = _value(one.left, values)
-        right = _value(one.right, values) if one.right else (True, True)
+        left = value_of(one.left, values)
+        right = value_of(one.right, values) if one.right else (True, True)
         if left is None or right is None:
             continue
         kinds = _kind(left[0]), _kind(right[0])
         if one.right is None and kinds[0] != "boolean":
             return f"{one.left.text} is {_shown(left[0])}, not true or false: {_asked(one.left.text, kinds[0])}"
         if one.right is not None and one.operator == _AMONG and kinds[1] not in ("list", "object"):
-            return f"{one.right.text} is {_shown(right[0])}, not a list: {_among(one, kinds[1])}"
+            shown = _shown(right[0]) if one.right.path else _named(kinds[1])
+            return f"{one.right.text} is {shown}, not a list: {_among(one, kinds[1])}"
+        if one.right is not None and one.operator in _ARITHMETIC and (words := _unjoined(one, *kinds)):
+            return words[0]
         if one.right is not None and one.operator in _ORDER and (kinds[0] != kinds[1] or kinds[0] in _UNORDERED):
             named, other = (one.left, right[0]) if one.left.path else (one.right, left[0])
             own = left[0] if one.left.path else right[0]
@@ -233,6 +300,8 @@ def explained(found: Sequence[Comparison], values: Mapping[str, Any]) -> str | N
     return None
 
 
+_JOINED = ("text", "list")
+_LENGTHS = ("length", "size", "count")
 _UNORDERED = ("object", "list", "null")
 
 
@@ -244,7 +313,7 @@ def _at_run_time(one: Comparison, left: str, right: str) -> str:
     return _remedy(one, left, right)
 
 
-def _value(operand: Operand, values: Mapping[str, Any]) -> tuple[Any, bool] | None:
+def value_of(operand: Operand, values: Mapping[str, Any]) -> tuple[Any, bool] | None:
     """The value of an operand in a tuple, or None where there is none."""
     if operand.path is None:
         samples: dict[str | None, Any] = {"text": "", "number": 0, "boolean": True, "null": None}

@@ -18,7 +18,7 @@ from types import ModuleType
 from typing import Any
 
 from expressions import limits
-from expressions.conditions import comparisons
+from expressions.conditions import calls, comparisons
 from expressions.conditions.patterns import Matching, check_pattern
 from expressions.conditions.syntax import MATCHES, Condition, ConditionError, read
 from expressions.conditions.values import Plain, bound_work, taken
@@ -33,9 +33,9 @@ _PARSER = re.compile(r"ERROR: <input>:(.{1,160})", re.DOTALL)
 _WORD = re.compile(r"ERROR: <input>:(\d+):(\d+): Syntax error: (?:mismatched|extraneous) input '(\w{1,64}|<EOF>|>)'")
 #: the line, the column and the piece at which the parser stopped
 _UNEXPECTED = re.compile(r"ERROR: <input>:(\d+):(\d+): Syntax error: [a-z ]+'(.{1,64}?)'(?: expecting| at|\s|$)")
+_HAS = re.compile(r"ERROR: <input>:(\d+):(\d+): invalid argument to has\(\)")
 #: a word between two values → what to write instead
 _INFIX = {
-    "is": "write == for is, as in owner == null",
     "equals": "write == for equals",
     "contains": "contains is a function: title.contains('sql')",
     "like": "ask with title.contains('sql') or title.matches('^web-')",
@@ -43,6 +43,7 @@ _INFIX = {
     "startswith": "startsWith is a function: host.startsWith('web-')",
     "endswith": "endsWith is a function: host.endsWith('.org')",
 }
+_IS = re.compile(r"is\s+(not\s+)?([\w.]{1,64}|'[^']{0,64}'|\"[^\"]{0,64}\")")
 #: other words for what a condition may hold
 _WORDS = {"none": "null", "nil": "null", "undefined": "null", "true": "true", "false": "false"}
 _UNKNOWN = re.compile(r"Undefined variable or function: '(\w{1,64})'")
@@ -59,11 +60,17 @@ _FAULTS: tuple[tuple[type[BaseException], str], ...] = (
 )
 
 
-def check(source: str, known: set[str] | None = None, kinds: Mapping[str, str] | None = None) -> list[str]:
+def check(
+    source: str,
+    known: set[str] | None = None,
+    kinds: Mapping[str, str] | None = None,
+    words: Mapping[str, str] | None = None,
+) -> list[str]:
     """The faults of a condition, none when it can be used.
 
     With ``known``, names that are not in it are faults. ``kinds`` are the kinds of the values by name, for members
-    ``name.member``, where they are known (``comparisons.kind_of``).
+    ``name.member``, where they are known (``comparisons.kind_of``). ``words`` are known names by other words for
+    them.
     """
     try:
         condition = read(source)
@@ -72,7 +79,9 @@ def check(source: str, known: set[str] | None = None, kinds: Mapping[str, str] |
             check_pattern(_program(literal).execute({}))
     except ConditionError as error:
         return [str(error)]
+    paths = [item.path for item in condition.reads if not item.local]
     faults = comparisons.mismatches(condition.comparisons, kinds or {})
+    faults += dict.fromkeys(comparisons.without_members(paths, kinds or {}))
     if known is None:
         return faults
     names = [item.path[0] for item in condition.reads if not item.local and item.path[0] not in condition.templates]
@@ -81,7 +90,8 @@ def check(source: str, known: set[str] | None = None, kinds: Mapping[str, str] |
         names += [path.root for path, optional in inner if not optional]
     unknown = dict.fromkeys(name for name in names if name not in known)
     return [
-        f"'{name[:64]}' is not known" + did_you_mean(name, sorted(known), synonyms=_WORDS) for name in unknown
+        f"'{name[:64]}' is not known" + did_you_mean(name, sorted(known), synonyms={**_WORDS, **(words or {})})
+        for name in unknown
     ] + faults
 
 
@@ -142,11 +152,20 @@ def _program(source: str) -> Any:
         return _cel().compile(source)
     except ValueError as error:
         found = _PARSER.search(str(error))
+        if has := _HAS.search(str(error)):
+            raise ConditionError(_has(source, int(has[1]), int(has[2]))) from None
         reason = found[1].split("\n")[0] if found else "it cannot be read"
         words = _written_out(str(error), source) or _stumbled(str(error))
         raise ConditionError(words or f"not a CEL expression: {reason}") from None
     except BaseException as error:  # noqa: BLE001 - a panic of Rust is no Exception
         raise _panic(error) from None
+
+
+def _has(source: str, line: int, column: int) -> str:
+    """What to write instead of ``has`` with a name."""
+    given = re.match(r"\(\s*([A-Za-z_][A-Za-z0-9_]{0,63})\s*\)", source.split("\n")[line - 1][column - 2 :])
+    name = given[1] if given and not given[1].startswith("__") else "owner"
+    return f"has() takes a member: has(finding.title); for a name write {name} != null"
 
 
 def _written_out(fault: str, source: str) -> str:
@@ -166,7 +185,17 @@ def _written_out(fault: str, source: str) -> str:
         return "use && for and, || for or, ! for not"
     if word == ">" and last.endswith("<"):
         return "write != for '<>'"
+    if word == "is":
+        return _is(last, source.split("\n")[line][column:])
     return _INFIX.get(word.lower(), "")
+
+
+def _is(name: str, rest: str) -> str:
+    """The comparison that ``name is …`` means."""
+    found = _IS.match(rest)
+    if not found or not name.replace(".", "").isidentifier():
+        return "write == for is, as in owner == null"
+    return f"write {name} {'!=' if found[1] else '=='} {_WORDS.get(found[2].lower(), found[2])}"
 
 
 def _stumbled(fault: str) -> str:
@@ -196,11 +225,18 @@ def _run(condition: Condition, program: Any, values: dict[str, Any], matching: M
 
 def _fault(error: Exception, condition: Condition, values: Mapping[str, Any]) -> ConditionError:
     unknown = _UNKNOWN.match(str(error))
+    if unknown and unknown[1] in calls.FUNCTIONS:  # CEL has it, for other types
+        taken = calls.explained(condition.calls, values, unknown[1])
+        return ConditionError(taken or f"{unknown[1]} was given a value it cannot take")
     if unknown:
         return ConditionError(f"'{unknown[1]}' is not known" + did_you_mean(unknown[1], values, synonyms=_WORDS))
-    if isinstance(error, TypeError) and (words := comparisons.explained(condition.comparisons, values)):
-        return ConditionError(words)
+    if isinstance(error, TypeError):
+        paths = (item.path for item in condition.reads if not item.local and item.path[0] not in condition.templates)
+        told = comparisons.explained(condition.comparisons, values) or comparisons.unreached(paths, values)
+        if told:
+            return ConditionError(told)
     words = next((words for kind, words in _FAULTS if isinstance(error, kind)), None)
+    words = words or calls.explained(condition.calls, values)
     return ConditionError(words or "a function was given a value it cannot take")
 
 

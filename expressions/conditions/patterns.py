@@ -13,6 +13,7 @@ from expressions import limits
 from expressions.conditions.syntax import ConditionError
 from expressions.values import type_name
 
+_SHOWN_CHARACTERS = 64
 _OPTIONS = re2.Options()
 _OPTIONS.log_errors = False
 _OPTIONS.max_mem = limits.MAX_MATCH_BYTES
@@ -29,15 +30,30 @@ def _compiled(pattern: str) -> tuple[Any, str]:
     try:
         return re2.compile(pattern, options=_OPTIONS), ""
     except re2.error as error:
-        words = error.args[0] if error.args else ""
-        return None, words.decode(errors="replace") if isinstance(words, bytes) else str(words)
+        return None, reason(error)
+
+
+#: beginning of what RE2 says → what it lacks
+_LACKING = {
+    **dict.fromkeys(("invalid perl operator: (?=", "invalid perl operator: (?!"), "look-ahead or look-behind"),
+    "invalid perl operator: (?<": "look-ahead or look-behind",
+    **dict.fromkeys((f"invalid escape sequence: \\{digit}" for digit in range(1, 10)), "back-references"),
+}
+
+
+def reason(error: re2.error) -> str:
+    """Why RE2 cannot use a pattern."""
+    words = error.args[0] if error.args else ""
+    said = words.decode(errors="replace") if isinstance(words, bytes) else str(words)
+    lacking = next((what for beginning, what in _LACKING.items() if said.startswith(beginning)), None)
+    return f"RE2 has no {lacking}" if lacking else f"RE2 says {said}"
 
 
 def check_pattern(pattern: str) -> None:
     """Raise ConditionError when RE2 cannot use the pattern."""
-    compiled, reason = _compiled(pattern)
+    compiled, why = _compiled(pattern)
     if compiled is None:
-        raise ConditionError(f"the pattern of matches is not a regular expression RE2 can read: {reason}")
+        raise ConditionError(f"the pattern '{pattern[:_SHOWN_CHARACTERS]}' of matches cannot be used: {why}")
 
 
 class Matching:

@@ -12,39 +12,12 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from expressions import limits
+from expressions.conditions import calls
+from expressions.conditions.calls import FUNCTIONS, MACROS, Call
 from expressions.conditions.comparisons import Comparison, comparisons
-from expressions.suggestions import did_you_mean
 from expressions.template_syntax import Part, dashed_step, parse
 from expressions.values import TemplateError, is_encodable
 
-#: macros, called as ``list.name(item, question)``, which evaluate the question for each item
-MACROS = frozenset({"all", "exists", "exists_one", "filter", "map"})
-_OF_TIMES = (
-    "Date",
-    "DayOfMonth",
-    "DayOfWeek",
-    "DayOfYear",
-    "FullYear",
-    "Hours",
-    "Milliseconds",
-    "Minutes",
-    "Month",
-    "Seconds",
-)
-_CONVERSIONS = ("bytes", "double", "duration", "dyn", "int", "string", "timestamp", "type", "uint")
-_OF_TEXTS = ("contains", "endsWith", "matches", "size", "startsWith")
-FUNCTIONS = frozenset((*_CONVERSIONS, *_OF_TEXTS, "has", *(f"get{part}" for part in _OF_TIMES)))
-#: other words for functions
-_OTHER_WORDS = {
-    **dict.fromkeys(("len", "length", "count"), "size"),
-    **dict.fromkeys(("str", "tostring"), "string"),
-    **dict.fromkeys(("float", "number"), "double"),
-    **dict.fromkeys(("includes", "in", "has_item"), "contains"),
-    **dict.fromkeys(("any", "some"), "exists"),
-    **dict.fromkeys(("regex", "match"), "matches"),
-    **dict.fromkeys(("startswith", "starts_with"), "startsWith"),
-    **dict.fromkeys(("endswith", "ends_with"), "endsWith"),
-}
 #: the name in CEL of the function that replaces ``matches``
 MATCHES = "__matches"
 
@@ -113,6 +86,7 @@ class Condition:
     patterns: tuple[str, ...]  # of matches, as literals
     matches: tuple[tuple[Macro, ...], ...]  # for each pattern the macros around it
     comparisons: tuple[Comparison, ...]  # of two plain operands
+    calls: tuple[Call, ...]  # of functions with a plain operand
 
 
 @lru_cache(maxsize=limits.CACHED_CONDITIONS)
@@ -164,6 +138,8 @@ def _tokens(source: str, templates: dict[str, tuple[Part, ...]]) -> list[Token]:
 #: beginning of a text that no token begins with → what to write instead; the first that fits
 _INSTEAD = (
     ("=~", "ask with text.matches('^web-[0-9]+$')"),
+    ("=>", "write >="),
+    ("=<", "write <="),
     ("=", "compare with '=='"),
     ("&", "write && for and"),
     ("|", "write || for or; a filter stands between {{ and }}"),
@@ -275,6 +251,7 @@ class _Scan:
             patterns=tuple(pattern for pattern, _ in self.patterns),
             matches=tuple(around for _, around in self.patterns),
             comparisons=tuple(comparisons(self.tokens, self.spans)),
+            calls=tuple(calls.calls(self.tokens, self.pairs, self.spans)),
         )
 
     def is_select(self, place: int) -> bool:
@@ -314,9 +291,10 @@ class _Scan:
         name = self.tokens[place].text
         if self.text(place - 1) == "." and name in MACROS:
             self.macro(place)
-        elif name not in FUNCTIONS:
-            hint = did_you_mean(name, sorted(MACROS | FUNCTIONS), synonyms=_OTHER_WORDS)
-            raise ConditionError(f"there is no function '{name[:64]}'{hint}")
+        elif name not in MACROS | FUNCTIONS:
+            raise ConditionError(calls.unknown(self.tokens, self.pairs, place))
+        elif fault := calls.misuse(self.tokens, self.pairs, place):
+            raise ConditionError(fault)
         elif name == "matches":
             self.match(place)
 

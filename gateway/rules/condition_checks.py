@@ -116,7 +116,7 @@ def _check_expression(tree: Mapping[str, Any], pointer: str, faults: Faults) -> 
     if not isinstance(source, str) or not source.strip():
         faults.add(place, "must be a condition as text, such as action.payload.score > 7")
         return
-    found = evaluation.check(source, {"action", "time"}, domains.KINDS)
+    found = evaluation.check(source, {"action", "time"}, domains.KINDS, fields.SHORT)
     if not found:
         found = list(domains.of_expression(read(source).comparisons))
     for detail in found:

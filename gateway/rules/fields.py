@@ -34,6 +34,8 @@ TIME_FIELDS: dict[str, Callable[[datetime], int | str]] = {
     "weekday_num": lambda moment: moment.isoweekday(),
     "timestamp": lambda moment: int(moment.timestamp()),
 }
+#: members by themselves → the whole path
+SHORT = {**{name: f"time.{name}" for name in TIME_FIELDS}, **{name: f"action.{name}" for name in ACTION_FIELDS}}
 _WORDS = "a field begins with action. or time., such as action.payload.severity or time.hour"
 
 Reader = Callable[[Facts], Any]
@@ -65,6 +67,9 @@ def parse(text: Any, *, short: bool = False) -> Path:
         steps = ("action", *steps)
     if steps[0] == "time":
         return _time_path(steps)
+    if steps[0] in SHORT:
+        place = SHORT[steps[0]].removesuffix(steps[0])
+        raise FieldError(f"'{text[:64]}' is no field; did you mean '{place}{text[:64]}'? {_WORDS}")
     if steps[0] != "action":
         raise FieldError(f"'{text[:64]}' is no field{did_you_mean(steps[0], ('action', 'time'))}; {_WORDS}")
     return _action_path(steps)

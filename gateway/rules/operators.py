@@ -12,6 +12,7 @@ from typing import Any
 
 import re2
 
+from expressions.conditions.patterns import reason
 from playbooks.definitions.parameter_values import is_number
 
 MAX_PATTERN_CHARACTERS = 512
@@ -166,9 +167,7 @@ def _regex_fault(wanted: Any) -> str | None:
     try:
         _pattern(wanted)
     except re2.error as error:
-        words = error.args[0] if error.args else ""
-        reason = words.decode(errors="replace") if isinstance(words, bytes) else str(words)
-        return f"is not a regular expression RE2 can read: {reason}"
+        return f"cannot use the pattern '{wanted[:64]}': {reason(error)}"
     return None
 
 

@@ -29,6 +29,11 @@ _KNOWN = {*_KINDS, "parameters", "finding"}
         ("!s", "write for example s != ''"),
         ("b ? n == '5' : b", "write n == 5"),
         ("n == -5 || n == '-5'", "write n == -5"),
+        ("n + s == 'x'", "n is a number and s is text: + cannot join them; write string(n) + s"),
+        ("s - 1 > n - 1", "s is text and 1 is a number: - takes numbers"),
+        ("n.b == 1", "n is a number and has no member 'b'"),
+        ("parameters.s.length > 1", "parameters.s is text and has no member 'length': write size(parameters.s)"),
+        ("s in 5", "write s == 5"),
     ],
 )
 def test_sides_that_never_fit_are_a_fault_with_a_remedy(condition: str, remedy: str) -> None:
@@ -51,6 +56,8 @@ def test_sides_that_never_fit_are_a_fault_with_a_remedy(condition: str, remedy: 
         "s == (b ? 'x' : 'y')",
         "n == int('5')",
         "b == (n > 5)",
+        "n + 1 > n * n - 2 && s + 'x' == 'x' + s && l + l == l && o.a.b == 1 && l[0].a == 1",
+        "n - size(s) + 1 > 2 && n + int(s) > 1 && string(n) + s == s",
     ],
 )
 def test_sides_that_may_fit_are_no_fault(condition: str) -> None:
