@@ -51,6 +51,19 @@ class NotFound(CallerError):  # noqa: N818
     status, code = 404, "not_found"
 
 
+class ProviderNotFound(NotFound):
+    """There is no such provider.
+
+    Existing clients compare the message, so the suggestion stands in ``errors`` alone.
+    """
+
+    code = "provider_not_found"
+
+    def __init__(self, name: str, suggestion: str) -> None:
+        super().__init__(f"Provider not found: {name}")
+        self.members = {"errors": [{"pointer": "/provider", "detail": suggestion}]}
+
+
 class Forbidden(CallerError):  # noqa: N818
     """The key does not carry the permission this needs."""
 

@@ -34,7 +34,15 @@ _REFUSED = {
     "template": "templates belong to a provider, which renders its own",
     "attachments": "attachments are not taken: put a link into the payload",
     "signature": "signed requests are not checked here: the API key says who sends",
+    "labels": 'labels go into metadata: {"metadata": {"team": "soc"}}',
+    "dry_run": "put it into the query: ?dry_run=true",
     "kid": "signed requests are not checked here: the API key says who sends",
+}
+#: other words for members
+_OTHER_WORDS = {
+    **dict.fromkeys(("type", "action", "kind"), "action_type"),
+    **dict.fromkeys(("channel", "executor"), "provider"),
+    **dict.fromkeys(("body", "data", "parameters", "params"), "payload"),
 }
 
 
@@ -100,7 +108,8 @@ def _unknown(given: Mapping[str, Any]) -> list[Problem]:
     problems = [
         Problem(
             step(name),
-            _REFUSED.get(name) or f"'{name[:64]}' is no member of a dispatch{did_you_mean(name[:64], MEMBERS)}",
+            _REFUSED.get(name)
+            or f"'{name[:64]}' is no member of a dispatch{did_you_mean(name[:64], MEMBERS, synonyms=_OTHER_WORDS)}",
         )
         for name in unknown[:MAX_NAMED]
     ]
@@ -138,6 +147,8 @@ def _labels(metadata: Any) -> tuple[dict[str, str], list[Problem]]:
     if not isinstance(metadata, dict):
         return {}, [Problem("/metadata", "must be an object with labels")]
     labels, place = metadata, "/metadata"
+    if isinstance(metadata.get("labels"), list):
+        return {}, [Problem("/metadata/labels", "labels must be an object of names and texts")]
     if isinstance(metadata.get("labels"), dict):
         labels, place = metadata["labels"], "/metadata/labels"
         others = [str(name) for name in metadata if name != "labels"]

@@ -10,7 +10,8 @@ import json
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from config.errors import Conflict, NotFound
+from config.errors import Conflict, NotFound, ProviderNotFound
+from expressions.suggestions import nearest
 from gateway.current import current
 from gateway.facts import CHAIN_PREFIX, PROVIDER_PREFIX
 from store.definitions import actions, playbooks
@@ -31,9 +32,11 @@ def provider(workspace_id: str, name: str) -> Revision:
         NotFound: there is no such provider. Conflict: it, or the action that it stands for, is switched off or gone.
         Unavailable: the database is away.
     """
-    revision_id = current().revisions.get(name)
+    present = current().revisions
+    revision_id = present.get(name)
     if revision_id is None:
-        raise NotFound(f"Provider not found: {name}", code="provider_not_found")
+        meant = nearest(name, present)
+        raise ProviderNotFound(name, f"{f'did you mean {meant!r}? ' if meant else ''}GET /v1/providers lists them")
     revision = revisions.action(revision_id)
     if not revision.definition["enabled"]:
         raise Conflict(f"The provider {name!r} is disabled; enable it first.", code="provider_disabled")

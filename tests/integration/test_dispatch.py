@@ -59,6 +59,11 @@ def test_an_unknown_provider_is_named(everywhere: Door) -> None:
     """404 with the words of the document."""
     problem = assert_problem(send(everywhere, body(provider="sms")), 404)
     assert problem["message"] == "Provider not found: sms"
+    assert problem["errors"] == [{"pointer": "/provider", "detail": "GET /v1/providers lists them"}]
+    near = assert_problem(send(everywhere, body(provider="dril")), 404)
+    assert near["message"] == "Provider not found: dril"
+    [told] = near["errors"]
+    assert told["detail"] == "did you mean 'drill'? GET /v1/providers lists them"
 
 
 def test_a_failing_provider_is_told_with_its_error(everywhere: Door) -> None:

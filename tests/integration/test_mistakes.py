@@ -67,6 +67,12 @@ def schedule(cron: str) -> dict[str, Any]:
     return playbook(trigger={"event": "schedule", "cron": cron})
 
 
+def sent(**members: Any) -> dict[str, Any]:
+    """A dispatch with ``members``."""
+    return {"namespace": "n", "tenant": "default", "provider": "p", "action_type": "a", "payload": {}, **members}
+
+
+DISPATCH = "POST /v1/dispatch"
 PLAYBOOKS, ACTIONS = "POST /api/playbooks", "POST /api/actions"
 _EXPRESSION = "/steps/0/expression"
 
@@ -225,6 +231,32 @@ TABLE = {
     ),
     "a body that is too large": Mistake(
         "POST /api/actions/act-call/trigger", b"x" * 2_000_008, 413, ("2,000,008 bytes", "1,048,576")
+    ),
+    # dispatches
+    "labels next to metadata": Mistake(DISPATCH, sent(labels={"a": "b"}), 400, ("labels go into metadata",), "/labels"),
+    "a dry run in the body": Mistake(DISPATCH, sent(dry_run=True), 400, ("the query: ?dry_run=true",), "/dry_run"),
+    "the type of a dispatch": Mistake(DISPATCH, sent(type="x"), 400, ("did you mean 'action_type'?",), "/type"),
+    "the channel of a dispatch": Mistake(DISPATCH, sent(channel="x"), 400, ("mean 'provider'?",), "/channel"),
+    "a list of labels": Mistake(
+        DISPATCH,
+        sent(metadata={"labels": ["a"]}),
+        400,
+        ("labels must be an object of names and texts",),
+        "/metadata/labels",
+    ),
+    "a batch by another word": Mistake(
+        f"{DISPATCH}/batch",
+        {"dispatches": [sent()]},
+        400,
+        ("'dispatches' is not known: send {\"actions\": [...]} or the list alone",),
+        "/dispatches",
+    ),
+    "one dispatch as a batch": Mistake(
+        f"{DISPATCH}/batch",
+        sent(),
+        400,
+        ("this is one dispatch: send it to /v1/dispatch, or in a list",),
+        "/provider",
     ),
     # paths, methods, queries
     "a path misspelt": Mistake(

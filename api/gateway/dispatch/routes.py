@@ -1,6 +1,6 @@
 """``/v1/dispatch``: one dispatch, or many, and what became of one."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -175,7 +175,7 @@ def _items(given: Any) -> list[Any]:
     if isinstance(given, dict):
         unknown = [name for name in given if name != "actions"]
         if unknown:
-            problems = [Problem(f"/{name[:64]}", "a batch has actions and nothing else") for name in unknown[:10]]
+            problems = [Problem(f"/{name[:64]}", _instead(given, name)) for name in unknown[:10]]
             raise InvalidRequest("The batch has unknown members.", problems=problems)
         given = given.get("actions")
     if not isinstance(given, list):
@@ -184,6 +184,15 @@ def _items(given: Any) -> list[Any]:
         detail = f"must have 1 to {MAX_ITEMS} dispatches, not {len(given)}"
         raise InvalidRequest(problems=[Problem("/actions", detail)])
     return given
+
+
+def _instead(given: Mapping[str, Any], name: str) -> str:
+    """What to send instead of an object with an unknown member."""
+    if name in requests.MEMBERS and "actions" not in given:
+        return "this is one dispatch: send it to /v1/dispatch, or in a list"
+    if "actions" not in given and isinstance(given[name], list):
+        return f"'{name[:64]}' is not known: send {{\"actions\": [...]}} or the list alone"
+    return "a batch has actions and nothing else"
 
 
 def _read_item(item: Any) -> Asked | CallerError:
