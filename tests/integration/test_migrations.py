@@ -113,3 +113,34 @@ def test_two_that_migrate_at_once_do_it_once(empty_database: str) -> None:
     ]
     told = [process.communicate(timeout=120)[1] for process in processes]
     assert [process.returncode for process in processes] == [0] * 4, told
+
+
+@pytest.mark.parametrize("empty_database", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("revision", ["0010", "0017", "0020"])
+def test_what_writes_goes_on_while_indexes_are_built(empty_database: str, revision: str) -> None:
+    """When an index of a table that has rows is built, nothing is locked for others."""
+    configuration, locked, built = migrate.configuration(), list[tuple[str, list[Any]]](), []
+    command.upgrade(configuration, _ALL[_ALL.index(revision) - 1])
+    asked = (
+        "SELECT relation::regclass::text, mode FROM pg_locks WHERE granted AND relation IN"
+        " ('audit'::regclass, 'executions'::regclass) AND mode IN ('AccessExclusiveLock', 'ShareLock', 'ExclusiveLock')"
+    )
+    # an index that is built beside others waits for the end of their transactions
+    other = sa.create_engine(settings().database_url, isolation_level="AUTOCOMMIT")
+    with other.connect() as watching:
+
+        def look(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+            if statement.startswith("CREATE INDEX") and ("ON audit" in statement or "ON executions" in statement):
+                built.append("CONCURRENTLY" in statement)
+                if found := watching.exec_driver_sql(asked).all():
+                    locked.append((statement, list(found)))
+
+        sa.event.listen(sa.Engine, "before_cursor_execute", look)
+        try:
+            command.upgrade(configuration, revision)
+        finally:
+            sa.event.remove(sa.Engine, "before_cursor_execute", look)
+    other.dispose()
+    assert built
+    assert all(built)
+    assert locked == []

@@ -3,7 +3,9 @@
 Rows that are there stay as they are: records begin with what ends after this migration. A revision of an action names
 its provider, so that a record need not read the definition.
 
-The indexes leave out the rows of before; the table is read once for each, and what writes waits meanwhile.
+The indexes leave out the rows of before; the table is read once for each. On PostgreSQL they are built CONCURRENTLY, when
+all else is committed: accepts and workers go on, and broken off it goes on where it was. On SQLite all is one
+transaction, in which what writes waits.
 
 Revision ID: 0017
 """
@@ -37,14 +39,34 @@ _PROVIDER = {
 
 
 def upgrade() -> None:
+    if not sa.inspect(op.get_bind()).has_table("payloads"):  # else it was broken off between two indexes
+        _add()
+    if op.get_bind().dialect.name == "sqlite":
+        for name in _INDEXES:
+            _build(name)
+        return
+    with op.get_context().autocommit_block():
+        for name in _INDEXES:
+            if not op.get_bind().scalar(_is_finished, {"name": f"ix_audit_{name}"}):
+                op.execute(f"DROP INDEX CONCURRENTLY IF EXISTS ix_audit_{name}")
+                _build(name, postgresql_concurrently=True)
+
+
+_is_finished = sa.text("SELECT true FROM pg_index WHERE indexrelid = to_regclass(:name) AND indisvalid")
+
+
+def _build(name: str, **how: bool) -> None:
+    columns, text = _INDEXES[name]
+    where = sa.text(text)
+    op.create_index(
+        f"ix_audit_{name}", "audit", ["workspace_id", *columns], sqlite_where=where, postgresql_where=where, **how
+    )
+
+
+def _add() -> None:
     for name in _RECORD:
         op.add_column("audit", sa.Column(name, sa.Text))
     op.add_column("audit", sa.Column("began_at", sa.BigInteger))
-    for name, (columns, text) in _INDEXES.items():
-        where = sa.text(text)
-        op.create_index(
-            f"ix_audit_{name}", "audit", ["workspace_id", *columns], sqlite_where=where, postgresql_where=where
-        )
     op.add_column("action_revisions", sa.Column("provider", sa.Text))
     op.execute(f"UPDATE action_revisions SET provider = {_PROVIDER[op.get_bind().dialect.name]}")
     op.create_table(
