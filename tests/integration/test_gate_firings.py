@@ -30,9 +30,19 @@ EVERY_HOUR = {"event": "schedule", "cron": "0 * * * *"}
 HOUR = 3600
 RECURRING = {"field": "action.origin", "eq": "recurring"}
 STEP = {"field": "action.origin", "eq": "step"}
-#: renewals of leases, new connections, and the transactions of both: they come whenever their time does
+#: renewals of leases, looks at the backlog, new connections, and their transactions: they come whenever their time does
 _ASIDE = ("SELECT executions.id, executions.attempt FROM", "UPDATE executions SET due_at=CASE", "show ", "set ")
-_ASIDE = (*_ASIDE, "select pg_catalog.", "select current_schema", "BEGIN", "COMMIT", "ROLLBACK", "LISTEN", "SET ")
+_ASIDE = (
+    *_ASIDE,
+    "SELECT executions.queue, count(*) AS number",
+    "select pg_catalog.",
+    "select current_schema",
+    "BEGIN",
+    "COMMIT",
+    "ROLLBACK",
+    "LISTEN",
+    "SET ",
+)
 CALLER = Caller(key_id="key", workspace_id="default", role="admin", permissions=frozenset())
 
 
