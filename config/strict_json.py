@@ -42,7 +42,7 @@ def parse(raw: bytes) -> Any:
     except UnicodeDecodeError as error:
         raise InvalidRequest(f"The body is not UTF-8 (byte {error.start}).") from error
     except json.JSONDecodeError as error:
-        raise InvalidRequest(f"The body is not JSON: {error}.") from error
+        raise InvalidRequest(f"The body is not JSON: {_said(error)}.") from error
     except RecursionError:
         _too_deep()
     except ValueError as error:  # an integer of thousands of digits
@@ -51,6 +51,31 @@ def parse(raw: bytes) -> Any:
     if brackets > MAX_DEPTH or "\\u" in text:
         inspect(value)
     return value
+
+
+#: beginning of what the decoder says → what belongs at the place
+_BELONGS = (
+    ("Expecting property name", "a name in double quotes belongs there"),
+    ("Illegal trailing comma", "no comma belongs before a closing bracket"),
+    ("Expecting ':'", "':' belongs there, after the name"),
+    ("Expecting ','", "',' or a closing bracket belongs there"),
+    (
+        "Expecting value",
+        "a value belongs there: text in double quotes, a number, true, false, null, an object or a list",
+    ),
+    ("Extra data", "nothing belongs after the end of the value"),
+    ("Unterminated string", "the text that begins there is not closed"),
+    ("Invalid control character", r"a line break inside a text is written \n, a tab \t"),
+    ("Invalid \\", r"a backslash inside a text is written \\"),
+)
+
+
+def _said(error: json.JSONDecodeError) -> str:
+    """Where the decoder stopped, and what belongs there."""
+    words = next((words for beginning, words in _BELONGS if error.msg.startswith(beginning)), error.msg)
+    if error.doc[: error.pos].rstrip().endswith(",") and error.doc[error.pos : error.pos + 1] in ("}", "]"):
+        words = "no comma belongs before a closing bracket"
+    return f"{words} (line {error.lineno}, column {error.colno})"
 
 
 @contextlib.contextmanager

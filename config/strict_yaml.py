@@ -98,7 +98,7 @@ def _built(text: str, builder: "_Builder") -> "_Builder":
             builder.take(event)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        detail = f"{error.problem or error.context}{_remedy(error, text)}"
+        detail = _own_words(error, text) or f"{error.problem or error.context}{_remedy(error, text)}"
         raise YamlFault(
             f"The body is not YAML: {detail}{_place(error)}.", f"not YAML: {detail}", mark.line + 1 if mark else 0
         ) from error
@@ -212,6 +212,17 @@ def _refuse(detail: str, event: yaml.Event) -> NoReturn:
     mark = event.start_mark
     message = f"The body cannot be read: {detail} (line {mark.line + 1}, column {mark.column + 1})."
     raise YamlFault(message, detail, mark.line + 1)
+
+
+def _own_words(error: yaml.MarkedYAMLError, text: str) -> str:
+    """The words about a sign that begins no text, and about a quote that is not closed; empty for any other fault."""
+    problem, mark = error.problem or "", error.problem_mark
+    sign = text[mark.index : mark.index + 1] if mark else ""
+    if "cannot start any token" in problem and sign in ("@", "`", "%"):
+        return f"no text begins with {sign} without quotes: write '{sign}…'"
+    if "end of stream" in problem and "quoted scalar" in (error.context or "") and error.context_mark:
+        return f"the quote that opens on line {error.context_mark.line + 1} is not closed"
+    return ""
 
 
 def _remedy(error: yaml.MarkedYAMLError, text: str) -> str:

@@ -27,6 +27,8 @@ _MARKUP = re.compile(r"\{[{%#]")
 _STEP = re.compile(r"(?<![\w.])steps\.(?=[0-9]|[0-9A-Za-z_]+-)([0-9A-Za-z_]+(?>(?:-+[0-9A-Za-z_]+)*))", re.ASCII)
 #: the path after an opening
 _NAMED = re.compile(r"\{\{-?\s*([A-Za-z_][\w.-]{0,63})(?=\s*(?:\}|\Z|[^\w.|\s-]))")
+#: an opening and a closing without anything between them
+_EMPTY = re.compile(r"\{\{[-+]?[ \t]{0,16}[-+]?\}\}")
 _NO_CODE = frozenset({"data", "string", "comment_begin", "comment", "comment_end", "raw_begin", "raw_end"})
 #: what other template languages call a filter → its name
 _OTHER_WORDS = {
@@ -218,7 +220,8 @@ def _unclosed(source: str) -> str:
             break
         position = end
     if position < 0:
-        return ""
+        empty = _EMPTY.search(source)
+        return f"'{empty[0]}' is empty: put a name in it, such as {{{{ finding.title }}}}" if empty else ""
     line, name = source.count("\n", 0, position) + 1, _NAMED.match(source, position)
     written = name[1] if name else "finding.title"
     return f"line {line}: '{{{{' is not closed: write {{{{ {written} }}}}"

@@ -11,6 +11,7 @@ from typing import Any
 
 from config.errors import Problem
 from config.types import Json
+from expressions.suggestions import did_you_mean
 from gateway.configuration.chains import GENERATED, CompiledChain, compiled
 from gateway.facts import CHAIN_PREFIX, PROVIDER_PREFIX
 from playbooks.checks.faults import Faults, below, shown
@@ -42,6 +43,19 @@ _RETRY = ("max_retries", "backoff_ms", "strategy", "jitter_ms")
 _BRANCH = ("field", "operator", "value", "target")
 _OPERATORS = ("eq", "neq", "contains", "exists", "gt", "lt", "gte", "lte")
 _ON_FAILURE = ("abort", "skip", "dlq")
+_KINDS = ("provider", "sub_chain", "parallel")
+#: other words for kinds of steps, and for what follows a failure
+_OTHER_KINDS = {
+    **dict.fromkeys(("action", "action_ref", "executor", "channel"), "provider"),
+    **dict.fromkeys(("chain", "chain_name", "playbook"), "sub_chain"),
+    **dict.fromkeys(("group", "branches", "steps"), "parallel"),
+}
+_OTHER_WORDS = {
+    **dict.fromkeys(("continue", "ignore"), "skip"),
+    **dict.fromkeys(("continue_all", "wait"), "best_effort"),
+    **dict.fromkeys(("stop", "fail", "halt"), "abort"),
+    **dict.fromkeys(("abort", "stop_all"), "fail_fast"),
+}
 #: members that the field has and a later release brings
 _LATER = ("on_cancel", "dispatch", "timer", "wait_for_signal", "worker")
 #: words of the playbook → words of the chain
@@ -120,9 +134,11 @@ class _Checker:
         if not isinstance(name, str) or not _STEP.fullmatch(name) or name.startswith(GENERATED):
             words = "a step's name has 1 to 64 letters, digits, '_' and '-', so that templates can name it"
             self.faults.add(below(pointer, "name"), words)
-        kinds = [kind for kind in ("provider", "sub_chain", "parallel") if step.get(kind) is not None]
+        kinds = [kind for kind in _KINDS if step.get(kind) is not None]
         if len(kinds) != 1:
-            self.faults.add(pointer, "a step has exactly one of provider, sub_chain and parallel")
+            self.faults.add(
+                pointer, f"a step has exactly one of provider, sub_chain and parallel{self.other(step, kinds)}"
+            )
             return
         members = {"provider": _CALL, "sub_chain": _SUB_CHAIN, "parallel": _PARALLEL}[kinds[0]]
         common = ("name", "on_failure", "delay_seconds") if inside else _STEP_COMMON
@@ -133,6 +149,14 @@ class _Checker:
             self.faults.add(pointer, "steps that run in parallel call providers or chains, without a delay")
         for number, branch in enumerate(_listed(step.get("branches"))):
             self.branch(branch, f"{pointer}/branches/{number}")
+
+    def other(self, step: Mapping[str, Any], kinds: list[str]) -> str:
+        """The first member that is none of a step's, where its kind is missing."""
+        known = (*_KINDS, *_STEP_COMMON, *_CALL, *_LATER)
+        unknown = [] if kinds else [member for member in step if member not in known]
+        if not unknown:
+            return ""
+        return f", and '{shown(unknown[0])}' is none{self.faults.hint(unknown[0], _KINDS, _OTHER_KINDS)}"
 
     def call(self, step: Mapping[str, Any], pointer: str) -> None:
         self.reference(step["provider"], "provider", self.providers, below(pointer, "provider"))
@@ -263,7 +287,13 @@ def _payload(value: Any) -> str | None:
 
 
 def _one_of(words: tuple[str, ...]) -> Callable[[Any], str | None]:
-    return lambda value: None if value in words else f"must be one of {', '.join(words)}"
+    def fault(value: Any) -> str | None:
+        if value in words:
+            return None
+        synonyms = {other: word for other, word in _OTHER_WORDS.items() if word in words}
+        return f"must be one of {', '.join(words)}{did_you_mean(shown(value), words, synonyms=synonyms)}"
+
+    return fault
 
 
 def _whole(least: int, most: int, unit: str = "") -> Callable[[Any], str | None]:

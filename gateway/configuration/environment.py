@@ -37,10 +37,16 @@ def check(value: Any, environment: Mapping[str, str], pointer: str = "") -> list
     if _BROKEN.search(value):
         return [Problem(pointer, "a reference to the environment is written ${NAME}: letters, digits and underscores")]
     return [
-        Problem(pointer, f"the environment has no {name}{did_you_mean(name, sorted(environment))}")
+        Problem(pointer, _missing(name, environment))
         for name in dict.fromkeys(_REFERENCE.findall(value))
         if not environment.get(name)
     ]
+
+
+def _missing(name: str, environment: Mapping[str, str]) -> str:
+    if name.startswith("TOCSIN_"):
+        return f"{name} is Tocsin's own setting and is not given to providers"
+    return f"the environment has no {name}{did_you_mean(name, sorted(environment))}"
 
 
 def filled_in(value: Any, environment: Mapping[str, str]) -> Any:

@@ -8,6 +8,7 @@ occurs in each hour there is.
 """
 
 import bisect
+import calendar
 import functools
 import re
 from collections.abc import Callable, Iterator
@@ -26,6 +27,11 @@ MAX_CRON_CHARACTERS = 256
 
 _FIELD = re.compile(r"[0-9A-Za-z*,/#?-]+")
 _WORDS = re.compile("jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|sun|mon|tue|wed|thu|fri|sat|l")
+#: the whole name of a day or a month → its short name and its number
+_LONG: dict[str, tuple[str, int]] = {
+    **{name.lower(): (name[:3].upper(), (day + 1) % 7) for day, name in enumerate(calendar.day_name)},
+    **{name.lower(): (name[:3].upper(), month) for month, name in enumerate(calendar.month_name) if len(name) > 3},  # noqa: PLR2004
+}
 #: start of the search for an occurrence; any time serves
 _ANY_DAY = datetime(2024, 1, 1)  # noqa: DTZ001 - a wall clock has no zone
 #: longer than any clock change
@@ -45,6 +51,9 @@ def check_cron(text: object) -> str | None:
     if len(fields) != FIELDS:
         return "must have five fields: minute, hour, day of the month, month, day of the week; for example '0 8 * * 1'"
     words = re.findall("[a-z]+", text.lower())
+    if long := next((word for word in re.findall("[A-Za-z]+", text) if word.lower() in _LONG), None):
+        name, number = _LONG[long.lower()]
+        return f"'{long}' is no {'day' if long.lower().endswith('day') else 'month'}: write {name} or {number}"
     if not all(map(_FIELD.fullmatch, fields)) or not all(map(_WORDS.fullmatch, words)):
         return "may hold numbers, '*', ',', '-', '/', '#', and the names of months and days"
     faults = [fault for number, field in enumerate(fields) for fault in _field_faults(number, field)]

@@ -93,6 +93,16 @@ TABLE = {
     "a template that is not closed": Mistake(
         ACTIONS, action(body={"a": "{{ target }"}), 400, ("'{{' is not closed: write {{ target }}",), "/config/body/a"
     ),
+    "an empty template": Mistake(
+        ACTIONS,
+        action(body={"a": "x {{ }}"}),
+        400,
+        ("'{{ }}' is empty: put a name in it, such as {{ finding.title }}",),
+        "/config/body/a",
+    ),
+    "the whole name of a day": Mistake(
+        PLAYBOOKS, schedule("0 8 * * MONDAY"), 400, ("'MONDAY' is no day: write MON or 1",), "/trigger/cron"
+    ),
     "a statement in a template": Mistake(
         ACTIONS, action(body={"a": "{% if target %}"}), 400, ("statements", "{{ a.b.c }}"), "/config/body/a"
     ),

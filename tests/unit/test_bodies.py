@@ -59,3 +59,24 @@ def test_a_byte_order_mark_is_named() -> None:
     """The fault of a body with a byte order mark names the mark, not a missing value."""
     with pytest.raises(InvalidRequest, match="The body is not JSON: Unexpected UTF-8 BOM"):
         strict_json.parse(b"\xef\xbb\xbf" + json.dumps({}).encode())
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('{"a": 1,}', "no comma belongs before a closing bracket (line 1, column 9)"),
+        ("{'a': 1}", "a name in double quotes belongs there (line 1, column 2)"),
+        ('{"a" 1}', "':' belongs there, after the name (line 1, column 6)"),
+        ('{"a": True}', "a value belongs there: text in double quotes"),
+        ('{\n "a": 1\n "b": 2}', "',' or a closing bracket belongs there (line 3, column 2)"),
+        ('{"a": "b', "the text that begins there is not closed (line 1, column 7)"),
+        ("{} x", "nothing belongs after the end of the value (line 1, column 4)"),
+        ('{"a": "x\ny"}', r"a line break inside a text is written \n"),
+        (r'{"a": "\x"}', r"a backslash inside a text is written \\"),
+    ],
+)
+def test_what_is_no_json_is_told_where(text: str, words: str) -> None:
+    """The fault has line and column, and what belongs there."""
+    with pytest.raises(InvalidRequest) as refused:
+        strict_json.parse(text.encode())
+    assert words in str(refused.value)

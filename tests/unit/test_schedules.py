@@ -59,6 +59,20 @@ def test_schedules_that_cannot_be_used(cron: object) -> None:
     assert check_cron(cron)
 
 
+@pytest.mark.parametrize(
+    ("cron", "words"),
+    [
+        ("0 8 * * MONDAY", "'MONDAY' is no day: write MON or 1"),
+        ("0 8 * * mon-Sunday", "'Sunday' is no day: write SUN or 0"),
+        ("0 8 1 january *", "'january' is no month: write JAN or 1"),
+        ("0 8 * * foo", "the names of months and days"),
+    ],
+)
+def test_a_whole_name_gets_its_short_form(cron: str, words: str) -> None:
+    """Names of days and months are short in schedules."""
+    assert words in (check_cron(cron) or "")
+
+
 def test_time_zones() -> None:
     """A time zone is one that the system knows; for a misspelt one the nearest is named."""
     assert check_timezone("UTC") is None

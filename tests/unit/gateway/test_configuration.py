@@ -93,6 +93,8 @@ def test_the_digest_covers_credentials_and_reveals_none():
             "there are two rules named 'research': the other is at rules/a.yaml:13",
         ),
         ({"rules_a": "rules: [\n"}, "rules/a.yaml:2 /: not YAML"),
+        ({"rules_a": "rules:\n  - name: @x\n"}, "rules/a.yaml:2 /: not YAML: no text begins with @ without quotes"),
+        ({"rules_a": "rules:\n  - name: 'x\n"}, "not YAML: the quote that opens on line 2 is not closed"),
         ({"rules_a": "rules:\n  - &a {name: x}\n  - *a\n"}, "rules/a.yaml:2 /: anchors and aliases are not taken"),
         ({"rules_a": "rules:\n  name: x\n"}, "rules/a.yaml:2 /rules: must be a list of rules"),
         ({"rules_a": "ruls: []\n"}, "rules/a.yaml:1 /ruls: 'ruls' does not belong here: rules; did you mean 'rules'?"),
@@ -116,6 +118,10 @@ def test_the_digest_covers_credentials_and_reveals_none():
             "providers.yaml:14 /providers/ticket/headers/Authorization",
         ),
         ({"providers": PROVIDERS.replace("${TOKEN}", "${a b}")}, "is written ${NAME}"),
+        (
+            {"providers": PROVIDERS.replace("${TOKEN}", "${TOCSIN_SECRET_KEY}")},
+            "TOCSIN_SECRET_KEY is Tocsin's own setting and is not given to providers",
+        ),
         ({"providers": PROVIDERS.replace("https://tickets", "ftp://tickets")}, "/providers/ticket/url: "),
         (
             {"providers": PROVIDERS.replace("max_attempts: 3", "max_attempts: 30")},
