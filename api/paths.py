@@ -35,13 +35,21 @@ _SYNONYMS = {
     "start": "run",
     "stop": "cancel",
     "abort": "cancel",
+    "breakers": "circuit-breakers",
+    "open": "trip",
+    "close": "reset",
+    "enable": "enabled",
     "continue": "resume",
 }
 #: what other products have at the top → where it is here
 _ELSEWHERE = {
-    **dict.fromkeys(("runs", "workflow-executions"), ("playbooks/executions",)),
-    **dict.fromkeys(("executions", "jobs", "tasks", "history"), ("actions/executions", "playbooks/executions")),
+    **dict.fromkeys(("runs", "run", "workflow-executions"), ("playbooks/executions",)),
+    **dict.fromkeys(
+        ("executions", "execution", "jobs", "job", "tasks", "history"), ("actions/executions", "playbooks/executions")
+    ),
 }
+#: the first parts of our paths
+_ROOTS = ("api", "v1", "admin")
 #: parts of a path of one word, the empty one before its slash counted
 _BARE = 2
 #: a part of a path that is an id
@@ -84,10 +92,7 @@ def _below(path: str) -> set[str]:
     return {
         parts[-1]
         for parts, methods in _patterns(current_app)
-        if "POST" in methods
-        and len(parts) == len(given) + 1
-        and parts[-1] != _ANY
-        and all(part in (_ANY, own) for part, own in zip(parts, given, strict=False))
+        if "POST" in methods and len(parts) == len(given) + 1 and parts[-1] != _ANY and _leads(parts, given)
     }
 
 
@@ -101,12 +106,29 @@ def _meant(path: str) -> str:
         rest = "".join(f"/{part}" for part in named[1:])
         return " or ".join(f"/api/{there}{rest}" for there in _ELSEWHERE[named[0].lower()])
     best, least = "", len(given) + 1
-    for candidate in (given, ["api", *given]):
+    others = [[root, *given[1:]] for root in _ROOTS if given[0] in _ROOTS and root != given[0]]
+    for candidate in (given, ["api", *given], *others):
         for parts, _ in _patterns(current_app):
             changed = _changed(parts, candidate)
             if changed is not None and changed[0] < least:
                 least, best = changed[0], changed[1]
-    return best
+    return best or " or ".join(_around(given))
+
+
+def _around(given: list[str]) -> Iterator[str]:
+    """The paths one part longer than a wrong one, and the path that it lies below."""
+    path, known = "/" + "/".join(given), list(_patterns(current_app))
+    yield from sorted(
+        f"{path}/{parts[-1]}"
+        for parts, _ in known
+        if len(parts) == len(given) + 1 and parts[-1] != _ANY and _leads(parts, given)
+    )
+    if len(given) > _BARE and any(parts == given[:-1] for parts, _ in known):
+        yield path.rpartition("/")[0]
+
+
+def _leads(parts: list[str], given: list[str]) -> bool:
+    return all(part in (_ANY, own) for part, own in zip(parts, given, strict=False))
 
 
 def _changed(parts: list[str], given: list[str]) -> tuple[int, str] | None:

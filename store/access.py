@@ -157,6 +157,17 @@ def has_workspace(db: Connection, workspace_id: str) -> bool:
     return _workspace.first(db, {"workspace_id": workspace_id}) is not None
 
 
+def workspaces_below(db: Connection, name: str, most: int) -> list[str]:
+    """The workspaces of this id, and those whose id goes on from it with a dot."""
+    below = sa.or_(workspaces.c.id == name, workspaces.c.id.startswith(f"{name}.", autoescape=True))
+    return list(db.scalars(sa.select(workspaces.c.id).where(below).limit(most)))
+
+
+def some_workspaces(db: Connection, most: int) -> list[str]:
+    """Workspaces by id, the oldest first."""
+    return list(db.scalars(sa.select(workspaces.c.id).order_by(workspaces.c.created_at).limit(most)))
+
+
 def make_workspace(db: Connection, workspace_id: str, actor: str) -> None:
     """Make a workspace, unless another has made it meanwhile."""
     insert: Any = postgresql.insert if db.dialect.name == "postgresql" else sqlite.insert

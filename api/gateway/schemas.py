@@ -118,6 +118,7 @@ class Stopped(Schema):
     tenant = fields.String(metadata=described("The tenant; * means all."))
     stopped = fields.Boolean(metadata=described("Whether it is held back now."))
     reason = fields.String(metadata=described("Why; only while it is."))
+    note = fields.String(metadata=described("That no such tenant is known yet; only then."))
     applied = fields.String(metadata=described("How many of the processes that decide obey."))
 
 

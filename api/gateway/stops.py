@@ -1,5 +1,6 @@
 """``/admin/stop``: nothing of a tenant, or of any, goes out until the stop is lifted."""
 
+import contextlib
 from typing import Any
 
 from flask import Response
@@ -7,8 +8,9 @@ from flask import Response
 from api.gateway import examples, schemas
 from api.http.auth import caller, requires
 from api.http.blueprint import Blueprint, answer
+from config.errors import NotFound, Unavailable
 from tasks import tenants
-from tasks.generations import changes
+from tasks.generations import changes, follow, unknown
 from tasks.generations.changes import Author
 
 blueprint = Blueprint("stops", __name__, tag="stop")
@@ -34,7 +36,11 @@ def stop_outward_calls(given: dict[str, Any]) -> Response:
     tenants.require_whole(caller(), (given["tenant"],))
     tenants.require_pattern(given["tenant"])
     shown = changes.stop(given["tenant"], given["reason"], _author())
-    return answer({"tenant": given["tenant"], "stopped": True, "reason": given["reason"], "applied": shown})
+    members = {"tenant": given["tenant"], "stopped": True, "reason": given["reason"], "applied": shown}
+    with contextlib.suppress(Unavailable):  # it is stopped, whatever becomes of the database now
+        if note := unknown.tenant(caller(), given["tenant"]):
+            members["note"] = note
+    return answer(members)
 
 
 @blueprint.delete("/admin/stop")
@@ -49,5 +55,9 @@ def lift_stop(query: dict[str, Any]) -> Response:
     Of the tenant named, or the stop of all tenants. It needs a grant over the tenant as a whole.
     """
     tenants.require_whole(caller(), (query["tenant"],))
-    shown = changes.lift(query["tenant"], _author())
+    try:
+        shown = changes.lift(query["tenant"], _author())
+    except NotFound as error:
+        follow.look()
+        raise NotFound(f"{error}{unknown.stopped(caller())}") from None
     return answer({"tenant": query["tenant"], "stopped": False, "applied": shown})

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from flask import Request, current_app, g
+from werkzeug.exceptions import MethodNotAllowed
 
 from api.http import body, errors
 from api.http.blueprint import notes
@@ -52,8 +53,7 @@ def identify(asked: Request) -> None:
     Raises:
         Unauthorized: no valid key. TooManyRequests. Unavailable: the database cannot be asked.
     """
-    view = current_app.view_functions.get(asked.endpoint or "")
-    if asked.method == "OPTIONS" or getattr(view, "public", False):
+    if asked.method == "OPTIONS" or _is_public(asked):
         limiter().allow(f"address/{network(asked.remote_addr or '')}")
         return
     key = _presented(asked)
@@ -63,6 +63,17 @@ def identify(asked: Request) -> None:
         limiter().allow(f"key/{found.key_id}")
         return
     _refuse(asked, key)
+
+
+def _is_public(asked: Request) -> bool:
+    """Whether anyone may ask: for an open operation, and for the methods that its path lacks."""
+    views, refused = current_app.view_functions, asked.routing_exception
+    if not isinstance(refused, MethodNotAllowed):
+        return getattr(views.get(asked.endpoint or ""), "public", False)
+    adapter = current_app.create_url_adapter(asked)
+    methods = set(refused.valid_methods or ()) - {"OPTIONS"}
+    endpoints = [adapter.match(method=method)[0] for method in methods] if adapter else []
+    return bool(endpoints) and all(getattr(views.get(one), "public", False) for one in endpoints)
 
 
 def limiter() -> Limiter:

@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from config.errors import Conflict, NotFound
 from playbooks.credentials import RULES
 from store import audit
+from store.definitions.missing import refusal
 from store.engine.db import Connection, IntegrityError, metadata, now_ms
 from store.engine.prepared import Prepared
 from store.ids import new_id
@@ -178,7 +179,7 @@ class DefinitionKind(Generic[Kept]):
     def _found(self, one: Prepared, db: Connection, workspace_id: str, definition_id: str) -> Any:
         row = one.first(db, {"workspace_id": workspace_id, "definition_id": definition_id})
         if row is None:
-            raise NotFound(f"There is no {self.noun} {definition_id!r}.")
+            raise refusal(db, self._heads, workspace_id, self.noun, definition_id)
         return row
 
     def heads(self, db: Connection, workspace_id: str, wanted: Sequence[str]) -> dict[str, Any]:
@@ -339,7 +340,7 @@ class DefinitionKind(Generic[Kept]):
         """
         mine = self.the(workspace_id, definition_id)
         if db.execute(sa.delete(self._heads).where(mine)).rowcount == 0:
-            raise NotFound(f"There is no {self.noun} {definition_id!r}.")
+            raise refusal(db, self._heads, workspace_id, self.noun, definition_id)
         audit.record(db, workspace_id, actor, f"{self.noun}.deleted", definition_id, **noted)
 
     def _as_read(self, kept: Kept) -> sa.ColumnElement[bool]:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from config.errors import NotFound
 from config.types import Json
+from expressions.suggestions import did_you_mean
 from gateway import breakers as machine
 from gateway import current
 from gateway.breakers import CLOSED, Breaker, BreakerConfig
@@ -75,7 +76,9 @@ def _configs() -> dict[str, BreakerConfig]:
 
 def _config(provider: str) -> BreakerConfig:
     follow.look()
-    config = _configs().get(provider)
+    configs = _configs()
+    config = configs.get(provider)
     if config is None:
-        raise NotFound(f"There is no circuit breaker of the provider {provider!r}.")
+        hint = did_you_mean(provider, configs) or "."
+        raise NotFound(f"There is no circuit breaker of the provider {provider!r}{hint}")
     return config

@@ -18,6 +18,7 @@ from config import logs
 from config.errors import NotFound, Unavailable
 from config.settings import settings
 from config.types import Json
+from expressions.suggestions import did_you_mean
 from gateway import current
 from gateway.configuration import generation
 from gateway.configuration.generation import Generation
@@ -200,8 +201,9 @@ def switch(name: str, *, enabled: bool, author: Author) -> str:
         NotFound: there is no rule of that name. Unavailable.
     """
     follow.look()
-    if current.held().ruleset.named(name) is None:
-        raise NotFound(f"There is no rule {name!r}.")
+    ruleset = current.held().ruleset
+    if ruleset.named(name) is None:
+        raise NotFound(f"There is no rule {name!r}{did_you_mean(name, ruleset.enabled) or '.'}")
 
     def write(connection: Connection) -> int:
         configurations.begin(connection)

@@ -1,18 +1,26 @@
-"""Providers that rules or callers name and that there are not, as warnings.
+"""Providers and tenants that rules or callers name and that there are not, as warnings.
 
-A rule may be loaded before its provider, so such a name is no fault of the rule.
+A rule may be loaded before its provider, and a tenant stopped before its first execution, so such a name is no fault.
 """
 
 from collections.abc import Collection, Iterable
 
 from config.types import Json
 from expressions.suggestions import did_you_mean
+from gateway import current, grants
+from gateway.grants import ANY
 from gateway.rules import domains
 from playbooks.definitions.actions import EXECUTORS
 from providers.notification import CHANNELS
+from store import access
+from store.access import Caller
+from store.engine import db
+from tasks import tenants
 
 #: warnings in one answer
 MOST = 20
+#: tenants among which the nearest name is looked for
+_MOST_TENANTS = 1_000
 
 
 def warnings(rules: Iterable[Json], configured: Collection[str]) -> list[str]:
@@ -29,3 +37,27 @@ def warning(name: str, configured: Collection[str]) -> str | None:
     """What to say about a name that is no provider, executor or channel; None if it is one."""
     known = {*configured, *EXECUTORS, *CHANNELS}
     return None if name in known else f"no provider '{name[:64]}' is configured{did_you_mean(name, sorted(known))}"
+
+
+def tenant(caller: Caller, name: str) -> str | None:
+    """What to say about a stop of a tenant that nobody knows; None of one that is known, or of all.
+
+    Only tenants that the caller covers are suggested.
+    """
+    if name == ANY:
+        return None
+    with db.read() as connection:
+        if access.workspaces_below(connection, name, 1):
+            return None
+        there = access.some_workspaces(connection, _MOST_TENANTS)
+    own = tenants.of(caller)
+    mine = [one for one in there if any(grant.covers_tenant(one) for grant in own)]
+    return f"no tenant '{name[:64]}' is known: this stops nothing now{did_you_mean(name, mine)}"
+
+
+def stopped(caller: Caller) -> str:
+    """The tenants that are stopped now and that the caller covers, as the end of an answer."""
+    own = tenants.of(caller)
+    names = [stop.tenant for stop in current.held().stops if grants.allows_tenants(own, (stop.tenant,))]
+    shown = [name if name != ANY else "all tenants" for name in sorted(names)[:MOST]]
+    return f" Stopped now: {', '.join(shown)}." if shown else ""

@@ -217,6 +217,8 @@ def test_a_switch_needs_a_rule_and_a_truth_value(door: Door, folder: Path) -> No
     write(folder, "quiet")
     reload(door)
     assert_problem(door.call("PUT", "/v1/rules/loud/enabled", json={"enabled": False}), 404)
+    near = assert_problem(door.call("PUT", "/v1/rules/qiuet/enabled", json={"enabled": False}), 404)
+    assert near["message"] == "There is no rule 'qiuet'; did you mean 'quiet'?"
     for body in ({}, {"enabled": "false"}, {"enabled": 0}, {"enabled": None}, {"enabled": True, "x": 1}):
         assert_problem(door.call("PUT", "/v1/rules/quiet/enabled", json=body), 400)
 
@@ -314,12 +316,14 @@ def test_a_stop_holds_a_tenant_and_its_parts(door: Door, database: str) -> None:
     """A stop of one tenant leaves the others alone, a stop of all holds all; lifting one that is none is 404."""
     body = {"tenant": "acme", "reason": "wrong hosts"}
     answer = door.call("POST", "/admin/stop", json=body)
-    assert answer.json | {"applied": ""} == {**body, "stopped": True, "applied": ""}
+    note = "no tenant 'acme' is known: this stops nothing now"
+    assert answer.json | {"applied": ""} == {**body, "stopped": True, "applied": "", "note": note}
     found = current.held().stopped("acme.eu")
     assert found is not None
     assert found.reason == "wrong hosts"
     assert current.held().stopped("acme-corp") is None
-    assert_problem(door.call("DELETE", "/admin/stop"), 404)
+    missing = assert_problem(door.call("DELETE", "/admin/stop"), 404)
+    assert missing["message"] == "There is no stop of all tenants. Stopped now: acme."
     assert door.call("DELETE", "/admin/stop?tenant=acme").status_code == 200
     assert current.held().stopped("acme") is None
     assert door.call("POST", "/admin/stop", json={"reason": "all"}).status_code == 200
@@ -335,6 +339,25 @@ def test_a_stop_holds_a_tenant_and_its_parts(door: Door, database: str) -> None:
     with db.write() as connection:
         access.ensure_workspace(connection, "odd name", "odd name")
     assert door.call("POST", "/admin/stop", json={"reason": "x", "tenant": "odd name"}).status_code == 200
+
+
+def test_a_stop_of_a_tenant_that_nobody_knows_says_so(door: Door, database: str) -> None:
+    """The nearest tenant that the caller covers is suggested; one that is known, by a part too, needs no note."""
+    with db.write() as connection:
+        for tenant in ("demo", "acme.eu"):
+            access.ensure_workspace(connection, tenant, tenant)
+    stopped = {
+        tenant: door.call("POST", "/admin/stop", json={"tenant": tenant, "reason": "x"}).json
+        for tenant in ("dmeo", "demo", "acme", "*")
+    }
+    told = {tenant: answer.get("note") for tenant, answer in stopped.items()}
+    assert told.pop("dmeo") == "no tenant 'dmeo' is known: this stops nothing now; did you mean 'demo'?"
+    assert told == {"demo": None, "acme": None, "*": None}
+    own = door.key(scopes=["manage:breakers"], grants=({"tenants": ["dem"]},))
+    answer = door.call("POST", "/admin/stop", key=own, json={"tenant": "dem", "reason": "x"}).json
+    assert answer["note"] == "no tenant 'dem' is known: this stops nothing now"
+    missing = assert_problem(door.call("DELETE", "/admin/stop?tenant=dem.x", key=own), 404)
+    assert missing["message"] == "There is no stop of the tenant 'dem.x'. Stopped now: dem."
 
 
 def test_who_may_change_what(door: Door, folder: Path) -> None:

@@ -279,6 +279,21 @@ TABLE = {
     "executions at the top": Mistake(
         "GET /api/executions", None, 404, ("/api/actions/executions or /api/playbooks/executions",)
     ),
+    "one execution at the top": Mistake(
+        "GET /api/execution", None, 404, ("/api/actions/executions or /api/playbooks/executions",)
+    ),
+    "a circuit breaker by its state": Mistake(
+        "POST /v1/circuit-breakers/mail/open", {}, 404, ("did you mean /admin/circuit-breakers/mail/trip?",)
+    ),
+    "a rule by itself": Mistake(
+        "PUT /v1/rules/night", {}, 404, ("did you mean /v1/rules/night/enabled or /v1/rules?",)
+    ),
+    "a provider by itself": Mistake("GET /v1/providers/mail", None, 404, ("or /v1/providers?",)),
+    "a method that an open path lacks": Mistake(
+        "GET /v1/auth/login", None, 405, ("GET is not possible here: /v1/auth/login takes POST.",)
+    ),
+    "a playbook's id misspelt": Mistake("GET /api/playbooks/pb-rnu", None, 404, ("did you mean 'pb-run'?",)),
+    "an action's id misspelt": Mistake("POST /api/actions/act-cal/trigger", {}, 404, ("did you mean 'act-call'?",)),
     "a path without /api": Mistake("GET /playbooks", None, 404, ("did you mean /api/playbooks?",)),
     "a method that a path lacks": Mistake(
         "DELETE /api/actions/executions/exec-1", None, 405, ("takes GET", "POST …/cancel")
