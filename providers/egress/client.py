@@ -35,6 +35,8 @@ METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD")
 
 _UNREACHABLE = frozenset({pycurl.E_COULDNT_CONNECT, pycurl.E_OPERATION_TIMEDOUT})
 _CERTIFICATE = frozenset({pycurl.E_PEER_FAILED_VERIFICATION, pycurl.E_SSL_CACERT_BADFILE})
+#: what TLS libraries say of an answer that is no TLS
+_NO_TLS = ("wrong version number", "packet length too long", "record layer failure", "unexpected TLS packet")
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,6 +262,8 @@ def _explained(code: int, words: str, line: Line, what: str, call: Call) -> Exce
         return _too_large(what)
     if code in _CERTIFICATE:
         return ProviderError("tls_verification_failed", f"{what} failed: {words}")
+    if code == pycurl.E_SSL_CONNECT_ERROR and not line.sent and any(said in words for said in _NO_TLS):
+        words = "no TLS on this port: use http://, or another port?"
     if code == pycurl.E_OPERATION_TIMEDOUT:
         seconds = f"{TOTAL_SECONDS if line.sent else CONNECT_SECONDS:g} s"
         return _late(what, seconds, line.sent, call)

@@ -199,7 +199,7 @@ def conclude(this: Attempt, ending: Ending) -> Ending | Unchanged:
         publisher.publish_after_commit(completion.message(row.id, row.action_id))
     if this.reply is not None and settled.ending.status in transitions.TERMINAL:
         replies.tell(this.reply, row.id)
-    ended(this, settled.ending)
+    ended(this, settled)
     return settled.ending
 
 
@@ -210,13 +210,15 @@ def counted(this: Attempt, ending: Ending) -> circuits.Counting | None:
     return circuits.counting(this.way, this.row.id, circuits.end_of(ending.status, retryable=ending.retryable))
 
 
-def ended(this: Attempt, ending: Ending) -> None:
-    """Log the end of an attempt; a failure as a warning with its code."""
+def ended(this: Attempt, settled: Settled) -> None:
+    """Log the end of an attempt; a failure as a warning with its code and its message, masked as it is stored."""
+    ending, error = settled.ending, settled.record["error"]
     known = {"status": ending.status, "attempt": this.row.attempt, "action_id": this.row.action_id}
     if ending.error is None:
         log.info("execution ended", **known)
     else:
-        log.warning("execution failed", **known, code=ending.error.get("code"))
+        message = error.get("message") if isinstance(error, dict) else None
+        log.warning("execution failed", **known, code=ending.error.get("code"), error=message)
 
 
 def _retry_or_fail(this: Attempt, ending: Ending) -> tuple[Ending, dict[str, Any]]:

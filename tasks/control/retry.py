@@ -70,7 +70,7 @@ def retry(
     """
     before = db.read_one(runs.get, caller.workspace_id, run_id)
     if before.status in LIVE:
-        raise Conflict(f"The run has not ended: it is {before.status}.", code="not_ended")
+        raise Conflict(f"The run has not ended: it is {before.status}; cancel it or wait.", code="not_ended")
     if completed_stay and (before.status == Status.COMPLETED or before.mode == Mode.DRY_RUN):
         raise Conflict('Nothing has failed; retry from "start".', code="nothing_failed")
     done = [_carried(row) for row in db.read_one(steps.of_run, run_id) if _stays(row)] if completed_stay else []

@@ -32,7 +32,8 @@ def pins(workspace_id: str, revision_id: str, kept: Mapping[str, str] | None = N
         if head is None:
             raise Conflict(f"The playbook uses the action {action_id!r}, which is gone.", code="action_missing")
         if not head.enabled:
-            raise Conflict(f"The playbook uses the action {action_id!r}, which is disabled.", code="action_disabled")
+            text = f"The playbook uses the action {action_id!r}, which is disabled; enable it first."
+            raise Conflict(text, code="action_disabled")
         found[action_id] = kept.get(action_id) or head.revision_id
     return found
 

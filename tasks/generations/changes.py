@@ -269,7 +269,7 @@ def announced(edition: int) -> str:
         with contextlib.suppress(Unavailable):
             follow.look()
         return UNKNOWN
-    if not found.by_all:
+    if found.lacking:
         log.warning("change not applied by every process; the others look before they decide", applied=found.words)
     return found.words
 
@@ -283,13 +283,18 @@ def applied(edition: int) -> str:
 
 
 class _Applied(NamedTuple):
-    """Who has an edition: in words, and whether all do."""
+    """Who has an edition: in words, whether all do, and whether one that has said what it has lacks it.
+
+    Neither is so while Redis is new and some processes may not have said anything yet, as at a first start.
+    """
 
     words: str
     by_all: bool
+    lacking: bool
 
 
 def _applied(edition: int) -> _Applied:
     living, complete = news.living(db.now_ms())
     having = sum(each >= edition for each in living.values())
-    return _Applied(f"{having} of {len(living)}", complete and having == len(living))
+    lacking = having < len(living)
+    return _Applied(f"{having} of {len(living)}", complete and not lacking, lacking)

@@ -184,7 +184,7 @@ class RunDriver:
             return None, None
         self.word = str(ending.status)
         if ending.status != Status.COMPLETED:  # the run itself shows everything of a success
-            ended(this, ending)
+            ended(this, settled)
         return following, ending.retry_in
 
     # going on

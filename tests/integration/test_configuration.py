@@ -521,3 +521,17 @@ def test_a_rule_may_wait_for_its_provider_and_is_warned_of(door: Door, whole: Pa
     asked = {"namespace": "n", "tenant": "t", "provider": "pagr", "action_type": "a"}
     answer = door.call("POST", "/v1/rules/evaluate", json=asked).json
     assert answer["warnings"] == ["no provider 'pagr' is configured; did you mean 'pager'?", early, asks]
+
+
+def test_only_a_process_that_lacks_a_change_is_warned_of(
+    door: Door, whole: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A first start, at which Redis knows of no process yet, is healthy."""
+    warning = "change not applied by every process"
+    redis.client().delete(news.APPLIED)
+    reload(door)
+    assert warning not in capsys.readouterr().out
+    redis.client().hset(news.APPLIED, "another", f"0 {db.now_ms()}")
+    write(whole, "later", file="b.yaml")
+    reload(door)
+    assert warning in capsys.readouterr().out

@@ -482,6 +482,14 @@ def secure_server(certificate):
         yield server
 
 
+def test_https_to_a_port_without_tls_says_so(server):
+    """The error names the likely mistake in place of the words of the TLS library."""
+    error = fails(Request("GET", f"https://localhost:{server.server_port}/plain"))
+    assert (error.code, error.retryable, error.unknown) == ("connection_failed", True, False)
+    assert error.message.endswith("failed: no TLS on this port: use http://, or another port?")
+    assert server.seen == []
+
+
 def test_unknown_certificates_are_not_trusted(secure_server):
     """A self-signed certificate ends the call before anything is sent."""
     error = fails(Request("POST", f"https://localhost:{secure_server.server_port}/plain", body=b"secret"))

@@ -45,8 +45,13 @@ def call(action_id: str) -> dict[str, Any]:
     return {"id": "call", "type": "action", "action_ref": action_id}
 
 
-def test_a_refused_call_names_request_status_and_answer(open_door: Door, sink: Sink) -> None:
-    """Method, URL and the beginning of the answer, without credentials, in the error of the step and of the run."""
+def test_a_refused_call_names_request_status_and_answer(
+    open_door: Door, sink: Sink, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Method, URL and the beginning of the answer, without credentials, in the error of the step and of the run.
+
+    The warning in the log has the same message.
+    """
     headers = {"X-Api-Token": _SECRET}
     url = f"{sink.url}/echo?status=500&api_key={_SECRET}"
     made = open_door.create(config={"url": url, "headers": headers, "body": {"filler": "x" * 500}})
@@ -58,6 +63,10 @@ def test_a_refused_call_names_request_status_and_answer(open_door: Door, sink: S
     assert excerpt.startswith('{"headers": ')
     assert len(excerpt) == 200
     assert error["message"] in of_run
+    logged = capsys.readouterr().out
+    assert "execution failed" in logged
+    assert said in logged
+    assert _SECRET not in logged
     assert _SECRET not in str(error) + of_run
 
 

@@ -167,6 +167,9 @@ def test_a_run_that_only_waits_is_paused(door: Door, action: str) -> None:
     refused = assert_problem(door.call("POST", f"/api/playbooks/executions/{run_id}/resume"), 409)
     assert refused["code"] == "not_paused"
     assert "it waits for a delay or an approval" in refused["detail"]
+    early = assert_problem(door.call("POST", f"/api/playbooks/executions/{run_id}/retry", json={}), 409)
+    assert early["code"] == "not_ended"
+    assert early["detail"].endswith("; cancel it or wait.")
 
 
 def test_an_operator_pauses_and_resumes(door: Door, action: str) -> None:

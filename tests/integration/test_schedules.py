@@ -251,7 +251,8 @@ def test_a_failed_start_can_be_retried(door: Door, clock: Any) -> None:
     fire()
     (failed,) = runs_of(playbook_id)
     retry = f"/api/playbooks/executions/{failed.id}/retry"
-    assert assert_problem(door.call("POST", retry, json={}), 409)["code"] == "action_disabled"
+    refused = assert_problem(door.call("POST", retry, json={}), 409)
+    assert (refused["code"], refused["detail"].endswith("is disabled; enable it first.")) == ("action_disabled", True)
     assert door.call("POST", "/api/actions/act-off/enable").status_code == 200
     assert door.call("POST", retry, json={}).status_code == 202
     assert sorted(row.status for row in runs_of(playbook_id)) == ["failed", "pending"]
