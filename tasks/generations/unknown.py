@@ -40,7 +40,7 @@ def warning(name: str, configured: Collection[str]) -> str | None:
 
 
 def tenant(caller: Caller, name: str) -> str | None:
-    """What to say about a stop of a tenant that nobody knows; None of one that is known, or of all.
+    """What to say about a stop of an unknown tenant; None of one that is known, or of all.
 
     Only tenants that the caller covers are suggested.
     """

@@ -341,7 +341,7 @@ def test_a_stop_holds_a_tenant_and_its_parts(door: Door, database: str) -> None:
     assert door.call("POST", "/admin/stop", json={"reason": "x", "tenant": "odd name"}).status_code == 200
 
 
-def test_a_stop_of_a_tenant_that_nobody_knows_says_so(door: Door, database: str) -> None:
+def test_a_stop_of_an_unknown_tenant_says_so(door: Door, database: str) -> None:
     """The nearest tenant that the caller covers is suggested; one that is known, by a part too, needs no note."""
     with db.write() as connection:
         for tenant in ("demo", "acme.eu"):
