@@ -123,7 +123,8 @@ def _may_be_called(tenant: str) -> bool:
 def _no_name() -> InvalidRequest:
     problem = Problem(
         "/tenant",
-        f"must be a name of letters, digits, '-' and '_', parts joined by dots, of {_MOST_CHARACTERS} characters",
+        "must be a name of letters, digits, '-' and '_', parts joined by dots, "
+        f"of at most {_MOST_CHARACTERS} characters",
     )
     return InvalidRequest("There is no such tenant, and none may be called that.", problems=[problem])
 
