@@ -17,12 +17,12 @@ from playbooks.definitions.fields import MAX_NAME_CHARACTERS
 from store.access import ROLES
 from tasks import tenants
 
-_PATTERN = r"^(\*|[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*)$"
+PATTERN = r"^(\*|[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*)$"
 
 
 def _patterns(words: str, **more: Any) -> fields.List[str]:
     return fields.List(
-        fields.String(metadata={"pattern": _PATTERN, "minLength": 1, "maxLength": MAX_NAME_CHARACTERS}),
+        fields.String(metadata={"pattern": PATTERN, "minLength": 1, "maxLength": MAX_NAME_CHARACTERS}),
         validate=validate.Length(1, grants.MAX_PATTERNS),
         metadata=described(f"{words}: '*', names, or parents (acme covers acme.eu, not acme-corp)."),
         **more,

@@ -12,6 +12,7 @@ from api.http.blueprint import Blueprint, answer
 from config.errors import InvalidRequest
 from gateway import requests
 from tasks import tenants
+from tasks.definitions import provided
 from tasks.generations import provider_views
 
 blueprint = Blueprint("providers", __name__, tag="providers")
@@ -62,6 +63,7 @@ def test_provider(given: dict[str, Any], provider: str) -> Response:
     A real call, in the namespace drills and with the label drill: a dispatch that rules, circuit breakers and records
     see as any other.
     """
+    provided.require(provider)
     tenant = given["tenant"] or caller().workspace_id
     body = {**given, "namespace": NAMESPACE, "tenant": tenant, "provider": provider, "metadata": {"labels": LABELS}}
     drill, problems = requests.read(body)

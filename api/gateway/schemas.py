@@ -5,6 +5,7 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, validate
 
+from api.access import grants
 from api.http.base_schema import Schema
 from api.http.schemas import Flag, Meta, Strict, described, without_nul
 from gateway.facts import ORIGINS
@@ -99,7 +100,7 @@ class Stop(Strict):
     tenant = fields.String(
         load_default="*",
         validate=_NAME,
-        metadata=described("The tenant, its parts included; * means all."),
+        metadata={**described("The tenant, its parts included; * means all."), "pattern": grants.PATTERN},
     )
     reason = fields.String(
         required=True, validate=validate.Length(1, 1024), metadata=described("Why; records show it.")

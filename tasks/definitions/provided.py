@@ -32,15 +32,27 @@ def provider(workspace_id: str, name: str) -> Revision:
         NotFound: there is no such provider. Conflict: it, or the action that it stands for, is switched off or gone.
         Unavailable: the database is away.
     """
-    present = current().revisions
-    revision_id = present.get(name)
-    if revision_id is None:
-        meant = nearest(name, present)
-        raise ProviderNotFound(name, f"{f'did you mean {meant!r}? ' if meant else ''}GET /v1/providers lists them")
-    revision = revisions.action(revision_id)
+    revision = revisions.action(_revision_id(name))
     if not revision.definition["enabled"]:
         raise Conflict(f"The provider {name!r} is disabled; enable it first.", code="provider_disabled")
     return revision if revision.definition["executor"] != "action" else _action_of(workspace_id, revision)
+
+
+def require(name: str) -> None:
+    """Refuse a name that no provider has.
+
+    Raises:
+        NotFound: as it is. Unavailable: the database is away.
+    """
+    _revision_id(name)
+
+
+def _revision_id(name: str) -> str:
+    present = current().revisions
+    if name not in present:
+        meant = nearest(name, present)
+        raise ProviderNotFound(name, f"{f'did you mean {meant!r}? ' if meant else ''}GET /v1/providers lists them")
+    return present[name]
 
 
 def _action_of(workspace_id: str, standing: Revision) -> Revision:

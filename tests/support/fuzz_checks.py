@@ -26,6 +26,7 @@ MAY_BE_WRONG = {
     "POST /api/users": "/password",
     "PATCH /api/users/{username}": "/password|",
     "POST /v1/dispatch": r"/(metadata(/.*)?|[a-z_]+)",
+    "POST /v1/providers/{provider}/test": r"/(tenant|action_type|payload(/.*)?)",
     "POST /v1/dispatch/batch": r"/actions(/\d+)?",
 }
 
