@@ -58,9 +58,11 @@ def config(stack: Stack) -> Iterator[Path]:
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "rules").mkdir(parents=True)
     yield folder
-    shutil.rmtree(folder)
     stack.heal()
-    stack.api.http.post("/v1/rules/reload")
+    for name, empty in (("rules/all.yaml", {"rules": []}), ("chains.yaml", {"chains": []})):
+        (folder / name).write_text(json.dumps(empty))
+    stack.api.http.post("/v1/rules/reload")  # others use the same product
+    shutil.rmtree(folder)
 
 
 def put_in_force(stack: Stack, config: Path, actions: dict[str, tuple[str, dict[str, Any]]]) -> None:
