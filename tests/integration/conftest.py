@@ -1,11 +1,13 @@
 """The web application inside the test's process, on an empty database."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.support.api import Door, at_rest
 from tests.support.nested import none_nested
+from tests.support.sink import Sink
 
 
 @pytest.fixture(autouse=True)
@@ -20,6 +22,14 @@ def _no_connection_inside_another(monkeypatch: pytest.MonkeyPatch) -> Iterator[N
 def door(sqlite_database: str) -> Door:
     """The application on SQLite, and an administrator's key to it."""
     return Door()
+
+
+@pytest.fixture
+def sink(tmp_path: Path) -> Iterator[Sink]:
+    """The receiver of the calls of one test."""
+    made = Sink(tmp_path)
+    yield made
+    made.stop()
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -21,14 +21,6 @@ SECRET = "hunter2-and-more"
 
 
 @pytest.fixture
-def sink(tmp_path: Path) -> Iterator[Sink]:
-    """A receiver of HTTP calls."""
-    made = Sink(tmp_path)
-    yield made
-    made.stop()
-
-
-@pytest.fixture
 def door(sqlite_database: str) -> Iterator[Door]:
     """The application, whose configuration is forgotten afterwards."""
     yield Door()

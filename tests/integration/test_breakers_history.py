@@ -42,14 +42,6 @@ circuit_breakers:
 
 
 @pytest.fixture
-def sink(tmp_path: Path) -> Iterator[Sink]:
-    """The receiver."""
-    made = Sink(tmp_path)
-    yield made
-    made.stop()
-
-
-@pytest.fixture
 def door(
     first_database: str, redis_server: RedisServer, sink: Sink, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> Iterator[Door]:
