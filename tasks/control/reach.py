@@ -33,10 +33,7 @@ def execution(connection: Connection, caller: Caller, execution_id: str) -> Row:
     Raises:
         NotFound: the caller reaches none of that id.
     """
-    row = listing.read(connection, execution_id)
-    if row is None or not _reaches(connection, caller, row):
-        raise NotFound(f"There is no execution {execution_id!r}.")
-    return row
+    return _within_reach(connection, caller, listing.read(connection, execution_id), f"execution {execution_id!r}")
 
 
 def run(connection: Connection, caller: Caller, run_id: str) -> Row:
@@ -45,9 +42,12 @@ def run(connection: Connection, caller: Caller, run_id: str) -> Row:
     Raises:
         NotFound: the caller reaches none of that id.
     """
-    row = runs.read(connection, run_id)
+    return _within_reach(connection, caller, runs.read(connection, run_id), f"playbook execution {run_id!r}")
+
+
+def _within_reach(connection: Connection, caller: Caller, row: Row | None, name: str) -> Row:
     if row is None or not _reaches(connection, caller, row):
-        raise NotFound(f"There is no playbook execution {run_id!r}.")
+        raise NotFound(f"There is no {name}.")
     return row
 
 
