@@ -72,9 +72,12 @@ _BELONGS = (
 
 def _said(error: json.JSONDecodeError) -> str:
     """Where the decoder stopped, and what belongs there."""
+    before, behind = error.doc[: error.pos].rstrip(), error.doc[error.pos :].lstrip(" \t\r\n,")
+    # the decoder of Python 3.13 stops at such a comma, older ones behind it
+    comma = error.pos if error.msg.startswith("Illegal trailing comma") else len(before) - 1
+    if error.doc[comma : comma + 1] == "," and behind[:1] in ("}", "]"):
+        error = json.JSONDecodeError("Illegal trailing comma", error.doc, comma)
     words = next((words for beginning, words in _BELONGS if error.msg.startswith(beginning)), error.msg)
-    if error.doc[: error.pos].rstrip().endswith(",") and error.doc[error.pos : error.pos + 1] in ("}", "]"):
-        words = "no comma belongs before a closing bracket"
     return f"{words} (line {error.lineno}, column {error.colno})"
 
 

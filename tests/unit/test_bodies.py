@@ -64,7 +64,9 @@ def test_a_byte_order_mark_is_named() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ('{"a": 1,}', "no comma belongs before a closing bracket (line 1, column 9)"),
+        ('{"a": 1,}', "no comma belongs before a closing bracket (line 1, column 8)"),
+        ("[1,\n 2 ,\n]", "no comma belongs before a closing bracket (line 2, column 4)"),
+        ('{"a": [1,, 2]}', "a value belongs there: text in double quotes"),
         ("{'a': 1}", "a name in double quotes belongs there (line 1, column 2)"),
         ('{"a" 1}', "':' belongs there, after the name (line 1, column 6)"),
         ('{"a": True}', "a value belongs there: text in double quotes"),
