@@ -90,11 +90,12 @@ def indexes() -> set[str]:
 
 MIGRATE = "from store import migrate; migrate.upgrade()"
 #: the same, but behind each index it waits for ever
-MIGRATE_ONE = (
-    "import threading; from store.engine import rest; rest.after_bite = lambda began: threading.Event().wait()"
-)
-    "import threading; from store.engine import rest; rest.after_bite = lambda began: threading.Event().wait()"
-)
+MIGRATE_ONE = f"""
+import threading
+from store.engine import rest
+rest.after_bite = lambda began: threading.Event().wait()
+{MIGRATE}
+"""
 
 
 def begin_migration(code: str = MIGRATE) -> subprocess.Popen[bytes]:
@@ -157,7 +158,7 @@ def test_the_migration_goes_on_after_kills_while_others_write(empty_database: st
     before, dice, seen = fill(SIZE), random.Random(SIZE), list[int]()
     with writing() as written:
         for number in range(KILLS):
-            process = begin_migration(f"{MIGRATE_ONE}; {MIGRATE}" if number == 0 else MIGRATE)
+            process = begin_migration(MIGRATE_ONE if number == 0 else MIGRATE)
             eventually(lambda: len(indexes()) > number or process.poll() is not None, 300, "it builds")  # noqa: B023
             time.sleep(dice.uniform(0, 0.05))
             kill(process)
