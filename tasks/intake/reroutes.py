@@ -1,4 +1,4 @@
-"""Where a rule sends an action or a step: the provider, and what it gets.
+"""Where a rule sends an action, a step or a dispatch: the provider, and what it gets.
 
 A provider gets a dispatch. One that stands for an action of the tenant is that action, which gets the payload as its
 parameters. Secret parameters stay masked or are left out: they were given to the action that was asked for.
@@ -39,12 +39,23 @@ def sent(decision: Decision, secret_names: Collection[str]) -> Sent:
     except (Conflict, NotFound) as refusal:
         raise Conflict(f"The rule {rule!r} sends it on. {refusal}", code=refusal.code) from refusal
     declared = revision.definition["parameters"]
+    given = words.provider_parameters(decision)
     if revision.workspace_id:
-        given = {name: value for name, value in decision.facts.payload.items() if name not in secret_names}
-    else:
-        given = words.provider_parameters(decision)
+        given = payload_for(revision, decision.facts.payload, secret_names)
     values, problems = parameters.resolve(declared, given)
     if problems:
-        text = f"The rule {rule!r} sends it to the provider {effect.target_provider!r}, which takes other values."
-        raise Unprocessable(text, problems=[problem.under("/parameters") for problem in problems])
+        problems = [problem.under("/parameters") for problem in problems]
+        raise Unprocessable(misfit(rule, effect.target_provider), problems=problems)
     return Sent(revision, values, parameters.secret_names(declared))
+
+
+def payload_for(revision: Revision, payload: Json, secret_names: Collection[str]) -> Json:
+    """The masked payload as a provider gets it: an action would take a mask for the secret itself."""
+    if not revision.workspace_id:
+        return payload
+    return {name: value for name, value in payload.items() if name not in secret_names}
+
+
+def misfit(rule: str | None, provider: str) -> str:
+    """The sentence of a refusal: the values do not fit the action of the provider to which a rule sends them."""
+    return f"The rule {rule!r} sends it to the provider {provider!r}, which takes other values."

@@ -15,7 +15,7 @@ from tasks.attempts import action as attempts
 from tasks.intake import started_runs
 from tasks.runs import verdicts
 from tests.support import dispatching
-from tests.support.api import Door
+from tests.support.api import Door, assert_problem
 from tests.support.dispatching import body, send
 from tests.support.driven import drive
 
@@ -24,6 +24,8 @@ PROVIDERS = """\
 providers:
   note: {kind: log, message: "{{ payload.host }} {{ payload.footer | default('') }}"}
   isolate: {kind: action, action: act-isolate}
+  strict: {kind: action, action: act-strict}
+  other: {kind: action, action: act-other}
   respond: {kind: playbook, playbook: pb-respond}
 """
 
@@ -150,6 +152,26 @@ def test_a_trigger_and_a_step_are_sent_to_an_action_of_the_tenant(door: Door, in
     answer = door.call("POST", "/api/actions/act-other/trigger", json={"parameters": given})
     assert (answer.status_code, answer.json["code"]) == (409, "action_disabled")
     assert "away" in answer.json["message"]
+
+
+def test_a_dispatch_is_sent_from_one_action_of_the_tenant_to_another(door: Door, in_force: Any, called: Any) -> None:
+    """Without the secret of the first: the second never gets a mask for it, and one that needs it refuses by name."""
+    in_force(
+        rule("away", "reroute", field("payload.host", eq="h-1"), target_provider="isolate"),
+        rule("strict", "reroute", field("payload.host", eq="h-2"), target_provider="strict", priority=1),
+    )
+    given = {"host": "h-1", "token": SECRET}
+    answer = send(door, body(provider="other", payload=given), headers={"Prefer": "respond-async"})
+    assert answer.status_code == 202, answer.text
+    assert attempts.attempt(answer.json["execution_id"]).status == "completed"
+    assert [(name, got["host"], got["token"]) for name, got in called] == [("Isolate", "h-1", None)]
+    required = [{"name": "host"}, {"name": "token", "type": "secret", "required": True}]
+    door.create(id="act-strict", name="Strict", type="containment", parameters=required)
+    answer = send(door, body(provider="other", payload={**given, "host": "h-2"}))
+    problem = assert_problem(answer, 422)
+    assert "'strict'" in problem["message"]
+    assert [one["pointer"] for one in problem["errors"]] == ["/payload/token"]
+    assert SECRET not in everything()
 
 
 def test_an_attempt_that_is_sent_on_no_more_says_so(door: Door, in_force: Any) -> None:

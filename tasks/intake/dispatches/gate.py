@@ -6,10 +6,11 @@ where they stop it. ``carried_out`` makes the checks that must be exact, in the 
 to be written: an execution, a run, or the record of what makes neither.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from config.errors import Unprocessable
 from config.times import stamp
 from gateway import gate_column, merge_patch
 from gateway.facts import Facts, Key, Origin, of_dispatch
@@ -23,7 +24,7 @@ from store.engine import db
 from store.engine.db import Connection
 from store.executions.rows import NewRow
 from tasks import tenants
-from tasks.intake import chain_starts, run_start
+from tasks.intake import chain_starts, reroutes, run_start
 from tasks.intake.dispatches import notes as dispatch_notes
 from tasks.intake.dispatches.rows import Asked, Providers, message_of, row_of, wait_until
 from tasks.messages.model import Canvas
@@ -99,13 +100,13 @@ def prepared(providers: Providers, asked: Asked) -> Ready:
     payload = merge_patch.all_patched(shown if elsewhere else this.payload, verdict.patches)
     if isinstance(verdict.effect, Chain):
         return _started(asked, facts, verdict, verdict.effect.chain_name, payload)
-    gate, provider = _gate(asked, facts, verdict), this.provider
+    gate = _gate(asked, facts, verdict)
     if isinstance(verdict.effect, Reroute):
-        provider = verdict.effect.target_provider
-        revision = providers.revision(this.tenant, provider)
-        gate = replace(gate, provider=provider, original_provider=this.provider)
+        gate = replace(gate, provider=verdict.effect.target_provider, original_provider=this.provider)
+        row = _rerouted(providers, asked, gate, payload, _secret_names(revision))
+    else:
+        row = row_of(asked, this.provider, revision, payload)
     outcome: Outcome | None = None
-    row = row_of(asked, provider, revision, payload)
     if isinstance(verdict.effect, Schedule):
         moment = row["created_at"] + verdict.effect.delay_seconds * 1000
         wait_until(row, moment)
@@ -164,9 +165,25 @@ def carried_out(connection: Connection, ready: Ready) -> Decided:
 
 def _shown(revision: Revision, payload: dict[str, Any]) -> dict[str, Any]:
     """A payload as rules, records and other providers see it: without what the provider's action calls secret."""
-    if not revision.workspace_id:
-        return payload
-    return masked(payload, parameters.secret_names(revision.definition["parameters"]))
+    return masked(payload, _secret_names(revision))
+
+
+def _secret_names(revision: Revision) -> Collection[str]:
+    """The members of a payload that are secret: a provider declares none, only an action for which one stands."""
+    return parameters.secret_names(revision.definition["parameters"]) if revision.workspace_id else ()
+
+
+def _rerouted(
+    providers: Providers, asked: Asked, gate: Gate, payload: dict[str, Any], secret_names: Collection[str]
+) -> NewRow:
+    """The row of a dispatch that a rule sends on."""
+    revision = providers.revision(asked.dispatch.tenant, gate.provider)
+    payload = reroutes.payload_for(revision, payload, secret_names)
+    try:
+        return row_of(asked, gate.provider, revision, payload)
+    except Unprocessable as refusal:
+        text = reroutes.misfit(gate.rule, gate.provider)
+        raise Unprocessable(text, problems=refusal.problems) from refusal
 
 
 def _judged(asked: Asked, shown: dict[str, Any]) -> Decision | None:
