@@ -84,7 +84,7 @@ def _work(this: Attempt, revision: Revision, held: HeldLease) -> Work | Ending:
         hidden = opened_parameters(this.row)
     except SealBroken as broken:
         return failed("sealed", str(broken))
-    given = json.loads(this.row.input)
+    given, dispatch = json.loads(this.row.input), None
     if this.row.kind == Kind.DISPATCH:
-        given = provider_calls.parameters_of(revision, this.row.action_id, given)
-    return prepare(this, revision, held, {**given, **hidden}, hidden)
+        dispatch, given = given, provider_calls.parameters_of(revision, this.row.action_id, given)
+    return prepare(this, revision, held, {**given, **hidden}, hidden, dispatch)

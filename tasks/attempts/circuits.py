@@ -70,7 +70,7 @@ def provider_of(revision: Revision, action_id: str) -> str | None:
     return named if named != action_id else None
 
 
-def through(row: Any, revision: Revision, parameters: Mapping[str, Any]) -> Way | None:
+def through(row: Any, revision: Revision, dispatch: Mapping[str, Any]) -> Way | None:
     """By which provider the call of this attempt goes out; None where no breaker is concerned.
 
     Raises:
@@ -82,7 +82,7 @@ def through(row: Any, revision: Revision, parameters: Mapping[str, Any]) -> Way 
     held = _patiently(current.current)
     if provider not in held.breakers:
         return None
-    way = _found(row, provider, held)._replace(action_type=str(parameters.get("action_type", "")))
+    way = _found(row, provider, held)._replace(action_type=str(dispatch.get("action_type", "")))
     if way.by != provider:
         log.info("circuit breaker open; a fallback is used", provider=provider, fallback=way.by)
     return way

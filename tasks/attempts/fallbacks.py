@@ -20,9 +20,16 @@ Sent = tuple[Revision, Mapping[str, Any], Mapping[str, Any]]
 
 
 def sent(
-    way: Way | None, workspace_id: str, revision: Revision, given: Mapping[str, Any], hidden: Mapping[str, Any]
+    way: Way | None,
+    workspace_id: str,
+    revision: Revision,
+    given: Mapping[str, Any],
+    hidden: Mapping[str, Any],
+    dispatch: Mapping[str, Any] | None,
 ) -> Sent:
     """What goes out, and how: as it is without a fallback.
+
+    An action has been given the payload alone: ``dispatch`` is that around it.
 
     Raises:
         CircuitOpen: the fallback cannot be used.
@@ -32,7 +39,9 @@ def sent(
     other = with_patience(lambda: _revision(workspace_id, way.by))
     if other is None:
         raise CircuitOpen(way.asked, (way.asked, way.by))
-    members = given if provider_calls.is_provider(revision) else _members(way, workspace_id, given)
+    members = given
+    if not provider_calls.is_provider(revision):
+        members = {"labels": {}, "tenant": workspace_id, **(dispatch or {}), "payload": dict(given)}
     if provider_calls.is_provider(other):
         return other, members, hidden
     values, problems = declared.resolve(other.definition["parameters"], dict(members["payload"]))
@@ -41,11 +50,6 @@ def sent(
     names = declared.secret_names(other.definition["parameters"])
     secret = {name: value for name, value in values.items() if name in names and value is not None}
     return other, values, {**hidden, **secret}
-
-
-def _members(way: Way, workspace_id: str, payload: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The dispatch of which an action has got the payload."""
-    return {"payload": dict(payload), "action_type": way.action_type, "tenant": workspace_id, "labels": {}}
 
 
 def _revision(workspace_id: str, provider: str) -> Revision | None:

@@ -56,14 +56,24 @@ def attempt_at(row: Row, retry: Mapping[str, Any]) -> Attempt:
 
 
 def prepare(
-    this: Attempt, revision: Revision, held: HeldLease, parameters: Mapping[str, Any], hidden: Mapping[str, Any]
+    this: Attempt,
+    revision: Revision,
+    held: HeldLease,
+    parameters: Mapping[str, Any],
+    hidden: Mapping[str, Any],
+    dispatch: Mapping[str, Any] | None = None,
 ) -> Work | Ending:
-    """Gather everything the executor needs; ``hidden`` are the secret parameters."""
+    """Gather everything the executor needs; ``hidden`` are the secret parameters.
+
+    Where a provider stands for an action, the parameters are the payload of ``dispatch``.
+    """
     row = this.row
     named: list[str] = []
     try:
-        this.way = circuits.through(row, revision, parameters)
-        revision, parameters, hidden = fallbacks.sent(this.way, row.workspace_id, revision, parameters, hidden)
+        this.way = circuits.through(row, revision, dispatch or parameters)
+        revision, parameters, hidden = fallbacks.sent(
+            this.way, row.workspace_id, revision, parameters, hidden, dispatch
+        )
     except circuits.CircuitOpen as refusal:
         return _not_called(this, failed(circuits.OPEN, str(refusal), details=refusal.details))
     if this.way is not None and this.way.by != this.way.asked:

@@ -72,7 +72,7 @@ class StepWork:
                 self.given = redactor([*texts(self._hidden(form))])(masked(form.values, form.secret_names))
                 return ending
         hidden = self._hidden(form)
-        work = prepare(self.this, form.revision, held, form.values, hidden)
+        work = prepare(self.this, form.revision, held, form.values, hidden, form.dispatch)
         self.given = self.this.redact(masked(form.values, form.secret_names))
         return work
 

@@ -233,7 +233,9 @@ def changed(form: Form, decision: Decision, redact: Redactor) -> tuple[Form, End
         return form, failed(refusal.code, f"{refusal} {told(refusal.problems)}".strip())
     if sent is None:
         raise Abandoned
-    return Form(revision=sent.revision, values=sent.values, secret_names=sent.secret_names, gate=gate), None
+    stands = form.dispatch if not provider_calls.is_provider(sent.revision) else None
+    form = Form(revision=sent.revision, values=sent.values, secret_names=sent.secret_names, gate=gate, dispatch=stands)
+    return form, None
 
 
 def told(problems: Sequence[Problem]) -> str:

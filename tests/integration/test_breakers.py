@@ -54,9 +54,9 @@ class Place:
         """Put these providers in force, and more files."""
         dispatching.put_in_force(self._monkeypatch, self._folder, providers=providers, **more)
 
-    def send(self, provider: str) -> dict[str, Any]:
+    def send(self, provider: str, **more: Any) -> dict[str, Any]:
         """Send a dispatch and carry it out; what became of it."""
-        answer = send(self.door, body(provider=provider), headers={"Prefer": "respond-async"})
+        answer = send(self.door, body(provider=provider, **more), headers={"Prefer": "respond-async"})
         assert answer.status_code == 202, answer.text
         action.attempt(answer.json["execution_id"])
         told = self.door.call("GET", f"/v1/dispatch/{answer.json['execution_id']}")
@@ -262,6 +262,31 @@ def test_a_fallback_may_stand_for_an_action(place: Place) -> None:
     assert (outcome["outcome"], outcome["fallback_chain"]) == ("circuit_open", ["other"])
 
 
+STANDS = """\
+providers:
+  stand: {kind: action, action: act-stand}
+  note: {kind: log, message: "{{ action_type }} {{ labels.team }} {{ payload.to }}"}
+circuit_breakers:
+  stand: {fallback_provider: note}
+"""
+
+
+def test_a_fallback_gets_the_dispatch_of_which_an_action_gets_the_payload(place: Place) -> None:
+    """Type and labels are those of the step or the dispatch that names the provider which stands for the action."""
+    place.door.create(id="act-stand", parameters=[{"name": "to"}])
+    place.load(STANDS)
+    place.turn("stand", "trip")
+    call, labels = {"action_type": "tell", "payload": {"to": "x"}}, {"team": "blue"}
+    given = {**call, "labels": labels}
+    row = run(place, {"id": "tell", "type": "action", "action_ref": "provider:stand", "parameters": given})
+    assert (row.status, row.output) == ("completed", '{"logged":"tell blue x"}')
+    gate = gate_column.read(row.gate)
+    assert gate is not None
+    assert (gate.provider, gate.original_provider, gate.action_type) == ("note", "stand", "tell")
+    outcome = place.send("stand", **call, metadata={"labels": labels})
+    assert outcome["response"]["body"] == {"logged": "tell blue x"}
+
+
 def test_probes_close_it_or_open_it_again(place: Place) -> None:
     """After the recovery time one call probes: a failure opens it again, two successes close it."""
     place.turn("sms", "trip")
@@ -369,9 +394,12 @@ rules:
 """
 
 
-def run(place: Place) -> Any:
-    """Carry out a playbook of one step, which a rule sends to the provider email; the step's row."""
-    step = {"id": "tell", "type": "action", "action_ref": "act-tell", "parameters": {"to": "x"}}
+#: a step that the rule sends to the provider email
+TELL = {"id": "tell", "type": "action", "action_ref": "act-tell", "parameters": {"to": "x"}}
+
+
+def run(place: Place, step: dict[str, Any] = TELL) -> Any:
+    """Carry out a playbook of this one step; the step's row."""
     playbook = place.door.create_playbook(name=f"Tell {new_id('x')}", steps=[step])
     request = run_start.RunRequest(workspace_id="default", actor="test", playbook_id=playbook["id"])
     run_id = run_start.start(request).run_id
