@@ -86,6 +86,20 @@ class InUse(Conflict):
         self.members = {"used_by": list(used_by)}
 
 
+class AlreadyRunning(Conflict):
+    """The playbook runs for this asset, and does so once at a time.
+
+    ``run_id`` is the run under way; None where it is not known, or has ended meanwhile.
+    """
+
+    code = "already_running"
+
+    def __init__(self, playbook_id: str, target: str | None, run_id: str | None) -> None:
+        as_run = f", as the execution {run_id!r}" if run_id else ""
+        super().__init__(f"The playbook {playbook_id!r} is already running for the asset {target!r}{as_run}.")
+        self.members = {"running_execution_id": run_id} if run_id else {}
+
+
 class TooSlow(CallerError):  # noqa: N818
     """The body did not arrive in time; send it without pauses."""
 

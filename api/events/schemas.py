@@ -129,7 +129,8 @@ OUTCOME: dict[str, Any] = {
         {
             "playbook_id": "pb-isolate-host",
             "code": "already_running",
-            "reason": "The playbook 'pb-isolate-host' is already running for the asset 'a-1001'.",
+            "reason": "The playbook 'pb-isolate-host' is already running for the asset 'a-1001', as the execution "
+            "'pexec-0199f3c2a1b46d0e8f2c40'.",
             "execution_id": "pexec-0199f3c2a1b46d0e8f2c42",
         }
     ],

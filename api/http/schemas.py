@@ -138,6 +138,9 @@ class Error(Schema):
     used_by = fields.List(
         fields.Nested(User), metadata=described("Only with in_use: the playbooks that use it, up to 50.")
     )
+    running_execution_id = fields.String(
+        metadata=described("Only with already_running: the run of the playbook for this asset that is under way.")
+    )
     request_id = fields.String(allow_none=True, metadata=described("Names this request in the server's log."))
 
 

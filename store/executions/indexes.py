@@ -16,14 +16,14 @@ partial_index(
 partial_index("ix_executions_root", executions.c.root_id, where=executions.c.root_id.is_not(None))
 #: rows that hold secrets, for re-sealing
 partial_index("ix_executions_sealed", executions.c.id, where=executions.c.sealed.is_not(None))
+#: what is a running run
+RUNNING = f"kind = '{Kind.PLAYBOOK}' AND mode <> '{Mode.DRY_RUN}' AND status IN ({', '.join(map(quoted, LIVE))})"
 #: one running run for each playbook and asset
 partial_index(
     "uq_executions_running",
     executions.c.workspace_id,
     executions.c.action_id,
     executions.c.target,
-    where=sa.text(
-        f"kind = '{Kind.PLAYBOOK}' AND mode <> '{Mode.DRY_RUN}' AND status IN ({', '.join(map(quoted, LIVE))})"
-    ),
+    where=sa.text(RUNNING),
     unique=True,
 )

@@ -7,6 +7,7 @@ from playbooks.states import Kind, Status
 from store.engine.db import Connection, Row
 from store.engine.prepared import Prepared
 from store.executions import transitions
+from store.executions.indexes import RUNNING
 from store.executions.transitions import LIVE
 
 _table = transitions.executions.c
@@ -33,6 +34,13 @@ def get(db: Connection, workspace_id: str, run_id: str) -> Row:
     if row is None or row.workspace_id != workspace_id:
         raise NotFound(f"There is no playbook execution {run_id!r}.")
     return row
+
+
+def running(db: Connection, workspace_id: str, playbook_id: str, target: str) -> str | None:
+    """The run that keeps a playbook from being started for an asset once more."""
+    mine = (_table.workspace_id == workspace_id, _table.action_id == playbook_id, _table.target == target)
+    found: str | None = db.execute(sa.select(_table.id).where(*mine, sa.text(RUNNING))).scalar()
+    return found
 
 
 def descendants(db: Connection, run_id: str) -> int:

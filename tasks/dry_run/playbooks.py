@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from config.errors import AlreadyRunning
 from config.types import Json
 from playbooks.definitions import parameters
 from playbooks.states import Status
@@ -13,7 +14,6 @@ from tasks.definitions import revisions
 from tasks.definitions.pins import pins
 from tasks.dry_run.steps import StepForecast, StepSimulation
 from tasks.dry_run.values import assumed, fill, is_assumed, resolve
-from tasks.intake import run_start
 from tasks.intake.run_start import DEEPEST
 from tasks.runs.errors import StepError
 from tasks.runs.run import Run
@@ -56,11 +56,7 @@ def enter(
     target = simulated.asset()
     child = _child(simulated, given, target, forecast)
     if target is not None and not is_assumed(target) and (child.playbook_id, target) in above:
-        raise run_start.running_already(
-            run_start.RunRequest(
-                workspace_id=child.workspace_id, actor="", playbook_id=child.playbook_id, target=target
-            )
-        )
+        raise AlreadyRunning(child.playbook_id, target, None)  # a dry run is no run that others could look at
     plan: Json = {"playbook_id": child.playbook_id}
     if len(above) > MOST_LEVELS or not budget.take(len(child.plan.nodes)):
         forecast.assumed.append("the playbook it starts ends well: it is not looked into any more")

@@ -183,7 +183,7 @@ def admit(connection: Connection, this: TriggerEvent, found: list[Candidate]) ->
                     candidates.accept(connection, candidate, row)
             except IntegrityError:  # another run for the asset, or a copy of this event, was faster
                 known = _earlier(connection, this, this.key(name))
-                refusal = candidates.refused(run_start.running_already(candidate.request))
+                refusal = candidates.refused(run_start.running_already(connection, candidate.request))
             else:
                 result.started[name], result.fresh = row["id"], True
                 result.messages.append(chain)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from config.errors import Conflict, InvalidRequest, Problem, Unavailable, Unprocessable
+from config.errors import AlreadyRunning, Conflict, InvalidRequest, Problem, Unavailable, Unprocessable
 from gateway.facts import CHAIN_PREFIX
 from playbooks.definitions import parameters
 from playbooks.states import Mode
@@ -21,7 +21,7 @@ from store.access import Caller
 from store.definitions import playbooks
 from store.engine import db, group_commit
 from store.engine.db import Connection, IntegrityError, Row
-from store.executions import rows, transitions
+from store.executions import rows, runs, transitions
 from store.executions.rows import NewRow
 from store.ids import new_id
 from store.sealing.seal import Cell, parameters_cell
@@ -130,7 +130,7 @@ def start(request: RunRequest) -> StartedRun:
         known = _earlier(request)
         if known is not None:  # a concurrent copy of this request was faster
             return StartedRun(run_id=known.execution_id, replayed=True)
-        raise running_already(request) from error
+        raise db.read_one(running_already, request) from error
     publisher.publish_after_commit(chain)
     if last_error is not None and request.mode == Mode.LIVE:
         _clear_error(request, last_error)
@@ -152,12 +152,12 @@ def _earlier(request: RunRequest) -> Row | None:
     return db.read_one(idempotency.earlier, request.workspace_id, request.actor, key, same)
 
 
-def running_already(request: RunRequest) -> Conflict:
+def running_already(connection: Connection, request: RunRequest) -> AlreadyRunning:
     """The refusal of a second run for the same asset."""
-    return Conflict(
-        f"The playbook {request.playbook_id!r} is already running for the asset {request.target!r}.",
-        code="already_running",
-    )
+    first = None
+    if request.target is not None:
+        first = runs.running(connection, request.workspace_id, request.playbook_id, request.target)
+    return AlreadyRunning(request.playbook_id, request.target, first)
 
 
 def accept(connection: Connection, *, request: RunRequest, row: NewRow) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from config.errors import CallerError
+from config.errors import AlreadyRunning, CallerError
 from config.types import Json
 from expressions.templates import TemplateError
 from expressions.values import type_name
@@ -48,6 +48,8 @@ def error_of(fault: Exception) -> Json:
     """The error of a step that could not be entered."""
     if isinstance(fault, StepError):
         return fault.error
+    if isinstance(fault, AlreadyRunning):
+        return {**failure(fault.code, str(fault)), **({"details": dict(fault.members)} if fault.members else {})}
     if isinstance(fault, CallerError):
         return failure(fault.code, str(fault))
     code = "bad_template" if isinstance(fault, TemplateError) else "bad_expression"

@@ -229,7 +229,7 @@ def _playbook(this: Entry) -> None:
     )
     refuse_too_many_runs(run)
     if this.planner.lonely:
-        raise run_start.running_already(request)
+        raise db.read_one(run_start.running_already, request)
     child, chain, _ = run_start.prepare(request)
     this.open(1, {"input": json.dumps(redact(given)), "output": json.dumps({"execution_id": child["id"]})})
     this.planner.moves.runs.append(child)

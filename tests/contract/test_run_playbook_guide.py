@@ -249,7 +249,8 @@ def test_409_already_running_for_the_asset(door: Door) -> None:
     prepare(door)
     first = run(door)
     problem = assert_problem(door.call("POST", RUN, data=PAYLOAD, headers={"Content-Type": "application/json"}), 409)
-    assert problem["code"] == "already_running"
+    assert (problem["code"], problem["running_execution_id"]) == ("already_running", first)
+    assert repr(first) in problem["message"]
     run(door, target_asset_id="a-1002")
     run(door, target_asset_id=None)
     run(door, target_asset_id=None)

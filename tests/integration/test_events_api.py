@@ -218,12 +218,14 @@ def test_one_playbook_that_cannot_start_stops_no_other(everywhere: Door) -> None
     door.create_playbook(name="Needs", trigger="scan.completed", target_required=True)
     door.create_playbook(name="Works", trigger="finding.new")
     assert door.call("POST", f"/api/actions/{action}/disable?force=true").status_code == 200
-    assert started(sent(door, "finding.other", data={"asset_id": "a-1"})) == ["pb-busy"]
+    busy = sent(door, "finding.other", data={"asset_id": "a-1"})
+    assert started(busy) == ["pb-busy"]
     outcome = sent(door, id="e-1", data={"asset_id": "a-1"})
     assert started(outcome) == ["pb-works"]
     reasons = {one["playbook_id"]: one["code"] for one in outcome["not_started"]}
     assert reasons == {"pb-broken": "action_disabled", "pb-busy": "already_running"}
     assert "'act-off'" in outcome["not_started"][0]["reason"]
+    assert repr(busy["started"][0]["execution_id"]) in outcome["not_started"][1]["reason"]
     [refused] = sent(door, "scan.completed")["not_started"]
     assert refused["code"] == "target_required"
     assert refused["reason"] == "The asset is missing: this playbook needs the asset it is to work on"

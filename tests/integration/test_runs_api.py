@@ -14,6 +14,7 @@ from store.executions.lists import run_listing
 from store.paging import Part
 from tests.support import runs
 from tests.support.api import Door, assert_problem
+from tests.support.driven import drive
 from tests.support.waiting import eventually
 
 APPROVAL = {"id": "ask", "type": "approval", "message": "Isolate it?"}
@@ -48,6 +49,19 @@ def shown(door: Door, run_id: str, what: str = "") -> Any:
     answer = door.call("GET", f"/api/playbooks/executions/{run_id}{what}")
     assert answer.status_code == 200, answer.text
     return answer.json["data"]
+
+
+def test_a_step_that_starts_a_playbook_which_runs_for_the_asset_names_that_run(door: Door) -> None:
+    """The step fails; its error says which run is under way."""
+    below = playbook(door, name="Below")
+    first = run(door, below, target_asset_id="a-1")
+    call = {"id": "call", "type": "playbook", "playbook_ref": below.rpartition("/")[2]}
+    run_id = run(door, playbook(door, call, name="Above"), target_asset_id="a-1")
+    assert drive(run_id) == "failed"
+    (step,) = shown(door, run_id, "/steps")
+    assert step["error"]["code"] == "already_running"
+    assert step["error"]["details"] == {"running_execution_id": first}
+    assert repr(first) in step["error"]["message"]
 
 
 def test_what_is_shown_is_documented(door: Door) -> None:

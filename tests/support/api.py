@@ -40,6 +40,10 @@ PROBLEM = {
 }
 
 
+#: code → the members that only this error has
+_MORE = {"in_use": {"used_by"}, "already_running": {"running_execution_id"}}
+
+
 @functools.cache
 def _application() -> Flask:
     """The application, made once for all tests, with caches reset for each."""
@@ -190,7 +194,7 @@ def assert_problem(answer: TestResponse, status: int | None = None) -> dict[str,
     assert 400 <= answer.status_code < 500 if status is None else answer.status_code == status, expected
     assert answer.content_type == "application/problem+json", expected
     body = answer.json
-    assert set(body) - ({"used_by"} if body.get("code") == "in_use" else set()) == PROBLEM, expected
+    assert set(body) - _MORE.get(body.get("code"), set()) == PROBLEM, expected
     assert body["status"] == answer.status_code
     assert body["error"] == body["message"] == body["detail"] != ""
     assert body["request_id"] == answer.headers["X-Request-Id"]
