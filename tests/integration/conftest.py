@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import dispatching
 from tests.support.api import Door, at_rest
 from tests.support.nested import none_nested
 from tests.support.sink import Sink
@@ -22,6 +23,15 @@ def _no_connection_inside_another(monkeypatch: pytest.MonkeyPatch) -> Iterator[N
 def door(sqlite_database: str) -> Door:
     """The application on SQLite, and an administrator's key to it."""
     return Door()
+
+
+@pytest.fixture
+def chained_door(database: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Door]:
+    """The application on each kind of database, with rules that start chains."""
+    made = Door()
+    dispatching.put_in_force(monkeypatch, tmp_path, **dispatching.CHAINED)
+    yield made
+    dispatching.forget()
 
 
 @pytest.fixture

@@ -1,44 +1,22 @@
 """Dispatches, runs of chains and their steps are reached under ``/api`` by the grants that cover them."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support import dispatching
 from tests.support.api import Door, assert_problem
 from tests.support.dispatching import body, send
 from tests.support.driven import drive
 
-PROVIDERS = """\
-providers:
-  drill: {kind: mock, behaviour: answer, answer: {seen: true}}
-"""
-CHAINS = """\
-chains:
-  - name: one
-    steps: [{name: look, provider: drill, action_type: look, payload_template: {host: "{{ origin.payload.host }}"}}]
-  - name: outer
-    steps: [{name: inner, sub_chain: one}]
-"""
-RULES = """\
-rules:
-  - {name: instead, condition: {field: action.payload.chain, eq: true}, action: {type: chain, chain_name: one}}
-  - {name: nested, condition: {field: action.payload.chain, eq: nested}, action: {type: chain, chain_name: outer}}
-"""
 SOC = {"namespace": "soc", "tenant": "acme"}
 PARTS = {"cancel": "POST", "pause": "POST", "resume": "POST", "retry": "POST"}
 READS = ("", "/steps", "/logs", "/timeline")
 
 
 @pytest.fixture
-def door(database: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Door]:
-    """The application on each kind of database, with rules that start chains."""
-    made = Door()
-    dispatching.put_in_force(monkeypatch, tmp_path, providers=PROVIDERS, rules=RULES, chains=CHAINS)
-    yield made
-    dispatching.forget()
+def door(chained_door: Door) -> Door:
+    """The application, with rules that start chains."""
+    return chained_door
 
 
 @pytest.fixture

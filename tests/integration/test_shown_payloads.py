@@ -1,41 +1,19 @@
 """What a payload's member names call a secret is masked wherever the API shows the payload."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
-from tests.support import dispatching
 from tests.support.api import Door
 from tests.support.dispatching import body, send
 from tests.support.driven import drive
 
 SECRET = "correct-horse-battery-9"
-PROVIDERS = """\
-providers:
-  drill: {kind: mock, behaviour: answer, answer: {seen: true}}
-"""
-CHAINS = """\
-chains:
-  - name: whole
-    steps: [{name: look, provider: drill, action_type: look}]
-  - name: outer
-    steps: [{name: inner, sub_chain: whole}]
-"""
-RULES = """\
-rules:
-  - {name: instead, condition: {field: action.payload.chain, eq: true}, action: {type: chain, chain_name: outer}}
-"""
-PAYLOAD = {"chain": True, "host": "h-1", "password": SECRET, "more": [{"api_key": SECRET}]}
+PAYLOAD = {"chain": "nested", "host": "h-1", "password": SECRET, "more": [{"api_key": SECRET}]}
 
 
 @pytest.fixture
-def door(database: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Door]:
-    """The application on each kind of database, with a rule that starts a chain."""
-    made = Door()
-    dispatching.put_in_force(monkeypatch, tmp_path, providers=PROVIDERS, rules=RULES, chains=CHAINS)
-    yield made
-    dispatching.forget()
+def door(chained_door: Door) -> Door:
+    """The application, with rules that start chains."""
+    return chained_door
 
 
 def shown(door: Door, path: str) -> str:

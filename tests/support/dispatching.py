@@ -23,6 +23,26 @@ from tasks.generations.changes import Author
 from tasks.policy import checks
 from tests.support.api import Door
 
+#: a folder whose rules start a chain, or one inside another, in place of a dispatch by ``drill``
+CHAINED = {
+    "providers": """\
+providers:
+  drill: {kind: mock, behaviour: answer, answer: {seen: true}}
+""",
+    "chains": """\
+chains:
+  - name: one
+    steps: [{name: look, provider: drill, action_type: look}]
+  - name: outer
+    steps: [{name: inner, sub_chain: one}]
+""",
+    "rules": """\
+rules:
+  - {name: instead, condition: {field: action.payload.chain, eq: true}, action: {type: chain, chain_name: one}}
+  - {name: nested, condition: {field: action.payload.chain, eq: nested}, action: {type: chain, chain_name: outer}}
+""",
+}
+
 
 def put_in_force(monkeypatch: pytest.MonkeyPatch, folder: Path, *, followed: bool = False, **texts: str) -> None:
     """Load a folder with these files: ``providers``, ``chains`` and ``rules``.
