@@ -24,6 +24,8 @@ ALL_TENANTS = json.dumps([{part: ["*"] for part in ("tenants", "namespaces", "pr
 #: how long one execution may take, seconds: enough for a worker that has yet to start on a slow machine
 _PATIENCE = 45.0
 _SHOWN_CHARACTERS = 300
+#: a notification in whose place a rule of the examples starts a chain
+_ON_CALL = {"channel": "#on-call", "message": "Root login on web-02"}
 
 
 def demo_key(
@@ -162,4 +164,5 @@ def _commands() -> list[tuple[str, str, Json]]:
         ("  event", "/api/events", {"event": "finding.new", "data": {"finding": finding}}),
         ("  action", "/api/actions/act-block-ip/trigger", {"parameters": {"ip": "203.0.113.50"}}),
         ("  send", "/v1/dispatch", _dispatch({"host": "web-02", "alert": "disk full"})),
+        ("  chain", "/api/actions/act-notify/trigger", {"parameters": _ON_CALL}),
     ]

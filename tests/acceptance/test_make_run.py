@@ -1,6 +1,7 @@
 """`make run` and `make demo` as real processes, in the tests' folders."""
 
 import contextlib
+import json
 import re
 import shutil
 import signal
@@ -125,6 +126,27 @@ def test_run_leaves_a_user_who_can_sign_in(home, running):
     assert httpx.get(f"{url}/api/playbooks", headers=headers).json()["data"]
     assert httpx.post(f"{url}/v1/auth/logout", headers=headers).json() == {"status": "logged_out"}
     assert httpx.get(f"{url}/api/playbooks", headers=headers).status_code == 401
+
+
+def test_a_rule_of_the_examples_starts_a_chain_in_place_of_an_action(home, running):
+    """The command that is shown for it: the execution has completed and names the run, whose steps page and ticket."""
+    url = f"http://127.0.0.1:{home['PORT']}"
+    pattern = rf"chain +curl .* -d '(\{{.*\}})' ({url}/api/actions/act-notify/trigger)"
+    (shown,) = re.findall(pattern, running.log.read_text())
+    headers = {"Authorization": f"Bearer {(Path(home['TOCSIN_VAR_DIR']) / 'demo.key').read_text().strip()}"}
+    triggered = httpx.post(shown[1], json=json.loads(shown[0]), headers=headers, timeout=30)
+    assert triggered.status_code == 202, triggered.text
+    path = f"{url}/api/actions/executions/{triggered.json()['data']['execution_id']}"
+    execution = httpx.get(path, headers=headers, timeout=30).json()["data"]
+    assert (execution["status"], execution["output"]["chain_name"]) == ("completed", "page-and-ticket")
+    run = f"{url}/api/playbooks/executions/{execution['output']['chain_id']}"
+
+    def look():
+        seen = httpx.get(run, headers=headers, timeout=30).json()["data"]
+        steps = [(step["step_id"], step["status"]) for step in seen["steps"]]
+        return seen["status"] == "completed" and steps == [("page", "completed"), ("ticket", "completed")]
+
+    eventually(look, 30, "the chain has completed", every=0.3)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

@@ -134,7 +134,7 @@ def test_the_gateways_examples_are_copied_where_there_is_no_configuration(tmp_pa
         subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, check=True)
         return {path.relative_to(tmp_path / var).as_posix() for path in (tmp_path / var).rglob("*.yaml")}
 
-    copied = {f"config/{name}" for name in ("providers.yaml", "chains.yaml", "rules/alerts.yaml")}
+    copied = {f"config/{name}" for name in ("providers.yaml", "chains.yaml", "rules/alerts.yaml", "rules/on-call.yaml")}
     assert start("var") == copied
     (tmp_path / "var/config/rules/alerts.yaml").write_text("rules: []")
     (tmp_path / "var/config/chains.yaml").unlink()
