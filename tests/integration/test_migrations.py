@@ -1,9 +1,11 @@
 """Migrations that are broken off, and two that run at once: the schema is the same in the end."""
 
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -100,6 +102,38 @@ def test_a_migration_that_is_broken_off_runs_again(empty_database: str, revision
         assert schema() == expected, said
     assert schema() == expected
     command.upgrade(configuration, "head")
+
+
+@pytest.mark.parametrize(
+    ("revision", "part"),
+    [
+        ("0015", "ALTER TABLE executions ADD COLUMN gate TEXT"),
+        ("0016", "ALTER TABLE idempotency_keys ADD COLUMN outcome TEXT"),
+        ("0017", "ALTER TABLE audit ADD COLUMN outcome TEXT"),
+        ("0018", "ALTER TABLE api_keys ADD COLUMN grants TEXT"),
+        ("0019", "CREATE TABLE breakers (provider TEXT PRIMARY KEY)"),
+    ],
+)
+def test_a_file_that_an_earlier_release_left_half_migrated_is_refused_in_one_line(
+    tmp_path: Path, revision: str, part: str
+) -> None:
+    """Each statement was committed by itself: the line names the file, both revisions and what to do."""
+    path, before = tmp_path / "tocsin.db", _ALL[_ALL.index(revision) - 1]
+    environment = clean_environment(
+        TOCSIN_ENV="development", TOCSIN_VAR_DIR=str(tmp_path), TOCSIN_DATABASE_URL=f"sqlite:///{path}"
+    )
+    first = (
+        f"from alembic import command; from store import migrate; command.upgrade(migrate.configuration(), '{before}')"
+    )
+    subprocess.run([sys.executable, "-c", first], cwd=ROOT, env=environment, check=True, timeout=120)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(part)
+    line = [sys.executable, "-m", "store.migrate"]
+    ran = subprocess.run(line, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert ran.returncode == 1
+    assert ran.stderr.count("\n") == 1, ran.stderr
+    assert f"{path} is at revision {before} and has a part of {revision} (" in ran.stderr
+    assert "docs/operations.md" in ran.stderr
 
 
 def test_two_that_migrate_at_once_do_it_once(empty_database: str) -> None:
