@@ -114,8 +114,9 @@ class _Package(importlib.abc.MetaPathFinder):
         """Forget the package; its functions, where one still runs, import nothing more."""
         if self in sys.meta_path:
             sys.meta_path.remove(self)
-        for name in [name for name in sys.modules if name.partition(".")[0] == self.name]:
-            del sys.modules[name]
+        for name in list(sys.modules):  # a copy: other threads import meanwhile
+            if name.partition(".")[0] == self.name:
+                del sys.modules[name]
 
     def find_spec(
         self, fullname: str, _path: Sequence[str] | None, _target: types.ModuleType | None = None

@@ -1,6 +1,7 @@
 """The operator's functions reach a running process: new, changed, unfinished, broken and removed files."""
 
 import contextlib
+import itertools
 import os
 import sys
 import threading
@@ -209,7 +210,7 @@ def test_loads_leave_no_modules_behind(folder: Path, clock: Clock) -> None:
     library = Library([folder], clock)
 
     def packages() -> set[str]:
-        return {name for name in sys.modules if name.startswith("tocsin_actions_")}
+        return {name for name in list(sys.modules) if name.startswith("tocsin_actions_")}
 
     before, finders = packages(), len(sys.meta_path)
     for number in range(20):
@@ -217,6 +218,32 @@ def test_loads_leave_no_modules_behind(folder: Path, clock: Clock) -> None:
         assert settled(library, clock) == {"f": number}
     assert len(packages() - before) == 2
     assert len(sys.meta_path) == finders + 1
+
+
+def test_a_load_is_replaced_while_other_threads_import(folder: Path, clock: Clock) -> None:
+    """The table of modules belongs to all threads: an import elsewhere is no fault of the load."""
+    library, over = Library([folder], clock), threading.Event()
+
+    def imports() -> None:
+        for number in itertools.cycle(range(100)):
+            if over.is_set():
+                return
+            sys.modules[f"elsewhere_{number}"] = sys
+            sys.modules.pop(f"elsewhere_{number - 50}", None)
+
+    other, turn = threading.Thread(target=imports), sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    other.start()
+    try:
+        for number in range(20):
+            (folder / "a.py").write_text(function("f", number))
+            assert settled(library, clock) == {"f": number}
+    finally:
+        sys.setswitchinterval(turn)
+        over.set()
+        other.join()
+        for number in range(100):
+            sys.modules.pop(f"elsewhere_{number}", None)
 
 
 def test_several_folders_are_one_library(tmp_path: Path, clock: Clock) -> None:
