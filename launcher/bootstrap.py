@@ -194,6 +194,7 @@ def _install(extras: list[str]) -> None:
     pip += ["--disable-pip-version-check", "--quiet", "install"]
     uv = [str(VENV / "bin" / "uv"), "pip", "install", "--quiet", "--python", python]
     uv += ["--constraints", str(LOCK), "--build-constraints", str(LOCK)]
+    uv.append("--compile-bytecode")  # as pip does; else the processes that start together each compile the same
     if SYSTEM_CERTIFICATES.exists():
         uv.append("--system-certs")  # as pip does; a company's own authority is known there only
     if not (_install_uv(pip) and _succeeds([*uv, "-e", what])):
@@ -235,6 +236,8 @@ def become(programs: list[list[str]]) -> int:
     environment = dict(os.environ)  # noqa: TID251 - nothing is installed yet that could read settings
     environment["PATH"] = f"{binaries}:{environment.get('PATH', os.defpath)}"
     environment.pop("PYTHONHOME", None)
+    # without bytecode each of the processes, a dozen in tests a minute, would compile all that it imports once more
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     commands = [[str(binaries / name), *words] for name, *words in programs]
     if len(commands) == 1:
         os.execve(commands[0][0], commands[0], environment)  # noqa: S606 - our own words

@@ -160,3 +160,21 @@ def test_a_change_of_the_list_is_a_reason_to_install(monkeypatch, tmp_path):
     with (tmp_path / "constraints.txt").open("a") as lock:
         lock.write("more==1\n")
     assert bootstrap.fingerprint() != before
+
+
+def test_what_is_installed_and_imported_is_compiled_once(monkeypatch, tmp_path):
+    """Packages are compiled when they are installed, our own modules once, whatever the shell says."""
+    ran, became = [], []
+    monkeypatch.setattr(bootstrap, "STAMP", tmp_path / "stamp")
+    monkeypatch.setattr(bootstrap, "_install_uv", lambda _: True)
+    monkeypatch.setattr(bootstrap, "_succeeds", lambda command: ran.append(command) or True)
+    bootstrap._install(["test"])
+    assert "--compile-bytecode" in ran[-1]
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    done = subprocess.CompletedProcess([], 0)
+    monkeypatch.setattr(bootstrap.subprocess, "run", lambda _, **more: became.append(more["env"]) or done)
+    bootstrap.become([["python"], ["python"]])
+    monkeypatch.setattr(bootstrap.os, "execve", lambda *given: sys.exit(became.append(given[2])))
+    with pytest.raises(SystemExit):
+        bootstrap.become([["python"]])
+    assert ["PYTHONDONTWRITEBYTECODE" in environment for environment in became] == [False] * 3
