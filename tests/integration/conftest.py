@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import dispatching
+from store.callers import passwords
+from tests.support import cheap_passwords, dispatching
 from tests.support.api import Door, at_rest
 from tests.support.nested import none_nested
 from tests.support.sink import Sink
@@ -32,6 +33,19 @@ def chained_door(database: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     dispatching.put_in_force(monkeypatch, tmp_path, **dispatching.CHAINED)
     yield made
     dispatching.forget()
+
+
+@pytest.fixture
+def quick_passwords(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Passwords are hashed at next to no cost, but in a test that asks for ``dear_passwords``."""
+    if "dear_passwords" not in request.fixturenames:
+        monkeypatch.setattr(passwords, "hashed", cheap_passwords.hashed)
+        monkeypatch.setattr(passwords, "NOBODY", cheap_passwords.NOBODY)
+
+
+@pytest.fixture
+def dear_passwords() -> None:
+    """Passwords are hashed as users' are."""
 
 
 @pytest.fixture

@@ -21,9 +21,12 @@ from store.callers.users import users
 from store.engine import clock, db
 from store.sealing import subkeys
 from tasks.offload import pool
+from tests.support import cheap_passwords
 from tests.support.api import PASSWORD, Door, assert_problem
 from tests.support.services import RedisServer
 from tests.support.waiting import eventually
+
+pytestmark = pytest.mark.usefixtures("quick_passwords")
 
 READ = "/api/actions"
 
@@ -266,7 +269,7 @@ def test_a_change_during_the_check_of_a_password_counts(
         {"role": "admin"},
         {"workspace_id": "other"},
         {"grants": '[{"tenants": ["*"]}]'},
-        {"password_hash": passwords.hashed("intruder-intruder")},
+        {"password_hash": cheap_passwords.hashed("intruder-intruder")},
         {"mac": None},
     ],
 )
@@ -339,7 +342,9 @@ def test_right_passwords_do_not_count_as_guesses(
     assert sent == [401] * 3 + [429]
 
 
-def test_an_unknown_user_is_told_so_after_the_same_work(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_user_is_told_so_after_the_same_work(
+    dear_passwords: None, door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Unknown, disabled, altered and wrong are one answer, after one check of a password of the same cost."""
     known, disabled, altered = (door.user(password_hash=passwords.hashed(PASSWORD)) for _ in range(3))
     door.call("POST", f"/api/users/{disabled}/disable")

@@ -15,6 +15,8 @@ from store.callers import users
 from store.engine import db
 from tests.support.api import Door, assert_problem
 
+pytestmark = pytest.mark.usefixtures("quick_passwords")
+
 ALL = [{"tenants": ["*"]}]
 WHOLE = [{part: ["*"] for part in ("tenants", "namespaces", "providers", "actions")}]
 NEW = {"username": "kim", "password": "quiet-Ocelot-71", "role": "operator"}

@@ -6,7 +6,6 @@ import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from argon2 import PasswordHasher
 from flask import Flask
 from werkzeug.test import TestResponse
 
@@ -21,6 +20,7 @@ from store.engine import db
 from store.executions import transitions
 from store.gateway import replies
 from tasks.messages import publisher
+from tests.support import cheap_passwords
 
 #: of every user that ``Door.user`` makes
 PASSWORD = "quiet-Ocelot-71"
@@ -67,8 +67,8 @@ def _wake(ends: Ends) -> None:
 
 @functools.cache
 def _cheap_hash() -> str:
-    """Of ``PASSWORD``, and quick to verify: a hash names its own cost."""
-    return PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
+    """Of ``PASSWORD``."""
+    return cheap_passwords.hashed(PASSWORD)
 
 
 class Door:
