@@ -24,6 +24,7 @@ def test_it():
         assert time.monotonic() < give_up
         time.sleep(0.05)
 """
+_PASSING = "def test_one(): pass\ndef test_two(): pass\ndef test_three(): pass\n"
 
 
 def _run(directory: Path, tests: dict[str, str]) -> list[set[str]]:
@@ -54,3 +55,10 @@ def test_tests_that_wait_run_next_to_tests_that_compute(tmp_path: Path) -> None:
     """One process begins with acceptance tests, the other with the unit tests, which come last in order."""
     waiting = {f"acceptance/test_{name}.py": _WAITING for name in ("one", "two")}
     assert len(_run(tmp_path, {**waiting, "unit/test_last.py": _TESTS})) == 1
+
+
+def test_a_file_goes_to_the_process_that_is_free(tmp_path: Path) -> None:
+    """A process with two tests to run is given no further file, which another can begin sooner."""
+    waiting = {"acceptance/test_one.py": f"{_WAITING}\ndef test_next():\n    pass\n"}
+    (ran,) = _run(tmp_path, {**waiting, "unit/test_first.py": _PASSING, "unit/test_last.py": _TESTS})
+    assert len(ran) == 1

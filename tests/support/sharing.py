@@ -30,6 +30,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
                 self.workqueue.move_to_end(first, last=False)
             super()._assign_work_unit(node)
 
+        def _reschedule(self, node: Any) -> None:
+            # xdist's own would bind the next file to a process that is still to run two long tests
+            if not self.workqueue or self._pending_of(self.assigned_work[node]) < 2:
+                super()._reschedule(node)
+
         def _split_scope(self, nodeid: str) -> str:
             path, _, test = nodeid.partition("::")
             if "acceptance" not in path or "postgresql" not in test.partition("[")[2]:
