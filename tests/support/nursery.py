@@ -6,6 +6,7 @@ wanted, and answers with the pid. Unlike the supervisor it lets the dead rest. B
 database and an administrator's key, which spares two interpreters that would import the same.
 """
 
+import gc
 import json
 import os
 import signal
@@ -97,9 +98,12 @@ class Nursery:
 
 
 def _main() -> None:
+    gc.disable()
     from worker import supervisor
 
     supervisor.load()
+    gc.freeze()  # as the supervisor does: what is forked leaves alone what it shares
+    gc.enable()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # no caller asks for their exit codes
     for line in sys.stdin:
         asked = json.loads(line)

@@ -1,5 +1,6 @@
 """Connections: what each may take, and which of them goes where there are too many."""
 
+import gc
 import socket
 import threading
 import time
@@ -171,6 +172,15 @@ def test_a_wrong_setting_ends_the_server_too(
         worker.load_wsgi()
     assert ended.value.code == Arbiter.WORKER_BOOT_ERROR
     assert capsys.readouterr().err == "TOCSIN_REDIS_URL: the server has known holes\n"
+
+
+def test_the_garbage_collector_leaves_alone_what_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is off while the application is loaded, and afterwards on, for what comes later."""
+    seen, before = [], gc.get_freeze_count()
+    monkeypatch.setattr(connections.GeventWorker, "load_wsgi", lambda _: seen.append(gc.isenabled()))
+    connections.Worker.__new__(connections.Worker).load_wsgi()
+    assert [*seen, gc.isenabled()] == [False, True]
+    assert gc.get_freeze_count() > before
 
 
 @pytest.mark.parametrize(
