@@ -51,7 +51,9 @@ share_statements()
 
 
 #: the files that take longest, the longest first: begun last they would run alone at the end
-_LONGEST = ("test_openapi_fuzz", "test_odd_values", "test_rolling", "test_graceful_stop", "test_chaos", "test_clocks")
+_LONGEST = ("test_openapi_fuzz", "test_odd_values", "test_takeover", "test_rolling", "test_fair", "test_chaos")
+_LONGEST += ("test_rabbitmq_chaos", "test_runs_chaos", "test_hot_path", "test_key_rotation")  # a minute and more each
+_LONGEST += ("test_graceful_stop", "test_clocks")
 _LONGEST += ("test_dispatches", "test_scheduler", "test_supervisor", "test_configuration_obeyed")
 _LONGEST += ("test_breakers_history", "test_reseal", "test_gate_history", "test_offload", "test_launcher")
 
