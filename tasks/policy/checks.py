@@ -3,10 +3,14 @@
 ``make`` runs in the transaction that accepts the execution (of a step: in a small one of its own, right before the
 call), so that what lets an execution through and the execution itself are there together or not at all. A window that
 is full stays full until it ends: the process that has learned so answers alone until then (``full``, ``learn``).
+
+A key may be freed at any moment, so the database is asked about each duplicate. But it needs no lock of the row: a
+process that has lately found the key held reads it first, and takes it only where it is free.
 """
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections import OrderedDict
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gateway.verdicts import Check, Deduplicate, Throttle
@@ -15,8 +19,8 @@ from store.engine.db import Connection
 from store.engine.savepoints import undoable
 from store.gateway import dedup, throttles
 
-#: full windows that a process remembers at most
-MOST_FULL = 10_000
+#: full windows, and held keys, that a process remembers at most
+MOST_KNOWN = 10_000
 
 
 @dataclass(frozen=True)
@@ -107,9 +111,7 @@ def foretold(connection: Connection, tenant: str, checks: Iterable[Check], execu
 def _make(connection: Connection, tenant: str, check: Check, execution_id: str, turn: Turn | None) -> Passed | Refused:
     now = db.now_ms()
     if isinstance(check.effect, Deduplicate):
-        expires_at = now + check.effect.ttl_seconds * 1000
-        holder = dedup.take(connection, tenant, check.key, execution_id, now=now, expires_at=expires_at)
-        return Passed() if holder is None else Refused(check, of=holder)
+        return _once(connection, tenant, check, execution_id, now, now + check.effect.ttl_seconds * 1000)
     place = (tenant, check.rule, check.key)
     if check.effect.on_excess == "wait":
         return _slot(connection, place, check, check.effect, now, turn)
@@ -119,6 +121,27 @@ def _make(connection: Connection, tenant: str, check: Check, execution_id: str, 
     else:
         until = throttles.count_distinct(connection, place, check.value, now=now, window=window, most=most)
     return Passed() if until is None else Refused(check, until=until, waits=turn is not None)
+
+
+def _once(
+    connection: Connection, tenant: str, check: Check, execution_id: str, now: int, expires_at: int
+) -> Passed | Refused:
+    """Take a key, unless another execution holds it.
+
+    Taking it locks its row until the end of the transaction, even in vain: all duplicates would queue for it. So a key
+    that was found held is read first. A duplicate that sees it held comes before whatever frees it at that moment.
+    """
+    place = (tenant, check.key)
+    if _held.end(place) is not None:
+        holder = dedup.holder(connection, tenant, check.key, now=now)
+        if holder is not None and holder != execution_id:
+            return Refused(check, of=holder)
+        _held.drop(place)
+    holder = dedup.take(connection, tenant, check.key, execution_id, now=now, expires_at=expires_at)
+    if holder is None:
+        return Passed()
+    _held.learn(place, expires_at)
+    return Refused(check, of=holder)
 
 
 def _slot(
@@ -151,27 +174,32 @@ def _mine(turn: Turn, rule: str) -> int | None:
     return at if attempt == turn.attempt else None
 
 
-class _FullWindows:
-    """Windows of which this process knows that they are full, each with its end."""
+class _Known:
+    """What this process has found closed, each with the time until which that may last."""
 
     def __init__(self) -> None:
-        self._ends: dict[tuple[str, Check], int] = {}
+        self._ends: OrderedDict[Hashable, int] = OrderedDict()
         self._lock = threading.Lock()
 
-    def learn(self, tenant: str, check: Check, until: int) -> None:
+    def learn(self, what: Hashable, until: int) -> None:
         with self._lock:
-            if len(self._ends) >= MOST_FULL:
-                now = db.now_ms()
-                self._ends = {one: end for one, end in self._ends.items() if end > now}
-            if len(self._ends) < MOST_FULL:
-                self._ends[tenant, check] = until
+            self._ends[what] = until
+            if len(self._ends) > MOST_KNOWN:
+                self._ends.popitem(last=False)
 
-    def end(self, tenant: str, check: Check) -> int | None:
-        until = self._ends.get((tenant, check))
+    def end(self, what: Hashable) -> int | None:
+        until = self._ends.get(what)
         return until if until is not None and until > db.now_ms() else None
 
+    def drop(self, what: Hashable) -> None:
+        with self._lock:
+            self._ends.pop(what, None)
 
-_full = _FullWindows()
+
+#: full windows, which stay full until then: (tenant, check)
+_full = _Known()
+#: keys that are worth a look before they are taken: (tenant, key)
+_held = _Known()
 
 
 def full(tenant: str, checks: Iterable[Check]) -> Refused | None:
@@ -180,7 +208,7 @@ def full(tenant: str, checks: Iterable[Check]) -> Refused | None:
     Only where the first check is a window that was full when this process last asked, and has not ended.
     """
     first = next(iter(checks), None)
-    if first is None or (until := _full.end(tenant, first)) is None:
+    if first is None or (until := _full.end((tenant, first))) is None:
         return None
     return Refused(first, until=until)
 
@@ -190,10 +218,10 @@ def learn(tenant: str, refused: Refused) -> None:
     effect = refused.check.effect
     counts = isinstance(effect, Throttle) and effect.on_excess == "reject" and refused.check.value is None
     if counts and refused.until is not None:
-        _full.learn(tenant, refused.check, refused.until)
+        _full.learn((tenant, refused.check), refused.until)
 
 
 def forget() -> None:
-    """Forget all full windows; for tests that empty the database."""
-    global _full  # noqa: PLW0603 - one per process
-    _full = _FullWindows()
+    """Forget all full windows and held keys; for tests that empty the database."""
+    global _full, _held
+    _full, _held = _Known(), _Known()

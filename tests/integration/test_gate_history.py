@@ -16,10 +16,12 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from gateway.facts import PROVIDER_PREFIX
+from store import audit
 from store import redis as redis_store
 from store.engine import db
 from store.executions import transitions
-from store.gateway import dedup, throttles
+from store.gateway import dedup, payloads, throttles
 from tests.support import contender, force
 from tests.support.api import Door
 from tests.support.processes import ROOT, clean_environment
@@ -33,10 +35,10 @@ NAMES = ("once", "limit", "hosts", "turns")
 
 @pytest.fixture
 def actions(first_database: str) -> Iterator[list[str]]:
-    """Four actions, by what the rules say of them."""
+    """A provider's revision, then four actions, by what the rules say of them."""
     with force.clean():
-        door = Door()
-        yield [door.create(id=f"act-{name}", parameters=[{"name": "host"}])["id"] for name in NAMES]
+        door, sent = Door(), force.provider(contender.SENT, kind="mock")
+        yield [sent] + [door.create(id=f"act-{name}", parameters=[{"name": "host"}])["id"] for name in NAMES]
 
 
 def child(number: int, actions: list[str]) -> subprocess.Popen[str]:
@@ -53,10 +55,12 @@ def begun(process: subprocess.Popen[str]) -> None:
 
 
 def kill(*children: subprocess.Popen[str]) -> None:
+    ended = [process for process in children if process.poll() is not None]
     for process in children:
         process.send_signal(signal.SIGKILL)
         process.wait()
         process.stdout.close()
+    assert not ended, "a key that is free was refused"
 
 
 def settle() -> None:
@@ -103,7 +107,8 @@ def passed() -> dict[str, list[Any]]:
 def by_host(rows: list[Any]) -> dict[str, list[Any]]:
     found = defaultdict(list)
     for row in rows:
-        found[transitions.load(row.input)["host"]].append(row)
+        given = transitions.load(row.input)
+        found[given.get("payload", given)["host"]].append(row)
     return found
 
 
@@ -116,16 +121,53 @@ def frees(row: Any) -> bool:
     return not in_doubt and contender.IN_DOUBT not in transitions.load(row.logs)
 
 
+def ids_of(event: str) -> dict[str, int]:
+    """Subject → the place of this event in the trail."""
+    with db.read() as connection:
+        rows = connection.execute(
+            sa.select(audit.audit.c.subject, audit.audit.c.id).where(audit.audit.c.event == event)
+        )
+        return dict(rows.all())
+
+
+def assert_one_after_the_other(rows: list[Any]) -> None:
+    """Each has taken its key after the one before had freed it."""
+    accepted, failed = ids_of("execution.accepted"), ids_of("execution.failed")
+    for host, own in by_host(rows).items():
+        for earlier, later in itertools.pairwise(sorted(accepted[row.id] for row in own)):
+            freed = [failed[row.id] for row in own if accepted[row.id] == earlier and row.id in failed]
+            assert freed, f"{host} went out twice: its first is under way"
+            assert freed[0] < later, f"{host} went out twice at a time"
+
+
+def assert_refused_by_equals(rows: list[Any]) -> None:
+    """Each duplicate names one that went out about the same host; there were many."""
+    host_of = {row.id: host for host, own in by_host(rows).items() for row in own}
+    with db.read() as connection:
+        event = sa.and_(
+            audit.audit.c.event == "dispatch.deduplicated", audit.audit.c.subject == payloads.payloads.c.subject
+        )
+        query = sa.select(audit.audit.c.details, payloads.payloads.c.body).where(event)
+        found = [(transitions.load(row.details)["of"], transitions.load(row.body)) for row in connection.execute(query)]
+    assert [of for of, body in found if host_of[of] != body["host"]] == []
+    assert len(found) > len(rows) / 4
+
+
 def test_no_rule_lets_through_more_than_it_may(actions: list[str], redis_server: RedisServer) -> None:
     """One for each key at a time, sixty in the window, five hosts, a slot for each; rows and counts are one."""
     contend(actions)
-    once, limit, hosts, turns = (passed()[action] for action in actions)
+    let_through = passed()
+    sent = let_through[PROVIDER_PREFIX + contender.SENT]
+    once, limit, hosts, turns = (let_through[action] for action in actions[1:])
+    assert_one_after_the_other(sent)
+    assert_one_after_the_other(once)
+    assert_refused_by_equals(sent)
     with db.read() as connection:
         keys = {row.execution_id for row in connection.execute(sa.select(dedup.dedup_keys))}
         windows = connection.execute(sa.select(throttles.throttles)).all()
         members = connection.execute(sa.select(throttles.throttle_members)).all()
     held = 0
-    for host, rows in by_host(once).items():
+    for host, rows in (*by_host(once).items(), *by_host(sent).items()):
         holding = [row.id for row in rows if not frees(row)]
         assert len(holding) <= 1, f"{host} went out twice"
         assert set(holding) <= keys
