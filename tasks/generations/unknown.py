@@ -11,7 +11,6 @@ from gateway import current, grants
 from gateway.grants import ANY
 from gateway.rules import domains
 from playbooks.definitions.actions import EXECUTORS
-from providers.notification import CHANNELS
 from store import access
 from store.access import Caller
 from store.engine import db
@@ -35,6 +34,8 @@ def warnings(rules: Iterable[Json], configured: Collection[str]) -> list[str]:
 
 def warning(name: str, configured: Collection[str]) -> str | None:
     """What to say about a name that is no provider, executor or channel; None if it is one."""
+    from providers.notification import CHANNELS  # brings every way to notify, which few web processes need
+
     known = {*configured, *EXECUTORS, *CHANNELS}
     return None if name in known else f"no provider '{name[:64]}' is configured{did_you_mean(name, sorted(known))}"
 
