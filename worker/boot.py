@@ -70,13 +70,13 @@ def end_with_parent(**_: Any) -> None:
 
 
 def _follow(**_: Any) -> None:
-    """Follow the configuration, in a process of a pool: it makes attempts."""
-    follow.begin(_name)
+    """Follow the configuration, in a process of a pool: from its first attempt, and it may never make one."""
+    follow.begin(_name, at_once=False)
 
 
 def _start(sender: Any, **_: Any) -> None:
     flower_events.send_through(sender)
-    follow.begin(_name)
+    follow.begin(_name, at_once="processes" not in sender.pool.info)  # the parent of such a pool decides nothing
     queues = [name for name in sender.app.amqp.queues.consume_from if not name.endswith(".dq2")]
     heartbeat = Heartbeat(sender.hostname, queues, getattr(sender.controller, "beat", None))
     _heartbeats[sender.hostname] = heartbeat

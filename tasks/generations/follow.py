@@ -6,10 +6,11 @@ looks at the number in Redis twice a second and whenever news arrives, and at th
 a second while Redis is away. A new edition is read from the database, compiled aside, and put in force by swapping a
 reference.
 
-A decision that comes before the first load, or more than a second after the last look, makes the look itself
-(``gateway.current``), and fails where it cannot: a process that may have missed a change does not decide. A process
-counts as fresh only from the moment of a check-in that came before its look. So a change finds every
-process that still decides by the old configuration among those that have checked in within two seconds.
+A process of a pool, which may never get work, begins all this with its first decision. A decision that comes before the
+first load, or more than a second after the last look, makes the look itself (``gateway.current``), and fails where it
+cannot: a process that may have missed a change does not decide. A process counts as fresh only from the moment of a
+check-in that came before its look. So a change finds every process that still decides by the old configuration among
+those that have checked in within two seconds.
 
 Circuit breakers are read with every new edition, when news says that one has changed, and every five seconds: one that
 opens or closes is an edition, a count of failures is none.
@@ -40,6 +41,9 @@ from tasks.generations import breaker_rows
 
 #: seconds between two looks at Redis; the look must come well before ``current.FRESH`` is over
 EVERY = 0.4
+#: seconds from the start of the thread to its first look: what else starts with the process asks the database first,
+#: and the follower finds a connection that is open
+FIRST_AFTER = 0.3
 #: seconds between two looks at the database while Redis answers
 DATABASE_EVERY = 5.0
 #: seconds between two looks at circuit breakers when many fail at once
@@ -76,6 +80,7 @@ class Follower(threading.Thread):
 
     def run(self) -> None:
         """Follow until stopped."""
+        self._ended.wait(FIRST_AFTER)
         while not self._ended.is_set():
             try:
                 self._step()
@@ -117,6 +122,18 @@ class Follower(threading.Thread):
             self._database_at = self._looked_from = asked
             if newest is not _SILENCE:
                 current.heard(asked)
+
+    def first_look(self) -> None:
+        """Begin to follow, and look.
+
+        Raises:
+            Unavailable: as ``look``.
+        """
+        with self._one:
+            if not self._ended.is_set() and self.ident is None:
+                self.start()
+        current.follow(self.look)
+        self.look()
 
     def check_in(self) -> None:
         """Look at the number in Redis; at the database where that is needed."""
@@ -248,13 +265,18 @@ def _paced(rules: Iterable[Json]) -> Iterator[Json]:
 _follower: Follower | None = None
 
 
-def begin(role: str) -> None:
-    """Make this process a follower; called once in each, after the fork."""
+def begin(role: str, *, at_once: bool = True) -> None:
+    """Make this process a follower; called once in each, after the fork.
+
+    One that may never decide anything follows from its first decision, without ``at_once``: until then it holds no
+    connection, and no change waits for it.
+    """
     global _follower  # noqa: PLW0603 - one per process is the point
     if _follower is None:
         _follower = Follower(role)
-        current.follow(_follower.look)
-        _follower.start()
+        current.follow(_follower.look if at_once else _follower.first_look)
+        if at_once:
+            _follower.start()
 
 
 def end() -> None:

@@ -12,10 +12,11 @@ from redis.exceptions import RedisError
 from config.settings import settings
 from gateway import current
 from store import redis
+from store.engine import db
 from store.engine.db import Connection
 from store.gateway import configurations, news
 from tasks.generations import changes, follow
-from tasks.generations.changes import Author
+from tasks.generations.changes import Author, NewGeneration
 from tests.support.deciders import Decider
 from tests.support.services import RedisServer
 from tests.support.waiting import eventually
@@ -171,9 +172,7 @@ def test_a_process_that_cannot_use_the_configuration_decides_nothing(folder: Pat
         body = connection.execute(table.select()).first()
         assert body is not None
         later = body.body.replace('"suppress"', '"of a later version"')
-        new = changes.NewGeneration(
-            body=later, digest="x", revisions={}, source="a later version", rules=1, loaded_by="test"
-        )
+        new = NewGeneration(body=later, digest="x", revisions={}, source="a later version", rules=1, loaded_by="test")
         edition = changes.configurations.end(connection, changes.configurations.add(connection, new))
     news.announce(edition)
     time.sleep(current.FRESH)
@@ -226,3 +225,49 @@ def test_decisions_that_come_together_share_a_look(folder: Path, monkeypatch: py
         asker.join(30)
     assert [rule.name for rule in current.held().ruleset.rules] == ["r1"]
     assert len(looks) == 2
+
+
+@pytest.fixture
+def follower(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Lets this process follow for the length of a test; it has no connection open before."""
+    monkeypatch.setattr(follow, "_follower", None)
+    db.dispose()
+    yield
+    if follow._follower is not None:
+        follow.end()
+        if follow._follower.is_alive():
+            follow._follower.join(10)
+    current.forget()
+
+
+def checked_in() -> dict[str, int]:
+    return news.living(changes.db.now_ms())[0]
+
+
+def test_a_process_that_may_never_decide_follows_from_its_first_decision(folder: Path, follower: None) -> None:
+    """Until then it has no thread and no connection, and no change waits for it; then it obeys as all others do."""
+    follow.begin("pool", at_once=False)
+    time.sleep(follow.FIRST_AFTER + 0.1)
+    assert not follow._follower.is_alive()
+    assert (checked_in(), len(db._database().reading._free)) == ({}, 0)
+    with db.write() as connection:  # as another process does: this one has not looked
+        body = connection.execute(configurations.configurations.select()).first().body.replace("r0", "r1")
+        configurations.begin(connection)
+        new = NewGeneration(body=body, digest="x", revisions={}, source="another", rules=1, loaded_by="test")
+        configurations.end(connection, configurations.add(connection, new))
+    assert [rule.name for rule in current.current().ruleset.rules] == ["r1"]
+    eventually(checked_in, 10, "it has checked in")
+    write(folder, "r2")
+    assert changes.load(ME).applied == "1 of 1"
+    assert [rule.name for rule in current.held().ruleset.rules] == ["r2"]
+
+
+def test_a_process_that_starts_needs_no_connection_for_following(folder: Path, follower: None) -> None:
+    """The follower lets the first heartbeat go ahead, and uses its connection."""
+    follow.begin("steps")
+    with db.read() as connection:
+        configurations.edition(connection)
+        time.sleep(0.1)
+    eventually(checked_in, 10, "it follows")
+    eventually(lambda: current.held().number, 10, "it has looked")
+    assert len(db._database().reading._free) == 1
