@@ -22,7 +22,7 @@ from store.engine import db
 from store.executions import announcements, changes, completions, leases, outcomes, recovery, runs
 from store.records import listing as records
 from store.records import notes
-from tasks.clock import monitors, seals
+from tasks.clock import metrics, monitors, seals
 from tasks.clock.duty import TimeSlice
 from tasks.entrypoints import maintenance, tick
 from tasks.entrypoints import runs as run_tasks
@@ -34,6 +34,9 @@ from tests.support.services import RedisServer
 #: thousands of instructions of SQLite that a statement may take, a third of what a scan takes in the gate: the
 #: statuses of the 20,000 newest executions take 600
 MOST_COST = 800
+#: thousands of instructions of SQLite, or blocks of PostgreSQL, that a statement of a tick may take; the trail of
+#: 20,000 executions has a thousand blocks
+MOST_OF_A_TICK = 50
 #: a total above ``paging.EXACT``, counted once a minute up to ``paging.MOST``: PostgreSQL may read it off the table
 _TOTAL = re.compile(r"^SELECT count\(\*\) AS count_1 FROM \(SELECT (executions|run|audit)\.(created_at|at)\b")
 #: what conditions of rules may look for by itself
@@ -140,6 +143,23 @@ def test_what_rules_count_is_found_by_an_index_of_its_own(database: str, monkeyp
             used = [plans.indexes(connection, each) for each in statements]
         walks += [f"{filters}: {names}" for names in used if not names or "ix_audit_records" in names]
     assert not walks
+
+
+def test_a_tick_that_has_counted_all_reads_little(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What ended before costs a tick nothing: no statement of it goes through more than a few rows."""
+    fill_database(Door(), 20_000)
+    while metrics.count(TimeSlice()):
+        pass
+    with plans.recorded(monkeypatch) as recorder:
+        for duty in tick.DUTIES:
+            duty.run(TimeSlice(time.monotonic() + 1))
+    statements = recorder.reading_what_grows()
+    assert any("audit" in each.text for each in statements), "the tick has not asked for what has ended"
+    costs = dict(recorder.cost)
+    with db.engine().connect() as connection:
+        if connection.dialect.name == "postgresql":
+            costs = {plans.form(each.text): plans.blocks(connection, each) for each in statements}
+    assert {text: cost for text, cost in costs.items() if cost > MOST_OF_A_TICK} == {}
 
 
 def _call_every_operation(door: Door) -> None:

@@ -147,6 +147,19 @@ def indexes(connection: sa.Connection, statement: Statement) -> set[str]:
     return set(re.findall(r"\b(?:ix|pk)_\w+", plan))
 
 
+def blocks(connection: sa.Connection, statement: Statement) -> int:
+    """The blocks that PostgreSQL touches for a statement, which is run and undone."""
+    raw = db.raw(connection)
+    raw.execute("BEGIN")
+    asked = statement.cursor(raw).execute(
+        f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement.text}", statement.parameters
+    )
+    plan = asked.fetchone()[0]
+    raw.execute("ROLLBACK")
+    top = (json.loads(plan) if isinstance(plan, str) else plan)[0]["Plan"]
+    return int(top["Shared Hit Blocks"]) + int(top["Shared Read Blocks"])
+
+
 def _of_sqlite(raw: Any, statement: Statement) -> str:
     plan = raw.execute(f"EXPLAIN QUERY PLAN {statement.text}", statement.parameters).fetchall()
     for _, parent, _, detail in plan:
