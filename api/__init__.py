@@ -27,7 +27,7 @@ from api.http import auth, errors, openapi
 from api.http.blueprint import DispatchIdConverter, IdConverter, StepIdConverter, TextConverter
 from api.http.body import MAX_BYTES
 from api.http.current_request import present
-from api.http.load import HERE
+from api.http.load import HERE, LISTS
 from api.http.long_poll import Watcher
 from api.http.rate_limits import Limiter, standing
 from api.playbooks import import_export
@@ -98,6 +98,7 @@ def create_app() -> Flask:
     app.extensions["tocsin.watcher"] = Watcher()
     app.extensions["tocsin.ends"] = Ends()
     app.extensions["tocsin.knows"] = auth.knows
+    app.extensions["tocsin.gives_way"] = LISTS.give_way
     app.extensions["tocsin.started"] = _started
     app.extensions["tocsin.gauge"] = health.Gauge()
     app.extensions["tocsin.numbers"] = prometheus.Numbers()

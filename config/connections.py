@@ -4,7 +4,8 @@ In order of time: a connection is counted, in all and for its address; where tha
 longest for its client (of the same address, if that has too many) is closed, and when none waits the new one is served
 what is urgent and nothing else. Then its requests are read: a request line with its headers has gunicorn's
 ``keepalive`` seconds from the moment the connection is free, a body ``BODY`` seconds and one more for each ``PIECE``
-that has come, an answer ``ANSWER`` seconds to be taken. Each request waits for its turn (``config.turns``).
+that has come, an answer ``ANSWER`` seconds to be taken. Each request waits for its turn (``config.turns``), and one
+that reads lets what is being accepted pass.
 """
 
 import errno
@@ -193,6 +194,8 @@ class Worker(GeventWorker):  # type: ignore[misc]
         self.turns = Turns()
         #: tells whether the key that a request shows was valid lately
         self.knows: Callable[[str], bool] = lambda _key: False
+        #: lets what is being accepted pass, for a moment
+        self.gives_way: Callable[[], None] = lambda: None
 
     def load_wsgi(self) -> None:
         """Load the application.
@@ -230,6 +233,8 @@ class Worker(GeventWorker):  # type: ignore[misc]
             self.turns.take(who)
             many = len(self.turns) > MANY
             getcurrent().waited = time.monotonic() - begun if many else 0.0  # read by the application
+            if req.method == "GET":
+                self.gives_way()
         sock.begin(req)
         try:
             super().handle_request(listener_name, req, sock, peer)

@@ -124,10 +124,11 @@ def post_worker_init(worker: Any) -> None:
     """Connect worker and application.
 
     SIGTERM releases the readers that wait, before the server waits for them. The application knows the keys, by which
-    requests take turns.
+    requests take turns, and what is being accepted, to which reads give way.
     """
     watchers = [worker.wsgi.extensions[name] for name in ("tocsin.watcher", "tocsin.ends")]
     worker.knows = worker.wsgi.extensions["tocsin.knows"]
+    worker.gives_way = worker.wsgi.extensions["tocsin.gives_way"]
     worker.wsgi.extensions["tocsin.started"]()
 
     def stop(number: int, frame: Any) -> None:

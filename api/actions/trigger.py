@@ -11,7 +11,7 @@ from api.http.auth import caller, requires
 from api.http.blueprint import LOCATION, Blueprint, answer
 from api.http.current_request import present
 from api.http.idempotency_key import KEY_HEADER, idempotency_key
-from api.http.load import HERE
+from api.http.load import HERE, LISTS
 from gateway import gate_column
 from playbooks.states import Mode
 from store.definitions import actions
@@ -47,18 +47,19 @@ def trigger_action(given: dict[str, Any], action_id: str) -> Response:
     Answers as soon as the execution is recorded; a worker performs it. Follow it at the address in Location.
     """
     mode: Mode = Mode.SANDBOX if given["sandbox"] else Mode.DRY_RUN if given["dry_run"] else Mode.LIVE
-    accepted = dispatch(
-        DispatchRequest(
-            caller=caller(),
-            action_id=action_id,
-            parameters=given["parameters"],
-            target=given["target"],
-            mode=mode,
-            idempotency_key=idempotency_key(),
-            request_id=g.request_id,
-            unless_urgent=HERE.refuse,
+    with LISTS.waiting():
+        accepted = dispatch(
+            DispatchRequest(
+                caller=caller(),
+                action_id=action_id,
+                parameters=given["parameters"],
+                target=given["target"],
+                mode=mode,
+                idempotency_key=idempotency_key(),
+                request_id=g.request_id,
+                unless_urgent=HERE.refuse,
+            )
         )
-    )
     members = {
         "execution_id": accepted.execution_id,
         "action_id": accepted.action_id,

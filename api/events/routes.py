@@ -9,7 +9,7 @@ from api.http import schemas as http_schemas
 from api.http.auth import caller, requires
 from api.http.blueprint import Blueprint, answer
 from api.http.idempotency_key import KEY_HEADER, idempotency_key
-from api.http.load import HERE
+from api.http.load import HERE, LISTS
 from config.errors import InvalidRequest, Problem
 from expressions.suggestions import did_you_mean
 from playbooks.definitions.events import USUAL
@@ -56,7 +56,8 @@ def send_event(given: dict[str, Any]) -> Response:
         request_id=g.request_id,
         unless_urgent=HERE.refuse,
     )
-    result = handle_event(this)
+    with LISTS.waiting():
+        result = handle_event(this)
     members = {
         "event_id": this.id,
         "event": this.event,

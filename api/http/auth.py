@@ -18,6 +18,7 @@ from werkzeug.exceptions import MethodNotAllowed
 from api.http import body, errors
 from api.http.blueprint import notes
 from api.http.current_request import present
+from api.http.load import LISTS
 from api.http.rate_limits import Limiter
 from config import logs
 from config.errors import Forbidden, InvalidRequest, Problem, Unavailable
@@ -147,7 +148,7 @@ def _recognised(key: str) -> Caller | None:
     remembered = _known.get(digest)
     if remembered is not None and now < remembered[1]:
         return remembered[0]
-    with db.read() as connection:
+    with LISTS.waiting(), db.read() as connection:
         found = access.authenticate(connection, key) or _signed_in(connection, key)
     if found is None:
         _known.pop(digest, None)

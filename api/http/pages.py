@@ -18,7 +18,7 @@ from api.http.auth import caller
 from api.http.base_schema import Schema
 from api.http.blueprint import answer
 from api.http.current_request import present
-from api.http.load import HERE
+from api.http.load import HERE, LISTS
 from api.http.schemas import without_nul
 from config.errors import InvalidRequest, Problem
 from store.definitions.versioned import Page
@@ -169,7 +169,7 @@ def read(query: Callable[Concatenate[Connection, Given], Rows], *args: Given.arg
     Raises:
         Unavailable: the database cannot be reached, or too many lists are being read.
     """
-    with HERE.aside():
+    with HERE.aside(), LISTS.turn():
         return db.read_aside(query, *args, **more)
 
 

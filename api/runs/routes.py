@@ -15,7 +15,7 @@ from api.http.auth import caller, requires
 from api.http.blueprint import LOCATION, Blueprint
 from api.http.current_request import present
 from api.http.idempotency_key import KEY_HEADER, idempotency_key
-from api.http.load import HERE
+from api.http.load import HERE, LISTS
 from api.http.long_poll import wait_for_news
 from api.runs import examples as shown
 from api.runs import schemas as shapes
@@ -62,18 +62,19 @@ def run_playbook(given: dict[str, Any], playbook_id: str) -> Response:
     Answers as soon as the run is recorded; workers perform it with the current version of the playbook. A playbook
     runs once at a time for the same asset; dry runs do not count.
     """
-    started = start(
-        request_of(
-            caller(),
-            playbook_id,
-            parameters=given["parameters"],
-            target=given["target_asset_id"],
-            mode=Mode.DRY_RUN if given["dry_run"] else Mode.LIVE,
-            idempotency_key=idempotency_key(),
-            request_id=g.request_id,
-            unless_urgent=HERE.refuse,
+    with LISTS.waiting():
+        started = start(
+            request_of(
+                caller(),
+                playbook_id,
+                parameters=given["parameters"],
+                target=given["target_asset_id"],
+                mode=Mode.DRY_RUN if given["dry_run"] else Mode.LIVE,
+                idempotency_key=idempotency_key(),
+                request_id=g.request_id,
+                unless_urgent=HERE.refuse,
+            )
         )
-    )
     headers = _location(started.run_id)
     if started.replayed:
         headers["Idempotency-Replayed"] = "true"
@@ -188,14 +189,15 @@ def retry_run(given: dict[str, Any], run_id: str) -> Response:
     takes over the completed steps and continues where the old run failed. Secrets that are no longer kept, or would be
     sent elsewhere than before, must be given again: 409 secret_needed names them.
     """
-    started = retry.retry(
-        _acting(run_id),
-        run_id,
-        completed_stay=given["start"] == "failed",
-        present=given["revisions"] == "present",
-        given=given["parameters"],
-        idempotency_key=idempotency_key(),
-    )
+    with LISTS.waiting():
+        started = retry.retry(
+            _acting(run_id),
+            run_id,
+            completed_stay=given["start"] == "failed",
+            present=given["revisions"] == "present",
+            given=given["parameters"],
+            idempotency_key=idempotency_key(),
+        )
     row = _read(started.run_id)
     members = {**views.accepted(row._asdict()), "retry_of": run_id, "steps": views.run_detail(row)["steps"]}
     return views.dual_envelope(members, 202, _location(started.run_id))

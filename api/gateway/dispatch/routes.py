@@ -16,7 +16,7 @@ from api.http.auth import caller, requires
 from api.http.base_schema import Schema
 from api.http.blueprint import Blueprint, answer
 from api.http.current_request import present
-from api.http.load import HERE
+from api.http.load import HERE, LISTS
 from api.http.schemas import wait
 from config import logs
 from config.errors import CallerError, InvalidRequest, NotFound, Problem, Unavailable
@@ -238,7 +238,8 @@ def _carried_out(asked: Sequence[Asked]) -> tuple[list[Result], list[Outcome | N
     with here.place([one.subject for one in asked], seconds) as waiting:
         if waiting is not None:
             asked = [replace(one, reply=here.process) for one in asked]
-        done = dispatches.accept(asked)
+        with LISTS.waiting():
+            done = dispatches.accept(asked)
         taken = [one for one in done if isinstance(one, Taken) and one.outcome is None]
         known = _ends_of([one for one in taken if one.replayed])
         left = [one for one in taken if one.subject not in known]
