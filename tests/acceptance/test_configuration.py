@@ -36,9 +36,9 @@ def living(stack: Stack) -> dict[str, str]:
 
 
 def all_in(stack: Stack) -> bool:
-    """Whether every process that decides has checked in; those for scripts have had no work."""
+    """Whether every process that decides has checked in; those for scripts have where a test before gave them work."""
     kinds = sorted(name.partition("@")[0] for name in living(stack))
-    return kinds == ["control", "slow", "steps", "web"]
+    return [kind for kind in kinds if kind != "scripts"] == ["control", "slow", "steps", "web"]
 
 
 def test_every_process_of_the_product_has_it_when_the_answer_comes(first_stack: Stack, rules: Path) -> None:
@@ -46,16 +46,17 @@ def test_every_process_of_the_product_has_it_when_the_answer_comes(first_stack: 
     stack, http = first_stack, first_stack.api.http
     eventually(lambda: all_in(stack), 30, "every process has checked in")
     (rules / "a.yaml").write_text(RULE.format(name="one"))
+    number = len(living(stack))
     answer = http.post("/v1/rules/reload").json()
     assert (answer["loaded"], answer["errors"]) == (1, [])
-    assert answer["applied"] == "4 of 4", living(stack)
+    assert answer["applied"] == f"{number} of {number}", living(stack)
     assert len(set(living(stack).values())) == 1
     stack.freeze("slow")
     stopped = http.post("/admin/stop", json={"reason": "a drill"}).json()
-    assert stopped["applied"] in ("3 of 4", "3 of 3")
+    assert stopped["applied"] in (f"{number - 1} of {number}", f"{number - 1} of {number - 1}")
     stack.thaw("slow")
     eventually(lambda: all_in(stack) and len(set(living(stack).values())) == 1, 20, "the worker that woke has it")
-    assert http.delete("/admin/stop").json()["applied"] == "4 of 4"
+    assert http.delete("/admin/stop").json()["applied"] == f"{number} of {number}"
     stack.kill("worker")
     (rules / "a.yaml").write_text(RULE.format(name="two"))
     assert http.post("/v1/rules/reload").json()["generation"] == answer["generation"] + 1
