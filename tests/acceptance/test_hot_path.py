@@ -91,6 +91,7 @@ def wrongly_called(stack: Stack, kit: Kit, action: str) -> list[str]:
     return faults
 
 
+@pytest.mark.parametrize("stack", [pytest.param("sqlite", marks=pytest.mark.gate), "postgresql"], indirect=True)
 def test_bursts_survive_kills(stack: Stack) -> None:
     """API and worker die in mid-burst: accepted executions complete under one key."""
     assert kill_in_bursts(stack, ["web", "worker"], size=80, seed=21) == []

@@ -15,8 +15,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     Its acceptance tests on PostgreSQL, which need another product and a server, go apart; the few of ``make test`` go
     together. (The marker ``xdist_group``, which could say this, is not heeded under pytest 9.2.)
 
-    Acceptance tests mostly wait, the others mostly compute: three of four processes begin with the former, the fourth
-    with the latter, so that no processor stands still while they wait.
+    Acceptance tests mostly wait, the others mostly compute: three of five processes begin with the former, two with the
+    latter, so that no processor stands still while they wait.
     """
     from xdist.scheduler import LoadScopeScheduling
 
