@@ -15,6 +15,7 @@ from expressions.suggestions import did_you_mean
 from playbooks.definitions.events import USUAL
 from playbooks.definitions.parameter_values import value_fault
 from store.ids import new_id
+from tasks.intake.candidates import Refusal
 from tasks.intake.events import TriggerEvent, handle_event
 from tasks.secrets.brief import brief
 
@@ -65,10 +66,7 @@ def send_event(given: dict[str, Any]) -> Response:
         "note": _record(this.event) if not result.considered else None,
         "repeated": result.repeated,
         "started": [{"playbook_id": name, "execution_id": run_id} for name, run_id in result.started.items()],
-        "not_started": [
-            {"playbook_id": name, "code": refusal.code, "reason": refusal.reason, "execution_id": refusal.run_id}
-            for name, refusal in result.not_started.items()
-        ],
+        "not_started": [_not_started(name, refusal) for name, refusal in result.not_started.items()],
         "not_matched": [
             {
                 "playbook_id": name,
@@ -82,6 +80,12 @@ def send_event(given: dict[str, Any]) -> Response:
     }
     replayed = bool(result.started) and not result.fresh
     return answer({"data": members}, 202, {"Idempotency-Replayed": "true"} if replayed else None)
+
+
+def _not_started(playbook_id: str, refusal: Refusal) -> dict[str, str | None]:
+    running = {"running_execution_id": refusal.running_id} if refusal.running_id else {}
+    said = {"playbook_id": playbook_id, "code": refusal.code, "reason": refusal.reason, **running}
+    return {**said, "execution_id": refusal.run_id}
 
 
 def _record(event: str) -> str | None:

@@ -70,6 +70,9 @@ class NotStarted(Schema):
     playbook_id = fields.String(metadata=described("The playbook."))
     code = fields.String(metadata=described("A stable word for the reason."))
     reason = fields.String(metadata=described("Why it was not started."))
+    running_execution_id = fields.String(
+        metadata=described("Only with already_running: the run of the playbook for this asset that is under way.")
+    )
     execution_id = fields.String(
         allow_none=True, metadata=described("The failed run that shows the event and the reason.")
     )
@@ -131,6 +134,7 @@ OUTCOME: dict[str, Any] = {
             "code": "already_running",
             "reason": "The playbook 'pb-isolate-host' is already running for the asset 'a-1001', as the execution "
             "'pexec-0199f3c2a1b46d0e8f2c40'.",
+            "running_execution_id": "pexec-0199f3c2a1b46d0e8f2c40",
             "execution_id": "pexec-0199f3c2a1b46d0e8f2c42",
         }
     ],

@@ -43,6 +43,8 @@ class Refusal:
     reason: str
     #: the failed run that shows it
     run_id: str | None = None
+    #: the run for the same asset that is in its way, where it is known
+    running_id: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +82,7 @@ def refused(error: CallerError) -> Refusal:
     """The refusal for an error."""
     details = "; ".join(problem.detail for problem in error.problems)
     reason = f"{str(error).removesuffix('.')}: {details}" if details else str(error)
-    return Refusal(code=error.code, reason=reason)
+    return Refusal(code=error.code, reason=reason, running_id=error.members.get("running_execution_id"))
 
 
 def accept(connection: Connection, this: Candidate, row: NewRow) -> None:

@@ -225,7 +225,9 @@ def test_one_playbook_that_cannot_start_stops_no_other(everywhere: Door) -> None
     reasons = {one["playbook_id"]: one["code"] for one in outcome["not_started"]}
     assert reasons == {"pb-broken": "action_disabled", "pb-busy": "already_running"}
     assert "'act-off'" in outcome["not_started"][0]["reason"]
-    assert repr(busy["started"][0]["execution_id"]) in outcome["not_started"][1]["reason"]
+    first, named = busy["started"][0]["execution_id"], "running_execution_id"
+    assert repr(first) in outcome["not_started"][1]["reason"]
+    assert [one.get(named) for one in outcome["not_started"]] == [None, first]
     [refused] = sent(door, "scan.completed")["not_started"]
     assert refused["code"] == "target_required"
     assert refused["reason"] == "The asset is missing: this playbook needs the asset it is to work on"
