@@ -8,12 +8,12 @@ not even a look.
 """
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from config import logs
-from config.errors import Unavailable
+from config.errors import Problem, Unavailable
 from gateway import breakers, circuits, current
 from gateway.breakers import CLOSED, BreakerConfig, End
 from gateway.current import InForce
@@ -31,6 +31,8 @@ from tasks.generations.breaker_rows import Change
 
 #: the code of an attempt for which every breaker is open
 OPEN = "circuit_open"
+#: problems of a payload that its message names
+_MOST_PROBLEMS = 5
 #: a probe may take this much longer than its call, ms
 _GRACE = 5_000
 #: the workspace in the audit trail of what belongs to none
@@ -40,12 +42,17 @@ log = logs.logger(__name__)
 
 
 class CircuitOpen(Exception):  # noqa: N818
-    """The breaker of the provider is open, and no fallback lets the call through."""
+    """The breaker of the provider is open, and no fallback lets the call through.
 
-    def __init__(self, provider: str, tried: tuple[str, ...]) -> None:
+    ``problems`` are those of a payload that does not fit the action for which the last fallback stands.
+    """
+
+    def __init__(self, provider: str, tried: tuple[str, ...], problems: Sequence[Problem] = ()) -> None:
         fallbacks = tried[1:]
         also = f", nor by {' or '.join(fallbacks)}" if fallbacks else ""
-        super().__init__(f"The circuit breaker of {provider!r} is open: nothing goes out by it{also}.")
+        unfit = "; ".join(f"/payload{one.pointer}: {one.detail}" for one in problems[:_MOST_PROBLEMS])
+        why = f" The provider {fallbacks[-1]!r} takes other values: {unfit}." if unfit else ""
+        super().__init__(f"The circuit breaker of {provider!r} is open: nothing goes out by it{also}.{why}")
         self.details = {"provider": provider, "fallback_chain": list(fallbacks)}
 
 
