@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from gateway.facts import Facts
-from gateway.verdicts import Problem, Shadow, Verdict
+from gateway.verdicts import Problem, Reroute, Shadow, Verdict
 
 _encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
@@ -46,8 +46,10 @@ class Gate:
     of: str | None = None
     #: when a throttled execution may be tried again, or one that waits goes on
     until: int | None = None
-    #: the provider that a rule has replaced by ``provider``
+    #: the provider that a rule or an open circuit breaker has replaced by ``provider``
     original_provider: str | None = None
+    #: the provider whose fallback ``provider`` is
+    asked_provider: str | None = None
     shadows: tuple[Shadow, ...] = ()
     problems: tuple[Problem, ...] = ()
     #: slots of a step that waits for its turn: rule → [time, the attempt that may use it]
@@ -56,6 +58,11 @@ class Gate:
     trace: Mapping[str, str] = field(default_factory=dict)
     #: the process that waits for the end
     reply: str | None = None
+
+    @property
+    def sent_to(self) -> str | None:
+        """The provider that a rule names, whether a fallback takes its place or not; None where no rule does."""
+        return (self.asked_provider or self.provider) if self.verdict == Reroute.kind else None
 
     def text(self) -> str:
         """The column's text."""

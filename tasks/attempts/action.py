@@ -12,7 +12,9 @@ from collections.abc import Callable
 
 from config import logs
 from config.errors import Unavailable
+from config.types import Json
 from gateway import gate_column, traces
+from gateway.gate_column import Gate
 from playbooks.states import Kind
 from providers.base import Abandoned
 from store.definitions.actions import Revision
@@ -65,12 +67,13 @@ def _attempt(execution_id: str, claimed: Callable[[Row], None] | None) -> Ending
 def _carry_out(row: Row, held: HeldLease) -> Ending | Unchanged:
     revision = revisions.action_with_patience(row.revision_id)
     this = attempt_at(row, revision.definition["retry"])
-    if row.kind == Kind.DISPATCH and (gate := gate_column.read(row.gate)) is not None:
+    gate = gate_column.read(row.gate)
+    if row.kind == Kind.DISPATCH and gate is not None:
         this.trace, this.reply = gate.trace, gate.reply
         if gate.trace:
             logs.bind(trace_id=traces.trace_id(gate.trace))
     try:
-        ending = conclude(this, perform(stop.waits(row) or _work(this, revision, held), held))
+        ending = conclude(this, perform(stop.waits(row) or _work(this, revision, held, gate), held))
     except Abandoned:
         ending = Unchanged("abandoned")
     if ending.status in ("abandoned", "stale"):
@@ -79,7 +82,7 @@ def _carry_out(row: Row, held: HeldLease) -> Ending | Unchanged:
     return ending
 
 
-def _work(this: Attempt, revision: Revision, held: HeldLease) -> Work | Ending:
+def _work(this: Attempt, revision: Revision, held: HeldLease, gate: Gate | None) -> Work | Ending:
     try:
         hidden = opened_parameters(this.row)
     except SealBroken as broken:
@@ -87,4 +90,12 @@ def _work(this: Attempt, revision: Revision, held: HeldLease) -> Work | Ending:
     given, dispatch = json.loads(this.row.input), None
     if this.row.kind == Kind.DISPATCH:
         dispatch, given = given, provider_calls.parameters_of(revision, this.row.action_id, given)
+    elif gate is not None and (sent_to := gate.sent_to) is not None and not provider_calls.is_provider(revision):
+        this.sent_to, dispatch = sent_to, _dispatch(this.row, gate)
     return prepare(this, revision, held, {**given, **hidden}, hidden, dispatch)
+
+
+def _dispatch(row: Row, gate: Gate) -> Json:
+    """A trigger that a rule sends to a provider, without its payload, as a provider gets it."""
+    labels = {} if row.target is None else {"target": row.target}
+    return {"action_type": gate.action_type, "labels": labels, "id": row.id, "namespace": gate.namespace}

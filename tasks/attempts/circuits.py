@@ -69,21 +69,28 @@ class Way(NamedTuple):
     action_type: str = ""
 
 
-def provider_of(revision: Revision, action_id: str) -> str | None:
-    """The provider by which an execution goes out; None for an action of the catalogue."""
+def provider_of(revision: Revision, action_id: str, sent_to: str | None = None) -> str | None:
+    """The provider by which an execution goes out; None for an action of the catalogue.
+
+    ``sent_to`` is that to which a rule sends what names another one, or an action.
+    """
     if not revision.workspace_id:
         return str(revision.definition["id"])
+    if sent_to is not None:
+        return sent_to
     named = action_id.removeprefix(PROVIDER_PREFIX)  # one that stands for an action, and is pinned as that
     return named if named != action_id else None
 
 
-def through(row: Any, revision: Revision, dispatch: Mapping[str, Any]) -> Way | None:
+def through(row: Any, revision: Revision, dispatch: Mapping[str, Any], sent_to: str | None = None) -> Way | None:
     """By which provider the call of this attempt goes out; None where no breaker is concerned.
+
+    ``sent_to`` is the provider to which a rule sends it.
 
     Raises:
         CircuitOpen: it must not go out. Abandoned: this process cannot learn whether it may.
     """
-    provider = provider_of(revision, row.action_id) if row.mode == Mode.LIVE else None
+    provider = provider_of(revision, row.action_id, sent_to) if row.mode == Mode.LIVE else None
     if provider is None:
         return None
     held = _patiently(current.current)
@@ -197,5 +204,5 @@ def account(way: Way | None, before: Gate | None) -> Mapping[str, str]:
         return {}
     known = before or Gate(origin="step", namespace=PLAYBOOKS, provider=way.asked, action_type=way.action_type)
     first = known.original_provider or way.asked
-    original = None if first == way.by else first
-    return {"gate": replace(known, provider=way.by, original_provider=original).text()}
+    original, asked = (None if first == way.by else first), (None if way.asked == way.by else way.asked)
+    return {"gate": replace(known, provider=way.by, original_provider=original, asked_provider=asked).text()}

@@ -97,6 +97,8 @@ class Attempt:
     #: of a dispatch: its trace context, and the process that waits for its end
     trace: Mapping[str, str] = field(default_factory=dict)
     reply: str | None = None
+    #: the provider to which a rule sends what its row names
+    sent_to: str | None = None
     #: of a call that a circuit breaker concerns: by which provider it goes out
     way: circuits.Way | None = None
 

@@ -70,7 +70,7 @@ def prepare(
     row = this.row
     named: list[str] = []
     try:
-        this.way = circuits.through(row, revision, dispatch or parameters)
+        this.way = circuits.through(row, revision, dispatch or parameters, this.sent_to)
         revision, parameters, hidden = fallbacks.sent(
             this.way, row.workspace_id, revision, parameters, hidden, dispatch
         )

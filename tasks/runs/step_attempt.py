@@ -71,6 +71,7 @@ class StepWork:
             if ending is not None:
                 self.given = redactor([*texts(self._hidden(form))])(masked(form.values, form.secret_names))
                 return ending
+            self.this.sent_to = form.gate.sent_to if form.gate is not None else None
         hidden = self._hidden(form)
         work = prepare(self.this, form.revision, held, form.values, hidden, form.dispatch)
         self.given = self.this.redact(masked(form.values, form.secret_names))

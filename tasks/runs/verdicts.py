@@ -192,6 +192,7 @@ def _undecided(before: Gate) -> Gate:
         before,
         provider=before.original_provider or before.provider,
         original_provider=None,
+        asked_provider=None,
         verdict="allow",
         rule=None,
         reason=None,
@@ -233,7 +234,7 @@ def changed(form: Form, decision: Decision, redact: Redactor) -> tuple[Form, End
         return form, failed(refusal.code, f"{refusal} {told(refusal.problems)}".strip())
     if sent is None:
         raise Abandoned
-    stands = form.dispatch if not provider_calls.is_provider(sent.revision) else None
+    stands = None if provider_calls.is_provider(sent.revision) else words.provider_parameters(decision)
     form = Form(revision=sent.revision, values=sent.values, secret_names=sent.secret_names, gate=gate, dispatch=stands)
     return form, None
 

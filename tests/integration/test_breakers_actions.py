@@ -1,4 +1,4 @@
-"""Circuit breakers of providers that stand for actions of the tenant: their secrets stay where they are."""
+"""Circuit breakers of providers that stand for actions of the tenant: their secrets, and which breaker is asked."""
 
 import json
 from collections.abc import Iterator
@@ -7,8 +7,11 @@ from typing import Any
 
 import pytest
 
+from gateway import gate_column
+from providers.base import ProviderError
 from store.engine import db
 from store.executions import transitions
+from store.gateway import breakers
 from store.ids import new_id
 from tasks.attempts import action as attempts
 from tests.support import dispatching
@@ -25,6 +28,7 @@ providers:
   again: {kind: action, action: act-isolate}
   other: {kind: action, action: act-other}
   strict: {kind: action, action: act-strict}
+  twice: {kind: action, action: act-twice}
 circuit_breakers:
 """
 GIVEN = {"host": "h-1", "token": SECRET}
@@ -40,12 +44,12 @@ class Place:
         #: the calls that went out by an action: its name and its parameters
         self.called: list[tuple[str, dict[str, Any]]] = []
         declared = [{"name": "host", "required": True}, {"name": "note"}, {"name": "token", "type": "secret"}]
-        for name in ("isolate", "other"):
-            self._action(name, declared)
+        for name in ("isolate", "other", "twice"):
+            self._action(name, declared, attempts=2 if name == "twice" else 1)
         self._action("strict", [{"name": "host"}, {"name": "token", "type": "secret", "required": True}])
 
-    def _action(self, name: str, declared: list[dict[str, Any]]) -> None:
-        more = {"type": "containment", "retry": {"max_attempts": 1, "backoff_seconds": 0}}
+    def _action(self, name: str, declared: list[dict[str, Any]], attempts: int = 1) -> None:
+        more = {"type": "containment", "retry": {"max_attempts": attempts, "backoff_seconds": 0}}
         self.door.create(id=f"act-{name}", name=name, parameters=declared, **more)
 
     def load(self, *breakers: str, rules: list[dict[str, Any]] | None = None) -> None:
@@ -64,6 +68,15 @@ class Place:
         assert answer.status_code == 202, answer.text
         attempts.attempt(answer.json["execution_id"])
         return row_of(answer.json["execution_id"])
+
+    def trigger(self, action_id: str, host: str) -> str:
+        """Trigger an action and carry it out; its execution."""
+        asked = {"parameters": {"host": host}, "target": "web-1"}
+        answer = self.door.call("POST", f"/api/actions/{action_id}/trigger", json=asked)
+        assert answer.status_code == 202, answer.text
+        execution_id = str(answer.json["data"]["execution_id"])
+        attempts.attempt(execution_id)
+        return execution_id
 
     def step(self, reference: str, given: dict[str, Any], **parameters: Any) -> Any:
         """Carry out a playbook of one step, with these secret parameters; the step's row."""
@@ -87,6 +100,8 @@ def place(database: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Ite
     def perform(call: Any) -> Any:
         call.checkpoint()
         made.called.append((call.context["action"]["name"], dict(call.parameters)))
+        if call.parameters["host"] == "fails":
+            raise ProviderError("away", "It is away.", retryable=True)
         return {"ok": True}
 
     monkeypatch.setattr(webhook, "perform", perform)
@@ -97,6 +112,12 @@ def place(database: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Ite
 def row_of(execution_id: str) -> Any:
     with db.read() as connection:
         return transitions.get(connection, "default", execution_id)
+
+
+def failures(provider: str) -> int:
+    """The failures that the breaker of a provider counts."""
+    with db.read() as connection:
+        return sum(row.failures for row in breakers.listed(connection) if row.provider == provider)
 
 
 def step_of(token: str) -> dict[str, Any]:
@@ -159,3 +180,59 @@ def test_a_fallback_that_stands_for_the_same_action_gets_its_secrets(place: Plac
     assert place.dispatch("isolate", **GIVEN).status == "completed"
     assert place.step("provider:isolate", step_of(SECRET)).status == "completed"
     assert [(name, given["token"]) for name, given in place.called] == [("isolate", SECRET)] * 2
+
+
+def away(target: str) -> list[dict[str, Any]]:
+    """The rule that sends everything of an action, and what names the provider ``note``, to another provider."""
+    condition = {"field": "action.action_type", "in_list": ["act-other", "contain"]}
+    effect = {"type": "reroute", "target_provider": target}
+    return [{"name": "away", "origins": ["trigger", "step"], "condition": condition, "action": effect}]
+
+
+def by(place: Place, way: str, host: str) -> Any:
+    """Have the rule send a trigger, a step of an action or a step that names another provider; the row."""
+    if way == "trigger":
+        return row_of(place.trigger("act-other", host))
+    if way == "step":
+        return place.step("act-other", {"host": host})
+    return place.step("provider:note", {"action_type": "contain", "payload": {"host": host}})
+
+
+@pytest.mark.parametrize("way", ["trigger", "step", "provider"])
+def test_the_breaker_of_the_provider_that_a_rule_names_is_asked_and_counted(place: Place, way: str) -> None:
+    """Not that of the provider that the step names; while it is open, nothing goes out, or it does by the fallback."""
+    place.load("note: {}", "isolate: {}", rules=away("isolate"))
+    assert by(place, way, "fails").error is not None
+    assert (failures("isolate"), failures("note")) == (1, 0)
+    place.turn("note")
+    assert by(place, way, "h-1").status == "completed"
+    assert failures("isolate") == 0
+    place.turn("isolate")
+    row = by(place, way, "h-1")
+    error = json.loads(row.error)
+    assert (row.status, error["code"], error["details"]["provider"]) == ("failed", "circuit_open", "isolate")
+    place.load("isolate: {fallback_provider: note}", rules=away("isolate"))
+    row = by(place, way, "h-1")
+    kind = "act-other" if way != "provider" else "contain"
+    assert (row.status, row.output) == ("completed", json.dumps({"logged": f"{kind}: h-1"}, separators=(",", ":")))
+    gate = gate_column.read(row.gate)
+    assert gate is not None
+    first = None if way == "provider" else "webhook"  # it is back at the provider that the step names
+    assert (gate.provider, gate.original_provider, gate.asked_provider) == ("note", first, "isolate")
+    assert [name for name, _ in place.called] == ["isolate"] * 2
+
+
+def test_a_retry_asks_the_provider_of_the_rule_again(place: Place) -> None:
+    """Whatever fallback has carried out the attempt before."""
+    place.load("twice: {fallback_provider: other}", rules=away("twice"))
+    place.turn("twice")
+    execution_id = place.trigger("act-other", "fails")
+    row = row_of(execution_id)
+    assert (row.status, row.waiting_for) == ("waiting", "retry")
+    place.turn("twice", "reset")
+    attempts.attempt(execution_id)
+    assert [name for name, _ in place.called] == ["other", "twice"]
+    row = row_of(execution_id)
+    gate = gate_column.read(row.gate)
+    assert gate is not None
+    assert (gate.provider, gate.original_provider, gate.asked_provider) == ("twice", "webhook", None)
