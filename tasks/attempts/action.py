@@ -20,7 +20,7 @@ from store.engine import group_commit
 from store.engine.db import Row
 from store.executions import transitions
 from store.sealing.seal import SealBroken
-from tasks.attempts import circuits, provider_calls, stop
+from tasks.attempts import circuits, gated, notices, provider_calls, stop
 from tasks.attempts.conclude import Attempt, Ending, Unchanged, conclude, failed
 from tasks.attempts.lease import HeldLease, keeper
 from tasks.attempts.perform import Work, attempt_at, give_up, perform, prepare
@@ -65,12 +65,12 @@ def _attempt(execution_id: str, claimed: Callable[[Row], None] | None) -> Ending
 def _carry_out(row: Row, held: HeldLease) -> Ending | Unchanged:
     revision = revisions.action_with_patience(row.revision_id)
     this = attempt_at(row, revision.definition["retry"])
-    if row.kind == Kind.DISPATCH and (gate := gate_column.read(row.gate)) is not None:
+    if (row.kind == Kind.DISPATCH or gated.is_approved(row)) and (gate := gate_column.read(row.gate)) is not None:
         this.trace, this.reply = gate.trace, gate.reply
         if gate.trace:
             logs.bind(trace_id=traces.trace_id(gate.trace))
     try:
-        ending = conclude(this, perform(stop.waits(row) or _work(this, revision, held), held))
+        ending = conclude(this, perform(stop.waits(row) or gated.asked_again(row) or _work(this, revision, held), held))
     except Abandoned:
         ending = Unchanged("abandoned")
     if ending.status in ("abandoned", "stale"):
@@ -84,7 +84,10 @@ def _work(this: Attempt, revision: Revision, held: HeldLease) -> Work | Ending:
         hidden = opened_parameters(this.row)
     except SealBroken as broken:
         return failed("sealed", str(broken))
-    given = json.loads(this.row.input)
+    given, masked = json.loads(this.row.input), hidden
     if this.row.kind == Kind.DISPATCH:
+        if '"origin":"approval"' in (this.row.gate or ""):
+            given, links = notices.filled_in(given)
+            masked = {**hidden, "": links}
         given = provider_calls.parameters_of(revision, this.row.action_id, given)
-    return prepare(this, revision, held, {**given, **hidden}, hidden)
+    return prepare(this, revision, held, {**given, **hidden}, masked)
