@@ -5,7 +5,7 @@ from typing import Any
 from marshmallow import fields, validate
 from webargs.fields import DelimitedList
 
-from api.gateway.dispatch.schemas import EXECUTED, Outcome
+from api.gateway.dispatch.schemas import EXECUTED
 from api.http import pages
 from api.http.base_schema import Schema
 from api.http.schemas import described
@@ -109,8 +109,9 @@ class DecidedApproval(Schema):
     status = fields.String(
         metadata=described("approved or rejected; pending where further votes are needed.", enum=list(STATUSES))
     )
-    outcome = fields.Nested(
-        Outcome, allow_none=True, metadata=described("What became of what waited; null while votes are missing.")
+    outcome = fields.Dict(
+        allow_none=True,
+        metadata=described("What became of what waited, as a dispatch is answered; null while votes are missing."),
     )
 
 
