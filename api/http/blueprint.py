@@ -82,9 +82,9 @@ class TextConverter(PathConverter):
 
 
 class PartsConverter(PathConverter):
-    """Two parts of a path or more, whatever is in them."""
+    """Two parts of a path or more, whatever is in them, even nothing."""
 
-    regex = r"[^/]+/[\s\S]*?"
+    regex = r"[\s\S]*/[\s\S]*?"
 
 
 #: the header with the address of a new object

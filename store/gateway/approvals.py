@@ -76,6 +76,7 @@ sa.Index(
 sa.Index(
     "ix_approvals_pending",
     approvals.c.created_at,
+    approvals.c.id,
     sqlite_where=sa.text("status = 'pending'"),
     postgresql_where=sa.text("status = 'pending'"),
 )

@@ -78,9 +78,9 @@ def _wanted(filters: Mapping[str, Any]) -> list[Condition]:
     ways: list[Condition] = []
     for status in statuses:
         if status == PENDING:
-            ways.append(sa.and_(_table.status == PENDING, _waits))
+            ways.append(sa.and_(is_pending, _waits))
         elif status == CANCELLED:
-            ways.append(sa.or_(_table.status == CANCELLED, sa.and_(_table.status == PENDING, ~_waits)))
+            ways.append(sa.or_(_table.status == CANCELLED, sa.and_(is_pending, ~_waits)))
         else:
             ways.append(_table.status == status)
     return [*found, sa.or_(*ways)]

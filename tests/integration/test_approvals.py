@@ -281,6 +281,10 @@ def test_wrong_links_are_answered_alike(door: Door) -> None:
         at(place.replace(asked["approval_id"], asked["approval_id"].upper())),
         at(place.replace(asked["approval_id"], "apr-%00")),
         at(place + "/approve"),
+        at(place + "/"),
+        at(place.replace("/approvals/", "/approvals//")),
+        at(place.replace("/default/", "//default/")),
+        at(place.replace("/approve", "//approve")),
     ]
     bodies = set()
     for one in wrong:

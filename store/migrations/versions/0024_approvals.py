@@ -59,7 +59,7 @@ def upgrade() -> None:
     op.create_index("ix_approvals_notify", "approvals", ["notify_at"], sqlite_where=due, postgresql_where=due)
     pending = sa.text("status = 'pending'")
     op.create_index(
-        "ix_approvals_pending", "approvals", ["created_at"], sqlite_where=pending, postgresql_where=pending
+        "ix_approvals_pending", "approvals", ["created_at", "id"], sqlite_where=pending, postgresql_where=pending
     )
     op.create_table(
         "approval_votes",
