@@ -166,7 +166,6 @@ def _known(namespace: str, tenant: str, approval_id: str, decision: str) -> Know
     link = approval_links.link_of(row, decision, int(expires) if timed and expires else 0, recipient)
     right = signing.is_right(approval_links.ring(), link, sig or "", kid)
     mine = (row.namespace, row.workspace_id, row.id) == (namespace, tenant, approval_id)
-    mine &= present().path.removeprefix("/compat") == f"/v1/approvals/{namespace}/{tenant}/{approval_id}/{decision}"
     if found is None or not (right and mine and once and timed):
         raise NotFound("There is no such approval.")
     if link.expires_at * 1000 <= db.now_ms() or found.status == approvals.EXPIRED:
