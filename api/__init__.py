@@ -19,12 +19,14 @@ from api.access import sign_in, users
 from api.actions import executions, trigger
 from api.actions import routes as actions
 from api.actions.schemas import BEYOND
+from api.approvals import links as approval_links
+from api.approvals import routes as approvals
 from api.events import routes as events
 from api.gateway import audit, breakers, providers, rules, stops
 from api.gateway.dispatch import routes as dispatch
 from api.gateway.dispatch.waiting import Ends
 from api.http import auth, errors, openapi
-from api.http.blueprint import DispatchIdConverter, IdConverter, StepIdConverter, TextConverter
+from api.http.blueprint import DispatchIdConverter, IdConverter, PartsConverter, StepIdConverter, TextConverter
 from api.http.body import MAX_BYTES
 from api.http.current_request import present
 from api.http.load import HERE, LISTS
@@ -58,11 +60,18 @@ _FAMILIES = (
     diff.blueprint,
     keys.blueprint,
     users.blueprint,
+    approvals.decisions,
 )
 #: the gateway's, with their whole paths; existing clients find all of the gateway's below ``/compat``
 _GATEWAY = (rules.blueprint, stops.blueprint, breakers.blueprint, providers.blueprint)
 #: the gateway's, under ``/v1``
-_BELOW_V1 = (sign_in.blueprint, audit.blueprint, dispatch.blueprint)
+_BELOW_V1 = (
+    sign_in.blueprint,
+    audit.blueprint,
+    dispatch.blueprint,
+    approvals.blueprint,
+    approval_links.blueprint,
+)
 #: what is behind a key or a token
 _GUARDED = ("/api/", "/v1/", "/compat/", "/admin/")
 #: the canonical prefix, which is documented, comes first
@@ -94,6 +103,7 @@ def create_app() -> Flask:
     app.url_map.converters["step"] = StepIdConverter
     app.url_map.converters["dispatch"] = DispatchIdConverter
     app.url_map.converters["path"] = TextConverter
+    app.url_map.converters["parts"] = PartsConverter
     app.extensions["tocsin.limiter"] = Limiter()
     app.extensions["tocsin.watcher"] = Watcher()
     app.extensions["tocsin.ends"] = Ends()
@@ -151,6 +161,10 @@ def _mount(app: Flask) -> None:
     for family in _BELOW_V1:
         api.register_blueprint(family, url_prefix="/v1")
         app.register_blueprint(family, url_prefix="/compat/v1", name=f"compat-{family.name}")
+    for prefix in ("/v1", "/compat/v1"):
+        app.add_url_rule(
+            f"{prefix}/approvals/<parts:rest>", f"nowhere {prefix}", approval_links.nowhere, methods=["GET", "POST"]
+        )
     app.register_blueprint(openapi.root)
     openapi.install(app, api, BEYOND)
 

@@ -76,6 +76,12 @@ class Conflict(CallerError):  # noqa: N818
     status, code = 409, "conflict"
 
 
+class Gone(CallerError):  # noqa: N818
+    """It is over."""
+
+    status, code = 410, "gone"
+
+
 class InUse(Conflict):
     """Other definitions need it."""
 

@@ -89,6 +89,8 @@ class Settings:
     dispatch_wait: int
     #: how many dispatches may wait in a process at the same time
     dispatch_waiters: int
+    #: the address under which people reach the API, which links in messages begin with; empty: host and port
+    public_url: str
 
     # The database
     #: SQLite, or PostgreSQL for more than one machine
@@ -111,6 +113,8 @@ class Settings:
     # Secrets
     #: the root keys: the first seals, all open
     secret_keys: tuple[str, ...]
+    #: the keys of links that decide about approvals: the first signs, all verify; none: keys from the root keys
+    approval_keys: tuple[str, ...]
     #: whether values sealed by earlier versions ``open`` or are refused
     sealed_old: str
     #: how long the secret parameters of ended runs are kept for a retry
@@ -196,11 +200,15 @@ def _secret_keys(one: str, several: str, env: str, var_dir: Path) -> tuple[str, 
     if one:
         return (_sound_key("TOCSIN_SECRET_KEY", one),)
     if several:
-        keys = [key.strip() for key in several.split(",")]
-        return tuple(dict.fromkeys(_sound_key("each key of TOCSIN_SECRET_KEYS", key) for key in keys))
+        return _several_keys("SECRET_KEYS", several)
     if env != "development":
         raise SettingsError(f"TOCSIN_SECRET_KEY is not set: {_GENERATE} and keep it safe")
     return (_generated_key(var_dir),)
+
+
+def _several_keys(name: str, text: str) -> tuple[str, ...]:
+    keys = [key.strip() for key in text.split(",")] if text else []
+    return tuple(dict.fromkeys(_sound_key(f"each key of TOCSIN_{name}", key) for key in keys))
 
 
 def _sound_key(name: str, key: str) -> str:
@@ -278,6 +286,7 @@ def load() -> Settings:
         session_seconds=values.whole(reader, "SESSION_SECONDS", 3600, least=60, most=604_800),
         dispatch_wait=values.whole(reader, "DISPATCH_WAIT", 30, most=300),
         dispatch_waiters=values.whole(reader, "DISPATCH_WAITERS", 500),
+        public_url=values.web_address("PUBLIC_URL", reader.str("PUBLIC_URL", "")),
         database_url=values.database(reader.str("DATABASE_URL", "") or f"sqlite:///{var_dir / 'tocsin.db'}"),
         sqlite_synchronous=values.one_of(
             "SQLITE_SYNCHRONOUS", reader.str("SQLITE_SYNCHRONOUS", "NORMAL").upper(), ("OFF", "NORMAL", "FULL", "EXTRA")
@@ -288,6 +297,7 @@ def load() -> Settings:
         redis_patched=values.flag(reader, "REDIS_PATCHED", default=False),
         broker_url=values.broker(reader.str("BROKER_URL", "") or _broker(redis_url)),
         secret_keys=_secret_keys(reader.str("SECRET_KEY", ""), reader.str("SECRET_KEYS", ""), env, var_dir),
+        approval_keys=_several_keys("APPROVAL_KEYS", reader.str("APPROVAL_KEYS", "")),
         sealed_old=values.one_of("SEALED_OLD", reader.str("SEALED_OLD", "open"), ("open", "refuse")),
         sealed_hours=values.whole(reader, "SEALED_HOURS", 72),
         lease_seconds=values.whole(reader, "LEASE_SECONDS", 30, least=1),

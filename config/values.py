@@ -86,6 +86,17 @@ def database(url: str) -> str:
     return url
 
 
+def web_address(name: str, url: str) -> str:
+    """The address of a web server, without the slash at its end; "" stays so."""
+    if not url:
+        return ""
+    _with_scheme(f"TOCSIN_{name}", url, ("http", "https"), "https://tocsin.example.org")
+    parts = urlsplit(url)
+    if parts.query or parts.fragment or parts.username or not parts.hostname or any(one.isspace() for one in url):
+        raise SettingsError(f"TOCSIN_{name}: must be an address such as https://tocsin.example.org")
+    return url.rstrip("/")
+
+
 def redis(url: str) -> str:
     """The URL of a Redis server."""
     return _with_scheme("REDIS_URL", url, _REDIS, "redis://HOST:6379/0 or unix:///PATH/redis.sock")

@@ -40,10 +40,14 @@ class Gate:
     rule: str | None = None
     reason: str | None = None
     #: set where the gate itself ends the execution or makes it wait: denied, suppressed, deduplicated, throttled,
-    #: scheduled
+    #: scheduled, pending_approval
     outcome: str | None = None
     #: of a deduplicated execution: the one that went out before
     of: str | None = None
+    #: the approval that it waits for, or was approved by last
+    approval: str | None = None
+    #: what was approved: ``digest`` of the execution, and ``rule`` that asked
+    approved: Mapping[str, str] = field(default_factory=dict)
     #: when a throttled execution may be tried again, or one that waits goes on
     until: int | None = None
     #: the provider that a rule or an open circuit breaker has replaced by ``provider``
@@ -111,6 +115,8 @@ def shown(text: str | None) -> dict[str, Any]:
     body: dict[str, Any] = {"verdict": gate.verdict, "rule": gate.rule, "reason": gate.reason}
     if gate.of is not None:
         body["equal_to"] = gate.of
+    if gate.approval is not None:
+        body["approval_id"] = gate.approval
     if gate.original_provider is not None:
         body |= {"original_provider": gate.original_provider, "provider": gate.provider}
     if gate.shadows:

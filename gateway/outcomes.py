@@ -5,6 +5,9 @@ from typing import Any, ClassVar
 
 from config.types import Json
 
+#: in place of a link that lets its reader decide
+REDACTED = "[redacted]"
+
 
 @dataclass(frozen=True, slots=True)
 class Response:
@@ -190,6 +193,30 @@ class Scheduled:
 
 
 @dataclass(frozen=True, slots=True)
+class PendingApproval:
+    """It goes out once it is approved.
+
+    ``approve_url`` and ``reject_url`` are None where they are not to be shown.
+    """
+
+    approval_id: str
+    expires_at: str
+    approve_url: str | None = None
+    reject_url: str | None = None
+    notification_sent: bool = False
+    name: ClassVar[str] = "pending_approval"
+
+    def members(self) -> Json:
+        """What the document's form carries."""
+        urls = {"approve_url": self.approve_url, "reject_url": self.reject_url}
+        return {**_plain(self), **{name: url if url is not None else REDACTED for name, url in urls.items()}}
+
+    def tagged(self) -> Any:
+        """The tagged form."""
+        return {"PendingApproval": self.members()}
+
+
+@dataclass(frozen=True, slots=True)
 class DryRun:
     """What would have become of it."""
 
@@ -217,6 +244,7 @@ Outcome = (
     | CircuitOpen
     | ChainStarted
     | Scheduled
+    | PendingApproval
     | DryRun
 )
 #: the outcomes of which records are kept, by their words

@@ -41,19 +41,43 @@ class Deduplicate:
     kind: ClassVar[str] = "deduplicate"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequireApproval:
+    """It goes out once enough callers approve it.
+
+    ``approvers`` are the only ones who may decide; without any, every caller with the permission may. What is
+    undecided after ``timeout_seconds`` ends as ``on_timeout`` says.
+    """
+
+    message: str = ""
+    #: the provider by which the question and its reminders go out
+    notify: str | None = None
+    approvers: tuple[str, ...] = ()
+    quorum: int = 1
+    reject_quorum: int = 1
+    timeout_seconds: int = 86_400
+    on_timeout: Literal["fail", "reject"] = "fail"
+    requester_may_approve: bool = False
+    reminder_seconds: int | None = None
+    kind: ClassVar[str] = "require_approval"
+
+
 @dataclass(frozen=True, slots=True)
 class Throttle:
     """At most ``max_count`` go out within a window.
 
-    ``by`` counts for each of its values, ``distinct`` counts different values. What exceeds is rejected or waits.
+    ``by`` counts for each of its values, ``distinct`` counts different values. What exceeds is rejected, waits,
+    or needs an approval.
     """
 
     max_count: int
     window_seconds: int
     by: tuple[str, ...] = ()
     distinct: str | None = None
-    on_excess: Literal["reject", "wait"] = "reject"
+    on_excess: Literal["reject", "wait", "require_approval"] = "reject"
     max_wait_seconds: int | None = None
+    #: what is asked of what exceeds, with ``on_excess: require_approval``
+    approval: RequireApproval | None = None
     kind: ClassVar[str] = "throttle"
 
 
@@ -89,10 +113,13 @@ class Schedule:
     kind: ClassVar[str] = "schedule"
 
 
-Effect = Allow | Deny | Suppress | Deduplicate | Throttle | Reroute | Modify | Chain | Schedule
+Effect = Allow | Deny | Suppress | Deduplicate | Throttle | Reroute | Modify | Chain | Schedule | RequireApproval
 
 #: the words of all effects
-EFFECTS = tuple(one.kind for one in (Allow, Deny, Suppress, Deduplicate, Throttle, Reroute, Modify, Chain, Schedule))
+EFFECTS = tuple(
+    one.kind
+    for one in (Allow, Deny, Suppress, Deduplicate, Throttle, Reroute, Modify, Chain, Schedule, RequireApproval)
+)
 #: the effects that say where an execution goes
 WHERE: frozenset[str] = frozenset({Reroute.kind, Chain.kind})
 #: the effects that stop an execution for good: it is neither counted nor remembered by the checks of other rules
@@ -165,6 +192,8 @@ def described(effect: Effect) -> Json:
     members: dict[str, Any] = {"type": effect.kind}
     for name in type(effect).__slots__:
         value = getattr(effect, name)
-        if value is not None and value != ():
+        if isinstance(value, RequireApproval):
+            members |= {member: one for member, one in described(value).items() if member != "type"}
+        elif value is not None and value != ():
             members[name] = list(value) if isinstance(value, tuple) else value
     return members

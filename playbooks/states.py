@@ -51,6 +51,8 @@ class WaitingFor(StrEnum):
     RETRY = "retry"
     #: a person's decision
     APPROVAL = "approval"
+    #: decisions about what a rule holds back
+    GATE = "gate"
     #: the end of a delay
     DELAY = "delay"
     #: an operator, who has paused the run

@@ -6,12 +6,13 @@ from store.definitions import actions, documents, playbooks, references
 from store.engine.db import metadata
 from store.executions import announcements, idempotency, indexes, transitions
 from store.executions.lists import indexes as indexes_of_lists
-from store.gateway import breakers, configurations, dedup, payloads, providers, throttles
+from store.gateway import approvals, breakers, configurations, dedup, payloads, providers, throttles
 
 __all__ = [
     "access",
     "actions",
     "announcements",
+    "approvals",
     "audit",
     "breakers",
     "configurations",

@@ -221,7 +221,7 @@ class Execution(ExecutionItem):
     action_name = fields.String(metadata=described("The action's name at that version."))
     logs = fields.List(fields.Nested(LogLine), metadata=described("What happened, in order."))
     attempt = fields.Integer(metadata=described("How many times a worker has claimed it."))
-    waiting_for = fields.String(allow_none=True, metadata=described("retry, approval or delay, while it waits."))
+    waiting_for = fields.String(allow_none=True, metadata=described("retry, approval, gate or delay, while it waits."))
     waiting_until = fields.String(allow_none=True, metadata=described("When the wait ends by itself."))
     retry = fields.Nested(RetryState, metadata=described("The state of its retries."))
     sandbox_report = fields.Nested(SandboxReport, metadata=described("Only of sandboxed executions."))

@@ -16,6 +16,7 @@ class Decided(Schema):
     )
     reason = fields.String(allow_none=True, metadata=described("The rule's reason."))
     equal_to = fields.String(metadata=described("Of a deduplicated execution: the one that went out before."))
+    approval_id = fields.String(metadata=described("The approval that it waits for, or went out by."))
     original_provider = fields.String(metadata=described("The provider from which a rule has rerouted it."))
     provider = fields.String(metadata=described("The provider to which a rule has rerouted it."))
     shadows = fields.List(

@@ -11,13 +11,14 @@ from marshmallow import fields
 from api.http.base_schema import Schema
 from store import metrics
 from store.engine.db import Connection
+from store.records import approvals
 from tasks.clock.metrics import OUTCOMES
 
 #: the origins of dispatches that callers send; a step of a chain carries out what is counted as ``chain_started``
 _DISPATCHES = frozenset({"dispatch"})
 #: what ``/metrics`` counts of dispatches besides their number, and what ``/health`` counts more
 _COUNTED = ("executed", "deduplicated", "suppressed", "rerouted", "throttled", "failed")
-_COUNTED_MORE = ("grouped", "pending_approval")
+_COUNTED_MORE = ("grouped",)
 
 EXAMPLE: dict[str, Any] = {
     "dispatched": 1500,
@@ -69,4 +70,5 @@ def read(connection: Connection) -> dict[str, Any]:
         by_origin.setdefault(origin, {})[outcome] = number
     dispatches = [outcomes for origin, outcomes in by_origin.items() if origin in _DISPATCHES]
     counted = {name: sum(each.get(name, 0) for each in dispatches) for name in (*_COUNTED, *_COUNTED_MORE)}
+    counted["pending_approval"] = approvals.waiting(connection)
     return {"dispatched": sum(sum(each.values()) for each in dispatches), **counted, "by_origin": by_origin}

@@ -31,6 +31,7 @@ _WHEN = {
     404: ("There is no such thing in this workspace.", "There is no action 'act-block-ip'."),
     408: ("The body does not arrive in time.", "The body did not arrive in time; send it without pauses."),
     409: ("The state of the thing does not allow it.", "The action 'act-block-ip' is disabled; enable it first."),
+    410: ("It has expired or is decided.", "The link has expired."),
     413: ("The body is larger than 1 MiB.", "The body has 2,000,008 bytes; at most 1,048,576 are taken."),
     415: ("The body is not plain JSON.", "Send the body as JSON, with Content-Type: application/json."),
     422: ("Values do not fit the declared parameters.", "/parameters/ip_address: is required"),
@@ -80,6 +81,12 @@ class TextConverter(PathConverter):
     regex = r"[^/\0][^\0\n]*?"
 
 
+class PartsConverter(PathConverter):
+    """Two parts of a path or more, whatever is in them, even nothing."""
+
+    regex = r"[\s\S]*/[\s\S]*?"
+
+
 #: the header with the address of a new object
 LOCATION = {"Location": {"description": "The address of the new object.", "schema": {"type": "string"}}}
 _IDS = {
@@ -91,6 +98,7 @@ _IDS = {
     "step_id": ("The step's id in the playbook.", "create-ticket"),
     "key_id": ("The key's id, not the key.", "3f1c9a60b2d4"),
     "username": ("The user's name.", "kim"),
+    "approval_id": ("The approval's id.", "apr-9f0c2a9be1d34c7f5f0c2a9be1d34c7f"),
 }
 
 

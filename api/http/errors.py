@@ -29,6 +29,7 @@ CODES = {
     405: "method_not_allowed",
     408: "request_timeout",
     409: "conflict",
+    410: "gone",
     413: "too_large",
     414: "uri_too_long",
     415: "unsupported_media_type",

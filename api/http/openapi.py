@@ -45,6 +45,7 @@ TAGS = {
     "events": "Report events of other systems, which start playbooks.",
     "rules": "List, reload, switch, evaluate and roll back the gateway's rules.",
     "stop": "Keep everything of a tenant, or of all, from going out.",
+    "approvals": "See what waits for a decision, and decide.",
     "audit": "Read what became of each execution and dispatch.",
     "dispatch": "Send something by a provider, as the rules decide.",
     "providers": "List and test providers; open and close their circuit breakers.",

@@ -25,8 +25,8 @@ _STEP_STATUSES = [
     Status.CANCELLED,
     Status.SKIPPED,
 ]
-_WAITS = [WaitingFor.APPROVAL, WaitingFor.DELAY, WaitingFor.RETRY, None]
-_WAITS_OF_A_PAUSED_RUN = [WaitingFor.OPERATOR, WaitingFor.APPROVAL, WaitingFor.DELAY, None]
+_WAITS = [WaitingFor.APPROVAL, WaitingFor.GATE, WaitingFor.DELAY, WaitingFor.RETRY, None]
+_WAITS_OF_A_PAUSED_RUN = [WaitingFor.OPERATOR, WaitingFor.APPROVAL, WaitingFor.GATE, WaitingFor.DELAY, None]
 
 
 class RunRequest(Strict):

@@ -28,8 +28,8 @@ from tasks.definitions import revisions
 from tasks.runs.context import parted
 
 #: the waits of a step that answers show
-_WAITS = frozenset({WaitingFor.APPROVAL, WaitingFor.DELAY, WaitingFor.RETRY})
-_WAITS_OF_A_PAUSED_RUN = frozenset({WaitingFor.APPROVAL, WaitingFor.DELAY})
+_WAITS = frozenset({WaitingFor.APPROVAL, WaitingFor.GATE, WaitingFor.DELAY, WaitingFor.RETRY})
+_WAITS_OF_A_PAUSED_RUN = frozenset({WaitingFor.APPROVAL, WaitingFor.GATE, WaitingFor.DELAY})
 
 
 def dual_envelope(members: Mapping[str, Any], status: int = 200, headers: dict[str, str] | None = None) -> Response:

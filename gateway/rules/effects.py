@@ -8,7 +8,7 @@ from typing import Any
 from config.types import Json
 from expressions.limits import MAX_DEPTH
 from gateway import verdicts
-from gateway.rules import fields
+from gateway.rules import approval_checks, fields
 from gateway.verdicts import Effect
 from playbooks.checks.faults import Faults, below, shown
 from playbooks.definitions.fields import MAX_DESCRIPTION_CHARACTERS, MAX_NAME_CHARACTERS, is_line, is_whole
@@ -32,18 +32,20 @@ _REQUIRED: dict[str, tuple[str, ...]] = {
     "modify": ("changes",),
     "chain": ("chain_name",),
     "schedule": ("delay_seconds",),
+    "require_approval": (),
 }
 _OPTIONAL: dict[str, tuple[str, ...]] = {
     "deduplicate": ("ttl_seconds", "key_fields"),
-    "throttle": ("by", "distinct", "on_excess", "max_wait_seconds"),
+    "throttle": ("by", "distinct", "on_excess", "max_wait_seconds", *approval_checks.MEMBERS),
+    "require_approval": approval_checks.MEMBERS,
 }
 TYPES = tuple(_REQUIRED)
 #: other spelling → member
 _ALIASES = {"message": "reason", "chain": "chain_name"}
+#: other spelling → type
+_TYPE_ALIASES = {"request_approval": "require_approval"}
 #: types that the field has and a later release brings
 _LATER = {
-    "require_approval": "approvals by rules",
-    "request_approval": "approvals by rules",
     "state_machine": "state machines",
     "group": "event groups",
     "llm_guardrail": "language models in rules",
@@ -64,7 +66,7 @@ def check(action: Any, pointer: str, names: Names, faults: Faults) -> None:
     if not isinstance(action, dict) or not isinstance(action.get("type"), str):
         faults.add(pointer, f"must be an object with its type: one of {', '.join(TYPES)}")
         return
-    kind = action["type"]
+    kind = _TYPE_ALIASES.get(action["type"], action["type"])
     place = below(pointer, "type")
     if kind in _LATER:
         faults.add(place, f"'{kind}' is not available: {_LATER[kind]} come with a later release")
@@ -87,6 +89,7 @@ def check(action: Any, pointer: str, names: Names, faults: Faults) -> None:
             faults.add(below(pointer, member), f"'{member}' {detail}")
     if kind == "throttle":
         _check_wait(given, pointer, faults)
+    approval_checks.check(given, kind, names.providers, pointer, faults)
     _check_reference(given, "target_provider", names.providers, pointer, faults)
     _check_reference(given, "chain_name", names.chains, pointer, faults)
 
@@ -94,7 +97,8 @@ def check(action: Any, pointer: str, names: Names, faults: Faults) -> None:
 def _spelled(action: Mapping[str, Any], pointer: str, faults: Faults) -> Json:
     """The action in its canonical spelling."""
     given = {member: value for member, value in action.items() if value is not None}
-    for alias, member in _ALIASES.items():
+    given["type"] = _TYPE_ALIASES.get(given["type"], given["type"])
+    for alias, member in approval_checks.ALIASES.items() if approval_checks.asks(given) else _ALIASES.items():
         if alias in given and member in given:
             faults.add(below(pointer, alias), f"says the same as '{member}', which is given too: keep one of them")
         if alias in given:
@@ -172,16 +176,14 @@ _RULES: dict[str, Callable[[Any], str | None]] = {
     "by": lambda value: _fields(value) if isinstance(value, list) else _field(value),
     "distinct": _field,
     "on_excess": lambda value: (
-        None
-        if value in ("reject", "wait")
-        else "must be reject or wait"
-        + ("; approvals by rules come with a later release" if value == "require_approval" else "")
+        None if value in ("reject", "wait", "require_approval") else "must be reject, wait or require_approval"
     ),
     "max_wait_seconds": _whole(1, MAX_SECONDS, " of seconds"),
     "target_provider": _name,
     "changes": _changes,
     "chain_name": _name,
     "delay_seconds": _whole(1, MAX_SECONDS, " of seconds"),
+    **approval_checks.RULES,
 }
 
 
@@ -203,9 +205,12 @@ def effect(form: Mapping[str, Any]) -> Effect:
     """The effect of an action in its stored form."""
     kind: Any = _KINDS[form["type"]]
     members = {name: value for name, value in form.items() if name not in ("type", "reason")}
-    for name in ("key_fields", "by"):
+    for name in ("key_fields", "by", "approvers"):
         if name in members:
             members[name] = tuple(members[name])
+    if kind is verdicts.Throttle and form.get("on_excess") == "require_approval":
+        asked = {name: members.pop(name) for name in approval_checks.MEMBERS if name in members}
+        members["approval"] = verdicts.RequireApproval(**asked)
     made: Effect = kind(**members)
     return made
 
@@ -222,5 +227,6 @@ _KINDS = {
         verdicts.Modify,
         verdicts.Chain,
         verdicts.Schedule,
+        verdicts.RequireApproval,
     )
 }

@@ -12,7 +12,7 @@ from gateway import grants
 from gateway.facts import GATEWAY_ORIGINS, ORIGINS
 from gateway.rules import condition_checks, effects
 from gateway.rules.effects import Names
-from gateway.verdicts import CONTINUING, WHERE, Chain
+from gateway.verdicts import CONTINUING, WHERE, Chain, RequireApproval
 from playbooks.checks.faults import Faults, below, shown
 from playbooks.definitions.fields import (
     MAX_DESCRIPTION_CHARACTERS,
@@ -38,6 +38,8 @@ MEMBERS = (
     "continue",
 )
 MODES = ("enforce", "shadow")
+#: the origins of what cannot wait for an approval: scheduled runs, and the notices of approvals themselves
+NEVER_ASKED = frozenset({"recurring", "approval"})
 MAX_PRIORITY = 1_000_000
 _LATER = ("active_time_intervals", "mute_time_intervals")
 
@@ -113,6 +115,9 @@ def _check_origins(given: Mapping[str, Any], pointer: str, faults: Faults) -> No
         if origin not in ORIGINS:
             hint = faults.hint(origin, ORIGINS)
             faults.add(f"{place}/{number}", f"must be one of {', '.join(ORIGINS)}{hint}")
+    if _kind(given) in (RequireApproval.kind, "request_approval"):
+        for origin in sorted(NEVER_ASKED.intersection(one for one in origins if isinstance(one, str))):
+            faults.add(place, f"what has the origin {origin} never waits for an approval: leave it out of origins")
     if _kind(given) == Chain.kind and "chain" in origins:
         faults.add(place, "a chain is never started from inside a chain: leave chain out of origins")
 
@@ -121,14 +126,16 @@ def concerned(form: Mapping[str, Any]) -> frozenset[str]:
     """The origins that a rule in its stored form concerns.
 
     Where it names none, effects that say where an execution goes concern the gateway's own origins: a rule that is
-    copied from elsewhere never reroutes a containment step by accident.
+    copied from elsewhere never reroutes a containment step by accident, and no notice of an approval.
     """
     if form["origins"] is not None:
         return frozenset(form["origins"])
     kind = form["action"]["type"]
+    if kind == RequireApproval.kind:
+        return frozenset(ORIGINS) - NEVER_ASKED
     if kind == Chain.kind:
-        return GATEWAY_ORIGINS - {"chain"}
-    return GATEWAY_ORIGINS if kind in WHERE else frozenset(ORIGINS)
+        return GATEWAY_ORIGINS - {"chain", "approval"}
+    return GATEWAY_ORIGINS - {"approval"} if kind in WHERE else frozenset(ORIGINS)
 
 
 def normalise(rule: Mapping[str, Any], file: str, position: int) -> Json:

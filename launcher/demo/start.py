@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from config.types import Json
-from launcher.demo import actions, examples, playbooks
+from launcher.demo import actions, approvals, examples, playbooks
 from launcher.demo.client import Api
 from launcher.environment import Installation, write_private
 from launcher.log_lines import last_lines
@@ -92,7 +92,9 @@ def show(terminal: Terminal, place: Installation, url: str, receiver: str) -> bo
     registered = examples.register(WORKSPACE, receiver)
     terminal.say(f"Examples registered from {place.shown(examples.FOLDER)}: {registered}")
     performed = _perform(terminal, place, api)  # a failure does not hide the playbook
-    return playbooks.show(terminal, api, _PATIENCE) and performed
+    completed = playbooks.show(terminal, api, _PATIENCE) and performed
+    approvals.show(terminal, api, url, WORKSPACE, place.shown(place.var / "approver.key"))
+    return completed
 
 
 def _perform(terminal: Terminal, place: Installation, api: Api) -> bool:

@@ -205,22 +205,11 @@ def moving(to: Status, guard: str, changed: tuple[str, ...], fenced: bool, *, ke
 
 
 _MOVED = (executions.c.id, executions.c.workspace_id, executions.c.attempt, executions.c.owner)
-_CLAIMED = (
-    executions.c.kind,
-    executions.c.action_id,
-    executions.c.revision_id,
-    executions.c.mode,
-    executions.c.queue,
-    executions.c.timeout_ms,
-    executions.c.failures,
-    executions.c.idempotent,
-    executions.c.target,
-    executions.c.input,
-    executions.c.sealed,
-    executions.c.logs,
-    executions.c.request_id,
-    executions.c.gate,
+_CLAIMED_NAMES = (
+    "kind action_id revision_id mode queue timeout_ms failures idempotent target "
+    "input sealed logs request_id gate created_by"
 )
+_CLAIMED = tuple(executions.c[name] for name in _CLAIMED_NAMES.split())
 
 _now, _lease = sa.bindparam("now_", type_=sa.BigInteger), sa.bindparam("lease_", type_=sa.BigInteger)
 _time_up = executions.c.timeout_ms + TIMEOUT_GRACE
@@ -257,6 +246,7 @@ _GUARDS: dict[str, tuple[list[Any], dict[str, Any], tuple[Any, ...]]] = {
     "is running": ([executions.c.status == Status.RUNNING], {}, ()),
     "may be handed back": ([executions.c.status == Status.RUNNING, _goes_on_around], {}, ()),
     "awaits approval": ([executions.c.waiting_for == WaitingFor.APPROVAL, executions.c.due_at > _now], {}, ()),
+    "awaits gate": ([executions.c.waiting_for == WaitingFor.GATE, executions.c.due_at > _now], {}, ()),
     "may be claimed": ([_to_be_had, executions.c.kind.in_(words((Kind.ACTION, Kind.DISPATCH)))], _taken, _CLAIMED),
     "step may be claimed": ([_to_be_had, executions.c.kind == Kind.STEP, _run_goes_on], _taken, (*_CLAIMED, *_STEP)),
     "step is running": ([executions.c.status == Status.RUNNING], {}, (*_STEP, run_status.label("run_status"))),

@@ -22,7 +22,7 @@ from store.engine import group_commit
 from store.engine.db import Row
 from store.executions import transitions
 from store.sealing.seal import SealBroken
-from tasks.attempts import circuits, provider_calls, stop
+from tasks.attempts import circuits, gated, notices, provider_calls, stop
 from tasks.attempts.conclude import Attempt, Ending, Unchanged, conclude, failed
 from tasks.attempts.lease import HeldLease, keeper
 from tasks.attempts.perform import Work, attempt_at, give_up, perform, prepare
@@ -68,12 +68,13 @@ def _carry_out(row: Row, held: HeldLease) -> Ending | Unchanged:
     revision = revisions.action_with_patience(row.revision_id)
     this = attempt_at(row, revision.definition["retry"])
     gate = gate_column.read(row.gate)
-    if row.kind == Kind.DISPATCH and gate is not None:
+    if gate is not None and (row.kind == Kind.DISPATCH or gated.is_approved(row)):
         this.trace, this.reply = gate.trace, gate.reply
         if gate.trace:
             logs.bind(trace_id=traces.trace_id(gate.trace))
     try:
-        ending = conclude(this, perform(stop.waits(row) or _work(this, revision, held, gate), held))
+        work = stop.waits(row) or gated.asked_again(row) or _work(this, revision, held, gate)
+        ending = conclude(this, perform(work, held))
     except Abandoned:
         ending = Unchanged("abandoned")
     if ending.status in ("abandoned", "stale"):
@@ -87,12 +88,15 @@ def _work(this: Attempt, revision: Revision, held: HeldLease, gate: Gate | None)
         hidden = opened_parameters(this.row)
     except SealBroken as broken:
         return failed("sealed", str(broken))
-    given, dispatch = json.loads(this.row.input), None
+    given, dispatch, masked = json.loads(this.row.input), None, hidden
     if this.row.kind == Kind.DISPATCH:
+        if gate is not None and gate.origin == "approval":
+            given, links = notices.filled_in(given)
+            masked = {**hidden, "": links}
         dispatch, given = given, provider_calls.parameters_of(revision, this.row.action_id, given)
     elif gate is not None and (sent_to := gate.sent_to) is not None and not provider_calls.is_provider(revision):
         this.sent_to, dispatch = sent_to, _dispatch(this.row, gate)
-    return prepare(this, revision, held, {**given, **hidden}, hidden, dispatch)
+    return prepare(this, revision, held, {**given, **hidden}, masked, dispatch)
 
 
 def _dispatch(row: Row, gate: Gate) -> Json:

@@ -17,12 +17,14 @@ from playbooks.states import Kind, Mode, Status, WaitingFor
 from store.engine import db
 from store.engine.db import Connection, Row
 from store.executions import announcements, transitions
-from store.gateway import replies
+from store.gateway import approvals, replies
+from store.gateway.approvals import Approval
 from tasks.attempts import circuits, completion
 from tasks.attempts.failure import failure
 from tasks.attempts.patience import commit_with_patience
 from tasks.definitions import listeners
 from tasks.messages import publisher
+from tasks.policy import questions
 from tasks.secrets.redact import Redactor
 
 #: limits of what one execution keeps
@@ -56,6 +58,9 @@ class Ending:
     retry_in: float | None = None
     waiting_for: WaitingFor | None = None
     wait_seconds: float = 0
+    #: what is asked about an execution that waits for an approval, and its account while it does
+    asks: Approval | None = None
+    gate: str | None = None
     #: the last line of the log of a completed attempt, in place of the usual one
     done: str | None = None
 
@@ -130,7 +135,8 @@ def settle(this: Attempt, ending: Ending) -> Settled:
     row = this.row
     changes: dict[str, Any] = {}
     if ending.status == Status.WAITING:
-        changes = {"waiting_for": ending.waiting_for, "due_at": db.now_ms() + int(ending.wait_seconds * 1000)}
+        until = ending.asks.expires_at if ending.asks is not None else db.now_ms() + int(ending.wait_seconds * 1000)
+        changes = {"waiting_for": ending.waiting_for, "due_at": until}
     elif ending.status == Status.FAILED:
         ending, changes = _retry_or_fail(this, ending)
     elif ending.status == Status.COMPLETED:
@@ -171,9 +177,10 @@ def conclude(this: Attempt, ending: Ending) -> Ending | Unchanged:
     settled, row = settle(this, ending), this.row
     account = {} if this.way is None else circuits.account(this.way, gate_column.read(row.gate))
     mark = completion.mark(row, settled.ending.status)
-    asks = settled.ending.waiting_for == WaitingFor.APPROVAL and listeners.emits(
-        row.workspace_id, row.mode, APPROVAL_REQUESTED, None
-    )
+    asked = asked_by(this, settled)
+    asks = asked is not None and listeners.emits(row.workspace_id, row.mode, APPROVAL_REQUESTED, None)
+    if ending.gate is not None:
+        account = {**account, "gate": ending.gate}
 
     def finish(connection: Connection) -> bool:
         ended = transitions.finish(
@@ -187,13 +194,15 @@ def conclude(this: Attempt, ending: Ending) -> Ending | Unchanged:
             **mark,
             **account,
         )
+        if ended and asked is not None:
+            approvals.add(connection, asked)
         if ended and asks:
             announcements.add(connection, row.workspace_id, APPROVAL_REQUESTED, row.id)
         if ended and counting is not None:
             counting.write(connection)
         return ended
 
-    if not commit_with_patience(finish, single=not asks and counting is None):
+    if not commit_with_patience(finish, single=asked is None and counting is None):
         return Unchanged("stale")
     if counting is not None:
         counting.tell()
@@ -203,6 +212,20 @@ def conclude(this: Attempt, ending: Ending) -> Ending | Unchanged:
         replies.tell(this.reply, row.id)
     ended(this, settled)
     return settled.ending
+
+
+def asked_by(this: Attempt, settled: Settled) -> Approval | None:
+    """What an attempt asks that ends by waiting for an approval."""
+    ending = settled.ending
+    if ending.asks is not None or ending.waiting_for != WaitingFor.APPROVAL:
+        return ending.asks
+    expires_at = settled.changes["due_at"]
+    return questions.of_definition(columns_of(this.row), settled.record["output"], expires_at=expires_at)
+
+
+def columns_of(row: Any) -> dict[str, Any]:
+    """The columns of a row that has been claimed."""
+    return dict(row._asdict()) if hasattr(row, "_asdict") else dict(vars(row))
 
 
 def counted(this: Attempt, ending: Ending) -> circuits.Counting | None:

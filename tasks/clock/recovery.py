@@ -16,10 +16,12 @@ from dataclasses import replace
 from config import logs
 from config.settings import settings
 from playbooks.states import Kind, Mode, Status, WaitingFor
+from store import audit
 from store.engine import db
 from store.engine.db import Connection, Row
 from store.executions import recovery, steps, transitions
 from store.executions.transitions import LIVE, TERMINAL
+from store.gateway import approvals
 from tasks.attempts import completion, lease
 from tasks.attempts.failure import failure
 from tasks.clock import run_recovery
@@ -79,8 +81,14 @@ def _wait_is_over(connection: Connection, row: Row) -> TaskMessage | None:
         return _end(connection, row, Status.COMPLETED, None)
     if row.waiting_for in (WaitingFor.RETRY, WaitingFor.DELAY):
         return _retry(connection, row, row.queue)
-    error = failure("approval_expired", "Nobody decided in time.")
-    return _end(connection, row, Status.TIMEOUT, error)
+    asked = approvals.pending_of(connection, row.id)
+    error, status = failure("approval_expired", "Nobody decided in time."), Status.TIMEOUT
+    if asked is not None and asked.on_timeout == "reject":
+        error, status = failure("rejected", "Rejected: nobody decided in time."), Status.FAILED
+    message = _end(connection, row, status, error)
+    if asked is not None:
+        approvals.settle(connection, asked.id, approvals.EXPIRED, by=audit.SYSTEM)
+    return message
 
 
 def _recover(connection: Connection, row: Row) -> TaskMessage | None:

@@ -1,4 +1,4 @@
-"""Delete old executions, their secrets, idempotency keys, payloads, what rules remember, and worker processes.
+"""Delete old executions, their secrets, idempotency keys, approvals, payloads, what rules remember, and processes.
 
 Each duty deletes bite by bite, each bite in a transaction of its own, with a pause behind it: other writers wait for
 one bite at most.
@@ -11,7 +11,8 @@ from config.settings import settings
 from store import worker_processes
 from store.engine import db, rest
 from store.executions import idempotency, recovery
-from store.gateway import dedup, payloads, throttles
+from store.gateway import approvals, dedup, payloads, throttles
+from store.records import approvals as waiting
 from tasks.clock.duty import TimeSlice
 
 _DAY = 86_400_000
@@ -64,6 +65,16 @@ def forget_what_rules_remember(time_slice: TimeSlice) -> int:
     """
     keys = _bite_by_bite(time_slice, dedup.forget, 0)
     return keys + _bite_by_bite(time_slice, throttles.forget, _LAPSED)
+
+
+def settle_approvals(time_slice: TimeSlice) -> int:
+    """Settle approvals whose execution waits no more, and delete old ones with their votes; returns the number.
+
+    Raises:
+        Unavailable: the database is away.
+    """
+    settled = _bite_by_bite(time_slice, waiting.settle_left, _LAPSED)
+    return settled + _bite_by_bite(time_slice, approvals.forget, settings().retention_days * _DAY)
 
 
 def forget_processes(_: TimeSlice) -> int:

@@ -13,6 +13,7 @@ from store.executions import runs, steps, transitions
 from store.executions.transitions import TERMINAL
 from tasks.attempts import completion
 from tasks.attempts.failure import failure
+from tasks.control import approvals, voting
 from tasks.control.cancel import has_ended
 from tasks.definitions import listeners, revisions
 from tasks.messages import publisher
@@ -29,6 +30,16 @@ def decide(caller: Caller, execution_id: str, *, approve: bool, note: str) -> Ro
         NotFound: no such execution. Conflict: it does not wait for a decision (any more). Forbidden: the decision
         is another's (``tasks.runs.deciders``).
     """
+    row = db.read_one(transitions.get, caller.workspace_id, execution_id)
+    pending = approvals.of_execution(row.id) if row.status == Status.WAITING else None
+    if pending is not None:
+        choice = approvals.APPROVE if approve else approvals.REJECT
+        return approvals.decide(pending.id, voting.by_caller(caller), choice, note).row
+    return _without_row(caller, execution_id, approve=approve, note=note)
+
+
+def _without_row(caller: Caller, execution_id: str, *, approve: bool, note: str) -> Row:
+    """Decide about an execution that a process of the release before has made wait."""
     decision = {"decision": "approved" if approve else "rejected", "by": caller.key_id, "note": note}
     error = failure("rejected", note or "Rejected.")
     asked = db.read_one(transitions.get, caller.workspace_id, execution_id)

@@ -3,7 +3,7 @@
 from types import SimpleNamespace
 from typing import Any
 
-from gateway.verdicts import Chain, Reroute, Schedule
+from gateway.verdicts import Chain, RequireApproval, Reroute, Schedule
 from store.engine import db
 from tasks.dry_run.values import is_assumed
 from tasks.policy import checks, words
@@ -73,6 +73,9 @@ def _passes(simulated: Any, forecast: Any, decision: Decision) -> bool:
     if isinstance(verdict.effect, Schedule):
         forecast.verdict = "would wait"
         forecast.assumed.append(f"the {verdict.effect.delay_seconds} seconds that the rule asks for pass in time")
+    if isinstance(verdict.effect, RequireApproval):
+        forecast.verdict = "would wait"
+        forecast.assumed.append("it is approved in time")
     if isinstance(verdict.effect, Reroute):
         forecast.proved.append(f"it would go out by the provider '{verdict.effect.target_provider}'")
     return True

@@ -7,7 +7,7 @@ rows by guarded statements. A new duty is a function of ``tasks.clock`` and one 
 from config.errors import Unavailable
 from store.engine import db
 from tasks.app import app
-from tasks.clock import announce, losses, metrics, monitors, schedules, sweep
+from tasks.clock import announce, approval_notices, losses, metrics, monitors, schedules, sweep
 from tasks.clock.duty import Duty, carry_out
 from tasks.clock.reach import reach
 
@@ -17,6 +17,7 @@ DUTIES = (
     Duty("deaths", losses.republish_left_behind),
     Duty("recovery", sweep.handle_due, seconds=0.9),
     Duty("announcements", announce.announce_due),
+    Duty("notices", approval_notices.look_after, seconds=0.3),
     Duty("metrics", metrics.count, seconds=0.3, counted=False),
     Duty("monitors", monitors.report, seconds=0.3, counted=False),
 )

@@ -98,6 +98,7 @@ def dispatch(request: DispatchRequest) -> AcceptedExecution:
     )
     form = verdicts.with_chain(form, request.mode, request.caller.key_id, request.request_id)
     row, message = _new_execution(form, request, execution_id)
+    form = verdicts.with_questions(form, row)
     try:
         again_at = backlog.again_at(row["queue"], row["created_at"])
         accept = functools.partial(_accept, request=request, form=form, row=row, again_at=again_at)

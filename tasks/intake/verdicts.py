@@ -10,7 +10,7 @@ rules would decide, and the values that they would change; a sandbox run is also
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
@@ -18,7 +18,7 @@ from config.errors import Unprocessable
 from gateway import facts, merge_patch
 from gateway.facts import Attempted
 from gateway.gate_column import Gate
-from gateway.verdicts import Chain, Reroute, Schedule
+from gateway.verdicts import Chain, RequireApproval, Reroute, Schedule
 from playbooks.definitions import parameters
 from playbooks.states import Mode, Status, WaitingFor
 from store.definitions.actions import Revision
@@ -29,10 +29,11 @@ from store.executions.rows import NewRow
 from tasks.attempts import completion
 from tasks.attempts.failure import failure
 from tasks.definitions import listeners
-from tasks.intake import chain_starts, reroutes, run_start
+from tasks.intake import chain_starts, notices, reroutes, run_start
 from tasks.intake.chain_starts import ChainStart
+from tasks.intake.notices import Question
 from tasks.messages.model import Canvas
-from tasks.policy import checks, words
+from tasks.policy import checks, questions, words
 from tasks.policy.checks import Refused
 from tasks.policy.judge import Decision, judge
 from tasks.policy.words import Ended
@@ -54,13 +55,15 @@ class Form:
     known: Refused | None = None
     #: the run of a chain that a rule starts in its place
     chain: ChainStart | None = None
+    #: rule → the approval that it asks for, with its notices
+    questions: Mapping[str, Question] = field(default_factory=dict)
     #: the events that Tocsin emits and a playbook listens for, where a decision may end it at once
     awaited: frozenset[str] = frozenset()
 
     @property
     def is_single(self) -> bool:
         """Whether it is written by adding its row alone."""
-        return not self.checked and self.chain is None
+        return not self.checked and self.chain is None and not self.questions
 
     @property
     def checked(self) -> bool:
@@ -78,7 +81,7 @@ class Settled(NamedTuple):
 
     row: NewRow
     refused: Refused | None = None
-    #: the run that is accepted with it, and its first messages
+    #: the run that is accepted with it, and its first messages; or those of notices
     run: NewRow | None = None
     messages: Sequence[Canvas] = ()
 
@@ -124,6 +127,20 @@ def with_chain(form: Form, mode: Mode, actor: str, request_id: str | None) -> Fo
     return replace(form, chain=chain_starts.prepared(name, chain_starts.origin_of(decision), **more))
 
 
+def with_questions(form: Form, row: NewRow) -> Form:
+    """The form with the approval that a rule asks for, if one does: only of what is done in earnest.
+
+    Raises:
+        Unavailable: the database is away.
+    """
+    decision = form.decision
+    if decision is None or form.chain is not None or row["mode"] != Mode.LIVE:
+        return form
+    if not questions.asking(decision.verdict) or words.stopped(decision) is not None:
+        return form
+    return replace(form, questions=notices.asked_by(decision, row, words.account(decision)))
+
+
 def _patched(form: Form, decision: Decision) -> Form:
     """The form with the changes of rules in its real values, which are checked again."""
     changed = merge_patch.all_patched(dict(form.values), decision.verdict.patches)
@@ -149,9 +166,13 @@ def settled(connection: Connection, form: Form, row: NewRow) -> Settled:
     if row["mode"] != Mode.DRY_RUN and (ended := words.stopped(decision)) is not None:
         return Settled(_ended(row, form, ended))
     made = form.known or checks.make(connection, row["workspace_id"], decision.verdict.checks, row["id"])
+    if isinstance(made, Refused) and (asked := form.questions.get(made.check.rule)) is not None:
+        return _asked(connection, row, gate, asked)
     if isinstance(made, Refused):
         return Settled(_ended(row, form, words.refused(decision, made)), made)
     at, effect = made.at, decision.verdict.effect
+    if isinstance(effect, RequireApproval) and form.questions:
+        return _asked(connection, row, gate, form.questions[str(decision.verdict.rule)])
     if form.chain is not None:
         return _replaced(row, form.chain, gate, at)
     if isinstance(effect, Schedule) and row["mode"] == Mode.LIVE:
@@ -160,6 +181,11 @@ def settled(connection: Connection, form: Form, row: NewRow) -> Settled:
         return Settled({**row, "gate": gate.text()})
     waits: NewRow = {"status": Status.WAITING, "waiting_for": WaitingFor.DELAY, "due_at": at, "publishes": 0}
     return Settled({**row, **waits, "gate": replace(gate, until=at).text()})
+
+
+def _asked(connection: Connection, row: NewRow, gate: Gate, question: Question) -> Settled:
+    approval, messages = notices.written(connection, question)
+    return Settled(notices.waits(row, gate, approval), messages=messages)
 
 
 def _ended(row: NewRow, form: Form, ended: Ended) -> NewRow:

@@ -36,7 +36,7 @@ from tasks.messages import publisher, requeue
 from tasks.messages.canvas import KILLABLE
 from tasks.messages.model import permit_key
 from tasks.messages.run_messages import step_message
-from tasks.runs import joins
+from tasks.runs import gated, joins
 from tasks.runs.budget import TOO_LARGE, budget
 from tasks.runs.context import RunContext
 from tasks.runs.handoff import Handoff
@@ -179,7 +179,9 @@ class RunDriver:
             columns={"owner": None, "target": row.target, **stored, **settled.changes, **_account(work)},
             retry=StepRetry(most=policy["max_retries"], pause=pause) if tries_again else None,
         )
-        following = self._go_on(lambda planner: planner.end(row, record, step_ended, work.chain), counting)
+        following = self._go_on(
+            lambda planner: planner.end(row, record, step_ended, work.chain, work.question), counting
+        )
         if self.word == "stale":
             return None, None
         self.word = str(ending.status)
@@ -206,7 +208,7 @@ class RunDriver:
             here = self._choose(planner)
             this = RunTransition(run_id=self.run.id, cause=cause, moves=planner.moves, actor=keeper().owner)
             try:
-                written = _committed(this, counting)
+                written = _committed(this, counting, planner)
             except IntegrityError:
                 if lonely:
                     raise
@@ -215,7 +217,7 @@ class RunDriver:
                 return self._stale()
             if counting is not None:
                 counting.tell()
-            if told := planner.announcements():
+            if told := [*planner.announcements(), *planner.asked]:
                 publisher.publish_after_commit(*told)
             if written.goes_on:
                 return self._hand_over(planner, here, written.waiting, claimed)
@@ -276,17 +278,19 @@ class RunDriver:
             self.run, self.context = run, RunContext(run)
 
 
-def _committed(this: RunTransition, counting: Counting | None) -> Written | None:
+def _committed(this: RunTransition, counting: Counting | None, planner: Planner) -> Written | None:
     """Commit a transition, with what is counted; None if another worker was faster."""
     written: Written | None
-    if counting is None:
+    if counting is None and not planner.asking:
         written = commit_with_patience(this.commit, single=this.single, at=this.meets_at)
         return written
 
     def commit(connection: Connection) -> Written | None:
         made = this.commit(connection)
-        if made is not None:
+        if made is not None and counting is not None:
             counting.write(connection)
+        if made is not None:
+            planner.asked = gated.write(connection, made, this.cause, planner.asking, this.moves.rows)
         return made
 
     written = commit_with_patience(commit, single=False)

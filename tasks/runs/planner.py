@@ -25,12 +25,15 @@ from store.engine.db import Row
 from store.executions import steps, transitions
 from store.executions.run_transition import RunBegun, StepEnded, StepFollowed
 from store.executions.steps import End, Moves
+from tasks.attempts.conclude import columns_of
 from tasks.definitions import listeners
 from tasks.intake.chain_starts import ChainStart
+from tasks.intake.notices import Question
 from tasks.messages import run_messages
 from tasks.messages.announcement_messages import announcement
-from tasks.messages.model import Chain, TaskMessage
+from tasks.messages.model import Canvas, Chain, TaskMessage
 from tasks.messages.run_messages import follow_message, row_id
+from tasks.runs import gated
 from tasks.runs.context import RunContext, joined, parted
 from tasks.runs.errors import StepError, because, error_of
 from tasks.runs.run import Run, ends_announced
@@ -62,6 +65,10 @@ class Planner:
         #: messages that go on where the planner stopped
         self.follows: list[TaskMessage] = []
         self._decisions = 0
+        #: what is asked of people
+        self.asking: list[Question] = []
+        #: the messages of the notices that were accepted with it
+        self.asked: list[Canvas] = []
         #: runs that begin whatever becomes of this one
         self._apart: list[ChainStart] = []
         self.redact = context.redact
@@ -73,16 +80,26 @@ class Planner:
         self.enter(self.run.plan.blocks[""].first, Place("", None, ()), None)
         return RunBegun(deadline)
 
-    def end(self, row: Row, record: Mapping[str, Any], ended: StepEnded, chain: ChainStart | None = None) -> StepEnded:
+    def end(
+        self,
+        row: Row,
+        record: Mapping[str, Any],
+        ended: StepEnded,
+        chain: ChainStart | None = None,
+        question: Question | None = None,
+    ) -> StepEnded:
         """Plan what follows the end of an attempt; ``record`` is its result.
 
-        ``chain`` is the run that begins in the step's place.
+        ``chain`` is the run that begins in the step's place, ``question`` what is asked before it goes out.
         """
+        if question is not None:
+            self.asking.append(question)
         if chain is not None:
             self._apart.append(chain)
             self._begin_apart()
         if ended.columns.get("waiting_for") == WaitingFor.APPROVAL:
             self.ask(row.id)
+            self.asking.append(gated.of_step(columns_of(row), record["output"], ended.columns["due_at"]))
         if ended.status != Status.WAITING:
             result = {**record, "step_id": row.step_id, "status": ended.status, "completed_at": db.now_ms()}
             self.context.learn(row.id, result)
@@ -228,7 +245,7 @@ class Planner:
         """Plan that the run fails, in place of everything so far."""
         announces = ends_announced(self.run)
         end = End(status=Status.FAILED, error=error, parent_id=self.run.parent_id, clears=True, announces=announces)
-        self.moves, self.starts, self.chains, self.follows = Moves(end=end), {}, [], []
+        self.moves, self.starts, self.chains, self.follows, self.asking = Moves(end=end), {}, [], [], []
         self._begin_apart()
 
     def _begin_apart(self) -> None:

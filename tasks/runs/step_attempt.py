@@ -18,6 +18,7 @@ from tasks.attempts.lease import HeldLease
 from tasks.attempts.patience import with_patience
 from tasks.attempts.perform import Work, prepare
 from tasks.intake.chain_starts import ChainStart
+from tasks.intake.notices import Question
 from tasks.runs.context import RunContext, asset, parted
 from tasks.runs.verdicts import Form, decision_of, form_of, obeyed, of_chain, told
 from tasks.secrets.redact import Redactor, masked, redactor, texts
@@ -38,6 +39,8 @@ class StepWork:
         self.gate: Gate | None = of_chain(context.run, this.row, self.step)
         #: the run of a chain that a rule starts in its place
         self.chain: ChainStart | None = None
+        #: the approval that a rule asks for before it goes out
+        self.question: Question | None = None
 
     def prepare(self, revision: Revision, held: HeldLease) -> Work | Ending:
         """Fill in the step's parameters and gather what its executor needs.
@@ -67,7 +70,7 @@ class StepWork:
         decision = decision_of(run, row, form, lambda: self.context.redact(masked(values, names)))
         if decision is not None or row.gate is not None:
             form, ending = obeyed(run, self.this, form, decision, self.context.redact)
-            self.gate, self.chain = form.gate, form.chain
+            self.gate, self.chain, self.question = form.gate, form.chain, form.question
             if ending is not None:
                 self.given = redactor([*texts(self._hidden(form))])(masked(form.values, form.secret_names))
                 return ending

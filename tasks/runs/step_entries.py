@@ -23,7 +23,7 @@ from tasks.definitions import revisions
 from tasks.intake import run_start
 from tasks.messages.routing import queue_of
 from tasks.messages.run_messages import row_id, timeout_ms
-from tasks.runs import deciders
+from tasks.runs import deciders, gated
 from tasks.runs.budget import refuse_too_many_runs
 from tasks.runs.context import asset, joined
 from tasks.runs.errors import StepError, no_list
@@ -118,11 +118,11 @@ class Entry:
         self.end(Status.COMPLETED, output=self.planner.redact({**output, "next": following}))
         return following
 
-    def wait(self, waiting_for: WaitingFor, due_at: int, output: str | None = None) -> None:
+    def wait(self, waiting_for: WaitingFor, due_at: int, output: str | None = None) -> NewRow:
         """Add the row of a step that waits until ``due_at``, ms."""
         now = db.now_ms()
         began: NewRow = {"status": Status.WAITING, "created_at": now, "started_at": now}
-        self.add({**began, "waiting_for": waiting_for, "due_at": due_at, "output": output})
+        return self.add({**began, "waiting_for": waiting_for, "due_at": due_at, "output": output})
 
     def open(self, count: int, columns: NewRow | None = None) -> NewRow:
         """Add the row of a container with ``count`` open branches.
@@ -180,7 +180,8 @@ def _approval(this: Entry) -> None:
     output = this.planner.redact(deciders.question(this.step, message))
     seconds, deadline = this.step.get("timeout_seconds"), this.run.deadline
     due_at = min(deadline, db.now_ms() + int(seconds * _SECOND)) if seconds else deadline
-    this.wait(WaitingFor.APPROVAL, due_at, json.dumps(output))
+    row = this.wait(WaitingFor.APPROVAL, due_at, json.dumps(output))
+    this.planner.asking.append(gated.of_step(row, output, due_at))
     this.planner.ask(row_id(this.run.id, this.node.id, joined(this.place.iteration)))
 
 

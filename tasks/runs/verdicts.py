@@ -16,7 +16,7 @@ from config.types import Json
 from gateway import facts, gate_column, merge_patch
 from gateway.facts import CHAIN_PREFIX, PROVIDER_PREFIX, Attempted, StepPlace
 from gateway.gate_column import Gate
-from gateway.verdicts import Chain, Reroute, Schedule
+from gateway.verdicts import Chain, RequireApproval, Reroute, Schedule
 from playbooks.definitions import parameters
 from playbooks.states import Mode, Status, WaitingFor
 from providers.base import Abandoned
@@ -29,9 +29,11 @@ from tasks.attempts.conclude import Attempt, Ending, failed
 from tasks.attempts.patience import commit_with_patience, with_patience
 from tasks.intake import chain_starts, reroutes
 from tasks.intake.chain_starts import ChainStart
-from tasks.policy import checks, words
+from tasks.intake.notices import Question
+from tasks.policy import checks, questions, words
 from tasks.policy.checks import Passed, Refused, Turn
 from tasks.policy.judge import Decision, judge
+from tasks.runs import gated
 from tasks.runs.budget import refuse_too_many_runs
 from tasks.runs.errors import StepError, error_of
 from tasks.runs.run import Run
@@ -51,6 +53,8 @@ class Form:
     gate: Gate | None = None
     #: the run of a chain that a rule starts in its place
     chain: ChainStart | None = None
+    #: the approval that a rule asks for before the step goes out
+    question: Question | None = None
     #: of a provider that stands for an action: the step as a dispatch, whose payload the values are
     dispatch: Json | None = None
 
@@ -131,7 +135,7 @@ def obeyed(
         if fault is not None:
             return form, fault
     if this.row.mode == Mode.LIVE:
-        form, ending = _checked(this, form, decision, before.slots if before is not None else {})
+        form, ending = _checked(this, form, decision, before.slots if before is not None else {}, redact)
         if ending is not None:
             return replace(form, chain=None), ending
     return form, None if form.chain is None else _replaced(form.chain, decision)
@@ -245,17 +249,33 @@ def told(problems: Sequence[Problem]) -> str:
 
 
 def _checked(
-    this: Attempt, form: Form, decision: Decision, slots: Mapping[str, list[int]]
+    this: Attempt, form: Form, decision: Decision, slots: Mapping[str, list[int]], redact: Redactor
 ) -> tuple[Form, Ending | None]:
     """Make the checks; the form with the account, and the end of an attempt that does not pass."""
     row, verdict = this.row, decision.verdict
     kept = {rule: slot for rule, slot in slots.items() if slot[1] == _ANY}
     gate = replace(form.gate, slots=kept) if form.gate is not None else words.account(decision)
     effect, rule = verdict.effect, str(verdict.rule)
+    before, digest = gate_column.read(row.gate), ""
+    if questions.asking(verdict):
+        shown = redact(masked(form.values, form.secret_names))
+        digest = gated.digest_of(decision, form.revision.id, shown, row.target)
+        wanted = gated.left(verdict.checks, before, digest)
+        decision = decision._replace(verdict=replace(verdict, checks=wanted))
+        verdict = decision.verdict
+        if before is not None and before.approved.get("digest") == digest:
+            gate = replace(gate, approval=before.approval, approved=before.approved)
+    if isinstance(effect, RequireApproval) and not gated.is_approved(before, digest, rule):
+        gate, ending, asks = gated.asked(row, decision, effect, rule, verdict.reason, gate, digest)
+        return replace(form, gate=gate, question=asks), ending
     if isinstance(effect, Schedule) and rule not in kept:  # before the checks, which count what goes out
         at = db.now_ms() + effect.delay_seconds * 1000
         return replace(form, gate=replace(gate, slots={**kept, rule: [at, _ANY]}, until=at)), _waits(at)
     made = _made(row, decision, Turn(row.attempt, slots), gate) if verdict.checks else Passed()
+    if isinstance(made, Refused) and (overrule := questions.by_check(made.check)) is not None:
+        check = made.check
+        gate, ending, asks = gated.asked(row, decision, overrule, check.rule, check.reason, gate, digest)
+        return replace(form, gate=gate, question=asks), ending
     if isinstance(made, Refused):
         ended = words.refused(decision, made)
         form = replace(form, gate=replace(ended.gate, slots={**kept, **made.slots}))

@@ -120,9 +120,7 @@ def test_a_dispatch_outlives_the_api(ready: Stack) -> None:
     assert ready.sink.keys("/slow")[row["execution_id"]] == 1
 
 
-@pytest.mark.parametrize(
-    "after", [0.0, pytest.param(0.02, marks=pytest.mark.gate), 0.06, pytest.param(0.15, marks=pytest.mark.gate)]
-)
+@pytest.mark.parametrize("after", [0.06, *(pytest.param(after, marks=pytest.mark.gate) for after in (0.0, 0.02, 0.15))])
 def test_a_batch_is_whole_or_absent(ready: Stack, after: float) -> None:
     """The API is killed at some moment while it accepts: all of its dispatches are there, or none."""
     name = uuid.uuid4().hex

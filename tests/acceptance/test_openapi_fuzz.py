@@ -35,6 +35,10 @@ include-operation-id = ["cancelExecution", "approveExecution", "rejectExecution"
 parameters."path.execution_id" = {{ dictionary = "waiting", probability = 0.5 }}
 
 [[operations]]
+include-operation-id = ["getApproval", "approveApproval", "rejectApproval"]
+parameters."path.approval_id" = {{ dictionary = "approvals", probability = 0.7 }}
+
+[[operations]]
 include-operation-id = "getExecution"
 parameters."path.execution_id" = {{ dictionary = "ended", probability = 0.5 }}
 
@@ -60,7 +64,7 @@ include-operation-id = [
     "listActions", "listActionVersions", "listExecutions", "listActionExecutions", "listPlaybooks",
     "listPlaybookVersions", "listRuns", "listPlaybookRuns", "listRunSteps", "listRunLogs", "getRunTimeline", "listKeys",
     "listGenerations",
-    "listUsers", "listRecords"
+    "listUsers", "listRecords", "listApprovals", "listPendingApprovals"
 ]
 checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "404"]
 
@@ -179,6 +183,16 @@ def _executions(stack: Stack) -> dict[str, list[str]]:
     return {"waiting": ids[:-4], "ended": ids[-4:]}
 
 
+def _approvals(stack: Stack) -> dict[str, list[str]]:
+    """Make approvals to read and to decide."""
+    asks = stack.api.create_action(type="approval", executor="approval", config={})
+    ids = [stack.api.trigger(asks) for _ in range(16)]
+    for execution_id in ids:
+        stack.api.in_status(execution_id, "waiting")
+    listed = stack.api.http.get("/v1/approvals?limit=1000").json()["approvals"]
+    return {"approvals": [one["id"] for one in listed if one["execution_id"] in ids]}
+
+
 def _playbooks(stack: Stack) -> dict[str, list[str]]:
     """Make playbooks, the example's needs, and runs for each operation on runs."""
     for action_id, given in _ACTIONS.items():
@@ -239,7 +253,7 @@ def test_schemathesis_finds_nothing(stack: Stack, tmp_path: Path) -> None:
         pytest.skip("schemathesis is not installed")
     _forgive_wrong_keys(stack)
     _clear(stack)  # what earlier tests have left would be in the way of the examples
-    known = {**_executions(stack), **_playbooks(stack), **_users(stack)}
+    known = {**_executions(stack), **_approvals(stack), **_playbooks(stack), **_users(stack)}
     dictionaries = "\n".join(f"{name}.values = {json.dumps(values)}" for name, values in known.items())
     config = _CONFIG.format(hooks=json.dumps(str(_CHECKS)), dictionaries=dictionaries)
     (tmp_path / "schemathesis.toml").write_text(config)
@@ -253,6 +267,8 @@ def test_schemathesis_finds_nothing(stack: Stack, tmp_path: Path) -> None:
         *("--exclude-operation-id", "revokeKey"),  # it would revoke the key it comes with; the matrix test has it
         *("--exclude-operation-id", "login", "--exclude-operation-id", "logout"),  # the brake on guessing; no session
         *("--exclude-operation-id", "changePassword"),  # no session either
+        *("--exclude-operation-id", "getApproveLink", "--exclude-operation-id", "getRejectLink"),  # only who has a
+        *("--exclude-operation-id", "approveByLink", "--exclude-operation-id", "rejectByLink"),  # signature succeeds
     ]
     try:
         ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=_LONGEST - 60)

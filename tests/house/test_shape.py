@@ -89,7 +89,7 @@ def test_only_entry_points_are_called_by_celery():
 
 
 def test_status_is_written_where_it_is_audited():
-    """Three functions set ``status``, each with its audit row."""
+    """Three functions set ``status`` of executions, each with its audit row; that of approvals is another one."""
 
     def sets_status(node):
         if isinstance(node, ast.Call):
@@ -104,7 +104,7 @@ def test_status_is_written_where_it_is_audited():
     writers = {
         f"{path.relative_to(ROOT)}:{function.name}"
         for path in SOURCES
-        if path.is_relative_to(ROOT / "store") and "migrations" not in path.parts
+        if path.is_relative_to(ROOT / "store") and "migrations" not in path.parts and path.name != "approvals.py"
         for function in _functions(path)
         if any(isinstance(node, ast.Attribute) and ast.unparse(node) == "sa.update" for node in ast.walk(function))
         and any(map(sets_status, ast.walk(function)))

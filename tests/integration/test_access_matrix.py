@@ -8,6 +8,7 @@ whose grants come by key and by user, with every role.
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -24,6 +25,9 @@ from tests.support.api import PASSWORD, Door, assert_problem, carry_out
 _READ, _EXECUTE, _DECIDE, _WRITE, _ADMIN, _PUBLIC = "viewer", "execute", "decide", "operator", "admin", "public"
 #: for users of any role and for no key
 _USER = "user"
+
+#: a link that decides
+_LINK = "/v1/approvals/<path:namespace>/<path:tenant>/<path:approval_id>"
 
 #: (method, path below the prefix) → the least role that may; "execute" and "decide" are scopes of an operator
 ENTRIES = {
@@ -77,6 +81,15 @@ ENTRIES = {
     ("POST", "/v1/dispatch"): _WRITE,
     ("POST", "/v1/dispatch/batch"): _WRITE,
     ("GET", "/v1/dispatch/<dispatch:dispatch_id>"): _WRITE,
+    ("GET", "/approvals"): _READ,
+    ("POST", "/approvals/<id:approval_id>/approve"): _DECIDE,
+    ("POST", "/approvals/<id:approval_id>/reject"): _DECIDE,
+    ("GET", "/v1/approvals"): _READ,
+    ("GET", "/v1/approvals/<id:approval_id>"): _READ,
+    ("GET", f"{_LINK}/approve"): _PUBLIC,
+    ("GET", f"{_LINK}/reject"): _PUBLIC,
+    ("POST", f"{_LINK}/approve"): _PUBLIC,
+    ("POST", f"{_LINK}/reject"): _PUBLIC,
     ("GET", "/keys"): _ADMIN,
     ("POST", "/keys"): _ADMIN,
     ("GET", "/keys/<id:key_id>"): _ADMIN,
@@ -135,6 +148,7 @@ class Named(NamedTuple):
 #: (method, path) of a route under /v1 that names a tenant → how it is asked about one
 _TENANTS = {
     ("GET", "/v1/audit"): Named(lambda tenant: (f"/v1/audit?tenant={tenant}", None)),
+    ("GET", "/v1/approvals"): Named(lambda tenant: (f"/v1/approvals?tenant={tenant}", None)),
     ("POST", "/v1/dispatch"): Named(lambda tenant: ("/v1/dispatch", dispatching.body(tenant=tenant))),
     ("POST", "/v1/rules/evaluate"): Named(
         lambda tenant: ("/v1/rules/evaluate", {**_BODIES["POST", "/v1/rules/evaluate"], "tenant": tenant})
@@ -142,6 +156,8 @@ _TENANTS = {
 }
 #: routes under /v1 that name none, or answer for each item of a batch
 _WITHOUT_TENANT = {
+    ("GET", "/v1/approvals/<id:approval_id>"),
+    *((method, f"{_LINK}/{decision}") for method in ("GET", "POST") for decision in ("approve", "reject")),
     ("POST", "/v1/auth/login"),
     ("POST", "/v1/auth/logout"),
     ("POST", "/v1/auth/password"),
@@ -159,7 +175,9 @@ _WITHOUT_TENANT = {
 }
 #: the configuration: a rule, and a provider with a circuit breaker
 _FOLDER = {
-    "rules/seen.yaml": "rules: [{name: seen, condition: {field: action.provider, eq: x}, action: {type: allow}}]",
+    "rules/seen.yaml": "rules: [{name: seen, condition: {field: action.provider, eq: x}, action: {type: allow}},"
+    "{name: ask, condition: {field: action.action_type, eq: asked},"
+    " action: {type: require_approval, requester_may_approve: true}}]",
     "providers.yaml": "{providers: {drill: {kind: mock}}, circuit_breakers: {drill: {failure_threshold: 5}}}",
 }
 
@@ -218,6 +236,7 @@ def routes(door: Door) -> list[tuple[str, str, str]]:
     return [
         (method, rule.rule, below(rule.rule))
         for rule in door.app.url_map.iter_rules()
+        if "<parts:" not in rule.rule  # which answers what is no link as a wrong one is answered
         for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"})
     ]
 
@@ -229,6 +248,8 @@ class Things:
         self.action = door.create(name="Seen")["id"]
         self.execution = door.trigger(self.action)
         assert changes.load(Author()).errors == []
+        self.door = door
+        self.approval = self.ask()["approval_id"]
         self.dispatch = dispatching.send(door).json["execution_id"]
         self.playbook = door.create_playbook(name="Seen", steps=[{"id": "ask", "type": "approval"}])["id"]
         self.run = door.call("POST", f"/api/playbooks/{self.playbook}/run", json={}).json["execution_id"]
@@ -243,11 +264,20 @@ class Things:
             missing = users.get(connection, "seen") is None
         self.user = door.user(username="seen") if missing else "seen"
 
+    def ask(self) -> dict[str, Any]:
+        """Something that waits for an approval, as it is answered."""
+        found: dict[str, Any] = dispatching.send(self.door, dispatching.body(action_type="asked")).json
+        return found
+
     def path(self, rule: str) -> str:
-        """The rule with the ids filled in, and what a query cannot do without."""
+        """The rule with the ids filled in, and what a query cannot do without; a link is one of its own."""
+        if _LINK in rule:
+            url = urlsplit(self.ask()[f"{rule.rpartition('/')[2]}_url"])
+            return f"{rule.partition('/v1/')[0]}{url.path}?{url.query}"
         return (
             rule.replace("<id:action_id>", self.action)
             .replace("<id:execution_id>", self.execution)
+            .replace("<id:approval_id>", self.approval)
             .replace("<dispatch:dispatch_id>", self.dispatch)
             .replace("<id:playbook_id>", self.playbook)
             .replace("/versions/diff", "/versions/diff?from=1.0.0")
@@ -267,6 +297,8 @@ def test_every_route_has_an_entry_and_says_its_permission(door: Door) -> None:
     """A new route must be added here, and each handler either names its permission or is openly public."""
     assert {(method, path) for method, _, path in routes(door)} == set(ENTRIES)
     for rule in door.app.url_map.iter_rules():
+        if "<parts:" in rule.rule:
+            continue
         view = door.app.view_functions[rule.endpoint]
         public = ENTRIES[next(iter((rule.methods or set()) - {"HEAD", "OPTIONS"})), below(rule.rule)] == _PUBLIC
         assert public != hasattr(view, "permission"), rule
@@ -360,6 +392,7 @@ def test_another_workspace_sees_nothing(door: Door) -> None:
         things.action: "act-missing",
         things.execution: "exec-missing",
         things.dispatch: "disp-missing",
+        things.approval: "apr-missing",
         things.playbook: "pb-missing",
         things.run: "pexec-missing",
         things.key: "0123456789ab",

@@ -168,6 +168,7 @@ def test_it_opens_once_and_counts_exactly(door: Door, tmp_path: Path) -> None:
     assert 100 <= failed <= 100 + 4 * 16, failed
 
 
+@pytest.mark.gate
 def test_nothing_goes_out_once_a_trip_is_answered(door: Door, sink: Sink, tmp_path: Path) -> None:
     """Whichever process begins a call afterwards; one that was frozen meanwhile obeys when it wakes."""
     with probing("ok", tmp_path) as probers:

@@ -224,6 +224,7 @@ def dry_run(door: Door) -> tuple[str, dict[str, Any]]:
         (rule("r", "deny", STEP, reason="freeze"), "failed", "failed", "would fail"),
         (rule("r", "suppress", STEP), "completed", "skipped", "would be skipped"),
         (rule("r", "schedule", STEP, delay_seconds=60), "completed", "completed", "would wait"),
+        (rule("r", "require_approval", STEP), "completed", "completed", "would wait"),
         (rule("r", "modify", STEP, changes={"host": "x"}), "completed", "completed", "would run"),
         (rule("r", "deduplicate", STEP), "completed", "completed", "would run"),
         (rule("r", "throttle", STEP, max_count=1, window_seconds=60), "completed", "completed", "would run"),

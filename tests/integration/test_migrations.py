@@ -136,6 +136,9 @@ def test_a_file_that_an_earlier_release_left_half_migrated_is_refused_in_one_lin
     assert "docs/operations.md" in ran.stderr
 
 
+@pytest.mark.parametrize(
+    "empty_database", ["sqlite", pytest.param("postgresql", marks=pytest.mark.gate)], indirect=True
+)
 def test_two_that_migrate_at_once_do_it_once(empty_database: str) -> None:
     """Four processes begin together on an empty database; all end well."""
     own = {name: str(getattr(settings(), name.removeprefix("TOCSIN_").lower())) for name in ("TOCSIN_DATABASE_URL",)}

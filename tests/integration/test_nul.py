@@ -57,7 +57,7 @@ def test_nul_in_a_path_is_of_nothing(whole: tuple[Door, str], operations: list[A
 
 
 def test_nul_in_a_query_is_a_fault_of_its_member(whole: tuple[Door, str], operations: list[Any]) -> None:
-    """400 that names the member; 404 where what the path names is looked for first."""
+    """400 that names the member; 404 where what the path names is looked for first, and for a link that decides."""
     door, key = whole
     asked = [(method, path, of, name) for method, path, of in operations for name in _names(of, "query")]
     assert len(asked) > 100
@@ -66,4 +66,7 @@ def test_nul_in_a_query_is_a_fault_of_its_member(whole: tuple[Door, str], operat
         if problem["status"] == 400:
             assert any(one["pointer"].startswith(f"/query/{name}") for one in problem["errors"]), (method, path, name)
         else:
-            assert (problem["status"], name) in ((404, "cursor"), (415, name)), (method, path, name)
+            usual = [(404, "cursor"), (415, name)]
+            if path.startswith("/v1/approvals/{namespace}"):  # which is answered alike, whatever is wrong with it
+                usual = [(404, name)]
+            assert (problem["status"], name) in usual, (method, path, name)

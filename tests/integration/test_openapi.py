@@ -60,7 +60,7 @@ def test_the_document_says_what_it_is(door: Door) -> None:
 
 def test_every_route_is_documented_once(door: Door) -> None:
     """The canonical paths are there, the paths under /api/v1 and /compat are not, and nothing else is."""
-    unlisted = ("/api/v1/", "/compat/", "/docs")
+    unlisted = ("/api/v1/", "/compat/", "/docs", "/v1/approvals/{rest}")
     indexes = {"GET /", "GET /api/", "GET /openapi.json", "GET /api/openapi.json"}
     served = {name for name in permissions(door) if not name.split()[1].startswith(unlisted)} - indexes
     assert set(operations(door)) == served

@@ -192,6 +192,9 @@ def _addresses(door: Door, path: str) -> Iterator[str]:
         "username": ["kim"],
         "rule_name": ["none"],
         "dispatch_id": ["none"],
+        "approval_id": ["apr-none"],
+        "namespace": ["none"],
+        "tenant": ["none"],
         "provider": ["none"],
     }
     for name, where in (("execution_id", "actions"), ("run_id", "playbooks")):

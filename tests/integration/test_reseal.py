@@ -149,7 +149,7 @@ def resealing(keys: str) -> subprocess.Popen[str]:
     return subprocess.Popen(call, cwd=ROOT, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
 
-@pytest.mark.parametrize("database", [pytest.param("sqlite", marks=pytest.mark.gate), "postgresql"], indirect=True)
+@pytest.mark.gate
 def test_it_is_killed_twice_under_load_and_loses_nothing(installation: Installation) -> None:
     """Next to writers, some of which still use the old key, all stays readable, at the end under the new."""
     here = installation

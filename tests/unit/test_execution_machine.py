@@ -202,9 +202,8 @@ class Executions(RuleBasedStateMachine):
             trail = connection.execute(audit.audit.select().order_by(audit.audit.c.id)).all()
         for key, row in rows.items():
             self.check_row(row)
-            self.check_trail(
-                row, [record.event.removeprefix("execution.") for record in trail if record.subject == key]
-            )
+            events = [record.event for record in trail if record.subject == key]
+            self.check_trail(row, [name.removeprefix("execution.") for name in events if "execution." in name])
         owners = Counter(
             this.row.id
             for this in self.held

@@ -148,7 +148,7 @@ def get_dispatch(query: dict[str, Any], dispatch_id: str) -> Response:
             if waiting is not None:
                 ends().wait(waiting, [dispatch_id], query["wait"])
                 row = _row(dispatch_id)
-    outcome = dispatch_ends.outcome_of(row) if row.status in TERMINAL else None
+    outcome = dispatch_ends.known(row)
     return answer(answers.written(outcome, _gate(row).given_id or row.id, row.id))
 
 

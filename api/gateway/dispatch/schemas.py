@@ -73,7 +73,7 @@ class Outcome(Schema):
 
     outcome = fields.String(
         required=True,
-        validate=validate.OneOf([*NAMES, "dry_run", "accepted"]),
+        validate=validate.OneOf([*NAMES, "pending_approval", "dry_run", "accepted"]),
         metadata=described("What became of it."),
     )
     action_id = fields.String(required=True, metadata=described("The id of its record: the sender's, if it gave one."))

@@ -9,13 +9,13 @@ from store.engine.db import Connection
 from store.executions import transitions
 
 _table = transitions.executions.c
-_WAITS = (WaitingFor.APPROVAL, WaitingFor.DELAY)
+_WAITS = (WaitingFor.APPROVAL, WaitingFor.GATE, WaitingFor.DELAY)
 
 
 def paused_by(db: Connection, run_ids: Collection[str]) -> dict[str, str]:
-    """Run id → operator, approval or delay, for runs that are shown as paused.
+    """Run id → operator, approval, delay or gate, for runs that are shown as paused.
 
-    The operator comes first, then an approval, then a delay. The query reads the runs by their ids, and the steps of
+    The operator comes first, then the others in that order. The query reads the runs by their ids, and the steps of
     those that no operator has paused.
     """
     if not run_ids:

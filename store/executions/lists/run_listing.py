@@ -31,7 +31,9 @@ _step = rows.executions.alias("step")
 _run = rows.executions.alias("run")
 _its = _step.c.run_id == _run.c.id
 _waits = sa.exists().where(
-    _its, _step.c.status == Status.WAITING, _step.c.waiting_for.in_((WaitingFor.APPROVAL, WaitingFor.DELAY))
+    _its,
+    _step.c.status == Status.WAITING,
+    _step.c.waiting_for.in_((WaitingFor.APPROVAL, WaitingFor.GATE, WaitingFor.DELAY)),
 )
 _goes_on = sa.or_(
     sa.and_(_step.c.status.in_((Status.PENDING, Status.RUNNING)), _step.c.open.is_(None)),

@@ -4,8 +4,9 @@ import json
 from collections.abc import Collection
 from typing import Any
 
+from config.times import stamp
 from gateway import gate_column
-from gateway.outcomes import CircuitOpen, Executed, Failed, Outcome, Rerouted, Response
+from gateway.outcomes import CircuitOpen, Executed, Failed, Outcome, PendingApproval, Rerouted, Response, Suppressed
 from playbooks.states import Status
 from store.engine.db import Connection
 from store.executions import results
@@ -21,6 +22,16 @@ def read(connection: Connection, execution_ids: Collection[str]) -> dict[str, Ou
     return {row.id: outcome_of(row) for row in rows if row.status in TERMINAL}
 
 
+def known(row: Any) -> Outcome | None:
+    """The outcome that a row tells so far; None where it is on its way."""
+    if row.status in TERMINAL:
+        return outcome_of(row)
+    gate = gate_column.read(row.gate)
+    if gate is None or gate.outcome != PendingApproval.name or gate.approval is None:
+        return None
+    return PendingApproval(gate.approval, stamp(gate.until or 0))
+
+
 def outcome_of(row: Any) -> Outcome:
     """The outcome of an execution that has ended."""
     gate = gate_column.read(row.gate)
@@ -31,6 +42,8 @@ def outcome_of(row: Any) -> Outcome:
             return Executed(response)
         return Rerouted(gate.original_provider, provider, response)
     error = json.loads(row.error) if row.error else {}
+    if gate is not None and gate.outcome == Suppressed.name:
+        return Suppressed(str(gate.rule), gate.reason, denied=error.get("code") == "denied")
     if error.get("code") == CIRCUIT_OPEN:
         details = error.get("details") or {}
         return CircuitOpen(details.get("provider", provider), tuple(details.get("fallback_chain", ())))

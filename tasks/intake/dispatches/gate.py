@@ -7,17 +7,17 @@ to be written: an execution, a run, or the record of what makes neither.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 from config.errors import Unprocessable
 from config.times import stamp
 from gateway import gate_column, merge_patch
-from gateway.facts import Facts, Key, Origin, of_dispatch
+from gateway.facts import Facts, Key, of_dispatch
 from gateway.gate_column import Gate
 from gateway.outcomes import Deduplicated, DryRun, Outcome, Scheduled, Suppressed, Throttled
 from gateway.rules.decide import ALLOWED
-from gateway.verdicts import Chain, Check, Deny, Reroute, Schedule, Suppress, Verdict
+from gateway.verdicts import Chain, Check, Deny, RequireApproval, Reroute, Schedule, Suppress, Verdict
 from playbooks.definitions import parameters
 from store.definitions.actions import Revision
 from store.engine import db
@@ -33,7 +33,8 @@ from tasks.policy.checks import Refused
 from tasks.policy.judge import Decision
 from tasks.secrets.redact import masked
 
-_ORIGIN: Origin = "dispatch"
+if TYPE_CHECKING:
+    from tasks.intake.notices import Question
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +50,8 @@ class Ready:
     outcome: Outcome | None = None
     #: the check that is known to refuse it
     refused_by: Check | None = None
+    #: rule → the approval that it asks for, with its notices
+    questions: Mapping[str, "Question"] = field(default_factory=dict)
     #: the first messages of a chain's run
     chain: Canvas | None = None
 
@@ -60,7 +63,12 @@ class Ready:
     @property
     def is_plain(self) -> bool:
         """Whether it is written by adding its row alone."""
-        return self.row is not None and not self.verdict.checks and self.chain is None
+        return self.row is not None and not self.verdict.checks and self.chain is None and not self.questions
+
+    @property
+    def asks(self) -> bool:
+        """Whether it waits for an approval in any case."""
+        return isinstance(self.verdict.effect, RequireApproval)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +79,8 @@ class Decided:
     outcome: Outcome | None = None
     rows: Sequence[NewRow] = ()
     messages: Sequence[Canvas] = ()
+    #: the approval for which it waits, with its notices
+    question: "Question | None" = None
     #: a window that was found full
     refused: Refused | None = None
 
@@ -145,6 +155,8 @@ def carried_out(connection: Connection, ready: Ready) -> Decided:
     row: NewRow = {**ready.row}  # a transaction may be repeated
     if ready.verdict.checks:
         made = checks.make(connection, asked.dispatch.tenant, ready.verdict.checks, row["id"])
+        if isinstance(made, Refused) and (asked_by := ready.questions.get(made.check.rule)) is not None:
+            return Decided(subject=row["id"], rows=[row], question=asked_by)
         if isinstance(made, Refused):
             stopped = _refused(made)
             dispatch_notes.note(connection, asked, ready.verdict, stopped, ready.shown, made.check)
@@ -155,6 +167,8 @@ def carried_out(connection: Connection, ready: Ready) -> Decided:
             _wait_for_slot(row, ready.gate, made.at)
             if isinstance(outcome, Scheduled):
                 outcome = replace(outcome, scheduled_for=stamp(row["due_at"] or 0))
+    if (asked_by := ready.questions.get(str(ready.verdict.rule))) is not None and ready.asks:
+        return Decided(subject=row["id"], rows=[row], question=asked_by)
     if ready.chain is not None and outcome is not None:
         dispatch_notes.note(connection, asked, ready.verdict, outcome, ready.shown)
         messages = [ready.chain] if row["publishes"] else []
@@ -188,12 +202,13 @@ def _rerouted(
 
 def _judged(asked: Asked, shown: dict[str, Any]) -> Decision | None:
     this = asked.dispatch
-    key: Key = (_ORIGIN, this.namespace, this.tenant, this.provider, this.action_type)
+    key: Key = (asked.origin, this.namespace, this.tenant, this.provider, this.action_type)
     return judge.judge(
         key,
         lambda: of_dispatch(
             {**this.members(), "payload": shown},
             at=db.now_ms(),
+            origin=asked.origin,
             caller=asked.caller.key_id,
             execution_id=asked.subject,
         ),
@@ -220,7 +235,7 @@ def _gate(asked: Asked, facts: Facts | None = None, verdict: Verdict = ALLOWED) 
         return gate_column.of(facts, verdict, **more)
     named = ("namespace", "provider", "action_type", "dedup_key", "fingerprint", "status", "starts_at", "ends_at")
     more |= {name: getattr(this, name) for name in named}
-    return Gate(origin=_ORIGIN, **more)
+    return Gate(origin=asked.origin, **more)
 
 
 def _with(row: NewRow, gate: Gate) -> NewRow:

@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 
 from config.errors import Conflict
 from gateway import outcomes
-from gateway.outcomes import Outcome, Throttled
+from gateway.outcomes import Outcome, PendingApproval, Throttled
 from store.engine import db
 from store.engine.db import Connection
-from tasks.intake import idempotency
+from store.gateway import approvals
+from tasks.intake import idempotency, notices
 from tasks.intake.dispatches.rows import Asked
 
 #: what ids of dispatches begin with among the keys of a caller
@@ -69,7 +70,7 @@ def replayed(known: Known, asked: Asked) -> Earlier | None:
         return None
     if not idempotency.is_same(row, _parts(asked)):
         raise _other(asked)
-    return Earlier(row.execution_id, _read(row.outcome))
+    return Earlier(row.execution_id, _read(row.outcome, asked))
 
 
 def refuse_other(first: Asked, asked: Asked) -> None:
@@ -113,12 +114,19 @@ def _parts(asked: Asked) -> list[Any]:
 
 
 def _written(outcome: Outcome | None) -> str | None:
+    if isinstance(outcome, PendingApproval):  # its links are made again: they let their reader decide
+        return json.dumps({"kind": type(outcome).__name__, "approval_id": outcome.approval_id})
     return None if outcome is None else json.dumps({"kind": type(outcome).__name__, **dataclasses.asdict(outcome)})
 
 
-def _read(text: str | None) -> Outcome | None:
+def _read(text: str | None, asked: Asked) -> Outcome | None:
+    """The first outcome; None where the end of the execution is the outcome, or has become it."""
     if text is None:
         return None
     members = json.loads(text)
+    if members["kind"] == PendingApproval.__name__:
+        row = db.read_one(approvals.read, members["approval_id"])
+        pending = row is not None and row.status == approvals.PENDING
+        return notices.outcome(row, asked.caller.key_id) if pending else None
     made: Outcome = getattr(outcomes, members.pop("kind"))(**members)
     return made

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from config.errors import CallerError, Unprocessable
-from gateway.facts import PROVIDER_PREFIX
+from gateway.facts import PROVIDER_PREFIX, Origin
 from gateway.requests import Dispatch
 from playbooks.definitions import parameters
 from playbooks.states import Mode, Status, WaitingFor
@@ -45,6 +45,7 @@ class Asked:
     request_id: str | None = None
     #: raises if there is room only for urgent requests
     unless_urgent: Callable[[], None] | None = None
+    origin: Origin = "dispatch"
     #: the execution that it makes, or the name under which it is recorded where it makes none
     subject: str = field(default_factory=lambda: new_id("disp"))
 

@@ -78,6 +78,26 @@ FORMS = [
         {"Scheduled": {"action_id": "a-1", "scheduled_for": "2026-01-15T10:00:00.000Z"}},
     ),
     (
+        outcomes.PendingApproval("apr-1", "2026-01-15T10:00:00.000Z", "http://h/a", None, notification_sent=True),
+        {
+            "outcome": "pending_approval",
+            "approval_id": "apr-1",
+            "expires_at": "2026-01-15T10:00:00.000Z",
+            "approve_url": "http://h/a",
+            "reject_url": "[redacted]",
+            "notification_sent": True,
+        },
+        {
+            "PendingApproval": {
+                "approval_id": "apr-1",
+                "expires_at": "2026-01-15T10:00:00.000Z",
+                "approve_url": "http://h/a",
+                "reject_url": "[redacted]",
+                "notification_sent": True,
+            }
+        },
+    ),
+    (
         outcomes.DryRun("deny", "freeze", "email"),
         {"outcome": "dry_run", "verdict": "deny", "matched_rule": "freeze", "would_be_provider": "email"},
         {"DryRun": {"verdict": "deny", "matched_rule": "freeze", "would_be_provider": "email"}},
@@ -93,10 +113,10 @@ def test_both_forms(outcome, plain, tagged):
 
 
 def test_every_outcome_has_a_form():
-    """The table above has all ten."""
+    """The table above has all of them."""
     assert {type(outcome) for outcome, _, _ in FORMS} == set(outcomes.Outcome.__args__)
-    assert len(outcomes.Outcome.__args__) == 10
-    assert set(outcomes.NAMES) == {kind.name for kind in outcomes.Outcome.__args__} - {"dry_run"}
+    assert len(outcomes.Outcome.__args__) == 11
+    assert set(outcomes.NAMES) == {kind.name for kind in outcomes.Outcome.__args__} - {"dry_run", "pending_approval"}
 
 
 def test_the_rest_of_a_window_is_never_zero():

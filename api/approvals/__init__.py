@@ -1,0 +1,1 @@
+"""Approvals: lists, decisions, links that decide, and the page behind a link."""

@@ -1,0 +1,156 @@
+"""The shapes and example bodies of approvals."""
+
+from typing import Any
+
+from marshmallow import fields, validate
+from webargs.fields import DelimitedList
+
+from api.gateway.dispatch.schemas import EXECUTED
+from api.http import pages
+from api.http.base_schema import Schema
+from api.http.schemas import described
+from store.gateway.approvals import PENDING, STATUSES
+
+_NAME_CHARACTERS = 255
+_LIMIT, _MOST = 50, 1_000
+
+
+def _status() -> Any:
+    return DelimitedList(
+        fields.String(validate=validate.OneOf(STATUSES)),
+        load_default=[PENDING],
+        validate=validate.Length(min=1, max=len(STATUSES)),
+        metadata={"description": "Only these statuses, separated by commas.", "example": [PENDING]},
+    )
+
+
+class ApprovalQuery(Schema):
+    """The filters of the list under ``/v1``, and which part of it is wanted."""
+
+    status = _status()
+    namespace = pages.text(_NAME_CHARACTERS, "Only those of this namespace.", "notifications")
+    tenant = pages.text(_NAME_CHARACTERS, "Only those of this tenant.", "default")
+    limit = fields.Integer(
+        load_default=_LIMIT,
+        validate=validate.Range(min=1, max=_MOST),
+        metadata={"description": f"How many at most, up to {_MOST:,}.", "example": _LIMIT},
+    )
+    cursor = pages.CursorQuery().fields["cursor"]
+
+
+class ApprovalPageQuery(pages.PageQuery):
+    """The filters of the list under ``/api``."""
+
+    status = _status()
+    namespace = pages.text(_NAME_CHARACTERS, "Only those of this namespace.", "notifications")
+    tenant = pages.text(_NAME_CHARACTERS, "Only those of this tenant.", "default")
+
+
+def _said(text: str, *, null: bool = False) -> fields.String:
+    return fields.String(allow_none=null, metadata=described(text))
+
+
+class Vote(Schema):
+    """One vote about an approval."""
+
+    voter = _said("Whose vote it is: a key, a user, an approver by name, the recipient of a link.")
+    decision = fields.String(metadata=described("What it says.", enum=["approve", "reject"]))
+    note = _said("Why.")
+    at = _said("When it was given.")
+    via = fields.String(metadata=described("How it was given.", enum=["api", "link"]))
+
+
+class Approval(Schema):
+    """Something that waits for a decision, or has been decided."""
+
+    id = _said("Its id.")
+    token = _said("The same, as existing clients call it.")
+    status = fields.String(metadata=described("Where it stands.", enum=list(STATUSES)))
+    origin = fields.String(metadata=described("Who asks.", enum=["rule", "step", "action"]))
+    rule = _said("The rule that asks.", null=True)
+    message = _said("What is asked.")
+    namespace = _said("The namespace of what waits.")
+    tenant = _said("Its tenant, which is a workspace.")
+    provider = _said("The provider by which it would go out; approval where nothing goes out.")
+    action_type = _said("Its action type.")
+    execution_id = _said("The execution that waits.")
+    requested_by = _said("The key or user that has asked for it.")
+    approvers = fields.List(fields.String(), metadata=described("The only ones who may decide, if there are any."))
+    quorum = fields.Integer(metadata=described("Votes that approve it."))
+    reject_quorum = fields.Integer(metadata=described("Votes that reject it."))
+    requester_may_approve = fields.Boolean(
+        allow_none=True, metadata=described("Whether who has asked may approve; null: as the definition says.")
+    )
+    created_at = _said("When it was asked.")
+    expires_at = _said("Until when it can be decided.")
+    decided_at = _said("When it was decided.", null=True)
+    decided_by = _said("The voter whose vote decided it.", null=True)
+    note = _said("Why.", null=True)
+    notify = _said("The provider by which it is made known.", null=True)
+    notification_sent = fields.Boolean(metadata=described("Whether a notice was accepted."))
+    notices = fields.Integer(metadata=described("How often notices were accepted, reminders included."))
+    notice_ids = fields.List(fields.String(), metadata=described("The dispatches of the last notice."))
+    notice_error = _said("Why the last notice was not sent; it is tried again.", null=True)
+    votes = fields.List(fields.Nested(Vote), metadata=described("Of one approval: its votes, the oldest first."))
+
+
+class Approvals(Schema):
+    """Some of the approvals."""
+
+    approvals = fields.List(fields.Nested(Approval), metadata=described("The approvals, the newest first."))
+    count = fields.Integer(metadata=described("How many are listed here."))
+    next_cursor = _said("What to send as cursor for those that follow; null at the end.", null=True)
+
+
+class DecidedApproval(Schema):
+    """What a decision has come to."""
+
+    id = _said("The approval.")
+    status = fields.String(
+        metadata=described("approved or rejected; pending where further votes are needed.", enum=list(STATUSES))
+    )
+    outcome = fields.Dict(
+        allow_none=True,
+        metadata=described("What became of what waited, as a dispatch is answered; null while votes are missing."),
+    )
+
+
+class DecidedApprovalAnswer(DecidedApproval):
+    """The same, also as data."""
+
+    data = fields.Nested(DecidedApproval)
+
+
+_ID = "apr-9f0c2a9be1d34c7f5f0c2a9be1d34c7f"
+APPROVAL: dict[str, Any] = {
+    "id": _ID,
+    "token": _ID,
+    "status": PENDING,
+    "origin": "rule",
+    "rule": "ask-before-containment",
+    "message": "Isolate web-02?",
+    "namespace": "alerts",
+    "tenant": "default",
+    "provider": "contain",
+    "action_type": "isolate",
+    "execution_id": "disp-0199f3c2a1b46d0e8f2c41",
+    "requested_by": "3f1c9a60b2d4",
+    "approvers": [],
+    "quorum": 1,
+    "reject_quorum": 1,
+    "requester_may_approve": False,
+    "created_at": "2026-04-28T09:00:00.000Z",
+    "expires_at": "2026-04-28T10:00:00.000Z",
+    "decided_at": None,
+    "decided_by": None,
+    "note": None,
+    "notify": "mail",
+    "notification_sent": True,
+    "notices": 1,
+    "notice_ids": ["disp-0199f3c2a1b46d0e8f2c42"],
+    "notice_error": None,
+}
+PAGE: dict[str, Any] = {"approvals": [APPROVAL], "count": 1, "next_cursor": None}
+ONE: dict[str, Any] = {**APPROVAL, "votes": []}
+DECIDED: dict[str, Any] = {"id": _ID, "status": "approved", "outcome": EXECUTED}
+ANSWERED: dict[str, Any] = {**DECIDED, "data": DECIDED}

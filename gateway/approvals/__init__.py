@@ -1,0 +1,1 @@
+"""What is approved, and the links by which it is decided."""

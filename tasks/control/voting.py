@@ -1,0 +1,103 @@
+"""Who may vote on an approval, and under which name.
+
+A caller of ``/api`` is known by key or user; a link stands for its recipient, whatever key the request carries. Each
+approver that is named has one vote, whether it comes by key, by session or by link. Without names, each key and each
+user has one.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.rules.approval_checks import ROLE
+from store import access, audit
+from store.access import USER, Caller
+from store.engine import db
+from store.gateway import approvals
+from tasks.runs.deciders import NotYours
+
+APPROVE, REJECT = "approve", "reject"
+#: the voter of a link without a recipient
+HOLDER = "link"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Voter:
+    """Who decides: a caller, or the recipient of a link."""
+
+    name: str
+    via: str
+    role: str | None = None
+    #: other names of the same: a key's, a user's
+    names: frozenset[str] = frozenset()
+    #: None where a link decides
+    caller: Caller | None = None
+
+    @property
+    def all_names(self) -> frozenset[str]:
+        """Every name by which an approval may call this voter."""
+        return self.names | {self.name}
+
+
+def by_caller(caller: Caller) -> Voter:
+    """The voter behind a caller."""
+    return Voter(
+        name=caller.key_id, via="api", role=caller.role, names=_names(caller.workspace_id, caller.key_id), caller=caller
+    )
+
+
+def by_link(recipient: str | None, workspace_id: str) -> Voter:
+    """The voter of a link: its recipient."""
+    if recipient is None:
+        return Voter(name=HOLDER, via="link")
+    return Voter(name=recipient, via="link", names=_names(workspace_id, recipient))
+
+
+def _names(workspace_id: str, key_id: str) -> frozenset[str]:
+    """The other names of a key or user."""
+    if key_id.startswith(USER):
+        return frozenset({key_id.removeprefix(USER)})
+    key = db.read_one(access.get_key, workspace_id, key_id)
+    return frozenset() if key is None else frozenset({str(key.name)})
+
+
+def checked(voter: Voter, row: Any, decision: str) -> str:
+    """The name under which a vote on what a rule asks counts.
+
+    Raises:
+        NotYours: the decision is another's.
+    """
+    named = approvals.approvers_of(row)
+    people = [name for name in named if not name.startswith(ROLE)]
+    mine = next((name for name in people if name in voter.all_names), None)
+    if named and mine is None and not _by_role(voter, row, named):
+        raise NotYours(
+            f"Only these may decide: {', '.join(named)}. A user or key of that name or id, or of that role, does it.",
+            code="not_an_approver",
+        )
+    if decision == APPROVE and not row.requester_may_approve and _is_requester(voter, row):
+        raise NotYours(
+            "Who has asked for this may not approve it: another has to (or the rule says requester_may_approve: true).",
+            code="requester_may_not_approve",
+        )
+    return mine or voter.name
+
+
+def _by_role(voter: Voter, row: Any, named: list[str]) -> bool:
+    """Whether a role that is named covers the voter: by its own, or by the link that was sent for the role."""
+    roles = [name for name in named if name.startswith(ROLE)]
+    if voter.via == "link":
+        return bool(roles) and row.notify is not None and voter.name == f"notify:{row.notify}"
+    return f"{ROLE}{voter.role}" in roles
+
+
+def _is_requester(voter: Voter, row: Any) -> bool:
+    if row.requested_by == voter.name:
+        return True
+    # the names of keys are not unique: only a link is known by nothing else
+    return voter.via == "link" and voter.name in _names(row.workspace_id, row.requested_by)
+
+
+def note_refusal(voter: Voter, workspace_id: str, execution_id: str, refusal: NotYours) -> None:
+    """Write an attempt to decide without permission to the audit trail."""
+    with db.write() as connection:
+        audit.record(connection, workspace_id, voter.name, "approval.refused", execution_id, reason=refusal.code)

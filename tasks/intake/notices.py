@@ -1,0 +1,184 @@
+"""Notices: what makes an approval known, as dispatches of its tenant with the origin ``approval``.
+
+In order of time: a notice is prepared outside of any transaction, where providers are looked up and the rules are
+asked; it is accepted in the transaction that writes the approval, like any other dispatch; the worker that sends it
+fills in the links (``tasks.attempts.notices``), so that no row, record or log has them. A notice that cannot be
+prepared never keeps an execution from waiting: the approval notes why, and tick tries again.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from config.errors import CallerError
+from config.times import stamp
+from gateway.gate_column import Gate
+from gateway.outcomes import REDACTED, PendingApproval
+from gateway.redacted import redacted
+from gateway.requests import Dispatch
+from gateway.rules.approval_checks import ROLE
+from gateway.verdicts import Verdict
+from playbooks.states import Status, WaitingFor
+from store import audit
+from store.access import Caller
+from store.engine.db import Connection
+from store.executions import transitions
+from store.executions.rows import NewRow
+from store.gateway import approvals
+from store.gateway.approvals import Approval
+from tasks.intake.dispatches import gate as dispatch_gate
+from tasks.intake.dispatches.gate import Ready
+from tasks.intake.dispatches.rows import Asked, Providers
+from tasks.messages.model import Canvas
+from tasks.policy import approval_links, questions
+from tasks.policy.judge import Decision
+
+#: action types of notices
+REQUEST, REMINDER = "approval_request", "approval_reminder"
+#: before a notice that could not be sent is tried again, ms: doubled each time, up to the longest
+SOONEST, LONGEST = 5_000, 600_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """An approval to write, with its notices ready."""
+
+    approval: Approval
+    notices: Sequence[Ready] = ()
+
+
+def recipients(row: Any) -> list[str]:
+    """The recipients of notices: each approver by name, else the channel as one."""
+    named = approvals.approvers_of(row)
+    people = [name for name in named if not name.startswith(ROLE)]
+    return people if people and len(people) == len(named) else [*people, f"notify:{row.notify}"]
+
+
+def asked_by(decision: Decision, row: Mapping[str, Any], gate: Gate) -> dict[str, Question]:
+    """What the rules ask about an execution that is about to be accepted, by rule."""
+    found, verdict = {}, decision.verdict
+    for rule, effect in questions.asking(verdict).items():
+        digest = questions.digest_of(row, gate)
+        reason = _reason(verdict, rule)
+        facts = decision.facts._replace(caller=decision.facts.caller or row["created_by"])
+        new = questions.of_rule(effect, rule, reason, facts, execution_id=row["id"], digest=digest)
+        found[rule] = prepared(new, decision.facts.payload)
+    return found
+
+
+def _reason(verdict: Verdict, rule: str) -> str | None:
+    return next((check.reason for check in verdict.checks if check.rule == rule), verdict.reason)
+
+
+def prepared(new: Approval, payload: Any) -> Question:
+    """An approval with its notices; where they cannot be prepared, with the reason.
+
+    Raises:
+        Unavailable: the database is away.
+    """
+    if new.notify is None:
+        return Question(approval=new)
+    try:
+        notices = ready(new, payload)
+    except CallerError as refusal:
+        if refusal.retryable:  # the database is away
+            raise
+        return Question(approval=replace(new, notice_error=str(refusal), tries=1, notify_at=new.created_at + SOONEST))
+    return Question(approval=new, notices=notices)
+
+
+def ready(row: Any, payload: Any, number: int = 0) -> list[Ready]:
+    """The notices of an approval, ready to be accepted; ``number`` counts reminders.
+
+    Raises:
+        CallerError: they cannot be sent.
+    """
+    providers = Providers()
+    return [
+        dispatch_gate.prepared(
+            providers,
+            Asked(
+                caller=_caller(row.workspace_id),
+                dispatch=Dispatch(
+                    namespace=row.namespace,
+                    tenant=row.workspace_id,
+                    provider=str(row.notify),
+                    action_type=REMINDER if number else REQUEST,
+                    payload=_payload(row, payload, recipient, number),
+                    labels={"approval": row.id, **({"rule": row.rule} if row.rule else {})},
+                ),
+                origin="approval",
+            ),
+        )
+        for recipient in recipients(row)
+    ]
+
+
+def _caller(tenant: str) -> Caller:
+    return Caller(key_id=audit.SYSTEM, workspace_id=tenant, role="operator", permissions=frozenset({"dispatch"}))
+
+
+def _payload(row: Any, payload: Any, recipient: str, number: int) -> dict[str, Any]:
+    what = f"{row.action_type} by {row.provider}"
+    members: dict[str, Any] = {
+        "approval_id": row.id,
+        "subject": f"{'Reminder: ' if number else ''}Approval needed: {what} ({row.workspace_id})",
+        "message": row.message,
+        "text": row.message,
+        "rule": row.rule,
+        "namespace": row.namespace,
+        "tenant": row.workspace_id,
+        "provider": row.provider,
+        "action_type": row.action_type,
+        "requested_by": row.requested_by,
+        "expires_at": stamp(row.expires_at),
+        "recipient": recipient,
+        "reminder": number,
+        "payload": redacted(payload),
+        "approve_url": REDACTED,
+        "reject_url": REDACTED,
+    }
+    return {**members, "to": recipient} if "@" in recipient else members
+
+
+def written(connection: Connection, question: Question) -> tuple[Approval, list[Canvas]]:
+    """Write an approval and accept its notices; the messages are published after the commit."""
+    rows, messages = sent(connection, question.notices)
+    new, ids = question.approval, [row["id"] for row in rows]
+    if ids:
+        new = replace(new, notices=1, notice_ids=json.dumps(ids))
+    elif question.notices:
+        new = replace(new, notice_error="A rule has stopped the notice.", tries=1, notify_at=new.created_at + SOONEST)
+    approvals.add(connection, new)
+    return new, messages
+
+
+def sent(connection: Connection, notices: Sequence[Ready]) -> tuple[list[NewRow], list[Canvas]]:
+    """Accept notices; their rows and first messages."""
+    rows, messages = list[NewRow](), list[Canvas]()
+    for one in notices:
+        made = dispatch_gate.carried_out(connection, one)
+        rows += made.rows
+        messages += made.messages
+    if rows:
+        transitions.add(connection, rows, audit.SYSTEM)
+    return rows, messages
+
+
+def waits(row: NewRow, gate: Gate, approval: Approval) -> NewRow:
+    """A row that is accepted as waiting for an approval."""
+    held: NewRow = {
+        "status": Status.WAITING,
+        "waiting_for": WaitingFor.GATE,
+        "due_at": approval.expires_at,
+        "started_at": row.get("created_at"),
+        "publishes": 0,
+    }
+    return {**row, **held, "gate": questions.waiting(gate, approval).text()}
+
+
+def outcome(approval: Any, requester: str | None) -> PendingApproval:
+    """What is known of an execution that waits; the links stand for its requester."""
+    urls = {} if requester is None else approval_links.urls(approval, requester)
+    return PendingApproval(approval.id, stamp(approval.expires_at), **urls, notification_sent=approval.notices > 0)

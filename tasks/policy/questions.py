@@ -1,0 +1,170 @@
+"""What is asked of people: the approval that a rule, a step of a playbook or an action asks for.
+
+A rule asks for an execution that it holds back. What is approved is kept as a digest; when an attempt begins, its
+digest is compared, and what has changed since is asked again.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from expressions import templates
+from expressions.templates import TemplateError
+from gateway.approvals import digest as digests
+from gateway.facts import ACTIONS, PLAYBOOKS, Facts
+from gateway.gate_column import Gate
+from gateway.redacted import redacted
+from gateway.verdicts import Check, RequireApproval, Throttle, Verdict
+from playbooks.states import Kind
+from store.engine import db
+from store.gateway import approvals
+from store.gateway.approvals import Approval
+
+#: the provider of an approval that asks for nothing to go out
+PROVIDER = "approval"
+#: after a notice it is looked whether it arrived, ms
+LOOKED_AFTER = 60_000
+_MOST_CHARACTERS = 4_096
+
+
+def by_check(check: Check) -> RequireApproval | None:
+    """What is asked of what this check refuses; None where it is refused for good."""
+    return check.effect.approval if isinstance(check.effect, Throttle) else None
+
+
+def asking(verdict: Verdict) -> dict[str, RequireApproval]:
+    """Rule → what it asks, or would ask if its limit is reached."""
+    found = {check.rule: effect for check in verdict.checks if (effect := by_check(check)) is not None}
+    if isinstance(verdict.effect, RequireApproval):
+        found[str(verdict.rule)] = verdict.effect
+    return found
+
+
+def of_rule(
+    effect: RequireApproval, rule: str, reason: str | None, facts: Facts, *, execution_id: str, digest: str
+) -> Approval:
+    """What a rule asks about an execution that it holds back."""
+    now = db.now_ms()
+    reminder = effect.reminder_seconds * 1000 if effect.reminder_seconds else None
+    return Approval(
+        id=approvals.new_id(),
+        workspace_id=facts.tenant,
+        namespace=facts.namespace,
+        provider=facts.provider,
+        action_type=facts.action_type,
+        execution_id=execution_id,
+        origin=approvals.RULE,
+        rule=rule,
+        message=_message(effect, rule, reason, facts),
+        digest=digest,
+        requested_by=facts.caller or "",
+        approvers=json.dumps(list(effect.approvers)) if effect.approvers else None,
+        quorum=effect.quorum,
+        reject_quorum=effect.reject_quorum,
+        requester_may_approve=effect.requester_may_approve,
+        on_timeout=effect.on_timeout,
+        created_at=now,
+        expires_at=now + effect.timeout_seconds * 1000,
+        notify=effect.notify,
+        notify_at=None if effect.notify is None else now + min(reminder or LOOKED_AFTER, LOOKED_AFTER),
+        reminder_ms=reminder,
+    )
+
+
+def _message(effect: RequireApproval, rule: str, reason: str | None, facts: Facts) -> str:
+    usual = f"{facts.action_type} by {facts.provider} needs an approval (rule {rule})."
+    if not effect.message:
+        return usual
+    action = {**facts._asdict(), "payload": redacted(facts.payload)}
+    try:
+        shown = templates.render_text(effect.message, {"action": action, "rule": rule, "reason": reason or ""})
+    except TemplateError:  # a field that this one lacks: the question is asked all the same
+        return usual
+    return shown[:_MOST_CHARACTERS]
+
+
+def of_definition(row: Mapping[str, Any], output: Any, *, expires_at: int, namespace: str | None = None) -> Approval:
+    """What an approval step asks, or an approval action; ``row`` has the columns of its execution."""
+    said = output if isinstance(output, Mapping) else {}
+    step = row.get("type") == "approval"
+    approvers: Sequence[str] = said.get("approvers") or ()
+    usual = ACTIONS if row["kind"] == Kind.ACTION else PLAYBOOKS
+    return Approval(
+        id=approvals.new_id(),
+        workspace_id=row["workspace_id"],
+        namespace=namespace or usual,
+        provider=PROVIDER,
+        action_type=str(row.get("action_id") or row.get("step_id") or ""),
+        execution_id=row["id"],
+        origin=approvals.STEP if step else approvals.ACTION,
+        message=str(said.get("message") or "")[:_MOST_CHARACTERS],
+        requested_by=row["created_by"],
+        approvers=json.dumps(list(approvers)) if approvers else None,
+        created_at=db.now_ms(),
+        expires_at=expires_at,
+    )
+
+
+def again(earlier: Any, digest: str) -> Approval:
+    """The same question about what has changed since it was approved.
+
+    Its notice goes out by tick.
+    """
+    now = db.now_ms()
+    kept = {name: getattr(earlier, name) for name in _KEPT}
+    return Approval(
+        **kept,
+        id=approvals.new_id(),
+        digest=digest,
+        created_at=now,
+        expires_at=now + (earlier.expires_at - earlier.created_at),
+        notify_at=None if earlier.notify is None else now,
+    )
+
+
+_KEPT = (
+    "workspace_id",
+    "namespace",
+    "provider",
+    "action_type",
+    "execution_id",
+    "origin",
+    "rule",
+    "message",
+    "requested_by",
+    "approvers",
+    "quorum",
+    "reject_quorum",
+    "requester_may_approve",
+    "on_timeout",
+    "notify",
+    "reminder_ms",
+)
+
+
+def digest_of(row: Mapping[str, Any], gate: Gate) -> str:
+    """The digest of a triggered action or a dispatch, from the columns of its row."""
+    given = json.loads(row["input"])
+    return digests.of(
+        row["revision_id"], gate.original_provider or gate.provider, gate.action_type, given, row.get("target")
+    )
+
+
+def waiting(gate: Gate, approval: Approval) -> Gate:
+    """The account of an execution that waits for an approval."""
+    return replace(
+        gate,
+        verdict=RequireApproval.kind,
+        rule=approval.rule,
+        outcome="pending_approval",
+        approval=approval.id,
+        approved={},
+        until=approval.expires_at,
+    )
+
+
+def approved(gate: Gate, row: Any) -> Gate:
+    """The account of an execution that is approved; ``row`` is the approval."""
+    said = {"digest": row.digest, "rule": row.rule or ""}
+    return replace(gate, outcome=None, until=None, approval=row.id, approved=said)
