@@ -8,6 +8,7 @@ user has one.
 from dataclasses import dataclass
 from typing import Any
 
+from gateway.approvals import signing
 from gateway.rules.approval_checks import ROLE
 from store import access, audit
 from store.access import USER, Caller
@@ -15,7 +16,7 @@ from store.engine import db
 from store.gateway import approvals
 from tasks.runs.deciders import NotYours
 
-APPROVE, REJECT = "approve", "reject"
+APPROVE, REJECT = signing.DECISIONS
 #: the voter of a link without a recipient
 HOLDER = "link"
 
