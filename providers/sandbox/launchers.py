@@ -72,10 +72,24 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     """
     try:
         process.kill()
+        wait(process)
         with process:
             pass
     finally:
         _running.discard(process.pid)
+
+
+def wait(process: subprocess.Popen[bytes]) -> None:
+    """Wait for the end of a launcher.
+
+    The wait of ``subprocess`` takes a lock, and an exception from outside may leave it taken for ever.
+    """
+    while process.returncode is None:
+        try:
+            _, status = os.waitpid(process.pid, 0)
+        except ChildProcessError:  # an exception came between this call and the line below
+            status = signal.SIGKILL
+        process.returncode = os.waitstatus_to_exitcode(status)
 
 
 def insist(clean_up: Callable[[], object]) -> None:

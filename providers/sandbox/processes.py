@@ -75,7 +75,7 @@ class Processes:
                 signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
         if launcher:
             self._launcher.kill()
-        if self._pid is None and self.over():
+        if self._pidfd is None and self.over():  # an exception may have come between its pid and the handle
             bury_orphans()
 
     def reap(self) -> None:

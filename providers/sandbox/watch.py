@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from providers.base import ProviderError
-from providers.sandbox.launchers import insist
+from providers.sandbox.launchers import insist, wait
 from providers.sandbox.processes import Processes
 
 Ended = Literal["exit", "timeout", "aborted", "output", "memory", "killed"]
@@ -159,7 +159,7 @@ def _stop(process: subprocess.Popen[bytes], pipes: _Pipes, inside: Processes) ->
         inside.learn(bytes(pipes.kept["status"]))
         inside.kill(launcher=time.monotonic() - asked > _PATIENCE)
         pipes.move(_TICK)
-    process.wait()
+    wait(process)
     inside.learn(bytes(pipes.kept["status"]))
     inside.reap()
 

@@ -23,7 +23,7 @@ import pytest
 from config.settings import settings
 from providers.base import ProviderError
 from providers.sandbox import recipe, sandbox
-from providers.sandbox.launchers import launch
+from providers.sandbox.launchers import launch, wait
 from tests.support.sandboxes import dead_children, processes, run, until
 
 PROJECT = Path(__file__).parents[2]
@@ -533,6 +533,14 @@ def test_no_exception_leaves_a_dead_process_behind(again: str) -> None:
     command = [sys.executable, "-c", INTERRUPTED, again]
     finished = subprocess.run(command, cwd=PROJECT, check=False, capture_output=True, timeout=120)
     assert finished.stdout == b"True\n", finished.stderr.decode()
+
+
+def test_a_launcher_is_waited_for_whatever_was_interrupted_before() -> None:
+    """An exception that left the lock of ``subprocess`` taken does not make the next wait last for ever."""
+    process = subprocess.Popen([sys.executable, "-c", "raise SystemExit(3)"])
+    assert process._waitpid_lock.acquire(blocking=False)
+    wait(process)
+    assert process.returncode == 3
 
 
 class Interrupted(ExitStack):
