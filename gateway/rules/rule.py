@@ -11,9 +11,13 @@ from zoneinfo import ZoneInfo
 from config.types import Json
 from gateway import grants
 from gateway.facts import Facts, Key
-from gateway.rules import conditions, effects, fields, written
+from gateway.redacted import redacted
+from gateway.rules import conditions, effects, fields, group_checks, written
 from gateway.rules.conditions import Condition, Test
-from gateway.verdicts import Check, Deduplicate, Effect, Throttle
+from gateway.verdicts import Check, Deduplicate, Effect, Gathered, Group, Throttle
+
+#: characters of a value that the labels of a group show
+MAX_LABEL_CHARACTERS = 256
 
 Values = Callable[[Facts], list[Any]]
 
@@ -33,6 +37,7 @@ class Rule:
     goes_on: bool
     reason: str | None
     check: Callable[[Facts], Check] | None
+    group: Callable[[Facts], Gathered] | None = None
 
     @property
     def order(self) -> tuple[int, str, int]:
@@ -78,6 +83,7 @@ def compiled(form: Json) -> Rule:
         goes_on=form["continue"],
         reason=form["action"].get("reason"),
         check=_check(form, effect),
+        group=_group(form["name"], effect) if isinstance(effect, Group) else None,
     )
 
 
@@ -125,6 +131,29 @@ def _throttle_check(rule: str, effect: Throttle, reason: str | None) -> Callable
         return Check(rule, effect, key, value, reason)
 
     return check
+
+
+def _group(rule: str, effect: Group) -> Callable[[Facts], Gathered]:
+    """Which group a dispatch belongs to.
+
+    Its key has the tenant and the namespace, under which its summary goes out, and the provider unless the rule names
+    one for the summary.
+    """
+    read, names = _values(effect.group_by), group_checks.label_names(effect.group_by)
+
+    def gathered(facts: Facts) -> Gathered:
+        values = read(facts)
+        provider = facts.provider if effect.notify_provider is None else None
+        place = (facts.tenant, facts.namespace, rule, provider)
+        labels = {name: _label(value) for name, value in zip(names, values, strict=True)}
+        return Gathered(_digest("group", place, effect.group_by, values), labels)
+
+    return gathered
+
+
+def _label(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+    return str(redacted(text))[:MAX_LABEL_CHARACTERS]
 
 
 def _digest(*values: Any) -> str:

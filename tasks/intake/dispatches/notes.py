@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from gateway.outcomes import ChainStarted, Deduplicated, Outcome, Suppressed, Throttled
+from gateway.outcomes import ChainStarted, Deduplicated, Grouped, Outcome, Suppressed, Throttled
 from gateway.redacted import redacted
 from gateway.verdicts import Check, Verdict
 from store.engine import db
@@ -38,6 +38,7 @@ def note(
             action_type=this.action_type,
             payload=redacted(payload),
             began_at=db.now_ms(),
+            origin=asked.origin,
             given_id=this.id,
             verdict=verdict.kind if check is None else check.effect.kind,
             rule=verdict.rule if check is None else check.rule,
@@ -60,4 +61,6 @@ def _of(outcome: Outcome) -> dict[str, object]:
         return {"retry_after_seconds": outcome.retry_after_seconds}
     if isinstance(outcome, ChainStarted):
         return {"chain_id": outcome.chain_id, "chain": outcome.chain_name}
+    if isinstance(outcome, Grouped):
+        return {"group_id": outcome.group_id, "group_size": outcome.group_size, "notify_at": outcome.notify_at}
     return {}
