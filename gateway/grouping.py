@@ -1,14 +1,17 @@
 """What the summary of a group says: counts, a text, and its first members."""
 
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from config.types import Json
 from expressions import templates
 from expressions.templates import TemplateError
+from gateway.redacted import redacted
+from gateway.verdicts import Gathered
 
 ACTION_TYPE = "group_notification"
 RESOLVED = "resolved"
@@ -16,7 +19,7 @@ RESOLVED = "resolved"
 MOST_SHOWN, MOST_OF_ONE, MOST_OF_ALL = 20, 8_192, 65_536
 #: words that are counted apart, and what all others are counted under
 _MOST_WORDS, _OTHER, _NONE = 20, "other", "none"
-_MOST_CHARACTERS, _WORD = 4_096, 64
+_MOST_CHARACTERS, _MOST_OF_LABEL, _WORD = 4_096, 256, 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +47,16 @@ class Summary:
     by_severity: Mapping[str, int] = field(default_factory=dict)
 
 
+def labels(gathered: Gathered) -> dict[str, str]:
+    """What the members of a group have in common, as its labels show it."""
+    return {name: _label(value) for name, value in gathered.common}
+
+
+def _label(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+    return str(redacted(text))[:_MOST_OF_LABEL]
+
+
 def severity(payload: Mapping[str, Any], labels: Mapping[str, Any]) -> str | None:
     """The severity of a member: what its payload says, else its labels."""
     found = payload.get("severity", labels.get("severity"))
@@ -52,14 +65,14 @@ def severity(payload: Mapping[str, Any], labels: Mapping[str, Any]) -> str | Non
     return str(found)[:_WORD] or None
 
 
-def is_resolved(status: str | None, ends_at: str | None, now: datetime) -> bool:
-    """Whether a member says that its cause is over."""
+def is_resolved(status: str | None, ends_at: str | None, now: int) -> bool:
+    """Whether a member says that its cause is over; ``now`` is milliseconds."""
     if status is not None:
         return status.lower() == RESOLVED
     if ends_at is None:
         return False
     try:
-        return datetime.fromisoformat(ends_at) <= now
+        return datetime.fromisoformat(ends_at) <= datetime.fromtimestamp(now / 1000, UTC)
     except (ValueError, TypeError):
         return False
 

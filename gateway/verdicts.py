@@ -5,7 +5,6 @@ remember something (deduplicate, throttle) leave a ``Check``: the caller makes i
 execution, because only there it is exact.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -170,10 +169,10 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """The group to which a dispatch belongs: its key, and what its members have in common."""
+    """The group to which a dispatch belongs: its key, and what its members have in common, by name."""
 
     key: str
-    labels: Mapping[str, str]
+    common: tuple[tuple[str, Any], ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,8 @@ MOST_CHARACTERS = 4_000_000
 def list_groups(query: dict[str, Any]) -> Response:
     """List groups.
 
-    What is gathered and not notified yet, of the tenants that the key covers, the newest first. Read on with next_cursor.
+    What is gathered and not notified yet, of the tenants that the key covers, the newest first. Read on with
+    next_cursor.
     """
     if "tenant" in query:
         tenants.require_named(caller(), query["tenant"])
@@ -55,7 +56,8 @@ def list_groups(query: dict[str, Any]) -> Response:
 def get_group(query: dict[str, Any], group_key: str) -> Response:
     """Get a group with its members.
 
-    By its key: what is gathered now, else what was notified last. By its id: that window, as the link in a summary has it.
+    By its key: what is gathered now, else what was notified last. By its id: that window, as the link in a summary has
+    it.
     """
     name = f"group {group_key}"
     part = _part(query, name)

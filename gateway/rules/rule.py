@@ -11,13 +11,11 @@ from zoneinfo import ZoneInfo
 from config.types import Json
 from gateway import grants
 from gateway.facts import Facts, Key
-from gateway.redacted import redacted
 from gateway.rules import conditions, effects, fields, group_checks, written
 from gateway.rules.conditions import Condition, Test
 from gateway.verdicts import Check, Deduplicate, Effect, Gathered, Group, Throttle
 
-#: characters of a value that the labels of a group show
-MAX_LABEL_CHARACTERS = 256
+_canonical = json.JSONEncoder(sort_keys=True).encode
 
 Values = Callable[[Facts], list[Any]]
 
@@ -145,17 +143,11 @@ def _group(rule: str, effect: Group) -> Callable[[Facts], Gathered]:
         values = read(facts)
         provider = facts.provider if effect.notify_provider is None else None
         place = (facts.tenant, facts.namespace, rule, provider)
-        labels = {name: _label(value) for name, value in zip(names, values, strict=True)}
-        return Gathered(_digest("group", place, effect.group_by, values), labels)
+        return Gathered(_digest("group", place, effect.group_by, values), tuple(zip(names, values, strict=True)))
 
     return gathered
 
 
-def _label(value: Any) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
-    return str(redacted(text))[:MAX_LABEL_CHARACTERS]
-
-
 def _digest(*values: Any) -> str:
     """A key of bounded length; equal for equal JSON values, whatever the order of members."""
-    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(_canonical(values).encode()).hexdigest()

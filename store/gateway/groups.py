@@ -3,14 +3,14 @@
 A row is one window of a group: what comes while it is ``pending`` joins it, in the transaction in which it is accepted.
 A window is closed when its time has come, when it is full, or before; from then on its members are fixed, and the next
 one opens another window. It is ``notified`` in the transaction that accepts its summary. ``due_at`` is when tick looks
-at it if nothing else happens. Only one window of a group is pending, so that the database decides which process opens it;
-what changes a window later names what it was.
+at it if nothing else happens. Only one window of a group is pending, so that the database decides which process opens
+it; what changes a window later names what it was.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -87,6 +87,7 @@ group_events = sa.Table(
     sa.Column("action_type", sa.Text, nullable=False),
     sa.Column("resolved", sa.Boolean, nullable=False),
     sa.Column("at", sa.BigInteger, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 
@@ -106,11 +107,9 @@ class Window:
     interval_ms: int
     repeat_ms: int | None
     first_at_once: bool
-    flush_resolved: bool
 
 
-@dataclass(frozen=True, kw_only=True)
-class Member:
+class Member(NamedTuple):
     """What joins a group."""
 
     subject: str
@@ -123,8 +122,7 @@ class Member:
     severity: str | None = None
 
 
-@dataclass(frozen=True)
-class Joined:
+class Joined(NamedTuple):
     """The window that has taken a member; ``closed`` where that was its last."""
 
     group_id: str
@@ -201,17 +199,27 @@ _statuses = Prepared(
 )
 
 
-def join(db: Connection, window: Window, member: Member) -> Joined:
-    """Add a member to the pending window of its group, or to a new one; part of the transaction that accepts it."""
+def join(
+    db: Connection,
+    workspace_id: str,
+    group_key: str,
+    new: Callable[[], Window],
+    member: Member,
+    *,
+    flush_resolved: bool,
+) -> Joined:
+    """Add a member to the pending window of its group, or to a ``new`` one; part of the transaction that accepts it.
+
+    ``flush_resolved`` closes the window once nothing in it fires any more.
+    """
     now = now_ms()
-    values: dict[str, Any] = {"workspace_id": window.workspace_id, "group_key": window.group_key, "now": now}
+    values: dict[str, Any] = {"workspace_id": workspace_id, "group_key": group_key, "now": now}
     row, closed_by = _joining.first(db, values), None
     if row is None:
-        row, closed_by = _opened(db, window, values)
+        row, closed_by = _opened(db, new(), values)
     joined = Joined(row.id, row.size, row.notify_at, row.state == CLOSED)
-    own = {name: getattr(member, name, None) for name in _MEMBER}
-    _adding.run(db, {**own, "group_id": row.id, "seq": row.size, "at": now})
-    if closed_by is None and window.flush_resolved and member.resolved and not joined.closed:
+    _adding.run(db, {**member._asdict(), "group_id": row.id, "seq": row.size, "at": now})
+    if closed_by is None and flush_resolved and member.resolved and not joined.closed:
         closed_by = RESOLVED if _is_over(db, row.id) else None
     if closed_by is None:
         return joined

@@ -59,6 +59,7 @@ def upgrade() -> None:
         sa.Column("action_type", sa.Text, nullable=False),
         sa.Column("resolved", sa.Boolean, nullable=False),
         sa.Column("at", sa.BigInteger, nullable=False),
+        sqlite_with_rowid=False,
     )
 
 

@@ -1,12 +1,12 @@
 """Gather a dispatch into its group, in the accepting transaction."""
 
-from datetime import UTC, datetime
+import functools
 from typing import Any
 
 from config.times import stamp
 from gateway import grouping, merge_patch
 from gateway.outcomes import Grouped
-from gateway.verdicts import Group, Verdict
+from gateway.verdicts import Gathered, Group, Verdict
 from store.engine import db
 from store.engine.db import Connection
 from store.gateway import groups
@@ -22,43 +22,42 @@ def gathers(verdict: Verdict) -> bool:
 
 def join(connection: Connection, asked: Asked, verdict: Verdict, shown: dict[str, Any]) -> tuple[Grouped, str | None]:
     """Add a dispatch to its group, with its record; the outcome, and the group where that has closed it."""
-    payload = merge_patch.all_patched(shown, verdict.patches)
-    joined = groups.join(connection, _window(asked, verdict), _member(asked, payload))
+    payload = merge_patch.all_patched(shown, verdict.patches) if verdict.patches else shown
+    assert isinstance(verdict.effect, Group)
+    assert verdict.gathered is not None
+    key, over = verdict.gathered.key, "resolved" in verdict.effect.flush_on
+    new = functools.partial(_window, asked, verdict, verdict.effect, verdict.gathered)
+    joined = groups.join(connection, asked.dispatch.tenant, key, new, _member(asked, payload), flush_resolved=over)
     outcome = Grouped(joined.group_id, joined.size, stamp(joined.notify_at))
     dispatch_notes.note(connection, asked, verdict, outcome, payload)
     return outcome, joined.group_id if joined.closed else None
 
 
-def _window(asked: Asked, verdict: Verdict) -> Window:
-    effect, gathered, this = verdict.effect, verdict.gathered, asked.dispatch
-    assert isinstance(effect, Group)
-    assert gathered is not None
-    repeat = effect.repeat_interval_seconds
+def _window(asked: Asked, verdict: Verdict, effect: Group, gathered: Gathered) -> Window:
+    this, repeat = asked.dispatch, effect.repeat_interval_seconds
     return Window(
         workspace_id=this.tenant,
         namespace=this.namespace,
         group_key=gathered.key,
         rule=str(verdict.rule),
         provider=effect.notify_provider or this.provider,
-        labels=gathered.labels,
+        labels=grouping.labels(gathered),
         template=effect.template,
         max_size=effect.max_group_size,
         wait_ms=effect.group_wait_seconds * 1000,
         interval_ms=effect.group_interval_seconds * 1000,
         repeat_ms=repeat * 1000 if repeat is not None else None,
         first_at_once=effect.first == "now",
-        flush_resolved="resolved" in effect.flush_on,
     )
 
 
 def _member(asked: Asked, payload: dict[str, Any]) -> Member:
     this = asked.dispatch
-    now = datetime.fromtimestamp(db.now_ms() / 1000, UTC)
     return Member(
         subject=asked.subject,
         provider=this.provider,
         action_type=this.action_type,
-        resolved=grouping.is_resolved(this.status, this.ends_at, now),
+        resolved=grouping.is_resolved(this.status, this.ends_at, db.now_ms()),
         given_id=this.id,
         fingerprint=this.fingerprint,
         status=this.status,
