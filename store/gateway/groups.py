@@ -141,12 +141,12 @@ _JOIN = (
     f" closed_by = CASE WHEN {_FULL} THEN '{FULL}' ELSE event_groups.closed_by END"
 )
 _WINDOW = " RETURNING id, size, state, notify_at"
-_joining = Prepared(
-    sa.text(
-        f"UPDATE event_groups{_JOIN} WHERE workspace_id = :workspace_id AND group_key = :group_key"
-        f" AND state = 'pending'{_WINDOW}"
-    )
+#: counts one more in the pending window of a group, which is full by then or not
+joining = sa.text(
+    f"UPDATE event_groups{_JOIN} WHERE workspace_id = :workspace_id AND group_key = :group_key"
+    f" AND state = 'pending'{_WINDOW}"
 )
+_joining = Prepared(joining)
 _NEW = (
     "id",
     "workspace_id",

@@ -8,7 +8,6 @@ keeps its window, which notes why and is due again, after pauses that double.
 """
 
 import json
-import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -22,8 +21,9 @@ from gateway import grouping
 from gateway.grouping import Summary
 from gateway.requests import Dispatch
 from store import audit
-from store.engine import db, rest
+from store.engine import db
 from store.engine.db import Connection, Row
+from store.engine.rest import Rests
 from store.gateway import groups
 from store.records import groups as gathered
 from tasks.intake.dispatches import batch as batches
@@ -52,14 +52,16 @@ class Flushed(NamedTuple):
     refusal: CallerError | None = None
 
 
-def flush_due(*, limit: int, ids: Sequence[str] | None = None) -> int:
+def flush_due(*, limit: int, ids: Sequence[str] | None = None, rests: Rests | None = None) -> int:
     """Flush windows that are due, of all or of ``ids``; returns how many were.
+
+    ``rests`` are those between this bite and its neighbours.
 
     Raises:
         Unavailable: the database is away.
     """
     rows = db.change(lambda connection: groups.claim(connection, limit=limit, lease=LEASE, ids=ids))
-    flush(rows)
+    flush(rows, rests=rests)
     return len(rows)
 
 
@@ -71,7 +73,7 @@ def flush_soon(ids: Sequence[str]) -> None:
         log.warning("groups not flushed at once; tick does it", groups=len(ids), reason=str(error))
 
 
-def flush(rows: Sequence[Row], actor: str = audit.SYSTEM) -> dict[str, Flushed]:
+def flush(rows: Sequence[Row], actor: str = audit.SYSTEM, rests: Rests | None = None) -> dict[str, Flushed]:
     """Accept the summaries of claimed windows; what became of each.
 
     Raises:
@@ -90,12 +92,12 @@ def flush(rows: Sequence[Row], actor: str = audit.SYSTEM) -> dict[str, Flushed]:
         if isinstance(refusal, CallerError):
             found[row.id] = Flushed(refusal=refusal)
             _try_later(row, refusal)
-    began = time.monotonic()
+    rests = rests or Rests()
+    began = rests.before_bite()
     taken, messages = db.change(lambda connection: _accepted(connection, left, batch, actor))
+    rests.bitten(began)
     if messages:
         publisher.publish_after_commit(*messages)
-    if len(rows) == BATCH:
-        rest.after_bite(began)
     return {row.id: found.get(row.id) or Flushed(summary=taken.get(row.id)) for row in left}
 
 

@@ -5,6 +5,7 @@ accepted in the transaction that notes it as notified. A process that dies betwe
 due again when the claim is over.
 """
 
+from store.engine.rest import Rests
 from tasks.clock.duty import TimeSlice
 from tasks.intake import summaries
 
@@ -15,9 +16,9 @@ def flush_due(time_slice: TimeSlice) -> int:
     Raises:
         Unavailable: the database is away; the rest is left to the next tick.
     """
-    flushed = 0
+    flushed, rests = 0, Rests()
     while not time_slice.is_over():
-        number = summaries.flush_due(limit=summaries.BATCH)
+        number = summaries.flush_due(limit=summaries.BATCH, rests=rests)
         flushed += number
         if number < summaries.BATCH:
             break

@@ -15,6 +15,7 @@ from store.engine.db import IntegrityError
 from tasks.intake import summaries
 from tasks.intake.dispatches import batch as batches
 from tasks.intake.dispatches.batch import Batch, Result, Taken
+from tasks.intake.dispatches.gather import NoWindowError
 from tasks.intake.dispatches.rows import Asked
 from tasks.messages import publisher
 from tasks.messages.model import Canvas
@@ -55,8 +56,12 @@ def accept(asked: Sequence[Asked]) -> list[Result]:
 
 def _committed(batch: Batch) -> list[Canvas]:
     """Commit a batch; the messages to publish."""
-    write = functools.partial(batches.write, batch=batch)
-    made: list[Canvas] = group_commit.commit(write, single=batches.is_single(batch), at=batches.contended(batch))
+    write, at = functools.partial(batches.write, batch=batch), batches.contended(batch)
+    made: list[Canvas]
+    try:
+        made = group_commit.commit(write, single=batches.is_single(batch), at=at)
+    except NoWindowError:
+        made = group_commit.commit(write, at=at)
     return made
 
 

@@ -15,6 +15,7 @@ from store.executions import transitions
 from store.executions.rows import NewRow
 from tasks.intake import notices
 from tasks.intake.dispatches import gate as dispatch_gate
+from tasks.intake.dispatches import gather
 from tasks.intake.dispatches import ids as dispatch_ids
 from tasks.intake.dispatches.gate import Decided, Ready
 from tasks.intake.dispatches.rows import Asked, Providers
@@ -103,7 +104,8 @@ def _asked(connection: Connection, ready: Ready, decided: Decided) -> Decided:
 def is_single(batch: Batch) -> bool:
     """Whether the transaction is one statement on PostgreSQL."""
     return len(batch.ready) == 1 and all(
-        ready.is_plain and ready.asked.dispatch.id is None for ready in batch.ready.values()
+        ready.asked.dispatch.id is None and (ready.is_plain or gather.is_single(ready.verdict))
+        for ready in batch.ready.values()
     )
 
 
