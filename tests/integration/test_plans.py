@@ -38,7 +38,7 @@ MOST_COST = 800
 #: 20,000 executions has a thousand blocks
 MOST_OF_A_TICK = 50
 #: a total above ``paging.EXACT``, counted once a minute up to ``paging.MOST``: PostgreSQL may read it off the table
-_TOTAL = re.compile(r"^SELECT count\(\*\) AS count_1 FROM \(SELECT (executions|run|audit)\.(created_at|at)\b")
+_TOTAL = re.compile(r"^SELECT count\(\*\) AS count_1 FROM \(SELECT (executions|run|audit|approvals)\.(created_at|at)\b")
 #: what conditions of rules may look for by itself
 _COUNTED = (
     {"action_type": "send"},
