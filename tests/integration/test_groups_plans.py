@@ -33,9 +33,11 @@ def test_groups_are_read_by_indexes(database: str, monkeypatch: pytest.MonkeyPat
             ids = [row.id for row in groups.claim(connection, limit=50, lease=1)]
             assert len(ids) == 50
             assert groups.claim(connection, limit=50, lease=1, ids=ids[:2]) == []
+            window = groups.read(connection, ids[0])
+            assert window is not None
             found_groups.counts(connection, ids)
             found_groups.first_members(connection, ids, number=20, most=1_000)
-            found_groups.members(connection, ids[0], after=0, limit=100, most=100_000)
+            found_groups.members(connection, window, grants, after=0, limit=100, most=100_000)
             found_groups.newest(connection, "key-3")
             found_groups.last_members(connection, "key-3", most=1_000)
             rows = groups.locked(connection, ids)
