@@ -91,8 +91,8 @@ def summaries() -> list[dict[str, Any]]:
     return [{"row": row.id, "queue": row.status, **json.loads(row.input)} for row in found]
 
 
-def one(door: Door, key: str, **options: Any) -> Any:
-    answer = door.call("GET", f"/v1/groups/{key}", **options)
+def one(door: Door, name: str, **options: Any) -> Any:
+    answer = door.call("GET", f"/v1/groups/{name}", **options)
     assert answer.status_code == 200, answer.text
     return answer.json
 
