@@ -14,7 +14,6 @@ from store.gateway.payloads import payloads
 from store.records import groups as found_groups
 from tests.support import plans
 
-
 #: accesses that bring the rows of one thing, the members of some windows, or what is pending
 _FEW = re.compile(r"\((id|rowid|group_id)[=<>]|subject=|key=|ix_event_groups_open\b")
 
