@@ -1,12 +1,12 @@
 """Groups have a table, with their members.
 
-Revision ID: 0027
+Revision ID: 0025
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0027"
+revision = "0025"
 down_revision = "0024"
 branch_labels = None
 depends_on = None
