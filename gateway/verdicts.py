@@ -113,12 +113,45 @@ class Schedule:
     kind: ClassVar[str] = "schedule"
 
 
-Effect = Allow | Deny | Suppress | Deduplicate | Throttle | Reroute | Modify | Chain | Schedule | RequireApproval
+@dataclass(frozen=True, slots=True)
+class StateMachine:
+    """It does not go out: it moves its event, which the fields identify where it has no fingerprint."""
+
+    state_machine: str
+    fingerprint_fields: tuple[str, ...] = ()
+    kind: ClassVar[str] = "state_machine"
+
+
+Effect = (
+    Allow
+    | Deny
+    | Suppress
+    | Deduplicate
+    | Throttle
+    | Reroute
+    | Modify
+    | Chain
+    | Schedule
+    | RequireApproval
+    | StateMachine
+)
 
 #: the words of all effects
 EFFECTS = tuple(
     one.kind
-    for one in (Allow, Deny, Suppress, Deduplicate, Throttle, Reroute, Modify, Chain, Schedule, RequireApproval)
+    for one in (
+        Allow,
+        Deny,
+        Suppress,
+        Deduplicate,
+        Throttle,
+        Reroute,
+        Modify,
+        Chain,
+        Schedule,
+        RequireApproval,
+        StateMachine,
+    )
 )
 #: the effects that say where an execution goes
 WHERE: frozenset[str] = frozenset({Reroute.kind, Chain.kind})

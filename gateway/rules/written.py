@@ -12,7 +12,7 @@ from gateway import grants
 from gateway.facts import GATEWAY_ORIGINS, ORIGINS
 from gateway.rules import condition_checks, effects
 from gateway.rules.effects import Names
-from gateway.verdicts import CONTINUING, WHERE, Chain, RequireApproval
+from gateway.verdicts import CONTINUING, WHERE, Chain, RequireApproval, StateMachine
 from playbooks.checks.faults import Faults, below, shown
 from playbooks.definitions.fields import (
     MAX_DESCRIPTION_CHARACTERS,
@@ -40,6 +40,8 @@ MEMBERS = (
 MODES = ("enforce", "shadow")
 #: the origins of what cannot wait for an approval: scheduled runs, and the notices of approvals themselves
 NEVER_ASKED = frozenset({"recurring", "approval"})
+#: the origins of what may move an event: what an event itself sends never does
+MOVING = frozenset({"dispatch"})
 MAX_PRIORITY = 1_000_000
 _LATER = ("active_time_intervals", "mute_time_intervals")
 
@@ -120,6 +122,9 @@ def _check_origins(given: Mapping[str, Any], pointer: str, faults: Faults) -> No
             faults.add(place, f"what has the origin {origin} never waits for an approval: leave it out of origins")
     if _kind(given) == Chain.kind and "chain" in origins:
         faults.add(place, "a chain is never started from inside a chain: leave chain out of origins")
+    if _kind(given) == StateMachine.kind:
+        for origin in sorted({one for one in origins if isinstance(one, str)} - MOVING):
+            faults.add(place, f"only a dispatch moves an event: leave {shown(origin)} out of origins")
 
 
 def concerned(form: Mapping[str, Any]) -> frozenset[str]:
@@ -133,6 +138,8 @@ def concerned(form: Mapping[str, Any]) -> frozenset[str]:
     kind = form["action"]["type"]
     if kind == RequireApproval.kind:
         return frozenset(ORIGINS) - NEVER_ASKED
+    if kind == StateMachine.kind:
+        return MOVING
     if kind == Chain.kind:
         return GATEWAY_ORIGINS - {"chain", "approval"}
     return GATEWAY_ORIGINS - {"approval"} if kind in WHERE else frozenset(ORIGINS)

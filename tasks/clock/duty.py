@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 
 from config import logs
 from config.errors import Unavailable
+from store.engine import db
+from store.gateway import timers
 from tasks.clock.reach import reach
 
 log = logs.logger(__name__)
@@ -48,6 +50,8 @@ class Duty:
     run: Callable[[TimeSlice], int]
     #: its share of one round; a duty without a limit is short by itself
     seconds: float = math.inf
+    #: the due column that it handles (``store.gateway.timers``): it runs where that has something due
+    when: str | None = None
     #: whether the result of a round names its rows; rows that are only reported elsewhere are no work done
     counted: bool = True
 
@@ -57,6 +61,18 @@ class DutyError(Exception):
 
     The log has the reason of each.
     """
+
+
+class _Look:
+    """What is due by the columns that one look tells about, asked for once in a round."""
+
+    def __init__(self) -> None:
+        self._due: frozenset[str] | None = None
+
+    def finds(self, name: str) -> bool:
+        if self._due is None:
+            self._due = db.read_one(timers.due)
+        return name in self._due
 
 
 #: how often each duty has failed in this process
@@ -70,9 +86,11 @@ def carry_out(duties: Sequence[Duty]) -> dict[str, int]:
         DutyError: some have failed; raised once all have run.
         Unavailable: the database is away; the duties that follow have not run.
     """
-    since, done, failed = reach.clock(), {}, []
+    since, done, failed, look = reach.clock(), {}, [], _Look()
     for duty in duties:
         try:
+            if duty.when is not None and not look.finds(duty.when):
+                continue
             rows = duty.run(TimeSlice(time.monotonic() + duty.seconds, since))
             if rows and duty.counted:
                 done[duty.name] = rows

@@ -6,18 +6,21 @@ rows by guarded statements. A new duty is a function of ``tasks.clock`` and one 
 
 from config.errors import Unavailable
 from store.engine import db
+from store.gateway import timers
 from tasks.app import app
 from tasks.clock import announce, approval_notices, losses, metrics, monitors, schedules, sweep
 from tasks.clock.duty import Duty, carry_out
+from tasks.clock.gateway import timeouts
 from tasks.clock.reach import reach
 
 DUTIES = (
     Duty("broker", losses.republish_all),
-    Duty("schedules", schedules.fire_due, seconds=0.5),
+    Duty("schedules", schedules.fire_due, seconds=0.5, when=timers.SCHEDULES),
+    Duty("timeouts", timeouts.move_late, seconds=0.5, when=timers.TIMEOUTS),
     Duty("deaths", losses.republish_left_behind),
     Duty("recovery", sweep.handle_due, seconds=0.9),
     Duty("announcements", announce.announce_due),
-    Duty("notices", approval_notices.look_after, seconds=0.3),
+    Duty("notices", approval_notices.look_after, seconds=0.3, when=timers.NOTICES),
     Duty("metrics", metrics.count, seconds=0.3, counted=False),
     Duty("monitors", monitors.report, seconds=0.3, counted=False),
 )

@@ -16,16 +16,15 @@ from store.engine import group_commit
 from store.engine.db import Connection, IntegrityError
 from store.executions import transitions
 from store.executions.rows import NewRow
-from tasks.intake import notices
+from tasks.intake import moves, notices
 from tasks.intake.dispatches import gate as dispatch_gate
 from tasks.intake.dispatches import ids as dispatch_ids
 from tasks.intake.dispatches.gate import Decided, Ready
 from tasks.intake.dispatches.rows import Asked, Providers
 from tasks.messages import publisher
 from tasks.messages.model import Canvas
-from tasks.policy import checks, questions
+from tasks.policy import checks
 from tasks.policy.checks import Refused
-from tasks.policy.judge import Decision
 
 #: how often dispatches are looked up again that another copy has accepted meanwhile
 _TRIES = 4
@@ -108,28 +107,9 @@ def _prepare(batch: _Batch) -> None:
                     dispatch_ids.refuse_other(batch.asked[first], asked)
                     batch.copies[place] = first
                     continue
-            batch.ready[place] = _asking(dispatch_gate.prepared(providers, asked))
+            batch.ready[place] = moves.moving(notices.asking(dispatch_gate.prepared(providers, asked)), providers)
         except CallerError as refusal:
             batch.results[place] = refusal
-
-
-def _asking(ready: Ready) -> Ready:
-    """A dispatch with the approval that a rule asks for, if one does."""
-    if ready.facts is None or ready.row is None or ready.gate is None or ready.chain is not None:
-        return ready
-    if not questions.asking(ready.verdict):
-        return ready
-    return replace(ready, questions=notices.asked_by(Decision(ready.facts, ready.verdict), ready.row, ready.gate))
-
-
-def _asked(connection: Connection, ready: Ready, decided: Decided) -> Decided:
-    """What is written of a dispatch that waits for an approval."""
-    if decided.question is None or ready.gate is None:
-        return decided
-    approval, messages = notices.written(connection, decided.question)
-    row = notices.waits(decided.rows[0], ready.gate, approval)
-    outcome = notices.outcome(approval, ready.asked.caller.key_id)
-    return Decided(subject=decided.subject, outcome=outcome, rows=[row], messages=messages)
 
 
 def _is_single(batch: _Batch) -> bool:
@@ -142,13 +122,12 @@ def _is_single(batch: _Batch) -> bool:
 def _commit(connection: Connection, *, batch: _Batch) -> list[Canvas]:
     """Write what is ready; returns the messages to publish afterwards.
 
-    Keys, windows and ids are locked in one order, whatever that of the batch is: batches that cross never wait for each
-    other in a circle. Of equal dispatches the first still comes first.
+    Events, then keys and windows, then ids are locked in one order, whatever that of the batch is: batches that cross
+    never wait for each other in a circle. Of equal dispatches the first still comes first.
     """
-    rows, messages, made = list[NewRow](), list[Canvas](), dict[int, Decided]()
+    rows, messages = list[NewRow](), list[Canvas]()
     batch.refused.clear()  # this may be the second try
-    for place, ready in sorted(batch.ready.items(), key=_keys_of):
-        made[place] = _asked(connection, ready, dispatch_gate.carried_out(connection, ready))
+    made = _made(connection, batch)
     named = [place for place, ready in batch.ready.items() if ready.asked.dispatch.id is not None]
     for place in sorted(named, key=lambda place: _id_of(batch.ready[place])):
         dispatch_ids.remember(connection, batch.ready[place].asked, made[place].subject, made[place].outcome)
@@ -167,6 +146,21 @@ def _commit(connection: Connection, *, batch: _Batch) -> list[Canvas]:
         asked = batch.asked[place]
         batch.results[place] = Taken(asked=asked, subject=decided.subject, outcome=decided.outcome)
     return messages
+
+
+def _made(connection: Connection, batch: _Batch) -> dict[int, Decided]:
+    """What is to be written of each dispatch, by its place."""
+    made: dict[int, Decided] = {}
+    moves.lock(connection, batch.ready.values())
+    for place, ready in sorted(batch.ready.items(), key=_keys_of):
+        if ready.move is None:
+            made[place] = notices.asked(connection, ready, dispatch_gate.carried_out(connection, ready))
+        elif (refused := moves.checked(connection, ready)) is not None:
+            made[place] = refused
+    for place, ready in batch.ready.items():  # an event goes through its states in the order of the batch
+        if ready.move is not None and place not in made:
+            made[place] = moves.carried_out(connection, ready, ready.move)
+    return made
 
 
 def _keys_of(item: tuple[int, Ready]) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from gateway.facts import Facts, Key, of_dispatch
 from gateway.gate_column import Gate
 from gateway.outcomes import Deduplicated, DryRun, Outcome, Scheduled, Suppressed, Throttled
 from gateway.rules.decide import ALLOWED
-from gateway.verdicts import Chain, Check, Deny, RequireApproval, Reroute, Schedule, Suppress, Verdict
+from gateway.verdicts import Chain, Check, Deny, RequireApproval, Reroute, Schedule, StateMachine, Suppress, Verdict
 from playbooks.definitions import parameters
 from store.definitions.actions import Revision
 from store.engine import db
@@ -34,6 +34,7 @@ from tasks.policy.judge import Decision
 from tasks.secrets.redact import masked
 
 if TYPE_CHECKING:
+    from tasks.intake.moves import Move
     from tasks.intake.notices import Question
 
 
@@ -54,6 +55,8 @@ class Ready:
     questions: Mapping[str, "Question"] = field(default_factory=dict)
     #: the first messages of a chain's run
     chain: Canvas | None = None
+    #: what it does to its event, in place of going out
+    move: "Move | None" = None
 
     @property
     def shown(self) -> Mapping[str, Any]:
@@ -106,8 +109,10 @@ def prepared(providers: Providers, asked: Asked) -> Ready:
     if isinstance(verdict.effect, Deny | Suppress):
         stopped = Suppressed(str(verdict.rule), verdict.reason, denied=isinstance(verdict.effect, Deny))
         return Ready(asked=asked, verdict=verdict, facts=facts, outcome=stopped)
-    elsewhere = isinstance(verdict.effect, Chain | Reroute)
+    elsewhere = isinstance(verdict.effect, Chain | Reroute | StateMachine)
     payload = merge_patch.all_patched(shown if elsewhere else this.payload, verdict.patches)
+    if isinstance(verdict.effect, StateMachine):
+        return Ready(asked=asked, verdict=verdict, facts=facts._replace(payload=payload))
     if isinstance(verdict.effect, Chain):
         return _started(asked, facts, verdict, verdict.effect.chain_name, payload)
     gate = _gate(asked, facts, verdict)
@@ -158,9 +163,7 @@ def carried_out(connection: Connection, ready: Ready) -> Decided:
         if isinstance(made, Refused) and (asked_by := ready.questions.get(made.check.rule)) is not None:
             return Decided(subject=row["id"], rows=[row], question=asked_by)
         if isinstance(made, Refused):
-            stopped = _refused(made)
-            dispatch_notes.note(connection, asked, ready.verdict, stopped, ready.shown, made.check)
-            return Decided(subject=asked.subject, outcome=stopped, refused=made)
+            return refused(connection, ready, made)
         if made.at is not None and ready.chain is not None:
             row = run_start.later(row, made.at)
         elif made.at is not None:
@@ -175,6 +178,13 @@ def carried_out(connection: Connection, ready: Ready) -> Decided:
         return Decided(subject=row["id"], outcome=outcome, rows=[row], messages=messages)
     waits = row.get("waiting_for") is not None
     return Decided(subject=row["id"], outcome=outcome, rows=[row], messages=[] if waits else [message_of(row)])
+
+
+def refused(connection: Connection, ready: Ready, made: Refused) -> Decided:
+    """Record a dispatch that a check refuses."""
+    stopped = _refused(made)
+    dispatch_notes.note(connection, ready.asked, ready.verdict, stopped, ready.shown, made.check)
+    return Decided(subject=ready.asked.subject, outcome=stopped, refused=made)
 
 
 def _shown(revision: Revision, payload: dict[str, Any]) -> dict[str, Any]:

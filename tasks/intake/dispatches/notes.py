@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from gateway.outcomes import ChainStarted, Deduplicated, Outcome, Suppressed, Throttled
+from gateway.outcomes import ChainStarted, Deduplicated, Outcome, StateChanged, Suppressed, Throttled
 from gateway.redacted import redacted
 from gateway.verdicts import Check, Verdict
 from store.engine import db
@@ -20,10 +20,11 @@ def note(
     outcome: Outcome,
     payload: Mapping[str, Any],
     check: Check | None = None,
+    **more: object,
 ) -> None:
     """Record a dispatch that made no execution, in the transaction that decides.
 
-    ``payload`` is what the rules have seen; ``check`` is the one that has refused it.
+    ``payload`` is what the rules have seen; ``check`` is the one that has refused it; ``more`` are further details.
     """
     this = asked.dispatch
     notes.note(
@@ -32,6 +33,7 @@ def note(
             id=asked.subject,
             workspace_id=this.tenant,
             caller=asked.caller.key_id,
+            origin=asked.origin,
             outcome=outcome.name,
             namespace=this.namespace,
             provider=this.provider,
@@ -41,7 +43,7 @@ def note(
             given_id=this.id,
             verdict=verdict.kind if check is None else check.effect.kind,
             rule=verdict.rule if check is None else check.rule,
-            details={**_details(verdict, check), **_of(outcome)},
+            details={**_details(verdict, check), **_of(outcome), **more},
         ),
     )
 
@@ -60,4 +62,8 @@ def _of(outcome: Outcome) -> dict[str, object]:
         return {"retry_after_seconds": outcome.retry_after_seconds}
     if isinstance(outcome, ChainStarted):
         return {"chain_id": outcome.chain_id, "chain": outcome.chain_name}
+    if isinstance(outcome, StateChanged):
+        return {name: value for name, value in outcome.members().items() if name != "refused"} | {
+            "refused": outcome.refused
+        }
     return {}

@@ -98,6 +98,24 @@ FORMS = [
         },
     ),
     (
+        outcomes.StateChanged("a-1", "firing", "resolved", notify=True),
+        {
+            "outcome": "state_changed",
+            "fingerprint": "a-1",
+            "previous_state": "firing",
+            "new_state": "resolved",
+            "notify": True,
+        },
+        {
+            "StateChanged": {
+                "fingerprint": "a-1",
+                "previous_state": "firing",
+                "new_state": "resolved",
+                "notify": True,
+            }
+        },
+    ),
+    (
         outcomes.DryRun("deny", "freeze", "email"),
         {"outcome": "dry_run", "verdict": "deny", "matched_rule": "freeze", "would_be_provider": "email"},
         {"DryRun": {"verdict": "deny", "matched_rule": "freeze", "would_be_provider": "email"}},
@@ -115,7 +133,7 @@ def test_both_forms(outcome, plain, tagged):
 def test_every_outcome_has_a_form():
     """The table above has all of them."""
     assert {type(outcome) for outcome, _, _ in FORMS} == set(outcomes.Outcome.__args__)
-    assert len(outcomes.Outcome.__args__) == 11
+    assert len(outcomes.Outcome.__args__) == 12
     assert set(outcomes.NAMES) == {kind.name for kind in outcomes.Outcome.__args__} - {"dry_run", "pending_approval"}
 
 

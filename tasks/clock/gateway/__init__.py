@@ -1,0 +1,1 @@
+"""What time does to the events of the gateway."""
