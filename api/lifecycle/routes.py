@@ -20,7 +20,7 @@ from store.sealing import cursors
 from tasks import tenants
 from tasks.control import moves
 
-blueprint = Blueprint("lifecycle", __name__, tag="event states")
+blueprint = Blueprint("lifecycle", __name__, tag="events")
 
 #: characters of a fingerprint that a message shows
 _SHOWN = 128
@@ -83,7 +83,7 @@ def get_event(query: dict[str, Any], fingerprint: str) -> Response:
     takes_body=True,
 )
 def transition_event(given: dict[str, Any], fingerprint: str) -> Response:
-    """Move an event to another state.
+    """Change the state of an event.
 
     Only where its state machine leads there: else 409, with the states to which it can go as allowed. Where several
     events have the fingerprint, name namespace and tenant.
