@@ -83,7 +83,7 @@ def get_event(query: dict[str, Any], fingerprint: str) -> Response:
     takes_body=True,
 )
 def transition_event(given: dict[str, Any], fingerprint: str) -> Response:
-    """Change the state of an event.
+    """Update the state of an event.
 
     Only where its state machine leads there: else 409, with the states to which it can go as allowed. Where several
     events have the fingerprint, name namespace and tenant.
