@@ -69,8 +69,8 @@ class EventState(Schema):
     tenant = _said("Its tenant, which is a workspace.")
     action_type = _said("Its type: the action type of its last dispatch.")
     provider = _said("The provider that its last dispatch has named.")
-    labels = fields.Dict(metadata=described("The labels of its last dispatch."))
-    starts_at = _said("When what it is about began, as its last dispatch says.", null=True)
+    labels = fields.Dict(metadata=described("The labels of its last dispatch that had any."))
+    starts_at = _said("When what it is about began, as dispatches say.", null=True)
     ends_at = _said("When it ended, as its last dispatch says.", null=True)
     created_at = _said("When it was first heard of.")
     entered_at = _said("When it came into its state.")
@@ -188,7 +188,7 @@ ONE: dict[str, Any] = {
     ],
     "history_before": None,
 }
-TRANSITION: dict[str, Any] = {"to_state": "acknowledged", "namespace": "monitoring", "tenant": "tenant-1"}
+TRANSITION: dict[str, Any] = {"to_state": "acknowledged"}
 TRANSITIONED: dict[str, Any] = {
     "fingerprint": "alert-cluster1-cpu",
     "previous_state": "firing",

@@ -33,7 +33,7 @@ events = sa.Table(
     sa.Column("state", sa.Text, nullable=False),
     #: 1 while it goes on, as its machine says of its state
     sa.Column("active", sa.Integer, nullable=False),
-    #: as its last dispatch says
+    #: as its last dispatch says; labels and beginning as the last one that has any
     sa.Column("action_type", sa.Text, nullable=False),
     sa.Column("provider", sa.Text, nullable=False),
     sa.Column("labels", sa.Text, nullable=False),

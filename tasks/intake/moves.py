@@ -169,9 +169,12 @@ def changed(connection: Connection, move: Move, row: Any, step: Step) -> Moved:
         Conflict: it was changed since ``row`` was read; only one who has not locked it meets that.
     """
     now = max(db.now_ms(), row.updated_at)
-    as_was = of_row(row)
-    said = as_was if move.cause != DISPATCH else replace(move.event, **_stays(row))
-    event = replace(said, machine=move.machine.name, updated_at=now)
+    event = of_row(row)
+    if move.cause == DISPATCH:
+        said = move.event
+        kept = {"labels": said.labels or event.labels, "starts_at": said.starts_at or event.starts_at}
+        event = replace(said, **_stays(row), **kept)
+    event = replace(event, machine=move.machine.name, updated_at=now)
     if step.moves:
         event = _entered(move, event, step.state, now, moves=row.moves + 1)
     if not events.change(connection, row, event):

@@ -68,6 +68,10 @@ include-operation-id = [
 ]
 checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "404"]
 
+[[operations]]  # labels are pairs, and tenants are others'
+include-operation-id = ["listEvents", "getEvent", "transitionEvent"]
+checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "403", "404", "409"]
+
 [[operations]]  # each action declares parameters of its own
 include-operation-id = "triggerAction"
 checks.positive_data_acceptance.expected-statuses = ["2xx", "404", "409", "422"]
@@ -158,6 +162,13 @@ parameters."path.step_id" = {{ dictionary = "steps", probability = 0.8 }}
 """
 #: the actions that the documented example of a playbook performs, and the parameters it gives them
 _ACTIONS = {step["action_ref"]: step["parameters"] for step in DEFINITION["steps"]}
+_FOLDER = {
+    "providers.yaml": "providers: {mail: {kind: mock}}",
+    "state_machines.yaml": "state_machines: [{name: alert, initial_state: firing, states: [firing, acknowledged],"
+    " transitions: [{from: [firing, acknowledged], to: acknowledged}]}]",
+    "rules/fuzzed.yaml": "rules: [{name: move, condition: {field: action.namespace, eq: fuzzed},"
+    " action: {type: state_machine, state_machine: alert}}]",
+}
 #: for how long wrong keys are not counted, seconds
 _LONGEST = 600
 
@@ -191,6 +202,18 @@ def _approvals(stack: Stack) -> dict[str, list[str]]:
         stack.api.in_status(execution_id, "waiting")
     listed = stack.api.http.get("/v1/approvals?limit=1000").json()["approvals"]
     return {"approvals": [one["id"] for one in listed if one["execution_id"] in ids]}
+
+
+def _events(stack: Stack) -> None:
+    """Make the event of the documented examples, and a machine in which it can become what they say at any time."""
+    folder = stack.directory / "var" / "config"
+    (folder / "rules").mkdir(parents=True, exist_ok=True)
+    for name, text in _FOLDER.items():
+        (folder / name).write_text(text)
+    assert stack.api.http.post("/v1/rules/reload").json()["errors"] == []
+    event = {"namespace": "fuzzed", "tenant": "default", "provider": "mail", "action_type": "fuzzed"}
+    sent = {**event, "payload": {}, "fingerprint": "alert-cluster1-cpu", "status": "firing"}
+    assert stack.api.http.post("/v1/dispatch", json=sent).json()["outcome"] == "state_changed"
 
 
 def _playbooks(stack: Stack) -> dict[str, list[str]]:
@@ -253,6 +276,7 @@ def test_schemathesis_finds_nothing(stack: Stack, tmp_path: Path) -> None:
         pytest.skip("schemathesis is not installed")
     _forgive_wrong_keys(stack)
     _clear(stack)  # what earlier tests have left would be in the way of the examples
+    _events(stack)
     known = {**_executions(stack), **_approvals(stack), **_playbooks(stack), **_users(stack)}
     dictionaries = "\n".join(f"{name}.values = {json.dumps(values)}" for name, values in known.items())
     config = _CONFIG.format(hooks=json.dumps(str(_CHECKS)), dictionaries=dictionaries)
@@ -275,4 +299,6 @@ def test_schemathesis_finds_nothing(stack: Stack, tmp_path: Path) -> None:
         assert ran.returncode == 0, ran.stdout[-40_000:] + ran.stderr[-2000:]
         assert stack.api.http.get("/api/keys").status_code == 200, "the run has revoked the key it came with"
     finally:
+        shutil.rmtree(stack.directory / "var" / "config")
+        stack.api.http.post("/v1/rules/reload")
         _clear(stack)
