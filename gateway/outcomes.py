@@ -240,6 +240,24 @@ class StateChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class Grouped:
+    """It goes out with others, in the summary of its group."""
+
+    group_id: str
+    group_size: int
+    notify_at: str
+    name: ClassVar[str] = "grouped"
+
+    def members(self) -> Json:
+        """What the document's form carries."""
+        return _plain(self)
+
+    def tagged(self) -> Any:
+        """The tagged form."""
+        return {"Grouped": _plain(self)}
+
+
+@dataclass(frozen=True, slots=True)
 class DryRun:
     """What would have become of it."""
 
@@ -269,6 +287,7 @@ Outcome = (
     | Scheduled
     | PendingApproval
     | StateChanged
+    | Grouped
     | DryRun
 )
 #: the outcomes of which records are kept, by their words
@@ -285,6 +304,7 @@ NAMES = tuple(
         ChainStarted,
         Scheduled,
         StateChanged,
+        Grouped,
     )
 )
 

@@ -11,13 +11,11 @@ and ``worker.watch`` ends the process.
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field
 
 from config import logs
 from config.errors import Unavailable
-from store.engine import db
-from store.gateway import timers
 from tasks.clock.reach import reach
 
 log = logs.logger(__name__)
@@ -50,10 +48,10 @@ class Duty:
     run: Callable[[TimeSlice], int]
     #: its share of one round; a duty without a limit is short by itself
     seconds: float = math.inf
-    #: the due column that it handles (``store.gateway.timers``): it runs where that has something due
-    when: str | None = None
     #: whether the result of a round names its rows; rows that are only reported elsewhere are no work done
     counted: bool = True
+    #: it is run only where the round's look finds rows of this name due (``store.gateway.due``)
+    if_due: str | None = None
 
 
 class DutyError(Exception):
@@ -63,34 +61,27 @@ class DutyError(Exception):
     """
 
 
-class _Look:
-    """What is due by the columns that one look tells about, asked for once in a round."""
-
-    def __init__(self) -> None:
-        self._due: frozenset[str] | None = None
-
-    def finds(self, name: str) -> bool:
-        if self._due is None:
-            self._due = db.read_one(timers.due)
-        return name in self._due
-
-
 #: how often each duty has failed in this process
 failures: Counter[str] = Counter()
 
 
-def carry_out(duties: Sequence[Duty]) -> dict[str, int]:
+def carry_out(duties: Sequence[Duty], look: Callable[[], Container[str]] = frozenset) -> dict[str, int]:
     """Run the duties in order; returns the rows that each counted one handled.
+
+    ``look`` says what is due; it is asked once, before the first duty that depends on it.
 
     Raises:
         DutyError: some have failed; raised once all have run.
         Unavailable: the database is away; the duties that follow have not run.
     """
-    since, done, failed, look = reach.clock(), {}, [], _Look()
+    since, done, failed = reach.clock(), {}, []
+    due: Container[str] | None = None
     for duty in duties:
         try:
-            if duty.when is not None and not look.finds(duty.when):
-                continue
+            if duty.if_due is not None:
+                due = look() if due is None else due
+                if duty.if_due not in due:
+                    continue
             rows = duty.run(TimeSlice(time.monotonic() + duty.seconds, since))
             if rows and duty.counted:
                 done[duty.name] = rows

@@ -32,7 +32,7 @@ from tasks.intake import notices
 from tasks.intake.dispatches import gate as dispatch_gate
 from tasks.intake.dispatches import notes as dispatch_notes
 from tasks.intake.dispatches.gate import Decided, Ready
-from tasks.intake.dispatches.rows import Asked, Providers
+from tasks.intake.dispatches.rows import Asked, Providers, system
 from tasks.messages.model import Canvas
 from tasks.policy import checks
 from tasks.policy.checks import Refused
@@ -133,14 +133,14 @@ def checked(connection: Connection, ready: Ready) -> Decided | None:
     if not ready.verdict.checks:
         return None
     made = checks.make(connection, ready.asked.dispatch.tenant, ready.verdict.checks, ready.asked.subject)
-    return dispatch_gate.refused(connection, ready, made) if isinstance(made, Refused) else None
+    return dispatch_gate.stopped(connection, ready, made) if isinstance(made, Refused) else None
 
 
 def carried_out(connection: Connection, ready: Ready, move: Move) -> Decided:
     """Move the event of a dispatch, whose checks have let it through."""
     asked, moved = ready.asked, make(connection, move)
-    more: Any = {"event_id": moved.event_id, "state_machine": move.machine.name}
-    dispatch_notes.note(connection, asked, ready.verdict, moved.outcome, ready.shown, **more)
+    more = {"event_id": moved.event_id, "state_machine": move.machine.name}
+    dispatch_notes.note(connection, asked, ready.verdict, moved.outcome, ready.shown, more=more)
     return Decided(subject=asked.subject, outcome=moved.outcome, rows=moved.rows, messages=moved.messages)
 
 
@@ -172,8 +172,8 @@ def changed(connection: Connection, move: Move, row: Any, step: Step) -> Moved:
     event = of_row(row)
     if move.cause == DISPATCH:
         said = move.event
-        kept = {"labels": said.labels or event.labels, "starts_at": said.starts_at or event.starts_at}
-        event = replace(said, **_stays(row), **kept)
+        labels, starts_at = said.labels or event.labels, said.starts_at or event.starts_at
+        event = replace(said, **_stays(row), labels=labels, starts_at=starts_at)
     event = replace(event, machine=move.machine.name, updated_at=now)
     if step.moves:
         event = _entered(move, event, step.state, now, moves=row.moves + 1)
@@ -300,7 +300,7 @@ def _asked(move: Move, step: Step, facts: Facts | None) -> Asked:
         starts_at=event.starts_at,
         ends_at=event.ends_at,
     )
-    return Asked(caller=notices.system_of(event.workspace_id), dispatch=dispatch, origin="event")
+    return Asked(caller=system(event.workspace_id), dispatch=dispatch, origin="event")
 
 
 def with_notice(move: Move, step: Step, providers: Providers) -> Move:

@@ -21,7 +21,7 @@ from store.audit import audit
 from store.definitions.actions import action_revisions
 from store.engine import db
 from store.executions import announcements, changes, completions, leases, outcomes, recovery, runs
-from store.gateway import events, timers
+from store.gateway import due, events
 from store.records import listing as records
 from store.records import notes
 from tasks.clock import metrics, monitors, seals
@@ -40,7 +40,7 @@ MOST_COST = 800
 #: 20,000 executions has a thousand blocks
 MOST_OF_A_TICK = 50
 #: a total above ``paging.EXACT``, counted once a minute up to ``paging.MOST``: PostgreSQL may read it off the table
-_TOTAL = re.compile(r"^SELECT count\(\*\) AS count_1 FROM \(SELECT (executions|run|audit)\.(created_at|at)\b")
+_TOTAL = re.compile(r"^SELECT count\(\*\) AS count_1 FROM \(SELECT (executions|run|audit|approvals)\.(created_at|at)\b")
 #: what conditions of rules may look for by itself
 _COUNTED = (
     {"action_type": "send"},
@@ -198,6 +198,7 @@ def _addresses(door: Door, path: str) -> Iterator[str]:
         "dispatch_id": ["none"],
         "approval_id": ["apr-none"],
         "fingerprint": ["e-1"],
+        "group_key": ["grp-none"],
         "namespace": ["none"],
         "tenant": ["none"],
         "provider": ["none"],
@@ -293,7 +294,7 @@ def _move(door: Door) -> None:
         assert events.change(connection, row, replace(new, labels=dict([LABEL]), state="resolved", active=0))
         events.disarm(connection, events.read(connection, new.id))
         events.due(connection, limit=50)
-        timers.due(connection)
+        due.look(connection)
         for labels in ((), (LABEL,), (LABEL, ("team", "soc")), (("a", "none"),)):
             events.is_active(connection, "default", "alerts", "alert", labels, "evt-0")
             events.is_active(connection, "default", "alerts", "none", labels)

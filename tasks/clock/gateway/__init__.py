@@ -1,1 +1,1 @@
-"""What time does to the events of the gateway."""
+"""What the gateway lets happen as time passes."""
