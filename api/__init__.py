@@ -33,6 +33,7 @@ from api.http.current_request import present
 from api.http.load import HERE, LISTS
 from api.http.long_poll import Watcher
 from api.http.rate_limits import Limiter, standing
+from api.lifecycle import routes as lifecycle
 from api.playbooks import import_export
 from api.playbooks import routes as playbooks
 from api.runs import diff, steps
@@ -72,6 +73,7 @@ _BELOW_V1 = (
     dispatch.blueprint,
     approvals.blueprint,
     approval_links.blueprint,
+    lifecycle.blueprint,
     groups.blueprint,
 )
 #: what is behind a key or a token
