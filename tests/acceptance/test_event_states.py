@@ -67,8 +67,7 @@ def show(stack: Stack, fingerprint: str) -> dict[str, Any]:
 def told(stack: Stack) -> Counter[tuple[str, str]]:
     """(fingerprint, new state) → how many notices of it have arrived; one that is sent again has the same key."""
     bodies = {one.key: json.loads(one.body) for one in stack.sink.arrivals("/events")}
-    payloads = [one.get("payload", one) for one in bodies.values()]
-    return Counter((one["fingerprint"], one["new_state"]) for one in payloads)
+    return Counter((one["fingerprint"], one["new_state"]) for one in bodies.values())
 
 
 def test_an_event_is_told_and_moved_on_in_time(ready: Stack) -> None:
