@@ -16,6 +16,13 @@ from tests.support.stack import Stack
 from tests.support.waiting import eventually
 
 _CHECKS = Path(__file__).parents[1] / "support/fuzz_checks.py"
+#: gathers each by itself, for longer than the run takes
+_GATHERS = """\
+rules:
+  - name: fuzzed
+    condition: {field: action.action_type, eq: fuzzed-alert}
+    action: {type: group, group_by: [payload.n], group_wait_seconds: 86400}
+"""
 _CONFIG = """
 hooks = {hooks}
 request-timeout = 40  # a reader may wait 30 seconds for news
@@ -171,7 +178,7 @@ parameters."path.step_id" = {{ dictionary = "steps", probability = 0.8 }}
 #: the actions that the documented example of a playbook performs, and the parameters it gives them
 _ACTIONS = {step["action_ref"]: step["parameters"] for step in DEFINITION["steps"]}
 _FOLDER = {
-    "providers.yaml": "providers: {mail: {kind: mock}}",
+    "providers.yaml": "providers: {mail: {kind: mock}, fuzzed: {kind: mock}}",
     "state_machines.yaml": "state_machines: [{name: alert, initial_state: firing, states: [firing, acknowledged],"
     " transitions: [{from: [firing, acknowledged], to: acknowledged}]}]",
     "rules/fuzzed.yaml": "rules: [{name: move, condition: {field: action.namespace, eq: fuzzed},"
@@ -222,6 +229,21 @@ def _events(stack: Stack) -> None:
     event = {"namespace": "fuzzed", "tenant": "default", "provider": "mail", "action_type": "fuzzed"}
     sent = {**event, "payload": {}, "fingerprint": "alert-cluster1-cpu", "status": "firing"}
     assert stack.api.http.post("/v1/dispatch", json=sent).json()["outcome"] == "state_changed"
+
+
+def _groups(stack: Stack) -> dict[str, list[str]]:
+    """Make groups to read, and others to flush."""
+    folder = stack.directory / "var" / "config"
+    (folder / "rules").mkdir(parents=True, exist_ok=True)
+    (folder / "providers.yaml").write_text(_FOLDER["providers.yaml"])
+    (folder / "rules" / "all.yaml").write_text(_GATHERS)
+    assert stack.api.http.post("/v1/rules/reload").json()["errors"] == []
+    ids = []
+    for number in range(40):
+        given = {"namespace": "n", "tenant": "default", "provider": "fuzzed", "action_type": "fuzzed-alert"}
+        answer = stack.api.http.post("/v1/dispatch", json={**given, "payload": {"n": number}})
+        ids.append(answer.json()["group_id"])
+    return {"groups": ids[:8], "doomed_groups": ids[8:]}
 
 
 def _playbooks(stack: Stack) -> dict[str, list[str]]:
@@ -285,7 +307,7 @@ def test_schemathesis_finds_nothing(stack: Stack, tmp_path: Path) -> None:
     _forgive_wrong_keys(stack)
     _clear(stack)  # what earlier tests have left would be in the way of the examples
     _events(stack)
-    known = {**_executions(stack), **_approvals(stack), **_playbooks(stack), **_users(stack)}
+    known = {**_executions(stack), **_approvals(stack), **_playbooks(stack), **_users(stack), **_groups(stack)}
     dictionaries = "\n".join(f"{name}.values = {json.dumps(values)}" for name, values in known.items())
     config = _CONFIG.format(hooks=json.dumps(str(_CHECKS)), dictionaries=dictionaries)
     (tmp_path / "schemathesis.toml").write_text(config)
