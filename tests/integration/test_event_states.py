@@ -1,6 +1,7 @@
 """Events: moved by dispatches, by people and by time, each in one transaction with what it makes known."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from store.gateway import events
 from tasks.clock.duty import TimeSlice
 from tasks.clock.gateway import timeouts
 from tasks.entrypoints import tick
-from tests.support import dispatching
+from tests.support import dispatching, plans
 from tests.support.api import Door, assert_problem
 from tests.support.dispatching import body, send
 
@@ -433,6 +434,17 @@ def test_an_active_event_inhibits_what_has_the_same_labels(door: Door) -> None:
     alert(door, "firing", metadata={"labels": {"cluster": "c-3"}})
     assert outcome(metadata={"labels": {"cluster": "c-3"}})["outcome"] == "suppressed"
     assert outcome(metadata=labels)["outcome"] == "executed"
+
+
+def test_a_dispatch_that_no_event_concerns_asks_for_none(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Conditions over events come last: where the others do not hold, no statement reads a row of events."""
+    alert(door, "firing", metadata={"labels": {"cluster": "c-1"}})
+    with plans.recorded(monkeypatch) as recorder, dispatching.working():
+        about = {"metadata": {"labels": {"cluster": "c-1"}}}
+        assert send(door, body(action_type="usual", **about)).json["outcome"] == "executed"
+    reads = re.compile(r"\b(FROM|JOIN|INTO|UPDATE)\s+(events|event_labels)\b")
+    assert len(recorder.sent) > 3
+    assert [text for text in recorder.sent if reads.search(text)] == []
 
 
 def test_rules_ask_for_the_state_of_an_event(door: Door) -> None:
