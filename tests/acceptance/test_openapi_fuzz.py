@@ -64,7 +64,7 @@ include-operation-id = [
     "listActions", "listActionVersions", "listExecutions", "listActionExecutions", "listPlaybooks",
     "listPlaybookVersions", "listRuns", "listPlaybookRuns", "listRunSteps", "listRunLogs", "getRunTimeline", "listKeys",
     "listGenerations",
-    "listUsers", "listRecords", "listApprovals", "listPendingApprovals"
+    "listUsers", "listRecords", "exportRecords", "verifyRecords", "verifyTrail", "listApprovals", "listPendingApprovals"
 ]
 checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "404"]
 
