@@ -151,15 +151,17 @@ def place(db: Connection, row_id: int, xid: int | None) -> Position:
     return Position(epoch, xid or 0, row_id) if epoch else Position(0, 0, row_id)
 
 
-def stretch(db: Connection, reading: Reading, span: Span, after: Position, upto: Position, limit: int) -> list[Any]:
-    """The rows behind a place up to another of the same epoch, in order, at most ``limit``.
+def stretch(
+    db: Connection, reading: Reading, span: Span, after: Position, upto: Position, limit: int
+) -> list[tuple[Any, ...]]:
+    """The rows behind a place up to another of the same epoch, in order, at most ``limit``; ``xid`` comes last.
 
     Of a row before all others in its epoch ``after`` has the id ``LEAST``.
     """
     if upto.epoch == 0:
-        return reading.by_id_up_to.run(db, {"after_": after.id, "last_": upto.id, "limit_": limit})[0]
+        return reading.by_id_up_to.tuples(db, {"after_": after.id, "last_": upto.id, "limit_": limit})
     wanted = {"xid_": after.xid, "after_": after.id, "first_": span.first, "last_": span.last, "limit_": limit}
-    return reading.stretch.run(db, {**wanted, "upto_xid_": upto.xid, "upto_": upto.id})[0]
+    return reading.stretch.tuples(db, {**wanted, "upto_xid_": upto.xid, "upto_": upto.id})
 
 
 def is_elsewhere(db: Connection) -> bool:

@@ -8,10 +8,12 @@ A seal under a key that is not set any more is vouched for by a later one, under
 """
 
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Any
 
 from store import trail
 from store.blocks import anchors, canonical, floor, merkle, seals, signing, strays
+from store.blocks.canonical import AT, ID, WORKSPACE
 from store.blocks.findings import (
     ANCHOR_DIFFERS,
     CHAIN_BROKEN,
@@ -31,6 +33,10 @@ from store.trail import Position, Span
 
 #: rows and seals of a slice at most; a block is not divided
 MOST_ROWS, MOST_SEALS = 10_000, 500
+#: what the driver of SQLite says of a text that is none
+_UNREADABLE = "Could not decode to UTF-8"
+#: whose a row is
+WHOSE = itemgetter(*canonical.WHOSE)
 #: rows behind the last block that are counted
 MOST_UNSEALED = 1_000
 
@@ -151,22 +157,28 @@ class _Rows:
 
     def _check_each(self, span: Span, start: Position, group: Sequence[Any]) -> None:
         for seal in group:
-            rows = self._read(span, start, seal, seal.row_count) or []
+            found = self._read(span, start, seal, seal.row_count)
+            rows = found or []
             leaves = merkle.leaves(map(canonical.written(seal.form), rows))
             if (not leaves or merkle.root(leaves).hex() != seal.root) and not self._is_gone(seal):
-                kind = ROW_MISSING if len(rows) < seal.row_count else ROW_CHANGED
+                kind = ROW_MISSING if found is not None and len(rows) < seal.row_count else ROW_CHANGED
                 kind = ROW_ADDED if len(rows) > seal.row_count else kind
                 row = _first_wrong(seal, leaves, rows)
-                self._done.fault(kind, seal.number, row.id if row else seal.last_id, row.workspace_id if row else None)
+                self._done.fault(kind, seal.number, *((row[ID], row[WORKSPACE]) if row else (seal.last_id, None)))
             self._count(seal, rows[: seal.row_count])
             start = Position(seal.epoch, seal.xid, seal.id)
 
-    def _read(self, span: Span, start: Position, upto: Any, most: int) -> list[Any] | None:
+    def _read(self, span: Span, start: Position, upto: Any, most: int) -> list[tuple[Any, ...]] | None:
         """The rows up to the end of a block, and one more than there should be."""
         if upto.form not in canonical.FORMS:
             return None
         place = Position(upto.epoch, upto.xid, upto.id)
-        return trail.stretch(self._db, canonical.reading(upto.form), span, start, place, most + 1)
+        try:
+            return trail.stretch(self._db, canonical.reading(upto.form), span, start, place, most + 1)
+        except Exception as error:
+            if _UNREADABLE in str(error):  # SQLite takes any bytes for a text
+                return None
+            raise
 
     def _is_gone(self, seal: Any) -> bool:
         """Whether the rows of a block were deleted by right, meanwhile."""
@@ -179,20 +191,20 @@ class _Rows:
             rows = matching(rows, self._want)
         if rows:
             done.records += len(rows)
-            done.first_id = rows[0].id if done.first_id is None else done.first_id
-            done.last_id = rows[-1].id
+            done.first_id = rows[0][ID] if done.first_id is None else done.first_id
+            done.last_id = rows[-1][ID]
 
 
-def matching(rows: Sequence[Any], want: Want) -> Sequence[Any]:
+def matching(rows: Sequence[Sequence[Any]], want: Want) -> Sequence[Sequence[Any]]:
     """The rows that count."""
     since, until, counts = want.since or 0, want.until or trail.MOST, want.counts
     known: dict[Any, bool] = {}
 
-    def matches(row: Any) -> bool:
-        whose = (row.workspace_id, row.namespace, row.provider, row.action_type)
+    def matches(row: Sequence[Any]) -> bool:
+        whose = WHOSE(row)
         if counts is not None and whose not in known:
             known[whose] = counts(*whose)
-        return since <= row.at < until and (counts is None or known[whose])
+        return since <= row[AT] < until and (counts is None or known[whose])
 
     return [row for row in rows if matches(row)]
 

@@ -112,5 +112,5 @@ def _below(db: Connection, mark: Position, limit: int) -> list[int]:
         upto = mark if epoch == mark.epoch else Position(epoch, trail.MOST, span.last)
         before = Position(epoch, trail.LEAST, trail.LEAST)
         if rows := trail.stretch(db, _some_ids, span, before, upto, limit):
-            return [row.id for row in rows]
+            return [row_id for row_id, _ in rows]
     return []

@@ -41,7 +41,7 @@ def prove(db: Connection, found: Any) -> Proof | None:
     span, reading = trail.spans(db)[seal.epoch], canonical.reading(seal.form)
     upto = Position(seal.epoch, seal.xid, seal.id)
     rows = trail.stretch(db, reading, span, start, upto, seals.MOST_ROWS + 1)
-    index = next((number for number, one in enumerate(rows) if one.id == found.id), None)
+    index = next((number for number, one in enumerate(rows) if one[canonical.ID] == found.id), None)
     if index is None:
         return None
     leaves = merkle.leaves(map(canonical.written(seal.form), rows))

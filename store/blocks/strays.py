@@ -63,5 +63,5 @@ def _check_end_of(db: Connection, done: Progress, epoch: int, span: trail.Span, 
         return
     start = Position(epoch, trail.LEAST, trail.LEAST) if seal is None else Position(epoch, seal.xid, seal.id)
     rows = trail.stretch(db, _some, span, start, Position(epoch, trail.MOST, span.last), 1)
-    for row in rows:
-        done.fault(ROW_ADDED, 1 if seal is None else seal.number, row.id, row.workspace_id)
+    for row_id, workspace_id, _ in rows:
+        done.fault(ROW_ADDED, 1 if seal is None else seal.number, row_id, workspace_id)

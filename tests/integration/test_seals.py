@@ -1,8 +1,10 @@
 """The sealed audit trail: every settled row is in one seal, and nothing that was sealed changes without being found."""
 
+import json
 import secrets
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -10,13 +12,15 @@ import sqlalchemy as sa
 from api import trail_health
 from config.settings import settings
 from store import audit
-from store.blocks import anchors, checking, findings, seals, walks
+from store.blocks import anchors, checking, findings, floor, seals, walks
 from store.blocks.findings import Want
 from store.blocks.seals import audit_seals
 from store.engine import db
+from store.executions.transitions import executions
 from tasks.clock.duty import TimeSlice
 from tasks.clock.trail import anchoring, checks, pruning, sealing
-from tests.support import plans
+from tests.support import dispatching, plans
+from tests.support.api import Door
 from tests.support.sealed import checked, kinds, seal_all, tampering, write
 
 
@@ -128,6 +132,16 @@ def test_a_row_outside_of_the_order_is_found(database: str, monkeypatch: pytest.
     with tampering() as connection:
         _insert_outside(connection, [])
     assert [(one.kind, one.record_id) for one in checked().faults] == [(findings.ROW_ADDED, 9999)]
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_a_text_that_is_none_is_found(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bytes that no driver reads keep no check from its end."""
+    written(12, monkeypatch)
+    with tampering() as connection:
+        connection.exec_driver_sql("UPDATE audit SET actor = CAST(x'ff' AS TEXT) WHERE subject = 'thing-5'")
+        connection.exec_driver_sql("UPDATE audit SET actor = x'00' WHERE subject = 'thing-9'")
+    assert [(one.kind, one.seal) for one in checked().faults] == [(findings.ROW_CHANGED, 2), (findings.ROW_CHANGED, 3)]
 
 
 def test_a_forged_seal_is_found(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -313,3 +327,67 @@ def test_a_tick_with_nothing_to_seal_makes_one_statement(database: str, monkeypa
     with plans.recorded(monkeypatch) as recorder:
         assert sealing.seal(TimeSlice()) == 0
     assert sum("audit" in text for text in recorder.sent) == 1
+
+
+def test_no_statement_about_many_seals_reads_them_whole(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The end of the chain, a slice of a check, the seal of a row and what is old are each found by an index."""
+    written(3, monkeypatch)
+    with db.read() as connection:
+        one = seals.numbered(connection, 1)
+    with db.engine().begin() as connection:
+        for first in range(2, 20_000, 5_000):
+            more = [
+                {**one._asdict(), "number": number, "id": 10 * number, "highest_at": one.highest_at + number}
+                for number in range(first, first + 5_000)
+            ]
+            connection.execute(sa.insert(audit_seals), more)
+        connection.exec_driver_sql("ANALYZE")
+    with plans.recorded(monkeypatch) as recorder, db.read() as connection:
+        seals.due(connection)
+        seals.newest(connection)
+        seals.behind(connection, 10_000, 500)
+        seals.first_since(connection, one.highest_at + 9_000)
+        seals.holding(connection, seals.Position(one.epoch, one.xid, 10 * 9_000))
+        floor.candidate(connection, one.highest_at + 9_000)
+    statements = [each for text, each in recorder.sent.items() if "audit_seals" in text]
+    assert len(statements) == 6
+    costs = dict(recorder.cost)
+    with db.engine().connect() as connection:
+        if connection.dialect.name == "postgresql":
+            costs = {plans.form(each.text): plans.blocks(connection, each) for each in statements}
+    assert {text: cost for text, cost in costs.items() if "audit_seals" in text and cost > 100} == {}
+
+
+def test_the_newest_seal_of_an_hour_is_sent_by_a_provider(
+    door: Door, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Once, as a dispatch of the origin ``audit`` that rules stop only by its name; it is logged in any case."""
+    rules = "rules: [{name: elsewhere, condition: {field: action.provider, eq: drill}, "
+    rules += "action: {type: reroute, target_provider: other}}]"
+    providers = "providers: {drill: {kind: mock}, other: {kind: mock}}"
+    dispatching.put_in_force(monkeypatch, tmp_path, providers=providers, rules=rules)
+    monkeypatch.setenv("TOCSIN_AUDIT_ANCHOR", "nowhere")
+    settings.cache_clear()
+    write("thing")
+    seal_all()
+    assert anchoring.anchor(TimeSlice()) == 1  # a provider that there is not keeps no hour from its anchor
+    monkeypatch.setenv("TOCSIN_AUDIT_ANCHOR", "drill")
+    settings.cache_clear()
+    write("later")
+    seal_all()
+    assert anchoring.anchor(TimeSlice()) == 0
+    now = db.now_ms() + anchors.HOUR
+    monkeypatch.setattr(db, "now_ms", lambda: now)
+    assert anchoring.anchor(TimeSlice()) == 1
+    assert anchoring.anchor(TimeSlice()) == 0
+    with db.read() as connection:
+        anchor = anchors.newest(connection)
+        sent = connection.execute(sa.select(executions).where(executions.c.id == anchor.dispatch_id)).one()
+    payload = json.loads(sent.input)["payload"]
+    assert (payload["seal"], payload["hash"]) == (2, sealed_hash(2))
+    gate = json.loads(sent.gate)
+    assert (gate["origin"], gate["namespace"], gate["provider"]) == ("audit", "audit", "drill")
+    logged = capsys.readouterr().out
+    assert logged.count("audit trail anchored") == 2
+    assert "anchor of the audit trail cannot be sent" in logged
+    dispatching.forget()
