@@ -82,14 +82,26 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 def wait(process: subprocess.Popen[bytes]) -> None:
     """Wait for the end of a launcher.
 
-    The wait of ``subprocess`` takes a lock, and an exception from outside may leave it taken for ever.
+    The wait and the poll of ``subprocess`` take a lock, and an exception from outside may leave it taken for ever.
     """
-    while process.returncode is None:
+    while not _reaped(process, 0):
+        pass
+
+
+def over(process: subprocess.Popen[bytes]) -> bool:
+    """Whether a launcher has ended, by itself or not."""
+    return _reaped(process, os.WNOHANG)
+
+
+def _reaped(process: subprocess.Popen[bytes], how: int) -> bool:
+    if process.returncode is None:
         try:
-            _, status = os.waitpid(process.pid, 0)
-        except ChildProcessError:  # an exception came between this call and the line below
-            status = signal.SIGKILL
-        process.returncode = os.waitstatus_to_exitcode(status)
+            pid, status = os.waitpid(process.pid, how)
+        except ChildProcessError:  # an exception came between this call and the line that keeps its answer
+            pid, status = process.pid, signal.SIGKILL
+        if pid:
+            process.returncode = os.waitstatus_to_exitcode(status)
+    return process.returncode is not None
 
 
 def insist(clean_up: Callable[[], object]) -> None:

@@ -11,9 +11,8 @@ import subprocess
 from typing import BinaryIO
 
 from config import logs
-from providers.sandbox import memory
+from providers.sandbox import launchers, memory
 from providers.sandbox.cgroup import Group
-from providers.sandbox.launchers import bury_orphans
 
 log = logs.logger(__name__)
 
@@ -55,7 +54,7 @@ class Processes:
 
         The processes left inside then have no future.
         """
-        return self._launcher.poll() is not None
+        return launchers.over(self._launcher)
 
     def exceeded(self) -> bool:
         """Whether the processes hold more memory or files than allowed."""
@@ -76,7 +75,7 @@ class Processes:
         if launcher:
             self._launcher.kill()
         if self._pidfd is None and self.over():  # an exception may have come between its pid and the handle
-            bury_orphans()
+            launchers.bury_orphans()
 
     def reap(self) -> None:
         """Wait until everything inside is gone, once the launcher is.

@@ -65,6 +65,8 @@ approvals = sa.Table(
     sa.Column("tries", sa.Integer, nullable=False),
     sa.Index("ix_approvals_status", "workspace_id", "status", "created_at", "id"),
     sa.Index("ix_approvals_execution", "execution_id"),
+    sa.Index("ix_approvals_order", "created_at", "id"),
+    sa.Index("ix_approvals_tenant", "workspace_id", "created_at", "id"),
 )
 sa.Index(
     "ix_approvals_notify",
@@ -215,7 +217,8 @@ def noticed(db: Connection, approval_id: str, before: int, changes: Mapping[str,
 def forget(db: Connection, *, before: int, limit: int = 500) -> int:
     """Delete approvals made before ``before`` (ms) that are decided, with their votes; returns how many."""
     old = sa.and_(approvals.c.created_at < before, approvals.c.status != PENDING)
-    ids = list(db.scalars(sa.select(approvals.c.id).where(old).limit(limit)))
+    oldest = sa.select(approvals.c.id).where(old).order_by(approvals.c.created_at, approvals.c.id)
+    ids = list(db.scalars(oldest.limit(limit)))
     if ids:
         db.execute(sa.delete(approval_votes).where(approval_votes.c.approval_id.in_(ids)))
         db.execute(sa.delete(approvals).where(approvals.c.id.in_(ids)))

@@ -22,11 +22,18 @@ _MOST = 10_000
 
 _read = Prepared(sa.select(executions).where(executions.c.id == sa.bindparam("wanted")))
 
-#: whether the execution of an approval waits for it still
-_waits = sa.exists().where(
-    executions.c.id == _table.execution_id,
-    executions.c.status == Status.WAITING,
-    executions.c.waiting_for.in_(words((WaitingFor.APPROVAL, WaitingFor.GATE))),
+#: whether the execution of an approval waits for it still; the limit keeps PostgreSQL from looking for all that wait
+_waits: sa.ColumnElement[bool] = (
+    sa.select(executions.c.id)
+    .where(
+        executions.c.id == _table.execution_id,
+        executions.c.status == Status.WAITING,
+        executions.c.waiting_for.in_(words((WaitingFor.APPROVAL, WaitingFor.GATE))),
+    )
+    .correlate(approvals)
+    .limit(sa.literal_column("1"))
+    .scalar_subquery()
+    .is_not(None)
 )
 _status = sa.case((_table.status != PENDING, _table.status), (_waits, PENDING), else_=CANCELLED).label("shown_status")
 
@@ -50,7 +57,7 @@ def search(db: Connection, grants: Sequence[Covering], filters: Mapping[str, Any
     where = [_covered(grants), *_wanted(filters)]
     total = None
     if part.counted:
-        some = sa.select(_table.id).where(*where).limit(_MOST).subquery()
+        some = sa.select(_table.created_at).where(*where).limit(_MOST).subquery()
         number = db.execute(sa.select(sa.func.count()).select_from(some)).scalar_one()
         total = Total(number, is_estimate=number == _MOST)
     query = sa.select(approvals, _status).where(*where)
@@ -74,16 +81,19 @@ def _wanted(filters: Mapping[str, Any]) -> list[Condition]:
         found.append(_table.namespace == filters["namespace"])
     if "tenant" in filters:
         found.append(_table.workspace_id == filters["tenant"])
-    statuses = filters["status"]
-    ways: list[Condition] = []
-    for status in statuses:
-        if status == PENDING:
-            ways.append(sa.and_(is_pending, _waits))
-        elif status == CANCELLED:
-            ways.append(sa.or_(_table.status == CANCELLED, sa.and_(is_pending, ~_waits)))
-        else:
-            ways.append(_table.status == status)
+    ways = [_as(status, _table.status) for status in filters["status"]]
+    if len(ways) > 1:  # read in the order of the list, not as several parts that are sorted
+        ways = [_as(status, _table.status.concat("")) for status in filters["status"]]
     return [*found, sa.or_(*ways)]
+
+
+def _as(status: str, column: sa.ColumnElement[str]) -> Condition:
+    """Whether an approval has a status, as lists show it; ``column`` is that of its own."""
+    if status == PENDING:
+        return sa.and_(is_pending, _waits)
+    if status == CANCELLED:
+        return sa.or_(column == CANCELLED, sa.and_(is_pending, ~_waits))
+    return column == status
 
 
 def waiting(db: Connection) -> int:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from config.errors import Conflict, NotFound, Unprocessable
 from config.types import Json
 from gateway.verdicts import Reroute
+from playbooks.credentials import MASK
 from playbooks.definitions import parameters
 from store.definitions.actions import Revision
 from tasks.definitions import provided
@@ -50,10 +51,16 @@ def sent(decision: Decision, secret_names: Collection[str]) -> Sent:
 
 
 def payload_for(revision: Revision, payload: Json, secret_names: Collection[str]) -> Json:
-    """The masked payload as a provider gets it: an action would take a mask for the secret itself."""
+    """The masked payload as a provider gets it: an action would take a mask for the secret itself.
+
+    ``secret_names`` are those of what was asked for. The secret of a run, which a step by a provider may name in any
+    member, is known by its mask.
+    """
     if not revision.workspace_id:
         return payload
-    return {name: value for name, value in payload.items() if name not in secret_names}
+    masks = (name for name in parameters.secret_names(revision.definition["parameters"]) if payload.get(name) == MASK)
+    left_out = {*secret_names, *masks}
+    return {name: value for name, value in payload.items() if name not in left_out}
 
 
 def misfit(rule: str | None, provider: str) -> str:

@@ -39,6 +39,14 @@ include-operation-id = ["getApproval", "approveApproval", "rejectApproval"]
 parameters."path.approval_id" = {{ dictionary = "approvals", probability = 0.7 }}
 
 [[operations]]
+include-operation-id = "getGroup"
+parameters."path.group_key" = {{ dictionary = "groups", probability = 0.7 }}
+
+[[operations]]
+include-operation-id = "flushGroup"
+parameters."path.group_key" = {{ dictionary = "doomed_groups", probability = 0.7 }}
+
+[[operations]]
 include-operation-id = "getExecution"
 parameters."path.execution_id" = {{ dictionary = "ended", probability = 0.5 }}
 

@@ -34,6 +34,7 @@ STOPS = {
     "suppressed": {"type": "suppress"},
     "deduplicated": {"type": "deduplicate", "ttl_seconds": 3600, "key_fields": ["action_type"]},
     "throttled": {"type": "throttle", "max_count": 1, "window_seconds": 3600},
+    "grouped": {"type": "group", "group_by": ["action_type"], "group_wait_seconds": 3600},
 }
 
 
@@ -171,6 +172,7 @@ def dispatches(layout: Layout, options: argparse.Namespace, say: Callable[[str],
         "dispatch_batch_per_s": batch,
         "dispatch_batch_ratio": batch / burst["accepted_per_s"],
         **{f"dispatch_{name}_ratio": found / alone["accepted_per_s"] for name, found in floods.items()},
+        "dispatch_gathered_ratio": floods["grouped"] / floods["suppressed"],
         "dispatch_other_cores": burst["other_cores"],
     }
     return numbers | under_rules(layout, options.runs)

@@ -154,6 +154,18 @@ def test_a_trigger_and_a_step_are_sent_to_an_action_of_the_tenant(door: Door, in
     assert "away" in answer.json["message"]
 
 
+def test_a_secret_of_the_run_is_no_mask_for_the_action_a_rule_sends_a_step_to(
+    door: Door, in_force: Any, called: Any
+) -> None:
+    """The step by a provider names the secret of its run; the action gets none, rather than eight asterisks."""
+    away = rule("away", "reroute", field("action_type", eq="contain"), target_provider="isolate", origins=["step"])
+    in_force(away)
+    asked = step("s", "note", {"host": "h-1", "token": "{{ token }}", "note": "with {{ token }}"})
+    assert drive(run(door, asked, token=SECRET)) == "completed"
+    assert called == [("Isolate", {"host": "h-1", "note": "with ********", "token": None})]
+    assert SECRET not in everything()
+
+
 def test_a_dispatch_is_sent_from_one_action_of_the_tenant_to_another(door: Door, in_force: Any, called: Any) -> None:
     """Without the secret of the first: the second never gets a mask for it, and one that needs it refuses by name."""
     in_force(

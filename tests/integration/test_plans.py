@@ -38,7 +38,7 @@ MOST_COST = 800
 #: 20,000 executions has a thousand blocks
 MOST_OF_A_TICK = 50
 #: a total above ``paging.EXACT``, counted once a minute up to ``paging.MOST``: PostgreSQL may read it off the table
-_TOTAL = re.compile(r"^SELECT count\(\*\) AS count_1 FROM \(SELECT (executions|run|audit)\.(created_at|at)\b")
+_TOTAL = re.compile(r"^SELECT count\(\*\) AS count_1 FROM \(SELECT (executions|run|audit|approvals)\.(created_at|at)\b")
 #: what conditions of rules may look for by itself
 _COUNTED = (
     {"action_type": "send"},
@@ -193,6 +193,7 @@ def _addresses(door: Door, path: str) -> Iterator[str]:
         "rule_name": ["none"],
         "dispatch_id": ["none"],
         "approval_id": ["apr-none"],
+        "group_key": ["grp-none"],
         "namespace": ["none"],
         "tenant": ["none"],
         "provider": ["none"],

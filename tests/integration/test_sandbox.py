@@ -22,9 +22,10 @@ import pytest
 
 from config.settings import settings
 from providers.base import ProviderError
-from providers.sandbox import recipe, sandbox
-from providers.sandbox.launchers import launch, wait
+from providers.sandbox import launchers, recipe, sandbox
+from providers.sandbox.launchers import launch
 from tests.support.sandboxes import dead_children, processes, run, until
+from tests.support.waiting import eventually
 
 PROJECT = Path(__file__).parents[2]
 
@@ -536,11 +537,16 @@ def test_no_exception_leaves_a_dead_process_behind(again: str) -> None:
 
 
 def test_a_launcher_is_waited_for_whatever_was_interrupted_before() -> None:
-    """An exception that left the lock of ``subprocess`` taken does not make the next wait last for ever."""
-    process = subprocess.Popen([sys.executable, "-c", "raise SystemExit(3)"])
-    assert process._waitpid_lock.acquire(blocking=False)
-    wait(process)
-    assert process.returncode == 3
+    """An exception that left the lock of ``subprocess`` taken does not make the next wait or look last for ever."""
+    for end in (launchers.wait, lambda process: eventually(lambda: launchers.over(process), 20, "it has ended")):
+        process = subprocess.Popen(
+            [sys.executable, "-c", "import sys; sys.stdin.read(); sys.exit(3)"], stdin=subprocess.PIPE
+        )
+        assert process._waitpid_lock.acquire(blocking=False)
+        assert not launchers.over(process)
+        process.stdin.close()
+        end(process)
+        assert process.returncode == 3
 
 
 class Interrupted(ExitStack):

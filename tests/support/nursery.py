@@ -6,6 +6,7 @@ wanted, and answers with the pid. Unlike the supervisor it lets the dead rest. B
 database and an administrator's key, which spares two interpreters that would import the same.
 """
 
+import faulthandler
 import gc
 import json
 import os
@@ -149,6 +150,7 @@ def _live(worker: str, log: str, own: dict[str, str]) -> None:
     nothing = os.open(os.devnull, os.O_RDONLY)
     for source, target in ((nothing, 0), (output, 1), (output, 2)):
         os.dup2(source, target)
+    faulthandler.register(signal.SIGRTMIN)  # where each thread is, asked by a test that waits in vain
     sys.exit(supervisor.main([worker]))
 
 

@@ -17,13 +17,13 @@ import sqlalchemy as sa
 
 from store.engine import db
 
-_TABLES = ("executions", "audit", "payloads", "idempotency_keys")
+_TABLES = ("executions", "audit", "payloads", "idempotency_keys", "approvals")
 #: the tables that have more rows with each day, by their names in plans: also the aliases of ``executions``
 _GROWING = "|".join((*_TABLES, "run", "step"))
 #: accesses that bring the rows of one thing, those that are live, or those that still hold a secret
 _FEW = re.compile(
     r"\((id|rowid|run_id|parent_id|root_id)[=<>]|INTEGER PRIMARY KEY|subject=|given_id=|key="
-    r"|ix_executions_(due_at|sealed)\b"
+    r"|ix_executions_(due_at|sealed)\b|ix_approvals_pending\b"
 )
 #: rows that PostgreSQL may expect to sort
 MOST_SORTED = 5_000

@@ -18,7 +18,7 @@ import httpx
 import sqlalchemy as sa
 
 from tests.support.client import TERMINAL, Api
-from tests.support.nursery import READ_LATE, Nursery
+from tests.support.nursery import READ_LATE, Forked, Nursery
 from tests.support.processes import ROOT, Process, clean_environment, end_all, free_port
 from tests.support.services import RedisServer, queued
 from tests.support.sink import Sink
@@ -235,9 +235,21 @@ class Stack:
         try:
             return eventually(look, seconds, "every execution is terminal", every=0.25)
         except AssertionError as error:
-            fields = "id, status, queue, attempt, lapses, publishes, due_at, owner"
-            open_rows = self.rows(f"SELECT {fields} FROM executions WHERE due_at IS NOT NULL")
-            raise AssertionError(f"{error} (now {time.time() * 1000:.0f})\n{open_rows}") from None
+            raise AssertionError(f"{error}; {self.standstill()}") from None
+
+    def standstill(self) -> str:
+        """Which process is gone, what waits, what is open, on one line; below it where each worker's threads are."""
+        gone = [name for name, process in self.running.items() if not process.alive()]
+        waiting = {name: length for name in QUEUES if (length := self.redis.client().llen(name))}
+        fields = "id, status, queue, attempt, lapses, publishes, due_at, owner"
+        rows = self.rows(f"SELECT {fields} FROM executions WHERE due_at IS NOT NULL ORDER BY due_at")
+        some = [" ".join(map(str, row.values())) for row in rows[:8]]
+        for process in self.running.values():
+            if isinstance(process, Forked):
+                process.send(signal.SIGRTMIN)  # see the nursery
+        time.sleep(1)
+        line = f"now {time.time() * 1000:.0f}; gone {gone}; on queues {waiting}; {len(rows)} open: {some}"
+        return f"{line}\n{self.log_tails(12_000)}"
 
     def queued(self, *queues: str) -> int:
         """How many executions wait in Redis; several may share a message."""

@@ -4,14 +4,14 @@ Rows that are there already are sealed by tick, in bites, once this has run. Row
 deleted, no others; the mark moves forward only, and each move writes a row of the trail, by triggers. Processes of the
 release before delete nothing from the trail, and seal nothing.
 
-Revision ID: 0025
+Revision ID: 0026
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0025"
-down_revision = "0023"
+revision = "0026"
+down_revision = "0025"
 branch_labels = None
 depends_on = None
 
