@@ -47,6 +47,10 @@ include-operation-id = "flushGroup"
 parameters."path.group_key" = {{ dictionary = "doomed_groups", probability = 0.7 }}
 
 [[operations]]
+include-operation-id = "getProof"
+parameters."path.record_id" = {{ dictionary = "ended", probability = 0.5 }}
+
+[[operations]]
 include-operation-id = "getExecution"
 parameters."path.execution_id" = {{ dictionary = "ended", probability = 0.5 }}
 
