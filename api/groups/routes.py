@@ -96,7 +96,7 @@ def _one(
     row = found_groups.get(connection, covered, group_key)
     if row is None:
         raise _missing(group_key)
-    return row, found_groups.members(connection, row.id, after=after, limit=limit, most=MOST_CHARACTERS)
+    return row, found_groups.members(connection, row, covered, after=after, limit=limit, most=MOST_CHARACTERS)
 
 
 def _pending(connection: Connection, covered: Sequence[Covering], group_key: str) -> Row:

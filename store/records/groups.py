@@ -57,9 +57,14 @@ def _covered(grants: Sequence[Covering]) -> Condition:
     return reach.where(grants, tenant=_table.workspace_id, namespace=_table.namespace, provider=_table.provider)
 
 
-def members(db: Connection, group_id: str, *, after: int, limit: int, most: int) -> list[Row]:
-    """Members of a window behind a place, in order, with their payloads; as many as ``most`` characters allow."""
-    mine = (_member.group_id == group_id, _member.seq > after)
+def members(db: Connection, window: Row, grants: Sequence[Covering], *, after: int, limit: int, most: int) -> list[Row]:
+    """Members of a window behind a place, in order, with their payloads; as many as ``most`` characters allow.
+
+    Those that the grants do not cover, by their own provider and action type, are left out.
+    """
+    place = {"tenant": sa.literal(window.workspace_id), "namespace": sa.literal(window.namespace)}
+    covered = reach.where(grants, **place, provider=_member.provider, action=_member.action_type)
+    mine = (_member.group_id == window.id, _member.seq > after, covered)
     sizes = sa.select(_member.seq, _length.label("length")).select_from(_with_body).where(*mine)
     last, left = after, most
     for row in db.execute(sizes.order_by(_member.seq).limit(limit)):

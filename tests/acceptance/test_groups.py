@@ -61,18 +61,18 @@ def arrived(stack: Stack) -> list[tuple[str, int]]:
 @pytest.mark.gate
 def test_what_is_due_goes_out_once_after_the_clock_stood_still(ready: Stack) -> None:
     """Everything is killed while groups gather; what has become due meanwhile goes out when the clock is back."""
-    ready.kill("control")
+    ready.kill("beat")
     sizes = Counter(gather(ready, number % 5) for number in range(20))
-    for name in set(NAMES) - {"control"}:
+    for name in set(NAMES) - {"beat"}:
         ready.kill(name)
     ready.redis.restart(empty=True)
     time.sleep(2)
-    for name in set(NAMES) - {"control"}:
+    for name in set(NAMES) - {"beat"}:
         ready.restart(name)
     ready.wait_ready("web")
     assert ready.api.http.get("/v1/groups").json()["total"] == 5
     assert arrived(ready) == []
-    ready.restart("control")
+    ready.restart("beat")
     for name in NAMES:
         ready.wait_ready(name)
     eventually(lambda: len(arrived(ready)) >= 5, 60, "the summaries arrive")

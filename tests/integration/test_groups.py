@@ -91,8 +91,8 @@ def summaries() -> list[dict[str, Any]]:
     return [{"row": row.id, "queue": row.status, **json.loads(row.input)} for row in found]
 
 
-def one(door: Door, key: str, **options: Any) -> Any:
-    answer = door.call("GET", f"/v1/groups/{key}", **options)
+def one(door: Door, name: str, **options: Any) -> Any:
+    answer = door.call("GET", f"/v1/groups/{name}", **options)
     assert answer.status_code == 200, answer.text
     return answer.json
 
@@ -348,3 +348,16 @@ def test_old_groups_are_forgotten_with_their_members(door: Door) -> None:
     with db.read() as connection:
         assert len(connection.execute(sa.select(groups.group_events)).all()) == 1
     assert listed(door)["total"] == 1
+
+
+def test_members_beyond_the_grants_are_not_shown(door: Door) -> None:
+    """A key that covers one action type sees of a group what is of that type, and foreign groups are none."""
+    key = one(door, gather(door)["group_id"])["group"]["group_key"]
+    few = door.key(grants=[{"tenants": ["default"], "actions": ["other"]}])
+    assert one(door, key, key=few)["events"] == []
+    assert len(one(door, key, key=door.key(grants=[{"tenants": ["default"], "actions": ["plain"]}]))["events"]) == 1
+    stranger = door.key(workspace="elsewhere")
+    for method in ("GET", "DELETE"):
+        assert_problem(door.call(method, f"/v1/groups/{key}", key=stranger), 404)
+    assert listed(door, key=stranger)["total"] == 0
+    assert_problem(door.call("GET", "/v1/groups?tenant=default", key=stranger), 403)
