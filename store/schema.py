@@ -1,6 +1,7 @@
 """Every table, gathered: importing this fills ``store.engine.db.metadata``."""
 
 from store import access, audit, metrics, trail, worker_processes
+from store.blocks import anchors, floor, seals, walks
 from store.callers import sessions, users
 from store.definitions import actions, documents, playbooks, references
 from store.engine.db import metadata
@@ -11,6 +12,7 @@ from store.gateway import approvals, breakers, configurations, dedup, events, gr
 __all__ = [
     "access",
     "actions",
+    "anchors",
     "announcements",
     "approvals",
     "audit",
@@ -19,6 +21,7 @@ __all__ = [
     "dedup",
     "documents",
     "events",
+    "floor",
     "groups",
     "idempotency",
     "indexes",
@@ -29,10 +32,12 @@ __all__ = [
     "playbooks",
     "providers",
     "references",
+    "seals",
     "sessions",
     "throttles",
     "trail",
     "transitions",
     "users",
+    "walks",
     "worker_processes",
 ]

@@ -39,8 +39,10 @@ MEMBERS = (
     "continue",
 )
 MODES = ("enforce", "shadow")
-#: the origins of what cannot wait for an approval: scheduled runs, and the notices of approvals themselves
-NEVER_ASKED = frozenset({"recurring", "approval"})
+#: what the gateway sends of its own accord: notices of approvals, anchors of the audit trail
+_OWN = frozenset({"approval", "audit"})
+#: the origins of what cannot wait for an approval: scheduled runs, and what is sent of its own accord
+NEVER_ASKED = frozenset({"recurring", *_OWN})
 #: the origins of what may move an event: what an event itself sends never does
 MOVING = frozenset({"dispatch"})
 #: the origins of what can be gathered: dispatches that make no run and no notice
@@ -145,7 +147,7 @@ def concerned(form: Mapping[str, Any]) -> frozenset[str]:
     """The origins that a rule in its stored form concerns.
 
     Where it names none, effects that say where an execution goes concern the gateway's own origins: a rule that is
-    copied from elsewhere never reroutes a containment step by accident, and no notice of an approval.
+    copied from elsewhere never reroutes a containment step by accident, no notice of an approval, and no anchor.
     """
     if form["origins"] is not None:
         return frozenset(form["origins"])
@@ -157,8 +159,8 @@ def concerned(form: Mapping[str, Any]) -> frozenset[str]:
     if kind == Group.kind:
         return frozenset({"dispatch"})
     if kind == Chain.kind:
-        return GATEWAY_ORIGINS - {"chain", "approval"}
-    return GATEWAY_ORIGINS - {"approval"} if kind in WHERE else frozenset(ORIGINS)
+        return GATEWAY_ORIGINS - {"chain", *_OWN}
+    return GATEWAY_ORIGINS - _OWN if kind in WHERE else frozenset(ORIGINS)
 
 
 def normalise(rule: Mapping[str, Any], file: str, position: int) -> Json:

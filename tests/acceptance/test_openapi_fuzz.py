@@ -49,6 +49,10 @@ include-operation-id = "flushGroup"
 parameters."path.group_key" = {{ dictionary = "doomed_groups", probability = 0.7 }}
 
 [[operations]]
+include-operation-id = "getProof"
+parameters."path.record_id" = {{ dictionary = "ended", probability = 0.5 }}
+
+[[operations]]
 include-operation-id = "getExecution"
 parameters."path.execution_id" = {{ dictionary = "ended", probability = 0.5 }}
 
@@ -74,7 +78,7 @@ include-operation-id = [
     "listActions", "listActionVersions", "listExecutions", "listActionExecutions", "listPlaybooks",
     "listPlaybookVersions", "listRuns", "listPlaybookRuns", "listRunSteps", "listRunLogs", "getRunTimeline", "listKeys",
     "listGenerations",
-    "listUsers", "listRecords", "listApprovals", "listPendingApprovals"
+    "listUsers", "listRecords", "exportRecords", "verifyRecords", "verifyTrail", "listApprovals", "listPendingApprovals"
 ]
 checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "404"]
 

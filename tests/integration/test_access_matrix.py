@@ -19,7 +19,7 @@ from store.engine import db
 from store.gateway import configurations
 from tasks.generations import changes
 from tasks.generations.changes import Author
-from tests.support import dispatching, runs
+from tests.support import dispatching, runs, sealed
 from tests.support.api import PASSWORD, Door, assert_problem, carry_out
 
 _READ, _EXECUTE, _DECIDE, _WRITE, _ADMIN, _PUBLIC = "viewer", "execute", "decide", "operator", "admin", "public"
@@ -78,6 +78,11 @@ ENTRIES = {
     ("GET", "/playbooks/executions/<id:run_id>/diff"): _READ,
     ("GET", "/v1/audit"): _READ,
     ("GET", "/v1/audit/<path:record_id>"): _READ,
+    ("GET", "/v1/audit/verify"): _READ,
+    ("POST", "/v1/audit/verify"): _READ,
+    ("GET", "/v1/audit/key"): _READ,
+    ("GET", "/v1/audit/export"): _READ,
+    ("GET", "/v1/audit/<path:record_id>/proof"): _READ,
     ("POST", "/v1/dispatch"): _WRITE,
     ("POST", "/v1/dispatch/batch"): _WRITE,
     ("GET", "/v1/dispatch/<dispatch:dispatch_id>"): _WRITE,
@@ -154,6 +159,9 @@ class Named(NamedTuple):
 #: (method, path) of a route under /v1 that names a tenant → how it is asked about one
 _TENANTS = {
     ("GET", "/v1/audit"): Named(lambda tenant: (f"/v1/audit?tenant={tenant}", None)),
+    ("GET", "/v1/audit/verify"): Named(lambda tenant: (f"/v1/audit/verify?tenant={tenant}", None)),
+    ("POST", "/v1/audit/verify"): Named(lambda tenant: ("/v1/audit/verify", {"tenant": tenant})),
+    ("GET", "/v1/audit/export"): Named(lambda tenant: (f"/v1/audit/export?tenant={tenant}", None)),
     ("GET", "/v1/approvals"): Named(lambda tenant: (f"/v1/approvals?tenant={tenant}", None)),
     ("GET", "/v1/events"): Named(lambda tenant: (f"/v1/events?tenant={tenant}", None)),
     ("GET", "/v1/groups"): Named(lambda tenant: (f"/v1/groups?tenant={tenant}", None)),
@@ -173,6 +181,8 @@ _WITHOUT_TENANT = {
     ("POST", "/v1/auth/logout"),
     ("POST", "/v1/auth/password"),
     ("GET", "/v1/audit/<path:record_id>"),
+    ("GET", "/v1/audit/<path:record_id>/proof"),
+    ("GET", "/v1/audit/key"),
     ("POST", "/v1/dispatch/batch"),
     ("GET", "/v1/dispatch/<dispatch:dispatch_id>"),
     ("GET", "/v1/providers"),
@@ -280,6 +290,7 @@ class Things:
         self.key = door.key().split("_")[1]
         self.record = door.trigger(self.action)
         carry_out(self.record)
+        sealed.seal_all()
         with db.write() as connection:
             configurations.stop(connection, "*", "seen", "test")
         with db.read() as connection:
