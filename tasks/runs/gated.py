@@ -60,9 +60,14 @@ def asked(
     return gate, Ending(Status.WAITING, waiting_for=WaitingFor.GATE, asks=new), question
 
 
-def of_step(row: Mapping[str, Any], output: Any, expires_at: int) -> Question:
-    """What an approval step asks, or a step with an approval action."""
-    return Question(approval=questions.of_definition(row, output, expires_at=expires_at))
+def of_step(row: Mapping[str, Any], terms: Mapping[str, Any], output: Any, payload: Any = None) -> Question:
+    """What an approval step asks, or a step with an approval action; ``row`` are its columns.
+
+    Raises:
+        Unavailable: the database is away.
+    """
+    new = questions.of_definition(row, terms, output, expires_at=row["due_at"])
+    return notices.prepared(new, payload or {})
 
 
 def write(
