@@ -22,7 +22,6 @@ from gateway.verdicts import Verdict
 from playbooks.definitions.events import APPROVAL_NOTICE, APPROVAL_REQUESTED
 from playbooks.states import Mode, Status, WaitingFor
 from store import audit
-from store.access import Caller
 from store.engine.db import Connection
 from store.executions import announcements, transitions
 from store.executions.rows import NewRow
@@ -32,7 +31,7 @@ from tasks.attempts import asking
 from tasks.definitions import listeners
 from tasks.intake.dispatches import gate as dispatch_gate
 from tasks.intake.dispatches.gate import Ready
-from tasks.intake.dispatches.rows import Asked, Providers
+from tasks.intake.dispatches.rows import Asked, Providers, system
 from tasks.messages.announcement_messages import announcement
 from tasks.messages.model import Canvas
 from tasks.policy import approval_links, questions
@@ -131,7 +130,7 @@ def ready(row: Any, payload: Any, number: int = 0) -> list[Ready]:
         dispatch_gate.prepared(
             providers,
             Asked(
-                caller=_caller(row.workspace_id),
+                caller=system(row.workspace_id),
                 dispatch=Dispatch(
                     namespace=row.namespace,
                     tenant=row.workspace_id,
@@ -145,10 +144,6 @@ def ready(row: Any, payload: Any, number: int = 0) -> list[Ready]:
         )
         for recipient in recipients(row)
     ]
-
-
-def _caller(tenant: str) -> Caller:
-    return Caller(key_id=audit.SYSTEM, workspace_id=tenant, role="operator", permissions=frozenset({"dispatch"}))
 
 
 def _payload(row: Any, payload: Any, recipient: str, number: int) -> dict[str, Any]:

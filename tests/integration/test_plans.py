@@ -193,6 +193,7 @@ def _addresses(door: Door, path: str) -> Iterator[str]:
         "rule_name": ["none"],
         "dispatch_id": ["none"],
         "approval_id": ["apr-none"],
+        "group_key": ["grp-none"],
         "namespace": ["none"],
         "tenant": ["none"],
         "provider": ["none"],
