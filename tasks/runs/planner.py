@@ -41,6 +41,8 @@ from tasks.runs.step_entries import ENTRIES, Entry, Place
 
 #: decisions in one go; they are pure Python, which holds up every other thread of the worker
 MOST_DECISIONS = 200
+#: notices accepted with one transition: branches that begin together may each ask
+MOST_NOTICES = 50
 _IN_SUCCESS = frozenset({Status.COMPLETED, Status.SKIPPED})
 
 
@@ -226,6 +228,11 @@ class Planner:
                 for name in run.plan.stretch(step_id) or (step_id,)
             )
         )
+
+    @property
+    def has_told_enough(self) -> bool:
+        """Whether this transition accepts so many notices that tick sends those of further questions."""
+        return sum(len(question.notices) for question in self.asking) >= MOST_NOTICES
 
     def ask(self, question: Question) -> None:
         """Ask people before a step goes on; announced if a playbook listens."""

@@ -181,7 +181,7 @@ def _approval(this: Entry) -> None:
     seconds, deadline = this.step.get("timeout_seconds"), this.run.deadline
     due_at = min(deadline, db.now_ms() + int(seconds * _SECOND)) if seconds else deadline
     row = this.wait(WaitingFor.APPROVAL, due_at, json.dumps(output))
-    this.planner.ask(gated.of_step(dict(row), this.step, output))
+    this.planner.ask(gated.of_step(dict(row), this.step, output, later=this.planner.has_told_enough))
 
 
 def _parallel(this: Entry) -> None:

@@ -19,6 +19,7 @@ from tasks.entrypoints import runs as steps
 from tasks.intake import run_start
 from tasks.intake.run_start import RunRequest
 from tasks.policy import approval_links
+from tasks.runs import planner
 from tests.support import dispatching
 from tests.support.api import Door, assert_problem
 from tests.support.dispatching import body, send
@@ -316,6 +317,17 @@ def test_a_provider_that_cannot_be_used_keeps_no_step_from_waiting(
         connection.execute(approvals.approvals.update().values(notify_at=db.now_ms() - 1))
     approval_notices.look_now(TimeSlice())
     assert (len(sent()), asked(f"{run_id}.ask").notice_error) == (1, None)
+
+
+def test_many_questions_at_once_leave_their_notices_to_tick(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that no transaction accepts them all; each is sent once."""
+    monkeypatch.setattr(planner, "MOST_NOTICES", 1)
+    branches = [{"steps": [{**ASK, "id": f"ask-{n}"}]} for n in range(3)]
+    run_id = start(door, {"id": "all", "type": "parallel", "branches": branches})
+    assert [asked(f"{run_id}.ask-{n}").notices for n in range(3)] == [1, 0, 0]
+    approval_notices.look_now(TimeSlice())
+    assert [asked(f"{run_id}.ask-{n}").notices for n in range(3)] == [1, 1, 1]
+    assert len({one["approval_id"] for one in sent()}) == len(sent()) == 3
 
 
 def test_a_sandbox_run_sends_no_notice(door: Door) -> None:
