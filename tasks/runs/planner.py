@@ -231,7 +231,7 @@ class Planner:
 
     @property
     def has_told_enough(self) -> bool:
-        """Whether this transition accepts so many notices that tick sends those of further questions."""
+        """Whether tick is to send the notices of further questions: this transition accepts enough."""
         return sum(len(question.notices) for question in self.asking) >= MOST_NOTICES
 
     def ask(self, question: Question) -> None:
