@@ -53,6 +53,7 @@ class InForce:
         self.revisions = revisions or {}
         self.ruleset = generation.ruleset(switches) if compiled is None else compiled.switched(switches)
         self.breakers = generation.breakers()
+        self.machines = generation.machines()
         self.stops = stops
         #: the rules that may concern executions with this origin, namespace, tenant, provider and action type
         self.candidates = self.ruleset.candidates

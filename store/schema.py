@@ -1,16 +1,18 @@
 """Every table, gathered: importing this fills ``store.engine.db.metadata``."""
 
 from store import access, audit, metrics, trail, worker_processes
+from store.blocks import anchors, floor, seals, walks
 from store.callers import sessions, users
 from store.definitions import actions, documents, playbooks, references
 from store.engine.db import metadata
 from store.executions import announcements, idempotency, indexes, transitions
 from store.executions.lists import indexes as indexes_of_lists
-from store.gateway import approvals, breakers, configurations, dedup, groups, payloads, providers, throttles
+from store.gateway import approvals, breakers, configurations, dedup, events, groups, payloads, providers, throttles
 
 __all__ = [
     "access",
     "actions",
+    "anchors",
     "announcements",
     "approvals",
     "audit",
@@ -18,6 +20,8 @@ __all__ = [
     "configurations",
     "dedup",
     "documents",
+    "events",
+    "floor",
     "groups",
     "idempotency",
     "indexes",
@@ -28,10 +32,12 @@ __all__ = [
     "playbooks",
     "providers",
     "references",
+    "seals",
     "sessions",
     "throttles",
     "trail",
     "transitions",
     "users",
+    "walks",
     "worker_processes",
 ]

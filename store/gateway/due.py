@@ -5,12 +5,14 @@ import sqlalchemy as sa
 from store.definitions.playbooks import playbooks
 from store.engine.db import Connection, now_ms
 from store.gateway.approvals import approvals
+from store.gateway.events import events
 from store.gateway.groups import event_groups
 
 #: what becomes due, and the column that says when
 _COLUMNS = {
     "schedules": playbooks.c.fire_at,
     "notices": approvals.c.notify_at,
+    "events": events.c.timeout_at,
     "groups": event_groups.c.due_at,
 }
 

@@ -26,6 +26,7 @@ STATES = {(f"GET {path}", "503") for path in ("/health", "/metrics", "/metrics/p
 VERBS = {"Approve", "Cancel", "Compare", "Create", "Delete", "Disable", "Enable", "Export", "Get", "Import", "List"}
 VERBS |= {"Pause", "Reject", "Replace", "Resume", "Retry", "Revoke", "Run", "Send", "Trigger", "Update", "Validate"}
 VERBS |= {"Close", "Dispatch", "Evaluate", "Flush", "Lift", "Open", "Reload", "Restore", "Sign", "Stop", "Test"}
+VERBS |= {"Verify"}
 
 
 def operations(door: Door) -> dict[str, dict[str, Any]]:

@@ -98,6 +98,24 @@ FORMS = [
         },
     ),
     (
+        outcomes.StateChanged("a-1", "firing", "resolved", notify=True),
+        {
+            "outcome": "state_changed",
+            "fingerprint": "a-1",
+            "previous_state": "firing",
+            "new_state": "resolved",
+            "notify": True,
+        },
+        {
+            "StateChanged": {
+                "fingerprint": "a-1",
+                "previous_state": "firing",
+                "new_state": "resolved",
+                "notify": True,
+            }
+        },
+    ),
+    (
         outcomes.Grouped("grp-1", 2, "2026-01-15T10:00:00.000Z"),
         {"outcome": "grouped", "group_id": "grp-1", "group_size": 2, "notify_at": "2026-01-15T10:00:00.000Z"},
         {"Grouped": {"group_id": "grp-1", "group_size": 2, "notify_at": "2026-01-15T10:00:00.000Z"}},
@@ -120,7 +138,7 @@ def test_both_forms(outcome, plain, tagged):
 def test_every_outcome_has_a_form():
     """The table above has all of them."""
     assert {type(outcome) for outcome, _, _ in FORMS} == set(outcomes.Outcome.__args__)
-    assert len(outcomes.Outcome.__args__) == 12
+    assert len(outcomes.Outcome.__args__) == 13
     assert set(outcomes.NAMES) == {kind.name for kind in outcomes.Outcome.__args__} - {"dry_run", "pending_approval"}
 
 
