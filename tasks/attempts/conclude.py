@@ -20,7 +20,7 @@ from store.engine.db import Connection, Row
 from store.executions import transitions
 from store.gateway import replies
 from store.gateway.approvals import Approval
-from tasks.attempts import asking, circuits, completion
+from tasks.attempts import approvals, circuits, completion
 from tasks.attempts.failure import failure
 from tasks.attempts.patience import commit_with_patience, with_patience
 from tasks.definitions import revisions
@@ -215,7 +215,7 @@ def conclude(this: Attempt, ending: Ending) -> Ending | Unchanged:
     return settled.ending
 
 
-def _asking(this: Attempt, settled: Settled) -> asking.Writing | None:
+def _asking(this: Attempt, settled: Settled) -> approvals.Writing | None:
     """What writes the approval that an attempt asks for, which ends by waiting for it.
 
     Raises:
@@ -233,7 +233,7 @@ def _asking(this: Attempt, settled: Settled) -> asking.Writing | None:
     payload = given.get("payload") if row.kind == Kind.DISPATCH else given
     gate = gate_column.read(row.gate)
     before = APPROVAL_NOTICE if gate is not None and gate.origin == "approval" else None
-    writing = with_patience(lambda: asking.prepared(found, payload, row.mode, before))
+    writing = with_patience(lambda: approvals.prepared(found, payload, row.mode, before))
     if writing is None:
         raise Abandoned
     return writing

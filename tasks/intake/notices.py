@@ -27,7 +27,7 @@ from store.executions import announcements, transitions
 from store.executions.rows import NewRow
 from store.gateway import approvals
 from store.gateway.approvals import Approval
-from tasks.attempts import asking
+from tasks.attempts import approvals as attempt_approvals
 from tasks.definitions import listeners
 from tasks.intake.dispatches import gate as dispatch_gate
 from tasks.intake.dispatches.gate import Decided, Ready
@@ -110,7 +110,7 @@ def announced(question: Question, mode: str, before: str | None = None) -> Quest
 _NO_CIRCLE = "A notice of another approval has led to this one: it sends none."
 
 
-def of_attempt(new: Approval, payload: Any, mode: Mode, before: str | None) -> asking.Writing:
+def of_attempt(new: Approval, payload: Any, mode: Mode, before: str | None) -> attempt_approvals.Writing:
     """What writes the approval that an attempt asks for."""
     question = announced(prepared(new, payload), mode, before)
     return lambda connection: written(connection, question)[1]
@@ -118,7 +118,7 @@ def of_attempt(new: Approval, payload: Any, mode: Mode, before: str | None) -> a
 
 def install() -> None:
     """Have the attempts of this process ask with notices."""
-    asking.install(of_attempt)
+    attempt_approvals.install(of_attempt)
 
 
 def prepared(new: Approval, payload: Any) -> Question:
