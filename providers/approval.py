@@ -10,6 +10,7 @@ from typing import Any
 from config.errors import Problem
 from config.types import Json
 from expressions import templates
+from playbooks.definitions import asking
 from playbooks.states import Mode
 from providers import members
 from providers.base import Call, ProviderError, Waiting
@@ -21,14 +22,15 @@ DEFAULT_EXPIRY = 86_400
 MAX_NAME_CHARACTERS = 255
 LONGEST_EXPIRY = 30 * 86_400
 MAX_APPROVERS = 100
-_KEYS = ("message", "expires_in_seconds", "approvers", "not_by_starter")
+_KEYS = ("message", "expires_in_seconds", "approvers", "not_by_starter", *asking.MEMBERS)
 
 
 def check(config: Mapping[str, Any], names: set[str]) -> list[Problem]:
     """The faults of the config; every key is optional.
 
     The keys are ``message`` (template) and ``expires_in_seconds`` (1 to 30 days, default one day). ``approvers`` (the
-    only ones who may decide) and ``not_by_starter`` are for ``tasks.runs.deciders``.
+    only ones who may decide) and ``not_by_starter`` are for ``tasks.runs.deciders``, the votes and the notices for
+    ``tasks.policy.questions``.
     """
     problems = members.check(config, _KEYS)
     message = config.get("message", "")
@@ -45,6 +47,9 @@ def check(config: Mapping[str, Any], names: set[str]) -> list[Problem]:
         problems.append(Problem("/approvers", words))
     if not isinstance(config.get("not_by_starter", False), bool):
         problems.append(Problem("/not_by_starter", "Must be true or false."))
+    wrong = [(key, fault) for key, rule in asking.RULES.items() if key in config and (fault := rule(config[key]))]
+    wrong += asking.clashes(config, ("expires_in_seconds", seconds))
+    problems += [Problem(f"/{key}", f"{fault[0].upper()}{fault[1:]}.") for key, fault in wrong]
     return problems
 
 
@@ -58,7 +63,8 @@ def plan(call: Call) -> Json:
         message = templates.render_text(call.config.get("message", ""), call.context, templates.as_text)
     except templates.TemplateError as error:
         raise ProviderError("template_error", str(error)) from error
-    return {"message": message, "expires_in_seconds": call.config.get("expires_in_seconds", DEFAULT_EXPIRY)}
+    told = {"notify": call.config["notify"]} if "notify" in call.config else {}
+    return {"message": message, "expires_in_seconds": call.config.get("expires_in_seconds", DEFAULT_EXPIRY), **told}
 
 
 def perform(call: Call) -> Any:

@@ -3,13 +3,15 @@
 The definitions themselves are checked in ``playbooks.checks``.
 """
 
+from typing import Any
+
 from marshmallow import INCLUDE, fields, validate
 
 from api.http import schemas as http_schemas
 from api.http.base_schema import Schema
 from api.http.schemas import Parameter, Retry, Strict, described
+from playbooks.definitions import asking, parameters, step_types
 from playbooks.definitions import fields as common
-from playbooks.definitions import parameters, step_types
 from playbooks.definitions.events import EVENTS, MAX_EVENT_CHARACTERS
 from playbooks.definitions.triggers import MAX_CONDITIONS
 
@@ -38,6 +40,14 @@ _TRIGGER = described(
         {"type": "null"},
     ],
 )
+
+
+_VOTERS = asking.MOST_VOTERS
+
+
+def _of_an_approval(text: str, kind: str, **more: Any) -> fields.Raw:
+    """A member that only approvals have; it is checked with the definition."""
+    return fields.Raw(allow_none=True, metadata=described(f"Of an approval. {text}", type=[kind, "null"], **more))
 
 
 class Step(Schema):
@@ -78,6 +88,14 @@ class Step(Schema):
     retry = fields.Nested(Retry, allow_none=True, metadata=described("What happens after a temporary failure."))
     continue_on_error = fields.Boolean(allow_none=True, metadata=described("Whether to go on after its failure."))
     outputs = fields.Dict(allow_none=True, metadata=described("Name → template; later steps read it as vars.name."))
+    quorum = _of_an_approval(
+        "How many votes approve it; 1 unless said otherwise.", "integer", minimum=1, maximum=_VOTERS
+    )
+    reject_quorum = _of_an_approval("How many votes reject it; 1 by default.", "integer", minimum=1, maximum=_VOTERS)
+    notify = _of_an_approval("The provider by which the question goes out, with links that decide.", "string")
+    reminder_seconds = _of_an_approval(
+        "How often that is repeated.", "integer", minimum=asking.MIN_REMINDER, maximum=asking.MAX_SECONDS
+    )
     on_success = fields.String(allow_none=True, metadata=described("The step that follows, next or end."))
     on_failure = fields.String(
         allow_none=True, metadata=described("The step that follows a failure, next, end, abort or continue.")

@@ -8,8 +8,12 @@ from collections.abc import Set as AbstractSet
 from typing import Any
 
 from expressions import templates
-from playbooks.checks.faults import Faults, below, shown
+from playbooks.checks.faults import Faults, below
+from playbooks.definitions import asking
+from playbooks.definitions.asking import MAX_SECONDS, ROLE
 from playbooks.definitions.fields import MAX_DESCRIPTION_CHARACTERS, MAX_NAME_CHARACTERS, is_line, is_text, is_whole
+
+__all__ = ["ALIASES", "MEMBERS", "NAMES", "ROLE", "RULES", "asks", "check"]
 
 MEMBERS = (
     "message",
@@ -24,13 +28,7 @@ MEMBERS = (
 )
 #: other spelling → member
 ALIASES = {"notify_provider": "notify"}
-#: the prefix of an approver that is a role
-ROLE = "role:"
-MAX_APPROVERS = 20
-#: 30 days, as long as an approval action may wait
-MAX_SECONDS = 2_592_000
-#: the shortest time between two reminders, seconds
-MIN_REMINDER = 60
+MAX_APPROVERS = asking.MOST_VOTERS
 DEFAULT_TIMEOUT = 86_400
 #: the names that a message may read
 NAMES = ("action", "rule", "reason")
@@ -54,27 +52,10 @@ def check(
         return
     if not asks(given):
         return
-    _check_quorums(given, pointer, faults)
-    name = given.get("notify")
-    if isinstance(name, str) and providers is not None and name not in providers:
-        hint = faults.hint(name, sorted(providers))
-        faults.add(below(pointer, "notify"), f"there is no provider '{shown(name)}'{hint}")
-    reminder, timeout = given.get("reminder_seconds"), given.get("timeout_seconds", DEFAULT_TIMEOUT)
-    if "reminder_seconds" in given and "notify" not in given:
-        faults.add(below(pointer, "reminder_seconds"), "a reminder goes out by notify, which is not given")
-    elif isinstance(reminder, int) and isinstance(timeout, int) and reminder >= timeout:
-        faults.add(below(pointer, "reminder_seconds"), "must be shorter than timeout_seconds")
-
-
-def _check_quorums(given: Mapping[str, Any], pointer: str, faults: Faults) -> None:
-    approvers = given.get("approvers")
-    if not isinstance(approvers, list) or not approvers or any(str(one).startswith(ROLE) for one in approvers):
-        return
-    number = len({str(one) for one in approvers})
-    for member in ("quorum", "reject_quorum"):
-        wanted = given.get(member)
-        if isinstance(wanted, int) and wanted > number:
-            faults.add(below(pointer, member), f"is more than the {number} approvers, who have one vote each")
+    if providers is not None and (missing := asking.unknown(given, providers, faults.hint)):
+        faults.add(below(pointer, "notify"), missing)
+    for member, text in asking.clashes(given, ("timeout_seconds", given.get("timeout_seconds", DEFAULT_TIMEOUT))):
+        faults.add(below(pointer, member), text)
 
 
 def _approvers(value: Any) -> str | None:
@@ -97,16 +78,9 @@ def _whole(least: int, most: int) -> Callable[[Any], str | None]:
 
 RULES: dict[str, Callable[[Any], str | None]] = {
     "message": _message,
-    "notify": lambda value: (
-        None
-        if is_line(value, MAX_NAME_CHARACTERS)
-        else f"must be the name of a provider, 1 to {MAX_NAME_CHARACTERS} characters"
-    ),
     "approvers": _approvers,
-    "quorum": _whole(1, MAX_APPROVERS),
-    "reject_quorum": _whole(1, MAX_APPROVERS),
     "timeout_seconds": _whole(1, MAX_SECONDS),
     "on_timeout": lambda value: None if value in ("fail", "reject") else "must be fail or reject",
     "requester_may_approve": lambda value: None if isinstance(value, bool) else "must be true or false",
-    "reminder_seconds": _whole(MIN_REMINDER, MAX_SECONDS),
+    **asking.RULES,
 }

@@ -7,7 +7,7 @@ from expressions.references import paths
 from expressions.template_syntax import has_markup
 from expressions.values import TemplateError
 from playbooks.checks.faults import Faults, below, shown
-from playbooks.definitions import parameters
+from playbooks.definitions import asking, parameters
 from playbooks.definitions.places import PlacedStep
 
 #: the members of an action's definition that count here: ``parameters`` (normalised), ``enabled``
@@ -28,7 +28,7 @@ def check_calls(
     playbooks: PlaybookFacts | None,
     faults: Faults,
 ) -> None:
-    """Report calls of missing actions and playbooks, and wrong parameters.
+    """Report calls of missing actions and playbooks, wrong parameters, and notices by missing providers.
 
     ``actions`` or ``playbooks`` None means that they are unknown.
     """
@@ -40,6 +40,10 @@ def check_calls(
             _check_action(place, actions, faults)
         if step.get("type") == "playbook" and _is_id(step.get("playbook_ref")):
             _check_playbook(place, form.get("id"), playbooks, faults)
+        if step.get("type") == "approval" and actions is not None:
+            providers = {name.removeprefix(asking.PROVIDER) for name in actions if name.startswith(asking.PROVIDER)}
+            if missing := asking.unknown(step, providers, faults.hint):
+                faults.add(below(place.pointer, "notify"), missing)
 
 
 def _is_id(reference: Any) -> bool:

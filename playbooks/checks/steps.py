@@ -9,7 +9,7 @@ from typing import Any
 
 from expressions.template_syntax import has_markup
 from playbooks.checks.faults import Faults, below, shown
-from playbooks.definitions import durations, fields
+from playbooks.definitions import asking, durations, fields
 from playbooks.definitions.parameter_values import MAX_STRING_CHARACTERS, is_number
 from playbooks.definitions.places import PlacedStep
 from playbooks.definitions.step_types import (
@@ -75,6 +75,9 @@ def check_step(place: PlacedStep, faults: Faults) -> None:
     if isinstance(step.get("retry"), dict):
         faults.extend(pointer, fields.check_retry(step["retry"]))
     _check_outputs(step.get("outputs", {}), below(pointer, "outputs"), faults)
+    if kind == "approval":
+        for member, text in asking.clashes(step, ("timeout_seconds", step.get("timeout_seconds"))):
+            faults.add(below(pointer, member), text)
     if kind in ("parallel", "loop", "for_each"):
         _check_container(place, faults)
 
@@ -297,4 +300,5 @@ _RULES: dict[str, Callable[[Any], str | None]] = {
     "max_iterations": _whole(1, MAX_ITERATIONS),
     "approvers": _people("the ids or names of the keys that may decide, or roles such as role:admin"),
     "audience": _people("the names of those whom the question is for"),
+    **asking.RULES,
 }

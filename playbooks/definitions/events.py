@@ -13,6 +13,8 @@ from expressions.suggestions import did_you_mean
 MANUAL, SCHEDULE = "manual", "schedule"
 ACTION_COMPLETED = "action.completed"
 APPROVAL_REQUESTED = "approval.requested"
+#: no event: what has led to a run that the notice of an approval has started
+APPROVAL_NOTICE = "approval.notice"
 PLAYBOOK_FAILED, PLAYBOOK_CANCELLED, PLAYBOOK_PAUSED = "playbook.failed", "playbook.cancelled", "playbook.paused"
 #: what Tocsin emits itself
 EMITTED = (

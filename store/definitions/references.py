@@ -59,6 +59,9 @@ def namings(definition: Mapping[str, Any]) -> Iterator[Naming]:
             name = str(place.step[member])
             noun = "provider" if name.startswith(_PROVIDER) else kind
             yield Naming(noun, name, f"{place.pointer}/{member}", str(place.step["id"]))
+        elif kind == "approval" and "notify" in place.step:
+            name = f"{_PROVIDER}{place.step['notify']}"
+            yield Naming("provider", name, f"{place.pointer}/notify", str(place.step["id"]))
 
 
 def record(db: Connection, workspace_id: str, playbook_id: str, definition: Mapping[str, Any]) -> None:

@@ -18,7 +18,7 @@ announcements = sa.Table(
     metadata,
     #: the run, or the execution that waits for the approval
     sa.Column("execution_id", sa.Text, primary_key=True),
-    #: also the id of the event
+    #: also the id of the event; of an approval its own
     sa.Column("id", sa.Text, primary_key=True),
     sa.Column("workspace_id", sa.Text, nullable=False),
     sa.Column("event", sa.Text, nullable=False),
@@ -33,10 +33,14 @@ _table = announcements.c
 PATIENCE = 5_000
 
 
-def add(db: Connection, workspace_id: str, event: str, execution_id: str) -> None:
-    """Add an announcement; part of the transaction in which it happens."""
+def add(db: Connection, workspace_id: str, event: str, execution_id: str, event_id: str | None = None) -> None:
+    """Add an announcement; part of the transaction in which it happens.
+
+    That of an approval has the approval's id: an execution may be asked about again.
+    """
     values = {"workspace_id": workspace_id, "event": event, "execution_id": execution_id}
-    db.execute(sa.insert(announcements).values(**values, id=new_id("event"), due_at=now_ms() + PATIENCE))
+    own = event_id or new_id("event")
+    db.execute(sa.insert(announcements).values(**values, id=own, due_at=now_ms() + PATIENCE))
 
 
 def of(db: Connection, execution_id: str) -> list[Row]:

@@ -67,8 +67,6 @@ class Moves:
     #: why the run will fail although its exception step goes first
     failing: Mapping[str, Any] | None = None
     end: End | None = None
-    #: (workspace, event, step row) that playbooks listen for: approvals that are requested
-    announced: list[tuple[str, str, str]] = field(default_factory=list)
 
 
 def in_one_statement(db_name: str, moves: Moves) -> bool:
@@ -76,7 +74,7 @@ def in_one_statement(db_name: str, moves: Moves) -> bool:
 
     They are on PostgreSQL, where one thing follows.
     """
-    if db_name != "postgresql" or moves.runs or moves.arrivals or moves.failing is not None or moves.announced:
+    if db_name != "postgresql" or moves.runs or moves.arrivals or moves.failing is not None:
         return False
     if moves.end is not None:
         further = moves.end.after_failure or moves.end.clears or moves.end.is_announced
@@ -147,8 +145,6 @@ def go_on(db: Connection, run_id: str, run_status: str | None, moves: Moves, act
     waiting += [container for container, failed in moves.arrivals if count_finished(db, container, failed=failed)]
     if moves.failing is not None:
         _fail_later.run(db, {"id_": run_id, "error_": transitions.dump(moves.failing)})
-    for announced in moves.announced:
-        announcements.add(db, *announced)
     if moves.end is not None:
         end_run(db, run_id, moves.end, actor)
     return waiting

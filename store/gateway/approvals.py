@@ -167,6 +167,12 @@ def pending_of(db: Connection, execution_id: str) -> Row | None:
     return found
 
 
+def newest_of(db: Connection, execution_id: str) -> Row | None:
+    """The last approval that was asked for an execution."""
+    mine = approvals.c.execution_id == execution_id
+    return db.execute(sa.select(approvals).where(mine).order_by(approvals.c.created_at.desc())).first()
+
+
 def locked(db: Connection, approval_id: str) -> Row | None:
     """An approval, which no other transaction changes until this one ends."""
     return db.execute(sa.select(approvals).where(approvals.c.id == approval_id).with_for_update()).first()

@@ -12,18 +12,20 @@ from typing import Any
 
 from config import logs, times
 from gateway import gate_column
-from playbooks.definitions.events import APPROVAL_REQUESTED
+from playbooks.definitions.events import APPROVAL_NOTICE
 from playbooks.states import Kind, Mode, Status, WaitingFor
+from providers.base import Abandoned
 from store.engine import db
 from store.engine.db import Connection, Row
-from store.executions import announcements, transitions
-from store.gateway import approvals, replies
+from store.executions import transitions
+from store.gateway import replies
 from store.gateway.approvals import Approval
-from tasks.attempts import circuits, completion
+from tasks.attempts import approvals, circuits, completion
 from tasks.attempts.failure import failure
-from tasks.attempts.patience import commit_with_patience
-from tasks.definitions import listeners
+from tasks.attempts.patience import commit_with_patience, with_patience
+from tasks.definitions import revisions
 from tasks.messages import publisher
+from tasks.messages.model import Canvas
 from tasks.policy import questions
 from tasks.secrets.redact import Redactor
 
@@ -177,8 +179,7 @@ def conclude(this: Attempt, ending: Ending) -> Ending | Unchanged:
     settled, row = settle(this, ending), this.row
     account = {} if this.way is None else circuits.account(this.way, gate_column.read(row.gate))
     mark = completion.mark(row, settled.ending.status)
-    asked = asked_by(this, settled)
-    asks = asked is not None and listeners.emits(row.workspace_id, row.mode, APPROVAL_REQUESTED, None)
+    asks, told = _asking(this, settled), list[Canvas]()
     if ending.gate is not None:
         account = {**account, "gate": ending.gate}
 
@@ -194,33 +195,54 @@ def conclude(this: Attempt, ending: Ending) -> Ending | Unchanged:
             **mark,
             **account,
         )
-        if ended and asked is not None:
-            approvals.add(connection, asked)
-        if ended and asks:
-            announcements.add(connection, row.workspace_id, APPROVAL_REQUESTED, row.id)
+        if ended and asks is not None:
+            told[:] = asks(connection)
         if ended and counting is not None:
             counting.write(connection)
         return ended
 
-    if not commit_with_patience(finish, single=asked is None and counting is None):
+    if not commit_with_patience(finish, single=asks is None and counting is None):
         return Unchanged("stale")
     if counting is not None:
         counting.tell()
-    if mark or asks:
-        publisher.publish_after_commit(completion.message(row.id, row.action_id))
+    if mark:
+        told.append(completion.message(row.id, row.action_id))
+    if told:
+        publisher.publish_after_commit(*told)
     if this.reply is not None and settled.ending.status in transitions.TERMINAL:
         replies.tell(this.reply, row.id)
     ended(this, settled)
     return settled.ending
 
 
-def asked_by(this: Attempt, settled: Settled) -> Approval | None:
-    """What an attempt asks that ends by waiting for an approval."""
-    ending = settled.ending
-    if ending.asks is not None or ending.waiting_for != WaitingFor.APPROVAL:
-        return ending.asks
-    expires_at = settled.changes["due_at"]
-    return questions.of_definition(columns_of(this.row), settled.record["output"], expires_at=expires_at)
+def _asking(this: Attempt, settled: Settled) -> approvals.Writing | None:
+    """What writes the approval that an attempt asks for, which ends by waiting for it.
+
+    Raises:
+        Abandoned: the database stayed away.
+    """
+    row, asks = this.row, settled.ending.asks
+    if settled.ending.waiting_for == WaitingFor.APPROVAL:
+        expires_at = settled.changes["due_at"]
+        asks = questions.of_definition(
+            columns_of(row), _config_of(row), settled.record["output"], expires_at=expires_at
+        )
+    if asks is None:
+        return None
+    found, given = asks, transitions.load(row.input, {})
+    payload = given.get("payload") if row.kind == Kind.DISPATCH else given
+    gate = gate_column.read(row.gate)
+    before = APPROVAL_NOTICE if gate is not None and gate.origin == "approval" else None
+    writing = with_patience(lambda: approvals.prepared(found, payload, row.mode, before))
+    if writing is None:
+        raise Abandoned
+    return writing
+
+
+def _config_of(row: Any) -> Mapping[str, Any]:
+    """The config of a row's action."""
+    config: Mapping[str, Any] = revisions.action_with_patience(row.revision_id).definition["config"]
+    return config
 
 
 def columns_of(row: Any) -> dict[str, Any]:

@@ -29,4 +29,5 @@ def filled_in(given: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
     links = approval_links.urls(row, str(payload.get("recipient")))
     lines = [row.message, f"Approve: {links['approve_url']}", f"Reject: {links['reject_url']}"]
     lines.append(f"It is open until {stamp(row.expires_at)}.")
-    return {**given, "payload": {**payload, **links, "text": "\n".join(lines)}}, links
+    told = {**links, "text": "\n".join(lines), "expires_at": stamp(row.expires_at)}
+    return {**given, "payload": {**payload, **told}}, links

@@ -87,7 +87,7 @@ def _lost(row: Row) -> bool:
 
 
 def _send(row: Row, execution: Row, why: str | None) -> None:
-    given: Mapping[str, Any] = json.loads(execution.input)
+    given: Mapping[str, Any] = json.loads(execution.input or "{}")  # an approval step has none
     payload = given.get("payload") if row.namespace and "payload" in given else given
     try:
         ready = notices.ready(row, payload, row.notices)

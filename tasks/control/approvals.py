@@ -34,7 +34,6 @@ from tasks.messages.model import TaskMessage
 from tasks.messages.run_messages import follow_message_of
 from tasks.policy import judge, questions, words
 from tasks.policy.words import Ended
-from tasks.runs import deciders
 from tasks.runs.deciders import NotYours
 
 __all__ = ["APPROVE", "REJECT", "Decided", "decide", "of_execution"]
@@ -113,16 +112,13 @@ def _whose(voter: Voter, asked: Row, row: Row, decision: str) -> str:
     Raises:
         NotYours: the decision is another's.
     """
-    name = voter.name
     try:
         if asked.origin == approvals.RULE:
-            name = voting.checked(voter, asked, decision)
-        elif voter.caller is not None:
-            deciders.check(voter.caller, row)
+            return voting.checked(voter, asked, decision)
+        return voting.checked_as_defined(voter, row, asked.notify)
     except NotYours as refusal:
         voting.note_refusal(voter, row.workspace_id, row.id, refusal)
         raise
-    return name
 
 
 def _voted(connection: Connection, vote: _Vote) -> tuple[Decided, list[TaskMessage]]:

@@ -18,7 +18,7 @@ from tasks.control.cancel import has_ended
 from tasks.definitions import listeners, revisions
 from tasks.messages import publisher
 from tasks.messages.run_messages import follow_message_of, row_id
-from tasks.runs import deciders
+from tasks.runs.deciders import NotYours
 
 
 def decide(caller: Caller, execution_id: str, *, approve: bool, note: str) -> Row:
@@ -77,10 +77,11 @@ def _without_row(caller: Caller, execution_id: str, *, approve: bool, note: str)
 
 
 def _check(caller: Caller, row: Row) -> None:
+    voter = voting.by_caller(caller)
     try:
-        deciders.check(caller, row)
-    except deciders.NotYours as refusal:
-        deciders.note_refusal(caller, row.id, refusal)
+        voting.checked_as_defined(voter, row)
+    except NotYours as refusal:
+        voting.note_refusal(voter, row.workspace_id, row.id, refusal)
         raise
 
 

@@ -92,6 +92,7 @@ def retry(
             mode=before.mode,
             trigger="retry",
             event=context["event"],
+            led_by=context.get("led_by"),
             hops=context["hops"],
             idempotency_key=idempotency_key,
             retry_of=run_id,

@@ -5,6 +5,7 @@ approver that is named has one vote, whether it comes by key, by session or by l
 user has one.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ from store import access, audit
 from store.access import USER, Caller
 from store.engine import db
 from store.gateway import approvals
+from tasks.runs import deciders
 from tasks.runs.deciders import NotYours
 
 APPROVE, REJECT = signing.DECISIONS
@@ -67,15 +69,12 @@ def checked(voter: Voter, row: Any, decision: str) -> str:
     Raises:
         NotYours: the decision is another's.
     """
-    named = approvals.approvers_of(row)
-    people = [name for name in named if not name.startswith(ROLE)]
-    mine = next((name for name in people if name in voter.all_names), None)
-    if named and mine is None and not _by_role(voter, row, named):
-        raise NotYours(
-            f"Only these may decide: {', '.join(named)}. A user or key of that name or id, or of that role, does it.",
-            code="not_an_approver",
-        )
-    if decision == APPROVE and not row.requester_may_approve and _is_requester(voter, row):
+    mine = _named(voter, approvals.approvers_of(row), row.notify)
+    if (
+        decision == APPROVE
+        and not row.requester_may_approve
+        and _is_requester(voter, row.workspace_id, row.requested_by)
+    ):
         raise NotYours(
             "Who has asked for this may not approve it: another has to (or the rule says requester_may_approve: true).",
             code="requester_may_not_approve",
@@ -83,19 +82,52 @@ def checked(voter: Voter, row: Any, decision: str) -> str:
     return mine or voter.name
 
 
-def _by_role(voter: Voter, row: Any, named: list[str]) -> bool:
+def checked_as_defined(voter: Voter, row: Any, notify: str | None = None) -> str:
+    """The name under which a vote counts on what a step or an action asks; ``row`` is its execution.
+
+    Raises:
+        NotYours: the decision is another's.
+    """
+    who = deciders.of(row)
+    mine = _named(voter, who.approvers, notify)
+    if who.apart is not None and _is_requester(voter, row.workspace_id, who.apart):
+        raise NotYours(
+            "Who has started this may not decide about it: another key has to "
+            "(or the definition says not_by_starter: false).",
+            code="not_by_starter",
+        )
+    return mine or voter.name
+
+
+def _named(voter: Voter, named: Sequence[str], notify: str | None) -> str | None:
+    """The voter's name among the approvers; None where a role covers it, or every caller may decide.
+
+    Raises:
+        NotYours: others are named.
+    """
+    people = [name for name in named if not name.startswith(ROLE)]
+    mine = next((name for name in people if name in voter.all_names), None)
+    if named and mine is None and not _by_role(voter, named, notify):
+        raise NotYours(
+            f"Only these may decide: {', '.join(named)}. A user or key of that name or id, or of that role, does it.",
+            code="not_an_approver",
+        )
+    return mine
+
+
+def _by_role(voter: Voter, named: Sequence[str], notify: str | None) -> bool:
     """Whether a role that is named covers the voter: by its own, or by the link that was sent for the role."""
     roles = [name for name in named if name.startswith(ROLE)]
     if voter.via == "link":
-        return bool(roles) and row.notify is not None and voter.name == f"notify:{row.notify}"
+        return bool(roles) and notify is not None and voter.name == f"notify:{notify}"
     return f"{ROLE}{voter.role}" in roles
 
 
-def _is_requester(voter: Voter, row: Any) -> bool:
-    if row.requested_by == voter.name:
+def _is_requester(voter: Voter, workspace_id: str, requester: str) -> bool:
+    if requester == voter.name:
         return True
     # the names of keys are not unique: only a link is known by nothing else
-    return voter.via == "link" and voter.name in _names(row.workspace_id, row.requested_by)
+    return voter.via == "link" and voter.name in _names(workspace_id, requester)
 
 
 def note_refusal(voter: Voter, workspace_id: str, execution_id: str, refusal: NotYours) -> None:

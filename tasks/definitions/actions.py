@@ -3,10 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-from config.errors import Problem
+from config.errors import Forbidden, Problem
+from expressions.suggestions import did_you_mean
+from gateway.current import current
 from gateway.facts import provider_of
 from playbooks.checks.size import size
 from playbooks.definitions import actions as meaning
+from playbooks.definitions import asking
 from providers import registry
 from providers.handlers.library import library
 from store.access import Caller
@@ -50,7 +53,38 @@ def problems_of(definition: Mapping[str, Any]) -> list[Problem]:
     if counted.fault_of_action:
         return [Problem("", counted.fault_of_action)]
     way = pool.here if counted.milliseconds <= pool.SHORT else pool.in_turn
-    return way(_problems_of, definition)
+    return [*way(_problems_of, definition), *_unknown_provider(definition)]
+
+
+def _unknown_provider(definition: Mapping[str, Any]) -> list[Problem]:
+    """The fault of an approval whose notices go out by a provider that is not there."""
+    notify = _notify(_whole(definition))
+    if notify is None:
+        return []
+    missing = asking.unknown({"notify": notify}, current().revisions, did_you_mean)
+    return [Problem("/config/notify", missing)] if missing else []
+
+
+def _notify(whole: Mapping[str, Any]) -> str | None:
+    """The provider by which an approval action is made known."""
+    config = whole.get("config") if whole.get("executor") == "approval" else None
+    notify = config.get("notify") if isinstance(config, dict) else None
+    return notify if isinstance(notify, str) else None
+
+
+def _refuse_notices(caller: Caller, definition: Mapping[str, Any], old: Mapping[str, Any] | None = None) -> None:
+    """Refuse an author who may not dispatch by the provider of an approval's notices.
+
+    Raises:
+        Forbidden: as it is.
+    """
+    notify = _notify(definition)
+    if notify is None or caller.may("dispatch") or (old is not None and _notify(old) == notify):
+        return
+    raise Forbidden(
+        "Who writes an action whose notices go out by a provider needs the right to dispatch.",
+        problems=[Problem("/config/notify", f"names the provider {notify!r}, and the key does not carry dispatch")],
+    )
 
 
 def _problems_of(definition: Mapping[str, Any]) -> list[Problem]:
@@ -92,6 +126,7 @@ def creation(caller: Caller, wanted: Mapping[str, Any]) -> Change[Action]:
     """
     whole, _ = sealing.unmask(_small(_whole(wanted)), {"config": {}}, {})
     definition = _checked(whole)
+    _refuse_notices(caller, definition)
     action_id = definition.pop("id", None) or meaning.slug(definition["name"])
     new = _new_revision(caller, *_parted(definition))
     return Change(
@@ -129,6 +164,7 @@ def revision(
     whole_new, kept = sealing.unmask(wanted, old, known)
     untouched = not whole and "config" not in changes
     definition, hidden = _parted(_checked(whole_new, old if untouched else None), kept)
+    _refuse_notices(caller, definition, old)
     definition["version"] = _next_version(old, definition, secrets_changed=hidden != known)
     if definition == old and hidden == known:
         return None

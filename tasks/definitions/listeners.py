@@ -44,28 +44,36 @@ def awaited(workspace_id: str, connection: Connection | None = None) -> frozense
     return known
 
 
+def source(context: Mapping[str, Any]) -> str | None:
+    """The event that has led to a run, from its context.
+
+    A run may be in the place of a step of another one: then it is that one's event.
+    """
+    own: Mapping[str, Any] | None = context["event"]
+    led_by: str | None = own["event"] if own else context.get("led_by")
+    return led_by
+
+
 def emits(
     workspace_id: str,
     mode: str,
     event: str,
-    cause: Mapping[str, Any] | None,
+    before: str | None = None,
     connection: Connection | None = None,
 ) -> bool:
-    """Whether an event is to be announced; ``cause`` is the event that started its run."""
+    """Whether an event is to be announced; ``before`` is the one that has led to it, if one has."""
     awaits = mode == Mode.LIVE and event in awaited(workspace_id, connection)
-    return awaits and may_follow(event, (cause or {}).get("event"))
+    return awaits and may_follow(event, before)
 
 
 def ends(
     workspace_id: str,
     mode: str,
     parent_id: str | None,
-    cause: Mapping[str, Any] | None,
+    before: str | None,
     connection: Connection | None = None,
 ) -> frozenset[str]:
     """The ends of a run that are to be announced; none of a run that a step has started."""
     if mode != Mode.LIVE or parent_id is not None:
         return frozenset()
-    return frozenset(
-        event for event in awaited(workspace_id, connection) if may_follow(event, (cause or {}).get("event"))
-    )
+    return frozenset(event for event in awaited(workspace_id, connection) if may_follow(event, before))

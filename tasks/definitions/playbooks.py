@@ -7,6 +7,7 @@ from typing import Any
 
 from config.errors import Forbidden, Problem
 from expressions.limits import MAX_SUGGESTION_CANDIDATES
+from gateway.facts import PROVIDER_PREFIX
 from playbooks.checks import playbook as checks
 from playbooks.checks.faults import MAX_PROBLEMS
 from playbooks.checks.size import size
@@ -79,7 +80,8 @@ def validate(
         return [fault], []
     form = meaning.normalise(definition)
     steps = [place.step for place in places(form)]
-    wanted = _named(steps, "action", "action_ref")
+    notifying = _named(steps, "approval", "notify")
+    wanted = _named(steps, "action", "action_ref") | {f"{PROVIDER_PREFIX}{name}" for name in notifying}
     sent = provided.known(wanted)
     with db.read() as connection:
         performed = _known_actions(connection, caller.workspace_id, wanted, sent)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any
 
+from config.errors import ProviderNotFound
 from config.types import Json
 from expressions import references, templates
 from expressions.conditions import evaluation
@@ -20,7 +21,7 @@ from tasks.attempts import provider_calls
 from tasks.attempts.conclude import Attempt
 from tasks.attempts.lease import HeldLease, keeper
 from tasks.attempts.perform import perform, prepare
-from tasks.definitions import revisions
+from tasks.definitions import provided, revisions
 from tasks.dry_run import verdicts
 from tasks.dry_run.context import SimulatedContext
 from tasks.dry_run.values import Assumed, assumed, below, fill, is_assumed, resolve, unknown, without_assumed
@@ -142,7 +143,7 @@ def action(simulated: StepSimulation, forecast: StepForecast) -> str:
         forecast.assumed.append(f"what it would do can be said once {_listed(open_)} is known ({error['message']})")
     else:
         raise StepError(error["code"], error["message"])
-    _assume_success(simulated, forecast, revision.definition["executor"])
+    _assume_success(simulated, forecast, revision.definition)
     return simulated.node.on_success
 
 
@@ -166,16 +167,17 @@ def _parameters(simulated: StepSimulation, forecast: StepForecast, revision: Rev
     return rendered, values, open_
 
 
-def _assume_success(simulated: StepSimulation, forecast: StepForecast, executor: str) -> None:
+def _assume_success(simulated: StepSimulation, forecast: StepForecast, definition: Mapping[str, Any]) -> None:
     """Note what must be assumed of an action that can be described."""
     forecast.presumed = True
     forecast.known = assumed("steps", simulated.node.id, "output")
-    if executor in _OUTWARD:
+    if definition["executor"] in _OUTWARD:
         forecast.assumed.append("the other side may be reached and can be")
     if seconds := simulated.node.step.get("delay_seconds"):
         forecast.assumed.append(f"the {seconds:g} seconds before it pass before the run's time is up")
-    if executor == "approval":
+    if definition["executor"] == "approval":
         forecast.verdict = "would wait"
+        _notice(definition["config"], forecast)
         forecast.assumed.append("a person approves it")
     forecast.assumed.append("the action succeeds")
 
@@ -222,11 +224,25 @@ def approval(simulated: StepSimulation, forecast: StepForecast) -> str:
     message = fill(step.get("message", ""), simulated.context)
     forecast.verdict, forecast.presumed = "would wait", True
     forecast.proved.append("the message is filled in")
+    _notice(step, forecast)
     forecast.assumed.append("the approval is granted")
     forecast.output = simulated.redact(deciders.question(step, message))
     decision = {name: assumed("steps", simulated.node.id, "output", name) for name in ("by", "note")}
     forecast.known = {**forecast.output, "decision": "approved", **decision}
     return simulated.node.on_success
+
+
+def _notice(asked: Mapping[str, Any], forecast: StepForecast) -> None:
+    """Note by which provider an approval would be made known."""
+    name = asked.get("notify")
+    if name is None:
+        return
+    try:
+        provided.require(str(name))
+    except ProviderNotFound:
+        forecast.assumed.append(f"it becomes known without a notice: there is no provider {name}")
+        return
+    forecast.proved.append(f"its notice would go out by the provider {name}")
 
 
 def items(simulated: StepSimulation, forecast: StepForecast) -> list[Any]:

@@ -11,10 +11,11 @@ from store.engine.db import Row
 from tasks.app import app
 from tasks.attempts.action import CARRIED_BY_CELERY, attempt
 from tasks.fairness import slots
-from tasks.intake import started_runs
+from tasks.intake import notices, started_runs
 from tasks.messages import canvas, requeue
 from tasks.messages.model import TaskMessage
 
+notices.install()
 started_runs.install()
 
 

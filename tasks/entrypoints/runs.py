@@ -31,12 +31,13 @@ from store.sealing.seal import SealBroken
 from tasks.app import app
 from tasks.dry_run import simulation
 from tasks.fairness import slots
-from tasks.intake import started_runs
+from tasks.intake import notices, started_runs
 from tasks.runs import stop
 from tasks.runs.driver import RunDriver
 from tasks.runs.errors import of_run
 from tasks.runs.run import Run, ends_of_row
 
+notices.install()
 started_runs.install()
 
 #: a second message for an execution that has been under way here for longer is ignored, seconds

@@ -102,7 +102,7 @@ def stop(connection: Connection, this: Candidate, stopped: Stopped) -> NewRow:
     run: NewRow = {**_ended_run(this), **said, "status": stopped.status, "gate": stopped.gate}
     transitions.add(connection, [run, *([stopped.run] if stopped.run is not None else [])], this.request.actor)
     failed = stopped.status == Status.FAILED
-    if failed and listeners.emits(run["workspace_id"], run["mode"], PLAYBOOK_FAILED, this.request.event, connection):
+    if failed and listeners.emits(run["workspace_id"], run["mode"], PLAYBOOK_FAILED, this.request.source, connection):
         announcements.add(connection, run["workspace_id"], PLAYBOOK_FAILED, run["id"])
     return run
 
@@ -122,7 +122,7 @@ def fail(connection: Connection, this: Candidate, refusal: Refusal, **noted: Any
     transitions.add(connection, [run], request.actor)
     error = {"at": times.stamp(run["created_at"]), "code": refusal.code, "message": refusal.reason}
     playbooks.set_error(connection, request.workspace_id, playbook.id, json.dumps(error))
-    if listeners.emits(request.workspace_id, request.mode, PLAYBOOK_FAILED, request.event, connection):
+    if listeners.emits(request.workspace_id, request.mode, PLAYBOOK_FAILED, request.source, connection):
         announcements.add(connection, request.workspace_id, PLAYBOOK_FAILED, run["id"])
     return run
 

@@ -9,6 +9,7 @@ from store import audit
 from store.engine import db
 from store.engine.db import Row
 from store.executions import announcements, runs, transitions
+from store.gateway import approvals
 from tasks.attempts.completion import EVENTS
 from tasks.definitions import revisions
 from tasks.intake.events import TriggerEvent
@@ -27,7 +28,7 @@ def of_announcement(this: Row) -> TriggerEvent | None:
     if row is None:
         return None
     if this.event == APPROVAL_REQUESTED:
-        return _event(this.event, this.id, row, _approval(row))
+        return _event(this.event, this.id, row, _asked(row, _approval(this)))
     status = this.event.partition(".")[2]
     data = {"playbook": _playbook(row), "execution": {**_execution(row), "status": status}}
     return _event(this.event, this.id, row, {**data, "output": transitions.load(row.output)})
@@ -63,14 +64,28 @@ def _execution(row: Row) -> dict[str, Any]:
     return {**shown, **({"trigger": row.cause} if row.cause else {}), **({"error": error} if error else {})}
 
 
-def _approval(row: Row) -> dict[str, Any]:
-    """The question, and where it is asked: in a run, or by an action alone."""
-    asked = transitions.load(row.output, {})
-    names = ("message", "approvers", "audience")
-    approval = {name: asked[name] for name in names if name in asked}
-    approval["expires_at"] = None if row.due_at is None else times.stamp(row.due_at)
+def _approval(this: Row) -> Row | None:
+    """What is asked; a process of the release before gives its announcement another id."""
+    own = db.read_one(approvals.read, this.id)
+    return own if own is not None else db.read_one(approvals.newest_of, this.execution_id)
+
+
+#: what the event says of an approval, as its row has it: secrets are masked there
+_SAID = ("id", "origin", "message", "rule", "namespace", "provider", "action_type")
+
+
+def _asked(row: Row, asked: Row | None) -> dict[str, Any]:
+    """What is asked, and where: in a run, by an action, or about a dispatch."""
+    said = transitions.load(row.output, {}) if asked is None or asked.origin != approvals.RULE else {}
+    approval = {name: said[name] for name in ("message", "approvers", "audience") if name in said}
+    until = row.due_at
+    if asked is not None:
+        approval |= {name: getattr(asked, name) for name in _SAID}
+        approval["approvers"], until = approvals.approvers_of(asked), asked.expires_at
+    approval["expires_at"] = None if until is None else times.stamp(until)
     if row.kind != Kind.STEP:
-        return {"approval": approval, "action": _action(row), "execution": {"id": row.id, "target": row.target}}
+        action = {"action": _action(row)} if row.kind == Kind.ACTION else {}
+        return {"approval": approval, **action, "execution": {"id": row.id, "target": row.target}}
     approval |= {"step_id": row.step_id, "iteration": row.iteration}
     run = db.read_one(runs.read, row.run_id)
     playbook = {"playbook": _playbook(run)} if run is not None else {}

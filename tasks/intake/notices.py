@@ -19,16 +19,20 @@ from gateway.redacted import redacted
 from gateway.requests import Dispatch
 from gateway.rules.approval_checks import ROLE
 from gateway.verdicts import Verdict
-from playbooks.states import Status, WaitingFor
+from playbooks.definitions.events import APPROVAL_NOTICE, APPROVAL_REQUESTED
+from playbooks.states import Mode, Status, WaitingFor
 from store import audit
 from store.engine.db import Connection
-from store.executions import transitions
+from store.executions import announcements, transitions
 from store.executions.rows import NewRow
 from store.gateway import approvals
 from store.gateway.approvals import Approval
+from tasks.attempts import approvals as attempt_approvals
+from tasks.definitions import listeners
 from tasks.intake.dispatches import gate as dispatch_gate
 from tasks.intake.dispatches.gate import Decided, Ready
 from tasks.intake.dispatches.rows import Asked, Providers, system
+from tasks.messages.announcement_messages import announcement
 from tasks.messages.model import Canvas
 from tasks.policy import approval_links, questions
 from tasks.policy.judge import Decision
@@ -45,13 +49,15 @@ class Question:
 
     approval: Approval
     notices: Sequence[Ready] = ()
+    #: whether a playbook listens for it
+    announces: bool = False
 
 
 def recipients(row: Any) -> list[str]:
     """The recipients of notices: each approver by name, else the channel as one."""
     named = approvals.approvers_of(row)
-    people = [name for name in named if not name.startswith(ROLE)]
-    return people if people and len(people) == len(named) else [*people, f"notify:{row.notify}"]
+    people = list(dict.fromkeys(name for name in named if not name.startswith(ROLE)))
+    return people if people and not any(name.startswith(ROLE) for name in named) else [*people, f"notify:{row.notify}"]
 
 
 def asking(ready: Ready) -> Ready:
@@ -81,12 +87,38 @@ def asked_by(decision: Decision, row: Mapping[str, Any], gate: Gate) -> dict[str
         reason = _reason(verdict, rule)
         facts = decision.facts._replace(caller=decision.facts.caller or row["created_by"])
         new = questions.of_rule(effect, rule, reason, facts, execution_id=row["id"], digest=digest)
-        found[rule] = prepared(new, decision.facts.payload)
+        found[rule] = announced(prepared(new, decision.facts.payload), Mode.LIVE)
     return found
 
 
 def _reason(verdict: Verdict, rule: str) -> str | None:
     return next((check.reason for check in verdict.checks if check.rule == rule), verdict.reason)
+
+
+def announced(question: Question, mode: str, before: str | None = None) -> Question:
+    """A question that is announced if a playbook listens; ``before`` is the event that has led to it.
+
+    What a notice has led to sends none: notices would follow each other without end.
+    """
+    new = question.approval
+    if before == APPROVAL_NOTICE and new.notify is not None:
+        silent = replace(new, notify=None, notify_at=None, reminder_ms=None, notice_error=_NO_CIRCLE)
+        question = Question(approval=silent)
+    return replace(question, announces=listeners.emits(new.workspace_id, mode, APPROVAL_REQUESTED, before))
+
+
+_NO_CIRCLE = "A notice of another approval has led to this one: it sends none."
+
+
+def of_attempt(new: Approval, payload: Any, mode: Mode, before: str | None) -> attempt_approvals.Writing:
+    """What writes the approval that an attempt asks for."""
+    question = announced(prepared(new, payload), mode, before)
+    return lambda connection: written(connection, question)[1]
+
+
+def install() -> None:
+    """Have the attempts of this process ask with notices."""
+    attempt_approvals.install(of_attempt)
 
 
 def prepared(new: Approval, payload: Any) -> Question:
@@ -134,7 +166,7 @@ def ready(row: Any, payload: Any, number: int = 0) -> list[Ready]:
 
 
 def _payload(row: Any, payload: Any, recipient: str, number: int) -> dict[str, Any]:
-    what = f"{row.action_type} by {row.provider}"
+    what = f"{row.action_type} by {row.provider}" if row.origin == approvals.RULE else f"{row.origin} {row.action_type}"
     members: dict[str, Any] = {
         "approval_id": row.id,
         "subject": f"{'Reminder: ' if number else ''}Approval needed: {what} ({row.workspace_id})",
@@ -157,7 +189,7 @@ def _payload(row: Any, payload: Any, recipient: str, number: int) -> dict[str, A
 
 
 def written(connection: Connection, question: Question) -> tuple[Approval, list[Canvas]]:
-    """Write an approval and accept its notices; the messages are published after the commit."""
+    """Write an approval, accept its notices, announce it; the messages are published after the commit."""
     rows, messages = sent(connection, question.notices)
     new, ids = question.approval, [row["id"] for row in rows]
     if ids:
@@ -165,6 +197,9 @@ def written(connection: Connection, question: Question) -> tuple[Approval, list[
     elif question.notices:
         new = replace(new, notice_error="A rule has stopped the notice.", tries=1, notify_at=new.created_at + SOONEST)
     approvals.add(connection, new)
+    if question.announces:
+        announcements.add(connection, new.workspace_id, APPROVAL_REQUESTED, new.execution_id, new.id)
+        messages.append(announcement(new.execution_id, new.action_type))
     return new, messages
 
 

@@ -61,6 +61,8 @@ class RunRequest:
     #: its cause: api, event, schedule, playbook, retry
     trigger: str = "api"
     event: Mapping[str, Any] | None = None
+    #: the event that has led to what it begins in place of, or was started by; it cannot read that one
+    led_by: str | None = None
     #: the step that starts it
     parent_id: str | None = None
     depth: int = 0
@@ -82,6 +84,11 @@ class RunRequest:
     carried: tuple[Mapping[str, Any], ...] = ()
     #: raises if there is room only for urgent requests
     unless_urgent: Callable[[], None] | None = None
+
+    @property
+    def source(self) -> str | None:
+        """The event that has led to it, if one has."""
+        return self.event["event"] if self.event else self.led_by
 
     def fingerprint_parts(self) -> list[Any]:
         """The parts that are equal in two copies of a request."""
@@ -267,7 +274,7 @@ def later(row: NewRow, at: int) -> NewRow:
 def context(request: RunRequest, pinned: Mapping[str, str]) -> str:
     """The context that a run stores: its cause, its pins, its limits."""
     carried = [str(done["id"]).partition(".")[2] for done in request.carried]
-    names = ("event", "kept", "depth", "hops", "root", "width")
+    names = ("event", "kept", "depth", "hops", "root", "width", *(("led_by",) if request.led_by else ()))
     return json.dumps({**{name: getattr(request, name) for name in names}, "pins": pinned, "carried": carried})
 
 

@@ -12,11 +12,15 @@ from typing import Any
 
 from config.errors import CallerError, Problem, Unavailable
 from config.types import Json
+from gateway import gate_column
+from playbooks.definitions.events import APPROVAL_NOTICE
 from playbooks.states import Mode
 from providers import registry
 from providers.base import Call, ProviderError
 from store.engine import db
+from store.engine.db import Row
 from store.executions import transitions
+from tasks.definitions import listeners
 from tasks.intake import run_start
 from tasks.intake.run_start import RunRequest
 
@@ -73,10 +77,16 @@ def _origin(call: Call) -> dict[str, Any]:
     run_id, _, step = call.execution_id.partition(".")
     row = db.read_one(transitions.get, call.workspace_id, run_id)
     if not step:
-        return {"actor": row.created_by}
+        return {"actor": row.created_by, "led_by": _led_by(row)}
     context = json.loads(row.context)
     above = {"depth": context["depth"] + 1, "hops": context["hops"], "root": context["root"] or run_id}
-    return {"actor": row.created_by, **above}
+    return {"actor": row.created_by, "led_by": listeners.source(context), **above}
+
+
+def _led_by(row: Row) -> str | None:
+    """What has led to a dispatch, if it is the notice of an approval."""
+    gate = gate_column.read(row.gate)
+    return APPROVAL_NOTICE if gate is not None and gate.origin == "approval" else None
 
 
 def _payload(call: Call) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from gateway.facts import ACTIONS, PLAYBOOKS, Facts
 from gateway.gate_column import Gate
 from gateway.redacted import redacted
 from gateway.verdicts import Check, RequireApproval, Throttle, Verdict
-from playbooks.states import Kind
+from playbooks.states import Kind, Mode
 from store.engine import db
 from store.gateway import approvals
 from store.gateway.approvals import Approval
@@ -67,7 +67,7 @@ def of_rule(
         created_at=now,
         expires_at=now + effect.timeout_seconds * 1000,
         notify=effect.notify,
-        notify_at=None if effect.notify is None else now + min(reminder or LOOKED_AFTER, LOOKED_AFTER),
+        notify_at=_looked_after(effect.notify, now, reminder),
         reminder_ms=reminder,
     )
 
@@ -84,16 +84,23 @@ def _message(effect: RequireApproval, rule: str, reason: str | None, facts: Fact
     return shown[:_MOST_CHARACTERS]
 
 
-def of_definition(row: Mapping[str, Any], output: Any, *, expires_at: int, namespace: str | None = None) -> Approval:
-    """What an approval step asks, or an approval action; ``row`` has the columns of its execution."""
-    said = output if isinstance(output, Mapping) else {}
+def of_definition(row: Mapping[str, Any], terms: Mapping[str, Any], output: Any, *, expires_at: int) -> Approval:
+    """What an approval step asks, or an approval action.
+
+    ``row`` has the columns of its execution, ``terms`` are the step or the action's config. Nothing of a sandbox run
+    goes out.
+    """
+    said, now = output if isinstance(output, Mapping) else {}, db.now_ms()
     step = row.get("type") == "approval"
-    approvers: Sequence[str] = said.get("approvers") or ()
+    approvers: Sequence[str] = said.get("approvers") or terms.get("approvers") or ()
+    notify = terms.get("notify") if row["mode"] == Mode.LIVE else None
+    reminder = terms["reminder_seconds"] * 1000 if notify is not None and "reminder_seconds" in terms else None
+    apart = terms.get("not_by_starter")
     usual = ACTIONS if row["kind"] == Kind.ACTION else PLAYBOOKS
     return Approval(
         id=approvals.new_id(),
         workspace_id=row["workspace_id"],
-        namespace=namespace or usual,
+        namespace=usual,
         provider=PROVIDER,
         action_type=str(row.get("action_id") or row.get("step_id") or ""),
         execution_id=row["id"],
@@ -101,16 +108,24 @@ def of_definition(row: Mapping[str, Any], output: Any, *, expires_at: int, names
         message=str(said.get("message") or "")[:_MOST_CHARACTERS],
         requested_by=row["created_by"],
         approvers=json.dumps(list(approvers)) if approvers else None,
-        created_at=db.now_ms(),
+        quorum=terms.get("quorum", 1),
+        reject_quorum=terms.get("reject_quorum", 1),
+        requester_may_approve=None if apart is None else not apart,
+        created_at=now,
         expires_at=expires_at,
+        notify=notify,
+        notify_at=_looked_after(notify, now, reminder),
+        reminder_ms=reminder,
     )
 
 
-def again(earlier: Any, digest: str) -> Approval:
-    """The same question about what has changed since it was approved.
+def _looked_after(notify: str | None, now: int, reminder: int | None) -> int | None:
+    """When tick looks after the first notice."""
+    return None if notify is None else now + min(reminder or LOOKED_AFTER, LOOKED_AFTER)
 
-    Its notice goes out by tick.
-    """
+
+def again(earlier: Any, digest: str) -> Approval:
+    """The same question about what has changed since it was approved."""
     now = db.now_ms()
     kept = {name: getattr(earlier, name) for name in _KEPT}
     return Approval(
@@ -119,7 +134,7 @@ def again(earlier: Any, digest: str) -> Approval:
         digest=digest,
         created_at=now,
         expires_at=now + (earlier.expires_at - earlier.created_at),
-        notify_at=None if earlier.notify is None else now,
+        notify_at=_looked_after(earlier.notify, now, earlier.reminder_ms),
     )
 
 

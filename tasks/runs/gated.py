@@ -60,9 +60,20 @@ def asked(
     return gate, Ending(Status.WAITING, waiting_for=WaitingFor.GATE, asks=new), question
 
 
-def of_step(row: Mapping[str, Any], output: Any, expires_at: int) -> Question:
-    """What an approval step asks, or a step with an approval action."""
-    return Question(approval=questions.of_definition(row, output, expires_at=expires_at))
+def of_step(
+    row: Mapping[str, Any], terms: Mapping[str, Any], output: Any, payload: Any = None, *, later: bool = False
+) -> Question:
+    """What an approval step asks, or a step with an approval action; ``row`` are its columns.
+
+    ``later`` leaves its notices to tick.
+
+    Raises:
+        Unavailable: the database is away.
+    """
+    new = questions.of_definition(row, terms, output, expires_at=row["due_at"])
+    if later and new.notify is not None:
+        return Question(approval=replace(new, notify_at=new.created_at))
+    return notices.prepared(new, payload or {})
 
 
 def write(

@@ -17,7 +17,6 @@ from config.errors import CallerError, Unavailable
 from config.types import Json
 from expressions.conditions.evaluation import ConditionError, holds
 from expressions.templates import TemplateError
-from playbooks.definitions.events import APPROVAL_REQUESTED
 from playbooks.plan import END, Node
 from playbooks.states import Status, WaitingFor
 from store.engine import db
@@ -26,7 +25,8 @@ from store.executions import steps, transitions
 from store.executions.run_transition import RunBegun, StepEnded, StepFollowed
 from store.executions.steps import End, Moves
 from tasks.attempts.conclude import columns_of
-from tasks.definitions import listeners
+from tasks.definitions import revisions
+from tasks.intake import notices
 from tasks.intake.chain_starts import ChainStart
 from tasks.intake.notices import Question
 from tasks.messages import run_messages
@@ -41,6 +41,8 @@ from tasks.runs.step_entries import ENTRIES, Entry, Place
 
 #: decisions in one go; they are pure Python, which holds up every other thread of the worker
 MOST_DECISIONS = 200
+#: notices accepted with one transition: branches that begin together may each ask
+MOST_NOTICES = 50
 _IN_SUCCESS = frozenset({Status.COMPLETED, Status.SKIPPED})
 
 
@@ -67,7 +69,7 @@ class Planner:
         self._decisions = 0
         #: what is asked of people
         self.asking: list[Question] = []
-        #: the messages of the notices that were accepted with it
+        #: the messages of what was accepted with it: notices, announcements
         self.asked: list[Canvas] = []
         #: runs that begin whatever becomes of this one
         self._apart: list[ChainStart] = []
@@ -93,13 +95,14 @@ class Planner:
         ``chain`` is the run that begins in the step's place, ``question`` what is asked before it goes out.
         """
         if question is not None:
-            self.asking.append(question)
+            self.ask(question)
         if chain is not None:
             self._apart.append(chain)
             self._begin_apart()
         if ended.columns.get("waiting_for") == WaitingFor.APPROVAL:
-            self.ask(row.id)
-            self.asking.append(gated.of_step(columns_of(row), record["output"], ended.columns["due_at"]))
+            columns = {**columns_of(row), "due_at": ended.columns["due_at"]}
+            terms = revisions.action(row.revision_id).definition["config"]
+            self.ask(gated.of_step(columns, terms, record["output"], record["input"]))
         if ended.status != Status.WAITING:
             result = {**record, "step_id": row.step_id, "status": ended.status, "completed_at": db.now_ms()}
             self.context.learn(row.id, result)
@@ -226,20 +229,22 @@ class Planner:
             )
         )
 
-    def ask(self, step_row_id: str) -> None:
-        """Announce an approval that a step waits for, if a playbook listens."""
-        run = self.run
-        if listeners.emits(run.workspace_id, run.mode, APPROVAL_REQUESTED, run.context["event"]):
-            self.moves.announced.append((run.workspace_id, APPROVAL_REQUESTED, step_row_id))
+    @property
+    def has_told_enough(self) -> bool:
+        """Whether tick is to send the notices of further questions: this transition accepts enough."""
+        return sum(len(question.notices) for question in self.asking) >= MOST_NOTICES
+
+    def ask(self, question: Question) -> None:
+        """Ask people before a step goes on; announced if a playbook listens."""
+        self.asking.append(notices.announced(question, self.run.mode, self.run.led_by))
 
     # ends
 
     def announcements(self) -> list[TaskMessage]:
-        """The messages that announce what playbooks listen for."""
-        found = [announcement(step_row_id, self.run.playbook_id) for _, _, step_row_id in self.moves.announced]
+        """The message that announces the run's end, if playbooks listen for it."""
         end = self.moves.end
         ends = end is not None and (end.is_announced or (end.after_failure and bool(end.announces)))
-        return [*found, *([announcement(self.run.id, self.run.playbook_id)] if ends else [])]
+        return [announcement(self.run.id, self.run.playbook_id)] if ends else []
 
     def give_up(self, error: Mapping[str, Any]) -> None:
         """Plan that the run fails, in place of everything so far."""

@@ -45,6 +45,11 @@ class Run:
         return self.context["root"] or self.id
 
     @property
+    def led_by(self) -> str | None:
+        """The event that has led to it, if one has."""
+        return listeners.source(self.context)
+
+    @property
     def widths(self) -> Widths:
         """The number of its steps that may be under way at once."""
         return revisions.widths(self.revision_id, self.context.get("width", MOST_LIVE))
@@ -52,14 +57,15 @@ class Run:
 
 def ends_announced(run: Run) -> frozenset[str]:
     """The ends of a run that playbooks listen for."""
-    return listeners.ends(run.workspace_id, run.mode, run.parent_id, run.context["event"])
+    return listeners.ends(run.workspace_id, run.mode, run.parent_id, run.led_by)
 
 
 def ends_of_row(row: Row | None, connection: Connection | None = None) -> frozenset[str]:
     """The same for the whole row of a run; in a transaction, over its ``connection``."""
     if row is None:
         return frozenset()
-    return listeners.ends(row.workspace_id, row.mode, row.parent_id, json.loads(row.context)["event"], connection)
+    led_by = listeners.source(json.loads(row.context))
+    return listeners.ends(row.workspace_id, row.mode, row.parent_id, led_by, connection)
 
 
 def loaded(row: Row) -> Run:

@@ -181,8 +181,7 @@ def _approval(this: Entry) -> None:
     seconds, deadline = this.step.get("timeout_seconds"), this.run.deadline
     due_at = min(deadline, db.now_ms() + int(seconds * _SECOND)) if seconds else deadline
     row = this.wait(WaitingFor.APPROVAL, due_at, json.dumps(output))
-    this.planner.asking.append(gated.of_step(row, output, due_at))
-    this.planner.ask(row_id(this.run.id, this.node.id, joined(this.place.iteration)))
+    this.planner.ask(gated.of_step(dict(row), this.step, output, later=this.planner.has_told_enough))
 
 
 def _parallel(this: Entry) -> None:
@@ -221,6 +220,7 @@ def _playbook(this: Entry) -> None:
         request_id=run.request_id,
         trigger="playbook",
         event=run.context["event"],
+        led_by=run.led_by,
         parent_id=row_id(run.id, this.node.id, joined(this.place.iteration)),
         depth=run.context["depth"] + 1,
         hops=run.context["hops"],

@@ -148,6 +148,7 @@ def _with_chain(run: Run, form: Form, decision: Decision, name: str) -> tuple[Fo
         "actor": run.created_by,
         "mode": run.mode,
         "request_id": run.request_id,
+        "led_by": run.led_by,
         "depth": run.context["depth"] + 1,
         "hops": run.context["hops"],
         "root": run.root,

@@ -1,6 +1,7 @@
 """Approvals on the running product: they wait whatever dies, and are decided by links that outlive it."""
 
 import contextlib
+import re
 import shutil
 from collections.abc import Iterator
 from typing import Any
@@ -73,6 +74,39 @@ def test_a_link_is_answered_with_the_outcome(ready: Stack) -> None:
     eventually(lambda: bool(ready.sink.arrivals("/mail")), 30, "the notice goes out")
     logs = "".join(ready.log(name) for name in NAMES)
     assert "sig=" not in logs.replace("sig=********", "")
+
+
+@pytest.mark.gate
+def test_a_step_and_an_action_are_decided_by_the_links_of_their_notices(ready: Stack) -> None:
+    """The receiver of the notices needs no key; a playbook hears of each approval once, of its own ones of none."""
+    asking: dict[str, Any] = {"message": "Go on?", "notify": "mail"}
+    held = ready.api.create_action(config={"url": f"{ready.sink.url}/echo", "method": "POST"})
+    steps = [{"id": "held", "type": "action", "action_ref": held}]
+    listening = ready.api.create_playbook(trigger="approval.requested", steps=steps)
+    begun = len(ready.sink.arrivals("/mail"))
+    action = ready.api.create_action(type="approval", executor="approval", config=asking)
+    execution = ready.api.trigger(action)
+    step = {"id": "ask", "type": "approval", "timeout_seconds": 600, **asking}
+    run = ready.api.run(ready.api.create_playbook(steps=[step]))
+    eventually(lambda: len(ready.sink.arrivals("/mail")) >= begun + 2, 60, "both notices arrive")
+    ready.kill("worker")
+    ready.restart("worker")
+    ready.wait_ready("worker")
+    arrived = " ".join(arrival.body for arrival in ready.sink.arrivals("/mail")[begun:])
+    links = set(re.findall(r'http[^"\s\\]+/approve\?[^"\s\\]+', arrived))  # one that is sent again has the same
+    assert len(links) == 2, arrived
+    for link in links:
+        answer = follow(ready, link)
+        assert (answer.status_code, answer.json()["status"]) == (200, "approved"), answer.text
+    assert ready.api.ended(execution)["status"] == "completed"
+    assert ready.api.run_ended(run)["status"] == "completed"
+    eventually(lambda: any(one.startswith("rule ") for one in waiting(ready)), 60, "the listener is held back")
+    path = f"/api/playbooks/executions?playbook_id={listening}"
+    eventually(lambda: len(ready.api.http.get(path).json()["data"]) == 2, 60, "each is announced once")
+    for one in ready.api.http.get(path).json()["data"]:
+        ready.api.http.post(f"/api/playbooks/executions/{one['execution_id']}/cancel")
+    assert ready.api.http.delete(f"/api/playbooks/{listening}").status_code == 204
+    assert "sig=" not in "".join(ready.log(name) for name in NAMES).replace("sig=********", "")
 
 
 @pytest.mark.gate

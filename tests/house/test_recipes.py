@@ -29,7 +29,7 @@ _CONTAINERS = set(_DECISIONS)
 #: members of steps that hold no template
 _LITERAL = {"action_ref", "playbook_ref", "cases", "branches", "steps", "as", "seconds", "retry", "max_iterations"}
 _LITERAL |= {"delay_seconds", "interval_seconds", "timeout_seconds", "max_concurrency"}
-_LITERAL |= {"approvers", "audience", "not_by_starter"}
+_LITERAL |= {"approvers", "audience", "not_by_starter", "quorum", "reject_quorum", "notify", "reminder_seconds"}
 #: executors that start something of an upper layer, and call nothing themselves
 _STARTING = {"action", "playbook"}
 #: step types that wait for a person, which the reference interpreter has none of

@@ -29,6 +29,7 @@ from tasks.attempts.conclude import Attempt, Ending, conclude, failed
 from tasks.clock import sweep
 from tasks.control import cancel, decide
 from tasks.definitions import actions
+from tasks.intake import notices
 from tasks.messages import publisher
 from tasks.secrets.redact import Redactor
 
@@ -244,6 +245,7 @@ def test_every_order_of_events_keeps_the_promises(sqlite_database: str, monkeypa
     with db.write() as connection:
         access.ensure_workspace(connection, WORKSPACE, "Machine")
     asks = actions.create(CALLER, {"name": "Ask", "type": "approval", "executor": "approval", "config": {}})
+    notices.install()
     monkeypatch.setattr(Executions, "revision_id", asks.revision.id)
     monkeypatch.setattr(cancel, "_LOOKS", 1)
     monkeypatch.setattr(publisher, "revoke", lambda execution_id: None)

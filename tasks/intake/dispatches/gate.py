@@ -19,6 +19,7 @@ from gateway.outcomes import Deduplicated, DryRun, Outcome, Scheduled, Suppresse
 from gateway.rules.decide import ALLOWED
 from gateway.verdicts import Chain, Check, Deny, RequireApproval, Reroute, Schedule, StateMachine, Suppress, Verdict
 from playbooks.definitions import parameters
+from playbooks.definitions.events import APPROVAL_NOTICE
 from store.definitions.actions import Revision
 from store.engine import db
 from store.engine.db import Connection
@@ -284,6 +285,7 @@ def _started(asked: Asked, facts: Facts, verdict: Verdict, name: str, payload: d
         workspace_id=asked.dispatch.tenant,
         actor=asked.caller.key_id,
         request_id=asked.request_id,
+        led_by=APPROVAL_NOTICE if asked.origin == "approval" else None,
     )
     if asked.unless_urgent is not None and not messages.is_urgent:
         asked.unless_urgent()
