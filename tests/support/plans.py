@@ -45,7 +45,7 @@ class Recorder:
         self.sent: dict[str, Statement] = {}
         #: thousands of instructions of SQLite's machine, by the form of the statement
         self.cost: dict[str, int] = {}
-        self._form = ""
+        self._form, self._count = "", 0
 
     def note(self, statement: Statement) -> None:
         self._form = form(statement.text)
