@@ -36,6 +36,7 @@ from api.playbooks import import_export
 from api.playbooks import routes as playbooks
 from api.runs import diff, steps
 from api.runs import routes as runs
+from api.silences import routes as silences
 from config import logs
 from store import redis
 from store.engine import refusals
@@ -70,6 +71,7 @@ _BELOW_V1 = (
     audit.blueprint,
     dispatch.blueprint,
     approvals.blueprint,
+    silences.blueprint,
     approval_links.blueprint,
 )
 #: what is behind a key or a token

@@ -63,7 +63,7 @@ USER = "user:"
 DECIDE = "decide:approvals"
 _READ = frozenset(f"read:{things}" for things in ("actions", "playbooks", "audit", "stream"))
 _WORK = frozenset(f"{verb}:{things}" for verb in ("write", "execute") for things in ("actions", "playbooks"))
-_OPERATE = _READ | _WORK | {DECIDE, "dispatch", "manage:rules", "manage:breakers"}
+_OPERATE = _READ | _WORK | {DECIDE, "dispatch", "manage:rules", "manage:breakers", "manage:silences"}
 #: role → the permissions it may hold; a key's scopes narrow them
 ROLES: dict[str, frozenset[str]] = {
     "viewer": _READ,
@@ -86,6 +86,7 @@ ALIASES = {
     "stream:read": "read:stream",
     "rules:manage": "manage:rules",
     "breakers:manage": "manage:breakers",
+    "silences:manage": "manage:silences",
     "providers:manage": "manage:providers",
     "users:manage": "manage:users",
 }

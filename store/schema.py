@@ -6,7 +6,7 @@ from store.definitions import actions, documents, playbooks, references
 from store.engine.db import metadata
 from store.executions import announcements, idempotency, indexes, transitions
 from store.executions.lists import indexes as indexes_of_lists
-from store.gateway import approvals, breakers, configurations, dedup, payloads, providers, throttles
+from store.gateway import approvals, breakers, configurations, dedup, payloads, providers, silences, throttles
 
 __all__ = [
     "access",
@@ -28,6 +28,7 @@ __all__ = [
     "providers",
     "references",
     "sessions",
+    "silences",
     "throttles",
     "trail",
     "transitions",

@@ -39,7 +39,9 @@ MEMBERS = (
 )
 MODES = ("enforce", "shadow")
 #: the origins of what cannot wait for an approval: scheduled runs, and the notices of approvals themselves
-NEVER_ASKED = frozenset({"recurring", "approval"})
+NEVER_ASKED = frozenset({"recurring", "approval", "silence"})
+#: the origins of notices about the gateway itself, which only a rule that names them sends elsewhere
+NOTICES = frozenset({"approval", "silence"})
 MAX_PRIORITY = 1_000_000
 _LATER = ("active_time_intervals", "mute_time_intervals")
 
@@ -126,7 +128,7 @@ def concerned(form: Mapping[str, Any]) -> frozenset[str]:
     """The origins that a rule in its stored form concerns.
 
     Where it names none, effects that say where an execution goes concern the gateway's own origins: a rule that is
-    copied from elsewhere never reroutes a containment step by accident, and no notice of an approval.
+    copied from elsewhere never reroutes a containment step by accident, and no notice of an approval or a silence.
     """
     if form["origins"] is not None:
         return frozenset(form["origins"])
@@ -134,8 +136,8 @@ def concerned(form: Mapping[str, Any]) -> frozenset[str]:
     if kind == RequireApproval.kind:
         return frozenset(ORIGINS) - NEVER_ASKED
     if kind == Chain.kind:
-        return GATEWAY_ORIGINS - {"chain", "approval"}
-    return GATEWAY_ORIGINS - {"approval"} if kind in WHERE else frozenset(ORIGINS)
+        return GATEWAY_ORIGINS - NOTICES - {"chain"}
+    return GATEWAY_ORIGINS - NOTICES if kind in WHERE else frozenset(ORIGINS)
 
 
 def normalise(rule: Mapping[str, Any], file: str, position: int) -> Json:

@@ -11,7 +11,7 @@ and ``worker.watch`` ends the process.
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field
 
 from config import logs
@@ -50,6 +50,8 @@ class Duty:
     seconds: float = math.inf
     #: whether the result of a round names its rows; rows that are only reported elsewhere are no work done
     counted: bool = True
+    #: it is run only where the round's look finds rows of this name due (``store.gateway.due``)
+    if_due: str | None = None
 
 
 class DutyError(Exception):
@@ -63,16 +65,23 @@ class DutyError(Exception):
 failures: Counter[str] = Counter()
 
 
-def carry_out(duties: Sequence[Duty]) -> dict[str, int]:
+def carry_out(duties: Sequence[Duty], look: Callable[[], Container[str]] = frozenset) -> dict[str, int]:
     """Run the duties in order; returns the rows that each counted one handled.
+
+    ``look`` says what is due; it is asked once, before the first duty that depends on it.
 
     Raises:
         DutyError: some have failed; raised once all have run.
         Unavailable: the database is away; the duties that follow have not run.
     """
     since, done, failed = reach.clock(), {}, []
+    due: Container[str] | None = None
     for duty in duties:
         try:
+            if duty.if_due is not None:
+                due = look() if due is None else due
+                if duty.if_due not in due:
+                    continue
             rows = duty.run(TimeSlice(time.monotonic() + duty.seconds, since))
             if rows and duty.counted:
                 done[duty.name] = rows

@@ -6,18 +6,21 @@ rows by guarded statements. A new duty is a function of ``tasks.clock`` and one 
 
 from config.errors import Unavailable
 from store.engine import db
+from store.gateway import due
 from tasks.app import app
 from tasks.clock import announce, approval_notices, losses, metrics, monitors, schedules, sweep
 from tasks.clock.duty import Duty, carry_out
+from tasks.clock.gateway import silences
 from tasks.clock.reach import reach
 
 DUTIES = (
     Duty("broker", losses.republish_all),
-    Duty("schedules", schedules.fire_due, seconds=0.5),
+    Duty("schedules", schedules.fire_due, seconds=0.5, if_due="schedules"),
     Duty("deaths", losses.republish_left_behind),
     Duty("recovery", sweep.handle_due, seconds=0.9),
     Duty("announcements", announce.announce_due),
-    Duty("notices", approval_notices.look_after, seconds=0.3),
+    Duty("notices", approval_notices.look_after, seconds=0.3, if_due="notices"),
+    Duty("silences", silences.look_after, seconds=0.3, if_due="silences"),
     Duty("metrics", metrics.count, seconds=0.3, counted=False),
     Duty("monitors", monitors.report, seconds=0.3, counted=False),
 )
@@ -27,7 +30,7 @@ DUTIES = (
 def tick() -> dict[str, int]:
     """Carry out what is due; returns the rows that each duty handled."""
     try:
-        return carry_out(DUTIES)
+        return carry_out(DUTIES, lambda: db.read_one(due.look))
     except db.Contended:
         return {}
     except Unavailable:

@@ -171,7 +171,7 @@ def opinion(written_rules, given, recorded):
     checks, patches, shadows, last = [], [], [], None
     for rule in sorted(written_rules, key=lambda one: one["priority"]):
         kind = rule["action"]["type"]
-        where = GATEWAY_ORIGINS - ({"chain", "approval"} if kind == "chain" else {"approval"})
+        where = GATEWAY_ORIGINS - {"approval", "silence"} - ({"chain"} if kind == "chain" else set())
         if given.origin not in rule.get("origins", where if kind in ("reroute", "chain") else ORIGINS):
             continue
         names = rule.get("tenants", ["*"])

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from gateway.gate_column import silence_of
 from gateway.outcomes import ChainStarted, Deduplicated, Outcome, Suppressed, Throttled
 from gateway.redacted import redacted
 from gateway.verdicts import Check, Verdict
@@ -48,7 +49,9 @@ def note(
 
 def _details(verdict: Verdict, check: Check | None) -> dict[str, object]:
     shadows = [{"rule": shadow.rule, "verdict": shadow.verdict} for shadow in verdict.shadows]
-    return {"reason": verdict.reason if check is None else check.reason, "shadows": shadows or None}
+    by: Verdict | Check = verdict if check is None else check
+    members = {"reason": by.reason, "condition": by.condition, "shadows": shadows or None}
+    return {**members, "silence": silence_of(verdict.quiet) or None}
 
 
 def _of(outcome: Outcome) -> dict[str, object]:

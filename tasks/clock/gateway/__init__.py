@@ -1,0 +1,1 @@
+"""What the gateway lets happen as time passes."""
