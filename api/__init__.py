@@ -22,7 +22,7 @@ from api.actions.schemas import BEYOND
 from api.approvals import links as approval_links
 from api.approvals import routes as approvals
 from api.events import routes as events
-from api.gateway import audit, breakers, providers, rules, stops
+from api.gateway import audit, breakers, providers, rules, stops, why
 from api.gateway.dispatch import routes as dispatch
 from api.gateway.dispatch.waiting import Ends
 from api.http import auth, errors, openapi
@@ -69,6 +69,7 @@ _GATEWAY = (rules.blueprint, stops.blueprint, breakers.blueprint, providers.blue
 _BELOW_V1 = (
     sign_in.blueprint,
     audit.blueprint,
+    why.blueprint,
     dispatch.blueprint,
     approvals.blueprint,
     silences.blueprint,

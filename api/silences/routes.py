@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from flask import Response
@@ -24,7 +25,7 @@ from tasks.generations.changes import Author
 
 blueprint = Blueprint("silences", __name__, tag="silences")
 
-_NEW = shapes.NewSilence()
+_NEW, _MATCHING = shapes.NewSilence(), shapes.Matching()
 
 
 @blueprint.get("/silences")
@@ -64,6 +65,20 @@ def create_silence(given: dict[str, Any]) -> Response:
     return _changed(row, applied, 201)
 
 
+@blueprint.post("/silences/preview")
+@requires("read:audit")
+@blueprint.arguments(_MATCHING, example=shapes.MATCHING)
+@blueprint.answers(200, shapes.Previewed(), example=shapes.PREVIEWED, words="How many it would keep.", takes_body=True)
+def preview_silence(given: dict[str, Any]) -> Response:
+    """Preview a silence.
+
+    How many of the executions that went out in the last day it would have kept back, read from the newest 2,000 records
+    of the tenant; a window counts as open when it would have been. Nothing is changed.
+    """
+    tenant, exact = scope(given.pop("tenant", None))
+    return answer(asdict(silences.preview(given, tenant=tenant, exact=exact)))
+
+
 @blueprint.get("/silences/<id:silence_id>")
 @requires("read:audit")
 @blueprint.answers(200, shapes.Silence(), example=shapes.ONE, words="The silence.", fails=(404,))
@@ -84,7 +99,7 @@ def get_silence(silence_id: str) -> Response:
 def change_silence(given: dict[str, Any], silence_id: str) -> Response:
     """Change a silence.
 
-    All of it is written anew but its tenant and, unless given, its begin; one that has ended stays as it is. What it
+    All of it is replaced but its tenant and, unless given, its begin; one that has ended stays as it is. What it
     holds goes out at its new end.
     """
     row = _mine(silence_id)

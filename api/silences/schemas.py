@@ -84,6 +84,15 @@ class NewSilence(Matching):
     remind_before_minutes = _number(1, _MINUTES, "A dispatch by notify reminds this long before the end.")
 
 
+class Previewed(Schema):
+    """How many of the last day's executions a silence would have kept back."""
+
+    matched = fields.Integer(metadata=described("How many of those that were looked at."))
+    looked_at = fields.Integer(metadata=described("Records of the last day that were looked at, the newest."))
+    complete = fields.Boolean(metadata=described("Whether these are all."))
+    kinds = fields.List(fields.Dict(), metadata=described("How many of each provider and action type."))
+
+
 class SilenceQuery(Schema):
     """The filters of the list, and which part of it is wanted."""
 
@@ -168,6 +177,13 @@ ONE: dict[str, Any] = {
     "updated_at": "2026-04-28T09:00:00.000Z",
     "ended_at": None,
     "ended_by": None,
+}
+MATCHING: dict[str, Any] = {"matchers": NEW["matchers"]}
+PREVIEWED: dict[str, Any] = {
+    "matched": 12,
+    "looked_at": 480,
+    "complete": True,
+    "kinds": [{"provider": "mail", "action_type": "send_email", "count": 12}],
 }
 CHANGED: dict[str, Any] = {**ONE, "applied": "9 of 9"}
 PAGE: dict[str, Any] = {"silences": [ONE], "count": 1, "next_cursor": None}

@@ -21,20 +21,28 @@ _OF_WINDOWS = ("timezone", "duration_minutes")
 
 def check(given: Mapping[str, Any], tenant: str, now: int) -> list[Problem]:
     """The faults of a silence of a tenant that is written at a time (ms)."""
-    problems = [one.under("/matchers") for one in matchers.check(given.get("matchers"), tenant)]
+    problems = check_matching(given, tenant)
     if not str(given.get("comment") or "").strip():
         problems.append(Problem("/comment", "is required: it is what others read who wonder why nothing comes"))
-    problems += _window_faults(given) if given.get("cron") is not None else _once_faults(given)
+    if given.get("cron") is None:
+        problems += _end_faults(given)
+    elif given.get("duration_seconds") is not None:
+        problems.append(Problem("/duration_seconds", "a window has duration_minutes, and comes back until ends_at"))
     problems += _time_faults(given, now)
     return problems + _notice_faults(given, now)
 
 
-def _once_faults(given: Mapping[str, Any]) -> list[Problem]:
-    problems = [
-        Problem(f"/{name}", "belongs to a window that comes back, with cron")
-        for name in _OF_WINDOWS
-        if given.get(name) is not None
-    ]
+def check_matching(given: Mapping[str, Any], tenant: str) -> list[Problem]:
+    """The faults of the matchers, and of a window that comes back."""
+    problems = [one.under("/matchers") for one in matchers.check(given.get("matchers"), tenant)]
+    if given.get("cron") is not None:
+        return problems + _window_faults(given)
+    text = "belongs to a window that comes back, with cron"
+    return problems + [Problem(f"/{name}", text) for name in _OF_WINDOWS if given.get(name) is not None]
+
+
+def _end_faults(given: Mapping[str, Any]) -> list[Problem]:
+    problems = []
     if (given.get("ends_at") is None) == (given.get("duration_seconds") is None):
         text = "a silence has an end: give either ends_at or duration_seconds"
         problems.append(Problem("/ends_at", text))
@@ -47,10 +55,6 @@ def _window_faults(given: Mapping[str, Any]) -> list[Problem]:
         problems.append(Problem("/cron", fault))
     if given.get("timezone") is not None and (fault := check_timezone(given["timezone"])):
         problems.append(Problem("/timezone", fault))
-    if given.get("duration_seconds") is not None:
-        problems.append(
-            Problem("/duration_seconds", "a window lasts for duration_minutes; it comes back until ends_at")
-        )
     minutes = given.get("duration_minutes")
     if minutes is None:
         problems.append(Problem("/duration_minutes", "is required with cron: how long a window lasts"))

@@ -28,7 +28,7 @@ silences = sa.Table(
     sa.Column("matchers", sa.Text, nullable=False),
     sa.Column("comment", sa.Text, nullable=False),
     sa.Column("author", sa.Text, nullable=False),
-    #: whose provider sends what is told of a silence of all tenants
+    #: whose provider sends the summaries of a silence of all tenants
     sa.Column("author_workspace", sa.Text, nullable=False),
     sa.Column("created_at", sa.BigInteger, nullable=False),
     sa.Column("updated_at", sa.BigInteger, nullable=False),

@@ -13,6 +13,8 @@ from store.audit import USUAL, audit
 from store.callers import reach
 from store.callers.reach import Covering
 from store.engine.db import Connection, Row, now_ms
+from store.executions.lists.listing import small
+from store.executions.lists.walks import unindexed
 from store.executions.transitions import executions
 from store.gateway.silences import silences
 from store.paging import Condition, Found, Order, Part, Total
@@ -27,6 +29,9 @@ SILENCED = "silenced"
 _table = silences.c
 _ORDER = Order((_table.created_at, _table.id), (True, True))
 _record = audit.c
+_is_record: Condition = sa.literal_column("audit.outcome IS NOT NULL")
+#: the outcomes of what went out, or was to
+_WENT_OUT = (USUAL, "rerouted", "failed", "circuit_open")
 #: exactly as the index has it
 _is_unusual: Condition = sa.literal_column(f"audit.outcome <> '{USUAL}'")
 
@@ -109,6 +114,24 @@ def _silenced(db: Connection, grants: Sequence[Covering], since: int, until: int
         left -= len(rows)
         if left <= 0:
             return
+
+
+def went_out(db: Connection, grants: Sequence[Covering], since: int, most: int) -> list[Any]:
+    """The newest records since a time (ms) of what went out in earnest, at most about ``most``."""
+    joined = audit.outerjoin(
+        executions, sa.and_(executions.c.id == _record.subject, executions.c.workspace_id == _record.workspace_id)
+    )
+    record = (_record.workspace_id, _record.origin, _record.namespace, _record.provider, _record.action_type)
+    more = (_record.given_id, _record.caller, _record.at, _record.began_at, executions.c.gate, executions.c.target)
+    columns = (*record, *more, small(db, executions.c.input))
+    found: list[Any] = []
+    for tenant in tenants(db, grants):
+        where = (_record.workspace_id == tenant, _is_record, unindexed(_record.outcome).in_(_WENT_OUT))
+        newest = sa.select(*columns).select_from(joined).where(*where, _record.at >= since)
+        found += db.execute(newest.order_by(_record.at.desc(), _record.id.desc()).limit(most - len(found))).all()
+        if len(found) >= most:
+            break
+    return found
 
 
 def tenants(db: Connection, grants: Sequence[Covering]) -> Sequence[str]:

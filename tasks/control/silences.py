@@ -5,26 +5,32 @@ every living process obeys. What an ended silence holds goes out with the next t
 """
 
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from config.errors import CallerError, Conflict, InvalidRequest, NotFound, Problem
-from gateway.grants import ANY
+from gateway.facts import Facts
+from gateway.grants import ANY, Grant
 from gateway.silences import matchers, written
-from gateway.silences.in_force import DROP, RELEASE, SUMMARISE
+from gateway.silences.in_force import BEYOND, DROP, RELEASE, SUMMARISE, Silence
 from gateway.silences.periods import Times
 from store import audit
 from store.engine import db
 from store.engine.db import Connection, Row
 from store.gateway import configurations, silences
 from store.records import held
+from store.records import silences as found_silences
 from tasks.definitions import provided
 from tasks.generations import changes
 from tasks.generations.changes import Author
 
 #: silences that have not ended, of all tenants
 MOST = 5_000
+#: how far back a preview looks, ms; records that it reads, and kinds that it names
+DAY, MOST_PREVIEWED, MOST_KINDS = 86_400_000, 2_000, 50
 #: until what was decided before an end is written down, ms
 SETTLED = 2_000
 
@@ -99,6 +105,72 @@ def end(silence_id: str, author: Author) -> tuple[Row, str]:
         return row, configurations.end(connection)
 
     return _announced(write)
+
+
+@dataclass(frozen=True)
+class Preview:
+    """How many of the last day's executions a silence would have kept back.
+
+    ``looked_at`` of them, the newest, were read; ``complete`` says that these are all.
+    """
+
+    matched: int
+    looked_at: int
+    complete: bool
+    kinds: list[dict[str, Any]]
+
+
+def preview(given: Mapping[str, Any], *, tenant: str, exact: bool) -> Preview:
+    """What a silence would have kept back of what went out in the last day.
+
+    A window counts as open when it would have been; any other silence as active all day.
+
+    Raises:
+        InvalidRequest: its faults. Unavailable.
+    """
+    problems = written.check_matching(given, tenant)
+    if problems:
+        raise InvalidRequest("The silence cannot be used.", problems=problems)
+    this = Silence(
+        id_="",
+        version=0,
+        tenant=tenant,
+        exact=exact,
+        matchers_=matchers.normal(given["matchers"]),
+        after=DROP,
+        comment="",
+        starts_at=0,
+        cron=given.get("cron"),
+        timezone=given.get("timezone") or "UTC",
+        duration_ms=(given.get("duration_minutes") or 0) * 60_000,
+    )
+    covered = (Grant(tenants=(tenant,), exact=exact),)
+    with db.read() as connection:
+        rows = found_silences.went_out(connection, covered, db.now_ms() - DAY, MOST_PREVIEWED)
+    found = Counter((row.provider or "", row.action_type or "") for row in rows if _is_matched(this, row))
+    kinds = [
+        {"provider": provider, "action_type": action_type, "count": count}
+        for (provider, action_type), count in found.most_common(MOST_KINDS)
+    ]
+    return Preview(found.total(), len(rows), len(rows) < MOST_PREVIEWED, kinds)
+
+
+def _is_matched(this: Silence, row: Any) -> bool:
+    """Whether a silence would have kept back what a record is of."""
+    named = (row.origin, row.namespace, row.workspace_id, row.provider, row.action_type)
+    origin, namespace, tenant, provider, action_type = (str(one or "") for one in named)
+    key = (origin, namespace, tenant, provider, action_type)
+    at = row.at if row.began_at is None else row.began_at
+    if row.origin in BEYOND or not this.concerns(key) or this.active_until(at) is None:
+        return False
+    gate, values = json.loads(row.gate or "{}"), json.loads(row.input or "{}")
+    sent = "payload" in values and row.origin not in ("trigger", "step")
+    labels = {"target": row.target, **(gate.get("labels") or {})}
+    more: dict[str, Any] = {
+        name: gate.get(name) for name in ("status", "fingerprint", "dedup_key", "starts_at", "ends_at")
+    }
+    payload = values["payload"] if sent else values
+    return this.matches(Facts(*key, at, payload, labels, id=row.given_id, caller=row.caller, **more))
 
 
 def _announced(write: Callable[[Connection], tuple[Row, int]]) -> tuple[Row, str]:

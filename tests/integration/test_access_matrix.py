@@ -78,6 +78,13 @@ ENTRIES = {
     ("GET", "/playbooks/executions/<id:run_id>/diff"): _READ,
     ("GET", "/v1/audit"): _READ,
     ("GET", "/v1/audit/<path:record_id>"): _READ,
+    ("GET", "/v1/audit/<path:record_id>/why"): _READ,
+    ("GET", "/v1/silences"): _READ,
+    ("POST", "/v1/silences"): _WRITE,
+    ("POST", "/v1/silences/preview"): _READ,
+    ("GET", "/v1/silences/<id:silence_id>"): _READ,
+    ("PUT", "/v1/silences/<id:silence_id>"): _WRITE,
+    ("DELETE", "/v1/silences/<id:silence_id>"): _WRITE,
     ("POST", "/v1/dispatch"): _WRITE,
     ("POST", "/v1/dispatch/batch"): _WRITE,
     ("GET", "/v1/dispatch/<dispatch:dispatch_id>"): _WRITE,
@@ -138,6 +145,10 @@ _SCOPES = {
 _RANK["admin"] = {*_RANK["operator"], _ADMIN}
 
 
+#: one that keeps nothing back that is sent here
+_SILENCE = {"matchers": [{"name": "never", "value": "sent"}], "duration_seconds": 600, "comment": "seen"}
+
+
 class Named(NamedTuple):
     """How a route under /v1 is asked about one tenant."""
 
@@ -149,6 +160,11 @@ class Named(NamedTuple):
 _TENANTS = {
     ("GET", "/v1/audit"): Named(lambda tenant: (f"/v1/audit?tenant={tenant}", None)),
     ("GET", "/v1/approvals"): Named(lambda tenant: (f"/v1/approvals?tenant={tenant}", None)),
+    ("GET", "/v1/silences"): Named(lambda tenant: (f"/v1/silences?tenant={tenant}", None)),
+    ("POST", "/v1/silences"): Named(lambda tenant: ("/v1/silences", {**_SILENCE, "tenant": tenant})),
+    ("POST", "/v1/silences/preview"): Named(
+        lambda tenant: ("/v1/silences/preview", {"matchers": _SILENCE["matchers"], "tenant": tenant})
+    ),
     ("POST", "/v1/dispatch"): Named(lambda tenant: ("/v1/dispatch", dispatching.body(tenant=tenant))),
     ("POST", "/v1/rules/evaluate"): Named(
         lambda tenant: ("/v1/rules/evaluate", {**_BODIES["POST", "/v1/rules/evaluate"], "tenant": tenant})
@@ -162,6 +178,8 @@ _WITHOUT_TENANT = {
     ("POST", "/v1/auth/logout"),
     ("POST", "/v1/auth/password"),
     ("GET", "/v1/audit/<path:record_id>"),
+    ("GET", "/v1/audit/<path:record_id>/why"),
+    *((method, "/v1/silences/<id:silence_id>") for method in ("GET", "PUT", "DELETE")),
     ("POST", "/v1/dispatch/batch"),
     ("GET", "/v1/dispatch/<dispatch:dispatch_id>"),
     ("GET", "/v1/providers"),
@@ -192,6 +210,8 @@ _BODIES: dict[tuple[str, str], Any] = {
     ("PUT", "/v1/rules/<path:rule_name>/enabled"): {"enabled": False},
     ("POST", "/admin/stop"): {"reason": "seen"},
 }
+_BODIES["POST", "/v1/silences"] = _BODIES["PUT", "/v1/silences/<id:silence_id>"] = _SILENCE
+_BODIES["POST", "/v1/silences/preview"] = {"matchers": _SILENCE["matchers"]}
 _BODIES["POST", "/users"] = {"username": "new", "password": PASSWORD, "role": "viewer"}
 _BODIES["PATCH", "/users/<id:username>"] = {"role": "viewer"}
 _BODIES["POST", "/v1/auth/password"] = {"old": PASSWORD, "new": f"{PASSWORD}-new"}
@@ -250,6 +270,7 @@ class Things:
         assert changes.load(Author()).errors == []
         self.door = door
         self.approval = self.ask()["approval_id"]
+        self.silence = door.call("POST", "/v1/silences", json=_SILENCE).json["id"]
         self.dispatch = dispatching.send(door).json["execution_id"]
         self.playbook = door.create_playbook(name="Seen", steps=[{"id": "ask", "type": "approval"}])["id"]
         self.run = door.call("POST", f"/api/playbooks/{self.playbook}/run", json={}).json["execution_id"]
@@ -278,6 +299,7 @@ class Things:
             rule.replace("<id:action_id>", self.action)
             .replace("<id:execution_id>", self.execution)
             .replace("<id:approval_id>", self.approval)
+            .replace("<id:silence_id>", self.silence)
             .replace("<dispatch:dispatch_id>", self.dispatch)
             .replace("<id:playbook_id>", self.playbook)
             .replace("/versions/diff", "/versions/diff?from=1.0.0")
@@ -393,6 +415,7 @@ def test_another_workspace_sees_nothing(door: Door) -> None:
         things.execution: "exec-missing",
         things.dispatch: "disp-missing",
         things.approval: "apr-missing",
+        things.silence: "sil-missing",
         things.playbook: "pb-missing",
         things.run: "pexec-missing",
         things.key: "0123456789ab",

@@ -327,3 +327,31 @@ def test_nothing_is_asked_where_there_is_no_silence(door: Door) -> None:
     assert current.held().silences.by_id == {}
     with db.read() as connection:
         assert configurations.stored(connection).silences == []
+
+
+def test_why_tells_rule_silence_and_condition(door: Door) -> None:
+    """In sentences and as data; also of what is held still."""
+    made = silence(door)
+    dropped = send(door, warning(payload={"page": True})).json["action_id"]
+    told = why(door, dropped)
+    assert (told["outcome"], [one["kind"] for one in told["reasons"]]) == ("silenced", ["silence", "rule"])
+    kept, rule = told["reasons"]
+    assert (kept["silence_id"], kept["until"], kept["would"]) == (made["id"], made["ends_at"], "reroute")
+    assert (rule["rule"], rule["applied"], rule["condition"]) == ("page", False, "action.payload.page eq true")
+    assert "passes at" in told["sentences"][0]
+    assert "would have applied" in told["sentences"][1]
+    spam = why(door, send(door, body(payload={"spam": True})).json["action_id"])
+    assert spam["reasons"][0]["condition"] == "action.payload.spam eq true"
+    assert spam["sentences"] == ["The rule 'no-spam' suppresses it, because action.payload.spam eq true: spam."]
+    door.call("DELETE", f"/v1/silences/{made['id']}")
+    silence(door, after="release")
+    send(door, warning())
+    with db.read() as connection:
+        [row] = connection.execute(transitions.executions.select()).all()
+    held = why(door, row.id)
+    assert (held["outcome"], held["status"], held["reasons"][0]["held"]) == (None, "waiting", True)
+    assert "holds it" in held["sentences"][0]
+    assert_problem(door.call("GET", "/v1/audit/nothing/why"), 404)
+    stranger = door.key(workspace="elsewhere")
+    for one in (row.id, dropped):
+        assert_problem(door.call("GET", f"/v1/audit/{one}/why", key=stranger), 404)

@@ -1,4 +1,4 @@
-"""When a window is open, by a reference that knows nothing of cron: each minute's wall clock is read off ``zoneinfo``."""
+"""When a window is open, without cron: each minute's wall clock is read off ``zoneinfo``."""
 
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -20,7 +20,7 @@ def begins(hour: int, minute: int, weekday: int | None, zone: str, since: dateti
         step = wall if wall > before else None
         if step is not None:
             for day in {before.date(), wall.date()}:
-                wanted = datetime(day.year, day.month, day.day, hour, minute)  # noqa: DTZ001 - a wall clock
+                wanted = datetime(day.year, day.month, day.day, hour, minute)
                 if before < wanted <= wall and (weekday is None or day.weekday() == weekday):
                     found.setdefault(day, moment)
         before = wall

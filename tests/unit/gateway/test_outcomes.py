@@ -24,6 +24,18 @@ FORMS = [
         {"Suppressed": {"rule": "freeze"}},
     ),
     (
+        outcomes.Silenced("sil-1", "CHG-1", "2026-04-28T09:00:00.000Z", "page"),
+        {
+            "outcome": "silenced",
+            "silence_id": "sil-1",
+            "reason": "CHG-1",
+            "until": "2026-04-28T09:00:00.000Z",
+            "rule": "page",
+            "held": False,
+        },
+        {"Silenced": {"silence_id": "sil-1", "matched_rule": "page"}},
+    ),
+    (
         outcomes.Rerouted("email", "sms", ANSWER),
         {
             "outcome": "rerouted",

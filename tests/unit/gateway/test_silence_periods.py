@@ -62,7 +62,7 @@ def test_a_silence_begins_at_its_first_moment_and_ends_before_its_last() -> None
     window = Times(
         starts_at=30 * minute, ends_at=80 * minute, cron="0 * * * *", timezone="UTC", duration_ms=40 * minute
     )
-    opened = [at for at in range(0, 120) if window.period(at * minute).active]
+    opened = [at for at in range(120) if window.period(at * minute).active]
     assert opened == [*range(30, 40), *range(60, 80)]
     assert window.next_end(0) == 40 * minute
     assert window.next_end(45 * minute) == 80 * minute
