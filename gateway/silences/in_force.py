@@ -16,6 +16,8 @@ from gateway.silences import matchers
 from gateway.silences.periods import Period, Times
 
 MAX_KEYS = 10_000
+#: texts of labels of which is remembered which patterns match
+MAX_TEXTS = 1_000
 #: silences in all different results together
 MAX_HELD = 1_000_000
 #: what becomes of what a silence keeps back, the strictest first
@@ -41,8 +43,10 @@ class Silence:
         compiled = matchers.compiled(matchers_)
         self._in_key = tuple(one for one in compiled if one.in_key)
         self._others = tuple(one for one in compiled if not one.in_key)
-        #: the first label that it wants to have one value, and that value
-        self.wanted = next(((one.label, one.value) for one in self._others if one.label is not None), None)
+        of_labels = [one for one in self._others if one.label is not None]
+        #: the first matcher that wants a label to have one value, and the first that wants it to match a pattern
+        self.equal = next((one for one in of_labels if one.op == "=" and one.value), None)
+        self.alike = next((one for one in of_labels if one.op == "=~"), None)
         self._period = Period(0, 0, active=False)
 
     @property
@@ -71,16 +75,23 @@ class Silence:
 
 
 class Candidates:
-    """Some silences, by the label that each wants."""
+    """Some silences, by the label that each wants.
+
+    Which patterns match a text is remembered for the texts that came last.
+    """
 
     def __init__(self, found: Iterable[Silence]) -> None:
         self._by_label: dict[str, dict[str, list[Silence]]] = {}
+        self._by_pattern: dict[str, list[Silence]] = {}
         self._others: list[Silence] = []
         for one in found:
-            if one.wanted is None:
-                self._others.append(one)
+            if one.equal is not None:
+                self._by_label.setdefault(str(one.equal.label), {}).setdefault(one.equal.value, []).append(one)
+            elif one.alike is not None:
+                self._by_pattern.setdefault(str(one.alike.label), []).append(one)
             else:
-                self._by_label.setdefault(one.wanted[0], {}).setdefault(one.wanted[1], []).append(one)
+                self._others.append(one)
+        self._alike = lru_cache(maxsize=MAX_TEXTS)(self._matching)
 
     def active(self, facts: Facts) -> list[tuple[Silence, int]]:
         """Those that keep an execution back, the strictest first, and until when."""
@@ -99,6 +110,12 @@ class Candidates:
             value = facts.metadata.get(name)
             if value is not None:
                 yield from by_value.get(matchers.text_of(value), ())
+        for name in self._by_pattern:
+            yield from self._alike(name, matchers.text_of(facts.metadata.get(name)))
+
+    def _matching(self, name: str, text: str) -> tuple[Silence, ...]:
+        """Those whose pattern for a label matches a text."""
+        return tuple(one for one in self._by_pattern[name] if one.alike is not None and one.alike.matches_text(text))
 
 
 class Silences:

@@ -79,9 +79,12 @@ class Matcher:
 
     @property
     def label(self) -> str | None:
-        """The label that it wants to have one value, if it does."""
-        plain = self.op == "=" and self.value and len(self.path) == 3 and self.path[1] == "metadata"  # noqa: PLR2004
-        return self.path[2] if plain else None
+        """The label that it reads, if it reads one."""
+        return self.path[2] if len(self.path) == 3 and self.path[1] == "metadata" else None  # noqa: PLR2004
+
+    def matches_text(self, text: str) -> bool:
+        """Whether what it reads matches."""
+        return self._matches(text)
 
     def matches(self, facts: Facts | Key) -> bool:
         """Whether facts match; of a matcher that is ``in_key``, whether a key does."""
