@@ -54,7 +54,7 @@ def list_silences(query: dict[str, Any]) -> Response:
     201, shapes.Silence(), example=shapes.CHANGED, words="Every process obeys.", fails=(409,), takes_body=True
 )
 def create_silence(given: dict[str, Any]) -> Response:
-    """Make a silence.
+    """Create a silence.
 
     What all its matchers match, and no rule stops, is kept from going out while it is active: dropped, summed up at the
     end, or held and let go. The answer comes when every process obeys, at most a second later. It needs a grant over
@@ -97,7 +97,7 @@ def get_silence(silence_id: str) -> Response:
     200, shapes.Silence(), example=shapes.CHANGED, words="Every process obeys.", fails=(404, 409), takes_body=True
 )
 def change_silence(given: dict[str, Any], silence_id: str) -> Response:
-    """Change a silence.
+    """Update a silence.
 
     All of it is replaced but its tenant and, unless given, its begin; one that has ended stays as it is. What it
     holds goes out at its new end.

@@ -8,6 +8,7 @@ from tasks.clock.gateway import silences
 
 
 def _main() -> None:
+    sweep.BATCH = 20  # so that many transactions can be interrupted
     while True:
         sweep.handle_due(TimeSlice(time.monotonic() + 0.9))
         silences.look_after(TimeSlice())
