@@ -25,6 +25,7 @@ from api.events import routes as events
 from api.gateway import audit, breakers, providers, rules, stops, why
 from api.gateway.dispatch import routes as dispatch
 from api.gateway.dispatch.waiting import Ends
+from api.groups import routes as groups
 from api.http import auth, errors, openapi
 from api.http.blueprint import DispatchIdConverter, IdConverter, PartsConverter, StepIdConverter, TextConverter
 from api.http.body import MAX_BYTES
@@ -74,6 +75,7 @@ _BELOW_V1 = (
     approvals.blueprint,
     silences.blueprint,
     approval_links.blueprint,
+    groups.blueprint,
 )
 #: what is behind a key or a token
 _GUARDED = ("/api/", "/v1/", "/compat/", "/admin/")

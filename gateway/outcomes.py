@@ -237,6 +237,24 @@ class PendingApproval:
 
 
 @dataclass(frozen=True, slots=True)
+class Grouped:
+    """It goes out with others, in the summary of its group."""
+
+    group_id: str
+    group_size: int
+    notify_at: str
+    name: ClassVar[str] = "grouped"
+
+    def members(self) -> Json:
+        """What the document's form carries."""
+        return _plain(self)
+
+    def tagged(self) -> Any:
+        """The tagged form."""
+        return {"Grouped": _plain(self)}
+
+
+@dataclass(frozen=True, slots=True)
 class DryRun:
     """What would have become of it."""
 
@@ -266,6 +284,7 @@ Outcome = (
     | ChainStarted
     | Scheduled
     | PendingApproval
+    | Grouped
     | DryRun
 )
 #: the outcomes of which records are kept, by their words
@@ -282,6 +301,7 @@ NAMES = tuple(
         CircuitOpen,
         ChainStarted,
         Scheduled,
+        Grouped,
     )
 )
 

@@ -121,17 +121,51 @@ class Schedule:
     kind: ClassVar[str] = "schedule"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """It goes out with others of its kind, in one summary.
+
+    What agrees in ``group_by`` is gathered: for ``group_wait_seconds`` from the first on, and after a summary until
+    ``group_interval_seconds`` are over. A full group goes out at once.
+    """
+
+    group_by: tuple[str, ...]
+    group_wait_seconds: int = 30
+    group_interval_seconds: int = 300
+    #: after this time what is not resolved goes out again
+    repeat_interval_seconds: int | None = None
+    max_group_size: int = 100
+    #: whether the first of a new group goes out at once
+    first: Literal["wait", "now"] = "wait"
+    flush_on: tuple[str, ...] = ("full",)
+    #: the provider of the summary; None: that of its members
+    notify_provider: str | None = None
+    template: str | None = None
+    kind: ClassVar[str] = "group"
+
+
 Effect = (
-    Allow | Deny | Suppress | Deduplicate | Throttle | Reroute | Modify | Chain | Schedule | RequireApproval | Silenced
+    Allow
+    | Deny
+    | Suppress
+    | Deduplicate
+    | Throttle
+    | Reroute
+    | Modify
+    | Chain
+    | Schedule
+    | RequireApproval
+    | Group
+    | Silenced
 )
 
 #: the words of all effects that a rule may ask for
 EFFECTS = tuple(
     one.kind
-    for one in (Allow, Deny, Suppress, Deduplicate, Throttle, Reroute, Modify, Chain, Schedule, RequireApproval)
+    for one in (Allow, Deny, Suppress, Deduplicate, Throttle, Reroute, Modify, Chain, Schedule, RequireApproval, Group)
 )
 #: the effects that say where an execution goes
-WHERE: frozenset[str] = frozenset({Reroute.kind, Chain.kind})
+WHERE: frozenset[str] = frozenset({Reroute.kind, Chain.kind, Group.kind})
 #: the effects that stop an execution for good: it is neither counted nor remembered by the checks of other rules
 STOPPING: frozenset[str] = frozenset({Deny.kind, Suppress.kind})
 #: the effects after which further rules may be asked
@@ -175,6 +209,14 @@ class Quiet:
 
 
 @dataclass(frozen=True, slots=True)
+class Gathered:
+    """The group to which a dispatch belongs: its key, and what its members have in common, by name."""
+
+    key: str
+    common: tuple[tuple[str, Any], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Shadow:
     """What a rule in shadow mode would have decided."""
 
@@ -209,6 +251,8 @@ class Verdict:
     problems: tuple[Problem, ...] = ()
     #: what keeps it back: for good where the effect is ``Silenced``, else for a time
     quiet: Quiet | None = None
+    #: where the effect is a ``Group``: which one
+    gathered: Gathered | None = None
 
     @property
     def kind(self) -> str:

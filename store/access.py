@@ -63,7 +63,7 @@ USER = "user:"
 DECIDE = "decide:approvals"
 _READ = frozenset(f"read:{things}" for things in ("actions", "playbooks", "audit", "stream"))
 _WORK = frozenset(f"{verb}:{things}" for verb in ("write", "execute") for things in ("actions", "playbooks"))
-_OPERATE = _READ | _WORK | {DECIDE, "dispatch", "manage:rules", "manage:breakers", "manage:silences"}
+_OPERATE = _READ | _WORK | {DECIDE, "dispatch", "manage:rules", "manage:breakers", "manage:groups", "manage:silences"}
 #: role → the permissions it may hold; a key's scopes narrow them
 ROLES: dict[str, frozenset[str]] = {
     "viewer": _READ,
@@ -87,6 +87,7 @@ ALIASES = {
     "rules:manage": "manage:rules",
     "breakers:manage": "manage:breakers",
     "silences:manage": "manage:silences",
+    "groups:manage": "manage:groups",
     "providers:manage": "manage:providers",
     "users:manage": "manage:users",
 }

@@ -6,7 +6,17 @@ from store.definitions import actions, documents, playbooks, references
 from store.engine.db import metadata
 from store.executions import announcements, idempotency, indexes, transitions
 from store.executions.lists import indexes as indexes_of_lists
-from store.gateway import approvals, breakers, configurations, dedup, payloads, providers, silences, throttles
+from store.gateway import (
+    approvals,
+    breakers,
+    configurations,
+    dedup,
+    groups,
+    payloads,
+    providers,
+    silences,
+    throttles,
+)
 
 __all__ = [
     "access",
@@ -18,6 +28,7 @@ __all__ = [
     "configurations",
     "dedup",
     "documents",
+    "groups",
     "idempotency",
     "indexes",
     "indexes_of_lists",

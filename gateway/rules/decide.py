@@ -33,8 +33,8 @@ def decide(rules: Sequence[Rule], facts: Facts, recorded: Recorded = _NOTHING) -
             continue
         facts = search.take(rule, facts)
         if rule.ends:
-            return search.verdict(rule, this)
-    return search.verdict(None, this) if search is not None else ALLOWED
+            return search.verdict(rule, this, facts)
+    return search.verdict(None, this, facts) if search is not None else ALLOWED
 
 
 class Search:
@@ -60,7 +60,7 @@ class Search:
             facts = facts._replace(payload=merge_patch.patched(facts.payload, rule.effect.changes))
         return facts
 
-    def verdict(self, decided: Rule | None, this: Evaluation) -> Verdict:
+    def verdict(self, decided: Rule | None, this: Evaluation, facts: Facts) -> Verdict:
         """The verdict of the deciding rule, or of the last that let the search go on."""
         rule = decided or self.last
         stops = rule is not None and rule.effect.kind in STOPPING
@@ -73,6 +73,7 @@ class Search:
             patches=tuple(self.patches),
             shadows=tuple(self.shadows),
             problems=tuple(self.problems(this)) if self.undecided else (),
+            gathered=rule.group(facts) if rule is not None and rule.group is not None else None,
         )
 
     def problems(self, this: Evaluation) -> Iterator[Problem]:

@@ -8,7 +8,7 @@ from typing import Any
 from config.types import Json
 from expressions.limits import MAX_DEPTH
 from gateway import verdicts
-from gateway.rules import approval_checks, fields
+from gateway.rules import approval_checks, fields, group_checks
 from gateway.verdicts import Effect
 from playbooks.checks.faults import Faults, below, shown
 from playbooks.definitions.fields import MAX_DESCRIPTION_CHARACTERS, MAX_NAME_CHARACTERS, is_line, is_whole
@@ -33,11 +33,13 @@ _REQUIRED: dict[str, tuple[str, ...]] = {
     "chain": ("chain_name",),
     "schedule": ("delay_seconds",),
     "require_approval": (),
+    "group": group_checks.REQUIRED,
 }
 _OPTIONAL: dict[str, tuple[str, ...]] = {
     "deduplicate": ("ttl_seconds", "key_fields"),
     "throttle": ("by", "distinct", "on_excess", "max_wait_seconds", *approval_checks.MEMBERS),
     "require_approval": approval_checks.MEMBERS,
+    "group": group_checks.OPTIONAL,
 }
 TYPES = tuple(_REQUIRED)
 #: other spelling → member
@@ -47,7 +49,6 @@ _TYPE_ALIASES = {"request_approval": "require_approval"}
 #: types that the field has and a later release brings
 _LATER = {
     "state_machine": "state machines",
-    "group": "event groups",
     "llm_guardrail": "language models in rules",
     "llm": "language models in rules",
 }
@@ -87,10 +88,16 @@ def check(action: Any, pointer: str, names: Names, faults: Faults) -> None:
         detail = _RULES[member](value) if member in _RULES else None
         if detail:
             faults.add(below(pointer, member), f"'{member}' {detail}")
-    if kind == "throttle":
+    _check_together(given, names, pointer, faults)
+
+
+def _check_together(given: Mapping[str, Any], names: Names, pointer: str, faults: Faults) -> None:
+    """Report what does not go together, and names that there are not."""
+    if given["type"] == "throttle":
         _check_wait(given, pointer, faults)
-    approval_checks.check(given, kind, names.providers, pointer, faults)
+    approval_checks.check(given, given["type"], names.providers, pointer, faults)
     _check_reference(given, "target_provider", names.providers, pointer, faults)
+    _check_reference(given, "notify_provider", names.providers, pointer, faults)
     _check_reference(given, "chain_name", names.chains, pointer, faults)
 
 
@@ -120,7 +127,7 @@ def _check_reference(
 ) -> None:
     name = given.get(member)
     if isinstance(name, str) and known is not None and name not in known:
-        what = {"target_provider": "provider", "chain_name": "chain"}[member]
+        what = "chain" if member == "chain_name" else "provider"
         faults.add(below(pointer, member), f"there is no {what} '{shown(name)}'{faults.hint(name, sorted(known))}")
 
 
@@ -184,6 +191,7 @@ _RULES: dict[str, Callable[[Any], str | None]] = {
     "chain_name": _name,
     "delay_seconds": _whole(1, MAX_SECONDS, " of seconds"),
     **approval_checks.RULES,
+    **group_checks.RULES,
 }
 
 
@@ -192,7 +200,7 @@ def normalise(action: Mapping[str, Any]) -> Json:
     form = _spelled(action, "", Faults())
     if form["type"] == "deduplicate":
         form.setdefault("ttl_seconds", DEFAULT_TTL_SECONDS)
-    for member in ("key_fields", "by"):
+    for member in ("key_fields", "by", "group_by"):
         if member in form:
             given = form[member] if isinstance(form[member], list) else [form[member]]
             form[member] = [fields.spelled(fields.parse(one, short=True)) for one in given]
@@ -205,7 +213,7 @@ def effect(form: Mapping[str, Any]) -> Effect:
     """The effect of an action in its stored form."""
     kind: Any = _KINDS[form["type"]]
     members = {name: value for name, value in form.items() if name not in ("type", "reason")}
-    for name in ("key_fields", "by", "approvers"):
+    for name in ("key_fields", "by", "approvers", "group_by", "flush_on"):
         if name in members:
             members[name] = tuple(members[name])
     if kind is verdicts.Throttle and form.get("on_excess") == "require_approval":
@@ -228,5 +236,6 @@ _KINDS = {
         verdicts.Chain,
         verdicts.Schedule,
         verdicts.RequireApproval,
+        verdicts.Group,
     )
 }

@@ -11,9 +11,11 @@ from zoneinfo import ZoneInfo
 from config.types import Json
 from gateway import grants
 from gateway.facts import Facts, Key
-from gateway.rules import conditions, effects, fields, written
+from gateway.rules import conditions, effects, fields, group_checks, written
 from gateway.rules.conditions import Condition, Test
-from gateway.verdicts import Check, Deduplicate, Effect, Throttle
+from gateway.verdicts import Check, Deduplicate, Effect, Gathered, Group, Throttle
+
+_canonical = json.JSONEncoder(sort_keys=True).encode
 
 Values = Callable[[Facts], list[Any]]
 
@@ -33,6 +35,7 @@ class Rule:
     goes_on: bool
     reason: str | None
     check: Callable[[Facts], Check] | None
+    group: Callable[[Facts], Gathered] | None = None
 
     @property
     def order(self) -> tuple[int, str, int]:
@@ -78,6 +81,7 @@ def compiled(form: Json) -> Rule:
         goes_on=form["continue"],
         reason=form["action"].get("reason"),
         check=_check(form, effect, condition.text),
+        group=_group(form["name"], effect) if isinstance(effect, Group) else None,
     )
 
 
@@ -127,6 +131,23 @@ def _throttle_check(rule: str, effect: Throttle, reason: str | None, condition: 
     return check
 
 
+def _group(rule: str, effect: Group) -> Callable[[Facts], Gathered]:
+    """Which group a dispatch belongs to.
+
+    Its key has the tenant and the namespace, under which its summary goes out, and the provider unless the rule names
+    one for the summary.
+    """
+    read, names = _values(effect.group_by), group_checks.label_names(effect.group_by)
+
+    def gathered(facts: Facts) -> Gathered:
+        values = read(facts)
+        provider = facts.provider if effect.notify_provider is None else None
+        place = (facts.tenant, facts.namespace, rule, provider)
+        return Gathered(_digest("group", place, effect.group_by, values), tuple(zip(names, values, strict=True)))
+
+    return gathered
+
+
 def _digest(*values: Any) -> str:
     """A key of bounded length; equal for equal JSON values, whatever the order of members."""
-    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(_canonical(values).encode()).hexdigest()

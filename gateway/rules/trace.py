@@ -95,7 +95,7 @@ class _Walk:
         self.previews = 0
 
     def verdict(self) -> Verdict:
-        return self.search.verdict(self.decided, self.this)
+        return self.search.verdict(self.decided, self.this, self.seen)
 
     def time(self, zone: str) -> Json:
         """The ``time.*`` that the rules of a zone see."""

@@ -12,7 +12,7 @@ from gateway import grants
 from gateway.facts import GATEWAY_ORIGINS, ORIGINS
 from gateway.rules import condition_checks, effects
 from gateway.rules.effects import Names
-from gateway.verdicts import CONTINUING, WHERE, Chain, RequireApproval
+from gateway.verdicts import CONTINUING, WHERE, Chain, Group, RequireApproval
 from playbooks.checks.faults import Faults, below, shown
 from playbooks.definitions.fields import (
     MAX_DESCRIPTION_CHARACTERS,
@@ -42,6 +42,8 @@ MODES = ("enforce", "shadow")
 NEVER_ASKED = frozenset({"recurring", "approval", "silence"})
 #: the origins of notices about the gateway itself, which only a rule that names them sends elsewhere
 NOTICES = frozenset({"approval", "silence"})
+#: the origins of what can be gathered: dispatches that make no run and no notice
+GATHERED = frozenset({"dispatch", "event"})
 MAX_PRIORITY = 1_000_000
 _LATER = ("active_time_intervals", "mute_time_intervals")
 
@@ -120,6 +122,9 @@ def _check_origins(given: Mapping[str, Any], pointer: str, faults: Faults) -> No
     if _kind(given) in (RequireApproval.kind, "request_approval"):
         for origin in sorted(NEVER_ASKED.intersection(one for one in origins if isinstance(one, str))):
             faults.add(place, f"what has the origin {origin} never waits for an approval: leave it out of origins")
+    if _kind(given) == Group.kind:
+        for origin in sorted({one for one in origins if isinstance(one, str) and one in ORIGINS} - GATHERED):
+            faults.add(place, f"groups gather dispatches: leave {origin} out of origins")
     if _kind(given) == Chain.kind and "chain" in origins:
         faults.add(place, "a chain is never started from inside a chain: leave chain out of origins")
 
@@ -135,6 +140,8 @@ def concerned(form: Mapping[str, Any]) -> frozenset[str]:
     kind = form["action"]["type"]
     if kind == RequireApproval.kind:
         return frozenset(ORIGINS) - NEVER_ASKED
+    if kind == Group.kind:
+        return frozenset({"dispatch"})
     if kind == Chain.kind:
         return GATEWAY_ORIGINS - NOTICES - {"chain"}
     return GATEWAY_ORIGINS - NOTICES if kind in WHERE else frozenset(ORIGINS)

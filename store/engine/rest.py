@@ -12,6 +12,23 @@ TIMES = 2
 SHORTEST, LONGEST = 0.005, 1.0
 
 
+class Rests:
+    """Bites between which something else is done, which counts as rest."""
+
+    def __init__(self) -> None:
+        self._until = 0.0
+
+    def before_bite(self) -> float:
+        """Wait for the rest of the pause; when the bite begins."""
+        time.sleep(max(0.0, self._until - time.monotonic()))
+        return time.monotonic()
+
+    def bitten(self, began: float) -> None:
+        """Note a bite that began at this time of the monotonic clock."""
+        now = time.monotonic()
+        self._until = now + min(LONGEST, max(SHORTEST, TIMES * (now - began)))
+
+
 def after_bite(began: float) -> None:
     """Pause after a bite that began at this time of the monotonic clock."""
     time.sleep(min(LONGEST, max(SHORTEST, TIMES * (time.monotonic() - began))))

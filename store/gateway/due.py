@@ -5,6 +5,7 @@ import sqlalchemy as sa
 from store.definitions.playbooks import playbooks
 from store.engine.db import Connection, now_ms
 from store.gateway.approvals import approvals
+from store.gateway.groups import event_groups
 from store.gateway.silences import silences
 
 #: what becomes due, and the column that says when
@@ -12,6 +13,7 @@ _COLUMNS = {
     "schedules": playbooks.c.fire_at,
     "notices": approvals.c.notify_at,
     "silences": silences.c.next_at,
+    "groups": event_groups.c.due_at,
 }
 
 

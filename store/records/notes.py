@@ -44,10 +44,9 @@ def note(db: Connection, *notes: Note) -> None:
     """Write the records of these dispatches; part of the caller's transaction."""
     if not notes:
         return
-    bodies = [transitions.dump(dict(one.payload)) or "{}" for one in notes]
-    entries = [_entry(one, payloads.digest(body)) for one, body in zip(notes, bodies, strict=True)]
-    audit.record_ends(db, entries)
-    payloads.add(db, [_kept(one, entry["at"], body) for one, entry, body in zip(notes, entries, bodies, strict=True)])
+    texts = [columns(one) for one in notes]
+    audit.record_ends(db, [entry for entry, _ in texts])
+    payloads.add(db, [kept for _, kept in texts])
 
 
 def _entry(this: Note, digest: str) -> dict[str, Any]:
@@ -55,6 +54,13 @@ def _entry(this: Note, digest: str) -> dict[str, Any]:
     event = f"dispatch.{this.outcome}"
     entry = audit.entry(this.workspace_id, this.caller, event, this.id, **said, payload_sha256=digest)
     return {**entry, **{name: getattr(this, name) for name in audit.RECORD}}
+
+
+def columns(this: Note) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The columns of a note's record, and of its body."""
+    body = transitions.dump(dict(this.payload)) or "{}"
+    entry = _entry(this, payloads.digest(body))
+    return entry, _kept(this, entry["at"], body)
 
 
 def _kept(this: Note, at: int, body: str) -> dict[str, Any]:

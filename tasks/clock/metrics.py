@@ -11,7 +11,7 @@ import time
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from config import logs
 from playbooks.states import Kind, Mode
@@ -121,17 +121,42 @@ def _add_failures() -> None:
         _told.update(new)
 
 
+class _Alike(NamedTuple):
+    """What ends have in common that count the same: most of a bite do, so what follows is worked out once for all."""
+
+    workspace_id: str
+    status: str
+    kind: str
+    mode: str
+    action_id: str
+    attempt: int
+    lapses: int
+    error: str | None
+
+
 def tally(entries: Iterable[Entry], ended: dict[str, Any]) -> Counter[Series]:
     """What these rows of the trail add to the numbers."""
     numbers: Counter[Series] = Counter()
+    alike: Counter[_Alike] = Counter()
+    recorded: Counter[tuple[str, ...]] = Counter()
+    times = _Times()
     for entry in entries:
         row = entry.row
         if row.outcome is not None:
-            numbers[Series(OUTCOMES, labels=(row.origin, row.outcome))] += 1
+            recorded[row.origin, row.outcome] += 1
         if row.event == "playbook.not_fired":
             numbers[Series("playbooks_not_started")] += 1
-        elif row.event in _ENDS:
-            _end(numbers, row.workspace_id, _ENDS[row.event], ended.get(row.subject) or _Forgotten(row.subject))
+        elif (status := _ENDS.get(row.event)) is not None:
+            one = ended.get(row.subject) or _Forgotten(row.subject)
+            of_action = one.action_id, one.attempt, one.lapses, one.error
+            alike[_Alike(row.workspace_id, status, one.kind, one.mode, *of_action)] += 1
+            if one.action_id and one.started_at is not None:
+                times.add(one)
+    for labels, number in recorded.items():
+        numbers[Series(OUTCOMES, labels=labels)] += number
+    for group, number in alike.items():
+        _end(numbers, group, number)
+    times.tell(numbers)
     return numbers
 
 
@@ -147,34 +172,50 @@ class _Forgotten:
         self.kind = run if execution_id.startswith("pexec-") else alone
 
 
-def _end(numbers: Counter[Series], workspace_id: str, status: str, row: Any) -> None:
-    kind = str(row.kind)
-    numbers[Series("executions_ended", labels=(kind, status, str(row.mode)))] += 1
-    if not row.action_id:
+def _end(numbers: Counter[Series], one: _Alike, ends: int) -> None:
+    kind = str(one.kind)
+    numbers[Series("executions_ended", labels=(kind, one.status, str(one.mode)))] += ends
+    if not one.action_id:
         return  # a step that calls no action: it neither waits in a queue nor occupies a worker
-    numbers[Series("workspace_executions_ended", workspace_id, (kind, status, row.action_id))] += 1
-    if row.started_at is not None:
-        _time(numbers, "queue_wait", kind, row.started_at - row.created_at)
-        _time(numbers, "run_time", kind, row.completed_at - row.started_at)
+    numbers[Series("workspace_executions_ended", one.workspace_id, (kind, one.status, one.action_id))] += ends
     if kind == Kind.PLAYBOOK:
         return
-    error = json.loads(row.error) if row.error else {}
+    error = json.loads(one.error) if one.error else {}
     lost = error.get("code") in _LOST
     for name, number in (
-        ("attempts", row.attempt),
-        ("attempts_lost", row.lapses + lost),
+        ("attempts", one.attempt),
+        ("attempts_lost", one.lapses + lost),
         ("attempts_exhausted", error.get("code") == "attempts_exhausted"),
         ("outcomes_unknown", bool(error.get("outcome_unknown"))),
     ):
-        numbers[Series(name, labels=(kind,))] += int(number)
+        numbers[Series(name, labels=(kind,))] += int(number) * ends
 
 
-def _time(numbers: Counter[Series], name: str, kind: str, took: int) -> None:
-    took, bounds = max(0, took), BOUNDS[name]
-    place = bisect_left(bounds, took)
-    bucket = str(bounds[place]) if place < len(bounds) else "+Inf"
-    numbers[Series(name, labels=(kind, bucket))] += 1
-    numbers[Series(f"{name}_sum", labels=(kind,))] += took
+class _Times:
+    """How long executions waited and ran: by histogram, kind and bucket, and the sums."""
+
+    def __init__(self) -> None:
+        self._buckets: Counter[tuple[str, str, int]] = Counter()
+        self._sums: Counter[tuple[str, str]] = Counter()
+
+    def add(self, one: Any) -> None:
+        """Count an execution that was started."""
+        for name, took in (
+            ("queue_wait", one.started_at - one.created_at),
+            ("run_time", one.completed_at - one.started_at),
+        ):
+            took = max(0, took)  # noqa: PLW2901 - clocks differ by milliseconds
+            self._buckets[name, one.kind, bisect_left(BOUNDS[name], took)] += 1
+            self._sums[name, one.kind] += took
+
+    def tell(self, numbers: Counter[Series]) -> None:
+        """Add what was counted to the numbers."""
+        for (name, kind, place), number in self._buckets.items():
+            bounds = BOUNDS[name]
+            bucket = str(bounds[place]) if place < len(bounds) else "+Inf"
+            numbers[Series(name, labels=(str(kind), bucket))] += number
+        for (name, kind), took in self._sums.items():
+            numbers[Series(f"{name}_sum", labels=(str(kind),))] += took
 
 
 def _bounded(connection: Connection, numbers: Counter[Series]) -> Counter[Series]:

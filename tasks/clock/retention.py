@@ -1,4 +1,4 @@
-"""Delete old executions, their secrets, idempotency keys, approvals, payloads, what rules remember, and processes.
+"""Delete old executions, their secrets, keys, approvals, groups, payloads, what rules remember, and processes.
 
 Each duty deletes bite by bite, each bite in a transaction of its own, with a pause behind it: other writers wait for
 one bite at most.
@@ -11,7 +11,7 @@ from config.settings import settings
 from store import worker_processes
 from store.engine import db, rest
 from store.executions import idempotency, recovery
-from store.gateway import approvals, dedup, payloads, silences, throttles
+from store.gateway import approvals, dedup, groups, payloads, silences, throttles
 from store.records import approvals as waiting
 from tasks.clock.duty import TimeSlice
 
@@ -55,6 +55,15 @@ def forget_payloads(time_slice: TimeSlice) -> int:
         Unavailable: the database is away.
     """
     return _bite_by_bite(time_slice, payloads.forget, settings().payload_days * _DAY)
+
+
+def forget_groups(time_slice: TimeSlice) -> int:
+    """Delete groups notified as long ago as payloads are kept, with their members; returns the number of groups.
+
+    Raises:
+        Unavailable: the database is away.
+    """
+    return _bite_by_bite(time_slice, groups.forget, settings().payload_days * _DAY)
 
 
 def forget_what_rules_remember(time_slice: TimeSlice) -> int:

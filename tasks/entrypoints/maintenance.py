@@ -18,6 +18,7 @@ DUTIES = (
     Duty("secrets", retention.drop_secrets),
     Duty("idempotency_keys", retention.forget_idempotency_keys),
     Duty("approvals", retention.settle_approvals),
+    Duty("groups", retention.forget_groups),
     Duty("payloads", retention.forget_payloads),
     Duty("rules", retention.forget_what_rules_remember),
     Duty("processes", retention.forget_processes),

@@ -21,7 +21,6 @@ from gateway.rules.approval_checks import ROLE
 from gateway.verdicts import Verdict
 from playbooks.states import Status, WaitingFor
 from store import audit
-from store.access import Caller
 from store.engine.db import Connection
 from store.executions import transitions
 from store.executions.rows import NewRow
@@ -29,7 +28,7 @@ from store.gateway import approvals
 from store.gateway.approvals import Approval
 from tasks.intake.dispatches import gate as dispatch_gate
 from tasks.intake.dispatches.gate import Ready
-from tasks.intake.dispatches.rows import Asked, Providers
+from tasks.intake.dispatches.rows import Asked, Providers, system
 from tasks.messages.model import Canvas
 from tasks.policy import approval_links, questions
 from tasks.policy.judge import Decision
@@ -99,7 +98,7 @@ def ready(row: Any, payload: Any, number: int = 0) -> list[Ready]:
         dispatch_gate.prepared(
             providers,
             Asked(
-                caller=_caller(row.workspace_id),
+                caller=system(row.workspace_id),
                 dispatch=Dispatch(
                     namespace=row.namespace,
                     tenant=row.workspace_id,
@@ -113,10 +112,6 @@ def ready(row: Any, payload: Any, number: int = 0) -> list[Ready]:
         )
         for recipient in recipients(row)
     ]
-
-
-def _caller(tenant: str) -> Caller:
-    return Caller(key_id=audit.SYSTEM, workspace_id=tenant, role="operator", permissions=frozenset({"dispatch"}))
 
 
 def _payload(row: Any, payload: Any, recipient: str, number: int) -> dict[str, Any]:

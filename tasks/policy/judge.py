@@ -76,5 +76,5 @@ def _quieted(silences: Silences, seen: Facts, verdict: Verdict) -> Verdict:
     silence, until = active[0]
     quiet = Quiet(silence.id, silence.comment, until, silence.after, silence.is_window, alert)
     if quiet.holds:
-        return replace(verdict, quiet=quiet)
-    return replace(verdict, effect=Silenced(verdict.kind), checks=(), patches=(), quiet=quiet)
+        return replace(verdict, quiet=quiet, gathered=None)
+    return replace(verdict, effect=Silenced(verdict.kind), checks=(), patches=(), quiet=quiet, gathered=None)

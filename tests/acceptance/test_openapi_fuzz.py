@@ -16,6 +16,13 @@ from tests.support.stack import Stack
 from tests.support.waiting import eventually
 
 _CHECKS = Path(__file__).parents[1] / "support/fuzz_checks.py"
+#: gathers each by itself, for longer than the run takes
+_GATHERS = """\
+rules:
+  - name: fuzzed
+    condition: {field: action.action_type, eq: fuzzed-alert}
+    action: {type: group, group_by: [payload.n], group_wait_seconds: 86400}
+"""
 _CONFIG = """
 hooks = {hooks}
 request-timeout = 40  # a reader may wait 30 seconds for news
@@ -37,6 +44,14 @@ parameters."path.execution_id" = {{ dictionary = "waiting", probability = 0.5 }}
 [[operations]]
 include-operation-id = ["getApproval", "approveApproval", "rejectApproval"]
 parameters."path.approval_id" = {{ dictionary = "approvals", probability = 0.7 }}
+
+[[operations]]
+include-operation-id = "getGroup"
+parameters."path.group_key" = {{ dictionary = "groups", probability = 0.7 }}
+
+[[operations]]
+include-operation-id = "flushGroup"
+parameters."path.group_key" = {{ dictionary = "doomed_groups", probability = 0.7 }}
 
 [[operations]]
 include-operation-id = "getExecution"
@@ -207,6 +222,21 @@ def _silences(stack: Stack) -> dict[str, list[str]]:
     return {"silences": [stack.api.http.post("/v1/silences", json=new).json()["id"] for _ in range(8)]}
 
 
+def _groups(stack: Stack) -> dict[str, list[str]]:
+    """Make groups to read, and others to flush."""
+    folder = stack.directory / "var" / "config"
+    (folder / "rules").mkdir(parents=True, exist_ok=True)
+    (folder / "providers.yaml").write_text("providers: {fuzzed: {kind: mock}}\n")
+    (folder / "rules" / "all.yaml").write_text(_GATHERS)
+    assert stack.api.http.post("/v1/rules/reload").json()["errors"] == []
+    ids = []
+    for number in range(40):
+        given = {"namespace": "n", "tenant": "default", "provider": "fuzzed", "action_type": "fuzzed-alert"}
+        answer = stack.api.http.post("/v1/dispatch", json={**given, "payload": {"n": number}})
+        ids.append(answer.json()["group_id"])
+    return {"groups": ids[:8], "doomed_groups": ids[8:]}
+
+
 def _playbooks(stack: Stack) -> dict[str, list[str]]:
     """Make playbooks, the example's needs, and runs for each operation on runs."""
     for action_id, given in _ACTIONS.items():
@@ -267,7 +297,8 @@ def test_schemathesis_finds_nothing(stack: Stack, tmp_path: Path) -> None:
         pytest.skip("schemathesis is not installed")
     _forgive_wrong_keys(stack)
     _clear(stack)  # what earlier tests have left would be in the way of the examples
-    known = {**_executions(stack), **_approvals(stack), **_playbooks(stack), **_users(stack), **_silences(stack)}
+    known = {**_executions(stack), **_approvals(stack), **_playbooks(stack), **_users(stack), **_groups(stack)}
+    known |= _silences(stack)
     dictionaries = "\n".join(f"{name}.values = {json.dumps(values)}" for name, values in known.items())
     config = _CONFIG.format(hooks=json.dumps(str(_CHECKS)), dictionaries=dictionaries)
     (tmp_path / "schemathesis.toml").write_text(config)
@@ -289,4 +320,5 @@ def test_schemathesis_finds_nothing(stack: Stack, tmp_path: Path) -> None:
         assert ran.returncode == 0, ran.stdout[-40_000:] + ran.stderr[-2000:]
         assert stack.api.http.get("/api/keys").status_code == 200, "the run has revoked the key it came with"
     finally:
+        shutil.rmtree(stack.directory / "var" / "config")
         _clear(stack)

@@ -7,6 +7,7 @@ ratios are within one start of the product.
 """
 
 import argparse
+import contextlib
 import json
 import statistics
 import time
@@ -34,6 +35,15 @@ STOPS = {
     "suppressed": {"type": "suppress"},
     "deduplicated": {"type": "deduplicate", "ttl_seconds": 3600, "key_fields": ["action_type"]},
     "throttled": {"type": "throttle", "max_count": 1, "window_seconds": 3600},
+    "grouped": {"type": "group", "group_by": ["action_type"], "group_wait_seconds": 3600},
+}
+
+
+#: gathers each by itself
+APART = {
+    "name": "apart",
+    "condition": {"field": "action.action_type", "eq": "apart"},
+    "action": {"type": "group", "group_by": ["action.payload.id"], "group_wait_seconds": 3600},
 }
 
 
@@ -135,6 +145,31 @@ def batches(layout: Layout, count: int) -> float:
     return count * BATCH / took
 
 
+def due_at_once(layout: Layout, number: int) -> float:
+    """Seconds from when that many groups are due until all their summaries are accepted."""
+    put_in_force(layout, [APART, *others(49)])
+    link = HTTPConnection("127.0.0.1", layout.port, timeout=60)
+    headers = {"Content-Type": "application/json", "Authorization": f"Bearer {layout.key}"}
+    for batch in range(number // BATCH):
+        several = [dispatch("apart", f"apart-{batch}-{n}") for n in range(BATCH)]
+        link.request("POST", "/v1/dispatch/batch", json.dumps({"actions": several}), headers)
+        answer = link.getresponse()
+        content = answer.read()
+        if answer.status != 200:
+            raise BenchError(f"{layout.name} answered a batch with {answer.status}: {content[:500]!r}")
+    link.close()
+    pending = "SELECT count(*) FROM event_groups WHERE rule = 'apart' AND notified_at IS NULL"
+    if layout.one(pending) != number:
+        raise BenchError(f"{layout.name} gathers {layout.one(pending)} groups, not {number}")
+    begin = time.monotonic()
+    with contextlib.closing(layout.connect(writes=True)) as connection:
+        connection.execute("UPDATE event_groups SET due_at = 1 WHERE rule = 'apart'")
+        connection.commit()
+    while layout.one(pending) and time.monotonic() - begin < 120:
+        time.sleep(0.1)
+    return time.monotonic() - begin
+
+
 def under_rules(layout: Layout, runs: int) -> Numbers:
     """CPU of a run of W1 without rules and under a thousand that concern others, in turn."""
     found: dict[int, list[float]] = {0: [], 1000: []}
@@ -171,6 +206,8 @@ def dispatches(layout: Layout, options: argparse.Namespace, say: Callable[[str],
         "dispatch_batch_per_s": batch,
         "dispatch_batch_ratio": batch / burst["accepted_per_s"],
         **{f"dispatch_{name}_ratio": found / alone["accepted_per_s"] for name, found in floods.items()},
+        "dispatch_gathered_ratio": floods["grouped"] / floods["suppressed"],
         "dispatch_other_cores": burst["other_cores"],
     }
+    numbers["dispatch_groups_s"] = due_at_once(layout, 2 * BATCH if idle < 100 else 10 * BATCH)
     return numbers | under_rules(layout, options.runs)

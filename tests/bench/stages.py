@@ -135,7 +135,8 @@ def gateway(layout: Layout, options: argparse.Namespace) -> Numbers:
         f"{layout.name}: dispatches {numbers['dispatch_accepted_ratio']:.2f}x of W2 accepted, "
         f"{numbers['dispatch_completed_ratio']:.2f}x completed, answered in {numbers['dispatch_answer_ratio']:.2f}x, "
         f"suppressed {numbers['dispatch_suppressed_ratio']:.2f}x, deduplicated "
-        f"{numbers['dispatch_deduplicated_ratio']:.2f}x, throttled {numbers['dispatch_throttled_ratio']:.2f}x, in "
+        f"{numbers['dispatch_deduplicated_ratio']:.2f}x, throttled {numbers['dispatch_throttled_ratio']:.2f}x, "
+        f"gathered {numbers['dispatch_gathered_ratio']:.2f}x of suppressed, in "
         f"batches {numbers['dispatch_batch_ratio']:.2f}x; W1 under 1,000 rules {numbers['dispatch_w1_cpu_ratio']:.3f}x"
     )
     return numbers

@@ -92,6 +92,9 @@ ENTRIES = {
     ("POST", "/approvals/<id:approval_id>/approve"): _DECIDE,
     ("POST", "/approvals/<id:approval_id>/reject"): _DECIDE,
     ("GET", "/v1/approvals"): _READ,
+    ("GET", "/v1/groups"): _READ,
+    ("GET", "/v1/groups/<id:group_key>"): _READ,
+    ("DELETE", "/v1/groups/<id:group_key>"): _WRITE,
     ("GET", "/v1/approvals/<id:approval_id>"): _READ,
     ("GET", f"{_LINK}/approve"): _PUBLIC,
     ("GET", f"{_LINK}/reject"): _PUBLIC,
@@ -165,6 +168,7 @@ _TENANTS = {
     ("POST", "/v1/silences/preview"): Named(
         lambda tenant: ("/v1/silences/preview", {"matchers": _SILENCE["matchers"], "tenant": tenant})
     ),
+    ("GET", "/v1/groups"): Named(lambda tenant: (f"/v1/groups?tenant={tenant}", None)),
     ("POST", "/v1/dispatch"): Named(lambda tenant: ("/v1/dispatch", dispatching.body(tenant=tenant))),
     ("POST", "/v1/rules/evaluate"): Named(
         lambda tenant: ("/v1/rules/evaluate", {**_BODIES["POST", "/v1/rules/evaluate"], "tenant": tenant})
@@ -172,6 +176,7 @@ _TENANTS = {
 }
 #: routes under /v1 that name none, or answer for each item of a batch
 _WITHOUT_TENANT = {
+    *((method, "/v1/groups/<id:group_key>") for method in ("GET", "DELETE")),
     ("GET", "/v1/approvals/<id:approval_id>"),
     *((method, f"{_LINK}/{decision}") for method in ("GET", "POST") for decision in ("approve", "reject")),
     ("POST", "/v1/auth/login"),
@@ -195,7 +200,9 @@ _WITHOUT_TENANT = {
 _FOLDER = {
     "rules/seen.yaml": "rules: [{name: seen, condition: {field: action.provider, eq: x}, action: {type: allow}},"
     "{name: ask, condition: {field: action.action_type, eq: asked},"
-    " action: {type: require_approval, requester_may_approve: true}}]",
+    " action: {type: require_approval, requester_may_approve: true}},"
+    "{name: gather, condition: {field: action.action_type, eq: gathered},"
+    " action: {type: group, group_by: [action.action_type]}}]",
     "providers.yaml": "{providers: {drill: {kind: mock}}, circuit_breakers: {drill: {failure_threshold: 5}}}",
 }
 
@@ -271,6 +278,7 @@ class Things:
         self.door = door
         self.approval = self.ask()["approval_id"]
         self.silence = door.call("POST", "/v1/silences", json=_SILENCE).json["id"]
+        self.group = dispatching.send(door, dispatching.body(action_type="gathered")).json["group_id"]
         self.dispatch = dispatching.send(door).json["execution_id"]
         self.playbook = door.create_playbook(name="Seen", steps=[{"id": "ask", "type": "approval"}])["id"]
         self.run = door.call("POST", f"/api/playbooks/{self.playbook}/run", json={}).json["execution_id"]
@@ -300,6 +308,7 @@ class Things:
             .replace("<id:execution_id>", self.execution)
             .replace("<id:approval_id>", self.approval)
             .replace("<id:silence_id>", self.silence)
+            .replace("<id:group_key>", self.group)
             .replace("<dispatch:dispatch_id>", self.dispatch)
             .replace("<id:playbook_id>", self.playbook)
             .replace("/versions/diff", "/versions/diff?from=1.0.0")
@@ -416,6 +425,7 @@ def test_another_workspace_sees_nothing(door: Door) -> None:
         things.dispatch: "disp-missing",
         things.approval: "apr-missing",
         things.silence: "sil-missing",
+        things.group: "grp-missing",
         things.playbook: "pb-missing",
         things.run: "pexec-missing",
         things.key: "0123456789ab",

@@ -30,6 +30,7 @@ VERBS |= {
     "Dispatch",
     "End",
     "Evaluate",
+    "Flush",
     "Lift",
     "Open",
     "Preview",
@@ -37,8 +38,8 @@ VERBS |= {
     "Restore",
     "Sign",
     "Stop",
-    "Test",
 }
+VERBS |= {"Test"}
 
 
 def operations(door: Door) -> dict[str, dict[str, Any]]:

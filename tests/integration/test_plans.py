@@ -197,6 +197,7 @@ def _addresses(door: Door, path: str) -> Iterator[str]:
         "dispatch_id": ["none"],
         "approval_id": ["apr-none"],
         "silence_id": ["sil-none"],
+        "group_key": ["grp-none"],
         "namespace": ["none"],
         "tenant": ["none"],
         "provider": ["none"],

@@ -15,7 +15,7 @@ from store.access import Caller
 from tasks.attempts import action
 from tasks.generations import follow
 from tasks.intake.dispatches import accept as dispatches
-from tasks.intake.dispatches.accept import Taken
+from tasks.intake.dispatches.batch import Taken
 from tasks.intake.dispatches.rows import Asked
 
 THREADS = 16

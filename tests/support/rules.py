@@ -140,8 +140,11 @@ ACTIONS = st.sampled_from(
         {"type": "modify", "changes": {"a": None}},
         {"type": "deduplicate", "ttl_seconds": 5},
         {"type": "throttle", "max_count": 2, "window_seconds": 5, "by": ["payload.a"]},
+        {"type": "group", "group_by": ["payload.a"]},
     ]
 )
+#: the origins that a rule of some types may name
+_MAY_NAME = {"chain": [origin for origin in ORIGINS if origin != "chain"], "group": ["dispatch", "event"]}
 
 
 @st.composite
@@ -155,7 +158,7 @@ def rules(draw):
         if rule["action"]["type"] in ("modify", "deduplicate", "throttle"):
             rule["continue"] = draw(st.booleans())
         if draw(st.booleans()):
-            allowed = [origin for origin in ORIGINS if rule["action"]["type"] != "chain" or origin != "chain"]
+            allowed = _MAY_NAME.get(rule["action"]["type"], ORIGINS)
             rule["origins"] = draw(st.lists(st.sampled_from(allowed), min_size=1, unique=True))
         if draw(st.booleans()):
             rule["tenants"] = draw(st.lists(st.sampled_from(["*", "acme", "acme.eu", "b"]), min_size=1))
@@ -172,7 +175,8 @@ def opinion(written_rules, given, recorded):
     for rule in sorted(written_rules, key=lambda one: one["priority"]):
         kind = rule["action"]["type"]
         where = GATEWAY_ORIGINS - {"approval", "silence"} - ({"chain"} if kind == "chain" else set())
-        if given.origin not in rule.get("origins", where if kind in ("reroute", "chain") else ORIGINS):
+        where = {"dispatch"} if kind == "group" else where
+        if given.origin not in rule.get("origins", where if kind in ("reroute", "chain", "group") else ORIGINS):
             continue
         names = rule.get("tenants", ["*"])
         if not any(name == "*" or f"{given.tenant}.".startswith(f"{name}.") for name in names):

@@ -10,7 +10,7 @@ from api.http.current_request import present
 from config.errors import CallerError
 from gateway import outcomes
 from gateway.outcomes import Outcome, Throttled
-from tasks.intake.dispatches.accept import Taken
+from tasks.intake.dispatches.batch import Taken
 
 
 def single(result: Taken, outcome: Outcome | None) -> Response:

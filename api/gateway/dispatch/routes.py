@@ -33,7 +33,7 @@ from tasks.control import reach
 from tasks.intake.dispatches import accept as dispatches
 from tasks.intake.dispatches import ends as dispatch_ends
 from tasks.intake.dispatches import gate as dispatch_gate
-from tasks.intake.dispatches.accept import Result, Taken
+from tasks.intake.dispatches.batch import Result, Taken
 from tasks.intake.dispatches.rows import Asked
 
 blueprint = Blueprint("dispatch", __name__, tag="dispatch")

@@ -1,69 +1,28 @@
 """Accept dispatches: one, or many in one transaction.
 
-In order of time: what was accepted before under the same ids is found; each provider is looked up; the rules decide
-about each dispatch; what goes out becomes an execution, which a worker carries out like any other. All of it is
-committed in one transaction, with what the rules must remember, and only then messages are published. Once ``accept``
-has returned, nothing can lose what it has accepted. A fault of one dispatch is its own: the others are accepted.
+In order of time: the batch is prepared, which asks the rules; it is committed in one transaction; only then messages
+are published. Once ``accept`` has returned, nothing can lose what it has accepted. A fault of one dispatch is its own:
+the others are accepted.
 """
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
-from config.errors import CallerError, Conflict
-from gateway.outcomes import Outcome
+from config.errors import Conflict
 from store.engine import group_commit
-from store.engine.db import Connection, IntegrityError
-from store.executions import transitions
-from store.executions.rows import NewRow
-from tasks.intake import notices
-from tasks.intake.dispatches import gate as dispatch_gate
-from tasks.intake.dispatches import ids as dispatch_ids
-from tasks.intake.dispatches.gate import Decided, Ready
-from tasks.intake.dispatches.rows import Asked, Providers
+from store.engine.db import IntegrityError
+from tasks.intake import summaries
+from tasks.intake.dispatches import batch as batches
+from tasks.intake.dispatches.batch import Batch, Result, Taken
+from tasks.intake.dispatches.gather import NoWindowError
+from tasks.intake.dispatches.rows import Asked
 from tasks.messages import publisher
 from tasks.messages.model import Canvas
-from tasks.policy import checks, questions
-from tasks.policy.checks import Refused
-from tasks.policy.judge import Decision
+from tasks.policy import checks
 
 #: how often dispatches are looked up again that another copy has accepted meanwhile
 _TRIES = 4
-
-
-@dataclass(frozen=True, kw_only=True)
-class Taken:
-    """A dispatch that was accepted, or decided at once.
-
-    ``outcome`` is None where the end of the execution ``subject`` is the outcome.
-    """
-
-    asked: Asked
-    subject: str
-    outcome: Outcome | None = None
-    #: whether an earlier copy of it was accepted
-    replayed: bool = False
-
-    @property
-    def action_id(self) -> str:
-        """The id under which it is recorded."""
-        return self.asked.dispatch.id or self.subject
-
-
-Result = Taken | CallerError
-
-
-@dataclass
-class _Batch:
-    """Dispatches, and what has become of each."""
-
-    asked: Sequence[Asked]
-    results: dict[int, Result] = field(default_factory=dict)
-    ready: dict[int, Ready] = field(default_factory=dict)
-    #: place of a copy → place of the dispatch in the same batch whose id it repeats
-    copies: dict[int, int] = field(default_factory=dict)
-    #: the windows that were found full
-    refused: list[tuple[Asked, Refused]] = field(default_factory=list)
 
 
 def accept(asked: Sequence[Asked]) -> list[Result]:
@@ -73,18 +32,20 @@ def accept(asked: Sequence[Asked]) -> list[Result]:
         Unavailable: the database is away; nothing was accepted.
     """
     for _ in range(_TRIES):
-        batch = _Batch(asked)
-        _prepare(batch)
+        batch = Batch(asked)
+        batches.prepare(batch)
         if not batch.ready:
             break
         try:
-            messages = group_commit.commit(functools.partial(_commit, batch=batch), single=_is_single(batch))
+            messages = _committed(batch)
         except IntegrityError:  # a concurrent copy of one of them was faster
             continue
         if messages:
             publisher.publish_after_commit(*messages)
         for asked_for, refused in batch.refused:
             checks.learn(asked_for.dispatch.tenant, refused)
+        if batch.closed:
+            summaries.flush_soon(batch.closed)
         break
     else:
         raise Conflict("Other dispatches under the same ids are being accepted at this moment.", code="id_in_use")
@@ -93,90 +54,15 @@ def accept(asked: Sequence[Asked]) -> list[Result]:
     return [batch.results[place] for place in range(len(asked))]
 
 
-def _prepare(batch: _Batch) -> None:
-    """Decide about each; each look-up has a connection for itself, so that none is held while another is waited for."""
-    known, providers, firsts = dispatch_ids.earlier(batch.asked), Providers(), dict[tuple[str, str], int]()
-    for place, asked in enumerate(batch.asked):
-        try:
-            found = dispatch_ids.replayed(known, asked)
-            if found is not None:
-                batch.results[place] = Taken(asked=asked, subject=found.subject, outcome=found.outcome, replayed=True)
-                continue
-            if asked.dispatch.id is not None:
-                first = firsts.setdefault((asked.dispatch.tenant, asked.dispatch.id), place)
-                if first != place:
-                    dispatch_ids.refuse_other(batch.asked[first], asked)
-                    batch.copies[place] = first
-                    continue
-            batch.ready[place] = _asking(dispatch_gate.prepared(providers, asked))
-        except CallerError as refusal:
-            batch.results[place] = refusal
-
-
-def _asking(ready: Ready) -> Ready:
-    """A dispatch with the approval that a rule asks for, if one does."""
-    if ready.facts is None or ready.row is None or ready.gate is None or ready.chain is not None:
-        return ready
-    if not questions.asking(ready.verdict):
-        return ready
-    return replace(ready, questions=notices.asked_by(Decision(ready.facts, ready.verdict), ready.row, ready.gate))
-
-
-def _asked(connection: Connection, ready: Ready, decided: Decided) -> Decided:
-    """What is written of a dispatch that waits for an approval."""
-    if decided.question is None or ready.gate is None:
-        return decided
-    approval, messages = notices.written(connection, decided.question)
-    row = notices.waits(decided.rows[0], ready.gate, approval)
-    outcome = notices.outcome(approval, ready.asked.caller.key_id)
-    return Decided(subject=decided.subject, outcome=outcome, rows=[row], messages=messages)
-
-
-def _is_single(batch: _Batch) -> bool:
-    """Whether the transaction is one statement on PostgreSQL."""
-    return len(batch.ready) == 1 and all(
-        ready.is_plain and ready.asked.dispatch.id is None for ready in batch.ready.values()
-    )
-
-
-def _commit(connection: Connection, *, batch: _Batch) -> list[Canvas]:
-    """Write what is ready; returns the messages to publish afterwards.
-
-    Keys, windows and ids are locked in one order, whatever that of the batch is: batches that cross never wait for each
-    other in a circle. Of equal dispatches the first still comes first.
-    """
-    rows, messages, made = list[NewRow](), list[Canvas](), dict[int, Decided]()
-    batch.refused.clear()  # this may be the second try
-    for place, ready in sorted(batch.ready.items(), key=_keys_of):
-        made[place] = _asked(connection, ready, dispatch_gate.carried_out(connection, ready))
-    named = [place for place, ready in batch.ready.items() if ready.asked.dispatch.id is not None]
-    for place in sorted(named, key=lambda place: _id_of(batch.ready[place])):
-        dispatch_ids.remember(connection, batch.ready[place].asked, made[place].subject, made[place].outcome)
-    for place, ready in batch.ready.items():
-        decided = made[place]
-        rows += decided.rows
-        messages += decided.messages
-        if decided.refused is not None:
-            batch.refused.append((ready.asked, decided.refused))
-    by_actor: dict[str, list[NewRow]] = {}
-    for row in rows:
-        by_actor.setdefault(row["created_by"], []).append(row)
-    for actor, own in by_actor.items():
-        transitions.add(connection, own, actor)
-    for place, decided in made.items():
-        asked = batch.asked[place]
-        batch.results[place] = Taken(asked=asked, subject=decided.subject, outcome=decided.outcome)
-    return messages
-
-
-def _keys_of(item: tuple[int, Ready]) -> tuple[str, ...]:
-    """What the checks of a dispatch lock, in their order."""
-    ready = item[1]
-    return ready.asked.dispatch.tenant, *(check.key for check in ready.verdict.checks)
-
-
-def _id_of(ready: Ready) -> tuple[str, str, str]:
-    return ready.asked.dispatch.tenant, ready.asked.caller.key_id, ready.asked.dispatch.id or ""
+def _committed(batch: Batch) -> list[Canvas]:
+    """Commit a batch; the messages to publish."""
+    write, at = functools.partial(batches.write, batch=batch), batches.contended(batch)
+    made: list[Canvas]
+    try:
+        made = group_commit.commit(write, single=batches.is_single(batch), at=at)
+    except NoWindowError:
+        made = group_commit.commit(write, at=at)
+    return made
 
 
 def _copied(result: Result, asked: Asked) -> Result:

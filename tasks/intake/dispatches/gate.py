@@ -25,6 +25,7 @@ from store.engine.db import Connection
 from store.executions.rows import NewRow
 from tasks import tenants
 from tasks.intake import chain_starts, holds, reroutes, run_start
+from tasks.intake.dispatches import gather
 from tasks.intake.dispatches import notes as dispatch_notes
 from tasks.intake.dispatches.rows import Asked, Providers, message_of, row_of, wait_until
 from tasks.intake.holds import Kept
@@ -85,6 +86,8 @@ class Decided:
     question: "Question | None" = None
     #: a window that was found full
     refused: Refused | None = None
+    #: the group that it has closed
+    closed: str | None = None
 
 
 def prepared(providers: Providers, asked: Asked) -> Ready:
@@ -110,6 +113,8 @@ def prepared(providers: Providers, asked: Asked) -> Ready:
         return Ready(asked=asked, verdict=verdict, facts=facts, outcome=stopped)
     if isinstance(verdict.effect, Silenced) and verdict.quiet is not None:
         return Ready(asked=asked, verdict=verdict, facts=facts, outcome=words.held(verdict.quiet, verdict.rule))
+    if gather.gathers(verdict):
+        return Ready(asked=asked, verdict=verdict, facts=facts)
     elsewhere = isinstance(verdict.effect, Chain | Reroute)
     payload = merge_patch.all_patched(shown if elsewhere else this.payload, verdict.patches)
     if isinstance(verdict.effect, Chain):
@@ -153,19 +158,14 @@ def carried_out(connection: Connection, ready: Ready) -> Decided:
     """
     asked, outcome = ready.asked, ready.outcome
     if ready.row is None or ready.gate is None:
-        assert outcome is not None
-        holds.kept(connection, ready.verdict, asked.dispatch.tenant, asked.subject)
-        dispatch_notes.note(connection, asked, ready.verdict, outcome, ready.shown, ready.refused_by)
-        return Decided(subject=asked.subject, outcome=outcome)
+        return _noted(connection, ready)
     row: NewRow = {**ready.row}  # a transaction may be repeated
     if ready.verdict.checks:
         made = checks.make(connection, asked.dispatch.tenant, ready.verdict.checks, row["id"])
         if isinstance(made, Refused) and (asked_by := ready.questions.get(made.check.rule)) is not None:
             return Decided(subject=row["id"], rows=[row], question=asked_by)
         if isinstance(made, Refused):
-            stopped = _refused(made)
-            dispatch_notes.note(connection, asked, ready.verdict, stopped, ready.shown, made.check)
-            return Decided(subject=asked.subject, outcome=stopped, refused=made)
+            return _stopped(connection, ready, made)
         if made.at is not None and ready.chain is not None:
             row = run_start.later(row, made.at)
         elif made.at is not None:
@@ -193,6 +193,33 @@ def _let_out(connection: Connection, ready: Ready, row: NewRow, outcome: Outcome
         return Decided(subject=row["id"], outcome=outcome, rows=[row], messages=messages)
     waits = row.get("waiting_for") is not None
     return Decided(subject=row["id"], outcome=outcome, rows=[row], messages=[] if waits else [message_of(row)])
+
+
+def _noted(connection: Connection, ready: Ready) -> Decided:
+    """The record of a dispatch that makes no execution."""
+    if ready.outcome is None:
+        return _gathered(connection, ready)
+    asked, outcome = ready.asked, ready.outcome
+    holds.kept(connection, ready.verdict, asked.dispatch.tenant, asked.subject)
+    dispatch_notes.note(connection, asked, ready.verdict, outcome, ready.shown, ready.refused_by)
+    return Decided(subject=asked.subject, outcome=outcome)
+
+
+def _gathered(connection: Connection, ready: Ready) -> Decided:
+    """Make the checks of a dispatch, and add it to its group."""
+    asked, verdict = ready.asked, ready.verdict
+    made = checks.make(connection, asked.dispatch.tenant, verdict.checks, asked.subject)
+    if isinstance(made, Refused):
+        return _stopped(connection, ready, made)
+    outcome, closed = gather.join(connection, asked, verdict, dict(ready.shown))
+    return Decided(subject=asked.subject, outcome=outcome, closed=closed)
+
+
+def _stopped(connection: Connection, ready: Ready, made: Refused) -> Decided:
+    """The record of a dispatch that a check refuses."""
+    outcome = _refused(made)
+    dispatch_notes.note(connection, ready.asked, ready.verdict, outcome, ready.shown, made.check)
+    return Decided(subject=ready.asked.subject, outcome=outcome, refused=made)
 
 
 def _shown(revision: Revision, payload: dict[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gateway.gate_column import silence_of
-from gateway.outcomes import ChainStarted, Deduplicated, Outcome, Suppressed, Throttled
+from gateway.outcomes import ChainStarted, Deduplicated, Grouped, Outcome, Suppressed, Throttled
 from gateway.redacted import redacted
 from gateway.verdicts import Check, Verdict
 from store.engine import db
@@ -26,24 +26,34 @@ def note(
 
     ``payload`` is what the rules have seen; ``check`` is the one that has refused it.
     """
+    notes.note(connection, of(asked, verdict, outcome.name, payload, check, _of(outcome)))
+
+
+def of(
+    asked: Asked,
+    verdict: Verdict,
+    outcome: str,
+    payload: Mapping[str, Any],
+    check: Check | None = None,
+    details: Mapping[str, object] | None = None,
+) -> Note:
+    """The record of a dispatch that made no execution; ``details`` are what its outcome adds."""
     this = asked.dispatch
-    notes.note(
-        connection,
-        Note(
-            id=asked.subject,
-            workspace_id=this.tenant,
-            caller=asked.caller.key_id,
-            outcome=outcome.name,
-            namespace=this.namespace,
-            provider=this.provider,
-            action_type=this.action_type,
-            payload=redacted(payload),
-            began_at=db.now_ms(),
-            given_id=this.id,
-            verdict=verdict.kind if check is None else check.effect.kind,
-            rule=verdict.rule if check is None else check.rule,
-            details={**_details(verdict, check), **_of(outcome)},
-        ),
+    return Note(
+        id=asked.subject,
+        workspace_id=this.tenant,
+        caller=asked.caller.key_id,
+        outcome=outcome,
+        namespace=this.namespace,
+        provider=this.provider,
+        action_type=this.action_type,
+        payload=redacted(payload),
+        began_at=db.now_ms(),
+        origin=asked.origin,
+        given_id=this.id,
+        verdict=verdict.kind if check is None else check.effect.kind,
+        rule=verdict.rule if check is None else check.rule,
+        details={**_details(verdict, check), **(details or {})},
     )
 
 
@@ -63,4 +73,6 @@ def _of(outcome: Outcome) -> dict[str, object]:
         return {"retry_after_seconds": outcome.retry_after_seconds}
     if isinstance(outcome, ChainStarted):
         return {"chain_id": outcome.chain_id, "chain": outcome.chain_name}
+    if isinstance(outcome, Grouped):
+        return {"group_id": outcome.group_id, "group_size": outcome.group_size}
     return {}

@@ -14,6 +14,7 @@ from gateway.facts import PROVIDER_PREFIX, Origin
 from gateway.requests import Dispatch
 from playbooks.definitions import parameters
 from playbooks.states import Mode, Status, WaitingFor
+from store import audit
 from store.access import Caller
 from store.definitions.actions import Revision
 from store.engine import db
@@ -53,6 +54,11 @@ class Asked:
     def action_id(self) -> str:
         """The id of its record: the sender's own, if there is one."""
         return self.dispatch.id or self.subject
+
+
+def system(tenant: str) -> Caller:
+    """Who sends what the gateway itself makes known to a tenant."""
+    return Caller(key_id=audit.SYSTEM, workspace_id=tenant, role="operator", permissions=frozenset({"dispatch"}))
 
 
 class Providers:

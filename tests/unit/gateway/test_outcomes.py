@@ -110,6 +110,11 @@ FORMS = [
         },
     ),
     (
+        outcomes.Grouped("grp-1", 2, "2026-01-15T10:00:00.000Z"),
+        {"outcome": "grouped", "group_id": "grp-1", "group_size": 2, "notify_at": "2026-01-15T10:00:00.000Z"},
+        {"Grouped": {"group_id": "grp-1", "group_size": 2, "notify_at": "2026-01-15T10:00:00.000Z"}},
+    ),
+    (
         outcomes.DryRun("deny", "freeze", "email"),
         {"outcome": "dry_run", "verdict": "deny", "matched_rule": "freeze", "would_be_provider": "email"},
         {"DryRun": {"verdict": "deny", "matched_rule": "freeze", "would_be_provider": "email"}},

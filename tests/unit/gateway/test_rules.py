@@ -15,6 +15,7 @@ from gateway.rules.ruleset import Ruleset
 from tests.support.rules import AT, Records, facts, faults_of, ruleset
 
 DENY = {"type": "deny", "reason": "no"}
+GROUP = {"type": "group", "group_by": ["metadata.cluster"]}
 PAYLOAD = {
     "severity": "critical",
     "score": 7.5,
@@ -311,7 +312,26 @@ def test_recorded_outcomes_are_found_by_what_records_hold():
             "on_excess: require_approval",
         ),
         ({"action": {"type": "state_machine"}}, "/action/type", "later release"),
-        ({"action": {"type": "group"}}, "/action/type", "later release"),
+        ({"action": {"type": "group"}}, "/action/group_by", "needs group_by"),
+        ({"action": GROUP | {"group_by": []}}, "/action/group_by", "1 to 10 fields"),
+        ({"action": GROUP | {"group_by": ["action.payload.a"] * 100}}, "/action/group_by", "1 to 10 fields"),
+        ({"action": GROUP | {"group_by": [{"field": "x"}]}}, "/action/group_by", "as text"),
+        ({"action": GROUP | {"group_by": ["payload.a", "action.payload.a"]}}, "/action/group_by", "twice"),
+        ({"action": GROUP | {"group_by": ["payload.password"]}}, "/action/group_by", "secret"),
+        ({"action": GROUP | {"group_by": ["time.hour"]}}, "/action/group_by", "cannot be a time"),
+        ({"action": GROUP | {"group_wait_seconds": 0}}, "/action/group_wait_seconds", "from 1"),
+        ({"action": GROUP | {"group_interval_seconds": -5}}, "/action/group_interval_seconds", "from 1"),
+        ({"action": GROUP | {"repeat_interval_seconds": 1}}, "/action/repeat_interval_seconds", "from 60"),
+        ({"action": GROUP | {"max_group_size": 100_000}}, "/action/max_group_size", "from 1 to 1000"),
+        ({"action": GROUP | {"first": "later"}}, "/action/first", "now or wait"),
+        ({"action": GROUP | {"flush_on": ["resolved", {}]}}, "/action/flush_on", "resolved, full"),
+        ({"action": GROUP | {"flush_on": ["full", "full"]}}, "/action/flush_on", "resolved, full"),
+        ({"action": GROUP | {"template": "{{ password }}"}}, "/action/template", "password"),
+        ({"action": GROUP | {"grouped_by": []}}, "/action/grouped_by", "no member of group"),
+        ({"action": GROUP, "origins": ["step"]}, "/origins", "leave step out"),
+        ({"action": GROUP, "origins": ["group"]}, "/origins", "leave group out"),
+        ({"action": GROUP | {"notify_provider": "emial"}}, "/action/notify_provider", "mean 'email'"),
+        ({"action": GROUP, "continue": True}, "/continue", "no further rule"),
         ({"action": {"type": "llm_guardrail"}}, "/action/type", "later release"),
         ({"action": {"type": "deny", "reasn": "x"}}, "/action/reasn", "did you mean 'reason'"),
         ({"action": {"type": "deny", "reason": "x", "message": "y"}}, "/action/message", "says the same"),

@@ -1,0 +1,1 @@
+"""Groups: what is gathered, with its members, and flushing it."""

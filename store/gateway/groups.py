@@ -1,0 +1,352 @@
+"""Groups: what is gathered, to go out in one summary.
+
+A row is one window of a group: what comes while it is ``pending`` joins it, in the transaction in which it is accepted.
+A window is closed when its time has come, when it is full, or before; from then on its members are fixed, and the next
+one opens another window. It is ``notified`` in the transaction that accepts its summary. ``due_at`` is when tick looks
+at it if nothing else happens. Only one window of a group is pending, so that the database decides which process opens
+it; what changes a window later names what it was.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+
+from store.engine.db import Connection, Row, metadata, now_ms
+from store.engine.prepared import Prepared
+from store.ids import new_id
+
+PENDING, CLOSED, NOTIFIED = "pending", "closed", "notified"
+#: why a window was closed
+TIME, FULL, RESOLVED, FIRST, CALLER = "time", "full", "resolved", "first", "caller"
+
+event_groups = sa.Table(
+    "event_groups",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("workspace_id", sa.Text, nullable=False),
+    sa.Column("namespace", sa.Text, nullable=False),
+    sa.Column("group_key", sa.Text, nullable=False),
+    sa.Column("rule", sa.Text, nullable=False),
+    #: the provider of the summary
+    sa.Column("provider", sa.Text, nullable=False),
+    #: what its members have in common, as JSON
+    sa.Column("labels", sa.Text, nullable=False),
+    sa.Column("template", sa.Text),
+    sa.Column("max_size", sa.Integer, nullable=False),
+    #: the shortest time between two summaries of a group
+    sa.Column("interval_ms", sa.BigInteger, nullable=False),
+    #: how long what follows is gathered, where this window was closed with its first member
+    sa.Column("wait_ms", sa.BigInteger, nullable=False),
+    sa.Column("repeat_ms", sa.BigInteger),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("size", sa.Integer, nullable=False),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("notify_at", sa.BigInteger, nullable=False),
+    sa.Column("due_at", sa.BigInteger),
+    sa.Column("closed_at", sa.BigInteger),
+    sa.Column("closed_by", sa.Text),
+    sa.Column("notified_at", sa.BigInteger),
+    #: how many summaries were accepted, and the last of them
+    sa.Column("summaries", sa.Integer, nullable=False),
+    sa.Column("summary_id", sa.Text),
+    #: how often a summary could not be made since the last one, and why
+    sa.Column("tries", sa.Integer, nullable=False),
+    sa.Column("error", sa.Text),
+    sa.Index("ix_event_groups_key", "group_key", "created_at"),
+)
+
+
+def _partial(name: str, *columns: sa.Column[Any], where: str, unique: bool = False) -> None:
+    these = sa.text(where)
+    sa.Index(f"ix_event_groups_{name}", *columns, unique=unique, sqlite_where=these, postgresql_where=these)
+
+
+_columns = event_groups.c
+_partial("pending", _columns.workspace_id, _columns.group_key, where="state = 'pending'", unique=True)
+_partial("due", _columns.due_at, where="due_at IS NOT NULL")
+_partial("open", _columns.created_at, _columns.id, where="notified_at IS NULL")
+_partial("tenant", _columns.workspace_id, _columns.created_at, _columns.id, where="notified_at IS NULL")
+_partial("notified", _columns.notified_at, where="notified_at IS NOT NULL")
+
+group_events = sa.Table(
+    "group_events",
+    metadata,
+    sa.Column("group_id", sa.Text, primary_key=True),
+    #: its place in the window, from 1
+    sa.Column("seq", sa.Integer, primary_key=True),
+    #: that of its record, under which its payload is kept (``store.gateway.payloads``)
+    sa.Column("subject", sa.Text, nullable=False),
+    sa.Column("given_id", sa.Text),
+    sa.Column("fingerprint", sa.Text),
+    sa.Column("status", sa.Text),
+    sa.Column("severity", sa.Text),
+    sa.Column("provider", sa.Text, nullable=False),
+    sa.Column("action_type", sa.Text, nullable=False),
+    sa.Column("resolved", sa.Boolean, nullable=False),
+    sa.Column("at", sa.BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Window:
+    """What a rule says of the group that a member joins."""
+
+    workspace_id: str
+    namespace: str
+    group_key: str
+    rule: str
+    provider: str
+    labels: Mapping[str, str]
+    template: str | None
+    max_size: int
+    wait_ms: int
+    interval_ms: int
+    repeat_ms: int | None
+    first_at_once: bool
+
+
+class Member(NamedTuple):
+    """What joins a group."""
+
+    subject: str
+    provider: str
+    action_type: str
+    resolved: bool
+    given_id: str | None = None
+    fingerprint: str | None = None
+    status: str | None = None
+    severity: str | None = None
+
+
+class Joined(NamedTuple):
+    """The window that has taken a member; ``closed`` where that was its last."""
+
+    group_id: str
+    size: int
+    notify_at: int
+    closed: bool
+
+
+_FULL = "event_groups.size + 1 >= event_groups.max_size"
+_JOIN = (
+    " SET size = event_groups.size + 1,"
+    f" state = CASE WHEN {_FULL} THEN 'closed' ELSE event_groups.state END,"
+    f" due_at = CASE WHEN {_FULL} THEN :now ELSE event_groups.due_at END,"
+    f" notify_at = CASE WHEN {_FULL} THEN :now ELSE event_groups.notify_at END,"
+    f" closed_at = CASE WHEN {_FULL} THEN :now ELSE event_groups.closed_at END,"
+    f" closed_by = CASE WHEN {_FULL} THEN '{FULL}' ELSE event_groups.closed_by END"
+)
+_WINDOW = " RETURNING id, size, state, notify_at"
+#: counts one more in the pending window of a group, which is full by then or not
+joining = sa.text(
+    f"UPDATE event_groups{_JOIN} WHERE workspace_id = :workspace_id AND group_key = :group_key"
+    f" AND state = 'pending'{_WINDOW}"
+)
+_joining = Prepared(joining)
+_NEW = (
+    "id",
+    "workspace_id",
+    "namespace",
+    "group_key",
+    "rule",
+    "provider",
+    "labels",
+    "template",
+    "max_size",
+    "interval_ms",
+    "wait_ms",
+    "repeat_ms",
+)
+_INSERT = (
+    "INSERT INTO event_groups (id, workspace_id, namespace, group_key, rule, provider, labels, template, max_size,"
+    " interval_ms, wait_ms, repeat_ms, state, size, created_at, notify_at, due_at, summaries, tries)"
+    " VALUES (:id, :workspace_id, :namespace, :group_key, :rule, :provider, :labels, :template, :max_size,"
+    " :interval_ms, :wait_ms, :repeat_ms, 'pending', 1, :now, :notify_at, :notify_at, 0, 0)"
+    " ON CONFLICT (workspace_id, group_key) WHERE state = 'pending' DO UPDATE"
+)
+_opening = Prepared(sa.text(f"{_INSERT}{_JOIN}{_WINDOW}"))
+_before = Prepared(
+    sa.select(_columns.closed_at, _columns.closed_by, _columns.wait_ms, _columns.interval_ms)
+    .where(
+        _columns.group_key == sa.bindparam("group_key"),
+        _columns.workspace_id == sa.bindparam("workspace_id"),
+        _columns.id != sa.bindparam("mine"),
+    )
+    .order_by(_columns.created_at.desc())
+    .limit(1)
+)
+_mine = sa.update(event_groups).where(_columns.id == sa.bindparam("mine"))
+_moving = Prepared(_mine.values(notify_at=sa.bindparam("at"), due_at=sa.bindparam("at")))
+_closing = Prepared(
+    _mine.where(_columns.state == PENDING).values(
+        {
+            "state": CLOSED,
+            "closed_by": sa.bindparam("closed_by"),
+            **dict.fromkeys(("notify_at", "due_at", "closed_at"), sa.bindparam("now")),
+        }
+    )
+)
+_MEMBER = tuple(column.name for column in group_events.c)
+_adding = Prepared(sa.insert(group_events).values({name: sa.bindparam(name) for name in _MEMBER}).inline())
+_statuses = Prepared(
+    sa.select(group_events.c.fingerprint, group_events.c.resolved)
+    .where(group_events.c.group_id == sa.bindparam("mine"))
+    .order_by(group_events.c.seq)
+)
+
+
+def join(
+    db: Connection,
+    workspace_id: str,
+    group_key: str,
+    new: Callable[[], Window],
+    member: Member,
+    *,
+    flush_resolved: bool,
+) -> Joined:
+    """Add a member to the pending window of its group, or to a ``new`` one; part of the transaction that accepts it.
+
+    ``flush_resolved`` closes the window once nothing in it fires any more.
+    """
+    now = now_ms()
+    values: dict[str, Any] = {"workspace_id": workspace_id, "group_key": group_key, "now": now}
+    row, closed_by = _joining.first(db, values), None
+    if row is None:
+        row, closed_by = _opened(db, new(), values)
+    joined = Joined(row.id, row.size, row.notify_at, row.state == CLOSED)
+    _adding.run(db, {**member._asdict(), "group_id": row.id, "seq": row.size, "at": now})
+    if closed_by is None and flush_resolved and member.resolved and not joined.closed:
+        closed_by = RESOLVED if _is_over(db, row.id) else None
+    if closed_by is None:
+        return joined
+    _closing.run(db, {"mine": row.id, "now": now, "closed_by": closed_by})
+    return Joined(row.id, row.size, now, closed=True)
+
+
+def _opened(db: Connection, window: Window, values: Mapping[str, Any]) -> tuple[Any, str | None]:
+    """The window after one has joined that found none pending, and why it is to be closed at once.
+
+    Another process may open it at the same moment: then this one joins. When the last window was closed is looked up
+    afterwards, when no other window can be opened.
+    """
+    now = values["now"]
+    new: dict[str, Any] = {name: getattr(window, name, None) for name in _NEW}
+    new |= {"id": new_id("grp"), "labels": json.dumps(dict(window.labels), ensure_ascii=False), "now": now}
+    at = now + window.wait_ms
+    row = _opening.first(db, {**new, "notify_at": at})
+    if row.id != new["id"]:
+        return row, None
+    last = _before.first(db, {**values, "mine": row.id})
+    if last is not None and last.closed_at is not None:
+        gathers = last.wait_ms if last.closed_by == FIRST else last.interval_ms
+        if last.closed_at + last.interval_ms > now:  # the group is not a new one
+            at = max(at if last.closed_by != FIRST else now, last.closed_at + gathers)
+            _moving.run(db, {"mine": row.id, "at": at})
+            return row._replace(notify_at=at), FULL if window.max_size == 1 else None
+    if window.max_size == 1:
+        return row, FULL
+    return row, FIRST if window.first_at_once else None
+
+
+def _is_over(db: Connection, group_id: str) -> bool:
+    """Whether the last that each member of a window has said is that it is resolved."""
+    rows, _ = _statuses.run(db, {"mine": group_id})
+    last = {(row.fingerprint or place): row.resolved for place, row in enumerate(rows)}
+    return all(last.values())
+
+
+def claim(db: Connection, *, limit: int, lease: int, ids: Sequence[str] | None = None) -> list[Row]:
+    """Close windows that are due, and take them for ``lease`` ms; a claimed one is due again afterwards.
+
+    The longest due come first, of all or of ``ids``.
+    """
+    now = now_ms()
+    due = sa.select(_columns.id).where(_columns.due_at <= now).order_by(_columns.due_at).limit(limit)
+    if ids is not None:
+        due = due.where(_columns.id.in_(ids))
+    which = due.with_for_update(skip_locked=True).scalar_subquery()
+    changed = {**_closed(now, TIME), "due_at": now + lease}
+    return list(
+        db.execute(sa.update(event_groups).where(_columns.id.in_(which)).values(changed).returning(event_groups))
+    )
+
+
+def close(db: Connection, group_id: str, *, lease: int) -> Row | None:
+    """Close a window for a caller, and take it; None where it was notified before."""
+    mine, now = sa.and_(_columns.id == group_id, _columns.notified_at.is_(None)), now_ms()
+    changed = {**_closed(now, CALLER), "due_at": now + lease}
+    return db.execute(sa.update(event_groups).where(mine).values(changed).returning(event_groups)).first()
+
+
+def _closed(now: int, closed_by: str) -> dict[str, Any]:
+    pending = _columns.state == PENDING
+    return {
+        "state": sa.case((pending, CLOSED), else_=_columns.state),
+        "closed_at": sa.func.coalesce(_columns.closed_at, now),
+        "closed_by": sa.case((pending, closed_by), else_=_columns.closed_by),
+    }
+
+
+_read = Prepared(sa.select(event_groups).where(_columns.id == sa.bindparam("mine")))
+
+
+def read(db: Connection, group_id: str) -> Row | None:
+    """A window; None where there is none of that id."""
+    found: Row | None = _read.first(db, {"mine": group_id})
+    return found
+
+
+def locked(db: Connection, ids: Sequence[str]) -> dict[str, Row]:
+    """Windows, which no other transaction changes until this one ends."""
+    query = sa.select(event_groups).where(_columns.id.in_(ids)).order_by(_columns.id).with_for_update()
+    return {row.id: row for row in db.execute(query)}
+
+
+_notified = Prepared(
+    _mine.values(
+        state=NOTIFIED,
+        notified_at=sa.func.coalesce(_columns.notified_at, sa.bindparam("now")),
+        due_at=sa.bindparam("due_at"),
+        summaries=_columns.summaries + 1,
+        summary_id=sa.bindparam("summary_id"),
+        tries=0,
+        error=sa.null(),
+    )
+)
+
+
+def notified(db: Connection, sent: Sequence[tuple[Any, str]]) -> None:
+    """Note of locked windows that their summaries are accepted: each row, and the summary."""
+    now = now_ms()
+    values = [
+        {"mine": row.id, "now": now, "summary_id": summary, "due_at": now + row.repeat_ms if row.repeat_ms else None}
+        for row, summary in sent
+    ]
+    if values:
+        _notified.many(db, values)
+
+
+def postpone(db: Connection, group_id: str, *, at: int, error: str) -> None:
+    """Note that a summary could not be made; it is tried again at ``at`` (ms)."""
+    changed = {"due_at": at, "tries": _columns.tries + 1, "error": error}
+    db.execute(sa.update(event_groups).where(_columns.id == group_id, _columns.due_at.is_not(None)).values(changed))
+
+
+def end(db: Connection, group_id: str) -> None:
+    """Do not tell a window again that was notified."""
+    mine = sa.and_(_columns.id == group_id, _columns.notified_at.is_not(None))
+    db.execute(sa.update(event_groups).where(mine).values(due_at=None))
+
+
+def forget(db: Connection, *, before: int, limit: int = 200) -> int:
+    """Delete windows notified before ``before`` (ms) with their members; returns how many windows."""
+    old = sa.select(_columns.id).where(_columns.notified_at < before).order_by(_columns.notified_at).limit(limit)
+    ids = list(db.scalars(old))
+    if ids:
+        db.execute(sa.delete(group_events).where(group_events.c.group_id.in_(ids)))
+        db.execute(sa.delete(event_groups).where(_columns.id.in_(ids)))
+    return len(ids)

@@ -1,0 +1,44 @@
+"""Flush a group now, for a caller who does not wait for its time."""
+
+from typing import NamedTuple
+
+from config.errors import Conflict
+from store.access import Caller
+from store.engine import db
+from store.engine.db import Row
+from store.gateway import groups
+from tasks.intake import summaries
+
+
+class FlushedGroup(NamedTuple):
+    """What a flush has come to.
+
+    ``notified``: whether the summary goes out. A rule may stop it, as it may any dispatch; its record says so.
+    """
+
+    row: Row
+    summary_id: str | None
+    notified: bool
+
+
+def flush(caller: Caller, row: Row) -> FlushedGroup:
+    """Close a window and accept its summary before this returns.
+
+    Raises:
+        Conflict: the summary cannot be made; the group stays, and is tried again. Unavailable: the database is away.
+    """
+    closed = db.change(lambda connection: groups.close(connection, row.id, lease=summaries.LEASE))
+    if closed is None:  # another process has notified it at this moment
+        return _now(row)
+    made = summaries.flush([closed], caller.key_id)[closed.id]
+    if made.refusal is not None:
+        raise Conflict(f"The group cannot be notified: {made.refusal}", code="not_flushed")
+    if made.summary is None:
+        return _now(closed)
+    stopped = made.summary.outcome is not None and made.summary.outcome.name in ("suppressed", "throttled")
+    return FlushedGroup(closed, made.summary.subject, not stopped)
+
+
+def _now(row: Row) -> FlushedGroup:
+    now = db.read_one(groups.read, row.id)
+    return FlushedGroup(now or row, None if now is None else now.summary_id, notified=True)
