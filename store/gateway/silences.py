@@ -193,6 +193,13 @@ _holding = Prepared(
 )
 
 
+def lock(db: Connection, silence_ids: Sequence[str]) -> None:
+    """Lock silences, in one order, until the transaction ends; SQLite has one writer."""
+    if db.dialect.name == "postgresql":
+        mine = sa.select(_table.id).where(_table.id.in_(sorted(silence_ids))).order_by(_table.id).with_for_update()
+        db.execute(mine).all()
+
+
 def hold(db: Connection, silence_id: str, execution_id: str, until: int) -> int | None:
     """Hold an execution until the period of a silence is over; returns when it goes out (ms).
 

@@ -97,8 +97,7 @@ def end(silence_id: str, author: Author) -> tuple[Row, str]:
             raise NotFound(f"There is no silence {silence_id!r}.")
         if row.ended_at is not None:
             return row, standing.edition
-        again = now + SETTLED if row.after != DROP else None
-        ended = {"ended_at": now, "ended_by": author.actor, "next_at": again, "tries": 0, "notice_error": None}
+        ended = {"ended_at": now, "ended_by": author.actor, "next_at": now + SETTLED, "tries": 0, "notice_error": None}
         row = silences.change(connection, silence_id, ended)
         held.move(connection, silence_id, now)
         _audit(connection, author, "silence.ended", row)

@@ -86,9 +86,9 @@ def settled(
         text = f"The rule {decision.verdict.rule!r} sends it to a provider; a scheduled run has no other way."
         return Stopped(Status.FAILED, _error("not_possible", text), words.account(decision).text())
     if ended is not None:
-        holds.kept(connection, decision.verdict, row["workspace_id"], row["id"])
         status = Status.FAILED if ended.code == "denied" else Status.CANCELLED
         return Stopped(status, _error(ended.code, ended.message), ended.gate.text())
+    holds.begin(connection, [(row["workspace_id"], decision.verdict)])
     made = checks.make(connection, row["workspace_id"], decision.verdict.checks, row["id"])
     if isinstance(made, Refused):
         ended = words.refused(decision, made)

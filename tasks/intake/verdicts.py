@@ -169,9 +169,9 @@ def settled(connection: Connection, form: Form, row: NewRow) -> Settled:
     if decision is None:
         return Settled(row)
     gate = words.account(decision)
+    if row["mode"] == Mode.LIVE:
+        holds.begin(connection, [(row["workspace_id"], decision.verdict)])
     if row["mode"] != Mode.DRY_RUN and (ended := words.stopped(decision)) is not None:
-        if row["mode"] == Mode.LIVE:
-            holds.kept(connection, decision.verdict, row["workspace_id"], row["id"])
         return Settled(_ended(row, form, ended))
     made = form.known or checks.make(connection, row["workspace_id"], decision.verdict.checks, row["id"])
     if isinstance(made, Refused) and (asked := form.questions.get(made.check.rule)) is not None:

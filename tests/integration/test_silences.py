@@ -1,5 +1,8 @@
 """Silences: what they keep from going out, when, and what is written down of it."""
 
+import json
+import random
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -320,6 +323,35 @@ def _ms(moment: str) -> int:
     from datetime import datetime
 
     return round(datetime.fromisoformat(moment).timestamp() * 1000)
+
+
+def test_the_example_is_a_weekly_window(door: Door) -> None:
+    """It is made as it stands."""
+    given = json.loads(Path("examples/gateway/weekly-window.json").read_text())
+    made = door.call("POST", "/v1/silences", json=given)
+    assert (made.status_code, made.json["cron"], made.json["ends_at"]) == (201, "0 22 * * sat", None)
+
+
+def test_batches_that_cross_never_wait_for_each_other(door: Door) -> None:
+    """Of several silences and alerts, in any order: each dispatch is held or dropped once."""
+    for word in ("a", "b"):
+        silence(door, matchers=[{"name": "severity", "value": word}], after="release")
+        silence(door, matchers=[{"name": "severity", "value": word * 2}])
+    words = ["a", "b", "aa", "bb"] * 5
+    chance, answers = random.Random(2), []
+
+    def run(seed: int) -> None:
+        mine = random.Random(seed).sample(words, len(words))
+        given = [warning(word, fingerprint=f"{word}-{number % 3}") for number, word in enumerate(mine)]
+        answers.append(Door().call("POST", "/v1/dispatch/batch", json=given).json)
+
+    threads = [threading.Thread(target=run, args=(chance.randrange(1_000),)) for _ in range(6)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+    found = [item["outcome"]["held"] for batch in answers for item in batch]
+    assert (len(found), sum(found)) == (120, 60)
 
 
 def test_nothing_is_asked_where_there_is_no_silence(door: Door) -> None:

@@ -21,6 +21,7 @@ from tasks.clock import sweep
 from tasks.clock.duty import TimeSlice
 from tasks.clock.gateway import silences as duty
 from tasks.control import silences as control
+from tests.integration.test_gate_steps import Bench
 from tests.support import dispatching
 from tests.support.api import Door, assert_problem
 from tests.support.dispatching import body, send
@@ -167,6 +168,29 @@ def test_triggers_and_runs_are_held_too(door: Door) -> None:
     sweep.handle_due(TimeSlice())
     shown = door.call("GET", f"/api/actions/executions/{execution_id}").json["data"]
     assert shown["status"] == "pending"
+
+
+def test_a_step_is_skipped_or_waits(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A step that is dropped is skipped; one that is held goes out when the silence has ended, as its run does."""
+    bench = Bench(door, monkeypatch)
+    tell = [{"name": "action.metadata.step", "op": "=", "value": "tell"}]
+    made = silence(door, matchers=tell)
+    run_id, status = bench.run()
+    assert (status, bench.names) == ("completed", ["after"])
+    told = door.call("GET", f"/v1/audit/{run_id}.tell/why").json
+    assert (told["outcome"], told["reasons"][0]["silence_id"]) == ("silenced", made["id"])
+    door.call("DELETE", f"/v1/silences/{made['id']}")
+    made = silence(door, matchers=tell, after="release")
+    run_id, _ = bench.run()
+    row = bench.row(f"{run_id}.tell")
+    assert (row.status, row.waiting_for) == ("waiting", "delay")
+    assert "holds it" in door.call("GET", f"/v1/audit/{row.id}/why").json["sentences"][0]
+    door.call("DELETE", f"/v1/silences/{made['id']}")
+    row = bench.row(row.id)
+    assert row.due_at <= db.now_ms() + 10
+    bench.due(row.id)
+    assert bench.go_on(run_id) == "completed"
+    assert bench.names == ["after", "tell", "after"]
 
 
 def test_a_preview_counts_what_went_out_in_the_last_day(door: Door) -> None:

@@ -15,7 +15,7 @@ from config.errors import CallerError
 from config.times import stamp
 from gateway.grants import ANY, Grant
 from gateway.requests import Dispatch
-from gateway.silences.in_force import DROP, SUMMARISE
+from gateway.silences.in_force import SUMMARISE
 from store import audit
 from store.access import Caller
 from store.engine import db
@@ -94,11 +94,9 @@ def _written(
     connection: Connection, *, row: Row, now: int, over: bool, values: dict[str, Any], ready: list[Ready]
 ) -> list[Canvas]:
     """Accept what is to be sent, and note what was done; nothing where another process was faster."""
-    left = 0
-    if row.ended_at is not None and row.after != DROP:
+    if row.ended_at is not None:
         held.move(connection, row.id, row.ended_at)
-    if row.after != DROP:
-        left = held.forget_released(connection, row.id)
+    left = held.forget_released(connection, row.id)
     if over:
         ended_at = row.ended_at or row.ends_at
         again = now + 1_000 if left and now < ended_at + AFTERWARDS else None

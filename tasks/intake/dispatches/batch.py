@@ -13,7 +13,7 @@ from gateway.outcomes import Outcome
 from store.engine.db import Connection
 from store.executions import transitions
 from store.executions.rows import NewRow
-from tasks.intake import notices
+from tasks.intake import holds, notices
 from tasks.intake.dispatches import gate as dispatch_gate
 from tasks.intake.dispatches import gather
 from tasks.intake.dispatches import ids as dispatch_ids
@@ -118,6 +118,7 @@ def write(connection: Connection, batch: Batch) -> list[Canvas]:
     rows, messages, made = list[NewRow](), list[Canvas](), dict[int, Decided]()
     batch.refused.clear()  # this may be the second try
     batch.closed.clear()
+    holds.begin(connection, ((ready.asked.dispatch.tenant, ready.verdict) for ready in batch.ready.values()))
     for place, ready in sorted(batch.ready.items(), key=_keys_of):
         made[place] = _asked(connection, ready, dispatch_gate.carried_out(connection, ready))
     named = [place for place, ready in batch.ready.items() if ready.asked.dispatch.id is not None]

@@ -200,7 +200,6 @@ def _noted(connection: Connection, ready: Ready) -> Decided:
     if ready.outcome is None:
         return _gathered(connection, ready)
     asked, outcome = ready.asked, ready.outcome
-    holds.kept(connection, ready.verdict, asked.dispatch.tenant, asked.subject)
     dispatch_notes.note(connection, asked, ready.verdict, outcome, ready.shown, ready.refused_by)
     return Decided(subject=asked.subject, outcome=outcome)
 
