@@ -158,3 +158,32 @@ def _known(decision: Decision) -> Known:
     if ended is None:
         return Known(status="waiting", verdict=verdict.kind, rule=verdict.rule, gate={**kept, "outcome": "held"})
     return Known(outcome=gate.outcome, verdict=verdict.kind, rule=verdict.rule, gate=kept)
+
+
+def test_a_thousand_silences_are_not_looked_at_by_what_they_do_not_concern(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are found by tenant, by the key, and by the label that each wants; patterns are tried once for each text."""
+    looked_at: list[str] = []
+    known = in_force.Silence.active_until
+
+    def counted(self: in_force.Silence, at: int) -> int | None:
+        looked_at.append(self.id)
+        return known(self, at)
+
+    monkeypatch.setattr(in_force.Silence, "active_until", counted)
+    always = ((-HOUR, HOUR), "drop", ("acme", False))
+    ways = {
+        "labels": [[{"name": "host", "op": "=", "value": f"h-{number}"}] for number in range(1_000)],
+        "patterns": [[{"name": "host", "op": "=~", "value": f"h-{number}|x-{number}"}] for number in range(1_000)],
+        "types": [[{"name": "action.action_type", "op": "=~", "value": f"t-{number}.*"}] for number in range(1_000)],
+    }
+    for name, written in ways.items():
+        silences = [_compiled(number, (matchers, *always)) for number, matchers in enumerate(written)]
+        current.replace(InForce(1, EMPTY, silences=Silences(silences)))
+        facts = Facts("dispatch", "n", "acme", "a", "t", NOW, {}, {"host": "web-1", "severity": "info"})
+        assert (judge(facts.key, lambda facts=facts: facts), looked_at) == (None, []), name
+    current.replace(InForce(1, EMPTY, silences=Silences(silences)))
+    wanted = facts._replace(action_type="t-7-and-more")
+    decision = judge(wanted.key, lambda: wanted)
+    assert decision is not None
+    assert decision.verdict.quiet is not None
+    assert (decision.verdict.quiet.id, looked_at) == ("sil-7", ["sil-7"])
