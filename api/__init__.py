@@ -22,7 +22,7 @@ from api.actions.schemas import BEYOND
 from api.approvals import links as approval_links
 from api.approvals import routes as approvals
 from api.events import routes as events
-from api.gateway import audit, breakers, providers, rules, stops, why
+from api.gateway import audit, breakers, providers, rules, stops, trail, why
 from api.gateway.dispatch import routes as dispatch
 from api.gateway.dispatch.waiting import Ends
 from api.groups import routes as groups
@@ -33,6 +33,7 @@ from api.http.current_request import present
 from api.http.load import HERE, LISTS
 from api.http.long_poll import Watcher
 from api.http.rate_limits import Limiter, standing
+from api.lifecycle import routes as lifecycle
 from api.playbooks import import_export
 from api.playbooks import routes as playbooks
 from api.runs import diff, steps
@@ -71,10 +72,12 @@ _BELOW_V1 = (
     sign_in.blueprint,
     audit.blueprint,
     why.blueprint,
+    trail.blueprint,
     dispatch.blueprint,
     approvals.blueprint,
     silences.blueprint,
     approval_links.blueprint,
+    lifecycle.blueprint,
     groups.blueprint,
 )
 #: what is behind a key or a token

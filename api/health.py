@@ -14,7 +14,7 @@ from flask import Response, current_app, request
 from marshmallow import fields
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
-from api import installation, prometheus
+from api import installation, prometheus, trail_health
 from api.gateway import outcome_counts
 from api.http.auth import public, reader
 from api.http.base_schema import Schema
@@ -23,6 +23,7 @@ from api.http.load import HERE
 from api.http.writes import Writes
 from api.installation import Inspector, Installation
 from config.errors import Unavailable
+from config.types import Json
 from store import redis as redis_store
 from store import sandbox_kinds, worker_processes
 from store.access import Caller
@@ -42,6 +43,7 @@ METRICS = {
         "urgent": {"messages": 0, "oldest_seconds": 0.0},
         "steps": {"messages": 2, "oldest_seconds": 0.4},
     },
+    "audit_trail": trail_health.EXAMPLE,
     **outcome_counts.EXAMPLE,
 }
 
@@ -94,6 +96,8 @@ class Metrics(outcome_counts.OutcomeCounts):
             "oldest_seconds, for how long the oldest execution has waited that no worker has claimed."
         }
     )
+
+    audit_trail = fields.Nested(trail_health.TrailHealth, metadata={"description": "The sealed audit trail."})
 
 
 class HealthMetrics(Metrics, outcome_counts.MoreOutcomeCounts):
@@ -158,6 +162,7 @@ class Reading:
         consuming = any(worker["state"] == "consuming" for worker in self.workers)
         late = max(self.metrics["oldest_overdue_seconds"], queue_state.longest(self.metrics["queues"])) >= LATE
         well = self.redis == self.database == "ok" and consuming and not late and "stuck" not in self.metrics["workers"]
+        well = well and self.metrics["audit_trail"]["valid"] is not False
         return "ok" if well and self.own.sound else "degraded"
 
 
@@ -197,7 +202,7 @@ def _read(inspector: Inspector) -> Reading:
     with db.read() as connection:
         own = inspector.look(connection)
     with HERE.aside():
-        rows, counts, overdue, waiting, outcomes = db.read_aside(_rows)
+        rows, counts, overdue, waiting, outcomes, sealed = db.read_aside(_rows)
     queues = queue_state.queues(waiting)
     workers = [
         {
@@ -215,16 +220,17 @@ def _read(inspector: Inspector) -> Reading:
         "oldest_overdue_seconds": overdue,
         "workers": dict(Counter(worker["state"] for worker in workers)),
         "queues": queues,
+        "audit_trail": sealed,
     }
     more = {name: outcomes.pop(name) for name in outcome_counts.MORE}
     return Reading(workers, {**metrics, **outcomes}, more, own, redis_store.state())
 
 
-def _rows(connection: Connection) -> tuple[list[Row], dict[str, int], float, dict[str, int], dict[str, Any]]:
+def _rows(connection: Connection) -> tuple[list[Row], dict[str, int], float, dict[str, int], Json, Json]:
     """What a reading takes from the database."""
     rows, counts = worker_processes.living(connection), listing.counts(connection)
-    overdue = recovery.oldest_overdue_ms(connection) / 1000
-    return rows, counts, overdue, recovery.oldest_waiting(connection), outcome_counts.read(connection)
+    overdue, waiting = recovery.oldest_overdue_ms(connection) / 1000, recovery.oldest_waiting(connection)
+    return rows, counts, overdue, waiting, outcome_counts.read(connection), trail_health.read(connection)
 
 
 @blueprint.get("/health")

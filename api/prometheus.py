@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from api import trail_health
 from playbooks.states import Kind
 from store import metrics
 from store.definitions import playbooks
@@ -114,6 +115,7 @@ def _gauges(state: dict[str, Any]) -> Iterator[Metric]:
         for value, number in state[name].items():
             family.add_metric([value], number)
         yield family
+    yield from trail_health.gauges(state["audit_trail"])
     yield GaugeMetricFamily("tocsin_backlog", "Executions waiting for a worker.", state["backlog"])
     yield GaugeMetricFamily(
         "tocsin_oldest_overdue_seconds", "By how much the most overdue work is late.", state["oldest_overdue_seconds"]

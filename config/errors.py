@@ -76,6 +76,12 @@ class Conflict(CallerError):  # noqa: N818
     status, code = 409, "conflict"
 
 
+class NotSealed(Conflict):
+    """The record waits for its seal. Try again in a moment."""
+
+    code, retryable, members = "not_sealed", True, {"retryable": True}
+
+
 class Gone(CallerError):  # noqa: N818
     """It is over."""
 

@@ -101,6 +101,10 @@ class Settings:
     retention_days: int
     #: how long what dispatches carried that made no execution is kept
     payload_days: int
+    #: how long rows of the audit trail are kept; 0: for ever
+    audit_days: int
+    #: the provider that sends the newest seal of the audit trail elsewhere, each hour; empty: it is logged
+    audit_anchor: str
 
     # Redis and the broker
     #: rate limits and counts, and messages unless ``broker_url`` says otherwise
@@ -293,6 +297,8 @@ def load() -> Settings:
         ),
         retention_days=values.whole(reader, "RETENTION_DAYS", 90, least=1),
         payload_days=values.whole(reader, "PAYLOAD_DAYS", 30, least=1),
+        audit_days=values.whole(reader, "AUDIT_DAYS", 0),
+        audit_anchor=reader.str("AUDIT_ANCHOR", "").strip(),
         redis_url=redis_url,
         redis_patched=values.flag(reader, "REDIS_PATCHED", default=False),
         broker_url=values.broker(reader.str("BROKER_URL", "") or _broker(redis_url)),

@@ -55,6 +55,7 @@ class InForce:
         self.revisions = revisions or {}
         self.ruleset = generation.ruleset(switches) if compiled is None else compiled.switched(switches)
         self.breakers = generation.breakers()
+        self.machines = generation.machines()
         self.stops = stops
         self.silences = silences
         #: the rules that may concern executions with this origin, namespace, tenant, provider and action type

@@ -237,6 +237,29 @@ class PendingApproval:
 
 
 @dataclass(frozen=True, slots=True)
+class StateChanged:
+    """It has moved its event, or left it in its state; ``refused`` says why a move was not made."""
+
+    fingerprint: str
+    previous_state: str
+    new_state: str
+    notify: bool
+    refused: str | None = None
+    name: ClassVar[str] = "state_changed"
+
+    def members(self) -> Json:
+        """What the document's form carries."""
+        members = _plain(self)
+        if self.refused is None:
+            del members["refused"]
+        return members
+
+    def tagged(self) -> Any:
+        """The tagged form."""
+        return {"StateChanged": self.members()}
+
+
+@dataclass(frozen=True, slots=True)
 class Grouped:
     """It goes out with others, in the summary of its group."""
 
@@ -284,6 +307,7 @@ Outcome = (
     | ChainStarted
     | Scheduled
     | PendingApproval
+    | StateChanged
     | Grouped
     | DryRun
 )
@@ -301,6 +325,7 @@ NAMES = tuple(
         CircuitOpen,
         ChainStarted,
         Scheduled,
+        StateChanged,
         Grouped,
     )
 )

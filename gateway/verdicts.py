@@ -121,6 +121,15 @@ class Schedule:
     kind: ClassVar[str] = "schedule"
 
 
+@dataclass(frozen=True, slots=True)
+class StateMachine:
+    """It does not go out: it moves its event, which the fields identify where it has no fingerprint."""
+
+    state_machine: str
+    fingerprint_fields: tuple[str, ...] = ()
+    kind: ClassVar[str] = "state_machine"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
     """It goes out with others of its kind, in one summary.
@@ -157,12 +166,26 @@ Effect = (
     | RequireApproval
     | Group
     | Silenced
+    | StateMachine
 )
 
 #: the words of all effects that a rule may ask for
 EFFECTS = tuple(
     one.kind
-    for one in (Allow, Deny, Suppress, Deduplicate, Throttle, Reroute, Modify, Chain, Schedule, RequireApproval, Group)
+    for one in (
+        Allow,
+        Deny,
+        Suppress,
+        Deduplicate,
+        Throttle,
+        Reroute,
+        Modify,
+        Chain,
+        Schedule,
+        RequireApproval,
+        Group,
+        StateMachine,
+    )
 )
 #: the effects that say where an execution goes
 WHERE: frozenset[str] = frozenset({Reroute.kind, Chain.kind, Group.kind})

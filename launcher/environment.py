@@ -117,7 +117,7 @@ def _add_configuration(var: Path) -> None:
     if _environ["TOCSIN_ENV"] != "development" or _environ.get("TOCSIN_CONFIG_DIR"):
         return
     config = var / "config"
-    if not any((config / name).exists() for name in ("rules", "providers.yaml", "chains.yaml")):
+    if not any((config / name).exists() for name in ("rules", "providers.yaml", "chains.yaml", "state_machines.yaml")):
         shutil.copytree(ROOT / _CONFIGURATION, config, dirs_exist_ok=True)
 
 

@@ -63,7 +63,8 @@ USER = "user:"
 DECIDE = "decide:approvals"
 _READ = frozenset(f"read:{things}" for things in ("actions", "playbooks", "audit", "stream"))
 _WORK = frozenset(f"{verb}:{things}" for verb in ("write", "execute") for things in ("actions", "playbooks"))
-_OPERATE = _READ | _WORK | {DECIDE, "dispatch", "manage:rules", "manage:breakers", "manage:groups", "manage:silences"}
+_MANAGE = frozenset(f"manage:{things}" for things in ("rules", "breakers", "events", "groups", "silences"))
+_OPERATE = _READ | _WORK | _MANAGE | {DECIDE, "dispatch"}
 #: role → the permissions it may hold; a key's scopes narrow them
 ROLES: dict[str, frozenset[str]] = {
     "viewer": _READ,
@@ -87,6 +88,7 @@ ALIASES = {
     "rules:manage": "manage:rules",
     "breakers:manage": "manage:breakers",
     "silences:manage": "manage:silences",
+    "events:manage": "manage:events",
     "groups:manage": "manage:groups",
     "providers:manage": "manage:providers",
     "users:manage": "manage:users",

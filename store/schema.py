@@ -1,6 +1,7 @@
 """Every table, gathered: importing this fills ``store.engine.db.metadata``."""
 
 from store import access, audit, metrics, trail, worker_processes
+from store.blocks import anchors, floor, seals, walks
 from store.callers import sessions, users
 from store.definitions import actions, documents, playbooks, references
 from store.engine.db import metadata
@@ -11,6 +12,7 @@ from store.gateway import (
     breakers,
     configurations,
     dedup,
+    events,
     groups,
     payloads,
     providers,
@@ -21,6 +23,7 @@ from store.gateway import (
 __all__ = [
     "access",
     "actions",
+    "anchors",
     "announcements",
     "approvals",
     "audit",
@@ -28,6 +31,8 @@ __all__ = [
     "configurations",
     "dedup",
     "documents",
+    "events",
+    "floor",
     "groups",
     "idempotency",
     "indexes",
@@ -38,11 +43,13 @@ __all__ = [
     "playbooks",
     "providers",
     "references",
+    "seals",
     "sessions",
     "silences",
     "throttles",
     "trail",
     "transitions",
     "users",
+    "walks",
     "worker_processes",
 ]

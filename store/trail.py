@@ -9,7 +9,8 @@ A database that is restored into another PostgreSQL cluster brings rows whose tr
 before. So the order has *epochs*: rows of before the numbering, then those of each cluster in turn. ``begin_epoch``
 finds where a new one begins; until then nothing is settled.
 
-A reader keeps its place by ``advance`` in the transaction that writes what it has made of the rows.
+A reader keeps its place by ``advance`` in the transaction that writes what it has made of the rows. ``stretch`` reads
+again what lies between two places.
 """
 
 from typing import Any, NamedTuple
@@ -60,43 +61,53 @@ class Horizon(NamedTuple):
     next: int
 
 
-_SHOWN = tuple(
-    audit.c[name] for name in ("id", "workspace_id", "at", "actor", "event", "subject", "details", "outcome", "origin")
-)
-_after, _xid, _limit, _first, _last = (
-    sa.bindparam(f"{name}_", type_=sa.BigInteger) for name in ("after", "xid", "limit", "first", "last")
-)
+class Span(NamedTuple):
+    """The rows of one epoch: their ids are above ``first``, up to ``last``."""
 
-#: by id alone: SQLite, and rows of before the numbering
-_by_id = Prepared(
-    sa.select(*_SHOWN, sa.literal(0).label("xid")).where(audit.c.id > _after).order_by(audit.c.id).limit(_limit)
-)
-_by_id_up_to = Prepared(
-    sa.select(*_SHOWN, sa.literal(0).label("xid"))
-    .where(audit.c.id > _after, audit.c.id <= _last)
-    .order_by(audit.c.id)
-    .limit(_limit)
-)
-_in_order = (
-    sa.select(*_SHOWN, audit.c.xid)
-    .where(sa.tuple_(audit.c.xid, audit.c.id) > sa.tuple_(_xid, _after), audit.c.id > _first)
-    .order_by(audit.c.xid, audit.c.id)
-    .limit(_limit)
+    first: int
+    last: int
+
+
+#: before and behind every row, a row that an intruder adds too
+LEAST, MOST = -(1 << 63), (1 << 63) - 1
+
+_after, _xid, _limit, _first, _last, _upto_xid, _upto = (
+    sa.bindparam(f"{name}_", type_=sa.BigInteger)
+    for name in ("after", "xid", "limit", "first", "last", "upto_xid", "upto")
 )
 _oldest = sa.literal_column("(pg_snapshot_xmin(pg_current_snapshot())::text)::bigint", sa.BigInteger)
 _next = sa.literal_column("(pg_snapshot_xmax(pg_current_snapshot())::text)::bigint", sa.BigInteger)
 _here = sa.literal_column("(SELECT system_identifier::text FROM pg_control_system())", sa.Text)
-_settled = Prepared(_in_order.where(audit.c.xid < _oldest))
-#: of an earlier epoch all is settled
-_earlier = Prepared(_in_order.where(audit.c.xid.is_not(None), audit.c.id <= _last))
 _known = Prepared(sa.select(epochs, _here.label("here")).order_by(epochs.c.epoch))
 _horizon = Prepared(sa.select(_oldest.label("oldest"), _next.label("next")))
 
 
-def settled(db: Connection, after: Position, limit: int) -> list[Entry]:
-    """The settled rows behind a place, in order, at most ``limit``."""
+class Reading:
+    """The statements that read these columns of rows, in order."""
+
+    def __init__(self, *columns: str) -> None:
+        shown = [audit.c[name] for name in columns]
+        by_id = sa.select(*shown, sa.literal(0).label("xid")).where(audit.c.id > _after).order_by(audit.c.id)
+        ordered = sa.select(*shown, audit.c.xid).order_by(audit.c.xid, audit.c.id)
+        behind = sa.tuple_(audit.c.xid, audit.c.id) > sa.tuple_(_xid, _after)
+        upto = sa.tuple_(audit.c.xid, audit.c.id) <= sa.tuple_(_upto_xid, _upto)
+        in_order = ordered.where(behind, audit.c.id > _first).limit(_limit)
+        #: by id alone: SQLite, and rows of before the numbering
+        self.by_id = Prepared(by_id.limit(_limit))
+        self.by_id_up_to = Prepared(by_id.where(audit.c.id <= _last).limit(_limit))
+        self.settled = Prepared(in_order.where(audit.c.xid < _oldest))
+        #: of an earlier epoch all is settled
+        self.earlier = Prepared(in_order.where(audit.c.xid.is_not(None), audit.c.id <= _last))
+        self.stretch = Prepared(in_order.where(audit.c.xid.is_not(None), upto, audit.c.id <= _last))
+
+
+_SHOWN = Reading("id", "workspace_id", "at", "actor", "event", "subject", "details", "outcome", "origin")
+
+
+def settled(db: Connection, after: Position, limit: int, reading: Reading = _SHOWN) -> list[Entry]:
+    """The settled rows behind a place, in order, at most ``limit``; of one epoch."""
     if db.dialect.name == "sqlite":
-        return _entries(0, _by_id.run(db, {"after_": after.id, "limit_": limit})[0])
+        return _entries(0, reading.by_id.run(db, {"after_": after.id, "limit_": limit})[0])
     known, _ = _known.run(db, {})
     if known[-1].cluster != known[-1].here:
         return []  # restored elsewhere: begin_epoch first
@@ -104,23 +115,53 @@ def settled(db: Connection, after: Position, limit: int) -> list[Entry]:
         if each.epoch < after.epoch:
             continue
         place = after if each.epoch == after.epoch else Position(each.epoch, 0, each.after_id)
-        if found := _of_epoch(db, each, behind, place, limit):
+        if found := _of_epoch(db, each, behind, place, limit, reading):
             return found
     return []
 
 
-def _of_epoch(db: Connection, each: Any, behind: Any, place: Position, limit: int) -> list[Entry]:
+def _of_epoch(db: Connection, each: Any, behind: Any, place: Position, limit: int, reading: Reading) -> list[Entry]:
     wanted: dict[str, Any] = {"after_": place.id, "limit_": limit}
     if behind is not None:
         wanted["last_"] = behind.after_id
     if each.epoch == 0:
-        return _entries(0, _by_id_up_to.run(db, wanted)[0])
-    query = _settled if behind is None else _earlier
+        return _entries(0, reading.by_id_up_to.run(db, wanted)[0])
+    query = reading.settled if behind is None else reading.earlier
     return _entries(each.epoch, query.run(db, {**wanted, "xid_": place.xid, "first_": each.after_id})[0])
 
 
 def _entries(epoch: int, rows: list[Any]) -> list[Entry]:
     return [Entry(Position(epoch, row.xid, row.id), row) for row in rows]
+
+
+def spans(db: Connection) -> dict[int, Span]:
+    """Epoch → the ids of its rows."""
+    if db.dialect.name == "sqlite":
+        return {0: Span(0, MOST)}
+    known, _ = _known.run(db, {})
+    ends = [*(each.after_id for each in known[1:]), MOST]
+    return {each.epoch: Span(each.after_id, end) for each, end in zip(known, ends, strict=True)}
+
+
+def place(db: Connection, row_id: int, xid: int | None) -> Position:
+    """The place of a row."""
+    if db.dialect.name == "sqlite":
+        return Position(0, 0, row_id)
+    epoch = max(epoch for epoch, span in spans(db).items() if epoch == 0 or row_id > span.first)
+    return Position(epoch, xid or 0, row_id) if epoch else Position(0, 0, row_id)
+
+
+def stretch(
+    db: Connection, reading: Reading, span: Span, after: Position, upto: Position, limit: int
+) -> list[tuple[Any, ...]]:
+    """The rows behind a place up to another of the same epoch, in order, at most ``limit``; ``xid`` comes last.
+
+    Of a row before all others in its epoch ``after`` has the id ``LEAST``.
+    """
+    if upto.epoch == 0:
+        return reading.by_id_up_to.tuples(db, {"after_": after.id, "last_": upto.id, "limit_": limit})
+    wanted = {"xid_": after.xid, "after_": after.id, "first_": span.first, "last_": span.last, "limit_": limit}
+    return reading.stretch.tuples(db, {**wanted, "upto_xid_": upto.xid, "upto_": upto.id})
 
 
 def is_elsewhere(db: Connection) -> bool:

@@ -12,6 +12,7 @@ from api.http.base_schema import Schema
 from config.errors import InvalidRequest, Problem
 from gateway import outcomes
 from gateway.facts import ORIGINS
+from gateway.verdicts import EFFECTS
 from store.paging import DEEPEST, Part
 from store.sealing import cursors
 
@@ -20,7 +21,7 @@ _LIMIT, _MOST = 50, 1_000
 _NAME_CHARACTERS = 128
 #: the outcomes of dispatches, and of executions that were stopped by no rule
 OUTCOMES = (*outcomes.NAMES, "cancelled", "skipped")
-_VERDICTS = ("allow", "deny", "suppress", "deduplicate", "throttle", "reroute", "modify", "chain", "schedule")
+_VERDICTS = EFFECTS
 
 RECORD: dict[str, Any] = {
     "id": "48211",

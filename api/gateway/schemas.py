@@ -166,7 +166,14 @@ class Evaluation(Strict):
         keys=fields.String(),
         load_default={},
         validate=_check_counts,
-        metadata=described("Recorded executions by name, for state_seen and state_counter."),
+        metadata=described("Recorded executions by name, for state_seen and state_counter; active events likewise."),
+    )
+    mock_events = fields.Dict(
+        keys=fields.String(),
+        values=fields.String(),
+        load_default={},
+        validate=validate.Length(max=_MOST_KEYS),
+        metadata=described("The states of events by fingerprint, for event_in_state and get_event_state."),
     )
 
 

@@ -174,6 +174,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         words: str | None = None,
         takes_body: bool = False,
         headers: dict[str, Any] | None = None,
+        content_type: str | None = None,
     ) -> Callable[[View], View]:
         """Document a handler's own answer and its errors.
 
@@ -185,7 +186,8 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
         def decorate(view: View) -> View:
             for code in statuses:
                 self.fails(code)(view)
-            documented = self.response(status, schema, example=example, description=words, headers=headers)(view)
+            shown = {"example": example, "description": words, "headers": headers, "content_type": content_type}
+            documented = self.response(status, schema, **shown)(view)
             view.__dict__["_apidoc"] = documented._apidoc  # noqa: SLF001 - its wrapper would look at each answer
             return view
 

@@ -42,7 +42,7 @@ TAGS = {
     "action executions": "Follow, cancel and decide executions of actions.",
     "playbooks": "Define, version, import, export and run playbooks.",
     "playbook executions": "Follow, control, decide and compare runs of playbooks.",
-    "events": "Report events of other systems, which start playbooks.",
+    "events": "Report events of other systems, which start playbooks; see those that last, and move them.",
     "rules": "List, reload, switch, evaluate and roll back the gateway's rules.",
     "stop": "Keep everything of a tenant, or of all, from going out.",
     "approvals": "See what waits for a decision, and decide.",

@@ -1,8 +1,8 @@
 """From the texts of the configuration folder to one generation, all or nothing.
 
 ``rules/*.yaml`` hold ``rules``; ``providers.yaml`` holds ``providers`` and ``circuit_breakers``; ``chains.yaml``
-holds ``chains``. Every fault is reported with its file, line and pointer, and one fault is enough to load nothing.
-Reading the files is the caller's part.
+holds ``chains``; ``state_machines.yaml`` holds ``state_machines``. Every fault is reported with its file, line and
+pointer, and one fault is enough to load nothing. Reading the files is the caller's part.
 """
 
 import re
@@ -12,7 +12,7 @@ from typing import Any
 
 from config.types import Json
 from expressions.suggestions import did_you_mean
-from gateway.configuration import chain_checks, chains, circuits, providers
+from gateway.configuration import chain_checks, chains, circuits, machines, providers
 from gateway.configuration.generation import Generation
 from gateway.configuration.providers import Surroundings
 from gateway.configuration.sources import Source, SourceFault, read
@@ -28,8 +28,12 @@ MAX_PATTERNS = 1000
 MAX_FILES = 500
 
 _RULES = re.compile(r"rules/[^/]+\.ya?ml")
-_FILES = {"providers.yaml": ("providers", "circuit_breakers"), "chains.yaml": ("chains",)}
-_LATER = {"state_machines.yaml": "state machines", "time_intervals.yaml": "named calendars"}
+_FILES = {
+    "providers.yaml": ("providers", "circuit_breakers"),
+    "chains.yaml": ("chains",),
+    "state_machines.yaml": ("state_machines",),
+}
+_LATER = {"time_intervals.yaml": "named calendars"}
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,7 @@ def load(texts: Mapping[str, str], around: Surroundings) -> Loaded:
     defined = loading.providers()
     loading.circuit_breakers(defined)
     loading.chains(defined)
+    loading.machines()
     loading.rules()
     if loading.faults:
         return Loaded(None, loading.listed())
@@ -130,16 +135,30 @@ class _Loading:
     def chains(self, defined: Mapping[str, Json]) -> None:
         """Check the chains, and note the names that rules may refer to."""
         source, given = self._part("chains.yaml", "chains")
-        known = (
-            frozenset(one["name"] for one in given or () if isinstance(one, dict) and isinstance(one.get("name"), str))
-            if isinstance(given, list)
-            else frozenset()
+        lost_providers = "providers.yaml" in self.unread
+        self.names = Names(
+            None if lost_providers else frozenset(defined),
+            self._names("chains.yaml", given),
+            self._names("state_machines.yaml", self._part("state_machines.yaml", "state_machines")[1]),
         )
-        lost_providers, lost_chains = "providers.yaml" in self.unread, "chains.yaml" in self.unread
-        self.names = Names(None if lost_providers else frozenset(defined), None if lost_chains else known)
         if source is not None and given is not None and not lost_providers:
             found = Faults()
             chain_checks.check(given, "/chains", defined, found)
+            self._report(source, found)
+
+    def _names(self, file: str, given: Any) -> frozenset[str] | None:
+        """The names in a list of a file; None where the file cannot be read."""
+        if file in self.unread:
+            return None
+        named = given if isinstance(given, list) else ()
+        return frozenset(one["name"] for one in named if isinstance(one, dict) and isinstance(one.get("name"), str))
+
+    def machines(self) -> None:
+        """Check the state machines."""
+        source, given = self._part("state_machines.yaml", "state_machines")
+        if source is not None and given is not None:
+            found = Faults()
+            machines.check(given, "/state_machines", self.names.providers, found)
             self._report(source, found)
 
     def rules(self) -> None:
@@ -203,6 +222,7 @@ class _Loading:
                 }
                 for chain in written_chains
             },
+            {one["name"]: machines.stored(one) for one in self._part("state_machines.yaml", "state_machines")[1] or []},
         )
 
     def listed(self) -> list[str]:

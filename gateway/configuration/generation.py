@@ -1,9 +1,9 @@
 """The configuration in force as one value: stored as canonical JSON, compiled when it is read.
 
-The JSON holds rules, circuit breakers and chains completely, and providers with their credentials masked: those are
-sealed with the provider's revision. Two equal configurations have the same JSON, whatever files they come from in which
-order, and the same digest under the same key. The digest covers the credentials too, so that a changed password is a
-change.
+The JSON holds rules, circuit breakers, chains and state machines completely, and providers with their credentials
+masked: those are sealed with the provider's revision. Two equal configurations have the same JSON, whatever files they
+come from in which order, and the same digest under the same key. The digest covers the credentials too, so that a
+changed password is a change.
 """
 
 import hashlib
@@ -15,20 +15,24 @@ from typing import Any
 
 from config.types import Json
 from gateway.breakers import BreakerConfig
-from gateway.configuration import circuits, secrets
+from gateway.configuration import circuits, machines, secrets
+from gateway.machines import Machine
 from gateway.rules.ruleset import Ruleset
 
 _PARTS = ("rules", "providers", "circuit_breakers", "chains")
+#: parts that a configuration need not have: one without them has the JSON and the digest that it always had
+_MORE = ("state_machines",)
 
 
 @dataclass(frozen=True)
 class Generation:
-    """Rules in their stored form, and providers, circuit breakers and chains by name."""
+    """Rules in their stored form, and providers, circuit breakers, chains and state machines by name."""
 
     rules: list[Json] = field(default_factory=list)
     providers: dict[str, Json] = field(default_factory=dict)
     circuit_breakers: dict[str, Json] = field(default_factory=dict)
     chains: dict[str, Json] = field(default_factory=dict)
+    state_machines: dict[str, Json] = field(default_factory=dict)
 
     def text(self) -> str:
         """The canonical JSON; credentials are masked."""
@@ -46,8 +50,13 @@ class Generation:
         """The circuit breakers by provider."""
         return {name: circuits.read(name, form) for name, form in self.circuit_breakers.items()}
 
+    def machines(self) -> dict[str, Machine]:
+        """The state machines by name."""
+        return {name: machines.read(name, form) for name, form in self.state_machines.items()}
+
     def _parts(self) -> Json:
-        return {part: getattr(self, part) for part in _PARTS}
+        more = {part: value for part in _MORE if (value := getattr(self, part))}
+        return {part: getattr(self, part) for part in _PARTS} | more
 
 
 EMPTY = Generation()
@@ -56,7 +65,9 @@ EMPTY = Generation()
 def read(text: str) -> Generation:
     """The generation of its JSON."""
     parts: Json = json.loads(text)
-    return Generation(**{part: parts[part] for part in _PARTS})
+    return Generation(
+        **{part: parts[part] for part in _PARTS}, **{part: parts[part] for part in _MORE if part in parts}
+    )
 
 
 def _canonical(value: Any) -> str:

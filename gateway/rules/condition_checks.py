@@ -1,7 +1,8 @@
 """Every fault of a written condition, and its stored form.
 
 A condition is one of: ``all`` or ``any`` of a list, ``not``, a ``field`` with operators, an ``expression`` in the
-condition language of playbooks, ``state_seen`` and ``state_counter``.
+condition language of playbooks, ``state_seen`` and ``state_counter``, or one over events
+(``gateway.rules.event_conditions``).
 """
 
 from collections.abc import Mapping
@@ -12,7 +13,7 @@ from expressions import references
 from expressions.conditions import evaluation
 from expressions.conditions.syntax import read
 from gateway import outcomes
-from gateway.rules import domains, fields, operators, recorded
+from gateway.rules import domains, event_conditions, fields, operators, recorded
 from playbooks.checks.faults import Faults, below, shown
 from playbooks.definitions.fields import MAX_NAME_CHARACTERS, is_line, is_whole
 
@@ -21,17 +22,18 @@ MAX_DEPTH = 10
 MAX_PARTS = 200
 
 #: the members that say what kind of condition it is
-KINDS = ("all", "any", "not", "field", "expression", "state_seen", "state_counter")
+KINDS = ("all", "any", "not", "field", "expression", "state_seen", "state_counter", *event_conditions.KINDS)
 #: conditions of the field that this release does not have
 _LATER = {
     "semantic_match": "semantic_match comes with a later release",
-    "call": "functions over events come with a later release; conditions over values are written as expression:",
+    "call": "write has_active_event, event_in_state or get_event_state as the condition; over values, expression:",
     "wasm_plugin": "there are no plugins in conditions: write an expression: instead",
 }
 _MEMBERS = {
     "field": ("field", *operators.OPERATORS, *operators.ALIASES),
     "state_seen": ("state_seen", "within_seconds"),
     "state_counter": ("state_counter", "within_seconds", *operators.NUMERIC),
+    "get_event_state": ("get_event_state", *operators.OPERATORS),
 }
 _WITHIN = f"must be a whole number of seconds from 1 to {recorded.MAX_WITHIN_SECONDS}"
 
@@ -59,6 +61,8 @@ def check(tree: Any, pointer: str, faults: Faults, depth: int = 1) -> None:
         _check_list(tree[kind], below(pointer, kind), faults, depth)
     elif kind == "not":
         check(tree["not"], below(pointer, "not"), faults, depth + 1)
+    elif kind in event_conditions.KINDS:
+        event_conditions.check(tree, kind, pointer, faults)
     else:
         _CHECKS[kind](tree, pointer, faults)
 
@@ -196,6 +200,9 @@ def normalise(tree: Mapping[str, Any]) -> Json:
     for kind in ("all", "any"):
         if kind in tree:
             return {kind: [normalise(part) for part in tree[kind]]}
+    for kind in event_conditions.KINDS:
+        if kind in tree:
+            return event_conditions.normalise(tree, kind)
     form = dict(tree)
     if "field" in form:
         checks = {operators.ALIASES.get(name, name): value for name, value in form.items() if name != "field"}

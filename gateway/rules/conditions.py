@@ -19,7 +19,7 @@ from config.types import Json
 from expressions import references
 from expressions.conditions import evaluation
 from gateway.facts import Facts, Key
-from gateway.rules import fields, operators, recorded
+from gateway.rules import event_conditions, fields, operators, recorded
 from gateway.verdicts import Problem
 from playbooks.credentials import MASK
 
@@ -73,6 +73,9 @@ def compiled(tree: Mapping[str, Any], zone: tzinfo, rule: str) -> Condition:
         return _seen(tree)
     if "state_counter" in tree:
         return _counter(tree)
+    for kind in event_conditions.KINDS:
+        if kind in tree:
+            return _of_event(tree, kind)
     return _field(tree, zone)
 
 
@@ -298,6 +301,11 @@ def _counter(tree: Mapping[str, Any]) -> Condition:
     limits = " and ".join(f"{operator} {value}" for operator, value in wanted.items())
     text = _cut(f"number within {within} s of {recorded.name_of(what)} {limits}")
     return Condition("state_counter", text, lambda facts, this: test(facts, this.recorded), cost=_QUERY)
+
+
+def _of_event(tree: Mapping[str, Any], kind: str) -> Condition:
+    text, test = event_conditions.compiled(tree, kind)
+    return Condition(kind, _cut(text), lambda facts, this: test(facts, this.recorded), cost=_QUERY)
 
 
 def _cut(text: str) -> str:

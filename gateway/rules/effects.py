@@ -33,12 +33,14 @@ _REQUIRED: dict[str, tuple[str, ...]] = {
     "chain": ("chain_name",),
     "schedule": ("delay_seconds",),
     "require_approval": (),
+    "state_machine": ("state_machine",),
     "group": group_checks.REQUIRED,
 }
 _OPTIONAL: dict[str, tuple[str, ...]] = {
     "deduplicate": ("ttl_seconds", "key_fields"),
     "throttle": ("by", "distinct", "on_excess", "max_wait_seconds", *approval_checks.MEMBERS),
     "require_approval": approval_checks.MEMBERS,
+    "state_machine": ("fingerprint_fields",),
     "group": group_checks.OPTIONAL,
 }
 TYPES = tuple(_REQUIRED)
@@ -48,7 +50,6 @@ _ALIASES = {"message": "reason", "chain": "chain_name"}
 _TYPE_ALIASES = {"request_approval": "require_approval"}
 #: types that the field has and a later release brings
 _LATER = {
-    "state_machine": "state machines",
     "llm_guardrail": "language models in rules",
     "llm": "language models in rules",
 }
@@ -60,6 +61,7 @@ class Names:
 
     providers: AbstractSet[str] | None = None
     chains: AbstractSet[str] | None = None
+    machines: AbstractSet[str] | None = None
 
 
 def check(action: Any, pointer: str, names: Names, faults: Faults) -> None:
@@ -99,6 +101,7 @@ def _check_together(given: Mapping[str, Any], names: Names, pointer: str, faults
     _check_reference(given, "target_provider", names.providers, pointer, faults)
     _check_reference(given, "notify_provider", names.providers, pointer, faults)
     _check_reference(given, "chain_name", names.chains, pointer, faults)
+    _check_reference(given, "state_machine", names.machines, pointer, faults)
 
 
 def _spelled(action: Mapping[str, Any], pointer: str, faults: Faults) -> Json:
@@ -127,7 +130,7 @@ def _check_reference(
 ) -> None:
     name = given.get(member)
     if isinstance(name, str) and known is not None and name not in known:
-        what = "chain" if member == "chain_name" else "provider"
+        what = {"chain_name": "chain", "state_machine": "state machine"}.get(member, "provider")
         faults.add(below(pointer, member), f"there is no {what} '{shown(name)}'{faults.hint(name, sorted(known))}")
 
 
@@ -190,6 +193,8 @@ _RULES: dict[str, Callable[[Any], str | None]] = {
     "changes": _changes,
     "chain_name": _name,
     "delay_seconds": _whole(1, MAX_SECONDS, " of seconds"),
+    "state_machine": _name,
+    "fingerprint_fields": _fields,
     **approval_checks.RULES,
     **group_checks.RULES,
 }
@@ -200,7 +205,7 @@ def normalise(action: Mapping[str, Any]) -> Json:
     form = _spelled(action, "", Faults())
     if form["type"] == "deduplicate":
         form.setdefault("ttl_seconds", DEFAULT_TTL_SECONDS)
-    for member in ("key_fields", "by", "group_by"):
+    for member in ("key_fields", "by", "group_by", "fingerprint_fields"):
         if member in form:
             given = form[member] if isinstance(form[member], list) else [form[member]]
             form[member] = [fields.spelled(fields.parse(one, short=True)) for one in given]
@@ -213,7 +218,7 @@ def effect(form: Mapping[str, Any]) -> Effect:
     """The effect of an action in its stored form."""
     kind: Any = _KINDS[form["type"]]
     members = {name: value for name, value in form.items() if name not in ("type", "reason")}
-    for name in ("key_fields", "by", "approvers", "group_by", "flush_on"):
+    for name in ("key_fields", "by", "approvers", "group_by", "flush_on", "fingerprint_fields"):
         if name in members:
             members[name] = tuple(members[name])
     if kind is verdicts.Throttle and form.get("on_excess") == "require_approval":
@@ -236,6 +241,7 @@ _KINDS = {
         verdicts.Chain,
         verdicts.Schedule,
         verdicts.RequireApproval,
+        verdicts.StateMachine,
         verdicts.Group,
     )
 }

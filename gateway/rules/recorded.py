@@ -1,4 +1,4 @@
-"""Conditions over recorded outcomes: ``state_seen`` and ``state_counter``.
+"""Conditions over recorded outcomes, ``state_seen`` and ``state_counter``; and what is asked of events.
 
 They ask how many executions of the same tenant ended within a time. The store behind ``Recorded`` answers from the
 records and stops counting at ``most``; what a condition must name has an index (``is_found``), so that a query does not
@@ -44,11 +44,43 @@ class Query(NamedTuple):
     name: str
 
 
+class ActiveEvent(NamedTuple):
+    """An active event of a type that is looked for.
+
+    ``labels`` are those that it has; ``besides`` is the fingerprint of the event that asks, which is no answer.
+    """
+
+    tenant: str
+    namespace: str
+    type: str
+    labels: tuple[tuple[str, str], ...]
+    besides: str | None = None
+
+    @property
+    def name(self) -> str:
+        """How it is named in a trace, and for values given by hand."""
+        return f"active event {self.type}"
+
+
+class EventState(NamedTuple):
+    """An event whose state is asked for."""
+
+    tenant: str
+    namespace: str
+    fingerprint: str
+
+
 class Recorded(Protocol):
-    """The recorded outcomes."""
+    """The recorded outcomes, and the events."""
 
     def count(self, query: Query, most: int) -> int:
         """How many records match, counted up to ``most``."""
+
+    def is_active(self, event: ActiveEvent) -> bool:
+        """Whether there is such an event."""
+
+    def state(self, event: EventState) -> str | None:
+        """The state of an event; None where there is none."""
 
 
 class NothingRecorded:
@@ -58,21 +90,40 @@ class NothingRecorded:
         """None."""
         return 0
 
+    def is_active(self, event: ActiveEvent) -> bool:  # noqa: ARG002
+        """None is."""
+        return False
+
+    def state(self, event: EventState) -> str | None:  # noqa: ARG002
+        """None."""
+        return None
+
 
 @dataclass
 class MockRecords:
-    """Recorded outcomes given by hand, by the name of what is counted.
+    """Recorded outcomes given by hand, by the name of what is counted, and the states of events by fingerprint.
 
     ``asked`` are the names that were looked up.
     """
 
     counts: Mapping[str, int]
+    states: Mapping[str, str] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
 
     def count(self, query: Query, most: int) -> int:
         """The number given for the query's name."""
         self.asked.append(query.name)
         return min(self.counts.get(query.name, 0), most)
+
+    def is_active(self, event: ActiveEvent) -> bool:
+        """Whether a number is given for the event's name."""
+        self.asked.append(event.name)
+        return self.counts.get(event.name, 0) > 0
+
+    def state(self, event: EventState) -> str | None:
+        """The state given for the fingerprint."""
+        self.asked.append(event.fingerprint)
+        return self.states.get(event.fingerprint)
 
 
 def name_of(what: Mapping[str, str]) -> str:

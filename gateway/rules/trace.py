@@ -18,7 +18,7 @@ from gateway.facts import Facts
 from gateway.rules import fields
 from gateway.rules.conditions import Condition, Evaluation
 from gateway.rules.decide import Search
-from gateway.rules.recorded import Query, Recorded
+from gateway.rules.recorded import ActiveEvent, EventState, Query, Recorded
 from gateway.rules.rule import Rule
 from gateway.rules.ruleset import Ruleset
 from gateway.verdicts import Verdict
@@ -165,14 +165,33 @@ class _Asked:
         self.recorded = recorded
         self.asked = asked
         self._found: dict[tuple[Query, int], int] = {}
+        self._active: dict[ActiveEvent, bool] = {}
+        self._states: dict[EventState, str | None] = {}
 
     def count(self, query: Query, most: int) -> int:
         """The number, from where it is recorded."""
-        if query.name not in self.asked:
-            self.asked.append(query.name)
+        self._note(query.name)
         if (query, most) not in self._found:
             self._found[query, most] = self.recorded.count(query, most)
         return self._found[query, most]
+
+    def is_active(self, event: ActiveEvent) -> bool:
+        """Whether there is such an event, from where events are."""
+        self._note(event.name)
+        if event not in self._active:
+            self._active[event] = self.recorded.is_active(event)
+        return self._active[event]
+
+    def state(self, event: EventState) -> str | None:
+        """The state of an event, from where events are."""
+        self._note(f"state of event {event.fingerprint}"[:_MAX_SHOWN])
+        if event not in self._states:
+            self._states[event] = self.recorded.state(event)
+        return self._states[event]
+
+    def _note(self, name: str) -> None:
+        if name not in self.asked:
+            self.asked.append(name)
 
 
 def _zone(name: str) -> Any:

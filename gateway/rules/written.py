@@ -5,6 +5,7 @@ Members: ``name``, ``condition``, ``action``, and where given ``priority`` (lowe
 """
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from config.types import Json
@@ -12,7 +13,7 @@ from gateway import grants
 from gateway.facts import GATEWAY_ORIGINS, ORIGINS
 from gateway.rules import condition_checks, effects
 from gateway.rules.effects import Names
-from gateway.verdicts import CONTINUING, WHERE, Chain, Group, RequireApproval
+from gateway.verdicts import CONTINUING, WHERE, Chain, Group, RequireApproval, StateMachine
 from playbooks.checks.faults import Faults, below, shown
 from playbooks.definitions.fields import (
     MAX_DESCRIPTION_CHARACTERS,
@@ -38,12 +39,29 @@ MEMBERS = (
     "continue",
 )
 MODES = ("enforce", "shadow")
-#: the origins of what cannot wait for an approval: scheduled runs, and the notices of approvals themselves
-NEVER_ASKED = frozenset({"recurring", "approval", "silence"})
-#: the origins of notices about the gateway itself, which only a rule that names them sends elsewhere
-NOTICES = frozenset({"approval", "silence"})
+#: what the gateway sends of its own accord: notices of approvals and silences, anchors of the audit trail
+_OWN = frozenset({"approval", "audit", "silence"})
+#: the origins of what cannot wait for an approval: scheduled runs, and what is sent of its own accord
+NEVER_ASKED = frozenset({"recurring", *_OWN})
+#: the origins of what may move an event: what an event itself sends never does
+MOVING = frozenset({"dispatch"})
 #: the origins of what can be gathered: dispatches that make no run and no notice
 GATHERED = frozenset({"dispatch", "event"})
+_ASKED = (
+    frozenset(ORIGINS) - NEVER_ASKED,
+    "what has the origin {0} never waits for an approval: leave it out of origins",
+)
+#: kind of a rule → the origins that it may name, and what is said of others
+_ORIGINS_OF: dict[Any, tuple[AbstractSet[str], str]] = {
+    RequireApproval.kind: _ASKED,
+    "request_approval": _ASKED,
+    Group.kind: (GATHERED, "groups gather dispatches: leave {0} out of origins"),
+    StateMachine.kind: (MOVING, "only a dispatch moves an event: leave {0} out of origins"),
+    Chain.kind: (
+        frozenset(ORIGINS) - {"chain"},
+        "a chain is never started from inside a chain: leave chain out of origins",
+    ),
+}
 MAX_PRIORITY = 1_000_000
 _LATER = ("active_time_intervals", "mute_time_intervals")
 
@@ -119,32 +137,30 @@ def _check_origins(given: Mapping[str, Any], pointer: str, faults: Faults) -> No
         if origin not in ORIGINS:
             hint = faults.hint(origin, ORIGINS)
             faults.add(f"{place}/{number}", f"must be one of {', '.join(ORIGINS)}{hint}")
-    if _kind(given) in (RequireApproval.kind, "request_approval"):
-        for origin in sorted(NEVER_ASKED.intersection(one for one in origins if isinstance(one, str))):
-            faults.add(place, f"what has the origin {origin} never waits for an approval: leave it out of origins")
-    if _kind(given) == Group.kind:
-        for origin in sorted({one for one in origins if isinstance(one, str) and one in ORIGINS} - GATHERED):
-            faults.add(place, f"groups gather dispatches: leave {origin} out of origins")
-    if _kind(given) == Chain.kind and "chain" in origins:
-        faults.add(place, "a chain is never started from inside a chain: leave chain out of origins")
+    kind, named = _kind(given), {one for one in origins if isinstance(one, str) and one in ORIGINS}
+    possible, words = _ORIGINS_OF.get(kind, (named, ""))
+    for origin in sorted(named - possible):
+        faults.add(place, words.format(origin))
 
 
 def concerned(form: Mapping[str, Any]) -> frozenset[str]:
     """The origins that a rule in its stored form concerns.
 
     Where it names none, effects that say where an execution goes concern the gateway's own origins: a rule that is
-    copied from elsewhere never reroutes a containment step by accident, and no notice of an approval or a silence.
+    copied from elsewhere never reroutes a containment step by accident, nor what the gateway sends of its own accord.
     """
     if form["origins"] is not None:
         return frozenset(form["origins"])
     kind = form["action"]["type"]
     if kind == RequireApproval.kind:
         return frozenset(ORIGINS) - NEVER_ASKED
+    if kind == StateMachine.kind:
+        return MOVING
     if kind == Group.kind:
         return frozenset({"dispatch"})
     if kind == Chain.kind:
-        return GATEWAY_ORIGINS - NOTICES - {"chain"}
-    return GATEWAY_ORIGINS - NOTICES if kind in WHERE else frozenset(ORIGINS)
+        return GATEWAY_ORIGINS - {"chain", *_OWN}
+    return GATEWAY_ORIGINS - _OWN if kind in WHERE else frozenset(ORIGINS)
 
 
 def normalise(rule: Mapping[str, Any], file: str, position: int) -> Json:

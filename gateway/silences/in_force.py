@@ -23,8 +23,8 @@ MAX_HELD = 1_000_000
 #: what becomes of what a silence keeps back, the strictest first
 AFTER = ("drop", "summarise", "release")
 DROP, SUMMARISE, RELEASE = AFTER
-#: the origins that no silence concerns: its own notices, and questions to people who must decide
-BEYOND = frozenset({"silence", "approval"})
+#: the origins that no silence concerns: its own notices, anchors, and questions to people who must decide
+BEYOND = frozenset({"silence", "approval", "audit"})
 
 
 class Silence:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from config.types import Json
-from launcher.demo import actions, approvals, examples, groups, playbooks
+from launcher.demo import actions, approvals, examples, groups, lifecycle, playbooks
 from launcher.demo.client import Api
 from launcher.environment import Installation, write_private
 from launcher.log_lines import last_lines
@@ -94,6 +94,7 @@ def show(terminal: Terminal, place: Installation, url: str, receiver: str) -> bo
     performed = _perform(terminal, place, api)  # a failure does not hide the playbook
     completed = playbooks.show(terminal, api, _PATIENCE) and performed
     approvals.show(terminal, api, url, WORKSPACE, place.shown(place.var / "approver.key"))
+    lifecycle.show(terminal, api, url, WORKSPACE, place.shown(place.var / "demo.key"))
     groups.show(terminal, api, url, WORKSPACE, place.shown(place.var / "demo.key"))
     return completed
 

@@ -25,7 +25,7 @@ from tasks.definitions import playbooks as library
 from tasks.definitions.collection import Member
 
 _KINDS = {".yaml", ".yml", ".json"}
-_CONFIGURATION = {"rules", "providers", "circuit_breakers", "chains"}
+_CONFIGURATION = {"rules", "providers", "circuit_breakers", "chains", "state_machines"}
 _NEITHER = "is neither a playbook (which has steps) nor an action (which has an executor)"
 _CACAO = "is a CACAO document: import it with POST /api/playbooks/import"
 

@@ -64,6 +64,16 @@ class Prepared:
         rows = [self._row(row) for row in cursor.fetchall()] if self._row else []
         return rows, cursor.rowcount
 
+    def tuples(self, db: Connection, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        """The rows of a statement that brings very many: naming their columns would take as long as reading them."""
+        text, order, constants = self._forms.get(db.dialect.name) or self._compile(db.dialect)
+        given = {**constants, **parameters}
+        try:
+            rows: list[tuple[Any, ...]] = driver(db).execute(text, [given[name] for name in order]).fetchall()
+        except Exception as error:
+            raise _known(db, error) from error
+        return rows
+
     def many(self, db: Connection, parameters: Sequence[Mapping[str, Any]]) -> None:
         """Execute it for each of ``parameters``, in few round trips.
 

@@ -26,7 +26,7 @@ from store.gateway.payloads import payloads
 from store.paging import Condition, Found, Part, cut
 
 _table = audit.c
-#: walks in one statement (SQLite takes 500), and tenants that are counted together
+#: tenants that are looked up, and that are counted, together
 _AT_ONCE, _COUNTED = 200, 1_000
 #: a period that moves on by less than this has the same total, ms
 _MINUTE = 60_000
@@ -70,7 +70,7 @@ def search(db: Connection, within: Scope, filters: Mapping[str, Any], part: Part
     all_of_them = [branch for one in together for branch in one.led_by(leading)]
     total = paging.totals.of(db, _key(within, filters), all_of_them) if part.counted else None
     each = [_list([tenant], within.covered, filters) for tenant in within.tenants]
-    ids = _ids(db, [branch for one in each for branch in one.led_by(leading)], part)
+    ids = walks.newest(db, [branch for one in each for branch in one.led_by(leading)], (_table.at, _table.id), part)
     if not ids:
         return Found([], None, total)
     shown, after = cut(ids, part, ("at", "id"))
@@ -152,24 +152,6 @@ def _period(filters: Mapping[str, Any]) -> list[Condition]:
     since, until = filters.get("since"), filters.get("until")
     where = [_table.at >= since] if since is not None else []
     return where + ([_table.at < until] if until is not None else [])
-
-
-def _ids(db: Connection, branches: Sequence[sa.Select[Any]], part: Part) -> list[Any]:
-    """(at, id) of the records of a part and one more, newest first."""
-    order = paging.Order((_table.at, _table.id), (True, True))
-    if part.after is not None:
-        branches = [branch.where(order.behind(part.after)) for branch in branches]
-    ordered = [branch.order_by(*order.clauses()) for branch in branches]
-    if len(ordered) == 1:
-        return list(db.execute(ordered[0].limit(part.limit + 1).offset(part.offset)))
-    far = part.offset + part.limit + 1
-    found: list[Any] = []
-    for first in range(0, len(ordered), _AT_ONCE):
-        some = [sa.select(walk.limit(far).subquery()) for walk in ordered[first : first + _AT_ONCE]]
-        merged = sa.union_all(*some).subquery("walks")
-        newest = sa.select(merged).order_by(merged.c.at.desc(), merged.c.id.desc()).limit(far)
-        found = nlargest(far, [*found, *db.execute(newest)])
-    return found[part.offset :]
 
 
 def _key(within: Scope, filters: Mapping[str, Any]) -> Any:

@@ -1,4 +1,4 @@
-"""Delete old executions, their secrets, keys, approvals, groups, payloads, what rules remember, and processes.
+"""Delete old executions, secrets, keys, approvals, events, groups, payloads, what rules remember, and processes.
 
 Each duty deletes bite by bite, each bite in a transaction of its own, with a pause behind it: other writers wait for
 one bite at most.
@@ -11,7 +11,7 @@ from config.settings import settings
 from store import worker_processes
 from store.engine import db, rest
 from store.executions import idempotency, recovery
-from store.gateway import approvals, dedup, groups, payloads, silences, throttles
+from store.gateway import approvals, dedup, events, groups, payloads, silences, throttles
 from store.records import approvals as waiting
 from tasks.clock.duty import TimeSlice
 
@@ -84,6 +84,15 @@ def settle_approvals(time_slice: TimeSlice) -> int:
     """
     settled = _bite_by_bite(time_slice, waiting.settle_left, _LAPSED)
     return settled + _bite_by_bite(time_slice, approvals.forget, settings().retention_days * _DAY)
+
+
+def forget_events(time_slice: TimeSlice) -> int:
+    """Delete events that have been over and unchanged for the retention time; returns the number.
+
+    Raises:
+        Unavailable: the database is away.
+    """
+    return _bite_by_bite(time_slice, events.forget, settings().retention_days * _DAY)
 
 
 def forget_processes(_: TimeSlice) -> int:

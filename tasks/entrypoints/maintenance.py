@@ -11,6 +11,7 @@ from store.engine import db
 from tasks.app import app
 from tasks.clock import retention, seals
 from tasks.clock.duty import Duty, carry_out
+from tasks.clock.trail import anchoring, checks, pruning
 from tasks.messages import canvas
 
 DUTIES = (
@@ -18,11 +19,15 @@ DUTIES = (
     Duty("secrets", retention.drop_secrets),
     Duty("idempotency_keys", retention.forget_idempotency_keys),
     Duty("approvals", retention.settle_approvals),
+    Duty("events", retention.forget_events),
     Duty("groups", retention.forget_groups),
     Duty("payloads", retention.forget_payloads),
     Duty("rules", retention.forget_what_rules_remember),
     Duty("processes", retention.forget_processes),
     Duty("seals", seals.renew),
+    Duty("audit_anchor", anchoring.anchor, counted=False),
+    Duty("audit_rows", pruning.prune),
+    Duty("audit_check", checks.check, seconds=10, counted=False),
 )
 
 log = logs.logger(__name__)

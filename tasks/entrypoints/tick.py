@@ -10,14 +10,17 @@ from store.gateway import due
 from tasks.app import app
 from tasks.clock import announce, approval_notices, losses, metrics, monitors, schedules, sweep
 from tasks.clock.duty import Duty, carry_out
-from tasks.clock.gateway import group_flushes, silences
+from tasks.clock.gateway import group_flushes, silences, timeouts
 from tasks.clock.reach import reach
+from tasks.clock.trail import sealing
 
 DUTIES = (
     Duty("broker", losses.republish_all),
     Duty("schedules", schedules.fire_due, seconds=0.5, if_due="schedules"),
+    Duty("timeouts", timeouts.move_late, seconds=0.5, if_due="events"),
     Duty("deaths", losses.republish_left_behind),
     Duty("recovery", sweep.handle_due, seconds=0.9),
+    Duty("audit_trail", sealing.seal, seconds=0.3, counted=False),
     Duty("announcements", announce.announce_due),
     Duty("notices", approval_notices.look_after, seconds=0.3, if_due="notices"),
     Duty("silences", silences.look_after, seconds=0.3, if_due="silences"),

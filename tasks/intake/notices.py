@@ -28,7 +28,7 @@ from store.gateway import approvals
 from store.gateway.approvals import Approval
 from tasks.intake import holds
 from tasks.intake.dispatches import gate as dispatch_gate
-from tasks.intake.dispatches.gate import Ready
+from tasks.intake.dispatches.gate import Decided, Ready
 from tasks.intake.dispatches.rows import Asked, Providers, system
 from tasks.messages.model import Canvas
 from tasks.policy import approval_links, questions
@@ -53,6 +53,25 @@ def recipients(row: Any) -> list[str]:
     named = approvals.approvers_of(row)
     people = [name for name in named if not name.startswith(ROLE)]
     return people if people and len(people) == len(named) else [*people, f"notify:{row.notify}"]
+
+
+def asking(ready: Ready) -> Ready:
+    """A dispatch with the approval that a rule asks for, if one does."""
+    if ready.facts is None or ready.row is None or ready.gate is None or ready.chain is not None:
+        return ready
+    if not questions.asking(ready.verdict):
+        return ready
+    return replace(ready, questions=asked_by(Decision(ready.facts, ready.verdict), ready.row, ready.gate))
+
+
+def asked(connection: Connection, ready: Ready, decided: Decided) -> Decided:
+    """What is written of a dispatch that waits for an approval."""
+    if decided.question is None or ready.gate is None:
+        return decided
+    approval, messages = written(connection, decided.question)
+    row = waits(decided.rows[0], ready.gate, approval)
+    said = outcome(approval, ready.asked.caller.key_id)
+    return Decided(subject=decided.subject, outcome=said, rows=[row], messages=messages)
 
 
 def asked_by(decision: Decision, row: Mapping[str, Any], gate: Gate) -> dict[str, Question]:

@@ -18,7 +18,7 @@ from gateway.facts import Facts, Key
 from gateway.rules.decide import ALLOWED, decide
 from gateway.silences import alerts
 from gateway.silences.in_force import Silences
-from gateway.verdicts import STOPPING, Quiet, Reroute, Silenced, Verdict
+from gateway.verdicts import STOPPING, Quiet, Reroute, Silenced, StateMachine, Verdict
 from store.engine import db
 from store.gateway import silences as silence_rows
 from tasks.policy.recorded import Trail
@@ -32,6 +32,8 @@ class Decision(NamedTuple):
 
 
 _TRAIL = Trail()
+#: the verdicts of what does not go out: an event moves on, and its notice is asked about by itself
+_STAYING = STOPPING | {StateMachine.kind}
 
 
 def judge(key: Key, facts: Callable[[], Facts]) -> Decision | None:
@@ -50,7 +52,7 @@ def judge(key: Key, facts: Callable[[], Facts]) -> Decision | None:
         return None
     seen = facts()
     verdict = decide(found, seen, _TRAIL) if found else ALLOWED
-    if in_force.silences.by_id and verdict.kind not in STOPPING:
+    if in_force.silences.by_id and verdict.kind not in _STAYING:
         verdict = _quieted(in_force.silences, seen, verdict)
     return None if verdict == ALLOWED else Decision(seen, verdict)
 

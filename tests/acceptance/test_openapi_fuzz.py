@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,12 +18,6 @@ from tests.support.waiting import eventually
 
 _CHECKS = Path(__file__).parents[1] / "support/fuzz_checks.py"
 #: gathers each by itself, for longer than the run takes
-_GATHERS = """\
-rules:
-  - name: fuzzed
-    condition: {field: action.action_type, eq: fuzzed-alert}
-    action: {type: group, group_by: [payload.n], group_wait_seconds: 86400}
-"""
 _CONFIG = """
 hooks = {hooks}
 request-timeout = 40  # a reader may wait 30 seconds for news
@@ -52,6 +47,10 @@ parameters."path.group_key" = {{ dictionary = "groups", probability = 0.7 }}
 [[operations]]
 include-operation-id = "flushGroup"
 parameters."path.group_key" = {{ dictionary = "doomed_groups", probability = 0.7 }}
+
+[[operations]]
+include-operation-id = "getProof"
+parameters."path.record_id" = {{ dictionary = "ended", probability = 0.5 }}
 
 [[operations]]
 include-operation-id = "getExecution"
@@ -87,9 +86,14 @@ include-operation-id = [
     "listActions", "listActionVersions", "listExecutions", "listActionExecutions", "listPlaybooks",
     "listPlaybookVersions", "listRuns", "listPlaybookRuns", "listRunSteps", "listRunLogs", "getRunTimeline", "listKeys",
     "listGenerations",
-    "listUsers", "listRecords", "listApprovals", "listPendingApprovals", "listSilences"
+    "listUsers", "listRecords", "exportRecords", "verifyRecords", "verifyTrail", "listApprovals",
+    "listPendingApprovals", "listSilences"
 ]
 checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "404"]
+
+[[operations]]  # labels are pairs, and tenants are others'
+include-operation-id = ["listEvents", "getEvent", "transitionEvent"]
+checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "403", "404", "409"]
 
 [[operations]]  # each action declares parameters of its own
 include-operation-id = "triggerAction"
@@ -181,6 +185,16 @@ parameters."path.step_id" = {{ dictionary = "steps", probability = 0.8 }}
 """
 #: the actions that the documented example of a playbook performs, and the parameters it gives them
 _ACTIONS = {step["action_ref"]: step["parameters"] for step in DEFINITION["steps"]}
+#: a group for each number, and the machine of the documented examples, whose event can become what they say at any time
+_FOLDER = {
+    "providers.yaml": "providers: {mail: {kind: mock}}",
+    "state_machines.yaml": "state_machines: [{name: alert, initial_state: firing, states: [firing, acknowledged],"
+    " transitions: [{from: [firing, acknowledged], to: acknowledged}]}]",
+    "rules/fuzzed.yaml": "rules: [{name: move, condition: {field: action.action_type, eq: fuzzed},"
+    " action: {type: state_machine, state_machine: alert}},"
+    " {name: gather, condition: {field: action.action_type, eq: fuzzed-alert},"
+    " action: {type: group, group_by: [payload.n], group_wait_seconds: 86400}}]",
+}
 #: for how long wrong keys are not counted, seconds
 _LONGEST = 600
 
@@ -222,19 +236,32 @@ def _silences(stack: Stack) -> dict[str, list[str]]:
     return {"silences": [stack.api.http.post("/v1/silences", json=new).json()["id"] for _ in range(8)]}
 
 
-def _groups(stack: Stack) -> dict[str, list[str]]:
-    """Make groups to read, and others to flush."""
+def _configure(stack: Stack) -> None:
+    """Load a machine and rules."""
     folder = stack.directory / "var" / "config"
     (folder / "rules").mkdir(parents=True, exist_ok=True)
-    (folder / "providers.yaml").write_text("providers: {fuzzed: {kind: mock}}\n")
-    (folder / "rules" / "all.yaml").write_text(_GATHERS)
+    for name, text in _FOLDER.items():
+        (folder / name).write_text(text)
     assert stack.api.http.post("/v1/rules/reload").json()["errors"] == []
-    ids = []
-    for number in range(40):
-        given = {"namespace": "n", "tenant": "default", "provider": "fuzzed", "action_type": "fuzzed-alert"}
-        answer = stack.api.http.post("/v1/dispatch", json={**given, "payload": {"n": number}})
-        ids.append(answer.json()["group_id"])
+
+
+def _dispatched(stack: Stack, **given: Any) -> dict[str, Any]:
+    """The outcome of a dispatch."""
+    dispatch = {"namespace": "fuzzed", "tenant": "default", "provider": "mail", "payload": {}, **given}
+    outcome: dict[str, Any] = stack.api.http.post("/v1/dispatch", json=dispatch).json()
+    return outcome
+
+
+def _groups(stack: Stack) -> dict[str, list[str]]:
+    """Make groups to read, and others to flush."""
+    ids = [_dispatched(stack, action_type="fuzzed-alert", payload={"n": number})["group_id"] for number in range(40)]
     return {"groups": ids[:8], "doomed_groups": ids[8:]}
+
+
+def _events(stack: Stack) -> None:
+    """Make the event of the documented examples."""
+    moved = _dispatched(stack, action_type="fuzzed", fingerprint="alert-cluster1-cpu", status="firing")
+    assert moved["outcome"] == "state_changed"
 
 
 def _playbooks(stack: Stack) -> dict[str, list[str]]:
@@ -297,6 +324,8 @@ def test_schemathesis_finds_nothing(stack: Stack, tmp_path: Path) -> None:
         pytest.skip("schemathesis is not installed")
     _forgive_wrong_keys(stack)
     _clear(stack)  # what earlier tests have left would be in the way of the examples
+    _configure(stack)
+    _events(stack)
     known = {**_executions(stack), **_approvals(stack), **_playbooks(stack), **_users(stack), **_groups(stack)}
     known |= _silences(stack)
     dictionaries = "\n".join(f"{name}.values = {json.dumps(values)}" for name, values in known.items())
@@ -321,4 +350,5 @@ def test_schemathesis_finds_nothing(stack: Stack, tmp_path: Path) -> None:
         assert stack.api.http.get("/api/keys").status_code == 200, "the run has revoked the key it came with"
     finally:
         shutil.rmtree(stack.directory / "var" / "config")
+        stack.api.http.post("/v1/rules/reload")
         _clear(stack)

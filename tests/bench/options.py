@@ -39,6 +39,7 @@ def arguments(description: str) -> argparse.Namespace:
     add("--flight", type=int, default=1000, help="runs in flight")
     add("--slow-seconds", type=float, default=10, help="seconds for which slow calls are counted")
     add("--history", type=int, default=1_000_000, help="executions of the long history of reads")
+    add("--trail", type=int, default=200_000, help="rows of the audit trail that are sealed and checked")
     add("--minutes", type=float, default=10, help="length of the soak")
     add("--flower", action="store_true", help="run Tocsin with Flower, which costs speed and memory")
     add("--profile", choices=["web", "workers"], help="py-spy on this part during each burst")
@@ -57,7 +58,7 @@ def shorten(options: argparse.Namespace) -> None:
     """``--quick``: enough to see that everything works."""
     most = {"rounds": 1, "deep_rounds": 1, "seconds": 2, "idle": 30, "runs": 150, "joins": 10, "deep": 5_000}
     most |= {"window": 5, "chain_steps": 500, "flight": 200, "slow_seconds": 3, "minutes": 0.15}
-    most |= {"history": 50_000}
+    most |= {"history": 50_000, "trail": 20_000}
     for name, value in most.items():
         setattr(options, name, min(getattr(options, name), value))
 

@@ -120,9 +120,9 @@ def timed(layout: Tocsin) -> tuple[dict[str, float], dict[str, float]]:
     return usual, first
 
 
-def inside(layout: Tocsin) -> dict[str, float]:
-    """Milliseconds of a tick and of the reading behind /health, in a process of the product's own."""
-    said = layout.processes.run([sys.executable, str(BENCH / "inside.py"), "times", str(TIMES)])
+def inside(layout: Tocsin, what: str = "times", number: int = TIMES) -> dict[str, float]:
+    """Milliseconds of a tick and of the reading behind /health, or another measure of ``inside.py``."""
+    said = layout.processes.run([sys.executable, str(BENCH / "inside.py"), what, str(number)])
     return json.loads(said.splitlines()[-1])  # logs come before it
 
 

@@ -156,6 +156,19 @@ def history(layout: Layout, options: argparse.Namespace) -> Numbers:
     return numbers
 
 
+def sealed(layout: Layout, options: argparse.Namespace) -> Numbers:
+    """The sealed trail."""
+    if not isinstance(layout, Tocsin):
+        return {}
+    found = reads.inside(layout, "trail", options.trail)
+    numbers = {"trail_seal_share": found["seal_s_per_1000"] * 100, "trail_verify_per_s": found["verify_per_s"]}
+    say(
+        f"{layout.name}: sealing takes {numbers['trail_seal_share']:.2f} % of a core for 1,000 rows/s, "
+        f"{numbers['trail_verify_per_s']:,.0f} rows/s are checked by one"
+    )
+    return numbers
+
+
 def soaked(layout: Layout, options: argparse.Namespace) -> Numbers:
     """Minutes of mixed work."""
     numbers = soak.soak(layout, options.minutes, options.quick, say)
@@ -183,6 +196,7 @@ STAGES = (
     Stage("calls over TLS", ("tls",), secure),
     Stage("dispatches", ("dispatch",), gateway),
     Stage("reads of a long history", ("reads",), history),
+    Stage("the sealed trail", ("trail",), sealed),
     Stage("queue depth", ("deep",), depth, "deep_rounds"),
     Stage("soak", ("soak",), soaked, ""),
 )

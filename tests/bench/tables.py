@@ -111,6 +111,10 @@ READS = (
     Row("reads_accept_p99_ratio", "an accept next to eight readers p99, against alone", "<= 2", kind="own"),
     Row("reads_retention_ratio", "W2 accepted/s next to retention, against alone", ">= 0.8", kind="own"),
 )
+TRAIL = (
+    Row("trail_seal_share", "sealing, % of one core for each 1,000 rows/s", "<= 3", kind="own"),
+    Row("trail_verify_per_s", "rows checked/s by one core", ">= 100000", kind="own"),
+)
 PARTS = {"first": "at the beginning", "last": "at the end"}
 SOAK = (
     Row("soak_runs", "single calls and runs", kind="alone"),
@@ -148,6 +152,7 @@ SECTIONS = (
     Section("Calls over TLS", TLS),
     Section("Dispatches", DISPATCHES),
     Section("A million executions against a thousand", READS),
+    Section("The sealed trail", TRAIL),
     Section("Soak", SOAK),
 )
 ON_RABBITMQ = " on RabbitMQ"

@@ -19,7 +19,7 @@ from store.engine import db
 from store.gateway import configurations
 from tasks.generations import changes
 from tasks.generations.changes import Author
-from tests.support import dispatching, runs
+from tests.support import dispatching, runs, sealed
 from tests.support.api import PASSWORD, Door, assert_problem, carry_out
 
 _READ, _EXECUTE, _DECIDE, _WRITE, _ADMIN, _PUBLIC = "viewer", "execute", "decide", "operator", "admin", "public"
@@ -85,6 +85,11 @@ ENTRIES = {
     ("GET", "/v1/silences/<id:silence_id>"): _READ,
     ("PUT", "/v1/silences/<id:silence_id>"): _WRITE,
     ("DELETE", "/v1/silences/<id:silence_id>"): _WRITE,
+    ("GET", "/v1/audit/verify"): _READ,
+    ("POST", "/v1/audit/verify"): _READ,
+    ("GET", "/v1/audit/key"): _READ,
+    ("GET", "/v1/audit/export"): _READ,
+    ("GET", "/v1/audit/<path:record_id>/proof"): _READ,
     ("POST", "/v1/dispatch"): _WRITE,
     ("POST", "/v1/dispatch/batch"): _WRITE,
     ("GET", "/v1/dispatch/<dispatch:dispatch_id>"): _WRITE,
@@ -100,6 +105,9 @@ ENTRIES = {
     ("GET", f"{_LINK}/reject"): _PUBLIC,
     ("POST", f"{_LINK}/approve"): _PUBLIC,
     ("POST", f"{_LINK}/reject"): _PUBLIC,
+    ("GET", "/v1/events"): _READ,
+    ("GET", "/v1/events/<path:fingerprint>"): _READ,
+    ("PUT", "/v1/events/<path:fingerprint>/transition"): _WRITE,
     ("GET", "/keys"): _ADMIN,
     ("POST", "/keys"): _ADMIN,
     ("GET", "/keys/<id:key_id>"): _ADMIN,
@@ -162,20 +170,26 @@ class Named(NamedTuple):
 #: (method, path) of a route under /v1 that names a tenant → how it is asked about one
 _TENANTS = {
     ("GET", "/v1/audit"): Named(lambda tenant: (f"/v1/audit?tenant={tenant}", None)),
+    ("GET", "/v1/audit/verify"): Named(lambda tenant: (f"/v1/audit/verify?tenant={tenant}", None)),
+    ("POST", "/v1/audit/verify"): Named(lambda tenant: ("/v1/audit/verify", {"tenant": tenant})),
+    ("GET", "/v1/audit/export"): Named(lambda tenant: (f"/v1/audit/export?tenant={tenant}", None)),
     ("GET", "/v1/approvals"): Named(lambda tenant: (f"/v1/approvals?tenant={tenant}", None)),
     ("GET", "/v1/silences"): Named(lambda tenant: (f"/v1/silences?tenant={tenant}", None)),
     ("POST", "/v1/silences"): Named(lambda tenant: ("/v1/silences", {**_SILENCE, "tenant": tenant})),
     ("POST", "/v1/silences/preview"): Named(
         lambda tenant: ("/v1/silences/preview", {"matchers": _SILENCE["matchers"], "tenant": tenant})
     ),
+    ("GET", "/v1/events"): Named(lambda tenant: (f"/v1/events?tenant={tenant}", None)),
     ("GET", "/v1/groups"): Named(lambda tenant: (f"/v1/groups?tenant={tenant}", None)),
     ("POST", "/v1/dispatch"): Named(lambda tenant: ("/v1/dispatch", dispatching.body(tenant=tenant))),
     ("POST", "/v1/rules/evaluate"): Named(
         lambda tenant: ("/v1/rules/evaluate", {**_BODIES["POST", "/v1/rules/evaluate"], "tenant": tenant})
     ),
 }
-#: routes under /v1 that name none, or answer for each item of a batch
+#: routes under /v1 that name none, or answer for each item of a batch; those of one event have tests of their own
 _WITHOUT_TENANT = {
+    ("GET", "/v1/events/<path:fingerprint>"),
+    ("PUT", "/v1/events/<path:fingerprint>/transition"),
     *((method, "/v1/groups/<id:group_key>") for method in ("GET", "DELETE")),
     ("GET", "/v1/approvals/<id:approval_id>"),
     *((method, f"{_LINK}/{decision}") for method in ("GET", "POST") for decision in ("approve", "reject")),
@@ -185,6 +199,8 @@ _WITHOUT_TENANT = {
     ("GET", "/v1/audit/<path:record_id>"),
     ("GET", "/v1/audit/<path:record_id>/why"),
     *((method, "/v1/silences/<id:silence_id>") for method in ("GET", "PUT", "DELETE")),
+    ("GET", "/v1/audit/<path:record_id>/proof"),
+    ("GET", "/v1/audit/key"),
     ("POST", "/v1/dispatch/batch"),
     ("GET", "/v1/dispatch/<dispatch:dispatch_id>"),
     ("GET", "/v1/providers"),
@@ -201,8 +217,12 @@ _FOLDER = {
     "rules/seen.yaml": "rules: [{name: seen, condition: {field: action.provider, eq: x}, action: {type: allow}},"
     "{name: ask, condition: {field: action.action_type, eq: asked},"
     " action: {type: require_approval, requester_may_approve: true}},"
+    "{name: move, condition: {field: action.action_type, eq: moved},"
+    " action: {type: state_machine, state_machine: alert}},"
     "{name: gather, condition: {field: action.action_type, eq: gathered},"
     " action: {type: group, group_by: [action.action_type]}}]",
+    "state_machines.yaml": "state_machines: [{name: alert, initial_state: firing, states: [firing, seen],"
+    " transitions: [{from: firing, to: seen}, {from: seen, to: firing}]}]",
     "providers.yaml": "{providers: {drill: {kind: mock}}, circuit_breakers: {drill: {failure_threshold: 5}}}",
 }
 
@@ -219,6 +239,7 @@ _BODIES: dict[tuple[str, str], Any] = {
 }
 _BODIES["POST", "/v1/silences"] = _BODIES["PUT", "/v1/silences/<id:silence_id>"] = _SILENCE
 _BODIES["POST", "/v1/silences/preview"] = {"matchers": _SILENCE["matchers"]}
+_BODIES["PUT", "/v1/events/<path:fingerprint>/transition"] = {"to_state": "seen"}
 _BODIES["POST", "/users"] = {"username": "new", "password": PASSWORD, "role": "viewer"}
 _BODIES["PATCH", "/users/<id:username>"] = {"role": "viewer"}
 _BODIES["POST", "/v1/auth/password"] = {"old": PASSWORD, "new": f"{PASSWORD}-new"}
@@ -280,6 +301,9 @@ class Things:
         self.silence = door.call("POST", "/v1/silences", json=_SILENCE).json["id"]
         self.group = dispatching.send(door, dispatching.body(action_type="gathered")).json["group_id"]
         self.dispatch = dispatching.send(door).json["execution_id"]
+        self.event = "evt/seen"
+        moved = dispatching.body(action_type="moved", fingerprint=self.event, status="firing")
+        assert dispatching.send(door, moved).json["new_state"] == "firing"
         self.playbook = door.create_playbook(name="Seen", steps=[{"id": "ask", "type": "approval"}])["id"]
         self.run = door.call("POST", f"/api/playbooks/{self.playbook}/run", json={}).json["execution_id"]
         runs.begin(self.run)
@@ -287,6 +311,7 @@ class Things:
         self.key = door.key().split("_")[1]
         self.record = door.trigger(self.action)
         carry_out(self.record)
+        sealed.seal_all()
         with db.write() as connection:
             configurations.stop(connection, "*", "seen", "test")
         with db.read() as connection:
@@ -321,6 +346,7 @@ class Things:
             .replace("<path:rule_name>", "seen")
             .replace("<path:provider>", "drill")
             .replace("<path:record_id>", self.record)
+            .replace("<path:fingerprint>", self.event)
         )
 
 
@@ -431,9 +457,10 @@ def test_another_workspace_sees_nothing(door: Door) -> None:
         things.key: "0123456789ab",
         things.user: "user-missing",
         things.record: "exec-gone",
+        things.event: "evt/gone",
     }
     for method, rule, path in routes(door):
-        if "<id:" not in rule and "record_id" not in rule:
+        if "<id:" not in rule and "record_id" not in rule and "fingerprint" not in rule:
             continue
         body = _BODIES.get((method, path))
         theirs, nothing = things.path(rule), things.path(rule)

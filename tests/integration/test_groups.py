@@ -1,5 +1,6 @@
 """Groups: what a rule gathers, how it is shown, and the one summary that tells of it."""
 
+import contextlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -51,14 +52,28 @@ RULES = "rules:\n" + "".join(
 )
 
 
-@pytest.fixture
-def door(database: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Door]:
-    """The application on each kind of database, with rules that gather."""
+@contextlib.contextmanager
+def gathering(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Iterator[Door]:
+    """The application with rules that gather."""
     monkeypatch.setenv("TOCSIN_DISPATCH_WAIT", "0")
     found = Door()
-    dispatching.put_in_force(monkeypatch, tmp_path, providers=PROVIDERS, rules=RULES)
+    dispatching.put_in_force(monkeypatch, folder, providers=PROVIDERS, rules=RULES)
     yield found
     dispatching.forget()
+
+
+@pytest.fixture
+def everywhere(database: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Door]:
+    """It, on each kind of database."""
+    with gathering(monkeypatch, tmp_path) as found:
+        yield found
+
+
+@pytest.fixture
+def door(first_database: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Door]:
+    """It; on PostgreSQL in the gate only."""
+    with gathering(monkeypatch, tmp_path) as found:
+        yield found
 
 
 def gather(door: Door, kind: str = "plain", cluster: str = "eu", **more: Any) -> dict[str, Any]:
@@ -103,8 +118,9 @@ def listed(door: Door, query: str = "", **options: Any) -> Any:
     return answer.json
 
 
-def test_what_agrees_is_gathered_and_sent_once_in_one_summary(door: Door) -> None:
+def test_what_agrees_is_gathered_and_sent_once_in_one_summary(everywhere: Door) -> None:
     """Its size grows; when its time has come, one dispatch with the origin group tells of all, and no second one."""
+    door = everywhere
     first = gather(door, status="firing", fingerprint="a", payload={"severity": "high"})
     second = gather(door, status="resolved", fingerprint="a", id="given-2", payload={"severity": "high"})
     other = gather(door, cluster="us")
@@ -177,8 +193,9 @@ def test_a_list_is_read_on_by_its_cursor(door: Door) -> None:
     assert_problem(door.call("GET", "/v1/groups?state=pending"), 400)
 
 
-def test_a_flush_accepts_the_summary_before_it_answers(door: Door) -> None:
+def test_a_flush_accepts_the_summary_before_it_answers(everywhere: Door) -> None:
     """DELETE closes the window; the next member opens another; a second flush finds nothing."""
+    door = everywhere
     gather(door)
     outcome = gather(door)
     key = one(door, outcome["group_id"])["group"]["group_key"]
@@ -203,8 +220,9 @@ def test_a_flush_accepts_the_summary_before_it_answers(door: Door) -> None:
     assert [(row.subject, row.actor) for row in rows] == [(outcome["group_id"], door.admin.split("_")[1])]
 
 
-def test_a_full_group_is_sent_at_once_and_the_next_one_waits_for_the_interval(door: Door) -> None:
+def test_a_full_group_is_sent_at_once_and_the_next_one_waits_for_the_interval(everywhere: Door) -> None:
     """Nothing is dropped: the member beyond the size begins another window."""
+    door = everywhere
     outcomes = [gather(door, "three") for _ in range(7)]
     assert [outcome["group_size"] for outcome in outcomes] == [1, 2, 3, 1, 2, 3, 1]
     assert [sent["payload"]["event_count"] for sent in summaries()] == [3, 3]

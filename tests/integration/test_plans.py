@@ -8,6 +8,7 @@ recorded, and the database is asked for the plan of each statement that reads wh
 import re
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -21,7 +22,7 @@ from store.audit import audit
 from store.definitions.actions import action_revisions
 from store.engine import db
 from store.executions import announcements, changes, completions, leases, outcomes, recovery, runs
-from store.gateway import silences
+from store.gateway import due, events, silences
 from store.records import held, notes
 from store.records import listing as records
 from store.records import silences as found_silences
@@ -31,7 +32,7 @@ from tasks.entrypoints import maintenance, tick
 from tasks.entrypoints import runs as run_tasks
 from tests.support import plans
 from tests.support.api import Door, carry_out
-from tests.support.filled import fill_database
+from tests.support.filled import LABEL, fill_database, fill_events
 from tests.support.services import RedisServer
 
 #: thousands of instructions of SQLite that a statement may take, a third of what a scan takes in the gate: the
@@ -90,9 +91,11 @@ def test_no_statement_reads_a_growing_table_whole(
     settings.cache_clear()
     door = Door()
     fill_database(door, size)
+    fill_events(size // 5)
     with plans.recorded(monkeypatch) as recorder:
         _call_every_operation(door)
         _live(door)
+        _move(door)
         _carry_out_duties()
         _begin_epoch()
     statements = recorder.reading_what_grows()
@@ -197,6 +200,7 @@ def _addresses(door: Door, path: str) -> Iterator[str]:
         "dispatch_id": ["none"],
         "approval_id": ["apr-none"],
         "silence_id": ["sil-none"],
+        "fingerprint": ["e-1"],
         "group_key": ["grp-none"],
         "namespace": ["none"],
         "tenant": ["none"],
@@ -279,6 +283,28 @@ def _live(door: Door) -> None:
             runs.rows(connection, run_id)
             runs.below(connection, run_id)
             runs.descendants(connection, run_id)
+
+
+def _move(door: Door) -> None:
+    """What rules ask about events, what is read of them with several filters, and the life of one."""
+    one = {"namespace": "alerts", "fingerprint": "new", "machine": "alert", "action_type": "alert", "provider": "drill"}
+    times = dict.fromkeys(("created_at", "entered_at", "updated_at"), db.now_ms())
+    new = events.Event(**one, **times, workspace_id="default", state="firing", active=1, labels={"a": "b"}, moves=1)
+    with db.write() as connection:
+        events.lock(connection, [new.id])
+        events.add(connection, new)
+        row = events.locked(connection, new.id)
+        assert events.change(connection, row, replace(new, labels=dict([LABEL]), state="resolved", active=0))
+        events.disarm(connection, events.read(connection, new.id))
+        events.due(connection, limit=50)
+        due.look(connection)
+        for labels in ((), (LABEL,), (LABEL, ("team", "soc")), (("a", "none"),)):
+            events.is_active(connection, "default", "alerts", "alert", labels, "evt-0")
+            events.is_active(connection, "default", "alerts", "none", labels)
+        events.forget(connection, before=1_700_000_000_010)
+    key = door.key(grants=[{"tenants": ["*"]}])
+    for query in ("", "labels=cluster=c-1,team=soc", "labels=team=soc&status=firing&namespace=other", "status=firing"):
+        assert door.call("GET", f"/v1/events?limit=3&{query}", key=key).status_code == 200
 
 
 def _tell(ids: list[str]) -> None:

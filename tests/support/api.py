@@ -41,7 +41,11 @@ PROBLEM = {
 
 
 #: code → the members that only this error has
-_MORE = {"in_use": {"used_by"}, "already_running": {"running_execution_id"}}
+_MORE = {
+    "in_use": {"used_by"},
+    "already_running": {"running_execution_id"},
+    "transition_not_allowed": {"state", "allowed"},
+}
 
 
 @functools.cache

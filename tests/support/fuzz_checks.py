@@ -27,6 +27,7 @@ MAY_BE_WRONG = {
     "PATCH /api/users/{username}": "/password|",
     "POST /v1/dispatch": r"/(metadata(/.*)?|[a-z_]+)",
     "POST /v1/providers/{provider}/test": r"/(tenant|action_type|payload(/.*)?)",
+    "PUT /v1/events/{fingerprint}/transition": "/to|/to_state|/query/namespace",
     "POST /v1/dispatch/batch": r"/actions(/\d+)?",
 }
 

@@ -141,10 +141,15 @@ ACTIONS = st.sampled_from(
         {"type": "deduplicate", "ttl_seconds": 5},
         {"type": "throttle", "max_count": 2, "window_seconds": 5, "by": ["payload.a"]},
         {"type": "group", "group_by": ["payload.a"]},
+        {"type": "state_machine", "state_machine": "alert"},
     ]
 )
 #: the origins that a rule of some types may name
-_MAY_NAME = {"chain": [origin for origin in ORIGINS if origin != "chain"], "group": ["dispatch", "event"]}
+_MAY_NAME = {
+    "chain": [origin for origin in ORIGINS if origin != "chain"],
+    "group": ["dispatch", "event"],
+    "state_machine": ["dispatch"],
+}
 
 
 @st.composite
@@ -174,9 +179,10 @@ def opinion(written_rules, given, recorded):
     checks, patches, shadows, last = [], [], [], None
     for rule in sorted(written_rules, key=lambda one: one["priority"]):
         kind = rule["action"]["type"]
-        where = GATEWAY_ORIGINS - {"approval", "silence"} - ({"chain"} if kind == "chain" else set())
-        where = {"dispatch"} if kind == "group" else where
-        if given.origin not in rule.get("origins", where if kind in ("reroute", "chain", "group") else ORIGINS):
+        where = GATEWAY_ORIGINS - {"approval", "audit", "silence"} - ({"chain"} if kind == "chain" else set())
+        where = {"dispatch"} if kind in ("group", "state_machine") else where
+        elsewhere = kind in ("reroute", "chain", "group", "state_machine")
+        if given.origin not in rule.get("origins", where if elsewhere else ORIGINS):
             continue
         names = rule.get("tenants", ["*"])
         if not any(name == "*" or f"{given.tenant}.".startswith(f"{name}.") for name in names):

@@ -6,6 +6,8 @@ full. A filter that is a choice of values walks the index once for each and merg
 read last, only those of the part.
 """
 
+import heapq
+import operator
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -15,6 +17,9 @@ import sqlalchemy as sa
 from store import paging
 from store.engine.db import Connection
 from store.paging import EXACT, Condition, Part, Total
+
+#: walks in one statement (SQLite takes 500)
+_AT_ONCE = 200
 
 
 class Filter(NamedTuple):
@@ -73,6 +78,29 @@ class Walk:
         newest = sa.select(merged).order_by(merged.c.created_at.desc(), merged.c.id.desc())
         ids = newest.limit(part.limit + 1).offset(part.offset).subquery("ids")
         return sa.select(ids.c.id), total
+
+
+def newest(
+    db: Connection, branches: Sequence[sa.Select[Any]], columns: tuple[sa.Column[Any], sa.Column[Any]], part: Part
+) -> list[Any]:
+    """Time and id of the rows of a part and one more, newest first; ``columns`` are these two in each branch."""
+    time, key = columns
+    order = paging.Order(columns, (True, True))
+    if part.after is not None:
+        branches = [branch.where(order.behind(part.after)) for branch in branches]
+    ordered = [branch.order_by(*order.clauses()) for branch in branches]
+    if len(ordered) == 1:
+        return list(db.execute(ordered[0].limit(part.limit + 1).offset(part.offset)))
+    far = part.offset + part.limit + 1
+    found: list[Any] = []
+    for first in range(0, len(ordered), _AT_ONCE):
+        some = [sa.select(walk.limit(far).subquery()) for walk in ordered[first : first + _AT_ONCE]]
+        merged = sa.union_all(*some).subquery("walks").c
+        latest = sa.select(merged[time.name], merged[key.name])
+        latest = latest.order_by(merged[time.name].desc(), merged[key.name].desc()).limit(far)
+        by_time = operator.attrgetter(time.name, key.name)
+        found = heapq.nlargest(far, [*found, *db.execute(latest)], key=by_time)
+    return found[part.offset :]
 
 
 def rarest(db: Connection, lists: Sequence[Walk]) -> int:

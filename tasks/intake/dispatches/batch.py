@@ -6,23 +6,21 @@ written in one transaction, with what the rules must remember.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from config.errors import CallerError
 from gateway.outcomes import Outcome
 from store.engine.db import Connection
 from store.executions import transitions
 from store.executions.rows import NewRow
-from tasks.intake import holds, notices
+from tasks.intake import holds, moves, notices
 from tasks.intake.dispatches import gate as dispatch_gate
 from tasks.intake.dispatches import gather
 from tasks.intake.dispatches import ids as dispatch_ids
 from tasks.intake.dispatches.gate import Decided, Ready
 from tasks.intake.dispatches.rows import Asked, Providers
 from tasks.messages.model import Canvas
-from tasks.policy import questions
 from tasks.policy.checks import Refused
-from tasks.policy.judge import Decision
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,28 +75,9 @@ def prepare(batch: Batch) -> None:
                     dispatch_ids.refuse_other(batch.asked[first], asked)
                     batch.copies[place] = first
                     continue
-            batch.ready[place] = _asking(dispatch_gate.prepared(providers, asked))
+            batch.ready[place] = moves.moving(notices.asking(dispatch_gate.prepared(providers, asked)), providers)
         except CallerError as refusal:
             batch.results[place] = refusal
-
-
-def _asking(ready: Ready) -> Ready:
-    """A dispatch with the approval that a rule asks for, if one does."""
-    if ready.facts is None or ready.row is None or ready.gate is None or ready.chain is not None:
-        return ready
-    if not questions.asking(ready.verdict):
-        return ready
-    return replace(ready, questions=notices.asked_by(Decision(ready.facts, ready.verdict), ready.row, ready.gate))
-
-
-def _asked(connection: Connection, ready: Ready, decided: Decided) -> Decided:
-    """What is written of a dispatch that waits for an approval."""
-    if decided.question is None or ready.gate is None:
-        return decided
-    approval, messages = notices.written(connection, decided.question)
-    row = notices.waits(decided.rows[0], ready.gate, approval)
-    outcome = notices.outcome(approval, ready.asked.caller.key_id)
-    return Decided(subject=decided.subject, outcome=outcome, rows=[row], messages=messages)
 
 
 def is_single(batch: Batch) -> bool:
@@ -112,15 +91,14 @@ def is_single(batch: Batch) -> bool:
 def write(connection: Connection, batch: Batch) -> list[Canvas]:
     """Write what is ready; returns the messages to publish afterwards.
 
-    Keys, windows and ids are locked in one order, whatever that of the batch is: batches that cross never wait for each
-    other in a circle. Of equal dispatches the first still comes first.
+    Events, then keys and windows, then ids are locked in one order, whatever that of the batch is: batches that cross
+    never wait for each other in a circle. Of equal dispatches the first still comes first.
     """
-    rows, messages, made = list[NewRow](), list[Canvas](), dict[int, Decided]()
+    rows, messages = list[NewRow](), list[Canvas]()
     batch.refused.clear()  # this may be the second try
     batch.closed.clear()
     holds.begin(connection, ((ready.asked.dispatch.tenant, ready.verdict) for ready in batch.ready.values()))
-    for place, ready in sorted(batch.ready.items(), key=_keys_of):
-        made[place] = _asked(connection, ready, dispatch_gate.carried_out(connection, ready))
+    made = _made(connection, batch)
     named = [place for place, ready in batch.ready.items() if ready.asked.dispatch.id is not None]
     for place in sorted(named, key=lambda place: _id_of(batch.ready[place])):
         dispatch_ids.remember(connection, batch.ready[place].asked, made[place].subject, made[place].outcome)
@@ -141,6 +119,21 @@ def write(connection: Connection, batch: Batch) -> list[Canvas]:
         asked = batch.asked[place]
         batch.results[place] = Taken(asked=asked, subject=decided.subject, outcome=decided.outcome)
     return messages
+
+
+def _made(connection: Connection, batch: Batch) -> dict[int, Decided]:
+    """What is to be written of each dispatch, by its place."""
+    made: dict[int, Decided] = {}
+    moves.lock(connection, batch.ready.values())
+    for place, ready in sorted(batch.ready.items(), key=_keys_of):
+        if ready.move is None:
+            made[place] = notices.asked(connection, ready, dispatch_gate.carried_out(connection, ready))
+        elif (refused := moves.checked(connection, ready)) is not None:
+            made[place] = refused
+    for place, ready in batch.ready.items():  # an event goes through its states in the order of the batch
+        if ready.move is not None and place not in made:
+            made[place] = moves.carried_out(connection, ready, ready.move)
+    return made
 
 
 def _keys_of(item: tuple[int, Ready]) -> tuple[str, ...]:

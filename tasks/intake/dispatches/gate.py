@@ -17,7 +17,18 @@ from gateway.facts import Facts, Key, of_dispatch
 from gateway.gate_column import Gate
 from gateway.outcomes import Deduplicated, DryRun, Outcome, Scheduled, Suppressed, Throttled
 from gateway.rules.decide import ALLOWED
-from gateway.verdicts import Chain, Check, Deny, RequireApproval, Reroute, Schedule, Silenced, Suppress, Verdict
+from gateway.verdicts import (
+    Chain,
+    Check,
+    Deny,
+    RequireApproval,
+    Reroute,
+    Schedule,
+    Silenced,
+    StateMachine,
+    Suppress,
+    Verdict,
+)
 from playbooks.definitions import parameters
 from store.definitions.actions import Revision
 from store.engine import db
@@ -36,6 +47,7 @@ from tasks.policy.judge import Decision
 from tasks.secrets.redact import masked
 
 if TYPE_CHECKING:
+    from tasks.intake.moves import Move
     from tasks.intake.notices import Question
 
 
@@ -56,6 +68,8 @@ class Ready:
     questions: Mapping[str, "Question"] = field(default_factory=dict)
     #: the first messages of a chain's run
     chain: Canvas | None = None
+    #: what it does to its event, in place of going out
+    move: "Move | None" = None
 
     @property
     def shown(self) -> Mapping[str, Any]:
@@ -115,8 +129,10 @@ def prepared(providers: Providers, asked: Asked) -> Ready:
         return Ready(asked=asked, verdict=verdict, facts=facts, outcome=words.held(verdict.quiet, verdict.rule))
     if gather.gathers(verdict):
         return Ready(asked=asked, verdict=verdict, facts=facts)
-    elsewhere = isinstance(verdict.effect, Chain | Reroute)
+    elsewhere = isinstance(verdict.effect, Chain | Reroute | StateMachine)
     payload = merge_patch.all_patched(shown if elsewhere else this.payload, verdict.patches)
+    if isinstance(verdict.effect, StateMachine):
+        return Ready(asked=asked, verdict=verdict, facts=facts._replace(payload=payload))
     if isinstance(verdict.effect, Chain):
         return _started(asked, facts, verdict, verdict.effect.chain_name, payload)
     gate = _gate(asked, facts, verdict)
@@ -165,7 +181,7 @@ def carried_out(connection: Connection, ready: Ready) -> Decided:
         if isinstance(made, Refused) and (asked_by := ready.questions.get(made.check.rule)) is not None:
             return Decided(subject=row["id"], rows=[row], question=asked_by)
         if isinstance(made, Refused):
-            return _stopped(connection, ready, made)
+            return stopped(connection, ready, made)
         if made.at is not None and ready.chain is not None:
             row = run_start.later(row, made.at)
         elif made.at is not None:
@@ -209,12 +225,12 @@ def _gathered(connection: Connection, ready: Ready) -> Decided:
     asked, verdict = ready.asked, ready.verdict
     made = checks.make(connection, asked.dispatch.tenant, verdict.checks, asked.subject)
     if isinstance(made, Refused):
-        return _stopped(connection, ready, made)
+        return stopped(connection, ready, made)
     outcome, closed = gather.join(connection, asked, verdict, dict(ready.shown))
     return Decided(subject=asked.subject, outcome=outcome, closed=closed)
 
 
-def _stopped(connection: Connection, ready: Ready, made: Refused) -> Decided:
+def stopped(connection: Connection, ready: Ready, made: Refused) -> Decided:
     """The record of a dispatch that a check refuses."""
     outcome = _refused(made)
     dispatch_notes.note(connection, ready.asked, ready.verdict, outcome, ready.shown, made.check)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gateway.gate_column import silence_of
-from gateway.outcomes import ChainStarted, Deduplicated, Grouped, Outcome, Suppressed, Throttled
+from gateway.outcomes import ChainStarted, Deduplicated, Grouped, Outcome, StateChanged, Suppressed, Throttled
 from gateway.redacted import redacted
 from gateway.verdicts import Check, Verdict
 from store.engine import db
@@ -21,12 +21,13 @@ def note(
     outcome: Outcome,
     payload: Mapping[str, Any],
     check: Check | None = None,
+    more: Mapping[str, object] | None = None,
 ) -> None:
     """Record a dispatch that made no execution, in the transaction that decides.
 
-    ``payload`` is what the rules have seen; ``check`` is the one that has refused it.
+    ``payload`` is what the rules have seen; ``check`` is the one that has refused it; ``more`` are further details.
     """
-    notes.note(connection, of(asked, verdict, outcome.name, payload, check, _of(outcome)))
+    notes.note(connection, of(asked, verdict, outcome.name, payload, check, {**_of(outcome), **(more or {})}))
 
 
 def of(
@@ -73,6 +74,8 @@ def _of(outcome: Outcome) -> dict[str, object]:
         return {"retry_after_seconds": outcome.retry_after_seconds}
     if isinstance(outcome, ChainStarted):
         return {"chain_id": outcome.chain_id, "chain": outcome.chain_name}
+    if isinstance(outcome, StateChanged):
+        return {**outcome.members(), "refused": outcome.refused}
     if isinstance(outcome, Grouped):
         return {"group_id": outcome.group_id, "group_size": outcome.group_size}
     return {}

@@ -110,6 +110,24 @@ FORMS = [
         },
     ),
     (
+        outcomes.StateChanged("a-1", "firing", "resolved", notify=True),
+        {
+            "outcome": "state_changed",
+            "fingerprint": "a-1",
+            "previous_state": "firing",
+            "new_state": "resolved",
+            "notify": True,
+        },
+        {
+            "StateChanged": {
+                "fingerprint": "a-1",
+                "previous_state": "firing",
+                "new_state": "resolved",
+                "notify": True,
+            }
+        },
+    ),
+    (
         outcomes.Grouped("grp-1", 2, "2026-01-15T10:00:00.000Z"),
         {"outcome": "grouped", "group_id": "grp-1", "group_size": 2, "notify_at": "2026-01-15T10:00:00.000Z"},
         {"Grouped": {"group_id": "grp-1", "group_size": 2, "notify_at": "2026-01-15T10:00:00.000Z"}},

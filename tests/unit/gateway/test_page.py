@@ -25,8 +25,8 @@ def generation():
 
 
 def test_the_examples_are_a_folder(generation):
-    """There are ten rules, and the providers and the chain that they name."""
-    assert len(generation.rules) == 10
+    """There are eleven rules, and the providers and the chain that they name."""
+    assert len(generation.rules) == 11
     assert generation.chains["enrich-and-page"]["total_steps"] == 3
 
 

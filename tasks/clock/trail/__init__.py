@@ -1,0 +1,1 @@
+"""What time does to the audit trail: its blocks are sealed, anchored, checked, and deleted once they are old."""

@@ -1,0 +1,43 @@
+"""The running product seals its trail, whatever becomes of the worker that seals."""
+
+import time
+
+import pytest
+
+from tests.support.stack import Stack
+from tests.support.waiting import eventually
+
+
+@pytest.mark.gate
+def test_the_trail_is_sealed_though_the_worker_that_seals_is_killed(first_stack: Stack) -> None:
+    """It dies by kill -9 three times under load: each row is in one seal, soon, and the check finds nothing wrong."""
+    stack, api = first_stack, first_stack.api
+    action = api.create_action(config={"url": f"{stack.sink.url}/ok?sealed"})
+    started: list[str] = []
+    for _ in range(3):
+        for _ in range(5):
+            started += [api.trigger(action) for _ in range(4)]
+            time.sleep(0.2)
+        stack.kill("beat")
+        started += [api.trigger(action) for _ in range(8)]
+        assert api.http.post("/v1/audit/verify").json()["valid"]
+        stack.restart("beat")
+    stack.wait_ready("beat")
+    stack.wait_ended(started, 60)
+    eventually(lambda: api.http.get("/v1/audit/verify").json()["unsealed"] == 0, 15, "all is sealed", every=0.2)
+    shown = api.http.get("/v1/audit/verify").json()
+    count = stack.rows("SELECT count(*) AS number FROM audit WHERE workspace_id = 'default'")[0]["number"]
+    assert shown["valid"], shown
+    assert shown["records_checked"] >= count - 5  # what was written since
+    sealed = stack.rows("SELECT sum(row_count) AS number, max(number) AS newest, count(*) AS seals FROM audit_seals")[0]
+    assert sealed["seals"] == sealed["newest"] == shown["newest_seal"]["number"]
+    proof = api.http.get(f"/v1/audit/{started[0]}/proof")
+    assert proof.status_code == 200, proof.text
+    late = stack.rows(
+        "SELECT max(s.sealed_at - s.first_at) AS most FROM audit_seals s WHERE s.number > "
+        f"{sealed['newest'] - 2} AND s.row_count < 100"
+    )
+    assert late[0]["most"] < 10_000  # two seconds on a machine that does nothing else
+    health = api.http.get("/health").json()["metrics"]["audit_trail"]
+    assert health["seals"] >= sealed["newest"]
+    assert "tocsin_audit_trail_seals" in api.http.get("/metrics/prometheus").text
