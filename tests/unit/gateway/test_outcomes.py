@@ -150,7 +150,7 @@ def test_both_forms(outcome, plain, tagged):
 def test_every_outcome_has_a_form():
     """The table above has all of them."""
     assert {type(outcome) for outcome, _, _ in FORMS} == set(outcomes.Outcome.__args__)
-    assert len(outcomes.Outcome.__args__) == 13
+    assert len(outcomes.Outcome.__args__) == 14
     assert set(outcomes.NAMES) == {kind.name for kind in outcomes.Outcome.__args__} - {"dry_run", "pending_approval"}
 
 
