@@ -22,7 +22,7 @@ from api.actions.schemas import BEYOND
 from api.approvals import links as approval_links
 from api.approvals import routes as approvals
 from api.events import routes as events
-from api.gateway import audit, breakers, providers, rules, stops, trail
+from api.gateway import audit, breakers, providers, rules, stops, trail, why
 from api.gateway.dispatch import routes as dispatch
 from api.gateway.dispatch.waiting import Ends
 from api.groups import routes as groups
@@ -38,6 +38,7 @@ from api.playbooks import import_export
 from api.playbooks import routes as playbooks
 from api.runs import diff, steps
 from api.runs import routes as runs
+from api.silences import routes as silences
 from config import logs
 from store import redis
 from store.engine import refusals
@@ -70,9 +71,11 @@ _GATEWAY = (rules.blueprint, stops.blueprint, breakers.blueprint, providers.blue
 _BELOW_V1 = (
     sign_in.blueprint,
     audit.blueprint,
+    why.blueprint,
     trail.blueprint,
     dispatch.blueprint,
     approvals.blueprint,
+    silences.blueprint,
     approval_links.blueprint,
     lifecycle.blueprint,
     groups.blueprint,

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from gateway import circuits, grants
 from gateway.configuration.generation import EMPTY, Generation
 from gateway.rules.ruleset import Ruleset
+from gateway.silences.in_force import NOTHING, Silences
 
 #: how long a process may decide without having heard that its generation is the newest, seconds
 FRESH = 1.0
@@ -30,7 +31,7 @@ class Stop:
 
 
 class InForce:
-    """A generation, compiled, with the switches and stops that no file has.
+    """A generation, compiled, with the switches, stops and silences that no file has.
 
     ``number`` counts every change of any of them. ``loaded`` is the number of the generation alone, ``revisions`` has
     the revision of each provider by name. ``compiled`` is a ruleset of the same generation, whose rules are used again.
@@ -46,6 +47,7 @@ class InForce:
         loaded: int = 0,
         revisions: Mapping[str, str] | None = None,
         compiled: Ruleset | None = None,
+        silences: Silences = NOTHING,
     ) -> None:
         self.number = number
         self.generation = generation
@@ -55,6 +57,7 @@ class InForce:
         self.breakers = generation.breakers()
         self.machines = generation.machines()
         self.stops = stops
+        self.silences = silences
         #: the rules that may concern executions with this origin, namespace, tenant, provider and action type
         self.candidates = self.ruleset.candidates
 

@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple, get_args
 
 from config.types import Json
 
-Origin = Literal["dispatch", "trigger", "step", "recurring", "chain", "group", "event", "approval", "audit"]
+Origin = Literal["dispatch", "trigger", "step", "recurring", "chain", "group", "event", "approval", "audit", "silence"]
 
 ORIGINS: tuple[Origin, ...] = get_args(Origin)
 #: the origins that begin in the gateway itself; the others are actions and playbooks

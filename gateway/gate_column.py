@@ -10,8 +10,10 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from gateway.facts import Facts
-from gateway.verdicts import Problem, Reroute, Shadow, Verdict
+from gateway.verdicts import Problem, Quiet, Reroute, Shadow, Verdict
 
+#: verdicts that need no condition to be understood: it went out
+_AS_IT_IS = frozenset({"allow", "modify"})
 _encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
 
@@ -39,8 +41,12 @@ class Gate:
     verdict: str = "allow"
     rule: str | None = None
     reason: str | None = None
-    #: set where the gate itself ends the execution or makes it wait: denied, suppressed, deduplicated, throttled,
-    #: scheduled, pending_approval
+    #: the condition of that rule, which held
+    condition: str | None = None
+    #: the silence that keeps it back, or has done so: id, comment, until, after
+    silence: Mapping[str, Any] = field(default_factory=dict)
+    #: set where the gate itself ends the execution or makes it wait: denied, suppressed, silenced, deduplicated,
+    #: throttled, scheduled, held, pending_approval
     outcome: str | None = None
     #: of a deduplicated execution: the one that went out before
     of: str | None = None
@@ -91,10 +97,20 @@ def of(facts: Facts, verdict: Verdict, **more: Any) -> Gate:
         "verdict": verdict.kind,
         "rule": verdict.rule,
         "reason": verdict.reason,
+        "condition": verdict.condition if verdict.kind not in _AS_IT_IS else None,
+        "silence": silence_of(verdict.quiet),
         "shadows": verdict.shadows,
         "problems": verdict.problems,
     }
     return Gate(**{**members, **more})
+
+
+def silence_of(quiet: Quiet | None) -> dict[str, Any]:
+    """The silence that keeps an execution back, as accounts and records name it."""
+    if quiet is None:
+        return {}
+    more = {"window": True} if quiet.window else {}
+    return {"id": quiet.id, "comment": quiet.comment, "until": quiet.until, "after": quiet.after, **more}
 
 
 def read(text: str | None) -> Gate | None:
@@ -119,6 +135,8 @@ def shown(text: str | None) -> dict[str, Any]:
         body["approval_id"] = gate.approval
     if gate.original_provider is not None:
         body |= {"original_provider": gate.original_provider, "provider": gate.provider}
+    if gate.silence:
+        body["silence"] = {name: gate.silence.get(name) for name in ("id", "comment")}
     if gate.shadows:
         body["shadows"] = [{"rule": shadow.rule, "verdict": shadow.verdict} for shadow in gate.shadows]
     if gate.problems:

@@ -77,6 +77,26 @@ class Suppressed:
 
 
 @dataclass(frozen=True, slots=True)
+class Silenced:
+    """A silence keeps it back, until a time if ``held``; ``rule`` is the one that would have applied."""
+
+    silence_id: str
+    reason: str
+    until: str
+    rule: str | None = None
+    held: bool = False
+    name: ClassVar[str] = "silenced"
+
+    def members(self) -> Json:
+        """What the document's form carries."""
+        return _plain(self)
+
+    def tagged(self) -> Any:
+        """The tagged form."""
+        return {"Silenced": {"silence_id": self.silence_id, "matched_rule": self.rule}}
+
+
+@dataclass(frozen=True, slots=True)
 class Rerouted:
     """Another provider carried it out."""
 
@@ -279,6 +299,7 @@ Outcome = (
     Executed
     | Deduplicated
     | Suppressed
+    | Silenced
     | Rerouted
     | Throttled
     | Failed
@@ -297,6 +318,7 @@ NAMES = tuple(
         Executed,
         Deduplicated,
         Suppressed,
+        Silenced,
         Rerouted,
         Throttled,
         Failed,

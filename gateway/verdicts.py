@@ -33,6 +33,14 @@ class Suppress:
 
 
 @dataclass(frozen=True, slots=True)
+class Silenced:
+    """A silence keeps it from going out; ``would`` is the word of what the rules decided."""
+
+    would: str = Allow.kind
+    kind: ClassVar[str] = "silence"
+
+
+@dataclass(frozen=True, slots=True)
 class Deduplicate:
     """It goes out unless its equal did within the time."""
 
@@ -157,10 +165,11 @@ Effect = (
     | Schedule
     | RequireApproval
     | Group
+    | Silenced
     | StateMachine
 )
 
-#: the words of all effects
+#: the words of all effects that a rule may ask for
 EFFECTS = tuple(
     one.kind
     for one in (
@@ -198,6 +207,28 @@ class Check:
     key: str
     value: str | None = None
     reason: str | None = None
+    #: the condition of the rule, which held
+    condition: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Quiet:
+    """The silence that keeps an execution back.
+
+    ``until`` (ms) is when the period ends in which it is active; ``alert`` is the alert that it is about, if any.
+    """
+
+    id: str
+    comment: str
+    until: int
+    after: str
+    window: bool = False
+    alert: str | None = None
+
+    @property
+    def holds(self) -> bool:
+        """Whether what it keeps back is let go when the period is over."""
+        return self.after == "release"
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,18 +272,20 @@ class Verdict:
     patches: tuple[Json, ...] = ()
     shadows: tuple[Shadow, ...] = ()
     problems: tuple[Problem, ...] = ()
+    #: what keeps it back: for good where the effect is ``Silenced``, else for a time
+    quiet: Quiet | None = None
     #: where the effect is a ``Group``: which one
     gathered: Gathered | None = None
 
     @property
     def kind(self) -> str:
-        """The word for the record."""
-        return self.effect.kind
+        """The word for the record: what the rules decided, whether a silence keeps it back or not."""
+        return self.effect.would if isinstance(self.effect, Silenced) else self.effect.kind
 
     @property
     def plain(self) -> bool:
         """Whether the execution goes out as it is, with nothing to check."""
-        return isinstance(self.effect, Allow) and not self.checks and not self.patches
+        return isinstance(self.effect, Allow) and not self.checks and not self.patches and self.quiet is None
 
 
 def described(effect: Effect) -> Json:

@@ -63,7 +63,7 @@ USER = "user:"
 DECIDE = "decide:approvals"
 _READ = frozenset(f"read:{things}" for things in ("actions", "playbooks", "audit", "stream"))
 _WORK = frozenset(f"{verb}:{things}" for verb in ("write", "execute") for things in ("actions", "playbooks"))
-_MANAGE = frozenset(f"manage:{things}" for things in ("rules", "breakers", "events", "groups"))
+_MANAGE = frozenset(f"manage:{things}" for things in ("rules", "breakers", "events", "groups", "silences"))
 _OPERATE = _READ | _WORK | _MANAGE | {DECIDE, "dispatch"}
 #: role → the permissions it may hold; a key's scopes narrow them
 ROLES: dict[str, frozenset[str]] = {
@@ -87,6 +87,7 @@ ALIASES = {
     "stream:read": "read:stream",
     "rules:manage": "manage:rules",
     "breakers:manage": "manage:breakers",
+    "silences:manage": "manage:silences",
     "events:manage": "manage:events",
     "groups:manage": "manage:groups",
     "providers:manage": "manage:providers",

@@ -7,7 +7,18 @@ from store.definitions import actions, documents, playbooks, references
 from store.engine.db import metadata
 from store.executions import announcements, idempotency, indexes, transitions
 from store.executions.lists import indexes as indexes_of_lists
-from store.gateway import approvals, breakers, configurations, dedup, events, groups, payloads, providers, throttles
+from store.gateway import (
+    approvals,
+    breakers,
+    configurations,
+    dedup,
+    events,
+    groups,
+    payloads,
+    providers,
+    silences,
+    throttles,
+)
 
 __all__ = [
     "access",
@@ -34,6 +45,7 @@ __all__ = [
     "references",
     "seals",
     "sessions",
+    "silences",
     "throttles",
     "trail",
     "transitions",

@@ -28,7 +28,8 @@ Test = Callable[[Any], bool]
 
 
 @lru_cache(maxsize=4096)
-def _pattern(text: str) -> Any:
+def pattern(text: str) -> Any:
+    """The compiled pattern of a text that RE2 takes."""
     return re2.compile(text, options=_OPTIONS)
 
 
@@ -82,7 +83,7 @@ def _ends_with(wanted: str) -> Test:
 
 
 def _regex(wanted: str) -> Test:
-    search = _pattern(wanted).search
+    search = pattern(wanted).search
 
     def test(value: Any) -> bool:
         if not isinstance(value, str):
@@ -165,7 +166,7 @@ def _regex_fault(wanted: Any) -> str | None:
     if not isinstance(wanted, str) or not 1 <= len(wanted) <= MAX_PATTERN_CHARACTERS:
         return f"must be a regular expression of 1 to {MAX_PATTERN_CHARACTERS} characters"
     try:
-        _pattern(wanted)
+        pattern(wanted)
     except re2.error as error:
         return f"cannot use the pattern '{wanted[:64]}': {reason(error)}"
     return None

@@ -80,18 +80,18 @@ def compiled(form: Json) -> Rule:
         shadow=form["mode"] == "shadow",
         goes_on=form["continue"],
         reason=form["action"].get("reason"),
-        check=_check(form, effect),
+        check=_check(form, effect, condition.text),
         group=_group(form["name"], effect) if isinstance(effect, Group) else None,
     )
 
 
-def _check(form: Mapping[str, Any], effect: Effect) -> Callable[[Facts], Check] | None:
+def _check(form: Mapping[str, Any], effect: Effect, condition: str) -> Callable[[Facts], Check] | None:
     rule, reason = form["name"], form["action"].get("reason")
     if isinstance(effect, Deduplicate):
         key = _dedup_key(rule, effect)
-        return lambda facts: Check(rule, effect, key(facts), reason=reason)
+        return lambda facts: Check(rule, effect, key(facts), reason=reason, condition=condition)
     if isinstance(effect, Throttle):
-        return _throttle_check(rule, effect, reason)
+        return _throttle_check(rule, effect, reason, condition)
     return None
 
 
@@ -119,14 +119,14 @@ def _dedup_key(rule: str, effect: Deduplicate) -> Callable[[Facts], str]:
     return key
 
 
-def _throttle_check(rule: str, effect: Throttle, reason: str | None) -> Callable[[Facts], Check]:
+def _throttle_check(rule: str, effect: Throttle, reason: str | None, condition: str) -> Callable[[Facts], Check]:
     values = _values(effect.by)
     distinct = fields.reader(fields.parse(effect.distinct), UTC) if effect.distinct else None
 
     def check(facts: Facts) -> Check:
         key = _digest("by", facts.namespace, values(facts))
         value = None if distinct is None else _digest("value", distinct(facts))
-        return Check(rule, effect, key, value, reason)
+        return Check(rule, effect, key, value, reason, condition)
 
     return check
 

@@ -39,8 +39,8 @@ MEMBERS = (
     "continue",
 )
 MODES = ("enforce", "shadow")
-#: what the gateway sends of its own accord: notices of approvals, anchors of the audit trail
-_OWN = frozenset({"approval", "audit"})
+#: what the gateway sends of its own accord: notices of approvals and silences, anchors of the audit trail
+_OWN = frozenset({"approval", "audit", "silence"})
 #: the origins of what cannot wait for an approval: scheduled runs, and what is sent of its own accord
 NEVER_ASKED = frozenset({"recurring", *_OWN})
 #: the origins of what may move an event: what an event itself sends never does
@@ -147,7 +147,7 @@ def concerned(form: Mapping[str, Any]) -> frozenset[str]:
     """The origins that a rule in its stored form concerns.
 
     Where it names none, effects that say where an execution goes concern the gateway's own origins: a rule that is
-    copied from elsewhere never reroutes a containment step by accident, no notice of an approval, and no anchor.
+    copied from elsewhere never reroutes a containment step by accident, nor what the gateway sends of its own accord.
     """
     if form["origins"] is not None:
         return frozenset(form["origins"])

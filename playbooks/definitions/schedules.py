@@ -9,6 +9,7 @@ occurs in each hour there is.
 
 import bisect
 import calendar
+import contextlib
 import functools
 import re
 from collections.abc import Callable, Iterator
@@ -34,6 +35,8 @@ _LONG: dict[str, tuple[str, int]] = {
 }
 #: start of the search for an occurrence; any time serves
 _ANY_DAY = datetime(2024, 1, 1)  # noqa: DTZ001 - a wall clock has no zone
+#: times of a schedule that are looked at to find its shortest interval
+_LOOKED_AT = 100
 #: longer than any clock change
 _CHANGE = timedelta(hours=3)
 #: the UTC time of a local time, None when the clock never shows it
@@ -114,6 +117,17 @@ def next_time(cron: str, timezone: str, after_ms: int) -> int:
         moments = (reading(wall, zone) for wall in _walls(cron, zone, after))
         found.append(next(moment for moment in moments if moment is not None and moment > after))
     return int(min(found).timestamp()) * 1000
+
+
+def shortest_interval(cron: str) -> int:
+    """The shortest time between two of the next local times of a schedule, which is free of faults; milliseconds."""
+    times = croniter(" ".join(cron.split()), _ANY_DAY)
+    shortest, last = timedelta.max, times.get_next(datetime)
+    with contextlib.suppress(CroniterError):  # it does not occur as often any more
+        for _ in range(_LOOKED_AT):
+            following = times.get_next(datetime)
+            shortest, last = min(shortest, following - last), following
+    return shortest // timedelta(milliseconds=1)
 
 
 def _walls(cron: str, zone: ZoneInfo, after: datetime) -> Iterator[datetime]:

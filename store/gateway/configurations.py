@@ -1,10 +1,10 @@
 """Generations of the gateway's configuration, and what is in force.
 
 ``configurations`` keeps each generation that was loaded. ``rule_switches`` enable and disable rules by name, whatever
-their file says, and ``stops`` hold tenants back; both outlive every generation. ``configuration_in_force`` is one row:
-the generation in force, and the *edition*, a number that goes up with every change of anything a process decides by.
-Every change takes that row first (``begin``), so changes come one after the other, and a process that knows the newest
-edition knows all of them.
+their file says, ``stops`` hold tenants back, and ``silences`` (``store.gateway.silences``) some of what they send; all
+outlive every generation. ``configuration_in_force`` is one row: the generation in force, and the *edition*, a number
+that goes up with every change of anything a process decides by. Every change takes that row first (``begin``), so
+changes come one after the other, and a process that knows the newest edition knows all of them.
 """
 
 import json
@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from config.errors import NotFound
 from store.engine.db import Connection, Row, metadata, now_ms
 from store.engine.prepared import Prepared
+from store.gateway import silences
 from store.paging import Found, Order, Part, Total, read
 
 configurations = sa.Table(
@@ -90,6 +91,8 @@ class Stored:
     revisions: Mapping[str, str]
     switches: Mapping[str, bool]
     stops: Sequence[Row]
+    #: the members of ``gateway.silences.in_force.Silence``
+    silences: Sequence[Mapping[str, Any]] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,6 +154,7 @@ def stored(connection: Connection, known: int = -1) -> Stored:
         revisions=json.loads(revisions),
         switches={row.name: bool(row.enabled) for row in connection.execute(sa.select(rule_switches))},
         stops=list(connection.execute(sa.select(stops).order_by(stops.c.tenant))),
+        silences=silences.in_force(connection),
     )
 
 

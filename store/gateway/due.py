@@ -7,11 +7,13 @@ from store.engine.db import Connection, now_ms
 from store.gateway.approvals import approvals
 from store.gateway.events import events
 from store.gateway.groups import event_groups
+from store.gateway.silences import silences
 
 #: what becomes due, and the column that says when
 _COLUMNS = {
     "schedules": playbooks.c.fire_at,
     "notices": approvals.c.notify_at,
+    "silences": silences.c.next_at,
     "events": events.c.timeout_at,
     "groups": event_groups.c.due_at,
 }

@@ -22,6 +22,7 @@ from store.engine.prepared import quoted
 _CODES = {
     "denied": "suppressed",
     "suppressed": "suppressed",
+    "silenced": "silenced",
     "deduplicated": "deduplicated",
     "throttled": "throttled",
     "circuit_open": "circuit_open",

@@ -11,7 +11,7 @@ from config.settings import settings
 from store import worker_processes
 from store.engine import db, rest
 from store.executions import idempotency, recovery
-from store.gateway import approvals, dedup, events, groups, payloads, throttles
+from store.gateway import approvals, dedup, events, groups, payloads, silences, throttles
 from store.records import approvals as waiting
 from tasks.clock.duty import TimeSlice
 
@@ -72,7 +72,7 @@ def forget_what_rules_remember(time_slice: TimeSlice) -> int:
     Raises:
         Unavailable: the database is away.
     """
-    keys = _bite_by_bite(time_slice, dedup.forget, 0)
+    keys = _bite_by_bite(time_slice, dedup.forget, 0) + _bite_by_bite(time_slice, silences.forget_alerts, 0)
     return keys + _bite_by_bite(time_slice, throttles.forget, _LAPSED)
 
 

@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 from typing import Any
 
+from config.times import stamp
 from gateway.verdicts import Chain, RequireApproval, Reroute, Schedule
 from store.engine import db
 from tasks.dry_run.values import is_assumed
@@ -36,7 +37,7 @@ def foretell(simulated: Any, forecast: Any, form: Form, open_: list[str]) -> For
     ended = words.stopped(decision)
     gate = words.account(decision) if ended is None else ended.gate
     simulated.row["gate"] = gate.text()
-    if ended is not None and ended.code != "suppressed":
+    if ended is not None and ended.code == "denied":
         raise StepError(ended.code, ended.message)
     if ended is not None:
         forecast.verdict = "would be skipped"
@@ -70,6 +71,9 @@ def _passes(simulated: Any, forecast: Any, decision: Decision) -> bool:
         forecast.verdict = "would wait"
     elif verdict.checks:
         forecast.assumed.append("no others use up before it what the rule allows")
+    if verdict.quiet is not None and not isinstance(verdict.effect, RequireApproval):
+        forecast.verdict = "would wait"
+        forecast.proved.append(f"the silence '{verdict.quiet.id}' would hold it until {stamp(verdict.quiet.until)}")
     if isinstance(verdict.effect, Schedule):
         forecast.verdict = "would wait"
         forecast.assumed.append(f"the {verdict.effect.delay_seconds} seconds that the rule asks for pass in time")

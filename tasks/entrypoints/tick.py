@@ -10,7 +10,7 @@ from store.gateway import due
 from tasks.app import app
 from tasks.clock import announce, approval_notices, losses, metrics, monitors, schedules, sweep
 from tasks.clock.duty import Duty, carry_out
-from tasks.clock.gateway import group_flushes, timeouts
+from tasks.clock.gateway import group_flushes, silences, timeouts
 from tasks.clock.reach import reach
 from tasks.clock.trail import sealing
 
@@ -23,6 +23,7 @@ DUTIES = (
     Duty("audit_trail", sealing.seal, seconds=0.3, counted=False),
     Duty("announcements", announce.announce_due),
     Duty("notices", approval_notices.look_after, seconds=0.3, if_due="notices"),
+    Duty("silences", silences.look_after, seconds=0.3, if_due="silences"),
     Duty("groups", group_flushes.flush_due, seconds=0.8, if_due="groups"),
     Duty("metrics", metrics.count, seconds=0.3, counted=False),
     Duty("monitors", monitors.report, seconds=0.3, counted=False),

@@ -34,6 +34,7 @@ from gateway import circuits, current
 from gateway.configuration import generation
 from gateway.current import InForce, Stop
 from gateway.rules.ruleset import Ruleset
+from gateway.silences.in_force import Silences
 from store.engine import db
 from store.gateway import breakers, configurations, news
 from store.gateway.configurations import Stored
@@ -231,6 +232,7 @@ class Follower(threading.Thread):
 
 def compiled(found: Stored, held: InForce) -> InForce:
     """What is in force, compiled; rules that are ``held`` already are used again."""
+    silences = Silences(found.silences, held.silences)
     stops = tuple(Stop(row.tenant, row.reason, row.actor) for row in found.stops)
     if found.body is None and found.generation == held.loaded:
         return InForce(
@@ -241,6 +243,7 @@ def compiled(found: Stored, held: InForce) -> InForce:
             loaded=found.generation,
             revisions=found.revisions,
             compiled=held.ruleset,
+            silences=silences,
         )
     made = generation.read(found.body) if found.body is not None else generation.EMPTY
     return InForce(
@@ -251,6 +254,7 @@ def compiled(found: Stored, held: InForce) -> InForce:
         loaded=found.generation,
         revisions=found.revisions,
         compiled=Ruleset(_paced(made.rules)),
+        silences=silences,
     )
 
 

@@ -18,7 +18,7 @@ from store.definitions.playbooks import Playbook
 from store.engine import db
 from store.engine.db import Connection
 from store.executions.rows import NewRow
-from tasks.intake import chain_starts, run_start
+from tasks.intake import chain_starts, holds, run_start
 from tasks.intake.chain_starts import ChainStart
 from tasks.intake.run_start import RunRequest
 from tasks.policy import checks, words
@@ -86,13 +86,21 @@ def settled(
         text = f"The rule {decision.verdict.rule!r} sends it to a provider; a scheduled run has no other way."
         return Stopped(Status.FAILED, _error("not_possible", text), words.account(decision).text())
     if ended is not None:
-        status = Status.CANCELLED if ended.code == "suppressed" else Status.FAILED
+        status = Status.FAILED if ended.code == "denied" else Status.CANCELLED
         return Stopped(status, _error(ended.code, ended.message), ended.gate.text())
+    holds.begin(connection, [(row["workspace_id"], decision.verdict)])
     made = checks.make(connection, row["workspace_id"], decision.verdict.checks, row["id"])
     if isinstance(made, Refused):
         ended = words.refused(decision, made)
         return Stopped(Status.CANCELLED, _error(ended.code, ended.message), ended.gate.text())
     gate, at, effect = words.account(decision), made.at, decision.verdict.effect
+    held = row if chain is None else chain.row
+    kept = holds.kept(connection, decision.verdict, row["workspace_id"], held["id"])
+    if kept is not None and kept.at is None:
+        ended = words.silenced(decision, kept.quiet)
+        return Stopped(Status.CANCELLED, _error(ended.code, ended.message), ended.gate.text())
+    if kept is not None and kept.at is not None:
+        at = max(at or 0, kept.at)
     if chain is not None:
         begins = chain.row if at is None else run_start.later(chain.row, at)
         return Stopped(Status.COMPLETED, None, gate.text(), chain.output, begins)

@@ -29,6 +29,7 @@ from store.gateway import approvals
 from store.gateway.approvals import Approval
 from tasks.attempts import approvals as attempt_approvals
 from tasks.definitions import listeners
+from tasks.intake import holds
 from tasks.intake.dispatches import gate as dispatch_gate
 from tasks.intake.dispatches.gate import Decided, Ready
 from tasks.intake.dispatches.rows import Asked, Providers, system
@@ -206,6 +207,7 @@ def written(connection: Connection, question: Question) -> tuple[Approval, list[
 def sent(connection: Connection, notices: Sequence[Ready]) -> tuple[list[NewRow], list[Canvas]]:
     """Accept notices; their rows and first messages."""
     rows, messages = list[NewRow](), list[Canvas]()
+    holds.begin(connection, ((one.asked.dispatch.tenant, one.verdict) for one in notices))
     for one in notices:
         made = dispatch_gate.carried_out(connection, one)
         rows += made.rows

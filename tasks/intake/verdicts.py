@@ -18,7 +18,7 @@ from config.errors import Unprocessable
 from gateway import facts, merge_patch
 from gateway.facts import Attempted
 from gateway.gate_column import Gate
-from gateway.verdicts import Chain, RequireApproval, Reroute, Schedule
+from gateway.verdicts import Chain, RequireApproval, Reroute, Schedule, Verdict
 from playbooks.definitions import parameters
 from playbooks.states import Mode, Status, WaitingFor
 from store.definitions.actions import Revision
@@ -29,7 +29,7 @@ from store.executions.rows import NewRow
 from tasks.attempts import completion
 from tasks.attempts.failure import failure
 from tasks.definitions import listeners
-from tasks.intake import chain_starts, notices, reroutes, run_start
+from tasks.intake import chain_starts, holds, notices, reroutes, run_start
 from tasks.intake.chain_starts import ChainStart
 from tasks.intake.notices import Question
 from tasks.messages.model import Canvas
@@ -63,7 +63,8 @@ class Form:
     @property
     def is_single(self) -> bool:
         """Whether it is written by adding its row alone."""
-        return not self.checked and self.chain is None and not self.questions
+        quiet = self.decision is not None and self.decision.verdict.quiet is not None
+        return not self.checked and self.chain is None and not self.questions and not quiet
 
     @property
     def checked(self) -> bool:
@@ -100,7 +101,7 @@ def judged(form: Form, action_id: str, workspace_id: str, mode: Mode, attempted:
     if decision is None:
         return form
     if mode != Mode.LIVE:
-        decision = decision._replace(verdict=replace(decision.verdict, checks=()))
+        decision = decision._replace(verdict=unheld(replace(decision.verdict, checks=())))
     if decision.verdict.patches:
         form = _patched(form, decision)
         shown = masked(form.values, form.secret_names)
@@ -109,6 +110,11 @@ def judged(form: Form, action_id: str, workspace_id: str, mode: Mode, attempted:
         form = _rerouted(decision, form.secret_names)
     known, awaited = checks.full(workspace_id, decision.verdict.checks), listeners.awaited(workspace_id)
     return replace(form, decision=decision, known=known, awaited=awaited)
+
+
+def unheld(verdict: Verdict) -> Verdict:
+    """The verdict about what is not done in earnest: nothing of it is held back for a time."""
+    return verdict if words.is_silenced(verdict) else replace(verdict, quiet=None)
 
 
 def with_chain(form: Form, mode: Mode, actor: str, request_id: str | None) -> Form:
@@ -163,6 +169,8 @@ def settled(connection: Connection, form: Form, row: NewRow) -> Settled:
     if decision is None:
         return Settled(row)
     gate = words.account(decision)
+    if row["mode"] == Mode.LIVE:
+        holds.begin(connection, [(row["workspace_id"], decision.verdict)])
     if row["mode"] != Mode.DRY_RUN and (ended := words.stopped(decision)) is not None:
         return Settled(_ended(row, form, ended))
     made = form.known or checks.make(connection, row["workspace_id"], decision.verdict.checks, row["id"])
@@ -170,13 +178,25 @@ def settled(connection: Connection, form: Form, row: NewRow) -> Settled:
         return _asked(connection, row, gate, asked)
     if isinstance(made, Refused):
         return Settled(_ended(row, form, words.refused(decision, made)), made)
-    at, effect = made.at, decision.verdict.effect
-    if isinstance(effect, RequireApproval) and form.questions:
+    if isinstance(decision.verdict.effect, RequireApproval) and form.questions:
         return _asked(connection, row, gate, form.questions[str(decision.verdict.rule)])
+    return _let_out(connection, form, row, decision, made.at)
+
+
+def _let_out(connection: Connection, form: Form, row: NewRow, decision: Decision, at: int | None) -> Settled:
+    """What passes all checks, with a slot at a time or at once: it may wait for its delay or the end of a silence."""
+    gate, effect, live = words.account(decision), decision.verdict.effect, row["mode"] == Mode.LIVE
+    subject = row["id"] if form.chain is None else form.chain.row["id"]
+    kept = holds.kept(connection, decision.verdict, row["workspace_id"], subject) if live else None
+    if kept is not None and kept.at is None:
+        return Settled(_ended(row, form, words.silenced(decision, kept.quiet)))
+    if kept is not None:
+        at, gate = max(at or 0, kept.at or 0), replace(gate, outcome="held" if form.chain is None else None)
     if form.chain is not None:
         return _replaced(row, form.chain, gate, at)
-    if isinstance(effect, Schedule) and row["mode"] == Mode.LIVE:
-        at = (at or db.now_ms()) + effect.delay_seconds * 1000
+    if isinstance(effect, Schedule) and live:
+        begins = db.now_ms() if at is None or kept is not None else at
+        at = max(at or 0, begins + effect.delay_seconds * 1000)
     if at is None:
         return Settled({**row, "gate": gate.text()})
     waits: NewRow = {"status": Status.WAITING, "waiting_for": WaitingFor.DELAY, "due_at": at, "publishes": 0}

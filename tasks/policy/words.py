@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 from config import times
 from gateway import gate_column
 from gateway.gate_column import Gate
-from gateway.verdicts import Check, Deduplicate, Deny, Reroute, Suppress, Throttle
+from gateway.outcomes import Silenced as SilencedOutcome
+from gateway.verdicts import Check, Deduplicate, Deny, Quiet, Reroute, Silenced, Suppress, Throttle, Verdict
 from tasks.policy.checks import Refused
 from tasks.policy.judge import Decision
 
@@ -28,8 +29,10 @@ def account(decision: Decision) -> Gate:
 
 
 def stopped(decision: Decision) -> Ended | None:
-    """The end of an execution that a rule stops; None if none does."""
+    """The end of an execution that a rule or a silence stops; None if none does."""
     verdict = decision.verdict
+    if is_silenced(verdict) and verdict.quiet is not None:
+        return silenced(decision, verdict.quiet)
     if isinstance(verdict.effect, Deny):
         code, what = "denied", "denies"
     elif isinstance(verdict.effect, Suppress):
@@ -38,6 +41,25 @@ def stopped(decision: Decision) -> Ended | None:
         return None
     gate = replace(account(decision), outcome="suppressed")
     return Ended(code, _because(f"The rule {verdict.rule!r} {what} it", verdict.reason), gate)
+
+
+def is_silenced(verdict: Verdict) -> bool:
+    """Whether a silence keeps it back for good."""
+    return isinstance(verdict.effect, Silenced)
+
+
+def silenced(decision: Decision, quiet: Quiet) -> Ended:
+    """The end of an execution that a silence keeps from going out."""
+    gate = replace(account(decision), outcome="silenced", until=quiet.until)
+    gate = replace(gate, provider=decision.facts.provider, original_provider=None)
+    sentence = f"The silence {quiet.id!r} keeps it from going out until {times.stamp(quiet.until)}"
+    return Ended("silenced", _because(sentence, quiet.comment.rstrip(".")), gate)
+
+
+def held(quiet: Quiet, rule: str | None, *, until: int | None = None) -> SilencedOutcome:
+    """The outcome of what a silence keeps back; with ``until`` (ms) it waits, and goes out then."""
+    moment = quiet.until if until is None else until
+    return SilencedOutcome(quiet.id, quiet.comment, times.stamp(moment), rule, held=until is not None)
 
 
 def refused(decision: Decision, refusal: Refused) -> Ended:
@@ -49,6 +71,7 @@ def refused(decision: Decision, refusal: Refused) -> Ended:
         verdict=check.effect.kind,
         rule=check.rule,
         reason=check.reason,
+        condition=check.condition,
         outcome=code,
         of=refusal.of,
         until=refusal.until,

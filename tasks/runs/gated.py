@@ -11,18 +11,19 @@ from typing import Any
 from config.types import Json
 from gateway.approvals import digest as digests
 from gateway.gate_column import Gate
-from gateway.verdicts import Check, RequireApproval
+from gateway.verdicts import Check, Quiet, RequireApproval
 from playbooks.states import Status, WaitingFor
 from providers.base import Abandoned
 from store.engine.db import Connection
 from store.executions.rows import NewRow
 from store.executions.run_transition import StepEnded, Written
 from tasks.attempts.conclude import Ending
-from tasks.attempts.patience import with_patience
-from tasks.intake import notices
+from tasks.attempts.patience import commit_with_patience, with_patience
+from tasks.intake import holds, notices
+from tasks.intake.holds import Kept
 from tasks.intake.notices import Question
 from tasks.messages.model import Canvas
-from tasks.policy import questions
+from tasks.policy import questions, words
 from tasks.policy.judge import Decision
 
 
@@ -58,6 +59,25 @@ def asked(
         raise Abandoned
     gate = replace(questions.waiting(gate, new), slots=gate.slots)
     return gate, Ending(Status.WAITING, waiting_for=WaitingFor.GATE, asks=new), question
+
+
+def held(row: Any, decision: Decision, quiet: Quiet, gate: Gate) -> tuple[int | None, Gate]:
+    """Until when a silence holds an attempt (ms), and its account; None where it holds no more of them.
+
+    Raises:
+        Abandoned: the database stayed away.
+    """
+
+    def change(connection: Connection) -> tuple[Kept | None]:
+        return (holds.kept(connection, decision.verdict, row.workspace_id, row.id),)
+
+    found = commit_with_patience(change, single=False, at=quiet.id)
+    if found is None:
+        raise Abandoned
+    [kept] = found
+    if kept is None or kept.at is None:
+        return None, replace(words.silenced(decision, quiet).gate, slots=gate.slots)
+    return kept.at, replace(gate, outcome="held", until=kept.at)
 
 
 def of_step(

@@ -27,7 +27,7 @@ from store.executions import steps
 from tasks.attempts import provider_calls
 from tasks.attempts.conclude import Attempt, Ending, failed
 from tasks.attempts.patience import commit_with_patience, with_patience
-from tasks.intake import chain_starts, reroutes
+from tasks.intake import chain_starts, reroutes, verdicts
 from tasks.intake.chain_starts import ChainStart
 from tasks.intake.notices import Question
 from tasks.policy import checks, questions, words
@@ -120,14 +120,14 @@ def obeyed(
     if decision is None:
         return replace(form, gate=before and _undecided(before)), None
     if this.row.mode != Mode.LIVE:  # nothing goes out: nothing is counted or waited for
-        decision = decision._replace(verdict=replace(decision.verdict, checks=()))
+        decision = decision._replace(verdict=verdicts.unheld(replace(decision.verdict, checks=())))
     form, fault = changed(form, decision, redact)
     if fault is not None:
         return form, fault
     ended = words.stopped(decision)
     if ended is not None:
         form = replace(form, gate=ended.gate)
-        if ended.code == "suppressed":
+        if ended.code != "denied":
             return form, _skipped(this, ended.message)
         return form, failed(ended.code, ended.message)
     if isinstance(decision.verdict.effect, Chain):
@@ -269,6 +269,11 @@ def _checked(
     if isinstance(effect, RequireApproval) and not gated.is_approved(before, digest, rule):
         gate, ending, asks = gated.asked(row, decision, effect, rule, verdict.reason, gate, digest)
         return replace(form, gate=gate, question=asks), ending
+    if verdict.quiet is not None and not isinstance(effect, RequireApproval):
+        at, gate = gated.held(row, decision, verdict.quiet, gate)
+        return replace(form, gate=gate), _skipped(
+            this, f"The silence {verdict.quiet.id!r} holds no more."
+        ) if at is None else _waits(at)
     if isinstance(effect, Schedule) and rule not in kept:  # before the checks, which count what goes out
         at = db.now_ms() + effect.delay_seconds * 1000
         return replace(form, gate=replace(gate, slots={**kept, rule: [at, _ANY]}, until=at)), _waits(at)

@@ -22,6 +22,7 @@ STEPS: dict[str, Step] = {
     "action_revisions": renewal.configs(destination).bite,
     "playbook_documents": renewal.DOCUMENTS.bite,
     "executions": renewal.PARAMETERS.bite,
+    "audit_floor": renewal.floor_mark,
 }
 #: with the steps that mask what only the present rules mask
 ALL: dict[str, Step] = {

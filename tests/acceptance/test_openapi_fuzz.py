@@ -60,6 +60,14 @@ parameters."path.execution_id" = {{ dictionary = "ended", probability = 0.5 }}
 include-operation-id = ["createAction", "replaceAction", "changeAction", "createPlaybook"]
 checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "404", "409"]
 
+[[operations]]  # nor that a silence leaves something out, has an end, and is of a tenant of the caller
+include-operation-id = ["createSilence", "changeSilence", "previewSilence"]
+checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "403", "404", "409"]
+
+[[operations]]
+include-operation-id = ["getSilence", "changeSilence", "endSilence"]
+parameters."path.silence_id" = {{ dictionary = "silences", probability = 0.7 }}
+
 [[operations]]  # nor that nobody hands on more than they have
 include-operation-id = ["createKey", "createUser"]
 checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "403", "409"]
@@ -78,7 +86,8 @@ include-operation-id = [
     "listActions", "listActionVersions", "listExecutions", "listActionExecutions", "listPlaybooks",
     "listPlaybookVersions", "listRuns", "listPlaybookRuns", "listRunSteps", "listRunLogs", "getRunTimeline", "listKeys",
     "listGenerations",
-    "listUsers", "listRecords", "exportRecords", "verifyRecords", "verifyTrail", "listApprovals", "listPendingApprovals"
+    "listUsers", "listRecords", "exportRecords", "verifyRecords", "verifyTrail", "listApprovals",
+    "listPendingApprovals", "listSilences"
 ]
 checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "404"]
 
@@ -221,6 +230,12 @@ def _approvals(stack: Stack) -> dict[str, list[str]]:
     return {"approvals": [one["id"] for one in listed if one["execution_id"] in ids]}
 
 
+def _silences(stack: Stack) -> dict[str, list[str]]:
+    """Make silences to read, to change and to end."""
+    new = {"matchers": [{"name": "never", "value": "sent"}], "duration_seconds": 600, "comment": "fuzzed"}
+    return {"silences": [stack.api.http.post("/v1/silences", json=new).json()["id"] for _ in range(8)]}
+
+
 def _configure(stack: Stack) -> None:
     """Load a machine and rules."""
     folder = stack.directory / "var" / "config"
@@ -312,6 +327,7 @@ def test_schemathesis_finds_nothing(stack: Stack, tmp_path: Path) -> None:
     _configure(stack)
     _events(stack)
     known = {**_executions(stack), **_approvals(stack), **_playbooks(stack), **_users(stack), **_groups(stack)}
+    known |= _silences(stack)
     dictionaries = "\n".join(f"{name}.values = {json.dumps(values)}" for name, values in known.items())
     config = _CONFIG.format(hooks=json.dumps(str(_CHECKS)), dictionaries=dictionaries)
     (tmp_path / "schemathesis.toml").write_text(config)

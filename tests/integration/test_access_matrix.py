@@ -78,6 +78,13 @@ ENTRIES = {
     ("GET", "/playbooks/executions/<id:run_id>/diff"): _READ,
     ("GET", "/v1/audit"): _READ,
     ("GET", "/v1/audit/<path:record_id>"): _READ,
+    ("GET", "/v1/audit/<path:record_id>/why"): _READ,
+    ("GET", "/v1/silences"): _READ,
+    ("POST", "/v1/silences"): _WRITE,
+    ("POST", "/v1/silences/preview"): _READ,
+    ("GET", "/v1/silences/<id:silence_id>"): _READ,
+    ("PUT", "/v1/silences/<id:silence_id>"): _WRITE,
+    ("DELETE", "/v1/silences/<id:silence_id>"): _WRITE,
     ("GET", "/v1/audit/verify"): _READ,
     ("POST", "/v1/audit/verify"): _READ,
     ("GET", "/v1/audit/key"): _READ,
@@ -149,6 +156,10 @@ _SCOPES = {
 _RANK["admin"] = {*_RANK["operator"], _ADMIN}
 
 
+#: one that keeps nothing back that is sent here
+_SILENCE = {"matchers": [{"name": "never", "value": "sent"}], "duration_seconds": 600, "comment": "seen"}
+
+
 class Named(NamedTuple):
     """How a route under /v1 is asked about one tenant."""
 
@@ -163,6 +174,11 @@ _TENANTS = {
     ("POST", "/v1/audit/verify"): Named(lambda tenant: ("/v1/audit/verify", {"tenant": tenant})),
     ("GET", "/v1/audit/export"): Named(lambda tenant: (f"/v1/audit/export?tenant={tenant}", None)),
     ("GET", "/v1/approvals"): Named(lambda tenant: (f"/v1/approvals?tenant={tenant}", None)),
+    ("GET", "/v1/silences"): Named(lambda tenant: (f"/v1/silences?tenant={tenant}", None)),
+    ("POST", "/v1/silences"): Named(lambda tenant: ("/v1/silences", {**_SILENCE, "tenant": tenant})),
+    ("POST", "/v1/silences/preview"): Named(
+        lambda tenant: ("/v1/silences/preview", {"matchers": _SILENCE["matchers"], "tenant": tenant})
+    ),
     ("GET", "/v1/events"): Named(lambda tenant: (f"/v1/events?tenant={tenant}", None)),
     ("GET", "/v1/groups"): Named(lambda tenant: (f"/v1/groups?tenant={tenant}", None)),
     ("POST", "/v1/dispatch"): Named(lambda tenant: ("/v1/dispatch", dispatching.body(tenant=tenant))),
@@ -181,6 +197,8 @@ _WITHOUT_TENANT = {
     ("POST", "/v1/auth/logout"),
     ("POST", "/v1/auth/password"),
     ("GET", "/v1/audit/<path:record_id>"),
+    ("GET", "/v1/audit/<path:record_id>/why"),
+    *((method, "/v1/silences/<id:silence_id>") for method in ("GET", "PUT", "DELETE")),
     ("GET", "/v1/audit/<path:record_id>/proof"),
     ("GET", "/v1/audit/key"),
     ("POST", "/v1/dispatch/batch"),
@@ -219,6 +237,8 @@ _BODIES: dict[tuple[str, str], Any] = {
     ("PUT", "/v1/rules/<path:rule_name>/enabled"): {"enabled": False},
     ("POST", "/admin/stop"): {"reason": "seen"},
 }
+_BODIES["POST", "/v1/silences"] = _BODIES["PUT", "/v1/silences/<id:silence_id>"] = _SILENCE
+_BODIES["POST", "/v1/silences/preview"] = {"matchers": _SILENCE["matchers"]}
 _BODIES["PUT", "/v1/events/<path:fingerprint>/transition"] = {"to_state": "seen"}
 _BODIES["POST", "/users"] = {"username": "new", "password": PASSWORD, "role": "viewer"}
 _BODIES["PATCH", "/users/<id:username>"] = {"role": "viewer"}
@@ -278,6 +298,7 @@ class Things:
         assert changes.load(Author()).errors == []
         self.door = door
         self.approval = self.ask()["approval_id"]
+        self.silence = door.call("POST", "/v1/silences", json=_SILENCE).json["id"]
         self.group = dispatching.send(door, dispatching.body(action_type="gathered")).json["group_id"]
         self.dispatch = dispatching.send(door).json["execution_id"]
         self.event = "evt/seen"
@@ -311,6 +332,7 @@ class Things:
             rule.replace("<id:action_id>", self.action)
             .replace("<id:execution_id>", self.execution)
             .replace("<id:approval_id>", self.approval)
+            .replace("<id:silence_id>", self.silence)
             .replace("<id:group_key>", self.group)
             .replace("<dispatch:dispatch_id>", self.dispatch)
             .replace("<id:playbook_id>", self.playbook)
@@ -428,6 +450,7 @@ def test_another_workspace_sees_nothing(door: Door) -> None:
         things.execution: "exec-missing",
         things.dispatch: "disp-missing",
         things.approval: "apr-missing",
+        things.silence: "sil-missing",
         things.group: "grp-missing",
         things.playbook: "pb-missing",
         things.run: "pexec-missing",

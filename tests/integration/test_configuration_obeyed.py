@@ -15,6 +15,7 @@ from store import redis
 from store.engine import db
 from store.engine.db import Connection
 from store.gateway import configurations, news
+from tasks.control import silences
 from tasks.generations import changes, follow
 from tasks.generations.changes import Author, NewGeneration
 from tests.support.deciders import Decider
@@ -95,6 +96,21 @@ def test_every_process_obeys_after_the_answer(folder: Path, deciders: list[Decid
             all_say(deciders, stopped=f"because {number}")
             changes.lift("acme", ME)
             all_say(deciders, stopped=None)
+
+
+def test_every_process_obeys_a_silence_after_the_answer(folder: Path, deciders: list[Decider]) -> None:
+    """Made, changed and ended; one that was frozen meanwhile looks before it decides."""
+    new = {"matchers": [{"name": "severity", "value": "info"}], "duration_seconds": 600}
+    made, _ = silences.create({**new, "comment": "one"}, ME, tenant="acme", exact=False)
+    all_say(deciders, silences=["one"])
+    silences.change(made.id, {**new, "comment": "two"}, ME)
+    all_say(deciders, silences=["two"])
+    deciders[0].freeze()
+    deciders[0].begin_asking()
+    silences.end(made.id, ME)
+    all_say(deciders[1:], silences=[])
+    deciders[0].thaw()
+    assert deciders[0].answer()["silences"] == []
 
 
 @on_sqlite

@@ -16,7 +16,7 @@ from store.engine import db
 from store.engine.db import IntegrityError
 from store.executions import transitions
 from tasks.attempts import action as attempts
-from tasks.intake.dispatches import accept
+from tasks.intake.dispatches import accept, batch
 from tasks.intake.dispatches.rows import Asked
 from tests.support import dispatching
 from tests.support.api import Door
@@ -115,7 +115,7 @@ def test_batches_that_cross_do_not_wait_in_a_circle(everywhere: Door, monkeypatc
     """Two batches of the same dispatches in opposite orders: each is written, and answered in its own order."""
     monkeypatch.setattr("tasks.messages.publisher.publish_after_commit", lambda *_: None)
     broken: list[Exception] = []
-    for module, name in ((accept, "_commit"), (accept.dispatch_gate, "carried_out"), (accept.dispatch_ids, "remember")):
+    for module, name in ((batch, "write"), (batch.dispatch_gate, "carried_out"), (batch.dispatch_ids, "remember")):
         monkeypatch.setattr(module, name, _slowly(getattr(module, name), broken))
     caller = Caller(key_id="key", workspace_id="default", role="admin", permissions=frozenset())
     together, answers = threading.Barrier(2, timeout=30), dict[tuple[int, int], list[Any]]()

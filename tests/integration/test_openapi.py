@@ -25,8 +25,8 @@ STATES = {(f"GET {path}", "503") for path in ("/health", "/metrics", "/metrics/p
 #: one verb for each thing that an operation does
 VERBS = {"Approve", "Cancel", "Compare", "Create", "Delete", "Disable", "Enable", "Export", "Get", "Import", "List"}
 VERBS |= {"Pause", "Reject", "Replace", "Resume", "Retry", "Revoke", "Run", "Send", "Trigger", "Update", "Validate"}
-VERBS |= {"Close", "Dispatch", "Evaluate", "Flush", "Lift", "Open", "Reload", "Restore", "Sign", "Stop", "Test"}
-VERBS |= {"Verify"}
+VERBS |= {"Close", "Dispatch", "End", "Evaluate", "Flush", "Lift", "Open", "Preview", "Reload"}
+VERBS |= {"Restore", "Sign", "Stop", "Test", "Verify"}
 
 
 def operations(door: Door) -> dict[str, dict[str, Any]]:

@@ -15,15 +15,17 @@ import pytest
 import sqlalchemy as sa
 
 from config.settings import settings
+from gateway.grants import Grant
 from playbooks.credentials import RULES
 from store import paging, trail
 from store.audit import audit
 from store.definitions.actions import action_revisions
 from store.engine import db
 from store.executions import announcements, changes, completions, leases, outcomes, recovery, runs
-from store.gateway import due, events
+from store.gateway import due, events, silences
+from store.records import held, notes
 from store.records import listing as records
-from store.records import notes
+from store.records import silences as found_silences
 from tasks.clock import metrics, monitors, seals
 from tasks.clock.duty import TimeSlice
 from tasks.entrypoints import maintenance, tick
@@ -197,6 +199,7 @@ def _addresses(door: Door, path: str) -> Iterator[str]:
         "rule_name": ["none"],
         "dispatch_id": ["none"],
         "approval_id": ["apr-none"],
+        "silence_id": ["sil-none"],
         "fingerprint": ["e-1"],
         "group_key": ["grp-none"],
         "namespace": ["none"],
@@ -316,6 +319,11 @@ def _tell(ids: list[str]) -> None:
             week = {"since": db.now_ms() - 7 * 86_400_000, "until": db.now_ms(), **more}
             records.count(connection, "default", week, 10_000)
         notes.note(connection, _NOTE)
+        assert silences.hold(connection, "sil-none", ids[0], db.now_ms()) is not None
+        held.move(connection, "sil-none", db.now_ms())
+        held.forget_released(connection, "sil-none")
+        of_default = (Grant(tenants=("default",), exact=True),)
+        found_silences.kept_back(connection, "sil-none", of_default, 0, db.now_ms())
         announcements.add(connection, "default", "playbook.completed", ids[0])
         announcements.subject(connection, ids[0])
         announcements.postpone(connection, announcements.of(connection, ids[0]), at=db.now_ms())

@@ -93,6 +93,7 @@ def _main() -> None:
                 "generation": held.loaded,
                 "rules": [rule.name for rule in held.candidates(*KEY)],
                 "stopped": stop.reason if stop else None,
+                "silences": sorted(one.comment for one in held.silences.by_id.values()),
                 "at": time.time(),
             }
         sys.stdout.write(json.dumps(shown) + "\n")

@@ -179,7 +179,7 @@ def opinion(written_rules, given, recorded):
     checks, patches, shadows, last = [], [], [], None
     for rule in sorted(written_rules, key=lambda one: one["priority"]):
         kind = rule["action"]["type"]
-        where = GATEWAY_ORIGINS - ({"chain", "approval"} if kind == "chain" else {"approval"})
+        where = GATEWAY_ORIGINS - {"approval", "audit", "silence"} - ({"chain"} if kind == "chain" else set())
         where = {"dispatch"} if kind in ("group", "state_machine") else where
         elsewhere = kind in ("reroute", "chain", "group", "state_machine")
         if given.origin not in rule.get("origins", where if elsewhere else ORIGINS):

@@ -13,7 +13,7 @@ from gateway.outcomes import Outcome
 from store.engine.db import Connection
 from store.executions import transitions
 from store.executions.rows import NewRow
-from tasks.intake import moves, notices
+from tasks.intake import holds, moves, notices
 from tasks.intake.dispatches import gate as dispatch_gate
 from tasks.intake.dispatches import gather
 from tasks.intake.dispatches import ids as dispatch_ids
@@ -97,6 +97,7 @@ def write(connection: Connection, batch: Batch) -> list[Canvas]:
     rows, messages = list[NewRow](), list[Canvas]()
     batch.refused.clear()  # this may be the second try
     batch.closed.clear()
+    holds.begin(connection, ((ready.asked.dispatch.tenant, ready.verdict) for ready in batch.ready.values()))
     made = _made(connection, batch)
     named = [place for place, ready in batch.ready.items() if ready.asked.dispatch.id is not None]
     for place in sorted(named, key=lambda place: _id_of(batch.ready[place])):

@@ -6,7 +6,17 @@ from typing import Any
 
 from config.times import stamp
 from gateway import gate_column
-from gateway.outcomes import CircuitOpen, Executed, Failed, Outcome, PendingApproval, Rerouted, Response, Suppressed
+from gateway.outcomes import (
+    CircuitOpen,
+    Executed,
+    Failed,
+    Outcome,
+    PendingApproval,
+    Rerouted,
+    Response,
+    Silenced,
+    Suppressed,
+)
 from playbooks.states import Status
 from store.engine.db import Connection
 from store.executions import results
@@ -44,6 +54,9 @@ def outcome_of(row: Any) -> Outcome:
     error = json.loads(row.error) if row.error else {}
     if gate is not None and gate.outcome == Suppressed.name:
         return Suppressed(str(gate.rule), gate.reason, denied=error.get("code") == "denied")
+    if gate is not None and gate.outcome == Silenced.name:
+        silence = gate.silence
+        return Silenced(str(silence["id"]), silence["comment"], stamp(silence["until"]), gate.rule)
     if error.get("code") == CIRCUIT_OPEN:
         details = error.get("details") or {}
         return CircuitOpen(details.get("provider", provider), tuple(details.get("fallback_chain", ())))

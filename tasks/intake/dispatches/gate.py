@@ -17,7 +17,18 @@ from gateway.facts import Facts, Key, of_dispatch
 from gateway.gate_column import Gate
 from gateway.outcomes import Deduplicated, DryRun, Outcome, Scheduled, Suppressed, Throttled
 from gateway.rules.decide import ALLOWED
-from gateway.verdicts import Chain, Check, Deny, RequireApproval, Reroute, Schedule, StateMachine, Suppress, Verdict
+from gateway.verdicts import (
+    Chain,
+    Check,
+    Deny,
+    RequireApproval,
+    Reroute,
+    Schedule,
+    Silenced,
+    StateMachine,
+    Suppress,
+    Verdict,
+)
 from playbooks.definitions import parameters
 from playbooks.definitions.events import APPROVAL_NOTICE
 from store.definitions.actions import Revision
@@ -25,12 +36,13 @@ from store.engine import db
 from store.engine.db import Connection
 from store.executions.rows import NewRow
 from tasks import tenants
-from tasks.intake import chain_starts, reroutes, run_start
+from tasks.intake import chain_starts, holds, reroutes, run_start
 from tasks.intake.dispatches import gather
 from tasks.intake.dispatches import notes as dispatch_notes
 from tasks.intake.dispatches.rows import Asked, Providers, message_of, row_of, wait_until
+from tasks.intake.holds import Kept
 from tasks.messages.model import Canvas
-from tasks.policy import checks, judge
+from tasks.policy import checks, judge, words
 from tasks.policy.checks import Refused
 from tasks.policy.judge import Decision
 from tasks.secrets.redact import masked
@@ -68,7 +80,8 @@ class Ready:
     @property
     def is_plain(self) -> bool:
         """Whether it is written by adding its row alone."""
-        return self.row is not None and not self.verdict.checks and self.chain is None and not self.questions
+        alone = not self.verdict.checks and self.verdict.quiet is None
+        return self.row is not None and alone and self.chain is None and not self.questions
 
     @property
     def asks(self) -> bool:
@@ -113,6 +126,8 @@ def prepared(providers: Providers, asked: Asked) -> Ready:
     if isinstance(verdict.effect, Deny | Suppress):
         stopped = Suppressed(str(verdict.rule), verdict.reason, denied=isinstance(verdict.effect, Deny))
         return Ready(asked=asked, verdict=verdict, facts=facts, outcome=stopped)
+    if isinstance(verdict.effect, Silenced) and verdict.quiet is not None:
+        return Ready(asked=asked, verdict=verdict, facts=facts, outcome=words.held(verdict.quiet, verdict.rule))
     if gather.gathers(verdict):
         return Ready(asked=asked, verdict=verdict, facts=facts)
     elsewhere = isinstance(verdict.effect, Chain | Reroute | StateMachine)
@@ -150,7 +165,7 @@ def foretold(asked: Asked) -> DryRun:
     if isinstance(verdict.effect, Reroute):
         provider = verdict.effect.target_provider
         providers.revision(this.tenant, provider)
-    return DryRun(verdict.kind, verdict.rule, provider)
+    return DryRun(verdict.kind if verdict.quiet is None else Silenced.kind, verdict.rule, provider)
 
 
 def carried_out(connection: Connection, ready: Ready) -> Decided:
@@ -176,6 +191,19 @@ def carried_out(connection: Connection, ready: Ready) -> Decided:
                 outcome = replace(outcome, scheduled_for=stamp(row["due_at"] or 0))
     if (asked_by := ready.questions.get(str(ready.verdict.rule))) is not None and ready.asks:
         return Decided(subject=row["id"], rows=[row], question=asked_by)
+    return _let_out(connection, ready, row, outcome)
+
+
+def _let_out(connection: Connection, ready: Ready, row: NewRow, outcome: Outcome | None) -> Decided:
+    """What is written of a dispatch that passes all checks, unless a silence keeps it back."""
+    asked = ready.asked
+    kept = holds.kept(connection, ready.verdict, asked.dispatch.tenant, row["id"])
+    if kept is not None and kept.at is None:
+        stopped = words.held(kept.quiet, ready.verdict.rule)
+        dispatch_notes.note(connection, asked, ready.verdict, stopped, ready.shown)
+        return Decided(subject=asked.subject, outcome=stopped)
+    if kept is not None:
+        row, outcome = _held(row, ready, kept, outcome)
     if ready.chain is not None and outcome is not None:
         dispatch_notes.note(connection, asked, ready.verdict, outcome, ready.shown)
         messages = [ready.chain] if row["publishes"] else []
@@ -259,6 +287,18 @@ def _wait_for_slot(row: NewRow, gate: Gate, moment: int) -> None:
     if row.get("waiting_for") is None or moment > (row["due_at"] or 0):
         wait_until(row, moment)
         _with(row, replace(gate, until=moment))
+
+
+def _held(row: NewRow, ready: Ready, kept: Kept, outcome: Outcome | None) -> tuple[NewRow, Outcome | None]:
+    """A row that waits until a silence is over, and the outcome so far."""
+    at = kept.at or 0
+    if ready.chain is not None or ready.gate is None:
+        return run_start.later(row, at), outcome
+    _wait_for_slot(row, ready.gate, at)
+    until = row["due_at"] or at
+    return _with(row, replace(ready.gate, outcome="held", until=until)), words.held(
+        kept.quiet, ready.gate.rule, until=until
+    )
 
 
 def _gate(asked: Asked, facts: Facts | None = None, verdict: Verdict = ALLOWED) -> Gate:

@@ -19,7 +19,7 @@ from tasks.intake.dispatches.rows import Asked
 
 def gathers(verdict: Verdict) -> bool:
     """Whether a dispatch with this verdict joins a group."""
-    return isinstance(verdict.effect, Group)
+    return isinstance(verdict.effect, Group) and verdict.quiet is None
 
 
 def join(connection: Connection, asked: Asked, verdict: Verdict, shown: dict[str, Any]) -> tuple[Grouped, str | None]:
@@ -51,7 +51,7 @@ class NoWindowError(Exception):
 def is_single(verdict: Verdict) -> bool:
     """Whether a dispatch joins the pending window of its group in one statement on PostgreSQL."""
     effect = verdict.effect
-    return isinstance(effect, Group) and not verdict.checks and "resolved" not in effect.flush_on
+    return gathers(verdict) and isinstance(effect, Group) and not verdict.checks and "resolved" not in effect.flush_on
 
 
 def _outcome(joined: Joined) -> Grouped:

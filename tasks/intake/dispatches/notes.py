@@ -3,14 +3,18 @@
 from collections.abc import Mapping
 from typing import Any
 
+from gateway.gate_column import silence_of
 from gateway.outcomes import ChainStarted, Deduplicated, Grouped, Outcome, StateChanged, Suppressed, Throttled
 from gateway.redacted import redacted
-from gateway.verdicts import Check, Verdict
+from gateway.verdicts import Check, Group, StateMachine, Verdict
 from store.engine import db
 from store.engine.db import Connection
 from store.records import notes
 from store.records.notes import Note
 from tasks.intake.dispatches.rows import Asked
+
+#: verdicts of what is not stopped: its record says where it went
+_GOES_ON = frozenset({Group.kind, StateMachine.kind})
 
 
 def note(
@@ -59,7 +63,10 @@ def of(
 
 def _details(verdict: Verdict, check: Check | None) -> dict[str, object]:
     shadows = [{"rule": shadow.rule, "verdict": shadow.verdict} for shadow in verdict.shadows]
-    return {"reason": verdict.reason if check is None else check.reason, "shadows": shadows or None}
+    by: Verdict | Check = verdict if check is None else check
+    condition = None if verdict.kind in _GOES_ON else by.condition
+    members = {"reason": by.reason, "condition": condition, "shadows": shadows or None}
+    return {**members, "silence": silence_of(verdict.quiet) or None}
 
 
 def _of(outcome: Outcome) -> dict[str, object]:

@@ -24,6 +24,18 @@ FORMS = [
         {"Suppressed": {"rule": "freeze"}},
     ),
     (
+        outcomes.Silenced("sil-1", "CHG-1", "2026-04-28T09:00:00.000Z", "page"),
+        {
+            "outcome": "silenced",
+            "silence_id": "sil-1",
+            "reason": "CHG-1",
+            "until": "2026-04-28T09:00:00.000Z",
+            "rule": "page",
+            "held": False,
+        },
+        {"Silenced": {"silence_id": "sil-1", "matched_rule": "page"}},
+    ),
+    (
         outcomes.Rerouted("email", "sms", ANSWER),
         {
             "outcome": "rerouted",
@@ -138,7 +150,7 @@ def test_both_forms(outcome, plain, tagged):
 def test_every_outcome_has_a_form():
     """The table above has all of them."""
     assert {type(outcome) for outcome, _, _ in FORMS} == set(outcomes.Outcome.__args__)
-    assert len(outcomes.Outcome.__args__) == 13
+    assert len(outcomes.Outcome.__args__) == 14
     assert set(outcomes.NAMES) == {kind.name for kind in outcomes.Outcome.__args__} - {"dry_run", "pending_approval"}
 
 

@@ -1,0 +1,1 @@
+"""Silences: what is kept quiet, for a time or in windows that come back."""
