@@ -327,7 +327,7 @@ def _ms(moment: str) -> int:
 
 def test_the_example_is_a_weekly_window(door: Door) -> None:
     """It is made as it stands."""
-    given = json.loads(Path("examples/gateway/weekly-window.json").read_text())
+    given = json.loads(Path("examples/silences/weekly-window.json").read_text())
     made = door.call("POST", "/v1/silences", json=given)
     assert (made.status_code, made.json["cron"], made.json["ends_at"]) == (201, "0 22 * * sat", None)
 
