@@ -48,7 +48,7 @@ ASK: dict[str, Any] = {"id": "ask", "type": "approval", "message": "Go on?", "no
 
 
 @pytest.fixture
-def door(database: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Door]:
+def door(first_database: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Door]:
     """The application on each kind of database, with rules that ask; no playbook is known to listen."""
     forgotten()
     found = Door()

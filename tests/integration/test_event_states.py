@@ -74,7 +74,7 @@ PAST, FUTURE = "2020-01-01T00:00:00Z", "2999-01-01T00:00:00Z"
 
 
 @pytest.fixture
-def door(database: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Door]:
+def door(first_database: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Door]:
     """The application on each kind of database, with state machines."""
     monkeypatch.setenv("TOCSIN_DISPATCH_WAIT", "5")
     found = Door()

@@ -175,7 +175,7 @@ def sealed_hash(number: int) -> str:
         return str(seals.numbered(connection, number).hash)
 
 
-def test_blocks_cut_off_the_end_are_found_by_the_anchor(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blocks_cut_off_the_end_are_found_by_the_anchor(first_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing else shows that they were there; and what is sealed again in their place has another hash."""
     written(12, monkeypatch)
     assert anchoring.anchor(TimeSlice()) == 1
@@ -199,7 +199,7 @@ def test_blocks_cut_off_the_end_are_found_by_the_anchor(database: str, monkeypat
     assert kinds(done) == [findings.ANCHOR_DIFFERS]
 
 
-def test_seals_of_an_earlier_key_verify(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_seals_of_an_earlier_key_verify(first_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """While it is set, by its signature; when it is not, by the later seals that are chained to it."""
     first, second = (secrets.token_urlsafe(32) for _ in range(2))
 
@@ -228,7 +228,9 @@ def test_seals_of_an_earlier_key_verify(database: str, monkeypatch: pytest.Monke
     assert [(one.kind, one.seal) for one in checked().faults] == [(findings.CHAIN_BROKEN, 2)]
 
 
-def test_a_seal_of_no_known_key_is_vouched_for_by_no_later_one(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_seal_of_no_known_key_is_vouched_for_by_no_later_one(
+    first_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """An intruder who alters the last block and seals it with a key of his own waits in vain for the next seal."""
     written(8, monkeypatch)
     keys = settings().secret_keys
@@ -251,7 +253,7 @@ def test_a_seal_of_no_known_key_is_vouched_for_by_no_later_one(database: str, mo
     assert [(one.kind, one.seal) for one in checked().faults] == [(findings.CHAIN_BROKEN, 2)]
 
 
-def test_a_period_is_checked_by_itself(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_period_is_checked_by_itself(first_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Only its rows are read and counted, also where the trail around it is not as it was sealed."""
     clock = iter(range(1_000, 2_000))
     monkeypatch.setattr(audit, "now_ms", lambda: next(clock) * 1_000)
@@ -267,7 +269,7 @@ def test_a_period_is_checked_by_itself(database: str, monkeypatch: pytest.Monkey
         assert seals.first_since(connection, 9_000_000) == 11
 
 
-def test_old_blocks_go_and_the_rest_verifies(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_old_blocks_go_and_the_rest_verifies(first_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whole blocks below a mark that moves forward only, by an audited change; every other deletion is refused."""
     day = 86_400_000
     old = iter([db.now_ms() - 10 * day] * 10)

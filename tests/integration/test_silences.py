@@ -34,7 +34,7 @@ WARNINGS = [{"name": "severity", "op": "=", "value": "warning"}]
 
 
 @pytest.fixture
-def door(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Door]:
+def door(first_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Door]:
     """The application, with two providers and two rules in force."""
     dispatching.put_in_force(monkeypatch, tmp_path, providers=PROVIDERS, rules=RULES)
     yield Door()
@@ -220,20 +220,14 @@ _WINDOW = {"cron": "0 22 * * *", "duration_minutes": 60, "duration_seconds": Non
         ({"tenant": "a b"}, "/tenant"),
     ],
 )
-def test_what_cannot_be_meant_is_refused(database: str, given: dict[str, Any], pointer: str) -> None:
+def test_what_cannot_be_meant_is_refused(sqlite_database: str, given: dict[str, Any], pointer: str) -> None:
     """Each with a fault that names the member; nothing is made."""
-    if database != "sqlite":
-        pytest.skip("no statement depends on it")
-    door = _only_door()
+    door = Door()
     whole = {name: value for name, value in {**_new(), **given}.items() if value is not None or name in given}
     key = door.key(grants=[{"tenants": ["*"]}])
     answer = door.call("POST", "/v1/silences", json=whole, key=key)
     assert pointer in [one["pointer"] for one in assert_problem(answer, 400)["errors"]], answer.text
     assert door.call("GET", "/v1/silences", key=key).json["count"] == 0
-
-
-def _only_door() -> Door:
-    return Door()
 
 
 def test_the_end_of_an_alert_passes_a_silence_that_let_its_firing_pass(door: Door) -> None:

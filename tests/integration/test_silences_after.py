@@ -32,7 +32,7 @@ WARNINGS = [{"name": "severity", "op": "=", "value": "warning"}]
 
 
 @pytest.fixture
-def door(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Door]:
+def door(first_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Door]:
     """The application, with a provider in force."""
     dispatching.put_in_force(monkeypatch, tmp_path, providers=PROVIDERS)
     monkeypatch.setattr(control, "SETTLED", 0)

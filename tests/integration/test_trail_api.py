@@ -40,7 +40,7 @@ def verified(door: Door, key: str | None = "", **body: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-def both(database: str) -> Door:
+def both(first_database: str) -> Door:
     """The application on each kind of database."""
     return Door()
 
