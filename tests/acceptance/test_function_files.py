@@ -103,15 +103,15 @@ def test_function_files_reach_a_running_product(sqlite_stack: Stack, folder: Pat
     (folder / "mine.py").write_text(HEAD + "def broken(:\n")
     (folder / "other.py").write_text(function("other", "two"))
     product.answers("other", "two")
-    eventually(lambda: product.faults() == ["mine.py"], 10, "/health names the file")
+    eventually(lambda: product.faults() == ["mine.py"], 60, "/health names the file")
     assert product.http.get("/health").json()["status"] == "degraded"
-    eventually(lambda: "mine.py, line 2: SyntaxError" in sqlite_stack.log("scripts"), 10, "the worker's log names it")
+    eventually(lambda: "mine.py, line 2: SyntaxError" in sqlite_stack.log("scripts"), 60, "the worker's log names it")
     assert "mine.py, line 2: SyntaxError" in sqlite_stack.log("web")
     assert product.outcome("mine")["output"] == {"result": "three"}  # the last good version
 
     (folder / "mine.py").write_text(function("mine", "four"))
     product.answers("mine", "four")
-    eventually(lambda: product.faults() == [], 10, "/health is well again")
+    eventually(lambda: product.faults() == [], 60, "/health is well again")
     (folder / "mine.py").unlink()
     ended = eventually(
         lambda: end if (end := product.outcome("mine"))["status"] == "failed" else None, 20, "the function is gone"

@@ -1,11 +1,12 @@
 """Every route against every kind of caller; a route without an entry here fails.
 
-A new route needs a line in ENTRIES, and where it has them a body in _BODIES and its ids in ``Things.path``. A route
+A new route needs a line in ENTRIES, and where it has them a body in _BODIES and its ids in _PLACES. A route
 under /v1 that names tenants gets a line in _TENANTS too: it is then asked for covered and foreign tenants, by callers
 whose grants come by key and by user, with every role.
 """
 
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -289,34 +290,102 @@ def routes(door: Door) -> list[tuple[str, str, str]]:
     ]
 
 
+#: part of a rule → the thing that it names
+_PLACES = {
+    "<id:action_id>": "action",
+    "<id:execution_id>": "execution",
+    "<id:approval_id>": "approval",
+    "<id:silence_id>": "silence",
+    "<id:group_key>": "group",
+    "<dispatch:dispatch_id>": "dispatch",
+    "<id:playbook_id>": "playbook",
+    "<id:run_id>": "run",
+    "<id:key_id>": "key",
+    "<id:username>": "user",
+    "<path:record_id>": "record",
+    "<path:fingerprint>": "event",
+}
+
+
 class Things:
-    """An action, a playbook, an execution of each and a key of one workspace; the path of a rule that names them."""
+    """What the rules of one workspace's routes name, each made when it is asked for; the path of a rule."""
 
     def __init__(self, door: Door) -> None:
-        self.action = door.create(name="Seen")["id"]
-        self.execution = door.trigger(self.action)
-        assert changes.load(Author()).errors == []
         self.door = door
-        self.approval = self.ask()["approval_id"]
-        self.silence = door.call("POST", "/v1/silences", json=_SILENCE).json["id"]
-        self.group = dispatching.send(door, dispatching.body(action_type="gathered")).json["group_id"]
-        self.dispatch = dispatching.send(door).json["execution_id"]
-        self.event = "evt/seen"
-        moved = dispatching.body(action_type="moved", fingerprint=self.event, status="firing")
-        assert dispatching.send(door, moved).json["new_state"] == "firing"
-        self.playbook = door.create_playbook(name="Seen", steps=[{"id": "ask", "type": "approval"}])["id"]
-        self.run = door.call("POST", f"/api/playbooks/{self.playbook}/run", json={}).json["execution_id"]
-        runs.begin(self.run)
-        runs.enter(self.run, "ask", "waiting", type="approval", waiting_for="approval")
-        self.key = door.key().split("_")[1]
-        self.record = door.trigger(self.action)
-        carry_out(self.record)
-        sealed.seal_all()
+        assert changes.load(Author()).errors == []
         with db.write() as connection:
             configurations.stop(connection, "*", "seen", "test")
+
+    @cached_property
+    def action(self) -> str:
+        """An action."""
+        return str(self.door.create(name="Seen")["id"])
+
+    @cached_property
+    def execution(self) -> str:
+        """An execution that waits to be carried out."""
+        return str(self.door.trigger(self.action))
+
+    @cached_property
+    def approval(self) -> str:
+        """An approval that waits."""
+        return str(self.ask()["approval_id"])
+
+    @cached_property
+    def silence(self) -> str:
+        """A silence."""
+        return str(self.door.call("POST", "/v1/silences", json=_SILENCE).json["id"])
+
+    @cached_property
+    def group(self) -> str:
+        """A group that gathers."""
+        return str(dispatching.send(self.door, dispatching.body(action_type="gathered")).json["group_id"])
+
+    @cached_property
+    def dispatch(self) -> str:
+        """A dispatch that waits to be carried out."""
+        return str(dispatching.send(self.door).json["execution_id"])
+
+    @cached_property
+    def event(self) -> str:
+        """An event in its first state."""
+        moved = dispatching.body(action_type="moved", fingerprint="evt/seen", status="firing")
+        assert dispatching.send(self.door, moved).json["new_state"] == "firing"
+        return "evt/seen"
+
+    @cached_property
+    def playbook(self) -> str:
+        """A playbook."""
+        steps = [{"id": "ask", "type": "approval"}]
+        return str(self.door.create_playbook(name="Seen", steps=steps)["id"])
+
+    @cached_property
+    def run(self) -> str:
+        """A run that waits for an approval."""
+        run = self.door.call("POST", f"/api/playbooks/{self.playbook}/run", json={}).json["execution_id"]
+        runs.begin(run)
+        runs.enter(run, "ask", "waiting", type="approval", waiting_for="approval")
+        return str(run)
+
+    @cached_property
+    def key(self) -> str:
+        """The id of a key."""
+        return str(self.door.key().split("_")[1])
+
+    @cached_property
+    def record(self) -> str:
+        """What has a sealed record."""
+        record = self.door.trigger(self.action)
+        carry_out(record)
+        sealed.seal_all()
+        return str(record)
+
+    @cached_property
+    def user(self) -> str:
+        """A user."""
         with db.read() as connection:
             missing = users.get(connection, "seen") is None
-        self.user = door.user(username="seen") if missing else "seen"
+        return str(self.door.user(username="seen")) if missing else "seen"
 
     def ask(self) -> dict[str, Any]:
         """Something that waits for an approval, as it is answered."""
@@ -328,25 +397,17 @@ class Things:
         if _LINK in rule:
             url = urlsplit(self.ask()[f"{rule.rpartition('/')[2]}_url"])
             return f"{rule.partition('/v1/')[0]}{url.path}?{url.query}"
+        if "<id:run_id>/diff" in rule:
+            rule = f"{rule}?against={self.run}"
+        for place, name in _PLACES.items():
+            if place in rule:
+                rule = rule.replace(place, getattr(self, name))
         return (
-            rule.replace("<id:action_id>", self.action)
-            .replace("<id:execution_id>", self.execution)
-            .replace("<id:approval_id>", self.approval)
-            .replace("<id:silence_id>", self.silence)
-            .replace("<id:group_key>", self.group)
-            .replace("<dispatch:dispatch_id>", self.dispatch)
-            .replace("<id:playbook_id>", self.playbook)
-            .replace("/versions/diff", "/versions/diff?from=1.0.0")
-            .replace("<id:run_id>/diff", f"{self.run}/diff?against={self.run}")
-            .replace("<id:run_id>", self.run)
+            rule.replace("/versions/diff", "/versions/diff?from=1.0.0")
             .replace("<step:step_id>", "ask")
-            .replace("<id:key_id>", self.key)
-            .replace("<id:username>", self.user)
             .replace("<path:path>", "swagger-ui.css")
             .replace("<path:rule_name>", "seen")
             .replace("<path:provider>", "drill")
-            .replace("<path:record_id>", self.record)
-            .replace("<path:fingerprint>", self.event)
         )
 
 
