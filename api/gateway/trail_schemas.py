@@ -94,7 +94,7 @@ class Verify(Schema):
         },
     )
     cursor = fields.String(
-        validate=validate.Length(min=1, max=16_384),
+        validate=validate.Length(min=1, max=6_000),  # a request line has room for it
         metadata={
             "description": "The next_cursor of an answer that is not complete, to go on with the same question.",
             "pattern": "^[A-Za-z0-9_-]+$",

@@ -304,6 +304,7 @@ _any_active = Prepared(
         _is_active,
         events.c.id != sa.bindparam("besides"),
     )
+    .order_by(events.c.id)  # that of the index: many may be active
     .limit(1)
 )
 

@@ -56,8 +56,11 @@ def _walk(
     if labels:
         table = event_labels.c
         first = [table.workspace_id == tenant, table.label == rows.label_digest(*labels[0])]
-        source = sa.select(table.created_at, table.id).join(events, _table.id == table.id)
-        return source.where(*first, *mine, *_wanted(filters))
+        if conditions := [*mine, *_wanted(filters)]:
+            # the limit keeps PostgreSQL from reading all events to join them
+            event = sa.select(_table.id).where(_table.id == table.id, *conditions).limit(sa.literal_column("1"))
+            first.append(event.correlate(event_labels).scalar_subquery().is_not(None))
+        return sa.select(table.created_at, table.id).where(*first)
     leading = next((name for name in ("status", "namespace") if name in filters), None)
     others = {name: value for name, value in filters.items() if name != leading}
     first = [_table.workspace_id == tenant]

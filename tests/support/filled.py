@@ -10,12 +10,12 @@ from tests.support.history import Definition, History, fill, settle
 LABEL = ("cluster", "c-1")
 STEPS = tuple(f"s{number}" for number in range(1, 6))
 
-#: every action was approved before, and those that are live have been asked about
+#: an eighth of the actions was approved before; of those that are live some wait
 _ASKED = """INSERT INTO approvals (id, workspace_id, namespace, provider, action_type, execution_id, origin, message,
 digest, requested_by, quorum, reject_quorum, on_timeout, status, created_at, expires_at, notices, tries)
 SELECT 'apr-' || id, workspace_id, 'actions', 'webhook', action_id, id, 'rule', 'May it?', '', 'key', 1, 1, 'fail',
 CASE WHEN completed_at IS NULL THEN 'pending' ELSE 'approved' END, created_at, created_at + 3600000, 0, 0
-FROM executions WHERE kind = 'action'"""
+FROM executions WHERE kind = 'action' AND (id LIKE '%0' OR id LIKE '%8')"""
 
 
 def fill_database(door: Door, executions: int, *, until: int | None = None) -> None:
