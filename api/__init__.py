@@ -27,7 +27,14 @@ from api.gateway.dispatch import routes as dispatch
 from api.gateway.dispatch.waiting import Ends
 from api.groups import routes as groups
 from api.http import auth, errors, openapi
-from api.http.blueprint import DispatchIdConverter, IdConverter, PartsConverter, StepIdConverter, TextConverter
+from api.http.blueprint import (
+    DispatchIdConverter,
+    IdConverter,
+    PartsConverter,
+    SilenceIdConverter,
+    StepIdConverter,
+    TextConverter,
+)
 from api.http.body import MAX_BYTES
 from api.http.current_request import present
 from api.http.load import HERE, LISTS
@@ -110,6 +117,7 @@ def create_app() -> Flask:
     app.url_map.converters["id"] = IdConverter
     app.url_map.converters["step"] = StepIdConverter
     app.url_map.converters["dispatch"] = DispatchIdConverter
+    app.url_map.converters["silence"] = SilenceIdConverter
     app.url_map.converters["path"] = TextConverter
     app.url_map.converters["parts"] = PartsConverter
     app.extensions["tocsin.limiter"] = Limiter()

@@ -1,6 +1,5 @@
 """``/v1/approvals`` and ``/api/approvals``: what waits for a decision, and decisions by key."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -14,13 +13,12 @@ from api.http import pages
 from api.http import schemas as http_schemas
 from api.http.auth import caller, requires
 from api.http.blueprint import Blueprint, answer
-from config.errors import InvalidRequest, NotFound, Problem
+from config.errors import NotFound
 from store.callers.reach import Covering
 from store.engine.db import Connection, Row
 from store.gateway import approvals as rows
 from store.paging import Found, Part
 from store.records import approvals as found_approvals
-from store.sealing import cursors
 from tasks import tenants
 from tasks.control import reach, voting
 
@@ -44,10 +42,10 @@ def list_approvals(query: dict[str, Any]) -> Response:
     """
     if "tenant" in query:
         tenants.require_named(caller(), query["tenant"])
-    found = pages.read(_found, tenants.of(caller()), query, _part(query))
-    after = found.goes_on_after
+    name = pages.named("approvals", query)
+    found = pages.read(_found, tenants.of(caller()), query, pages.part_after(query, name))
     shown: dict[str, Any] = {"approvals": [views.approval(row) for row in found.rows], "count": len(found.rows)}
-    shown["next_cursor"] = cursors.cursor(after, _name(query)) if after is not None else None
+    shown["next_cursor"] = pages.next_cursor(found, name)
     return answer(shown)
 
 
@@ -124,19 +122,3 @@ def _one(connection: Connection, covered: Sequence[Covering], approval_id: str) 
     if row is None:
         raise NotFound(f"There is no approval {approval_id!r}.")
     return row, rows.votes(connection, approval_id)
-
-
-def _name(query: Mapping[str, Any]) -> str:
-    """The name of the list for cursors: caller's workspace and filters."""
-    filters = sorted((one, str(value)) for one, value in query.items() if one not in ("limit", "cursor"))
-    return json.dumps([caller().workspace_id, "approvals", filters])
-
-
-def _part(query: Mapping[str, Any]) -> Part:
-    if "cursor" not in query:
-        return Part(query["limit"], counted=False)
-    position = cursors.position(query["cursor"], _name(query))
-    if position is None:
-        text = "is no next_cursor of this list with these filters; send it as it was given, or begin without one"
-        raise InvalidRequest("The list cannot be read on.", problems=[Problem("/query/cursor", text)])
-    return Part(query["limit"], after=position, counted=False)

@@ -15,7 +15,6 @@ from store.callers.reach import Covering
 from store.engine.db import Connection, Row
 from store.paging import Found, Part
 from store.records import listing as records
-from store.sealing import cursors
 from tasks import tenants
 
 blueprint = Blueprint("audit", __name__, tag="audit")
@@ -43,12 +42,12 @@ def list_records(query: dict[str, Any]) -> Response:
     """
     if "tenant" in query:
         tenants.require_named(caller(), query["tenant"])
-    part = shapes.part(query, _name(query))
+    name = pages.named("audit", query)
+    part = pages.part_after(query, name, counted="cursor" not in query)
     found = pages.read(_found, tenants.of(caller()), {**query, **pages.period(query)}, part)
-    after = found.goes_on_after
     shown: dict[str, Any] = {"records": [views.record(row, whole=False) for row in found.rows]}
     shown |= {"total": found.total.number if found.total else None, "limit": part.limit, "offset": part.offset}
-    shown["next_cursor"] = cursors.cursor(after, _name(query)) if after is not None else None
+    shown["next_cursor"] = pages.next_cursor(found, name)
     shown["total_is_estimate"] = found.total.is_estimate if found.total else None
     return answer(shown)
 
@@ -76,8 +75,3 @@ def _found(connection: Connection, covered: Sequence[Covering], filters: Mapping
 
 def _of(connection: Connection, covered: Sequence[Covering], record_id: str, limit: int) -> list[Row]:
     return records.of(connection, records.scope(connection, covered), record_id, limit=limit)
-
-
-def _name(query: Mapping[str, Any]) -> str:
-    """The name of the list for cursors: caller's workspace and filters."""
-    return shapes.name(caller().workspace_id, query)

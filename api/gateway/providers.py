@@ -7,6 +7,7 @@ from flask import Response
 from api.gateway import provider_schemas as shapes
 from api.gateway.dispatch import routes as dispatch
 from api.gateway.dispatch import schemas as dispatch_schemas
+from api.gateway.dispatch.outcome_schemas import ACCEPTED, OUTCOME, OUTCOME_AT
 from api.http.auth import caller, requires
 from api.http.blueprint import Blueprint, answer
 from config.errors import InvalidRequest
@@ -51,12 +52,13 @@ def get_provider_health() -> Response:
 @blueprint.arguments(shapes.Drill(), example={"payload": {"message": "This is a test."}})
 @blueprint.answers(
     200,
-    dispatch_schemas.Outcome(),
+    OUTCOME,
     example=dispatch_schemas.EXECUTED,
     words="What became of it.",
     fails=(404, 409, 422),
     takes_body=True,
 )
+@blueprint.also(202, OUTCOME, example=ACCEPTED, words="It is accepted and has not ended yet.", headers=OUTCOME_AT)
 def test_provider(given: dict[str, Any], provider: str) -> Response:
     """Test a provider.
 

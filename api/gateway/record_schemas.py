@@ -1,7 +1,5 @@
 """The shapes of audit records, and the filters of their list."""
 
-import json
-from collections.abc import Mapping
 from datetime import UTC
 from typing import Any
 
@@ -9,12 +7,10 @@ from marshmallow import ValidationError, fields, validate, validates_schema
 
 from api.http import pages
 from api.http.base_schema import Schema
-from config.errors import InvalidRequest, Problem
 from gateway import outcomes
 from gateway.facts import ORIGINS
 from gateway.verdicts import EFFECTS
-from store.paging import DEEPEST, Part
-from store.sealing import cursors
+from store.paging import DEEPEST
 
 #: items of a page, unless the query says otherwise, and at most
 _LIMIT, _MOST = 50, 1_000
@@ -168,24 +164,3 @@ class RecordOrAll(Record):
     """A record; with all=true only the member records."""
 
     records = fields.List(fields.Nested(Record), metadata={"description": "With all=true: every one, newest first."})
-
-
-def name(workspace_id: str, query: Mapping[str, Any]) -> str:
-    """The name of a filtered list, which its cursors belong to."""
-    filters = sorted((one, str(value)) for one, value in query.items() if one not in ("limit", "offset", "cursor"))
-    return json.dumps([workspace_id, "audit", filters])
-
-
-def part(query: Mapping[str, Any], of: str) -> Part:
-    """What is wanted of the list of this name.
-
-    Raises:
-        InvalidRequest: the cursor is not one of this list.
-    """
-    if "cursor" not in query:
-        return Part(query["limit"], query.get("offset", 0))
-    position = cursors.position(query["cursor"], of)
-    if position is None:
-        text = "is no next_cursor of this list with these filters; send it as it was given, or begin without one"
-        raise InvalidRequest("The list cannot be read on.", problems=[Problem("/query/cursor", text)])
-    return Part(query["limit"], after=position, counted=False)

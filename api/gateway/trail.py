@@ -8,7 +8,6 @@ from typing import Any
 
 from flask import Response
 
-from api.gateway import record_schemas
 from api.gateway import record_views as views
 from api.gateway import trail_schemas as shapes
 from api.http import pages
@@ -16,7 +15,7 @@ from api.http.auth import caller, requires
 from api.http.blueprint import Blueprint, answer, written
 from api.http.current_request import present
 from api.http.times import stamp
-from config.errors import InvalidRequest, NotFound, NotSealed, Problem
+from config.errors import NotFound, NotSealed
 from store.blocks import proofs, signing
 from store.blocks.findings import Fault, Progress
 from store.engine.db import Connection
@@ -101,13 +100,13 @@ def export_records(query: dict[str, Any]) -> Response:
     """
     if "tenant" in query:
         tenants.require_named(caller(), query["tenant"])
-    name = record_schemas.name(caller().workspace_id, query)
-    part = record_schemas.part(query, name)
-    found = pages.read(_found, tenants.of(caller()), {**query, **pages.period(query)}, part._replace(counted=False))
+    name = pages.named("audit", query)
+    part = pages.part_after(query, name)
+    found = pages.read(_found, tenants.of(caller()), {**query, **pages.period(query)}, part)
     body = "".join(f"{written(views.record(row, whole=False))}\n" for row in found.rows).encode()
     headers = {"Vary": "Accept-Encoding"}
-    if found.goes_on_after is not None:
-        headers["Next-Cursor"] = cursors.cursor(found.goes_on_after, name)
+    if goes_on := pages.next_cursor(found, name):
+        headers["Next-Cursor"] = goes_on
     if present().accept_encodings.quality("gzip"):
         body, headers["Content-Encoding"] = gzip.compress(body, _LEVEL), "gzip"
     return Response(body, 200, headers, content_type=_LINES)
@@ -146,7 +145,7 @@ def get_proof(record_id: str) -> Response:
 def _verified(given: Mapping[str, Any]) -> Response:
     if "tenant" in given:
         tenants.require_named(caller(), given["tenant"])
-    name = record_schemas.name(caller().workspace_id, {**given, "verify": True})
+    name = pages.named("verify", given)
     number, _, wanted = given.get("anchor", "").partition(":")
     asked = Asked(
         grants=tenants.of(caller()),
@@ -163,12 +162,8 @@ def _position(given: Mapping[str, Any], name: str) -> Progress | None:
     """What the cursor says; it is signed, and belongs to this question."""
     if "cursor" not in given:
         return None
-    position = cursors.position(given["cursor"], name)
-    if position is None:
-        pointer = "/query/cursor" if present().method == "GET" else "/cursor"
-        text = "is no next_cursor of this check with these filters; send it as it was given, or begin without one"
-        raise InvalidRequest("The check cannot go on.", problems=[Problem(pointer, text)])
-    return Progress.of(json.loads(position[0]))
+    pointer = "/query/cursor" if present().method == "GET" else "/cursor"
+    return Progress.of(json.loads(pages.position(given["cursor"], name, pointer=pointer)[0]))
 
 
 def _shown(asked: Asked, found: Verified, name: str) -> dict[str, Any]:

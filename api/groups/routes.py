@@ -1,6 +1,5 @@
 """``/v1/groups``: what is gathered, with its members, and flushing it."""
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,7 +11,7 @@ from api.groups import views
 from api.http import pages
 from api.http.auth import caller, requires
 from api.http.blueprint import Blueprint, answer
-from config.errors import InvalidRequest, NotFound, Problem
+from config.errors import NotFound
 from store.callers.reach import Covering
 from store.engine import db
 from store.engine.db import Connection, Row
@@ -41,11 +40,11 @@ def list_groups(query: dict[str, Any]) -> Response:
     """
     if "tenant" in query:
         tenants.require_named(caller(), query["tenant"])
-    found = pages.read(_found, tenants.of(caller()), query, _part(query, "groups"))
-    after = found.goes_on_after
+    name = pages.named("groups", query)
+    found = pages.read(_found, tenants.of(caller()), query, pages.part_after(query, name, counted=True))
     total = 0 if found.total is None else found.total.number
     shown: dict[str, Any] = {"groups": [views.group(row) for row in found.rows], "total": total}
-    shown["next_cursor"] = cursors.cursor(after, _name(query, "groups")) if after is not None else None
+    shown["next_cursor"] = pages.next_cursor(found, name)
     return answer(shown)
 
 
@@ -59,8 +58,8 @@ def get_group(query: dict[str, Any], group_key: str) -> Response:
     By its key: what is gathered now, else what was notified last. By its id: that window, as the link in a summary has
     it.
     """
-    name = f"group {group_key}"
-    part = _part(query, name)
+    name = pages.named(f"group {group_key}", query)
+    part = pages.part_after(query, name)
     after = int(part.after[0]) if part.after is not None else 0
     row, members = pages.read(_one, tenants.of(caller()), group_key, after, part.limit)
     goes_on = members and members[-1].seq < row.size
@@ -69,7 +68,7 @@ def get_group(query: dict[str, Any], group_key: str) -> Response:
         shown["events"] = [member.fingerprint or member.given_id or member.subject for member in members]
     else:
         shown["events"] = [summaries.event_of(member) for member in members]
-    shown["next_cursor"] = cursors.cursor((members[-1].seq,), _name(query, name)) if goes_on else None
+    shown["next_cursor"] = cursors.cursor((members[-1].seq,), name) if goes_on else None
     return answer(shown)
 
 
@@ -108,19 +107,3 @@ def _pending(connection: Connection, covered: Sequence[Covering], group_key: str
 
 def _missing(group_key: str) -> NotFound:
     return NotFound(f"There is no group {group_key!r}.")
-
-
-def _name(query: Mapping[str, Any], listed: str) -> str:
-    """The name of the list for cursors: caller's workspace and filters."""
-    filters = sorted((one, str(value)) for one, value in query.items() if one not in ("limit", "cursor"))
-    return json.dumps([caller().workspace_id, listed, filters])
-
-
-def _part(query: Mapping[str, Any], listed: str) -> Part:
-    if "cursor" not in query:
-        return Part(query["limit"])
-    position = cursors.position(query["cursor"], _name(query, listed))
-    if position is None:
-        text = "is no next_cursor of this list with these filters; send it as it was given, or begin without one"
-        raise InvalidRequest("The list cannot be read on.", problems=[Problem("/query/cursor", text)])
-    return Part(query["limit"], after=position)

@@ -75,6 +75,12 @@ class DispatchIdConverter(IdConverter):
     regex = f"(?!batch(?:/|$)){IdConverter.regex}"
 
 
+class SilenceIdConverter(IdConverter):
+    """The id of a silence in a path, next to which there is a path of its own for previews."""
+
+    regex = f"(?!preview(?:/|$)){IdConverter.regex}"
+
+
 class TextConverter(PathConverter):
     """Any text in a path, slashes too, but NUL: no database stores it, so nothing is called that."""
 
@@ -197,12 +203,22 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]
     def fails(status: int) -> Callable[[View], View]:
         """Document one error answer."""
         words, detail = _WHEN[status]
-        documented = {
-            "schema": _ERROR,
-            "content_type": errors.CONTENT_TYPE,
-            "description": words,
-            "example": {**errors.body(status, detail), "request_id": "5f0c2a9be1d34c7f"},
-        }
+        example = {**errors.body(status, detail), "request_id": "5f0c2a9be1d34c7f"}
+        return Blueprint.also(status, _ERROR, example=example, words=words, content_type=errors.CONTENT_TYPE)
+
+    @staticmethod
+    def also(
+        status: int,
+        schema: Schema | dict[str, Any],
+        *,
+        example: Any,
+        words: str,
+        headers: dict[str, Any] | None = None,
+        content_type: str = "application/json",
+    ) -> Callable[[View], View]:
+        """Document one more answer of a handler."""
+        documented = {"schema": schema, "description": words, "example": example, "content_type": content_type}
+        documented |= {"headers": headers} if headers else {}
 
         def decorate(view: View) -> View:
             notes(view).setdefault("response", {}).setdefault("responses", {}).setdefault(status, []).append(documented)

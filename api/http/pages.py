@@ -142,25 +142,51 @@ def part(query: Mapping[str, Any]) -> Part:
 
 
 #: the parameters that say which part of a list is wanted
-_PARTS = ("page", "per_page", "cursor", "limit")
+_PARTS = ("page", "per_page", "cursor", "limit", "offset")
 
 
 def _position(query: Mapping[str, Any]) -> tuple[Any, ...] | None:
     """The position behind which the list of the present request goes on."""
-    if "cursor" not in query:
-        return None
-    found = cursors.position(query["cursor"], _name(query))
+    return position(query["cursor"], _name(query)) if "cursor" in query else None
+
+
+def position(cursor: str, name: str, *, pointer: str = "/query/cursor") -> tuple[Any, ...]:
+    """The position in the list of this name that a cursor has.
+
+    Raises:
+        InvalidRequest: it is not one of this list; ``pointer`` says where it was given.
+    """
+    found = cursors.position(cursor, name)
     if found is None:
         text = "is no next_cursor of this list with these filters; send it as it was given, or begin without one"
-        raise InvalidRequest("The list cannot be read on.", problems=[Problem("/query/cursor", text)])
+        raise InvalidRequest("The list cannot be read on.", problems=[Problem(pointer, text)])
     return found
 
 
 def _name(query: Mapping[str, Any]) -> str:
     """The name of the list of the present request: workspace, path, filters."""
-    path = present().path.rstrip("/").removeprefix("/api").removeprefix("/v1")
+    return named(present().path.rstrip("/").removeprefix("/api").removeprefix("/v1"), query)
+
+
+def named(listed: str, query: Mapping[str, Any]) -> str:
+    """The name of a filtered list of the caller's, to which its cursors belong, at whatever address it is read."""
     filters = sorted((name, str(value)) for name, value in query.items() if name not in _PARTS)
-    return json.dumps([caller().workspace_id, path, filters])
+    return json.dumps([caller().workspace_id, listed, filters])
+
+
+def part_after(query: Mapping[str, Any], name: str, *, counted: bool = False) -> Part:
+    """What is wanted of the list of this name, which has no pages.
+
+    Raises:
+        InvalidRequest: the cursor is not one of this list.
+    """
+    after = position(query["cursor"], name) if "cursor" in query else None
+    return Part(query["limit"], query.get("offset", 0) if after is None else 0, after=after, counted=counted)
+
+
+def next_cursor(found: Found, name: str) -> str | None:
+    """What to send as cursor for what follows in the list of this name; None at its end."""
+    return cursors.cursor(found.goes_on_after, name) if found.goes_on_after is not None else None
 
 
 def read(query: Callable[Concatenate[Connection, Given], Rows], *args: Given.args, **more: Given.kwargs) -> Rows:
@@ -190,8 +216,7 @@ def page(items: Sequence[Any], found: Found, query: Mapping[str, Any]) -> Respon
         size = query["per_page"]
         meta = {"total": found.total.number, "page": query["page"], "per_page": size}
         meta |= {"total_pages": -(-found.total.number // size), "total_is_estimate": found.total.is_estimate}
-    after = found.goes_on_after
-    meta["next_cursor"] = cursors.cursor(after, _name(query)) if after is not None else None
+    meta["next_cursor"] = next_cursor(found, _name(query))
     return answer({"data": items, "meta": meta})
 
 

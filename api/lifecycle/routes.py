@@ -1,6 +1,5 @@
 """``/v1/events``: what lasts, by its state; and moves that people make."""
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,7 +15,6 @@ from store.callers.reach import Covering
 from store.engine.db import Connection, Row
 from store.paging import Found, Part
 from store.records import events as found_events
-from store.sealing import cursors
 from tasks import tenants
 from tasks.control import moves
 
@@ -47,10 +45,10 @@ def list_events(query: dict[str, Any]) -> Response:
     filters = dict(query)
     if "labels" in query:
         filters["labels"] = [(name, value) for name, _, value in (label.partition("=") for label in query["labels"])]
-    found = pages.read(_found, tenants.of(caller()), filters, _part(query))
+    name = pages.named("events", query)
+    found = pages.read(_found, tenants.of(caller()), filters, pages.part_after(query, name))
     shown: dict[str, Any] = {"events": [views.event(row) for row in found.rows], "count": len(found.rows)}
-    after = found.goes_on_after
-    shown["next_cursor"] = cursors.cursor(after, _name(query)) if after is not None else None
+    shown["next_cursor"] = pages.next_cursor(found, name)
     return answer(shown)
 
 
@@ -120,19 +118,3 @@ def _one(
 
 def _unknown(fingerprint: str) -> NotFound:
     return NotFound(f"There is no event {fingerprint[:_SHOWN]!r}.")
-
-
-def _name(query: Mapping[str, Any]) -> str:
-    """The name of the list for cursors: caller's workspace and filters."""
-    filters = sorted((one, str(value)) for one, value in query.items() if one not in ("limit", "cursor"))
-    return json.dumps([caller().workspace_id, "events", filters])
-
-
-def _part(query: Mapping[str, Any]) -> Part:
-    if "cursor" not in query:
-        return Part(query["limit"], counted=False)
-    position = cursors.position(query["cursor"], _name(query))
-    if position is None:
-        text = "is no next_cursor of this list with these filters; send it as it was given, or begin without one"
-        raise InvalidRequest("The list cannot be read on.", problems=[Problem("/query/cursor", text)])
-    return Part(query["limit"], after=position, counted=False)

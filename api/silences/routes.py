@@ -1,6 +1,5 @@
 """``/v1/silences``: what is kept from going out, for a time or in windows that come back."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -18,7 +17,6 @@ from store.engine import db
 from store.engine.db import Connection, Row
 from store.paging import Found, Part
 from store.records import silences as found_silences
-from store.sealing import cursors
 from tasks import tenants
 from tasks.control import silences
 from tasks.generations.changes import Author
@@ -40,10 +38,11 @@ def list_silences(query: dict[str, Any]) -> Response:
     """
     if "tenant" in query:
         tenants.require_named(caller(), query["tenant"])
-    found = pages.read(_found, tenants.of(caller()), query, _part(query))
-    after, now = found.goes_on_after, db.now_ms()
+    name = pages.named("silences", query)
+    found = pages.read(_found, tenants.of(caller()), query, pages.part_after(query, name))
+    now = db.now_ms()
     shown: dict[str, Any] = {"silences": [views.silence(row, now) for row in found.rows], "count": len(found.rows)}
-    shown["next_cursor"] = cursors.cursor(after, _name(query)) if after is not None else None
+    shown["next_cursor"] = pages.next_cursor(found, name)
     return answer(shown)
 
 
@@ -79,7 +78,7 @@ def preview_silence(given: dict[str, Any]) -> Response:
     return answer(asdict(silences.preview(given, tenant=tenant, exact=exact)))
 
 
-@blueprint.get("/silences/<id:silence_id>")
+@blueprint.get("/silences/<silence:silence_id>")
 @requires("read:audit")
 @blueprint.answers(200, shapes.Silence(), example=shapes.ONE, words="The silence.", fails=(404,))
 def get_silence(silence_id: str) -> Response:
@@ -90,7 +89,7 @@ def get_silence(silence_id: str) -> Response:
     return answer(views.silence(pages.read(_one, tenants.of(caller()), silence_id), db.now_ms()))
 
 
-@blueprint.put("/silences/<id:silence_id>")
+@blueprint.put("/silences/<silence:silence_id>")
 @requires("manage:silences")
 @blueprint.arguments(_NEW, example=shapes.NEW)
 @blueprint.answers(
@@ -110,7 +109,7 @@ def change_silence(given: dict[str, Any], silence_id: str) -> Response:
     return _changed(row, applied)
 
 
-@blueprint.delete("/silences/<id:silence_id>")
+@blueprint.delete("/silences/<silence:silence_id>")
 @requires("manage:silences")
 @blueprint.answers(200, shapes.Silence(), example=shapes.CHANGED, words="It has ended in every process.", fails=(404,))
 def end_silence(silence_id: str) -> Response:
@@ -165,19 +164,3 @@ def _one(connection: Connection, covered: Sequence[Covering], silence_id: str) -
     if row is None:
         raise NotFound(f"There is no silence {silence_id!r}.")
     return row
-
-
-def _name(query: Mapping[str, Any]) -> str:
-    """The name of the list for cursors: caller's workspace and filters."""
-    filters = sorted((one, str(value)) for one, value in query.items() if one not in ("limit", "cursor"))
-    return json.dumps([caller().workspace_id, "silences", filters])
-
-
-def _part(query: Mapping[str, Any]) -> Part:
-    if "cursor" not in query:
-        return Part(query["limit"], counted=False)
-    position = cursors.position(query["cursor"], _name(query))
-    if position is None:
-        text = "is no next_cursor of this list with these filters; send it as it was given, or begin without one"
-        raise InvalidRequest("The list cannot be read on.", problems=[Problem("/query/cursor", text)])
-    return Part(query["limit"], after=position, counted=False)

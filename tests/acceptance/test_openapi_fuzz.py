@@ -95,9 +95,10 @@ checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "404"]
 include-operation-id = ["listEvents", "getEvent", "transitionEvent"]
 checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "403", "404", "409"]
 
-[[operations]]  # these addresses read as those of an event and a silence, too
-include-operation-id = ["transitionEvent", "previewSilence"]
+[[operations]]  # this address is one of an event, too: fingerprints may have slashes
+include-operation-id = "transitionEvent"
 checks.unsupported_method.enabled = false
+checks.allow_header_conformance.enabled = false
 
 [[operations]]  # each action declares parameters of its own
 include-operation-id = "triggerAction"

@@ -10,6 +10,7 @@ from webargs import missing
 
 from api.gateway.dispatch import answers, prefer
 from api.gateway.dispatch import schemas as shapes
+from api.gateway.dispatch.outcome_schemas import ACCEPTED, OUTCOME, OUTCOME_AT
 from api.gateway.dispatch.waiting import ends
 from api.http import body
 from api.http.auth import caller, requires
@@ -61,8 +62,9 @@ class WaitQuery(Schema):
 @blueprint.reads(shapes.Dispatch(), example=shapes.DISPATCH)
 @blueprint.arguments(DispatchQuery(), location="query")
 @blueprint.answers(
-    200, shapes.Outcome(), example=shapes.EXECUTED, words="What became of it.", fails=(404, 409, 422), takes_body=True
+    200, OUTCOME, example=shapes.EXECUTED, words="What became of it.", fails=(404, 409, 422), takes_body=True
 )
+@blueprint.also(202, OUTCOME, example=ACCEPTED, words="It is accepted and has not ended yet.", headers=OUTCOME_AT)
 def dispatch(query: dict[str, Any]) -> Response:
     """Dispatch something by a provider.
 
@@ -106,6 +108,9 @@ def _sent(asked: Asked) -> Response:
     words="What became of each, in order.",
     takes_body=True,
 )
+@blueprint.also(
+    202, shapes.BATCH_ANSWER, example=shapes.BATCH_ACCEPTED, words="What became of each; some have not ended yet."
+)
 def dispatch_batch(query: dict[str, Any]) -> Response:
     """Dispatch many at once.
 
@@ -134,9 +139,7 @@ def dispatch_batch(query: dict[str, Any]) -> Response:
 @blueprint.get("/dispatch/<dispatch:dispatch_id>")
 @requires("dispatch")
 @blueprint.arguments(WaitQuery(), location="query")
-@blueprint.answers(
-    200, shapes.Outcome(), example=shapes.EXECUTED, words="What became of it, or accepted.", fails=(404,)
-)
+@blueprint.answers(200, OUTCOME, example=shapes.EXECUTED, words="What became of it, or accepted.", fails=(404,))
 def get_dispatch(query: dict[str, Any], dispatch_id: str) -> Response:
     """Get what became of a dispatch.
 

@@ -4,14 +4,13 @@ from typing import Any
 
 from marshmallow import fields, validate
 
+from api.gateway.dispatch.outcome_schemas import ACCEPTED
 from api.gateway.dispatch.prefer import PREFER
-from api.http.base_schema import Schema
 from api.http.schemas import Strict, described
-from gateway.outcomes import NAMES
 from gateway.requests import MAX_ITEMS, MAX_TEXT_CHARACTERS
 from playbooks.definitions.fields import MAX_NAME_CHARACTERS
 
-__all__ = ["BATCH", "BATCH_BODY", "BATCH_OUTCOME", "DISPATCH", "EXECUTED", "PREFER", "TRACE"]
+__all__ = ["BATCH", "BATCH_ACCEPTED", "BATCH_BODY", "BATCH_OUTCOME", "DISPATCH", "EXECUTED", "PREFER", "TRACE"]
 
 #: the trace context of the sender
 TRACE: tuple[dict[str, Any], ...] = (
@@ -68,23 +67,12 @@ class Dispatch(Strict):
     created_at = _time("When the sender made it.")
 
 
-class Outcome(Schema):
-    """What became of a dispatch; the other members depend on the outcome."""
-
-    outcome = fields.String(
-        required=True,
-        validate=validate.OneOf([*NAMES, "pending_approval", "dry_run", "accepted"]),
-        metadata=described("What became of it."),
-    )
-    action_id = fields.String(required=True, metadata=described("The id of its record: the sender's, if it gave one."))
-
-
 _ITEM: dict[str, Any] = {
     "type": "object",
     "description": "What became of one dispatch of a batch.",
     "properties": {
         "status": {"type": "string", "enum": ["success", "error"]},
-        "outcome": {"type": "object", "description": "Its outcome."},
+        "outcome": {"type": "object", "description": "Its outcome, as for a single dispatch."},
         "error": {"type": "object", "description": "Why it was not accepted."},
     },
     "required": ["status"],
@@ -122,6 +110,7 @@ BATCH_OUTCOME: dict[str, Any] = {
         },
     ]
 }
+BATCH_ACCEPTED: dict[str, Any] = {"results": [{"status": "success", "outcome": ACCEPTED}]}
 _LIST: dict[str, Any] = {
     "type": "array",
     "items": {"description": "A dispatch, as `POST /v1/dispatch` takes it. A fault of it is its own."},

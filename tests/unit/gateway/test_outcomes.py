@@ -2,6 +2,7 @@
 
 import pytest
 
+from api.gateway.dispatch.outcome_schemas import OUTCOME
 from gateway import outcomes
 from gateway.outcomes import Response
 
@@ -145,6 +146,12 @@ def test_both_forms(outcome, plain, tagged):
     """Each outcome has the members of the document, and the tag that clients parse."""
     assert outcomes.plain(outcome, "a-1") == {"action_id": "a-1", **plain}
     assert outcome.tagged() == tagged
+
+
+@pytest.mark.parametrize(("outcome", "plain"), [form[:2] for form in FORMS], ids=lambda one: getattr(one, "name", ""))
+def test_the_documentation_has_every_member(outcome, plain):
+    """The OpenAPI document describes each member of each outcome."""
+    assert OUTCOME.validate({"action_id": "a-1", **plain}) == {}
 
 
 def test_every_outcome_has_a_form():
