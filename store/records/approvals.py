@@ -14,10 +14,10 @@ from store.engine.prepared import Prepared, words
 from store.executions.lists import walks
 from store.executions.transitions import executions
 from store.gateway.approvals import CANCELLED, PENDING, RULE, approvals, is_pending
-from store.paging import Condition, Found, Order, Part, Total
+from store.paging import Condition, Found, Part, Total
 
 _table = approvals.c
-_ORDER = Order((_table.created_at, _table.id), (True, True))
+_ORDER = (_table.created_at, _table.id)
 #: approvals that are counted at most
 _MOST = 10_000
 
@@ -53,16 +53,20 @@ def locked_execution(db: Connection, execution_id: str) -> Row | None:
 def search(db: Connection, grants: Sequence[Covering], filters: Mapping[str, Any], part: Part) -> Found:
     """A part of the approvals that grants cover, the newest first.
 
-    ``filters``: ``status`` (a list), ``namespace``, ``tenant``. Each row has ``shown_status``.
+    ``filters``: ``status`` (a list), ``namespace``, ``tenant``. Each row has ``shown_status``. Each status is a walk of
+    its own, so that a rare one does not walk through all of a tenant.
     """
     where = [_covered(grants), *_wanted(filters)]
+    ways = [way for status in dict.fromkeys(filters["status"]) for way in _as(status)]
+    branches = [sa.select(*_ORDER).where(way, *where) for way in ways]
     total = None
     if part.counted:
-        some = sa.select(_table.created_at).where(*where).limit(_MOST).subquery()
-        number = db.execute(sa.select(sa.func.count()).select_from(some)).scalar_one()
-        total = Total(number, is_estimate=number == _MOST)
-    query = sa.select(approvals, _status).where(*where)
-    return Found(*paging.read(db, query, _ORDER, part, ("created_at", "id")), total)
+        number = paging.counted(db, branches, _MOST)
+        total = Total(min(number, _MOST), is_estimate=number > _MOST)
+    shown, after = paging.cut(walks.newest(db, branches, _ORDER, part), part, ("created_at", "id"))
+    query = sa.select(approvals, _status).where(_table.id.in_([one.id for one in shown]))
+    rows = db.execute(query.order_by(_table.created_at.desc(), _table.id.desc())).all() if shown else []
+    return Found(list(rows), after, total)
 
 
 def get(db: Connection, grants: Sequence[Covering], approval_id: str) -> Row | None:
@@ -82,19 +86,16 @@ def _wanted(filters: Mapping[str, Any]) -> list[Condition]:
         found.append(_table.namespace == filters["namespace"])
     if "tenant" in filters:
         found.append(_table.workspace_id == filters["tenant"])
-    ways = [_as(status, _table.status) for status in filters["status"]]
-    if len(ways) > 1:  # read in the order of the list, not as several parts that are sorted
-        ways = [_as(status, walks.unindexed(_table.status)) for status in filters["status"]]
-    return [*found, sa.or_(*ways)]
+    return found
 
 
-def _as(status: str, column: sa.ColumnElement[str]) -> Condition:
-    """Whether an approval has a status, as lists show it; ``column`` is that of its own."""
+def _as(status: str) -> list[Condition]:
+    """Where an approval has a status, as lists show it: conditions, of which none meets two."""
     if status == PENDING:
-        return sa.and_(is_pending, _waits)
+        return [sa.and_(is_pending, _waits)]
     if status == CANCELLED:
-        return sa.or_(column == CANCELLED, sa.and_(is_pending, ~_waits))
-    return column == status
+        return [_table.status == CANCELLED, sa.and_(is_pending, ~_waits)]
+    return [_table.status == status]
 
 
 def waiting(db: Connection) -> int:

@@ -14,7 +14,8 @@ STEPS = tuple(f"s{number}" for number in range(1, 6))
 _ASKED = """INSERT INTO approvals (id, workspace_id, namespace, provider, action_type, execution_id, origin, message,
 digest, requested_by, quorum, reject_quorum, on_timeout, status, created_at, expires_at, notices, tries)
 SELECT 'apr-' || id, workspace_id, 'actions', 'webhook', action_id, id, 'rule', 'May it?', '', 'key', 1, 1, 'fail',
-CASE WHEN completed_at IS NULL THEN 'pending' ELSE 'approved' END, created_at, created_at + 3600000, 0, 0
+CASE WHEN completed_at IS NULL THEN 'pending' WHEN id LIKE '%00' THEN 'rejected' ELSE 'approved' END, created_at,
+created_at + 3600000, 0, 0
 FROM executions WHERE kind = 'action' AND (id LIKE '%0' OR id LIKE '%8')"""
 
 
