@@ -24,7 +24,7 @@ _patient = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
 # what one runs is short and says the same each time; ``make fuzz`` and the gate look for more, elsewhere each time
 hypothesis_settings.register_profile("fuzz", max_examples=2000, **_patient)
 hypothesis_settings.register_profile("search", max_examples=150, print_blob=True, **_patient)
-hypothesis_settings.register_profile("same", max_examples=25, derandomize=True, database=None, **_patient)
+hypothesis_settings.register_profile("same", max_examples=12, derandomize=True, database=None, **_patient)
 hypothesis_settings.load_profile("same")
 _HOME = Path(tempfile.mkdtemp(prefix="tcn-"))
 for _name in [name for name in os.environ if name.startswith("TOCSIN_") and "_TEST_" not in name]:  # noqa: TID251
@@ -58,8 +58,16 @@ _LONGEST += ("test_dispatches", "test_scheduler", "test_supervisor", "test_confi
 _LONGEST += ("test_breakers_history", "test_reseal", "test_gate_history", "test_offload", "test_launcher")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """The long, the wide and the gate's tests run only when ``-m`` asks for them; the longest files come first."""
+    """The long, the wide and the gate's tests run only when ``-m`` asks for them; the longest files come first.
+
+    On PostgreSQL only the gate runs them all. What each database does in a way of its own is marked ``on_both``: it
+    runs on both everywhere.
+    """
+    for item in items:
+        if _is_second_form(item) and item.get_closest_marker("on_both") is None:
+            item.add_marker(pytest.mark.gate)
     if hasattr(config, "workerinput"):
         items.sort(key=_turn)
     if config.option.markexpr:
@@ -67,6 +75,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     optional = [item for item in items if any(map(item.get_closest_marker, ("chaos", "gate", "wide")))]
     config.hook.pytest_deselected(items=optional)
     items[:] = [item for item in items if item not in optional]
+
+
+def _is_second_form(item: pytest.Item) -> bool:
+    """Whether it is what runs on SQLite too, inside the tests' own process."""
+    params = item.callspec.params if hasattr(item, "callspec") else {}
+    return "postgresql" in (params.get("database"), params.get("empty_database"))
 
 
 def _turn(item: pytest.Item) -> tuple[int, bool]:

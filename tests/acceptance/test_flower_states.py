@@ -148,6 +148,7 @@ def test_flower_shows_every_kind_of_failure(stacks: Stacks, kind: str) -> None:
     check_leads(flower, tasks)
 
 
+@pytest.mark.gate
 def test_failures_change_no_delivery(stacks: Stacks) -> None:
     """A chain goes on, a chord's body runs once and every message is acknowledged, while Flower shows failures."""
     flower = watched(stacks.of("sqlite"))

@@ -68,6 +68,7 @@ def check_chord(stack: Stack, flower: Flower) -> None:
     assert {task["state"] for task in tasks.values()} == {"SUCCESS"}
 
 
+@pytest.mark.gate
 def test_flower_shows_each_step_after_the_broker_was_away(flower: Flower) -> None:
     """Workers that reconnected to Redis report steps carried out in place."""
     flower.stack.redis.kill()

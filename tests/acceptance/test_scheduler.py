@@ -82,6 +82,7 @@ def test_the_scheduler_is_a_thread_of_the_control_worker(sqlite_stack: Stack) ->
     assert sqlite_stack.wait_ended([execution_id], 60)[execution_id]["status"] == "completed"
 
 
+@pytest.mark.gate
 def test_a_worker_whose_scheduler_failed_ends_too(sqlite_stack: Stack, tmp_path: Path) -> None:
     """A worker whose scheduler failed ends, so that the supervisor restarts both."""
     sqlite_stack.kill("beat")
@@ -139,6 +140,7 @@ def _outlive(stack: Stack, control: Process, pulses: int) -> None:
         assert control.alive(), control.log.read_text()[-2000:]
 
 
+@pytest.mark.gate
 def test_a_worker_whose_ticks_do_not_finish_ends(sqlite_stack: Stack, hanging: Process) -> None:
     """A worker outlasts a broker outage and ends on ticks that hang."""
     _outlive(sqlite_stack, hanging, 8)

@@ -24,20 +24,17 @@ def test_the_trail_is_sealed_though_the_worker_that_seals_is_killed(first_stack:
         stack.restart("beat")
     stack.wait_ready("beat")
     stack.wait_ended(started, 60)
-    eventually(lambda: api.http.get("/v1/audit/verify").json()["unsealed"] == 0, 15, "all is sealed", every=0.2)
-    shown = api.http.get("/v1/audit/verify").json()
     count = stack.rows("SELECT count(*) AS number FROM audit WHERE workspace_id = 'default'")[0]["number"]
+    eventually(lambda: api.http.get("/v1/audit/verify").json()["unsealed"] == 0, 60, "all is sealed", every=0.2)
+    shown = api.http.get("/v1/audit/verify").json()
     assert shown["valid"], shown
-    assert shown["records_checked"] >= count - 5  # what was written since
-    sealed = stack.rows("SELECT sum(row_count) AS number, max(number) AS newest, count(*) AS seals FROM audit_seals")[0]
-    assert sealed["seals"] == sealed["newest"] == shown["newest_seal"]["number"]
+    assert shown["records_checked"] >= count
+    newest = f"SELECT count(*) AS seals FROM audit_seals WHERE number <= {shown['newest_seal']['number']}"
+    assert stack.rows(newest)[0]["seals"] == shown["newest_seal"]["number"], "a number is missing"
+    twice = "SELECT first_id FROM audit_seals GROUP BY first_id HAVING count(*) > 1"
+    assert not stack.rows(twice)
     proof = api.http.get(f"/v1/audit/{started[0]}/proof")
     assert proof.status_code == 200, proof.text
-    late = stack.rows(
-        "SELECT max(s.sealed_at - s.first_at) AS most FROM audit_seals s WHERE s.number > "
-        f"{sealed['newest'] - 2} AND s.row_count < 100"
-    )
-    assert late[0]["most"] < 10_000  # two seconds on a machine that does nothing else
     health = api.http.get("/health").json()["metrics"]["audit_trail"]
-    assert health["seals"] >= sealed["newest"]
+    assert health["seals"] >= shown["newest_seal"]["number"]
     assert "tocsin_audit_trail_seals" in api.http.get("/metrics/prometheus").text

@@ -97,6 +97,7 @@ def test_a_slow_target_does_not_hold_up_quick_ones(sqlite_stack: Stack) -> None:
     assert not repeated(rows.values(), stack.sink.keys())
 
 
+@pytest.mark.gate
 def test_a_single_call_overtakes_a_flood(sqlite_stack: Stack) -> None:
     """The excess of a flood goes to ``bulk``; another workspace's call overtakes."""
     stack = sqlite_stack

@@ -124,6 +124,7 @@ def test_workers_are_one_family(place: Stack, supervisor: Process) -> None:
     assert [name for name in opened if name != "/dev/null" and not name.endswith("workers.log")] == []
 
 
+@pytest.mark.gate
 def test_a_worker_that_keeps_dying_is_tried_ever_more_rarely(place: Stack, tmp_path: Path) -> None:
     """The pause doubles, other workers live; a stop ends the supervisor."""
     supervisor = Process(["python", "-c", _ODD_WORKERS], tmp_path / "log", env=place.environment)
@@ -139,6 +140,7 @@ def test_a_worker_that_keeps_dying_is_tried_ever_more_rarely(place: Stack, tmp_p
         supervisor.end()
 
 
+@pytest.mark.gate
 def test_workers_of_a_kind_share_the_work(place: Stack, supervisor: Process) -> None:
     """Workers carry out also the executions that a frozen sibling has taken."""
     frozen = workers(place)["steps"]

@@ -52,6 +52,7 @@ def test_every_scheduled_task_exists():
     assert {entry["task"] for entry in app.conf.beat_schedule.values()} <= set(app.tasks)
 
 
+@pytest.mark.on_both
 def test_migrations_make_the_tables_of_the_code(empty_database):
     """`python -m store.migrate` makes the tables declared in store/, on each database."""
     from store import migrate

@@ -83,9 +83,9 @@ ENTRIES = {
     ("GET", "/v1/silences"): _READ,
     ("POST", "/v1/silences"): _WRITE,
     ("POST", "/v1/silences/preview"): _READ,
-    ("GET", "/v1/silences/<id:silence_id>"): _READ,
-    ("PUT", "/v1/silences/<id:silence_id>"): _WRITE,
-    ("DELETE", "/v1/silences/<id:silence_id>"): _WRITE,
+    ("GET", "/v1/silences/<silence:silence_id>"): _READ,
+    ("PUT", "/v1/silences/<silence:silence_id>"): _WRITE,
+    ("DELETE", "/v1/silences/<silence:silence_id>"): _WRITE,
     ("GET", "/v1/audit/verify"): _READ,
     ("POST", "/v1/audit/verify"): _READ,
     ("GET", "/v1/audit/key"): _READ,
@@ -199,7 +199,7 @@ _WITHOUT_TENANT = {
     ("POST", "/v1/auth/password"),
     ("GET", "/v1/audit/<path:record_id>"),
     ("GET", "/v1/audit/<path:record_id>/why"),
-    *((method, "/v1/silences/<id:silence_id>") for method in ("GET", "PUT", "DELETE")),
+    *((method, "/v1/silences/<silence:silence_id>") for method in ("GET", "PUT", "DELETE")),
     ("GET", "/v1/audit/<path:record_id>/proof"),
     ("GET", "/v1/audit/key"),
     ("POST", "/v1/dispatch/batch"),
@@ -238,7 +238,7 @@ _BODIES: dict[tuple[str, str], Any] = {
     ("PUT", "/v1/rules/<path:rule_name>/enabled"): {"enabled": False},
     ("POST", "/admin/stop"): {"reason": "seen"},
 }
-_BODIES["POST", "/v1/silences"] = _BODIES["PUT", "/v1/silences/<id:silence_id>"] = _SILENCE
+_BODIES["POST", "/v1/silences"] = _BODIES["PUT", "/v1/silences/<silence:silence_id>"] = _SILENCE
 _BODIES["POST", "/v1/silences/preview"] = {"matchers": _SILENCE["matchers"]}
 _BODIES["PUT", "/v1/events/<path:fingerprint>/transition"] = {"to_state": "seen"}
 _BODIES["POST", "/users"] = {"username": "new", "password": PASSWORD, "role": "viewer"}
@@ -295,7 +295,7 @@ _PLACES = {
     "<id:action_id>": "action",
     "<id:execution_id>": "execution",
     "<id:approval_id>": "approval",
-    "<id:silence_id>": "silence",
+    "<silence:silence_id>": "silence",
     "<id:group_key>": "group",
     "<dispatch:dispatch_id>": "dispatch",
     "<id:playbook_id>": "playbook",

@@ -141,6 +141,7 @@ def stop_between_writes(pid: int) -> None:
             return
 
 
+@pytest.mark.gate
 def test_never_two_probes(door: Door, sink: Sink, tmp_path: Path) -> None:
     """While it is half open each call has ended before the next arrives, whoever makes it."""
     assert door.call("POST", "/admin/circuit-breakers/slow/trip").status_code == 200
@@ -156,6 +157,7 @@ def test_never_two_probes(door: Door, sink: Sink, tmp_path: Path) -> None:
     assert max(sink.keys("/slow").values()) == 1
 
 
+@pytest.mark.gate
 def test_it_opens_once_and_counts_exactly(door: Door, tmp_path: Path) -> None:
     """A hundred failures open it, no fewer; those that were under way when it opened change nothing."""
     with probing("bad", tmp_path) as probers:

@@ -98,6 +98,7 @@ def test_every_process_obeys_after_the_answer(folder: Path, deciders: list[Decid
             all_say(deciders, stopped=None)
 
 
+@pytest.mark.gate
 def test_every_process_obeys_a_silence_after_the_answer(folder: Path, deciders: list[Decider]) -> None:
     """Made, changed and ended; one that was frozen meanwhile looks before it decides."""
     new = {"matchers": [{"name": "severity", "value": "info"}], "duration_seconds": 600}
@@ -114,6 +115,7 @@ def test_every_process_obeys_a_silence_after_the_answer(folder: Path, deciders: 
 
 
 @on_sqlite
+@pytest.mark.gate
 def test_the_answer_says_who_has_it(folder: Path, deciders: list[Decider]) -> None:
     """It counts the processes that live; one that is gone is not waited for."""
     eventually(lambda: news.living(changes.db.now_ms())[1], 10, "Redis knows all processes")
@@ -129,6 +131,7 @@ def test_the_answer_says_who_has_it(folder: Path, deciders: list[Decider]) -> No
 
 
 @on_sqlite
+@pytest.mark.gate
 def test_a_process_that_was_frozen_obeys_when_it_wakes(folder: Path, deciders: list[Decider]) -> None:
     """The answer does not wait longer than a second for it; its first decision afterwards is by what is in force."""
     deciders[0].freeze()
@@ -149,6 +152,7 @@ def test_a_process_that_was_frozen_obeys_when_it_wakes(folder: Path, deciders: l
 
 
 @on_sqlite
+@pytest.mark.gate
 def test_without_redis_every_process_obeys(folder: Path, deciders: list[Decider], redis_server: RedisServer) -> None:
     """The database is asked instead; when Redis is back, answers name the processes again."""
     redis_server.stop()
@@ -166,6 +170,7 @@ def test_without_redis_every_process_obeys(folder: Path, deciders: list[Decider]
 
 
 @on_sqlite
+@pytest.mark.gate
 def test_a_process_that_is_cut_off_from_redis_alone_obeys(folder: Path, deciders: list[Decider]) -> None:
     """It hears no news and is counted by none; it looks at the database before each decision."""
     alone = Decider(TOCSIN_REDIS_URL="redis://127.0.0.1:9/0")
@@ -200,6 +205,7 @@ def test_a_process_that_cannot_use_the_configuration_decides_nothing(folder: Pat
 
 
 @on_sqlite
+@pytest.mark.gate
 def test_a_database_from_a_backup_is_obeyed(folder: Path, deciders: list[Decider]) -> None:
     """A process that has a later edition than the database goes back to what the database says."""
     changes.stop("acme", "after the backup", ME)

@@ -31,6 +31,8 @@ from tests.support.quiet import ready_to_publish
 from tests.support.services import RedisServer
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.on_both
+
 CALLER = Caller(key_id="key", workspace_id="queue", role="admin", permissions=access.ROLES["admin"])
 START = 1_800_000_000.0
 

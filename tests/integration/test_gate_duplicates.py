@@ -18,6 +18,8 @@ from tests.support.api import Door, carry_out
 from tests.support.dispatching import body
 from tests.support.force import rule
 
+pytestmark = pytest.mark.on_both
+
 CERTAIN = {"code": "http_error", "message": "502", "outcome_unknown": False}
 IN_DOUBT = {**CERTAIN, "effect_possible": True}
 

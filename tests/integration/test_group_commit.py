@@ -16,6 +16,8 @@ from store.engine import db, group_commit, pool
 from tests.support import committer
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.on_both
+
 
 def _note(number: int):
     def change(connection):

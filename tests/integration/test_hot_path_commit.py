@@ -27,6 +27,8 @@ from tests.support.executions import new_execution
 from tests.support.processes import ROOT, clean_environment
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.on_both
+
 #: what PostgreSQL calls the process that is killed
 CHILD = "tocsin-tests-committer"
 #: status → the events of an execution that was accepted, claimed and finished that far

@@ -34,6 +34,8 @@ from tests.support.runs import enter
 from tests.support.services import RedisServer
 from tests.support.sink import Sink
 
+pytestmark = pytest.mark.on_both
+
 #: the worker that held the step, and the one that has taken it over
 OLD, NEW = "steps@old", "steps@new"
 MINUTE = 60_000

@@ -25,6 +25,8 @@ from tests.support.executions import new_execution
 from tests.support.filled import fill_database
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.on_both
+
 ROOT = Path(__file__).parents[2]
 #: the indexes that the migration builds, and the column with which each ends
 NEW = {"done_failed": "id", "runs_status": "action_id", "runs_cause": "action_id"}

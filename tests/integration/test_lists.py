@@ -15,6 +15,8 @@ from tests.support import runs
 from tests.support.api import Door, assert_problem
 from tests.support.filled import fill_database
 
+pytestmark = pytest.mark.on_both
+
 ACTIONS, RUNS = "/api/actions/executions", "/api/playbooks/executions"
 MIDDLE = 1_790_000_000_000
 _FROM, _TO = "from=2026-09-21T14:13:20Z", "to=2026-09-21T14:13:20Z"

@@ -15,6 +15,8 @@ from tests.support import dispatching
 from tests.support.api import Door
 from tests.support.dispatching import body, send
 
+pytestmark = pytest.mark.on_both
+
 PROVIDERS = """\
 providers:
   drill: {kind: mock, behaviour: answer, answer: {sent: true}}

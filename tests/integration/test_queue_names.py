@@ -20,6 +20,8 @@ from tests.support.executions import new_execution
 from tests.support.services import RedisServer
 from worker import health, roles, supervisor
 
+pytestmark = pytest.mark.on_both
+
 #: queues as the release before called them; the first three are called so still
 _NAMES = ("steps", "scripts", "bulk", *FORMER)
 

@@ -20,6 +20,8 @@ from tasks.entrypoints import tick
 from tests.support.executions import new_execution
 from tests.support.services import ForeignPostgres, PostgresServer
 
+pytestmark = pytest.mark.on_both
+
 
 @pytest.fixture(autouse=True)
 def _no_outage_before(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,6 +20,8 @@ from store.paging import Part
 from tests.support.api import Door, carry_out
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.on_both
+
 LARGE = {"text": "x" * 200_000}
 
 

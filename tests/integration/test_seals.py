@@ -23,6 +23,8 @@ from tests.support import dispatching, plans
 from tests.support.api import Door
 from tests.support.sealed import checked, kinds, seal_all, tampering, write
 
+pytestmark = pytest.mark.on_both
+
 
 def small_blocks(monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
     """Blocks of a few rows."""

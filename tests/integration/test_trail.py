@@ -13,6 +13,8 @@ from store.engine import db
 from store.trail import Position
 from tasks.clock import metrics
 
+pytestmark = pytest.mark.on_both
+
 BEGINNING = Position()
 only_postgresql = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 

@@ -114,6 +114,7 @@ def test_what_is_broken_is_said_to_all_and_shown_to_those_who_may_see_it(both: D
 
 def test_a_long_check_goes_on_where_it_stopped(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
     """In slices by helper processes; after its time it answers with a cursor, which belongs to its question alone."""
+    pool.end()  # a helper process of an earlier test has the database of that test
     monkeypatch.setattr(seals, "MOST_ROWS", 100)
     for _ in range(4):
         with db.write() as connection:

@@ -405,6 +405,7 @@ def test_damaged_documents_have_errors(data: st.DataObject) -> None:
     assert refused(damaged)
 
 
+@pytest.mark.gate
 def test_the_documents_drawn_have_everything() -> None:
     """Together the random documents hold every type of step, command, agent, login and marking."""
     seen: Counter[str] = Counter()
