@@ -26,7 +26,14 @@ hypothesis_settings.register_profile("fuzz", max_examples=2000, **_patient)
 hypothesis_settings.register_profile("search", max_examples=150, print_blob=True, **_patient)
 hypothesis_settings.register_profile("same", max_examples=12, derandomize=True, database=None, **_patient)
 hypothesis_settings.load_profile("same")
-_HOME = Path(tempfile.mkdtemp(prefix="tcn-"))
+#: in memory where there is room: what these tests break are processes, never the disk
+_MEMORY = Path("/dev/shm")
+_ROOM = 8 * 1024**3
+_HOME = Path(
+    tempfile.mkdtemp(
+        prefix="tcn-", dir=_MEMORY if _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > _ROOM else None
+    )
+)
 for _name in [name for name in os.environ if name.startswith("TOCSIN_") and "_TEST_" not in name]:  # noqa: TID251
     del os.environ[_name]  # noqa: TID251
 os.environ.update(  # noqa: TID251

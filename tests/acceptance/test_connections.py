@@ -58,6 +58,7 @@ def pace(stack: Stack, action: str) -> float:
 
 
 @pytest.mark.parametrize("number", [1100, pytest.param(4000, marks=pytest.mark.wide)])
+@pytest.mark.gate
 def test_held_connections_stop_no_other_caller(sqlite_stack: Stack, number: int) -> None:
     """Meanwhile /health answers and containment from another address is accepted, each time."""
     stack = sqlite_stack

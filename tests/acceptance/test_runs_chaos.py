@@ -200,7 +200,7 @@ def server_of(stack: Stack, request: pytest.FixtureRequest) -> object:
     return None if stack.database_url.startswith("sqlite") else request.getfixturevalue("postgres_server")
 
 
-@pytest.mark.parametrize("stack", [pytest.param("sqlite", marks=pytest.mark.gate), "postgresql"], indirect=True)
+@pytest.mark.gate
 def test_runs_end_in_order_whatever_dies(stack: Stack, request: pytest.FixtureRequest) -> None:
     """21 runs of every shape outlast six kinds of faults, in order."""
     faults = ["worker", "worker2", "web", "beat", "empty", "database"]

@@ -88,6 +88,7 @@ def test_unknown_members_are_not_all_named(stocked: Door, route: tuple[str, str]
 
 
 @pytest.mark.parametrize("name", sorted(action_bodies(1000)))
+@pytest.mark.gate
 def test_the_largest_actions_do_not_keep_the_loop(stocked: Door, name: str) -> None:
     """Actions are checked at once, so they may hold less."""
     assert loop_time(stocked, OTHERS[0], action_bodies(LARGEST)[name], JSON) <= MOST
@@ -152,6 +153,7 @@ def costly() -> bytes:
     return family.make(150_000)
 
 
+@pytest.mark.gate
 def test_beyond_a_short_queue_large_definitions_are_answered_503(stocked: Door) -> None:
     """Of twenty at once few are taken in; the others hear when to come back, and small ones are not concerned."""
     body, answers = costly(), []

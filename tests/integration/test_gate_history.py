@@ -153,6 +153,7 @@ def assert_refused_by_equals(rows: list[Any]) -> None:
     assert len(found) > len(rows) / 4
 
 
+@pytest.mark.gate
 def test_no_rule_lets_through_more_than_it_may(actions: list[str], redis_server: RedisServer) -> None:
     """One for each key at a time, sixty in the window, five hosts, a slot for each; rows and counts are one."""
     contend(actions)

@@ -105,6 +105,7 @@ def test_a_definition_that_has_lost_its_id_is_that_of_the_document(door: Door, o
 
 
 @pytest.mark.parametrize("seed", _SEEDS[:1])
+@pytest.mark.gate
 def test_no_value_anywhere_in_a_cacao_document_breaks_its_import(door: Door, seed: int) -> None:
     """Every kind of member is given a list, an object and another type, in turn."""
     assert not _broken(door, _cacao(seed), IMPORT)
@@ -129,6 +130,7 @@ def test_no_value_anywhere_in_an_action_breaks_its_check(door: Door) -> None:
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(seed=st.sampled_from(_SEEDS), data=st.data())
+@pytest.mark.gate
 def test_no_values_in_several_members_break_anything(door: Door, seed: int, data: st.DataObject) -> None:
     """What one odd value keeps from being looked at, two may reach."""
     document = _cacao(seed) if data.draw(st.booleans()) else data.draw(st.sampled_from([one for _, one in _native()]))

@@ -552,6 +552,7 @@ def test_blocks_are_nested_at_most_five_deep():
     ],
     ids=["chain", "lost links", "circles", "too many", "members", "unknown", "templates", "diamonds"],
 )
+@pytest.mark.gate
 def test_large_definitions_are_checked_to_the_end(definition):
     """The work grows with the size of the definition, not with its paths; at most a hundred faults are named."""
     assert len(check(definition)) <= 101

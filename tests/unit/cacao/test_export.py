@@ -108,6 +108,7 @@ def _diamonds(count: int) -> list[Json]:
     [pytest.param(_ladder, marks=pytest.mark.gate), _nested, pytest.param(_diamonds, marks=pytest.mark.gate)],
     ids=["ladder", "nested", "diamonds"],
 )
+@pytest.mark.gate
 def test_as_many_steps_as_may_be_take_no_longer_than_they_must(shape: Callable[[int], list[Json]]) -> None:
     """However conditions follow each other or lie inside each other: the time is that of the steps."""
     took = []

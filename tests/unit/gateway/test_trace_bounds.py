@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from gateway.facts import Facts
 from gateway.rules import written
 from gateway.rules.recorded import NothingRecorded
@@ -36,6 +38,7 @@ def test_a_large_payload_is_not_shown_for_each_rule_that_modifies_it():
     assert sum("modified_payload_preview" in entry for entry in small["trace"]) == 50
 
 
+@pytest.mark.gate
 def test_a_large_value_is_not_shown_by_each_condition():
     """It is described, and long texts inside a small one are cut."""
     rules = ruleset(500, condition={"field": "action.payload.all", "exists": False}, action={"type": "allow"})
