@@ -141,6 +141,10 @@ class Error(Schema):
     running_execution_id = fields.String(
         metadata=described("Only with already_running: the run of the playbook for this asset that is under way.")
     )
+    state = fields.String(metadata=described("Only with transition_not_allowed: the state of the event."))
+    allowed = fields.List(
+        fields.String(), metadata=described("Only with transition_not_allowed: the states to which the event can go.")
+    )
     request_id = fields.String(allow_none=True, metadata=described("Names this request in the server's log."))
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from api.playbooks.examples import DEFINITION
 from tests.support.stack import Stack
-from tests.support.waiting import eventually
+from tests.support.waiting import eventually, eventually_none
 
 _CHECKS = Path(__file__).parents[1] / "support/fuzz_checks.py"
 #: gathers each by itself, for longer than the run takes
@@ -94,11 +94,6 @@ checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "404"]
 [[operations]]  # labels are pairs, and tenants are others'
 include-operation-id = ["listEvents", "getEvent", "transitionEvent"]
 checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "403", "404", "409"]
-
-[[operations]]  # this address is one of an event, too: fingerprints may have slashes
-include-operation-id = "transitionEvent"
-checks.unsupported_method.enabled = false
-checks.allow_header_conformance.enabled = false
 
 [[operations]]  # each action declares parameters of its own
 include-operation-id = "triggerAction"
@@ -318,7 +313,30 @@ def _clear(stack: Stack) -> None:
             stack.api.post_to_run(row["id"], "cancel")
         elif row["kind"] == "action":  # steps are cancelled with their run
             stack.api.cancel(row["id"])
-    assert not stack.rows(alive)
+    assert not stack.rows(f"{alive} AND kind <> 'dispatch'")
+
+
+def _phases(stack: Stack) -> tuple[str, ...]:
+    """What the tool does: every value of every schema takes minutes, and says nothing of the database."""
+    every = ("examples", "coverage", "fuzzing", "stateful")
+    return every if stack.database_url.startswith("sqlite") else tuple(one for one in every if one != "coverage")
+
+
+def _put_back(stack: Stack) -> None:
+    """Leave the product as it was: well, without rules and stops, and with nothing to do."""
+    _clear(stack)
+    for name in ("worker", "scripts"):
+        stack.restart(name)
+    folder = stack.directory / "var" / "config"
+    shutil.rmtree(folder)
+    folder.mkdir()
+    assert stack.api.http.post("/v1/rules/reload").json()["errors"] == []
+    for tenant in stack.api.http.get("/health").json()["configuration"]["stopped"]:
+        stack.api.http.delete("/admin/stop", params={"tenant": tenant})
+    for name in ("worker", "scripts"):
+        stack.wait_ready(name)
+    eventually_none(lambda: stack.rows("SELECT id FROM executions WHERE due_at IS NOT NULL LIMIT 5"), 60, "all ends")
+    eventually(lambda: stack.api.health().json()["status"] == "ok", 60, "it is well", every=0.5)
 
 
 @pytest.mark.wide
@@ -342,7 +360,7 @@ def test_schemathesis_finds_nothing(stack: Stack, tmp_path: Path) -> None:
     command = [
         *(tool, "--config-file", str(tmp_path / "schemathesis.toml"), "run", f"{stack.url}/api/openapi.json"),
         *("-H", f"Authorization: Bearer {stack.api.key}", "--checks", "all"),
-        *("--max-examples", "12", "--seed", "7"),
+        *("--max-examples", "12", "--seed", "7", "--phases", ",".join(_phases(stack))),
         *("--exclude-operation-id", "revokeKey"),  # it would revoke the key it comes with; the matrix test has it
         *("--exclude-operation-id", "login", "--exclude-operation-id", "logout"),  # the brake on guessing; no session
         *("--exclude-operation-id", "changePassword"),  # no session either
@@ -354,6 +372,4 @@ def test_schemathesis_finds_nothing(stack: Stack, tmp_path: Path) -> None:
         assert ran.returncode == 0, ran.stdout[-40_000:] + ran.stderr[-2000:]
         assert stack.api.http.get("/api/keys").status_code == 200, "the run has revoked the key it came with"
     finally:
-        shutil.rmtree(stack.directory / "var" / "config")
-        stack.api.http.post("/v1/rules/reload")
-        _clear(stack)
+        _put_back(stack)

@@ -32,6 +32,16 @@ MAY_BE_WRONG = {
 }
 
 
+#: the address of a move, which reads as that of an event too: fingerprints may have slashes
+_OF_TWO = "/v1/events/{fingerprint}/transition"
+
+
+@schemathesis.hook
+def filter_case(context: Any, case: Any) -> bool:
+    """Leave out requests to an address of two things by a method that the other one has."""
+    return case.operation.path != _OF_TWO or case.method.upper() == "PUT"
+
+
 @schemathesis.check
 def legal_requests_are_refused_for_a_reason(ctx: Any, response: Any, case: Any) -> None:
     """A 400 to a valid body names faults that no schema expresses."""
