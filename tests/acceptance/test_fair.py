@@ -168,7 +168,7 @@ def flood(stack: Stack, things: int, seconds: float) -> Flood:
     stack.restart("worker")
     stack.wait_ready("worker")
     query = "SELECT id FROM executions WHERE status IN ('pending', 'running') LIMIT 1"
-    eventually_none(lambda: stack.rows(query), 240, "the flood is done too")
+    eventually_none(lambda: stack.rows(query), 600, "the flood is done too")
     return Flood(waiting, [*during, *after], mine)
 
 
