@@ -239,6 +239,7 @@ def requires(permission: str | None, *others: str) -> Callable[[View], View]:
             return view(*args, **kwargs)
 
         guarded.permission = permission  # type: ignore[attr-defined]
+        guarded.permissions = scopes  # type: ignore[attr-defined]
         return guarded
 
     return decorate

@@ -121,7 +121,7 @@ _SHOWN = (
 )
 
 
-#: what makes a doing again what it was
+#: what a replay is made of
 _CARRIED = (
     executions.c.input,
     executions.c.sealed,

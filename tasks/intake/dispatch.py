@@ -237,7 +237,7 @@ def _earlier(connection: db.Connection, request: DispatchRequest) -> AcceptedExe
     """The execution made before under the same idempotency key."""
     whose, key = request.caller.key_id, request.idempotency_key
     if request.replays is not None:
-        whose, key = idempotency.NOBODY, request.replays.key
+        whose, key = idempotency.ANY_CALLER, request.replays.key
     known = idempotency.earlier(connection, request.caller.workspace_id, whose, key, _fingerprint_parts(request))
     if known is None:
         return None

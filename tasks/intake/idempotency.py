@@ -1,8 +1,8 @@
 """Idempotency keys: a repeated request under the same key makes nothing twice.
 
 A key, or the id of an event, belongs to the caller who sent it: no caller learns of the keys of another, or uses them
-up. A replay is the exception: its key is made of the record that it does again, and belongs to nobody, so that the
-record is done again once, whoever asks.
+up. A replay is the exception: its key is made of the record that it does again, and is the same for every caller, so
+that the record is done again once.
 """
 
 import contextlib
@@ -21,10 +21,8 @@ from store.executions import idempotency
 
 #: separates the parts of a key; no key that a caller may send contains it
 SEPARATOR = "\x1f"
-
-
 #: what a key of a replay begins with, and in whose name all of them are kept: no caller is called that
-_REPLAY, NOBODY = "replay" + SEPARATOR, audit.SYSTEM
+_REPLAY, ANY_CALLER = "replay" + SEPARATOR, audit.SYSTEM
 _DAY = 86_400_000
 
 
@@ -59,7 +57,7 @@ def remember_replay(
     remember(
         connection,
         workspace_id,
-        NOBODY,
+        ANY_CALLER,
         replay.key,
         replay.same,
         execution_id=made,

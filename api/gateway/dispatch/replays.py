@@ -1,4 +1,4 @@
-"""``/v1/audit/{action_id}/replay`` and ``/v1/audit/replay``: recorded doings, sent again.
+"""``/v1/audit/{action_id}/replay`` and ``/v1/audit/replay``: what records tell of, sent again.
 
 A bulk replay goes through its records bite by bite: each bite is read, accepted, and followed by a pause twice as long
 as it took, so that other requests get their turn; what exceeds the allowance of its caller waits on the queue ``bulk``
@@ -50,9 +50,9 @@ def replay_record(record_id: str) -> Response:
     """Replay a record.
 
     The newest of this action id goes through the rules of today again, a dispatch as it was sent, a trigger at the
-    present revision of its action, which needs execute:actions. A record is replayed once, whoever asks: afterwards the
-    answer is what the first replay has made. 422 where it cannot be: what it carried is gone or masked, or it is
-    neither dispatch nor trigger.
+    present revision of its action, which needs execute:actions. A record is replayed once, by whatever caller:
+    afterwards the answer is what the first replay has made. 422 where it cannot be: what it carried is gone or masked,
+    or it is neither dispatch nor trigger.
     """
     covered = tenants.of(caller())
     row = pages.read(_newest, covered, record_id)

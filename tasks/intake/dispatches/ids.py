@@ -1,7 +1,7 @@
 """Ids that senders give to their dispatches: each makes a dispatch repeatable.
 
 A dispatch that is sent again under the same id is answered with the outcome of the first; one that differs is refused.
-A replay has no such id: the record that it does again is its key, whoever sends it. A throttled one leaves no trace:
+A replay has no such id: the record that it does again is its key, for every caller. A throttled one leaves no trace:
 to be sent again, under the same id, is what its answer asks for.
 """
 
@@ -61,7 +61,7 @@ def read(connection: Connection, keys: Sequence[Key]) -> Known:
     found = dict[Key, Any]()
     for tenant, actor in {key[:2] for key in keys}:
         mine = [key for *whose, key in keys if whose == [tenant, actor]]
-        made = idempotency.earlier_of(connection, tenant, actor or idempotency.NOBODY, mine)
+        made = idempotency.earlier_of(connection, tenant, actor or idempotency.ANY_CALLER, mine)
         found |= {(tenant, actor, key): row for key, row in made.items()}
     return found
 

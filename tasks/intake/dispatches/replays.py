@@ -2,8 +2,8 @@
 
 In order of time: a record is read with all that is kept of what it carried; ``prepared`` makes of it what was asked for
 then, or says why that cannot be; ``sent`` accepts it by the way that it came, as a dispatch or as a trigger of its
-action. Each record is replayed once, whoever asks and however often: the first replay's key is written in the
-transaction that accepts it (``tasks.intake.idempotency.Replay``), and later ones are answered with what it has made.
+action. Each record is replayed once, by whatever caller: the first replay's key is written in the transaction that
+accepts it (``tasks.intake.idempotency.Replay``), and later ones are answered with what it has made.
 """
 
 import json
