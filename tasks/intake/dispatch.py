@@ -228,17 +228,21 @@ def _new_execution(form: Form, request: DispatchRequest, execution_id: str) -> t
 
 def _fingerprint_parts(request: DispatchRequest) -> list[Any]:
     """The parts that are equal in two copies of a request."""
-    if request.replays is not None:
-        return request.replays.same
     return [request.action_id, request.target, request.mode, dict(request.parameters)]
 
 
 def _earlier(connection: db.Connection, request: DispatchRequest) -> AcceptedExecution | None:
     """The execution made before under the same idempotency key."""
-    whose, key = request.caller.key_id, request.idempotency_key
     if request.replays is not None:
-        whose, key = idempotency.ANY_CALLER, request.replays.key
-    known = idempotency.earlier(connection, request.caller.workspace_id, whose, key, _fingerprint_parts(request))
+        known = idempotency.replayed(connection, request.caller.workspace_id, request.replays)
+    else:
+        known = idempotency.earlier(
+            connection,
+            request.caller.workspace_id,
+            request.caller.key_id,
+            request.idempotency_key,
+            _fingerprint_parts(request),
+        )
     if known is None:
         return None
     decided = idempotency.decided(connection, known)

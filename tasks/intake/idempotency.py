@@ -37,10 +37,10 @@ class Replay(NamedTuple):
         """The key under which it is done once."""
         return _REPLAY + self.subject
 
-    @property
-    def same(self) -> list[Any]:
-        """The parts of its request: nothing else makes it what it is."""
-        return ["replay", self.subject]
+
+def replayed(connection: Connection, workspace_id: str, replay: Replay) -> Row | None:
+    """What a record was replayed as; any request under its key is the same, also once the secret key has changed."""
+    return earlier_of(connection, workspace_id, ANY_CALLER, [replay.key]).get(replay.key)
 
 
 def remember_replay(
@@ -59,7 +59,7 @@ def remember_replay(
         workspace_id,
         ANY_CALLER,
         replay.key,
-        replay.same,
+        [replay.key],
         execution_id=made,
         created_at=db.now_ms() + kept,
         outcome=outcome,

@@ -191,15 +191,22 @@ def test_a_throttled_replay_may_be_sent_again(stopping: Door, given: Any) -> Non
 
 
 def test_a_key_of_a_replay_outlives_what_it_replays(stopping: Door, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keys of callers are forgotten after a day, those of replays when there is no body any more."""
+    """Keys of callers are forgotten after a day, those of replays when there is no body any more.
+
+    Until then the secret key may have been changed.
+    """
     first = suppressed(stopping)
-    again = replay(stopping, first).json
+    stopping.create(id="act-block")
+    triggered = stopping.trigger("act-block")
+    carry_out(triggered)
+    again, as_well = replay(stopping, first).json, replay(stopping, triggered).json
+    change(idempotency_keys, sa.true(), fingerprint="made with a key that is gone")
     moment = db.now_ms()
     monkeypatch.setattr(db, "now_ms", lambda: moment + 29 * 86_400_000)
     retention.forget_idempotency_keys(TimeSlice())
     with db.read() as connection:
-        assert len(connection.execute(sa.select(idempotency_keys)).all()) == 1
-    assert replay(stopping, first).json == again
+        assert len(connection.execute(sa.select(idempotency_keys)).all()) == 2
+    assert (replay(stopping, first).json, replay(stopping, triggered).json) == (again, as_well)
 
 
 def test_a_body_that_is_gone_or_masked_is_not_sent(stopping: Door) -> None:
