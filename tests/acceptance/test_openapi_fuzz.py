@@ -140,6 +140,19 @@ checks.positive_data_acceptance.expected-statuses = ["2xx", "404", "409", "422"]
 include-operation-id = ["enableRule", "rollBackRules", "liftStop"]
 checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "404"]
 
+[[operations]]  # what it carried may be gone; this address is one of a record, too: ids may have slashes
+include-operation-id = "replayRecord"
+parameters."path.record_id" = {{ dictionary = "ended", probability = 0.5 }}
+checks.positive_data_acceptance.expected-statuses = ["2xx", "404", "409", "422"]
+checks.unsupported_method.enabled = false
+checks.allow_header_conformance.enabled = false
+
+[[operations]]  # a filter is needed, and tenants are others'; this address is one of a record, too
+include-operation-id = "replayRecords"
+checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "403"]
+checks.unsupported_method.enabled = false
+checks.allow_header_conformance.enabled = false
+
 [[operations]]  # labels are given in one of two forms
 include-operation-id = ["dispatch", "dispatchBatch"]
 checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "404", "409", "422"]

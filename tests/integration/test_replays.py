@@ -301,6 +301,8 @@ def test_a_trigger_with_secrets_says_which_are_needed(stopping: Door, given: Any
     first = stopping.trigger("act-block", parameters={"pin": "1234-5678"})
     refused = assert_problem(replay(stopping, first), 422)
     assert (refused["code"], refused["errors"][0]["pointer"]) == ("secret_needed", "/parameters/pin")
+    masked = stopping.trigger("act-block", parameters={"ip": "********"})  # a credential that a later release has found
+    assert assert_problem(replay(stopping, masked), 422)["code"] == "payload_masked"
     again = replay(stopping, stopping.trigger("act-block", parameters={"ip": "192.0.2.1"}))
     assert (again.status_code, again.json["outcome"], again.json["rule"]) == (200, "suppressed", "no")
     assert record(stopping, again.json["action_id"])["replayed_from"]

@@ -120,12 +120,14 @@ def prepared(row: Row, sender: Sender) -> Prepared:
 
 
 def _of_execution(row: Row) -> Json:
-    """The members of a dispatch that made an execution."""
+    """The members of a dispatch that made an execution.
+
+    A mask in them may stand for a secret parameter, or for a credential that a later release has found in there.
+    """
     if row.input is None:
         raise Unprocessable(_NO_BODY, code=GONE)
     members: Json = json.loads(row.input)
-    rerouted = _gate(row).get("original_provider") and kept_members.has_mask(members["payload"])
-    if row.sealed is not None or rerouted or _masked_names(row, members["payload"]):
+    if row.sealed is not None or kept_members.has_mask(members):
         raise Unprocessable(_MASKS, code=MASKED)
     return members
 
@@ -158,6 +160,8 @@ def _triggered(row: Row, sender: Sender, replay: Replay) -> DispatchRequest:
         problems = [Problem(f"/parameters{step(name)}", "is secret, and not kept") for name in names]
         text = "Secret parameters are not kept in clear: trigger the action again, and give them."
         raise Unprocessable(text, code=SECRET, problems=problems)
+    if kept_members.has_mask(values):
+        raise Unprocessable(_MASKS, code=MASKED)
     return DispatchRequest(
         caller=sender.caller,
         action_id=row.action_id,
