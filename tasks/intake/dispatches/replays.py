@@ -212,7 +212,12 @@ def _each(rows: Sequence[Row], sender: Sender) -> Iterator[Prepared | CallerErro
 
 
 def _dispatched(asked: Sequence[Asked]) -> list[Made | CallerError]:
-    taken = dispatches.accept(asked)
+    try:
+        taken = dispatches.accept(asked)
+    except Unavailable:
+        raise
+    except CallerError as refusal:  # others replay the same records at this moment
+        return [refusal] * len(asked)
     return [Made(one.subject, one.outcome, one.replayed) if isinstance(one, Taken) else one for one in taken]
 
 
