@@ -140,18 +140,14 @@ checks.positive_data_acceptance.expected-statuses = ["2xx", "404", "409", "422"]
 include-operation-id = ["enableRule", "rollBackRules", "liftStop"]
 checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "404"]
 
-[[operations]]  # what it carried may be gone; this address is one of a record, too: ids may have slashes
+[[operations]]  # what it carried may be gone
 include-operation-id = "replayRecord"
 parameters."path.record_id" = {{ dictionary = "ended", probability = 0.5 }}
 checks.positive_data_acceptance.expected-statuses = ["2xx", "404", "409", "422"]
-checks.unsupported_method.enabled = false
-checks.allow_header_conformance.enabled = false
 
-[[operations]]  # a filter is needed, and tenants are others'; this address is one of a record, too
+[[operations]]  # a filter is needed, and tenants are others'
 include-operation-id = "replayRecords"
 checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "403"]
-checks.unsupported_method.enabled = false
-checks.allow_header_conformance.enabled = false
 
 [[operations]]  # labels are given in one of two forms
 include-operation-id = ["dispatch", "dispatchBatch"]
