@@ -23,6 +23,7 @@ from api.approvals import links as approval_links
 from api.approvals import routes as approvals
 from api.events import routes as events
 from api.gateway import audit, breakers, providers, rules, stops, trail, why
+from api.gateway.dispatch import replays
 from api.gateway.dispatch import routes as dispatch
 from api.gateway.dispatch.waiting import Ends
 from api.groups import routes as groups
@@ -79,6 +80,7 @@ _BELOW_V1 = (
     sign_in.blueprint,
     audit.blueprint,
     why.blueprint,
+    replays.blueprint,
     trail.blueprint,
     dispatch.blueprint,
     approvals.blueprint,

@@ -66,6 +66,8 @@ class Gate:
     slots: Mapping[str, list[int]] = field(default_factory=dict)
     #: ``traceparent`` and ``tracestate``
     trace: Mapping[str, str] = field(default_factory=dict)
+    #: the action id of the record that it does again
+    replayed_from: str | None = None
     #: the process that waits for the end
     reply: str | None = None
 

@@ -25,6 +25,7 @@ RECORD: dict[str, Any] = {
     "execution_id": "exec-9912",
     "chain_id": None,
     "origin": "dispatch",
+    "replayed_from": None,
     "namespace": "notifications",
     "tenant": "tenant-1",
     "provider": "email",
@@ -62,8 +63,8 @@ def _time(name: str, text: str, example: str) -> fields.AwareDateTime:
     return fields.AwareDateTime(format="iso", default_timezone=UTC, data_key=name, metadata=metadata)
 
 
-class AuditQuery(Schema):
-    """The filters of the list, and which part of it is wanted."""
+class AuditFilters(Schema):
+    """The filters of records."""
 
     namespace = pages.text(_NAME_CHARACTERS, "Only those of this namespace.", "notifications")
     tenant = pages.text(_NAME_CHARACTERS, "Only those of this tenant.", "default")
@@ -76,6 +77,16 @@ class AuditQuery(Schema):
     chain_id = pages.text(_NAME_CHARACTERS, "Only those of this run of a chain or playbook.", "pexec-7721")
     since = _time("from", "Only those recorded at this time or later.", "2026-04-28T00:00:00Z")
     until = _time("to", "Only those recorded before this time.", "2026-04-29T00:00:00Z")
+
+    @validates_schema
+    def _in_order(self, query: dict[str, Any], **_: Any) -> None:
+        if "since" in query and "until" in query and query["since"] > query["until"]:
+            raise ValidationError("lies before from", "to")
+
+
+class AuditQuery(AuditFilters):
+    """The filters of the list, and which part of it is wanted."""
+
     limit = fields.Integer(
         load_default=_LIMIT,
         validate=validate.Range(min=1, max=_MOST),
@@ -98,8 +109,6 @@ class AuditQuery(Schema):
         if query.get("offset", 0) + query["limit"] > DEEPEST:
             text = f"offset and limit are at most {DEEPEST:,} together. To read on, send next_cursor as cursor."
             raise ValidationError(text, "offset")
-        if "since" in query and "until" in query and query["since"] > query["until"]:
-            raise ValidationError("lies before from", "to")
 
 
 class OneQuery(Schema):
@@ -125,6 +134,7 @@ class Record(Schema):
     execution_id = _said("The execution; null where none was made, or it has been deleted.", null=True)
     chain_id = _said("The run of a chain or playbook that it belongs to.", null=True)
     origin = fields.String(metadata={"description": "What made it.", "enum": list(ORIGINS)})
+    replayed_from = _said("Of a replay: the action id of the record that it does again.", null=True)
     namespace = _said("Its namespace: actions or playbooks, unless a dispatch names another.")
     tenant = _said("The tenant, which is a workspace.")
     provider = _said("The provider that it went to; of an action its executor or channel.", null=True)

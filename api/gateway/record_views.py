@@ -10,7 +10,7 @@ from store.engine.db import Row
 from store.executions import transitions
 
 #: what details of a row are shown as members of their own
-_APART = ("payload_sha256", "reason")
+_APART = ("payload_sha256", "reason", "replayed_from")
 
 
 def record(row: Row, *, whole: bool) -> dict[str, Any]:
@@ -26,6 +26,7 @@ def record(row: Row, *, whole: bool) -> dict[str, Any]:
         "execution_id": row.execution_id,
         "chain_id": row.run_id or details.get("chain_id"),
         "origin": row.origin,
+        "replayed_from": details.get("replayed_from") or _gate(row).get("replayed_from"),
         "namespace": row.namespace,
         "tenant": row.workspace_id,
         "provider": row.provider,

@@ -36,6 +36,7 @@ class Why(Schema):
     action_id = fields.String(metadata=described("The id that was asked about."))
     execution_id = fields.String(allow_none=True, metadata=described("The execution; null where none was made."))
     tenant = fields.String(metadata=described("Its tenant."))
+    replayed_from = fields.String(allow_none=True, metadata=described("Of a replay: the record that it does again."))
     outcome = fields.String(allow_none=True, metadata=described("What became of it; null: it has not ended."))
     status = fields.String(allow_none=True, metadata=described("The status of its execution while it has not ended."))
     sentences = fields.List(fields.String(), metadata=described("Why, for people; the most telling comes first."))
@@ -48,6 +49,7 @@ EXAMPLE: dict[str, Any] = {
     "action_id": "alert-7731",
     "execution_id": None,
     "tenant": "tenant-1",
+    "replayed_from": None,
     "outcome": "suppressed",
     "status": None,
     "sentences": ["The rule 'block-spam' suppresses it, because action.payload.spam eq true."],
@@ -126,5 +128,7 @@ def _of_execution(row: Row) -> Known:
 
 
 def _shown(record_id: str, execution_id: str | None, tenant: str, known: Known) -> dict[str, Any]:
-    shown = {"action_id": record_id, "execution_id": execution_id, "tenant": tenant, "outcome": known.outcome}
+    shown: dict[str, Any] = {"action_id": record_id, "execution_id": execution_id, "tenant": tenant}
+    shown["outcome"] = known.outcome
+    shown["replayed_from"] = known.details.get("replayed_from") or known.gate.get("replayed_from")
     return {**shown, "status": known.status, **why.explained(known)}

@@ -213,12 +213,12 @@ def drain(seconds: float) -> bool:
     return not _writers
 
 
-def requires(permission: str | None) -> Callable[[View], View]:
-    """Let only callers with ``permission`` through; every caller where there is none.
+def requires(permission: str | None, *others: str) -> Callable[[View], View]:
+    """Let only callers with ``permission``, and all ``others``, through; every caller where there is none.
 
     Marks the handler with the permission, and documents it.
     """
-    scopes = [permission] if permission else []
+    scopes = [permission, *others] if permission else []
 
     def decorate(view: View) -> View:
         documented = notes(view, security=[{"bearer": scopes}, {"apiKey": scopes}])
@@ -227,8 +227,9 @@ def requires(permission: str | None) -> Callable[[View], View]:
 
         @functools.wraps(view)
         def guarded(*args: Any, **kwargs: Any) -> Any:
-            if permission and permission not in g.caller.permissions:
-                raise Forbidden(f"This needs the permission {permission}, which the key does not carry.")
+            for needed in scopes:
+                if needed not in g.caller.permissions:
+                    raise Forbidden(f"This needs the permission {needed}, which the key does not carry.")
             asked = present()
             if not takes_query and asked.query_string:
                 problems = [Problem("/query" + step(name), "Unknown parameter.") for name in asked.args]
@@ -238,6 +239,7 @@ def requires(permission: str | None) -> Callable[[View], View]:
             return view(*args, **kwargs)
 
         guarded.permission = permission  # type: ignore[attr-defined]
+        guarded.permissions = scopes  # type: ignore[attr-defined]
         return guarded
 
     return decorate

@@ -25,14 +25,14 @@ _columns = sa.select(
 _one = Prepared(_columns.where(_table.id == sa.bindparam("wanted"), _table.kind == sa.bindparam("kind")))
 
 
-def read(db: Connection, execution_ids: Collection[str]) -> list[Row]:
-    """The results so far of these dispatches."""
+def read(db: Connection, execution_ids: Collection[str], kind: Kind = Kind.DISPATCH) -> list[Row]:
+    """The results so far of these dispatches, or of executions of another kind."""
     wanted = list(execution_ids)
     if len(wanted) == 1:
-        row = _one.first(db, {"wanted": wanted[0], "kind": Kind.DISPATCH})
+        row = _one.first(db, {"wanted": wanted[0], "kind": kind})
         return [] if row is None else [row]
     found: list[Row] = []
     for at in range(0, len(wanted), _AT_ONCE):
         these = _table.id.in_(wanted[at : at + _AT_ONCE])
-        found += db.execute(_columns.where(these, _table.kind == Kind.DISPATCH))
+        found += db.execute(_columns.where(these, _table.kind == kind))
     return found

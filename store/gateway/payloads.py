@@ -20,10 +20,12 @@ payloads = sa.Table(
     sa.Column("workspace_id", sa.Text, nullable=False),
     sa.Column("at", sa.BigInteger, nullable=False),
     sa.Column("body", sa.Text, nullable=False),
+    #: what else the dispatch said of itself, JSON (``gateway.kept_members``); NULL before 0029
+    sa.Column("members", sa.Text),
     sa.Index("ix_payloads_at", "at"),
 )
 
-_KEPT = ("subject", "workspace_id", "at", "body")
+_KEPT = ("subject", "workspace_id", "at", "body", "members")
 _adding = Prepared(sa.insert(payloads).values({name: sa.bindparam(name) for name in _KEPT}).inline())
 
 

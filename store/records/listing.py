@@ -64,13 +64,10 @@ def search(db: Connection, within: Scope, filters: Mapping[str, Any], part: Part
     ``caller_id``, ``chain_id``, ``since`` and ``until`` (ms). A payload over ``listing.MOST_LISTED`` is NULL;
     ``has_payload`` says whether there is one all the same.
     """
-    groups = [within.tenants[first : first + _COUNTED] for first in range(0, len(within.tenants), _COUNTED)]
-    together = [_list(group, within.covered, filters) for group in groups]
-    leading = walks.rarest(db, together)
+    together, leading = _together(db, within, filters)
     all_of_them = [branch for one in together for branch in one.led_by(leading)]
     total = paging.totals.of(db, _key(within, filters), all_of_them) if part.counted else None
-    each = [_list([tenant], within.covered, filters) for tenant in within.tenants]
-    ids = walks.newest(db, [branch for one in each for branch in one.led_by(leading)], (_table.at, _table.id), part)
+    ids = walks.newest(db, _walks(within, filters, leading), (_table.at, _table.id), part)
     if not ids:
         return Found([], None, total)
     shown, after = cut(ids, part, ("at", "id"))
@@ -78,6 +75,19 @@ def search(db: Connection, within: Scope, filters: Mapping[str, Any], part: Part
     page = sa.select(*columns).select_from(_joined).where(_table.id.in_([key.id for key in shown]))
     rows = db.execute(page.order_by(_table.at.desc(), _table.id.desc())).all()
     return Found(list(rows), after, total)
+
+
+def oldest(db: Connection, within: Scope, filters: Mapping[str, Any], part: Part) -> Found:
+    """Time and id of a part of the records that match, oldest first; ``filters`` are those of ``search``."""
+    leading = _together(db, within, filters)[1]
+    ids = walks.oldest(db, _walks(within, filters, leading), (_table.at, _table.id), part)
+    return Found(*cut(ids, part, ("at", "id")), None)
+
+
+def to_replay(db: Connection, ids: Sequence[int]) -> list[Row]:
+    """These records, oldest first, with all that is kept of what they carried: few at once, bodies are large."""
+    query = sa.select(*_SHOWN, *_CARRIED).select_from(_joined).where(_table.id.in_(ids))
+    return list(db.execute(query.order_by(_table.at, _table.id)))
 
 
 def of(db: Connection, within: Scope, action_id: str, *, limit: int) -> list[Row]:
@@ -109,6 +119,31 @@ _SHOWN = (
     executions.c.gate,
     executions.c.error,
 )
+
+
+#: what a replay is made of
+_CARRIED = (
+    executions.c.input,
+    executions.c.sealed,
+    executions.c.target,
+    executions.c.revision_id,
+    executions.c.action_id,
+    payloads.c.body,
+    payloads.c.members,
+)
+
+
+def _together(db: Connection, within: Scope, filters: Mapping[str, Any]) -> tuple[list[Walk], int]:
+    """The records that match, of several tenants at once for counting, and the number of the filter that leads."""
+    groups = [within.tenants[first : first + _COUNTED] for first in range(0, len(within.tenants), _COUNTED)]
+    together = [_list(group, within.covered, filters) for group in groups]
+    return together, walks.rarest(db, together)
+
+
+def _walks(within: Scope, filters: Mapping[str, Any], leading: int) -> list[sa.Select[Any]]:
+    """The walks of each tenant, in the order of an index."""
+    each = [_list([tenant], within.covered, filters) for tenant in within.tenants]
+    return [branch for one in each for branch in one.led_by(leading)]
 
 
 def _list(tenants: Sequence[str], covered: Sequence[Condition], filters: Mapping[str, Any]) -> Walk:

@@ -35,6 +35,8 @@ class Note:
     given_id: str | None = None
     verdict: str | None = None
     rule: str | None = None
+    #: what else it said of itself (``gateway.kept_members``); None where that is not kept
+    members: Mapping[str, Any] | None = None
     #: what else its record tells: reason, of, denied, retry_after_seconds
     details: Mapping[str, Any] = field(default_factory=dict)
     id: str = field(default_factory=lambda: new_id("disp"))
@@ -64,4 +66,5 @@ def columns(this: Note) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _kept(this: Note, at: int, body: str) -> dict[str, Any]:
-    return {"subject": this.id, "workspace_id": this.workspace_id, "at": at, "body": body}
+    kept = {"subject": this.id, "workspace_id": this.workspace_id, "at": at, "body": body}
+    return {**kept, "members": None if this.members is None else transitions.dump(dict(this.members))}

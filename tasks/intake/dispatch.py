@@ -8,11 +8,13 @@ the execution.
 
 import functools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from config.errors import Conflict, Unprocessable
-from gateway.facts import Attempted
+from gateway import gate_column
+from gateway.facts import Attempted, trigger_key
+from gateway.gate_column import Gate
 from playbooks.definitions import parameters
 from playbooks.states import Mode, Status, WaitingFor
 from store.access import Caller
@@ -27,6 +29,7 @@ from tasks.attempts import completion
 from tasks.definitions import revisions
 from tasks.fairness import fair_queue
 from tasks.intake import idempotency, verdicts
+from tasks.intake.idempotency import Replay
 from tasks.intake.verdicts import Form, Settled
 from tasks.messages import publisher
 from tasks.messages.backlog import backlog
@@ -47,6 +50,8 @@ class DispatchRequest:
     target: str | None = None
     mode: Mode = Mode.LIVE
     idempotency_key: str | None = None
+    #: the record that it does again
+    replays: Replay | None = None
     request_id: str | None = None
     #: raises if there is room only for urgent requests
     unless_urgent: Callable[[], None] | None = None
@@ -80,7 +85,7 @@ def dispatch(request: DispatchRequest) -> AcceptedExecution:
         Unavailable: the database is away; nothing was accepted. Whatever ``request.unless_urgent`` raises.
     """
     workspace_id = request.caller.workspace_id
-    if request.idempotency_key and (earlier := db.read_one(_earlier, request)) is not None:
+    if _is_once(request) and (earlier := db.read_one(_earlier, request)) is not None:
         return earlier
     head = db.read_one(actions.head, workspace_id, request.action_id)
     revision = revisions.action(head.revision_id)
@@ -102,7 +107,7 @@ def dispatch(request: DispatchRequest) -> AcceptedExecution:
     try:
         again_at = backlog.again_at(row["queue"], row["created_at"])
         accept = functools.partial(_accept, request=request, form=form, row=row, again_at=again_at)
-        single = form.is_single and not request.idempotency_key
+        single = form.is_single and not _is_once(request)
         settled = group_commit.commit(accept, single=single, at=form.meets_at)
     except IntegrityError:  # a concurrent copy of this request was faster
         earlier = db.read_one(_earlier, request)
@@ -145,10 +150,27 @@ def _accept(connection: db.Connection, *, request: DispatchRequest, form: Form, 
             created_at=row["created_at"],
         )
     settled = verdicts.settled(connection, form, row)
+    if request.replays is not None:
+        workspace_id, actor = request.caller.workspace_id, request.caller.key_id
+        idempotency.remember_replay(connection, workspace_id, actor, request.replays, made=row["id"])
+        settled = settled._replace(row=_marked(settled.row, form, request, request.replays))
     transitions.accept(connection, settled.row, publish_again_at=again_at)
     if settled.run is not None:
         transitions.add(connection, [settled.run], settled.run["created_by"])
     return settled
+
+
+def _is_once(request: DispatchRequest) -> bool:
+    return bool(request.idempotency_key or request.replays)
+
+
+def _marked(row: NewRow, form: Form, request: DispatchRequest, replays: Replay) -> NewRow:
+    """The row of a replay, whose account names the record."""
+    gate = gate_column.read(row.get("gate"))
+    if gate is None:  # no rule concerns it
+        key = trigger_key(form.revision.definition, request.action_id, request.caller.workspace_id)
+        gate = Gate(origin=key[0], namespace=key[1], provider=key[3], action_type=key[4])
+    return {**row, "gate": replace(gate, replayed_from=replays.action_id).text()}
 
 
 def _attempted(request: DispatchRequest, form: Form, execution_id: str) -> Attempted:
@@ -211,13 +233,16 @@ def _fingerprint_parts(request: DispatchRequest) -> list[Any]:
 
 def _earlier(connection: db.Connection, request: DispatchRequest) -> AcceptedExecution | None:
     """The execution made before under the same idempotency key."""
-    known = idempotency.earlier(
-        connection,
-        request.caller.workspace_id,
-        request.caller.key_id,
-        request.idempotency_key,
-        _fingerprint_parts(request),
-    )
+    if request.replays is not None:
+        known = idempotency.replayed(connection, request.caller.workspace_id, request.replays)
+    else:
+        known = idempotency.earlier(
+            connection,
+            request.caller.workspace_id,
+            request.caller.key_id,
+            request.idempotency_key,
+            _fingerprint_parts(request),
+        )
     if known is None:
         return None
     decided = idempotency.decided(connection, known)

@@ -1,7 +1,8 @@
 """Idempotency keys: a repeated request under the same key makes nothing twice.
 
 A key, or the id of an event, belongs to the caller who sent it: no caller learns of the keys of another, or uses them
-up.
+up. A replay is the exception: its key is made of the record that it does again, and is the same for every caller, so
+that the record is done again once.
 """
 
 import contextlib
@@ -9,7 +10,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from config.errors import Unavailable, Unprocessable
 from config.settings import settings
@@ -20,6 +21,51 @@ from store.executions import idempotency
 
 #: separates the parts of a key; no key that a caller may send contains it
 SEPARATOR = "\x1f"
+#: what a key of a replay begins with, and in whose name all of them are kept: no caller is called that
+_REPLAY, ANY_CALLER = "replay" + SEPARATOR, audit.SYSTEM
+_DAY = 86_400_000
+
+
+class Replay(NamedTuple):
+    """The record that a request does again, by its subject; ``action_id`` is the id that it shows."""
+
+    subject: str
+    action_id: str
+
+    @property
+    def key(self) -> str:
+        """The key under which it is done once."""
+        return _REPLAY + self.subject
+
+
+def replayed(connection: Connection, workspace_id: str, replay: Replay) -> Row | None:
+    """What a record was replayed as; any request under its key is the same, also once the secret key has changed."""
+    return earlier_of(connection, workspace_id, ANY_CALLER, [replay.key]).get(replay.key)
+
+
+def remember_replay(
+    connection: Connection, workspace_id: str, actor: str, replay: Replay, *, made: str, outcome: str | None = None
+) -> None:
+    """Store what a replay has made, and audit that it replays a record.
+
+    The key lives longer than the body of the record, without which there is no other replay.
+
+    Raises:
+        IntegrityError: the record was replayed before.
+    """
+    kept = max(settings().retention_days, settings().payload_days) * _DAY
+    remember(
+        connection,
+        workspace_id,
+        ANY_CALLER,
+        replay.key,
+        [replay.key],
+        execution_id=made,
+        created_at=db.now_ms() + kept,
+        outcome=outcome,
+    )
+    said = {"replayed_from": replay.action_id, "record": replay.subject}
+    audit.record(connection, workspace_id, actor, "record.replayed", made, **said)
 
 
 class KeyClash(Unprocessable):

@@ -140,6 +140,15 @@ checks.positive_data_acceptance.expected-statuses = ["2xx", "404", "409", "422"]
 include-operation-id = ["enableRule", "rollBackRules", "liftStop"]
 checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "404"]
 
+[[operations]]  # what it carried may be gone
+include-operation-id = "replayRecord"
+parameters."path.record_id" = {{ dictionary = "ended", probability = 0.5 }}
+checks.positive_data_acceptance.expected-statuses = ["2xx", "404", "409", "422"]
+
+[[operations]]  # a filter is needed, and tenants are others'
+include-operation-id = "replayRecords"
+checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "403"]
+
 [[operations]]  # labels are given in one of two forms
 include-operation-id = ["dispatch", "dispatchBatch"]
 checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "404", "409", "422"]

@@ -80,6 +80,8 @@ ENTRIES = {
     ("GET", "/v1/audit"): _READ,
     ("GET", "/v1/audit/<path:record_id>"): _READ,
     ("GET", "/v1/audit/<path:record_id>/why"): _READ,
+    ("POST", "/v1/audit/<path:record_id>/replay"): _WRITE,
+    ("POST", "/v1/audit/replay"): _WRITE,
     ("GET", "/v1/silences"): _READ,
     ("POST", "/v1/silences"): _WRITE,
     ("POST", "/v1/silences/preview"): _READ,
@@ -173,6 +175,7 @@ _TENANTS = {
     ("GET", "/v1/audit"): Named(lambda tenant: (f"/v1/audit?tenant={tenant}", None)),
     ("GET", "/v1/audit/verify"): Named(lambda tenant: (f"/v1/audit/verify?tenant={tenant}", None)),
     ("POST", "/v1/audit/verify"): Named(lambda tenant: ("/v1/audit/verify", {"tenant": tenant})),
+    ("POST", "/v1/audit/replay"): Named(lambda tenant: ("/v1/audit/replay", {"tenant": tenant})),
     ("GET", "/v1/audit/export"): Named(lambda tenant: (f"/v1/audit/export?tenant={tenant}", None)),
     ("GET", "/v1/approvals"): Named(lambda tenant: (f"/v1/approvals?tenant={tenant}", None)),
     ("GET", "/v1/silences"): Named(lambda tenant: (f"/v1/silences?tenant={tenant}", None)),
@@ -199,6 +202,7 @@ _WITHOUT_TENANT = {
     ("POST", "/v1/auth/password"),
     ("GET", "/v1/audit/<path:record_id>"),
     ("GET", "/v1/audit/<path:record_id>/why"),
+    ("POST", "/v1/audit/<path:record_id>/replay"),
     *((method, "/v1/silences/<silence:silence_id>") for method in ("GET", "PUT", "DELETE")),
     ("GET", "/v1/audit/<path:record_id>/proof"),
     ("GET", "/v1/audit/key"),
@@ -239,6 +243,7 @@ _BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/admin/stop"): {"reason": "seen"},
 }
 _BODIES["POST", "/v1/silences"] = _BODIES["PUT", "/v1/silences/<silence:silence_id>"] = _SILENCE
+_BODIES["POST", "/v1/audit/replay"] = {"outcome": "failed", "preview": True}
 _BODIES["POST", "/v1/silences/preview"] = {"matchers": _SILENCE["matchers"]}
 _BODIES["PUT", "/v1/events/<path:fingerprint>/transition"] = {"to_state": "seen"}
 _BODIES["POST", "/users"] = {"username": "new", "password": PASSWORD, "role": "viewer"}
@@ -521,7 +526,7 @@ def test_another_workspace_sees_nothing(door: Door) -> None:
         things.event: "evt/gone",
     }
     for method, rule, path in routes(door):
-        if "<id:" not in rule and "record_id" not in rule and "fingerprint" not in rule:
+        if "<id:" not in rule and "<silence:" not in rule and "record_id" not in rule and "fingerprint" not in rule:
             continue
         body = _BODIES.get((method, path))
         theirs, nothing = things.path(rule), things.path(rule)

@@ -310,6 +310,13 @@ def _move(door: Door) -> None:
     key = door.key(grants=[{"tenants": ["*"]}])
     for query in ("", "labels=cluster=c-1,team=soc", "labels=team=soc&status=firing&namespace=other", "status=firing"):
         assert door.call("GET", f"/v1/events?limit=3&{query}", key=key).status_code == 200
+    filters = {name: value for name, value in _VALUES.items() if name not in ("playbook_id", "action_id")}
+    filters |= {"outcome": "failed", "verdict": "suppress", "chain_id": "none", "from": "2026-04-28T00:00:00Z"}
+    for name, value in filters.items():  # records, oldest first
+        for who in (key, None):
+            given = {name: value, "preview": True, "limit": 3}
+            answer = door.call("POST", "/v1/audit/replay", json=given, **({"key": who} if who else {}))
+            assert answer.status_code == 200, answer.text
 
 
 def _tell(ids: list[str]) -> None:

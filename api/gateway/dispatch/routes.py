@@ -78,7 +78,7 @@ def dispatch(query: dict[str, Any]) -> Response:
     asked = _asked(read)
     if query["dry_run"]:
         return answer(_foretold(asked))
-    return _sent(asked)
+    return answered(asked)
 
 
 def sent(read: requests.Dispatch) -> Response:
@@ -87,10 +87,11 @@ def sent(read: requests.Dispatch) -> Response:
     Raises:
         CallerError: it is not accepted.
     """
-    return _sent(_asked(read))
+    return answered(_asked(read))
 
 
-def _sent(asked: Asked) -> Response:
+def answered(asked: Asked) -> Response:
+    """Send one dispatch, as ``sent``."""
     [result], [outcome] = _carried_out([asked])
     if isinstance(result, CallerError):
         raise result
@@ -220,11 +221,11 @@ def _asked(read: requests.Dispatch) -> Asked:
         Forbidden: the caller's grants do not cover it.
     """
     tenants.require(caller(), read.tenant, read.namespace, read.provider, read.action_type)
-    trace = traces.child(_trace())
+    trace = traces.child(trace_of_request())
     return Asked(caller=caller(), dispatch=read, trace=trace, request_id=g.request_id, unless_urgent=HERE.refuse)
 
 
-def _trace() -> dict[str, str]:
+def trace_of_request() -> dict[str, str]:
     """The trace context of the request, in every line that it logs."""
     if "trace" not in g:
         headers = present().headers

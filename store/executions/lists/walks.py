@@ -84,8 +84,26 @@ def newest(
     db: Connection, branches: Sequence[sa.Select[Any]], columns: tuple[sa.Column[Any], sa.Column[Any]], part: Part
 ) -> list[Any]:
     """Time and id of the rows of a part and one more, newest first; ``columns`` are these two in each branch."""
+    return _merged(db, branches, columns, part, newest_first=True)
+
+
+def oldest(
+    db: Connection, branches: Sequence[sa.Select[Any]], columns: tuple[sa.Column[Any], sa.Column[Any]], part: Part
+) -> list[Any]:
+    """The same, oldest first: the indexes are walked backwards."""
+    return _merged(db, branches, columns, part, newest_first=False)
+
+
+def _merged(
+    db: Connection,
+    branches: Sequence[sa.Select[Any]],
+    columns: tuple[sa.Column[Any], sa.Column[Any]],
+    part: Part,
+    *,
+    newest_first: bool,
+) -> list[Any]:
     time, key = columns
-    order = paging.Order(columns, (True, True))
+    order = paging.Order(columns, (newest_first, newest_first))
     if part.after is not None:
         branches = [branch.where(order.behind(part.after)) for branch in branches]
     ordered = [branch.order_by(*order.clauses()) for branch in branches]
@@ -96,10 +114,11 @@ def newest(
     for first in range(0, len(ordered), _AT_ONCE):
         some = [sa.select(walk.limit(far).subquery()) for walk in ordered[first : first + _AT_ONCE]]
         merged = sa.union_all(*some).subquery("walks").c
-        latest = sa.select(merged[time.name], merged[key.name])
-        latest = latest.order_by(merged[time.name].desc(), merged[key.name].desc()).limit(far)
+        both = merged[time.name], merged[key.name]
+        first_of_all = sa.select(*both).order_by(*order._replace(columns=both).clauses()).limit(far)
         by_time = operator.attrgetter(time.name, key.name)
-        found = heapq.nlargest(far, [*found, *db.execute(latest)], key=by_time)
+        best = heapq.nlargest if newest_first else heapq.nsmallest
+        found = best(far, [*found, *db.execute(first_of_all)], key=by_time)
     return found[part.offset :]
 
 

@@ -62,15 +62,15 @@ class Batch:
 
 def prepare(batch: Batch) -> None:
     """Decide about each; each look-up has a connection for itself, so that none is held while another is waited for."""
-    known, providers, firsts = dispatch_ids.earlier(batch.asked), Providers(), dict[tuple[str, str], int]()
+    known, providers, firsts = dispatch_ids.earlier(batch.asked), Providers(), dict[dispatch_ids.Key, int]()
     for place, asked in enumerate(batch.asked):
         try:
             found = dispatch_ids.replayed(known, asked)
             if found is not None:
                 batch.results[place] = Taken(asked=asked, subject=found.subject, outcome=found.outcome, replayed=True)
                 continue
-            if asked.dispatch.id is not None:
-                first = firsts.setdefault((asked.dispatch.tenant, asked.dispatch.id), place)
+            if (key := dispatch_ids.key_of(asked)) is not None:
+                first = firsts.setdefault(key, place)
                 if first != place:
                     dispatch_ids.refuse_other(batch.asked[first], asked)
                     batch.copies[place] = first
@@ -83,7 +83,7 @@ def prepare(batch: Batch) -> None:
 def is_single(batch: Batch) -> bool:
     """Whether the transaction is one statement on PostgreSQL."""
     return len(batch.ready) == 1 and all(
-        ready.asked.dispatch.id is None and (ready.is_plain or gather.is_single(ready.verdict))
+        dispatch_ids.key_of(ready.asked) is None and (ready.is_plain or gather.is_single(ready.verdict))
         for ready in batch.ready.values()
     )
 
@@ -99,8 +99,8 @@ def write(connection: Connection, batch: Batch) -> list[Canvas]:
     batch.closed.clear()
     holds.begin(connection, ((ready.asked.dispatch.tenant, ready.verdict) for ready in batch.ready.values()))
     made = _made(connection, batch)
-    named = [place for place, ready in batch.ready.items() if ready.asked.dispatch.id is not None]
-    for place in sorted(named, key=lambda place: _id_of(batch.ready[place])):
+    named = {place: key for place, ready in batch.ready.items() if (key := dispatch_ids.key_of(ready.asked))}
+    for place in sorted(named, key=named.__getitem__):
         dispatch_ids.remember(connection, batch.ready[place].asked, made[place].subject, made[place].outcome)
     for place, ready in batch.ready.items():
         decided = made[place]
@@ -143,15 +143,11 @@ def _keys_of(item: tuple[int, Ready]) -> tuple[str, ...]:
     return gathered, ready.asked.dispatch.tenant, *(check.key for check in ready.verdict.checks)
 
 
-def _id_of(ready: Ready) -> tuple[str, str, str]:
-    return ready.asked.dispatch.tenant, ready.asked.caller.key_id, ready.asked.dispatch.id or ""
-
-
 def contended(batch: Batch) -> str:
     """The row for which a batch that is nothing but one dispatch contends with others, if there is one."""
     if len(batch.ready) != 1:
         return ""
     [ready] = batch.ready.values()
-    if ready.verdict.gathered is None or ready.verdict.checks or ready.asked.dispatch.id is not None:
+    if ready.verdict.gathered is None or ready.verdict.checks or dispatch_ids.key_of(ready.asked):
         return ""
     return ready.verdict.gathered.key

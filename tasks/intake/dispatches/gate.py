@@ -304,6 +304,8 @@ def _held(row: NewRow, ready: Ready, kept: Kept, outcome: Outcome | None) -> tup
 def _gate(asked: Asked, facts: Facts | None = None, verdict: Verdict = ALLOWED) -> Gate:
     this = asked.dispatch
     more: dict[str, Any] = {"given_id": this.id, "labels": this.labels, "trace": asked.trace, "reply": asked.reply}
+    if asked.replays is not None:
+        more["replayed_from"] = asked.replays.action_id
     if facts is not None:
         return gate_column.of(facts, verdict, **more)
     named = ("namespace", "provider", "action_type", "dedup_key", "fingerprint", "status", "starts_at", "ends_at")

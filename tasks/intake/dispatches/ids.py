@@ -1,7 +1,8 @@
 """Ids that senders give to their dispatches: each makes a dispatch repeatable.
 
 A dispatch that is sent again under the same id is answered with the outcome of the first; one that differs is refused.
-A throttled one leaves no trace: to be sent again, under the same id, is what its answer asks for.
+A replay has no such id: the record that it does again is its key, for every caller. A throttled one leaves no trace:
+to be sent again, under the same id, is what its answer asks for.
 """
 
 import dataclasses
@@ -29,33 +30,39 @@ class Earlier(NamedTuple):
     outcome: Outcome | None
 
 
-Known = Mapping[tuple[str, str, str], Any]
+#: tenant, sender and key of what is made once; the sender is "" of a replay, which is anybody's
+Key = tuple[str, str, str]
+Known = Mapping[Key, Any]
+
+
+def key_of(asked: Asked) -> Key | None:
+    """The key under which a dispatch is made once; None for one that may be made again."""
+    this = asked.dispatch
+    if asked.replays is not None:
+        return this.tenant, "", asked.replays.key
+    return None if this.id is None else (this.tenant, asked.caller.key_id, _PREFIX + this.id)
 
 
 def earlier(asked: Sequence[Asked]) -> Known:
-    """What was accepted before, by tenant, sender and id.
+    """What was accepted before, by key.
 
     Raises:
         Unavailable: the database is away.
     """
-    named = [one for one in asked if one.dispatch.id is not None]
-    found = dict[tuple[str, str, str], Any]()
-    if not named:
-        return found
+    keys = [key for one in asked if (key := key_of(one)) is not None]
+    if not keys:
+        return {}
     with db.read() as connection:
-        return _earlier(connection, named)
+        return read(connection, keys)
 
 
-def _earlier(connection: Connection, named: Sequence[Asked]) -> Known:
-    found = {}
-    for tenant, actor in {(one.dispatch.tenant, one.caller.key_id) for one in named}:
-        keys = [
-            _PREFIX + str(one.dispatch.id)
-            for one in named
-            if (one.dispatch.tenant, one.caller.key_id) == (tenant, actor)
-        ]
-        for key, row in idempotency.earlier_of(connection, tenant, actor, keys).items():
-            found[tenant, actor, key.removeprefix(_PREFIX)] = row
+def read(connection: Connection, keys: Sequence[Key]) -> Known:
+    """What was made under these keys."""
+    found = dict[Key, Any]()
+    for tenant, actor in {key[:2] for key in keys}:
+        mine = [key for *whose, key in keys if whose == [tenant, actor]]
+        made = idempotency.earlier_of(connection, tenant, actor or idempotency.ANY_CALLER, mine)
+        found |= {(tenant, actor, key): row for key, row in made.items()}
     return found
 
 
@@ -65,10 +72,11 @@ def replayed(known: Known, asked: Asked) -> Earlier | None:
     Raises:
         Conflict: its id was used for another dispatch.
     """
-    row = known.get((asked.dispatch.tenant, asked.caller.key_id, asked.dispatch.id or ""))
+    key = key_of(asked)
+    row = known.get(key) if key is not None else None
     if row is None:
         return None
-    if not idempotency.is_same(row, _parts(asked)):
+    if asked.replays is None and not idempotency.is_same(row, _parts(asked)):
         raise _other(asked)
     return Earlier(row.execution_id, _read(row.outcome, asked))
 
@@ -79,7 +87,7 @@ def refuse_other(first: Asked, asked: Asked) -> None:
     Raises:
         Conflict: they differ.
     """
-    if _parts(first) != _parts(asked):
+    if asked.replays is None and _parts(first) != _parts(asked):
         raise _other(asked)
 
 
@@ -91,10 +99,14 @@ def remember(connection: Connection, asked: Asked, subject: str, outcome: Outcom
     """
     if isinstance(outcome, Throttled):
         return
+    tenant, actor = asked.dispatch.tenant, asked.caller.key_id
+    if asked.replays is not None:
+        idempotency.remember_replay(connection, tenant, actor, asked.replays, made=subject, outcome=_written(outcome))
+        return
     idempotency.remember(
         connection,
-        asked.dispatch.tenant,
-        asked.caller.key_id,
+        tenant,
+        actor,
         _PREFIX + str(asked.dispatch.id),
         _parts(asked),
         execution_id=subject,
@@ -126,7 +138,9 @@ def _read(text: str | None, asked: Asked) -> Outcome | None:
     members = json.loads(text)
     if members["kind"] == PendingApproval.__name__:
         row = db.read_one(approvals.read, members["approval_id"])
-        pending = row is not None and row.status == approvals.PENDING
-        return notices.outcome(row, asked.caller.key_id) if pending else None
+        if row is None or row.status != approvals.PENDING:
+            return None
+        mine = asked.replays is None or row.requested_by == asked.caller.key_id
+        return notices.outcome(row, asked.caller.key_id if mine else None)  # its links stand for who has asked
     made: Outcome = getattr(outcomes, members.pop("kind"))(**members)
     return made

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from gateway import kept_members
 from gateway.gate_column import silence_of
 from gateway.outcomes import ChainStarted, Deduplicated, Grouped, Outcome, StateChanged, Suppressed, Throttled
 from gateway.redacted import redacted
@@ -42,7 +43,7 @@ def of(
     details: Mapping[str, object] | None = None,
 ) -> Note:
     """The record of a dispatch that made no execution; ``details`` are what its outcome adds."""
-    this = asked.dispatch
+    this, kept = asked.dispatch, redacted(payload)
     return Note(
         id=asked.subject,
         workspace_id=this.tenant,
@@ -51,13 +52,14 @@ def of(
         namespace=this.namespace,
         provider=this.provider,
         action_type=this.action_type,
-        payload=redacted(payload),
+        payload=kept,
+        members=kept_members.of(this, kept),
         began_at=db.now_ms(),
         origin=asked.origin,
         given_id=this.id,
         verdict=verdict.kind if check is None else check.effect.kind,
         rule=verdict.rule if check is None else check.rule,
-        details={**_details(verdict, check), **(details or {})},
+        details={**_details(verdict, check), **_origin(asked), **(details or {})},
     )
 
 
@@ -67,6 +69,10 @@ def _details(verdict: Verdict, check: Check | None) -> dict[str, object]:
     condition = None if verdict.kind in _GOES_ON else by.condition
     members = {"reason": by.reason, "condition": condition, "shadows": shadows or None}
     return {**members, "silence": silence_of(verdict.quiet) or None}
+
+
+def _origin(asked: Asked) -> dict[str, object]:
+    return {"replayed_from": asked.replays.action_id} if asked.replays is not None else {}
 
 
 def _of(outcome: Outcome) -> dict[str, object]:

@@ -24,6 +24,7 @@ from store.ids import new_id
 from store.sealing.seal import parameters_cell
 from tasks.definitions import provided
 from tasks.fairness import fair_queue
+from tasks.intake.idempotency import Replay
 from tasks.messages.backlog import backlog
 from tasks.messages.model import TaskMessage
 from tasks.messages.routing import URGENT, queue_of
@@ -47,6 +48,8 @@ class Asked:
     #: raises if there is room only for urgent requests
     unless_urgent: Callable[[], None] | None = None
     origin: Origin = "dispatch"
+    #: the record that it does again
+    replays: Replay | None = None
     #: the execution that it makes, or the name under which it is recorded where it makes none
     subject: str = field(default_factory=lambda: new_id("disp"))
 
