@@ -1,8 +1,6 @@
 """Approvals on the running product: they wait whatever dies, and are decided by links that outlive it."""
 
-import contextlib
 import re
-import shutil
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -39,9 +37,7 @@ def ready(first_stack: Stack) -> Iterator[Stack]:
     stack.restart("web", TOCSIN_APPROVAL_KEYS=FIRST)
     stack.wait_ready("web")
     yield stack
-    shutil.rmtree(folder)
-    with contextlib.suppress(httpx.HTTPError):  # a test that failed may have left no product
-        stack.api.http.post("/v1/rules/reload")
+    stack.forget_configuration()
 
 
 def ask(stack: Stack, number: int = 1) -> dict[str, Any]:

@@ -59,10 +59,7 @@ def config(stack: Stack) -> Iterator[Path]:
     (folder / "rules").mkdir(parents=True)
     yield folder
     stack.heal()
-    for name, empty in (("rules/all.yaml", {"rules": []}), ("chains.yaml", {"chains": []})):
-        (folder / name).write_text(json.dumps(empty))
-    stack.api.http.post("/v1/rules/reload")  # others use the same product
-    shutil.rmtree(folder)
+    stack.forget_configuration()
 
 
 def put_in_force(stack: Stack, config: Path, actions: dict[str, tuple[str, dict[str, Any]]]) -> None:

@@ -1,6 +1,5 @@
 """The running product follows the configuration: web, workers and the processes of their pools."""
 
-import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,9 +16,9 @@ RULE = "rules:\n  - {{name: {name}, condition: {{field: action.provider, eq: x}}
 def rules(first_stack: Stack) -> Iterator[Path]:
     """The folder of rules of a running product, whose key covers all tenants."""
     config = first_stack.directory / "var/config"
-    (config / "rules").mkdir(parents=True)
+    (config / "rules").mkdir(parents=True, exist_ok=True)
     yield config / "rules"
-    shutil.rmtree(config)
+    first_stack.forget_configuration()
     first_stack.thaw("slow")
     first_stack.api.http.delete("/admin/stop")  # which a test that fails half-way leaves behind
 

@@ -1,14 +1,11 @@
 """Groups on the running product: what is due goes out once, whatever dies and however long the clock stood still."""
 
-import contextlib
 import json
-import shutil
 import time
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-import httpx
 import pytest
 
 from tests.support.stack import NAMES, Stack
@@ -40,9 +37,7 @@ def ready(first_stack: Stack) -> Iterator[Stack]:
     stack.restart("web")
     stack.wait_ready("web")
     yield stack
-    shutil.rmtree(folder)
-    with contextlib.suppress(httpx.HTTPError):  # a test that failed may have left no product
-        stack.api.http.post("/v1/rules/reload")
+    stack.forget_configuration()
 
 
 def gather(stack: Stack, cluster: int) -> str:

@@ -336,10 +336,7 @@ def _put_back(stack: Stack) -> None:
     _clear(stack)
     for name in ("worker", "scripts"):
         stack.restart(name)
-    folder = stack.directory / "var" / "config"
-    shutil.rmtree(folder)
-    folder.mkdir()
-    assert stack.api.http.post("/v1/rules/reload").json()["errors"] == []
+    stack.forget_configuration()
     for tenant in stack.api.http.get("/health").json()["configuration"]["stopped"]:
         stack.api.http.delete("/admin/stop", params={"tenant": tenant})
     for name in ("worker", "scripts"):

@@ -6,6 +6,7 @@ waits until the API is healthy and every worker consumes. Tests may kill, freeze
 what is missing.
 """
 
+import contextlib
 import os
 import shutil
 import signal
@@ -218,6 +219,14 @@ class Stack:
         """Change the database behind the product's back."""
         with self._engine.begin() as connection:
             connection.execute(sa.text(statement), values)
+
+    def forget_configuration(self) -> None:
+        """Empty the gateway's folder, and put that in force: tests of other files use the same product."""
+        folder = self.directory / "var" / "config"
+        shutil.rmtree(folder)
+        folder.mkdir()
+        with contextlib.suppress(httpx.HTTPError):  # a test that failed may have left no product
+            self.api.http.post("/v1/rules/reload")
 
     def row(self, execution_id: str) -> dict[str, Any]:
         """An execution as the database holds it."""
