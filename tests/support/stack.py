@@ -25,7 +25,8 @@ from tests.support.services import RedisServer, queued
 from tests.support.sink import Sink
 from tests.support.waiting import eventually
 
-#: name in tests → one worker of each kind in the supervisor, by itself, so that it stays dead when a test has killed it
+#: name in tests → one worker of each kind in the supervisor, by itself, so that it stays dead when a test has killed
+#: it; one that ends by itself is started again where a test waits for executions, as the supervisor does
 WORKERS = {"worker": "steps", "slow": "slow", "scripts": "scripts", "beat": "control"}
 NAMES = ("web", *WORKERS)
 #: with those that a test may add; the next one that heals the stack has them ended
@@ -80,6 +81,8 @@ class Stack:
         )
         self.running: dict[str, Process] = {}
         self._altered: set[str] = set()
+        #: what a test has killed, which stays dead until it starts it again
+        self._killed: set[str] = set()
         self._engine = sa.create_engine(self.database_url, poolclass=sa.NullPool)
 
     def __enter__(self) -> Self:
@@ -135,7 +138,15 @@ class Stack:
 
     def kill(self, name: str) -> None:
         """``kill -9`` of a process with all its children."""
+        self._killed.add(name)
         self.running[name].kill()
+
+    def _supervise(self) -> None:
+        """Start workers again that have ended by themselves, as the supervisor does."""
+        for name in (ALL_WORKERS.keys() & self.running.keys()) - self._killed - self._altered:
+            if not self.running[name].alive():
+                print(f"the worker {name} has ended by itself:\n{self.log(name)[-6000:]}")
+                self.start(name)
 
     def end(self, name: str) -> None:
         """Stop a process in good order and forget it."""
@@ -155,6 +166,7 @@ class Stack:
             self.kill(name)
         self._altered.discard(name)
         self.start(name, **settings)
+        self._killed.discard(name)
 
     def is_ready(self, name: str) -> bool:
         """Whether the API is healthy, or the worker that runs now consumes."""
@@ -239,6 +251,7 @@ class Stack:
         def look() -> dict[str, dict[str, Any]] | None:
             known = {row["id"]: row for row in self.rows("SELECT * FROM executions") if row["id"] in wanted}
             assert len(known) == len(wanted), f"{len(wanted) - len(known)} accepted executions are gone"
+            self._supervise()
             return known if all(row["status"] in TERMINAL for row in known.values()) else None
 
         try:
