@@ -49,8 +49,21 @@ include-operation-id = "flushGroup"
 parameters."path.group_key" = {{ dictionary = "doomed_groups", probability = 0.7 }}
 
 [[operations]]
-include-operation-id = "getProof"
+include-operation-id = ["getProof", "getRecord", "explainRecord"]
 parameters."path.record_id" = {{ dictionary = "ended", probability = 0.5 }}
+
+[[operations]]
+include-operation-id = "getDispatch"
+parameters."path.dispatch_id" = {{ dictionary = "dispatches", probability = 0.5 }}
+
+[[operations]]
+include-operation-id = ["tripBreaker", "resetBreaker"]
+parameters."path.provider" = {{ dictionary = "providers", probability = 0.5 }}
+
+[[operations]]  # it is a dispatch
+include-operation-id = "testProvider"
+parameters."path.provider" = {{ dictionary = "providers", probability = 0.5 }}
+checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "404", "409", "422"]
 
 [[operations]]
 include-operation-id = "getExecution"
@@ -196,7 +209,7 @@ parameters."path.step_id" = {{ dictionary = "steps", probability = 0.8 }}
 _ACTIONS = {step["action_ref"]: step["parameters"] for step in DEFINITION["steps"]}
 #: a group for each number, and the machine of the documented examples, whose event can become what they say at any time
 _FOLDER = {
-    "providers.yaml": "providers: {fuzzed: {kind: mock}}",
+    "providers.yaml": "providers: {fuzzed: {kind: mock}}\ncircuit_breakers: {fuzzed: {failure_threshold: 1000}}",
     "state_machines.yaml": "state_machines: [{name: alert, initial_state: firing, states: [firing, acknowledged],"
     " transitions: [{from: [firing, acknowledged], to: acknowledged}]}]",
     "rules/fuzzed.yaml": "rules: [{name: move, condition: {field: action.action_type, eq: fuzzed},"
@@ -265,6 +278,12 @@ def _groups(stack: Stack) -> dict[str, list[str]]:
     """Make groups to read, and others to flush."""
     ids = [_dispatched(stack, action_type="fuzzed-alert", payload={"n": number})["group_id"] for number in range(40)]
     return {"groups": ids[:8], "doomed_groups": ids[8:]}
+
+
+def _dispatches(stack: Stack) -> dict[str, list[str]]:
+    """Make dispatches to read; they are sent by the only provider."""
+    ids = [_dispatched(stack, action_type="sent")["action_id"] for _ in range(4)]
+    return {"dispatches": ids, "providers": ["fuzzed"]}
 
 
 def _events(stack: Stack) -> None:
@@ -356,7 +375,7 @@ def test_schemathesis_finds_nothing(stack: Stack, tmp_path: Path) -> None:
     _configure(stack)
     _events(stack)
     known = {**_executions(stack), **_approvals(stack), **_playbooks(stack), **_users(stack), **_groups(stack)}
-    known |= _silences(stack)
+    known |= {**_silences(stack), **_dispatches(stack)}
     dictionaries = "\n".join(f"{name}.values = {json.dumps(values)}" for name, values in known.items())
     config = _CONFIG.format(hooks=json.dumps(str(_CHECKS)), dictionaries=dictionaries)
     (tmp_path / "schemathesis.toml").write_text(config)
