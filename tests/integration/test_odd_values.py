@@ -141,7 +141,7 @@ def test_no_values_in_several_members_break_anything(door: Door, seed: int, data
 
 
 @pytest.mark.wide
-@pytest.mark.parametrize("seed", _SEEDS)
+@pytest.mark.parametrize("seed", _SEEDS[:1])
 def test_no_value_of_any_type_anywhere_breaks_anything(door: Door, seed: int) -> None:
     """All types in all places, of a CACAO document and of the objects around it."""
     document = _cacao(seed)
