@@ -28,7 +28,7 @@ from store.engine.db import Connection
 from store.executions.rows import NewRow
 from store.gateway import events
 from store.gateway.events import Event
-from tasks.intake import notices
+from tasks.intake import holds, notices
 from tasks.intake.dispatches import gate as dispatch_gate
 from tasks.intake.dispatches import notes as dispatch_notes
 from tasks.intake.dispatches.gate import Decided, Ready
@@ -232,6 +232,7 @@ def _told(connection: Connection, move: Move, event: Event, step: Step) -> Moved
     if isinstance(ready, str):
         more["notice_error"] = ready
     elif ready is not None:
+        holds.begin(connection, [(event.workspace_id, ready.verdict)])
         sent = notices.asked(connection, ready, dispatch_gate.carried_out(connection, ready))
         rows, messages = list(sent.rows), list(sent.messages)
         more["notice"] = sent.subject
