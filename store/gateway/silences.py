@@ -229,17 +229,21 @@ _alert = Prepared(
 )
 
 
-def note_alert(db: Connection, workspace_id: str, alert: str, silence_id: str) -> None:
-    """Remember that a silence has kept the firing of an alert back."""
+def note_alert(db: Connection, workspace_id: str, alert: str, silence_id: str, until: int | None = None) -> None:
+    """Remember that a silence has kept the firing of an alert back; of a window, ``until`` (ms) it closes.
+
+    Between two windows the firing may go out, and then its end must, too.
+    """
     values = {"workspace_id": workspace_id, "alert": alert, "silence_id": silence_id}
-    _alert.run(db, {**values, "expires_at": now_ms() + REMEMBERED})
+    _alert.run(db, {**values, "expires_at": now_ms() + REMEMBERED if until is None else until})
 
 
 def keeping(db: Connection, workspace_id: str, alert: str, silence_ids: Sequence[str]) -> frozenset[str]:
     """Those of the silences that have kept the firing of an alert back."""
     column = silenced_alerts.c
     mine = (column.workspace_id == workspace_id, column.alert == alert, column.silence_id.in_(silence_ids))
-    return frozenset(db.execute(sa.select(column.silence_id).where(*mine)).scalars())
+    kept = sa.select(column.silence_id).where(*mine, column.expires_at > now_ms())
+    return frozenset(db.execute(kept).scalars())
 
 
 def forget_alerts(db: Connection, *, before: int, limit: int = 500) -> int:

@@ -7,12 +7,15 @@ from typing import Any
 import pytest
 
 from playbooks.states import Status
+from store import audit
 from store.engine import db
 from store.executions import transitions
+from store.gateway import silences
 from tests.support import dispatching
 from tests.support.api import Door
 from tests.support.dispatching import body, send
 
+_DAY = 86_400_000
 PROVIDERS = "providers:\n  drill: {kind: mock}\n  mail: {kind: mock}\n"
 MACHINES = """\
 state_machines:
@@ -79,3 +82,27 @@ def test_the_notice_of_an_end_never_overtakes_that_of_the_firing(door: Door) -> 
     move(door, "firing")
     move(door, "resolved")
     assert notices() == [("firing", Status.WAITING), ("resolved", Status.WAITING)]
+
+
+def test_a_window_keeps_back_the_end_of_what_fired_while_it_was_open(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What has fired between two windows has gone out: its end passes the next window."""
+
+    def outcome(status: str) -> str:
+        given = body(provider="mail", fingerprint="w-1", status=status)
+        return str(send(door, given, headers={"Prefer": "respond-async"}).json["outcome"])
+
+    silence(door, cron="0 0 * * *", duration_minutes=60)
+    first = (db.now_ms() // _DAY + 1) * _DAY
+    scenes = [
+        (60_000, "firing", "silenced"),
+        (120_000, "resolved", "silenced"),
+        (180_000, "firing", "silenced"),
+        (2 * 3_600_000, "firing", "accepted"),
+        (_DAY + 60_000, "resolved", "accepted"),
+    ]
+    for after, status, expected in scenes:
+        for module in (db, audit, silences):
+            monkeypatch.setattr(module, "now_ms", lambda after=after: first + after)
+        assert outcome(status) == expected, after
