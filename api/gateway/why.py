@@ -64,7 +64,7 @@ EXAMPLE: dict[str, Any] = {
 }
 
 
-@blueprint.get("/audit/<path:record_id>/why", parameters=[_ID])
+@blueprint.get("/audit/<slashed:record_id>/why", parameters=[_ID])
 @requires("read:audit")
 @blueprint.answers(200, Why(), example=EXAMPLE, words="Why, in sentences and as data.", fails=(404,))
 def explain_record(record_id: str) -> Response:

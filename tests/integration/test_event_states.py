@@ -336,7 +336,8 @@ def test_events_are_listed_by_state_namespace_tenant_and_labels(door: Door) -> N
 
 
 @pytest.mark.parametrize(
-    "fingerprint", ["a/b/c", "with space", "x/transition", "ünïcode ✓", "a%2Fb?c#d", "..", "y" * 1024]
+    "fingerprint",
+    ["a/b/c", "with space", "x/transition", "ünïcode ✓", "a%2Fb?c#d", "..", "y" * 1024, "/a", "//a/", "/"],
 )
 def test_fingerprints_of_any_form_are_found_again(door: Door, fingerprint: str) -> None:
     """Slashes, spaces and signs of paths are part of it."""
