@@ -279,7 +279,7 @@ def _asked(move: Move, step: Step, facts: Facts | None) -> Asked:
         "namespace": event.namespace,
         "tenant": event.workspace_id,
         "action_type": event.action_type,
-        "labels": labels,
+        "labels": redacted(labels),
         "starts_at": event.starts_at,
         "ends_at": event.ends_at,
         "at": stamp(db.now_ms()),
