@@ -307,6 +307,18 @@ def test_a_rule_may_stop_a_summary_as_any_dispatch(door: Door) -> None:
     assert (record["outcome"], record["origin"], record["matched_rule"]) == ("suppressed", "group", "quiet")
 
 
+def test_a_silence_may_stop_a_summary_as_any_dispatch(door: Door) -> None:
+    """The flush says that nobody is notified."""
+    matchers = [{"name": "action.origin", "value": "group"}]
+    made = door.call("POST", "/v1/silences", json={"matchers": matchers, "duration_seconds": 60, "comment": "CHG-1"})
+    assert made.status_code == 201, made.text
+    outcome = gather(door)
+    answer = door.call("DELETE", f"/v1/groups/{outcome['group_id']}")
+    assert (answer.status_code, answer.json["notified"]) == (200, False)
+    record = door.call("GET", f"/v1/audit/{answer.json['summary_id']}").json
+    assert (record["outcome"], record["origin"]) == ("silenced", "group")
+
+
 def test_a_group_whose_provider_is_gone_stays_and_is_tried_again(
     door: Door, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
