@@ -15,6 +15,7 @@ from store.executions import transitions
 from store.gateway import groups
 from tasks.clock.duty import TimeSlice
 from tasks.clock.gateway import group_flushes
+from tasks.intake import summaries as intake_summaries
 from tests.support import dispatching
 from tests.support.api import Door, assert_problem
 from tests.support.dispatching import body, send
@@ -286,6 +287,17 @@ def test_what_is_not_resolved_is_sent_again(door: Door) -> None:
     flush_due()
     assert flush_due() == 0
     assert len(summaries()) == 3
+
+
+def test_a_repeated_summary_reads_no_more_members_than_it_shows(door: Door) -> None:
+    """It counts all that fire still."""
+    for number in range(25):
+        found = gather(door, "again", fingerprint=f"f-{number}", status="firing")
+    pass_time(31)
+    flush_due()
+    again = intake_summaries._still_fires(db.read_one(groups.read, found["group_id"]))
+    assert again is not None
+    assert (again.size, len(again.events)) == (25, 20)
 
 
 def test_a_summary_goes_by_its_own_provider_with_its_own_text(door: Door) -> None:
