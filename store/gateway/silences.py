@@ -54,7 +54,7 @@ silences = sa.Table(
     sa.Column("notice_error", sa.Text),
     sa.Column("ended_at", sa.BigInteger),
     sa.Column("ended_by", sa.Text),
-    #: how many were to be held until ``held_until``
+    #: how many were to be held in the period that ends at ``held_until``
     sa.Column("held", sa.Integer, nullable=False),
     sa.Column("held_until", sa.BigInteger, nullable=False),
     sa.Column("version", sa.Integer, nullable=False),
@@ -181,7 +181,8 @@ def looked_after(db: Connection, row: Row, values: Mapping[str, Any]) -> bool:
 
 _counting = Prepared(
     sa.text(
-        "UPDATE silences SET held = CASE WHEN held_until = :until THEN held + 1 ELSE 1 END, held_until = :until"
+        "UPDATE silences SET held = CASE WHEN cron IS NULL OR held_until >= :until THEN held + 1 ELSE 1 END,"
+        " held_until = CASE WHEN held_until > :until THEN held_until ELSE :until END"
         " WHERE id = :id AND ended_at IS NULL RETURNING held, ends_at, cron"
     )
 )

@@ -74,8 +74,10 @@ def change(silence_id: str, given: Mapping[str, Any], author: Author) -> tuple[R
         row = _live(silences.locked(connection, silence_id), silence_id)
         now = db.now_ms()
         new = {**values, "reminded": False, "tries": 0, "notice_error": None, "next_at": next_at(_Row(values), now)}
+        period = times_of(_Row(values)).period(now)
+        goes_on = period.active and row.held_until > now  # what is held already, and what will be, is one order
+        new |= {"held_until": period.ends} if goes_on else {"held": 0, "held_until": 0}
         row = silences.change(connection, silence_id, new)
-        period = times_of(row).period(now)
         held.move(connection, silence_id, period.ends if period.active else now)
         _audit(connection, author, "silence.changed", row)
         return row, configurations.end(connection)

@@ -319,6 +319,19 @@ def test_a_change_of_the_end_moves_what_is_held(door: Door) -> None:
     assert abs(due_at.due_at - _ms(changed["ends_at"])) < 5_000
 
 
+def test_what_is_held_keeps_its_order_when_the_end_is_moved(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What comes later goes out later; one silence holds no more than before."""
+    monkeypatch.setattr("store.gateway.silences.MOST_HELD", 5)
+    made = silence(door, after="release")
+    later = {"matchers": WARNINGS, "duration_seconds": 7200, "comment": "longer", "after": "release"}
+    ids = [send(door, warning()).json["action_id"] for _ in range(3)]
+    assert door.call("PUT", f"/v1/silences/{made['id']}", json=later).status_code == 200
+    answers = [send(door, warning()).json for _ in range(3)]
+    assert [one["held"] for one in answers] == [True, True, False]
+    times = [row.due_at for row in rows_of(*ids, *(one["action_id"] for one in answers[:2]))]
+    assert times == list(range(times[0], times[0] + 5))
+
+
 def _ms(moment: str) -> int:
     from datetime import datetime
 
