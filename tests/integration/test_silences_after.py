@@ -229,6 +229,17 @@ def test_a_preview_counts_what_went_out_in_the_last_day(door: Door) -> None:
     assert_problem(door.call("POST", "/v1/silences/preview", json={"matchers": WARNINGS, "comment": "c"}), 400)
 
 
+def test_a_preview_ends_when_its_time_is_over(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It says how many it has looked at, and that these are not all."""
+    with dispatching.working():
+        for _ in range(3):
+            assert send(door).json["outcome"] == "executed"
+    monkeypatch.setattr(control, "PREVIEWED_FOR", 0)
+    given = {"matchers": [{"name": "action.provider", "value": "drill"}]}
+    found = door.call("POST", "/v1/silences/preview", json=given).json
+    assert (found["matched"], found["looked_at"], found["complete"]) == (1, 1, False)
+
+
 @pytest.mark.gate
 def test_each_goes_out_once_and_in_order_whatever_is_killed(door: Door) -> None:
     """The silence is ended mid-way; the process that lets go is killed again and again."""
