@@ -33,6 +33,7 @@ from api.http.blueprint import (
     IdConverter,
     PartsConverter,
     SilenceIdConverter,
+    SlashedConverter,
     StepIdConverter,
     TextConverter,
 )
@@ -121,6 +122,7 @@ def create_app() -> Flask:
     app.url_map.converters["dispatch"] = DispatchIdConverter
     app.url_map.converters["silence"] = SilenceIdConverter
     app.url_map.converters["path"] = TextConverter
+    app.url_map.converters["slashed"] = SlashedConverter
     app.url_map.converters["parts"] = PartsConverter
     app.extensions["tocsin.limiter"] = Limiter()
     app.extensions["tocsin.watcher"] = Watcher()

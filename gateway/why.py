@@ -36,6 +36,8 @@ _RULES = {
     "modify": "changes its payload",
     "chain": "starts a chain in its place",
     "schedule": "sends it later",
+    "group": "gathers it with others",
+    "state_machine": "moves its event",
     "require_approval": "asks for an approval",
     "allow": "lets it out",
 }
@@ -54,8 +56,8 @@ class Known:
     verdict: str = "allow"
     rule: str | None = None
     at: int = 0
-    #: when what waits goes on
-    due_at: int | None = None
+    #: when what a silence holds still goes out: its end may have been moved
+    held_until: int | None = None
     gate: Mapping[str, Any] = field(default_factory=dict)
     details: Mapping[str, Any] = field(default_factory=dict)
     error: Mapping[str, Any] = field(default_factory=dict)
@@ -85,8 +87,9 @@ def _told(known: Known) -> Iterator[Told]:
 
 
 def _silence(known: Known, silence: Mapping[str, Any]) -> Told:
-    until, rule = stamp(silence["until"]), known.rule
-    kept = known.outcome == "silenced"
+    rule, kept = known.rule, known.outcome == "silenced"
+    waits = known.held_until is not None
+    until = stamp(known.held_until if known.held_until is not None else silence["until"])
     reason: Json = {
         "kind": "silence",
         "silence_id": silence["id"],
@@ -101,10 +104,10 @@ def _silence(known: Known, silence: Mapping[str, Any]) -> Told:
     what = "window of the silence" if silence.get("window") else "silence"
     if kept:
         sentence = f"The {what} {silence['id']!r} kept it from going out; it passes at {until}: {silence['comment']}."
-    elif known.outcome is None and known.gate.get("outcome") == "held":
+    elif waits:
         sentence = f"The {what} {silence['id']!r} holds it; it goes out at {until}: {silence['comment']}."
     else:
-        sentence = f"The {what} {silence['id']!r} held it until {until}: {silence['comment']}."
+        sentence = f"The {what} {silence['id']!r}, which was to pass at {until}, held it: {silence['comment']}."
     return reason, _ended(sentence)
 
 

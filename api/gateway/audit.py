@@ -52,7 +52,7 @@ def list_records(query: dict[str, Any]) -> Response:
     return answer(shown)
 
 
-@blueprint.get("/audit/<path:record_id>", parameters=[_ID])
+@blueprint.get("/audit/<slashed:record_id>", parameters=[_ID])
 @requires("read:audit")
 @blueprint.arguments(shapes.OneQuery(), location="query")
 @blueprint.answers(200, shapes.RecordOrAll(), example=shapes.RECORD, words="The record.", fails=(404,))

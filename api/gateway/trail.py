@@ -112,7 +112,7 @@ def export_records(query: dict[str, Any]) -> Response:
     return Response(body, 200, headers, content_type=_LINES)
 
 
-@blueprint.get("/audit/<path:record_id>/proof", parameters=[_ID])
+@blueprint.get("/audit/<slashed:record_id>/proof", parameters=[_ID])
 @requires("read:audit")
 @blueprint.answers(
     200, shapes.Proof(), example=shapes.PROOF, words="Enough to check the record alone.", fails=(404, 409)

@@ -14,6 +14,7 @@ from api.http.schemas import described
 from config.errors import NotFound
 from gateway import why
 from gateway.why import Known
+from playbooks.states import Status, WaitingFor
 from store.callers.reach import Covering
 from store.engine.db import Connection, Row
 from store.records import approvals as executions
@@ -66,7 +67,7 @@ EXAMPLE: dict[str, Any] = {
 }
 
 
-@blueprint.get("/audit/<path:record_id>/why", parameters=[_ID])
+@blueprint.get("/audit/<slashed:record_id>/why", parameters=[_ID])
 @requires("read:audit")
 @blueprint.answers(200, Why(), example=EXAMPLE, words="Why, in sentences and as data.", fails=(404,))
 def explain_record(record_id: str) -> Response:
@@ -121,10 +122,15 @@ def _of_execution(row: Row) -> Known:
         verdict=gate.get("verdict", "allow"),
         rule=gate.get("rule"),
         at=row.created_at,
-        due_at=row.due_at,
+        held_until=row.due_at if gate.get("outcome") == "held" and _is_held(row) else None,
         gate=gate,
         error=why.read(row.error),
     )
+
+
+def _is_held(row: Row) -> bool:
+    """Whether it waits for its time, and not for another attempt."""
+    return bool(row.status == Status.WAITING and row.waiting_for == WaitingFor.DELAY)
 
 
 def _shown(record_id: str, execution_id: str | None, tenant: str, known: Known) -> dict[str, Any]:

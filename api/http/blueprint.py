@@ -87,6 +87,13 @@ class TextConverter(PathConverter):
     regex = r"[^/\0][^\0\n]*?"
 
 
+class SlashedConverter(TextConverter):
+    """Text that may begin with a slash: else the router leaves that out, and leads to another object."""
+
+    regex = r"[^\0\n]+?"
+    part_isolating = False  # the library concludes it from the slashes in an expression
+
+
 class PartsConverter(PathConverter):
     """Two parts of a path or more, whatever is in them, even nothing."""
 

@@ -52,7 +52,7 @@ def list_events(query: dict[str, Any]) -> Response:
     return answer(shown)
 
 
-@blueprint.get("/events/<path:fingerprint>", parameters=[_FINGERPRINT])
+@blueprint.get("/events/<slashed:fingerprint>", parameters=[_FINGERPRINT])
 @requires("read:audit")
 @blueprint.arguments(shapes.HistoryQuery(), location="query")
 @blueprint.answers(200, shapes.EventHistory(), example=shapes.ONE, words="The event.", fails=(404,))
@@ -69,7 +69,7 @@ def get_event(query: dict[str, Any], fingerprint: str) -> Response:
     return answer({**shown, "history_before": first if first > 1 else None})
 
 
-@blueprint.put("/events/<path:fingerprint>/transition", parameters=[_FINGERPRINT])
+@blueprint.put("/events/<slashed:fingerprint>/transition", parameters=[_FINGERPRINT])
 @requires("manage:events")
 @blueprint.arguments(_TRANSITION, example=shapes.TRANSITION)
 @blueprint.answers(

@@ -3,6 +3,7 @@
 from typing import Any
 
 from api.http.times import stamp
+from gateway.redacted import redacted
 from store.engine.db import Row
 from store.executions import transitions
 from store.gateway import events
@@ -20,7 +21,7 @@ def event(row: Row) -> dict[str, Any]:
         "tenant": row.workspace_id,
         "action_type": row.action_type,
         "provider": row.provider,
-        "labels": events.labels_of(row),
+        "labels": redacted(events.labels_of(row)),
         "starts_at": row.starts_at,
         "ends_at": row.ends_at,
         "created_at": stamp(row.created_at),

@@ -32,6 +32,15 @@ Path = fields.Path
 _PROBES = ("a", "Z", "0", "-", "x-1", "zq7 k", "ß", "{", "a.b/c:d@e", "q" * 300)
 
 
+#: the fields besides the key that every execution has, with texts of every kind: that they are there says nothing
+_NEVER_MISSING: Mapping[Path, Sequence[str]] = {
+    **dict.fromkeys(
+        (("action", "payload"), ("action", "metadata")), ("{}", '{"a": 1}', '{"zq7": "k", "b": [true, {}]}')
+    ),
+    **dict.fromkeys((("action", "id"), ("action", "caller")), _PROBES),
+}
+
+
 def path_of(name: str) -> Path:
     """The path that a matcher reads.
 
@@ -169,4 +178,4 @@ def _selects(one: Mapping[str, str], tenant: str) -> bool:
         return not test(own) and not (one["op"] == "=" and covers(one["value"], own))
     if fields.in_key(path):
         return not all(map(test, _PROBES))
-    return not test("")
+    return not test("") and not (path in _NEVER_MISSING and all(map(test, _NEVER_MISSING[path])))

@@ -67,6 +67,8 @@ def _window_faults(given: Mapping[str, Any]) -> list[Problem]:
 def _time_faults(given: Mapping[str, Any], now: int) -> list[Problem]:
     starts, ends = times(given, now)
     most = LONGEST if given.get("cron") is None else LONGEST_WINDOW
+    if starts < 0:
+        return [Problem("/starts_at", "lies before 1970")]
     if starts > now + LONGEST:
         return [Problem("/starts_at", f"lies more than {LONGEST // _DAY} days ahead")]
     if ends is None:

@@ -54,7 +54,7 @@ silences = sa.Table(
     sa.Column("notice_error", sa.Text),
     sa.Column("ended_at", sa.BigInteger),
     sa.Column("ended_by", sa.Text),
-    #: how many were to be held until ``held_until``
+    #: how many were to be held in the period that ends at ``held_until``
     sa.Column("held", sa.Integer, nullable=False),
     sa.Column("held_until", sa.BigInteger, nullable=False),
     sa.Column("version", sa.Integer, nullable=False),
@@ -181,7 +181,8 @@ def looked_after(db: Connection, row: Row, values: Mapping[str, Any]) -> bool:
 
 _counting = Prepared(
     sa.text(
-        "UPDATE silences SET held = CASE WHEN held_until = :until THEN held + 1 ELSE 1 END, held_until = :until"
+        "UPDATE silences SET held = CASE WHEN cron IS NULL OR held_until >= :until THEN held + 1 ELSE 1 END,"
+        " held_until = CASE WHEN held_until > :until THEN held_until ELSE :until END"
         " WHERE id = :id AND ended_at IS NULL RETURNING held, ends_at, cron"
     )
 )
@@ -229,17 +230,21 @@ _alert = Prepared(
 )
 
 
-def note_alert(db: Connection, workspace_id: str, alert: str, silence_id: str) -> None:
-    """Remember that a silence has kept the firing of an alert back."""
+def note_alert(db: Connection, workspace_id: str, alert: str, silence_id: str, until: int | None = None) -> None:
+    """Remember that a silence has kept the firing of an alert back; of a window, ``until`` (ms) it closes.
+
+    Between two windows the firing may go out, and then its end must, too.
+    """
     values = {"workspace_id": workspace_id, "alert": alert, "silence_id": silence_id}
-    _alert.run(db, {**values, "expires_at": now_ms() + REMEMBERED})
+    _alert.run(db, {**values, "expires_at": now_ms() + REMEMBERED if until is None else until})
 
 
 def keeping(db: Connection, workspace_id: str, alert: str, silence_ids: Sequence[str]) -> frozenset[str]:
     """Those of the silences that have kept the firing of an alert back."""
     column = silenced_alerts.c
     mine = (column.workspace_id == workspace_id, column.alert == alert, column.silence_id.in_(silence_ids))
-    return frozenset(db.execute(sa.select(column.silence_id).where(*mine)).scalars())
+    kept = sa.select(column.silence_id).where(*mine, column.expires_at > now_ms())
+    return frozenset(db.execute(kept).scalars())
 
 
 def forget_alerts(db: Connection, *, before: int, limit: int = 500) -> int:

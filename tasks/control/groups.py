@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from config.errors import Conflict
+from gateway.outcomes import Deduplicated, Outcome, Silenced, Suppressed, Throttled
 from store.access import Caller
 from store.engine import db
 from store.engine.db import Row
@@ -13,7 +14,8 @@ from tasks.intake import summaries
 class FlushedGroup(NamedTuple):
     """What a flush has come to.
 
-    ``notified``: whether the summary goes out. A rule may stop it, as it may any dispatch; its record says so.
+    ``notified``: whether the summary goes out. A rule or a silence may stop it, as it may any dispatch; its record says
+    so.
     """
 
     row: Row
@@ -35,8 +37,14 @@ def flush(caller: Caller, row: Row) -> FlushedGroup:
         raise Conflict(f"The group cannot be notified: {made.refusal}", code="not_flushed")
     if made.summary is None:
         return _now(closed)
-    stopped = made.summary.outcome is not None and made.summary.outcome.name in ("suppressed", "throttled")
-    return FlushedGroup(closed, made.summary.subject, not stopped)
+    return FlushedGroup(closed, made.summary.subject, not _is_stopped(made.summary.outcome))
+
+
+def _is_stopped(outcome: Outcome | None) -> bool:
+    """Whether a rule or a silence has stopped a summary for good; what waits goes out later."""
+    if isinstance(outcome, Silenced):
+        return not outcome.held
+    return isinstance(outcome, Suppressed | Throttled | Deduplicated)
 
 
 def _now(row: Row) -> FlushedGroup:

@@ -5,8 +5,9 @@ every living process obeys. What an ended silence holds goes out with the next t
 """
 
 import json
+import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -31,6 +32,8 @@ from tasks.generations.changes import Author
 MOST = 5_000
 #: how far back a preview looks, ms; records that it reads, and kinds that it names
 DAY, MOST_PREVIEWED, MOST_KINDS = 86_400_000, 2_000, 50
+#: how long a preview compares records, seconds: twenty patterns over all payloads would take the process for longer
+PREVIEWED_FOR = 0.5
 #: until what was decided before an end is written down, ms
 SETTLED = 2_000
 
@@ -74,8 +77,10 @@ def change(silence_id: str, given: Mapping[str, Any], author: Author) -> tuple[R
         row = _live(silences.locked(connection, silence_id), silence_id)
         now = db.now_ms()
         new = {**values, "reminded": False, "tries": 0, "notice_error": None, "next_at": next_at(_Row(values), now)}
+        period = times_of(_Row(values)).period(now)
+        goes_on = period.active and row.held_until > now  # what is held already, and what will be, is one order
+        new |= {"held_until": period.ends} if goes_on else {"held": 0, "held_until": 0}
         row = silences.change(connection, silence_id, new)
-        period = times_of(row).period(now)
         held.move(connection, silence_id, period.ends if period.active else now)
         _audit(connection, author, "silence.changed", row)
         return row, configurations.end(connection)
@@ -110,7 +115,7 @@ def end(silence_id: str, author: Author) -> tuple[Row, str]:
 class Preview:
     """How many of the last day's executions a silence would have kept back.
 
-    ``looked_at`` of them, the newest, were read; ``complete`` says that these are all.
+    ``looked_at`` of them, the newest, were compared; ``complete`` says that these are all.
     """
 
     matched: int
@@ -146,12 +151,22 @@ def preview(given: Mapping[str, Any], *, tenant: str, exact: bool) -> Preview:
     covered = (Grant(tenants=(tenant,), exact=exact),)
     with db.read() as connection:
         rows = found_silences.went_out(connection, covered, db.now_ms() - DAY, MOST_PREVIEWED)
-    found = Counter((row.provider or "", row.action_type or "") for row in rows if _is_matched(this, row))
+    compared = [(row, _is_matched(this, row)) for row in _in_time(rows)]
+    found = Counter((row.provider or "", row.action_type or "") for row, matched in compared if matched)
     kinds = [
         {"provider": provider, "action_type": action_type, "count": count}
         for (provider, action_type), count in found.most_common(MOST_KINDS)
     ]
-    return Preview(found.total(), len(rows), len(rows) < MOST_PREVIEWED, kinds)
+    return Preview(found.total(), len(compared), len(compared) == len(rows) < MOST_PREVIEWED, kinds)
+
+
+def _in_time(rows: Iterable[Any]) -> Iterator[Any]:
+    """As many of the rows as ``PREVIEWED_FOR`` allows, and one."""
+    until = time.monotonic() + PREVIEWED_FOR
+    for row in rows:
+        yield row
+        if time.monotonic() > until:
+            return
 
 
 def _is_matched(this: Silence, row: Any) -> bool:

@@ -28,9 +28,13 @@ def begin(connection: Connection, verdicts: Iterable[tuple[str, Verdict]]) -> No
     quiet = [(tenant, verdict, verdict.quiet) for tenant, verdict in verdicts if verdict.quiet is not None]
     if ids := {one.id for _, _, one in quiet if one.holds}:
         silences.lock(connection, sorted(ids))
-    alerts = {(tenant, one.alert, one.id) for tenant, verdict, one in quiet if one.alert and not _late(verdict)}
-    for tenant, alert, silence_id in sorted(alerts):
-        silences.note_alert(connection, tenant, str(alert), silence_id)
+    alerts = {(tenant, one.alert, one.id): one for tenant, verdict, one in quiet if one.alert and not _late(verdict)}
+    for (tenant, alert, _), one in sorted(alerts.items(), key=lambda item: item[0]):
+        _note(connection, tenant, str(alert), one)
+
+
+def _note(connection: Connection, tenant: str, alert: str, quiet: Quiet) -> None:
+    silences.note_alert(connection, tenant, alert, quiet.id, quiet.until if quiet.window else None)
 
 
 def _late(verdict: Verdict) -> bool:
@@ -47,7 +51,7 @@ def kept(connection: Connection, verdict: Verdict, tenant: str, execution_id: st
     if quiet is None or isinstance(verdict.effect, RequireApproval):
         return None
     if quiet.alert is not None and _late(verdict):
-        silences.note_alert(connection, tenant, quiet.alert, quiet.id)
+        _note(connection, tenant, quiet.alert, quiet)
     if isinstance(verdict.effect, Silenced):
         return Kept(quiet)
     return Kept(quiet, silences.hold(connection, quiet.id, execution_id, quiet.until))

@@ -28,7 +28,7 @@ from store.engine.db import Connection
 from store.executions.rows import NewRow
 from store.gateway import events
 from store.gateway.events import Event
-from tasks.intake import notices
+from tasks.intake import holds, notices
 from tasks.intake.dispatches import gate as dispatch_gate
 from tasks.intake.dispatches import notes as dispatch_notes
 from tasks.intake.dispatches.gate import Decided, Ready
@@ -232,6 +232,7 @@ def _told(connection: Connection, move: Move, event: Event, step: Step) -> Moved
     if isinstance(ready, str):
         more["notice_error"] = ready
     elif ready is not None:
+        holds.begin(connection, [(event.workspace_id, ready.verdict)])
         sent = notices.asked(connection, ready, dispatch_gate.carried_out(connection, ready))
         rows, messages = list(sent.rows), list(sent.messages)
         more["notice"] = sent.subject
@@ -278,7 +279,7 @@ def _asked(move: Move, step: Step, facts: Facts | None) -> Asked:
         "namespace": event.namespace,
         "tenant": event.workspace_id,
         "action_type": event.action_type,
-        "labels": labels,
+        "labels": redacted(labels),
         "starts_at": event.starts_at,
         "ends_at": event.ends_at,
         "at": stamp(db.now_ms()),

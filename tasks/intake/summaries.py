@@ -250,7 +250,7 @@ def _still_fires(row: Row) -> Summary | None:
     firing = [member for member in last.values() if not member.resolved]
     if not firing:
         return None
-    return _of(row, [_One(one.status, one.severity, one.at, one.at) for one in firing], firing)
+    return _of(row, [_One(one.status, one.severity, one.at, one.at) for one in firing], firing[: grouping.MOST_SHOWN])
 
 
 class _One(NamedTuple):

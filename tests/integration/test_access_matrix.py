@@ -78,9 +78,9 @@ ENTRIES = {
     ("POST", "/events"): _EXECUTE,
     ("GET", "/playbooks/executions/<id:run_id>/diff"): _READ,
     ("GET", "/v1/audit"): _READ,
-    ("GET", "/v1/audit/<path:record_id>"): _READ,
-    ("GET", "/v1/audit/<path:record_id>/why"): _READ,
-    ("POST", "/v1/audit/<path:record_id>/replay"): _WRITE,
+    ("GET", "/v1/audit/<slashed:record_id>"): _READ,
+    ("GET", "/v1/audit/<slashed:record_id>/why"): _READ,
+    ("POST", "/v1/audit/<slashed:record_id>/replay"): _WRITE,
     ("POST", "/v1/audit/replay"): _WRITE,
     ("GET", "/v1/silences"): _READ,
     ("POST", "/v1/silences"): _WRITE,
@@ -92,7 +92,7 @@ ENTRIES = {
     ("POST", "/v1/audit/verify"): _READ,
     ("GET", "/v1/audit/key"): _READ,
     ("GET", "/v1/audit/export"): _READ,
-    ("GET", "/v1/audit/<path:record_id>/proof"): _READ,
+    ("GET", "/v1/audit/<slashed:record_id>/proof"): _READ,
     ("POST", "/v1/dispatch"): _WRITE,
     ("POST", "/v1/dispatch/batch"): _WRITE,
     ("GET", "/v1/dispatch/<dispatch:dispatch_id>"): _WRITE,
@@ -109,8 +109,8 @@ ENTRIES = {
     ("POST", f"{_LINK}/approve"): _PUBLIC,
     ("POST", f"{_LINK}/reject"): _PUBLIC,
     ("GET", "/v1/events"): _READ,
-    ("GET", "/v1/events/<path:fingerprint>"): _READ,
-    ("PUT", "/v1/events/<path:fingerprint>/transition"): _WRITE,
+    ("GET", "/v1/events/<slashed:fingerprint>"): _READ,
+    ("PUT", "/v1/events/<slashed:fingerprint>/transition"): _WRITE,
     ("GET", "/keys"): _ADMIN,
     ("POST", "/keys"): _ADMIN,
     ("GET", "/keys/<id:key_id>"): _ADMIN,
@@ -192,19 +192,19 @@ _TENANTS = {
 }
 #: routes under /v1 that name none, or answer for each item of a batch; those of one event have tests of their own
 _WITHOUT_TENANT = {
-    ("GET", "/v1/events/<path:fingerprint>"),
-    ("PUT", "/v1/events/<path:fingerprint>/transition"),
+    ("GET", "/v1/events/<slashed:fingerprint>"),
+    ("PUT", "/v1/events/<slashed:fingerprint>/transition"),
     *((method, "/v1/groups/<id:group_key>") for method in ("GET", "DELETE")),
     ("GET", "/v1/approvals/<id:approval_id>"),
     *((method, f"{_LINK}/{decision}") for method in ("GET", "POST") for decision in ("approve", "reject")),
     ("POST", "/v1/auth/login"),
     ("POST", "/v1/auth/logout"),
     ("POST", "/v1/auth/password"),
-    ("GET", "/v1/audit/<path:record_id>"),
-    ("GET", "/v1/audit/<path:record_id>/why"),
-    ("POST", "/v1/audit/<path:record_id>/replay"),
+    ("GET", "/v1/audit/<slashed:record_id>"),
+    ("GET", "/v1/audit/<slashed:record_id>/why"),
+    ("POST", "/v1/audit/<slashed:record_id>/replay"),
     *((method, "/v1/silences/<silence:silence_id>") for method in ("GET", "PUT", "DELETE")),
-    ("GET", "/v1/audit/<path:record_id>/proof"),
+    ("GET", "/v1/audit/<slashed:record_id>/proof"),
     ("GET", "/v1/audit/key"),
     ("POST", "/v1/dispatch/batch"),
     ("GET", "/v1/dispatch/<dispatch:dispatch_id>"),
@@ -245,7 +245,7 @@ _BODIES: dict[tuple[str, str], Any] = {
 _BODIES["POST", "/v1/silences"] = _BODIES["PUT", "/v1/silences/<silence:silence_id>"] = _SILENCE
 _BODIES["POST", "/v1/audit/replay"] = {"outcome": "failed", "preview": True}
 _BODIES["POST", "/v1/silences/preview"] = {"matchers": _SILENCE["matchers"]}
-_BODIES["PUT", "/v1/events/<path:fingerprint>/transition"] = {"to_state": "seen"}
+_BODIES["PUT", "/v1/events/<slashed:fingerprint>/transition"] = {"to_state": "seen"}
 _BODIES["POST", "/users"] = {"username": "new", "password": PASSWORD, "role": "viewer"}
 _BODIES["PATCH", "/users/<id:username>"] = {"role": "viewer"}
 _BODIES["POST", "/v1/auth/password"] = {"old": PASSWORD, "new": f"{PASSWORD}-new"}
@@ -307,8 +307,8 @@ _PLACES = {
     "<id:run_id>": "run",
     "<id:key_id>": "key",
     "<id:username>": "user",
-    "<path:record_id>": "record",
-    "<path:fingerprint>": "event",
+    "<slashed:record_id>": "record",
+    "<slashed:fingerprint>": "event",
 }
 
 

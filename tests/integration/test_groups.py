@@ -15,6 +15,7 @@ from store.executions import transitions
 from store.gateway import groups
 from tasks.clock.duty import TimeSlice
 from tasks.clock.gateway import group_flushes
+from tasks.intake import summaries as intake_summaries
 from tests.support import dispatching
 from tests.support.api import Door, assert_problem
 from tests.support.dispatching import body, send
@@ -288,6 +289,17 @@ def test_what_is_not_resolved_is_sent_again(door: Door) -> None:
     assert len(summaries()) == 3
 
 
+def test_a_repeated_summary_reads_no_more_members_than_it_shows(door: Door) -> None:
+    """It counts all that fire still."""
+    for number in range(25):
+        found = gather(door, "again", fingerprint=f"f-{number}", status="firing")
+    pass_time(31)
+    flush_due()
+    again = intake_summaries._still_fires(db.read_one(groups.read, found["group_id"]))
+    assert again is not None
+    assert (again.size, len(again.events)) == (25, 20)
+
+
 def test_a_summary_goes_by_its_own_provider_with_its_own_text(door: Door) -> None:
     """With notify_provider, members of all providers are gathered together."""
     gather(door, "chat", status="resolved")
@@ -305,6 +317,18 @@ def test_a_rule_may_stop_a_summary_as_any_dispatch(door: Door) -> None:
     assert (answer.status_code, answer.json["notified"]) == (200, False)
     record = door.call("GET", f"/v1/audit/{answer.json['summary_id']}").json
     assert (record["outcome"], record["origin"], record["matched_rule"]) == ("suppressed", "group", "quiet")
+
+
+def test_a_silence_may_stop_a_summary_as_any_dispatch(door: Door) -> None:
+    """The flush says that nobody is notified."""
+    matchers = [{"name": "action.origin", "value": "group"}]
+    made = door.call("POST", "/v1/silences", json={"matchers": matchers, "duration_seconds": 60, "comment": "CHG-1"})
+    assert made.status_code == 201, made.text
+    outcome = gather(door)
+    answer = door.call("DELETE", f"/v1/groups/{outcome['group_id']}")
+    assert (answer.status_code, answer.json["notified"]) == (200, False)
+    record = door.call("GET", f"/v1/audit/{answer.json['summary_id']}").json
+    assert (record["outcome"], record["origin"]) == ("silenced", "group")
 
 
 def test_a_group_whose_provider_is_gone_stays_and_is_tried_again(

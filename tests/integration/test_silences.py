@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from config.times import stamp
 from gateway import current
 from store.engine import db
 from store.executions import transitions
@@ -182,6 +183,11 @@ _WINDOW = {"cron": "0 22 * * *", "duration_minutes": 60, "duration_seconds": Non
         ({"matchers": [{"name": "action.provider", "op": "=~", "value": "(?s).+"}]}, "/matchers"),
         ({"matchers": [{"name": "action.provider", "op": "!=", "value": ""}]}, "/matchers"),
         ({"matchers": [{"name": "action.tenant", "value": "default"}]}, "/matchers"),
+        ({"matchers": [{"name": "action.payload", "op": "!=", "value": ""}]}, "/matchers"),
+        ({"matchers": [{"name": "action.payload", "op": "=~", "value": r"(?s)\{.*\}"}]}, "/matchers"),
+        ({"matchers": [{"name": "action.metadata", "op": "!=", "value": ""}]}, "/matchers"),
+        ({"matchers": [{"name": "action.caller", "op": "=~", "value": ".+"}]}, "/matchers"),
+        ({"matchers": [{"name": "action.id", "op": "!=", "value": ""}]}, "/matchers"),
         ({"matchers": [{"name": "severity", "op": "=~", "value": "("}]}, "/matchers/0/value"),
         ({"matchers": [{"name": "severity", "op": "=~", "value": r"(a)\1"}]}, "/matchers/0/value"),
         ({"matchers": [{"name": "severity", "op": "~", "value": "a"}]}, "/matchers/0/op"),
@@ -202,6 +208,7 @@ _WINDOW = {"cron": "0 22 * * *", "duration_minutes": 60, "duration_seconds": Non
         ({"duration_seconds": None, "ends_at": "tomorrow"}, "/ends_at"),
         ({"ends_at": "2040-01-01T00:00:00Z"}, "/ends_at"),
         ({"starts_at": "9999-12-31T23:59:59Z"}, "/starts_at"),
+        ({**_WINDOW, "starts_at": "0001-01-01T00:00:00+14:00"}, "/starts_at"),
         ({"duration_minutes": 5}, "/duration_minutes"),
         ({"timezone": "Europe/Berlin"}, "/timezone"),
         ({**_WINDOW, "duration_minutes": 24 * 60 + 1}, "/duration_minutes"),
@@ -313,6 +320,35 @@ def test_a_change_of_the_end_moves_what_is_held(door: Door) -> None:
     assert abs(due_at.due_at - _ms(changed["ends_at"])) < 5_000
 
 
+def test_what_is_held_keeps_its_order_when_the_end_is_moved(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What comes later goes out later; one silence holds no more than before."""
+    monkeypatch.setattr("store.gateway.silences.MOST_HELD", 5)
+    made = silence(door, after="release")
+    later = {"matchers": WARNINGS, "duration_seconds": 7200, "comment": "longer", "after": "release"}
+    ids = [send(door, warning()).json["action_id"] for _ in range(3)]
+    assert door.call("PUT", f"/v1/silences/{made['id']}", json=later).status_code == 200
+    answers = [send(door, warning()).json for _ in range(3)]
+    assert [one["held"] for one in answers] == [True, True, False]
+    times = [row.due_at for row in rows_of(*ids, *(one["action_id"] for one in answers[:2]))]
+    assert times == list(range(times[0], times[0] + 5))
+
+
+def test_why_tells_when_what_is_held_goes_out(door: Door) -> None:
+    """Also where the end was moved since it was held, and where the silence was ended before its time."""
+    made = silence(door, after="release")
+    held = send(door, warning()).json["action_id"]
+    later = {"matchers": WARNINGS, "duration_seconds": 7200, "comment": "longer", "after": "release"}
+    assert door.call("PUT", f"/v1/silences/{made['id']}", json=later).status_code == 200
+    due_at = stamp(rows_of(held)[0].due_at)
+    told = why(door, held)
+    assert told["reasons"][0]["until"] == due_at
+    assert f"holds it; it goes out at {due_at}" in told["sentences"][0]
+    door.call("DELETE", f"/v1/silences/{made['id']}")
+    assert f"goes out at {stamp(rows_of(held)[0].due_at)}" in why(door, held)["sentences"][0]
+    assert sweep.handle_due(TimeSlice()) == 1
+    assert f"which was to pass at {made['ends_at']}, held it" in why(door, held)["sentences"][0]
+
+
 def _ms(moment: str) -> int:
     from datetime import datetime
 
@@ -381,3 +417,22 @@ def test_why_tells_rule_silence_and_condition(door: Door) -> None:
     stranger = door.key(workspace="elsewhere")
     for one in (row.id, dropped):
         assert_problem(door.call("GET", f"/v1/audit/{one}/why", key=stranger), 404)
+
+
+def test_why_tells_of_what_is_gathered_and_of_what_moves_an_event(
+    door: Door, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In sentences."""
+    machines = "state_machines:\n  - {name: alert, initial_state: open, states: [open]}\n"
+    rules = (
+        "rules:\n"
+        "  - {name: many, condition: {field: action.payload.many, eq: true}, action: {type: group,"
+        " group_by: [payload.many]}}\n"
+        "  - {name: alerts, condition: {field: action.payload.alert, eq: true}, action: {type: state_machine,"
+        " state_machine: alert}}\n"
+    )
+    dispatching.put_in_force(monkeypatch, tmp_path, rules=rules, state_machines=machines)
+    gathered = send(door, body(payload={"many": True})).json["action_id"]
+    moved = send(door, body(payload={"alert": True}, fingerprint="a")).json["action_id"]
+    assert why(door, gathered)["sentences"] == ["The rule 'many' gathers it with others."]
+    assert why(door, moved)["sentences"] == ["The rule 'alerts' moves its event."]

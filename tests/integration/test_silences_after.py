@@ -105,6 +105,23 @@ def test_a_summary_says_what_came(door: Door) -> None:
     assert len(dispatches()) == 1
 
 
+def test_a_summary_comes_where_others_have_kept_back_too_much_to_count(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says that it is not complete."""
+    monkeypatch.setattr("store.records.silences.MOST_SUMMED", 2)
+    silence(door, matchers=[{"name": "severity", "value": "info"}])
+    made = silence(door, after="summarise", notify="drill")
+    for severity in ("info", "info", "warning"):
+        assert send(door, body(metadata={"severity": severity})).json["outcome"] == "silenced"
+    door.call("DELETE", f"/v1/silences/{made['id']}")
+    duty.look_after(TimeSlice())
+    [summary] = dispatches()
+    payload = transitions.load(summary.input)["payload"]
+    assert (payload["count"], payload["complete"]) == (0, False)
+    assert payload["text"] == f"At least 0 kept back by the silence {made['id']} (CHG-1)."
+
+
 def test_a_reminder_comes_once_before_the_end(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
     """And the silence is over at its time, with its row of the trail."""
     made = silence(door, remind_before_minutes=10, notify="drill")
@@ -210,6 +227,17 @@ def test_a_preview_counts_what_went_out_in_the_last_day(door: Door) -> None:
     assert preview({"name": "action.provider", "value": "other"})["matched"] == 0
     assert_problem(door.call("POST", "/v1/silences/preview", json={"matchers": []}), 400)
     assert_problem(door.call("POST", "/v1/silences/preview", json={"matchers": WARNINGS, "comment": "c"}), 400)
+
+
+def test_a_preview_ends_when_its_time_is_over(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It says how many it has looked at, and that these are not all."""
+    with dispatching.working():
+        for _ in range(3):
+            assert send(door).json["outcome"] == "executed"
+    monkeypatch.setattr(control, "PREVIEWED_FOR", 0)
+    given = {"matchers": [{"name": "action.provider", "value": "drill"}]}
+    found = door.call("POST", "/v1/silences/preview", json=given).json
+    assert (found["matched"], found["looked_at"], found["complete"]) == (1, 1, False)
 
 
 @pytest.mark.gate

@@ -42,7 +42,7 @@ _ID = {
 _IS_REPLAY = "It is a replay itself: send include_replays, or replay it by its id."
 
 
-@blueprint.post("/audit/<path:record_id>/replay", parameters=[_ID, shapes.PREFER, *shapes.TRACE])
+@blueprint.post("/audit/<slashed:record_id>/replay", parameters=[_ID, shapes.PREFER, *shapes.TRACE])
 @requires("dispatch", "read:audit")
 @blueprint.answers(200, OUTCOME, example=shapes.EXECUTED, words="What became of it.", fails=(404, 409, 422))
 @blueprint.also(202, OUTCOME, example=ACCEPTED, words="It is accepted and has not ended yet.", headers=OUTCOME_AT)

@@ -131,19 +131,20 @@ def _try_later(row: Row, now: int, why: str) -> None:
 
 
 def _summary(row: Row, now: int) -> list[Ready]:
-    """What was kept back since the last summary, if anything was."""
+    """What was kept back since the last summary, if anything was, or there is too much to be sure."""
     covered = Grant(tenants=(row.workspace_id,), exact=bool(row.exact))
     with db.read() as connection:
         found, complete = found_silences.kept_back(connection, row.id, (covered,), row.summed_at, now)
     number = sum(found.values())
-    if not number:
+    if not number and complete:
         return []
     kinds = [
         {"provider": provider, "action_type": action_type, "count": count}
         for (provider, action_type), count in found.most_common(_MOST_NAMED)
     ]
     named = ", ".join(f"{one['count']} {one['action_type']} by {one['provider']}" for one in kinds[:10])
-    text = f"{'' if complete else 'At least '}{number} kept back by the silence {row.id} ({row.comment}): {named}."
+    named = f": {named}" if named else ""
+    text = f"{'' if complete else 'At least '}{number} kept back by the silence {row.id} ({row.comment}){named}."
     more = {"count": number, "complete": complete, "kinds": kinds, "since": stamp(row.summed_at), "until": stamp(now)}
     return [_ready(row, SUMMARY, {"subject": f"{number} kept back during a silence", "text": text, **more})]
 

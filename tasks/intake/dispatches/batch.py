@@ -91,12 +91,13 @@ def is_single(batch: Batch) -> bool:
 def write(connection: Connection, batch: Batch) -> list[Canvas]:
     """Write what is ready; returns the messages to publish afterwards.
 
-    Events, then keys and windows, then ids are locked in one order, whatever that of the batch is: batches that cross
-    never wait for each other in a circle. Of equal dispatches the first still comes first.
+    Events, then silences, then keys and windows, then ids are locked in one order, whatever that of the batch is:
+    batches that cross never wait for each other in a circle. Of equal dispatches the first still comes first.
     """
     rows, messages = list[NewRow](), list[Canvas]()
     batch.refused.clear()  # this may be the second try
     batch.closed.clear()
+    moves.lock(connection, batch.ready.values())
     holds.begin(connection, ((ready.asked.dispatch.tenant, ready.verdict) for ready in batch.ready.values()))
     made = _made(connection, batch)
     named = {place: key for place, ready in batch.ready.items() if (key := dispatch_ids.key_of(ready.asked))}
@@ -124,7 +125,6 @@ def write(connection: Connection, batch: Batch) -> list[Canvas]:
 def _made(connection: Connection, batch: Batch) -> dict[int, Decided]:
     """What is to be written of each dispatch, by its place."""
     made: dict[int, Decided] = {}
-    moves.lock(connection, batch.ready.values())
     for place, ready in sorted(batch.ready.items(), key=_keys_of):
         if ready.move is None:
             made[place] = notices.asked(connection, ready, dispatch_gate.carried_out(connection, ready))
