@@ -148,10 +148,11 @@ def due(db: Connection) -> End | None:
 
 def end(db: Connection) -> End:
     """The end of the chain; one statement."""
-    row = (_due_by_id if db.dialect.name == "sqlite" else _due_in_order).first(db, {})
+    row = canonical.read(db, lambda: (_due_by_id if db.dialect.name == "sqlite" else _due_in_order).first(db, {}))
     if row is None:
         return End(unsealed_at=0)
     waits = row.oldest_at if row.oldest_at is not None or row.now == row.epoch else 0
+    waits = waits if waits is None or isinstance(waits, int) else 0  # an odd row has no time
     return End(row.number, row.hash, row.highest_at, Position(row.epoch, row.xid, row.id), waits, row)
 
 
@@ -178,14 +179,16 @@ def trusted(after: End) -> End:
 
 def read_block(db: Connection, after: End) -> list[Entry]:
     """The settled rows behind the last block, as many as a block may have."""
-    return trail.settled(db, after.position, MOST_ROWS, canonical.reading(canonical.FORM))
+    columns = canonical.reading(canonical.FORM)
+    return canonical.read(db, lambda: trail.settled(db, after.position, MOST_ROWS, columns))
 
 
 def seal_of(after: End, entries: Sequence[Entry]) -> dict[str, Any]:
     """The row of the table that seals these rows behind the last block."""
-    write, names = canonical.written(canonical.FORM), canonical.FORMS[canonical.FORM]
+    write, names = canonical.written(canonical.FORM, odd=True), canonical.FORMS[canonical.FORM]
     leaves = merkle.leaves([write(entry.row) for entry in entries])
-    ids, times = ([entry.row[names.index(name)] for entry in entries] for name in ("id", "at"))
+    ids, given = ([entry.row[names.index(name)] for entry in entries] for name in ("id", "at"))
+    times = [at for at in given if isinstance(at, int)] or [0]  # an odd row has none
     last = entries[-1].position
     seal = Seal(
         number=after.number + 1,
