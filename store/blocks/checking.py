@@ -176,7 +176,8 @@ class _Rows:
         if upto.form not in canonical.FORMS:
             return None
         place = Position(upto.epoch, upto.xid, upto.id)
-        columns, limit = canonical.reading(upto.form), most + 1
+        columns = canonical.reading(upto.form)
+        limit = 1 + min(max(most, 0), MOST_ROWS + seals.MOST_ROWS)  # whatever a forged seal says
         return canonical.read(self._db, lambda: trail.stretch(self._db, columns, span, start, place, limit))
 
     def _is_gone(self, seal: Any) -> bool:

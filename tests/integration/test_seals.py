@@ -11,13 +11,12 @@ import sqlalchemy as sa
 
 from api import trail_health
 from config.settings import settings
-from store import audit, trail
+from store import audit
 from store.blocks import anchors, checking, findings, floor, seals, walks
 from store.blocks.findings import Want
 from store.blocks.seals import audit_seals
 from store.engine import db
 from store.executions.transitions import executions
-from tasks.clock import metrics
 from tasks.clock.duty import TimeSlice
 from tasks.clock.trail import anchoring, checks, pruning, sealing
 from tests.support import dispatching, plans
@@ -145,31 +144,6 @@ def test_a_text_that_is_none_is_found(database: str, monkeypatch: pytest.MonkeyP
         connection.exec_driver_sql("UPDATE audit SET actor = CAST(x'ff' AS TEXT) WHERE subject = 'thing-5'")
         connection.exec_driver_sql("UPDATE audit SET actor = x'00' WHERE subject = 'thing-9'")
     assert [(one.kind, one.seal) for one in checked().faults] == [(findings.ROW_CHANGED, 2), (findings.ROW_CHANGED, 3)]
-
-
-@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-@pytest.mark.parametrize("value", ["details = CAST(x'ff' AS TEXT)", "workspace_id = x'00'", "at = 'noon'"])
-def test_a_row_that_nobody_reads_keeps_no_other_from_its_seal(
-    database: str, monkeypatch: pytest.MonkeyPatch, value: str
-) -> None:
-    """A row that was odd before it was sealed is sealed as it is; what counts the trail goes on; checks name the row."""
-    written(4, monkeypatch)
-    write("before", "odd", "behind")
-    odd = row_ids()[5]
-    with tampering() as connection:
-        connection.exec_driver_sql(f"UPDATE audit SET {value} WHERE id = {odd}")
-    assert seal_all() == 3
-    metrics.count(TimeSlice())
-    write("later")
-    assert seal_all() == 1
-    metrics.count(TimeSlice())
-    done = checked()
-    assert [(one.kind, one.seal, one.record_id) for one in done.faults] == [(findings.ROW_ODD, 2, odd)]
-    with tampering() as connection:
-        connection.exec_driver_sql(f"UPDATE audit SET details = CAST(x'fe' AS TEXT) WHERE id = {odd}")
-    assert [(one.kind, one.record_id) for one in checked().faults] == [(findings.ROW_CHANGED, odd)]
-    with db.read() as connection:
-        assert trail.mark(connection, metrics.READER).id == row_ids()[-1]
 
 
 def test_a_forged_seal_is_found(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
