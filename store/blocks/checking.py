@@ -93,14 +93,19 @@ def _check_end(db: Connection, done: Progress) -> None:
         return
     if done.unvouched is not None:
         done.fault(UNKNOWN_KEY, done.unvouched)
-    if (anchor := anchors.newest(db)) is not None:
-        check_anchor(db, done, anchor.number, anchor.hash)
+    if (number := anchors.differing(db)) is not None:
+        _note_anchor(done, number, seals.numbered(db, number))
 
 
 def check_anchor(db: Connection, done: Progress, number: int, wanted: str) -> None:
     """Note a fault if the chain does not have the seal that was anchored elsewhere."""
     seal = seals.numbered(db, number)
-    if (seal is None or seal.hash != wanted) and not any(one.kind == ANCHOR_DIFFERS for one in done.faults):
+    if seal is None or seal.hash != wanted:
+        _note_anchor(done, number, seal)
+
+
+def _note_anchor(done: Progress, number: int, seal: Any) -> None:
+    if not any(one.kind == ANCHOR_DIFFERS for one in done.faults):
         done.fault(ANCHOR_DIFFERS, number, None if seal is None else seal.first_id)
 
 

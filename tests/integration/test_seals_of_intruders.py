@@ -4,11 +4,12 @@ import pytest
 import sqlalchemy as sa
 
 from store import trail
-from store.blocks import findings
+from store.blocks import anchors, findings
 from store.blocks.seals import audit_seals
 from store.engine import db
 from tasks.clock import metrics
 from tasks.clock.duty import TimeSlice
+from tasks.clock.trail import anchoring
 from tests.integration.test_seals import row_ids, written
 from tests.support.sealed import checked, seal_all, tampering, write
 
@@ -66,3 +67,24 @@ def test_a_seal_that_says_nonsense_keeps_no_check_from_its_end(database: str, mo
                 back = sa.update(audit_seals).where(audit_seals.c.number == number)
                 connection.execute(back.values(kept._asdict()))
             assert checked().valid
+
+
+def test_blocks_cut_off_before_the_last_anchor_are_found(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also once the chain was anchored again; an anchor of a time to come keeps none from being made."""
+    written(12, monkeypatch)
+    now = db.now_ms()
+    monkeypatch.setattr(db, "now_ms", lambda: now)
+    assert anchoring.anchor(TimeSlice()) == 1
+    with tampering() as connection:
+        connection.exec_driver_sql("DELETE FROM audit WHERE subject IN ('thing-8', 'thing-9', 'thing-10', 'thing-11')")
+        connection.exec_driver_sql("DELETE FROM audit_seals WHERE number = 3")
+        connection.exec_driver_sql("INSERT INTO audit_anchors VALUES (99999999, 2, 'x', 0, NULL)")
+    for each in range(3):
+        write(f"new-{each}")
+        seal_all()
+    now += anchors.HOUR
+    assert anchoring.anchor(TimeSlice()) == 1
+    assert [(one.kind, one.seal) for one in checked().faults] == [(findings.ANCHOR_DIFFERS, 2)]
+    with tampering() as connection:
+        connection.exec_driver_sql("DELETE FROM audit_anchors WHERE hour = 99999999")
+    assert [(one.kind, one.seal) for one in checked().faults] == [(findings.ANCHOR_DIFFERS, 3)]
