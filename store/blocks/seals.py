@@ -193,6 +193,22 @@ def is_sound(row: Any) -> bool:
     return signed and sha256(text).hexdigest() == row.hash
 
 
+def vouched(seal: Any, following: Sequence[Any]) -> bool | None:
+    """Whether a seal is one of this installation's: by its own key, or by the chain up to one of a known key.
+
+    None where the seals that follow it do not say.
+    """
+    for each in following:
+        if not is_sound(seal) or signing.is_known(seal.key_id):
+            break
+        if (each.number, each.previous) != (seal.number + 1, seal.hash):
+            return False
+        seal = each
+    if not is_sound(seal):
+        return False
+    return True if signing.is_known(seal.key_id) else None
+
+
 def trusted(after: End) -> End:
     """The end of the chain to which a seal may be added.
 
