@@ -76,10 +76,11 @@ _after, _xid, _limit, _first, _last, _upto_xid, _upto = (
     for name in ("after", "xid", "limit", "first", "last", "upto_xid", "upto")
 )
 _oldest = sa.literal_column("(pg_snapshot_xmin(pg_current_snapshot())::text)::bigint", sa.BigInteger)
-_next = sa.literal_column("(pg_snapshot_xmax(pg_current_snapshot())::text)::bigint", sa.BigInteger)
+#: the first transaction that there has not been yet
+UNBORN = sa.literal_column("(pg_snapshot_xmax(pg_current_snapshot())::text)::bigint", sa.BigInteger)
 _here = sa.literal_column("(SELECT system_identifier::text FROM pg_control_system())", sa.Text)
 _known = Prepared(sa.select(epochs, _here.label("here")).order_by(epochs.c.epoch))
-_horizon = Prepared(sa.select(_oldest.label("oldest"), _next.label("next")))
+_horizon = Prepared(sa.select(_oldest.label("oldest"), UNBORN.label("next")))
 
 
 class Reading:

@@ -132,6 +132,7 @@ class FaultOfTrail(Schema):
                 "row_changed",
                 "row_missing",
                 "row_added",
+                "row_odd",
                 "seal_forged",
                 "seal_missing",
                 "chain_broken",

@@ -7,7 +7,7 @@ the first bytes of the leaves that its seal keeps find the row.
 A seal under a key that is not set any more is vouched for by a later one, under a known key, whose chain it is part of.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from operator import itemgetter
 from typing import Any
 
@@ -21,6 +21,7 @@ from store.blocks.findings import (
     ROW_ADDED,
     ROW_CHANGED,
     ROW_MISSING,
+    ROW_ODD,
     SEAL_FORGED,
     SEAL_MISSING,
     UNKNOWN_KEY,
@@ -33,8 +34,6 @@ from store.trail import Position, Span
 
 #: rows and seals of a slice at most; a block is not divided
 MOST_ROWS, MOST_SEALS = 10_000, 500
-#: what the driver of SQLite says of a text that is none
-_UNREADABLE = "Could not decode to UTF-8"
 #: whose a row is
 WHOSE = itemgetter(*canonical.WHOSE)
 #: rows behind the last block that are counted
@@ -94,14 +93,19 @@ def _check_end(db: Connection, done: Progress) -> None:
         return
     if done.unvouched is not None:
         done.fault(UNKNOWN_KEY, done.unvouched)
-    if (anchor := anchors.newest(db)) is not None:
-        check_anchor(db, done, anchor.number, anchor.hash)
+    if (number := anchors.differing(db)) is not None:
+        _note_anchor(done, number, seals.numbered(db, number))
 
 
 def check_anchor(db: Connection, done: Progress, number: int, wanted: str) -> None:
     """Note a fault if the chain does not have the seal that was anchored elsewhere."""
     seal = seals.numbered(db, number)
-    if (seal is None or seal.hash != wanted) and not any(one.kind == ANCHOR_DIFFERS for one in done.faults):
+    if seal is None or seal.hash != wanted:
+        _note_anchor(done, number, seal)
+
+
+def _note_anchor(done: Progress, number: int, seal: Any) -> None:
+    if not any(one.kind == ANCHOR_DIFFERS for one in done.faults):
         done.fault(ANCHOR_DIFFERS, number, None if seal is None else seal.first_id)
 
 
@@ -147,7 +151,7 @@ class _Rows:
         for seal in group:
             block = rows[first : first + seal.row_count]
             first += seal.row_count
-            if merkle.root(merkle.leaves(map(write, block))).hex() != seal.root:
+            if not _is_right(seal, block, write):
                 self._check_each(span, start, group)
                 return
         first = 0
@@ -159,8 +163,12 @@ class _Rows:
         for seal in group:
             found = self._read(span, start, seal, seal.row_count)
             rows = found or []
-            leaves = merkle.leaves(map(canonical.written(seal.form), rows))
-            if (not leaves or merkle.root(leaves).hex() != seal.root) and not self._is_gone(seal):
+            leaves = merkle.leaves(map(canonical.written(seal.form, odd=True), rows)) if rows else []
+            if leaves and merkle.root(leaves).hex() == seal.root:
+                for row in rows:
+                    if canonical.is_odd(row, seal.form):
+                        self._done.fault(ROW_ODD, seal.number, row[ID], row[WORKSPACE])
+            elif not self._is_gone(seal):
                 kind = ROW_MISSING if found is not None and len(rows) < seal.row_count else ROW_CHANGED
                 kind = ROW_ADDED if len(rows) > seal.row_count else kind
                 row = _first_wrong(seal, leaves, rows)
@@ -173,12 +181,9 @@ class _Rows:
         if upto.form not in canonical.FORMS:
             return None
         place = Position(upto.epoch, upto.xid, upto.id)
-        try:
-            return trail.stretch(self._db, canonical.reading(upto.form), span, start, place, most + 1)
-        except Exception as error:
-            if _UNREADABLE in str(error):  # SQLite takes any bytes for a text
-                return None
-            raise
+        columns = canonical.reading(upto.form)
+        limit = 1 + min(max(most, 0), MOST_ROWS + seals.MOST_ROWS)  # whatever a forged seal says
+        return canonical.read(self._db, lambda: trail.stretch(self._db, columns, span, start, place, limit))
 
     def _is_gone(self, seal: Any) -> bool:
         """Whether the rows of a block were deleted by right, meanwhile."""
@@ -201,12 +206,22 @@ def matching(rows: Sequence[Sequence[Any]], want: Want) -> Sequence[Sequence[Any
     known: dict[Any, bool] = {}
 
     def matches(row: Sequence[Any]) -> bool:
-        whose = WHOSE(row)
+        whose, at = WHOSE(row), row[AT]
+        if not isinstance(at, int):  # an odd row
+            return False
         if counts is not None and whose not in known:
-            known[whose] = counts(*whose)
-        return since <= row[AT] < until and (counts is None or known[whose])
+            known[whose] = {str, type(None)}.issuperset(map(type, whose)) and counts(*whose)
+        return since <= at < until and (counts is None or known[whose])
 
     return [row for row in rows if matches(row)]
+
+
+def _is_right(seal: Any, rows: Sequence[Any], write: Callable[[Sequence[Any]], bytes]) -> bool:
+    """Whether rows are those of a block, and none is odd."""
+    try:
+        return bool(merkle.root(merkle.leaves(map(write, rows))).hex() == seal.root)
+    except ValueError:
+        return False
 
 
 def _first_wrong(seal: Any, leaves: Sequence[bytes], rows: Sequence[Any]) -> Any:
@@ -219,5 +234,6 @@ def _first_wrong(seal: Any, leaves: Sequence[bytes], rows: Sequence[Any]) -> Any
 
 def unsealed(db: Connection, want: Want) -> int:
     """Settled rows that no seal covers yet and that match, counted up to ``MOST_UNSEALED``."""
-    entries = trail.settled(db, seals.end(db).position, MOST_UNSEALED, canonical.reading(canonical.FORM))
+    behind, columns = seals.end(db).position, canonical.reading(canonical.FORM)
+    entries = canonical.read(db, lambda: trail.settled(db, behind, MOST_UNSEALED, columns))
     return len(matching([entry.row for entry in entries], want))

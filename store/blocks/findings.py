@@ -10,7 +10,7 @@ MOST_FAULTS = 20
 #: open they are older than their block
 LATE = 3_600_000
 
-ROW_CHANGED, ROW_MISSING, ROW_ADDED = "row_changed", "row_missing", "row_added"
+ROW_CHANGED, ROW_MISSING, ROW_ADDED, ROW_ODD = "row_changed", "row_missing", "row_added", "row_odd"
 SEAL_FORGED, SEAL_MISSING, CHAIN_BROKEN = "seal_forged", "seal_missing", "chain_broken"
 UNKNOWN_KEY, ANCHOR_DIFFERS, MARK_FORGED = "unknown_key", "anchor_differs", "mark_forged"
 
@@ -79,7 +79,8 @@ class Progress:
     def fault(self, kind: str, seal: int, record_id: int | None = None, workspace_id: str | None = None) -> None:
         """Note a fault."""
         if len(self.faults) < MOST_FAULTS:
-            self.faults.append(Fault(kind, seal, record_id, workspace_id))
+            known = workspace_id if isinstance(workspace_id, str) else None  # an odd row has any value there
+            self.faults.append(Fault(kind, seal, record_id, known))
 
     def members(self) -> dict[str, Any]:
         """As plain values; ``of`` is the way back."""

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from store import trail
 from store.audit import audit
+from store.blocks import seals
 from store.blocks.seals import audit_seals
 from store.engine.db import Connection, metadata, now_ms
 from store.engine.prepared import Prepared
@@ -50,8 +51,10 @@ def is_right(row: Any) -> bool:
 
 def candidate(db: Connection, before: int) -> Any:
     """The last seal whose rows, and all before, are older than a moment (ms); None where there is none."""
-    old = sa.select(audit_seals).where(audit_seals.c.highest_at < before)
-    return db.execute(old.order_by(audit_seals.c.highest_at.desc(), audit_seals.c.number.desc()).limit(1)).first()
+    old = sa.select(audit_seals.c.number).where(audit_seals.c.highest_at < before)
+    ordered = old.order_by(audit_seals.c.highest_at.desc(), audit_seals.c.number.desc())
+    number = db.scalar(ordered.limit(1))
+    return None if number is None else seals.numbered(db, number)
 
 
 def move(db: Connection, seal: Any, actor: str) -> None:

@@ -40,10 +40,10 @@ def prove(db: Connection, found: Any) -> Proof | None:
         start = Position(before.epoch, before.xid, before.id)
     span, reading = trail.spans(db)[seal.epoch], canonical.reading(seal.form)
     upto = Position(seal.epoch, seal.xid, seal.id)
-    rows = trail.stretch(db, reading, span, start, upto, seals.MOST_ROWS + 1)
+    rows = canonical.read(db, lambda: trail.stretch(db, reading, span, start, upto, seals.MOST_ROWS + 1))
     index = next((number for number, one in enumerate(rows) if one[canonical.ID] == found.id), None)
     if index is None:
         return None
-    leaves = merkle.leaves(map(canonical.written(seal.form), rows))
+    leaves = merkle.leaves(map(canonical.written(seal.form, odd=True), rows))
     said = canonical.members(rows[index], seal.form)
     return Proof(said, index, merkle.path(leaves, index), Seal.of(seal), seal.hash, seal.signature)

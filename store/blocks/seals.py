@@ -8,6 +8,7 @@ it; its SHA-256 is the seal's hash, which the next one names.
 """
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -18,6 +19,7 @@ import sqlalchemy as sa
 from store import trail
 from store.audit import audit
 from store.blocks import canonical, merkle, signing
+from store.engine import texts
 from store.engine.db import Connection, metadata, now_ms
 from store.engine.prepared import Prepared
 from store.trail import Entry, Position
@@ -101,8 +103,10 @@ class Seal:
         return Position(self.epoch, self.xid, self.id)
 
 
-_newest = Prepared(sa.select(audit_seals).order_by(audit_seals.c.number.desc()).limit(1))
-_last = sa.select(audit_seals).order_by(audit_seals.c.number.desc()).limit(1).subquery("last_seal")
+#: numbers alone: SQLite takes any value in any column, and a text is greater than all of them
+_numbers = audit_seals.c.number <= sa.literal(trail.MOST, sa.BigInteger)
+_newest = Prepared(sa.select(audit_seals).where(_numbers).order_by(audit_seals.c.number.desc()).limit(1))
+_last = sa.select(audit_seals).where(_numbers).order_by(audit_seals.c.number.desc()).limit(1).subquery("last_seal")
 _columns = [column for column in _last.c if column.name != "leaf_marks"]
 
 
@@ -140,6 +144,28 @@ class End:
     row: Any = None
 
 
+#: what stands for a value of another type than its column
+_BLANKS: dict[type, Any] = {sa.Text: "", sa.LargeBinary: b""}
+_blanks: dict[str, Any] = {column.name: _BLANKS.get(type(column.type), 0) for column in audit_seals.c}
+
+
+def _plain(row: Any) -> Any:
+    """A seal with values of the types of its columns.
+
+    SQLite takes others, which only an intruder writes. Such a seal has not the hash that it says any more, which checks
+    find.
+    """
+    values = row._asdict()
+    blanks = {name: it for name, it in _blanks.items() if name in values and type(values[name]) is not type(it)}
+    if "number" in blanks:
+        blanks["number"] = math.ceil(row.number)
+    return row._replace(**blanks) if blanks else row
+
+
+def _read(db: Connection, statement: Prepared, values: Mapping[str, Any]) -> list[Any]:
+    return [_plain(row) for row in texts.read(db, lambda: statement.run(db, values)[0])]
+
+
 def due(db: Connection) -> End | None:
     """The end of the chain, if rows may lie behind it; one statement."""
     found = end(db)
@@ -148,10 +174,12 @@ def due(db: Connection) -> End | None:
 
 def end(db: Connection) -> End:
     """The end of the chain; one statement."""
-    row = (_due_by_id if db.dialect.name == "sqlite" else _due_in_order).first(db, {})
-    if row is None:
+    rows = _read(db, _due_by_id if db.dialect.name == "sqlite" else _due_in_order, {})
+    if not rows:
         return End(unsealed_at=0)
+    row = rows[0]
     waits = row.oldest_at if row.oldest_at is not None or row.now == row.epoch else 0
+    waits = waits if waits is None or isinstance(waits, int) else 0  # an odd row has no time
     return End(row.number, row.hash, row.highest_at, Position(row.epoch, row.xid, row.id), waits, row)
 
 
@@ -163,6 +191,22 @@ def is_sound(row: Any) -> bool:
     except ValueError:
         return False
     return signed and sha256(text).hexdigest() == row.hash
+
+
+def vouched(seal: Any, following: Sequence[Any]) -> bool | None:
+    """Whether a seal is one of this installation's: by its own key, or by the chain up to one of a known key.
+
+    None where the seals that follow it do not say.
+    """
+    for each in following:
+        if not is_sound(seal) or signing.is_known(seal.key_id):
+            break
+        if (each.number, each.previous) != (seal.number + 1, seal.hash):
+            return False
+        seal = each
+    if not is_sound(seal):
+        return False
+    return True if signing.is_known(seal.key_id) else None
 
 
 def trusted(after: End) -> End:
@@ -178,14 +222,16 @@ def trusted(after: End) -> End:
 
 def read_block(db: Connection, after: End) -> list[Entry]:
     """The settled rows behind the last block, as many as a block may have."""
-    return trail.settled(db, after.position, MOST_ROWS, canonical.reading(canonical.FORM))
+    columns = canonical.reading(canonical.FORM)
+    return canonical.read(db, lambda: trail.settled(db, after.position, MOST_ROWS, columns))
 
 
 def seal_of(after: End, entries: Sequence[Entry]) -> dict[str, Any]:
     """The row of the table that seals these rows behind the last block."""
-    write, names = canonical.written(canonical.FORM), canonical.FORMS[canonical.FORM]
+    write, names = canonical.written(canonical.FORM, odd=True), canonical.FORMS[canonical.FORM]
     leaves = merkle.leaves([write(entry.row) for entry in entries])
-    ids, times = ([entry.row[names.index(name)] for entry in entries] for name in ("id", "at"))
+    ids, given = ([entry.row[names.index(name)] for entry in entries] for name in ("id", "at"))
+    times = [at for at in given if isinstance(at, int)] or [0]  # an odd row has none
     last = entries[-1].position
     seal = Seal(
         number=after.number + 1,
@@ -227,12 +273,12 @@ def after_adding(row: Mapping[str, Any]) -> End:
 
 def newest(db: Connection) -> Any:
     """The newest seal, a row of the table; None where there is none."""
-    return _newest.first(db, {})
+    return next(iter(_read(db, _newest, {})), None)
 
 
 _numbered = Prepared(
     sa.select(audit_seals)
-    .where(audit_seals.c.number > sa.bindparam("after_", type_=sa.BigInteger))
+    .where(audit_seals.c.number > sa.bindparam("after_", type_=sa.BigInteger), _numbers)
     .order_by(audit_seals.c.number)
     .limit(sa.bindparam("limit_", type_=sa.BigInteger))
 )
@@ -241,12 +287,12 @@ _at = Prepared(sa.select(audit_seals).where(audit_seals.c.number == sa.bindparam
 
 def behind(db: Connection, number: int, limit: int) -> list[Any]:
     """The seals behind this number, in order, at most ``limit``."""
-    return _numbered.run(db, {"after_": number, "limit_": limit})[0]
+    return _read(db, _numbered, {"after_": number, "limit_": limit})
 
 
 def numbered(db: Connection, number: int) -> Any:
     """The seal of this number; None where there is none."""
-    return _at.first(db, {"number_": number})
+    return next(iter(_read(db, _at, {"number_": number})), None)
 
 
 def holding(db: Connection, position: Position) -> Any:

@@ -1,7 +1,8 @@
 """Rows that no block can hold, because an intruder has put them outside of the order.
 
-On SQLite there is no such place. On PostgreSQL there are two: a row without a transaction, once rows have one; and a
-row behind the last block of an epoch that is over.
+On SQLite there is no such place. On PostgreSQL there are three: a row without a transaction, once rows have one; a row
+behind the last block of an epoch that is over; and a row of a transaction that there has not been yet, which would wait
+for its seal for ever.
 """
 
 from collections.abc import Sequence
@@ -34,6 +35,12 @@ _last_of = Prepared(
     .limit(1)
 )
 _some = trail.Reading("id", "workspace_id")
+_unborn = Prepared(
+    sa.select(audit.c.id, audit.c.workspace_id)
+    .where(audit.c.xid >= trail.UNBORN, audit.c.id > _after)
+    .order_by(audit.c.xid, audit.c.id)
+    .limit(1)
+)
 
 
 def check(db: Connection, done: Progress, before: Any, seals: Sequence[Any], gone: int) -> None:
@@ -51,7 +58,11 @@ def check(db: Connection, done: Progress, before: Any, seals: Sequence[Any], gon
     }
     if (row := _without.first(db, ids)) is not None:
         done.fault(ROW_ADDED, last.number, row.id, row.workspace_id)
-    for epoch, span in known.items() if done.ended else ():
+    if not done.ended:
+        return
+    if not trail.is_elsewhere(db) and (row := _unborn.first(db, {"after_": known[max(known)].first})) is not None:
+        done.fault(ROW_ADDED, last.number, row.id, row.workspace_id)
+    for epoch, span in known.items():
         if epoch < last.epoch:
             _check_end_of(db, done, epoch, span, gone)
 

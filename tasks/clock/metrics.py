@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from config import logs
 from playbooks.states import Kind, Mode
 from store import metrics, trail
-from store.engine import db
+from store.engine import db, texts
 from store.engine.db import Connection
 from store.executions import outcomes
 from store.executions.transitions import TERMINAL
@@ -101,7 +101,7 @@ def _bite() -> int:
     """Count some rows; returns their number, 0 if there are none or another worker was faster."""
     with db.read() as connection:
         before = trail.mark(connection, READER)
-        entries = trail.settled(connection, before, BITE)
+        entries = texts.read(connection, lambda: trail.settled(connection, before, BITE))
         ended = outcomes.read(connection, [one.row.subject for one in entries if one.row.event in _ENDS])
     if not entries:
         return 0

@@ -354,7 +354,7 @@ def test_no_statement_about_many_seals_reads_them_whole(database: str, monkeypat
         seals.holding(connection, seals.Position(one.epoch, one.xid, 10 * 9_000))
         floor.candidate(connection, one.highest_at + 9_000)
     statements = [each for text, each in recorder.sent.items() if "audit_seals" in text]
-    assert len(statements) == 6
+    assert len(statements) == 7
     costs = dict(recorder.cost)
     with db.engine().connect() as connection:
         if connection.dialect.name == "postgresql":

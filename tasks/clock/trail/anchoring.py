@@ -36,8 +36,9 @@ def anchor(_: TimeSlice) -> int:
         Unavailable: the database is away; the next round anchors.
     """
     hour = db.now_ms() // anchors.HOUR
-    last = db.read_one(anchors.newest)
-    if last is not None and last.hour >= hour:
+    # one of an hour that is not there yet would keep all before it from being noted
+    last = db.read_one(anchors.newest, hour)
+    if last is not None and last.hour == hour:
         return 0
     seal = db.read_one(seals.newest)
     if seal is None or (last is not None and last.number == seal.number):

@@ -5,16 +5,19 @@ the rows below it are deleted, bite by bite. Their seals stay, so that what is l
 """
 
 import time
+from typing import Any
 
 from config import logs
 from config.settings import settings
 from store import audit
-from store.blocks import floor
+from store.blocks import floor, seals
 from store.engine import db, rest
 from store.engine.db import Connection
 from tasks.clock.duty import TimeSlice
 
 _DAY = 86_400_000
+#: seals that are read at once
+_SEALS = 500
 
 log = logs.logger(__name__)
 
@@ -31,7 +34,7 @@ def prune(time_slice: TimeSlice) -> int:
             floor.renew(connection)
     days = settings().audit_days
     if days and (mark is None or db.now_ms() - mark.moved_at >= _DAY):
-        db.change(lambda connection: _move(connection, db.now_ms() - days * _DAY))
+        _move(db.now_ms() - days * _DAY)
     if not days and mark is None:
         return 0
     number, bite = 0, 1
@@ -45,8 +48,33 @@ def prune(time_slice: TimeSlice) -> int:
     return number
 
 
-def _move(connection: Connection, before: int) -> None:
-    seal, mark = floor.candidate(connection, before), floor.read(connection)
-    if seal is not None and (mark is None or mark.seal < seal.number):
-        floor.move(connection, seal, audit.SYSTEM)
+def _move(before: int) -> None:
+    seal = db.read_one(floor.candidate, before)
+    if seal is None:
+        return
+    if not _is_ours(seal):
+        log.error("audit trail not shortened: the seal is not as it was made", seal=seal.number)
+        return
+    if db.change(lambda connection: _moved(connection, seal)):
         log.info("audit trail shortened: rows up to this seal are deleted", seal=seal.number)
+
+
+def _moved(connection: Connection, seal: Any) -> bool:
+    mark = floor.read(connection)
+    if mark is not None and mark.seal >= seal.number:
+        return False
+    floor.move(connection, seal, audit.SYSTEM)
+    return True
+
+
+def _is_ours(seal: Any) -> bool:
+    """Whether a seal says what it said when it was made: one that an intruder makes older would let young rows go."""
+    last, found = seal, seals.vouched(seal, ())
+    while found is None:
+        began = time.monotonic()
+        following = db.read_one(seals.behind, last.number, _SEALS)
+        if not following:
+            return False
+        found, last = seals.vouched(last, following), following[-1]
+        rest.after_bite(began)
+    return found

@@ -94,7 +94,13 @@ def verify(asked: Asked, read: Read) -> Verified:
 
 def _start(connection: Connection, since: int | None) -> int:
     """The number of the seal before the first that may have rows of the period."""
-    return 0 if since is None else seals.first_since(connection, since) - 1
+    if since is None:
+        return 0
+    number = seals.first_since(connection, since) - 1
+    before = seals.numbered(connection, number)
+    # one that says when its rows were written as it was sealed; else seals are passed over that are not as they were
+    is_right = before is not None and seals.is_sound(before) and before.highest_at < since
+    return number if is_right else 0
 
 
 def _slice(done: Progress, asked: Asked) -> Progress:
