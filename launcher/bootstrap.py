@@ -29,9 +29,9 @@ OLDEST = (3, 11)
 CANDIDATES = ("python3.12", "python3.11", "python3.13", "python3.14")
 BEGUN = time.monotonic()
 
-#: three wait for processes of the product while two compute: that keeps two processors busy; "-n 0" (ARGS) runs all in
+#: two wait for processes of the product while two compute: that keeps two processors busy; "-n 0" (ARGS) runs all in
 #: one, for a debugger
-SIDE_BY_SIDE = ["-n", "5", "--dist", "loadgroup", "--no-loadscope-reorder"]
+SIDE_BY_SIDE = ["-n", "4", "--dist", "loadgroup", "--no-loadscope-reorder"]
 
 #: the tests that other commands run: ``make chaos``, the gate
 DEFAULT = "not chaos and not gate and not wide"

@@ -67,7 +67,7 @@ def _held(stack: Stack, ids: Collection[str]) -> list[dict]:
     return [row for row in held if row["id"] in ids]
 
 
-@pytest.mark.parametrize("stack", [pytest.param("sqlite", marks=pytest.mark.gate), "postgresql"], indirect=True)
+@pytest.mark.gate
 def test_nothing_starts_after_a_cancel_was_answered(stack: Stack) -> None:
     """60 cancels at random moments: prompt, without later effects, running calls abandoned."""
     assert cancel_at_random(stack, 60, seed=3)[200] >= 30, "enough were cancelled for this to tell anything"

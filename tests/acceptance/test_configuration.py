@@ -63,6 +63,7 @@ def test_every_process_of_the_product_has_it_when_the_answer_comes(first_stack: 
     eventually(lambda: all_in(stack) and len(set(living(stack).values())) == 1, 30, "the new worker has it")
 
 
+@pytest.mark.gate
 def test_the_web_process_loads_at_its_start_what_has_changed(first_stack: Stack, rules: Path) -> None:
     """A new file is in force after a restart; a broken one leaves the last generation and shows in /health."""
     stack, http = first_stack, first_stack.api.http

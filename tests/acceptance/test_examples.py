@@ -179,6 +179,7 @@ def test_a_clean_mail_is_thanked_for(examples):
 # --- temporary block
 
 
+@pytest.mark.gate
 def test_an_address_is_unblocked_after_the_delay(examples):
     """The run is paused and the address blocked until the delay ends."""
     run_id = examples.start("pb-temporary-block", address="203.0.113.50")

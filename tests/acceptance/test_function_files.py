@@ -76,6 +76,7 @@ class Product:
         return [Path(fault["file"]).name for fault in self.http.get("/health").json()["function_files"]["faults"]]
 
 
+@pytest.mark.gate
 def test_function_files_reach_a_running_product(sqlite_stack: Stack, folder: Path) -> None:
     """No process is started again; no half-written file is taken; a broken one takes nothing else away."""
     product = Product(sqlite_stack)

@@ -98,6 +98,7 @@ def test_a_rolling_restart_takes_nothing_for_dead(sqlite_stack: Stack) -> None:
     check(sqlite_stack, restart_thrice(sqlite_stack, seconds=6, drain=1))
 
 
+@pytest.mark.gate
 def test_a_script_that_gets_the_signal_itself_is_handed_back(sqlite_stack: Stack) -> None:
     """TERM to the pool's processes too ends scripts without a lapse."""
     stack = sqlite_stack

@@ -91,7 +91,7 @@ def wrongly_called(stack: Stack, kit: Kit, action: str) -> list[str]:
     return faults
 
 
-@pytest.mark.parametrize("stack", [pytest.param("sqlite", marks=pytest.mark.gate), "postgresql"], indirect=True)
+@pytest.mark.gate
 def test_bursts_survive_kills(stack: Stack) -> None:
     """API and worker die in mid-burst: accepted executions complete under one key."""
     assert kill_in_bursts(stack, ["web", "worker"], size=80, seed=21) == []
@@ -105,6 +105,7 @@ def test_bursts_survive_kills_at_length(stack: Stack) -> None:
     assert kill_in_bursts(stack, victims, size=200, seed=22) == []
 
 
+@pytest.mark.gate
 def test_a_worker_dies_with_a_chain_half_carried_out(first_stack: Stack) -> None:
     """A worker killed in the fourth of six steps loses no step."""
     stack = first_stack

@@ -129,6 +129,7 @@ def test_postgresql_goes_away_and_comes_back(postgresql_stack: Stack, request: p
     check_outage(postgresql_stack, _postgresql_down(postgresql_stack, server))
 
 
+@pytest.mark.gate
 def test_sqlite_is_locked_and_released(sqlite_stack: Stack) -> None:
     """While SQLite is locked triggers get 503; after the release work continues."""
     check_outage(sqlite_stack, _sqlite_locked(sqlite_stack))

@@ -189,6 +189,7 @@ def cancel_at_random(stack: Stack, number: int, seed: int) -> Counter[int]:
     return Counter(status for _, status, *_ in answers)
 
 
+@pytest.mark.gate
 def test_nothing_begins_after_a_cancel_was_answered(first_stack: Stack) -> None:
     """After 18 cancels at random moments no call and no open row."""
     assert cancel_at_random(first_stack, 18, seed=5)[200] >= 6, "enough were cancelled for this to tell anything"
@@ -248,6 +249,7 @@ def test_nothing_begins_while_a_run_is_paused(first_stack: Stack) -> None:
         assert stack.api.post_to_run(run_id, "resume").status_code == 409
 
 
+@pytest.mark.gate
 def test_a_paused_run_is_cancelled(sqlite_stack: Stack) -> None:
     """Cancelled while paused, nothing of it begins any more."""
     stack = sqlite_stack

@@ -30,6 +30,7 @@ def shown_tasks(flower: Flower, run_id: str, count: int) -> dict[str, dict]:
     return eventually(look, 20, f"Flower shows {count} tasks of {run_id}", every=0.3)
 
 
+@pytest.mark.gate
 def test_flower_shows_each_step_of_a_run(flower: Flower) -> None:
     """Every step is a task with its name and id."""
     check_sequence(flower.stack, flower)

@@ -237,6 +237,7 @@ def test_what_cannot_be_worked_out_fails_its_step_and_nothing_else(first_stack: 
     assert "Traceback" not in stack.log("worker")[logged_before:]
 
 
+@pytest.mark.gate
 def test_nothing_a_playbook_asks_for_holds_up_the_others(sqlite_stack: Stack) -> None:
     """Runs that evaluate the costliest conditions delay no other run."""
     make(sqlite_stack)

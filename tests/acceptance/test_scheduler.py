@@ -95,6 +95,7 @@ def test_a_worker_whose_scheduler_failed_ends_too(sqlite_stack: Stack, tmp_path:
         control.end()
 
 
+@pytest.mark.gate
 def test_a_worker_whose_scheduler_was_killed_ends_too(by_hand: Process) -> None:
     """The same with a scheduler that is a process of its own."""
     eventually(lambda: "ready" in by_hand.log.read_text(), 60, "the worker works")

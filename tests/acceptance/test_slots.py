@@ -80,6 +80,7 @@ def in_flight(arrivals: Iterable[float], seconds: float) -> int:
     return max(sum(moment - seconds < other <= moment for other in moments) for moment in moments)
 
 
+@pytest.mark.gate
 def test_a_slow_target_does_not_hold_up_quick_ones(sqlite_stack: Stack) -> None:
     """Twenty quick calls overtake two hundred earlier calls of two seconds."""
     stack = sqlite_stack

@@ -4,6 +4,8 @@ import time
 import uuid
 from typing import Any
 
+import pytest
+
 from tests.support.stack import Stack
 from tests.support.waiting import eventually, eventually_none
 
@@ -90,6 +92,7 @@ def test_a_missed_schedule_is_a_failed_run(first_stack: Stack) -> None:
     assert stack.api.http.delete(f"/api/playbooks/{playbook_id}").status_code == 204
 
 
+@pytest.mark.gate
 def test_a_failure_is_told_although_its_worker_is_killed(first_stack: Stack) -> None:
     """Between the end of a run and the start of the playbook that listens for it, worker and broker die."""
     stack = first_stack

@@ -461,6 +461,7 @@ def test_each_role_does_what_it_may_and_no_more(door: Door, who: str) -> None:
 
 
 @pytest.mark.parametrize("who", ["viewer", "operator", "admin"])
+@pytest.mark.gate
 def test_a_user_does_what_a_key_of_the_role_may(door: Door, who: str) -> None:
     """The permissions of a session are those of the role: every reading route, and the user's own."""
     token, things = door.token(who), Things(door)

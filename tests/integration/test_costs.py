@@ -71,12 +71,14 @@ def loop_time(door: Door, route: tuple[str, str], body: bytes, kind: str) -> flo
 
 
 @pytest.mark.parametrize("family", [one for one in FAMILIES if one.name in WORST], ids=lambda family: family.name)
+@pytest.mark.gate
 def test_the_largest_bodies_do_not_keep_the_loop(stocked: Door, family: Family) -> None:
     """A viewer may have anything checked; 1 MiB of the worst takes no longer of the loop than a large plain body."""
     assert loop_time(stocked, ROUTES[0], family.make(LARGEST), family.kind) <= MOST
 
 
 @pytest.mark.parametrize("route", OTHERS[2:])
+@pytest.mark.gate
 def test_unknown_members_are_not_all_named(stocked: Door, route: tuple[str, str]) -> None:
     """Some are, and how many there are: a schema would name each of very many."""
     [family] = [one for one in FAMILIES if one.name == "unknown_members"]

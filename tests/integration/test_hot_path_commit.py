@@ -89,6 +89,7 @@ def assert_whole() -> None:
             assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 
 
+@pytest.mark.gate
 def test_a_kill_in_a_burst_loses_nothing_that_was_answered(database: str) -> None:
     """Processes killed one after the other while 16 threads commit: all that was reported is there, nothing is half."""
     stages = list(TRAILS)

@@ -15,7 +15,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     Its acceptance tests on PostgreSQL, which need another product and a server, go apart; the few of ``make test`` go
     together. (The marker ``xdist_group``, which could say this, is not heeded under pytest 9.2.)
 
-    Acceptance tests mostly wait, the others mostly compute: three of five processes begin with the former, two with the
+    Acceptance tests mostly wait, the others mostly compute: half of the processes begin with the former, half with the
     latter, so that no processor stands still while they wait.
     """
     from xdist.scheduler import LoadScopeScheduling
@@ -24,7 +24,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
     class Files(LoadScopeScheduling):
         def _assign_work_unit(self, node: Any) -> None:
-            waits = self.nodes.index(node) < len(self.nodes) * 3 // 4
+            waits = self.nodes.index(node) < (len(self.nodes) + 1) // 2
             fitting = (scope for scope in self.workqueue if ("acceptance" in scope or scope == _TOGETHER) is waits)
             if first := next(fitting, None):
                 self.workqueue.move_to_end(first, last=False)
